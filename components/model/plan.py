@@ -1,0 +1,146 @@
+"""The plan: everything decided before the first API call, as frozen plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Public(StrEnum):
+    """`service`: reached from outside. `egress`: has an address only to get out. `no`: goes out through the cloud's NAT."""
+
+    SERVICE = "service"
+    EGRESS = "egress"
+    NO = "no"
+
+
+@dataclass(frozen=True)
+class Size:
+    """Our requirement for a node, and where the figures come from. `boot_gib` and `iops` are of the boot disk."""
+
+    vcpus: int
+    memory_gib: float
+    boot_gib: int
+    iops: int
+    source: str
+
+
+@dataclass(frozen=True)
+class MachineType:
+    """A machine type of a cloud with dedicated CPU. `cores` are whole cores, None where the provider does not say.
+
+    `monthly` maps a region to the price of a month without tax; a region that is missing has no dated price.
+    """
+
+    name: str
+    vcpus: int
+    memory_gib: float
+    cores: float | None = None
+    monthly: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk of a node. `purpose` is `boot`, `database` or `recordings`; all but `boot` outlive the node."""
+
+    purpose: str
+    size_gib: int
+
+    @property
+    def is_data(self) -> bool:
+        """Whether the disk is kept when its node goes."""
+        return self.purpose != "boot"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine of the plan. `name` is `<stack>-<role>-<n>`, `n` counts from 1. `services` are in start order.
+
+    `private_address` is None where the cloud cannot fix it before the machine exists.
+    """
+
+    name: str
+    role: str
+    n: int
+    services: tuple[str, ...]
+    machine_type: MachineType
+    disks: tuple[Disk, ...]
+    private_address: str | None
+    public: Public
+    monthly_price: float | None
+
+    @property
+    def key(self) -> str:
+        """`<role>-<n>`: the node's name inside its deployment."""
+        return f"{self.role}-{self.n}"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One derived firewall rule of a role: `sources` are networks, or `role:<role>` for the nodes of a role."""
+
+    role: str
+    service: str
+    listener: str
+    protocol: str
+    ports: str
+    audience: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EgressRule:
+    """One derived way out of a role, with the services' purposes; `destinations` are networks."""
+
+    role: str
+    protocol: str
+    ports: str
+    destinations: tuple[str, ...]
+    purposes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Price:
+    """A month's price without tax; `amount` is None when a part of it has no dated price."""
+
+    amount: float | None
+    currency: str
+    as_of: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A deployment, decided. `nodes` in rollout order (roles as the tier lists them)."""
+
+    stack: str
+    cloud: str
+    tier: str
+    region: str
+    release: str
+    package_source: str
+    domain: str
+    network: str
+    nodes: tuple[Node, ...]
+    openings: tuple[Opening, ...]
+    egress: tuple[EgressRule, ...]
+    secrets: tuple[str, ...]
+    consul_servers: tuple[str, ...]
+    monthly_price: Price
+    warnings: tuple[str, ...]
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that have nodes, in rollout order."""
+        return tuple(dict.fromkeys(node.role for node in self.nodes))
+
+    def nodes_with(self, service: str) -> tuple[Node, ...]:
+        """The nodes that carry a service, in rollout order."""
+        return tuple(node for node in self.nodes if service in node.services)
+
+    def node(self, name: str) -> Node:
+        """The node of that full or short name; a KeyError names the ones there are."""
+        for node in self.nodes:
+            if name in (node.name, node.key):
+                return node
+        raise KeyError(f"no node {name} in {self.stack}: {', '.join(node.key for node in self.nodes)}")
