@@ -1,0 +1,60 @@
+"""The settings of a deployment. Field names are the names under `webitel:` in a stack file.
+
+`stacks/settings.py` is the only reader of Pulumi configuration; the class stands here because the planner needs it.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from components.model.service import PackageSource
+
+CloudName = Literal["aws", "azure", "digitalocean", "gcp", "hetzner", "local"]
+TierName = Literal["single", "basic", "extended"]
+Network = Annotated[IPv4Network, Field(description="an IPv4 network such as 203.0.113.0/24")]
+
+
+class Settings(BaseModel):
+    """What a deployment's owner decides. Everything else is derived by the planner."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    cloud: CloudName = Field(description="Where the machines stand; local = containers on this machine.", examples=["hetzner"])
+    tier: TierName = Field(description="Preset of roles and counts: single, basic or extended.", examples=["basic"])
+    region: str = Field("", description="The cloud's region or location; empty = the cloud's default.", examples=["eu-central-1"])
+    zone: str = Field("", description="Zone letter inside the region, where the cloud has zones; empty = a.", examples=["a"])
+    domain: str = Field("example.com", description="Public host name of the contact centre.", examples=["voice.your-company.com"])
+    operators: tuple[Network, ...] = Field((), description="Networks that may use SSH.", examples=[["203.0.113.0/24"]])
+    carriers: tuple[Network, ...] = Field((), description="Networks of SIP trunks.", examples=[["198.51.100.0/24"]])
+    phones: tuple[Network, ...] | Literal["internet"] = Field(
+        (), description="Networks of SIP phones, or internet (scanners and toll fraud will come).", examples=[["192.0.2.0/24"]])
+    operator_keys: tuple[str, ...] = Field((), description="SSH public keys of the operators.", examples=[["ssh-ed25519 AAAA... you@office"]])
+    counts: dict[str, int] = Field({}, description="Nodes by role, where more than the tier's.", examples=[{"app": 2}])
+    machine_types: dict[str, str] = Field({}, description="The provider's machine type by role.", examples=[{"edge": "c7a.xlarge"}])
+    disk_sizes: dict[str, int] = Field(
+        {}, description="GiB by role and purpose, where more than the tier's.", examples=[{"data.recordings": 1000}])
+    network: Network | None = Field(None, description="The deployment's private network; empty = the cloud's default.",
+                                    examples=["10.20.0.0/16"])
+    release: Literal["25.08"] = Field("25.08", description="Version of the vendor's packages.")
+    package_source: PackageSource | None = Field(
+        None, description="vendor, mirror or sandbox; empty = sandbox on local, else vendor.", examples=["vendor"])
+    mirror: str = Field("", description="Base URL of your mirror of the vendor's repositories, with package_source mirror.",
+                        examples=["https://packages.your-company.com"])
+    repository_user: str = Field("", description="User of the Webitel repository (secret).", json_schema_extra={"secret": True})
+    repository_password: str = Field("", description="Password of the Webitel repository (secret).", json_schema_extra={"secret": True})
+    freeswitch_token: str = Field("", description="SignalWire token of the FreeSWITCH repository (secret).",
+                                  json_schema_extra={"secret": True}, examples=["pat_..."])
+    image: str = Field("", description="Machine image; empty = newest Debian 12. On local: base = without the packages in it.",
+                       examples=["base"])
+    time_zone: str = Field("UTC", description="Time zone of every node.", examples=["Europe/Berlin"])
+    upload_limit_mib: int = Field(64, ge=1, le=4096, description="Largest upload nginx accepts, MiB.")
+    max_connections: int = Field(300, ge=100, le=5000, description="PostgreSQL's connection limit.")
+    ssh_via: str = Field("", description="Your own way in: user@host of a bastion.", examples=["admin@bastion.your-company.com"])
+    drain_timeout: int = Field(1800, ge=0, le=86400, description="Seconds to wait for calls to end when a FreeSWITCH is drained.")
+    health_timeout: int = Field(600, ge=10, le=7200, description="Seconds that `up` waits for every service to be healthy.")
+    disruptive: bool = Field(False, description="Allow changes that drop calls in progress (`up --disruptive` sets it for one run).")
+    leaving: tuple[str, ...] = Field((), description="Nodes that leave their clusters (set by `webitel scale`).", examples=[["data-3"]])
+    rotate: dict[str, int] = Field({}, description="Generation by secret; raise one to rotate it.", examples=[{"database_password": 2}])
