@@ -1,0 +1,1 @@
+"""The services, by what they are for."""

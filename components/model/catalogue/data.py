@@ -1,0 +1,61 @@
+"""Database, broker, Consul servers, reports."""
+
+from components.model.service import (
+    Audience, Bind, DataDirectory, OnChange, PackageSource, Placement, Probe, Service, tcp,
+)
+
+POSTGRESQL = Service(
+    "postgresql", "PostgreSQL 15 under Patroni",
+    packages=("postgresql-15", "patroni", "python3-consul", "python3-psycopg2"),
+    packages_by_source={
+        PackageSource.VENDOR: (
+            "postgresql-15", "patroni", "python3-consul", "python3-psycopg2",
+            "webitel-postgresql-15", "timescaledb-2-postgresql-15",
+        ),
+    },
+    units=("patroni", "webitel-setup-postgresql"),
+    listeners=(tcp("sql", 5432), tcp("rest", 8008)),
+    calls=("postgresql", "consul"),
+    secrets=(
+        "postgres_password", "replication_password", "rewind_password", "patroni_password",
+        "database_password", "grafana_database_password",
+    ),
+    data=(DataDirectory("/var/lib/webitel/database/postgresql", "database", "postgres:postgres"),),
+    probes=(
+        Probe("patroni", "PostgreSQL on this node is neither a running leader nor a streaming replica"),
+        Probe("disk_space", "the database disk is nearly full", {"path": "/var/lib/webitel/database", "percent": 90}),
+    ),
+    on_change=OnChange.RELOAD, cluster_sizes=(1, 3, 5),
+)
+
+RABBITMQ = Service(
+    "rabbitmq", "RabbitMQ", packages=("rabbitmq-server",), units=("rabbitmq-server", "webitel-setup-rabbitmq"),
+    listeners=(
+        tcp("amqp", 5672),
+        tcp("management", 15672, Audience.NODE, bind=Bind.LOOPBACK),
+        tcp("epmd", 4369), tcp("distribution", 25672),
+    ),
+    calls=("rabbitmq",), secrets=("broker_password", "broker_cookie"),
+    probes=(
+        Probe("rabbitmq", "the broker's node does not run or has an alarm (memory, disk) that blocks publishers"),
+        Probe("exchanges", "an exchange that services expect is missing"),
+    ),
+    on_change=OnChange.RESTART, cluster_sizes=(1, 3),
+)
+
+CONSUL_SERVER = Service(
+    "consul-server", "Consul server", packages=("consul",), units=("consul",),
+    listeners=(tcp("rpc", 8300),), calls=("consul-server",), secrets=("consul_gossip_key",),
+    probes=(Probe("consul_server", "this Consul server is not a voting member of the quorum"),),
+)
+
+GRAFANA = Service(
+    "grafana", "Grafana", packages=("grafana",), units=("grafana-server",), stand_in=True,
+    listeners=(tcp("http", 3000),), calls=("postgresql",), secrets=("grafana_password", "grafana_database_password"),
+    placement=Placement.FIRST, placement_reason="its own database is a local file",
+    probes=(Probe("http", "Grafana does not answer or has lost its database", {
+        "listener": "http", "path": "/api/health", "status": 200, "contains": '"database": "ok"'}),),
+)
+
+SERVICES = (CONSUL_SERVER, POSTGRESQL, RABBITMQ, GRAFANA)
+

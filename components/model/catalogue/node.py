@@ -1,0 +1,53 @@
+"""What stands on every node, and HAProxy beside the callers of the database and the broker."""
+
+from components.model.service import (
+    Audience, Bind, Egress, OnChange, PackageSource, Placement, Ports, Probe, Service, tcp, udp,
+)
+
+CHRONY = Service(
+    "chrony", "Chrony", packages=("chrony",), units=("chrony",), placement=Placement.EVERY,
+    egress=(Egress("time", "udp", Ports(123, 123)),),
+)
+
+NFTABLES = Service(
+    "nftables", "nftables", packages=("nftables",), units=("nftables",), placement=Placement.EVERY,
+    on_change=OnChange.RELOAD,
+    egress=(
+        Egress("packages", "tcp", Ports(80, 80)), Egress("packages, web hooks, bots", "tcp", Ports(443, 443)),
+        Egress("names", "udp", Ports(53, 53)), Egress("names", "tcp", Ports(53, 53)),
+    ),
+)
+
+SSH = Service(
+    "ssh", "SSH", packages=("openssh-server",), units=("ssh",), placement=Placement.EVERY,
+    on_change=OnChange.RELOAD, listeners=(tcp("ssh", 22, Audience.OPERATORS, bind=Bind.ANY),),
+)
+
+CONSUL = Service(
+    "consul", "Consul agent", packages=("consul",), units=("consul",), placement=Placement.EVERY,
+    listeners=(
+        tcp("gossip", 8301), udp("gossip-udp", 8301),
+        tcp("http", 8500, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
+        tcp("dns", 8600, Audience.NODE, bind=Bind.LOOPBACK), udp("dns-udp", 8600, Audience.NODE, bind=Bind.LOOPBACK),
+    ),
+    calls=("consul", "consul-server"), secrets=("consul_gossip_key",), on_change=OnChange.RESTART,
+    probes=(Probe("consul", "no Consul leader is known on this node"),),
+)
+
+HAPROXY = Service(
+    "haproxy", "HAProxy", packages=("haproxy", "postgresql-client-15"), units=("haproxy",), placement=Placement.BESIDE_CALLERS,
+    beside=("postgresql", "rabbitmq"), on_change=OnChange.RELOAD, calls=("postgresql", "rabbitmq.amqp"),
+    listeners=(
+        tcp("sql", 5432, Audience.NODE, bind=Bind.LOOPBACK), tcp("amqp", 5672, Audience.NODE, bind=Bind.LOOPBACK),
+    ),
+    secrets=("database_password", "broker_password"),
+    probes=(
+        Probe("postgresql", "127.0.0.1:5432 leads to no writable database: HAProxy, Patroni or the password"),
+        Probe("amqp", "127.0.0.1:5672 leads to no broker: HAProxy, RabbitMQ or the password"),
+    ),
+)
+
+SERVICES = (CHRONY, NFTABLES, SSH, CONSUL, HAPROXY)
+
+CONSUL_SOURCES = {PackageSource.VENDOR: "hashicorp", PackageSource.MIRROR: "hashicorp", PackageSource.SANDBOX: "bullseye"}
+"""The repository Consul comes from: Debian 12 has none (`facts/engine.md`)."""

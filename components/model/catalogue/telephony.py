@@ -1,0 +1,78 @@
+"""SIP and media. None of these has a standby yet: the README says what their loss stops."""
+
+from components.model.service import (
+    Audience, Egress, Bind, OnChange, Ports, Probe, Service, tcp, udp,
+)
+
+RTPENGINE = Service(
+    "rtpengine", "rtpengine", packages=("rtpengine-daemon",), units=("rtpengine-daemon",),
+    listeners=(
+        udp("rtp", 10000, Audience.INTERNET, Audience.CALLERS, last=19999),
+        udp("ng", 60000, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
+        tcp("cli", 2224, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
+    ),
+    calls=("freeswitch.rtp",),
+    egress=(Egress("media", "udp", Ports(1024, 65535)),),
+    probes=(Probe("rtpengine", "rtpengine answers pings but cannot open media ports on its address"),),
+    drops_calls="audio of running calls stops until the next re-INVITE",
+)
+
+OPENSIPS = Service(
+    "opensips", "OpenSIPS", stand_in=True, units=("opensips",),
+    packages=(
+        "opensips", "opensips-http-modules", "opensips-rabbitmq-modules", "opensips-auth-modules",
+        "opensips-postgres-module", "opensips-wss-module",
+    ),
+    listeners=(
+        udp("sip", 5060, Audience.CARRIERS, Audience.PHONES), tcp("sip-tcp", 5060, Audience.CARRIERS, Audience.PHONES),
+        udp("inner", 5062), tcp("ws", 5070), tcp("mi", 8000, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
+    ),
+    calls=("postgresql", "rabbitmq.amqp", "rtpengine.ng", "freeswitch.sip"),
+    secrets=("database_password", "broker_password", "topology_password"),
+    egress=(
+        Egress("SIP to trunks", "udp", Ports(5060, 5061), Audience.CARRIERS),
+        Egress("SIP to trunks", "tcp", Ports(5060, 5061), Audience.CARRIERS),
+        Egress("SIP to phones", "udp", Ports(1024, 65535), Audience.PHONES),
+        Egress("SIP to phones", "tcp", Ports(1024, 65535), Audience.PHONES),
+    ),
+    probes=(
+        Probe("sip", "OPTIONS is not answered on the SIP socket", {"method": "OPTIONS", "listener": "sip", "status": 200}),
+        Probe("sip", "REGISTER is not challenged: OpenSIPS has lost its database", {
+            "method": "REGISTER", "listener": "sip", "status": 401}),
+        Probe("opensips_rtpengine", "OpenSIPS holds rtpengine for disabled"),
+    ),
+    drops_calls="re-INVITE and BYE of running calls get 404 after a restart unless their dialogs are in the database",
+)
+
+FREESWITCH = Service(
+    "freeswitch", "FreeSWITCH", stand_in=True, units=("freeswitch",), consul_name="freeswitch",
+    packages=(
+        "freeswitch", "freeswitch-systemd", "freeswitch-music-default", "freeswitch-mod-av", "freeswitch-mod-opus",
+        "freeswitch-mod-opusfile", "freeswitch-mod-sndfile", "freeswitch-mod-shout", "freeswitch-mod-sofia",
+        "freeswitch-mod-dialplan-xml", "freeswitch-mod-valet-parking", "freeswitch-mod-conference", "freeswitch-mod-console",
+        "freeswitch-mod-event-socket", "freeswitch-mod-loopback", "freeswitch-mod-commands", "freeswitch-mod-db",
+        "freeswitch-mod-dptools", "freeswitch-mod-expr", "freeswitch-mod-hash", "freeswitch-mod-spandsp",
+        "freeswitch-mod-imagick", "freeswitch-mod-png", "freeswitch-mod-native-file", "freeswitch-mod-logfile",
+        "freeswitch-mod-local-stream", "freeswitch-mod-tone-stream", "freeswitch-mod-lua", "freeswitch-mod-http-cache",
+        "freeswitch-mod-spy", "freeswitch-mod-amd", "freeswitch-mod-amqp", "freeswitch-mod-grpc",
+        "freeswitch-mod-google-transcribe",
+    ),
+    listeners=(
+        udp("sip", 5080), tcp("sip-tcp", 5080), tcp("grpc", 50051, authenticated=False),
+        udp("rtp", 20000, last=39999), tcp("esl", 8021, Audience.NODE, bind=Bind.LOOPBACK),
+    ),
+    calls=("rabbitmq.amqp", "opensips.inner", "rtpengine.rtp", "storage.internal", "flow_manager.esl"),
+    secrets=("broker_password", "esl_password"),
+    egress=(Egress("speech services", "tcp", Ports(443, 443)),),
+    probes=(
+        Probe("sip", "FreeSWITCH does not answer OPTIONS (503 = full or paused)", {
+            "method": "OPTIONS", "listener": "sip", "status": 200, "accept": "503"}),
+        Probe("freeswitch", "the event socket does not say `is ready`"),
+        Probe("consul_entry", "Consul has no entry of FreeSWITCH with this node's address", {
+            "name": "freeswitch", "id": "{hostname}", "listener": "grpc"}),
+    ),
+    on_change=OnChange.DRAIN, drops_calls="running calls end",
+)
+
+SERVICES = (RTPENGINE, OPENSIPS, FREESWITCH)
+

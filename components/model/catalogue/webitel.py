@@ -1,0 +1,157 @@
+"""The vendor's services of release 25.08 (`facts/webitel.md` 1.7 to 1.13, `facts/observed.md` 1 to 5).
+
+gRPC ports that the vendor leaves to chance are pinned, so that firewalls can be derived.
+"""
+
+from components.model.service import Audience, Bind, DataDirectory, Egress, Placement, Ports, Probe, Service, tcp
+
+DATABASE = "postgresql"
+BROKER = "rabbitmq.amqp"
+
+
+def sessions(application: str, minimum: int = 1) -> Probe:
+    """The service's own sessions in PostgreSQL; `application` is the application_name its data source sets."""
+    return Probe("database_sessions", "it has no session in the database: deaf, although the process lives", {
+        "application": application, "minimum": minimum})
+
+
+def registered(name: str, identifier: str, listener: str = "grpc") -> Probe:
+    """Its Consul entry, with this node's address and the pinned port."""
+    return Probe("consul_entry", "Consul has no passing entry with its address and port", {
+        "name": name, "id": identifier, "listener": listener})
+
+
+def consumes(queue: str) -> Probe:
+    """A consumer on its queue in RabbitMQ."""
+    return Probe("queue", "nobody consumes its queue: it has lost the broker", {"queue": queue})
+
+
+WEBITEL_APP = Service(
+    "webitel-app", "Applications", packages=("webitel-core", "webitel-common"), units=("webitel-app",), stand_in=True,
+    listeners=(tcp("grpc", 10045),), calls=(DATABASE, BROKER, "consul"), consul_name="go.webitel.app",
+    secrets=("database_password", "broker_password", "cookie_keys", "admin_password"), restarts_when_deaf=True,
+    probes=(registered("go.webitel.app", "prefix"), sessions("webitel-app")),
+)
+
+WEBITEL_API = Service(
+    "webitel-api", "API Gateway", packages=("webitel-core", "webitel-common"), units=("webitel-api",), stand_in=True,
+    listeners=(tcp("http", 8080), tcp("grpc", 10044)), consul_name="go.webitel.api",
+    calls=(DATABASE, BROKER, "consul", "webitel-app", "webitel-uac", "engine.grpc", "storage.grpc", "call_center.grpc",
+           "flow_manager.grpc", "messages-srv.grpc", "messages-bot.grpc", "logger", "cases"),
+    secrets=("database_password", "broker_password", "cookie_keys"), restarts_when_deaf=True,
+    probes=(
+        registered("go.webitel.api", "prefix"),
+        Probe("http", "the API gateway does not answer /srvinfo", {"listener": "http", "path": "/srvinfo", "status": 200}),
+        sessions("webitel-api"),
+    ),
+)
+
+WEBITEL_UAC = Service(
+    "webitel-uac", "UAC", packages=("webitel-core", "webitel-common"), units=("webitel-uac",), stand_in=True,
+    listeners=(tcp("grpc", 10046),), calls=(DATABASE, BROKER, "consul", "opensips.mi", "webitel-app"),
+    consul_name="webitel.uac", secrets=("database_password", "broker_password", "cookie_keys"), restarts_when_deaf=True,
+    probes=(registered("webitel.uac", "prefix"), sessions("webitel-uac")),
+)
+
+MESSAGES_SRV = Service(
+    "messages-srv", "Messages Worker", packages=("webitel-messages", "webitel-common"), units=("messages-srv",), stand_in=True,
+    listeners=(tcp("grpc", 10039), tcp("pprof", 6060, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False)),
+    calls=(DATABASE, BROKER, "consul", "webitel-app", "flow_manager.grpc", "messages-bot.grpc", "storage.grpc"),
+    consul_name="webitel.chat.server", secrets=("database_password", "broker_password"), restarts_when_deaf=True,
+    probes=(registered("webitel.chat.server", "prefix"), sessions("messages-srv"),
+            Probe("bindings", "its queue on the exchange `chat` is gone", {"exchange": "chat", "application": "messages-srv"})),
+)
+
+MESSAGES_BOT = Service(
+    "messages-bot", "Messages Bot", packages=("webitel-messages", "webitel-common"), units=("messages-bot",), stand_in=True,
+    listeners=(tcp("http", 10031), tcp("grpc", 10048)),
+    calls=(DATABASE, BROKER, "consul", "webitel-app", "messages-srv.grpc", "storage.grpc", "flow_manager.grpc"),
+    egress=(Egress("messengers", "tcp", Ports(443, 443)),),
+    placement=Placement.FIRST, placement_reason="sessions with messengers must not be held twice",
+    consul_name="webitel.chat.bot", secrets=("database_password", "broker_password"), restarts_when_deaf=True,
+    probes=(
+        registered("webitel.chat.bot", "prefix"), sessions("messages-bot"),
+        Probe("http", "every path answers 502: its table is missing", {"listener": "http", "path": "/", "not_status": 502}),
+    ),
+)
+
+ENGINE = Service(
+    "engine", "Engine", packages=("webitel-engine", "webitel-common"), units=("engine",), stand_in=True,
+    listeners=(tcp("grpc", 10040), tcp("websocket", 10022)),
+    calls=(DATABASE, BROKER, "consul", "webitel-app", "messages-srv.grpc", "flow_manager.grpc", "call_center.grpc",
+           "freeswitch.grpc", "storage.grpc"),
+    consul_name="engine", secrets=("database_password", "broker_password", "storage_key"), restarts_when_deaf=True,
+    egress=(Egress("push, mail, web hooks", "tcp", Ports(443, 443)),),
+    probes=(
+        registered("engine", "engine-{id}"), sessions("engine"), consumes("engine.trigger"),
+        Probe("http", "the WebSocket listener does not answer", {"listener": "websocket", "path": "/websocket", "status": 400}),
+    ),
+)
+
+STORAGE = Service(
+    "storage", "Storage", packages=("webitel-storage", "webitel-common"), units=("storage",), stand_in=True,
+    listeners=(
+        tcp("public", 10023), tcp("internal", 10021, authenticated=False), tcp("grpc", 10036),
+        tcp("pprof", 8090, Audience.NODE, bind=Bind.ANY, authenticated=False),
+    ),
+    calls=(DATABASE, BROKER, "consul", "webitel-app"), egress=(Egress("object storage, speech services", "tcp", Ports(443, 443)),),
+    placement=Placement.FIRST, placement_reason="its files are on one node's disk unless the storage is shared",
+    data=(DataDirectory("/var/lib/webitel/recordings/storage", "recordings", "root:root", "0750"),),
+    consul_name="storage", secrets=("database_password", "broker_password", "storage_key"), restarts_when_deaf=True,
+    probes=(
+        registered("storage", "storage-{id}"), sessions("storage"),
+        Probe("http", "the public interface does not answer", {
+            "listener": "public", "path": "/", "status": 404, "contains": "api.context.404.app_error"}),
+        Probe("http", "the internal interface does not answer", {
+            "listener": "internal", "path": "/", "status": 404, "contains": "api.context.404.app_error"}),
+        Probe("disk_space", "the recordings disk is nearly full", {"path": "/var/lib/webitel/recordings", "percent": 90}),
+    ),
+)
+
+CALL_CENTER = Service(
+    "call_center", "CallCenter", packages=("webitel-call-center", "webitel-common"), units=("call_center",), stand_in=True,
+    listeners=(tcp("grpc", 10032),), consul_name="call_center",
+    calls=(DATABASE, BROKER, "consul", "webitel-app", "freeswitch.grpc", "engine.grpc", "flow_manager.grpc", "messages-srv.grpc"),
+    secrets=("database_password", "broker_password"), restarts_when_deaf=True,
+    probes=(registered("call_center", "call_center-{id}"), sessions("call_center"),
+            consumes("callcenter.call_center-{id}")),
+)
+
+FLOW_MANAGER = Service(
+    "flow_manager", "Flow Manager", packages=("webitel-flow-manager", "webitel-common"), units=("flow_manager",), stand_in=True,
+    listeners=(
+        tcp("grpc", 10033), tcp("web", 5689, Audience.NODE, bind=Bind.LOOPBACK),
+        tcp("esl", 10030, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
+        tcp("pprof", 8092, Audience.NODE, bind=Bind.ANY, authenticated=False),
+    ),
+    calls=(DATABASE, BROKER, "consul", "webitel-app", "storage.internal", "storage.grpc", "cases", "engine.grpc",
+           "call_center.grpc", "messages-srv.grpc", "logger"),
+    egress=(Egress("mail", "tcp", Ports(587, 587)), Egress("mail", "tcp", Ports(465, 465)), Egress("mail", "tcp", Ports(993, 993)),
+            Egress("web hooks", "tcp", Ports(443, 443))),
+    consul_name="workflow", secrets=("database_password", "broker_password", "storage_key"),
+    probes=(
+        registered("workflow", "workflow-workflow-{id}"), sessions("flow_manager"), consumes("workflow-call"),
+        Probe("tcp", "the event socket for FreeSWITCH is closed", {"listener": "esl"}),
+    ),
+)
+
+LOGGER = Service(
+    "logger", "Logger", packages=("webitel-logger", "webitel-common"), units=("webitel-logger",), stand_in=True,
+    listeners=(tcp("grpc", 10011),), calls=(DATABASE, BROKER, "consul", "webitel-app", "storage.grpc"),
+    placement=Placement.FIRST, placement_reason="its cleaners run in every instance without a lock",
+    consul_name="logger", secrets=("database_password", "broker_password"), restarts_when_deaf=True,
+    probes=(registered("logger", "{id}"), sessions("logger"), consumes("logger.service")),
+)
+
+CASES = Service(
+    "cases", "Cases", packages=("webitel-cases", "webitel-common"), units=("webitel-cases",), stand_in=True,
+    listeners=(tcp("grpc", 22103),),
+    calls=(DATABASE, BROKER, "consul", "webitel-app", "storage.grpc", "engine.grpc", "flow_manager.grpc", "logger"),
+    consul_name="webitel.cases", secrets=("database_password", "broker_password"), restarts_when_deaf=True,
+    probes=(registered("webitel.cases", "{id}"), sessions("cases"), consumes("custom-{id}")),
+)
+
+SERVICES = (
+    WEBITEL_APP, WEBITEL_API, STORAGE, ENGINE, FLOW_MANAGER, CALL_CENTER, MESSAGES_SRV, MESSAGES_BOT, CASES, LOGGER,
+    WEBITEL_UAC,
+)

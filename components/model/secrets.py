@@ -1,0 +1,56 @@
+"""The secrets of a deployment: generated once, kept encrypted in the state, named here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class SecretKind(StrEnum):
+    """How a secret is made. Passwords use `[A-Za-z0-9_-]`, which survives every file they go into (`facts/webitel.md` 3)."""
+
+    PASSWORD = "password"
+    BASE64_KEY = "32 bytes in base64"
+    COOKIE_KEYS = "two keys of 32 characters"
+    RSA_PKCS1 = "RSA 2048, PKCS#1 PEM"
+    SSH_KEY = "Ed25519 key, OpenSSH"
+    AUTHORITY = "certificate authority, PEM"
+    CERTIFICATE = "server certificate with its key, PEM"
+
+
+@dataclass(frozen=True)
+class SecretSpec:
+    """One secret. `public` is the name of the output with its public half, where it has one."""
+
+    name: str
+    kind: SecretKind
+    use: str
+    public: str = ""
+
+
+_all = (
+    SecretSpec("database_password", SecretKind.PASSWORD, "role opensips, owner of the database webitel"),
+    SecretSpec("postgres_password", SecretKind.PASSWORD, "PostgreSQL superuser"),
+    SecretSpec("replication_password", SecretKind.PASSWORD, "PostgreSQL replication"),
+    SecretSpec("rewind_password", SecretKind.PASSWORD, "pg_rewind"),
+    SecretSpec("patroni_password", SecretKind.PASSWORD, "Patroni's REST interface"),
+    SecretSpec("grafana_database_password", SecretKind.PASSWORD, "read-only role of Grafana"),
+    SecretSpec("broker_password", SecretKind.PASSWORD, "RabbitMQ user webitel"),
+    SecretSpec("broker_cookie", SecretKind.PASSWORD, "Erlang cookie of the RabbitMQ nodes"),
+    SecretSpec("consul_gossip_key", SecretKind.BASE64_KEY, "Consul gossip encryption"),
+    SecretSpec("esl_password", SecretKind.PASSWORD, "FreeSWITCH event socket"),
+    SecretSpec("grafana_password", SecretKind.PASSWORD, "Grafana user admin"),
+    SecretSpec("topology_password", SecretKind.PASSWORD, "OpenSIPS topology hiding"),
+    SecretSpec("admin_password", SecretKind.PASSWORD, "first log-in of the contact centre"),
+    SecretSpec("cookie_keys", SecretKind.COOKIE_KEYS, "session cookies of the API gateway"),
+    SecretSpec("storage_key", SecretKind.RSA_PKCS1, "signed URLs and stored encrypted values"),
+    SecretSpec("ssh_key", SecretKind.SSH_KEY, "configuration of the nodes over SSH", public="ssh_public_key"),
+    SecretSpec("authority", SecretKind.AUTHORITY, "signs the deployment's own certificates", public="authority_certificate"),
+    SecretSpec("web_certificate", SecretKind.CERTIFICATE, "nginx until a public certificate is there"),
+)
+
+SECRETS: Mapping[str, SecretSpec] = {spec.name: spec for spec in _all}
+
+DEPLOYMENT_SECRETS = ("ssh_key", "authority")
+"""Kept in the state and used by the provider; no node gets them."""
