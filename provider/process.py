@@ -1,0 +1,43 @@
+"""A provider's life as a child process of the engine."""
+
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable
+from typing import NoReturn
+
+_WATCH_EVERY = 0.5  # seconds
+
+
+def run_until_engine_gone(start: Callable[[], int], stop: Callable[[], None], engine_address: str | None) -> NoReturn:
+    """Prints the port that `start` returns, then waits until the engine says stop or is gone, and ends the process.
+
+    The engine says stop by SIGINT, which it sends at the end of every run, and kills what is still there 5 s later
+    (pulumi/sdk/go/common/resource/plugin/plugin.go). The user's Ctrl-C is not that: a provider has a process group of
+    its own, and learns of it by the call Cancel.
+    """
+    parent = os.getppid()
+    wake, write = os.pipe()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Only a write: a handler that took a lock could wait for the very thread it interrupted.
+        signal.signal(number, lambda *_: os.write(write, b"."))
+    print(start(), flush=True)
+    while not select.select([wake], [], [], _WATCH_EVERY)[0]:
+        if os.getppid() != parent or (engine_address and not _answers(engine_address)):
+            break
+    stop()
+    # Not sys.exit: that would wait for threads which a handler may have left in a call that nothing interrupts.
+    os._exit(0)
+
+
+def _answers(address: str) -> bool:
+    """Tells whether anything listens there; a busy engine that is only slow to accept counts as there."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_WATCH_EVERY).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        return True
+    return True
