@@ -1,7 +1,15 @@
 """Database, broker, Consul servers, reports."""
 
 from components.model.service import (
-    Audience, Bind, DataDirectory, OnChange, PackageSource, Placement, Probe, Service, tcp,
+    Audience,
+    Bind,
+    DataDirectory,
+    OnChange,
+    PackageSource,
+    Placement,
+    Probe,
+    Service,
+    tcp,
 )
 
 POSTGRESQL = Service(

@@ -1,7 +1,17 @@
 """What stands on every node, and HAProxy beside the callers of the database and the broker."""
 
 from components.model.service import (
-    Audience, Bind, Egress, OnChange, PackageSource, Placement, Ports, Probe, Service, tcp, udp,
+    Audience,
+    Bind,
+    Egress,
+    OnChange,
+    PackageSource,
+    Placement,
+    Ports,
+    Probe,
+    Service,
+    tcp,
+    udp,
 )
 
 CHRONY = Service(

@@ -1,7 +1,15 @@
 """SIP and media. None of these has a standby yet: the README says what their loss stops."""
 
 from components.model.service import (
-    Audience, Egress, Bind, OnChange, Ports, Probe, Service, tcp, udp,
+    Audience,
+    Bind,
+    Egress,
+    OnChange,
+    Ports,
+    Probe,
+    Service,
+    tcp,
+    udp,
 )
 
 RTPENGINE = Service(

@@ -1,0 +1,132 @@
+"""From a plan to what a node boots with (user data) and what it must have (configuration). Pure and deterministic."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from cloud_init.bundles import bundle_digest
+from cloud_init.context import Context
+from cloud_init.merge import merge_documents
+from cloud_init.sent import encode_user_data
+from components.model.plan import Node, Plan
+from components.model.service import Service
+from components.model.services import CATALOGUE
+from components.model.settings import Settings
+
+HERE = Path(__file__).parent
+NODE_FILE = "/etc/webitel/node.json"
+
+
+@dataclass(frozen=True)
+class UserData:
+    """`sent` is what the cloud is given (ASCII text, or base64 of gzip), `decoded` the cloud-config a person reads."""
+
+    sent: str
+    decoded: str
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a node must have. `files`: path -> text with `{{address:...}}` and `{{secret:...}}` placeholders.
+
+    `attributes`: path -> {mode, owner, actions, check}. `manifest`: packages, units, disks and probes as JSON values,
+    written by the node program to NODE_FILE. `bundles`: name -> digest of what never varies.
+    """
+
+    files: dict[str, str]
+    attributes: dict[str, dict[str, Any]]
+    manifest: dict[str, Any]
+    secrets: tuple[str, ...]
+    bundles: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def units(self) -> list[dict[str, Any]]:
+        """The units in start order with what each waits for."""
+        units: list[dict[str, Any]] = self.manifest["units"]
+        return units
+
+
+@cache
+def template_environment() -> Environment:
+    """Jinja2 with strict variables: a missing value fails the composer and names the variable."""
+    return Environment(
+        loader=FileSystemLoader([HERE / "files", HERE]), undefined=StrictUndefined, keep_trailing_newline=True,
+        trim_blocks=True, lstrip_blocks=True, autoescape=False,
+    )
+
+
+def render_template(name: str, context: Context, **more: Any) -> str:
+    """The text of a template; an error names the template and what is missing."""
+    try:
+        return template_environment().get_template(name).render(**context.variables(), **more)
+    except Exception as error:
+        raise ValueError(f"cloud_init template {name} for {context.node.name}: {error}") from error
+
+
+def load_fragment(service: Service, context: Context) -> dict[str, Any]:
+    """The service's fragment; a service without one has nothing of its own beyond the catalogue's facts."""
+    name = f"services/{service.name}.yaml.j2"
+    if not (HERE / name).exists():
+        return {}
+    return yaml.safe_load(render_template(name, context, service=service)) or {}
+
+
+def compose_user_data(plan: Plan, node: Node, settings: Settings) -> UserData:
+    """The node's user data: equal input gives equal bytes; no peer address, no secret, ASCII."""
+    context = Context(plan, node, settings)
+    documents = {"base.yaml.j2": yaml.safe_load(render_template("base.yaml.j2", context))}
+    for name in node.services:
+        fragment = load_fragment(CATALOGUE[name], context)
+        documents[f"services/{name}.yaml.j2"] = fragment.get("user_data", {})
+    merged = merge_documents(documents)
+    decoded = "#cloud-config\n" + yaml.safe_dump(merged, sort_keys=True, width=1000, default_flow_style=False)
+    return UserData(encode_user_data(decoded, context.cloud), decoded)
+
+
+def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configuration:
+    """Every file, package, unit, disk and probe of the node."""
+    context = Context(plan, node, settings)
+    files: dict[str, str] = {}
+    attributes: dict[str, dict[str, Any]] = {}
+    bundles = {"node": bundle_digest("node")}
+    origin: dict[str, str] = {}
+
+    def add(path: str, text: str, where: str, **more: Any) -> None:
+        if path in files:
+            raise ValueError(f"{node.name}: both {origin[path]} and {where} write {path}")
+        origin[path] = where
+        files[path] = text
+        attributes[path] = {"mode": "0644", "owner": "root:root", "actions": [], **more}
+
+    units: list[dict[str, Any]] = []
+    for name in node.services:
+        service = CATALOGUE[name]
+        fragment = load_fragment(service, context)
+        for spec in fragment.get("files", []):
+            extra = {key: spec[key] for key in ("mode", "owner", "check") if key in spec}
+            text = spec["text"] if "text" in spec else render_template(spec["file"], context, service=service)
+            add(spec["path"], text, f"services/{name}.yaml.j2", actions=context.actions(service, spec.get("on_change")), **extra)
+        for bundle in fragment.get("bundles", []):
+            bundles[bundle] = bundle_digest(bundle)
+        for unit in context.units(service, fragment):
+            if unit["name"] in (known["name"] for known in units):
+                continue
+            units.append(unit)
+            drop_in = render_template("unit.conf.j2", context, service=service, unit=unit)
+            # A waiting line in a changed drop-in needs no restart: it matters at the next start only.
+            add(f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf", drop_in, "unit.conf.j2",
+                actions=[] if service.on_change in context.KEEPS_RUNNING else [f"restart {unit['name']}"])
+    manifest = {**context.manifest(), "units": units}
+    return Configuration(files, attributes, manifest, context.secrets(), bundles)
+
+
+def manifest_text(manifest: dict[str, Any]) -> str:
+    """The manifest as the node program reads it."""
+    return json.dumps(manifest, indent=1, sort_keys=True) + "\n"

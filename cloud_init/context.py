@@ -1,0 +1,212 @@
+"""What templates may use: the plan, this node, and functions that derive everything else from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from components.model.clouds import CLOUDS, Cloud
+from components.model.catalogue.node import CONSUL_SOURCES
+from components.model.firewall import NodeRule, node_egress, node_openings
+from components.model.plan import Node, Plan
+from components.model.repositories import public_repositories
+from components.model.secrets import DEPLOYMENT_SECRETS, SECRETS
+from components.model.service import Bind, OnChange, PackageSource, Service
+from components.model.services import CATALOGUE, called_service
+from components.model.settings import Settings
+from components.model.tiers import TIERS
+
+WAITS = ("consul", "postgresql", "rabbitmq")
+"""What a unit can wait for before it starts (`node wait`)."""
+
+FILES = Path(__file__).parent / "files"
+
+INSTALL_PROGRAM = Path(__file__).parent / "node" / "install.py"
+
+MOUNT_ROOT = "/var/lib/webitel"
+
+SANDBOX_PACKAGES = ("python3-psycopg2", "python3-pika", "kamailio", "kamailio-postgres-modules", "sip-tester")
+"""Debian's packages under the sandbox's stand-ins."""
+
+
+class Context:
+    """One node of a plan, as its templates see it."""
+
+    KEEPS_RUNNING = (OnChange.NOTHING, OnChange.RELOAD)
+
+    def __init__(self, plan: Plan, node: Node, settings: Settings) -> None:
+        self.plan, self.node, self.settings = plan, node, settings
+        self.cloud: Cloud = CLOUDS[plan.cloud]
+        self.source = PackageSource(plan.package_source)
+        self.services = tuple(CATALOGUE[name] for name in node.services)
+
+    def secret(self, name: str) -> str:
+        """The placeholder of a secret."""
+        if name not in SECRETS:
+            raise ValueError(f"no secret {name}: {', '.join(SECRETS)}")
+        return "{{secret:" + name + "}}"
+
+    def address(self, node: Node | None = None, kind: str = "private") -> str:
+        """The placeholder of a node's address, `private` or `public`; of this node by default."""
+        target = node or self.node
+        return "{{address:" + target.key + ("}}" if kind == "private" else f".{kind}}}}}")
+
+    def port(self, service: str, listener: str) -> int:
+        """A listener's (first) port."""
+        return CATALOGUE[service].listener(listener).port
+
+    def ports(self, service: str, listener: str) -> tuple[int, int]:
+        """A listener's first and last port."""
+        ports = CATALOGUE[service].listener(listener).ports
+        return ports.first, ports.last
+
+    def bind(self, service: str, listener: str) -> str:
+        """The address a listener binds on this node."""
+        return {Bind.PRIVATE: self.address(), Bind.LOOPBACK: "127.0.0.1", Bind.ANY: "0.0.0.0"}[
+            CATALOGUE[service].listener(listener).bind]
+
+    def reach(self, service: str, listener: str) -> str:
+        """`address:port` where this node reaches a listener: its own node's, else the first that has the service."""
+        target = CATALOGUE[service].listener(listener)
+        if target.bind == Bind.LOOPBACK or service in self.node.services and target.bind == Bind.ANY:
+            return f"127.0.0.1:{target.port}"
+        nodes = self.plan.nodes_with(service)
+        node = self.node if self.node in nodes else nodes[0]
+        return f"{self.address(node)}:{target.port}"
+
+    def nodes_with(self, service: str) -> tuple[Node, ...]:
+        """The nodes that carry a service."""
+        return self.plan.nodes_with(service)
+
+    def here(self, service: str) -> bool:
+        """Whether this node carries a service."""
+        return service in self.node.services
+
+    @property
+    def instance_id(self) -> int:
+        """A number unique in the deployment and stable when counts change, for `-id` of the vendor's services."""
+        roles = [role.name for role in TIERS[self.plan.tier].roles]
+        return 100 * (roles.index(self.node.role) + 1) + self.node.n
+
+    def mount(self, purpose: str) -> str:
+        """Where a data disk is mounted."""
+        return f"{MOUNT_ROOT}/{purpose}"
+
+    def rules(self) -> tuple[NodeRule, ...]:
+        """What this node's nftables let in."""
+        return node_openings(self.plan, self.node, self.settings)
+
+    def variables(self) -> dict[str, Any]:
+        """The names a template sees."""
+        return {
+            "plan": self.plan, "node": self.node, "settings": self.settings, "cloud": self.cloud, "catalogue": CATALOGUE,
+            "tier": TIERS[self.plan.tier], "source": self.source.value, "context": self,
+            **{name: getattr(self, name) for name in (
+                "secret", "address", "port", "ports", "bind", "reach", "nodes_with", "here", "mount", "rules", "instance_id",
+                "packages_json", "include_file")},
+            "install_program": lambda: INSTALL_PROGRAM.read_text().rstrip("\n"),
+            "egress_rules": lambda: node_egress(self.plan, self.node, self.settings),
+        }
+
+    def actions(self, service: Service, on_change: object) -> list[str]:
+        """What a changed file does, such as `["reload nginx"]`; the fragment may say it, else the catalogue does."""
+        if isinstance(on_change, str):
+            return [] if on_change == "nothing" else [on_change]
+        if isinstance(on_change, list):
+            return [str(action) for action in on_change]
+        if service.on_change == OnChange.NOTHING:
+            return []
+        units = [unit for unit in service.units_from(self.source) if not unit.startswith("webitel-setup")]
+        return [f"{service.on_change.value} {unit}" for unit in units]
+
+    def units(self, service: Service, fragment: dict[str, Any]) -> list[dict[str, Any]]:
+        """The service's units with what each waits for, and what the fragment adds to `[Unit]` and `[Service]`."""
+        called = [called_service(call) for call in service.calls]
+        waits = [name for name in WAITS if name in called and name != service.name]
+        extra = fragment.get("units", {})
+        unknown = set(extra) - set(service.units_from(self.source))
+        if unknown:
+            raise ValueError(f"services/{service.name}.yaml.j2 has settings for {sorted(unknown)}, which the catalogue lacks")
+        mounts = sorted({self.mount(directory.disk) for directory in service.data})
+        return [
+            {
+                "name": name, "service": service.name, "mounts": mounts,
+                "waits": extra.get(name, {}).get("waits", waits),
+                "unit_lines": extra.get(name, {}).get("unit", []), "service_lines": extra.get(name, {}).get("service", []),
+                "oneshot": bool(extra.get(name, {}).get("oneshot", False)),
+            }
+            for name in service.units_from(self.source)
+        ]
+
+    def packages(self) -> list[str]:
+        """Packages that Debian (with the suites of `suites`) has and that need no credential."""
+        names = [
+            package for service in self.services if not service.stand_in for package in service.packages_from(self.source)
+            if not package.startswith(("webitel-", "timescaledb-"))
+        ]
+        if self.source == PackageSource.SANDBOX and any(service.stand_in for service in self.services):
+            names += SANDBOX_PACKAGES
+        return sorted(set(names))
+
+    def stand_in_packages(self) -> list[str]:
+        """Packages from the vendor, the mirror or the sandbox: installed with the configuration."""
+        names = {package for service in self.services for package in service.packages_from(self.source)}
+        return sorted(names - set(self.packages()))
+
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets this node's services use."""
+        used = {name for service in self.services for name in service.secrets}
+        return tuple(name for name in SECRETS if name in used and name not in DEPLOYMENT_SECRETS)
+
+    def manifest(self) -> dict[str, Any]:
+        """What the node program needs besides files and units."""
+        return {
+            "node": self.node.name, "key": self.node.key, "id": self.instance_id, "stack": self.plan.stack,
+            "packages": self.packages() + self.stand_in_packages(),
+            "disks": [
+                {"purpose": disk.purpose, "mount": self.mount(disk.purpose)} for disk in self.node.disks if disk.is_data
+            ],
+            "directories": [
+                {"path": directory.path, "owner": directory.owner, "mode": directory.mode, "disk": directory.disk}
+                for service in self.services for directory in service.data
+            ],
+            "services": [
+                {
+                    "name": service.name, "title": service.title, "units": list(service.units_from(self.source)),
+                    "probes": [self._probe(service, probe.kind, probe.says, dict(probe.arguments)) for probe in service.probes],
+                    "restarts_when_deaf": service.restarts_when_deaf,
+                }
+                for service in self.services
+            ],
+        }
+
+    def _probe(self, service: Service, kind: str, says: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        filled = {
+            key: value.replace("{id}", str(self.instance_id)).replace("{hostname}", self.node.name)
+            if isinstance(value, str) else value
+            for key, value in arguments.items()
+        }
+        if "listener" in filled:
+            listener = service.listener(str(filled.pop("listener")))
+            filled |= {"address": self.bind(service.name, listener.name), "port": listener.port, "protocol": listener.protocol}
+        return {"kind": kind, "says": says, **filled}
+
+    def install_units(self) -> list[str]:
+        """Units that a package's installation would enable, and that must not start before their configuration."""
+        return sorted({
+            unit for service in self.services if service.name not in ("ssh", "nftables", "chrony")
+            for unit in service.units_from(self.source) if not unit.startswith("webitel-setup")
+        })
+
+    def packages_json(self) -> str:
+        """What `install.py` reads: no credential in it, so it may stand in user data."""
+        return json.dumps({
+            "suites": {"bullseye": ["consul"]} if CONSUL_SOURCES[self.source] == "bullseye" else {},
+            "repositories": [vars(repository) for repository in public_repositories(self.source, self.services)],
+            "packages": self.packages(), "units": self.install_units(),
+        }, sort_keys=True)
+
+    def include_file(self, name: str) -> str:
+        """A file of `files/` as it is, without its last line end."""
+        return (FILES / name).read_text().rstrip("\n")

@@ -1,0 +1,152 @@
+"""Install packages on a node, with no service started by it. Runs at boot and again with each configuration.
+
+Reads /etc/webitel/packages.json: {"suites": {suite: [package]}, "repositories": [{name, uri, suite, component, key,
+fingerprint}], "packages": [name], "units": [name]}. Progress goes to /run/webitel/install.json:
+{"step": str, "done": int, "total": int, "error": str}. Standard library only.
+"""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+
+PLAN = pathlib.Path("/etc/webitel/packages.json")
+PROGRESS = pathlib.Path("/run/webitel/install.json")
+POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
+CONFIGURED = pathlib.Path("/etc/webitel/node.json")
+SOURCES = pathlib.Path("/etc/apt/sources.list.d")
+TRIES = 5
+
+
+class InstallError(Exception):
+    """Packages could not be installed; the text ends with what apt said."""
+
+
+def report(step: str, done: int = 0, total: int = 0, error: str = "") -> None:
+    PROGRESS.parent.mkdir(parents=True, exist_ok=True)
+    fresh = PROGRESS.with_suffix(".new")
+    fresh.write_text(json.dumps({"step": step, "done": done, "total": total, "error": error}))
+    fresh.replace(PROGRESS)
+
+
+def debian_mirror() -> str:
+    """The mirror this machine's own apt sources use for Debian itself."""
+    texts = [p.read_text() for p in [pathlib.Path("/etc/apt/sources.list"), *sorted(SOURCES.glob("*"))] if p.is_file()]
+    for text in texts:
+        for uri in re.findall(r"(?:^URIs:\s*|^deb\s+(?:\[[^]]*\]\s+)?)(\S+)", text, re.MULTILINE):
+            if uri.rstrip("/").endswith("/debian"):
+                return str(uri)
+    raise InstallError("no Debian mirror in /etc/apt/sources.list or /etc/apt/sources.list.d")
+
+
+def write_suites(suites: dict) -> None:
+    """Another Debian suite, pinned so low that only the named packages come from it."""
+    for suite, packages in suites.items():
+        (SOURCES / f"webitel-{suite}.sources").write_text(
+            f"Types: deb\nURIs: {debian_mirror()}\nSuites: {suite}\nComponents: main\n"
+            "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n")
+        pathlib.Path(f"/etc/apt/preferences.d/webitel-{suite}").write_text(
+            f"Package: *\nPin: release n={suite}\nPin-Priority: 50\n\n"
+            f"Package: {' '.join(packages)}\nPin: release n={suite}\nPin-Priority: 500\n")
+
+
+def add_repository(repository: dict) -> None:
+    """A repository outside Debian: its key is accepted by fingerprint only."""
+    name, ring = repository["name"], pathlib.Path(f"/usr/share/keyrings/webitel-{repository['name']}.gpg")
+    if repository.get("key") and not ring.exists():
+        with urllib.request.urlopen(repository["key"], timeout=60) as answer:
+            key = answer.read()
+        gpg = ["gpg", "--batch", "--homedir", "/run/webitel"]
+        shown = subprocess.run([*gpg, "--show-keys", "--with-colons"], input=key, capture_output=True, check=True).stdout.decode()
+        found = re.findall(r"^fpr:+([0-9A-F]{40}):", shown, re.MULTILINE)
+        if not found or found[0] != repository["fingerprint"]:
+            raise InstallError(f"repository {name}: key {found[:1]} at {repository['key']}, expected {repository['fingerprint']}")
+        if key.startswith(b"-----"):
+            key = subprocess.run([*gpg, "--dearmor"], input=key, capture_output=True, check=True).stdout
+        ring.write_bytes(key)
+    signed = f"Signed-By: {ring}\n" if repository.get("key") else "Trusted: yes\n"
+    component = f"Components: {repository['component']}\n" if repository.get("component") else ""
+    (SOURCES / f"webitel-{name}.sources").write_text(
+        f"Types: deb\nURIs: {repository['uri']}\nSuites: {repository['suite']}\n{component}{signed}")
+
+
+def is_installed(package: str) -> bool:
+    shown = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", package], capture_output=True, text=True)
+    return shown.stdout == "installed"
+
+
+def run_apt(arguments: list, step: str, total: int) -> None:
+    """apt-get with its status read line by line; the error holds its last lines."""
+    reading, writing = os.pipe()
+    command = ["apt-get", "-qy", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold",
+               "-o", f"APT::Status-Fd={writing}", "-o", "DPkg::Lock::Timeout=300", *arguments]
+    log = pathlib.Path("/var/log/webitel-install.log")
+    with log.open("a") as sink:
+        start = sink.tell()
+        process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, pass_fds=[writing],
+                                   env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"})
+        os.close(writing)
+        seen = set()
+        with os.fdopen(reading) as status:
+            for line in status:
+                kind, package = (line.split(":") + ["", ""])[:2]
+                if kind == "pmstatus" and "Installed" in line:
+                    seen.add(package)
+                report(step if kind != "dlstatus" else "downloading packages", len(seen), max(total, len(seen)))
+    if process.wait() != 0:
+        said = log.read_text(errors="replace")[start:].strip().splitlines()
+        raise InstallError("apt-get " + arguments[0] + " failed:\n" + "\n".join(said[-12:]))
+
+
+def install(packages: list, units: list) -> list:
+    """Install what is missing with every start of a service forbidden; returns what was missing."""
+    missing = [package for package in packages if not is_installed(package)]
+    if not missing:
+        return []
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        for attempt in range(1, TRIES + 1):
+            try:
+                run_apt(["update"], "package lists", 0)
+                run_apt(["install", "--no-install-recommends", *missing], "packages", len(missing))
+                break
+            except InstallError:
+                if attempt == TRIES:
+                    raise
+                time.sleep(2 * attempt)
+        # A service that starts before its configuration is there does harm: RabbitMQ then never joins a cluster.
+        if not CONFIGURED.exists():
+            for unit in units:
+                subprocess.run(["systemctl", "disable", "--now", "-q", unit], capture_output=True)
+        subprocess.run(["apt-mark", "hold", *missing], capture_output=True)
+    finally:
+        POLICY.unlink(missing_ok=True)
+    return missing
+
+
+def main() -> int:
+    plan = json.loads(PLAN.read_text())
+    report("package sources")
+    try:
+        write_suites(plan["suites"])
+        if any(repository.get("key") for repository in plan["repositories"]):
+            install(["gnupg"], [])
+        for repository in plan["repositories"]:
+            add_repository(repository)
+        missing = install(plan["packages"], plan["units"])
+        subprocess.run(["apt-get", "clean"], capture_output=True)
+    except (InstallError, OSError) as error:
+        report("failed", error=str(error))
+        print(error, file=sys.stderr)
+        return 1
+    report("done", len(missing), len(missing))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
