@@ -1,0 +1,65 @@
+"""Settings as others see them: the JSON Schema of a stack file, for editors, and Pulumi.yaml's declarations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.model.settings import Settings
+from stacks.problems import NAMESPACE, SECRET_SETTINGS
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a whole stack file. Keys of other namespaces (`aws:region`) are left to their owners."""
+    settings = Settings.model_json_schema()
+    properties = {
+        f"{NAMESPACE}:{name}": encrypted(value) if name in SECRET_SETTINGS else value
+        for name, value in settings["properties"].items()
+    }
+    config = {
+        "type": "object",
+        "properties": properties,
+        "required": [f"{NAMESPACE}:{name}" for name in settings["required"]],
+        "patternProperties": {f"^(?!{NAMESPACE}:)[^:]+:.+$": {}},
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A stack of the Webitel project",
+        "type": "object",
+        "properties": {
+            "config": config,
+            "encryptionsalt": {"type": "string"},
+            "encryptedkey": {"type": "string"},
+            "secretsprovider": {"type": "string"},
+        },
+        "required": ["config"],
+        "additionalProperties": False,
+        "$defs": settings.get("$defs", {}),
+    }
+
+
+def encrypted(value: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a secret setting: what `pulumi config set --secret` writes, never plain text."""
+    secure = {"type": "object", "properties": {"secure": {"type": "string"}}, "required": ["secure"]}
+    return secure | {"title": value["title"], "description": value["description"]}
+
+
+def pulumi_config() -> dict[str, Any]:
+    """The `config:` block of Pulumi.yaml. A declaration without default must be set in every stack.
+
+    Left out: settings of more than one type (`phones`), as the command line knows no union, and secret ones, as it
+    refuses a default for them and would require the vendor's credentials everywhere.
+    """
+    declarations = {}
+    for name, value in Settings.model_json_schema()["properties"].items():
+        kinds = [kind for kind in value.get("anyOf", [value]) if kind.get("type") != "null"]
+        kind = kinds[0].get("type", "string")
+        if len(kinds) > 1 or name in SECRET_SETTINGS:
+            continue
+        declaration = {"type": kind, "description": value["description"]}
+        if kind == "array":
+            declaration["items"] = {"type": "string"}
+        if not Settings.model_fields[name].is_required():
+            declaration["default"] = "" if value["default"] is None else value["default"]
+        declarations[f"{NAMESPACE}:{name}"] = declaration
+    return declarations
