@@ -126,7 +126,9 @@ class Handler(ABC):
         """Returns the outputs known before the update; those not named are unknown to the program."""
         return {}
 
-    def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
+    def delete(  # noqa: B027 - most types leave nothing behind
+        self, request: Request, id: str, inputs: Properties, outputs: Properties
+    ) -> None:
         """Removes the resource; one that is gone already is no error."""
 
 

@@ -51,8 +51,8 @@ class Provider:
     """A provider of resource types, each served by its handler.
 
     `configure` gets the provider's configuration; `invoke` (request, function token, arguments) answers function calls.
-    Both may raise ProviderError. At most `workers` handlers create, read, update or delete at the same time. `redact` is
-    the filter for every text that leaves; it learns each secret that passes.
+    Both may raise ProviderError. At most `workers` handlers create, read, update or delete at the same time.
+    `redact` is the filter for every text that leaves; it learns each secret that passes.
     """
 
     def __init__(

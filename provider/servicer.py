@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 from google.protobuf import any_pb2, empty_pb2, struct_pb2
@@ -201,11 +201,12 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
                 details = [packed]
         except ProviderError as error:
             code, message = grpc.StatusCode.FAILED_PRECONDITION, str(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the user has to see it, filtered
+        except Exception as error:  # whatever it is, the user has to see it, filtered
             code, message = grpc.StatusCode.INTERNAL, _describe(error)
         finally:
             self._provider.end(request)
-        _abort(context, code, self._provider.redact(message), details)
+        context.abort_with_status(_Status(code, self._provider.redact(message), details))
+        raise AssertionError("abort_with_status always raises")
 
 
 class _Status(grpc.Status):
@@ -214,11 +215,6 @@ class _Status(grpc.Status):
         self.details = message
         status = status_pb2.Status(code=code.value[0], message=message, details=details)
         self.trailing_metadata = (("grpc-status-details-bin", status.SerializeToString()),) if details else ()
-
-
-def _abort(context: grpc.ServicerContext, code: grpc.StatusCode, message: str, details: list[Any]) -> NoReturn:
-    context.abort_with_status(_Status(code, message, details))
-    raise AssertionError("abort_with_status always raises")
 
 
 def _answer_diff(changes: Changes) -> Any:

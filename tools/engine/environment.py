@@ -1,0 +1,61 @@
+"""The environment variables in which `pulumi` runs, and the first state and passphrase of who has none."""
+
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from tools.engine.get import EngineError
+
+
+def run_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Returns all variables for running `pulumi`.
+
+    Who has a backend or a passphrase of their own keeps it. Who has none gets a state folder and a random passphrase
+    under `~/.local/share/webitel`, made once. Raises EngineError when that passphrase was lost.
+    """
+    variables = {**environ, "PULUMI_SKIP_UPDATE_CHECK": "1"}
+    home = _data_folder(environ)
+    ours = (home / "state").as_uri()
+    if not _has_backend(environ):
+        (home / "state").mkdir(mode=0o700, parents=True, exist_ok=True)
+        variables["PULUMI_BACKEND_URL"] = ours
+    has_passphrase = "PULUMI_CONFIG_PASSPHRASE" in environ or "PULUMI_CONFIG_PASSPHRASE_FILE" in environ
+    if variables.get("PULUMI_BACKEND_URL") == ours and not has_passphrase:
+        variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_make_passphrase(home))
+    return variables
+
+
+def _data_folder(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "webitel"
+
+
+def _has_backend(environ: Mapping[str, str]) -> bool:
+    if environ.get("PULUMI_BACKEND_URL") or environ.get("PULUMI_ACCESS_TOKEN"):
+        return True
+    home = Path(environ.get("PULUMI_CREDENTIALS_PATH") or environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    try:
+        # Written by `pulumi login`; `current` is empty after `pulumi logout`.
+        return bool(json.loads((home / "credentials.json").read_text()).get("current"))
+    except FileNotFoundError:
+        return False
+
+
+def _make_passphrase(home: Path) -> Path:
+    path = home / "passphrase"
+    if path.exists():
+        return path
+    if any((home / "state").rglob("stacks/**/*.json")):
+        raise EngineError(
+            f"{path} is gone, but stacks in {home / 'state'} are encrypted with it.\n"
+            "Put it back, or give the passphrase: export PULUMI_CONFIG_PASSPHRASE_FILE=/path/of/your/copy"
+        )
+    with tempfile.NamedTemporaryFile("w", dir=home) as part:  # its mode is 0600 from the start
+        part.write(secrets.token_urlsafe(32) + "\n")
+        part.flush()
+        with suppress(FileExistsError):  # another run made one meanwhile: that is the one
+            os.link(part.name, path)
+    return path

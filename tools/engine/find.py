@@ -1,0 +1,106 @@
+"""Finds a usable `pulumi`, or gets one into the cache.
+
+In this order: on the path; in the cache; by the official installer; built from its Go modules (facts/engine.md).
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tools.engine.get import EngineError, build, install
+
+__all__ = ["VERSION", "EngineError", "find_engine"]
+
+VERSION = "3.259.0"
+_OLDEST = (3, 200)  # the first with everything that Pulumi.yaml and the provider use
+_HOST_FILES = ("pulumi-language-python", "language_host.py")
+_HERE = Path(__file__).resolve().parent
+
+Progress = Callable[[str], None]
+
+
+def find_engine(progress: Progress) -> Path:
+    """Returns the `pulumi` to run; takes minutes only where it has to be fetched or built, once a machine.
+
+    `progress` gets one line a step. Raises EngineError with what to install.
+    """
+    if found := _find_on_path():
+        return found
+    home = cache_folder() / f"engine-{VERSION}"
+    if not (home / "pulumi").exists():
+        with _lock(home.with_suffix(".lock"), progress):
+            if not (home / "pulumi").exists():  # another run may have made it meanwhile
+                _make(home, progress)
+    _renew_language_host(home)
+    return home / "pulumi"
+
+
+def cache_folder() -> Path:
+    """Returns where downloads and built things are kept, outside every checkout."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "webitel"
+
+
+def _find_on_path() -> Path | None:
+    found = shutil.which("pulumi")
+    if not found:
+        return None
+    engine = Path(found)
+    host_is_there = (engine.resolve().parent / _HOST_FILES[0]).exists() or shutil.which(_HOST_FILES[0])
+    return engine if host_is_there and (_read_version(engine) or (0,)) >= _OLDEST else None
+
+
+def _read_version(engine: Path) -> tuple[int, ...] | None:
+    """Returns (major, minor, patch); None for a build without one and for what does not run."""
+    command = [str(engine), "version"]
+    try:
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", shown.strip())
+    return tuple(map(int, match.groups())) if match else None
+
+
+def _make(home: Path, progress: Progress) -> None:
+    for left in home.parent.glob(f"{home.name}.part-*"):  # of a run that was killed; the lock says none is alive
+        shutil.rmtree(left)
+    part = Path(tempfile.mkdtemp(prefix=f"{home.name}.part-", dir=home.parent))
+    try:
+        if not install(VERSION, part, progress):
+            build(VERSION, _HERE, part, progress)
+        if _read_version(part / "pulumi") is None:
+            raise EngineError(f"the pulumi that was just made in {part} does not run")
+        part.rename(home)  # only a finished one ever has the name
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _renew_language_host(home: Path) -> None:
+    """Puts this checkout's language host beside a `pulumi` that came without one."""
+    if (home / "pulumi-language-python-exec").exists():  # the official one
+        return
+    for name in _HOST_FILES:
+        source, target = _HERE / name, home / name
+        if target.exists() and target.read_bytes() == source.read_bytes():
+            continue
+        with tempfile.NamedTemporaryFile(dir=home, delete=False) as part:
+            part.write(source.read_bytes())
+        Path(part.name).chmod(0o755)
+        Path(part.name).rename(target)
+
+
+@contextmanager
+def _lock(path: Path, progress: Progress) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("waiting for another run that is getting the Pulumi engine")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
