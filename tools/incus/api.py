@@ -1,0 +1,138 @@
+"""Incus as typed functions over its REST interface on the local socket (Incus 6.0, `incus query` speaks the same)."""
+
+import http.client
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+POOL = "webitel"
+"""Name of the storage pool of everything local."""
+
+Pause = Callable[[float], None]
+"""Waits so many seconds; raises to give up."""
+Object = dict[str, Any]
+
+_TIMEOUT = 300  # seconds for one answer; anything long is an operation, and those are polled
+_SUCCESS = 200  # of an operation: below it runs, above it failed or was cancelled
+
+
+class IncusError(RuntimeError):
+    """What Incus refused, in its words. `status` is the HTTP status, 0 when Incus does not answer."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _Connection(http.client.HTTPConnection):
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(socket_path()))
+
+
+def socket_path() -> Path:
+    """Path of the daemon's socket, where INCUS_SOCKET or INCUS_DIR say, as for the `incus` command."""
+    directory = Path(os.environ.get("INCUS_DIR", "/var/lib/incus"))
+    return Path(os.environ.get("INCUS_SOCKET") or directory / "unix.socket")
+
+
+def call(method: str, path: str, body: Mapping[str, Any] | None = None, *, pause: Pause = time.sleep) -> Any:
+    """Sends a request to `/1.0<path>` and returns its answer, waiting for the end of the operation if it starts one."""
+    answer = _send(method, f"/1.0{path}", body)
+    operation = answer["metadata"]
+    if answer["type"] != "async":
+        return operation
+    while operation["status_code"] < _SUCCESS:
+        pause(0)
+        operation = _send("GET", f"/1.0/operations/{operation['id']}/wait?timeout=1", None)["metadata"]
+    if operation["status_code"] != _SUCCESS:
+        raise IncusError(operation["err"], operation["status_code"])
+    return operation["metadata"]
+
+
+def _send(method: str, path: str, body: Mapping[str, Any] | None) -> Object:
+    connection = _Connection("incus", timeout=_TIMEOUT)
+    try:
+        connection.request(method, path, json.dumps(body) if body is not None else None)
+        answer: Object = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise IncusError(
+            f"Incus does not answer at {socket_path()} ({error}); start it with: python3 -m tools.incus start"
+        ) from error
+    finally:
+        connection.close()
+    if answer["type"] == "error":
+        raise IncusError(answer["error"], answer["error_code"])
+    return answer
+
+
+def find(path: str) -> Object | None:
+    """Returns the object at `/1.0<path>`, None when there is none."""
+    try:
+        found: Object = call("GET", path)
+    except IncusError as error:
+        if error.status == 404:
+            return None
+        raise
+    return found
+
+
+def list_objects(path: str) -> list[Object]:
+    """Returns all objects of the collection at `/1.0<path>`."""
+    found: list[Object] | None = call("GET", f"{path}?recursion=1")
+    return found or []
+
+
+def remove(path: str, *, pause: Pause = time.sleep) -> None:
+    """Deletes the object at `/1.0<path>`; one that is gone is no error."""
+    try:
+        call("DELETE", path, pause=pause)
+    except IncusError as error:
+        if error.status != 404:
+            raise
+
+
+def instance_path(name: str) -> str:
+    """Path of a container."""
+    return f"/instances/{quote(name, safe='')}"
+
+
+def network_path(name: str) -> str:
+    """Path of a network."""
+    return f"/networks/{quote(name, safe='')}"
+
+
+def volume_path(name: str) -> str:
+    """Path of a custom volume on our pool."""
+    return f"/storage-pools/{POOL}/volumes/custom/{quote(name, safe='')}"
+
+
+def change_state(name: str, action: str, *, force: bool = False, pause: Pause = time.sleep) -> None:
+    """Starts, stops or restarts a container; waits while Incus is busy with it, such as still creating it."""
+    body = {"action": action, "force": force, "timeout": -1 if force else 30}
+    for _ in range(60):
+        try:
+            call("PUT", f"{instance_path(name)}/state", body, pause=pause)
+            return
+        except IncusError as error:
+            if "busy" not in str(error):
+                raise
+        pause(1)
+    raise IncusError(f"container {name} is busy for a minute; see: incus operation list")
+
+
+def delete_instance(name: str, *, pause: Pause = time.sleep) -> None:
+    """Stops a container at once and deletes it; one that is gone is no error."""
+    path = instance_path(name)
+    found = find(path)
+    if found is None:
+        return
+    if found["status"] != "Stopped":
+        change_state(name, "stop", force=True, pause=pause)
+    remove(path, pause=pause)

@@ -1,0 +1,130 @@
+"""The machine on which images are made: one at a time, gone afterwards, whatever happens."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tools.environment import SetupError
+from tools.incus import api
+from tools.incus.apt import Progress
+from tools.incus.network import describe_bridge, describe_interface, find_free_network, find_gateway, read_routes
+from tools.incus.rootfs import RECIPE
+
+NAME = "webitel-build"
+"""Name of the container and of its bridge."""
+
+_INSTALL_UNIT = "webitel-install.service"
+_INSTALL_SECONDS = 1800
+_SHOWN_LINES = 15
+
+
+@contextmanager
+def start_builder(image: str, user_data: str, progress: Progress) -> Iterator[None]:
+    """Runs a container from that image with that user data; the caller holds the lock of images.
+
+    What an interrupted build left is removed first.
+    """
+    remove_builder()
+    network = find_free_network(read_routes(), prefix=28)
+    gateway = find_gateway(network)
+    interface = describe_interface(str(network[2]), gateway)
+    try:
+        progress(f"starting a machine from {image}")
+        api.call("POST", "/networks", {"name": NAME, "type": "bridge", "config": describe_bridge(gateway)})
+        container = {
+            "name": NAME,
+            "type": "container",
+            "source": {"type": "image", "alias": image},
+            "profiles": [],
+            "config": {
+                "security.nesting": "true",
+                "cloud-init.user-data": user_data,
+                "cloud-init.network-config": json.dumps(interface),
+            },
+            "devices": {
+                "root": {"type": "disk", "pool": api.POOL, "path": "/"},
+                "eth0": {"type": "nic", "network": NAME, "name": "eth0"},
+            },
+        }
+        api.call("POST", "/instances", container)
+        api.change_state(NAME, "start")
+        yield
+    finally:
+        remove_builder()
+
+
+def remove_builder() -> None:
+    """Removes the builder; one that is not there is no error."""
+    api.delete_instance(NAME)
+    api.remove(api.network_path(NAME))
+
+
+def wait_for_install(progress: Progress) -> None:
+    """Returns when cloud-init and, where the user data has one, the installation unit have done their work."""
+    deadline = time.monotonic() + _INSTALL_SECONDS
+    while True:
+        cloud_init = run("cloud-init", "status").stdout.strip().removeprefix("status: ")
+        if cloud_init == "error":
+            raise SetupError(f"cloud-init failed on the machine for the packages' image:\n{_read_output()}")
+        if cloud_init in ("done", "disabled") and _has_installed():
+            return
+        if time.monotonic() > deadline:
+            raise SetupError(f"the packages' image is not ready after {_INSTALL_SECONDS} s:\n{_read_output()}")
+        last = run("journalctl", "-u", _INSTALL_UNIT, "-u", "cloud-final", "-n", "1", "-o", "cat").stdout.strip()
+        progress(f"installing packages: {last[:100]}" if last else "starting")
+        time.sleep(1)
+
+
+def _has_installed() -> bool:
+    shown = run("systemctl", "show", "-p", "LoadState,ActiveState,SubState,Result", _INSTALL_UNIT).stdout
+    state = dict(line.split("=", 1) for line in shown.splitlines())
+    if state.get("LoadState") == "not-found":
+        return True
+    if state.get("Result") != "success" or state.get("ActiveState") == "failed":
+        raise SetupError(f"{_INSTALL_UNIT} failed ({state.get('Result')}):\n{_read_output()}")
+    return state.get("ActiveState") == "inactive" or state.get("SubState") == "exited"
+
+
+def _read_output() -> str:
+    journal = run("journalctl", "-u", _INSTALL_UNIT, "-n", str(_SHOWN_LINES), "-o", "cat", "--no-pager").stdout
+    output = run("tail", "-n", str(_SHOWN_LINES), "/var/log/cloud-init-output.log").stdout
+    return "\n".join(f"  {line}" for line in [*output.splitlines(), *journal.splitlines()])
+
+
+def run_script(name: str) -> None:
+    """Runs a script of the recipe in the builder as root."""
+    done = run("sh", "-s", stdin=(RECIPE / name).read_text())
+    if done.returncode:
+        raise SetupError(f"{name} failed in {NAME}:\n{done.stdout}{done.stderr}")
+
+
+def push_file(source: Path, target: str) -> None:
+    """Writes a file of this host into the builder."""
+    run("tee", target, stdin=source.read_text())
+
+
+def run(*command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs a command in the builder."""
+    return subprocess.run(
+        ["incus", "exec", NAME, "--", *command], input=stdin, capture_output=True, text=True, check=False
+    )
+
+
+def publish(alias: str, description: str, progress: Progress) -> None:
+    """Makes the builder, cleaned and stopped, the image of that alias.
+
+    Uncompressed: gzip takes 40 s more and saves nothing but space (facts/ha-measured.md 1).
+    """
+    progress("keeping the machine as an image")
+    run_script("clean.sh")
+    api.change_state(NAME, "stop", force=True)
+    image = {
+        "source": {"type": "instance", "name": NAME},
+        "compression_algorithm": "none",
+        "properties": {"description": description, "os": "debian", "release": "bookworm"},
+        "aliases": [{"name": alias}],
+    }
+    api.call("POST", "/images", image)

@@ -1,0 +1,1 @@
+{{ config_get("cloud-init.network-config", "network: {config: disabled}") }}

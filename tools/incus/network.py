@@ -1,0 +1,86 @@
+"""Networks and name servers of this host, and what Incus and cloud-init are told about those of local machines."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address
+from pathlib import Path
+from typing import Any, NamedTuple
+
+# The second is that of systemd-resolved behind its stub on the loopback.
+_RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
+
+
+class Route(NamedTuple):
+    """A network that this host reaches by an interface."""
+
+    network: IPv4Network
+    interface: str
+
+
+def read_routes(table: Path = Path("/proc/net/route")) -> list[Route]:
+    """Returns the IPv4 routes of the main table but the default ones."""
+    routes = []
+    for line in table.read_text().splitlines()[1:]:
+        interface, destination, _, _, _, _, _, mask, *_ = line.split()
+        if int(mask, 16):
+            network = IPv4Network(f"{_read_address(destination)}/{_read_address(mask)}")
+            routes.append(Route(network, interface))
+    return routes
+
+
+def _read_address(text: str) -> IPv4Address:
+    return IPv4Address(int.from_bytes(bytes.fromhex(text), "little"))
+
+
+def find_free_network(routes: Iterable[Route], prefix: int = 24) -> IPv4Network:
+    """Returns a private network of that prefix length that no route touches."""
+    taken = [route.network for route in routes]
+    for block in ("10.77.0.0/16", "10.0.0.0/8", "172.16.0.0/12"):
+        for network in IPv4Network(block).subnets(new_prefix=prefix):
+            if not any(network.overlaps(other) for other in taken):
+                return network
+    raise ValueError("no private IPv4 network is free on this host")
+
+
+def read_resolvers(files: Iterable[Path] = _RESOLVER_FILES) -> list[str]:
+    """Returns the IPv4 name servers that a machine behind this host can ask too.
+
+    Empty when there are none but on the loopback."""
+    for file in files:
+        lines = [line.split() for line in file.read_text().splitlines()] if file.exists() else []
+        servers = [line[1] for line in lines if len(line) > 1 and line[0] == "nameserver"]
+        usable = [server for server in servers if "%" not in server and _is_reachable(server)]
+        if usable:
+            return usable
+    return []
+
+
+def _is_reachable(server: str) -> bool:
+    address = ip_address(server)
+    return address.version == 4 and not address.is_loopback
+
+
+def find_gateway(network: IPv4Network) -> IPv4Interface:
+    """Returns the bridge's own address, the first one, with its prefix length."""
+    return IPv4Interface(f"{network[1]}/{network.prefixlen}")
+
+
+def describe_bridge(gateway: IPv4Interface) -> dict[str, str]:
+    """Returns the Incus configuration of a bridge with NAT."""
+    return {
+        "ipv4.address": str(gateway),
+        "ipv4.nat": "true",
+        # Addresses are static and the name servers mostly the host's own: no dnsmasq process, nothing on port 53.
+        "ipv4.dhcp": "false",
+        "dns.mode": "none" if read_resolvers() else "managed",
+        "ipv6.address": "none",
+    }
+
+
+def describe_interface(address: str, gateway: IPv4Interface) -> dict[str, Any]:
+    """Returns a machine's network configuration for cloud-init (version 2)."""
+    interface = {
+        "addresses": [f"{address}/{gateway.network.prefixlen}"],
+        "routes": [{"to": "0.0.0.0/0", "via": str(gateway.ip)}],
+        "nameservers": {"addresses": read_resolvers() or [str(gateway.ip)]},
+    }
+    return {"version": 2, "ethernets": {"eth0": interface}}

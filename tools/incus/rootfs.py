@@ -1,0 +1,67 @@
+"""The root file system of a base machine: Debian 12 by mmdebstrap, in the shape that `incus image import` takes."""
+
+import platform
+import subprocess
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+from tools.environment import SetupError
+from tools.incus.apt import DEBIAN_KEYRING, Progress, format_debian_sources, install, require_root
+
+RECIPE = Path(__file__).parent / "image"
+"""What a base image is made of: its packages, cloud-init's settings, what is switched off, Incus templates."""
+
+
+def read_recipe() -> bytes:
+    """Returns all that an image depends on, except for the time."""
+    files = sorted(path for path in RECIPE.rglob("*") if path.is_file())
+    texts = [f"{file.relative_to(RECIPE)}\0{file.read_text()}" for file in files]
+    return "\0".join([platform.machine(), format_debian_sources(), *texts]).encode()
+
+
+def read_packages() -> list[str]:
+    """Returns the packages of a base machine."""
+    return (RECIPE / "packages.txt").read_text().split()
+
+
+def make_rootfs(target: Path, progress: Progress) -> None:
+    """Makes the root file system as a tar file, about 30 s; the error is what mmdebstrap said."""
+    require_root("Making the base image")
+    install(["mmdebstrap", *([] if DEBIAN_KEYRING.exists() else ["debian-archive-keyring"])], progress)
+    progress("making the base image with mmdebstrap (once a month, half a minute)")
+    partial = target.with_suffix(".partial")
+    with tempfile.TemporaryDirectory() as temporary:
+        sources = Path(temporary, "debian.sources")
+        sources.write_text(format_debian_sources())
+        done = subprocess.run(
+            [
+                *("mmdebstrap", "--quiet", "--variant=apt", "--format=tar", f"--include={','.join(read_packages())}"),
+                # Its "reproducible" clean-up would make the first boot a "first boot".
+                *("--skip=cleanup/reproducible", "--keyring", str(DEBIAN_KEYRING)),
+                f"--customize-hook=upload {RECIPE / 'cloud.cfg'} /etc/cloud/cloud.cfg.d/90_webitel.cfg",
+                f'--customize-hook=chroot "$1" sh -s <{RECIPE / "prepare.sh"}',
+                *("bookworm", str(partial), str(sources)),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        partial.unlink(missing_ok=True)
+        raise SetupError("mmdebstrap failed; it said:\n  " + "\n  ".join(done.stderr.strip().splitlines()[-8:]))
+    partial.rename(target)
+
+
+def write_metadata(target: Path, description: str) -> None:
+    """Writes the other half of an Incus image: what it is, and the templates that make cloud-init's seed."""
+    head = (
+        f"architecture: {platform.machine()}\ncreation_date: {int(time.time())}\n"
+        f'properties: {{description: "{description}", os: debian, release: bookworm}}\n'
+    )
+    with tempfile.TemporaryDirectory() as temporary, tarfile.open(target, "w") as tar:
+        file = Path(temporary, "metadata.yaml")
+        file.write_text(head + (RECIPE / "metadata.yaml").read_text())
+        tar.add(file, "metadata.yaml")
+        tar.add(RECIPE / "templates", "templates")
