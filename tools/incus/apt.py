@@ -45,7 +45,8 @@ def install_incus(progress: Progress) -> None:
     if name not in _INCUS_PACKAGES or version < _FIRST_VERSION[name]:
         raise SetupError(
             f"Incus cannot be installed on {system.get('PRETTY_NAME', name)}: "
-            "Debian 12, Ubuntu 24.04 and newer have it; install it yourself (linuxcontainers.org/incus/docs/main/installing) and run this again"
+            "Debian 12, Ubuntu 24.04 and newer have it; "
+            "install it yourself (linuxcontainers.org/incus/docs/main/installing) and run this again"
         )
     packages = [*_INCUS_PACKAGES[name], "dnsmasq-base", "btrfs-progs", "nftables"]
     if name == "debian" and version == 12 and not _has_candidate("incus-base"):

@@ -24,7 +24,7 @@ _KEPT_UNUSED = timedelta(days=14)
 
 
 def ensure_base_image(progress: Progress) -> str:
-    """Returns the alias of the base image, Debian 12 with cloud-init, made anew every month and when its recipe changes.
+    """Returns the alias of the base image, Debian 12 with cloud-init; made anew monthly and when its recipe changes.
 
     Raises SetupError with what mmdebstrap, apt or Incus said.
     """
