@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,22 @@ MACHINES_FILE = Path(__file__).with_name("machines.json")
 
 @dataclass(frozen=True)
 class Cloud:
-    """Facts about one cloud (sources: `facts/clouds.md`, `facts/machines.md`).
+    """Facts about one cloud (sources: `facts/clouds.md` by section, `facts/machines.md`).
 
     `private_node` is how nodes that nobody reaches from outside get out. `address_translated`: the machine itself sees
     only its private address. `fixed_addresses`: private addresses can be chosen before the machine exists.
     `firewall_filters_private`: the cloud's firewall also filters traffic inside the network.
     `real`: costs money and is reached from the internet, so documentation values are refused by `up`.
     `trial`: machines are small containers on one host. `user_data_gzip`: takes gzip bytes in base64 as user data.
-    `metadata_ports`: ports of the metadata address that only root may use, empty = all of them.
-    `cloud_init_preinstalled`: the official Debian 12 image has cloud-init.
+    `user_data_limit`: bytes as sent, ours for every cloud (the smallest of theirs). `metadata_ports`: ports of the
+    metadata address that only root may use, empty = all of them. `cloud_init_preinstalled`: the official Debian 12
+    image has cloud-init. `package` is the name of the Pulumi package, "" = none but our own.
+
+    `region_shape` is a regular expression of region names, `zones` the letters or numbers of zones, the default first
+    (empty = no zones). `network_prefixes` are the longest and shortest network (prefix lengths) the cloud takes,
+    `reserved_networks` are ranges it keeps for itself. `disk_type` is the provider's name of the disks we order (a key
+    of the price list), `disk_type_by_family` where a machine family takes only another. `fallback_families` are chosen
+    only where nothing else fits. `boot_min_gib` is the smallest boot disk of the Debian image.
     """
 
     name: str
@@ -38,26 +45,51 @@ class Cloud:
     fixed_addresses: bool
     firewall_filters_private: bool
     real: bool
+    region_shape: str
     trial: bool = False
     user_data_gzip: bool = False
     user_data_limit: int = 16384
     first_host: int = 10
     metadata_ports: tuple[int, ...] = ()
     cloud_init_preinstalled: bool = True
-    shared_types: str = r"(?!)"
     shared_reason: str = ""
-    compute_family: str = ""
     boot_min_gib: int = 10
     package: str = ""
+    zones: tuple[str, ...] = ()
+    network_prefixes: tuple[int, int] = (16, 28)
+    reserved_networks: tuple[str, ...] = ()
+    disk_type: str = ""
+    disk_type_by_family: Mapping[str, str] = field(default_factory=dict)
+    fallback_families: tuple[str, ...] = ()
 
     @property
     def machine_types(self) -> tuple[MachineType, ...]:
-        """The dedicated-CPU machine types, cheapest first in the default region."""
-        return load_machine_types(self.name)
+        """The dedicated-CPU machine types; none where machines are containers."""
+        return () if self.trial else load_machine_types(self.name)
+
+    def machine_type(self, name: str) -> MachineType | None:
+        """The machine type of that provider's name, None where it is not in the list."""
+        return next((machine for machine in self.machine_types if machine.name == name), None)
 
     def is_shared(self, machine_type: str) -> bool:
         """Whether the provider's name is of a shared or burstable type."""
-        return re.fullmatch(self.shared_types, machine_type) is not None
+        return self._matches("shared_or_burstable", machine_type)
+
+    def is_discouraged(self, machine_type: str) -> bool:
+        """Whether the provider may move the type's CPU to others or it is of an old generation."""
+        return self._matches("discouraged", machine_type)
+
+    def is_not_x86(self, machine_type: str) -> bool:
+        """Whether the type has another architecture than the vendor's packages."""
+        return self._matches("not_x86", machine_type)
+
+    def disk_type_for(self, machine_type: MachineType) -> str:
+        """The provider's name of the disks that this machine type takes."""
+        return self.disk_type_by_family.get(machine_type.family, self.disk_type)
+
+    def _matches(self, key: str, name: str) -> bool:
+        globs = () if self.trial else load_prices()["clouds"][self.name].get(key, ())
+        return any(fnmatchcase(name, glob) for glob in globs)
 
 
 @cache
@@ -69,6 +101,76 @@ def load_prices() -> Mapping[str, Any]:
 
 @cache
 def load_machine_types(cloud: str) -> tuple[MachineType, ...]:
-    """Every machine type of the data file for a cloud."""
-    rows = load_prices()["clouds"][cloud]["machine_types"]
-    return tuple(MachineType(**row) for row in rows)
+    """Every machine type of the data file for a cloud, a month being `hours_per_month` where only the hour is priced."""
+    data = load_prices()
+    hours = data["hours_per_month"][cloud]
+    machines = []
+    for row in data["clouds"][cloud]["machine_types"]:
+        prices = row.get("monthly") or {
+            region: hourly * hours for region, hourly in row["hourly"].items() if hourly is not None
+        }
+        machines.append(MachineType(
+            name=row["name"], vcpus=row["vcpus"], memory_gib=row["memory_gib"], cores=row["cores"],
+            monthly={region: round(price, 2) for region, price in prices.items() if price is not None},
+            family=row["family"], whole_cores=row["full_core_vcpu"] is True,
+            root_disk_gib=row["local_disk_gib"] if row.get("root_disk_included") else 0,
+        ))
+    return tuple(machines)
+
+
+_rows = (
+    Cloud(
+        "local", "this machine", default_region="local", default_network="10.77.0.0/24", login_user="debian",
+        private_node=Public.NO, address_translated=False, fixed_addresses=True, firewall_filters_private=False,
+        real=False, region_shape="local", trial=True, boot_min_gib=5,
+    ),
+    Cloud(
+        # clouds.md 0 (address, firewall, NAT, user data), 1.1 (network sizes), 1.3 (login, disks, burstable), 1.4.
+        # us-east-1 is the one region with a dated price of disk, address and NAT (machines.md, uncertain 3).
+        "aws", "AWS", default_region="us-east-1", default_network="10.20.0.0/16", login_user="admin",
+        private_node=Public.NO, address_translated=True, fixed_addresses=True, firewall_filters_private=True, real=True,
+        region_shape=r"[a-z]{2}(-[a-z]+)+-\d", user_data_gzip=True, boot_min_gib=8, package="aws",
+        zones=("a", "b", "c", "d", "e", "f"), disk_type="gp3",
+        shared_reason="burstable, its CPU is throttled under steady voice load",
+    ),
+    Cloud(
+        # clouds.md 0, 2.1, 2.3 (disks by family, no cloud-init), 2.4: the metadata address is also the resolver, so
+        # only its port 80 is closed; user data is a start-up script, which is text.
+        "gcp", "Google Cloud", default_region="europe-west3", default_network="10.20.0.0/16", login_user="debian",
+        private_node=Public.NO, address_translated=True, fixed_addresses=True, firewall_filters_private=True, real=True,
+        region_shape=r"[a-z]+-[a-z]+\d+", metadata_ports=(80,), cloud_init_preinstalled=False, package="gcp",
+        zones=("a", "b", "c", "d", "f"), network_prefixes=(8, 29),
+        disk_type="pd-ssd", disk_type_by_family={"c4": "hyperdisk-balanced", "c4d": "hyperdisk-balanced"},
+        shared_reason="shared, its CPU is taken away under steady voice load",
+    ),
+    Cloud(
+        # clouds.md 0, 3.1, 3.3 (login may not be root or admin, Fs_v2 retires in 2028), 3.4. The Debian image has 30 GiB.
+        # westeurope has dated prices of address and NAT; no region has one of the disks (machines.md, uncertain 3).
+        "azure", "Azure", default_region="westeurope", default_network="10.20.0.0/16", login_user="debian",
+        private_node=Public.NO, address_translated=True, fixed_addresses=True, firewall_filters_private=True, real=True,
+        region_shape=r"[a-z]+\d?", user_data_gzip=True, boot_min_gib=30, package="azure-native",
+        zones=("1", "2", "3"), network_prefixes=(8, 28), disk_type="Premium_LRS", fallback_families=("Fs_v2",),
+        shared_reason="burstable or shared, its CPU is throttled under steady voice load",
+    ),
+    Cloud(
+        # clouds.md 0, 4.1 (VPC /16 to /24 and the reserved ranges, no fixed private address, NAT in private preview),
+        # 4.3 (root disk by size), 4.4 (plain text); regions: schemas/README.md 12.
+        "digitalocean", "DigitalOcean", default_region="fra1", default_network="10.20.0.0/16", login_user="root",
+        private_node=Public.EGRESS, address_translated=False, fixed_addresses=False, firewall_filters_private=True,
+        real=True, region_shape=r"nyc[123]|sgp1|lon1|ams[23]|fra1|tor1|sfo[123]|blr1|syd1|atl1", package="digitalocean",
+        network_prefixes=(16, 24), disk_type="volume",
+        reserved_networks=("10.244.0.0/16", "10.245.0.0/16", "10.246.0.0/24", "10.229.0.0/16"),
+        shared_reason="shared, its CPU is taken away under steady voice load",
+    ),
+    Cloud(
+        # clouds.md 0, 5.1 (no NAT, fixed address, 172.31.1.1 reserved), 5.2 (private network unfiltered), 5.3 (root disk
+        # by type, locations), 5.4 (base64 of gzip is decoded).
+        "hetzner", "Hetzner", default_region="fsn1", default_network="10.20.0.0/16", login_user="root",
+        private_node=Public.EGRESS, address_translated=False, fixed_addresses=True, firewall_filters_private=False,
+        real=True, region_shape="fsn1|nbg1|hel1|ash|hil|sin", user_data_gzip=True, package="hcloud",
+        network_prefixes=(8, 28), disk_type="volume", reserved_networks=("172.31.1.1/32",),
+        shared_reason="shared, its CPU is taken away under steady voice load",
+    ),
+)
+
+CLOUDS: Mapping[str, Cloud] = {cloud.name: cloud for cloud in _rows}

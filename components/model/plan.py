@@ -30,7 +30,9 @@ class Size:
 class MachineType:
     """A machine type of a cloud with dedicated CPU. `cores` are whole cores, None where the provider does not say.
 
-    `monthly` maps a region to the price of a month without tax; a region that is missing has no dated price.
+    `monthly` maps a region (or `any`) to the price of a month without tax; a region that is missing has no dated price.
+    `whole_cores`: a vCPU is a core of its own, not a thread of one. `root_disk_gib`: the boot disk comes with the
+    machine in this size; 0 = the boot disk is chosen and paid apart.
     """
 
     name: str
@@ -38,6 +40,13 @@ class MachineType:
     memory_gib: float
     cores: float | None = None
     monthly: Mapping[str, float] = field(default_factory=dict)
+    family: str = ""
+    whole_cores: bool = False
+    root_disk_gib: int = 0
+
+    def price_in(self, region: str) -> float | None:
+        """The price of a month in a region, None where no dated price is known."""
+        return self.monthly.get(region, self.monthly.get("any"))
 
 
 @dataclass(frozen=True)
@@ -111,7 +120,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Plan:
-    """A deployment, decided. `nodes` in rollout order (roles as the tier lists them)."""
+    """A deployment, decided. `nodes` in rollout order (roles as the tier lists them); `zone` is "" where the cloud has none."""
 
     stack: str
     cloud: str
@@ -128,6 +137,7 @@ class Plan:
     consul_servers: tuple[str, ...]
     monthly_price: Price
     warnings: tuple[str, ...]
+    zone: str = ""
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -1,0 +1,58 @@
+"""The deployment's network and the address of every node, which no other node's count moves."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+
+from components.model.clouds import CLOUDS
+from components.model.settings import Settings
+from components.model.tiers import TIERS
+
+NEAR = 10
+"""Nodes of a role with an address in the first 256 of the network; the next ones stand in the role's own 256."""
+
+MOST_NODES = 250
+"""Nodes of a role that have an address."""
+
+KEPT_AT_END = 2
+"""Addresses at the end of a subnet that a cloud may keep (Google: the last two, `facts/clouds.md` 2.1)."""
+
+
+def resolve_network(settings: Settings) -> IPv4Network:
+    """The network set, else the cloud's default; containers of all tiers stand on one host, so each tier has its own."""
+    if settings.network is not None:
+        return settings.network
+    cloud = CLOUDS[settings.cloud]
+    default = IPv4Network(cloud.default_network)
+    if not cloud.trial:
+        return default
+    return IPv4Network((default.network_address + default.num_addresses * list(TIERS).index(settings.tier), default.prefixlen))
+
+
+def gateway_of(network: IPv4Network) -> IPv4Address:
+    """The first address: the bridge of the host, the router of the clouds."""
+    return network.network_address + 1
+
+
+def address_offset(first_host: int, role_index: int, n: int) -> int:
+    """How far from the network's address the n-th node (from 1) of the tier's role (from 0) stands."""
+    return first_host + NEAR * role_index + n - 1 if n <= NEAR else 256 * (role_index + 1) + n
+
+
+def is_inside(network: IPv4Network, offset: int) -> bool:
+    """Whether a node may have the address at that offset."""
+    return offset < network.num_addresses - KEPT_AT_END
+
+
+def smallest_prefix(offset: int) -> int:
+    """The prefix length of the smallest network with room for that offset."""
+    return 32 - (offset + KEPT_AT_END).bit_length()
+
+
+PRIVATE = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+"""RFC 1918. `IPv4Network.is_private` would also take documentation networks."""
+
+
+def is_private(network: IPv4Network) -> bool:
+    """Whether a network lies in the private ranges."""
+    return any(network.subnet_of(private) for private in PRIVATE)

@@ -1,0 +1,147 @@
+"""What is wrong with single values: names, networks, keys, credentials; and which values are only documentation."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import struct
+import zoneinfo
+from collections.abc import Iterator
+from difflib import get_close_matches
+from ipaddress import IPv4Network
+
+from components.model.clouds import CLOUDS, Cloud
+from components.model.problems import Problem
+from components.model.secrets import SECRETS
+from components.model.service import PackageSource
+from components.model.settings import Settings
+
+DOCUMENTATION_NETWORKS = tuple(IPv4Network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
+"""RFC 5737."""
+
+DOCUMENTATION_DOMAIN = re.compile(r"(.+\.)?(example(\.(com|net|org))?|test|invalid|localhost)")
+"""RFC 2606."""
+
+WORLD_PREFIX = 8
+"""A network shorter than this is no office, VPN or carrier."""
+
+LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+HOST = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})+", re.IGNORECASE)
+BASTION = re.compile(rf"[a-z_][-a-z0-9_.]*@({HOST.pattern}|{LABEL}|\d+(\.\d+){{3}})(:\d{{1,5}})?", re.IGNORECASE)
+KEY_TYPES = (
+    "ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com",
+)
+
+
+def resolve_package_source(settings: Settings) -> PackageSource:
+    """Where packages come from: as set, else the sandbox on containers and the vendor on a cloud."""
+    return settings.package_source or (PackageSource.SANDBOX if CLOUDS[settings.cloud].trial else PackageSource.VENDOR)
+
+
+def check_values(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
+    """Every single value that cannot be right."""
+    if not HOST.fullmatch(settings.domain) or re.fullmatch(r"[\d.]+", settings.domain):
+        yield Problem("domain", settings.domain, "not a host name; use one such as voice.your-company.com")
+    if not re.fullmatch(cloud.region_shape, settings.region or cloud.default_region):
+        yield Problem("region", settings.region, f"{cloud.title} has no such region; use one such as {cloud.default_region}")
+    if settings.zone and settings.zone not in cloud.zones:
+        use = f"use one of {', '.join(cloud.zones)}" if cloud.zones else f"{cloud.title} has no zones, remove the setting"
+        yield Problem("zone", settings.zone, f"no zone of {cloud.title}; {use}")
+    if settings.ssh_via and not BASTION.fullmatch(settings.ssh_via):
+        yield Problem("ssh_via", settings.ssh_via, "must be user@host, such as admin@bastion.your-company.com")
+    if re.search(r"\s", settings.image) or (settings.image == "base" and not cloud.trial):
+        yield Problem("image", settings.image, "not an image; leave it empty for the newest Debian 12")
+    if cloud.trial and settings.image not in ("", "base"):
+        yield Problem("image", settings.image, "on local use base, or leave it empty for the image with the packages in it")
+    yield from check_networks(settings)
+    yield from check_time_zone(settings.time_zone)
+    for key in settings.operator_keys:
+        if why := explain_key(key):
+            yield Problem("operator_keys", key if len(key) <= 40 else f"{key[:37]}...", f"{why}; use a line such as ssh-ed25519 AAAA... you@office")
+    if resolve_package_source(settings) is PackageSource.MIRROR and not re.fullmatch(r"https?://[^\s/]+\S*", settings.mirror):
+        yield Problem("mirror", settings.mirror, "must be the base URL of your mirror with package_source mirror, "
+                                                 "such as https://packages.your-company.com")
+    for name, generation in settings.rotate.items():
+        if name not in SECRETS:
+            near = get_close_matches(name, SECRETS, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SECRETS)}"
+            yield Problem(f"rotate.{name}", str(generation), f"no secret of that name; {hint}")
+        elif generation < 1:
+            yield Problem(f"rotate.{name}", str(generation), "generations count from 1; use 2 to rotate it for the first time")
+
+
+def check_networks(settings: Settings) -> Iterator[Problem]:
+    """Networks of people that are the whole world."""
+    for network in settings.operators:
+        if network.prefixlen < WORLD_PREFIX:
+            yield Problem("operators", str(network), "SSH would be open to the world; use your office or VPN network, such as 203.0.113.0/24")
+    for network in settings.carriers:
+        if network.prefixlen < WORLD_PREFIX:
+            yield Problem("carriers", str(network), "SIP would be open to the world; use your carrier's networks, such as 198.51.100.0/24")
+    for network in () if settings.phones == "internet" else settings.phones:
+        if network.prefixlen < WORLD_PREFIX:
+            yield Problem("phones", str(network), "SIP would be open to the world; use networks such as 192.0.2.0/24, "
+                                                  "or say internet if you mean it")
+
+
+def check_time_zone(name: str) -> Iterator[Problem]:
+    """A time zone that the time zone database does not have."""
+    try:
+        zoneinfo.ZoneInfo(name)
+        return
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        known = sorted(zoneinfo.available_timezones())
+    if not known and re.fullmatch(r"[A-Za-z_]+(/[-A-Za-z_+0-9]+)*", name):
+        return  # this machine has no time zone database: the node's own decides
+    by_end = [zone for zone in known if zone.rpartition("/")[2].lower() == name.rpartition("/")[2].lower()]
+    near = by_end or get_close_matches(name, known, 1)
+    yield Problem("time_zone", name, f"no such time zone; use {near[0] if near else 'one such as Europe/Berlin'}")
+
+
+def explain_key(line: str) -> str:
+    """Why a line is no SSH public key; "" = it is one."""
+    kind, _, rest = line.partition(" ")
+    if kind not in KEY_TYPES:
+        return "a private key, never put it here" if "PRIVATE KEY" in line else f"the type must be one of {', '.join(KEY_TYPES[:3])} ..."
+    try:
+        blob = base64.b64decode(rest.split(" ")[0], validate=True)
+        (length,) = struct.unpack_from(">I", blob)
+    except (binascii.Error, ValueError, struct.error):
+        return "the second word is not the key in base64, perhaps cut"
+    if blob[4 : 4 + length] != kind.encode():
+        return f"the key inside is not of type {kind}"
+    return "" if len(blob) > 4 + length else "the key is cut"
+
+
+def documentation_values(settings: Settings) -> tuple[Problem, ...]:
+    """What must be set before anything is created: values that are only documentation, nobody to log in, credentials.
+
+    `plan` and `render` work with them; `up` and `doctor` refuse them. Empty where the cloud is not real, but for
+    credentials, which every cloud needs with the vendor's packages.
+    """
+    return tuple(find_documentation_values(settings)) if CLOUDS[settings.cloud].real else tuple(missing_credentials(settings))
+
+
+def find_documentation_values(settings: Settings) -> Iterator[Problem]:
+    """As `documentation_values`, for a cloud that is real."""
+    if DOCUMENTATION_DOMAIN.fullmatch(settings.domain.lower()):
+        yield Problem("domain", settings.domain, "an example; set your host name, such as voice.your-company.com")
+    wanted = {"operators": "your office or VPN network", "carriers": "the networks of your SIP trunks", "phones": "the networks of your SIP phones"}
+    for name, meant in wanted.items():
+        given = getattr(settings, name)
+        for network in () if given == "internet" else given:
+            if any(network.overlaps(example) for example in DOCUMENTATION_NETWORKS):
+                yield Problem(name, str(network), f"an example; set {meant}")
+    if not settings.operators:
+        yield Problem("operators", "", "nobody could log in to configure the nodes; set your office or VPN network, such as 203.0.113.0/24")
+    yield from missing_credentials(settings)
+
+
+def missing_credentials(settings: Settings) -> Iterator[Problem]:
+    """The vendor's credentials that are not set, where packages come from the vendor."""
+    if resolve_package_source(settings) is PackageSource.VENDOR:
+        for name in ("repository_user", "repository_password", "freeswitch_token"):
+            if not getattr(settings, name):
+                yield Problem(name, "", f"needed for the vendor's packages; pulumi config set --secret webitel:{name}")

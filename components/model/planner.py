@@ -1,0 +1,184 @@
+"""From settings to the plan: everything decided before the first API call, offline and without credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from components.model import firewall
+from components.model.addresses import address_offset, resolve_network
+from components.model.check_shape import (
+    check_counts,
+    check_disk_sizes,
+    check_leaving,
+    check_network,
+    count_nodes,
+    explain_count,
+    tier_disks,
+    tier_size,
+    unknown_role,
+)
+from components.model.check_values import check_values, documentation_values, resolve_package_source
+from components.model.clouds import CLOUDS, Cloud
+from components.model.machines import check_machine_type, choose_machine_type, fits
+from components.model.naming import explain_name, node_name
+from components.model.placement import choose_consul_servers, find_clashes, find_unknown_calls, place_services
+from components.model.plan import Disk, MachineType, Node, Plan, Price, Public
+from components.model.prices import price_node, sum_prices
+from components.model.problems import PlanError, Problem
+from components.model.secrets import DEPLOYMENT_SECRETS, SECRETS
+from components.model.service import PackageSource, Service
+from components.model.services import CATALOGUE
+from components.model.settings import Settings
+from components.model.tiers import MEDIA, SIP, TIERS, Role, Tier
+
+__all__ = ["PlanError", "Problem", "documentation_values", "make_plan", "plan_to_json"]
+
+Catalogue = Mapping[str, Service]
+
+
+def make_plan(settings: Settings, stack: str, catalogue: Catalogue = CATALOGUE) -> Plan:
+    """The plan of a deployment. Raises one PlanError with every problem found."""
+    tier, cloud = TIERS[settings.tier], CLOUDS[settings.cloud]
+    region = settings.region or cloud.default_region
+    broken = [Problem("", "", f"the catalogue is broken: {text}") for text in find_unknown_calls(catalogue)]
+    if broken:
+        raise PlanError(broken)
+    asked = count_nodes(tier, settings)
+    # A wrong count must not hide what else is wrong, so the rest is checked with the tier's.
+    counts = {role.name: role.count if explain_count(role, asked[role.name], catalogue) else asked[role.name] for role in tier.roles}
+    machines, problems = choose_machines(tier, settings, cloud, region)
+    placed = place_services(tier, counts, catalogue)
+    problems += [
+        *check_name(stack, counts),
+        *check_counts(tier, settings, catalogue),
+        *check_disk_sizes(tier, settings, cloud, machines),
+        *check_network(tier, settings, cloud, counts),
+        *check_leaving(settings, stack, tier, counts),
+        *check_values(settings, cloud),
+        *dict.fromkeys(Problem("", "", f"the catalogue is broken: {text}")
+                       for services in placed.values() for text in find_clashes(services, catalogue)),
+    ]
+    if problems:
+        raise PlanError(problems)
+    nodes, total, price_warning = make_nodes(settings, stack, tier, cloud, machines, placed, catalogue)
+    used = {name for node in nodes for service in node.services for name in catalogue[service].secrets}
+    return Plan(
+        stack=stack, cloud=cloud.name, tier=tier.name, region=region, release=settings.release,
+        package_source=resolve_package_source(settings).value, domain=settings.domain.lower(),
+        network=str(resolve_network(settings)), nodes=nodes,
+        openings=firewall.derive(nodes, settings, cloud, catalogue),
+        egress=firewall.derive_egress(nodes, settings, catalogue),
+        secrets=tuple(name for name in SECRETS if name in used or name in DEPLOYMENT_SECRETS),
+        consul_servers=tuple(node_name(stack, role, n) for role, n in choose_consul_servers(tier, counts)),
+        monthly_price=total, warnings=(*find_warnings(settings, cloud, tier, machines), *filter(None, [price_warning])),
+        zone=settings.zone or (cloud.zones[0] if cloud.zones else ""),
+    )
+
+
+def choose_machines(
+    tier: Tier, settings: Settings, cloud: Cloud, region: str,
+) -> tuple[dict[str, MachineType], list[Problem]]:
+    """The machine type of every role, and what is wrong with the ones given by hand (which are then left out)."""
+    machines: dict[str, MachineType] = {}
+    problems = []
+    for role in tier.roles:
+        fit = choose_machine_type(cloud, tier_size(role, cloud), region, is_voice(role))
+        machines[role.name] = fit
+        if name := settings.machine_types.get(role.name):
+            if problem := check_machine_type(cloud, role.name, name, fit, region):
+                problems.append(problem)
+            else:
+                machines[role.name] = cloud.machine_type(name) or fit
+    for name in settings.machine_types.keys() - machines.keys():
+        problems.append(Problem(f"machine_types.{name}", settings.machine_types[name], unknown_role(name, tier)))
+    return machines, sorted(problems, key=lambda problem: problem.setting)
+
+
+def is_voice(role: Role) -> bool:
+    """Whether a role handles SIP or media."""
+    return not set(role.services).isdisjoint((*MEDIA, *SIP))
+
+
+def check_name(stack: str, counts: Mapping[str, int]) -> Iterator[Problem]:
+    """A stack name that makes no valid node name."""
+    longest = max((node_name(stack, role, count) for role, count in counts.items()), key=len)
+    if why := explain_name(longest):
+        yield Problem("", "", f"stack name {stack}: {why}; use a name such as aws-basic")
+
+
+def make_nodes(
+    settings: Settings, stack: str, tier: Tier, cloud: Cloud, machines: Mapping[str, MachineType],
+    placed: Mapping[tuple[str, int], tuple[str, ...]], catalogue: Catalogue,
+) -> tuple[tuple[Node, ...], Price, str]:
+    """The nodes in rollout order, their price together and a warning about it ("" = none).
+
+    A node has a data disk only where one of its services keeps data on it.
+    """
+    region = settings.region or cloud.default_region
+    publics = {role.name: role.public if role.public is Public.SERVICE else cloud.private_node for role in tier.roles}
+    nat_nodes = sum(publics[role] is Public.NO for role, _ in placed)
+    network = resolve_network(settings)
+    nodes, prices = [], []
+    for index, role in enumerate(tier.roles):
+        for n in (n for name, n in placed if name == role.name):
+            services, machine = placed[role.name, n], machines[role.name]
+            disks = tuple(
+                Disk(purpose, machine.root_disk_gib if purpose == "boot" and machine.root_disk_gib
+                     else settings.disk_sizes.get(f"{role.name}.{purpose}", gib))
+                for purpose, gib in tier_disks(role, cloud).items()
+                if purpose == "boot" or any(data.disk == purpose for name in services for data in catalogue[name].data)
+            )
+            price = price_node(cloud, region, machine, disks, publics[role.name], nat_nodes)
+            prices.append(price)
+            address = str(network.network_address + address_offset(cloud.first_host, index, n))
+            nodes.append(Node(
+                name=node_name(stack, role.name, n), role=role.name, n=n, services=services, machine_type=machine,
+                disks=disks, private_address=address if cloud.fixed_addresses else None, public=publics[role.name],
+                monthly_price=price.amount,
+            ))
+    return tuple(nodes), *sum_prices(cloud, region, prices)
+
+
+def find_warnings(settings: Settings, cloud: Cloud, tier: Tier, machines: Mapping[str, MachineType]) -> Iterator[str]:
+    """What is allowed and should be known."""
+    if settings.phones == "internet":
+        yield "webitel:phones = internet: SIP is open to the world, scanners and toll fraud will come"
+    if cloud.real and not settings.carriers and not settings.phones:
+        yield "SIP is closed to everybody: set webitel:carriers or webitel:phones"
+    if cloud.real and resolve_package_source(settings) is PackageSource.SANDBOX:
+        yield "webitel:package_source = sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins"
+    for role in tier.roles:
+        machine, size = machines[role.name], tier_size(role, cloud)
+        if not fits(machine, size):
+            disk = f", {size.boot_gib} GiB disk" if 0 < machine.root_disk_gib < size.boot_gib else ""
+            yield (f"webitel:machine_types.{role.name} = {machine.name}: smaller than the tier's "
+                   f"{size.vcpus} vCPU, {size.memory_gib:g} GiB{disk}")
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """The plan as `webitel plan --json` prints it: a stable shape, documented in README.md."""
+    return {
+        "stack": plan.stack, "cloud": plan.cloud, "tier": plan.tier, "region": plan.region,
+        "nodes": [
+            {
+                "name": node.name, "role": node.role, "services": list(node.services),
+                "machine_type": node.machine_type.name, "vcpus": node.machine_type.vcpus,
+                "memory_gib": node.machine_type.memory_gib,
+                "disks": [{"purpose": disk.purpose, "size_gib": disk.size_gib} for disk in node.disks],
+                "private_address": node.private_address, "public": node.public.value, "monthly_price": node.monthly_price,
+            }
+            for node in plan.nodes
+        ],
+        "openings": [
+            {
+                "role": opening.role, "service": opening.service, "protocol": opening.protocol, "ports": opening.ports,
+                "audience": opening.audience, "sources": list(opening.sources),
+            }
+            for opening in plan.openings
+        ],
+        "monthly_price": {
+            "amount": plan.monthly_price.amount, "currency": plan.monthly_price.currency, "as_of": plan.monthly_price.as_of,
+        },
+        "warnings": list(plan.warnings),
+    }

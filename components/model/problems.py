@@ -1,0 +1,36 @@
+"""What is wrong with a deployment's settings, all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One finding. `setting` is the name under `webitel:` (`counts.data`), "" where no setting is to blame.
+
+    `value` is "" where there is none or where it is a secret. `message` says why and gives a correct example.
+    """
+
+    setting: str
+    value: str
+    message: str
+
+    def __str__(self) -> str:
+        if not self.setting:
+            return self.message
+        return f"webitel:{self.setting}{f' = {self.value}' if self.value else ''}: {self.message}"
+
+
+class PlanError(Exception):
+    """Every problem found in the settings; `str()` is what the user reads."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        number = len(self.problems)
+        head = "1 setting needs attention" if number == 1 else f"{number} settings need attention"
+        return "\n".join((f"{head}, nothing was created:", *(f"  {problem}" for problem in self.problems)))
