@@ -19,14 +19,15 @@ KEPT_AT_END = 2
 
 
 def resolve_network(settings: Settings) -> IPv4Network:
-    """The network set, else the cloud's default; containers of all tiers stand on one host, so each tier has its own."""
+    """The network set, else the cloud's default; where all stacks share one host, each tier has its own default."""
     if settings.network is not None:
         return settings.network
     cloud = CLOUDS[settings.cloud]
     default = IPv4Network(cloud.default_network)
     if not cloud.trial:
         return default
-    return IPv4Network((default.network_address + default.num_addresses * list(TIERS).index(settings.tier), default.prefixlen))
+    first = default.network_address + default.num_addresses * list(TIERS).index(settings.tier)
+    return IPv4Network((first, default.prefixlen))
 
 
 def gateway_of(network: IPv4Network) -> IPv4Address:

@@ -9,7 +9,7 @@ RECORDED_SHARE = 0.6
 """Share of the calls that are recorded (ours)."""
 
 MINUTES_PER_CALL = 1.5
-"""Length of a recorded call (ours; 300 calls at a time make 400 thousand a day of about a minute, `facts/webitel.md` 5)."""
+"""Length of a recorded call (ours; 300 at a time are 400 thousand a day of a minute each, `facts/webitel.md` 5)."""
 
 KIB_PER_MINUTE = 120
 """A minute of recording: MP3 of 16 kbit/s (ours)."""

@@ -14,10 +14,11 @@ from components.model.addresses import (
     resolve_network,
     smallest_prefix,
 )
+from components.model.check_values import networks_given
 from components.model.clouds import Cloud
 from components.model.placement import CONSUL_SERVER
 from components.model.plan import MachineType, Size
-from components.model.problems import Problem
+from components.model.problems import Problem, setting_problem
 from components.model.service import Placement, Service
 from components.model.settings import Settings
 from components.model.tiers import Role, Tier
@@ -38,9 +39,9 @@ def check_counts(tier: Tier, settings: Settings, catalogue: Catalogue) -> Iterat
     roles = {role.name: role for role in tier.roles}
     for name, count in settings.counts.items():
         if name not in roles:
-            yield Problem(f"counts.{name}", str(count), unknown_role(name, tier))
+            yield setting_problem(f"counts.{name}", count, unknown_role(name, tier))
         elif why := explain_count(roles[name], count, catalogue):
-            yield Problem(f"counts.{name}", str(count), why)
+            yield setting_problem(f"counts.{name}", count, why)
 
 
 def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
@@ -56,7 +57,7 @@ def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
         allowed = sorted(set.intersection(*(set(service.cluster_sizes) for service in clustered)))
         if count in allowed:
             return ""
-        use = f"use {', '.join(str(size) for size in allowed[:-1])} or {allowed[-1]}" if len(allowed) > 1 else f"use {allowed[0]}"
+        use = f"use {' or '.join(str(size) for size in allowed)}"
         if count == 2:
             return f"a cluster of 2 cannot lose a node; {use}"
         if count in {size for service in clustered for size in service.cluster_sizes}:
@@ -68,37 +69,42 @@ def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
     workers = [one for one in services if one.placement is Placement.ROLE and one.name != CONSUL_SERVER]
     if count > role.count and not workers:
         first = next(one for one in services if one.placement is Placement.FIRST)
-        return f"{first.title} runs on the first node only ({first.placement_reason}), so a further node would be idle; use {role.count}"
+        return (f"{first.title} runs on the first node only ({first.placement_reason}), "
+                f"so a further node would be idle; use {role.count}")
     if count < role.count:
         return f"fewer than the tier's; use {role.count} or more, or a smaller webitel:tier"
     return f"more than the {MOST_NODES} that have an address; use {MOST_NODES} or fewer" if count > MOST_NODES else ""
 
 
-def check_disk_sizes(tier: Tier, settings: Settings, cloud: Cloud, machines: Mapping[str, MachineType]) -> Iterator[Problem]:
+def check_disk_sizes(
+    tier: Tier, settings: Settings, cloud: Cloud, machines: Mapping[str, MachineType],
+) -> Iterator[Problem]:
     """Disk sizes of unknown roles or purposes, or smaller than the tier's."""
     roles = {role.name: role for role in tier.roles}
     for key, size in settings.disk_sizes.items():
         name, _, purpose = key.partition(".")
         setting = f"disk_sizes.{key}"
         if name not in roles:
-            yield Problem(setting, str(size), unknown_role(name, tier))
+            yield setting_problem(setting, size, unknown_role(name, tier))
             continue
         sizes = tier_disks(roles[name], cloud)
         if purpose not in sizes:
             has = ", ".join(f"{name}.{one}" for one in sizes)
-            yield Problem(setting, str(size), f"{name} has no disk of that purpose; there are {has}")
+            yield setting_problem(setting, size, f"{name} has no disk of that purpose; there are {has}")
         elif purpose == "boot" and (root := machines[name].root_disk_gib):
-            yield Problem(setting, str(size), f"on {cloud.title} the boot disk comes with the machine type, "
-                                              f"{root} GiB with {machines[name].name}; choose webitel:machine_types.{name} instead")
+            yield setting_problem(setting, size, (
+                f"on {cloud.title} the boot disk comes with the machine type, {root} GiB with {machines[name].name}; "
+                f"set webitel:machine_types.{name} instead"))
         elif size < sizes[purpose]:
-            yield Problem(setting, str(size), f"smaller than the tier's, GiB; use {sizes[purpose]} or more")
+            yield setting_problem(setting, size, f"smaller than the tier's, GiB; use {sizes[purpose]} or more")
 
 
 def tier_disks(role: Role, cloud: Cloud) -> dict[str, int]:
     """GiB by purpose of a role's disks as the tier has them, the boot disk first."""
     disks = role.trial_disks if cloud.trial else role.disks
-    sizes = {"boot": max(tier_size(role, cloud).boot_gib, cloud.boot_min_gib)}
-    return sizes | {purpose: gib for purpose, gib in (("database", disks.database), ("recordings", disks.recordings)) if gib}
+    boot = max(tier_size(role, cloud).boot_gib, cloud.boot_min_gib)
+    sizes = {"boot": boot, "database": disks.database, "recordings": disks.recordings}
+    return {purpose: gib for purpose, gib in sizes.items() if gib}
 
 
 def tier_size(role: Role, cloud: Cloud) -> Size:
@@ -110,34 +116,36 @@ def unknown_role(name: str, tier: Tier) -> str:
     """That the tier has no such role, with the nearest one or all."""
     roles = [role.name for role in tier.roles]
     near = get_close_matches(name, roles, 1)
-    return f"tier {tier.name} has no role {name}; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(roles)}")
+    hint = f"did you mean {near[0]}?" if near else f"use {' or '.join(roles)}"
+    return f"tier {tier.name} has no role {name}; {hint}"
 
 
 def check_network(tier: Tier, settings: Settings, cloud: Cloud, counts: Mapping[str, int]) -> Iterator[Problem]:
     """A network that is not private, of a size the cloud does not take, in use, or with too few addresses."""
     network = resolve_network(settings)
-    text, example = str(network), f"use a network of your own such as {cloud.default_network}"
+    text, example = network, f"use a network of your own such as {cloud.default_network}"
     if not is_private(network):
-        yield Problem("network", text, f"not a private network; {example}")
+        yield setting_problem("network", text, f"not a private network; {example}")
     for other in map(IPv4Network, cloud.reserved_networks):
         if network.overlaps(other):
-            yield Problem("network", text, f"{cloud.title} keeps {other} for itself; {example}")
+            yield setting_problem("network", text, f"{cloud.title} keeps {other} for itself; {example}")
     for name in ("operators", "carriers", "phones"):
-        given = getattr(settings, name)
-        for outside in () if given == "internet" or cloud.trial else given:
+        for outside in () if cloud.trial else networks_given(settings, name):
             if network.overlaps(outside):
-                yield Problem("network", text, f"overlaps webitel:{name} {outside}, and nodes of the deployment are not {name}; {example}")
+                yield setting_problem("network", text, f"overlaps webitel:{name} {outside}; {example}")
     shortest, longest = cloud.network_prefixes
     highest = cloud.first_host + sum(counts.values())
     if cloud.fixed_addresses:
-        highest = max(address_offset(cloud.first_host, index, counts[role.name]) for index, role in enumerate(tier.roles))
+        indexes = {role.name: index for index, role in enumerate(tier.roles)}
+        highest = max(address_offset(cloud.first_host, indexes[role], count) for role, count in counts.items())
     if not is_inside(network, highest):
         number = sum(counts.values())
         needed = min(smallest_prefix(highest), longest)
-        yield Problem("network", text, f"has {network.num_addresses} addresses, too few for {number} "
-                                       f"{'node' if number == 1 else 'nodes'}; use /{needed} or larger, such as {cloud.default_network}")
+        yield setting_problem("network", text, (
+            f"has {network.num_addresses} addresses, too few for {number} {'node' if number == 1 else 'nodes'} "
+            f"with fixed places; use /{needed} or larger, such as {cloud.default_network}"))
     elif not shortest <= network.prefixlen <= longest:
-        yield Problem("network", text, f"{cloud.title} takes /{shortest} to /{longest}; {example}")
+        yield setting_problem("network", text, f"{cloud.title} takes /{shortest} to /{longest}; {example}")
 
 
 def check_leaving(settings: Settings, stack: str, tier: Tier, counts: Mapping[str, int]) -> Iterator[Problem]:
@@ -145,4 +153,4 @@ def check_leaving(settings: Settings, stack: str, tier: Tier, counts: Mapping[st
     keys = [f"{role.name}-{n}" for role in tier.roles for n in range(1, counts[role.name] + 1)]
     for name in settings.leaving:
         if name.removeprefix(f"{stack}-") not in keys:
-            yield Problem("leaving", name, f"no node of this deployment; there are {', '.join(keys)}")
+            yield setting_problem("leaving", name, f"no node of this deployment; there are {', '.join(keys)}")

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network
 
 from components.model.clouds import CLOUDS, Cloud
-from components.model.problems import Problem
+from components.model.problems import Problem, setting_problem
 from components.model.secrets import SECRETS
 from components.model.service import PackageSource
 from components.model.settings import Settings
@@ -43,47 +43,57 @@ def resolve_package_source(settings: Settings) -> PackageSource:
 def check_values(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
     """Every single value that cannot be right."""
     if not HOST.fullmatch(settings.domain) or re.fullmatch(r"[\d.]+", settings.domain):
-        yield Problem("domain", settings.domain, "not a host name; use one such as voice.your-company.com")
+        yield setting_problem("domain", settings.domain, "not a host name; use one such as voice.your-company.com")
     if not re.fullmatch(cloud.region_shape, settings.region or cloud.default_region):
-        yield Problem("region", settings.region, f"{cloud.title} has no such region; use one such as {cloud.default_region}")
+        yield setting_problem(
+            "region", settings.region, f"no region of {cloud.title}; use one such as {cloud.default_region}")
     if settings.zone and settings.zone not in cloud.zones:
-        use = f"use one of {', '.join(cloud.zones)}" if cloud.zones else f"{cloud.title} has no zones, remove the setting"
-        yield Problem("zone", settings.zone, f"no zone of {cloud.title}; {use}")
+        use = f"use one of {', '.join(cloud.zones)}" if cloud.zones else "it has none, remove the setting"
+        yield setting_problem("zone", settings.zone, f"no zone of {cloud.title}; {use}")
     if settings.ssh_via and not BASTION.fullmatch(settings.ssh_via):
-        yield Problem("ssh_via", settings.ssh_via, "must be user@host, such as admin@bastion.your-company.com")
+        yield setting_problem("ssh_via", settings.ssh_via, "must be user@host, such as admin@bastion.your-company.com")
     if re.search(r"\s", settings.image) or (settings.image == "base" and not cloud.trial):
-        yield Problem("image", settings.image, "not an image; leave it empty for the newest Debian 12")
+        yield setting_problem("image", settings.image, "not an image; leave it empty for the newest Debian 12")
     if cloud.trial and settings.image not in ("", "base"):
-        yield Problem("image", settings.image, "on local use base, or leave it empty for the image with the packages in it")
+        yield setting_problem(
+            "image", settings.image, "on local use base, or leave it empty for the image with the packages in it")
     yield from check_networks(settings)
     yield from check_time_zone(settings.time_zone)
     for key in settings.operator_keys:
         if why := explain_key(key):
-            yield Problem("operator_keys", key if len(key) <= 40 else f"{key[:37]}...", f"{why}; use a line such as ssh-ed25519 AAAA... you@office")
-    if resolve_package_source(settings) is PackageSource.MIRROR and not re.fullmatch(r"https?://[^\s/]+\S*", settings.mirror):
-        yield Problem("mirror", settings.mirror, "must be the base URL of your mirror with package_source mirror, "
-                                                 "such as https://packages.your-company.com")
+            shown = key if len(key) <= 40 else f"{key[:37]}..."
+            yield setting_problem("operator_keys", shown, f"{why}; use a line such as ssh-ed25519 AAAA... you@office")
+    mirrored = resolve_package_source(settings) is PackageSource.MIRROR
+    if mirrored and not re.fullmatch(r"https?://[^\s/]+\S*", settings.mirror):
+        yield setting_problem("mirror", settings.mirror, (
+            "with webitel:package_source = mirror it must be the base URL of your mirror, "
+            "such as https://packages.your-company.com"))
     for name, generation in settings.rotate.items():
         if name not in SECRETS:
             near = get_close_matches(name, SECRETS, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SECRETS)}"
-            yield Problem(f"rotate.{name}", str(generation), f"no secret of that name; {hint}")
+            yield setting_problem(f"rotate.{name}", generation, f"no secret of that name; {hint}")
         elif generation < 1:
-            yield Problem(f"rotate.{name}", str(generation), "generations count from 1; use 2 to rotate it for the first time")
+            yield setting_problem(f"rotate.{name}", generation, "counts from 1; use 2 to rotate it for the first time")
 
 
 def check_networks(settings: Settings) -> Iterator[Problem]:
     """Networks of people that are the whole world."""
-    for network in settings.operators:
-        if network.prefixlen < WORLD_PREFIX:
-            yield Problem("operators", str(network), "SSH would be open to the world; use your office or VPN network, such as 203.0.113.0/24")
-    for network in settings.carriers:
-        if network.prefixlen < WORLD_PREFIX:
-            yield Problem("carriers", str(network), "SIP would be open to the world; use your carrier's networks, such as 198.51.100.0/24")
-    for network in () if settings.phones == "internet" else settings.phones:
-        if network.prefixlen < WORLD_PREFIX:
-            yield Problem("phones", str(network), "SIP would be open to the world; use networks such as 192.0.2.0/24, "
-                                                  "or say internet if you mean it")
+    instead = {
+        "operators": "SSH would be open to the world; use your office or VPN network, such as 203.0.113.0/24",
+        "carriers": "SIP would be open to the world; use your carrier's networks, such as 198.51.100.0/24",
+        "phones": "SIP would be open to the world; use networks such as 192.0.2.0/24, or internet if you mean it",
+    }
+    for name, message in instead.items():
+        for network in networks_given(settings, name):
+            if network.prefixlen < WORLD_PREFIX:
+                yield setting_problem(name, network, message)
+
+
+def networks_given(settings: Settings, name: str) -> tuple[IPv4Network, ...]:
+    """The networks of a setting; none where phones say `internet`."""
+    given: tuple[IPv4Network, ...] | str = getattr(settings, name)
+    return () if isinstance(given, str) else given
 
 
 def check_time_zone(name: str) -> Iterator[Problem]:
@@ -97,14 +107,15 @@ def check_time_zone(name: str) -> Iterator[Problem]:
         return  # this machine has no time zone database: the node's own decides
     by_end = [zone for zone in known if zone.rpartition("/")[2].lower() == name.rpartition("/")[2].lower()]
     near = by_end or get_close_matches(name, known, 1)
-    yield Problem("time_zone", name, f"no such time zone; use {near[0] if near else 'one such as Europe/Berlin'}")
+    use = near[0] if near else "one such as Europe/Berlin"
+    yield setting_problem("time_zone", name, f"no such time zone; use {use}")
 
 
 def explain_key(line: str) -> str:
     """Why a line is no SSH public key; "" = it is one."""
     kind, _, rest = line.partition(" ")
     if kind not in KEY_TYPES:
-        return "a private key, never put it here" if "PRIVATE KEY" in line else f"the type must be one of {', '.join(KEY_TYPES[:3])} ..."
+        return f"not a public key, which begins with {', '.join(KEY_TYPES[:3])} ..."
     try:
         blob = base64.b64decode(rest.split(" ")[0], validate=True)
         (length,) = struct.unpack_from(">I", blob)
@@ -121,21 +132,22 @@ def documentation_values(settings: Settings) -> tuple[Problem, ...]:
     `plan` and `render` work with them; `up` and `doctor` refuse them. Empty where the cloud is not real, but for
     credentials, which every cloud needs with the vendor's packages.
     """
-    return tuple(find_documentation_values(settings)) if CLOUDS[settings.cloud].real else tuple(missing_credentials(settings))
+    find = find_documentation_values if CLOUDS[settings.cloud].real else missing_credentials
+    return tuple(find(settings))
 
 
 def find_documentation_values(settings: Settings) -> Iterator[Problem]:
     """As `documentation_values`, for a cloud that is real."""
     if DOCUMENTATION_DOMAIN.fullmatch(settings.domain.lower()):
-        yield Problem("domain", settings.domain, "an example; set your host name, such as voice.your-company.com")
-    wanted = {"operators": "your office or VPN network", "carriers": "the networks of your SIP trunks", "phones": "the networks of your SIP phones"}
+        yield setting_problem("domain", settings.domain, "an example; use one such as voice.your-company.com")
+    wanted = {"operators": "office or VPN", "carriers": "SIP trunks", "phones": "SIP phones"}
     for name, meant in wanted.items():
-        given = getattr(settings, name)
-        for network in () if given == "internet" else given:
+        for network in networks_given(settings, name):
             if any(network.overlaps(example) for example in DOCUMENTATION_NETWORKS):
-                yield Problem(name, str(network), f"an example; set {meant}")
+                yield setting_problem(name, network, f"an example; use the network of your {meant}")
     if not settings.operators:
-        yield Problem("operators", "", "nobody could log in to configure the nodes; set your office or VPN network, such as 203.0.113.0/24")
+        yield setting_problem("operators", "", (
+            "nobody could reach the nodes to configure them; set your office or VPN network, such as 203.0.113.0/24"))
     yield from missing_credentials(settings)
 
 
@@ -144,4 +156,5 @@ def missing_credentials(settings: Settings) -> Iterator[Problem]:
     if resolve_package_source(settings) is PackageSource.VENDOR:
         for name in ("repository_user", "repository_password", "freeswitch_token"):
             if not getattr(settings, name):
-                yield Problem(name, "", f"needed for the vendor's packages; pulumi config set --secret webitel:{name}")
+                message = f"needed for the vendor's packages; pulumi config set --secret webitel:{name}"
+                yield setting_problem(name, "", message)

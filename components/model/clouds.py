@@ -1,4 +1,4 @@
-"""The clouds: a row of facts each. A difference between clouds is a named trait here, never a test on a cloud's name."""
+"""The clouds, a row of facts each. A difference between clouds is a named trait, never a test of a cloud's name."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def load_prices() -> Mapping[str, Any]:
 
 @cache
 def load_machine_types(cloud: str) -> tuple[MachineType, ...]:
-    """Every machine type of the data file for a cloud, a month being `hours_per_month` where only the hour is priced."""
+    """Every machine type of the data file for a cloud; where only the hour is priced a month is `hours_per_month`."""
     data = load_prices()
     hours = data["hours_per_month"][cloud]
     machines = []
@@ -144,7 +144,7 @@ _rows = (
         shared_reason="shared, its CPU is taken away under steady voice load",
     ),
     Cloud(
-        # clouds.md 0, 3.1, 3.3 (login may not be root or admin, Fs_v2 retires in 2028), 3.4. The Debian image has 30 GiB.
+        # clouds.md 0, 3.1, 3.3 (login may not be root or admin, Fs_v2 retires in 2028), 3.4; Debian's image has 30 GiB.
         # westeurope has dated prices of address and NAT; no region has one of the disks (machines.md, uncertain 3).
         "azure", "Azure", default_region="westeurope", default_network="10.20.0.0/16", login_user="debian",
         private_node=Public.NO, address_translated=True, fixed_addresses=True, firewall_filters_private=True, real=True,
@@ -163,8 +163,8 @@ _rows = (
         shared_reason="shared, its CPU is taken away under steady voice load",
     ),
     Cloud(
-        # clouds.md 0, 5.1 (no NAT, fixed address, 172.31.1.1 reserved), 5.2 (private network unfiltered), 5.3 (root disk
-        # by type, locations), 5.4 (base64 of gzip is decoded).
+        # clouds.md 0, 5.1 (no NAT, fixed address, 172.31.1.1 reserved), 5.2 (private network unfiltered), 5.3 (root
+        # disk by type, locations), 5.4 (base64 of gzip is decoded).
         "hetzner", "Hetzner", default_region="fsn1", default_network="10.20.0.0/16", login_user="root",
         private_node=Public.EGRESS, address_translated=False, fixed_addresses=True, firewall_filters_private=False,
         real=True, region_shape="fsn1|nbg1|hel1|ash|hil|sin", user_data_gzip=True, package="hcloud",

@@ -24,7 +24,7 @@ Catalogue = Mapping[str, Service]
 
 @dataclass(frozen=True)
 class NodeRule:
-    """What one node lets in: to a listener of one of its services, from `networks` and from the `nodes` of those keys."""
+    """What one node lets in: to a listener of one of its services, from `networks` and from the nodes of the keys."""
 
     service: str
     listener: str
@@ -42,16 +42,15 @@ def derive(
     found: dict[tuple[str, str, str, str], Opening] = {}
     roles = {node.key: node.role for node in nodes}
     callers = find_callers(nodes, catalogue)
-    order = list(catalogue)
-    for node in sorted(nodes, key=lambda node: list(dict.fromkeys(roles.values())).index(node.role)):
+    order, by_role = list(catalogue), list(dict.fromkeys(roles.values()))
+    for node in nodes:
         for rule in _derive_node(node, nodes, settings, cloud, catalogue, callers):
             sources = (*rule.networks, *dict.fromkeys(f"role:{roles[key]}" for key in rule.nodes))
             known = found.get(key := (node.role, rule.service, rule.listener, rule.audience))
             merged = tuple(dict.fromkeys((*known.sources, *sources))) if known else sources
             found[key] = Opening(
                 node.role, rule.service, rule.listener, rule.protocol, rule.ports, rule.audience, merged)
-    by_role = list(dict.fromkeys(node.role for node in nodes))
-    return tuple(sorted(found.values(), key=lambda opening: (by_role.index(opening.role), order.index(opening.service))))
+    return tuple(sorted(found.values(), key=lambda one: (by_role.index(one.role), order.index(one.service))))
 
 
 def node_openings(plan: Plan, node: Node, settings: Settings, catalogue: Catalogue = CATALOGUE) -> tuple[NodeRule, ...]:
@@ -59,7 +58,9 @@ def node_openings(plan: Plan, node: Node, settings: Settings, catalogue: Catalog
     return _derive_node(node, plan.nodes, settings, CLOUDS[plan.cloud], catalogue, find_callers(plan.nodes, catalogue))
 
 
-def derive_egress(nodes: Sequence[Node], settings: Settings, catalogue: Catalogue = CATALOGUE) -> tuple[EgressRule, ...]:
+def derive_egress(
+    nodes: Sequence[Node], settings: Settings, catalogue: Catalogue = CATALOGUE,
+) -> tuple[EgressRule, ...]:
     """The ways out of every role to what is not of the deployment."""
     rules: list[EgressRule] = []
     for role in dict.fromkeys(node.role for node in nodes):
@@ -80,10 +81,11 @@ def called_listeners(service: Service, catalogue: Catalogue = CATALOGUE) -> Iter
     A service that has a proxy on every node of its callers (`BESIDE_CALLERS`) is called through that proxy: the bare
     name opens nothing for the caller, `service.listener` does.
     """
-    proxied = {name for proxy in catalogue.values() if proxy.placement is Placement.BESIDE_CALLERS for name in proxy.beside}
+    proxies = [proxy for proxy in catalogue.values() if proxy.placement is Placement.BESIDE_CALLERS]
+    proxied = {name for proxy in proxies for name in proxy.beside}
     for call in service.calls:
         name, _, wanted = call.partition(".")
-        is_proxy = service.placement is Placement.BESIDE_CALLERS and name in service.beside
+        is_proxy = service in proxies and name in service.beside
         if not wanted and name in proxied and name != service.name and not is_proxy:
             continue
         for listener in catalogue[name].listeners:
@@ -129,7 +131,7 @@ def _derive_node(
 
 def networks_of(audience: Audience, settings: Settings) -> tuple[str, ...]:
     """The networks of an audience outside; empty = nobody."""
-    if audience is Audience.INTERNET or audience is Audience.PHONES and settings.phones == "internet":
+    if audience is Audience.INTERNET or (audience is Audience.PHONES and settings.phones == "internet"):
         return (ANYWHERE,)
     if audience is Audience.CARRIERS:
         return _as_text(settings.carriers)

@@ -7,13 +7,13 @@ from difflib import get_close_matches
 from components.model.clouds import Cloud
 from components.model.plan import MachineType, Size
 from components.model.prices import currency_of
-from components.model.problems import Problem
+from components.model.problems import Problem, setting_problem
 
 CONTAINER = "container"
 """The machine type where machines are containers on one host."""
 
 WHOLE_CORE_WORTH = 2
-"""What a vCPU that is a core of its own is worth to voice, in vCPUs that are threads (`facts/machines.md`, Which family)."""
+"""What a vCPU that is a core of its own is worth to voice, in threads (`facts/machines.md`, Which family)."""
 
 
 def choose_machine_type(cloud: Cloud, size: Size, region: str, voice: bool) -> MachineType:
@@ -36,7 +36,8 @@ def choose_machine_type(cloud: Cloud, size: Size, region: str, voice: bool) -> M
 
     fit = [machine for machine in cloud.machine_types if fits(machine, size)]
     if not fit:
-        raise LookupError(f"no machine type of {cloud.title} has {size.vcpus} vCPU, {size.memory_gib:g} GiB, {size.boot_gib} GiB disk")
+        raise LookupError(f"no machine type of {cloud.title} has {size.vcpus} vCPU, {size.memory_gib:g} GiB "
+                          f"and a boot disk of {size.boot_gib} GiB")
     return min([machine for machine in fit if machine.family not in cloud.fallback_families] or fit, key=worth)
 
 
@@ -52,19 +53,19 @@ def check_machine_type(cloud: Cloud, role: str, name: str, fit: MachineType, reg
     """What is wrong with the machine type given for a role; `fit` is the one that would be chosen. None = nothing."""
     key = f"machine_types.{role}"
     if cloud.trial:
-        return Problem(key, name, f"{cloud.name} has containers, no machine types; remove the setting")
+        return setting_problem(key, name, f"{cloud.name} has containers, no machine types; remove the setting")
     if cloud.machine_type(name):
         return None
     use = f"use {describe_machine_type(cloud, fit, region)}"
     if cloud.is_shared(name):
-        return Problem(key, name, f"{cloud.shared_reason}; {use}")
+        return setting_problem(key, name, f"{cloud.shared_reason}; {use}")
     if cloud.is_not_x86(name):
-        return Problem(key, name, f"not x86-64, which the vendor's packages need; {use}")
+        return setting_problem(key, name, f"not x86-64, which the vendor's packages need; {use}")
     if cloud.is_discouraged(name):
-        return Problem(key, name, f"an old or cost-optimised family whose CPU varies under load; {use}")
+        return setting_problem(key, name, f"an old or cost-optimised family whose CPU varies under load; {use}")
     near = get_close_matches(name, [machine.name for machine in cloud.machine_types], 3, 0.6)
     hint = f"did you mean {' or '.join(near)}? Else {use}" if near else use
-    return Problem(key, name, f"not a dedicated machine type we know on {cloud.title}; {hint}")
+    return setting_problem(key, name, f"not a dedicated machine type we know on {cloud.title}; {hint}")
 
 
 def describe_machine_type(cloud: Cloud, machine: MachineType, region: str) -> str:

@@ -32,6 +32,8 @@ def place_services(
 ) -> dict[tuple[str, int], tuple[str, ...]]:
     """The services of every node by role and number, in start order."""
     servers = choose_consul_servers(tier, counts)
+    everywhere = {name for name, service in catalogue.items() if service.placement is Placement.EVERY}
+    proxies = [service for service in catalogue.values() if service.placement is Placement.BESIDE_CALLERS]
     placed = {}
     for role in tier.roles:
         for n in range(1, counts[role.name] + 1):
@@ -40,11 +42,8 @@ def place_services(
                 if (name != CONSUL_SERVER or (role.name, n) in servers)
                 and (n == 1 or catalogue[name].placement is not Placement.FIRST)
             }
-            chosen |= {name for name, service in catalogue.items() if service.placement is Placement.EVERY}
-            chosen |= {
-                name for name, service in catalogue.items()
-                if service.placement is Placement.BESIDE_CALLERS and any(is_beside(service, catalogue[one]) for one in chosen)
-            }
+            chosen |= everywhere
+            chosen |= {proxy.name for proxy in proxies if any(is_beside(proxy, catalogue[name]) for name in chosen)}
             placed[role.name, n] = start_order(chosen, catalogue)
     return placed
 

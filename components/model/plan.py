@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Public(StrEnum):
-    """`service`: reached from outside. `egress`: has an address only to get out. `no`: goes out through the cloud's NAT."""
+    """`service`: reached from outside. `egress`: an address only to get out. `no`: goes out through the cloud's NAT."""
 
     SERVICE = "service"
     EGRESS = "egress"
@@ -120,7 +120,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Plan:
-    """A deployment, decided. `nodes` in rollout order (roles as the tier lists them); `zone` is "" where the cloud has none."""
+    """A deployment, decided. `nodes` in rollout order (roles as the tier lists them); `zone` is "" where none is."""
 
     stack: str
     cloud: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from components.model import firewall
@@ -25,7 +26,7 @@ from components.model.naming import explain_name, node_name
 from components.model.placement import choose_consul_servers, find_clashes, find_unknown_calls, place_services
 from components.model.plan import Disk, MachineType, Node, Plan, Price, Public
 from components.model.prices import price_node, sum_prices
-from components.model.problems import PlanError, Problem
+from components.model.problems import PlanError, Problem, setting_problem
 from components.model.secrets import DEPLOYMENT_SECRETS, SECRETS
 from components.model.service import PackageSource, Service
 from components.model.services import CATALOGUE
@@ -46,7 +47,8 @@ def make_plan(settings: Settings, stack: str, catalogue: Catalogue = CATALOGUE) 
         raise PlanError(broken)
     asked = count_nodes(tier, settings)
     # A wrong count must not hide what else is wrong, so the rest is checked with the tier's.
-    counts = {role.name: role.count if explain_count(role, asked[role.name], catalogue) else asked[role.name] for role in tier.roles}
+    wrong = {role.name for role in tier.roles if explain_count(role, asked[role.name], catalogue)}
+    counts = {role.name: role.count if role.name in wrong else asked[role.name] for role in tier.roles}
     machines, problems = choose_machines(tier, settings, cloud, region)
     placed = place_services(tier, counts, catalogue)
     problems += [
@@ -90,9 +92,10 @@ def choose_machines(
                 problems.append(problem)
             else:
                 machines[role.name] = cloud.machine_type(name) or fit
-    for name in settings.machine_types.keys() - machines.keys():
-        problems.append(Problem(f"machine_types.{name}", settings.machine_types[name], unknown_role(name, tier)))
-    return machines, sorted(problems, key=lambda problem: problem.setting)
+    for name, machine in settings.machine_types.items():
+        if name not in machines:
+            problems.append(setting_problem(f"machine_types.{name}", machine, unknown_role(name, tier)))
+    return machines, problems
 
 
 def is_voice(role: Role) -> bool:
@@ -104,7 +107,7 @@ def check_name(stack: str, counts: Mapping[str, int]) -> Iterator[Problem]:
     """A stack name that makes no valid node name."""
     longest = max((node_name(stack, role, count) for role, count in counts.items()), key=len)
     if why := explain_name(longest):
-        yield Problem("", "", f"stack name {stack}: {why}; use a name such as aws-basic")
+        yield Problem("stack name", stack, f"{why}; use a name such as aws-basic")
 
 
 def make_nodes(
@@ -166,7 +169,8 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
                 "machine_type": node.machine_type.name, "vcpus": node.machine_type.vcpus,
                 "memory_gib": node.machine_type.memory_gib,
                 "disks": [{"purpose": disk.purpose, "size_gib": disk.size_gib} for disk in node.disks],
-                "private_address": node.private_address, "public": node.public.value, "monthly_price": node.monthly_price,
+                "private_address": node.private_address, "public": node.public.value,
+                "monthly_price": node.monthly_price,
             }
             for node in plan.nodes
         ],
@@ -177,8 +181,6 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
             }
             for opening in plan.openings
         ],
-        "monthly_price": {
-            "amount": plan.monthly_price.amount, "currency": plan.monthly_price.currency, "as_of": plan.monthly_price.as_of,
-        },
+        "monthly_price": asdict(plan.monthly_price),
         "warnings": list(plan.warnings),
     }

@@ -1,4 +1,4 @@
-"""What a deployment costs a month: machines, disks, addresses and the share of the NAT gateway, without tax and traffic.
+"""What a deployment costs a month: machines, disks, addresses, the share of the NAT gateway; no tax, no traffic.
 
 Figures and their dates come from the data file only. What has no dated price is named, never guessed.
 """

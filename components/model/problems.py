@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding. `setting` is the name under `webitel:` (`counts.data`), "" where no setting is to blame.
+    """One finding. `setting` is the whole key (`webitel:counts.data`), "" where no setting is to blame.
 
     `value` is "" where there is none or where it is a secret. `message` says why and gives a correct example.
     """
@@ -18,9 +18,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        if not self.setting:
-            return self.message
-        return f"webitel:{self.setting}{f' = {self.value}' if self.value else ''}: {self.message}"
+        head = f"{self.setting} = {self.value}" if self.value else self.setting
+        return f"{head}: {self.message}" if head else self.message
 
 
 class PlanError(Exception):
@@ -34,3 +33,8 @@ class PlanError(Exception):
         number = len(self.problems)
         head = "1 setting needs attention" if number == 1 else f"{number} settings need attention"
         return "\n".join((f"{head}, nothing was created:", *(f"  {problem}" for problem in self.problems)))
+
+
+def setting_problem(key: str, value: object, message: str) -> Problem:
+    """A problem of one of our settings, by its name under `webitel:`."""
+    return Problem(f"webitel:{key}", str(value), message)
