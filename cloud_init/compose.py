@@ -12,7 +12,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cloud_init.bundles import bundle_digest
-from cloud_init.context import Context
+from cloud_init.context import Context, address_placeholder
 from cloud_init.merge import merge_documents
 from cloud_init.sent import encode_user_data
 from components.model.plan import Node, Plan
@@ -56,10 +56,12 @@ class Configuration:
 @cache
 def template_environment() -> Environment:
     """Jinja2 with strict variables: a missing value fails the composer and names the variable."""
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader([HERE / "files", HERE]), undefined=StrictUndefined, keep_trailing_newline=True,
         trim_blocks=True, lstrip_blocks=True, autoescape=False,
     )
+    environment.filters["placeholder"] = address_placeholder
+    return environment
 
 
 def render_template(name: str, context: Context, **more: Any) -> str:
@@ -105,6 +107,9 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
         files[path] = text
         attributes[path] = {"mode": "0644", "owner": "root:root", "actions": [], **more}
 
+    for spec in yaml.safe_load(render_template("configuration.yaml.j2", context))["files"]:
+        text = spec["text"] if "text" in spec else render_template(spec["file"], context)
+        add(spec["path"], text, "configuration.yaml.j2", actions=spec.get("actions", []))
     units: list[dict[str, Any]] = []
     for name in node.services:
         service = CATALOGUE[name]

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from components.model.clouds import CLOUDS, Cloud
 from components.model.catalogue.node import CONSUL_SOURCES
+from components.model.clouds import CLOUDS, Cloud
 from components.model.firewall import NodeRule, node_egress, node_openings
 from components.model.plan import Node, Plan
 from components.model.repositories import public_repositories
@@ -16,6 +16,9 @@ from components.model.service import Bind, OnChange, PackageSource, Service
 from components.model.services import CATALOGUE, called_service
 from components.model.settings import Settings
 from components.model.tiers import TIERS
+
+PROBE_SECRETS = ("database_password", "broker_password", "esl_password")
+"""What the health check logs in with; kept on the node in a file that only root reads."""
 
 WAITS = ("consul", "postgresql", "rabbitmq")
 """What a unit can wait for before it starts (`node wait`)."""
@@ -28,6 +31,11 @@ MOUNT_ROOT = "/var/lib/webitel"
 
 SANDBOX_PACKAGES = ("python3-psycopg2", "python3-pika", "kamailio", "kamailio-postgres-modules", "sip-tester")
 """Debian's packages under the sandbox's stand-ins."""
+
+
+def address_placeholder(key: str, kind: str = "private") -> str:
+    """The placeholder of the address of the node with that key, `private` or `public`."""
+    return "{{address:" + key + ("}}" if kind == "private" else f".{kind}}}}}")
 
 
 class Context:
@@ -49,8 +57,7 @@ class Context:
 
     def address(self, node: Node | None = None, kind: str = "private") -> str:
         """The placeholder of a node's address, `private` or `public`; of this node by default."""
-        target = node or self.node
-        return "{{address:" + target.key + ("}}" if kind == "private" else f".{kind}}}}}")
+        return address_placeholder((node or self.node).key, kind)
 
     def port(self, service: str, listener: str) -> int:
         """A listener's (first) port."""
@@ -69,7 +76,7 @@ class Context:
     def reach(self, service: str, listener: str) -> str:
         """`address:port` where this node reaches a listener: its own node's, else the first that has the service."""
         target = CATALOGUE[service].listener(listener)
-        if target.bind == Bind.LOOPBACK or service in self.node.services and target.bind == Bind.ANY:
+        if target.bind == Bind.LOOPBACK or (service in self.node.services and target.bind == Bind.ANY):
             return f"127.0.0.1:{target.port}"
         nodes = self.plan.nodes_with(service)
         node = self.node if self.node in nodes else nodes[0]
@@ -92,6 +99,16 @@ class Context:
     def mount(self, purpose: str) -> str:
         """Where a data disk is mounted."""
         return f"{MOUNT_ROOT}/{purpose}"
+
+    def shared_buffers_mib(self) -> int:
+        """PostgreSQL's buffers: a quarter of a database node's memory, an eighth where it shares the node with everything."""
+        share = 8 if self.here("rtpengine") else 4
+        return max(128, int(self.node.machine_type.memory_gib * 1024) // share)
+
+    def broker_memory_mib(self) -> int:
+        """Where RabbitMQ stops publishers: absolute, since a container sees the host's memory (`facts/ha-measured.md` 4)."""
+        share = 8 if self.here("postgresql") else 2
+        return max(256, int(self.node.machine_type.memory_gib * 1024) // share)
 
     def rules(self) -> tuple[NodeRule, ...]:
         """What this node's nftables let in."""
@@ -171,6 +188,8 @@ class Context:
                 {"path": directory.path, "owner": directory.owner, "mode": directory.mode, "disk": directory.disk}
                 for service in self.services for directory in service.data
             ],
+            "address": self.address(), "install_units": self.install_units(),
+            "probe_secrets": [name for name in PROBE_SECRETS if name in self.secrets()],
             "services": [
                 {
                     "name": service.name, "title": service.title, "units": list(service.units_from(self.source)),

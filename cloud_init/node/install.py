@@ -43,7 +43,7 @@ def debian_mirror() -> str:
     raise InstallError("no Debian mirror in /etc/apt/sources.list or /etc/apt/sources.list.d")
 
 
-def write_suites(suites: dict) -> None:
+def write_suites(suites: dict[str, list[str]]) -> None:
     """Another Debian suite, pinned so low that only the named packages come from it."""
     for suite, packages in suites.items():
         (SOURCES / f"webitel-{suite}.sources").write_text(
@@ -54,7 +54,7 @@ def write_suites(suites: dict) -> None:
             f"Package: {' '.join(packages)}\nPin: release n={suite}\nPin-Priority: 500\n")
 
 
-def add_repository(repository: dict) -> None:
+def add_repository(repository: dict[str, str]) -> None:
     """A repository outside Debian: its key is accepted by fingerprint only."""
     name, ring = repository["name"], pathlib.Path(f"/usr/share/keyrings/webitel-{repository['name']}.gpg")
     if repository.get("key") and not ring.exists():
@@ -79,7 +79,7 @@ def is_installed(package: str) -> bool:
     return shown.stdout == "installed"
 
 
-def run_apt(arguments: list, step: str, total: int) -> None:
+def run_apt(arguments: list[str], step: str, total: int) -> None:
     """apt-get with its status read line by line; the error holds its last lines."""
     reading, writing = os.pipe()
     command = ["apt-get", "-qy", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold",
@@ -102,7 +102,7 @@ def run_apt(arguments: list, step: str, total: int) -> None:
         raise InstallError("apt-get " + arguments[0] + " failed:\n" + "\n".join(said[-12:]))
 
 
-def install(packages: list, units: list) -> list:
+def install(packages: list[str], units: list[str]) -> list[str]:
     """Install what is missing with every start of a service forbidden; returns what was missing."""
     missing = [package for package in packages if not is_installed(package)]
     if not missing:
@@ -139,7 +139,7 @@ def main() -> int:
         for repository in plan["repositories"]:
             add_repository(repository)
         missing = install(plan["packages"], plan["units"])
-        subprocess.run(["apt-get", "clean"], capture_output=True)
+        subprocess.run(["apt-get", "clean"], capture_output=True, check=False)
     except (InstallError, OSError) as error:
         report("failed", error=str(error))
         print(error, file=sys.stderr)

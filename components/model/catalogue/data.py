@@ -2,7 +2,6 @@
 
 from components.model.service import (
     Audience,
-    Bind,
     DataDirectory,
     OnChange,
     PackageSource,
@@ -30,7 +29,7 @@ POSTGRESQL = Service(
     ),
     data=(DataDirectory("/var/lib/webitel/database/postgresql", "database", "postgres:postgres"),),
     probes=(
-        Probe("patroni", "PostgreSQL on this node is neither a running leader nor a streaming replica"),
+        Probe("patroni", "PostgreSQL on this node is neither a running leader nor a streaming replica", {"listener": "rest"}),
         Probe("disk_space", "the database disk is nearly full", {"path": "/var/lib/webitel/database", "percent": 90}),
     ),
     on_change=OnChange.RELOAD, cluster_sizes=(1, 3, 5),
@@ -40,7 +39,7 @@ RABBITMQ = Service(
     "rabbitmq", "RabbitMQ", packages=("rabbitmq-server",), units=("rabbitmq-server", "webitel-setup-rabbitmq"),
     listeners=(
         tcp("amqp", 5672),
-        tcp("management", 15672, Audience.NODE, bind=Bind.LOOPBACK),
+        tcp("management", 15672),
         tcp("epmd", 4369), tcp("distribution", 25672),
     ),
     calls=("rabbitmq",), secrets=("broker_password", "broker_cookie"),

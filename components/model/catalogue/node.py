@@ -46,9 +46,10 @@ CONSUL = Service(
 
 HAPROXY = Service(
     "haproxy", "HAProxy", packages=("haproxy", "postgresql-client-15"), units=("haproxy",), placement=Placement.BESIDE_CALLERS,
-    beside=("postgresql", "rabbitmq"), on_change=OnChange.RELOAD, calls=("postgresql", "rabbitmq.amqp"),
+    beside=("postgresql", "rabbitmq"), on_change=OnChange.RELOAD, calls=("postgresql", "rabbitmq.amqp", "rabbitmq.management"),
     listeners=(
         tcp("sql", 5432, Audience.NODE, bind=Bind.LOOPBACK), tcp("amqp", 5672, Audience.NODE, bind=Bind.LOOPBACK),
+        tcp("management", 15672, Audience.NODE, bind=Bind.LOOPBACK),
     ),
     secrets=("database_password", "broker_password"),
     probes=(

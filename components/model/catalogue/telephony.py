@@ -21,7 +21,7 @@ RTPENGINE = Service(
     ),
     calls=("freeswitch.rtp",),
     egress=(Egress("media", "udp", Ports(1024, 65535)),),
-    probes=(Probe("rtpengine", "rtpengine answers pings but cannot open media ports on its address"),),
+    probes=(Probe("rtpengine", "rtpengine does not answer, or cannot open media ports on its address", {"listener": "ng"}),),
     drops_calls="audio of running calls stops until the next re-INVITE",
 )
 
@@ -35,7 +35,7 @@ OPENSIPS = Service(
         udp("sip", 5060, Audience.CARRIERS, Audience.PHONES), tcp("sip-tcp", 5060, Audience.CARRIERS, Audience.PHONES),
         udp("inner", 5062), tcp("ws", 5070), tcp("mi", 8000, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
     ),
-    calls=("postgresql", "rabbitmq.amqp", "rtpengine.ng", "freeswitch.sip"),
+    calls=("postgresql", "rabbitmq", "rtpengine.ng", "freeswitch.sip"),
     secrets=("database_password", "broker_password", "topology_password"),
     egress=(
         Egress("SIP to trunks", "udp", Ports(5060, 5061), Audience.CARRIERS),
@@ -47,7 +47,7 @@ OPENSIPS = Service(
         Probe("sip", "OPTIONS is not answered on the SIP socket", {"method": "OPTIONS", "listener": "sip", "status": 200}),
         Probe("sip", "REGISTER is not challenged: OpenSIPS has lost its database", {
             "method": "REGISTER", "listener": "sip", "status": 401}),
-        Probe("opensips_rtpengine", "OpenSIPS holds rtpengine for disabled"),
+        Probe("opensips_rtpengine", "OpenSIPS holds rtpengine for disabled", {"listener": "mi"}),
     ),
     drops_calls="re-INVITE and BYE of running calls get 404 after a restart unless their dialogs are in the database",
 )
@@ -69,13 +69,13 @@ FREESWITCH = Service(
         udp("sip", 5080), tcp("sip-tcp", 5080), tcp("grpc", 50051, authenticated=False),
         udp("rtp", 20000, last=39999), tcp("esl", 8021, Audience.NODE, bind=Bind.LOOPBACK),
     ),
-    calls=("rabbitmq.amqp", "opensips.inner", "rtpengine.rtp", "storage.internal", "flow_manager.esl"),
+    calls=("rabbitmq", "opensips.inner", "rtpengine.rtp", "storage.internal", "flow_manager.esl"),
     secrets=("broker_password", "esl_password"),
     egress=(Egress("speech services", "tcp", Ports(443, 443)),),
     probes=(
         Probe("sip", "FreeSWITCH does not answer OPTIONS (503 = full or paused)", {
             "method": "OPTIONS", "listener": "sip", "status": 200, "accept": "503"}),
-        Probe("freeswitch", "the event socket does not say `is ready`"),
+        Probe("freeswitch", "the event socket does not say `is ready`", {"listener": "esl"}),
         Probe("consul_entry", "Consul has no entry of FreeSWITCH with this node's address", {
             "name": "freeswitch", "id": "{hostname}", "listener": "grpc"}),
     ),

@@ -6,7 +6,7 @@ gRPC ports that the vendor leaves to chance are pinned, so that firewalls can be
 from components.model.service import Audience, Bind, DataDirectory, Egress, Placement, Ports, Probe, Service, tcp
 
 DATABASE = "postgresql"
-BROKER = "rabbitmq.amqp"
+BROKER = "rabbitmq"
 
 
 def sessions(application: str, minimum: int = 1) -> Probe:

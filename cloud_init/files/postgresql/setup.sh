@@ -1,0 +1,41 @@
+#!/bin/sh
+# Roles, database and schema, on the leader only. Safe at any time; the schema is loaded exactly once, whole or not at all.
+set -eu
+SCHEMA=/usr/share/postgresql/15/webitel
+psql() { command psql -X -q -v ON_ERROR_STOP=1 "$@"; }
+
+tries=0
+until [ "$(psql -Atc 'select pg_is_in_recovery()' postgres 2>/dev/null || true)" = f ]; do
+  # A replica has nothing to do: what the leader made arrives by replication.
+  [ "$(psql -Atc 'select pg_is_in_recovery()' postgres 2>/dev/null || true)" = t ] && exit 0
+  tries=$((tries + 1))
+  [ $tries -lt 600 ] || { echo "PostgreSQL did not answer on its socket for 10 minutes" >&2; exit 1; }
+  sleep 1
+done
+
+if [ "$(psql -Atc "select count(*) from pg_roles where rolname = 'opensips'" postgres)" = 0 ]; then
+  psql -c 'create role opensips login' postgres
+fi
+if [ "$(psql -Atc "select count(*) from pg_database where datname = 'webitel'" postgres)" = 0 ]; then
+  psql -c 'create database webitel owner opensips' postgres
+fi
+psql -f /etc/webitel/roles.sql webitel
+
+if [ "$(psql -Atc "select to_regclass('webitel_setup.done') is not null" webitel)" = f ]; then
+  if [ -f "$SCHEMA/webitel-db-schema.sql" ]; then
+    echo "loading the schema of the vendor's package"
+    { echo 'begin;'
+      cat "$SCHEMA/webitel-db-schema.sql"
+      echo 'reset all;'
+      [ ! -f "$SCHEMA/webitel-db-data.sql" ] || cat "$SCHEMA/webitel-db-data.sql"
+      echo 'reset all;'
+      echo 'create schema webitel_setup; create table webitel_setup.done (at timestamptz not null default now());'
+      echo 'grant usage on schema webitel_setup to opensips; grant select on webitel_setup.done to opensips;'
+      echo 'insert into webitel_setup.done default values; commit;'
+    } | psql -f - webitel >/dev/null
+  else
+    echo "no schema in $SCHEMA: an empty database" >&2
+    psql -c 'create schema webitel_setup; create table webitel_setup.done (at timestamptz not null default now());
+      grant usage on schema webitel_setup to opensips; grant select on webitel_setup.done to opensips;' webitel
+  fi
+fi

@@ -1,0 +1,112 @@
+"""Bringing the node to a configuration: packages, disks, files, units. Safe to run again at any time."""
+
+import fcntl
+import json
+import pathlib
+import shutil
+import subprocess
+import time
+from typing import Any
+
+from . import disks, files, install, units
+from .manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, ApplyError, Tell, load_state, save_state, write_private
+
+WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
+SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
+INSTALL_LIMIT = 1500
+"""Seconds for packages at most; a slow mirror with a hundred packages stays far below."""
+
+
+def run(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
+    """Apply what lies in `incoming`; returns {"changed": [path], "actions": [action], "seconds": {step: s}}."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            tell("lock", "another run is under way on this node: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            return apply(incoming, update, tell)
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+
+
+def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
+    """The steps, in order, each timed."""
+    configuration = json.loads((incoming / "configuration.json").read_text())
+    addresses = json.loads((incoming / "addresses.json").read_text())
+    secrets = json.loads((incoming / "secrets.json").read_text())
+    manifest = configuration["manifest"]
+    seconds: dict[str, float] = {}
+    state = load_state()
+    clock = time.monotonic()
+
+    def done(step: str) -> None:
+        nonlocal clock
+        seconds[step] = round(time.monotonic() - clock, 1)
+        clock = time.monotonic()
+
+    tell("program", "node program")
+    place_bundles(incoming, configuration["bundles"])
+    write_private(PROBE_SECRETS, json.dumps({name: secrets[name] for name in manifest["probe_secrets"] if name in secrets}))
+    done("program")
+    install_packages(manifest, tell)
+    done("packages")
+    disks.prepare(manifest, configuration.get("devices", {}), state, tell)
+    done("disks")
+    fill = files.Placeholders(addresses, secrets)
+    plan = files.compare(configuration["files"], configuration["attributes"], fill, state)
+    actions = units.order_actions([*state["pending"], *plan.actions, *units.actions_of_bundles(configuration, state)], manifest)
+    # Written before the files: when we die between a file and its reload, the next run still does the reload.
+    save_state({**state, "pending": actions, "bundles": state.get("bundles", {})})
+    tell("files", f"files {len(plan.changed)} of {len(configuration['files'])} to write")
+    files.write(plan, state)
+    write_private(MANIFEST, fill.apply(json.dumps(manifest, indent=1, sort_keys=True), "the manifest"), 0o644)
+    done("files")
+    performed = units.converge(manifest, actions, update, tell)
+    save_state({**state, "files": sorted(configuration["files"]), "pending": [], "bundles": configuration["bundles"],
+                "disks": state["disks"], "units": [unit["name"] for unit in manifest["units"]]})
+    done("services")
+    return {"changed": sorted(plan.changed), "removed": sorted(plan.removed), "actions": performed, "seconds": seconds}
+
+
+def place_bundles(incoming: pathlib.Path, bundles: dict[str, str]) -> None:
+    """The node program and whatever else never varies, each replaced as a whole."""
+    for name in bundles:
+        target = PROGRAM if name == "node" else SANDBOX if name == "sandbox" else BUNDLES / name
+        fresh = target.with_name(target.name + ".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copytree(incoming / name, fresh)
+        for path in [fresh, *fresh.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+        shutil.rmtree(target, ignore_errors=True)
+        fresh.rename(target)
+    if not WRAPPER.exists():
+        WRAPPER.write_text(f'#!/bin/sh\nexec /usr/bin/python3 {PROGRAM} "$@"\n')
+        WRAPPER.chmod(0o755)
+
+
+def install_packages(manifest: dict[str, Any], tell: Tell) -> None:
+    """Wait for the installation that the boot began, then install what is still missing (what needs a credential)."""
+    start = time.monotonic()
+    tell("packages", "packages")
+    while subprocess.run(["systemctl", "is-active", "-q", "webitel-install.service"], check=False).returncode != 0:
+        progress = json.loads(install.PROGRESS.read_text()) if install.PROGRESS.exists() else {"step": "packages", "done": 0, "total": 0}
+        count = f" {progress['done']}/{progress['total']}" if progress["total"] else ""
+        tell("packages", f"{progress['step']}{count}")
+        if progress.get("error") and time.monotonic() - start > 60:
+            raise ApplyError(f"packages cannot be installed:\n{progress['error']}", "webitel-install.service")
+        if not (install.PLAN.exists() and pathlib.Path("/etc/systemd/system/webitel-install.service").exists()):
+            break
+        if time.monotonic() - start > INSTALL_LIMIT:
+            raise ApplyError(f"packages were not installed within {INSTALL_LIMIT} s: {progress}", "webitel-install.service")
+        time.sleep(1)
+    if SANDBOX.is_dir():
+        source = install.SOURCES / "webitel-sandbox.list"
+        if not source.exists():
+            source.write_text(f"deb [trusted=yes] file:{SANDBOX} ./\n")
+    try:
+        install.install(manifest["packages"], manifest["install_units"])
+    except install.InstallError as error:
+        raise ApplyError(str(error), "webitel-install.service") from error

@@ -1,0 +1,64 @@
+"""The commands of the node program."""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+
+from . import apply, status, waiting, watch
+from .manifest import ApplyError, load_manifest
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; the exit status is 0 when what was asked is so."""
+    parser = argparse.ArgumentParser(prog="webitel-node", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("apply", help="bring the node to the configuration in a folder")
+    command.add_argument("--update", action="store_true", help="return when the changed services work again")
+    command.add_argument("--incoming", type=pathlib.Path, default=pathlib.Path("/run/webitel/incoming"))
+    command = commands.add_parser("status", help="ask every service of the node for what only a working one has")
+    command.add_argument("--json", action="store_true")
+    command = commands.add_parser("wait", help="return when consul, postgresql, rabbitmq or disk:PATH is there")
+    command.add_argument("names", nargs="+")
+    command = commands.add_parser("logs", help="the last lines of a service's units")
+    command.add_argument("service", nargs="?")
+    command.add_argument("--lines", type=int, default=100)
+    commands.add_parser("watch", help="start what is dead, restart what went deaf, carefully (a service of its own)")
+    options = parser.parse_args(arguments)
+    if options.command == "apply":
+        return run_apply(options.incoming, options.update)
+    if options.command == "status":
+        report = status.ask()
+        print(json.dumps(report) if options.json else status.as_text(report))
+        return 0 if report["healthy"] else 1
+    if options.command == "wait":
+        return waiting.wait_for(options.names)
+    if options.command == "watch":
+        return watch.run()
+    return show_logs(options.service, options.lines)
+
+
+def run_apply(incoming: pathlib.Path, update: bool) -> int:
+    """Apply and speak JSON lines: progress, then the result or the error."""
+    def tell(step: str, text: str) -> None:
+        print(json.dumps({"step": step, "text": text}), flush=True)
+
+    try:
+        result = apply.run(incoming, update, tell)
+    except ApplyError as error:
+        print(json.dumps({"error": str(error), "unit": error.unit}), flush=True)
+        return 1
+    print(json.dumps({"result": result}), flush=True)
+    return 0
+
+
+def show_logs(service: str | None, lines: int) -> int:
+    """Journal lines of a service's units, or of all of the node's units."""
+    services = load_manifest()["services"]
+    chosen = [entry for entry in services if service in (None, entry["name"])]
+    if not chosen:
+        print(f"no service {service} on this node: {', '.join(entry['name'] for entry in services)}", file=sys.stderr)
+        return 1
+    units = [f"--unit={unit}" for entry in chosen for unit in entry["units"]]
+    return subprocess.run(["journalctl", "--no-pager", "-o", "short-iso", "-n", str(lines), *units], check=False).returncode

@@ -1,0 +1,294 @@
+"""The questions of the health check. Each returns "" when the answer is right, else what was seen instead."""
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from . import amqp, sip
+from .manifest import PROBE_SECRETS
+
+TIMEOUT = 3.0
+
+Arguments = dict[str, Any]
+
+
+class View:
+    """What several probes ask for is asked once. Secrets come from a file that only root reads."""
+
+    def __init__(self, manifest: dict[str, Any]) -> None:
+        self.manifest = manifest
+        self.address = str(manifest["address"])
+        self.locks = {name: threading.Lock() for name in ("sessions", "consul", "broker")}
+
+    @cached_property
+    def secrets(self) -> dict[str, str]:
+        """Secrets for probes: name -> value."""
+        found: dict[str, str] = json.loads(PROBE_SECRETS.read_text()) if PROBE_SECRETS.exists() else {}
+        return found
+
+    @cached_property
+    def sessions(self) -> dict[str, int] | str:
+        """This node's sessions in the database by application name, or what went wrong."""
+        said = query(
+            self, "select coalesce(json_object_agg(application_name, n), '{}') from (select application_name, count(*) n "
+            f"from pg_stat_activity where datname = 'webitel' and host(client_addr) = '{self.address}' group by 1) s")
+        return json.loads(said[0]) if said[0] else said[1]
+
+    @cached_property
+    def consul_services(self) -> dict[str, dict[str, Any]] | str:
+        """This agent's services by id, with the state of their checks."""
+        try:
+            services = fetch_json("127.0.0.1", 8500, "/v1/agent/services")
+            checks = fetch_json("127.0.0.1", 8500, "/v1/agent/checks")
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return f"Consul agent: {error}"
+        for check in checks.values():
+            if check["ServiceID"] in services:
+                services[check["ServiceID"]].setdefault("States", []).append(check["Status"])
+        return dict(services)
+
+    @cached_property
+    def consumers(self) -> dict[str, set[str]] | str:
+        """By queue the addresses of its consumers."""
+        found: dict[str, set[str]] = {}
+        rows = broker(self, "/api/consumers")
+        if isinstance(rows, str):
+            return rows
+        for row in rows:
+            details = row.get("channel_details") or {}
+            found.setdefault(row["queue"]["name"], set()).add(str(details.get("peer_host", "")))
+        return found
+
+
+def answer(probe: dict[str, Any], view: View) -> str:
+    """Ask one probe of the manifest; a probe that this program does not know is an error, never a pass."""
+    known: dict[str, Callable[[Arguments, View], str]] = {
+        "consul": consul, "consul_server": consul_server, "consul_entry": consul_entry, "postgresql": postgresql,
+        "patroni": patroni, "database_sessions": database_sessions, "amqp": broker_ready, "rabbitmq": rabbitmq,
+        "exchanges": exchanges, "queue": queue, "bindings": bindings, "http": http_answer, "https": https_answer, "tcp": tcp,
+        "disk_space": disk_space, "rtpengine": sip.rtpengine, "sip": sip.sip_request, "opensips_rtpengine": opensips_rtpengine,
+        "freeswitch": sip.freeswitch,
+    }
+    if probe["kind"] not in known:
+        return f"this node's program knows no probe `{probe['kind']}`"
+    try:
+        return known[probe["kind"]](probe, view)
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def request(address: str, port: int, path: str, *, method: str = "GET", headers: dict[str, str] | None = None,
+            tls: bool = False) -> tuple[int, str]:
+    """One HTTP request: status and the first 64 KiB of the body."""
+    connection: http.client.HTTPConnection
+    if tls:
+        # The certificate may be the deployment's own: here it is asked whether anything is served at all.
+        connection = http.client.HTTPSConnection(address, port, timeout=TIMEOUT, context=ssl._create_unverified_context())
+    else:
+        connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT)
+    try:
+        connection.request(method, path, headers=headers or {})
+        response = connection.getresponse()
+        return response.status, response.read(1 << 20).decode(errors="replace")
+    finally:
+        connection.close()
+
+
+def fetch_json(address: str, port: int, path: str, headers: dict[str, str] | None = None) -> Any:
+    """The JSON behind a path; a ValueError says the status otherwise."""
+    status, body = request(address, port, path, headers=headers)
+    if status != 200:
+        raise ValueError(f"{path}: HTTP {status}")
+    return json.loads(body)
+
+
+def query(view: View, statement: str) -> tuple[str, str]:
+    """One value from the database through HAProxy as the services' own role: (value, "") or ("", what went wrong)."""
+    password = view.secrets.get("database_password", "")
+    command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement,
+               "host=127.0.0.1 port=5432 dbname=webitel user=opensips connect_timeout=2 application_name=webitel-node"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=6, check=False, stdin=subprocess.DEVNULL,
+                              env={**os.environ, "PGPASSWORD": password, "PGOPTIONS": "-c statement_timeout=4000"})
+    except subprocess.TimeoutExpired:
+        return "", "no answer within 6 s"
+    if done.returncode != 0:
+        return "", " ".join(done.stderr.split())[-300:] or f"psql exit {done.returncode}"
+    return done.stdout.strip(), ""
+
+
+def broker(view: View, path: str) -> Any:
+    """JSON of RabbitMQ's management interface through HAProxy, or a text that says what went wrong."""
+    import base64
+
+    token = base64.b64encode(f"webitel:{view.secrets.get('broker_password', '')}".encode()).decode()
+    try:
+        return fetch_json("127.0.0.1", 15672, path, {"Authorization": f"Basic {token}"})
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return f"RabbitMQ management: {error}"
+
+
+def consul(_: Arguments, view: View) -> str:
+    """A leader is known to this node's agent."""
+    status, body = request("127.0.0.1", 8500, "/v1/status/leader")
+    return "" if status == 200 and ":" in body else f"HTTP {status} {body.strip()[:80]}"
+
+
+def consul_server(_: Arguments, view: View) -> str:
+    """This server votes."""
+    for server in fetch_json("127.0.0.1", 8500, "/v1/operator/raft/configuration")["Servers"]:
+        if str(server["Address"]).startswith(f"{view.address}:"):
+            return "" if server["Voter"] else "it does not vote yet"
+    return "it is not in the Raft configuration"
+
+
+def consul_entry(arguments: Arguments, view: View) -> str:
+    """The service's own entry at this agent: id (or prefix of it), address, port, and a passing check."""
+    services = view.consul_services
+    if isinstance(services, str):
+        return services
+    found = [
+        entry for identifier, entry in services.items()
+        if entry["Service"] == arguments["name"] and (arguments["id"] == "prefix" or identifier == arguments["id"])
+    ]
+    if not found:
+        return f"no {arguments['name']} {'' if arguments['id'] == 'prefix' else arguments['id']} at this agent"
+    wanted = (arguments["address"], arguments["port"])
+    for entry in found:
+        if (entry["Address"], entry["Port"]) == wanted and "passing" in entry.get("States", []):
+            return ""
+    entry = found[0]
+    return f"{entry['Address']}:{entry['Port']} {'/'.join(entry.get('States', [])) or 'no check'}, expected {wanted[0]}:{wanted[1]} passing"
+
+
+def postgresql(_: Arguments, view: View) -> str:
+    """A writable database with the schema in it, with the services' own password."""
+    value, wrong = query(view, "select not pg_is_in_recovery() and exists (select from webitel_setup.done)")
+    return wrong if wrong else "" if value == "t" else "the database is read-only or without schema"
+
+
+def patroni(arguments: Arguments, view: View) -> str:
+    """Running as leader or streaming replica."""
+    _, body = request(arguments["address"], arguments["port"], "/patroni")
+    state = json.loads(body)
+    if state.get("state") != "running":
+        return f"state {state.get('state')}"
+    if state.get("role") in ("master", "primary"):
+        return ""
+    return "" if state.get("replication_state", "streaming") == "streaming" else f"replica, {state.get('replication_state')}"
+
+
+def database_sessions(arguments: Arguments, view: View) -> str:
+    """Sessions of the service's own in the database, from this node."""
+    with view.locks["sessions"]:
+        sessions = view.sessions
+    if isinstance(sessions, str):
+        return sessions
+    count = sessions.get(arguments["application"], 0)
+    return "" if count >= int(arguments["minimum"]) else f"{count} sessions named {arguments['application']}"
+
+
+def broker_ready(_: Arguments, view: View) -> str:
+    """A log-in at the broker with the services' own password, and the exchanges that they expect."""
+    said = amqp.log_in("127.0.0.1", 5672, "webitel", view.secrets.get("broker_password", ""), TIMEOUT)
+    return said or exchanges({}, view)
+
+
+def rabbitmq(_: Arguments, view: View) -> str:
+    """This broker node runs, is no minority, and has no alarm."""
+    rows = broker(view, "/api/nodes")
+    if isinstance(rows, str):
+        return rows
+    own = [row for row in rows if row["name"] == f"rabbit@{view.manifest['node']}"]
+    if not own or not own[0].get("running"):
+        return "this node is not a running member of its cluster"
+    alarms = [name for name in ("mem_alarm", "disk_free_alarm") if own[0].get(name)]
+    return f"{' and '.join(alarms)}: publishers are blocked on every node" if alarms else ""
+
+
+def exchanges(_: Arguments, view: View) -> str:
+    """The exchanges that nobody declares."""
+    rows = broker(view, "/api/exchanges/%2f")
+    if isinstance(rows, str):
+        return rows
+    there = {row["name"] for row in rows if row["type"] == "topic" and row["durable"]}
+    missing = [name for name in ("call", "chat", "webitel", "opensips") if name not in there]
+    return f"missing: {', '.join(missing)}" if missing else ""
+
+
+def queue(arguments: Arguments, view: View) -> str:
+    """A consumer of this node on the queue."""
+    with view.locks["broker"]:
+        consumers = view.consumers
+    if isinstance(consumers, str):
+        return consumers
+    peers = consumers.get(arguments["queue"], set())
+    if view.address in peers:
+        return ""
+    return f"no consumer of this node on {arguments['queue']}" + (f" (others: {', '.join(sorted(peers))})" if peers else "")
+
+
+def bindings(arguments: Arguments, view: View) -> str:
+    """A queue bound to the exchange."""
+    rows = broker(view, f"/api/exchanges/%2f/{quote(arguments['exchange'])}/bindings/source")
+    if isinstance(rows, str):
+        return rows
+    bound = [row["destination"] for row in rows if row["destination_type"] == "queue" and row["destination"].startswith("amq.gen-")]
+    return "" if bound else f"no queue is bound to {arguments['exchange']}"
+
+
+def http_answer(arguments: Arguments, view: View, tls: bool = False) -> str:
+    """The expected status, and a text in the body where one is expected."""
+    port = int(arguments.get("port", 443))
+    status, body = request(arguments.get("address", view.address), port, arguments["path"], tls=tls)
+    if "not_status" in arguments:
+        return f"HTTP {status}" if status == arguments["not_status"] else ""
+    if status != arguments["status"]:
+        return f"HTTP {status}, expected {arguments['status']}"
+    wanted = str(arguments.get("contains", ""))
+    return "" if wanted.replace(" ", "") in body.replace(" ", "") else f"the answer lacks {wanted}"
+
+
+def https_answer(arguments: Arguments, view: View) -> str:
+    """The same over TLS on port 443 of this node."""
+    return http_answer(arguments, view, tls=True)
+
+
+def tcp(arguments: Arguments, view: View) -> str:
+    """Something accepts connections."""
+    with socket.create_connection((arguments["address"], arguments["port"]), TIMEOUT):
+        return ""
+
+
+def disk_space(arguments: Arguments, view: View) -> str:
+    """Less than so many percent used."""
+    if not os.path.ismount(arguments["path"]):
+        return f"nothing is mounted at {arguments['path']}"
+    usage = shutil.disk_usage(arguments["path"])
+    percent = 100 * (usage.total - usage.free) // usage.total
+    return "" if percent < int(arguments["percent"]) else f"{percent} % used"
+
+
+def opensips_rtpengine(arguments: Arguments, view: View) -> str:
+    """OpenSIPS holds no rtpengine for disabled."""
+    body = json.dumps({"jsonrpc": "2.0", "id": int(time.time()), "method": "rtpengine_show"})
+    connection = http.client.HTTPConnection(arguments["address"], arguments["port"], timeout=TIMEOUT)
+    try:
+        connection.request("POST", "/mi", body, {"Content-Type": "application/json"})
+        said = connection.getresponse().read().decode(errors="replace")
+    finally:
+        connection.close()
+    compact = said.replace(" ", "").replace('"', "")
+    return "" if "disabled:0" in compact and "disabled:1" not in compact else compact[:200]
+
+

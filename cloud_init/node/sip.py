@@ -1,0 +1,97 @@
+"""Probes of telephony: SIP requests, rtpengine's control socket, FreeSWITCH's event socket."""
+
+import os
+import secrets
+import socket
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .probes import View
+
+TIMEOUT = 2.5
+
+
+def sip_request(arguments: dict[str, Any], view: "View") -> str:
+    """A request outside a dialog and the status of its answer; `accept` is another status that is fine, too."""
+    method, target = arguments["method"], f"{arguments['address']}:{arguments['port']}"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((view.address, 0))
+        sock.settimeout(TIMEOUT)
+        mine = f"{view.address}:{sock.getsockname()[1]}"
+        token = secrets.token_hex(8)
+        sock.sendto((
+            f"{method} sip:{target if method == 'OPTIONS' else view.address} SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP {mine};branch=z9hG4bK{token};rport\r\nMax-Forwards: 10\r\n"
+            f"From: <sip:probe@{view.address}>;tag={token}\r\nTo: <sip:probe@{view.address}>\r\n"
+            f"Call-ID: {token}@{view.address}\r\nCSeq: 1 {method}\r\nContact: <sip:probe@{mine}>\r\n"
+            "User-Agent: webitel-node\r\nContent-Length: 0\r\n\r\n"
+        ).encode(), (arguments["address"], int(arguments["port"])))
+        while True:
+            try:
+                data = sock.recv(65535).decode(errors="replace")
+            except TimeoutError:
+                return f"no answer to {method} at {target} within {TIMEOUT} s"
+            status = data.split(" ", 2)[1] if data.startswith("SIP/2.0 ") else ""
+            if status and status[0] != "1":
+                break
+    wanted = {str(arguments["status"]), str(arguments.get("accept", arguments["status"]))}
+    return "" if status in wanted else f"{method}: {data.splitlines()[0]}, expected {arguments['status']}"
+
+
+def bencode(value: object) -> bytes:
+    """rtpengine's wire format."""
+    if isinstance(value, str):
+        return f"{len(value.encode())}:{value}".encode()
+    if isinstance(value, list):
+        return b"l" + b"".join(bencode(item) for item in value) + b"e"
+    assert isinstance(value, dict), value
+    return b"d" + b"".join(bencode(key) + bencode(value[key]) for key in sorted(value)) + b"e"
+
+
+def ask_rtpengine(address: str, port: int, message: dict[str, Any]) -> str:
+    """One command and its answer. The cookie is fresh: a repeated one gets the former answer replayed."""
+    cookie = secrets.token_hex(8)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(TIMEOUT)
+        sock.sendto(f"{cookie} ".encode() + bencode(message), (address, port))
+        return sock.recv(65535).decode(errors="replace").removeprefix(f"{cookie} ")
+
+
+def rtpengine(arguments: dict[str, Any], view: "View") -> str:
+    """An offer that opens media ports, then its deletion: a ping is answered even with an address the node lacks."""
+    address, port = arguments["address"], int(arguments["port"])
+    call = {"call-id": f"probe-{os.getpid()}-{secrets.token_hex(4)}", "from-tag": "probe"}
+    offer = (
+        f"v=0\r\no=- 1 1 IN IP4 {view.address}\r\ns=-\r\nc=IN IP4 {view.address}\r\nt=0 0\r\n"
+        "m=audio 40000 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
+    )
+    try:
+        said = ask_rtpengine(address, port, {**call, "command": "offer", "sdp": offer, "replace": ["origin"]})
+        ask_rtpengine(address, port, {**call, "command": "delete"})
+    except TimeoutError:
+        return f"no answer on its control socket {address}:{port}"
+    return "" if "6:result2:ok" in said and "m=audio" in said else said[:200]
+
+
+def freeswitch(arguments: dict[str, Any], view: "View") -> str:
+    """The event socket accepts the password and `status` says that it is ready."""
+    with socket.create_connection((arguments["address"], int(arguments["port"])), TIMEOUT) as connection:
+        connection.settimeout(TIMEOUT)
+        stream = connection.makefile("rb")
+        read_block(stream)
+        connection.sendall(f"auth {view.secrets.get('esl_password', '')}\n\n".encode())
+        if "+OK" not in read_block(stream):
+            return "the event socket refuses the password"
+        connection.sendall(b"api status\n\n")
+        header = read_block(stream)
+        length = int(next((line.split(":")[1] for line in header.splitlines() if line.startswith("Content-Length")), "0"))
+        text = stream.read(length).decode(errors="replace")
+        return "" if "is ready" in text else next((line for line in text.splitlines() if "ready" in line), text[:100])
+
+
+def read_block(stream: Any) -> str:
+    """Header lines up to an empty one."""
+    lines = []
+    while (line := stream.readline().decode(errors="replace").strip()):
+        lines.append(line)
+    return "\n".join(lines)

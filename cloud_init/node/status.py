@@ -1,0 +1,94 @@
+"""How the node is: every service asked for what only a working one has, all at once, within 10 seconds."""
+
+import pathlib
+import shutil
+import time
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from . import disks, probes
+from .manifest import STATE, last_lines, load_manifest, systemctl
+
+
+def ask(only: Collection[str] | None = None) -> dict[str, Any]:
+    """The report: {"node", "key", "healthy", "services": [...], "disks": [...], "uptime"}; `only` limits the services."""
+    manifest = load_manifest()
+    states = unit_states([unit["name"] for unit in manifest["units"]])
+    chosen = [service for service in manifest["services"] if only is None or service["name"] in only]
+    view = probes.View(manifest)
+    with ThreadPoolExecutor(24) as pool:
+        reports = list(pool.map(lambda service: report_service(service, states, view), chosen))
+    disk_reports = [report_disk(disk) for disk in manifest["disks"]]
+    configured = STATE.exists() and bool(manifest["services"])
+    return {
+        "node": manifest["node"], "key": manifest["key"], "services": reports, "disks": disk_reports,
+        "healthy": configured and all(report["healthy"] for report in reports) and all(disk["healthy"] for disk in disk_reports),
+        "uptime": float(pathlib.Path("/proc/uptime").read_text().split()[0]),
+    }
+
+
+def unit_states(names: list[str]) -> dict[str, dict[str, str]]:
+    """By unit: ActiveState, SubState, Result, NRestarts, StatusText, the control process that runs (a wait)."""
+    if not names:
+        return {}
+    wanted = "Id,ActiveState,SubState,Result,NRestarts,ExecMainStatus,UnitFileState,LoadState"
+    shown = systemctl("show", "-p", wanted, *(f"{name}.service" for name in names), timeout=10).stdout
+    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.strip().split("\n\n")]
+    return {block["Id"].removesuffix(".service"): block for block in blocks if "Id" in block}
+
+
+def report_service(service: dict[str, Any], states: dict[str, dict[str, str]], view: probes.View) -> dict[str, Any]:
+    """One service's row; `why` names the cause nearest to it, `log` the last lines of the unit that is at fault."""
+    units = {unit: states.get(unit, {}).get("ActiveState", "unknown") for unit in service["units"]}
+    why, guilty = "", ""
+    for unit in service["units"]:
+        state = states.get(unit, {})
+        if state.get("ActiveState") != "active":
+            why, guilty = describe_state(unit, state), unit
+            break
+    if not why:
+        for probe in service["probes"]:
+            said = probes.answer(probe, view)
+            if said:
+                why, guilty = f"{probe['says']} ({said})", next(iter(service["units"]), "")
+                break
+    return {
+        "name": service["name"], "title": service["title"], "units": units, "healthy": not why, "why": why,
+        "log": last_lines(guilty) if guilty else [],
+    }
+
+
+def describe_state(unit: str, state: dict[str, str]) -> str:
+    """A unit that is not active, in words."""
+    if state.get("LoadState") == "not-found":
+        return f"{unit} is not installed"
+    active, sub = state.get("ActiveState", "unknown"), state.get("SubState", "")
+    if sub == "start-pre":
+        return f"{unit} waits: " + (last_lines(unit, 1) or ["nothing said yet"])[-1].split(": ", 1)[-1]
+    text = f"{unit} is {active}" + (f" ({sub})" if sub and sub != active else "")
+    if state.get("Result") not in ("", "success", None):
+        text += f", {state['Result']}, exit {state.get('ExecMainStatus', '?')}"
+    if state.get("NRestarts", "0") not in ("", "0"):
+        text += f", restarted {state['NRestarts']} times"
+    return text
+
+
+def report_disk(disk: dict[str, Any]) -> dict[str, Any]:
+    """A data disk's row."""
+    mount = disk["mount"]
+    if not disks.is_mounted(mount):
+        return {"purpose": disk["purpose"], "healthy": False, "why": f"disk {disk['purpose']} is not attached at {mount}"}
+    if not disks.sentinel(mount).exists():
+        return {"purpose": disk["purpose"], "healthy": False, "why": f"{mount} is not the disk of this node: no sentinel file"}
+    usage = shutil.disk_usage(mount)
+    return {"purpose": disk["purpose"], "healthy": True, "why": "", "size": usage.total, "free": usage.free}
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """The report for a person on the node."""
+    rows = [f"{report['node']}  {'healthy' if report['healthy'] else 'not healthy'}  {time.strftime('%F %T %Z')}"]
+    for entry in report["services"]:
+        rows.append(f"  {entry['name']:<14} {'ok' if entry['healthy'] else entry['why']}")
+    rows += [f"  disk {disk['purpose']:<9} {'ok' if disk['healthy'] else disk['why']}" for disk in report["disks"]]
+    return "\n".join(rows)

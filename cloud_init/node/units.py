@@ -1,0 +1,105 @@
+"""The node's units: enabled, started, and touched only where a change concerns them."""
+
+import time
+from typing import Any
+
+from . import status
+from .manifest import ApplyError, Tell, last_lines, run, systemctl
+
+SETTLE = 300
+"""Seconds for a touched service to work again at an update."""
+
+VERBS = ("reload", "restart", "drain")
+
+
+def actions_of_bundles(configuration: dict[str, Any], state: dict[str, Any]) -> list[str]:
+    """What a new version of a bundle does: every service that uses it says so in the manifest."""
+    before = state.get("bundles", {})
+    uses: dict[str, list[str]] = configuration["manifest"].get("bundle_actions", {})
+    return [
+        action for name, digest in configuration["bundles"].items() if before.get(name) not in (None, digest)
+        for action in uses.get(name, [])
+    ]
+
+
+def order_actions(actions: list[str], manifest: dict[str, Any]) -> list[str]:
+    """Each action once, in start order of the units; a restart makes a reload of the same unit needless."""
+    names = [unit["name"] for unit in manifest["units"]]
+    wanted = list(dict.fromkeys(actions))
+    wanted = [
+        action for action in wanted
+        if not (action.startswith("reload ") and {f"restart {action[7:]}", f"drain {action[7:]}"} & set(wanted))
+    ]
+
+    def place(action: str) -> int:
+        unit = action.partition(" ")[2]
+        return names.index(unit) if unit in names else -1
+
+    return sorted(wanted, key=place)
+
+
+def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: Tell) -> list[str]:
+    """Units as the manifest has them. At creation everything is told to start and nothing is waited for."""
+    systemctl("daemon-reload")
+    names = [unit["name"] for unit in manifest["units"]]
+    systemctl("enable", *names, "webitel-watch.service")
+    touched: list[str] = []
+    for action in actions:
+        verb, _, unit = action.partition(" ")
+        if verb == "daemon-reload" or verb not in VERBS:
+            if verb != "daemon-reload":
+                run(["sh", "-c", action], 120)
+            continue
+        if unit not in names:
+            continue
+        tell("services", action)
+        if not is_running(unit):
+            continue
+        perform(verb, unit, update, manifest)
+        touched.append(unit)
+    for unit in manifest["units"]:
+        if not is_running(unit["name"]):
+            tell("services", f"start {unit['name']}")
+            systemctl("reset-failed", unit["name"])
+            systemctl("start", "--no-block", unit["name"])
+            if update:
+                touched.append(unit["name"])
+    systemctl("restart", "webitel-watch.service")
+    if update and touched:
+        settle(manifest, touched, tell)
+    return actions
+
+
+def is_running(unit: str) -> bool:
+    """Whether the unit is active or on its way."""
+    return systemctl("is-active", unit).stdout.strip() in ("active", "activating", "reloading")
+
+
+def perform(verb: str, unit: str, update: bool, manifest: dict[str, Any]) -> None:
+    """One action on one unit; a reload that fails is an error with the unit's last lines."""
+    if verb == "reload":
+        done = systemctl("reload-or-restart", unit)
+        if done.returncode != 0:
+            raise ApplyError(f"{unit} refused to reload: {done.stderr.strip()}\n" + "\n".join(last_lines(unit)), unit)
+        return
+    blocking = [] if update else ["--no-block"]
+    done = systemctl("restart", *blocking, unit, timeout=SETTLE)
+    if done.returncode != 0:
+        raise ApplyError(f"{unit} did not restart: {done.stderr.strip()}\n" + "\n".join(last_lines(unit)), unit)
+
+
+def settle(manifest: dict[str, Any], touched: list[str], tell: Tell) -> None:
+    """Wait until the services of the touched units do their work again."""
+    concerned = {unit["service"] for unit in manifest["units"] if unit["name"] in touched}
+    deadline = time.monotonic() + SETTLE
+    while True:
+        report = status.ask(concerned)
+        sick = [service for service in report["services"] if not service["healthy"]]
+        if not sick:
+            return
+        worst = sick[0]
+        tell("services", f"waiting for {worst['name']}: {worst['why']}")
+        if time.monotonic() > deadline:
+            raise ApplyError(f"{worst['name']} does not work after the change: {worst['why']}\n" + "\n".join(worst["log"]),
+                             next(iter(worst["units"]), ""))
+        time.sleep(1)
