@@ -1,0 +1,69 @@
+"""Builds the sandbox's packages into an apt repository in the user's cache; nothing is built in the checkout."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from sandbox.deb import Package, write_repository
+
+HERE = Path(__file__).parent
+
+
+def source_files() -> list[Path]:
+    """Every file the packages are made of, sorted, without Python's caches."""
+    return sorted(p for p in HERE.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+
+
+@cache
+def source_digest() -> str:
+    """SHA-256 over names, executable bits and contents of the sandbox's sources, first 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in source_files():
+        digest.update(f"{path.relative_to(HERE)}\0{path.stat().st_mode & 0o111 != 0}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def all_packages() -> list[Package]:
+    """The packages that the `packages.py` of each folder of the sandbox lists as `PACKAGES`."""
+    modules = [importlib.import_module(f"sandbox.{path.parent.name}.packages") for path in sorted(HERE.glob("*/packages.py"))]
+    packages: list[Package] = [package for module in modules for package in module.PACKAGES]
+    names = [package.name for package in packages]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two packages of the sandbox are called {', '.join(twice)}")
+    return packages
+
+
+def cache_folder() -> Path:
+    """Where the repository of these sources stands, built or not."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "webitel" / f"sandbox-{source_digest()}"
+
+
+def build_packages(progress: Callable[[str], None] = lambda text: None) -> Path:
+    """The folder with the .deb files and `Packages`, built unless it is there; two builds at once do no harm."""
+    folder = cache_folder()
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=".sandbox-", dir=folder.parent))
+    try:
+        progress(f"building {len(all_packages())} packages of the sandbox")
+        write_repository(all_packages(), fresh)
+        fresh.chmod(0o755)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            # Another build was faster: the same sources make the same bytes.
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
