@@ -134,8 +134,9 @@ class LocalNetwork(Handler):
             }
             api.call("POST", "/networks", body, pause=request.sleep)
         elif not wanted.owns(found["config"]) or found["config"].get("ipv4.address") != str(wanted.gateway):
+            whose = "of this stack but with another address" if wanted.owns(found["config"]) else "of somebody else"
             raise ProviderError(
-                f"a network {wanted.name} that is not this stack's exists already; "
+                f"a network {wanted.name} {whose} exists already; "
                 f"if nobody needs it: incus network delete {wanted.name}"
             )
         return wanted.name, self._outputs(wanted)
@@ -193,7 +194,7 @@ class LocalDisk(Handler):
             api.call("POST", f"/storage-pools/{api.POOL}/volumes/custom", body, pause=request.sleep)
         elif not wanted.owns(found["config"]):
             raise ProviderError(
-                f"a volume {wanted.name} that is not this stack's exists already on pool {api.POOL}; "
+                f"a volume {wanted.name} of somebody else exists already on pool {api.POOL}; "
                 f"if nobody needs its data: incus storage volume delete {api.POOL} {wanted.name}"
             )
         else:

@@ -92,7 +92,8 @@ class LocalMachine(Handler):
         try:
             self._apply(request, wanted)
         except api.IncusError as error:
-            raise PartialFailure(f"container {wanted.name}: {error}", id, outputs) from error
+            message = f"container {wanted.name}: {error}; more: incus info --show-log {wanted.name}"
+            raise PartialFailure(message, id, outputs) from error
         return id, outputs
 
     def _create_container(self, request: Request, wanted: MachineInputs) -> str:
@@ -131,7 +132,7 @@ class LocalMachine(Handler):
     def _adopt(self, found: dict[str, Any], wanted: MachineInputs) -> str:
         config: dict[str, str] = found["config"]
         if not wanted.owns(config) or config.get(_DIGEST_KEY) != wanted.digest():
-            whose = "of this stack but with other inputs" if wanted.owns(config) else "that is not this stack's"
+            whose = "of this stack but with other inputs" if wanted.owns(config) else "of somebody else"
             raise ProviderError(
                 f"a container {wanted.name} {whose} exists already; "
                 f"if nobody needs it: incus delete --force {wanted.name}"
@@ -147,6 +148,7 @@ class LocalMachine(Handler):
             request.progress(f"setting {wanted.vcpus} vCPU, {wanted.memory_gib:g} GiB and {len(wanted.disks)} disks")
             body = {key: found[key] for key in ("architecture", "description", "ephemeral", "profiles")}
             api.call("PUT", path, body | {"config": config, "devices": wanted.devices()}, pause=request.sleep)
+            found = api.call("GET", path)  # the call above waits for the end of a failed start, which looks like running
         if found["status"] != "Running":
             request.progress("starting container")
             api.change_state(wanted.name, "start", pause=request.sleep)

@@ -18,6 +18,8 @@ Pause = Callable[[float], None]
 Object = dict[str, Any]
 
 _TIMEOUT = 300  # seconds for one answer; anything long is an operation, and those are polled
+_BUSY_SECONDS = 60
+_POLL = 0.05  # seconds
 _SUCCESS = 200  # of an operation: below it runs, above it failed or was cancelled
 
 
@@ -43,14 +45,28 @@ def socket_path() -> Path:
 
 
 def call(method: str, path: str, body: Mapping[str, Any] | None = None, *, pause: Pause = time.sleep) -> Any:
-    """Sends a request to `/1.0<path>` and returns its answer, waiting for the end of the operation if it starts one."""
+    """Sends a request to `/1.0<path>` and returns its answer, waiting for the end of the operation if it starts one.
+
+    While Incus is busy with the same container (still creating it, still stopping it) it is asked again.
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return _call(method, path, body, pause)
+        except IncusError as error:
+            if "is busy running" not in str(error) or time.monotonic() > deadline:
+                raise
+        pause(0.2)
+
+
+def _call(method: str, path: str, body: Mapping[str, Any] | None, pause: Pause) -> Any:
     answer = _send(method, f"/1.0{path}", body)
     operation = answer["metadata"]
     if answer["type"] != "async":
         return operation
     while operation["status_code"] < _SUCCESS:
-        pause(0)
-        operation = _send("GET", f"/1.0/operations/{operation['id']}/wait?timeout=1", None)["metadata"]
+        pause(_POLL)  # Incus's own waiting answers a time-out with an error and cannot be interrupted
+        operation = _send("GET", f"/1.0/operations/{operation['id']}", None)["metadata"]
     if operation["status_code"] != _SUCCESS:
         raise IncusError(operation["err"], operation["status_code"])
     return operation["metadata"]
@@ -114,17 +130,9 @@ def volume_path(name: str) -> str:
 
 
 def change_state(name: str, action: str, *, force: bool = False, pause: Pause = time.sleep) -> None:
-    """Starts, stops or restarts a container; waits while Incus is busy with it, such as still creating it."""
+    """Starts, stops or restarts a container; a stop or restart that is not forced has 30 s."""
     body = {"action": action, "force": force, "timeout": -1 if force else 30}
-    for _ in range(60):
-        try:
-            call("PUT", f"{instance_path(name)}/state", body, pause=pause)
-            return
-        except IncusError as error:
-            if "busy" not in str(error):
-                raise
-        pause(1)
-    raise IncusError(f"container {name} is busy for a minute; see: incus operation list")
+    call("PUT", f"{instance_path(name)}/state", body, pause=pause)
 
 
 def delete_instance(name: str, *, pause: Pause = time.sleep) -> None:
