@@ -14,7 +14,7 @@ from components.model.addresses import (
     resolve_network,
     smallest_prefix,
 )
-from components.model.check_values import networks_given
+from components.model.check_values import WORLD_PREFIX, networks_given
 from components.model.clouds import Cloud
 from components.model.placement import CONSUL_SERVER
 from components.model.plan import MachineType, Size
@@ -89,8 +89,8 @@ def check_disk_sizes(
             continue
         sizes = tier_disks(roles[name], cloud)
         if purpose not in sizes:
-            has = ", ".join(f"{name}.{one}" for one in sizes)
-            yield setting_problem(setting, size, f"{name} has no disk of that purpose; there are {has}")
+            has = " or ".join(f"{name}.{one}" for one in sizes)
+            yield setting_problem(setting, size, f"{name} has no disk of that purpose; use {has}")
         elif purpose == "boot" and (root := machines[name].root_disk_gib):
             yield setting_problem(setting, size, (
                 f"on {cloud.title} the boot disk comes with the machine type, {root} GiB with {machines[name].name}; "
@@ -131,7 +131,7 @@ def check_network(tier: Tier, settings: Settings, cloud: Cloud, counts: Mapping[
             yield setting_problem("network", text, f"{cloud.title} keeps {other} for itself; {example}")
     for name in ("operators", "carriers", "phones"):
         for outside in () if cloud.trial else networks_given(settings, name):
-            if network.overlaps(outside):
+            if network.overlaps(outside) and outside.prefixlen >= WORLD_PREFIX:
                 yield setting_problem("network", text, f"overlaps webitel:{name} {outside}; {example}")
     shortest, longest = cloud.network_prefixes
     highest = cloud.first_host + sum(counts.values())

@@ -63,7 +63,7 @@ def check_machine_type(cloud: Cloud, role: str, name: str, fit: MachineType, reg
         return setting_problem(key, name, f"not x86-64, which the vendor's packages need; {use}")
     if cloud.is_discouraged(name):
         return setting_problem(key, name, f"an old or cost-optimised family whose CPU varies under load; {use}")
-    near = get_close_matches(name, [machine.name for machine in cloud.machine_types], 3, 0.6)
+    near = get_close_matches(name, [machine.name for machine in cloud.machine_types], 2, 0.6)
     hint = f"did you mean {' or '.join(near)}? Else {use}" if near else use
     return setting_problem(key, name, f"not a dedicated machine type we know on {cloud.title}; {hint}")
 

@@ -66,13 +66,14 @@ def local_callees(name: str, services: Iterable[str], catalogue: Catalogue = CAT
 
 def start_order(services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> tuple[str, ...]:
     """The services of a node, callees before callers; where calls go round in a circle, as the catalogue lists them."""
-    left = [name for name in catalogue if name in set(services)]
+    wanted = set(services)
+    left = [name for name in catalogue if name in wanted]
     callees = {name: local_callees(name, left, catalogue) for name in left}
     reached = {name: reachable(name, callees) for name in left}
     ordered: list[str] = []
     while left:
         following = next(
-            name for name in left if not any(other in left and name not in reached[other] for other in callees[name])
+            name for name in left if not any(other in left and name not in reached[other] for other in reached[name])
         )
         left.remove(following)
         ordered.append(following)
