@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     import pulumi
 
 STACKS = Path(__file__).resolve().parent
-STACK_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 class UnknownStackError(Exception):
@@ -159,10 +157,6 @@ def check(values: Mapping[str, Any], stack: str, problems: Iterable[Problem]) ->
         except PlanError as error:
             told = {problem.setting.partition(".")[0] for problem in found}
             found += [problem for problem in error.problems if problem.setting.partition(".")[0] not in told]
-    if not STACK_NAME.fullmatch(stack) or len(stack) > 40:
-        found.append(Problem(
-            "stack name", stack, "becomes part of host names: at most 40 lower case letters, digits and single "
-            "hyphens, such as aws-basic"))
     if found or settings is None:
         raise SettingsError(found)
     return settings

@@ -1,0 +1,38 @@
+"""The command line: `./webitel`. Every group of commands stands in a file of its own; this one only gathers them."""
+
+from __future__ import annotations
+
+import sys
+
+try:
+    import typer
+except ModuleNotFoundError as missing:
+    sys.exit(f"webitel: this Python environment ({sys.prefix}) lacks {missing.name}. Remove the checkout's .venv and "
+             "webitel makes its own, or install what pyproject.toml lists.")
+
+from cli import bench, destroy, doctor, files, nodes_commands, plan, preview, run_tests, status, up
+from cli.console import Failure, err
+from components.model.problems import PlanError
+from stacks.settings import UnknownStackError
+from tools.engine.get import EngineError
+from tools.environment import SetupError
+
+app = typer.Typer(name="webitel", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+                  rich_markup_mode=None, help="Your own Webitel contact centre, on six clouds or on this machine.")
+for module in (plan, up, preview, status, nodes_commands, destroy, files, doctor, run_tests, bench):
+    module.register(app)
+
+
+def main() -> None:
+    """Run the command. What a user can mend is told without a traceback, exit status 1."""
+    try:
+        app(prog_name="webitel")
+    except (Failure, PlanError, UnknownStackError, EngineError, SetupError) as problem:
+        err.print(str(problem))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

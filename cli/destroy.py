@@ -1,0 +1,61 @@
+"""`destroy`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import typer
+
+from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out
+from cli.up import Yes, prepare
+from components.model.clouds import CLOUDS
+from components.model.planner import make_plan
+from stacks.settings import load_stack
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(destroy)
+
+
+def destroy(stack: StackName = DEFAULT_STACK, yes: Yes = False) -> None:
+    """Delete a deployment. On local nothing is left; on a cloud data disks and the secrets they need are kept."""
+    from cli.engine import open_engine, require_existing
+    from cli.leftovers import clear_leftovers, state_folder
+    from cli.rollout import report_failure, run_engine
+
+    made = make_plan(load_stack(stack), stack)
+    trial = CLOUDS[made.cloud].trial
+    with open_engine(stack) as engine:
+        require_existing(engine)
+        clear_leftovers(engine)
+        what = f"{format_count(len(made.nodes), 'node')} of {stack}" + (" with all data" if trial else "")
+        if not yes:
+            if not is_terminal():
+                raise Failure(f"this would delete {what}; say so with --yes")
+            typer.confirm(f"Delete {what}?", abort=True)
+        prepare(made)
+        if trial and engine.resources():
+            engine.run("state", "unprotect", "--all", "--yes")
+        run = run_engine(engine, made.nodes, "destroy", *([] if trial else ["--exclude-protected"]))
+        report_failure(run, f"./webitel destroy {stack}")
+        if kept := [resource["urn"].rpartition("::")[2] for resource in engine.resources() if resource.get("protect")]:
+            out.print(f"{stack} is gone, but for what is protected: {', '.join(kept)}.")
+            out.print(f"To delete that too: pulumi state unprotect --all --stack {stack} && pulumi destroy --stack {stack}")
+            return
+        folder = state_folder(engine)
+        # Without --preserve-config this deletes the stack file, which is the user's.
+        engine.run("stack", "rm", "--yes", "--preserve-config")
+        if trial and folder:
+            remove_history(folder, stack)
+    out.print(f"{stack} is gone. Next: ./webitel up {stack}")
+
+
+def remove_history(folder: Path, stack: str) -> None:
+    """Remove what a file backend keeps of a stack that is gone: its history, backups and copies hold its secrets."""
+    for kind in ("history", "backups"):
+        for project in (folder / kind).glob("*"):
+            shutil.rmtree(project / stack, ignore_errors=True)
+    for path in (folder / "stacks").glob(f"*/{stack}.json*"):
+        path.unlink()

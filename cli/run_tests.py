@@ -1,0 +1,66 @@
+"""`test`: the checks of the repository, in parts, each with its time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.console import Failure, err, format_duration, out
+from components.model.clouds import CLOUDS
+
+PYTHON = (sys.executable, "-P", "-m")
+# The module has no __main__, and its script's first line may name another place.
+IMPORT_LINTER = (sys.executable, "-P", "-c", "from importlinter.cli import lint_imports_command as run; run()")
+PYTEST = (*PYTHON, "pytest", "-q")
+PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    "unit": (
+        ("ruff", (*PYTHON, "ruff", "check", "--quiet", ".")),
+        ("mypy", (*PYTHON, "mypy")),
+        ("import-linter", IMPORT_LINTER),
+        ("unit tests", PYTEST),
+    ),
+    "engine": (("engine tests", (*PYTEST, "-m", "engine")),),
+    "local": (("tests on real nodes", (*PYTEST, "-m", "local")),),
+}
+NOTHING_COLLECTED = 5
+"""pytest's exit status when no test matched."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("test")(run_tests)
+
+
+def run_tests(
+    parts: Annotated[list[str] | None, typer.Argument(metavar="[unit|engine|local]", help="All without it.")] = None,
+) -> None:
+    """Run the repository's own checks and tests; every part runs, whatever another one finds."""
+    from cli.engine import ROOT
+    from tools.environment import ensure_extra
+
+    if unknown := set(parts or ()) - PARTS.keys():
+        raise Failure(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    ensure_extra("test")
+    for cloud in CLOUDS.values():
+        if cloud.package:
+            ensure_extra(cloud.name)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    results: list[tuple[str, bool, float]] = []
+    for name, command in (step for part in parts or PARTS for step in PARTS[part]):
+        err.print(f"-- {name}")
+        started = time.monotonic()
+        status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+        # A part without any test would look like a good one.
+        results.append((name if status != NOTHING_COLLECTED else f"{name}: none found", status == 0,
+                        time.monotonic() - started))
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    for name, good, seconds in results:
+        table.add_row(name, "passed" if good else "FAILED", format_duration(seconds), style=None if good else "red")
+    out.print(table)
+    raise typer.Exit(0 if all(good for _, good, _ in results) else 1)

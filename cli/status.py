@@ -1,0 +1,106 @@
+"""`status`: every node asked, all at once, what only a working service has."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cli.console import DEFAULT_STACK, StackName, format_count, out
+
+if TYPE_CHECKING:
+    from cli.nodes import Access, Answer
+
+STATUS_SECONDS = 15
+LOG_LINES = 4
+Report = Mapping[str, Any]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(status)
+
+
+def status(
+    stack: StackName = DEFAULT_STACK,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of the table.")] = False,
+) -> None:
+    """Ask every node how its services are; exit status 0 only if all are healthy."""
+    from cli.engine import open_engine
+    from cli.nodes import read_access
+    from stacks.settings import load_stack
+
+    load_stack(stack)
+    with open_engine(stack) as engine:
+        access = read_access(engine)
+    reports = ask_status(access)
+    if as_json:
+        print(json.dumps({"stack": stack, "healthy": is_healthy(reports), "url": access.url, "nodes": reports}, indent=2))
+    else:
+        show_status(reports)
+        next_step = next((f"./webitel logs {key} --stack {stack}" for key, report in reports.items()
+                          if not report["healthy"]), "")
+        if next_step:
+            out.print(f"Next: {next_step}")
+    raise typer.Exit(0 if is_healthy(reports) else 1)
+
+
+def ask_status(access: Access) -> dict[str, Report]:
+    """By key, each node's own report (`cloud_init/node/status.py`), or why there is none in `problem`."""
+    from cli.nodes import ask_nodes, node_command
+
+    answers = asyncio.run(
+        ask_nodes(access, list(access.nodes.values()), node_command("status", "--json"), STATUS_SECONDS))
+    return {key: read_report(access, key, answer) for key, answer in answers.items()}
+
+
+def read_report(access: Access, key: str, answer: Answer) -> Report:
+    """One node's answer as a report."""
+    nothing = {"node": access.nodes[key].name, "key": key, "healthy": False, "services": [], "disks": []}
+    if answer.problem:
+        return nothing | {"problem": answer.problem}
+    try:
+        report: dict[str, Any] = json.loads(answer.output)
+    except ValueError:
+        said = (answer.errors or answer.output).strip().splitlines()[-1:] or ["nothing"]
+        return nothing | {"problem": f"its node program failed with exit status {answer.status}: {said[0]}"}
+    return report | {"problem": ""}
+
+
+def is_healthy(reports: Mapping[str, Report]) -> bool:
+    """Whether every node answered and every service works."""
+    return bool(reports) and all(report["healthy"] for report in reports.values())
+
+
+def count_services(reports: Mapping[str, Report]) -> str:
+    """`21 of 22 services healthy`, with the nodes that gave no answer."""
+    rows = [service for report in reports.values() for service in report["services"]]
+    healthy = sum(service["healthy"] for service in rows)
+    silent = [key for key, report in reports.items() if report["problem"]]
+    text = f"{healthy} of {format_count(len(rows), 'service')} healthy"
+    return f"{text}, no answer from {', '.join(silent)}" if silent else text
+
+
+def show_status(reports: Mapping[str, Report]) -> None:
+    """Print one line a service and disk, and the last log lines of what is not healthy."""
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    for title in ("node", "service", "state"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("why", overflow="fold")
+    for key, report in reports.items():
+        if report["problem"]:
+            table.add_row(key, "", "no answer", report["problem"], style="red")
+        rows = [*report["services"], *({"name": f"disk {disk['purpose']}"} | disk for disk in report["disks"])]
+        for row in rows:
+            state = "healthy" if row["healthy"] else "not healthy"
+            table.add_row(key, row["name"], state, row["why"], style=None if row["healthy"] else "red")
+    out.print(table)
+    for key, report in reports.items():
+        for service in report["services"]:
+            for line in service.get("log", [])[-LOG_LINES:] if not service["healthy"] else ():
+                out.print(f"  {key} {service['name']}: {line}", soft_wrap=True)
+    out.print(f"{count_services(reports)}.")

@@ -1,0 +1,142 @@
+"""`up`: from the settings to healthy services, or to the reason why not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.console import DEFAULT_STACK, Failure, StackName, format_duration, is_terminal, out, progress
+from cli.plan import refuse_documentation_values, show_plan
+from components.model.clouds import CLOUDS
+from components.model.plan import Plan
+from components.model.planner import make_plan, plan_to_json
+from components.model.service import PackageSource
+from stacks.settings import load_stack
+
+if TYPE_CHECKING:
+    from cli.engine import Engine
+    from cli.events import Row
+    from cli.rollout import Run
+
+STAGES = (
+    ("boot", re.compile("")),
+    ("packages", re.compile(r"package|unpack|download", re.IGNORECASE)),
+    ("services", re.compile(r"^(files|disk|node program|start|restart|reload|waiting for (?!SSH|cloud-init|package))")),
+)
+"""What a node's steps are part of, in their order; a stage once reached is not left backwards."""
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(up)
+
+
+def up(
+    stack: StackName = DEFAULT_STACK,
+    yes: Yes = False,
+    as_json: Annotated[bool, typer.Option("--json", help="At the end one JSON document on standard output.")] = False,
+    disruptive: Annotated[bool, typer.Option(help="Allow changes that drop calls in progress.")] = False,
+) -> None:
+    """Create or change a deployment; ends when every service is healthy. Running it again resumes."""
+    settings = load_stack(stack)
+    made = make_plan(settings, stack)
+    refuse_documentation_values(settings)
+    if not as_json:
+        show_plan(made, settings)
+    if CLOUDS[made.cloud].real and not yes and is_terminal():
+        typer.confirm("Create or change it?", abort=True)
+    prepare(made)
+
+    from cli.engine import open_engine, set_for_this_run
+    from cli.leftovers import clear_leftovers
+    from cli.nodes import read_access
+    from cli.rollout import report_failure, run_engine
+    from cli.status import ask_status, is_healthy, show_status
+
+    with open_engine(stack) as engine:
+        start_stack(engine)
+        clear_leftovers(engine)
+        if disruptive:
+            set_for_this_run(engine, "disruptive", "true")
+        run = run_engine(engine, made.nodes, "up")
+        again = "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else "")
+        report_failure(run, again)
+        access = read_access(engine)
+    reports = ask_status(access)
+    if as_json:
+        print(json.dumps({"plan": plan_to_json(made), "changes": dict(run.rollout.changes), "url": access.url,
+                          "healthy": is_healthy(reports), "status": reports}, indent=2))
+    else:
+        show_times(run, made)
+        show_status(reports)
+        show_end(made, access.url, [node.address for node in access.nodes.values()])
+    if not is_healthy(reports):
+        raise Failure(f"Not everything is healthy. Next: ./webitel status {stack}")
+
+
+def prepare(made: Plan) -> None:
+    """What a deployment on this cloud needs on this machine: the cloud's SDK, or Incus for containers."""
+    from tools.environment import ensure_extra
+
+    cloud = CLOUDS[made.cloud]
+    if cloud.package:
+        ensure_extra(cloud.name)
+    if cloud.trial:
+        from tools.incus import ensure_incus
+
+        ensure_incus(progress)
+
+
+def start_stack(engine: Engine) -> None:
+    """Make the stack in the backend where it is missing."""
+    if not engine.exists():
+        engine.create()
+
+
+def show_times(run: Run, made: Plan) -> None:
+    """One line a node that was worked on, with the time it took by stage."""
+    changed = {operation: count for operation, count in run.rollout.changes.items() if operation not in ("same", "read")}
+    if not changed:
+        out.print("Nothing to change.")
+        return
+    names = {node.name for node in made.nodes}
+    width = max(map(len, names))
+    for row in run.rollout.rows.values():
+        if row.name in names:
+            stages = "  ".join(f"{name} {format_duration(seconds)}" for name, seconds in measure_stages(row, run.ended))
+            total = format_duration(run.ended - row.started)
+            out.print(f" {row.name:<{width}}  healthy in {total}   {stages}")
+
+
+def measure_stages(row: Row, ended: float) -> list[tuple[str, float]]:
+    """The seconds a node spent in each stage, the ones it never reached left out."""
+    seconds = [0.0] * len(STAGES)
+    stage = 0
+    ends = [*(when for when, _ in row.steps[1:]), ended]
+    for (when, text), end in zip(row.steps, ends, strict=True):
+        stage = max(index for index, (_, pattern) in enumerate(STAGES) if index <= stage or pattern.search(text))
+        seconds[stage] += end - when
+    return [(name, spent) for (name, _), spent in zip(STAGES, seconds, strict=True) if spent >= 0.5]
+
+
+def show_end(made: Plan, url: str, addresses: Sequence[str]) -> None:
+    """Where it answers, what it is made of, what comes next."""
+    if url:
+        out.print(f"{url}   SIP {addresses_with(made, 'opensips', addresses)}")
+    if made.package_source == PackageSource.SANDBOX:
+        out.print("Sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins "
+                  "(webitel:package_source is sandbox).")
+    stack = f" {made.stack}" if made.stack != DEFAULT_STACK else ""
+    out.print(f"Next: ./webitel status{stack}   ./webitel ssh {made.nodes[-1].name}   ./webitel destroy{stack}")
+
+
+def addresses_with(made: Plan, service: str, addresses: Sequence[str]) -> str:
+    """`address:5060` of the nodes that carry a service; addresses in the order of the plan."""
+    port = 5060
+    return ", ".join(f"{address}:{port}" for node, address in zip(made.nodes, addresses, strict=False)
+                     if service in node.services)
