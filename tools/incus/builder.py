@@ -18,6 +18,7 @@ NAME = "webitel-build"
 
 _INSTALL_UNIT = "webitel-install.service"
 _INSTALL_SECONDS = 1800
+_INSTALL_RETRIES = 2  # a mirror may stumble
 _SHOWN_LINES = 15
 
 
@@ -79,13 +80,23 @@ def wait_for_install(progress: Progress) -> None:
 
 
 def _has_installed() -> bool:
-    shown = run("systemctl", "show", "-p", "LoadState,ActiveState,SubState,Result", _INSTALL_UNIT).stdout
+    properties = "LoadState,ActiveState,SubState,Result,NRestarts,ExecMainExitTimestampMonotonic"
+    return has_installed(run("systemctl", "show", "-p", properties, _INSTALL_UNIT).stdout)
+
+
+def has_installed(shown: str) -> bool:
+    """Tells from what `systemctl show` says whether the installation is done, or whether there is none.
+
+    Raises SetupError when it failed and is not tried again, or was tried in vain too often.
+    """
     state = dict(line.split("=", 1) for line in shown.splitlines())
-    if state.get("LoadState") == "not-found":
+    if state["LoadState"] == "not-found":
         return True
-    if state.get("Result") != "success" or state.get("ActiveState") == "failed":
-        raise SetupError(f"{_INSTALL_UNIT} failed ({state.get('Result')}):\n{_read_output()}")
-    return state.get("ActiveState") == "inactive" or state.get("SubState") == "exited"
+    if state["ActiveState"] == "failed" or int(state["NRestarts"]) > _INSTALL_RETRIES:
+        raise SetupError(f"{_INSTALL_UNIT} failed ({state['Result']}):\n{_read_output()}")
+    if state["ActiveState"] == "inactive":  # not started yet, or over
+        return state["ExecMainExitTimestampMonotonic"] != "0"
+    return state["SubState"] == "exited"
 
 
 def _read_output() -> str:
@@ -108,9 +119,7 @@ def push_file(source: Path, target: str) -> None:
 
 def run(*command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Runs a command in the builder."""
-    return subprocess.run(
-        ["incus", "exec", NAME, "--", *command], input=stdin, capture_output=True, text=True, check=False
-    )
+    return subprocess.run(["incus", "exec", NAME, "--", *command], input=stdin, capture_output=True, text=True, check=False)
 
 
 def publish(alias: str, description: str, progress: Progress) -> None:

@@ -37,8 +37,7 @@ def choose_size(free: int, directory: Path) -> int:
     size = min(_LARGEST_GIB, int(free * _SHARE / _GIB))
     if size < _SMALLEST_GIB:
         raise SetupError(
-            f"no room for local machines: {directory} needs {_SMALLEST_GIB / _SHARE:.1f} GiB free, "
-            f"it has {free / _GIB:.1f} GiB"
+            f"no room for local machines: {directory} needs {_SMALLEST_GIB / _SHARE:.1f} GiB free, it has {free / _GIB:.1f} GiB"
         )
     return size
 

@@ -1,0 +1,341 @@
+"""The local resources and their tools without an Incus: what is checked, parsed and said."""
+
+import http.server
+import json
+import socketserver
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provider.handler import Request
+from provider.incus import LocalDisk, LocalNetwork
+from provider.incus_machine import LocalMachine, MachineInputs
+from provider.values import UNKNOWN
+from tools.environment import SetupError
+from tools.incus import api, apt, builder, daemon, network, pool
+
+REQUEST = Request("urn:pulumi:test::webitel::webitel:index:LocalMachine::one")
+LABELS = {"stack": "test"}
+MACHINE: dict[str, Any] = {
+    "name": "test-all-1",
+    "image": "webitel-base-1",
+    "network": "webitel0",
+    "address": "10.77.0.10",
+    "vcpus": 4,
+    "memory_gib": 8,
+    "user_data": "#cloud-config\n",
+    "ssh_public_key": "ssh-ed25519 AAAA",
+    "disks": [{"name": "test-database", "purpose": "database", "path": "/srv/database"}],
+    "labels": LABELS,
+}
+ROUTES = """Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT
+eth0 00000000 010200C0 0003 0 0 0 00000000 0 0 0
+webitel0 00004D0A 00000000 0001 0 0 0 00FFFFFF 0 0 0
+eth0 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0
+"""
+
+
+@pytest.fixture
+def routes(tmp_path: Path) -> list[network.Route]:
+    table = tmp_path / "route"
+    table.write_text(ROUTES)
+    return network.read_routes(table)
+
+
+def test_routes_are_read(routes: list[network.Route]) -> None:
+    assert routes == [(IPv4Network("10.77.0.0/24"), "webitel0"), (IPv4Network("192.0.2.0/24"), "eth0")]
+    assert network.find_free_network(routes) == IPv4Network("10.77.1.0/24")
+    assert network.find_free_network(routes, prefix=28) == IPv4Network("10.77.1.0/28")
+
+
+@pytest.mark.parametrize(
+    ("files", "servers"),
+    [
+        (["nameserver 192.0.2.53\nnameserver 2001:db8::1\nsearch example.com\n"], ["192.0.2.53"]),
+        (["nameserver 127.0.0.53\n", "nameserver 198.51.100.1\n"], ["198.51.100.1"]),
+        (["nameserver 127.0.0.1\nnameserver fe80::1%eth0\n"], []),
+    ],
+)
+def test_name_servers_are_those_a_machine_can_reach(tmp_path: Path, files: list[str], servers: list[str]) -> None:
+    paths = [tmp_path / str(number) for number in range(len(files))]
+    for path, text in zip(paths, files, strict=True):
+        path.write_text(text)
+    assert network.read_resolvers([*paths, tmp_path / "missing"]) == servers
+
+
+@pytest.mark.parametrize(
+    ("name", "cidr", "reason"),
+    [
+        ("webitel1", "192.0.2.128/25", "this host already reaches 192.0.2.0/24 by eth0"),
+        ("webitel1", "10.77.0.0/16", "this host already reaches 10.77.0.0/24 by webitel0"),
+        ("webitel1", "10.78.0.0/30", "too small"),
+        ("webitel1", "10.78.0.1/24", "has host bits set"),
+        ("webitel1", "ten", "Expected 4 octets"),
+    ],
+)
+def test_unfit_network_is_refused_with_an_example(
+    monkeypatch: pytest.MonkeyPatch, routes: list[network.Route], name: str, cidr: str, reason: str
+) -> None:
+    monkeypatch.setattr("provider.incus.read_routes", lambda: routes)
+    inputs = {"name": name, "cidr": cidr, "labels": LABELS}
+    (failure,) = LocalNetwork().check(REQUEST, None, inputs)[1]
+    assert failure.property == "cidr"
+    assert failure.reason.startswith(f"webitel:network = {cidr}: ")
+    assert reason in failure.reason
+    assert failure.reason.endswith("10.77.1.0/24")
+
+
+def test_own_bridge_does_not_count_as_taken(monkeypatch: pytest.MonkeyPatch, routes: list[network.Route]) -> None:
+    monkeypatch.setattr("provider.incus.read_routes", lambda: routes)
+    inputs = {"name": "webitel0", "cidr": "10.77.0.0/24", "labels": LABELS}
+    assert LocalNetwork().check(REQUEST, inputs, inputs) == (inputs, [])
+    assert LocalNetwork().preview_create(REQUEST, inputs) == {"name": "webitel0", "gateway": "10.77.0.1"}
+    (failure,) = LocalNetwork().check(REQUEST, None, inputs | {"name": "a-name-too-long-for-a-bridge"})[1][:1]
+    assert "at most 15 characters" in failure.reason
+
+
+def test_disk_only_grows() -> None:
+    inputs = {"name": "test-database", "purpose": "database", "size_gib": 20, "labels": LABELS}
+    assert LocalDisk().check(REQUEST, inputs, inputs | {"size_gib": 30})[1] == []
+    (failure,) = LocalDisk().check(REQUEST, inputs, inputs | {"size_gib": 10})[1]
+    assert failure == ("size_gib", "10: a disk only grows, it has 20 GiB")
+    (failure,) = LocalDisk().check(REQUEST, None, inputs | {"size_gib": 0})[1]
+    assert failure.property == "size_gib"
+
+
+def test_machine_inputs_are_checked_as_far_as_known() -> None:
+    check = LocalMachine().check
+    assert check(REQUEST, None, MACHINE)[1] == []
+    assert check(REQUEST, None, MACHINE | {"image": UNKNOWN, "ssh_public_key": UNKNOWN})[1] == []
+    wrong = MACHINE | {"vcpus": 0, "name": "under_score", "colour": "red"}
+    assert {failure.property for failure in check(REQUEST, None, wrong)[1]} == {"vcpus", "name", "colour"}
+    missing = {key: value for key, value in MACHINE.items() if key != "address"}
+    assert [failure.property for failure in check(REQUEST, None, missing)[1]] == ["address"]
+
+
+@pytest.mark.parametrize(
+    ("change", "replaces"),
+    [
+        ({"vcpus": 8, "memory_gib": 16}, []),
+        ({"disks": []}, []),
+        ({"ssh_public_key": "ssh-ed25519 BBBB"}, []),
+        ({"address": "10.77.0.11"}, ["address"]),
+        ({"image": "webitel-base-2", "user_data": "#cloud-config\n{}\n"}, ["image", "user_data"]),
+    ],
+)
+def test_what_a_changed_input_does_to_a_machine(change: dict[str, Any], replaces: list[str]) -> None:
+    changes = LocalMachine().diff(REQUEST, "id", MACHINE, {}, MACHINE | change)
+    assert changes == (sorted(change), replaces, True)
+
+
+def test_limits_and_disks_do_not_change_the_identity_of_inputs() -> None:
+    one = MachineInputs.model_validate(MACHINE)
+    assert MachineInputs.model_validate(MACHINE | {"vcpus": 2, "disks": []}).digest() == one.digest()
+    assert MachineInputs.model_validate(MACHINE | {"address": "10.77.0.11"}).digest() != one.digest()
+
+
+@pytest.mark.parametrize(("gib", "size"), [(1000, 60), (50, 40), (12.5, 10)])
+def test_pool_size_follows_the_free_space(gib: float, size: int) -> None:
+    assert pool.choose_size(int(gib * 2**30), Path("/var/lib/incus")) == size
+
+
+def test_no_room_is_said_with_figures() -> None:
+    with pytest.raises(SetupError, match=r"/var/lib/incus needs 12\.5 GiB free, it has 3\.0 GiB"):
+        pool.choose_size(3 * 2**30, Path("/var/lib/incus"))
+
+
+def show_unit(**changed: str) -> str:
+    state = {
+        "LoadState": "loaded",
+        "ActiveState": "inactive",
+        "SubState": "dead",
+        "Result": "success",
+        "NRestarts": "0",
+        "ExecMainExitTimestampMonotonic": "0",
+    }
+    return "\n".join(f"{key}={value}" for key, value in (state | changed).items())
+
+
+@pytest.mark.parametrize(
+    ("shown", "done"),
+    [
+        (show_unit(LoadState="not-found"), True),
+        (show_unit(), False),
+        (show_unit(ActiveState="activating", SubState="start"), False),
+        (show_unit(ActiveState="activating", SubState="auto-restart", Result="exit-code", NRestarts="2"), False),
+        (show_unit(ActiveState="active", SubState="exited"), True),
+        (show_unit(ExecMainExitTimestampMonotonic="12345"), True),
+    ],
+)
+def test_end_of_the_installation_is_seen(shown: str, done: bool) -> None:
+    assert builder.has_installed(shown) is done
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        show_unit(ActiveState="failed", SubState="failed", Result="exit-code"),
+        show_unit(ActiveState="activating", SubState="auto-restart", Result="exit-code", NRestarts="3"),
+    ],
+)
+def test_failed_installation_shows_the_last_lines(monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
+    def run(*command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 0, stdout=f"output of {command[0]}\n")
+
+    monkeypatch.setattr(builder, "run", run)
+    with pytest.raises(SetupError, match=r"failed \(exit-code\):\n  output of tail\n  output of journalctl"):
+        builder.has_installed(shown)
+
+
+def answer_commands(monkeypatch: pytest.MonkeyPatch, answers: dict[str, tuple[int, str]]) -> list[list[str]]:
+    """Makes commands of `apt` end as the entry whose words they contain says; returns the commands run."""
+    seen: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        seen.append(command)
+        found = next((answer for words, answer in answers.items() if words in " ".join(command)), (0, ""))
+        return subprocess.CompletedProcess(command, found[0], stdout=found[1], stderr=found[1])
+
+    monkeypatch.setattr("tools.incus.apt.subprocess.run", run)
+    return seen
+
+
+def test_debian_mirror_is_that_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [
+        "http://mirror.example/debian/|bookworm|main",
+        "http://mirror.example/debian/|bookworm-updates|main",
+        "http://mirror.example/debian-security/|bookworm-security|main",
+        "https://packages.example/hashi|bookworm|main",
+        "https://download.example/linux/debian|bookworm|stable",
+    ]
+    answer_commands(monkeypatch, {"indextargets": (0, "\n".join(lines))})
+    assert apt.read_debian_sources() == {
+        "bookworm": "http://mirror.example/debian",
+        "bookworm-updates": "http://mirror.example/debian",
+        "bookworm-security": "http://mirror.example/debian-security",
+    }
+    assert "URIs: http://mirror.example/debian-security\nSuites: bookworm-security\n" in apt.format_debian_sources()
+
+
+def test_what_apt_says_is_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    answer_commands(monkeypatch, {"install": (100, "E: Unable to locate package nope\n")})
+    with pytest.raises(SetupError, match=r"install -y .*nope failed; apt said:\n  E: Unable to locate package nope"):
+        apt.install(["nope"], print)
+
+
+@pytest.mark.parametrize(
+    ("system", "user", "message"),
+    [
+        ({"ID": "debian", "VERSION_ID": "12"}, 1000, "needs root: sudo ./webitel up"),
+        ({"ID": "debian", "VERSION_ID": "11", "PRETTY_NAME": "Debian 11"}, 0, "cannot be installed on Debian 11"),
+        ({"ID": "arch", "PRETTY_NAME": "Arch Linux"}, 0, "cannot be installed on Arch Linux"),
+    ],
+)
+def test_incus_that_cannot_be_installed(monkeypatch: pytest.MonkeyPatch, system: dict[str, str], user: int, message: str) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: system)
+    with pytest.raises(SetupError, match=message):
+        apt.install_incus(print)
+
+
+def test_backports_are_added_on_debian_12(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "debian", "VERSION_ID": "12"})
+    monkeypatch.setattr(apt, "_BACKPORTS_FILE", tmp_path / "webitel-backports.sources")
+    lines = "http://mirror.example/debian/|bookworm|main"
+    seen = answer_commands(
+        monkeypatch, {"indextargets": (0, lines), "policy incus-base": (0, "Candidate: (none)"), "policy": (0, "")}
+    )
+    apt.install_incus(lambda text: None)
+    written = (tmp_path / "webitel-backports.sources").read_text()
+    assert "URIs: http://mirror.example/debian\nSuites: bookworm-backports\n" in written
+    assert {"incus-base", "incus-client", "dnsmasq-base", "btrfs-progs"} <= set(seen[-1])
+
+
+Answer = Callable[[str, str], dict[str, Any]]
+
+
+@pytest.fixture
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Answer], None]]:
+    """Serves answers on a socket as Incus does."""
+    servers: list[socketserver.UnixStreamServer] = []
+
+    def start(answer: Answer) -> None:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                body = json.dumps(answer(self.command, self.path)).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_PUT = do_DELETE = do_GET
+
+            def log_message(self, format: str, *args: Any) -> None: ...
+
+            def address_string(self) -> str:
+                return "local"
+
+        server = socketserver.UnixStreamServer(str(tmp_path / "unix.socket"), Handler)
+        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+        servers.append(server)
+
+    monkeypatch.delenv("INCUS_SOCKET", raising=False)
+    monkeypatch.setenv("INCUS_DIR", str(tmp_path))
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def fail(code: int, text: str) -> dict[str, Any]:
+    return {"type": "error", "error": text, "error_code": code, "metadata": None}
+
+
+def test_operation_is_followed_to_its_end(serve: Callable[[Answer], None]) -> None:
+    codes = iter([103, 103, 200])
+
+    def answer(method: str, path: str) -> dict[str, Any]:
+        if method == "PUT":
+            return {"type": "async", "metadata": {"id": "7", "status_code": 103}}
+        assert path == "/1.0/operations/7"
+        return {"type": "sync", "metadata": {"id": "7", "status_code": next(codes), "err": "", "metadata": {"a": 1}}}
+
+    serve(answer)
+    assert api.call("PUT", "/instances/x/state", {}, pause=lambda seconds: None) == {"a": 1}
+
+
+def test_failed_operation_and_missing_object(serve: Callable[[Answer], None]) -> None:
+    def answer(method: str, path: str) -> dict[str, Any]:
+        if method == "PUT":
+            return {"type": "async", "metadata": {"id": "7", "status_code": 400, "err": "no space left on device"}}
+        return fail(404, "Instance not found")
+
+    serve(answer)
+    with pytest.raises(api.IncusError, match="no space left on device"):
+        api.call("PUT", "/instances/x/state", {})
+    assert api.find("/instances/x") is None
+    api.remove("/instances/x")
+
+
+def test_busy_container_is_asked_again(serve: Callable[[Answer], None]) -> None:
+    answers = iter([fail(400, 'Instance is busy running a "stop" operation'), {"type": "sync", "metadata": {}}])
+    serve(lambda method, path: next(answers))
+    waited: list[float] = []
+    api.change_state("x", "start", pause=waited.append)
+    assert len(waited) == 1
+
+
+def test_absent_daemon_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("INCUS_SOCKET", raising=False)
+    monkeypatch.setenv("INCUS_DIR", str(tmp_path))
+    assert daemon.is_answering() is False
+    with pytest.raises(api.IncusError, match=r"Incus does not answer at .*unix\.socket.*python3 -m tools.incus start"):
+        api.call("GET", "")
