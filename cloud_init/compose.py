@@ -125,9 +125,8 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
                 continue
             units.append(unit)
             drop_in = render_template("unit.conf.j2", context, service=service, unit=unit)
-            # A waiting line in a changed drop-in needs no restart: it matters at the next start only.
             add(f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf", drop_in, "unit.conf.j2",
-                actions=[] if service.on_change in context.KEEPS_RUNNING else [f"restart {unit['name']}"])
+                actions=[f"{'refresh' if service.on_change in context.KEEPS_RUNNING else 'restart'} {unit['name']}"])
     manifest = {**context.manifest(), "units": units}
     return Configuration(files, attributes, manifest, context.secrets(), bundles)
 

@@ -75,7 +75,7 @@ def add_repository(repository: dict[str, str]) -> None:
 
 
 def is_installed(package: str) -> bool:
-    shown = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", package], capture_output=True, text=True)
+    shown = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", package], capture_output=True, text=True, check=False)
     return shown.stdout == "installed"
 
 
@@ -93,7 +93,7 @@ def run_apt(arguments: list[str], step: str, total: int) -> None:
         seen = set()
         with os.fdopen(reading) as status:
             for line in status:
-                kind, package = (line.split(":") + ["", ""])[:2]
+                kind, package = [*line.split(":"), "", ""][:2]
                 if kind == "pmstatus" and "Installed" in line:
                     seen.add(package)
                 report(step if kind != "dlstatus" else "downloading packages", len(seen), max(total, len(seen)))
@@ -122,8 +122,8 @@ def install(packages: list[str], units: list[str]) -> list[str]:
         # A service that starts before its configuration is there does harm: RabbitMQ then never joins a cluster.
         if not CONFIGURED.exists():
             for unit in units:
-                subprocess.run(["systemctl", "disable", "--now", "-q", unit], capture_output=True)
-        subprocess.run(["apt-mark", "hold", *missing], capture_output=True)
+                subprocess.run(["systemctl", "disable", "--now", "-q", unit], capture_output=True, check=False)
+        subprocess.run(["apt-mark", "hold", *missing], capture_output=True, check=False)
     finally:
         POLICY.unlink(missing_ok=True)
     return missing

@@ -9,7 +9,8 @@ from .manifest import ApplyError, Tell, last_lines, run, systemctl
 SETTLE = 300
 """Seconds for a touched service to work again at an update."""
 
-VERBS = ("reload", "restart", "drain")
+VERBS = ("reload", "restart", "drain", "refresh")
+"""`refresh` is for what matters at the next start only: it touches a unit that is still on its way up."""
 
 
 def actions_of_bundles(configuration: dict[str, Any], state: dict[str, Any]) -> list[str]:
@@ -52,11 +53,12 @@ def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: T
             continue
         if unit not in names:
             continue
-        tell("services", action)
         if not is_running(unit):
             continue
-        perform(verb, unit, update, manifest)
-        touched.append(unit)
+        tell("services", action)
+        perform(verb, unit, update)
+        if verb != "refresh":
+            touched.append(unit)
     for unit in manifest["units"]:
         if not is_running(unit["name"]):
             tell("services", f"start {unit['name']}")
@@ -75,8 +77,12 @@ def is_running(unit: str) -> bool:
     return systemctl("is-active", unit).stdout.strip() in ("active", "activating", "reloading")
 
 
-def perform(verb: str, unit: str, update: bool, manifest: dict[str, Any]) -> None:
+def perform(verb: str, unit: str, update: bool) -> None:
     """One action on one unit; a reload that fails is an error with the unit's last lines."""
+    if verb == "refresh":
+        if systemctl("is-active", unit).stdout.strip() == "activating":
+            systemctl("restart", "--no-block", unit)
+        return
     if verb == "reload":
         done = systemctl("reload-or-restart", unit)
         if done.returncode != 0:

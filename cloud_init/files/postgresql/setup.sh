@@ -22,20 +22,19 @@ fi
 psql -f /etc/webitel/roles.sql webitel
 
 if [ "$(psql -Atc "select to_regclass('webitel_setup.done') is not null" webitel)" = f ]; then
-  if [ -f "$SCHEMA/webitel-db-schema.sql" ]; then
-    echo "loading the schema of the vendor's package"
-    { echo 'begin;'
-      cat "$SCHEMA/webitel-db-schema.sql"
-      echo 'reset all;'
-      [ ! -f "$SCHEMA/webitel-db-data.sql" ] || cat "$SCHEMA/webitel-db-data.sql"
-      echo 'reset all;'
-      echo 'create schema webitel_setup; create table webitel_setup.done (at timestamptz not null default now());'
-      echo 'grant usage on schema webitel_setup to opensips; grant select on webitel_setup.done to opensips;'
-      echo 'insert into webitel_setup.done default values; commit;'
-    } | psql -f - webitel >/dev/null
-  else
-    echo "no schema in $SCHEMA: an empty database" >&2
-    psql -c 'create schema webitel_setup; create table webitel_setup.done (at timestamptz not null default now());
-      grant usage on schema webitel_setup to opensips; grant select on webitel_setup.done to opensips;' webitel
-  fi
+  [ -f "$SCHEMA/webitel-db-schema.sql" ] || { echo "no schema in $SCHEMA: is package webitel-postgresql-15 installed?" >&2; exit 1; }
+  echo "loading the schema of the vendor's package"
+  { echo 'begin;'
+    cat "$SCHEMA/webitel-db-schema.sql"
+    echo 'reset all;'
+    [ ! -f "$SCHEMA/webitel-db-data.sql" ] || cat "$SCHEMA/webitel-db-data.sql"
+    echo 'reset all;'
+    echo 'create schema webitel_setup; create table webitel_setup.done (at timestamptz not null default now());'
+    echo 'grant usage on schema webitel_setup to opensips; grant select on webitel_setup.done to opensips;'
+    echo 'insert into webitel_setup.done default values; commit;'
+  } | psql -f - webitel >/dev/null
 fi
+
+# The cluster's settings are kept in Consul and were read from the file at the first bootstrap only.
+REST=http://{{ bind("postgresql", "rest") }}:{{ port("postgresql", "rest") }}
+curl -sSf -K /etc/webitel/patroni.curl -o /dev/null -X PATCH -d @/etc/webitel/patroni-dcs.json "$REST/config"

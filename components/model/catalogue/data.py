@@ -1,7 +1,6 @@
 """Database, broker, Consul servers, reports."""
 
 from components.model.service import (
-    Audience,
     DataDirectory,
     OnChange,
     PackageSource,
@@ -13,7 +12,7 @@ from components.model.service import (
 
 POSTGRESQL = Service(
     "postgresql", "PostgreSQL 15 under Patroni",
-    packages=("postgresql-15", "patroni", "python3-consul", "python3-psycopg2"),
+    packages=("postgresql-15", "patroni", "python3-consul", "python3-psycopg2", "webitel-postgresql-15"),
     packages_by_source={
         PackageSource.VENDOR: (
             "postgresql-15", "patroni", "python3-consul", "python3-psycopg2",
