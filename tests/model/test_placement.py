@@ -8,7 +8,7 @@ import pytest
 
 from components.model import placement
 from components.model.plan import Public, Size
-from components.model.service import Bind, Placement, Service, tcp, udp
+from components.model.service import Bind, Listener, Placement, Service, tcp, udp
 from components.model.services import CATALOGUE
 from components.model.tiers import TIERS, Role, Tier
 from tests.model import fakes
@@ -40,7 +40,7 @@ def services(**calls: tuple[str, ...]) -> dict[str, Service]:
     ({"a": (), "b": (), "c": ()}, "abc"),
     ({"a": ("c.port",), "b": (), "c": ()}, "bca"),
     ({"a": ("b",), "b": ("a",), "c": ()}, "abc"),
-    ({"a": ("b",), "b": ("c",), "c": ("a",), "d": ("a",), "e": ()}, "abcde"),  # a circle as the catalogue lists it, then what calls it
+    ({"a": ("b",), "b": ("c",), "c": ("a",), "d": ("a",), "e": ()}, "abcde"),  # a circle, then what calls it
     ({"a": ("b",), "b": ("a", "c"), "c": ()}, "cab"),  # all of a circle waits for what one of it calls
     ({"a": ("a",), "b": ()}, "ab"),
 ])
@@ -96,8 +96,8 @@ def test_consul_servers(tier: str, raised: dict[str, int], servers: str) -> None
     (udp("x", 10000, last=19999), udp("y", 19999, last=20001), True),
     (udp("x", 10000, last=19999), udp("y", 20000, last=20001), False),
 ])
-def test_listeners_on_one_address_and_port(first: object, second: object, clashes: bool) -> None:
-    catalogue = {"a": Service("a", "a", listeners=(first,)), "b": Service("b", "b", listeners=(second,))}  # type: ignore[arg-type]
+def test_listeners_on_one_address_and_port(first: Listener, second: Listener, clashes: bool) -> None:
+    catalogue = {"a": Service("a", "a", listeners=(first,)), "b": Service("b", "b", listeners=(second,))}
     found = placement.find_clashes(("a", "b"), catalogue)
     assert bool(found) == clashes
     assert not found or ("a.x" in found[0] and "b.y" in found[0])
