@@ -1,6 +1,6 @@
 """Finds a usable `pulumi`, or gets one into the cache.
 
-In this order: on the path; in the cache; by the official installer; built from its Go modules (facts/engine.md).
+In this order: on the path; in the cache; the official binaries; built from its Go modules (facts/engine.md).
 """
 
 import fcntl
@@ -34,7 +34,7 @@ def find_engine(progress: Progress) -> Path:
         return found
     home = cache_folder() / f"engine-{VERSION}"
     if not (home / "pulumi").exists():
-        with _lock(home.with_suffix(".lock"), progress):
+        with _lock(home.with_name(f"{home.name}.lock"), progress):
             if not (home / "pulumi").exists():  # another run may have made it meanwhile
                 _make(home, progress)
     _renew_language_host(home)

@@ -1,22 +1,30 @@
-"""The two ways to get a `pulumi`: the official installer and its Go modules."""
+"""The two ways to get a `pulumi`: the official binaries and its Go modules."""
 
+import http.client
 import os
+import platform
+import queue
 import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
+import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
-_INSTALLER = "https://get.pulumi.com"
-_PATIENCE = 5  # seconds for the installer's host to answer: many networks let only package mirrors through
+_DOWNLOADS = "https://get.pulumi.com"
+_ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+_PATIENCE = 5.0  # seconds for that host to answer: many networks let only package mirrors through
+_STALLED = 30.0  # seconds without a byte
 _PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 _VERSION_VARIABLE = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
-_NEEDED_GO = (1, 25)
-_OLDEST_GO = (1, 21)  # the first that fetches a newer one by itself, as a Go module
+# Debian installs several versions side by side, of which one is on the path.
+_GO_PLACES = ["go", "/usr/local/go/bin/go", *map(str, Path("/usr/lib").glob("go-*/bin/go"))]
+_OLDEST_GO = (1, 21)  # the first that fetches the newer one it needs by itself, as a Go module
 _SHOW_EVERY = 2.0  # seconds
 
 Progress = Callable[[str], None]
@@ -27,27 +35,56 @@ class EngineError(Exception):
 
 
 def install(version: str, target: Path, progress: Progress) -> bool:
-    """Puts the official binaries of the version into `target`; False where the installer's host cannot be reached."""
-    try:
-        with urllib.request.urlopen(_INSTALLER, timeout=_PATIENCE) as answer:
-            script = answer.read()
-    except (urllib.error.URLError, TimeoutError, ConnectionError):
+    """Puts the official binaries of the version into `target`; False where they cannot be fetched.
+
+    They come from the archive that the official installer fetches too. The installer itself is not run: it needs curl
+    and edits the user's shell profile.
+    """
+    archive = f"pulumi-v{version}-{platform.system().lower()}-{_ARCHITECTURES.get(platform.machine())}.tar.gz"
+    answer = _open(f"{_DOWNLOADS}/releases/sdk/{archive}")
+    if answer is None:
+        progress(f"{_DOWNLOADS} cannot be reached")
         return False
-    progress(f"installing Pulumi {version} with the official installer")
-    with tempfile.TemporaryDirectory(dir=target) as root:
-        file = Path(root) / "install.sh"
-        file.write_bytes(script)
-        command = ["sh", str(file), "--version", version, "--install-root", root, "--no-edit-path"]
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-        )
-        made = Path(root) / "bin"
-        if done.returncode != 0 or not (made / "pulumi").exists():
-            progress(f"the official installer failed: {done.stdout.strip().splitlines()[-1:]}")
-            return False
-        for binary in made.iterdir():
-            binary.rename(target / binary.name)
+    progress(f"fetching {archive}")
+    try:
+        # First into a file: read as a stream, an archive that breaks off between two members looks complete.
+        with answer, tempfile.TemporaryFile() as file:
+            shutil.copyfileobj(answer, file)
+            file.seek(0)
+            _unpack(file, target)
+    except (OSError, EOFError, http.client.HTTPException, tarfile.TarError) as error:
+        progress(f"fetching {archive} failed: {error}")
+        for left in target.iterdir():
+            left.unlink()
+        return False
     return True
+
+
+def _unpack(archive: IO[bytes], target: Path) -> None:
+    with tarfile.open(fileobj=archive, mode="r:gz") as members:
+        for member in members:
+            if content := members.extractfile(member):  # None for a folder
+                binary = target / Path(member.name).name
+                with binary.open("wb") as file:
+                    shutil.copyfileobj(content, file)
+                binary.chmod(0o755)
+
+
+def _open(url: str) -> http.client.HTTPResponse | None:
+    answers: queue.Queue[http.client.HTTPResponse | None] = queue.Queue()
+
+    def ask() -> None:
+        try:
+            answers.put(urllib.request.urlopen(url, timeout=_STALLED))
+        except (OSError, http.client.HTTPException):  # URLError and time-outs are OSErrors
+            answers.put(None)
+
+    # In a thread: no time-out of Python's reaches a resolver that does not answer.
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return answers.get(timeout=_PATIENCE)
+    except queue.Empty:
+        return None
 
 
 def build(version: str, module: Path, target: Path, progress: Progress) -> None:
@@ -78,22 +115,18 @@ def build(version: str, module: Path, target: Path, progress: Progress) -> None:
 
 def _find_go() -> tuple[str, dict[str, str]]:
     """Returns the newest `go` and its environment."""
-    debian = map(str, Path("/usr/lib").glob("go-*/bin/go"))  # several versions, of which one is on the path
-    places = ["go", "/usr/local/go/bin/go", *debian]
-    found = {path: _read_go_version(path) for place in places if (path := shutil.which(place))}
+    found = {path: _read_go_version(path) for place in _GO_PLACES if (path := shutil.which(place))}
     go = max(found, key=lambda path: found[path], default=None)
     if go is None or found[go] < _OLDEST_GO:
         there = f"only Go {'.'.join(map(str, found[go]))}" if go else "no Go"
         raise EngineError(
-            f"The Pulumi engine is missing. {_INSTALLER} cannot be reached, and to build the engine there is {there}.\n"
+            f"The Pulumi engine is missing: nothing could be fetched from {_DOWNLOADS}, and to build it there is {there}.\n"
             "Install Pulumi 3.200 or newer (https://www.pulumi.com/docs/iac/download-install/), or Go 1.21 or newer:\n"
             "  Debian 12 with backports:  apt-get install -t bookworm-backports golang-go\n"
             "  Ubuntu 24.04, Debian 13:   apt-get install golang-go"
         )
-    environment = dict(os.environ)
-    if found[go] < _NEEDED_GO:
-        environment["GOTOOLCHAIN"] = "auto"  # fetches the version that go.mod names through Go's module proxy
-    return go, environment
+    # An older Go fetches the one that go.mod names through the module proxy; some machines switch that off.
+    return go, {**os.environ, "GOTOOLCHAIN": "auto"}
 
 
 def _read_go_version(go: str) -> tuple[int, ...]:

@@ -1,0 +1,67 @@
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from tools.engine.environment import run_environment
+from tools.engine.get import EngineError
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return {"PATH": "/bin", "XDG_DATA_HOME": str(tmp_path / "da ta"), "PULUMI_HOME": str(tmp_path / "pulumi")}
+
+
+def test_who_has_nothing_gets_state_and_passphrase_once(environ: dict[str, str], tmp_path: Path) -> None:
+    made = run_environment(environ)
+    passphrase = Path(made["PULUMI_CONFIG_PASSPHRASE_FILE"])
+    assert made["PULUMI_BACKEND_URL"] == f"file://{tmp_path}/da%20ta/webitel/state"
+    assert made["PULUMI_SKIP_UPDATE_CHECK"] == "1"
+    assert made["PULUMI_HOME"] == environ["PULUMI_HOME"]
+    assert made["PATH"] == "/bin"
+    assert stat.S_IMODE(passphrase.stat().st_mode) == 0o600
+    assert len(passphrase.read_text().strip()) >= 40
+    before = passphrase.read_text()
+    assert run_environment(environ) == made
+    assert passphrase.read_text() == before
+    assert sorted(file.name for file in passphrase.parent.iterdir()) == ["passphrase", "state"]
+
+
+@pytest.mark.parametrize(
+    "own", [{"PULUMI_BACKEND_URL": "s3://bucket"}, {"PULUMI_ACCESS_TOKEN": "pul-1"}, {"PULUMI_BACKEND_URL": "file://~"}]
+)
+def test_own_backend_is_left_alone(environ: dict[str, str], own: dict[str, str], tmp_path: Path) -> None:
+    assert run_environment({**environ, **own}) == {**environ, **own, "PULUMI_SKIP_UPDATE_CHECK": "1"}
+    assert not (tmp_path / "da ta").exists()
+
+
+@pytest.mark.parametrize(("current", "is_own"), [("https://api.pulumi.com", True), ("", False)])
+def test_login_counts_as_own_backend(environ: dict[str, str], current: str, is_own: bool) -> None:
+    credentials = Path(environ["PULUMI_HOME"]) / "credentials.json"
+    credentials.parent.mkdir()
+    credentials.write_text(json.dumps({"current": current}))
+    assert ("PULUMI_BACKEND_URL" not in run_environment(environ)) is is_own
+
+
+@pytest.mark.parametrize("name", ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])
+def test_own_passphrase_is_left_alone(environ: dict[str, str], name: str) -> None:
+    made = run_environment({**environ, name: "own"})
+    assert {key: value for key, value in made.items() if "PASSPHRASE" in key} == {name: "own"}
+    assert "PULUMI_BACKEND_URL" in made
+
+
+def test_who_names_our_state_folder_gets_our_passphrase(environ: dict[str, str]) -> None:
+    made = run_environment(environ)
+    assert run_environment({**environ, "PULUMI_BACKEND_URL": made["PULUMI_BACKEND_URL"]}) == made
+
+
+def test_lost_passphrase_is_told_not_replaced(environ: dict[str, str]) -> None:
+    made = run_environment(environ)
+    home = Path(made["PULUMI_CONFIG_PASSPHRASE_FILE"]).parent
+    stack = home / "state/.pulumi/stacks/webitel/local-single.json"
+    stack.parent.mkdir(parents=True)
+    stack.write_text("{}")
+    (home / "passphrase").unlink()
+    with pytest.raises(EngineError, match="passphrase is gone, but stacks in"):
+        run_environment(environ)

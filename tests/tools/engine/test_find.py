@@ -1,0 +1,195 @@
+"""Finding and getting the engine, with scripts in place of `pulumi` and `go`, and a server in place of the official one."""
+
+import http.server
+import io
+import os
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools.engine import get
+from tools.engine.find import VERSION, EngineError, find_engine
+
+PULUMI = "#!/bin/sh\necho v{version}\n"
+# Writes what the real one builds, slowly enough for a second run to come meanwhile.
+GO = """\
+#!/bin/sh
+case $1 in
+env) echo go{version} ;;
+build)
+    echo built >>"$GO_LOG"
+    echo "toolchain $GOTOOLCHAIN" >&2
+    while [ "$1" != -o ]; do shift; done
+    printf '#!/bin/sh\\necho v3.259.0\\n' >"$2"
+    chmod +x "$2"
+    sleep {seconds}
+    exit {status}
+    ;;
+esac
+"""
+
+
+def write_program(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with an empty cache, no pulumi, no Go and no way to the official binaries."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    monkeypatch.setenv("GO_LOG", str(tmp_path / "go.log"))
+    monkeypatch.setattr(get, "_DOWNLOADS", "http://127.0.0.1:1")
+    monkeypatch.setattr(get, "_GO_PLACES", ["go"])
+    return tmp_path
+
+
+@pytest.fixture
+def cached(machine: Path) -> Path:
+    return machine / "cache/webitel" / f"engine-{VERSION}" / "pulumi"
+
+
+def add_go(machine: Path, version: str = "1.25.3", status: int = 0, seconds: float = 0) -> None:
+    write_program(machine / "bin/go", GO.format(version=version, status=status, seconds=seconds))
+
+
+@pytest.mark.parametrize(
+    ("version", "host", "is_used"), [("3.200.0", True, True), ("3.199.9", True, False), ("3.300.1", False, False)]
+)
+def test_pulumi_on_the_path(machine: Path, cached: Path, version: str, host: bool, is_used: bool) -> None:
+    own = write_program(machine / "bin/pulumi", PULUMI.format(version=version))
+    if host:
+        write_program(machine / "bin/pulumi-language-python", "#!/bin/sh\n")
+    write_program(cached, PULUMI.format(version=VERSION))
+    assert find_engine(print) == (own if is_used else cached)
+
+
+def test_cached_one_gets_the_language_host_of_this_checkout(cached: Path) -> None:
+    write_program(cached, PULUMI.format(version=VERSION))
+    write_program(cached.with_name("language_host.py"), "of another checkout")
+    find_engine(print)
+    assert "class _Host" in cached.with_name("language_host.py").read_text()
+    assert os.access(cached.with_name("pulumi-language-python"), os.X_OK)
+
+
+@pytest.mark.parametrize("version", ["1.26.0", "1.23.5"])
+def test_built_where_only_go_is_there(machine: Path, cached: Path, version: str) -> None:
+    add_go(machine, version)
+    steps: list[str] = []
+    assert find_engine(steps.append) == cached
+    assert [step for step in steps if "building" in step]
+    assert sorted(file.name for file in cached.parent.iterdir()) == ["language_host.py", "pulumi", "pulumi-language-python"]
+    find_engine(print)
+    assert (machine / "go.log").read_text() == "built\n"
+
+
+def test_failed_build_leaves_nothing_and_is_told(machine: Path, cached: Path) -> None:
+    add_go(machine, status=1)
+    with pytest.raises(EngineError, match="could not be built from its Go modules:\ntoolchain auto"):
+        find_engine(print)
+    assert [file.name for file in cached.parents[1].iterdir()] == [f"engine-{VERSION}.lock"]
+    add_go(machine)
+    assert find_engine(print) == cached
+
+
+def test_interrupted_build_leaves_nothing(machine: Path, cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_go(machine, seconds=0.2)
+    monkeypatch.setattr(get, "_SHOW_EVERY", 0)
+
+    def interrupt(step: str) -> None:
+        if "1 packages in" in step:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        find_engine(interrupt)
+    assert [file.name for file in cached.parents[1].iterdir()] == [f"engine-{VERSION}.lock"]
+
+
+def test_leftover_of_a_killed_build_is_removed(machine: Path, cached: Path) -> None:
+    left = cached.parents[1] / f"engine-{VERSION}.part-x"
+    write_program(left / "pulumi", "half")
+    add_go(machine)
+    find_engine(print)
+    assert not left.exists()
+
+
+def test_two_runs_build_once(machine: Path, cached: Path) -> None:
+    add_go(machine, seconds=0.3)
+    steps: list[str] = []
+    found: list[Path] = []
+    runs = [threading.Thread(target=lambda: found.append(find_engine(steps.append))) for _ in range(2)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join(20)
+    assert found == [cached, cached]
+    assert (machine / "go.log").read_text() == "built\n"
+    assert any("waiting for another run" in step for step in steps)
+
+
+@pytest.mark.parametrize(("version", "there"), [(None, "there is no Go"), ("1.19.8", "there is only Go 1.19")])
+def test_without_a_way_it_says_what_to_install(machine: Path, version: str | None, there: str) -> None:
+    if version:
+        add_go(machine, version)
+    with pytest.raises(EngineError) as caught:
+        find_engine(print)
+    assert there in str(caught.value)
+    assert "apt-get install -t bookworm-backports golang-go" in str(caught.value)
+
+
+@pytest.fixture
+def official(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The official server, with one archive; gives the paths asked for."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        for name in ("pulumi", "pulumi-language-python", "pulumi-language-python-exec"):
+            content = PULUMI.format(version=VERSION).encode()
+            member = tarfile.TarInfo(f"pulumi/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    asked: list[str] = []
+
+    class Official(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(archive.getvalue()[: -100 if "cut" in self.path else None])
+
+        def log_message(self, format: str, *args: object) -> None:
+            del format, args  # not on the test's output
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Official)
+    threading.Thread(target=server.serve_forever).start()
+    monkeypatch.setattr(get, "_DOWNLOADS", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    yield asked
+    server.shutdown()
+    server.server_close()
+
+
+def test_official_binaries_come_first(machine: Path, cached: Path, official: list[str]) -> None:
+    add_go(machine)
+    assert find_engine(print) == cached
+    assert official == [f"/releases/sdk/pulumi-v{VERSION}-linux-x64.tar.gz"]
+    assert not (machine / "go.log").exists()
+    # The official language host stays: ours is only for a `pulumi` without one.
+    assert not cached.with_name("language_host.py").exists()
+
+
+def test_broken_official_archive_falls_back_to_the_build(
+    machine: Path, cached: Path, official: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_go(machine)
+    monkeypatch.setattr(get, "_DOWNLOADS", f"{get._DOWNLOADS}/cut")
+    steps: list[str] = []
+    assert find_engine(steps.append) == cached
+    assert len(official) == 1
+    assert any("failed" in step for step in steps)
+    assert not cached.with_name("pulumi-language-python-exec").exists()
