@@ -4,10 +4,22 @@ set -eu
 SCHEMA=/usr/share/postgresql/15/webitel
 psql() { command psql -X -q -v ON_ERROR_STOP=1 "$@"; }
 
+REST=http://{{ bind("postgresql", "rest") }}:{{ port("postgresql", "rest") }}
+
+# Some parameters take effect at a restart only; Patroni says which member still lacks one.
+restart_if_pending() {
+  sleep 6
+  case $(curl -sS "$REST/patroni") in
+    *'"pending_restart": true'*)
+      echo "restarting PostgreSQL for parameters that need it"
+      curl -sSf -K /etc/webitel/patroni.curl -o /dev/null -X POST -d '{"restart_pending": true}' "$REST/restart" ;;
+  esac
+}
+
 tries=0
 until [ "$(psql -Atc 'select pg_is_in_recovery()' postgres 2>/dev/null || true)" = f ]; do
-  # A replica has nothing to do: what the leader made arrives by replication.
-  [ "$(psql -Atc 'select pg_is_in_recovery()' postgres 2>/dev/null || true)" = t ] && exit 0
+  # A replica has nothing to make: what the leader made arrives by replication.
+  [ "$(psql -Atc 'select pg_is_in_recovery()' postgres 2>/dev/null || true)" = t ] && { restart_if_pending; exit 0; }
   tries=$((tries + 1))
   [ $tries -lt 600 ] || { echo "PostgreSQL did not answer on its socket for 10 minutes" >&2; exit 1; }
   sleep 1
@@ -36,5 +48,6 @@ if [ "$(psql -Atc "select to_regclass('webitel_setup.done') is not null" webitel
 fi
 
 # The cluster's settings are kept in Consul and were read from the file at the first bootstrap only.
-REST=http://{{ bind("postgresql", "rest") }}:{{ port("postgresql", "rest") }}
+before=$(curl -sS "$REST/config")
 curl -sSf -K /etc/webitel/patroni.curl -o /dev/null -X PATCH -d @/etc/webitel/patroni-dcs.json "$REST/config"
+[ "$before" = "$(curl -sS "$REST/config")" ] || restart_if_pending

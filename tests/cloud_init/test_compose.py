@@ -1,0 +1,116 @@
+"""User data and configuration of every stack: sizes, determinism, secrets, and that what is wrong is refused."""
+
+import dataclasses
+import gzip
+import json
+import random
+import re
+from email import message_from_string
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cloud_init.compose import compose_configuration, compose_user_data, manifest_text
+from cloud_init.merge import merge_documents
+from cloud_init.sent import encode_user_data, measure_sent
+from components.model.clouds import CLOUDS
+from components.model.plan import Plan
+from components.model.planner import make_plan
+from components.model.secrets import SECRETS
+from components.model.settings import Settings
+from stacks.settings import load_stack
+
+STACKS = sorted(path.name.split(".")[1] for path in Path("stacks").glob("Pulumi.*.yaml"))
+PLACEHOLDER = re.compile(r"\{\{(address|secret):([a-z0-9_.-]+)\}\}")
+
+
+def plan_of(stack: str) -> tuple[Settings, Plan]:
+    settings = load_stack(stack)
+    return settings, make_plan(settings, stack)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_user_data_is_small_ascii_and_the_same_twice(stack: str) -> None:
+    settings, plan = plan_of(stack)
+    for node in plan.nodes:
+        first, second = (compose_user_data(plan, node, settings) for _ in range(2))
+        assert first == second
+        assert first.sent.isascii() and first.decoded.startswith("#cloud-config\n")
+        assert measure_sent(first.sent, CLOUDS[plan.cloud]) <= 16384
+        assert not PLACEHOLDER.search(first.decoded)
+        assert node.private_address is None or node.private_address not in first.decoded
+        others = [other.private_address for other in plan.nodes if other.private_address]
+        assert not [address for address in others if re.search(rf"{re.escape(address)}\b", first.decoded)]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_placeholder_has_a_value(stack: str) -> None:
+    settings, plan = plan_of(stack)
+    keys = {node.key for node in plan.nodes}
+    for node in plan.nodes:
+        configuration = compose_configuration(plan, node, settings)
+        assert configuration.files == compose_configuration(plan, node, settings).files
+        for text in (*configuration.files.values(), manifest_text(configuration.manifest)):
+            for kind, name in PLACEHOLDER.findall(text):
+                if kind == "address":
+                    assert name.removesuffix(".public") in keys
+                else:
+                    assert name in configuration.secrets and name in SECRETS
+        assert sum(map(len, configuration.files.values())) < 65536
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_unit_waits_for_what_its_service_calls(stack: str) -> None:
+    settings, plan = plan_of(stack)
+    for node in plan.nodes:
+        configuration = compose_configuration(plan, node, settings)
+        for unit in configuration.units:
+            drop_in = configuration.files[f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf"]
+            assert "StartLimitIntervalSec=0" in drop_in and ("Restart=always" in drop_in or unit["oneshot"])
+            for name in unit["waits"]:
+                assert name in drop_in
+            for mount in unit["mounts"]:
+                assert f"RequiresMountsFor={mount}" in drop_in and f"wait disk:{mount}" in drop_in
+
+
+def test_mime_parts_come_out_as_they_went_in() -> None:
+    text = "#cloud-config\n" + json.dumps({"a": list(range(500))})
+    part = message_from_string(encode_user_data(text, CLOUDS["local"])).get_payload()[0]
+    assert gzip.decompress(part.get_payload(decode=True)).decode() == text
+
+
+def test_user_data_over_the_limit_says_by_how_much() -> None:
+    noise = random.Random(1).randbytes(20000).hex()
+    with pytest.raises(ValueError, match=r"over the limit on"):
+        encode_user_data(noise, CLOUDS["local"])
+
+
+def test_other_characters_than_ascii_are_named() -> None:
+    with pytest.raises(ValueError, match="must be ASCII, found \u00fc"):
+        encode_user_data("#cloud-config\nhostname: m\u00fcnchen\n", CLOUDS["local"])
+
+
+def test_the_same_scalar_twice_names_both_documents() -> None:
+    assert merge_documents({"a": {"x": [1], "m": {"k": 1}}, "b": {"x": [2], "m": {"l": 2}}}) == {"x": [1, 2], "m": {"k": 1, "l": 2}}
+    with pytest.raises(ValueError, match=r"one\.yaml and two\.yaml both set ssh\.port: 22 and 23"):
+        merge_documents({"one.yaml": {"ssh": {"port": 22}}, "two.yaml": {"ssh": {"port": 23}}})
+
+
+def test_a_missing_template_value_names_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, plan = plan_of("local-single")
+    broken = dataclasses.replace(plan.nodes[0], services=("rabbitmq",))
+    from cloud_init import context
+
+    original = context.Context.variables
+    monkeypatch.setattr(context.Context, "variables", lambda self: {k: v for k, v in original(self).items() if k != "port"})
+    with pytest.raises(ValueError, match=r"rabbitmq\.conf.*'port' is undefined"):
+        compose_configuration(plan, broken, settings)
+
+
+def test_cloud_config_is_valid_yaml_with_the_programs_in_it() -> None:
+    settings, plan = plan_of("aws-basic")
+    document = yaml.safe_load(compose_user_data(plan, plan.nodes[0], settings).decoded)
+    files = {entry["path"]: entry["content"] for entry in document["write_files"]}
+    compile(files["/usr/lib/webitel/node/install.py"], "install.py", "exec")
+    assert json.loads(files["/etc/webitel/packages.json"])["packages"]
