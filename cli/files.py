@@ -13,7 +13,7 @@ from components.model.naming import explain_name, node_name
 from components.model.planner import documentation_values, make_plan
 from components.model.settings import Settings
 from stacks import settings as stack_settings
-from stacks.schema import schema as stack_schema
+from stacks.schema import schema_text
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def schema() -> None:
     """Print the JSON Schema of a stack file: every setting with its description."""
-    print(json.dumps(stack_schema(), indent=2))
+    print(schema_text(), end="")
 
 
 def init(

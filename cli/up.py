@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 STAGES = (
     ("boot", re.compile("")),
-    ("packages", re.compile(r"package|unpack|download", re.IGNORECASE)),
-    ("services", re.compile(r"^(files|disk|node program|start|restart|reload|waiting for (?!SSH|cloud-init|package))")),
+    ("packages", re.compile(r"package|install|unpack|download", re.IGNORECASE)),
+    ("services", re.compile(r"^(start|restart|reload|waiting for (?!SSH|cloud-init|package))")),
 )
 """What a node's steps are part of, in their order; a stage once reached is not left backwards."""
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -1,11 +1,22 @@
-"""Settings as others see them: the JSON Schema of a stack file, for editors, and Pulumi.yaml's declarations."""
+"""Settings as others see them: the JSON Schema of a stack file, for editors, and Pulumi.yaml's declarations.
+
+`python -m stacks.schema` writes both, after a change of `components/model/settings.py`.
+"""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from components.model.settings import Settings
 from stacks.problems import NAMESPACE, SECRET_SETTINGS
+
+SCHEMA_FILE = Path(__file__).with_name("schema.json")
+PROJECT_FILE = Path(__file__).parent.parent / "Pulumi.yaml"
+MARK = "# Below: made by `python -m stacks.schema` from components/model/settings.py.\n"
 
 
 def schema() -> dict[str, Any]:
@@ -63,3 +74,19 @@ def pulumi_config() -> dict[str, Any]:
             declaration["default"] = "" if value["default"] is None else value["default"]
         declarations[f"{NAMESPACE}:{name}"] = declaration
     return declarations
+
+
+def schema_text() -> str:
+    """The content of `stacks/schema.json`."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
+def project_text(text: str) -> str:
+    """Pulumi.yaml with the current declarations at its end."""
+    block = yaml.safe_dump({"config": pulumi_config()}, sort_keys=False, width=200, allow_unicode=True)
+    return text.partition(MARK)[0] + MARK + block
+
+
+if __name__ == "__main__":
+    SCHEMA_FILE.write_text(schema_text())
+    PROJECT_FILE.write_text(project_text(PROJECT_FILE.read_text()))

@@ -29,24 +29,24 @@ class UnknownStackError(Exception):
     """No such stack file; the message lists the ones there are."""
 
 
-def stack_file(stack: str, directory: Path = STACKS) -> Path:
+def stack_file(stack: str) -> Path:
     """The path of a stack's file, whether it exists or not."""
-    return directory / f"Pulumi.{stack}.yaml"
+    return STACKS / f"Pulumi.{stack}.yaml"
 
 
-def list_stacks(directory: Path = STACKS) -> tuple[str, ...]:
+def list_stacks() -> tuple[str, ...]:
     """The names of all stacks that have a file, sorted."""
-    return tuple(sorted(path.name[len("Pulumi.") : -len(".yaml")] for path in directory.glob("Pulumi.*.yaml")))
+    return tuple(sorted(path.name[len("Pulumi.") : -len(".yaml")] for path in STACKS.glob("Pulumi.*.yaml")))
 
 
-def load_stack(stack: str, directory: Path = STACKS) -> Settings:
+def load_stack(stack: str) -> Settings:
     """The settings of `Pulumi.<stack>.yaml`, checked with the planner too; secrets read as `SET`.
 
     Raises UnknownStackError or SettingsError.
     """
-    path = stack_file(stack, directory)
+    path = stack_file(stack)
     if not path.exists():
-        known = list_stacks(directory)
+        known = list_stacks()
         near = difflib.get_close_matches(stack, known, 1)
         raise UnknownStackError(
             f"no stack {stack}: there is no {path.parent.name}/{path.name}\n"
