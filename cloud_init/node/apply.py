@@ -92,7 +92,9 @@ def install_packages(manifest: dict[str, Any], tell: Tell) -> None:
     start = time.monotonic()
     tell("packages", "packages")
     while subprocess.run(["systemctl", "is-active", "-q", "webitel-install.service"], check=False).returncode != 0:
-        progress = json.loads(install.PROGRESS.read_text()) if install.PROGRESS.exists() else {"step": "packages", "done": 0, "total": 0}
+        progress = {"step": "packages", "done": 0, "total": 0}
+        if install.PROGRESS.exists():
+            progress = json.loads(install.PROGRESS.read_text())
         count = f" {progress['done']}/{progress['total']}" if progress["total"] else ""
         tell("packages", f"{progress['step']}{count}")
         if progress.get("error") and time.monotonic() - start > 60:

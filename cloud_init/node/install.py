@@ -75,7 +75,8 @@ def add_repository(repository: dict[str, str]) -> None:
 
 
 def is_installed(package: str) -> bool:
-    shown = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", package], capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${db:Status-Status}", package], capture_output=True, text=True, check=False)
     return shown.stdout == "installed"
 
 

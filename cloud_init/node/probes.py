@@ -168,7 +168,8 @@ def consul_entry(arguments: Arguments, view: View) -> str:
         if (entry["Address"], entry["Port"]) == wanted and "passing" in entry.get("States", []):
             return ""
     entry = found[0]
-    return f"{entry['Address']}:{entry['Port']} {'/'.join(entry.get('States', [])) or 'no check'}, expected {wanted[0]}:{wanted[1]} passing"
+    state = "/".join(entry.get("States", [])) or "no check"
+    return f"{entry['Address']}:{entry['Port']} {state}, expected {wanted[0]}:{wanted[1]} passing"
 
 
 def postgresql(_: Arguments, view: View) -> str:
@@ -243,7 +244,7 @@ def bindings(arguments: Arguments, view: View) -> str:
     rows = broker(view, f"/api/exchanges/%2f/{quote(arguments['exchange'])}/bindings/source")
     if isinstance(rows, str):
         return rows
-    bound = [row["destination"] for row in rows if row["destination_type"] == "queue" and row["destination"].startswith("amq.gen-")]
+    bound = any(row["destination_type"] == "queue" and row["destination"].startswith("amq.gen-") for row in rows)
     return "" if bound else f"no queue is bound to {arguments['exchange']}"
 
 

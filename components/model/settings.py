@@ -31,9 +31,11 @@ class Settings(BaseModel):
     carriers: tuple[Network, ...] = Field((), description="Networks of SIP trunks.", examples=[["198.51.100.0/24"]])
     phones: tuple[Network, ...] | Literal["internet"] = Field(
         (), description="Networks of SIP phones, or internet (scanners and toll fraud will come).", examples=[["192.0.2.0/24"]])
-    operator_keys: tuple[str, ...] = Field((), description="SSH public keys of the operators.", examples=[["ssh-ed25519 AAAA... you@office"]])
+    operator_keys: tuple[str, ...] = Field((), description="SSH public keys of the operators.",
+        examples=[["ssh-ed25519 AAAA... you@office"]])
     counts: dict[str, int] = Field({}, description="Nodes by role, where more than the tier's.", examples=[{"app": 2}])
-    machine_types: dict[str, str] = Field({}, description="The provider's machine type by role.", examples=[{"edge": "c7a.xlarge"}])
+    machine_types: dict[str, str] = Field({}, description="The provider's machine type by role.",
+        examples=[{"edge": "c7a.xlarge"}])
     disk_sizes: dict[str, int] = Field(
         {}, description="GiB by role and purpose, where more than the tier's.", examples=[{"data.recordings": 1000}])
     network: Network | None = Field(None, description="The deployment's private network; empty = the cloud's default.",
@@ -44,7 +46,8 @@ class Settings(BaseModel):
     mirror: str = Field("", description="Base URL of your mirror of the vendor's repositories, with package_source mirror.",
                         examples=["https://packages.your-company.com"])
     repository_user: str = Field("", description="User of the Webitel repository (secret).", json_schema_extra={"secret": True})
-    repository_password: str = Field("", description="Password of the Webitel repository (secret).", json_schema_extra={"secret": True})
+    repository_password: str = Field("", description="Password of the Webitel repository (secret).",
+        json_schema_extra={"secret": True})
     freeswitch_token: str = Field("", description="SignalWire token of the FreeSWITCH repository (secret).",
                                   json_schema_extra={"secret": True}, examples=["pat_..."])
     image: str = Field("", description="Machine image; empty = newest Debian 12. On local: base = without the packages in it.",
@@ -55,6 +58,9 @@ class Settings(BaseModel):
     ssh_via: str = Field("", description="Your own way in: user@host of a bastion.", examples=["admin@bastion.your-company.com"])
     drain_timeout: int = Field(1800, ge=0, le=86400, description="Seconds to wait for calls to end when a FreeSWITCH is drained.")
     health_timeout: int = Field(600, ge=10, le=7200, description="Seconds that `up` waits for every service to be healthy.")
-    disruptive: bool = Field(False, description="Allow changes that drop calls in progress (`up --disruptive` sets it for one run).")
-    leaving: tuple[str, ...] = Field((), description="Nodes that leave their clusters (set by `webitel scale`).", examples=[["data-3"]])
-    rotate: dict[str, int] = Field({}, description="Generation by secret; raise one to rotate it.", examples=[{"database_password": 2}])
+    disruptive: bool = Field(
+        False, description="Allow changes that drop calls in progress (`up --disruptive` sets it for one run).")
+    leaving: tuple[str, ...] = Field((), description="Nodes that leave their clusters (set by `webitel scale`).",
+        examples=[["data-3"]])
+    rotate: dict[str, int] = Field({}, description="Generation by secret; raise one to rotate it.",
+        examples=[{"database_password": 2}])

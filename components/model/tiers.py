@@ -89,7 +89,8 @@ _extended = Tier(
     "extended", "Extended", 1_000_000,
     (
         Role("db", ("postgresql", "consul-server", "grafana"), 1,
-             Size(8, 32, 40, 3000, "vendor (vCPU), ours (memory)"), trial(1.5), disks=Disks(database=500), trial_disks=Disks(database=5)),
+             Size(8, 32, 40, 3000, "vendor (vCPU), ours (memory)"), trial(1.5),
+             disks=Disks(database=500), trial_disks=Disks(database=5)),
         Role("bus", ("rabbitmq", "consul-server"), 1, Size(4, 8, 60, 2000, OURS), trial(1.5)),
         Role("storage", ("storage", "consul-server"), 1, Size(4, 8, 40, 1000, OURS), trial(1),
              disks=Disks(recordings=1000), trial_disks=Disks(recordings=5)),

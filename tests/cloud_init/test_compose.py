@@ -92,7 +92,8 @@ def test_other_characters_than_ascii_are_named() -> None:
 
 
 def test_the_same_scalar_twice_names_both_documents() -> None:
-    assert merge_documents({"a": {"x": [1], "m": {"k": 1}}, "b": {"x": [2], "m": {"l": 2}}}) == {"x": [1, 2], "m": {"k": 1, "l": 2}}
+    joined = merge_documents({"a": {"x": [1], "m": {"k": 1}}, "b": {"x": [2], "m": {"l": 2}}})
+    assert joined == {"x": [1, 2], "m": {"k": 1, "l": 2}}
     with pytest.raises(ValueError, match=r"one\.yaml and two\.yaml both set ssh\.port: 22 and 23"):
         merge_documents({"one.yaml": {"ssh": {"port": 22}}, "two.yaml": {"ssh": {"port": 23}}})
 

@@ -1,0 +1,78 @@
+"""Which action is done to which unit, and in what order."""
+
+from subprocess import CompletedProcess
+
+import pytest
+
+from cloud_init.node import status, units
+from cloud_init.node.manifest import ApplyError
+
+MANIFEST = {"units": [{"name": name, "service": name} for name in ("consul", "patroni", "nginx")]}
+
+
+def test_actions_once_each_in_start_order_and_a_restart_makes_a_reload_needless() -> None:
+    wanted = ["reload nginx", "restart consul", "daemon-reload", "reload nginx", "restart nginx", "reload patroni"]
+    assert units.order_actions(wanted, MANIFEST) == ["daemon-reload", "restart consul", "reload patroni", "restart nginx"]
+
+
+def test_a_new_bundle_acts_only_where_there_was_an_older_one() -> None:
+    configuration = {"bundles": {"freeswitch": "b"}, "manifest": {"bundle_actions": {"freeswitch": ["drain freeswitch"]}}}
+    assert units.actions_of_bundles(configuration, {"bundles": {"freeswitch": "a"}}) == ["drain freeswitch"]
+    assert units.actions_of_bundles(configuration, {"bundles": {"freeswitch": "b"}}) == []
+    assert units.actions_of_bundles(configuration, {}) == []
+
+
+class FakeSystem:
+    """Records what systemctl is asked; `states` are the units' states."""
+
+    def __init__(self, **states: str) -> None:
+        self.states, self.asked = states, list[str]()
+
+    def systemctl(self, *arguments: str, timeout: float = 120) -> CompletedProcess[str]:
+        if arguments[0] == "is-active":
+            return CompletedProcess([], 0, self.states.get(arguments[1], "inactive"), "")
+        self.asked.append(" ".join(arguments))
+        failed = arguments[0] == "reload-or-restart" and self.states.get("reload") == "fails"
+        return CompletedProcess([], 1 if failed else 0, "", "Job failed" if failed else "")
+
+
+def test_creation_starts_everything_and_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = FakeSystem(consul="active")
+    monkeypatch.setattr(units, "systemctl", system.systemctl)
+    units.converge(MANIFEST, ["restart consul", "restart nginx"], False, lambda step, text: None)
+    assert "restart --no-block consul" in system.asked and "start --no-block nginx" in system.asked
+    assert not [line for line in system.asked if "restart --no-block nginx" in line]
+
+
+def test_an_update_touches_only_what_is_concerned_and_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = FakeSystem(consul="active", patroni="active", nginx="active")
+    asked = list[object]()
+    monkeypatch.setattr(units, "systemctl", system.systemctl)
+
+    def report(only: object = None) -> dict[str, object]:
+        asked.append(only)
+        return {"services": [{"name": "nginx", "healthy": True, "why": "", "log": [], "units": {}}]}
+
+    monkeypatch.setattr(status, "ask", report)
+    units.converge(MANIFEST, ["reload nginx"], True, lambda step, text: None)
+    assert [line for line in system.asked if "consul" in line and not line.startswith("enable")] == []
+    assert "reload-or-restart nginx" in system.asked and asked == [{"nginx"}]
+
+
+def test_a_reload_that_fails_is_an_error_with_the_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = FakeSystem(consul="active", patroni="active", nginx="active", reload="fails")
+    monkeypatch.setattr(units, "systemctl", system.systemctl)
+    monkeypatch.setattr(units, "last_lines", lambda unit: ["nginx: [emerg] no such file"])
+    with pytest.raises(ApplyError, match=r"nginx refused to reload: Job failed\nnginx: \[emerg\] no such file") as caught:
+        units.converge(MANIFEST, ["reload nginx"], True, lambda step, text: None)
+    assert caught.value.unit == "nginx"
+
+
+@pytest.mark.parametrize(("state", "words"), [
+    ({"LoadState": "not-found"}, "x is not installed"),
+    ({"ActiveState": "failed", "SubState": "failed", "Result": "exit-code", "ExecMainStatus": "102", "NRestarts": "3"},
+     "x is failed, exit-code, exit 102, restarted 3 times"),
+    ({"ActiveState": "inactive", "SubState": "dead", "Result": "success"}, "x is inactive (dead)"),
+])
+def test_a_unit_that_is_not_active_is_told_in_words(state: dict[str, str], words: str) -> None:
+    assert status.describe_state("x", state) == words
