@@ -91,9 +91,7 @@ def test_missing_environment_is_told(toy: Toy) -> None:
 
 
 def test_failing_program_is_told(toy: Toy) -> None:
-    (toy.folder / "__main__.py").write_text(
-        "import pulumi\nraise pulumi.RunError('webitel:domain = ?: not a domain')\n"
-    )
+    (toy.folder / "__main__.py").write_text("import pulumi\nraise pulumi.RunError('webitel:domain = ?: not a domain')\n")
     shown = toy.run("preview", fails=True)
     assert "error: webitel:domain = ?: not a domain" in shown
     assert "Traceback" not in shown
