@@ -99,7 +99,8 @@ def pack_deb(package: Package) -> bytes:
     )
     archive = b"!<arch>\n"
     for name, content in members:
-        archive += f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n".encode() + content + b"\n" * (len(content) % 2)
+        head = f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n"
+        archive += head.encode() + content + b"\n" * (len(content) % 2)
     return archive
 
 
