@@ -1,0 +1,120 @@
+"""Keys and certificates of a deployment, as texts."""
+
+import base64
+import datetime
+import secrets
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+_RSA_BITS = 2048
+_BASE64_KEY_BYTES = 32
+_AUTHORITY_DAYS = 3650
+_SERVER_DAYS = 825  # the longest that Apple's devices accept
+_RENEW_DAYS = 60
+_CLOCK_SKEW = datetime.timedelta(hours=1)
+
+
+def make_base64_key() -> str:
+    """32 random bytes in base64."""
+    return base64.b64encode(secrets.token_bytes(_BASE64_KEY_BYTES)).decode()
+
+
+def make_rsa_key() -> tuple[str, str]:
+    """An RSA key as PKCS#1 PEM, which alone the vendor's storage reads (`facts/webitel.md` 3); no public half."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    return pem.decode(), ""
+
+
+def make_ssh_key() -> tuple[str, str]:
+    """An Ed25519 key in OpenSSH's format, and its line for authorized_keys."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return private.decode(), f"{public.decode()} webitel"
+
+
+def make_authority() -> tuple[str, str]:
+    """A certificate authority (10 years): key and certificate as one PEM, and the certificate alone."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Webitel deployment authority")])
+    public = key.public_key()
+    certificate = (
+        _start_certificate(name, name, public, _AUTHORITY_DAYS)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    text = certificate.public_bytes(serialization.Encoding.PEM).decode()
+    return _show_key(key) + text, text
+
+
+def sign_server(authority: str, domain: str) -> str:
+    """A server certificate for the domain (825 days), signed by the authority: key and certificate as one PEM."""
+    issuer = x509.load_pem_x509_certificate(authority.encode())
+    issuer_key = serialization.load_pem_private_key(authority.encode(), password=None)
+    assert isinstance(issuer_key, ec.EllipticCurvePrivateKey), "make_authority made it"
+    key = ec.generate_private_key(ec.SECP256R1())
+    # A common name has at most 64 characters; clients look at the alternative name only.
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain[:64])])
+    certificate = (
+        _start_certificate(name, issuer.subject, key.public_key(), _SERVER_DAYS)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(domain)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+        )
+        .sign(issuer_key, hashes.SHA256())
+    )
+    return _show_key(key) + certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def ends_soon(certificate: str) -> bool:
+    """Whether fewer than 60 days of a certificate are left."""
+    end = x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
+    return end - datetime.datetime.now(datetime.UTC) < datetime.timedelta(days=_RENEW_DAYS)
+
+
+def _start_certificate(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCK_SKEW)
+        .not_valid_after(now + datetime.timedelta(days=days))
+    )
+
+
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _show_key(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()

@@ -1,0 +1,301 @@
+"""What the resource type `NodeConfiguration` does: gives one node its files, packages and units over SSH."""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import asyncssh
+from pydantic import BaseModel, ConfigDict, Field
+
+from components.model.services import CATALOGUE
+from provider import upload
+from provider.handler import Changes, Failure, Handler, PartialFailure, ProviderError, Request, changed_inputs
+from provider.ssh import Hop, Pins, Session, Target, connect, explain, read_key, run_cancellable
+from provider.values import Properties
+
+PLACEHOLDER = re.compile(r"\{\{(address|secret):([a-z0-9_.-]+)\}\}")
+_LARGEST = 65536  # bytes of all texts of a node: the state of 100 nodes stays small
+_APPLY = "python3 /run/webitel/incoming/node apply"
+_BOOTED = "test -e /var/lib/cloud/instance/boot-finished || cloud-init status --wait"
+_INSTANCE = "cat /var/lib/cloud/data/instance-id"
+_TRIES = 2  # of an application whose connection was lost
+
+APPLIED = ("attributes", "addresses", "bundles", "devices", "files", "key", "machine_id", "manifest", "node", "secrets")
+"""Inputs that the node is given; the others only say how to reach it, and a change of those alone calls nobody."""
+
+
+class Limits(BaseModel):
+    """Seconds to wait: for SSH to answer, for cloud-init to end, for the node program to apply (packages included)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    ssh: float = 300
+    boot: float = 600
+    apply: float = 3600
+
+
+class NodeInputs(BaseModel):
+    """Inputs. `via` are the nodes in between, tried in turn; `instance_id`, where known, is what cloud-init on the machine
+    must say; `devices` maps the purpose of a data disk to its device's path."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    node: str
+    key: str
+    machine_id: str
+    instance_id: str = ""
+    address: str
+    via: tuple[Hop, ...] = ()
+    ssh_via: str = ""
+    user: str
+    private_key: str
+    files: dict[str, str]
+    attributes: dict[str, dict[str, Any]]
+    manifest: dict[str, Any]
+    bundles: dict[str, str]
+    addresses: dict[str, str]
+    secrets: dict[str, str]
+    devices: dict[str, str] = {}
+    disruptive: bool = False
+    limits: Limits = Field(default_factory=Limits)
+
+    def target(self) -> Target:
+        """The node as SSH needs it."""
+        return Target(
+            address=self.address, machine_id=self.machine_id, user=self.user, via=self.via, ssh_via=self.ssh_via
+        )
+
+    def digest(self) -> str:
+        """Equal for equal configurations."""
+        applied = self.model_dump(include=set(APPLIED))
+        return hashlib.sha256(json.dumps(applied, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class NodeConfiguration(Handler):
+    """Inputs: NodeInputs. Outputs: digest ("" after a failure), machine_id, configured (whether this machine once was
+    completely), host_key, host_keys (of the machines in between too, by machine id) and seconds by step.
+
+    Applying twice does no harm, so whatever was interrupted is repeated.
+    """
+
+    type = "webitel:index:NodeConfiguration"
+
+    def check(self, request: Request, old: Properties | None, new: Properties) -> tuple[Properties, list[Failure]]:
+        return new, [*find_missing(new), *find_excess(new)]
+
+    def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
+        # A new private key has to reach the node as long as the old one still opens it.
+        return Changes([key for key in changed_inputs(old, new) if key in (*APPLIED, "private_key")])
+
+    def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
+        wanted = NodeInputs.model_validate(inputs)
+        return wanted.key, _configure(request, wanted, None, {})
+
+    def preview_update(
+        self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties
+    ) -> Properties:
+        if new["machine_id"] != outputs["machine_id"]:
+            return {}
+        if dropped := find_dropped_calls(old, new):
+            hint = "" if new.get("disruptive") else "; up does it only with --disruptive"
+            request.warn(f"calls in progress suffer: {dropped}{hint}")
+        return {key: outputs[key] for key in ("machine_id", "host_key", "host_keys")}
+
+    def update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
+        wanted = NodeInputs.model_validate(new)
+        same_machine = wanted.machine_id == outputs["machine_id"]
+        dropped = find_dropped_calls(old, new) if same_machine else ""
+        if dropped and not wanted.disruptive:
+            raise ProviderError(
+                f"{wanted.node}: calls in progress would suffer, so nothing was changed: {dropped}\n"
+                "Do it when few calls run: webitel up --disruptive"
+            )
+        return _configure(request, wanted, NodeInputs.model_validate(old), outputs)
+
+    def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
+        """Touches nothing on the node."""
+
+
+def find_missing(new: Properties) -> list[Failure]:
+    """Placeholders of the texts that have no value, each with its file."""
+    given = {"address": new.get("addresses"), "secret": new.get("secrets")}
+    texts = new["files"] if isinstance(new.get("files"), Mapping) else {}
+    failures = []
+    for path, text in {**texts, "the manifest": json.dumps(new.get("manifest"), default=str)}.items():
+        for kind, name in PLACEHOLDER.findall(text if isinstance(text, str) else ""):
+            values = given[kind]
+            if isinstance(values, Mapping) and name not in values:
+                failures.append(Failure("files", f"{path} needs the {kind} {name}, which the node is not given"))
+    return failures
+
+
+def find_excess(new: Properties) -> list[Failure]:
+    """Whether the texts are too large together."""
+    texts = new["files"].values() if isinstance(new.get("files"), Mapping) else ()
+    size = sum(len(text.encode()) for text in texts if isinstance(text, str))
+    if size <= _LARGEST:
+        return []
+    return [Failure("files", f"{size} bytes of texts, at most {_LARGEST}: what never varies belongs into a bundle")]
+
+
+def find_dropped_calls(old: Properties, new: Properties) -> str:
+    """What the changed files do to calls in progress, by service; "" for nothing."""
+    if not isinstance(new.get("files"), Mapping) or not isinstance(new.get("attributes"), Mapping):
+        return ""
+    changed = [path for path, text in new["files"].items() if old["files"].get(path) != text]
+    actions = {action for path in changed for action in new["attributes"][path].get("actions", ())}
+    dropped = [
+        f"{service.title} restarts: {service.drops_calls}"
+        for service in CATALOGUE.values()
+        # A drain waits for the end of calls.
+        if service.drops_calls and actions & {f"restart {unit}" for unit in service.units}
+    ]
+    return "; ".join(dropped)
+
+
+def _configure(request: Request, wanted: NodeInputs, old: NodeInputs | None, outputs: Properties) -> Properties:
+    """Applies the configuration; a failure after the first contact keeps the pinned host key."""
+    met: dict[str, str] = outputs.get("host_keys", {})
+    machines = {wanted.machine_id, *(hop.machine_id for hop in wanted.via)}
+    pins: Pins = {machine: key for machine, key in met.items() if machine in machines}
+    configured = bool(outputs.get("configured")) and outputs["machine_id"] == wanted.machine_id
+
+    def describe(**more: Any) -> Properties:
+        known = {"machine_id": wanted.machine_id, "host_key": pins[wanted.machine_id], "host_keys": dict(pins)}
+        return known | more
+
+    try:
+        seconds = run_cancellable(request, _apply(request, wanted, old, pins, update=configured))
+    except ProviderError as error:
+        if wanted.machine_id not in pins:
+            raise  # it was never reached, so nothing was changed
+        left = describe(digest="", configured=configured, seconds={})
+        raise PartialFailure(str(error), wanted.key, left) from error
+    return describe(digest=wanted.digest(), configured=True, seconds=seconds)
+
+
+async def _apply(
+    request: Request, wanted: NodeInputs, old: NodeInputs | None, pins: Pins, *, update: bool
+) -> dict[str, float]:
+    """Goes all the way once more where the connection is lost. `update` makes the node program return only when the node
+    does its own duties again; at first it must not wait, for its peers are not there yet."""
+    keys = [read_key(wanted.private_key)]
+    if old and old.private_key != wanted.private_key:
+        keys.append(read_key(old.private_key))
+    is_new = wanted.machine_id not in pins
+    start = time.monotonic()
+    for attempt in range(1, _TRIES + 1):
+        session = await connect(
+            wanted.target(), keys, pins, seconds=wanted.limits.ssh, progress=request.progress
+        )
+        answered = time.monotonic()
+        try:
+            if is_new and wanted.instance_id:
+                await _check_instance(session, wanted)
+            if len(keys) > 1:
+                await _exchange_key(session, keys[1], keys[0])
+            await _wait_for_boot(request, session, wanted)
+            booted = time.monotonic()
+            seconds = await _send_and_apply(request, session, wanted, update)
+            return {"ssh": round(answered - start, 1), "boot": round(booted - answered, 1), **seconds}
+        except (asyncssh.Error, OSError, TimeoutError) as error:
+            if attempt == _TRIES:
+                raise ProviderError(f"{wanted.node} at {wanted.address}: {explain(error)}") from error
+            request.progress(f"connecting again: {explain(error)}")
+        finally:
+            session.close()
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _check_instance(session: Session, wanted: NodeInputs) -> None:
+    shown = await session.run(_INSTANCE, seconds=30)
+    found = shown.output.strip()
+    if found and found != wanted.instance_id:
+        raise ProviderError(
+            f"{wanted.address} is answered by machine {found}, not by {wanted.instance_id}, so nothing was sent: "
+            "another machine has this address"
+        )
+
+
+async def _exchange_key(session: Session, old: asyncssh.SSHKey, new: asyncssh.SSHKey) -> None:
+    """Lets the deployment's new key in and its old one no more."""
+    old_line, new_line = (key.export_public_key().decode().split() for key in (old, new))
+    file = "~/.ssh/authorized_keys"
+    command = (
+        f"umask 077; {{ grep -vF -e '{old_line[1]}' -e '{new_line[1]}' {file}; echo '{' '.join(new_line[:2])} webitel'; }}"
+        f" >{file}.new && mv {file}.new {file}"
+    )
+    done = await session.run(command, seconds=30, root=False)
+    if done.status:
+        raise ProviderError(f"the new SSH key was not put into {file}: {done.last_lines()}")
+
+
+async def _wait_for_boot(request: Request, session: Session, wanted: NodeInputs) -> None:
+    request.progress("boot: waiting for cloud-init")
+    try:
+        # Its status "error" is not the end: a module that failed may not matter, and what matters is seen later.
+        done = await session.run(f"sh -c '{_BOOTED}'", seconds=wanted.limits.boot)
+    except TimeoutError as error:
+        raise ProviderError(
+            f"{wanted.node}: cloud-init did not finish within {wanted.limits.boot:g} s; "
+            "look: cloud-init status --long, /var/log/cloud-init-output.log"
+        ) from error
+    if done.status:
+        request.warn(f"cloud-init reports an error; going on. It said: {done.last_lines(3)}")
+
+
+async def _send_and_apply(
+    request: Request, session: Session, wanted: NodeInputs, update: bool
+) -> dict[str, float]:
+    request.progress("sending the configuration")
+    archive = upload.pack(
+        wanted.bundles,
+        {
+            "configuration.json": wanted.model_dump(include={"files", "attributes", "manifest", "bundles", "devices"}),
+            "addresses.json": wanted.addresses,
+            "secrets.json": wanted.secrets,
+        },
+    )
+    sent = await session.run(upload.COMMAND, seconds=wanted.limits.boot, input=archive)
+    if sent.status:
+        raise ProviderError(f"{wanted.node} did not take its configuration: {sent.last_lines()}")
+    report = _Report(request)
+    command = _APPLY + (" --update" if update else "")
+    try:
+        done = await session.run(command, seconds=wanted.limits.apply, on_line=report.read)
+    except TimeoutError as error:
+        raise ProviderError(
+            f"{wanted.node}: not configured within {wanted.limits.apply:g} s, at last: {report.step or 'nothing said'}"
+        ) from error
+    if done.status or report.result is None:
+        raise ProviderError(f"{wanted.node}: {report.error or done.last_lines() or f'apply ended with {done.status}'}")
+    if update and report.result.get("actions"):
+        request.info(", ".join(report.result["actions"]))
+    seconds: dict[str, float] = report.result.get("seconds", {})
+    return seconds
+
+
+class _Report:
+    """What the node program says: progress, then a result or an error, one JSON object a line."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.step = ""
+        self.result: dict[str, Any] | None = None
+        self.error = ""
+
+    def read(self, line: str) -> None:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            said = None
+        if not isinstance(said, dict):
+            self.error = f"{self.error}\n{line}".strip()
+        elif "result" in said:
+            self.result = said["result"]
+        elif "error" in said:
+            self.error = (f"{said['unit']}: " if said.get("unit") else "") + said["error"]
+        else:
+            self.step = str(said.get("text") or said.get("step") or "")
+            self._request.progress(self.step)

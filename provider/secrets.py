@@ -1,0 +1,125 @@
+"""What the resource type `Secrets` does: makes every secret of a deployment once, and one of them anew on request."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from components.model.secrets import SECRETS, SecretKind
+from provider import certificates
+from provider.handler import Changes, Failure, Handler, Request
+from provider.values import UNKNOWN, Properties, secret
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+_LENGTH = 32
+
+Values = dict[str, Any]
+
+
+class Secrets(Handler):
+    """Inputs: `names` of components/model/secrets.py, `generations` (name -> number, 1 where absent) and `domain` of
+    the web certificate. Outputs: `values` (secret) and `public`, maps by name; `generations` and `domain` as made.
+
+    A secret once made stays, also when no longer named: without the storage key a database is worthless.
+    """
+
+    type = "webitel:index:Secrets"
+
+    def check(self, request: Request, old: Properties | None, new: Properties) -> tuple[Properties, list[Failure]]:
+        failures = [
+            Failure("names", f"there is no secret {name}; there are {', '.join(SECRETS)}")
+            for name in new["names"]
+            if name not in SECRETS
+        ]
+        was = old["generations"] if old else {}
+        for name, generation in new["generations"].items():
+            problem = ""
+            if name not in SECRETS:
+                problem = f"there is no such secret; there are {', '.join(SECRETS)}"
+            elif not isinstance(generation, int) or generation < 1:
+                problem = "must be a whole number from 1, such as 2"
+            elif generation < was.get(name, 1):
+                problem = f"it was {was[name]}; raise it to rotate"
+            if problem:
+                failures.append(Failure("generations", f"webitel:rotate.{name} = {generation}: {problem}"))
+        return new, failures
+
+    def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
+        stale = find_stale(new, outputs)
+        if not stale:
+            return Changes(())
+        missing = [name for name in stale if name not in outputs["values"]]
+        rotated = [name for name in stale if name in new["generations"]]
+        changed = {"names"} if missing else set()
+        changed |= {"generations"} if rotated else set()
+        changed |= {"domain"} if new["domain"] != outputs["domain"] else set()
+        return Changes(sorted(changed) or ["domain"])  # a certificate that ends soon shows as its domain
+
+    def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
+        return "secrets", _make_outputs(inputs, {})
+
+    def update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
+        return _make_outputs(new, outputs)
+
+    def preview_update(
+        self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties
+    ) -> Properties:
+        stale = find_stale(new, outputs)
+        public = {SECRETS[name].public for name in stale} - {""}
+        # A value that stays is known, so that the preview tells which nodes a rotation concerns.
+        return {
+            "values": secret(outputs["values"] | dict.fromkeys(stale, UNKNOWN)),
+            "public": outputs["public"] | dict.fromkeys(public, UNKNOWN),
+        }
+
+
+def find_stale(inputs: Properties, outputs: Properties) -> list[str]:
+    """Returns the names of the secrets to make: missing, rotated, or a certificate for which it is time."""
+    values, made = outputs.get("values", {}), outputs.get("generations", {})
+    wanted = inputs["generations"]
+    stale = [
+        name for name in inputs["names"] if name not in values or wanted.get(name, 1) > made.get(name, 1)
+    ]
+    for name, spec in SECRETS.items():
+        if spec.kind == SecretKind.CERTIFICATE and name in values and name in inputs["names"] and name not in stale:
+            new_authority = any(SECRETS[other].kind == SecretKind.AUTHORITY for other in stale)
+            if new_authority or inputs["domain"] != outputs["domain"] or certificates.ends_soon(values[name]):
+                stale.append(name)
+    return stale
+
+
+def _make_outputs(inputs: Properties, outputs: Properties) -> Properties:
+    values: Values = dict(outputs.get("values", {}))
+    public = dict(outputs.get("public", {}))
+    stale = find_stale(inputs, outputs)
+    # The authority before what it signs: the order of SECRETS.
+    for name in (name for name in SECRETS if name in stale):
+        spec = SECRETS[name]
+        if spec.kind == SecretKind.CERTIFICATE:
+            values[name] = certificates.sign_server(values["authority"], inputs["domain"])
+            continue
+        values[name], half = _MAKERS[spec.kind]()
+        if spec.public:
+            public[spec.public] = half
+    wanted, made = inputs["generations"], outputs.get("generations", {})
+    generations = {name: max(wanted.get(name, 1), made.get(name, 1)) for name in values}
+    return {"values": secret(values), "public": public, "generations": generations, "domain": inputs["domain"]}
+
+
+def make_password(length: int = _LENGTH) -> str:
+    """A password no configuration file, URL or command line of the platform trips over: it never starts with `-`."""
+    while True:
+        password = "".join(secrets.choice(_ALPHABET) for _ in range(length))
+        if not password.startswith("-"):
+            return password
+
+
+_MAKERS: Mapping[SecretKind, Callable[[], tuple[str, str]]] = {
+    SecretKind.PASSWORD: lambda: (make_password(), ""),
+    SecretKind.BASE64_KEY: lambda: (certificates.make_base64_key(), ""),
+    # Two keys joined by a comma, each of 32 characters (`facts/webitel.md` 3).
+    SecretKind.COOKIE_KEYS: lambda: (f"{make_password()},{make_password()}", ""),
+    SecretKind.RSA_PKCS1: certificates.make_rsa_key,
+    SecretKind.SSH_KEY: certificates.make_ssh_key,
+    SecretKind.AUTHORITY: certificates.make_authority,
+}
+"""Kind -> a function that makes one and its public half, "" without one."""
