@@ -57,3 +57,9 @@ PRIVATE = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "1
 def is_private(network: IPv4Network) -> bool:
     """Whether a network lies in the private ranges."""
     return any(network.subnet_of(private) for private in PRIVATE)
+
+
+def networks_given(settings: Settings, name: str) -> tuple[IPv4Network, ...]:
+    """The networks of the setting `operators`, `carriers` or `phones`; none where phones say `internet`."""
+    given: tuple[IPv4Network, ...] | str = getattr(settings, name)
+    return () if isinstance(given, str) else given

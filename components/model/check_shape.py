@@ -11,10 +11,11 @@ from components.model.addresses import (
     address_offset,
     is_inside,
     is_private,
+    networks_given,
     resolve_network,
     smallest_prefix,
 )
-from components.model.check_values import WORLD_PREFIX, networks_given
+from components.model.check_values import WORLD_PREFIX
 from components.model.clouds import Cloud
 from components.model.placement import CONSUL_SERVER
 from components.model.plan import MachineType, Size

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from ipaddress import IPv4Network
 
+from components.model.addresses import networks_given
 from components.model.clouds import CLOUDS, Cloud
 from components.model.problems import Problem, setting_problem
 from components.model.secrets import SECRETS
@@ -88,12 +89,6 @@ def check_networks(settings: Settings) -> Iterator[Problem]:
         for network in networks_given(settings, name):
             if network.prefixlen < WORLD_PREFIX:
                 yield setting_problem(name, network, message)
-
-
-def networks_given(settings: Settings, name: str) -> tuple[IPv4Network, ...]:
-    """The networks of a setting; none where phones say `internet`."""
-    given: tuple[IPv4Network, ...] | str = getattr(settings, name)
-    return () if isinstance(given, str) else given
 
 
 def check_time_zone(name: str) -> Iterator[Problem]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from components.model.addresses import gateway_of, is_private, resolve_network
+from components.model.addresses import gateway_of, is_private, networks_given, resolve_network
 from components.model.clouds import CLOUDS, Cloud
 from components.model.plan import EgressRule, Node, Opening, Plan, Public
-from components.model.service import Audience, Bind, Listener, Placement, Service
+from components.model.service import Audience, Bind, Listener, Service
 from components.model.services import CATALOGUE
 from components.model.settings import Settings
 
@@ -81,12 +81,10 @@ def called_listeners(service: Service, catalogue: Catalogue = CATALOGUE) -> Iter
     A service that has a proxy on every node of its callers (`BESIDE_CALLERS`) is called through that proxy: the bare
     name opens nothing for the caller, `service.listener` does.
     """
-    proxies = [proxy for proxy in catalogue.values() if proxy.placement is Placement.BESIDE_CALLERS]
-    proxied = {name for proxy in proxies for name in proxy.beside}
+    proxied = {name for proxy in catalogue.values() for name in proxy.beside}
     for call in service.calls:
         name, _, wanted = call.partition(".")
-        is_proxy = service in proxies and name in service.beside
-        if not wanted and name in proxied and name != service.name and not is_proxy:
+        if not wanted and name in proxied and name not in (service.name, *service.beside):
             continue
         for listener in catalogue[name].listeners:
             if wanted in ("", listener.name) and Audience.CALLERS in listener.audiences:
@@ -133,11 +131,8 @@ def networks_of(audience: Audience, settings: Settings) -> tuple[str, ...]:
     """The networks of an audience outside; empty = nobody."""
     if audience is Audience.INTERNET or (audience is Audience.PHONES and settings.phones == "internet"):
         return (ANYWHERE,)
-    if audience is Audience.CARRIERS:
-        return _as_text(settings.carriers)
-    if audience is Audience.PHONES and settings.phones != "internet":
-        return _as_text(settings.phones)
-    return ()
+    name = {Audience.CARRIERS: "carriers", Audience.PHONES: "phones"}.get(audience)
+    return tuple(str(network) for network in networks_given(settings, name)) if name else ()
 
 
 def _operators_of(
@@ -148,13 +143,13 @@ def _operators_of(
     On a container host the operators are that host unless set. With a way in of the user's own (`ssh_via`) private
     networks of operators reach every node.
     """
-    networks = _as_text(settings.operators)
+    networks = tuple(str(network) for network in settings.operators)
     if cloud.trial and not networks:
         networks = (f"{gateway_of(resolve_network(settings))}/32",)
     if node.public is Public.SERVICE:
         return networks, ()
     private = tuple(str(network) for network in settings.operators if is_private(network)) if settings.ssh_via else ()
-    return private, tuple(other.key for other in nodes if other.public is Public.SERVICE and other is not node)
+    return private, tuple(other.key for other in nodes if other.public is Public.SERVICE)
 
 
 def _egress_of(role: str, services: Iterable[Service], settings: Settings) -> Iterator[EgressRule]:
@@ -166,7 +161,3 @@ def _egress_of(role: str, services: Iterable[Service], settings: Settings) -> It
                 found.setdefault((egress.protocol, str(egress.ports), destinations), []).append(egress.purpose)
     for (protocol, ports, destinations), purposes in found.items():
         yield EgressRule(role, protocol, ports, destinations, tuple(dict.fromkeys(purposes)))
-
-
-def _as_text(networks: Iterable[object]) -> tuple[str, ...]:
-    return tuple(str(network) for network in networks)

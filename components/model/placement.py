@@ -33,7 +33,7 @@ def place_services(
     """The services of every node by role and number, in start order."""
     servers = choose_consul_servers(tier, counts)
     everywhere = {name for name, service in catalogue.items() if service.placement is Placement.EVERY}
-    proxies = [service for service in catalogue.values() if service.placement is Placement.BESIDE_CALLERS]
+    proxies = [service for service in catalogue.values() if service.beside]
     placed = {}
     for role in tier.roles:
         for n in range(1, counts[role.name] + 1):
@@ -57,10 +57,7 @@ def local_callees(name: str, services: Iterable[str], catalogue: Catalogue = CAT
     """What a service calls among the services of its node, the proxy in front of a callee too."""
     present = set(services)
     callees = {called_service(call) for call in catalogue[name].calls}
-    proxies = {
-        other for other in present
-        if catalogue[other].placement is Placement.BESIDE_CALLERS and is_beside(catalogue[other], catalogue[name])
-    }
+    proxies = {other for other in present if is_beside(catalogue[other], catalogue[name])}
     return (callees & present | proxies) - {name}
 
 

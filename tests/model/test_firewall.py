@@ -13,12 +13,13 @@ from components.model.clouds import CLOUDS
 from components.model.placement import Catalogue
 from components.model.plan import Node, Plan, Public
 from components.model.planner import make_plan
-from components.model.service import Audience, Bind
+from components.model.service import Audience, Bind, Service
 from components.model.services import CATALOGUE
 from components.model.settings import Settings
 from components.model.tiers import TIERS
 from tests.model import fakes
 
+TIER_PUBLIC = {"single": ["all"], "basic": ["edge"], "extended": ["web", "sip"]}
 OFFICE, TRUNK, PHONES = "203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24"
 
 
@@ -106,7 +107,30 @@ def test_nobody_is_let_in_by_default() -> None:
 
 
 def test_phones_of_the_whole_internet() -> None:
-    assert ("edge", "web.sip", "udp", "5060", "phones", ("0.0.0.0/0",)) in derive(settings(phones="internet"))
+    opened = {one for one in derive(settings(phones="internet", carriers=[TRUNK])) if one[1] == "web.sip"}
+    assert opened == {
+        ("edge", "web.sip", "udp", "5060", "phones", ("0.0.0.0/0",)), ("edge", "web.sip", "udp", "5060", "carriers", (TRUNK,))}
+
+
+@pytest.mark.parametrize(("service", "called"), [
+    (Service("x", "X", calls=("database",)), ""),  # through the proxy
+    (Service("x", "X", calls=("database.rest",)), "rest"),
+    (Service("x", "X", calls=("database",), beside=("database",)), "sql rest hidden"),
+    (Service("x", "X", calls=("database",), beside=("keeper",)), ""),
+    (fakes.CATALOGUE["database"], "sql rest hidden"),
+    (Service("x", "X", calls=("mesh",)), "gossip"),
+    (Service("x", "X", calls=("mesh.http",)), ""),  # for its own node only
+])
+def test_which_listeners_a_call_means(service: Service, called: str) -> None:
+    assert " ".join(one.name for _, one in firewall.called_listeners(service, fakes.CATALOGUE)) == called
+
+
+def test_openings_of_a_role_are_those_of_all_its_nodes() -> None:
+    nodes = [
+        fakes.make_node("data", 1, "keeper"), fakes.make_node("data", 2, "keeper", "worker"), fakes.make_node("app", 1, "worker")]
+    assert ("data", "keeper.files", "tcp", "10021", "callers", ("role:data", "role:app")) in derive(settings(), nodes)
+    assert ("data", "keeper.files", "tcp", "10021", "callers", ("role:app", "role:data")) in derive(
+        settings(), [nodes[1], nodes[0], nodes[2]])
 
 
 def test_on_containers_the_host_is_the_operator_unless_others_are_set() -> None:
@@ -158,6 +182,7 @@ def test_the_real_catalogue_opens_no_more_than_it_must(cloud: str, tier: str) ->
         if one.audience == Audience.OPERATORS:
             public = {node.role for node in plan.nodes if node.public is Public.SERVICE}
             assert (OFFICE in one.sources) == (one.role in public)
+            assert one.role in public or one.sources == tuple(f"role:{role}" for role in TIER_PUBLIC[tier])
 
 
 @pytest.mark.parametrize("tier", TIERS)

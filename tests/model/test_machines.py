@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from components.model.clouds import CLOUDS, Cloud, load_prices
-from components.model.machines import choose_machine_type, fits
+from components.model.machines import choose_machine_type, describe_machine_type, fits
 from components.model.plan import Disk, MachineType, Public, Size
 from components.model.prices import currency_of, price_date, price_node, sum_prices
 
@@ -59,6 +61,27 @@ def test_the_cheapest_that_meets_the_size(cloud: str, need: Size, voice: bool, m
 def test_a_region_without_prices_is_ordered_by_the_default_one() -> None:
     assert choose_machine_type(CLOUDS["hetzner"], size(4, 8), "ash", False).name == "ccx23"
     assert choose_machine_type(CLOUDS["hetzner"], size(4, 8), "ash", False).price_in("ash") is None
+
+
+def test_prices_of_the_region_decide_where_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    machines = (
+        MachineType("here", 4, 8, monthly={"fsn1": 20, "hel1": 10}), MachineType("there", 4, 8, monthly={"fsn1": 10, "hel1": 20}),
+        MachineType("nowhere", 4, 8), MachineType("old", 4, 8, monthly={"fsn1": 1, "hel1": 1}, family="old"))
+    monkeypatch.setattr("components.model.clouds.load_machine_types", lambda cloud: machines)
+    cloud = replace(CLOUDS["hetzner"], fallback_families=("old",))
+    assert choose_machine_type(cloud, size(4, 8), "hel1", False).name == "here"
+    assert choose_machine_type(cloud, size(4, 8), "ash", False).name == "there"
+    assert choose_machine_type(replace(cloud, default_region="sin"), size(4, 8), "ash", False).name == "here"  # by name
+    monkeypatch.setattr("components.model.clouds.load_machine_types", lambda cloud: machines[3:])
+    assert choose_machine_type(cloud, size(4, 8), "hel1", False).name == "old"
+    assert describe_machine_type(cloud, machines[0], "hel1") == "here (4 vCPU, 8 GiB, EUR 10/month)"
+    assert describe_machine_type(cloud, machines[0], "ash") == "here (4 vCPU, 8 GiB)"
+
+
+def test_a_temporary_disk_is_no_root_disk() -> None:
+    machine = CLOUDS["azure"].machine_type("Standard_F4s_v2")
+    assert machine
+    assert machine.root_disk_gib == 0
 
 
 def test_no_machine_is_large_enough() -> None:

@@ -57,8 +57,8 @@ def test_the_order_does_not_depend_on_how_services_are_given() -> None:
 def test_callers_start_behind_the_proxy_to_what_they_call() -> None:
     order = placement.start_order(("worker", "proxy", "database"), fakes.CATALOGUE)
     assert order == ("database", "proxy", "worker")
-    waits = placement.service_waits(("worker", "proxy", "database"), fakes.CATALOGUE)
-    assert waits == {"database": (), "proxy": ("database",), "worker": ("database", "proxy")}
+    waits = placement.service_waits(("worker", "proxy", "time", "database"), fakes.CATALOGUE)
+    assert waits == {"time": (), "database": (), "proxy": ("database",), "worker": ("database", "proxy")}
 
 
 def test_the_real_services_start_behind_what_they_need() -> None:
@@ -86,6 +86,13 @@ def test_consul_servers(tier: str, raised: dict[str, int], servers: str) -> None
     assert {node for node, names in placed.items() if "consul-server" in names} == set(chosen)
 
 
+@pytest.mark.parametrize(("counts", "servers"), [((1, 1), "a-1"), ((1, 2), "a-1 b-1 b-2"), ((3, 1), "a-1 b-1 a-2")])
+def test_consul_servers_where_roles_have_different_counts(counts: tuple[int, int], servers: str) -> None:
+    tier = Tier("test", "Test", 1, tuple(Role(name, ("consul-server",), 1, SIZE, SIZE) for name in "ab"))
+    chosen = placement.choose_consul_servers(tier, dict(zip("ab", counts, strict=True)))
+    assert " ".join(f"{role}-{n}" for role, n in chosen) == servers
+
+
 @pytest.mark.parametrize(("first", "second", "clashes"), [
     (tcp("x", 80), tcp("y", 80), True),
     (tcp("x", 80), udp("y", 80), False),
@@ -107,6 +114,8 @@ def test_calls_of_what_there_is_not() -> None:
     catalogue = {"a": Service("a", "a", calls=("nobody", "a.x", "a.y"), listeners=(tcp("x", 80),))}
     assert placement.find_unknown_calls(catalogue) == [
         "a calls nobody, and there is no service nobody", "a calls a.y, and the listeners of a are x"]
+    silent = {"a": Service("a", "a", calls=("a.x",))}
+    assert placement.find_unknown_calls(silent) == ["a calls a.x, and the listeners of a are none"]
     assert placement.find_unknown_calls(CATALOGUE) == []
 
 
@@ -124,5 +133,6 @@ def test_every_service_stands_somewhere(tier: str) -> None:
     placed = placement.place_services(TIERS[tier], counts)
     assert {name for names in placed.values() for name in names} == set(CATALOGUE)
     for name, service in CATALOGUE.items():
+        assert bool(service.beside) == (service.placement is Placement.BESIDE_CALLERS)
         if service.placement is Placement.FIRST:
             assert {n for (_, n), names in placed.items() if name in names} == {1}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -89,6 +90,12 @@ def test_a_node_has_a_data_disk_only_for_services_that_keep_data_there() -> None
     assert disks["app-1"] == {"boot": 100}
 
 
+def test_containers_are_small() -> None:
+    node = plan("local", "basic").node("data-1")
+    assert (node.machine_type.vcpus, node.machine_type.memory_gib) == (2, 2)
+    assert {disk.purpose: disk.size_gib for disk in node.disks} == {"boot": 10, "database": 5, "recordings": 5}
+
+
 def test_a_machine_type_given_by_hand_is_taken() -> None:
     made = plan("aws", "basic", machine_types={"edge": "c8a.2xlarge"})
     assert made.node("edge-1").machine_type.name == "c8a.2xlarge"
@@ -107,8 +114,33 @@ def test_a_machine_type_given_by_hand_is_taken() -> None:
 ])
 def test_warnings(values: dict[str, Any], words: str) -> None:
     assert any(words in warning for warning in plan("aws", "single", **values).warnings)
-    quiet = plan("aws", "single", carriers=["198.51.100.0/24"])
-    assert not any(words in warning for warning in quiet.warnings)
+
+
+@pytest.mark.parametrize("values", [
+    {"cloud": "aws", "carriers": ["198.51.100.0/24"]}, {"cloud": "aws", "phones": ["192.0.2.0/24"]}, {"cloud": "local"}])
+def test_no_warnings(values: dict[str, Any]) -> None:
+    assert make_plan(Settings.model_validate({"tier": "single", **values}), "test").warnings == ()
+
+
+def test_prices_of_nodes_make_the_price_of_the_plan() -> None:
+    made = plan("hetzner", "basic", region="nbg1")
+    assert made.region == "nbg1"
+    assert {node.key: node.monthly_price for node in made.nodes} == {
+        "data-1": pytest.approx(138.49 + 700 * 0.0572 + 0.5),
+        "app-1": pytest.approx(138.49 + 0.5), "edge-1": pytest.approx(85.99 + 0.5)}
+    assert made.monthly_price.amount == pytest.approx(sum(node.monthly_price or 0 for node in made.nodes), abs=0.02)
+    assert plan("hetzner", "basic", region="ash").monthly_price.amount is None
+
+
+def test_the_boot_disk_may_come_with_the_machine() -> None:
+    disks = {disk.purpose: disk.size_gib for disk in plan("hetzner", "basic").node("data-1").disks}
+    assert disks == {"boot": 240, "database": 200, "recordings": 500}
+
+
+def test_secrets_are_those_of_the_services_and_of_the_deployment() -> None:
+    without = {**CATALOGUE, "freeswitch": replace(CATALOGUE["freeswitch"], secrets=())}
+    made = make_plan(Settings.model_validate({"cloud": "local", "tier": "single"}), "test", without)
+    assert set(SECRETS) - set(made.secrets) == {"esl_password"}
 
 
 def test_zones() -> None:

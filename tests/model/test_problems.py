@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
+import zoneinfo
 from dataclasses import replace
 from typing import Any
 
@@ -45,9 +46,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"counts": {"edge": 2}}, "webitel:counts.edge = 2: OpenSIPS cannot run twice yet; use 1"),
     ({"tier": "single", "counts": {"all": 3}}, "webitel:counts.all = 3: OpenSIPS cannot run twice yet; use 1"),
     ({"tier": "extended", "counts": {"storage": 2}}, "webitel:counts.storage = 2: Storage runs on the first node only"),
+    ({"tier": "extended", "counts": {"storage": 0}}, "webitel:counts.storage = 0: fewer than the tier's; use 1 or more"),
     ({"tier": "extended", "counts": {"media": 1}}, "webitel:counts.media = 1: fewer than the tier's; use 2 or more"),
     ({"counts": {"app": 0}}, "webitel:counts.app = 0: fewer than the tier's; use 1 or more"),
-    ({"counts": {"app": 251}}, "use 250 or fewer"),
+    ({"counts": {"app": 70000}}, "use 250 or fewer"),
     # machine types
     ({"machine_types": {"edge": "t3.large"}}, "webitel:machine_types.edge = t3.large: burstable, its CPU is throttled "
      "under steady voice load; use c7a.xlarge (4 vCPU, 8 GiB, USD 150/month)"),
@@ -106,13 +108,17 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"time_zone": "Berlin"}, "webitel:time_zone = Berlin: no such time zone; use Europe/Berlin"),
     ({"time_zone": "../etc/passwd"}, "no such time zone"),
     ({"operator_keys": ["ssh-ed25519 AAAA x"]}, "webitel:operator_keys"),
+    ({"time_zone": "Mars"}, "use one such as Europe/Berlin"),
+    ({"time_zone": "Europe/Berlinn"}, "use Europe/Berlin"),
+    ({"rotate": {"zzz": 2}}, "no secret of that name; there are database_password"),
+    ({"operator_keys": [key(inside="ssh-rsa")[:60] + "?"]}, "webitel:operator_keys = ssh-ed25519 AAAAB3NzaC1yc2EAAAAAAAAAA...: "),
     ({"operator_keys": ["rsa AAAA"]}, "not a public key, which begins with ssh-ed25519"),
     ({"operator_keys": [key(inside="ssh-rsa")]}, "the key inside is not of type ssh-ed25519"),
     ({"operator_keys": [key(size=0)]}, "the key is cut"),
     ({"package_source": "mirror"}, "webitel:mirror: with webitel:package_source = mirror it must be the base URL"),
     ({"package_source": "mirror", "mirror": "packages"}, "webitel:mirror = packages"),
     ({"leaving": ["data-2"]}, "webitel:leaving = data-2: no node of this deployment; there are data-1, app-1, edge-1"),
-    ({"rotate": {"database_pasword": 2}}, "webitel:rotate.database_pasword = 2: no secret of that name; did you mean database_pass"),
+    ({"rotate": {"database_pasword": 2}}, "no secret of that name; did you mean database_password?"),
     ({"rotate": {"database_password": 0}}, "webitel:rotate.database_password = 0: counts from 1"),
     ({"stack": "Test"}, "stack name = Test: needs lower case letters"),
     ({"stack": "a" * 50}, "stack name"),
@@ -124,6 +130,7 @@ ACCEPTED: list[dict[str, Any]] = [
     {"tier": "extended", "counts": {"db": 5, "bus": 3, "media": 3, "web": 2}},
     {"machine_types": {"edge": "c8a.2xlarge"}},
     {"disk_sizes": {"data.recordings": 500, "edge.boot": 60}},
+    {"cloud": "hetzner", "disk_sizes": {"data.database": 300}},
     {"network": "172.20.0.0/26"},
     {"network": "10.20.0.0/22", "counts": {"app": 11}},
     {"cloud": "digitalocean", "network": "10.20.0.0/24", "counts": {"app": 20}},  # its addresses have no fixed places
@@ -151,6 +158,17 @@ def test_refused(values: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize("values", ACCEPTED, ids=str)
 def test_accepted(values: dict[str, Any]) -> None:
     assert problems(**values) == []
+
+
+def test_a_machine_without_time_zones_leaves_the_check_to_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoneinfo.available_timezones", set)
+    monkeypatch.setattr("zoneinfo.ZoneInfo", fail_to_find)
+    assert problems(time_zone="Europe/Kyiv") == []
+    assert len(problems(time_zone="Europe Kyiv")) == 1
+
+
+def fail_to_find(name: str) -> None:
+    raise zoneinfo.ZoneInfoNotFoundError(name)
 
 
 def test_all_problems_at_once() -> None:
