@@ -189,15 +189,11 @@ def test_failed_start_is_recorded_and_resumed(inputs: dict[str, Any], shell: She
 
 def test_network_in_use_elsewhere_is_refused(network: dict[str, Any]) -> None:
     route = next(route for route in read_routes() if route.interface == "wtest0")
-    failures = LocalNetwork().check(
-        make_request(), None, {"name": "wtest1", "cidr": str(route.network), "labels": LABELS}
-    )[1]
+    failures = LocalNetwork().check(make_request(), None, {"name": "wtest1", "cidr": str(route.network), "labels": LABELS})[1]
     assert len(failures) == 1
     assert f"webitel:network = {route.network}: this host already reaches" in failures[0].reason
     with pytest.raises(ProviderError, match="a network wtest0 of somebody else exists already"):
-        LocalNetwork().create(
-            make_request(), {"name": "wtest0", "cidr": str(route.network), "labels": {"stack": "another"}}
-        )
+        LocalNetwork().create(make_request(), {"name": "wtest0", "cidr": str(route.network), "labels": {"stack": "another"}})
 
 
 def test_volume_of_somebody_else_is_refused(disk: str) -> None:

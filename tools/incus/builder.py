@@ -5,12 +5,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from ipaddress import IPv4Interface
 
 from tools.environment import SetupError
 from tools.incus import api
 from tools.incus.apt import Progress
-from tools.incus.network import describe_bridge, describe_interface, find_free_network, find_gateway, read_routes
+from tools.incus.network import describe_bridge, describe_interface, find_free_network, find_gateway, read_resolvers, read_routes
 from tools.incus.rootfs import RECIPE
 
 NAME = "webitel-build"
@@ -23,15 +23,22 @@ _SHOWN_LINES = 15
 
 
 @contextmanager
-def start_builder(image: str, user_data: str, progress: Progress) -> Iterator[None]:
+def start_builder(image: str, user_data: str | None, progress: Progress) -> Iterator[None]:
     """Runs a container from that image with that user data; the caller holds the lock of images.
+
+    Without user data nothing boots: the machine has its network and waits for commands, as a chroot would.
 
     What an interrupted build left is removed first.
     """
     remove_builder()
     network = find_free_network(read_routes(), prefix=28)
     gateway = find_gateway(network)
-    interface = describe_interface(str(network[2]), gateway)
+    address = str(network[2])
+    if user_data is None:
+        boot = {"raw.lxc": "lxc.init.cmd = /bin/sleep infinity"}
+    else:
+        interface = json.dumps(describe_interface(address, gateway))
+        boot = {"cloud-init.user-data": user_data, "cloud-init.network-config": interface}
     try:
         progress(f"starting a machine from {image}")
         api.call("POST", "/networks", {"name": NAME, "type": "bridge", "config": describe_bridge(gateway)})
@@ -40,11 +47,7 @@ def start_builder(image: str, user_data: str, progress: Progress) -> Iterator[No
             "type": "container",
             "source": {"type": "image", "alias": image},
             "profiles": [],
-            "config": {
-                "security.nesting": "true",
-                "cloud-init.user-data": user_data,
-                "cloud-init.network-config": json.dumps(interface),
-            },
+            "config": {"security.nesting": "true", **boot},
             "devices": {
                 "root": {"type": "disk", "pool": api.POOL, "path": "/"},
                 "eth0": {"type": "nic", "network": NAME, "name": "eth0"},
@@ -52,9 +55,20 @@ def start_builder(image: str, user_data: str, progress: Progress) -> Iterator[No
         }
         api.call("POST", "/instances", container)
         api.change_state(NAME, "start")
+        if user_data is None:
+            _set_up_network(address, gateway)
         yield
     finally:
         remove_builder()
+
+
+def _set_up_network(address: str, gateway: IPv4Interface) -> None:
+    servers = "".join(f"nameserver {server}\n" for server in read_resolvers() or [str(gateway.ip)])
+    script = (
+        f"set -e\nip link set eth0 up\nip address replace {address}/{gateway.network.prefixlen} dev eth0\n"
+        f"ip route replace default via {gateway.ip}\nrm -f /etc/resolv.conf\nprintf '{servers}' >/etc/resolv.conf\n"
+    )
+    run_script(script)
 
 
 def remove_builder() -> None:
@@ -70,12 +84,14 @@ def wait_for_install(progress: Progress) -> None:
         cloud_init = run("cloud-init", "status").stdout.strip().removeprefix("status: ")
         if cloud_init == "error":
             raise SetupError(f"cloud-init failed on the machine for the packages' image:\n{_read_output()}")
-        if cloud_init in ("done", "disabled") and _has_installed():
+        if cloud_init == "done" and _has_installed():
             return
+        if not cloud_init and api.call("GET", api.instance_path(NAME))["status"] != "Running":
+            raise SetupError(f"the machine for the packages' image stopped; see: incus info --show-log {NAME}")
         if time.monotonic() > deadline:
             raise SetupError(f"the packages' image is not ready after {_INSTALL_SECONDS} s:\n{_read_output()}")
-        last = run("journalctl", "-u", _INSTALL_UNIT, "-u", "cloud-final", "-n", "1", "-o", "cat").stdout.strip()
-        progress(f"installing packages: {last[:100]}" if last else "starting")
+        last = run("journalctl", "-u", _INSTALL_UNIT, "-n", "1", "-o", "cat").stdout.strip()
+        progress(f"installing packages: {last[:100]}" if last else "booting")
         time.sleep(1)
 
 
@@ -105,16 +121,12 @@ def _read_output() -> str:
     return "\n".join(f"  {line}" for line in [*output.splitlines(), *journal.splitlines()])
 
 
-def run_script(name: str) -> None:
-    """Runs a script of the recipe in the builder as root."""
-    done = run("sh", "-s", stdin=(RECIPE / name).read_text())
+def run_script(text: str) -> None:
+    """Runs a shell script in the builder as root; the error shows the end of its output."""
+    done = run("sh", "-s", stdin=text)
     if done.returncode:
-        raise SetupError(f"{name} failed in {NAME}:\n{done.stdout}{done.stderr}")
-
-
-def push_file(source: Path, target: str) -> None:
-    """Writes a file of this host into the builder."""
-    run("tee", target, stdin=source.read_text())
+        last = "\n  ".join((done.stdout + done.stderr).splitlines()[-_SHOWN_LINES:])
+        raise SetupError(f"a step failed on {NAME} with exit status {done.returncode}:\n  {last}")
 
 
 def run(*command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -128,7 +140,7 @@ def publish(alias: str, description: str, progress: Progress) -> None:
     Uncompressed: gzip takes 40 s more and saves nothing but space (facts/ha-measured.md 1).
     """
     progress("keeping the machine as an image")
-    run_script("clean.sh")
+    run_script((RECIPE / "clean.sh").read_text())
     api.change_state(NAME, "stop", force=True)
     image = {
         "source": {"type": "instance", "name": NAME},

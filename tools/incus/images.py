@@ -43,8 +43,11 @@ def ensure_base_image(progress: Progress) -> str:
 
 def _make_base_image(alias: str, rootfs: Path, progress: Progress) -> None:
     if not rootfs.exists() and _reaches_public_server():
-        _take_public_image(alias, progress)
-        return
+        try:
+            _take_public_image(alias, progress)
+            return
+        except (SetupError, api.IncusError) as error:
+            progress(f"{_PUBLIC_IMAGE} is of no use ({error})")
     if not rootfs.exists():
         make_rootfs(rootfs, progress)
     progress("importing the base image")
@@ -79,20 +82,18 @@ def _take_public_image(alias: str, progress: Progress) -> None:
 
 
 def make_from_image(alias: str, source: str, progress: Progress) -> None:
-    """Makes the base image from another Debian 12 image of this host that has cloud-init."""
-    sources = f"cat >/etc/apt/sources.list.d/debian.sources <<'END'\n{format_debian_sources()}END\n"
-    install = (
-        f"set -e\nrm -f /etc/apt/sources.list\n{sources}export DEBIAN_FRONTEND=noninteractive\napt-get -q update\n"
-        f"apt-get -qy install --no-install-recommends {' '.join(read_packages())}\n"
+    """Makes the base image from another Debian 12 image of this host, one that has cloud-init's templates."""
+    settings = (RECIPE / "cloud.cfg").read_text()
+    steps = (
+        "set -e\nexport DEBIAN_FRONTEND=noninteractive\nrm -f /etc/apt/sources.list /etc/apt/sources.list.d/*\n"
+        f"cat >/etc/apt/sources.list.d/debian.sources <<'END'\n{format_debian_sources()}END\n"
+        f"apt-get -q update\napt-get -qy install --no-install-recommends {' '.join(read_packages())}\n"
+        f"cat >/etc/cloud/cloud.cfg.d/90_webitel.cfg <<'END'\n{settings}END\n"
     )
-    with builder.start_builder(source, "#cloud-config\n", progress):
-        builder.wait_for_install(progress)
+    with builder.start_builder(source, None, progress):
         progress("installing what every machine has")
-        done = builder.run("sh", "-s", stdin=install)
-        if done.returncode:
-            raise SetupError(f"apt-get failed on the base machine:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-        builder.push_file(RECIPE / "cloud.cfg", "/etc/cloud/cloud.cfg.d/90_webitel.cfg")
-        builder.run_script("prepare.sh")
+        builder.run_script(steps)
+        builder.run_script((RECIPE / "prepare.sh").read_text())
         builder.publish(alias, "Webitel base machine, Debian 12", progress)
 
 
