@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-# Into a file or a pipe lines are as long as they need to be: 80 columns would cut tables.
-PIPE_WIDTH = 250
-out = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+# Rich cuts cells to fit; a line that a narrow terminal wraps, or that a file takes whole, says more.
+NARROWEST, IN_A_FILE = 120, 250
+out = Console(highlight=False, markup=False,
+              width=max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else IN_A_FILE)
 err = Console(highlight=False, markup=False, soft_wrap=True, stderr=True)
 
 DEFAULT_STACK = "local-single"

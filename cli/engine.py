@@ -17,6 +17,12 @@ from stacks.problems import NAMESPACE
 from stacks.settings import STACKS, stack_file
 
 ROOT = STACKS.parent
+RUN_VARIABLES = {
+    # The salt stands in the state; a stack file without it is no reason to make a new one.
+    "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
+    # The flag --event-log exists only with it.
+    "PULUMI_DEBUG_COMMANDS": "true",
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ def open_engine(stack: str, find: Callable[[Callable[[str], None]], Path] | None
     from tools.engine.find import find_engine
 
     binary = (find or find_engine)(progress)
-    environment = run_environment() | {"PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true"}
+    environment = run_environment() | RUN_VARIABLES
     with tempfile.TemporaryDirectory(prefix="webitel-") as folder:
         engine = Engine(stack, binary, environment, Path(folder))
         engine.config_file.parent.mkdir()

@@ -26,7 +26,8 @@ def remove_dead_locks(engine: Engine) -> None:
     for path in find_locks(engine):
         lock = json.loads(path.read_text())
         if lock["hostname"] == socket.gethostname() and not is_engine(lock["pid"]):
-            path.unlink(missing_ok=True)
+            for file in (path, path.with_name(f"{path.name}.attrs")):
+                file.unlink(missing_ok=True)
             progress(f"Removed the lock of an interrupted run (process {lock['pid']} is gone).")
         else:
             raise Failure(

@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from cli.console import err, format_duration, out
+from cli.console import err, format_duration
 from cli.events import Rollout, Row, is_same_step
 
 STEP_WIDTH = 90
@@ -46,7 +47,8 @@ def display(rollout: Rollout, live: bool) -> Iterator[Display]:
     if not live:
         yield Display(rollout, None)
         return
-    with Live(draw(rollout), console=out, auto_refresh=False, transient=True) as view:
+    # At the terminal's true width: a wrapped line would break the picture.
+    with Live(draw(rollout), console=Console(highlight=False), auto_refresh=False, transient=True) as view:
         yield Display(rollout, view)
 
 
@@ -57,6 +59,8 @@ def draw(rollout: Rollout) -> Table:
     table.add_column(no_wrap=True, justify="right")
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=STEP_WIDTH)
     now = time.time()
+    if not rollout.rows:
+        table.add_row("starting the engine", "", "")
     for row in rollout.rows.values():
         step = "failed" if row.failed else f"done: {row.step}" if row.ended else row.step
         table.add_row(row.name, format_duration(row.seconds(now)), step.splitlines()[0],

@@ -49,8 +49,7 @@ def show_plan(made: Plan, settings: Settings, everything: bool = False) -> None:
     place = cloud.title if cloud.trial else f"{cloud.title} {made.region}"
     out.print(f"{made.stack}   {place}   {tier.title}: about {format_calls(tier.calls_per_day)} calls a day   "
               f"Webitel {made.release}")
-    # A node's line is never cut: where the terminal is narrower, the terminal wraps it.
-    out.print(nodes_table(made), width=max(out.width, 130), crop=False)
+    out.print(nodes_table(made))
     out.print(facts_table(made, settings, everything))
 
 

@@ -109,7 +109,9 @@ def report_failure(run: Run, again: str) -> None:
     lines = [f"{error.name}: {error.text}" if error.name else error.text for error in errors]
     if run.interrupted:
         raise Failure("\n".join(["Interrupted.", *lines, f"Run {again} again: it resumes."]))
+    if run.status < 0:
+        lines.append(f"the Pulumi engine was ended by signal {-run.status} ({signal.Signals(-run.status).name})")
     if not lines:
-        lines = [run.said.strip() or f"the engine ended with exit status {run.status} and said nothing"]
+        lines = [run.said.strip() or f"the Pulumi engine ended with exit status {run.status} and said nothing"]
     head = f"{format_count(len(lines), 'thing')} failed:" if len(lines) > 1 else "Failed:"
     raise Failure("\n".join([head, *lines, f"Run {again} again: it resumes."]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,11 +14,13 @@ from components.model.clouds import CLOUDS
 from components.model.plan import Plan
 from components.model.planner import make_plan, plan_to_json
 from components.model.service import PackageSource
+from components.model.services import CATALOGUE
 from stacks.settings import load_stack
 
 if TYPE_CHECKING:
     from cli.engine import Engine
     from cli.events import Row
+    from cli.nodes import Access
     from cli.rollout import Run
 
 STAGES = (
@@ -74,9 +75,10 @@ def up(
     else:
         show_times(run, made)
         show_status(reports)
-        show_end(made, access.url, [node.address for node in access.nodes.values()])
     if not is_healthy(reports):
         raise Failure(f"Not everything is healthy. Next: ./webitel status {stack}")
+    if not as_json:
+        show_end(made, access)
 
 
 def prepare(made: Plan) -> None:
@@ -124,19 +126,14 @@ def measure_stages(row: Row, ended: float) -> list[tuple[str, float]]:
     return [(name, spent) for (name, _), spent in zip(STAGES, seconds, strict=True) if spent >= 0.5]
 
 
-def show_end(made: Plan, url: str, addresses: Sequence[str]) -> None:
+def show_end(made: Plan, access: Access) -> None:
     """Where it answers, what it is made of, what comes next."""
-    if url:
-        out.print(f"{url}   SIP {addresses_with(made, 'opensips', addresses)}")
+    sip = [f"{access.nodes[node.key].address}:{CATALOGUE['opensips'].listener('sip').port}"
+           for node in made.nodes_with("opensips") if node.key in access.nodes]
+    out.print("   ".join([access.url, *(["SIP " + ", ".join(sip)] if sip else [])]))
     if made.package_source == PackageSource.SANDBOX:
         out.print("Sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins "
                   "(webitel:package_source is sandbox).")
     stack = f" {made.stack}" if made.stack != DEFAULT_STACK else ""
-    out.print(f"Next: ./webitel status{stack}   ./webitel ssh {made.nodes[-1].name}   ./webitel destroy{stack}")
-
-
-def addresses_with(made: Plan, service: str, addresses: Sequence[str]) -> str:
-    """`address:5060` of the nodes that carry a service; addresses in the order of the plan."""
-    port = 5060
-    return ", ".join(f"{address}:{port}" for node, address in zip(made.nodes, addresses, strict=False)
-                     if service in node.services)
+    node = f" {made.nodes[-1].name}" if len(made.nodes) > 1 or stack else ""
+    out.print(f"Next: ./webitel status{stack}   ./webitel ssh{node}   ./webitel destroy{stack}")
