@@ -8,14 +8,21 @@ import tarfile
 from functools import cache
 from pathlib import Path
 
+from sandbox.build import build_packages, source_digest
+
 HERE = Path(__file__).parent
 
-SOURCES: dict[str, Path] = {"node": HERE / "node", "sandbox": HERE.parent / "sandbox" / "packages"}
+SOURCES: dict[str, Path] = {"node": HERE / "node"}
 """Bundles with a folder of their own; every other one is `bundles/<name>`."""
+
+SANDBOX = "sandbox"
+"""The bundle that is built on demand, an apt repository; its digest is that of what it is built from."""
 
 
 def bundle_folder(name: str) -> Path:
     """The folder of a bundle; an error names the ones there are."""
+    if name == SANDBOX:
+        return build_packages()
     folder = SOURCES.get(name, HERE / "bundles" / name)
     if not folder.is_dir():
         raise ValueError(f"no bundle {name}: there is no {folder.relative_to(HERE.parent)}")
@@ -30,6 +37,8 @@ def bundle_files(name: str) -> list[Path]:
 @cache
 def bundle_digest(name: str) -> str:
     """SHA-256 over names, executable bits and contents, first 16 hexadecimal digits."""
+    if name == SANDBOX:
+        return source_digest()
     digest = hashlib.sha256()
     for path in bundle_files(name):
         digest.update(f"{path.relative_to(bundle_folder(name))}\0{path.stat().st_mode & 0o111 != 0}\0".encode())

@@ -16,7 +16,7 @@ from cloud_init.context import Context, address_placeholder
 from cloud_init.merge import merge_documents
 from cloud_init.sent import encode_user_data
 from components.model.plan import Node, Plan
-from components.model.service import Service
+from components.model.service import PackageSource, Service
 from components.model.services import CATALOGUE
 from components.model.settings import Settings
 
@@ -98,9 +98,15 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
     files: dict[str, str] = {}
     attributes: dict[str, dict[str, Any]] = {}
     bundles = {"node": bundle_digest("node")}
+    if context.source == PackageSource.SANDBOX and context.stand_in_packages():
+        bundles["sandbox"] = bundle_digest("sandbox")
     origin: dict[str, str] = {}
 
     def add(path: str, text: str, where: str, **more: Any) -> None:
+        if path in files and files[path] == text:
+            # One file of several services, such as the storage key: a change concerns them all.
+            attributes[path]["actions"] += [action for action in more["actions"] if action not in attributes[path]["actions"]]
+            return
         if path in files:
             raise ValueError(f"{node.name}: both {origin[path]} and {where} write {path}")
         origin[path] = where
@@ -109,7 +115,7 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
 
     for spec in yaml.safe_load(render_template("configuration.yaml.j2", context))["files"]:
         text = spec["text"] if "text" in spec else render_template(spec["file"], context)
-        add(spec["path"], text, "configuration.yaml.j2", actions=spec.get("actions", []))
+        add(spec["path"], text, "configuration.yaml.j2", actions=spec.get("actions", []), mode=spec.get("mode", "0644"))
     units: list[dict[str, Any]] = []
     for name in node.services:
         service = CATALOGUE[name]

@@ -40,12 +40,12 @@ MICRO_DEFAULTS = {
 }
 MICRO = (
     "MICRO_SERVICE_ADDRESS", "MICRO_REGISTRY", "MICRO_REGISTRY_ADDRESS", "MICRO_BROKER", "MICRO_BROKER_ADDRESS",
-    "MICRO_CLIENT_REQUEST_TIMEOUT", "MICRO_BROKER_TLS_CA", "MICRO_BROKER_TLS_CERT", "MICRO_BROKER_TLS_KEY",
+    "MICRO_CLIENT_REQUEST_TIMEOUT", "MICRO_LOG_LEVEL", "MICRO_BROKER_TLS_CA", "MICRO_BROKER_TLS_CERT", "MICRO_BROKER_TLS_KEY",
     "MICRO_REGISTRY_TLS_CA", "MICRO_REGISTRY_TLS_CERT", "MICRO_REGISTRY_TLS_KEY", "WEBITEL_DBO_ADDRESS", "WBTL_LOG_LEVEL",
 )
 CORE = (
-    "MICRO_API_ADDRESS", "WBTL_AUTH_URL", "WBTL_LOGIN_URL", "WBTL_LOGOUT_URL", "WBTL_COOKIE_KEYS", "WBTL_ACCESS_TOKEN_TTL",
-    "WBTL_REFRESH_TOKEN_TTL", "WBTL_SESSION_TTL", "OPENSIPS_MI_ADDRESS", "OPENSIPS_SIP_ADDRESS",
+    "MICRO_API_ADDRESS", "WBTL_AUTH_URL", "WBTL_LOGIN_URL", "WBTL_LOGOUT_URL", "WBTL_COOKIE_KEYS",
+    "WBTL_COMPETITIVE_TOKEN_TTL", "WBTL_SESSION_TTL", "WBTL_TOKEN_TTL", "OPENSIPS_MI_ADDRESS", "OPENSIPS_SIP_ADDRESS",
 )
 
 
@@ -102,7 +102,7 @@ ENGINE = Behaviour(
         queues=(Queue("engine.trigger", "quorum"),), bindings=(Binding("cases", "#", "engine.trigger"),)),
     flags=environment_names(
         *COMMON, "amqp", "websocket", "open_sip_addr", "sip_proxy_addr", "ws_sip_addr", "public_host", "presigned_cert",
-        "ping_client_interval", "push_*", "trigger_*", **LIFETIME, translations_directory="TRANSLATION_DIRECTORY",
+        "ping_client_interval", "push_*", "trigger*", **LIFETIME, translations_directory="TRANSLATION_DIRECTORY",
         min_mask_number_len="MIN_NUMBER_MASK_LEN", broker_url="TRIGGER_BROKER_URL", cloudflare=""),
     defaults={**DEFAULTS, "WEBSOCKET": ":80"}, key={"missing": 0, "not PEM": 0, "not RSA": 2},
 )
@@ -196,7 +196,7 @@ CASES = Behaviour(
     flags=environment_names("data_source", "consul", "consul_id", "grpc_addr", "watchers_enabled",
                             rabbitmq_url="MICRO_BROKER_ADDRESS"),
     # The vendor's own environment file carries WATCHER_ENABLED, which matches no key and is not an error.
-    environment=("MICRO_BROKER_ADDRESS", "WATCHER_ENABLED"),
+    environment=("MICRO_BROKER", "MICRO_BROKER_ADDRESS", "WATCHER_ENABLED"),
     defaults={"CONSUL": "127.0.0.1:8500", "CONSUL_ID": "cases", "GRPC_ADDR": ":0"},
 )
 

@@ -27,6 +27,7 @@ class Broker:
 
     def __init__(self, url: str, topology: Topology, settings: dict[str, str], after: str, speed: float,
                  say: Callable[[str], None]) -> None:
+        self.url = url
         self.parameters = pika.URLParameters(url)
         self.parameters.heartbeat = 10
         self.parameters.blocked_connection_timeout = None
@@ -36,6 +37,8 @@ class Broker:
 
     def open(self) -> None:
         """Connects and declares; raises BrokerError or ExchangeError."""
+        if not self.url:
+            raise BrokerError("no address of the broker is set")
         try:
             self.connection = pika.BlockingConnection(self.parameters)
         except BrokerFailures as error:

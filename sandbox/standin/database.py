@@ -47,6 +47,8 @@ class Database:
 
     def open(self) -> None:
         """Opens every session that is closed; raises DatabaseError with the driver's words, which hold no password."""
+        if not self.arguments["user"]:
+            raise DatabaseError("no data source is set")
         for index, session in enumerate(self.sessions):
             if session is None or session.closed:
                 try:
@@ -69,6 +71,12 @@ class Database:
             if connection.closed or isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
                 self.sessions[session] = None
             raise DatabaseError(" ".join(str(error).split())) from error
+
+    def close(self) -> None:
+        """Ends every session."""
+        for session in self.sessions:
+            if session is not None:
+                session.close()
 
     def missing(self) -> list[str]:
         """The relations that the search path does not lead to, asked anew."""

@@ -14,9 +14,7 @@ from .consul import ConsulError, Entry
 from .database import Database, DatabaseError
 from .keys import KeyProblem, check_key
 from .listeners import ListenError, Server, first_private_address
-from .words import Behaviour, Step
-
-VERSION = "25.08+sandbox1"
+from .words import VERSION, Behaviour, Step
 
 Problem = (DatabaseError, BrokerError, ExchangeError, ConsulError, ListenError, KeyProblem, OSError)
 

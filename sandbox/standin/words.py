@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+VERSION = "25.08+sandbox1"
+"""Version of every stand-in for a Webitel package: it says what it is."""
+
 
 class Failure(NamedTuple):
     """What a failing step does: `tries` attempts with `pause` seconds after each, then `exit`, or on without it if None."""

@@ -150,7 +150,7 @@ CASES = Service(
     listeners=(tcp("grpc", 22103),),
     calls=(DATABASE, BROKER, "consul", "webitel-app", "storage.grpc", "engine.grpc", "flow_manager.grpc", "logger"),
     consul_name="webitel.cases", secrets=("database_password", "broker_password"), restarts_when_deaf=True,
-    probes=(registered("webitel.cases", "{id}"), sessions("cases"), consumes("custom-{id}")),
+    probes=(registered("webitel.cases", "cases-{id}"), sessions("cases"), consumes("custom-cases-{id}")),
 )
 
 SERVICES = (
