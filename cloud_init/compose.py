@@ -107,11 +107,17 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
             # One file of several services, such as the storage key: a change concerns them all.
             attributes[path]["actions"] += [action for action in more["actions"] if action not in attributes[path]["actions"]]
             return
+        wanted = {"mode": "0644", "owner": "root:root", "actions": [], **more}
         if path in files:
-            raise ValueError(f"{node.name}: both {origin[path]} and {where} write {path}")
+            # Several services may need one file (the storage key): then a change concerns each of them.
+            known = attributes[path]
+            if files[path] != text or {**known, "actions": []} != {**wanted, "actions": []}:
+                raise ValueError(f"{node.name}: {origin[path]} and {where} write different things to {path}")
+            known["actions"] += [action for action in wanted["actions"] if action not in known["actions"]]
+            return
         origin[path] = where
         files[path] = text
-        attributes[path] = {"mode": "0644", "owner": "root:root", "actions": [], **more}
+        attributes[path] = wanted
 
     for spec in yaml.safe_load(render_template("configuration.yaml.j2", context))["files"]:
         text = spec["text"] if "text" in spec else render_template(spec["file"], context)

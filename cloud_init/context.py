@@ -10,7 +10,7 @@ from components.model.catalogue.node import CONSUL_SOURCES
 from components.model.clouds import CLOUDS, Cloud
 from components.model.firewall import NodeRule, node_egress, node_openings
 from components.model.plan import Node, Plan
-from components.model.repositories import public_repositories
+from components.model.repositories import CREDENTIALS, Repository, needed_repositories
 from components.model.secrets import DEPLOYMENT_SECRETS, SECRETS
 from components.model.service import Bind, OnChange, PackageSource, Service
 from components.model.services import CATALOGUE, called_service
@@ -51,7 +51,7 @@ class Context:
 
     def secret(self, name: str) -> str:
         """The placeholder of a secret."""
-        if name not in SECRETS:
+        if name not in SECRETS and name not in CREDENTIALS:
             raise ValueError(f"no secret {name}: {', '.join(SECRETS)}")
         return "{{secret:" + name + "}}"
 
@@ -121,7 +121,7 @@ class Context:
             "tier": TIERS[self.plan.tier], "source": self.source.value, "context": self,
             **{name: getattr(self, name) for name in (
                 "secret", "address", "port", "ports", "bind", "reach", "nodes_with", "here", "mount", "rules", "instance_id",
-                "packages_json", "include_file")},
+                "packages_json", "include_file", "repository_logins")},
             "install_program": lambda: INSTALL_PROGRAM.read_text().rstrip("\n"),
             "egress_rules": lambda: node_egress(self.plan, self.node, self.settings),
         }
@@ -174,7 +174,11 @@ class Context:
     def secrets(self) -> tuple[str, ...]:
         """The secrets this node's services use."""
         used = {name for service in self.services for name in service.secrets}
-        return tuple(name for name in SECRETS if name in used and name not in DEPLOYMENT_SECRETS)
+        logins = self.repository_logins()
+        return (
+            *(name for name in SECRETS if name in used and name not in DEPLOYMENT_SECRETS),
+            *(name for name in CREDENTIALS if self.secret(name) in logins),
+        )
 
     def manifest(self) -> dict[str, Any]:
         """What the node program needs besides files and units."""
@@ -218,13 +222,23 @@ class Context:
             for unit in service.units_from(self.source) if not unit.startswith("webitel-setup")
         })
 
-    def packages_json(self) -> str:
-        """What `install.py` reads: no credential in it, so it may stand in user data."""
+    def packages_json(self, with_credentials: bool = False) -> str:
+        """What `install.py` reads; user data gets the repositories that need no credential."""
         return json.dumps({
             "suites": {"bullseye": ["consul"]} if CONSUL_SOURCES[self.source] == "bullseye" else {},
-            "repositories": [vars(repository) for repository in public_repositories(self.source, self.services)],
+            "repositories": [entry.as_source() for entry in self.repositories() if with_credentials or not entry.login],
             "packages": self.packages(), "units": self.install_units(),
         }, sort_keys=True)
+
+    def repositories(self) -> tuple[Repository, ...]:
+        """The repositories outside Debian that this node's packages come from."""
+        return needed_repositories(self.source, self.services, self.settings.repository_keys, self.settings.mirror)
+
+    def repository_logins(self) -> str:
+        """`/etc/apt/auth.conf.d` of the repositories that ask who reads them; empty without one."""
+        placeholders = {name: self.secret(name) for name in CREDENTIALS}
+        lines = [entry.login.format(**placeholders) for entry in self.repositories() if entry.login]
+        return "".join(f"{line}\n" for line in lines)
 
     def include_file(self, name: str) -> str:
         """A file of `files/` as it is, without its last line end."""

@@ -50,6 +50,9 @@ class Settings(BaseModel):
         json_schema_extra={"secret": True})
     freeswitch_token: str = Field("", description="SignalWire token of the FreeSWITCH repository (secret).",
                                   json_schema_extra={"secret": True}, examples=["pat_..."])
+    repository_keys: dict[str, str] = Field(
+        {}, description="Fingerprint of a repository's key, 40 hexadecimal digits, where no public record has it.",
+        examples=[{"webitel": "0123456789ABCDEF0123456789ABCDEF01234567"}])
     image: str = Field("", description="Machine image; empty = newest Debian 12. On local: base = without the packages in it.",
                        examples=["base"])
     time_zone: str = Field("UTC", description="Time zone of every node.", examples=["Europe/Berlin"])

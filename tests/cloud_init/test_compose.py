@@ -17,6 +17,7 @@ from cloud_init.sent import encode_user_data, measure_sent
 from components.model.clouds import CLOUDS
 from components.model.plan import Plan
 from components.model.planner import make_plan
+from components.model.repositories import CREDENTIALS
 from components.model.secrets import SECRETS
 from components.model.settings import Settings
 from stacks.settings import load_stack
@@ -56,7 +57,7 @@ def test_every_placeholder_has_a_value(stack: str) -> None:
                 if kind == "address":
                     assert name.removesuffix(".public") in keys
                 else:
-                    assert name in configuration.secrets and name in SECRETS
+                    assert name in configuration.secrets and (name in SECRETS or name in CREDENTIALS)
         assert sum(map(len, configuration.files.values())) < 65536
 
 
