@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from provider.handler import Changes, Failure, Handler, ProviderError, Request, changed_inputs
 from provider.values import UNKNOWN, Properties
 from tools.incus import api
-from tools.incus.network import describe_bridge, find_free_network, find_gateway, read_routes
+from tools.incus.network import describe_bridge, find_forwarding_problem, find_free_network, find_gateway, read_routes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -136,9 +136,11 @@ class LocalNetwork(Handler):
         elif not wanted.owns(found["config"]) or found["config"].get("ipv4.address") != str(wanted.gateway):
             whose = "of this stack but with another address" if wanted.owns(found["config"]) else "of somebody else"
             raise ProviderError(
-                f"a network {wanted.name} {whose} exists already; "
-                f"if nobody needs it: incus network delete {wanted.name}"
+                f"a network {wanted.name} {whose} exists already; if nobody needs it: incus network delete {wanted.name}"
             )
+        problem = find_forwarding_problem(wanted.name)
+        if problem:
+            request.warn(problem)
         return wanted.name, self._outputs(wanted)
 
     def preview_create(self, request: Request, inputs: Properties) -> Properties:
@@ -150,9 +152,7 @@ class LocalNetwork(Handler):
         return {"name": wanted.name, "gateway": str(wanted.gateway.ip)}
 
     @show_refusals
-    def read(
-        self, request: Request, id: str, inputs: Properties, outputs: Properties
-    ) -> tuple[Properties, Properties] | None:
+    def read(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> tuple[Properties, Properties] | None:
         found = api.find(api.network_path(id))
         return (inputs, outputs) if found and NetworkInputs.model_validate(inputs).owns(found["config"]) else None
 
@@ -208,9 +208,7 @@ class LocalDisk(Handler):
         return wanted.label_config() | {"size": f"{wanted.size_gib}GiB", "user.webitel.purpose": wanted.purpose}
 
     @show_refusals
-    def read(
-        self, request: Request, id: str, inputs: Properties, outputs: Properties
-    ) -> tuple[Properties, Properties] | None:
+    def read(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> tuple[Properties, Properties] | None:
         found = api.find(api.volume_path(id))
         return (inputs, outputs) if found and DiskInputs.model_validate(inputs).owns(found["config"]) else None
 

@@ -10,7 +10,15 @@ from ipaddress import IPv4Interface
 from tools.environment import SetupError
 from tools.incus import api
 from tools.incus.apt import Progress
-from tools.incus.network import describe_bridge, describe_interface, find_free_network, find_gateway, read_resolvers, read_routes
+from tools.incus.network import (
+    describe_bridge,
+    describe_interface,
+    find_forwarding_problem,
+    find_free_network,
+    find_gateway,
+    read_resolvers,
+    read_routes,
+)
 from tools.incus.rootfs import RECIPE
 
 NAME = "webitel-build"
@@ -42,6 +50,9 @@ def start_builder(image: str, user_data: str | None, progress: Progress) -> Iter
     try:
         progress(f"starting a machine from {image}")
         api.call("POST", "/networks", {"name": NAME, "type": "bridge", "config": describe_bridge(gateway)})
+        problem = find_forwarding_problem(NAME)
+        if problem:
+            progress(problem)
         container = {
             "name": NAME,
             "type": "container",
