@@ -14,6 +14,7 @@ from ipaddress import IPv4Network
 from components.model.addresses import networks_given
 from components.model.clouds import CLOUDS, Cloud
 from components.model.problems import Problem, setting_problem
+from components.model.repositories import missing_fingerprints
 from components.model.secrets import SECRETS
 from components.model.service import PackageSource
 from components.model.settings import Settings
@@ -147,7 +148,11 @@ def find_documentation_values(settings: Settings) -> Iterator[Problem]:
 
 
 def missing_credentials(settings: Settings) -> Iterator[Problem]:
-    """The vendor's credentials that are not set, where packages come from the vendor."""
+    """What the package source needs and is not set: the vendor's credentials, fingerprints of repository keys."""
+    for name in missing_fingerprints(resolve_package_source(settings), settings.repository_keys):
+        yield setting_problem(f"repository_keys.{name}", "", (
+            "a repository's key is accepted by its fingerprint only, and no public record of this one was found; compare it with "
+            "your supplier's and set it, such as 0123456789ABCDEF0123456789ABCDEF01234567 (gpg --show-keys FILE prints it)"))
     if resolve_package_source(settings) is PackageSource.VENDOR:
         for name in ("repository_user", "repository_password", "freeswitch_token"):
             if not getattr(settings, name):

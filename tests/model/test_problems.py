@@ -198,7 +198,8 @@ def test_a_broken_catalogue_is_an_error_of_the_plan() -> None:
 
 
 CREDENTIALS = {"repository_user": "hush1", "repository_password": "hush2", "freeswitch_token": "hush3"}
-SET = {"domain": "voice.acme.io", "operators": ["20.1.2.0/24"], "carriers": ["20.1.3.0/24"], **CREDENTIALS}
+KEYS = {name: "0123456789ABCDEF0123456789ABCDEF01234567" for name in ("webitel", "opensips", "freeswitch")}
+SET = {"repository_keys": KEYS, "domain": "voice.acme.io", "operators": ["20.1.2.0/24"], "carriers": ["20.1.3.0/24"], **CREDENTIALS}
 
 
 @pytest.mark.parametrize(("values", "settings"), [
@@ -215,6 +216,8 @@ SET = {"domain": "voice.acme.io", "operators": ["20.1.2.0/24"], "carriers": ["20
     ({"phones": ["192.0.2.0/24"]}, ["webitel:phones"]),
     ({"phones": "internet"}, []),
     ({"freeswitch_token": ""}, ["webitel:freeswitch_token"]),
+    ({"repository_keys": {**KEYS, "opensips": ""}}, ["webitel:repository_keys.opensips"]),
+    ({"repository_keys": {}, "package_source": "mirror", "mirror": "https://p.acme.io"}, ["webitel:repository_keys.mirror"]),
     ({"repository_user": "", "repository_password": ""}, ["webitel:repository_user", "webitel:repository_password"]),
     ({"package_source": "sandbox", **dict.fromkeys(CREDENTIALS, "")}, []),
     ({"cloud": "local", "domain": "example.com", "operators": [], **dict.fromkeys(CREDENTIALS, "")}, []),
