@@ -198,8 +198,9 @@ def test_a_broken_catalogue_is_an_error_of_the_plan() -> None:
 
 
 CREDENTIALS = {"repository_user": "hush1", "repository_password": "hush2", "freeswitch_token": "hush3"}
-KEYS = {name: "0123456789ABCDEF0123456789ABCDEF01234567" for name in ("webitel", "opensips", "freeswitch")}
-SET = {"repository_keys": KEYS, "domain": "voice.acme.io", "operators": ["20.1.2.0/24"], "carriers": ["20.1.3.0/24"], **CREDENTIALS}
+KEYS = dict.fromkeys(("webitel", "opensips", "freeswitch"), "0123456789ABCDEF0123456789ABCDEF01234567")
+SET = {
+    "repository_keys": KEYS, "domain": "voice.acme.io", "operators": ["20.1.2.0/24"], "carriers": ["20.1.3.0/24"], **CREDENTIALS}
 
 
 @pytest.mark.parametrize(("values", "settings"), [
