@@ -1,0 +1,167 @@
+"""From settings to a healthy deployment: the one place where the plan meets Pulumi's outputs."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi import Input, Output, ResourceOptions
+
+from cloud_init.compose import Configuration, compose_configuration
+from cloud_init.node.files import PLACEHOLDER
+from components.clouds.base import Cloud
+from components.model.clouds import CLOUDS
+from components.model.plan import Node, Plan
+from components.model.planner import PlanError, make_plan, plan_to_json
+from components.model.settings import Settings
+from components.resources import Health, NodeConfiguration, Secrets
+from stacks.problems import SettingsError
+from stacks.settings import from_pulumi, secret_settings
+
+APPLY_SECONDS = 3600
+"""For packages, files and units of one node; a drain adds its own time."""
+
+Values = Mapping[str, Input[str]]
+
+
+def deploy() -> None:
+    """Declare every resource of the stack. Raises RunError with all that is wrong with its settings."""
+    try:
+        settings = from_pulumi()
+        plan = make_plan(settings, pulumi.get_stack())
+    except (SettingsError, PlanError) as error:
+        raise pulumi.RunError(str(error)) from error
+    secrets = Secrets(
+        "secrets", names=plan.secrets, generations=settings.rotate, domain=plan.domain,
+        opts=ResourceOptions(protect=CLOUDS[plan.cloud].real))
+    cloud = load_adapter(plan.cloud)(plan, settings, secrets.public["ssh_public_key"])
+    configurations = configure_nodes(plan, settings, secrets, cloud)
+    check_health(plan, settings, secrets, cloud, configurations)
+    export(plan, settings, secrets, cloud, configurations)
+
+
+def load_adapter(name: str) -> type[Cloud]:
+    """The adapter of a cloud; only its module, and so only its SDK, is imported."""
+    module = f"components.clouds.{name}"
+    try:
+        adapter: type[Cloud] = importlib.import_module(module).Adapter
+    except ModuleNotFoundError as error:
+        if error.name == module:
+            raise pulumi.RunError(f"webitel:cloud = {name}: it has no adapter in this version; use local") from error
+        raise pulumi.RunError(f"webitel:cloud = {name} needs {error.name}: pip install '.[{name}]'") from error
+    return adapter
+
+
+def configure_nodes(
+    plan: Plan, settings: Settings, secrets: Secrets, cloud: Cloud,
+) -> dict[str, NodeConfiguration]:
+    """A configuration a node. Each depends on the one before: that chain is the rollout plan.
+
+    At creation it costs little: machines boot and install by themselves, all at the same time, and a configuration
+    returns once its units are told to start.
+    """
+    addresses = cloud.addresses()
+    values: dict[str, Input[str]] = {name: secrets.values[name] for name in plan.secrets}
+    values |= secret_settings()
+    configurations: dict[str, NodeConfiguration] = {}
+    for node in plan.nodes:
+        configuration = compose_configuration(plan, node, settings)
+        machine = cloud.machines[node.key]
+        before = list(configurations.values())[-1:]
+        inputs = {
+            "node": node.name,
+            "key": node.key,
+            **describe_way(node, cloud, settings),
+            "instance_id": machine.instance_id,
+            "private_key": secrets.values["ssh_key"],
+            "files": configuration.files,
+            "attributes": configuration.attributes,
+            "manifest": configuration.manifest,
+            "bundles": configuration.bundles,
+            "addresses": choose_used(configuration, "address", addresses),
+            "secrets": Output.secret(
+                choose_used(configuration, "secret", values)
+                | {name: values[name] for name in configuration.secrets}),
+            "devices": dict(machine.devices),
+            "disruptive": settings.disruptive,
+            "limits": {"apply": APPLY_SECONDS + settings.drain_timeout},
+        }
+        options = ResourceOptions(parent=cloud.groups[node.key], depends_on=[*machine.needs, *before])
+        configurations[node.key] = NodeConfiguration(node.key, inputs, options)
+    return configurations
+
+
+def describe_way(node: Node, cloud: Cloud, settings: Settings) -> dict[str, Any]:
+    """How SSH reaches a node, and which machine has to answer."""
+    hops = [
+        {"address": hop.private_address if hop.public_address is None else hop.public_address,
+         "machine_id": hop.machine_id}
+        for hop in cloud.ssh_hops(node)
+    ]
+    return {
+        "address": cloud.ssh_address(node),
+        "machine_id": cloud.machines[node.key].machine_id,
+        "user": cloud.facts.login_user,
+        "via": hops,
+        "ssh_via": settings.ssh_via,
+    }
+
+
+def choose_used(configuration: Configuration, kind: str, values: Values) -> dict[str, Input[str]]:
+    """The values that the node's texts name: a change of another one does not concern it."""
+    texts = [*configuration.files.values(), json.dumps(configuration.manifest)]
+    used = {name for text in texts for found, name in PLACEHOLDER.findall(text) if found == kind}
+    return {name: values[name] for name in sorted(used) if name in values}
+
+
+def check_health(
+    plan: Plan, settings: Settings, secrets: Secrets, cloud: Cloud, configurations: Mapping[str, NodeConfiguration],
+) -> None:
+    """`up` ends when every service of every node is healthy."""
+    nodes = {
+        node.key: {
+            **describe_way(node, cloud, settings),
+            "host_keys": configurations[node.key].host_keys,
+            "services": len(node.services),
+        }
+        for node in plan.nodes
+    }
+    Health(
+        "health", nodes=nodes, digests={key: made.digest for key, made in configurations.items()},
+        private_key=secrets.values["ssh_key"], timeout=settings.health_timeout,
+        opts=ResourceOptions(parent=cloud, depends_on=list(configurations.values())))
+
+
+def export(
+    plan: Plan, settings: Settings, secrets: Secrets, cloud: Cloud, configurations: Mapping[str, NodeConfiguration],
+) -> None:
+    """What the command line needs to reach the nodes, and what a person wants to know."""
+    nodes = {}
+    for node in plan.nodes:
+        way = describe_way(node, cloud, settings)
+        nodes[node.key] = {
+            "name": node.name,
+            "address": way["address"],
+            "private_address": cloud.machines[node.key].private_address,
+            "user": way["user"],
+            "via": [settings.ssh_via] if settings.ssh_via else [hop["address"] for hop in way["via"]],
+            "host_key": configurations[node.key].host_key,
+            "machine_id": way["machine_id"],
+        }
+    pulumi.export("nodes", nodes)
+    pulumi.export("ssh_private_key", Output.secret(secrets.values["ssh_key"]))
+    pulumi.export("authority_certificate", secrets.public["authority_certificate"])
+    pulumi.export("url", make_url(plan, cloud))
+    pulumi.export("plan", hashlib.sha256(json.dumps(plan_to_json(plan), sort_keys=True).encode()).hexdigest()[:16])
+
+
+def make_url(plan: Plan, cloud: Cloud) -> Output[str]:
+    """Where the web applications answer: the domain, or the address of machines that no domain points to."""
+    nodes = plan.nodes_with("nginx")
+    if cloud.facts.real or not nodes:
+        return Output.from_input(f"https://{plan.domain}/")
+    return Output.concat("https://", cloud.machines[nodes[0].key].private_address, "/")
