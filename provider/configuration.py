@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 import asyncssh
 from pydantic import BaseModel, ConfigDict, Field
 
+from cloud_init.node.files import PLACEHOLDER
 from components.model.services import CATALOGUE
 from provider import upload
 from provider.handler import Changes, Failure, Handler, PartialFailure, ProviderError, Request, changed_inputs
 from provider.ssh import Hop, Pins, Session, Target, connect, explain, read_key, run_cancellable
 from provider.values import Properties
 
-PLACEHOLDER = re.compile(r"\{\{(address|secret):([a-z0-9_.-]+)\}\}")
 _LARGEST = 65536  # bytes of all texts of a node: the state of 100 nodes stays small
 _APPLY = "python3 /run/webitel/incoming/node apply"
 _BOOTED = "test -e /var/lib/cloud/instance/boot-finished || cloud-init status --wait"

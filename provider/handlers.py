@@ -2,9 +2,21 @@
 
 from collections.abc import Sequence
 
+from provider.configuration import NodeConfiguration
 from provider.handler import Handler
+from provider.health import Health
 from provider.incus import LocalDisk, LocalNetwork
+from provider.incus_image import LocalImage
 from provider.incus_machine import LocalMachine
+from provider.secrets import Secrets
 
-HANDLERS: Sequence[Handler] = [LocalNetwork(), LocalDisk(), LocalMachine()]
+HANDLERS: Sequence[Handler] = [
+    Secrets(),
+    NodeConfiguration(),
+    Health(),
+    LocalImage(),
+    LocalNetwork(),
+    LocalDisk(),
+    LocalMachine(),
+]
 """One handler a resource type: the only place where a new one is registered."""

@@ -53,10 +53,7 @@ class MachineInputs(LocalInputs):
 
     def devices(self) -> dict[str, dict[str, str]]:
         """All devices; the volumes are mounted before the machine's systemd starts."""
-        disks = {
-            disk.purpose: {"type": "disk", "pool": api.POOL, "source": disk.name, "path": disk.path}
-            for disk in self.disks
-        }
+        disks = {disk.purpose: {"type": "disk", "pool": api.POOL, "source": disk.name, "path": disk.path} for disk in self.disks}
         return disks | {
             "root": {"type": "disk", "pool": api.POOL, "path": "/"},
             "eth0": {"type": "nic", "network": self.network, "name": "eth0"},
@@ -134,8 +131,7 @@ class LocalMachine(Handler):
         if not wanted.owns(config) or config.get(_DIGEST_KEY) != wanted.digest():
             whose = "of this stack but with other inputs" if wanted.owns(config) else "of somebody else"
             raise ProviderError(
-                f"a container {wanted.name} {whose} exists already; "
-                f"if nobody needs it: incus delete --force {wanted.name}"
+                f"a container {wanted.name} {whose} exists already; if nobody needs it: incus delete --force {wanted.name}"
             )
         return config[_MACHINE_KEY]
 
@@ -154,9 +150,7 @@ class LocalMachine(Handler):
             api.change_state(wanted.name, "start", pause=request.sleep)
 
     @show_refusals
-    def read(
-        self, request: Request, id: str, inputs: Properties, outputs: Properties
-    ) -> tuple[Properties, Properties] | None:
+    def read(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> tuple[Properties, Properties] | None:
         found = self._find(id, outputs)
         if found is None:
             return None
@@ -174,9 +168,7 @@ class LocalMachine(Handler):
         self._apply(request, MachineInputs.model_validate(new))
         return outputs
 
-    def preview_update(
-        self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties
-    ) -> Properties:
+    def preview_update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
         return outputs
 
     @show_refusals

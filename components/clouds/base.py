@@ -1,0 +1,118 @@
+"""The order of work on every cloud, and the methods an adapter supplies.
+
+An adapter is a file of this folder with one class, `Adapter(Cloud)`, whose methods are flat: resource, resource,
+resource. All it decides is how this cloud spells what the plan says.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import pulumi
+from pulumi import Input, Output, ResourceOptions
+
+from cloud_init.compose import UserData, compose_user_data
+from components.model.clouds import CLOUDS
+from components.model.plan import Node, Plan, Public
+from components.model.settings import Settings
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A node as the adapter made it.
+
+    `machine_id` changes with every new machine. `public_address` is None where the machine has none. `devices` maps the
+    purpose of a data disk to its stable device path; a disk that arrives mounted is left out. `instance_id`, where the
+    adapter knows it, is what cloud-init on the machine says. `needs` are the resources without which it is not reached
+    or not complete: firewall and disk attachments, an address' assignment.
+    """
+
+    machine_id: Input[str]
+    private_address: Input[str]
+    public_address: Input[str] | None = None
+    devices: Mapping[str, Input[str]] = field(default_factory=dict)
+    instance_id: Input[str] = ""
+    needs: tuple[pulumi.Resource, ...] = ()
+
+
+class NodeGroup(pulumi.ComponentResource):
+    """All that belongs to one node, in the tree of a preview: machine, disks, addresses, configuration."""
+
+    def __init__(self, node: Node, parent: pulumi.Resource) -> None:
+        super().__init__("webitel:index:Node", node.key, None, ResourceOptions(parent=parent))
+
+
+class Cloud(pulumi.ComponentResource, ABC):
+    """A deployment's network, firewalls and machines. `machines` and `groups` hold the nodes by key."""
+
+    reaches_private_network: ClassVar[bool] = False
+    """Whether the machine that runs `up` reaches every node's private address."""
+
+    def __init__(self, plan: Plan, settings: Settings, ssh_public_key: Output[str]) -> None:
+        super().__init__("webitel:index:Cloud", plan.cloud)
+        self.plan, self.settings, self.ssh_public_key = plan, settings, ssh_public_key
+        self.facts = CLOUDS[plan.cloud]
+        self.machines: dict[str, Machine] = {}
+        self.groups: dict[str, NodeGroup] = {}
+        self.create_network()
+        self.create_firewalls()
+        self.create_ssh_key()
+        for node in plan.nodes:
+            group = self.groups[node.key] = NodeGroup(node, self)
+            self.machines[node.key] = self.create_node(node, group, compose_user_data(plan, node, settings))
+        self.register_outputs({})
+
+    @abstractmethod
+    def create_network(self) -> None:
+        """The private network and the way out for nodes without an address of their own."""
+
+    @abstractmethod
+    def create_firewalls(self) -> None:
+        """One firewall a role from `plan.openings` and `plan.egress`, where the cloud has firewalls."""
+
+    @abstractmethod
+    def create_ssh_key(self) -> None:
+        """The deployment's public key, where the cloud wants it as a resource of its own."""
+
+    @abstractmethod
+    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
+        """The node's disks, addresses and machine, in `group`."""
+
+    def child(self) -> ResourceOptions:
+        """Options of what belongs to the deployment as a whole."""
+        return ResourceOptions(parent=self)
+
+    def kept(self, group: NodeGroup) -> ResourceOptions:
+        """Options of what outlives its machine (data disks, public addresses): protected where losing it hurts."""
+        return ResourceOptions(parent=group, protect=self.facts.real)
+
+    def replaceable(self, group: NodeGroup, *only_at_creation: str) -> ResourceOptions:
+        """Options of a machine: the inputs named (user data, image, keys) count at its creation and never replace it.
+
+        Its name, address and disks are exclusive, so the old one goes first.
+        """
+        return ResourceOptions(parent=group, delete_before_replace=True, ignore_changes=list(only_at_creation))
+
+    def addresses(self) -> dict[str, Input[str]]:
+        """Every address a text may name: `edge-1`, and `edge-1.public` where the node has one."""
+        known: dict[str, Input[str]] = {}
+        for key, machine in self.machines.items():
+            known[key] = machine.private_address
+            if machine.public_address is not None:
+                known[f"{key}.public"] = machine.public_address
+        return known
+
+    def ssh_address(self, node: Node) -> Input[str]:
+        """Where the node's SSH is reached, by the way of `ssh_hops`."""
+        machine = self.machines[node.key]
+        direct = node.public is Public.SERVICE and not self.settings.ssh_via and not self.reaches_private_network
+        return machine.public_address if direct and machine.public_address is not None else machine.private_address
+
+    def ssh_hops(self, node: Node) -> list[Machine]:
+        """The machines through which the node's SSH is reached, each tried in turn; empty = directly."""
+        if node.public is Public.SERVICE or self.settings.ssh_via or self.reaches_private_network:
+            return []
+        return [self.machines[other.key] for other in self.plan.nodes if other.public is Public.SERVICE]

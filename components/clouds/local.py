@@ -1,0 +1,89 @@
+"""This very machine: system containers of Incus behind a bridge of their own, reached directly."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import ClassVar
+
+from cloud_init.compose import UserData, compose_user_data
+from cloud_init.context import MOUNT_ROOT
+from components.clouds.base import Cloud, Machine, NodeGroup
+from components.model.naming import bridge_name, disk_name
+from components.model.plan import Node, Public
+from components.model.planner import make_plan
+from components.model.service import PackageSource
+from components.model.settings import Settings
+from components.resources import LocalDisk, LocalImage, LocalMachine, LocalNetwork
+
+BASE_IMAGE = "base"
+"""What `webitel:image` says for an image without the packages in it, as on a real cloud."""
+
+
+class Adapter(Cloud):
+    """Containers. The bridge filters nothing, so nftables of the nodes does it all."""
+
+    reaches_private_network: ClassVar[bool] = True
+
+    def create_network(self) -> None:
+        self.labels = {"stack": self.plan.stack}
+        packages = compose_packages_user_data(PackageSource(self.plan.package_source)) if not self.settings.image else ""
+        self.image = LocalImage(
+            "image",
+            alias="" if self.settings.image == BASE_IMAGE else self.settings.image,
+            key=hashlib.sha256(packages.encode()).hexdigest()[:12],
+            user_data=packages,
+            opts=self.child(),
+        )
+        options = self.child()
+        options.depends_on = [self.image]  # it makes Incus answer
+        self.network = LocalNetwork(
+            "network", name=bridge_name(self.plan.stack), cidr=self.plan.network, labels=self.labels, opts=options)
+
+    def create_firewalls(self) -> None:
+        """None: a bridge has none."""
+
+    def create_ssh_key(self) -> None:
+        """None: a machine is given the key itself."""
+
+    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
+        disks = {}
+        for disk in node.disks:
+            if disk.is_data:
+                options = self.kept(group)
+                options.depends_on = [self.image]
+                disks[disk.purpose] = LocalDisk(
+                    f"{node.key}-{disk.purpose}", name=disk_name(node.name, disk.purpose), purpose=disk.purpose,
+                    size_gib=disk.size_gib, labels=self.labels, opts=options)
+        machine = LocalMachine(
+            node.key,
+            {
+                "name": node.name,
+                "labels": self.labels,
+                "image": self.image.alias,
+                "network": self.network.name,
+                "address": node.private_address,
+                "vcpus": node.machine_type.vcpus,
+                "memory_gib": node.machine_type.memory_gib,
+                "user_data": user_data.sent,
+                "ssh_public_key": self.ssh_public_key,
+                "disks": [
+                    {"name": disk.name, "purpose": purpose, "path": f"{MOUNT_ROOT}/{purpose}"}
+                    for purpose, disk in disks.items()
+                ],
+            },
+            self.replaceable(group, "image", "user_data", "ssh_public_key"),
+        )
+        return Machine(
+            machine_id=machine.machine_id,
+            private_address=machine.address,
+            public_address=machine.address if node.public is Public.SERVICE else None,
+            instance_id=machine.machine_id,
+            needs=(machine,),
+        )
+
+
+def compose_packages_user_data(source: PackageSource) -> str:
+    """User data that installs the packages of every service: one image serves all tiers and stacks of this machine."""
+    settings = Settings.model_validate({"cloud": "local", "tier": "single", "package_source": source})
+    plan = make_plan(settings, "webitel-packages")
+    return compose_user_data(plan, plan.nodes[0], settings).sent

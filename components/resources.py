@@ -1,0 +1,106 @@
+"""Our own resource types as the program sees them; what they do stands in `provider/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pulumi
+from pulumi import Input, Output, ResourceOptions
+
+Addresses = Mapping[str, Input[str]]
+
+
+def _secret(*names: str, opts: ResourceOptions | None) -> ResourceOptions:
+    """The options with outputs that are secret whatever the provider says."""
+    return ResourceOptions.merge(ResourceOptions(additional_secret_outputs=list(names)), opts)
+
+
+class Secrets(pulumi.CustomResource):
+    """Every generated secret of the deployment: `values` (secret) and the public halves `public`, by name."""
+
+    values: Output[dict[str, str]]
+    public: Output[dict[str, str]]
+
+    def __init__(
+        self, name: str, *, names: Sequence[str], generations: Mapping[str, int], domain: str,
+        opts: ResourceOptions | None = None,
+    ) -> None:
+        inputs = {"names": list(names), "generations": dict(generations), "domain": domain}
+        super().__init__("webitel:index:Secrets", name, {**inputs, "values": None, "public": None},
+                         _secret("values", opts=opts))
+
+
+class NodeConfiguration(pulumi.CustomResource):
+    """What a node must have, given to it over SSH. Inputs: `provider/configuration.py` NodeInputs."""
+
+    digest: Output[str]
+    machine_id: Output[str]
+    host_key: Output[str]
+    host_keys: Output[dict[str, str]]
+
+    def __init__(self, name: str, inputs: Mapping[str, Any], opts: ResourceOptions | None = None) -> None:
+        outputs = dict.fromkeys(("digest", "host_key", "host_keys"))
+        super().__init__("webitel:index:NodeConfiguration", name, {**inputs, **outputs}, opts)
+
+
+class Health(pulumi.CustomResource):
+    """Every service of the deployment, healthy. Inputs: `provider/health.py` HealthInputs."""
+
+    healthy: Output[bool]
+    services: Output[int]
+
+    def __init__(
+        self, name: str, *, nodes: Mapping[str, Mapping[str, Any]], digests: Mapping[str, Input[str]],
+        private_key: Input[str], timeout: int, opts: ResourceOptions | None = None,
+    ) -> None:
+        inputs = {"nodes": nodes, "digests": digests, "private_key": private_key, "timeout": timeout}
+        super().__init__("webitel:index:Health", name, {**inputs, "healthy": None, "services": None}, opts)
+
+
+class LocalImage(pulumi.CustomResource):
+    """The image of local machines: the user's `alias`, or one on which `user_data` has run, or the base image."""
+
+    alias: Output[str]
+
+    def __init__(
+        self, name: str, *, alias: str = "", key: str = "", user_data: str = "", opts: ResourceOptions | None = None,
+    ) -> None:
+        given = {"key": key, "user_data": user_data} if user_data else {}
+        super().__init__("webitel:index:LocalImage", name, {"alias": alias, **given}, opts)
+
+
+class LocalNetwork(pulumi.CustomResource):
+    """A bridge of this host with NAT."""
+
+    name: Output[str]
+    gateway: Output[str]
+
+    def __init__(
+        self, resource_name: str, *, name: str, cidr: str, labels: Mapping[str, str], opts: ResourceOptions | None = None,
+    ) -> None:
+        inputs = {"name": name, "cidr": cidr, "labels": dict(labels)}
+        super().__init__("webitel:index:LocalNetwork", resource_name, {**inputs, "gateway": None}, opts)
+
+
+class LocalDisk(pulumi.CustomResource):
+    """A data disk that outlives its machine."""
+
+    name: Output[str]
+
+    def __init__(
+        self, resource_name: str, *, name: str, purpose: str, size_gib: int, labels: Mapping[str, str],
+        opts: ResourceOptions | None = None,
+    ) -> None:
+        inputs = {"name": name, "purpose": purpose, "size_gib": size_gib, "labels": dict(labels)}
+        super().__init__("webitel:index:LocalDisk", resource_name, inputs, opts)
+
+
+class LocalMachine(pulumi.CustomResource):
+    """A system container of this host. Inputs: `provider/incus_machine.py` MachineInputs."""
+
+    machine_id: Output[str]
+    address: Output[str]
+
+    def __init__(self, resource_name: str, inputs: Mapping[str, Any], opts: ResourceOptions | None = None) -> None:
+        super().__init__("webitel:index:LocalMachine", resource_name, {**inputs, "machine_id": None}, opts)

@@ -1,0 +1,173 @@
+"""What the resource type `Health` does: asks every node until every service of the deployment does its work."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import asyncssh
+from pydantic import BaseModel, ConfigDict
+
+from provider.handler import Changes, Handler, PartialFailure, ProviderError, Request, changed_inputs
+from provider.ssh import Session, Target, WrongHostKey, connect, explain, read_key, run_cancellable
+from provider.values import Properties
+
+_STATUS = "python3 /usr/lib/webitel/node status --json"
+_PAUSE = 2.0  # seconds between two rounds
+_ROUNDS = 2  # healthy ones in a row
+_ANSWER_SECONDS = 30  # the node program needs at most 10 of its own
+_CONNECT_SECONDS = 5
+_LOG_LINES = 10
+
+
+class NodeToAsk(Target):
+    """A node, its pinned host keys (its own and those of the machines in between) and how many services it has."""
+
+    host_keys: dict[str, str]
+    services: int
+
+
+class HealthInputs(BaseModel):
+    """`nodes` and `digests` (of their configurations) by key; `timeout` in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    nodes: dict[str, NodeToAsk]
+    private_key: str
+    digests: dict[str, str]
+    timeout: float
+
+    @property
+    def services(self) -> int:
+        """The services of all nodes."""
+        return sum(node.services for node in self.nodes.values())
+
+
+class Health(Handler):
+    """Inputs: HealthInputs. Outputs: healthy, services (how many) and seconds. A failure is kept as one, so that the next
+    run asks again."""
+
+    type = "webitel:index:Health"
+
+    def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
+        return Changes([key for key in changed_inputs(old, new) if key in ("digests", "nodes")])
+
+    def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
+        return "health", _wait(request, HealthInputs.model_validate(inputs))
+
+    def update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
+        return _wait(request, HealthInputs.model_validate(new))
+
+    def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
+        """Touches nothing."""
+
+
+Report = Mapping[str, Any]
+"""What the node program's `status --json` says; {"problem": text} where it said nothing."""
+
+
+def _wait(request: Request, wanted: HealthInputs) -> Properties:
+    start = time.monotonic()
+    reports: dict[str, Report] = {}
+    try:
+        run_cancellable(request, _ask_until_healthy(request, wanted, reports))
+    except ProviderError as error:
+        left = {"healthy": False, "services": wanted.services, "seconds": 0}
+        raise PartialFailure(str(error), "health", left) from error
+    return {"healthy": True, "services": wanted.services, "seconds": round(time.monotonic() - start, 1)}
+
+
+async def _ask_until_healthy(request: Request, wanted: HealthInputs, reports: dict[str, Report]) -> None:
+    end = time.monotonic() + wanted.timeout
+    key = read_key(wanted.private_key)
+    askers = {name: _Asker(node, key) for name, node in wanted.nodes.items()}
+    good = 0
+    try:
+        while good < _ROUNDS:
+            answers = await asyncio.gather(*(asker.ask() for asker in askers.values()))
+            reports.update(zip(askers, answers, strict=True))
+            good = good + 1 if all(report.get("healthy") for report in reports.values()) else 0
+            request.progress(describe_progress(reports, wanted.services))
+            if not good and time.monotonic() > end:
+                raise ProviderError(describe_failure(reports, wanted.timeout))
+            if good < _ROUNDS:
+                await asyncio.sleep(_PAUSE)
+    finally:
+        for asker in askers.values():
+            asker.close()
+
+
+class _Asker:
+    """Asks one node again and again over one connection, made anew when it is lost."""
+
+    def __init__(self, node: NodeToAsk, key: asyncssh.SSHKey) -> None:
+        self._node = node
+        self._key = key
+        self._session: Session | None = None
+
+    async def ask(self) -> Report:
+        try:
+            if self._session is None or not self._session.is_open:
+                self._session = await connect(
+                    self._node, [self._key], dict(self._node.host_keys), seconds=_CONNECT_SECONDS, progress=lambda _: None
+                )
+            done = await self._session.run(_STATUS, seconds=_ANSWER_SECONDS)
+        except WrongHostKey:
+            raise
+        except ProviderError as error:
+            return {"problem": str(error)}
+        except (OSError, asyncssh.Error, TimeoutError) as error:
+            self.close()
+            return {"problem": f"SSH to {self._node.address}: {explain(error)}"}
+        try:
+            report: Report = json.loads(done.output)
+        except ValueError:
+            return {"problem": done.last_lines(4) or f"status ended with {done.status} and said nothing"}
+        return report
+
+    def close(self) -> None:
+        if self._session:
+            self._session.close()
+        self._session = None
+
+
+def describe_progress(reports: Mapping[str, Report], services: int) -> str:
+    """`21 of 22 services: waiting for data-1 rabbitmq: no quorum yet`, the first that is not healthy."""
+    healthy = sum(service["healthy"] for report in reports.values() for service in report.get("services", ()))
+    text = f"{healthy} of {services} services"
+    for name, report in reports.items():
+        for part, why, _ in list_faults(report)[:1]:
+            return f"{text}: waiting for {f'{name} {part}'.strip()}: {next(iter(why.splitlines()), '')}"
+    return text
+
+
+def list_faults(report: Report) -> list[tuple[str, str, list[str]]]:
+    """What keeps a node from being healthy: the unit, disk or SSH at fault, why, and its last log lines."""
+    if "problem" in report:
+        return [("", report["problem"], [])]
+    faults: list[tuple[str, str, list[str]]] = []
+    for disk in report.get("disks", ()):
+        if not disk["healthy"]:
+            faults.append((f"disk {disk['purpose']}", disk["why"], []))
+    for service in report["services"]:
+        if not service["healthy"]:
+            down = [unit for unit, state in service["units"].items() if state != "active"]
+            units = f" ({', '.join(down)})" if down and down != [service["name"]] else ""
+            faults.append((service["name"] + units, service["why"], service["log"]))
+    if not faults and not report.get("healthy"):
+        faults.append(("", "it has no configuration yet", []))
+    return faults
+
+
+def describe_failure(reports: Mapping[str, Report], seconds: float) -> str:
+    """Every node's faults with their last log lines."""
+    lines = []
+    for name, report in reports.items():
+        for part, why, log in list_faults(report):
+            lines.append(f"{f'{name} {part}'.strip()}: {why}")
+            lines += [f"    {line}" for line in log[-_LOG_LINES:]]
+    if not lines:
+        lines = ["every service was healthy at the last look, but not twice in a row"]
+    return "\n".join(
+        [f"not healthy within {seconds:g} s (webitel:health_timeout):", *(f"  {line}" for line in lines)]
+    )
