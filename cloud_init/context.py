@@ -9,7 +9,7 @@ from typing import Any
 from components.model.catalogue.node import CONSUL_SOURCES
 from components.model.clouds import CLOUDS, Cloud
 from components.model.firewall import NodeRule, node_egress, node_openings
-from components.model.plan import Node, Plan
+from components.model.plan import Node, Plan, Public
 from components.model.repositories import CREDENTIALS, Repository, needed_repositories
 from components.model.secrets import DEPLOYMENT_SECRETS, SECRETS
 from components.model.service import Bind, OnChange, PackageSource, Service
@@ -73,6 +73,13 @@ class Context:
         return {Bind.PRIVATE: self.address(), Bind.LOOPBACK: "127.0.0.1", Bind.ANY: "0.0.0.0"}[
             CATALOGUE[service].listener(listener).bind]
 
+    def outside(self, service: str, listener: str) -> list[str]:
+        """Where a listener for people outside binds: the private address, and the public one if the machine itself has it."""
+        addresses = [self.bind(service, listener)]
+        if self.node.public is Public.SERVICE and not self.cloud.address_translated and not self.cloud.trial:
+            addresses.append(self.address(kind="public"))
+        return addresses
+
     def reach(self, service: str, listener: str) -> str:
         """`address:port` where this node reaches a listener: its own node's, else the first that has the service."""
         target = CATALOGUE[service].listener(listener)
@@ -120,7 +127,7 @@ class Context:
             "plan": self.plan, "node": self.node, "settings": self.settings, "cloud": self.cloud, "catalogue": CATALOGUE,
             "tier": TIERS[self.plan.tier], "source": self.source.value, "context": self,
             **{name: getattr(self, name) for name in (
-                "secret", "address", "port", "ports", "bind", "reach", "nodes_with", "here", "mount", "rules", "instance_id",
+                "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "here", "mount", "rules", "instance_id",
                 "packages_json", "include_file", "repository_logins")},
             "install_program": lambda: INSTALL_PROGRAM.read_text().rstrip("\n"),
             "egress_rules": lambda: node_egress(self.plan, self.node, self.settings),
