@@ -65,8 +65,8 @@ def core(name: str, consul_name: str, extra: tuple[str, ...], listeners: tuple[L
     """A program of webitel-core."""
     return Behaviour(
         f"webitel-{name}", "webitel-core", "webitel", f"webitel-{name}", command=name, assumed=True,
-        steps=(Step("database", Failure(1)), Step("broker", Failure(1)), Step("consul", GOES_ON), Step("listen grpc", Failure(1)),
-               *(Step(f"listen {listener.name}", Failure(1)) for listener in listeners)),
+        steps=(Step("database", Failure(1)), Step("broker", Failure(1)), Step("listen grpc", Failure(1)),
+               *(Step(f"listen {listener.name}", Failure(1)) for listener in listeners), Step("consul", GOES_ON)),
         listeners=(MICRO_GRPC, *listeners), registration=micro_registered(consul_name, 8),
         topology=Topology(), environment=(*MICRO, *CORE), defaults={**MICRO_DEFAULTS, "MICRO_API_ADDRESS": "127.0.0.1:8080"},
         flags={"db-dsn": "WEBITEL_DBO_ADDRESS", "address": "MICRO_API_ADDRESS", **dict.fromkeys(extra, "")},

@@ -1,0 +1,207 @@
+"""PostgreSQL, RabbitMQ and Consul of Debian as ordinary processes on free ports of the loopback, for the stand-ins."""
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+POSTGRES = Path("/usr/lib/postgresql/15/bin")
+RABBITMQ = Path("/usr/lib/rabbitmq/bin")
+PYTHON = "/usr/bin/python3"
+SCHEMA = ROOT / "sandbox" / "webitel" / "schema"
+
+
+def find_consul() -> str | None:
+    """Consul's program; `WEBITEL_TEST_CONSUL` names one that is not installed."""
+    return os.environ.get("WEBITEL_TEST_CONSUL") or shutil.which("consul")
+
+
+def missing_programs() -> list[str]:
+    """What this machine lacks for these tests."""
+    found = {
+        "postgresql-15": (POSTGRES / "initdb").exists(), "rabbitmq-server": (RABBITMQ / "rabbitmq-server").exists(),
+        "consul": find_consul() is not None,
+        "python3-psycopg2 python3-pika": subprocess.run(
+            [PYTHON, "-c", "import psycopg2, pika"], capture_output=True, check=False).returncode == 0,
+    }
+    return [name for name, there in found.items() if not there]
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """The first true result of `condition`; AssertionError naming `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if result := condition():
+            return result
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.1)
+
+
+def fetch(url: str, user: str = "", method: str = "GET", body: object = None) -> tuple[int, str]:
+    """Status and text of an HTTP request; status 0 when nobody answers."""
+    request = urllib.request.Request(url, method=method, data=json.dumps(body).encode() if body is not None else None)
+    if user:
+        request.add_header("Authorization", "Basic " + b64encode(user.encode()).decode())
+    request.add_header("Content-Type", "application/json")
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+    except OSError:
+        return 0, ""
+
+
+class Platform:
+    """The three programs; each can be stopped and started, Consul also with its data lost."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ports = {name: free_port() for name in ("postgresql", "rabbitmq", "epmd", "distribution", "management", "consul")}
+        self.consul_ports = {name: free_port() for name in ("serf_lan", "serf_wan", "server", "dns")}
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.account = pwd.getpwnam("postgres")
+        folder.chmod(0o755)
+        for name in ("pg", "rabbit", "consul"):
+            (folder / name).mkdir()
+        os.chown(folder / "pg", self.account.pw_uid, self.account.pw_gid)
+        self.as_root = os.geteuid() == 0
+
+    def _run(self, name: str, command: list[str], more: dict[str, str] | None = None) -> None:
+        options: dict[str, Any] = {}
+        if name == "postgresql" and self.as_root:
+            options = {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": []}
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                command, stdout=log, stderr=log, env={**os.environ, **(more or {})}, cwd="/", start_new_session=True, **options)
+
+    def start(self, name: str) -> None:
+        """Starts one of `postgresql`, `rabbitmq` and `consul`, and waits until it answers."""
+        if name == "postgresql":
+            self._run(name, [str(POSTGRES / "postgres"), "-D", str(self.folder / "pg" / "data"), "-k", "", "-h", "127.0.0.1",
+                             "-p", str(self.ports[name]), "-c", "fsync=off", "-c", "shared_buffers=32MB"])
+            wait_until(lambda: self.sql("select 1", "postgres", quiet=True) == "1", 30, "PostgreSQL")
+        elif name == "rabbitmq":
+            self._run(name, [str(RABBITMQ / "rabbitmq-server")], self.rabbit_environment())
+            wait_until(lambda: self.rabbit("/exchanges")[0] == 200, 60, "RabbitMQ")
+        else:
+            self._run(name, [str(find_consul()), "agent", "-server", "-bootstrap-expect=1", "-bind=127.0.0.1", "-data-dir",
+                             str(self.folder / "consul"), "-config-file", str(self.folder / "consul.json")])
+            wait_until(lambda: len(self.consul("/v1/status/leader")) > 4, 30, "Consul")
+
+    def stop(self, name: str) -> None:
+        """Ends a program and waits for its end."""
+        process = self.running.pop(name, None)
+        if process is None:
+            return
+        process.send_signal(signal.SIGINT if name != "rabbitmq" else signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def lose_consul_data(self) -> None:
+        """Empties the data directory of the stopped Consul."""
+        shutil.rmtree(self.folder / "consul")
+        (self.folder / "consul").mkdir()
+
+    def rabbit_environment(self) -> dict[str, str]:
+        """Where the broker of this test keeps everything."""
+        base = self.folder / "rabbit"
+        return {
+            "HOME": str(base), "RABBITMQ_NODENAME": f"sandbox{self.ports['rabbitmq']}@localhost", "ERL_EPMD_PORT": str(self.ports["epmd"]),
+            "RABBITMQ_MNESIA_BASE": str(base / "mnesia"), "RABBITMQ_LOG_BASE": str(base), "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"), "RABBITMQ_ENABLED_PLUGINS_FILE": str(base / "plugins"),
+            "RABBITMQ_DIST_PORT": str(self.ports["distribution"]), "LC_ALL": "C.UTF-8", "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
+        }
+
+    def set_up(self) -> None:
+        """Everything running, the schema loaded, the broker with its user and exchanges."""
+        password = self.folder / "pg" / "password"
+        password.write_text("super")
+        password.chmod(0o644)
+        subprocess.run(
+            [str(POSTGRES / "initdb"), "-D", str(self.folder / "pg" / "data"), "-A", "scram-sha-256", "-U", "postgres",
+             f"--pwfile={password}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"], check=True, capture_output=True, cwd="/",
+            **({"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": []} if self.as_root else {}))
+        (self.folder / "rabbit" / "plugins").write_text("[rabbitmq_management].\n")
+        (self.folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.ports['rabbitmq']}\nmanagement.tcp.ip = 127.0.0.1\n"
+            f"management.tcp.port = {self.ports['management']}\ndefault_user = webitel\ndefault_pass = broker-password\n"
+            "log.console = true\nlog.file = false\n")
+        (self.folder / "consul.json").write_text(json.dumps({
+            "ports": {"http": self.ports["consul"], "https": -1, "grpc": -1, **self.consul_ports},
+            "performance": {"raft_multiplier": 1}}))
+        self._begin("rabbitmq")
+        self.start("postgresql")
+        self.sql("create role opensips login password 'database-password'", "postgres")
+        self.sql("create database webitel owner opensips", "postgres")
+        self.load_schema()
+        self.start("consul")
+        wait_until(lambda: self.rabbit("/exchanges")[0] == 200, 60, "RabbitMQ")
+        for exchange in ("call", "chat", "webitel", "opensips"):
+            self.declare(exchange)
+
+    def _begin(self, name: str) -> None:
+        self._run(name, [str(RABBITMQ / "rabbitmq-server")], self.rabbit_environment())
+
+    def load_schema(self) -> None:
+        """The sandbox's schema and data, as the postgres superuser."""
+        for name in ("webitel-db-schema.sql", "webitel-db-data.sql"):
+            self.sql((SCHEMA / name).read_text())
+        self.sql('alter role opensips in database webitel set search_path = "$user", public, call_center, directory, storage')
+
+    def declare(self, exchange: str) -> None:
+        """A durable topic exchange that services expect."""
+        assert self.rabbit(f"/exchanges/%2f/{exchange}", "PUT", {"type": "topic", "durable": True})[0] in (201, 204)
+
+    def sql(self, text: str, database: str = "webitel", quiet: bool = False) -> str:
+        """What psql prints for a text of SQL."""
+        done = subprocess.run(
+            ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.ports["postgresql"]), "-U", "postgres",
+             "-d", database], input=text, text=True, capture_output=True, check=False, env={**os.environ, "PGPASSWORD": "super"})
+        assert quiet or done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def rabbit(self, path: str, method: str = "GET", body: object = None) -> tuple[int, str]:
+        """The management interface under `/api`."""
+        return fetch(f"http://127.0.0.1:{self.ports['management']}/api{path}", "webitel:broker-password", method, body)
+
+    def consul(self, path: str) -> str:
+        """The text of a GET of Consul's interface."""
+        return fetch(f"http://127.0.0.1:{self.ports['consul']}{path}")[1]
+
+    def checks(self) -> dict[str, str]:
+        """Identifier of each service in Consul -> status of its check."""
+        return {check["ServiceID"]: check["Status"] for check in json.loads(self.consul("/v1/agent/checks") or "{}").values()}
+
+    def sessions(self, application: str) -> int:
+        """Sessions in the database with an application name."""
+        found = self.sql(f"select count(*) from pg_stat_activity where application_name = '{application}'", quiet=True)
+        return int(found or 0)
+
+    def close(self) -> None:
+        """Ends everything, epmd of this test too."""
+        for name in list(self.running):
+            self.stop(name)
+        subprocess.run(["epmd", "-port", str(self.ports["epmd"]), "-kill"], capture_output=True, check=False, env={**os.environ})

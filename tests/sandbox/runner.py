@@ -1,0 +1,92 @@
+"""Starting stand-ins with the very settings that a node of local-single gets."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from cloud_init.compose import compose_configuration
+from components.model.planner import make_plan
+from sandbox.standin.behaviour import BEHAVIOURS
+from sandbox.webitel.packages import LAUNCHER
+from stacks.settings import load_stack
+from tests.sandbox.platform import ROOT, Platform
+
+ADDRESS = "127.0.77.1"
+"""Stands for the node's private address: pinned ports there meet nobody else's."""
+
+SECRETS = {
+    "database_password": "database-password", "broker_password": "broker-password",
+    "cookie_keys": "0123456789abcdef0123456789abcdef,fedcba9876543210fedcba9876543210",
+}
+
+
+def node_files() -> dict[str, str]:
+    """Path -> text of the files of local-single's node, with placeholders."""
+    settings = load_stack("local-single")
+    plan = make_plan(settings, "local-single")
+    return dict(compose_configuration(plan, plan.nodes[0], settings).files)
+
+
+def settings_file(files: dict[str, str], service: str) -> dict[str, str]:
+    """The environment that systemd would make of a service's file, placeholders filled."""
+    text = re.sub(r"\{\{address:[^}]*\}\}", ADDRESS, files[f"/etc/webitel/{service}.env"])
+    text = re.sub(r"\{\{secret:([^}]*)\}\}", lambda found: SECRETS[found[1]], text)
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return {name: value.strip("'") for name, _, value in (line.partition("=") for line in lines)}
+
+
+class Runner:
+    """Runs stand-ins against a platform; everything it started ends with `close`."""
+
+    def __init__(self, platform: Platform, folder: Path) -> None:
+        self.platform, self.folder, self.files = platform, folder, node_files()
+        self.key = folder / "key.pem"
+        subprocess.run(["openssl", "genrsa", "-traditional", "-out", str(self.key), "2048"], check=True, capture_output=True)
+        (folder / "web").mkdir()
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def environment(self, service: str, **changes: str) -> dict[str, str]:
+        """The service's settings on this platform; a change to an empty text leaves the name out."""
+        ports = self.platform.ports
+        settings = {
+            name: value.replace("127.0.0.1:5432", f"127.0.0.1:{ports['postgresql']}").replace(
+                "127.0.0.1:5672", f"127.0.0.1:{ports['rabbitmq']}").replace("127.0.0.1:8500", f"127.0.0.1:{ports['consul']}")
+            for name, value in settings_file(self.files, service).items()
+        }
+        if "PRESIGNED_CERT" in settings:
+            settings["PRESIGNED_CERT"] = str(self.key)
+        return {name: value for name, value in {**settings, **changes}.items() if value}
+
+    def start(self, service: str, *arguments: str, speed: float = 20.0, **changes: str) -> subprocess.Popen[bytes]:
+        """A running stand-in; `speed` divides its retry times. Its words are in `<service>.log`."""
+        row = BEHAVIOURS[service]
+        program = self.folder / row.binary
+        program.write_text(LAUNCHER.format(library=ROOT / "sandbox", module="program", argument=f'"{row.binary}"'))
+        program.chmod(0o755)
+        words = [str(program), *([row.command] if row.command else []), *arguments]
+        if service == "messages-bot" and not any("web_root" in word for word in arguments):
+            words.append(f"--web_root={self.folder / 'web'}")
+        environment = {
+            "PATH": os.environ["PATH"], "SANDBOX_SPEED": str(speed), "SANDBOX_STEADY": "1", **self.environment(service, **changes)}
+        with (self.folder / f"{service}.log").open("ab") as log:
+            process = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
+        self.running.append(process)
+        return process
+
+    def log(self, service: str) -> str:
+        """What a stand-in has said."""
+        return (self.folder / f"{service}.log").read_text()
+
+    def end(self, process: subprocess.Popen[bytes], seconds: float = 15.0) -> int:
+        """SIGTERM and the exit status."""
+        process.send_signal(signal.SIGTERM)
+        return process.wait(seconds)
+
+    def close(self) -> None:
+        """Kills what still runs."""
+        for process in self.running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
