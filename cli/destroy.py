@@ -36,7 +36,7 @@ def destroy(stack: StackName = DEFAULT_STACK, yes: Yes = False) -> None:
                 raise Failure(f"this would delete {what}; say so with --yes")
             typer.confirm(f"Delete {what}?", abort=True)
         prepare(made)
-        if trial and engine.resources():
+        if trial and any(resource.get("protect") for resource in engine.resources()):
             engine.run("state", "unprotect", "--all", "--yes")
         run = run_engine(engine, made.nodes, "destroy", *([] if trial else ["--exclude-protected"]))
         report_failure(run, f"./webitel destroy {stack}")

@@ -124,13 +124,20 @@ async def open_tunnel(access: Access, node: NodeAccess, stack: AsyncExitStack) -
             hop = access.at(address)
             if hop:
                 return await stack.enter_async_context(open_connection(access, hop))
-            user, _, host = address.rpartition("@")
+            user, host, port = split_bastion(address)
             # The user's own bastion: with the keys, known hosts and configuration of the user.
             return await stack.enter_async_context(
-                asyncssh.connect(host, username=user or (), connect_timeout=CONNECT_SECONDS))
+                asyncssh.connect(host, port, username=user, connect_timeout=CONNECT_SECONDS))
         except (OSError, asyncssh.Error) as error:
             failures.append(f"{address}: {error}")
     raise Failure(f"no way to {node.key}: {'; '.join(failures)}")
+
+
+def split_bastion(address: str) -> tuple[str, str, int]:
+    """User, host and port of `webitel:ssh_via`, which is user@host or user@host:port."""
+    user, _, place = address.rpartition("@")
+    host, _, port = place.partition(":")
+    return user, host, int(port or 22)
 
 
 def open_connection(

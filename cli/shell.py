@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from cli.console import Failure
-from cli.nodes import Access, NodeAccess
+from cli.nodes import Access, NodeAccess, split_bastion
 
 
 def run_ssh(access: Access, node: NodeAccess, command: list[str]) -> int:
@@ -52,4 +52,7 @@ def write_config(access: Access, node: NodeAccess, folder: Path) -> Path:
 def jump_command(config: Path, access: Access, address: str) -> str:
     """The command that connects through one jump host; the user's own bastion uses the user's own configuration."""
     hop = access.at(address)
-    return f"ssh -F {config} -W %h:%p {hop.key}" if hop else f"ssh -W %h:%p {shlex.quote(address)}"
+    if hop:
+        return f"ssh -F {config} -W %h:%p {hop.key}"
+    user, host, port = split_bastion(address)
+    return f"ssh -W %h:%p -p {port} {shlex.quote(f'{user}@{host}')}"

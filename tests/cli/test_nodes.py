@@ -127,15 +127,14 @@ def test_the_private_key_is_in_no_text() -> None:
 
 
 def test_the_configuration_of_the_system_s_ssh(tmp_path: Path) -> None:
-    data = node("data-1", via=("127.0.0.1", "me@bastion"), user="admin")
+    data = NodeAccess("data-1", "s-data-1", "10.0.0.2", "", "admin", public(HOST), ("127.0.0.1", "me@bastion:2222"))
     text = write_config(access(data, node("edge-1")), data, tmp_path).read_text()
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
     assert asyncssh.read_private_key(tmp_path / "key") == CLIENT
     assert "StrictHostKeyChecking yes" in text and "PRIVATE KEY" not in text
-    # Any node at that address serves as the jump host; the user's own bastion has the user's own configuration.
     ways = shlex.split(text.partition("ProxyCommand sh -c ")[2].splitlines()[0])[0]
-    assert ways.endswith("|| ssh -W %h:%p me@bastion") and f"-F {tmp_path / 'config'} -W %h:%p" in ways
-    assert f"edge-1 {public(HOST)}\n" in (tmp_path / "known_hosts").read_text() or "data-1" in text
+    assert ways == f"ssh -F {tmp_path / 'config'} -W %h:%p edge-1 || ssh -W %h:%p -p 2222 me@bastion"
+    assert (tmp_path / "known_hosts").read_text().splitlines() == [f"{name} {public(HOST)}" for name in ("data-1", "edge-1")]
 
 
 @pytest.mark.skipif(not shutil.which("ssh"), reason="the system has no ssh")
