@@ -12,12 +12,15 @@ from dataclasses import dataclass
 
 from components.model.addresses import gateway_of, is_private, networks_given, resolve_network
 from components.model.clouds import CLOUDS, Cloud
-from components.model.plan import EgressRule, Node, Opening, Plan, Public
-from components.model.service import Audience, Bind, Listener, Service
+from components.model.plan import ROLE_SOURCE, EgressRule, Node, Opening, Plan, Public
+from components.model.service import Audience, Bind, Listener, Ports, Service
 from components.model.services import CATALOGUE
 from components.model.settings import Settings
 
 ANYWHERE = "0.0.0.0/0"
+
+ANY_PORT = str(Ports(1, 65535))
+"""For clouds that want the ports named where a rule means all of them."""
 
 Catalogue = Mapping[str, Service]
 
@@ -45,7 +48,7 @@ def derive(
     order, by_role = list(catalogue), list(dict.fromkeys(roles.values()))
     for node in nodes:
         for rule in _derive_node(node, nodes, settings, cloud, catalogue, callers):
-            sources = (*rule.networks, *dict.fromkeys(f"role:{roles[key]}" for key in rule.nodes))
+            sources = (*rule.networks, *dict.fromkeys(f"{ROLE_SOURCE}{roles[key]}" for key in rule.nodes))
             known = found.get(key := (node.role, rule.service, rule.listener, rule.audience))
             merged = tuple(dict.fromkeys((*known.sources, *sources))) if known else sources
             found[key] = Opening(

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+ROLE_SOURCE = "role:"
+"""What a source of an opening begins with when it is the nodes of a role."""
+
 
 class Public(StrEnum):
     """`service`: reached from outside. `egress`: an address only to get out. `no`: goes out through the cloud's NAT."""
@@ -96,6 +99,16 @@ class Opening:
     ports: str
     audience: str
     sources: tuple[str, ...]
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The sources that are networks."""
+        return tuple(source for source in self.sources if not source.startswith(ROLE_SOURCE))
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles whose nodes are sources."""
+        return tuple(source.removeprefix(ROLE_SOURCE) for source in self.sources if source.startswith(ROLE_SOURCE))
 
 
 @dataclass(frozen=True)
