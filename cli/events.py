@@ -18,6 +18,8 @@ VERBS = {
 """The engine's operations that do something."""
 
 COLOUR = re.compile(r"<\{%.*?%\}>")
+LIST_OF_ONE = re.compile(r"\A1 error occurred:\s*\* ")
+"""What the engine puts before the only error of a resource."""
 STEP_NUMBERS = re.compile(r"[\d/.]+")
 
 
@@ -53,6 +55,9 @@ class Error:
     name: str
     text: str
 
+    def __str__(self) -> str:
+        return self.text if not self.name or self.text.startswith(self.name) else f"{self.name}: {self.text}"
+
 
 class Rollout:
     """What the events so far say. Rows are nodes in the order of the plan, then the other parts as they come."""
@@ -83,7 +88,8 @@ class Rollout:
         """A resource's operation begins."""
         urn, operation = metadata["urn"], metadata["op"]
         resource = metadata.get("new") or metadata.get("old") or {}
-        if operation not in VERBS or not is_shown(urn) or not resource.get("custom", True):
+        # Components say nothing of themselves; the engine leaves the field out where it is false.
+        if operation not in VERBS or not is_shown(urn) or not resource.get("custom"):
             return None
         row = self.row(urn)
         row.running.add(urn)
@@ -103,7 +109,7 @@ class Rollout:
 
     def note(self, diagnostic: Mapping[str, Any], when: float) -> Row | None:
         """A message: progress if it is ephemeral, else something the user must see."""
-        text = COLOUR.sub("", diagnostic.get("message", "")).strip()
+        text = LIST_OF_ONE.sub("", COLOUR.sub("", diagnostic.get("message", "")).strip())
         urn = diagnostic.get("urn", "")
         if not text:
             return None

@@ -102,11 +102,11 @@ def interruptible(process: subprocess.Popen[bytes]) -> Iterator[Interrupt]:
 def report_failure(run: Run, again: str) -> None:
     """Raise a Failure with the texts of what failed, or of the interruption; return if the run was good."""
     for warning in run.rollout.warnings[:SHOWN_WARNINGS]:
-        err.print(f"warning: {warning.name + ': ' if warning.name else ''}{warning.text}")
+        err.print(f"warning: {warning}")
     if run.status == 0:
         return
     errors = [error for error in run.rollout.errors if error.name] or run.rollout.errors
-    lines = [f"{error.name}: {error.text}" if error.name else error.text for error in errors]
+    lines = [str(error) for error in errors]
     if run.interrupted:
         raise Failure("\n".join(["Interrupted.", *lines, f"Run {again} again: it resumes."]))
     if run.status < 0:

@@ -45,6 +45,7 @@ def test_resources_become_rows_of_their_nodes_in_the_order_of_the_plan() -> None
         step("resourcePreEvent", "create", "webitel:index:Secrets", "secrets"),
         step("resourcePreEvent", "same", "webitel:index:LocalMachine", "app-1"),
         step("resourcePreEvent", "create", "pulumi:pulumi:Stack", "webitel-local-basic"),
+        {"resourcePreEvent": {"metadata": {"op": "create", "urn": urn("webitel:index:Cloud", "local"), "new": {}}}},
     )
     assert list(rollout.rows) == ["local-basic-data-1", "local-basic-edge-1", "secrets"]
     assert rollout.rows["local-basic-edge-1"].step == "creating local machine"
@@ -64,12 +65,12 @@ def test_progress_is_the_step_of_the_node() -> None:
 def test_failures_keep_their_node_and_whole_text() -> None:
     rollout = feed(
         step("resourcePreEvent", "create", "webitel:index:NodeConfiguration", "data-1"),
-        message("data-1", "local-basic-data-1: rabbitmq-server failed\n  last line", severity="error"),
+        message("data-1", "1 error occurred:\n\t* local-basic-data-1: rabbitmq-server failed\n  last line\n", severity="error"),
         step("resOpFailedEvent", "create", "webitel:index:NodeConfiguration", "data-1"),
         {"diagnosticEvent": {"urn": "", "message": "update failed", "severity": "error"}},
     )
     assert rollout.rows["local-basic-data-1"].failed
-    assert rollout.errors[0].name == "local-basic-data-1" and "last line" in rollout.errors[0].text
+    assert str(rollout.errors[0]) == "local-basic-data-1: rabbitmq-server failed\n  last line"
 
 
 def test_a_row_ends_with_its_last_resource() -> None:
