@@ -57,7 +57,7 @@ class Tier:
 
 
 OURS = "ours"
-VENDOR = "vendor, facts/webitel.md 5"
+VENDOR = "vendor"
 
 
 def trial(memory_gib: float) -> Size:

@@ -1,0 +1,85 @@
+"""The README's tables, made from the model: `python -m tools.readme` writes them, a test says that they are current."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.model.clouds import CLOUDS
+from components.model.plan import Size
+from components.model.service import Audience, Service
+from components.model.services import CATALOGUE
+from components.model.tiers import TIERS, Role, Tier
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def describe_size(size: Size) -> str:
+    """A size in a few words, with where it comes from."""
+    return f"{size.vcpus} vCPU, {size.memory_gib:g} GiB, {size.boot_gib} GiB ({size.source})"
+
+
+def describe_role(tier: Tier, role: Role) -> tuple[str, ...]:
+    """A row of the tiers' table."""
+    disks = [f"{purpose} {size}" for purpose, size in vars(role.disks).items() if size]
+    load = f"{tier.calls_per_day:,}".replace(",", " ")
+    first = role is tier.roles[0]
+    return (f"`{tier.name}`" if first else "", load if first else "", role.name, str(role.count), describe_size(role.size),
+            ", ".join(disks) or "-", role.public.value)
+
+
+def tiers_table() -> str:
+    """Tiers with their roles, and the clouds."""
+    rows = [describe_role(tier, role) for tier in TIERS.values() for role in tier.roles]
+    head = ("tier", "calls a day", "role", "nodes", "size of a node (whose figure)", "data disks, GiB", "public")
+    clouds = ", ".join(f"`{cloud.name}` ({cloud.title})" for cloud in CLOUDS.values())
+    return f"Clouds: {clouds}.\n\n{table(head, rows)}"
+
+
+def describe_listeners(service: Service) -> str:
+    """Ports by who may connect; what only this node uses is left out."""
+    parts = []
+    for listener in service.listeners:
+        audiences = [audience.value for audience in listener.audiences if audience is not Audience.NODE]
+        if audiences:
+            parts.append(f"{listener.ports}/{listener.protocol} {' and '.join(audiences)}")
+    return ", ".join(parts) or "-"
+
+
+def services_table() -> str:
+    """Services with units, open ports, and what they do when a file of theirs changes."""
+    rows = []
+    for service in CATALOGUE.values():
+        roles = [f"{tier.name}: {role.name}" for tier in TIERS.values() for role in tier.roles
+                 if service.name in role.services and tier.name != "single"]
+        place = ", ".join(roles) if roles else service.placement.value
+        rows.append((service.title, ", ".join(f"`{unit}`" for unit in service.units) or "-", place,
+                     describe_listeners(service), service.on_change.value))
+    return table(("service", "units", "where", "open to", "a changed file"), rows)
+
+
+BLOCKS = {"tiers": tiers_table, "services": services_table}
+
+
+def renew(text: str) -> str:
+    """The README with every generated block as the model has it now."""
+    for name, make in BLOCKS.items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        found = pattern.search(text)
+        if not found:
+            raise ValueError(f"README.md has no block <!-- {name} -->")
+        text = f"{text[:found.start()]}{found[1]}{make()}\n{found[2]}{text[found.end():]}"
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(renew(README.read_text()))
+    sys.exit(0)
