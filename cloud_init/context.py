@@ -199,7 +199,7 @@ class Context:
                 {"path": directory.path, "owner": directory.owner, "mode": directory.mode, "disk": directory.disk}
                 for service in self.services for directory in service.data
             ],
-            "address": self.address(), "install_units": self.install_units(),
+            "address": self.address(), "drain_timeout": self.settings.drain_timeout, "install_units": self.install_units(),
             "probe_secrets": [name for name in PROBE_SECRETS if name in self.secrets()],
             "services": [
                 {

@@ -73,20 +73,25 @@ def rtpengine(arguments: dict[str, Any], view: "View") -> str:
     return "" if "6:result2:ok" in said and "m=audio" in said else said[:200]
 
 
-def freeswitch(arguments: dict[str, Any], view: "View") -> str:
-    """The event socket accepts the password and `status` says that it is ready."""
+def ask_freeswitch(arguments: dict[str, Any], view: "View", command: str) -> str:
+    """What FreeSWITCH's event socket answers to a command; a ValueError when it refuses the password."""
     with socket.create_connection((arguments["address"], int(arguments["port"])), TIMEOUT) as connection:
         connection.settimeout(TIMEOUT)
         stream = connection.makefile("rb")
         read_block(stream)
         connection.sendall(f"auth {view.secrets.get('esl_password', '')}\n\n".encode())
         if "+OK" not in read_block(stream):
-            return "the event socket refuses the password"
-        connection.sendall(b"api status\n\n")
+            raise ValueError("the event socket refuses the password")
+        connection.sendall(f"api {command}\n\n".encode())
         header = read_block(stream)
         length = int(next((line.split(":")[1] for line in header.splitlines() if line.startswith("Content-Length")), "0"))
-        text = stream.read(length).decode(errors="replace")
-        return "" if "is ready" in text else next((line for line in text.splitlines() if "ready" in line), text[:100])
+        return stream.read(length).decode(errors="replace")
+
+
+def freeswitch(arguments: dict[str, Any], view: "View") -> str:
+    """The event socket accepts the password and `status` says that it is ready."""
+    text = ask_freeswitch(arguments, view, "status")
+    return "" if "is ready" in text else next((line for line in text.splitlines() if "ready" in line), text[:100])
 
 
 def read_block(stream: Any) -> str:

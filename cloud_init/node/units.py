@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from . import status
+from .drain import drain
 from .manifest import ApplyError, Tell, last_lines, run, systemctl
 
 SETTLE = 300
@@ -56,6 +57,8 @@ def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: T
         if not is_running(unit):
             continue
         tell("services", action)
+        if verb == "drain" and update:
+            drain(manifest, tell)
         perform(verb, unit, update)
         if verb != "refresh":
             touched.append(unit)
