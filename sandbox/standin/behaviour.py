@@ -141,7 +141,7 @@ CALL_CENTER = Behaviour(
         (Binding("chat", "#", "callcenter.call_center-{ID}"),
          Binding("call", "events.*.call_center-{ID}.*.*", "callcenter.call_center-{ID}")), missing_after=0.05),
     flags=environment_names(*COMMON, "amqp", "wait_channel_close", "enable_omnichannel", "polling_interval",
-                            sql_query_timeout="QUERY_TIMEOUT"),
+                            **LIFETIME),
     defaults=DEFAULTS,
 )
 
@@ -157,8 +157,7 @@ FLOW_MANAGER = Behaviour(
         (("flow", "direct"),), ("call",), (Queue("workflow-call", "quorum"), Queue("workflow-exec", "quorum")),
         (Binding("call", "events.#", "workflow-call"), Binding("flow", "exec", "workflow-exec")), missing=112, missing_after=1.0),
     flags=environment_names(
-        *COMMON, "amqp", "esl_host", "web_addr", "presigned_cert", "external_sql", "allow_use_mq", "redis_*",
-        sql_conn_max_lifetime_milliseconds="SQL_LIFETIME_MILLISECONDS", sql_query_timeout="QUERY_TIMEOUT",
+        *COMMON, "amqp", "esl_host", "web_addr", "presigned_cert", "external_sql", "allow_use_mq", "redis_*", **LIFETIME,
         esl_port="ELSE_PORT", chat_templates_path="CHAT_TEMPLATES_PATCH"),
     defaults={**DEFAULTS, "ESL_HOST": "127.0.0.1", "ELSE_PORT": "10030", "WEB_ADDR": "localhost:5689"},
     key={"missing": 2, "not PEM": 2, "not RSA": 2},

@@ -85,10 +85,12 @@ class Platform:
         os.chown(folder / "pg", self.account.pw_uid, self.account.pw_gid)
         self.as_root = os.geteuid() == 0
 
+    def as_postgres(self) -> dict[str, Any]:
+        """PostgreSQL refuses to run as root."""
+        return {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": []} if self.as_root else {}
+
     def _run(self, name: str, command: list[str], more: dict[str, str] | None = None) -> None:
-        options: dict[str, Any] = {}
-        if name == "postgresql" and self.as_root:
-            options = {"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": []}
+        options = self.as_postgres() if name == "postgresql" else {}
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
                 command, stdout=log, stderr=log, env={**os.environ, **(more or {})}, cwd="/", start_new_session=True, **options)
@@ -128,7 +130,8 @@ class Platform:
         """Where the broker of this test keeps everything."""
         base = self.folder / "rabbit"
         return {
-            "HOME": str(base), "RABBITMQ_NODENAME": f"sandbox{self.ports['rabbitmq']}@localhost", "ERL_EPMD_PORT": str(self.ports["epmd"]),
+            "HOME": str(base), "RABBITMQ_NODENAME": f"sandbox{self.ports['rabbitmq']}@localhost",
+            "ERL_EPMD_PORT": str(self.ports["epmd"]),
             "RABBITMQ_MNESIA_BASE": str(base / "mnesia"), "RABBITMQ_LOG_BASE": str(base), "RABBITMQ_CONF_ENV_FILE": "/dev/null",
             "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"), "RABBITMQ_ENABLED_PLUGINS_FILE": str(base / "plugins"),
             "RABBITMQ_DIST_PORT": str(self.ports["distribution"]), "LC_ALL": "C.UTF-8", "ERL_EPMD_ADDRESS": "127.0.0.1",
@@ -143,7 +146,7 @@ class Platform:
         subprocess.run(
             [str(POSTGRES / "initdb"), "-D", str(self.folder / "pg" / "data"), "-A", "scram-sha-256", "-U", "postgres",
              f"--pwfile={password}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"], check=True, capture_output=True, cwd="/",
-            **({"user": self.account.pw_uid, "group": self.account.pw_gid, "extra_groups": []} if self.as_root else {}))
+            **self.as_postgres())
         (self.folder / "rabbit" / "plugins").write_text("[rabbitmq_management].\n")
         (self.folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.ports['rabbitmq']}\nmanagement.tcp.ip = 127.0.0.1\n"
@@ -178,8 +181,8 @@ class Platform:
     def sql(self, text: str, database: str = "webitel", quiet: bool = False) -> str:
         """What psql prints for a text of SQL."""
         done = subprocess.run(
-            ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.ports["postgresql"]), "-U", "postgres",
-             "-d", database], input=text, text=True, capture_output=True, check=False, env={**os.environ, "PGPASSWORD": "super"})
+            ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.ports["postgresql"]),
+             "-U", "postgres", "-d", database], input=text, text=True, capture_output=True, check=False, env={**os.environ, "PGPASSWORD": "super"})
         assert quiet or done.returncode == 0, done.stderr
         return done.stdout.strip()
 

@@ -69,7 +69,9 @@ class Runner:
         if service == "messages-bot" and not any("web_root" in word for word in arguments):
             words.append(f"--web_root={self.folder / 'web'}")
         environment = {
-            "PATH": os.environ["PATH"], "SANDBOX_SPEED": str(speed), "SANDBOX_STEADY": "1", **self.environment(service, **changes)}
+            "PATH": os.environ["PATH"], "SANDBOX_SPEED": str(speed), "SANDBOX_STEADY": "1",
+            **self.environment(service, **changes),
+        }
         with (self.folder / f"{service}.log").open("ab") as log:
             process = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
         self.running.append(process)

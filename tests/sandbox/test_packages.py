@@ -1,0 +1,60 @@
+"""The .deb files and their repository: the same bytes twice, and what Debian's own tools say about them."""
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cloud_init.bundles import bundle_digest, pack_bundle
+from sandbox.build import all_packages, build_packages, source_digest
+from sandbox.deb import Package, pack_deb, write_repository
+
+
+def test_the_same_sources_make_the_same_bytes(tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+        assert write_repository(all_packages(), folder) == len(all_packages())
+    first, second = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in folders)
+    assert first == second
+
+
+def test_the_index_fits_its_files(tmp_path: Path) -> None:
+    write_repository(all_packages(), tmp_path)
+    index = (tmp_path / "Packages").read_text()
+    stanzas = [dict(line.split(": ", 1) for line in stanza.splitlines()) for stanza in index.split("\n\n")]
+    assert {stanza["Package"] for stanza in stanzas} == {package.name for package in all_packages()}
+    for stanza in stanzas:
+        content = (tmp_path / stanza["Filename"]).read_bytes()
+        assert (int(stanza["Size"]), stanza["SHA256"]) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is Debian's")
+def test_dpkg_reads_every_package(tmp_path: Path) -> None:
+    write_repository(all_packages(), tmp_path)
+    for package in all_packages():
+        path = tmp_path / package.file_name
+        shown = subprocess.run(["dpkg-deb", "-f", path, "Package", "Version"], check=True, capture_output=True, text=True).stdout
+        assert shown == f"Package: {package.name}\nVersion: {package.version}\n"
+        listed = subprocess.run(["dpkg-deb", "-c", path], check=True, capture_output=True, text=True).stdout
+        assert all(line.split()[1] == "root/root" for line in listed.splitlines())
+        for target in package.files:
+            assert f".{target}" in listed
+
+
+def test_an_empty_source_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not exist or is empty"):
+        pack_deb(Package("x", "1", "x", files={"/opt/x": tmp_path / "missing"}))
+
+
+def test_the_bundle_is_built_in_the_cache_on_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    said: list[str] = []
+    folder = build_packages(said.append)
+    assert folder == tmp_path / "webitel" / f"sandbox-{source_digest()}" and said
+    assert build_packages(said.append) == folder and len(said) == 1
+    assert bundle_digest("sandbox") == source_digest()
+    assert b"sandbox/Packages" in pack_bundle("sandbox")
+    assert [path for path in folder.parent.iterdir() if path != folder] == []
