@@ -23,6 +23,8 @@ RUN_VARIABLES = {
     # The flag --event-log exists only with it.
     "PULUMI_DEBUG_COMMANDS": "true",
 }
+SECRET_MARK = "4dabf18193072939515e22adb298388d"
+"""The key by which the engine marks a secret in the state."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,19 @@ class Engine:
         found = self.export()["deployment"].get("resources", [])
         return [resource for resource in found if resource["type"] != "pulumi:pulumi:Stack"]
 
-    def outputs(self) -> dict[str, Any]:
-        """The stack's outputs with secrets in the clear: they stay in this process."""
-        values: dict[str, Any] = json.loads(self.run("stack", "output", "--json", "--show-secrets"))
-        return values
+    def open_resources(self) -> list[dict[str, Any]]:
+        """The resources of the state, the stack itself first, with secrets in the clear: they stay in this process."""
+        state = json.loads(self.run("stack", "export", "--show-secrets"))
+        return [reveal(resource) for resource in state["deployment"].get("resources", [])]
+
+
+def reveal(value: Any) -> Any:
+    """A value of the decrypted state without the engine's wrapping of secrets."""
+    if isinstance(value, dict):
+        if "plaintext" in value and SECRET_MARK in value:
+            return reveal(json.loads(value["plaintext"]))
+        return {name: reveal(item) for name, item in value.items()}
+    return [reveal(item) for item in value] if isinstance(value, list) else value
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from cli.console import Failure
 from cli.engine import Engine, require_existing
 
 NODE_PROGRAM = "/usr/bin/python3 /usr/lib/webitel/node"
+CONFIGURATION = "webitel:index:NodeConfiguration"
 CONNECT_SECONDS = 6
 """For a connection through all its hops: `status` answers within 10 s even with a node down."""
 
@@ -26,7 +27,6 @@ class NodeAccess:
     key: str
     name: str
     address: str
-    private_address: str
     user: str
     host_key: str
     via: tuple[str, ...] = ()
@@ -63,20 +63,21 @@ class Answer:
 
 
 def read_access(engine: Engine) -> Access:
-    """The stack's outputs as the way to its nodes."""
+    """The way to the nodes that `up` has met, from the state: the stack's outputs come only with a whole `up`."""
     require_existing(engine)
-    outputs = engine.outputs()
-    if "nodes" not in outputs or "ssh_private_key" not in outputs:
-        raise Failure(f"{engine.stack} is not up yet. Next: ./webitel up {engine.stack}")
-    nodes = {key: read_node(key, values) for key, values in outputs["nodes"].items()}
-    return Access(nodes, outputs.get("url", ""), outputs["ssh_private_key"])
+    resources = engine.open_resources()
+    met = [resource for resource in resources if resource["type"] == CONFIGURATION and resource.get("outputs")]
+    if not met:
+        raise Failure(f"no node of {engine.stack} has been reached yet. Next: ./webitel up {engine.stack}")
+    nodes = [read_node(resource["inputs"], resource["outputs"]) for resource in met]
+    url = (resources[0].get("outputs") or {}).get("url", "")
+    return Access({node.key: node for node in nodes}, url, met[0]["inputs"]["private_key"])
 
 
-def read_node(key: str, values: Mapping[str, Any]) -> NodeAccess:
-    """One entry of the output `nodes`."""
-    return NodeAccess(
-        key, values["name"], values["address"], values["private_address"], values["user"], values["host_key"],
-        tuple(values.get("via") or ()))
+def read_node(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> NodeAccess:
+    """A node as its configuration's resource knows it (`provider/configuration.py`)."""
+    via = (inputs["ssh_via"],) if inputs.get("ssh_via") else tuple(hop["address"] for hop in inputs.get("via", ()))
+    return NodeAccess(inputs["key"], inputs["node"], inputs["address"], inputs["user"], outputs["host_key"], via)
 
 
 def as_root(node: NodeAccess, command: str) -> str:

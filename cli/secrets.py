@@ -6,7 +6,7 @@ import base64
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -79,19 +79,12 @@ def read_secrets(stack: str) -> dict[str, str]:
     load_stack(stack)
     with open_engine(stack) as engine:
         require_existing(engine)
-        state = json.loads(engine.run("stack", "export", "--show-secrets"))
-    for resource in state["deployment"].get("resources", []):
+        resources = engine.open_resources()
+    for resource in resources:
         if resource["type"] == SECRETS_TYPE:
-            values: dict[str, str] = reveal(resource["outputs"]["values"])
+            values: dict[str, str] = resource["outputs"]["values"]
             return values
     raise Failure(f"{stack} has no secrets yet. Next: ./webitel up {stack}")
-
-
-def reveal(value: Any) -> Any:
-    """A value of the decrypted state without the engine's wrapping of secrets."""
-    if isinstance(value, dict) and "plaintext" in value:
-        return json.loads(value["plaintext"])
-    return value
 
 
 def encrypt(data: bytes, passphrase: str) -> bytes:

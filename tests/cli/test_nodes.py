@@ -15,9 +15,11 @@ import asyncssh
 import pytest
 
 from cli.console import Failure
-from cli.nodes import Access, Answer, NodeAccess, as_root, ask_nodes, node_command
+from cli.engine import SECRET_MARK
+from cli.nodes import CONFIGURATION, Access, Answer, NodeAccess, as_root, ask_nodes, node_command
 from cli.shell import write_config
 from cli.status import count_services, is_healthy, read_report
+from tests.cli.fakes import make_engine
 
 CLIENT = asyncssh.generate_private_key("ssh-ed25519")
 HOST = asyncssh.generate_private_key("ssh-ed25519")
@@ -57,7 +59,7 @@ async def server() -> AsyncIterator[int]:
 
 def node(key: str = "all-1", host: asyncssh.SSHKey = HOST, via: tuple[str, ...] = (), user: str = "root") -> NodeAccess:
     """A node at the loopback."""
-    return NodeAccess(key, f"s-{key}", "127.0.0.1", "10.0.0.1", user, public(host), via)
+    return NodeAccess(key, f"s-{key}", "127.0.0.1", user, public(host), via)
 
 
 def access(*nodes: NodeAccess) -> Access:
@@ -101,7 +103,7 @@ def test_another_host_key_is_never_spoken_to() -> None:
 
 @pytest.mark.usefixtures("to_server")
 def test_the_first_jump_host_that_answers_is_taken() -> None:
-    bad, good = NodeAccess("edge-1", "e1", "127.0.0.2", "", "root", public(OTHER)), node("edge-2")
+    bad, good = NodeAccess("edge-1", "e1", "127.0.0.2", "root", public(OTHER)), node("edge-2")
     target = node("data-1", via=("127.0.0.2", "127.0.0.1"))
     assert ask(Access({"edge-1": bad, "edge-2": good, "data-1": target}, "", access().private_key),
                "true")["data-1"].output == "root: true\n"
@@ -122,12 +124,32 @@ def test_nodes_by_both_names() -> None:
         deployment.node("edge-2")
 
 
+def test_nodes_are_read_from_the_state_even_of_a_failed_run(tmp_path: Path) -> None:
+    hidden = {SECRET_MARK: "1b47061264138c4ac30d75fd1eb44270", "plaintext": json.dumps("the key")}
+    common = {"private_key": hidden, "user": "admin", "files": {}}
+    state = {"deployment": {"resources": [
+        {"type": "pulumi:pulumi:Stack", "urn": "u"},
+        {"type": CONFIGURATION, "inputs": common | {
+            "key": "edge-1", "node": "s-edge-1", "address": "203.0.113.5"}, "outputs": {"host_key": "k1"}},
+        {"type": CONFIGURATION, "inputs": common | {
+            "key": "data-1", "node": "s-data-1", "address": "10.0.0.2", "via": [{"address": "203.0.113.5", "machine_id": "m"}],
+        }, "outputs": {"host_key": "k2"}},
+    ]}}
+    engine = make_engine(tmp_path, f"""
+print({json.dumps(state)!r} if "export" in sys.argv else '[{{"name": "local-basic"}}]')
+""")
+    read = read_access(engine)
+    assert read.private_key == "the key" and read.url == ""
+    assert read.nodes["data-1"] == NodeAccess("data-1", "s-data-1", "10.0.0.2", "admin", "k2", ("203.0.113.5",))
+    assert read.at(read.nodes["data-1"].via[0]) == read.nodes["edge-1"]
+
+
 def test_the_private_key_is_in_no_text() -> None:
     assert "PRIVATE KEY" not in repr(access(node()))
 
 
 def test_the_configuration_of_the_system_s_ssh(tmp_path: Path) -> None:
-    data = NodeAccess("data-1", "s-data-1", "10.0.0.2", "", "admin", public(HOST), ("127.0.0.1", "me@bastion:2222"))
+    data = NodeAccess("data-1", "s-data-1", "10.0.0.2", "admin", public(HOST), ("127.0.0.1", "me@bastion:2222"))
     text = write_config(access(data, node("edge-1")), data, tmp_path).read_text()
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
     assert asyncssh.read_private_key(tmp_path / "key") == CLIENT
