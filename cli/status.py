@@ -68,7 +68,7 @@ def read_report(access: Access, key: str, answer: Answer) -> Report:
     except ValueError:
         said = (answer.errors or answer.output).strip().splitlines()[-1:] or ["nothing"]
         return nothing | {"problem": f"its node program failed with exit status {answer.status}: {said[0]}"}
-    return report | {"problem": ""}
+    return report | {"problem": "" if report["services"] else "not configured yet"}
 
 
 def is_healthy(reports: Mapping[str, Report]) -> bool:
@@ -77,12 +77,12 @@ def is_healthy(reports: Mapping[str, Report]) -> bool:
 
 
 def count_services(reports: Mapping[str, Report]) -> str:
-    """`21 of 22 services healthy`, with the nodes that gave no answer."""
+    """`21 of 22 services healthy`, with the nodes that said nothing of theirs."""
     rows = [service for report in reports.values() for service in report["services"]]
     healthy = sum(service["healthy"] for service in rows)
     silent = [key for key, report in reports.items() if report["problem"]]
     text = f"{healthy} of {format_count(len(rows), 'service')} healthy"
-    return f"{text}, no answer from {', '.join(silent)}" if silent else text
+    return f"{text}, nothing known of {', '.join(silent)}" if silent else text
 
 
 def show_status(reports: Mapping[str, Report]) -> None:
@@ -93,7 +93,7 @@ def show_status(reports: Mapping[str, Report]) -> None:
     table.add_column("why", overflow="fold")
     for key, report in reports.items():
         if report["problem"]:
-            table.add_row(key, "", "no answer", report["problem"], style="red")
+            table.add_row(key, "", "not healthy", report["problem"], style="red")
         rows = [*report["services"], *({"name": f"disk {disk['purpose']}"} | disk for disk in report["disks"])]
         for row in rows:
             state = "healthy" if row["healthy"] else "not healthy"

@@ -16,7 +16,7 @@ import pytest
 
 from cli.console import Failure
 from cli.engine import SECRET_MARK
-from cli.nodes import CONFIGURATION, Access, Answer, NodeAccess, as_root, ask_nodes, node_command
+from cli.nodes import CONFIGURATION, Access, Answer, NodeAccess, as_root, ask_nodes, node_command, read_access
 from cli.shell import write_config
 from cli.status import count_services, is_healthy, read_report
 from tests.cli.fakes import make_engine
@@ -188,5 +188,5 @@ def test_reports() -> None:
     silent = read_report(deployment, "all-1", Answer(problem="no answer"))
     broken = read_report(deployment, "all-1", Answer(127, "", "python3: not found\n"))
     assert not is_healthy({"all-1": silent}) and not is_healthy({})
-    assert "no answer from all-1" in count_services({"all-1": silent})
+    assert "nothing known of all-1" in count_services({"all-1": silent})
     assert "python3: not found" in broken["problem"]
