@@ -10,6 +10,7 @@ import asyncssh
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud_init.node.files import PLACEHOLDER
+from components.model.service import Service
 from components.model.services import CATALOGUE
 from provider import upload
 from provider.handler import Changes, Failure, Handler, PartialFailure, ProviderError, Request, changed_inputs
@@ -148,9 +149,14 @@ def find_dropped_calls(old: Properties, new: Properties) -> str:
         f"{service.title} restarts: {service.drops_calls}"
         for service in CATALOGUE.values()
         # A drain waits for the end of calls.
-        if service.drops_calls and actions & {f"restart {unit}" for unit in service.units}
+        if service.drops_calls and actions & {f"restart {unit}" for unit in list_units(service)}
     ]
     return "; ".join(dropped)
+
+
+def list_units(service: Service) -> set[str]:
+    """The units of a service with any package source."""
+    return {*service.units, *(unit for units in service.units_by_source.values() for unit in units)}
 
 
 def _configure(request: Request, wanted: NodeInputs, old: NodeInputs | None, outputs: Properties) -> Properties:
