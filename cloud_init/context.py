@@ -127,8 +127,8 @@ class Context:
             "plan": self.plan, "node": self.node, "settings": self.settings, "cloud": self.cloud, "catalogue": CATALOGUE,
             "tier": TIERS[self.plan.tier], "source": self.source.value, "context": self,
             **{name: getattr(self, name) for name in (
-                "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "here", "mount", "rules", "instance_id",
-                "packages_json", "include_file", "repository_logins")},
+                "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "here", "mount", "rules",
+                "instance_id", "packages_json", "include_file", "repository_logins")},
             "install_program": lambda: INSTALL_PROGRAM.read_text().rstrip("\n"),
             "egress_rules": lambda: node_egress(self.plan, self.node, self.settings),
         }

@@ -4,8 +4,9 @@ import re
 import time
 from typing import Any
 
-from . import probes, sip
+from . import sip
 from .manifest import ApplyError, Tell
+from .view import View
 
 PAUSE = 2.0
 
@@ -17,7 +18,7 @@ def drain(manifest: dict[str, Any], tell: Tell) -> None:
     """
     arguments = next(
         probe for service in manifest["services"] for probe in service["probes"] if probe["kind"] == "freeswitch")
-    view = probes.View(manifest)
+    view = View(manifest)
     deadline = time.monotonic() + float(manifest["drain_timeout"])
     sip.ask_freeswitch(arguments, view, "fsctl pause inbound")
     while True:

@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .probes import View
+    from .view import View
 
 TIMEOUT = 2.5
 

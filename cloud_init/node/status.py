@@ -9,6 +9,7 @@ from typing import Any
 
 from . import disks, probes
 from .manifest import STATE, last_lines, load_manifest, systemctl
+from .view import View
 
 
 def ask(only: Collection[str] | None = None) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def ask(only: Collection[str] | None = None) -> dict[str, Any]:
     manifest = load_manifest()
     states = unit_states([unit["name"] for unit in manifest["units"]])
     chosen = [service for service in manifest["services"] if only is None or service["name"] in only]
-    view = probes.View(manifest)
+    view = View(manifest)
     with ThreadPoolExecutor(24) as pool:
         reports = list(pool.map(lambda service: report_service(service, states, view), chosen))
     disk_reports = [report_disk(disk) for disk in manifest["disks"]]
@@ -38,7 +39,7 @@ def unit_states(names: list[str]) -> dict[str, dict[str, str]]:
     return {block["Id"].removesuffix(".service"): block for block in blocks if "Id" in block}
 
 
-def report_service(service: dict[str, Any], states: dict[str, dict[str, str]], view: probes.View) -> dict[str, Any]:
+def report_service(service: dict[str, Any], states: dict[str, dict[str, str]], view: View) -> dict[str, Any]:
     """One service's row; `why` names the cause nearest to it, `log` the last lines of the unit that is at fault."""
     units = {unit: states.get(unit, {}).get("ActiveState", "unknown") for unit in service["units"]}
     why, guilty = "", ""

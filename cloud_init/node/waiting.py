@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from . import disks, probes
 from .manifest import load_manifest
+from .view import View
 
 PAUSE = 1.0
 LOUD = 10.0
@@ -15,7 +16,7 @@ def wait_for(names: list[str]) -> int:
     """Return 0 when everything named is there; says what it waits for, when that changes and every 10 s."""
     missing, told, last = list(names), "", 0.0
     while True:
-        view = probes.View(load_manifest())
+        view = View(load_manifest())
         for name in list(missing):
             said = question(name)(view)
             if not said:
@@ -31,7 +32,7 @@ def wait_for(names: list[str]) -> int:
         time.sleep(PAUSE)
 
 
-def question(name: str) -> Callable[[probes.View], str]:
+def question(name: str) -> Callable[[View], str]:
     """The probe behind a name."""
     kind, _, argument = name.partition(":")
     if kind == "disk":
