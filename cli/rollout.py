@@ -37,6 +37,7 @@ class Run:
 def run_engine(engine: Engine, nodes: Sequence[Node], *arguments: str) -> Run:
     """Run `pulumi up` or `destroy` and show it. Raises nothing for a failed run: `status` tells."""
     log = EventLog(engine.folder / "events.json")
+    log.path.unlink(missing_ok=True)
     said = engine.folder / "engine.log"
     command = engine.command(
         *arguments, "--yes", "--skip-preview", "--suppress-outputs", "--config-file", str(engine.config_file),

@@ -1,0 +1,141 @@
+"""The command line's dealings with the real engine: nothing written into the checkout, interruptions resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+
+from cli import destroy, leftovers
+from cli.console import Failure
+from cli.engine import Engine, open_engine, set_for_this_run
+from cli.rollout import Run, report_failure, run_engine
+from stacks import settings
+from tests.engine.conftest import Toy
+
+pytestmark = pytest.mark.engine
+
+STACK = "clean"
+TEXT = "# a comment of the user's\nconfig:\n  toy:colour: blue\n"
+SLOW = {"text": "late", "size": 600, "pause": 0.1}
+
+
+@pytest.fixture
+def opened(toy: Toy, engine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """The command line's engine on the toy project, with a stack file as a user writes it."""
+    monkeypatch.setattr("cli.engine.ROOT", toy.folder)
+    monkeypatch.setattr(leftovers, "ROOT", toy.folder)
+    monkeypatch.setattr("cli.rollout.ROOT", toy.folder)
+    monkeypatch.setattr(settings, "STACKS", toy.folder / "stacks")
+    monkeypatch.setattr(leftovers, "OUR_TYPES", "toy:")
+    for name in list(os.environ):
+        if name.startswith("PULUMI_") and name not in toy.environment:
+            monkeypatch.delenv(name)
+    for name, value in toy.environment.items():
+        monkeypatch.setenv(name, value)
+    stack_file(toy).write_text(TEXT)
+    with open_engine(STACK, lambda progress: engine) as made:
+        yield made
+        if made.exists():
+            up(made, "destroy")
+            made.run("stack", "rm", "--yes", "--preserve-config")
+    assert stack_file(toy).read_text() == TEXT
+
+
+def stack_file(toy: Toy) -> Path:
+    """The user's file."""
+    return toy.folder / "stacks" / f"Pulumi.{STACK}.yaml"
+
+
+def up(made: Engine, command: str = "up") -> Run:
+    """Run the engine to its end; it must be good."""
+    run = run_engine(made, (), command)
+    report_failure(run, f"webitel {command}")
+    return run
+
+
+def wait_for(condition: Path, text: str) -> None:
+    """Wait until a file holds a text."""
+    deadline = time.monotonic() + 30
+    while not (condition.exists() and text in condition.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_stack_from_nothing_to_nothing(toy: Toy, opened: Engine) -> None:
+    toy.want({"a": {"text": "one", "password": "s3cret"}})
+    assert not opened.exists()
+    opened.create()
+    assert opened.exists()
+    assert up(opened).rollout.changes == {"create": 2}
+    assert set(up(opened).rollout.changes) == {"same"}
+    set_for_this_run(opened, "disruptive", "true")
+    assert "disruptive" in opened.config_file.read_text()
+    assert "s3cret" in str(opened.open_resources()) and "s3cret" not in str(opened.export())
+
+    assert up(opened, "destroy").rollout.changes == {"delete": 2}
+    opened.run("stack", "rm", "--yes", "--preserve-config")
+    folder = leftovers.state_folder(opened)
+    assert folder
+    destroy.remove_history(folder, STACK)
+    assert not [path for path in folder.rglob("*") if path.is_file() and STACK in str(path.relative_to(folder))]
+
+
+def test_an_error_is_told_once_and_whole(toy: Toy, opened: Engine) -> None:
+    opened.create()
+    toy.want({"a": {"type": "Faulty", "known": 1, "password": "x"}})
+    with pytest.raises(Failure) as caught:
+        up(opened)
+    assert str(caught.value).startswith("Failed:\nfaulty: no room:\n  first")
+    assert "1 error occurred" not in str(caught.value) and "update failed" not in str(caught.value)
+    toy.want({})
+
+
+def test_a_wrong_passphrase_is_named(toy: Toy, opened: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened.create()
+    wrong = {**opened.environment, "PULUMI_CONFIG_PASSPHRASE": "wrong"}
+    with pytest.raises(Failure, match="incorrect passphrase"):
+        up(Engine(STACK, opened.binary, wrong, opened.folder))
+
+
+def test_a_killed_engine_is_resumed(toy: Toy, opened: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    opened.create()
+    toy.want({"a": SLOW})
+    events = opened.folder / "events.json"
+    runs: list[Run] = []
+    thread = threading.Thread(target=lambda: runs.append(killed(opened)))
+    thread.start()
+    wait_for(events, "step 2/600")
+    (lock,) = leftovers.find_locks(opened)
+    kill_engine(lock)
+    thread.join(30)
+    with pytest.raises(Failure, match=r"SIGKILL"):
+        report_failure(runs[0], "webitel up")
+    assert opened.export()["deployment"]["pending_operations"]
+
+    toy.want({"a": {"text": "now"}})
+    leftovers.clear_leftovers(opened)
+    assert "Removed the lock" in capsys.readouterr().err
+    assert not leftovers.find_locks(opened)
+    assert not opened.export()["deployment"].get("pending_operations")
+    run = up(opened)
+    assert run.rollout.changes.get("create") == 1 and not run.rollout.warnings
+    assert (toy.world / "note-a").read_text() == "now"
+
+
+def kill_engine(lock: Path) -> None:
+    """End the process that holds a lock, as `kill -9` does."""
+    os.kill(json.loads(lock.read_text())["pid"], signal.SIGKILL)
+
+
+def killed(made: Engine) -> Run:
+    """A run in a thread of its own, where no signal handler can be set."""
+    with patch.object(signal, "signal"):
+        return run_engine(made, (), "up")
