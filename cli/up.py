@@ -29,6 +29,7 @@ STAGES = (
     ("services", re.compile(r"^(start|restart|reload|waiting for (?!SSH|cloud-init|package))")),
 )
 """What a node's steps are part of, in their order; a stage once reached is not left backwards."""
+TOTAL = "total"
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -71,7 +72,7 @@ def up(
     reports = ask_status(access)
     if as_json:
         print(json.dumps({"plan": plan_to_json(made), "changes": dict(run.rollout.changes), "url": access.url,
-                          "healthy": is_healthy(reports), "status": reports}, indent=2))
+                          "seconds": measure_nodes(run, made), "healthy": is_healthy(reports), "status": reports}, indent=2))
     else:
         show_times(run, made)
         show_status(reports)
@@ -106,13 +107,16 @@ def show_times(run: Run, made: Plan) -> None:
     if not changed:
         out.print("Nothing to change.")
         return
-    names = {node.name for node in made.nodes}
-    width = max(map(len, names))
-    for row in run.rollout.rows.values():
-        if row.name in names:
-            stages = "  ".join(f"{name} {format_duration(seconds)}" for name, seconds in measure_stages(row, run.ended))
-            total = format_duration(run.ended - row.started)
-            out.print(f" {row.name:<{width}}  healthy in {total}   {stages}")
+    width = max(len(node.name) for node in made.nodes)
+    for name, seconds in measure_nodes(run, made).items():
+        stages = "  ".join(f"{stage} {format_duration(spent)}" for stage, spent in seconds.items() if stage != TOTAL)
+        out.print(f" {name:<{width}}  healthy in {format_duration(seconds[TOTAL])}   {stages}")
+
+
+def measure_nodes(run: Run, made: Plan) -> dict[str, dict[str, float]]:
+    """By name of a node that was worked on: the seconds in all until everything was healthy, and by stage."""
+    rows = [run.rollout.rows[node.name] for node in made.nodes if node.name in run.rollout.rows]
+    return {row.name: {TOTAL: run.ended - row.started, **dict(measure_stages(row, run.ended))} for row in rows}
 
 
 def measure_stages(row: Row, ended: float) -> list[tuple[str, float]]:
