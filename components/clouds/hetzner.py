@@ -41,7 +41,7 @@ class Adapter(Cloud):
         # node on, and a node's group follows from its own number alone.
         self.placement_groups = {
             (role, part): hcloud.PlacementGroup(
-                f"{role}-{part}", name=f"{self.plan.stack}-{role}-{part}", type="spread", labels=self.labels,
+                f"{role}-spread-{part}", name=f"{self.plan.stack}-{role}-spread-{part}", type="spread", labels=self.labels,
                 opts=self.child())
             for role, part in dict.fromkeys((node.role, placement_part(node)) for node in self.plan.nodes)
         }

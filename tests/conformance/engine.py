@@ -1,0 +1,126 @@
+"""One stack of ours on the real Pulumi command line, with simulated providers attached to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.conformance.program import SECRET_CONFIG, Config, write_stack_file
+from tools.engine.environment import run_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = "name: webitel\nruntime: {name: python, options: {virtualenv: .venv}}\nstackConfigDir: config\n"
+SECONDS = 300
+
+REPLACING = ("replace", "create-replacement", "delete-replaced")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What the engine did, or would do, with one resource."""
+
+    op: str
+    type: str
+    name: str
+    changed: tuple[str, ...]
+
+
+class EngineError(Exception):
+    """A run that failed; its text is what the user would read."""
+
+
+class Deployment:
+    """A project of its own with one stack, a copy of a committed one with changed settings."""
+
+    def __init__(self, engine: Path, folder: Path, stack: str, ports: Mapping[str, int]) -> None:
+        """`ports` are those of the simulated providers by package name."""
+        self.engine, self.folder, self.stack = engine, folder, stack
+        (folder / "config").mkdir(parents=True)
+        (folder / "state").mkdir()
+        (folder / "Pulumi.yaml").write_text(PROJECT)
+        (folder / "__main__.py").write_text((ROOT / "__main__.py").read_text())
+        (folder / ".venv").symlink_to(sys.prefix)
+        mine = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
+        self.environment = run_environment({
+            **mine,
+            "PULUMI_HOME": str(folder / "home"),
+            "PULUMI_BACKEND_URL": (folder / "state").as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE": "simulated",
+            "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{port}" for name, port in ports.items()),
+            "PULUMI_DEBUG_COMMANDS": "1",  # for --event-log
+            "PYTHONPATH": str(ROOT),
+            "GRPC_VERBOSITY": "NONE",
+        })
+        self.configure({})
+        self.run("stack", "init", stack)
+        for name, value in SECRET_CONFIG.items():
+            self.run("config", "set", "--secret", f"webitel:{name}", value)
+        self.secrets = self.file.read_text()
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "config" / f"Pulumi.{self.stack}.yaml"
+
+    def configure(self, changes: Config) -> None:
+        """The settings of the committed stack with `changes`, from now on."""
+        import yaml
+
+        kept = yaml.safe_load(self.file.read_text()) if self.file.exists() else {}
+        write_stack_file(self.file.parent, self.stack, changes)
+        new = yaml.safe_load(self.file.read_text())
+        secret = {name: value for name, value in kept.get("config", {}).items() if isinstance(value, dict) and "secure" in value}
+        self.file.write_text(yaml.safe_dump({**kept, "config": {**new["config"], **secret}}))
+
+    def run(self, *arguments: str) -> str:
+        """Runs `pulumi` to its end and returns what it printed; raises EngineError where it failed."""
+        process = subprocess.run(
+            [str(self.engine), *arguments, "--non-interactive", "--color", "never"],
+            cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False, start_new_session=True)
+        if process.returncode:
+            raise EngineError(process.stdout)
+        return process.stdout
+
+    def up(self, *arguments: str) -> list[Step]:
+        """What `up` did."""
+        return self._stepped("up", "--yes", "--skip-preview", *arguments)
+
+    def preview(self, *arguments: str) -> list[Step]:
+        """What `up` would do."""
+        return self._stepped("preview", *arguments)
+
+    def refresh(self, *arguments: str) -> list[Step]:
+        """What `refresh` did."""
+        return self._stepped("refresh", "--yes", "--skip-preview", *arguments)
+
+    def destroy(self, *arguments: str) -> list[Step]:
+        """What `destroy` did."""
+        return self._stepped("destroy", "--yes", "--skip-preview", *arguments)
+
+    def _stepped(self, *arguments: str) -> list[Step]:
+        events = self.folder / "events.json"
+        events.unlink(missing_ok=True)
+        self.shown = self.run(*arguments, "--event-log", str(events))
+        lines = map(json.loads, events.read_text().splitlines())
+        found = [line["resourcePreEvent"]["metadata"] for line in lines if "resourcePreEvent" in line]
+        return [
+            Step(one["op"], one["type"], one["urn"].rpartition("::")[2], tuple(one.get("diffs") or ()))
+            for one in found if one["op"] != "same"
+        ]
+
+    def state(self) -> list[dict[str, Any]]:
+        """The resources of the stack's state."""
+        exported = json.loads(self.run("stack", "export"))
+        resources: list[dict[str, Any]] = exported["deployment"].get("resources", [])
+        return resources
+
+
+def replaced(steps: list[Step]) -> list[str]:
+    """The names of what was, or would be, replaced."""
+    return [f"{step.type} {step.name}" for step in steps if step.op in REPLACING]

@@ -1,0 +1,144 @@
+"""The whole program in this process, without an engine: every registration goes straight to a simulated cloud.
+
+A run takes a fraction of a second, so that dozens of planted bugs can be tried. What only an engine does (previews,
+diffs, replacing, the order of deletions) is not here: test_day_two.py has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi.runtime
+import yaml
+from google.protobuf import empty_pb2
+from pulumi.runtime.mocks import MockEngine, MockMonitor
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.settings import Settings, configure, set_root_resource
+from pulumi.runtime.stack import run_in_stack
+
+from provider.handler import Handler, ProviderError, Request
+from provider.values import Marks, Properties, decode, encode
+from stacks.deployment import deploy
+from stacks.settings import stack_file
+
+Config = Mapping[str, Any]
+FindHandler = Callable[[str], Handler]
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A resource as the program registered it, with what the simulated provider answered.
+
+    `inputs` are those that the provider's check returned; `secret_paths` the places of secrets in them.
+    """
+
+    urn: str
+    type: str
+    name: str
+    parent: str
+    inputs: Properties
+    id: str = ""
+    outputs: Properties = field(default_factory=dict)
+    protect: bool = False
+    ignore_changes: tuple[str, ...] = ()
+    delete_before_replace: bool | None = None
+    depends_on: tuple[str, ...] = ()
+    secret_paths: frozenset[tuple[str | int, ...]] = frozenset()
+
+
+class ProgramError(Exception):
+    """A registration that the simulated cloud refused."""
+
+
+class DirectMonitor(MockMonitor):
+    """Answers the program in place of the engine: check and create by the handler of each type."""
+
+    def __init__(self, find_handler: FindHandler) -> None:
+        super().__init__(None)  # type: ignore[arg-type]  # no mocks: RegisterResource is our own
+        self.find_handler = find_handler
+        self.registrations: dict[str, Registration] = {}
+        self.outputs: Properties = {}
+
+    def RegisterResource(self, request: Any) -> Any:
+        urn = self.make_urn(request.parent, request.type, request.name)
+        if urn in self.registrations:
+            raise ProgramError(f"registered twice: {urn}")
+        marks = Marks()
+        inputs = decode(request.object, marks)
+        id, outputs = "", inputs
+        if request.custom:
+            call = Request(urn)
+            handler = self.find_handler(request.type)
+            inputs, failures = handler.check(call, None, inputs)
+            if failures:
+                raise ProgramError(f"{urn}: {'; '.join(f'{one.property}: {one.reason}' for one in failures)}")
+            try:
+                id, outputs = handler.create(call, inputs)
+            except ProviderError as error:
+                raise ProgramError(f"{urn}: {error}") from error
+        self.registrations[urn] = Registration(
+            urn, request.type, request.name, request.parent, inputs, id, outputs, bool(request.protect),
+            tuple(request.ignoreChanges), request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
+            tuple(request.dependencies), frozenset(marks.paths))
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=encode(outputs, marks))
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        if request.urn.endswith(f"::pulumi:pulumi:Stack::{STACK_NAME.format(self.stack)}"):
+            self.outputs = decode(request.outputs, Marks())
+        return empty_pb2.Empty()
+
+    stack = ""
+
+
+STACK_NAME = "webitel-{}"
+
+
+def read_config(stack: str, changes: Config | None = None) -> dict[str, Any]:
+    """The settings of a committed stack file by short name, with changes; None takes one away."""
+    document = yaml.safe_load(stack_file(stack).read_text())["config"]
+    config = {name.removeprefix("webitel:"): value for name, value in document.items()}
+    merged = {**config, **(changes or {})}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+SECRET_CONFIG = {"repository_user": "user", "repository_password": "repository-password", "freeswitch_token": "pat-token"}
+"""What the package source `vendor` needs; not in the committed files."""
+
+
+def run_program(
+    stack: str, find_handler: FindHandler, changes: Config | None = None, program: Callable[[], None] = deploy,
+) -> tuple[list[Registration], Properties]:
+    """Everything that the program registers for a committed stack, in order, and the stack's outputs.
+
+    Raises ProgramError for the first registration that is refused.
+    """
+    config = {**SECRET_CONFIG, **read_config(stack, changes)}
+    texts = {f"webitel:{name}": value if isinstance(value, str) else json.dumps(value) for name, value in config.items()}
+    monitor = DirectMonitor(find_handler)
+    monitor.stack = stack
+
+    def run() -> None:
+        set_root_resource(None)  # type: ignore[arg-type]  # another test's may still stand in this thread
+        configure(Settings("webitel", stack, monitor=monitor, engine=MockEngine(None), dry_run=False))
+        pulumi.runtime.set_all_config(texts, [f"webitel:{name}" for name in SECRET_CONFIG])
+        asyncio.run(run_in_stack(program))  # type: ignore[arg-type]
+
+    try:
+        contextvars.copy_context().run(run)
+    finally:
+        pulumi.runtime.set_all_config({})
+    return list(monitor.registrations.values()), monitor.outputs
+
+
+def write_stack_file(folder: Path, stack: str, changes: Config | None = None) -> Path:
+    """A stack file with changed settings, for the real engine."""
+    file = folder / f"Pulumi.{stack}.yaml"
+    document = {f"webitel:{name}": value for name, value in read_config(stack, changes).items()}
+    file.write_text(yaml.safe_dump({"config": document}))
+    return file
