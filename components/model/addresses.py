@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-from components.model.clouds import CLOUDS
+from components.model.clouds import CLOUDS, Cloud
+from components.model.plan import Public
 from components.model.settings import Settings
 from components.model.tiers import TIERS
 
@@ -40,14 +41,27 @@ def address_offset(first_host: int, role_index: int, n: int) -> int:
     return first_host + NEAR * role_index + n - 1 if n <= NEAR else 256 * (role_index + 1) + n
 
 
-def is_inside(network: IPv4Network, offset: int) -> bool:
-    """Whether a node may have the address at that offset."""
-    return offset < network.num_addresses - KEPT_AT_END
+def subnet_of(network: IPv4Network, cloud: Cloud, public: Public) -> IPv4Network:
+    """The part of the network in which a node stands: half of it where a subnet has one way out, else all."""
+    if not cloud.way_out_by_subnet:
+        return network
+    lower, upper = network.subnets()
+    return upper if public is Public.SERVICE else lower
 
 
-def smallest_prefix(offset: int) -> int:
-    """The prefix length of the smallest network with room for that offset."""
-    return 32 - (offset + KEPT_AT_END).bit_length()
+def is_inside(network: IPv4Network, cloud: Cloud, offset: int) -> bool:
+    """Whether a node may have the address at that offset of its subnet."""
+    return offset < network.num_addresses // count_subnets(cloud) - KEPT_AT_END
+
+
+def smallest_prefix(cloud: Cloud, offset: int) -> int:
+    """The prefix length of the smallest network whose subnets have room for that offset."""
+    return 33 - (offset + KEPT_AT_END).bit_length() - count_subnets(cloud)
+
+
+def count_subnets(cloud: Cloud) -> int:
+    """Into how many equal subnets a network is divided."""
+    return 2 if cloud.way_out_by_subnet else 1
 
 
 PRIVATE = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))

@@ -139,9 +139,9 @@ def check_network(tier: Tier, settings: Settings, cloud: Cloud, counts: Mapping[
     if cloud.fixed_addresses:
         indexes = {role.name: index for index, role in enumerate(tier.roles)}
         highest = max(address_offset(cloud.first_host, indexes[role], count) for role, count in counts.items())
-    if not is_inside(network, highest):
+    if not is_inside(network, cloud, highest):
         number = sum(counts.values())
-        needed = min(smallest_prefix(highest), longest)
+        needed = min(smallest_prefix(cloud, highest), longest)
         yield setting_problem("network", text, (
             f"has {network.num_addresses} addresses, too few for {number} {'node' if number == 1 else 'nodes'} "
             f"with fixed places; use /{needed} or larger, such as {cloud.default_network}"))

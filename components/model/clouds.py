@@ -22,6 +22,8 @@ class Cloud:
     `private_node` is how nodes that nobody reaches from outside get out. `address_translated`: the machine itself sees
     only its private address. `fixed_addresses`: private addresses can be chosen before the machine exists.
     `firewall_filters_private`: the cloud's firewall also filters traffic inside the network.
+    `way_out_by_subnet`: a subnet has one way out for all its nodes, so those reached from outside stand in the upper
+    half of the network and the others in the lower.
     `real`: costs money and is reached from the internet, so documentation values are refused by `up`.
     `trial`: machines are small containers on one host. `user_data_gzip`: takes gzip bytes in base64 as user data.
     `user_data_limit`: bytes as sent, ours for every cloud (the smallest of theirs). `metadata_ports`: ports of the
@@ -47,6 +49,7 @@ class Cloud:
     real: bool
     region_shape: str
     trial: bool = False
+    way_out_by_subnet: bool = False
     user_data_gzip: bool = False
     user_data_limit: int = 16384
     first_host: int = 10
@@ -130,7 +133,7 @@ _rows = (
         "aws", "AWS", default_region="us-east-1", default_network="10.20.0.0/16", login_user="admin",
         private_node=Public.NO, address_translated=True, fixed_addresses=True, firewall_filters_private=True, real=True,
         region_shape=r"[a-z]{2}(-[a-z]+)+-\d", user_data_gzip=True, boot_min_gib=8, package="aws",
-        zones=("a", "b", "c", "d", "e", "f"), disk_type="gp3",
+        zones=("a", "b", "c", "d", "e", "f"), disk_type="gp3", way_out_by_subnet=True, network_prefixes=(16, 27),
         shared_reason="burstable, its CPU is throttled under steady voice load",
     ),
     Cloud(
@@ -146,10 +149,12 @@ _rows = (
     Cloud(
         # clouds.md 0, 3.1, 3.3 (login may not be root or admin, Fs_v2 retires in 2028), 3.4; Debian's image has 30 GiB.
         # westeurope has dated prices of address and NAT; no region has one of the disks (machines.md, uncertain 3).
+        # What a node begins leaves by its subnet's NAT gateway even where it has an address of its own.
         "azure", "Azure", default_region="westeurope", default_network="10.20.0.0/16", login_user="debian",
         private_node=Public.NO, address_translated=True, fixed_addresses=True, firewall_filters_private=True, real=True,
         region_shape=r"[a-z]+\d?", user_data_gzip=True, boot_min_gib=30, package="azure-native",
-        zones=("1", "2", "3"), network_prefixes=(8, 28), disk_type="Premium_LRS", fallback_families=("Fs_v2",),
+        zones=("1", "2", "3"), network_prefixes=(8, 28), way_out_by_subnet=True,
+        disk_type="Premium_LRS", fallback_families=("Fs_v2",),
         shared_reason="burstable or shared, its CPU is throttled under steady voice load",
     ),
     Cloud(

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from components.model import firewall
-from components.model.addresses import address_offset, resolve_network
+from components.model.addresses import address_offset, resolve_network, subnet_of
 from components.model.check_shape import (
     check_counts,
     check_disk_sizes,
@@ -134,7 +134,8 @@ def make_nodes(
             )
             price = price_node(cloud, region, machine, disks, publics[role.name], nat_nodes)
             prices.append(price)
-            address = str(network.network_address + address_offset(cloud.first_host, index, n))
+            subnet = subnet_of(network, cloud, publics[role.name])
+            address = str(subnet.network_address + address_offset(cloud.first_host, index, n))
             nodes.append(Node(
                 name=node_name(stack, role.name, n), role=role.name, n=n, services=services, machine_type=machine,
                 disks=disks, private_address=address if cloud.fixed_addresses else None, public=publics[role.name],

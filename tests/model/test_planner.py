@@ -79,7 +79,16 @@ def test_addresses_stand_by_role_and_number() -> None:
     assert addresses["media-1"] == "10.20.0.40"
     assert addresses["media-10"] == "10.20.0.49"
     assert addresses["media-11"] == "10.20.4.11"
-    assert addresses["sip-1"] == "10.20.0.60"
+    assert addresses["sip-1"] == "10.20.128.60"
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_nodes_reached_from_outside_have_a_subnet_of_their_own_where_it_has_one_way_out(cloud: str) -> None:
+    made = plan(cloud, "extended", network="10.20.0.0/22")
+    for node in made.nodes:
+        if node.private_address and CLOUDS[cloud].way_out_by_subnet:
+            upper = IPv4Address(node.private_address) in IPv4Network("10.20.2.0/23")
+            assert upper is (node.public is Public.SERVICE)
 
 
 def test_a_node_has_a_data_disk_only_for_services_that_keep_data_there() -> None:
