@@ -1,0 +1,1 @@
+"""OpenSIPS' stand-in: a strict reader of opensips.cfg, and Kamailio behind its SIP."""
