@@ -52,7 +52,7 @@ class Cloud(pulumi.ComponentResource, ABC):
     """Whether the machine that runs `up` reaches every node's private address."""
 
     def __init__(self, plan: Plan, settings: Settings, ssh_public_key: Output[str]) -> None:
-        super().__init__("webitel:index:Cloud", plan.cloud)
+        super().__init__("webitel:index:Cloud", plan.cloud, None, ResourceOptions(providers=self.create_providers(plan)))
         self.plan, self.settings, self.ssh_public_key = plan, settings, ssh_public_key
         self.facts = CLOUDS[plan.cloud]
         self.machines: dict[str, Machine] = {}
@@ -64,6 +64,10 @@ class Cloud(pulumi.ComponentResource, ABC):
             group = self.groups[node.key] = NodeGroup(node, self)
             self.machines[node.key] = self.create_node(node, group, compose_user_data(plan, node, settings))
         self.register_outputs({})
+
+    def create_providers(self, plan: Plan) -> list[pulumi.ProviderResource]:
+        """Providers that the plan configures; none where each resource says itself in which region it stands."""
+        return []
 
     @abstractmethod
     def create_network(self) -> None:

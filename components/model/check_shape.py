@@ -77,6 +77,13 @@ def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
     return f"more than the {MOST_NODES} that have an address; use {MOST_NODES} or fewer" if count > MOST_NODES else ""
 
 
+def clustered_roles(tier: Tier, catalogue: Catalogue) -> tuple[str, ...]:
+    """The roles whose nodes may form a cluster, be it one node today."""
+    return tuple(role.name for role in tier.roles if any(
+        size > 1 and not explain_count(role, size, catalogue)
+        for name in role.services for size in catalogue[name].cluster_sizes))
+
+
 def check_disk_sizes(
     tier: Tier, settings: Settings, cloud: Cloud, machines: Mapping[str, MachineType],
 ) -> Iterator[Problem]:

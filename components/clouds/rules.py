@@ -1,0 +1,67 @@
+"""What a role lets in and out as single rules: for clouds whose rules have one peer each and may not repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from components.model.plan import Plan
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule between a role and one peer: a network, or the nodes of the role `peer_role`."""
+
+    protocol: str
+    ports: str
+    network: str = ""
+    peer_role: str = ""
+
+    @property
+    def key(self) -> str:
+        """What tells it from the other rules of its role and direction."""
+        return f"{self.protocol}-{self.ports}-{self.peer_role or self.network}"
+
+    @property
+    def first(self) -> int:
+        """The first port."""
+        return int(self.ports.partition("-")[0])
+
+    @property
+    def last(self) -> int:
+        """The last port."""
+        return int(self.ports.rpartition("-")[2])
+
+
+def rules_in(plan: Plan, role: str) -> dict[Rule, str]:
+    """What a role lets in, with the listeners it is for."""
+    return _join(
+        (Rule(opening.protocol, opening.ports, **peer), f"{opening.service} {opening.listener}")
+        for opening in plan.openings if opening.role == role
+        for peer in (*({"network": network} for network in opening.networks), *({"peer_role": one} for one in opening.roles))
+    )
+
+
+def rules_out(plan: Plan, role: str) -> dict[Rule, str]:
+    """What a role lets out of the deployment, with the purposes."""
+    return _join(
+        (Rule(rule.protocol, rule.ports, network), purpose)
+        for rule in plan.egress if rule.role == role
+        for network in rule.destinations for purpose in rule.purposes
+    )
+
+
+def by_ports(rules: Mapping[Rule, str]) -> dict[tuple[str, str], list[Rule]]:
+    """Rules by protocol and ports, for clouds whose rules have many peers and whose firewalls have few rules."""
+    found: dict[tuple[str, str], list[Rule]] = {}
+    for rule in rules:
+        found.setdefault((rule.protocol, rule.ports), []).append(rule)
+    return found
+
+
+def _join(found: Iterable[tuple[Rule, str]]) -> dict[Rule, str]:
+    """Carriers and phones may share a network: the clouds refuse the same rule twice."""
+    joined: dict[Rule, list[str]] = {}
+    for rule, purpose in found:
+        joined.setdefault(rule, []).append(purpose)
+    return {rule: ", ".join(dict.fromkeys(purposes)) for rule, purposes in joined.items()}
