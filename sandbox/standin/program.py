@@ -32,9 +32,9 @@ class StandIn:
 
     def __init__(self, row: Behaviour, settings: dict[str, str]) -> None:
         self.row, self.settings = row, settings
-        # Only for tests: retries and losses in less than their real time, and no random end of the logger.
+        # Only for tests: retries and losses in less than their real time; how often the logger ends by itself.
         self.speed = float(os.environ.get("SANDBOX_SPEED", "1"))
-        self.steady = "SANDBOX_STEADY" in os.environ
+        self.flaps = float(os.environ.get("SANDBOX_FLAPS", str(row.flaps)))
         self.stopping = threading.Event()
         relations = row.relations + tuple(listener.needs for listener in row.listeners if listener.needs)
         self.database = Database(settings.get(row.data_source, ""), row.sessions, relations, self.say, complains=row.complains)
@@ -152,7 +152,7 @@ class StandIn:
             self.start()
         except Stop as stop:
             return stop.status
-        if not self.steady and os.urandom(1)[0] < self.row.flaps * 256:
+        if os.urandom(1)[0] < self.flaps * 256:
             time.sleep(0.7)
             print('bind queue: Exception (503) Reason: "unexpected command received"', file=sys.stderr, flush=True)
             return 0

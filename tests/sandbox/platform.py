@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +41,16 @@ def missing_programs() -> list[str]:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of the loopback that nobody uses now.
+
+    Below the kernel's own range: who connects again and again to a closed port from that range meets itself one day, and
+    holds the port.
+    """
+    while True:
+        port = random.randrange(20000, 30000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -182,7 +190,8 @@ class Platform:
         """What psql prints for a text of SQL."""
         done = subprocess.run(
             ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.ports["postgresql"]),
-             "-U", "postgres", "-d", database], input=text, text=True, capture_output=True, check=False, env={**os.environ, "PGPASSWORD": "super"})
+             "-U", "postgres", "-d", database],
+            input=text, text=True, capture_output=True, check=False, env={**os.environ, "PGPASSWORD": "super"})
         assert quiet or done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -197,6 +206,11 @@ class Platform:
     def checks(self) -> dict[str, str]:
         """Identifier of each service in Consul -> status of its check."""
         return {check["ServiceID"]: check["Status"] for check in json.loads(self.consul("/v1/agent/checks") or "{}").values()}
+
+    def forget_services(self) -> None:
+        """Takes every entry out of Consul, as if those who made them had left."""
+        for identifier in json.loads(self.consul("/v1/agent/services") or "{}"):
+            fetch(f"http://127.0.0.1:{self.ports['consul']}/v1/agent/service/deregister/{identifier}", method="PUT")
 
     def sessions(self, application: str) -> int:
         """Sessions in the database with an application name."""

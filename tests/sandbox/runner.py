@@ -47,8 +47,8 @@ class Runner:
         (folder / "web").mkdir()
         self.running: list[subprocess.Popen[bytes]] = []
 
-    def environment(self, service: str, **changes: str) -> dict[str, str]:
-        """The service's settings on this platform; a change to an empty text leaves the name out."""
+    def environment(self, service: str) -> dict[str, str]:
+        """The service's settings on this platform."""
         ports = self.platform.ports
         settings = {
             name: value.replace("127.0.0.1:5432", f"127.0.0.1:{ports['postgresql']}").replace(
@@ -57,20 +57,24 @@ class Runner:
         }
         if "PRESIGNED_CERT" in settings:
             settings["PRESIGNED_CERT"] = str(self.key)
-        return {name: value for name, value in {**settings, **changes}.items() if value}
+        return settings
 
-    def start(self, service: str, *arguments: str, speed: float = 20.0, **changes: str) -> subprocess.Popen[bytes]:
-        """A running stand-in; `speed` divides its retry times. Its words are in `<service>.log`."""
+    def start(
+        self, service: str, *arguments: str, changes: dict[str, str] | None = None, speed: float = 20.0
+    ) -> subprocess.Popen[bytes]:
+        """A running stand-in with other settings by name; `speed` divides its retry times. Its words are in `<service>.log`."""
         row = BEHAVIOURS[service]
         program = self.folder / row.binary
         program.write_text(LAUNCHER.format(library=ROOT / "sandbox", module="program", argument=f'"{row.binary}"'))
         program.chmod(0o755)
-        words = [str(program), *([row.command] if row.command else []), *arguments]
-        if service == "messages-bot" and not any("web_root" in word for word in arguments):
-            words.append(f"--web_root={self.folder / 'web'}")
+        unit = self.files[f"/etc/systemd/system/{row.unit}.service"]
+        command = next(line for line in unit.splitlines() if line.startswith("ExecStart=")).partition("=")[2]
+        command = re.sub(r"\{\{address:[^}]*\}\}", ADDRESS, command)
+        command = command.replace("/var/lib/webitel/public-html", str(self.folder / "web"))
+        words = [str(program), *command.split()[1:], *arguments]
         environment = {
-            "PATH": os.environ["PATH"], "SANDBOX_SPEED": str(speed), "SANDBOX_STEADY": "1",
-            **self.environment(service, **changes),
+            "PATH": os.environ["PATH"], "SANDBOX_SPEED": str(speed), "SANDBOX_FLAPS": "0",
+            **self.environment(service), **(changes or {}),
         }
         with (self.folder / f"{service}.log").open("ab") as log:
             process = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
