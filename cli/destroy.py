@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out
+from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out, progress
 from cli.up import Yes, prepare
 from components.model.clouds import CLOUDS
 from components.model.planner import make_plan
@@ -49,7 +49,17 @@ def destroy(stack: StackName = DEFAULT_STACK, yes: Yes = False) -> None:
         engine.run("stack", "rm", "--yes", "--preserve-config")
         if trial and folder:
             remove_history(folder, stack)
+    if trial:
+        put_images_away()
     out.print(f"{stack} is gone. Next: ./webitel up {stack}")
+
+
+def put_images_away() -> None:
+    """With the last container of ours its images go too; what is slow to make stays in the cache as a file."""
+    from tools.incus import is_in_use, store_images
+
+    if not is_in_use():
+        store_images(progress)
 
 
 def remove_history(folder: Path, stack: str) -> None:

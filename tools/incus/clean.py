@@ -26,5 +26,10 @@ def clean(progress: Progress) -> None:
     stop_incus(progress)
 
 
+def is_in_use() -> bool:
+    """Whether any container of ours is there."""
+    return is_answering() and any(map(_is_ours, api.list_objects("/instances")))
+
+
 def _is_ours(found: dict[str, Any]) -> bool:
     return any(key.startswith("user.webitel.") for key in found["config"])

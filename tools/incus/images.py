@@ -106,12 +106,33 @@ def ensure_packages_image(key: str, user_data: str, progress: Progress) -> str:
     base = ensure_base_image(progress)
     alias = f"{_PACKAGES}{key}-{base.removeprefix(_BASE)[:6]}"
     with _lock(progress):
+        stored = cache_directory() / f"{alias}.tar"
+        if not _exists(alias) and stored.exists():
+            progress("importing the image with packages")
+            _incus("image", "import", str(stored), "--alias", alias)
         if not _exists(alias):
             with builder.start_builder(base, user_data, progress):
                 builder.wait_for_install(progress)
                 builder.publish(alias, f"Webitel machine with packages, {key}", progress)
+            for old in cache_directory().glob(f"{_PACKAGES}*"):
+                old.unlink()
             _remove_aliases(_PACKAGES, keep=alias, unused_since=datetime.now(UTC) - _KEPT_UNUSED)
     return alias
+
+
+def store_images(progress: Progress) -> None:
+    """Takes our images out of Incus and keeps what is slow to make as files in the cache: the next `up` imports them."""
+    progress("putting the images away")
+    with _lock(progress):
+        for image in sorted(api.list_objects("/images"), key=lambda image: str(image["uploaded_at"])):
+            for name in (alias["name"] for alias in image["aliases"] if alias["name"].startswith(_PACKAGES)):
+                stored = cache_directory() / f"{name}.tar"
+                if not stored.exists():
+                    for old in cache_directory().glob(f"{_PACKAGES}*"):
+                        old.unlink()
+                    _incus("image", "export", name, str(stored.with_suffix(".part")), "--quiet")
+                    stored.with_suffix(".part.tar").replace(stored)
+        _remove_aliases("webitel-")
 
 
 def remove_images(progress: Progress) -> None:
@@ -120,8 +141,9 @@ def remove_images(progress: Progress) -> None:
     with _lock(progress):
         builder.remove_builder()
         _remove_aliases("webitel-")
-        for file in cache_directory().glob(f"{_BASE}*"):
-            file.unlink()
+        for prefix in (_BASE, _PACKAGES):
+            for file in cache_directory().glob(f"{prefix}*"):
+                file.unlink()
 
 
 def _exists(alias: str) -> bool:
