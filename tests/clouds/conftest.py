@@ -1,0 +1,72 @@
+"""The program of a stack against providers that know the schemas and no cloud: what is asked for, not what is made of it.
+
+The simulated clouds of tests/simulator are stricter; what they compute from is shown here as it left the adapter.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provider.server import Properties, Provider, Request
+from tests.conformance.program import Registration, run_program
+from tests.simulator import webitel
+from tests.simulator.faults import Faults
+from tests.simulator.resource import Account, Call, Simulated
+from tests.simulator.simulators import PACKAGES
+from tests.simulator.world import World
+
+TEXTS = {"address", "allocationId", "instanceId", "ipAddress", "keyName", "publicIp", "selfLink", "vmId"}
+"""Outputs that adapters use."""
+
+
+class Recorded(Simulated):
+    """A resource of the schema without rules: its texts say what they are."""
+
+    def make(self, call: Call) -> Properties:
+        names = self.account.schema.output_names(self.type) - call.inputs.keys()
+        return {name: f"{name} of {call.request.name}" for name in names & TEXTS}
+
+
+class Asked:
+    """What a program asked for."""
+
+    def __init__(self, registrations: list[Registration], outputs: Properties) -> None:
+        self.registrations = registrations
+        self.outputs = outputs
+
+    def all(self, type: str) -> dict[str, Registration]:
+        """The resources whose type ends so, by name."""
+        return {one.name: one for one in self.registrations if one.type.endswith(f":{type}")}
+
+    def one(self, type: str, name: str) -> Properties:
+        """The inputs of a resource."""
+        return self.all(type)[name].inputs
+
+    def id(self, type: str, name: str) -> str:
+        """What others name it by."""
+        return self.all(type)[name].id
+
+
+Ask = Callable[..., Asked]
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    """Runs the program of a committed stack with changed settings."""
+
+    def run(stack: str, functions: Mapping[str, Properties] | None = None, **changes: Any) -> Asked:
+        world, faults = World(tmp_path / "world.jsonl"), Faults(None)
+        account = Account(PACKAGES[stack.partition("-")[0]], world, faults)
+        handlers = [
+            type("One", (Recorded,), {"type": name})(account) for name in account.schema.resources
+        ]
+
+        def invoke(request: Request, token: str, arguments: Properties) -> Properties:
+            return {**arguments, **(functions or {})[token]}
+
+        cloud = Provider(account.package, account.schema.version, handlers, configure=lambda _: None, invoke=invoke)
+        return Asked(*run_program(stack, [cloud, webitel.make_provider(world, faults)], changes))
+
+    return run
