@@ -1,0 +1,59 @@
+"""The simulated clouds as the engine sees them: one gRPC provider each, on one world."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from provider.server import Properties, Provider, ProviderError, Request
+from tests.simulator import webitel
+from tests.simulator.faults import Faults
+from tests.simulator.resource import Account, Simulated
+from tests.simulator.world import World
+
+PACKAGES: Mapping[str, str] = {
+    "hetzner": "hcloud",
+}
+"""Cloud -> Pulumi package. A cloud's rules stand in the modules `<cloud>` and `<cloud>_machines`."""
+
+Function = Callable[[Account, Properties], Properties]
+
+
+def make_provider(cloud: str, world: World, faults: Faults) -> Provider:
+    """The simulated provider of a cloud."""
+    module, machines = (importlib.import_module(f"tests.simulator.{cloud}{part}") for part in ("", "_machines"))
+    account = Account(PACKAGES[cloud], world, faults, module.ERRORS)
+    types: Sequence[type[Simulated]] = (*module.TYPES, *machines.TYPES)
+    functions: Mapping[str, Function] = getattr(machines, "FUNCTIONS", {})
+
+    def configure(settings: Properties) -> None:
+        module.check_settings(settings)
+        account.settings = settings
+
+    def invoke(request: Request, token: str, arguments: Properties) -> Properties:
+        if token not in functions:
+            raise ProviderError(f"function {token} is not simulated, only: {', '.join(functions) or 'none'}")
+        faults.before(Request("", preview=request.preview), "invoke", arguments, account.errors)
+        return functions[token](account, arguments)
+
+    handlers = [one(account) for one in types]
+    return Provider(account.package, account.schema.version, handlers, configure=configure, invoke=invoke)
+
+
+class Simulators:
+    """Providers that run in this process until `stop`. `folder` keeps the world, the faults and what nodes were given."""
+
+    def __init__(self, folder: Path, clouds: Sequence[str] = tuple(PACKAGES)) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.world = World(folder / "world.jsonl")
+        self.faults = Faults(folder / "faults.json")
+        self.providers = [make_provider(cloud, self.world, self.faults) for cloud in clouds]
+        self.providers.append(webitel.make_provider(self.world, self.faults))
+        self.attached = ",".join(f"{provider.name}:{provider.start()}" for provider in self.providers)
+        """The value of PULUMI_DEBUG_PROVIDERS."""
+
+    def stop(self) -> None:
+        """Ends every provider, also what hangs in it."""
+        for provider in self.providers:
+            provider.stop(0)
