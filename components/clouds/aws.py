@@ -100,10 +100,10 @@ class Adapter(Cloud):
                 tags=self.tags(role), opts=self.child())
             for role in self.plan.roles
         }
-        for role, group in self.firewalls.items():
-            self.create_rules(role, group)
+        self.egress = {role: self.create_rules(role, group) for role, group in self.firewalls.items()}
 
-    def create_rules(self, role: str, group: ec2.SecurityGroup) -> None:
+    def create_rules(self, role: str, group: ec2.SecurityGroup) -> list[pulumi.Resource]:
+        """The rules of a role; returns those of its ways out."""
         options = ResourceOptions(parent=group)
         for rule, purpose in rules_in(self.plan, role).items():
             vpc.SecurityGroupIngressRule(
@@ -111,16 +111,18 @@ class Adapter(Cloud):
                 from_port=rule.first, to_port=rule.last, cidr_ipv4=rule.network or None,
                 referenced_security_group_id=self.firewalls[rule.peer_role].id if rule.peer_role else None,
                 description=purpose, tags=self.tags(role), opts=options)
-        # The provider takes away the rule that lets everything out, so every way out is a rule of ours.
-        for rule, purpose in rules_out(self.plan, role).items():
-            vpc.SecurityGroupEgressRule(
-                f"{role}-out-{rule.key}", security_group_id=group.id, ip_protocol=rule.protocol,
-                from_port=rule.first, to_port=rule.last, cidr_ipv4=rule.network,
-                description=purpose, tags=self.tags(role), opts=options)
         # Inside the network the group at the other end decides. All protocols have no ports.
         vpc.SecurityGroupEgressRule(
             f"{role}-out-network", security_group_id=group.id, ip_protocol="-1", cidr_ipv4=self.plan.network,
             description="the deployment", tags=self.tags(role), opts=options)
+        # The provider takes away the rule that lets everything out, so every way out is a rule of ours.
+        return [
+            vpc.SecurityGroupEgressRule(
+                f"{role}-out-{rule.key}", security_group_id=group.id, ip_protocol=rule.protocol,
+                from_port=rule.first, to_port=rule.last, cidr_ipv4=rule.network,
+                description=purpose, tags=self.tags(role), opts=options)
+            for rule, purpose in rules_out(self.plan, role).items()
+        ]
 
     def create_ssh_key(self) -> None:
         # No name of ours: the provider would delete it before its successor is made, and with it, since an instance's
@@ -153,7 +155,7 @@ class Adapter(Cloud):
                 private_ip_address=node.private_address,
                 opts=ResourceOptions(parent=group, delete_before_replace=True, depends_on=list(needs))))
         options = self.replaceable(group, "ami", "userDataBase64", "keyName")
-        options.depends_on = list(needs)  # its first boot installs packages
+        options.depends_on = [*needs, *self.egress[node.role]]  # its first boot installs packages
         placement = self.placement_groups.get(node.role)
         instance = ec2.Instance(
             node.key, ami=self.image, instance_type=node.machine_type.name, key_name=self.ssh_key.key_name,

@@ -3,18 +3,19 @@
 The simulated clouds of tests/simulator are stricter; what they compute from is shown here as it left the adapter.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components.model.clouds import CLOUDS
 from provider.server import Properties, Provider, Request
 from tests.conformance.program import Registration, run_program
 from tests.simulator import webitel
 from tests.simulator.faults import Faults
 from tests.simulator.resource import Account, Call, Simulated
-from tests.simulator.simulators import PACKAGES
 from tests.simulator.world import World
 
 TEXTS = {"address", "allocationId", "instanceId", "ipAddress", "keyName", "publicIp", "selfLink", "vmId"}
@@ -52,21 +53,28 @@ class Asked:
 Ask = Callable[..., Asked]
 
 
-@pytest.fixture
-def ask(tmp_path: Path) -> Ask:
-    """Runs the program of a committed stack with changed settings."""
+@pytest.fixture(scope="session")
+def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
+    """Runs the program of a committed stack with changed settings, once for equal ones."""
+    asked: dict[str, Asked] = {}
 
     def run(stack: str, functions: Mapping[str, Properties] | None = None, **changes: Any) -> Asked:
-        world, faults = World(tmp_path / "world.jsonl"), Faults(None)
-        account = Account(PACKAGES[stack.partition("-")[0]], world, faults)
-        handlers = [
-            type("One", (Recorded,), {"type": name})(account) for name in account.schema.resources
-        ]
-
-        def invoke(request: Request, token: str, arguments: Properties) -> Properties:
-            return {**arguments, **(functions or {})[token]}
-
-        cloud = Provider(account.package, account.schema.version, handlers, configure=lambda _: None, invoke=invoke)
-        return Asked(*run_program(stack, [cloud, webitel.make_provider(world, faults)], changes))
+        key = json.dumps([stack, functions, changes])
+        if key not in asked:
+            asked[key] = run_stack(tmp_path_factory.mktemp(stack), stack, functions or {}, changes)
+        return asked[key]
 
     return run
+
+
+def run_stack(folder: Path, stack: str, functions: Mapping[str, Properties], changes: Mapping[str, Any]) -> Asked:
+    """What the program of a stack asks for; `functions` are the answers of the cloud's functions."""
+    world, faults = World(folder / "world.jsonl"), Faults(None)
+    account = Account(CLOUDS[stack.partition("-")[0]].package, world, faults)
+    handlers = [type("One", (Recorded,), {"type": name})(account) for name in account.schema.resources]
+
+    def invoke(request: Request, token: str, arguments: Properties) -> Properties:
+        return {**arguments, **functions[token]}
+
+    cloud = Provider(account.package, account.schema.version, handlers, configure=lambda _: None, invoke=invoke)
+    return Asked(*run_program(stack, [cloud, webitel.make_provider(world, faults)], changes))
