@@ -13,6 +13,7 @@ from .manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, ApplyErro
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
+PACKAGE_FILES = (str(install.PLAN), "/etc/apt/auth.conf.d/webitel.conf")
 INSTALL_LIMIT = 1500
 """Seconds for packages at most; a slow mirror with a hundred packages stays far below."""
 
@@ -51,17 +52,20 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
     place_bundles(incoming, configuration["bundles"])
     write_private(PROBE_SECRETS, json.dumps({name: secrets[name] for name in manifest["probe_secrets"] if name in secrets}))
     done("program")
+    fill = files.Placeholders(addresses, secrets)
+    # Package sources and their credentials come before all other files, whose owners the packages make.
+    early = {path: text for path, text in configuration["files"].items() if path in PACKAGE_FILES}
+    files.write(files.compare(early, configuration["attributes"], fill, {"files": []}))
     install_packages(manifest, tell)
     done("packages")
     disks.prepare(manifest, configuration.get("devices", {}), state, tell)
     done("disks")
-    fill = files.Placeholders(addresses, secrets)
     plan = files.compare(configuration["files"], configuration["attributes"], fill, state)
     actions = units.order_actions([*state["pending"], *plan.actions, *units.actions_of_bundles(configuration, state)], manifest)
     # Written before the files: when we die between a file and its reload, the next run still does the reload.
     save_state({**state, "pending": actions, "bundles": state.get("bundles", {})})
     tell("files", f"files {len(plan.changed)} of {len(configuration['files'])} to write")
-    files.write(plan, state)
+    files.write(plan)
     write_private(MANIFEST, fill.apply(json.dumps(manifest, indent=1, sort_keys=True), "the manifest"), 0o644)
     done("files")
     performed = units.converge(manifest, actions, update, tell)
@@ -104,11 +108,17 @@ def install_packages(manifest: dict[str, Any], tell: Tell) -> None:
         if time.monotonic() - start > INSTALL_LIMIT:
             raise ApplyError(f"packages were not installed within {INSTALL_LIMIT} s: {progress}", "webitel-install.service")
         time.sleep(1)
-    if SANDBOX.is_dir():
-        source = install.SOURCES / "webitel-sandbox.list"
-        if not source.exists():
-            source.write_text(f"deb [trusted=yes] file:{SANDBOX} ./\n")
     try:
-        install.install(manifest["packages"], manifest["install_units"])
+        install.prepare_sources(json.loads(install.PLAN.read_text()))
+    except install.InstallError as error:
+        raise ApplyError(str(error), "webitel-install.service") from error
+    if SANDBOX.is_dir():
+        (install.SOURCES / "webitel-sandbox.list").write_text(f"deb [trusted=yes] file:{SANDBOX} ./\n")
+    try:
+        if SANDBOX.is_dir() and not all(map(install.is_installed, manifest["packages"])):
+            install.read_lists("webitel-sandbox.list")
+        # Stand-ins are no data: their files need not reach the disk one by one.
+        install.install(manifest["packages"], manifest["install_units"], fresh_lists=not SANDBOX.is_dir(),
+                        options=("-o", "Dpkg::Options::=--force-unsafe-io") if SANDBOX.is_dir() else ())
     except install.InstallError as error:
         raise ApplyError(str(error), "webitel-install.service") from error

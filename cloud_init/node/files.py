@@ -70,7 +70,7 @@ def is_same(path: pathlib.Path, text: str, mode: int, uid: int, gid: int) -> boo
     return (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (mode, uid, gid) and path.read_text(errors="replace") == text
 
 
-def write(plan: FilePlan, state: dict[str, Any]) -> None:
+def write(plan: FilePlan) -> None:
     """Check every changed file first, then put them in place: a configuration with an error changes nothing."""
     staged: list[tuple[pathlib.Path, pathlib.Path]] = []
     try:

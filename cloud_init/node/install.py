@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import time
-import urllib.request
+from typing import Any
 
 PLAN = pathlib.Path("/etc/webitel/packages.json")
 PROGRESS = pathlib.Path("/run/webitel/install.json")
@@ -58,8 +58,13 @@ def add_repository(repository: dict[str, str]) -> None:
     """A repository outside Debian: its key is accepted by fingerprint only."""
     name, ring = repository["name"], pathlib.Path(f"/usr/share/keyrings/webitel-{repository['name']}.gpg")
     if repository.get("key") and not ring.exists():
-        with urllib.request.urlopen(repository["key"], timeout=60) as answer:
-            key = answer.read()
+        # apt's own download knows the credentials in /etc/apt/auth.conf.d and the machine's proxy.
+        fetched = PROGRESS.with_name(f"{name}.key")
+        done = subprocess.run(["/usr/lib/apt/apt-helper", "download-file", repository["key"], str(fetched)],
+                              capture_output=True, text=True, check=False, timeout=120)
+        if done.returncode != 0:
+            raise InstallError(f"repository {name}: no key at {repository['key']}: {(done.stderr + done.stdout).strip()}")
+        key = fetched.read_bytes()
         gpg = ["gpg", "--batch", "--homedir", "/run/webitel"]
         shown = subprocess.run([*gpg, "--show-keys", "--with-colons"], input=key, capture_output=True, check=True).stdout.decode()
         found = re.findall(r"^fpr:+([0-9A-F]{40}):", shown, re.MULTILINE)
@@ -100,11 +105,21 @@ def run_apt(arguments: list[str], step: str, total: int) -> None:
                 report(step if kind != "dlstatus" else "downloading packages", len(seen), max(total, len(seen)))
     if process.wait() != 0:
         said = log.read_text(errors="replace")[start:].strip().splitlines()
-        raise InstallError("apt-get " + arguments[0] + " failed:\n" + "\n".join(said[-12:]))
+        verb = next(word for word in arguments if word in ("update", "install"))
+        raise InstallError(f"apt-get {verb} failed:\n" + "\n".join(said[-12:]))
 
 
-def install(packages: list[str], units: list[str]) -> list[str]:
-    """Install what is missing with every start of a service forbidden; returns what was missing."""
+def read_lists(source: str) -> None:
+    """The package lists of one file of apt sources, the others left as they are."""
+    run_apt(["-o", f"Dir::Etc::SourceList={SOURCES / source}", "-o", "Dir::Etc::SourceParts=-", "-o", "APT::Get::List-Cleanup=0",
+             "update"], "package lists", 0)
+
+
+def install(packages: list[str], units: list[str], fresh_lists: bool = True, options: tuple[str, ...] = ()) -> list[str]:
+    """Install what is missing with every start of a service forbidden; returns what was missing.
+
+    Without `fresh_lists` the lists are read anew only when the first try fails.
+    """
     missing = [package for package in packages if not is_installed(package)]
     if not missing:
         return []
@@ -113,8 +128,9 @@ def install(packages: list[str], units: list[str]) -> list[str]:
     try:
         for attempt in range(1, TRIES + 1):
             try:
-                run_apt(["update"], "package lists", 0)
-                run_apt(["install", "--no-install-recommends", *missing], "packages", len(missing))
+                if fresh_lists or attempt > 1:
+                    run_apt(["update"], "package lists", 0)
+                run_apt([*options, "install", "--no-install-recommends", *missing], "packages", len(missing))
                 break
             except InstallError:
                 if attempt == TRIES:
@@ -130,15 +146,20 @@ def install(packages: list[str], units: list[str]) -> list[str]:
     return missing
 
 
+def prepare_sources(plan: dict[str, Any]) -> None:
+    """Suites and repositories of the plan, each written when it is not there yet."""
+    report("package sources")
+    write_suites(plan["suites"])
+    if any(repository.get("key") for repository in plan["repositories"]):
+        install(["gnupg"], [])
+    for repository in plan["repositories"]:
+        add_repository(repository)
+
+
 def main() -> int:
     plan = json.loads(PLAN.read_text())
-    report("package sources")
     try:
-        write_suites(plan["suites"])
-        if any(repository.get("key") for repository in plan["repositories"]):
-            install(["gnupg"], [])
-        for repository in plan["repositories"]:
-            add_repository(repository)
+        prepare_sources(plan)
         missing = install(plan["packages"], plan["units"])
         subprocess.run(["apt-get", "clean"], capture_output=True, check=False)
     except (InstallError, OSError) as error:

@@ -29,7 +29,7 @@ def test_only_a_difference_is_written_and_acts(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "etc" / "x.conf"
     first = files.compare({str(path): "one\n"}, attributes(path), NOTHING, {"files": []})
     assert list(first.changed) == [str(path)] and first.actions == ["reload x"]
-    files.write(first, {})
+    files.write(first)
     assert path.read_text() == "one\n" and path.stat().st_mode & 0o777 == 0o640
     assert files.compare({str(path): "one\n"}, attributes(path), NOTHING, {"files": []}).changed == {}
     path.chmod(0o644)
@@ -42,7 +42,7 @@ def test_one_refused_file_changes_nothing_at_all(tmp_path: pathlib.Path) -> None
     check = "grep -q right {path} || { echo line 1: no; exit 1; }"
     plan = files.compare(texts, attributes(good) | attributes(bad, check=check), NOTHING, {"files": []})
     with pytest.raises(ApplyError, match=r"bad is refused by its own program \(grep\):\nline 1: no"):
-        files.write(plan, {})
+        files.write(plan)
     assert not list(tmp_path.iterdir())
 
 
@@ -50,7 +50,7 @@ def test_what_is_no_longer_wanted_goes(tmp_path: pathlib.Path) -> None:
     old = tmp_path / "old"
     old.write_text("x")
     plan = files.compare({}, {}, NOTHING, {"files": [str(old), str(tmp_path / "gone")]})
-    files.write(plan, {})
+    files.write(plan)
     assert plan.removed == [str(old)] and not old.exists()
 
 
