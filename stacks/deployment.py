@@ -35,11 +35,13 @@ def deploy() -> None:
         plan = make_plan(settings, pulumi.get_stack())
     except (SettingsError, PlanError) as error:
         raise pulumi.RunError(str(error)) from error
+    # All texts before the first resource: a template that fails must not leave half a deployment.
+    texts = {node.key: compose_configuration(plan, node, settings) for node in plan.nodes}
     secrets = Secrets(
         "secrets", names=plan.secrets, generations=settings.rotate, domain=plan.domain,
         opts=ResourceOptions(protect=CLOUDS[plan.cloud].real))
     cloud = load_adapter(plan.cloud)(plan, settings, secrets.public["ssh_public_key"])
-    configurations = configure_nodes(plan, settings, secrets, cloud)
+    configurations = configure_nodes(plan, settings, secrets, cloud, texts)
     check_health(plan, settings, secrets, cloud, configurations)
     export(plan, settings, secrets, cloud, configurations)
 
@@ -57,7 +59,7 @@ def load_adapter(name: str) -> type[Cloud]:
 
 
 def configure_nodes(
-    plan: Plan, settings: Settings, secrets: Secrets, cloud: Cloud,
+    plan: Plan, settings: Settings, secrets: Secrets, cloud: Cloud, texts: Mapping[str, Configuration],
 ) -> dict[str, NodeConfiguration]:
     """A configuration a node. Each depends on the one before: that chain is the rollout plan.
 
@@ -69,7 +71,7 @@ def configure_nodes(
     values |= secret_settings()
     configurations: dict[str, NodeConfiguration] = {}
     for node in plan.nodes:
-        configuration = compose_configuration(plan, node, settings)
+        configuration = texts[node.key]
         machine = cloud.machines[node.key]
         before = list(configurations.values())[-1:]
         inputs = {
