@@ -11,6 +11,7 @@ from pulumi import ResourceOptions
 
 from cloud_init.compose import UserData
 from components.clouds.base import Cloud, Machine, NodeGroup
+from components.clouds.rules import by_ports, rules_in, rules_out
 from components.model.firewall import ANY_PORT
 from components.model.naming import disk_name
 from components.model.plan import Node, Public
@@ -43,14 +44,15 @@ class Adapter(Cloud):
     def create_firewall(self, role: str) -> digitalocean.Firewall:
         incoming = [
             digitalocean.FirewallInboundRuleArgs(
-                protocol=opening.protocol, port_range=opening.ports, source_addresses=list(opening.networks) or None,
-                source_tags=[self.role_tags[source].name for source in opening.roles] or None)
-            for opening in self.plan.openings if opening.role == role
+                protocol=protocol, port_range=ports,
+                source_addresses=[rule.network for rule in rules if rule.network] or None,
+                source_tags=[self.role_tags[rule.peer_role].name for rule in rules if rule.peer_role] or None)
+            for (protocol, ports), rules in by_ports(rules_in(self.plan, role)).items()
         ]
         outgoing = [
             digitalocean.FirewallOutboundRuleArgs(
-                protocol=rule.protocol, port_range=rule.ports, destination_addresses=list(rule.destinations))
-            for rule in self.plan.egress if rule.role == role
+                protocol=protocol, port_range=ports, destination_addresses=[rule.network for rule in rules])
+            for (protocol, ports), rules in by_ports(rules_out(self.plan, role)).items()
         ]
         # What is not listed is denied on the private network too; there the firewall at the other end decides.
         inside = [

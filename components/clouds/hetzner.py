@@ -11,6 +11,7 @@ from pulumi import ResourceOptions
 
 from cloud_init.compose import UserData
 from components.clouds.base import Cloud, Machine, NodeGroup
+from components.clouds.rules import by_ports, rules_in, rules_out
 from components.model.naming import disk_name
 from components.model.plan import Node, Public
 
@@ -51,18 +52,19 @@ class Adapter(Cloud):
         self.firewalls = {role: self.create_firewall(role) for role in self.plan.roles}
 
     def create_firewall(self, role: str) -> hcloud.Firewall:
+        entering, leaving = rules_in(self.plan, role), rules_out(self.plan, role)
         incoming = [
             hcloud.FirewallRuleArgs(
-                direction="in", protocol=opening.protocol, port=opening.ports, source_ips=list(opening.networks),
-                description=f"{opening.service} {opening.listener}")
-            for opening in self.plan.openings if opening.role == role and opening.networks
+                direction="in", protocol=protocol, port=ports, source_ips=networks, description=entering[rules[0]])
+            for (protocol, ports), rules in by_ports(entering).items()
+            if (networks := [rule.network for rule in rules if rule.network])
         ]
         # Without a single outgoing rule everything would be let out.
         outgoing = [
             hcloud.FirewallRuleArgs(
-                direction="out", protocol=rule.protocol, port=rule.ports, destination_ips=list(rule.destinations),
-                description=rule.purposes[0])
-            for rule in self.plan.egress if rule.role == role
+                direction="out", protocol=protocol, port=ports, destination_ips=[rule.network for rule in rules],
+                description=leaving[rules[0]])
+            for (protocol, ports), rules in by_ports(leaving).items()
         ]
         return hcloud.Firewall(
             role, name=f"{self.plan.stack}-{role}", rules=[*incoming, *outgoing],

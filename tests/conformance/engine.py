@@ -6,17 +6,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.program import SECRET_CONFIG, Config, write_stack_file
+import yaml
+
+from tests.conformance.program import SECRET_CONFIG, Config, read_config
 from tools.engine.environment import run_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "name: webitel\nruntime: {name: python, options: {virtualenv: .venv}}\nstackConfigDir: config\n"
 SECONDS = 300
+
+SECRET_NAMES = [f"webitel:{name}" for name in SECRET_CONFIG]
 
 REPLACING = ("replace", "create-replacement", "delete-replaced")
 
@@ -38,8 +41,8 @@ class EngineError(Exception):
 class Deployment:
     """A project of its own with one stack, a copy of a committed one with changed settings."""
 
-    def __init__(self, engine: Path, folder: Path, stack: str, ports: Mapping[str, int]) -> None:
-        """`ports` are those of the simulated providers by package name."""
+    def __init__(self, engine: Path, folder: Path, stack: str, attached: str) -> None:
+        """`attached` is what PULUMI_DEBUG_PROVIDERS says."""
         self.engine, self.folder, self.stack = engine, folder, stack
         (folder / "config").mkdir(parents=True)
         (folder / "state").mkdir()
@@ -52,7 +55,7 @@ class Deployment:
             "PULUMI_HOME": str(folder / "home"),
             "PULUMI_BACKEND_URL": (folder / "state").as_uri(),
             "PULUMI_CONFIG_PASSPHRASE": "simulated",
-            "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{port}" for name, port in ports.items()),
+            "PULUMI_DEBUG_PROVIDERS": attached,
             "PULUMI_DEBUG_COMMANDS": "1",  # for --event-log
             "PYTHONPATH": str(ROOT),
             "GRPC_VERBOSITY": "NONE",
@@ -61,7 +64,6 @@ class Deployment:
         self.run("stack", "init", stack)
         for name, value in SECRET_CONFIG.items():
             self.run("config", "set", "--secret", f"webitel:{name}", value)
-        self.secrets = self.file.read_text()
 
     @property
     def file(self) -> Path:
@@ -69,13 +71,10 @@ class Deployment:
 
     def configure(self, changes: Config) -> None:
         """The settings of the committed stack with `changes`, from now on."""
-        import yaml
-
-        kept = yaml.safe_load(self.file.read_text()) if self.file.exists() else {}
-        write_stack_file(self.file.parent, self.stack, changes)
-        new = yaml.safe_load(self.file.read_text())
-        secret = {name: value for name, value in kept.get("config", {}).items() if isinstance(value, dict) and "secure" in value}
-        self.file.write_text(yaml.safe_dump({**kept, "config": {**new["config"], **secret}}))
+        before = yaml.safe_load(self.file.read_text()) if self.file.exists() else {}
+        encrypted = {name: value for name, value in before.get("config", {}).items() if name in SECRET_NAMES}
+        settings = {f"webitel:{name}": value for name, value in read_config(self.stack, changes).items()}
+        self.file.write_text(yaml.safe_dump({**before, "config": {**settings, **encrypted}}))
 
     def run(self, *arguments: str) -> str:
         """Runs `pulumi` to its end and returns what it printed; raises EngineError where it failed."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pulumi.runtime
@@ -19,16 +18,18 @@ import yaml
 from google.protobuf import empty_pb2
 from pulumi.runtime.mocks import MockEngine, MockMonitor
 from pulumi.runtime.proto import resource_pb2
-from pulumi.runtime.settings import Settings, configure, set_root_resource
+from pulumi.runtime.settings import Settings, set_root_resource
+from pulumi.runtime.settings import configure as configure_runtime
 from pulumi.runtime.stack import run_in_stack
 
-from provider.handler import Handler, ProviderError, Request
+from provider.handler import ProviderError, Request
+from provider.server import Provider
 from provider.values import Marks, Properties, decode, encode
 from stacks.deployment import deploy
 from stacks.settings import stack_file
 
 Config = Mapping[str, Any]
-FindHandler = Callable[[str], Handler]
+PROJECT = "webitel"
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,12 @@ class ProgramError(Exception):
 
 
 class DirectMonitor(MockMonitor):
-    """Answers the program in place of the engine: check and create by the handler of each type."""
+    """Answers the program in place of the engine: check and create by the handler of each type, functions too."""
 
-    def __init__(self, find_handler: FindHandler) -> None:
-        super().__init__(None)  # type: ignore[arg-type]  # no mocks: RegisterResource is our own
-        self.find_handler = find_handler
+    def __init__(self, stack: str, providers: Sequence[Provider]) -> None:
+        super().__init__(None)  # type: ignore[arg-type]  # no mocks: every call that would ask them is our own
+        self.stack = stack
+        self.providers = {provider.name: provider for provider in providers}
         self.registrations: dict[str, Registration] = {}
         self.outputs: Properties = {}
 
@@ -72,9 +74,14 @@ class DirectMonitor(MockMonitor):
         marks = Marks()
         inputs = decode(request.object, marks)
         id, outputs = "", inputs
-        if request.custom:
+        if request.type.startswith("pulumi:providers:"):
+            configure = self.providers[request.type.rpartition(":")[2]].configure
+            id = "configured"
+            if configure:
+                configure(inputs)
+        elif request.custom:
             call = Request(urn)
-            handler = self.find_handler(request.type)
+            handler = self._provider(request.type).handlers[request.type]
             inputs, failures = handler.check(call, None, inputs)
             if failures:
                 raise ProgramError(f"{urn}: {'; '.join(f'{one.property}: {one.reason}' for one in failures)}")
@@ -89,14 +96,23 @@ class DirectMonitor(MockMonitor):
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=encode(outputs, marks))
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
-        if request.urn.endswith(f"::pulumi:pulumi:Stack::{STACK_NAME.format(self.stack)}"):
+        if request.urn.endswith(f"::pulumi:pulumi:Stack::{PROJECT}-{self.stack}"):
             self.outputs = decode(request.outputs, Marks())
         return empty_pb2.Empty()
 
-    stack = ""
+    def Invoke(self, request: Any) -> Any:
+        invoke = self._provider(request.tok).invoke
+        assert invoke is not None
+        response = resource_pb2.ResourceInvokeResponse()
+        answer = invoke(Request(""), request.tok, decode(request.args, Marks()))
+        getattr(response, "return").CopyFrom(encode(answer, Marks()))  # a keyword of Python
+        return response
 
-
-STACK_NAME = "webitel-{}"
+    def _provider(self, token: str) -> Provider:
+        package = token.partition(":")[0]
+        if package not in self.providers:
+            raise ProgramError(f"{token}: no provider {package}, only {', '.join(self.providers)}")
+        return self.providers[package]
 
 
 def read_config(stack: str, changes: Config | None = None) -> dict[str, Any]:
@@ -112,7 +128,7 @@ SECRET_CONFIG = {"repository_user": "user", "repository_password": "repository-p
 
 
 def run_program(
-    stack: str, find_handler: FindHandler, changes: Config | None = None, program: Callable[[], None] = deploy,
+    stack: str, providers: Sequence[Provider], changes: Config | None = None, program: Callable[[], None] = deploy,
 ) -> tuple[list[Registration], Properties]:
     """Everything that the program registers for a committed stack, in order, and the stack's outputs.
 
@@ -120,14 +136,13 @@ def run_program(
     """
     config = {**SECRET_CONFIG, **read_config(stack, changes)}
     texts = {f"webitel:{name}": value if isinstance(value, str) else json.dumps(value) for name, value in config.items()}
-    monitor = DirectMonitor(find_handler)
-    monitor.stack = stack
+    monitor = DirectMonitor(stack, providers)
 
     def run() -> None:
         set_root_resource(None)  # type: ignore[arg-type]  # another test's may still stand in this thread
-        configure(Settings("webitel", stack, monitor=monitor, engine=MockEngine(None), dry_run=False))
+        configure_runtime(Settings(PROJECT, stack, monitor=monitor, engine=MockEngine(None), dry_run=False))
         pulumi.runtime.set_all_config(texts, [f"webitel:{name}" for name in SECRET_CONFIG])
-        asyncio.run(run_in_stack(program))  # type: ignore[arg-type]
+        asyncio.run(run_in_stack(program))
 
     try:
         contextvars.copy_context().run(run)
@@ -135,10 +150,3 @@ def run_program(
         pulumi.runtime.set_all_config({})
     return list(monitor.registrations.values()), monitor.outputs
 
-
-def write_stack_file(folder: Path, stack: str, changes: Config | None = None) -> Path:
-    """A stack file with changed settings, for the real engine."""
-    file = folder / f"Pulumi.{stack}.yaml"
-    document = {f"webitel:{name}": value for name, value in read_config(stack, changes).items()}
-    file.write_text(yaml.safe_dump({"config": document}))
-    return file

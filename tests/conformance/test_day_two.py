@@ -1,0 +1,174 @@
+"""What happens to a running deployment, on the real engine and every simulated cloud: one `basic` stack a cloud, step by
+step, each test going on where the one before ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from components.model.clouds import CLOUDS
+from tests.conformance.conftest import Live, Start
+from tests.conformance.engine import EngineError, Step, replaced
+from tests.conformance.program import Config
+from tests.conformance.seen import SEE, Seen
+from tests.simulator.world import Thing
+
+pytestmark = pytest.mark.engine
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJt7YqKq1vYwBG0p6c3Yy3a9n8l2Qb3l0lq8m2t1oCx1 second@office"
+IMAGES = {"digitalocean": "debian-13-x64", "hetzner": "debian-13"}
+"""A newer image by cloud."""
+
+OURS = ("webitel:index:NodeConfiguration", "webitel:index:Health", "webitel:index:Secrets", "pulumi:providers:webitel")
+"""What a changed setting or secret may touch."""
+
+
+class Story:
+    """One cloud's deployment over several tests; `settings` are the changes to the committed stack so far."""
+
+    def __init__(self, cloud: str, live: Live) -> None:
+        self.cloud, self.deployment, self.world = cloud, live.deployment, live.world
+        self.settings: dict[str, object] = {}
+
+    def change(self, settings: Config) -> None:
+        self.settings |= settings
+        self.deployment.configure(self.settings)
+
+    def machines(self) -> dict[str, Seen]:
+        return {machine.name.removeprefix(f"{self.cloud}-basic-"): machine for machine in SEE[self.cloud](self.world)}
+
+    def ids(self, *parts: str) -> dict[str, str]:
+        """Ids of what exists, by type and name of the resource that made it, of the types that contain one of `parts`."""
+        return {
+            f"{thing.type} {name_of(thing)}": thing.id for thing in self.world.all()
+            if any(part in thing.type.lower() for part in parts)
+        }
+
+
+def name_of(thing: Thing) -> str:
+    return thing.urn.rpartition("::")[2]
+
+
+MACHINES = (":server", ":droplet", ":instance", ":virtualmachine")
+DISKS = (":volume:volume", "/volume:volume", "compute/disk", "compute:disk")
+
+
+@pytest.fixture(scope="module", params=[cloud for cloud in CLOUDS if CLOUDS[cloud].real])
+def story(request: pytest.FixtureRequest, start: Start) -> Iterator[Story]:
+    made = Story(request.param, start(f"{request.param}-basic"))
+    made.deployment.up()
+    yield made
+
+
+def touched(steps: list[Step]) -> list[str]:
+    """The resources that are not our own and were not only looked at."""
+    return [f"{step.op} {step.type} {step.name} {step.changed}" for step in steps if step.type not in OURS and step.op != "refresh"]
+
+
+def test_second_preview_changes_nothing(story: Story) -> None:
+    assert story.deployment.preview("--expect-no-changes") == []
+
+
+def test_refresh_finds_what_was_made(story: Story) -> None:
+    story.deployment.refresh("--expect-no-changes")
+
+
+def test_settings_keys_and_images_replace_nothing(story: Story) -> None:
+    machines, disks = story.machines(), story.ids(*DISKS)
+    assert len(disks) == 2
+    story.change({"upload_limit_mib": 100, "operator_keys": [KEY], "image": IMAGES[story.cloud]})
+    steps = story.deployment.up()
+    assert touched(steps) == []
+    assert {step.name for step in steps if step.type == OURS[0]} == {"data-1", "app-1", "edge-1"}
+    assert story.machines() == machines
+    assert story.ids(*DISKS) == disks
+
+
+def test_rotated_ssh_key_replaces_no_machine(story: Story) -> None:
+    """The key is a resource of the cloud, and a machine's keys count as a reason to replace it."""
+    before = story.ids(*MACHINES, *DISKS)
+    story.change({"rotate": {"ssh_key": 2}})
+    steps = story.deployment.up()
+    assert all("key" in text.lower() for text in replaced(steps)), replaced(steps)
+    assert story.ids(*MACHINES, *DISKS) == before
+
+
+def test_raised_count_adds_only(story: Story) -> None:
+    before = story.ids(*MACHINES, *DISKS)
+    story.change({"counts": {"app": 2, "data": 3}})
+    steps = story.deployment.up()
+    assert replaced(steps) == []
+    after = story.ids(*MACHINES, *DISKS)
+    assert before.items() < after.items()
+    assert set(story.machines()) == {"data-1", "data-2", "data-3", "app-1", "app-2", "edge-1"}
+    assert len([one for one in story.ids(*DISKS) if "database" in one]) == 3
+
+
+def test_lowered_count_of_a_cluster_is_refused(story: Story) -> None:
+    story.change({"counts": {"app": 2, "data": 2}})
+    with pytest.raises(EngineError, match="a cluster of 2 cannot lose a node"):
+        story.deployment.preview()
+    story.change({"counts": {"app": 2, "data": 3}})
+
+
+def test_larger_machine_type_is_resized_in_place(story: Story) -> None:
+    before, cloud = story.machines(), CLOUDS[story.cloud]
+    ids = story.ids(*MACHINES, *DISKS)
+    now = cloud.machine_type(before["app-1"].machine_type)
+    assert now
+    larger = min(
+        (one for one in cloud.machine_types if one.family == now.family and one.vcpus > now.vcpus),
+        key=lambda one: one.vcpus)
+    story.change({"machine_types": {"app": larger.name, "data": larger.name}})
+    steps = story.deployment.up()
+    assert replaced(steps) == []
+    assert story.ids(*MACHINES, *DISKS) == ids
+    after = story.machines()
+    assert {after[key].machine_type for key in ("data-1", "app-1", "app-2")} == {larger.name}
+    assert all(after[key].disks == before[key].disks for key in before)
+
+
+def test_replaced_machine_keeps_disk_and_address(story: Story) -> None:
+    before = story.machines()
+    ids = story.ids(*MACHINES, *DISKS)
+    changing = [
+        one["urn"] for one in story.deployment.state()
+        if any(part in one["type"].lower() for part in MACHINES) and one["urn"].endswith(("::data-1", "::edge-1"))
+    ]
+    assert len(changing) == 2
+    announced = story.deployment.preview(*(word for urn in changing for word in ("--replace", urn)))
+    assert {text.rpartition(" ")[2] for text in replaced(announced) if any(part in text.lower() for part in MACHINES)} == {
+        "data-1", "edge-1"}
+    story.deployment.up(*(word for urn in changing for word in ("--replace", urn)))
+    after, new = story.machines(), story.ids(*MACHINES, *DISKS)
+    moved = {name for name in ids if new[name] != ids[name]}
+    assert {name.rpartition(" ")[2] for name in moved} == {"data-1", "edge-1"}
+    assert after["data-1"].disks == before["data-1"].disks
+    cloud = CLOUDS[story.cloud]
+    if cloud.fixed_addresses:
+        assert [after[key].private_address for key in after] == [before[key].private_address for key in after]
+        assert after["edge-1"].public_address == before["edge-1"].public_address
+    told = {thing.id: thing for thing in story.world.all(OURS[0])}
+    for key, machine in after.items():
+        assert told[machine.name].inputs["machine_id"] == new[next(name for name in new if name.endswith(f" {key}"))]
+
+
+def test_destroy_keeps_disks_and_secrets_and_up_adopts_them(story: Story) -> None:
+    disks, machines = story.ids(*DISKS), story.machines()
+    story.deployment.destroy("--exclude-protected")  # what `webitel destroy` does
+    assert story.ids(*MACHINES) == {}
+    with pytest.raises(EngineError, match="protected"):
+        story.deployment.destroy()
+    assert story.ids(*DISKS) == disks
+    kept = {one["type"] for one in story.deployment.state() if one.get("protect")}
+    assert "webitel:index:Secrets" in kept
+    story.deployment.up()
+    assert story.ids(*DISKS) == disks
+    assert {key: one.disks for key, one in story.machines().items()} == {key: one.disks for key, one in machines.items()}
+
+
+def test_told_twice_destroy_leaves_nothing(story: Story) -> None:
+    story.deployment.run("state", "unprotect", "--all", "--yes")
+    story.deployment.destroy()
+    assert story.world.all() == []
