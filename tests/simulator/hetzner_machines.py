@@ -69,7 +69,7 @@ class Server(Hetzner):
             raise Refused(f"image {inputs.get('image')} not found (invalid_input)")
         if len((inputs.get("userData") or "").encode()) > _USER_DATA:
             raise Refused(f"user_data: longer than {_USER_DATA} bytes (invalid_input)")
-        for key in inputs.get("sshKeys") or []:
+        for key in (inputs.get("sshKeys") or []) if call.old is None else []:  # of no use later, so not looked up again
             if not any(key in (known.id, known.inputs["name"]) for known in call.world.all(SSH_KEY)):
                 raise Refused(f"SSH key {key} not found (invalid_input)")
         if len(inputs.get("firewallIds") or []) > 5:

@@ -27,4 +27,4 @@ for n in (1, 2):
     )
     hcloud.VolumeAttachment(f"disk-{n}", volume_id=volume.id.apply(int), server_id=server.id.apply(int))
     pulumi.export(f"public-{n}", server.ipv4_address)
-    pulumi.export(f"private-{n}", server.networks.apply(lambda networks: networks[0].ip))
+    pulumi.export(f"private-{n}", server.networks.apply(lambda networks: (networks or [])[0].ip))
