@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pulumi
@@ -61,11 +62,10 @@ def load_adapter(name: str) -> type[Cloud]:
 def configure_nodes(
     plan: Plan, settings: Settings, secrets: Secrets, cloud: Cloud, texts: Mapping[str, Configuration],
 ) -> dict[str, NodeConfiguration]:
-    """A configuration a node. Each depends on the one before: that chain is the rollout plan.
-
-    At creation it costs little: machines boot and install by themselves, all at the same time, and a configuration
-    returns once its units are told to start.
+    """A configuration a node. Nodes that were up before are changed one after the other, in the order of the plan; a
+    failure stops everything behind it. New ones interrupt nobody: they come up at the same time.
     """
+    running = list_running()
     addresses = cloud.addresses()
     values: dict[str, Input[str]] = {name: secrets.values[name] for name in plan.secrets}
     values |= secret_settings()
@@ -73,7 +73,6 @@ def configure_nodes(
     for node in plan.nodes:
         configuration = texts[node.key]
         machine = cloud.machines[node.key]
-        before = list(configurations.values())[-1:]
         inputs = {
             "node": node.name,
             "key": node.key,
@@ -92,9 +91,24 @@ def configure_nodes(
             "disruptive": settings.disruptive,
             "limits": {"apply": APPLY_SECONDS + settings.drain_timeout},
         }
-        options = ResourceOptions(parent=cloud.groups[node.key], depends_on=[*machine.needs, *before])
+        waits = running.apply(partial(choose_waits, node.key, machine.needs, dict(configurations)))
+        options = ResourceOptions(parent=cloud.groups[node.key], depends_on=waits)
         configurations[node.key] = NodeConfiguration(node.key, inputs, options)
     return configurations
+
+
+def list_running() -> Output[tuple[str, ...]]:
+    """The keys of the nodes that the last finished `up` left: the stack's own outputs as they were."""
+    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    return pulumi.StackReference("before", name).outputs.apply(lambda outputs: tuple((outputs or {}).get("nodes", ())))
+
+
+def choose_waits(
+    key: str, needs: Sequence[pulumi.Resource], earlier: Mapping[str, NodeConfiguration], running: Collection[str],
+) -> list[pulumi.Resource]:
+    """What a node's configuration waits for: its machine, and where it was up before, the one before it that was too."""
+    before = [made for other, made in earlier.items() if other in running] if key in running else []
+    return [*needs, *before[-1:]]
 
 
 def describe_way(node: Node, cloud: Cloud, settings: Settings) -> dict[str, Any]:
