@@ -148,13 +148,6 @@ class Platform:
 
     def set_up(self) -> None:
         """Everything running, the schema loaded, the broker with its user and exchanges."""
-        password = self.folder / "pg" / "password"
-        password.write_text("super")
-        password.chmod(0o644)
-        subprocess.run(
-            [str(POSTGRES / "initdb"), "-D", str(self.folder / "pg" / "data"), "-A", "scram-sha-256", "-U", "postgres",
-             f"--pwfile={password}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"], check=True, capture_output=True, cwd="/",
-            **self.as_postgres())
         (self.folder / "rabbit" / "plugins").write_text("[rabbitmq_management].\n")
         (self.folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.ports['rabbitmq']}\nmanagement.tcp.ip = 127.0.0.1\n"
@@ -164,14 +157,25 @@ class Platform:
             "ports": {"http": self.ports["consul"], "https": -1, "grpc": -1, **self.consul_ports},
             "performance": {"raft_multiplier": 1}}))
         self._begin("rabbitmq")
-        self.start("postgresql")
-        self.sql("create role opensips login password 'database-password'", "postgres")
-        self.sql("create database webitel owner opensips", "postgres")
-        self.load_schema()
+        self.set_up_database()
         self.start("consul")
         wait_until(lambda: self.rabbit("/exchanges")[0] == 200, 60, "RabbitMQ")
         for exchange in ("call", "chat", "webitel", "opensips"):
             self.declare(exchange)
+
+    def set_up_database(self) -> None:
+        """PostgreSQL running, with the schema in the database `webitel`."""
+        password = self.folder / "pg" / "password"
+        password.write_text("super")
+        password.chmod(0o644)
+        subprocess.run(
+            [str(POSTGRES / "initdb"), "-D", str(self.folder / "pg" / "data"), "-A", "scram-sha-256", "-U", "postgres",
+             f"--pwfile={password}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"], check=True, capture_output=True, cwd="/",
+            **self.as_postgres())
+        self.start("postgresql")
+        self.sql("create role opensips login password 'database-password'", "postgres")
+        self.sql("create database webitel owner opensips", "postgres")
+        self.load_schema()
 
     def _begin(self, name: str) -> None:
         self._run(name, [str(RABBITMQ / "rabbitmq-server")], self.rabbit_environment())

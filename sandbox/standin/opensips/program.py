@@ -84,7 +84,8 @@ class Server:
             self.config, "select setid, destination, coalesce(socket, '') from dispatcher order by setid, id")
         if not any(int(row[0]) == SET for row in rows):
             say(f"WARNING: dispatcher: no destination in set {SET}")
-        (self.run / "dispatcher.list").write_text(dispatcher_list((int(group), str(where), str(via)) for group, where, via in rows))
+        text = dispatcher_list((int(group), str(where), str(via)) for group, where, via in rows)
+        (self.run / "dispatcher.list").write_text(text)
 
     def reload_dispatcher(self) -> str:
         """MI `ds_reload`."""
@@ -111,8 +112,9 @@ class Server:
         interface = serve(address, commands)
         threading.Thread(target=interface.serve_forever, daemon=True).start()
         configuration = self.run / "kamailio.cfg"
+        # The database password is in it.
+        os.umask(0o077)
         configuration.write_text(write_kamailio(self.config, str(self.run), WEBSOCKET.exists()))
-        configuration.chmod(0o600)
         (self.run / "rpc.sock").unlink(missing_ok=True)
         self.kamailio = subprocess.Popen(
             ["opensips", "-DD", "-E", "-f", str(configuration), "-Y", str(self.run), "-m", "32", "-M", "8"],
@@ -120,7 +122,8 @@ class Server:
         deadline = time.monotonic() + STARTS_WITHIN
         while self.kamailio.poll() is None and time.monotonic() < deadline:
             try:
-                ask_kamailio(self.run, "core.version")
+                # It refuses while its processes come up.
+                ask_kamailio(self.run, "rtpengine.show", "all")
                 return
             except KamailioError:
                 time.sleep(0.1)

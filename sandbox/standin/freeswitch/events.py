@@ -1,0 +1,97 @@
+"""The event socket: log-in, and the commands that operators, health and drain use."""
+
+import asyncio
+import hmac
+from collections.abc import Callable
+
+from .calls import Phone
+from .words import VERSION
+
+
+class Console:
+    """Commands and what they answer."""
+
+    def __init__(self, phone: Phone, stop: Callable[[], None]) -> None:
+        self.phone, self.stop = phone, stop
+
+    def run(self, command: str) -> str:
+        """The text of `api COMMAND`; a failing one is a text too."""
+        words = command.split()
+        match words:
+            case ["status"]:
+                return self.status()
+            case ["version"]:
+                return f"FreeSWITCH Version {VERSION} (stand-in of the sandbox)\n"
+            case ["show", "calls" | "channels", "count"]:
+                return f"\n{len(self.phone.calls)} total.\n"
+            case ["show", "calls" | "channels"]:
+                rows = [call.invite.one("call-id") for call in self.phone.calls.values()]
+                return "".join(f"{row}\n" for row in rows) + f"\n{len(rows)} total.\n"
+            case ["sofia", "status"]:
+                return f"sip\tprofile\tsip:mod_sofia@{self.phone.address}:{self.phone.port}\tRUNNING ({len(self.phone.calls)})\n"
+            case ["fsctl", "pause"] | ["fsctl", "pause", "inbound"]:
+                self.phone.paused = True
+                return "+OK\n"
+            case ["fsctl", "resume"] | ["fsctl", "resume", "inbound"]:
+                self.phone.paused = False
+                return "+OK\n"
+            case ["fsctl", "ready_check"]:
+                return "false\n" if self.phone.paused else "true\n"
+            case ["fsctl", "shutdown"]:
+                self.stop()
+                return "+OK\n"
+            case ["hupall", *_]:
+                count = len(self.phone.calls)
+                for call in list(self.phone.calls.values()):
+                    self.phone.hang_up(call)
+                return f"+OK hangup all channels {count}\n"
+            case ["reloadxml"]:
+                return "+OK [Success]\n"
+            case _:
+                return f"-ERR {words[0] if words else ''} Command not found!\n"
+
+    def status(self) -> str:
+        """`is ready` although every call gets 503 for lack of sessions: only a pause shows here."""
+        phone = self.phone
+        return (
+            f"FreeSWITCH (Version {VERSION}, stand-in of the sandbox) is {'not ' if phone.paused else ''}ready\n"
+            f"{phone.total} session(s) since startup\n{len(phone.calls)} session(s) - peak {phone.peak}\n"
+            f"{phone.max_sessions} session(s) max\n")
+
+
+async def serve(console: Console, password: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """One connection."""
+    def say(head: str, body: str = "") -> None:
+        length = f"Content-Length: {len(body.encode())}\n" if body else ""
+        writer.write(f"{head}\n{length}\n{body}".encode())
+
+    say("Content-Type: auth/request")
+    trusted = False
+    try:
+        while True:
+            lines = []
+            while (line := (await reader.readline())) not in (b"\n", b"\r\n"):
+                if not line:
+                    return
+                lines.append(line.decode("utf-8", "replace").strip())
+            verb, _, rest = (lines[0] if lines else "").partition(" ")
+            if verb == "auth":
+                trusted = hmac.compare_digest(rest, password)
+                say("Content-Type: command/reply\nReply-Text: " + ("+OK accepted" if trusted else "-ERR invalid"))
+                if not trusted:
+                    say("Content-Type: text/disconnect-notice", "Disconnected, goodbye.\n")
+                    return
+            elif not trusted:
+                say("Content-Type: command/reply\nReply-Text: -ERR command not found")
+            elif verb in ("api", "bgapi"):
+                say("Content-Type: api/response", console.run(rest))
+            elif verb in ("exit", "quit"):
+                say("Content-Type: command/reply\nReply-Text: +OK bye")
+                return
+            else:
+                say("Content-Type: command/reply\nReply-Text: +OK")
+            await writer.drain()
+    except ConnectionError:
+        return
+    finally:
+        writer.close()

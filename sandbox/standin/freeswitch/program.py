@@ -1,0 +1,204 @@
+"""`freeswitch`: reads our XML strictly and does what the rest of the platform sees of a FreeSWITCH."""
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ..consul import ConsulError, Entry  # noqa: TID252 - on a node the package above is `standin`, here `sandbox.standin`
+from ..words import Registration  # noqa: TID252
+from . import calls, events
+from .media import Ports
+from .reader import Config, ConfigError, read_config
+from .words import VERSION
+
+MODULES = Path("/usr/lib/freeswitch/mod")
+STOPS_AFTER = 5.0
+"""Seconds from SIGTERM to the end (`facts/calls-observed.md` 5)."""
+
+HTTP2_SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+"""What a gRPC server says first."""
+
+
+def say(text: str) -> None:
+    """A line in the journal."""
+    print(f"freeswitch: {text}", file=sys.stderr, flush=True)
+
+
+def publish_calls(config: Config) -> None:
+    """mod_amqp: keeps a connection with the exchange declared on it, whatever the broker does; nothing waits for it."""
+    import pika  # type: ignore[import-not-found]
+    from pika.exceptions import AMQPError  # type: ignore[import-not-found]
+
+    value = dict(config.parameters["amqp.conf"])
+    parameters = pika.ConnectionParameters(
+        value["hostname"], int(value["port"]), value.get("virtualhost", "/"),
+        pika.PlainCredentials(value["username"], value["password"]), heartbeat=int(value.get("heartbeat", "0")),
+        client_properties={"connection_name": "freeswitch"})
+    said = ""
+    while True:
+        try:
+            connection = pika.BlockingConnection(parameters)
+            channel = connection.channel()
+            channel.exchange_declare(value["exchange-name"], value.get("exchange-type", "topic"), durable=True)
+            said = ""
+            while True:
+                connection.process_data_events(time_limit=None)
+        except (AMQPError, OSError) as error:
+            text = f"[ERR] mod_amqp: {type(error).__name__} {error}"
+            if text != said:
+                say(text)
+            said = text
+            time.sleep(int(value.get("reconnect_interval_ms", "1000")) / 1000)
+
+
+def register(config: Config, hostname: str) -> Entry:
+    """mod_grpc's entry in Consul; a ConsulError means that the module does not load."""
+    value = config.parameters["grpc.conf"]
+    ttl = float(value["consul_ttl_sec"])
+    registration = Registration(
+        "freeswitch", hostname, "grpc", ttl, ttl / 2, int(value.get("consul_deregister_critical_ttl_sec", "120")))
+    agent, address = value["consul_address"].removeprefix("http://"), value["grpc_host"]
+    entry = Entry(agent, registration, hostname, address, int(value["grpc_port"]), 1.0, say)
+    entry.register()
+    entry.start()
+    return entry
+
+
+class FreeSwitch:
+    """A running stand-in."""
+
+    def __init__(self, config: Config, hostname: str) -> None:
+        self.config, self.hostname = config, hostname
+        flow, _, port = config.variables["acr_srv"].split()[0].partition(":")
+        address = config.value("sofia.conf", "sip-ip")
+        media = Ports(config.value("sofia.conf", "rtp-ip"), config.number("switch.conf", "rtp-start-port"),
+                      config.number("switch.conf", "rtp-end-port"))
+        limits = config.number("switch.conf", "max-sessions"), config.number("switch.conf", "sessions-per-second")
+        self.phone = calls.Phone(address, config.number("sofia.conf", "sip-port"), media, limits, (flow, int(port)), say)
+        self.ends = asyncio.Event()
+
+    async def run(self, tell: Callable[[int], object]) -> int:
+        """Everything up, `tell(0)`, then until SIGTERM. 1 when something critical does not load."""
+        loop = asyncio.get_running_loop()
+        phone, value = self.phone, self.config.value
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, self.ends.set)
+        console = events.Console(phone, self.ends.set)
+        password = value("event_socket.conf", "password")
+        try:
+            await loop.create_datagram_endpoint(lambda: calls.Socket(phone), (phone.address, phone.port))
+            await asyncio.start_server(lambda r, w: calls.serve_stream(phone, r, w), phone.address, phone.port)
+            await asyncio.start_server(
+                lambda r, w: events.serve(console, password, r, w), value("event_socket.conf", "listen-ip"),
+                int(value("event_socket.conf", "listen-port")))
+            await asyncio.start_server(greet, value("grpc.conf", "grpc_host"), int(value("grpc.conf", "grpc_port")))
+            entry = register(self.config, self.hostname)
+        except (OSError, ConsulError) as error:
+            say(f"[CRIT] {error}")
+            return 1
+        threading.Thread(target=publish_calls, args=(self.config,), daemon=True).start()
+        for problem in self.config.problems:
+            say(problem)
+        say(f"{VERSION} stand-in is up: sip {phone.address}:{phone.port}")
+        tell(0)
+        await self.ends.wait()
+        phone.hang_up_all()
+        entry.deregister()
+        await asyncio.sleep(STOPS_AFTER / float(os.environ.get("SANDBOX_SPEED", "1")))
+        return 0
+
+
+async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A gRPC port: HTTP/2 settings, then nothing understood."""
+    writer.write(HTTP2_SETTINGS)
+    with contextlib.suppress(ConnectionError):
+        while await reader.read(4096):
+            pass
+    writer.close()
+
+
+def read_arguments() -> argparse.Namespace:
+    """The flags of the vendor's unit; others are refused."""
+    parser = argparse.ArgumentParser("freeswitch", add_help=False, allow_abbrev=False, prefix_chars="-")
+    for flag in ("-nc", "-ncwait", "-nf", "-nonat", "-rp", "-version"):
+        parser.add_argument(flag, action="store_true")
+    for flag in ("-u", "-g"):
+        parser.add_argument(flag)
+    parser.add_argument("-conf", type=Path, default=Path("/etc/freeswitch"))
+    parser.add_argument("-run", type=Path, default=Path("/run/freeswitch"))
+    parser.add_argument("-mod", type=Path, default=MODULES)
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def pid_file(path: Path) -> Iterator[None]:
+    """Our process id in a file as long as we run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{os.getpid()}\n")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def become(user: str | None, group: str | None, run: Path) -> None:
+    """The user and group of the flags, when started by root; the run directory is theirs."""
+    import grp
+    import pwd
+
+    if os.geteuid() != 0 or not user:
+        return
+    account = pwd.getpwnam(user)
+    gid = grp.getgrnam(group).gr_gid if group else account.pw_gid
+    run.mkdir(parents=True, exist_ok=True)
+    os.chown(run, account.pw_uid, gid)
+    os.initgroups(user, gid)
+    os.setgid(gid)
+    os.setuid(account.pw_uid)
+
+
+def main() -> int:
+    """`-ncwait` ends with the status of the start, `-nc` with 0 at once, else the program stays in the foreground."""
+    arguments = read_arguments()
+    if arguments.version:
+        print(f"FreeSWITCH version: {VERSION}: a stand-in of the sandbox, not the vendor's program")
+        return 0
+    if not (arguments.nc or arguments.ncwait) or arguments.nf:
+        return start(arguments, lambda status: None)
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        os.close(reading)
+        status = start(arguments, lambda code: os.write(writing, bytes([code])))
+        sys.stderr.flush()
+        # The broker's thread may hang in a read: the process ends without asking it.
+        os._exit(status)
+    os.close(writing)
+    if arguments.nc:
+        return 0
+    said = os.read(reading, 1)
+    if said:
+        return said[0]
+    say("Error starting system!")
+    return 1
+
+
+def start(arguments: argparse.Namespace, tell: Callable[[int], object]) -> int:
+    """Reads, starts and serves; 255 in the foreground when the configuration is refused."""
+    hostname = socket.gethostname()
+    try:
+        become(arguments.u, arguments.g, arguments.run)
+        config = read_config(arguments.conf / "freeswitch.xml", hostname, arguments.mod)
+    except (ConfigError, OSError, KeyError) as error:
+        say(f"Cannot Initialize [{error}]")
+        return 255
+    with pid_file(arguments.run / "freeswitch.pid"):
+        return asyncio.run(FreeSwitch(config, hostname).run(tell))

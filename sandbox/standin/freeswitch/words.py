@@ -1,0 +1,71 @@
+"""What FreeSWITCH 1.10 and Webitel's modules know, as far as our configuration may use it (`facts/webitel.md` 1.6)."""
+
+VERSION = "1.10.12+sandbox1"
+
+BUILT_IN = {
+    "hostname", "local_ip_v4", "base_dir", "conf_dir", "sounds_dir", "log_dir", "mod_dir", "db_dir", "run_dir", "domain",
+    "domain_name",
+}
+"""`$${...}` that FreeSWITCH sets itself."""
+
+PARAMETERS = {
+    "switch.conf": {
+        "max-sessions", "sessions-per-second", "rtp-start-port", "rtp-end-port", "rtp-port-usage-robustness", "loglevel",
+        "verbose-channel-events", "core-db-dsn", "switchname", "max-db-handles", "sql-buffer-len", "max-sql-buffer-len",
+    },
+    "event_socket.conf": {"nat-map", "listen-ip", "listen-port", "password", "apply-inbound-acl", "stop-on-bind-error", "debug"},
+    "sofia.conf": {
+        "log-level", "debug-presence", "sip-ip", "rtp-ip", "sip-port", "user-agent-string", "username", "context", "dialplan",
+        "auth-calls",
+        "inbound-codec-prefs", "outbound-codec-prefs", "inbound-codec-negotiation", "inbound-late-negotiation",
+        "disable-transcoding", "renegotiate-codec-on-reinvite", "rfc2833-pt", "dtmf-duration", "rtp-timer-name",
+        "rtp-timeout-sec", "rtp-hold-timeout-sec", "rtp-rewrite-timestamps", "vad", "hold-music", "apply-candidate-acl",
+        "manage-presence", "send-display-update", "outbound-use-uuid-as-callid", "inbound-use-callid-as-uuid",
+        "watchdog-enabled", "tls",
+        "ext-sip-ip", "ext-rtp-ip", "outbound-proxy", "disable-rtp-auto-adjust", "tls-sip-port", "nonce-ttl",
+    },
+    "grpc.conf": {
+        "grpc_host", "grpc_port", "consul_address", "consul_ttl_sec", "consul_deregister_critical_ttl_sec", "amd_ai_address",
+        "push_wait_callback", "push_fcm_enabled", "push_apn_enabled", "push_service",
+    },
+    "amqp.conf": {
+        "hostname", "port", "virtualhost", "username", "password", "heartbeat", "exchange-name", "exchange-type",
+        "circuit_breaker_ms",
+        "reconnect_interval_ms", "send_queue_size", "enable_fallback_format_fields", "format_fields", "event_filter",
+    },
+    "http_cache.conf": {
+        "enable-file-formats", "max-urls", "location", "default-max-age", "prefetch-thread-count", "prefetch-queue-size",
+        "ssl-verifypeer", "ssl-verifyhost", "ssl-cacert",
+    },
+    "console.conf": {"colorize", "loglevel", "uuid"},
+    "logfile.conf": {"rotate-on-hup", "logfile", "rollover", "maximum-rotate", "uuid"},
+    "amd.conf": {
+        "silence_threshold", "maximum_word_length", "maximum_number_of_words", "between_words_silence", "min_word_length",
+        "total_analysis_time", "after_greeting_silence", "greeting", "initial_silence",
+    },
+    "local_stream.conf": {"rate", "shuffle", "channels", "interval", "timer-name", "path", "volume"},
+    "conference.conf": {
+        "domain", "rate", "interval", "energy-level", "moh-sound", "caller-id-name", "caller-id-number", "muted-sound",
+        "alone-sound",
+    },
+    "spandsp.conf": {"use-ecm", "spool-dir", "file-prefix", "verbose", "ident", "header"},
+    "lua.conf": {"module-directory", "script-directory"},
+    "acl.conf": set(), "modules.conf": set(), "pre_load_modules.conf": set(),
+}
+"""Configuration -> its `param` names. FreeSWITCH passes over unknown ones (`facts/calls-observed.md` 5), the reader does not."""
+
+MUST = {
+    "switch.conf": ("max-sessions", "sessions-per-second", "rtp-start-port", "rtp-end-port"),
+    "event_socket.conf": ("listen-ip", "listen-port", "password", "apply-inbound-acl"),
+    "sofia.conf": ("sip-ip", "rtp-ip", "sip-port", "context", "auth-calls", "inbound-codec-prefs"),
+    "grpc.conf": ("grpc_host", "grpc_port", "consul_address", "consul_ttl_sec"),
+    "amqp.conf": ("hostname", "port", "username", "password", "exchange-name"),
+}
+
+VARIABLES_MUST = ("acr_srv", "cdr_url", "outbound_sip_proxy")
+"""Read by Webitel's services and dial plan, not by a configuration."""
+
+APPLICATIONS = {"set", "socket", "deflect", "answer", "echo", "hangup", "transfer", "bridge", "playback"}
+
+CORE_MODULES = {"mod_dptools", "mod_event_socket", "mod_sofia", "mod_dialplan_xml", "mod_commands"}
+"""Nothing works without these: they must be critical."""

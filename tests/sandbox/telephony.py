@@ -1,0 +1,224 @@
+"""OpenSIPS' and FreeSWITCH's stand-ins with rtpengine between them, as ordinary processes on addresses of the loopback."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from cloud_init.bundles import bundle_folder
+from cloud_init.compose import compose_configuration
+from components.model.planner import make_plan
+from stacks.settings import load_stack
+from tests.sandbox.platform import POSTGRES, PYTHON, ROOT, Platform, fetch, wait_until
+
+NODE = "127.0.79.1"
+"""Stands for the node's private address."""
+
+LOOPBACK = "127.0.79.2"
+"""Stands for its 127.0.0.1: what the stand-ins bind there must not meet another test."""
+
+TRUNK = "127.0.79.9"
+"""Where calls come from."""
+
+SECRETS = {"database_password": "database-password", "broker_password": "broker-password", "esl_password": "event-password"}
+PROGRAMS = {"opensips": "opensips.program", "freeswitch": "freeswitch.program", "fs_cli": "freeswitch.client"}
+
+
+def missing_programs() -> list[str]:
+    """What this machine lacks for these tests."""
+    found = {
+        "postgresql-15": (POSTGRES / "initdb").exists(), "kamailio": Path("/usr/sbin/kamailio").exists(),
+        "kamailio-postgres-modules": Path("/usr/lib/x86_64-linux-gnu/kamailio/modules/db_postgres.so").exists(),
+        "rtpengine-daemon": shutil.which("rtpengine") is not None,
+        "python3-psycopg2 python3-pika": subprocess.run(
+            [PYTHON, "-c", "import psycopg2, pika"], capture_output=True, check=False).returncode == 0,
+    }
+    return [name for name, there in found.items() if not there]
+
+
+def node_files(stack: str = "local-single", key: str = "all-1") -> dict[str, str]:
+    """Path -> text of a node's files, with the addresses and passwords of these tests."""
+    settings = load_stack(stack)
+    plan = make_plan(settings, stack)
+    files = compose_configuration(plan, plan.node(key), settings).files
+
+    def fill(text: str) -> str:
+        text = re.sub(r"\{\{address:[^}]*\.public\}\}", "127.0.79.8", text)
+        text = re.sub(r"\{\{address:[^}]*\}\}", NODE, text)
+        return re.sub(r"\{\{secret:([^}]*)\}\}", lambda found: SECRETS.get(found[1], "secret"), text)
+
+    return {path: fill(text) for path, text in files.items()}
+
+
+class Consul(ThreadingHTTPServer):
+    """Takes registrations; `entries` are their bodies."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.entries: list[dict[str, object]] = []
+        entries = self.entries
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, format: str, *args: object) -> None:
+                """Tests read nothing of it."""
+
+            def do_PUT(self) -> None:
+                """Register, pass, deregister."""
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if self.path.startswith("/v1/agent/service/register"):
+                    entries.append(json.loads(body))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+        super().__init__(address, Handler)
+
+
+class Telephony:
+    """The three programs and what they need; `close` ends everything."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.platform = Platform(folder)
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.closing: list[Callable[[], None]] = []
+        self.folders = {name: folder / name for name in ("opensips", "freeswitch", "mod", "run-opensips", "run-freeswitch")}
+        for path in self.folders.values():
+            path.mkdir()
+        self.write_files()
+
+    def local(self, text: str) -> str:
+        """A file's text with this test's addresses instead of the node's loopback, and the database's port."""
+        return re.sub(r"127\.0\.0\.1(?!:5432)", LOOPBACK, text).replace(
+            "127.0.0.1:5432", f"127.0.0.1:{self.platform.ports['postgresql']}")
+
+    def write_files(self) -> None:
+        """The node's own files, where the programs look for them."""
+        files = node_files()
+        self.write("opensips/opensips.cfg", self.local(files["/etc/opensips/opensips.cfg"]))
+        self.write("rtpengine.conf", self.local(files["/etc/rtpengine/rtpengine.conf"]))
+        self.dispatcher = files["/etc/opensips/dispatcher.sql"]
+        for name in ("freeswitch.xml", "vars.xml"):
+            text = self.local(files[f"/etc/freeswitch/{name}"])
+            bundle = str(self.folder / "freeswitch")
+            self.write(f"freeswitch/{name}", text.replace("/usr/share/webitel/bundles/freeswitch", bundle))
+        for path in bundle_folder("freeswitch").iterdir():
+            shutil.copy(path, self.folder / "freeswitch")
+        for name in re.findall(r'module="(mod_\w+)"', (self.folder / "freeswitch" / "modules.xml").read_text()):
+            (self.folder / "mod" / f"{name}.so").touch()
+
+    def write(self, name: str, text: str) -> Path:
+        """A file of this test."""
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def set_up(self) -> None:
+        """Database, Consul, Flow Manager's port, and the three programs."""
+        self.platform.set_up_database()
+        self.closing.append(self.platform.close)
+        self.platform.sql(self.dispatcher)
+        self.allow_trunk(TRUNK)
+        self.consul = Consul((LOOPBACK, 8500))
+        threading.Thread(target=self.consul.serve_forever, daemon=True).start()
+        self.closing.append(self.consul.shutdown)
+        self.flow = socket.create_server((LOOPBACK, 10030))
+        self.closing.append(self.flow.close)
+        self.start_rtpengine()
+        self.start_freeswitch()
+        self.start_opensips()
+
+    def allow_trunk(self, address: str) -> None:
+        """A SIP trunk at an address."""
+        self.platform.sql(f"insert into sip_address_allow (dc, name, host, ip) values (1, 'test', '{NODE}:5060', '{address}')")
+
+    def add_phone(self, name: str, domain: str, digest: str) -> None:
+        """A phone with the digest of its password."""
+        self.platform.sql(
+            "insert into sip_subscriber (uid, dc, realm, user_id, auth_id, digest_ha1, extension) values "
+            f"(1, 1, '{domain}', '{name}', '{name}', '{digest}', '{name}')")
+
+    def launch(self, name: str, command: list[str], environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """A program in the background, its words in `<name>.log`."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT / "sandbox", start_new_session=True,
+                env={**os.environ, **(environment or {})})
+        self.running[name] = process
+        return process
+
+    def command(self, program: str, *arguments: str) -> list[str]:
+        """A stand-in's program, on the machine's own Python as on a node."""
+        text = f"import sys; from standin.{PROGRAMS[program]} import main; sys.exit(main())"
+        return [PYTHON, "-c", text, *arguments]
+
+    def start_rtpengine(self) -> None:
+        """rtpengine with the node's file."""
+        self.launch("rtpengine", [
+            "rtpengine", "-f", "-E", "--no-log-timestamps", "--config-file", str(self.folder / "rtpengine.conf"),
+            "--pidfile", str(self.folder / "rtpengine.pid")])
+
+    def opensips_arguments(self) -> list[str]:
+        """What every start of OpenSIPS' stand-in gets."""
+        return ["-f", str(self.folder / "opensips" / "opensips.cfg"), "--run", str(self.folder / "run-opensips")]
+
+    def start_opensips(self) -> None:
+        """OpenSIPS' stand-in in the foreground, until its interface answers."""
+        self.launch("opensips", self.command("opensips", "-F", *self.opensips_arguments()))
+        wait_until(lambda: self.said("opensips", "is up"), 15, "OpenSIPS' stand-in")
+
+    def freeswitch_arguments(self) -> list[str]:
+        """What every start of FreeSWITCH's stand-in gets."""
+        folders = {"-conf": "freeswitch", "-run": "run-freeswitch", "-mod": "mod"}
+        return [word for flag, name in folders.items() for word in (flag, str(self.folder / name))]
+
+    def start_freeswitch(self) -> None:
+        """FreeSWITCH's stand-in in the foreground, until it is up."""
+        (self.folder / "freeswitch.log").unlink(missing_ok=True)
+        self.launch("freeswitch", self.command("freeswitch", "-nf", *self.freeswitch_arguments()), {"SANDBOX_SPEED": "20"})
+        wait_until(lambda: self.said("freeswitch", "is up"), 10, "FreeSWITCH's stand-in")
+
+    def fs_cli(self, command: str, password: str = SECRETS["esl_password"]) -> subprocess.CompletedProcess[str]:
+        """One command over the event socket."""
+        return subprocess.run(
+            self.command("fs_cli", "-H", LOOPBACK, "-p", password, "-x", command), cwd=ROOT / "sandbox", capture_output=True,
+            text=True, check=False, timeout=20)
+
+    def ask(self, method: str) -> dict[str, object]:
+        """One command of OpenSIPS' management interface."""
+        status, text = fetch(f"http://{LOOPBACK}:8000/mi", "", "POST", {"jsonrpc": "2.0", "id": 1, "method": method})
+        assert status == 200, (status, text)
+        answer: dict[str, object] = json.loads(text)
+        return answer
+
+    def said(self, name: str, text: str) -> bool:
+        """Whether a program's log has a text; a program that ended fails the test with its last words."""
+        path = self.folder / f"{name}.log"
+        log = path.read_text(errors="replace") if path.exists() else ""
+        assert self.running[name].poll() is None, log[-2000:]
+        return text in log
+
+    def stop(self, name: str) -> None:
+        """Ends a program and waits for its end."""
+        process = self.running.pop(name, None)
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def close(self) -> None:
+        """Ends everything."""
+        for name in list(self.running):
+            self.stop(name)
+        for end in reversed(self.closing):
+            end()
