@@ -25,13 +25,14 @@ class LocalImage(Handler):
     """Inputs: ImageInputs. Outputs: alias. Installs and starts Incus where it is missing.
 
     Images are a cache shared by all stacks: deleting the resource leaves the image, and one that was cleaned away is
-    made again.
+    made again. Other user data alone makes no new one: machines that run do not need it, and a new one installs what its
+    image lacks.
     """
 
     type = "webitel:index:LocalImage"
 
     def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
-        changed = changed_inputs(old, new)
+        changed = [name for name in changed_inputs(old, new) if name == "alias" or bool(old.get(name)) != bool(new.get(name))]
         return Changes(changed if changed or _exists(outputs["alias"]) else ["key"])
 
     def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:

@@ -2,7 +2,7 @@
 
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -73,7 +73,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def DiffConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
         def work(call: _Call) -> Any:
-            return _answer_diff(Changes(changed_inputs(call.read(request.old_inputs), call.read(request.news))))
+            old, new = call.read(request.old_inputs), call.read(request.news)
+            return _answer_diff(Changes(changed_inputs(old, new)), old, new)
 
         return self._run(context, Request(request.urn), work)
 
@@ -118,7 +119,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:
         def work(call: _Call, handler: Handler) -> Any:
             old, outputs, new = call.read(request.old_inputs), call.read(request.olds), call.read(request.news)
-            return _answer_diff(handler.diff(call.request, request.id, old, outputs, new))
+            return _answer_diff(handler.diff(call.request, request.id, old, outputs, new), old, new)
 
         return self._handle(request, context, work)
 
@@ -217,14 +218,43 @@ class _Status(grpc.Status):
         self.trailing_metadata = (("grpc-status-details-bin", status.SerializeToString()),) if details else ()
 
 
-def _answer_diff(changes: Changes) -> Any:
+def _answer_diff(changes: Changes, old: Properties, new: Properties) -> Any:
     changed = sorted({*changes.changed, *changes.replaces})  # the engine looks at replaces only where diffs name them
+    details = {
+        path: pb.PropertyDiff(kind=_REPLACING[kind] if name in changes.replaces else kind, inputDiff=True)
+        for name in changed
+        for path, kind in (list(_describe_change(name, old.get(name), new.get(name))) or [(name, pb.PropertyDiff.UPDATE)])
+    }
     return pb.DiffResponse(
         changes=pb.DiffResponse.DIFF_SOME if changed else pb.DiffResponse.DIFF_NONE,
         diffs=changed,
         replaces=changes.replaces,
         deleteBeforeReplace=changes.delete_before_replace,
+        # Without paths a preview shows every entry of a map in which one has changed.
+        detailedDiff=details,
+        hasDetailedDiff=bool(details),
     )
+
+
+_REPLACING = {
+    pb.PropertyDiff.ADD: pb.PropertyDiff.ADD_REPLACE,
+    pb.PropertyDiff.DELETE: pb.PropertyDiff.DELETE_REPLACE,
+    pb.PropertyDiff.UPDATE: pb.PropertyDiff.UPDATE_REPLACE,
+}
+
+
+def _describe_change(path: str, old: object, new: object) -> Iterator[tuple[str, pb.PropertyDiff.Kind.ValueType]]:
+    """The paths that differ below a map, each with the kind of its change."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key):
+                yield from _describe_change(f"{path}[{json.dumps(key)}]", old.get(key), new.get(key))
+    elif old is None:
+        yield path, pb.PropertyDiff.ADD
+    elif new is None:
+        yield path, pb.PropertyDiff.DELETE
+    else:
+        yield path, pb.PropertyDiff.UPDATE
 
 
 def _describe(error: Exception) -> str:

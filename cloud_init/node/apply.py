@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from . import disks, files, install, units
-from .manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, ApplyError, Tell, load_state, save_state, write_private
+from .manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, ApplyError, Tell, load_state, save_state, systemctl, write_private
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
@@ -69,6 +69,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
     write_private(MANIFEST, fill.apply(json.dumps(manifest, indent=1, sort_keys=True), "the manifest"), 0o644)
     done("files")
     performed = units.converge(manifest, actions, update, tell)
+    if state.get("bundles", {}).get("node") != configuration["bundles"]["node"] or not units.is_running(units.WATCH):
+        systemctl("restart", units.WATCH)
     save_state({**state, "files": sorted(configuration["files"]), "pending": [], "bundles": configuration["bundles"],
                 "disks": state["disks"], "units": [unit["name"] for unit in manifest["units"]]})
     done("services")

@@ -7,6 +7,7 @@ from . import status
 from .drain import drain
 from .manifest import ApplyError, Tell, last_lines, run, systemctl
 
+WATCH = "webitel-watch.service"
 SETTLE = 300
 """Seconds for a touched service to work again at an update."""
 
@@ -42,9 +43,12 @@ def order_actions(actions: list[str], manifest: dict[str, Any]) -> list[str]:
 
 def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: Tell) -> list[str]:
     """Units as the manifest has them. At creation everything is told to start and nothing is waited for."""
-    systemctl("daemon-reload")
     names = [unit["name"] for unit in manifest["units"]]
-    systemctl("enable", *names, "webitel-watch.service")
+    if "daemon-reload" in actions:
+        systemctl("daemon-reload")
+    # Enabling takes seconds for each old-style script: only what is not enabled yet.
+    if missing := [name for name in (*names, WATCH) if systemctl("is-enabled", name).returncode != 0]:
+        systemctl("enable", *missing)
     touched: list[str] = []
     for action in actions:
         verb, _, unit = action.partition(" ")
@@ -69,7 +73,6 @@ def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: T
             systemctl("start", "--no-block", unit["name"])
             if update:
                 touched.append(unit["name"])
-    systemctl("restart", "webitel-watch.service")
     if update and touched:
         settle(manifest, touched, tell)
     return actions

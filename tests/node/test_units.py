@@ -31,6 +31,8 @@ class FakeSystem:
     def systemctl(self, *arguments: str, timeout: float = 120) -> CompletedProcess[str]:
         if arguments[0] == "is-active":
             return CompletedProcess([], 0, self.states.get(arguments[1], "inactive"), "")
+        if arguments[0] == "is-enabled":
+            return CompletedProcess([], 0, "enabled", "")
         self.asked.append(" ".join(arguments))
         failed = arguments[0] == "reload-or-restart" and self.states.get("reload") == "fails"
         return CompletedProcess([], 1 if failed else 0, "", "Job failed" if failed else "")
