@@ -9,7 +9,19 @@ import time
 from typing import Any
 
 from . import disks, files, install, units
-from .manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, ApplyError, Tell, load_state, save_state, systemctl, write_private
+from .manifest import (
+    BUNDLES,
+    LOCK,
+    MANIFEST,
+    PROBE_SECRETS,
+    PROGRAM,
+    ApplyError,
+    Tell,
+    load_state,
+    save_state,
+    systemctl,
+    write_private,
+)
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
