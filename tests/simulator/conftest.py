@@ -29,13 +29,14 @@ class CheckFailed(Exception):
 
 @dataclass
 class Made:
-    """A resource as the engine would remember it."""
+    """A resource as the engine would remember it; `given` is what the program says."""
 
     type: str
     name: str
     id: str
     inputs: Properties
     outputs: Properties
+    given: Properties
 
     @property
     def number(self) -> int:
@@ -74,7 +75,7 @@ class Driver:
         type = self.find_type(short)
         checked = self.check(short, resource, **inputs)
         id, outputs = self.provider.handlers[type].create(self.request(type, resource), checked)
-        return Made(type, resource, id, checked, outputs)
+        return Made(type, resource, id, checked, outputs, inputs)
 
     def preview(self, short: str, resource: str = "x", /, **inputs: Any) -> Properties:
         type = self.find_type(short)
@@ -84,7 +85,7 @@ class Driver:
     def diff(self, made: Made, /, **inputs: Any) -> Changes:
         handler = self.provider.handlers[made.type]
         request = self.request(made.type, made.name)
-        new, failures = handler.check(request, made.inputs, {**made.inputs, **inputs})
+        new, failures = handler.check(request, made.inputs, {**made.given, **inputs})
         if failures:
             raise CheckFailed(failures)
         return handler.diff(request, made.id, made.inputs, made.outputs, new)
@@ -93,9 +94,10 @@ class Driver:
         assert not self.diff(made, **inputs).replaces
         handler = self.provider.handlers[made.type]
         request = self.request(made.type, made.name)
-        new, _ = handler.check(request, made.inputs, {**made.inputs, **inputs})
+        given = {**made.given, **inputs}
+        new, _ = handler.check(request, made.inputs, given)
         outputs = handler.update(request, made.id, made.inputs, made.outputs, new)
-        return Made(made.type, made.name, made.id, new, outputs)
+        return Made(made.type, made.name, made.id, new, outputs, given)
 
     def read(self, made: Made) -> tuple[Properties, Properties] | None:
         return self.provider.handlers[made.type].read(

@@ -15,6 +15,7 @@ PROGRAMS = Path(__file__).with_name("programs")
 CLOUDS: Mapping[str, tuple[Mapping[str, str], str]] = {
     "hetzner": ({"hcloud:token": "x" * 64}, "hcloud:index/firewall:Firewall rules"),
     "digitalocean": ({"digitalocean:token": "x"}, "digitalocean:index/firewall:Firewall inboundRules"),
+    "aws": ({"aws:region": "us-east-1"}, "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule cidrIpv4"),
 }
 """Cloud -> what its provider needs, and the firewall's rules: type and input."""
 
@@ -34,7 +35,7 @@ def test_preview_up_drift_destroy(cloud: str, start_project: StartProject, simul
 
     firewall = next(thing for thing in simulators.world.all(type) if thing.inputs.get(input))
     wanted = firewall.inputs[input]
-    other = [] if isinstance(wanted, list) and input == "rules" else [{**wanted[0], "protocol": "udp"}]
+    other = "198.51.100.0/24" if isinstance(wanted, str) else [{**wanted[0], "protocol": "udp"}]
     simulators.world.edit(firewall.type, firewall.id, **{input: other})
     assert input in project.run("refresh", "--yes", "--diff")
     project.up()
