@@ -1,6 +1,7 @@
 """SSH to the nodes: keys in memory only, host keys pinned by machine, every wait bounded and cancellable."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Coroutine, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
@@ -252,4 +253,6 @@ def explain(error: Exception) -> str:
         return f"its host key is not in your known_hosts: {error.reason}"
     if isinstance(error, asyncssh.Error):
         return error.reason or type(error).__name__
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()  # asyncio's own text repeats the address
+    return str(error) or type(error).__name__

@@ -104,7 +104,7 @@ def run_apt(arguments: list[str], step: str, total: int) -> None:
                     seen.add(package)
                 report(step if kind != "dlstatus" else "downloading packages", len(seen), max(total, len(seen)))
     if process.wait() != 0:
-        said = log.read_text(errors="replace")[start:].strip().splitlines()
+        said = log.read_bytes()[start:].decode(errors="replace").strip().splitlines()
         verb = next(word for word in arguments if word in ("update", "install"))
         raise InstallError(f"apt-get {verb} failed:\n" + "\n".join(said[-12:]))
 
