@@ -94,9 +94,20 @@ class Deployment:
         """What `up` would do."""
         return self._stepped("preview", *arguments)
 
-    def refresh(self, *arguments: str) -> list[Step]:
-        """What `refresh` did."""
-        return self._stepped("refresh", "--yes", "--skip-preview", *arguments)
+    def refresh(self) -> list[str]:
+        """The names of the resources of which `refresh` found something else than the state said."""
+        before = {one["urn"]: one for one in self.state()}
+        self.run("refresh", "--yes", "--skip-preview")
+        after = {one["urn"]: one for one in self.state()}
+
+        def tell(state: dict[str, dict[str, Any]], urn: str) -> list[Any]:
+            return [state.get(urn, {}).get(key) for key in ("id", "inputs", "outputs")]
+
+        # The reference to the stack's own outputs of the run before tells those of a later one now.
+        return [
+            urn.rpartition("::")[2] for urn in before | after
+            if tell(before, urn) != tell(after, urn) and not urn.endswith("::before")
+        ]
 
     def destroy(self, *arguments: str) -> list[Step]:
         """What `destroy` did."""
@@ -110,12 +121,12 @@ class Deployment:
         found = [line["resourcePreEvent"]["metadata"] for line in lines if "resourcePreEvent" in line]
         return [
             Step(one["op"], one["type"], one["urn"].rpartition("::")[2], tuple(one.get("diffs") or ()))
-            for one in found if one["op"] != "same"
+            for one in found if one["op"] not in ("same", "read", "refresh")
         ]
 
     def state(self) -> list[dict[str, Any]]:
-        """The resources of the stack's state."""
-        exported = json.loads(self.run("stack", "export"))
+        """The resources of the stack's state; secrets in plain text, else equal ones would differ."""
+        exported = json.loads(self.run("stack", "export", "--show-secrets"))
         resources: list[dict[str, Any]] = exported["deployment"].get("resources", [])
         return resources
 
