@@ -1,0 +1,134 @@
+"""What the Azure adapter asks for: each test is one of the traps of facts/clouds.md 3."""
+
+import base64
+import gzip
+from typing import Any
+
+import pytest
+from pulumi import RunError
+
+from components.clouds.azure import refer_to_image
+from tests.clouds.conftest import Ask, Asked
+
+
+@pytest.fixture
+def basic(ask: Ask) -> Asked:
+    return ask("azure-basic")
+
+
+def rules(asked: Asked, role: str, direction: str) -> list[dict[str, Any]]:
+    found = [one for one in asked.one("NetworkSecurityGroup", role)["securityRules"] if one["direction"] == direction]
+    return sorted(found, key=lambda one: int(one["priority"]))
+
+
+def test_a_subnet_has_the_way_out_that_its_nodes_need(basic: Asked) -> None:
+    public, private = (basic.one("Subnet", name) for name in ("public", "private"))
+    assert private["natGateway"] == {"id": basic.id("NatGateway", "nat")}
+    assert "natGateway" not in public, "what its nodes begin would leave by the gateway's address"
+    assert public["defaultOutboundAccess"] is private["defaultOutboundAccess"] is False
+    # Azure refuses two changes of one network at the same time.
+    assert basic.all("Subnet")["public"].urn in basic.all("Subnet")["private"].depends_on
+    assert "subnets" not in basic.one("VirtualNetwork", "network")
+    assert "subnets" in basic.all("VirtualNetwork")["network"].ignore_changes
+    subnets = {
+        name: one.inputs["ipConfigurations"][0]["subnet"]["id"] for name, one in basic.all("NetworkInterface").items()}
+    assert subnets == {
+        "edge-1": basic.id("Subnet", "public"), "data-1": basic.id("Subnet", "private"),
+        "app-1": basic.id("Subnet", "private")}
+
+
+def test_no_nat_is_paid_for_where_no_node_needs_it(ask: Ask) -> None:
+    assert not ask("azure-single").all("NatGateway")
+
+
+def test_only_nodes_reached_from_outside_have_an_address(basic: Asked) -> None:
+    assert basic.all("PublicIPAddress").keys() == {"nat", "edge-1"}
+    for one in basic.all("PublicIPAddress").values():
+        assert (one.inputs["sku"]["name"], one.inputs["publicIPAllocationMethod"]) == ("Standard", "Static")
+    assert basic.all("PublicIPAddress")["edge-1"].protect
+    for name, one in basic.all("NetworkInterface").items():
+        [configuration] = one.inputs["ipConfigurations"]
+        address = {"data-1": "10.20.0.10", "app-1": "10.20.0.20", "edge-1": "10.20.128.30"}[name]
+        assert configuration["privateIPAddress"] == address
+        assert configuration["privateIPAllocationMethod"] == "Static"
+        assert ("publicIPAddress" in configuration) is (name == "edge-1")
+        assert one.inputs["networkSecurityGroup"]["id"] == basic.id("NetworkSecurityGroup", name[:-2])
+
+
+def test_what_azure_would_let_pass_is_closed_before(basic: Asked) -> None:
+    for role in ("data", "app", "edge"):
+        for direction in ("Inbound", "Outbound"):
+            found = rules(basic, role, direction)
+            last = found[-1]
+            assert last["access"] == "Deny"
+            assert last["protocol"] == last["sourceAddressPrefix"] == last["destinationAddressPrefix"] == "*"
+            assert {one["access"] for one in found[:-1]} == {"Allow"}
+            priorities = [one["priority"] for one in found]
+            assert len(set(priorities)) == len(priorities)
+            assert (min(priorities) >= 100, max(priorities)) == (True, 4096)
+        everything = {one["destinationAddressPrefix"] for one in rules(basic, role, "Outbound") if one["protocol"] == "*"}
+        assert everything == {"10.20.0.0/16", "168.63.129.16", "*"}
+
+
+def test_rules_name_networks_or_the_nodes_of_a_role(ask: Ask) -> None:
+    asked = ask("azure-basic", carriers=["198.51.100.0/24"], phones=["198.51.100.0/24"], counts={"app": 2})
+    inbound = rules(asked, "edge", "Inbound")
+    sip = [one for one in inbound if one.get("sourceAddressPrefix") == "198.51.100.0/24"]
+    assert len({(one["protocol"], one["destinationPortRange"]) for one in sip}) == len(sip), "a rule twice"
+    [media] = [one for one in inbound if one["name"] == "in-udp-10000-19999-app"]
+    assert media["sourceAddressPrefixes"] == ["10.20.0.20", "10.20.0.21"]
+    for one in inbound:
+        assert ("sourceAddressPrefix" in one) != ("sourceAddressPrefixes" in one)
+        assert "/" not in one["name"]
+        assert len(one["name"]) <= 80
+
+
+def test_what_azure_refuses_to_change_is_ignored_or_replaces(basic: Asked) -> None:
+    for one in basic.all("VirtualMachine").values():
+        assert {"osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference"} == set(
+            one.ignore_changes)
+        assert one.delete_before_replace
+        text = gzip.decompress(base64.b64decode(one.inputs["osProfile"]["customData"]))
+        assert text.startswith(b"#cloud-config\n")
+        assert "userData" not in one.inputs, "every process could read it"
+    assert all(one.delete_before_replace for one in basic.all("NetworkInterface").values())
+
+
+def test_disks_are_on_a_controller_that_debian_names(basic: Asked) -> None:
+    storage = basic.one("VirtualMachine", "data-1")["storageProfile"]
+    assert storage["diskControllerType"] == "SCSI"
+    assert [(disk["lun"], disk["managedDisk"]["id"], disk["deleteOption"]) for disk in storage["dataDisks"]] == [
+        (0, basic.id("Disk", "data-1-database"), "Detach"), (1, basic.id("Disk", "data-1-recordings"), "Detach")]
+    assert basic.one("NodeConfiguration", "data-1")["devices"] == {
+        "database": "/dev/disk/azure/scsi1/lun0", "recordings": "/dev/disk/azure/scsi1/lun1"}
+    assert storage["osDisk"]["diskSizeGB"] >= 30
+    for one in basic.all("Disk").values():
+        assert one.protect
+        assert one.inputs["networkAccessPolicy"] == "DenyAll"
+
+
+def test_members_of_a_cluster_stand_in_zones_of_their_own(ask: Ask) -> None:
+    asked = ask("azure-basic", counts={"data": 3}, zone="2")
+    zones = {name: one.inputs["zones"] for name, one in asked.all("VirtualMachine").items()}
+    assert zones == {"data-1": ["2"], "data-2": ["3"], "data-3": ["1"], "app-1": ["2"], "edge-1": ["2"]}
+    assert {name: one.inputs["zones"] for name, one in asked.all("Disk").items()} == {
+        "data-1-database": ["2"], "data-1-recordings": ["2"], "data-2-database": ["3"], "data-3-database": ["1"]}
+
+
+def test_an_image_is_an_id_or_four_words() -> None:
+    assert refer_to_image("/subscriptions/s/images/mine").id == "/subscriptions/s/images/mine"
+    given = refer_to_image("Debian:debian-12:12-gen2:0.20260701.1")
+    assert (given.offer, given.version) == ("debian-12", "0.20260701.1")
+    with pytest.raises(RunError, match=r"webitel:image = debian-12: on Azure .* Debian:debian-12:12-gen2:latest"):
+        refer_to_image("debian-12")
+
+
+def test_every_name_is_ours(basic: Asked) -> None:
+    for one in basic.registrations:
+        if one.type.startswith("azure-native:"):
+            names = {value for key, value in one.inputs.items() if key.lower().endswith("name")}
+            assert names <= {"azure-basic", "public", "private"} or any("azure-basic-" in name for name in names)
+
+
+def test_the_machine_id_is_a_new_one_for_a_new_machine(basic: Asked) -> None:
+    assert basic.one("NodeConfiguration", "app-1")["machine_id"] == "vmId of app-1"
