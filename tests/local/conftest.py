@@ -1,0 +1,60 @@
+"""Deployments that tests share, the order of the tests, and the figures they print."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.local.deployment import Deployment
+
+ORDER = ("test_up", "test_closed", "test_day_two", "test_failures", "test_secrets", "test_interruptions", "test_base_image")
+"""What breaks more comes later; the search for secrets wants the output of failures. Other files keep their place."""
+
+FIGURES = pytest.StashKey[list[tuple[str, float, str]]]()
+
+Figure = Callable[..., None]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[FIGURES] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = [position for position, item in enumerate(items) if item.path.parent.name == "local" and item.path.stem in ORDER]
+    ordered = sorted((items[position] for position in here), key=lambda item: ORDER.index(item.path.stem))
+    for position, item in zip(here, ordered, strict=True):
+        items[position] = item
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for what, value, unit in config.stash[FIGURES]:
+        terminalreporter.write_line(f"{what}: {value:.1f} {unit}")
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Figure:
+    """Prints a measured value at the end of the run: what, value, unit."""
+    def note(what: str, value: float, unit: str = "s") -> None:
+        request.config.stash[FIGURES].append((what, value, unit))
+
+    return note
+
+
+@pytest.fixture(scope="session")
+def single(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Deployment]:
+    """The deployment that tests share: one node with everything, up and healthy when the first test gets it."""
+    deployment = Deployment(tmp_path_factory.mktemp("single"), f"t{os.getpid()}-single", {})
+    deployment.make_checkout()
+    try:
+        done = deployment.up()
+        request.config.stash[FIGURES].append(("up, image and tools as found", done.seconds, "s"))
+        yield deployment
+    finally:
+        deployment.end()
+
+
+@pytest.fixture
+def healthy(single: Deployment) -> Deployment:
+    """The shared deployment, found healthy: a test repairs what it breaks."""
+    single.wait_healthy(60)
+    return single
