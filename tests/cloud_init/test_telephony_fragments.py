@@ -1,0 +1,210 @@
+"""rtpengine's, OpenSIPS' and FreeSWITCH's files on every stack: options exist, variables are defined, readers accept."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cloud_init.bundles import bundle_folder
+from cloud_init.compose import compose_configuration
+from components.model.planner import make_plan
+from sandbox.standin.freeswitch import reader as freeswitch
+from sandbox.standin.opensips import reader as opensips
+from stacks.settings import list_stacks, load_stack
+
+PRIVATE, PUBLIC = "10.20.0.10", "203.0.113.9"
+
+RTPENGINE_OPTIONS = {
+    "table", "interface", "listen-ng", "listen-cli", "port-min", "port-max", "timeout", "silent-timeout", "tos", "log-level",
+    "log-stderr", "delete-delay",
+}
+"""Of rtpengine 10.5 (`rtpengine --help`); the program passes over an option it does not know."""
+
+Files = dict[str, str]
+
+
+def files_with(stack: str, service: str) -> Files:
+    """The filled files of the first node of a stack that carries a service."""
+    settings = load_stack(stack)
+    plan = make_plan(settings, stack)
+    files = compose_configuration(plan, plan.nodes_with(service)[0], settings).files
+
+    def fill(text: str) -> str:
+        text = re.sub(r"\{\{address:[^}]*\.public\}\}", PUBLIC, text)
+        return re.sub(r"\{\{secret:[^}]*\}\}", "secret", re.sub(r"\{\{address:[^}]*\}\}", PRIVATE, text))
+
+    return {path: fill(text) for path, text in files.items()}
+
+
+STACKS = list_stacks()
+TRANSLATED, OWN, TRIAL = "aws-basic", "hetzner-extended", "local-single"
+
+
+def read_options(text: str) -> dict[str, str]:
+    """The options of an rtpengine.conf."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith(("#", "["))]
+    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_rtpengine_gets_only_options_that_it_knows(stack: str) -> None:
+    text = files_with(stack, "rtpengine")["/etc/rtpengine/rtpengine.conf"]
+    assert text.startswith("[rtpengine]\n")
+    options = read_options(text)
+    assert set(options) == RTPENGINE_OPTIONS
+    assert options["listen-ng"] == "127.0.0.1:60000"
+    assert (int(options["port-min"]), int(options["port-max"]), options["table"]) == (10000, 19999, "-1")
+
+
+@pytest.mark.parametrize(("stack", "interface", "sockets"), [
+    (TRANSLATED, f"ext/{PRIVATE}!{PUBLIC};int/{PRIVATE}", [f"udp:{PRIVATE}:5060 as {PUBLIC}", f"udp:{PRIVATE}:5062"]),
+    (OWN, f"ext/{PUBLIC};int/{PRIVATE}", [f"udp:{PUBLIC}:5060", f"udp:{PRIVATE}:5060", f"udp:{PRIVATE}:5062"]),
+    (TRIAL, f"ext/{PRIVATE};int/{PRIVATE}", [f"udp:{PRIVATE}:5060", f"udp:{PRIVATE}:5062"]),
+])
+def test_the_outer_side_says_the_public_address_and_the_inner_one_never(stack: str, interface: str, sockets: list[str]) -> None:
+    files = files_with(stack, "opensips")
+    assert read_options(files["/etc/rtpengine/rtpengine.conf"])["interface"] == interface
+    assert re.findall(r"^socket = (udp:.*)$", files["/etc/opensips/opensips.cfg"], re.MULTILINE) == sockets
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_opensips_file_is_accepted(stack: str) -> None:
+    config = opensips.read_config(files_with(stack, "opensips")["/etc/opensips/opensips.cfg"])
+    assert all(socket.address != "*" for socket in config.sockets)
+    assert {socket.protocol for socket in config.sockets} == {"udp", "tcp", "ws"}
+    assert config.parameter("tm", "fr_timeout") == 2
+    assert config.parameter("httpd", "ip") == "127.0.0.1"
+    assert config.parameter("rtpengine", "rtpengine_sock") == "udp:127.0.0.1:60000"
+    assert [call.arguments[1].partition("@")[2] for call in config.calls_of("subscribe_event")] == [
+        "127.0.0.1:5672/exchange=opensips?sip.register", "127.0.0.1:5672/exchange=opensips?sip.register",
+        "127.0.0.1:5672/exchange=webitel?hotdesk"]
+
+
+def test_only_the_offer_names_the_sides_and_its_result_is_looked_at() -> None:
+    text = files_with(TRIAL, "opensips")["/etc/opensips/opensips.cfg"]
+    answer = text[text.index("onreply_route[answer]"):text.index("failure_route[failed]")]
+    assert "in-iface" not in answer
+    assert text.count("in-iface=int out-iface=ext") == text.count("in-iface=ext out-iface=int") == 1
+    assert re.search(r"if \(!rtpengine_offer\(", text)
+    assert text.count("t_on_failure(") == 2
+
+
+def test_the_exemption_of_trunks_and_freeswitch_stands_before_the_flood_check() -> None:
+    text = files_with(TRIAL, "opensips")["/etc/opensips/opensips.cfg"]
+    guard = text[text.index("route[guard]"):text.index("route[far_end]")]
+    assert guard.index("ds_is_in_list") < guard.index("check_address") < guard.index("pike_check_req")
+
+
+MISTAKES: dict[str, Callable[[str], str]] = {
+    "no parameter ds_probing_treshold": lambda t: t.replace("ds_probing_threshhold", "ds_probing_treshold"),
+    "no core setting udp_worker": lambda t: t.replace("udp_workers", "udp_worker"),
+    "no module nathlper": lambda t: t.replace('"nathelper.so"', '"nathlper.so"'),
+    "modparam of pike, which is not loaded": lambda t: t.replace('loadmodule "pike.so"', ""),
+    "no failure_route[gone]": lambda t: t.replace('t_on_failure("failed")', 't_on_failure("gone")', 1),
+    "no function rtpengine_ofer": lambda t: t.replace("rtpengine_offer(", "rtpengine_ofer("),
+    "without flag f": lambda t: t.replace('ds_select_dst(1, 4, "f")', "ds_select_dst(1, 4)"),
+    "expected ;": lambda t: t.replace("route(guard);", "route(guard)", 1),
+    "fr_timeout is a number": lambda t: t.replace('"fr_timeout", 2', '"fr_timeout", "2"'),
+    "one UDP socket": lambda t: re.sub(r"socket = udp:\S+:5062\n", "", t),
+    "needs its module": lambda t: t.replace('loadmodule "proto_ws.so"', ""),
+    'modparam("rtpengine", "rtpengine_sock", ...) is missing': lambda t: re.sub(r'modparam\("rtpengine".*\n', "", t),
+    "ds_probing_mode = 0, expected 1": lambda t: t.replace('"ds_probing_mode", 1', '"ds_probing_mode", 0'),
+    "no pseudo-variable $sockin": lambda t: t.replace("$socket_in(port)", "$sockin", 1),
+}
+
+
+@pytest.mark.parametrize("says", MISTAKES)
+def test_a_mistake_in_opensips_file_is_named(says: str) -> None:
+    text = files_with(TRIAL, "opensips")["/etc/opensips/opensips.cfg"]
+    wrong = MISTAKES[says](text)
+    assert wrong != text
+    with pytest.raises(opensips.ConfigError, match=re.escape(says)):
+        opensips.read_config(wrong)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_freeswitch_is_in_the_dispatcher_with_the_inner_socket(stack: str) -> None:
+    settings = load_stack(stack)
+    plan = make_plan(settings, stack)
+    node = plan.nodes_with("opensips")[0]
+    text = compose_configuration(plan, node, settings).files["/etc/opensips/dispatcher.sql"]
+    rows = re.findall(r"values \('sip:\{\{address:([^}]*)\}\}:5080', 'udp:\{\{address:([^}]*)\}\}:5062'", text)
+    assert rows == [(media.key, node.key) for media in plan.nodes_with("freeswitch")]
+
+
+def write_freeswitch(stack: str, folder: Path) -> Path:
+    """FreeSWITCH's folder as on a node; returns its first file."""
+    files = files_with(stack, "freeswitch")
+    for name in ("freeswitch.xml", "vars.xml"):
+        text = files[f"/etc/freeswitch/{name}"].replace("/usr/share/webitel/bundles/freeswitch", str(folder / "bundle"))
+        (folder / name).write_text(text)
+    (folder / "bundle").mkdir()
+    for path in bundle_folder("freeswitch").iterdir():
+        (folder / "bundle" / path.name).write_text(path.read_text())
+    return folder / "freeswitch.xml"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_freeswitch_xml_is_accepted(stack: str, tmp_path: Path) -> None:
+    config = freeswitch.read_config(write_freeswitch(stack, tmp_path), "media-1")
+    sofia = config.parameters["sofia.conf"]
+    assert (sofia["sip-ip"], sofia["rtp-ip"], sofia["sip-port"], sofia["auth-calls"]) == (PRIVATE, PRIVATE, "5080", "false")
+    assert not {"ext-sip-ip", "ext-rtp-ip"} & set(sofia)
+    assert config.variables["outbound_sip_proxy"] == f"{PRIVATE}:5062"
+    assert config.variables["cdr_url"] == f"{PRIVATE}:10021"
+    assert config.variables["acr_srv"] == "127.0.0.1:10030 async full"
+    assert (config.value("event_socket.conf", "listen-ip"), config.lists["esl"]) == ("127.0.0.1", ["127.0.0.1/32"])
+    assert (config.number("switch.conf", "rtp-start-port"), config.number("switch.conf", "rtp-end-port")) == (20000, 39999)
+
+
+def test_every_module_has_a_package_in_the_catalogue(tmp_path: Path) -> None:
+    from components.model.services import CATALOGUE
+
+    config = freeswitch.read_config(write_freeswitch(TRIAL, tmp_path), "media-1")
+    packages = CATALOGUE["freeswitch"].packages
+    built_in = {"mod_dialplan_xml"} - {f"mod_{name.removeprefix('freeswitch-mod-').replace('-', '_')}" for name in packages}
+    assert built_in == set()
+    for module in config.modules:
+        assert f"freeswitch-{module.replace('_', '-')}" in packages, module
+
+
+FREESWITCH_MISTAKES: dict[str, tuple[str, str, str]] = {
+    "is not defined": ("bundle/configuration.xml", "$${sofia_server_ip}", "$${sofia_ip}"),
+    "mismatched tag": ("bundle/configuration.xml", "</settings>", "</setting>"),
+    "nothing to include at varz.xml": ("freeswitch.xml", "vars.xml", "varz.xml"),
+    "no parameter sip-prot": ("bundle/configuration.xml", '"sip-port"', '"sip-prot"'),
+    "no configuration sofa.conf": ("bundle/configuration.xml", "sofia.conf", "sofa.conf"),
+    "no such list in acl.conf": ("bundle/configuration.xml", 'value="esl"', 'value="ells"'),
+    "lacks 127.0.0.1/32": ("bundle/configuration.xml", "127.0.0.1/32", "10.0.0.0/8"),
+    "mod_sofia is not loaded as critical": ("bundle/modules.xml", '"mod_sofia" critical="true"', '"mod_sofia"'),
+    "is no address": ("vars.xml", f"sofia_server_ip={PRIVATE}", "sofia_server_ip=auto"),
+    "no context publick": ("bundle/configuration.xml", 'name="context" value="public"', 'name="context" value="publick"'),
+    "${acr_srv} is not defined": ("vars.xml", "acr_srv=", "acl_srv="),
+    "stands twice": ("bundle/configuration.xml", 'name="lua.conf"', 'name="acl.conf"'),
+}
+
+
+@pytest.mark.parametrize("says", FREESWITCH_MISTAKES)
+def test_a_mistake_in_freeswitch_xml_is_named(says: str, tmp_path: Path) -> None:
+    first = write_freeswitch(TRIAL, tmp_path)
+    name, old, new = FREESWITCH_MISTAKES[says]
+    path = tmp_path / name
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(freeswitch.ConfigError, match=re.escape(says)):
+        freeswitch.read_config(first, "media-1")
+
+
+def test_a_missing_critical_module_ends_the_start(tmp_path: Path) -> None:
+    first = write_freeswitch(TRIAL, tmp_path)
+    folder = tmp_path / "mod"
+    folder.mkdir()
+    for element in ElementTree.fromstring((tmp_path / "bundle" / "modules.xml").read_text()).iter("load"):
+        (folder / f"{element.get('module')}.so").touch()
+    (folder / "mod_lua.so").unlink()
+    assert freeswitch.read_config(first, "media-1", folder).problems == [f"[CRIT] Error Loading module {folder}/mod_lua.so"]
+    (folder / "mod_grpc.so").unlink()
+    with pytest.raises(freeswitch.ConfigError, match="critical module 'mod_grpc'"):
+        freeswitch.read_config(first, "media-1", folder)

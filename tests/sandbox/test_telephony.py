@@ -1,0 +1,252 @@
+"""A call through OpenSIPS' stand-in, rtpengine and FreeSWITCH's, and what happens when one of them or the database is gone."""
+
+import hashlib
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloud_init.node import sip as probes
+from tests.sandbox.platform import wait_until
+from tests.sandbox.telephony import LOOPBACK, NODE, SECRETS, TRUNK, Telephony, missing_programs
+from tests.tools.call import Caller, Result
+
+pytestmark = pytest.mark.sandbox
+
+STRANGER = "127.0.79.10"
+PHONE = "127.0.79.11"
+PASSWORD = "phone-password"
+SANDBOX = Path(__file__).parents[2] / "sandbox"
+
+
+@pytest.fixture(scope="module")
+def telephony() -> Iterator[Telephony]:
+    """The three programs, running."""
+    if missing := missing_programs():
+        pytest.skip(f"not installed here: {', '.join(missing)}")
+    with tempfile.TemporaryDirectory(prefix="webitel-telephony-", ignore_cleanup_errors=True) as folder:
+        made = Telephony(Path(folder))
+        try:
+            made.set_up()
+            digest = hashlib.md5(f"1001:webitel:{PASSWORD}".encode(), usedforsecurity=False).hexdigest()
+            made.add_phone("1001", "webitel", digest)
+            yield made
+        finally:
+            made.close()
+
+
+def call(number: str = "echo", local: str = TRUNK, seconds: float = 1.0, **more: str) -> Result:
+    """One call to the node's outer socket."""
+    caller = Caller((NODE, 5060), local, number, more.get("caller", "380441234567"), more.get("domain", "carrier.example"),
+                    more.get("password", ""))
+    try:
+        return caller.place(seconds)
+    finally:
+        caller.close()
+
+
+def probe(method: str, status: int, port: int = 5060, **more: str) -> str:
+    """The node program's own question."""
+    class View:
+        address = "127.0.0.1"
+
+    arguments: dict[str, Any] = {"address": NODE, "port": port, "protocol": "udp", "method": method, "status": status, **more}
+    view: Any = View()
+    return probes.sip_request(arguments, view)
+
+
+def test_every_packet_comes_back_and_the_caller_hangs_up(telephony: Telephony) -> None:
+    result = call("echo", seconds=2.0)
+    assert (result.problem, result.status, result.changed, result.hung_up, result.lost) == ("", 200, 200, "caller", 0)
+    assert result.sent >= 90
+    assert result.media.startswith(f"{NODE}:1")
+
+
+def test_a_bye_of_freeswitch_reaches_the_caller_through_opensips(telephony: Telephony) -> None:
+    result = call("hangup")
+    assert (result.problem, result.hung_up) == ("", "freeswitch")
+
+
+def test_freeswitch_may_speak_first(telephony: Telephony) -> None:
+    result = call("tone")
+    assert (result.problem, result.hung_up) == ("", "freeswitch")
+    assert result.received > 50
+
+
+def test_no_media_port_stays_open_after_a_call(telephony: Telephony) -> None:
+    assert call("echo").problem == ""
+    said = telephony.fs_cli("show calls count").stdout
+    assert "0 total." in said
+    wait_until(lambda: "5:callsle" in probes.ask_rtpengine(LOOPBACK, 60000, {"command": "list"}), 15, "no call at rtpengine")
+
+
+def test_a_stranger_may_not_call(telephony: Telephony) -> None:
+    assert call(local=STRANGER).status == 403
+    log = (telephony.folder / "opensips.log").read_text()
+    assert "Auth error for 380441234567@carrier.example from 127.0.79.10 (relay)" in log
+
+
+def test_a_phone_registers_and_calls_with_its_password_only(telephony: Telephony) -> None:
+    phone = Caller((NODE, 5060), PHONE, "echo", "1001", "webitel", PASSWORD)
+    wrong = Caller((NODE, 5060), PHONE, "echo", "1001", "webitel", "wrong")
+    try:
+        assert (phone.register(), wrong.register()) == (200, 401)
+    finally:
+        phone.close()
+        wrong.close()
+    good = call(local=PHONE, caller="1001", domain="webitel", password=PASSWORD)
+    assert (good.problem, good.hung_up) == ("", "caller")
+    assert call(local=PHONE, caller="1001", domain="webitel", password="wrong").status == 407
+
+
+def test_a_quote_in_a_name_is_refused_before_it_meets_a_query(telephony: Telephony) -> None:
+    assert call(local=STRANGER, caller="x'or'1'='1").status == 400
+
+
+def test_health_asks_sip_and_the_interface(telephony: Telephony) -> None:
+    assert (probe("OPTIONS", 200), probe("REGISTER", 401), probe("OPTIONS", 200, 5080)) == ("", "", "")
+    assert '"disabled": 0' in str(telephony.ask("rtpengine_show")).replace("'", '"')
+    assert "stand-in" in str(telephony.ask("version"))
+    assert "Method not found" in str(telephony.ask("nonsense"))
+
+
+def test_the_event_socket_wants_its_password(telephony: Telephony) -> None:
+    assert "is ready" in telephony.fs_cli("status").stdout
+    assert telephony.fs_cli("status", "ClueCon").returncode == 255
+    failed = telephony.fs_cli("nonsense")
+    assert (failed.returncode, failed.stdout[:4]) == (0, "-ERR")
+
+
+def test_a_paused_freeswitch_is_taken_out_and_back_by_the_dispatcher(telephony: Telephony) -> None:
+    assert telephony.fs_cli("fsctl pause inbound").stdout == "+OK\n"
+    try:
+        assert "not ready" in telephony.fs_cli("status").stdout
+        assert probe("OPTIONS", 200, 5080, accept="503") == ""
+        assert call().status == 503
+    finally:
+        telephony.fs_cli("fsctl resume")
+    wait_until(lambda: call().status == 200, 15, "a call after the pause")
+
+
+def test_a_dead_freeswitch_costs_a_call_two_seconds_and_then_none(telephony: Telephony) -> None:
+    telephony.stop("freeswitch")
+    try:
+        first, second = call(), call()
+        assert (first.status, second.status) == (503, 503)
+        assert 1500 < first.setup_ms < 4000
+        assert second.setup_ms < 1000
+    finally:
+        telephony.start_freeswitch()
+    wait_until(lambda: call().status == 200, 15, "a call after the restart")
+
+
+def test_without_rtpengine_a_call_is_refused_instead_of_silent(telephony: Telephony) -> None:
+    telephony.stop("rtpengine")
+    try:
+        assert call().status == 503
+        assert '"disabled": 1' in str(telephony.ask("rtpengine_show")).replace("'", '"')
+    finally:
+        telephony.start_rtpengine()
+    wait_until(lambda: call().status == 200, 20, "a call after rtpengine's return")
+
+
+def test_with_the_database_gone_options_is_answered_and_register_is_not(telephony: Telephony) -> None:
+    telephony.platform.stop("postgresql")
+    try:
+        assert probe("OPTIONS", 200) == ""
+        assert "500" in probe("REGISTER", 401)
+    finally:
+        telephony.platform.start("postgresql")
+    wait_until(lambda: probe("REGISTER", 401) == "", 10, "REGISTER after the database's return")
+
+
+def test_a_running_call_survives_a_restart_of_opensips(telephony: Telephony) -> None:
+    caller = Caller((NODE, 5060), TRUNK, "echo", "380441234567", "carrier.example", "")
+    try:
+        answer = caller.invite()
+        assert answer.status == 200
+        caller.follow(answer)
+        caller.next_packet = time.monotonic()
+        caller.talk(0.5)
+        telephony.stop("opensips")
+        telephony.start_opensips()
+        caller.next_packet = time.monotonic()
+        caller.talk(0.5)
+        caller.finish()
+    finally:
+        caller.close()
+    assert (caller.result.hung_up, caller.result.lost) == ("caller", 0)
+
+
+def test_the_dispatcher_is_reloaded_live(telephony: Telephony) -> None:
+    telephony.platform.sql("insert into dispatcher (setid, destination) values (1, 'sip:127.0.79.77:5080')")
+    try:
+        assert telephony.ask("ds_reload")["result"] == "OK"
+        assert "127.0.79.77" in str(telephony.ask("ds_list"))
+    finally:
+        telephony.platform.sql("delete from dispatcher where destination like '%127.0.79.77%'")
+        telephony.ask("ds_reload")
+
+
+def test_our_statements_make_the_table_what_the_plan_says(telephony: Telephony) -> None:
+    telephony.platform.sql(
+        "insert into dispatcher (setid, destination) values (1, 'sip:127.0.0.1:5080'), (2, 'sip:127.0.0.1:5080')")
+    telephony.platform.sql(telephony.dispatcher)
+    rows = telephony.platform.sql("select setid, destination, socket from dispatcher order by setid")
+    assert rows.splitlines() == [f"1|sip:{NODE}:5080|udp:{NODE}:5062", "2|sip:127.0.0.1:5080|"]
+    telephony.platform.sql("delete from dispatcher where setid = 2")
+
+
+def test_freeswitch_registers_with_its_host_name(telephony: Telephony) -> None:
+    import socket
+
+    entry = telephony.consul.entries[-1]
+    assert (entry["ID"], entry["Name"], entry["Address"], entry["Port"]) == (socket.gethostname(), "freeswitch", NODE, 50051)
+    assert "60" in str(entry["Check"])
+
+
+def start_opensips(telephony: Telephony) -> subprocess.CompletedProcess[str]:
+    """A second start in the foreground, which must be refused."""
+    return subprocess.run(
+        telephony.command("opensips", "-F", *telephony.opensips_arguments()), cwd=SANDBOX,
+        capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_opensips_does_not_start_where_the_real_one_does_not(telephony: Telephony) -> None:
+    telephony.stop("opensips")
+    configuration = telephony.folder / "opensips" / "opensips.cfg"
+    text = configuration.read_text()
+    try:
+        telephony.platform.sql("update version set table_version = 8 where table_name = 'dispatcher'")
+        refused = start_opensips(telephony)
+        assert (refused.returncode, "invalid version 8 for table dispatcher found, expected 9" in refused.stderr) == (255, True)
+        telephony.platform.sql("update version set table_version = 9 where table_name = 'dispatcher'")
+        configuration.write_text(text.replace(SECRETS["database_password"], "wrong"))
+        refused = start_opensips(telephony)
+        assert (refused.returncode, "password authentication failed" in refused.stderr) == (255, True)
+        configuration.write_text(text.replace(f"udp:{NODE}:5062", "udp:192.0.2.1:5062"))
+        refused = start_opensips(telephony)
+        assert (refused.returncode, "192.0.2.1:5062" in refused.stderr) == (255, True)
+    finally:
+        configuration.write_text(text)
+        telephony.platform.sql("update version set table_version = 9 where table_name = 'dispatcher'")
+        telephony.start_opensips()
+
+
+def test_freeswitch_does_not_start_without_consul(telephony: Telephony) -> None:
+    telephony.stop("freeswitch")
+    variables = telephony.folder / "freeswitch" / "vars.xml"
+    text = variables.read_text()
+    try:
+        variables.write_text(text.replace(":8500", ":8501"))
+        refused = subprocess.run(
+            telephony.command("freeswitch", "-nonat", "-ncwait", *telephony.freeswitch_arguments()), cwd=SANDBOX,
+            capture_output=True, text=True, check=False, timeout=30)
+        assert (refused.returncode, "/v1/agent/service/register" in refused.stderr) == (1, True)
+    finally:
+        variables.write_text(text)
+        telephony.start_freeswitch()
