@@ -27,12 +27,12 @@ FREESWITCH_MODULES = {
 """Package `freeswitch-mod-<name>` -> module `mod_<name>.so`, a file that says what it is."""
 
 
-def system_user(name: str, *folders: str) -> str:
-    """A postinst that makes the user and gives it its folders."""
+def system_user(name: str, *folders: str, more: str = "") -> str:
+    """A postinst that makes the user, gives it its folders and does what `more` says."""
     return (
         "#!/bin/sh\nset -e\nif [ \"$1\" = configure ]; then\n"
         f"  adduser --quiet --system --group --home /var/lib/{name} --no-create-home {name}\n"
-        f"  chown -R {name}:{name} {' '.join(folders)}\n"
+        f"  chown -R {name}:{name} {' '.join(folders)}\n{more}"
         "  if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi\nfi\n")
 
 
@@ -44,7 +44,9 @@ OPENSIPS = Package(
         "/lib/systemd/system/opensips.service": HERE / "opensips.service",
     },
     folders={"/etc/opensips": 0o755, "/var/lib/opensips": 0o755},
-    scripts={"postinst": system_user("opensips", "/var/lib/opensips")},
+    # Kamailio's own service would come up at the next boot and hold port 5060 on every address.
+    scripts={"postinst": system_user(
+        "opensips", "/var/lib/opensips", more="  systemctl mask -q --now kamailio.service || systemctl mask -q kamailio.service\n")},
 )
 
 FREESWITCH = Package(
