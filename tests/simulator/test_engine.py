@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,18 +13,19 @@ pytestmark = pytest.mark.engine
 
 PROGRAMS = Path(__file__).with_name("programs")
 
-CLOUDS: Mapping[str, tuple[Mapping[str, str], str]] = {
-    "hetzner": ({"hcloud:token": "x" * 64}, "hcloud:index/firewall:Firewall rules"),
-    "digitalocean": ({"digitalocean:token": "x"}, "digitalocean:index/firewall:Firewall inboundRules"),
-    "aws": ({"aws:region": "us-east-1"}, "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule cidrIpv4"),
+CLOUDS: Mapping[str, tuple[Mapping[str, str], str, str, Any]] = {
+    "hetzner": ({"hcloud:token": "x" * 64}, "hcloud:index/firewall:Firewall", "rules", []),
+    "digitalocean": ({"digitalocean:token": "x"}, "digitalocean:index/firewall:Firewall", "inboundRules", []),
+    "aws": (
+        {"aws:region": "us-east-1"}, "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "cidrIpv4", "10.0.0.0/8"),
+    "gcp": ({"gcp:project": "test"}, "gcp:compute/firewall:Firewall", "sourceRanges", ["10.0.0.0/8"]),
 }
-"""Cloud -> what its provider needs, and the firewall's rules: type and input."""
+"""Cloud -> what its provider needs; the firewall's rules: their type, their input and another value of it."""
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_preview_up_drift_destroy(cloud: str, start_project: StartProject, simulators: Simulators) -> None:
-    config, rules = CLOUDS[cloud]
-    type, input = rules.split(" ")
+    config, type, input, other = CLOUDS[cloud]
     project = start_project((PROGRAMS / f"{cloud}.py").read_text(), config)
     assert "public-1 : [unknown]" in project.preview()
     assert simulators.world.all() == []
@@ -35,7 +37,6 @@ def test_preview_up_drift_destroy(cloud: str, start_project: StartProject, simul
 
     firewall = next(thing for thing in simulators.world.all(type) if thing.inputs.get(input))
     wanted = firewall.inputs[input]
-    other = "198.51.100.0/24" if isinstance(wanted, str) else [{**wanted[0], "protocol": "udp"}]
     simulators.world.edit(firewall.type, firewall.id, **{input: other})
     assert input in project.run("refresh", "--yes", "--diff")
     project.up()
