@@ -36,6 +36,8 @@ def system_user(name: str, *folders: str, more: str = "") -> str:
         "  if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi\nfi\n")
 
 
+MASK_KAMAILIO = "  systemctl mask -q --now kamailio.service || systemctl mask -q kamailio.service\n"
+
 OPENSIPS = Package(
     "opensips", OPENSIPS_VERSION, "OpenSIPS 3.4",
     depends=(PROGRAM.name, "adduser", "kamailio", "kamailio-postgres-modules", "kamailio-websocket-modules"),
@@ -45,8 +47,7 @@ OPENSIPS = Package(
     },
     folders={"/etc/opensips": 0o755, "/var/lib/opensips": 0o755},
     # Kamailio's own service would come up at the next boot and hold port 5060 on every address.
-    scripts={"postinst": system_user(
-        "opensips", "/var/lib/opensips", more="  systemctl mask -q --now kamailio.service || systemctl mask -q kamailio.service\n")},
+    scripts={"postinst": system_user("opensips", "/var/lib/opensips", more=MASK_KAMAILIO)},
 )
 
 FREESWITCH = Package(

@@ -1,6 +1,8 @@
 """rtpengine's, OpenSIPS' and FreeSWITCH's files on every stack: options exist, variables are defined, readers accept."""
 
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from sandbox.standin.freeswitch import reader as freeswitch
 from sandbox.standin.opensips import reader as opensips
 from stacks.settings import list_stacks, load_stack
 
+FILES = Path(__file__).parents[2] / "cloud_init" / "files"
 PRIVATE, PUBLIC = "10.20.0.10", "203.0.113.9"
 
 RTPENGINE_OPTIONS = {
@@ -208,3 +211,25 @@ def test_a_missing_critical_module_ends_the_start(tmp_path: Path) -> None:
     (folder / "mod_grpc.so").unlink()
     with pytest.raises(freeswitch.ConfigError, match="critical module 'mod_grpc'"):
         freeswitch.read_config(first, "media-1", folder)
+
+
+def bans_after(folder: Path, lines: str) -> list[str]:
+    """The addresses that fail2ban's own reader finds in lines of a log with our filter."""
+    (folder / "lines").write_text(lines)
+    done = subprocess.run(
+        ["fail2ban-regex", "-o", "ip", str(folder / "lines"), str(FILES / "fail2ban" / "opensips.conf")],
+        capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(shutil.which("fail2ban-regex") is None, reason="fail2ban is not installed here")
+def test_fail2ban_believes_only_what_opensips_itself_says(tmp_path: Path) -> None:
+    source = (FILES / "opensips" / "opensips.cfg").read_text()
+    logged = re.findall(r'xlog\("L_NOTICE", "(Auth error for .*?)\\n"\)', source)
+    assert len(logged) >= 6
+    lines = [
+        re.sub(r"\$fU", "from 192.0.2.1 (relay) cause -2", line).replace("$si", f"198.51.100.{n}").replace("$var(code)", "-2")
+        for n, line in enumerate(logged, 1)
+    ]
+    found = bans_after(tmp_path, "\n".join(["PIKE - BLOCKing ip 203.0.113.12, node=0x7f", "nothing from 192.0.2.9", *lines, ""]))
+    assert found == ["203.0.113.12", *(f"198.51.100.{n}" for n in range(1, len(logged) + 1))]
