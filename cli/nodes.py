@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ import asyncssh
 
 from cli.console import Failure
 from cli.engine import Engine, require_existing
+from components.model.redact import SecretFilter
 
 NODE_PROGRAM = "/usr/bin/python3 /usr/lib/webitel/node"
 CONFIGURATION = "webitel:index:NodeConfiguration"
@@ -39,6 +40,8 @@ class Access:
     nodes: Mapping[str, NodeAccess]
     url: str
     private_key: str = field(repr=False)
+    hide: Callable[[str], str] = field(default=str, repr=False)
+    """Takes every secret of the deployment out of a text that a person will see."""
 
     def node(self, name: str) -> NodeAccess:
         """The node of that short or full name; a Failure names the ones there are."""
@@ -71,7 +74,10 @@ def read_access(engine: Engine) -> Access:
         raise Failure(f"no node of {engine.stack} has been reached yet. Next: ./webitel up {engine.stack}")
     nodes = [read_node(resource["inputs"], resource["outputs"]) for resource in met]
     url = (resources[0].get("outputs") or {}).get("url", "")
-    return Access({node.key: node for node in nodes}, url, met[0]["inputs"]["private_key"])
+    hide = SecretFilter()
+    for resource in met:
+        hide.add([resource["inputs"]["private_key"], resource["inputs"].get("secrets", {})])
+    return Access({node.key: node for node in nodes}, url, met[0]["inputs"]["private_key"], hide)
 
 
 def read_node(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> NodeAccess:
@@ -99,7 +105,7 @@ async def ask_nodes(
             async with asyncio.timeout(seconds), connect(access, node) as connection:
                 done = await connection.run(as_root(node, command))
                 return Answer(done.exit_status if done.exit_status is not None else -1,
-                              str(done.stdout or ""), str(done.stderr or ""))
+                              access.hide(str(done.stdout or "")), access.hide(str(done.stderr or "")))
         except TimeoutError:
             return Answer(problem=f"no answer within {seconds:.0f} s")
         except (OSError, asyncssh.Error, Failure) as error:

@@ -29,6 +29,9 @@ INSTALL_PROGRAM = Path(__file__).parent / "node" / "install.py"
 
 MOUNT_ROOT = "/var/lib/webitel"
 
+SANDBOX_UNITS = ("kamailio",)
+"""Units of those packages that must never run by themselves: they take the ports of the stand-ins."""
+
 SANDBOX_PACKAGES = ("python3-psycopg2", "python3-pika", "kamailio", "kamailio-postgres-modules", "sip-tester")
 """Debian's packages under the sandbox's stand-ins."""
 
@@ -224,10 +227,11 @@ class Context:
 
     def install_units(self) -> list[str]:
         """Units that a package's installation would enable, and that must not start before their configuration."""
-        return sorted({
+        units = {
             unit for service in self.services if service.name not in ("ssh", "nftables", "chrony")
             for unit in service.units_from(self.source) if not unit.startswith("webitel-setup")
-        })
+        }
+        return sorted(units.union(SANDBOX_UNITS) if set(SANDBOX_PACKAGES) & set(self.packages()) else units)
 
     def packages_json(self, with_credentials: bool = False) -> str:
         """What `install.py` reads; user data gets the repositories that need no credential."""

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
 
+from components.model.redact import SecretFilter
 from provider.handler import (
     Cancelled,
     Changes,
@@ -22,7 +23,6 @@ from provider.handler import (
     changed_inputs,
 )
 from provider.process import run_until_engine_gone
-from provider.redact import SecretFilter
 from provider.servicer import Servicer
 from provider.values import UNKNOWN, Properties, Secret, secret
 

@@ -12,8 +12,8 @@ from google.protobuf import any_pb2, empty_pb2, struct_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc, status_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 
+from components.model.redact import SecretFilter
 from provider.handler import Cancelled, Changes, Handler, PartialFailure, ProviderError, Request, changed_inputs
-from provider.redact import SecretFilter
 from provider.values import Marks, Properties, decode, encode, find_secrets
 
 if TYPE_CHECKING:

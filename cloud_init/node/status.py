@@ -72,7 +72,9 @@ def describe_state(unit: str, state: dict[str, str]) -> str:
         text += f", {state['Result']}, exit {state.get('ExecMainStatus', '?')}"
     if state.get("NRestarts", "0") not in ("", "0"):
         text += f", restarted {state['NRestarts']} times"
-    return text
+    # What the program itself said last is nearer to the cause than any state of systemd's.
+    said = [line for line in last_lines(unit, 20) if " systemd[1]: " not in line]
+    return text + (f"; it said: {said[-1].split(': ', 1)[-1][:300]}" if said else "")
 
 
 def report_disk(disk: dict[str, Any]) -> dict[str, Any]:

@@ -77,8 +77,9 @@ def test_a_unit_waits_for_what_its_service_calls(stack: str) -> None:
 
 def test_mime_parts_come_out_as_they_went_in() -> None:
     text = "#cloud-config\n" + json.dumps({"a": list(range(500))})
-    part = message_from_string(encode_user_data(text, CLOUDS["local"])).get_payload()[0]
-    assert gzip.decompress(part.get_payload(decode=True)).decode() == text
+    parts = list(message_from_string(encode_user_data(text, CLOUDS["local"])).walk())
+    packed = parts[1].get_payload(decode=True)
+    assert isinstance(packed, bytes) and gzip.decompress(packed).decode() == text
 
 
 def test_user_data_over_the_limit_says_by_how_much() -> None:

@@ -76,5 +76,15 @@ def test_a_reload_that_fails_is_an_error_with_the_unit(monkeypatch: pytest.Monke
      "x is failed, exit-code, exit 102, restarted 3 times"),
     ({"ActiveState": "inactive", "SubState": "dead", "Result": "success"}, "x is inactive (dead)"),
 ])
-def test_a_unit_that_is_not_active_is_told_in_words(state: dict[str, str], words: str) -> None:
+def test_a_unit_that_is_not_active_is_told_in_words(
+    state: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(status, "last_lines", lambda unit, lines: list[str]())
     assert status.describe_state("x", state) == words
+
+
+def test_what_the_program_said_last_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["2026-01-01T00:00:00 n x[7]: CRITICAL: Address already in use", "2026-01-01T00:00:01 n systemd[1]: x: Failed"]
+    monkeypatch.setattr(status, "last_lines", lambda unit, count: lines)
+    words = status.describe_state("x", {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "255"})
+    assert words == "x is failed, exit-code, exit 255; it said: CRITICAL: Address already in use"

@@ -3,7 +3,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from provider.redact import SecretFilter
+from components.model.redact import SecretFilter
 
 KEY = """\
 -----BEGIN PRIVATE KEY-----
