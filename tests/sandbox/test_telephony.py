@@ -1,6 +1,7 @@
 """A call through OpenSIPS' stand-in, rtpengine and FreeSWITCH's, and what happens when one of them or the database is gone."""
 
 import hashlib
+import socket
 import subprocess
 import tempfile
 import time
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from cloud_init.node import sip as probes
+from sandbox.standin.opensips.program import WEBSOCKET
 from tests.sandbox.platform import wait_until
 from tests.sandbox.telephony import LOOPBACK, NODE, SECRETS, TRUNK, Telephony, missing_programs
 from tests.tools.call import Caller, Result
@@ -201,9 +203,20 @@ def test_our_statements_make_the_table_what_the_plan_says(telephony: Telephony) 
     telephony.platform.sql("delete from dispatcher where setid = 2")
 
 
-def test_freeswitch_registers_with_its_host_name(telephony: Telephony) -> None:
-    import socket
+@pytest.mark.skipif(not WEBSOCKET.exists(), reason="kamailio-websocket-modules is not installed here")
+def test_a_browser_shakes_hands_on_the_websocket_port(telephony: Telephony) -> None:
+    ask = (
+        f"GET / HTTP/1.1\r\nHost: {NODE}:5070\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Protocol: sip\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://example.com\r\n"
+        "Content-Length: 0\r\n\r\n")
+    with socket.create_connection((NODE, 5070), 5) as connection:
+        connection.sendall(ask.encode())
+        said = connection.recv(4096).decode()
+    assert said.startswith("HTTP/1.1 101 "), said
+    assert "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in said
 
+
+def test_freeswitch_registers_with_its_host_name(telephony: Telephony) -> None:
     entry = telephony.consul.entries[-1]
     assert (entry["ID"], entry["Name"], entry["Address"], entry["Port"]) == (socket.gethostname(), "freeswitch", NODE, 50051)
     assert "60" in str(entry["Check"])
