@@ -61,10 +61,10 @@ def micro_registered(name: str, tags: int) -> Registration:
                         retries=30.0)
 
 
-def core(name: str, consul_name: str, extra: tuple[str, ...], listeners: tuple[Listener, ...] = ()) -> Behaviour:
+def core(name: str, consul_name: str, extra: tuple[str, ...], listeners: tuple[Listener, ...] = (), asks: str = "") -> Behaviour:
     """A program of webitel-core."""
     return Behaviour(
-        f"webitel-{name}", "webitel-core", "webitel", f"webitel-{name}", command=name, assumed=True,
+        f"webitel-{name}", "webitel-core", "webitel", f"webitel-{name}", command=name, assumed=True, asks=asks,
         steps=(Step("database", Failure(1)), Step("broker", Failure(1)), Step("listen grpc", Failure(1)),
                *(Step(f"listen {listener.name}", Failure(1)) for listener in listeners), Step("consul", GOES_ON)),
         listeners=(MICRO_GRPC, *listeners), registration=micro_registered(consul_name, 8),
@@ -115,8 +115,7 @@ STORAGE = Behaviour(
     listeners=(
         GRPC, Listener("public", "{PUBLIC_ADDRESS}", "http", (STORAGE_NOT_FOUND,)),
         Listener("internal", "{INTERNAL_ADDRESS}", "http", (
-            STORAGE_NOT_FOUND, Answer("/sys/recordings", 405, ""), Answer("/sys/recordings", 200, '{"status":"ok"}', JSON, "PUT"),
-            Answer("/sys/recordings", 200, '{"status":"ok"}', JSON, "POST"))),
+            STORAGE_NOT_FOUND, Answer("/sys/recordings", 405, ""))),
         Listener("pprof", ":8090", "pprof"),
     ),
     registration=registered("storage", "storage-{ID}"), topology=Topology((("logger", "topic"), ("cases", "topic"))),
@@ -215,7 +214,7 @@ MESSAGES_BOT = messages(
 )
 
 WEBITEL_APP = core("app", "go.webitel.app", ("apr-conf-dir", "apr-boot-dir"))
-WEBITEL_UAC = core("uac", "webitel.uac", ("register-max-attempts",))
+WEBITEL_UAC = core("uac", "webitel.uac", ("register-max-attempts",), asks="OPENSIPS_MI_ADDRESS")
 WEBITEL_API = core("api", "go.webitel.api", (), (Listener("http", "{MICRO_API_ADDRESS}", "http", (
     Answer("/", 404, '{"id":"api.not_found","code":404,"detail":"not found","status":"Not Found"}', JSON),
     Answer("/srvinfo", 200, "srvinfo", JSON),

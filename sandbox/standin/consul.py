@@ -11,10 +11,10 @@ from .words import Registration
 
 
 class ConsulError(Exception):
-    """Consul refuses connections or answers with an error."""
+    """Nobody answers at an address, or Consul answers with an error."""
 
 
-def call_consul(address: str, method: str, path: str, body: object = None) -> tuple[int, str]:
+def call_http(address: str, method: str, path: str, body: object = None) -> tuple[int, str]:
     """Status and text of one request to `host:port` (8500 without port); raises ConsulError when nobody answers."""
     host, _, port = address.removeprefix("http://").partition(":")
     content = json.dumps(body).encode() if body is not None else b""
@@ -50,7 +50,7 @@ class Entry:
     def register(self) -> None:
         """Makes the entry, passing at once; raises ConsulError."""
         registration = self.registration
-        status, text = call_consul(self.agent, "PUT", "/v1/agent/service/register", {
+        status, text = call_http(self.agent, "PUT", "/v1/agent/service/register", {
             "Name": registration.name, "ID": self.identifier, "Address": self.address, "Port": self.port,
             "Tags": [tag if "{" not in tag else self.identifier for tag in registration.tags],
             "Check": {
@@ -65,14 +65,14 @@ class Entry:
 
     def pass_check(self) -> bool:
         """Reports the check as passing; False when Consul does not know it."""
-        status, _ = call_consul(
+        status, _ = call_http(
             self.agent, "PUT", f"/v1/agent/check/update/{self.check}", {"Status": "passing", "Output": self.registration.output})
         return status < 400
 
     def deregister(self) -> None:
         """Takes the entry away as far as Consul answers."""
         try:
-            call_consul(self.agent, "PUT", f"/v1/agent/service/deregister/{self.identifier}")
+            call_http(self.agent, "PUT", f"/v1/agent/service/deregister/{self.identifier}")
         except ConsulError as error:
             self.say(str(error))
 

@@ -133,10 +133,10 @@ class Server:
             return 404, "text/plain", "404 page not found\n"
         if listener.needs and self.lacks(listener.needs):
             return 502, "text/plain", "Bad Gateway\n"
-        fitting = [answer for answer in listener.answers if answer.method in ("*", method) and fits(path, answer.path)]
+        fitting = [answer for answer in listener.answers if fits(path, answer.path)]
         if not fitting:
             return 404, "text/plain", "404 page not found\n"
-        best: Answer = max(fitting, key=lambda answer: (len(answer.path), answer.method != "*"))
+        best: Answer = max(fitting, key=lambda answer: len(answer.path))
         if best.body in self.dynamic:
             return self.dynamic[best.body](method, path, headers, body)
         return best.status, best.kind, best.body

@@ -10,7 +10,7 @@ from pathlib import Path
 from .arguments import ArgumentError, read_settings, say
 from .behaviour import find_behaviour
 from .broker import Broker, BrokerError, ExchangeError
-from .consul import ConsulError, Entry
+from .consul import ConsulError, Entry, call_http
 from .database import Database, DatabaseError
 from .keys import KeyProblem, check_key
 from .listeners import ListenError, Server, first_private_address
@@ -60,6 +60,20 @@ class StandIn:
             self._try(step)
         if not any(step.what == "database" for step in self.row.steps):
             self.database.start()
+        if self.row.asks in self.settings:
+            threading.Thread(target=self._ask, daemon=True).start()
+
+    def _ask(self) -> None:
+        """Talks to OpenSIPS' management interface; nobody knows what the real one does when that is silent."""
+        place, _, path = self.settings[self.row.asks].removeprefix("http://").partition("/")
+        while True:
+            try:
+                status, _ = call_http(place, "POST", f"/{path}", {"jsonrpc": "2.0", "id": 1, "method": "version"})
+                if status != 200:
+                    self.say(f"{self.row.asks}: HTTP {status}")
+            except ConsulError as error:
+                self.say(str(error))
+            time.sleep(30 / self.speed)
 
     def _try(self, step: Step) -> None:
         failure = step.failure

@@ -24,13 +24,12 @@ class Step(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """An HTTP answer: the longest matching `path` prefix wins, then the method (`*` = any)."""
+    """An HTTP answer: the longest matching `path` prefix wins."""
 
     path: str
     status: int
     body: str = ""
     kind: str = "text/plain; charset=utf-8"
-    method: str = "*"
 
 
 class Listener(NamedTuple):
@@ -111,7 +110,7 @@ class Behaviour(NamedTuple):
     `environment`: names without a flag. `data_source` and `broker_url` are the environment names of the connections.
     `after_broker`: once a lost broker is back: `reconnect`, `exit 112 5` (status, seconds) or `deaf` (declares nothing).
     `stops`: seconds from SIGTERM to the end. `flaps`: share of starts that end by themselves. `complains`: seconds between
-    errors while its relations are missing.
+    errors while its relations are missing. `asks`: the setting with an address it sends JSON-RPC `version` to, now and then.
     """
 
     name: str
@@ -141,3 +140,4 @@ class Behaviour(NamedTuple):
     complains: float = 0.0
     key: Mapping[str, int] | None = None
     assumed: bool = False
+    asks: str = ""

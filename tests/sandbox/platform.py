@@ -17,16 +17,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.sandbox.consul_program import find_consul
+
 ROOT = Path(__file__).resolve().parents[2]
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
 RABBITMQ = Path("/usr/lib/rabbitmq/bin")
 PYTHON = "/usr/bin/python3"
 SCHEMA = ROOT / "sandbox" / "webitel" / "schema"
-
-
-def find_consul() -> str | None:
-    """Consul's program; `WEBITEL_TEST_CONSUL` names one that is not installed."""
-    return os.environ.get("WEBITEL_TEST_CONSUL") or shutil.which("consul")
 
 
 def missing_programs() -> list[str]:
