@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,7 @@ from pulumi.runtime.stack import run_in_stack
 
 from provider.handler import ProviderError, Request
 from provider.server import Provider
-from provider.values import Marks, Properties, decode, encode
+from provider.values import Marks, Properties, decode, encode, find_secrets
 from stacks.deployment import deploy
 from stacks.settings import stack_file
 
@@ -36,13 +36,15 @@ PROJECT = "webitel"
 class Registration:
     """A resource as the program registered it, with what the simulated provider answered.
 
-    `inputs` are those that the provider's check returned; `secret_paths` the places of secrets in them.
+    `given` are the inputs of the program, `inputs` those that the provider's check made of them; `secret_paths` the
+    places of secrets in `given`, `secret_values` the texts of the secrets that it answered.
     """
 
     urn: str
     type: str
     name: str
     parent: str
+    given: Properties
     inputs: Properties
     id: str = ""
     outputs: Properties = field(default_factory=dict)
@@ -51,6 +53,7 @@ class Registration:
     delete_before_replace: bool | None = None
     depends_on: tuple[str, ...] = ()
     secret_paths: frozenset[tuple[str | int, ...]] = frozenset()
+    secret_values: tuple[str, ...] = ()
 
 
 class ProgramError(Exception):
@@ -72,7 +75,7 @@ class DirectMonitor(MockMonitor):
         if urn in self.registrations:
             raise ProgramError(f"registered twice: {urn}")
         marks = Marks()
-        inputs = decode(request.object, marks)
+        inputs = given = decode(request.object, marks)
         id, outputs = "", inputs
         if request.type.startswith("pulumi:providers:"):
             configure = self.providers[request.type.rpartition(":")[2]].configure
@@ -90,9 +93,9 @@ class DirectMonitor(MockMonitor):
             except ProviderError as error:
                 raise ProgramError(f"{urn}: {error}") from error
         self.registrations[urn] = Registration(
-            urn, request.type, request.name, request.parent, inputs, id, outputs, bool(request.protect),
+            urn, request.type, request.name, request.parent, given, inputs, id, outputs, bool(request.protect),
             tuple(request.ignoreChanges), request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
-            tuple(request.dependencies), frozenset(marks.paths))
+            tuple(request.dependencies), frozenset(marks.paths), tuple(list_texts(find_secrets(outputs))))
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=encode(outputs, marks))
 
     def ReadResource(self, request: Any) -> Any:
@@ -121,6 +124,17 @@ class DirectMonitor(MockMonitor):
         if package not in self.providers:
             raise ProgramError(f"{token}: no provider {package}, only {', '.join(self.providers)}")
         return self.providers[package]
+
+
+def list_texts(value: Any) -> Iterator[str]:
+    """Every text inside a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from list_texts(list(value.values()))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from list_texts(item)
 
 
 def read_config(stack: str, changes: Config | None = None) -> dict[str, Any]:

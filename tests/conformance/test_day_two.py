@@ -12,12 +12,17 @@ from tests.conformance.conftest import Live, Start
 from tests.conformance.engine import EngineError, Step, replaced
 from tests.conformance.program import Config
 from tests.conformance.seen import SEE, Seen
+from tests.simulator.aws_images import image_id
 from tests.simulator.world import Thing
 
 pytestmark = pytest.mark.engine
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJt7YqKq1vYwBG0p6c3Yy3a9n8l2Qb3l0lq8m2t1oCx1 second@office"
-IMAGES = {"digitalocean": "debian-13-x64", "hetzner": "debian-13"}
+IMAGES = {
+    "aws": image_id("debian-13-amd64-20260801-2190", CLOUDS["aws"].default_region),
+    "azure": "Debian:debian-13:13-gen2:latest", "digitalocean": "debian-13-x64",
+    "gcp": "projects/debian-cloud/global/images/family/debian-13", "hetzner": "debian-13",
+}
 """A newer image by cloud."""
 
 OURS = ("webitel:index:NodeConfiguration", "webitel:index:Health", "webitel:index:Secrets", "pulumi:providers:webitel")

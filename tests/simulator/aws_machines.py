@@ -163,6 +163,7 @@ class Instance(Aws):
         "networkInterfaces[].networkInterfaceId": INTERFACE, "placementGroup": PLACEMENT,
     }
     mentions: ClassVar = {"keyName": KEY}
+    once: ClassVar = ("keyName",)
     values: ClassVar = {"instanceType": _TYPES}
 
     def make(self, call: Call) -> Properties:

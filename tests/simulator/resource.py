@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from provider.server import UNKNOWN, Changes, Failure, Handler, Properties, Request
-from tests.simulator.changes import find_changes, is_changed
+from tests.simulator.changes import DEFAULTS, find_changes, is_changed
 from tests.simulator.faults import Faults
 from tests.simulator.schema import Schema, load_schema, resolve
 from tests.simulator.world import Refused, Thing, World, address_token
@@ -106,12 +106,13 @@ class Simulated(Handler):
     """One resource type of a cloud.
 
     `references` maps paths of inputs to the type whose id they hold: it has to exist and cannot be deleted before.
-    `mentions`: it has to exist at that moment only. `unique` are inputs whose value only one thing of the type may have.
-    `values` are further values the cloud takes for an input, by path.
+    `mentions`: it has to exist at that moment only, those of `once` when the thing is made. `unique` are inputs whose
+    value only one thing of the type may have. `values` are further values the cloud takes for an input, by path.
     """
 
     references: ClassVar[Mapping[str, str]] = {}
     mentions: ClassVar[Mapping[str, str]] = {}
+    once: ClassVar[tuple[str, ...]] = ()
     unique: ClassVar[tuple[str, ...]] = ()
     values: ClassVar[Mapping[str, set[str]]] = {}
 
@@ -145,9 +146,11 @@ class Simulated(Handler):
 
     def check(self, request: Request, old: Properties | None, new: Properties) -> tuple[Properties, list[Failure]]:
         schema = self.account.schema
-        new = {name: value for name, value in new.items() if value is not None and name != "__defaults"}
+        new = {name: value for name, value in new.items() if value is not None and name != DEFAULTS}
         failures = schema.check(self.type, new, old)
         inputs = schema.add_defaults(self.type, new, old, request.name)
+        if schema.bridged:
+            inputs[DEFAULTS] = sorted(inputs.keys() - new.keys())
         if not failures:
             failures = [*schema.check_names(self.type, inputs), *self.check_plan(inputs, old)]
         return inputs, failures
@@ -216,9 +219,10 @@ class Simulated(Handler):
 
     def _show(self, inputs: Properties) -> Properties:
         specs = self.account.schema.inputs(self.type)
-        hashed = {name for name in inputs if specs[name].get("stateIs") == "hash" and isinstance(inputs[name], str)}
+        hashed = {name for name in inputs if name in specs and specs[name].get("stateIs") == "hash" and isinstance(inputs[name], str)}
         return {
-            name: hashlib.sha1(value.encode()).hexdigest() if name in hashed else value for name, value in inputs.items()
+            name: hashlib.sha1(value.encode()).hexdigest() if name in hashed else value
+            for name, value in inputs.items() if name != DEFAULTS
         }
 
     def _check_api(self, call: Call) -> None:
@@ -228,7 +232,7 @@ class Simulated(Handler):
         given = [(path, value) for path, _, value in schema.walk(self.type, call.inputs)]
         for path, value in given:
             for known, is_use in ((self.references, True), (self.mentions, False)):
-                target = known.get(path)
+                target = None if call.old is not None and path in self.once else known.get(path)
                 for id in value if isinstance(value, list) else [value]:
                     if target is None:
                         break
@@ -251,7 +255,8 @@ class Simulated(Handler):
         """The inputs after an update that leaves out what the provider never sends."""
         specs = self.account.schema.inputs(self.type)
         ignored = [
-            name for name in new if any(words in specs[name].get("rule", "") for words in _IGNORED_CHANGE)
+            name for name in new.keys() & specs.keys()
+            if any(words in specs[name].get("rule", "") for words in _IGNORED_CHANGE)
         ]
         return {**new, **{name: old[name] for name in ignored if name in old}}
 

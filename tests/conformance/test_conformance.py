@@ -1,0 +1,74 @@
+"""What the simulated clouds were asked for, against the plan: clouds x tiers, nothing more and nothing less."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.model.clouds import CLOUDS
+from components.model.plan import Plan
+from components.model.planner import make_plan
+from components.model.settings import Settings
+from components.model.tiers import TIERS
+from tests.conformance.checks import SECRETS, find_option_problems, find_world_problems
+from tests.conformance.conftest import Start
+from tests.conformance.program import Config, Registration, list_texts, read_config, run_program
+from tests.simulator import webitel
+from tests.simulator.faults import Faults
+from tests.simulator.simulators import make_provider
+from tests.simulator.world import World
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of an SDK about itself
+
+REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
+
+WIDE: Config = {
+    "counts": {"data": 3, "app": 2}, "phones": ["198.51.100.0/24", "192.0.2.0/24"],
+    "carriers": ["198.51.100.0/24", "203.0.113.128/25"], "operators": ["203.0.113.0/24", "192.0.2.7/32"],
+    "disk_sizes": {"data.database": 300},
+}
+"""A `basic` stack with clusters, and audiences that share networks."""
+
+
+def plan_of(stack: str, changes: Config | None = None) -> tuple[Plan, Settings]:
+    """The plan of a committed stack with changed settings."""
+    settings = Settings.model_validate(read_config(stack, changes))
+    return make_plan(settings, stack), settings
+
+
+def build(stack: str, folder: Path, changes: Config | None = None, **more: Any) -> tuple[World, list[Registration]]:
+    """The whole program in this process, on a simulated cloud of its own."""
+    world, faults = World(folder / "world.jsonl"), Faults(None)
+    providers = [make_provider(stack.partition("-")[0], world, faults), webitel.make_provider(world, faults)]
+    return world, run_program(stack, providers, changes, **more)[0]
+
+
+@pytest.mark.parametrize("cloud", REAL)
+@pytest.mark.parametrize(("tier", "changes"), [*((tier, {}) for tier in TIERS), ("basic", WIDE)], ids=[*TIERS, "wide"])
+def test_program_makes_the_plan(cloud: str, tier: str, changes: Config, tmp_path: Path) -> None:
+    stack = f"{cloud}-{tier}"
+    plan, settings = plan_of(stack, changes)
+    world, registrations = build(stack, tmp_path, changes)
+    assert [*find_world_problems(plan, settings, world), *find_option_problems(plan, registrations)] == []
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("cloud", REAL)
+@pytest.mark.parametrize("tier", TIERS)
+def test_engine_makes_the_plan(cloud: str, tier: str, start: Start) -> None:
+    stack = f"{cloud}-{tier}"
+    plan, settings = plan_of(stack)
+    live = start(stack)
+    live.deployment.up()
+    assert list(find_world_problems(plan, settings, live.world)) == []
+    names = {node.key for node in plan.nodes}
+    protected = {one["urn"].rpartition("::")[2] for one in live.deployment.state() if one.get("protect")}
+    disks = {f"{node.key}-{disk.purpose}" for node in plan.nodes for disk in node.disks if disk.is_data}
+    assert disks | {"secrets"} <= protected <= disks | {"secrets"} | names
+    text = live.deployment.run("stack", "export")
+    made = next(one for one in live.deployment.state() if one["type"] == SECRETS)["outputs"]["values"]
+    values = list(list_texts(json.loads(made["plaintext"])))
+    assert len(values) > 10 and not [value for value in values if json.dumps(value)[1:-1] in text]
