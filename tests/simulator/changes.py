@@ -8,16 +8,31 @@ from provider.server import UNKNOWN, Changes, Properties
 from tests.simulator.conditions import Spec, needs_replacement
 from tests.simulator.schema import Schema
 
+DEFAULTS = "__defaults"
+"""The input in which a bridged provider notes what it filled in."""
+
 
 def find_changes(schema: Schema, type: str, old: Properties, new: Properties) -> Changes:
-    """The inputs that changed, and those of them that need a new resource."""
+    """The inputs that changed, and those of them that need a new resource.
+
+    A bridged provider deletes first where the program chose a name that stays; azure-native always does (both from
+    memory, not verified).
+    """
     changed, replaces = [], []
     for name, spec in schema.inputs(type).items():
         if is_changed(schema, spec, old.get(name), new.get(name)):
             changed.append(name)
             if _replaces(schema, spec, old, new, name):
                 replaces.append(name)
-    return Changes(changed, replaces)
+    return Changes(changed, replaces, bool(replaces) and (not schema.bridged or _has_own_name(schema, type, old, new)))
+
+
+def _has_own_name(schema: Schema, type: str, old: Properties, new: Properties) -> bool:
+    generated = new.get(DEFAULTS) or ()
+    return any(
+        "autoName" in spec and name not in generated and new.get(name) is not None and old.get(name) == new[name]
+        for name, spec in schema.inputs(type).items()
+    )
 
 
 def is_changed(schema: Schema, spec: Spec, old: Any, new: Any) -> bool:

@@ -219,7 +219,7 @@ class Simulated(Handler):
 
     def _show(self, inputs: Properties) -> Properties:
         specs = self.account.schema.inputs(self.type)
-        hashed = {name for name in inputs if name in specs and specs[name].get("stateIs") == "hash" and isinstance(inputs[name], str)}
+        hashed = {name for name, spec in specs.items() if spec.get("stateIs") == "hash" and isinstance(inputs.get(name), str)}
         return {
             name: hashlib.sha1(value.encode()).hexdigest() if name in hashed else value
             for name, value in inputs.items() if name != DEFAULTS

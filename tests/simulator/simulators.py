@@ -13,7 +13,7 @@ from tests.simulator.resource import Account, Simulated
 from tests.simulator.world import World
 
 PACKAGES: Mapping[str, str] = {
-    "aws": "aws", "digitalocean": "digitalocean", "gcp": "gcp", "hetzner": "hcloud",
+    "aws": "aws", "azure": "azure-native", "digitalocean": "digitalocean", "gcp": "gcp", "hetzner": "hcloud",
 }
 """Cloud -> Pulumi package. A cloud's rules stand in the modules `<cloud>` and `<cloud>_machines`."""
 

@@ -19,6 +19,8 @@ CLOUDS: Mapping[str, tuple[Mapping[str, str], str, str, Any]] = {
     "aws": (
         {"aws:region": "us-east-1"}, "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "cidrIpv4", "10.0.0.0/8"),
     "gcp": ({"gcp:project": "test"}, "gcp:compute/firewall:Firewall", "sourceRanges", ["10.0.0.0/8"]),
+    "azure": (
+        {"azure-native:location": "westeurope"}, "azure-native:network:NetworkSecurityGroup", "securityRules", []),
 }
 """Cloud -> what its provider needs; the firewall's rules: their type, their input and another value of it."""
 
