@@ -13,7 +13,8 @@ from cloud_init.bundles import bundle_folder
 from cloud_init.compose import compose_configuration
 from components.model.planner import make_plan
 from sandbox.standin.freeswitch import reader as freeswitch
-from sandbox.standin.opensips import reader as opensips
+from sandbox.standin.opensips import checks as opensips
+from sandbox.standin.opensips.tokens import ConfigError
 from stacks.settings import list_stacks, load_stack
 
 FILES = Path(__file__).parents[2] / "cloud_init" / "files"
@@ -123,7 +124,7 @@ def test_a_mistake_in_opensips_file_is_named(says: str) -> None:
     text = files_with(TRIAL, "opensips")["/etc/opensips/opensips.cfg"]
     wrong = MISTAKES[says](text)
     assert wrong != text
-    with pytest.raises(opensips.ConfigError, match=re.escape(says)):
+    with pytest.raises(ConfigError, match=re.escape(says)):
         opensips.read_config(wrong)
 
 

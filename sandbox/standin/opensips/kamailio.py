@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from .reader import Config, ConfigError, Socket
+from .reader import Config, Socket
+from .tokens import ConfigError
 
 TEMPLATE = Path(__file__).with_name("kamailio.cfg")
 SET = 1

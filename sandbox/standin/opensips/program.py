@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from .checks import read_config
 from .kamailio import SET, database_url, dispatcher_list, outer_socket, write_kamailio
 from .management import VERSION, KamailioError, ask_kamailio, rtpengine_nodes, serve
-from .reader import Config, ConfigError, read_config
+from .reader import Config
+from .tokens import ConfigError
 
 REFUSED = 255
 TABLES = {"sip_registrant": 3, "dispatcher": 9, "location": 1013, "sip_address_allow": 5}
