@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import pulumi
-from pulumi import Output
-from pulumi_gcp import compute
+from pulumi import Output, RunError
+from pulumi_gcp import Provider, compute, config
 
 from cloud_init.compose import UserData
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.model.check_shape import clustered_roles
 from components.model.firewall import ANYWHERE
 from components.model.naming import disk_name
-from components.model.plan import EgressRule, Node, Opening, Public
+from components.model.plan import EgressRule, Node, Opening, Plan, Public
 from components.model.services import CATALOGUE
 from components.model.tiers import TIERS
 
@@ -36,6 +36,12 @@ HYPERDISK_IOPS = 3_000
 
 class Adapter(Cloud):
     """Every name is ours: it is checked by the plan, and a failed creation is found again by it."""
+
+    def create_providers(self, plan: Plan) -> list[pulumi.ProviderResource]:
+        if not config.project:  # asked here, since Google would say so once for each resource
+            raise RunError("gcp:project is not set: say in which project the deployment stands, such as "
+                           f"pulumi config set gcp:project your-project --stack {plan.stack}, or set GOOGLE_PROJECT")
+        return [Provider("gcp", project=config.project, region=plan.region)]
 
     def create_network(self) -> None:
         self.zone = f"{self.plan.region}-{self.plan.zone}"

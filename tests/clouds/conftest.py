@@ -22,6 +22,10 @@ TEXTS = {"address", "allocationId", "instanceId", "ipAddress", "keyName", "publi
 """Outputs that adapters use."""
 
 
+PROJECT_NAMES = ("GOOGLE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT")
+"""What Google's provider looks for in the environment."""
+
+
 class Recorded(Simulated):
     """A resource of the schema without rules: its texts say what they are."""
 
@@ -73,7 +77,10 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
     return run
 
 
-def run_stack(folder: Path, stack: str, functions: Mapping[str, Properties], changes: Mapping[str, Any]) -> Asked:
+def run_stack(
+    folder: Path, stack: str, functions: Mapping[str, Properties], changes: Mapping[str, Any],
+    project: str | None = "your-project",
+) -> Asked:
     """What the program of a stack asks for; `functions` are the answers of the cloud's functions."""
     world, faults = World(folder / "world.jsonl"), Faults(None)
     account = Account(CLOUDS[stack.partition("-")[0]].package, world, faults)
@@ -83,4 +90,9 @@ def run_stack(folder: Path, stack: str, functions: Mapping[str, Properties], cha
         return {**arguments, **functions[token]}
 
     cloud = Provider(account.package, account.schema.version, handlers, configure=lambda _: None, invoke=invoke)
-    return Asked(*run_program(stack, [cloud, webitel.make_provider(world, faults)], changes))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in PROJECT_NAMES:
+            patch.delenv(name, raising=False)
+        if project:
+            patch.setenv(PROJECT_NAMES[0], project)
+        return Asked(*run_program(stack, [cloud, webitel.make_provider(world, faults)], changes))

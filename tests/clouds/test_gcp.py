@@ -1,11 +1,13 @@
 """What the Google adapter asks for: each test is one of the traps of facts/clouds.md 2."""
 
 import re
+from pathlib import Path
 
 import pytest
+from pulumi import RunError
 
 from components.model.firewall import ANYWHERE
-from tests.clouds.conftest import Ask, Asked
+from tests.clouds.conftest import Ask, Asked, run_stack
 
 
 @pytest.fixture
@@ -20,6 +22,11 @@ def test_the_start_up_script_is_metadata_that_can_change_in_place(basic: Asked) 
         assert {'metadata["startup-script"]', "bootDisk.initializeParams.image"} == set(one.ignore_changes)
         assert one.delete_before_replace
         assert one.inputs["allowStoppingForUpdate"]
+
+
+def test_a_missing_project_is_said_once_with_its_remedy(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"gcp:project is not set.* pulumi config set gcp:project .* --stack gcp-single"):
+        run_stack(tmp_path, "gcp-single", {}, {}, project=None)
 
 
 def test_only_the_deployments_key_logs_in(basic: Asked) -> None:
