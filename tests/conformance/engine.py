@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tests.conformance.program import SECRET_CONFIG, Config, read_config
+from tests.conformance.program import CLOUD_CONFIG, SECRET_CONFIG, Config, read_config
 from tools.engine.environment import run_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,6 +74,7 @@ class Deployment:
         before = yaml.safe_load(self.file.read_text()) if self.file.exists() else {}
         encrypted = {name: value for name, value in before.get("config", {}).items() if name in SECRET_NAMES}
         settings = {f"webitel:{name}": value for name, value in read_config(self.stack, changes).items()}
+        settings |= {f"{package}:{name}": value for package, own in CLOUD_CONFIG.items() for name, value in own.items()}
         self.file.write_text(yaml.safe_dump({**before, "config": {**settings, **encrypted}}))
 
     def run(self, *arguments: str) -> str:

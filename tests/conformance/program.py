@@ -149,6 +149,12 @@ SECRET_CONFIG = {"repository_user": "user", "repository_password": "repository-p
 """What the package source `vendor` needs; not in the committed files."""
 
 
+CLOUD_CONFIG: Mapping[str, Mapping[str, str]] = {
+    "azure-native": {"subscriptionId": "00000000-0000-0000-0000-000000000001"}, "gcp": {"project": "simulated"},
+}
+"""What a user has set of the cloud's own provider, in the stack file or the environment, by package."""
+
+
 def run_program(
     stack: str, providers: Sequence[Provider], changes: Config | None = None, program: Callable[[], None] = deploy,
 ) -> tuple[list[Registration], Properties]:
@@ -158,6 +164,11 @@ def run_program(
     """
     config = {**SECRET_CONFIG, **read_config(stack, changes)}
     texts = {f"webitel:{name}": value if isinstance(value, str) else json.dumps(value) for name, value in config.items()}
+    for provider in providers:
+        own = CLOUD_CONFIG.get(provider.name, {})
+        texts |= {f"{provider.name}:{name}": value for name, value in own.items()}
+        if provider.configure:  # the default provider, where the program makes none of its own
+            provider.configure(dict(own))
     monitor = DirectMonitor(stack, providers)
 
     def run() -> None:
