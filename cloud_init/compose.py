@@ -138,7 +138,7 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
             units.append(unit)
             drop_in = render_template("unit.conf.j2", context, service=service, unit=unit)
             add(f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf", drop_in, "unit.conf.j2",
-                actions=[f"{'refresh' if service.on_change in context.KEEPS_RUNNING else 'restart'} {unit['name']}"])
+                actions=[f"{context.at_next_start(service)} {unit['name']}"])
     manifest = {**context.manifest(), "units": units}
     return Configuration(files, attributes, manifest, context.secrets(), bundles)
 

@@ -32,7 +32,7 @@ MOUNT_ROOT = "/var/lib/webitel"
 SANDBOX_UNITS = ("kamailio",)
 """Units of those packages that must never run by themselves: they take the ports of the stand-ins."""
 
-SANDBOX_PACKAGES = ("python3-psycopg2", "python3-pika", "kamailio", "kamailio-postgres-modules", "sip-tester")
+SANDBOX_PACKAGES = ("python3-psycopg2", "python3-pika", "kamailio", "kamailio-postgres-modules", "kamailio-websocket-modules")
 """Debian's packages under the sandbox's stand-ins."""
 
 
@@ -43,8 +43,6 @@ def address_placeholder(key: str, kind: str = "private") -> str:
 
 class Context:
     """One node of a plan, as its templates see it."""
-
-    KEEPS_RUNNING = (OnChange.NOTHING, OnChange.RELOAD)
 
     def __init__(self, plan: Plan, node: Node, settings: Settings) -> None:
         self.plan, self.node, self.settings = plan, node, settings
@@ -135,6 +133,11 @@ class Context:
             "install_program": lambda: INSTALL_PROGRAM.read_text().rstrip("\n"),
             "egress_rules": lambda: node_egress(self.plan, self.node, self.settings),
         }
+
+    def at_next_start(self, service: Service) -> str:
+        """What a changed drop-in does: what reloads otherwise keeps running, since the drop-in counts at the next start."""
+        keeps = service.on_change in (OnChange.NOTHING, OnChange.RELOAD)
+        return "refresh" if keeps else service.on_change.value
 
     def actions(self, service: Service, on_change: object) -> list[str]:
         """What a changed file does, such as `["reload nginx"]`; the fragment may say it, else the catalogue does."""

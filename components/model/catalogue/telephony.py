@@ -36,7 +36,7 @@ OPENSIPS = Service(
         udp("inner", 5062), tcp("ws", 5070), tcp("mi", 8000, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
     ),
     calls=("postgresql", "rabbitmq", "rtpengine.ng", "freeswitch.sip"),
-    secrets=("database_password", "broker_password", "topology_password"),
+    secrets=("database_password", "broker_password"),
     egress=(
         Egress("SIP to trunks", "udp", Ports(5060, 5061), Audience.CARRIERS),
         Egress("SIP to trunks", "tcp", Ports(5060, 5061), Audience.CARRIERS),
@@ -49,7 +49,7 @@ OPENSIPS = Service(
             "method": "REGISTER", "listener": "sip", "status": 401}),
         Probe("opensips_rtpengine", "OpenSIPS holds rtpengine for disabled", {"listener": "mi"}),
     ),
-    drops_calls="re-INVITE and BYE of running calls get 404 after a restart unless their dialogs are in the database",
+    drops_calls="calls that are being set up fail; calls in progress go on",
 )
 
 FREESWITCH = Service(
@@ -82,5 +82,9 @@ FREESWITCH = Service(
     on_change=OnChange.DRAIN, drops_calls="running calls end",
 )
 
-SERVICES = (RTPENGINE, OPENSIPS, FREESWITCH)
+FAIL2BAN = Service(
+    "fail2ban", "fail2ban", packages=("fail2ban", "python3-systemd"), units=("fail2ban",), on_change=OnChange.RELOAD,
+)
+
+SERVICES = (RTPENGINE, OPENSIPS, FAIL2BAN, FREESWITCH)
 
