@@ -29,6 +29,13 @@ PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "sandbox": (("stand-ins on Debian's programs", (*PYTEST, "-m", "sandbox")),),
     "local": (("tests on real nodes", (*PYTEST, "-m", "local")),),
 }
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "unit": ("fail2ban", "openssl"),
+    "sandbox": ("postgresql-15", "rabbitmq-server", "python3-psycopg2", "python3-pika", "kamailio", "kamailio-postgres-modules",
+                "kamailio-websocket-modules", "rtpengine-daemon"),
+    "local": ("openssh-client",),
+}
+"""Debian's packages that a part runs programs of."""
 NOTHING_COLLECTED = 5
 """pytest's exit status when no test matched."""
 
@@ -44,6 +51,7 @@ def run_tests(
     """Run the repository's own checks and tests; every part runs, whatever another one finds."""
     from cli.engine import ROOT
     from tools.environment import ensure_extra
+    from tools.incus.apt import install_stopped
 
     if unknown := set(parts or ()) - PARTS.keys():
         raise Failure(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -51,6 +59,8 @@ def run_tests(
     for cloud in CLOUDS.values():
         if cloud.package:
             ensure_extra(cloud.name)
+    for part in parts or PARTS:
+        install_stopped(list(PACKAGES.get(part, ())), err.print)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     results: list[tuple[str, bool, float]] = []
     for name, command in (step for part in parts or PARTS for step in PARTS[part]):

@@ -14,7 +14,7 @@ from tests.sandbox.runner import Runner
 def platform() -> Iterator[Platform]:
     """PostgreSQL, RabbitMQ and Consul, running and set up."""
     if missing := missing_programs():
-        pytest.skip(f"not installed here: {', '.join(missing)}")
+        pytest.fail(f"not installed here: {', '.join(missing)}; ./webitel test sandbox installs it")
     # Not below pytest's own directory: only its owner may enter that one, and PostgreSQL runs under another account.
     with tempfile.TemporaryDirectory(prefix="webitel-platform-", ignore_cleanup_errors=True) as folder:
         made = Platform(Path(folder))

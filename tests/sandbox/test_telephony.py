@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from cloud_init.node import sip as probes
-from sandbox.standin.opensips.program import WEBSOCKET
 from tests.sandbox.platform import wait_until
 from tests.sandbox.telephony import LOOPBACK, NODE, SECRETS, TRUNK, Telephony, missing_programs
 from tests.tools.call import Caller, Result
@@ -29,7 +28,7 @@ SANDBOX = Path(__file__).parents[2] / "sandbox"
 def telephony() -> Iterator[Telephony]:
     """The three programs, running."""
     if missing := missing_programs():
-        pytest.skip(f"not installed here: {', '.join(missing)}")
+        pytest.fail(f"not installed here: {', '.join(missing)}; ./webitel test sandbox installs it")
     with tempfile.TemporaryDirectory(prefix="webitel-telephony-", ignore_cleanup_errors=True) as folder:
         made = Telephony(Path(folder))
         try:
@@ -203,7 +202,6 @@ def test_our_statements_make_the_table_what_the_plan_says(telephony: Telephony) 
     telephony.platform.sql("delete from dispatcher where setid = 2")
 
 
-@pytest.mark.skipif(not WEBSOCKET.exists(), reason="kamailio-websocket-modules is not installed here")
 def test_a_browser_shakes_hands_on_the_websocket_port(telephony: Telephony) -> None:
     ask = (
         f"GET / HTTP/1.1\r\nHost: {NODE}:5070\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

@@ -12,8 +12,7 @@ Progress = Callable[[str], None]
 
 DEBIAN_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _BACKPORTS_FILE = Path("/etc/apt/sources.list.d/webitel-backports.sources")
-_DEBIAN = "http://deb.debian.org/debian"
-_DEBIAN_SECURITY = "http://deb.debian.org/debian-security"
+_SUITES = ("bookworm", "bookworm-updates", "bookworm-security")
 _INCUS_PACKAGES = {"debian": ("incus-base", "incus-client"), "ubuntu": ("incus", "incus-client")}
 _FIRST_VERSION = {"debian": 12, "ubuntu": 24.04}
 
@@ -22,6 +21,30 @@ def require_root(purpose: str) -> None:
     """Raises SetupError for anybody but root."""
     if os.geteuid() != 0:
         raise SetupError(f"{purpose} needs root: sudo ./webitel up")
+
+
+def install_stopped(packages: list[str], progress: Progress) -> None:
+    """Installs what is missing of the packages, with every start of a service of theirs forbidden.
+
+    For programs that tests run as processes of their own. No cluster of PostgreSQL is made either.
+    """
+    if all(map(_is_installed, packages)):
+        return
+    require_root(f"Installing {' '.join(packages)}")
+    cluster = Path("/etc/postgresql-common/createcluster.conf")
+    if not cluster.exists():
+        cluster.parent.mkdir(parents=True, exist_ok=True)
+        cluster.write_text("create_main_cluster = false\n")
+    policy = Path("/usr/sbin/policy-rc.d")
+    own = not policy.exists()
+    if own:
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    try:
+        install(packages, progress)
+    finally:
+        if own:
+            policy.unlink()
 
 
 def install(packages: list[str], progress: Progress) -> None:
@@ -57,23 +80,19 @@ def install_incus(progress: Progress) -> None:
 
 
 def read_debian_sources() -> dict[str, str]:
-    """Returns the mirror of each Debian 12 suite (bookworm, -updates, -security): this host's own where it has one."""
-    sources = {
-        "bookworm": _DEBIAN,
-        "bookworm-updates": _DEBIAN,
-        "bookworm-security": _DEBIAN_SECURITY,
-    }
+    """Returns this host's own mirror of each Debian 12 suite (bookworm, -updates, -security); empty where it is no Debian 12."""
+    sources: dict[str, str] = {}
     command = ["apt-get", "indextargets", "--format", "$(REPO_URI)|$(RELEASE)|$(COMPONENT)", "Created-By: Packages"]
     for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines():
         uri, suite, component = line.split("|")
         # Other vendors name their suites after Debian's too; only Debian's mirrors end so.
-        if suite in sources and component == "main" and uri.rstrip("/").endswith(("/debian", "/debian-security")):
+        if suite in _SUITES and component == "main" and uri.rstrip("/").endswith(("/debian", "/debian-security")):
             sources[suite] = uri.rstrip("/")
-    return sources
+    return dict(sorted(sources.items()))
 
 
 def format_debian_sources() -> str:
-    """Returns the sources of a Debian 12 machine in apt's deb822 format."""
+    """Returns the sources of a Debian 12 machine in apt's deb822 format; empty = whatever mmdebstrap takes by itself."""
     return "\n".join(_format_source(mirror, suite) for suite, mirror in read_debian_sources().items())
 
 

@@ -85,8 +85,8 @@ def make_from_image(alias: str, source: str, progress: Progress) -> None:
     """Makes the base image from another Debian 12 image of this host, one that has cloud-init's templates."""
     settings = (RECIPE / "cloud.cfg").read_text()
     steps = (
-        "set -e\nexport DEBIAN_FRONTEND=noninteractive\nrm -f /etc/apt/sources.list /etc/apt/sources.list.d/*\n"
-        f"cat >/etc/apt/sources.list.d/debian.sources <<'END'\n{format_debian_sources()}END\n"
+        "set -e\nexport DEBIAN_FRONTEND=noninteractive\n"
+        f"{_replace_sources()}"
         f"apt-get -q update\napt-get -qy install --no-install-recommends {' '.join(read_packages())}\n"
         f"cat >/etc/cloud/cloud.cfg.d/90_webitel.cfg <<'END'\n{settings}END\n"
     )
@@ -95,6 +95,17 @@ def make_from_image(alias: str, source: str, progress: Progress) -> None:
         builder.run_script(steps)
         builder.run_script((RECIPE / "prepare.sh").read_text())
         builder.publish(alias, "Webitel base machine, Debian 12", progress)
+
+
+def _replace_sources() -> str:
+    """Script lines that give a machine this host's mirror; none where this host knows no mirror of Debian."""
+    sources = format_debian_sources()
+    if not sources:
+        return ""
+    return (
+        "rm -f /etc/apt/sources.list /etc/apt/sources.list.d/*\n"
+        f"cat >/etc/apt/sources.list.d/debian.sources <<'END'\n{sources}END\n"
+    )
 
 
 def ensure_packages_image(key: str, user_data: str, progress: Progress) -> str:

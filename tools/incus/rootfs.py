@@ -35,6 +35,7 @@ def make_rootfs(target: Path, progress: Progress) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         sources = Path(temporary, "debian.sources")
         sources.write_text(format_debian_sources())
+        mirrors = [str(sources)] if sources.stat().st_size else []
         done = subprocess.run(
             [
                 *("mmdebstrap", "--quiet", "--variant=apt", "--format=tar", f"--include={','.join(read_packages())}"),
@@ -42,7 +43,7 @@ def make_rootfs(target: Path, progress: Progress) -> None:
                 *("--skip=cleanup/reproducible", "--keyring", str(DEBIAN_KEYRING)),
                 f"--customize-hook=upload {RECIPE / 'cloud.cfg'} /etc/cloud/cloud.cfg.d/90_webitel.cfg",
                 f'--customize-hook=chroot "$1" sh -s <{RECIPE / "prepare.sh"}',
-                *("bookworm", str(partial), str(sources)),
+                *("bookworm", str(partial), *mirrors),
             ],
             capture_output=True,
             text=True,
