@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import TYPE_CHECKING, Annotated
@@ -130,6 +131,19 @@ def measure_stages(row: Row, ended: float) -> list[tuple[str, float]]:
     return [(name, spent) for (name, _), spent in zip(STAGES, seconds, strict=True) if spent >= 0.5]
 
 
+def read_licence(made: Plan, access: Access) -> str:
+    """What the API gateway calls this installation (`/api/srvinfo`); empty where it does not say."""
+    from cli.nodes import ask_nodes, node_command
+
+    node = made.nodes_with("webitel-api")[0]
+    port = CATALOGUE["webitel-api"].listener("http").port
+    target = access.nodes[node.key]
+    # Asked on the node: the domain may not lead there yet.
+    answer = asyncio.run(ask_nodes(access, [target], node_command("fetch", str(port), "/srvinfo"), 10))[node.key]
+    found = re.search(r'"(?:identifier|id|serial|server_id)"\s*:\s*"([^"]+)"', answer.output)
+    return found[1] if found else ""
+
+
 def show_end(made: Plan, access: Access) -> None:
     """Where it answers, what it is made of, what comes next."""
     sip = [f"{access.nodes[node.key].address}:{CATALOGUE['opensips'].listener('sip').port}"
@@ -138,6 +152,10 @@ def show_end(made: Plan, access: Access) -> None:
     if made.package_source == PackageSource.SANDBOX:
         out.print("Sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins "
                   "(webitel:package_source is sandbox).")
+    if licence := read_licence(made, access):
+        out.print(f"Licence identifier {licence}: send it to Webitel to get a licence for this installation.")
+    given = f" --stack {made.stack}" if made.stack != DEFAULT_STACK else ""
+    out.print(f"Reports: {access.url}grafana/, user admin, password: ./webitel secrets grafana_password{given}")
     stack = f" {made.stack}" if made.stack != DEFAULT_STACK else ""
     node = f" {made.nodes[-1].name}" if len(made.nodes) > 1 or stack else ""
     out.print(f"Next: ./webitel status{stack}   ./webitel ssh{node}   ./webitel destroy{stack}")

@@ -1,12 +1,13 @@
 """The commands of the node program."""
 
 import argparse
+import http
 import json
 import pathlib
 import subprocess
 import sys
 
-from . import apply, status, waiting, watch
+from . import apply, status, view, waiting, watch
 from .manifest import ApplyError, load_manifest
 
 
@@ -24,6 +25,9 @@ def main(arguments: list[str]) -> int:
     command = commands.add_parser("logs", help="the last lines of a service's units")
     command.add_argument("service", nargs="?")
     command.add_argument("--lines", type=int, default=100)
+    command = commands.add_parser("fetch", help="what a listener on the private address answers to GET PATH")
+    command.add_argument("port", type=int)
+    command.add_argument("path")
     commands.add_parser("watch", help="start what is dead, restart what went deaf, carefully (a service of its own)")
     options = parser.parse_args(arguments)
     if options.command == "apply":
@@ -34,6 +38,10 @@ def main(arguments: list[str]) -> int:
         return 0 if report["healthy"] else 1
     if options.command == "wait":
         return waiting.wait_for(options.names)
+    if options.command == "fetch":
+        status_code, body = view.request(load_manifest()["address"], options.port, options.path)
+        print(body)
+        return 0 if status_code == http.HTTPStatus.OK else 1
     if options.command == "watch":
         return watch.run()
     return show_logs(options.service, options.lines)

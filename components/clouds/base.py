@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import pulumi
 from pulumi import Input, Output, ResourceOptions
@@ -47,9 +46,6 @@ class NodeGroup(pulumi.ComponentResource):
 
 class Cloud(pulumi.ComponentResource, ABC):
     """A deployment's network, firewalls and machines. `machines` and `groups` hold the nodes by key."""
-
-    reaches_private_network: ClassVar[bool] = False
-    """Whether the machine that runs `up` reaches every node's private address."""
 
     def __init__(self, plan: Plan, settings: Settings, ssh_public_key: Output[str]) -> None:
         super().__init__("webitel:index:Cloud", plan.cloud, None, ResourceOptions(providers=self.create_providers(plan)))
@@ -112,11 +108,11 @@ class Cloud(pulumi.ComponentResource, ABC):
     def ssh_address(self, node: Node) -> Input[str]:
         """Where the node's SSH is reached, by the way of `ssh_hops`."""
         machine = self.machines[node.key]
-        direct = node.public is Public.SERVICE and not self.settings.ssh_via and not self.reaches_private_network
+        direct = node.public is Public.SERVICE and not self.settings.ssh_via
         return machine.public_address if direct and machine.public_address is not None else machine.private_address
 
     def ssh_hops(self, node: Node) -> list[Machine]:
         """The machines through which the node's SSH is reached, each tried in turn; empty = directly."""
-        if node.public is Public.SERVICE or self.settings.ssh_via or self.reaches_private_network:
+        if node.public is Public.SERVICE or self.settings.ssh_via:
             return []
         return [self.machines[other.key] for other in self.plan.nodes if other.public is Public.SERVICE]

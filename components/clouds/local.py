@@ -1,9 +1,8 @@
-"""This very machine: system containers of Incus behind a bridge of their own, reached directly."""
+"""This very machine: system containers of Incus behind a bridge of their own."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import ClassVar
 
 from cloud_init.compose import UserData, compose_user_data
 from cloud_init.context import MOUNT_ROOT
@@ -21,8 +20,6 @@ BASE_IMAGE = "base"
 
 class Adapter(Cloud):
     """Containers. The bridge filters nothing, so nftables of the nodes does it all."""
-
-    reaches_private_network: ClassVar[bool] = True
 
     def create_network(self) -> None:
         self.labels = {"stack": self.plan.stack}

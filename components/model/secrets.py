@@ -41,7 +41,6 @@ _all = (
     SecretSpec("consul_gossip_key", SecretKind.BASE64_KEY, "Consul gossip encryption"),
     SecretSpec("esl_password", SecretKind.PASSWORD, "FreeSWITCH event socket"),
     SecretSpec("grafana_password", SecretKind.PASSWORD, "Grafana user admin"),
-    SecretSpec("admin_password", SecretKind.PASSWORD, "first log-in of the contact centre"),
     SecretSpec("cookie_keys", SecretKind.COOKIE_KEYS, "session cookies of the API gateway"),
     SecretSpec("storage_key", SecretKind.RSA_PKCS1, "signed URLs and stored encrypted values"),
     SecretSpec("ssh_key", SecretKind.SSH_KEY, "configuration of the nodes over SSH", public="ssh_public_key"),

@@ -18,7 +18,7 @@ from cli.engine import Engine
 from cli.secrets import DECRYPT
 from tests.cli.fakes import make_engine
 
-VALUES = {"admin_password": "a-generated-one", "storage_key": "-----BEGIN\nkey-----"}
+VALUES = {"grafana_password": "a-generated-one", "storage_key": "-----BEGIN\nkey-----"}
 STATE = {"deployment": {"resources": [
     {"type": "pulumi:pulumi:Stack", "urn": "u"},
     {"type": "webitel:index:Secrets", "urn": "u", "outputs": {
@@ -50,16 +50,16 @@ def run(*arguments: str, **variables: str) -> Result:
 def test_names_alone_show_no_value() -> None:
     result = run("secrets")
     assert result.exit_code == 0, result.output
-    assert "admin_password" in result.stdout and "first log-in" in result.stdout
+    assert "grafana_password" in result.stdout and "Grafana user admin" in result.stdout
     assert "a-generated-one" not in result.output
 
 
 def test_a_value_is_shown_only_when_asked_for() -> None:
-    refused = run("secrets", "admin_password")
+    refused = run("secrets", "grafana_password")
     assert refused.exit_code == 1 and "a-generated-one" not in refused.output
-    assert run("secrets", "admin_password", "--yes").stdout == "a-generated-one\n"
+    assert run("secrets", "grafana_password", "--yes").stdout == "a-generated-one\n"
     unknown = run("secrets", "gone", "--yes")
-    assert unknown.exit_code == 1 and "admin_password, storage_key" in str(unknown.exception)
+    assert unknown.exit_code == 1 and "grafana_password, storage_key" in str(unknown.exception)
 
 
 def test_the_recovery_file_opens_with_openssl(tmp_path: Path) -> None:

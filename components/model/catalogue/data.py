@@ -12,10 +12,10 @@ from components.model.service import (
 
 POSTGRESQL = Service(
     "postgresql", "PostgreSQL 15 under Patroni",
-    packages=("postgresql-15", "patroni", "python3-consul", "python3-psycopg2", "webitel-postgresql-15"),
+    packages=("postgresql-15", "patroni", "python3-consul", "python3-psycopg2", "curl", "webitel-postgresql-15"),
     packages_by_source={
         PackageSource.VENDOR: (
-            "postgresql-15", "patroni", "python3-consul", "python3-psycopg2",
+            "postgresql-15", "patroni", "python3-consul", "python3-psycopg2", "curl",
             "webitel-postgresql-15", "timescaledb-2-postgresql-15",
         ),
     },
@@ -35,7 +35,7 @@ POSTGRESQL = Service(
 )
 
 RABBITMQ = Service(
-    "rabbitmq", "RabbitMQ", packages=("rabbitmq-server",), units=("rabbitmq-server", "webitel-setup-rabbitmq"),
+    "rabbitmq", "RabbitMQ", packages=("rabbitmq-server", "curl"), units=("rabbitmq-server", "webitel-setup-rabbitmq"),
     listeners=(
         tcp("amqp", 5672),
         tcp("management", 15672),

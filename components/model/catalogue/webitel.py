@@ -29,12 +29,12 @@ def consumes(queue: str) -> Probe:
 WEBITEL_APP = Service(
     "webitel-app", "Applications", packages=("webitel-core", "webitel-common"), units=("webitel-app",), stand_in=True,
     listeners=(tcp("grpc", 10045),), calls=(DATABASE, BROKER, "consul"), consul_name="go.webitel.app",
-    secrets=("database_password", "broker_password", "cookie_keys", "admin_password"), restarts_when_deaf=True,
+    secrets=("database_password", "broker_password", "cookie_keys"), restarts_when_deaf=True,
     probes=(registered("go.webitel.app", "prefix"), sessions("webitel-app")),
 )
 
 WEBITEL_API = Service(
-    "webitel-api", "API Gateway", packages=("webitel-core", "webitel-common"), units=("webitel-api",), stand_in=True,
+    "webitel-api", "API Gateway", packages=("webitel-core", "webitel-common", "curl"), units=("webitel-api",), stand_in=True,
     listeners=(tcp("http", 8080), tcp("grpc", 10044)), consul_name="go.webitel.api",
     calls=(DATABASE, BROKER, "consul", "webitel-app", "webitel-uac", "engine.grpc", "storage.grpc", "call_center.grpc",
            "flow_manager.grpc", "messages-srv.grpc", "messages-bot.grpc", "logger", "cases"),
