@@ -97,15 +97,15 @@ class NodeConfiguration(Handler):
     ) -> Properties:
         if new["machine_id"] != outputs["machine_id"]:
             return {}
-        if dropped := find_dropped_calls(old, new):
+        if dropped := find_dropped_calls(old, new) if outputs["configured"] else "":
             hint = "" if new.get("disruptive") else "; up does it only with --disruptive"
             request.warn(f"calls in progress suffer: {dropped}{hint}")
         return {key: outputs[key] for key in ("machine_id", "host_key", "host_keys")}
 
     def update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
         wanted = NodeInputs.model_validate(new)
-        same_machine = wanted.machine_id == outputs["machine_id"]
-        dropped = find_dropped_calls(old, new) if same_machine else ""
+        runs = outputs["configured"] and wanted.machine_id == outputs["machine_id"]
+        dropped = find_dropped_calls(old, new) if runs else ""
         if dropped and not wanted.disruptive:
             raise ProviderError(
                 f"{wanted.node}: calls in progress would suffer, so nothing was changed: {dropped}\n"

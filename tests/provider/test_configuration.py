@@ -256,6 +256,7 @@ def test_dropped_calls_are_announced_and_need_leave(call: Call, node: FakeNode, 
         HANDLER.update(call, "all-1", old, outputs, new)
     assert node.commands == []
     assert HANDLER.update(call, "all-1", old, outputs, new | {"disruptive": True})["digest"]
+    assert HANDLER.update(call, "all-1", old, outputs | {"configured": False}, new)["digest"], "nothing of it runs yet"
 
 
 def test_deleting_touches_nothing(call: Call, node: FakeNode, inputs: dict[str, Any]) -> None:
