@@ -79,6 +79,7 @@ def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterat
     yield "user data", compose_user_data(plan, node, settings).sent, machine.user_data
     yield "data disks", {disk_name(node.name, disk.purpose): disk.size_gib for disk in node.disks if disk.is_data}, machine.disks
     yield "public address", node.public is not Public.NO, machine.public_address is not None
+    yield "more public addresses", (), machine.more_addresses
     yield "place in the region", True, machine.place.startswith(plan.region)
     yield "firewalls of its role only", True, bool(machine.firewalls) and all(
         f"{name}-".startswith(f"{plan.stack}-{node.role}-") for name in machine.firewalls)

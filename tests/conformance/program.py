@@ -50,10 +50,26 @@ class Registration:
     outputs: Properties = field(default_factory=dict)
     protect: bool = False
     ignore_changes: tuple[str, ...] = ()
-    delete_before_replace: bool | None = None
+    delete_before_replace: bool = False
     depends_on: tuple[str, ...] = ()
     secret_paths: frozenset[tuple[str | int, ...]] = frozenset()
     secret_values: tuple[str, ...] = ()
+
+
+@dataclass
+class Draft:
+    """A registration on its way to the cloud, for tests that plant a bug in it; `forgotten`: it never gets there."""
+
+    type: str
+    name: str
+    inputs: Properties
+    protect: bool
+    ignore_changes: list[str]
+    delete_before_replace: bool
+    forgotten: bool = False
+
+
+Tamper = Callable[[Draft], None]
 
 
 class ProgramError(Exception):
@@ -63,9 +79,9 @@ class ProgramError(Exception):
 class DirectMonitor(MockMonitor):
     """Answers the program in place of the engine: check and create by the handler of each type, functions too."""
 
-    def __init__(self, stack: str, providers: Sequence[Provider]) -> None:
+    def __init__(self, stack: str, providers: Sequence[Provider], tamper: Tamper | None) -> None:
         super().__init__(None)  # type: ignore[arg-type]  # no mocks: every call that would ask them is our own
-        self.stack = stack
+        self.stack, self.tamper = stack, tamper
         self.providers = {provider.name: provider for provider in providers}
         self.registrations: dict[str, Registration] = {}
         self.outputs: Properties = {}
@@ -75,9 +91,16 @@ class DirectMonitor(MockMonitor):
         if urn in self.registrations:
             raise ProgramError(f"registered twice: {urn}")
         marks = Marks()
-        inputs = given = decode(request.object, marks)
+        given = decode(request.object, marks)
+        draft = Draft(
+            request.type, request.name, given, bool(request.protect), list(request.ignoreChanges), request.deleteBeforeReplace)
+        if self.tamper:
+            self.tamper(draft)
+        inputs = given
         id, outputs = "", inputs
-        if request.type.startswith("pulumi:providers:"):
+        if draft.forgotten:
+            id = "forgotten"
+        elif request.type.startswith("pulumi:providers:"):
             configure = self.providers[request.type.rpartition(":")[2]].configure
             id = "configured"
             if configure:
@@ -93,9 +116,9 @@ class DirectMonitor(MockMonitor):
             except ProviderError as error:
                 raise ProgramError(f"{urn}: {error}") from error
         self.registrations[urn] = Registration(
-            urn, request.type, request.name, request.parent, given, inputs, id, outputs, bool(request.protect),
-            tuple(request.ignoreChanges), request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
-            tuple(request.dependencies), frozenset(marks.paths), tuple(list_texts(find_secrets(outputs))))
+            urn, request.type, request.name, request.parent, given, inputs, id, outputs, draft.protect,
+            tuple(draft.ignore_changes), draft.delete_before_replace, tuple(request.dependencies),
+            frozenset(marks.paths), tuple(list_texts(find_secrets(outputs))))
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=encode(outputs, marks))
 
     def ReadResource(self, request: Any) -> Any:
@@ -156,7 +179,8 @@ CLOUD_CONFIG: Mapping[str, Mapping[str, str]] = {
 
 
 def run_program(
-    stack: str, providers: Sequence[Provider], changes: Config | None = None, program: Callable[[], None] = deploy,
+    stack: str, providers: Sequence[Provider], changes: Config | None = None, *, tamper: Tamper | None = None,
+    cloud_config: Mapping[str, Mapping[str, str]] | None = None,
 ) -> tuple[list[Registration], Properties]:
     """Everything that the program registers for a committed stack, in order, and the stack's outputs.
 
@@ -165,17 +189,17 @@ def run_program(
     config = {**SECRET_CONFIG, **read_config(stack, changes)}
     texts = {f"webitel:{name}": value if isinstance(value, str) else json.dumps(value) for name, value in config.items()}
     for provider in providers:
-        own = CLOUD_CONFIG.get(provider.name, {})
+        own = (cloud_config or {}).get(provider.name, {})
         texts |= {f"{provider.name}:{name}": value for name, value in own.items()}
         if provider.configure:  # the default provider, where the program makes none of its own
             provider.configure(dict(own))
-    monitor = DirectMonitor(stack, providers)
+    monitor = DirectMonitor(stack, providers, tamper)
 
     def run() -> None:
         set_root_resource(None)  # type: ignore[arg-type]  # another test's may still stand in this thread
         configure_runtime(Settings(PROJECT, stack, monitor=monitor, engine=MockEngine(None), dry_run=False))
         pulumi.runtime.set_all_config(texts, [f"webitel:{name}" for name in SECRET_CONFIG])
-        asyncio.run(run_in_stack(program))
+        asyncio.run(run_in_stack(deploy))
 
     try:
         contextvars.copy_context().run(run)

@@ -10,7 +10,7 @@ from tests.simulator.world import Thing, World
 
 @dataclass(frozen=True)
 class Seen:
-    """A machine as the cloud has it.
+    """A machine as the cloud has it; `more_addresses` are public ones beside the one of IPv4.
 
     `boot_gib` is None where the boot disk comes with the machine type; `encrypted` is None where the cloud has no input
     for it (its disks always are, or never). `disks` are the attached data disks, GiB by the disk's name. `apart` names
@@ -34,6 +34,7 @@ class Seen:
     guarded: bool | None = None
     tokens_only: bool | None = None
     labels: tuple[str, ...] = ()
+    more_addresses: tuple[str, ...] = ()
 
 
 def see_hetzner(world: World) -> list[Seen]:
@@ -54,6 +55,7 @@ def see_hetzner(world: World) -> list[Seen]:
             firewalls=tuple(firewalls[str(id)] for id in server.get("firewallIds") or ()),
             disks=attached.get(server.id, {}),
             apart=groups.get(str(server.get("placementGroupId")), ""),
+            more_addresses=tuple(filter(None, [server.outputs.get("ipv6Address")])),
             guarded=bool(server.get("deleteProtection") and server.get("rebuildProtection")),
             labels=tuple(f"{name}={value}" for name, value in (server.get("labels") or {}).items()),
         )
@@ -82,6 +84,7 @@ def see_digitalocean(world: World) -> list[Seen]:
             private_address=droplet.outputs["ipv4AddressPrivate"],
             public_address=droplet.outputs.get("ipv4Address") or None,
             firewalls=worn(droplet), disks=attached.get(droplet.id, {}), apart=None, labels=tuple(droplet.get("tags") or ()),
+            more_addresses=tuple(filter(None, [droplet.outputs.get("ipv6Address")])),
         )
         for droplet in world.all("digitalocean:index/droplet:Droplet")
     ]

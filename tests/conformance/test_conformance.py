@@ -15,7 +15,7 @@ from components.model.settings import Settings
 from components.model.tiers import TIERS
 from tests.conformance.checks import SECRETS, find_option_problems, find_world_problems
 from tests.conformance.conftest import Start
-from tests.conformance.program import Config, Registration, list_texts, read_config, run_program
+from tests.conformance.program import CLOUD_CONFIG, Config, Registration, list_texts, read_config, run_program
 from tests.simulator import webitel
 from tests.simulator.faults import Faults
 from tests.simulator.simulators import make_provider
@@ -43,7 +43,7 @@ def build(stack: str, folder: Path, changes: Config | None = None, **more: Any) 
     """The whole program in this process, on a simulated cloud of its own."""
     world, faults = World(folder / "world.jsonl"), Faults(None)
     providers = [make_provider(stack.partition("-")[0], world, faults), webitel.make_provider(world, faults)]
-    return world, run_program(stack, providers, changes, **more)[0]
+    return world, run_program(stack, providers, changes, cloud_config=CLOUD_CONFIG, **more)[0]
 
 
 @pytest.mark.parametrize("cloud", REAL)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from components.model.clouds import CLOUDS
+from tests.conformance.checks import SECRETS, TYPES
 from tests.conformance.conftest import Live, Start
-from tests.conformance.engine import EngineError, Step, replaced
+from tests.conformance.engine import REPLACING, EngineError, Step, replaced
 from tests.conformance.program import Config
 from tests.conformance.seen import SEE, Seen
 from tests.simulator.aws_images import image_id
@@ -43,20 +44,25 @@ class Story:
     def machines(self) -> dict[str, Seen]:
         return {machine.name.removeprefix(f"{self.cloud}-basic-"): machine for machine in SEE[self.cloud](self.world)}
 
-    def ids(self, *parts: str) -> dict[str, str]:
-        """Ids of what exists, by type and name of the resource that made it, of the types that contain one of `parts`."""
-        return {
-            f"{thing.type} {name_of(thing)}": thing.id for thing in self.world.all()
-            if any(part in thing.type.lower() for part in parts)
-        }
+    def disks(self) -> dict[str, str]:
+        """Ids of the data disks by the name of the resource that made them."""
+        return {name_of(thing): identity(thing) for thing in self.world.all(TYPES[self.cloud].disk)}
+
+    def ids(self) -> dict[str, str]:
+        """Ids of the machines, likewise."""
+        return {name_of(thing): identity(thing) for thing in self.world.all(TYPES[self.cloud].machine)}
 
 
 def name_of(thing: Thing) -> str:
     return thing.urn.rpartition("::")[2]
 
 
-MACHINES = (":server", ":droplet", ":instance", ":virtualmachine")
-DISKS = (":volume:volume", "/volume:volume", "compute/disk", "compute:disk")
+def identity(thing: Thing) -> str:
+    """What no other thing ever has: Google's and Azure's ids are made of names, their outputs tell one from the next."""
+    for name in ("instanceId", "vmId", "diskId", "uniqueId"):
+        if name in thing.outputs:
+            return str(thing.outputs[name])
+    return thing.id
 
 
 @pytest.fixture(scope="module", params=[cloud for cloud in CLOUDS if CLOUDS[cloud].real])
@@ -80,34 +86,33 @@ def test_refresh_finds_what_was_made(story: Story) -> None:
 
 
 def test_settings_keys_and_images_replace_nothing(story: Story) -> None:
-    machines, disks = story.machines(), story.ids(*DISKS)
+    machines, ids, disks = story.machines(), story.ids(), story.disks()
     assert len(disks) == 2
     story.change({"upload_limit_mib": 100, "operator_keys": [KEY], "image": IMAGES[story.cloud]})
     steps = story.deployment.up()
     assert touched(steps) == []
     assert {step.name for step in steps if step.type == OURS[0]} == {"data-1", "app-1", "edge-1"}
-    assert story.machines() == machines
-    assert story.ids(*DISKS) == disks
+    assert (story.machines(), story.ids(), story.disks()) == (machines, ids, disks)
 
 
 def test_rotated_ssh_key_replaces_no_machine(story: Story) -> None:
     """The key is a resource of the cloud, and a machine's keys count as a reason to replace it."""
-    before = story.ids(*MACHINES, *DISKS)
+    before = story.ids(), story.disks()
     story.change({"rotate": {"ssh_key": 2}})
     steps = story.deployment.up()
     assert all("key" in text.lower() for text in replaced(steps)), replaced(steps)
-    assert story.ids(*MACHINES, *DISKS) == before
+    assert (story.ids(), story.disks()) == before
 
 
 def test_raised_count_adds_only(story: Story) -> None:
-    before = story.ids(*MACHINES, *DISKS)
+    ids, disks = story.ids(), story.disks()
     story.change({"counts": {"app": 2, "data": 3}})
     steps = story.deployment.up()
     assert replaced(steps) == []
-    after = story.ids(*MACHINES, *DISKS)
-    assert before.items() < after.items()
-    assert set(story.machines()) == {"data-1", "data-2", "data-3", "app-1", "app-2", "edge-1"}
-    assert len([one for one in story.ids(*DISKS) if "database" in one]) == 3
+    assert set(story.ids()) == set(story.machines()) == {"data-1", "data-2", "data-3", "app-1", "app-2", "edge-1"}
+    assert ids.items() < story.ids().items()
+    assert disks.items() < story.disks().items()
+    assert len([name for name in story.disks() if name.endswith("-database")]) == 3
 
 
 def test_lowered_count_of_a_cluster_is_refused(story: Story) -> None:
@@ -119,7 +124,7 @@ def test_lowered_count_of_a_cluster_is_refused(story: Story) -> None:
 
 def test_larger_machine_type_is_resized_in_place(story: Story) -> None:
     before, cloud = story.machines(), CLOUDS[story.cloud]
-    ids = story.ids(*MACHINES, *DISKS)
+    ids, disks = story.ids(), story.disks()
     now = cloud.machine_type(before["app-1"].machine_type)
     assert now
     larger = min(
@@ -128,48 +133,43 @@ def test_larger_machine_type_is_resized_in_place(story: Story) -> None:
     story.change({"machine_types": {"app": larger.name, "data": larger.name}})
     steps = story.deployment.up()
     assert replaced(steps) == []
-    assert story.ids(*MACHINES, *DISKS) == ids
+    assert (story.ids(), story.disks()) == (ids, disks)
     after = story.machines()
     assert {after[key].machine_type for key in ("data-1", "app-1", "app-2")} == {larger.name}
     assert all(after[key].disks == before[key].disks for key in before)
 
 
 def test_replaced_machine_keeps_disk_and_address(story: Story) -> None:
-    before = story.machines()
-    ids = story.ids(*MACHINES, *DISKS)
-    changing = [
-        one["urn"] for one in story.deployment.state()
-        if any(part in one["type"].lower() for part in MACHINES) and one["urn"].endswith(("::data-1", "::edge-1"))
+    before, ids, disks = story.machines(), story.ids(), story.disks()
+    machine = TYPES[story.cloud].machine
+    words = [
+        word for one in story.deployment.state() if one["type"] == machine and one["urn"].endswith(("::data-1", "::edge-1"))
+        for word in ("--replace", one["urn"])
     ]
-    assert len(changing) == 2
-    announced = story.deployment.preview(*(word for urn in changing for word in ("--replace", urn)))
-    assert {text.rpartition(" ")[2] for text in replaced(announced) if any(part in text.lower() for part in MACHINES)} == {
-        "data-1", "edge-1"}
-    story.deployment.up(*(word for urn in changing for word in ("--replace", urn)))
-    after, new = story.machines(), story.ids(*MACHINES, *DISKS)
-    moved = {name for name in ids if new[name] != ids[name]}
-    assert {name.rpartition(" ")[2] for name in moved} == {"data-1", "edge-1"}
+    announced = story.deployment.preview(*words)
+    assert {step.name for step in announced if step.type == machine and step.op in REPLACING} == {"data-1", "edge-1"}
+    story.deployment.up(*words)
+    after, new = story.machines(), story.ids()
+    assert {name for name in ids if new[name] != ids[name]} == {"data-1", "edge-1"}
+    assert story.disks() == disks
     assert after["data-1"].disks == before["data-1"].disks
-    cloud = CLOUDS[story.cloud]
-    if cloud.fixed_addresses:
+    if CLOUDS[story.cloud].fixed_addresses:
         assert [after[key].private_address for key in after] == [before[key].private_address for key in after]
         assert after["edge-1"].public_address == before["edge-1"].public_address
     told = {thing.id: thing for thing in story.world.all(OURS[0])}
-    for key, machine in after.items():
-        assert told[machine.name].inputs["machine_id"] == new[next(name for name in new if name.endswith(f" {key}"))]
+    assert {key: told[machine.name].inputs["machine_id"] for key, machine in after.items()} == new
 
 
 def test_destroy_keeps_disks_and_secrets_and_up_adopts_them(story: Story) -> None:
-    disks, machines = story.ids(*DISKS), story.machines()
+    disks, machines = story.disks(), story.machines()
     story.deployment.destroy("--exclude-protected")  # what `webitel destroy` does
-    assert story.ids(*MACHINES) == {}
+    assert story.ids() == {}
     with pytest.raises(EngineError, match="protected"):
         story.deployment.destroy()
-    assert story.ids(*DISKS) == disks
-    kept = {one["type"] for one in story.deployment.state() if one.get("protect")}
-    assert "webitel:index:Secrets" in kept
+    assert story.disks() == disks
+    assert SECRETS in {one["type"] for one in story.deployment.state() if one.get("protect")}
     story.deployment.up()
-    assert story.ids(*DISKS) == disks
+    assert story.disks() == disks
     assert {key: one.disks for key, one in story.machines().items()} == {key: one.disks for key, one in machines.items()}
 
 

@@ -1,0 +1,36 @@
+"""Every planted bug is found: by the simulated cloud, which refuses it, or by the comparison with the plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.bugs import BUGS, Bug, common
+from tests.conformance.checks import find_option_problems, find_world_problems
+from tests.conformance.program import Draft, ProgramError
+from tests.conformance.test_conformance import WIDE, build, plan_of
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+ALL = [(cloud, bug) for cloud, bugs in BUGS.items() for bug in (*bugs, *common(cloud))]
+
+
+@pytest.mark.parametrize(("cloud", "bug"), ALL, ids=[f"{cloud}-{bug.title}" for cloud, bug in ALL])
+def test_is_found(cloud: str, bug: Bug, tmp_path: Path) -> None:
+    stack = f"{cloud}-basic"
+    plan, settings = plan_of(stack, WIDE)
+    planted: list[str] = []
+
+    def plant(draft: Draft) -> None:
+        if bug.fits(draft):
+            bug.change(draft)
+            planted.append(draft.name)
+
+    try:
+        world, registrations = build(stack, tmp_path, WIDE, tamper=plant)
+    except ProgramError as refused:
+        assert planted, f"refused before the bug was planted: {refused}"
+        return
+    assert planted, "nothing to plant the bug in"
+    assert [*find_world_problems(plan, settings, world), *find_option_problems(plan, registrations)]
