@@ -16,6 +16,7 @@ from components.model.settings import Settings
 from components.model.tiers import TIERS
 from tests.conformance.program import Registration
 from tests.conformance.seen import SEE, Seen
+from tests.simulator.openings import find_reach_problems
 from tests.simulator.world import World
 
 CONFIGURATION = "webitel:index:NodeConfiguration"
@@ -55,7 +56,7 @@ TYPES: Mapping[str, Types] = {
 
 
 def find_world_problems(plan: Plan, settings: Settings, world: World) -> Iterator[str]:
-    """What differs between the machines of the plan and those that exist."""
+    """What differs between the machines of the plan and those that exist, and who reaches whom."""
     seen = {machine.name: machine for machine in SEE[plan.cloud](world)}
     expected = {node.name for node in plan.nodes}
     if seen.keys() != expected:
@@ -71,6 +72,7 @@ def find_world_problems(plan: Plan, settings: Settings, world: World) -> Iterato
                 yield f"{what} {address} is of {times} machines"
     yield from find_not_apart(plan, seen)
     yield from find_wrong_ways(plan, world, seen)
+    yield from find_reach_problems(plan, world)
 
 
 def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterator[tuple[str, object, object]]:
