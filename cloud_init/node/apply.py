@@ -4,7 +4,6 @@ import fcntl
 import json
 import pathlib
 import shutil
-import subprocess
 import time
 from typing import Any
 
@@ -109,7 +108,8 @@ def install_packages(manifest: dict[str, Any], tell: Tell) -> None:
     """Wait for the installation that the boot began, then install what is still missing (what needs a credential)."""
     start = time.monotonic()
     tell("packages", "packages")
-    while subprocess.run(["systemctl", "is-active", "-q", "webitel-install.service"], check=False).returncode != 0:
+    # Only the first boot starts it: after a restart of the node it is inactive, and nothing is to be waited for.
+    while systemctl("is-active", "webitel-install.service").stdout.strip() == "activating":
         progress = {"step": "packages", "done": 0, "total": 0}
         if install.PROGRESS.exists():
             progress = json.loads(install.PROGRESS.read_text())
@@ -117,8 +117,6 @@ def install_packages(manifest: dict[str, Any], tell: Tell) -> None:
         tell("packages", f"{progress['step']}{count}")
         if progress.get("error") and time.monotonic() - start > 60:
             raise ApplyError(f"packages cannot be installed:\n{progress['error']}", "webitel-install.service")
-        if not (install.PLAN.exists() and pathlib.Path("/etc/systemd/system/webitel-install.service").exists()):
-            break
         if time.monotonic() - start > INSTALL_LIMIT:
             raise ApplyError(f"packages were not installed within {INSTALL_LIMIT} s: {progress}", "webitel-install.service")
         time.sleep(1)
