@@ -17,6 +17,7 @@ from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
 _MESSAGE_SIZE = 400 * 2**20  # bytes, as the engine's own
+_WATCH_EVERY = 0.5  # seconds
 
 
 class _Host(LanguageServer):
@@ -54,8 +55,12 @@ def main() -> None:
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(_Host(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
+    engine = os.getppid()
     print(port, flush=True)
-    server.wait_for_termination()
+    while server.wait_for_termination(_WATCH_EVERY):
+        if os.getppid() != engine:
+            # It was killed, and so told nobody to end.
+            os._exit(0)
 
 
 if __name__ == "__main__":
