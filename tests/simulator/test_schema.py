@@ -1,0 +1,124 @@
+"""The schema data: every word of it is understood, and every kind of wrong input is refused on every cloud."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from provider.server import UNKNOWN
+from tests.simulator import conditions
+from tests.simulator.changes import find_changes
+from tests.simulator.conftest import SETTINGS, Driver
+from tests.simulator.schema import Schema, load_schema
+from tests.simulator.simulators import PACKAGES
+
+RULES = {
+    "a change is accepted but updates nothing": "ignored", "used at creation only; a later change updates nothing": "ignored",
+    "not sent at creation (read back only)": "ignored",
+    "a change is sent as an update and refused by the API": "refused",
+    "base64, decoded at most 65535 bytes; a change is sent as an update and refused by the API": "refused, azure_machines",
+    "any value is an error": "settable", "must equal deleteProtection": "hetzner_machines",
+    "must equal rebuildProtection": "hetzner_machines", "without assigneeId only a warning": "nothing",
+    "each element needs networkId or subnetId; one element per network; ip must lie in the subnet of subnetId":
+        "hetzner_machines",
+    "resize call only; shrinking is refused by the API": "hetzner", "server or location must be given (API)": "hetzner",
+    "forbidden when mode=primary, required when mode=secondary": "not used",
+    "at least one inbound or outbound rule; portRange required unless protocol is icmp": "digitalocean",
+    "may only grow (smaller is a plan-time error)": "digitalocean",
+    "direction not EGRESS: one of sourceRanges, sourceTags, sourceServiceAccounts must be set": "gcp",
+    "must end with a dot": "gcp",
+}
+"""The texts of `rule`, and where each is done."""
+
+
+def list_specs(schema: Schema) -> Iterator[tuple[str, Any]]:
+    for type, resource in schema.resources.items():
+        yield from ((f"{type}.{name}", spec) for name, spec in resource["inputs"].items())
+    for type, properties in schema.types.items():
+        yield from ((f"{type}.{name}", spec) for name, spec in properties.items())
+
+
+@pytest.fixture(params=PACKAGES.values())
+def schema(request: pytest.FixtureRequest) -> Schema:
+    return load_schema(str(request.param))
+
+
+def test_every_word_is_understood(schema: Schema) -> None:
+    for path, spec in list_specs(schema):
+        for word in ("check", "elemCheck"):
+            assert spec.get(word, "CIDR") in conditions.CHECKS, (path, word, spec[word])
+        for word in ("requiredWhen", "forbiddenWhen"):
+            if word in spec and spec[word] != "the RouterNat is being created":
+                conditions.holds(spec[word], {})
+        if "replacesWhen" in spec and spec["replacesWhen"] not in conditions.REPLACES:
+            conditions.holds(spec["replacesWhen"], {})
+        assert spec.get("rule", "any value is an error") in RULES, (path, spec.get("rule"))
+        known = {"string", "number", "integer", "boolean", "any", "asset"}
+        kind = spec["type"].removeprefix("array<").removeprefix("map<").rstrip(">")
+        inner = kind.removeprefix("array<").rstrip(">")
+        assert {*inner.split("|")} <= known or inner.removeprefix("ref:") in schema.types or spec.get("simulated") is False, path
+
+
+def test_every_type_of_the_data_is_simulated(make_driver: Callable[[str], Driver]) -> None:
+    for cloud in SETTINGS:
+        driver = make_driver(cloud)
+        data = load_schema(PACKAGES[cloud])
+        assert {*driver.provider.handlers} <= {*data.resources}
+        assert {*data.resources} - {*driver.provider.handlers} == set(), cloud
+
+
+@pytest.mark.parametrize("cloud", SETTINGS)
+def test_wrong_inputs_are_refused_for_every_type(cloud: str, make_driver: Callable[[str], Driver]) -> None:
+    driver = make_driver(cloud)
+    schema = load_schema(PACKAGES[cloud])
+    for type, handler in driver.provider.handlers.items():
+        request = driver.request(type, "x")
+        refused = {failure.property for failure in handler.check(request, None, {"noSuchInput": 1})[1]}
+        assert "noSuchInput" in refused
+        for name, spec in schema.inputs(type).items():
+            if spec.get("required"):
+                assert name in refused, (type, name)
+            values: tuple[Any, ...] = (3.5, [], {}, "text", True)
+            for value in values:
+                wrong = {failure.property for failure in handler.check(request, None, {name: value})[1]}
+                fits = {"string": "text", "boolean": True, "number": 3.5}.get(spec["type"]) == value and value is not None
+                fits |= (spec["type"].startswith("array") and value == []) or (
+                    spec["type"].startswith(("map", "ref")) and value == {}) or spec["type"] == "any"
+                if not fits:
+                    assert any(path.split(".")[0] == name for path in wrong), (type, name, value)
+
+
+def test_a_nested_input_that_is_none_is_refused(make_driver: Callable[[str], Driver]) -> None:
+    wrong: dict[str, tuple[str, dict[str, Any]]] = {
+        "aws": ("Instance", {"rootBlockDevice": {"speed": 1}}), "gcp": ("Instance", {"bootDisk": {"speed": 1}}),
+        "azure": ("VirtualMachine", {"storageProfile": {"osDisk": {"speed": 1}}}),
+        "digitalocean": ("Firewall", {"inboundRules": [{"speed": 1}]}), "hetzner": ("Server", {"networks": [{"speed": 1}]}),
+    }
+    for cloud, (type, inputs) in wrong.items():
+        driver = make_driver(cloud)
+        token = driver.find_type(type)
+        failures = driver.provider.handlers[token].check(driver.request(token, "x"), None, inputs)[1]
+        assert any(failure.reason.endswith("speed is no input") for failure in failures), cloud
+
+
+def test_unknown_values_pass_and_count_as_changed(make_driver: Callable[[str], Driver]) -> None:
+    driver = make_driver("hetzner")
+    inputs = driver.check("NetworkSubnet", networkId=UNKNOWN, type="cloud", networkZone=UNKNOWN, ipRange="10.0.0.0/24")
+    assert inputs["networkId"] is UNKNOWN
+    schema = load_schema("hcloud")
+    old = {**inputs, "networkId": 7, "networkZone": "eu-central"}
+    changes = find_changes(schema, driver.find_type("NetworkSubnet"), old, inputs)
+    assert changes.replaces == ["networkId", "networkZone"]
+
+
+@pytest.mark.parametrize(("text", "inputs", "expected"), [
+    ("type is MX or SRV", {"type": "SRV"}, True),
+    ("type is MX or SRV", {"type": "A"}, False),
+    ("type is not io1, io2 or gp3", {"type": "gp3"}, False),
+    ("type is not io1, io2 or gp3", {}, True),
+    ("connectivityType=private", {"connectivityType": "private"}, True),
+    ("userDataReplaceOnChange=true (else stop/start in place)", {"userDataReplaceOnChange": True}, True),
+    ("type is CAA", {"type": UNKNOWN}, False),
+])
+def test_conditions(text: str, inputs: dict[str, Any], expected: bool) -> None:
+    assert conditions.holds(text, inputs) is expected
