@@ -38,6 +38,12 @@ class HealthInputs(BaseModel):
     timeout: float
 
     @property
+    def pins(self) -> dict[str, str]:
+        """The host keys of all machines by id. What a node's configuration knew of itself is newer than what others did."""
+        met = {machine: key for node in self.nodes.values() for machine, key in node.host_keys.items()}
+        return met | {node.machine_id: node.host_keys[node.machine_id] for node in self.nodes.values()}
+
+    @property
     def services(self) -> int:
         """The services of all nodes."""
         return sum(node.services for node in self.nodes.values())
@@ -80,7 +86,7 @@ def _wait(request: Request, wanted: HealthInputs) -> Properties:
 async def _ask_until_healthy(request: Request, wanted: HealthInputs, reports: dict[str, Report]) -> None:
     end = time.monotonic() + wanted.timeout
     key = read_key(wanted.private_key)
-    askers = {name: _Asker(node, key) for name, node in wanted.nodes.items()}
+    askers = {name: _Asker(node, key, wanted.pins) for name, node in wanted.nodes.items()}
     good = 0
     try:
         while good < _ROUNDS:
@@ -100,8 +106,9 @@ async def _ask_until_healthy(request: Request, wanted: HealthInputs, reports: di
 class _Asker:
     """Asks one node again and again over one connection, made anew when it is lost."""
 
-    def __init__(self, node: NodeToAsk, key: asyncssh.SSHKey) -> None:
+    def __init__(self, node: NodeToAsk, key: asyncssh.SSHKey, pins: dict[str, str]) -> None:
         self._node = node
+        self._pins = pins
         self._key = key
         self._session: Session | None = None
 
@@ -109,7 +116,7 @@ class _Asker:
         try:
             if self._session is None or not self._session.is_open:
                 self._session = await connect(
-                    self._node, [self._key], dict(self._node.host_keys), seconds=_CONNECT_SECONDS, progress=lambda _: None
+                    self._node, [self._key], self._pins, seconds=_CONNECT_SECONDS, progress=lambda _: None
                 )
             done = await self._session.run(_STATUS, seconds=_ANSWER_SECONDS)
         except WrongHostKey:

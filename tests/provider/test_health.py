@@ -166,3 +166,19 @@ def test_an_interruption_ends_within_a_second(call: Call, nodes: dict[str, FakeN
 def test_only_other_configurations_and_machines_are_a_reason_to_ask(call: Call, inputs: dict[str, Any]) -> None:
     assert HANDLER.diff(call, "health", inputs, {}, inputs | {"timeout": 5, "private_key": "other"}).changed == []
     assert HANDLER.diff(call, "health", inputs, {}, inputs | {"digests": {}}).changed == ["digests"]
+
+
+def test_a_replaced_node_in_between_is_known_by_its_own_configuration(
+    call: Call, new_node: Callable[[], FakeNode], nodes: dict[str, FakeNode], inputs: dict[str, Any]
+) -> None:
+    """The configuration of a node behind it ran before the replacement and has never met the new machine."""
+    edge = nodes["app-1"]
+    for key, node in nodes.items():
+        node.answer = Says(report(key))
+    hop = {"address": edge.address, "machine_id": "machine-app-1"}
+    behind = inputs["nodes"]["data-1"] | {"via": [hop]}
+    assert HANDLER.create(call, inputs | {"nodes": inputs["nodes"] | {"data-1": behind}})[1]["healthy"]
+    forged = {"address": new_node().address, "machine_id": "machine-app-1"}
+    wrong = inputs["nodes"]["data-1"] | {"via": [forged]}
+    with pytest.raises(ProviderError, match="another host key than machine machine-app-1"):
+        HANDLER.create(call, inputs | {"nodes": inputs["nodes"] | {"data-1": wrong}})
