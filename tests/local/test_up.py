@@ -63,7 +63,7 @@ def test_second_up_changes_nothing(single: Deployment, figure: Figure) -> None:
     done = single.up("--json")
     figure("up with nothing to change", done.seconds)
     answer = json.loads(done.output)
-    assert set(answer["changes"]) == {"same"}
+    assert set(answer["changes"]) <= {"same", "read"}
     assert answer["healthy"]
     assert done.seconds < 60
     assert single.units() == before

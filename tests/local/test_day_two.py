@@ -1,0 +1,172 @@
+"""A node in its life: restarts, crashes, a lost disk, a changed setting, another machine."""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.local.conftest import Figure
+from tests.local.deployment import Deployment, wait_until
+
+pytestmark = pytest.mark.local
+
+ROW = "kept"
+REBOOT_SECONDS = 240
+CRASH_SECONDS = 180
+ADMIN_SQL = "runuser -u postgres -- psql -XAtq webitel -c"
+KILL_ALL = """
+import json, os, signal, subprocess, sys
+for name in json.load(sys.stdin):
+    pid = int(subprocess.run(["systemctl", "show", "-p", "MainPID", "--value", name + ".service"],
+                             capture_output=True, text=True, check=True).stdout)
+    if pid:
+        os.kill(pid, signal.SIGKILL)
+"""
+
+
+def read_row(single: Deployment) -> str:
+    """What the database keeps for these tests."""
+    return single.on_node(f"{ADMIN_SQL} 'select value from kept'")
+
+
+@pytest.fixture
+def row(healthy: Deployment) -> Iterator[str]:
+    """A value that the database must keep."""
+    healthy.on_node(f"{ADMIN_SQL} \"drop table if exists kept; create table kept as select '{ROW}'::text as value; checkpoint\"")
+    yield ROW
+    healthy.on_node(f"{ADMIN_SQL} 'drop table if exists kept'", check=False)
+
+
+def test_changed_setting_touches_one_file_and_one_service(healthy: Deployment, figure: Figure) -> None:
+    before = healthy.units()
+    workers = healthy.on_node("pgrep -P $(systemctl show -p MainPID --value nginx)")
+    healthy.set(upload_limit_mib=65)
+    shown = healthy.webitel("preview", healthy.name, "--diff").output
+    lines = [line.strip() for line in shown.splitlines()]
+    assert "- client_max_body_size 64m;" in [re.sub(r"^-\s+", "- ", line) for line in lines]
+    assert "+ client_max_body_size 65m;" in [re.sub(r"^\+\s+", "+ ", line) for line in lines]
+    assert "~ webitel:index:NodeConfiguration" in shown
+    # Nothing but that node's configuration, and the look at the services' health after it.
+    assert set(re.findall(r"[~+-] (webitel:index:\w+)", shown)) == {"webitel:index:NodeConfiguration", "webitel:index:Health"}
+    done = healthy.up()
+    figure("up with one changed file", done.seconds)
+    assert done.seconds < 60
+    assert healthy.units() == before
+    assert healthy.on_node("pgrep -P $(systemctl show -p MainPID --value nginx)") != workers
+    assert "client_max_body_size 65m;" in healthy.on_node("nginx -T 2>/dev/null")
+    assert "Nothing to change." in healthy.up().output
+
+
+def test_reboot(healthy: Deployment, row: str, figure: Figure) -> None:
+    boot = "cat /proc/1/stat | cut -d ' ' -f 22"
+    before = healthy.on_node(boot)
+    healthy.on_node("systemctl --no-block reboot")
+    wait_until(lambda: "" if healthy.on_node(boot, check=False) not in (before, "") else "it is going down", 60)
+    figure("restart of the node until healthy", healthy.wait_healthy(REBOOT_SECONDS))
+    assert read_row(healthy) == row
+    assert "Nothing to change." in healthy.up().output
+
+
+def test_every_process_killed_at_once(healthy: Deployment, row: str, figure: Figure) -> None:
+    before = {name: unit["MainPID"] for name, unit in healthy.units().items() if unit["MainPID"] != "0"}
+    assert len(before) > 5
+    healthy.python_on_node(KILL_ALL, text=json.dumps(list(before)))
+
+    def ask() -> str:
+        after = healthy.units()
+        left = [name for name, pid in before.items() if after[name]["MainPID"] in (pid, "0")]
+        return f"not started again: {', '.join(left)}" if left else ""
+
+    seconds = wait_until(ask, CRASH_SECONDS)
+    figure("SIGKILL of every unit's process until healthy", seconds + healthy.wait_healthy(CRASH_SECONDS))
+    assert read_row(healthy) == row
+
+
+def test_every_process_killed_in_turn(healthy: Deployment, row: str, figure: Figure) -> None:
+    # In start order: what goes deaf by the death of one is killed itself later, so nothing waits for the watcher.
+    started = time.monotonic()
+    for name in [name for name, unit in healthy.units().items() if unit["MainPID"] != "0"]:
+        find_pid = f"systemctl show -p MainPID --value {name}.service"
+        before = wait_for_pid(healthy, find_pid, "0")
+        healthy.on_node(f"kill -9 {before}")
+        wait_for_pid(healthy, find_pid, before)
+    healthy.wait_healthy(CRASH_SECONDS)
+    figure("SIGKILL of one unit's process after the other until healthy", time.monotonic() - started)
+    assert read_row(healthy) == row
+
+
+def wait_for_pid(single: Deployment, command: str, before: str) -> str:
+    """Wait for a process that is not the one before; returns its number."""
+    found = ""
+
+    def ask() -> str:
+        nonlocal found
+        found = single.on_node(command, check=False)
+        return "" if found.isdecimal() and found not in ("0", before) else f"{command}: no new process, {found!r}"
+
+    wait_until(ask, 60, pause=0.2)
+    return found
+
+
+def test_database_server_killed(healthy: Deployment, row: str) -> None:
+    postmaster = "head -1 /var/lib/webitel/database/postgresql/15/postmaster.pid"
+    before = healthy.on_node(postmaster)
+    healthy.on_node(f"kill -9 {before}")
+    wait_for_pid(healthy, postmaster, before)
+    healthy.wait_healthy(CRASH_SECONDS)
+    assert read_row(healthy) == row
+
+
+def test_missing_disk_keeps_the_database_down(healthy: Deployment, row: str) -> None:
+    volume = f"{healthy.node}-database"
+    mount = "/var/lib/webitel/database"
+    run_incus("config", "device", "remove", healthy.node, "database")
+    try:
+        run_incus("restart", "--force", healthy.node)
+        wait_until(lambda: "" if "disk database" in healthy.find_faults() else "status says nothing of the disk", 60)
+        # All that can be up without the database is, so what is not had its chance.
+        wait_until(lambda: f"consul: {why}" if (why := healthy.find_faults().get("consul")) else "", 60)
+        report = healthy.status()["nodes"]["all-1"]
+        (disk,) = [disk for disk in report["disks"] if disk["purpose"] == "database"]
+        assert disk["why"] == f"disk database is not attached at {mount}"
+        (database,) = [service for service in report["services"] if service["name"] == "postgresql"]
+        assert not database["healthy"]
+        assert mount in database["why"]
+        assert healthy.on_node("pgrep -x postgres || true") == ""
+        assert healthy.on_node(f"ls -A {mount} 2>/dev/null || true") == ""
+        failed = healthy.up(status=1)
+        assert f"disk database is not attached at {mount}" in failed.said
+    finally:
+        run_incus("config", "device", "add", healthy.node, "database", "disk", "pool=webitel", f"source={volume}", f"path={mount}")
+    healthy.wait_healthy(CRASH_SECONDS)
+    assert read_row(healthy) == row
+    assert "Nothing to change." in healthy.up().output
+
+
+def test_replaced_machine_is_configured_anew_and_keeps_its_data(healthy: Deployment, row: str, figure: Figure) -> None:
+    before = healthy.find_resource("NodeConfiguration")["outputs"]
+    urn = healthy.find_resource("LocalMachine")["urn"]
+    done = healthy.webitel("pulumi", "up", "--stack", healthy.name, "--replace", urn, "--yes", "--skip-preview", "--non-interactive")
+    figure("machine replaced until healthy", done.seconds)
+    healthy.set()  # Pulumi wrote the passphrase's salt into the stack file
+    after = healthy.find_resource("NodeConfiguration")["outputs"]
+    assert after["machine_id"] != before["machine_id"]
+    assert after["host_key"] != before["host_key"]
+    assert after["host_keys"] == {after["machine_id"]: after["host_key"]}
+    shown = healthy.on_node("cat /var/lib/cloud/data/instance-id /etc/ssh/ssh_host_ed25519_key.pub").split()
+    assert shown[0] == after["machine_id"]
+    assert shown[1:3] == after["host_key"].split()[:2]
+    # `status` accepts the pinned key only.
+    assert healthy.status()["healthy"]
+    assert read_row(healthy) == row
+    assert "client_max_body_size 65m;" in healthy.on_node("nginx -T 2>/dev/null")
+    assert "Nothing to change." in healthy.up().output
+
+
+def run_incus(*arguments: str) -> None:
+    """Run `incus`, past our own provider: what an operator's mistake or a fault does."""
+    done = subprocess.run(["incus", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
