@@ -18,7 +18,6 @@ from provider.ssh import Hop, Pins, Session, Target, connect, explain, read_key,
 from provider.values import Properties
 
 _LARGEST = 65536  # bytes of all texts of a node: the state of 100 nodes stays small
-_APPLY = "python3 /run/webitel/incoming/node apply"
 _BOOTED = "test -e /var/lib/cloud/instance/boot-finished || cloud-init status --wait"
 _INSTANCE = "cat /var/lib/cloud/data/instance-id"
 _TRIES = 2  # of an application whose connection was lost
@@ -262,13 +261,13 @@ async def _send_and_apply(
             "secrets.json": wanted.secrets,
         },
     )
-    sent = await session.run(upload.COMMAND, seconds=wanted.limits.boot, input=archive)
+    folder = upload.name_folder()
+    sent = await session.run(upload.receive(folder), seconds=wanted.limits.boot, input=archive)
     if sent.status:
         raise ProviderError(f"{wanted.node} did not take its configuration: {sent.last_lines()}")
     report = _Report(request)
-    command = _APPLY + (" --update" if update else "")
     try:
-        done = await session.run(command, seconds=wanted.limits.apply, on_line=report.read)
+        done = await session.run(upload.apply(folder, update=update), seconds=wanted.limits.apply, on_line=report.read)
     except TimeoutError as error:
         raise ProviderError(
             f"{wanted.node}: not configured within {wanted.limits.apply:g} s, at last: {report.step or 'nothing said'}"

@@ -2,15 +2,31 @@
 
 import io
 import json
+import secrets
 import tarfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cloud_init.bundles import pack_bundle
 
-FOLDER = "/run/webitel/incoming"
-COMMAND = f"sh -c 'umask 077; rm -rf {FOLDER}; mkdir -p {FOLDER}; tar -xf - -C {FOLDER}'"
-"""Reads the archive; the secrets in it never touch a disk (/run) and no argument of a process."""
+_PLACE = "/run/webitel"
+_STALE_MINUTES = 150  # longer than any application may take
+
+
+def name_folder() -> str:
+    """A folder of the node for one application: what an interrupted run left behind may still be at work in its own."""
+    return f"{_PLACE}/incoming-{secrets.token_hex(4)}"
+
+
+def receive(folder: str) -> str:
+    """The command that reads the archive. The secrets in it touch no disk (/run) and no argument of a process."""
+    clean = f"find {_PLACE} -maxdepth 1 -name \"incoming-*\" -mmin +{_STALE_MINUTES} -exec rm -rf {{}} +"
+    return f"sh -c 'umask 077; mkdir -p {folder}; {clean}; tar -xf - -C {folder}'"
+
+
+def apply(folder: str, *, update: bool) -> str:
+    """The command that applies what lies there and removes the folder."""
+    return f"python3 {folder}/node apply --incoming {folder}" + (" --update" if update else "")
 
 
 def pack(bundles: Iterable[str], documents: Mapping[str, Any]) -> bytes:

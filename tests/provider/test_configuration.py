@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import tarfile
 import threading
 import time
@@ -69,7 +70,9 @@ def test_sends_everything_and_pins_the_host_key(call: Call, node: FakeNode, inpu
     assert len(outputs["digest"]) == 32
     assert outputs["configured"]
     assert "files 1 of 1 to write" in call.shown
-    assert node.commands[-1] == "sudo -n python3 /run/webitel/incoming/node apply"
+    folder = re.fullmatch(r"sudo -n python3 (/run/webitel/incoming-\w{8})/node apply --incoming \1", node.commands[-1])
+    assert folder is not None
+    assert f"tar -xf - -C {folder[1]}'" in node.commands[-2]
     archive = next(data for data, command in zip(node.inputs, node.commands, strict=True) if "tar -xf" in command)
     with tarfile.open(fileobj=io.BytesIO(archive)) as sent:
         names = set(sent.getnames())
@@ -87,7 +90,7 @@ def test_an_update_says_so_and_tells_what_was_reloaded(call: Call, node: FakeNod
     outputs = create(call, inputs)
     new = inputs | {"files": {"/etc/one": "other\n"}}
     changed = HANDLER.update(call, "all-1", inputs, outputs, new)
-    assert node.commands[-1].endswith("apply --update")
+    assert node.commands[-1].endswith(" --update")
     assert changed["digest"] != outputs["digest"]
     assert call.kept == ["reload one"]
 
@@ -127,7 +130,7 @@ def test_a_replaced_machine_is_configured_anew_and_pinned_anew(
     new = inputs | {"machine_id": "machine-2", "instance_id": ""}
     changed = HANDLER.update(call, "all-1", inputs, outputs, new)
     assert changed["host_keys"] == {"machine-2": node.host_key} != {"machine-2": old_key}
-    assert node.commands[-1].endswith("node apply"), "a new machine must not wait for its peers"
+    assert "--update" not in node.commands[-1], "a new machine must not wait for its peers"
 
 
 def test_another_machine_at_the_address_gets_nothing(call: Call, node: FakeNode, inputs: dict[str, Any]) -> None:
@@ -147,7 +150,7 @@ def test_a_failure_keeps_the_pin_and_shows_the_last_lines(call: Call, node: Fake
     node.answer = applies(*GOOD)
     resumed = HANDLER.update(call, "all-1", inputs, caught.value.outputs, inputs)
     assert resumed["digest"]
-    assert node.commands[-1].endswith("node apply"), "nothing of it runs yet: it must not wait for its peers"
+    assert "--update" not in node.commands[-1], "nothing of it runs yet: it must not wait for its peers"
 
 
 def test_a_crash_of_the_node_program_is_shown(call: Call, node: FakeNode, inputs: dict[str, Any]) -> None:
@@ -183,6 +186,14 @@ def test_a_lost_connection_is_tried_again(call: Call, node: FakeNode, inputs: di
     node.drops = 2
     with pytest.raises(PartialFailure, match="test-all-1 at"):
         create(call, inputs)
+
+
+def test_no_two_runs_share_a_folder(call: Call, node: FakeNode, inputs: dict[str, Any]) -> None:
+    """What a killed run left at work on the node removes its own folder at its end."""
+    create(call, inputs)
+    create(call, inputs)
+    commands = [command for command in node.commands if " apply" in command]
+    assert len(set(commands)) == 2
 
 
 def test_goes_through_the_first_node_in_between_that_answers(
