@@ -80,4 +80,4 @@ class Project:
         for process in self.running:
             if process.poll() is None:
                 process.kill()
-            process.communicate()
+                process.communicate()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from provider.server import Properties, Provider, ProviderError, Request
 from tests.simulator import webitel
 from tests.simulator.faults import Faults
+from tests.simulator.lookups import Function, make_functions
 from tests.simulator.resource import Account, Simulated
 from tests.simulator.world import World
 
@@ -17,15 +18,13 @@ PACKAGES: Mapping[str, str] = {
 }
 """Cloud -> Pulumi package. A cloud's rules stand in the modules `<cloud>` and `<cloud>_machines`."""
 
-Function = Callable[[Account, Properties], Properties]
-
 
 def make_provider(cloud: str, world: World, faults: Faults) -> Provider:
     """The simulated provider of a cloud."""
     module, machines = (importlib.import_module(f"tests.simulator.{cloud}{part}") for part in ("", "_machines"))
     account = Account(PACKAGES[cloud], world, faults, module.ERRORS)
     types: Sequence[type[Simulated]] = (*module.TYPES, *machines.TYPES)
-    functions: Mapping[str, Function] = getattr(machines, "FUNCTIONS", {})
+    functions: Mapping[str, Function] = {**make_functions(account.package), **getattr(machines, "FUNCTIONS", {})}
 
     def configure(settings: Properties) -> None:
         module.check_settings(settings)

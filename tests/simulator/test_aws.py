@@ -291,7 +291,7 @@ def test_images_are_found_and_new_ones_appear(cloud: Driver) -> None:
     assert find() == image_id("debian-12-amd64-20261101-2300", "us-east-1")
     make_instance(cloud, Net(cloud), ami=find())
     with pytest.raises(Exception, match="not simulated"):
-        cloud.provider.invoke(cloud.request("", ""), "aws:ec2/getVpc:getVpc", {})
+        cloud.provider.invoke(cloud.request("", ""), "aws:ec2/getHost:getHost", {})
 
 
 def test_region_is_needed(cloud: Driver) -> None:
