@@ -12,7 +12,7 @@ import pytest
 
 from components.model.clouds import CLOUDS
 from provider.server import Properties, Provider, Request
-from tests.conformance.program import Registration, run_program
+from tests.conformance.program import CLOUD_CONFIG, Registration, run_program
 from tests.simulator import webitel
 from tests.simulator.faults import Faults
 from tests.simulator.resource import Account, Call, Simulated
@@ -20,10 +20,6 @@ from tests.simulator.world import World
 
 TEXTS = {"address", "allocationId", "instanceId", "ipAddress", "keyName", "publicIp", "selfLink", "vmId"}
 """Outputs that adapters use."""
-
-
-PROJECT_NAMES = ("GOOGLE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT")
-"""What Google's provider looks for in the environment."""
 
 
 class Recorded(Simulated):
@@ -79,7 +75,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
 
 def run_stack(
     folder: Path, stack: str, functions: Mapping[str, Properties], changes: Mapping[str, Any],
-    project: str | None = "your-project",
+    cloud_config: Mapping[str, Mapping[str, str]] = CLOUD_CONFIG,
 ) -> Asked:
     """What the program of a stack asks for; `functions` are the answers of the cloud's functions."""
     world, faults = World(folder / "world.jsonl"), Faults(None)
@@ -90,9 +86,5 @@ def run_stack(
         return {**arguments, **functions[token]}
 
     cloud = Provider(account.package, account.schema.version, handlers, configure=lambda _: None, invoke=invoke)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in PROJECT_NAMES:
-            patch.delenv(name, raising=False)
-        if project:
-            patch.setenv(PROJECT_NAMES[0], project)
-        return Asked(*run_program(stack, [cloud, webitel.make_provider(world, faults)], changes))
+    providers = [cloud, webitel.make_provider(world, faults)]
+    return Asked(*run_program(stack, providers, changes, cloud_config=cloud_config))

@@ -24,9 +24,11 @@ def test_the_start_up_script_is_metadata_that_can_change_in_place(basic: Asked) 
         assert one.inputs["allowStoppingForUpdate"]
 
 
-def test_a_missing_project_is_said_once_with_its_remedy(tmp_path: Path) -> None:
+def test_a_missing_project_is_said_once_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GOOGLE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
     with pytest.raises(RunError, match=r"gcp:project is not set.* pulumi config set gcp:project .* --stack gcp-single"):
-        run_stack(tmp_path, "gcp-single", {}, {}, project=None)
+        run_stack(tmp_path, "gcp-single", {}, {}, cloud_config={})
 
 
 def test_only_the_deployments_key_logs_in(basic: Asked) -> None:
