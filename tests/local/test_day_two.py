@@ -140,7 +140,8 @@ def test_missing_disk_keeps_the_database_down(healthy: Deployment, row: str) -> 
         failed = healthy.up(status=1)
         assert f"disk database is not attached at {mount}" in failed.said
     finally:
-        run_incus("config", "device", "add", healthy.node, "database", "disk", "pool=webitel", f"source={volume}", f"path={mount}")
+        disk_options = ("disk", "pool=webitel", f"source={volume}", f"path={mount}")
+        run_incus("config", "device", "add", healthy.node, "database", *disk_options)
     healthy.wait_healthy(CRASH_SECONDS)
     assert read_row(healthy) == row
     assert "Nothing to change." in healthy.up().output
@@ -149,7 +150,8 @@ def test_missing_disk_keeps_the_database_down(healthy: Deployment, row: str) -> 
 def test_replaced_machine_is_configured_anew_and_keeps_its_data(healthy: Deployment, row: str, figure: Figure) -> None:
     before = healthy.find_resource("NodeConfiguration")["outputs"]
     urn = healthy.find_resource("LocalMachine")["urn"]
-    done = healthy.webitel("pulumi", "up", "--stack", healthy.name, "--replace", urn, "--yes", "--skip-preview", "--non-interactive")
+    done = healthy.webitel(
+        "pulumi", "up", "--stack", healthy.name, "--replace", urn, "--yes", "--skip-preview", "--non-interactive")
     figure("machine replaced until healthy", done.seconds)
     healthy.set()  # Pulumi wrote the passphrase's salt into the stack file
     after = healthy.find_resource("NodeConfiguration")["outputs"]
