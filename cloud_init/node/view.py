@@ -104,9 +104,10 @@ def query(view: View, statement: str) -> tuple[str, str]:
 
 
 def broker(view: View, path: str) -> Any:
-    """JSON of RabbitMQ's management interface through HAProxy, or a text that says what went wrong."""
+    """JSON of RabbitMQ's management interface, through HAProxy where the node has it, or a text that says what went wrong."""
+    proxied = any(service["name"] == "haproxy" for service in view.manifest["services"])
     token = base64.b64encode(f"webitel:{view.secrets.get('broker_password', '')}".encode()).decode()
     try:
-        return fetch_json("127.0.0.1", 15672, path, {"Authorization": f"Basic {token}"})
+        return fetch_json("127.0.0.1" if proxied else view.address, 15672, path, {"Authorization": f"Basic {token}"})
     except (OSError, http.client.HTTPException, ValueError) as error:
         return f"RabbitMQ management: {error}"
