@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -201,9 +202,11 @@ def run_program(
         pulumi.runtime.set_all_config(texts, [f"webitel:{name}" for name in SECRET_CONFIG])
         asyncio.run(run_in_stack(deploy))
 
+    gc.disable()  # half of the time it would look through the SDKs' objects, of which none goes
     try:
         contextvars.copy_context().run(run)
     finally:
+        gc.enable()
         pulumi.runtime.set_all_config({})
     return list(monitor.registrations.values()), monitor.outputs
 

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from components.clouds import base
+from components.model.plan import Node, Plan
+from components.model.settings import Settings
+from stacks import deployment
+from tests.conformance import checks
 from tests.conformance.bugs import BUGS, Bug, common
 from tests.conformance.checks import find_option_problems, find_world_problems
 from tests.conformance.program import Draft, ProgramError
 from tests.conformance.test_conformance import WIDE, build, plan_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def composed_once() -> Iterator[None]:
+    """No bug is planted in texts, so each is composed for one run only."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((base, "compose_user_data"), (checks, "compose_user_data"), (deployment, "compose_configuration")):
+            patch.setattr(module, name, remember(getattr(module, name)))
+        yield
+
+
+def remember(compose: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, called once for each node of a stack."""
+    known: dict[tuple[str, str], Any] = {}
+
+    def remembered(plan: Plan, node: Node, settings: Settings) -> Any:
+        key = plan.stack, node.key
+        if key not in known:
+            known[key] = compose(plan, node, settings)
+        return known[key]
+
+    return remembered
+
 
 ALL = [(cloud, bug) for cloud, bugs in BUGS.items() for bug in (*bugs, *common(cloud))]
 
