@@ -32,7 +32,7 @@ class Secrets(pulumi.CustomResource):
 
 
 class NodeConfiguration(pulumi.CustomResource):
-    """What a node must have, given to it over SSH. Inputs: `provider/configuration.py` NodeInputs."""
+    """What a node must have, given to it over SSH. Inputs: `provider/node_inputs.py` NodeInputs."""
 
     digest: Output[str]
     machine_id: Output[str]

@@ -1,75 +1,20 @@
 """What the resource type `NodeConfiguration` does: gives one node its files, packages and units over SSH."""
 
-import hashlib
 import json
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import asyncssh
-from pydantic import BaseModel, ConfigDict, Field
 
-from cloud_init.node.files import PLACEHOLDER
-from components.model.service import Service
-from components.model.services import CATALOGUE
 from provider import upload
 from provider.handler import Changes, Failure, Handler, PartialFailure, ProviderError, Request, changed_inputs
-from provider.ssh import Hop, Pins, Session, Target, connect, explain, read_key, run_cancellable
+from provider.node_inputs import APPLIED, NodeInputs, find_dropped_calls, find_excess, find_missing
+from provider.ssh import Pins, Session, connect, explain, read_key, run_cancellable
 from provider.values import Properties
 
-_LARGEST = 65536  # bytes of all texts of a node: the state of 100 nodes stays small
 _BOOTED = "test -e /var/lib/cloud/instance/boot-finished || cloud-init status --wait"
 _INSTANCE = "cat /var/lib/cloud/data/instance-id"
 _TRIES = 2  # of an application whose connection was lost
-
-APPLIED = ("attributes", "addresses", "bundles", "devices", "files", "key", "machine_id", "manifest", "node", "secrets")
-"""Inputs that the node is given; the others only say how to reach it, and a change of those alone calls nobody."""
-
-
-class Limits(BaseModel):
-    """Seconds to wait: for SSH to answer, for cloud-init to end, for the node program to apply (packages included)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    ssh: float = 300
-    boot: float = 600
-    apply: float = 3600
-
-
-class NodeInputs(BaseModel):
-    """Inputs. `via` are the nodes in between, tried in turn; `instance_id`, where known, is what cloud-init on the machine
-    must say; `devices` maps the purpose of a data disk to its device's path."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    node: str
-    key: str
-    machine_id: str
-    instance_id: str = ""
-    address: str
-    via: tuple[Hop, ...] = ()
-    ssh_via: str = ""
-    user: str
-    private_key: str
-    files: dict[str, str]
-    attributes: dict[str, dict[str, Any]]
-    manifest: dict[str, Any]
-    bundles: dict[str, str]
-    addresses: dict[str, str]
-    secrets: dict[str, str]
-    devices: dict[str, str] = {}
-    disruptive: bool = False
-    limits: Limits = Field(default_factory=Limits)
-
-    def target(self) -> Target:
-        """The node as SSH needs it."""
-        return Target(
-            address=self.address, machine_id=self.machine_id, user=self.user, via=self.via, ssh_via=self.ssh_via
-        )
-
-    def digest(self) -> str:
-        """Equal for equal configurations."""
-        applied = self.model_dump(include=set(APPLIED))
-        return hashlib.sha256(json.dumps(applied, sort_keys=True).encode()).hexdigest()[:32]
-
 
 class NodeConfiguration(Handler):
     """Inputs: NodeInputs. Outputs: digest ("" after a failure), machine_id, configured (whether this machine once was
@@ -114,48 +59,6 @@ class NodeConfiguration(Handler):
 
     def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
         """Touches nothing on the node."""
-
-
-def find_missing(new: Properties) -> list[Failure]:
-    """Placeholders of the texts that have no value, each with its file."""
-    given = {"address": new.get("addresses"), "secret": new.get("secrets")}
-    texts = new["files"] if isinstance(new.get("files"), Mapping) else {}
-    failures = []
-    for path, text in {**texts, "the manifest": json.dumps(new.get("manifest"), default=str)}.items():
-        for kind, name in PLACEHOLDER.findall(text if isinstance(text, str) else ""):
-            values = given[kind]
-            if isinstance(values, Mapping) and name not in values:
-                failures.append(Failure("files", f"{path} needs the {kind} {name}, which the node is not given"))
-    return failures
-
-
-def find_excess(new: Properties) -> list[Failure]:
-    """Whether the texts are too large together."""
-    texts = new["files"].values() if isinstance(new.get("files"), Mapping) else ()
-    size = sum(len(text.encode()) for text in texts if isinstance(text, str))
-    if size <= _LARGEST:
-        return []
-    return [Failure("files", f"{size} bytes of texts, at most {_LARGEST}: what never varies belongs into a bundle")]
-
-
-def find_dropped_calls(old: Properties, new: Properties) -> str:
-    """What the changed files do to calls in progress, by service; "" for nothing."""
-    if not isinstance(new.get("files"), Mapping) or not isinstance(new.get("attributes"), Mapping):
-        return ""
-    changed = [path for path, text in new["files"].items() if old["files"].get(path) != text]
-    actions = {action for path in changed for action in new["attributes"][path].get("actions", ())}
-    dropped = [
-        f"{service.title} restarts: {service.drops_calls}"
-        for service in CATALOGUE.values()
-        # A drain waits for the end of calls.
-        if service.drops_calls and actions & {f"restart {unit}" for unit in list_units(service)}
-    ]
-    return "; ".join(dropped)
-
-
-def list_units(service: Service) -> set[str]:
-    """The units of a service with any package source."""
-    return {*service.units, *(unit for units in service.units_by_source.values() for unit in units)}
 
 
 def _configure(request: Request, wanted: NodeInputs, old: NodeInputs | None, outputs: Properties) -> Properties:
