@@ -20,6 +20,7 @@ from tests.simulator.openings import find_reach_problems
 from tests.simulator.world import World
 
 CONFIGURATION = "webitel:index:NodeConfiguration"
+HEALTH = "webitel:index:Health"
 SECRETS = "webitel:index:Secrets"
 
 

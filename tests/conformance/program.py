@@ -80,9 +80,9 @@ class ProgramError(Exception):
 class DirectMonitor(MockMonitor):
     """Answers the program in place of the engine: check and create by the handler of each type, functions too."""
 
-    def __init__(self, stack: str, providers: Sequence[Provider], tamper: Tamper | None) -> None:
+    def __init__(self, stack: str, providers: Sequence[Provider], tamper: Tamper | None, preview: bool) -> None:
         super().__init__(None)  # type: ignore[arg-type]  # no mocks: every call that would ask them is our own
-        self.stack, self.tamper = stack, tamper
+        self.stack, self.tamper, self.preview = stack, tamper, preview
         self.providers = {provider.name: provider for provider in providers}
         self.registrations: dict[str, Registration] = {}
         self.outputs: Properties = {}
@@ -107,13 +107,16 @@ class DirectMonitor(MockMonitor):
             if configure:
                 configure(inputs)
         elif request.custom:
-            call = Request(urn)
+            call = Request(urn, preview=self.preview)
             handler = self._provider(request.type).handlers[request.type]
             inputs, failures = handler.check(call, None, inputs)
             if failures:
                 raise ProgramError(f"{urn}: {'; '.join(f'{one.property}: {one.reason}' for one in failures)}")
             try:
-                id, outputs = handler.create(call, inputs)
+                if self.preview:
+                    outputs = {**inputs, **handler.preview_create(call, inputs)}
+                else:
+                    id, outputs = handler.create(call, inputs)
             except ProviderError as error:
                 raise ProgramError(f"{urn}: {error}") from error
         self.registrations[urn] = Registration(
@@ -181,7 +184,7 @@ CLOUD_CONFIG: Mapping[str, Mapping[str, str]] = {
 
 def run_program(
     stack: str, providers: Sequence[Provider], changes: Config | None = None, *, tamper: Tamper | None = None,
-    cloud_config: Mapping[str, Mapping[str, str]] | None = None,
+    cloud_config: Mapping[str, Mapping[str, str]] | None = None, preview: bool = False,
 ) -> tuple[list[Registration], Properties]:
     """Everything that the program registers for a committed stack, in order, and the stack's outputs.
 
@@ -194,11 +197,11 @@ def run_program(
         texts |= {f"{provider.name}:{name}": value for name, value in own.items()}
         if provider.configure:  # the default provider, where the program makes none of its own
             provider.configure(dict(own))
-    monitor = DirectMonitor(stack, providers, tamper)
+    monitor = DirectMonitor(stack, providers, tamper, preview)
 
     def run() -> None:
         set_root_resource(None)  # type: ignore[arg-type]  # another test's may still stand in this thread
-        configure_runtime(Settings(PROJECT, stack, monitor=monitor, engine=MockEngine(None), dry_run=False))
+        configure_runtime(Settings(PROJECT, stack, monitor=monitor, engine=MockEngine(None), dry_run=preview))
         pulumi.runtime.set_all_config(texts, [f"webitel:{name}" for name in SECRET_CONFIG])
         asyncio.run(run_in_stack(deploy))
 
