@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -28,6 +29,10 @@ STACKS = [f"{cloud}-{tier}" for cloud in CLOUDS if CLOUDS[cloud].real for tier i
 
 LONGEST = 200
 """A longer text is told by its length only: user data and files are tests/cloud_init's."""
+
+
+GENERATED = re.compile(r"(?<=[a-z])-[0-9a-f]{7}$")
+"""The end of a name that a provider makes up."""
 
 
 def preview(stack: str) -> list[dict[str, Any]]:
@@ -63,7 +68,7 @@ def shorten(value: Any, secret: frozenset[tuple[str | int, ...]], path: tuple[st
     if value is UNKNOWN:
         return "(unknown)"
     if isinstance(value, str):
-        return value if len(value) <= LONGEST else "(text)"
+        return GENERATED.sub("-(random)", value) if len(value) <= LONGEST else "(text)"
     if isinstance(value, Mapping):
         return {name: shorten(value[name], secret, (*path, name)) for name in sorted(value)}
     if isinstance(value, list):
