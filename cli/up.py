@@ -12,6 +12,7 @@ import typer
 from cli.console import DEFAULT_STACK, Failure, StackName, format_duration, is_terminal, out, progress
 from cli.plan import refuse_documentation_values, show_plan
 from components.model.clouds import CLOUDS
+from components.model.naming import bridge_name
 from components.model.plan import Plan
 from components.model.planner import make_plan, plan_to_json
 from components.model.service import PackageSource
@@ -53,6 +54,8 @@ def up(
         show_plan(made, settings)
     if CLOUDS[made.cloud].real and not yes and is_terminal():
         typer.confirm("Create or change it?", abort=True)
+    if CLOUDS[made.cloud].trial:
+        refuse_taken_network(made)
     prepare(made)
 
     from cli.engine import open_engine, set_for_this_run
@@ -94,6 +97,14 @@ def prepare(made: Plan) -> None:
         from tools.incus import ensure_incus
 
         ensure_incus(progress)
+
+
+def refuse_taken_network(made: Plan) -> None:
+    """A Failure where this host reaches the deployment's network by another way than its own bridge."""
+    from tools.incus.network import find_network_problem, read_routes
+
+    if problem := find_network_problem(bridge_name(made.stack), made.network, read_routes()):
+        raise Failure(f"1 setting needs attention, nothing was created:\n  {problem}")
 
 
 def start_stack(engine: Engine) -> None:

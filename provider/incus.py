@@ -14,13 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from provider.handler import Changes, Failure, Handler, ProviderError, Request, changed_inputs
 from provider.values import UNKNOWN, Properties
 from tools.incus import api
-from tools.incus.network import describe_bridge, find_forwarding_problem, find_free_network, find_gateway, read_routes
+from tools.incus.network import describe_bridge, find_forwarding_problem, find_gateway, find_network_problem, read_routes
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _LONGEST_BRIDGE_NAME = 15  # IFNAMSIZ
-_SMALLEST_NETWORK = 28  # prefix length; 13 nodes
 
 
 def show_refusals(method: Callable[P, T]) -> Callable[P, T]:
@@ -94,27 +93,10 @@ class LocalNetwork(Handler):
         if not failures and isinstance(name, str) and isinstance(cidr, str):
             if len(name) > _LONGEST_BRIDGE_NAME:
                 failures.append(Failure("name", f"{name}: at most {_LONGEST_BRIDGE_NAME} characters for a bridge"))
-            problem = self._find_problem(name, cidr)
+            problem = find_network_problem(name, cidr, read_routes())
             if problem:
                 failures.append(Failure("cidr", problem))
         return new, failures
-
-    def _find_problem(self, name: str, cidr: str) -> str | None:
-        routes = [route for route in read_routes() if route.interface != name]
-        free = find_free_network(routes)
-        try:
-            network = IPv4Network(cidr)
-        except ValueError as error:
-            return f"webitel:network = {cidr}: {error}; use a network such as {free}"
-        if network.prefixlen > _SMALLEST_NETWORK:
-            return f"webitel:network = {cidr}: too small, at least /{_SMALLEST_NETWORK}; use a network such as {free}"
-        for route in routes:
-            if route.network.overlaps(network):
-                return (
-                    f"webitel:network = {cidr}: this host already reaches {route.network} by {route.interface}; "
-                    f"use a free network such as {free}"
-                )
-        return None
 
     def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
         changed = changed_inputs(old, new)

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 # The second is that of systemd-resolved behind its stub on the loopback.
 _RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
+_SMALLEST_NETWORK = 28  # prefix length; 13 nodes
+
 
 class Route(NamedTuple):
     """A network that this host reaches by an interface."""
@@ -41,6 +43,25 @@ def find_free_network(routes: Iterable[Route], prefix: int = 24) -> IPv4Network:
             if not any(network.overlaps(other) for other in taken):
                 return network
     raise ValueError("no private IPv4 network is free on this host")
+
+
+def find_network_problem(bridge: str, cidr: str, routes: Iterable[Route]) -> str | None:
+    """Tells why a network cannot be that of a bridge of ours, and which one can; None when it can."""
+    others = [route for route in routes if route.interface != bridge]
+    free = find_free_network(others)
+    try:
+        network = IPv4Network(cidr)
+    except ValueError as error:
+        return f"webitel:network = {cidr}: {error}; use a network such as {free}"
+    if network.prefixlen > _SMALLEST_NETWORK:
+        return f"webitel:network = {cidr}: too small, at least /{_SMALLEST_NETWORK}; use a network such as {free}"
+    for route in others:
+        if route.network.overlaps(network):
+            return (
+                f"webitel:network = {cidr}: this host already reaches {route.network} by {route.interface}; "
+                f"use a free network such as {free}"
+            )
+    return None
 
 
 def read_resolvers(files: Iterable[Path] = _RESOLVER_FILES) -> list[str]:
