@@ -53,6 +53,11 @@ class Configuration:
         return units
 
 
+def load_yaml(text: str) -> Any:
+    """A YAML document; by libyaml where PyYAML has it, which is ten times as fast."""
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 @cache
 def template_environment() -> Environment:
     """Jinja2 with strict variables: a missing value fails the composer and names the variable."""
@@ -77,13 +82,13 @@ def load_fragment(service: Service, context: Context) -> dict[str, Any]:
     name = f"services/{service.name}.yaml.j2"
     if not (HERE / name).exists():
         return {}
-    return yaml.safe_load(render_template(name, context, service=service)) or {}
+    return load_yaml(render_template(name, context, service=service)) or {}
 
 
 def compose_user_data(plan: Plan, node: Node, settings: Settings) -> UserData:
     """The node's user data: equal input gives equal bytes; no peer address, no secret, ASCII."""
     context = Context(plan, node, settings)
-    documents = {"base.yaml.j2": yaml.safe_load(render_template("base.yaml.j2", context))}
+    documents = {"base.yaml.j2": load_yaml(render_template("base.yaml.j2", context))}
     for name in node.services:
         fragment = load_fragment(CATALOGUE[name], context)
         documents[f"services/{name}.yaml.j2"] = fragment.get("user_data", {})
@@ -119,7 +124,7 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
         files[path] = text
         attributes[path] = wanted
 
-    for spec in yaml.safe_load(render_template("configuration.yaml.j2", context))["files"]:
+    for spec in load_yaml(render_template("configuration.yaml.j2", context))["files"]:
         text = spec["text"] if "text" in spec else render_template(spec["file"], context)
         add(spec["path"], text, "configuration.yaml.j2", actions=spec.get("actions", []), mode=spec.get("mode", "0644"))
     units: list[dict[str, Any]] = []

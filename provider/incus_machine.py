@@ -16,7 +16,10 @@ from tools.incus.network import describe_interface
 
 _DIGEST_KEY = "user.webitel.inputs"
 _MACHINE_KEY = "user.webitel.machine"
-_IN_PLACE = {"vcpus", "memory_gib", "disks", "labels", "ssh_public_key"}
+_IN_PLACE = {"vcpus", "memory_gib", "disks", "labels"}
+_AT_CREATION = {"image", "user_data", "ssh_public_key"}
+"""What counts when a machine is made and changes none that runs. The program's `ignore_changes` would not do: a
+replacement would then get the image of back then, which may be gone."""
 
 
 class AttachedDisk(BaseModel):
@@ -70,7 +73,7 @@ class LocalMachine(Handler):
         return new, find_failures(MachineInputs, new)
 
     def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
-        changed = changed_inputs(old, new)
+        changed = [key for key in changed_inputs(old, new) if key not in _AT_CREATION]
         return Changes(changed, [key for key in changed if key not in _IN_PLACE], delete_before_replace=True)
 
     def preview_create(self, request: Request, inputs: Properties) -> Properties:

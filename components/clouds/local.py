@@ -68,7 +68,7 @@ class Adapter(Cloud):
                     for purpose, disk in disks.items()
                 ],
             },
-            self.replaceable(group, "image", "user_data", "ssh_public_key"),
+            self.replaceable(group),
         )
         return Machine(
             machine_id=machine.machine_id,

@@ -142,14 +142,17 @@ def test_machine_inputs_are_checked_as_far_as_known() -> None:
     [
         ({"vcpus": 8, "memory_gib": 16}, []),
         ({"disks": []}, []),
-        ({"ssh_public_key": "ssh-ed25519 BBBB"}, []),
         ({"address": "10.77.0.11"}, ["address"]),
-        ({"image": "webitel-base-2", "user_data": "#cloud-config\n{}\n"}, ["image", "user_data"]),
     ],
 )
 def test_what_a_changed_input_does_to_a_machine(change: dict[str, Any], replaces: list[str]) -> None:
     changes = LocalMachine().diff(REQUEST, "id", MACHINE, {}, MACHINE | change)
     assert changes == (sorted(change), replaces, True)
+
+
+@pytest.mark.parametrize("name", ["image", "user_data", "ssh_public_key"])
+def test_what_counts_at_creation_changes_no_machine_that_runs(name: str) -> None:
+    assert LocalMachine().diff(REQUEST, "id", MACHINE, {}, MACHINE | {name: "other"}).changed == []
 
 
 def test_limits_and_disks_do_not_change_the_identity_of_inputs() -> None:
