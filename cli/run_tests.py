@@ -30,7 +30,7 @@ PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "local": (("tests on real nodes", (*PYTEST, "-m", "local")),),
 }
 PACKAGES: dict[str, tuple[str, ...]] = {
-    "unit": ("fail2ban", "openssl"),
+    "unit": ("fail2ban", "openssl", "openssh-client"),
     "sandbox": ("postgresql-15", "rabbitmq-server", "python3-psycopg2", "python3-pika", "kamailio", "kamailio-postgres-modules",
                 "kamailio-websocket-modules", "rtpengine-daemon"),
     "local": ("openssh-client",),
@@ -51,7 +51,9 @@ def run_tests(
     """Run the repository's own checks and tests; every part runs, whatever another one finds."""
     from cli.engine import ROOT
     from tools.environment import ensure_extra
+    from tools.incus import stop_incus
     from tools.incus.apt import install_stopped
+    from tools.incus.daemon import is_answering
 
     if unknown := set(parts or ()) - PARTS.keys():
         raise Failure(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -63,6 +65,7 @@ def run_tests(
         install_stopped(list(PACKAGES.get(part, ())), err.print)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     results: list[tuple[str, bool, float]] = []
+    had_incus = is_answering()
     for name, command in (step for part in parts or PARTS for step in PARTS[part]):
         err.print(f"-- {name}")
         started = time.monotonic()
@@ -70,6 +73,8 @@ def run_tests(
         # A part without any test would look like a good one.
         results.append((name if status != NOTHING_COLLECTED else f"{name}: none found", status == 0,
                         time.monotonic() - started))
+    if not had_incus:
+        stop_incus(err.print)
     table = Table(box=None, padding=(0, 1), show_header=False)
     for name, good, seconds in results:
         table.add_row(name, "passed" if good else "FAILED", format_duration(seconds), style=None if good else "red")

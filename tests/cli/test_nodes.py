@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
-import shutil
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -159,7 +158,6 @@ def test_the_configuration_of_the_system_s_ssh(tmp_path: Path) -> None:
     assert (tmp_path / "known_hosts").read_text().splitlines() == [f"{name} {public(HOST)}" for name in ("data-1", "edge-1")]
 
 
-@pytest.mark.skipif(not shutil.which("ssh"), reason="the system has no ssh")
 def test_the_system_s_ssh_takes_the_configuration(tmp_path: Path) -> None:
     config = write_config(access(node()), node(), tmp_path)
 
