@@ -53,9 +53,12 @@ def _make_passphrase(home: Path) -> Path:
             f"{path} is gone, but stacks in {home / 'state'} are encrypted with it.\n"
             "Put it back, or give the passphrase: export PULUMI_CONFIG_PASSPHRASE_FILE=/path/of/your/copy"
         )
-    with tempfile.NamedTemporaryFile("w", dir=home) as part:  # its mode is 0600 from the start
-        part.write(secrets.token_urlsafe(32) + "\n")
-        part.flush()
-        with suppress(FileExistsError):  # another run made one meanwhile: that is the one
-            os.link(part.name, path)
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=home) as part:  # its mode is 0600 from the start
+            part.write(secrets.token_urlsafe(32) + "\n")
+            part.flush()
+            with suppress(FileExistsError):  # another run made one meanwhile: that is the one
+                os.link(part.name, path)
+    except OSError as error:
+        raise EngineError(f"{path} cannot be written: {error.strerror}") from error
     return path
