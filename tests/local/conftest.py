@@ -56,7 +56,7 @@ def single(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 @pytest.fixture
 def healthy(single: Deployment) -> Deployment:
     """The shared deployment, found healthy: a test repairs what it breaks."""
-    single.wait_healthy(60)
+    single.wait_healthy(180)
     # The watcher restarts a service once in five minutes: what it did in another test does not count in this one.
     single.on_node("systemctl restart webitel-watch")
     return single

@@ -64,7 +64,7 @@ def test_reboot(healthy: Deployment, row: str, figure: Figure) -> None:
     boot = "cat /proc/1/stat | cut -d ' ' -f 22"
     before = healthy.on_node(boot)
     healthy.on_node("systemctl --no-block reboot")
-    wait_until(lambda: "" if healthy.on_node(boot, check=False) not in (before, "") else "it is going down", 60)
+    wait_until(lambda: "" if healthy.on_node(boot, check=False) not in (before, "") else "it is going down", 180)
     figure("restart of the node until healthy", healthy.wait_healthy(REBOOT_SECONDS))
     assert read_row(healthy) == row
     assert "Nothing to change." in healthy.up().output

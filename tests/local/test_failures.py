@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -44,10 +45,18 @@ def bad(single: Deployment) -> Iterator[str]:
     """Name of a stack of the test's own, whose file the test writes; nothing of it may come to be."""
     name = f"{single.name}-bad"
     yield name
-    (single.checkout / f"stacks/Pulumi.{name}.yaml").unlink(missing_ok=True)
+    if name in (stack["name"] for stack in list_stacks(single)):
+        single.webitel("pulumi", "stack", "rm", name, "--force", "--yes")
+    (single.checkout / f"stacks/Pulumi.{name}.yaml").unlink()
     shown = subprocess.run(["incus", "list", "--format", "csv", "-c", "n"], check=True, capture_output=True, text=True,
                            stdin=subprocess.DEVNULL).stdout.split()
     assert [node for node in shown if node.startswith(name)] == []
+
+
+def list_stacks(single: Deployment) -> list[dict[str, Any]]:
+    """The stacks of the state."""
+    found: list[dict[str, Any]] = json.loads(single.webitel("pulumi", "stack", "ls", "--json").output)
+    return found
 
 
 def write_stack(single: Deployment, name: str, settings: Mapping[str, Any]) -> None:
@@ -64,8 +73,7 @@ def test_bad_settings_are_named_and_nothing_is_created(single: Deployment, bad: 
     for text in expected:
         assert text.replace("SINGLE", network) in done.said
     assert "Traceback" not in done.said
-    stacks = json.loads(single.webitel("pulumi", "stack", "ls", "--json").output)
-    assert all(stack["name"] != bad or stack.get("resourceCount", 0) == 0 for stack in stacks)
+    assert bad not in [stack["name"] for stack in list_stacks(single)]
 
 
 def test_unknown_stack(single: Deployment) -> None:
@@ -91,28 +99,32 @@ def test_incus_missing_and_not_installable(single: Deployment, bad: str, tmp_pat
                 (programs / program.name).symlink_to(program)
     (programs / "apt-get").write_text("#!/bin/sh\necho 'E: Unable to locate package incus' >&2\nexit 100\n")
     (programs / "apt-get").chmod(0o755)
+    (programs / "dpkg-query").unlink()
+    (programs / "dpkg-query").write_text("#!/bin/sh\nexit 1\n")
+    (programs / "dpkg-query").chmod(0o755)
     (tmp_path / "empty").mkdir()
+    shutil.copytree("/etc/apt/sources.list.d", tmp_path / "sources")
     own = {"PATH": str(programs), "INCUS_SOCKET": str(tmp_path / "unix.socket"), "XDG_STATE_HOME": str(tmp_path / "state")}
-    hide = f"for d in /usr/libexec/incus /opt/incus; do [ ! -d $d ] || mount --bind {tmp_path}/empty $d; done"
+    hide = (f"for d in /usr/libexec/incus /opt/incus; do [ ! -d $d ] || mount --bind {tmp_path}/empty $d; done; "
+            f"mount --bind {tmp_path}/sources /etc/apt/sources.list.d")
     done = subprocess.run(["unshare", "--mount", "sh", "-c", f"{hide}; exec ./webitel up {bad}"], cwd=single.checkout, text=True,
                           env=single.environment | own, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
     said = done.stdout + done.stderr
     assert done.returncode == 1
-    assert "Incus" in said
+    assert "incus-base incus-client" in said
     assert "E: Unable to locate package incus" in said
     assert "Traceback" not in said
 
 
 def test_no_disk_space_for_the_state(single: Deployment, bad: str, tmp_path: Path) -> None:
-    write_stack(single, bad, LOCAL | {"image": "webitel-no-such-image"})
+    write_stack(single, bad, LOCAL)
     full = tmp_path / "full"
     full.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(full)], check=True)
     try:
-        with (full / "filler").open("wb") as filler, pytest.raises(OSError, match="No space left"):
+        with (full / "filler").open("wb", buffering=0) as filler, pytest.raises(OSError, match="No space left"):
             while True:
                 filler.write(bytes(4096))
-                filler.flush()
         done = single.webitel("up", bad, status=1, seconds=60, environment={"XDG_DATA_HOME": str(full)})
     finally:
         subprocess.run(["umount", str(full)], check=True)
@@ -145,8 +157,8 @@ def test_a_service_that_exits_at_start(healthy: Deployment, figure: Figure) -> N
 def closed_port(single: Deployment, port: int) -> Iterator[None]:
     """Drops what this host sends to a TCP port of the node."""
     table = f"webitel_test_{os.getpid()}"
-    rules = (f"table ip {table} {{ chain output {{ type filter hook output priority 0; "
-             f"ip daddr {single.address} tcp dport {port} drop; }} }}")
+    rules = (f"table ip {table} {{\nchain output {{\ntype filter hook output priority 0\n"
+             f"ip daddr {single.address} tcp dport {port} drop\n}}\n}}\n")
     subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
     try:
         yield
@@ -157,7 +169,7 @@ def closed_port(single: Deployment, port: int) -> Iterator[None]:
 def test_ssh_that_never_answers(healthy: Deployment, figure: Figure) -> None:
     healthy.set(upload_limit_mib=68)
     # The wait is five minutes, too long for a test.
-    with healthy.edit("provider/configuration.py", "ssh: float = 300", "ssh: float = 15"), closed_port(healthy, 22):
+    with healthy.edit("provider/node_inputs.py", "ssh: float = 300", "ssh: float = 15"), closed_port(healthy, 22):
         failed = healthy.up(status=1, seconds=120)
         figure("up with SSH closed, of 15 s allowed", failed.seconds)
         assert f"SSH to debian@{healthy.address} did not answer within 15 s: no answer" in failed.said
