@@ -24,7 +24,8 @@ BUDGETS = {
     "up local-single": 60.0, "up local-basic": 100.0, "up local-extended": 180.0,
 }
 """Seconds, with tools and image cached (architecture, section 10; issue 4 for status)."""
-MEMORY = "cat /sys/fs/cgroup/memory.stat"
+MEMORY = "cat /sys/fs/cgroup/memory.stat /sys/fs/cgroup/memory/memory.stat"
+"""The unified hierarchy has the first, the older one the second, with other names in it."""
 
 
 @dataclass(frozen=True)
@@ -103,5 +104,5 @@ def measure_memory(stack: str) -> dict[str, float]:
     with open_engine(stack) as engine:
         access = read_access(engine)
     answers = asyncio.run(ask_nodes(access, list(access.nodes.values()), MEMORY, 15))
-    held = {key: re.search(r"^anon (\d+)$", answer.output, re.MULTILINE) for key, answer in answers.items()}
+    held = {key: re.search(r"^(?:anon|total_rss) (\d+)$", answer.output, re.MULTILINE) for key, answer in answers.items()}
     return {key: int(found.group(1)) / 2**30 for key, found in held.items() if found}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 STAGES = (
     ("boot", re.compile("")),
     ("packages", re.compile(r"package|install|unpack|download", re.IGNORECASE)),
-    ("services", re.compile(r"^(start|restart|reload|waiting for (?!SSH|cloud-init|package))")),
+    ("services", re.compile(r"^((start|restart|reload|refresh|drain) |waiting for (?!SSH|cloud-init|package))")),
 )
 """What a node's steps are part of, in their order; a stage once reached is not left backwards."""
 TOTAL = "total"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.events import EventLog, Rollout, is_same_step, noun
-from cli.up import measure_stages
+from cli.up import STAGES, measure_stages
 from components.model.planner import make_plan
 from stacks.settings import load_stack
 
@@ -115,3 +115,8 @@ def test_the_log_is_read_as_it_grows(tmp_path: Path) -> None:
     rollout = feed(*log.read())  # type: ignore[arg-type]
     assert rollout.changes == {"create": 3}
     assert list(log.read()) == []
+
+
+def test_starting_a_container_is_no_service_being_started() -> None:
+    patterns = dict(STAGES)
+    assert patterns["services"].search("start consul") and not patterns["services"].search("starting container")
