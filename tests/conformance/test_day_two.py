@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from components.model.clouds import CLOUDS
-from tests.conformance.checks import SECRETS, TYPES
+from tests.conformance.checks import SECRETS, TYPES, find_world_problems
 from tests.conformance.conftest import Live, Start
 from tests.conformance.engine import REPLACING, EngineError, Step, replaced
 from tests.conformance.program import Config
 from tests.conformance.seen import SEE, Seen
+from tests.conformance.test_conformance import plan_of
 from tests.simulator.aws_images import image_id
 from tests.simulator.world import Thing
 
@@ -75,6 +76,10 @@ def story(request: pytest.FixtureRequest, start: Start) -> Iterator[Story]:
 def touched(steps: list[Step]) -> list[str]:
     """What happened to resources that are not our own."""
     return [f"{step.op} {step.type} {step.name} {step.changed}" for step in steps if step.type not in OURS]
+
+
+def test_up_makes_the_plan(story: Story) -> None:
+    assert list(find_world_problems(*plan_of(story.deployment.stack), story.world)) == []
 
 
 def test_second_preview_changes_nothing(story: Story) -> None:
