@@ -56,14 +56,16 @@ class Deployment:
             "PULUMI_BACKEND_URL": (folder / "state").as_uri(),
             "PULUMI_CONFIG_PASSPHRASE": "simulated",
             "PULUMI_DEBUG_PROVIDERS": attached,
+            # It would look for the plugin of every provider in the state, attached or not, for seconds each run.
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_DEBUG_COMMANDS": "1",  # for --event-log
             "PYTHONPATH": str(ROOT),
             "GRPC_VERBOSITY": "NONE",
         })
         self.configure({})
         self.run("stack", "init", stack)
-        for name, value in SECRET_CONFIG.items():
-            self.run("config", "set", "--secret", f"webitel:{name}", value)
+        secrets = [word for name, value in SECRET_CONFIG.items() for word in ("--secret", f"webitel:{name}={value}")]
+        self.run("config", "set-all", *secrets)
 
     @property
     def file(self) -> Path:
@@ -97,9 +99,9 @@ class Deployment:
 
     def refresh(self) -> list[str]:
         """The names of the resources of which `refresh` found something else than the state said."""
-        before = {one["urn"]: one for one in self.state()}
+        before = {one["urn"]: one for one in self.decrypted_state()}
         self.run("refresh", "--yes", "--skip-preview")
-        after = {one["urn"]: one for one in self.state()}
+        after = {one["urn"]: one for one in self.decrypted_state()}
 
         def tell(state: dict[str, dict[str, Any]], urn: str) -> list[Any]:
             return [state.get(urn, {}).get(key) for key in ("id", "inputs", "outputs")]
@@ -126,7 +128,13 @@ class Deployment:
         ]
 
     def state(self) -> list[dict[str, Any]]:
-        """The resources of the stack's state; secrets in plain text, else equal ones would differ."""
+        """The resources of the stack's state as the backend keeps it, secrets encrypted."""
+        kept = json.loads((self.folder / f"state/.pulumi/stacks/webitel/{self.stack}.json").read_text())
+        resources: list[dict[str, Any]] = kept["checkpoint"]["latest"].get("resources", [])
+        return resources
+
+    def decrypted_state(self) -> list[dict[str, Any]]:
+        """Likewise with secrets in plain text: encrypted ones differ each time."""
         exported = json.loads(self.run("stack", "export", "--show-secrets"))
         resources: list[dict[str, Any]] = exported["deployment"].get("resources", [])
         return resources
