@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cloud_init.node import sip as probes
+from cloud_init.node.probes import enable_rtpengines
 from tests.sandbox.platform import wait_until
 from tests.sandbox.telephony import LOOPBACK, NODE, SECRETS, TRUNK, Telephony, missing_programs
 from tests.tools.call import Caller, Result
@@ -152,6 +153,10 @@ def test_without_rtpengine_a_call_is_refused_instead_of_silent(telephony: Teleph
         assert '"disabled": 1' in str(telephony.ask("rtpengine_show")).replace("'", '"')
     finally:
         telephony.start_rtpengine()
+    # No call is needed to find it again.
+    interface = {"address": LOOPBACK, "port": 8000}
+    wait_until(lambda: not enable_rtpengines(interface), 20, "rtpengine enabled again")
+    assert '"disabled": 0' in str(telephony.ask("rtpengine_show")).replace("'", '"')
     wait_until(lambda: call().status == 200, 20, "a call after rtpengine's return")
 
 

@@ -15,7 +15,7 @@ class KamailioError(Exception):
     """Kamailio does not answer or refuses."""
 
 
-def ask_kamailio(run: Path, method: str, *arguments: str) -> Any:
+def ask_kamailio(run: Path, method: str, *arguments: str | int) -> Any:
     """The result of one command on Kamailio's socket."""
     mine = run / f"mi-{secrets.token_hex(8)}.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link:
@@ -46,7 +46,13 @@ def rtpengine_nodes(run: Path) -> list[dict[str, Any]]:
     return [{"set": 0, "Nodes": nodes}]
 
 
-def serve(address: tuple[str, int], commands: dict[str, Callable[[], Any]]) -> ThreadingHTTPServer:
+def enable_rtpengine(run: Path, url: str, enable: int) -> str:
+    """MI `rtpengine_enable`: tests a node that is held for disabled, or disables one."""
+    ask_kamailio(run, "rtpengine.enable", url, enable)
+    return "OK"
+
+
+def serve(address: tuple[str, int], commands: dict[str, Callable[..., Any]]) -> ThreadingHTTPServer:
     """The HTTP server of the interface; raises OSError when the address cannot be had."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -72,8 +78,11 @@ def serve(address: tuple[str, int], commands: dict[str, Callable[[], Any]]) -> T
             if command is None:
                 said["error"] = {"code": -32601, "message": "Method not found"}
             else:
+                given = asked.get("params", {})
                 try:
-                    said["result"] = command()
+                    said["result"] = command(**given) if isinstance(given, dict) else command(*given)
+                except TypeError:
+                    said["error"] = {"code": -32602, "message": "Invalid params"}
                 except KamailioError as error:
                     said["error"] = {"code": 500, "message": str(error)}
             self.answer(200, said)

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from .checks import read_config
 from .kamailio import SET, database_url, dispatcher_list, outer_socket, write_kamailio
-from .management import VERSION, KamailioError, ask_kamailio, rtpengine_nodes, serve
+from .management import VERSION, KamailioError, ask_kamailio, enable_rtpengine, rtpengine_nodes, serve
 from .reader import Config
 from .tokens import ConfigError
 
@@ -103,9 +104,10 @@ class Server:
         check_database(self.config)
         check_sockets(self.config)
         self.write_dispatcher()
-        commands = {
+        commands: dict[str, Callable[..., Any]] = {
             "version": lambda: {"Server": f"OpenSIPS ({VERSION}, stand-in of the sandbox on Kamailio)"},
             "rtpengine_show": lambda: rtpengine_nodes(self.run), "ds_reload": self.reload_dispatcher,
+            "rtpengine_enable": lambda url, enable: enable_rtpengine(self.run, url, enable),
             "ds_list": lambda: ask_kamailio(self.run, "dispatcher.list"), "ul_dump": lambda: ask_kamailio(self.run, "ul.dump"),
             "uptime": lambda: ask_kamailio(self.run, "core.uptime"), "subscribers_list": self.subscribers,
         }
