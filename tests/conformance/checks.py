@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from cloud_init.compose import compose_user_data
 from components.model.check_shape import clustered_roles
+from components.model.clouds import CLOUDS
 from components.model.naming import disk_name
 from components.model.plan import Node, Plan, Public
 from components.model.services import CATALOGUE
@@ -105,7 +106,8 @@ def find_not_apart(plan: Plan, seen: Mapping[str, Seen]) -> Iterator[str]:
         members = [seen[node.name] for node in plan.nodes if node.role == role]
         places = {machine.place for machine in members}
         groups = {machine.apart for machine in members}
-        if None not in groups and len(places) < len(members) and (len(groups) > 1 or "" in groups):
+        spread = len(places) >= min(len(members), len(CLOUDS[plan.cloud].zones) or len(members))
+        if None not in groups and not spread and (len(groups) > 1 or "" in groups):
             yield f"{role}: nothing keeps its nodes apart: {sorted(places)}, groups {sorted(filter(None, groups))}"
 
 

@@ -32,6 +32,11 @@ WIDE: Config = {
 }
 """A `basic` stack with clusters, and audiences that share networks."""
 
+MANY: Config = {"counts": {"db": 5, "bus": 3, "media": 12, "web": 3}}
+"""An `extended` stack of 25 nodes: more of a role than a placement group or one request takes."""
+
+VARIANTS: list[tuple[str, Config]] = [*((tier, {}) for tier in TIERS), ("basic", WIDE), ("extended", MANY)]
+
 
 def plan_of(stack: str, changes: Config | None = None) -> tuple[Plan, Settings]:
     """The plan of a committed stack with changed settings."""
@@ -47,7 +52,7 @@ def build(stack: str, folder: Path, changes: Config | None = None, **more: Any) 
 
 
 @pytest.mark.parametrize("cloud", REAL)
-@pytest.mark.parametrize(("tier", "changes"), [*((tier, {}) for tier in TIERS), ("basic", WIDE)], ids=[*TIERS, "wide"])
+@pytest.mark.parametrize(("tier", "changes"), VARIANTS, ids=[*TIERS, "wide", "many"])
 def test_program_makes_the_plan(cloud: str, tier: str, changes: Config, tmp_path: Path) -> None:
     stack = f"{cloud}-{tier}"
     plan, settings = plan_of(stack, changes)
