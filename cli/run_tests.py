@@ -26,6 +26,7 @@ PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("unit tests", PYTEST),
     ),
     "engine": (("engine tests", (*PYTEST, "-m", "engine")),),
+    "clouds": (("deployments on simulated clouds", (*PYTEST, "-m", "clouds")),),
     "sandbox": (("stand-ins on Debian's programs", (*PYTEST, "-m", "sandbox")),),
     "local": (("tests on real nodes", (*PYTEST, "-m", "local")),),
 }
@@ -46,7 +47,8 @@ def register(app: typer.Typer) -> None:
 
 
 def run_tests(
-    parts: Annotated[list[str] | None, typer.Argument(metavar="[unit|engine|sandbox|local]", help="All without it.")] = None,
+    parts: Annotated[
+        list[str] | None, typer.Argument(metavar="[unit|engine|clouds|sandbox|local]", help="All without it.")] = None,
 ) -> None:
     """Run the repository's own checks and tests; every part runs, whatever another one finds."""
     from cli.engine import ROOT

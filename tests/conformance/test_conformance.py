@@ -21,7 +21,10 @@ from tests.simulator.faults import Faults
 from tests.simulator.simulators import make_provider
 from tests.simulator.world import World
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of an SDK about itself
+pytestmark = [
+    pytest.mark.clouds,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of an SDK about itself
+]
 
 REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
 
@@ -60,7 +63,6 @@ def test_program_makes_the_plan(cloud: str, tier: str, changes: Config, tmp_path
     assert [*find_world_problems(plan, settings, world), *find_option_problems(plan, registrations)] == []
 
 
-@pytest.mark.engine
 @pytest.mark.parametrize("cloud", REAL)
 @pytest.mark.parametrize("tier", [tier for tier in TIERS if tier != "basic"])  # test_day_two.py begins with that one
 def test_engine_makes_the_plan(cloud: str, tier: str, start: Start) -> None:

@@ -17,7 +17,7 @@ from tests.conformance.test_conformance import plan_of
 from tests.simulator.aws_images import image_id
 from tests.simulator.world import Thing
 
-pytestmark = pytest.mark.engine
+pytestmark = pytest.mark.clouds
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJt7YqKq1vYwBG0p6c3Yy3a9n8l2Qb3l0lq8m2t1oCx1 second@office"
 IMAGES = {

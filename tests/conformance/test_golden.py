@@ -9,7 +9,7 @@ import pytest
 
 from tests.conformance.golden import GOLDEN, STACKS, golden_file, preview, to_text
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [pytest.mark.clouds, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -18,7 +18,7 @@ from tests.conformance.checks import find_option_problems, find_world_problems
 from tests.conformance.program import Draft, ProgramError
 from tests.conformance.test_conformance import WIDE, build, plan_of
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+pytestmark = [pytest.mark.clouds, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 
 @pytest.fixture(scope="module", autouse=True)
