@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from provider.configuration import NodeConfiguration, NodeInputs, find_dropped_calls
+from provider.configuration import NodeConfiguration
 from provider.health import Health, HealthInputs
+from provider.node_inputs import NodeInputs, find_dropped_calls
 from provider.secrets import Secrets
 from provider.server import Properties, Provider, Request
 from tests.simulator.faults import Faults
