@@ -11,6 +11,9 @@ from . import disks, probes
 from .manifest import STATE, last_lines, load_manifest, systemctl
 from .view import View
 
+JUST_NOW = 30.0
+"""Seconds: longer than a unit's pause between two starts."""
+
 
 def ask(only: Collection[str] | None = None) -> dict[str, Any]:
     """The report: {"node", "key", "healthy", "services": [...], "disks": [...], "uptime"}; `only` limits the services."""
@@ -33,7 +36,7 @@ def unit_states(names: list[str]) -> dict[str, dict[str, str]]:
     """By unit: ActiveState, SubState, Result, NRestarts, StatusText, the control process that runs (a wait)."""
     if not names:
         return {}
-    wanted = "Id,ActiveState,SubState,Result,NRestarts,ExecMainStatus,UnitFileState,LoadState"
+    wanted = "Id,ActiveState,SubState,Result,NRestarts,ExecMainStatus,UnitFileState,LoadState,ActiveEnterTimestampMonotonic"
     shown = systemctl("show", "-p", wanted, *(f"{name}.service" for name in names), timeout=10).stdout
     blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.strip().split("\n\n")]
     return {block["Id"].removesuffix(".service"): block for block in blocks if "Id" in block}
@@ -52,7 +55,8 @@ def report_service(service: dict[str, Any], states: dict[str, dict[str, str]], v
         for probe in service["probes"]:
             said = probes.answer(probe, view)
             if said:
-                why, guilty = f"{probe['says']} ({said})", next(iter(service["units"]), "")
+                guilty = next(iter(service["units"]), "")
+                why = f"{probe['says']} ({said})" + describe_restarts(guilty, states.get(guilty, {}))
                 break
     return {
         "name": service["name"], "title": service["title"], "units": units, "healthy": not why, "why": why,
@@ -66,15 +70,29 @@ def describe_state(unit: str, state: dict[str, str]) -> str:
         return f"{unit} is not installed"
     active, sub = state.get("ActiveState", "unknown"), state.get("SubState", "")
     if sub == "start-pre":
-        return f"{unit} waits: " + (last_lines(unit, 1) or ["nothing said yet"])[-1].split(": ", 1)[-1]
+        return f"{unit} waits: {last_words(unit) or 'nothing said yet'}"
     text = f"{unit} is {active}" + (f" ({sub})" if sub and sub != active else "")
     if state.get("Result") not in ("", "success", None):
         text += f", {state['Result']}, exit {state.get('ExecMainStatus', '?')}"
     if state.get("NRestarts", "0") not in ("", "0"):
         text += f", restarted {state['NRestarts']} times"
-    # What the program itself said last is nearer to the cause than any state of systemd's.
+    said = last_words(unit)
+    return text + (f"; it said: {said}" if said else "")
+
+
+def describe_restarts(unit: str, state: dict[str, str]) -> str:
+    """For a unit met alive between two crashes: that it was restarted just now, and what it said last; else ""."""
+    age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(state.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
+    if state.get("NRestarts", "0") in ("", "0") or age > JUST_NOW:
+        return ""
+    said = last_words(unit)
+    return f"; {unit} restarted {age:.0f} s ago, {state['NRestarts']} times in all" + (f"; it said: {said}" if said else "")
+
+
+def last_words(unit: str) -> str:
+    """What the program itself said last: nearer to the cause than any state of systemd's."""
     said = [line for line in last_lines(unit, 20) if " systemd[1]: " not in line]
-    return text + (f"; it said: {said[-1].split(': ', 1)[-1][:300]}" if said else "")
+    return said[-1].split(": ", 1)[-1][:300] if said else ""
 
 
 def report_disk(disk: dict[str, Any]) -> dict[str, Any]:
