@@ -20,6 +20,8 @@ POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 CONFIGURED = pathlib.Path("/etc/webitel/node.json")
 SOURCES = pathlib.Path("/etc/apt/sources.list.d")
 TRIES = 5
+PATIENCE = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30")
+"""The tries are ours: apt's own, with their growing pauses for each of a hundred packages, take many minutes to give up."""
 
 
 class InstallError(Exception):
@@ -89,7 +91,7 @@ def run_apt(arguments: list[str], step: str, total: int) -> None:
     """apt-get with its status read line by line; the error holds its last lines."""
     reading, writing = os.pipe()
     command = ["apt-get", "-qy", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold",
-               "-o", f"APT::Status-Fd={writing}", "-o", "DPkg::Lock::Timeout=300", *arguments]
+               "-o", f"APT::Status-Fd={writing}", "-o", "DPkg::Lock::Timeout=300", *PATIENCE, *arguments]
     log = pathlib.Path("/var/log/webitel-install.log")
     with log.open("a") as sink:
         start = sink.tell()
