@@ -13,7 +13,6 @@ from .manifest import load_manifest, systemctl
 ROUND = 15.0
 DEAF_FOR = 60.0
 APART = 300.0
-SETTLED = "webitel-watch"
 
 
 def run() -> int:
