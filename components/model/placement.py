@@ -77,15 +77,6 @@ def start_order(services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> tu
     return tuple(ordered)
 
 
-def service_waits(services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> dict[str, tuple[str, ...]]:
-    """By service, in start order, the services of the same node it calls and that start before it."""
-    ordered = start_order(services, catalogue)
-    return {
-        name: tuple(other for other in ordered[:position] if other in local_callees(name, ordered, catalogue))
-        for position, name in enumerate(ordered)
-    }
-
-
 def reachable(name: str, callees: Mapping[str, set[str]]) -> set[str]:
     """Everything a service calls, directly or through others."""
     found: set[str] = set()

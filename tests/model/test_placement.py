@@ -57,8 +57,6 @@ def test_the_order_does_not_depend_on_how_services_are_given() -> None:
 def test_callers_start_behind_the_proxy_to_what_they_call() -> None:
     order = placement.start_order(("worker", "proxy", "database"), fakes.CATALOGUE)
     assert order == ("database", "proxy", "worker")
-    waits = placement.service_waits(("worker", "proxy", "time", "database"), fakes.CATALOGUE)
-    assert waits == {"time": (), "database": (), "proxy": ("database",), "worker": ("database", "proxy")}
 
 
 def test_the_real_services_start_behind_what_they_need() -> None:
