@@ -10,7 +10,21 @@ except ModuleNotFoundError as missing:
     sys.exit(f"webitel: this Python environment ({sys.prefix}) lacks {missing.name}. Remove the checkout's .venv and "
              "webitel makes its own, or install what pyproject.toml lists.")
 
-from cli import bench, destroy, doctor, files, nodes_commands, plan, preview, pulumi_command, run_tests, secrets, status, up
+from cli import (
+    bench,
+    destroy,
+    doctor,
+    files,
+    nodes_commands,
+    plan,
+    preview,
+    pulumi_command,
+    run_tests,
+    scale,
+    secrets,
+    status,
+    up,
+)
 from cli.console import Failure, err
 from components.model.problems import PlanError
 from stacks.settings import UnknownStackError
@@ -19,7 +33,9 @@ from tools.environment import SetupError
 
 app = typer.Typer(name="webitel", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, help="Your own Webitel contact centre, on six clouds or on this machine.")
-for module in (plan, up, preview, status, nodes_commands, destroy, files, doctor, secrets, pulumi_command, run_tests, bench):
+for module in (
+    plan, up, scale, preview, status, nodes_commands, destroy, files, doctor, secrets, pulumi_command, run_tests, bench,
+):
     module.register(app)
 
 

@@ -68,7 +68,8 @@ def read_report(access: Access, key: str, answer: Answer) -> Report:
     except ValueError:
         said = (answer.errors or answer.output).strip().splitlines()[-1:] or ["nothing"]
         return nothing | {"problem": f"its node program failed with exit status {answer.status}: {said[0]}"}
-    return report | {"problem": "" if report["services"] else "not configured yet"}
+    known = report["services"] or "left" in report
+    return report | {"problem": "" if known else "not configured yet"}
 
 
 def is_healthy(reports: Mapping[str, Report]) -> bool:
@@ -94,6 +95,8 @@ def show_status(reports: Mapping[str, Report]) -> None:
     for key, report in reports.items():
         if report["problem"]:
             table.add_row(key, "", "not healthy", report["problem"], style="red")
+        if "left" in report:
+            table.add_row(key, "", "has left" if report["left"] else "is leaving", "./webitel scale brings it to its end")
         rows = [*report["services"], *({"name": f"disk {disk['purpose']}"} | disk for disk in report["disks"])]
         for row in rows:
             state = "healthy" if row["healthy"] else "not healthy"

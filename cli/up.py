@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,6 +48,12 @@ def up(
     disruptive: Annotated[bool, typer.Option(help="Allow changes that drop calls in progress.")] = False,
 ) -> None:
     """Create or change a deployment; ends when every service is healthy. Running it again resumes."""
+    bring_up(stack, yes, as_json, disruptive)
+
+
+def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = False, arguments: Sequence[str] = (),
+             again: str = "") -> None:
+    """All of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one."""
     settings = load_stack(stack)
     made = make_plan(settings, stack)
     refuse_documentation_values(settings)
@@ -69,9 +76,8 @@ def up(
         clear_leftovers(engine)
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
-        run = run_engine(engine, made.nodes, "up")
-        again = "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else "")
-        report_failure(run, again)
+        run = run_engine(engine, made.nodes, "up", *arguments)
+        report_failure(run, again or "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else ""))
         access = read_access(engine)
     reports = ask_status(access)
     if as_json:

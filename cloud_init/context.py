@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cloud_init.node.manifest import BASE
 from components.model.catalogue.node import CONSUL_SOURCES
 from components.model.clouds import CLOUDS, Cloud
 from components.model.firewall import NodeRule, node_egress, node_openings
@@ -91,8 +92,12 @@ class Context:
         return f"{self.address(node)}:{target.port}"
 
     def nodes_with(self, service: str) -> tuple[Node, ...]:
-        """The nodes that carry a service."""
+        """The nodes that carry a service, the leaving ones too: a cluster's members."""
         return self.plan.nodes_with(service)
+
+    def serving(self, service: str) -> tuple[Node, ...]:
+        """The nodes that carry a service and are sent work: the leaving ones are not."""
+        return self.plan.serving(service)
 
     def here(self, service: str) -> bool:
         """Whether this node carries a service."""
@@ -128,8 +133,8 @@ class Context:
             "plan": self.plan, "node": self.node, "settings": self.settings, "cloud": self.cloud, "catalogue": CATALOGUE,
             "tier": TIERS[self.plan.tier], "source": self.source.value, "context": self,
             **{name: getattr(self, name) for name in (
-                "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "here", "mount", "rules",
-                "instance_id", "packages_json", "include_file", "repository_logins")},
+                "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "serving", "here", "mount",
+                "rules", "instance_id", "packages_json", "include_file", "repository_logins")},
             "install_program": lambda: INSTALL_PROGRAM.read_text().rstrip("\n"),
             "egress_rules": lambda: node_egress(self.plan, self.node, self.settings),
         }
@@ -205,6 +210,7 @@ class Context:
                 {"path": directory.path, "owner": directory.owner, "mode": directory.mode, "disk": directory.disk}
                 for service in self.services for directory in service.data
             ],
+            **({"leaving": True} if self.node.leaving else {}),
             "address": self.address(), "drain_timeout": self.settings.drain_timeout, "install_units": self.install_units(),
             "probe_secrets": [name for name in PROBE_SECRETS if name in self.secrets()],
             "services": [
@@ -231,7 +237,7 @@ class Context:
     def install_units(self) -> list[str]:
         """Units that a package's installation would enable, and that must not start before their configuration."""
         units = {
-            unit for service in self.services if service.name not in ("ssh", "nftables", "chrony")
+            unit for service in self.services if service.name not in BASE
             for unit in service.units_from(self.source) if not unit.startswith("webitel-setup")
         }
         return sorted(units.union(SANDBOX_UNITS) if set(SANDBOX_PACKAGES) & set(self.packages()) else units)

@@ -62,15 +62,16 @@ def load_adapter(name: str) -> type[Cloud]:
 def configure_nodes(
     plan: Plan, settings: Settings, secrets: Secrets, cloud: Cloud, texts: Mapping[str, Configuration],
 ) -> dict[str, NodeConfiguration]:
-    """A configuration a node. Nodes that were up before are changed one after the other, in the order of the plan; a
-    failure stops everything behind it. New ones interrupt nobody: they come up at the same time.
+    """A configuration a node. Nodes that were up before are changed one after the other, in the order of the plan, the
+    leaving ones last, when nobody sends them work any more; a failure stops everything behind it. New ones interrupt
+    nobody: they come up at the same time.
     """
     running = list_running()
     addresses = cloud.addresses()
     values: dict[str, Input[str]] = {name: secrets.values[name] for name in plan.secrets}
     values |= secret_settings()
     configurations: dict[str, NodeConfiguration] = {}
-    for node in plan.nodes:
+    for node in sorted(plan.nodes, key=lambda node: node.leaving):
         configuration = texts[node.key]
         machine = cloud.machines[node.key]
         inputs = {
@@ -142,7 +143,7 @@ def check_health(
         node.key: {
             **describe_way(node, cloud, settings),
             "host_keys": configurations[node.key].host_keys,
-            "services": len(node.services),
+            "services": 0 if node.leaving else len(node.services),
         }
         for node in plan.nodes
     }
@@ -167,6 +168,7 @@ def export(
             "via": [settings.ssh_via] if settings.ssh_via else [hop["address"] for hop in way["via"]],
             "host_key": configurations[node.key].host_key,
             "machine_id": way["machine_id"],
+            "leaving": node.leaving,
         }
     pulumi.export("nodes", nodes)
     pulumi.export("ssh_private_key", Output.secret(secrets.values["ssh_key"]))

@@ -7,7 +7,7 @@ import shutil
 import time
 from typing import Any
 
-from . import disks, files, install, units
+from . import disks, files, install, leave, units
 from .manifest import (
     BUNDLES,
     LOCK,
@@ -79,11 +79,16 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
     files.write(plan)
     write_private(MANIFEST, fill.apply(json.dumps(manifest, indent=1, sort_keys=True), "the manifest"), 0o644)
     done("files")
-    performed = units.converge(manifest, actions, update, tell)
-    if state.get("bundles", {}).get("node") != configuration["bundles"]["node"] or not units.is_running(units.WATCH):
-        systemctl("restart", units.WATCH)
+    leaving = manifest.get("leaving", False)
+    if leaving:
+        leave.leave(manifest, tell)
+        performed = ["leave"]
+    else:
+        performed = units.converge(manifest, actions, update, tell)
+        if state.get("bundles", {}).get("node") != configuration["bundles"]["node"] or not units.is_running(units.WATCH):
+            systemctl("restart", units.WATCH)
     save_state({**state, "files": sorted(configuration["files"]), "pending": [], "bundles": configuration["bundles"],
-                "disks": state["disks"], "units": [unit["name"] for unit in manifest["units"]]})
+                "left": leaving, "disks": state["disks"], "units": [unit["name"] for unit in manifest["units"]]})
     done("services")
     return {"changed": sorted(plan.changed), "removed": sorted(plan.removed), "actions": performed, "seconds": seconds}
 

@@ -14,6 +14,9 @@ LOCK = pathlib.Path("/run/webitel/apply.lock")
 PROGRAM = pathlib.Path("/usr/lib/webitel/node")
 BUNDLES = pathlib.Path("/usr/share/webitel/bundles")
 
+BASE = ("ssh", "nftables", "chrony")
+"""Services that run from the boot on and as long as the machine does."""
+
 Tell = Callable[[str, str], None]
 
 
@@ -34,7 +37,7 @@ def load_manifest() -> dict[str, Any]:
 
 
 def load_state() -> dict[str, Any]:
-    """What earlier runs did: {"files": [path], "pending": [action], "disks": {purpose: uuid}}."""
+    """What earlier runs did: {"files": [path], "pending": [action], "disks": {purpose: uuid}, "left": bool}."""
     if not STATE.exists():
         return {"files": [], "pending": [], "disks": {}}
     state: dict[str, Any] = json.loads(STATE.read_text())

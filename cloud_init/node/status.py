@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from . import disks, probes
-from .manifest import STATE, last_lines, load_manifest, systemctl
+from .manifest import STATE, last_lines, load_manifest, load_state, systemctl
 from .view import View
 
 JUST_NOW = 30.0
@@ -18,6 +18,8 @@ JUST_NOW = 30.0
 def ask(only: Collection[str] | None = None) -> dict[str, Any]:
     """The report: {"node", "key", "healthy", "services": [...], "disks": [...], "uptime"}; `only` limits the services."""
     manifest = load_manifest()
+    if manifest.get("leaving"):
+        return report_leaving(manifest)
     states = unit_states([unit["name"] for unit in manifest["units"]])
     chosen = [service for service in manifest["services"] if only is None or service["name"] in only]
     view = View(manifest)
@@ -28,8 +30,22 @@ def ask(only: Collection[str] | None = None) -> dict[str, Any]:
     return {
         "node": manifest["node"], "key": manifest["key"], "services": reports, "disks": disk_reports,
         "healthy": configured and all(report["healthy"] for report in reports) and all(disk["healthy"] for disk in disk_reports),
-        "uptime": float(pathlib.Path("/proc/uptime").read_text().split()[0]),
+        "uptime": read_uptime(),
     }
+
+
+def report_leaving(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The report of a node on its way out: healthy when it has left."""
+    left = bool(load_state().get("left"))
+    return {
+        "node": manifest["node"], "key": manifest["key"], "services": [], "disks": [], "healthy": left, "left": left,
+        "uptime": read_uptime(),
+    }
+
+
+def read_uptime() -> float:
+    """Seconds since the boot."""
+    return float(pathlib.Path("/proc/uptime").read_text().split()[0])
 
 
 def unit_states(names: list[str]) -> dict[str, dict[str, str]]:

@@ -156,9 +156,24 @@ def check_network(tier: Tier, settings: Settings, cloud: Cloud, counts: Mapping[
         yield setting_problem("network", text, f"{cloud.title} takes /{shortest} to /{longest}; {example}")
 
 
-def check_leaving(settings: Settings, stack: str, tier: Tier, counts: Mapping[str, int]) -> Iterator[Problem]:
-    """Leaving nodes that the deployment does not have."""
+def check_leaving(
+    settings: Settings, stack: str, tier: Tier, counts: Mapping[str, int], catalogue: Catalogue,
+) -> Iterator[Problem]:
+    """Leaving nodes that the deployment does not have, that are not the last of their role, or that cannot be spared."""
     keys = [f"{role.name}-{n}" for role in tier.roles for n in range(1, counts[role.name] + 1)]
+    leaving = {name.removeprefix(f"{stack}-") for name in settings.leaving}
     for name in settings.leaving:
         if name.removeprefix(f"{stack}-") not in keys:
             yield setting_problem("leaving", name, f"no node of this deployment; there are {', '.join(keys)}")
+    for role in tier.roles:
+        stay = [n for n in range(1, counts[role.name] + 1) if f"{role.name}-{n}" not in leaving]
+        gone = counts[role.name] - len(stay)
+        if not gone:
+            continue
+        text = ", ".join(f"{role.name}-{n}" for n in range(1, counts[role.name] + 1) if n not in stay)
+        if stay != list(range(1, len(stay) + 1)):
+            last = ", ".join(f"{role.name}-{n}" for n in range(len(stay) + 1, counts[role.name] + 1))
+            yield setting_problem("leaving", text, f"the nodes with the highest numbers leave, here {last}: "
+                                                   f"webitel scale {role.name} {len(stay)}")
+        elif why := explain_count(role, len(stay), catalogue):
+            yield setting_problem("leaving", text, f"{len(stay)} of {role.name} would be left: {why}")

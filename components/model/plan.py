@@ -69,7 +69,8 @@ class Disk:
 class Node:
     """One machine of the plan. `name` is `<stack>-<role>-<n>`, `n` counts from 1. `services` are in start order.
 
-    `private_address` is None where the cloud cannot fix it before the machine exists.
+    `private_address` is None where the cloud cannot fix it before the machine exists. A `leaving` node gives up its
+    services and leaves its clusters before its machine goes.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Node:
     private_address: str | None
     public: Public
     monthly_price: float | None
+    leaving: bool = False
 
     @property
     def key(self) -> str:
@@ -160,6 +162,10 @@ class Plan:
     def nodes_with(self, service: str) -> tuple[Node, ...]:
         """The nodes that carry a service, in rollout order."""
         return tuple(node for node in self.nodes if service in node.services)
+
+    def serving(self, service: str) -> tuple[Node, ...]:
+        """The nodes that carry a service and stay, in rollout order: what others send work to."""
+        return tuple(node for node in self.nodes_with(service) if not node.leaving)
 
     def node(self, name: str) -> Node:
         """The node of that full or short name; a KeyError names the ones there are."""

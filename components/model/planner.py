@@ -56,7 +56,7 @@ def make_plan(settings: Settings, stack: str, catalogue: Catalogue = CATALOGUE) 
         *check_counts(tier, settings, catalogue),
         *check_disk_sizes(tier, settings, cloud, machines),
         *check_network(tier, settings, cloud, counts),
-        *check_leaving(settings, stack, tier, counts),
+        *check_leaving(settings, stack, tier, counts, catalogue),
         *check_values(settings, cloud),
         *dict.fromkeys(Problem("", "", f"the catalogue is broken: {text}")
                        for services in placed.values() for text in find_clashes(services, catalogue)),
@@ -122,6 +122,7 @@ def make_nodes(
     publics = {role.name: role.public if role.public is Public.SERVICE else cloud.private_node for role in tier.roles}
     nat_nodes = sum(publics[role] is Public.NO for role, _ in placed)
     network = resolve_network(settings)
+    leaving = {name if name.startswith(f"{stack}-") else f"{stack}-{name}" for name in settings.leaving}
     nodes, prices = [], []
     for index, role in enumerate(tier.roles):
         for n in (n for name, n in placed if name == role.name):
@@ -139,7 +140,7 @@ def make_nodes(
             nodes.append(Node(
                 name=node_name(stack, role.name, n), role=role.name, n=n, services=services, machine_type=machine,
                 disks=disks, private_address=address if cloud.fixed_addresses else None, public=publics[role.name],
-                monthly_price=price.amount,
+                monthly_price=price.amount, leaving=node_name(stack, role.name, n) in leaving,
             ))
     return tuple(nodes), *sum_prices(cloud, region, prices)
 
@@ -152,6 +153,8 @@ def find_warnings(settings: Settings, cloud: Cloud, tier: Tier, machines: Mappin
         yield "SIP is closed to everybody: set webitel:carriers or webitel:phones"
     if cloud.real and resolve_package_source(settings) is PackageSource.SANDBOX:
         yield "webitel:package_source = sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins"
+    if settings.leaving:
+        yield "nodes on their way out (webitel:leaving); webitel scale brings it to its end"
     for role in tier.roles:
         machine, size = machines[role.name], tier_size(role, cloud)
         if not fits(machine, size):

@@ -196,3 +196,10 @@ def test_a_plan_needs_neither_pulumi_nor_a_second() -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert float(run.stdout) < 5  # the budget is one; a test does not fail on a close clock
+
+
+def test_a_leaving_node_is_sent_no_work() -> None:
+    made = plan("local", "extended", "s", counts={"media": 3}, leaving=["media-3"])
+    assert [node.key for node in made.nodes_with("freeswitch")] == ["media-1", "media-2", "media-3"]
+    assert [node.key for node in made.serving("freeswitch")] == ["media-1", "media-2"]
+    assert plan("local", "extended", "s", counts={"media": 3}, leaving=["s-media-3"]) == made

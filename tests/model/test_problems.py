@@ -144,7 +144,7 @@ ACCEPTED: list[dict[str, Any]] = [
     {"time_zone": "Europe/Kyiv"},
     {"operator_keys": [key(), key("ssh-rsa", size=260)]},
     {"package_source": "mirror", "mirror": "https://packages.your-company.com/webitel"},
-    {"leaving": ["app-1", "test-data-1"]},
+    {"leaving": ["app-2", "test-app-3"], "counts": {"app": 3}},
     {"rotate": {"database_password": 2}},
 ]
 

@@ -2,7 +2,7 @@
 -- The socket is the inner one: from any other, pings and calls would go out under the public address.
 begin;
 create temporary table wanted (destination text, socket text, description text) on commit drop;
-{% for media in nodes_with("freeswitch") %}
+{% for media in serving("freeswitch") %}
 insert into wanted values ('sip:{{ address(media) }}:{{ port("freeswitch", "sip") }}', 'udp:{{ address() }}:{{ port("opensips", "inner") }}', '{{ media.key }}');
 {% endfor %}
 delete from dispatcher d where d.setid = 1 and not exists (select from wanted w where w.destination = d.destination);

@@ -1,0 +1,54 @@
+"""A node on its way out: calls end, clusters are left, services stop and are forgotten by Consul. Safe to run again."""
+
+import http.client
+from collections.abc import Callable
+from typing import Any
+
+from .drain import drain
+from .manifest import BASE, ApplyError, Tell, run, systemctl
+from .units import WATCH, is_running
+from .view import fetch_json, request
+
+STOP = 120
+"""Seconds for a unit to stop."""
+
+STEPS: dict[str, Callable[[dict[str, Any], Tell], None]] = {
+    "freeswitch": drain,
+}
+"""What a service does before anything stops, while the whole node still works; an ApplyError keeps the node as it is."""
+
+
+def leave(manifest: dict[str, Any], tell: Tell) -> None:
+    """Take the node out of everything; it keeps its machine, its disks and its base services.
+
+    Raises ApplyError when a step cannot be done; then nothing has been stopped.
+    """
+    units = [unit for unit in reversed(manifest["units"]) if unit["service"] not in BASE]
+    # It would start again what is stopped here.
+    systemctl("disable", "--now", WATCH)
+    try:
+        for unit in units:
+            step = STEPS.get(unit["service"])
+            if step and is_running(unit["name"]):
+                tell("services", f"leaving: {unit['service']}")
+                step(manifest, tell)
+    except ApplyError:
+        systemctl("enable", "--now", WATCH)
+        raise
+    for unit in units:
+        tell("services", f"stop {unit['name']}")
+        if unit["service"] == "consul" and is_running(unit["name"]):
+            forget_services()
+            run(["consul", "leave"], STOP)
+        done = systemctl("disable", "--now", unit["name"], timeout=STOP)
+        if is_running(unit["name"]):
+            raise ApplyError(f"{unit['name']} does not stop: {done.stderr.strip()}", unit["name"])
+
+
+def forget_services() -> None:
+    """Take out of Consul what did not do so at its own end (`facts/observed.md` 0.6)."""
+    try:
+        for identifier in fetch_json("127.0.0.1", 8500, "/v1/agent/services"):
+            request("127.0.0.1", 8500, f"/v1/agent/service/deregister/{identifier}", method="PUT")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise ApplyError(f"Consul's agent does not forget this node's services: {error}", "consul") from error
