@@ -14,6 +14,7 @@ from cli import (
     bench,
     destroy,
     doctor,
+    drill,
     files,
     nodes_commands,
     plan,
@@ -35,6 +36,7 @@ app = typer.Typer(name="webitel", no_args_is_help=True, add_completion=False, pr
                   rich_markup_mode=None, help="Your own Webitel contact centre, on six clouds or on this machine.")
 for module in (
     plan, up, scale, preview, status, nodes_commands, destroy, files, doctor, secrets, pulumi_command, run_tests, bench,
+    drill,
 ):
     module.register(app)
 

@@ -51,10 +51,14 @@ def status(
 
 def ask_status(access: Access) -> dict[str, Report]:
     """By key, each node's own report (`cloud_init/node/status.py`), or why there is none in `problem`."""
+    return asyncio.run(ask_status_async(access))
+
+
+async def ask_status_async(access: Access) -> dict[str, Report]:
+    """The same where a loop runs already."""
     from cli.nodes import ask_nodes, node_command
 
-    answers = asyncio.run(
-        ask_nodes(access, list(access.nodes.values()), node_command("status", "--json"), STATUS_SECONDS))
+    answers = await ask_nodes(access, list(access.nodes.values()), node_command("status", "--json"), STATUS_SECONDS)
     return {key: read_report(access, key, answer) for key, answer in answers.items()}
 
 

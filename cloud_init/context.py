@@ -211,6 +211,7 @@ class Context:
                 for service in self.services for directory in service.data
             ],
             **({"leaving": True} if self.node.leaving else {}),
+            "clusters": {service.name: self.members(service) for service in self.services if service.cluster_sizes},
             "address": self.address(), "drain_timeout": self.settings.drain_timeout, "install_units": self.install_units(),
             "probe_secrets": [name for name in PROBE_SECRETS if name in self.secrets()],
             "services": [
@@ -222,6 +223,12 @@ class Context:
                 for service in self.services
             ],
         }
+
+    def members(self, service: Service) -> list[dict[str, str]]:
+        """The nodes that form a service's cluster and stay in it, in the order of the plan."""
+        return [
+            {"key": node.key, "name": node.name, "address": self.address(node)} for node in self.plan.serving(service.name)
+        ]
 
     def _probe(self, service: Service, kind: str, says: str, arguments: dict[str, Any]) -> dict[str, Any]:
         filled = {

@@ -1,28 +1,129 @@
-"""Just enough AMQP 0-9-1 to log in at a broker and open its virtual host."""
+"""Just enough AMQP 0-9-1: log in at a broker, publish with confirms to a quorum queue, and take its messages out again."""
 
 import socket
 import struct
+from types import TracebackType
 
 HEADER = b"AMQP\x00\x00\x09\x01"
-START, START_OK, TUNE, TUNE_OK, OPEN, OPEN_OK, CLOSE = 10, 11, 30, 31, 40, 41, 50
+METHOD, CONTENT, BODY, END = 1, 2, 3, b"\xce"
+CONNECTION, CHANNEL, QUEUE, BASIC, CONFIRM = 10, 20, 50, 60, 85
+START, START_OK, TUNE, TUNE_OK, OPEN, OPEN_OK = (CONNECTION, 10), (10, 11), (10, 30), (10, 31), (10, 40), (10, 41)
+CLOSE, CHANNEL_OPEN, CHANNEL_OPEN_OK, CHANNEL_CLOSE = (CONNECTION, 50), (CHANNEL, 10), (CHANNEL, 11), (CHANNEL, 40)
+DECLARE, DECLARE_OK, DELETE, DELETE_OK = (QUEUE, 10), (QUEUE, 11), (QUEUE, 40), (QUEUE, 41)
+PUBLISH, RETURN, GET, GET_OK, GET_EMPTY = (BASIC, 40), (BASIC, 50), (BASIC, 70), (BASIC, 71), (BASIC, 72)
+ACK, SELECT, SELECT_OK = (BASIC, 80), (CONFIRM, 10), (CONFIRM, 11)
+BLOCKED, UNBLOCKED = (CONNECTION, 60), (CONNECTION, 61)
+DURABLE, MANDATORY, NO_ACK = 2, 1, 1
+
+Method = tuple[int, int]
 
 
 def log_in(address: str, port: int, user: str, password: str, timeout: float) -> str:
     """"" after a full log-in to `/`; else what the broker said or how the connection ended."""
     try:
-        with socket.create_connection((address, port), timeout) as connection:
-            connection.settimeout(timeout)
-            connection.sendall(HEADER)
-            expect(connection, START)
-            response = f"\0{user}\0{password}".encode()
-            send(connection, START_OK, struct.pack(">I", 0) + short("PLAIN") + long(response) + short("en_US"))
-            limits = expect(connection, TUNE)
-            send(connection, TUNE_OK, limits[:8])
-            send(connection, OPEN, short("/") + short("") + b"\0")
-            expect(connection, OPEN_OK)
+        with Connection(address, port, user, password, timeout):
             return ""
     except (OSError, ValueError) as error:
         return str(error) or type(error).__name__
+
+
+class Connection:
+    """A connection to `/` with one channel. Errors are OSError, or ValueError with what the broker said."""
+
+    def __init__(self, address: str, port: int, user: str, password: str, timeout: float) -> None:
+        self.socket = socket.create_connection((address, port), timeout)
+        try:
+            self.socket.settimeout(timeout)
+            self.socket.sendall(HEADER)
+            self.expect(START)
+            response = f"\0{user}\0{password}".encode()
+            self.send(START_OK, struct.pack(">I", 0) + short("PLAIN") + long(response) + short("en_US"), channel=0)
+            limits = self.expect(TUNE)
+            # No heartbeats: whoever uses this speaks all the time, or is soon gone.
+            self.send(TUNE_OK, limits[:6] + b"\0\0", channel=0)
+            self.send(OPEN, short("/") + short("") + b"\0", channel=0)
+            self.expect(OPEN_OK)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.socket.close()
+
+    def ask(self, method: Method, arguments: bytes, answer: Method) -> bytes:
+        """One method of the channel and the arguments of its answer."""
+        self.send(method, arguments)
+        return self.expect(answer)
+
+    def open_queue(self, name: str) -> None:
+        """Open the channel and declare a durable quorum queue."""
+        self.ask(CHANNEL_OPEN, short(""), CHANNEL_OPEN_OK)
+        kind = short("x-queue-type") + b"S" + long(b"quorum")
+        self.ask(DECLARE, b"\0\0" + short(name) + bytes([DURABLE]) + long(kind), DECLARE_OK)
+
+    def confirm(self) -> None:
+        """Have the broker confirm what is published from now on."""
+        self.ask(SELECT, b"\0", SELECT_OK)
+
+    def publish(self, queue: str, body: bytes) -> None:
+        """Publish one persistent message and return when the broker has confirmed it."""
+        self.send(PUBLISH, b"\0\0" + short("") + short(queue) + bytes([MANDATORY]))
+        self.frame(CONTENT, struct.pack(">HHQHB", BASIC, 0, len(body), 0x1000, 2))
+        self.frame(BODY, body)
+        self.expect(ACK)
+
+    def take(self, queue: str) -> bytes | None:
+        """The next message, taken out of the queue; None when there is none."""
+        self.send(GET, b"\0\0" + short(queue) + bytes([NO_ACK]))
+        method, _ = self.receive_method()
+        if method == GET_EMPTY:
+            return None
+        if method != GET_OK:
+            raise ValueError(f"the broker answered method {method} to get")
+        size = int(struct.unpack(">Q", self.receive_frame()[1][4:12])[0])
+        body = b""
+        while len(body) < size:
+            body += self.receive_frame()[1]
+        return body
+
+    def delete_queue(self, name: str) -> None:
+        """Delete a queue with all that is in it."""
+        self.ask(DELETE, b"\0\0" + short(name) + b"\0", DELETE_OK)
+
+    def send(self, method: Method, arguments: bytes, channel: int = 1) -> None:
+        """One method frame."""
+        self.frame(METHOD, struct.pack(">HH", *method) + arguments, channel)
+
+    def frame(self, kind: int, payload: bytes, channel: int = 1) -> None:
+        """One frame."""
+        self.socket.sendall(struct.pack(">BHI", kind, channel, len(payload)) + payload + END)
+
+    def expect(self, method: Method) -> bytes:
+        """The arguments of the expected method."""
+        found, arguments = self.receive_method()
+        if found != method:
+            raise ValueError(f"the broker answered method {found}, expected {method}")
+        return arguments
+
+    def receive_method(self) -> tuple[Method, bytes]:
+        """The next method with its arguments; a close from the broker becomes its text."""
+        while True:
+            kind, payload = self.receive_frame()
+            found = struct.unpack(">HH", payload[:4]) if kind == METHOD else (0, 0)
+            if found in (BLOCKED, UNBLOCKED):
+                continue
+            if found in (CLOSE, CHANNEL_CLOSE, RETURN):
+                length = payload[6]
+                raise ValueError(f"the broker closed: {payload[7:7 + length].decode(errors='replace')}")
+            return (found[0], found[1]), payload[4:]
+
+    def receive_frame(self) -> tuple[int, bytes]:
+        """The next frame: its kind and payload."""
+        kind, _, size = struct.unpack(">BHI", receive(self.socket, 7))
+        return kind, receive(self.socket, size + 1)[:-1]
 
 
 def short(text: str) -> bytes:
@@ -31,27 +132,8 @@ def short(text: str) -> bytes:
 
 
 def long(data: bytes) -> bytes:
-    """A long string."""
+    """A long string, or a table's content."""
     return struct.pack(">I", len(data)) + data
-
-
-def send(connection: socket.socket, method: int, arguments: bytes) -> None:
-    """One method frame of class connection on channel 0."""
-    payload = struct.pack(">HH", 10, method) + arguments
-    connection.sendall(struct.pack(">BHI", 1, 0, len(payload)) + payload + b"\xce")
-
-
-def expect(connection: socket.socket, method: int) -> bytes:
-    """The arguments of the expected method; a close from the broker becomes its text."""
-    kind, _, size = struct.unpack(">BHI", receive(connection, 7))
-    payload = receive(connection, size + 1)[:-1]
-    found = struct.unpack(">HH", payload[:4])
-    if kind != 1 or found != (10, method):
-        if found == (10, CLOSE):
-            length = payload[6]
-            raise ValueError(f"the broker closed: {payload[7:7 + length].decode(errors='replace')}")
-        raise ValueError(f"the broker answered method {found}, expected {method}")
-    return payload[4:]
 
 
 def receive(connection: socket.socket, size: int) -> bytes:

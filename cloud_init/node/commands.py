@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 import sys
 
-from . import apply, status, view, waiting, watch
+from . import apply, leaders, load, status, view, waiting, watch
 from .manifest import ApplyError, load_manifest
 
 
@@ -28,6 +28,12 @@ def main(arguments: list[str]) -> int:
     command = commands.add_parser("fetch", help="what a listener on the private address answers to GET PATH")
     command.add_argument("port", type=int)
     command.add_argument("path")
+    command = commands.add_parser("leaders", help="who leads what")
+    command.add_argument("--queue", default=load.QUEUE)
+    command = commands.add_parser("load", help="write rows and messages until standard input ends (for drills)")
+    command.add_argument("step", choices=("prepare", "write", "collect", "clean"))
+    command.add_argument("--writer", default="near")
+    command.add_argument("--direct", action="store_true", help="to this node's own database and broker, past HAProxy")
     commands.add_parser("watch", help="start what is dead, restart what went deaf, carefully (a service of its own)")
     options = parser.parse_args(arguments)
     if options.command == "apply":
@@ -42,9 +48,19 @@ def main(arguments: list[str]) -> int:
         status_code, body = view.request(load_manifest()["address"], options.port, options.path)
         print(body)
         return 0 if status_code == http.HTTPStatus.OK else 1
+    if options.command == "leaders":
+        return leaders.show(options.queue)
+    if options.command == "load":
+        return run_load(options.step, options.writer, options.direct)
     if options.command == "watch":
         return watch.run()
     return show_logs(options.service, options.lines)
+
+
+def run_load(step: str, writer: str, direct: bool) -> int:
+    """One step of a drill's load."""
+    steps = {"prepare": load.prepare, "collect": load.collect, "clean": load.clean}
+    return load.run(writer, direct) if step == "write" else steps[step]()
 
 
 def run_apply(incoming: pathlib.Path, update: bool) -> int:

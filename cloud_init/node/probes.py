@@ -11,10 +11,13 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from . import amqp, sip
+from . import amqp, broker_cluster, sip
 from .view import TIMEOUT, View, broker, fetch_json, query, request
 
 Arguments = dict[str, Any]
+
+ROOMY, CROWDED = 2.0, 0.85
+"""A broker is called sick when its free disk is below so many times RabbitMQ's limit, its memory above that share."""
 
 
 def answer(probe: dict[str, Any], view: View) -> str:
@@ -110,7 +113,30 @@ def rabbitmq(_: Arguments, view: View) -> str:
     if not own or not own[0].get("running"):
         return "this node is not a running member of its cluster"
     alarms = [name for name in ("mem_alarm", "disk_free_alarm") if own[0].get(name)]
-    return f"{' and '.join(alarms)}: publishers are blocked on every node" if alarms else ""
+    if alarms:
+        return f"{' and '.join(alarms)}: publishers are blocked on every node"
+    if near := describe_limits(own[0]):
+        return near
+    silent = [row["name"].partition("@")[2] for row in rows if not row.get("running")]
+    lacking = broker_cluster.count_missing_replicas(view) if len(rows) > 1 else 0
+    if isinstance(lacking, str):
+        return lacking
+    if lacking:
+        return f"{lacking} quorum queues have no copy on this node yet"
+    expected = len(broker_cluster.list_members(view.manifest)) or 1
+    return f"the cluster has {len(rows)} members, expected {expected}" if len(rows) < expected and not silent else ""
+
+
+def describe_limits(node: Arguments) -> str:
+    """How near a broker node is to an alarm, which blocks publishers on all nodes; "" = far from it."""
+    free, least = int(node.get("disk_free") or 0), int(node.get("disk_free_limit") or 0)
+    if least and free < ROOMY * least:
+        return (f"its disk has {free / 1e9:.1f} GB left: below {least / 1e9:.1f} GB publishers are blocked on every node; "
+                "make room now")
+    used, most = int(node.get("mem_used") or 0), int(node.get("mem_limit") or 0)
+    if most and used > CROWDED * most:
+        return f"it uses {used / 1e6:.0f} MB of memory: at {most / 1e6:.0f} MB publishers are blocked on every node"
+    return ""
 
 
 def exchanges(_: Arguments, view: View) -> str:

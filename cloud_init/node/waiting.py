@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from . import disks, probes
+from . import broker_cluster, disks, probes
 from .manifest import load_manifest
 from .view import View
 
@@ -37,7 +37,8 @@ def question(name: str) -> Callable[[View], str]:
     kind, _, argument = name.partition(":")
     if kind == "disk":
         return lambda view: "" if disks.is_mounted(argument) and disks.sentinel(argument).exists() else f"no disk at {argument}"
-    known = {"consul": probes.consul, "postgresql": probes.postgresql, "rabbitmq": probes.broker_ready}
+    known = {"consul": probes.consul, "postgresql": probes.postgresql, "rabbitmq": probes.broker_ready,
+             "broker-cluster": broker_cluster.may_start}
     if kind not in known:
         raise SystemExit(f"cannot wait for {name}: {', '.join(known)} or disk:PATH")
     return lambda view: known[kind]({}, view)

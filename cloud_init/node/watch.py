@@ -7,8 +7,9 @@ import http.client
 import time
 from typing import Any
 
-from . import probes, status
+from . import broker_cluster, probes, status
 from .manifest import load_manifest, systemctl
+from .view import View
 
 ROUND = 15.0
 DEAF_FOR = 60.0
@@ -26,6 +27,8 @@ def run() -> int:
         start_dead(manifest)
         report = status.ask()
         wake_rtpengine(manifest, report)
+        if done := broker_cluster.grow(View(manifest)):
+            print(done, flush=True)
         now = time.monotonic()
         healthy = {entry["name"] for entry in report["services"] if entry["healthy"]}
         base_ok = all(name in healthy for name in ("consul", "haproxy") if any(s["name"] == name for s in manifest["services"]))

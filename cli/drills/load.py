@@ -1,0 +1,98 @@
+"""The load of a drill, written on the nodes, and what became of every acknowledged row and message."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import shlex
+import time
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncssh
+
+from cli.console import Failure
+from cli.nodes import Access, NodeAccess, as_root, ask_nodes, connect, node_command
+
+KINDS = ("row", "message")
+NEAR = "near"
+"""The writer on the majority's side; any other one is named after its node."""
+ASK_SECONDS = 60
+
+
+@dataclass
+class Writer:
+    """A load on one node. `acknowledged`: kind -> number -> seconds of this machine's clock; `said`: its last complaints."""
+
+    name: str
+    node: NodeAccess
+    acknowledged: dict[str, dict[int, float]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    said: dict[str, str] = field(default_factory=dict)
+    _process: asyncssh.SSHClientProcess[str] | None = None
+    _reader: asyncio.Task[None] | None = None
+
+    async def start(self, access: Access, stack: AsyncExitStack, *, direct: bool) -> None:
+        """Begin to write; the writing ends with the connection."""
+        connection = await stack.enter_async_context(connect(access, self.node))
+        more = ("--direct",) if direct else ()
+        command = as_root(self.node, node_command("load", "write", "--writer", self.name, *more))
+        self._process = await connection.create_process(command)
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self._process
+        ahead: float | None = None
+        try:
+            async for line in self._process.stdout:
+                said = json.loads(line)
+                if ahead is None:
+                    ahead = said["t"] - time.time()
+                if "n" in said:
+                    self.acknowledged[said["kind"]][said["n"]] = said["t"] - ahead
+                elif "error" in said:
+                    self.said[said["kind"]] = said["error"]
+        except (OSError, asyncssh.Error, ValueError) as error:
+            self.said["ssh"] = str(error)
+
+    async def stop(self) -> None:
+        """End the writing and read what it still says."""
+        if self._process and self._reader:
+            try:
+                self._process.stdin.write_eof()
+                await asyncio.wait_for(self._reader, 10)
+            except (OSError, asyncssh.Error, TimeoutError):
+                self._reader.cancel()
+
+    def longest_gap(self, kind: str, begin: float, end: float) -> float:
+        """The longest time without an acknowledgement between two moments."""
+        times = sorted(moment for moment in self.acknowledged[kind].values() if begin <= moment <= end)
+        points = [begin, *times, end]
+        return max(later - earlier for earlier, later in itertools.pairwise(points))
+
+
+def find_lost(writers: Iterable[Writer], there: dict[str, dict[str, list[int]]]) -> dict[str, list[str]]:
+    """By kind, what was acknowledged and is gone."""
+    return {
+        kind: [f"{writer.name} {number}" for writer in writers
+               for number in sorted(set(writer.acknowledged[kind]) - set(there[f"{kind}s"].get(writer.name, ())))]
+        for kind in KINDS
+    }
+
+
+async def ask_json(access: Access, node: NodeAccess, *arguments: str) -> Any:
+    """What the node program prints, as JSON; a Failure with its words."""
+    answer = (await ask_nodes(access, [node], node_command(*arguments), ASK_SECONDS))[node.key]
+    if answer.problem or answer.status:
+        raise Failure(f"{node.key}: {answer.problem or (answer.errors or answer.output).strip()[-500:]}")
+    return json.loads(answer.output) if answer.output.strip() else None
+
+
+async def run_script(access: Access, node: NodeAccess, script: str, seconds: float = 30) -> str:
+    """Run a shell script as root on a node; a Failure with its words."""
+    answer = (await ask_nodes(access, [node], f"sh -c {shlex.quote(script)}", seconds))[node.key]
+    if answer.problem or answer.status:
+        raise Failure(f"{node.key}: {answer.problem or (answer.errors or answer.output).strip()[-500:]}")
+    return answer.output

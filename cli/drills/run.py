@@ -1,0 +1,167 @@
+"""One drill from beginning to end: load, fault, healing, and what was seen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+
+from cli.console import Failure
+from cli.drills.faults import Power
+from cli.drills.load import KINDS, NEAR, Writer, ask_json, find_lost, run_script
+from cli.drills.table import SERVICES, Drill, Leaders, has_clients, has_data, list_drills
+from cli.nodes import Access, NodeAccess
+from cli.status import ask_status_async, is_healthy
+from components.model.plan import Node, Plan
+
+BEFORE, AFTER = 5.0, 5.0
+HEALTHY_LIMIT = 300.0
+ROUNDS = 2
+QUIET = ("standby", "postgresql", "queue", "consul")
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Outcome:
+    """What a drill showed. Gaps in seconds by kind; `lost` names each acknowledged one that is gone; `help` is "" when the
+    deployment became healthy by itself, else what was not."""
+
+    drill: str
+    target: str
+    gaps: dict[str, float] = field(default_factory=dict)
+    acknowledged: dict[str, int] = field(default_factory=dict)
+    isolated: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, list[str]] = field(default_factory=dict)
+    calls: int = 0
+    dropped: int = 0
+    healthy: float = 0.0
+    named: str = ""
+    help: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """Nothing lost and nobody called."""
+        return not self.help and not any(self.lost.values())
+
+
+async def read_leaders(access: Access, plan: Plan) -> dict[str, str]:
+    """Who leads what, by key, as the first node with clients sees it."""
+    keys = {name: node.key for node in plan.nodes for name in (node.name, node.key, node.private_address or node.key)}
+    addresses = {access.nodes[node.key].address: node.key for node in plan.nodes if node.key in access.nodes}
+    said = await ask_json(access, choose_client(access, plan), "leaders")
+    return {what: (keys | addresses).get(said[what], "") for what in SERVICES}
+
+
+async def run_drill(access: Access, plan: Plan, name: str, power: Power | None, tell: Tell) -> Outcome:
+    """Run a drill by name; raises Failure where it cannot begin. The load's table and queue are taken away in any case."""
+    if why := await wait_healthy(access, tell):
+        raise Failure(f"{plan.stack} is not healthy, so nothing was broken on purpose: {why}")
+    await ask_json(access, choose_client(access, plan), "load", "prepare")
+    try:
+        drill = list_drills(plan, await read_leaders(access, plan), power)[name]
+        targets = [node for node in plan.nodes if node.key in drill.targets]
+        near = choose_client(access, plan, drill.targets)
+        outcome = Outcome(name, ", ".join(drill.targets) if len(targets) < len(plan.nodes) else "every node")
+        if drill.gather:
+            await gather_leaders(access, plan, targets[0], tell)
+        await watch(access, plan, drill, outcome, near, targets, tell)
+    finally:
+        with suppress(Failure):
+            await ask_json(access, choose_client(access, plan), "load", "clean")
+    return outcome
+
+
+def choose_client(access: Access, plan: Plan, but: Collection[str] = ()) -> NodeAccess:
+    """A node where the load is written as services do it, none of `but` where there is another one."""
+    able = sorted((node for node in plan.nodes if has_clients(node)), key=lambda node: (node.key in but, has_data(node)))
+    return access.nodes[able[0].key]
+
+
+async def watch(
+    access: Access, plan: Plan, drill: Drill, outcome: Outcome, near: NodeAccess, targets: Sequence[Node], tell: Tell,
+) -> None:
+    """Load, fault, healing, and the count of what is left."""
+    machines = [access.nodes[node.key] for node in targets]
+    writers = [Writer(NEAR, near)]
+    async with AsyncExitStack() as stack:
+        await writers[0].start(access, stack, direct=False)
+        if not drill.fault.silent:
+            for node in targets:
+                if has_data(node) and node.key != near.key:
+                    writers.append(Writer(node.key, access.nodes[node.key]))
+                    await writers[-1].start(access, stack, direct=True)
+        outcome.calls = await count_calls(access, plan)
+        await asyncio.sleep(BEFORE)
+        tell(f"{drill.name}: {drill.says}: {outcome.target}")
+        begun = time.time()
+        await drill.fault.begin(access, machines)
+        await asyncio.sleep(drill.hold)
+        await drill.fault.end(access, machines)
+        ended = time.time()
+        outcome.help = await wait_healthy(access, tell)
+        outcome.healthy = time.time() - ended
+        await asyncio.sleep(AFTER)
+        for writer in writers:
+            await writer.stop()
+        stopped = time.time() - 1
+    outcome.dropped = max(0, outcome.calls - await count_calls(access, plan))
+    there = await ask_json(access, near, "load", "collect")
+    outcome.lost = find_lost(writers, there)
+    for kind in KINDS:
+        outcome.gaps[kind] = writers[0].longest_gap(kind, begun - 1, stopped)
+        outcome.acknowledged[kind] = len(writers[0].acknowledged[kind])
+        outcome.isolated[kind] = sum(
+            begun < moment <= ended for writer in writers[1:] for moment in writer.acknowledged[kind].values())
+
+
+async def wait_healthy(access: Access, tell: Tell) -> str:
+    """Until every service is healthy, twice in a row; "" or what was not in time."""
+    deadline = time.time() + HEALTHY_LIMIT
+    good, why, told = 0, "", ""
+    while good < ROUNDS:
+        reports = await ask_status_async(access)
+        good = good + 1 if is_healthy(reports) else 0
+        why = next((f"{key} {row['name']}: {row['why']}" for key, report in reports.items()
+                    for row in (*report["services"], {"name": "", "healthy": not report["problem"], "why": report["problem"]})
+                    if not row["healthy"]), "")
+        if why and why != told:
+            tell(f"  waiting for {why}")
+            told = why
+        if not good and time.time() > deadline:
+            return why or "not healthy twice in a row"
+        await asyncio.sleep(1)
+    return ""
+
+
+async def count_calls(access: Access, plan: Plan) -> int:
+    """The calls on every FreeSWITCH together."""
+    nodes = [access.nodes[node.key] for node in plan.nodes_with("freeswitch")]
+    said = await asyncio.gather(*(ask_json(access, node, "leaders") for node in nodes))
+    return sum(max(0, answer["calls"]) for answer in said)
+
+
+async def gather_leaders(access: Access, plan: Plan, target: Node, tell: Tell) -> None:
+    """Bring the leadership of database and queue to the node that leads Consul; a Failure where they do not come."""
+    node = access.nodes[target.key]
+    queue = f'rabbit@{target.name}'
+    for _ in range(6):
+        leaders: Leaders = await read_leaders(access, plan)
+        if leaders["postgresql"] == leaders["queue"] == target.key:
+            return
+        tell(f"  bringing all leaders to {target.key}: {', '.join(f'{what} at {leaders[what]}' for what in QUIET)}")
+        if leaders["postgresql"] != target.key and leaders["standby"] == target.key:
+            await run_script(access, node, "patronictl -c /etc/patroni/config.yml switchover --force webitel "
+                                           f"--candidate {target.key}", 60)
+        elif leaders["postgresql"] != target.key:
+            # Only the synchronous standby may take over: the other one steps aside for a moment.
+            other = access.nodes[leaders["standby"]]
+            await run_script(access, other, "systemctl restart patroni", 60)
+        if leaders["queue"] != target.key:
+            await run_script(access, node, (
+                "rabbitmqctl -q eval '{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"webitel-drill\">>)), "
+                f"rabbit_quorum_queue:transfer_leadership(Q, list_to_atom(\"{queue}\")).'"), 60)
+        await asyncio.sleep(15)
+    raise Failure(f"not all leaders came to {target.key}")

@@ -1,0 +1,142 @@
+"""A steady load for drills: numbered rows and confirmed messages, each acknowledged one told with its time.
+
+Rows go through a session of psql as a service's do through its driver: no timeout around a commit, and a new session when the
+old one is lost. Messages go to a quorum queue with publisher confirms.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+from . import amqp
+from .manifest import load_manifest
+from .view import View, query
+
+TABLE = "webitel_drill.rows"
+QUEUE = "webitel-drill"
+PAUSE = 0.02
+AGAIN = 0.2
+CONFIRM_LIMIT = 10.0
+CONNECT_LIMIT = 3.0
+
+
+def run(writer: str, direct: bool) -> int:
+    """Write until standard input ends, row n and message n as `writer`; `direct`: to this node's own database and broker.
+
+    Prints JSON lines: {"t": time, "kind": "row" | "message", "n": number} or {"t", "kind", "error"}.
+    """
+    view = View(load_manifest())
+    ended = threading.Event()
+    tell_lock = threading.Lock()
+
+    def tell(kind: str, **more: Any) -> None:
+        with tell_lock:
+            print(json.dumps({"t": time.time(), "kind": kind, **more}), flush=True)
+
+    tell("start")
+    writers = [threading.Thread(target=write, args=(view, writer, direct, ended, tell), daemon=True)
+               for write in (write_rows, write_messages)]
+    for thread in writers:
+        thread.start()
+    sys.stdin.read()
+    ended.set()
+    for thread in writers:
+        thread.join(2)
+    tell("end")
+    os._exit(0)
+
+
+def write_rows(view: View, writer: str, direct: bool, ended: threading.Event, tell: Any) -> None:
+    """Insert rows one after the other."""
+    place = "host=/var/run/postgresql" if direct else "host=127.0.0.1 port=5432 connect_timeout=2"
+    command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", f"{place} dbname=webitel user=opensips application_name=webitel-drill"]
+    number = 0
+    while not ended.is_set():
+        session = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
+            env={**os.environ, "PGPASSWORD": view.secrets.get("database_password", "")})
+        assert session.stdin and session.stdout and session.stderr
+        try:
+            while not ended.is_set():
+                number += 1
+                session.stdin.write(f"insert into {TABLE} values ('{writer}', {number}) returning n;\n")
+                if session.stdout.readline().strip() != str(number):
+                    break
+                tell("row", n=number)
+                time.sleep(PAUSE)
+        except BrokenPipeError:
+            pass  # the session is over: why, it says on its standard error
+        session.kill()
+        if not ended.is_set():
+            tell("row", error=" ".join(session.stderr.read().split())[-200:] or "the session ended")
+            time.sleep(AGAIN)
+
+
+def write_messages(view: View, writer: str, direct: bool, ended: threading.Event, tell: Any) -> None:
+    """Publish messages one after the other, each confirmed before the next."""
+    number = 0
+    while not ended.is_set():
+        try:
+            with open_broker(view, direct) as connection:
+                connection.open_queue(QUEUE)
+                connection.confirm()
+                connection.socket.settimeout(CONFIRM_LIMIT)
+                while not ended.is_set():
+                    number += 1
+                    connection.publish(QUEUE, f"{writer} {number}".encode())
+                    tell("message", n=number)
+                    time.sleep(PAUSE)
+        except (OSError, ValueError) as error:
+            tell("message", error=str(error) or type(error).__name__)
+            time.sleep(AGAIN)
+
+
+def open_broker(view: View, direct: bool) -> amqp.Connection:
+    """A connection through HAProxy, or to this node's own broker."""
+    address = view.address if direct else "127.0.0.1"
+    return amqp.Connection(address, 5672, "webitel", view.secrets.get("broker_password", ""), CONNECT_LIMIT)
+
+
+def prepare() -> int:
+    """An empty table and an empty queue."""
+    clean()
+    view = View(load_manifest())
+    _, wrong = query(view, f"create schema webitel_drill; create table {TABLE} (writer text, n bigint, primary key (writer, n))")
+    if wrong:
+        raise SystemExit(f"no table for the drill: {wrong}")
+    with open_broker(view, direct=False) as connection:
+        connection.open_queue(QUEUE)
+    return 0
+
+
+def collect() -> int:
+    """Print what is there: {"rows": {writer: [n]}, "messages": {writer: [n]}}; messages are taken out."""
+    view = View(load_manifest())
+    found, wrong = query(view, f"select coalesce(json_object_agg(writer, ns), '{{}}') from "
+                               f"(select writer, json_agg(n) ns from {TABLE} group by 1) s")
+    if wrong:
+        raise SystemExit(f"the rows cannot be read: {wrong}")
+    messages: dict[str, list[int]] = {}
+    with open_broker(view, direct=False) as connection:
+        connection.open_queue(QUEUE)
+        while (body := connection.take(QUEUE)) is not None:
+            writer, _, number = body.decode().partition(" ")
+            messages.setdefault(writer, []).append(int(number))
+    print(json.dumps({"rows": json.loads(found), "messages": messages}))
+    return 0
+
+
+def clean() -> int:
+    """Take the table and the queue away."""
+    view = View(load_manifest())
+    _, wrong = query(view, "set client_min_messages = warning; drop schema if exists webitel_drill cascade")
+    if wrong:
+        raise SystemExit(f"the drill's table cannot be taken away: {wrong}")
+    with open_broker(view, direct=False) as connection:
+        connection.open_queue(QUEUE)
+        connection.delete_queue(QUEUE)
+    return 0
