@@ -8,7 +8,7 @@ from typing import Any
 
 from cloud_init.node.manifest import BASE
 from components.model.catalogue.node import CONSUL_SOURCES
-from components.model.clouds import CLOUDS, Cloud
+from components.model.clouds import Cloud, PublicAddress, resolve_cloud
 from components.model.firewall import NodeRule, node_egress, node_openings
 from components.model.plan import Node, Plan, Public
 from components.model.repositories import CREDENTIALS, Repository, needed_repositories
@@ -47,7 +47,7 @@ class Context:
 
     def __init__(self, plan: Plan, node: Node, settings: Settings) -> None:
         self.plan, self.node, self.settings = plan, node, settings
-        self.cloud: Cloud = CLOUDS[plan.cloud]
+        self.cloud: Cloud = resolve_cloud(settings)
         self.source = PackageSource(plan.package_source)
         self.services = tuple(CATALOGUE[name] for name in node.services)
 
@@ -78,7 +78,7 @@ class Context:
     def outside(self, service: str, listener: str) -> list[str]:
         """Where a listener for people outside binds: the private address, and the public one if the machine itself has it."""
         addresses = [self.bind(service, listener)]
-        if self.node.public is Public.SERVICE and not self.cloud.address_translated and not self.cloud.trial:
+        if self.node.public is Public.SERVICE and self.cloud.public_address is PublicAddress.OWN:
             addresses.append(self.address(kind="public"))
         return addresses
 

@@ -71,16 +71,29 @@ class LocalImage(pulumi.CustomResource):
 
 
 class LocalNetwork(pulumi.CustomResource):
-    """A bridge of this host with NAT."""
+    """A bridge of this host. `traits` differ from the usual one: `nat` and `routed` False, `public` True for the internet's."""
 
     name: Output[str]
     gateway: Output[str]
 
     def __init__(
         self, resource_name: str, *, name: str, cidr: str, labels: Mapping[str, str], opts: ResourceOptions | None = None,
+        **traits: bool,
     ) -> None:
-        inputs = {"name": name, "cidr": cidr, "labels": dict(labels)}
+        inputs = {"name": name, "cidr": cidr, "labels": dict(labels), **traits}
         super().__init__("webitel:index:LocalNetwork", resource_name, {**inputs, "gateway": None}, opts)
+
+
+class LocalAddress(pulumi.CustomResource):
+    """A public address of a machine that knows only its private one: this host translates 1:1."""
+
+    public: Output[str]
+
+    def __init__(
+        self, resource_name: str, *, bridge: Input[str], public: str, private: Input[str], opts: ResourceOptions | None = None,
+    ) -> None:
+        inputs = {"bridge": bridge, "public": public, "private": private}
+        super().__init__("webitel:index:LocalAddress", resource_name, inputs, opts)
 
 
 class LocalDisk(pulumi.CustomResource):

@@ -6,6 +6,7 @@ from provider.configuration import NodeConfiguration
 from provider.handler import Handler
 from provider.health import Health
 from provider.incus import LocalDisk, LocalNetwork
+from provider.incus_address import LocalAddress
 from provider.incus_image import LocalImage
 from provider.incus_machine import LocalMachine
 from provider.secrets import Secrets
@@ -16,6 +17,7 @@ HANDLERS: Sequence[Handler] = [
     Health(),
     LocalImage(),
     LocalNetwork(),
+    LocalAddress(),
     LocalDisk(),
     LocalMachine(),
 ]

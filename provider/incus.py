@@ -14,7 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from provider.handler import Changes, Failure, Handler, ProviderError, Request, changed_inputs
 from provider.values import UNKNOWN, Properties
 from tools.incus import api
-from tools.incus.network import describe_bridge, find_forwarding_problem, find_gateway, find_network_problem, read_routes
+from tools.incus.network import (
+    PRIVATE_BLOCKS,
+    TEST_BLOCKS,
+    describe_bridge,
+    find_forwarding_problem,
+    find_gateway,
+    find_network_problem,
+    read_routes,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,9 +60,13 @@ class LocalInputs(BaseModel):
 
 
 class NetworkInputs(LocalInputs):
-    """A bridge with NAT; its gateway is the first address of `cidr`."""
+    """A bridge, with `nat` for what leaves it; its gateway is the first address of `cidr`. Not `routed`: no way in or out
+    but the host's own. `public`: it stands for the internet."""
 
     cidr: str
+    nat: bool = True
+    routed: bool = True
+    public: bool = False
 
     @property
     def gateway(self) -> IPv4Interface:
@@ -93,7 +105,9 @@ class LocalNetwork(Handler):
         if not failures and isinstance(name, str) and isinstance(cidr, str):
             if len(name) > _LONGEST_BRIDGE_NAME:
                 failures.append(Failure("name", f"{name}: at most {_LONGEST_BRIDGE_NAME} characters for a bridge"))
-            problem = find_network_problem(name, cidr, read_routes())
+            wanted = NetworkInputs.model_validate(new)
+            setting, blocks = ("public_network", TEST_BLOCKS) if wanted.public else ("network", PRIVATE_BLOCKS)
+            problem = find_network_problem(name, cidr, read_routes(), setting, blocks)
             if problem:
                 failures.append(Failure("cidr", problem))
         return new, failures
@@ -112,7 +126,7 @@ class LocalNetwork(Handler):
             body = {
                 "name": wanted.name,
                 "type": "bridge",
-                "config": wanted.label_config() | describe_bridge(wanted.gateway),
+                "config": wanted.label_config() | describe_bridge(wanted.gateway, nat=wanted.nat, routed=wanted.routed),
             }
             api.call("POST", "/networks", body, pause=request.sleep)
         elif not wanted.owns(found["config"]) or found["config"].get("ipv4.address") != str(wanted.gateway):

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import secrets
+import threading
 import uuid
 from ipaddress import IPv4Interface
 from typing import Any
@@ -16,10 +18,16 @@ from tools.incus.network import describe_interface
 
 _DIGEST_KEY = "user.webitel.inputs"
 _MACHINE_KEY = "user.webitel.machine"
+_ADDRESS_KEY = "user.webitel.address"
 _IN_PLACE = {"vcpus", "memory_gib", "disks", "labels"}
 _AT_CREATION = {"image", "user_data", "ssh_public_key"}
 """What counts when a machine is made and changes none that runs. The program's `ignore_changes` would not do: a
 replacement would then get the image of back then, which may be gone."""
+
+_FIRST_CHOSEN = 10
+_choosing = threading.Lock()
+_reserved: set[str] = set()
+"""Addresses that this run gave to machines which Incus does not show yet."""
 
 
 class AttachedDisk(BaseModel):
@@ -33,11 +41,18 @@ class AttachedDisk(BaseModel):
 
 class MachineInputs(LocalInputs):
     """`image` is an alias of Incus, `network` a LocalNetwork by name, `user_data` what cloud-init gets,
-    `ssh_public_key` one line as in authorized_keys. The key and the user data count at the first boot only."""
+    `ssh_public_key` one line as in authorized_keys. The key and the user data count at the first boot only.
+
+    `address` "" = one that nobody chose. With `public_address` the machine has that one, on `public_network`, as its
+    first interface and way out, and the private one on a second; `late`: the second is attached when it runs already.
+    """
 
     image: str
     network: str
     address: str
+    public_network: str = ""
+    public_address: str = ""
+    late: bool = False
     vcpus: int = Field(ge=1)
     memory_gib: float = Field(gt=0)
     user_data: str
@@ -46,7 +61,7 @@ class MachineInputs(LocalInputs):
 
     def digest(self) -> str:
         """Equal for inputs that give the same machine, whatever its limits and disks."""
-        fixed = self.model_dump(exclude=_IN_PLACE)
+        fixed = self.model_dump(exclude=_IN_PLACE, exclude_defaults=True)
         return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
 
     def live_config(self) -> dict[str, str]:
@@ -57,10 +72,16 @@ class MachineInputs(LocalInputs):
     def devices(self) -> dict[str, dict[str, str]]:
         """All devices; the volumes are mounted before the machine's systemd starts."""
         disks = {disk.purpose: {"type": "disk", "pool": api.POOL, "source": disk.name, "path": disk.path} for disk in self.disks}
-        return disks | {
-            "root": {"type": "disk", "pool": api.POOL, "path": "/"},
-            "eth0": {"type": "nic", "network": self.network, "name": "eth0"},
+        networks = [self.public_network, self.network] if self.public_network else [self.network]
+        interfaces = {
+            f"eth{number}": {"type": "nic", "network": network, "name": f"eth{number}"}
+            for number, network in enumerate(networks)
         }
+        return disks | interfaces | {"root": {"type": "disk", "pool": api.POOL, "path": "/"}}
+
+    def first_devices(self) -> dict[str, dict[str, str]]:
+        """The devices that the machine boots with the first time."""
+        return {name: device for name, device in self.devices().items() if not (self.late and name == "eth1")}
 
 
 class LocalMachine(Handler):
@@ -77,46 +98,61 @@ class LocalMachine(Handler):
         return Changes(changed, [key for key in changed if key not in _IN_PLACE], delete_before_replace=True)
 
     def preview_create(self, request: Request, inputs: Properties) -> Properties:
-        return {"name": inputs["name"], "address": inputs["address"]}
+        return {"name": inputs["name"]} | ({"address": inputs["address"]} if inputs["address"] else {})
 
     @show_refusals
     def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
         wanted = MachineInputs.model_validate(inputs)
         found = api.find(api.instance_path(wanted.name))
         if found is None:
-            id = self._create_container(request, wanted)
+            id, address = self._create_container(request, wanted)
         else:
             id = self._adopt(found, wanted)
+            address = wanted.address or found["config"][_ADDRESS_KEY]
             request.progress(f"found container {wanted.name} as an earlier run left it")
-        outputs = {"machine_id": id, "address": wanted.address, "name": wanted.name}
+        outputs = {"machine_id": id, "address": address, "name": wanted.name}
         try:
+            if wanted.late:
+                self._start(request, wanted)
             self._apply(request, wanted)
         except api.IncusError as error:
             message = f"container {wanted.name}: {error}; more: incus info --show-log {wanted.name}"
             raise PartialFailure(message, id, outputs) from error
         return id, outputs
 
-    def _create_container(self, request: Request, wanted: MachineInputs) -> str:
-        network = api.find(api.network_path(wanted.network))
-        if network is None:
-            raise ProviderError(f"container {wanted.name}: there is no network {wanted.network}")
+    def _create_container(self, request: Request, wanted: MachineInputs) -> tuple[str, str]:
+        gateway = self._find_gateway(wanted, wanted.network)
         id = str(uuid.uuid4())
+        address = wanted.address or choose_address(gateway, wanted.network)
+        if wanted.public_network:
+            private = f"{address}/{gateway.network.prefixlen}"
+            interfaces = describe_interface(
+                wanted.public_address, self._find_gateway(wanted, wanted.public_network), {"eth1": private})
+        else:
+            interfaces = describe_interface(address, gateway)
         request.progress(f"creating container from image {wanted.image}")
         body = {
             "name": wanted.name,
             "type": "container",
             "source": {"type": "image", "alias": wanted.image},
             "profiles": [],
-            "config": self._first_config(wanted, id, IPv4Interface(network["config"]["ipv4.address"])),
-            "devices": wanted.devices(),
+            "config": self._first_config(wanted, id) | {
+                _ADDRESS_KEY: address, "cloud-init.network-config": json.dumps(interfaces)},
+            "devices": wanted.first_devices(),
         }
         try:
             api.call("POST", "/instances", body, pause=request.sleep)
         except api.IncusError as error:
             raise ProviderError(f"container {wanted.name} was not created: {error}") from error
-        return id
+        return id, address
 
-    def _first_config(self, wanted: MachineInputs, id: str, gateway: IPv4Interface) -> dict[str, str]:
+    def _find_gateway(self, wanted: MachineInputs, name: str) -> IPv4Interface:
+        network = api.find(api.network_path(name))
+        if network is None:
+            raise ProviderError(f"container {wanted.name}: there is no network {name}")
+        return IPv4Interface(network["config"]["ipv4.address"])
+
+    def _first_config(self, wanted: MachineInputs, id: str) -> dict[str, str]:
         """Configuration that counts at creation. JSON is YAML: no text of an input can break out of its place."""
         # The image's template appends these lines to its own; the last instance-id counts.
         meta_data = f"instance-id: {id}\npublic-keys: {json.dumps([wanted.ssh_public_key])}\n"
@@ -124,7 +160,6 @@ class LocalMachine(Handler):
             _MACHINE_KEY: id,
             _DIGEST_KEY: wanted.digest(),
             "security.nesting": "true",  # systemd's own sandboxing of units mounts file systems
-            "cloud-init.network-config": json.dumps(describe_interface(wanted.address, gateway)),
             "cloud-init.user-data": wanted.user_data,
             "user.meta-data": meta_data,
         }
@@ -147,8 +182,11 @@ class LocalMachine(Handler):
             request.progress(f"setting {wanted.vcpus} vCPU, {wanted.memory_gib:g} GiB and {len(wanted.disks)} disks")
             body = {key: found[key] for key in ("architecture", "description", "ephemeral", "profiles")}
             api.call("PUT", path, body | {"config": config, "devices": wanted.devices()}, pause=request.sleep)
-            found = api.call("GET", path)  # the call above waits for the end of a failed start, which looks like running
-        if found["status"] != "Running":
+        self._start(request, wanted)
+
+    def _start(self, request: Request, wanted: MachineInputs) -> None:
+        # Asked anew: a call before waits for the end of a failed start, which looks like running.
+        if api.call("GET", api.instance_path(wanted.name))["status"] != "Running":
             request.progress("starting container")
             api.change_state(wanted.name, "start", pause=request.sleep)
 
@@ -184,6 +222,21 @@ class LocalMachine(Handler):
         """Returns the very machine, not another one of its name."""
         found = api.find(api.instance_path(outputs["name"]))
         return found if found and found["config"].get(_MACHINE_KEY) == id else None
+
+
+def choose_address(gateway: IPv4Interface, network: str) -> str:
+    """An address of the network that no machine has, by chance: nothing may rely on an order."""
+    with _choosing:
+        used = {
+            machine["config"].get(_ADDRESS_KEY) for machine in api.list_objects("/instances")
+            if any(device.get("network") == network for device in machine["devices"].values())
+        }
+        free = [str(host) for host in list(gateway.network.hosts())[_FIRST_CHOSEN:] if str(host) not in used | _reserved]
+        if not free:
+            raise ProviderError(f"no address of {gateway.network} is free")
+        chosen = secrets.choice(free)
+        _reserved.add(chosen)
+        return chosen
 
 
 def _read_gib(memory: str) -> float | int:

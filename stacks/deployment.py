@@ -182,4 +182,5 @@ def make_url(plan: Plan, cloud: Cloud) -> Output[str]:
     nodes = plan.nodes_with("nginx")
     if cloud.facts.real or not nodes:
         return Output.from_input(f"https://{plan.domain}/")
-    return Output.concat("https://", cloud.machines[nodes[0].key].private_address, "/")
+    machine = cloud.machines[nodes[0].key]
+    return Output.concat("https://", machine.public_address or machine.private_address, "/")

@@ -14,7 +14,7 @@ import pulumi
 from pulumi import Input, Output, ResourceOptions
 
 from cloud_init.compose import UserData, compose_user_data
-from components.model.clouds import CLOUDS
+from components.model.clouds import resolve_cloud
 from components.model.plan import Node, Plan, Public
 from components.model.settings import Settings
 
@@ -50,7 +50,7 @@ class Cloud(pulumi.ComponentResource, ABC):
     def __init__(self, plan: Plan, settings: Settings, ssh_public_key: Output[str]) -> None:
         super().__init__("webitel:index:Cloud", plan.cloud, None, ResourceOptions(providers=self.create_providers(plan)))
         self.plan, self.settings, self.ssh_public_key = plan, settings, ssh_public_key
-        self.facts = CLOUDS[plan.cloud]
+        self.facts = resolve_cloud(settings)
         self.machines: dict[str, Machine] = {}
         self.groups: dict[str, NodeGroup] = {}
         self.create_network()

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 
+import pulumi
+from pulumi import Input
+
 from cloud_init.compose import UserData, compose_user_data
 from cloud_init.context import MOUNT_ROOT
 from components.clouds.base import Cloud, Machine, NodeGroup
+from components.model.addresses import address_offset, resolve_public_network
+from components.model.clouds import PublicAddress
 from components.model.naming import bridge_name, disk_name
 from components.model.plan import Node, Public
 from components.model.planner import make_plan
 from components.model.service import PackageSource
 from components.model.settings import Settings
-from components.resources import LocalDisk, LocalImage, LocalMachine, LocalNetwork
+from components.model.tiers import TIERS
+from components.resources import LocalAddress, LocalDisk, LocalImage, LocalMachine, LocalNetwork
 
 BASE_IMAGE = "base"
 """What `webitel:image` says for an image without the packages in it, as on a real cloud."""
@@ -33,8 +39,15 @@ class Adapter(Cloud):
         )
         options = self.child()
         options.depends_on = [self.image]  # it makes Incus answer
+        own = self.facts.public_address is PublicAddress.OWN
+        closed = {"nat": False, "routed": False} if own else {}
         self.network = LocalNetwork(
-            "network", name=bridge_name(self.plan.stack), cidr=self.plan.network, labels=self.labels, opts=options)
+            "network", name=bridge_name(self.plan.stack), cidr=self.plan.network, labels=self.labels, opts=options, **closed)
+        if self.facts.public_address is not PublicAddress.PRIVATE:
+            # Where addresses are translated no machine stands on it, and masquerading would hide who calls.
+            self.public_network = LocalNetwork(
+                "public", name=bridge_name(self.plan.stack, "p"), cidr=str(resolve_public_network(self.settings)),
+                labels=self.labels, public=True, nat=own, opts=options)
 
     def create_firewalls(self) -> None:
         """None: a bridge has none."""
@@ -51,6 +64,8 @@ class Adapter(Cloud):
                 disks[disk.purpose] = LocalDisk(
                     f"{node.key}-{disk.purpose}", name=disk_name(node.name, disk.purpose), purpose=disk.purpose,
                     size_gib=disk.size_gib, labels=self.labels, opts=options)
+        own = self.facts.public_address is PublicAddress.OWN
+        public = self.choose_public_address(node)
         machine = LocalMachine(
             node.key,
             {
@@ -58,7 +73,9 @@ class Adapter(Cloud):
                 "labels": self.labels,
                 "image": self.image.alias,
                 "network": self.network.name,
-                "address": node.private_address,
+                "address": node.private_address or "",
+                **({"public_network": self.public_network.name, "public_address": public} if own else {}),
+                **({"late": True} if self.settings.local_network == "late_network" else {}),
                 "vcpus": node.machine_type.vcpus,
                 "memory_gib": node.machine_type.memory_gib,
                 "user_data": user_data.sent,
@@ -70,13 +87,28 @@ class Adapter(Cloud):
             },
             self.replaceable(group),
         )
+        needs: list[pulumi.Resource] = [machine]
+        reached: Input[str] = public
+        if self.facts.public_address is PublicAddress.PRIVATE:
+            reached = machine.address
+        elif self.facts.public_address is PublicAddress.TRANSLATED and node.public is Public.SERVICE:
+            translated = LocalAddress(
+                node.key, bridge=self.network.name, public=public, private=machine.address, opts=self.kept(group))
+            # Only the bridge that stands for the internet makes this host send to such an address.
+            needs += [translated, self.public_network]
         return Machine(
             machine_id=machine.machine_id,
             private_address=machine.address,
-            public_address=machine.address if node.public is Public.SERVICE else None,
+            public_address=reached if node.public is Public.SERVICE else None,
             instance_id=machine.machine_id,
-            needs=(machine,),
+            needs=tuple(needs),
         )
+
+    def choose_public_address(self, node: Node) -> str:
+        """The node's place in the network that stands for the internet, which no count moves."""
+        roles = [role.name for role in TIERS[self.plan.tier].roles]
+        offset = address_offset(self.facts.first_host, roles.index(node.role), node.n)
+        return str(resolve_public_network(self.settings)[offset])
 
 
 def compose_packages_user_data(source: PackageSource) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-from components.model.clouds import CLOUDS, Cloud
+from components.model.clouds import CLOUDS, Cloud, PublicAddress
 from components.model.plan import Public
 from components.model.settings import Settings
 from components.model.tiers import TIERS
@@ -29,6 +29,24 @@ def resolve_network(settings: Settings) -> IPv4Network:
         return default
     first = default.network_address + default.num_addresses * list(TIERS).index(settings.tier)
     return IPv4Network((first, default.prefixlen))
+
+
+PUBLIC_NETWORK = IPv4Network("198.18.0.0/24")
+"""The first of 512 in the range for tests (RFC 2544), which no internet has."""
+
+
+def resolve_public_network(settings: Settings) -> IPv4Network:
+    """What stands for the internet on a container host: the network set, else one for each tier."""
+    if settings.public_network is not None:
+        return settings.public_network
+    first = PUBLIC_NETWORK.network_address + PUBLIC_NETWORK.num_addresses * list(TIERS).index(settings.tier)
+    return IPv4Network((first, PUBLIC_NETWORK.prefixlen))
+
+
+def host_address(settings: Settings, cloud: Cloud) -> IPv4Address:
+    """From where a container host itself reaches nodes that have a way in."""
+    shared = cloud.public_address is PublicAddress.PRIVATE
+    return gateway_of(resolve_network(settings) if shared else resolve_public_network(settings))
 
 
 def gateway_of(network: IPv4Network) -> IPv4Address:

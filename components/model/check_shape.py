@@ -13,10 +13,11 @@ from components.model.addresses import (
     is_private,
     networks_given,
     resolve_network,
+    resolve_public_network,
     smallest_prefix,
 )
 from components.model.check_values import WORLD_PREFIX
-from components.model.clouds import Cloud
+from components.model.clouds import Cloud, PublicAddress
 from components.model.placement import CONSUL_SERVER
 from components.model.plan import MachineType, Size
 from components.model.problems import Problem, setting_problem
@@ -154,6 +155,24 @@ def check_network(tier: Tier, settings: Settings, cloud: Cloud, counts: Mapping[
             f"with fixed places; use /{needed} or larger, such as {cloud.default_network}"))
     elif not shortest <= network.prefixlen <= longest:
         yield setting_problem("network", text, f"{cloud.title} takes /{shortest} to /{longest}; {example}")
+
+
+def check_public_network(tier: Tier, settings: Settings, cloud: Cloud, counts: Mapping[str, int]) -> Iterator[Problem]:
+    """What only containers have: a network of the host's in the internet's place."""
+    if not cloud.trial and settings.local_network != "bridged":
+        yield setting_problem("local_network", settings.local_network, (
+            f"only containers of webitel:cloud = local have it; {cloud.title} has its own way, remove the setting"))
+    if not cloud.trial or cloud.public_address is PublicAddress.PRIVATE:
+        if settings.public_network is not None:
+            yield setting_problem("public_network", settings.public_network, (
+                "only webitel:cloud = local has one, and not with webitel:local_network = bridged; remove the setting"))
+        return
+    network, example = resolve_public_network(settings), "use a network such as 198.18.0.0/24"
+    highest = max(address_offset(cloud.first_host, index, counts[role.name]) for index, role in enumerate(tier.roles))
+    if is_private(network):
+        yield setting_problem("public_network", network, f"stands for the internet, so it must not be a private one; {example}")
+    if not is_inside(network, cloud, highest):
+        yield setting_problem("public_network", network, f"has {network.num_addresses} addresses, too few; {example}")
 
 
 def check_leaving(

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from components.model.plan import MachineType, Public
+from components.model.settings import Settings
 
 MACHINES_FILE = Path(__file__).with_name("machines.json")
+
+
+class PublicAddress(StrEnum):
+    """What a node that is reached from outside knows of its public address. `translated`: nothing, 1:1 translation is the
+    cloud's. `own`: it stands on the machine beside the private one. `private`: there is only the private one.
+    """
+
+    TRANSLATED = "translated"
+    OWN = "own"
+    PRIVATE = "private"
 
 
 @dataclass(frozen=True)
 class Cloud:
     """Facts about one cloud (sources: `facts/clouds.md` by section, `facts/machines.md`).
 
-    `private_node` is how nodes that nobody reaches from outside get out. `address_translated`: the machine itself sees
-    only its private address. `fixed_addresses`: private addresses can be chosen before the machine exists.
+    `private_node` is how nodes that nobody reaches from outside get out. `fixed_addresses`: private addresses can be
+    chosen before the machine exists.
     `firewall_filters_private`: the cloud's firewall also filters traffic inside the network.
     `way_out_by_subnet`: a subnet has one way out for all its nodes, so those reached from outside stand in the upper
     half of the network and the others in the lower.
@@ -43,7 +55,7 @@ class Cloud:
     default_network: str
     login_user: str
     private_node: Public
-    address_translated: bool
+    public_address: PublicAddress
     fixed_addresses: bool
     firewall_filters_private: bool
     real: bool
@@ -124,14 +136,15 @@ def load_machine_types(cloud: str) -> tuple[MachineType, ...]:
 _rows = (
     Cloud(
         "local", "this machine", default_region="local", default_network="10.77.0.0/24", login_user="debian",
-        private_node=Public.NO, address_translated=False, fixed_addresses=True, firewall_filters_private=False,
-        real=False, region_shape="local", trial=True, boot_min_gib=5,
+        private_node=Public.NO, public_address=PublicAddress.PRIVATE, fixed_addresses=True,
+        firewall_filters_private=False, real=False, region_shape="local", trial=True, boot_min_gib=5,
     ),
     Cloud(
         # clouds.md 0 (address, firewall, NAT, user data), 1.1 (network sizes), 1.3 (login, disks, burstable), 1.4.
         # us-east-1 is the one region with a dated price of disk, address and NAT (machines.md, uncertain 3).
         "aws", "AWS", default_region="us-east-1", default_network="10.20.0.0/16", login_user="admin",
-        private_node=Public.NO, address_translated=True, fixed_addresses=True, firewall_filters_private=True, real=True,
+        private_node=Public.NO, public_address=PublicAddress.TRANSLATED, fixed_addresses=True,
+        firewall_filters_private=True, real=True,
         region_shape=r"[a-z]{2}(-[a-z]+)+-\d", user_data_gzip=True, boot_min_gib=8, package="aws",
         zones=("a", "b", "c", "d", "e", "f"), disk_type="gp3", way_out_by_subnet=True, network_prefixes=(16, 27),
         shared_reason="burstable, its CPU is throttled under steady voice load",
@@ -140,7 +153,8 @@ _rows = (
         # clouds.md 0, 2.1, 2.3 (disks by family, no cloud-init), 2.4: the metadata address is also the resolver, so
         # only its port 80 is closed; user data is a start-up script, which is text.
         "gcp", "Google Cloud", default_region="europe-west3", default_network="10.20.0.0/16", login_user="debian",
-        private_node=Public.NO, address_translated=True, fixed_addresses=True, firewall_filters_private=True, real=True,
+        private_node=Public.NO, public_address=PublicAddress.TRANSLATED, fixed_addresses=True,
+        firewall_filters_private=True, real=True,
         region_shape=r"[a-z]+-[a-z]+\d+", metadata_ports=(80,), cloud_init_preinstalled=False, package="gcp",
         zones=("a", "b", "c", "d", "f"), network_prefixes=(8, 29),
         disk_type="pd-ssd", disk_type_by_family={"c4": "hyperdisk-balanced", "c4d": "hyperdisk-balanced"},
@@ -151,7 +165,8 @@ _rows = (
         # westeurope has dated prices of address and NAT; no region has one of the disks (machines.md, uncertain 3).
         # What a node begins leaves by its subnet's NAT gateway even where it has an address of its own.
         "azure", "Azure", default_region="westeurope", default_network="10.20.0.0/16", login_user="debian",
-        private_node=Public.NO, address_translated=True, fixed_addresses=True, firewall_filters_private=True, real=True,
+        private_node=Public.NO, public_address=PublicAddress.TRANSLATED, fixed_addresses=True,
+        firewall_filters_private=True, real=True,
         region_shape=r"[a-z]+\d?", user_data_gzip=True, boot_min_gib=30, package="azure-native",
         zones=("1", "2", "3"), network_prefixes=(8, 28), way_out_by_subnet=True,
         disk_type="Premium_LRS", fallback_families=("Fs_v2",),
@@ -161,7 +176,7 @@ _rows = (
         # clouds.md 0, 4.1 (VPC /16 to /24 and the reserved ranges, no fixed private address, NAT in private preview),
         # 4.3 (root disk by size), 4.4 (plain text); regions: schemas/README.md 12.
         "digitalocean", "DigitalOcean", default_region="fra1", default_network="10.20.0.0/16", login_user="root",
-        private_node=Public.EGRESS, address_translated=False, fixed_addresses=False, firewall_filters_private=True,
+        private_node=Public.EGRESS, public_address=PublicAddress.OWN, fixed_addresses=False, firewall_filters_private=True,
         real=True, region_shape=r"nyc[123]|sgp1|lon1|ams[23]|fra1|tor1|sfo[123]|blr1|syd1|atl1", package="digitalocean",
         network_prefixes=(16, 24), disk_type="volume",
         reserved_networks=("10.244.0.0/16", "10.245.0.0/16", "10.246.0.0/24", "10.229.0.0/16"),
@@ -171,7 +186,7 @@ _rows = (
         # clouds.md 0, 5.1 (no NAT, fixed address, 172.31.1.1 reserved), 5.2 (private network unfiltered), 5.3 (root
         # disk by type, locations), 5.4 (base64 of gzip is decoded).
         "hetzner", "Hetzner", default_region="fsn1", default_network="10.20.0.0/16", login_user="root",
-        private_node=Public.EGRESS, address_translated=False, fixed_addresses=True, firewall_filters_private=False,
+        private_node=Public.EGRESS, public_address=PublicAddress.OWN, fixed_addresses=True, firewall_filters_private=False,
         real=True, region_shape="fsn1|nbg1|hel1|ash|hil|sin", user_data_gzip=True, package="hcloud",
         network_prefixes=(8, 28), disk_type="volume", reserved_networks=("172.31.1.1/32",),
         shared_reason="shared, its CPU is taken away under steady voice load",
@@ -179,3 +194,18 @@ _rows = (
 )
 
 CLOUDS: Mapping[str, Cloud] = {cloud.name: cloud for cloud in _rows}
+
+LOCAL_NETWORKS: Mapping[str, Mapping[str, Any]] = {
+    "bridged": {},
+    # As on AWS, Google and Azure; as on DigitalOcean; as on Hetzner.
+    "nat": {"public_address": PublicAddress.TRANSLATED},
+    "late_address": {"public_address": PublicAddress.OWN, "private_node": Public.EGRESS, "fixed_addresses": False},
+    "late_network": {"public_address": PublicAddress.OWN, "private_node": Public.EGRESS},
+}
+"""What `webitel:local_network` makes of a row whose machines are containers."""
+
+
+def resolve_cloud(settings: Settings) -> Cloud:
+    """The row of a deployment's cloud, with the network that its machines get."""
+    row = CLOUDS[settings.cloud]
+    return replace(row, **LOCAL_NETWORKS[settings.local_network]) if row.trial else row

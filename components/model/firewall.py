@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from components.model.addresses import gateway_of, is_private, networks_given, resolve_network
-from components.model.clouds import CLOUDS, Cloud
+from components.model.addresses import host_address, is_private, networks_given
+from components.model.clouds import Cloud, resolve_cloud
 from components.model.plan import ROLE_SOURCE, EgressRule, Node, Opening, Plan, Public
 from components.model.service import Audience, Bind, Listener, Ports, Service
 from components.model.services import CATALOGUE
@@ -58,7 +58,7 @@ def derive(
 
 def node_openings(plan: Plan, node: Node, settings: Settings, catalogue: Catalogue = CATALOGUE) -> tuple[NodeRule, ...]:
     """The exact rules of one node of a plan, for its own nftables."""
-    return _derive_node(node, plan.nodes, settings, CLOUDS[plan.cloud], catalogue, find_callers(plan.nodes, catalogue))
+    return _derive_node(node, plan.nodes, settings, resolve_cloud(settings), catalogue, find_callers(plan.nodes, catalogue))
 
 
 def derive_egress(
@@ -148,7 +148,7 @@ def _operators_of(
     """
     networks = tuple(str(network) for network in settings.operators)
     if cloud.trial and not networks:
-        networks = (f"{gateway_of(resolve_network(settings))}/32",)
+        networks = (f"{host_address(settings, cloud)}/32",)
     if node.public is Public.SERVICE:
         return networks, ()
     private = tuple(str(network) for network in settings.operators if is_private(network)) if settings.ssh_via else ()

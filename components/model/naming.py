@@ -25,9 +25,9 @@ def disk_name(node: str, purpose: str) -> str:
     return f"{node}-{purpose}"
 
 
-def bridge_name(stack: str) -> str:
-    """A name of at most 15 characters for a network interface of the host, the same for the same stack."""
-    return f"w-{stack[:8].strip('-')}-{hashlib.sha256(stack.encode()).hexdigest()[:4]}"
+def bridge_name(stack: str, prefix: str = "w") -> str:
+    """A name of at most 15 characters for a network interface of the host, the same for the same stack; `prefix` a letter."""
+    return f"{prefix}-{stack[:8].strip('-')}-{hashlib.sha256(stack.encode()).hexdigest()[:4]}"
 
 
 def explain_name(name: str) -> str:

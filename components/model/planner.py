@@ -13,6 +13,7 @@ from components.model.check_shape import (
     check_disk_sizes,
     check_leaving,
     check_network,
+    check_public_network,
     count_nodes,
     explain_count,
     tier_disks,
@@ -20,7 +21,7 @@ from components.model.check_shape import (
     unknown_role,
 )
 from components.model.check_values import check_values, documentation_values, resolve_package_source
-from components.model.clouds import CLOUDS, Cloud
+from components.model.clouds import Cloud, resolve_cloud
 from components.model.machines import check_machine_type, choose_machine_type, fits
 from components.model.naming import explain_name, node_name
 from components.model.placement import choose_consul_servers, find_clashes, find_unknown_calls, place_services
@@ -40,7 +41,7 @@ Catalogue = Mapping[str, Service]
 
 def make_plan(settings: Settings, stack: str, catalogue: Catalogue = CATALOGUE) -> Plan:
     """The plan of a deployment. Raises one PlanError with every problem found."""
-    tier, cloud = TIERS[settings.tier], CLOUDS[settings.cloud]
+    tier, cloud = TIERS[settings.tier], resolve_cloud(settings)
     region = settings.region or cloud.default_region
     broken = [Problem("", "", f"the catalogue is broken: {text}") for text in find_unknown_calls(catalogue)]
     if broken:
@@ -56,6 +57,7 @@ def make_plan(settings: Settings, stack: str, catalogue: Catalogue = CATALOGUE) 
         *check_counts(tier, settings, catalogue),
         *check_disk_sizes(tier, settings, cloud, machines),
         *check_network(tier, settings, cloud, counts),
+        *check_public_network(tier, settings, cloud, counts),
         *check_leaving(settings, stack, tier, counts, catalogue),
         *check_values(settings, cloud),
         *dict.fromkeys(Problem("", "", f"the catalogue is broken: {text}")

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from components.model.service import PackageSource
 
 CloudName = Literal["aws", "azure", "digitalocean", "gcp", "hetzner", "local"]
+LocalNetwork = Literal["bridged", "nat", "late_address", "late_network"]
 TierName = Literal["single", "basic", "extended"]
 Network = Annotated[IPv4Network, Field(description="an IPv4 network such as 203.0.113.0/24")]
 
@@ -40,6 +41,12 @@ class Settings(BaseModel):
         {}, description="GiB by role and purpose, where more than the tier's.", examples=[{"data.recordings": 1000}])
     network: Network | None = Field(None, description="The deployment's private network; empty = the cloud's default.",
                                     examples=["10.20.0.0/16"])
+    local_network: LocalNetwork = Field(
+        "bridged", description="On local, how nodes have addresses: bridged = one each; nat = public ones translated on this "
+        "host, as on AWS, Google, Azure; late_address, late_network = as on DigitalOcean, Hetzner.", examples=["nat"])
+    public_network: Network | None = Field(
+        None, description="On local, unless bridged: what stands for the internet on this host; empty = 198.18.0.0/24 and next.",
+        examples=["198.18.7.0/24"])
     release: Literal["25.08"] = Field("25.08", description="Version of the vendor's packages.")
     package_source: PackageSource | None = Field(
         None, description="vendor, mirror or sandbox; empty = sandbox on local, else vendor.", examples=["vendor"])

@@ -15,7 +15,8 @@ from cloud_init.node import sip as probes
 from cloud_init.node.probes import enable_rtpengines
 from tests.sandbox.platform import wait_until
 from tests.sandbox.telephony import LOOPBACK, NODE, SECRETS, TRUNK, Telephony, missing_programs
-from tests.tools.call import Caller, Result
+from tests.tools.caller import Caller
+from tests.tools.dialog import Result
 
 pytestmark = pytest.mark.sandbox
 

@@ -2,254 +2,23 @@
 
 The caller speaks first (a closed RTP range stays unnoticed otherwise), sends 50 packets of PCMA a second, changes the call
 once (re-INVITE), and hangs up itself with number `echo`; with `hangup` and `tone` it waits for FreeSWITCH to hang up,
-because a lost BYE shows in no other way (facts/calls-observed.md 6.7). Exit status 0 only when every packet came back and
-every answer was right.
+because a lost BYE shows in no other way (facts/calls-observed.md 6.7). With `--receive` it waits for a call at its port, and
+with `--hold` the call lasts until standard input ends; `stands` is printed when it stands. Exit status 0 only when every
+packet came back and every answer was right.
 Standard library only.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import re
-import secrets
 import select
 import socket
-import struct
 import sys
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
-from sandbox.standin.freeswitch import sip
-
-FRAME = 160
-T1 = 0.5
-ANSWER_LIMIT = 10.0
-TAIL = 0.6
-"""Seconds for the last packets to come back."""
-
-
-class CallError(Exception):
-    """The call did not go as it should; the text says at which step."""
-
-
-@dataclass
-class Result:
-    """What happened. `lost` counts packets of the caller that did not come back; `hung_up` is `caller` or `freeswitch`."""
-
-    status: int = 0
-    setup_ms: int = 0
-    media: str = ""
-    sent: int = 0
-    received: int = 0
-    lost: int = 0
-    changed: int = 0
-    hung_up: str = ""
-    problem: str = ""
-
-
-class Caller:
-    """One call from `local` (an address of this machine) to a SIP server."""
-
-    def __init__(self, server: tuple[str, int], local: str, number: str, caller: str, domain: str, password: str) -> None:
-        self.server, self.local, self.number, self.domain, self.password = server, local, number, domain, password
-        self.signals = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.signals.bind((local, 0))
-        self.audio = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.audio.bind((local, 0))
-        self.me, self.tag = f"sip:{caller}@{domain}", secrets.token_hex(4)
-        self.call_id = f"{secrets.token_hex(8)}@{local}"
-        self.target = f"sip:{number}@{server[0]}:{server[1]}"
-        self.contact = f"sip:{caller}@{local}:{self.signals.getsockname()[1]}"
-        self.remote, self.to, self.routes = self.target, f"<{self.target}>", list[str]()
-        self.sequence = 0
-        self.media: tuple[str, int] | None = None
-        self.numbers: set[int] = set()
-        self.next_packet = 0.0
-        self.result = Result()
-        self.ended = False
-
-    def close(self) -> None:
-        """Frees the sockets."""
-        self.signals.close()
-        self.audio.close()
-
-    def request(self, method: str, sequence: int, body: str = "", more: tuple[str, ...] = ()) -> bytes:
-        """A request inside or at the start of the call."""
-        here = f"{self.local}:{self.signals.getsockname()[1]}"
-        lines = [
-            f"{method} {self.remote} SIP/2.0", f"Via: SIP/2.0/UDP {here};rport;branch={sip.branch()}", "Max-Forwards: 70",
-            *(f"Route: {route}" for route in self.routes), f"From: <{self.me}>;tag={self.tag}", f"To: {self.to}",
-            f"Call-ID: {self.call_id}", f"CSeq: {sequence} {method}", f"Contact: <{self.contact}>",
-            "User-Agent: webitel-call", *more]
-        return sip.finish(lines, body)
-
-    def sdp(self) -> str:
-        """PCMA at our audio socket."""
-        return sip.write_sdp(self.local, self.audio.getsockname()[1], 1 + self.sequence, True)
-
-    def transact(self, method: str, body: str = "", more: tuple[str, ...] = ()) -> sip.Message:
-        """Sends a request, repeated until something is said, and returns the final answer; audio goes on meanwhile."""
-        self.sequence += 1
-        data = self.request(method, self.sequence, body, more)
-        start = time.monotonic()
-        again, pause, heard = start, T1, False
-        while time.monotonic() < start + ANSWER_LIMIT:
-            if not heard and time.monotonic() >= again:
-                self.signals.sendto(data, self.server)
-                again, pause = time.monotonic() + pause, min(2 * pause, 4.0)
-            message = self.step()
-            if message and message.status and message.one("cseq") == f"{self.sequence} {method}":
-                heard = True
-                if message.status >= 200:
-                    if method == "INVITE":
-                        self.acknowledge(message)
-                    return message
-        raise CallError(f"no answer to {method} within {ANSWER_LIMIT:.0f} s")
-
-    def acknowledge(self, message: sip.Message) -> None:
-        """ACK; the first good answer also says where the call goes from now on."""
-        if message.status < 300:
-            if not self.media:
-                routes = [part.strip() for value in message.all("record-route") for part in value.split(",")]
-                self.routes = routes[::-1]
-            self.remote, self.to = sip.uri(message.one("contact")), message.one("to")
-            self.signals.sendto(self.request("ACK", self.sequence), self.server)
-        else:
-            to, self.to = self.to, message.one("to")
-            self.signals.sendto(self.request("ACK", self.sequence), self.server)
-            self.to = to
-
-    def step(self) -> sip.Message | None:
-        """At most 20 ms: one packet of audio if it is time, what came in, a BYE answered."""
-        now = time.monotonic()
-        if self.media and self.next_packet and now >= self.next_packet:
-            number = self.result.sent
-            header = struct.pack("!BBHII", 0x80, 8, number & 0xFFFF, number * FRAME & 0xFFFFFFFF, 0xCA11)
-            self.audio.sendto(header + number.to_bytes(4, "big") * (FRAME // 4), self.media)
-            self.result.sent += 1
-            self.next_packet += 0.02
-        wait = min(0.02, max(0.0, self.next_packet - time.monotonic())) if self.next_packet else 0.02
-        ready, _, _ = select.select([self.signals, self.audio], [], [], wait)
-        if self.audio in ready:
-            packet = self.audio.recv(2048)
-            if len(packet) == 12 + FRAME:
-                self.result.received += 1
-                self.numbers.add(int.from_bytes(packet[12:16], "big"))
-        if self.signals not in ready:
-            return None
-        data, source = self.signals.recvfrom(65535)
-        message = sip.parse(data)
-        if message and message.method == "BYE" and message.one("call-id") == self.call_id:
-            if source != self.server:
-                raise CallError(f"the BYE came from {source[0]}:{source[1]}, not through OpenSIPS")
-            self.signals.sendto(sip.answer(message, 200, "OK"), self.server)
-            self.ended = True
-        return message
-
-    def talk(self, seconds: float) -> None:
-        """Audio for a while, or until the other side hangs up."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and not self.ended:
-            self.step()
-
-    def listen(self, seconds: float) -> None:
-        """Silence for a while: the last packets come back."""
-        self.next_packet = 0.0
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self.step()
-
-    def invite(self) -> sip.Message:
-        """INVITE, once more with the password where one is asked for."""
-        answer = self.transact("INVITE", self.sdp())
-        challenge = answer.one("proxy-authenticate") or answer.one("www-authenticate")
-        if answer.status in (401, 407) and self.password:
-            name = "Proxy-Authorization" if answer.status == 407 else "Authorization"
-            answer = self.transact("INVITE", self.sdp(), (f"{name}: {self.digest(challenge, 'INVITE', self.target)}",))
-        return answer
-
-    def digest(self, challenge: str, method: str, uri: str) -> str:
-        """The answer to a challenge (MD5, with or without `qop`)."""
-        words = dict(re.findall(r'(\w+)="?([^",]*)"?', challenge))
-        user, cnonce, realm, nonce = sip.user_of(self.me), secrets.token_hex(4), words["realm"], words["nonce"]
-
-        def md5(*parts: str) -> str:
-            return hashlib.md5(":".join(parts).encode(), usedforsecurity=False).hexdigest()
-
-        one, two = md5(user, realm, self.password), md5(method, uri)
-        head = f'Digest username="{user}", realm="{realm}", nonce="{nonce}", uri="{uri}"'
-        if "qop" not in words:
-            return f'{head}, response="{md5(one, nonce, two)}"'
-        return f'{head}, qop=auth, nc=00000001, cnonce="{cnonce}", response="{md5(one, nonce, "00000001", cnonce, "auth", two)}"'
-
-    def register(self) -> int:
-        """REGISTER with the password; the status of the last answer."""
-        target = f"sip:{self.domain}"
-        self.remote, self.to = target, f"<{self.me}>"
-        answer = self.transact("REGISTER")
-        if answer.status == 401 and self.password:
-            words = f"Authorization: {self.digest(answer.one('www-authenticate'), 'REGISTER', target)}"
-            answer = self.transact("REGISTER", more=(words, "Expires: 60"))
-        return answer.status
-
-    def place(self, seconds: float) -> Result:
-        """The whole call."""
-        result = self.result
-        start = time.monotonic()
-        try:
-            answer = self.invite()
-            result.status, result.setup_ms = answer.status, round(1000 * (time.monotonic() - start))
-            if answer.status != 200:
-                raise CallError(f"INVITE: {answer.start}")
-            self.follow(answer)
-            self.next_packet = time.monotonic()
-            self.talk(seconds / 2)
-            if not self.ended:
-                changed = self.transact("INVITE", self.sdp())
-                result.changed = changed.status
-                if changed.status != 200:
-                    raise CallError(f"re-INVITE: {changed.start}")
-                self.follow(changed)
-            self.talk(seconds / 2)
-            self.finish()
-        except CallError as error:
-            result.problem = str(error)
-        return result
-
-    def follow(self, answer: sip.Message) -> None:
-        """Media goes where the answer says."""
-        offer = sip.parse_sdp(answer.body)
-        if offer is None:
-            raise CallError("an answer without audio")
-        self.media = offer.address, offer.port
-        self.result.media = f"{offer.address}:{offer.port}"
-
-    def finish(self) -> None:
-        """The end of the call, and the count."""
-        result = self.result
-        speaks = self.number == "tone"
-        if self.number in ("tone", "hangup"):
-            end = time.monotonic() + ANSWER_LIMIT
-            while not self.ended and time.monotonic() < end:
-                self.step()
-            if not self.ended:
-                raise CallError(f"no BYE from FreeSWITCH within {ANSWER_LIMIT:.0f} s")
-            result.hung_up = "freeswitch"
-            if speaks and result.received == 0:
-                raise CallError("FreeSWITCH was not heard")
-            return
-        self.listen(TAIL)
-        if self.ended:
-            raise CallError("FreeSWITCH hung up an echo")
-        bye = self.transact("BYE")
-        if bye.status != 200:
-            raise CallError(f"BYE: {bye.start}")
-        result.hung_up = "caller"
-        result.lost = result.sent - len(self.numbers)
-        if result.lost:
-            raise CallError(f"{result.lost} of {result.sent} packets lost")
+from tests.tools.caller import Caller
+from tests.tools.dialog import Result
 
 
 def local_address(server: tuple[str, int]) -> str:
@@ -257,6 +26,16 @@ def local_address(server: tuple[str, int]) -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(server)
         return str(probe.getsockname()[0])
+
+
+def carry_out(caller: Caller, receive: int, hold: bool, seconds: float) -> Result:
+    """The call as it was asked for."""
+    if receive:
+        return caller.receive(seconds)
+    if hold:
+        # Nothing is ever written there: it becomes readable when it is closed.
+        return caller.hold(lambda: bool(select.select([sys.stdin], [], [], 0)[0]), lambda: print("stands", flush=True))
+    return caller.place(seconds)
 
 
 def main() -> int:
@@ -269,13 +48,15 @@ def main() -> int:
     parser.add_argument("--domain", help="domain in From; default: the caller's address")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--password", default="", help="of the phone; a trunk has none")
+    parser.add_argument("--receive", type=int, default=0, metavar="PORT", help="wait for a call at this port instead")
+    parser.add_argument("--hold", action="store_true", help="talk until standard input ends")
     given = parser.parse_args()
     host, _, port = given.server.partition(":")
     server = host, int(port or 5060)
     local = given.local or local_address(server)
-    caller = Caller(server, local, given.number, given.caller, given.domain or local, given.password)
+    caller = Caller(server, local, given.number, given.caller, given.domain or local, given.password, given.receive)
     try:
-        result = caller.place(given.seconds)
+        result = carry_out(caller, given.receive, given.hold, given.seconds)
     finally:
         caller.close()
     print(json.dumps(asdict(result)))

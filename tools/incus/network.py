@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,30 +35,38 @@ def _read_address(text: str) -> IPv4Address:
     return IPv4Address(int.from_bytes(bytes.fromhex(text), "little"))
 
 
-def find_free_network(routes: Iterable[Route], prefix: int = 24) -> IPv4Network:
-    """Returns a private network of that prefix length that no route touches."""
+PRIVATE_BLOCKS = ("10.77.0.0/16", "10.0.0.0/8", "172.16.0.0/12")
+
+TEST_BLOCKS = ("198.18.0.0/15",)
+"""RFC 2544: in no internet, so it can stand for one."""
+
+
+def find_free_network(routes: Iterable[Route], prefix: int = 24, blocks: Iterable[str] = PRIVATE_BLOCKS) -> IPv4Network:
+    """Returns a network of that prefix length in one of the blocks that no route touches."""
     taken = [route.network for route in routes]
-    for block in ("10.77.0.0/16", "10.0.0.0/8", "172.16.0.0/12"):
+    for block in blocks:
         for network in IPv4Network(block).subnets(new_prefix=prefix):
             if not any(network.overlaps(other) for other in taken):
                 return network
-    raise ValueError("no private IPv4 network is free on this host")
+    raise ValueError(f"no network of {', '.join(blocks)} is free on this host")
 
 
-def find_network_problem(bridge: str, cidr: str, routes: Iterable[Route]) -> str | None:
+def find_network_problem(
+    bridge: str, cidr: str, routes: Iterable[Route], setting: str = "network", blocks: Iterable[str] = PRIVATE_BLOCKS,
+) -> str | None:
     """Tells why a network cannot be that of a bridge of ours, and which one can; None when it can."""
     others = [route for route in routes if route.interface != bridge]
-    free = find_free_network(others)
+    free = find_free_network(others, blocks=blocks)
     try:
         network = IPv4Network(cidr)
     except ValueError as error:
-        return f"webitel:network = {cidr}: {error}; use a network such as {free}"
+        return f"webitel:{setting} = {cidr}: {error}; use a network such as {free}"
     if network.prefixlen > _SMALLEST_NETWORK:
-        return f"webitel:network = {cidr}: too small, at least /{_SMALLEST_NETWORK}; use a network such as {free}"
+        return f"webitel:{setting} = {cidr}: too small, at least /{_SMALLEST_NETWORK}; use a network such as {free}"
     for route in others:
         if route.network.overlaps(network):
             return (
-                f"webitel:network = {cidr}: this host already reaches {route.network} by {route.interface}; "
+                f"webitel:{setting} = {cidr}: this host already reaches {route.network} by {route.interface}; "
                 f"use a free network such as {free}"
             )
     return None
@@ -87,11 +95,12 @@ def find_gateway(network: IPv4Network) -> IPv4Interface:
     return IPv4Interface(f"{network[1]}/{network.prefixlen}")
 
 
-def describe_bridge(gateway: IPv4Interface) -> dict[str, str]:
-    """Returns the Incus configuration of a bridge with NAT."""
+def describe_bridge(gateway: IPv4Interface, *, nat: bool = True, routed: bool = True) -> dict[str, str]:
+    """Returns the Incus configuration of a bridge; not `routed`: only the host and its own machines reach it."""
     return {
         "ipv4.address": str(gateway),
-        "ipv4.nat": "true",
+        "ipv4.nat": str(nat).lower(),
+        **({} if routed else {"ipv4.routing": "false"}),
         # Addresses are static and the name servers mostly the host's own: no dnsmasq process, nothing on port 53.
         "ipv4.dhcp": "false",
         "dns.mode": "none" if read_resolvers() else "managed",
@@ -99,14 +108,16 @@ def describe_bridge(gateway: IPv4Interface) -> dict[str, str]:
     }
 
 
-def describe_interface(address: str, gateway: IPv4Interface) -> dict[str, Any]:
-    """Returns a machine's network configuration for cloud-init (version 2)."""
+def describe_interface(address: str, gateway: IPv4Interface, more: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Returns a machine's network configuration for cloud-init (version 2): `eth0` with the way out, and further
+    interfaces by name with only an address (with its prefix length), which may appear later."""
     interface = {
         "addresses": [f"{address}/{gateway.network.prefixlen}"],
         "routes": [{"to": "0.0.0.0/0", "via": str(gateway.ip)}],
         "nameservers": {"addresses": read_resolvers() or [str(gateway.ip)]},
     }
-    return {"version": 2, "ethernets": {"eth0": interface}}
+    others = {name: {"addresses": [other], "optional": True} for name, other in (more or {}).items()}
+    return {"version": 2, "ethernets": {"eth0": interface, **others}}
 
 
 def find_forwarding_problem(bridge: str) -> str | None:

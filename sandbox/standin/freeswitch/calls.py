@@ -7,33 +7,14 @@ seconds, every other one echoes until the caller hangs up.
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import cast
 
 from . import sip
-from .media import Media, Ports
+from .call import Call, Send, incoming
+from .media import Ports
 
-Send = Callable[[bytes], None]
 T1, T2, GIVE_UP = 0.5, 4.0, 32.0
 HANGS_UP_AFTER = 2.0
-
-
-@dataclass
-class Call:
-    """A call in progress. `invite` is the last one, `routes` are of the first; `answered` holds the 200 until its ACK came."""
-
-    invite: sip.Message
-    send: Send
-    tag: str
-    number: str
-    routes: list[str]
-    media: Media | None = None
-    port: int = 0
-    answered: bytes = b""
-    sequence: int = 0
-    version: int = 1
-    confirmed: bool = False
-    tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
 
 class Phone:
@@ -46,6 +27,8 @@ class Phone:
         self.transport: asyncio.DatagramTransport | None = None
         self.max_sessions, self.per_second = limits
         self.calls: dict[tuple[str, str], Call] = {}
+        self.answers: dict[tuple[str, str], asyncio.Queue[sip.Message]] = {}
+        self.traces = False
         self.paused = False
         self.total = self.peak = 0
         self.started: list[float] = []
@@ -69,9 +52,12 @@ class Phone:
     def take(self, message: sip.Message, send: Send) -> None:
         """One message from the network."""
         if message.status:
+            waiting = self.answers.get((message.one("call-id"), message.one("cseq")))
+            if waiting:
+                waiting.put_nowait(message)
             return
         call = self.calls.get(message.key) or next(
-            (known for known in self.calls.values() if known.invite.one("call-id") == message.one("call-id")), None)
+            (known for known in self.calls.values() if known.id == message.one("call-id")), None)
         if message.method == "OPTIONS":
             reason = "" if call else ("System Paused" if self.paused else "Maximum Calls In Progress" if self.is_full else "")
             send(sip.answer(message, 503 if reason else 200, reason or "OK", "probe", self.contact()))
@@ -105,20 +91,22 @@ class Phone:
                 send(sip.answer(message, 503, reason, "full"))
                 return
             self.started.append(time.monotonic())
-            number = sip.user_of(message.start.split(" ")[1])
-            routes = [part.strip() for line in message.all("record-route") for part in line.split(",")]
-            call = Call(message, send, sip.branch()[7:], number, routes)
-            self.calls[message.key] = call
-            self.total, self.peak = self.total + 1, max(self.peak, len(self.calls))
+            call = incoming(message, send)
+            self.keep(message.key, call)
             send(sip.answer(message, 100, "Trying"))
             call.tasks.append(asyncio.create_task(self.answer(call)))
-        elif message.one("cseq") == call.invite.one("cseq"):
+        elif (message.key, message.one("cseq")) == (call.invite.key, call.invite.one("cseq")):
             if call.answered:
                 send(call.answered)
         else:
-            call.invite, call.send = message, send
+            call.invite, call.send, call.target = message, send, sip.uri(message.one("contact"))
             call.version += 1
             call.tasks.append(asyncio.create_task(self.accept(call)))
+
+    def keep(self, key: tuple[str, str], call: Call) -> None:
+        """A call more."""
+        self.calls[key] = call
+        self.total, self.peak = self.total + 1, max(self.peak, len(self.calls))
 
     async def answer(self, call: Call) -> None:
         """Flow Manager is asked, as the dial plan says; then the call is answered."""
@@ -173,23 +161,31 @@ class Phone:
                 return
             call.send(answered)
             pause = min(2 * pause, T2)
-        self.say(f"[WARNING] no ACK in {call.invite.one('call-id')}")
+        self.say(f"[WARNING] no ACK in {call.id}")
         self.hang_up(call)
 
     def hang_up(self, call: Call) -> None:
         """A BYE along the recorded route; the call is over whatever the answer is."""
-        remote = sip.uri(call.invite.one("contact"))
         call.sequence += 1
-        to = call.invite.one("to")
-        to += "" if sip.parameter(to, "tag") else f";tag={call.tag}"
-        lines = [
-            f"BYE {remote} SIP/2.0", f"Via: SIP/2.0/UDP {self.address}:{self.port};rport;branch={sip.branch()}",
-            "Max-Forwards: 70", f"From: {to}", f"To: {call.invite.one('from')}", f"Call-ID: {call.invite.one('call-id')}",
-            f"CSeq: {call.sequence} BYE", *(f"Route: {target}" for target in call.routes), "User-Agent: Webitel",
-        ]
-        assert self.transport
-        self.transport.sendto(sip.finish(lines, ""), sip.host_port(sip.uri(call.routes[0]) if call.routes else remote))
+        self.transmit(call.request("BYE", call.sequence, self.here), call.next_hop())
         self.end(call)
+
+    @property
+    def here(self) -> str:
+        """The profile's address and port."""
+        return f"{self.address}:{self.port}"
+
+    def transmit(self, data: bytes, where: tuple[str, int]) -> None:
+        """Sends a datagram from the profile's port: by it OpenSIPS knows who speaks."""
+        assert self.transport
+        self.trace("send", data, where)
+        self.transport.sendto(data, where)
+
+    def trace(self, what: str, data: bytes, where: tuple[str, int]) -> None:
+        """`sofia global siptrace on`: every message in the log."""
+        if self.traces:
+            text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+            self.say(f"{what} {len(data)} bytes {'from' if what == 'recv' else 'to'} udp/[{where[0]}]:{where[1]}\n{text}")
 
     def end(self, call: Call) -> None:
         """Forgets the call and its media."""
@@ -217,12 +213,13 @@ class Socket(asyncio.DatagramProtocol):
         self.phone = phone
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = self.phone.transport = cast(asyncio.DatagramTransport, transport)
+        self.phone.transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+        self.phone.trace("recv", data, address)
         message = sip.parse(data)
         if message:
-            self.phone.take(message, lambda reply: self.transport.sendto(reply, address))
+            self.phone.take(message, lambda reply: self.phone.transmit(reply, address))
 
 
 async def serve_stream(phone: Phone, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

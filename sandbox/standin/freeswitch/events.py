@@ -5,6 +5,7 @@ import hmac
 from collections.abc import Callable
 
 from .calls import Phone
+from .outgoing import originate, renegotiate
 from .words import VERSION
 
 
@@ -14,10 +15,17 @@ class Console:
     def __init__(self, phone: Phone, stop: Callable[[], None]) -> None:
         self.phone, self.stop = phone, stop
 
-    def run(self, command: str) -> str:
+    async def run(self, command: str) -> str:
         """The text of `api COMMAND`; a failing one is a text too."""
         words = command.split()
         match words:
+            case ["originate", *_]:
+                return await originate(self.phone, command.partition(" ")[2])
+            case ["uuid_media_reneg", call_id]:
+                return await renegotiate(self.phone, call_id)
+            case ["sofia", "global", "siptrace", "on" | "off" as wanted]:
+                self.phone.traces = wanted == "on"
+                return f"+OK Global siptrace {wanted}\n"
             case ["status"]:
                 return self.status()
             case ["version"]:
@@ -25,7 +33,7 @@ class Console:
             case ["show", "calls" | "channels", "count"]:
                 return f"\n{len(self.phone.calls)} total.\n"
             case ["show", "calls" | "channels"]:
-                rows = [call.invite.one("call-id") for call in self.phone.calls.values()]
+                rows = [call.id for call in self.phone.calls.values()]
                 return "".join(f"{row}\n" for row in rows) + f"\n{len(rows)} total.\n"
             case ["sofia", "status"]:
                 return f"sip\tprofile\tsip:mod_sofia@{self.phone.address}:{self.phone.port}\tRUNNING ({len(self.phone.calls)})\n"
@@ -84,7 +92,7 @@ async def serve(console: Console, password: str, reader: asyncio.StreamReader, w
             elif not trusted:
                 say("Content-Type: command/reply\nReply-Text: -ERR command not found")
             elif verb in ("api", "bgapi"):
-                say("Content-Type: api/response", console.run(rest))
+                say("Content-Type: api/response", await console.run(rest))
             elif verb in ("exit", "quit"):
                 say("Content-Type: command/reply\nReply-Text: +OK bye")
                 return

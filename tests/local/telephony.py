@@ -1,0 +1,129 @@
+"""A deployment with public addresses other than its private ones, called from outside."""
+
+import copy
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from sandbox.standin.freeswitch import sip
+from tests.local.deployment import Deployment, wait_until
+from tests.local.outside import Outside, find_public_network, read_result
+from tests.tools.dialog import needed_addresses
+
+ADMIN_SQL = "runuser -u postgres -- psql -XAtq -d webitel"
+FREESWITCH_HEARD = re.compile(r"^freeswitch: recv \d+ bytes from [^\n]*\n(.*?)(?=^freeswitch: |\Z)", re.MULTILINE | re.DOTALL)
+
+
+class Telephony(Deployment):
+    """A deployment and the world outside it. `key` is the node that `on_node` and its like speak to."""
+
+    def __init__(self, folder: Path, name: str, settings: dict[str, Any]) -> None:
+        public = find_public_network()
+        self.outside = Outside(f"o{name[1:9].replace('-', '')}", public)
+        super().__init__(folder, name, {
+            "public_network": str(public), "carriers": [f"{self.outside.address}/32"], "drain_timeout": 60, **settings})
+        self.key = "all-1"
+
+    @property
+    def node(self) -> str:
+        return f"{self.name}-{self.key}"
+
+    def at(self, key: str) -> Self:
+        """The same deployment, speaking to another node."""
+        other = copy.copy(self)
+        other.key = key
+        return other
+
+    def with_service(self, service: str) -> list[Self]:
+        """The nodes that carry a service."""
+        stack = f"{self.name}-"
+        return [self.at(node["name"].removeprefix(stack)) for node in self.plan()["nodes"] if service in node["services"]]
+
+    def bring_up(self) -> float:
+        """Up with a trunk at the outside address; returns the seconds that `up` took."""
+        self.make_checkout()
+        done = self.up()
+        self.outside.attach()
+        (database,) = self.with_service("postgresql")
+        database.on_node(f"""cd / && {ADMIN_SQL} -c "insert into sip_address_allow (dc, name, host, ip) values (
+            (select min(dc) from directory.wbt_domain), 'outside', '{self.server}:5060', '{self.outside.address}')" """)
+        return done.seconds
+
+    @property
+    def server(self) -> str:
+        """The public address of the node with OpenSIPS."""
+        outputs = self.find_resource_of("pulumi:pulumi:Stack")["outputs"]
+        (edge,) = self.with_service("opensips")
+        return str(outputs["nodes"][edge.key]["address"])
+
+    def private_address(self, key: str) -> str:
+        """A node's private address."""
+        return str(self.find_resource_of("pulumi:pulumi:Stack")["outputs"]["nodes"][key]["private_address"])
+
+    def find_resource_of(self, kind: str) -> dict[str, Any]:
+        """The only resource of a type that is not ours."""
+        (found,) = [resource for resource in self.resources() if resource["type"] == kind]
+        return found
+
+    def end(self) -> None:
+        self.outside.remove()
+        super().end()
+
+
+def fs_cli(node: Deployment, command: str) -> str:
+    """One command on a node's FreeSWITCH."""
+    return node.on_node(f"fs_cli -x {command!r}")
+
+
+def count_calls(node: Deployment) -> int:
+    """Calls on a node's FreeSWITCH."""
+    return int(fs_cli(node, "show calls count").split()[0])
+
+
+def addresses_for_freeswitch(node: Deployment, call: Callable[[], None]) -> set[str]:
+    """What FreeSWITCH has to reach by the messages it is sent while `call` runs."""
+    fs_cli(node, "sofia global siptrace on")
+    try:
+        node.on_node("journalctl --sync; journalctl --rotate -q; date +%s.%N >/run/trace-began")
+        call()
+        log = node.on_node("journalctl --sync; journalctl -u freeswitch -o cat --no-pager --since @$(cat /run/trace-began)")
+    finally:
+        fs_cli(node, "sofia global siptrace off")
+    # The journal drops the empty line before a body.
+    texts = [text.replace("\nv=0\n", "\n\nv=0\n").replace("\n", "\r\n") for text in FREESWITCH_HEARD.findall(log)]
+    messages = [sip.parse(text.encode()) for text in texts]
+    calls = [message for message in messages if message and message.one("cseq").split(" ")[1] != "OPTIONS"]
+    assert calls, log
+    return set().union(*map(needed_addresses, calls))
+
+
+def check_calls(deployment: Telephony) -> None:
+    """Calls from outside and to the outside, changed by both sides and ended by both: nothing lost, every address reached."""
+    outside, server = deployment.outside, deployment.server
+    media = deployment.with_service("freeswitch")[0]
+    (edge,) = deployment.with_service("opensips")
+
+    def come_in() -> None:
+        for number, ends in (("echo", "caller"), ("hangup", "freeswitch"), ("tone", "freeswitch")):
+            result = outside.call(server, "--number", number)
+            assert (result["problem"], result["status"], result["lost"], result["hung_up"]) == ("", 200, 0, ends), result
+            # Its own address stands in the answers to what it says about itself.
+            assert set(result["addresses"]) == {server}, result
+            assert number == "tone" or result["received"] == result["sent"] > 0
+
+    def go_out() -> None:
+        process = outside.start_call(server, "--receive", "5060", "--seconds", "4")
+        path = f"sip:{deployment.private_address(edge.key)}:5062"
+        said = fs_cli(media, f"originate sofia/sip/1000@{outside.address}:5060;fs_path={path} &echo()")
+        assert said.startswith("+OK "), said
+        assert fs_cli(media, f"uuid_media_reneg {said.split()[1]}") == "+OK Success"
+        result = read_result(process)
+        assert (result["problem"], result["lost"], result["hung_up"], result["asked"]) == ("", 0, "caller", 1), result
+        assert result["received"] == result["sent"] > 0
+        assert set(result["addresses"]) == {server}, result
+
+    inner = {deployment.private_address(edge.key)}
+    assert addresses_for_freeswitch(media, come_in) == inner
+    assert addresses_for_freeswitch(media, go_out) == inner
+    wait_until(lambda: f"{left} calls left" if (left := count_calls(media)) else "", 10)

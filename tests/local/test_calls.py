@@ -1,0 +1,110 @@
+"""Calls from outside through an edge with a translated address, and what happens to one that is held while things change."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.local.conftest import FIGURES, Figure
+from tests.local.deployment import wait_until
+from tests.local.telephony import Telephony, check_calls, count_calls
+
+pytestmark = pytest.mark.local
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f you@office"
+REFUSED_FOR = "--disruptive"
+
+
+@pytest.fixture(scope="module")
+def basic(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Telephony]:
+    """Three nodes, the edge behind a translated address."""
+    deployment = Telephony(
+        tmp_path_factory.mktemp("calls"), f"t{os.getpid()}-calls", {"tier": "basic", "local_network": "nat"})
+    try:
+        seconds = deployment.bring_up()
+        request.config.stash[FIGURES].append(("up of three nodes behind a translated address", seconds, "s"))
+        yield deployment
+    finally:
+        deployment.end()
+
+
+def test_calls_in_both_directions_through_the_translated_address(basic: Telephony) -> None:
+    (edge,) = basic.with_service("opensips")
+    assert basic.server not in edge.on_node("ip -4 address")
+    check_calls(basic)
+
+
+def test_private_addresses_and_the_way_back_in_are_closed(basic: Telephony) -> None:
+    (edge,) = basic.with_service("opensips")
+    (media,) = basic.with_service("freeswitch")
+    assert basic.outside.reaches(basic.server, 443)
+    assert not basic.outside.reaches(basic.private_address(edge.key), 443)
+    # No hairpin: what FreeSWITCH was told a public address for would be lost.
+    connect = f"timeout 3 python3 -c 'import socket; socket.create_connection((\"{basic.server}\", 443), 2)'"
+    assert "timed out" in media.on_node(connect, check=False)
+
+
+def test_changes_that_drop_no_call(basic: Telephony, figure: Figure) -> None:
+    with basic.outside.held_call(basic.server):
+        basic.set(
+            upload_limit_mib=65, max_connections=320, operator_keys=[KEY], counts={"app": 2},
+            carriers=[f"{basic.outside.address}/32", "203.0.113.0/24"])
+        done = basic.up()
+    figure("up with settings of four services and another media node, a call held", done.seconds)
+    (edge,) = basic.with_service("opensips")
+    (database,) = basic.with_service("postgresql")
+    assert "client_max_body_size 65m;" in edge.on_node("nginx -T 2>/dev/null")
+    assert "203.0.113.0/24" in edge.on_node("nft list ruleset")
+    assert KEY in database.on_node("cat /etc/ssh/authorized_keys.d/debian")
+    assert database.on_node("cd / && runuser -u postgres -- psql -XAtc 'show max_connections'") == "320"
+    assert len(basic.with_service("freeswitch")) == 2
+
+
+def test_both_media_nodes_get_calls_and_a_stopped_one_costs_none(basic: Telephony, figure: Figure) -> None:
+    first, second = basic.with_service("freeswitch")
+    with ExitStack() as calls:
+        for _ in range(4):
+            calls.enter_context(basic.outside.held_call(basic.server))
+        assert (count_calls(first), count_calls(second)) == (2, 2)
+    second.on_node("systemctl mask --runtime -q freeswitch && systemctl kill -s KILL freeswitch; systemctl stop freeswitch")
+    try:
+        results = [basic.outside.call(basic.server, "--number", "echo", "--seconds", "0.5") for _ in range(6)]
+        assert [(result["status"], result["lost"], result["problem"]) for result in results] == [(200, 0, "")] * 6, results
+        figure("slowest set-up of a call with one of two FreeSWITCH dead", max(one["setup_ms"] for one in results) / 1000)
+        # Found out once, nobody waits for it any more.
+        assert all(result["setup_ms"] < 1500 for result in results[2:]), results
+    finally:
+        second.on_node("systemctl unmask --runtime -q freeswitch && systemctl start freeswitch")
+
+    def ask() -> str:
+        before = int(second.on_node("fs_cli -x status | grep 'since startup' || echo 0").split()[0])
+        for _ in range(2):
+            assert basic.outside.call(basic.server, "--number", "echo", "--seconds", "0.2")["problem"] == ""
+        after = int(second.on_node("fs_cli -x status | grep 'since startup' || echo 0").split()[0])
+        return "" if after > before else "no call on the media node that is back"
+
+    figure("media node back until it has calls", wait_until(ask, 60))
+
+
+def test_a_change_that_drops_calls_is_refused_and_drops_none(basic: Telephony) -> None:
+    with basic.outside.held_call(basic.server), basic.edit(
+            "cloud_init/files/opensips/opensips.cfg", "tcp_connection_lifetime = 300", "tcp_connection_lifetime = 301"):
+        refused = basic.up(status=1)
+        assert REFUSED_FOR in refused.said
+        assert "opensips" in refused.said
+
+
+def test_a_media_node_leaves_without_dropping_a_call(basic: Telephony, figure: Figure) -> None:
+    first, _ = basic.with_service("freeswitch")
+    for _ in range(4):
+        with basic.outside.held_call(basic.server):
+            if count_calls(first) == 1:
+                done = basic.webitel("scale", "app", "1", basic.name, "--yes")
+                break
+    else:
+        pytest.fail("no call was given to the node that stays")
+    figure("a media node drained and removed, a call held on another", done.seconds)
+    basic.settings["counts"] = {"app": 1}
+    assert basic.outside.call(basic.server, "--number", "hangup")["problem"] == ""
+    assert len(basic.with_service("freeswitch")) == 1
