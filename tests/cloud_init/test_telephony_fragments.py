@@ -28,9 +28,9 @@ RTPENGINE_OPTIONS = {
 Files = dict[str, str]
 
 
-def files_with(stack: str, service: str) -> Files:
-    """The filled files of the first node of a stack that carries a service."""
-    settings = load_stack(stack)
+def files_with(stack: str, service: str, **changes: str) -> Files:
+    """The filled files of the first node of a stack, with changed settings, that carries a service."""
+    settings = load_stack(stack).model_copy(update=changes)
     plan = make_plan(settings, stack)
     files = compose_configuration(plan, plan.nodes_with(service)[0], settings).files
 
@@ -61,15 +61,26 @@ def test_rtpengine_gets_only_options_that_it_knows(stack: str) -> None:
     assert (int(options["port-min"]), int(options["port-max"]), options["table"]) == (10000, 19999, "-1")
 
 
-@pytest.mark.parametrize(("stack", "interface", "sockets"), [
-    (TRANSLATED, f"ext/{PRIVATE}!{PUBLIC};int/{PRIVATE}", [f"udp:{PRIVATE}:5060 as {PUBLIC}", f"udp:{PRIVATE}:5062"]),
-    (OWN, f"ext/{PUBLIC};int/{PRIVATE}", [f"udp:{PUBLIC}:5060", f"udp:{PRIVATE}:5060", f"udp:{PRIVATE}:5062"]),
-    (TRIAL, f"ext/{PRIVATE};int/{PRIVATE}", [f"udp:{PRIVATE}:5060", f"udp:{PRIVATE}:5062"]),
+SIDES = {
+    "translated": (f"ext/{PRIVATE}!{PUBLIC};int/{PRIVATE}", [f"udp:{PRIVATE}:5060 as {PUBLIC}", f"udp:{PRIVATE}:5062"], PUBLIC),
+    "own": (f"ext/{PUBLIC};int/{PRIVATE}", [f"udp:{PUBLIC}:5060", f"udp:{PRIVATE}:5060", f"udp:{PRIVATE}:5062"], PUBLIC),
+    "private": (f"ext/{PRIVATE};int/{PRIVATE}", [f"udp:{PRIVATE}:5060", f"udp:{PRIVATE}:5062"], PRIVATE),
+}
+"""What rtpengine and OpenSIPS bind, and where carriers are told to send calls (`facts/calls-observed.md` 1, V3)."""
+
+
+@pytest.mark.parametrize(("stack", "network", "sides"), [
+    *((f"{cloud}-basic", "bridged", "translated") for cloud in ("aws", "gcp", "azure")),
+    *((f"{cloud}-extended", "bridged", "own") for cloud in ("digitalocean", "hetzner")),
+    ("local-basic", "nat", "translated"), ("local-basic", "late_address", "own"), ("local-single", "late_network", "own"),
+    (TRIAL, "bridged", "private"),
 ])
-def test_the_outer_side_says_the_public_address_and_the_inner_one_never(stack: str, interface: str, sockets: list[str]) -> None:
-    files = files_with(stack, "opensips")
+def test_the_outer_side_says_the_public_address_and_the_inner_one_never(stack: str, network: str, sides: str) -> None:
+    interface, sockets, contact = SIDES[sides]
+    files = files_with(stack, "opensips", local_network=network)
     assert read_options(files["/etc/rtpengine/rtpengine.conf"])["interface"] == interface
     assert re.findall(r"^socket = (udp:.*)$", files["/etc/opensips/opensips.cfg"], re.MULTILINE) == sockets
+    assert f"OPENSIPS_SIP_ADDRESS={contact}\n" in next(text for path, text in files.items() if path.endswith("webitel-uac.env"))
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -27,8 +27,13 @@ class Outside:
 
     @property
     def address(self) -> str:
-        """Its address."""
+        """Its address, a trunk's."""
         return str(self.public[200])
+
+    @property
+    def stranger(self) -> str:
+        """Another one, of nobody who is known."""
+        return str(self.public[201])
 
     def attach(self) -> None:
         """Makes it, on the bridge that has the network."""
@@ -37,7 +42,8 @@ class Outside:
         for command in (
             f"ip netns add {self.name}", f"ip link add {self.name} type veth peer name {inside} netns {self.name}",
             f"ip link set {self.name} master {bridge} up", f"ip -n {self.name} link set lo up",
-            f"ip -n {self.name} address add {self.address}/32 dev {inside}", f"ip -n {self.name} link set {inside} up",
+            f"ip -n {self.name} address add {self.address}/32 dev {inside}",
+            f"ip -n {self.name} address add {self.stranger}/32 dev {inside}", f"ip -n {self.name} link set {inside} up",
             f"ip -n {self.name} route add {router} dev {inside}",
             f"ip -n {self.name} route add default via {router} src {self.address}",
         ):
@@ -49,8 +55,11 @@ class Outside:
 
     def start_call(self, server: str, *arguments: str) -> "subprocess.Popen[str]":
         """A call of `tests.tools.call` from there."""
-        command = ["ip", "netns", "exec", self.name, sys.executable, "-P", "-m", "tests.tools.call", f"{server}:5060",
-                   "--local", self.address, *arguments]
+        return self.start("tests.tools.call", f"{server}:5060", "--local", self.address, *arguments)
+
+    def start(self, module: str, *arguments: str) -> "subprocess.Popen[str]":
+        """A program of ours from there."""
+        command = ["ip", "netns", "exec", self.name, sys.executable, "-P", "-m", module, *arguments]
         return subprocess.Popen(
             command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={"PYTHONPATH": str(ROOT), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})

@@ -22,7 +22,8 @@ class Telephony(Deployment):
         public = find_public_network()
         self.outside = Outside(f"o{name[1:9].replace('-', '')}", public)
         super().__init__(folder, name, {
-            "public_network": str(public), "carriers": [f"{self.outside.address}/32"], "drain_timeout": 60, **settings})
+            "public_network": str(public), "carriers": [f"{self.outside.address}/32"],
+            "phones": [f"{self.outside.stranger}/32"], "drain_timeout": 60, **settings})
         self.key = "all-1"
 
     @property

@@ -8,6 +8,7 @@ import pytest
 
 from tests.local.conftest import FIGURES, Figure
 from tests.local.deployment import wait_until
+from tests.local.outside import read_result
 from tests.local.telephony import Telephony, check_calls, count_calls
 
 pytestmark = pytest.mark.local
@@ -85,6 +86,22 @@ def test_both_media_nodes_get_calls_and_a_stopped_one_costs_none(basic: Telephon
         return "" if after > before else "no call on the media node that is back"
 
     figure("media node back until it has calls", wait_until(ask, 60))
+
+
+def test_who_guesses_is_cut_off_and_banned_and_a_trunk_is_not(basic: Telephony, figure: Figure) -> None:
+    outside, server = basic.outside, basic.server
+    (edge,) = basic.with_service("opensips")
+    with outside.held_call(server):
+        scanner = outside.start("tests.tools.scan", f"{server}:5060", "--local", outside.stranger)
+        calls = [outside.call(server, "--number", "echo", "--seconds", "0.2") for _ in range(8)]
+        assert [call["problem"] for call in calls] == [""] * 8
+        result = read_result(scanner)
+        assert result["silent"], result
+        figure("answers to a scanner before it is cut off", result["answered"], "")
+        # pike's own memory is short: the ban is fail2ban's.
+        banned = "fail2ban-client status opensips"
+        wait_until(lambda: "" if outside.stranger in (said := edge.on_node(banned)) else said, 30)
+    assert outside.address not in edge.on_node(banned)
 
 
 def test_a_change_that_drops_calls_is_refused_and_drops_none(basic: Telephony) -> None:

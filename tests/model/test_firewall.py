@@ -198,3 +198,12 @@ def test_rules_of_the_nodes_and_of_their_role_agree(tier: str) -> None:
     assert from_nodes == {
         (one.role, one.service, one.listener, one.audience, source) for one in plan.openings for source in one.sources
     }
+
+
+@pytest.mark.parametrize(("network", "host"), [
+    ("bridged", "10.77.1.1/32"), ("nat", "198.18.1.1/32"), ("late_network", "198.18.1.1/32")])
+def test_a_container_host_logs_in_from_the_side_on_which_the_node_is_reached(network: str, host: str) -> None:
+    values = Settings.model_validate({"cloud": "local", "tier": "basic", "local_network": network})
+    plan = make_plan(values, "local-basic")
+    (rule,) = [rule for rule in firewall.node_openings(plan, plan.node("edge-1"), values) if rule.service == "ssh"]
+    assert rule.networks == (host,)

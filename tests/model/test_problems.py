@@ -50,6 +50,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tier": "extended", "counts": {"media": 1}}, "webitel:counts.media = 1: fewer than the tier's; use 2 or more"),
     ({"counts": {"app": 0}}, "webitel:counts.app = 0: fewer than the tier's; use 1 or more"),
     ({"counts": {"app": 70000}}, "use 250 or fewer"),
+    # networks of containers
+    ({"local_network": "nat"}, "webitel:local_network = nat: only containers of webitel:cloud = local have it; AWS has its own"),
+    ({"public_network": "198.18.7.0/24"}, "webitel:public_network = 198.18.7.0/24: only webitel:cloud = local has one"),
+    ({"cloud": "local", "public_network": "198.18.7.0/24"}, "not with webitel:local_network = bridged; remove the setting"),
+    ({"cloud": "local", "local_network": "nat", "public_network": "10.7.0.0/24"}, "must not be a private one; use a network"),
+    ({"cloud": "local", "local_network": "late_address", "public_network": "198.18.7.0/28"}, "has 16 addresses, too few"),
     # machine types
     ({"machine_types": {"edge": "t3.large"}}, "webitel:machine_types.edge = t3.large: burstable, its CPU is throttled "
      "under steady voice load; use c7a.xlarge (4 vCPU, 8 GiB, USD 150/month)"),

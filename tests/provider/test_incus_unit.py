@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from provider.handler import Request
+from provider.handler import ProviderError, Request
 from provider.incus import LocalDisk, LocalNetwork
-from provider.incus_machine import LocalMachine, MachineInputs
+from provider.incus_machine import LocalMachine, MachineInputs, choose_address
 from provider.values import UNKNOWN
 from tools.environment import SetupError
 from tools.incus import api, apt, builder, daemon, network, pool
@@ -361,3 +361,40 @@ def test_absent_daemon_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert daemon.is_answering() is False
     with pytest.raises(api.IncusError, match=r"Incus does not answer at .*unix\.socket.*python3 -m tools.incus start"):
         api.call("GET", "")
+
+
+def test_a_machine_with_two_addresses_has_the_way_out_on_the_public_one() -> None:
+    machine = MachineInputs.model_validate(
+        MACHINE | {"public_network": "p-test", "public_address": "198.18.7.10", "late": True})
+    assert [machine.devices()[name]["network"] for name in ("eth0", "eth1")] == ["p-test", "webitel0"]
+    assert set(machine.devices()) - set(machine.first_devices()) == {"eth1"}
+    gateway = network.find_gateway(IPv4Network("198.18.7.0/24"))
+    described = network.describe_interface("198.18.7.10", gateway, {"eth1": "10.77.0.10/24"})
+    assert described["ethernets"]["eth0"]["routes"] == [{"to": "0.0.0.0/0", "via": "198.18.7.1"}]
+    assert described["ethernets"]["eth1"] == {"addresses": ["10.77.0.10/24"], "optional": True}
+
+
+def test_what_is_not_asked_for_does_not_change_a_machine_that_is_there() -> None:
+    plain = MachineInputs.model_validate(MACHINE)
+    assert plain.digest() == MachineInputs.model_validate(MACHINE | {"late": False}).digest()
+    assert plain.digest() != MachineInputs.model_validate(MACHINE | {"late": True}).digest()
+
+
+def test_an_address_that_nobody_chose_is_given_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = {"config": {"user.webitel.address": "10.78.0.11"}, "devices": {"eth1": {"network": "late"}}}
+    elsewhere = {"config": {"user.webitel.address": "10.78.0.12"}, "devices": {"eth0": {"network": "other"}}}
+    monkeypatch.setattr("provider.incus_machine.api.list_objects", lambda path: [taken, elsewhere])
+    gateway = network.find_gateway(IPv4Network("10.78.0.0/28"))
+    assert {choose_address(gateway, "late") for _ in range(3)} == {"10.78.0.12", "10.78.0.13", "10.78.0.14"}
+    with pytest.raises(ProviderError, match=r"no address of 10\.78\.0\.0/28 is free"):
+        choose_address(gateway, "late")
+
+
+def test_the_network_that_stands_for_the_internet_is_named_when_it_is_unfit(
+    monkeypatch: pytest.MonkeyPatch, routes: list[network.Route],
+) -> None:
+    monkeypatch.setattr("provider.incus.read_routes", lambda: routes)
+    inputs = {"name": "p-test", "cidr": "192.0.2.0/24", "labels": LABELS, "public": True, "nat": False}
+    (failure,) = LocalNetwork().check(REQUEST, None, inputs)[1]
+    assert failure.reason.startswith("webitel:public_network = 192.0.2.0/24: ")
+    assert failure.reason.endswith("198.18.0.0/24")
