@@ -105,6 +105,12 @@ def test_only_the_offer_names_the_sides_and_its_result_is_looked_at() -> None:
     assert text.count("t_on_failure(") == 2
 
 
+def test_a_refused_change_of_a_running_call_ends_no_audio() -> None:
+    text = files_with(TRIAL, "opensips")["/etc/opensips/opensips.cfg"]
+    failed = text[text.index("failure_route[failed]"):text.index("local_route {")]
+    assert re.search(r"\{\s+#[^\n]*\n\s+if \(has_totag\(\)\)\s+exit;", failed)
+
+
 def test_the_exemption_of_trunks_and_freeswitch_stands_before_the_flood_check() -> None:
     text = files_with(TRIAL, "opensips")["/etc/opensips/opensips.cfg"]
     guard = text[text.index("route[guard]"):text.index("route[far_end]")]

@@ -4,6 +4,7 @@ import hashlib
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,37 @@ def test_freeswitch_may_speak_first(telephony: Telephony) -> None:
     result = call("tone")
     assert (result.problem, result.hung_up) == ("", "freeswitch")
     assert result.received > 50
+
+
+def test_freeswitch_calls_outside_through_the_inner_socket_and_changes_the_call(telephony: Telephony) -> None:
+    callee = Caller((NODE, 5060), TRUNK, "", "1000", "carrier.example", "", port=5090)
+    results: list[Result] = []
+    answering = threading.Thread(target=lambda: results.append(callee.receive(3.0)))
+    answering.start()
+    try:
+        said = telephony.fs_cli(f"originate sofia/sip/1000@{TRUNK}:5090;fs_path=sip:{NODE}:5062 &echo()").stdout
+        assert said.startswith("+OK "), said
+        assert telephony.fs_cli(f"uuid_media_reneg {said.split()[1]}").stdout == "+OK Success\n"
+    finally:
+        answering.join()
+        callee.close()
+    (result,) = results
+    assert (result.problem, result.lost, result.hung_up, result.asked, result.changed) == ("", 0, "caller", 1, 200)
+    assert telephony.fs_cli("originate nonsense").stdout.startswith("-USAGE")
+
+
+def test_a_refused_change_leaves_the_call_and_its_audio(telephony: Telephony) -> None:
+    caller = Caller((NODE, 5060), TRUNK, "echo", "380441234567", "carrier.example", "")
+    try:
+        caller.set_up()
+        caller.talk(0.5)
+        # FreeSWITCH speaks PCMA only.
+        assert caller.transact("INVITE", caller.sdp().replace("RTP/AVP 8 101", "RTP/AVP 0")).status == 488
+        caller.talk(0.5)
+        caller.finish()
+    finally:
+        caller.close()
+    assert (caller.result.hung_up, caller.result.lost) == ("caller", 0)
 
 
 def test_no_media_port_stays_open_after_a_call(telephony: Telephony) -> None:
