@@ -20,6 +20,7 @@ def main(arguments: list[str]) -> int:
     command.add_argument("--incoming", type=pathlib.Path, default=pathlib.Path("/run/webitel/incoming"))
     command = commands.add_parser("status", help="ask every service of the node for what only a working one has")
     command.add_argument("--json", action="store_true")
+    command.add_argument("--brief", action="store_true", help="the journal of the first service at fault only")
     command = commands.add_parser("wait", help="return when consul, postgresql, rabbitmq or disk:PATH is there")
     command.add_argument("names", nargs="+")
     command = commands.add_parser("logs", help="the last lines of a service's units")
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> int:
     if options.command == "apply":
         return run_apply(options.incoming, options.update)
     if options.command == "status":
-        report = status.ask()
+        report = status.ask(brief=options.brief)
         print(json.dumps(report) if options.json else status.as_text(report))
         return 0 if report["healthy"] else 1
     if options.command == "wait":

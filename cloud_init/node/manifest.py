@@ -76,7 +76,7 @@ def systemctl(*arguments: str, timeout: float = 120) -> subprocess.CompletedProc
     return run(["systemctl", "--no-pager", "--no-ask-password", *arguments], timeout)
 
 
-def last_lines(unit: str, lines: int = 15) -> list[str]:
+def last_lines(unit: str, lines: int = 20) -> list[str]:
     """The last journal lines of a unit, of its current boot."""
     shown = run(["journalctl", "-b", "--no-pager", "-q", "-o", "short-iso", "-n", str(lines), "-u", unit], 10)
     return shown.stdout.splitlines()

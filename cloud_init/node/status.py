@@ -3,8 +3,9 @@
 import pathlib
 import shutil
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from . import disks, probes
@@ -15,8 +16,20 @@ JUST_NOW = 30.0
 """Seconds: longer than a unit's pause between two starts."""
 
 
-def ask(only: Collection[str] | None = None) -> dict[str, Any]:
-    """The report: {"node", "key", "healthy", "services": [...], "disks": [...], "uptime"}; `only` limits the services."""
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a service: the unit at fault ("" where it has none), and what a probe says; "" = it is not active."""
+
+    unit: str
+    says: str
+
+
+def ask(only: Collection[str] | None = None, *, brief: bool = False) -> dict[str, Any]:
+    """The report: {"node", "key", "healthy", "services": [...], "disks": [...], "uptime"}; `only` limits the services.
+
+    `brief`, for who asks again and again: of the services at fault only the first one's journal is read. All of them, while
+    a whole node starts, cost more than the start.
+    """
     manifest = load_manifest()
     if manifest.get("leaving"):
         return report_leaving(manifest)
@@ -24,7 +37,10 @@ def ask(only: Collection[str] | None = None) -> dict[str, Any]:
     chosen = [service for service in manifest["services"] if only is None or service["name"] in only]
     view = View(manifest)
     with ThreadPoolExecutor(24) as pool:
-        reports = list(pool.map(lambda service: report_service(service, states, view), chosen))
+        faults = list(pool.map(lambda service: find_fault(service, states, view), chosen))
+        guilty = list(dict.fromkeys(fault.unit for fault in faults if fault and fault.unit))[: 1 if brief else None]
+        logs = dict(zip(guilty, pool.map(last_lines, guilty), strict=True))
+    reports = [report_service(service, fault, states, logs) for service, fault in zip(chosen, faults, strict=True)]
     disk_reports = [report_disk(disk) for disk in manifest["disks"]]
     configured = STATE.exists() and bool(manifest["services"])
     return {
@@ -58,56 +74,56 @@ def unit_states(names: list[str]) -> dict[str, dict[str, str]]:
     return {block["Id"].removesuffix(".service"): block for block in blocks if "Id" in block}
 
 
-def report_service(service: dict[str, Any], states: dict[str, dict[str, str]], view: View) -> dict[str, Any]:
-    """One service's row; `why` names the cause nearest to it, `log` the last lines of the unit that is at fault."""
-    units = {unit: states.get(unit, {}).get("ActiveState", "unknown") for unit in service["units"]}
-    why, guilty = "", ""
+def find_fault(service: dict[str, Any], states: dict[str, dict[str, str]], view: View) -> Fault | None:
+    """The first unit that is not active, else the first probe that fails."""
     for unit in service["units"]:
-        state = states.get(unit, {})
-        if state.get("ActiveState") != "active":
-            why, guilty = describe_state(unit, state), unit
-            break
-    if not why:
-        for probe in service["probes"]:
-            said = probes.answer(probe, view)
-            if said:
-                guilty = next(iter(service["units"]), "")
-                why = f"{probe['says']} ({said})" + describe_restarts(guilty, states.get(guilty, {}))
-                break
-    return {
-        "name": service["name"], "title": service["title"], "units": units, "healthy": not why, "why": why,
-        "log": last_lines(guilty) if guilty else [],
-    }
+        if states.get(unit, {}).get("ActiveState") != "active":
+            return Fault(unit, "")
+    for probe in service["probes"]:
+        if said := probes.answer(probe, view):
+            return Fault(next(iter(service["units"]), ""), f"{probe['says']} ({said})")
+    return None
 
 
-def describe_state(unit: str, state: dict[str, str]) -> str:
+def report_service(
+    service: dict[str, Any], fault: Fault | None, states: dict[str, dict[str, str]], logs: Mapping[str, list[str]],
+) -> dict[str, Any]:
+    """One service's row; `why` names the cause nearest to it, `log` the last lines of the unit that is at fault."""
+    why, log = "", logs.get(fault.unit, []) if fault else []
+    if fault:
+        state = states.get(fault.unit, {})
+        why = fault.says + describe_restarts(fault.unit, state, log) if fault.says else describe_state(fault.unit, state, log)
+    units = {unit: states.get(unit, {}).get("ActiveState", "unknown") for unit in service["units"]}
+    return {"name": service["name"], "title": service["title"], "units": units, "healthy": not why, "why": why, "log": log}
+
+
+def describe_state(unit: str, state: dict[str, str], log: list[str]) -> str:
     """A unit that is not active, in words."""
     if state.get("LoadState") == "not-found":
         return f"{unit} is not installed"
-    active, sub = state.get("ActiveState", "unknown"), state.get("SubState", "")
+    active, sub, said = state.get("ActiveState", "unknown"), state.get("SubState", ""), last_words(log)
     if sub == "start-pre":
-        return f"{unit} waits: {last_words(unit) or 'nothing said yet'}"
+        return f"{unit} waits" + (f": {said}" if said else "")
     text = f"{unit} is {active}" + (f" ({sub})" if sub and sub != active else "")
     if state.get("Result") not in ("", "success", None):
         text += f", {state['Result']}, exit {state.get('ExecMainStatus', '?')}"
     if state.get("NRestarts", "0") not in ("", "0"):
         text += f", restarted {state['NRestarts']} times"
-    said = last_words(unit)
     return text + (f"; it said: {said}" if said else "")
 
 
-def describe_restarts(unit: str, state: dict[str, str]) -> str:
+def describe_restarts(unit: str, state: dict[str, str], log: list[str]) -> str:
     """For a unit met alive between two crashes: that it was restarted just now, and what it said last; else ""."""
     age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(state.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
     if state.get("NRestarts", "0") in ("", "0") or age > JUST_NOW:
         return ""
-    said = last_words(unit)
+    said = last_words(log)
     return f"; {unit} restarted {age:.0f} s ago, {state['NRestarts']} times in all" + (f"; it said: {said}" if said else "")
 
 
-def last_words(unit: str) -> str:
+def last_words(log: list[str]) -> str:
     """What the program itself said last: nearer to the cause than any state of systemd's."""
-    said = [line for line in last_lines(unit, 20) if " systemd[1]: " not in line]
+    said = [line for line in log if " systemd[1]: " not in line]
     return said[-1].split(": ", 1)[-1][:300] if said else ""
 
 

@@ -105,7 +105,7 @@ def settle(manifest: dict[str, Any], touched: list[str], tell: Tell) -> None:
     concerned = {unit["service"] for unit in manifest["units"] if unit["name"] in touched}
     deadline = time.monotonic() + SETTLE
     while True:
-        report = status.ask(concerned)
+        report = status.ask(concerned, brief=True)
         sick = [service for service in report["services"] if not service["healthy"]]
         if not sick:
             return

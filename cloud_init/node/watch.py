@@ -25,7 +25,7 @@ def run() -> int:
         time.sleep(ROUND)
         manifest = load_manifest()
         start_dead(manifest)
-        report = status.ask()
+        report = status.ask(brief=True)
         wake_rtpengine(manifest, report)
         if done := broker_cluster.grow(View(manifest)):
             print(done, flush=True)

@@ -51,7 +51,7 @@ def test_an_update_touches_only_what_is_concerned_and_waits_for_it(monkeypatch: 
     asked = list[object]()
     monkeypatch.setattr(units, "systemctl", system.systemctl)
 
-    def report(only: object = None) -> dict[str, object]:
+    def report(only: object = None, *, brief: bool = False) -> dict[str, object]:
         asked.append(only)
         return {"services": [{"name": "nginx", "healthy": True, "why": "", "log": [], "units": {}}]}
 
@@ -76,15 +76,33 @@ def test_a_reload_that_fails_is_an_error_with_the_unit(monkeypatch: pytest.Monke
      "x is failed, exit-code, exit 102, restarted 3 times"),
     ({"ActiveState": "inactive", "SubState": "dead", "Result": "success"}, "x is inactive (dead)"),
 ])
-def test_a_unit_that_is_not_active_is_told_in_words(
-    state: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(status, "last_lines", lambda unit, lines: list[str]())
-    assert status.describe_state("x", state) == words
+def test_a_unit_that_is_not_active_is_told_in_words(state: dict[str, str], words: str) -> None:
+    assert status.describe_state("x", state, []) == words
 
 
-def test_what_the_program_said_last_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_program_said_last_is_told_too() -> None:
     lines = ["2026-01-01T00:00:00 n x[7]: CRITICAL: Address already in use", "2026-01-01T00:00:01 n systemd[1]: x: Failed"]
-    monkeypatch.setattr(status, "last_lines", lambda unit, count: lines)
-    words = status.describe_state("x", {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "255"})
+    words = status.describe_state("x", {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "255"}, lines)
     assert words == "x is failed, exit-code, exit 255; it said: CRITICAL: Address already in use"
+
+
+@pytest.mark.parametrize(("brief", "read"), [(False, ["a", "c"]), (True, ["a"])])
+def test_a_brief_report_reads_the_journal_of_the_first_fault_only(
+    brief: bool, read: list[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    services = [{"name": name, "title": name, "units": [name], "probes": []} for name in ("a", "b", "c")]
+    manifest = {"node": "n", "key": "n-1", "services": services, "units": services, "disks": [], "address": ""}
+    asked: list[str] = []
+
+    def last_lines(unit: str) -> list[str]:
+        asked.append(unit)
+        return [f"2026 n {unit}[1]: {unit} is ill"]
+
+    monkeypatch.setattr(status, "load_manifest", lambda: manifest)
+    monkeypatch.setattr(status, "unit_states", lambda names: {"b": {"ActiveState": "active"}})
+    monkeypatch.setattr(status, "last_lines", last_lines)
+    report = status.ask(brief=brief)
+    assert sorted(asked) == read
+    assert [row["healthy"] for row in report["services"]] == [False, True, False]
+    assert [bool(row["log"]) for row in report["services"]] == [name in read for name in ("a", "b", "c")]
+    assert report["services"][0]["why"] == "a is unknown; it said: a is ill"

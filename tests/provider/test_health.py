@@ -14,6 +14,7 @@ from provider.health import Health
 from tests.provider.conftest import Answer, Call, FakeNode, Servers
 
 HANDLER = Health()
+ASKED = "sudo -n python3 /usr/lib/webitel/node status --json"
 
 
 def report(key: str, why: str = "") -> str:
@@ -29,15 +30,17 @@ def report(key: str, why: str = "") -> str:
 
 
 class Says:
-    """A node that says one report after the other, the last one for ever."""
+    """A node that says one report after the other, the last one for ever; `log` lines only where it is asked in full."""
 
     def __init__(self, *reports: str) -> None:
         self.reports = list(reports)
 
     def __call__(self, command: str) -> Answer:
-        assert command == "sudo -n python3 /usr/lib/webitel/node status --json"
-        said = self.reports.pop(0) if len(self.reports) > 1 else self.reports[0]
-        return Answer([said], status=0 if json.loads(said)["healthy"] else 1)
+        said = json.loads(self.reports.pop(0) if len(self.reports) > 1 else self.reports[0])
+        assert command in (ASKED, f"{ASKED} --brief")
+        if command != ASKED:
+            said["services"] = [service | {"log": []} for service in said["services"]]
+        return Answer([json.dumps(said)], status=0 if said["healthy"] else 1)
 
 
 @pytest.fixture(autouse=True)
