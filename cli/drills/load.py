@@ -20,7 +20,7 @@ from cli.nodes import Access, NodeAccess, as_root, ask_nodes, connect, node_comm
 KINDS = ("row", "message")
 NEAR = "near"
 """The writer on the majority's side; any other one is named after its node."""
-ASK_SECONDS = 60
+ASK_SECONDS = 180
 
 
 @dataclass

@@ -53,8 +53,8 @@ def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, 
         drills.append(Drill(f"partition-{what}", f"the node with {title} cut off", (target,), PARTITION, CUT))
     everything = [node.key for node in plan.nodes if set(SERVICES.values()) <= set(node.services)]
     if len(everything) >= 3:
-        target = leaders.get("consul") if leaders.get("consul") in everything else everything[0]
-        assert target
+        first = leaders.get("consul", "")
+        target = first if first in everything else everything[0]
         drills += [
             Drill(f"stop-{ALL}", "power off at the node that leads everything", (target,), off, STOPPED, gather=True),
             Drill(f"partition-{ALL}", "the node that leads everything cut off", (target,), PARTITION, CUT, gather=True),

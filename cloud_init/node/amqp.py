@@ -1,4 +1,4 @@
-"""Just enough AMQP 0-9-1: log in at a broker, publish with confirms to a quorum queue, and take its messages out again."""
+"""Just enough AMQP 0-9-1: log in at a broker, publish with confirms to a quorum queue, and read what is in it."""
 
 import socket
 import struct
@@ -13,7 +13,7 @@ DECLARE, DECLARE_OK, DELETE, DELETE_OK = (QUEUE, 10), (QUEUE, 11), (QUEUE, 40), 
 PUBLISH, RETURN, GET, GET_OK, GET_EMPTY = (BASIC, 40), (BASIC, 50), (BASIC, 70), (BASIC, 71), (BASIC, 72)
 ACK, SELECT, SELECT_OK = (BASIC, 80), (CONFIRM, 10), (CONFIRM, 11)
 BLOCKED, UNBLOCKED = (CONNECTION, 60), (CONNECTION, 61)
-DURABLE, MANDATORY, NO_ACK = 2, 1, 1
+DURABLE, MANDATORY = 2, 1
 
 Method = tuple[int, int]
 
@@ -76,8 +76,8 @@ class Connection:
         self.expect(ACK)
 
     def take(self, queue: str) -> bytes | None:
-        """The next message, taken out of the queue; None when there is none."""
-        self.send(GET, b"\0\0" + short(queue) + bytes([NO_ACK]))
+        """The next message; None when there is none. It is back in the queue when the connection ends."""
+        self.send(GET, b"\0\0" + short(queue) + b"\0")
         method, _ = self.receive_method()
         if method == GET_EMPTY:
             return None

@@ -1,15 +1,19 @@
 """RabbitMQ as a cluster: who forms it, who joins, who holds a copy of every quorum queue."""
 
 import pathlib
+import shutil
 import socket
+import time
 from typing import Any
 
 from .consul import ConsulError, Session, list_keys
-from .manifest import run
+from .manifest import ApplyError, Tell, run, systemctl
 from .view import TIMEOUT, View, broker
 
 DATA = pathlib.Path("/var/lib/rabbitmq/mnesia")
 BLANK = "webitel/rabbitmq/blank/"
+SPARED = 120.0
+"""Seconds for the others to become able to do without a node."""
 _blank = Session("webitel: a broker without data")
 
 
@@ -69,7 +73,7 @@ def count_missing_replicas(view: View) -> int | str:
     rows = broker(view, "/api/queues/%2f?columns=name,type,members")
     if isinstance(rows, str):
         return rows
-    return sum(row.get("type") == "quorum" and name not in row.get("members", [name]) for row in rows)
+    return len([row for row in rows if row.get("type") == "quorum" and name not in row.get("members", [name])])
 
 
 def grow(view: View) -> str:
@@ -82,3 +86,59 @@ def grow(view: View) -> str:
     done = run(["rabbitmq-queues", "-q", "grow", broker_name(view.manifest["node"]), "all"], 300)
     said = (done.stdout + done.stderr).strip()
     return f"{missing} quorum queues get a copy on this node" + (f": {said[-300:]}" if done.returncode else "")
+
+
+def ready_to_go(manifest: dict[str, Any], view: View) -> str:
+    """Whether every quorum queue keeps its majority without this node; "" or what is missing."""
+    me = broker_name(manifest["node"])
+    rows = broker(view, "/api/queues/%2f?columns=name,type,members,online")
+    if isinstance(rows, str):
+        return rows
+    for row in rows:
+        others = [member for member in row.get("members", []) if member != me]
+        online = [member for member in row.get("online", []) if member != me]
+        if row.get("type") == "quorum" and me in row.get("members", []) and (not others or 2 * len(online) <= len(others)):
+            return f"queue {row['name']} has no majority without this node"
+    return ""
+
+
+def wait_until_spared(manifest: dict[str, Any], tell: Tell) -> None:
+    """Wait until the others can do without this node; an ApplyError where they cannot."""
+    deadline = time.monotonic() + SPARED
+    while said := ready_to_go(manifest, View(manifest)):
+        if time.monotonic() > deadline:
+            raise ApplyError(f"{said}: nothing was changed on it", "rabbitmq-server")
+        tell("services", f"waiting for the other brokers: {said}")
+        time.sleep(2)
+
+
+def drain(manifest: dict[str, Any], tell: Tell) -> None:
+    """Before a restart: the queues that this node leads are led elsewhere, and its clients go there."""
+    if len(list_members(manifest)) < 2:
+        return
+    wait_until_spared(manifest, tell)
+    tell("services", "the other brokers take over")
+    run(["rabbitmq-upgrade", "-q", "drain"], 60)
+
+
+def leave(manifest: dict[str, Any], tell: Tell) -> None:
+    """Take this broker out of its cluster for good: its copies of queues, its membership, its data. Safe to run again."""
+    others = [member for member in list_members(manifest) if member["key"] != manifest["key"]]
+    if not others:
+        raise ApplyError("no other node has the broker", "rabbitmq-server")
+    running = next((member["name"] for member in others if is_open(member["address"], 5672)), "")
+    if not running:
+        raise ApplyError("no other broker answers", "rabbitmq-server")
+    me = broker_name(manifest["node"])
+    if run(["rabbitmqctl", "-q", "await_startup", "--timeout", "5"], 30).returncode == 0:
+        drain(manifest, tell)
+        shrunk = run(["rabbitmq-queues", "-q", "-n", broker_name(running), "shrink", me], 120)
+        if shrunk.returncode:
+            run(["rabbitmq-upgrade", "-q", "revive"], 60)
+            said = (shrunk.stdout + shrunk.stderr)[-500:]
+            raise ApplyError(f"its copies of queues cannot be given up: {said}", "rabbitmq-server")
+        run(["rabbitmqctl", "-q", "stop_app"], 120)
+    if said := forget(running, manifest["node"]):
+        raise ApplyError(f"the cluster does not forget {me}: {said}", "rabbitmq-server")
+    systemctl("stop", "rabbitmq-server", timeout=120)
+    shutil.rmtree(DATA, ignore_errors=True)

@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 import sys
 
-from . import apply, leaders, load, status, view, waiting, watch
+from . import apply, database_cluster, leaders, load, status, view, waiting, watch
 from .manifest import ApplyError, load_manifest
 
 
@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> int:
     command = commands.add_parser("fetch", help="what a listener on the private address answers to GET PATH")
     command.add_argument("port", type=int)
     command.add_argument("path")
+    commands.add_parser("restart-databases", help="restart what waits for it in the database's cluster, followers first")
     command = commands.add_parser("leaders", help="who leads what")
     command.add_argument("--queue", default=load.QUEUE)
     command = commands.add_parser("load", help="write rows and messages until standard input ends (for drills)")
@@ -49,6 +50,8 @@ def main(arguments: list[str]) -> int:
         status_code, body = view.request(load_manifest()["address"], options.port, options.path)
         print(body)
         return 0 if status_code == http.HTTPStatus.OK else 1
+    if options.command == "restart-databases":
+        return database_cluster.restart_pending(lambda _, text: print(text, flush=True))
     if options.command == "leaders":
         return leaders.show(options.queue)
     if options.command == "load":

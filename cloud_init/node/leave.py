@@ -4,6 +4,7 @@ import http.client
 from collections.abc import Callable
 from typing import Any
 
+from . import broker_cluster, consul_servers, database_cluster
 from .drain import drain
 from .manifest import BASE, ApplyError, Tell, run, systemctl
 from .units import WATCH, is_running
@@ -14,6 +15,9 @@ STOP = 120
 
 STEPS: dict[str, Callable[[dict[str, Any], Tell], None]] = {
     "freeswitch": drain,
+    "postgresql": database_cluster.leave,
+    "rabbitmq": broker_cluster.leave,
+    "consul-server": consul_servers.leave,
 }
 """What a service does before anything stops, while the whole node still works; an ApplyError keeps the node as it is."""
 
@@ -37,7 +41,7 @@ def leave(manifest: dict[str, Any], tell: Tell) -> None:
         raise
     for unit in units:
         tell("services", f"stop {unit['name']}")
-        if unit["service"] == "consul" and is_running(unit["name"]):
+        if unit["name"] == "consul" and is_running(unit["name"]):
             forget_services()
             run(["consul", "leave"], STOP)
         done = systemctl("disable", "--now", unit["name"], timeout=STOP)

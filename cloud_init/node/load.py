@@ -22,6 +22,7 @@ PAUSE = 0.02
 AGAIN = 0.2
 CONFIRM_LIMIT = 10.0
 CONNECT_LIMIT = 3.0
+READ_LIMIT = 30.0
 
 
 def run(writer: str, direct: bool) -> int:
@@ -114,7 +115,7 @@ def prepare() -> int:
 
 
 def collect() -> int:
-    """Print what is there: {"rows": {writer: [n]}, "messages": {writer: [n]}}; messages are taken out."""
+    """Print what is there: {"rows": {writer: [n]}, "messages": {writer: [n]}}."""
     view = View(load_manifest())
     found, wrong = query(view, f"select coalesce(json_object_agg(writer, ns), '{{}}') from "
                                f"(select writer, json_agg(n) ns from {TABLE} group by 1) s")
@@ -122,6 +123,7 @@ def collect() -> int:
         raise SystemExit(f"the rows cannot be read: {wrong}")
     messages: dict[str, list[int]] = {}
     with open_broker(view, direct=False) as connection:
+        connection.socket.settimeout(READ_LIMIT)
         connection.open_queue(QUEUE)
         while (body := connection.take(QUEUE)) is not None:
             writer, _, number = body.decode().partition(" ")
@@ -137,6 +139,7 @@ def clean() -> int:
     if wrong:
         raise SystemExit(f"the drill's table cannot be taken away: {wrong}")
     with open_broker(view, direct=False) as connection:
+        connection.socket.settimeout(READ_LIMIT)
         connection.open_queue(QUEUE)
         connection.delete_queue(QUEUE)
     return 0

@@ -85,7 +85,9 @@ def patroni(arguments: Arguments, view: View) -> str:
         return f"state {state.get('state')}"
     if state.get("role") in ("master", "primary"):
         return ""
-    return "" if state.get("replication_state", "streaming") == "streaming" else f"replica, {state.get('replication_state')}"
+    # Patroni 3.0 does not say whether a replica follows.
+    status, wrong = query(view, "select status from pg_stat_wal_receiver", "host=/var/run/postgresql")
+    return "" if status == "streaming" else f"replica, {wrong or status or 'not following the leader'}"
 
 
 def database_sessions(arguments: Arguments, view: View) -> str:

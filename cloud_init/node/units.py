@@ -1,15 +1,19 @@
 """The node's units: enabled, started, and touched only where a change concerns them."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
-from . import status
+from . import broker_cluster, status
 from .drain import drain
 from .manifest import ApplyError, Tell, last_lines, run, systemctl
 
 WATCH = "webitel-watch.service"
 SETTLE = 300
 """Seconds for a touched service to work again at an update."""
+
+BEFORE_RESTART: dict[str, Callable[[dict[str, Any], Tell], None]] = {"rabbitmq-server": broker_cluster.drain}
+"""What a member of a cluster does before its restart, so that the others go on without it."""
 
 VERBS = ("reload", "restart", "drain", "refresh")
 """`refresh` is for what matters at the next start only: it touches a unit that is still on its way up."""
@@ -63,6 +67,8 @@ def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: T
         tell("services", action)
         if verb == "drain" and update:
             drain(manifest, tell)
+        if verb == "restart" and update and unit in BEFORE_RESTART:
+            BEFORE_RESTART[unit](manifest, tell)
         perform(verb, unit, update)
         if verb != "refresh":
             touched.append(unit)

@@ -88,11 +88,12 @@ def fetch_json(address: str, port: int, path: str, headers: dict[str, str] | Non
     return json.loads(body)
 
 
-def query(view: View, statement: str) -> tuple[str, str]:
-    """One value from the database through HAProxy as the services' own role: (value, "") or ("", what went wrong)."""
+def query(view: View, statement: str, place: str = "host=127.0.0.1 port=5432") -> tuple[str, str]:
+    """One value from the database, through HAProxy unless told otherwise, as the services' own role: (value, "") or ("", what
+    went wrong)."""
     password = view.secrets.get("database_password", "")
     command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement,
-               "host=127.0.0.1 port=5432 dbname=webitel user=opensips connect_timeout=2 application_name=webitel-node"]
+               f"{place} dbname=webitel user=opensips connect_timeout=2 application_name=webitel-node"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=6, check=False, stdin=subprocess.DEVNULL,
                               env={**os.environ, "PGPASSWORD": password, "PGOPTIONS": "-c statement_timeout=4000"})

@@ -6,20 +6,14 @@ psql() { command psql -X -q -v ON_ERROR_STOP=1 "$@"; }
 
 REST=http://{{ bind("postgresql", "rest") }}:{{ port("postgresql", "rest") }}
 
-# Some parameters take effect at a restart only; Patroni says which member still lacks one.
-restart_if_pending() {
-  sleep 6
-  case $(curl -sS "$REST/patroni") in
-    *'"pending_restart": true'*)
-      echo "restarting PostgreSQL for parameters that need it"
-      curl -sSf -K /etc/webitel/patroni.curl -o /dev/null -X POST -d '{"restart_pending": true}' "$REST/restart" ;;
-  esac
-}
+# Some parameters take effect at a restart only: followers first, then the lead is handed over. A run that was cut off is
+# taken up by the next one.
+restart_pending() { /usr/local/sbin/webitel-node restart-databases; }
 
 tries=0
 until [ "$(psql -Atc 'select pg_is_in_recovery()' postgres 2>/dev/null || true)" = f ]; do
   # A replica has nothing to make: what the leader made arrives by replication.
-  [ "$(psql -Atc 'select pg_is_in_recovery()' postgres 2>/dev/null || true)" = t ] && { restart_if_pending; exit 0; }
+  [ "$(psql -Atc 'select pg_is_in_recovery()' postgres 2>/dev/null || true)" = t ] && { restart_pending; exit; }
   tries=$((tries + 1))
   [ $tries -lt 600 ] || { echo "PostgreSQL did not answer on its socket for 10 minutes" >&2; exit 1; }
   sleep 1
@@ -50,4 +44,6 @@ fi
 # The cluster's settings are kept in Consul and were read from the file at the first bootstrap only.
 before=$(curl -sS "$REST/config")
 curl -sSf -K /etc/webitel/patroni.curl -o /dev/null -X PATCH -d @/etc/webitel/patroni-dcs.json "$REST/config"
-[ "$before" = "$(curl -sS "$REST/config")" ] || restart_if_pending
+# Members say only after their next look at it that they need a restart.
+[ "$before" = "$(curl -sS "$REST/config")" ] || sleep 6
+restart_pending

@@ -1,0 +1,130 @@
+"""PostgreSQL as Patroni keeps it: who leads, restarts in the right order, leadership handed over, a member on its way out."""
+
+import base64
+import http.client
+import json
+import pathlib
+import re
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+from .consul import ConsulError, Session
+from .manifest import ApplyError, Tell, load_manifest, systemctl
+
+LOGIN = pathlib.Path("/etc/webitel/patroni.curl")
+REST = 8008
+LEADER, STANDBY = "leader", "sync_standby"
+LOOP = 5.0
+"""Patroni's loop_wait (`files/postgresql/dcs.json`): what members say about themselves is at most that old."""
+RESTART, HAND_OVER = 300.0, 90.0
+_lock = Session("webitel: restarts of PostgreSQL")
+
+Member = dict[str, Any]
+
+
+def list_members(manifest: dict[str, Any]) -> list[Member]:
+    """Patroni's own list: name, role, state, api_url, pending_restart where it is so. Raises OSError or ValueError."""
+    with urllib.request.urlopen(f"http://{manifest['address']}:{REST}/cluster", timeout=5) as answer:
+        members: list[Member] = json.loads(answer.read())["members"]
+    return members
+
+
+def post(url: str, what: dict[str, Any], seconds: float) -> str:
+    """One order to a member's Patroni; "" or why it was not done."""
+    found = re.search(r'user = "(.*)"', LOGIN.read_text())
+    assert found, f"{LOGIN} holds no log-in"
+    token = base64.b64encode(found[1].encode()).decode()
+    order = urllib.request.Request(url, json.dumps(what).encode(), {"Authorization": f"Basic {token}"}, method="POST")
+    try:
+        with urllib.request.urlopen(order, timeout=seconds):
+            return ""
+    except urllib.error.HTTPError as error:
+        return f"HTTP {error.code} {error.read(300).decode(errors='replace').strip()}"
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+
+
+def restart_pending(tell: Tell) -> int:
+    """Restart what has parameters that count at a start only: followers one after the other, then leadership is handed over
+    and the old leader follows. One run at a time in the whole cluster; returns 0, or 1 where a member does not come back."""
+    manifest = load_manifest()
+    try:
+        while not _lock.hold("webitel/postgresql/restart", manifest["key"]):
+            time.sleep(1)
+    except ConsulError as error:
+        tell("services", f"{error}: PostgreSQL is not restarted now")
+        return 1
+    try:
+        members = list_members(manifest)
+        pending = [member for member in members if member.get("pending_restart")]
+        followers = [member for member in pending if member["role"] != LEADER]
+        for member in followers:
+            restart_member(manifest, member, tell)
+        leader = next((member for member in pending if member["role"] == LEADER), None)
+        if leader and len(members) > 1:
+            hand_over(manifest, leader["name"], tell)
+            leader = next((member for member in list_members(manifest) if member["name"] == leader["name"]
+                           and member.get("pending_restart")), None)
+        if leader:
+            restart_member(manifest, leader, tell)
+        return 0
+    except (ApplyError, OSError, ValueError) as error:
+        tell("services", f"PostgreSQL is not restarted everywhere: {error}")
+        return 1
+    finally:
+        _lock.end()
+
+
+def restart_member(manifest: dict[str, Any], member: Member, tell: Tell) -> None:
+    """Restart one member and wait until it runs without the need."""
+    tell("services", f"restart PostgreSQL on {member['name']}")
+    url = member["api_url"].removesuffix("/patroni") + "/restart"
+    said = post(url, {"restart_pending": True}, RESTART)
+    deadline = time.monotonic() + RESTART
+    while True:
+        time.sleep(1)
+        _lock.renew()
+        now = next((one for one in list_members(manifest) if one["name"] == member["name"]), {})
+        if now.get("state") == "running" and not now.get("pending_restart"):
+            return
+        if time.monotonic() > deadline:
+            raise ApplyError(f"{member['name']} is {now.get('state', 'gone')} after its restart; {said}", "patroni")
+
+
+def hand_over(manifest: dict[str, Any], leader: str, tell: Tell) -> None:
+    """Have the synchronous standby lead instead; an ApplyError where it does not. Patroni's word is not trusted, its state is."""
+    deadline = time.monotonic() + HAND_OVER
+    said = "no synchronous standby"
+    while time.monotonic() < deadline:
+        members = list_members(manifest)
+        now = next((member for member in members if member["role"] == LEADER), None)
+        if now and now["name"] != leader:
+            if all(member["state"] == "running" for member in members if member["name"] == leader):
+                return
+        elif now and (standby := next((member for member in members if member["role"] == STANDBY), None)):
+            tell("services", f"{standby['name']} takes the lead of PostgreSQL from {leader}")
+            url = now["api_url"].removesuffix("/patroni") + "/switchover"
+            said = post(url, {"leader": leader, "candidate": standby["name"]}, 60)
+        time.sleep(1)
+    raise ApplyError(f"PostgreSQL's leadership does not move away from {leader}: {said}", "patroni")
+
+
+def leave(manifest: dict[str, Any], tell: Tell) -> None:
+    """Give up the lead and the place of the synchronous standby, so that nobody waits for this member when it stops."""
+    me = manifest["key"]
+    if not any(member["key"] != me for member in manifest["clusters"]["postgresql"]):
+        raise ApplyError("no other node has the database", "patroni")
+    try:
+        if any(member["role"] == LEADER and member["name"] == me for member in list_members(manifest)):
+            hand_over(manifest, me, tell)
+        # Its configuration says by now that it is no candidate and no synchronous standby.
+        systemctl("reload", "patroni")
+        deadline = time.monotonic() + HAND_OVER
+        while any(member["name"] == me and member["role"] in (LEADER, STANDBY) for member in list_members(manifest)):
+            if time.monotonic() > deadline:
+                raise ApplyError(f"{me} is still needed by the database's cluster", "patroni")
+            time.sleep(1)
+    except (OSError, ValueError) as error:
+        raise ApplyError(f"Patroni does not say how the cluster is: {error}", "patroni") from error
