@@ -15,11 +15,13 @@ from cli import (
     destroy,
     doctor,
     drill,
+    dump,
     files,
     nodes_commands,
     plan,
     preview,
     pulumi_command,
+    replace,
     run_tests,
     scale,
     secrets,
@@ -35,8 +37,8 @@ from tools.environment import SetupError
 app = typer.Typer(name="webitel", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, help="Your own Webitel contact centre, on six clouds or on this machine.")
 for module in (
-    plan, up, scale, preview, status, nodes_commands, destroy, files, doctor, secrets, pulumi_command, run_tests, bench,
-    drill,
+    plan, up, scale, replace, preview, status, nodes_commands, dump, destroy, files, doctor, secrets, pulumi_command, run_tests,
+    bench, drill,
 ):
     module.register(app)
 

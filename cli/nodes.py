@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +40,7 @@ class Access:
     nodes: Mapping[str, NodeAccess]
     url: str
     private_key: str = field(repr=False)
-    hide: Callable[[str], str] = field(default=str, repr=False)
+    hide: SecretFilter = field(default_factory=SecretFilter, repr=False)
     """Takes every secret of the deployment out of a text that a person will see."""
 
     def node(self, name: str) -> NodeAccess:

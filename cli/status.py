@@ -11,9 +11,13 @@ import typer
 from rich.table import Table
 
 from cli.console import DEFAULT_STACK, StackName, format_count, out
+from components.model.capacity import recordings_days
+from components.model.planner import make_plan
+from stacks.settings import load_stack
 
 if TYPE_CHECKING:
     from cli.nodes import Access, Answer
+    from components.model.plan import Plan
 
 STATUS_SECONDS = 15
 LOG_LINES = 4
@@ -32,16 +36,15 @@ def status(
     """Ask every node how its services are; exit status 0 only if all are healthy."""
     from cli.engine import open_engine
     from cli.nodes import read_access
-    from stacks.settings import load_stack
 
-    load_stack(stack)
+    made = make_plan(load_stack(stack), stack)
     with open_engine(stack) as engine:
         access = read_access(engine)
     reports = ask_status(access)
     if as_json:
         print(json.dumps({"stack": stack, "healthy": is_healthy(reports), "url": access.url, "nodes": reports}, indent=2))
     else:
-        show_status(reports)
+        show_status(reports, made)
         next_step = next((f"./webitel logs {key} --stack {stack}" for key, report in reports.items()
                           if not report["healthy"]), "")
         if next_step:
@@ -64,7 +67,7 @@ async def ask_status_async(access: Access) -> dict[str, Report]:
 
 def read_report(access: Access, key: str, answer: Answer) -> Report:
     """One node's answer as a report."""
-    nothing = {"node": access.nodes[key].name, "key": key, "healthy": False, "services": [], "disks": []}
+    nothing = {"node": access.nodes[key].name, "key": key, "healthy": False, "services": [], "disks": [], "machine": []}
     if answer.problem:
         return nothing | {"problem": answer.problem}
     try:
@@ -90,8 +93,21 @@ def count_services(reports: Mapping[str, Report]) -> str:
     return f"{text}, nothing known of {', '.join(silent)}" if silent else text
 
 
-def show_status(reports: Mapping[str, Report]) -> None:
-    """Print one line a service and disk, and the last log lines of what is not healthy."""
+def describe_disk(disk: Report, planned_days: float | None) -> str:
+    """How full a disk is and when it will be: by its own growth, else by the tier's load as `plan` tells it."""
+    if not disk["healthy"]:
+        return str(disk["why"])
+    used = f"{100 * (disk['size'] - disk['free']) // disk['size']} % of {disk['size'] / 1024**3:.0f} GiB used"
+    if disk.get("days_until_full") is not None:
+        return f"{used}, full in {disk['days_until_full']:.0f} days at its growth"
+    if planned_days is not None:
+        return f"{used}, full in {planned_days * disk['free'] / disk['size']:.0f} days at the tier's load"
+    return used
+
+
+def show_status(reports: Mapping[str, Report], made: Plan) -> None:
+    """Print one line a service, disk, certificate and clock, and the last log lines of what is not healthy."""
+    days = recordings_days(made)
     table = Table(box=None, padding=(0, 1), header_style="bold")
     for title in ("node", "service", "state"):
         table.add_column(title, no_wrap=True)
@@ -101,7 +117,10 @@ def show_status(reports: Mapping[str, Report]) -> None:
             table.add_row(key, "", "not healthy", report["problem"], style="red")
         if "left" in report:
             table.add_row(key, "", "has left" if report["left"] else "is leaving", "./webitel scale brings it to its end")
-        rows = [*report["services"], *({"name": f"disk {disk['purpose']}"} | disk for disk in report["disks"])]
+        disks = [disk | {"name": f"disk {disk['purpose']}",
+                         "why": describe_disk(disk, days.get(report["node"]) if disk["purpose"] == "recordings" else None)}
+                 for disk in report["disks"]]
+        rows = [*report["services"], *disks, *report.get("machine", ())]
         for row in rows:
             state = "healthy" if row["healthy"] else "not healthy"
             table.add_row(key, row["name"], state, row["why"], style=None if row["healthy"] else "red")

@@ -85,7 +85,7 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
                           "seconds": measure_nodes(run, made), "healthy": is_healthy(reports), "status": reports}, indent=2))
     else:
         show_times(run, made)
-        show_status(reports)
+        show_status(reports, made)
     if not is_healthy(reports):
         raise Failure(f"Not everything is healthy. Next: ./webitel status {stack}")
     if not as_json:

@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 import sys
 
-from . import apply, database_cluster, leaders, load, status, view, waiting, watch
+from . import apply, database_cluster, drain, dump, leaders, load, status, units, view, waiting, watch
 from .manifest import ApplyError, load_manifest
 
 
@@ -36,6 +36,9 @@ def main(arguments: list[str]) -> int:
     command.add_argument("step", choices=("prepare", "write", "collect", "clean"))
     command.add_argument("--writer", default="near")
     command.add_argument("--direct", action="store_true", help="to this node's own database and broker, past HAProxy")
+    command = commands.add_parser("dump", help="logs, states and files as JSON; secrets are still in it")
+    command.add_argument("--lines", type=int, default=2000)
+    commands.add_parser("drain", help="let no new call in and return when none runs any more")
     commands.add_parser("watch", help="start what is dead, restart what went deaf, carefully (a service of its own)")
     options = parser.parse_args(arguments)
     if options.command == "apply":
@@ -56,6 +59,11 @@ def main(arguments: list[str]) -> int:
         return leaders.show(options.queue)
     if options.command == "load":
         return run_load(options.step, options.writer, options.direct)
+    if options.command == "dump":
+        print(json.dumps(dump.gather(options.lines)))
+        return 0
+    if options.command == "drain":
+        return run_drain()
     if options.command == "watch":
         return watch.run()
     return show_logs(options.service, options.lines)
@@ -78,6 +86,19 @@ def run_apply(incoming: pathlib.Path, update: bool) -> int:
         print(json.dumps({"error": str(error), "unit": error.unit}), flush=True)
         return 1
     print(json.dumps({"result": result}), flush=True)
+    return 0
+
+
+def run_drain() -> int:
+    """Drain this node's FreeSWITCH, where it has one that runs."""
+    manifest = load_manifest()
+    if not any(unit["service"] == "freeswitch" and units.is_running(unit["name"]) for unit in manifest["units"]):
+        return 0
+    try:
+        drain.drain(manifest, lambda step, text: print(text, flush=True))
+    except ApplyError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

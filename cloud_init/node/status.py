@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from . import disks, probes
+from . import disks, machine, probes
 from .manifest import STATE, last_lines, load_manifest, load_state, systemctl
 from .view import View
 
@@ -25,9 +25,9 @@ class Fault:
 
 
 def ask(only: Collection[str] | None = None, *, brief: bool = False) -> dict[str, Any]:
-    """The report: {"node", "key", "healthy", "services": [...], "disks": [...], "uptime"}; `only` limits the services.
+    """The report: {"node", "key", "healthy", "services": [...], "disks": [...], "machine": [...], "uptime"}.
 
-    `brief`, for who asks again and again: of the services at fault only the first one's journal is read. All of them, while
+    `only` limits it to some services. `brief`, for who asks again and again: without the rows of the machine, and of the services at fault only the first one's journal is read. All of them, while
     a whole node starts, cost more than the start.
     """
     manifest = load_manifest()
@@ -42,10 +42,12 @@ def ask(only: Collection[str] | None = None, *, brief: bool = False) -> dict[str
         logs = dict(zip(guilty, pool.map(last_lines, guilty), strict=True))
     reports = [report_service(service, fault, states, logs) for service, fault in zip(chosen, faults, strict=True)]
     disk_reports = [report_disk(disk) for disk in manifest["disks"]]
+    machine_rows = machine.ask(manifest) if only is None and not brief and manifest["services"] else []
     configured = STATE.exists() and bool(manifest["services"])
     return {
         "node": manifest["node"], "key": manifest["key"], "services": reports, "disks": disk_reports,
-        "healthy": configured and all(report["healthy"] for report in reports) and all(disk["healthy"] for disk in disk_reports),
+        "machine": machine_rows,
+        "healthy": configured and all(row["healthy"] for row in (*reports, *disk_reports, *machine_rows)),
         "uptime": read_uptime(),
     }
 
@@ -54,8 +56,8 @@ def report_leaving(manifest: dict[str, Any]) -> dict[str, Any]:
     """The report of a node on its way out: healthy when it has left."""
     left = bool(load_state().get("left"))
     return {
-        "node": manifest["node"], "key": manifest["key"], "services": [], "disks": [], "healthy": left, "left": left,
-        "uptime": read_uptime(),
+        "node": manifest["node"], "key": manifest["key"], "services": [], "disks": [], "machine": [],
+        "healthy": left, "left": left, "uptime": read_uptime(),
     }
 
 
@@ -135,7 +137,8 @@ def report_disk(disk: dict[str, Any]) -> dict[str, Any]:
     if not disks.sentinel(mount).exists():
         return {"purpose": disk["purpose"], "healthy": False, "why": f"{mount} is not the disk of this node: no sentinel file"}
     usage = shutil.disk_usage(mount)
-    return {"purpose": disk["purpose"], "healthy": True, "why": "", "size": usage.total, "free": usage.free}
+    return {"purpose": disk["purpose"], "healthy": True, "why": "", "size": usage.total, "free": usage.free,
+            "days_until_full": machine.days_until_full(mount, usage.free)}
 
 
 def as_text(report: dict[str, Any]) -> str:

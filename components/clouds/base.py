@@ -25,8 +25,8 @@ class Machine:
 
     `machine_id` changes with every new machine. `public_address` is None where the machine has none. `devices` maps the
     purpose of a data disk to its stable device path; a disk that arrives mounted is left out. `instance_id`, where the
-    adapter knows it, is what cloud-init on the machine says. `needs` are the resources without which it is not reached
-    or not complete: firewall and disk attachments, an address' assignment.
+    adapter knows it, is what cloud-init on the machine says. `needs` are the machine's own resource and then those without
+    which it is not reached or not complete: firewall and disk attachments, an address' assignment.
     """
 
     machine_id: Input[str]
@@ -58,7 +58,9 @@ class Cloud(pulumi.ComponentResource, ABC):
         self.create_ssh_key()
         for node in plan.nodes:
             group = self.groups[node.key] = NodeGroup(node, self)
-            self.machines[node.key] = self.create_node(node, group, compose_user_data(plan, node, settings))
+            machine = self.machines[node.key] = self.create_node(node, group, compose_user_data(plan, node, settings))
+            # `webitel replace` finds in the state which resource to replace.
+            group.register_outputs({"machine": machine.needs[0].urn})
         self.register_outputs({})
 
     def create_providers(self, plan: Plan) -> list[pulumi.ProviderResource]:
