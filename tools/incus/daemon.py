@@ -11,6 +11,7 @@ from pathlib import Path
 from tools.environment import SetupError
 from tools.incus import api
 from tools.incus.apt import Progress, install, install_incus, require_root
+from tools.incus.limits import raise_limits
 
 _PROGRAMS = ("/usr/libexec/incus/incusd", "/opt/incus/bin/incusd")  # Debian and Ubuntu; the Zabbly packages
 _SYSTEMD = Path("/run/systemd/system")  # exists where systemd is process 1
@@ -28,6 +29,8 @@ def ensure_incus(progress: Progress) -> None:
         if find_program() is None:
             install_incus(progress)
         start_incus(progress)
+    if refused := raise_limits():
+        progress(f"more than ten containers may not start: root must raise {', '.join(refused)} of this host")
     if shutil.which(_BRIDGE_PROGRAM) is None:
         install(["dnsmasq-base"], progress)
 
