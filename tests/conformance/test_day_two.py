@@ -147,10 +147,10 @@ def test_larger_machine_type_is_resized_in_place(story: Story) -> None:
 def test_replaced_machine_keeps_disk_and_address(story: Story) -> None:
     before, ids, disks = story.machines(), story.ids(), story.disks()
     machine = TYPES[story.cloud].machine
-    words = [
-        word for one in story.deployment.state() if one["type"] == machine and one["urn"].endswith(("::data-1", "::edge-1"))
-        for word in ("--replace", one["urn"])
-    ]
+    # What `webitel replace` reads: each node's component says which resource its machine is.
+    groups = {one["urn"].rpartition("::")[2]: one["outputs"]["machine"] for one in story.deployment.state()
+              if one["type"] == "webitel:index:Node"}
+    words = [word for key in ("data-1", "edge-1") for word in ("--replace", groups[key])]
     announced = story.deployment.preview(*words)
     assert {step.name for step in announced if step.type == machine and step.op in REPLACING} == {"data-1", "edge-1"}
     story.deployment.up(*words)

@@ -1,0 +1,57 @@
+"""The rows that are no service: certificate, clock, and when a disk is full."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from cloud_init.node import machine
+
+TRACKING = "Reference ID    : A9FEA97B (169.254.169.123)\nSystem time     : {} seconds {} of NTP time\nLeap status     : {}\n"
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Whatever program is run says this."""
+    monkeypatch.setattr(machine, "run", lambda *_: subprocess.CompletedProcess([], 0, text, ""))
+
+
+@pytest.mark.parametrize(("shown", "healthy", "why"), [
+    (TRACKING.format("0.000012", "slow", "Normal"), True, "0.0 ms slow"),
+    (TRACKING.format("2.500000", "fast", "Normal"), False, "2500.0 ms fast"),
+    (TRACKING.format("0.000000", "slow", "Not synchronised"), True, "no time server has answered yet"),
+    ("506 Cannot talk to daemon", True, "no time server has answered yet"),
+])
+def test_clock(monkeypatch: pytest.MonkeyPatch, shown: str, healthy: bool, why: str) -> None:
+    answer(monkeypatch, shown)
+    row = machine.clock()
+    assert (row["healthy"], row["why"]) == (healthy, why)
+
+
+@pytest.mark.parametrize(("days", "healthy", "why"), [(30.5, True, "30 days left"), (-3.5, False, "it ended 4 days ago")])
+def test_certificate(monkeypatch: pytest.MonkeyPatch, days: float, healthy: bool, why: str) -> None:
+    end = time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(time.time() + days * 86400))
+    monkeypatch.setattr(machine.ssl, "get_server_certificate", lambda *_, timeout: "PEM")
+    answer(monkeypatch, f"notAfter={end}\n")
+    row = machine.certificate("10.0.0.1")
+    assert (row["healthy"], row["why"]) == (healthy, why)
+
+
+def test_a_disk_is_full_by_its_measured_growth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "GROWTH", tmp_path / "growth.json")
+    assert machine.days_until_full("/d", 1000) is None
+    machine.GROWTH.write_text(json.dumps({"/d": [[0, 100], [86400, 200]], "/young": [[0, 100], [3600, 200]]}))
+    assert machine.days_until_full("/d", 1000) == 10
+    assert machine.days_until_full("/young", 1000) is None
+
+
+def test_disks_are_sampled_once_an_hour(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "GROWTH", tmp_path / "growth.json")
+    for _ in range(3):
+        machine.sample_disks([str(tmp_path)])
+    (samples,) = machine.read_growth().values()
+    assert len(samples) == 1
+    machine.GROWTH.write_text(json.dumps({str(tmp_path): [[time.time() - 3601, 1]]}))
+    machine.sample_disks([str(tmp_path)])
+    assert len(machine.read_growth()[str(tmp_path)]) == 2
