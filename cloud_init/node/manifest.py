@@ -69,6 +69,8 @@ def run(command: list[str], timeout: float = 120, text: str | None = None) -> su
                               env={**os.environ, "LC_ALL": "C.UTF-8"})
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 124, "", f"{command[0]} did not end within {timeout:.0f} s")
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(command, 127, "", f"{command[0]} is not installed")
 
 
 def systemctl(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:

@@ -27,8 +27,8 @@ class Fault:
 def ask(only: Collection[str] | None = None, *, brief: bool = False) -> dict[str, Any]:
     """The report: {"node", "key", "healthy", "services": [...], "disks": [...], "machine": [...], "uptime"}.
 
-    `only` limits it to some services. `brief`, for who asks again and again: without the rows of the machine, and of the services at fault only the first one's journal is read. All of them, while
-    a whole node starts, cost more than the start.
+    `only` limits it to some services. `brief`, for who asks again and again: without the rows of the machine, and of the
+    services at fault only the first one's journal is read. All of them, while a whole node starts, cost more than the start.
     """
     manifest = load_manifest()
     if manifest.get("leaving"):
