@@ -13,6 +13,7 @@ import typer
 from cli.console import DEFAULT_STACK, Failure, StackName, format_duration, is_terminal, out, progress
 from cli.plan import refuse_documentation_values, show_plan
 from components.model.clouds import CLOUDS
+from components.model.host import explain_shortage
 from components.model.naming import bridge_name
 from components.model.plan import Plan
 from components.model.planner import make_plan, plan_to_json
@@ -64,6 +65,8 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
     if CLOUDS[made.cloud].trial:
         refuse_taken_network(made)
     prepare(made)
+    if CLOUDS[made.cloud].trial:
+        refuse_small_host(made)
 
     from cli.engine import open_engine, set_for_this_run
     from cli.leftovers import clear_leftovers
@@ -113,6 +116,16 @@ def refuse_taken_network(made: Plan) -> None:
         raise Failure(f"1 setting needs attention, nothing was created:\n  {problem}")
 
 
+def refuse_small_host(made: Plan) -> None:
+    """A Failure where this host has too little memory or disk for the nodes that do not run yet."""
+    from tools.incus import api
+    from tools.incus.room import read_free_disk, read_free_memory
+
+    new = [node for node in made.nodes if api.find(api.instance_path(node.name)) is None]
+    if shortage := explain_shortage(new, read_free_memory(), read_free_disk()):
+        raise Failure(f"Nothing was created: {shortage}. Take a smaller tier or count, or a larger machine.")
+
+
 def start_stack(engine: Engine) -> None:
     """Make the stack in the backend where it is missing."""
     if not engine.exists():
@@ -126,9 +139,27 @@ def show_times(run: Run, made: Plan) -> None:
         out.print("Nothing to change.")
         return
     width = max(len(node.name) for node in made.nodes)
-    for name, seconds in measure_nodes(run, made).items():
+    measured = measure_nodes(run, made)
+    for name, seconds in measured.items():
         stages = "  ".join(f"{stage} {format_duration(spent)}" for stage, spent in seconds.items() if stage != TOTAL)
         out.print(f" {name:<{width}}  healthy in {format_duration(seconds[TOTAL])}   {stages}")
+    if step := find_slowest_step(run, made):
+        out.print(f" slowest step: {step}")
+
+
+def find_slowest_step(run: Run, made: Plan) -> str:
+    """The step of a node that took longest, with node and time; steps that differ in figures only are one."""
+    from cli.events import is_same_step
+
+    found: list[tuple[float, str, str]] = []
+    for row in (run.rollout.rows[node.name] for node in made.nodes if node.name in run.rollout.rows):
+        start, name = row.started, row.steps[0][1]
+        for when, text in [*row.steps[1:], (row.ended or run.ended, "")]:
+            if not is_same_step(name, text):
+                found.append((when - start, row.name, name))
+                start, name = when, text
+    seconds, node, text = max(found, default=(0.0, "", ""))
+    return f"{node} {text.splitlines()[0]}, {format_duration(seconds)}" if seconds >= 1 else ""
 
 
 def measure_nodes(run: Run, made: Plan) -> dict[str, dict[str, float]]:

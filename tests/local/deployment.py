@@ -1,5 +1,6 @@
 """A deployment of the tests' own: a copy of this checkout, a state of its own, worked by `./webitel` as a user does."""
 
+import copy
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -37,7 +38,7 @@ class Done:
 
 
 class Deployment:
-    """One stack with one node, in a checkout of its own below `folder`.
+    """One stack in a checkout of its own below `folder`. `key` is the node that `on_node` and its like speak to.
 
     Caches (engine, images, Python environment) are shared with the user's; everything that a command prints is kept in
     `folder/said`, where the search for secrets looks too.
@@ -50,12 +51,24 @@ class Deployment:
         self.settings: dict[str, Any] = {"cloud": "local", "tier": "single", "network": str(self.network), **settings}
         mine = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
         self.environment = mine | {"XDG_DATA_HOME": str(folder / "data"), "PULUMI_HOME": str(folder / "pulumi")}
+        self.key = "all-1"
         self._started: list[subprocess.Popen[str]] = []
 
     @property
     def node(self) -> str:
-        """Name of the only node."""
-        return f"{self.name}-all-1"
+        """Name of the node spoken to."""
+        return f"{self.name}-{self.key}"
+
+    def at(self, key: str) -> Self:
+        """The same deployment, speaking to another node."""
+        other = copy.copy(self)
+        other.key = key
+        return other
+
+    def with_service(self, service: str) -> list[Self]:
+        """The nodes that carry a service."""
+        stack = f"{self.name}-"
+        return [self.at(node["name"].removeprefix(stack)) for node in self.plan()["nodes"] if service in node["services"]]
 
     @property
     def address(self) -> str:

@@ -1,10 +1,9 @@
 """A deployment with public addresses other than its private ones, called from outside."""
 
-import copy
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from sandbox.standin.freeswitch import sip
 from tests.local.deployment import Deployment, wait_until
@@ -16,7 +15,7 @@ FREESWITCH_HEARD = re.compile(r"^freeswitch: recv \d+ bytes from [^\n]*\n(.*?)(?
 
 
 class Telephony(Deployment):
-    """A deployment and the world outside it. `key` is the node that `on_node` and its like speak to."""
+    """A deployment and the world outside it."""
 
     def __init__(self, folder: Path, name: str, settings: dict[str, Any]) -> None:
         public = find_public_network()
@@ -24,22 +23,6 @@ class Telephony(Deployment):
         super().__init__(folder, name, {
             "public_network": str(public), "carriers": [f"{self.outside.address}/32"],
             "phones": [f"{self.outside.stranger}/32"], "drain_timeout": 60, **settings})
-        self.key = "all-1"
-
-    @property
-    def node(self) -> str:
-        return f"{self.name}-{self.key}"
-
-    def at(self, key: str) -> Self:
-        """The same deployment, speaking to another node."""
-        other = copy.copy(self)
-        other.key = key
-        return other
-
-    def with_service(self, service: str) -> list[Self]:
-        """The nodes that carry a service."""
-        stack = f"{self.name}-"
-        return [self.at(node["name"].removeprefix(stack)) for node in self.plan()["nodes"] if service in node["services"]]
 
     def bring_up(self) -> float:
         """Up with a trunk at the outside address; returns the seconds that `up` took."""
