@@ -6,7 +6,7 @@ from cli.up import find_slowest_step
 from components.model.planner import make_plan
 from components.model.settings import Settings
 
-MADE = make_plan(Settings(cloud="local", tier="basic"), "s")
+MADE = make_plan(Settings.model_validate({"cloud": "local", "tier": "basic"}), "s")
 
 
 def test_the_longest_step_of_all_nodes_is_named() -> None:

@@ -6,7 +6,7 @@ from components.model.settings import Settings
 
 
 def test_seven_nodes_fit_into_ten_gib_and_thirty_do_not() -> None:
-    seven = make_plan(Settings(cloud="local", tier="extended"), "s").nodes
+    seven = make_plan(Settings.model_validate({"cloud": "local", "tier": "extended"}), "s").nodes
     assert len(seven) == 7
     assert explain_shortage(seven, 10, 20) == ""
     assert explain_shortage((), 0, 0) == ""

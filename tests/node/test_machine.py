@@ -32,7 +32,7 @@ def test_clock(monkeypatch: pytest.MonkeyPatch, shown: str, healthy: bool, why: 
 @pytest.mark.parametrize(("days", "healthy", "why"), [(30.5, True, "30 days left"), (-3.5, False, "it ended 4 days ago")])
 def test_certificate(monkeypatch: pytest.MonkeyPatch, days: float, healthy: bool, why: str) -> None:
     end = time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(time.time() + days * 86400))
-    monkeypatch.setattr(machine.ssl, "get_server_certificate", lambda *_, timeout: "PEM")
+    monkeypatch.setattr("ssl.get_server_certificate", lambda *_, timeout: "PEM")
     answer(monkeypatch, f"notAfter={end}\n")
     row = machine.certificate("10.0.0.1")
     assert (row["healthy"], row["why"]) == (healthy, why)
