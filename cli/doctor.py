@@ -5,41 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
 import typer
 from rich.table import Table
 
+from cli.check import Check
 from cli.console import DEFAULT_STACK, StackName, out
 from components.model.clouds import CLOUDS
 from components.model.plan import Plan
 from components.model.planner import PlanError, documentation_values, make_plan
-from components.model.settings import Settings
 from stacks.settings import UnknownStackError, load_stack
 
-CREDENTIALS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
-    "aws": (("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_ROLE_ARN"), (".aws/credentials", ".aws/config"), "aws configure"),
-    "azure": (("ARM_CLIENT_ID", "AZURE_CLIENT_ID"), (".azure/azureProfile.json",), "az login"),
-    "digitalocean": (("DIGITALOCEAN_TOKEN",), (), "export DIGITALOCEAN_TOKEN=..."),
-    "gcp": (("GOOGLE_CREDENTIALS", "GOOGLE_APPLICATION_CREDENTIALS"),
-            (".config/gcloud/application_default_credentials.json",), "gcloud auth application-default login"),
-    "hetzner": (("HCLOUD_TOKEN",), (), "export HCLOUD_TOKEN=..."),
-}
-"""By cloud: variables and files of the home directory that hold credentials, and how to get some."""
-
+STYLES = {"ok": None, "note": "yellow", "MISSING": "red"}
 DISK_GIB = 12
 """Images and one container of each, ours."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at. `mend` is the command for it, empty where it is good."""
-
-    name: str
-    found: str
-    mend: str = ""
 
 
 def register(app: typer.Typer) -> None:
@@ -48,17 +28,16 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(stack: StackName = DEFAULT_STACK) -> None:
-    """Say what is missing for a deployment, with the command that mends it; exit status 0 if nothing is."""
+    """Say what is missing for a deployment, with its remedy; exit status 0 if nothing is. Changes nothing."""
     checks = [*check_machine(), *check_stack(stack)]
     table = Table(box=None, padding=(0, 1), show_header=False)
     for check in checks:
-        table.add_row("ok" if not check.mend else "MISSING", check.name, check.found,
-                      style="red" if check.mend else None)
+        table.add_row(check.state, check.name, check.found, style=STYLES[check.state])
     out.print(table)
-    missing = [check for check in checks if check.mend]
-    for check in missing:
-        out.print(f"{check.name}: {check.mend}", soft_wrap=True)
-    if missing:
+    for check in checks:
+        if check.mend:
+            out.print(f"{check.name}: {check.mend}", soft_wrap=True)
+    if any(check.state == "MISSING" for check in checks):
         raise typer.Exit(1)
     out.print(f"Next: ./webitel up {stack}")
 
@@ -66,12 +45,11 @@ def doctor(stack: StackName = DEFAULT_STACK) -> None:
 def check_machine() -> Iterator[Check]:
     """What every deployment needs on this machine."""
     from tools.engine.environment import run_environment
-    from tools.engine.find import VERSION, cache_folder
+    from tools.engine.find import find_made_engine
 
     yield Check("Python", f"{sys.version.split()[0]} in {sys.prefix}")
-    engine = shutil.which("pulumi") or next(map(str, cache_folder().glob(f"engine-{VERSION}/pulumi")), "")
     # `up` gets or builds one, so this alone is nothing to mend.
-    yield Check("Pulumi engine", engine or "none yet; `up` gets it, a few minutes once")
+    yield Check("Pulumi engine", str(find_made_engine() or "none yet; `up` gets it, a few minutes once"))
     yield Check("Pulumi state", run_environment().get("PULUMI_BACKEND_URL", "your own (pulumi login)"))
     if shutil.which("ssh"):
         yield Check("ssh", str(shutil.which("ssh")))
@@ -92,17 +70,15 @@ def check_stack(stack: str) -> Iterator[Check]:
             yield Check("settings", problem.setting, str(problem))
         return
     yield Check("stack", f"stacks/Pulumi.{stack}.yaml: {len(made.nodes)} nodes on {CLOUDS[made.cloud].title}")
-    for problem in documentation_values(settings):
+    problems = documentation_values(settings)
+    for problem in problems:
         yield Check("settings", problem.setting, str(problem))
-    yield from check_containers(made) if CLOUDS[made.cloud].trial else check_credentials(settings)
+    if CLOUDS[made.cloud].trial:
+        yield from check_containers(made)
+    else:
+        from cli.cloud_checks import check_cloud
 
-
-def check_credentials(settings: Settings) -> Iterator[Check]:
-    """The cloud's credentials: that there are some, not that they are good."""
-    variables, files, command = CREDENTIALS[settings.cloud]
-    found = [name for name in variables if os.environ.get(name)] + [
-        f"~/{name}" for name in files if (Path.home() / name).exists()]
-    yield Check("credentials", ", ".join(found) or f"none for {CLOUDS[settings.cloud].title}", "" if found else command)
+        yield from check_cloud(made, {problem.setting.rpartition(":")[2] for problem in problems})
 
 
 def check_containers(made: Plan) -> Iterator[Check]:

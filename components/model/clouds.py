@@ -76,6 +76,7 @@ class Cloud:
     disk_type: str = ""
     disk_type_by_family: Mapping[str, str] = field(default_factory=dict)
     fallback_families: tuple[str, ...] = ()
+    shared_state: str = ""
 
     @property
     def machine_types(self) -> tuple[MachineType, ...]:
@@ -148,6 +149,7 @@ _rows = (
         region_shape=r"[a-z]{2}(-[a-z]+)+-\d", user_data_gzip=True, boot_min_gib=8, package="aws",
         zones=("a", "b", "c", "d", "e", "f"), disk_type="gp3", way_out_by_subnet=True, network_prefixes=(16, 27),
         shared_reason="burstable, its CPU is throttled under steady voice load",
+        shared_state="aws s3 mb s3://YOUR-BUCKET && export PULUMI_BACKEND_URL='s3://YOUR-BUCKET?region=us-east-1'",
     ),
     Cloud(
         # clouds.md 0, 2.1, 2.3 (disks by family, no cloud-init), 2.4: the metadata address is also the resolver, so
@@ -159,6 +161,7 @@ _rows = (
         zones=("a", "b", "c", "d", "f"), network_prefixes=(8, 29),
         disk_type="pd-ssd", disk_type_by_family={"c4": "hyperdisk-balanced", "c4d": "hyperdisk-balanced"},
         shared_reason="shared, its CPU is taken away under steady voice load",
+        shared_state="gcloud storage buckets create gs://YOUR-BUCKET && export PULUMI_BACKEND_URL=gs://YOUR-BUCKET",
     ),
     Cloud(
         # clouds.md 0, 3.1, 3.3 (login may not be root or admin, Fs_v2 retires in 2028), 3.4; Debian's image has 30 GiB.
@@ -171,6 +174,10 @@ _rows = (
         zones=("1", "2", "3"), network_prefixes=(8, 28), way_out_by_subnet=True,
         disk_type="Premium_LRS", fallback_families=("Fs_v2",),
         shared_reason="burstable or shared, its CPU is throttled under steady voice load",
+        shared_state=(
+            "az storage container create --account-name YOUR-ACCOUNT --name YOUR-CONTAINER && export "
+            "PULUMI_BACKEND_URL='azblob://YOUR-CONTAINER?storage_account=YOUR-ACCOUNT'"
+        ),
     ),
     Cloud(
         # clouds.md 0, 4.1 (VPC /16 to /24 and the reserved ranges, no fixed private address, NAT in private preview),
@@ -181,6 +188,10 @@ _rows = (
         network_prefixes=(16, 24), disk_type="volume",
         reserved_networks=("10.244.0.0/16", "10.245.0.0/16", "10.246.0.0/24", "10.229.0.0/16"),
         shared_reason="shared, its CPU is taken away under steady voice load",
+        shared_state=(
+            "make a Space, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are its key, export "
+            "PULUMI_BACKEND_URL='s3://YOUR-SPACE?region=us-east-1&endpoint=fra1.digitaloceanspaces.com'"
+        ),
     ),
     Cloud(
         # clouds.md 0, 5.1 (no NAT, fixed address, 172.31.1.1 reserved), 5.2 (private network unfiltered), 5.3 (root
@@ -190,6 +201,10 @@ _rows = (
         real=True, region_shape="fsn1|nbg1|hel1|ash|hil|sin", user_data_gzip=True, package="hcloud",
         network_prefixes=(8, 28), disk_type="volume", reserved_networks=("172.31.1.1/32",),
         shared_reason="shared, its CPU is taken away under steady voice load",
+        shared_state=(
+            "make a bucket (Object Storage), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are its key, export "
+            "PULUMI_BACKEND_URL='s3://YOUR-BUCKET?region=fsn1&endpoint=fsn1.your-objectstorage.com'"
+        ),
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from difflib import get_close_matches
 
 from components.model.clouds import Cloud
@@ -16,8 +17,11 @@ WHOLE_CORE_WORTH = 2
 """What a vCPU that is a core of its own is worth to voice, in threads (`facts/machines.md`, Which family)."""
 
 
-def choose_machine_type(cloud: Cloud, size: Size, region: str, voice: bool) -> MachineType:
+def choose_machine_type(
+    cloud: Cloud, size: Size, region: str, voice: bool, among: Collection[str] | None = None,
+) -> MachineType:
     """The cheapest machine type of a region that meets the size; on a container host, a container of that size.
+    `among` are the names to choose from, None = all. A LookupError says that none fits.
 
     For `voice` (roles with SIP or media) price is compared by core: a type whose vCPUs are whole cores may cost up to
     twice as much, since no other thread's load jitters its RTP. Where a region has no dated price, the prices of the
@@ -34,7 +38,7 @@ def choose_machine_type(cloud: Cloud, size: Size, region: str, voice: bool) -> M
             return True, 0.0, machine.name
         return False, price / (WHOLE_CORE_WORTH if voice and machine.whole_cores else 1), machine.name
 
-    fit = [machine for machine in cloud.machine_types if fits(machine, size)]
+    fit = [machine for machine in cloud.machine_types if fits(machine, size) and (among is None or machine.name in among)]
     if not fit:
         raise LookupError(f"no machine type of {cloud.title} has {size.vcpus} vCPU, {size.memory_gib:g} GiB "
                           f"and a boot disk of {size.boot_gib} GiB")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from provider.server import Properties, Provider, ProviderError, Request
+from tests.simulator import account as accounts
 from tests.simulator import webitel
 from tests.simulator.faults import Faults
 from tests.simulator.lookups import Function, make_functions
@@ -24,7 +25,8 @@ def make_provider(cloud: str, world: World, faults: Faults) -> Provider:
     module, machines = (importlib.import_module(f"tests.simulator.{cloud}{part}") for part in ("", "_machines"))
     account = Account(PACKAGES[cloud], world, faults, module.ERRORS)
     types: Sequence[type[Simulated]] = (*module.TYPES, *machines.TYPES)
-    functions: Mapping[str, Function] = {**make_functions(account.package), **getattr(machines, "FUNCTIONS", {})}
+    functions: Mapping[str, Function] = {
+        **make_functions(account.package), **accounts.make_functions(account.package), **getattr(machines, "FUNCTIONS", {})}
 
     def configure(settings: Properties) -> None:
         module.check_settings(settings)
@@ -33,7 +35,8 @@ def make_provider(cloud: str, world: World, faults: Faults) -> Provider:
     def invoke(request: Request, token: str, arguments: Properties) -> Properties:
         if token not in functions:
             raise ProviderError(f"function {token} is not simulated, only: {', '.join(functions) or 'none'}")
-        faults.before(Request("", preview=request.preview), "invoke", arguments, account.errors)
+        request.type = token  # rules of failure name functions like types
+        faults.before(request, "invoke", arguments, account.errors)
         return functions[token](account, arguments)
 
     handlers = [one(account) for one in types]

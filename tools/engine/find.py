@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tools.engine.get import EngineError, build, install
 
-__all__ = ["VERSION", "EngineError", "find_engine"]
+__all__ = ["VERSION", "EngineError", "find_engine", "find_made_engine"]
 
 VERSION = "3.259.0"
 _OLDEST = (3, 200)  # the first with everything that Pulumi.yaml and the provider use
@@ -32,13 +32,27 @@ def find_engine(progress: Progress) -> Path:
     """
     if found := _find_on_path():
         return found
-    home = cache_folder() / f"engine-{VERSION}"
+    home = _home()
     if not (home / "pulumi").exists():
         with _lock(home.with_name(f"{home.name}.lock"), progress):
             if not (home / "pulumi").exists():  # another run may have made it meanwhile
                 _make(home, progress)
     _renew_language_host(home)
     return home / "pulumi"
+
+
+def find_made_engine() -> Path | None:
+    """Returns the `pulumi` that `find_engine` would, None where that would have to make one first."""
+    if found := _find_on_path():
+        return found
+    if not (_home() / "pulumi").exists():
+        return None
+    _renew_language_host(_home())
+    return _home() / "pulumi"
+
+
+def _home() -> Path:
+    return cache_folder() / f"engine-{VERSION}"
 
 
 def cache_folder() -> Path:
