@@ -9,9 +9,12 @@ from pathlib import Path
 
 from components.model.clouds import CLOUDS
 from components.model.plan import Size
+from components.model.planner import make_plan
+from components.model.prices import price_date
 from components.model.service import Audience, Service
 from components.model.services import CATALOGUE
 from components.model.tiers import TIERS, Role, Tier
+from stacks.settings import load_stack
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 
@@ -66,7 +69,37 @@ def services_table() -> str:
     return table(("service", "units", "where", "open to", "a changed file"), rows)
 
 
-BLOCKS = {"tiers": tiers_table, "services": services_table}
+RUN_FOR_REAL = {f"local-{tier}" for tier in TIERS}
+"""Stacks that somebody brought up on the real thing; the others came up on simulated clouds only."""
+
+
+def describe_price(cloud: str, tier: str) -> str:
+    """A stack's monthly price as `plan` shows it, and whether somebody ran it."""
+    stack = f"{cloud}-{tier}"
+    price = make_plan(load_stack(stack), stack).monthly_price
+    status = "run for real" if stack in RUN_FOR_REAL else "simulated"
+    if not price.as_of:
+        return status
+    return f"{status}, {'price unknown' if price.amount is None else f'{price.currency} {price.amount:,.0f}'.replace(',', ' ')}"
+
+
+def stacks_table() -> str:
+    """Clouds by tiers: how far each was tried, what it costs a month, how old that price is."""
+    rows = [
+        (f"`{cloud.name}`", cloud.default_region, *(describe_price(cloud.name, tier) for tier in TIERS),
+         price_date(cloud) or "-")
+        for cloud in CLOUDS.values()
+    ]
+    return table(("cloud", "region", *(f"`{tier}`" for tier in TIERS), "prices of"), rows)
+
+
+def buckets_table() -> str:
+    """How the state gets into a bucket, by cloud."""
+    return table(("cloud", "a bucket for the state"),
+                 [(f"`{cloud.name}`", f"`{cloud.shared_state}`") for cloud in CLOUDS.values() if cloud.shared_state])
+
+
+BLOCKS = {"tiers": tiers_table, "stacks": stacks_table, "buckets": buckets_table, "services": services_table}
 
 
 def renew(text: str) -> str:
