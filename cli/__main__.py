@@ -20,6 +20,7 @@ from cli import (
     nodes_commands,
     plan,
     preview,
+    prices,
     pulumi_command,
     replace,
     run_tests,
@@ -38,7 +39,7 @@ app = typer.Typer(name="webitel", no_args_is_help=True, add_completion=False, pr
                   rich_markup_mode=None, help="Your own Webitel contact centre, on six clouds or on this machine.")
 for module in (
     plan, up, scale, replace, preview, status, nodes_commands, dump, destroy, files, doctor, secrets, pulumi_command, run_tests,
-    bench, drill,
+    bench, prices, drill,
 ):
     module.register(app)
 

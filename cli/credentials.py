@@ -72,14 +72,14 @@ def find_credentials(
     remedy = " or ".join(explain_ways(sources))
     missing = {}
     if not found and begun:
-        names = min(begun, key=lambda names: sum(not environ.get(name) for name in names))
-        here, lacking = ([name for name in names if bool(environ.get(name)) is wanted] for wanted in (True, False))
+        nearest = min(begun, key=lambda names: sum(not environ.get(name) for name in names))
+        here, lacking = ([name for name in nearest if bool(environ.get(name)) is wanted] for wanted in (True, False))
         missing["credentials"] = f"{', '.join(here)} alone is not enough: {export(lacking)}"
     elif not found:
         missing["credentials"] = remedy
     for what, (variables, key, command) in sources.also.items():
-        if names := [name for name in variables if environ.get(name)]:
-            found.append(names[0])
+        if given := [name for name in variables if environ.get(name)]:
+            found.append(given[0])
         elif key not in config:
             missing[what] = command
     return Found(tuple(found), missing, remedy)

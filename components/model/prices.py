@@ -50,11 +50,10 @@ def price_node(
     if cloud.trial:
         return NodePrice(0.0, ())
     disk_type = cloud.disk_type_for(machine)
-    per_gib = _lookup(cloud, region, "disk", disk_type)
-    gib = sum(disk.size_gib for disk in disks if disk.is_data or not machine.root_disk_gib)
+    sizes = [disk.size_gib for disk in disks if disk.is_data or not machine.root_disk_gib]
     parts = [(f"machine type {machine.name}", machine.price_in(region))]
-    if gib:
-        parts.append((f"{disk_type} disks", None if per_gib is None else per_gib * gib))
+    if sizes:
+        parts.append((f"{disk_type} disks", _price_disks(cloud, region, disk_type, sizes)))
     if public is Public.NO:
         parts.append(("the NAT gateway", _price_nat_share(cloud, region, nat_nodes)))
     else:
@@ -76,6 +75,17 @@ def sum_prices(cloud: Cloud, region: str, prices: Sequence[NodePrice]) -> tuple[
         f"the rest comes to {currency} {priced:.0f}"
     )
     return Price(None, currency, as_of), warning
+
+
+def _price_disks(cloud: Cloud, region: str, disk_type: str, sizes: Sequence[int]) -> float | None:
+    """By the GiB, or where disks are sold in steps by the smallest step that a disk fits in."""
+    steps = sorted(map(int, load_prices()["clouds"][cloud.name]["disk"][disk_type].get("tiers", ())))
+    if not steps:
+        per_gib = _lookup(cloud, region, "disk", disk_type)
+        return None if per_gib is None else per_gib * sum(sizes)
+    paid = [next((step for step in steps if step >= size), None) for size in sizes]
+    prices = [None if step is None else _lookup(cloud, region, "disk", disk_type, "tiers", str(step)) for step in paid]
+    return None if None in prices else sum(filter(None, prices))
 
 
 def _price_nat_share(cloud: Cloud, region: str, nat_nodes: int) -> float | None:

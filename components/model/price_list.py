@@ -1,0 +1,92 @@
+"""The price list as a file: one machine type a line, and how newer prices get into it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Regions = Mapping[str, float]
+"""Price by region."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a cloud's own price interface told, for the regions of our list.
+
+    `machines` by name, in the unit `per` (`hourly` or `monthly`). `others` by where they stand in the list, such as
+    ("disk", "gp3"), ("disk", "Premium_LRS", "tiers", "128"), ("address",) or ("nat",). `source` names the interface.
+    """
+
+    source: str
+    per: str
+    machines: Mapping[str, Regions]
+    others: Mapping[tuple[str, ...], Regions] = field(default_factory=dict)
+
+
+def list_regions(data: Mapping[str, Any], cloud: str) -> tuple[str, ...]:
+    """The regions whose machine types our list prices."""
+    found = {region: None for row in data["clouds"][cloud]["machine_types"] for region in (row.get("monthly") or row["hourly"])}
+    return tuple(found)
+
+
+def merge(data: Mapping[str, Any], cloud: str, found: Found, today: str) -> dict[str, Any]:
+    """The list with a cloud's newer prices. A machine type that the interface does not tell any more has no price in
+    that region; what the interface has no words for keeps its price, with the date that it had."""
+    made: dict[str, Any] = copy.deepcopy(dict(data))
+    before, row = made["as_of"][cloud], made["clouds"][cloud]
+    for machine in row["machine_types"]:
+        regions = dict.fromkeys(machine.get("monthly") or machine["hourly"])
+        prices = found.machines.get(machine["name"], {})
+        for name in ("hourly", "monthly"):
+            machine.pop(name, None)
+        machine[found.per] = {region: prices.get(region, prices.get("any")) for region in regions}
+    for path, entry in list_entries(row):
+        for region, price in entry.items():
+            newer = found.others.get(path, {}).get(region)
+            if newer is None:
+                price.setdefault("as_of", before)
+            else:
+                entry[region] = {"price": newer, "source": found.source}
+    for path, prices in found.others.items():
+        place = row
+        for key in path:
+            place = place.setdefault(key, {})
+        for region, price in prices.items():
+            place.setdefault("regions", {})[region] = {"price": price, "source": found.source}
+    made["as_of"][cloud] = today
+    made["sources"][found.source] = {"name": found.source, "date": today, "licence": "the cloud's own public prices",
+                                     "use": f"{cloud} prices"}
+    return made
+
+
+def list_entries(row: Mapping[str, Any]) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every table of prices by region, machine types left out, with where it stands."""
+    found: list[tuple[tuple[str, ...], dict[str, Any]]] = []
+
+    def walk(value: Any, path: tuple[str, ...]) -> None:
+        if isinstance(value, dict):
+            if "regions" in value:
+                found.append((path, value["regions"]))
+            for key, item in value.items():
+                if key not in ("regions", "machine_types"):
+                    walk(item, (*path, key))
+
+    walk(row, ())
+    return found
+
+
+def format_list(data: Mapping[str, Any]) -> str:
+    """The list as JSON: a line a machine type, so that a change of prices is one line in a review."""
+    whole = copy.deepcopy(dict(data))
+    rows = {}
+    for number, (cloud, row) in enumerate(whole["clouds"].items()):
+        mark = f"@{number}@"
+        rows[json.dumps(mark)] = "[\n" + ",\n".join(f"    {json.dumps(machine)}" for machine in row["machine_types"]) + "\n   ]"
+        whole["clouds"][cloud]["machine_types"] = mark
+    text = json.dumps(whole, indent=1)
+    for mark, rows_text in rows.items():
+        text = text.replace(mark, rows_text)
+    return text + "\n"
