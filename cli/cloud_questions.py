@@ -75,17 +75,18 @@ def ask_cloud(made: Plan, *, rest: str = "", seconds: float = SECONDS, one: floa
     deadline = time.monotonic() + seconds
     answers = Answers()
     with open_engine(made.stack, lambda progress: engine) as own:
+        file = own.folder / "answers"
         try:
             there = read_nodes(own, deadline)
             settings, secret = read_config(own, CLOUDS[made.cloud].package, deadline)
-            job = {"answers": str(own.folder / "answers"), "there": there, "rest": rest,
+            job = {"answers": str(file), "there": there, "rest": rest,
                    "seconds": one or max(seconds - START, 1)}
-            said = run_questions(own, settings, secret, job, deadline)
+            said = run_questions(own, settings, secret, job, file, deadline)
         except Failure as error:
             return Answers(errors={"account": str(error)})
         except subprocess.TimeoutExpired:
             return Answers(errors={"account": f"the Pulumi state did not answer within {seconds:g} s"})
-        written = Path(job["answers"]).read_text() if Path(job["answers"]).exists() else ""
+        written = file.read_text() if file.exists() else ""
     for line in written.splitlines():
         take(answers, json.loads(line))
     if not written:
@@ -143,9 +144,11 @@ def read_config(engine: Engine, package: str, deadline: float) -> tuple[dict[str
 
 
 def run_questions(
-    engine: Engine, settings: Mapping[str, Any], secret: Mapping[str, str], job: Mapping[str, Any], deadline: float,
+    engine: Engine, settings: Mapping[str, Any], secret: Mapping[str, str], job: Mapping[str, Any], file: Path,
+    deadline: float,
 ) -> str:
-    """Run the program that asks, with a project, state and passphrase of its own; returns what the engine said."""
+    """Run the program that asks, with a project, state and passphrase of its own, until its answers are in the file;
+    returns what the engine said."""
     folder = engine.folder / "questions"
     (folder / "state").mkdir(parents=True)
     (folder / "job").write_text(json.dumps(job))
@@ -168,7 +171,7 @@ def run_questions(
         process = subprocess.Popen(
             asking.command("preview", "--suppress-progress"), cwd=folder, env=environment, stdin=subprocess.DEVNULL,
             stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
-        wait_for_answers(process, Path(job["answers"]), deadline)
+        wait_for_answers(process, file, deadline)
         said.seek(0)
         return summarize(said.read())
 
