@@ -29,12 +29,14 @@ PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "clouds": (("deployments on simulated clouds", (*PYTEST, "-m", "clouds")),),
     "sandbox": (("stand-ins on Debian's programs", (*PYTEST, "-m", "sandbox")),),
     "local": (("tests on real nodes", (*PYTEST, "-m", "local")),),
+    "drills": (("drills on real nodes", (*PYTEST, "-m", "drills")),),
 }
 PACKAGES: dict[str, tuple[str, ...]] = {
     "unit": ("fail2ban", "openssl", "openssh-client"),
     "sandbox": ("postgresql-15", "rabbitmq-server", "python3-psycopg2", "python3-pika", "kamailio", "kamailio-postgres-modules",
                 "kamailio-websocket-modules", "rtpengine-daemon"),
     "local": ("openssh-client",),
+    "drills": ("openssh-client",),
 }
 """Debian's packages that a part runs programs of."""
 NOTHING_COLLECTED = 5
@@ -48,7 +50,7 @@ def register(app: typer.Typer) -> None:
 
 def run_tests(
     parts: Annotated[
-        list[str] | None, typer.Argument(metavar="[unit|engine|clouds|sandbox|local]", help="All without it.")] = None,
+        list[str] | None, typer.Argument(metavar="[unit|engine|clouds|sandbox|local|drills]", help="All without it.")] = None,
 ) -> None:
     """Run the repository's own checks and tests; every part runs, whatever another one finds."""
     from cli.engine import ROOT

@@ -33,7 +33,7 @@ KILLED = {"leader": ("patroni",), "consul": ("consul",), "queue": ("rabbitmq-ser
 DATABASE_DISK = "/var/lib/webitel/database"
 STOPPED, CUT, FULL, CONSUL_GONE = 30.0, 40.0, 30.0, 60.0
 ALL = "all-leaders"
-SHORT = ("kill-leader", "stop-leader", "partition-leader", "stop-standby", "stop-queue")
+SHORT = ("kill-leader", "stop-leader", "partition-standby")
 """What `./webitel test drills` runs."""
 
 
