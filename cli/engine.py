@@ -95,6 +95,15 @@ def reveal(value: Any) -> Any:
     return [reveal(item) for item in value] if isinstance(value, list) else value
 
 
+def list_secrets(value: Any) -> list[Any]:
+    """The plain values of everything in a decrypted state that the engine marks as secret."""
+    if isinstance(value, dict):
+        if "plaintext" in value and SECRET_MARK in value:
+            return [reveal(value)]
+        return [secret for item in value.values() for secret in list_secrets(item)]
+    return [secret for item in value for secret in list_secrets(item)] if isinstance(value, list) else []
+
+
 @contextmanager
 def open_engine(stack: str, find: Callable[[Callable[[str], None]], Path] | None = None) -> Iterator[Engine]:
     """The engine for a stack that has a file; gets or builds it where it is missing (minutes, once a machine)."""

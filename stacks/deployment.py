@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -16,8 +15,9 @@ from cloud_init.compose import Configuration, compose_configuration
 from cloud_init.node.files import PLACEHOLDER
 from components.clouds.base import Cloud
 from components.model.clouds import CLOUDS
+from components.model.outline import outline
 from components.model.plan import Node, Plan
-from components.model.planner import PlanError, make_plan, plan_to_json
+from components.model.planner import PlanError, make_plan
 from components.model.settings import Settings
 from components.resources import Health, NodeConfiguration, Secrets
 from stacks.problems import SettingsError
@@ -174,7 +174,7 @@ def export(
     pulumi.export("ssh_private_key", Output.secret(secrets.values["ssh_key"]))
     pulumi.export("authority_certificate", secrets.public["authority_certificate"])
     pulumi.export("url", make_url(plan, cloud))
-    pulumi.export("plan", hashlib.sha256(json.dumps(plan_to_json(plan), sort_keys=True).encode()).hexdigest()[:16])
+    pulumi.export("plan", outline(plan))  # a later preview compares with it (cli/changes.py)
 
 
 def make_url(plan: Plan, cloud: Cloud) -> Output[str]:

@@ -39,20 +39,20 @@ class Types:
 
 TYPES: Mapping[str, Types] = {
     "aws": Types(
-        "aws:ec2/instance:Instance", "aws:ebs/volume:Volume", ("ami", "userDataBase64", "keyName"), "aws:ec2/eip:Eip",
+        CLOUDS["aws"].machine_resource, "aws:ebs/volume:Volume", ("ami", "userDataBase64", "keyName"), "aws:ec2/eip:Eip",
         "aws:ec2/keyPair:KeyPair"),
     "azure": Types(
-        "azure-native:compute:VirtualMachine", "azure-native:compute:Disk",
+        CLOUDS["azure"].machine_resource, "azure-native:compute:Disk",
         ("osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference"),
         "azure-native:network:PublicIPAddress"),
     "digitalocean": Types(
-        "digitalocean:index/droplet:Droplet", "digitalocean:index/volume:Volume", ("image", "userData", "sshKeys"),
+        CLOUDS["digitalocean"].machine_resource, "digitalocean:index/volume:Volume", ("image", "userData", "sshKeys"),
         keys="digitalocean:index/sshKey:SshKey"),
     "gcp": Types(
-        "gcp:compute/instance:Instance", "gcp:compute/disk:Disk",
+        CLOUDS["gcp"].machine_resource, "gcp:compute/disk:Disk",
         ("bootDisk.initializeParams.image", 'metadata["startup-script"]'), "gcp:compute/address:Address"),
     "hetzner": Types(
-        "hcloud:index/server:Server", "hcloud:index/volume:Volume", ("image", "userData", "sshKeys"),
+        CLOUDS["hetzner"].machine_resource, "hcloud:index/volume:Volume", ("image", "userData", "sshKeys"),
         "hcloud:index/primaryIp:PrimaryIp", "hcloud:index/sshKey:SshKey"),
 }
 

@@ -1,0 +1,123 @@
+"""What `preview --markdown` writes for a pull request, from real previews of a simulated cloud, and through the command."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.changes import read_changes
+from cli.events import EventLog
+from cli.markdown import LIMIT, MARK, join, write_preview
+from tests.conformance.conftest import Live, Start
+from tests.conformance.engine import ROOT
+from tests.conformance.program import SECRET_CONFIG, Config
+from tests.conformance.test_conformance import plan_of
+
+pytestmark = pytest.mark.clouds
+
+STACK = "hetzner-basic"
+
+
+class Reviewed:
+    """A deployment of which a pull request changes the settings."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+
+    def comment(self, changes: Config, *arguments: str) -> str:
+        """The comment on a preview with these settings."""
+        deployment = self.live.deployment
+        deployment.configure(changes)
+        deployment.preview("--suppress-outputs", *arguments)
+        return write_preview(plan_of(STACK, changes)[0], read_changes(EventLog(deployment.folder / "events.json").read()))
+
+    def secrets(self) -> list[str]:
+        """Every generated secret, and those of the settings."""
+        made = [one for one in self.live.deployment.decrypted_state() if one["type"] == "webitel:index:Secrets"]
+        values = json.loads(made[0]["outputs"]["values"]["plaintext"])
+        return [value for value in (*values.values(), *SECRET_CONFIG.values()) if len(value) >= 6]
+
+
+@pytest.fixture(scope="module")
+def reviewed(start: Start) -> Iterator[Reviewed]:
+    yield Reviewed(start(STACK))
+
+
+def cells_of(text: str) -> list[str]:
+    """The cells of the only row of the table."""
+    return [cell.strip() for cell in text.split(f"`{STACK}` |")[1].splitlines()[0].split("|")]
+
+
+def test_a_new_deployment_is_created(reviewed: Reviewed) -> None:
+    text = reviewed.comment({})
+    replaced, create, *others, before, after, difference, _ = cells_of(text)
+    assert (replaced, int(create) > 20, others) == ("none", True, ["0", "0", "0"])
+    assert (before, difference) == ("EUR 0", "+" + after.removeprefix("EUR "))
+    assert text.startswith(MARK)
+    assert "- edge 443/tcp nginx from the internet" in text
+    assert "```mermaid\nflowchart LR" in text
+    assert "**Closed:**" not in text
+    reviewed.live.deployment.up()
+
+
+def test_nothing_is_said_where_nothing_changes(reviewed: Reviewed) -> None:
+    assert reviewed.comment({}) == ""
+
+
+def test_changed_lines_stand_folded_and_no_secret(reviewed: Reviewed) -> None:
+    text = reviewed.comment({"upload_limit_mib": 100, "carriers": ["192.0.2.64/26"], "rotate": {"broker_password": 2}})
+    assert re.search(r"<details><summary>hetzner-basic: <code>/etc/nginx/\S+</code> on edge-1</summary>\n\n```diff\n", text)
+    assert "+" in text and "100m;" in text
+    assert "- edge 5060/udp opensips from carriers 192.0.2.64/26" in text.split("**Closed:**")[0]
+    assert "- edge 5060/udp opensips from carriers 198.51.100.0/24" in text.split("**Closed:**")[1]
+    assert cells_of(text)[3:5] == ["0", "0"], "nothing is replaced or deleted"
+    assert cells_of(text)[7] == "+0"
+    assert not [secret for secret in reviewed.secrets() if secret in text]
+
+
+def test_a_replaced_machine_comes_first(reviewed: Reviewed) -> None:
+    urn = next(one["urn"] for one in reviewed.live.deployment.state()
+               if one["type"] == "hcloud:index/server:Server" and one["urn"].endswith("::data-1"))
+    text = reviewed.comment({"counts": {"app": 2}}, "--replace", urn)
+    assert cells_of(text)[0] == "**data-1**"
+    assert text.index("1 machine REPLACED, what runs on it ends: data-1") < text.index("flowchart LR")
+    assert cells_of(text)[7].startswith("+"), "a machine more costs more"
+    assert "app-1, app-2" in text
+
+
+def test_a_deleted_machine_is_told(reviewed: Reviewed) -> None:
+    reviewed.comment({"counts": {"app": 2}})
+    reviewed.live.deployment.up()
+    text = reviewed.comment({})
+    assert "1 machine DELETED: app-2" in text
+    assert cells_of(text)[7].startswith("-")
+
+
+def test_comment_of_many_stacks_stays_small(reviewed: Reviewed) -> None:
+    text = reviewed.comment({"time_zone": "Europe/Berlin", "max_connections": 500, "upload_limit_mib": 10})
+    many = join([text, *[text.replace(STACK, f"hetzner-{number}") for number in range(40)]])
+    assert len(text) < len(many) <= LIMIT
+    assert len(re.findall(r"^\| `hetzner-", many, re.MULTILINE)) == 41
+    assert "left out" in many
+
+
+def test_the_command_writes_the_file(reviewed: Reviewed, tmp_path: Path) -> None:
+    """On the committed stack, as a workflow calls it: a stack that is not up yet leaves no trace in the backend."""
+    deployment = reviewed.live.deployment
+    environment = deployment.environment | {
+        "XDG_DATA_HOME": str(tmp_path), "PULUMI_BACKEND_URL": (tmp_path / "backend").as_uri(), "HCLOUD_TOKEN": "x" * 64}
+    (tmp_path / "backend").mkdir()
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [deployment.folder / ".venv/bin/python", "-P", "-m", "cli", *arguments], cwd=ROOT, env=environment, text=True,
+            capture_output=True, check=False)
+
+    done = run("preview", STACK, "--markdown", str(tmp_path / "one.md"))
+    assert done.returncode == 0, done.stderr
+    assert not list((tmp_path / "backend").rglob("*.json"))
+    assert run("comment", *(str(tmp_path / f"{name}.md") for name in ("one", "none")), "--output", str(tmp_path / "all.md"))
+    assert cells_of((tmp_path / "all.md").read_text()) == cells_of((tmp_path / "one.md").read_text())
