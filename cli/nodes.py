@@ -42,6 +42,8 @@ class Access:
     private_key: str = field(repr=False)
     hide: SecretFilter = field(default_factory=SecretFilter, repr=False)
     """Takes every secret of the deployment out of a text that a person will see."""
+    records: tuple[str, ...] = ()
+    """The DNS records of the domain, as lines of a zone file."""
 
     def node(self, name: str) -> NodeAccess:
         """The node of that short or full name; a Failure names the ones there are."""
@@ -73,11 +75,12 @@ def read_access(engine: Engine) -> Access:
     if not met:
         raise Failure(f"no node of {engine.stack} has been reached yet. Next: ./webitel up {engine.stack}")
     nodes = [read_node(resource["inputs"], resource["outputs"]) for resource in met]
-    url = (resources[0].get("outputs") or {}).get("url", "")
+    outputs = resources[0].get("outputs") or {}
     hide = SecretFilter()
     for resource in met:
         hide.add([resource["inputs"]["private_key"], resource["inputs"].get("secrets", {})])
-    return Access({node.key: node for node in nodes}, url, met[0]["inputs"]["private_key"], hide)
+    return Access({node.key: node for node in nodes}, outputs.get("url", ""), met[0]["inputs"]["private_key"], hide,
+                  tuple(outputs.get("dns_records", ())))
 
 
 def read_node(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> NodeAccess:

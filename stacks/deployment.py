@@ -15,6 +15,7 @@ from cloud_init.compose import Configuration, compose_configuration
 from cloud_init.node.files import PLACEHOLDER
 from components.clouds.base import Cloud
 from components.model.clouds import CLOUDS
+from components.model.dns import list_records
 from components.model.outline import outline
 from components.model.plan import Node, Plan
 from components.model.planner import PlanError, make_plan
@@ -174,7 +175,20 @@ def export(
     pulumi.export("ssh_private_key", Output.secret(secrets.values["ssh_key"]))
     pulumi.export("authority_certificate", secrets.public["authority_certificate"])
     pulumi.export("url", make_url(plan, cloud))
+    pulumi.export("dns_records", list_dns_lines(plan, cloud))
     pulumi.export("plan", outline(plan))  # a later preview compares with it (cli/changes.py)
+
+
+def list_dns_lines(plan: Plan, cloud: Cloud) -> Output[list[str]]:
+    """The domain's records as lines of a zone file; none where nobody reaches the machines by a domain."""
+    if not cloud.facts.real:
+        return Output.from_input([])
+
+    def write(addresses: Sequence[Sequence[str]]) -> list[str]:
+        return [line for record, known in zip(records, addresses, strict=True) for line in record.lines(known)]
+
+    records = list_records(plan)
+    return Output.all(*(Output.all(*cloud.public_addresses(record)) for record in records)).apply(write)
 
 
 def make_url(plan: Plan, cloud: Cloud) -> Output[str]:

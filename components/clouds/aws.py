@@ -8,14 +8,15 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 
 import pulumi
-from pulumi import InvokeOptions, ResourceOptions
-from pulumi_aws import Provider, ebs, ec2, vpc
+from pulumi import Input, InvokeOptions, ResourceOptions
+from pulumi_aws import Provider, ebs, ec2, route53, vpc
 
 from cloud_init.compose import UserData
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.rules import rules_in, rules_out
 from components.model.addresses import subnet_of
 from components.model.check_shape import clustered_roles
+from components.model.dns import TTL, Record, Zone
 from components.model.firewall import ANYWHERE
 from components.model.naming import disk_name
 from components.model.plan import Node, Plan, Public
@@ -200,3 +201,7 @@ class Adapter(Cloud):
         """The tags of a resource; AWS shows `Name`."""
         of_role = {"webitel:role": role} if role else {}
         return {"Name": f"{self.plan.stack}-{name}", "webitel:stack": self.plan.stack, **of_role}
+
+    def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
+        route53.Record(
+            record.label, zone_id=zone.key, name=record.name, type=record.type, ttl=TTL, records=values, opts=self.child())

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from pulumi import ResourceOptions, RunError
-from pulumi_azure_native import compute, network, resources
+from pulumi import Input, ResourceOptions, RunError
+from pulumi_azure_native import compute, dns, network, resources
 
 from cloud_init.compose import UserData
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.rules import Rule, rules_in, rules_out
 from components.model.addresses import subnet_of
 from components.model.check_shape import clustered_roles
+from components.model.dns import PRIORITY, TTL, WEIGHT, Record, Zone
 from components.model.naming import disk_name
 from components.model.plan import Node, Public
 from components.model.services import CATALOGUE
@@ -193,6 +194,14 @@ class Adapter(Cloud):
         zones = self.facts.zones
         apart = node.n - 1 if node.role in self.clustered else 0
         return zones[(zones.index(self.plan.zone) + apart) % len(zones)]
+
+    def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
+        service = dns.SrvRecordArgs(priority=PRIORITY, weight=WEIGHT, port=record.port, target=f"{record.target}.")
+        dns.RecordSet(
+            record.label, resource_group_name=zone.key, zone_name=zone.name, record_type=record.type, ttl=TTL,
+            relative_record_set_name=record.inside(zone),
+            a_records=[dns.ARecordArgs(ipv4_address=value) for value in values] if record.nodes else None,
+            srv_records=None if record.nodes else [service], opts=self.child())
 
 
 def name_rule(direction: str, rule: Rule) -> str:

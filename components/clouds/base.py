@@ -15,6 +15,7 @@ from pulumi import Input, Output, ResourceOptions
 
 from cloud_init.compose import UserData, compose_user_data
 from components.model.clouds import resolve_cloud
+from components.model.dns import Record, Zone, list_records, read_zone
 from components.model.plan import Node, Plan, Public
 from components.model.settings import Settings
 
@@ -61,6 +62,9 @@ class Cloud(pulumi.ComponentResource, ABC):
             machine = self.machines[node.key] = self.create_node(node, group, compose_user_data(plan, node, settings))
             # `webitel replace` finds in the state which resource to replace.
             group.register_outputs({"machine": machine.needs[0].urn})
+        if settings.dns_zone:
+            for record in list_records(plan):
+                self.create_record(read_zone(settings.dns_zone), record, self.public_addresses(record) or [record.value])
         self.register_outputs({})
 
     def create_providers(self, plan: Plan) -> list[pulumi.ProviderResource]:
@@ -82,6 +86,16 @@ class Cloud(pulumi.ComponentResource, ABC):
     @abstractmethod
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
         """The node's disks, addresses and machine, in `group`."""
+
+    def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
+        """A record set of the domain with its values as DNS writes them, in a zone that is there. Only where the cloud's
+        row has `dns`."""
+        raise NotImplementedError(f"{self.facts.title} has no DNS")
+
+    def public_addresses(self, record: Record) -> list[Input[str]]:
+        """The addresses of a record of type A."""
+        found = [self.machines[key].public_address for key in record.nodes]
+        return [address for address in found if address is not None]
 
     def child(self) -> ResourceOptions:
         """Options of what belongs to the deployment as a whole."""

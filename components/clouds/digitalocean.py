@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import pulumi
 import pulumi_digitalocean as digitalocean
-from pulumi import ResourceOptions
+from pulumi import Input, ResourceOptions
 
 from cloud_init.compose import UserData
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.rules import by_ports, rules_in, rules_out
+from components.model.dns import PRIORITY, TTL, WEIGHT, Record, Zone
 from components.model.firewall import ANY_PORT
 from components.model.naming import disk_name
 from components.model.plan import Node, Public
@@ -105,3 +106,10 @@ class Adapter(Cloud):
             instance_id=droplet.id,
             needs=(droplet, *attachments),
         )
+
+    def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
+        service = {} if record.nodes else {"priority": PRIORITY, "weight": WEIGHT, "port": record.port}
+        for number, value in enumerate(values if record.nodes else [f"{record.target}."], 1):
+            digitalocean.DnsRecord(
+                f"{record.label} {number}", domain=zone.name, type=record.type, name=record.inside(zone), value=value,
+                ttl=TTL, opts=self.child(), **service)

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import pulumi
-from pulumi import Output, RunError
-from pulumi_gcp import Provider, compute, config
+from pulumi import Input, Output, RunError
+from pulumi_gcp import Provider, compute, config, dns
 
 from cloud_init.compose import UserData
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.model.check_shape import clustered_roles
+from components.model.dns import TTL, Record, Zone
 from components.model.firewall import ANYWHERE
 from components.model.naming import disk_name
 from components.model.plan import EgressRule, Node, Opening, Plan, Public
@@ -167,6 +168,11 @@ class Adapter(Cloud):
     def tag(self, role: str) -> str:
         """The network tag of a role's nodes."""
         return f"{self.plan.stack}-{role}"
+
+    def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
+        dns.RecordSet(
+            record.label, managed_zone=zone.key, name=f"{record.name}.", type=record.type, ttl=TTL, rrdatas=values,
+            opts=self.child())
 
 
 def allow(rules: Iterable[Opening | EgressRule]) -> list[compute.FirewallAllowArgs]:

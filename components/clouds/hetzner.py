@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import pulumi
 import pulumi_hcloud as hcloud
-from pulumi import ResourceOptions
+from pulumi import Input, ResourceOptions
 
 from cloud_init.compose import UserData
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.rules import by_ports, rules_in, rules_out
+from components.model.dns import TTL, Record, Zone
 from components.model.naming import disk_name
 from components.model.plan import Node, Public
 
@@ -122,6 +123,11 @@ class Adapter(Cloud):
             instance_id=server.id,
             needs=needs,
         )
+
+    def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
+        hcloud.ZoneRrset(
+            record.label, zone=zone.name, name=record.inside(zone), type=record.type, ttl=TTL, labels=self.labels,
+            records=[hcloud.ZoneRrsetRecordArgs(value=value) for value in values], opts=self.child())
 
 
 def placement_part(node: Node) -> int:

@@ -13,6 +13,7 @@ from ipaddress import IPv4Network
 
 from components.model.addresses import networks_given
 from components.model.clouds import CLOUDS, Cloud
+from components.model.dns import read_zone
 from components.model.problems import Problem, setting_problem
 from components.model.repositories import missing_fingerprints
 from components.model.secrets import SECRETS
@@ -46,6 +47,7 @@ def check_values(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
     """Every single value that cannot be right."""
     if not HOST.fullmatch(settings.domain) or re.fullmatch(r"[\d.]+", settings.domain):
         yield setting_problem("domain", settings.domain, "not a host name; use one such as voice.your-company.com")
+    yield from check_zone(settings, cloud)
     if not re.fullmatch(cloud.region_shape, settings.region or cloud.default_region):
         yield setting_problem(
             "region", settings.region, f"no region of {cloud.title}; use one such as {cloud.default_region}")
@@ -77,6 +79,26 @@ def check_values(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
             yield setting_problem(f"rotate.{name}", generation, f"no secret of that name; {hint}")
         elif generation < 1:
             yield setting_problem(f"rotate.{name}", generation, "counts from 1; use 2 to rotate it for the first time")
+
+
+def check_zone(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
+    """A DNS zone that the cloud does not have, cannot find or that does not hold the domain."""
+    if not settings.dns_zone:
+        return
+    zone, domain = read_zone(settings.dns_zone), settings.domain.lower()
+    title, _, example = cloud.dns_key.partition(", ")
+    if not cloud.dns:
+        message = f"{cloud.title} has no DNS; remove the setting, and the records to be copied are in the stack's outputs"
+    elif not HOST.fullmatch(zone.name) or not re.fullmatch(r"[\w().-]*", zone.key):
+        message = "not a zone; use one such as your-company.com"
+    elif domain != zone.name and not domain.endswith(f".{zone.name}"):
+        message = f"webitel:domain = {domain} is not in it; use the zone of the domain, such as {domain.partition('.')[2]}"
+    elif bool(zone.key) != bool(title):
+        use = f"{example}/{zone.name} ({title} before the slash)" if title else zone.name
+        message = f"{cloud.title} finds a zone by {'more than ' if title else ''}its name; use {use}"
+    else:
+        return
+    yield setting_problem("dns_zone", settings.dns_zone, message)
 
 
 def check_networks(settings: Settings) -> Iterator[Problem]:

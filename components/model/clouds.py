@@ -41,7 +41,8 @@ class Cloud:
     `user_data_limit`: bytes as sent, ours for every cloud (the smallest of theirs). `metadata_ports`: ports of the
     metadata address that only root may use, empty = all of them. `cloud_init_preinstalled`: the official Debian 12
     image has cloud-init. `package` is the name of the Pulumi package, "" = none but our own; `machine_resource` the Pulumi
-    type of a machine.
+    type of a machine. `dns`: has DNS of its own for the domain's records; `dns_key` is what its zones are found by beside
+    their names, with an example, "" = by name alone.
 
     `region_shape` is a regular expression of region names, `zones` the letters or numbers of zones, the default first
     (empty = no zones). `network_prefixes` are the longest and shortest network (prefix lengths) the cloud takes,
@@ -72,6 +73,8 @@ class Cloud:
     boot_min_gib: int = 10
     package: str = ""
     machine_resource: str = ""
+    dns: bool = False
+    dns_key: str = ""
     zones: tuple[str, ...] = ()
     network_prefixes: tuple[int, int] = (16, 28)
     reserved_networks: tuple[str, ...] = ()
@@ -153,7 +156,7 @@ _rows = (
         zones=("a", "b", "c", "d", "e", "f"), disk_type="gp3", way_out_by_subnet=True, network_prefixes=(16, 27),
         shared_reason="burstable, its CPU is throttled under steady voice load",
         shared_state="aws s3 mb s3://YOUR-BUCKET && export PULUMI_BACKEND_URL='s3://YOUR-BUCKET?region=us-east-1'",
-        machine_resource="aws:ec2/instance:Instance",
+        machine_resource="aws:ec2/instance:Instance", dns=True, dns_key="hosted zone id, Z0123456789ABCDEFGHIJ",
     ),
     Cloud(
         # clouds.md 0, 2.1, 2.3 (disks by family, no cloud-init), 2.4: the metadata address is also the resolver, so
@@ -166,7 +169,7 @@ _rows = (
         disk_type="pd-ssd", disk_type_by_family={"c4": "hyperdisk-balanced", "c4d": "hyperdisk-balanced"},
         shared_reason="shared, its CPU is taken away under steady voice load",
         shared_state="gcloud storage buckets create gs://YOUR-BUCKET && export PULUMI_BACKEND_URL=gs://YOUR-BUCKET",
-        machine_resource="gcp:compute/instance:Instance",
+        machine_resource="gcp:compute/instance:Instance", dns=True, dns_key="name of the managed zone, company-zone",
     ),
     Cloud(
         # clouds.md 0, 3.1, 3.3 (login may not be root or admin, Fs_v2 retires in 2028), 3.4; Debian's image has 30 GiB.
@@ -183,7 +186,7 @@ _rows = (
             "az storage container create --account-name YOUR-ACCOUNT --name YOUR-CONTAINER && export "
             "PULUMI_BACKEND_URL='azblob://YOUR-CONTAINER?storage_account=YOUR-ACCOUNT'"
         ),
-        machine_resource="azure-native:compute:VirtualMachine",
+        machine_resource="azure-native:compute:VirtualMachine", dns=True, dns_key="resource group, dns-group",
     ),
     Cloud(
         # clouds.md 0, 4.1 (VPC /16 to /24 and the reserved ranges, no fixed private address, NAT in private preview),
@@ -198,7 +201,7 @@ _rows = (
             "make a Space, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are its key, export "
             "PULUMI_BACKEND_URL='s3://YOUR-SPACE?region=us-east-1&endpoint=fra1.digitaloceanspaces.com'"
         ),
-        machine_resource="digitalocean:index/droplet:Droplet",
+        machine_resource="digitalocean:index/droplet:Droplet", dns=True,
     ),
     Cloud(
         # clouds.md 0, 5.1 (no NAT, fixed address, 172.31.1.1 reserved), 5.2 (private network unfiltered), 5.3 (root
@@ -212,7 +215,7 @@ _rows = (
             "make a bucket (Object Storage), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are its key, export "
             "PULUMI_BACKEND_URL='s3://YOUR-BUCKET?region=fsn1&endpoint=fsn1.your-objectstorage.com'"
         ),
-        machine_resource="hcloud:index/server:Server",
+        machine_resource="hcloud:index/server:Server", dns=True,
     ),
 )
 

@@ -28,6 +28,9 @@ class Settings(BaseModel):
     region: str = Field("", description="The cloud's region or location; empty = the cloud's default.", examples=["eu-central-1"])
     zone: str = Field("", description="Zone letter inside the region, where the cloud has zones; empty = a.", examples=["a"])
     domain: str = Field("example.com", description="Public host name of the contact centre.", examples=["voice.your-company.com"])
+    dns_zone: str = Field("", description=(
+        "Zone in the cloud's own DNS where the domain's records are made; empty = they are printed to be copied. "
+        "On aws, gcp and azure after the zone's id, name or resource group and a slash."), examples=["your-company.com"])
     operators: tuple[Network, ...] = Field((), description="Networks that may use SSH.", examples=[["203.0.113.0/24"]])
     carriers: tuple[Network, ...] = Field((), description="Networks of SIP trunks.", examples=[["198.51.100.0/24"]])
     phones: tuple[Network, ...] | Literal["internet"] = Field(

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 from typing import Any, ClassVar
 
 from provider.server import Properties, ProviderError
+from tests.simulator.records import check_record
 from tests.simulator.resource import Call, Simulated
 from tests.simulator.ssh_keys import fingerprint
 from tests.simulator.world import Refused, Thing
@@ -258,7 +259,10 @@ class Record(Aws):
     def make(self, call: Call) -> Properties:
         zone: Any = call.find(ZONE, call.inputs["zoneId"]).inputs["name"]
         name = call.inputs["name"]
-        return {"fqdn": name if name.endswith(zone) else f"{name}.{zone}"}
+        # A name that does not end with the zone's is one inside it.
+        whole = name if name == zone or name.endswith(f".{zone}") else f"{name}.{zone}"
+        check_record(whole, zone, call.inputs["type"], call.inputs.get("records") or ())
+        return {"fqdn": whole}
 
 
 TYPES = (Vpc, Subnet, InternetGateway, RouteTable, Route, RouteTableAssociation, SecurityGroup, SecurityGroupIngressRule,

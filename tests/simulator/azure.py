@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, ip_network
 from typing import Any, ClassVar
 
 from provider.server import Failure, Properties, ProviderError
+from tests.simulator.records import check_record
 from tests.simulator.resource import Call, Simulated
 from tests.simulator.world import Refused, Thing
 
@@ -232,7 +233,16 @@ class RecordSet(Azure):
     def make(self, call: Call) -> Properties:
         zone = f"{self.find_group(call).id}/providers/{DnsZone.path}/{call.inputs['zoneName']}"
         self.refer(call, DNS_ZONE, zone, "zoneName", same_location=False)
-        name = call.inputs["relativeRecordSetName"]
+        name, given = call.inputs["relativeRecordSetName"], call.inputs
+        values = {
+            "A": [str(one.get("ipv4Address")) for one in given.get("aRecords") or ()],
+            "SRV": [" ".join(f"{one[key]:.0f}" for key in ("priority", "weight", "port")) + f" {one['target']}"
+                    for one in given.get("srvRecords") or ()],
+        }
+        if any(values[type] for type in values if type != given["recordType"]):
+            raise Refused(f"BadRequest: a record set of type {given['recordType']} holds records of another type")
+        if given["recordType"] in values:
+            check_record(f"{name}.{given['zoneName']}", given["zoneName"], given["recordType"], values[given["recordType"]])
         return {"name": name, "fqdn": f"{name}.{call.inputs['zoneName']}.", "provisioningState": "Succeeded"}
 
 

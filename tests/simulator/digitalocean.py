@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, ip_network
 from typing import ClassVar
 
 from provider.server import UNKNOWN, Failure, Properties, ProviderError
+from tests.simulator.records import check_record
 from tests.simulator.resource import Call, Simulated
 from tests.simulator.ssh_keys import fingerprint
 from tests.simulator.world import Refused
@@ -187,7 +188,12 @@ class DnsRecord(Simulated):
     references: ClassVar = {"domain": DOMAIN}
 
     def make(self, call: Call) -> Properties:
-        name, domain = call.inputs["name"], call.inputs["domain"]
+        name, domain, given = call.inputs["name"], call.inputs["domain"], call.inputs
+        value = str(given["value"])
+        if given["type"] == "SRV":
+            numbers = [f"{given[key]:.0f}" for key in ("priority", "weight", "port") if given.get(key) is not None]
+            value = " ".join([*numbers, value])
+        check_record(f"{name}.{domain}", domain, given["type"], [value])
         return {"fqdn": domain if name == "@" else f"{name}.{domain}", "ttl": call.inputs.get("ttl") or 1800}
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network, ip_network
 
 from provider.server import Failure, Properties, ProviderError
+from tests.simulator.records import check_record
 from tests.simulator.resource import Call, Simulated
 from tests.simulator.world import Refused, Thing
 
@@ -251,7 +252,11 @@ class RecordSet(Google):
         return f"projects/{self.place(call, 'project')}/managedZones/{zone}/rrsets/{inputs['name']}/{inputs['type']}"
 
     def make(self, call: Call) -> Properties:
-        self.refer(call, MANAGED_ZONE, call.inputs["managedZone"].rpartition("/")[2], "managedZone")
+        zone = self.refer(call, MANAGED_ZONE, call.inputs["managedZone"].rpartition("/")[2], "managedZone")
+        if not call.inputs["name"].endswith("."):
+            raise Refused(f"googleapi: Error 400: Invalid value for 'entity.change.additions[].name': {call.inputs['name']}")
+        name, place = (text.rstrip(".") for text in (call.inputs["name"], zone.inputs["dnsName"]))
+        check_record(name, place, call.inputs["type"], call.inputs.get("rrdatas") or ())
         return super().make(call)
 
 

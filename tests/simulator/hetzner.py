@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from provider.server import Properties, ProviderError
 from tests.simulator.conditions import CHECKS
+from tests.simulator.records import check_record
 from tests.simulator.resource import Call, Simulated
 from tests.simulator.ssh_keys import fingerprint
 from tests.simulator.world import Refused
@@ -185,6 +186,8 @@ class ZoneRrset(Simulated):
         for zone in call.world.all(ZONE):
             if wanted in (zone.id, zone.inputs["name"]):
                 call.use(zone)
+                name = f"{call.inputs['name']}.{zone.inputs['name']}"
+                check_record(name, zone.inputs["name"], call.inputs["type"], [one["value"] for one in call.inputs["records"]])
                 return {}
         raise Refused(f"zone {wanted} not found (not_found)")
 
