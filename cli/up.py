@@ -47,13 +47,15 @@ def up(
     yes: Yes = False,
     as_json: Annotated[bool, typer.Option("--json", help="At the end one JSON document on standard output.")] = False,
     disruptive: Annotated[bool, typer.Option(help="Allow changes that drop calls in progress.")] = False,
+    repair: Annotated[bool, typer.Option(
+        "--repair", help="Look first what was changed behind our back (`drift` lists it), and bring it back.")] = False,
 ) -> None:
     """Create or change a deployment; ends when every service is healthy. Running it again resumes."""
-    bring_up(stack, yes, as_json, disruptive)
+    bring_up(stack, yes, as_json, disruptive, repair=repair)
 
 
 def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = False, arguments: Sequence[str] = (),
-             again: str = "") -> None:
+             again: str = "", repair: bool = False) -> None:
     """All of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one."""
     settings = load_stack(stack)
     made = make_plan(settings, stack)
@@ -68,6 +70,7 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
     if CLOUDS[made.cloud].trial:
         refuse_small_host(made)
 
+    from cli.drift import asking_nodes
     from cli.engine import open_engine, set_for_this_run
     from cli.leftovers import clear_leftovers
     from cli.nodes import read_access
@@ -79,7 +82,8 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
         clear_leftovers(engine)
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
-        run = run_engine(engine, made.nodes, "up", *arguments)
+        asking = asking_nodes(engine) if repair else engine
+        run = run_engine(asking, made.nodes, "up", *(["--refresh"] if repair else []), *arguments)
         report_failure(run, again or "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else ""))
         access = read_access(engine)
     reports = ask_status(access)
@@ -93,6 +97,7 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
         raise Failure(f"Not everything is healthy. Next: ./webitel status {stack}")
     if not as_json:
         show_end(made, access)
+        show_records(access, settings.dns_zone)
 
 
 def prepare(made: Plan) -> None:
@@ -190,6 +195,14 @@ def read_licence(made: Plan, access: Access) -> str:
     answer = asyncio.run(ask_nodes(access, [target], node_command("fetch", str(port), "/srvinfo"), 10))[node.key]
     found = re.search(r'"(?:identifier|id|serial|server_id)"\s*:\s*"([^"]+)"', answer.output)
     return found[1] if found else ""
+
+
+def show_records(access: Access, zone: str) -> None:
+    """The domain's DNS records: made already, or to be copied."""
+    if access.records:
+        out.print(f"DNS records, made in {zone}:" if zone else "DNS records to be set where your domain is kept:")
+    for line in access.records:
+        out.print(f"  {line}")
 
 
 def show_end(made: Plan, access: Access) -> None:

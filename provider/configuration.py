@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncssh
 
-from provider import upload
+from provider import drift, upload
 from provider.handler import Changes, Failure, Handler, PartialFailure, ProviderError, Request, changed_inputs
 from provider.node_inputs import APPLIED, NodeInputs, find_dropped_calls, find_excess, find_missing
 from provider.ssh import Pins, Session, connect, explain, read_key, run_cancellable
@@ -56,6 +56,11 @@ class NodeConfiguration(Handler):
                 "Do it when few calls run: webitel up --disruptive"
             )
         return _configure(request, wanted, NodeInputs.model_validate(old), outputs)
+
+    def read(
+        self, request: Request, id: str, inputs: Properties, outputs: Properties
+    ) -> tuple[Properties, Properties] | None:
+        return drift.read_node(request, inputs, outputs) if drift.is_asked() else inputs, outputs
 
     def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
         """Touches nothing on the node."""

@@ -7,7 +7,7 @@ import shutil
 import time
 from typing import Any
 
-from . import disks, files, install, leave, units
+from . import disks, drift, files, install, leave, units
 from .manifest import (
     BUNDLES,
     LOCK,
@@ -68,6 +68,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
     early = {path: text for path, text in configuration["files"].items() if path in PACKAGE_FILES}
     files.write(files.compare(early, configuration["attributes"], fill, {"files": []}))
     install_packages(manifest, tell)
+    drift.hold_again(state)
     done("packages")
     disks.prepare(manifest, configuration.get("devices", {}), state, tell)
     done("disks")
@@ -88,7 +89,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
         if state.get("bundles", {}).get("node") != configuration["bundles"]["node"] or not units.is_running(units.WATCH):
             systemctl("restart", units.WATCH)
     save_state({**state, "files": sorted(configuration["files"]), "pending": [], "bundles": configuration["bundles"],
-                "left": leaving, "disks": state["disks"], "units": [unit["name"] for unit in manifest["units"]]})
+                "left": leaving, "disks": state["disks"], "units": [unit["name"] for unit in manifest["units"]],
+                "stock": drift.take_stock(manifest, configuration["files"])})
     done("services")
     return {"changed": sorted(plan.changed), "removed": sorted(plan.removed), "actions": performed, "seconds": seconds}
 

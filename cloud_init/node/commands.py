@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 import sys
 
-from . import apply, database_cluster, drain, dump, leaders, load, status, units, view, waiting, watch
+from . import apply, database_cluster, drain, drift, dump, leaders, load, status, units, view, waiting, watch
 from .manifest import ApplyError, load_manifest
 
 
@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> int:
     command = commands.add_parser("dump", help="logs, states and files as JSON; secrets are still in it")
     command.add_argument("--lines", type=int, default=2000)
     commands.add_parser("drain", help="let no new call in and return when none runs any more")
+    commands.add_parser("drift", help="what was changed behind our back, as JSON: files, units, packages")
     commands.add_parser("watch", help="start what is dead, restart what went deaf, carefully (a service of its own)")
     options = parser.parse_args(arguments)
     if options.command == "apply":
@@ -64,6 +65,8 @@ def main(arguments: list[str]) -> int:
         return 0
     if options.command == "drain":
         return run_drain()
+    if options.command == "drift":
+        return tell_drift()
     if options.command == "watch":
         return watch.run()
     return show_logs(options.service, options.lines)
@@ -98,6 +101,12 @@ def run_drain() -> int:
         drain.drain(manifest, lambda step, text: print(text, flush=True))
     except ApplyError as error:
         print(error, file=sys.stderr)
+def tell_drift() -> int:
+    """Print {"drift": [finding]}, or {"error"} where it is not known."""
+    try:
+        print(json.dumps({"drift": drift.find()}))
+    except ApplyError as error:
+        print(json.dumps({"error": str(error)}))
         return 1
     return 0
 

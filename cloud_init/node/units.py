@@ -52,6 +52,7 @@ def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: T
         systemctl("daemon-reload")
     # Enabling takes seconds for each old-style script: only what is not enabled yet.
     if missing := [name for name in (*names, WATCH) if systemctl("is-enabled", name).returncode != 0]:
+        systemctl("unmask", *missing)
         systemctl("enable", *missing)
     touched: list[str] = []
     for action in actions:

@@ -275,3 +275,56 @@ def test_deleting_touches_nothing(call: Call, node: FakeNode, inputs: dict[str, 
     assert node.commands == []
 
 
+
+
+def finds(*findings: dict[str, str]) -> Callable[[str], Answer]:
+    """A node that says this to `drift`."""
+    applied = applies(*GOOD)
+    return lambda command: (
+        Answer([json.dumps({"drift": list(findings)})]) if command.endswith(" drift") else applied(command))
+
+
+CHANGED = [{"kind": "file", "name": "/etc/one", "what": "content changed"}, {"kind": "unit", "name": "nginx", "what": "disabled"}]
+
+
+def test_refresh_asks_the_node_only_when_told(
+    call: Call, node: FakeNode, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outputs = create(call, inputs)
+    node.answer, told = finds(*CHANGED), len(node.commands)
+    assert HANDLER.read(call, "all-1", inputs, outputs) == (inputs, outputs)
+    assert len(node.commands) == told
+    monkeypatch.setenv("WEBITEL_ASK_NODES", "yes")
+    found = HANDLER.read(call, "all-1", inputs, outputs)
+    assert found is not None
+    assert found[0]["files"] == {}
+    assert found[0]["manifest"]["changed behind our back"] == ["file /etc/one: content changed", "unit nginx: disabled"]
+    assert found[1] == outputs
+    # So the next `up` sees a difference, in both, and applies the whole of it; a file that drops calls is one of them.
+    assert HANDLER.diff(call, "all-1", found[0], outputs, inputs).changed == ["files", "manifest"]
+    node.answer = applies(*GOOD)
+    assert HANDLER.update(call, "all-1", found[0], outputs, inputs)["digest"] == outputs["digest"]
+
+
+def test_refresh_of_an_unchanged_node_changes_nothing(
+    call: Call, node: FakeNode, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outputs = create(call, inputs)
+    node.answer = finds()
+    monkeypatch.setenv("WEBITEL_ASK_NODES", "yes")
+    assert HANDLER.read(call, "all-1", inputs, outputs) == (inputs, outputs)
+    assert call.kept == []
+
+
+def test_a_node_that_does_not_answer_is_said(
+    call: Call, node: FakeNode, servers: Servers, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outputs = create(call, inputs)
+    monkeypatch.setenv("WEBITEL_ASK_NODES", "yes")
+    monkeypatch.setattr("provider.drift._CONNECT_SECONDS", 1)
+    node.answer = lambda command: Answer([json.dumps({"error": "it is being configured right now"})], status=1)
+    assert HANDLER.read(call, "all-1", inputs, outputs) == (inputs, outputs)
+    servers.stop_last()
+    assert HANDLER.read(call, "all-1", inputs, outputs) == (inputs, outputs)
+    assert "test-all-1 could not be asked" in call.kept[0] and "being configured" in call.kept[0]
+    assert "test-all-1 could not be asked" in call.kept[1] and "did not answer within 1 s" in call.kept[1]

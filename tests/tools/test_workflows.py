@@ -80,6 +80,8 @@ def test_every_command_and_option_exists() -> None:
             known = {option for parameter in commands[name].params
                      for option in (*parameter.opts, *parameter.secondary_opts)}
             assert set(re.findall(r"--[a-z-]+", rest)) <= known, f"{path.name}: webitel {name}{rest}"
+    options = {option for parameter in commands["drift"].params for option in (*parameter.opts, *parameter.secondary_opts)}
+    assert {"--nodes", "--no-nodes"} <= options
 
 
 def test_the_comment_is_found_again_by_its_mark() -> None:

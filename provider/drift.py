@@ -1,0 +1,62 @@
+"""Asking a node over SSH what was changed on it behind our back."""
+
+import json
+import os
+from typing import Any
+
+import asyncssh
+
+from cloud_init.node.drift import MARK
+from provider.handler import ProviderError, Request
+from provider.node_inputs import NodeInputs
+from provider.ssh import Pins, connect, explain, read_key, run_cancellable
+from provider.values import Properties
+
+_ASKED = "WEBITEL_ASK_NODES"
+_CONNECT_SECONDS = 15
+_ANSWER_SECONDS = 60
+_COMMAND = "/usr/bin/python3 /usr/lib/webitel/node drift"
+
+
+def is_asked() -> bool:
+    """Whether a refresh may open SSH: only a person who asks for it by `webitel drift` or `up --repair`. A preview in a
+    pull request has no way to the nodes, and no business there."""
+    return os.environ.get(_ASKED) == "yes"
+
+
+def read_node(request: Request, inputs: Properties, outputs: Properties) -> Properties:
+    """The inputs as they are on the node: without the files that were changed there, and with every finding in the
+    manifest, so that the next `up` sees a difference and brings all of it back. A node that cannot be asked is as it
+    was, with a warning that says so."""
+    wanted = NodeInputs.model_validate(inputs)
+    pins = dict(outputs["host_keys"])
+    try:
+        found = run_cancellable(request, _ask(request, wanted, pins))
+    except ProviderError as error:
+        request.warn(f"{wanted.node} could not be asked, nothing is known of its files, units and packages: {error}")
+        return inputs
+    changed = {finding["name"] for finding in found if finding["kind"] == "file"}
+    lines = [f"{finding['kind']} {finding['name']}: {finding['what']}" for finding in found]
+    if not lines:
+        return inputs
+    files = {path: text for path, text in inputs["files"].items() if path not in changed}
+    return {**inputs, "files": files, "manifest": {**inputs["manifest"], MARK: lines}}
+
+
+async def _ask(request: Request, wanted: NodeInputs, pins: Pins) -> list[dict[str, Any]]:
+    session = await connect(
+        wanted.target(), [read_key(wanted.private_key)], pins, seconds=_CONNECT_SECONDS, progress=request.progress)
+    try:
+        done = await session.run(_COMMAND, seconds=_ANSWER_SECONDS)
+    except (asyncssh.Error, OSError, TimeoutError) as error:
+        raise ProviderError(explain(error)) from error
+    finally:
+        session.close()
+    try:
+        answer = json.loads(done.output)
+    except ValueError as error:
+        raise ProviderError(f"its node program failed with exit status {done.status}: {done.last_lines(2)}") from error
+    if "error" in answer:
+        raise ProviderError(answer["error"])
+    found: list[dict[str, Any]] = answer["drift"]
+    return found
