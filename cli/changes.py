@@ -106,9 +106,9 @@ def diff_configuration(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterat
     """Path and changed lines of every text that differs."""
     before, after = (list_texts(inputs) for inputs in (old, new))
     for path in sorted(before.keys() | after.keys()):
-        texts = [side.get(path, "").splitlines() for side in (before, after)]
-        if texts[0] != texts[1]:
-            yield path, tuple(difflib.unified_diff(*texts, "before", "after", lineterm=""))[2:]
+        was, becomes = (side.get(path, "").splitlines() for side in (before, after))
+        if was != becomes:
+            yield path, tuple(difflib.unified_diff(was, becomes, "before", "after", lineterm=""))[2:]
 
 
 def list_texts(inputs: Mapping[str, Any]) -> dict[str, str]:
