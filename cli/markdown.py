@@ -15,7 +15,7 @@ from cli.console import format_count
 from cli.diagram import draw_plan
 from cli.plan import format_price
 from components.model.clouds import CLOUDS
-from components.model.outline import outline
+from components.model.outline import INNER, outline
 from components.model.plan import Plan
 
 MARK = "<!-- webitel preview -->"
@@ -105,11 +105,12 @@ def price_cells(plan: Plan, changes: Changes) -> list[str]:
     if CLOUDS[plan.cloud].trial:
         return ["none"] * 3
     told = changes.before["price"] if changes.before else {}
-    before = 0.0 if changes.is_new else told.get("amount")
-    is_comparable = before is not None and after.amount is not None and told.get("currency", after.currency) == after.currency
-    difference = f"{after.amount - before:+,.0f}" if is_comparable and after.amount is not None else "unknown"
-    return [f"{told.get('currency', after.currency)} {format_price(before)}",
-            f"{after.currency} {format_price(after.amount)}", difference]
+    before: float | None = 0.0 if changes.is_new else told.get("amount")
+    currency = told.get("currency", after.currency)
+    difference = "unknown"
+    if before is not None and after.amount is not None and currency == after.currency:
+        difference = f"{after.amount - before:+,.0f}"
+    return [f"{currency} {format_price(before)}", f"{after.currency} {format_price(after.amount)}", difference]
 
 
 def port_lines(plan: Plan, changes: Changes) -> list[str]:
@@ -121,8 +122,11 @@ def port_lines(plan: Plan, changes: Changes) -> list[str]:
     parts = []
     for title, lines in (("Opened", [line for line in after if line not in before]),
                          ("Closed", [line for line in before if line not in after])):
-        if lines:
-            parts.append("\n".join([f"**{title}:**", "", *(f"- {line}" for line in lines)]))
+        inner = [line for line in lines if line.endswith(INNER)]
+        if outer := [line for line in lines if line not in inner]:
+            parts.append("\n".join([f"**{title}:**", "", *(f"- {line}" for line in outer)]))
+        if inner:
+            parts.append(fold(f"{title} between nodes: {len(inner)}", "\n".join(inner), "text"))
     return parts or ["No port is opened or closed."]
 
 

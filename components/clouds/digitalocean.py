@@ -108,8 +108,8 @@ class Adapter(Cloud):
         )
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
-        service = {} if record.nodes else {"priority": PRIORITY, "weight": WEIGHT, "port": record.port}
+        priority, weight, port = (None, None, None) if record.nodes else (PRIORITY, WEIGHT, record.port)
         for number, value in enumerate(values if record.nodes else [f"{record.target}."], 1):
             digitalocean.DnsRecord(
                 f"{record.label} {number}", domain=zone.name, type=record.type, name=record.inside(zone), value=value,
-                ttl=TTL, opts=self.child(), **service)
+                ttl=TTL, priority=priority, weight=weight, port=port, opts=self.child())

@@ -9,6 +9,9 @@ from typing import Any
 from components.model.firewall import ANYWHERE
 from components.model.plan import Opening, Plan
 
+INNER = " nodes"
+"""How the line of an opening to other nodes ends."""
+
 
 def outline(plan: Plan) -> dict[str, Any]:
     """The price and the openings of a plan as plain values: {"price": {amount, currency, as_of}, "openings": [line]}.
@@ -25,4 +28,4 @@ def describe_opening(opening: Opening) -> Iterator[str]:
     for network in opening.networks:
         yield f"{what} from {'the internet' if network == ANYWHERE else f'{opening.audience} {network}'}"
     for role in opening.roles:
-        yield f"{what} from {role} nodes"
+        yield f"{what} from {role}{INNER}"
