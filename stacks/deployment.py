@@ -14,6 +14,7 @@ from pulumi import Input, Output, ResourceOptions
 from cloud_init.compose import Configuration, compose_configuration
 from cloud_init.node.files import PLACEHOLDER
 from components.clouds.base import Cloud
+from components.model.check_values import missing_secrets
 from components.model.clouds import CLOUDS
 from components.model.dns import list_records
 from components.model.outline import outline
@@ -35,6 +36,8 @@ def deploy() -> None:
     try:
         settings = from_pulumi()
         plan = make_plan(settings, pulumi.get_stack())
+        if lacking := list(missing_secrets(settings)):
+            raise SettingsError(lacking)
     except (SettingsError, PlanError) as error:
         raise pulumi.RunError(str(error)) from error
     # All texts before the first resource: a template that fails must not leave half a deployment.

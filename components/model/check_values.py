@@ -175,6 +175,11 @@ def missing_credentials(settings: Settings) -> Iterator[Problem]:
         yield setting_problem(f"repository_keys.{name}", "", (
             "a repository's key is accepted by its fingerprint only, and no public record of this one was found; compare it with "
             "your supplier's and set it, such as 0123456789ABCDEF0123456789ABCDEF01234567 (gpg --show-keys FILE prints it)"))
+    yield from missing_secrets(settings)
+
+
+def missing_secrets(settings: Settings) -> Iterator[Problem]:
+    """The vendor's credentials that the package source needs and that are not set."""
     if resolve_package_source(settings) is PackageSource.VENDOR:
         for name in ("repository_user", "repository_password", "freeswitch_token"):
             if not getattr(settings, name):

@@ -2,17 +2,18 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
 from cli.changes import read_changes
 from cli.events import EventLog
 from cli.markdown import LIMIT, MARK, join, write_preview
+from cli.preview import comment, preview
+from stacks.settings import stack_file
 from tests.conformance.conftest import Live, Start
-from tests.conformance.engine import ROOT
 from tests.conformance.program import SECRET_CONFIG, Config
 from tests.conformance.test_conformance import plan_of
 
@@ -104,20 +105,41 @@ def test_comment_of_many_stacks_stays_small(reviewed: Reviewed) -> None:
     assert "left out" in many
 
 
-def test_the_command_writes_the_file(reviewed: Reviewed, tmp_path: Path) -> None:
-    """On the committed stack, as a workflow calls it: a stack that is not up yet leaves no trace in the backend."""
-    deployment = reviewed.live.deployment
-    environment = deployment.environment | {
-        "XDG_DATA_HOME": str(tmp_path), "PULUMI_BACKEND_URL": (tmp_path / "backend").as_uri(), "HCLOUD_TOKEN": "x" * 64}
+@pytest.fixture
+def stack_folder(reviewed: Reviewed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of stack files for the command line, which has the simulated cloud and a backend of its own."""
     (tmp_path / "backend").mkdir()
+    own = {"XDG_DATA_HOME": str(tmp_path), "PULUMI_BACKEND_URL": (tmp_path / "backend").as_uri(), "HCLOUD_TOKEN": "x" * 64}
+    for name, value in (reviewed.live.deployment.environment | own).items():
+        monkeypatch.setenv(name, value)
+    file = stack_file(STACK)
+    monkeypatch.setattr("stacks.settings.STACKS", tmp_path)
+    (tmp_path / file.name).write_text(file.read_text())
+    return tmp_path
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [deployment.folder / ".venv/bin/python", "-P", "-m", "cli", *arguments], cwd=ROOT, env=environment, text=True,
-            capture_output=True, check=False)
 
-    done = run("preview", STACK, "--markdown", str(tmp_path / "one.md"))
-    assert done.returncode == 0, done.stderr
-    assert not list((tmp_path / "backend").rglob("*.json"))
-    assert run("comment", *(str(tmp_path / f"{name}.md") for name in ("one", "none")), "--output", str(tmp_path / "all.md"))
-    assert cells_of((tmp_path / "all.md").read_text()) == cells_of((tmp_path / "one.md").read_text())
+def test_the_command_writes_the_file(stack_folder: Path) -> None:
+    """As a workflow calls it. A stack that is not up yet leaves no trace in the backend."""
+    with (stack_folder / f"Pulumi.{STACK}.yaml").open("a") as file:
+        file.write("  webitel:package_source: sandbox\n")
+    one, joined = stack_folder / "comments/one.md", stack_folder / "all.md"
+    with pytest.raises(typer.Exit) as ended:
+        preview(STACK, markdown=one)
+    assert ended.value.exit_code == 0
+    assert cells_of(one.read_text())[0] == "none"
+    assert not list((stack_folder / "backend").rglob("*.json"))
+    comment([one, stack_folder / "none.md"], output=joined)
+    assert cells_of(joined.read_text()) == cells_of(one.read_text())
+    one.unlink()
+    comment([one], output=joined)
+    assert not joined.exists()
+
+
+def test_a_preview_that_fails_says_why(stack_folder: Path) -> None:
+    file = stack_folder / "one.md"
+    with pytest.raises(typer.Exit) as ended:
+        preview(STACK, markdown=file)
+    assert ended.value.exit_code
+    assert "the preview failed" in file.read_text()
+    assert "webitel:repository_user" in file.read_text() and "config set --secret" in file.read_text()
+    assert "Traceback" not in file.read_text()
