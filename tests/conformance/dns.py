@@ -78,8 +78,12 @@ def read_azure(thing: Thing) -> Iterator[Answer]:
 def read_digitalocean(thing: Thing) -> Iterator[Answer]:
     given = thing.inputs
     name = whole(given["name"], given["domain"])
-    keys = ("priority", "weight", "port", "value") if given["type"] == "SRV" else ("value",)
-    yield name, given["type"], " ".join(format_number(given[key]) for key in keys)
+    if given["type"] != "SRV":
+        yield name, given["type"], given["value"]
+        return
+    # A target without a final dot is one inside the domain.
+    target = given["value"] if given["value"].endswith(".") else f"{given['value']}.{given['domain']}"
+    yield name, "SRV", " ".join([*(format_number(given[key]) for key in ("priority", "weight", "port")), target])
 
 
 def format_number(value: object) -> str:

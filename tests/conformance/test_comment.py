@@ -1,6 +1,5 @@
 """What `preview --markdown` writes for a pull request, from real previews of a simulated cloud, and through the command."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 import typer
 
 from cli.changes import read_changes
+from cli.engine import reveal
 from cli.events import EventLog
 from cli.markdown import LIMIT, MARK, join, write_preview
 from cli.preview import comment, preview
@@ -38,7 +38,7 @@ class Reviewed:
     def secrets(self) -> list[str]:
         """Every generated secret, and those of the settings."""
         made = [one for one in self.live.deployment.decrypted_state() if one["type"] == "webitel:index:Secrets"]
-        values = json.loads(made[0]["outputs"]["values"]["plaintext"])
+        values = reveal(made[0]["outputs"]["values"])
         return [value for value in (*values.values(), *SECRET_CONFIG.values()) if len(value) >= 6]
 
 

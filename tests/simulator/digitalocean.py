@@ -192,7 +192,8 @@ class DnsRecord(Simulated):
         value = str(given["value"])
         if given["type"] == "SRV":
             numbers = [f"{given[key]:.0f}" for key in ("priority", "weight", "port") if given.get(key) is not None]
-            value = " ".join([*numbers, value])
+            # A target without a final dot is one inside the domain.
+            value = " ".join([*numbers, value if value.endswith(".") else f"{value}.{domain}."])
         check_record(f"{name}.{domain}", domain, given["type"], [value])
         return {"fqdn": domain if name == "@" else f"{name}.{domain}", "ttl": call.inputs.get("ttl") or 1800}
 
