@@ -16,6 +16,7 @@ from .manifest import (
     PROGRAM,
     ApplyError,
     Tell,
+    load_manifest,
     load_state,
     save_state,
     systemctl,
@@ -79,6 +80,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
     tell("files", f"files {len(plan.changed)} of {len(configuration['files'])} to write")
     files.write(plan)
     write_private(MANIFEST, fill.apply(json.dumps(manifest, indent=1, sort_keys=True), "the manifest"), 0o644)
+    # From here on with addresses in the place of placeholders.
+    manifest = load_manifest()
     done("files")
     leaving = manifest.get("leaving", False)
     if leaving:
