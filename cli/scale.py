@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -91,7 +91,11 @@ def find_leavers(stack: str, role: str, count: int) -> Leavers:
     from cli.engine import open_engine
 
     with open_engine(stack) as engine:
-        resources = engine.resources() if engine.exists() else []
+        return list_leavers(engine.resources() if engine.exists() else [], stack, role, count)
+
+
+def list_leavers(resources: Sequence[Mapping[str, Any]], stack: str, role: str, count: int) -> Leavers:
+    """Likewise, from the resources of the state."""
     keys = tuple(name_of(resource["urn"]) for resource in resources if resource["type"] == GROUP)
     beyond = sorted((key for key in keys if role_of(key, stack) == role and int(key.rpartition("-")[2]) > count),
                     key=lambda key: int(key.rpartition("-")[2]))
