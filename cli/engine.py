@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from cli.console import Failure, progress
 from stacks.problems import NAMESPACE
 from stacks.settings import STACKS, stack_file
@@ -45,17 +47,28 @@ class Engine:
         """The whole command line."""
         return [str(self.binary), *arguments, "--non-interactive", "--color", "never", "--stack", self.stack]
 
-    def run(self, *arguments: str, stdin: str = "") -> str:
+    def run(self, *arguments: str, stdin: str = "", folder: Path | None = None) -> str:
         """Run a short command and return its standard output; a Failure shows what it said.
 
-        In this run's folder, with its copies: some commands write the passphrase's salt into the stack file they find.
+        In this run's folder, with its copies, unless another one is given: some commands write the passphrase's salt into
+        the stack file they find.
         """
         done = subprocess.run(
-            self.command(*arguments), cwd=self.folder, env=self.environment, text=True, capture_output=True,
+            self.command(*arguments), cwd=folder or self.folder, env=self.environment, text=True, capture_output=True,
             check=False, input=stdin)
         if done.returncode:
             raise Failure(f"pulumi {' '.join(arguments)} failed:\n{(done.stderr or done.stdout).strip()}")
         return done.stdout
+
+    def project(self) -> str:
+        """The project's name."""
+        name: str = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["name"]
+        return name
+
+    def setting(self, name: str) -> str:
+        """A value of the stack's configuration by its full name, "" where it has none."""
+        values = json.loads(self.run("config", "--json", "--show-secrets"))
+        return str(values.get(name, {}).get("value", ""))
 
     def exists(self) -> bool:
         """Whether the backend has this stack."""

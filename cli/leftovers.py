@@ -11,8 +11,7 @@ import yaml
 
 from cli.console import Failure, progress
 from cli.engine import ROOT, Engine
-
-OUR_TYPES = "webitel:"
+from cli.pending import settle_pending_operations
 
 
 def clear_leftovers(engine: Engine) -> None:
@@ -40,8 +39,7 @@ def find_locks(engine: Engine) -> list[Path]:
     folder = state_folder(engine)
     if folder is None:
         return []
-    project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["name"]
-    return sorted((folder / "locks/organization" / project / engine.stack).glob("*.json"))
+    return sorted((folder / "locks/organization" / engine.project() / engine.stack).glob("*.json"))
 
 
 def state_folder(engine: Engine) -> Path | None:
@@ -56,18 +54,3 @@ def is_engine(pid: int) -> bool:
     # Unlike the link `exe`, the name is readable for every user.
     name = Path(f"/proc/{pid}/comm")
     return name.exists() and name.read_text().startswith("pulumi")
-
-
-def settle_pending_operations(engine: Engine) -> None:
-    """Forget interrupted operations of our own resource types: their create adopts what is there by its name.
-
-    Those of a cloud's types are left, as only the cloud knows; the engine warns about them.
-    """
-    state = engine.export()
-    pending = state["deployment"].get("pending_operations", [])
-    left = [operation for operation in pending if not operation["resource"]["type"].startswith(OUR_TYPES)]
-    if len(left) == len(pending):
-        return
-    state["deployment"]["pending_operations"] = left
-    engine.run("stack", "import", stdin=json.dumps(state))
-    progress(f"Resuming after an interrupted run: {len(pending) - len(left)} operations are looked at again.")

@@ -116,6 +116,10 @@ class Handler(ABC):
         """Returns inputs and outputs as they really are, None when the resource is gone."""
         return inputs, outputs
 
+    def find_imported(self, id: str) -> str:
+        """The id of what is imported, from the one that the user gave."""
+        return id
+
     def update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
         """Changes the resource in place and returns its outputs; also called to resume after a PartialFailure."""
         raise ProviderError(f"{self.type} cannot be changed in place")

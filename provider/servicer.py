@@ -136,10 +136,12 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Read(self, request: Any, context: grpc.ServicerContext) -> Any:
         def work(call: _Call, handler: Handler) -> Any:
             inputs, outputs = call.read(request.inputs), call.read(request.properties)
-            found = handler.read(call.request, request.id, inputs, outputs)
+            # Nothing known of it but the id: it is an import.
+            id = request.id if outputs else handler.find_imported(request.id)
+            found = handler.read(call.request, id, inputs, outputs)
             if found is None:
                 return pb.ReadResponse()  # an empty id says: gone
-            return pb.ReadResponse(id=request.id, inputs=call.write(found[0]), properties=call.write(found[1]))
+            return pb.ReadResponse(id=id, inputs=call.write(found[0]), properties=call.write(found[1]))
 
         return self._handle(request, context, work, slow=True)
 

@@ -111,17 +111,17 @@ class Adapter(Cloud):
                 f"{role}-in-{rule.key}", security_group_id=group.id, ip_protocol=rule.protocol,
                 from_port=rule.first, to_port=rule.last, cidr_ipv4=rule.network or None,
                 referenced_security_group_id=self.firewalls[rule.peer_role].id if rule.peer_role else None,
-                description=purpose, tags=self.tags(role), opts=options)
+                description=purpose, tags=self.tags(f"{role}-in-{rule.key}"), opts=options)
         # Inside the network the group at the other end decides. All protocols have no ports.
         vpc.SecurityGroupEgressRule(
             f"{role}-out-network", security_group_id=group.id, ip_protocol="-1", cidr_ipv4=self.plan.network,
-            description="the deployment", tags=self.tags(role), opts=options)
+            description="the deployment", tags=self.tags(f"{role}-out-network"), opts=options)
         # The provider takes away the rule that lets everything out, so every way out is a rule of ours.
         return [
             vpc.SecurityGroupEgressRule(
                 f"{role}-out-{rule.key}", security_group_id=group.id, ip_protocol=rule.protocol,
                 from_port=rule.first, to_port=rule.last, cidr_ipv4=rule.network,
-                description=purpose, tags=self.tags(role), opts=options)
+                description=purpose, tags=self.tags(f"{role}-out-{rule.key}"), opts=options)
             for rule, purpose in rules_out(self.plan, role).items()
         ]
 

@@ -78,7 +78,8 @@ class Adapter(Cloud):
                 size=disk.size_gib, tags=tags, opts=self.kept(group))
             for disk in node.disks if disk.is_data
         }
-        options = self.replaceable(group, "image", "userData", "sshKeys")
+        # Of an adopted droplet nobody knows whether it has the agent, and a change of that would replace it.
+        options = self.replaceable(group, "image", "userData", "sshKeys", "dropletAgent")
         options.depends_on = [self.droplets[-CREATED_TOGETHER]] if len(self.droplets) >= CREATED_TOGETHER else []
         droplet = digitalocean.Droplet(
             node.key, name=node.name, size=node.machine_type.name, region=self.plan.region,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network
 from typing import Any, ClassVar
+from zlib import crc32
 
 from provider.server import Properties, ProviderError
 from tests.simulator.records import check_record
@@ -78,6 +79,11 @@ class Aws(Simulated):
         return {name: value for name, value in {**known, "region": region_of(call)}.items() if name in names}
 
 
+    def find_by(self, given: str, shape: Callable[[Properties], str]) -> str:
+        """The id of the thing whose inputs make what an import was given; that itself where there is none."""
+        return next((thing.id for thing in self.account.world.all(self.type) if shape(thing.inputs) == given), given)
+
+
 class Vpc(Aws):
     type = VPC
 
@@ -135,7 +141,10 @@ class Route(Aws):
     references: ClassVar = {"routeTableId": TABLE, "gatewayId": GATEWAY, "natGatewayId": NAT, "networkInterfaceId": INTERFACE}
 
     def make_id(self, call: Call) -> str:
-        return f"r-{call.inputs['routeTableId']}{call.number()}"
+        return f"r-{call.inputs['routeTableId']}{crc32((call.inputs.get('destinationCidrBlock') or '').encode())}"
+
+    def find_imported(self, id: str) -> str:
+        return self.find_by(id, lambda inputs: f"{inputs['routeTableId']}_{inputs.get('destinationCidrBlock')}")
 
     def make(self, call: Call) -> Properties:
         table = call.find(TABLE, call.inputs["routeTableId"])
@@ -153,6 +162,9 @@ class Route(Aws):
 class RouteTableAssociation(Aws):
     type = ASSOCIATION
     references: ClassVar = {"routeTableId": TABLE, "subnetId": SUBNET}
+
+    def find_imported(self, id: str) -> str:
+        return self.find_by(id, lambda inputs: f"{inputs.get('subnetId')}/{inputs['routeTableId']}")
 
     def make(self, call: Call) -> Properties:
         if subnet := call.inputs.get("subnetId"):

@@ -164,6 +164,7 @@ class Instance(Aws):
     }
     mentions: ClassVar = {"keyName": KEY}
     once: ClassVar = ("keyName",)
+    untold: ClassVar = ("userDataBase64", "forceDestroy")
     values: ClassVar = {"instanceType": _TYPES}
 
     def make(self, call: Call) -> Properties:
@@ -235,6 +236,10 @@ class Volume(Aws):
 class VolumeAttachment(Aws):
     type = "aws:ec2/volumeAttachment:VolumeAttachment"
     references: ClassVar = {"instanceId": INSTANCE, "volumeId": VOLUME}
+    untold: ClassVar = ("stopInstanceBeforeDetaching",)
+
+    def find_imported(self, id: str) -> str:
+        return self.find_by(id, lambda inputs: f"{inputs['deviceName']}:{inputs['volumeId']}:{inputs['instanceId']}")
 
     def make(self, call: Call) -> Properties:
         inputs = call.inputs

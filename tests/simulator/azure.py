@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from provider.server import Failure, Properties, ProviderError
 from tests.simulator.records import check_record
-from tests.simulator.resource import Call, Simulated
+from tests.simulator.resource import Account, Call, Simulated
 from tests.simulator.world import Refused, Thing
 
 ERRORS: Mapping[str, str] = {
@@ -42,6 +42,11 @@ def check_settings(settings: Properties) -> None:
         raise ProviderError(f"location {settings['location']} is invalid")
 
 
+def find_subscription(account: Account) -> str:
+    """The subscription that everything is made in."""
+    return str(account.settings.get("subscriptionId") or "00000000-0000-0000-0000-000000000000")
+
+
 class Azure(Simulated):
     """What all types share: a path as id, the group, location and tags. `name_input` is the name's place in the path."""
 
@@ -50,8 +55,7 @@ class Azure(Simulated):
     references: ClassVar = {}
 
     def make_id(self, call: Call) -> str:
-        subscription = call.account.settings.get("subscriptionId") or "00000000-0000-0000-0000-000000000000"
-        group = f"/subscriptions/{subscription}/resourceGroups/{call.inputs['resourceGroupName']}"
+        group = f"/subscriptions/{find_subscription(call.account)}/resourceGroups/{call.inputs['resourceGroupName']}"
         parts = self.path.format(**call.inputs)
         return f"{group}/providers/{parts}/{call.inputs[self.name_input]}" if parts else group
 

@@ -5,13 +5,25 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, ClassVar
 
 from components.model.clouds import load_machine_types
 from provider.server import Properties
-from tests.simulator.azure import ADDRESS, AVAILABILITY, DISK, INTERFACE, MACHINE, NAT, RULES, SUBNET, Azure
-from tests.simulator.resource import Call
+from tests.simulator.azure import (
+    ADDRESS,
+    AVAILABILITY,
+    DISK,
+    INTERFACE,
+    MACHINE,
+    NAT,
+    RULES,
+    SUBNET,
+    Azure,
+    find_subscription,
+)
+from tests.simulator.resource import Account, Call
 from tests.simulator.ssh_keys import fingerprint
 from tests.simulator.world import Refused
 
@@ -133,6 +145,7 @@ class VirtualMachine(Azure):
     type = MACHINE
     name_input = "vmName"
     path = "Microsoft.Compute/virtualMachines"
+    untold: ClassVar = ("osProfile.customData",)
     values: ClassVar = {"hardwareProfile.vmSize": _TYPES}
 
     def make(self, call: Call) -> Properties:
@@ -212,3 +225,7 @@ def check_base64(name: str, text: str | None) -> None:
 
 
 TYPES = (PublicIPAddress, NatGateway, NetworkInterface, Disk, AvailabilitySet, VirtualMachine)
+
+FUNCTIONS: Mapping[str, Callable[[Account, Properties], Properties]] = {
+    "azure-native:authorization:getClientConfig": lambda account, arguments: {"subscriptionId": find_subscription(account)},
+}

@@ -24,6 +24,7 @@ class Droplet(Simulated):
     type = DROPLET
     references: ClassVar = {"vpcUuid": VPC, "volumeIds": VOLUME}
     values: ClassVar = {"size": set(_MACHINES)}
+    untold: ClassVar = ("userData", "sshKeys", "dropletAgent", "resizeDisk", "gracefulShutdown")
 
     def check_plan(self, inputs: Properties, old: Properties | None) -> Iterator[Failure]:
         if isinstance(inputs["name"], str) and not _NAME.fullmatch(inputs["name"]):
@@ -74,6 +75,8 @@ class Droplet(Simulated):
 
 
 class VolumeAttachment(Simulated):
+    """Made again, it is there once: the provider asks where the volume is before it attaches it (its source, v2)."""
+
     type = "digitalocean:index/volumeAttachment:VolumeAttachment"
     references: ClassVar = {"dropletId": DROPLET, "volumeId": VOLUME}
 
@@ -84,6 +87,9 @@ class VolumeAttachment(Simulated):
         droplet, volume = call.find(DROPLET, call.inputs["dropletId"]), call.find(VOLUME, call.inputs["volumeId"])
         if droplet.get("region") != volume.inputs["region"]:
             raise Refused(f"422 volume in {volume.inputs['region']}, droplet in {droplet.get('region')}")
+        for other in call.world.all(self.type):
+            if other.id != call.id and other.inputs == call.inputs:
+                call.world.remove(other)
         call.hold(f"attachment of volume {volume.id}")
         if sum(_is_attachment(user) for user in call.world.users_of(droplet)) >= 7:
             raise Refused("422 a droplet takes 7 volumes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from components.model.clouds import load_machine_types
 from provider.server import Failure, Properties
@@ -74,6 +74,7 @@ class Instance(Google):
     """Sees only its private address; start-up scripts run at every boot; what is in metadata is all there is."""
 
     type = INSTANCE
+    untold: ClassVar = ("allowStoppingForUpdate",)
 
     def check_plan(self, inputs: Properties, old: Properties | None) -> Iterator[Failure]:
         boot: Any = inputs["bootDisk"]

@@ -41,6 +41,7 @@ class Server(Hetzner):
         "networks[].networkId": NETWORK, "networks[].subnetId": SUBNET,
     }
     values: ClassVar = {"location": set(ZONES), "serverType": set(_DISKS)}
+    untold: ClassVar = ("userData", "sshKeys", "keepDisk", "shutdownBeforeDeletion")
 
     def check_plan(self, inputs: Properties, old: Properties | None) -> Iterator[Failure]:
         if inputs.get("deleteProtection") != inputs.get("rebuildProtection"):

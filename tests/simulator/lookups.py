@@ -1,6 +1,7 @@
 """Functions that find what exists, by id, name, tags or another input: how a lost creation is found again.
 
-Only functions of the real SDKs, with their arguments; none finds more than one thing.
+Only functions of the real SDKs, with their arguments: those that tell of one thing and fail without it, and those that
+list all that fit.
 """
 
 from __future__ import annotations
@@ -23,6 +24,34 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "aws:ebs": ("Volume",),
     "gcp:compute": ("Network", "Subnetwork", "Router", "RouterNat", "Address", "Instance", "Disk", "ResourcePolicy"),
 }
+_LISTS: Mapping[str, tuple[str, str]] = {
+    "aws:ec2/getEips": ("aws:ec2/eip:Eip", "allocationIds"),
+    "aws:ec2/getInstances": ("aws:ec2/instance:Instance", "ids"),
+    "aws:ec2/getNatGateways": ("aws:ec2/natGateway:NatGateway", "ids"),
+    "aws:ec2/getNetworkInterfaces": ("aws:ec2/networkInterface:NetworkInterface", "ids"),
+    "aws:ec2/getRouteTables": ("aws:ec2/routeTable:RouteTable", "ids"),
+    "aws:ec2/getSecurityGroups": ("aws:ec2/securityGroup:SecurityGroup", "ids"),
+    "aws:ec2/getSubnets": ("aws:ec2/subnet:Subnet", "ids"),
+    "aws:ec2/getVpcs": ("aws:ec2/vpc:Vpc", "ids"),
+    "aws:ebs/getEbsVolumes": ("aws:ebs/volume:Volume", "ids"),
+    "aws:vpc/getSecurityGroupRules": ("aws:vpc/securityGroupRule:SecurityGroupRule", "ids"),
+    "digitalocean:index/getDroplets": ("digitalocean:index/droplet:Droplet", "droplets"),
+    "digitalocean:index/getSshKeys": ("digitalocean:index/sshKey:SshKey", "sshKeys"),
+    "hcloud:index/getFirewalls": ("hcloud:index/firewall:Firewall", "firewalls"),
+    "hcloud:index/getNetworks": ("hcloud:index/network:Network", "networks"),
+    "hcloud:index/getPlacementGroups": ("hcloud:index/placementGroup:PlacementGroup", "placementGroups"),
+    "hcloud:index/getPrimaryIps": ("hcloud:index/primaryIp:PrimaryIp", "primaryIps"),
+    "hcloud:index/getServers": ("hcloud:index/server:Server", "servers"),
+    "hcloud:index/getSshKeys": ("hcloud:index/sshKey:SshKey", "sshKeys"),
+    "hcloud:index/getVolumes": ("hcloud:index/volume:Volume", "volumes"),
+}
+"""Functions that list: the type, and where the answer has the ids, or the things."""
+_RULES = [f"aws:vpc/securityGroup{side}Rule:SecurityGroup{side}Rule" for side in ("Ingress", "Egress")]
+_NOTHING: Mapping[str, str] = {
+    "aws": "no matching EC2 {name} found", "digitalocean": "no {name}s found with name {asked[name]}",
+    "gcp": "{name} not found", "hcloud": "no {name} found with {asked}",
+}
+"""What a function says that found nothing."""
 _TYPES = {
     "digitalocean:index/getRecord": "digitalocean:index/dnsRecord:DnsRecord", "aws:ec2/getElasticIp": "aws:ec2/eip:Eip",
 }
@@ -35,24 +64,51 @@ _FILTERS = {"vpc-id": "vpcId", "subnet-id": "subnetId", "group-name": "name", "g
 
 def make_functions(package: str) -> Mapping[str, Function]:
     """The functions of a package by token."""
-    return {
+    single = {
         f"{module}/get{name}:get{name}": _make(module, name)
         for module, names in _NAMES.items() if module.partition(":")[0] == package for name in names
     }
+    lists = {
+        f"{token}:{token.rpartition('/')[2]}": _make_list(*found)
+        for token, found in _LISTS.items() if token.partition(":")[0] == package
+    }
+    return single | lists
+
+
+def _make_list(type: str, field: str) -> Function:
+    types = _RULES if type.startswith("aws:vpc/securityGroupRule") else [type]
+
+    def look_up(account: Account, arguments: Properties) -> Properties:
+        asked = dict(arguments)
+        if (selector := asked.pop("withSelector", None)) is not None:
+            asked["labels"] = dict(part.split("=", 1) for part in selector.split(","))
+        # Nothing here is stopped, or on its way.
+        asked = {name: value for name, value in asked.items() if value is not None and name != "instanceStateNames"}
+        if "filters" in asked:
+            asked["filters"] = [one for one in asked["filters"] if one.get("name") != "state"]
+        found = [thing for type in types for thing in account.world.all(type) if _fits(thing, asked)]
+        if type.startswith("aws:"):
+            return {**arguments, field: [thing.id for thing in found]}
+        return {**arguments, field: [{**thing.inputs, **thing.outputs, "id": int(thing.id)} for thing in found]}
+
+    return look_up
 
 
 def _make(module: str, name: str) -> Function:
     types = [_TYPES.get(f"{module}/get{name}", f"{module}/{name[0].lower()}{name[1:]}:{name}")]
     if name == "SecurityGroupRule":
-        types = [f"aws:vpc/securityGroup{side}Rule:SecurityGroup{side}Rule" for side in ("Ingress", "Egress")]
+        types = _RULES
 
     def look_up(account: Account, arguments: Properties) -> Properties:
         asked = {key: value for key, value in arguments.items() if value is not None and key not in _OPTIONS}
         if not asked:
             raise ProviderError(f"get{name}: nothing to look for, give an id or a name")
         found = [thing for type in types for thing in account.world.all(type) if _fits(thing, asked)]
-        if len(found) != 1:
-            raise ProviderError(f"get{name}: {len(found) or 'no'} {name} found for {asked}")
+        if not found:
+            shown = name.lower().replace("vpc", "VPC") if "digitalocean" in module else name
+            raise ProviderError(_NOTHING[module.partition(":")[0]].format(name=shown, asked={"name": "", **asked}))
+        if len(found) > 1:
+            raise ProviderError(f"get{name}: {len(found)} {name} found for {asked}")
         return {**arguments, **found[0].inputs, **found[0].outputs, "id": found[0].id}
 
     return look_up
@@ -65,8 +121,12 @@ def _fits(thing: Thing, asked: Properties) -> bool:
             fits = str(value) in (thing.id, thing.get("selfLink"))
         elif key in _TAGS and isinstance(value, dict):
             fits = tags.items() >= value.items()
+        elif key == "labels":
+            fits = (thing.inputs.get("labels") or {}).items() >= value.items()
         elif key == "filters":
-            fits = all(_filter_fits(thing, tags, one["name"], one["values"]) for one in value)
+            fits = all(
+                thing.get(one["key"]) in one["values"] if "key" in one
+                else _filter_fits(thing, tags, one["name"], one["values"]) for one in value)
         else:
             fits = str(thing.get(key)) == str(value)
         if not fits:

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -108,6 +109,7 @@ class Simulated(Handler):
     `references` maps paths of inputs to the type whose id they hold: it has to exist and cannot be deleted before.
     `mentions`: it has to exist at that moment only, those of `once` when the thing is made. `unique` are inputs whose
     value only one thing of the type may have. `values` are further values the cloud takes for an input, by path.
+    `untold` are inputs that the API never tells: who imports the thing does not learn them.
     """
 
     references: ClassVar[Mapping[str, str]] = {}
@@ -115,6 +117,7 @@ class Simulated(Handler):
     once: ClassVar[tuple[str, ...]] = ()
     unique: ClassVar[tuple[str, ...]] = ()
     values: ClassVar[Mapping[str, set[str]]] = {}
+    untold: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -181,7 +184,15 @@ class Simulated(Handler):
         self, request: Request, id: str, inputs: Properties, outputs: Properties,
     ) -> tuple[Properties, Properties] | None:
         thing = self.account.world.find(self.type, id)
-        return None if thing is None else (thing.inputs, self.show(thing))
+        if thing is None:
+            return None
+        if outputs:
+            return thing.inputs, self.show(thing)
+        inputs, shown = deepcopy(thing.inputs), deepcopy(self.show(thing))
+        for parent, name in _split(self.untold):
+            for values in (inputs, shown):
+                (resolve(values, parent) if parent else values).pop(name, None)
+        return inputs, shown
 
     def preview_update(
         self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties,
@@ -252,11 +263,23 @@ class Simulated(Handler):
                     raise Refused(f"PropertyChangeNotAllowed: changing property '{path}' is not allowed")
 
     def _keep_ignored(self, old: Properties, new: Properties) -> Properties:
-        """The inputs after an update that leaves out what the provider never sends."""
+        """The inputs after an update that leaves out what the provider never sends, or does not know after an import."""
         specs = self.account.schema.inputs(self.type)
         ignored = [
             name for name in new.keys() & specs.keys()
             if any(words in specs[name].get("rule", "") for words in _IGNORED_CHANGE)
         ]
-        return {**new, **{name: old[name] for name in ignored if name in old}}
+        kept = deepcopy({**new, **{name: old[name] for name in ignored if name in old}})
+        for parent, name in _split(self.untold):
+            before, after = ((resolve(values, parent) if parent else values) for values in (old, kept))
+            if isinstance(before, dict) and isinstance(after, dict) and name in before:
+                after.setdefault(name, before[name])
+        return kept
+
+
+def _split(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Paths as that of the parent, "" = none, and the last name."""
+    for path in paths:
+        parent, _, name = path.rpartition(".")
+        yield parent, name
 

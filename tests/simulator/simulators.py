@@ -9,6 +9,7 @@ from pathlib import Path
 from provider.server import Properties, Provider, ProviderError, Request
 from tests.simulator import account as accounts
 from tests.simulator import webitel
+from tests.simulator.digitalocean_api import Interface
 from tests.simulator.faults import Faults
 from tests.simulator.lookups import Function, make_functions
 from tests.simulator.resource import Account, Simulated
@@ -54,8 +55,13 @@ class Simulators:
         self.providers.append(webitel.make_provider(self.world, self.faults))
         self.attached = ",".join(f"{provider.name}:{provider.start()}" for provider in self.providers)
         """The value of PULUMI_DEBUG_PROVIDERS."""
+        self.interface = Interface(self.world) if "digitalocean" in clouds else None
+        self.environment = self.interface.environment if self.interface else {}
+        """Variables that lead our command line to a cloud's own interface."""
 
     def stop(self) -> None:
         """Ends every provider, also what hangs in it."""
         for provider in self.providers:
             provider.stop(0)
+        if self.interface:
+            self.interface.stop()
