@@ -39,7 +39,7 @@ def destroy(stack: StackName = DEFAULT_STACK, yes: Yes = False) -> None:
         if trial and any(resource.get("protect") for resource in engine.resources()):
             engine.run("state", "unprotect", "--all", "--yes")
         run = run_engine(engine, made.nodes, "destroy", *([] if trial else ["--exclude-protected"]))
-        report_failure(run, f"./webitel destroy {stack}")
+        report_failure(run, f"./webitel destroy {stack}", made)
         if kept := [resource["urn"].rpartition("::")[2] for resource in engine.resources() if resource.get("protect")]:
             out.print(f"{stack} is gone, but for what is protected: {', '.join(kept)}.")
             out.print(f"To delete that too: pulumi state unprotect --all --stack {stack} && pulumi destroy --stack {stack}")

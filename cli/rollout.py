@@ -13,9 +13,10 @@ from types import FrameType
 
 from cli.console import Failure, err, format_count, is_terminal
 from cli.engine import ROOT, Engine
-from cli.events import EventLog, Rollout
+from cli.events import Error, EventLog, Rollout
 from cli.live import display
-from components.model.plan import Node
+from components.model.plan import Node, Plan
+from components.model.refusals import explain_refusal
 
 POLL_SECONDS = 0.1
 CANCEL_SECONDS = 90
@@ -61,6 +62,13 @@ def run_engine(engine: Engine, nodes: Sequence[Node], *arguments: str) -> Run:
     return Run(rollout, process.returncode, interrupt.when is not None, said.read_text(errors="replace"), time.time())
 
 
+def explain(error: Error, made: Plan) -> str:
+    """An error, after what it means where a cloud gave no machine, or none of something else."""
+    node = next((node for node in made.nodes if error.name == node.name), None)
+    meaning = explain_refusal(made, node, error.text)
+    return f"{meaning}\n  {error}" if meaning else str(error)
+
+
 class Interrupt:
     """Ctrl-C (or SIGTERM): the engine is asked to stop, and made to when it does not."""
 
@@ -100,14 +108,17 @@ def interruptible(process: subprocess.Popen[bytes]) -> Iterator[Interrupt]:
             signal.signal(number, handler)
 
 
-def report_failure(run: Run, again: str) -> None:
-    """Raise a Failure with the texts of what failed, or of the interruption; return if the run was good."""
+def report_failure(run: Run, again: str, made: Plan) -> None:
+    """Raise a Failure with the texts of what failed, or of the interruption; return if the run was good.
+
+    What a cloud refused is explained before its own words.
+    """
     for warning in run.rollout.warnings[:SHOWN_WARNINGS]:
         err.print(f"warning: {warning}")
     if run.status == 0:
         return
     errors = [error for error in run.rollout.errors if error.name] or run.rollout.errors
-    lines = [str(error) for error in errors]
+    lines = [explain(error, made) for error in errors]
     if run.interrupted:
         raise Failure("\n".join(["Interrupted.", *lines, f"Run {again} again: it resumes."]))
     if run.status < 0:

@@ -84,7 +84,7 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
             set_for_this_run(engine, "disruptive", "true")
         asking = asking_nodes(engine) if repair else engine
         run = run_engine(asking, made.nodes, "up", *(["--refresh"] if repair else []), *arguments)
-        report_failure(run, again or "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else ""))
+        report_failure(run, again or "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else ""), made)
         access = read_access(engine)
     reports = ask_status(access)
     if as_json:

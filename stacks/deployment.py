@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import pulumi
@@ -18,6 +17,7 @@ from components.model.check_values import missing_secrets
 from components.model.clouds import CLOUDS
 from components.model.dns import list_records
 from components.model.outline import outline
+from components.model.lowering import refuse_lowering
 from components.model.plan import Node, Plan
 from components.model.planner import PlanError, make_plan
 from components.model.settings import Settings
@@ -38,6 +38,8 @@ def deploy() -> None:
         plan = make_plan(settings, pulumi.get_stack())
         if lacking := list(missing_secrets(settings)):
             raise SettingsError(lacking)
+        running = read_nodes()
+        refuse_lowering(plan, running)
     except (SettingsError, PlanError) as error:
         raise pulumi.RunError(str(error)) from error
     # All texts before the first resource: a template that fails must not leave half a deployment.
@@ -46,7 +48,7 @@ def deploy() -> None:
         "secrets", names=plan.secrets, generations=settings.rotate, domain=plan.domain,
         opts=ResourceOptions(protect=CLOUDS[plan.cloud].real))
     cloud = load_adapter(plan.cloud)(plan, settings, secrets.public["ssh_public_key"])
-    configurations = configure_nodes(plan, settings, secrets, cloud, texts)
+    configurations = configure_nodes(plan, settings, secrets, cloud, texts, running)
     check_health(plan, settings, secrets, cloud, configurations)
     export(plan, settings, secrets, cloud, configurations)
 
@@ -65,12 +67,12 @@ def load_adapter(name: str) -> type[Cloud]:
 
 def configure_nodes(
     plan: Plan, settings: Settings, secrets: Secrets, cloud: Cloud, texts: Mapping[str, Configuration],
+    running: Collection[str],
 ) -> dict[str, NodeConfiguration]:
     """A configuration a node. Nodes that were up before are changed one after the other, in the order of the plan, the
     leaving ones last, when nobody sends them work any more; a failure stops everything behind it. New ones interrupt
     nobody: they come up at the same time.
     """
-    running = list_running()
     addresses = cloud.addresses()
     values: dict[str, Input[str]] = {name: secrets.values[name] for name in plan.secrets}
     values |= secret_settings()
@@ -96,16 +98,20 @@ def configure_nodes(
             "disruptive": settings.disruptive,
             "limits": {"apply": APPLY_SECONDS + settings.drain_timeout},
         }
-        waits = running.apply(partial(choose_waits, node.key, machine.needs, dict(configurations)))
+        waits = choose_waits(node.key, machine.needs, configurations, running)
         options = ResourceOptions(parent=cloud.groups[node.key], depends_on=waits)
         configurations[node.key] = NodeConfiguration(node.key, inputs, options)
     return configurations
 
 
-def list_running() -> Output[tuple[str, ...]]:
-    """The keys of the nodes that the last finished `up` left: the stack's own outputs as they were."""
+def read_nodes() -> Mapping[str, Any]:
+    """The nodes that the last finished `up` left, by key: the stack's own outputs as they were.
+
+    Not by a StackReference: what it tells comes too late to refuse anything before the first resource.
+    """
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    return pulumi.StackReference("before", name).outputs.apply(lambda outputs: tuple((outputs or {}).get("nodes", ())))
+    told = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name})
+    return ((told.value or {}).get("outputs") or {}).get("nodes") or {}
 
 
 def choose_waits(

@@ -106,11 +106,7 @@ class Deployment:
         def tell(state: dict[str, dict[str, Any]], urn: str) -> list[Any]:
             return [state.get(urn, {}).get(key) for key in ("id", "inputs", "outputs")]
 
-        # The reference to the stack's own outputs of the run before tells those of a later one now.
-        return [
-            urn.rpartition("::")[2] for urn in before | after
-            if tell(before, urn) != tell(after, urn) and not urn.endswith("::before")
-        ]
+        return [urn.rpartition("::")[2] for urn in before | after if tell(before, urn) != tell(after, urn)]
 
     def destroy(self, *arguments: str) -> list[Step]:
         """What `destroy` did."""
