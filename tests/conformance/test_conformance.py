@@ -13,6 +13,7 @@ from components.model.plan import Plan
 from components.model.planner import make_plan
 from components.model.settings import Settings
 from components.model.tiers import TIERS
+from policy.rules import RULES
 from tests.conformance.checks import SECRETS, find_option_problems, find_world_problems
 from tests.conformance.conftest import Start
 from tests.conformance.program import CLOUD_CONFIG, Config, Registration, list_texts, read_config, run_program
@@ -61,6 +62,9 @@ def test_program_makes_the_plan(cloud: str, tier: str, changes: Config, tmp_path
     plan, settings = plan_of(stack, changes)
     world, registrations = build(stack, tmp_path, changes)
     assert [*find_world_problems(plan, settings, world), *find_option_problems(plan, registrations)] == []
+    wrong = [f"{rule.name}: {thing.type} {text}" for thing in world.all() for rule in RULES
+             for text in rule.check(thing.type, thing.inputs)]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("cloud", REAL)

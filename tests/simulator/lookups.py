@@ -55,6 +55,7 @@ _NOTHING: Mapping[str, str] = {
 _TYPES = {
     "digitalocean:index/getRecord": "digitalocean:index/dnsRecord:DnsRecord", "aws:ec2/getElasticIp": "aws:ec2/eip:Eip",
 }
+_TIE = "aws:ec2/eipAssociation:EipAssociation"
 _IDS = {"id", "firewallId", "internetGatewayId", "routeTableId", "instanceId", "securityGroupRuleId", "selfLink"}
 _TAGS = {"tags", "instanceTags"}
 _OPTIONS = {"mostRecent", "withSelector", "withStatuses", "region", "project", "includePublicKey", "getUserData", "gpu"}
@@ -109,7 +110,10 @@ def _make(module: str, name: str) -> Function:
             raise ProviderError(_NOTHING[module.partition(":")[0]].format(name=shown, asked={"name": "", **asked}))
         if len(found) > 1:
             raise ProviderError(f"get{name}: {len(found)} {name} found for {asked}")
-        return {**arguments, **found[0].inputs, **found[0].outputs, "id": found[0].id}
+        # An address tells what it is tied to, whoever tied it.
+        ties = [one.id for one in account.world.all(_TIE) if one.inputs.get("allocationId") == found[0].id]
+        tied = {"associationId": ties[0] if ties else ""} if name == "ElasticIp" else {}
+        return {**arguments, **found[0].inputs, **found[0].outputs, **tied, "id": found[0].id}
 
     return look_up
 
