@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -19,30 +20,38 @@ def register(app: typer.Typer) -> None:
     app.command()(destroy)
 
 
-def destroy(stack: StackName = DEFAULT_STACK, yes: Yes = False) -> None:
-    """Delete a deployment. On local nothing is left; on a cloud data disks and the secrets they need are kept."""
+def destroy(
+    stack: StackName = DEFAULT_STACK,
+    yes: Yes = False,
+    with_data: Annotated[bool, typer.Option("--with-data", help="On a cloud: data disks, addresses and secrets go too.")] = False,
+) -> None:
+    """Delete a deployment. On local nothing is left; on a cloud data disks, addresses and the secrets are kept unless
+    told twice, and the next `up` takes them again."""
     from cli.engine import open_engine, require_existing
     from cli.leftovers import clear_leftovers, state_folder
     from cli.rollout import report_failure, run_engine
 
     made = make_plan(load_stack(stack), stack)
     trial = CLOUDS[made.cloud].trial
+    everything = trial or with_data
     with open_engine(stack) as engine:
         require_existing(engine)
         clear_leftovers(engine)
-        what = f"{format_count(len(made.nodes), 'node')} of {stack}" + (" with all data" if trial else "")
+        what = f"{format_count(len(made.nodes), 'node')} of {stack}" + (" with all data" if everything else "")
         if not yes:
             if not is_terminal():
                 raise Failure(f"this would delete {what}; say so with --yes")
             typer.confirm(f"Delete {what}?", abort=True)
+            if with_data and not trial and typer.prompt("No disk and no secret will be left. The deployment's name") != stack:
+                raise Failure(f"that is not {stack}; nothing was deleted")
         prepare(made)
-        if trial and any(resource.get("protect") for resource in engine.resources()):
+        if everything and any(resource.get("protect") for resource in engine.resources()):
             engine.run("state", "unprotect", "--all", "--yes")
-        run = run_engine(engine, made.nodes, "destroy", *([] if trial else ["--exclude-protected"]))
+        run = run_engine(engine, made.nodes, "destroy", *([] if everything else ["--exclude-protected"]))
         report_failure(run, f"./webitel destroy {stack}", made)
         if kept := [resource["urn"].rpartition("::")[2] for resource in engine.resources() if resource.get("protect")]:
             out.print(f"{stack} is gone, but for what is protected: {', '.join(kept)}.")
-            out.print(f"To delete that too: pulumi state unprotect --all --stack {stack} && pulumi destroy --stack {stack}")
+            out.print(f"Next: ./webitel up {stack}   or, to delete that too: ./webitel destroy {stack} --with-data")
             return
         folder = state_folder(engine)
         # Without --preserve-config this deletes the stack file, which is the user's.

@@ -120,6 +120,7 @@ def list_secrets(value: Any) -> list[Any]:
 @contextmanager
 def open_engine(stack: str, find: Callable[[Callable[[str], None]], Path] | None = None) -> Iterator[Engine]:
     """The engine for a stack that has a file; gets or builds it where it is missing (minutes, once a machine)."""
+    from cli.leftovers import mend_sidecars
     from tools.engine.environment import run_environment
     from tools.engine.find import find_engine
 
@@ -130,6 +131,7 @@ def open_engine(stack: str, find: Callable[[Callable[[str], None]], Path] | None
         engine.config_file.parent.mkdir()
         shutil.copy(stack_file(stack), engine.config_file)
         shutil.copy(ROOT / "Pulumi.yaml", folder)
+        mend_sidecars(engine)
         yield engine
 
 

@@ -20,6 +20,16 @@ def clear_leftovers(engine: Engine) -> None:
     settle_pending_operations(engine)
 
 
+def mend_sidecars(engine: Engine) -> None:
+    """Remove what a killed engine left half written beside the files of a `file://` backend: without it all is as before."""
+    folder = state_folder(engine)
+    for path in sorted((folder / "stacks").rglob("*.attrs")) if folder else ():
+        try:
+            json.loads(path.read_text())
+        except ValueError:
+            path.unlink(missing_ok=True)
+
+
 def remove_dead_locks(engine: Engine) -> None:
     """Remove locks whose process is dead on this very host; a Failure where one is alive or on another host."""
     for path in find_locks(engine):

@@ -113,7 +113,7 @@ WAYS: Mapping[str, Way] = {
         "aws:ec2/getElasticIp:getElasticIp", lambda inputs: {"id": inputs["allocationId"]}),
     "aws:ec2/instance:Instance": by_tags("ec2/getInstances", tags="instanceTags", instanceStateNames=ALIVE),
     "aws:ec2/internetGateway:InternetGateway": Way(
-        lambda inputs, answer: [answer["internetGatewayId"]], "aws:ec2/getInternetGateway:getInternetGateway",
+        lambda inputs, answer: [answer["id"]], "aws:ec2/getInternetGateway:getInternetGateway",
         lambda inputs: {"tags": dict(inputs["tags"])}, NONE),
     "aws:ec2/keyPair:KeyPair": made_of("{keyName}"),
     "aws:ec2/natGateway:NatGateway": by_tags(

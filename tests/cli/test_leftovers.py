@@ -1,4 +1,4 @@
-"""Locks and interrupted operations of an engine that died."""
+"""Locks of an engine that died."""
 
 from __future__ import annotations
 
@@ -14,13 +14,8 @@ import pytest
 
 from cli.console import Failure
 from cli.engine import Engine
-from cli.leftovers import remove_dead_locks, settle_pending_operations
+from cli.leftovers import mend_sidecars, remove_dead_locks
 from tests.cli.fakes import make_engine
-
-STATE = {"version": 3, "deployment": {"resources": [], "pending_operations": [
-    {"type": "creating", "resource": {"type": "webitel:index:LocalMachine", "urn": "urn:one"}},
-    {"type": "creating", "resource": {"type": "aws:ec2/instance:Instance", "urn": "urn:two"}},
-]}}
 
 
 @pytest.fixture
@@ -83,19 +78,11 @@ def test_a_backend_that_is_no_folder_is_left_to_its_owner(engine: Engine) -> Non
     remove_dead_locks(replace(engine, environment={"PULUMI_BACKEND_URL": "s3://bucket"}))
 
 
-def test_only_operations_of_our_own_types_are_settled(tmp_path: Path) -> None:
-    imported = tmp_path / "imported.json"
-    engine = make_engine(tmp_path, f"""
-if sys.argv[2] == "export":
-    print({json.dumps(STATE)!r})
-else:
-    open({str(imported)!r}, "w").write(sys.stdin.read())
-""")
-    settle_pending_operations(engine)
-    state = json.loads(imported.read_text())
-    assert [operation["resource"]["urn"] for operation in state["deployment"]["pending_operations"]] == ["urn:two"]
-    imported.unlink()
-    binary = engine.binary.read_text()
-    engine.binary.write_text(binary.replace(json.dumps(STATE), json.dumps(state)))
-    settle_pending_operations(engine)
-    assert not imported.exists()
+def test_a_file_half_written_beside_the_state_goes(tmp_path: Path, engine: Engine) -> None:
+    """The engine says `failed to load checkpoint: EOF` to every command with it."""
+    folder = tmp_path / "a state/.pulumi/stacks/webitel"
+    folder.mkdir(parents=True)
+    for name, text in (("local-basic.json", "{}"), ("local-basic.json.attrs", ""), ("other.json.attrs", '{"user.mime": ""}')):
+        (folder / name).write_text(text)
+    mend_sidecars(engine)
+    assert sorted(path.name for path in folder.iterdir()) == ["local-basic.json", "other.json.attrs"]

@@ -17,7 +17,8 @@ from components.model.planner import make_plan
 from stacks.settings import load_stack
 from tests.cli.fakes import make_engine
 
-NODES = make_plan(load_stack("local-basic"), "local-basic").nodes
+PLAN = make_plan(load_stack("local-basic"), "local-basic")
+NODES = PLAN.nodes
 AGAIN = "./webitel up local-basic"
 
 
@@ -52,7 +53,7 @@ diagnose("start consul", ephemeral=True)
 say("resOutputsEvent", op="create")
 write({"summaryEvent": {"resourceChanges": {"create": 1}}})
 """)
-    report_failure(done, AGAIN)
+    report_failure(done, AGAIN, PLAN)
     shown = capsys.readouterr().err.splitlines()
     assert [line.partition("s  ")[2] for line in shown] == [
         "local-basic-data-1  creating node configuration", "local-basic-data-1  packages 1/30",
@@ -69,7 +70,7 @@ diagnose("update failed", "error", urn="")
 sys.exit(255)
 """)
     with pytest.raises(Failure) as caught:
-        report_failure(done, AGAIN)
+        report_failure(done, AGAIN, PLAN)
     text = str(caught.value)
     assert "rabbitmq-server failed on data-1\n  address already in use" in text
     assert text.startswith("Failed:") and "update failed" not in text
@@ -79,7 +80,7 @@ sys.exit(255)
 def test_what_never_became_an_event_is_told(tmp_path: Path) -> None:
     done = run(tmp_path, "sys.exit('error: incorrect passphrase')")
     with pytest.raises(Failure, match="incorrect passphrase"):
-        report_failure(done, AGAIN)
+        report_failure(done, AGAIN, PLAN)
 
 
 def test_ctrl_c_reaches_the_engine_once_and_waits_for_it(tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ time.sleep(60)
     thread.join()
     assert (tmp_path / "stopped").read_text() == "x" and done.interrupted and done.status == 1
     with pytest.raises(Failure, match=r"(?s)Interrupted.*cancelled.*it resumes"):
-        report_failure(done, AGAIN)
+        report_failure(done, AGAIN, PLAN)
     assert signal.getsignal(signal.SIGINT) is before
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from tests.conformance.program import CLOUD_CONFIG, SECRET_CONFIG, Config, read_config
-from tools.engine.environment import run_environment
+from tools.engine.environment import WITHOUT_SIDECARS, run_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "name: webitel\nruntime: {name: python, options: {virtualenv: .venv}}\nstackConfigDir: config\n"
@@ -53,7 +53,7 @@ class Deployment:
         self.environment = run_environment({
             **mine,
             "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_BACKEND_URL": (folder / "state").as_uri(),
+            "PULUMI_BACKEND_URL": (folder / "state").as_uri() + WITHOUT_SIDECARS,
             "PULUMI_CONFIG_PASSPHRASE": "simulated",
             "PULUMI_DEBUG_PROVIDERS": attached,
             # It would look for the plugin of every provider in the state, attached or not, for seconds each run.

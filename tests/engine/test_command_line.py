@@ -17,12 +17,14 @@ from cli import destroy, leftovers
 from cli.console import Failure
 from cli.engine import Engine, open_engine, set_for_this_run
 from cli.rollout import Run, report_failure, run_engine
+from components.model.planner import make_plan
 from stacks import settings
 from tests.engine.conftest import Toy
 
 pytestmark = pytest.mark.engine
 
 STACK = "clean"
+PLAN = make_plan(settings.load_stack("local-single"), "local-single")
 TEXT = "# a comment of the user's\nconfig:\n  toy:colour: blue\n"
 SLOW = {"text": "late", "size": 600, "pause": 0.1}
 
@@ -34,7 +36,8 @@ def opened(toy: Toy, engine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     monkeypatch.setattr(leftovers, "ROOT", toy.folder)
     monkeypatch.setattr("cli.rollout.ROOT", toy.folder)
     monkeypatch.setattr(settings, "STACKS", toy.folder / "stacks")
-    monkeypatch.setattr(leftovers, "OUR_TYPES", "toy:")
+    monkeypatch.setattr("cli.pending.ROOT", toy.folder)
+    monkeypatch.setattr("cli.pending.NOT_ASKED", ("toy:", "pulumi:"))
     for name in list(os.environ):
         if name.startswith("PULUMI_") and name not in toy.environment:
             monkeypatch.delenv(name)
@@ -57,7 +60,7 @@ def stack_file(toy: Toy) -> Path:
 def up(made: Engine, command: str = "up") -> Run:
     """Run the engine to its end; it must be good."""
     run = run_engine(made, (), command)
-    report_failure(run, f"webitel {command}")
+    report_failure(run, f"webitel {command}", PLAN)
     return run
 
 
@@ -117,7 +120,7 @@ def test_a_killed_engine_is_resumed(toy: Toy, opened: Engine, capsys: pytest.Cap
     kill_engine(lock)
     thread.join(30)
     with pytest.raises(Failure, match=r"SIGKILL"):
-        report_failure(runs[0], "webitel up")
+        report_failure(runs[0], "webitel up", PLAN)
     assert opened.export()["deployment"]["pending_operations"]
 
     toy.want({"a": {"text": "now"}})

@@ -10,6 +10,10 @@ from pathlib import Path
 
 from tools.engine.get import EngineError
 
+WITHOUT_SIDECARS = "?metadata=skip"
+"""The engine replaces a file of the state in one step, but not the one beside it with its attributes: who reads at that
+moment, or after a kill then, is told `failed to load checkpoint: EOF`. Nobody needs the attributes."""
+
 
 def run_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Returns all variables for running `pulumi`.
@@ -22,9 +26,9 @@ def run_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     ours = (home / "state").as_uri()
     if not _has_backend(environ):
         (home / "state").mkdir(mode=0o700, parents=True, exist_ok=True)
-        variables["PULUMI_BACKEND_URL"] = ours
+        variables["PULUMI_BACKEND_URL"] = ours + WITHOUT_SIDECARS
     has_passphrase = "PULUMI_CONFIG_PASSPHRASE" in environ or "PULUMI_CONFIG_PASSPHRASE_FILE" in environ
-    if variables.get("PULUMI_BACKEND_URL") == ours and not has_passphrase:
+    if variables.get("PULUMI_BACKEND_URL", "").removesuffix(WITHOUT_SIDECARS) == ours and not has_passphrase:
         variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_make_passphrase(home))
     return variables
 

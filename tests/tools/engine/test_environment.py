@@ -16,7 +16,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 def test_who_has_nothing_gets_state_and_passphrase_once(environ: dict[str, str], tmp_path: Path) -> None:
     made = run_environment(environ)
     passphrase = Path(made["PULUMI_CONFIG_PASSPHRASE_FILE"])
-    assert made["PULUMI_BACKEND_URL"] == f"file://{tmp_path}/da%20ta/webitel/state"
+    assert made["PULUMI_BACKEND_URL"] == f"file://{tmp_path}/da%20ta/webitel/state?metadata=skip"
     assert made["PULUMI_SKIP_UPDATE_CHECK"] == "1"
     assert made["PULUMI_HOME"] == environ["PULUMI_HOME"]
     assert made["PATH"] == "/bin"
