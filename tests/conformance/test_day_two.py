@@ -49,6 +49,10 @@ class Story:
         """Ids of the data disks by the name of the resource that made them."""
         return {name_of(thing): identity(thing) for thing in self.world.all(TYPES[self.cloud].disk)}
 
+    def secrets(self) -> dict[str, object]:
+        """What the `Secrets` are, in the clear."""
+        return next((one["outputs"] for one in self.deployment.decrypted_state() if one["type"] == SECRETS), {})
+
     def ids(self) -> dict[str, str]:
         """Ids of the machines, likewise."""
         return {name_of(thing): identity(thing) for thing in self.world.all(TYPES[self.cloud].machine)}
@@ -124,7 +128,15 @@ def test_lowered_count_of_a_cluster_is_refused(story: Story) -> None:
     story.change({"counts": {"app": 2, "data": 2}})
     with pytest.raises(EngineError, match="a cluster of 2 cannot lose a node"):
         story.deployment.preview()
+    story.change({"counts": {}})
+    for run in (story.deployment.preview, story.deployment.up):
+        with pytest.raises(EngineError) as caught:
+            run()
+        assert f"data-2, data-3 are up and would be torn out with calls and data; set it back to 3, then ./webitel scale data 1 " \
+            f"{story.deployment.stack}" in str(caught.value)
+        assert f"./webitel scale app 1 {story.deployment.stack}" in str(caught.value)
     story.change({"counts": {"app": 2, "data": 3}})
+    assert story.deployment.preview("--expect-no-changes") == []
 
 
 def test_larger_machine_type_is_resized_in_place(story: Story) -> None:
@@ -166,7 +178,8 @@ def test_replaced_machine_keeps_disk_and_address(story: Story) -> None:
 
 
 def test_destroy_keeps_disks_and_secrets_and_up_adopts_them(story: Story) -> None:
-    disks, machines = story.disks(), story.machines()
+    disks, machines, secrets = story.disks(), story.machines(), story.secrets()
+    assert secrets
     story.deployment.destroy("--exclude-protected")  # what `webitel destroy` does
     assert story.ids() == {}
     with pytest.raises(EngineError, match="protected"):
@@ -175,7 +188,12 @@ def test_destroy_keeps_disks_and_secrets_and_up_adopts_them(story: Story) -> Non
     assert SECRETS in {one["type"] for one in story.deployment.state() if one.get("protect")}
     story.deployment.up()
     assert story.disks() == disks
-    assert {key: one.disks for key, one in story.machines().items()} == {key: one.disks for key, one in machines.items()}
+    again = story.machines()
+    assert {key: one.disks for key, one in again.items()} == {key: one.disks for key, one in machines.items()}
+    assert story.secrets() == secrets
+    if TYPES[story.cloud].addresses:
+        assert {key: one.public_address for key, one in again.items() if key.startswith("edge")} == {
+            key: one.public_address for key, one in machines.items() if key.startswith("edge")}
 
 
 def test_told_twice_destroy_leaves_nothing(story: Story) -> None:

@@ -23,6 +23,7 @@ import pytest
 from cli.console import Failure
 from cli.engine import Engine
 from cli.leftovers import clear_leftovers
+from cli.rollout import report_failure, run_engine
 from components.clouds.lookups import WAYS
 from components.model.clouds import CLOUDS
 from tests.conformance.checks import TYPES, find_world_problems
@@ -63,11 +64,12 @@ class Stand:
                 stdin=subprocess.DEVNULL, stdout=shown, stderr=subprocess.STDOUT, start_new_session=True)
         until = time.monotonic() + SECONDS
         while process.poll() is None and time.monotonic() < until:
-            if self.simulators.faults.cut.is_set() if cut else len(self.world.all()) >= things:
+            if (self.simulators.faults.cut.is_set() if cut else len(self.world.all()) >= things):
                 break
             time.sleep(0.002)
         alive = process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL) if alive else None
+        if alive:
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self.faults.unlink()
         self.settle_down()
@@ -197,3 +199,25 @@ def test_two_that_fit_are_not_adopted(undisturbed: Stand, stand: Stand) -> None:
     with pytest.raises(Failure, match=r"2 things may be the \w+ \w+-1, whose creation was interrupted: .*Delete the ones"):
         clear_leftovers(stand.engine)
     assert machine in stand.pending()
+
+
+def test_refusals_are_explained_and_the_next_up_goes_on(undisturbed: Stand, stand: Stand) -> None:
+    """One machine finds no capacity, the second no quota, the third is asked for too often."""
+    stack = stand.deployment.stack
+    plan, _ = plan_of(stack)
+    machine = TYPES[plan.cloud].machine
+    stand.faults.write_text(json.dumps([
+        {"kind": "capacity", "type": machine}, {"kind": "quota", "type": machine},
+        {"kind": "rate", "type": machine, "times": 0}]))
+    run = run_engine(stand.engine, plan.nodes, "up", "--continue-on-error")
+    with pytest.raises(Failure) as caught:
+        report_failure(run, f"./webitel up {stack}", plan)
+    told = str(caught.value)
+    lines = [line for line in told.splitlines() if f"{CLOUDS[plan.cloud].title} {plan.region}" in line]
+    assert len(lines) == len(plan.nodes), told
+    for words in ("has none free for", "lets your account have no more for", "was asked too often for"):
+        (line,) = [line for line in lines if words in line]
+        assert any(node.machine_type.name in line and node.key in line for node in plan.nodes), line
+    stand.faults.unlink()
+    stand.deployment.up()
+    check(stand, undisturbed)
