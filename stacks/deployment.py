@@ -16,8 +16,8 @@ from components.clouds.base import Cloud
 from components.model.check_values import missing_secrets
 from components.model.clouds import CLOUDS
 from components.model.dns import list_records
-from components.model.outline import outline
 from components.model.lowering import refuse_lowering
+from components.model.outline import outline
 from components.model.plan import Node, Plan
 from components.model.planner import PlanError, make_plan
 from components.model.settings import Settings

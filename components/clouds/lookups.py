@@ -127,12 +127,15 @@ WAYS: Mapping[str, Way] = {
     "aws:ec2/subnet:Subnet": by_tags("ec2/getSubnets"),
     "aws:ec2/volumeAttachment:VolumeAttachment": made_of("{deviceName}:{volumeId}:{instanceId}"),
     "aws:ec2/vpc:Vpc": by_tags("ec2/getVpcs"),
+    "aws:route53/record:Record": made_of("{zoneId}_{name}_{type}"),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": by_tags("vpc/getSecurityGroupRules"),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": by_tags("vpc/getSecurityGroupRules"),
 
     "azure-native:compute:Disk": in_group("{resourceGroupName}/providers/Microsoft.Compute/disks/{diskName}"),
     "azure-native:compute:VirtualMachine": in_group(
         "{resourceGroupName}/providers/Microsoft.Compute/virtualMachines/{vmName}"),
+    "azure-native:dns:RecordSet": in_group(
+        "{resourceGroupName}/providers/Microsoft.Network/dnsZones/{zoneName}/{recordType}/{relativeRecordSetName}"),
     "azure-native:network:NatGateway": in_group(
         "{resourceGroupName}/providers/Microsoft.Network/natGateways/{natGatewayName}"),
     "azure-native:network:NetworkInterface": in_group(
@@ -147,6 +150,11 @@ WAYS: Mapping[str, Way] = {
         "{resourceGroupName}/providers/Microsoft.Network/virtualNetworks/{virtualNetworkName}"),
     "azure-native:resources:ResourceGroup": in_group("{resourceGroupName}"),
 
+    "digitalocean:index/dnsRecord:DnsRecord": Way(
+        lambda inputs, answer: [
+            f"{inputs['domain']},{tell(one['id'])}" for one in answer["records"]
+            if all(one[name] == inputs[name] for name in ("name", "type", "value"))],
+        "digitalocean:index/getRecords:getRecords", lambda inputs: {"domain": inputs["domain"]}),
     "digitalocean:index/droplet:Droplet": filtered("getDroplets", "droplets"),
     "digitalocean:index/firewall:Firewall": Way(
         lambda inputs, answer: [one["id"] for one in answer["firewalls"] if one["name"] == inputs["name"]],
@@ -166,6 +174,7 @@ WAYS: Mapping[str, Way] = {
     "gcp:compute/router:Router": made_of("projects/{project}/regions/{region}/routers/{name}"),
     "gcp:compute/routerNat:RouterNat": made_of("{project}/{region}/{router}/{name}"),
     "gcp:compute/subnetwork:Subnetwork": made_of("projects/{project}/regions/{region}/subnetworks/{name}"),
+    "gcp:dns/recordSet:RecordSet": made_of("projects/{project}/managedZones/{managedZone}/rrsets/{name}/{type}"),
 
     "hcloud:index/firewall:Firewall": listed("getFirewalls", "firewalls"),
     "hcloud:index/network:Network": listed("getNetworks", "networks"),
@@ -176,5 +185,6 @@ WAYS: Mapping[str, Way] = {
     "hcloud:index/sshKey:SshKey": listed("getSshKeys", "sshKeys"),
     "hcloud:index/volume:Volume": listed("getVolumes", "volumes"),
     "hcloud:index/volumeAttachment:VolumeAttachment": made_of("{volumeId}"),
+    "hcloud:index/zoneRrset:ZoneRrset": made_of("{zone}/{name}/{type}"),
 }
 """By type, for all that the adapters make."""

@@ -199,7 +199,7 @@ _rows = (
         shared_reason="shared, its CPU is taken away under steady voice load",
         shared_state=(
             "make a Space, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are its key, export "
-            "PULUMI_BACKEND_URL='s3://YOUR-SPACE?region=us-east-1&endpoint=fra1.digitaloceanspaces.com'"
+            "PULUMI_BACKEND_URL='s3://YOUR-SPACE?region=us-east-1&endpoint=https://fra1.digitaloceanspaces.com'"
         ),
         machine_resource="digitalocean:index/droplet:Droplet", dns=True,
     ),
@@ -213,7 +213,7 @@ _rows = (
         shared_reason="shared, its CPU is taken away under steady voice load",
         shared_state=(
             "make a bucket (Object Storage), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are its key, export "
-            "PULUMI_BACKEND_URL='s3://YOUR-BUCKET?region=fsn1&endpoint=fsn1.your-objectstorage.com'"
+            "PULUMI_BACKEND_URL='s3://YOUR-BUCKET?region=fsn1&endpoint=https://fsn1.your-objectstorage.com'"
         ),
         machine_resource="hcloud:index/server:Server", dns=True,
     ),
