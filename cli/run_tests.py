@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -69,6 +70,7 @@ def run_tests(
         install_stopped(list(PACKAGES.get(part, ())), err.print)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     results: list[tuple[str, bool, float]] = []
+    before = list_changes(ROOT)
     had_incus = is_answering()
     for name, command in (step for part in parts or PARTS for step in PARTS[part]):
         err.print(f"-- {name}")
@@ -77,6 +79,10 @@ def run_tests(
         # A part without any test would look like a good one.
         results.append((name if status != NOTHING_COLLECTED else f"{name}: none found", status == 0,
                         time.monotonic() - started))
+    started = time.monotonic()
+    if left := sorted(list_changes(ROOT) - before):
+        err.print("The tests changed the checkout:\n  " + "\n  ".join(left))
+    results.append(("checkout as it was", not left, time.monotonic() - started))
     if not had_incus:
         stop_incus(err.print)
     table = Table(box=None, padding=(0, 1), show_header=False)
@@ -84,3 +90,11 @@ def run_tests(
         table.add_row(name, "passed" if good else "FAILED", format_duration(seconds), style=None if good else "red")
     out.print(table)
     raise typer.Exit(0 if all(good for _, good, _ in results) else 1)
+
+
+def list_changes(root: Path) -> set[str]:
+    """What `git status` shows; empty where this is no repository."""
+    if not (root / ".git").exists():
+        return set()
+    shown = subprocess.run(["git", "status", "--porcelain"], cwd=root, check=True, capture_output=True, text=True)
+    return set(shown.stdout.splitlines())

@@ -214,7 +214,14 @@ def show_end(made: Plan, access: Access) -> None:
         out.print("Sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins "
                   "(webitel:package_source is sandbox).")
     if licence := read_licence(made, access):
-        out.print(f"Licence identifier {licence}: send it to Webitel to get a licence for this installation.")
+        out.print(f"Licence identifier {licence}: send it to Webitel, who answers with the licence of this installation.")
+    # There is no account before the first: the vendor's sign-in page registers it, with the licence (its public sources,
+    # web-client-auth, components/auth/register, and api/auth: POST /signup).
+    if made.package_source == PackageSource.SANDBOX:
+        out.print("First log-in: none in the sandbox; with the vendor's packages the sign-in page makes the first account.")
+    else:
+        out.print(f"First log-in: {access.url} > Create account: your domain, a user name and a password of your choice, "
+                  "then the licence. No account exists before that one.")
     given = f" --stack {made.stack}" if made.stack != DEFAULT_STACK else ""
     out.print(f"Reports: {access.url}grafana/, user admin, password: ./webitel secrets grafana_password{given}")
     stack = f" {made.stack}" if made.stack != DEFAULT_STACK else ""

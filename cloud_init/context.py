@@ -17,6 +17,7 @@ from components.model.service import Bind, OnChange, PackageSource, Service
 from components.model.services import CATALOGUE, called_service
 from components.model.settings import Settings
 from components.model.tiers import TIERS
+from sandbox.build import needed_packages
 
 PROBE_SECRETS = ("database_password", "broker_password", "esl_password")
 """What the health check logs in with; kept on the node in a file that only root reads."""
@@ -32,6 +33,9 @@ MOUNT_ROOT = "/var/lib/webitel"
 
 SANDBOX_UNITS = ("kamailio",)
 """Units of those packages that must never run by themselves: they take the ports of the stand-ins."""
+
+PACKAGED_UNITS = {"rabbitmq-server": ("epmd.socket", "epmd.service")}
+"""By package the units that it enables beside the services' own: epmd would listen on every address."""
 
 SANDBOX_PACKAGES = ("python3-psycopg2", "python3-pika", "kamailio", "kamailio-postgres-modules", "kamailio-websocket-modules")
 """Debian's packages under the sandbox's stand-ins."""
@@ -222,6 +226,7 @@ class Context:
                 }
                 for service in self.services
             ],
+            "stand_ins": self.stand_ins(),
         }
 
     def members(self, service: Service) -> list[dict[str, str]]:
@@ -229,6 +234,16 @@ class Context:
         return [
             {"key": node.key, "name": node.name, "address": self.address(node)} for node in self.plan.serving(service.name)
         ]
+
+    def stand_ins(self) -> dict[str, dict[str, Any]]:
+        """By package of the sandbox: its version, and what another version does to which unit; empty without a sandbox."""
+        found: dict[str, dict[str, Any]] = {}
+        for service in self.services if self.source == PackageSource.SANDBOX else ():
+            for name, version in needed_packages(service.packages_from(self.source)).items():
+                entry = found.setdefault(name, {"version": version, "actions": []})
+                if service.stand_in:
+                    entry["actions"] += [action for action in self.actions(service, None) if action not in entry["actions"]]
+        return found
 
     def _probe(self, service: Service, kind: str, says: str, arguments: dict[str, Any]) -> dict[str, Any]:
         filled = {
@@ -247,6 +262,7 @@ class Context:
             unit for service in self.services if service.name not in BASE
             for unit in service.units_from(self.source) if not unit.startswith("webitel-setup")
         }
+        units |= {unit for package in self.packages() for unit in PACKAGED_UNITS.get(package, ())}
         return sorted(units.union(SANDBOX_UNITS) if set(SANDBOX_PACKAGES) & set(self.packages()) else units)
 
     def packages_json(self, with_credentials: bool = False) -> str:

@@ -166,6 +166,13 @@ class LocalMachine(Handler):
 
     def _adopt(self, found: dict[str, Any], wanted: MachineInputs) -> str:
         config: dict[str, str] = found["config"]
+        if wanted.owns(config) and wanted.ssh_public_key not in config.get("user.meta-data", ""):
+            volumes = "".join(f"; incus storage volume delete {api.POOL} {disk.name}" for disk in wanted.disks)
+            raise ProviderError(
+                f"container {wanted.name} was made with another SSH key than this deployment has now: it is of a run whose state "
+                "and secrets are lost. Bring that state back (PULUMI_BACKEND_URL or ~/.local/share/webitel); or, if nobody needs "
+                f"its data, which cannot be read without them: incus delete --force {wanted.name}{volumes}"
+            )
         if not wanted.owns(config) or config.get(_DIGEST_KEY) != wanted.digest():
             whose = "of this stack but with other inputs" if wanted.owns(config) else "of somebody else"
             raise ProviderError(

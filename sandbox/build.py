@@ -7,7 +7,7 @@ import importlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -39,6 +39,24 @@ def all_packages() -> list[Package]:
     if twice:
         raise ValueError(f"two packages of the sandbox are called {', '.join(twice)}")
     return packages
+
+
+@cache
+def by_name() -> dict[str, Package]:
+    """Every package of the sandbox by its name."""
+    return {package.name: package for package in all_packages()}
+
+
+def needed_packages(names: Iterable[str]) -> dict[str, str]:
+    """Name -> version of those packages of the sandbox, and of those that they depend on."""
+    found: dict[str, str] = {}
+    waiting = list(names)
+    while waiting:
+        package = by_name().get(waiting.pop())
+        if package and package.name not in found:
+            found[package.name] = package.version
+            waiting += package.depends
+    return dict(sorted(found.items()))
 
 
 def cache_folder() -> Path:

@@ -8,6 +8,7 @@ import io
 import tarfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 
@@ -18,10 +19,11 @@ class Package:
     `files`: absolute path -> text, or a file or folder of the checkout that is taken as it is. Text beginning with `#!`
     and files that are executable in the checkout get mode 0755. `folders`: absolute path -> mode.
     `scripts`: `preinst`, `postinst`, `prerm` or `postrm` -> text. `conffiles`: paths that dpkg never overwrites.
+    `release` is what the program in it says of itself.
     """
 
     name: str
-    version: str
+    release: str
     description: str
     depends: tuple[str, ...] = ()
     files: Mapping[str, str | Path] = field(default_factory=dict)
@@ -29,6 +31,14 @@ class Package:
     scripts: Mapping[str, str] = field(default_factory=dict)
     conffiles: tuple[str, ...] = ()
     more: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def version(self) -> str:
+        """The release and a digest of all there is in the package: another content is another version."""
+        digest = hashlib.sha256(repr((
+            sorted(expand_files(self).items()), sorted(self.folders.items()), sorted(self.scripts.items()), self.conffiles,
+            self.depends, self.description, sorted(self.more.items()))).encode())
+        return f"{self.release}.{digest.hexdigest()[:8]}"
 
     @property
     def file_name(self) -> str:

@@ -7,7 +7,7 @@ import shutil
 import time
 from typing import Any
 
-from . import disks, drift, files, install, leave, units
+from . import disks, drift, files, install, leave, stand_ins, units
 from .manifest import (
     BUNDLES,
     LOCK,
@@ -68,7 +68,11 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
     # Package sources and their credentials come before all other files, whose owners the packages make.
     early = {path: text for path, text in configuration["files"].items() if path in PACKAGE_FILES}
     files.write(files.compare(early, configuration["attributes"], fill, {"files": []}))
-    install_packages(manifest, tell)
+    # Kept first: when we die between a package and the restart of what it changed, the next run still does that.
+    stale = stand_ins.find_stale(manifest["stand_ins"])
+    state["pending"] = [*state["pending"], *stand_ins.actions_of(stale, manifest["stand_ins"])]
+    save_state(state)
+    install_packages(manifest, stale, tell)
     drift.hold_again(state)
     done("packages")
     disks.prepare(manifest, configuration.get("devices", {}), state, tell)
@@ -114,8 +118,8 @@ def place_bundles(incoming: pathlib.Path, bundles: dict[str, str]) -> None:
         WRAPPER.chmod(0o755)
 
 
-def install_packages(manifest: dict[str, Any], tell: Tell) -> None:
-    """Wait for the installation that the boot began, then install what is still missing (what needs a credential)."""
+def install_packages(manifest: dict[str, Any], stale: list[str], tell: Tell) -> None:
+    """Wait for the installation that the boot began, then install what is still missing (what needs a credential) or stale."""
     start = time.monotonic()
     tell("packages", "packages")
     # Only the first boot starts it: after a restart of the node it is inactive, and nothing is to be waited for.
@@ -135,12 +139,14 @@ def install_packages(manifest: dict[str, Any], tell: Tell) -> None:
     except install.InstallError as error:
         raise ApplyError(str(error), "webitel-install.service") from error
     if SANDBOX.is_dir():
-        (install.SOURCES / "webitel-sandbox.list").write_text(f"deb [trusted=yes] file:{SANDBOX} ./\n")
+        (install.SOURCES / stand_ins.SOURCE).write_text(f"deb [trusted=yes] file:{SANDBOX} ./\n")
     try:
         if SANDBOX.is_dir() and not all(map(install.is_installed, manifest["packages"])):
-            install.read_lists("webitel-sandbox.list")
+            install.read_lists(stand_ins.SOURCE)
         # Stand-ins are no data: their files need not reach the disk one by one.
         install.install(manifest["packages"], manifest["install_units"], fresh_lists=not SANDBOX.is_dir(),
                         options=("-o", "Dpkg::Options::=--force-unsafe-io") if SANDBOX.is_dir() else ())
+        if stale:
+            stand_ins.bring_up_to_date(stale, manifest["stand_ins"])
     except install.InstallError as error:
         raise ApplyError(str(error), "webitel-install.service") from error

@@ -3,6 +3,7 @@ step, each test going on where the one before ended."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -111,6 +112,27 @@ def test_rotated_ssh_key_replaces_no_machine(story: Story) -> None:
     steps = story.deployment.up()
     assert all("key" in text.lower() for text in replaced(steps)), replaced(steps)
     assert (story.ids(), story.disks()) == before
+
+
+def test_changed_line_shows_while_nodes_are_added(story: Story) -> None:
+    """The addresses of new machines are not known yet, and no file of a running node may become unknown by that."""
+    before = dict(story.settings)
+    story.change({"upload_limit_mib": 101, "counts": {"app": 2, "data": 3}})
+    steps = story.deployment.preview("--diff")
+    assert {step.name for step in steps if step.type == OURS[0] and step.op == "create"} == {"app-2", "data-2", "data-3"}
+    shown = {name: text for name, text in split_by_resource(story.deployment.shown, OURS[0]).items() if name == "edge-1"}
+    lines = [" ".join(line.split()) for line in shown["edge-1"].splitlines()]
+    assert "- client_max_body_size 100m;" in lines
+    assert "+ client_max_body_size 101m;" in lines
+    story.settings = before
+    story.change({})
+
+
+def split_by_resource(shown: str, kind: str) -> dict[str, str]:
+    """What a preview says of each resource of that type, by its name."""
+    parts = re.split(r"^ *[-+~= ]+ ?(?=\w[\w-]*:\w+[:/])", shown, flags=re.MULTILINE)
+    named = {part: re.search(r"\[urn=[^\]]*::([^\]:]+)\]", part) for part in parts if part.startswith(kind)}
+    return {found[1]: part for part, found in named.items() if found}
 
 
 def test_raised_count_adds_only(story: Story) -> None:

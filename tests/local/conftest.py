@@ -7,8 +7,8 @@ import pytest
 
 from tests.local.deployment import Deployment
 
-ORDER = ("test_up", "test_closed", "test_day_two", "test_drift", "test_failures", "test_secrets", "test_interruptions",
-         "test_base_image")
+ORDER = ("test_up", "test_closed", "test_running", "test_day_two", "test_drift", "test_outages", "test_failures", "test_secrets",
+         "test_interruptions", "test_base_image")
 """What breaks more comes later; the search for secrets wants the output of failures. Other files keep their place."""
 
 FIGURES = pytest.StashKey[list[tuple[str, float, str]]]()

@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from components.model.service import Bind
+from components.model.services import CATALOGUE
 from tests.local.conftest import Figure
 from tests.local.deployment import Deployment, wait_until
 
@@ -21,6 +23,11 @@ pytestmark = pytest.mark.local
 
 AT_ONCE = 400
 METADATA = "169.254.169.254"
+BESIDE = {
+    "tcp": {("127.0.0.53", 53), ("127.0.0.54", 53), ("127.0.0.1", CATALOGUE["rabbitmq"].listener("epmd").port)},
+    "udp": {("127.0.0.53", 53), ("127.0.0.54", 53)},
+}
+"""What listens on the loopback without being a service's: the resolver, and epmd's second socket, for its own node."""
 OUTSIDE_UDP = (53, 67, 68, 123, 5060, 5062, 5080, 8301, 8302, 8600, 9999, 20000, 39999, 60000)
 
 
@@ -96,6 +103,32 @@ def test_udp_ports_are_those_of_the_plan(single: Deployment) -> None:
     # Anything else that sends to the node in these moments is counted as well.
     assert len(ports - wanted) <= count("closed") <= len(ports - wanted) + 5
     assert count("open") - len(ports & wanted) in range(6)
+
+
+def listen(single: Deployment, protocol: str) -> set[tuple[str, int]]:
+    """Address and port of everything on the node that waits for TCP connections, or UDP datagrams from anybody."""
+    rows = [line.split() for line in single.on_node(f"ss -Hln --{protocol}").splitlines()]
+    found = {tuple(row[3].rsplit(":", 1)) for row in rows}
+    return {(address.partition("%")[0], int(port)) for address, port in found}
+
+
+def test_what_listens_stands_in_the_catalogue(healthy: Deployment) -> None:
+    """At the addresses that the catalogue says: nothing that a package brings along, nothing on every address."""
+    places = {Bind.PRIVATE: {healthy.address}, Bind.LOOPBACK: {"127.0.0.1"}, Bind.ANY: {"0.0.0.0", "[::]", "*"}}
+    (node,) = healthy.plan()["nodes"]
+    known = [listener for name in node["services"] for listener in CATALOGUE[name].listeners]
+    for protocol in ("tcp", "udp"):
+        found = listen(healthy, protocol)
+        mine = [listener for listener in known if listener.protocol == protocol]
+        stray = {
+            (address, port) for address, port in found - BESIDE[protocol]
+            if not any(address in places[listener.bind] and listener.ports.first <= port <= listener.ports.last
+                       for listener in mine)
+        }
+        assert stray == set(), protocol
+        silent = [listener for listener in mine if listener.ports.first == listener.ports.last
+                  and not any((address, listener.port) in found for address in places[listener.bind])]
+        assert silent == [], protocol
 
 
 def test_nothing_reaches_rtpengines_control_port(single: Deployment) -> None:

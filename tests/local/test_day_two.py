@@ -60,6 +60,21 @@ def test_changed_setting_touches_one_file_and_one_service(healthy: Deployment, f
     assert "Nothing to change." in healthy.up().output
 
 
+def test_changed_stand_in_reaches_the_node(healthy: Deployment) -> None:
+    before = healthy.units()
+    page = f"curl -ksSf https://{healthy.address}/app/auth/"
+    assert "second edition" not in healthy.on_node(page)
+    with healthy.edit("sandbox/webitel/packages.py", "Stand-in of the sandbox for", "Stand-in, second edition, for"), \
+            healthy.edit("sandbox/webitel/grafana/grafana-server.service", "[Unit]\n", "[Unit]\nDocumentation=man:second(1)\n"):
+        healthy.up()
+        assert "second edition" in healthy.on_node(page)
+        after = healthy.units()
+        assert {name for name in before if after[name] != before[name]} == {"grafana-server"}
+        assert healthy.on_node("systemctl show -p Documentation --value grafana-server") == "man:second(1)"
+    healthy.up()
+    assert "second edition" not in healthy.on_node(page)
+
+
 def test_reboot(healthy: Deployment, row: str, figure: Figure) -> None:
     boot = "cat /proc/1/stat | cut -d ' ' -f 22"
     before = healthy.on_node(boot)

@@ -15,7 +15,7 @@ from provider.handler import Request
 from provider.incus import LocalNetwork
 from provider.incus_machine import LocalMachine
 from tools.environment import SetupError
-from tools.incus import api, builder, ensure_base_image, ensure_incus, ensure_packages_image, ensure_pool, images
+from tools.incus import api, builder, ensure_base_image, ensure_incus, ensure_packages_image, ensure_pool, execute, images
 from tools.incus.network import find_free_network, read_routes
 
 pytestmark = pytest.mark.local
@@ -56,7 +56,8 @@ def key(base: str) -> Iterator[str]:
 
 
 def run_in(name: str, command: str) -> str:
-    done = subprocess.run(["incus", "exec", name, "--", "sh", "-c", command], capture_output=True, text=True, check=True)
+    done = execute.run(name, ["sh", "-c", command])
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout.strip()
 
 

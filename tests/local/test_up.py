@@ -1,6 +1,7 @@
 """`./webitel up` on a machine of one's own: what stands on the node when it has ended."""
 
 import json
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -48,6 +49,8 @@ def test_up_ends_with_every_service_healthy(single: Deployment) -> None:
     assert f" {single.node}  healthy in " in said
     assert f"https://{single.address}/" in said
     assert "Sandbox: " in said
+    assert re.search(r"^Licence identifier [0-9a-f-]{36}: send it to Webitel", said, re.MULTILINE)
+    assert re.search(r"^First log-in: ", said, re.MULTILINE)
     report = single.status()
     assert report["healthy"]
     assert report["url"] == f"https://{single.address}/"

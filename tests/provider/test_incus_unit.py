@@ -347,6 +347,16 @@ def test_failed_operation_and_missing_object(serve: Callable[[Answer], None]) ->
     api.remove("/instances/x")
 
 
+def test_container_with_another_ssh_key_is_not_adopted(serve: Callable[[Answer], None]) -> None:
+    """With the state lost the deployment has a new key, which such a machine would never let in."""
+    config = MachineInputs.model_validate(MACHINE).label_config() | {"user.meta-data": 'public-keys: ["ssh-ed25519 BBBB"]\n'}
+    serve(lambda method, path: {"type": "sync", "metadata": {"config": config, "status": "Running"}})
+    with pytest.raises(ProviderError, match=(
+        r"test-all-1 was made with another SSH key.*Bring that state back.*"
+        r"incus delete --force test-all-1; incus storage volume delete webitel test-database")):
+        LocalMachine().create(REQUEST, MACHINE)
+
+
 def test_busy_container_is_asked_again(serve: Callable[[Answer], None]) -> None:
     answers = iter([fail(400, 'Instance is busy running a "stop" operation'), {"type": "sync", "metadata": {}}])
     serve(lambda method, path: next(answers))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.bundles import bundle_digest, pack_bundle
-from sandbox.build import all_packages, build_packages, source_digest
+from sandbox.build import all_packages, build_packages, needed_packages, source_digest
 from sandbox.deb import Package, pack_deb, write_repository
 
 
@@ -40,6 +40,28 @@ def test_dpkg_reads_every_package_with_something_in_it(tmp_path: Path) -> None:
         assert all(line.split()[1] == "root/root" for line in listed.splitlines())
         for target in package.files:
             assert f".{target}" in listed
+
+
+def test_another_content_is_another_version(tmp_path: Path) -> None:
+    source = tmp_path / "program"
+    source.write_text("one")
+    first = Package("x", "1+sandbox", "x", files={"/opt/x": source})
+    assert first.version == Package("x", "1+sandbox", "x", files={"/opt/x": source}).version
+    assert first.version.startswith("1+sandbox.")
+    others = [
+        Package("x", "1+sandbox", "x", files={"/opt/x": source}, scripts={"postinst": "#!/bin/sh\n"}),
+        Package("x", "1+sandbox", "x", files={"/opt/y": source}),
+        Package("x", "1+sandbox", "x", files={"/opt/x": source}, folders={"/opt": 0o700}),
+    ]
+    source.write_text("two")
+    others.append(Package("x", "1+sandbox", "x", files={"/opt/x": source}))
+    assert len({first.version, *(other.version for other in others)}) == 5
+
+
+def test_what_a_package_depends_on_is_needed_too() -> None:
+    needed = needed_packages(["webitel-engine", "curl"])
+    assert needed.keys() == {"webitel-engine", "webitel-sandbox"}
+    assert all("+sandbox" in version for version in needed.values())
 
 
 def test_an_empty_source_is_refused(tmp_path: Path) -> None:

@@ -73,19 +73,46 @@ def _call(method: str, path: str, body: Mapping[str, Any] | None, pause: Pause) 
 
 
 def _send(method: str, path: str, body: Mapping[str, Any] | None) -> Object:
-    connection = _Connection("incus", timeout=_TIMEOUT)
+    said = _exchange(method, path, json.dumps(body).encode() if body is not None else None, {})[1]
     try:
-        connection.request(method, path, json.dumps(body) if body is not None else None)
-        answer: Object = json.loads(connection.getresponse().read())
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise IncusError(
-            f"Incus does not answer at {socket_path()} ({error}); start it with: python3 -m tools.incus start"
-        ) from error
-    finally:
-        connection.close()
+        answer: Object = json.loads(said)
+    except ValueError as error:
+        raise _describe_silence(error) from error
     if answer["type"] == "error":
         raise IncusError(answer["error"], answer["error_code"])
     return answer
+
+
+def _exchange(method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
+    connection = _Connection("incus", timeout=_TIMEOUT)
+    try:
+        connection.request(method, path, body, dict(headers))
+        response = connection.getresponse()
+        return response.status, response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise _describe_silence(error) from error
+    finally:
+        connection.close()
+
+
+def _describe_silence(error: Exception) -> IncusError:
+    return IncusError(f"Incus does not answer at {socket_path()} ({error}); start it with: python3 -m tools.incus start")
+
+
+def read_file(path: str) -> bytes:
+    """Returns what Incus keeps as a file at `/1.0<path>`, such as the recorded output of a command."""
+    status, body = _exchange("GET", f"/1.0{path}", None, {})
+    if status != http.client.OK:
+        raise IncusError(f"{path}: {body.decode(errors='replace').strip()}", status)
+    return body
+
+
+def write_file(name: str, path: str, content: bytes) -> None:
+    """Writes a file into a running container, root's and for root only."""
+    headers = {"X-Incus-type": "file", "X-Incus-mode": "0600", "X-Incus-uid": "0", "X-Incus-gid": "0"}
+    status, body = _exchange("POST", f"/1.0{instance_path(name)}/files?path={quote(path)}", content, headers)
+    if status != http.client.OK:
+        raise IncusError(f"{path} was not written: {body.decode(errors='replace').strip()}", status)
 
 
 def find(path: str) -> Object | None:

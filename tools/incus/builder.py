@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ipaddress import IPv4Interface
 
 from tools.environment import SetupError
-from tools.incus import api
+from tools.incus import api, execute
 from tools.incus.apt import Progress
 from tools.incus.network import (
     describe_bridge,
@@ -142,7 +142,7 @@ def run_script(text: str) -> None:
 
 def run(*command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Runs a command in the builder."""
-    return subprocess.run(["incus", "exec", NAME, "--", *command], input=stdin, capture_output=True, text=True, check=False)
+    return execute.run(NAME, command, stdin)
 
 
 def publish(alias: str, description: str, progress: Progress) -> None:

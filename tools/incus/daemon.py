@@ -58,7 +58,7 @@ def start_incus(progress: Progress) -> None:
     """Starts the installed daemon and waits until it answers."""
     require_root("Starting Incus")
     progress("starting Incus")
-    if _SYSTEMD.exists():
+    if _SYSTEMD.exists() and "INCUS_DIR" not in os.environ:  # the unit's daemon serves the usual folder only
         done = subprocess.run(["systemctl", "start", "incus.service"], capture_output=True, text=True, check=False)
         if done.returncode:
             raise SetupError(f"Incus does not start: {done.stderr.strip()}; see: journalctl -u incus")

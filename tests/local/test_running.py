@@ -1,0 +1,107 @@
+"""What a healthy node shows on a closer look: Consul entries, the broker's objects, memory, no password of the vendor."""
+
+import json
+import re
+
+import pytest
+
+from tests.local.conftest import Figure
+from tests.local.deployment import Deployment
+
+pytestmark = pytest.mark.local
+
+ENTRIES = {
+    "engine": ("engine-{id}", 10040), "storage": ("storage-{id}", 10036), "call_center": ("call_center-{id}", 10032),
+    "workflow": ("workflow-workflow-{id}", 10033), "logger": ("{id}", 10011), "webitel.cases": ("cases-{id}", 22103),
+    "webitel.chat.server": ("webitel.chat.server-", 10039), "webitel.chat.bot": ("webitel.chat.bot-", 10048),
+    "go.webitel.app": ("go.webitel.app-", 10045), "go.webitel.api": ("go.webitel.api-", 10044),
+    "webitel.uac": ("webitel.uac-", 10046), "freeswitch": ("{node}", 50051),
+}
+"""Consul's services: id, or its beginning, and port (`facts/observed.md` 4; ports as the catalogue pins them)."""
+
+QUEUES = {"engine.trigger", "callcenter.call_center-{id}", "workflow-call", "workflow-exec", "logger.service", "logger.login",
+          "logger.populate", "custom-cases-{id}"}
+BINDINGS = {
+    ("cases", "engine.trigger", "#"), ("chat", "callcenter.call_center-{id}", "#"),
+    ("call", "callcenter.call_center-{id}", "events.*.call_center-{id}.*.*"), ("call", "workflow-call", "events.#"),
+    ("flow", "workflow-exec", "exec"), ("logger", "logger.service", "logger.#"), ("webitel", "logger", "logger.#"),
+    ("logger", "logger.populate", "populate_configs"), ("webitel", "logger.login", "login.#"),
+    ("webitel", "custom-cases-{id}", "custom.dataset.#"),
+}
+"""`facts/observed.md` 5; six more queues without a name of their own hang on `chat`."""
+
+MEMORY = """
+import glob
+total = 0
+for path in glob.glob("/proc/[0-9]*/smaps_rollup"):
+    try:
+        total += sum(int(line.split()[1]) for line in open(path) if line.startswith("Pss:"))
+    except OSError:
+        pass
+print(total)
+"""
+
+
+def fill(single: Deployment, text: str) -> str:
+    """A text of a table with the node's own id and name."""
+    number = json.loads(single.on_node("cat /etc/webitel/node.json"))["id"]
+    return text.replace("{id}", str(number)).replace("{node}", single.node)
+
+
+def check_consul_entries(single: Deployment) -> None:
+    """Every service of the platform is in Consul once, with its id, address and port, and passing."""
+    entries = json.loads(single.on_node("curl -sSf http://127.0.0.1:8500/v1/agent/services"))
+    checks = json.loads(single.on_node("curl -sSf http://127.0.0.1:8500/v1/agent/checks"))
+    passing = {check["ServiceID"] for check in checks.values() if check["Status"] == "passing"}
+    for name, (identifier, port) in ENTRIES.items():
+        wanted = fill(single, identifier)
+        found = [entry for entry in entries.values() if entry["Service"] == name]
+        assert len(found) == 1, f"{name}: {found}"
+        assert (found[0]["Address"], found[0]["Port"]) == (single.address, port), name
+        assert found[0]["ID"].startswith(wanted) if wanted.endswith("-") else found[0]["ID"] == wanted
+        assert found[0]["ID"] in passing
+
+
+def test_every_consul_entry(healthy: Deployment) -> None:
+    check_consul_entries(healthy)
+
+
+def test_every_queue_and_binding(healthy: Deployment) -> None:
+    queues = set(healthy.on_node("rabbitmqctl -q list_queues --no-table-headers name").split())
+    assert {fill(healthy, name) for name in QUEUES} == {name for name in queues if not name.startswith("amq.gen-")}
+    shown = healthy.on_node("rabbitmqctl -q list_bindings --no-table-headers source_name destination_name routing_key")
+    bindings = {tuple(line.split("\t")) for line in shown.splitlines() if not line.startswith("\t")}
+    named = {binding for binding in bindings if "amq.gen-" not in binding[1]}
+    assert {tuple(fill(healthy, part) for part in binding) for binding in BINDINGS} == named
+    chat = [binding for binding in bindings if "amq.gen-" in binding[1]]
+    assert {(source, key) for source, _, key in chat} == {("chat", "invalidate.#")}
+    assert len(chat) == 6
+
+
+def test_memory(healthy: Deployment, figure: Figure) -> None:
+    used = int(healthy.python_on_node(MEMORY)) / 2**20
+    figure("memory of the node's processes", used, "GiB")
+    assert used < 3
+
+
+def test_the_vendors_passwords_are_refused(healthy: Deployment) -> None:
+    """Every default of `facts/webitel.md` 3 against the service that would take it."""
+    def ask(command: str) -> str:
+        return healthy.on_node(f"{command} 2>&1", check=False)
+
+    for user in ("opensips", "postgres", "webitel", "replicator"):
+        for password in ("webitel", "opensips", "postgres", "password"):
+            said = ask(f"PGPASSWORD={password} psql -XAt 'host=127.0.0.1 dbname=webitel user={user}' -c 'select 1'")
+            assert "FATAL" in said, f"{user} with {password}: {said}"
+    is_super = "select rolsuper from pg_roles where rolname = 'opensips'"
+    assert healthy.on_node(f'runuser -u postgres -- psql -XAt -c "{is_super}"') == "f"
+    for user in ("webitel", "guest"):
+        assert ask(f"curl -s -o /dev/null -w %{{http_code}} -u {user}:{user} http://127.0.0.1:15672/api/whoami") == "401"
+        assert ask(f"rabbitmqctl -q authenticate_user {user} {user}").startswith("Error")
+    assert ask(f"curl -s -o /dev/null -w %{{http_code}} -u admin:admin http://{healthy.address}:3000/api/org") == "401"
+    assert ask(f"curl -s -o /dev/null -w %{{http_code}} -X POST -d '{{}}' http://{healthy.address}:8008/restart") == "401"
+    program = ("import socket; c = socket.create_connection(('127.0.0.1', 8021), 5); c.recv(999); "
+               "c.sendall(b'auth ClueCon\\n\\n'); print(c.recv(999).decode())")
+    assert "-ERR invalid" in healthy.python_on_node(program)
+    cfg = healthy.on_node("cat /etc/opensips/opensips.cfg")
+    assert not re.search(r'th_callid_passwd"\s*,\s*"webitel"', cfg)
