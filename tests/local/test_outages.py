@@ -156,15 +156,19 @@ FAULTS = {
 """What breaks a node, what mends it, the service that status tells about it, and the cause it must name."""
 
 
+def find_missing(said: str, *patterns: str) -> str:
+    """All that was said where one of the patterns is not in it; else ""."""
+    return "" if all(re.search(pattern, said) for pattern in patterns) else said
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_status_and_up_name_the_cause(healthy: Deployment, fault: str) -> None:
     broken, mended, service, cause = FAULTS[fault]
     try:
         healthy.on_node(broken.replace("ADDRESS", healthy.address), text=TAKE_PORT, seconds=120)
         wait_for_why(healthy, service, cause, 90)
-        failed = healthy.up(status=1)
-        assert re.search(rf" {service} +not healthy", failed.output)
-        assert re.search(cause, failed.output)
+        # Its last look may go by while a machine at its limits does not answer in time: then nothing is known, as it says.
+        wait_until(lambda: find_missing(healthy.up(status=1).output, rf" {service} +not healthy", cause), 180)
     finally:
         healthy.on_node(mended, seconds=180)
     healthy.wait_healthy(240)
