@@ -1,5 +1,6 @@
 """A deployment with public addresses other than its private ones, called from outside."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,25 @@ class Telephony(Deployment):
         super().__init__(folder, name, {
             "public_network": str(public), "carriers": [f"{self.outside.address}/32"],
             "phones": [f"{self.outside.stranger}/32"], "drain_timeout": 60, **settings})
+        self._known: dict[str, Any] = {}
+
+    def plan(self) -> dict[str, Any]:
+        """Asked once as long as the settings are the same."""
+        known: dict[str, Any] = self.remember("plan", super().plan)
+        return known
+
+    def remember(self, what: str, ask: Callable[[], Any]) -> Any:
+        """An answer that is the same as long as the settings are."""
+        key = f"{what} {json.dumps(self.settings, sort_keys=True)}"
+        if key not in self._known:
+            self._known[key] = ask()
+        return self._known[key]
+
+    def outputs(self) -> dict[str, Any]:
+        """What the deployment says of each node, by key."""
+        (stack,) = [resource for resource in self.resources() if resource["type"] == "pulumi:pulumi:Stack"]
+        found: dict[str, Any] = stack["outputs"]["nodes"]
+        return found
 
     def bring_up(self) -> float:
         """Up with a trunk at the outside address; returns the seconds that `up` took."""
@@ -37,18 +57,12 @@ class Telephony(Deployment):
     @property
     def server(self) -> str:
         """The public address of the node with OpenSIPS."""
-        outputs = self.find_resource_of("pulumi:pulumi:Stack")["outputs"]
         (edge,) = self.with_service("opensips")
-        return str(outputs["nodes"][edge.key]["address"])
+        return str(self.remember("outputs", self.outputs)[edge.key]["address"])
 
     def private_address(self, key: str) -> str:
         """A node's private address."""
-        return str(self.find_resource_of("pulumi:pulumi:Stack")["outputs"]["nodes"][key]["private_address"])
-
-    def find_resource_of(self, kind: str) -> dict[str, Any]:
-        """The only resource of a type that is not ours."""
-        (found,) = [resource for resource in self.resources() if resource["type"] == kind]
-        return found
+        return str(self.remember("outputs", self.outputs)[key]["private_address"])
 
     def end(self) -> None:
         self.outside.remove()
@@ -94,7 +108,7 @@ def check_calls(deployment: Telephony) -> None:
             assert (result["problem"], result["status"], result["lost"], result["hung_up"]) == ("", 200, 0, ends), result
             # Its own address stands in the answers to what it says about itself.
             assert set(result["addresses"]) == {server}, result
-            assert number == "tone" or result["received"] == result["sent"] > 0
+            assert number != "echo" or result["received"] == result["sent"] > 0
 
     def go_out() -> None:
         process = outside.start_call(server, "--receive", "5060", "--seconds", "4")

@@ -47,7 +47,8 @@ def test_private_addresses_and_the_way_back_in_are_closed(basic: Telephony) -> N
 
 
 def test_changes_that_drop_no_call(basic: Telephony, figure: Figure) -> None:
-    with basic.outside.held_call(basic.server):
+    haproxy = basic.edit("cloud_init/files/haproxy/haproxy.cfg", "maxconn 4000", "maxconn 4001")
+    with basic.outside.held_call(basic.server), haproxy:
         basic.set(
             upload_limit_mib=65, max_connections=320, operator_keys=[KEY], counts={"app": 2},
             carriers=[f"{basic.outside.address}/32", "203.0.113.0/24"])
@@ -56,6 +57,7 @@ def test_changes_that_drop_no_call(basic: Telephony, figure: Figure) -> None:
     (edge,) = basic.with_service("opensips")
     (database,) = basic.with_service("postgresql")
     assert "client_max_body_size 65m;" in edge.on_node("nginx -T 2>/dev/null")
+    assert "maxconn 4001" in edge.on_node("cat /etc/haproxy/haproxy.cfg")
     assert "203.0.113.0/24" in edge.on_node("nft list ruleset")
     assert KEY in database.on_node("cat /etc/ssh/authorized_keys.d/debian")
     assert database.on_node("cd / && runuser -u postgres -- psql -XAtc 'show max_connections'") == "320"

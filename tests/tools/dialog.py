@@ -51,13 +51,15 @@ def needed_addresses(message: sip.Message) -> set[str]:
     """The addresses in a message that its reader has to reach.
 
     The first Via of a request takes the answer. Requests inside the call go to the nearest recorded proxy, or to the
-    contact without one (what stands behind that proxy is for the proxy to reach). Media goes where the SDP says.
+    contact of a first INVITE without one (what stands behind that proxy is for the proxy to reach, and later messages
+    record nothing). Media goes where the SDP says.
     """
     found = set(CONNECTION.findall(message.body))
     if message.method:
         found.add(sip.host_port(f"sip:{message.one('via').split(' ')[1].partition(';')[0]}")[0])
     routes = [part for value in message.all("record-route") for part in value.split(",")]
-    nearest = (routes[-1] if message.status else routes[0]) if routes else message.one("contact")
+    is_first = message.method == "INVITE" and not sip.parameter(message.one("to"), "tag")
+    nearest = (routes[-1] if message.status else routes[0]) if routes else message.one("contact") if is_first else ""
     if nearest:
         found.add(sip.host_port(sip.uri(nearest))[0])
     return found
