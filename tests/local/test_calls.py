@@ -100,7 +100,7 @@ def test_who_guesses_is_cut_off_and_banned_and_a_trunk_is_not(basic: Telephony, 
     outside, server = basic.outside, basic.server
     (edge,) = basic.with_service("opensips")
     with outside.held_call(server):
-        scanner = outside.start("tests.tools.scan", f"{server}:5060", "--local", outside.stranger)
+        scanner = outside.start("tests.tools.scan", f"{server}:5060", "--local", outside.stranger, "--seconds", "60")
         calls = [outside.call(server, "--number", "echo", "--seconds", "0.2") for _ in range(8)]
         assert [call["problem"] for call in calls] == [""] * 8
         result = read_result(scanner)

@@ -62,6 +62,11 @@ class Caller(Dialog):
             self.routes = [part.strip() for value in invite.all("record-route") for part in value.split(",")]
             self.accept(invite)
             self.result.status, self.result.asked = 200, 0
+            # Before it rtpengine need not know yet where our packets go.
+            while not self.acknowledged:
+                self.step()
+                if time.monotonic() > end:
+                    raise CallError("no ACK")
             self.next_packet = time.monotonic()
             self.talk(seconds / 2)
             self.change()

@@ -86,7 +86,7 @@ class Dialog:
         self.numbers: set[int] = set()
         self.next_packet = 0.0
         self.result = Result()
-        self.ended = False
+        self.ended = self.acknowledged = False
         self.offered: sip.Message | None = None
         self.answered: tuple[str, bytes] = ("", b"")
 
@@ -171,8 +171,10 @@ class Dialog:
         """A request of the other side."""
         if message.method == "INVITE" and self.offered is None and not self.media:
             self.offered = message
-        elif message.one("call-id") != self.call_id or message.method == "ACK":
+        elif message.one("call-id") != self.call_id:
             return
+        elif message.method == "ACK":
+            self.acknowledged = True
         elif source != self.server:
             raise CallError(f"the {message.method} came from {source[0]}:{source[1]}, not through OpenSIPS")
         elif message.method == "INVITE":
