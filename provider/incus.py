@@ -28,6 +28,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _LONGEST_BRIDGE_NAME = 15  # IFNAMSIZ
+_DELETIONS = 10  # tries, a second apart
 
 
 def show_refusals(method: Callable[P, T]) -> Callable[P, T]:
@@ -161,7 +162,15 @@ class LocalNetwork(Handler):
     @show_refusals
     def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
         request.progress(f"deleting bridge {id}")
-        api.remove(api.network_path(id), pause=request.sleep)
+        for left in reversed(range(_DELETIONS)):
+            try:
+                api.remove(api.network_path(id), pause=request.sleep)
+                return
+            except api.IncusError as error:
+                # Incus looks at every interface of the host and gives up when one goes meanwhile, such as another bridge.
+                if not left or "bridge children interfaces" not in str(error):
+                    raise
+            request.sleep(1)
 
 
 class LocalDisk(Handler):
