@@ -101,6 +101,10 @@ def run_drain() -> int:
         drain.drain(manifest, lambda step, text: print(text, flush=True))
     except ApplyError as error:
         print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
 def tell_drift() -> int:
     """Print {"drift": [finding]}, or {"error"} where it is not known."""
     try:

@@ -96,7 +96,7 @@ def patroni(monkeypatch: pytest.MonkeyPatch) -> Patroni:
     monkeypatch.setattr(database_cluster, "list_members", fake.members)
     monkeypatch.setattr(database_cluster, "post", fake.post)
     monkeypatch.setattr(database_cluster, "load_manifest", lambda: view_of(1).manifest)
-    monkeypatch.setattr(database_cluster.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     for name in ("hold", "renew", "end"):
         monkeypatch.setattr(database_cluster._lock, name, lambda *_: True)
     return fake
