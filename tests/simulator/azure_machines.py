@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv4Network
@@ -218,7 +217,7 @@ def check_base64(name: str, text: str | None) -> None:
     """Refuses what is not base64 of at most 65535 bytes."""
     try:
         size = len(base64.b64decode(text or "", validate=True))
-    except binascii.Error as error:
+    except ValueError as error:
         raise Refused(f"Code=\"InvalidParameter\" Message=\"{name} must be in Base64 encoded format\"") from error
     if size > _USER_DATA:
         raise Refused(f"Code=\"InvalidParameter\" Message=\"{name} of {size} bytes, at most {_USER_DATA}\"")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 from provider.server import UNKNOWN, Changes, Properties
-from tests.simulator.conditions import Spec, needs_replacement
+from tests.simulator.conditions import SOURCES, Spec, needs_replacement
 from tests.simulator.schema import Schema
 
 DEFAULTS = "__defaults"
@@ -45,6 +46,8 @@ def is_changed(schema: Schema, spec: Spec, old: Any, new: Any) -> bool:
     if nested and isinstance(old, dict) and isinstance(new, dict):
         return any(is_changed(schema, s, old.get(name), new.get(name)) for name, s in nested.items())
     if isinstance(old, list) and isinstance(new, list):
+        if spec.get("elemCheck") == SOURCES and UNKNOWN not in (*old, *new):
+            return [ip_network(text) for text in old] != [ip_network(text) for text in new]
         if keys := spec.get("identifiers"):
             old, new = (sorted(each, key=lambda item: str([item.get(key) for key in keys])) for each in (old, new))
         if nested and len(old) == len(new):

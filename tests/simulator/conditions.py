@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -13,13 +12,16 @@ from provider.server import UNKNOWN, Failure, Properties
 
 Spec = Mapping[str, Any]
 
+SOURCES = "CIDR or IP; host bits must be zero"
+"""A check of networks of which a bare address is one too."""
+
 _LABEL = re.compile(r"([a-z0-9A-Z]([a-z0-9A-Z._-]{0,61}[a-z0-9A-Z])?)?")
 
 
 def _is_base64(text: str) -> bool:
     try:
         base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:
         return False
     return True
 
@@ -42,7 +44,7 @@ def _parse_source(text: str) -> object:
 CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "ARN": lambda text: text.startswith("arn:"),
     "CIDR": lambda text: "/" in text and _parses(lambda t: ip_network(t, strict=False))(text),
-    "CIDR or IP; host bits must be zero": _parses(_parse_source),
+    SOURCES: _parses(_parse_source),
     "IP": _parses(ip_address),
     "IPv4": _parses(IPv4Address),
     "IPv6": _parses(IPv6Address),

@@ -16,6 +16,7 @@ _IMAGES = {"debian-12-x64", "debian-13-x64", "ubuntu-24-04-x64"}
 _MACHINES = {machine.name: machine for machine in load_machine_types("digitalocean")}
 _NAME = re.compile(r"(?=.{1,255}$)[a-zA-Z0-9]?[a-z0-9A-Z.\-]*[a-z0-9A-Z]")
 _USER_DATA = 65536
+_NO_TEXT = re.compile(r"[^\t\n\r\x20-\x7e\u00a0-\U0010ffff]")
 
 
 class Droplet(Simulated):
@@ -36,6 +37,8 @@ class Droplet(Simulated):
             raise Refused(f"422 image {inputs['image']} is invalid")
         if len((inputs.get("userData") or "").encode()) > _USER_DATA:
             raise Refused(f"422 user_data is too long (maximum is {_USER_DATA} bytes)")
+        if _NO_TEXT.search(inputs.get("userData") or ""):
+            raise Refused("422 user_data must be plain text")
         for key in (inputs.get("sshKeys") or []) if call.old is None else []:  # of no use later, so not looked up again
             if not any(key in (known.id, known.get("fingerprint")) for known in call.world.all(SSH_KEY)):
                 raise Refused(f"422 {key} are invalid key identifiers for Droplet creation")

@@ -106,7 +106,13 @@ class Firewall(Hetzner):
                     raise Refused(f"port {rule.get('port')} of a {rule['protocol']} rule is none (invalid_input)")
             elif rule.get("port"):
                 raise Refused(f"port is not supported for {rule['protocol']} (invalid_input)")
-        return {**super().make(call), "applyTos": []}
+        return {**super().make(call), "rules": [write_out(rule) for rule in rules], "applyTos": []}
+
+
+def write_out(rule: Properties) -> Properties:
+    """A rule as the provider keeps it: a bare address is a network of one."""
+    sides = [side for side in ("sourceIps", "destinationIps") if rule.get(side)]
+    return {**rule, **{side: [str(ip_network(text)) for text in rule[side]] for side in sides}}
 
 
 class SshKey(Hetzner):

@@ -82,6 +82,7 @@ def test_machine_inputs_refused_by_the_provider(cloud: Driver, path: str, value:
     ("osProfile.adminUsername", None, "not allowed"),
     ("osProfile.computerName", "edge_1", "computerName"),
     ("osProfile.customData", "plain text!", "Base64"),
+    ("osProfile.customData", "über", "Base64"),
     ("osProfile.customData", base64.b64encode(b"x" * 65536).decode(), "65536 bytes"),
     ("osProfile.linuxConfiguration.ssh", None, "needs a public key"),
     ("osProfile.linuxConfiguration.ssh.publicKeys.0.path", "/root/.ssh/authorized_keys", "/home/debian"),

@@ -1,6 +1,7 @@
 """The schema data: every word of it is understood, and every kind of wrong input is refused on every cloud."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from provider.server import UNKNOWN
 from tests.simulator import conditions
 from tests.simulator.changes import find_changes
 from tests.simulator.conftest import SETTINGS, Driver
+from tests.simulator.resource import Simulated
 from tests.simulator.schema import Schema, load_schema
 from tests.simulator.simulators import PACKAGES
 
@@ -86,6 +88,61 @@ def test_wrong_inputs_are_refused_for_every_type(cloud: str, make_driver: Callab
                     spec["type"].startswith(("map", "ref")) and value == {}) or spec["type"] == "any"
                 if not fits:
                     assert any(path.split(".")[0] == name for path in wrong), (type, name, value)
+
+
+def list_places(schema: Schema, specs: Mapping[str, Any], seen: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    """Every input, also inside others, with what it is; its path such as `networks[].ip`."""
+    for name, spec in specs.items():
+        yield name, spec
+        nested = schema.nested(spec)
+        if nested is not None and spec["type"] not in seen and spec.get("simulated") is not False:
+            start = f"{name}[]" if spec["type"].startswith("array<") else name
+            yield from ((f"{start}.{path}", one) for path, one in list_places(schema, nested, seen | {spec["type"]}))
+
+
+def put(path: str, value: Any) -> Any:
+    """The inputs of a resource with a value at a path."""
+    for part in reversed(path.split(".")):
+        value = {part.removesuffix("[]"): [value] if part.endswith("[]") else value}
+    return value
+
+
+def list_wrong_values(spec: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Values of the right type that a word of the data excludes, each with the word."""
+    kind = spec["type"].removeprefix("array<").removesuffix(">")
+    element: Any = "no such value" if kind.startswith("string") else -7
+    for word in {"enum", "known", "allowed"} & spec.keys():
+        yield word, [element] if spec["type"].startswith("array<") else element
+    for word in {"pattern", "elemPattern", "check", "elemCheck", "cidrPrefix"} & spec.keys():
+        wrong = {"k": "no label!"} if spec["type"].startswith("map<") else "–"
+        yield word, [wrong] if word.startswith("elem") else wrong
+    if spec.get("notEmpty") or spec.get("elemNotEmpty") or spec.get("minLen"):
+        yield "notEmpty", [""] if spec.get("elemNotEmpty") else "" if kind.startswith("string") else 0
+    if "maxLen" in spec:
+        yield "maxLen", "x" * (spec["maxLen"] + 1)
+    yield from ((word, spec[word] + more) for word, more in (("min", -1), ("max", 1)) if word in spec)
+    if spec.get("minItems"):
+        yield "minItems", []
+    if "maxItems" in spec:
+        yield "maxItems", [{} if "ref:" in kind else "x"] * (spec["maxItems"] + 1)
+
+
+@pytest.mark.parametrize("cloud", SETTINGS)
+def test_every_enum_name_rule_and_limit_refuses(cloud: str, make_driver: Callable[[str], Driver]) -> None:
+    driver = make_driver(cloud)
+    schema = load_schema(PACKAGES[cloud])
+    tried = 0
+    for type, handler in driver.provider.handlers.items():
+        assert isinstance(handler, Simulated)
+        for path, spec in list_places(schema, schema.inputs(type), frozenset()):
+            for word, value in list_wrong_values(spec):
+                inputs = put(path, value)
+                failures = handler.check(driver.request(type, "x"), None, inputs)[1]
+                by_provider = {re.sub(r"\[\d+\]", "[]", one.property) for one in failures}
+                by_cloud = {one.property for one in schema.check_values(type, inputs, handler.values)}
+                assert {path, f"{path}[]"} & (by_provider | by_cloud), (type, path, word, value)
+                tried += 1
+    assert tried > 15
 
 
 def test_a_nested_input_that_is_none_is_refused(make_driver: Callable[[str], Driver]) -> None:
