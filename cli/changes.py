@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cli.engine import STACK_TYPE
 from cli.events import is_shown, noun
 
 OPERATIONS = ("create", "update", "replace", "delete")
 CONFIGURATION = "webitel:index:NodeConfiguration"
-STACK = "pulumi:pulumi:Stack"
 OUTLINE = "plan"
 """The stack's output with `components/model/outline.py`."""
 
@@ -69,7 +69,7 @@ def read_changes(events: Iterable[Mapping[str, Any]]) -> Changes:
                 changes.resources.append(read_change(metadata))
             # What is read, and the stack itself, may be there before anything of ours is.
             changes.is_new &= not (metadata.get("old") and resource.get("custom") and metadata["op"] != "read")
-        if "resOutputsEvent" in event and event["resOutputsEvent"]["metadata"]["type"] == STACK:
+        if "resOutputsEvent" in event and event["resOutputsEvent"]["metadata"]["type"] == STACK_TYPE:
             old = event["resOutputsEvent"]["metadata"].get("old") or {}
             found = (old.get("outputs") or {}).get(OUTLINE)
             changes.before = found if isinstance(found, Mapping) else None

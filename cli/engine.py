@@ -25,6 +25,7 @@ RUN_VARIABLES = {
     # The flag --event-log exists only with it.
     "PULUMI_DEBUG_COMMANDS": "true",
 }
+STACK_TYPE = "pulumi:pulumi:Stack"
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 """The key by which the engine marks a secret in the state."""
 
@@ -91,10 +92,10 @@ class Engine:
     def resources(self) -> list[dict[str, Any]]:
         """The resources of the state, the stack itself left out."""
         found = self.export()["deployment"].get("resources", [])
-        return [resource for resource in found if resource["type"] != "pulumi:pulumi:Stack"]
+        return [resource for resource in found if resource["type"] != STACK_TYPE]
 
     def open_resources(self) -> list[dict[str, Any]]:
-        """The resources of the state, the stack itself first, with secrets in the clear: they stay in this process."""
+        """The resources of the state, the stack itself too, with secrets in the clear: they stay in this process."""
         state = json.loads(self.run("stack", "export", "--show-secrets"))
         return [reveal(resource) for resource in state["deployment"].get("resources", [])]
 

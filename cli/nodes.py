@@ -12,7 +12,7 @@ from typing import Any
 import asyncssh
 
 from cli.console import Failure
-from cli.engine import Engine, require_existing
+from cli.engine import STACK_TYPE, Engine, require_existing
 from components.model.redact import SecretFilter
 
 NODE_PROGRAM = "/usr/bin/python3 /usr/lib/webitel/node"
@@ -75,7 +75,7 @@ def read_access(engine: Engine) -> Access:
     if not met:
         raise Failure(f"no node of {engine.stack} has been reached yet. Next: ./webitel up {engine.stack}")
     nodes = [read_node(resource["inputs"], resource["outputs"]) for resource in met]
-    outputs = resources[0].get("outputs") or {}
+    outputs = next((resource.get("outputs") or {} for resource in resources if resource["type"] == STACK_TYPE), {})
     hide = SecretFilter()
     for resource in met:
         hide.add([resource["inputs"]["private_key"], resource["inputs"].get("secrets", {})])

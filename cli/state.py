@@ -11,11 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out
+from cli.engine import STACK_TYPE
 from cli.up import Yes
 from stacks.settings import load_stack
 
 commands = typer.Typer(no_args_is_help=True, help="Save what the engine knows of a deployment, and put it back.")
-STACK = "pulumi:pulumi:Stack"
 
 
 def register(app: typer.Typer) -> None:
@@ -90,4 +90,4 @@ def read_backup(file: Path, stack: str) -> dict[str, Any]:
 
 def count(state: dict[str, Any]) -> int:
     """How many resources a state has, the stack itself left out."""
-    return sum(one["type"] != STACK for one in state["deployment"].get("resources", []))
+    return sum(one["type"] != STACK_TYPE for one in state["deployment"].get("resources", []))

@@ -127,7 +127,8 @@ def test_nodes_are_read_from_the_state_even_of_a_failed_run(tmp_path: Path) -> N
     hidden = {SECRET_MARK: "1b47061264138c4ac30d75fd1eb44270", "plaintext": json.dumps("the key")}
     common = {"private_key": hidden, "user": "admin", "files": {}}
     state = {"deployment": {"resources": [
-        {"type": "pulumi:pulumi:Stack", "urn": "u"},
+        {"type": "pulumi:providers:pulumi", "urn": "p"},  # what reads the stack's outputs may come before the stack
+        {"type": "pulumi:pulumi:Stack", "urn": "u", "outputs": {"url": "https://203.0.113.5/"}},
         {"type": CONFIGURATION, "inputs": common | {
             "key": "edge-1", "node": "s-edge-1", "address": "203.0.113.5"}, "outputs": {"host_key": "k1"}},
         {"type": CONFIGURATION, "inputs": common | {
@@ -138,7 +139,7 @@ def test_nodes_are_read_from_the_state_even_of_a_failed_run(tmp_path: Path) -> N
 print({json.dumps(state)!r} if "export" in sys.argv else '[{{"name": "local-basic"}}]')
 """)
     read = read_access(engine)
-    assert read.private_key == "the key" and read.url == ""
+    assert read.private_key == "the key" and read.url == "https://203.0.113.5/"
     assert read.nodes["data-1"] == NodeAccess("data-1", "s-data-1", "10.0.0.2", "admin", "k2", ("203.0.113.5",))
     assert read.at(read.nodes["data-1"].via[0]) == read.nodes["edge-1"]
 

@@ -74,9 +74,8 @@ def test_killed_engine_takes_its_provider_along(toy: Toy) -> None:
 
 def test_a_run_ends_without_waiting_for_its_provider(toy: Toy) -> None:
     toy.want({"a": {"text": "quick"}})
-    started = time.monotonic()
     toy.up()
-    # The engine kills a provider that ignores its SIGINT only after 5 s.
-    assert time.monotonic() - started < 5
     provider = int((toy.world / "provider.pid").read_text())
     wait_until(lambda: not is_running(provider), 1)
+    # The engine waits 5 s for a provider that ignores its SIGINT, and kills it then: ours ended by itself.
+    assert (toy.world / "provider.ended").exists()
