@@ -30,13 +30,17 @@ PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "clouds": (("deployments on simulated clouds", (*PYTEST, "-m", "clouds")),),
     "sandbox": (("stand-ins on Debian's programs", (*PYTEST, "-m", "sandbox")),),
     "local": (("tests on real nodes", (*PYTEST, "-m", "local")),),
+    "calls": (("calls through several real nodes", (*PYTEST, "-m", "calls")),),
     "drills": (("drills on real nodes", (*PYTEST, "-m", "drills")),),
 }
+ONLY_BY_NAME = ("calls", "drills")
+"""What takes a quiet machine and many minutes: not a part of the whole."""
 PACKAGES: dict[str, tuple[str, ...]] = {
     "unit": ("fail2ban", "openssl", "openssh-client"),
     "sandbox": ("postgresql-15", "rabbitmq-server", "python3-psycopg2", "python3-pika", "kamailio", "kamailio-postgres-modules",
                 "kamailio-websocket-modules", "rtpengine-daemon"),
     "local": ("openssh-client",),
+    "calls": ("openssh-client",),
     "drills": ("openssh-client",),
 }
 """Debian's packages that a part runs programs of."""
@@ -51,9 +55,10 @@ def register(app: typer.Typer) -> None:
 
 def run_tests(
     parts: Annotated[
-        list[str] | None, typer.Argument(metavar="[unit|engine|clouds|sandbox|local|drills]", help="All without it.")] = None,
+        list[str] | None, typer.Argument(
+            metavar=f"[{'|'.join(PARTS)}]", help=f"Without it all but {' and '.join(ONLY_BY_NAME)}.")] = None,
 ) -> None:
-    """Run the repository's own checks and tests; every part runs, whatever another one finds."""
+    """Run the repository's own checks and tests; each of the chosen parts runs, whatever another one finds."""
     from cli.engine import ROOT
     from tools.environment import ensure_extra
     from tools.incus import stop_incus
@@ -66,13 +71,14 @@ def run_tests(
     for cloud in CLOUDS.values():
         if cloud.package:
             ensure_extra(cloud.name)
-    for part in parts or PARTS:
+    chosen = parts or [part for part in PARTS if part not in ONLY_BY_NAME]
+    for part in chosen:
         install_stopped(list(PACKAGES.get(part, ())), err.print)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     results: list[tuple[str, bool, float]] = []
     before = list_changes(ROOT)
     had_incus = is_answering()
-    for name, command in (step for part in parts or PARTS for step in PARTS[part]):
+    for name, command in (step for part in chosen for step in PARTS[part]):
         err.print(f"-- {name}")
         started = time.monotonic()
         status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
