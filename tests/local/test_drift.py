@@ -42,11 +42,12 @@ def test_changes_by_hand_are_named_and_brought_back(healthy: Deployment, figure:
 
 
 def test_a_node_that_cannot_be_asked_is_said(healthy: Deployment) -> None:
-    healthy.on_node("systemctl stop ssh.socket ssh || systemctl stop ssh")
+    # Masked: the node's watcher would start it again.
+    healthy.on_node("systemctl mask --runtime -q ssh && systemctl stop ssh")
     try:
         _, said = find_drift(healthy, 1)
     finally:
-        healthy.on_node("systemctl start ssh")
+        healthy.on_node("systemctl unmask --runtime -q ssh && systemctl start ssh")
     assert re.search(rf"Not known: {healthy.name}-all-1 could not be asked, nothing is known of its files", said)
     assert "Nothing was changed" in said and "as far as is known" in said
     assert find_drift(healthy, 0)[0] == set()
