@@ -31,7 +31,8 @@ def tell(world: World, package: str, **facts: Any) -> None:
         world.put(Thing(f"{package}:simulated:Account", "account", "", facts))
 
 
-def _facts(account: Account) -> Properties:
+def read_facts(account: Account) -> Properties:
+    """What the test says of the account; a ProviderError where its credentials are refused."""
     facts: Properties = {"refused": "", "withdrawn": {}, "limits": {}}
     for thing in account.world.all(f"{account.package}:simulated:Account"):
         facts |= thing.inputs
@@ -42,18 +43,18 @@ def _facts(account: Account) -> Properties:
 
 def offers(account: Account) -> dict[str, list[str]]:
     """Machine types of the price list by place."""
-    withdrawn = _facts(account)["withdrawn"]
+    withdrawn = read_facts(account)["withdrawn"]
     names = [machine.name for machine in load_machine_types(CLOUDS.get(account.package, account.package))]
     return {place: [name for name in names if place not in withdrawn.get(name, ())] for place in PLACES[account.package]}
 
 
 def limit(account: Account, name: str, usual: float) -> float:
     """How much of something the account may have."""
-    return float(_facts(account)["limits"].get(name, usual))
+    return float(read_facts(account)["limits"].get(name, usual))
 
 
 def _aws_identity(account: Account, arguments: Properties) -> Properties:
-    _facts(account)
+    read_facts(account)
     return {"accountId": "123456789012", "arn": "arn:aws:iam::123456789012:user/test", "userId": "AIDATEST", "id": "123456789012"}
 
 
@@ -78,7 +79,7 @@ def _aws_quota(account: Account, arguments: Properties) -> Properties:
 
 
 def _gcp_project(account: Account, arguments: Properties) -> Properties:
-    _facts(account)
+    read_facts(account)
     return {"projectId": _project(account), "number": "1", "id": f"projects/{_project(account)}"}
 
 
@@ -97,25 +98,20 @@ def _gcp_types(account: Account, arguments: Properties) -> Properties:
 
 
 def _gcp_client(account: Account, arguments: Properties) -> Properties:
-    _facts(account)
+    read_facts(account)
     return {"accessToken": "ya29.simulated", "project": _project(account), "id": "client", "region": "", "zone": "",
             "defaultLabels": {}}
 
 
-def _azure_client(account: Account, arguments: Properties) -> Properties:
-    _facts(account)
-    subscription = account.settings.get("subscriptionId") or "00000000-0000-0000-0000-000000000001"  # or the environment's
-    return {"subscriptionId": subscription, "clientId": "c", "objectId": "o", "tenantId": "t"}
-
-
 def _azure_token(account: Account, arguments: Properties) -> Properties:
-    _facts(account)
+    read_facts(account)
     return {"token": "eyJ.simulated"}
 
 
 def _ocean_account(account: Account, arguments: Properties) -> Properties:
     return {"dropletLimit": int(limit(account, "droplets", 25)), "email": "test@example.com", "emailVerified": True,
-            "floatingIpLimit": 3, "id": "a", "status": _facts(account).get("status", "active"), "statusMessage": "", "uuid": "a"}
+            "floatingIpLimit": 3, "id": "a", "status": read_facts(account).get("status", "active"), "statusMessage": "",
+            "uuid": "a"}
 
 
 def _ocean_sizes(account: Account, arguments: Properties) -> Properties:
@@ -124,11 +120,6 @@ def _ocean_sizes(account: Account, arguments: Properties) -> Properties:
     return {"id": "sizes", "sizes": [
         {"slug": name, "available": True, "regions": [place for place, names in found.items() if name in names]}
         for name in names]}
-
-
-def _ocean_droplets(account: Account, arguments: Properties) -> Properties:
-    return {"id": "droplets", "droplets": [
-        {"id": int(thing.id), "name": thing.inputs["name"]} for thing in account.world.all("digitalocean:index/droplet:Droplet")]}
 
 
 def _hetzner_types(account: Account, arguments: Properties) -> Properties:
@@ -141,11 +132,6 @@ def _hetzner_types(account: Account, arguments: Properties) -> Properties:
         for number, name in enumerate(names)]}
 
 
-def _hetzner_keys(account: Account, arguments: Properties) -> Properties:
-    _facts(account)
-    return {"id": "keys", "sshKeys": []}
-
-
 FUNCTIONS: Mapping[str, Function] = {
     "aws:index/getCallerIdentity:getCallerIdentity": _aws_identity,
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": _aws_offerings,
@@ -154,13 +140,10 @@ FUNCTIONS: Mapping[str, Function] = {
     "gcp:organizations/getClientConfig:getClientConfig": _gcp_client,
     "gcp:compute/getZones:getZones": _gcp_zones,
     "gcp:compute/getMachineTypes:getMachineTypes": _gcp_types,
-    "azure-native:authorization:getClientConfig": _azure_client,
     "azure-native:authorization:getClientToken": _azure_token,
     "digitalocean:index/getAccount:getAccount": _ocean_account,
     "digitalocean:index/getSizes:getSizes": _ocean_sizes,
-    "digitalocean:index/getDroplets:getDroplets": _ocean_droplets,
     "hcloud:index/getServerTypes:getServerTypes": _hetzner_types,
-    "hcloud:index/getSshKeys:getSshKeys": _hetzner_keys,
 }
 """By token; each package takes its own."""
 

@@ -226,5 +226,6 @@ def check_base64(name: str, text: str | None) -> None:
 TYPES = (PublicIPAddress, NatGateway, NetworkInterface, Disk, AvailabilitySet, VirtualMachine)
 
 FUNCTIONS: Mapping[str, Callable[[Account, Properties], Properties]] = {
-    "azure-native:authorization:getClientConfig": lambda account, arguments: {"subscriptionId": find_subscription(account)},
+    "azure-native:authorization:getClientConfig": lambda account, arguments: {
+        "subscriptionId": find_subscription(account), "clientId": "c", "objectId": "o", "tenantId": "t"},
 }

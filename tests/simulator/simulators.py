@@ -26,8 +26,9 @@ def make_provider(cloud: str, world: World, faults: Faults) -> Provider:
     module, machines = (importlib.import_module(f"tests.simulator.{cloud}{part}") for part in ("", "_machines"))
     account = Account(PACKAGES[cloud], world, faults, module.ERRORS)
     types: Sequence[type[Simulated]] = (*module.TYPES, *machines.TYPES)
-    functions: Mapping[str, Function] = {
-        **make_functions(account.package), **accounts.make_functions(account.package), **getattr(machines, "FUNCTIONS", {})}
+    parts = (make_functions(account.package), accounts.make_functions(account.package), getattr(machines, "FUNCTIONS", {}))
+    functions: Mapping[str, Function] = {token: function for part in parts for token, function in part.items()}
+    assert len(functions) == sum(map(len, parts)), f"{cloud}: a function is simulated twice"
 
     def configure(settings: Properties) -> None:
         module.check_settings(settings)
@@ -38,6 +39,7 @@ def make_provider(cloud: str, world: World, faults: Faults) -> Provider:
             raise ProviderError(f"function {token} is not simulated, only: {', '.join(functions) or 'none'}")
         request.type = token  # rules of failure name functions like types
         faults.before(request, "invoke", arguments, account.errors)
+        accounts.read_facts(account)
         return functions[token](account, arguments)
 
     handlers = [one(account) for one in types]
