@@ -99,9 +99,9 @@ def describe_disk(disk: Report, planned_days: float | None) -> str:
         return str(disk["why"])
     used = f"{100 * (disk['size'] - disk['free']) // disk['size']} % of {disk['size'] / 1024**3:.0f} GiB used"
     if disk.get("days_until_full") is not None:
-        return f"{used}, full in {disk['days_until_full']:.0f} days at its growth"
+        return f"{used}, full in {format_count(round(disk['days_until_full']), 'day')} at its growth"
     if planned_days is not None:
-        return f"{used}, full in {planned_days * disk['free'] / disk['size']:.0f} days at the tier's load"
+        return f"{used}, full in {format_count(round(planned_days * disk['free'] / disk['size']), 'day')} at the tier's load"
     return used
 
 
