@@ -30,17 +30,17 @@ PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "clouds": (("deployments on simulated clouds", (*PYTEST, "-m", "clouds")),),
     "sandbox": (("stand-ins on Debian's programs", (*PYTEST, "-m", "sandbox")),),
     "local": (("tests on real nodes", (*PYTEST, "-m", "local")),),
-    "calls": (("calls through several real nodes", (*PYTEST, "-m", "calls")),),
+    "nodes": (("tests on several real nodes", (*PYTEST, "-m", "nodes")),),
     "drills": (("drills on real nodes", (*PYTEST, "-m", "drills")),),
 }
-ONLY_BY_NAME = ("calls", "drills")
+ONLY_BY_NAME = ("nodes", "drills")
 """What takes a quiet machine and many minutes: not a part of the whole."""
 PACKAGES: dict[str, tuple[str, ...]] = {
     "unit": ("fail2ban", "openssl", "openssh-client"),
     "sandbox": ("postgresql-15", "rabbitmq-server", "python3-psycopg2", "python3-pika", "kamailio", "kamailio-postgres-modules",
                 "kamailio-websocket-modules", "rtpengine-daemon"),
     "local": ("openssh-client",),
-    "calls": ("openssh-client",),
+    "nodes": ("openssh-client",),
     "drills": ("openssh-client",),
 }
 """Debian's packages that a part runs programs of."""

@@ -8,10 +8,10 @@ import pytest
 from tests.local.conftest import Figure
 from tests.local.telephony import Telephony, check_calls
 
-pytestmark = pytest.mark.calls
+pytestmark = pytest.mark.nodes
 
 TIER = "basic" if os.environ.get("WEBITEL_TEST_LONG") else "single"
-"""The long form is `WEBITEL_TEST_LONG=1 ./webitel test calls`. Translated addresses: test_calls.py."""
+"""The long form is `WEBITEL_TEST_LONG=1 ./webitel test nodes`. Translated addresses: test_calls.py."""
 
 
 @pytest.mark.parametrize("network", ["late_address", "late_network"])

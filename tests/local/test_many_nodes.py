@@ -1,0 +1,232 @@
+"""Several nodes: who reaches whom, what a lost one stops, changes one at a time, more and fewer of them."""
+
+import ipaddress
+import json
+import os
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.local.conftest import FIGURES, Figure
+from tests.local.deployment import Deployment, wait_until
+from tests.local.test_closed import read_counters
+
+pytestmark = pytest.mark.nodes
+
+UP_SECONDS, HEALTHY_SECONDS = 900, 420
+ADMIN_SQL = "runuser -u postgres -- psql -XAtq webitel -c"
+LISTENING = "ss -Hln -A {0} | awk '{{print $4}}' | grep -v -e '^127\\.' -e '^\\[::1\\]' | sed 's/.*://' | sort -un"
+CONNECT = """
+import json, socket, sys
+from concurrent.futures import ThreadPoolExecutor
+def knock(target):
+    try:
+        socket.create_connection(tuple(target), 5).close()
+    except OSError:
+        return False
+    return True
+targets = json.load(sys.stdin)
+with ThreadPoolExecutor(40) as pool:
+    print(json.dumps([target for target, open_ in zip(targets, pool.map(knock, targets)) if open_]))
+"""
+SEND = """
+import json, socket, sys
+address, ports, times = json.load(sys.stdin)
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in ports:
+    for _ in range(times):
+        sender.sendto(b"?", (address, port))
+"""
+TIMES = 20
+"""Datagrams to each port: what others send meanwhile stays below."""
+
+
+@pytest.fixture(scope="module")
+def basic(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Deployment]:
+    """`basic` with two app nodes, up and healthy."""
+    deployment = Deployment(tmp_path_factory.mktemp("many"), f"t{os.getpid()}-many", {
+        "tier": "basic", "counts": {"app": 2}})
+    deployment.make_checkout()
+    try:
+        done = deployment.up()
+        request.config.stash[FIGURES].append(("up of four nodes", done.seconds, "s"))
+        yield deployment
+    finally:
+        deployment.end()
+
+
+def nodes_of(deployment: Deployment) -> dict[str, dict[str, Any]]:
+    """The plan's nodes by key."""
+    return {node["name"].removeprefix(f"{deployment.name}-"): node for node in deployment.plan()["nodes"]}
+
+
+def planned(deployment: Deployment, source: dict[str, Any], target: dict[str, Any], protocol: str) -> set[int]:
+    """The ports of a node that the plan opens to another one, of services that it has."""
+    address = ipaddress.ip_address(source["private_address"])
+    ports: set[int] = set()
+    for opening in deployment.plan()["openings"]:
+        if (opening["role"], opening["protocol"]) != (target["role"], protocol) or opening["service"] not in target["services"]:
+            continue
+        if any(one == f"role:{source['role']}" or (not one.startswith("role:") and address in ipaddress.ip_network(one))
+               for one in opening["sources"]):
+            first, _, last = opening["ports"].partition("-")
+            ports |= set(range(int(first), int(last or first) + 1))
+    return ports
+
+
+def pairs(deployment: Deployment) -> list[tuple[str, str]]:
+    """Every node and every other one."""
+    keys = list(nodes_of(deployment))
+    return [(one, other) for one in keys for other in keys if one != other]
+
+
+def test_tcp_ports_between_nodes_are_those_of_the_plan(basic: Deployment) -> None:
+    nodes = nodes_of(basic)
+    listening = {key: {int(port) for port in basic.at(key).on_node(LISTENING.format("tcp")).split()} for key in nodes}
+    assert all(22 in ports for ports in listening.values())
+    for source in nodes:
+        targets = [(node["private_address"], port) for key, node in nodes.items() if key != source
+                   for port in listening[key] | planned(basic, nodes[source], node, "tcp") | {1, 10023, 5432, 65535}]
+        found = {tuple(one) for one in json.loads(basic.at(source).on_node(f"python3 -c '{CONNECT}'", text=json.dumps(targets)))}
+        wanted = {(node["private_address"], port) for key, node in nodes.items() if key != source
+                  for port in planned(basic, nodes[source], node, "tcp") & listening[key]}
+        assert found == wanted, source
+        silent = {(key, port) for key, node in nodes.items() if key != source
+                  for port in planned(basic, nodes[source], node, "tcp") - listening[key]}
+        assert not silent, f"the plan opens to {source} what nobody serves: {silent}"
+
+
+def test_udp_ports_between_nodes_are_those_of_the_plan(basic: Deployment) -> None:
+    nodes = nodes_of(basic)
+    for source, target in pairs(basic):
+        allowed = planned(basic, nodes[source], nodes[target], "udp")
+        ends = {min(allowed), max(allowed)} if allowed else set()
+        listening = {int(port) for port in basic.at(target).on_node(LISTENING.format("udp")).split()}
+        ports = sorted({*(port for port in listening if port < 10000 or port >= 40000), *ends, 53, 5060, 5062, 8301, 60000, 9})
+        before = read_counters(basic.at(target))["closed udp"]
+        basic.at(source).on_node(f"python3 -c '{SEND}'", text=json.dumps([nodes[target]["private_address"], ports, TIMES]))
+        closed = len([port for port in ports if port not in allowed])
+
+        def count(target: str = target, before: int = before) -> int:
+            return read_counters(basic.at(target))["closed udp"] - before
+
+        wait_until(lambda: "" if count() >= closed * TIMES else f"{source} to {target}: {count()} of {closed * TIMES}", 20)  # noqa: B023
+        assert count() < (closed + 1) * TIMES, f"{source} to {target}: more is closed than the plan says"
+
+
+def test_each_node_is_known_once_by_its_own_id(basic: Deployment) -> None:
+    select = "select destination from dispatcher where setid = 1 order by 1"
+    rows = basic.at("data-1").on_node(f"cd / && {ADMIN_SQL} '{select}'").split()
+    nodes = nodes_of(basic)
+    assert rows == [f"sip:{nodes[key]['private_address']}:5080" for key in ("app-1", "app-2")]
+    ids = [json.loads(basic.at(key).on_node("cat /etc/webitel/node.json"))["id"] for key in nodes]
+    assert len(set(ids)) == len(ids)
+    site = basic.at("edge-1").on_node("nginx -T 2>/dev/null")
+    assert all(site.count(f"server {nodes[key]['private_address']}:8080 ") == 1 for key in ("app-1", "app-2"))
+    found = json.loads(basic.at("edge-1").on_node("curl -sS 127.0.0.1:8500/v1/catalog/service/engine"))
+    assert len({entry["ServiceID"] for entry in found}) == 2
+
+
+def test_a_change_that_fails_leaves_the_nodes_behind_it_alone(basic: Deployment) -> None:
+    before = basic.at("app-2").units()
+    file = "/etc/freeswitch/freeswitch.xml"
+    was = basic.at("app-2").on_node(f"sha256sum {file}")
+    with basic.edit("cloud_init/files/freeswitch/freeswitch.xml", "</document>", "</documen>"):
+        failed = basic.up(status=1)
+    assert "app-1" in failed.said and "is refused by its own program" in failed.said
+    assert "app-2  " not in failed.errors
+    assert basic.at("app-2").units() == before
+    assert basic.at("app-2").on_node(f"sha256sum {file}") == was
+    basic.up()
+    assert basic.at("app-2").units() == before
+
+
+def incus(*arguments: str) -> None:
+    """What a fault or a power cut does."""
+    done = subprocess.run(["incus", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def wait_all_healthy(deployment: Deployment, seconds: float) -> float:
+    """Wait until `status` finds every node healthy."""
+    def ask() -> str:
+        report = deployment.status()
+        return "" if report["healthy"] else str({
+            key: node["problem"] or [row["name"] for row in node["services"] if not row["healthy"]]
+            for key, node in report["nodes"].items() if not node["healthy"]})
+
+    return wait_until(ask, seconds, pause=2)
+
+
+def test_a_lost_app_node_stops_only_what_runs_on_it(basic: Deployment, figure: Figure) -> None:
+    incus("stop", "--force", f"{basic.name}-app-1")
+    try:
+        fetch = "curl -sk -o /dev/null -w '%{http_code}' https://" + nodes_of(basic)["edge-1"]["private_address"] + "/api/srvinfo"
+        seconds = wait_until(lambda: "" if basic.at("edge-1").on_node(fetch, check=False) == "200" else "no answer", 60)
+        figure("node app-1 lost: seconds without the API", seconds)
+        report = basic.status()
+        assert {key for key, node in report["nodes"].items() if not node["healthy"]} == {"app-1"}
+    finally:
+        incus("start", f"{basic.name}-app-1")
+    figure("node app-1 back: seconds until all healthy", wait_all_healthy(basic, HEALTHY_SECONDS))
+
+
+def test_all_off_and_on_in_any_order(basic: Deployment, figure: Figure) -> None:
+    names = [f"{basic.name}-{key}" for key in nodes_of(basic)]
+    incus("stop", "--force", *names)
+    started = time.monotonic()
+    for name in reversed(names):
+        incus("start", name)
+    wait_all_healthy(basic, HEALTHY_SECONDS)
+    figure("four nodes off and on: seconds until all healthy", time.monotonic() - started)
+
+
+def test_dump_holds_everything_and_no_secret(basic: Deployment, tmp_path: Path) -> None:
+    target = tmp_path / "dump.tar.gz"
+    basic.webitel("dump", basic.name, str(target))
+    with tarfile.open(target) as archive:
+        texts = {entry.name: (archive.extractfile(entry) or pytest.fail(entry.name)).read().decode() for entry in archive}
+    for key in nodes_of(basic):
+        own = {name for name in texts if f"/{basic.name}-{key}/" in name}
+        assert any(name.endswith("/logs/consul.log") for name in own)
+        assert any(name.endswith("/etc/webitel/node.json") for name in own)
+    secrets = basic.read_secrets()
+    shown = {(name, secret) for name, text in texts.items() for secret, value in secrets.items()
+             for line in (value.strip().splitlines() if "-----" in value else [value])
+             if len(line) >= 16 and "-----" not in line and "CERTIFICATE" not in value and line in text}
+    assert not shown
+
+
+def test_a_replaced_machine_keeps_its_data_and_no_other_is_touched(basic: Deployment, figure: Figure) -> None:
+    basic.at("data-1").on_node(f"cd / && {ADMIN_SQL} \"create table kept as select 'kept'::text as value; checkpoint\"")
+    before = {key: basic.at(key).on_node("cat /var/lib/cloud/data/instance-id") for key in nodes_of(basic)}
+    starts = basic.at("edge-1").units()["nginx"]["ActiveEnterTimestampMonotonic"]
+    done = basic.webitel("replace", "data-1", "--stack", basic.name, "--yes")
+    figure("data-1 replaced until healthy", done.seconds)
+    after = {key: basic.at(key).on_node("cat /var/lib/cloud/data/instance-id") for key in before}
+    assert {key for key in before if before[key] != after[key]} == {"data-1"}
+    assert basic.at("data-1").on_node(f"cd / && {ADMIN_SQL} 'select value from kept'") == "kept"
+    assert basic.at("edge-1").units()["nginx"]["ActiveEnterTimestampMonotonic"] == starts
+    assert "Nothing to change." in basic.up().output
+
+
+def test_scaled_down_it_leaves_first(basic: Deployment, figure: Figure) -> None:
+    untouched = basic.at("app-1").units()
+    refused = basic.webitel("scale", "edge", "2", basic.name, "--yes", status=1)
+    assert "OpenSIPS cannot run twice yet" in refused.said
+    done = basic.webitel("scale", "app", "1", basic.name, "--yes")
+    figure("an app node taken out", done.seconds)
+    basic.settings["counts"] = {"app": 1}
+    assert f"{basic.name}-app-2" not in subprocess.run(
+        ["incus", "list", "-f", "csv", "-c", "n"], capture_output=True, text=True, check=True).stdout.split()
+    rows = basic.at("data-1").on_node(f"cd / && {ADMIN_SQL} 'select count(*) from dispatcher where setid = 1'")
+    assert rows == "1"
+    members = basic.at("edge-1").on_node("curl -sS 127.0.0.1:8500/v1/catalog/nodes")
+    assert "app-2" not in members
+    assert basic.at("app-1").units()["freeswitch"] == untouched["freeswitch"]
+    assert "Nothing to change." in basic.up().output
