@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 from cli.drills.load import run_script
 from cli.nodes import Access, NodeAccess
+from components.model.services import CATALOGUE
 
+SSH = CATALOGUE["ssh"].listeners[0].port
+"""What a partition leaves open: the drill itself comes that way."""
 MOST = 600
 """Seconds after which a partition ends by itself, whatever became of who made it."""
 
@@ -16,8 +19,8 @@ _CUT = f"""
 systemd-run -q --collect --on-active={MOST} --unit=webitel-drill-heal nft delete table inet webitel_drill
 nft -f - <<'END'
 table inet webitel_drill {{
-  chain in {{ type filter hook input priority -300; iif lo accept; tcp dport 22 accept; drop; }}
-  chain out {{ type filter hook output priority -300; oif lo accept; tcp sport 22 accept; drop; }}
+  chain in {{ type filter hook input priority -300; iif lo accept; tcp dport {SSH} accept; drop; }}
+  chain out {{ type filter hook output priority -300; oif lo accept; tcp sport {SSH} accept; drop; }}
 }}
 END
 """

@@ -172,7 +172,7 @@ def test_killed_anywhere(undisturbed: Stand, stand: Stand, number: int) -> None:
     check(stand, undisturbed)
 
 
-@pytest.mark.skipif(not LONG, reason="minutes")
+@pytest.mark.skipif(not LONG, reason="takes minutes a cloud: WEBITEL_TEST_LONG=1")
 def test_each_type_cut_alone(undisturbed: Stand, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cloud = undisturbed.deployment.stack.partition("-")[0]
     for number, type in enumerate(cloud_types(undisturbed)):
@@ -190,7 +190,7 @@ def test_two_that_fit_are_not_adopted(undisturbed: Stand, stand: Stand) -> None:
     """Only where several things can wear the same tags or name: AWS and DigitalOcean."""
     cloud = stand.deployment.stack.partition("-")[0]
     if cloud not in ("aws", "digitalocean"):
-        pytest.skip("names are unique there")
+        pytest.skip(f"{cloud} lets no two of these have one name: nothing to tell apart")
     machine = TYPES[cloud].machine
     assert stand.interrupt(machine)
     twin = stand.world.all(machine)[-1]
