@@ -29,7 +29,7 @@ STAGES = (
     ("image with packages", re.compile(r"local image +starting a machine")),
     ("network and machines", re.compile(r"local (network|disk)|creating container")),
     ("packages of the nodes", re.compile(r"sending the configuration")),
-    ("services", re.compile(r"  (start [a-z_-]+|creating health)$")),
+    ("services", re.compile(r"  (start [a-z_-]+( and \d+ more)?|creating health)$")),
 )
 """A stage begins with the first line of `up` that says so; those that never come took no time."""
 SHORTEST = 0.5

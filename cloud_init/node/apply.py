@@ -141,7 +141,7 @@ def install_packages(manifest: dict[str, Any], stale: list[str], tell: Tell) -> 
     if SANDBOX.is_dir():
         (install.SOURCES / stand_ins.SOURCE).write_text(f"deb [trusted=yes] file:{SANDBOX} ./\n")
     try:
-        if SANDBOX.is_dir() and not all(map(install.is_installed, manifest["packages"])):
+        if SANDBOX.is_dir() and install.list_missing(manifest["packages"]):
             install.read_lists(stand_ins.SOURCE)
         # Stand-ins are no data: their files need not reach the disk one by one.
         install.install(manifest["packages"], manifest["install_units"], fresh_lists=not SANDBOX.is_dir(),

@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
+from .install import NATIVE
+
 MANIFEST = pathlib.Path("/etc/webitel/node.json")
 PROBE_SECRETS = pathlib.Path("/etc/webitel/probe.json")
 STATE = pathlib.Path("/var/lib/webitel/state.json")
@@ -66,7 +68,7 @@ def run(command: list[str], timeout: float = 120, text: str | None = None) -> su
     """Run a program; never raises for its exit status. A program that hangs is ended and reads as exit 124."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=text, check=False,
-                              env={**os.environ, "LC_ALL": "C.UTF-8"})
+                              env=os.environ | NATIVE | {"LC_ALL": "C.UTF-8"})
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, 124, "", f"{command[0]} did not end within {timeout:.0f} s")
     except FileNotFoundError:

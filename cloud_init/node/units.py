@@ -50,7 +50,6 @@ def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: T
     names = [unit["name"] for unit in manifest["units"]]
     if "daemon-reload" in actions:
         systemctl("daemon-reload")
-    # Enabling takes seconds for each old-style script: only what is not enabled yet.
     if missing := [name for name in (*names, WATCH) if systemctl("is-enabled", name).returncode != 0]:
         systemctl("unmask", *missing)
         systemctl("enable", *missing)
@@ -73,21 +72,26 @@ def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: T
         perform(verb, unit, update)
         if verb != "refresh":
             touched.append(unit)
-    for unit in manifest["units"]:
-        if not is_running(unit["name"]):
-            tell("services", f"start {unit['name']}")
-            systemctl("reset-failed", unit["name"])
-            systemctl("start", "--no-block", unit["name"])
-            if update:
-                touched.append(unit["name"])
+    if resting := list_resting(names):
+        tell("services", f"start {resting[0]}" + (f" and {len(resting) - 1} more" if resting[1:] else ""))
+        systemctl("reset-failed", *resting)
+        systemctl("start", "--no-block", *resting)
+        if update:
+            touched += resting
     if update and touched:
         settle(manifest, touched, tell)
     return actions
 
 
+def list_resting(units: list[str]) -> list[str]:
+    """Those of the units that are neither active nor on their way, in the given order."""
+    states = systemctl("is-active", *units).stdout.split()
+    return [unit for unit, state in zip(units, states, strict=True) if state not in ("active", "activating", "reloading")]
+
+
 def is_running(unit: str) -> bool:
     """Whether the unit is active or on its way."""
-    return systemctl("is-active", unit).stdout.strip() in ("active", "activating", "reloading")
+    return not list_resting([unit])
 
 
 def perform(verb: str, unit: str, update: bool) -> None:

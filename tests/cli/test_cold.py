@@ -21,7 +21,7 @@ building Pulumi 3.259.0: 900 packages in 100 s
      10s  local image  starting a machine from webitel-base-1
      30s  x-all-1  creating local disk
      40s  x-all-1  sending the configuration
-     50s  x-all-1  start chrony
+     50s  x-all-1  start chrony and 25 more
 """
 
 

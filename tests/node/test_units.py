@@ -30,7 +30,7 @@ class FakeSystem:
 
     def systemctl(self, *arguments: str, timeout: float = 120) -> CompletedProcess[str]:
         if arguments[0] == "is-active":
-            return CompletedProcess([], 0, self.states.get(arguments[1], "inactive"), "")
+            return CompletedProcess([], 0, "\n".join(self.states.get(unit, "inactive") for unit in arguments[1:]), "")
         if arguments[0] == "is-enabled":
             return CompletedProcess([], 0, "enabled", "")
         self.asked.append(" ".join(arguments))
@@ -42,7 +42,7 @@ def test_creation_starts_everything_and_waits_for_nothing(monkeypatch: pytest.Mo
     system = FakeSystem(consul="active")
     monkeypatch.setattr(units, "systemctl", system.systemctl)
     units.converge(MANIFEST, ["restart consul", "restart nginx"], False, lambda step, text: None)
-    assert "restart --no-block consul" in system.asked and "start --no-block nginx" in system.asked
+    assert "restart --no-block consul" in system.asked and "start --no-block patroni nginx" in system.asked
     assert not [line for line in system.asked if "restart --no-block nginx" in line]
 
 
