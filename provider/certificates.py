@@ -79,6 +79,22 @@ def sign_server(authority: str, domain: str) -> str:
     return _show_key(key) + certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
+def make_member(host: str) -> str:
+    """A certificate that is its own authority (10 years), for both ends of a connection: key and certificate as one PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    certificate = (
+        _start_certificate(name, name, key.public_key(), _AUTHORITY_DAYS)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return _show_key(key) + certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
 def ends_soon(certificate: str) -> bool:
     """Whether fewer than 60 days of a certificate are left."""
     end = x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc

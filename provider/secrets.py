@@ -97,6 +97,9 @@ def _make_outputs(inputs: Properties, outputs: Properties) -> Properties:
         if spec.kind == SecretKind.CERTIFICATE:
             values[name] = certificates.sign_server(values["authority"], inputs["domain"])
             continue
+        if spec.kind == SecretKind.MEMBER_CERTIFICATE:
+            values[name] = certificates.make_member(spec.host)
+            continue
         values[name], half = _MAKERS[spec.kind]()
         if spec.public:
             public[spec.public] = half

@@ -17,16 +17,19 @@ class SecretKind(StrEnum):
     SSH_KEY = "Ed25519 key, OpenSSH"
     AUTHORITY = "certificate authority, PEM"
     CERTIFICATE = "server certificate with its key, PEM"
+    MEMBER_CERTIFICATE = "certificate of every member of a group, trusted by them alone, with its key, PEM"
 
 
 @dataclass(frozen=True)
 class SecretSpec:
-    """One secret. `public` is the name of the output with its public half, where it has one."""
+    """One secret. `public` is the name of the output with its public half, where it has one; `host` the name that a
+    member's certificate is for."""
 
     name: str
     kind: SecretKind
     use: str
     public: str = ""
+    host: str = ""
 
 
 _all = (
@@ -39,6 +42,8 @@ _all = (
     SecretSpec("broker_password", SecretKind.PASSWORD, "RabbitMQ user webitel"),
     SecretSpec("broker_cookie", SecretKind.PASSWORD, "Erlang cookie of the RabbitMQ nodes"),
     SecretSpec("consul_gossip_key", SecretKind.BASE64_KEY, "Consul gossip encryption"),
+    SecretSpec("consul_certificate", SecretKind.MEMBER_CERTIFICATE, "Consul agents and servers among themselves",
+               host="server.webitel.consul"),
     SecretSpec("esl_password", SecretKind.PASSWORD, "FreeSWITCH event socket"),
     SecretSpec("grafana_password", SecretKind.PASSWORD, "Grafana user admin"),
     SecretSpec("cookie_keys", SecretKind.COOKIE_KEYS, "session cookies of the API gateway"),

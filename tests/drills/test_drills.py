@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cli.drills.table import SHORT
-from tests.local.deployment import Deployment
+from tests.local.telephony import Telephony
 
 pytestmark = pytest.mark.drills
 
@@ -17,11 +17,11 @@ DRILL_SECONDS = 900
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    deployment = Deployment(tmp_path_factory.mktemp("drills"), f"d{os.getpid()}", {"tier": "basic", "counts": {"data": 3}})
-    deployment.make_checkout()
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Telephony]:
+    deployment = Telephony(tmp_path_factory.mktemp("drills"), f"t{os.getpid()}-drills", {
+        "tier": "basic", "counts": {"data": 3}, "local_network": "nat"})
     try:
-        deployment.up()
+        deployment.bring_up()
         yield deployment
     finally:
         deployment.end()
@@ -29,9 +29,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 @pytest.mark.parametrize("name", SHORT)
 def test_nothing_acknowledged_is_lost_and_nobody_is_called(
-    cluster: Deployment, name: str, capsys: pytest.CaptureFixture[str],
+    cluster: Telephony, name: str, capsys: pytest.CaptureFixture[str],
 ) -> None:
-    done = cluster.start("drill", name, cluster.name, "--yes", "--json").wait(DRILL_SECONDS)
+    with cluster.outside.held_call(cluster.server):
+        done = cluster.start("drill", name, cluster.name, "--yes", "--json").wait(DRILL_SECONDS)
     assert done.output, done.errors
     outcome: dict[str, Any] = json.loads(done.output)[0]
     with capsys.disabled():
@@ -40,4 +41,5 @@ def test_nothing_acknowledged_is_lost_and_nobody_is_called(
     assert outcome["lost"] == {"row": [], "message": []}
     assert outcome["help"] == ""
     assert min(outcome["acknowledged"].values()) > 0, outcome
+    assert (outcome["calls"], outcome["dropped"]) == (1, 0)
     assert done.status == 0, done.said

@@ -108,6 +108,9 @@ def test_broker(single: Deployment) -> None:
 
 def test_consul_has_a_leader(single: Deployment) -> None:
     assert single.on_node("curl -sSf http://127.0.0.1:8500/v1/status/leader") == f'"{single.address}:8300"'
+    settings = json.loads(single.on_node("curl -sSf http://127.0.0.1:8500/v1/agent/self"))["DebugConfig"]
+    assert [settings[key] for key in ("VerifyIncomingRPC", "VerifyOutgoing", "VerifyServerHostname")] == [True] * 3
+    assert settings["EncryptKey"] == "hidden"
 
 
 def test_database_and_broker_answer_on_the_loopback_through_haproxy(single: Deployment) -> None:

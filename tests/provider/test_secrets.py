@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from pathlib import Path
 from typing import Any
 
 import asyncssh
@@ -9,12 +10,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from components.model.secrets import SECRETS, SecretKind
 from provider.handler import Request
 from provider.secrets import Secrets, make_password
 from provider.values import UNKNOWN, Properties, Secret, reveal
 
+ROOT = Path(__file__).resolve().parents[2]
 HANDLER = Secrets()
 REQUEST = Request("urn:pulumi:test::webitel::webitel:index:Secrets::secrets")
 
@@ -70,6 +73,17 @@ def test_the_server_certificate_is_signed_by_the_authority_for_the_domain(made: 
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     assert key.public_key() == server.public_key()
     assert "PRIVATE" not in made["public"]["authority_certificate"]
+
+
+def test_a_members_certificate_is_for_both_ends_and_trusts_itself(made: Properties) -> None:
+    member = x509.load_pem_x509_certificate(made["values"]["consul_certificate"].encode())
+    member.verify_directly_issued_by(member)
+    usage = member.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert {*usage} == {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
+    names = member.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    datacenter = re.search(r'"datacenter": "(\w+)"', (ROOT / "cloud_init/files/consul/webitel.json").read_text())
+    assert datacenter
+    assert names.get_values_for_type(x509.DNSName) == [f"server.{datacenter[1]}.consul"]
 
 
 def test_nothing_changes_without_a_reason(made: Properties) -> None:

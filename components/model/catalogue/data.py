@@ -51,7 +51,7 @@ RABBITMQ = Service(
 
 CONSUL_SERVER = Service(
     "consul-server", "Consul server", packages=("consul",), units=("consul",),
-    listeners=(tcp("rpc", 8300),), calls=("consul-server",), secrets=("consul_gossip_key",),
+    listeners=(tcp("rpc", 8300),), calls=("consul-server",), secrets=("consul_gossip_key", "consul_certificate"),
     probes=(Probe("consul_server", "this Consul server is not a voting member of the quorum"),),
 )
 

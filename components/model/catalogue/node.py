@@ -40,7 +40,7 @@ CONSUL = Service(
         tcp("http", 8500, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
         tcp("dns", 8600, Audience.NODE, bind=Bind.LOOPBACK), udp("dns-udp", 8600, Audience.NODE, bind=Bind.LOOPBACK),
     ),
-    calls=("consul", "consul-server"), secrets=("consul_gossip_key",), on_change=OnChange.RESTART,
+    calls=("consul", "consul-server"), secrets=("consul_gossip_key", "consul_certificate"), on_change=OnChange.RESTART,
     probes=(Probe("consul", "no Consul leader is known on this node"),),
 )
 
