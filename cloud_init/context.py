@@ -208,7 +208,8 @@ class Context:
             "node": self.node.name, "key": self.node.key, "id": self.instance_id, "stack": self.plan.stack,
             "packages": self.packages() + self.stand_in_packages(),
             "disks": [
-                {"purpose": disk.purpose, "mount": self.mount(disk.purpose)} for disk in self.node.disks if disk.is_data
+                {"purpose": disk.purpose, "mount": self.mount(disk.purpose), "size_gib": disk.size_gib}
+                for disk in self.node.disks if disk.is_data
             ],
             "directories": [
                 {"path": directory.path, "owner": directory.owner, "mode": directory.mode, "disk": directory.disk}

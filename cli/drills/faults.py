@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from cli.drills.load import run_script
 from cli.nodes import Access, NodeAccess
+from cloud_init.context import MOUNT_ROOT
 from components.model.services import CATALOGUE
 
 SSH = CATALOGUE["ssh"].listeners[0].port
@@ -35,11 +36,22 @@ nft add chain inet webitel_drill out '{{ type filter hook output priority -300; 
 nft add rule inet webitel_drill out tcp dport '{{ 80, 443 }}' oif != lo drop
 """
 _FILL = """
-set -e
-place={place}
-free=$(df --output=avail -B1 $place | tail -1)
-fallocate -l $((free - {leave})) $place/.webitel-drill || dd if=/dev/zero of=$place/.webitel-drill bs=1M 2>/dev/null || true
+python3 - <<'END'
+import subprocess, sys
+sys.path.insert(0, "/usr/lib/webitel")
+from node import machine, manifest
+(disk,) = [disk for disk in manifest.load_manifest()["disks"] if disk["purpose"] == "{purpose}"]
+size, free = machine.measure_disk(disk)
+rest = size * (100 - {percent}) // 100
+subprocess.run(["fallocate", "-l", str(free - rest), disk["mount"] + "/{file}"], check={percent} < 100)
+if {percent} == 100:
+    # What is left is less than one call can take: on to the last block.
+    subprocess.run("head -c " + str(size) + " /dev/zero >> " + disk["mount"] + "/{file} 2>/dev/null", shell=True)
+END
 """
+_FILLER = ".webitel-drill"
+_ALARM = "rabbitmqctl -q set_disk_free_limit 1000TB"
+_ALARM_OFF = "rabbitmqctl -q set_disk_free_limit $(sed -n 's/^disk_free_limit.absolute *= *//p' /etc/rabbitmq/rabbitmq.conf)"
 
 Act = Callable[[Access, Sequence[NodeAccess]], Awaitable[None]]
 Power = Callable[[str, bool], None]
@@ -82,13 +94,15 @@ def stop_units(*units: str) -> Fault:
                   f"systemctl unmask --runtime -q {names}; systemctl start --no-block {names}")
 
 
-def fill(place: str, leave_mib: int = 0) -> Fault:
-    """A disk filled up to so many MiB, and the room given back."""
-    return script(_FILL.format(place=place, leave=leave_mib << 20), f"rm -f {place}/.webitel-drill")
+def fill(purpose: str, percent: int) -> Fault:
+    """A data disk filled to so many percent, and the room given back."""
+    return script(_FILL.format(purpose=purpose, percent=percent, file=_FILLER), f"rm -f {MOUNT_ROOT}/{purpose}/{_FILLER}")
 
 
 PARTITION = script(_CUT, _MEND)
 OFFLINE = script(_OFFLINE, _MEND)
+BROKER_FULL = script(_ALARM, _ALARM_OFF)
+"""The broker's alarm for its disk, by a limit that no disk meets: the disk that it is on is the whole machine's."""
 
 
 def power_off(power: Power | None) -> Fault:
@@ -98,10 +112,21 @@ def power_off(power: Power | None) -> Fault:
         now = script("systemd-run -q --collect --on-active=1 systemctl reboot --force --force")
         return Fault(now.begin, _nothing, silent=True)
 
-    def act(on: bool) -> Act:
-        async def run(access: Access, nodes: Sequence[NodeAccess]) -> None:
-            await asyncio.gather(*(asyncio.to_thread(power, node.name, on) for node in nodes))
+    return Fault(_switch(power, False), _switch(power, True), silent=True)
 
-        return run
 
-    return Fault(act(False), act(True), silent=True)
+def power_off_in_turn(power: Power, pause: float) -> Fault:
+    """Power taken from all the nodes at once, and given back to one after the other, so many seconds between."""
+    async def one_by_one(access: Access, nodes: Sequence[NodeAccess]) -> None:
+        for number, node in enumerate(nodes):
+            await asyncio.sleep(pause if number else 0)
+            await asyncio.to_thread(power, node.name, True)
+
+    return Fault(_switch(power, False), one_by_one, silent=True)
+
+
+def _switch(power: Power, on: bool) -> Act:
+    async def run(access: Access, nodes: Sequence[NodeAccess]) -> None:
+        await asyncio.gather(*(asyncio.to_thread(power, node.name, on) for node in nodes))
+
+    return run

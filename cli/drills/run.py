@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from cli.drills.faults import Power
 from cli.drills.load import KINDS, NEAR, Writer, ask_json, find_lost, run_script
 from cli.drills.table import SERVICES, Drill, Leaders, has_clients, has_data, list_drills
 from cli.nodes import Access, NodeAccess
-from cli.status import ask_status_async, is_healthy
+from cli.status import Report, ask_status_async, is_healthy
 from components.model.plan import Node, Plan
 
 BEFORE, AFTER = 5.0, 5.0
@@ -26,8 +26,8 @@ Tell = Callable[[str], None]
 
 @dataclass
 class Outcome:
-    """What a drill showed. Gaps in seconds by kind; `lost` names each acknowledged one that is gone; `help` is "" when the
-    deployment became healthy by itself, else what was not."""
+    """What a drill showed. Gaps in seconds by kind; `lost` names each acknowledged one that is gone; `named` is what `status`
+    said meanwhile; `help` is "" when the deployment became healthy by itself, else what was not."""
 
     drill: str
     target: str
@@ -98,7 +98,7 @@ async def watch(
         tell(f"{drill.name}: {drill.says}: {outcome.target}")
         begun = time.time()
         await drill.fault.begin(access, machines)
-        await asyncio.sleep(drill.hold)
+        outcome.named = await hold(access, drill.hold)
         await drill.fault.end(access, machines)
         ended = time.time()
         outcome.help = await wait_healthy(access, tell)
@@ -124,9 +124,7 @@ async def wait_healthy(access: Access, tell: Tell) -> str:
     while good < ROUNDS:
         reports = await ask_status_async(access)
         good = good + 1 if is_healthy(reports) else 0
-        why = next((f"{key} {row['name']}: {row['why']}" for key, report in reports.items()
-                    for row in (*report["services"], {"name": "", "healthy": not report["problem"], "why": report["problem"]})
-                    if not row["healthy"]), "")
+        why = describe_first(reports)
         if why and why != told:
             tell(f"  waiting for {why}")
             told = why
@@ -134,6 +132,24 @@ async def wait_healthy(access: Access, tell: Tell) -> str:
             return why or "not healthy twice in a row"
         await asyncio.sleep(1)
     return ""
+
+
+async def hold(access: Access, seconds: float) -> str:
+    """Wait so long; returns what `status` named when half of it was over, "" for nothing."""
+    begun = time.monotonic()
+    await asyncio.sleep(seconds / 2)
+    named = ""
+    with suppress(TimeoutError):
+        named = describe_first(await asyncio.wait_for(ask_status_async(access), seconds / 2)) if seconds else ""
+    await asyncio.sleep(max(0, begun + seconds - time.monotonic()))
+    return named
+
+
+def describe_first(reports: Mapping[str, Report]) -> str:
+    """The first thing that does not work, with its node; "" when all does."""
+    return next((f"{key} {row['name']}: {row['why']}" for key, report in reports.items()
+                 for row in (*report["services"], {"name": "", "healthy": not report["problem"], "why": report["problem"]})
+                 if not row["healthy"]), "")
 
 
 async def count_calls(access: Access, plan: Plan) -> int:

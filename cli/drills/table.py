@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cli.drills.faults import OFFLINE, PARTITION, Fault, Power, fill, kill, power_off, stop_units
+from cli.drills.faults import (
+    BROKER_FULL,
+    OFFLINE,
+    PARTITION,
+    Fault,
+    Power,
+    fill,
+    kill,
+    power_off,
+    power_off_in_turn,
+    stop_units,
+)
 from components.model.plan import Node, Plan
 from components.model.services import CATALOGUE
 
@@ -20,8 +31,6 @@ class Drill:
     fault: Fault
     hold: float
     gather: bool = False
-    cluster: bool = True
-    """Whether nothing acknowledged may get lost and writes have to go on: it is about a cluster that has its majority."""
 
 
 Leaders = Mapping[str, str]
@@ -30,8 +39,11 @@ Leaders = Mapping[str, str]
 ROLES = {"leader": ("postgresql", "the PostgreSQL leader"), "standby": ("standby", "the synchronous standby"),
          "consul": ("consul", "the Consul leader"), "queue": ("queue", "the queue's leader")}
 KILLED = {"leader": ("patroni",), "consul": ("consul",), "queue": ("rabbitmq-server",)}
-DATABASE_DISK = "/var/lib/webitel/database"
 STOPPED, CUT, FULL, CONSUL_GONE = 30.0, 40.0, 30.0, 60.0
+SECOND_LATER = 60.0
+"""Seconds between the return of one of two lost nodes and of the other."""
+NEARLY = 93
+"""Percent of a disk from which on `status` has to name it."""
 ALL = "all-leaders"
 SHORT = ("kill-leader", "stop-leader", "partition-standby")
 """What `./webitel test drills` runs."""
@@ -53,8 +65,8 @@ def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, 
         drills.append(Drill(f"partition-{what}", f"the node with {title} cut off", (target,), PARTITION, CUT))
     everything = [node.key for node in plan.nodes if set(SERVICES.values()) <= set(node.services)]
     if len(everything) >= 3:
-        first = leaders.get("consul", "")
-        target = first if first in everything else everything[0]
+        of_consul = leaders.get("consul", "")
+        target = of_consul if of_consul in everything else everything[0]
         drills += [
             Drill(f"stop-{ALL}", "power off at the node that leads everything", (target,), off, STOPPED, gather=True),
             Drill(f"partition-{ALL}", "the node that leads everything cut off", (target,), PARTITION, CUT, gather=True),
@@ -63,17 +75,23 @@ def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, 
     drills.append(Drill("no-consul", "every Consul server down for a minute", servers, stop_units("consul"), CONSUL_GONE))
     for role in ("app", "web", "media", "edge", "sip"):
         if nodes := [node for node in plan.nodes if node.role == role]:
-            drills.append(Drill(f"stop-{role}", f"power off at {nodes[0].key}", (nodes[0].key,), off, STOPPED, cluster=False))
-    drills.append(Drill("off-and-on", "power off everywhere, then on", tuple(node.key for node in plan.nodes), off, 10,
-                        cluster=False))
-    if leaders.get("postgresql"):
-        drills.append(Drill("full-database", "the leader's database disk full", (leaders["postgresql"],),
-                            fill(DATABASE_DISK), FULL, cluster=False))
+            drills.append(Drill(f"stop-{role}", f"power off at {nodes[0].key}", (nodes[0].key,), off, STOPPED))
+    drills.append(Drill("off-and-on", "power off everywhere, then on", tuple(node.key for node in plan.nodes), off, 10))
+    first, second = leaders.get("postgresql", ""), leaders.get("standby", "")
+    if first and second and power:
+        drills.append(Drill(
+            "stop-two", "power off at the PostgreSQL leader and its standby, the second back a minute after the first",
+            (first, second), power_off_in_turn(power, SECOND_LATER), STOPPED))
+    if first:
+        drills += [
+            Drill("nearly-full-database", f"the leader's database disk {NEARLY} % full", (first,),
+                  fill("database", NEARLY), FULL),
+            Drill("full-database", "the leader's database disk full", (first,), fill("database", 100), FULL),
+        ]
     brokers = plan.nodes_with("rabbitmq")
-    drills.append(Drill("full-broker", f"the broker's disk at {brokers[-1].key} full", (brokers[-1].key,),
-                        fill("/var/lib/rabbitmq", 200), FULL, cluster=False))
-    drills.append(Drill("no-packages", "no way to package repositories during a change",
-                        tuple(node.key for node in plan.nodes), OFFLINE, 0, cluster=False))
+    drills.append(Drill("full-broker", f"the broker's disk at {brokers[-1].key} called full", (brokers[-1].key,),
+                        BROKER_FULL, FULL))
+    drills.append(Drill("no-packages", "no way to package repositories", tuple(node.key for node in plan.nodes), OFFLINE, FULL))
     return {drill.name: drill for drill in drills}
 
 

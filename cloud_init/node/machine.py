@@ -15,6 +15,8 @@ GROWTH = pathlib.Path("/var/lib/webitel/growth.json")
 SAMPLE_EVERY, SAMPLES_KEPT = 3600.0, 24 * 14
 MEASURED_FROM = 86400.0
 """Seconds of samples from which on a growth means something: a day has its busy and its quiet hours."""
+SHARED = 2.0
+"""A file system is somebody else's too when it is so many times as large as the disk that was planned."""
 CLOCK_OFF = 1.0
 """Seconds from which on tokens, certificates and Patroni's leases are at risk."""
 
@@ -52,15 +54,27 @@ def clock() -> Row:
             "why": f"{abs(seconds) * 1000:.1f} ms {found[2]}"}
 
 
-def sample_disks(mounts: list[str]) -> None:
+def measure_disk(disk: dict[str, Any]) -> tuple[int, int]:
+    """Size of a data disk and what is free on it, bytes."""
+    usage = shutil.disk_usage(disk["mount"])
+    limit = disk["size_gib"] << 30
+    if usage.total < SHARED * limit:
+        return usage.total, usage.free
+    # A container's disk is a share of its host's pool: statvfs shows the pool, and writing ends at the share's own limit.
+    used = int(run(["du", "-sxB1", disk["mount"]]).stdout.split()[0])
+    return limit, max(0, min(limit - used, usage.free))
+
+
+def sample_disks(mounted: list[dict[str, Any]]) -> None:
     """Remember how full the disks are, once an hour."""
     samples = read_growth()
     now = time.time()
-    for mount in mounts:
+    for disk in mounted:
+        mount = disk["mount"]
         own = samples.setdefault(mount, [])
         if not own or now - own[-1][0] >= SAMPLE_EVERY:
-            usage = shutil.disk_usage(mount)
-            own.append([now, usage.total - usage.free])
+            size, free = measure_disk(disk)
+            own.append([now, size - free])
             samples[mount] = own[-SAMPLES_KEPT:]
             write_private(GROWTH, json.dumps(samples))
 

@@ -4,14 +4,13 @@ import http.client
 import json
 import os
 import re
-import shutil
 import socket
 import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from . import amqp, broker_cluster, sip
+from . import amqp, broker_cluster, machine, sip
 from .view import TIMEOUT, View, broker, fetch_json, query, request
 
 Arguments = dict[str, Any]
@@ -199,8 +198,8 @@ def disk_space(arguments: Arguments, view: View) -> str:
     """Less than so many percent used."""
     if not os.path.ismount(arguments["path"]):
         return f"nothing is mounted at {arguments['path']}"
-    usage = shutil.disk_usage(arguments["path"])
-    percent = 100 * (usage.total - usage.free) // usage.total
+    size, free = machine.measure_disk(next(disk for disk in view.manifest["disks"] if disk["mount"] == arguments["path"]))
+    percent = 100 * (size - free) // size
     return "" if percent < int(arguments["percent"]) else f"{percent} % used"
 
 

@@ -1,7 +1,6 @@
 """How the node is: every service asked for what only a working one has, all at once, within 10 seconds."""
 
 import pathlib
-import shutil
 import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -136,9 +135,9 @@ def report_disk(disk: dict[str, Any]) -> dict[str, Any]:
         return {"purpose": disk["purpose"], "healthy": False, "why": f"disk {disk['purpose']} is not attached at {mount}"}
     if not disks.sentinel(mount).exists():
         return {"purpose": disk["purpose"], "healthy": False, "why": f"{mount} is not the disk of this node: no sentinel file"}
-    usage = shutil.disk_usage(mount)
-    return {"purpose": disk["purpose"], "healthy": True, "why": "", "size": usage.total, "free": usage.free,
-            "days_until_full": machine.days_until_full(mount, usage.free)}
+    size, free = machine.measure_disk(disk)
+    return {"purpose": disk["purpose"], "healthy": True, "why": "", "size": size, "free": free,
+            "days_until_full": machine.days_until_full(mount, free)}
 
 
 def as_text(report: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ def run() -> int:
         time.sleep(ROUND)
         manifest = load_manifest()
         start_dead(manifest)
-        machine.sample_disks([disk["mount"] for disk in manifest["disks"] if disks.is_mounted(disk["mount"])])
+        machine.sample_disks([disk for disk in manifest["disks"] if disks.is_mounted(disk["mount"])])
         report = status.ask(brief=True)
         wake_rtpengine(manifest, report)
         if done := broker_cluster.grow(View(manifest)):

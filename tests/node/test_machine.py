@@ -1,6 +1,7 @@
 """The rows that are no service: certificate, clock, and when a disk is full."""
 
 import json
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -48,10 +49,23 @@ def test_a_disk_is_full_by_its_measured_growth(monkeypatch: pytest.MonkeyPatch, 
 
 def test_disks_are_sampled_once_an_hour(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(machine, "GROWTH", tmp_path / "growth.json")
+    disk = {"mount": str(tmp_path), "size_gib": 1}
     for _ in range(3):
-        machine.sample_disks([str(tmp_path)])
+        machine.sample_disks([disk])
     (samples,) = machine.read_growth().values()
     assert len(samples) == 1
     machine.GROWTH.write_text(json.dumps({str(tmp_path): [[time.time() - 3601, 1]]}))
-    machine.sample_disks([str(tmp_path)])
+    machine.sample_disks([disk])
     assert len(machine.read_growth()[str(tmp_path)]) == 2
+
+
+def test_a_disk_that_is_a_share_of_a_larger_one_is_full_at_its_own_size(tmp_path: Path) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    whole = {"mount": str(tmp_path), "size_gib": usage.total >> 30}
+    assert machine.measure_disk(whole)[0] == usage.total
+    share = {"mount": str(tmp_path), "size_gib": 1}
+    assert usage.total > 2 << 30, "this machine's own disk"
+    (tmp_path / "data").write_bytes(bytes(100 << 20))
+    size, free = machine.measure_disk(share)
+    assert size == 1 << 30
+    assert (900 << 20) < free < (925 << 20)
