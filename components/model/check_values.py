@@ -79,6 +79,10 @@ def check_values(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
             yield setting_problem(f"rotate.{name}", generation, f"no secret of that name; {hint}")
         elif generation < 1:
             yield setting_problem(f"rotate.{name}", generation, "counts from 1; use 2 to rotate it for the first time")
+        elif SECRETS[name].together and generation > 1:
+            can = ", ".join(spec.name for spec in SECRETS.values() if not spec.together)
+            yield setting_problem(f"rotate.{name}", generation, (
+                f"all its nodes need the same one at the same moment, so it is not rotated while they run; these can be: {can}"))
 
 
 def check_zone(settings: Settings, cloud: Cloud) -> Iterator[Problem]:

@@ -23,13 +23,15 @@ class SecretKind(StrEnum):
 @dataclass(frozen=True)
 class SecretSpec:
     """One secret. `public` is the name of the output with its public half, where it has one; `host` the name that a
-    member's certificate is for."""
+    member's certificate is for. What is `together` must be the same on all its nodes at the same moment: no rotation,
+    which goes from node to node, leads there."""
 
     name: str
     kind: SecretKind
     use: str
     public: str = ""
     host: str = ""
+    together: bool = False
 
 
 _all = (
@@ -40,10 +42,10 @@ _all = (
     SecretSpec("patroni_password", SecretKind.PASSWORD, "Patroni's REST interface"),
     SecretSpec("grafana_database_password", SecretKind.PASSWORD, "read-only role of Grafana"),
     SecretSpec("broker_password", SecretKind.PASSWORD, "RabbitMQ user webitel"),
-    SecretSpec("broker_cookie", SecretKind.PASSWORD, "Erlang cookie of the RabbitMQ nodes"),
-    SecretSpec("consul_gossip_key", SecretKind.BASE64_KEY, "Consul gossip encryption"),
+    SecretSpec("broker_cookie", SecretKind.PASSWORD, "Erlang cookie of the RabbitMQ nodes", together=True),
+    SecretSpec("consul_gossip_key", SecretKind.BASE64_KEY, "Consul gossip encryption", together=True),
     SecretSpec("consul_certificate", SecretKind.MEMBER_CERTIFICATE, "Consul agents and servers among themselves",
-               host="server.webitel.consul"),
+               host="server.webitel.consul", together=True),
     SecretSpec("esl_password", SecretKind.PASSWORD, "FreeSWITCH event socket"),
     SecretSpec("grafana_password", SecretKind.PASSWORD, "Grafana user admin"),
     SecretSpec("cookie_keys", SecretKind.COOKIE_KEYS, "session cookies of the API gateway"),
