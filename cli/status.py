@@ -122,8 +122,9 @@ def show_status(reports: Mapping[str, Report], made: Plan) -> None:
                  for disk in report["disks"]]
         rows = [*report["services"], *disks, *report.get("machine", ())]
         for row in rows:
-            state = "healthy" if row["healthy"] else "not healthy"
-            table.add_row(key, row["name"], state, row["why"], style=None if row["healthy"] else "red")
+            state = "not healthy" if not row["healthy"] else "standby" if "standby" in row else "healthy"
+            why = row["why"] or (f"{row['standby']} runs it" if "standby" in row else "")
+            table.add_row(key, row["name"], state, why, style=None if row["healthy"] else "red")
     out.print(table)
     for key, report in reports.items():
         for service in report["services"]:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cloud_init.node.locks import LEASE, STOP
 from cloud_init.node.manifest import BASE
 from components.model.catalogue.node import CONSUL_SOURCES
 from components.model.clouds import Cloud, PublicAddress, resolve_cloud
@@ -100,8 +101,8 @@ class Context:
         return self.plan.nodes_with(service)
 
     def serving(self, service: str) -> tuple[Node, ...]:
-        """The nodes that carry a service and are sent work: the leaving ones are not."""
-        return self.plan.serving(service)
+        """The nodes that carry a service and are sent work: the leaving ones are not, unless it runs there until it has moved."""
+        return self.plan.nodes_with(service) if CATALOGUE[service].moves else self.plan.serving(service)
 
     def here(self, service: str) -> bool:
         """Whether this node carries a service."""
@@ -136,6 +137,7 @@ class Context:
         return {
             "plan": self.plan, "node": self.node, "settings": self.settings, "cloud": self.cloud, "catalogue": CATALOGUE,
             "tier": TIERS[self.plan.tier], "source": self.source.value, "context": self,
+            "stop_seconds": STOP, "lease_seconds": f"{LEASE:g}",
             **{name: getattr(self, name) for name in (
                 "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "serving", "here", "mount",
                 "rules", "instance_id", "packages_json", "include_file", "repository_logins")},
@@ -174,6 +176,7 @@ class Context:
                 "waits": extra.get(name, {}).get("waits", waits),
                 "unit_lines": extra.get(name, {}).get("unit", []), "service_lines": extra.get(name, {}).get("service", []),
                 "oneshot": bool(extra.get(name, {}).get("oneshot", False)),
+                **({"moves": True} if self.moves(service) else {}),
             }
             for name in service.units_from(self.source)
         ]
@@ -224,6 +227,7 @@ class Context:
                     "name": service.name, "title": service.title, "units": list(service.units_from(self.source)),
                     "probes": [self._probe(service, probe.kind, probe.says, dict(probe.arguments)) for probe in service.probes],
                     "restarts_when_deaf": service.restarts_when_deaf,
+                    **({"candidates": self.candidates(service)} if self.moves(service) else {}),
                 }
                 for service in self.services
             ],
@@ -234,6 +238,17 @@ class Context:
         """The nodes that form a service's cluster and stay in it, in the order of the plan."""
         return [
             {"key": node.key, "name": node.name, "address": self.address(node)} for node in self.plan.serving(service.name)
+        ]
+
+    def moves(self, service: Service) -> bool:
+        """Whether another node of this role may run the service instead."""
+        return service.moves and len(self.plan.candidates(service.name, self.node)) > 1
+
+    def candidates(self, service: Service) -> list[dict[str, Any]]:
+        """The nodes between which a service moves, this one too."""
+        return [
+            {"key": node.key, "address": self.address(node), **({"leaving": True} if node.leaving else {})}
+            for node in self.plan.candidates(service.name, self.node)
         ]
 
     def stand_ins(self) -> dict[str, dict[str, Any]]:

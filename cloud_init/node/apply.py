@@ -7,7 +7,7 @@ import shutil
 import time
 from typing import Any
 
-from . import disks, drift, files, install, leave, stand_ins, units
+from . import disks, drift, files, install, leave, locks, stand_ins, units
 from .manifest import (
     BUNDLES,
     LOCK,
@@ -82,6 +82,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
     # Written before the files: when we die between a file and its reload, the next run still does the reload.
     save_state({**state, "pending": actions, "bundles": state.get("bundles", {})})
     tell("files", f"files {len(plan.changed)} of {len(configuration['files'])} to write")
+    names = {unit["name"] for unit in manifest["units"]}
+    units.drop([name for name in reversed(state.get("units", [])) if name not in names], tell)
     files.write(plan)
     write_private(MANIFEST, fill.apply(json.dumps(manifest, indent=1, sort_keys=True), "the manifest"), 0o644)
     # From here on with addresses in the place of placeholders.
@@ -92,8 +94,11 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
         leave.leave(manifest, tell)
         performed = ["leave"]
     else:
+        locks.take_again()
+        if renewed := state.get("bundles", {}).get("node") != configuration["bundles"]["node"]:
+            systemctl("try-reload-or-restart", units.LOCKS)
         performed = units.converge(manifest, actions, update, tell)
-        if state.get("bundles", {}).get("node") != configuration["bundles"]["node"] or not units.is_running(units.WATCH):
+        if renewed or not units.is_running(units.WATCH):
             systemctl("restart", units.WATCH)
     save_state({**state, "files": sorted(configuration["files"]), "pending": [], "bundles": configuration["bundles"],
                 "left": leaving, "disks": state["disks"], "units": [unit["name"] for unit in manifest["units"]],

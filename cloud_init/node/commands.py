@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 import sys
 
-from . import apply, database_cluster, drain, drift, dump, leaders, load, status, units, view, waiting, watch
+from . import apply, database_cluster, drain, drift, dump, keeper, leaders, load, locks, status, units, view, waiting, watch
 from .manifest import ApplyError, load_manifest
 
 
@@ -38,8 +38,9 @@ def main(arguments: list[str]) -> int:
     command.add_argument("--direct", action="store_true", help="to this node's own database and broker, past HAProxy")
     command = commands.add_parser("dump", help="logs, states and files as JSON; secrets are still in it")
     command.add_argument("--lines", type=int, default=2000)
-    commands.add_parser("drain", help="let no new call in and return when none runs any more")
+    commands.add_parser("drain", help="let no new call in, hand over what moves; return when no call runs any more")
     commands.add_parser("drift", help="what was changed behind our back, as JSON: files, units, packages")
+    commands.add_parser("locks", help="start what this node holds the lock of, stop what it does not (a service of its own)")
     commands.add_parser("watch", help="start what is dead, restart what went deaf, carefully (a service of its own)")
     options = parser.parse_args(arguments)
     if options.command == "apply":
@@ -67,6 +68,8 @@ def main(arguments: list[str]) -> int:
         return run_drain()
     if options.command == "drift":
         return tell_drift()
+    if options.command == "locks":
+        return keeper.run()
     if options.command == "watch":
         return watch.run()
     return show_logs(options.service, options.lines)
@@ -93,12 +96,17 @@ def run_apply(incoming: pathlib.Path, update: bool) -> int:
 
 
 def run_drain() -> int:
-    """Drain this node's FreeSWITCH, where it has one that runs."""
+    """Drain this node's FreeSWITCH, where it has one that runs, and have other nodes run what moves."""
+    def tell(step: str, text: str) -> None:
+        print(text, flush=True)
+
     manifest = load_manifest()
-    if not any(unit["service"] == "freeswitch" and units.is_running(unit["name"]) for unit in manifest["units"]):
-        return 0
+    running = {unit["service"] for unit in manifest["units"] if units.is_running(unit["name"])}
     try:
-        drain.drain(manifest, lambda step, text: print(text, flush=True))
+        if "freeswitch" in running:
+            drain.drain(manifest, tell)
+        if "locks" in running:
+            locks.hand_over(manifest, tell)
     except ApplyError as error:
         print(error, file=sys.stderr)
         return 1

@@ -10,18 +10,19 @@ from urllib.parse import quote
 
 AGENT = "http://127.0.0.1:8500"
 TIMEOUT = 3.0
-TTL = "15s"
+TTL = 15.0
+"""Seconds; Consul ends a session between once and twice that after its last renewal (`facts/ha-measured.md` 5)."""
 
 
 class ConsulError(Exception):
     """The agent or its servers did not answer, or refused."""
 
 
-def call(method: str, path: str, body: str | None = None) -> Any:
+def call(method: str, path: str, body: str | None = None, timeout: float = TIMEOUT) -> Any:
     """The JSON that the agent answers; None for what is not there."""
     request = urllib.request.Request(AGENT + path, None if body is None else body.encode(), method=method)
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
             return json.loads(answer.read() or "null")
     except urllib.error.HTTPError as error:
         if error.code == http.client.NOT_FOUND:
@@ -37,24 +38,44 @@ def list_keys(prefix: str) -> dict[str, dict[str, Any]]:
     return {row["Key"].removeprefix(prefix): row | {"Value": base64.b64decode(row["Value"] or "").decode()} for row in rows}
 
 
-class Session:
-    """A session that its holder renews: what it holds is free again at most half a minute after the holder is gone."""
+def find_key(key: str, timeout: float = TIMEOUT) -> dict[str, str]:
+    """{"holder", "session"} of a key: its text and the session that holds it, "" where none does."""
+    row = (call("GET", f"/v1/kv/{quote(key)}", timeout=timeout) or [{}])[0]
+    return {"holder": base64.b64decode(row.get("Value") or "").decode(), "session": row.get("Session") or ""}
 
-    def __init__(self, name: str) -> None:
+
+class Session:
+    """A session that its holder renews: what it holds is free again at most half a minute after the holder is gone.
+
+    With `lock_delay` (seconds) it also ends when Consul holds the node for lost, and nobody else gets what it held for that
+    long after its end.
+    """
+
+    def __init__(self, name: str, lock_delay: float = 0) -> None:
         self.name, self.id = name, ""
+        self.wanted = {"Name": name, "TTL": f"{TTL:g}s", "Behavior": "delete", "LockDelay": f"{lock_delay:g}s",
+                       "Checks": ["serfHealth"] if lock_delay else []}
 
     def renew(self) -> str:
         """The session's id; a new one where Consul has lost it."""
-        if self.id and call("PUT", f"/v1/session/renew/{self.id}", "") is None:
-            self.id = ""
-        if not self.id:
-            wanted = {"Name": self.name, "TTL": TTL, "Behavior": "delete", "LockDelay": "0s", "Checks": []}
-            self.id = call("PUT", "/v1/session/create", json.dumps(wanted))["ID"]
+        if not self.keep():
+            self.id = call("PUT", "/v1/session/create", json.dumps(self.wanted))["ID"]
         return self.id
+
+    def keep(self, timeout: float = TIMEOUT) -> bool:
+        """Renew it; false where there is none any more."""
+        if self.id and call("PUT", f"/v1/session/renew/{self.id}", "", timeout) is None:
+            self.id = ""
+        return bool(self.id)
 
     def hold(self, key: str, value: str) -> bool:
         """Whether this session holds the key, taken if it was free."""
         return bool(call("PUT", f"/v1/kv/{quote(key)}?acquire={self.renew()}", value))
+
+    def release(self, key: str) -> None:
+        """Give a key back; the next one may have it at once."""
+        if self.id:
+            call("PUT", f"/v1/kv/{quote(key)}?release={self.id}", "")
 
     def end(self) -> None:
         """Frees what the session holds."""

@@ -43,7 +43,8 @@ def find() -> list[Finding]:
         states = unit_states(manifest)
         # What runs on a node that leaves is no matter of ours.
         units = {} if manifest.get("leaving") else stock["units"]
-        found += [("unit", name, compare_unit(was, states.get(name, {}))) for name, was in units.items()]
+        moving = {unit["name"] for unit in manifest["units"] if unit.get("moves")}
+        found += [("unit", name, compare_unit(was, states.get(name, {}), name in moving)) for name, was in units.items()]
         packages = list_packages(stock["packages"])
         found += [("package", name, compare_package(was, packages.get(name))) for name, was in stock["packages"].items()]
     return [{"kind": kind, "name": name, "what": what} for kind, name, what in found if what]
@@ -78,12 +79,12 @@ def unit_states(manifest: dict[str, Any]) -> dict[str, dict[str, str]]:
     return status.unit_states([*(unit["name"] for unit in manifest["units"]), WATCH.removesuffix(".service")])
 
 
-def compare_unit(was: str, now: dict[str, str]) -> str:
-    """What happened to a unit; "" for nothing."""
+def compare_unit(was: str, now: dict[str, str], moves: bool = False) -> str:
+    """What happened to a unit; "" for nothing. One that moves is stopped wherever its lock is not: `status` looks at that."""
     if now.get("LoadState") == "not-found":
         return "is gone"
     changed = [now.get("UnitFileState", "")] if now.get("UnitFileState") != was else []
-    if now.get("ActiveState") in ("inactive", "failed", "deactivating"):
+    if not moves and now.get("ActiveState") in ("inactive", "failed", "deactivating"):
         changed.append("stopped" if now["ActiveState"] != "failed" else "failed")
     return " and ".join(filter(None, changed))
 

@@ -4,7 +4,7 @@ import http.client
 from collections.abc import Callable
 from typing import Any
 
-from . import broker_cluster, consul_servers, database_cluster
+from . import broker_cluster, consul_servers, database_cluster, locks
 from .drain import drain
 from .manifest import BASE, ApplyError, Tell, run, systemctl
 from .units import WATCH, is_running
@@ -18,6 +18,7 @@ STEPS: dict[str, Callable[[dict[str, Any], Tell], None]] = {
     "postgresql": database_cluster.leave,
     "rabbitmq": broker_cluster.leave,
     "consul-server": consul_servers.leave,
+    "locks": locks.hand_over,
 }
 """What a service does before anything stops, while the whole node still works; an ApplyError keeps the node as it is."""
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from . import disks, machine, probes
+from . import disks, locks, machine, probes
 from .manifest import STATE, last_lines, load_manifest, load_state, systemctl
 from .view import View
 
@@ -39,7 +39,7 @@ def ask(only: Collection[str] | None = None, *, brief: bool = False) -> dict[str
         faults = list(pool.map(lambda service: find_fault(service, states, view), chosen))
         guilty = list(dict.fromkeys(fault.unit for fault in faults if fault and fault.unit))[: 1 if brief else None]
         logs = dict(zip(guilty, pool.map(last_lines, guilty), strict=True))
-    reports = [report_service(service, fault, states, logs) for service, fault in zip(chosen, faults, strict=True)]
+    reports = [report_service(service, fault, states, logs, view) for service, fault in zip(chosen, faults, strict=True)]
     disk_reports = [report_disk(disk) for disk in manifest["disks"]]
     machine_rows = machine.ask(manifest) if only is None and not brief and manifest["services"] else []
     configured = STATE.exists() and bool(manifest["services"])
@@ -76,7 +76,14 @@ def unit_states(names: list[str]) -> dict[str, dict[str, str]]:
 
 
 def find_fault(service: dict[str, Any], states: dict[str, dict[str, str]], view: View) -> Fault | None:
-    """The first unit that is not active, else the first probe that fails."""
+    """What is wrong with its lock, else the first unit that is not active, else the first probe that fails."""
+    if service.get("candidates"):
+        stopped = all(states.get(unit, {}).get("ActiveState") in ("inactive", "failed") for unit in service["units"])
+        holder, wrong = view.lock_holder(service["name"])
+        if said := wrong or locks.judge(not stopped, holder, view.manifest["key"]):
+            return Fault("" if stopped else service["units"][0], said)
+        if stopped and holder != view.manifest["key"]:
+            return None
     for unit in service["units"]:
         if states.get(unit, {}).get("ActiveState") != "active":
             return Fault(unit, "")
@@ -87,15 +94,20 @@ def find_fault(service: dict[str, Any], states: dict[str, dict[str, str]], view:
 
 
 def report_service(
-    service: dict[str, Any], fault: Fault | None, states: dict[str, dict[str, str]], logs: Mapping[str, list[str]],
+    service: dict[str, Any], fault: Fault | None, states: dict[str, dict[str, str]], logs: Mapping[str, list[str]], view: View,
 ) -> dict[str, Any]:
-    """One service's row; `why` names the cause nearest to it, `log` the last lines of the unit that is at fault."""
+    """One service's row; `why` names the cause nearest to it, `log` the last lines of the unit that is at fault.
+
+    `standby`, of a service that moves: the key of the other node that runs it.
+    """
     why, log = "", logs.get(fault.unit, []) if fault else []
     if fault:
         state = states.get(fault.unit, {})
         why = fault.says + describe_restarts(fault.unit, state, log) if fault.says else describe_state(fault.unit, state, log)
     units = {unit: states.get(unit, {}).get("ActiveState", "unknown") for unit in service["units"]}
-    return {"name": service["name"], "title": service["title"], "units": units, "healthy": not why, "why": why, "log": log}
+    row = {"name": service["name"], "title": service["title"], "units": units, "healthy": not why, "why": why, "log": log}
+    holder = view.lock_holder(service["name"])[0] if service.get("candidates") else ""
+    return row | ({"standby": holder} if holder not in ("", view.manifest["key"]) else {})
 
 
 def describe_state(unit: str, state: dict[str, str], log: list[str]) -> str:
@@ -140,10 +152,15 @@ def report_disk(disk: dict[str, Any]) -> dict[str, Any]:
             "days_until_full": machine.days_until_full(mount, free)}
 
 
+def describe(entry: dict[str, Any]) -> str:
+    """A service's row in words."""
+    return str(entry["why"]) or (f"standby, {entry['standby']} runs it" if "standby" in entry else "ok")
+
+
 def as_text(report: dict[str, Any]) -> str:
     """The report for a person on the node."""
     rows = [f"{report['node']}  {'healthy' if report['healthy'] else 'not healthy'}  {time.strftime('%F %T %Z')}"]
     for entry in report["services"]:
-        rows.append(f"  {entry['name']:<14} {'ok' if entry['healthy'] else entry['why']}")
+        rows.append(f"  {entry['name']:<14} {describe(entry)}")
     rows += [f"  disk {disk['purpose']:<9} {'ok' if disk['healthy'] else disk['why']}" for disk in report["disks"]]
     return "\n".join(rows)

@@ -8,7 +8,7 @@ from . import broker_cluster, status
 from .drain import drain
 from .manifest import ApplyError, Tell, last_lines, run, systemctl
 
-WATCH = "webitel-watch.service"
+WATCH, LOCKS = "webitel-watch.service", "webitel-locks.service"
 SETTLE = 300
 """Seconds for a touched service to work again at an update."""
 
@@ -48,11 +48,16 @@ def order_actions(actions: list[str], manifest: dict[str, Any]) -> list[str]:
 def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: Tell) -> list[str]:
     """Units as the manifest has them. At creation everything is told to start and nothing is waited for."""
     names = [unit["name"] for unit in manifest["units"]]
+    moving = {unit["name"] for unit in manifest["units"] if unit.get("moves")}
     if "daemon-reload" in actions:
         systemctl("daemon-reload")
-    if missing := [name for name in (*names, WATCH) if systemctl("is-enabled", name).returncode != 0]:
+    if missing := [name for name in (*names, WATCH) if name not in moving and systemctl("is-enabled", name).returncode != 0]:
         systemctl("unmask", *missing)
         systemctl("enable", *missing)
+    # Only the holder of its lock starts it; one that runs already goes on until the lock has been asked for.
+    if loose := [name for name in sorted(moving) if systemctl("is-enabled", name).stdout.strip() != "disabled"]:
+        systemctl("unmask", *loose)
+        systemctl("disable", *loose)
     touched: list[str] = []
     for action in actions:
         verb, _, unit = action.partition(" ")
@@ -72,7 +77,7 @@ def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: T
         perform(verb, unit, update)
         if verb != "refresh":
             touched.append(unit)
-    if resting := list_resting(names):
+    if resting := list_resting([name for name in names if name not in moving]):
         tell("services", f"start {resting[0]}" + (f" and {len(resting) - 1} more" if resting[1:] else ""))
         systemctl("reset-failed", *resting)
         systemctl("start", "--no-block", *resting)
@@ -87,6 +92,13 @@ def list_resting(units: list[str]) -> list[str]:
     """Those of the units that are neither active nor on their way, in the given order."""
     states = systemctl("is-active", *units).stdout.split()
     return [unit for unit, state in zip(units, states, strict=True) if state not in ("active", "activating", "reloading")]
+
+
+def drop(names: list[str], tell: Tell) -> None:
+    """Stop what this node no longer has, while its unit is still there to be stopped and disabled."""
+    for name in names:
+        tell("services", f"stop {name}")
+        systemctl("disable", "--now", name)
 
 
 def is_running(unit: str) -> bool:

@@ -10,6 +10,8 @@ import threading
 from functools import cached_property
 from typing import Any
 
+from .consul import ConsulError, list_keys
+from .locks import PREFIX
 from .manifest import PROBE_SECRETS
 
 TIMEOUT = 3.0
@@ -21,7 +23,7 @@ class View:
     def __init__(self, manifest: dict[str, Any]) -> None:
         self.manifest = manifest
         self.address = str(manifest["address"])
-        self.locks = {name: threading.Lock() for name in ("sessions", "consul", "broker")}
+        self.locks = {name: threading.Lock() for name in ("sessions", "consul", "broker", "locks")}
 
     @cached_property
     def secrets(self) -> dict[str, str]:
@@ -49,6 +51,20 @@ class View:
             if check["ServiceID"] in services:
                 services[check["ServiceID"]].setdefault("States", []).append(check["Status"])
         return dict(services)
+
+    @cached_property
+    def locks_in_consul(self) -> dict[str, str] | str:
+        """By service that moves, the key of the node that holds its lock; or what went wrong."""
+        try:
+            return {name: row["Value"] for name, row in list_keys(PREFIX).items() if row.get("Session")}
+        except ConsulError as error:
+            return str(error)
+
+    def lock_holder(self, service: str) -> tuple[str, str]:
+        """(the key of the node that holds its lock, "") with "" for nobody, or ("", what went wrong)."""
+        with self.locks["locks"]:
+            found = self.locks_in_consul
+        return ("", found) if isinstance(found, str) else (found.get(service, ""), "")
 
     @cached_property
     def consumers(self) -> dict[str, set[str]] | str:

@@ -68,7 +68,7 @@ def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
         if count > allowed[-1]:
             return f"more members make {' and '.join(service.title for service in clustered)} slower, not safer; {use}"
         return f"a cluster needs an odd number of members to keep a majority; {use}"
-    workers = [one for one in services if one.placement is Placement.ROLE and one.name != CONSUL_SERVER]
+    workers = [one for one in services if (one.placement is Placement.ROLE or one.moves) and one.name != CONSUL_SERVER]
     if count > role.count and not workers:
         first = next(one for one in services if one.placement is Placement.FIRST)
         return (f"{first.title} runs on the first node only ({first.placement_reason}), "

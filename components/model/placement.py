@@ -33,6 +33,7 @@ def place_services(
     """The services of every node by role and number, in start order."""
     servers = choose_consul_servers(tier, counts)
     everywhere = {name for name, service in catalogue.items() if service.placement is Placement.EVERY}
+    keepers = {name for name, service in catalogue.items() if service.placement is Placement.BESIDE_MOVING}
     proxies = [service for service in catalogue.values() if service.beside]
     placed = {}
     for role in tier.roles:
@@ -40,8 +41,9 @@ def place_services(
             chosen = {
                 name for name in role.services
                 if (name != CONSUL_SERVER or (role.name, n) in servers)
-                and (n == 1 or catalogue[name].placement is not Placement.FIRST)
+                and (n == 1 or catalogue[name].placement is not Placement.FIRST or catalogue[name].moves)
             }
+            chosen |= keepers if counts[role.name] > 1 and any(catalogue[name].moves for name in chosen) else set()
             chosen |= everywhere
             chosen |= {proxy.name for proxy in proxies if any(is_beside(proxy, catalogue[name]) for name in chosen)}
             placed[role.name, n] = start_order(chosen, catalogue)

@@ -167,6 +167,10 @@ class Plan:
         """The nodes that carry a service and stay, in rollout order: what others send work to."""
         return tuple(node for node in self.nodes_with(service) if not node.leaving)
 
+    def candidates(self, service: str, node: Node) -> tuple[Node, ...]:
+        """The nodes of a node's role that carry a service, the leaving ones too: between them it moves, if it may."""
+        return tuple(other for other in self.nodes_with(service) if other.role == node.role)
+
     def node(self, name: str) -> Node:
         """The node of that full or short name; a KeyError names the ones there are."""
         for node in self.nodes:

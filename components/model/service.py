@@ -52,12 +52,14 @@ class Placement(StrEnum):
 
     `ROLE`: on every node of the roles that list it. `FIRST`: only on the first node of such a role.
     `EVERY`: on every node of the plan. `BESIDE_CALLERS`: on every node with a service that calls one of `beside`.
+    `BESIDE_MOVING`: on every node with a service that may move to another node of the role.
     """
 
     ROLE = "role"
     FIRST = "first node only"
     EVERY = "every node"
     BESIDE_CALLERS = "beside callers"
+    BESIDE_MOVING = "beside services that move"
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ class Service:
     `calls` names other services, as `service` (all its CALLERS listeners) or `service.listener`.
     `packages` and `units` are the same with every package source, unless `packages_by_source`/`units_by_source` says
     otherwise for one. `secrets` are names of `secrets.py`. `files` is the fragment's name under `cloud_init/services`.
+    `moves`: one node of several runs it, whichever holds its lock in Consul (`cloud_init/node/locks.py`); the others of the
+    role have it ready.
     """
 
     name: str
@@ -147,6 +151,7 @@ class Service:
     drops_calls: str = ""
     placement: Placement = Placement.ROLE
     placement_reason: str = ""
+    moves: bool = False
     beside: tuple[str, ...] = ()
     cluster_sizes: tuple[int, ...] = ()
     stand_in: bool = False

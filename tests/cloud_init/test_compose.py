@@ -117,3 +117,24 @@ def test_cloud_config_is_valid_yaml_with_the_programs_in_it() -> None:
     files = {entry["path"]: entry["content"] for entry in document["write_files"]}
     compile(files["/usr/lib/webitel/node/install.py"], "install.py", "exec")
     assert json.loads(files["/etc/webitel/packages.json"])["packages"]
+
+
+def test_what_moves_is_bound_to_its_lock_where_there_are_several_nodes() -> None:
+    alone = Settings.model_validate({"cloud": "local", "tier": "basic"})
+    settings = alone.model_copy(update={"counts": {"app": 2}, "leaving": ("app-2",)})
+    plan = make_plan(settings, "s")
+    assert "locks" not in make_plan(alone, "s").node("app-1").services
+    for key in ("app-1", "app-2"):
+        made = compose_configuration(plan, plan.node(key), settings)
+        moving = {unit["name"] for unit in made.units if unit.get("moves")}
+        assert moving == {"webitel-logger", "messages-bot"}
+        for unit in made.units:
+            drop_in = made.files[f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf"]
+            assert ("BindsTo=webitel-locks.service" in drop_in) is (unit["name"] in moving)
+        candidates = {service["name"]: service["candidates"] for service in made.manifest["services"] if "candidates" in service}
+        assert set(candidates) == {"logger", "messages-bot"}
+        assert candidates["logger"] == [
+            {"key": "app-1", "address": "{{address:app-1}}"}, {"key": "app-2", "address": "{{address:app-2}}", "leaving": True}]
+    site = compose_configuration(plan, plan.node("edge-1"), settings).files["/etc/nginx/sites-enabled/default"]
+    assert "{{address:app-1}}:10031" in site and "{{address:app-2}}:10031" in site, "it runs there until it has moved"
+    assert "{{address:app-1}}:8080" in site and "{{address:app-2}}:8080" not in site

@@ -61,7 +61,7 @@ def test_callers_start_behind_the_proxy_to_what_they_call() -> None:
 
 def test_the_real_services_start_behind_what_they_need() -> None:
     order = placement.place_services(TIERS["single"], {"all": 1})["all", 1]
-    assert set(order) == set(CATALOGUE)
+    assert set(order) == set(CATALOGUE) - BETWEEN_SEVERAL
     for before, after in (("consul", "postgresql"), ("postgresql", "haproxy"), ("rabbitmq", "haproxy"),
                           ("haproxy", "engine"), ("rtpengine", "opensips"), ("webitel-api", "nginx")):
         assert order.index(before) < order.index(after), (before, after)
@@ -125,11 +125,36 @@ def test_a_proxy_stands_only_beside_callers_of_another_service() -> None:
     assert placement.is_beside(proxy, replace(fakes.CATALOGUE["web"], calls=("database.sql",)))
 
 
+BETWEEN_SEVERAL = {"locks"}
+"""Services that no tier has as it is: they come with a raised count."""
+
+
+@pytest.mark.parametrize(("tier", "role", "count", "moving"), [
+    ("basic", "app", 2, {"logger", "messages-bot"}),
+    ("extended", "web", 3, {"logger", "messages-bot"}),
+    ("extended", "media", 3, set()),
+])
+def test_what_may_move_is_ready_on_every_node_of_its_role(tier: str, role: str, count: int, moving: set[str]) -> None:
+    placed = placement.place_services(TIERS[tier], {one.name: one.count for one in TIERS[tier].roles} | {role: count})
+    firsts = {name for name, service in CATALOGUE.items() if service.placement is Placement.FIRST}
+    for (name, _), services in placed.items():
+        assert not firsts.intersection(services) - moving or name != role
+        assert ("locks" in services) is (name == role and bool(moving))
+        if name == role and moving:
+            assert moving <= set(services) and services.index("locks") < min(services.index(one) for one in moving)
+
+
+def test_storage_stays_where_its_files_are() -> None:
+    assert not CATALOGUE["storage"].moves
+    placed = placement.place_services(TIERS["basic"], {"data": 3, "app": 1, "edge": 1})
+    assert [n for (role, n), services in placed.items() if "storage" in services] == [1]
+
+
 @pytest.mark.parametrize("tier", TIERS)
 def test_every_service_stands_somewhere(tier: str) -> None:
     counts = {role.name: role.count for role in TIERS[tier].roles}
     placed = placement.place_services(TIERS[tier], counts)
-    assert {name for names in placed.values() for name in names} == set(CATALOGUE)
+    assert {name for names in placed.values() for name in names} == set(CATALOGUE) - BETWEEN_SEVERAL
     for name, service in CATALOGUE.items():
         assert bool(service.beside) == (service.placement is Placement.BESIDE_CALLERS)
         if service.placement is Placement.FIRST:

@@ -37,6 +37,13 @@ def test_units(now: dict[str, str], what: str) -> None:
     assert compare_unit("enabled", now) == what
 
 
+def test_a_unit_that_moves_may_be_stopped() -> None:
+    now = {"LoadState": "loaded", "UnitFileState": "disabled", "ActiveState": "inactive"}
+    assert compare_unit("disabled", now) == "stopped"
+    assert compare_unit("disabled", now, moves=True) == ""
+    assert compare_unit("disabled", {**now, "UnitFileState": "masked"}, moves=True) == "masked"
+
+
 def test_packages() -> None:
     assert compare_package(["1.22", True], ("1.22", True)) == ""
     assert compare_package(["1.22", True], None) == "removed"

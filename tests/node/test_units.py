@@ -106,3 +106,19 @@ def test_a_brief_report_reads_the_journal_of_the_first_fault_only(
     assert [row["healthy"] for row in report["services"]] == [False, True, False]
     assert [bool(row["log"]) for row in report["services"]] == [name in read for name in ("a", "b", "c")]
     assert report["services"][0]["why"] == "a is unknown; it said: a is ill"
+
+
+def test_what_moves_is_left_to_the_holder_of_its_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = FakeSystem(nginx="active")
+    monkeypatch.setattr(units, "systemctl", system.systemctl)
+    manifest = {"units": [*MANIFEST["units"], {"name": "webitel-logger", "service": "logger", "moves": True}]}
+    units.converge(manifest, ["restart webitel-logger"], False, lambda step, text: None)
+    assert "disable webitel-logger" in system.asked and "start --no-block patroni" in system.asked
+    assert not [line for line in system.asked if "start" in line and "webitel-logger" in line]
+
+
+def test_what_a_node_no_longer_has_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = FakeSystem()
+    monkeypatch.setattr(units, "systemctl", system.systemctl)
+    units.drop(["webitel-locks"], lambda step, text: None)
+    assert system.asked == ["disable --now webitel-locks"]

@@ -58,7 +58,13 @@ HAPROXY = Service(
     ),
 )
 
-SERVICES = (CHRONY, NFTABLES, SSH, CONSUL, HAPROXY)
+LOCKS = Service(
+    "locks", "Locks of services that move", units=("webitel-locks",), placement=Placement.BESIDE_MOVING,
+    on_change=OnChange.RELOAD, calls=("consul", "locks"), listeners=(tcp("peers", 10049, authenticated=False),),
+    probes=(Probe("http", "it answers no other node", {"listener": "peers", "path": "/", "status": 200}),),
+)
+
+SERVICES = (CHRONY, NFTABLES, SSH, CONSUL, HAPROXY, LOCKS)
 
 CONSUL_SOURCES = {PackageSource.VENDOR: "hashicorp", PackageSource.MIRROR: "hashicorp", PackageSource.SANDBOX: "bullseye"}
 """The repository Consul comes from: Debian 12 has none (`facts/engine.md`)."""

@@ -67,7 +67,7 @@ MESSAGES_BOT = Service(
     listeners=(tcp("http", 10031), tcp("grpc", 10048)),
     calls=(DATABASE, BROKER, "consul", "webitel-app", "messages-srv.grpc", "storage.grpc", "flow_manager.grpc"),
     egress=(Egress("messengers", "tcp", Ports(443, 443)),),
-    placement=Placement.FIRST, placement_reason="sessions with messengers must not be held twice",
+    placement=Placement.FIRST, placement_reason="sessions with messengers must not be held twice", moves=True,
     consul_name="webitel.chat.bot", secrets=("database_password", "broker_password"), restarts_when_deaf=True,
     probes=(
         registered("webitel.chat.bot", "prefix"), sessions("messages-bot"),
@@ -140,7 +140,7 @@ FLOW_MANAGER = Service(
 LOGGER = Service(
     "logger", "Logger", packages=("webitel-logger", "webitel-common"), units=("webitel-logger",), stand_in=True,
     listeners=(tcp("grpc", 10011),), calls=(DATABASE, BROKER, "consul", "webitel-app", "storage.grpc"),
-    placement=Placement.FIRST, placement_reason="its cleaners run in every instance without a lock",
+    placement=Placement.FIRST, placement_reason="its cleaners run in every instance without a lock", moves=True,
     consul_name="logger", secrets=("database_password", "broker_password"), restarts_when_deaf=True,
     probes=(registered("logger", "{id}"), sessions("logger"), consumes("logger.service")),
 )

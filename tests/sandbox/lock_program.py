@@ -1,0 +1,63 @@
+"""A candidate for a lock as a process of its own: the node's program, with one process in the place of the unit.
+
+The environment has FOLDER (of this candidate), SHARED (a file that only one unit at a time can lock) and CONSUL (a port).
+Times are a third of the real ones.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from cloud_init.node import consul, keeper, locks, manifest, units
+
+FOLDER = Path(os.environ.get("FOLDER", "."))
+UNIT = """
+import fcntl, os, sys, time
+shared = open(sys.argv[1], "a")
+try:
+    fcntl.flock(shared, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except OSError:
+    open(sys.argv[1] + ".clash", "a").write(sys.argv[2] + "\\n")
+time.sleep(3600)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def systemctl(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """The verbs that the program uses; the unit's process is known by the file `pid`."""
+    file = FOLDER / "pid"
+    pid = int(file.read_text()) if file.exists() else 0
+    alive = bool(pid) and is_alive(pid)
+    if arguments[0] == "start" and not alive and not (FOLDER / "stopping").exists():
+        # It ends with this program, as a unit that is bound to it.
+        unit = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", sys.executable, "-c", UNIT, os.environ["SHARED"], str(FOLDER)])
+        file.write_text(str(unit.pid))
+    if arguments[0] == "stop" and alive:
+        os.kill(pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(arguments, 0, "active" if alive else "inactive", "")
+
+
+if __name__ == "__main__":
+    changes: dict[ModuleType, dict[str, object]] = {
+        consul: {"AGENT": f"http://127.0.0.1:{os.environ['CONSUL']}", "TTL": 5.0},
+        locks: {"TTL": 5.0, "LEASE": 2.7, "HEAD_START": 3.0, "ANSWER": 0.7, "HELD": FOLDER / "held"},
+        keeper: {"ROUND": 0.7, "TICK": 0.2, "PEER_ANSWER": 0.3, "AGAIN": 1.5, "MANIFEST": FOLDER / "node.json",
+                 "PROGRAM": Path(__file__), "systemctl": systemctl},
+        manifest: {"MANIFEST": FOLDER / "node.json"},
+        units: {"systemctl": systemctl},
+    }
+    for module, values in changes.items():
+        for name, value in values.items():
+            assert hasattr(module, name), f"{module.__name__} has no {name}"
+            setattr(module, name, value)
+    sys.exit(keeper.run())
