@@ -6,7 +6,7 @@ import os
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,7 @@ def pairs(deployment: Deployment) -> list[tuple[str, str]]:
 
 def test_tcp_ports_between_nodes_are_those_of_the_plan(basic: Deployment) -> None:
     nodes = nodes_of(basic)
+    ready = {key: {row["name"] for row in node["services"] if "standby" in row} for key, node in basic.status()["nodes"].items()}
     listening = {key: {int(port) for port in basic.at(key).on_node(LISTENING.format("tcp")).split()} for key in nodes}
     assert all(22 in ports for ports in listening.values())
     for source in nodes:
@@ -97,7 +98,8 @@ def test_tcp_ports_between_nodes_are_those_of_the_plan(basic: Deployment) -> Non
                   for port in planned(basic, nodes[source], node, "tcp") & listening[key]}
         assert found == wanted, source
         silent = {(key, port) for key, node in nodes.items() if key != source
-                  for port in planned(basic, nodes[source], node, "tcp") - listening[key]}
+                  for port in planned(basic, nodes[source], node | {"services": set(node["services"]) - ready[key]}, "tcp")
+                  - listening[key]}
         assert not silent, f"the plan opens to {source} what nobody serves: {silent}"
 
 
@@ -163,17 +165,63 @@ def wait_all_healthy(deployment: Deployment, seconds: float) -> float:
     return wait_until(ask, seconds, pause=2)
 
 
+MOVING = {"logger": "webitel-logger", "messages-bot": "messages-bot"}
+"""By service that moves, its unit."""
+
+
+def find_runners(deployment: Deployment, keys: Sequence[str] = ("app-1", "app-2")) -> dict[str, set[str]]:
+    """By service that moves, the app nodes that run it, past `status`: by their units."""
+    units = {key: deployment.at(key).units() for key in keys}
+    found = {service: {key for key in keys if units[key][unit]["ActiveState"] == "active"} for service, unit in MOVING.items()}
+    return {service: runners for service, runners in found.items() if runners}
+
+
+def test_one_node_runs_what_moves_and_the_other_is_ready(basic: Deployment) -> None:
+    assert find_runners(basic) == {service: {"app-1"} for service in MOVING}, "the first one has a head start"
+    rows = {row["name"]: row for row in basic.status()["nodes"]["app-2"]["services"]}
+    assert {rows[service]["standby"] for service in MOVING} == {"app-1"} and all(rows[service]["healthy"] for service in MOVING)
+    assert basic.webitel("drift", basic.name).status == 0
+    basic.at("app-2").on_node("systemctl start webitel-logger")
+    wait_until(lambda: "" if find_runners(basic)["logger"] == {"app-1"} else "two of them run", 30)
+    before = basic.at("app-1").units()["webitel-logger"]["MainPID"]
+    basic.at("app-1").on_node("systemctl kill -s KILL webitel-locks")
+    wait_until(lambda: "" if find_runners(basic)["logger"] == {"app-1"} else "app-1 does not run it again", 30)
+    assert basic.at("app-1").units()["webitel-logger"]["MainPID"] != before, "without its lock's keeper it does not run"
+    wait_all_healthy(basic, 120)
+
+
 def test_a_lost_app_node_stops_only_what_runs_on_it(basic: Deployment, figure: Figure) -> None:
+    started = time.monotonic()
     incus("stop", "--force", f"{basic.name}-app-1")
     try:
-        fetch = "curl -sk -o /dev/null -w '%{http_code}' https://" + nodes_of(basic)["edge-1"]["private_address"] + "/api/srvinfo"
-        seconds = wait_until(lambda: "" if basic.at("edge-1").on_node(fetch, check=False) == "200" else "no answer", 60)
-        figure("node app-1 lost: seconds without the API", seconds)
-        report = basic.status()
-        assert {key for key, node in report["nodes"].items() if not node["healthy"]} == {"app-1"}
+        fetch = "curl -sk -o /dev/null -w '%{http_code}' https://" + nodes_of(basic)["edge-1"]["private_address"]
+
+        def ask(path: str, wanted: bool, status: str) -> str:
+            said = basic.at("edge-1").on_node(fetch + path, check=False)
+            return "" if (said == status) is wanted else f"{path}: {said}"
+
+        figure("node app-1 lost: seconds without the API", wait_until(lambda: ask("/api/srvinfo", True, "200"), 60))
+        wait_until(lambda: "" if set(find_runners(basic, ("app-2",))) == set(MOVING) else "app-2 does not run it yet", 120)
+        figure("node app-1 lost: seconds until app-2 runs what moves", time.monotonic() - started)
+        wait_until(lambda: ask("/chat/", False, "502"), 60)
+
+        def find_sick() -> str:
+            sick = {key for key, node in basic.status()["nodes"].items() if not node["healthy"]}
+            return "" if sick == {"app-1"} else str(sick)
+
+        wait_until(find_sick, 60)
     finally:
         incus("start", f"{basic.name}-app-1")
     figure("node app-1 back: seconds until all healthy", wait_all_healthy(basic, HEALTHY_SECONDS))
+    assert find_runners(basic) == {service: {"app-2"} for service in MOVING}, "who has it keeps it"
+
+
+def test_a_drained_node_hands_over_what_moves(basic: Deployment, figure: Figure) -> None:
+    started = time.monotonic()
+    basic.at("app-2").on_node("webitel-node drain && fs_cli -x 'fsctl resume inbound'", seconds=120)
+    figure("node app-2 drained: seconds until app-1 has what moves", time.monotonic() - started)
+    wait_all_healthy(basic, 120)
+    assert find_runners(basic) == {service: {"app-1"} for service in MOVING}
 
 
 def test_all_off_and_on_in_any_order(basic: Deployment, figure: Figure) -> None:
@@ -229,4 +277,8 @@ def test_scaled_down_it_leaves_first(basic: Deployment, figure: Figure) -> None:
     members = basic.at("edge-1").on_node("curl -sS 127.0.0.1:8500/v1/catalog/nodes")
     assert "app-2" not in members
     assert basic.at("app-1").units()["freeswitch"] == untouched["freeswitch"]
+    ask = "systemctl is-active {0}; systemctl is-enabled {0} 2>/dev/null"
+    alone = {unit: basic.at("app-1").on_node(ask.format(unit), check=False).split()
+             for unit in (*MOVING.values(), "webitel-locks")}
+    assert alone == {unit: ["active", "enabled"] for unit in MOVING.values()} | {"webitel-locks": ["inactive"]}
     assert "Nothing to change." in basic.up().output
