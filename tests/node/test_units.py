@@ -113,7 +113,7 @@ def test_what_moves_is_left_to_the_holder_of_its_lock(monkeypatch: pytest.Monkey
     monkeypatch.setattr(units, "systemctl", system.systemctl)
     manifest = {"units": [*MANIFEST["units"], {"name": "webitel-logger", "service": "logger", "moves": True}]}
     units.converge(manifest, ["restart webitel-logger"], False, lambda step, text: None)
-    assert "disable webitel-logger" in system.asked and "start --no-block patroni" in system.asked
+    assert "disable webitel-logger" in system.asked and "start --no-block consul patroni" in system.asked
     assert not [line for line in system.asked if "start" in line and "webitel-logger" in line]
 
 
