@@ -18,7 +18,7 @@ from stacks.settings import load_stack
 
 if TYPE_CHECKING:
     from cli.drills.faults import Power
-    from cli.drills.run import Outcome
+    from cli.drills.run import Choose, Outcome
 
 
 def register(app: typer.Typer) -> None:
@@ -31,37 +31,45 @@ def drill(
     stack: StackName = DEFAULT_STACK,
     everything: Annotated[bool, typer.Option("--all", help="Every drill in turn; the only argument is the stack.")] = False,
     short: Annotated[bool, typer.Option("--short", help="What the tests run; the only argument is the stack.")] = False,
+    command: Annotated[str, typer.Option(
+        "--run", metavar="COMMAND", help="Run this change instead, such as './webitel scale data 3 STACK --yes'.")] = "",
     times: Annotated[int, typer.Option(min=1, help="How often each.")] = 1,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Break a deployment on purpose while rows and messages are written, and say what it cost. It interrupts real work."""
-    if (everything or short) and name:
+    if (everything or short or command) and name:
         name, stack = "", name
-    made = make_plan(load_stack(stack), stack)
 
     from cli.drills.run import read_leaders, run_drill
-    from cli.drills.table import SHORT, list_drills
+    from cli.drills.table import SHORT, list_drills, make_change
     from cli.engine import open_engine
-    from cli.nodes import read_access
+    from cli.nodes import Access, read_access
 
-    with open_engine(stack) as engine:
-        access = read_access(engine)
+    def look() -> tuple[Access, Plan]:
+        with open_engine(stack) as engine:
+            return read_access(engine), make_plan(load_stack(stack), stack)
+
+    access, made = look()
     power = make_power(made)
     known = list_drills(made, asyncio.run(read_leaders(access, made)), power)
-    if not (name or everything or short):
+    if not (name or everything or short or command):
         for one in known.values():
             out.print(f"{one.name:<22} {one.says}")
         out.print(f"Next: ./webitel drill {next(iter(known))} {stack}   ./webitel drill --all {stack}")
         return
     if name and name not in known:
         raise Failure(f"no drill {name} on {stack}; there are {', '.join(known)}")
-    chosen = [one for one in (name,) if one] or [one for one in known if everything or one in SHORT]
+    chosen = [one for one in (name, command) if one] or [one for one in known if everything or one in SHORT]
     if not yes:
         if not is_terminal():
             raise Failure("a drill breaks things on purpose: run it with --yes where nobody can be asked")
         typer.confirm(f"{', '.join(chosen)} on {stack}: what runs there is interrupted. Go on?", abort=True)
-    outcomes = [asyncio.run(run_drill(access, made, one, power, progress)) for _ in range(times) for one in chosen]
+
+    def choose(one: str) -> Choose:
+        return lambda drills: make_change(command) if command else drills[one]
+
+    outcomes = [asyncio.run(run_drill(look, choose(one), power, progress)) for _ in range(times) for one in chosen]
     if as_json:
         print(json.dumps([asdict(outcome) for outcome in outcomes], indent=2))
     else:

@@ -67,7 +67,7 @@ class Fault:
     silent: bool = False
 
 
-async def _nothing(access: Access, nodes: Sequence[NodeAccess]) -> None:
+async def nothing(access: Access, nodes: Sequence[NodeAccess]) -> None:
     """What ends by itself."""
 
 
@@ -79,7 +79,7 @@ def script(begin: str, end: str = "") -> Fault:
 
         return run
 
-    return Fault(act(begin), act(end) if end else _nothing)
+    return Fault(act(begin), act(end) if end else nothing)
 
 
 def kill(*units: str) -> Fault:
@@ -110,7 +110,7 @@ def power_off(power: Power | None) -> Fault:
     if power is None:
         # The answer of a machine that is gone never comes: the shell that waits for it is left behind.
         now = script("systemd-run -q --collect --on-active=1 systemctl reboot --force --force")
-        return Fault(now.begin, _nothing, silent=True)
+        return Fault(now.begin, nothing, silent=True)
 
     return Fault(_switch(power, False), _switch(power, True), silent=True)
 

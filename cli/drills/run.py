@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ ROUNDS = 2
 QUIET = ("standby", "postgresql", "queue", "consul")
 
 Tell = Callable[[str], None]
+Look = Callable[[], tuple[Access, Plan]]
+Choose = Callable[[Mapping[str, Drill]], Drill]
 
 
 @dataclass
@@ -55,20 +58,24 @@ async def read_leaders(access: Access, plan: Plan) -> dict[str, str]:
     return {what: (keys | addresses).get(said[what], "") for what in SERVICES}
 
 
-async def run_drill(access: Access, plan: Plan, name: str, power: Power | None, tell: Tell) -> Outcome:
-    """Run a drill by name; raises Failure where it cannot begin. The load's table and queue are taken away in any case."""
+async def run_drill(look: Look, choose: Choose, power: Power | None, tell: Tell) -> Outcome:
+    """Run a drill; raises Failure where it cannot begin. The load's table and queue are taken away in any case.
+
+    `look` gives the deployment as it is now, `choose` the drill, from all that there are.
+    """
+    access, plan = await asyncio.to_thread(look)
     if why := await wait_healthy(access, tell):
         raise Failure(f"{plan.stack} is not healthy, so nothing was broken on purpose: {why}")
     await ask_json(access, choose_client(access, plan), "load", "prepare")
     try:
-        drill = list_drills(plan, await read_leaders(access, plan), power)[name]
+        drill = choose(list_drills(plan, await read_leaders(access, plan), power))
         targets = [node for node in plan.nodes if node.key in drill.targets]
-        near = choose_client(access, plan, drill.targets)
-        outcome = Outcome(name, ", ".join(drill.targets) if len(targets) < len(plan.nodes) else "every node")
+        outcome = Outcome(drill.name, ", ".join(drill.targets) if len(targets) < len(plan.nodes) else "every node")
         if drill.gather:
             await gather_leaders(access, plan, targets[0], tell)
-        await watch(access, plan, drill, outcome, near, targets, tell)
+        await watch(look, drill, outcome, tell)
     finally:
+        access, plan = await asyncio.to_thread(look)
         with suppress(Failure):
             await ask_json(access, choose_client(access, plan), "load", "clean")
     return outcome
@@ -80,10 +87,11 @@ def choose_client(access: Access, plan: Plan, but: Collection[str] = ()) -> Node
     return access.nodes[able[0].key]
 
 
-async def watch(
-    access: Access, plan: Plan, drill: Drill, outcome: Outcome, near: NodeAccess, targets: Sequence[Node], tell: Tell,
-) -> None:
+async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
     """Load, fault, healing, and the count of what is left."""
+    access, plan = await asyncio.to_thread(look)
+    near = choose_client(access, plan, drill.targets)
+    targets = [node for node in plan.nodes if node.key in drill.targets]
     machines = [access.nodes[node.key] for node in targets]
     writers = [Writer(NEAR, near)]
     async with AsyncExitStack() as stack:
@@ -95,13 +103,15 @@ async def watch(
                     await writers[-1].start(access, stack, direct=True)
         outcome.calls = await count_calls(access, plan)
         await asyncio.sleep(BEFORE)
-        tell(f"{drill.name}: {drill.says}: {outcome.target}")
+        tell(f"{drill.name}: {drill.says}" + (f": {outcome.target}" if outcome.target else ""))
         begun = time.time()
         await drill.fault.begin(access, machines)
+        failed = await run_command(drill.command) if drill.command else ""
         outcome.named = await hold(access, drill.hold)
         await drill.fault.end(access, machines)
         ended = time.time()
-        outcome.help = await wait_healthy(access, tell)
+        access, plan = await asyncio.to_thread(look)
+        outcome.help = await wait_healthy(access, tell) or failed
         outcome.healthy = time.time() - ended
         await asyncio.sleep(AFTER)
         for writer in writers:
@@ -115,6 +125,13 @@ async def watch(
         outcome.acknowledged[kind] = len(writers[0].acknowledged[kind])
         outcome.isolated[kind] = sum(
             begun < moment <= ended for writer in writers[1:] for moment in writer.acknowledged[kind].values())
+
+
+async def run_command(command: str) -> str:
+    """Run it to its end, its output among ours; "" or how it failed."""
+    process = await asyncio.create_subprocess_shell(command, stdin=asyncio.subprocess.DEVNULL, stdout=sys.stderr)
+    status = await process.wait()
+    return f"{command}: exit status {status}" if status else ""
 
 
 async def wait_healthy(access: Access, tell: Tell) -> str:

@@ -13,6 +13,7 @@ from cli.drills.faults import (
     Power,
     fill,
     kill,
+    nothing,
     power_off,
     power_off_in_turn,
     stop_units,
@@ -31,6 +32,8 @@ class Drill:
     fault: Fault
     hold: float
     gather: bool = False
+    command: str = ""
+    """A command of a shell on this machine instead of a fault; other nodes may be there afterwards."""
 
 
 Leaders = Mapping[str, str]
@@ -93,6 +96,11 @@ def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, 
                         BROKER_FULL, FULL))
     drills.append(Drill("no-packages", "no way to package repositories", tuple(node.key for node in plan.nodes), OFFLINE, FULL))
     return {drill.name: drill for drill in drills}
+
+
+def make_change(command: str) -> Drill:
+    """A change of the deployment, such as an `up` or a `scale`, with what it costs counted like a drill's."""
+    return Drill(command, "a command run here", (), Fault(nothing, nothing, silent=True), 0, command=command)
 
 
 SERVICES = {"postgresql": "postgresql", "standby": "postgresql", "consul": "consul-server", "queue": "rabbitmq"}

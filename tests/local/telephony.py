@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sandbox.standin.freeswitch import sip
 from tests.local.deployment import Deployment, wait_until
@@ -49,10 +49,14 @@ class Telephony(Deployment):
         self.make_checkout()
         done = self.up()
         self.outside.attach()
-        (database,) = self.with_service("postgresql")
-        database.on_node(f"""cd / && {ADMIN_SQL} -c "insert into sip_address_allow (dc, name, host, ip) values (
+        self.primary().on_node(f"""cd / && {ADMIN_SQL} -c "insert into sip_address_allow (dc, name, host, ip) values (
             (select min(dc) from directory.wbt_domain), 'outside', '{self.server}:5060', '{self.outside.address}')" """)
         return done.seconds
+
+    def primary(self) -> Self:
+        """The node whose database takes writes."""
+        ask = f"cd / && {ADMIN_SQL} -c 'select pg_is_in_recovery()'"
+        return next(node for node in self.with_service("postgresql") if node.on_node(ask) == "f")
 
     @property
     def server(self) -> str:

@@ -1,0 +1,59 @@
+"""A deployment with a cluster of three behind translated addresses, under load."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+
+from tests.local.telephony import Telephony
+
+DRILL_SECONDS = 900
+"""A bound for one drill whatever else the machine does; the figures are printed, not judged."""
+
+Load = Callable[[str], AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Telephony]:
+    deployment = Telephony(tmp_path_factory.mktemp("drills"), f"t{os.getpid()}-drills", {
+        "tier": "basic", "counts": {"data": 3}, "local_network": "nat"})
+    try:
+        deployment.bring_up()
+        yield deployment
+    finally:
+        deployment.end()
+
+
+def check(what: str, outcome: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """Print what it cost; nothing acknowledged may be lost and nobody called."""
+    with capsys.disabled():
+        print(f"\n{what}: {outcome['gaps']['row']:.1f} s without rows, {outcome['gaps']['message']:.1f} s without messages, "
+              f"healthy {outcome['healthy']:.0f} s after it, {outcome['acknowledged']} acknowledged, "
+              f"status said: {outcome['named'] or 'nothing'}")
+    assert outcome["lost"] == {"row": [], "message": []}
+    assert outcome["help"] == ""
+    assert min(outcome["acknowledged"].values()) > 0, outcome
+    assert (outcome["calls"], outcome["dropped"]) == (1, 0)
+
+
+@pytest.fixture
+def load(cluster: Telephony, capsys: pytest.CaptureFixture[str]) -> Load:
+    """Rows and messages written, and a call held, while the block runs."""
+    @contextmanager
+    def run(what: str) -> Iterator[None]:
+        over = cluster.folder / f"over-{len(list(cluster.folder.iterdir()))}"
+        with cluster.outside.held_call(cluster.server):
+            running = cluster.start("drill", "--run", f"until [ -e {over} ]; do sleep 1; done", cluster.name, "--yes", "--json")
+            running.wait_for("a command run here", 300)
+            try:
+                yield
+            finally:
+                over.touch()
+            done = running.wait(DRILL_SECONDS)
+        assert done.output, done.errors
+        check(what, json.loads(done.output)[0], capsys)
+
+    return run
