@@ -41,6 +41,7 @@ _all = (
     SecretSpec("rewind_password", SecretKind.PASSWORD, "pg_rewind"),
     SecretSpec("patroni_password", SecretKind.PASSWORD, "Patroni's REST interface"),
     SecretSpec("grafana_database_password", SecretKind.PASSWORD, "read-only role of Grafana"),
+    SecretSpec("grafana_store_password", SecretKind.PASSWORD, "role grafana_store, owner of Grafana's own database"),
     SecretSpec("broker_password", SecretKind.PASSWORD, "RabbitMQ user webitel"),
     SecretSpec("broker_cookie", SecretKind.PASSWORD, "Erlang cookie of the RabbitMQ nodes", together=True),
     SecretSpec("consul_gossip_key", SecretKind.BASE64_KEY, "Consul gossip encryption", together=True),

@@ -72,6 +72,10 @@ class Database:
                 self.sessions[session] = None
             raise DatabaseError(" ".join(str(error).split())) from error
 
+    def execute(self, text: str) -> None:
+        """A statement without rows; raises DatabaseError."""
+        self.query(f"do $statement$ begin {text}; end $statement$; select 1")
+
     def close(self) -> None:
         """Ends every session."""
         for session in self.sessions:

@@ -27,6 +27,7 @@ KNOWN = {
     "auth.anonymous": {"enabled", "org_role"}, "auth.basic": {"enabled"},
     "analytics": {"reporting_enabled", "check_for_updates", "check_for_plugin_updates", "feedback_links_enabled"},
     "snapshots": {"external_enabled"}, "news": {"news_feed_enabled"}, "log": {"mode", "level"},
+    "database": {"type", "host", "name", "user", "password", "ssl_mode", "max_open_conn", "max_idle_conn", "conn_max_lifetime"},
     "paths": {"data", "logs", "plugins", "provisioning"}, "plugins": {"preinstall_disabled", "plugin_admin_enabled"},
     "date_formats": {"default_timezone"},
 }
@@ -81,7 +82,17 @@ class Grafana:
         self.own_database()
 
     def own_database(self) -> None:
-        """Writes its own database; raises sqlite3.Error."""
+        """Writes its own database, in PostgreSQL where it is told so, else in a file; raises sqlite3.Error or DatabaseError."""
+        store = self.settings.get("database", {})
+        if store.get("type", "sqlite3") == "postgres":
+            place = f"{store.get('host', '')}/{store.get('name', '')}?sslmode={store.get('ssl_mode', 'disable')}"
+            session = Database(f"postgres://{store.get('user', '')}:{store.get('password', '')}@{place}", 1, (), print)
+            try:
+                session.open()
+                session.execute("create table if not exists sandbox (started text)")
+            finally:
+                session.close()
+            return
         with sqlite3.connect(self.file) as database:
             database.execute("create table if not exists sandbox (started text)")
             database.execute("select count(*) from sandbox")
@@ -91,7 +102,7 @@ class Grafana:
         if path == "/api/health":
             try:
                 self.own_database()
-            except sqlite3.Error:
+            except (sqlite3.Error, DatabaseError):
                 return 503, "application/json", f'{{"database": "failing", "version": "{VERSION}"}}'
             return 200, "application/json", f'{{"commit": "sandbox", "database": "ok", "version": "{VERSION}"}}'
         if path in ("/", "/login"):
@@ -136,7 +147,7 @@ def main() -> int:
         address = grafana.settings.get("server", {})
         listener = Listener("http", "", "http", (Answer("/", 200, "grafana"),))
         server.listen(listener, f"{address.get('http_addr', '')}:{address.get('http_port', '3000')}")
-    except (ConfigurationError, ListenError, sqlite3.Error) as error:
+    except (ConfigurationError, ListenError, sqlite3.Error, DatabaseError) as error:
         print(f"grafana: {error}", file=sys.stderr)
         return 1
     stopping = threading.Event()

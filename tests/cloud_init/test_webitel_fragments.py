@@ -180,6 +180,7 @@ def test_the_other_packages_and_grafana() -> None:
     assert CATALOGUE["grafana"].listener("http").port == FACTS["grafana"]["port"]
     files = configurations("local-single")[0][1].files
     assert "admin_password = {{secret:grafana_password}}\n" in files["/etc/grafana/grafana.ini"]
+    assert "password = {{secret:grafana_store_password}}\n" in files["/etc/grafana/grafana.ini"]
     source = yaml.safe_load(files["/etc/grafana/provisioning/datasources/webitel.yaml"])["datasources"][0]
     assert source["user"] == "grafana" and source["url"] == "127.0.0.1:5432"
     assert source["secureJsonData"] == {"password": "{{secret:grafana_database_password}}"}

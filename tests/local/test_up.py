@@ -91,7 +91,7 @@ def test_database(single: Deployment) -> None:
     rows = single.on_node(
         "runuser -u postgres -- psql -XAt -c 'select rolname, left(rolpassword, 14) from pg_authid where rolcanlogin'")
     roles = dict(row.split("|") for row in rows.splitlines())
-    assert {"postgres", "replicator", "rewinder", "opensips", "grafana"} <= roles.keys()
+    assert {"postgres", "replicator", "rewinder", "opensips", "grafana", "grafana_store"} <= roles.keys()
     assert set(roles.values()) == {"SCRAM-SHA-256$"}
     password = single.read_secrets()["database_password"]
     assert ask_psql(single, password, "select count(*) from webitel_setup.done") == "1"

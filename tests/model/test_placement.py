@@ -132,16 +132,19 @@ BETWEEN_SEVERAL = {"locks"}
 @pytest.mark.parametrize(("tier", "role", "count", "moving"), [
     ("basic", "app", 2, {"logger", "messages-bot"}),
     ("extended", "web", 3, {"logger", "messages-bot"}),
+    ("basic", "data", 3, {"grafana"}),
+    ("extended", "db", 3, {"grafana"}),
     ("extended", "media", 3, set()),
 ])
 def test_what_may_move_is_ready_on_every_node_of_its_role(tier: str, role: str, count: int, moving: set[str]) -> None:
     placed = placement.place_services(TIERS[tier], {one.name: one.count for one in TIERS[tier].roles} | {role: count})
     firsts = {name for name, service in CATALOGUE.items() if service.placement is Placement.FIRST}
-    for (name, _), services in placed.items():
-        assert not firsts.intersection(services) - moving or name != role
+    for (name, n), services in placed.items():
+        assert n == 1 or not firsts.intersection(services) - moving
         assert ("locks" in services) is (name == role and bool(moving))
         if name == role and moving:
-            assert moving <= set(services) and services.index("locks") < min(services.index(one) for one in moving)
+            assert moving <= set(services) and "haproxy" in services
+            assert services.index("locks") < min(services.index(one) for one in moving)
 
 
 def test_storage_stays_where_its_files_are() -> None:

@@ -26,6 +26,9 @@ if [ "$(psql -Atc "select count(*) from pg_database where datname = 'webitel'" p
   psql -c 'create database webitel owner opensips' postgres
 fi
 psql -f /etc/webitel/roles.sql webitel
+if [ "$(psql -Atc "select count(*) from pg_database where datname = 'grafana'" postgres)" = 0 ]; then
+  psql -c 'create database grafana owner grafana_store' postgres
+fi
 
 if [ "$(psql -Atc "select to_regclass('webitel_setup.done') is not null" webitel)" = f ]; then
   [ -f "$SCHEMA/webitel-db-schema.sql" ] || { echo "no schema in $SCHEMA: is package webitel-postgresql-15 installed?" >&2; exit 1; }

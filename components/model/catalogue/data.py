@@ -24,7 +24,7 @@ POSTGRESQL = Service(
     calls=("postgresql", "consul"),
     secrets=(
         "postgres_password", "replication_password", "rewind_password", "patroni_password",
-        "database_password", "grafana_database_password",
+        "database_password", "grafana_database_password", "grafana_store_password",
     ),
     data=(DataDirectory("/var/lib/webitel/database/postgresql", "database", "postgres:postgres"),),
     probes=(
@@ -57,8 +57,9 @@ CONSUL_SERVER = Service(
 
 GRAFANA = Service(
     "grafana", "Grafana", packages=("grafana",), units=("grafana-server",), stand_in=True,
-    listeners=(tcp("http", 3000),), calls=("postgresql",), secrets=("grafana_password", "grafana_database_password"),
-    placement=Placement.FIRST, placement_reason="its own database is a local file",
+    listeners=(tcp("http", 3000),), calls=("postgresql",),
+    secrets=("grafana_password", "grafana_database_password", "grafana_store_password"),
+    placement=Placement.FIRST, placement_reason="each one would send every alert", moves=True,
     probes=(Probe("http", "Grafana does not answer or has lost its database", {
         "listener": "http", "path": "/api/health", "status": 200, "contains": '"database": "ok"'}),),
 )
