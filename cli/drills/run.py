@@ -55,7 +55,8 @@ async def read_leaders(access: Access, plan: Plan) -> dict[str, str]:
     keys = {name: node.key for node in plan.nodes for name in (node.name, node.key, node.private_address or node.key)}
     addresses = {access.nodes[node.key].address: node.key for node in plan.nodes if node.key in access.nodes}
     said = await ask_json(access, choose_client(access, plan), "leaders")
-    return {what: (keys | addresses).get(said[what], "") for what in SERVICES}
+    moving: dict[str, str] = said["moving"]
+    return {what: (keys | addresses).get(said[what], "") for what in SERVICES} | moving
 
 
 async def run_drill(look: Look, choose: Choose, power: Power | None, tell: Tell) -> Outcome:

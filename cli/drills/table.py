@@ -37,7 +37,8 @@ class Drill:
 
 
 Leaders = Mapping[str, str]
-"""Who leads what, by key of a node: `postgresql`, `standby`, `consul`, `queue`; "" where nobody knows."""
+"""Who leads what, by key of a node: `postgresql`, `standby`, `consul`, `queue`, and each service that moves; "" or none where
+nobody knows."""
 
 ROLES = {"leader": ("postgresql", "the PostgreSQL leader"), "standby": ("standby", "the synchronous standby"),
          "consul": ("consul", "the Consul leader"), "queue": ("queue", "the queue's leader")}
@@ -76,9 +77,12 @@ def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, 
         ]
     servers = tuple(node.key for node in plan.nodes_with("consul-server"))
     drills.append(Drill("no-consul", "every Consul server down for a minute", servers, stop_units("consul"), CONSUL_GONE))
+    runners = {leaders.get(name) for name, service in CATALOGUE.items() if service.moves}
     for role in ("app", "web", "media", "edge", "sip"):
         if nodes := [node for node in plan.nodes if node.role == role]:
-            drills.append(Drill(f"stop-{role}", f"power off at {nodes[0].key}", (nodes[0].key,), off, STOPPED))
+            # The one whose loss has more to move.
+            target = next((node.key for node in nodes if node.key in runners), nodes[0].key)
+            drills.append(Drill(f"stop-{role}", f"power off at {target}", (target,), off, STOPPED))
     drills.append(Drill("off-and-on", "power off everywhere, then on", tuple(node.key for node in plan.nodes), off, 10))
     first, second = leaders.get("postgresql", ""), leaders.get("standby", "")
     if first and second and power:

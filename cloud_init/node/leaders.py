@@ -1,4 +1,4 @@
-"""Who leads what, as this node sees it: PostgreSQL, its synchronous standby, Consul, a quorum queue."""
+"""Who leads what, as this node sees it: PostgreSQL, its synchronous standby, Consul, a quorum queue; who runs what moves."""
 
 import http.client
 import json
@@ -10,9 +10,13 @@ from .view import View, broker
 
 
 def show(queue: str) -> int:
-    """Print {"postgresql", "standby", "consul", "queue"}: keys of nodes, or addresses or names; "" = nobody knows."""
+    """Print {"postgresql", "standby", "consul", "queue"}: keys of nodes, or addresses or names; "" = nobody knows. "moving":
+    by service, the key of the node that holds its lock.
+    """
     view = View(load_manifest())
-    print(json.dumps({**ask_patroni(), "consul": ask_consul(), "queue": ask_broker(view, queue), "calls": count_calls(view)}))
+    moving = view.locks_in_consul
+    print(json.dumps({**ask_patroni(), "consul": ask_consul(), "queue": ask_broker(view, queue), "calls": count_calls(view),
+                      "moving": moving if isinstance(moving, dict) else {}}))
     return 0
 
 
