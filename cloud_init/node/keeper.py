@@ -27,6 +27,8 @@ class Keeper:
 
     def __init__(self, port: int) -> None:
         self.port, self.stamp = port, 0
+        # What this program starts is not to speak to systemd in its name.
+        self.socket = os.environ.pop("NOTIFY_SOCKET", "")
         self.leases: dict[str, Lease] = {}
         self.threads: list[threading.Thread] = []
         self.told: dict[str, tuple[bool, float]] = {}
@@ -90,15 +92,15 @@ class Keeper:
 
     def run(self) -> int:
         """Until told to end (0), or until a thread is dead (1); systemd's watchdog ends it when it hangs."""
-        notify("READY=1")
+        self.notify("READY=1")
         while not self.ended.wait(TICK):
             if self.renewed.is_set():
-                os.execv(sys.executable, [sys.executable, str(PROGRAM), "locks"])
+                os.execve(sys.executable, [sys.executable, str(PROGRAM), "locks"], os.environ | {"NOTIFY_SOCKET": self.socket})
             self.read_manifest()
             self.act()
             if not all(thread.is_alive() for thread in self.threads):
                 return 1
-            notify("WATCHDOG=1")
+            self.notify("WATCHDOG=1")
         # systemd has stopped the units before: they are bound to this one and ordered after it.
         for name in self.services:
             if self.leases[name].session.id and self.is_stopped(name):
@@ -107,6 +109,12 @@ class Keeper:
                 except ConsulError as error:
                     print(f"{name}: {error}", flush=True)
         return 0
+
+    def notify(self, text: str) -> None:
+        """Tell systemd, where it asked for it."""
+        if self.socket:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.sendto(text.encode(), self.socket.replace("@", "\0", 1) if self.socket.startswith("@") else self.socket)
 
 
 def run() -> int:
@@ -151,10 +159,3 @@ def ask_peer(address: str, port: int, name: str) -> bool | None:
             return bool(json.loads(answer.read()))
     except (OSError, http.client.HTTPException, ValueError):
         return None
-
-
-def notify(text: str) -> None:
-    """Tell systemd, where it asked for it."""
-    if address := os.environ.get("NOTIFY_SOCKET"):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.sendto(text.encode(), address.replace("@", "\0", 1) if address.startswith("@") else address)
