@@ -30,6 +30,7 @@ from cli import (
     state,
     status,
     up,
+    upgrade,
 )
 from cli.console import Failure, err
 from components.model.problems import PlanError
@@ -40,7 +41,7 @@ from tools.environment import SetupError
 app = typer.Typer(name="webitel", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   rich_markup_mode=None, help="Your own Webitel contact centre, on six clouds or on this machine.")
 for module in (
-    plan, up, scale, replace, preview, status, drift, nodes_commands, dump, destroy, files, doctor, secrets, state,
+    plan, up, scale, upgrade, replace, preview, status, drift, nodes_commands, dump, destroy, files, doctor, secrets, state,
     pulumi_command, run_tests, bench, prices, drill,
 ):
     module.register(app)

@@ -8,6 +8,7 @@ from typing import Any
 
 from cloud_init.node.locks import LEASE, STOP
 from cloud_init.node.manifest import BASE
+from cloud_init.versions import main_units, wanted_versions
 from components.model.catalogue.node import CONSUL_SOURCES
 from components.model.clouds import Cloud, PublicAddress, resolve_cloud
 from components.model.firewall import NodeRule, node_egress, node_openings
@@ -18,7 +19,6 @@ from components.model.service import Bind, OnChange, PackageSource, Service
 from components.model.services import CATALOGUE, called_service
 from components.model.settings import Settings
 from components.model.tiers import TIERS
-from sandbox.build import needed_packages
 
 PROBE_SECRETS = ("database_password", "broker_password", "esl_password")
 """What the health check logs in with; kept on the node in a file that only root reads."""
@@ -158,8 +158,7 @@ class Context:
             return [str(action) for action in on_change]
         if service.on_change == OnChange.NOTHING:
             return []
-        units = [unit for unit in service.units_from(self.source) if not unit.startswith("webitel-setup")]
-        return [f"{service.on_change.value} {unit}" for unit in units]
+        return [f"{service.on_change.value} {unit}" for unit in main_units(service, self.source)]
 
     def units(self, service: Service, fragment: dict[str, Any]) -> list[dict[str, Any]]:
         """The service's units with what each waits for, and what the fragment adds to `[Unit]` and `[Service]`."""
@@ -231,7 +230,7 @@ class Context:
                 }
                 for service in self.services
             ],
-            "stand_ins": self.stand_ins(),
+            "versions": wanted_versions(self.services, self.source, self.settings.package_versions),
         }
 
     def members(self, service: Service) -> list[dict[str, str]]:
@@ -251,16 +250,6 @@ class Context:
             for node in self.plan.candidates(service.name, self.node)
         ]
 
-    def stand_ins(self) -> dict[str, dict[str, Any]]:
-        """By package of the sandbox: its version, and what another version does to which unit; empty without a sandbox."""
-        found: dict[str, dict[str, Any]] = {}
-        for service in self.services if self.source == PackageSource.SANDBOX else ():
-            for name, version in needed_packages(service.packages_from(self.source)).items():
-                entry = found.setdefault(name, {"version": version, "actions": []})
-                if service.stand_in:
-                    entry["actions"] += [action for action in self.actions(service, None) if action not in entry["actions"]]
-        return found
-
     def _probe(self, service: Service, kind: str, says: str, arguments: dict[str, Any]) -> dict[str, Any]:
         filled = {
             key: value.replace("{id}", str(self.instance_id)).replace("{hostname}", self.node.name)
@@ -275,8 +264,7 @@ class Context:
     def install_units(self) -> list[str]:
         """Units that a package's installation would enable, and that must not start before their configuration."""
         units = {
-            unit for service in self.services if service.name not in BASE
-            for unit in service.units_from(self.source) if not unit.startswith("webitel-setup")
+            unit for service in self.services if service.name not in BASE for unit in main_units(service, self.source)
         }
         units |= {unit for package in self.packages() for unit in PACKAGED_UNITS.get(package, ())}
         return sorted(units.union(SANDBOX_UNITS) if set(SANDBOX_PACKAGES) & set(self.packages()) else units)

@@ -88,15 +88,17 @@ def find_excess(new: Properties) -> list[Failure]:
 
 
 def find_dropped_calls(old: Properties, new: Properties) -> str:
-    """What the changed files and stand-ins do to calls in progress, by service; "" for nothing."""
+    """What the changed files and versions of packages do to calls in progress, by service; "" for nothing."""
     if not isinstance(new.get("files"), Mapping) or not isinstance(new.get("attributes"), Mapping):
         return ""
     changed = [path for path, text in new["files"].items() if old["files"].get(path) != text]
     actions = {action for path in changed for action in new["attributes"][path].get("actions", ())}
     if isinstance(new.get("manifest"), Mapping):
-        before = old["manifest"].get("stand_ins", {})
-        for name, entry in new["manifest"].get("stand_ins", {}).items():
-            if name in before and before[name]["version"] != entry["version"]:
+        before = dict.fromkeys(old["manifest"].get("packages", ()), "")
+        before |= {name: entry["version"] for name, entry in old["manifest"].get("versions", {}).items()}
+        for name, entry in new["manifest"].get("versions", {}).items():
+            # Of one that had no version of ours nobody here knows which it is.
+            if before.get(name, entry["version"]) != entry["version"]:
                 actions.update(entry["actions"])
     dropped = [
         f"{service.title} restarts: {service.drops_calls}"

@@ -8,10 +8,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from sandbox.deb import Package, write_repository
+from sandbox.webitel.packages import PROGRAM
 
 HERE = Path(__file__).parent
 
@@ -39,6 +41,11 @@ def all_packages() -> list[Package]:
     if twice:
         raise ValueError(f"two packages of the sandbox are called {', '.join(twice)}")
     return packages
+
+
+def all_patches() -> list[Package]:
+    """A patch version of every package that stands for one of the vendor's, so that `webitel upgrade` can be tried."""
+    return [replace(package, patch=1) for package in all_packages() if package.name != PROGRAM.name]
 
 
 @cache
@@ -74,7 +81,7 @@ def build_packages(progress: Callable[[str], None] = lambda text: None) -> Path:
     fresh = Path(tempfile.mkdtemp(prefix=".sandbox-", dir=folder.parent))
     try:
         progress(f"building {len(all_packages())} packages of the sandbox")
-        write_repository(all_packages(), fresh)
+        write_repository([*all_packages(), *all_patches()], fresh)
         fresh.chmod(0o755)
         try:
             fresh.rename(folder)

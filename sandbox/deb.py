@@ -19,7 +19,8 @@ class Package:
     `files`: absolute path -> text, or a file or folder of the checkout that is taken as it is. Text beginning with `#!`
     and files that are executable in the checkout get mode 0755. `folders`: absolute path -> mode.
     `scripts`: `preinst`, `postinst`, `prerm` or `postrm` -> text. `conffiles`: paths that dpkg never overwrites.
-    `release` is what the program in it says of itself.
+    `release` is what the program in it says of itself. `patch` counts what a vendor calls patch versions: higher versions of
+    the same content here.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Package:
     scripts: Mapping[str, str] = field(default_factory=dict)
     conffiles: tuple[str, ...] = ()
     more: Mapping[str, str] = field(default_factory=dict)
+    patch: int = 0
 
     @cached_property
     def version(self) -> str:
@@ -38,7 +40,7 @@ class Package:
         digest = hashlib.sha256(repr((
             sorted(expand_files(self).items()), sorted(self.folders.items()), sorted(self.scripts.items()), self.conffiles,
             self.depends, self.description, sorted(self.more.items()))).encode())
-        return f"{self.release}.{digest.hexdigest()[:8]}"
+        return f"{self.release}.{digest.hexdigest()[:8]}" + (f"+{self.patch}" if self.patch else "")
 
     @property
     def file_name(self) -> str:

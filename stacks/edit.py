@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from stacks.problems import NAMESPACE, show
+from stacks.problems import NAMESPACE, to_yaml
 
 Change = tuple[tuple[str, ...], Any]
 """The way to a value below `config` and the new value; None takes it out."""
@@ -46,7 +46,7 @@ def edit_text(text: str, change: Change) -> str:
             return changed
     except (LookupError, yaml.YAMLError):
         pass
-    by_hand = "" if value is None else f" {show(value)}"
+    by_hand = "" if value is None else f" {to_yaml(value)}"
     raise EditError(f"this stack file's layout is not understood; in an editor {'remove' if value is None else 'set'} "
                     f"{' > '.join(keys)}{by_hand}")
 
@@ -62,9 +62,9 @@ def place(text: str, keys: tuple[str, ...], value: Any) -> str:
         if key_node is None or node is None:
             return text if value is None else insert(text, mapping, key, rest, value)
         if not rest:
-            return remove(text, key_node, node) if value is None else replace(text, node, show(value))
+            return remove(text, key_node, node) if value is None else replace(text, node, to_yaml(value))
         if not isinstance(node, yaml.MappingNode):
-            return text if value is None else replace(text, node, show(nest(rest, value)))
+            return text if value is None else replace(text, node, to_yaml(nest(rest, value)))
         mapping = node
     raise LookupError(keys)
 
@@ -92,10 +92,16 @@ def insert(text: str, mapping: yaml.MappingNode, key: str, rest: tuple[str, ...]
     if mapping.flow_style:
         end = mapping.end_mark.index - 1
         separator = ", " if mapping.value else ""
-        return f"{text[:end].rstrip()}{separator}{key}: {show(nest(rest, value))}{text[end:]}"
+        return f"{text[:end].rstrip()}{separator}{key}: {to_yaml(nest(rest, value))}{text[end:]}"
     first, last = mapping.value[0][0], mapping.value[-1][1]
     lines = text.splitlines()
-    lines.insert(last_line(last) + 1, f"{' ' * first.start_mark.column}{key}: {show(nest(rest, value))}")
+    indent, new = " " * first.start_mark.column, nest(rest, value)
+    if isinstance(new, dict) and len(new) > 1:
+        block = [f"{indent}{key}:", *(f"{indent}  {inner}: {to_yaml(one)}" for inner, one in new.items())]
+    else:
+        block = [f"{indent}{key}: {to_yaml(new)}"]
+    at = last_line(last) + 1
+    lines[at:at] = block
     return "\n".join(lines) + "\n"
 
 

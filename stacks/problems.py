@@ -78,7 +78,10 @@ def describe(name: str) -> str:
 
 
 def show(value: Any) -> str:
-    """A value on one line in the stack file's syntax."""
-    if isinstance(value, str):
-        return value
+    """A value on one line as a person reads it."""
+    return value if isinstance(value, str) else to_yaml(value)
+
+
+def to_yaml(value: Any) -> str:
+    """A value on one line in the stack file's syntax: a text that would read as a number is quoted."""
     return yaml.safe_dump(value, default_flow_style=True, width=10_000).strip().removesuffix("...").strip()

@@ -88,6 +88,11 @@ def read_file(path: Path) -> tuple[dict[str, Any], list[Problem]]:
         elif isinstance(typed["config"][f"{NAMESPACE}:{name}"], float):
             # Pulumi says no more than "bad value".
             problems.append(setting_problem(name, value, f'is a fraction to YAML: write it in quotes, "{value}"'))
+        elif isinstance(value, dict):
+            inner = typed["config"][f"{NAMESPACE}:{name}"]
+            problems += [
+                setting_problem(f"{name}.{key}", value[key], f'is a fraction to YAML: write it in quotes, "{value[key]}"')
+                for key, one in inner.items() if isinstance(one, float)]
     return values, problems
 
 

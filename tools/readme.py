@@ -11,7 +11,7 @@ from components.model.clouds import CLOUDS
 from components.model.plan import Size
 from components.model.planner import make_plan
 from components.model.prices import price_date
-from components.model.service import Audience, Service
+from components.model.service import Audience, OnChange, Service
 from components.model.services import CATALOGUE
 from components.model.tiers import TIERS, Role, Tier
 from stacks.settings import load_stack
@@ -58,15 +58,23 @@ def describe_listeners(service: Service) -> str:
 
 
 def services_table() -> str:
-    """Services with units, open ports, and what they do when a file of theirs changes."""
+    """Services with units, open ports, and what they do when a file of theirs or their program's version changes."""
     rows = []
     for service in CATALOGUE.values():
         roles = [f"{tier.name}: {role.name}" for tier in TIERS.values() for role in tier.roles
                  if service.name in role.services and tier.name != "single"]
         place = ", ".join(roles) if roles else service.placement.value
         rows.append((service.title, ", ".join(f"`{unit}`" for unit in service.units) or "-", place,
-                     describe_listeners(service), service.on_change.value))
-    return table(("service", "units", "where", "open to", "a changed file"), rows)
+                     describe_listeners(service), service.on_change.value, describe_new_version(service)))
+    return table(("service", "units", "where", "open to", "a changed file", "a new version"), rows)
+
+
+def describe_new_version(service: Service) -> str:
+    """What a new version of its program does, and whether it waits for `--disruptive`."""
+    if not service.packages:
+        return "-"
+    restarts = service.on_new_version is OnChange.RESTART
+    return service.on_new_version.value + (", `--disruptive`" if restarts and service.drops_calls else "")
 
 
 RUN_FOR_REAL = {f"local-{tier}" for tier in TIERS}

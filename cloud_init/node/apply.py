@@ -7,7 +7,7 @@ import shutil
 import time
 from typing import Any
 
-from . import disks, drift, files, install, leave, locks, stand_ins, units
+from . import disks, drift, files, install, leave, locks, units, versions
 from .manifest import (
     BUNDLES,
     LOCK,
@@ -68,11 +68,15 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
     # Package sources and their credentials come before all other files, whose owners the packages make.
     early = {path: text for path, text in configuration["files"].items() if path in PACKAGE_FILES}
     files.write(files.compare(early, configuration["attributes"], fill, {"files": []}))
-    # Kept first: when we die between a package and the restart of what it changed, the next run still does that.
-    stale = stand_ins.find_stale(manifest["stand_ins"])
-    state["pending"] = [*state["pending"], *stand_ins.actions_of(stale, manifest["stand_ins"])]
-    save_state(state)
-    install_packages(manifest, stale, tell)
+    wait_for_packages(tell)
+    try:
+        stale = find_stale(manifest, "stock" in state)
+        # Kept first: when we die between a package and the restart of what it changed, the next run still does that.
+        state["pending"] = [*state["pending"], *versions.actions_of(stale, manifest["versions"])]
+        save_state(state)
+        install_packages(manifest, stale, tell)
+    except install.InstallError as error:
+        raise ApplyError(str(error), "webitel-install.service") from error
     drift.hold_again(state)
     done("packages")
     disks.prepare(manifest, configuration.get("devices", {}), state, tell)
@@ -123,8 +127,8 @@ def place_bundles(incoming: pathlib.Path, bundles: dict[str, str]) -> None:
         WRAPPER.chmod(0o755)
 
 
-def install_packages(manifest: dict[str, Any], stale: list[str], tell: Tell) -> None:
-    """Wait for the installation that the boot began, then install what is still missing (what needs a credential) or stale."""
+def wait_for_packages(tell: Tell) -> None:
+    """Wait for the installation that the boot began."""
     start = time.monotonic()
     tell("packages", "packages")
     # Only the first boot starts it: after a restart of the node it is inactive, and nothing is to be waited for.
@@ -139,19 +143,30 @@ def install_packages(manifest: dict[str, Any], stale: list[str], tell: Tell) -> 
         if time.monotonic() - start > INSTALL_LIMIT:
             raise ApplyError(f"packages were not installed within {INSTALL_LIMIT} s: {progress}", "webitel-install.service")
         time.sleep(1)
-    try:
-        install.prepare_sources(json.loads(install.PLAN.read_text()))
-    except install.InstallError as error:
-        raise ApplyError(str(error), "webitel-install.service") from error
+
+
+def find_stale(manifest: dict[str, Any], runs: bool) -> list[str]:
+    """Write the package sources; the packages that are there in another version than the manifest's, all of which can be had.
+
+    Raises ApplyError or InstallError, with no package changed.
+    """
+    install.prepare_sources(json.loads(install.PLAN.read_text()))
+    wanted = manifest["versions"]
+    stale = versions.find_stale(wanted)
     if SANDBOX.is_dir():
-        (install.SOURCES / stand_ins.SOURCE).write_text(f"deb [trusted=yes] file:{SANDBOX} ./\n")
-    try:
-        if SANDBOX.is_dir() and install.list_missing(manifest["packages"]):
-            install.read_lists(stand_ins.SOURCE)
-        # Stand-ins are no data: their files need not reach the disk one by one.
-        install.install(manifest["packages"], manifest["install_units"], fresh_lists=not SANDBOX.is_dir(),
-                        options=("-o", "Dpkg::Options::=--force-unsafe-io") if SANDBOX.is_dir() else ())
-        if stale:
-            stand_ins.bring_up_to_date(stale, manifest["stand_ins"])
-    except install.InstallError as error:
-        raise ApplyError(str(error), "webitel-install.service") from error
+        (install.SOURCES / versions.STAND_INS).write_text(f"deb [trusted=yes] file:{SANDBOX} ./\n")
+        if stale or install.list_missing(manifest["packages"], {}):
+            install.read_lists(versions.STAND_INS)
+    versions.check(wanted, stale, runs, manifest["node"])
+    return list(stale)
+
+
+def install_packages(manifest: dict[str, Any], stale: list[str], tell: Tell) -> None:
+    """Install what is still missing (what needs a credential) or stale. Raises InstallError."""
+    wanted = {name: entry["version"] for name, entry in manifest["versions"].items()}
+    for name in stale:
+        tell("packages", f"package {name} {wanted[name]}")
+    # Stand-ins are no data: their files need not reach the disk one by one.
+    options = ("-o", "Dpkg::Options::=--force-unsafe-io") if SANDBOX.is_dir() else ()
+    install.install(list(dict.fromkeys([*manifest["packages"], *wanted])), manifest["install_units"],
+                    fresh_lists=not SANDBOX.is_dir(), options=(*options, *(versions.INSTALL if wanted else ())), versions=wanted)

@@ -7,7 +7,24 @@ import pathlib
 import subprocess
 import sys
 
-from . import apply, database_cluster, drain, drift, dump, keeper, leaders, load, locks, status, units, view, waiting, watch
+from . import (
+    apply,
+    database_cluster,
+    drain,
+    drift,
+    dump,
+    install,
+    keeper,
+    leaders,
+    load,
+    locks,
+    status,
+    units,
+    versions,
+    view,
+    waiting,
+    watch,
+)
 from .manifest import ApplyError, load_manifest
 
 
@@ -41,6 +58,7 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("drain", help="let no new call in, hand over what moves; return when no call runs any more")
     commands.add_parser("drift", help="what was changed behind our back, as JSON: files, units, packages")
     commands.add_parser("locks", help="start what this node holds the lock of, stop what it does not (a service of its own)")
+    commands.add_parser("versions", help="held packages as JSON: their versions, and newer ones that can be had")
     commands.add_parser("watch", help="start what is dead, restart what went deaf, carefully (a service of its own)")
     options = parser.parse_args(arguments)
     if options.command == "apply":
@@ -70,6 +88,8 @@ def main(arguments: list[str]) -> int:
         return tell_drift()
     if options.command == "locks":
         return keeper.run()
+    if options.command == "versions":
+        return tell_versions()
     if options.command == "watch":
         return watch.run()
     return show_logs(options.service, options.lines)
@@ -118,6 +138,16 @@ def tell_drift() -> int:
     try:
         print(json.dumps({"drift": drift.find()}))
     except ApplyError as error:
+        print(json.dumps({"error": str(error)}))
+        return 1
+    return 0
+
+
+def tell_versions() -> int:
+    """Print {"versions": {package: {"now", "newer"}}}, or {"error"} where the package lists cannot be read."""
+    try:
+        print(json.dumps({"versions": versions.find_newer(load_manifest()["packages"])}))
+    except install.InstallError as error:
         print(json.dumps({"error": str(error)}))
         return 1
     return 0

@@ -111,6 +111,18 @@ def hand_over(manifest: dict[str, Any], leader: str, tell: Tell) -> None:
     raise ApplyError(f"PostgreSQL's leadership does not move away from {leader}: {said}", "patroni")
 
 
+def step_down(manifest: dict[str, Any], tell: Tell) -> None:
+    """Before a restart: another member leads, where there is one and this one does. An ApplyError where none can."""
+    me = manifest["key"]
+    try:
+        members = list_members(manifest)
+    except (OSError, ValueError) as error:
+        tell("services", f"Patroni does not say how the cluster is, it is restarted as it is: {error}")
+        return
+    if len(members) > 1 and any(member["role"] == LEADER and member["name"] == me for member in members):
+        hand_over(manifest, me, tell)
+
+
 def leave(manifest: dict[str, Any], tell: Tell) -> None:
     """Give up the lead and the place of the synchronous standby, so that nobody waits for this member when it stops."""
     me = manifest["key"]

@@ -84,12 +84,14 @@ def add_repository(repository: dict[str, str]) -> None:
         f"Types: deb\nURIs: {repository['uri']}\nSuites: {repository['suite']}\n{component}{signed}")
 
 
-def list_missing(packages: list[str]) -> list[str]:
-    """Those that are not installed, in the given order."""
-    shown = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", *packages],
+def list_missing(packages: list[str], versions: dict[str, str]) -> list[str]:
+    """Those that are not installed, or not in their version of `versions`, in the given order."""
+    shown = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Version}\n", *packages],
                            capture_output=True, text=True, check=False)
-    installed = {package for status, package in map(str.split, shown.stdout.splitlines()) if status == "installed"}
-    return [package for package in packages if package not in installed]
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    installed = {row[1]: row[2] for row in rows if row[0] == "installed"}
+    return [package for package in packages
+            if package not in installed or installed[package] != versions.get(package, installed[package])]
 
 
 def disable(units: list[str]) -> None:
@@ -131,12 +133,15 @@ def read_lists(source: str) -> None:
              "update"], "package lists", 0)
 
 
-def install(packages: list[str], units: list[str], fresh_lists: bool = True, options: tuple[str, ...] = ()) -> list[str]:
-    """Install what is missing with every start of a service forbidden; returns what was missing.
+def install(packages: list[str], units: list[str], fresh_lists: bool = True, options: tuple[str, ...] = (),
+            versions: dict[str, str] | None = None) -> list[str]:
+    """Install what is missing, or not of its version in `versions`, with every start of a service forbidden; returns that.
 
     Without `fresh_lists` the lists are read anew only when the first try fails.
     """
-    missing = list_missing(packages)
+    versions = versions or {}
+    missing = list_missing(packages, versions)
+    names = [f"{package}={versions[package]}" if package in versions else package for package in missing]
     if not missing:
         return []
     POLICY.write_text("#!/bin/sh\nexit 101\n")
@@ -146,7 +151,7 @@ def install(packages: list[str], units: list[str], fresh_lists: bool = True, opt
             try:
                 if fresh_lists or attempt > 1:
                     run_apt(["update"], "package lists", 0)
-                run_apt([*options, "install", "--no-install-recommends", *missing], "packages", len(missing))
+                run_apt([*options, "install", "--no-install-recommends", *names], "packages", len(missing))
                 break
             except InstallError:
                 if attempt == TRIES:

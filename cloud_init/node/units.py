@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import broker_cluster, status
+from . import broker_cluster, database_cluster, status
 from .drain import drain
 from .manifest import ApplyError, Tell, last_lines, run, systemctl
 
@@ -12,7 +12,9 @@ WATCH, LOCKS = "webitel-watch.service", "webitel-locks.service"
 SETTLE = 300
 """Seconds for a touched service to work again at an update."""
 
-BEFORE_RESTART: dict[str, Callable[[dict[str, Any], Tell], None]] = {"rabbitmq-server": broker_cluster.drain}
+BEFORE_RESTART: dict[str, Callable[[dict[str, Any], Tell], None]] = {
+    "patroni": database_cluster.step_down, "rabbitmq-server": broker_cluster.drain,
+}
 """What a member of a cluster does before its restart, so that the others go on without it."""
 
 VERBS = ("reload", "restart", "drain", "refresh")

@@ -18,7 +18,9 @@ from components.model.problems import Problem, setting_problem
 from components.model.repositories import missing_fingerprints
 from components.model.secrets import SECRETS
 from components.model.service import PackageSource
+from components.model.services import CATALOGUE
 from components.model.settings import Settings
+from components.model.versions import VERSION, known_packages
 
 DOCUMENTATION_NETWORKS = tuple(IPv4Network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
 """RFC 5737."""
@@ -72,6 +74,7 @@ def check_values(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
         yield setting_problem("mirror", settings.mirror, (
             "with webitel:package_source = mirror it must be the base URL of your mirror, "
             "such as https://packages.your-company.com"))
+    yield from check_versions(settings)
     for name, generation in settings.rotate.items():
         if name not in SECRETS:
             near = get_close_matches(name, SECRETS, 1)
@@ -83,6 +86,21 @@ def check_values(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
             can = ", ".join(spec.name for spec in SECRETS.values() if not spec.together)
             yield setting_problem(f"rotate.{name}", generation, (
                 f"all its nodes need the same one at the same moment, so it is not rotated while they run; these can be: {can}"))
+
+
+def check_versions(settings: Settings) -> Iterator[Problem]:
+    """Versions of packages that no service has, or that are no versions."""
+    known = known_packages(resolve_package_source(settings))
+    for name, version in settings.package_versions.items():
+        setting = f"package_versions.{name}"
+        if name not in known:
+            # A service's name is what a person thinks of first.
+            first = CATALOGUE[name].packages[:1] if name in CATALOGUE else ()
+            near = first or get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else "use one such as webitel-engine"
+            yield setting_problem(setting, version, f"no service has a package of that name; {hint}")
+        elif not VERSION.fullmatch(version):
+            yield setting_problem(setting, version, "not a version of a Debian package; use one such as 25.08.3-1")
 
 
 def check_zone(settings: Settings, cloud: Cloud) -> Iterator[Problem]:

@@ -135,6 +135,7 @@ class Service:
     otherwise for one. `secrets` are names of `secrets.py`. `files` is the fragment's name under `cloud_init/services`.
     `moves`: one node of several runs it, whichever holds its lock in Consul (`cloud_init/node/locks.py`); the others of the
     role have it ready.
+    `reload_renews`: its reload takes up a new version of its program too.
     """
 
     name: str
@@ -148,6 +149,7 @@ class Service:
     data: tuple[DataDirectory, ...] = ()
     probes: tuple[Probe, ...] = ()
     on_change: OnChange = OnChange.RESTART
+    reload_renews: bool = False
     drops_calls: str = ""
     placement: Placement = Placement.ROLE
     placement_reason: str = ""
@@ -159,6 +161,11 @@ class Service:
     consul_name: str = ""
     packages_by_source: BySource = field(default_factory=dict)
     units_by_source: BySource = field(default_factory=dict)
+
+    @property
+    def on_new_version(self) -> OnChange:
+        """What a new version of its program does to the running service."""
+        return OnChange.RESTART if self.on_change is OnChange.RELOAD and not self.reload_renews else self.on_change
 
     def packages_from(self, source: PackageSource) -> tuple[str, ...]:
         """The packages to install with that package source."""

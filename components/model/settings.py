@@ -51,6 +51,9 @@ class Settings(BaseModel):
         None, description="On local, unless bridged: what stands for the internet on this host; empty = 198.18.0.0/24 and next.",
         examples=["198.18.7.0/24"])
     release: Literal["25.08"] = Field("25.08", description="Version of the vendor's packages.")
+    package_versions: dict[str, str] = Field(
+        {}, description="Version by package, where it shall be a certain one (`webitel upgrade` writes them); a package without "
+        "one stays as it was installed.", examples=[{"webitel-engine": "25.08.3-1"}])
     package_source: PackageSource | None = Field(
         None, description="vendor, mirror or sandbox; empty = sandbox on local, else vendor.", examples=["vendor"])
     mirror: str = Field("", description="Base URL of your mirror of the vendor's repositories, with package_source mirror.",

@@ -68,8 +68,12 @@ class Deployment:
 
     def with_service(self, service: str) -> list[Self]:
         """The nodes that carry a service."""
-        stack = f"{self.name}-"
-        return [self.at(node["name"].removeprefix(stack)) for node in self.plan()["nodes"] if service in node["services"]]
+        names = {node["name"] for node in self.plan()["nodes"] if service in node["services"]}
+        return [node for node in self.nodes() if node.node in names]
+
+    def nodes(self) -> list[Self]:
+        """All nodes."""
+        return [self.at(node["name"].removeprefix(f"{self.name}-")) for node in self.plan()["nodes"]]
 
     @property
     def address(self) -> str:
@@ -146,6 +150,21 @@ class Deployment:
     def up(self, *arguments: str, status: int = 0, seconds: float = UP_SECONDS) -> Done:
         """`./webitel up`."""
         return self.webitel("up", self.name, *arguments, status=status, seconds=seconds)
+
+    def upgrade(self, *arguments: str, seconds: float = UP_SECONDS) -> Done:
+        """`./webitel upgrade`; the versions that it writes into the stack file are settings of this deployment from then on."""
+        done = self.webitel("upgrade", self.name, "--yes", *arguments, seconds=seconds)
+        config = yaml.safe_load(self.stack_file.read_text())["config"]
+        if versions := config.get("webitel:package_versions"):
+            self.settings["package_versions"] = versions
+        return done
+
+    def versions(self, *packages: str) -> dict[str, tuple[str, bool]]:
+        """Version of those packages that the node has, and whether it is held."""
+        row = "'found ${Package} ${Version} ${db:Status-Want}\n'"
+        shown = self.on_node(f"dpkg-query -W -f {row} {' '.join(packages)}", check=False)
+        rows = [line.split()[1:] for line in shown.splitlines() if line.startswith("found ")]
+        return {name: (version, want == "hold") for name, version, want in rows}
 
     def status(self) -> dict[str, Any]:
         """`./webitel status --json`, whose exit status says the same as its text."""

@@ -6,6 +6,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from components.model.catalogue import webitel
+from components.model.catalogue.data import GRAFANA
+from components.model.catalogue.web import WEBITEL_WEB
 from tests.local.conftest import FIGURES, Figure
 from tests.local.deployment import wait_until
 from tests.local.outside import read_result
@@ -66,6 +69,22 @@ def test_changes_that_drop_no_call(basic: Telephony, figure: Figure) -> None:
     assert KEY in database.on_node("cat /etc/ssh/authorized_keys.d/debian")
     assert database.on_node("cd / && runuser -u postgres -- psql -XAtc 'show max_connections'") == "320"
     assert len(basic.with_service("freeswitch")) == MORE[MEDIA]
+
+
+def test_a_patch_upgrade_of_every_webitel_service_drops_no_call(basic: Telephony, figure: Figure) -> None:
+    # FreeSWITCH waits for the end of the call, and OpenSIPS for --disruptive: neither is the vendor's Webitel service.
+    services = [*webitel.SERVICES, GRAFANA, WEBITEL_WEB]
+    packages = {package for service in services for package in service.packages if package.startswith(("webitel-", "grafana"))}
+    with basic.outside.held_call(basic.server):
+        done = basic.upgrade(*(word for service in services for word in ("--only", service.name)))
+    figure("patch upgrade of every Webitel service, a call held", done.seconds)
+    seen: set[str] = set()
+    for node in basic.nodes():
+        found = node.versions(*packages)
+        seen |= found.keys()
+        assert all(version.endswith("+1") and held for version, held in found.values()), (node.key, found)
+    assert seen == packages
+    assert "Nothing to change." in basic.up().output
 
 
 def test_all_media_nodes_get_calls_and_a_stopped_one_costs_none(basic: Telephony, figure: Figure) -> None:

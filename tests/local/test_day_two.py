@@ -5,6 +5,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -79,6 +80,69 @@ def test_changed_stand_in_reaches_the_node(healthy: Deployment) -> None:
         assert "man:second(1)" in healthy.on_node("systemctl show -p Documentation --value grafana-server")
     healthy.up()
     assert "second edition" not in healthy.on_node(page)
+
+
+@pytest.fixture(scope="module")
+def versions(single: Deployment) -> Iterator[Deployment]:
+    """The deployment, whose packages have the versions they began with again after the last test: the machine that is replaced
+    in between comes up with what was chosen here."""
+    yield single
+    if "package_versions" in single.settings:
+        single.set(package_versions=None)
+        single.up()
+
+
+@contextmanager
+def wanted(versions: Deployment, package: str, version: str) -> Iterator[str]:
+    """A version that the node refuses: what a failed `up` says, after which the settings are the ones of before."""
+    before, units = versions.settings.get("package_versions"), versions.units()
+    versions.set(package_versions={**(before or {}), package: version})
+    try:
+        yield versions.up(status=1).said
+        assert versions.units() == units
+    finally:
+        versions.set(package_versions=before)
+
+
+def test_a_patch_version_restarts_its_service_only(versions: Deployment, figure: Figure) -> None:
+    versions.wait_healthy(180)
+    before, was = versions.units(), versions.versions("webitel-engine", "webitel-logger", "grafana", "webitel-crm")
+    version = was["webitel-engine"][0]
+    shown = versions.webitel("upgrade", versions.name, "--only", "engine", status=1)
+    assert re.search(r" all-1 +webitel-engine +(\S+) +\1\+1 +restart Engine", shown.output), shown.output
+    assert "say so with --yes" in shown.said
+    assert "package_versions" not in versions.stack_file.read_text()
+    with wanted(versions, "webitel-engine", "25.08.99-1") as said:
+        assert f"webitel:package_versions.webitel-engine = 25.08.99-1: {versions.node}: its repositories have " in said
+        assert f"{version}+1" in said
+    assert versions.versions(*was) == was
+    versions.set(package_versions={"webitel-engine": f"{version}+1"})
+    shown = versions.webitel("preview", versions.name, "--diff")
+    assert f'version: "{version}" => "{version}+1"' in shown.output, shown.output
+    assert shown.output.index("NodeConfiguration::all-1") < shown.output.index("webitel-engine: {")
+    done = versions.up()
+    figure("up with a patch version of one service", done.seconds)
+    after = versions.units()
+    assert {name for name in before if after[name] != before[name]} == {"engine"}
+    assert versions.versions(*was) == was | {"webitel-engine": (f"{version}+1", True)}
+    with wanted(versions, "webitel-engine", version) as said:
+        assert f"webitel-engine = {version}: {versions.node} runs {version}+1 already" in said
+
+
+def test_upgrade_brings_what_drops_no_call_and_a_version_that_runs_changes_nothing(versions: Deployment, figure: Figure) -> None:
+    versions.wait_healthy(180)
+    packages = ("webitel-logger", "webitel-auth-app", "grafana", "rabbitmq-server", "opensips")
+    before, was = versions.units(), versions.versions(*packages)
+    versions.set(package_versions=versions.settings.get("package_versions", {}) | {"rabbitmq-server": was["rabbitmq-server"][0]})
+    done = versions.upgrade("--only", "logger", "--only", "webitel-web", "--only", "grafana", "--only", "opensips")
+    figure("upgrade of three services", done.seconds)
+    assert "left out without --disruptive" in done.output
+    new = {name: (f"{was[name][0]}+1", True) for name in ("webitel-logger", "webitel-auth-app", "grafana")}
+    assert versions.versions(*packages) == was | new
+    after = versions.units()
+    assert {name for name in before if after[name] != before[name]} == {"webitel-logger", "grafana-server"}
+    assert versions.settings["package_versions"]["rabbitmq-server"] == was["rabbitmq-server"][0]
+    assert "Nothing to change." in versions.up().output
 
 
 def test_reboot(healthy: Deployment, row: str, figure: Figure) -> None:

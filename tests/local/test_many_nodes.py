@@ -148,6 +148,27 @@ def test_a_change_that_fails_leaves_the_nodes_behind_it_alone(basic: Deployment)
     assert basic.at("app-2").units() == before
 
 
+def test_a_patch_rolls_one_node_at_a_time_and_stops_at_the_first_failure(basic: Deployment, figure: Figure) -> None:
+    nodes = [basic.at(key) for key in ("app-1", "app-2")]
+    before, was = [node.units() for node in nodes], [node.versions("webitel-engine") for node in nodes]
+    version = was[0]["webitel-engine"][0]
+    basic.set(package_versions={"webitel-engine": f"{version}+9"})
+    failed = basic.up(status=1)
+    assert f"webitel:package_versions.webitel-engine = {version}+9: {nodes[0].node}: its repositories have" in failed.said
+    assert f"{nodes[1].node}:" not in failed.said
+    assert [node.units() for node in nodes] == before
+    basic.set(package_versions={"webitel-engine": f"{version}+1"})
+    done = basic.up()
+    figure("up with a patch version of a service on two nodes", done.seconds)
+    assert [node.versions("webitel-engine") for node in nodes] == [{"webitel-engine": (f"{version}+1", True)}] * 2
+    starts = []
+    for node, units in zip(nodes, before, strict=True):
+        after = node.units()
+        assert {name for name in units if after[name] != units[name]} == {"engine"}
+        starts.append(float(node.on_node("systemctl show -p ActiveEnterTimestamp --value engine --timestamp=unix").lstrip("@")))
+    assert starts[0] < starts[1]
+
+
 def incus(*arguments: str) -> None:
     """What a fault or a power cut does."""
     done = subprocess.run(["incus", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

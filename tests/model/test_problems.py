@@ -73,6 +73,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
      "use ccx23 (4 vCPU, 16 GiB, EUR 86/month)"),
     ({"cloud": "hetzner", "machine_types": {"edge": "cpx41"}}, "shared"),
     ({"cloud": "local", "machine_types": {"edge": "c7a.xlarge"}}, "local has containers, no machine types"),
+    # versions of packages
+    ({"package_versions": {"engine": "25.08.3-1"}}, "webitel:package_versions.engine = 25.08.3-1: no service has a package of "
+     "that name; did you mean webitel-engine?"),
+    ({"package_versions": {"webitel-engin": "25.08.3-1"}}, "did you mean webitel-engine?"),
+    ({"package_versions": {"zzz": "1"}}, "use one such as webitel-engine"),
+    ({"package_versions": {"webitel-engine": "latest"}}, "webitel:package_versions.webitel-engine = latest: not a version of a "
+     "Debian package; use one such as 25.08.3-1"),
+    ({"package_versions": {"webitel-engine": "25.08 3"}}, "not a version"),
     # disks
     ({"disk_sizes": {"data.recordings": 499}}, "webitel:disk_sizes.data.recordings = 499: smaller than the tier's, GiB; use 500"),
     ({"disk_sizes": {"edge.database": 50}}, "webitel:disk_sizes.edge.database = 50: edge has no disk of that purpose; use"),
@@ -153,6 +161,7 @@ ACCEPTED: list[dict[str, Any]] = [
     {"package_source": "mirror", "mirror": "https://packages.your-company.com/webitel"},
     {"leaving": ["app-2", "test-app-3"], "counts": {"app": 3}},
     {"rotate": {"database_password": 2}},
+    {"package_versions": {"webitel-engine": "25.08.3-1", "rabbitmq-server": "3.10.8-1.1+deb12u1", "freeswitch": "1:1.10.12~rc1"}},
 ]
 
 

@@ -108,6 +108,25 @@ def test_followers_restart_first_and_the_leader_hands_over_once(patroni: Patroni
     assert patroni.orders == ["restart data-2", "restart data-3", "switchover data-1"]
 
 
+def test_only_the_leader_hands_over_before_its_own_restart(patroni: Patroni, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in (2, 1):
+        database_cluster.step_down(view_of(n).manifest, lambda step, text: None)
+    assert patroni.orders == ["switchover data-1"]
+    monkeypatch.setattr(database_cluster, "list_members", lambda _: [{"name": "data-1", "role": "leader"}])
+    database_cluster.step_down(view_of(1).manifest, lambda step, text: None)
+    assert patroni.orders == ["switchover data-1"]
+
+
+def test_a_patroni_that_does_not_answer_is_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise OSError("connection refused")
+
+    monkeypatch.setattr(database_cluster, "list_members", refuse)
+    told: list[str] = []
+    database_cluster.step_down(view_of(1).manifest, lambda step, text: told.append(text))
+    assert "connection refused" in told[0]
+
+
 def test_nothing_restarts_without_need(patroni: Patroni) -> None:
     patroni.pending.clear()
     assert database_cluster.restart_pending(lambda step, text: None) == 0

@@ -270,17 +270,20 @@ def test_dropped_calls_are_announced_and_need_leave(call: Call, node: FakeNode, 
     assert HANDLER.update(call, "all-1", old, outputs | {"configured": False}, new)["digest"], "nothing of it runs yet"
 
 
-def test_a_changed_stand_in_drops_calls_like_a_changed_file(call: Call, inputs: dict[str, Any]) -> None:
+def test_another_version_drops_calls_like_a_changed_file(call: Call, inputs: dict[str, Any]) -> None:
     actions = [f"restart {CATALOGUE['opensips'].units[0]}"]
 
     def with_version(version: str) -> dict[str, Any]:
-        stand_ins = {"opensips": {"version": version, "actions": actions}, "grafana": {"version": version, "actions": []}}
-        return inputs | {"files": {}, "attributes": {}, "manifest": {"key": "all-1", "stand_ins": stand_ins}}
+        versions = {"opensips": {"version": version, "actions": actions}, "grafana": {"version": version, "actions": []}}
+        return inputs | {"files": {}, "attributes": {}, "manifest": {"key": "all-1", "versions": versions}}
 
     outputs = create(call, with_version("1"))
     with pytest.raises(ProviderError, match=r"OpenSIPS restarts.*\n.*--disruptive"):
         HANDLER.update(call, "all-1", with_version("1"), outputs, with_version("2"))
-    before = with_version("1") | {"manifest": {"key": "all-1"}}
+    before = with_version("1") | {"manifest": {"key": "all-1", "packages": ["opensips"]}}
+    with pytest.raises(ProviderError, match="OpenSIPS restarts"):  # which version it had is not known here
+        HANDLER.update(call, "all-1", before, outputs, with_version("2"))
+    before["manifest"] = {"key": "all-1"}
     assert HANDLER.update(call, "all-1", before, outputs, with_version("2"))["digest"], "it had no such package before"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.bundles import bundle_digest, pack_bundle
-from sandbox.build import all_packages, build_packages, needed_packages, source_digest
+from sandbox.build import all_packages, all_patches, build_packages, needed_packages, source_digest
 from sandbox.deb import Package, pack_deb, write_repository
 
 
@@ -58,6 +58,15 @@ def test_another_content_is_another_version(tmp_path: Path) -> None:
     assert len({first.version, *(other.version for other in others)}) == 5
 
 
+def test_a_patch_is_a_higher_version_of_the_same_content(tmp_path: Path) -> None:
+    first, patch = (next(package for package in found if package.name == "webitel-engine")
+                    for found in (all_packages(), all_patches()))
+    assert subprocess.run(["dpkg", "--compare-versions", patch.version, "gt", first.version], check=False).returncode == 0
+    assert patch.release == first.release and patch.files == first.files
+    assert pack_deb(patch) != pack_deb(first)
+    assert {package.name for package in all_packages()} - {package.name for package in all_patches()} == {"webitel-sandbox"}
+
+
 def test_what_a_package_depends_on_is_needed_too() -> None:
     needed = needed_packages(["webitel-engine", "curl"])
     assert needed.keys() == {"webitel-engine", "webitel-sandbox"}
@@ -77,4 +86,5 @@ def test_the_bundle_is_built_in_the_cache_on_demand(tmp_path: Path, monkeypatch:
     assert build_packages(said.append) == folder and len(said) == 1
     assert bundle_digest("sandbox") == source_digest()
     assert b"sandbox/Packages" in pack_bundle("sandbox")
+    assert (folder / "Packages").read_text().count("Package: webitel-engine\n") == 2
     assert [path for path in folder.parent.iterdir() if path != folder] == []

@@ -54,6 +54,14 @@ def test_every_layout(text: str, result: str) -> None:
     assert edit_text(text, (("webitel:counts", "app"), 2)) == result
 
 
+def test_a_map_of_several_is_written_in_lines_and_texts_stay_texts() -> None:
+    text = "config:\n  webitel:cloud: local\n"
+    many = edit_text(text, (("webitel:package_versions",), {"grafana": "11.6.1", "webitel-engine": "25.10"}))
+    assert many == f"{text}  webitel:package_versions:\n    grafana: 11.6.1\n    webitel-engine: '25.10'\n"
+    more = edit_text(many, (("webitel:package_versions", "webitel-core"), "25.11"))
+    assert more == f"{many}    webitel-core: '25.11'\n"
+
+
 def test_a_list_in_block_style_is_replaced_and_removed() -> None:
     text = "config:\n  webitel:leaving:\n    - app-2\n    - app-3\n  # next\n  webitel:cloud: local\n"
     rest = "  # next\n  webitel:cloud: local\n"

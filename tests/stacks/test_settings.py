@@ -81,10 +81,12 @@ webitel:operators: 203.0.113.0/24
 webitel:carriers: [198.51.100.7/24, nonsense]
 webitel:counts: {app: many}
 webitel:upload_limit_mib: 1000000
+webitel:package_versions: {webitel-engine: 25.10, grafana: 11.6.1}
 webitel:release: 25.08""")
     assert set(found) == {
         f"webitel:{name}" for name in
-        ("tier", "domian", "operators", "carriers", "counts.app", "upload_limit_mib", "release")}
+        ("tier", "domian", "operators", "carriers", "counts.app", "upload_limit_mib", "release",
+         "package_versions.webitel-engine")}
     assert "did you mean extended?" in found["webitel:tier"] and "'single'" in found["webitel:tier"]
     assert "did you mean webitel:domain?" in found["webitel:domian"] and "voice.company.com" in found["webitel:domian"]
     assert "must be a list" in found["webitel:operators"] and "[203.0.113.0/24]" in found["webitel:operators"]
@@ -92,6 +94,7 @@ webitel:release: 25.08""")
     assert "{app: 2}" in found["webitel:counts.app"] and "many" in found["webitel:counts.app"]
     assert "4096" in found["webitel:upload_limit_mib"] and "1000000" in found["webitel:upload_limit_mib"]
     assert "quotes" in found["webitel:release"]
+    assert 'in quotes, "25.10"' in found["webitel:package_versions.webitel-engine"]
 
 
 def test_the_planner_speaks_in_the_same_run(folder: Path) -> None:

@@ -21,7 +21,8 @@ CHRONY = Service(
 
 NFTABLES = Service(
     "nftables", "nftables", packages=("nftables",), units=("nftables",), placement=Placement.EVERY,
-    on_change=OnChange.RELOAD,
+    # Its restart empties the rules first.
+    on_change=OnChange.RELOAD, reload_renews=True,
     egress=(
         Egress("packages", "tcp", Ports(80, 80)), Egress("packages, web hooks, bots", "tcp", Ports(443, 443)),
         Egress("names", "udp", Ports(53, 53)), Egress("names", "tcp", Ports(53, 53)),
@@ -30,7 +31,8 @@ NFTABLES = Service(
 
 SSH = Service(
     "ssh", "SSH", packages=("openssh-server",), units=("ssh",), placement=Placement.EVERY,
-    on_change=OnChange.RELOAD, listeners=(tcp("ssh", 22, Audience.OPERATORS, bind=Bind.ANY),),
+    # sshd(8): SIGHUP makes it execute itself again.
+    on_change=OnChange.RELOAD, reload_renews=True, listeners=(tcp("ssh", 22, Audience.OPERATORS, bind=Bind.ANY),),
 )
 
 CONSUL = Service(
@@ -46,7 +48,9 @@ CONSUL = Service(
 
 HAPROXY = Service(
     "haproxy", "HAProxy", packages=("haproxy", "postgresql-client-15"), units=("haproxy",), placement=Placement.BESIDE_CALLERS,
-    beside=("postgresql", "rabbitmq"), on_change=OnChange.RELOAD, calls=("postgresql", "rabbitmq.amqp", "rabbitmq.management"),
+    # Its master executes itself again at a reload (HAProxy's management guide, 4).
+    beside=("postgresql", "rabbitmq"), on_change=OnChange.RELOAD, reload_renews=True,
+    calls=("postgresql", "rabbitmq.amqp", "rabbitmq.management"),
     listeners=(
         tcp("sql", 5432, Audience.NODE, bind=Bind.LOOPBACK), tcp("amqp", 5672, Audience.NODE, bind=Bind.LOOPBACK),
         tcp("management", 15672, Audience.NODE, bind=Bind.LOOPBACK),

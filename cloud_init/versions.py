@@ -1,0 +1,41 @@
+"""Which packages of a node shall be of a certain version, and what another one does to its units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from components.model.service import PackageSource, Service
+from components.model.versions import find_reactions
+from sandbox.build import needed_packages
+
+
+def main_units(service: Service, source: PackageSource) -> list[str]:
+    """The units of a service that keep running."""
+    return [unit for unit in service.units_from(source) if not unit.startswith("webitel-setup")]
+
+
+def wanted_versions(
+    services: Iterable[Service], source: PackageSource, wanted: Mapping[str, str],
+) -> dict[str, dict[str, Any]]:
+    """By package: its version, and what another one does to which unit, as the manifest has them.
+
+    Such are the packages of `webitel:package_versions`, and the sandbox's stand-ins, whose versions come from their content:
+    of two such versions the new one may well be the lower one, so that theirs has `lower`.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for service in services:
+        own = service.packages_from(source)
+        stand_ins = needed_packages(own) if source is PackageSource.SANDBOX else {}
+        for name in sorted({*own, *stand_ins}):
+            if name in wanted:
+                entry = found.setdefault(name, {"version": wanted[name], "actions": []})
+            elif name in stand_ins:
+                entry = found.setdefault(name, {"version": stand_ins[name], "actions": [], "lower": True})
+            else:
+                continue
+            # What the stand-ins run on is in no service's list: a new one is a new program of each of them.
+            if find_reactions(name, [service], source) or (name not in own and service.stand_in):
+                new = [f"{service.on_new_version.value} {unit}" for unit in main_units(service, source)]
+                entry["actions"] += [action for action in new if action not in entry["actions"]]
+    return dict(sorted(found.items()))
