@@ -1,13 +1,17 @@
-"""Pulumi's Python language host, ours: runs `__main__.py` of a project for the engine.
+"""Pulumi's Python language host, ours: runs `__main__.py` of a project, and policy packs, for the engine.
 
 The official one comes only with the official installer. What the engine needs of one: facts/engine.md.
 """
 
 import os
 import runpy
+import selectors
 import signal
+import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -37,14 +41,49 @@ class _Host(LanguageServer):
         sys.path.insert(0, folder)
         return super().Run(request, context)  # type: ignore[no-untyped-call]
 
+    def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        """Runs a policy pack in its own environment until the engine needs it no more; what it prints goes there."""
+        if request.kind != "analyzer":
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, f"only policy packs are run as plugins, not {request.kind}")
+        folder = Path(request.info.program_directory)
+        venv = dict(request.info.options).get("virtualenv")
+        python = folder / venv / "bin/python" if venv else Path(sys.executable)
+        if not python.exists():
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"{folder}/PulumiPolicy.yaml names {python}: missing")
+        engine, *options = request.args
+        process = subprocess.Popen(
+            [python, "-u", "-m", "pulumi.policy", engine, folder, *options], cwd=request.pwd,
+            env=dict(one.split("=", 1) for one in request.env), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        _plugins.append(process)
+        context.add_callback(process.kill)
+        with process, selectors.DefaultSelector() as streams:
+            for name, stream in (("stdout", process.stdout), ("stderr", process.stderr)):
+                streams.register(stream, selectors.EVENT_READ, name)  # type: ignore[arg-type]
+            while streams.get_map():
+                for key, _ in streams.select():
+                    if text := os.read(key.fd, 65536):
+                        yield language_pb2.RunPluginResponse(**{key.data: text})
+                    else:
+                        streams.unregister(key.fileobj)
+            yield language_pb2.RunPluginResponse(exitcode=process.wait())
+
+
+_plugins: list[subprocess.Popen[bytes]] = []
+
 
 def _run_program() -> None:
     runpy.run_path("__main__.py", run_name="__main__")
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
+def _end() -> None:
+    for plugin in _plugins:
+        plugin.kill()
     # At once and silently: a traceback would land among the user's diagnostics.
     os._exit(0)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    _end()
 
 
 def main() -> None:
@@ -60,7 +99,7 @@ def main() -> None:
     while server.wait_for_termination(_WATCH_EVERY):
         if os.getppid() != engine:
             # It was killed, and so told nobody to end.
-            os._exit(0)
+            _end()
 
 
 if __name__ == "__main__":
