@@ -28,10 +28,12 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class Leavers:
-    """Nodes on their way out, by key, and the URNs of their data disks and of all of theirs that is protected."""
+    """Nodes on their way out, by key, and the URNs of their data disks, of what groups those in the tree, and of all of
+    theirs that is protected."""
 
     keys: tuple[str, ...]
     disks: tuple[str, ...]
+    groups: tuple[str, ...]
     protected: tuple[str, ...]
 
 
@@ -104,9 +106,11 @@ def list_leavers(resources: Sequence[Mapping[str, Any]], stack: str, role: str, 
     theirs = [resource for resource in resources if resource.get("parent") in groups]
     purposes = {data.disk for service in CATALOGUE.values() for data in service.data}
     names = {f"{key}-{purpose}" for key in beyond for purpose in purposes}
-    disks = [resource["urn"] for resource in theirs
+    disks = [resource for resource in theirs
              if name_of(resource["urn"]) in names and not resource["type"].endswith("Attachment")]
-    return Leavers(tuple(beyond), tuple(disks), tuple(resource["urn"] for resource in theirs if resource.get("protect")))
+    return Leavers(
+        tuple(beyond), tuple(disk["urn"] for disk in disks), tuple(dict.fromkeys(disk["parent"] for disk in disks)),
+        tuple(resource["urn"] for resource in theirs if resource.get("protect")))
 
 
 def ask(leavers: Leavers, yes: bool, delete_data: bool) -> bool:
@@ -129,16 +133,15 @@ def remove_leavers(
     from cli.engine import open_engine
 
     kept = () if with_data else leavers.disks
-    with open_engine(stack) as engine:
-        for urn in leavers.protected:
-            if urn not in kept:
-                engine.run("state", "unprotect", urn, "--yes")
+    if opened := [urn for urn in leavers.protected if urn not in kept]:
+        with open_engine(stack) as engine:
+            engine.run("state", "unprotect", *opened, "--yes")
     change(stack, role, count, leaving)
     bring_up(stack, True, arguments=[part for urn in kept for part in ("--exclude", urn)], again=again)
-    with open_engine(stack) as engine:
-        for urn in kept:
-            engine.run("state", "delete", urn, "--force", "--yes")
     if kept:
+        with open_engine(stack) as engine:
+            # What groups them stayed for their sake.
+            engine.run("state", "delete", *kept, *leavers.groups, "--force", "--yes")
         out.print(f"Kept with their data, and no longer part of {stack}: {', '.join(map(name_of, kept))}. "
                   "Delete them where they are when nobody needs them.")
 

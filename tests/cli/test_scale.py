@@ -108,7 +108,7 @@ def test_lowering_lets_them_leave_first_and_keeps_their_disks(engine: FakeEngine
         ("up", FILE + "  webitel:leaving: [db-2, db-3]\n"),
         ("state", "unprotect", address, "--yes"),
         ("up", FILE.replace("db: 3", "db: 1"), "--exclude", disk),
-        ("state", "delete", disk, "--force", "--yes"),
+        ("state", "delete", disk, PARENT + "db-3", "--force", "--yes"),
     ]
     assert "Kept with their data, and no longer part of s: db-3-database" in result.stdout
 
@@ -117,7 +117,7 @@ def test_with_their_data_when_that_was_said_too(engine: FakeEngine) -> None:
     assert run("db", "1", "--yes", "--delete-data").exit_code == 0
     disk, address = RESOURCES[5]["urn"], RESOURCES[7]["urn"]
     assert engine.ran[1:] == [
-        ("state", "unprotect", disk, "--yes"), ("state", "unprotect", address, "--yes"),
+        ("state", "unprotect", disk, address, "--yes"),
         ("up", FILE.replace("db: 3", "db: 1")),
     ]
 
@@ -130,7 +130,7 @@ def test_what_was_cut_off_is_resumed(engine: FakeEngine, tmp_path: Path) -> None
     # The count was dropped, but machines beyond it are still there: nobody has to leave a second time.
     engine.ran.clear()
     assert run("db", "1", "--yes", "--delete-data").exit_code == 0
-    assert [entry[0] for entry in engine.ran] == ["state", "state", "up"]
+    assert [entry[0] for entry in engine.ran] == ["state", "up"]
     assert "leaving" not in file.read_text()
 
 
