@@ -1,7 +1,6 @@
-"""Asking functions of the clouds' providers through the engine, where no program of a deployment runs.
+"""Asking the clouds' providers through the engine, where no program of a deployment runs: by a small project beside it.
 
-A small project with a stack of its own in a folder that goes away: a preview of it asks, and changes nothing anywhere.
-`answer` is that project's program.
+`answer` is the program of such a project that asks functions of the providers.
 """
 
 from __future__ import annotations
@@ -9,10 +8,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,34 +40,37 @@ class Answer:
     error: str = ""
 
 
+def open_aside(engine: Engine, program: str, config: str, variables: Mapping[str, str]) -> Engine:
+    """The engine on a project whose program only asks, with a state of its own in a folder that goes away with this run: a
+    preview of it changes nothing anywhere. `config` is the text of its stack file."""
+    folder = engine.folder / "asked"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "state").mkdir(parents=True)
+    (folder / "Pulumi.yaml").write_text(json.dumps(
+        {"name": engine.project(), "runtime": {"name": "python", "options": {"virtualenv": ".venv"}}}))
+    (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "__main__.py").write_text(program)
+    (folder / f"Pulumi.{engine.stack}.yaml").write_text(config)
+    environment = {**engine.environment, "PULUMI_BACKEND_URL": (folder / "state").as_uri(), "PYTHONPATH": str(ROOT), **variables}
+    return replace(engine, environment=environment, folder=folder)
+
+
 def ask(engine: Engine, questions: Sequence[Question]) -> list[Answer]:
     """The answers, in the order of the questions. Raises a Failure where they could not be asked."""
     if not questions:
         return []
-    folder = engine.folder / "asked"
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder / "state").mkdir(parents=True)
-    name = engine.project()
-    (folder / "Pulumi.yaml").write_text(json.dumps(
-        {"name": name, "runtime": {"name": "python", "options": {"virtualenv": ".venv"}}}))
-    (folder / ".venv").symlink_to(sys.prefix)
-    (folder / "__main__.py").write_text(PROGRAM)
-    shutil.copy(engine.config_file, folder / f"Pulumi.{engine.stack}.yaml")
-    asked, answered = folder / "questions.json", folder / "answers.json"
+    asked, answered = engine.folder / "questions.json", engine.folder / "answers.json"
+    answered.unlink(missing_ok=True)
     asked.write_text(json.dumps([asdict(question) for question in questions]))
-    environment = engine.environment | {
-        "PULUMI_BACKEND_URL": (folder / "state").as_uri(), "PYTHONPATH": str(ROOT),
-        QUESTIONS: str(asked), ANSWERS: str(answered)}
+    aside = open_aside(engine, PROGRAM, engine.config_file.read_text(), {QUESTIONS: str(asked), ANSWERS: str(answered)})
     said = ""
-    for words in (("stack", "init", "--no-select"), ("preview",)):
-        done = subprocess.run(
-            engine.command(*words), cwd=folder, env=environment, stdin=subprocess.DEVNULL, text=True, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        said += done.stdout
-        if done.returncode:
-            break
+    try:
+        aside.create()
+        aside.run("preview")
+    except Failure as failure:
+        said = str(failure)
     if not answered.exists():
-        raise Failure(f"the cloud could not be asked what exists:\n{said.strip()}")
+        raise Failure(f"the cloud could not be asked what exists:\n{said}")
     return [Answer(**one) for one in json.loads(answered.read_text())]
 
 

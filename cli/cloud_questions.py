@@ -9,7 +9,6 @@ import re
 import secrets
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,8 +18,9 @@ from typing import Any
 
 import yaml
 
+from cli.ask import open_aside
 from cli.console import Failure
-from cli.engine import ROOT, Engine, open_engine
+from cli.engine import Engine, open_engine
 from components.model.clouds import CLOUDS
 from components.model.offers import Offers, Quota
 from components.model.plan import Plan
@@ -32,7 +32,6 @@ SECONDS = 25.0
 START = 8.0
 """Seconds that the engine, the program and the provider may need before the first question."""
 
-PROJECT = "name: questions\nruntime: {name: python, options: {virtualenv: .venv}}\n"
 PROGRAM = "from stacks.questions import ask\n\nask()\n"
 
 
@@ -149,27 +148,19 @@ def run_questions(
 ) -> str:
     """Run the program that asks, with a project, state and passphrase of its own, until its answers are in the file;
     returns what the engine said."""
-    folder = engine.folder / "questions"
-    (folder / "state").mkdir(parents=True)
-    (folder / "job").write_text(json.dumps(job))
-    (folder / "Pulumi.yaml").write_text(PROJECT)
-    (folder / "__main__.py").write_text(PROGRAM)
-    (folder / ".venv").symlink_to(sys.prefix)
-    (folder / f"Pulumi.{engine.stack}.yaml").write_text(yaml.safe_dump({"config": dict(settings)}))
-    environment = engine.environment | {
-        "PULUMI_BACKEND_URL": (folder / "state").as_uri(), "PULUMI_CONFIG_PASSPHRASE": secrets.token_urlsafe(),
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true", "PYTHONPATH": str(ROOT), JOB: str(folder / "job"),
-    }
-    environment.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
-    asking = Engine(engine.stack, engine.binary, environment, folder)
+    file.with_name("job").write_text(json.dumps(job))
+    asking = open_aside(engine, PROGRAM, yaml.safe_dump({"config": dict(settings)}), {
+        "PULUMI_CONFIG_PASSPHRASE": secrets.token_urlsafe(), "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        JOB: str(file.with_name("job"))})
+    asking.environment.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
     first = [(("stack", "init"), ""), *((("config", "set", "--secret", name), text) for name, text in secret.items())]
     for arguments, stdin in first:
         done = run(asking, deadline, *arguments, stdin=stdin)
         if done.returncode:
             return done.stderr.strip()
-    with (folder / "said").open("w+") as said:
+    with file.with_name("said").open("w+") as said:
         process = subprocess.Popen(
-            asking.command("preview", "--suppress-progress"), cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+            asking.command("preview", "--suppress-progress"), cwd=asking.folder, env=asking.environment, stdin=subprocess.DEVNULL,
             stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
         wait_for_answers(process, file, deadline)
         said.seek(0)
