@@ -14,8 +14,9 @@ from components.model.clouds import CLOUDS
 from provider.server import Properties, Provider, Request
 from tests.conformance.program import CLOUD_CONFIG, Registration, run_program
 from tests.simulator import webitel
+from tests.simulator.call import Account, Call
 from tests.simulator.faults import Faults
-from tests.simulator.resource import Account, Call, Simulated
+from tests.simulator.resource import Simulated
 from tests.simulator.world import World
 
 TEXTS = {"address", "allocationId", "instanceId", "ipAddress", "keyName", "publicIp", "selfLink", "vmId"}

@@ -10,7 +10,7 @@ from typing import Any
 
 from components.model.clouds import load_machine_types
 from provider.server import Properties, ProviderError
-from tests.simulator.resource import Account
+from tests.simulator.call import Account
 from tests.simulator.world import Thing, World
 
 PLACES: Mapping[str, tuple[str, ...]] = {

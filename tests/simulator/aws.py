@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from zlib import crc32
 
 from provider.server import Properties, ProviderError
+from tests.simulator.call import Call
 from tests.simulator.records import check_record
-from tests.simulator.resource import Call, Simulated
+from tests.simulator.resource import Simulated
 from tests.simulator.ssh_keys import fingerprint
 from tests.simulator.world import Refused, Thing
 

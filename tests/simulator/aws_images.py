@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from provider.server import Properties, ProviderError
-from tests.simulator.resource import Account
+from tests.simulator.call import Account
 from tests.simulator.world import Refused, Thing, World
 
 DEBIAN = "136693071363"

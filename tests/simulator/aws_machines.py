@@ -24,7 +24,7 @@ from tests.simulator.aws import (
     region_of,
 )
 from tests.simulator.aws_images import FUNCTIONS, find_image
-from tests.simulator.resource import Call
+from tests.simulator.call import Call
 from tests.simulator.world import Refused, Thing
 
 __all__ = ["FUNCTIONS", "TYPES"]

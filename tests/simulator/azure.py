@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network, ip_network
 from typing import Any, ClassVar
 
-from provider.server import Failure, Properties, ProviderError
+from provider.server import Failure, Properties, ProviderError, Request
+from tests.simulator.call import Account, Call
 from tests.simulator.records import check_record
-from tests.simulator.resource import Account, Call, Simulated
+from tests.simulator.resource import Simulated
 from tests.simulator.world import Refused, Thing
 
 ERRORS: Mapping[str, str] = {
@@ -106,9 +107,18 @@ class Azure(Simulated):
 
 
 class ResourceGroup(Azure):
+    """All that lies in a group goes with it."""
+
     type = GROUP
     name_input = "resourceGroupName"
     path = ""
+
+    def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
+        with self.account.world.change() as world:
+            for thing in world.all():
+                if thing.id.lower().startswith(f"{id.lower()}/"):
+                    world.drop(thing)
+        super().delete(request, id, inputs, outputs)
 
 
 class VirtualNetwork(Azure):

@@ -22,7 +22,7 @@ from tests.simulator.azure import (
     Azure,
     find_subscription,
 )
-from tests.simulator.resource import Account, Call
+from tests.simulator.call import Account, Call
 from tests.simulator.ssh_keys import fingerprint
 from tests.simulator.world import Refused
 

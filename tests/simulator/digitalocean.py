@@ -8,8 +8,9 @@ from ipaddress import IPv4Network, ip_network
 from typing import ClassVar
 
 from provider.server import UNKNOWN, Failure, Properties, ProviderError
+from tests.simulator.call import Call
 from tests.simulator.records import check_record
-from tests.simulator.resource import Call, Simulated
+from tests.simulator.resource import Simulated
 from tests.simulator.ssh_keys import fingerprint
 from tests.simulator.world import Refused
 

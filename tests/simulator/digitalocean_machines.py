@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from components.model.clouds import load_machine_types
 from provider.server import Failure, Properties
+from tests.simulator.call import Call
 from tests.simulator.digitalocean import CREATED, DROPLET, RESERVED_IP, SSH_KEY, VOLUME, VPC
-from tests.simulator.resource import Call, Simulated
+from tests.simulator.resource import Simulated
 from tests.simulator.world import Refused
 
 _IMAGES = {"debian-12-x64", "debian-13-x64", "ubuntu-24-04-x64"}

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network, ip_network
 
 from provider.server import Failure, Properties, ProviderError
+from tests.simulator.call import Call
 from tests.simulator.records import check_record
-from tests.simulator.resource import Call, Simulated
+from tests.simulator.resource import Simulated
 from tests.simulator.world import Refused, Thing
 
 ERRORS: Mapping[str, str] = {

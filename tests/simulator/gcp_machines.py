@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from components.model.clouds import load_machine_types
 from provider.server import Failure, Properties
+from tests.simulator.call import Call
 from tests.simulator.gcp import (
     ADDRESS,
     DISK,
@@ -19,7 +20,6 @@ from tests.simulator.gcp import (
     Google,
     take_private,
 )
-from tests.simulator.resource import Call
 from tests.simulator.world import Refused, Thing
 
 _TYPES = {machine.name for machine in load_machine_types("gcp")} | {"e2-micro", "e2-medium", "e2-standard-2", "n2-standard-2"}

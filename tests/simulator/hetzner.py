@@ -8,9 +8,10 @@ from ipaddress import IPv4Network, ip_network
 from typing import ClassVar
 
 from provider.server import Properties, ProviderError
+from tests.simulator.call import Call
 from tests.simulator.conditions import CHECKS
 from tests.simulator.records import check_record
-from tests.simulator.resource import Call, Simulated
+from tests.simulator.resource import Simulated
 from tests.simulator.ssh_keys import fingerprint
 from tests.simulator.world import Refused
 

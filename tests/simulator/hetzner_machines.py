@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from components.model.clouds import load_machine_types
 from provider.server import UNKNOWN, Failure, Properties
+from tests.simulator.call import Call
 from tests.simulator.hetzner import (
     FIREWALL,
     GROUP,
@@ -21,7 +22,7 @@ from tests.simulator.hetzner import (
     ZONES,
     Hetzner,
 )
-from tests.simulator.resource import Call, Simulated
+from tests.simulator.resource import Simulated
 from tests.simulator.world import Refused, Thing
 
 _IMAGES = {"debian-12", "debian-13", "ubuntu-24.04"}

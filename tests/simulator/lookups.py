@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from provider.server import Properties, ProviderError
-from tests.simulator.resource import Account
+from tests.simulator.call import Account
 from tests.simulator.world import Thing
 
 Function = Callable[[Account, Properties], Properties]

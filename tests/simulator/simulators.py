@@ -9,10 +9,11 @@ from pathlib import Path
 from provider.server import Properties, Provider, ProviderError, Request
 from tests.simulator import account as accounts
 from tests.simulator import webitel
+from tests.simulator.call import Account
 from tests.simulator.digitalocean_api import Interface
 from tests.simulator.faults import Faults
 from tests.simulator.lookups import Function, make_functions
-from tests.simulator.resource import Account, Simulated
+from tests.simulator.resource import Simulated
 from tests.simulator.world import World
 
 PACKAGES: Mapping[str, str] = {

@@ -134,8 +134,6 @@ def test_what_changes_in_place_and_what_replaces(cloud: Driver) -> None:
         cloud.create("VirtualMachine", "b", **put(inputs, "vmName", "b"))
     with pytest.raises(Refused, match="in use"):
         cloud.delete(net.interface)
-    with pytest.raises(Refused, match="in use"):
-        cloud.delete(net.group)
 
 
 def test_interfaces_and_addresses(cloud: Driver) -> None:
@@ -162,6 +160,13 @@ def test_interfaces_and_addresses(cloud: Driver) -> None:
     assert cloud.diff(address, publicIPAllocationMethod="Dynamic").replaces == []
     with pytest.raises(Refused, match="PropertyChangeNotAllowed"):
         cloud.update(dynamic, location="northeurope")
+
+
+def test_a_group_takes_with_it_what_lies_in_it(cloud: Driver) -> None:
+    net = Net(cloud)
+    cloud.create("Disk", **IN, diskName="kept", creationData={"createOption": "Empty"}, diskSizeGB=10)
+    cloud.delete(net.group)
+    assert cloud.world.all() == []
 
 
 def test_networks(cloud: Driver) -> None:

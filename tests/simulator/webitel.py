@@ -12,8 +12,8 @@ from provider.health import Health, HealthInputs
 from provider.node_inputs import NodeInputs, find_dropped_calls
 from provider.secrets import Secrets
 from provider.server import Properties, Provider, Request
+from tests.simulator.call import ERRORS
 from tests.simulator.faults import Faults
-from tests.simulator.resource import ERRORS
 from tests.simulator.world import Refused, Thing, World
 
 

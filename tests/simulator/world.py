@@ -114,6 +114,11 @@ class World:
         self._record(thing.key)
         self._set(thing.key, None)
 
+    def drop(self, thing: Thing) -> None:
+        """Deletes a thing, whatever uses it; inside `change()`."""
+        self._record(thing.key)
+        self._set(thing.key, None)
+
     def is_held(self, token: str) -> bool:
         """Whether something holds the token."""
         return token in self._holders
@@ -154,8 +159,7 @@ class World:
     def erase(self, type: str, id: str) -> None:
         """Deletes a thing behind Pulumi's back, whatever uses it."""
         with self.change():
-            self._record(make_key(type, id))
-            self._set(make_key(type, id), None)
+            self.drop(self._things[make_key(type, id)])
 
     def _record(self, key: str) -> None:
         assert self._undo is not None, "the world changes only inside change()"
