@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from provider.server import Properties, Provider, Request
 from tests.simulator.world import Thing, World
@@ -40,14 +40,9 @@ def make_zone(cloud: str, provider: Provider) -> str:
 
 def resolve_all(world: World) -> set[Answer]:
     """Everything that the cloud's name servers answer."""
-    read = {
-        "aws:route53/record:Record": read_route53, "azure-native:dns:RecordSet": read_azure,
-        "digitalocean:index/dnsRecord:DnsRecord": read_digitalocean, "gcp:dns/recordSet:RecordSet": read_google,
-        "hcloud:index/zoneRrset:ZoneRrset": read_hetzner,
-    }
     return {
         (name.rstrip("."), type, value.rstrip("."))
-        for thing in world.all() if thing.type in read for name, type, value in read[thing.type](thing)}
+        for thing in world.all() if thing.type in RECORDS for name, type, value in RECORDS[thing.type](thing)}
 
 
 def whole(name: str, zone: str) -> str:
@@ -89,3 +84,11 @@ def read_digitalocean(thing: Thing) -> Iterator[Answer]:
 def format_number(value: object) -> str:
     """A number as DNS writes it: the engine sends every number as a fraction."""
     return f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
+RECORDS: Mapping[str, Callable[[Thing], Iterator[Answer]]] = {
+    "aws:route53/record:Record": read_route53, "azure-native:dns:RecordSet": read_azure,
+    "digitalocean:index/dnsRecord:DnsRecord": read_digitalocean, "gcp:dns/recordSet:RecordSet": read_google,
+    "hcloud:index/zoneRrset:ZoneRrset": read_hetzner,
+}
+"""By type of a record: what it answers."""

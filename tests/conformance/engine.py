@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,31 +43,22 @@ class EngineError(Exception):
 class Deployment:
     """A project of its own with one stack, a copy of a committed one with changed settings."""
 
-    def __init__(self, engine: Path, folder: Path, stack: str, attached: str) -> None:
-        """`attached` is what PULUMI_DEBUG_PROVIDERS says."""
+    def __init__(self, engine: Path, folder: Path, stack: str, attached: str, like: Deployment | None = None) -> None:
+        """`attached` is what PULUMI_DEBUG_PROVIDERS says; the state is that of `like`, else an empty one."""
         self.engine, self.folder, self.stack = engine, folder, stack
-        (folder / "config").mkdir(parents=True)
-        (folder / "state").mkdir()
-        (folder / "Pulumi.yaml").write_text(PROJECT)
+        make_project(folder)
         (folder / "__main__.py").write_text((ROOT / "__main__.py").read_text())
-        (folder / ".venv").symlink_to(sys.prefix)
-        mine = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
-        self.environment = run_environment({
-            **mine,
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_BACKEND_URL": (folder / "state").as_uri() + WITHOUT_SIDECARS,
-            "PULUMI_CONFIG_PASSPHRASE": "simulated",
-            "PULUMI_DEBUG_PROVIDERS": attached,
-            # It would look for the plugin of every provider in the state, attached or not, for seconds each run.
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            "PULUMI_DEBUG_COMMANDS": "1",  # for --event-log
-            "PYTHONPATH": str(ROOT),
-            "GRPC_VERBOSITY": "NONE",
-        })
+        self.environment = make_environment(folder) | {"PULUMI_DEBUG_PROVIDERS": attached}
+        state, file = (like.state_file.read_text(), like.file.read_text()) if like else make_empty(engine)
+        self.state_file.parent.mkdir(parents=True)
+        self.state_file.write_text(state.replace(EMPTY, stack))
+        self.file.write_text(file)
         self.configure({})
-        self.run("stack", "init", stack)
-        secrets = [word for name, value in SECRET_CONFIG.items() for word in ("--secret", f"webitel:{name}={value}")]
-        self.run("config", "set-all", *secrets)
+
+    @property
+    def state_file(self) -> Path:
+        """Where the backend keeps the stack's state."""
+        return self.folder / f"state/.pulumi/stacks/webitel/{self.stack}.json"
 
     @property
     def file(self) -> Path:
@@ -82,7 +75,7 @@ class Deployment:
     def run(self, *arguments: str) -> str:
         """Runs `pulumi` to its end and returns what it printed; raises EngineError where it failed."""
         process = subprocess.run(
-            [str(self.engine), *arguments, "--non-interactive", "--color", "never"],
+            [str(self.engine), *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"],
             cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False, start_new_session=True)
         if process.returncode:
@@ -125,9 +118,13 @@ class Deployment:
 
     def state(self) -> list[dict[str, Any]]:
         """The resources of the stack's state as the backend keeps it, secrets encrypted."""
-        kept = json.loads((self.folder / f"state/.pulumi/stacks/webitel/{self.stack}.json").read_text())
+        kept = json.loads(self.state_file.read_text())
         resources: list[dict[str, Any]] = kept["checkpoint"]["latest"].get("resources", [])
         return resources
+
+    def known(self) -> dict[str, str]:
+        """The ids of the state's resources by URN; the engine's own providers, which each run makes, left out."""
+        return {one["urn"]: one.get("id", "") for one in self.state() if not one["type"].startswith("pulumi:providers:pulumi")}
 
     def decrypted_state(self) -> list[dict[str, Any]]:
         """Likewise with secrets in plain text: encrypted ones differ each time."""
@@ -139,3 +136,44 @@ class Deployment:
 def replaced(steps: list[Step]) -> list[str]:
     """The names of what was, or would be, replaced."""
     return [f"{step.type} {step.name}" for step in steps if step.op in REPLACING]
+
+
+EMPTY = "stack-without-resources"
+
+
+def make_project(folder: Path) -> None:
+    """A Pulumi project without a program."""
+    (folder / "config").mkdir(parents=True)
+    (folder / "state").mkdir()
+    (folder / "Pulumi.yaml").write_text(PROJECT)
+    (folder / ".venv").symlink_to(sys.prefix)
+
+
+def make_environment(folder: Path) -> dict[str, str]:
+    """The variables of `pulumi` for a project with its state beside it."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
+    return run_environment({
+        **mine,
+        "PULUMI_HOME": str(folder / "home"),
+        "PULUMI_BACKEND_URL": (folder / "state").as_uri() + WITHOUT_SIDECARS,
+        "PULUMI_CONFIG_PASSPHRASE": "simulated",
+        # It would look for the plugin of every provider in the state, attached or not, for seconds each run.
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_DEBUG_COMMANDS": "1",  # for --event-log
+        "PYTHONPATH": str(ROOT),
+        "GRPC_VERBOSITY": "NONE",
+    })
+
+
+@functools.cache
+def make_empty(engine: Path) -> tuple[str, str]:
+    """The state of a stack without resources, and its file with the encrypted settings: made once, copied for each."""
+    secrets = [word for name, value in SECRET_CONFIG.items() for word in ("--secret", f"webitel:{name}={value}")]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "project"
+        make_project(folder)
+        for words in (("stack", "init", EMPTY), ("config", "set-all", "--stack", EMPTY, *secrets)):
+            subprocess.run([str(engine), *words, "--non-interactive"], cwd=folder, env=make_environment(folder), check=True,
+                           capture_output=True, timeout=SECONDS)
+        state = folder / f"state/.pulumi/stacks/webitel/{EMPTY}.json"
+        return state.read_text(), (folder / f"config/Pulumi.{EMPTY}.yaml").read_text()

@@ -17,6 +17,7 @@ from components.model.clouds import CLOUDS
 from components.model.tiers import TIERS
 from provider.values import UNKNOWN
 from tests.conformance.checks import CONFIGURATION, HEALTH
+from tests.conformance.dns import RECORDS, SETTINGS, ZONE
 from tests.conformance.program import CLOUD_CONFIG, Registration, run_program
 from tests.simulator import webitel
 from tests.simulator.faults import Faults
@@ -25,7 +26,10 @@ from tests.simulator.world import World
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
-STACKS = [f"{cloud}-{tier}" for cloud in CLOUDS if CLOUDS[cloud].real for tier in TIERS]
+ZONED = "dns"
+"""In place of a tier: only the records of the domain, with a zone of the user's."""
+
+STACKS = [f"{cloud}-{tier}" for cloud in CLOUDS if CLOUDS[cloud].real for tier in (*TIERS, ZONED)]
 
 LONGEST = 200
 """A longer text is told by its length only: user data and files are tests/cloud_init's."""
@@ -37,11 +41,17 @@ GENERATED = re.compile(r"(?<=[a-z])-[0-9a-f]{7}$")
 
 def preview(stack: str) -> list[dict[str, Any]]:
     """The resources of a first preview with their inputs, by place in the tree; what is not known yet is `(unknown)`."""
+    cloud, _, tier = stack.partition("-")
+    changes = {}
+    if tier == ZONED:
+        stack = f"{cloud}-basic"
+        changes = {"domain": f"voice.{ZONE}", "dns_zone": SETTINGS[cloud].format(id="Z0123456789ABCDEFGHIJ")}
     with tempfile.TemporaryDirectory() as folder:
         world, faults = World(Path(folder) / "world.jsonl"), Faults(None)
-        providers = [make_provider(stack.partition("-")[0], world, faults), webitel.make_provider(world, faults)]
-        registrations, _ = run_program(stack, providers, cloud_config=CLOUD_CONFIG, preview=True)
-    return [describe(one) for one in sorted(registrations, key=lambda one: (one.type, one.name))]
+        providers = [make_provider(cloud, world, faults), webitel.make_provider(world, faults)]
+        registrations, _ = run_program(stack, providers, changes, cloud_config=CLOUD_CONFIG, preview=True)
+    chosen = [one for one in registrations if tier != ZONED or one.type in RECORDS]
+    return [describe(one) for one in sorted(chosen, key=lambda one: (one.type, one.name))]
 
 
 def describe(one: Registration) -> dict[str, Any]:

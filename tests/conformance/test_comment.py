@@ -1,7 +1,6 @@
 """What `preview --markdown` writes for a pull request, from real previews of a simulated cloud, and through the command."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from cli.events import EventLog
 from cli.markdown import LIMIT, MARK, join, write_preview
 from cli.preview import comment, preview
 from stacks.settings import stack_file
-from tests.conformance.conftest import Live, Start
+from tests.conformance.conftest import Live, Standing, Start
 from tests.conformance.program import SECRET_CONFIG, Config
 from tests.conformance.test_conformance import plan_of
 
@@ -43,8 +42,8 @@ class Reviewed:
 
 
 @pytest.fixture(scope="module")
-def reviewed(start: Start) -> Iterator[Reviewed]:
-    yield Reviewed(start(STACK))
+def reviewed(start: Start, standing: Standing) -> Reviewed:
+    return Reviewed(start(STACK, standing(STACK)))
 
 
 def cells_of(text: str) -> list[str]:
@@ -52,8 +51,8 @@ def cells_of(text: str) -> list[str]:
     return [cell.strip() for cell in text.split(f"`{STACK}` |")[1].splitlines()[0].split("|")]
 
 
-def test_a_new_deployment_is_created(reviewed: Reviewed) -> None:
-    text = reviewed.comment({})
+def test_a_new_deployment_is_created(start: Start) -> None:
+    text = Reviewed(start(STACK)).comment({})
     replaced, create, *others, before, after, difference, _ = cells_of(text)
     assert (replaced, int(create) > 20, others) == ("none", True, ["0", "0", "0"])
     assert (before, difference) == ("EUR 0", "+" + after.removeprefix("EUR "))
@@ -61,7 +60,6 @@ def test_a_new_deployment_is_created(reviewed: Reviewed) -> None:
     assert "- edge 443/tcp nginx from the internet" in text
     assert "```mermaid\nflowchart LR" in text
     assert "**Closed:**" not in text
-    reviewed.live.deployment.up()
 
 
 def test_nothing_is_said_where_nothing_changes(reviewed: Reviewed) -> None:

@@ -15,7 +15,7 @@ from components.model.settings import Settings
 from components.model.tiers import TIERS
 from policy.rules import RULES
 from tests.conformance.checks import SECRETS, find_option_problems, find_world_problems
-from tests.conformance.conftest import Start
+from tests.conformance.conftest import Standing
 from tests.conformance.program import CLOUD_CONFIG, Config, Registration, list_texts, read_config, run_program
 from tests.simulator import webitel
 from tests.simulator.faults import Faults
@@ -69,11 +69,10 @@ def test_program_makes_the_plan(cloud: str, tier: str, changes: Config, tmp_path
 
 @pytest.mark.parametrize("cloud", REAL)
 @pytest.mark.parametrize("tier", [tier for tier in TIERS if tier != "basic"])  # test_day_two.py begins with that one
-def test_engine_makes_the_plan(cloud: str, tier: str, start: Start) -> None:
+def test_engine_makes_the_plan(cloud: str, tier: str, standing: Standing) -> None:
     stack = f"{cloud}-{tier}"
     plan, settings = plan_of(stack)
-    live = start(stack)
-    live.deployment.up()
+    live = standing(stack)
     assert list(find_world_problems(plan, settings, live.world)) == []
     names = {node.key for node in plan.nodes}
     protected = {one["urn"].rpartition("::")[2] for one in live.deployment.state() if one.get("protect")}

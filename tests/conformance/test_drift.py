@@ -4,7 +4,7 @@ import pytest
 
 from cli.drift import Drift, read_drift
 from cli.events import EventLog
-from tests.conformance.conftest import Live, Start
+from tests.conformance.conftest import Live, Standing, Start
 
 pytestmark = pytest.mark.clouds
 
@@ -12,10 +12,8 @@ FIREWALL, VOLUME = "hcloud:index/firewall:Firewall", "hcloud:index/volume:Volume
 
 
 @pytest.fixture(scope="module")
-def live(start: Start) -> Live:
-    made = start("hetzner-single")
-    made.deployment.up()
-    return made
+def live(start: Start, standing: Standing) -> Live:
+    return start("hetzner-single", standing("hetzner-single"))
 
 
 def look(live: Live) -> Drift:

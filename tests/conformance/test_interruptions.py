@@ -1,7 +1,8 @@
 """The engine is killed in the middle of `up`, half of the time inside a creation whose answer never comes: the next `up`
 finishes it, and what exists then is what an `up` without interruption makes, nothing twice and nothing left over.
 
-`WEBITEL_TEST_LONG=1` has every type of each cloud cut and ten further places; without it a few of both.
+`WEBITEL_TEST_LONG=1` kills each cloud's `up` at ten places, half of them inside a creation, and has every type cut; without
+it a few of both. Each kill prints where it hit and what came of it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +28,9 @@ from cli.rollout import report_failure, run_engine
 from components.clouds.lookups import WAYS
 from components.model.clouds import CLOUDS
 from tests.conformance.checks import TYPES, find_world_problems
+from tests.conformance.conftest import Live, Standing, Start
 from tests.conformance.engine import ROOT, Deployment
 from tests.conformance.test_conformance import plan_of
-from tests.simulator.simulators import Simulators
 from tests.simulator.world import World
 
 pytestmark = pytest.mark.clouds
@@ -39,32 +40,44 @@ REAL = [cloud for cloud in CLOUDS if CLOUDS[cloud].real]
 SECONDS = 240
 
 
+POINTS = 5 if LONG else 1
+"""Places of each kind a cloud."""
+
+
 @dataclass
 class Stand:
     """A deployment with its simulated cloud, and our command line's view of it."""
 
-    deployment: Deployment
-    simulators: Simulators
+    live: Live
     engine: Engine
-    faults: Path
+
+    @property
+    def deployment(self) -> Deployment:
+        return self.live.deployment
 
     @property
     def world(self) -> World:
-        return self.simulators.world
+        return self.live.world
+
+    @property
+    def faults(self) -> Path:
+        """The file of what fails."""
+        assert self.live.simulators.faults.file
+        return self.live.simulators.faults.file
 
     def interrupt(self, *cut: str, things: int = 0) -> bool:
         """Runs `up` and kills it: inside the first creation of one of the types, or when so many things exist; False = it
         ended before."""
-        self.simulators.faults.cut.clear()
+        self.live.simulators.faults.cut.clear()
         self.faults.write_text(json.dumps([{"kind": "cut", "type": type} for type in cut]))
-        arguments = ["up", "--yes", "--skip-preview", "--non-interactive", "--color", "never"]
+        arguments = ["up", "--stack", self.engine.stack, "--yes", "--skip-preview", "--non-interactive", "--color", "never"]
         with (self.deployment.folder / "shown").open("w") as shown:
             process = subprocess.Popen(
                 [str(self.deployment.engine), *arguments], cwd=self.deployment.folder, env=self.deployment.environment,
                 stdin=subprocess.DEVNULL, stdout=shown, stderr=subprocess.STDOUT, start_new_session=True)
         until = time.monotonic() + SECONDS
         while process.poll() is None and time.monotonic() < until:
-            if (self.simulators.faults.cut.is_set() if cut else len(self.world.all()) >= things):
+            if (self.live.simulators.faults.cut.is_set() if cut else len(self.world.all()) >= things):
                 break
             time.sleep(0.002)
         alive = process.poll() is None
@@ -86,71 +99,81 @@ class Stand:
         state = self.engine.export()["deployment"]
         return [one["resource"]["type"] for one in state.get("pending_operations", [])]
 
-    def made(self) -> Counter[tuple[str, str]]:
-        """What exists, by type and name of its resource."""
-        return Counter((thing.type, thing.urn.rpartition("::")[2]) for thing in self.world.all())
+
+def made(world: World) -> Counter[tuple[str, str]]:
+    """What exists, by type and name of its resource."""
+    return Counter((thing.type, thing.urn.rpartition("::")[2]) for thing in world.all())
 
 
-def make_stand(engine: Path, folder: Path, cloud: str) -> Stand:
-    stack = f"{cloud}-basic"
-    simulators = Simulators(folder / "world", [cloud])
-    deployment = Deployment(engine, folder / "project", stack, simulators.attached)
-    run = folder / "run"
-    (run / "stacks").mkdir(parents=True)
-    shutil.copy(ROOT / "Pulumi.yaml", run)
-    view = Engine(stack, engine, deployment.environment, run)
-    shutil.copy(deployment.file, view.config_file)
-    return Stand(deployment, simulators, view, folder / "world/faults.json")
-
-
-@pytest.fixture(scope="module", params=REAL)
-def undisturbed(request: pytest.FixtureRequest, engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+@pytest.fixture(params=REAL)
+def undisturbed(request: pytest.FixtureRequest, standing: Standing) -> Live:
     """A deployment that nobody interrupted."""
-    stand = make_stand(engine, tmp_path_factory.mktemp(request.param), request.param)
-    stand.deployment.up()
-    yield stand
-    stand.simulators.stop()
+    return standing(f"{request.param}-basic")
 
 
 @pytest.fixture
-def stand(
-    undisturbed: Stand, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Stand]:
-    made = make_stand(engine, tmp_path, undisturbed.deployment.stack.partition("-")[0])
-    for name, value in made.simulators.environment.items():
+def stand(undisturbed: Live, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
+    """A deployment of the same stack, of which nothing is up."""
+    live = start(undisturbed.deployment.stack)
+    for name, value in live.simulators.environment.items():
         monkeypatch.setenv(name, value)
-    yield made
-    made.simulators.stop()
+    (tmp_path / "stacks").mkdir()
+    shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
+    engine = Engine(live.deployment.stack, live.deployment.engine, live.deployment.environment, tmp_path)
+    shutil.copy(live.deployment.file, engine.config_file)
+    yield Stand(live, engine)
+    live.simulators.stop()
 
 
-def cloud_types(stand: Stand) -> list[str]:
+Told = Callable[[str], None]
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Told:
+    """Prints a line of the table of kills."""
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n{line}", end="")
+
+    return say
+
+
+def cloud_types(live: Live) -> list[str]:
     """The cloud's types in the order in which the first of each was made."""
-    return list(dict.fromkeys(thing.type for thing in stand.world.all() if not thing.type.startswith("webitel:")))
+    return list(dict.fromkeys(thing.type for thing in live.world.all() if not thing.type.startswith("webitel:")))
 
 
-def check(stand: Stand, undisturbed: Stand) -> None:
-    assert stand.made() == undisturbed.made()
+def check(stand: Stand, undisturbed: Live) -> None:
+    assert made(stand.world) == made(undisturbed.world)
     assert stand.pending() == []
     assert list(find_world_problems(*plan_of(stand.deployment.stack), stand.world)) == []
     assert stand.deployment.preview("--expect-no-changes") == []
 
 
-def choose_cuts(cloud: str, types: list[str]) -> list[str]:
-    """All types, or a machine, a disk and a third one."""
-    if LONG:
-        return types
+def finish(stand: Stand, undisturbed: Live, tell: Told, point: str) -> None:
+    """The `up` after a kill, which has to end as if there had been none."""
+    things, pending = len(stand.world.all()), len(stand.pending())
+    clear_leftovers(stand.engine)
+    stand.deployment.up()
+    check(stand, undisturbed)
+    tell(f"| {stand.deployment.stack} | {point} | {things} | {pending} | {len(stand.world.all())}, as without |")
+
+
+def choose_cuts(cloud: str, types: list[str], count: int) -> list[str]:
+    """A machine, a disk and further types."""
     kept = [TYPES[cloud].machine, TYPES[cloud].disk]
-    return [*kept, random.Random(cloud).choice([type for type in types if type not in kept])]
+    return [*kept, *random.Random(cloud).sample([type for type in types if type not in kept], count - len(kept))]
 
 
-def test_every_type_is_found_again(undisturbed: Stand) -> None:
+def test_every_type_is_found_again(undisturbed: Live) -> None:
     assert set(cloud_types(undisturbed)) <= WAYS.keys()
 
 
-def test_cut_inside_creations(undisturbed: Stand, stand: Stand) -> None:
+def test_cut_inside_creations(undisturbed: Live, stand: Stand) -> None:
     """One `up` after the other is cut in creations of types that were not cut before."""
-    cloud = stand.deployment.stack.partition("-")[0]
-    left = set(choose_cuts(cloud, cloud_types(undisturbed)))
+    cloud, types = stand.deployment.stack.partition("-")[0], cloud_types(undisturbed)
+    left = set(types if LONG else choose_cuts(cloud, types, 3))
     while left:
         assert stand.interrupt(*left), f"none of {left} was made"
         cut = left & set(stand.pending())
@@ -162,31 +185,23 @@ def test_cut_inside_creations(undisturbed: Stand, stand: Stand) -> None:
     check(stand, undisturbed)
 
 
-@pytest.mark.parametrize("number", range(10 if LONG else 1))
-def test_killed_anywhere(undisturbed: Stand, stand: Stand, number: int) -> None:
+@pytest.mark.parametrize("number", range(POINTS))
+def test_killed_anywhere(undisturbed: Live, stand: Stand, tell: Told, number: int) -> None:
     size = len(undisturbed.world.all())
     things = random.Random(f"{stand.deployment.stack} {number}").randrange(2, size - 4)
     assert stand.interrupt(things=things)
-    clear_leftovers(stand.engine)
-    stand.deployment.up()
-    check(stand, undisturbed)
+    finish(stand, undisturbed, tell, "between calls")
 
 
 @pytest.mark.skipif(not LONG, reason="takes minutes a cloud: WEBITEL_TEST_LONG=1")
-def test_each_type_cut_alone(undisturbed: Stand, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cloud = undisturbed.deployment.stack.partition("-")[0]
-    for number, type in enumerate(cloud_types(undisturbed)):
-        stand = make_stand(engine, tmp_path / str(number), cloud)
-        for name, value in stand.simulators.environment.items():
-            monkeypatch.setenv(name, value)
-        assert stand.interrupt(type), f"no {type} was made"
-        clear_leftovers(stand.engine)
-        stand.deployment.up()
-        check(stand, undisturbed)
-        stand.simulators.stop()
+@pytest.mark.parametrize("number", range(POINTS))
+def test_killed_inside_a_creation(undisturbed: Live, stand: Stand, tell: Told, number: int) -> None:
+    type = choose_cuts(stand.deployment.stack.partition("-")[0], cloud_types(undisturbed), POINTS)[number]
+    assert stand.interrupt(type), f"no {type} was made"
+    finish(stand, undisturbed, tell, f"creating {type.rpartition(':')[2]}")
 
 
-def test_two_that_fit_are_not_adopted(undisturbed: Stand, stand: Stand) -> None:
+def test_two_that_fit_are_not_adopted(undisturbed: Live, stand: Stand) -> None:
     """Only where several things can wear the same tags or name: AWS and DigitalOcean."""
     cloud = stand.deployment.stack.partition("-")[0]
     if cloud not in ("aws", "digitalocean"):
@@ -201,7 +216,7 @@ def test_two_that_fit_are_not_adopted(undisturbed: Stand, stand: Stand) -> None:
     assert machine in stand.pending()
 
 
-def test_refusals_are_explained_and_the_next_up_goes_on(undisturbed: Stand, stand: Stand) -> None:
+def test_refusals_are_explained_and_the_next_up_goes_on(undisturbed: Live, stand: Stand) -> None:
     """One machine finds no capacity, the second no quota, the third is asked for too often."""
     stack = stand.deployment.stack
     plan, _ = plan_of(stack)

@@ -73,7 +73,7 @@ def test_a_preview_grows_with_the_nodes(cloud: str, start: Start, capsys: pytest
             began = time.monotonic()
             deployment.up()
             spent = time.monotonic() - began
-            size = (deployment.folder / f"state/.pulumi/stacks/webitel/{stack}.json").stat().st_size
+            size = deployment.state_file.stat().st_size
             assert size < BYTES_A_NODE * nodes + 1_000_000
             line += f", up {spent:.1f} s, state {size // 1000} kB"
         lines.append(line)
