@@ -62,7 +62,7 @@ class _Host(LanguageServer):
             while streams.get_map():
                 for key, _ in streams.select():
                     if text := os.read(key.fd, 65536):
-                        yield language_pb2.RunPluginResponse(**{key.data: text})
+                        yield language_pb2.RunPluginResponse(**{key.data: text})  # type: ignore[arg-type]
                     else:
                         streams.unregister(key.fileobj)
             yield language_pb2.RunPluginResponse(exitcode=process.wait())
