@@ -38,16 +38,15 @@ def test_preview_up_drift_destroy(cloud: str, start_project: StartProject, simul
     outputs = project.outputs()
     assert outputs["private-1"].startswith("10.20.0.")
     assert outputs["public-1"].startswith("198.")
-    project.up("--expect-no-changes", "--refresh")
 
     firewall = next(thing for thing in simulators.world.all(type) if thing.inputs.get(input))
     wanted = firewall.inputs[input]
     simulators.world.edit(firewall.type, firewall.id, **{input: other})
-    assert input in project.run("refresh", "--yes", "--diff")
-    project.up()
+    assert input in project.up("--refresh", "--diff")
     changed = simulators.world.find(firewall.type, firewall.id)
     assert changed is not None
     assert changed.inputs[input] == wanted
+    project.up("--expect-no-changes", "--refresh")
 
     project.run("destroy", "--yes")
     assert simulators.world.all() == []
