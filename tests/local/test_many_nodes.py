@@ -85,40 +85,52 @@ def pairs(deployment: Deployment) -> list[tuple[str, str]]:
     return [(one, other) for one in keys for other in keys if one != other]
 
 
-def test_tcp_ports_between_nodes_are_those_of_the_plan(basic: Deployment) -> None:
-    nodes = nodes_of(basic)
-    ready = {key: {row["name"] for row in node["services"] if "standby" in row} for key, node in basic.status()["nodes"].items()}
-    listening = {key: {int(port) for port in basic.at(key).on_node(LISTENING.format("tcp")).split()} for key in nodes}
+def check_tcp_ports(deployment: Deployment) -> None:
+    """What listens on each node is reached from every other one as the plan says, and nothing more."""
+    nodes = nodes_of(deployment)
+    ready = {key: {row["name"] for row in node["services"] if "standby" in row}
+             for key, node in deployment.status()["nodes"].items()}
+    listening = {key: {int(port) for port in deployment.at(key).on_node(LISTENING.format("tcp")).split()} for key in nodes}
     assert all(22 in ports for ports in listening.values())
     for source in nodes:
         targets = [(node["private_address"], port) for key, node in nodes.items() if key != source
-                   for port in listening[key] | planned(basic, nodes[source], node, "tcp") | {1, 10023, 5432, 65535}]
-        found = {tuple(one) for one in json.loads(basic.at(source).on_node(f"python3 -c '{CONNECT}'", text=json.dumps(targets)))}
+                   for port in listening[key] | planned(deployment, nodes[source], node, "tcp") | {1, 10023, 5432, 65535}]
+        answered = deployment.at(source).on_node(f"python3 -c '{CONNECT}'", text=json.dumps(targets))
+        found = {tuple(one) for one in json.loads(answered)}
         wanted = {(node["private_address"], port) for key, node in nodes.items() if key != source
-                  for port in planned(basic, nodes[source], node, "tcp") & listening[key]}
+                  for port in planned(deployment, nodes[source], node, "tcp") & listening[key]}
         assert found == wanted, source
         silent = {(key, port) for key, node in nodes.items() if key != source
-                  for port in planned(basic, nodes[source], node | {"services": set(node["services"]) - ready[key]}, "tcp")
+                  for port in planned(deployment, nodes[source], node | {"services": set(node["services"]) - ready[key]}, "tcp")
                   - listening[key]}
         assert not silent, f"the plan opens to {source} what nobody serves: {silent}"
 
 
-def test_udp_ports_between_nodes_are_those_of_the_plan(basic: Deployment) -> None:
-    nodes = nodes_of(basic)
-    for source, target in pairs(basic):
-        allowed = planned(basic, nodes[source], nodes[target], "udp")
+def check_udp_ports(deployment: Deployment) -> None:
+    """The same for datagrams, by what each node's own firewall counts as closed."""
+    nodes = nodes_of(deployment)
+    for source, target in pairs(deployment):
+        allowed = planned(deployment, nodes[source], nodes[target], "udp")
         ends = {min(allowed), max(allowed)} if allowed else set()
-        listening = {int(port) for port in basic.at(target).on_node(LISTENING.format("udp")).split()}
+        listening = {int(port) for port in deployment.at(target).on_node(LISTENING.format("udp")).split()}
         ports = sorted({*(port for port in listening if port < 10000 or port >= 40000), *ends, 53, 5060, 5062, 8301, 60000, 9})
-        before = read_counters(basic.at(target))["closed udp"]
-        basic.at(source).on_node(f"python3 -c '{SEND}'", text=json.dumps([nodes[target]["private_address"], ports, TIMES]))
+        before = read_counters(deployment.at(target))["closed udp"]
+        deployment.at(source).on_node(f"python3 -c '{SEND}'", text=json.dumps([nodes[target]["private_address"], ports, TIMES]))
         closed = len([port for port in ports if port not in allowed])
 
         def count(target: str = target, before: int = before) -> int:
-            return read_counters(basic.at(target))["closed udp"] - before
+            return read_counters(deployment.at(target))["closed udp"] - before
 
         wait_until(lambda: "" if count() >= closed * TIMES else f"{source} to {target}: {count()} of {closed * TIMES}", 20)  # noqa: B023
         assert count() < (closed + 1) * TIMES, f"{source} to {target}: more is closed than the plan says"
+
+
+def test_tcp_ports_between_nodes_are_those_of_the_plan(basic: Deployment) -> None:
+    check_tcp_ports(basic)
+
+
+def test_udp_ports_between_nodes_are_those_of_the_plan(basic: Deployment) -> None:
+    check_udp_ports(basic)
 
 
 def test_each_node_is_known_once_by_its_own_id(basic: Deployment) -> None:
@@ -245,14 +257,19 @@ def test_a_drained_node_hands_over_what_moves(basic: Deployment, figure: Figure)
     assert find_runners(basic) == {service: {"app-1"} for service in MOVING}
 
 
-def test_all_off_and_on_in_any_order(basic: Deployment, figure: Figure) -> None:
-    names = [f"{basic.name}-{key}" for key in nodes_of(basic)]
+def switch_off_and_on(deployment: Deployment) -> float:
+    """Power away from all nodes at once and back in another order; returns the seconds until all are healthy."""
+    names = [f"{deployment.name}-{key}" for key in nodes_of(deployment)]
     incus("stop", "--force", *names)
     started = time.monotonic()
     for name in reversed(names):
         incus("start", name)
-    wait_all_healthy(basic, HEALTHY_SECONDS)
-    figure("four nodes off and on: seconds until all healthy", time.monotonic() - started)
+    wait_all_healthy(deployment, HEALTHY_SECONDS)
+    return time.monotonic() - started
+
+
+def test_all_off_and_on_in_any_order(basic: Deployment, figure: Figure) -> None:
+    figure("four nodes off and on: seconds until all healthy", switch_off_and_on(basic))
 
 
 def test_dump_holds_everything_and_no_secret(basic: Deployment, tmp_path: Path) -> None:
