@@ -19,6 +19,10 @@ PYTHON = (sys.executable, "-P", "-m")
 # The module has no __main__, and its script's first line may name another place.
 IMPORT_LINTER = (sys.executable, "-P", "-c", "from importlinter.cli import lint_imports_command as run; run()")
 PYTEST = (*PYTHON, "pytest", "-q")
+SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup")
+"""A worker a processor: what must not be torn apart says so by its group."""
+SPEED = "tests/conformance/test_speed.py"
+"""Prints figures, which nothing beside it may spoil."""
 PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "unit": (
         ("ruff", (*PYTHON, "ruff", "check", "--quiet", ".")),
@@ -27,7 +31,10 @@ PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("unit tests", PYTEST),
     ),
     "engine": (("engine tests", (*PYTEST, "-m", "engine")),),
-    "clouds": (("deployments on simulated clouds", (*PYTEST, "-m", "clouds")),),
+    "clouds": (
+        ("deployments on simulated clouds", (*PYTEST, *SIDE_BY_SIDE, "-m", "clouds", f"--ignore={SPEED}")),
+        ("speed on simulated clouds", (*PYTEST, "-m", "clouds", SPEED)),
+    ),
     "sandbox": (("stand-ins on Debian's programs", (*PYTEST, "-m", "sandbox")),),
     "local": (("tests on real nodes", (*PYTEST, "-m", "local")),),
     "nodes": (("tests on several real nodes", (*PYTEST, "-m", "nodes")),),
