@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.console import Failure, is_terminal, progress
 from cli.nodes_commands import NodeName, StackOption, stack_of
 from cli.scale import GROUP, name_of
-from cli.up import Yes, bring_up
+from cli.up import Yes, bring_up, prepare
+from components.model.clouds import CLOUDS
 from components.model.planner import make_plan
 from stacks.settings import load_stack
 
@@ -32,13 +34,16 @@ def replace(
     disruptive: Annotated[bool, typer.Option(help="Do not wait for the end of calls on the node.")] = False,
 ) -> None:
     """Make a node's machine anew: for one that is lost or broken. Its data disks are kept."""
-    from cli.engine import open_engine, require_existing
+    from cli.engine import open_engine, require_existing, set_for_this_run
+    from cli.leftovers import clear_leftovers
     from cli.nodes import read_access
+    from cli.rollout import report_failure, run_engine
 
     stack = stack or stack_of(node)
     settings = load_stack(stack)
     try:
-        target = make_plan(settings, stack).node(node)
+        made = make_plan(settings, stack)
+        target = made.node(node)
     except KeyError as error:
         raise Failure(str(error.args[0])) from error
     if not yes:
@@ -47,15 +52,39 @@ def replace(
         typer.confirm(f"Delete the machine of {target.key} and make it anew?", abort=True)
     with open_engine(stack) as engine:
         require_existing(engine)
-        urn = next((resource.get("outputs", {}).get("machine", "") for resource in engine.resources()
-                    if resource["type"] == GROUP and name_of(resource["urn"]) == target.key), "")
+        resources = engine.resources()
         access = read_access(engine)
-    if not urn:
+    group = next((one for one in resources if one["type"] == GROUP and name_of(one["urn"]) == target.key), {})
+    machine = group.get("outputs", {}).get("machine", "")
+    if not machine:
         raise Failure(f"{target.key} has no machine yet. Next: ./webitel up {stack}")
     if not disruptive and target.key in access.nodes:
         drain(access, target.key, settings.drain_timeout)
-    bring_up(stack, True, disruptive=disruptive, arguments=["--replace", urn],
-             again=f"./webitel up {stack}")
+    renew = ["--replace", machine]
+    if not CLOUDS[made.cloud].fixed_addresses:
+        # The others must learn its new address before it can work with them.
+        bring_up(stack, True, disruptive=disruptive, arguments=renew, again=f"./webitel up {stack}")
+        return
+    # The node alone at first: a pending change of another member of its cluster would wait for this node, and this node,
+    # further back in the order, for the change.
+    prepare(made)
+    with open_engine(stack) as engine:
+        clear_leftovers(engine)
+        if disruptive:
+            set_for_this_run(engine, "disruptive", "true")
+        targets = [word for urn in list_below(resources, group["urn"]) for word in ("--target", urn)]
+        run = run_engine(engine, made.nodes, "up", *renew, *targets)
+        report_failure(run, f"./webitel replace {target.key} --stack {stack}", made)
+    bring_up(stack, True, disruptive=disruptive)
+
+
+def list_below(resources: Sequence[Mapping[str, Any]], group: str) -> list[str]:
+    """The resources of a node, by what their parents are."""
+    found = [group]
+    for one in resources:  # parents stand before their children
+        if one.get("parent") in found:
+            found.append(one["urn"])
+    return found[1:]
 
 
 def drain(access: Access, key: str, seconds: int) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cli.replace import list_below
 from components.model.clouds import CLOUDS
 from tests.conformance.checks import SECRETS, TYPES, find_world_problems
 from tests.conformance.command import OWN, Command, command_line
@@ -185,10 +186,13 @@ def test_larger_machine_type_is_resized_in_place(story: Story) -> None:
 def test_replaced_machine_keeps_disk_and_address(story: Story) -> None:
     before, ids, disks = story.machines(), story.ids(), story.disks()
     machine = TYPES[story.cloud].machine
-    # What `webitel replace` reads: each node's component says which resource its machine is.
-    groups = {one["urn"].rpartition("::")[2]: one["outputs"]["machine"] for one in story.deployment.state()
-              if one["type"] == "webitel:index:Node"}
-    words = [word for key in ("data-1", "edge-1") for word in ("--replace", groups[key])]
+    # What `webitel replace` does: each node's component says which resource its machine is, and what else is the node's.
+    resources = story.deployment.state()
+    groups = {one["urn"].rpartition("::")[2]: one for one in resources if one["type"] == "webitel:index:Node"}
+    words = [word for key in ("data-1", "edge-1") for word in ("--replace", groups[key]["outputs"]["machine"])]
+    if CLOUDS[story.cloud].fixed_addresses:
+        words += [word for key in ("data-1", "edge-1") for urn in list_below(resources, groups[key]["urn"])
+                  for word in ("--target", urn)]
     announced = story.deployment.preview(*words)
     assert {step.name for step in announced if step.type == machine and step.op in REPLACING} == {"data-1", "edge-1"}
     story.deployment.up(*words)
