@@ -97,7 +97,8 @@ def list_missing(packages: list[str], versions: dict[str, str]) -> list[str]:
 def disable(units: list[str]) -> None:
     """Stop those units that exist and keep them from starting at boot."""
     # One call, as systemd reads all its units anew after each; one unknown name in it refuses them all.
-    shown = subprocess.run(["systemctl", "list-unit-files", "--no-legend", "--plain", *(f"{unit}.service" for unit in units)],
+    names = [unit if "." in unit else f"{unit}.service" for unit in units]
+    shown = subprocess.run(["systemctl", "list-unit-files", "--no-legend", "--plain", *names],
                            capture_output=True, text=True, check=False).stdout
     if found := [line.split()[0] for line in shown.splitlines() if line.strip()]:
         subprocess.run(["systemctl", "disable", "--now", "-q", *found], capture_output=True, check=False, env=os.environ | NATIVE)
