@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cloud_init.bundles import bundle_digest
 from cloud_init.context import Context, address_placeholder
+from cloud_init.manifest import actions, at_next_start, list_units, make_manifest
 from cloud_init.merge import merge_documents
 from cloud_init.sent import encode_user_data
 from components.model.plan import Node, Plan
@@ -134,17 +135,17 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
         for spec in fragment.get("files", []):
             extra = {key: spec[key] for key in ("mode", "owner", "check") if key in spec}
             text = spec["text"] if "text" in spec else render_template(spec["file"], context, service=service)
-            add(spec["path"], text, f"services/{name}.yaml.j2", actions=context.actions(service, spec.get("on_change")), **extra)
+            add(spec["path"], text, f"services/{name}.yaml.j2", actions=actions(context, service, spec.get("on_change")), **extra)
         for bundle in fragment.get("bundles", []):
             bundles[bundle] = bundle_digest(bundle)
-        for unit in context.units(service, fragment):
+        for unit in list_units(context, service, fragment):
             if unit["name"] in (known["name"] for known in units):
                 continue
             units.append(unit)
             drop_in = render_template("unit.conf.j2", context, service=service, unit=unit)
             add(f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf", drop_in, "unit.conf.j2",
-                actions=[f"{context.at_next_start(service)} {unit['name']}"])
-    manifest = {**context.manifest(), "units": units}
+                actions=[f"{at_next_start(service)} {unit['name']}"])
+    manifest = {**make_manifest(context), "units": units}
     return Configuration(files, attributes, manifest, context.secrets(), bundles)
 
 

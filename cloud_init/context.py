@@ -8,23 +8,17 @@ from typing import Any
 
 from cloud_init.node.locks import LEASE, STOP
 from cloud_init.node.manifest import BASE
-from cloud_init.versions import main_units, wanted_versions
+from cloud_init.versions import main_units
 from components.model.catalogue.node import CONSUL_SOURCES
 from components.model.clouds import Cloud, PublicAddress, resolve_cloud
 from components.model.firewall import NodeRule, node_egress, node_openings
 from components.model.plan import Node, Plan, Public
 from components.model.repositories import CREDENTIALS, Repository, needed_repositories
 from components.model.secrets import DEPLOYMENT_SECRETS, SECRETS
-from components.model.service import Bind, OnChange, PackageSource, Service
-from components.model.services import CATALOGUE, called_service
+from components.model.service import Bind, PackageSource
+from components.model.services import CATALOGUE
 from components.model.settings import Settings
 from components.model.tiers import TIERS
-
-PROBE_SECRETS = ("database_password", "broker_password", "esl_password")
-"""What the health check logs in with; kept on the node in a file that only root reads."""
-
-WAITS = ("consul", "postgresql", "rabbitmq")
-"""What a unit can wait for before it starts (`node wait`)."""
 
 FILES = Path(__file__).parent / "files"
 
@@ -145,41 +139,6 @@ class Context:
             "egress_rules": lambda: node_egress(self.plan, self.node, self.settings),
         }
 
-    def at_next_start(self, service: Service) -> str:
-        """What a changed drop-in does: what reloads otherwise keeps running, since the drop-in counts at the next start."""
-        keeps = service.on_change in (OnChange.NOTHING, OnChange.RELOAD)
-        return "refresh" if keeps else service.on_change.value
-
-    def actions(self, service: Service, on_change: object) -> list[str]:
-        """What a changed file does, such as `["reload nginx"]`; the fragment may say it, else the catalogue does."""
-        if isinstance(on_change, str):
-            return [] if on_change == "nothing" else [on_change]
-        if isinstance(on_change, list):
-            return [str(action) for action in on_change]
-        if service.on_change == OnChange.NOTHING:
-            return []
-        return [f"{service.on_change.value} {unit}" for unit in main_units(service, self.source)]
-
-    def units(self, service: Service, fragment: dict[str, Any]) -> list[dict[str, Any]]:
-        """The service's units with what each waits for, and what the fragment adds to `[Unit]` and `[Service]`."""
-        called = [called_service(call) for call in service.calls]
-        waits = [name for name in WAITS if name in called and name != service.name]
-        extra = fragment.get("units", {})
-        unknown = set(extra) - set(service.units_from(self.source))
-        if unknown:
-            raise ValueError(f"services/{service.name}.yaml.j2 has settings for {sorted(unknown)}, which the catalogue lacks")
-        mounts = sorted({self.mount(directory.disk) for directory in service.data})
-        return [
-            {
-                "name": name, "service": service.name, "mounts": mounts,
-                "waits": extra.get(name, {}).get("waits", waits),
-                "unit_lines": extra.get(name, {}).get("unit", []), "service_lines": extra.get(name, {}).get("service", []),
-                "oneshot": bool(extra.get(name, {}).get("oneshot", False)),
-                **({"moves": True} if self.moves(service) else {}),
-            }
-            for name in service.units_from(self.source)
-        ]
-
     def packages(self) -> list[str]:
         """Packages that Debian (with the suites of `suites`) has and that need no credential."""
         names = [
@@ -203,63 +162,6 @@ class Context:
             *(name for name in SECRETS if name in used and name not in DEPLOYMENT_SECRETS),
             *(name for name in CREDENTIALS if self.secret(name) in logins),
         )
-
-    def manifest(self) -> dict[str, Any]:
-        """What the node program needs besides files and units."""
-        return {
-            "node": self.node.name, "key": self.node.key, "id": self.instance_id, "stack": self.plan.stack,
-            "packages": self.packages() + self.stand_in_packages(),
-            "disks": [
-                {"purpose": disk.purpose, "mount": self.mount(disk.purpose), "size_gib": disk.size_gib}
-                for disk in self.node.disks if disk.is_data
-            ],
-            "directories": [
-                {"path": directory.path, "owner": directory.owner, "mode": directory.mode, "disk": directory.disk}
-                for service in self.services for directory in service.data
-            ],
-            **({"leaving": True} if self.node.leaving else {}),
-            "clusters": {service.name: self.members(service) for service in self.services if service.cluster_sizes},
-            "address": self.address(), "drain_timeout": self.settings.drain_timeout, "install_units": self.install_units(),
-            "probe_secrets": [name for name in PROBE_SECRETS if name in self.secrets()],
-            "services": [
-                {
-                    "name": service.name, "title": service.title, "units": list(service.units_from(self.source)),
-                    "probes": [self._probe(service, probe.kind, probe.says, dict(probe.arguments)) for probe in service.probes],
-                    "restarts_when_deaf": service.restarts_when_deaf,
-                    **({"candidates": self.candidates(service)} if self.moves(service) else {}),
-                }
-                for service in self.services
-            ],
-            "versions": wanted_versions(self.services, self.source, self.settings.package_versions),
-        }
-
-    def members(self, service: Service) -> list[dict[str, str]]:
-        """The nodes that form a service's cluster and stay in it, in the order of the plan."""
-        return [
-            {"key": node.key, "name": node.name, "address": self.address(node)} for node in self.plan.serving(service.name)
-        ]
-
-    def moves(self, service: Service) -> bool:
-        """Whether another node of this role may run the service instead."""
-        return service.moves and len(self.plan.candidates(service.name, self.node)) > 1
-
-    def candidates(self, service: Service) -> list[dict[str, Any]]:
-        """The nodes between which a service moves, this one too."""
-        return [
-            {"key": node.key, "address": self.address(node), **({"leaving": True} if node.leaving else {})}
-            for node in self.plan.candidates(service.name, self.node)
-        ]
-
-    def _probe(self, service: Service, kind: str, says: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        filled = {
-            key: value.replace("{id}", str(self.instance_id)).replace("{hostname}", self.node.name)
-            if isinstance(value, str) else value
-            for key, value in arguments.items()
-        }
-        if "listener" in filled:
-            listener = service.listener(str(filled.pop("listener")))
-            filled |= {"address": self.bind(service.name, listener.name), "port": listener.port, "protocol": listener.protocol}
-        return {"kind": kind, "says": says, **filled}
 
     def install_units(self) -> list[str]:
         """Units that a package's installation would enable, and that must not start before their configuration."""
