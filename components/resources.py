@@ -90,9 +90,10 @@ class LocalAddress(pulumi.CustomResource):
     public: Output[str]
 
     def __init__(
-        self, resource_name: str, *, bridge: Input[str], public: str, private: Input[str], opts: ResourceOptions | None = None,
+        self, resource_name: str, *, bridge: Input[str], public: str, private: Input[str], network: str,
+        opts: ResourceOptions | None = None,
     ) -> None:
-        inputs = {"bridge": bridge, "public": public, "private": private}
+        inputs = {"bridge": bridge, "public": public, "private": private, "network": network}
         super().__init__("webitel:index:LocalAddress", resource_name, inputs, opts)
 
 

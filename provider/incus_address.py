@@ -6,7 +6,7 @@ table away; `pulumi refresh` notices.
 """
 
 import subprocess
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -31,7 +31,7 @@ table ip {table} {{
   }}
   chain outward {{
     type nat hook postrouting priority 99
-    ip saddr {private} oifname != "{bridge}" snat to {public}
+    ip saddr {private} ip daddr {network} snat to {public}
   }}
   chain closed {{
     type filter hook forward priority 0
@@ -39,16 +39,18 @@ table ip {table} {{
   }}
 }}
 """
-"""Before Incus' own masquerading, whose priority is 100."""
+"""Before Incus' own masquerading, whose priority is 100 and which leads on to the real internet: there nobody knows `public`."""
 
 
 class AddressInputs(BaseModel):
-    """`bridge` is a LocalNetwork by name, on which the machine has `private`."""
+    """`bridge` is a LocalNetwork by name, on which the machine has `private`; `network`, with `public` in it, stands for the
+    internet."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     bridge: str = Field(pattern=r"^[a-zA-Z][a-zA-Z0-9-]*$", max_length=15)
     public: IPv4Address
     private: IPv4Address
+    network: IPv4Network
 
     @property
     def table(self) -> str:
@@ -84,13 +86,13 @@ class LocalAddress(Handler):
 
     def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
         changed = changed_inputs(old, new)
-        return Changes(changed, [key for key in changed if key != "private"], delete_before_replace=True)
+        return Changes(changed, [key for key in changed if key not in ("private", "network")], delete_before_replace=True)
 
     def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
         wanted = AddressInputs.model_validate(inputs)
         request.progress(f"translating {wanted.public} to {wanted.private}")
         done = run_nft("-f", "-", text=RULES.format(
-            table=wanted.table, bridge=wanted.bridge, public=wanted.public, private=wanted.private))
+            table=wanted.table, bridge=wanted.bridge, public=wanted.public, private=wanted.private, network=wanted.network))
         if done.returncode:
             raise ProviderError(f"{wanted.public} was not translated to {wanted.private}: {done.stderr.strip()}")
         return wanted.table, dict(inputs)

@@ -93,7 +93,8 @@ class Adapter(Cloud):
             reached = machine.address
         elif self.facts.public_address is PublicAddress.TRANSLATED and node.public is Public.SERVICE:
             translated = LocalAddress(
-                node.key, bridge=self.network.name, public=public, private=machine.address, opts=self.kept(group))
+                node.key, bridge=self.network.name, public=public, private=machine.address,
+                network=str(resolve_public_network(self.settings)), opts=self.kept(group))
             # Only the bridge that stands for the internet makes this host send to such an address.
             needs += [translated, self.public_network]
         return Machine(

@@ -10,7 +10,7 @@ from provider.incus_address import LocalAddress
 from provider.values import UNKNOWN
 
 REQUEST = Request("urn:pulumi:test::webitel::webitel:index:LocalAddress::edge-1")
-INPUTS: dict[str, Any] = {"bridge": "w-test-1a2b", "public": "198.18.7.30", "private": "10.77.7.30"}
+INPUTS: dict[str, Any] = {"bridge": "w-test-1a2b", "public": "198.18.7.30", "private": "10.77.7.30", "network": "198.18.7.0/24"}
 TABLE = "webitel_w_test_1a2b_198_18_7_30"
 
 
@@ -48,7 +48,7 @@ def test_one_table_an_address_from_creation_to_the_end(nft: Nft) -> None:
     rules = nft.tables[TABLE]
     assert rules.index(f"delete table ip {TABLE}") < rules.index("dnat to 10.77.7.30")
     assert 'iifname "w-test-1a2b" ip daddr 198.18.7.30 counter drop' in rules
-    assert 'ip saddr 10.77.7.30 oifname != "w-test-1a2b" snat to 198.18.7.30' in rules
+    assert "ip saddr 10.77.7.30 ip daddr 198.18.7.0/24 snat to 198.18.7.30" in rules
     assert handler.read(REQUEST, TABLE, INPUTS, INPUTS) == (INPUTS, INPUTS)
     moved = INPUTS | {"private": "10.77.7.31"}
     assert handler.diff(REQUEST, TABLE, INPUTS, INPUTS, moved) == (["private"], [], True)
