@@ -19,8 +19,8 @@ PYTHON = (sys.executable, "-P", "-m")
 # The module has no __main__, and its script's first line may name another place.
 IMPORT_LINTER = (sys.executable, "-P", "-c", "from importlinter.cli import lint_imports_command as run; run()")
 PYTEST = (*PYTHON, "pytest", "-q")
-SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup")
-"""A worker a processor: what must not be torn apart says so by its group."""
+SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
+"""A worker a processor, whole files each: the tests of one go on where others ended."""
 SPEED = "tests/conformance/test_speed.py"
 """Prints figures, which nothing beside it may spoil."""
 PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {

@@ -10,14 +10,10 @@ from typing import Protocol
 
 import pytest
 
-from components.model.clouds import CLOUDS
 from tests.conformance.engine import Deployment
 from tests.simulator.simulators import Simulators
 from tests.simulator.world import World
 from tools.engine.find import find_engine
-
-HERE = Path(__file__).parent
-REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
 
 
 @dataclass
@@ -37,14 +33,6 @@ class Start(Protocol):
     """Makes a committed stack of its own, with its own simulated cloud: nothing is up, or all that was in `like`."""
 
     def __call__(self, stack: str, like: Live | None = None) -> Live: ...
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers each cloud is one worker's: its tests share what is up, and go on where others ended."""
-    for item in items:
-        if isinstance(item, pytest.Function) and item.path.parent == HERE and "engine" in item.fixturenames:
-            values = item.callspec.params.values() if hasattr(item, "callspec") else ()
-            item.add_marker(pytest.mark.xdist_group(next((one for one in values if one in REAL), "hetzner")))
 
 
 Standing = Callable[[str], Live]

@@ -103,7 +103,7 @@ def test_all_media_nodes_get_calls_and_a_stopped_one_costs_none(basic: Telephony
         # Found out once, nobody waits for it any more.
         assert all(result["setup_ms"] < 1500 for result in results[2:]), results
     finally:
-        second.on_node("systemctl unmask --runtime -q freeswitch && systemctl start freeswitch")
+        second.on_node("systemctl unmask --runtime -q freeswitch && systemctl start --no-block freeswitch")
 
     def ask() -> str:
         before = int(second.on_node("fs_cli -x status | grep 'since startup' || echo 0").split()[0])
