@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,10 @@ def test_what_they_have(everything: PROCESSES, runner: Runner) -> None:
         wait_for_consumer(platform, name)
 
 
+def is_answering(place: str) -> bool:
+    return fetch(f"http://{place}")[0] != 0
+
+
 def test_what_their_ports_answer(everything: PROCESSES, runner: Runner) -> None:
     answers = {
         f"{ADDRESS}:10022/": (404, "404 page not found"), f"{ADDRESS}:10022/websocket": (400, "Bad Request"),
@@ -107,6 +112,7 @@ def test_what_their_ports_answer(everything: PROCESSES, runner: Runner) -> None:
         f"{ADDRESS}:8080/srvinfo": (200, '"id":"'), f"{ADDRESS}:8080/userinfo": (401, ""),
     }
     for place, (status, text) in answers.items():
+        wait_until(partial(is_answering, place), 20, f"an answer at {place}")
         told = fetch(f"http://{place}")
         assert told[0] == status and text in told[1], f"{place}: {told}"
     for place in ("127.0.0.1:8090", "127.0.0.1:8092"):
@@ -155,7 +161,7 @@ def test_the_broker_is_lost_and_comes_back(everything: PROCESSES, runner: Runner
     time.sleep(3)
     assert [name for name, process in everything.items() if process.poll() is not None] == []
     platform.start("rabbitmq")
-    assert everything["flow_manager"].wait(30) == 112
+    assert everything["flow_manager"].wait(90) == 112
     wait_for_consumer(platform, "engine.trigger")
     wait_until(lambda: sum(queue.startswith("amq.gen-") for queue in queues(platform)) == 6, 30, "the queues of messages")
     time.sleep(4)
