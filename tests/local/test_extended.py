@@ -8,6 +8,7 @@ import pytest
 from tests.local.conftest import FIGURES, Figure
 from tests.local.deployment import Deployment
 from tests.local.test_many_nodes import check_tcp_ports, check_udp_ports, nodes_of, switch_off_and_on
+from tests.local.test_running import MEMORY
 
 pytestmark = [
     pytest.mark.nodes,
@@ -37,10 +38,7 @@ def test_nothing_is_left_to_do(extended: Deployment, figure: Figure) -> None:
 
 
 def test_memory_of_all_nodes(extended: Deployment, figure: Figure) -> None:
-    used = sum(
-        int(extended.at(key).on_node("cat /sys/fs/cgroup/memory.current")) - int(
-            extended.at(key).on_node("sed -n 's/^file //p' /sys/fs/cgroup/memory.stat"))
-        for key in nodes_of(extended)) / (1 << 30)
+    used = sum(int(extended.at(key).python_on_node(MEMORY)) for key in nodes_of(extended)) / 2**20
     figure("memory of thirteen nodes, without caches", used, "GiB")
     assert used < MEMORY_GIB
 
