@@ -47,8 +47,9 @@ def drill(
     from cli.nodes import Access, read_access
 
     def look() -> tuple[Access, Plan]:
+        made = make_plan(load_stack(stack), stack)
         with open_engine(stack) as engine:
-            return read_access(engine), make_plan(load_stack(stack), stack)
+            return read_access(engine), made
 
     access, made = look()
     power = make_power(made)

@@ -16,7 +16,7 @@ import yaml
 
 from cli.console import Failure, progress
 from stacks.problems import NAMESPACE
-from stacks.settings import STACKS, stack_file
+from stacks.settings import STACKS, find_stack
 
 ROOT = STACKS.parent
 RUN_VARIABLES = {
@@ -120,17 +120,19 @@ def list_secrets(value: Any) -> list[Any]:
 
 @contextmanager
 def open_engine(stack: str, find: Callable[[Callable[[str], None]], Path] | None = None) -> Iterator[Engine]:
-    """The engine for a stack that has a file; gets or builds it where it is missing (minutes, once a machine)."""
+    """The engine for a stack that has a file, else UnknownStackError; got or built where it is missing (minutes, once a
+    machine)."""
     from cli.leftovers import mend_sidecars
     from tools.engine.environment import run_environment
     from tools.engine.find import find_engine
 
+    file = find_stack(stack)
     binary = (find or find_engine)(progress)
     environment = run_environment() | RUN_VARIABLES
     with tempfile.TemporaryDirectory(prefix="webitel-") as folder:
         engine = Engine(stack, binary, environment, Path(folder))
         engine.config_file.parent.mkdir()
-        shutil.copy(stack_file(stack), engine.config_file)
+        shutil.copy(file, engine.config_file)
         shutil.copy(ROOT / "Pulumi.yaml", folder)
         mend_sidecars(engine)
         yield engine

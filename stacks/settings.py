@@ -34,16 +34,8 @@ def stack_file(stack: str) -> Path:
     return STACKS / f"Pulumi.{stack}.yaml"
 
 
-def list_stacks() -> tuple[str, ...]:
-    """The names of all stacks that have a file, sorted."""
-    return tuple(sorted(path.name[len("Pulumi.") : -len(".yaml")] for path in STACKS.glob("Pulumi.*.yaml")))
-
-
-def load_stack(stack: str) -> Settings:
-    """The settings of `Pulumi.<stack>.yaml`, checked with the planner too; secrets read as `SET`.
-
-    Raises UnknownStackError or SettingsError.
-    """
+def find_stack(stack: str) -> Path:
+    """The file of a stack that is there. Raises UnknownStackError."""
     path = stack_file(stack)
     if not path.exists():
         known = list_stacks()
@@ -54,7 +46,20 @@ def load_stack(stack: str) -> Settings:
             + f"There are {', '.join(known) or 'none'}\n"
             f"Make it: webitel init {stack} --from {'aws-basic' if 'aws-basic' in known else 'EXISTING'}"
         )
-    values, problems = read_file(path)
+    return path
+
+
+def list_stacks() -> tuple[str, ...]:
+    """The names of all stacks that have a file, sorted."""
+    return tuple(sorted(path.name[len("Pulumi.") : -len(".yaml")] for path in STACKS.glob("Pulumi.*.yaml")))
+
+
+def load_stack(stack: str) -> Settings:
+    """The settings of `Pulumi.<stack>.yaml`, checked with the planner too; secrets read as `SET`.
+
+    Raises UnknownStackError or SettingsError.
+    """
+    values, problems = read_file(find_stack(stack))
     return check(values, stack, problems)
 
 

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from cli.drills.load import run_script
 from cli.nodes import Access, NodeAccess
 from cloud_init.context import MOUNT_ROOT
+from cloud_init.node.manifest import PROGRAM
 from components.model.services import CATALOGUE
 
 SSH = CATALOGUE["ssh"].listeners[0].port
 """What a partition leaves open: the drill itself comes that way."""
+PACKAGES = [str(way.ports) for way in CATALOGUE["nftables"].egress if way.purpose.startswith("packages")]
+"""The ports of package repositories."""
 MOST = 600
 """Seconds after which a partition ends by itself, whatever became of who made it."""
 
@@ -33,12 +36,12 @@ _OFFLINE = f"""
 systemd-run -q --collect --on-active={MOST} --unit=webitel-drill-heal nft delete table inet webitel_drill
 nft add table inet webitel_drill
 nft add chain inet webitel_drill out '{{ type filter hook output priority -300; }}'
-nft add rule inet webitel_drill out tcp dport '{{ 80, 443 }}' oif != lo drop
+nft add rule inet webitel_drill out tcp dport '{{ {", ".join(PACKAGES)} }}' oif != lo drop
 """
 _FILL = """
 python3 - <<'END'
 import subprocess, sys
-sys.path.insert(0, "/usr/lib/webitel")
+sys.path.insert(0, "{folder}")
 from node import machine, manifest
 (disk,) = [disk for disk in manifest.load_manifest()["disks"] if disk["purpose"] == "{purpose}"]
 size, free = machine.measure_disk(disk)
@@ -96,7 +99,8 @@ def stop_units(*units: str) -> Fault:
 
 def fill(purpose: str, percent: int) -> Fault:
     """A data disk filled to so many percent, and the room given back."""
-    return script(_FILL.format(purpose=purpose, percent=percent, file=_FILLER), f"rm -f {MOUNT_ROOT}/{purpose}/{_FILLER}")
+    return script(_FILL.format(folder=PROGRAM.parent, purpose=purpose, percent=percent, file=_FILLER),
+                  f"rm -f {MOUNT_ROOT}/{purpose}/{_FILLER}")
 
 
 PARTITION = script(_CUT, _MEND)

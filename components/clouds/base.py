@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulumi
-from pulumi import Input, Output, ResourceOptions
+from pulumi import Input, Output, ResourceOptions, RunError
 
 from cloud_init.compose import UserData, compose_user_data
 from components.model.clouds import resolve_cloud
@@ -90,7 +90,7 @@ class Cloud(pulumi.ComponentResource, ABC):
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         """A record set of the domain with its values as DNS writes them, in a zone that is there. Only where the cloud's
         row has `dns`."""
-        raise NotImplementedError(f"{self.facts.title} has no DNS")
+        raise RunError(f"webitel:dns_zone: {self.facts.title} has no DNS; leave it out, and the outputs name the records to set")
 
     def public_addresses(self, record: Record) -> list[Input[str]]:
         """The addresses of a record of type A."""

@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from tests.drills.conftest import Load
-from tests.local.deployment import descendants
+from tests.local.processes import descendants
 from tests.local.telephony import Telephony
 
 pytestmark = [

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.local.conftest import Figure
-from tests.local.deployment import Deployment, Running, descendants, is_running, wait_until
+from tests.local.deployment import Deployment, Running, wait_until
+from tests.local.processes import descendants, is_running
 
 pytestmark = pytest.mark.local
 

@@ -1,6 +1,5 @@
 """Several nodes: who reaches whom, what a lost one stops, changes one at a time, more and fewer of them."""
 
-import ipaddress
 import json
 import os
 import subprocess
@@ -8,42 +7,17 @@ import tarfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.local.conftest import FIGURES, Figure
 from tests.local.deployment import Deployment, wait_until
-from tests.local.test_closed import read_counters
+from tests.local.ports import check_tcp_ports, check_udp_ports, nodes_of
 
 pytestmark = pytest.mark.nodes
 
-UP_SECONDS, HEALTHY_SECONDS = 900, 420
+HEALTHY_SECONDS = 420
 ADMIN_SQL = "runuser -u postgres -- psql -XAtq webitel -c"
-LISTENING = "ss -Hln -A {0} | awk '{{print $4}}' | grep -v -e '^127\\.' -e '^\\[::1\\]' | sed 's/.*://' | sort -un"
-CONNECT = """
-import json, socket, sys
-from concurrent.futures import ThreadPoolExecutor
-def knock(target):
-    try:
-        socket.create_connection(tuple(target), 5).close()
-    except OSError:
-        return False
-    return True
-targets = json.load(sys.stdin)
-with ThreadPoolExecutor(40) as pool:
-    print(json.dumps([target for target, open_ in zip(targets, pool.map(knock, targets)) if open_]))
-"""
-SEND = """
-import json, socket, sys
-address, ports, times = json.load(sys.stdin)
-sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-for port in ports:
-    for _ in range(times):
-        sender.sendto(b"?", (address, port))
-"""
-TIMES = 20
-"""Datagrams to each port: what others send meanwhile stays below."""
 
 
 @pytest.fixture(scope="module")
@@ -58,71 +32,6 @@ def basic(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
         yield deployment
     finally:
         deployment.end()
-
-
-def nodes_of(deployment: Deployment) -> dict[str, dict[str, Any]]:
-    """The plan's nodes by key."""
-    return {node["name"].removeprefix(f"{deployment.name}-"): node for node in deployment.plan()["nodes"]}
-
-
-def planned(deployment: Deployment, source: dict[str, Any], target: dict[str, Any], protocol: str) -> set[int]:
-    """The ports of a node that the plan opens to another one, of services that it has."""
-    address = ipaddress.ip_address(source["private_address"])
-    ports: set[int] = set()
-    for opening in deployment.plan()["openings"]:
-        if (opening["role"], opening["protocol"]) != (target["role"], protocol) or opening["service"] not in target["services"]:
-            continue
-        if any(one == f"role:{source['role']}" or (not one.startswith("role:") and address in ipaddress.ip_network(one))
-               for one in opening["sources"]):
-            first, _, last = opening["ports"].partition("-")
-            ports |= set(range(int(first), int(last or first) + 1))
-    return ports
-
-
-def pairs(deployment: Deployment) -> list[tuple[str, str]]:
-    """Every node and every other one."""
-    keys = list(nodes_of(deployment))
-    return [(one, other) for one in keys for other in keys if one != other]
-
-
-def check_tcp_ports(deployment: Deployment) -> None:
-    """What listens on each node is reached from every other one as the plan says, and nothing more."""
-    nodes = nodes_of(deployment)
-    ready = {key: {row["name"] for row in node["services"] if "standby" in row}
-             for key, node in deployment.status()["nodes"].items()}
-    listening = {key: {int(port) for port in deployment.at(key).on_node(LISTENING.format("tcp")).split()} for key in nodes}
-    assert all(22 in ports for ports in listening.values())
-    for source in nodes:
-        targets = [(node["private_address"], port) for key, node in nodes.items() if key != source
-                   for port in listening[key] | planned(deployment, nodes[source], node, "tcp") | {1, 10023, 5432, 65535}]
-        answered = deployment.at(source).on_node(f"python3 -c '{CONNECT}'", text=json.dumps(targets))
-        found = {tuple(one) for one in json.loads(answered)}
-        wanted = {(node["private_address"], port) for key, node in nodes.items() if key != source
-                  for port in planned(deployment, nodes[source], node, "tcp") & listening[key]}
-        assert found == wanted, source
-        silent = {(key, port) for key, node in nodes.items() if key != source
-                  for port in planned(deployment, nodes[source], node | {"services": set(node["services"]) - ready[key]}, "tcp")
-                  - listening[key]}
-        assert not silent, f"the plan opens to {source} what nobody serves: {silent}"
-
-
-def check_udp_ports(deployment: Deployment) -> None:
-    """The same for datagrams, by what each node's own firewall counts as closed."""
-    nodes = nodes_of(deployment)
-    for source, target in pairs(deployment):
-        allowed = planned(deployment, nodes[source], nodes[target], "udp")
-        ends = {min(allowed), max(allowed)} if allowed else set()
-        listening = {int(port) for port in deployment.at(target).on_node(LISTENING.format("udp")).split()}
-        ports = sorted({*(port for port in listening if port < 10000 or port >= 40000), *ends, 53, 5060, 5062, 8301, 60000, 9})
-        before = read_counters(deployment.at(target))["closed udp"]
-        deployment.at(source).on_node(f"python3 -c '{SEND}'", text=json.dumps([nodes[target]["private_address"], ports, TIMES]))
-        closed = len([port for port in ports if port not in allowed])
-
-        def count(target: str = target, before: int = before) -> int:
-            return read_counters(deployment.at(target))["closed udp"] - before
-
-        wait_until(lambda: "" if count() >= closed * TIMES else f"{source} to {target}: {count()} of {closed * TIMES}", 20)  # noqa: B023
-        assert count() < (closed + 1) * TIMES, f"{source} to {target}: more is closed than the plan says"
 
 
 def test_tcp_ports_between_nodes_are_those_of_the_plan(basic: Deployment) -> None:

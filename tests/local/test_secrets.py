@@ -13,7 +13,8 @@ from urllib.parse import quote as quote_url
 
 import pytest
 
-from tests.local.deployment import Deployment, read_process_file
+from tests.local.deployment import Deployment
+from tests.local.processes import read_process_file
 
 pytestmark = pytest.mark.local
 
