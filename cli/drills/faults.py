@@ -53,7 +53,7 @@ if {percent} == 100:
 END
 """
 _FILLER = ".webitel-drill"
-_ALARM = "rabbitmqctl -q set_disk_free_limit 1000TB"
+_ALARM = "rabbitmqctl -q set_disk_free_limit 1000000GB"
 _ALARM_OFF = "rabbitmqctl -q set_disk_free_limit $(sed -n 's/^disk_free_limit.absolute *= *//p' /etc/rabbitmq/rabbitmq.conf)"
 
 Act = Callable[[Access, Sequence[NodeAccess]], Awaitable[None]]
