@@ -74,7 +74,7 @@ def replace(
             set_for_this_run(engine, "disruptive", "true")
         targets = [word for urn in list_below(resources, group["urn"]) for word in ("--target", urn)]
         run = run_engine(engine, made.nodes, "up", *renew, *targets)
-        report_failure(run, f"./webitel replace {target.key} --stack {stack}", made)
+        report_failure(run, f"./webitel replace {target.key} --stack {stack}" + " --disruptive" * disruptive, made)
     bring_up(stack, True, disruptive=disruptive)
 
 
