@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, out
-from components.model.capacity import recordings_days, recordings_gib
+from components.model.capacity import recordings_days, recordings_gib, recordings_gib_per_day
 from components.model.clouds import CLOUDS
 from components.model.plan import Node, Opening, Plan
 from components.model.planner import documentation_values, make_plan, plan_to_json
@@ -105,6 +105,8 @@ def facts_table(made: Plan, settings: Settings, everything: bool) -> Table:
     add("recordings", [
         f"{recordings_gib(made.node(name))} GiB at {made.node(name).key}: full in about {max(days, 1):.0f} "
         f"{'days' if days >= 1.5 else 'day'} at {calls} calls a day" for name, days in recordings_days(made).items()])
+    per_day = recordings_gib_per_day(TIERS[made.tier].calls_per_day)
+    add("recordings", [f"on {made.share}, which you run: {per_day:.0f} GiB a day at {calls} calls a day"] if made.share else [])
     add("note", made.warnings)
     add("to be set before up", map(str, documentation_values(settings)))
     return table

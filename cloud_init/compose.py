@@ -18,7 +18,6 @@ from cloud_init.merge import merge_documents
 from cloud_init.sent import encode_user_data
 from components.model.plan import Node, Plan
 from components.model.service import PackageSource, Service
-from components.model.services import CATALOGUE
 from components.model.settings import Settings
 
 HERE = Path(__file__).parent
@@ -91,7 +90,7 @@ def compose_user_data(plan: Plan, node: Node, settings: Settings) -> UserData:
     context = Context(plan, node, settings)
     documents = {"base.yaml.j2": load_yaml(render_template("base.yaml.j2", context))}
     for name in node.services:
-        fragment = load_fragment(CATALOGUE[name], context)
+        fragment = load_fragment(context.catalogue[name], context)
         documents[f"services/{name}.yaml.j2"] = fragment.get("user_data", {})
     merged = merge_documents(documents)
     decoded = "#cloud-config\n" + yaml.safe_dump(merged, sort_keys=True, width=1000, default_flow_style=False)
@@ -130,7 +129,7 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
         add(spec["path"], text, "configuration.yaml.j2", actions=spec.get("actions", []), mode=spec.get("mode", "0644"))
     units: list[dict[str, Any]] = []
     for name in node.services:
-        service = CATALOGUE[name]
+        service = context.catalogue[name]
         fragment = load_fragment(service, context)
         for spec in fragment.get("files", []):
             extra = {key: spec[key] for key in ("mode", "owner", "check") if key in spec}

@@ -15,9 +15,9 @@ from components.model.firewall import NodeRule, node_egress, node_openings
 from components.model.plan import Node, Plan, Public
 from components.model.repositories import CREDENTIALS, Repository, needed_repositories
 from components.model.secrets import DEPLOYMENT_SECRETS, SECRETS
-from components.model.service import Bind, PackageSource
-from components.model.services import CATALOGUE
+from components.model.service import Bind, PackageSource, Service
 from components.model.settings import Settings
+from components.model.share import SHARE, Share, proxy_name, read_share, resolve_catalogue
 from components.model.tiers import TIERS
 
 FILES = Path(__file__).parent / "files"
@@ -48,7 +48,8 @@ class Context:
         self.plan, self.node, self.settings = plan, node, settings
         self.cloud: Cloud = resolve_cloud(settings)
         self.source = PackageSource(plan.package_source)
-        self.services = tuple(CATALOGUE[name] for name in node.services)
+        self.catalogue = resolve_catalogue(settings)
+        self.services = tuple(self.catalogue[name] for name in node.services)
 
     def secret(self, name: str) -> str:
         """The placeholder of a secret."""
@@ -62,17 +63,17 @@ class Context:
 
     def port(self, service: str, listener: str) -> int:
         """A listener's (first) port."""
-        return CATALOGUE[service].listener(listener).port
+        return self.catalogue[service].listener(listener).port
 
     def ports(self, service: str, listener: str) -> tuple[int, int]:
         """A listener's first and last port."""
-        ports = CATALOGUE[service].listener(listener).ports
+        ports = self.catalogue[service].listener(listener).ports
         return ports.first, ports.last
 
     def bind(self, service: str, listener: str) -> str:
         """The address a listener binds on this node."""
         return {Bind.PRIVATE: self.address(), Bind.LOOPBACK: "127.0.0.1", Bind.ANY: "0.0.0.0"}[
-            CATALOGUE[service].listener(listener).bind]
+            self.catalogue[service].listener(listener).bind]
 
     def outside(self, service: str, listener: str) -> list[str]:
         """Where a listener for people outside binds: the private address, and the public one if the machine itself has it."""
@@ -82,8 +83,11 @@ class Context:
         return addresses
 
     def reach(self, service: str, listener: str) -> str:
-        """`address:port` where this node reaches a listener: its own node's, else the first that has the service."""
-        target = CATALOGUE[service].listener(listener)
+        """`address:port` where this node reaches a listener: its own node's, else the first that has the service; HAProxy's
+        where that moves."""
+        target = self.catalogue[service].listener(listener)
+        if (service, listener) in self.proxied:
+            return f"{self.bind('haproxy', proxy_name(service, listener))}:{self.port('haproxy', proxy_name(service, listener))}"
         if target.bind == Bind.LOOPBACK or (service in self.node.services and target.bind == Bind.ANY):
             return f"127.0.0.1:{target.port}"
         nodes = self.plan.nodes_with(service)
@@ -96,7 +100,29 @@ class Context:
 
     def serving(self, service: str) -> tuple[Node, ...]:
         """The nodes that carry a service and are sent work: the leaving ones are not, unless it runs there until it has moved."""
-        return self.plan.nodes_with(service) if CATALOGUE[service].moves else self.plan.serving(service)
+        return self.plan.nodes_with(service) if self.catalogue[service].moves else self.plan.serving(service)
+
+    @property
+    def proxied(self) -> list[tuple[str, str]]:
+        """The listeners of services that move to which HAProxy leads the callers of this node."""
+        known = {listener.name for listener in self.catalogue["haproxy"].listeners}
+        return [
+            (service.name, listener.name) for service in self.catalogue.values() for listener in service.listeners
+            if proxy_name(service.name, listener.name) in known
+            and any(f"{service.name}.{listener.name}" in caller.calls for caller in self.services)]
+
+    def identity(self, service: Service) -> int:
+        """`-id` of a service: its node's, but what moves with its data goes on with the marks that it left in them and in the
+        database, such as Storage's uploads under way (`facts/webitel.md` 1.9)."""
+        if not (service.moves and service.data):
+            return self.instance_id
+        return self.id_of(self.plan.candidates(service.name, self.node)[0])
+
+    @property
+    def share(self) -> Share | None:
+        """What is to be mounted on this node, None where no service of it keeps data there."""
+        on_share = any(data.disk == SHARE for service in self.services for data in service.data)
+        return read_share(self.settings) if on_share else None
 
     def here(self, service: str) -> bool:
         """Whether this node carries a service."""
@@ -105,12 +131,20 @@ class Context:
     @property
     def instance_id(self) -> int:
         """A number unique in the deployment and stable when counts change, for `-id` of the vendor's services."""
+        return self.id_of(self.node)
+
+    def id_of(self, node: Node) -> int:
+        """Likewise, of any node."""
         roles = [role.name for role in TIERS[self.plan.tier].roles]
-        return 100 * (roles.index(self.node.role) + 1) + self.node.n
+        return 100 * (roles.index(node.role) + 1) + node.n
 
     def mount(self, purpose: str) -> str:
-        """Where a data disk is mounted."""
+        """Where a data disk, or the share, is mounted."""
         return f"{MOUNT_ROOT}/{purpose}"
+
+    def mount_unit(self, purpose: str) -> str:
+        """The unit of systemd's that mounts it (systemd.unit(5)); such a path has nothing that would be escaped."""
+        return f"{self.mount(purpose).strip('/').replace('/', '-')}.mount"
 
     def shared_buffers_mib(self) -> int:
         """PostgreSQL's buffers: a quarter of a database node's memory, an eighth where it shares the node with everything."""
@@ -124,19 +158,20 @@ class Context:
 
     def rules(self) -> tuple[NodeRule, ...]:
         """What this node's nftables let in."""
-        return node_openings(self.plan, self.node, self.settings)
+        return node_openings(self.plan, self.node, self.settings, self.catalogue)
 
     def variables(self) -> dict[str, Any]:
         """The names a template sees."""
         return {
-            "plan": self.plan, "node": self.node, "settings": self.settings, "cloud": self.cloud, "catalogue": CATALOGUE,
+            "plan": self.plan, "node": self.node, "settings": self.settings, "cloud": self.cloud, "catalogue": self.catalogue,
             "tier": TIERS[self.plan.tier], "source": self.source.value, "context": self,
             "stop_seconds": STOP, "lease_seconds": f"{LEASE:g}",
             **{name: getattr(self, name) for name in (
                 "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "serving", "here", "mount",
-                "rules", "instance_id", "packages_json", "include_file", "repository_logins")},
+                "rules", "instance_id", "identity", "share", "mount_unit", "proxied", "packages_json", "include_file",
+                "repository_logins")},
             "install_program": lambda: INSTALL_PROGRAM.read_text().rstrip("\n"),
-            "egress_rules": lambda: node_egress(self.plan, self.node, self.settings),
+            "egress_rules": lambda: node_egress(self.plan, self.node, self.settings, self.catalogue),
         }
 
     def packages(self) -> list[str]:
@@ -145,6 +180,7 @@ class Context:
             package for service in self.services if not service.stand_in for package in service.packages_from(self.source)
             if not package.startswith(("webitel-", "timescaledb-"))
         ]
+        names += self.share.facts.packages if self.share else ()
         if self.source == PackageSource.SANDBOX and any(service.stand_in for service in self.services):
             names += SANDBOX_PACKAGES
         return sorted(set(names))

@@ -8,6 +8,7 @@ from cloud_init.context import Context
 from cloud_init.versions import main_units, wanted_versions
 from components.model.service import OnChange, Service
 from components.model.services import called_service
+from components.model.share import SHARE, Share
 
 PROBE_SECRETS = ("database_password", "broker_password", "esl_password")
 """What the health check logs in with; kept on the node in a file that only root reads."""
@@ -67,6 +68,7 @@ def make_manifest(context: Context) -> dict[str, Any]:
             {"path": directory.path, "owner": directory.owner, "mode": directory.mode, "disk": directory.disk}
             for service in context.services for directory in service.data
         ],
+        **({"share": describe_share(context, context.share)} if context.share else {}),
         **({"leaving": True} if context.node.leaving else {}),
         "clusters": {service.name: members(context, service) for service in context.services if service.cluster_sizes},
         "address": context.address(), "drain_timeout": context.settings.drain_timeout, "install_units": context.install_units(),
@@ -83,6 +85,11 @@ def make_manifest(context: Context) -> dict[str, Any]:
         ],
         "versions": wanted_versions(context.services, context.source, context.settings.package_versions),
     }
+
+
+def describe_share(context: Context, share: Share) -> dict[str, str]:
+    """The share, where it is mounted and by which unit of systemd's."""
+    return {"source": share.source, "mount": context.mount(SHARE), "unit": context.mount_unit(SHARE)}
 
 
 def members(context: Context, service: Service) -> list[dict[str, str]]:
@@ -107,7 +114,7 @@ def candidates(context: Context, service: Service) -> list[dict[str, Any]]:
 
 def fill_probe(context: Context, service: Service, kind: str, says: str, arguments: dict[str, Any]) -> dict[str, Any]:
     filled = {
-        key: value.replace("{id}", str(context.instance_id)).replace("{hostname}", context.node.name)
+        key: value.replace("{id}", str(context.identity(service))).replace("{hostname}", context.node.name)
         if isinstance(value, str) else value
         for key, value in arguments.items()
     }

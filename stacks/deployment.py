@@ -179,6 +179,7 @@ def export(
             "host_key": configurations[node.key].host_key,
             "machine_id": way["machine_id"],
             "leaving": node.leaving,
+            "disks": {disk.purpose: disk.size_gib for disk in node.disks if disk.is_data},
         }
     pulumi.export("nodes", nodes)
     pulumi.export("ssh_private_key", Output.secret(secrets.values["ssh_key"]))

@@ -7,7 +7,7 @@ import shutil
 import time
 from typing import Any
 
-from . import disks, drift, files, install, leave, locks, units, versions
+from . import disks, drift, files, install, leave, locks, shares, units, versions
 from .manifest import (
     BUNDLES,
     LOCK,
@@ -88,11 +88,13 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
     tell("files", f"files {len(plan.changed)} of {len(configuration['files'])} to write")
     names = {unit["name"] for unit in manifest["units"]}
     units.drop([name for name in reversed(state.get("units", [])) if name not in names], tell)
+    shares.drop(plan.removed)
     files.write(plan)
     write_private(MANIFEST, fill.apply(json.dumps(manifest, indent=1, sort_keys=True), "the manifest"), 0o644)
     # From here on with addresses in the place of placeholders.
     manifest = load_manifest()
     done("files")
+    shares.prepare(manifest, any(path.endswith(".mount") for path in plan.changed), tell)
     leaving = manifest.get("leaving", False)
     if leaving:
         leave.leave(manifest, tell)

@@ -3,11 +3,14 @@
 import pathlib
 import shutil
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from .manifest import ApplyError, Tell, run, systemctl
 
 SENTINEL = ".webitel-disk"
+SHARE = "share"
+"""The purpose of a directory on no disk of this node's (`shares.py`)."""
 APPEARS = 180
 """Seconds a disk may take to appear: clouds attach it while the machine boots."""
 
@@ -32,8 +35,15 @@ def prepare(manifest: dict[str, Any], devices: dict[str, str], state: dict[str, 
             if not device:
                 raise ApplyError(f"disk {purpose} is not mounted at {mount}: attach it, then run `webitel up` again")
             mount_device(pathlib.Path(device), purpose, mount, state)
-        mark(purpose, mount, manifest["stack"])
-    for directory in manifest["directories"]:
+        if mark(purpose, mount, manifest["stack"]):
+            # A file system's root is closed to others by default; services of several users have directories on it.
+            pathlib.Path(mount).chmod(0o755)
+    make_directories(directory for directory in manifest["directories"] if directory["disk"] != SHARE)
+
+
+def make_directories(directories: Iterable[dict[str, Any]]) -> None:
+    """Those that are not there yet, with their owner and mode."""
+    for directory in directories:
         path = pathlib.Path(directory["path"])
         fresh = not path.exists()
         path.mkdir(parents=True, exist_ok=True)
@@ -75,14 +85,13 @@ def mount_device(device: pathlib.Path, purpose: str, mount: str, state: dict[str
     state["disks"][purpose] = uuid
 
 
-def mark(purpose: str, mount: str, stack: str) -> None:
-    """Leave the sentinel; a disk of another purpose or deployment is refused."""
+def mark(purpose: str, mount: str, stack: str) -> bool:
+    """Leave the sentinel; whether it is new. A disk of another purpose or deployment is refused."""
     text = f"{stack} {purpose}\n"
     if sentinel(mount).exists():
         found = sentinel(mount).read_text()
         if found != text:
             raise ApplyError(f"the disk at {mount} belongs to `{found.strip()}`, expected `{text.strip()}`: attach the right one")
-        return
+        return False
     sentinel(mount).write_text(text)
-    # A file system's root is closed to others by default; services of several users have directories on it.
-    pathlib.Path(mount).chmod(0o755)
+    return True

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from typing import Any
 
+from . import shares
 from .consul import ConsulError
 from .locks import Lease, Row, is_yielding, list_moving
 from .manifest import MANIFEST, PROGRAM, load_manifest, systemctl
@@ -20,6 +21,8 @@ from .units import is_running
 ROUND, TICK, PEER_ANSWER = 2.0, 0.5, 1.0
 AGAIN = 5.0
 """Seconds between two looks at a unit whose lock has not changed."""
+SHARE_GONE = 20.0
+"""Seconds after which a node without the share gives up what has its files there: it has been mounted anew by then, or never."""
 
 
 class Keeper:
@@ -32,6 +35,7 @@ class Keeper:
         self.leases: dict[str, Lease] = {}
         self.threads: list[threading.Thread] = []
         self.told: dict[str, tuple[bool, float]] = {}
+        self.missed: dict[str, float] = {}
         self.ended, self.renewed = threading.Event(), threading.Event()
         self.read_manifest()
 
@@ -61,10 +65,19 @@ class Keeper:
 
     def gives_up(self, lease: Lease) -> bool:
         """Whether this node wants to be rid of a service, and another one is ready for it."""
-        if not (self.manifest.get("leaving") or is_yielding()):
+        if not (self.manifest.get("leaving") or is_yielding() or self.lacks_share(lease.name)):
             return False
         staying = [one for one in self.others(lease.name) if not one.get("leaving")]
         return lease.until == 0 or any(ask_peer(one["address"], self.port, "") is not None for one in staying)
+
+    def lacks_share(self, name: str) -> bool:
+        """Whether the share with a service's files has not been mounted here for a while."""
+        share = self.manifest.get("share")
+        mounts = [mount for unit in self.manifest["units"] if unit["service"] == name for mount in unit["mounts"]]
+        if not share or share["mount"] not in mounts or shares.is_mounted(share):
+            self.missed.pop(name, None)
+            return False
+        return time.monotonic() - self.missed.setdefault(name, time.monotonic()) >= SHARE_GONE
 
     def others_stand_by(self, name: str) -> bool:
         """Whether every other candidate reaches no Consul either and will not begin."""

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from . import disks, locks, machine, probes
+from . import disks, locks, machine, probes, shares
 from .manifest import STATE, last_lines, load_manifest, load_state, systemctl
 from .view import View
 
@@ -36,11 +36,12 @@ def ask(only: Collection[str] | None = None, *, brief: bool = False) -> dict[str
     chosen = [service for service in manifest["services"] if only is None or service["name"] in only]
     view = View(manifest)
     with ThreadPoolExecutor(24) as pool:
+        shared = pool.submit(shares.report, manifest["share"]) if "share" in manifest else None
         faults = list(pool.map(lambda service: find_fault(service, states, view), chosen))
         guilty = list(dict.fromkeys(fault.unit for fault in faults if fault and fault.unit))[: 1 if brief else None]
         logs = dict(zip(guilty, pool.map(last_lines, guilty), strict=True))
     reports = [report_service(service, fault, states, logs, view) for service, fault in zip(chosen, faults, strict=True)]
-    disk_reports = [report_disk(disk) for disk in manifest["disks"]]
+    disk_reports = [*(report_disk(disk) for disk in manifest["disks"]), *([shared.result()] if shared else [])]
     machine_rows = machine.ask(manifest) if only is None and not brief and manifest["services"] else []
     configured = STATE.exists() and bool(manifest["services"])
     return {

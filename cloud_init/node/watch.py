@@ -7,7 +7,7 @@ import http.client
 import time
 from typing import Any
 
-from . import broker_cluster, disks, machine, probes, status
+from . import broker_cluster, disks, machine, probes, shares, status
 from .manifest import load_manifest, systemctl
 from .view import View
 
@@ -25,6 +25,7 @@ def run() -> int:
         time.sleep(ROUND)
         manifest = load_manifest()
         start_dead(manifest)
+        shares.keep(manifest)
         machine.sample_disks([disk for disk in manifest["disks"] if disks.is_mounted(disk["mount"])])
         report = status.ask(brief=True)
         wake_rtpengine(manifest, report)

@@ -21,7 +21,9 @@ def recordings_gib_per_day(calls_per_day: int) -> float:
 
 
 def recordings_days(plan: Plan) -> dict[str, float]:
-    """By name of the node with a recordings disk, the days until it is full at the tier's load."""
+    """By name of the node with a recordings disk, the days until it is full at the tier's load; none where they go to a share."""
+    if plan.share:
+        return {}
     per_day = recordings_gib_per_day(TIERS[plan.tier].calls_per_day)
     return {node.name: size / per_day for node in plan.nodes if (size := recordings_gib(node))}
 

@@ -20,6 +20,7 @@ from components.model.secrets import SECRETS
 from components.model.service import PackageSource
 from components.model.services import CATALOGUE
 from components.model.settings import Settings
+from components.model.share import check_share, resolve_catalogue
 from components.model.versions import VERSION, known_packages
 
 DOCUMENTATION_NETWORKS = tuple(IPv4Network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
@@ -74,6 +75,7 @@ def check_values(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
         yield setting_problem("mirror", settings.mirror, (
             "with webitel:package_source = mirror it must be the base URL of your mirror, "
             "such as https://packages.your-company.com"))
+    yield from check_share(settings, cloud)
     yield from check_versions(settings)
     for name, generation in settings.rotate.items():
         if name not in SECRETS:
@@ -90,7 +92,7 @@ def check_values(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
 
 def check_versions(settings: Settings) -> Iterator[Problem]:
     """Versions of packages that no service has, or that are no versions."""
-    known = known_packages(resolve_package_source(settings))
+    known = known_packages(resolve_package_source(settings), resolve_catalogue(settings))
     for name, version in settings.package_versions.items():
         setting = f"package_versions.{name}"
         if name not in known:

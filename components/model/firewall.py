@@ -159,7 +159,7 @@ def _egress_of(role: str, services: Iterable[Service], settings: Settings) -> It
     found: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for service in services:
         for egress in service.egress:
-            destinations = networks_of(egress.audience, settings)
+            destinations = egress.networks or networks_of(egress.audience, settings)
             if destinations:
                 found.setdefault((egress.protocol, str(egress.ports), destinations), []).append(egress.purpose)
     for (protocol, ports, destinations), purposes in found.items():

@@ -135,7 +135,8 @@ class Price:
 
 @dataclass(frozen=True)
 class Plan:
-    """A deployment, decided. `nodes` in rollout order (roles as the tier lists them); `zone` is "" where none is."""
+    """A deployment, decided. `nodes` in rollout order (roles as the tier lists them); `zone` is "" where none is, `share` the
+    source of the network file system with Storage's files, "" where they are on a disk."""
 
     stack: str
     cloud: str
@@ -153,6 +154,7 @@ class Plan:
     monthly_price: Price
     warnings: tuple[str, ...]
     zone: str = ""
+    share: str = ""
 
     @property
     def roles(self) -> tuple[str, ...]:

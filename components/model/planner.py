@@ -30,8 +30,8 @@ from components.model.prices import price_node, sum_prices
 from components.model.problems import PlanError, Problem, setting_problem
 from components.model.secrets import DEPLOYMENT_SECRETS, SECRETS
 from components.model.service import PackageSource, Service
-from components.model.services import CATALOGUE
 from components.model.settings import Settings
+from components.model.share import RECORDINGS, read_share, resolve_catalogue
 from components.model.tiers import MEDIA, SIP, TIERS, Role, Tier
 
 __all__ = ["PlanError", "Problem", "documentation_values", "make_plan", "plan_to_json"]
@@ -39,8 +39,9 @@ __all__ = ["PlanError", "Problem", "documentation_values", "make_plan", "plan_to
 Catalogue = Mapping[str, Service]
 
 
-def make_plan(settings: Settings, stack: str, catalogue: Catalogue = CATALOGUE) -> Plan:
-    """The plan of a deployment. Raises one PlanError with every problem found."""
+def make_plan(settings: Settings, stack: str, catalogue: Catalogue | None = None) -> Plan:
+    """The plan of a deployment, by default of the catalogue as its settings have it. Raises one PlanError with all problems."""
+    catalogue = catalogue or resolve_catalogue(settings)
     tier, cloud = TIERS[settings.tier], resolve_cloud(settings)
     region = settings.region or cloud.default_region
     broken = [Problem("", "", f"the catalogue is broken: {text}") for text in find_unknown_calls(catalogue)]
@@ -75,6 +76,7 @@ def make_plan(settings: Settings, stack: str, catalogue: Catalogue = CATALOGUE) 
         egress=firewall.derive_egress(nodes, settings, catalogue),
         secrets=tuple(name for name in SECRETS if name in used or name in DEPLOYMENT_SECRETS),
         consul_servers=tuple(node_name(stack, role, n) for role, n in choose_consul_servers(tier, counts)),
+        share=share.source if (share := read_share(settings)) else "",
         monthly_price=total, warnings=(*find_warnings(settings, cloud, tier, machines), *filter(None, [price_warning])),
         zone=settings.zone or (cloud.zones[0] if cloud.zones else ""),
     )
@@ -118,7 +120,8 @@ def make_nodes(
 ) -> tuple[tuple[Node, ...], Price, str]:
     """The nodes in rollout order, their price together and a warning about it ("" = none).
 
-    A node has a data disk only where one of its services keeps data on it.
+    A node has a data disk only where one of its services keeps data on it; with a share the first node keeps the one it had
+    where a disk size says so.
     """
     region = settings.region or cloud.default_region
     publics = {role.name: role.public if role.public is Public.SERVICE else cloud.private_node for role in tier.roles}
@@ -134,6 +137,7 @@ def make_nodes(
                      else settings.disk_sizes.get(f"{role.name}.{purpose}", gib))
                 for purpose, gib in tier_disks(role, cloud).items()
                 if purpose == "boot" or any(data.disk == purpose for name in services for data in catalogue[name].data)
+                or (n == 1 and keeps_disk(settings, role.name, purpose))
             )
             price = price_node(cloud, region, machine, disks, publics[role.name], nat_nodes)
             prices.append(price)
@@ -147,6 +151,11 @@ def make_nodes(
     return tuple(nodes), *sum_prices(cloud, region, prices)
 
 
+def keeps_disk(settings: Settings, role: str, purpose: str) -> bool:
+    """Whether a disk that nothing writes to any more stays, with what is to be copied from it."""
+    return purpose == RECORDINGS and read_share(settings) is not None and f"{role}.{purpose}" in settings.disk_sizes
+
+
 def find_warnings(settings: Settings, cloud: Cloud, tier: Tier, machines: Mapping[str, MachineType]) -> Iterator[str]:
     """What is allowed and should be known."""
     if settings.phones == "internet":
@@ -158,6 +167,9 @@ def find_warnings(settings: Settings, cloud: Cloud, tier: Tier, machines: Mappin
     if settings.leaving:
         yield "nodes on their way out (webitel:leaving); webitel scale brings it to its end"
     for role in tier.roles:
+        if keeps_disk(settings, role.name, RECORDINGS):
+            yield (f"webitel:disk_sizes.{role.name}.{RECORDINGS}: beside webitel:recordings_share the disk is kept for what is "
+                   "on it; copy that once (README)")
         machine, size = machines[role.name], tier_size(role, cloud)
         if not fits(machine, size):
             disk = f", {size.boot_gib} GiB disk" if 0 < machine.root_disk_gib < size.boot_gib else ""

@@ -96,17 +96,18 @@ class Listener:
 
 @dataclass(frozen=True)
 class Egress:
-    """A way out a service needs: `audience` is INTERNET, CARRIERS or PHONES."""
+    """A way out a service needs: `audience` is INTERNET, CARRIERS or PHONES; `networks` say more exactly where to, if known."""
 
     purpose: str
     protocol: str
     ports: Ports
     audience: Audience = Audience.INTERNET
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class DataDirectory:
-    """A directory whose content must outlive the machine, on the data disk of that purpose."""
+    """A directory whose content must outlive the machine, on the data disk of that purpose or on the share."""
 
     path: str
     disk: str

@@ -42,6 +42,10 @@ class Settings(BaseModel):
         examples=[{"edge": "c7a.xlarge"}])
     disk_sizes: dict[str, int] = Field(
         {}, description="GiB by role and purpose, where more than the tier's.", examples=[{"data.recordings": 1000}])
+    recordings_share: dict[Literal["source", "type", "options"], str] = Field(
+        {}, description="Network file system of yours for Storage's files, so that it moves when its node is lost: source and "
+        "options as for mount(8), type nfs4 (unless set), glusterfs, or bind for a folder that you mount yourself.",
+        examples=[{"source": "files.your-company.com:/webitel"}])
     network: Network | None = Field(None, description="The deployment's private network; empty = the cloud's default.",
                                     examples=["10.20.0.0/16"])
     local_network: LocalNetwork = Field(

@@ -23,15 +23,16 @@ OTHER_SERIES_PARTS: Mapping[str, int] = {
 }
 
 TOOLS = (
-    "curl", "freeswitch-music-default", "postgresql-client-15", "python3-consul", "python3-psycopg2", "python3-systemd",
+    "curl", "freeswitch-music-default", "glusterfs-client", "nfs-common", "postgresql-client-15", "python3-consul",
+    "python3-psycopg2", "python3-systemd",
     "timescaledb-2-postgresql-15", "webitel-common", "webitel-postgresql-15",
 )
 """Packages beside a service's program: a new version counts when something of it is used next, without a restart."""
 
 
-def known_packages(source: PackageSource) -> tuple[str, ...]:
+def known_packages(source: PackageSource, catalogue: Mapping[str, Service] = CATALOGUE) -> tuple[str, ...]:
     """Every package of the catalogue, sorted."""
-    return tuple(sorted({name for service in CATALOGUE.values() for name in service.packages_from(source)}))
+    return tuple(sorted({name for service in catalogue.values() for name in service.packages_from(source)}))
 
 
 def is_patch(package: str, now: str, new: str) -> bool:

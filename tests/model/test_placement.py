@@ -147,7 +147,7 @@ def test_what_may_move_is_ready_on_every_node_of_its_role(tier: str, role: str, 
             assert services.index("locks") < min(services.index(one) for one in moving)
 
 
-def test_storage_stays_where_its_files_are() -> None:
+def test_without_a_share_storage_stays_where_its_files_are() -> None:
     assert not CATALOGUE["storage"].moves
     placed = placement.place_services(TIERS["basic"], {"data": 3, "app": 1, "edge": 1})
     assert [n for (role, n), services in placed.items() if "storage" in services] == [1]

@@ -7,6 +7,7 @@ import pytest
 from components.model.planner import make_plan
 from components.model.service import OnChange, PackageSource
 from components.model.services import CATALOGUE
+from components.model.share import SHARE_TYPES
 from components.model.versions import TOOLS, VERSION, choose_patches, find_reactions, is_patch, known_packages
 from stacks.settings import load_stack
 
@@ -31,6 +32,7 @@ def test_a_patch_keeps_the_series(package: str, now: str, new: str, same: bool) 
 
 def test_every_exception_is_a_package_of_the_catalogue() -> None:
     packages = {name for source in PackageSource for name in known_packages(source)}
+    packages.update(name for facts in SHARE_TYPES.values() for name in facts.packages)
     assert set(TOOLS) <= packages
     assert all(VERSION.fullmatch(one) for one in ("25.08.3-1", "1:1.10~rc1", "3.10.8-1.1+deb12u1"))
     assert not any(VERSION.fullmatch(one) for one in ("", "latest", "1 2", "1=2", "-1", "1;reboot"))

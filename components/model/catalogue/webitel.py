@@ -96,7 +96,7 @@ STORAGE = Service(
     ),
     calls=(DATABASE, BROKER, "consul", "webitel-app"),
     egress=(Egress("object storage, speech services", "tcp", Ports(443, 443)),),
-    placement=Placement.FIRST, placement_reason="its files are on one node's disk unless the storage is shared",
+    placement=Placement.FIRST, placement_reason="its files are on one node's disk unless webitel:recordings_share is set",
     data=(DataDirectory("/var/lib/webitel/recordings/storage", "recordings", "root:root", "0750"),),
     consul_name="storage", secrets=("database_password", "broker_password", "storage_key"), restarts_when_deaf=True,
     probes=(
