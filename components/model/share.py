@@ -30,7 +30,7 @@ OPTIONS = re.compile(r"[\w.,:=/+-]*")
 @dataclass(frozen=True)
 class ShareType:
     """A way to mount: `file_system` for mount(8), `options` that it always has, Debian's packages that it needs, ports of its
-    servers, the shape of a source and a correct one."""
+    servers, the shape of a source and a correct one. `unwanted`: units that those packages bring and that must not run."""
 
     file_system: str
     source: re.Pattern[str]
@@ -38,11 +38,12 @@ class ShareType:
     options: str = "_netdev"
     packages: tuple[str, ...] = ()
     ports: tuple[Ports, ...] = ()
+    unwanted: tuple[str, ...] = ()
 
 
 SHARE_TYPES: Mapping[str, ShareType] = {
     "nfs4": ShareType("nfs4", HOST_SOURCE, "files.your-company.com:/webitel", packages=("nfs-common",),
-                      ports=(Ports(2049, 2049),)),
+                      ports=(Ports(2049, 2049),), unwanted=("rpcbind.service", "rpcbind.socket")),
     # Ports: glusterd.vol of Debian's glusterfs-server 10.3.
     "glusterfs": ShareType("glusterfs", HOST_SOURCE, "files.your-company.com:/webitel", packages=("glusterfs-client",),
                            ports=(Ports(24007, 24007), Ports(49152, 60999))),

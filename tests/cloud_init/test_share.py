@@ -59,9 +59,9 @@ def test_its_package_comes_with_the_boot_and_opens_nothing() -> None:
     node = plan.node("storage-1")
     made = compose_configuration(plan, node, given)
     assert "nfs-common" in made.manifest["packages"] and '"nfs-common"' in compose_user_data(plan, node, given).decoded
-    socket = made.files["/etc/systemd/system/rpcbind.socket.d/webitel.conf"].splitlines()
-    assert [line for line in socket if line.startswith("Listen")] == [
-        "ListenStream=", "ListenDatagram=", "ListenStream=/run/rpcbind.sock"]
+    for unit in ("rpcbind.service", "rpcbind.socket"):
+        # Seen on a container: with its socket's ports taken away the program opens 111 itself.
+        assert "ConditionPathExists=!/" in made.files[f"/etc/systemd/system/{unit}.d/webitel.conf"].splitlines()
     others = compose_configuration(plan, plan.node("db-1"), given)
     assert "nfs-common" not in others.manifest["packages"] and MOUNT not in others.files and "share" not in others.manifest
 

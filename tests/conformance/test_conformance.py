@@ -32,12 +32,15 @@ REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
 WIDE: Config = {
     "counts": {"data": 3, "app": 2}, "phones": ["198.51.100.0/24", "192.0.2.0/24"],
     "carriers": ["198.51.100.0/24", "203.0.113.128/25"], "operators": ["203.0.113.0/24", "192.0.2.7/32"],
-    "disk_sizes": {"data.database": 300},
+    "disk_sizes": {"data.database": 300}, "recordings_share": {"source": "10.99.0.4:/webitel"},
 }
-"""A `basic` stack with clusters, and audiences that share networks."""
+"""A `basic` stack with clusters, audiences that share networks, and a way out to one address only."""
 
-MANY: Config = {"counts": {"db": 5, "bus": 3, "media": 12, "web": 3}}
-"""An `extended` stack of 25 nodes: more of a role than a placement group or one request takes."""
+MANY: Config = {
+    "counts": {"db": 5, "bus": 3, "storage": 2, "media": 12, "web": 3},
+    "recordings_share": {"source": "files.example.com:recordings", "type": "glusterfs"},
+}
+"""An `extended` stack of 26 nodes: more of a role than a placement group or one request takes."""
 
 VARIANTS: list[tuple[str, Config]] = [*((tier, {}) for tier in TIERS), ("basic", WIDE), ("extended", MANY)]
 
