@@ -63,6 +63,8 @@ def describe_host() -> str:
 def fresh_folders() -> Iterator[tuple[Path, dict[str, str]]]:
     """A folder, and an environment in which every cache, state and daemon of ours is below it."""
     folder = Path(tempfile.mkdtemp(prefix="webitel-cold-", dir=PLACE))
+    # A container's root is nobody here, and has to come through to its own file system.
+    folder.chmod(0o711)
     own = {"XDG_CACHE_HOME": "cache", "XDG_DATA_HOME": "data", "XDG_STATE_HOME": "state", "PULUMI_HOME": "pulumi", "GOPATH": "go",
            "INCUS_DIR": "incus"}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_") and name != "INCUS_SOCKET"}

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 AGENT = "http://127.0.0.1:8500"
 TIMEOUT = 3.0
-TTL = 15.0
+TTL = 13.0
 """Seconds; Consul ends a session between once and twice that after its last renewal (`facts/ha-measured.md` 5)."""
 
 
@@ -45,16 +45,13 @@ def find_key(key: str, timeout: float = TIMEOUT) -> dict[str, str]:
 
 
 class Session:
-    """A session that its holder renews: what it holds is free again at most half a minute after the holder is gone.
+    """A session that its holder renews: what it holds is free again at most half a minute after the holder is gone."""
 
-    With `lock_delay` (seconds) it also ends when Consul holds the node for lost, and nobody else gets what it held for that
-    long after its end.
-    """
-
-    def __init__(self, name: str, lock_delay: float = 0) -> None:
+    def __init__(self, name: str) -> None:
         self.name, self.id = name, ""
-        self.wanted = {"Name": name, "TTL": f"{TTL:g}s", "Behavior": "delete", "LockDelay": f"{lock_delay:g}s",
-                       "Checks": ["serfHealth"] if lock_delay else []}
+        # Without checks: by default it ends with Consul's view of the node, which is "lost" for each one that comes back
+        # after all servers were away, whoever went on meanwhile.
+        self.wanted = {"Name": name, "TTL": f"{TTL:g}s", "Behavior": "delete", "LockDelay": "0s", "Checks": []}
 
     def renew(self) -> str:
         """The session's id; a new one where Consul has lost it."""

@@ -27,8 +27,8 @@ YIELD = "yield"
 YIELDS = 300.0
 
 ANSWER = 2.0
-LEASE = 8.0
-STOP = 5
+LEASE = 7.5
+STOP = 4
 """Seconds for a unit to end, then it is killed: LEASE + STOP and a tick stay below the `TTL` of the session."""
 HEAD_START = 10.0
 """Seconds that each candidate after the first leaves a free lock alone once its program has begun."""
@@ -54,7 +54,7 @@ class Lease:
 
     def __init__(self, name: str, key: str, position: int) -> None:
         self.name, self.key, self.file = name, key, HELD / name
-        self.session = Session(f"webitel: {name} on {key}", lock_delay=TTL)
+        self.session = Session(f"webitel: {name} on {key}")
         self.until, self.promised, self.deaf = 0.0, 0.0, False
         if self.file.exists():
             # This program was started anew: what it held it still holds.

@@ -40,6 +40,7 @@ def look(lease: locks.Lease, others: bool = False) -> bool:
 
 def test_it_runs_no_longer_than_it_knows_the_lock_for_its_own(lease: locks.Lease, monkeypatch: pytest.MonkeyPatch) -> None:
     assert locks.LEASE + locks.STOP + 1 < TTL, "it has stopped before Consul gives the lock to another one"
+    assert lease.session.wanted["Checks"] == [], "it would end when all servers come back"
     assert not look(lease, others=True), "what it does not run nobody can let it go on with"
     monkeypatch.setattr(lease, "ask", lambda *_: True)
     assert look(lease)

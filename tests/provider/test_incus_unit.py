@@ -357,8 +357,9 @@ def test_container_with_another_ssh_key_is_not_adopted(serve: Callable[[Answer],
         LocalMachine().create(REQUEST, MACHINE)
 
 
-def test_busy_container_is_asked_again(serve: Callable[[Answer], None]) -> None:
-    answers = iter([fail(400, 'Instance is busy running a "stop" operation'), {"type": "sync", "metadata": {}}])
+@pytest.mark.parametrize("said", ['Instance is busy running a "stop" operation', "Instance is running"])
+def test_busy_container_is_asked_again(serve: Callable[[Answer], None], said: str) -> None:
+    answers = iter([fail(400, said), {"type": "sync", "metadata": {}}])
     serve(lambda method, path: next(answers))
     waited: list[float] = []
     api.change_state("x", "start", pause=waited.append)

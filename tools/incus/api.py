@@ -18,6 +18,7 @@ Pause = Callable[[float], None]
 Object = dict[str, Any]
 
 _TIMEOUT = 300  # seconds for one answer; anything long is an operation, and those are polled
+_BUSY = ("is busy running", "Instance is running")
 _BUSY_SECONDS = 60
 _POLL = 0.05  # seconds
 _SUCCESS = 200  # of an operation: below it runs, above it failed or was cancelled
@@ -47,14 +48,15 @@ def socket_path() -> Path:
 def call(method: str, path: str, body: Mapping[str, Any] | None = None, *, pause: Pause = time.sleep) -> Any:
     """Sends a request to `/1.0<path>` and returns its answer, waiting for the end of the operation if it starts one.
 
-    While Incus is busy with the same container (still creating it, still stopping it) it is asked again.
+    While Incus is busy with the same container (still creating it, still stopping it, still failing to start it) it is asked
+    again.
     """
     deadline = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
             return _call(method, path, body, pause)
         except IncusError as error:
-            if "is busy running" not in str(error) or time.monotonic() > deadline:
+            if not any(busy in str(error) for busy in _BUSY) or time.monotonic() > deadline:
                 raise
         pause(0.2)
 
