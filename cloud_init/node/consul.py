@@ -14,6 +14,10 @@ TTL = 13.0
 """Seconds; Consul ends a session between once and twice that after its last renewal (`facts/ha-measured.md` 5)."""
 
 
+CERTAIN = "consistent"
+"""Has a leader answer only when it has read its whole log: after a restart of all servers it would deny what it holds."""
+
+
 class ConsulError(Exception):
     """The agent or its servers did not answer, or refused."""
 
@@ -34,13 +38,13 @@ def call(method: str, path: str, body: str | None = None, timeout: float = TIMEO
 
 def list_keys(prefix: str) -> dict[str, dict[str, Any]]:
     """The entries below a prefix, by the rest of their key; `Value` as text, `Session` the one that holds it."""
-    rows = call("GET", f"/v1/kv/{quote(prefix)}?recurse") or []
+    rows = call("GET", f"/v1/kv/{quote(prefix)}?recurse&{CERTAIN}") or []
     return {row["Key"].removeprefix(prefix): row | {"Value": base64.b64decode(row["Value"] or "").decode()} for row in rows}
 
 
 def find_key(key: str, timeout: float = TIMEOUT) -> dict[str, str]:
     """{"holder", "session"} of a key: its text and the session that holds it, "" where none does."""
-    row = (call("GET", f"/v1/kv/{quote(key)}", timeout=timeout) or [{}])[0]
+    row = (call("GET", f"/v1/kv/{quote(key)}?{CERTAIN}", timeout=timeout) or [{}])[0]
     return {"holder": base64.b64decode(row.get("Value") or "").decode(), "session": row.get("Session") or ""}
 
 
@@ -49,8 +53,7 @@ class Session:
 
     def __init__(self, name: str) -> None:
         self.name, self.id = name, ""
-        # Without checks: by default it ends with Consul's view of the node, which is "lost" for each one that comes back
-        # after all servers were away, whoever went on meanwhile.
+        # Without checks, by default that Consul holds the node for alive: it ends by time alone.
         self.wanted = {"Name": name, "TTL": f"{TTL:g}s", "Behavior": "delete", "LockDelay": "0s", "Checks": []}
 
     def renew(self) -> str:
@@ -61,7 +64,9 @@ class Session:
 
     def keep(self, timeout: float = TIMEOUT) -> bool:
         """Renew it; false where there is none any more."""
-        if self.id and call("PUT", f"/v1/session/renew/{self.id}", "", timeout) is None:
+        # A renewal takes no `CERTAIN`, so that it is gone has to be asked.
+        if self.id and call("PUT", f"/v1/session/renew/{self.id}", "", timeout) is None and not call(
+                "GET", f"/v1/session/info/{self.id}?{CERTAIN}", timeout=timeout):
             self.id = ""
         return bool(self.id)
 
