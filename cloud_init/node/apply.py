@@ -94,7 +94,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
     # From here on with addresses in the place of placeholders.
     manifest = load_manifest()
     done("files")
-    shares.prepare(manifest, any(path.endswith(".mount") for path in plan.changed), tell)
+    shares.prepare(manifest, tell)
     leaving = manifest.get("leaving", False)
     if leaving:
         leave.leave(manifest, tell)

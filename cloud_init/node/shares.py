@@ -18,23 +18,32 @@ WRITABLE = "it must be writable for root there (NFS: no_root_squash)"
 ASK = 'test -e "$0" && touch -c "$0" && stat -f -c "%S %b %a" "$0"'
 
 
-def prepare(manifest: dict[str, Any], changed: bool, tell: Tell) -> None:
+def prepare(manifest: dict[str, Any], tell: Tell) -> None:
     """Have the share mounted, the new way where its unit has changed, and the directories on it there. Raises ApplyError."""
     share = manifest.get("share")
     if not share:
         return
     tell("disks", f"share {share['source']}")
-    if changed:
+    if is_new(share):
+        systemctl("stop", share["unit"])
         systemctl("daemon-reload")
-    systemctl("enable", share["unit"])
-    done = systemctl("restart" if changed else "start", share["unit"], timeout=MOUNTS)
-    if done.returncode != 0:
+        systemctl("enable", share["unit"])
+    # Of what is mounted systemd has to be asked nothing: read anew meanwhile, its unit may wait for a device that a container
+    # does not have.
+    done = systemctl("start", share["unit"], timeout=MOUNTS) if not is_mounted(share) else None
+    if done and done.returncode != 0:
         raise ApplyError(f"{describe(share)} is not mounted: {why_not(share) or done.stderr.strip()}", share["unit"])
     try:
         disks.mark(disks.SHARE, share["mount"], manifest["stack"])
         disks.make_directories(directory for directory in manifest["directories"] if directory["disk"] == disks.SHARE)
     except OSError as error:
         raise ApplyError(f"{describe(share)}: {error}; {WRITABLE}", share["unit"]) from error
+
+
+def is_new(share: dict[str, Any]) -> bool:
+    """Whether systemd has not taken its unit up as it is now, by this run or by one that was cut off."""
+    shown = systemctl("show", "-p", "UnitFileState,NeedDaemonReload", share["unit"]).stdout.split()
+    return "UnitFileState=enabled" not in shown or "NeedDaemonReload=yes" in shown
 
 
 def drop(removed: list[str]) -> None:

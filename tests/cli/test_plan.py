@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from cli.__main__ import app
 from cli.plan import describe_openings, format_calls
 from components.model.plan import Opening
+from stacks import settings
 from stacks.settings import list_stacks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,6 +67,14 @@ def test_all_shows_what_is_open_between_nodes() -> None:
     short, long = run("plan", "aws-basic"), run("plan", "aws-basic", "--all")
     assert "(--all shows them)" in short and "(--all shows them)" not in long
     assert "rabbitmq" in long and "ways out" in long
+
+
+def test_recordings_are_where_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "STACKS", tmp_path)
+    (tmp_path / "Pulumi.x.yaml").write_text(
+        "config:\n  webitel:cloud: aws\n  webitel:tier: basic\n  webitel:recordings_share: {source: '10.3.0.4:/webitel'}\n")
+    text = run("plan", "x")
+    assert "on 10.3.0.4:/webitel, which you run: 41 GiB a day at 400 thousand calls a day" in text and "full in about" not in text
 
 
 def test_openings_of_a_role_share_a_line() -> None:

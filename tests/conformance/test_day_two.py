@@ -166,6 +166,19 @@ def test_lowered_count_of_a_cluster_is_refused(story: Story) -> None:
     story.change({"counts": {"app": 2, "data": 3}})
 
 
+def test_a_share_takes_no_disk_with_recordings_along(story: Story) -> None:
+    before = dict(story.settings)
+    story.change({"recordings_share": {"source": "10.99.0.4:/webitel"}})
+    with pytest.raises(EngineError, match=r"the disk recordings of data-1 would go with what is on it") as caught:
+        story.deployment.preview()
+    assert "webitel:disk_sizes: {data.recordings: 500}" in str(caught.value)
+    story.change({"disk_sizes": {"data.recordings": 500}})
+    steps = story.deployment.preview()
+    assert steps and not replaced(steps) and not [step.name for step in steps if step.op == "delete"]
+    story.settings = before
+    story.change({})
+
+
 def test_larger_machine_type_is_resized_in_place(story: Story) -> None:
     before, cloud = story.machines(), CLOUDS[story.cloud]
     ids, disks = story.ids(), story.disks()

@@ -18,15 +18,19 @@ class Node:
 
     def __init__(self, mount: Path) -> None:
         self.share = {"source": "/srv/recordings", "mount": str(mount), "unit": UNIT}
-        self.state, self.asserted, self.refuses = "active", "yes", False
+        self.state, self.asserted, self.refuses, self.reloaded, self.enabled = "active", "yes", False, True, True
         self.told: list[tuple[str, ...]] = []
         self.journal: list[str] = []
 
     def systemctl(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         self.told.append(arguments)
+        if arguments[0] in ("start", "stop") and not self.refuses:
+            self.state = {"start": "active", "stop": "inactive"}[arguments[0]]
         said = {"is-active": self.state,
-                "show": f"ActiveState={self.state}\nAssertResult={self.asserted}\nAssertTimestampMonotonic=7"}
-        failed = self.refuses and arguments[0] in ("start", "restart")
+                "show": f"ActiveState={self.state}\nAssertResult={self.asserted}\nAssertTimestampMonotonic=7\n"
+                        f"UnitFileState={'enabled' if self.enabled else 'disabled'}\n"
+                        f"NeedDaemonReload={'no' if self.reloaded else 'yes'}"}
+        failed = self.refuses and arguments[0] == "start"
         return subprocess.CompletedProcess(arguments, int(failed), said.get(arguments[0], ""), "Job failed." if failed else "")
 
     @property
@@ -48,12 +52,18 @@ def tell(step: str, text: str) -> None:
 
 
 def test_it_is_mounted_marked_and_has_its_directories(node: Node, tmp_path: Path) -> None:
-    shares.prepare(node.manifest, True, tell)
-    assert ("daemon-reload",) in node.told and ("enable", UNIT) in node.told and ("restart", UNIT) in node.told
+    node.reloaded = False
+    shares.prepare(node.manifest, tell)
+    changes = [one for one in node.told if one[0] not in ("is-active", "show")]
+    assert changes == [("stop", UNIT), ("daemon-reload",), ("enable", UNIT), ("start", UNIT)]
     assert (tmp_path / ".webitel-disk").read_text() == "s share\n" and (tmp_path / "storage").is_dir()
     node.told.clear()
-    shares.prepare(node.manifest, False, tell)
-    assert ("start", UNIT) in node.told and ("restart", UNIT) not in node.told
+    node.reloaded = True
+    shares.prepare(node.manifest, tell)
+    assert {one[0] for one in node.told} == {"show", "is-active"}, "what is mounted is left alone"
+    node.enabled = False
+    shares.prepare(node.manifest, tell)
+    assert ("enable", UNIT) in node.told
     row = shares.report(node.share)
     assert (row["purpose"], row["healthy"], row["why"]) == ("share", True, "") and row["size"] >= row["free"] > 0
 
@@ -61,7 +71,7 @@ def test_it_is_mounted_marked_and_has_its_directories(node: Node, tmp_path: Path
 def test_what_is_not_mounted_is_not_written_to(node: Node, tmp_path: Path) -> None:
     node.refuses, node.state, node.asserted = True, "inactive", "no"
     with pytest.raises(ApplyError, match=r"the share /srv/recordings at .* is not mounted: /srv/recordings is no mount point"):
-        shares.prepare(node.manifest, True, tell)
+        shares.prepare(node.manifest, tell)
     assert not list(tmp_path.iterdir())
     disks.prepare(node.manifest, {}, {"disks": {}}, tell)
     assert not list(tmp_path.iterdir()), "its directories are none of a disk's"
@@ -70,7 +80,7 @@ def test_what_is_not_mounted_is_not_written_to(node: Node, tmp_path: Path) -> No
 def test_the_share_of_another_deployment_is_refused(node: Node, tmp_path: Path) -> None:
     (tmp_path / ".webitel-disk").write_text("other share\n")
     with pytest.raises(ApplyError, match="belongs to `other share`"):
-        shares.prepare(node.manifest, False, tell)
+        shares.prepare(node.manifest, tell)
 
 
 def test_status_names_what_is_wrong(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
