@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from cloud_init.node.apply import SANDBOX
 from tests.drills.conftest import Load
 from tests.local.processes import descendants
 from tests.local.telephony import Telephony
@@ -13,6 +14,25 @@ pytestmark = [
     pytest.mark.drills,
     pytest.mark.skipif(not os.environ.get("WEBITEL_TEST_LONG"), reason="takes half an hour: WEBITEL_TEST_LONG=1"),
 ]
+
+PATCHED = f"""
+set -e
+work=$(mktemp -d)
+cd $work
+apt-get -qq download rabbitmq-server
+dpkg-deb -R rabbitmq-server_*.deb new
+sed -i "s/^Version: .*/&+patched1/" new/DEBIAN/control
+cd {SANDBOX}
+dpkg-deb -b $work/new patched.deb
+(
+  echo
+  dpkg-deb -f patched.deb
+  echo "Filename: ./patched.deb"
+  echo "Size: $(stat -c %s patched.deb)"
+  echo "SHA256: $(sha256sum patched.deb | cut -d' ' -f1)"
+) >> Packages
+"""
+"""Debian's own package once more under a higher version, among the packages that the node has on its disk."""
 
 
 def show(cluster: Telephony, setting: str) -> set[str]:
@@ -39,6 +59,17 @@ def test_a_setting_of_the_broker_that_needs_a_restart(cluster: Telephony, load: 
                       "disk_free_limit.absolute = 1100MB"), load("every broker restarted"):
         cluster.up()
         assert "1100MB" in cluster.at("data-1").on_node("cat /etc/rabbitmq/rabbitmq.conf")
+
+
+def test_a_patch_version_of_the_broker(cluster: Telephony, load: Load) -> None:
+    brokers = cluster.with_service("rabbitmq")
+    before = brokers[0].versions("rabbitmq-server")["rabbitmq-server"][0]
+    for node in brokers:
+        node.on_node(PATCHED, seconds=120)
+    cluster.set(package_versions={"rabbitmq-server": f"{before}+patched1"})
+    with load("a patch version of every broker"):
+        cluster.up()
+    assert [node.versions("rabbitmq-server") for node in brokers] == [{"rabbitmq-server": (f"{before}+patched1", True)}] * 3
 
 
 def test_a_member_replaced(cluster: Telephony, load: Load) -> None:
