@@ -12,7 +12,8 @@ from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_term
 from cli.up import Yes, prepare
 from components.model.clouds import CLOUDS
 from components.model.planner import make_plan
-from stacks.settings import load_stack
+from stacks.edit import set_setting
+from stacks.settings import load_stack, stack_file
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +32,8 @@ def destroy(
     from cli.leftovers import clear_leftovers, state_folder
     from cli.rollout import report_failure, run_engine
 
-    made = make_plan(load_stack(stack), stack)
+    settings = load_stack(stack)
+    made = make_plan(settings, stack)
     trial = CLOUDS[made.cloud].trial
     everything = trial or with_data
     with open_engine(stack) as engine:
@@ -54,6 +56,8 @@ def destroy(
             out.print(f"Next: ./webitel up {stack}   or, to delete that too: ./webitel destroy {stack} --with-data")
             return
         folder = state_folder(engine)
+        if settings.kept_disks:
+            set_setting(stack_file(stack), "kept_disks", None)  # else the next `up` would make empty ones
         # Without --preserve-config this deletes the stack file, which is the user's.
         engine.run("stack", "rm", "--yes", "--preserve-config")
         if trial and folder:

@@ -68,6 +68,9 @@ def nodes_table(made: Plan) -> Table:
     for node in made.nodes:
         price = [format_price(node.monthly_price)] if priced else []
         table.add_row(*node_cells(node), *price)
+    for node in made.kept:
+        price = [format_price(node.monthly_price)] if priced else []
+        table.add_row(node.name, node.role, "gone, disks kept", "", "", list_sizes(node), "", "", *price)
     if priced and len(made.nodes) > 1:
         table.add_row("total", *[""] * 7, format_price(made.monthly_price.amount), style="bold")
     return table
@@ -77,8 +80,12 @@ def node_cells(node: Node) -> tuple[str, ...]:
     """A node's cells up to its price."""
     machine = node.machine_type
     return (node.name, node.role, machine.name, str(machine.vcpus), f"{machine.memory_gib:g} GiB",
-            " + ".join(str(disk.size_gib) for disk in node.disks), node.private_address or "later",
-            str(node.public.value))
+            list_sizes(node), node.private_address or "later", str(node.public.value))
+
+
+def list_sizes(node: Node) -> str:
+    """`40 + 200`, GiB."""
+    return " + ".join(str(disk.size_gib) for disk in node.disks)
 
 
 def facts_table(made: Plan, settings: Settings, everything: bool) -> Table:

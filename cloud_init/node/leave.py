@@ -4,7 +4,7 @@ import http.client
 from collections.abc import Callable
 from typing import Any
 
-from . import broker_cluster, consul_servers, database_cluster, locks
+from . import broker_cluster, consul_servers, database_cluster, database_data, locks
 from .drain import drain
 from .manifest import BASE, ApplyError, Tell, run, systemctl
 from .units import WATCH, is_running
@@ -21,6 +21,9 @@ STEPS: dict[str, Callable[[dict[str, Any], Tell], None]] = {
     "locks": locks.hand_over,
 }
 """What a service does before anything stops, while the whole node still works; an ApplyError keeps the node as it is."""
+
+STOPPED: dict[str, Callable[[dict[str, Any]], None]] = {"postgresql": database_data.mark_left}
+"""What a service does when all its units have stopped."""
 
 
 def leave(manifest: dict[str, Any], tell: Tell) -> None:
@@ -48,6 +51,8 @@ def leave(manifest: dict[str, Any], tell: Tell) -> None:
         done = systemctl("disable", "--now", unit["name"], timeout=STOP)
         if is_running(unit["name"]):
             raise ApplyError(f"{unit['name']} does not stop: {done.stderr.strip()}", unit["name"])
+    for service in sorted({unit["service"] for unit in units} & STOPPED.keys()):
+        STOPPED[service](manifest)
 
 
 def forget_services() -> None:

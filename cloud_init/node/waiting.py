@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from . import broker_cluster, disks, probes
+from . import broker_cluster, database_data, disks, probes
 from .manifest import load_manifest
 from .view import View
 
@@ -38,7 +38,7 @@ def question(name: str) -> Callable[[View], str]:
     if kind == "disk":
         return lambda view: "" if disks.is_mounted(argument) and disks.sentinel(argument).exists() else f"no disk at {argument}"
     known = {"consul": probes.consul, "postgresql": probes.postgresql, "rabbitmq": probes.broker_ready,
-             "broker-cluster": broker_cluster.may_start}
+             "broker-cluster": broker_cluster.may_start, "database-cluster": database_data.may_start}
     if kind not in known:
         raise SystemExit(f"cannot wait for {name}: {', '.join(known)} or disk:PATH")
     return lambda view: known[kind]({}, view)

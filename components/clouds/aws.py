@@ -131,18 +131,20 @@ class Adapter(Cloud):
         self.ssh_key = ec2.KeyPair(
             self.plan.stack, public_key=self.ssh_public_key, tags=self.tags("ssh"), opts=self.child())
 
+    def create_disks(self, node: Node, group: NodeGroup) -> dict[str, ebs.Volume]:
+        return {
+            disk.purpose: ebs.Volume(
+                f"{node.key}-{disk.purpose}", availability_zone=self.zone, size=disk.size_gib,
+                type=self.facts.disk_type_for(node.machine_type), iops=self.iops(node), encrypted=True,
+                tags={**self.tags(node.key, node.role), "Name": disk_name(node.name, disk.purpose)}, opts=self.kept(group))
+            for disk in node.disks if disk.is_data
+        }
+
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
         assert node.private_address, "AWS's private addresses are chosen by the plan"
         tags = self.tags(node.key, node.role)
         inside = ResourceOptions(parent=group, delete_before_replace=True)
-        iops = max(GP3_IOPS, TIERS[self.plan.tier].role(node.role).size.iops)
-        volumes = {
-            disk.purpose: ebs.Volume(
-                f"{node.key}-{disk.purpose}", availability_zone=self.zone, size=disk.size_gib,
-                type=self.facts.disk_type_for(node.machine_type), iops=iops, encrypted=True,
-                tags={**tags, "Name": disk_name(node.name, disk.purpose)}, opts=self.kept(group))
-            for disk in node.disks if disk.is_data
-        }
+        volumes = self.create_disks(node, group)
         interface = ec2.NetworkInterface(
             node.key, subnet_id=self.subnets[node.public].id, private_ips=[node.private_address],
             security_groups=[self.firewalls[node.role].id], tags=tags, opts=inside)
@@ -164,7 +166,7 @@ class Adapter(Cloud):
             primary_network_interface=ec2.InstancePrimaryNetworkInterfaceArgs(network_interface_id=interface.id),
             placement_group=placement.name if placement else None,
             root_block_device=ec2.InstanceRootBlockDeviceArgs(
-                volume_type=self.facts.disk_type_for(node.machine_type), volume_size=node.disks[0].size_gib, iops=iops,
+                volume_type=self.facts.disk_type_for(node.machine_type), volume_size=node.disks[0].size_gib, iops=self.iops(node),
                 encrypted=True, delete_on_termination=True, tags={**tags, "Name": disk_name(node.name, "boot")}),
             # Tokens only, and none beyond the machine: containers and what forwards packets do not reach it.
             metadata_options=ec2.InstanceMetadataOptionsArgs(
@@ -196,6 +198,10 @@ class Adapter(Cloud):
     def network_of(self, public: Public) -> IPv4Network:
         """The range of a subnet: one for nodes reached from outside, one for the others, since routes are by subnet."""
         return subnet_of(IPv4Network(self.plan.network), self.facts, public)
+
+    def iops(self, node: Node) -> int:
+        """What each of the node's disks has."""
+        return max(GP3_IOPS, TIERS[self.plan.tier].role(node.role).size.iops)
 
     def tags(self, name: str, role: str = "") -> dict[str, str]:
         """The tags of a resource; AWS shows `Name`."""

@@ -124,20 +124,21 @@ class Adapter(Cloud):
     def create_ssh_key(self) -> None:
         """None: a machine is given the key itself."""
 
-    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
-        tags = {**self.tags, "role": node.role, "node": node.key}
-        zone, disk_type = self.choose_zone(node), self.facts.disk_type_for(node.machine_type)
+    def create_disks(self, node: Node, group: NodeGroup) -> dict[str, compute.Disk]:
         kept = self.kept(group)
         kept.replace_on_changes = ["zones"]  # so that the protection refuses it, with its reason, and not Azure
-        disks = {
+        return {
             disk.purpose: compute.Disk(
                 f"{node.key}-{disk.purpose}", resource_group_name=self.group.name,
-                disk_name=disk_name(node.name, disk.purpose), location=self.plan.region, zones=[zone],
+                disk_name=disk_name(node.name, disk.purpose), location=self.plan.region, zones=[self.choose_zone(node)],
                 creation_data=compute.CreationDataArgs(create_option="Empty"), disk_size_gb=disk.size_gib,
-                sku=compute.DiskSkuArgs(name=disk_type), network_access_policy="DenyAll",
-                public_network_access="Disabled", tags=tags, opts=kept)
+                sku=compute.DiskSkuArgs(name=self.facts.disk_type_for(node.machine_type)),
+                network_access_policy="DenyAll", public_network_access="Disabled", tags=self.tags_of(node), opts=kept)
             for disk in node.disks if disk.is_data
         }
+
+    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
+        tags, disks = self.tags_of(node), self.create_disks(node, group)
         address = None
         if node.public is Public.SERVICE:
             address = self.create_address(node.key, node.name, tags, self.kept(group))
@@ -155,7 +156,8 @@ class Adapter(Cloud):
         options.replace_on_changes = [
             "osProfile.adminUsername", "osProfile.computerName", "storageProfile.osDisk.diskSizeGB", "zones"]
         machine = compute.VirtualMachine(
-            node.key, resource_group_name=self.group.name, vm_name=node.name, location=self.plan.region, zones=[zone],
+            node.key, resource_group_name=self.group.name, vm_name=node.name, location=self.plan.region,
+            zones=[self.choose_zone(node)],
             hardware_profile=compute.HardwareProfileArgs(vm_size=node.machine_type.name),
             os_profile=compute.OSProfileArgs(
                 computer_name=node.name, admin_username=self.facts.login_user, custom_data=user_data.sent,
@@ -170,7 +172,8 @@ class Adapter(Cloud):
                 os_disk=compute.OSDiskArgs(
                     name=disk_name(node.name, "boot"), create_option="FromImage", caching=compute.CachingTypes.READ_WRITE,
                     disk_size_gb=node.disks[0].size_gib, delete_option="Delete",
-                    managed_disk=compute.ManagedDiskParametersArgs(storage_account_type=disk_type)),
+                    managed_disk=compute.ManagedDiskParametersArgs(
+                        storage_account_type=self.facts.disk_type_for(node.machine_type))),
                 data_disks=[
                     compute.DataDiskArgs(
                         lun=lun, create_option="Attach", caching=compute.CachingTypes.NONE, delete_option="Detach",
@@ -188,6 +191,10 @@ class Adapter(Cloud):
             devices={purpose: f"/dev/disk/azure/scsi1/lun{lun}" for lun, purpose in enumerate(disks)},
             needs=(machine,),
         )
+
+    def tags_of(self, node: Node) -> dict[str, str]:
+        """What all that belongs to a node wears."""
+        return {**self.tags, "role": node.role, "node": node.key}
 
     def choose_zone(self, node: Node) -> str:
         """The plan's zone; members of a cluster stand in one after the other."""

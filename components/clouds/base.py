@@ -62,6 +62,10 @@ class Cloud(pulumi.ComponentResource, ABC):
             machine = self.machines[node.key] = self.create_node(node, group, compose_user_data(plan, node, settings))
             # `webitel replace` finds in the state which resource to replace.
             group.register_outputs({"machine": machine.needs[0].urn})
+        for node in plan.kept:
+            group = NodeGroup(node, self)
+            self.create_disks(node, group)
+            group.register_outputs({})
         if settings.dns_zone:
             for record in list_records(plan):
                 self.create_record(read_zone(settings.dns_zone), record, self.public_addresses(record) or [record.value])
@@ -84,8 +88,12 @@ class Cloud(pulumi.ComponentResource, ABC):
         """The deployment's public key, where the cloud wants it as a resource of its own."""
 
     @abstractmethod
+    def create_disks(self, node: Node, group: NodeGroup) -> Mapping[str, pulumi.Resource]:
+        """The node's data disks by purpose: what is left of a node that is gone, so nothing of them comes from its machine."""
+
+    @abstractmethod
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
-        """The node's disks, addresses and machine, in `group`."""
+        """The node's disks (by `create_disks`), addresses and machine, in `group`."""
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         """A record set of the domain with its values as DNS writes them, in a zone that is there. Only where the cloud's

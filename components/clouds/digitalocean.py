@@ -70,21 +70,23 @@ class Adapter(Cloud):
         # count as a reason to replace it, every droplet (`ignore_changes` is not asked there). So the new key comes first.
         self.ssh_key = digitalocean.SshKey(self.plan.stack, public_key=self.ssh_public_key, opts=self.child())
 
-    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
-        tags = [self.stack_tag.name, self.role_tags[node.role].name]
-        volumes = {
+    def create_disks(self, node: Node, group: NodeGroup) -> dict[str, digitalocean.Volume]:
+        return {
             disk.purpose: digitalocean.Volume(
                 f"{node.key}-{disk.purpose}", name=disk_name(node.name, disk.purpose), region=self.plan.region,
-                size=disk.size_gib, tags=tags, opts=self.kept(group))
+                size=disk.size_gib, tags=self.tags_of(node), opts=self.kept(group))
             for disk in node.disks if disk.is_data
         }
+
+    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
+        volumes = self.create_disks(node, group)
         # Of an adopted droplet nobody knows whether it has the agent, and a change of that would replace it.
         options = self.replaceable(group, "image", "userData", "sshKeys", "dropletAgent")
         options.depends_on = [self.droplets[-CREATED_TOGETHER]] if len(self.droplets) >= CREATED_TOGETHER else []
         droplet = digitalocean.Droplet(
             node.key, name=node.name, size=node.machine_type.name, region=self.plan.region,
             image=self.settings.image or IMAGE, vpc_uuid=self.vpc.id, ssh_keys=[self.ssh_key.fingerprint],
-            user_data=user_data.sent, tags=tags, ipv6=False, public_networking=node.public is not Public.NO,
+            user_data=user_data.sent, tags=self.tags_of(node), ipv6=False, public_networking=node.public is not Public.NO,
             # Both replace the droplet when changed, also when a new version of the provider changes its default.
             monitoring=False, droplet_agent=False,
             resize_disk=False,  # true enlarges the boot disk for good, and no smaller size would fit again
@@ -107,6 +109,10 @@ class Adapter(Cloud):
             instance_id=droplet.id,
             needs=(droplet, *attachments),
         )
+
+    def tags_of(self, node: Node) -> list[pulumi.Output[str]]:
+        """What all that belongs to a node wears."""
+        return [self.stack_tag.name, self.role_tags[node.role].name]
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         priority, weight, port = (None, None, None) if record.nodes else (PRIORITY, WEIGHT, record.port)

@@ -109,16 +109,18 @@ class Adapter(Cloud):
     def create_ssh_key(self) -> None:
         """None: it is metadata of each instance, where Google's agent takes it and adds a new one at any time."""
 
-    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
-        labels = {**self.labels, "role": node.role, "node": node.key}
+    def create_disks(self, node: Node, group: NodeGroup) -> dict[str, compute.Disk]:
         disk_type = self.facts.disk_type_for(node.machine_type)
         iops = max(HYPERDISK_IOPS, TIERS[self.plan.tier].role(node.role).size.iops) if HYPERDISK in disk_type else None
-        disks = {
+        return {
             disk.purpose: compute.Disk(
                 f"{node.key}-{disk.purpose}", name=disk_name(node.name, disk.purpose), zone=self.zone, size=disk.size_gib,
-                type=disk_type, provisioned_iops=iops, labels=labels, opts=self.kept(group))
+                type=disk_type, provisioned_iops=iops, labels=self.labels_of(node), opts=self.kept(group))
             for disk in node.disks if disk.is_data
         }
+
+    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
+        labels, disks = self.labels_of(node), self.create_disks(node, group)
         address = None
         if node.public is Public.SERVICE:
             address = compute.Address(
@@ -133,7 +135,8 @@ class Adapter(Cloud):
             allow_stopping_for_update=True,  # another machine type is a stop and a start, not another machine
             boot_disk=compute.InstanceBootDiskArgs(
                 device_name="boot", auto_delete=True, initialize_params=compute.InstanceBootDiskInitializeParamsArgs(
-                    image=self.settings.image or IMAGE, size=node.disks[0].size_gib, type=disk_type, labels=labels)),
+                    image=self.settings.image or IMAGE, size=node.disks[0].size_gib,
+                    type=self.facts.disk_type_for(node.machine_type), labels=labels)),
             attached_disks=[
                 compute.InstanceAttachedDiskArgs(source=disk.id, device_name=purpose, mode="READ_WRITE")
                 for purpose, disk in disks.items()
@@ -164,6 +167,10 @@ class Adapter(Cloud):
             devices={purpose: f"/dev/disk/by-id/google-{purpose}" for purpose in disks},
             needs=(instance,),
         )
+
+    def labels_of(self, node: Node) -> dict[str, str]:
+        """What all that belongs to a node wears."""
+        return {**self.labels, "role": node.role, "node": node.key}
 
     def tag(self, role: str) -> str:
         """The network tag of a role's nodes."""

@@ -77,15 +77,17 @@ class Adapter(Cloud):
         self.ssh_key = hcloud.SshKey(
             self.plan.stack, public_key=self.ssh_public_key, labels=self.labels, opts=self.child())
 
-    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
-        assert node.private_address, "Hetzner's private addresses are chosen by the plan"
-        labels = {**self.labels, "role": node.role, "node": node.key}
-        volumes = {
+    def create_disks(self, node: Node, group: NodeGroup) -> dict[str, hcloud.Volume]:
+        return {
             disk.purpose: hcloud.Volume(
                 f"{node.key}-{disk.purpose}", name=disk_name(node.name, disk.purpose), size=disk.size_gib,
-                location=self.plan.region, delete_protection=True, labels=labels, opts=self.kept(group))
+                location=self.plan.region, delete_protection=True, labels=self.labels_of(node), opts=self.kept(group))
             for disk in node.disks if disk.is_data
         }
+
+    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
+        assert node.private_address, "Hetzner's private addresses are chosen by the plan"
+        labels, volumes = self.labels_of(node), self.create_disks(node, group)
         address = None
         if node.public is Public.SERVICE:
             address = hcloud.PrimaryIp(
@@ -123,6 +125,10 @@ class Adapter(Cloud):
             instance_id=server.id,
             needs=needs,
         )
+
+    def labels_of(self, node: Node) -> dict[str, str]:
+        """What all that belongs to a node wears."""
+        return {**self.labels, "role": node.role, "node": node.key}
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         hcloud.ZoneRrset(

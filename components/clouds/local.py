@@ -55,15 +55,18 @@ class Adapter(Cloud):
     def create_ssh_key(self) -> None:
         """None: a machine is given the key itself."""
 
+    def create_disks(self, node: Node, group: NodeGroup) -> dict[str, LocalDisk]:
+        options = self.kept(group)
+        options.depends_on = [self.image]
+        return {
+            disk.purpose: LocalDisk(
+                f"{node.key}-{disk.purpose}", name=disk_name(node.name, disk.purpose), purpose=disk.purpose,
+                size_gib=disk.size_gib, labels=self.labels, opts=options)
+            for disk in node.disks if disk.is_data
+        }
+
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
-        disks = {}
-        for disk in node.disks:
-            if disk.is_data:
-                options = self.kept(group)
-                options.depends_on = [self.image]
-                disks[disk.purpose] = LocalDisk(
-                    f"{node.key}-{disk.purpose}", name=disk_name(node.name, disk.purpose), purpose=disk.purpose,
-                    size_gib=disk.size_gib, labels=self.labels, opts=options)
+        disks = self.create_disks(node, group)
         own = self.facts.public_address is PublicAddress.OWN
         public = self.choose_public_address(node)
         machine = LocalMachine(

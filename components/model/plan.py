@@ -136,7 +136,10 @@ class Price:
 @dataclass(frozen=True)
 class Plan:
     """A deployment, decided. `nodes` in rollout order (roles as the tier lists them); `zone` is "" where none is, `share` the
-    source of the network file system with Storage's files, "" where they are on a disk."""
+    source of the network file system with Storage's files, "" where they are on a disk.
+
+    `kept` are nodes that are gone: of each only its data disks are there, for a later node of its name.
+    """
 
     stack: str
     cloud: str
@@ -155,6 +158,7 @@ class Plan:
     warnings: tuple[str, ...]
     zone: str = ""
     share: str = ""
+    kept: tuple[Node, ...] = ()
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -16,17 +16,17 @@ from components.model.check_shape import (
     check_public_network,
     count_nodes,
     explain_count,
-    tier_disks,
     tier_size,
     unknown_role,
 )
 from components.model.check_values import check_values, documentation_values, resolve_package_source
 from components.model.clouds import Cloud, resolve_cloud
+from components.model.disks import check_kept, choose_disks, keeps_disk, list_kept, make_kept
 from components.model.machines import check_machine_type, choose_machine_type, fits
 from components.model.naming import explain_name, node_name
 from components.model.placement import choose_consul_servers, find_clashes, find_unknown_calls, place_services
-from components.model.plan import Disk, MachineType, Node, Plan, Price, Public
-from components.model.prices import price_node, sum_prices
+from components.model.plan import MachineType, Node, Plan, Public
+from components.model.prices import NodePrice, price_node, sum_prices
 from components.model.problems import PlanError, Problem, setting_problem
 from components.model.secrets import DEPLOYMENT_SECRETS, SECRETS
 from components.model.service import PackageSource, Service
@@ -60,13 +60,16 @@ def make_plan(settings: Settings, stack: str, catalogue: Catalogue | None = None
         *check_network(tier, settings, cloud, counts),
         *check_public_network(tier, settings, cloud, counts),
         *check_leaving(settings, stack, tier, counts, catalogue),
+        *check_kept(settings, stack, tier, cloud, catalogue),
         *check_values(settings, cloud),
         *dict.fromkeys(Problem("", "", f"the catalogue is broken: {text}")
                        for services in placed.values() for text in find_clashes(services, catalogue)),
     ]
     if problems:
         raise PlanError(problems)
-    nodes, total, price_warning = make_nodes(settings, stack, tier, cloud, machines, placed, catalogue)
+    nodes, prices = make_nodes(settings, stack, tier, cloud, machines, placed, catalogue)
+    kept, prices_kept = make_kept(settings, stack, tier, cloud, region, machines, catalogue)
+    total, price_warning = sum_prices(cloud, region, [*prices, *prices_kept])
     used = {name for node in nodes for service in node.services for name in catalogue[service].secrets}
     return Plan(
         stack=stack, cloud=cloud.name, tier=tier.name, region=region, release=settings.release,
@@ -77,8 +80,9 @@ def make_plan(settings: Settings, stack: str, catalogue: Catalogue | None = None
         secrets=tuple(name for name in SECRETS if name in used or name in DEPLOYMENT_SECRETS),
         consul_servers=tuple(node_name(stack, role, n) for role, n in choose_consul_servers(tier, counts)),
         share=share.source if (share := read_share(settings)) else "",
-        monthly_price=total, warnings=(*find_warnings(settings, cloud, tier, machines), *filter(None, [price_warning])),
-        zone=settings.zone or (cloud.zones[0] if cloud.zones else ""),
+        monthly_price=total,
+        warnings=(*find_warnings(settings, stack, cloud, tier, machines), *filter(None, [price_warning])),
+        zone=settings.zone or (cloud.zones[0] if cloud.zones else ""), kept=kept,
     )
 
 
@@ -117,12 +121,8 @@ def check_name(stack: str, counts: Mapping[str, int]) -> Iterator[Problem]:
 def make_nodes(
     settings: Settings, stack: str, tier: Tier, cloud: Cloud, machines: Mapping[str, MachineType],
     placed: Mapping[tuple[str, int], tuple[str, ...]], catalogue: Catalogue,
-) -> tuple[tuple[Node, ...], Price, str]:
-    """The nodes in rollout order, their price together and a warning about it ("" = none).
-
-    A node has a data disk only where one of its services keeps data on it; with a share the first node keeps the one it had
-    where a disk size says so.
-    """
+) -> tuple[tuple[Node, ...], list[NodePrice]]:
+    """The nodes in rollout order, and what each costs."""
     region = settings.region or cloud.default_region
     publics = {role.name: role.public if role.public is Public.SERVICE else cloud.private_node for role in tier.roles}
     nat_nodes = sum(publics[role] is Public.NO for role, _ in placed)
@@ -132,13 +132,7 @@ def make_nodes(
     for index, role in enumerate(tier.roles):
         for n in (n for name, n in placed if name == role.name):
             services, machine = placed[role.name, n], machines[role.name]
-            disks = tuple(
-                Disk(purpose, machine.root_disk_gib if purpose == "boot" and machine.root_disk_gib
-                     else settings.disk_sizes.get(f"{role.name}.{purpose}", gib))
-                for purpose, gib in tier_disks(role, cloud).items()
-                if purpose == "boot" or any(data.disk == purpose for name in services for data in catalogue[name].data)
-                or (n == 1 and keeps_disk(settings, role.name, purpose))
-            )
+            disks = choose_disks(role, n, services, machine, settings, cloud, catalogue)
             price = price_node(cloud, region, machine, disks, publics[role.name], nat_nodes)
             prices.append(price)
             subnet = subnet_of(network, cloud, publics[role.name])
@@ -148,15 +142,12 @@ def make_nodes(
                 disks=disks, private_address=address if cloud.fixed_addresses else None, public=publics[role.name],
                 monthly_price=price.amount, leaving=node_name(stack, role.name, n) in leaving,
             ))
-    return tuple(nodes), *sum_prices(cloud, region, prices)
+    return tuple(nodes), prices
 
 
-def keeps_disk(settings: Settings, role: str, purpose: str) -> bool:
-    """Whether a disk that nothing writes to any more stays, with what is to be copied from it."""
-    return purpose == RECORDINGS and read_share(settings) is not None and f"{role}.{purpose}" in settings.disk_sizes
-
-
-def find_warnings(settings: Settings, cloud: Cloud, tier: Tier, machines: Mapping[str, MachineType]) -> Iterator[str]:
+def find_warnings(
+    settings: Settings, stack: str, cloud: Cloud, tier: Tier, machines: Mapping[str, MachineType],
+) -> Iterator[str]:
     """What is allowed and should be known."""
     if settings.phones == "internet":
         yield "webitel:phones = internet: SIP is open to the world, scanners and toll fraud will come"
@@ -166,6 +157,8 @@ def find_warnings(settings: Settings, cloud: Cloud, tier: Tier, machines: Mappin
         yield "webitel:package_source = sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins"
     if settings.leaving:
         yield "nodes on their way out (webitel:leaving); webitel scale brings it to its end"
+    if back := [f"{role}-{n}" for role, n in list_kept(settings, stack, tier, back=True)]:
+        yield f"{', '.join(back)}: kept disks are taken again; a database on them becomes a copy of its cluster's leader"
     for role in tier.roles:
         if keeps_disk(settings, role.name, RECORDINGS):
             yield (f"webitel:disk_sizes.{role.name}.{RECORDINGS}: beside webitel:recordings_share the disk is kept for what is "
@@ -191,6 +184,11 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
                 "monthly_price": node.monthly_price,
             }
             for node in plan.nodes
+        ],
+        "kept_disks": [
+            {"name": node.name, "disks": [{"purpose": disk.purpose, "size_gib": disk.size_gib} for disk in node.disks],
+             "monthly_price": node.monthly_price}
+            for node in plan.kept
         ],
         "openings": [
             {

@@ -63,6 +63,15 @@ def price_node(
     )
 
 
+def price_disks(cloud: Cloud, region: str, machine: MachineType, disks: Sequence[Disk]) -> NodePrice:
+    """The price of data disks of which nothing else is there, of the type that the machine would have."""
+    if cloud.trial or not disks:
+        return NodePrice(0.0, ())
+    disk_type = cloud.disk_type_for(machine)
+    price = _price_disks(cloud, region, disk_type, [disk.size_gib for disk in disks])
+    return NodePrice(price or 0.0, () if price is not None else (f"{disk_type} disks",))
+
+
 def sum_prices(cloud: Cloud, region: str, prices: Sequence[NodePrice]) -> tuple[Price, str]:
     """The price of all nodes, and a warning that names what has no dated price ("" when everything has one)."""
     priced = round(sum(price.priced for price in prices), 2)

@@ -82,5 +82,7 @@ class Settings(BaseModel):
         False, description="Allow changes that drop calls in progress (`up --disruptive` sets it for one run).")
     leaving: tuple[str, ...] = Field((), description="Nodes that leave their clusters (set by `webitel scale`).",
         examples=[["data-3"]])
+    kept_disks: tuple[str, ...] = Field(
+        (), description="Nodes that are gone and whose data disks are kept (set by `webitel scale`).", examples=[["data-3"]])
     rotate: dict[str, int] = Field({}, description="Generation by secret; raise one to rotate it.",
         examples=[{"database_password": 2}])

@@ -25,6 +25,7 @@ def resource(kind: str, name: str, group: str = "", **more: Any) -> dict[str, An
 
 RESOURCES = [
     *({"type": scale.GROUP, "urn": f"{PARENT}{key}"} for key in ("db-1", "db-2", "db-3", "media-3", "media-10")),
+    *(resource("cloud:Machine", key, key) for key in ("db-1", "db-2", "db-3", "media-3", "media-10")),
     resource("cloud:Disk", "db-3-database", "db-3", protect=True),
     resource("cloud:DiskAttachment", "db-3-database", "db-3"),
     resource("cloud:Address", "db-3", "db-3", protect=True),
@@ -37,6 +38,7 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.ran: list[tuple[str, ...]] = []
+        self.left = RESOURCES
 
     def __enter__(self) -> FakeEngine:
         return self
@@ -48,7 +50,7 @@ class FakeEngine:
         return True
 
     def resources(self) -> list[dict[str, Any]]:
-        return RESOURCES
+        return self.left
 
     def run(self, *arguments: str) -> str:
         self.ran.append(arguments)
@@ -63,8 +65,8 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     (tmp_path / "Pulumi.s.yaml").write_text(FILE)
     monkeypatch.setattr("cli.engine.open_engine", lambda stack: fake)
 
-    def bring_up(stack: str, yes: bool, disruptive: bool = False, arguments: Any = (), again: str = "") -> None:
-        fake.ran.append(("up", (tmp_path / "Pulumi.s.yaml").read_text(), *arguments))
+    def bring_up(stack: str, yes: bool, disruptive: bool = False, again: str = "") -> None:
+        fake.ran.append(("up", (tmp_path / "Pulumi.s.yaml").read_text()))
 
     monkeypatch.setattr(scale, "bring_up", bring_up)
     return fake
@@ -100,26 +102,61 @@ def test_lowering_asks_first(engine: FakeEngine) -> None:
     assert engine.ran == []
 
 
+DISK, ADDRESS = (one["urn"] for one in RESOURCES if one.get("parent") == PARENT + "db-3" and one.get("protect"))
+LOWERED = FILE.replace("db: 3", "db: 1")
+KEPT = LOWERED + "  webitel:kept_disks: [db-3]\n"
+
+
 def test_lowering_lets_them_leave_first_and_keeps_their_disks(engine: FakeEngine) -> None:
     result = run("db", "1", "--yes")
     assert result.exit_code == 0, result.exception
-    disk, address = RESOURCES[5]["urn"], RESOURCES[7]["urn"]
     assert engine.ran == [
         ("up", FILE + "  webitel:leaving: [db-2, db-3]\n"),
-        ("state", "unprotect", address, "--yes"),
-        ("up", FILE.replace("db: 3", "db: 1"), "--exclude", disk),
-        ("state", "delete", disk, PARENT + "db-3", "--force", "--yes"),
+        ("state", "unprotect", ADDRESS, "--yes"),
+        ("up", KEPT),
     ]
-    assert "Kept with their data, and no longer part of s: db-3-database" in result.stdout
+    told = " ".join(result.stdout.split())
+    assert "Kept with their data: db-3-database. A later ./webitel scale db takes them again" in told
+    assert "./webitel scale db 1 s --delete-data deletes them" in told
 
 
 def test_with_their_data_when_that_was_said_too(engine: FakeEngine) -> None:
     assert run("db", "1", "--yes", "--delete-data").exit_code == 0
-    disk, address = RESOURCES[5]["urn"], RESOURCES[7]["urn"]
-    assert engine.ran[1:] == [
-        ("state", "unprotect", disk, address, "--yes"),
-        ("up", FILE.replace("db: 3", "db: 1")),
+    assert engine.ran[1:] == [("state", "unprotect", DISK, ADDRESS, "--yes"), ("up", LOWERED)]
+
+
+@pytest.fixture
+def gone(engine: FakeEngine, tmp_path: Path) -> FakeEngine:
+    """Lowered before: of db-3 only its disk is left."""
+    (tmp_path / "Pulumi.s.yaml").write_text(KEPT)
+    engine.left = [
+        {"type": scale.GROUP, "urn": f"{PARENT}db-1"}, resource("cloud:Machine", "db-1", "db-1"),
+        {"type": scale.GROUP, "urn": f"{PARENT}db-3"}, resource("cloud:Disk", "db-3-database", "db-3", protect=True),
     ]
+    return engine
+
+
+def test_raised_again_they_are_taken_again(gone: FakeEngine) -> None:
+    result = run("db", "3")
+    assert "take the kept disks of db-3 again, and let a database on them become a copy of" in str(result.exception)
+    assert gone.ran == []
+    assert run("db", "3", "--yes").exit_code == 0
+    assert gone.ran == [("up", FILE)]
+
+
+def test_kept_disks_of_a_role_stay_when_another_one_is_scaled(gone: FakeEngine) -> None:
+    assert run("web", "2", "--yes").exit_code == 0
+    assert gone.ran == [("up", KEPT.replace("media: 3}", "media: 3, web: 2}"))]
+
+
+def test_kept_disks_are_deleted_later(gone: FakeEngine) -> None:
+    assert "take out the data on db-3-database; say so with --yes" in str(run("db", "1", "--delete-data").exception)
+    assert gone.ran == []
+    assert run("db", "1", "--yes").exit_code == 0
+    assert gone.ran == [("up", KEPT)]
+    gone.ran.clear()
+    assert run("db", "1", "--yes", "--delete-data").exit_code == 0
+    assert gone.ran == [("state", "unprotect", DISK, "--yes"), ("up", LOWERED)]
 
 
 def test_what_was_cut_off_is_resumed(engine: FakeEngine, tmp_path: Path) -> None:
@@ -135,4 +172,4 @@ def test_what_was_cut_off_is_resumed(engine: FakeEngine, tmp_path: Path) -> None
 
 
 def test_node_ten_is_behind_node_three(engine: FakeEngine) -> None:
-    assert scale.find_leavers("s", "media", 2).keys == ("media-3", "media-10")
+    assert scale.find_beyond("s", "media", 2).nodes == ("media-3", "media-10")

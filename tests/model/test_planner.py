@@ -171,7 +171,7 @@ def test_stacks_of_all_tiers_fit_on_one_container_host() -> None:
 
 def test_json_has_the_documented_shape() -> None:
     made = plan_to_json(plan("aws", "basic", carriers=["198.51.100.0/24"]))
-    assert list(made) == ["stack", "cloud", "tier", "region", "nodes", "openings", "monthly_price", "warnings"]
+    assert list(made) == ["stack", "cloud", "tier", "region", "nodes", "kept_disks", "openings", "monthly_price", "warnings"]
     assert list(made["nodes"][0]) == [
         "name", "role", "services", "machine_type", "vcpus", "memory_gib", "disks", "private_address", "public", "monthly_price"]
     assert made["nodes"][0]["disks"][1] == {"purpose": "database", "size_gib": 200}

@@ -1,0 +1,98 @@
+"""What a PostgreSQL member may start with: its own data, none, or those of before it left its cluster."""
+
+import pathlib
+import subprocess
+from typing import Any
+
+import pytest
+
+from cloud_init.node import database_data
+from cloud_init.node.consul import ConsulError
+from cloud_init.node.view import View
+
+MEMBERS = [{"key": f"db-{n}", "name": f"s-db-{n}", "address": f"10.0.0.{n}"} for n in (1, 2, 3)]
+OURS = "7412345678901234567"
+
+
+class Stand:
+    """A node's data folder; `keys` is what Consul holds, `identifier` what the data says of itself."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.data = folder / "postgresql" / "15"
+        self.mark = folder / "postgresql" / "15.left"
+        self.keys: dict[str, str] = {}
+        self.identifier = OURS
+
+    def fill(self) -> None:
+        self.data.mkdir(parents=True)
+        (self.data / "PG_VERSION").write_text("15\n")
+
+    def ask(self, n: int, members: int = 3) -> str:
+        return database_data.may_start({}, View({
+            "key": f"db-{n}", "node": f"s-db-{n}", "address": f"10.0.0.{n}", "services": [],
+            "clusters": {"postgresql": MEMBERS[:members]}}))
+
+
+@pytest.fixture
+def stand(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    made = Stand(tmp_path)
+    config = tmp_path / "config.yml"
+    config.write_text(f"postgresql:\n  data_dir: {made.data}\n  bin_dir: /x\n")
+    monkeypatch.setattr(database_data, "CONFIG", config)
+    monkeypatch.setattr(database_data, "find_key", lambda key: {"holder": made.keys.get(key, ""), "session": ""})
+    monkeypatch.setattr(database_data, "list_keys", lambda prefix: {
+        key.removeprefix(prefix): {} for key in made.keys if key.startswith(prefix)})
+    monkeypatch.setattr(database_data._blank, "hold", lambda key, value: made.keys.update({key: value}))
+    monkeypatch.setattr(database_data, "run", lambda words, seconds: subprocess.CompletedProcess(
+        words, 0, f"pg_control version number:            1300\nDatabase system identifier:           {made.identifier}\n", ""))
+    return made
+
+
+def test_only_the_first_member_begins_and_only_when_nobody_has_data(stand: Stand) -> None:
+    assert "db-2 and db-3 have some is not known" in stand.ask(1)
+    assert "none of db-1 and db-3 has begun" in stand.ask(2)
+    assert "whether db-3 have some" in stand.ask(1)
+    stand.ask(3)
+    assert stand.ask(1) == ""
+    assert stand.ask(2)
+    stand.keys["service/webitel/initialize"] = OURS
+    assert stand.ask(2) == ""
+
+
+def test_alone_it_begins_at_once(stand: Stand) -> None:
+    assert stand.ask(1, members=1) == ""
+    assert stand.keys == {}
+
+
+def test_own_data_starts_whatever_the_others_do(stand: Stand) -> None:
+    stand.fill()
+    assert stand.ask(3) == ""
+
+
+def test_data_of_before_it_left_waits_for_a_leader_and_is_given_up(stand: Stand) -> None:
+    stand.fill()
+    database_data.mark_left({"key": "db-3"})
+    assert "no leader to copy from; to use it, delete" in stand.ask(3)
+    stand.keys["service/webitel/initialize"] = OURS
+    assert "no leader" in stand.ask(3)
+    assert stand.data.exists()
+    stand.keys["service/webitel/leader"] = "db-1"
+    assert stand.ask(3) == ""
+    assert not stand.data.exists()
+    assert not stand.mark.exists()
+
+
+def test_data_of_another_database_is_left_alone(stand: Stand) -> None:
+    stand.fill()
+    database_data.mark_left({"key": "db-3"})
+    stand.keys |= {"service/webitel/initialize": "7999", "service/webitel/leader": "db-1"}
+    assert f"another database ({OURS}) than the one that db-1 leads (7999): move it away" in stand.ask(3)
+    assert stand.data.exists()
+
+
+def test_without_consul_it_waits(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(key: str) -> Any:
+        raise ConsulError("Consul agent: connection refused")
+
+    monkeypatch.setattr(database_data, "find_key", fail)
+    assert stand.ask(1) == "Consul agent: connection refused"
