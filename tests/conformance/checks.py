@@ -68,6 +68,9 @@ def find_world_problems(plan: Plan, settings: Settings, world: World) -> Iterato
         for what, wanted, found in compare(plan, node, settings, seen[node.name]):
             if wanted != found:
                 yield f"{node.key}: {what} is {show(found)}, not {show(wanted)}"
+    wanted = Counter(f"{node.key}-{disk.purpose}" for node in (*plan.nodes, *plan.kept) for disk in node.disks if disk.is_data)
+    if wanted != (found := Counter(disk.urn.rpartition("::")[2] for disk in world.all(TYPES[plan.cloud].disk))):
+        yield f"data disks: {sorted(found.elements())} instead of {sorted(wanted.elements())}"
     for what in ("private_address", "public_address"):
         for address, times in Counter(getattr(machine, what) for machine in seen.values()).items():
             if address and times > 1:

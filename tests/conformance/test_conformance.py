@@ -42,7 +42,10 @@ MANY: Config = {
 }
 """An `extended` stack of 26 nodes: more of a role than a placement group or one request takes."""
 
-VARIANTS: list[tuple[str, Config]] = [*((tier, {}) for tier in TIERS), ("basic", WIDE), ("extended", MANY)]
+KEPT: Config = {"kept_disks": ["data-3"]}
+"""A `basic` stack with the disk of a node that is gone."""
+
+VARIANTS: list[tuple[str, Config]] = [*((tier, {}) for tier in TIERS), ("basic", WIDE), ("extended", MANY), ("basic", KEPT)]
 
 
 def plan_of(stack: str, changes: Config | None = None) -> tuple[Plan, Settings]:
@@ -59,7 +62,7 @@ def build(stack: str, folder: Path, changes: Config | None = None, **more: Any) 
 
 
 @pytest.mark.parametrize("cloud", REAL)
-@pytest.mark.parametrize(("tier", "changes"), VARIANTS, ids=[*TIERS, "wide", "many"])
+@pytest.mark.parametrize(("tier", "changes"), VARIANTS, ids=[*TIERS, "wide", "many", "kept"])
 def test_program_makes_the_plan(cloud: str, tier: str, changes: Config, tmp_path: Path) -> None:
     stack = f"{cloud}-{tier}"
     plan, settings = plan_of(stack, changes)
