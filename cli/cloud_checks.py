@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 from cli.check import Check
@@ -104,6 +105,7 @@ class Name(threading.Thread):
     def __init__(self, name: str) -> None:
         super().__init__(daemon=True)
         self.host, self.addresses, self.error = name, "", f"no name server answered within {NAME_SECONDS:g} s"
+        self.until = time.monotonic() + NAME_SECONDS
         self.start()
 
     def run(self) -> None:
@@ -117,7 +119,7 @@ class Name(threading.Thread):
 
 def check_domain(name: Name) -> Check:
     """Whether name servers know the domain: before the first `up` it cannot point anywhere right."""
-    name.join(NAME_SECONDS)
+    name.join(max(name.until - time.monotonic(), 0))
     if name.addresses:
         return Check("domain", f"{name.host} is {name.addresses}")
     remedy = f"after `up`: point {name.host} to the address that it prints (A record)"

@@ -29,6 +29,8 @@ LIMIT = 60_000
 """Characters of a comment; GitHub takes 65,536."""
 DIFF_LINES = 300
 """Lines of one file's diff; the rest is counted."""
+FAILURE_CHARACTERS = 10_000
+"""Of what an engine said that failed, the end."""
 NOTE_SPACE = 200
 """Characters kept for the line that says what was left out."""
 
@@ -44,16 +46,19 @@ class Comment:
 
     def to_text(self, limit: int = LIMIT) -> str:
         """The Markdown, at most `limit` characters; what had to be left out is counted at the end."""
-        groups = ["\n".join([MARK, HEAD, *self.rows]), "\n\n".join(self.loud), "\n\n".join(self.bodies)]
-        kept: list[str] = []
-        size, left_out = NOTE_SPACE, 0
-        for text in [*groups, *self.folded]:
-            size += len(text) + len(PART) + 4
-            if size <= limit:
-                kept.append(text)
-            else:
-                size -= len(text) + len(PART) + 4
-                left_out += 1
+        between = len(PART) + 4
+        kept = ["\n".join([MARK, HEAD, *self.rows]), "", ""]
+        size, left_out = NOTE_SPACE + len(kept[0]) + 2 * between, 0
+        for number, texts in ((1, self.loud), (2, self.bodies), (None, self.folded)):
+            for text in texts:
+                if size + len(text) + between > limit:
+                    left_out += 1
+                    continue
+                size += len(text) + between
+                if number is None:
+                    kept.append(text)
+                else:
+                    kept[number] = "\n\n".join(filter(None, [kept[number], text]))
         if left_out:
             kept.append(f"*{format_count(left_out, 'part')} left out: a comment has at most {limit:,} characters. "
                         "`./webitel preview STACK --diff` shows all of it.*")
@@ -95,7 +100,8 @@ def write_preview(plan: Plan, changes: Changes) -> str:
 
 def write_failure(stack: str, text: str) -> str:
     """The comment on a stack whose preview failed."""
-    loud = f"> [!CAUTION]\n> **`{stack}`: the preview failed.**\n\n{fence(text, 'text')}"
+    said = text if len(text) <= FAILURE_CHARACTERS else f"...{text[-FAILURE_CHARACTERS:]}"
+    loud = f"> [!CAUTION]\n> **`{stack}`: the preview failed.**\n\n{fence(said, 'text')}"
     return Comment([f"| `{stack}` | the preview failed |{' |' * 7}"], [loud]).to_text()
 
 

@@ -9,7 +9,7 @@ import typer
 from cli.changes import read_changes
 from cli.engine import reveal
 from cli.events import EventLog
-from cli.markdown import LIMIT, MARK, join, write_preview
+from cli.markdown import LIMIT, MARK, join, write_failure, write_preview
 from cli.preview import comment, preview
 from stacks.settings import stack_file
 from tests.conformance.conftest import Live, Standing, Start
@@ -103,6 +103,15 @@ def test_comment_of_many_stacks_stays_small(reviewed: Reviewed) -> None:
     assert len(text) < len(many) <= LIMIT
     assert len(re.findall(r"^\| `hetzner-", many, re.MULTILINE)) == 41
     assert "left out" in many
+    assert many.count("flowchart LR") > 10, "of what does not fit as a whole, as much as fits"
+
+
+def test_of_a_long_failure_the_end_is_told() -> None:
+    text = write_failure(STACK, f"{'word ' * 20_000}the reason")
+    assert len(text) < LIMIT and "the reason" in text and "left out" not in text
+    many = join([text] * 9)
+    assert len(many) <= LIMIT
+    assert many.count("the reason") == 5 and "4 parts left out" in many
 
 
 @pytest.fixture

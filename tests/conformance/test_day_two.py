@@ -12,6 +12,8 @@ import yaml
 
 from cli.replace import list_below
 from components.model.clouds import CLOUDS
+from components.model.planner import make_plan
+from stacks.settings import load_stack
 from tests.conformance.checks import SECRETS, TYPES, find_world_problems, find_wrong_ways
 from tests.conformance.command import OWN, Command, command_line
 from tests.conformance.conftest import Live, Standing, Start
@@ -119,7 +121,8 @@ def test_refresh_finds_what_was_made(story: Story) -> None:
 def test_settings_keys_and_images_replace_nothing(story: Story) -> None:
     machines, ids, disks = story.machines(), story.ids(), story.disks()
     assert len(disks) == 2
-    story.change({"upload_limit_mib": 100, "operator_keys": [KEY], "image": IMAGES[story.cloud]})
+    story.change({"upload_limit_mib": 100, "operator_keys": [KEY], "image": IMAGES[story.cloud],
+                  "package_versions": {"webitel-engine": "25.08.3-1"}})
     steps = story.deployment.up()
     assert touched(steps) == []
     assert {step.name for step in steps if step.type == OURS[0]} == {"data-1", "app-1", "edge-1"}
@@ -257,7 +260,7 @@ def test_a_count_raised_again_takes_the_kept_disks(story: Story, webitel: Comman
     assert story.ids().keys() - ids.keys() == {"data-2", "data-3"}
     for key in ("data-2", "data-3"):
         assert list(machines[key].disks) == [f"{story.deployment.stack}-{key}-database"]
-    plan, _ = plan_of(story.deployment.stack, story.settings)
+    plan = make_plan(load_stack(story.deployment.stack), story.deployment.stack)
     assert list(find_wrong_ways(plan, story.world, {one.name: one for one in SEE[story.cloud](story.world)})) == []
     assert touched(story.deployment.preview("--expect-no-changes")) == []
     if LONG:  # once more, for what the end of a deployment makes of disks that nobody uses
