@@ -77,7 +77,11 @@ def test_a_member_replaced(cluster: Telephony, load: Load) -> None:
         cluster.webitel("replace", "data-2", "--stack", cluster.name, "--yes")
 
 
+MARK = "/var/lib/webitel/database/of-the-test"
+
+
 def test_three_to_one(cluster: Telephony, load: Load) -> None:
+    cluster.at("data-2").on_node(f"touch {MARK}")
     with load("three data nodes to one"):
         cluster.webitel("scale", "data", "1", cluster.name, "--yes")
     cluster.settings["counts"] = {"data": 1}
@@ -94,4 +98,7 @@ def test_one_to_three_killed_on_the_way(cluster: Telephony, load: Load) -> None:
         cluster.webitel("scale", "data", "3", cluster.name, "--yes")
     cluster.settings["counts"] = {"data": 3}
     assert len(cluster.with_service("postgresql")) == 3
+    # The disk is the one that was kept, and what the member had of before it left is not what it begins with.
+    cluster.at("data-2").on_node(f"rm {MARK}")
+    assert "its copy takes the place of" in cluster.at("data-2").on_node("journalctl -u patroni -o cat --no-pager")
     assert "Nothing to change." in cluster.up().output
