@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from cli import cloud_checks
 from cli.__main__ import app
-from cli.cloud_checks import judge
+from cli.cloud_checks import Name, check_domain, judge
 from cli.cloud_questions import Answers, summarize
 from cli.credentials import SOURCES, find_credentials
 from components.model.clouds import CLOUDS
@@ -69,3 +73,17 @@ def test_the_engines_errors_are_found_in_what_it_prints() -> None:
     said = ("Diagnostics:\n  pulumi:providers:aws (aws):\n    error: unable to validate AWS credentials.\n"
             "      Details: no EC2 IMDS role found\n  pulumi:pulumi:Stack (q-s):\n    error: preview failed\n")
     assert summarize(said) == "unable to validate AWS credentials. Details: no EC2 IMDS role found; preview failed"
+
+
+def test_a_name_server_that_never_answers_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time counts from when it was asked, as the cloud's does, and not from when the cloud has answered."""
+    over = threading.Event()
+    monkeypatch.setattr(cloud_checks, "NAME_SECONDS", 0.5)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(60))
+    name = Name("voice.your-company.com")
+    time.sleep(0.5)
+    began = time.monotonic()
+    check = check_domain(name)
+    assert time.monotonic() - began < 0.3
+    assert "no name server answered" in check.found and check.state == "note"
+    over.set()

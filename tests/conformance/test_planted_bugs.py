@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from components.clouds import base
+from components.model.clouds import CLOUDS
 from components.model.plan import Node, Plan
 from components.model.settings import Settings
 from stacks import deployment
@@ -65,3 +66,8 @@ def test_is_found(cloud: str, bug: Bug, tmp_path: Path) -> None:
         return
     assert planted, "nothing to plant the bug in"
     assert next(chain(find_option_problems(plan, registrations), find_world_problems(plan, settings, world)), None)
+
+
+def test_each_adapter_has_at_least_ten_of_its_own() -> None:
+    assert {cloud for cloud in CLOUDS if CLOUDS[cloud].real} == BUGS.keys()
+    assert all(len({bug.title for bug in bugs}) >= 10 for bugs in BUGS.values())
