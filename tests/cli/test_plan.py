@@ -46,7 +46,7 @@ def test_plan_imports_nothing_heavy_and_is_fast() -> None:
 def test_every_committed_stack(stack: str) -> None:
     document = json.loads(run("plan", stack, "--json"))
     assert set(document) == {
-        "stack", "cloud", "tier", "region", "nodes", "openings", "monthly_price", "warnings"}
+        "stack", "cloud", "tier", "region", "nodes", "kept_disks", "openings", "monthly_price", "warnings"}
     text = run("plan", stack)
     for node in document["nodes"]:
         line = next(line for line in text.splitlines() if line.split()[:1] == [node["name"]])
