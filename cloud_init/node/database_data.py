@@ -34,6 +34,11 @@ def left_mark(data: pathlib.Path) -> pathlib.Path:
     return data.with_name(f"{data.name}.left")
 
 
+def given_up(data: pathlib.Path) -> pathlib.Path:
+    """Where data is deleted."""
+    return data.with_name(f"{data.name}.gone")
+
+
 def mark_left(manifest: dict[str, Any]) -> None:
     """Note beside the data that its member has left, for whoever is given the disk later."""
     left_mark(data_folder()).write_text(f"{manifest['key']} {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC\n")
@@ -47,6 +52,7 @@ def may_start(_: dict[str, Any], view: View) -> str:
     """
     data = data_folder()
     mark = left_mark(data)
+    shutil.rmtree(given_up(data), ignore_errors=True)  # of a run that was cut off
     try:
         if (data / "PG_VERSION").exists():
             return give_up(data, mark) if mark.exists() else ""
@@ -68,8 +74,10 @@ def give_up(data: pathlib.Path, mark: pathlib.Path) -> str:
         return (f"{data} is of another database ({own[1] if own else said.stderr.strip()}) than the one that {leader} leads "
                 f"({database}): move it away")
     print(f"{leader} leads the database: its copy takes the place of {data}, left {mark.read_text().strip()}", flush=True)
-    shutil.rmtree(data)
+    # In one step: half of a data folder would be neither data nor none.
+    data.rename(given_up(data))
     mark.unlink()
+    shutil.rmtree(given_up(data))
     return ""
 
 

@@ -78,8 +78,13 @@ def test_data_of_before_it_left_waits_for_a_leader_and_is_given_up(stand: Stand)
     assert stand.data.exists()
     stand.keys["service/webitel/leader"] = "db-1"
     assert stand.ask(3) == ""
-    assert not stand.data.exists()
-    assert not stand.mark.exists()
+    assert list(stand.data.parent.iterdir()) == []
+
+
+def test_a_deletion_that_was_cut_off_is_ended(stand: Stand) -> None:
+    (stand.data.parent / "15.gone" / "base").mkdir(parents=True)
+    assert stand.ask(1, members=1) == ""
+    assert list(stand.data.parent.iterdir()) == []
 
 
 def test_data_of_another_database_is_left_alone(stand: Stand) -> None:
