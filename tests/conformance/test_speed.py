@@ -43,7 +43,8 @@ from pathlib import Path
 def watch():
     while True:
         status = Path("/proc/self/status").read_text()
-        Path("memory").write_text(status.partition("VmHWM:")[2].split()[0])
+        Path("memory.new").write_text(status.partition("VmHWM:")[2].split()[0])
+        Path("memory.new").rename("memory")  # in one step: the program ends at any moment
         time.sleep(0.1)
 
 threading.Thread(target=watch, daemon=True).start()
