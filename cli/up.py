@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.console import DEFAULT_STACK, Failure, StackName, format_duration, is_terminal, out, progress
+from cli.images import begin_images
 from cli.plan import refuse_documentation_values, show_plan
 from components.model.clouds import CLOUDS
 from components.model.host import explain_shortage
@@ -70,7 +70,7 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
     prepare(made)
     if CLOUDS[made.cloud].trial:
         refuse_small_host(made)
-        begin_base_image()
+        begin_images(made, settings)
 
     from cli.drift import asking_nodes
     from cli.engine import open_engine, set_for_this_run
@@ -113,23 +113,6 @@ def prepare(made: Plan) -> None:
         from tools.incus import ensure_incus
 
         ensure_incus(progress)
-
-
-def begin_base_image() -> None:
-    """Where the engine has to be made first, which takes minutes, make the machines' base image meanwhile."""
-    from tools.engine.find import find_made_engine
-    from tools.environment import SetupError
-    from tools.incus import api, ensure_base_image, ensure_pool
-
-    def make() -> None:
-        try:
-            ensure_pool(progress)
-            ensure_base_image(progress)
-        except (SetupError, api.IncusError) as error:
-            progress(f"the base image will be tried again: {error}")
-
-    if not find_made_engine():
-        threading.Thread(target=make, daemon=True).start()
 
 
 def refuse_taken_network(made: Plan) -> None:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import pulumi
 from pulumi import Input
 
-from cloud_init.compose import UserData, compose_user_data
+from cloud_init.compose import UserData
 from cloud_init.context import MOUNT_ROOT
+from cloud_init.packages_image import PackagesImage, compose_packages_image
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.model.addresses import address_offset, resolve_public_network
 from components.model.clouds import PublicAddress
 from components.model.naming import bridge_name, disk_name
 from components.model.plan import Node, Public
-from components.model.planner import make_plan
 from components.model.service import PackageSource
-from components.model.settings import Settings
 from components.model.tiers import TIERS
 from components.resources import LocalAddress, LocalDisk, LocalImage, LocalMachine, LocalNetwork
 
@@ -29,12 +26,14 @@ class Adapter(Cloud):
 
     def create_network(self) -> None:
         self.labels = {"stack": self.plan.stack}
-        packages = compose_packages_user_data(PackageSource(self.plan.package_source)) if not self.settings.image else ""
+        packages = PackagesImage("")
+        if not self.settings.image:
+            packages = compose_packages_image(PackageSource(self.plan.package_source))
         self.image = LocalImage(
             "image",
             alias="" if self.settings.image == BASE_IMAGE else self.settings.image,
-            key=hashlib.sha256(packages.encode()).hexdigest()[:12],
-            user_data=packages,
+            key=packages.key,
+            user_data=packages.user_data,
             opts=self.child(),
         )
         options = self.child()
@@ -113,10 +112,3 @@ class Adapter(Cloud):
         roles = [role.name for role in TIERS[self.plan.tier].roles]
         offset = address_offset(self.facts.first_host, roles.index(node.role), node.n)
         return str(resolve_public_network(self.settings)[offset])
-
-
-def compose_packages_user_data(source: PackageSource) -> str:
-    """User data that installs the packages of every service: one image serves all tiers and stacks of this machine."""
-    settings = Settings.model_validate({"cloud": "local", "tier": "single", "package_source": source})
-    plan = make_plan(settings, "webitel-packages")
-    return compose_user_data(plan, plan.nodes[0], settings).sent

@@ -1,0 +1,30 @@
+"""The image of this machine's containers with the packages in it: what is done to make it, and the name of that."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from cloud_init.compose import compose_user_data
+from components.model.planner import make_plan
+from components.model.service import PackageSource
+from components.model.settings import Settings
+
+
+@dataclass(frozen=True)
+class PackagesImage:
+    """`user_data` installs the packages of every service, so that one image serves all tiers and stacks; `key` names it."""
+
+    user_data: str
+
+    @property
+    def key(self) -> str:
+        """The same for the same user data."""
+        return hashlib.sha256(self.user_data.encode()).hexdigest()[:12]
+
+
+def compose_packages_image(source: PackageSource) -> PackagesImage:
+    """The image for packages from that source."""
+    settings = Settings.model_validate({"cloud": "local", "tier": "single", "package_source": source})
+    plan = make_plan(settings, "webitel-packages")
+    return PackagesImage(compose_user_data(plan, plan.nodes[0], settings).sent)
