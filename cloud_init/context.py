@@ -151,6 +151,12 @@ class Context:
         share = 8 if self.here("rtpengine") else 4
         return max(128, int(self.node.machine_type.memory_gib * 1024) // share)
 
+    def wal_keep_mib(self) -> int:
+        """WAL that a member of the cluster finds when it comes back, a tenth of the disk: one that was away for longer would
+        have to be copied anew by hand, since its slot goes when it is lost."""
+        (disk,) = [disk for disk in self.node.disks if disk.purpose == "database"]
+        return disk.size_gib * 1024 // 10
+
     def broker_memory_mib(self) -> int:
         """Where RabbitMQ stops publishers: absolute, since a container sees the host's memory (`facts/ha-measured.md` 4)."""
         share = 8 if self.here("postgresql") else 2
