@@ -72,7 +72,6 @@ def ask_cloud(made: Plan, *, rest: str = "", seconds: float = SECONDS, one: floa
     engine = find_made_engine()
     assert engine, "find_obstacle comes first"
     deadline = time.monotonic() + seconds
-    answers = Answers()
     with open_engine(made.stack, lambda progress: engine) as own:
         file = own.folder / "answers"
         try:
@@ -86,11 +85,19 @@ def ask_cloud(made: Plan, *, rest: str = "", seconds: float = SECONDS, one: floa
         except subprocess.TimeoutExpired:
             return Answers(errors={"account": f"the Pulumi state did not answer within {seconds:g} s"})
         written = file.read_text() if file.exists() else ""
+    late = f"no answer within {seconds:g} s" if time.monotonic() > deadline else ""
+    return gather(written, late, said)
+
+
+def gather(written: str, *notes: str) -> Answers:
+    """The answers of the program's lines. Where it says nothing of the account, that is its error: the `notes` (what
+    the engine said) and the other refusals."""
+    answers = Answers()
     for line in written.splitlines():
         take(answers, json.loads(line))
-    if not written:
-        late = f"no answer within {seconds:g} s" if time.monotonic() > deadline else ""
-        answers.errors["account"] = "; ".join(filter(None, (late, said)))
+    # The first refusal ends the program, whichever question it came to.
+    if not answers.account and "account" not in answers.errors:
+        answers.errors["account"] = "; ".join(dict.fromkeys(filter(None, (*notes, *answers.errors.values()))))
     return answers
 
 

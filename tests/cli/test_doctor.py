@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cli import cloud_checks
 from cli.__main__ import app
 from cli.cloud_checks import Name, check_domain, judge
-from cli.cloud_questions import Answers, summarize
+from cli.cloud_questions import Answers, gather, summarize
 from cli.credentials import SOURCES, find_credentials
 from components.model.clouds import CLOUDS
 from components.model.offers import Offers, Quota
@@ -87,3 +87,10 @@ def test_a_name_server_that_never_answers_is_not_waited_for_twice(monkeypatch: p
     assert time.monotonic() - began < 0.3
     assert "no name server answered" in check.found and check.state == "note"
     over.set()
+
+
+def test_a_program_that_ended_before_the_accounts_answer_has_no_good_credentials() -> None:
+    answers = gather('{"what": "offers", "error": "InvalidClientTokenId"}\n', "", "preview failed")
+    assert answers.errors["account"] == "preview failed; InvalidClientTokenId"
+    assert gather("", "no answer within 25 s").errors == {"account": "no answer within 25 s"}
+    assert not gather('{"what": "account", "answer": "account 1"}\n{"what": "end"}\n', "noise").errors
