@@ -58,6 +58,13 @@ def load_yaml(text: str) -> Any:
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
+def dump_yaml(document: Any) -> str:
+    """A document's text, keys sorted; by libyaml too, with the same bytes as without: the two differ in breaking lines only."""
+    text: str = yaml.dump(
+        document, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=True, width=2**30, default_flow_style=False)
+    return text
+
+
 @cache
 def template_environment() -> Environment:
     """Jinja2 with strict variables: a missing value fails the composer and names the variable."""
@@ -93,7 +100,7 @@ def compose_user_data(plan: Plan, node: Node, settings: Settings) -> UserData:
         fragment = load_fragment(context.catalogue[name], context)
         documents[f"services/{name}.yaml.j2"] = fragment.get("user_data", {})
     merged = merge_documents(documents)
-    decoded = "#cloud-config\n" + yaml.safe_dump(merged, sort_keys=True, width=1000, default_flow_style=False)
+    decoded = "#cloud-config\n" + dump_yaml(merged)
     return UserData(encode_user_data(decoded, context.cloud), decoded)
 
 

@@ -6,9 +6,10 @@ sends a change of what cannot change as an update, which Azure refuses: hence `i
 
 from __future__ import annotations
 
+import copy
 from ipaddress import IPv4Network
 
-from pulumi import Input, ResourceOptions, RunError
+from pulumi import Input, ResourceOptions, ResourceTransformationArgs, ResourceTransformationResult, RunError
 from pulumi_azure_native import compute, dns, network, resources
 
 from cloud_init.compose import UserData
@@ -31,8 +32,18 @@ FIRST, LAST = 100, 4096
 """Priorities of security rules; Azure's own come after."""
 
 
+def drop_aliases(made: ResourceTransformationArgs) -> ResourceTransformationResult:
+    """Without the SDK's aliases, one for each of some thirty versions of Azure's interface: a third of a large preview's time,
+    and only for states made with such a version, of which none is ours."""
+    options = copy.copy(made.opts)
+    options.aliases = None
+    return ResourceTransformationResult(made.props, options)
+
+
 class Adapter(Cloud):
     """Every name is ours: left out, azure-native would add random characters to it."""
+
+    transformations = (drop_aliases,)
 
     def create_network(self) -> None:
         self.tags = {"stack": self.plan.stack, "managed-by": "webitel"}

@@ -7,7 +7,7 @@ resource. All it decides is how this cloud spells what the plan says.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
@@ -48,8 +48,12 @@ class NodeGroup(pulumi.ComponentResource):
 class Cloud(pulumi.ComponentResource, ABC):
     """A deployment's network, firewalls and machines. `machines` and `groups` hold the nodes by key."""
 
+    transformations: Sequence[pulumi.ResourceTransformation] = ()
+    """Of every resource of the deployment."""
+
     def __init__(self, plan: Plan, settings: Settings, ssh_public_key: Output[str]) -> None:
-        super().__init__("webitel:index:Cloud", plan.cloud, None, ResourceOptions(providers=self.create_providers(plan)))
+        super().__init__("webitel:index:Cloud", plan.cloud, None, ResourceOptions(
+            providers=self.create_providers(plan), transformations=list(self.transformations)))
         self.plan, self.settings, self.ssh_public_key = plan, settings, ssh_public_key
         self.facts = resolve_cloud(settings)
         self.machines: dict[str, Machine] = {}
