@@ -132,3 +132,10 @@ def test_every_name_is_ours(basic: Asked) -> None:
 
 def test_the_machine_id_is_a_new_one_for_a_new_machine(basic: Asked) -> None:
     assert basic.one("NodeConfiguration", "app-1")["machine_id"] == "vmId of app-1"
+
+
+def test_no_version_of_azures_interface_is_an_alias_and_a_moved_type_is_one(ask: Ask) -> None:
+    asked = ask("azure-single", dns_zone="names/example.com")
+    aliases = [alias for one in asked.registrations for alias in one.aliases]
+    assert any("azure-native:network:RecordSet" in alias for alias in aliases)
+    assert not [alias for alias in aliases if "/v20" in alias]

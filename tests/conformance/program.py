@@ -53,6 +53,7 @@ class Registration:
     ignore_changes: tuple[str, ...] = ()
     delete_before_replace: bool = False
     depends_on: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     secret_paths: frozenset[tuple[str | int, ...]] = frozenset()
     secret_values: tuple[str, ...] = ()
 
@@ -122,6 +123,7 @@ class DirectMonitor(MockMonitor):
         self.registrations[urn] = Registration(
             urn, request.type, request.name, request.parent, given, inputs, id, outputs, draft.protect,
             tuple(draft.ignore_changes), draft.delete_before_replace, tuple(request.dependencies),
+            (*request.aliasURNs, *(alias.spec.type for alias in request.aliases)),
             frozenset(marks.paths), tuple(list_texts(find_secrets(outputs))))
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=encode(outputs, marks))
 
