@@ -90,14 +90,15 @@ def ask_cloud(made: Plan, *, rest: str = "", seconds: float = SECONDS, one: floa
 
 
 def gather(written: str, *notes: str) -> Answers:
-    """The answers of the program's lines. Where it says nothing of the account, that is its error: the `notes` (what
-    the engine said) and the other refusals."""
+    """The answers of the program's lines. Where it says nothing of the account, that is its error: the `notes` (how it
+    ended) and the other refusals."""
     answers = Answers()
     for line in written.splitlines():
         take(answers, json.loads(line))
     # The first refusal ends the program, whichever question it came to.
     if not answers.account and "account" not in answers.errors:
-        answers.errors["account"] = "; ".join(dict.fromkeys(filter(None, (*notes, *answers.errors.values()))))
+        reasons = dict.fromkeys(filter(None, (*notes, *answers.errors.values())))
+        answers.errors["account"] = "; ".join(reasons) or "the engine ended without an answer"
     return answers
 
 

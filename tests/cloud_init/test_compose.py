@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cloud_init.compose import compose_configuration, compose_user_data, manifest_text
+from cloud_init.compose import compose_configuration, compose_user_data, dump_yaml, load_yaml, manifest_text
 from cloud_init.merge import merge_documents
 from cloud_init.sent import encode_user_data, measure_sent
 from components.model.clouds import CLOUDS
@@ -117,6 +117,15 @@ def test_cloud_config_is_valid_yaml_with_the_programs_in_it() -> None:
     files = {entry["path"]: entry["content"] for entry in document["write_files"]}
     compile(files["/usr/lib/webitel/node/install.py"], "install.py", "exec")
     assert json.loads(files["/etc/webitel/packages.json"])["packages"]
+
+
+def test_user_data_has_the_same_bytes_without_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, plan = plan_of("aws-extended")
+    documents = [load_yaml(compose_user_data(plan, node, settings).decoded) for node in plan.nodes]
+    fast = [dump_yaml(document) for document in documents]
+    assert yaml.__with_libyaml__
+    monkeypatch.delattr(yaml, "CSafeDumper")
+    assert [dump_yaml(document) for document in documents] == fast
 
 
 def test_what_moves_is_bound_to_its_lock_where_there_are_several_nodes() -> None:
