@@ -152,8 +152,8 @@ class Context:
         return max(128, int(self.node.machine_type.memory_gib * 1024) // share)
 
     def wal_keep_mib(self) -> int:
-        """WAL that a member of the cluster finds when it comes back, a tenth of the disk: one that was away for longer would
-        have to be copied anew by hand, since its slot goes when it is lost."""
+        """WAL that a member of the cluster finds when it comes back, a tenth of the disk: one that was away for longer is
+        copied anew (`node/database_cluster.py`), since its slot goes when it is lost."""
         (disk,) = [disk for disk in self.node.disks if disk.purpose == "database"]
         return disk.size_gib * 1024 // 10
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from .consul import ConsulError, Session
 from .manifest import ApplyError, Tell, load_manifest, systemctl
+from .view import View, query
 
 LOGIN = pathlib.Path("/etc/webitel/patroni.curl")
 REST = 8008
@@ -44,6 +45,46 @@ def post(url: str, what: dict[str, Any], seconds: float) -> str:
         return f"HTTP {error.code} {error.read(300).decode(errors='replace').strip()}"
     except (OSError, http.client.HTTPException) as error:
         return str(error)
+
+
+class Follower:
+    """This member as one that has to follow, looked at again and again."""
+
+    def __init__(self) -> None:
+        self.stuck_at = ""
+
+    def recopy(self, view: View) -> str:
+        """Have the member copied anew where the leader has thrown away what it lacks; returns what was done, "" for nothing.
+
+        Patroni lets it wait for good, while the copies of leader and standby are the only ones. What it holds was theirs once,
+        and it is given up only while both of them are there. Two looks in a row have to see the same.
+        """
+        before, self.stuck_at = self.stuck_at, find_stuck(view)
+        if not self.stuck_at or self.stuck_at != before:
+            return ""
+        self.stuck_at = ""
+        said = post(f"http://{view.address}:{REST}/reinitialize", {"force": True}, 60)
+        return (f"PostgreSQL here ends at {before}, and the leader has thrown away what follows: it is copied anew"
+                + (f": {said}" if said else ""))
+
+
+def find_stuck(view: View) -> str:
+    """Where in the log this member is when the leader can no longer bring it further, while there are two others; else ""."""
+    if len(view.manifest.get("clusters", {}).get("postgresql", [])) < 2:
+        return ""
+    try:
+        others = [member for member in list_members(view.manifest) if member["name"] != view.manifest["key"]]
+    except (OSError, ValueError):
+        return ""  # `status` says so of Patroni itself
+    if not {LEADER, STANDBY} <= {member["role"] for member in others if member["state"] in ("running", "streaming")}:
+        return ""
+    at, _ = query(view, "select greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())", "host=/var/run/postgresql")
+    if not re.fullmatch("[0-9A-F]+/[0-9A-F]+", at):
+        return ""  # a leader, or not up
+    # The log's files by number without the time line, which is another one after each change of the leader.
+    gone, _ = query(view, f"select '{at}' < pg_current_wal_lsn() and not exists (select from pg_ls_waldir() "
+                          f"where right(name, 16) = right(pg_walfile_name('{at}'::pg_lsn + 1), 16))")
+    return at if gone == "t" else ""
 
 
 def restart_pending(tell: Tell) -> int:

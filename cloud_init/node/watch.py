@@ -7,7 +7,7 @@ import http.client
 import time
 from typing import Any
 
-from . import broker_cluster, disks, machine, probes, shares, status
+from . import broker_cluster, database_cluster, disks, machine, probes, shares, status
 from .manifest import load_manifest, systemctl
 from .view import View
 
@@ -21,6 +21,7 @@ def run() -> int:
     deaf_since: dict[str, float] = {}
     restarted: dict[str, float] = {}
     base_since = 0.0
+    follower = database_cluster.Follower()
     while True:
         time.sleep(ROUND)
         manifest = load_manifest()
@@ -29,8 +30,9 @@ def run() -> int:
         machine.sample_disks([disk for disk in manifest["disks"] if disks.is_mounted(disk["mount"])])
         report = status.ask(brief=True)
         wake_rtpengine(manifest, report)
-        if done := broker_cluster.grow(View(manifest)):
-            print(done, flush=True)
+        for done in (broker_cluster.grow(View(manifest)), follower.recopy(View(manifest))):
+            if done:
+                print(done, flush=True)
         now = time.monotonic()
         healthy = {entry["name"] for entry in report["services"] if entry["healthy"]}
         base_ok = all(name in healthy for name in ("consul", "haproxy") if any(s["name"] == name for s in manifest["services"]))

@@ -1,7 +1,9 @@
 """Changes of a cluster of three under load: at most a short gap each, nothing acknowledged lost, no call dropped."""
 
+import json
 import os
 import signal
+import time
 
 import pytest
 
@@ -9,6 +11,7 @@ from cloud_init.node.apply import SANDBOX
 from tests.drills.conftest import Load
 from tests.local.processes import descendants
 from tests.local.telephony import Telephony
+from tests.local.test_many_nodes import incus
 
 pytestmark = [
     pytest.mark.drills,
@@ -75,6 +78,33 @@ def test_a_patch_version_of_the_broker(cluster: Telephony, load: Load) -> None:
 def test_a_member_replaced(cluster: Telephony, load: Load) -> None:
     with load("data-2 replaced"):
         cluster.webitel("replace", "data-2", "--stack", cluster.name, "--yes")
+
+
+ROLES = "patronictl -c /etc/patroni/config.yml list -f json"
+KEEP = "patronictl -c /etc/patroni/config.yml edit-config -q --force -p wal_keep_size={}"
+AWAY = 30
+"""Seconds after which Patroni has given up the slot of a member that is gone."""
+MOVE_ON = "cd / && for n in 1 2 3 4; do runuser -u postgres -- psql -XAtqc 'select pg_switch_wal()' -c checkpoint; done"
+"""The log's files until now are of no use to the leader any more."""
+
+
+def test_a_member_away_for_longer_than_the_log_is_kept(cluster: Telephony, load: Load) -> None:
+    """Its slot goes with it, so what it lacks is thrown away: it is copied anew by itself."""
+    members = {row["Role"]: row["Member"] for row in json.loads(cluster.at("data-1").on_node(ROLES))}
+    leader, away = members["Leader"], members["Replica"]
+    (kept,) = show(cluster, "wal_keep_size")
+    with load(f"{away} away for longer than the log is kept"):
+        incus("stop", "--force", f"{cluster.name}-{away}")
+        cluster.at(leader).on_node(KEEP.format("32MB"))
+        try:
+            time.sleep(AWAY)
+            for _ in range(3):
+                cluster.at(leader).on_node(MOVE_ON)
+                time.sleep(5)
+        finally:
+            cluster.at(leader).on_node(KEEP.format(kept))
+            incus("start", f"{cluster.name}-{away}")
+    assert "it is copied anew" in cluster.at(away).on_node("journalctl -u webitel-watch -o cat --no-pager")
 
 
 MARK = "/var/lib/webitel/database/of-the-test"

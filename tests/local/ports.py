@@ -1,6 +1,7 @@
 """Which ports of each node every other one reaches, against the plan."""
 
 import ipaddress
+import itertools
 import json
 from typing import Any
 
@@ -38,11 +39,11 @@ def nodes_of(deployment: Deployment) -> dict[str, dict[str, Any]]:
     return {node["name"].removeprefix(f"{deployment.name}-"): node for node in deployment.plan()["nodes"]}
 
 
-def planned(deployment: Deployment, source: dict[str, Any], target: dict[str, Any], protocol: str) -> set[int]:
+def planned(openings: list[dict[str, Any]], source: dict[str, Any], target: dict[str, Any], protocol: str) -> set[int]:
     """The ports of a node that the plan opens to another one, of services that it has."""
     address = ipaddress.ip_address(source["private_address"])
     ports: set[int] = set()
-    for opening in deployment.plan()["openings"]:
+    for opening in openings:
         if (opening["role"], opening["protocol"]) != (target["role"], protocol) or opening["service"] not in target["services"]:
             continue
         if any(one == f"role:{source['role']}" or (not one.startswith("role:") and address in ipaddress.ip_network(one))
@@ -52,38 +53,32 @@ def planned(deployment: Deployment, source: dict[str, Any], target: dict[str, An
     return ports
 
 
-def pairs(deployment: Deployment) -> list[tuple[str, str]]:
-    """Every node and every other one."""
-    keys = list(nodes_of(deployment))
-    return [(one, other) for one in keys for other in keys if one != other]
-
-
 def check_tcp_ports(deployment: Deployment) -> None:
     """What listens on each node is reached from every other one as the plan says, and nothing more."""
-    nodes = nodes_of(deployment)
+    nodes, openings = nodes_of(deployment), deployment.plan()["openings"]
     ready = {key: {row["name"] for row in node["services"] if "standby" in row}
              for key, node in deployment.status()["nodes"].items()}
     listening = {key: {int(port) for port in deployment.at(key).on_node(LISTENING.format("tcp")).split()} for key in nodes}
     assert all(22 in ports for ports in listening.values())
     for source in nodes:
         targets = [(node["private_address"], port) for key, node in nodes.items() if key != source
-                   for port in listening[key] | planned(deployment, nodes[source], node, "tcp") | {1, 10023, 5432, 65535}]
+                   for port in listening[key] | planned(openings, nodes[source], node, "tcp") | {1, 10023, 5432, 65535}]
         answered = deployment.at(source).on_node(f"python3 -c '{CONNECT}'", text=json.dumps(targets))
         found = {tuple(one) for one in json.loads(answered)}
         wanted = {(node["private_address"], port) for key, node in nodes.items() if key != source
-                  for port in planned(deployment, nodes[source], node, "tcp") & listening[key]}
+                  for port in planned(openings, nodes[source], node, "tcp") & listening[key]}
         assert found == wanted, source
         silent = {(key, port) for key, node in nodes.items() if key != source
-                  for port in planned(deployment, nodes[source], node | {"services": set(node["services"]) - ready[key]}, "tcp")
+                  for port in planned(openings, nodes[source], node | {"services": set(node["services"]) - ready[key]}, "tcp")
                   - listening[key]}
         assert not silent, f"the plan opens to {source} what nobody serves: {silent}"
 
 
 def check_udp_ports(deployment: Deployment) -> None:
     """The same for datagrams, by what each node's own firewall counts as closed."""
-    nodes = nodes_of(deployment)
-    for source, target in pairs(deployment):
-        allowed = planned(deployment, nodes[source], nodes[target], "udp")
+    nodes, openings = nodes_of(deployment), deployment.plan()["openings"]
+    for source, target in itertools.permutations(nodes, 2):
+        allowed = planned(openings, nodes[source], nodes[target], "udp")
         ends = {min(allowed), max(allowed)} if allowed else set()
         listening = {int(port) for port in deployment.at(target).on_node(LISTENING.format("udp")).split()}
         ports = sorted({*(port for port in listening if port < 10000 or port >= 40000), *ends, 53, 5060, 5062, 8301, 60000, 9})

@@ -133,6 +133,35 @@ def test_nothing_restarts_without_need(patroni: Patroni) -> None:
     assert patroni.orders == []
 
 
+@pytest.mark.parametrize(("me", "roles", "at", "gone", "copied"), [
+    (3, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "1/2A", "t", True),
+    (3, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "1/2A", "f", False),
+    (3, {"data-1": "leader", "data-2": "replica", "data-3": "replica"}, "1/2A", "t", False),
+    (3, {"data-2": "sync_standby", "data-3": "replica"}, "1/2A", "t", False),
+    (3, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "", "t", False),
+    (2, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "1/2A", "t", False),
+    (1, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "1/2A", "t", False),
+])
+def test_a_member_that_cannot_follow_is_copied_anew_while_two_others_have_everything(
+    monkeypatch: pytest.MonkeyPatch, patroni: Patroni, me: int, roles: dict[str, str], at: str, gone: str, copied: bool,
+) -> None:
+    monkeypatch.setattr(database_cluster, "list_members", lambda _: [
+        {"name": name, "role": role, "state": "running"} for name, role in roles.items()])
+    monkeypatch.setattr(database_cluster, "query", lambda view, statement, place="": (at if "receive" in statement else gone, ""))
+    follower = database_cluster.Follower()
+    assert follower.recopy(view_of(me)) == "" and patroni.orders == []
+    assert ("1/2A" in follower.recopy(view_of(me))) == copied
+    assert patroni.orders == ([f"reinitialize 10.0.0.{me}:8008"] if copied else [])
+
+
+def test_a_member_that_moves_on_meanwhile_is_left_alone(monkeypatch: pytest.MonkeyPatch, patroni: Patroni) -> None:
+    places = iter(["1/2A", "1/2B", ""])
+    monkeypatch.setattr(database_cluster, "find_stuck", lambda _: next(places))
+    follower = database_cluster.Follower()
+    assert [follower.recopy(view_of(3)) for _ in range(3)] == ["", "", ""]
+    assert patroni.orders == []
+
+
 def test_the_last_database_does_not_leave(patroni: Patroni) -> None:
     alone = {**view_of(1).manifest, "clusters": {"postgresql": MEMBERS[:1]}}
     with pytest.raises(ApplyError, match="no other node"):
