@@ -94,13 +94,13 @@ def show(outcomes: list[Outcome]) -> None:
     """One line a drill."""
     table = Table(box=None, padding=(0, 1), header_style="bold")
     for title in ("drill", "node", "s without rows", "s without messages", "acknowledged", "there, cut off", "lost",
-                  "calls dropped", "s to full health", "named by status", "help needed"):
+                  "calls dropped", "s to rejoin", "s to full health", "named by status", "help needed"):
         table.add_column(title, justify="left" if title in ("drill", "node", "named by status", "help needed") else "right")
     for one in outcomes:
         pairs = [f"{values.get('row', 0)} + {values.get('message', 0)}" for values in (one.acknowledged, one.isolated)]
         lost = sum(map(len, one.lost.values()))
         table.add_row(
             one.drill, one.target, f"{one.gaps.get('row', 0):.1f}", f"{one.gaps.get('message', 0):.1f}", *pairs, str(lost),
-            f"{one.dropped} of {one.calls}", f"{one.healthy:.0f}", one.named or "-", one.help or "none",
+            f"{one.dropped} of {one.calls}", f"{one.rejoined:.0f}", f"{one.healthy:.0f}", one.named or "-", one.help or "none",
             style=None if one.is_good else "red")
     out.print(table)

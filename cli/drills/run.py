@@ -29,8 +29,9 @@ Choose = Callable[[Mapping[str, Drill]], Drill]
 
 @dataclass
 class Outcome:
-    """What a drill showed. Gaps in seconds by kind; `lost` names each acknowledged one that is gone; `named` is what `status`
-    said meanwhile; `help` is "" when the deployment became healthy by itself, else what was not."""
+    """What a drill showed. Gaps in seconds by kind; `lost` names each acknowledged one that is gone; `rejoined` and `healthy`
+    are seconds from the end of the fault until its nodes, and all nodes, were healthy; `named` is what `status` said
+    meanwhile; `help` is "" when the deployment became healthy by itself, else what was not."""
 
     drill: str
     target: str
@@ -40,6 +41,7 @@ class Outcome:
     lost: dict[str, list[str]] = field(default_factory=dict)
     calls: int = 0
     dropped: int = 0
+    rejoined: float = 0.0
     healthy: float = 0.0
     named: str = ""
     help: str = ""
@@ -112,7 +114,12 @@ async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
         await drill.fault.end(access, machines)
         ended = time.time()
         access, plan = await asyncio.to_thread(look)
-        outcome.help = await wait_healthy(access, tell) or failed
+
+        def note(reports: Mapping[str, Report]) -> None:
+            back = drill.targets and all(reports[key]["healthy"] for key in drill.targets)
+            outcome.rejoined = (outcome.rejoined or time.time() - ended) if back else 0.0
+
+        outcome.help = await wait_healthy(access, tell, note) or failed
         outcome.healthy = time.time() - ended
         await asyncio.sleep(AFTER)
         for writer in writers:
@@ -135,12 +142,13 @@ async def run_command(command: str) -> str:
     return f"{command}: exit status {status}" if status else ""
 
 
-async def wait_healthy(access: Access, tell: Tell) -> str:
-    """Until every service is healthy, twice in a row; "" or what was not in time."""
+async def wait_healthy(access: Access, tell: Tell, note: Callable[[Mapping[str, Report]], None] = lambda _: None) -> str:
+    """Until every service is healthy, twice in a row; "" or what was not in time. `note` gets every look at them."""
     deadline = time.time() + HEALTHY_LIMIT
     good, why, told = 0, "", ""
     while good < ROUNDS:
         reports = await ask_status_async(access)
+        note(reports)
         good = good + 1 if is_healthy(reports) else 0
         why = describe_first(reports)
         if why and why != told:

@@ -31,7 +31,8 @@ def check(what: str, outcome: dict[str, Any], capsys: pytest.CaptureFixture[str]
     """Print what it cost; nothing acknowledged may be lost and nobody called."""
     with capsys.disabled():
         print(f"\n{what}: {outcome['gaps']['row']:.1f} s without rows, {outcome['gaps']['message']:.1f} s without messages, "
-              f"healthy {outcome['healthy']:.0f} s after it, {outcome['acknowledged']} acknowledged, "
+              f"its nodes healthy {outcome['rejoined']:.0f} s after it, all {outcome['healthy']:.0f} s, "
+              f"{outcome['acknowledged']} acknowledged, "
               f"status said: {outcome['named'] or 'nothing'}")
     assert outcome["lost"] == {"row": [], "message": []}
     assert outcome["help"] == ""
