@@ -40,7 +40,7 @@ PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "nodes": (("tests on several real nodes", (*PYTEST, "-m", "nodes")),),
     "drills": (("drills on real nodes", (*PYTEST, "-m", "drills")),),
 }
-ONLY_BY_NAME = ("nodes", "drills")
+ONLY_BY_NAME = ("nodes",)
 """What takes a quiet machine and many minutes: not a part of the whole."""
 PACKAGES: dict[str, tuple[str, ...]] = {
     "unit": ("fail2ban", "openssl", "openssh-client"),

@@ -50,7 +50,7 @@ NEARLY = 93
 """Percent of a disk from which on `status` has to name it."""
 ALL = "all-leaders"
 SHORT = ("kill-leader", "stop-leader", "partition-standby")
-"""What `./webitel test drills` runs."""
+"""What `webitel drill` without a name and `./webitel test drills` run."""
 
 
 def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, Drill]:
