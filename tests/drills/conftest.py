@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -41,9 +41,8 @@ def check(what: str, outcome: dict[str, Any], capsys: pytest.CaptureFixture[str]
     assert (outcome["calls"], outcome["dropped"]) == (calls, 0)
 
 
-@pytest.fixture
-def load(cluster: Telephony, capsys: pytest.CaptureFixture[str]) -> Load:
-    """Rows and messages written, and a call held, while the block runs."""
+def make_load(cluster: Telephony, capsys: pytest.CaptureFixture[str]) -> Load:
+    """Rows and messages written, and a call held, while a block runs."""
     @contextmanager
     def run(what: str) -> Iterator[None]:
         over = cluster.folder / f"over-{len(list(cluster.folder.iterdir()))}"
@@ -59,3 +58,18 @@ def load(cluster: Telephony, capsys: pytest.CaptureFixture[str]) -> Load:
         check(what, json.loads(done.output)[0], capsys)
 
     return run
+
+
+def break_it(cluster: Telephony, name: str, capsys: pytest.CaptureFixture[str], *, call: bool = True) -> None:
+    """A drill, with a call held unless it takes the power of what carries it."""
+    with cluster.outside.held_call(cluster.server) if call else nullcontext():
+        done = cluster.start("drill", name, cluster.name, "--yes", "--json").wait(DRILL_SECONDS)
+    assert done.output, done.errors
+    check(name, json.loads(done.output)[0], capsys, calls=call)
+    assert done.status == 0, done.said
+
+
+@pytest.fixture
+def load(cluster: Telephony, capsys: pytest.CaptureFixture[str]) -> Load:
+    """Load on the deployment with a cluster."""
+    return make_load(cluster, capsys)

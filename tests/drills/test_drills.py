@@ -1,15 +1,13 @@
 """A deployment with a cluster of three, broken on purpose under load: nothing acknowledged is lost, nobody is called."""
 
-import json
 import os
-from contextlib import nullcontext
 
 import pytest
 
 from cli.drills.table import SHORT, list_drills
 from components.model.planner import make_plan
 from components.model.settings import Settings
-from tests.drills.conftest import DRILL_SECONDS, SETTINGS, check
+from tests.drills.conftest import SETTINGS, break_it
 from tests.local.telephony import Telephony
 
 pytestmark = pytest.mark.drills
@@ -26,11 +24,7 @@ LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
 def test_nothing_acknowledged_is_lost_and_nobody_is_called(
     cluster: Telephony, name: str, capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with nullcontext() if name in END_CALLS else cluster.outside.held_call(cluster.server):
-        done = cluster.start("drill", name, cluster.name, "--yes", "--json").wait(DRILL_SECONDS)
-    assert done.output, done.errors
-    check(name, json.loads(done.output)[0], capsys, calls=name not in END_CALLS)
-    assert done.status == 0, done.said
+    break_it(cluster, name, capsys, call=name not in END_CALLS)
 
 
 @pytest.mark.skipif(not LONG, reason="two minutes more: WEBITEL_TEST_LONG=1")
@@ -43,8 +37,5 @@ def test_without_consul_the_leader_goes_on(cluster: Telephony, capsys: pytest.Ca
         return {node.on_node("systemctl show -p InvocationID --value grafana-server") for node in cluster.with_service("grafana")}
 
     before = history(), starts()
-    with cluster.outside.held_call(cluster.server):
-        done = cluster.start("drill", WITHOUT_CONSUL, cluster.name, "--yes", "--json").wait(DRILL_SECONDS)
-    assert done.output, done.errors
-    check(WITHOUT_CONSUL, json.loads(done.output)[0], capsys)
+    break_it(cluster, WITHOUT_CONSUL, capsys)
     assert (history(), starts()) == before

@@ -1,0 +1,56 @@
+"""`extended` with clusters of `db` and `bus`: joined and left under load, and what only it has broken on purpose."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.drills.conftest import break_it, make_load
+from tests.local.telephony import Telephony
+
+pytestmark = [
+    pytest.mark.drills,
+    pytest.mark.skipif(not os.environ.get("WEBITEL_TEST_LONG"), reason="twelve nodes: WEBITEL_TEST_LONG=1"),
+]
+CLUSTERS = {"db": "postgresql", "bus": "rabbitmq"}
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Telephony]:
+    deployment = Telephony(tmp_path_factory.mktemp("extended"), f"t{os.getpid()}-ext", {
+        "tier": "extended", "counts": {"web": 2, "media": 2}, "local_network": "nat"})
+    try:
+        deployment.bring_up()
+        yield deployment
+    finally:
+        deployment.end()
+
+
+def scale(extended: Telephony, role: str, count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """A role's count changed under load, and as many members of its cluster afterwards."""
+    with make_load(extended, capsys)(f"{role} to {count}"):
+        extended.webitel("scale", role, str(count), extended.name, "--yes")
+    extended.settings["counts"] |= {role: count}
+    assert len(extended.with_service(CLUSTERS[role])) == count
+
+
+@pytest.mark.parametrize("role", CLUSTERS)
+def test_one_to_three(extended: Telephony, role: str, capsys: pytest.CaptureFixture[str]) -> None:
+    scale(extended, role, 3, capsys)
+
+
+@pytest.mark.parametrize("name", ["stop-leader", "partition-leader", "stop-queue", "stop-consul", "stop-web"])
+def test_a_call_outlives_the_loss(extended: Telephony, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    break_it(extended, name, capsys)
+
+
+@pytest.mark.parametrize("name", ["stop-media", "stop-sip"])
+def test_the_loss_of_what_carries_calls_costs_nothing_else(
+    extended: Telephony, name: str, capsys: pytest.CaptureFixture[str],
+) -> None:
+    break_it(extended, name, capsys, call=False)
+
+
+@pytest.mark.parametrize("role", CLUSTERS)
+def test_three_to_one(extended: Telephony, role: str, capsys: pytest.CaptureFixture[str]) -> None:
+    scale(extended, role, 1, capsys)
