@@ -5,6 +5,7 @@ it years old. And it never gets a member further whose leader has thrown away wh
 """
 
 import datetime
+import functools
 import pathlib
 import re
 import shutil
@@ -16,10 +17,16 @@ from .view import View
 
 CONFIG = pathlib.Path("/etc/patroni/config.yml")
 CONTROL = "/usr/lib/postgresql/15/bin/pg_controldata"
+WALDUMP = "/usr/lib/postgresql/15/bin/pg_waldump"
+SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})")
 BLANK = "webitel/postgresql/blank/"
+ENDS = "webitel/postgresql/ends/"
+NOWHERE = ""
+"""What data that is given up is worth."""
 SCOPE = "service/webitel/"
 """Where Patroni keeps its cluster in Consul (`namespace` and `scope` of its configuration)."""
 _blank = Session("webitel: a database without data")
+_ends = Session("webitel: a database with data")
 
 
 def data_folder() -> pathlib.Path:
@@ -47,19 +54,66 @@ def mark_left(manifest: dict[str, Any]) -> None:
 def may_start(_: dict[str, Any], view: View) -> str:
     """Whether the member may start with the data that it has; "" or what it waits for.
 
-    A member without data begins a cluster only as the first one, when all the others are known to be without data too. Data
-    of a member that had left is given up as soon as there is a leader of the same database to copy from, never before.
+    A member without data begins a cluster only as the first one, when all the others are known to be without data too; one
+    with data when it has the newest. Data of a member that had left is given up as soon as there is a leader of the same
+    database to copy from, never before.
     """
     data = data_folder()
     mark = left_mark(data)
     shutil.rmtree(given_up(data), ignore_errors=True)  # of a run that was cut off
     try:
         if (data / "PG_VERSION").exists():
-            return give_up(data, mark) if mark.exists() else ""
+            if not mark.exists():
+                return may_go_on(view.manifest, data)
+            _ends.hold(ENDS + view.manifest["key"], NOWHERE)
+            return give_up(data, mark)
         mark.unlink(missing_ok=True)
         return may_begin(view.manifest)
     except ConsulError as error:
         return str(error)
+
+
+def lead_mark(data: pathlib.Path) -> pathlib.Path:
+    """The file by which a person says that a member begins the cluster with what it has."""
+    return data.with_name(f"{data.name}.lead")
+
+
+def may_go_on(manifest: dict[str, Any], data: pathlib.Path) -> str:
+    """Whether a member with data may start; "" or what it waits for. Where Consul knows the cluster, its keys say who may lead;
+    where it does not, as after a `destroy` that kept the disks, the one begins whose log ends last."""
+    members = [member["key"] for member in manifest["clusters"]["postgresql"]]
+    others = [key for key in members if key != manifest["key"]]
+    if not others or manifest["key"] not in members or find_key(f"{SCOPE}initialize")["holder"]:
+        return ""
+    if lead_mark(data).exists():
+        lead_mark(data).unlink()
+        return ""
+    end = find_end(data)
+    _ends.hold(ENDS + manifest["key"], end)
+    ends = {key: row["Value"] for key, row in list_keys(ENDS).items()}
+    rank = {key: (place, -members.index(key)) for key, place in {**ends, manifest["key"]: end}.items() if key in members}
+    later = [key for key in others if key in rank and rank[key] > rank[manifest["key"]]]
+    if later:
+        return f"the data of {' and '.join(later)} ends later than this member's, so the database begins there"
+    unknown = sorted(set(others) - ends.keys() - list_keys(BLANK).keys())
+    return (f"nobody has begun the database, and whether the data of {' and '.join(unknown)} is newer than this member's is not "
+            f"known; to begin with this one: touch {lead_mark(data)}") if unknown else ""
+
+
+@functools.cache
+def find_end(data: pathlib.Path) -> str:
+    """Where the log of a database that does not run ends: time line and place, as text that sorts."""
+    found = re.search(r"^Latest checkpoint's REDO WAL file: *(\S+)", run([CONTROL, str(data)], 30).stdout, re.MULTILINE)
+    files = sorted(name for file in (data / "pg_wal").iterdir() if SEGMENT.fullmatch(name := file.name))
+    if not found or not files:
+        return NOWHERE
+    # On a new time line the log begins anew in the file where it left the old one.
+    line = files[-1][:8]
+    first = next((name for name in files if name[:8] == line and name[8:] >= found[1][8:]), files[-1])
+    said = run(["sh", "-c", f'{WALDUMP} "$1" 2>&1 | grep -o "lsn: [0-9A-F]*/[0-9A-F]*" | tail -n 1', "sh",
+                str(data / "pg_wal" / first)], 600)
+    place = re.search("lsn: ([0-9A-F]+)/([0-9A-F]+)", said.stdout)
+    return f"{line}/{int(place[1], 16):08X}{int(place[2], 16):08X}" if place else f"{line}/"
 
 
 def give_up(data: pathlib.Path, mark: pathlib.Path) -> str:
@@ -85,7 +139,7 @@ def may_begin(manifest: dict[str, Any]) -> str:
     """Whether a member without data may start; "" or what it waits for."""
     members = [member["key"] for member in manifest["clusters"]["postgresql"]]
     others = [key for key in members if key != manifest["key"]]
-    if not others or find_key(f"{SCOPE}initialize")["holder"]:
+    if not others or manifest["key"] not in members or find_key(f"{SCOPE}initialize")["holder"]:
         return ""  # Patroni copies from the leader, and waits for one
     _blank.hold(BLANK + manifest["key"], manifest["node"])
     if manifest["key"] != members[0]:

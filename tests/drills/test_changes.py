@@ -80,6 +80,7 @@ def test_a_member_replaced(cluster: Telephony, load: Load) -> None:
         cluster.webitel("replace", "data-2", "--stack", cluster.name, "--yes")
 
 
+SQL = 'cd / && runuser -u postgres -- psql -XAtqc "{}" webitel'
 ROLES = "patronictl -c /etc/patroni/config.yml list -f json"
 KEEP = "patronictl -c /etc/patroni/config.yml edit-config -q --force -p wal_keep_size={}"
 AWAY = 30
@@ -132,3 +133,16 @@ def test_one_to_three_killed_on_the_way(cluster: Telephony, load: Load) -> None:
     cluster.at("data-2").on_node(f"rm {MARK}")
     assert "its copy takes the place of" in cluster.at("data-2").on_node("journalctl -u patroni -o cat --no-pager")
     assert "Nothing to change." in cluster.up().output
+
+
+def test_destroyed_and_up_again_it_begins_with_the_newest_data(cluster: Telephony) -> None:
+    """One member lacks what was acknowledged last: it may not be the one that begins, however early it is up."""
+    members = {row["Role"]: row["Member"] for row in json.loads(cluster.at("data-1").on_node(ROLES))}
+    incus("stop", "--force", f"{cluster.name}-{members['Replica']}")
+    time.sleep(AWAY)
+    cluster.primary().on_node(SQL.format("create table public.newest (n int); insert into public.newest values (42)"))
+    cluster.webitel("destroy", cluster.name, "--yes")
+    cluster.up()
+    assert cluster.primary().on_node(SQL.format("select n from public.newest")) == "42"
+    assert "ends later than this member's" in cluster.at(members["Replica"]).on_node("journalctl -u patroni -o cat --no-pager")
+    assert len(cluster.with_service("postgresql")) == len(json.loads(cluster.at("data-1").on_node(ROLES))) == 3

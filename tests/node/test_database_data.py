@@ -22,6 +22,7 @@ class Stand:
         self.mark = folder / "postgresql" / "15.left"
         self.keys: dict[str, str] = {}
         self.identifier = OURS
+        self.end = "00000001/000000000000002A"
 
     def fill(self) -> None:
         self.data.mkdir(parents=True)
@@ -41,8 +42,10 @@ def stand(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
     monkeypatch.setattr(database_data, "CONFIG", config)
     monkeypatch.setattr(database_data, "find_key", lambda key: {"holder": made.keys.get(key, ""), "session": ""})
     monkeypatch.setattr(database_data, "list_keys", lambda prefix: {
-        key.removeprefix(prefix): {} for key in made.keys if key.startswith(prefix)})
-    monkeypatch.setattr(database_data._blank, "hold", lambda key, value: made.keys.update({key: value}))
+        key.removeprefix(prefix): {"Value": value} for key, value in made.keys.items() if key.startswith(prefix)})
+    for session in (database_data._blank, database_data._ends):
+        monkeypatch.setattr(session, "hold", lambda key, value: made.keys.update({key: value}))
+    monkeypatch.setattr(database_data, "find_end", lambda data: made.end)
     monkeypatch.setattr(database_data, "run", lambda words, seconds: subprocess.CompletedProcess(
         words, 0, f"pg_control version number:            1300\nDatabase system identifier:           {made.identifier}\n", ""))
     return made
@@ -64,15 +67,46 @@ def test_alone_it_begins_at_once(stand: Stand) -> None:
     assert stand.keys == {}
 
 
-def test_own_data_starts_whatever_the_others_do(stand: Stand) -> None:
+def test_own_data_starts_at_once_where_the_cluster_is_known_or_nobody_else_there(stand: Stand) -> None:
     stand.fill()
+    assert stand.ask(1, members=1) == "" and stand.keys == {}
+    stand.keys["service/webitel/initialize"] = OURS
     assert stand.ask(3) == ""
+
+
+@pytest.mark.parametrize(("others", "said"), [
+    ({}, "db-1 and db-2 is newer than this member's is not known"),
+    ({"ends/db-1": "00000001/0000000000000029"}, "whether the data of db-2 is newer"),
+    ({"ends/db-1": "00000001/0000000000000029", "ends/db-2": "00000001/000000000000002B"}, "of db-2 ends later"),
+    # As far as another one: only one of them may begin.
+    ({"ends/db-1": "00000001/000000000000002A", "ends/db-2": "00000001/0000000000000029"}, "of db-1 ends later"),
+    # A time line that came after ours holds all that was acknowledged, however far ours went on.
+    ({"ends/db-1": "00000002/0000000000000001", "blank/db-2": ""}, "of db-1 ends later"),
+    ({"ends/db-1": "00000001/0000000000000029", "blank/db-2": ""}, ""),
+    ({"ends/db-1": "00000001/0000000000000029", "ends/db-2": ""}, ""),
+])
+def test_after_a_destroy_the_newest_data_begin(stand: Stand, others: dict[str, str], said: str) -> None:
+    stand.fill()
+    stand.keys = {f"webitel/postgresql/{key}": value for key, value in others.items()}
+    answer = stand.ask(3)
+    assert said in answer and bool(said) == bool(answer)
+    assert stand.keys["webitel/postgresql/ends/db-3"] == stand.end
+
+
+def test_a_person_may_have_a_member_begin(stand: Stand) -> None:
+    stand.fill()
+    mark = stand.data.with_name("15.lead")
+    assert f"touch {mark}" in stand.ask(3)
+    mark.touch()
+    assert stand.ask(3) == ""
+    assert not mark.exists()
 
 
 def test_data_of_before_it_left_waits_for_a_leader_and_is_given_up(stand: Stand) -> None:
     stand.fill()
     database_data.mark_left({"key": "db-3"})
     assert "no leader to copy from; to use it, delete" in stand.ask(3)
+    assert stand.keys == {"webitel/postgresql/ends/db-3": ""}
     stand.keys["service/webitel/initialize"] = OURS
     assert "no leader" in stand.ask(3)
     assert stand.data.exists()
