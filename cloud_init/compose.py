@@ -115,10 +115,6 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
     origin: dict[str, str] = {}
 
     def add(path: str, text: str, where: str, **more: Any) -> None:
-        if path in files and files[path] == text:
-            # One file of several services, such as the storage key: a change concerns them all.
-            attributes[path]["actions"] += [action for action in more["actions"] if action not in attributes[path]["actions"]]
-            return
         wanted = {"mode": "0644", "owner": "root:root", "actions": [], **more}
         if path in files:
             # Several services may need one file (the storage key): then a change concerns each of them.

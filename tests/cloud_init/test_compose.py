@@ -147,3 +147,10 @@ def test_what_moves_is_bound_to_its_lock_where_there_are_several_nodes() -> None
     site = compose_configuration(plan, plan.node("edge-1"), settings).files["/etc/nginx/sites-enabled/default"]
     assert "{{address:app-1}}:10031" in site and "{{address:app-2}}:10031" in site, "it runs there until it has moved"
     assert "{{address:app-1}}:8080" in site and "{{address:app-2}}:8080" not in site
+
+
+def test_a_unit_of_two_services_has_what_the_fragments_say_on_every_node() -> None:
+    settings, plan = plan_of("local-basic")
+    for node in plan.nodes:
+        drop_in = compose_configuration(plan, node, settings).files["/etc/systemd/system/consul.service.d/webitel.conf"]
+        assert "LimitNOFILE=65536" in drop_in and "TimeoutStopSec=30" in drop_in, node.key
