@@ -18,7 +18,8 @@ from cli.status import Report, ask_status_async, is_healthy
 from components.model.plan import Node, Plan
 
 BEFORE, AFTER = 5.0, 5.0
-HEALTHY_LIMIT = 300.0
+HEALTHY_LIMIT = 600.0
+"""Seconds after which somebody has to help: the watcher may have to restart a service twice, five minutes apart."""
 ROUNDS = 2
 QUIET = ("standby", "postgresql", "queue", "consul")
 
