@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-from cloud_init.node.apply import SANDBOX
 from tests.drills.conftest import Load
 from tests.local.processes import descendants
 from tests.local.telephony import Telephony
@@ -18,24 +17,24 @@ pytestmark = [
     pytest.mark.skipif(not os.environ.get("WEBITEL_TEST_LONG"), reason="takes half an hour: WEBITEL_TEST_LONG=1"),
 ]
 
-PATCHED = f"""
+PATCHED = """
 set -e
-work=$(mktemp -d)
-cd $work
+mkdir -p /opt/patched
+cd /opt/patched
 apt-get -qq download rabbitmq-server
 dpkg-deb -R rabbitmq-server_*.deb new
 sed -i "s/^Version: .*/&+patched1/" new/DEBIAN/control
-cd {SANDBOX}
-dpkg-deb -b $work/new patched.deb
+dpkg-deb -b new patched.deb
+rm -r new rabbitmq-server_*.deb
 (
-  echo
   dpkg-deb -f patched.deb
   echo "Filename: ./patched.deb"
   echo "Size: $(stat -c %s patched.deb)"
   echo "SHA256: $(sha256sum patched.deb | cut -d' ' -f1)"
-) >> Packages
+) > Packages
+echo 'deb [trusted=yes] file:/opt/patched ./' > /etc/apt/sources.list.d/patched.list
 """
-"""Debian's own package once more under a higher version, among the packages that the node has on its disk."""
+"""Debian's own package once more under a higher version, from a repository on the node."""
 
 
 def show(cluster: Telephony, setting: str) -> set[str]:
