@@ -53,7 +53,7 @@ def make_load(cluster: Telephony, capsys: pytest.CaptureFixture[str]) -> Load:
                 yield
             finally:
                 over.touch()
-            done = running.wait(DRILL_SECONDS)
+                done = running.wait(DRILL_SECONDS)
         assert done.output, done.errors
         check(what, json.loads(done.output)[0], capsys)
 
