@@ -56,8 +56,8 @@ class Follower:
     def recopy(self, view: View) -> str:
         """Have the member copied anew where the leader has thrown away what it lacks; returns what was done, "" for nothing.
 
-        Patroni lets it wait for good, while the copies of leader and standby are the only ones. What it holds was theirs once,
-        and it is given up only while both of them are there. Two looks in a row have to see the same.
+        Patroni lets it wait for good. What it holds was the leader's once, and it is given up only while the leader and another
+        member are there. Two looks in a row have to see the same.
         """
         before, self.stuck_at = self.stuck_at, find_stuck(view)
         if not self.stuck_at or self.stuck_at != before:
@@ -69,14 +69,18 @@ class Follower:
 
 
 def find_stuck(view: View) -> str:
-    """Where in the log this member is when the leader can no longer bring it further, while there are two others; else ""."""
+    """Where in the log this member is when the leader can no longer bring it further and it may be copied anew; else ""."""
     if len(view.manifest.get("clusters", {}).get("postgresql", [])) < 2:
         return ""
     try:
         others = [member for member in list_members(view.manifest) if member["name"] != view.manifest["key"]]
     except (OSError, ValueError):
         return ""  # `status` says so of Patroni itself
-    if not {LEADER, STANDBY} <= {member["role"] for member in others if member["state"] in ("running", "streaming")}:
+    there = {member["name"]: member["role"] for member in others if member["state"] in ("running", "streaming")}
+    followers = [name for name, role in there.items() if role != LEADER]
+    # Without a standby the followers may all be stuck: one after the other, so that none is without data at the same time.
+    if len(followers) == len(there) or not followers or (
+            STANDBY not in there.values() and min(followers) < view.manifest["key"]):
         return ""
     at, _ = query(view, "select greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())", "host=/var/run/postgresql")
     if not re.fullmatch("[0-9A-F]+/[0-9A-F]+", at):

@@ -137,12 +137,13 @@ def test_nothing_restarts_without_need(patroni: Patroni) -> None:
     (3, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "1/2A", "t", True),
     (3, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "1/2A", "f", False),
     (3, {"data-1": "leader", "data-2": "replica", "data-3": "replica"}, "1/2A", "t", False),
+    (2, {"data-1": "leader", "data-2": "replica", "data-3": "replica"}, "1/2A", "t", True),
+    (2, {"data-1": "leader", "data-2": "replica"}, "1/2A", "t", False),
     (3, {"data-2": "sync_standby", "data-3": "replica"}, "1/2A", "t", False),
     (3, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "", "t", False),
-    (2, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "1/2A", "t", False),
     (1, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "1/2A", "t", False),
 ])
-def test_a_member_that_cannot_follow_is_copied_anew_while_two_others_have_everything(
+def test_a_member_that_cannot_follow_is_copied_anew_while_two_others_have_data(
     monkeypatch: pytest.MonkeyPatch, patroni: Patroni, me: int, roles: dict[str, str], at: str, gone: str, copied: bool,
 ) -> None:
     monkeypatch.setattr(database_cluster, "list_members", lambda _: [
