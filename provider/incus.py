@@ -21,6 +21,7 @@ from tools.incus.network import (
     find_forwarding_problem,
     find_gateway,
     find_network_problem,
+    read_gateway,
     read_routes,
 )
 
@@ -61,8 +62,8 @@ class LocalInputs(BaseModel):
 
 
 class NetworkInputs(LocalInputs):
-    """A bridge, with `nat` for what leaves it; its gateway is the first address of `cidr`. Not `routed`: no way in or out
-    but the host's own. `public`: it stands for the internet."""
+    """A bridge, with `nat` for what leaves it; its gateway is the first address of `cidr`. Not `routed`: no way in or
+    out. `public`: it stands for the internet."""
 
     cidr: str
     nat: bool = True
@@ -130,7 +131,7 @@ class LocalNetwork(Handler):
                 "config": wanted.label_config() | describe_bridge(wanted.gateway, nat=wanted.nat, routed=wanted.routed),
             }
             api.call("POST", "/networks", body, pause=request.sleep)
-        elif not wanted.owns(found["config"]) or found["config"].get("ipv4.address") != str(wanted.gateway):
+        elif not wanted.owns(found["config"]) or read_gateway(found["config"]) != str(wanted.gateway):
             whose = "of this stack but with another address" if wanted.owns(found["config"]) else "of somebody else"
             raise ProviderError(
                 f"a network {wanted.name} {whose} exists already; if nobody needs it: incus network delete {wanted.name}"

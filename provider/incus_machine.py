@@ -14,7 +14,7 @@ from provider.handler import Changes, Failure, Handler, PartialFailure, Provider
 from provider.incus import LocalInputs, find_failures, show_refusals
 from provider.values import Properties
 from tools.incus import api
-from tools.incus.network import describe_interface
+from tools.incus.network import describe_interface, read_gateway
 
 _DIGEST_KEY = "user.webitel.inputs"
 _MACHINE_KEY = "user.webitel.machine"
@@ -150,7 +150,7 @@ class LocalMachine(Handler):
         network = api.find(api.network_path(name))
         if network is None:
             raise ProviderError(f"container {wanted.name}: there is no network {name}")
-        return IPv4Interface(network["config"]["ipv4.address"])
+        return IPv4Interface(read_gateway(network["config"]))
 
     def _first_config(self, wanted: MachineInputs, id: str) -> dict[str, str]:
         """Configuration that counts at creation. JSON is YAML: no text of an input can break out of its place."""

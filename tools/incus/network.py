@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 # The second is that of systemd-resolved behind its stub on the loopback.
 _RESOLVER_FILES = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 
+GATEWAY_KEY = "user.webitel.gateway"
 _SMALLEST_NETWORK = 28  # prefix length; 13 nodes
 
 
@@ -96,16 +97,23 @@ def find_gateway(network: IPv4Network) -> IPv4Interface:
 
 
 def describe_bridge(gateway: IPv4Interface, *, nat: bool = True, routed: bool = True) -> dict[str, str]:
-    """Returns the Incus configuration of a bridge; not `routed`: only the host and its own machines reach it."""
+    """Returns the Incus configuration of a bridge; not `routed`: only its own machines reach it."""
     return {
-        "ipv4.address": str(gateway),
+        # Without an address this host has no way into it. Incus' own `ipv4.routing` refuses what is forwarded, and where
+        # br_netfilter works (Docker wants it) that is also what machines of the bridge send to each other.
+        "ipv4.address": str(gateway) if routed else "none",
+        GATEWAY_KEY: str(gateway),
         "ipv4.nat": str(nat).lower(),
-        **({} if routed else {"ipv4.routing": "false"}),
         # Addresses are static and the name servers mostly the host's own: no dnsmasq process, nothing on port 53.
         "ipv4.dhcp": "false",
         "dns.mode": "none" if read_resolvers() else "managed",
         "ipv6.address": "none",
     }
+
+
+def read_gateway(config: Mapping[str, str]) -> str:
+    """Returns a bridge's address with its prefix length, as `describe_bridge` was told."""
+    return config.get(GATEWAY_KEY) or config.get("ipv4.address", "")
 
 
 def describe_interface(address: str, gateway: IPv4Interface, more: Mapping[str, str] | None = None) -> dict[str, Any]:
