@@ -14,7 +14,7 @@ from provider.values import Properties
 
 _BOOTED = "test -e /var/lib/cloud/instance/boot-finished || cloud-init status --wait"
 _INSTANCE = "cat /var/lib/cloud/data/instance-id"
-_TRIES = 2  # of an application whose connection was lost
+_TRIES = 2  # of an application whose connection was lost, and one more for each node on the way to it
 
 class NodeConfiguration(Handler):
     """Inputs: NodeInputs. Outputs: digest ("" after a failure), machine_id, configured (whether this machine once was
@@ -90,14 +90,16 @@ def _configure(request: Request, wanted: NodeInputs, old: NodeInputs | None, out
 async def _apply(
     request: Request, wanted: NodeInputs, old: NodeInputs | None, pins: Pins, *, update: bool
 ) -> dict[str, float]:
-    """Goes all the way once more where the connection is lost. `update` makes the node program return only when the node
+    """Goes all the way again where the connection is lost. `update` makes the node program return only when the node
     does its own duties again; at first it must not wait, for its peers are not there yet."""
     keys = [read_key(wanted.private_key)]
     if old and old.private_key != wanted.private_key:
         keys.append(read_key(old.private_key))
     is_new = wanted.machine_id not in pins
     start = time.monotonic()
-    for attempt in range(1, _TRIES + 1):
+    # Each node on the way brings up its own firewall meanwhile, and may cut what goes through it.
+    tries = _TRIES + len(wanted.via)
+    for attempt in range(1, tries + 1):
         session = await connect(
             wanted.target(), keys, pins, seconds=wanted.limits.ssh, progress=request.progress
         )
@@ -112,7 +114,7 @@ async def _apply(
             seconds = await _send_and_apply(request, session, wanted, update)
             return {"ssh": round(answered - start, 1), "boot": round(booted - answered, 1), **seconds}
         except (asyncssh.Error, OSError, TimeoutError) as error:
-            if attempt == _TRIES:
+            if attempt == tries:
                 raise ProviderError(f"{wanted.node} at {wanted.address}: {explain(error)}") from error
             request.progress(f"connecting again: {explain(error)}")
         finally:

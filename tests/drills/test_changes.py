@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from tests.drills.conftest import Load
+from tests.drills.conftest import DRILL_SECONDS, Load
 from tests.local.processes import descendants
 from tests.local.telephony import Telephony
-from tests.local.test_many_nodes import incus
+from tests.local.test_many_nodes import incus, wait_all_healthy
 
 pytestmark = [
     pytest.mark.drills,
@@ -136,14 +136,24 @@ def test_one_to_three_killed_on_the_way(cluster: Telephony, load: Load) -> None:
     assert "Nothing to change." in cluster.up().output
 
 
-def test_destroyed_and_up_again_it_begins_with_the_newest_data(cluster: Telephony) -> None:
-    """One member lacks what was acknowledged last: it may not be the one that begins, however early it is up."""
+def test_where_consul_has_forgotten_all_the_newest_data_begin(cluster: Telephony) -> None:
+    """As after a `destroy` that kept the disks: who lacks what was acknowledged last may not begin, however early it is up."""
     members = {row["Role"]: row["Member"] for row in json.loads(cluster.at("data-1").on_node(ROLES))}
-    incus("stop", "--force", f"{cluster.name}-{members['Replica']}")
+    nodes, behind = cluster.with_service("postgresql"), cluster.at(members["Replica"])
+    for node in nodes:
+        node.on_node("systemctl stop webitel-watch")  # it starts what is stopped
+    behind.on_node("systemctl stop patroni")
     time.sleep(AWAY)
-    cluster.primary().on_node(SQL.format("create table public.newest (n int); insert into public.newest values (42)"))
-    cluster.webitel("destroy", cluster.name, "--yes")
-    cluster.up()
+    cluster.at(members["Leader"]).on_node(SQL.format("create table public.newest (n int); insert into public.newest values (42)"))
+    for node in nodes:
+        node.on_node("systemctl stop patroni consul", seconds=120)
+    for node in nodes:
+        node.on_node("rm -r /var/lib/consul/* && systemctl start --no-block consul")
+    behind.on_node("systemctl start --no-block patroni")
+    time.sleep(AWAY)
+    assert "newer than this member's is not known" in behind.on_node("journalctl -u patroni -o cat --no-pager -n 20")
+    for node in nodes:
+        node.on_node("systemctl start --no-block patroni webitel-watch")
+    wait_all_healthy(cluster, DRILL_SECONDS)
     assert cluster.primary().on_node(SQL.format("select n from public.newest")) == "42"
-    assert "ends later than this member's" in cluster.at(members["Replica"]).on_node("journalctl -u patroni -o cat --no-pager")
-    assert len(cluster.with_service("postgresql")) == len(json.loads(cluster.at("data-1").on_node(ROLES))) == 3
+    assert len(json.loads(cluster.at("data-1").on_node(ROLES))) == len(nodes) == 3

@@ -43,12 +43,13 @@ def test_calls_in_both_directions_through_the_translated_address(basic: Telephon
 
 
 def test_private_addresses_and_the_way_back_in_are_closed(basic: Telephony) -> None:
-    (edge,) = basic.with_service("opensips")
+    web = basic.with_service("nginx")[0]
     media = basic.with_service("freeswitch")[0]
-    assert basic.outside.reaches(basic.server, 443)
-    assert not basic.outside.reaches(basic.private_address(edge.key), 443)
+    public = str(basic.outputs()[web.key]["address"])
+    assert basic.outside.reaches(public, 443)
+    assert not basic.outside.reaches(basic.private_address(web.key), 443)
     # No hairpin: what FreeSWITCH sends to a public address is lost, so it must not be told one.
-    connect = f"python3 -c 'import socket; socket.create_connection((\"{basic.server}\", 443), 2)'"
+    connect = f"python3 -c 'import socket; socket.create_connection((\"{public}\", 443), 2)'"
     assert "timed out" in media.on_node(connect, check=False)
 
 
