@@ -409,3 +409,13 @@ def test_the_network_that_stands_for_the_internet_is_named_when_it_is_unfit(
     (failure,) = LocalNetwork().check(REQUEST, None, inputs)[1]
     assert failure.reason.startswith("webitel:public_network = 192.0.2.0/24: ")
     assert failure.reason.endswith("198.18.0.0/24")
+
+
+def test_a_closed_bridge_has_no_address_of_the_hosts_and_its_machines_still_know_the_prefix() -> None:
+    gateway = network.find_gateway(IPv4Network("10.98.0.0/20"))
+    closed, open_ = (network.describe_bridge(gateway, nat=False, routed=routed) for routed in (False, True))
+    assert closed["ipv4.address"] == "none" and open_["ipv4.address"] == "10.98.0.1/20"
+    # Incus' own way refuses what machines send to each other wherever br_netfilter works.
+    assert "ipv4.routing" not in closed
+    assert network.read_gateway(closed) == network.read_gateway(open_) == "10.98.0.1/20"
+    assert network.read_gateway({"ipv4.address": "10.1.0.1/24"}) == "10.1.0.1/24", "a bridge of before"
