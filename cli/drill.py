@@ -99,8 +99,9 @@ def show(outcomes: list[Outcome]) -> None:
     for one in outcomes:
         pairs = [f"{values.get('row', 0)} + {values.get('message', 0)}" for values in (one.acknowledged, one.isolated)]
         lost = sum(map(len, one.lost.values()))
+        gaps = [f"{one.gaps[kind]:.1f}" if kind in one.gaps else "not seen" for kind in ("row", "message")]
         table.add_row(
-            one.drill, one.target, f"{one.gaps.get('row', 0):.1f}", f"{one.gaps.get('message', 0):.1f}", *pairs, str(lost),
+            one.drill, one.target, *gaps, *pairs, str(lost),
             f"{one.dropped} of {one.calls}", f"{one.rejoined:.0f}", f"{one.healthy:.0f}", one.named or "-", one.help or "none",
             style=None if one.is_good else "red")
     out.print(table)

@@ -60,6 +60,8 @@ class Writer:
     async def stop(self) -> None:
         """End the writing and read what it still says."""
         if self._process and self._reader:
+            if self._reader.done():
+                self.said.setdefault("ssh", "its connection ended")
             try:
                 self._process.stdin.write_eof()
                 await asyncio.wait_for(self._reader, 10)

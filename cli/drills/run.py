@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cli.console import Failure
 from cli.drills.faults import Power
@@ -30,9 +30,9 @@ Choose = Callable[[Mapping[str, Drill]], Drill]
 
 @dataclass
 class Outcome:
-    """What a drill showed. Gaps in seconds by kind; `lost` names each acknowledged one that is gone; `rejoined` and `healthy`
-    are seconds from the end of the fault until its nodes, and all nodes, were healthy; `named` is what `status` said
-    meanwhile; `help` is "" when the deployment became healthy by itself, else what was not."""
+    """What a drill showed. Gaps in seconds by kind, none where they were not seen; `lost` names each acknowledged one that is
+    gone; `rejoined` and `healthy` are seconds from the end of the fault until its nodes, and all nodes, were healthy; `named`
+    is what `status` said meanwhile; `help` is "" when the deployment became healthy by itself, else what was not."""
 
     drill: str
     target: str
@@ -86,9 +86,11 @@ async def run_drill(look: Look, choose: Choose, power: Power | None, tell: Tell)
 
 
 def choose_client(access: Access, plan: Plan, but: Collection[str] = ()) -> NodeAccess:
-    """A node where the load is written as services do it, none of `but` where there is another one."""
+    """A node where the load is written as services do it, reached by others than `but`: none of these where there is another."""
     able = sorted((node for node in plan.nodes if has_clients(node)), key=lambda node: (node.key in but, has_data(node)))
-    return access.nodes[able[0].key]
+    chosen = access.nodes[able[0].key]
+    lost = {access.nodes[key].address for key in but if key in access.nodes}
+    return replace(chosen, via=tuple(sorted(chosen.via, key=lambda address: address in lost)))
 
 
 async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
@@ -129,8 +131,12 @@ async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
     outcome.dropped = max(0, outcome.calls - await count_calls(access, plan))
     there = await ask_json(access, near, "load", "collect")
     outcome.lost = find_lost(writers, there)
+    cut = writers[0].said.get("ssh", "")
+    if cut:
+        tell(f"  the load itself was cut off ({cut}): for how long nothing was acknowledged is not known")
     for kind in KINDS:
-        outcome.gaps[kind] = writers[0].longest_gap(kind, begun - 1, stopped)
+        if not cut:
+            outcome.gaps[kind] = writers[0].longest_gap(kind, begun - 1, stopped)
         outcome.acknowledged[kind] = len(writers[0].acknowledged[kind])
         outcome.isolated[kind] = sum(
             begun < moment <= ended for writer in writers[1:] for moment in writer.acknowledged[kind].values())
