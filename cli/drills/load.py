@@ -47,14 +47,19 @@ class Writer:
         ahead: float | None = None
         try:
             async for line in self._process.stdout:
-                said = json.loads(line)
+                try:
+                    said = json.loads(line)
+                except ValueError:
+                    # One line that is none of the writer's must not end the count.
+                    self.said["line"] = line.strip()
+                    continue
                 if ahead is None:
                     ahead = said["t"] - time.time()
                 if "n" in said:
                     self.acknowledged[said["kind"]][said["n"]] = said["t"] - ahead
                 elif "error" in said:
                     self.said[said["kind"]] = said["error"]
-        except (OSError, asyncssh.Error, ValueError) as error:
+        except (OSError, asyncssh.Error) as error:
             self.said["ssh"] = str(error)
 
     async def stop(self) -> None:

@@ -131,6 +131,8 @@ async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
     outcome.dropped = max(0, outcome.calls - await count_calls(access, plan))
     there = await ask_json(access, near, "load", "collect")
     outcome.lost = find_lost(writers, there)
+    if strange := [f"{writer.name}: {writer.said['line']!r}" for writer in writers if "line" in writer.said]:
+        tell(f"  said by the load, and not understood: {'; '.join(strange)}")
     cut = writers[0].said.get("ssh", "")
     if cut:
         tell(f"  the load itself was cut off ({cut}): for how long nothing was acknowledged is not known")
