@@ -16,9 +16,9 @@ from .manifest import run
 from .view import View
 
 CONFIG = pathlib.Path("/etc/patroni/config.yml")
-CONTROL = "/usr/lib/postgresql/15/bin/pg_controldata"
-WALDUMP = "/usr/lib/postgresql/15/bin/pg_waldump"
-SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})")
+CONTROL, WALDUMP = (f"/usr/lib/postgresql/15/bin/{name}" for name in ("pg_controldata", "pg_waldump"))
+SEGMENT = re.compile("[0-9A-F]{24}")
+"""A file of the log: eight digits of its time line, sixteen of its number."""
 BLANK = "webitel/postgresql/blank/"
 ENDS = "webitel/postgresql/ends/"
 NOWHERE = ""
@@ -84,11 +84,17 @@ def may_go_on(manifest: dict[str, Any], data: pathlib.Path) -> str:
     members = [member["key"] for member in manifest["clusters"]["postgresql"]]
     others = [key for key in members if key != manifest["key"]]
     if not others or manifest["key"] not in members or find_key(f"{SCOPE}initialize")["holder"]:
+        lead_mark(data).unlink(missing_ok=True)  # it was for the time when nobody knew
         return ""
     if lead_mark(data).exists():
         lead_mark(data).unlink()
         return ""
-    end = find_end(data)
+    anyway = f"to begin with this member's data: touch {lead_mark(data)}"
+    try:
+        end = find_end(data)
+    except ValueError as error:
+        # The others hear nothing of it: they could not tell it from data that is worth nothing.
+        return f"nobody has begun the database, and {error}; {anyway}"
     _ends.hold(ENDS + manifest["key"], end)
     ends = {key: row["Value"] for key, row in list_keys(ENDS).items()}
     rank = {key: (place, -members.index(key)) for key, place in {**ends, manifest["key"]: end}.items() if key in members}
@@ -97,23 +103,26 @@ def may_go_on(manifest: dict[str, Any], data: pathlib.Path) -> str:
         return f"the data of {' and '.join(later)} ends later than this member's, so the database begins there"
     unknown = sorted(set(others) - ends.keys() - list_keys(BLANK).keys())
     return (f"nobody has begun the database, and whether the data of {' and '.join(unknown)} is newer than this member's is not "
-            f"known; to begin with this one: touch {lead_mark(data)}") if unknown else ""
+            f"known; {anyway}") if unknown else ""
 
 
 @functools.cache
 def find_end(data: pathlib.Path) -> str:
-    """Where the log of a database that does not run ends: time line and place, as text that sorts."""
-    found = re.search(r"^Latest checkpoint's REDO WAL file: *(\S+)", run([CONTROL, str(data)], 30).stdout, re.MULTILINE)
-    files = sorted(name for file in (data / "pg_wal").iterdir() if SEGMENT.fullmatch(name := file.name))
+    """Where the log of a database that does not run ends: time line and place, as text that sorts. A ValueError says why not."""
+    control = run([CONTROL, str(data)], 30)
+    found = re.search(r"^Latest checkpoint's REDO WAL file: *(\S+)", control.stdout, re.MULTILINE)
+    files = sorted(name for file in (data / "pg_wal").glob("*") if SEGMENT.fullmatch(name := file.name))
     if not found or not files:
-        return NOWHERE
+        raise ValueError(f"{data} has no log that can be read: {control.stderr.strip() or f'{len(files)} files in pg_wal'}")
     # On a new time line the log begins anew in the file where it left the old one.
     line = files[-1][:8]
     first = next((name for name in files if name[:8] == line and name[8:] >= found[1][8:]), files[-1])
     said = run(["sh", "-c", f'{WALDUMP} "$1" 2>&1 | grep -o "lsn: [0-9A-F]*/[0-9A-F]*" | tail -n 1', "sh",
                 str(data / "pg_wal" / first)], 600)
     place = re.search("lsn: ([0-9A-F]+)/([0-9A-F]+)", said.stdout)
-    return f"{line}/{int(place[1], 16):08X}{int(place[2], 16):08X}" if place else f"{line}/"
+    if not place:
+        raise ValueError(f"{data / 'pg_wal' / first} holds nothing that {WALDUMP} can read: {said.stderr.strip()}")
+    return f"{line}/{int(place[1], 16):08X}{int(place[2], 16):08X}"
 
 
 def give_up(data: pathlib.Path, mark: pathlib.Path) -> str:
@@ -139,7 +148,7 @@ def may_begin(manifest: dict[str, Any]) -> str:
     """Whether a member without data may start; "" or what it waits for."""
     members = [member["key"] for member in manifest["clusters"]["postgresql"]]
     others = [key for key in members if key != manifest["key"]]
-    if not others or manifest["key"] not in members or find_key(f"{SCOPE}initialize")["holder"]:
+    if not others or find_key(f"{SCOPE}initialize")["holder"]:
         return ""  # Patroni copies from the leader, and waits for one
     _blank.hold(BLANK + manifest["key"], manifest["node"])
     if manifest["key"] != members[0]:

@@ -1,4 +1,5 @@
-"""The careful watcher: starts what is dead, restarts what went deaf although all it calls has been healthy for a minute.
+"""The careful watcher: starts what is dead, restarts what went deaf although all it calls has been healthy for a minute, and
+has a member of a cluster given what it lacks.
 
 Each service at most once in five minutes; what carries calls is never touched (`restarts_when_deaf` of the catalogue).
 """

@@ -23,6 +23,7 @@ class Stand:
         self.keys: dict[str, str] = {}
         self.identifier = OURS
         self.end = "00000001/000000000000002A"
+        self.find_end = database_data.find_end
 
     def fill(self) -> None:
         self.data.mkdir(parents=True)
@@ -97,9 +98,23 @@ def test_a_person_may_have_a_member_begin(stand: Stand) -> None:
     stand.fill()
     mark = stand.data.with_name("15.lead")
     assert f"touch {mark}" in stand.ask(3)
-    mark.touch()
-    assert stand.ask(3) == ""
-    assert not mark.exists()
+    for keys in ({}, {"service/webitel/initialize": OURS}):
+        mark.touch()
+        stand.keys = keys
+        assert stand.ask(3) == ""
+        assert not mark.exists()
+
+
+def test_an_end_that_cannot_be_read_is_told_and_not_taken_for_the_oldest(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_data, "find_end", stand.find_end.__wrapped__)
+    stand.fill()
+    said = stand.ask(3)
+    assert f"{stand.data} has no log that can be read: 0 files in pg_wal; to begin with this member's data: touch" in said
+    assert stand.keys == {}
+
+
+def test_one_that_is_no_member_and_has_no_data_begins_nothing(stand: Stand) -> None:
+    assert "has begun the database" in stand.ask(3, members=2)
 
 
 def test_data_of_before_it_left_waits_for_a_leader_and_is_given_up(stand: Stand) -> None:

@@ -188,6 +188,14 @@ def test_a_lost_connection_is_tried_again(call: Call, node: FakeNode, inputs: di
         create(call, inputs)
 
 
+def test_each_node_on_the_way_may_cut_the_connection_once(
+    call: Call, new_node: Callable[[], FakeNode], node: FakeNode, inputs: dict[str, Any]
+) -> None:
+    via = [{"address": new_node().address, "machine_id": f"edge-{n}"} for n in (1, 2)]
+    node.drops = 3
+    assert create(call, inputs | {"via": via})["digest"]
+
+
 def test_no_two_runs_share_a_folder(call: Call, node: FakeNode, inputs: dict[str, Any]) -> None:
     """What a killed run left at work on the node removes its own folder at its end."""
     create(call, inputs)

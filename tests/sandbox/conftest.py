@@ -1,28 +1,19 @@
 """One platform for all tests that run stand-ins."""
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.sandbox.platform import Platform, missing_programs
+from tests.sandbox.platform import Platform, running_platform
 from tests.sandbox.runner import Runner
 
 
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
     """PostgreSQL, RabbitMQ and Consul, running and set up."""
-    if missing := missing_programs():
-        pytest.fail(f"not installed here: {', '.join(missing)}; ./webitel test sandbox installs it")
-    # Not below pytest's own directory: only its owner may enter that one, and PostgreSQL runs under another account.
-    with tempfile.TemporaryDirectory(prefix="webitel-platform-", ignore_cleanup_errors=True) as folder:
-        made = Platform(Path(folder))
-        try:
-            made.set_up()
-            yield made
-        finally:
-            made.close()
+    with running_platform(Platform.set_up) as made:
+        yield made
 
 
 @pytest.fixture

@@ -8,14 +8,17 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.sandbox.consul_program import find_consul
 
@@ -223,3 +226,18 @@ class Platform:
         for name in list(self.running):
             self.stop(name)
         subprocess.run(["epmd", "-port", str(self.ports["epmd"]), "-kill"], capture_output=True, check=False, env={**os.environ})
+
+
+@contextmanager
+def running_platform(set_up: Callable[[Platform], None]) -> Iterator[Platform]:
+    """A platform, or as much of it as `set_up` starts, ended and deleted afterwards."""
+    if missing := missing_programs():
+        pytest.fail(f"not installed here: {', '.join(missing)}; ./webitel test sandbox installs it")
+    # Not below pytest's own directory: only its owner may enter that one, and PostgreSQL runs under another account.
+    with tempfile.TemporaryDirectory(prefix="webitel-platform-", ignore_cleanup_errors=True) as folder:
+        made = Platform(Path(folder))
+        try:
+            set_up(made)
+            yield made
+        finally:
+            made.close()

@@ -2,29 +2,20 @@
 
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from cloud_init.node import database_data
-from tests.sandbox.platform import Platform, missing_programs
+from tests.sandbox.platform import Platform, running_platform
 
 pytestmark = pytest.mark.sandbox
 
 
 @pytest.fixture
 def database() -> Iterator[Platform]:
-    if missing := missing_programs():
-        pytest.fail(f"not installed here: {', '.join(missing)}; ./webitel test sandbox installs it")
-    with tempfile.TemporaryDirectory(prefix="webitel-database-", ignore_cleanup_errors=True) as folder:
-        made = Platform(Path(folder))
-        try:
-            made.set_up_database()
-            yield made
-        finally:
-            made.close()
+    with running_platform(Platform.set_up_database) as made:
+        yield made
 
 
 def write(database: Platform) -> str:
