@@ -63,13 +63,17 @@ def make_load(cluster: Telephony, capsys: pytest.CaptureFixture[str]) -> Load:
     return run
 
 
-def break_it(cluster: Telephony, name: str, capsys: pytest.CaptureFixture[str], *, call: bool = True) -> None:
-    """A drill, with a call held unless it takes the power of what carries it."""
+def break_it(
+    cluster: Telephony, name: str, capsys: pytest.CaptureFixture[str], *, call: bool = True,
+) -> dict[str, Any]:
+    """A drill, with a call held unless it takes the power of what carries it; what it showed."""
     with cluster.outside.held_call(cluster.server) if call else nullcontext():
         done = cluster.start("drill", name, cluster.name, "--yes", "--json").wait(DRILL_SECONDS)
     assert done.output, done.errors
-    check(name, json.loads(done.output)[0], capsys, calls=call)
+    outcome: dict[str, Any] = json.loads(done.output)[0]
+    check(name, outcome, capsys, calls=call)
     assert done.status == 0, done.said
+    return outcome
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from tests.drills.conftest import DRILL_SECONDS, Load
+from tests.local.power import incus, wait_all_healthy
 from tests.local.processes import descendants
 from tests.local.telephony import Telephony
-from tests.local.test_many_nodes import incus, wait_all_healthy
 
 pytestmark = [
     pytest.mark.drills,

@@ -1,6 +1,7 @@
 """A deployment with a cluster of three, broken on purpose under load: nothing acknowledged is lost, nobody is called."""
 
 import os
+from statistics import median
 
 import pytest
 
@@ -18,13 +19,33 @@ END_CALLS = {name for name, drill in ALL.items() if drill.fault.silent and CALLE
 """No call outlives the power of what carries it."""
 WITHOUT_CONSUL = "no-consul"
 LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
+BOUNDS = {f"{fault}-{what}": bound for fault in ("stop", "partition")
+          for what, bound in (("leader", ("row", 17)), ("standby", ("row", 17)), ("queue", ("message", 8)))}
+"""Of what nothing may be acknowledged for how many seconds, as a median of three."""
+BACK = 90
+"""Seconds in which a lost node is one of the cluster again, as a median of three."""
+ONCE = set(ALL) - {WITHOUT_CONSUL} - set(BOUNDS) if LONG else SHORT
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name in SHORT or (LONG and name != WITHOUT_CONSUL)])
+@pytest.mark.parametrize("name", [name for name in ALL if name in ONCE])
 def test_nothing_acknowledged_is_lost_and_nobody_is_called(
     cluster: Telephony, name: str, capsys: pytest.CaptureFixture[str],
 ) -> None:
     break_it(cluster, name, capsys, call=name not in END_CALLS)
+
+
+@pytest.mark.skipif(not LONG, reason="three times each: WEBITEL_TEST_LONG=1")
+@pytest.mark.parametrize("name", BOUNDS)
+def test_a_lost_node_costs_seconds(cluster: Telephony, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    kind, bound = BOUNDS[name]
+    outcomes = [break_it(cluster, name, capsys) for _ in range(3)]
+    rows, messages = (median(outcome["gaps"][kind] for outcome in outcomes) for kind in ("row", "message"))
+    back, healthy = (median(outcome[what] for outcome in outcomes) for what in ("rejoined", "healthy"))
+    with capsys.disabled():
+        print(f"{name}, medians of three: {rows:.1f} s without rows, {messages:.1f} s without messages, "
+              f"its node healthy after {back:.0f} s, all after {healthy:.0f} s")
+    assert {"row": rows, "message": messages}[kind] <= bound
+    assert back <= BACK
 
 
 @pytest.mark.skipif(not LONG, reason="two minutes more: WEBITEL_TEST_LONG=1")

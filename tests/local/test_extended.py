@@ -8,7 +8,7 @@ import pytest
 from tests.local.conftest import FIGURES, Figure
 from tests.local.deployment import Deployment
 from tests.local.ports import check_tcp_ports, check_udp_ports, nodes_of
-from tests.local.test_many_nodes import switch_off_and_on
+from tests.local.power import switch_off_and_on
 from tests.local.test_running import MEMORY
 
 pytestmark = [

@@ -13,10 +13,10 @@ import pytest
 from tests.local.conftest import FIGURES, Figure
 from tests.local.deployment import Deployment, wait_until
 from tests.local.ports import check_tcp_ports, check_udp_ports, nodes_of
+from tests.local.power import HEALTHY_SECONDS, incus, switch_off_and_on, wait_all_healthy
 
 pytestmark = pytest.mark.nodes
 
-HEALTHY_SECONDS = 420
 ADMIN_SQL = "runuser -u postgres -- psql -XAtq webitel -c"
 
 
@@ -90,23 +90,6 @@ def test_a_patch_rolls_one_node_at_a_time_and_stops_at_the_first_failure(basic: 
     assert starts[0] < starts[1]
 
 
-def incus(*arguments: str) -> None:
-    """What a fault or a power cut does."""
-    done = subprocess.run(["incus", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-def wait_all_healthy(deployment: Deployment, seconds: float) -> float:
-    """Wait until `status` finds every node healthy."""
-    def ask() -> str:
-        report = deployment.status()
-        return "" if report["healthy"] else str({
-            key: node["problem"] or [row["name"] for row in node["services"] if not row["healthy"]]
-            for key, node in report["nodes"].items() if not node["healthy"]})
-
-    return wait_until(ask, seconds, pause=2)
-
-
 MOVING = {"logger": "webitel-logger", "messages-bot": "messages-bot"}
 """By service that moves, its unit."""
 
@@ -164,17 +147,6 @@ def test_a_drained_node_hands_over_what_moves(basic: Deployment, figure: Figure)
     figure("node app-2 drained: seconds until app-1 has what moves", time.monotonic() - started)
     wait_all_healthy(basic, 120)
     assert find_runners(basic) == {service: {"app-1"} for service in MOVING}
-
-
-def switch_off_and_on(deployment: Deployment) -> float:
-    """Power away from all nodes at once and back in another order; returns the seconds until all are healthy."""
-    names = [f"{deployment.name}-{key}" for key in nodes_of(deployment)]
-    incus("stop", "--force", *names)
-    started = time.monotonic()
-    for name in reversed(names):
-        incus("start", name)
-    wait_all_healthy(deployment, HEALTHY_SECONDS)
-    return time.monotonic() - started
 
 
 def test_all_off_and_on_in_any_order(basic: Deployment, figure: Figure) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.local.conftest import FIGURES, Figure
 from tests.local.deployment import Deployment, wait_until
 from tests.local.ports import nodes_of
-from tests.local.test_many_nodes import HEALTHY_SECONDS, incus, wait_all_healthy
+from tests.local.power import HEALTHY_SECONDS, incus, wait_all_healthy
 
 pytestmark = pytest.mark.nodes
 

@@ -1,0 +1,38 @@
+"""Power taken from nodes and given back, and until they are healthy again."""
+
+import subprocess
+import time
+
+from tests.local.deployment import Deployment, wait_until
+from tests.local.ports import nodes_of
+
+HEALTHY_SECONDS = 420
+"""A bound for several nodes that all boot on a busy machine."""
+
+
+def incus(*arguments: str) -> None:
+    """What a fault or a power cut does."""
+    done = subprocess.run(["incus", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def wait_all_healthy(deployment: Deployment, seconds: float) -> float:
+    """Wait until `status` finds every node healthy."""
+    def ask() -> str:
+        report = deployment.status()
+        return "" if report["healthy"] else str({
+            key: node["problem"] or [row["name"] for row in node["services"] if not row["healthy"]]
+            for key, node in report["nodes"].items() if not node["healthy"]})
+
+    return wait_until(ask, seconds, pause=2)
+
+
+def switch_off_and_on(deployment: Deployment) -> float:
+    """Power away from all nodes at once and back in another order; returns the seconds until all are healthy."""
+    names = [f"{deployment.name}-{key}" for key in nodes_of(deployment)]
+    incus("stop", "--force", *names)
+    started = time.monotonic()
+    for name in reversed(names):
+        incus("start", name)
+    wait_all_healthy(deployment, HEALTHY_SECONDS)
+    return time.monotonic() - started
