@@ -12,6 +12,8 @@ from tests.local.telephony import Telephony
 
 DRILL_SECONDS = 1200
 """A bound for one drill whatever else the machine does; the figures are printed, not judged."""
+NO_GAP = 3.0
+"""Seconds of a busy machine in which nobody was kept from writing."""
 
 SETTINGS = {"tier": "basic", "counts": {"data": 3}}
 Load = Callable[[str], AbstractContextManager[None]]

@@ -8,7 +8,7 @@ import pytest
 from cli.drills.table import SHORT, list_drills
 from components.model.planner import make_plan
 from components.model.settings import Settings
-from tests.drills.conftest import SETTINGS, break_it
+from tests.drills.conftest import NO_GAP, SETTINGS, break_it
 from tests.local.telephony import Telephony
 
 pytestmark = pytest.mark.drills
@@ -58,5 +58,6 @@ def test_without_consul_the_leader_goes_on(cluster: Telephony, capsys: pytest.Ca
         return {node.on_node("systemctl show -p InvocationID --value grafana-server") for node in cluster.with_service("grafana")}
 
     before = history(), starts()
-    break_it(cluster, WITHOUT_CONSUL, capsys)
+    outcome = break_it(cluster, WITHOUT_CONSUL, capsys)
+    assert max(outcome["gaps"].values()) <= NO_GAP
     assert (history(), starts()) == before

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.drills.conftest import break_it, make_load
+from tests.drills.conftest import NO_GAP, break_it, make_load
+from tests.local.power import wait_all_healthy
 from tests.local.telephony import Telephony
 
 pytestmark = [
@@ -39,9 +40,21 @@ def test_one_to_three(extended: Telephony, role: str, capsys: pytest.CaptureFixt
     scale(extended, role, 3, capsys)
 
 
-@pytest.mark.parametrize("name", ["stop-leader", "partition-leader", "stop-queue", "stop-consul", "stop-web"])
+@pytest.mark.parametrize("name", ["stop-leader", "partition-leader", "stop-queue", "stop-web"])
 def test_a_call_outlives_the_loss(extended: Telephony, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     break_it(extended, name, capsys)
+
+
+def test_the_loss_of_the_consul_leader_leaves_no_gap(extended: Telephony, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it does not lead the database as well, so that nothing else is lost with it."""
+    servers = {node.node for node in extended.with_service("consul-server")}
+    if (leader := extended.primary()).node in servers:
+        leader.on_node("patronictl -c /etc/patroni/config.yml switchover --force webitel", seconds=60)
+        wait_all_healthy(extended, 120)
+    assert extended.primary().node not in servers
+    outcome = break_it(extended, "stop-consul", capsys)
+    assert outcome["target"] in servers
+    assert outcome["gaps"]["row"] <= NO_GAP
 
 
 @pytest.mark.parametrize("name", ["stop-media", "stop-sip"])
