@@ -8,7 +8,8 @@ import time
 import pytest
 
 from tests.drills.conftest import DRILL_SECONDS, Load
-from tests.local.power import incus, wait_all_healthy
+from tests.local.deployment import Running
+from tests.local.power import incus, no_packages, wait_all_healthy
 from tests.local.processes import descendants
 from tests.local.telephony import Telephony
 
@@ -48,6 +49,26 @@ def test_a_setting_of_postgresql_that_needs_a_restart(cluster: Telephony, load: 
     with load("max_connections raised"):
         cluster.up()
     assert show(cluster, "max_connections") == {"320"}
+
+
+def kill(running: Running) -> None:
+    """End a run of `./webitel` and all that it started at once, as a machine does that loses its power."""
+    for pid in (running.process.pid, *descendants(running.process.pid)):
+        os.kill(pid, signal.SIGKILL)
+    running.process.wait()
+
+
+def test_an_up_killed_between_two_nodes_without_packages(cluster: Telephony, load: Load) -> None:
+    cluster.set(max_connections=340)
+    first, *_, last = cluster.with_service("postgresql")
+    with no_packages(*cluster.nodes()), load("max_connections raised without packages, killed on the way and resumed"):
+        running = cluster.start("up", cluster.name)
+        running.wait_for(f"{last.node}  ", 300)
+        kill(running)
+        assert first.node in running.errors.read_text()
+        cluster.up()
+    assert show(cluster, "max_connections") == {"340"}
+    assert "Nothing to change." in cluster.up().output
 
 
 def test_a_timeout_of_haproxy(cluster: Telephony, load: Load) -> None:
@@ -124,9 +145,7 @@ def test_one_to_three_killed_on_the_way(cluster: Telephony, load: Load) -> None:
     with load("one data node to three, killed once and resumed"):
         running = cluster.start("scale", "data", "3", cluster.name, "--yes")
         running.wait_for("sending the configuration", 300)
-        for pid in (running.process.pid, *descendants(running.process.pid)):
-            os.kill(pid, signal.SIGKILL)
-        running.process.wait()
+        kill(running)
         cluster.webitel("scale", "data", "3", cluster.name, "--yes")
     cluster.settings["counts"] = {"data": 3}
     assert len(cluster.with_service("postgresql")) == 3

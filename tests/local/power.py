@@ -1,7 +1,9 @@
-"""Power taken from nodes and given back, and until they are healthy again."""
+"""What is taken from nodes, given back, and until they are healthy again: power, the way to package repositories."""
 
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tests.local.deployment import Deployment, wait_until
 from tests.local.ports import nodes_of
@@ -36,3 +38,16 @@ def switch_off_and_on(deployment: Deployment) -> float:
         incus("start", name)
     wait_all_healthy(deployment, HEALTHY_SECONDS)
     return time.monotonic() - started
+
+
+@contextmanager
+def no_packages(*nodes: Deployment) -> Iterator[None]:
+    """No way to package repositories from these nodes, as long as a block runs."""
+    for node in nodes:
+        node.on_node("nft add table inet offline && nft add chain inet offline out '{ type filter hook output priority -300; }' "
+                     "&& nft add rule inet offline out tcp dport '{ 80, 443 }' oif != lo drop")
+    try:
+        yield
+    finally:
+        for node in nodes:
+            node.on_node("nft delete table inet offline")
