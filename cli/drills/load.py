@@ -47,6 +47,8 @@ class Writer:
         ahead: float | None = None
         try:
             async for line in self._process.stdout:
+                if not line:
+                    continue  # asyncssh's last one, where the end comes after it was asked for a line
                 try:
                     said = json.loads(line)
                 except ValueError:
