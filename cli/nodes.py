@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -104,13 +105,15 @@ async def ask_nodes(
 ) -> dict[str, Answer]:
     """Run a command as root on the nodes at the same time; answers by key, none later than `seconds`."""
     async def ask(node: NodeAccess) -> Answer:
+        begun = time.monotonic()
         try:
             async with asyncio.timeout(seconds), connect(access, node) as connection:
                 done = await connection.run(as_root(node, command))
                 return Answer(done.exit_status if done.exit_status is not None else -1,
                               access.hide(str(done.stdout or "")), access.hide(str(done.stderr or "")))
         except TimeoutError:
-            return Answer(problem=f"no answer within {seconds:.0f} s")
+            # A connection is given up earlier than a command.
+            return Answer(problem=f"no answer within {time.monotonic() - begun:.0f} s")
         except (OSError, asyncssh.Error, Failure) as error:
             return Answer(problem=f"SSH to {node.address} failed: {error}")
 

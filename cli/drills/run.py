@@ -181,10 +181,11 @@ async def hold(access: Access, seconds: float) -> str:
 
 
 def describe_first(reports: Mapping[str, Report]) -> str:
-    """The first thing that does not work, with its node; "" when all does."""
-    return next((f"{key} {row['name']}: {row['why']}" for key, report in reports.items()
-                 for row in (*report["services"], {"name": "", "healthy": not report["problem"], "why": report["problem"]})
-                 if not row["healthy"]), "")
+    """The first thing that does not work, with its node, nodes that say nothing before all others; "" when all does."""
+    silent = [f"{key}: {report['problem']}" for key, report in reports.items() if report["problem"]]
+    sick = [f"{key} {row['name']}: {row['why']}" for key, report in reports.items() for row in report["services"]
+            if not row["healthy"]]
+    return next(iter(silent + sick), "")
 
 
 async def count_calls(access: Access, plan: Plan) -> int:

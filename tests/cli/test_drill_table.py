@@ -1,8 +1,9 @@
-"""Which node a drill is about."""
+"""Which node a drill is about, and what is named while it is broken."""
 
-from cli.drills.run import choose_client
+from cli.drills.run import choose_client, describe_first
 from cli.drills.table import list_drills
 from cli.nodes import Access, NodeAccess
+from cli.status import Report
 from components.model.planner import make_plan
 from components.model.settings import Settings
 
@@ -23,3 +24,13 @@ def test_the_load_is_reached_by_another_way_than_through_the_lost_node() -> None
     access = Access(nodes, "", "")
     assert choose_client(access, plan, ("db-1",)).via == ways
     assert choose_client(access, plan, ("web-1",)).via == ("198.18.0.2", "198.18.0.1")
+
+
+def test_a_node_that_says_nothing_is_named_before_what_others_lack() -> None:
+    row = {"name": "haproxy", "healthy": False, "why": "no broker"}
+    reports: dict[str, Report] = {
+        "app-1": {"problem": "", "services": [row], "healthy": False},
+        "data-1": {"problem": "no answer within 6 s", "services": [], "healthy": False}}
+    assert describe_first(reports) == "data-1: no answer within 6 s"
+    assert describe_first({"app-1": reports["app-1"]}) == "app-1 haproxy: no broker"
+    assert describe_first({"app-1": {**reports["app-1"], "services": []}}) == ""

@@ -9,6 +9,8 @@ from cli.drills.table import SHORT, list_drills
 from components.model.planner import make_plan
 from components.model.settings import Settings
 from tests.drills.conftest import NO_GAP, SETTINGS, break_it
+from tests.local.deployment import wait_until
+from tests.local.power import HEALTHY_SECONDS, incus, wait_all_healthy
 from tests.local.telephony import Telephony
 
 pytestmark = pytest.mark.drills
@@ -46,6 +48,23 @@ def test_a_lost_node_costs_seconds(cluster: Telephony, name: str, capsys: pytest
               f"its node healthy after {back:.0f} s, all after {healthy:.0f} s")
     assert {"row": rows, "message": messages}[kind] <= bound
     assert back <= BACK
+
+
+@pytest.mark.skipif(not LONG, reason="two minutes more: WEBITEL_TEST_LONG=1")
+def test_status_names_the_lost_node_and_no_other(cluster: Telephony) -> None:
+    lost = next(node for node in cluster.with_service("postgresql") if node.key != cluster.primary().key).key
+
+    def find_sick() -> str:
+        sick = {key: node["problem"] or [row["why"] for row in node["services"] if not row["healthy"]]
+                for key, node in cluster.status()["nodes"].items() if not node["healthy"]}
+        return "" if set(sick) == {lost} else str(sick)
+
+    incus("stop", "--force", f"{cluster.name}-{lost}")
+    try:
+        wait_until(find_sick, 60)
+    finally:
+        incus("start", f"{cluster.name}-{lost}")
+    wait_all_healthy(cluster, HEALTHY_SECONDS)
 
 
 @pytest.mark.skipif(not LONG, reason="two minutes more: WEBITEL_TEST_LONG=1")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloud_init.node import amqp, broker_cluster, database_cluster
+from cloud_init.node import amqp, broker_cluster, database_cluster, probes
 from cloud_init.node.manifest import ApplyError
 from cloud_init.node.view import View
 
@@ -64,6 +64,18 @@ def test_a_broker_is_spared_only_with_a_majority_of_the_others(
     view = view_of(3)
     assert missing in broker_cluster.ready_to_go(view.manifest, view)
     assert bool(broker_cluster.ready_to_go(view.manifest, view)) == bool(missing)
+
+
+@pytest.mark.parametrize(("running", "said"), [(True, "1 quorum queues have no copy on this node yet"), (False, "")])
+def test_a_broker_is_not_called_sick_for_the_silence_of_another(
+    monkeypatch: pytest.MonkeyPatch, running: bool, said: str,
+) -> None:
+    """RabbitMQ lists queues within seconds only while all members are there."""
+    nodes = [{"name": f"rabbit@s-data-{n}", "running": running or n != 3} for n in (1, 2, 3)]
+    queues = [{"name": "orders", "type": "quorum", "members": ["rabbit@s-data-2"]}] if running else "timed out"
+    monkeypatch.setattr(probes, "broker", lambda view, path: nodes)
+    monkeypatch.setattr(broker_cluster, "broker", lambda view, path: queues)
+    assert probes.rabbitmq({}, view_of(1)) == said
 
 
 class Patroni:
