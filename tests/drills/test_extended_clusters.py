@@ -47,11 +47,11 @@ def test_a_call_outlives_the_loss(extended: Telephony, name: str, capsys: pytest
 
 def test_the_loss_of_the_consul_leader_leaves_no_gap(extended: Telephony, capsys: pytest.CaptureFixture[str]) -> None:
     """Where it does not lead the database as well, so that nothing else is lost with it."""
-    servers = {node.node for node in extended.with_service("consul-server")}
-    if (leader := extended.primary()).node in servers:
+    servers = {node.key for node in extended.with_service("consul-server")}
+    if (leader := extended.primary()).key in servers:
         leader.on_node("patronictl -c /etc/patroni/config.yml switchover --force webitel", seconds=60)
         wait_all_healthy(extended, 120)
-    assert extended.primary().node not in servers
+    assert extended.primary().key not in servers
     outcome = break_it(extended, "stop-consul", capsys)
     assert outcome["target"] in servers
     assert outcome["gaps"]["row"] <= NO_GAP
