@@ -113,7 +113,7 @@ async def ask_nodes(
                               access.hide(str(done.stdout or "")), access.hide(str(done.stderr or "")))
         except TimeoutError:
             # A connection is given up earlier than a command.
-            return Answer(problem=f"no answer within {time.monotonic() - begun:.0f} s")
+            return Answer(problem=f"no answer within {min(seconds, time.monotonic() - begun):.0f} s")
         except (OSError, asyncssh.Error, Failure) as error:
             return Answer(problem=f"SSH to {node.address} failed: {error}")
 

@@ -11,7 +11,7 @@ import pytest
 from tests.local.telephony import Telephony
 
 DRILL_SECONDS = 1200
-"""A bound for one drill whatever else the machine does; the figures are printed, not judged."""
+"""A bound for one drill whatever else the machine does."""
 NO_GAP = 3.0
 """Seconds of a busy machine in which nobody was kept from writing."""
 

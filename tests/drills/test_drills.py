@@ -9,8 +9,7 @@ from cli.drills.table import SHORT, list_drills
 from components.model.planner import make_plan
 from components.model.settings import Settings
 from tests.drills.conftest import NO_GAP, SETTINGS, break_it
-from tests.local.deployment import wait_until
-from tests.local.power import HEALTHY_SECONDS, incus, wait_all_healthy
+from tests.local.power import HEALTHY_SECONDS, incus, wait_all_healthy, wait_sick
 from tests.local.telephony import Telephony
 
 pytestmark = pytest.mark.drills
@@ -53,16 +52,10 @@ def test_a_lost_node_costs_seconds(cluster: Telephony, name: str, capsys: pytest
 @pytest.mark.skipif(not LONG, reason="two minutes more: WEBITEL_TEST_LONG=1")
 def test_status_names_the_lost_node_and_no_other(cluster: Telephony) -> None:
     lost = next(node for node in cluster.with_service("postgresql") if node.key != cluster.primary().key).key
-
-    def find_sick() -> str:
-        sick = {key: node["problem"] or [row["why"] for row in node["services"] if not row["healthy"]]
-                for key, node in cluster.status()["nodes"].items() if not node["healthy"]}
-        return "" if set(sick) == {lost} else str(sick)
-
     incus("stop", "--force", f"{cluster.name}-{lost}")
     try:
         # Cases may have lost the broker with it, which the watcher mends after a while.
-        wait_until(find_sick, HEALTHY_SECONDS)
+        wait_sick(cluster, {lost}, HEALTHY_SECONDS)
     finally:
         incus("start", f"{cluster.name}-{lost}")
     wait_all_healthy(cluster, HEALTHY_SECONDS)

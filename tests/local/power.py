@@ -2,9 +2,10 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
+from cli.drills.faults import PACKAGES
 from tests.local.deployment import Deployment, wait_until
 from tests.local.ports import nodes_of
 
@@ -18,15 +19,19 @@ def incus(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def wait_all_healthy(deployment: Deployment, seconds: float) -> float:
-    """Wait until `status` finds every node healthy."""
+def wait_sick(deployment: Deployment, keys: Collection[str], seconds: float) -> float:
+    """Wait until `status` finds these nodes not healthy and no others; returns the seconds that it took."""
     def ask() -> str:
-        report = deployment.status()
-        return "" if report["healthy"] else str({
-            key: node["problem"] or [row["name"] for row in node["services"] if not row["healthy"]]
-            for key, node in report["nodes"].items() if not node["healthy"]})
+        sick = {key: node["problem"] or [f"{row['name']}: {row['why']}" for row in node["services"] if not row["healthy"]]
+                for key, node in deployment.status()["nodes"].items() if not node["healthy"]}
+        return "" if set(sick) == set(keys) else str(sick)
 
     return wait_until(ask, seconds, pause=2)
+
+
+def wait_all_healthy(deployment: Deployment, seconds: float) -> float:
+    """Wait until `status` finds every node healthy; returns the seconds that it took."""
+    return wait_sick(deployment, (), seconds)
 
 
 def switch_off_and_on(deployment: Deployment) -> float:
@@ -45,7 +50,7 @@ def no_packages(*nodes: Deployment) -> Iterator[None]:
     """No way to package repositories from these nodes, as long as a block runs."""
     for node in nodes:
         node.on_node("nft add table inet offline && nft add chain inet offline out '{ type filter hook output priority -300; }' "
-                     "&& nft add rule inet offline out tcp dport '{ 80, 443 }' oif != lo drop")
+                     f"&& nft add rule inet offline out tcp dport '{{ {', '.join(PACKAGES)} }}' oif != lo drop")
     try:
         yield
     finally:

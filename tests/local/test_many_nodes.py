@@ -13,7 +13,7 @@ import pytest
 from tests.local.conftest import FIGURES, Figure
 from tests.local.deployment import Deployment, wait_until
 from tests.local.ports import check_tcp_ports, check_udp_ports, nodes_of
-from tests.local.power import HEALTHY_SECONDS, incus, switch_off_and_on, wait_all_healthy
+from tests.local.power import HEALTHY_SECONDS, incus, switch_off_and_on, wait_all_healthy, wait_sick
 
 pytestmark = pytest.mark.nodes
 
@@ -130,11 +130,7 @@ def test_a_lost_app_node_stops_only_what_runs_on_it(basic: Deployment, figure: F
         figure("node app-1 lost: seconds until app-2 runs what moves", time.monotonic() - started)
         wait_until(lambda: ask("/chat/", False, "502"), 60)
 
-        def find_sick() -> str:
-            sick = {key for key, node in basic.status()["nodes"].items() if not node["healthy"]}
-            return "" if sick == {"app-1"} else str(sick)
-
-        wait_until(find_sick, 60)
+        wait_sick(basic, {"app-1"}, 60)
     finally:
         incus("start", f"{basic.name}-app-1")
     figure("node app-1 back: seconds until all healthy", wait_all_healthy(basic, HEALTHY_SECONDS))
