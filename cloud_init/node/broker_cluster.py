@@ -88,12 +88,20 @@ def grow(view: View) -> str:
     return f"{missing} quorum queues get a copy on this node" + (f": {said[-300:]}" if done.returncode else "")
 
 
+def list_away(rows: list[dict[str, Any]]) -> list[str]:
+    """Members that do not run, by node, of what RabbitMQ says of its nodes."""
+    return [row["name"].partition("@")[2] for row in rows if not row.get("running")]
+
+
 def ready_to_go(manifest: dict[str, Any], view: View) -> str:
     """Whether every quorum queue keeps its majority without this node; "" or what is missing."""
     me = broker_name(manifest["node"])
     rows = broker(view, "/api/queues/%2f?columns=name,type,members,online")
     if isinstance(rows, str):
-        return rows
+        nodes = broker(view, "/api/nodes")
+        # Without a member the list of the queues comes too late, and a second one would be missed by most of them.
+        away = [] if isinstance(nodes, str) else list_away(nodes)
+        return f"{' and '.join(away)} of the brokers is away, the queues need this one" if away else rows
     for row in rows:
         others = [member for member in row.get("members", []) if member != me]
         online = [member for member in row.get("online", []) if member != me]

@@ -118,7 +118,7 @@ def rabbitmq(_: Arguments, view: View) -> str:
         return f"{' and '.join(alarms)}: publishers are blocked on every node"
     if near := describe_limits(own[0]):
         return near
-    silent = [row["name"].partition("@")[2] for row in rows if not row.get("running")]
+    silent = broker_cluster.list_away(rows)
     # While a member is away, a list of the queues waits for it longer than anybody here does, and no copy is made anyway.
     lacking = broker_cluster.count_missing_replicas(view) if len(rows) > 1 and not silent else 0
     if isinstance(lacking, str):

@@ -22,8 +22,10 @@ def incus(*arguments: str) -> None:
 def wait_sick(deployment: Deployment, keys: Collection[str], seconds: float) -> float:
     """Wait until `status` finds these nodes not healthy and no others; returns the seconds that it took."""
     def ask() -> str:
+        nodes = deployment.status()["nodes"]
+        assert nodes
         sick = {key: node["problem"] or [f"{row['name']}: {row['why']}" for row in node["services"] if not row["healthy"]]
-                for key, node in deployment.status()["nodes"].items() if not node["healthy"]}
+                for key, node in nodes.items() if not node["healthy"]}
         return "" if set(sick) == set(keys) else str(sick)
 
     return wait_until(ask, seconds, pause=2)

@@ -66,6 +66,18 @@ def test_a_broker_is_spared_only_with_a_majority_of_the_others(
     assert bool(broker_cluster.ready_to_go(view.manifest, view)) == bool(missing)
 
 
+@pytest.mark.parametrize(("running", "said"), [
+    (False, "s-data-3 of the brokers is away, the queues need this one"), (True, "RabbitMQ management: timed out")])
+def test_a_broker_that_is_away_is_named_where_it_keeps_another_from_going(
+    monkeypatch: pytest.MonkeyPatch, running: bool, said: str,
+) -> None:
+    nodes = [{"name": f"rabbit@s-data-{n}", "running": running or n != 3} for n in (1, 2, 3)]
+    late = "RabbitMQ management: timed out"
+    monkeypatch.setattr(broker_cluster, "broker", lambda view, path: nodes if "nodes" in path else late)
+    view = view_of(1)
+    assert broker_cluster.ready_to_go(view.manifest, view) == said
+
+
 @pytest.mark.parametrize(("running", "said"), [(True, "1 quorum queues have no copy on this node yet"), (False, "")])
 def test_a_broker_is_not_called_sick_for_the_silence_of_another(
     monkeypatch: pytest.MonkeyPatch, running: bool, said: str,
