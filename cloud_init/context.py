@@ -10,6 +10,7 @@ from cloud_init.node.locks import LEASE, STOP
 from cloud_init.node.manifest import BASE
 from cloud_init.versions import main_units
 from components.model.catalogue.node import CONSUL_SOURCES
+from components.model.calls import resolve_call_limits
 from components.model.clouds import Cloud, PublicAddress, resolve_cloud
 from components.model.firewall import NodeRule, node_egress, node_openings
 from components.model.plan import Node, Plan, Public
@@ -171,7 +172,7 @@ class Context:
         return {
             "plan": self.plan, "node": self.node, "settings": self.settings, "cloud": self.cloud, "catalogue": self.catalogue,
             "tier": TIERS[self.plan.tier], "source": self.source.value, "context": self,
-            "stop_seconds": STOP, "lease_seconds": f"{LEASE:g}",
+            "limits": resolve_call_limits(self.plan, self.settings), "stop_seconds": STOP, "lease_seconds": f"{LEASE:g}",
             **{name: getattr(self, name) for name in (
                 "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "serving", "here", "mount",
                 "rules", "instance_id", "identity", "share", "mount_unit", "proxied", "packages_json", "include_file",

@@ -74,7 +74,7 @@ def write(plan: FilePlan) -> None:
     """Check every changed file first, then put them in place: a configuration with an error changes nothing."""
     staged: list[tuple[pathlib.Path, pathlib.Path]] = []
     try:
-        for name, (text, mode, uid, gid, check) in plan.changed.items():
+        for name, (text, mode, uid, gid, _) in plan.changed.items():
             path = pathlib.Path(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             # Many programs read every file of a folder: the staged one must not look like a configuration file.
@@ -87,11 +87,13 @@ def write(plan: FilePlan) -> None:
                 target.flush()
                 os.fsync(target.fileno())
             staged.append((fresh, path))
-            if check and "{path}" in check:
+        # With all of them staged: a file that includes another is checked with that one as it will be.
+        for (fresh, path), (*_, check) in zip(staged, plan.changed.values(), strict=True):
+            if "{path}" in check:
                 checked = run(["sh", "-c", check.replace("{path}", str(fresh))], 60)
                 if checked.returncode != 0:
-                    said = (checked.stdout + checked.stderr).strip().replace(str(fresh), name)
-                    raise ApplyError(f"{name} is refused by its own program ({check.split()[0]}):\n{said[-2000:]}")
+                    said = (checked.stdout + checked.stderr).strip().replace(fresh.name, path.name)
+                    raise ApplyError(f"{path} is refused by its own program ({check.split()[0]}):\n{said[-2000:]}")
         for fresh, path in staged:
             fresh.replace(path)
     finally:

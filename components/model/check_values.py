@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network
 
 from components.model.addresses import networks_given
+from components.model.calls import check_calls
 from components.model.clouds import CLOUDS, Cloud
 from components.model.dns import read_zone
 from components.model.problems import Problem, setting_problem
@@ -65,6 +66,7 @@ def check_values(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
         yield setting_problem(
             "image", settings.image, "on local use base, or leave it empty for the image with the packages in it")
     yield from check_networks(settings)
+    yield from check_calls(settings)
     yield from check_time_zone(settings.time_zone)
     for key in settings.operator_keys:
         if why := explain_key(key):

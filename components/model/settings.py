@@ -35,6 +35,25 @@ class Settings(BaseModel):
     carriers: tuple[Network, ...] = Field((), description="Networks of SIP trunks.", examples=[["198.51.100.0/24"]])
     phones: tuple[Network, ...] | Literal["internet"] = Field(
         (), description="Networks of SIP phones, or internet (scanners and toll fraud will come).", examples=[["192.0.2.0/24"]])
+    srtp: Literal["optional", "required"] = Field(
+        "optional", description="Encrypted audio of SIP phones (WebRTC always has it): optional = for those that offer it or are "
+        "registered over TLS, required = no call without it.", examples=["required"])
+    trunk_transfers: bool = Field(
+        False, description="Let trunks transfer calls (REFER), so that a caller outside can have you call anybody.")
+    emergency_numbers: tuple[str, ...] = Field(
+        ("112", "911"), description="Numbers of emergency services, as they are dialled: no limit below counts for them.",
+        examples=[["112", "911", "110"]])
+    account_limits: dict[Literal["calls", "per_minute"], int] = Field(
+        {}, description="Calls that a phone's account makes at once and within a minute; empty = 10 and 60.",
+        examples=[{"calls": 4, "per_minute": 20}])
+    trunk_limits: dict[Literal["calls", "per_minute"], int] = Field(
+        {}, description="Calls by one trunk, both ways, at once and within a minute; empty = the tier's load in its busiest minute.",
+        examples=[{"calls": 100, "per_minute": 200}])
+    destinations: tuple[str, ...] = Field(
+        (), description="First digits of the numbers that may be called by trunks; empty = all.", examples=[["+49", "0"]])
+    outgoing_hours: dict[str, str] = Field(
+        {}, description="Hours in which calls go out by trunks, by days and in the nodes' time zone; empty = always.",
+        examples=[{"mon-fri": "07:00-20:00", "sat": "09:00-14:00"}])
     operator_keys: tuple[str, ...] = Field((), description="SSH public keys of the operators.",
         examples=[["ssh-ed25519 AAAA... you@office"]])
     counts: dict[str, int] = Field({}, description="Nodes by role, where more than the tier's.", examples=[{"app": 2}])

@@ -29,14 +29,16 @@ OPENSIPS = Service(
     "opensips", "OpenSIPS", stand_in=True, units=("opensips",),
     packages=(
         "opensips", "opensips-http-modules", "opensips-rabbitmq-modules", "opensips-auth-modules",
-        "opensips-postgres-module", "opensips-wss-module",
+        "opensips-postgres-module", "opensips-wss-module", "opensips-tls-module", "opensips-tlsmgm-module",
+        "opensips-tls-openssl-module",
     ),
     listeners=(
         udp("sip", 5060, Audience.CARRIERS, Audience.PHONES), tcp("sip-tcp", 5060, Audience.CARRIERS, Audience.PHONES),
+        tcp("sip-tls", 5061, Audience.CARRIERS, Audience.PHONES),
         udp("inner", 5062), tcp("ws", 5070), tcp("mi", 8000, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
     ),
     calls=("postgresql", "rabbitmq", "rtpengine.ng", "freeswitch.sip"),
-    secrets=("database_password", "broker_password"),
+    secrets=("database_password", "broker_password", "web_certificate"),
     egress=(
         Egress("SIP to trunks", "udp", Ports(5060, 5061), Audience.CARRIERS),
         Egress("SIP to trunks", "tcp", Ports(5060, 5061), Audience.CARRIERS),
