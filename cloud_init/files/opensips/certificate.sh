@@ -26,8 +26,8 @@ printf 'table_name(string) table_version(int)\ntls_mgm:3\n' > "$folder/version"
     'dh_params(blob,null)' 'ec_curve(string,null)'
   # 2 is a server's: phones and carriers connect to us. 1 is a client's: we connect to a carrier, whose certificate must be one
   # that Debian trusts.
-  printf '\n1:phones:*:*:2:TLSv1_2-:0:0:%s:%s:0:::::: \n' "$certificate" "$key"
-  printf '2:carriers:*:*:1:TLSv1_2-:1:1:%s:%s:0:::/etc/ssl/certs::: \n' "$certificate" "$key"
+  printf '\n1:phones:*:*:2:TLSv1_2-:0:0:%s:%s:0:::/etc/ssl/certs:::\n' "$certificate" "$key"
+  printf '2:carriers:*:*:1:TLSv1_2-:1:1:%s:%s:0:::/etc/ssl/certs:::\n' "$certificate" "$key"
 } > "$folder/tls_mgm.new"
 chgrp -R opensips "$folder"
 mv "$folder/tls_mgm.new" "$folder/tls_mgm"
