@@ -6,7 +6,7 @@ from typing import Any
 
 from cloud_init.context import Context
 from cloud_init.versions import main_units, wanted_versions
-from components.model.service import OnChange, Service
+from components.model.service import OnChange, Probe, Service
 from components.model.services import called_service
 from components.model.share import SHARE, Share
 
@@ -76,9 +76,9 @@ def make_manifest(context: Context) -> dict[str, Any]:
         "services": [
             {
                 "name": service.name, "title": service.title, "units": list(service.units_from(context.source)),
-                "probes": [
-                    fill_probe(context, service, probe.kind, probe.says, dict(probe.arguments)) for probe in service.probes],
+                "probes": [fill_probe(context, service, probe) for probe in service.probes],
                 "restarts_when_deaf": service.restarts_when_deaf,
+                **({"calls_freeswitch": True} if "freeswitch.grpc" in service.calls else {}),
                 **({"candidates": candidates(context, service)} if moves(context, service) else {}),
             }
             for service in context.services
@@ -112,13 +112,14 @@ def candidates(context: Context, service: Service) -> list[dict[str, Any]]:
     ]
 
 
-def fill_probe(context: Context, service: Service, kind: str, says: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def fill_probe(context: Context, service: Service, probe: Probe) -> dict[str, Any]:
+    """A probe with the node's addresses, ports and numbers in it."""
     filled = {
         key: value.replace("{id}", str(context.identity(service))).replace("{hostname}", context.node.name)
         if isinstance(value, str) else value
-        for key, value in arguments.items()
+        for key, value in probe.arguments.items()
     }
     if "listener" in filled:
         listener = service.listener(str(filled.pop("listener")))
         filled |= {"address": context.bind(service.name, listener.name), "port": listener.port, "protocol": listener.protocol}
-    return {"kind": kind, "says": says, **filled}
+    return {"kind": probe.kind, "says": probe.says, **({} if probe.restart_cures else {"restart_cures": False}), **filled}

@@ -3,17 +3,24 @@
 import http.client
 import json
 import os
+import pathlib
 import re
 import socket
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
 
-from . import amqp, broker_cluster, machine, sip
-from .view import TIMEOUT, View, broker, fetch_json, query, request
+from . import amqp, broker_cluster, machine, sip, topology
+from .view import RECENT, TIMEOUT, View, broker, fetch_json, query, request
 
 Arguments = dict[str, Any]
+
+LISTEN = "0A"
+"""TCP_LISTEN as the kernel's table of connections writes it."""
+REPEATED = 3
+"""Failed queries within the looked-at time that are no accident."""
+QUERY_GAP = 6.0
+"""Seconds: whoever asks the database every five seconds and whose session has just been closed has a new one by then."""
 
 ROOMY, CROWDED = 2.0, 0.85
 """A broker is called sick when its free disk is below so many times RabbitMQ's limit, its memory above that share."""
@@ -23,15 +30,21 @@ def answer(probe: dict[str, Any], view: View) -> str:
     """Ask one probe of the manifest; a probe that this program does not know is an error, never a pass."""
     known: dict[str, Callable[[Arguments, View], str]] = {
         "consul": consul, "consul_server": consul_server, "consul_entry": consul_entry, "postgresql": postgresql,
-        "patroni": patroni, "database_sessions": database_sessions, "amqp": broker_ready, "rabbitmq": rabbitmq,
-        "exchanges": exchanges, "queue": queue, "bindings": bindings, "http": http_answer, "https": https_answer, "tcp": tcp,
-        "disk_space": disk_space, "rtpengine": sip.rtpengine, "sip": sip.sip_request, "opensips_rtpengine": opensips_rtpengine,
-        "freeswitch": sip.freeswitch,
+        "patroni": patroni, "database_sessions": database_sessions, "amqp": broker_log_in, "rabbitmq": rabbitmq,
+        "exchanges": topology.exchanges, "queue": topology.queue, "binding": topology.binding, "own_queues": topology.own_queues,
+        "http": http_answer, "https": https_answer, "listens": listens, "schema": schema, "disk_space": disk_space,
+        "rtpengine": sip.rtpengine, "sip": sip.sip_request, "opensips_rtpengine": opensips_rtpengine,
+        "freeswitch": sip.freeswitch, "freeswitch_calls": sip.freeswitch_calls,
     }
     if probe["kind"] not in known:
         return f"this node's program knows no probe `{probe['kind']}`"
+    return ask(known[probe["kind"]], probe, view)
+
+
+def ask(question: Callable[[Arguments, View], str], arguments: Arguments, view: View) -> str:
+    """The answer to a question; nobody there, or nonsense said, is an answer too and no end of who asks."""
     try:
-        return known[probe["kind"]](probe, view)
+        return question(arguments, view)
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
         return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
@@ -90,19 +103,31 @@ def patroni(arguments: Arguments, view: View) -> str:
 
 
 def database_sessions(arguments: Arguments, view: View) -> str:
-    """Sessions of the service's own in the database, from this node."""
+    """Sessions of the service's own in the database, from this node. Only for a service that asks the database all the time;
+    pools close each session every few minutes, so their absence must last."""
+    deadline = time.monotonic() + QUERY_GAP
     with view.locks["sessions"]:
         sessions = view.sessions
-    if isinstance(sessions, str):
-        return sessions
-    count = sessions.get(arguments["application"], 0)
-    return "" if count >= int(arguments["minimum"]) else f"{count} sessions named {arguments['application']}"
+    while True:
+        if isinstance(sessions, str):
+            return sessions
+        count = sessions.get(arguments["application"], 0)
+        if count >= int(arguments["minimum"]):
+            return ""
+        if time.monotonic() > deadline:
+            return f"{count} sessions named {arguments['application']}"
+        time.sleep(1)
+        sessions = view.ask_sessions()
+
+
+def broker_log_in(_: Arguments, view: View) -> str:
+    """A log-in at the broker with the services' own password."""
+    return amqp.log_in("127.0.0.1", 5672, "webitel", view.secrets.get("broker_password", ""), TIMEOUT)
 
 
 def broker_ready(_: Arguments, view: View) -> str:
-    """A log-in at the broker with the services' own password, and the exchanges that they expect."""
-    said = amqp.log_in("127.0.0.1", 5672, "webitel", view.secrets.get("broker_password", ""), TIMEOUT)
-    return said or exchanges({}, view)
+    """What a service needs of the broker before it starts: the log-in, and the exchanges that it expects."""
+    return broker_log_in({}, view) or topology.exchanges({}, view)
 
 
 def rabbitmq(_: Arguments, view: View) -> str:
@@ -141,37 +166,6 @@ def describe_limits(node: Arguments) -> str:
     return ""
 
 
-def exchanges(_: Arguments, view: View) -> str:
-    """The exchanges that nobody declares."""
-    rows = broker(view, "/api/exchanges/%2f")
-    if isinstance(rows, str):
-        return rows
-    there = {row["name"] for row in rows if row["type"] == "topic" and row["durable"]}
-    missing = [name for name in ("call", "chat", "webitel", "opensips") if name not in there]
-    return f"missing: {', '.join(missing)}" if missing else ""
-
-
-def queue(arguments: Arguments, view: View) -> str:
-    """A consumer of this node on the queue."""
-    with view.locks["broker"]:
-        consumers = view.consumers
-    if isinstance(consumers, str):
-        return consumers
-    peers = consumers.get(arguments["queue"], set())
-    if view.address in peers:
-        return ""
-    return f"no consumer of this node on {arguments['queue']}" + (f" (others: {', '.join(sorted(peers))})" if peers else "")
-
-
-def bindings(arguments: Arguments, view: View) -> str:
-    """A queue bound to the exchange."""
-    rows = broker(view, f"/api/exchanges/%2f/{quote(arguments['exchange'])}/bindings/source")
-    if isinstance(rows, str):
-        return rows
-    bound = any(row["destination_type"] == "queue" and row["destination"].startswith("amq.gen-") for row in rows)
-    return "" if bound else f"no queue is bound to {arguments['exchange']}"
-
-
 def http_answer(arguments: Arguments, view: View, tls: bool = False) -> str:
     """The expected status, and a text in the body where one is expected."""
     port = int(arguments.get("port", 443))
@@ -189,10 +183,26 @@ def https_answer(arguments: Arguments, view: View) -> str:
     return http_answer(arguments, view, tls=True)
 
 
-def tcp(arguments: Arguments, view: View) -> str:
-    """Something accepts connections."""
-    with socket.create_connection((arguments["address"], arguments["port"]), TIMEOUT):
-        return ""
+def listens(arguments: Arguments, view: View) -> str:
+    """Something listens there. Asked of the kernel: a program that takes a probe's connection for a call logs an error each
+    time."""
+    address = socket.inet_aton(arguments["address"])[::-1].hex().upper()
+    wanted = {f"{where}:{int(arguments['port']):04X}" for where in (address, "00000000")}
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state = line.split()[:4]
+        if local in wanted and state == LISTEN:
+            return ""
+    return f"nobody listens on {arguments['address']}:{arguments['port']}"
+
+
+def schema(arguments: Arguments, view: View) -> str:
+    """Its queries find their tables. It says so in the journal only, and goes on."""
+    with view.locks["journal"]:
+        errors = view.schema_errors
+    if isinstance(errors, str):
+        return errors
+    count, last = errors.get(arguments["unit"], (0, ""))
+    return f"{count} queries failed within {RECENT} s, the last one because {last}" if count >= REPEATED else ""
 
 
 def disk_space(arguments: Arguments, view: View) -> str:

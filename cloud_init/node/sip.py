@@ -1,9 +1,11 @@
-"""Probes of telephony: SIP requests, rtpengine's control socket, FreeSWITCH's event socket."""
+"""Probes of telephony: SIP requests, rtpengine's control socket, FreeSWITCH's event socket and its gRPC."""
 
 import os
 import secrets
 import socket
 from typing import TYPE_CHECKING, Any
+
+from . import grpc
 
 if TYPE_CHECKING:
     from .view import View
@@ -92,6 +94,13 @@ def freeswitch(arguments: dict[str, Any], view: "View") -> str:
     """The event socket accepts the password and `status` says that it is ready."""
     text = ask_freeswitch(arguments, view, "status")
     return "" if "is ready" in text else next((line for line in text.splitlines() if "ready" in line), text[:100])
+
+
+def freeswitch_calls(arguments: dict[str, Any], _: "View | None" = None) -> str:
+    """fs.Api/Execute is answered: whoever connects only, as a port that is open does, waits for ever for the next call."""
+    answered = grpc.call(
+        arguments["address"], int(arguments["port"]), "/fs.Api/Execute", grpc.text_field(1, "version"), TIMEOUT)
+    return "" if grpc.read_text(answered, 1) else "it answers a call with nothing"
 
 
 def read_block(stream: Any) -> str:

@@ -17,10 +17,12 @@ JUST_NOW = 30.0
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a service: the unit at fault ("" where it has none), and what a probe says; "" = it is not active."""
+    """What is wrong with a service: the unit at fault ("" where it has none), what a probe says ("" = it is not active), and
+    which probe."""
 
     unit: str
     says: str
+    probe: Mapping[str, Any] | None = None
 
 
 def ask(only: Collection[str] | None = None, *, brief: bool = False) -> dict[str, Any]:
@@ -90,7 +92,7 @@ def find_fault(service: dict[str, Any], states: dict[str, dict[str, str]], view:
             return Fault(unit, "")
     for probe in service["probes"]:
         if said := probes.answer(probe, view):
-            return Fault(next(iter(service["units"]), ""), f"{probe['says']} ({said})")
+            return Fault(next(iter(service["units"]), ""), f"{probe['says']} ({said})", probe)
     return None
 
 
@@ -99,14 +101,15 @@ def report_service(
 ) -> dict[str, Any]:
     """One service's row; `why` names the cause nearest to it, `log` the last lines of the unit that is at fault.
 
-    `standby`, of a service that moves: the key of the other node that runs it.
+    `standby`, of a service that moves: the key of the other node that runs it. `probe`: the one that failed.
     """
     why, log = "", logs.get(fault.unit, []) if fault else []
     if fault:
         state = states.get(fault.unit, {})
         why = fault.says + describe_restarts(fault.unit, state, log) if fault.says else describe_state(fault.unit, state, log)
     units = {unit: states.get(unit, {}).get("ActiveState", "unknown") for unit in service["units"]}
-    row = {"name": service["name"], "title": service["title"], "units": units, "healthy": not why, "why": why, "log": log}
+    row = {"name": service["name"], "title": service["title"], "units": units, "healthy": not why, "why": why, "log": log,
+           **({"probe": fault.probe} if fault and fault.probe else {})}
     holder = view.lock_holder(service["name"])[0] if service.get("candidates") else ""
     return row | ({"standby": holder} if holder not in ("", view.manifest["key"]) else {})
 

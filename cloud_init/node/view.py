@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import os
+import re
 import ssl
 import subprocess
 import threading
@@ -12,9 +13,13 @@ from typing import Any
 
 from .consul import ConsulError, list_keys
 from .locks import PREFIX
-from .manifest import PROBE_SECRETS
+from .manifest import PROBE_SECRETS, run
 
 TIMEOUT = 3.0
+RECENT = 60
+"""Seconds of the journal in which queries that fail count."""
+LACKING = r"(relation|column|function|type|schema) \S.* does not exist"
+"""What PostgreSQL says of a schema that is not the one a program was written for."""
 
 
 class View:
@@ -23,7 +28,7 @@ class View:
     def __init__(self, manifest: dict[str, Any]) -> None:
         self.manifest = manifest
         self.address = str(manifest["address"])
-        self.locks = {name: threading.Lock() for name in ("sessions", "consul", "broker", "locks")}
+        self.locks = {name: threading.Lock() for name in ("sessions", "consul", "broker", "locks", "journal")}
 
     @cached_property
     def secrets(self) -> dict[str, str]:
@@ -33,6 +38,10 @@ class View:
 
     @cached_property
     def sessions(self) -> dict[str, int] | str:
+        """Likewise, asked once."""
+        return self.ask_sessions()
+
+    def ask_sessions(self) -> dict[str, int] | str:
         """This node's sessions in the database by application name, or what went wrong."""
         said = query(
             self, "select coalesce(json_object_agg(application_name, n), '{}') from (select application_name, count(*) n "
@@ -67,21 +76,43 @@ class View:
         return ("", found) if isinstance(found, str) else (found.get(service, ""), "")
 
     @cached_property
-    def consumers(self) -> dict[str, set[str]] | str:
-        """By queue the addresses of its consumers."""
-        found: dict[str, set[str]] = {}
+    def consumers(self) -> list[tuple[str, str, str]] | str:
+        """Queue, address and connection of every consumer."""
         rows = broker(self, "/api/consumers")
         if isinstance(rows, str):
             return rows
-        for row in rows:
-            details = row.get("channel_details") or {}
-            found.setdefault(row["queue"]["name"], set()).add(str(details.get("peer_host", "")))
+        details = [(row["queue"]["name"], row.get("channel_details") or {}) for row in rows]
+        return [(name, str(one.get("peer_host", "")), str(one.get("connection_name", ""))) for name, one in details]
+
+    @cached_property
+    def bindings(self) -> set[tuple[str, str, str, str]] | str:
+        """Source, kind of destination (`queue` or `exchange`), destination and key of every binding."""
+        rows = broker(self, "/api/bindings/%2f")
+        if isinstance(rows, str):
+            return rows
+        return {(row["source"], row["destination_type"], row["destination"], row["routing_key"]) for row in rows}
+
+    @cached_property
+    def schema_errors(self) -> dict[str, tuple[int, str]] | str:
+        """By unit that is asked for it: how many queries failed lately for what the database lacks, and the last one's words."""
+        probes = (probe for service in self.manifest["services"] for probe in service["probes"])
+        units = [probe["unit"] for probe in probes if probe["kind"] == "schema"]
+        done = run(["journalctl", "-b", "-q", "--no-pager", "-o", "json", f"--since=-{RECENT}s", "--grep", LACKING,
+                    *(f"--unit={unit}" for unit in units)], 10)
+        if done.returncode not in (0, 1):
+            return f"journalctl: {done.stderr.strip()[:200]}"
+        found: dict[str, tuple[int, str]] = {}
+        for line in done.stdout.splitlines():
+            entry = json.loads(line)
+            unit = str(entry.get("_SYSTEMD_UNIT", "")).removesuffix(".service")
+            said = re.search(LACKING, str(entry.get("MESSAGE", "")))
+            found[unit] = found.get(unit, (0, ""))[0] + 1, said[0] if said else ""
         return found
 
 
 def request(address: str, port: int, path: str, *, method: str = "GET", headers: dict[str, str] | None = None,
-            tls: bool = False) -> tuple[int, str]:
-    """One HTTP request: status and the first 64 KiB of the body."""
+            body: str | None = None, tls: bool = False) -> tuple[int, str]:
+    """One HTTP request: status and the first MiB of the answer."""
     connection: http.client.HTTPConnection
     if tls:
         # The certificate may be the deployment's own: here it is asked whether anything is served at all.
@@ -89,7 +120,7 @@ def request(address: str, port: int, path: str, *, method: str = "GET", headers:
     else:
         connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT)
     try:
-        connection.request(method, path, headers=headers or {})
+        connection.request(method, path, body, headers or {})
         response = connection.getresponse()
         return response.status, response.read(1 << 20).decode(errors="replace")
     finally:
@@ -122,9 +153,29 @@ def query(view: View, statement: str, place: str = "host=127.0.0.1 port=5432") -
 
 def broker(view: View, path: str) -> Any:
     """JSON of RabbitMQ's management interface, through HAProxy where the node has it, or a text that says what went wrong."""
-    proxied = any(service["name"] == "haproxy" for service in view.manifest["services"])
-    token = base64.b64encode(f"webitel:{view.secrets.get('broker_password', '')}".encode()).decode()
     try:
-        return fetch_json("127.0.0.1" if proxied else view.address, 15672, path, {"Authorization": f"Basic {token}"})
+        return fetch_json(*reach_broker(view), path, log_in_at_broker(view))
     except (OSError, http.client.HTTPException, ValueError) as error:
         return f"RabbitMQ management: {error}"
+
+
+def tell_broker(view: View, method: str, path: str, body: dict[str, Any]) -> str:
+    """Have RabbitMQ's management interface change something: "" or what went wrong."""
+    headers = log_in_at_broker(view) | {"Content-Type": "application/json"}
+    try:
+        status, said = request(*reach_broker(view), path, method=method, headers=headers, body=json.dumps(body))
+    except (OSError, http.client.HTTPException) as error:
+        return f"RabbitMQ management: {error}"
+    return "" if status < http.HTTPStatus.BAD_REQUEST else f"{method} {path}: HTTP {status} {said.strip()[:200]}"
+
+
+def reach_broker(view: View) -> tuple[str, int]:
+    """Where its management interface is for this node."""
+    proxied = any(service["name"] == "haproxy" for service in view.manifest["services"])
+    return "127.0.0.1" if proxied else view.address, 15672
+
+
+def log_in_at_broker(view: View) -> dict[str, str]:
+    """The header of the services' own user."""
+    token = base64.b64encode(f"webitel:{view.secrets.get('broker_password', '')}".encode()).decode()
+    return {"Authorization": f"Basic {token}"}

@@ -41,4 +41,4 @@ def question(name: str) -> Callable[[View], str]:
              "broker-cluster": broker_cluster.may_start, "database-cluster": database_data.may_start}
     if kind not in known:
         raise SystemExit(f"cannot wait for {name}: {', '.join(known)} or disk:PATH")
-    return lambda view: known[kind]({}, view)
+    return lambda view: probes.ask(known[kind], {}, view)

@@ -1,27 +1,31 @@
-"""The careful watcher: starts what is dead, restarts what went deaf although all it calls has been healthy for a minute, and
-has a member of a cluster given what it lacks.
+"""The careful watcher: starts what is dead, puts back what the broker lost, restarts what went deaf although all it calls has
+been healthy for a minute, and has a member of a cluster given what it lacks.
 
-Each service at most once in five minutes; what carries calls is never touched (`restarts_when_deaf` of the catalogue).
+What serves is restarted never, what carries calls neither (`restarts_when_deaf` of the catalogue), and the rest for one and the
+same reason at most once in five minutes: a restart that did not help is not repeated at once, and holds up no other one.
 """
 
 import http.client
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from . import broker_cluster, database_cluster, disks, machine, probes, shares, status
+from . import broker_cluster, database_cluster, disks, machine, probes, shares, sip, status, topology
 from .manifest import load_manifest, systemctl
-from .view import View
+from .view import View, fetch_json
 
 ROUND = 15.0
 DEAF_FOR = 60.0
 APART = 300.0
+SETUP_APART = 60.0
+SETUP_UNIT = "webitel-setup-rabbitmq"
+
+Row = Mapping[str, Any]
 
 
 def run() -> int:
     """Until the end of the node."""
-    deaf_since: dict[str, float] = {}
-    restarted: dict[str, float] = {}
-    base_since = 0.0
+    watcher = Watcher()
     follower = database_cluster.Follower()
     while True:
         time.sleep(ROUND)
@@ -34,34 +38,103 @@ def run() -> int:
         for done in (broker_cluster.grow(View(manifest)), follower.recopy(View(manifest))):
             if done:
                 print(done, flush=True)
-        now = time.monotonic()
-        healthy = {entry["name"] for entry in report["services"] if entry["healthy"]}
-        base_ok = all(name in healthy for name in ("consul", "haproxy") if any(s["name"] == name for s in manifest["services"]))
-        base_since = (base_since or now) if base_ok else 0.0
-        if not base_ok:
-            deaf_since.clear()
-            continue
-        for service in candidates(manifest, report):
-            since = deaf_since.setdefault(service["name"], now)
-            long_enough = now - since >= DEAF_FOR and now - base_since >= DEAF_FOR
-            if long_enough and now - restarted.get(service["name"], -APART) >= APART:
-                entry = next(row for row in report["services"] if row["name"] == service["name"])
-                print(f"restarting {service['name']}: deaf for {now - since:.0f} s: {entry['why']}", flush=True)
+        watcher.look(manifest, report, time.monotonic())
+
+
+class Watcher:
+    """What the watcher remembers between two looks: how long each has been deaf, and what was restarted for which reason."""
+
+    def __init__(self) -> None:
+        self.deaf_since: dict[str, float] = {}
+        self.restarted: dict[tuple[str, str], float] = {}
+        self.base_since = 0.0
+        self.set_up = -SETUP_APART
+
+    def look(self, manifest: dict[str, Any], report: dict[str, Any], now: float) -> None:
+        """Do what a report asks for."""
+        rows: dict[str, Row] = {row["name"]: row for row in report["services"]}
+        self.set_up_broker(rows, now)
+        view = View(manifest)
+        mended = mend_bindings(rows, view)
+        if not all(rows[name]["healthy"] for name in ("consul", "haproxy") if name in rows):
+            self.base_since = 0.0
+            self.deaf_since.clear()
+            return
+        self.base_since = self.base_since or now
+        deaf = {service["name"]: service for service in candidates(manifest, rows) if service["name"] not in mended}
+        for name in [name for name in self.deaf_since if name not in deaf]:
+            del self.deaf_since[name]
+        for name, service in deaf.items():
+            since = self.deaf_since.setdefault(name, now)
+            if now - max(since, self.base_since) < DEAF_FOR:
+                continue
+            reason = name, identify(rows[name]["probe"])
+            if now - self.restarted.get(reason, -APART) < APART:
+                continue
+            if service.get("calls_freeswitch") and (hung := find_hung_freeswitch()):
+                print(f"{name} is left alone: {hung}", flush=True)
+            else:
+                print(f"restarting {name}: deaf for {now - since:.0f} s: {rows[name]['why']}", flush=True)
                 systemctl("restart", "--no-block", *service["units"])
-                restarted[service["name"]] = now
-        for name in list(deaf_since):
-            if name in healthy:
-                del deaf_since[name]
+            self.restarted[reason] = now
+
+    def set_up_broker(self, rows: Mapping[str, Row], now: float) -> None:
+        """Have the broker's setup declare an exchange that is missing."""
+        failed = rows.get("rabbitmq", {}).get("probe") or {}
+        if failed.get("kind") == "exchanges" and now - self.set_up >= SETUP_APART:
+            print(f"running {SETUP_UNIT}: {rows['rabbitmq']['why']}", flush=True)
+            systemctl("restart", "--no-block", SETUP_UNIT)
+            self.set_up = now
 
 
-def candidates(manifest: dict[str, Any], report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Services that run, are not healthy, and that may be restarted for it."""
-    rows = {entry["name"]: entry for entry in report["services"]}
+def candidates(manifest: dict[str, Any], rows: Mapping[str, Row]) -> list[dict[str, Any]]:
+    """Services that run, fail a question that a restart may cure, and that may be restarted for it."""
     return [
         service for service in manifest["services"]
-        if service["restarts_when_deaf"] and not rows[service["name"]]["healthy"]
-        and all(state == "active" for state in rows[service["name"]]["units"].values())
+        if service["restarts_when_deaf"] and "probe" in (row := rows.get(service["name"], {}))
+        and row["probe"].get("restart_cures", True) and all(state == "active" for state in row["units"].values())
     ]
+
+
+def identify(probe: Row) -> str:
+    """A probe's name among those of its service."""
+    return " ".join(str(value) for name, value in sorted(probe.items()) if name != "says")
+
+
+def mend_bindings(rows: Mapping[str, Row], view: View) -> set[str]:
+    """Put back the bindings that services lost with an exchange, and made at their start only; returns the services' names.
+
+    What the broker refuses to be done for another one's queue is left to that service's restart.
+    """
+    mended: set[str] = set()
+    for name, row in rows.items():
+        probe = row.get("probe", {})
+        if probe.get("kind") != "binding":
+            continue
+        if said := topology.bind(probe, view):
+            print(f"{name}: {row['why']}: {said}", flush=True)
+            continue
+        print(f"put back a binding of {name}: {probe['source']} to {probe['destination']} by {probe['key']}", flush=True)
+        mended.add(name)
+    return mended
+
+
+def find_hung_freeswitch() -> str:
+    """A FreeSWITCH in Consul that takes connections and answers no call: who calls it waits for it for ever, and a restart of
+    the caller only begins that anew. "" = none."""
+    try:
+        entries = fetch_json("127.0.0.1", 8500, "/v1/health/service/freeswitch?passing=1")
+    except (OSError, http.client.HTTPException, ValueError):
+        return ""
+    for entry in entries:
+        place = {"address": entry["Service"]["Address"], "port": entry["Service"]["Port"]}
+        try:
+            sip.freeswitch_calls(place)
+        except TimeoutError as error:
+            return f"FreeSWITCH {entry['Service']['ID']}: {error}"
+        except (OSError, ValueError):
+            continue
+    return ""
 
 
 def start_dead(manifest: dict[str, Any]) -> None:

@@ -117,11 +117,16 @@ class DataDirectory:
 
 @dataclass(frozen=True)
 class Probe:
-    """One question of the health check, answered by `cloud_init/node/probes.py`; `says` is what a failure means."""
+    """One question of the health check, answered by `cloud_init/node/probes.py`; `says` is what a failure means.
+
+    It asks for what an *idle* working service shows too: silence is no death. `restart_cures`: a service that fails it has
+    gone deaf; false for what a restart does not change, such as a full disk.
+    """
 
     kind: str
     says: str
     arguments: Mapping[str, str | int] = field(default_factory=dict)
+    restart_cures: bool = True
 
 
 BySource = Mapping[PackageSource, tuple[str, ...]]

@@ -1,24 +1,20 @@
 """The behaviour of every Webitel service of release 25.08, one row each.
 
-Exit statuses, retries and losses: `facts/observed.md` 1 and 2; ports and answers 3; Consul 4; RabbitMQ 5; names 7. The three
-programs of webitel-core were never seen: their rows follow `facts/webitel.md` 1.7 and the other go-micro services.
+Exit statuses, retries and losses: `facts/observed.md` 1 and 2; ports and answers 3; Consul 4; RabbitMQ 5; names 7. Sessions in
+PostgreSQL, stops and what an idle one shows: `facts/services-real.md`. The three programs of webitel-core were never seen: their
+rows follow `facts/webitel.md` 1.7 and the other go-micro services.
 """
 
 from collections.abc import Mapping
 
-from .words import Answer, Behaviour, Binding, Failure, Listener, Queue, Registration, Step, Topology
+from . import answers
+from .words import Answer, Behaviour, Binding, Failure, Listener, Pool, Queue, Registration, Step, Topology
 
 LOOP = Failure(102, tries=18, pause=10.0)
 BROKER_LOOP = Failure(1, tries=100, pause=5.0)
 PANIC = Failure(2)
 QUIET = Failure(0)
 GOES_ON = Failure(None)
-
-JSON = "application/json"
-NOT_FOUND = Answer("/", 404, "404 page not found\n")
-STORAGE_NOT_FOUND = Answer(
-    "/", 404, '{"id":"api.context.404.app_error","status":"Not Found","detail":"There doesn\'t appear to be an api call for '
-    'the url","code":404}', JSON)
 
 
 def environment_names(*flags: str, **other: str) -> dict[str, str]:
@@ -31,6 +27,11 @@ COMMON = ("id", "consul", "data_source", "sql_data_source_replicas", "sql_max_id
 LIFETIME = {
     "sql_conn_max_lifetime_milliseconds": "SQL_LIFETIME_MILLISECONDS", "sql_query_timeout": "QUERY_TIMEOUT",
 }
+SQL_LIFETIME = 300.0
+"""Default of `sql_conn_max_lifetime_milliseconds` in engine, storage, call_center and flow_manager, seconds (their
+model/config.go)."""
+PGX_LIFETIME, PGX_IDLE = 3600.0, 1800.0
+"""pgxpool's defaults of MaxConnLifetime and MaxConnIdleTime, seconds; MinConns is 0."""
 DEFAULTS = {"ID": "1", "CONSUL": "172.0.0.1:8500", "GRPC_ADDR": "", "GRPC_PORT": "0", "PRESIGNED_CERT": "/opt/storage/key.pem"}
 GRPC = Listener("grpc", "{GRPC_ADDR}:{GRPC_PORT}")
 MICRO_GRPC = Listener("grpc", "{MICRO_SERVICE_ADDRESS}")
@@ -40,11 +41,11 @@ MICRO_DEFAULTS = {
 }
 MICRO = (
     "MICRO_SERVICE_ADDRESS", "MICRO_REGISTRY", "MICRO_REGISTRY_ADDRESS", "MICRO_BROKER", "MICRO_BROKER_ADDRESS",
-    "MICRO_CLIENT_REQUEST_TIMEOUT", "MICRO_LOG_LEVEL", "MICRO_BROKER_TLS_CA", "MICRO_BROKER_TLS_CERT", "MICRO_BROKER_TLS_KEY",
+    "MICRO_LOG_LEVEL", "MICRO_BROKER_TLS_CA", "MICRO_BROKER_TLS_CERT", "MICRO_BROKER_TLS_KEY",
     "MICRO_REGISTRY_TLS_CA", "MICRO_REGISTRY_TLS_CERT", "MICRO_REGISTRY_TLS_KEY", "WEBITEL_DBO_ADDRESS", "WBTL_LOG_LEVEL",
 )
 CORE = (
-    "MICRO_API_ADDRESS", "WBTL_AUTH_URL", "WBTL_LOGIN_URL", "WBTL_LOGOUT_URL", "WBTL_COOKIE_KEYS",
+    "MICRO_CLIENT_REQUEST_TIMEOUT", "MICRO_API_ADDRESS", "WBTL_AUTH_URL", "WBTL_LOGIN_URL", "WBTL_LOGOUT_URL", "WBTL_COOKIE_KEYS",
     "WBTL_COMPETITIVE_TOKEN_TTL", "WBTL_SESSION_TTL", "WBTL_TOKEN_TTL", "OPENSIPS_MI_ADDRESS", "OPENSIPS_SIP_ADDRESS",
 )
 
@@ -92,30 +93,35 @@ def messages(command: str, name: str, unit: str, tags: int, queues: int, **more:
 
 
 ENGINE = Behaviour(
-    "engine", "webitel-engine", "engine", "engine", sessions=2, relations=("cc_trigger_list",),
+    "engine", "webitel-engine", "engine", "engine", pool=Pool(lifetime=SQL_LIFETIME), relations=("cc_trigger_list",),
+    stops_with_broker=True,
+    # Before it opens its WebSocket it asks each FreeSWITCH in Consul for its version, and waits for the answer for ever.
     steps=(Step("key", QUIET), Step("database", LOOP), Step("broker", BROKER_LOOP), Step("listen grpc", PANIC),
-           Step("consul", QUIET), Step("tables", QUIET), Step("listen websocket", QUIET)),
-    listeners=(GRPC, Listener("websocket", "{WEBSOCKET}", "http", (NOT_FOUND, Answer("/websocket", 400, "Bad Request\n")))),
+           Step("consul", QUIET), Step("tables", QUIET), Step("freeswitch", GOES_ON), Step("listen websocket", QUIET)),
+    listeners=(GRPC, Listener("websocket", "{WEBSOCKET}", "http", answers.ENGINE)),
     registration=registered("engine", "engine-{ID}"),
     topology=Topology(
         (("call", "topic"), ("engine", "topic"), ("event", "topic"), ("cases", "topic")),
         queues=(Queue("engine.trigger", "quorum"),), bindings=(Binding("cases", "#", "engine.trigger"),)),
     flags=environment_names(
         *COMMON, "amqp", "websocket", "open_sip_addr", "sip_proxy_addr", "ws_sip_addr", "public_host", "presigned_cert",
-        "ping_client_interval", "push_*", "trigger*", **LIFETIME, translations_directory="TRANSLATION_DIRECTORY",
+        "ping_client_interval", "ping_client_latency", "push_*", "trigger*", "grpc_max_message_size",
+        "prefix_number_mask_len", "suffix_number_mask_len", **LIFETIME, translations_directory="TRANSLATION_DIRECTORY",
         min_mask_number_len="MIN_NUMBER_MASK_LEN", broker_url="TRIGGER_BROKER_URL", cloudflare=""),
     defaults={**DEFAULTS, "WEBSOCKET": ":80"}, key={"missing": 0, "not PEM": 0, "not RSA": 2},
 )
 
 STORAGE = Behaviour(
+    # Its synchronizer asks each second (synchronizer/sync.go).
     "storage", "webitel-storage", "storage", "storage", relations=("storage.upload_file_jobs",), complains=10.0,
+    pool=Pool(polls=1.0, lifetime=SQL_LIFETIME),
     steps=(Step("key", PANIC), Step("database", LOOP), Step("listen grpc", PANIC), Step("consul", PANIC),
            Step("broker", Failure(2, deregisters=True)), Step("listen public", QUIET), Step("listen internal", QUIET),
            Step("listen pprof", GOES_ON)),
     listeners=(
-        GRPC, Listener("public", "{PUBLIC_ADDRESS}", "http", (STORAGE_NOT_FOUND,)),
+        GRPC, Listener("public", "{PUBLIC_ADDRESS}", "http", (answers.STORAGE_NOT_FOUND, *answers.STORAGE_FILES)),
         Listener("internal", "{INTERNAL_ADDRESS}", "http", (
-            STORAGE_NOT_FOUND, Answer("/sys/recordings", 405, ""))),
+            answers.STORAGE_NOT_FOUND, Answer("/sys/recordings", 405, ""))),
         Listener("pprof", ":8090", "pprof"),
     ),
     registration=registered("storage", "storage-{ID}"), topology=Topology((("logger", "topic"), ("cases", "topic"))),
@@ -130,7 +136,9 @@ STORAGE = Behaviour(
 )
 
 CALL_CENTER = Behaviour(
-    "call_center", "webitel-call-center", "call_center", "call_center", sessions=3, relations=("cc_cluster",), stops=2.5,
+    "call_center", "webitel-call-center", "call_center", "call_center", relations=("cc_cluster",), stops=2.5,
+    # POLLING_INTERVAL's default (model/config.go).
+    pool=Pool(3, polls=0.5, lifetime=SQL_LIFETIME), stops_with_broker=True,
     steps=(Step("database", Failure(102, tries=150, pause=10.0)), Step("broker", BROKER_LOOP), Step("tables", PANIC),
            Step("listen grpc", PANIC), Step("consul", PANIC)),
     listeners=(GRPC,), registration=registered("call_center", "call_center-{ID}", 120),
@@ -145,18 +153,21 @@ CALL_CENTER = Behaviour(
 )
 
 FLOW_MANAGER = Behaviour(
-    "flow_manager", "webitel-flow-manager", "flow_manager", "flow_manager", sessions=2,
+    # It removes expired numbers of lists every five seconds (app/list.go).
+    "flow_manager", "webitel-flow-manager", "flow_manager", "flow_manager", pool=Pool(polls=5.0, lifetime=SQL_LIFETIME),
     relations=("flow.calendar_timezones",), after_broker="exit 112 5",
     steps=(Step("database", LOOP), Step("listen grpc", PANIC), Step("consul", PANIC), Step("key", PANIC), Step("tables", PANIC),
            Step("broker", BROKER_LOOP), Step("listen esl", PANIC), Step("listen web", PANIC), Step("listen pprof", GOES_ON)),
-    listeners=(GRPC, Listener("esl", "{ESL_HOST}:{ELSE_PORT}", "esl"), Listener("web", "{WEB_ADDR}", "http", (NOT_FOUND,)),
+    listeners=(GRPC, Listener("esl", "{ESL_HOST}:{ELSE_PORT}", "esl"),
+               Listener("web", "{WEB_ADDR}", "http", (answers.NOT_FOUND,)),
                Listener("pprof", ":8092", "pprof")),
     registration=registered("workflow", "workflow-workflow-{ID}"),
     topology=Topology(
         (("flow", "direct"),), ("call",), (Queue("workflow-call", "quorum"), Queue("workflow-exec", "quorum")),
         (Binding("call", "events.#", "workflow-call"), Binding("flow", "exec", "workflow-exec")), missing=112, missing_after=1.0),
     flags=environment_names(
-        *COMMON, "amqp", "esl_host", "web_addr", "presigned_cert", "external_sql", "allow_use_mq", "redis_*", **LIFETIME,
+        *COMMON, "amqp", "esl_host", "web_addr", "presigned_cert", "external_sql", "allow_use_mq", "redis_*",
+        sql_conn_max_lifetime_milliseconds="SQL_CONN_MAX_LIFETIME_MILLISECONDS", sql_query_timeout="QUERY_TIMEOUT",
         esl_port="ELSE_PORT", chat_templates_path="CHAT_TEMPLATES_PATCH"),
     defaults={**DEFAULTS, "ESL_HOST": "127.0.0.1", "ELSE_PORT": "10030", "WEB_ADDR": "localhost:5689"},
     key={"missing": 2, "not PEM": 2, "not RSA": 2},
@@ -164,7 +175,7 @@ FLOW_MANAGER = Behaviour(
 
 LOGGER = Behaviour(
     "logger", "webitel-logger", "webitel-logger", "webitel-logger", relations=("logger.object_config",), silent=True,
-    flaps=2 / 25,
+    flaps=2 / 25, pool=Pool(lifetime=PGX_LIFETIME, idle=PGX_IDLE),
     steps=(Step("database", QUIET), Step("tables", QUIET), Step("listen grpc", QUIET), Step("consul", QUIET),
            Step("broker", QUIET)),
     listeners=(Listener("grpc", "{GRPC_ADDR}"),),
@@ -182,7 +193,8 @@ LOGGER = Behaviour(
 
 CASES = Behaviour(
     "cases", "webitel-cases", "webitel-cases", "webitel-cases", relations=("cases.case",), complains=5.0,
-    after_broker="deaf", stuck_unregistered=True, flag_beats_environment=True,
+    pool=Pool(polls=5.0, lifetime=PGX_LIFETIME, idle=PGX_IDLE), after_broker="deaf", stuck_unregistered=True,
+    flag_beats_environment=True,
     steps=(Step("broker", QUIET), Step("listen grpc", QUIET), Step("consul", GOES_ON)),
     listeners=(Listener("grpc", "{GRPC_ADDR}"),),
     registration=Registration("webitel.cases", "{CONSUL_ID}", "grpc", 60.0, 30.0, 30, output="success", empty_host="none",
@@ -193,8 +205,7 @@ CASES = Behaviour(
     broker_url="MICRO_BROKER_ADDRESS",
     flags=environment_names("data_source", "consul", "consul_id", "grpc_addr", "watchers_enabled",
                             rabbitmq_url="MICRO_BROKER_ADDRESS"),
-    # The vendor's own environment file carries WATCHER_ENABLED, which matches no key and is not an error.
-    environment=("MICRO_BROKER", "MICRO_BROKER_ADDRESS", "WATCHER_ENABLED"),
+    environment=("MICRO_BROKER_ADDRESS",),
     defaults={"CONSUL": "127.0.0.1:8500", "CONSUL_ID": "cases", "GRPC_ADDR": ":0"},
 )
 
@@ -209,17 +220,13 @@ MESSAGES_BOT = messages(
     "bot", "webitel.chat.bot", "messages-bot", 14, 1,
     steps=(Step("folder", Failure(1)), Step("database", Failure(1)), Step("broker", Failure(1)), Step("listen grpc", Failure(1)),
            Step("listen http", Failure(1)), Step("consul", GOES_ON)),
-    listeners=(MICRO_GRPC, Listener("http", "{WEBITEL_BOT_ADDRESS}", "http", (NOT_FOUND,), needs="chat.bot")),
+    listeners=(MICRO_GRPC, Listener("http", "{WEBITEL_BOT_ADDRESS}", "http", (answers.NOT_FOUND,), needs="chat.bot")),
     defaults={**MICRO_DEFAULTS, "WEBITEL_BOT_ADDRESS": "127.0.0.1:10031", "WEB_ROOT": "/var/lib/webitel/public-html"},
 )
 
 WEBITEL_APP = core("app", "go.webitel.app", ("apr-conf-dir", "apr-boot-dir"))
 WEBITEL_UAC = core("uac", "webitel.uac", ("register-max-attempts",), asks="OPENSIPS_MI_ADDRESS")
-WEBITEL_API = core("api", "go.webitel.api", (), (Listener("http", "{MICRO_API_ADDRESS}", "http", (
-    Answer("/", 404, '{"id":"api.not_found","code":404,"detail":"not found","status":"Not Found"}', JSON),
-    Answer("/srvinfo", 200, "srvinfo", JSON),
-    Answer("/userinfo", 401, '{"id":"api.unauthorized","code":401,"detail":"access denied","status":"Unauthorized"}', JSON),
-)),))
+WEBITEL_API = core("api", "go.webitel.api", (), (Listener("http", "{MICRO_API_ADDRESS}", "http", answers.API),))
 
 BEHAVIOURS: Mapping[str, Behaviour] = {
     behaviour.name: behaviour for behaviour in (

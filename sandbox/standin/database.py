@@ -1,4 +1,4 @@
-"""Real sessions in PostgreSQL, reopened as the real drivers do: silently, for ever."""
+"""A real pool of sessions in PostgreSQL, as lazy as the real drivers': `words.Pool` says how it is used."""
 
 import threading
 import time
@@ -8,15 +8,19 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import psycopg2
 
+from .words import Pool
+
 LIBPQ = {
     "application_name", "sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "options", "target_session_attrs",
     "client_encoding",
 }
 """Parameters of a data source that libpq knows; Go's drivers send every other one as a setting of the session."""
+TICK = 0.25
+"""Seconds between two looks at sessions that are due to be closed."""
 
 
 class DatabaseError(Exception):
-    """No session could be opened: nobody listens, or the password is wrong."""
+    """No session could be opened, or the query failed."""
 
 
 def connection_arguments(url: str) -> dict[str, Any]:
@@ -35,42 +39,56 @@ def connection_arguments(url: str) -> dict[str, Any]:
     return arguments
 
 
-class Database:
-    """`count` sessions of one service. `relations` are what it reads; `every` is how often each session is used, seconds."""
+class Session:
+    """One session, with the times that the pool looks at."""
 
-    def __init__(self, url: str, count: int, relations: tuple[str, ...], say: Callable[[str], None],
-                 every: float = 3.0, complains: float = 0.0) -> None:
-        self.arguments, self.relations, self.say = connection_arguments(url), relations, say
-        self.every, self.complains = every, complains
-        self.sessions: list[psycopg2.extensions.connection | None] = [None] * count
-        self.absent: list[str] = list(relations)
+    def __init__(self, connection: Any) -> None:
+        self.connection = connection
+        self.opened = self.used = time.monotonic()
+
+
+class Database:
+    """The pool of one service. `relations` are what it reads; `speed` divides the times after which sessions are closed."""
+
+    def __init__(self, url: str, pool: Pool, relations: tuple[str, ...], say: Callable[[str], None],
+                 complains: float = 0.0, speed: float = 1.0) -> None:
+        self.arguments, self.pool, self.relations, self.say = connection_arguments(url), pool, relations, say
+        self.complains, self.speed = complains, speed
+        self.free: list[Session] = []
+        self.lock = threading.Lock()
 
     def open(self) -> None:
-        """Opens every session that is closed; raises DatabaseError with the driver's words, which hold no password."""
-        if not self.arguments["user"]:
-            raise DatabaseError("no data source is set")
-        for index, session in enumerate(self.sessions):
-            if session is None or session.closed:
-                try:
-                    fresh = psycopg2.connect(**self.arguments)
-                except psycopg2.Error as error:
-                    raise DatabaseError(" ".join(str(error).split())) from error
-                fresh.autocommit = True
-                self.sessions[index] = fresh
+        """The sessions of the start; raises DatabaseError with the driver's words, which hold no password."""
+        self.use(self.pool.size)
 
-    def query(self, text: str, *values: str, session: int = 0) -> list[tuple[object, ...]]:
-        """The rows of a query; a lost session is dropped and DatabaseError raised."""
-        connection = self.sessions[session]
-        if connection is None:
-            raise DatabaseError("no session")
+    def use(self, count: int) -> None:
+        """That many queries at once; raises DatabaseError."""
+        taken: list[Session] = []
         try:
-            with connection.cursor() as cursor:
+            for _ in range(count):
+                session, reused = self._take()
+                if reused and not self._lives(session):
+                    session = self._connect()
+                taken.append(session)
+        finally:
+            for session in taken:
+                self._give(session)
+
+    def query(self, text: str, *values: str) -> list[tuple[object, ...]]:
+        """The rows of a query. A session that broke unnoticed is replaced by a fresh one, as Go's drivers do."""
+        session, reused = self._take()
+        if reused and not self._lives(session):
+            session = self._connect()
+        try:
+            with session.connection.cursor() as cursor:
                 cursor.execute(text, values)
-                return list(cursor.fetchall())
+                rows = list(cursor.fetchall())
         except psycopg2.Error as error:
-            if connection.closed or isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)):
-                self.sessions[session] = None
+            if not session.connection.closed:
+                self._give(session)
             raise DatabaseError(" ".join(str(error).split())) from error
+        self._give(session)
+        return rows
 
     def execute(self, text: str) -> None:
         """A statement without rows; raises DatabaseError."""
@@ -78,32 +96,75 @@ class Database:
 
     def close(self) -> None:
         """Ends every session."""
-        for session in self.sessions:
-            if session is not None:
-                session.close()
+        while self.free:
+            self.free.pop().connection.close()
 
     def missing(self) -> list[str]:
-        """The relations that the search path does not lead to, asked anew."""
-        names = "{" + ",".join(self.relations) + "}"
-        rows = self.query("select name from unnest(%s::text[]) as name where to_regclass(name) is null", names)
-        self.absent = [str(row[0]) for row in rows]
-        return self.absent
+        """The relations that the search path does not lead to."""
+        return [name for name in self.relations if self.lacks(name)]
+
+    def lacks(self, relation: str) -> bool:
+        """Whether the search path leads to no such relation; raises DatabaseError."""
+        return bool(self.query("select to_regclass(%s) is null", relation)[0][0])
 
     def start(self) -> None:
-        """Uses and reopens the sessions in a thread of its own."""
+        """Its own queries, and the end of sessions that are due, in a thread of its own."""
         threading.Thread(target=self._keep, daemon=True).start()
 
+    def _connect(self) -> Session:
+        if not self.arguments["user"]:
+            raise DatabaseError("no data source is set")
+        try:
+            connection = psycopg2.connect(**self.arguments)
+        except psycopg2.Error as error:
+            raise DatabaseError(" ".join(str(error).split())) from error
+        connection.autocommit = True
+        return Session(connection)
+
+    def _take(self) -> tuple[Session, bool]:
+        with self.lock:
+            if self.free:
+                return self.free.pop(), True
+        return self._connect(), False
+
+    def _give(self, session: Session) -> None:
+        session.used = time.monotonic()
+        with self.lock:
+            self.free.append(session)
+
+    def _lives(self, session: Session) -> bool:
+        try:
+            with session.connection.cursor() as cursor:
+                cursor.execute("select 1")
+        except psycopg2.Error:
+            session.connection.close()
+            return False
+        return True
+
+    def _close_due(self) -> None:
+        now, pool = time.monotonic(), self.pool
+        with self.lock:
+            due = [
+                session for session in self.free
+                if (pool.lifetime and now - session.opened > pool.lifetime / self.speed)
+                or (pool.idle and now - session.used > pool.idle / self.speed)]
+            self.free = [session for session in self.free if session not in due]
+        for session in due:
+            session.connection.close()
+
     def _keep(self) -> None:
-        complained = 0.0
+        polled = complained = time.monotonic()
         while True:
+            time.sleep(TICK)
+            self._close_due()
+            if not self.pool.polls or time.monotonic() - polled < self.pool.polls:
+                continue
+            polled = time.monotonic()
             try:
-                self.open()
-                for index in range(len(self.sessions)):
-                    self.query("select 1", session=index)
-                if self.relations and self.missing() and self.complains and time.monotonic() - complained > self.complains:
-                    complained = time.monotonic()
-                    self.say(f'internal server error: pq: relation "{self.absent[0]}" does not exist')
+                self.use(self.pool.size)
+                if self.complains and polled - complained > self.complains and (absent := self.missing()):
+                    complained = polled
+                    self.say(f'internal server error: pq: relation "{absent[0]}" does not exist')
             except DatabaseError:
                 # As the real ones: no word, no exit, no change in Consul.
-                self.absent = list(self.relations)
-            time.sleep(self.every)
+                continue

@@ -15,7 +15,7 @@ import yaml
 
 from .database import Database, DatabaseError
 from .listeners import ListenError, Server
-from .words import Answer, Listener
+from .words import Answer, Listener, Pool
 
 VERSION = "11.6.0+sandbox1"
 
@@ -86,7 +86,7 @@ class Grafana:
         store = self.settings.get("database", {})
         if store.get("type", "sqlite3") == "postgres":
             place = f"{store.get('host', '')}/{store.get('name', '')}?sslmode={store.get('ssl_mode', 'disable')}"
-            session = Database(f"postgres://{store.get('user', '')}:{store.get('password', '')}@{place}", 1, (), print)
+            session = Database(f"postgres://{store.get('user', '')}:{store.get('password', '')}@{place}", Pool(), (), print)
             try:
                 session.open()
                 session.execute("create table if not exists sandbox (started text)")
@@ -128,7 +128,7 @@ class Grafana:
             return 404, "application/json", '{"message":"Data source not found"}'
         options, password = source.get("jsonData", {}), source.get("secureJsonData", {}).get("password", "")
         place = f"{source['url']}/{options.get('database', '')}?sslmode={options.get('sslmode', 'require')}"
-        database = Database(f"postgres://{source['user']}:{password}@{place}", 1, (), print)
+        database = Database(f"postgres://{source['user']}:{password}@{place}", Pool(), (), print)
         try:
             database.open()
             database.query("select 1")

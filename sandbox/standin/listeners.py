@@ -136,12 +136,18 @@ class Server:
         fitting = [answer for answer in listener.answers if fits(path, answer.path)]
         if not fitting:
             return 404, "text/plain", "404 page not found\n"
-        best: Answer = max(fitting, key=lambda answer: len(answer.path))
+        best: Answer = max(fitting, key=lambda answer: ("*" in answer.path, len(answer.path)))
+        if best.methods and method.replace("HEAD", "GET") not in best.methods:
+            return 405, "text/plain", ""
         if best.body in self.dynamic:
             return self.dynamic[best.body](method, path, headers, body)
         return best.status, best.kind, best.body
 
 
-def fits(path: str, prefix: str) -> bool:
-    """Whether a path is the prefix or below it."""
-    return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+def fits(path: str, pattern: str) -> bool:
+    """Whether a path is the pattern or below it; with `*`, for one segment each, it must be the pattern as a whole."""
+    if "*" not in pattern:
+        return path == pattern or path.startswith(pattern.rstrip("/") + "/")
+    words, wanted = path.split("/"), pattern.split("/")
+    return len(words) == len(wanted) and all(
+        word == want or (want == "*" and word) for word, want in zip(words, wanted, strict=True))

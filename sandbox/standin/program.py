@@ -12,6 +12,7 @@ from .behaviour import find_behaviour
 from .broker import Broker, BrokerError, ExchangeError
 from .consul import ConsulError, Entry, call_http
 from .database import Database, DatabaseError
+from .freeswitch_calls import wait_for_calls
 from .keys import KeyProblem, check_key
 from .listeners import ListenError, Server, first_private_address
 from .words import VERSION, Behaviour, Step
@@ -37,14 +38,33 @@ class StandIn:
         self.flaps = float(os.environ.get("SANDBOX_FLAPS", str(row.flaps)))
         self.stopping = threading.Event()
         relations = row.relations + tuple(listener.needs for listener in row.listeners if listener.needs)
-        self.database = Database(settings.get(row.data_source, ""), row.sessions, relations, self.say, complains=row.complains)
+        self.database = Database(
+            settings.get(row.data_source, ""), row.pool, relations, self.say, row.complains, self.speed)
         self.broker = Broker(settings.get(row.broker_url, ""), row.topology, settings, row.after_broker, self.speed, self.say)
-        self.server = Server(row.binary, lambda relation: relation in self.database.absent, {"srvinfo": self.server_info})
+        self.server = Server(row.binary, self.lacks, {"srvinfo": self.server_info, "appointment": self.appointment})
         self.entry: Entry | None = None
 
     def say(self, text: str) -> None:
         """A line in the journal."""
         say(self.row, text)
+
+    def lacks(self, relation: str) -> bool:
+        """Whether a listener's relation cannot be read, which every request asks anew."""
+        try:
+            return self.database.lacks(relation)
+        except DatabaseError:
+            return True
+
+    def appointment(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, str, str]:
+        """The engine's widget of that name: there is none, which only the database knows."""
+        status, name = 404, "Not Found"
+        try:
+            self.database.query("select 1")
+        except DatabaseError as error:
+            self.say(f"error: store.sql_member.appointment.widget.app_error, {error}")
+            status, name = 500, "Internal Server Error"
+        return status, "application/json", (
+            f'{{"id":"store.sql_member.appointment.widget.app_error","code":{status},"status":"{name}"}}')
 
     def server_info(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, str, str]:
         """The identifier a licence is ordered for; it stands in the database, so every node gives the same one."""
@@ -112,6 +132,8 @@ class StandIn:
                 raise DatabaseError(f'pq: relation "{missing[0]}" does not exist')
         elif what == "broker":
             self._open_broker()
+        elif what == "freeswitch":
+            wait_for_calls(self.settings[self.row.consul])
         elif what == "consul":
             self._register()
         else:
@@ -178,6 +200,8 @@ class StandIn:
         if self.entry and self.row.registration and self.row.registration.leaves:
             self.entry.deregister()
         time.sleep(self.row.stops / self.speed)
+        while self.row.stops_with_broker and not self.broker.connection.is_open:
+            time.sleep(0.1)
         return 0
 
     def _on_stop(self, number: int, frame: object) -> None:

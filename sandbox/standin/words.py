@@ -17,19 +17,21 @@ class Failure(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step of a start: `database`, `broker`, `consul`, `tables`, `key`, `folder`, or `listen NAME`."""
+    """One step of a start: `database`, `broker`, `consul`, `tables`, `key`, `folder`, `freeswitch`, or `listen NAME`."""
 
     what: str
     failure: Failure
 
 
 class Answer(NamedTuple):
-    """An HTTP answer: the longest matching `path` prefix wins."""
+    """An HTTP answer. `path` is a prefix, the longest wins; with `*` for one segment it is a whole path, which wins over all
+    prefixes. `methods`: the others are answered 405; empty = any."""
 
     path: str
     status: int
     body: str = ""
     kind: str = "text/plain; charset=utf-8"
+    methods: tuple[str, ...] = ()
 
 
 class Listener(NamedTuple):
@@ -104,12 +106,27 @@ class Topology(NamedTuple):
     missing_after: float = 0.2
 
 
+class Pool(NamedTuple):
+    """The sessions of a service in PostgreSQL. None is opened before a query needs it, and what broke is noticed by the next
+    query only (Go's database/sql and pgxpool).
+
+    `size`: sessions that its own queries use at once; `polls`: seconds between those, 0 = it asks nothing by itself;
+    `lifetime`, `idle`: seconds after which the pool closes one, 0 = never.
+    """
+
+    size: int = 1
+    polls: float = 0.0
+    lifetime: float = 0.0
+    idle: float = 0.0
+
+
 class Behaviour(NamedTuple):
     """One service. `flags`: flag -> environment name; `defaults`: environment name -> value; `assumed`: nobody saw it run.
 
     `environment`: names without a flag. `data_source` and `broker_url` are the environment names of the connections.
     `after_broker`: once a lost broker is back: `reconnect`, `exit 112 5` (status, seconds) or `deaf` (declares nothing).
-    `stops`: seconds from SIGTERM to the end. `flaps`: share of starts that end by themselves. `complains`: seconds between
+    `stops`: seconds from SIGTERM to the end; with `stops_with_broker` it does not end while there is no broker.
+    `flaps`: share of starts that end by themselves. `complains`: seconds between
     errors while its relations are missing. `asks`: the setting with an address it sends JSON-RPC `version` to, now and then.
     """
 
@@ -128,12 +145,13 @@ class Behaviour(NamedTuple):
     broker_url: str = "AMQP"
     consul: str = "CONSUL"
     command: str = ""
-    sessions: int = 1
+    pool: Pool = Pool()
     relations: tuple[str, ...] = ()
     after_broker: str = "reconnect"
     unknown_flag: int = 2
     flag_beats_environment: bool = False
     stops: float = 0.0
+    stops_with_broker: bool = False
     stuck_unregistered: bool = False
     silent: bool = False
     flaps: float = 0.0

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from cloud_init.compose import Configuration, compose_configuration, compose_user_data
+from cloud_init.node.probes import QUERY_GAP
 from components.model.plan import Node
 from components.model.planner import make_plan
 from components.model.service import Audience, Bind
@@ -62,6 +63,57 @@ def test_the_catalogue_says_what_the_facts_say(name: str) -> None:
     consumed = [probe.arguments["queue"] for probe in service.probes if probe.kind == "queue"]
     assert set(consumed) <= set(facts.get("queues", {}))
     assert bool(consumed) == bool(facts.get("queues"))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_health_asks_for_what_an_idle_one_shows_too(name: str) -> None:
+    facts, service = SERVICES[name], CATALOGUE[name]
+    asked = [probe for probe in service.probes if probe.kind == "database_sessions"]
+    assert bool(asked) == bool(facts.get("pool", {}).get("polls")), "only who asks by itself always has a session"
+    assert all(probe.arguments["application"] == name for probe in asked)
+    if asked:
+        assert facts["pool"]["polls"] < QUERY_GAP
+    # /websocket has Engine log an error each time, and so does a connection to Flow Manager's event socket.
+    assert not [probe for probe in service.probes if probe.arguments.get("path") == "/websocket" or probe.kind == "tcp"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_binding_is_asked_for(name: str) -> None:
+    facts, service = SERVICES[name], CATALOGUE[name]
+    asked = {tuple(probe.arguments[key] for key in ("source", "destination", "key"))
+             for probe in service.probes if probe.kind == "binding"}
+    named = {tuple(binding) for binding in facts.get("bindings", []) if binding[1]}
+    assert asked == named
+    for probe in service.probes:
+        if probe.kind == "binding":
+            known = [other["exchanges"][probe.arguments["source"]] for other in SERVICES.values()
+                     if probe.arguments["source"] in other.get("exchanges", {})]
+            assert set(known) <= {probe.arguments["type"]}
+            assert (probe.arguments["to"] == "queue") == (probe.arguments["destination"] in facts["queues"])
+    counts = [probe.arguments for probe in service.probes if probe.kind == "own_queues"]
+    if "queue_count" in facts:
+        assert [int(one["least"]) <= facts["queue_count"] <= int(one["most"]) for one in counts] == [True]
+        others = [other["queue_count"] for other in SERVICES.values() if "queue_count" in other and other is not facts]
+        assert not [one for one in counts for other in others if int(one["least"]) <= other <= int(one["most"])]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_the_vendor_sets_is_set(name: str, local: Configuration) -> None:
+    facts = SERVICES[name]
+    wanted = set(facts.get("vendor_sets", ()))
+    assert set(facts.get("without_effect", ())) <= wanted
+    assert wanted - set(facts.get("without_effect", ())) <= set(settings_of(local, name))
+
+
+def test_what_hangs_at_its_end_is_bounded_and_ends_before_what_it_needs() -> None:
+    for node, configuration in configurations("local-single"):
+        for name, facts in SERVICES.items():
+            unit = CATALOGUE[name].units[0]
+            drop_in = configuration.files[f"/etc/systemd/system/{unit}.service.d/webitel.conf"]
+            text = configuration.files[f"/etc/systemd/system/{unit}.service"]
+            (order,) = [line.split() for line in text.splitlines() if line.startswith("After=")]
+            assert {"haproxy.service", "rabbitmq-server.service", "patroni.service"} <= set(order), f"{node.key} {name}"
+            assert ("TimeoutStopSec=15" in drop_in.splitlines()) == facts.get("stops_with_broker", False), name
 
 
 @pytest.mark.parametrize("name", SERVICES)

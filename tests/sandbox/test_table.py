@@ -78,7 +78,8 @@ def test_consul_and_broker(name: str) -> None:
     assert len(registration.tags) == facts["consul"].get("tag_count", len(registration.tags))
     assert dict(topology.declares) == facts["exchanges"]
     assert list(topology.needs) == facts.get("needs", [])
-    assert row.sessions == facts["sessions"]
+    assert row.pool._asdict() == facts["pool"]
+    assert row.stops_with_broker == facts.get("stops_with_broker", False)
     bindings = {
         tuple(text.format(**numbers) for text in (binding.exchange, binding.queue, binding.key)) for binding in topology.bindings
     }

@@ -29,7 +29,8 @@ POSTGRESQL = Service(
     data=(DataDirectory("/var/lib/webitel/database/postgresql", "database", "postgres:postgres"),),
     probes=(
         Probe("patroni", "PostgreSQL on this node is neither a running leader nor a streaming replica", {"listener": "rest"}),
-        Probe("disk_space", "the database disk is nearly full", {"path": "/var/lib/webitel/database", "percent": 90}),
+        Probe("disk_space", "the database disk is nearly full", {"path": "/var/lib/webitel/database", "percent": 90},
+              restart_cures=False),
     ),
     on_change=OnChange.RELOAD, cluster_sizes=(1, 3, 5),
 )

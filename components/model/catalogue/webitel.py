@@ -1,4 +1,4 @@
-"""The vendor's services of release 25.08 (`facts/webitel.md` 1.7 to 1.13, `facts/observed.md` 1 to 5).
+"""The vendor's services of release 25.08 (`facts/webitel.md` 1.7 to 1.13, `facts/observed.md` 1 to 5, `facts/services-real.md`).
 
 gRPC ports that the vendor leaves to chance are pinned, so that firewalls can be derived.
 """
@@ -10,7 +10,8 @@ BROKER = "rabbitmq"
 
 
 def sessions(application: str, minimum: int = 1) -> Probe:
-    """The service's own sessions in PostgreSQL; `application` is the application_name its data source sets."""
+    """The service's own sessions in PostgreSQL; `application` is the application_name its data source sets. Only for who asks
+    the database by itself every few seconds: the others have a session while somebody uses them, and none after an outage."""
     return Probe("database_sessions", "it has no session in the database: deaf, although the process lives", {
         "application": application, "minimum": minimum})
 
@@ -26,11 +27,27 @@ def consumes(queue: str) -> Probe:
     return Probe("queue", "nobody consumes its queue: it has lost the broker", {"queue": queue})
 
 
+def bound(source: str, destination: str, key: str, kind: str = "topic", to: str = "queue") -> Probe:
+    """A binding that it makes at its start only; `kind` is the type of the exchange it comes from."""
+    return Probe("binding", f"a binding to the exchange `{source}` is gone: it hears nothing from there", {
+        "source": source, "destination": destination, "key": key, "type": kind, "to": to})
+
+
+def own_queues(least: int, most: int) -> Probe:
+    """The queues of a messages program on the exchange `chat`; by their number the two programs are told apart."""
+    return Probe("own_queues", "its queues on the exchange `chat` are gone", {"exchange": "chat", "least": least, "most": most})
+
+
+def schema(unit: str) -> Probe:
+    """No query of it fails for a table or column that the database lacks; it runs on and looks well all the same."""
+    return Probe("schema", "the database's schema is not the one of its release", {"unit": unit}, restart_cures=False)
+
+
 WEBITEL_APP = Service(
     "webitel-app", "Applications", packages=("webitel-core", "webitel-common"), units=("webitel-app",), stand_in=True,
     listeners=(tcp("grpc", 10045),), calls=(DATABASE, BROKER, "consul"), consul_name="go.webitel.app",
     secrets=("database_password", "broker_password", "cookie_keys"), restarts_when_deaf=True,
-    probes=(registered("go.webitel.app", "prefix"), sessions("webitel-app")),
+    probes=(registered("go.webitel.app", "prefix"),),
 )
 
 WEBITEL_API = Service(
@@ -42,7 +59,6 @@ WEBITEL_API = Service(
     probes=(
         registered("go.webitel.api", "prefix"),
         Probe("http", "the API gateway does not answer /srvinfo", {"listener": "http", "path": "/srvinfo", "status": 200}),
-        sessions("webitel-api"),
     ),
 )
 
@@ -50,7 +66,7 @@ WEBITEL_UAC = Service(
     "webitel-uac", "UAC", packages=("webitel-core", "webitel-common"), units=("webitel-uac",), stand_in=True,
     listeners=(tcp("grpc", 10046),), calls=(DATABASE, BROKER, "consul", "opensips.mi", "webitel-app"),
     consul_name="webitel.uac", secrets=("database_password", "broker_password", "cookie_keys"), restarts_when_deaf=True,
-    probes=(registered("webitel.uac", "prefix"), sessions("webitel-uac")),
+    probes=(registered("webitel.uac", "prefix"),),
 )
 
 MESSAGES_SRV = Service(
@@ -58,8 +74,7 @@ MESSAGES_SRV = Service(
     listeners=(tcp("grpc", 10039), tcp("pprof", 6060, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False)),
     calls=(DATABASE, BROKER, "consul", "webitel-app", "flow_manager.grpc", "messages-bot.grpc", "storage.grpc"),
     consul_name="webitel.chat.server", secrets=("database_password", "broker_password"), restarts_when_deaf=True,
-    probes=(registered("webitel.chat.server", "prefix"), sessions("messages-srv"),
-            Probe("bindings", "its queue on the exchange `chat` is gone", {"exchange": "chat", "application": "messages-srv"})),
+    probes=(registered("webitel.chat.server", "prefix"), own_queues(2, 99)),
 )
 
 MESSAGES_BOT = Service(
@@ -70,8 +85,9 @@ MESSAGES_BOT = Service(
     placement=Placement.FIRST, placement_reason="sessions with messengers must not be held twice", moves=True,
     consul_name="webitel.chat.bot", secrets=("database_password", "broker_password"), restarts_when_deaf=True,
     probes=(
-        registered("webitel.chat.bot", "prefix"), sessions("messages-bot"),
-        Probe("http", "every path answers 502: its table is missing", {"listener": "http", "path": "/", "not_status": 502}),
+        registered("webitel.chat.bot", "prefix"),
+        Probe("http", "it does not answer or cannot ask the database", {"listener": "http", "path": "/", "not_status": 502}),
+        own_queues(1, 1),
     ),
 )
 
@@ -83,8 +99,12 @@ ENGINE = Service(
     consul_name="engine", secrets=("database_password", "broker_password", "storage_key"), restarts_when_deaf=True,
     egress=(Egress("push, mail, web hooks", "tcp", Ports(443, 443)),),
     probes=(
-        registered("engine", "engine-{id}"), sessions("engine"), consumes("engine.trigger"),
-        Probe("http", "the WebSocket listener does not answer", {"listener": "websocket", "path": "/websocket", "status": 400}),
+        registered("engine", "engine-{id}"),
+        # A name that nobody gives: 404 when the database was asked, 500 when that failed. /websocket logs an error each time.
+        Probe("http", "the WebSocket listener does not answer or cannot ask the database", {
+            "listener": "websocket", "path": "/appointments/webitel-node", "status": 404,
+            "contains": "store.sql_member.appointment.widget.app_error"}),
+        consumes("engine.trigger"), bound("cases", "engine.trigger", "#"),
     ),
 )
 
@@ -105,7 +125,9 @@ STORAGE = Service(
             "listener": "public", "path": "/", "status": 404, "contains": "api.context.404.app_error"}),
         Probe("http", "the internal interface does not answer", {
             "listener": "internal", "path": "/", "status": 404, "contains": "api.context.404.app_error"}),
-        Probe("disk_space", "the recordings disk is nearly full", {"path": "/var/lib/webitel/recordings", "percent": 90}),
+        Probe("disk_space", "the recordings disk is nearly full", {"path": "/var/lib/webitel/recordings", "percent": 90},
+              restart_cures=False),
+        schema("storage"),
     ),
 )
 
@@ -115,7 +137,8 @@ CALL_CENTER = Service(
     calls=(DATABASE, BROKER, "consul", "webitel-app", "freeswitch.grpc", "engine.grpc", "flow_manager.grpc", "messages-srv.grpc"),
     secrets=("database_password", "broker_password"), restarts_when_deaf=True,
     probes=(registered("call_center", "call_center-{id}"), sessions("call_center"),
-            consumes("callcenter.call_center-{id}")),
+            consumes("callcenter.call_center-{id}"), bound("chat", "callcenter.call_center-{id}", "#"),
+            bound("call", "callcenter.call_center-{id}", "events.*.call_center-{id}.*.*"), schema("call_center")),
 )
 
 FLOW_MANAGER = Service(
@@ -132,8 +155,10 @@ FLOW_MANAGER = Service(
             Egress("web hooks", "tcp", Ports(443, 443))),
     consul_name="workflow", secrets=("database_password", "broker_password", "storage_key"),
     probes=(
-        registered("workflow", "workflow-workflow-{id}"), sessions("flow_manager"), consumes("workflow-call"),
-        Probe("tcp", "the event socket for FreeSWITCH is closed", {"listener": "esl"}),
+        registered("workflow", "workflow-workflow-{id}"), sessions("flow_manager"),
+        Probe("listens", "the event socket for FreeSWITCH is closed", {"listener": "esl"}),
+        consumes("workflow-call"), consumes("workflow-exec"), bound("call", "workflow-call", "events.#"),
+        bound("flow", "workflow-exec", "exec", kind="direct"),
     ),
 )
 
@@ -142,7 +167,9 @@ LOGGER = Service(
     listeners=(tcp("grpc", 10011),), calls=(DATABASE, BROKER, "consul", "webitel-app", "storage.grpc"),
     placement=Placement.FIRST, placement_reason="its cleaners run in every instance without a lock", moves=True,
     consul_name="logger", secrets=("database_password", "broker_password"), restarts_when_deaf=True,
-    probes=(registered("logger", "{id}"), sessions("logger"), consumes("logger.service")),
+    probes=(registered("logger", "{id}"), consumes("logger.service"), consumes("logger.login"),
+            bound("webitel", "logger", "logger.#", to="exchange"), bound("logger", "logger.service", "logger.#"),
+            bound("webitel", "logger.login", "login.#"), bound("logger", "logger.populate", "populate_configs")),
 )
 
 CASES = Service(
@@ -150,7 +177,8 @@ CASES = Service(
     listeners=(tcp("grpc", 22103),),
     calls=(DATABASE, BROKER, "consul", "webitel-app", "storage.grpc", "engine.grpc", "flow_manager.grpc", "logger"),
     consul_name="webitel.cases", secrets=("database_password", "broker_password"), restarts_when_deaf=True,
-    probes=(registered("webitel.cases", "cases-{id}"), sessions("cases"), consumes("custom-cases-{id}")),
+    probes=(registered("webitel.cases", "cases-{id}"), sessions("cases"), consumes("custom-cases-{id}"),
+            bound("webitel", "custom-cases-{id}", "custom.dataset.#"), schema("webitel-cases")),
 )
 
 SERVICES = (

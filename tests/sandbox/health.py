@@ -1,0 +1,72 @@
+"""The catalogue's own questions, asked of stand-ins on a platform as a node of local-single asks them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from cloud_init.compose import compose_configuration
+from cloud_init.node import probes, topology
+from cloud_init.node import view as views
+from components.model.planner import make_plan
+from stacks.settings import load_stack
+from tests.sandbox.platform import Platform
+from tests.sandbox.runner import ADDRESS
+
+SECRETS = {"database_password": "database-password", "broker_password": "broker-password"}
+
+
+def fill(value: Any) -> Any:
+    return value.replace("{{address:all-1}}", ADDRESS) if isinstance(value, str) else value
+
+
+class Health:
+    """Asks the probes of services; the node's own ports lead to those of the platform."""
+
+    def __init__(self, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings = load_stack("local-single")
+        plan = make_plan(settings, "local-single")
+        manifest = compose_configuration(plan, plan.nodes[0], settings).manifest
+        self.services = {
+            service["name"]: [{key: fill(value) for key, value in probe.items()} for probe in service["probes"]]
+            for service in manifest["services"]}
+        # Who connects to PostgreSQL or RabbitMQ over the loopback comes from there.
+        self.manifest = {**manifest, "address": "127.0.0.1"}
+        ports = {8500: platform.ports["consul"], 15672: platform.ports["management"]}
+        request, query = views.request, views.query
+
+        def asks(address: str, port: int, path: str, **more: Any) -> tuple[int, str]:
+            return request(address, ports.get(port, port), path, **more)
+
+        def asks_database(view: views.View, statement: str, place: str = "") -> tuple[str, str]:
+            return query(view, statement, f"host=127.0.0.1 port={platform.ports['postgresql']}")
+
+        monkeypatch.setattr(views, "request", asks)
+        monkeypatch.setattr(probes, "request", asks)
+        monkeypatch.setattr(views, "query", asks_database)
+        monkeypatch.setattr(probes, "query", asks_database)
+
+    def view(self) -> views.View:
+        """A fresh look."""
+        made = views.View(self.manifest)
+        made.__dict__["secrets"] = SECRETS
+        return made
+
+    def faults(self, names: Iterable[str], without: tuple[str, ...] = ("disk_space", "schema")) -> dict[str, str]:
+        """By service what its first failing probe says; healthy ones are not in it."""
+        view, found = self.view(), dict[str, str]()
+        for name in names:
+            for probe in self.services[name]:
+                if probe["kind"] not in without and name not in found and (said := probes.answer(probe, view)):
+                    found[name] = f"{probe['says']} ({said})"
+        return found
+
+    def mend(self, names: Iterable[str]) -> dict[str, str]:
+        """Put back the bindings of services; by service what the broker refused."""
+        refused = dict[str, str]()
+        for name in names:
+            for probe in self.services[name]:
+                view = self.view()
+                if probe["kind"] == "binding" and topology.binding(probe, view) and (said := topology.bind(probe, view)):
+                    refused[name] = said
+        return refused
