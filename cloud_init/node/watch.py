@@ -47,6 +47,7 @@ class Watcher:
     def __init__(self) -> None:
         self.deaf_since: dict[str, float] = {}
         self.restarted: dict[tuple[str, str], float] = {}
+        self.spared: dict[str, str] = {}
         self.base_since = 0.0
         self.set_up = -SETUP_APART
 
@@ -72,10 +73,12 @@ class Watcher:
             if now - self.restarted.get(reason, -APART) < APART:
                 continue
             if service.get("calls_freeswitch") and (hung := find_hung_freeswitch()):
-                print(f"{name} is left alone: {hung}", flush=True)
-            else:
-                print(f"restarting {name}: deaf for {now - since:.0f} s: {rows[name]['why']}", flush=True)
-                systemctl("restart", "--no-block", *service["units"])
+                if self.spared.get(name) != hung:
+                    print(f"{name} is left alone: {hung}", flush=True)
+                self.spared[name] = hung
+                continue
+            print(f"restarting {name}: deaf for {now - since:.0f} s: {rows[name]['why']}", flush=True)
+            systemctl("restart", "--no-block", *service["units"])
             self.restarted[reason] = now
 
     def set_up_broker(self, rows: Mapping[str, Row], now: float) -> None:

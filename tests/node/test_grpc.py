@@ -22,7 +22,7 @@ Place = dict[str, Any]
 def serving(answer: Any) -> Iterator[Place]:
     """A server whose fs.Api/Execute is `answer`."""
     server = grpc.server(ThreadPoolExecutor(2))
-    handler = grpc.unary_unary_rpc_method_handler(answer)
+    handler: Any = grpc.unary_unary_rpc_method_handler(answer)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("fs.Api", {"Execute": handler}),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -82,7 +82,7 @@ def test_a_server_that_refuses_says_why() -> None:
 
 def test_an_open_port_is_no_answer() -> None:
     for says in (b"", b"\0\0\0\4\0\0\0\0\0"):
-        with silent(says) as place, pytest.raises(TimeoutError, match="answers no call within 0.3 s"):
+        with silent(says) as place, pytest.raises(TimeoutError, match=r"answers no call within 0\.3 s"):
             call(place["address"], place["port"], "/fs.Api/Execute", b"", 0.3)
     with silent(b"HTTP/1.1 400 Bad Request\r\n\r\n") as place, pytest.raises((ValueError, OSError)):
         call(place["address"], place["port"], "/fs.Api/Execute", b"", 0.3)
