@@ -22,9 +22,9 @@ VERBS = ("reload", "restart", "drain", "refresh")
 
 
 def actions_of_bundles(configuration: dict[str, Any], state: dict[str, Any]) -> list[str]:
-    """What a new version of a bundle does: every service that uses it says so in the manifest."""
+    """What a new version of a bundle does: the manifest says it for every bundle that a service reads."""
     before = state.get("bundles", {})
-    uses: dict[str, list[str]] = configuration["manifest"].get("bundle_actions", {})
+    uses: dict[str, list[str]] = configuration["manifest"]["bundle_actions"]
     return [
         action for name, digest in configuration["bundles"].items() if before.get(name) not in (None, digest)
         for action in uses.get(name, [])
