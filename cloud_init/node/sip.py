@@ -89,8 +89,12 @@ def ask_freeswitch(arguments: dict[str, Any], view: "View", command: str) -> str
 
 
 def freeswitch(arguments: dict[str, Any], view: "View") -> str:
-    """The event socket accepts the password and `status` says that it is ready."""
+    """The event socket accepts the password, `status` says that it is ready, and nothing is paused: `status` alone tells a
+    pause of both directions only (`facts/calls-observed.md` 0.8, `facts/telephony-real.md` E)."""
     text = ask_freeswitch(arguments, view, "status")
+    paused = [name for name in ("inbound", "outbound") if "true" in ask_freeswitch(arguments, view, f"fsctl pause_check {name}")]
+    if paused:
+        return f"paused, new {' and '.join(paused)} calls are refused: a drain is under way, or `webitel-node resume` lets them in"
     return "" if "is ready" in text else next((line for line in text.splitlines() if "ready" in line), text[:100])
 
 

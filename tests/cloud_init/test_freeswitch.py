@@ -43,7 +43,8 @@ STATED: dict[str, dict[str, tuple[str, str]]] = {
     },
     "amqp.conf": {
         "hostname": ("127.0.0.1", "localhost"), "port": ("5672", "0"), "virtualhost": ("/", "/"),
-        "username": ("webitel", "guest"), "password": ("secret", "guest"), "heartbeat": ("10", "0"), "exchange-name": ("call", "TAP.Events"),
+        "username": ("webitel", "guest"), "password": ("secret", "guest"), "heartbeat": ("10", "0"),
+        "exchange-name": ("call", "TAP.Events"),
         "exchange-type": ("topic", "topic"), "circuit_breaker_ms": ("10000", "10000"), "reconnect_interval_ms": ("1000", "1000"),
         "send_queue_size": ("5000", "5000"), "enable_fallback_format_fields": ("3", "0"),
         "format_fields": ("#events,event,cc_app_id,domain_id,user_id", ""),
