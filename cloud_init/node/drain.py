@@ -17,10 +17,10 @@ TOTAL = re.compile(r"^(\d+) total\.", re.MULTILINE)
 def drain(manifest: dict[str, Any], tell: Tell) -> None:
     """Let no new call in and wait until none runs any more; at the end FreeSWITCH is paused in both directions.
 
-    New calls from outside are refused with 503 at once: the dispatcher has them answered elsewhere. What Webitel itself begins
-    goes on at first, because the agent's leg of a running call is such a call; when all calls of before have ended, Consul is told
-    that this FreeSWITCH is out of service, and diallers and desktops choose another one. Their running calls can still get an
-    agent. Sooner it would be too soon: what Consul does not show can be neither held nor transferred nor queued any more.
+    New calls from outside are refused with 503 at once: the dispatcher has them answered elsewhere. What Webitel itself
+    begins goes on at first, because the agent's leg of a running call is such a call; when all calls of before have ended,
+    Consul is told that this FreeSWITCH is out of service, and diallers and desktops choose another one. Their running calls
+    can still get an agent. Not sooner: calls of what Consul does not show can be neither held nor transferred nor queued.
     At most `drain_timeout` seconds; then calls are let in again and the change is given up.
     """
     switch = Switch(manifest)
@@ -32,8 +32,8 @@ def drain(manifest: dict[str, Any], tell: Tell) -> None:
             if time.monotonic() > deadline:
                 calls = switch.count_calls()
                 raise ApplyError(
-                    f"{calls} calls still run after {manifest['drain_timeout']} s (webitel:drain_timeout); nothing was restarted, "
-                    "new calls are let in again: run `webitel up` again when fewer calls run", "freeswitch")
+                    f"{calls} calls still run after {manifest['drain_timeout']} s (webitel:drain_timeout); nothing was "
+                    "restarted, new calls are let in again: run `webitel up` again when fewer calls run", "freeswitch")
             time.sleep(PAUSE_SECONDS)
     except BaseException:
         admit(manifest)

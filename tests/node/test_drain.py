@@ -1,11 +1,13 @@
 """Draining a FreeSWITCH: running calls keep everything they need, what begins meanwhile is sent elsewhere, nothing stays shut."""
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cloud_init.node import consul, drain, sip
+from cloud_init.node import apply, consul, drain, sip
+from cloud_init.node import view as view_module
 from cloud_init.node.manifest import ApplyError
 from cloud_init.node.view import View
 
@@ -151,3 +153,28 @@ def test_health_says_that_freeswitch_is_paused(paused: set[str], said: str, monk
     monkeypatch.setattr(sip, "ask_freeswitch", ask)
     answer = sip.freeswitch({}, View({"address": "127.0.0.1"}))
     assert answer.startswith(said) and bool(answer) == bool(said)
+
+
+def test_a_changed_password_of_the_event_socket_is_no_way_to_stay_undrained(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(apply, "PROBE_SECRETS", tmp_path / "probe.json")
+    monkeypatch.setattr(view_module, "PROBE_SECRETS", tmp_path / "probe.json")
+    tried = list[str]()
+
+    def ask_with(password: str, arguments: object, command: str) -> str:
+        tried.append(password)
+        if password != "first":
+            raise PermissionError
+        return "+OK"
+
+    monkeypatch.setattr(sip, "ask_with", ask_with)
+    apply.keep_probe_secrets({"esl_password": "first"})
+    assert sip.ask_freeswitch({}, View(MANIFEST), "status") == "+OK"
+    for _ in range(2):
+        apply.keep_probe_secrets({"esl_password": "second"})
+    assert sip.ask_freeswitch({}, View(MANIFEST), "status") == "+OK"
+    assert tried == ["first", "second", "first"]
+    apply.keep_probe_secrets({"esl_password": "third"})
+    with pytest.raises(PermissionError):
+        sip.ask_freeswitch({}, View(MANIFEST), "status")
