@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
 import pytest
 
-from sandbox.standin.freeswitch import sip
+from sandbox.standin.freeswitch import rpc, sip
 from tests.sandbox.media import CALLER, Media
 from tests.sandbox.platform import wait_until
 from tests.tools.caller import Caller
@@ -244,3 +245,52 @@ def test_running_calls_have_a_name_and_a_direction(media: Media) -> None:
     assert media.fs_cli("show channels") == "\n0 total.\n"
     assert media.fs_cli("global_getvar acr_srv").endswith(":10030 async full")
     assert media.fs_cli("fsctl sps") == "+OK sessions per second: 50\n"
+
+
+@contextmanager
+def client(media: Media) -> Iterator[grpc.Channel]:
+    """A gRPC client of the program."""
+    channel = grpc.insecure_channel(f"{media.node}:50051")
+    try:
+        yield channel
+    finally:
+        channel.close()
+
+
+def execute(channel: grpc.Channel, command: str, arguments: str = "", method: str = "Execute") -> bytes:
+    """The bytes of an `ExecuteResponse`."""
+    request = rpc.write_string(1, command.encode()) + rpc.write_string(2, arguments.encode())
+    call: Callable[..., bytes] = channel.unary_unary(f"/fs.Api/{method}")
+    return call(request, timeout=3)
+
+
+def test_grpc_answers_what_engine_and_call_center_ask_at_their_start(media: Media) -> None:
+    with client(media) as channel:
+        # The second question comes out of the client's header table.
+        for _ in range(2):
+            assert b"FreeSWITCH Version" in execute(channel, "version")
+        assert rpc.read_strings(execute(channel, "fsctl", "sps")) == {1: "+OK sessions per second: 50\n"}
+        for name in ("cdr_url", "acr_srv", "outbound_sip_proxy"):
+            assert rpc.read_strings(execute(channel, "global_getvar", name))[1]
+        assert rpc.read_strings(execute(channel, "nonsense"))[2].startswith("\n")
+
+
+def test_grpc_refuses_what_it_does_not_do(media: Media) -> None:
+    with client(media) as channel:
+        for method, command, code in (("Originate", "x", "UNIMPLEMENTED"), ("Execute", "ab", "INVALID_ARGUMENT")):
+            with pytest.raises(grpc.RpcError) as caught:
+                execute(channel, command, method=method)
+            assert caught.value.code().name == code
+
+
+def test_a_hung_freeswitch_accepts_and_answers_nothing(media: Media) -> None:
+    switch = media.folder / "run" / "hang"
+    switch.touch()
+    try:
+        with client(media) as channel, pytest.raises(grpc.RpcError) as caught:
+            execute(channel, "version")
+        assert caught.value.code().name == "DEADLINE_EXCEEDED"
+    finally:
+        switch.unlink()
+    with client(media) as channel:
+        assert execute(channel, "version")

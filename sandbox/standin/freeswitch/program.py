@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..consul import ConsulError, Entry  # noqa: TID252 - on a node the package above is `standin`, here `sandbox.standin`
 from ..words import Registration  # noqa: TID252
-from . import calls, events
+from . import calls, events, rpc
 from .check import read_config
 from .profile import read_profile
 from .reader import Config, ConfigError
@@ -23,9 +23,6 @@ from .words import VERSION
 MODULES = Path("/usr/lib/freeswitch/mod")
 STOPS_AFTER = 5.0
 """Seconds from SIGTERM to the end (`facts/calls-observed.md` 5)."""
-
-HTTP2_SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
-"""What a gRPC server says first."""
 
 
 def say(text: str) -> None:
@@ -76,8 +73,10 @@ def register(config: Config, hostname: str) -> Entry:
 class FreeSwitch:
     """A running stand-in."""
 
-    def __init__(self, config: Config, hostname: str) -> None:
+    def __init__(self, config: Config, hostname: str, run: Path) -> None:
         self.config, self.hostname = config, hostname
+        # A test that lays this file there has a FreeSWITCH that accepts gRPC calls and answers none.
+        self.hangs = run / "hang"
         self.phone = calls.Phone(read_profile(config), say)
         self.ends = asyncio.Event()
 
@@ -96,7 +95,9 @@ class FreeSwitch:
             await asyncio.start_server(
                 lambda r, w: events.serve(console, password, r, w), value("event_socket.conf", "listen-ip"),
                 int(value("event_socket.conf", "listen-port")))
-            await asyncio.start_server(greet, value("grpc.conf", "grpc_host"), int(value("grpc.conf", "grpc_port")))
+            await asyncio.start_server(
+                lambda r, w: rpc.serve(console.run, self.hangs, say, r, w), value("grpc.conf", "grpc_host"),
+                int(value("grpc.conf", "grpc_port")))
             entry = register(self.config, self.hostname)
         except (OSError, ConsulError) as error:
             say(f"[CRIT] {error}")
@@ -111,15 +112,6 @@ class FreeSwitch:
         entry.deregister()
         await asyncio.sleep(STOPS_AFTER / float(os.environ.get("SANDBOX_SPEED", "1")))
         return 0
-
-
-async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A gRPC port: HTTP/2 settings, then nothing understood."""
-    writer.write(HTTP2_SETTINGS)
-    with contextlib.suppress(ConnectionError):
-        while await reader.read(4096):
-            pass
-    writer.close()
 
 
 def read_arguments() -> argparse.Namespace:
@@ -198,4 +190,4 @@ def start(arguments: argparse.Namespace, tell: Callable[[int], object]) -> int:
         say(f"Cannot Initialize [{error}]")
         return 255
     with pid_file(arguments.run / "freeswitch.pid"):
-        return asyncio.run(FreeSwitch(config, hostname).run(tell))
+        return asyncio.run(FreeSwitch(config, hostname, arguments.run).run(tell))
