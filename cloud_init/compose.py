@@ -131,6 +131,7 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
         text = spec["text"] if "text" in spec else render_template(spec["file"], context)
         add(spec["path"], text, "configuration.yaml.j2", actions=spec.get("actions", []), mode=spec.get("mode", "0644"))
     units: list[dict[str, Any]] = []
+    bundle_actions: dict[str, list[str]] = {}
     for name in node.services:
         service = context.catalogue[name]
         fragment = load_fragment(service, context)
@@ -140,6 +141,7 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
             add(spec["path"], text, f"services/{name}.yaml.j2", actions=actions(context, service, spec.get("on_change")), **extra)
         for bundle in fragment.get("bundles", []):
             bundles[bundle] = bundle_digest(bundle)
+            bundle_actions.setdefault(bundle, []).extend(actions(context, service, None))
         for unit in list_units(context, service, fragment):
             if unit["name"] in (known["name"] for known in units):
                 continue
@@ -147,7 +149,8 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
             drop_in = render_template("unit.conf.j2", context, service=service, unit=unit)
             add(f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf", drop_in, "unit.conf.j2",
                 actions=[f"{at_next_start(service)} {unit['name']}"])
-    manifest = {**make_manifest(context), "units": units}
+    # What a new version of a bundle does to the services that read it (`node/units.py`).
+    manifest = {**make_manifest(context), "units": units, "bundle_actions": bundle_actions}
     return Configuration(files, attributes, manifest, context.secrets(), bundles)
 
 

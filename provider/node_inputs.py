@@ -88,12 +88,15 @@ def find_excess(new: Properties) -> list[Failure]:
 
 
 def find_dropped_calls(old: Properties, new: Properties) -> str:
-    """What the changed files and versions of packages do to calls in progress, by service; "" for nothing."""
+    """What the changed files, bundles and versions of packages do to calls in progress, by service; "" for nothing."""
     if not isinstance(new.get("files"), Mapping) or not isinstance(new.get("attributes"), Mapping):
         return ""
     changed = [path for path, text in new["files"].items() if old["files"].get(path) != text]
     actions = {action for path in changed for action in new["attributes"][path].get("actions", ())}
     if isinstance(new.get("manifest"), Mapping):
+        for name, wanted in new["manifest"].get("bundle_actions", {}).items():
+            if old["bundles"].get(name, new["bundles"][name]) != new["bundles"][name]:
+                actions.update(wanted)
         before = dict.fromkeys(old["manifest"].get("packages", ()), "")
         before |= {name: entry["version"] for name, entry in old["manifest"].get("versions", {}).items()}
         for name, entry in new["manifest"].get("versions", {}).items():

@@ -62,7 +62,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
 
     tell("program", "node program")
     place_bundles(incoming, configuration["bundles"])
-    write_private(PROBE_SECRETS, json.dumps({name: secrets[name] for name in manifest["probe_secrets"] if name in secrets}))
+    keep_probe_secrets({name: secrets[name] for name in manifest["probe_secrets"] if name in secrets})
     done("program")
     fill = files.Placeholders(addresses, secrets)
     # Package sources and their credentials come before all other files, whose owners the packages make.
@@ -111,6 +111,14 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
                 "stock": drift.take_stock(manifest, configuration["files"])})
     done("services")
     return {"changed": sorted(plan.changed), "removed": sorted(plan.removed), "actions": performed, "seconds": seconds}
+
+
+def keep_probe_secrets(fresh: dict[str, str]) -> None:
+    """What the health check logs in with. FreeSWITCH keeps the password of its last start until it is drained: so do we."""
+    kept: dict[str, str] = json.loads(PROBE_SECRETS.read_text()) if PROBE_SECRETS.exists() else {}
+    is_same = kept.get("esl_password") == fresh.get("esl_password")
+    before = kept.get("esl_password_before" if is_same else "esl_password")
+    write_private(PROBE_SECRETS, json.dumps(fresh | ({"esl_password_before": before} if before else {})))
 
 
 def place_bundles(incoming: pathlib.Path, bundles: dict[str, str]) -> None:

@@ -56,6 +56,7 @@ def main(arguments: list[str]) -> int:
     command = commands.add_parser("dump", help="logs, states and files as JSON; secrets are still in it")
     command.add_argument("--lines", type=int, default=2000)
     commands.add_parser("drain", help="let no new call in, hand over what moves; return when no call runs any more")
+    commands.add_parser("resume", help="let calls in again after a drain")
     commands.add_parser("drift", help="what was changed behind our back, as JSON: files, units, packages")
     commands.add_parser("locks", help="start what this node holds the lock of, stop what it does not (a service of its own)")
     commands.add_parser("versions", help="held packages as JSON: their versions, and newer ones that can be had")
@@ -84,6 +85,9 @@ def main(arguments: list[str]) -> int:
         return 0
     if options.command == "drain":
         return run_drain()
+    if options.command == "resume":
+        drain.admit(load_manifest())
+        return 0
     if options.command == "drift":
         return tell_drift()
     if options.command == "locks":

@@ -1,5 +1,6 @@
 """Probes of telephony: SIP requests, rtpengine's control socket, FreeSWITCH's event socket and its gRPC."""
 
+import contextlib
 import os
 import secrets
 import socket
@@ -76,14 +77,26 @@ def rtpengine(arguments: dict[str, Any], view: "View") -> str:
 
 
 def ask_freeswitch(arguments: dict[str, Any], view: "View", command: str) -> str:
-    """What FreeSWITCH's event socket answers to a command; a ValueError when it refuses the password."""
+    """What FreeSWITCH's event socket answers to a command; a PermissionError when it refuses the password.
+
+    It has the password of its last start: where that was changed since, the one before is tried as well.
+    """
+    passwords = [view.secrets[name] for name in ("esl_password", "esl_password_before") if name in view.secrets]
+    for password in passwords[:-1]:
+        with contextlib.suppress(PermissionError):
+            return ask_with(password, arguments, command)
+    return ask_with(passwords[-1], arguments, command)
+
+
+def ask_with(password: str, arguments: dict[str, Any], command: str) -> str:
+    """One command with one password."""
     with socket.create_connection((arguments["address"], int(arguments["port"])), TIMEOUT) as connection:
         connection.settimeout(TIMEOUT)
         stream = connection.makefile("rb")
         read_block(stream)
-        connection.sendall(f"auth {view.secrets.get('esl_password', '')}\n\n".encode())
+        connection.sendall(f"auth {password}\n\n".encode())
         if "+OK" not in read_block(stream):
-            raise ValueError("the event socket refuses the password")
+            raise PermissionError("the event socket refuses the password")
         connection.sendall(f"api {command}\n\n".encode())
         header = read_block(stream)
         length = int(next((line.split(":")[1] for line in header.splitlines() if line.startswith("Content-Length")), "0"))
@@ -91,8 +104,13 @@ def ask_freeswitch(arguments: dict[str, Any], view: "View", command: str) -> str
 
 
 def freeswitch(arguments: dict[str, Any], view: "View") -> str:
-    """The event socket accepts the password and `status` says that it is ready."""
+    """The event socket accepts the password, `status` says that it is ready, and nothing is paused: `status` alone tells a
+    pause of both directions only (`facts/calls-observed.md` 0.8, `facts/telephony-real.md` E)."""
     text = ask_freeswitch(arguments, view, "status")
+    paused = [name for name in ("inbound", "outbound") if "true" in ask_freeswitch(arguments, view, f"fsctl pause_check {name}")]
+    if paused:
+        return (f"paused, new {' and '.join(paused)} calls are refused: a drain is under way, or was left; "
+                "`webitel-node resume` lets them in")
     return "" if "is ready" in text else next((line for line in text.splitlines() if "ready" in line), text[:100])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import broker_cluster, database_cluster, status
-from .drain import drain
+from .drain import admit, drain
 from .manifest import ApplyError, Tell, last_lines, run, systemctl
 
 WATCH, LOCKS = "webitel-watch.service", "webitel-locks.service"
@@ -22,9 +22,9 @@ VERBS = ("reload", "restart", "drain", "refresh")
 
 
 def actions_of_bundles(configuration: dict[str, Any], state: dict[str, Any]) -> list[str]:
-    """What a new version of a bundle does: every service that uses it says so in the manifest."""
+    """What a new version of a bundle does: the manifest says it for every bundle that a service reads."""
     before = state.get("bundles", {})
-    uses: dict[str, list[str]] = configuration["manifest"].get("bundle_actions", {})
+    uses: dict[str, list[str]] = configuration["manifest"]["bundle_actions"]
     return [
         action for name, digest in configuration["bundles"].items() if before.get(name) not in (None, digest)
         for action in uses.get(name, [])
@@ -77,6 +77,9 @@ def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: T
         if verb == "restart" and update and unit in BEFORE_RESTART:
             BEFORE_RESTART[unit](manifest, tell)
         perform(verb, unit, update)
+        if verb == "drain" and update:
+            # What was restarted is not paused, but Consul may remember that it was out of service.
+            admit(manifest)
         if verb != "refresh":
             touched.append(unit)
     if resting := list_resting([name for name in names if name not in moving]):

@@ -2,16 +2,13 @@
 
 import re
 import subprocess
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cloud_init.bundles import bundle_folder
 from cloud_init.compose import compose_configuration
 from components.model.planner import make_plan
-from sandbox.standin.freeswitch import reader as freeswitch
 from sandbox.standin.opensips import checks as opensips
 from sandbox.standin.opensips.tokens import ConfigError
 from stacks.settings import list_stacks, load_stack
@@ -152,82 +149,6 @@ def test_every_freeswitch_is_in_the_dispatcher_with_the_inner_socket(stack: str)
     text = compose_configuration(plan, node, settings).files["/etc/opensips/dispatcher.sql"]
     rows = re.findall(r"values \('sip:\{\{address:([^}]*)\}\}:5080', 'udp:\{\{address:([^}]*)\}\}:5062'", text)
     assert rows == [(media.key, node.key) for media in plan.nodes_with("freeswitch")]
-
-
-def write_freeswitch(stack: str, folder: Path) -> Path:
-    """FreeSWITCH's folder as on a node; returns its first file."""
-    files = files_with(stack, "freeswitch")
-    for name in ("freeswitch.xml", "vars.xml"):
-        text = files[f"/etc/freeswitch/{name}"].replace("/usr/share/webitel/bundles/freeswitch", str(folder / "bundle"))
-        (folder / name).write_text(text)
-    (folder / "bundle").mkdir()
-    for path in bundle_folder("freeswitch").iterdir():
-        (folder / "bundle" / path.name).write_text(path.read_text())
-    return folder / "freeswitch.xml"
-
-
-@pytest.mark.parametrize("stack", STACKS)
-def test_freeswitch_xml_is_accepted(stack: str, tmp_path: Path) -> None:
-    config = freeswitch.read_config(write_freeswitch(stack, tmp_path), "media-1")
-    sofia = config.parameters["sofia.conf"]
-    assert (sofia["sip-ip"], sofia["rtp-ip"], sofia["sip-port"], sofia["auth-calls"]) == (PRIVATE, PRIVATE, "5080", "false")
-    assert not {"ext-sip-ip", "ext-rtp-ip"} & set(sofia)
-    assert config.variables["outbound_sip_proxy"] == f"{PRIVATE}:5062"
-    assert config.variables["cdr_url"] == f"{PRIVATE}:10021"
-    assert config.variables["acr_srv"] == "127.0.0.1:10030 async full"
-    assert (config.value("event_socket.conf", "listen-ip"), config.lists["esl"]) == ("127.0.0.1", ["127.0.0.1/32"])
-    assert (config.number("switch.conf", "rtp-start-port"), config.number("switch.conf", "rtp-end-port")) == (20000, 39999)
-
-
-def test_every_module_has_a_package_in_the_catalogue(tmp_path: Path) -> None:
-    from components.model.services import CATALOGUE
-
-    config = freeswitch.read_config(write_freeswitch(TRIAL, tmp_path), "media-1")
-    packages = CATALOGUE["freeswitch"].packages
-    built_in = {"mod_dialplan_xml"} - {f"mod_{name.removeprefix('freeswitch-mod-').replace('-', '_')}" for name in packages}
-    assert built_in == set()
-    for module in config.modules:
-        assert f"freeswitch-{module.replace('_', '-')}" in packages, module
-
-
-FREESWITCH_MISTAKES: dict[str, tuple[str, str, str]] = {
-    "is not defined": ("bundle/configuration.xml", "$${sofia_server_ip}", "$${sofia_ip}"),
-    "mismatched tag": ("bundle/configuration.xml", "</settings>", "</setting>"),
-    "nothing to include at varz.xml": ("freeswitch.xml", "vars.xml", "varz.xml"),
-    "no parameter sip-prot": ("bundle/configuration.xml", '"sip-port"', '"sip-prot"'),
-    "no configuration sofa.conf": ("bundle/configuration.xml", "sofia.conf", "sofa.conf"),
-    "no such list in acl.conf": ("bundle/configuration.xml", 'value="esl"', 'value="ells"'),
-    "lacks 127.0.0.1/32": ("bundle/configuration.xml", "127.0.0.1/32", "10.0.0.0/8"),
-    "mod_sofia is not loaded as critical": ("bundle/modules.xml", '"mod_sofia" critical="true"', '"mod_sofia"'),
-    "is no address": ("vars.xml", f"sofia_server_ip={PRIVATE}", "sofia_server_ip=auto"),
-    "no context publick": ("bundle/configuration.xml", 'name="context" value="public"', 'name="context" value="publick"'),
-    "${acr_srv} is not defined": ("vars.xml", "acr_srv=", "acl_srv="),
-    "stands twice": ("bundle/configuration.xml", 'name="lua.conf"', 'name="acl.conf"'),
-}
-
-
-@pytest.mark.parametrize("says", FREESWITCH_MISTAKES)
-def test_a_mistake_in_freeswitch_xml_is_named(says: str, tmp_path: Path) -> None:
-    first = write_freeswitch(TRIAL, tmp_path)
-    name, old, new = FREESWITCH_MISTAKES[says]
-    path = tmp_path / name
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
-    with pytest.raises(freeswitch.ConfigError, match=re.escape(says)):
-        freeswitch.read_config(first, "media-1")
-
-
-def test_a_missing_critical_module_ends_the_start(tmp_path: Path) -> None:
-    first = write_freeswitch(TRIAL, tmp_path)
-    folder = tmp_path / "mod"
-    folder.mkdir()
-    for element in ElementTree.fromstring((tmp_path / "bundle" / "modules.xml").read_text()).iter("load"):
-        (folder / f"{element.get('module')}.so").touch()
-    (folder / "mod_lua.so").unlink()
-    assert freeswitch.read_config(first, "media-1", folder).problems == [f"[CRIT] Error Loading module {folder}/mod_lua.so"]
-    (folder / "mod_grpc.so").unlink()
-    with pytest.raises(freeswitch.ConfigError, match="critical module 'mod_grpc'"):
-        freeswitch.read_config(first, "media-1", folder)
 
 
 def bans_after(folder: Path, lines: str) -> list[str]:

@@ -139,7 +139,7 @@ def test_a_lost_app_node_stops_only_what_runs_on_it(basic: Deployment, figure: F
 
 def test_a_drained_node_hands_over_what_moves(basic: Deployment, figure: Figure) -> None:
     started = time.monotonic()
-    basic.at("app-2").on_node("webitel-node drain && fs_cli -x 'fsctl resume inbound'", seconds=120)
+    basic.at("app-2").on_node("webitel-node drain && webitel-node resume", seconds=120)
     figure("node app-2 drained: seconds until app-1 has what moves", time.monotonic() - started)
     wait_all_healthy(basic, 120)
     assert find_runners(basic) == {service: {"app-1"} for service in MOVING}

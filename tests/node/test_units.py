@@ -15,13 +15,6 @@ def test_actions_once_each_in_start_order_and_a_restart_makes_a_reload_needless(
     assert units.order_actions(wanted, MANIFEST) == ["daemon-reload", "restart consul", "reload patroni", "restart nginx"]
 
 
-def test_a_new_bundle_acts_only_where_there_was_an_older_one() -> None:
-    configuration = {"bundles": {"freeswitch": "b"}, "manifest": {"bundle_actions": {"freeswitch": ["drain freeswitch"]}}}
-    assert units.actions_of_bundles(configuration, {"bundles": {"freeswitch": "a"}}) == ["drain freeswitch"]
-    assert units.actions_of_bundles(configuration, {"bundles": {"freeswitch": "b"}}) == []
-    assert units.actions_of_bundles(configuration, {}) == []
-
-
 class FakeSystem:
     """Records what systemctl is asked; `states` are the units' states."""
 

@@ -295,6 +295,19 @@ def test_another_version_drops_calls_like_a_changed_file(call: Call, inputs: dic
     assert HANDLER.update(call, "all-1", before, outputs, with_version("2"))["digest"], "it had no such package before"
 
 
+def test_another_bundle_drops_calls_like_a_changed_file(call: Call, inputs: dict[str, Any]) -> None:
+    def with_bundle(digest: str, *actions: str) -> dict[str, Any]:
+        manifest = {"key": "all-1", "bundle_actions": {"freeswitch": list(actions)}}
+        return inputs | {"files": {}, "attributes": {}, "manifest": manifest, "bundles": {"node": "0", "freeswitch": digest}}
+
+    outputs = create(call, old := with_bundle("1"))
+    (unit,) = CATALOGUE["freeswitch"].units
+    with pytest.raises(ProviderError, match=r"FreeSWITCH restarts.*\n.*--disruptive"):
+        HANDLER.update(call, "all-1", old, outputs, with_bundle("2", f"restart {unit}"))
+    assert HANDLER.update(call, "all-1", old, outputs, with_bundle("2", f"drain {unit}"))["digest"], "a drain waits for calls"
+    assert HANDLER.update(call, "all-1", old, outputs, with_bundle("1", f"restart {unit}"))["digest"]
+
+
 def test_deleting_touches_nothing(call: Call, node: FakeNode, inputs: dict[str, Any]) -> None:
     HANDLER.delete(call, "all-1", inputs, {})
     assert node.commands == []

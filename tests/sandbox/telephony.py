@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from cloud_init.bundles import bundle_folder
 from cloud_init.compose import compose_configuration
 from components.model.planner import make_plan
 from stacks.settings import load_stack
+from tests.sandbox.flow import Flow
 from tests.sandbox.platform import POSTGRES, PYTHON, ROOT, Platform, fetch, wait_until
 
 NODE = "127.0.79.1"
@@ -128,7 +128,7 @@ class Telephony:
         self.consul = Consul((LOOPBACK, 8500))
         threading.Thread(target=self.consul.serve_forever, daemon=True).start()
         self.closing.append(self.consul.shutdown)
-        self.flow = socket.create_server((LOOPBACK, 10030))
+        self.flow = Flow((LOOPBACK, 10030))
         self.closing.append(self.flow.close)
         self.start_rtpengine()
         self.start_freeswitch()

@@ -28,7 +28,8 @@ class CallError(Exception):
 
 @dataclass
 class Result:
-    """What happened. `lost` counts packets of the caller that did not come back; `hung_up` is `caller` or `freeswitch`.
+    """What happened. `lost` counts packets of the caller that did not come back, without those that `echo` swallows at its
+    begin (`swallowed`); `hung_up` is `caller` or `freeswitch`.
 
     `addresses` are all that the caller has to reach by what it was sent (`needed_addresses`); `asked` counts the
     re-INVITEs that the other side sent.
@@ -40,6 +41,7 @@ class Result:
     sent: int = 0
     received: int = 0
     lost: int = 0
+    swallowed: int = 0
     changed: int = 0
     asked: int = 0
     addresses: list[str] = field(default_factory=list)
@@ -86,7 +88,7 @@ class Dialog:
         self.numbers: set[int] = set()
         self.next_packet = 0.0
         self.result = Result()
-        self.ended = self.acknowledged = False
+        self.ended = self.acknowledged = self.late = False
         self.offered: sip.Message | None = None
         self.answered: tuple[str, bytes] = ("", b"")
 
@@ -128,6 +130,18 @@ class Dialog:
                     return message
         raise CallError(f"no answer to {method} within {ANSWER_LIMIT:.0f} s")
 
+    def transact_late(self) -> sip.Message:
+        """An INVITE without SDP: the other side offers, and our ACK answers."""
+        self.late = True
+        try:
+            answer = self.transact("INVITE")
+        finally:
+            self.late = False
+        if answer.status == 200:
+            self.follow(answer)
+            self.next_packet = self.next_packet or time.monotonic()
+        return answer
+
     def acknowledge(self, message: sip.Message) -> None:
         """ACK; the first good answer also says where the call goes from now on."""
         if message.status < 300:
@@ -135,7 +149,7 @@ class Dialog:
                 routes = [part.strip() for value in message.all("record-route") for part in value.split(",")]
                 self.routes = routes[::-1]
             self.remote, self.to = sip.uri(message.one("contact")), message.one("to")
-            self.signals.sendto(self.request("ACK", self.sequence), self.server)
+            self.signals.sendto(self.request("ACK", self.sequence, self.sdp() if self.late else ""), self.server)
         else:
             to, self.to = self.to, message.one("to")
             self.signals.sendto(self.request("ACK", self.sequence), self.server)

@@ -77,7 +77,7 @@ FREESWITCH = Service(
     probes=(
         Probe("sip", "FreeSWITCH does not answer OPTIONS (503 = full or paused)", {
             "method": "OPTIONS", "listener": "sip", "status": 200, "accept": "503"}),
-        Probe("freeswitch", "the event socket does not say `is ready`", {"listener": "esl"}),
+        Probe("freeswitch", "FreeSWITCH is not ready for calls", {"listener": "esl"}),
         Probe("consul_entry", "Consul has no entry of FreeSWITCH with this node's address", {
             "name": "freeswitch", "id": "{hostname}", "listener": "grpc"}),
     ),

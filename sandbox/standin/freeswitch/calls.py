@@ -1,53 +1,51 @@
-"""SIP of the profile: OPTIONS, and calls that are answered, echoed and ended.
-
-The number called says what happens: `tone` speaks first and hangs up after two seconds, `hangup` echoes and hangs up after two
-seconds, every other one echoes until the caller hangs up.
-"""
+"""SIP of the profile: OPTIONS, and calls that the dial plan takes, answers, changes and ends."""
 
 import asyncio
 import time
 from collections.abc import Callable
 from typing import cast
 
-from . import sip
+from . import execution, sip
 from .call import Call, Send, incoming
-from .media import Ports
+from .media import Media
+from .profile import Profile
 
 T1, T2, GIVE_UP = 0.5, 4.0, 32.0
-HANGS_UP_AFTER = 2.0
+REFUSED = "Maximum Calls In Progress"
+RETRY = ("Retry-After: 300",)
+"""What the real one says with a 503, whether it is full or paused."""
+
+CLEARED = ('Reason: Q.850;cause=16;text="NORMAL_CLEARING"',)
 
 
 class Phone:
     """Every call of the profile."""
 
-    def __init__(
-        self, address: str, port: int, media: Ports, limits: tuple[int, int], flow: tuple[str, int], say: Callable[[str], None],
-    ) -> None:
-        self.address, self.port, self.media, self.flow, self.say = address, port, media, flow, say
+    def __init__(self, profile: Profile, say: Callable[[str], None]) -> None:
+        self.profile, self.say = profile, say
         self.transport: asyncio.DatagramTransport | None = None
-        self.max_sessions, self.per_second = limits
         self.calls: dict[tuple[str, str], Call] = {}
         self.answers: dict[tuple[str, str], asyncio.Queue[sip.Message]] = {}
         self.traces = False
-        self.paused = False
+        self.paused: set[str] = set()
         self.total = self.peak = 0
         self.started: list[float] = []
         self.stopping = False
 
     @property
-    def is_full(self) -> bool:
-        """No session is left."""
-        return len(self.calls) >= self.max_sessions
+    def here(self) -> str:
+        """The profile's address and port."""
+        return f"{self.profile.address}:{self.profile.port}"
 
-    def refuses(self) -> str:
-        """Why a call is answered 503 now, empty if it is taken (`facts/calls-observed.md` 5)."""
-        if self.paused or self.stopping:
-            return "System Paused"
-        if self.is_full:
-            return "Maximum Calls In Progress"
+    def refuses(self) -> bool:
+        """Whether everything from outside is answered 503 now: full, paused inbound or about to end."""
+        return self.stopping or "inbound" in self.paused or len(self.calls) >= self.profile.max_sessions
+
+    def is_fast(self) -> bool:
+        """Whether a new call exceeds the sessions per second."""
         now = time.monotonic()
         self.started = [moment for moment in self.started if now - moment < 1]
-        return "Maximum Calls In Progress" if len(self.started) >= self.per_second else ""
+        return len(self.started) >= self.profile.per_second
 
     def take(self, message: sip.Message, send: Send) -> None:
         """One message from the network."""
@@ -58,14 +56,15 @@ class Phone:
             return
         call = self.calls.get(message.key) or next(
             (known for known in self.calls.values() if known.id == message.one("call-id")), None)
-        if message.method == "OPTIONS":
-            reason = "" if call else ("System Paused" if self.paused else "Maximum Calls In Progress" if self.is_full else "")
-            send(sip.answer(message, 503 if reason else 200, reason or "OK", "probe", self.contact()))
+        if message.method in ("OPTIONS", "REGISTER", "INVITE") and call is None and self.refuses():
+            send(sip.answer(message, 503, REFUSED, "full", RETRY))
+        elif message.method == "OPTIONS":
+            send(sip.answer(message, 200, "OK", "probe", (f"Contact: <sip:{self.here}>", *execution.ALLOW)))
         elif message.method == "INVITE":
             self.invite(message, send, call)
         elif message.method == "ACK":
             if call:
-                call.answered, call.confirmed = b"", True
+                self.acknowledge(call, message)
         elif call is None:
             send(sip.answer(message, 481, "Call Does Not Exist", "none"))
         elif message.method == "BYE":
@@ -79,75 +78,51 @@ class Phone:
         else:
             send(sip.answer(message, 200, "OK", call.tag))
 
-    def contact(self) -> tuple[str, ...]:
-        """Where requests inside the call go, and what is understood."""
-        return (f"Contact: <sip:mod_sofia@{self.address}:{self.port}>", "Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO")
-
     def invite(self, message: sip.Message, send: Send, call: Call | None) -> None:
         """A new call, a change of a running one, or a repetition."""
         if call is None:
-            reason = self.refuses()
-            if reason:
-                send(sip.answer(message, 503, reason, "full"))
+            if self.is_fast():
+                send(sip.answer(message, 503, REFUSED, "full", RETRY))
                 return
             self.started.append(time.monotonic())
-            call = incoming(message, send)
+            call = incoming(message, send, self.here)
             self.keep(message.key, call)
             send(sip.answer(message, 100, "Trying"))
-            call.tasks.append(asyncio.create_task(self.answer(call)))
+            call.tasks.append(asyncio.create_task(execution.begin(self, call)))
         elif (message.key, message.one("cseq")) == (call.invite.key, call.invite.one("cseq")):
             if call.answered:
                 send(call.answered)
         else:
             call.invite, call.send, call.target = message, send, sip.uri(message.one("contact"))
             call.version += 1
-            call.tasks.append(asyncio.create_task(self.accept(call)))
+            call.tasks.append(asyncio.create_task(execution.change(self, call)))
+
+    def acknowledge(self, call: Call, message: sip.Message) -> None:
+        """An ACK; it brings the answer where our 200 was the offer."""
+        call.answered, call.confirmed = b"", True
+        if call.offers:
+            call.offers = False
+            answer = sip.parse_sdp(message.body)
+            if answer is None or not set(self.profile.codecs) & set(answer.codecs):
+                self.hang_up(call)
+                return
+            if call.media:
+                call.media.target = (answer.address, answer.port)
+        call.acknowledged.set()
 
     def keep(self, key: tuple[str, str], call: Call) -> None:
         """A call more."""
         self.calls[key] = call
         self.total, self.peak = self.total + 1, max(self.peak, len(self.calls))
 
-    async def answer(self, call: Call) -> None:
-        """Flow Manager is asked, as the dial plan says; then the call is answered."""
-        try:
-            await self.ask_flow()
-        except OSError as error:
-            self.say(f"[ERR] Socket Error! flow manager at {self.flow[0]}:{self.flow[1]}: {error}")
-            call.send(sip.answer(call.invite, 503, "Service Unavailable", call.tag))
-            self.end(call)
-            return
-        call.send(sip.answer(call.invite, 180, "Ringing", call.tag, self.contact()))
-        await self.accept(call)
-        if call.media and call.number == "tone":
-            call.media.speak()
-        if call.number in ("tone", "hangup"):
-            await asyncio.sleep(HANGS_UP_AFTER)
-            self.hang_up(call)
+    def give_up(self, call: Call, status: int, reason: str, more: tuple[str, ...] = ()) -> None:
+        """A final no to a call that was not answered."""
+        call.send(sip.answer(call.invite, status, reason, call.tag, more))
+        self.end(call)
 
-    async def ask_flow(self) -> None:
-        """The outbound event socket of the dial plan: `socket acr_srv`."""
-        connection = asyncio.open_connection(*self.flow)
-        try:
-            _, writer = await asyncio.wait_for(connection, 2)
-        except TimeoutError as error:
-            raise OSError("no answer within 2 s") from error
-        writer.close()
-
-    async def accept(self, call: Call) -> None:
+    def respond(self, call: Call, body: str) -> None:
         """200 with our SDP, repeated until the ACK."""
-        offer = sip.parse_sdp(call.invite.body)
-        if offer is None or 8 not in offer.codecs:
-            call.send(sip.answer(call.invite, 488, "Not Acceptable Here", call.tag))
-            if not call.confirmed:
-                self.end(call)
-            return
-        if call.media is None:
-            call.media, call.port = await self.media.open((offer.address, offer.port))
-        else:
-            call.media.target = (offer.address, offer.port)
-        body = sip.write_sdp(self.address, call.port, call.version, 101 in offer.codecs)
-        call.answered = sip.answer(call.invite, 200, "OK", call.tag, self.contact(), body)
+        call.answered = sip.answer(call.invite, 200, "OK", call.tag, (f"Contact: {call.contact}", *execution.ALLOW), body)
         call.send(call.answered)
         call.tasks.append(asyncio.create_task(self.repeat(call, call.answered)))
 
@@ -164,16 +139,20 @@ class Phone:
         self.say(f"[WARNING] no ACK in {call.id}")
         self.hang_up(call)
 
+    async def watch_media(self, call: Call, media: Media) -> None:
+        """Hang up a call that nobody speaks in, as long as our files want it."""
+        while limit := self.profile.media_timeout:
+            await asyncio.sleep(min(1.0, limit / 4))
+            if time.monotonic() - media.heard > limit:
+                self.say(f"[NOTICE] {call.uuid} hangup [MEDIA_TIMEOUT]")
+                self.hang_up(call)
+                return
+
     def hang_up(self, call: Call) -> None:
         """A BYE along the recorded route; the call is over whatever the answer is."""
         call.sequence += 1
-        self.transmit(call.request("BYE", call.sequence, self.here), call.next_hop())
+        self.transmit(call.request("BYE", call.sequence, self.here, "", CLEARED), call.next_hop())
         self.end(call)
-
-    @property
-    def here(self) -> str:
-        """The profile's address and port."""
-        return f"{self.address}:{self.port}"
 
     def transmit(self, data: bytes, where: tuple[str, int]) -> None:
         """Sends a datagram from the profile's port: by it OpenSIPS knows who speaks."""
@@ -194,6 +173,7 @@ class Phone:
                 del self.calls[key]
         if call.media:
             call.media.close()
+        call.ended.set()
         running = asyncio.current_task()
         for task in call.tasks:
             if task is not running:

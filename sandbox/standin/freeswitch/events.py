@@ -30,21 +30,28 @@ class Console:
                 return self.status()
             case ["version"]:
                 return f"FreeSWITCH Version {VERSION} (stand-in of the sandbox)\n"
+            case ["global_getvar", name]:
+                return self.phone.profile.variables.get(name, "")
             case ["show", "calls" | "channels", "count"]:
                 return f"\n{len(self.phone.calls)} total.\n"
             case ["show", "calls" | "channels"]:
-                rows = [call.id for call in self.phone.calls.values()]
-                return "".join(f"{row}\n" for row in rows) + f"\n{len(rows)} total.\n"
+                return self.show()
             case ["sofia", "status"]:
-                return f"sip\tprofile\tsip:mod_sofia@{self.phone.address}:{self.phone.port}\tRUNNING ({len(self.phone.calls)})\n"
-            case ["fsctl", "pause"] | ["fsctl", "pause", "inbound"]:
-                self.phone.paused = True
+                return f"sip\tprofile\tsip:mod_sofia@{self.phone.here}\tRUNNING ({len(self.phone.calls)})\n"
+            case ["fsctl", "pause" | "resume" as verb]:
+                self.pause(verb, {"inbound", "outbound"})
                 return "+OK\n"
-            case ["fsctl", "resume"] | ["fsctl", "resume", "inbound"]:
-                self.phone.paused = False
+            case ["fsctl", "pause" | "resume" as verb, "inbound" | "outbound" as direction]:
+                self.pause(verb, {direction})
                 return "+OK\n"
+            case ["fsctl", "pause_check", "inbound" | "outbound" as direction]:
+                return "true" if direction in self.phone.paused else "false"
+            case ["fsctl", "pause_check"]:
+                return "false" if self.is_ready else "true"
             case ["fsctl", "ready_check"]:
-                return "false\n" if self.phone.paused else "true\n"
+                return "true" if self.is_ready else "false"
+            case ["fsctl", "sps"]:
+                return f"+OK sessions per second: {self.phone.profile.per_second}\n"
             case ["fsctl", "shutdown"]:
                 self.stop()
                 return "+OK\n"
@@ -58,13 +65,30 @@ class Console:
             case _:
                 return f"-ERR {words[0] if words else ''} Command not found!\n"
 
+    @property
+    def is_ready(self) -> bool:
+        """False only where both directions are paused: what the real `status` and `ready_check` look at."""
+        return self.phone.paused != {"inbound", "outbound"}
+
+    def pause(self, verb: str, directions: set[str]) -> None:
+        """`fsctl pause` or `resume`."""
+        self.phone.paused = self.phone.paused | directions if verb == "pause" else self.phone.paused - directions
+
+    def show(self) -> str:
+        """One line for each call, its uuid first, as CSV."""
+        calls = self.phone.calls.values()
+        rows = [f"{call.uuid},{call.direction},{call.number}\n" for call in calls]
+        return "".join(["uuid,direction,dest\n", *rows] if rows else []) + f"\n{len(rows)} total.\n"
+
     def status(self) -> str:
-        """`is ready` although every call gets 503 for lack of sessions: only a pause shows here."""
+        """`is ready` although every call gets 503 for lack of sessions or a pause of one direction."""
         phone = self.phone
         return (
-            f"FreeSWITCH (Version {VERSION}, stand-in of the sandbox) is {'not ' if phone.paused else ''}ready\n"
-            f"{phone.total} session(s) since startup\n{len(phone.calls)} session(s) - peak {phone.peak}\n"
-            f"{phone.max_sessions} session(s) max\n")
+            f"FreeSWITCH (Version {VERSION}, stand-in of the sandbox) is {'' if self.is_ready else 'not '}ready\n"
+            f"{phone.total} session(s) since startup\n"
+            f"{len(phone.calls)} session(s) - peak {phone.peak}, last 5min {phone.peak} \n"
+            f"0 session(s) per Sec out of max {phone.profile.per_second}, peak 0, last 5min 0 \n"
+            f"{phone.profile.max_sessions} session(s) max\n")
 
 
 async def serve(console: Console, password: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,8 +1,11 @@
 """RTP of one call: every packet goes back where it came from; a tone speaks first."""
 
 import asyncio
+import itertools
 import socket
 import struct
+import time
+from functools import partial
 from typing import cast
 
 FRAME = 160
@@ -10,13 +13,17 @@ FRAME = 160
 
 SILENCE = b"\xd5" * FRAME
 
+SWALLOWED = (2, 3, 4)
+"""How many packets the real `echo` does not send back at its begin (`facts/telephony-real.md` 21)."""
+
 
 class Media(asyncio.DatagramProtocol):
-    """One socket. `received` and `sent` count packets."""
+    """One socket. `received` and `sent` count packets; `heard` is the moment of the last one."""
 
-    def __init__(self, target: tuple[str, int]) -> None:
-        self.target = target
+    def __init__(self, target: tuple[str, int], swallows: int) -> None:
+        self.target, self.swallows = target, swallows
         self.received = self.sent = 0
+        self.heard = time.monotonic()
         self.transport: asyncio.DatagramTransport | None = None
         self.speaking: asyncio.Task[None] | None = None
 
@@ -26,8 +33,9 @@ class Media(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         """Echo; the source of the last packet is believed more than the SDP, as FreeSWITCH does."""
         self.received += 1
+        self.heard = time.monotonic()
         self.target = address
-        if self.transport and self.speaking is None:
+        if self.transport and self.speaking is None and self.received > self.swallows:
             self.transport.sendto(data, address)
             self.sent += 1
 
@@ -57,25 +65,32 @@ class Media(asyncio.DatagramProtocol):
             self.transport.close()
 
 
+def returned(media: Media) -> Media:
+    """The protocol that a socket gets."""
+    return media
+
+
 class Ports:
-    """Even ports of the configured range, in turn."""
+    """Even ports of the configured range, in turn; an odd end is rounded inwards."""
 
     def __init__(self, address: str, first: int, last: int) -> None:
-        self.address, self.first, self.last = address, first + first % 2, last
+        self.address, self.first, self.last = address, first + first % 2, last - last % 2
         self.next = self.first
+        self.swallows = itertools.cycle(SWALLOWED)
 
     async def open(self, target: tuple[str, int]) -> tuple[Media, int]:
         """A socket for a call; OSError when the range is used up."""
         loop = asyncio.get_running_loop()
         for _ in range((self.last - self.first) // 2 + 1):
             port = self.next
-            self.next = port + 2 if port + 3 <= self.last else self.first
+            self.next = port + 2 if port < self.last else self.first
             sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             try:
                 sock.bind((self.address, port))
             except OSError:
                 sock.close()
                 continue
-            _, media = await loop.create_datagram_endpoint(lambda: Media(target), sock=sock)
+            media = Media(target, next(self.swallows))
+            await loop.create_datagram_endpoint(partial(returned, media), sock=sock)
             return media, port
         raise OSError(f"no free port in {self.first}-{self.last}")

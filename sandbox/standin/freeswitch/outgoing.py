@@ -21,16 +21,20 @@ async def originate(phone: Phone, text: str) -> str:
         return "-USAGE: <call url> <exten>|&<application_name>(<app_args>)\n"
     if match["profile"] != "sip":
         return "-ERR INVALID_PROFILE\n"
+    if "outbound" in phone.paused:
+        phone.say("[CRIT] The system cannot create any outbound sessions at this time.")
+        return "-ERR DESTINATION_OUT_OF_ORDER\n"
     target = f"sip:{match['user']}@{match['host']}"
     path = re.search(r";fs_path=([^;]+)", match["parameters"] or "")
     where = sip.host_port(unquote(path[1]) if path else target)
-    media, port = await phone.media.open(where)
+    media, port = await phone.profile.media.open(where)
     # outbound-use-uuid-as-callid
     call_id, tag = str(uuid.uuid4()), sip.branch()[7:]
-    body = sip.write_sdp(phone.address, port, 1, True)
+    body = sip.write_sdp(phone.profile.media.address, port, 1, True)
     call = Call(
         sip.Message("", (("call-id", call_id),), ""), lambda data: phone.transmit(data, where), tag, match["user"],
-        f"<sip:webitel@{phone.address}>;tag={tag}", f"<{target}>", target, [], media, port)
+        f"<sip:webitel@{phone.profile.address}>;tag={tag}", f"<{target}>", target, [], f"<sip:mod_sofia@{phone.here}>",
+        media, port, is_inbound=False, uuid=call_id)
     phone.keep((call_id, tag), call)
     answer = await transact(phone, call, "INVITE", body, where)
     if answer is None or answer.status >= 300:
@@ -47,7 +51,8 @@ async def renegotiate(phone: Phone, call_id: str) -> str:
     if call is None:
         return "-ERR No such channel!\n"
     call.version += 1
-    answer = await transact(phone, call, "INVITE", sip.write_sdp(phone.address, call.port, call.version, True), call.next_hop())
+    body = sip.write_sdp(phone.profile.media.address, call.port, call.version, True)
+    answer = await transact(phone, call, "INVITE", body, call.next_hop())
     if answer is None or answer.status >= 300:
         return f"-ERR {'no answer' if answer is None else answer.start[8:]}\n"
     follow(phone, call, answer)

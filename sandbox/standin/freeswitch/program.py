@@ -14,17 +14,15 @@ from pathlib import Path
 
 from ..consul import ConsulError, Entry  # noqa: TID252 - on a node the package above is `standin`, here `sandbox.standin`
 from ..words import Registration  # noqa: TID252
-from . import calls, events
-from .media import Ports
-from .reader import Config, ConfigError, read_config
+from . import calls, events, rpc
+from .check import read_config
+from .profile import read_profile
+from .reader import Config, ConfigError
 from .words import VERSION
 
 MODULES = Path("/usr/lib/freeswitch/mod")
 STOPS_AFTER = 5.0
 """Seconds from SIGTERM to the end (`facts/calls-observed.md` 5)."""
-
-HTTP2_SETTINGS = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
-"""What a gRPC server says first."""
 
 
 def say(text: str) -> None:
@@ -39,15 +37,15 @@ def publish_calls(config: Config) -> None:
 
     value = dict(config.parameters["amqp.conf"])
     parameters = pika.ConnectionParameters(
-        value["hostname"], int(value["port"]), value.get("virtualhost", "/"),
-        pika.PlainCredentials(value["username"], value["password"]), heartbeat=int(value.get("heartbeat", "0")),
+        value["hostname"], int(value["port"]), config.value("amqp.conf", "virtualhost"),
+        pika.PlainCredentials(value["username"], value["password"]), heartbeat=config.number("amqp.conf", "heartbeat"),
         client_properties={"connection_name": "freeswitch"})
     said = ""
     while True:
         try:
             connection = pika.BlockingConnection(parameters)
             channel = connection.channel()
-            channel.exchange_declare(value["exchange-name"], value.get("exchange-type", "topic"), durable=True)
+            channel.exchange_declare(value["exchange-name"], config.value("amqp.conf", "exchange-type"), durable=True)
             said = ""
             while True:
                 connection.process_data_events(time_limit=None)
@@ -56,7 +54,7 @@ def publish_calls(config: Config) -> None:
             if text != said:
                 say(text)
             said = text
-            time.sleep(int(value.get("reconnect_interval_ms", "1000")) / 1000)
+            time.sleep(config.number("amqp.conf", "reconnect_interval_ms") / 1000)
 
 
 def register(config: Config, hostname: str) -> Entry:
@@ -64,7 +62,7 @@ def register(config: Config, hostname: str) -> Entry:
     value = config.parameters["grpc.conf"]
     ttl = float(value["consul_ttl_sec"])
     registration = Registration(
-        "freeswitch", hostname, "grpc", ttl, ttl / 2, int(value.get("consul_deregister_critical_ttl_sec", "120")))
+        "freeswitch", hostname, "grpc", ttl, ttl / 2, config.number("grpc.conf", "consul_deregister_critical_ttl_sec"))
     agent, address = value["consul_address"].removeprefix("http://"), value["grpc_host"]
     entry = Entry(agent, registration, hostname, address, int(value["grpc_port"]), 1.0, say)
     entry.register()
@@ -75,14 +73,11 @@ def register(config: Config, hostname: str) -> Entry:
 class FreeSwitch:
     """A running stand-in."""
 
-    def __init__(self, config: Config, hostname: str) -> None:
+    def __init__(self, config: Config, hostname: str, run: Path) -> None:
         self.config, self.hostname = config, hostname
-        flow, _, port = config.variables["acr_srv"].split()[0].partition(":")
-        address = config.value("sofia.conf", "sip-ip")
-        media = Ports(config.value("sofia.conf", "rtp-ip"), config.number("switch.conf", "rtp-start-port"),
-                      config.number("switch.conf", "rtp-end-port"))
-        limits = config.number("switch.conf", "max-sessions"), config.number("switch.conf", "sessions-per-second")
-        self.phone = calls.Phone(address, config.number("sofia.conf", "sip-port"), media, limits, (flow, int(port)), say)
+        # A test that lays this file there has a FreeSWITCH that accepts gRPC calls and answers none.
+        self.hangs = run / "hang"
+        self.phone = calls.Phone(read_profile(config), say)
         self.ends = asyncio.Event()
 
     async def run(self, tell: Callable[[int], object]) -> int:
@@ -94,12 +89,15 @@ class FreeSwitch:
         console = events.Console(phone, self.ends.set)
         password = value("event_socket.conf", "password")
         try:
-            await loop.create_datagram_endpoint(lambda: calls.Socket(phone), (phone.address, phone.port))
-            await asyncio.start_server(lambda r, w: calls.serve_stream(phone, r, w), phone.address, phone.port)
+            here = phone.profile.address, phone.profile.port
+            await loop.create_datagram_endpoint(lambda: calls.Socket(phone), here)
+            await asyncio.start_server(lambda r, w: calls.serve_stream(phone, r, w), *here)
             await asyncio.start_server(
                 lambda r, w: events.serve(console, password, r, w), value("event_socket.conf", "listen-ip"),
                 int(value("event_socket.conf", "listen-port")))
-            await asyncio.start_server(greet, value("grpc.conf", "grpc_host"), int(value("grpc.conf", "grpc_port")))
+            await asyncio.start_server(
+                lambda r, w: rpc.serve(console.run, self.hangs, say, r, w), value("grpc.conf", "grpc_host"),
+                int(value("grpc.conf", "grpc_port")))
             entry = register(self.config, self.hostname)
         except (OSError, ConsulError) as error:
             say(f"[CRIT] {error}")
@@ -107,22 +105,13 @@ class FreeSwitch:
         threading.Thread(target=publish_calls, args=(self.config,), daemon=True).start()
         for problem in self.config.problems:
             say(problem)
-        say(f"{VERSION} stand-in is up: sip {phone.address}:{phone.port}")
+        say(f"{VERSION} stand-in is up: sip {phone.here}")
         tell(0)
         await self.ends.wait()
         phone.hang_up_all()
         entry.deregister()
         await asyncio.sleep(STOPS_AFTER / float(os.environ.get("SANDBOX_SPEED", "1")))
         return 0
-
-
-async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A gRPC port: HTTP/2 settings, then nothing understood."""
-    writer.write(HTTP2_SETTINGS)
-    with contextlib.suppress(ConnectionError):
-        while await reader.read(4096):
-            pass
-    writer.close()
 
 
 def read_arguments() -> argparse.Namespace:
@@ -201,4 +190,4 @@ def start(arguments: argparse.Namespace, tell: Callable[[int], object]) -> int:
         say(f"Cannot Initialize [{error}]")
         return 255
     with pid_file(arguments.run / "freeswitch.pid"):
-        return asyncio.run(FreeSwitch(config, hostname).run(tell))
+        return asyncio.run(FreeSwitch(config, hostname, arguments.run).run(tell))

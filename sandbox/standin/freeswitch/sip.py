@@ -10,6 +10,10 @@ COMPACT = {
 }
 
 
+NAMES = {0: "PCMU", 8: "PCMA", 9: "G722"}
+"""Static payload types of RFC 3551."""
+
+
 class Message(NamedTuple):
     """A request or an answer. `start` is its first line; `headers` in order with lower-case names."""
 
@@ -108,7 +112,7 @@ def branch() -> str:
 
 
 class Offer(NamedTuple):
-    """Where audio goes, and whether PCMA (8) is offered."""
+    """Where audio goes, and the payload types that are offered."""
 
     address: str
     port: int
@@ -128,11 +132,12 @@ def parse_sdp(body: str) -> Offer | None:
     return Offer(connection[1], int(media[1]), tuple(int(number) for number in media[2].split()))
 
 
-def write_sdp(address: str, port: int, version: int, telephone_event: bool) -> str:
-    """PCMA from an address and port."""
-    formats, lines = "8", ["a=rtpmap:8 PCMA/8000"]
+def write_sdp(address: str, port: int, version: int, telephone_event: bool, codecs: tuple[int, ...] = (8,)) -> str:
+    """Audio at an address and port, PCMA where nothing else is said."""
+    formats = " ".join(str(number) for number in codecs)
+    lines = [f"a=rtpmap:{number} {NAMES[number]}/8000" for number in codecs]
     if telephone_event:
-        formats, lines = "8 101", [*lines, "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15"]
+        formats, lines = f"{formats} 101", [*lines, "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15"]
     return "\r\n".join([
         "v=0", f"o=FreeSWITCH 1 {version} IN IP4 {address}", "s=FreeSWITCH", f"c=IN IP4 {address}", "t=0 0",
         f"m=audio {port} RTP/AVP {formats}", *lines, "a=ptime:20", "a=sendrecv", ""])
