@@ -112,7 +112,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
                 "left": leaving, "disks": state["disks"], "units": [unit["name"] for unit in manifest["units"]],
                 "stock": drift.take_stock(manifest, configuration["files"], configuration["login"])})
     done("services")
-    return {"changed": sorted([*plan.changed, *reduced]), "removed": sorted(plan.removed), "actions": performed, "seconds": seconds}
+    return {"changed": sorted([*plan.changed, *reduced]), "removed": sorted(plan.removed), "actions": performed,
+            "seconds": seconds}
 
 
 def place_bundles(incoming: pathlib.Path, bundles: dict[str, str]) -> None:
