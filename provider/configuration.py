@@ -9,7 +9,7 @@ import asyncssh
 from provider import drift, upload
 from provider.handler import Changes, Failure, Handler, PartialFailure, ProviderError, Request, changed_inputs
 from provider.node_inputs import APPLIED, NodeInputs, find_dropped_calls, find_excess, find_missing
-from provider.ssh import Pins, Session, connect, explain, read_key, run_cancellable
+from provider.ssh import Pins, Session, connect, explain, read_key, run_cancellable, show_public
 from provider.values import Properties
 
 _BOOTED = "test -e /var/lib/cloud/instance/boot-finished || cloud-init status --wait"
@@ -123,9 +123,16 @@ async def _apply(
 
 
 async def _check_instance(session: Session, wanted: NodeInputs) -> None:
+    """Who stands at the address of a machine never met before takes any key, but does not know what the cloud calls it."""
     shown = await session.run(_INSTANCE, seconds=30)
     found = shown.output.strip()
-    if found and found != wanted.instance_id:
+    if not found:
+        # cloud-init wrote it before it let the deployment's key in.
+        raise ProviderError(
+            f"the machine at {wanted.address} does not say which one it is, so nothing was sent: {wanted.instance_id} would "
+            f"({_INSTANCE}); {shown.last_lines(1) or f'exit status {shown.status}'}"
+        )
+    if found != wanted.instance_id:
         raise ProviderError(
             f"{wanted.address} is answered by machine {found}, not by {wanted.instance_id}, so nothing was sent: "
             "another machine has this address"
@@ -134,10 +141,10 @@ async def _check_instance(session: Session, wanted: NodeInputs) -> None:
 
 async def _exchange_key(session: Session, old: asyncssh.SSHKey, new: asyncssh.SSHKey) -> None:
     """Lets the deployment's new key in and its old one no more."""
-    old_line, new_line = (key.export_public_key().decode().split() for key in (old, new))
+    old_line, new_line = (show_public(key).split() for key in (old, new))
     file = "~/.ssh/authorized_keys"
     command = (
-        f"umask 077; {{ grep -vF -e '{old_line[1]}' -e '{new_line[1]}' {file}; echo '{' '.join(new_line[:2])} webitel'; }}"
+        f"umask 077; {{ grep -vF -e '{old_line[1]}' -e '{new_line[1]}' {file}; echo '{' '.join(new_line)} webitel'; }}"
         f" >{file}.new && mv {file}.new {file}"
     )
     done = await session.run(command, seconds=30, root=False)
@@ -166,7 +173,10 @@ async def _send_and_apply(
     archive = upload.pack(
         wanted.bundles,
         {
-            "configuration.json": wanted.model_dump(include={"files", "attributes", "manifest", "bundles", "devices"}),
+            "configuration.json": {
+                **wanted.model_dump(include={"files", "attributes", "manifest", "bundles", "devices"}),
+                "login": {"user": wanted.user, "key": show_public(read_key(wanted.private_key))},
+            },
             "addresses.json": wanted.addresses,
             "secrets.json": wanted.secrets,
         },

@@ -153,6 +153,11 @@ def read_key(private_key: str) -> asyncssh.SSHKey:
         raise ProviderError(f"the deployment's SSH key cannot be read: {error}") from error
 
 
+def show_public(key: asyncssh.SSHKey) -> str:
+    """Type and text of a public key, as one line of authorized_keys begins."""
+    return " ".join(key.export_public_key().decode().split()[:2])
+
+
 async def connect(
     target: Target, keys: Sequence[asyncssh.SSHKey], pins: Pins, *, seconds: float, progress: Progress
 ) -> Session:

@@ -7,7 +7,7 @@ import shutil
 import time
 from typing import Any
 
-from . import disks, drift, files, install, leave, locks, shares, units, versions
+from . import disks, drift, files, install, keys, leave, locks, shares, units, versions
 from .manifest import (
     BUNDLES,
     LOCK,
@@ -90,6 +90,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
     units.drop([name for name in reversed(state.get("units", [])) if name not in names], tell)
     shares.drop(plan.removed)
     files.write(plan)
+    # After the operators' own file is there.
+    reduced = keys.reduce(configuration["login"])
     write_private(MANIFEST, fill.apply(json.dumps(manifest, indent=1, sort_keys=True), "the manifest"), 0o644)
     # From here on with addresses in the place of placeholders.
     manifest = load_manifest()
@@ -108,9 +110,10 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
             systemctl("restart", units.WATCH)
     save_state({**state, "files": sorted(configuration["files"]), "pending": [], "bundles": configuration["bundles"],
                 "left": leaving, "disks": state["disks"], "units": [unit["name"] for unit in manifest["units"]],
-                "stock": drift.take_stock(manifest, configuration["files"])})
+                "stock": drift.take_stock(manifest, configuration["files"], configuration["login"])})
     done("services")
-    return {"changed": sorted(plan.changed), "removed": sorted(plan.removed), "actions": performed, "seconds": seconds}
+    return {"changed": sorted([*plan.changed, *reduced]), "removed": sorted(plan.removed), "actions": performed,
+            "seconds": seconds}
 
 
 def keep_probe_secrets(fresh: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
-from . import status
+from . import keys, status
 from .manifest import LOCK, ApplyError, load_manifest, load_state, run
 from .units import WATCH
 
@@ -17,10 +17,11 @@ Finding = dict[str, str]
 """{"kind": file, unit or package, "name", "what"}; never a content."""
 
 
-def take_stock(manifest: dict[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+def take_stock(manifest: dict[str, Any], paths: Iterable[str], login: keys.Login) -> dict[str, Any]:
     """What is there now, for a later comparison: {"files": {path: [digest, rights]}, "units": {name: state},
-    "packages": {name: [version, held]}}."""
+    "packages": {name: [version, held]}, "login": keys.Login}."""
     return {
+        "login": login,
         "files": {path: list(describe_file(pathlib.Path(path))) for path in sorted(paths)},
         "units": {name: state["UnitFileState"] for name, state in unit_states(manifest).items()},
         "packages": {name: list(found) for name, found in list_packages(manifest["packages"]).items()},
@@ -47,6 +48,8 @@ def find() -> list[Finding]:
         found += [("unit", name, compare_unit(was, states.get(name, {}), name in moving)) for name, was in units.items()]
         packages = list_packages(stock["packages"])
         found += [("package", name, compare_package(was, packages.get(name))) for name, was in stock["packages"].items()]
+        strangers = keys.find_strangers(stock["login"]) if "login" in stock else {}
+        found += [("file", path, f"lets in {count} more than the deployment") for path, count in strangers.items()]
     return [{"kind": kind, "name": name, "what": what} for kind, name, what in found if what]
 
 

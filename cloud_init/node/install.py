@@ -11,6 +11,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -19,6 +20,7 @@ PROGRESS = pathlib.Path("/run/webitel/install.json")
 POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 CONFIGURED = pathlib.Path("/etc/webitel/node.json")
 SOURCES = pathlib.Path("/etc/apt/sources.list.d")
+RINGS = pathlib.Path("/usr/share/keyrings")
 TRIES = 5
 PATIENCE = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30")
 """The tries are ours: apt's own, with their growing pauses for each of a hundred packages, take many minutes to give up."""
@@ -59,25 +61,57 @@ def write_suites(suites: dict[str, list[str]]) -> None:
             f"Package: {' '.join(packages)}\nPin: release n={suite}\nPin-Priority: 500\n")
 
 
-def add_repository(repository: dict[str, str]) -> None:
-    """A repository outside Debian: its key is accepted by fingerprint only."""
-    name, ring = repository["name"], pathlib.Path(f"/usr/share/keyrings/webitel-{repository['name']}.gpg")
-    if repository.get("key") and not ring.exists():
+def run_gpg(home: str, *arguments: str, given: bytes = b"") -> bytes:
+    """What gpg says, with nothing but a folder of its own."""
+    command = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-options", "--no-autostart", *arguments]
+    return subprocess.run(command, input=given, capture_output=True, check=False).stdout
+
+
+def list_keys(home: str, given: bytes) -> list[str]:
+    """The fingerprints of the keys, not of their subkeys: any key can take on another one's."""
+    shown = run_gpg(home, "--show-keys", "--with-colons", given=given).decode(errors="replace")
+    return re.findall(r"^pub:.*\n(?:(?!fpr:).*\n)*fpr:+([0-9A-F]{40,}):", shown, re.MULTILINE)
+
+
+def take_key(given: bytes, fingerprint: str) -> tuple[bytes, list[str]]:
+    """The one key of that fingerprint and nothing else that was given, b"" without it; and all fingerprints given."""
+    with tempfile.TemporaryDirectory(dir=PROGRESS.parent) as home:
+        found = list_keys(home, given)
+        if fingerprint not in found:
+            return b"", found
+        run_gpg(home, "--import", given=given)
+        key = run_gpg(home, "--export", fingerprint)
+        return key if list_keys(home, key) == [fingerprint] else b"", found
+
+
+def write_ring(repository: dict[str, str], ring: pathlib.Path) -> None:
+    """The key of a repository, accepted by its fingerprint only: it alone opens the repository."""
+    name, wanted = repository["name"], repository["fingerprint"]
+    PROGRESS.parent.mkdir(parents=True, exist_ok=True)
+    before = ring.read_bytes() if ring.exists() else b""
+    key, _ = take_key(before, wanted)
+    if not key:
         # apt's own download knows the credentials in /etc/apt/auth.conf.d and the machine's proxy.
         fetched = PROGRESS.with_name(f"{name}.key")
         done = subprocess.run(["/usr/lib/apt/apt-helper", "download-file", repository["key"], str(fetched)],
                               capture_output=True, text=True, check=False, timeout=120)
         if done.returncode != 0:
             raise InstallError(f"repository {name}: no key at {repository['key']}: {(done.stderr + done.stdout).strip()}")
-        key = fetched.read_bytes()
-        gpg = ["gpg", "--batch", "--homedir", "/run/webitel"]
-        shown = subprocess.run([*gpg, "--show-keys", "--with-colons"], input=key, capture_output=True, check=True).stdout.decode()
-        found = re.findall(r"^fpr:+([0-9A-F]{40}):", shown, re.MULTILINE)
-        if not found or found[0] != repository["fingerprint"]:
-            raise InstallError(f"repository {name}: key {found[:1]} at {repository['key']}, expected {repository['fingerprint']}")
-        if key.startswith(b"-----"):
-            key = subprocess.run([*gpg, "--dearmor"], input=key, capture_output=True, check=True).stdout
-        ring.write_bytes(key)
+        key, found = take_key(fetched.read_bytes(), wanted)
+        if not key:
+            raise InstallError(f"repository {name}: no key {wanted} at {repository['key']}, but {', '.join(found) or 'none'}")
+    if key != before:
+        fresh = ring.with_suffix(".new")
+        fresh.write_bytes(key)
+        fresh.chmod(0o644)
+        fresh.replace(ring)
+
+
+def add_repository(repository: dict[str, str]) -> None:
+    """A repository outside Debian."""
+    name, ring = repository["name"], RINGS / f"webitel-{repository['name']}.gpg"
+    if repository.get("key"):
+        write_ring(repository, ring)
     signed = f"Signed-By: {ring}\n" if repository.get("key") else "Trusted: yes\n"
     component = f"Components: {repository['component']}\n" if repository.get("component") else ""
     (SOURCES / f"webitel-{name}.sources").write_text(

@@ -45,6 +45,22 @@ def test_user_data_is_small_ascii_and_the_same_twice(stack: str) -> None:
         assert not [address for address in others if re.search(rf"{re.escape(address)}\b", first.decoded)]
 
 
+@pytest.mark.parametrize("stack", ["aws-basic", "digitalocean-basic", "gcp-basic", "hetzner-basic", "local-basic"])
+def test_operators_keys_stand_where_the_configuration_takes_them_out_again(stack: str) -> None:
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJt7YqKq1vYwBG0p6c3Yy3a9n8l2Qb3l0lq8m2t1oCx1 second@office"
+    settings, plan = plan_of(stack)
+    settings = settings.model_copy(update={"operator_keys": (key,)})
+    path = f"/etc/ssh/authorized_keys.d/{CLOUDS[plan.cloud].login_user}"
+    for node in plan.nodes:
+        document = yaml.safe_load(compose_user_data(plan, node, settings).decoded)
+        files = {entry["path"]: entry for entry in document["write_files"]}
+        configuration = compose_configuration(plan, node, settings)
+        assert files[path]["content"] == configuration.files[path]
+        assert files[path]["permissions"] == configuration.attributes[path]["mode"]
+        del files[path]
+        assert key not in str({**document, "write_files": files})
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_placeholder_has_a_value(stack: str) -> None:
     settings, plan = plan_of(stack)

@@ -139,6 +139,28 @@ def test_another_machine_at_the_address_gets_nothing(call: Call, node: FakeNode,
     assert not any("tar" in command for command in node.commands)
 
 
+@pytest.mark.parametrize("answer", [Answer(), Answer([" "]), Answer(errors="cat: no such file", status=1)])
+def test_a_machine_that_does_not_say_which_one_it_is_gets_nothing(
+    call: Call, node: FakeNode, inputs: dict[str, Any], answer: Answer
+) -> None:
+    """Who stands in between takes any key and answers nothing; the question must not pass by that."""
+    node.answer = lambda command: answer if "instance-id" in command else Answer(GOOD)
+    with pytest.raises(ProviderError, match="does not say which one it is, so nothing was sent: machine-1 would"):
+        create(call, inputs)
+    assert not any("tar" in command for command in node.commands)
+
+
+def test_the_node_is_told_whose_key_is_the_deployments(call: Call, node: FakeNode, inputs: dict[str, Any]) -> None:
+    create(call, inputs)
+    archive = next(data for data, command in zip(node.inputs, node.commands, strict=True) if "tar -xf" in command)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as sent:
+        configuration = sent.extractfile("configuration.json")
+        assert configuration is not None
+        login = json.load(configuration)["login"]
+    assert login["user"] == "debian"
+    assert node.public_key.startswith(login["key"]) and len(login["key"].split()) == 2
+
+
 def test_a_failure_keeps_the_pin_and_shows_the_last_lines(call: Call, node: FakeNode, inputs: dict[str, Any]) -> None:
     node.answer = applies(json.dumps({"error": "it does not start\nlast line", "unit": "consul"}), status=1)
     with pytest.raises(PartialFailure) as caught:

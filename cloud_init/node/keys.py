@@ -1,0 +1,91 @@
+"""Who may log in by the first file of keys that sshd reads, `~/.ssh/authorized_keys`: the deployment itself.
+
+cloud-init and the cloud's own agent write that file, once, and nobody takes anything out of it. Operators' keys stand in
+the second file, /etc/ssh/authorized_keys.d, which is the configuration's: a key left out of the setting is gone from there.
+"""
+
+import os
+import pathlib
+import pwd
+import re
+
+Login = dict[str, str]
+"""{"user": who the deployment logs in as, "key": type and text of its public key}."""
+
+FIRST_PERSON, LAST_PERSON = 1000, 59999
+"""The user ids of people, as adduser gives them."""
+
+_FIELD = re.compile(r'((?:[^\s"]|"(?:\\.|[^"\\])*")+)\s*')
+_TYPE = re.compile(r"(?:ssh|ecdsa|sk)-[a-z0-9@.-]+")
+
+
+def list_homes() -> dict[str, pathlib.Path]:
+    """The homes of root and of people, by name."""
+    return {one.pw_name: pathlib.Path(one.pw_dir) for one in pwd.getpwall()
+            if one.pw_uid == 0 or FIRST_PERSON <= one.pw_uid <= LAST_PERSON}
+
+
+def list_files() -> dict[str, pathlib.Path]:
+    """The files of keys that are there, by user."""
+    named = {user: home / ".ssh" / "authorized_keys" for user, home in list_homes().items()}
+    return {user: path for user, path in named.items() if path.is_symlink() or path.is_file()}
+
+
+def key_of(line: str) -> str:
+    """Type and text of the key of a line, whatever options stand before it; "" for a comment, the line itself for no key."""
+    if not line.strip() or line.lstrip().startswith("#"):
+        return ""
+    fields = _FIELD.findall(line.strip())
+    while fields and not _TYPE.fullmatch(fields[0]):
+        fields = fields[1:] if len(fields) > 2 else []
+    return " ".join(fields[:2]) or line.strip()
+
+
+def is_ours(line: str, login: Login) -> bool:
+    """Whether a line lets nobody in but the deployment."""
+    return key_of(line) in ("", login["key"])
+
+
+def read_lines(path: pathlib.Path) -> list[str]:
+    """The lines of a file, none of a link: where it leads is not ours to read or write."""
+    return [] if path.is_symlink() else path.read_text(errors="replace").splitlines()
+
+
+def find_strangers(login: Login) -> dict[str, int]:
+    """How many lines of each file let in somebody else; a link counts as one."""
+    counts = {str(path): 1 if path.is_symlink() else sum(not is_ours(line, login) for line in read_lines(path))
+              for path in list_files().values()}
+    return {path: count for path, count in counts.items() if count}
+
+
+def reduce(login: Login) -> list[str]:
+    """Take everybody else out of every file, and make sure that the deployment stands in its own; returns what changed."""
+    changed = []
+    for user, path in list_files().items():
+        lines = read_lines(path)
+        kept = [line for line in lines if is_ours(line, login)]
+        if user == login["user"] and login["key"] not in map(key_of, kept):
+            kept.append(f"{login['key']} webitel")
+        if path.is_symlink() and not kept:
+            path.unlink()
+        elif kept != lines or path.is_symlink():
+            replace(path, kept)
+        else:
+            continue
+        changed.append(str(path))
+    return changed
+
+
+def replace(path: pathlib.Path, lines: list[str]) -> None:
+    """Another text in one step, with the owner and mode of the file, or of its folder where the file was a link."""
+    found = path.parent.stat() if path.is_symlink() else path.stat()
+    fresh = path.with_name(f".{path.name}.webitel-new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as target:
+        target.write("".join(f"{line}\n" for line in lines))
+        os.fchown(target.fileno(), found.st_uid, found.st_gid)
+        os.fchmod(target.fileno(), found.st_mode & 0o666 & ~0o022 or 0o600)
+        target.flush()
+        os.fsync(target.fileno())
+    fresh.replace(path)
