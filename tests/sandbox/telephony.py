@@ -34,9 +34,7 @@ PROGRAMS = {"opensips": "opensips.program", "freeswitch": "freeswitch.program", 
 def missing_programs() -> list[str]:
     """What this machine lacks for these tests."""
     found = {
-        "postgresql-15": (POSTGRES / "initdb").exists(), "kamailio": Path("/usr/sbin/kamailio").exists(),
-        "kamailio-postgres-modules": Path("/usr/lib/x86_64-linux-gnu/kamailio/modules/db_postgres.so").exists(),
-        "rtpengine-daemon": shutil.which("rtpengine") is not None,
+        "postgresql-15": (POSTGRES / "initdb").exists(), "rtpengine-daemon": shutil.which("rtpengine") is not None,
         "python3-psycopg2 python3-pika": subprocess.run(
             [PYTHON, "-c", "import psycopg2, pika"], capture_output=True, check=False).returncode == 0,
     }
@@ -88,7 +86,7 @@ class Telephony:
         self.platform = Platform(folder)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.closing: list[Callable[[], None]] = []
-        self.folders = {name: folder / name for name in ("opensips", "freeswitch", "mod", "run-opensips", "run-freeswitch")}
+        self.folders = {name: folder / name for name in ("opensips", "freeswitch", "mod", "run-freeswitch")}
         for path in self.folders.values():
             path.mkdir()
         self.write_files()
@@ -166,7 +164,7 @@ class Telephony:
 
     def opensips_arguments(self) -> list[str]:
         """What every start of OpenSIPS' stand-in gets."""
-        return ["-f", str(self.folder / "opensips" / "opensips.cfg"), "--run", str(self.folder / "run-opensips")]
+        return ["-f", str(self.folder / "opensips" / "opensips.cfg")]
 
     def start_opensips(self) -> None:
         """OpenSIPS' stand-in in the foreground, until its interface answers."""

@@ -1,7 +1,7 @@
 """What a file may say word by word and still not work."""
 
 from . import words
-from .reader import Config, Reader
+from .reader import Config, NamedCall, Reader, check_parameter_variables
 from .tokens import ConfigError
 
 
@@ -10,31 +10,43 @@ def read_config(text: str) -> Config:
     config = Reader(text).read()
     check_calls(config)
     check_modules(config)
+    check_parameter_variables(config)
     return config
 
 
+def find_function(call: NamedCall, config: Config) -> words.Function:
+    """The table's row of a function whose module is loaded."""
+    owners = [(name, module.functions[call.name]) for name, module in words.read_table().items() if call.name in module.functions]
+    if not owners:
+        raise ConfigError(f"line {call.line}: no function {call.name} in {call.route}")
+    for name, function in owners:
+        if name == "core" or name in config.modules:
+            return function
+    raise ConfigError(f"line {call.line}: {call.name} is of module {owners[0][0]}, which is not loaded")
+
+
 def check_calls(config: Config) -> None:
-    """Functions exist, their modules are loaded, the routes they name are defined."""
-    known = {**words.CORE_FUNCTIONS}
-    owner: dict[str, str] = {}
-    for name, module in words.MODULES.items():
-        for function, arity in module.functions.items():
-            known[function], owner[function] = arity, name
+    """Functions exist, their modules are loaded, they may stand where they stand, the routes they name are defined."""
     for call in config.calls:
-        if call.name not in known:
-            raise ConfigError(f"line {call.line}: no function {call.name} in {call.route}")
-        if call.name in owner and owner[call.name] not in config.modules:
-            raise ConfigError(f"line {call.line}: {call.name} is of module {owner[call.name]}, which is not loaded")
-        least, most = known[call.name]
+        function = find_function(call, config)
+        least, most = function.needed, len(function.kinds)
         if not least <= len(call.arguments) <= most:
             raise ConfigError(f"line {call.line}: {call.name} takes {least} to {most} arguments, not {len(call.arguments)}")
-        kind = words.ROUTE_CALLS.get(call.name)
-        if kind and (kind, call.arguments[0]) not in config.routes:
-            raise ConfigError(f"line {call.line}: no {kind}[{call.arguments[0]}]")
+        kind = words.ROUTE_KINDS[call.kind]
+        if function.routes and kind not in function.routes and call.kind != "route":
+            raise ConfigError(f"line {call.line}: {call.name} cannot be used in {call.route}")
+        for given, wanted in zip(call.arguments, function.kinds, strict=False):
+            if wanted == "int" and given and "$" not in given and not given.lstrip("-").isdigit():
+                raise ConfigError(f"line {call.line}: {call.name} takes a number, not {given}")
+            if wanted == "var" and given and not given.startswith("$"):
+                raise ConfigError(f"line {call.line}: {call.name} takes a variable, not {given}")
+        route = words.ROUTE_CALLS.get(call.name)
+        if route and "$" not in call.arguments[0] and (route, call.arguments[0]) not in config.routes.blocks:
+            raise ConfigError(f"line {call.line}: no {route}[{call.arguments[0]}]")
 
 
 def check_modules(config: Config) -> None:
-    """Modules that need others, sockets that need a protocol, and what a working node needs."""
+    """Modules that need others, and sockets that need a protocol."""
     for name in config.modules:
         for needed in words.NEEDS.get(name, ()):
             if needed not in config.modules:
@@ -42,14 +54,5 @@ def check_modules(config: Config) -> None:
     for socket in config.sockets:
         if words.SOCKET_PROTOCOLS[socket.protocol] not in config.modules:
             raise ConfigError(f"socket {socket.protocol}:{socket.address}:{socket.port} needs its module")
-    for (module, name), value in words.MUST.items():
-        found = config.parameter(module, name)
-        if value is not None and found != value:
-            raise ConfigError(f"{module}.{name} = {found}, expected {value}")
-    if ("route", "") not in config.routes:
+    if ("route", "") not in config.routes.blocks:
         raise ConfigError("no main route")
-    if len([s for s in config.sockets if s.protocol == "udp"]) < 2:
-        raise ConfigError("one UDP socket: FreeSWITCH needs an inner one (facts/calls-observed.md 1)")
-    select = config.calls_of("ds_select_dst")
-    if not select or any(len(call.arguments) < 3 or "f" not in call.arguments[2] for call in select):
-        raise ConfigError("ds_select_dst without flag f: ds_next_dst would do nothing (facts/calls-observed.md 0.3)")

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 TOKEN = re.compile(r"""
     (?P<space>\s+|\#[^\n]*|/\*.*?\*/)
-  | (?P<text>"(?:\\.|[^"\\])*")
-  | (?P<variable>\$(?:\((?:[^()]|\([^()]*\))*\)|[A-Za-z_]+(?:\([^()]*\))?))
+  | (?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
+  | (?P<variable>\$(?:\((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*\)|[A-Za-z_.][A-Za-z0-9_.]*(?:\((?:[^()]|\([^()]*\))*\))?))
   | (?P<number>\d+)
   | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
-  | (?P<sign>==|!=|=~|!~|>=|<=|&&|\|\||[-+*/%<>=!(){}\[\];,.:])
+  | (?P<sign>==|!=|=~|!~|>=|<=|&&|\|\||:=|\+=|-=|\*=|/=|%=|<<|>>|[-+*/%<>=!(){}\[\];,.:&|^~])
 """, re.VERBOSE | re.DOTALL)
 
 
@@ -37,3 +37,12 @@ def read_tokens(text: str) -> list[Token]:
         line += match[0].count("\n")
         place = match.end()
     return [*tokens, Token("end", "", line)]
+
+
+def unquote(token: Token) -> str:
+    """A text without its quotes, its escapes resolved as OpenSIPS' scanner does."""
+    inner = token.text[1:-1]
+    if token.text[0] == "'":
+        return inner
+    escapes = {"n": "\n", "r": "\r", "t": "\t", "a": "\a", '"': '"', "\\": "\\"}
+    return re.sub(r"\\(.)", lambda found: escapes.get(found[1], found[0]), inner, flags=re.DOTALL)
