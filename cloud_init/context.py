@@ -10,6 +10,7 @@ from cloud_init.node.locks import LEASE, STOP
 from cloud_init.node.manifest import BASE
 from cloud_init.versions import main_units
 from components.model.catalogue.node import CONSUL_SOURCES
+from components.model.addresses import is_private, networks_given
 from components.model.calls import resolve_call_limits
 from components.model.clouds import Cloud, PublicAddress, resolve_cloud
 from components.model.firewall import NodeRule, node_egress, node_openings
@@ -167,6 +168,12 @@ class Context:
         """What this node's nftables let in."""
         return node_openings(self.plan, self.node, self.settings, self.catalogue)
 
+    def private_peers(self) -> list[str]:
+        """The private networks that the settings name: the only ones that may lie behind a public address."""
+        named = {str(network) for name in ("operators", "carriers", "phones") for network in networks_given(self.settings, name)
+                 if is_private(network)}
+        return sorted(named)
+
     def variables(self) -> dict[str, Any]:
         """The names a template sees."""
         return {
@@ -175,7 +182,7 @@ class Context:
             "limits": resolve_call_limits(self.plan, self.settings), "stop_seconds": STOP, "lease_seconds": f"{LEASE:g}",
             **{name: getattr(self, name) for name in (
                 "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "serving", "here", "mount",
-                "rules", "instance_id", "identity", "share", "mount_unit", "proxied", "packages_json", "include_file",
+                "rules", "private_peers", "instance_id", "identity", "share", "mount_unit", "proxied", "packages_json", "include_file",
                 "repository_logins")},
             "install_program": lambda: INSTALL_PROGRAM.read_text().rstrip("\n"),
             "egress_rules": lambda: node_egress(self.plan, self.node, self.settings, self.catalogue),

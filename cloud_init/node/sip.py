@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import socket
 from typing import TYPE_CHECKING, Any
@@ -15,30 +16,52 @@ TIMEOUT = 2.5
 
 
 def sip_request(arguments: dict[str, Any], view: "View") -> str:
-    """A request outside a dialog and the status of its answer; `accept` is another status that is fine, too."""
+    """A request outside a dialog and the status of its answer; `accept` is another status that is fine, too.
+
+    With `credentials` a challenge is answered, by an account that nobody has: only then is the database asked for accounts
+    (`facts/telephony-real.md` 1), and the answer is the same challenge again.
+    """
     method, target = arguments["method"], f"{arguments['address']}:{arguments['port']}"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((view.address, 0))
         sock.settimeout(TIMEOUT)
-        mine = f"{view.address}:{sock.getsockname()[1]}"
-        token = secrets.token_hex(8)
-        sock.sendto((
-            f"{method} sip:{target if method == 'OPTIONS' else view.address} SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP {mine};branch=z9hG4bK{token};rport\r\nMax-Forwards: 10\r\n"
-            f"From: <sip:probe@{view.address}>;tag={token}\r\nTo: <sip:probe@{view.address}>\r\n"
-            f"Call-ID: {token}@{view.address}\r\nCSeq: 1 {method}\r\nContact: <sip:probe@{mine}>\r\n"
-            "User-Agent: webitel-node\r\nContent-Length: 0\r\n\r\n"
-        ).encode(), (arguments["address"], int(arguments["port"])))
-        while True:
-            try:
-                data = sock.recv(65535).decode(errors="replace")
-            except TimeoutError:
-                return f"no answer to {method} at {target} within {TIMEOUT} s"
-            status = data.split(" ", 2)[1] if data.startswith("SIP/2.0 ") else ""
-            if status and status[0] != "1":
-                break
+        sock.connect((arguments["address"], int(arguments["port"])))
+        try:
+            answer = exchange(sock, method, view.address, "")
+            challenge = re.search(r"(?im)^WWW-Authenticate:\s*Digest\s+(.*)$", answer)
+            if arguments.get("credentials") and challenge:
+                answer = exchange(sock, method, view.address, answer_challenge(challenge[1], method, view.address))
+        except TimeoutError:
+            return f"no answer to {method} at {target} within {TIMEOUT} s"
+    first = answer.splitlines()[0]
     wanted = {str(arguments["status"]), str(arguments.get("accept", arguments["status"]))}
-    return "" if status in wanted else f"{method}: {data.splitlines()[0]}, expected {arguments['status']}"
+    return "" if first.split(" ")[1] in wanted else f"{method}: {first}, expected {arguments['status']}"
+
+
+def exchange(sock: socket.socket, method: str, host: str, header: str) -> str:
+    """One request and its final answer; a TimeoutError without one."""
+    mine, target = ("{}:{}".format(*name) for name in (sock.getsockname(), sock.getpeername()))
+    token = secrets.token_hex(8)
+    sock.send((
+        f"{method} sip:{target if method == 'OPTIONS' else host} SIP/2.0\r\n"
+        f"Via: SIP/2.0/UDP {mine};branch=z9hG4bK{token};rport\r\nMax-Forwards: 10\r\n"
+        f"From: <sip:probe@{host}>;tag={token}\r\nTo: <sip:probe@{host}>\r\n"
+        f"Call-ID: {token}@{host}\r\nCSeq: 1 {method}\r\nContact: <sip:probe@{mine}>\r\n"
+        f"{header}User-Agent: webitel-node\r\nContent-Length: 0\r\n\r\n"
+    ).encode())
+    while True:
+        data = sock.recv(65535).decode(errors="replace")
+        if data.startswith("SIP/2.0 ") and not data.startswith("SIP/2.0 1") and token in data:
+            return data
+
+
+def answer_challenge(challenge: str, method: str, host: str) -> str:
+    """The header with an answer that cannot be right."""
+    words = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+    return (
+        f'Authorization: Digest username="webitel-probe", realm="{words.get("realm", "")}", nonce="{words.get("nonce", "")}", '
+        f'uri="sip:{host}", response="{secrets.token_hex(16)}", algorithm=MD5, qop=auth, nc=00000001, '
+        f'cnonce="{secrets.token_hex(4)}"\r\n')
 
 
 def bencode(value: object) -> bytes:

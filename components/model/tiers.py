@@ -13,8 +13,10 @@ WEBITEL_SERVICES = (
 """The Webitel services without a place of their own (uac, Storage and Flow Manager have one)."""
 
 MEDIA = ("freeswitch", "flow_manager")
-SIP = ("opensips", "rtpengine", "webitel-uac", "fail2ban")
+SIP = ("opensips", "rtpengine", "webitel-uac")
 WEB = ("nginx", "webitel-web")
+GUARD = ("fail2ban",)
+"""Where the internet comes in."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ _single = Tier(
     "single", "Single server", 50_000,
     (
         Role(
-            "all", ("postgresql", "rabbitmq", "consul-server", "grafana", *SIP, *MEDIA, "storage", *WEBITEL_SERVICES, *WEB), 1,
+            "all",
+            ("postgresql", "rabbitmq", "consul-server", "grafana", *SIP, *GUARD, *MEDIA, "storage", *WEBITEL_SERVICES, *WEB), 1,
             Size(8, 16, 60, 2000, OURS), trial(4), Public.SERVICE, Disks(100, 200), Disks(5, 5),
         ),
     ),
@@ -81,7 +84,7 @@ _basic = Tier(
         Role("data", ("postgresql", "rabbitmq", "consul-server", "grafana", "storage"), 1,
              Size(8, 32, 40, 3000, OURS), trial(2), disks=Disks(200, 500), trial_disks=Disks(5, 5)),
         Role("app", (*MEDIA, *WEBITEL_SERVICES), 1, Size(8, 16, 80, 1000, OURS), trial(2)),
-        Role("edge", (*SIP, *WEB), 1, Size(4, 8, 60, 1000, VENDOR), trial(1.5), Public.SERVICE),
+        Role("edge", (*SIP, *GUARD, *WEB), 1, Size(4, 8, 60, 1000, VENDOR), trial(1.5), Public.SERVICE),
     ),
 )
 
@@ -95,8 +98,8 @@ _extended = Tier(
         Role("storage", ("storage", "consul-server"), 1, Size(4, 8, 40, 1000, OURS), trial(1),
              disks=Disks(recordings=1000), trial_disks=Disks(recordings=5)),
         Role("media", MEDIA, 2, Size(8, 16, 60, 1000, OURS), trial(1.5)),
-        Role("web", (*WEBITEL_SERVICES, *WEB), 1, Size(4, 8, 80, 2000, VENDOR), trial(1.5), Public.SERVICE),
-        Role("sip", SIP, 1, Size(4, 8, 60, 1000, OURS), trial(1), Public.SERVICE),
+        Role("web", (*GUARD, *WEBITEL_SERVICES, *WEB), 1, Size(4, 8, 80, 2000, VENDOR), trial(1.5), Public.SERVICE),
+        Role("sip", (*SIP, *GUARD), 1, Size(4, 8, 60, 1000, OURS), trial(1), Public.SERVICE),
     ),
 )
 

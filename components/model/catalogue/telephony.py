@@ -47,8 +47,8 @@ OPENSIPS = Service(
     ),
     probes=(
         Probe("sip", "OPTIONS is not answered on the SIP socket", {"method": "OPTIONS", "listener": "sip", "status": 200}),
-        Probe("sip", "REGISTER is not challenged: OpenSIPS has lost its database", {
-            "method": "REGISTER", "listener": "sip", "status": 401}),
+        Probe("sip", "REGISTER with a password is not judged: OpenSIPS has lost its database, or cannot read the accounts in it", {
+            "method": "REGISTER", "listener": "sip", "status": 401, "credentials": "made up"}),
         Probe("opensips_rtpengine", "OpenSIPS holds rtpengine for disabled", {"listener": "mi"}),
     ),
     drops_calls="calls that are being set up fail; calls in progress go on",
