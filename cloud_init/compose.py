@@ -140,8 +140,8 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
             text = spec["text"] if "text" in spec else render_template(spec["file"], context, service=service)
             add(spec["path"], text, f"services/{name}.yaml.j2", actions=actions(context, service, spec.get("on_change")), **extra)
         for bundle in fragment.get("bundles", []):
-            bundles[bundle] = bundle_digest(bundle)
-            bundle_actions.setdefault(bundle, []).extend(actions(context, service, None))
+            bundles[bundle["name"]] = bundle_digest(bundle["name"])
+            bundle_actions.setdefault(bundle["name"], []).extend(actions(context, service, bundle.get("on_change")))
         for unit in list_units(context, service, fragment):
             if unit["name"] in (known["name"] for known in units):
                 continue
