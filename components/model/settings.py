@@ -93,6 +93,9 @@ class Settings(BaseModel):
                        examples=["base"])
     time_zone: str = Field("UTC", description="Time zone of every node.", examples=["Europe/Berlin"])
     upload_limit_mib: int = Field(64, ge=1, le=4096, description="Largest upload nginx accepts, MiB.")
+    web_sockets_per_address: int = Field(
+        400, ge=10, le=8000, description="Web sockets of each kind (SIP, events, chats) that one address may have: at least the "
+        "agents of an office that share one.")
     max_connections: int = Field(300, ge=100, le=5000, description="PostgreSQL's connection limit.")
     ssh_via: str = Field("", description="Your own way in: user@host of a bastion.", examples=["admin@bastion.your-company.com"])
     drain_timeout: int = Field(1800, ge=0, le=86400, description="Seconds to wait for calls to end when a FreeSWITCH is drained.")

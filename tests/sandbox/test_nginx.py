@@ -1,0 +1,322 @@
+"""The rendered site under real nginx: every route of the vendor's own site of 25.08, who is told what, and the limits."""
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from cloud_init.bundles import bundle_folder
+from components.model.services import CATALOGUE
+from tests.sandbox.platform import free_port, wait_until
+from tests.sandbox.runner import node_files
+
+pytestmark = pytest.mark.sandbox
+
+UPSTREAMS = {
+    "api": ("webitel-api", "http"), "storage": ("storage", "public"), "bot": ("messages-bot", "http"),
+    "engine": ("engine", "websocket"), "sip": ("opensips", "ws"), "grafana": ("grafana", "http"),
+}
+STRANGER = "127.0.99.7"
+
+# Method, path, who gets it and as what: nginx/default of webitel/deployment 82b8b5e. Not here is /webitel.portal., whose program
+# is not part of a deployment.
+ROUTES = [
+    ("GET", "/api/storage/recordings/1/stream", "storage", "/api/v2/recordings/1/stream"),
+    ("GET", "/api/storage/recordings/1/download?access_token=x", "storage", "/api/v2/recordings/1/download?access_token=x"),
+    ("GET", "/api/storage/media/7/stream", "storage", "/api/v2/media/7/stream"),
+    ("GET", "/api/storage/file/1/download", "storage", "/api/v2/file/1/download"),
+    ("POST", "/api/storage/file/1/upload?name=a", "storage", "/api/v2/file/1/upload?name=a"),
+    ("GET", "/api/storage/file/1/transcript", "storage", "/api/v2/file/1/transcript"),
+    ("GET", "/api/storage/tts/stream?text=a%20b", "storage", "/api/v2/tts/stream?text=a%20b"),
+    ("OPTIONS", "/api/storage/file/1/download", "storage", "/api/v2/file/1/download"),
+    ("DELETE", "/api/storage/file/1/download", "", "403"),
+    ("GET", "/any/file/download?id=1", "storage", "/api/v2/any/file/download?id=1"),
+    ("GET", "/any/file/12/download/name.pdf?expires=1", "storage", "/api/v2/any/file/12/download?expires=1"),
+    ("GET", "/any/file/12/stream", "storage", "/api/v2/any/file/12/stream"),
+    ("POST", "/any/file/12/stream", "", "403"),
+    ("POST", "/any/file/12/download", "", "403"),
+    ("POST", "/api/storage/media", "storage", "/api/v2/media"),
+    ("POST", "/api/storage/media?page=1", "storage", "/api/v2/media?page=1"),
+    ("GET", "/api/storage/media", "api", "/storage/media"),
+    ("DELETE", "/api/storage/media/5", "api", "/storage/media/5"),
+    ("PUT", "/api/storage/backend_profiles/1", "api", "/storage/backend_profiles/1"),
+    ("GET", "/api/storage/file", "api", "/storage/file"),
+    ("GET", "/api/srvinfo", "api", "/srvinfo"),
+    ("GET", "/api", "api", "/"),
+    ("GET", "/api/v2/any/file/1/download", "api", "/v2/any/file/1/download"),
+    ("POST", "/api/login", "api", "/login"),
+    ("PATCH", "/api/users/1?fields=id", "api", "/users/1?fields=id"),
+    ("POST", "/chat/telegram/x", "bot", "/telegram/x"),
+    ("GET", "/chat", "bot", "/"),
+    ("GET", "/appointments/widget", "engine", "/appointments/widget"),
+    ("GET", "/endpoint/oauth2/1/callback?code=x", "engine", "/endpoint/oauth2/1/callback?code=x"),
+    ("GET", "/ws/websocket?application_name=x", "engine", "/websocket?application_name=x"),
+    ("GET", "/ws", "engine", "/"),
+    ("GET", "/sip", "sip", "/sip"),
+    ("GET", "/sip/", "sip", "/sip/"),
+    ("GET", "/grafana/d/1?from=now", "grafana", "/d/1?from=now"),
+    ("POST", "/grafana/login", "grafana", "/login"),
+    ("GET", "/grafana", "grafana", "/"),
+    ("GET", "/", "", "200 admin"), ("GET", "/contacts/5", "", "200 admin"),
+    ("GET", "/app/auth/", "", "200 auth"), ("GET", "/app/auth", "", "301"), ("GET", "/workspace/calls", "", "200 workspaces"),
+    ("GET", "/supervisor/", "", "200 supervisor"), ("GET", "/history/", "", "200 history"), ("GET", "/audit/", "", "200 audit"),
+    ("GET", "/crm/", "", "200 crm"), ("GET", "/flow/", "", "200 flow-diagram"),
+    ("GET", "/omni-widget/index.html", "", "200 omni-widget"),
+    ("GET", "/ringtones/index.html", "", "200 ringtones"), ("GET", "/ringtones/none.mp3", "", "404"),
+]
+FOLDERS = ("admin", "auth", "workspaces", "supervisor", "history", "audit", "crm", "flow-diagram", "omni-widget", "ringtones")
+
+
+class Got(NamedTuple):
+    """What nginx answered: status, body, headers by lower-case name."""
+
+    status: int
+    body: str
+    headers: dict[str, str]
+
+
+class Echo(BaseHTTPRequestHandler):
+    """An upstream that says who it is and what it was asked; a web socket stays open."""
+
+    protocol_version = "HTTP/1.1"
+    answers = 200
+
+    def handle_any(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if self.headers.get("Upgrade") and self.answers == 200:
+            self.connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            self.connection.recv(1)
+            self.close_connection = True
+            return
+        headers = (f"{name.lower()}: {value}" for name, value in self.headers.items())
+        lines = [str(self.connection.getsockname()[1]), self.path, *headers]
+        content = "\n".join(lines).encode()
+        self.send_response(self.answers)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = handle_any
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nothing: the test reads nginx's own log."""
+
+
+class Site:
+    """nginx with the files of local-single's node, everything of it below a folder and on the loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.servers = {name: ThreadingHTTPServer(("127.0.0.1", 0), Echo) for name in UPSTREAMS}
+        self.ports = {str(server.server_port): name for name, server in self.servers.items()}
+        for server in self.servers.values():
+            server.daemon_threads = True
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        self.http, self.https = free_port(), free_port()
+        self.journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.journal.bind(str(folder / "log"))
+        (folder / "log").chmod(0o666)
+        self.heard: list[str] = []
+        threading.Thread(target=self.hear, daemon=True).start()
+        for name in FOLDERS:
+            (folder / "www" / name).mkdir(parents=True)
+            (folder / "www" / name / "index.html").write_text(name)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-days", "1",
+                        "-keyout", folder / "key", "-out", folder / "certificate"], check=True, capture_output=True)
+        (folder / "webitel.pem").write_text((folder / "certificate").read_text() + (folder / "key").read_text())
+        files = node_files()
+        for path in ("nginx.conf", "sites-enabled/default", "conf.d/webitel.conf"):
+            target = folder / path
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(self.move(files[f"/etc/nginx/{path}"]))
+        shutil.copytree(bundle_folder("nginx"), folder / "bundle")
+        for part in (folder / "bundle").iterdir():
+            part.write_text(self.move(part.read_text()))
+        for name in ("modules-enabled", "temp"):
+            (folder / name).mkdir()
+        shutil.copy("/etc/nginx/mime.types", folder)
+        with (folder / "output").open("wb") as output:
+            self.process = subprocess.Popen(
+                ["/usr/sbin/nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"],
+                stdout=output, stderr=output)
+        wait_until(self.is_up, 15, "nginx")
+
+    def is_up(self) -> bool:
+        assert self.process.poll() is None, (self.folder / "output").read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.https)) == 0
+
+    def move(self, text: str) -> str:
+        """A file of the node with its addresses, ports and folders on this machine."""
+        for name, (service, listener) in UPSTREAMS.items():
+            port = CATALOGUE[service].listener(listener).port
+            text = text.replace(f"server {{{{address:all-1}}}}:{port} ", f"server 127.0.0.1:{self.servers[name].server_port} ")
+        text = text.replace("{{address:all-1}}:443", f"127.0.0.1:{self.https}").replace(
+            "{{address:all-1}}:80", f"127.0.0.1:{self.http}")
+        assert "{{" not in text
+        for old, new in (("/usr/share/webitel/bundles/nginx", "/bundle"),
+                         ("/etc/nginx", ""), ("/etc/ssl/private", ""), ("/opt/www", "/www"), ("/run/nginx.pid", "/pid"),
+                         ("/var/log/nginx", ""), ("/dev/log", "/log")):
+            text = text.replace(old, f"{self.folder}{new}")
+        return re.sub(r"^user .*$", "user root;" if os.geteuid() == 0 else "", text, flags=re.MULTILINE)
+
+    def connect(self, source: str = "127.0.0.1", version: ssl.TLSVersion | None = None) -> ssl.SSLSocket:
+        """A connection with TLS from an address."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if version:
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            context.minimum_version = context.maximum_version = version
+        return context.wrap_socket(socket.create_connection(("127.0.0.1", self.https), 10, (source, 0)))
+
+    def ask(self, method: str, path: str, source: str = "127.0.0.1", **headers: str) -> Got:
+        """One request."""
+        with self.connect(source) as connection:
+            head = {"Host": "pbx.example.com", "Connection": "close", "Content-Length": "0", **headers}
+            lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items())]
+            connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
+            response = http.client.HTTPResponse(connection, method=method)
+            response.begin()
+            return Got(response.status, response.read().decode(), {name.lower(): value for name, value in response.getheaders()})
+
+    def open_socket(self, path: str, source: str) -> tuple[int, ssl.SSLSocket]:
+        """The status of a handshake, and its connection."""
+        connection = self.connect(source)
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n".encode())
+        return int(connection.recv(4096).split(b" ")[1]), connection
+
+    def told(self) -> list[str]:
+        """What the journal has got since the last call, without what syslog adds in front."""
+        time.sleep(0.3)
+        lines, self.heard = self.heard, []
+        return [line.partition(" nginx_refused: ")[2] for line in lines]
+
+    def hear(self) -> None:
+        """Take what nginx sends to the journal at once: what does not fit into the socket it drops."""
+        with suppress(OSError):
+            while line := self.journal.recv(65536):
+                self.heard.append(line.decode())
+
+    def close(self) -> None:
+        """Everything ends."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+        for server in self.servers.values():
+            server.shutdown()
+        self.journal.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    made = Site(tmp_path_factory.mktemp("nginx"))
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize(("method", "path", "receiver", "expected"), ROUTES, ids=[f"{route[0]} {route[1]}" for route in ROUTES])
+def test_route(method: str, path: str, receiver: str, expected: str, site: Site) -> None:
+    got = site.ask(method, path)
+    if not receiver:
+        assert f"{got.status} {got.body}".startswith(expected), got
+        return
+    port, seen, *_ = got.body.split("\n")
+    assert (site.ports[port], seen) == (receiver, expected)
+
+
+def test_what_a_client_says_of_its_address_is_not_passed_on(site: Site) -> None:
+    forged = {"X-Forwarded-For": "10.1.2.3", "X-Real-IP": "10.1.2.3", "X-Forwarded-Proto": "http"}
+    for path in ("/api/srvinfo", "/api/login", "/api/storage/media", "/api/storage/file/1/download", "/any/file/1/stream",
+                 "/chat/x", "/appointments/x", "/endpoint/oauth2/1/callback", "/ws", "/sip", "/grafana", "/grafana/login"):
+        seen = site.ask("GET", path, STRANGER, **forged).body.split("\n")
+        assert "host: pbx.example.com" in seen and f"x-forwarded-for: {STRANGER}" in seen and "x-forwarded-proto: https" in seen
+        (real,) = [line for line in seen if line.startswith("x-real-ip: ")]
+        # The vendor's programs differ in what they expect.
+        with_port = path.startswith(("/api/srv", "/api/login", "/chat", "/app", "/end", "/ws"))
+        assert re.fullmatch(rf"x-real-ip: {STRANGER}" + (r":\d+" if with_port else ""), real), path
+        assert "10.1.2.3" not in "\n".join(seen)
+
+
+def test_the_pages_have_their_headers(site: Site) -> None:
+    page, widget, answer = (site.ask("GET", path).headers for path in ("/", "/omni-widget/index.html", "/api/srvinfo"))
+    for headers in (page, widget, answer):
+        assert headers["strict-transport-security"] == "max-age=31536000" and headers["x-content-type-options"] == "nosniff"
+    assert page["x-frame-options"] == "SAMEORIGIN" and "access-control-allow-origin" not in page
+    assert widget["access-control-allow-origin"] == "*" and "x-frame-options" not in widget
+    assert page["cache-control"] == widget["cache-control"] == "no-cache" and "cache-control" not in answer
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+@pytest.mark.parametrize(("version", "served"), [
+    (ssl.TLSVersion.TLSv1, False), (ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True),
+    (ssl.TLSVersion.TLSv1_3, True)])
+def test_old_tls_is_refused_by_name(version: ssl.TLSVersion, served: bool, site: Site) -> None:
+    if served:
+        with site.connect(version=version) as connection:
+            assert connection.cipher()[0].startswith(("TLS_", "ECDHE-"))  # type: ignore[index]
+        return
+    # Alert 70; OpenSSL's own security level would say 80.
+    with pytest.raises(ssl.SSLError, match="TLSV1_ALERT_PROTOCOL_VERSION"):
+        site.connect(version=version)
+
+
+def test_web_sockets_of_one_address_are_limited_and_others_are_not_disturbed(site: Site) -> None:
+    limit = 400
+    site.told()
+    with ThreadPoolExecutor(16) as pool:
+        opened = list(pool.map(lambda _: site.open_socket("/sip", "127.0.66.6"), range(limit + 40)))
+    try:
+        statuses = [status for status, _ in opened]
+        assert 429 in statuses and 0 < statuses.count(101) <= limit, {status: statuses.count(status) for status in set(statuses)}
+        assert set(site.told()) == {"refused sip 429 from 127.0.66.6"}
+        status, other = site.open_socket("/sip", STRANGER)
+        other.close()
+        assert status == 101
+    finally:
+        for _, connection in opened:
+            connection.close()
+
+
+@pytest.mark.parametrize(("path", "door"), [("/api/login", "login"), ("/grafana/login", "grafana")])
+def test_guesses_are_limited_and_told(path: str, door: str, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = {"login": "127.0.66.7", "grafana": "127.0.66.8"}[door]
+    site.told()
+    monkeypatch.setattr(Echo, "answers", 401)
+    statuses = [site.ask("POST", path, source).status for _ in range(90)]
+    assert set(statuses) == {401, 429} and statuses.count(401) >= 60
+    lines = site.told()
+    assert len(lines) == 90 and set(lines) == {f"refused {door} {status} from {source}" for status in (401, 429)}
+    assert site.ask("POST", path, STRANGER).status == 401
+
+
+def test_passwords_in_a_header_are_guesses_and_an_expired_session_is_none(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Echo, "answers", 401)
+    site.told()
+    for path in ("/grafana/api/org", "/api/userinfo"):
+        assert site.ask("GET", path, STRANGER).status == 401
+        assert site.told() == []
+        assert site.ask("GET", path, STRANGER, Authorization="Basic YTpi").status == 401
+        assert site.told() == [f"refused {'grafana' if 'grafana' in path else 'login'} 401 from {STRANGER}"]
+
+
+def test_there_is_room_for_the_agents_of_a_large_office(site: Site) -> None:
+    text = (site.folder / "nginx.conf").read_text()
+    connections = int(re.search(r"worker_connections (\d+);", text)[1])  # type: ignore[index]
+    files = int(re.search(r"worker_rlimit_nofile (\d+);", text)[1])  # type: ignore[index]
+    unit = node_files()["/etc/systemd/system/nginx.service.d/webitel.conf"]
+    assert connections >= 4 * 4000 and connections < files == int(re.search(r"LimitNOFILE=(\d+)", unit)[1])  # type: ignore[index]
