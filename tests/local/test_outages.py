@@ -6,7 +6,7 @@ The times are short; the issue's own are taken with `WEBITEL_TEST_LONG=1 ./webit
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,18 +14,24 @@ import pytest
 
 from tests.local.conftest import Figure
 from tests.local.deployment import Deployment, wait_until
-from tests.local.test_running import check_consul_entries
+from tests.local.test_running import check_bindings, check_consul_entries
 
 pytestmark = pytest.mark.local
 
 IS_LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
 DATABASE_GONE = 180.0 if IS_LONG else 20.0
 LATE = 60.0 if IS_LONG else 3.0
-"""Seconds."""
+IDLE = 960.0 if IS_LONG else 30.0
+"""Seconds. An engine that nobody uses closes its last session in the database after five minutes, and the watcher restarts what
+is deaf for one."""
 
-CALLERS = {"webitel-app", "webitel-api", "webitel-uac", "storage", "logger", "engine", "flow_manager", "call_center",
-           "messages-srv", "messages-bot", "cases"}
-"""What holds sessions in the database."""
+CALLERS = {"webitel-api", "storage", "engine", "flow_manager", "call_center", "messages-bot", "cases"}
+"""What asks the database by itself, or when it is asked. Of the others nothing shows that it is away until somebody uses them."""
+
+BY_RESTART = {"webitel-cases", "messages-srv", "messages-bot"}
+"""Whose queues only they can bind: each belongs to one connection, or has a name that the broker chose."""
+
+DELETE = "rabbitmqctl -q eval 'rabbit_exchange:delete(rabbit_misc:r(<<\"/\">>, exchange, <<\"{}\">>), false, <<\"test\">>).'"
 
 LATE_ONES = ("patroni", "rabbitmq-server", "consul")
 """What everything else waits for."""
@@ -67,13 +73,15 @@ def held_down(single: Deployment, *units: str) -> Iterator[None]:
 
 
 @contextmanager
-def nothing_restarted(single: Deployment, *expected: str) -> Iterator[None]:
-    """No unit but the expected ones is another process afterwards, and the watcher restarted none."""
+def nothing_restarted(single: Deployment, *expected: str, restarts: Collection[str] = ()) -> Iterator[None]:
+    """No unit but the expected ones is another process afterwards, and the watcher restarted none but `restarts`."""
     before, since = single.units(), single.on_node("date +%s")
     yield
     after = single.units()
-    assert {name for name in before if after[name] != before[name]} <= set(expected)
-    assert "restarting" not in single.on_node(f"journalctl -q --no-pager -o cat -u webitel-watch --since=@{since}")
+    assert {name for name in before if after[name] != before[name]} <= {*expected, *restarts}
+    said = single.on_node(f"journalctl -q --no-pager -o cat -u webitel-watch --since=@{since}")
+    restarted = re.findall(r"^restarting (\S+):", said, re.MULTILINE)
+    assert len(restarted) <= len(restarts), said
 
 
 def test_database_gone(healthy: Deployment, figure: Figure) -> None:
@@ -91,6 +99,37 @@ def test_database_gone(healthy: Deployment, figure: Figure) -> None:
             time.sleep(max(0.0, DATABASE_GONE - (time.monotonic() - started)))
         wait_until(lambda: healthy.find_faults().get("haproxy", ""), 120)
         figure("database back until all is healthy", healthy.wait_healthy(180))
+
+
+def test_idle(healthy: Deployment) -> None:
+    """Nobody uses it, and nothing is restarted and nothing called unhealthy for it."""
+    with nothing_restarted(healthy):
+        until = time.monotonic() + IDLE
+        while time.monotonic() < until:
+            assert healthy.find_faults() == {}
+            time.sleep(5)
+
+
+def test_exchanges_and_bindings_lost(healthy: Deployment, figure: Figure) -> None:
+    """What services bind at their start only comes back without a restart, but for those that alone can bind their queues."""
+    started = time.monotonic()
+    with nothing_restarted(healthy, "webitel-setup-rabbitmq", restarts=BY_RESTART):
+        healthy.on_node(" && ".join(DELETE.format(name) for name in ("call", "chat", "webitel", "cases", "flow")), seconds=120)
+        wait_until(lambda: "" if "rabbitmq" in healthy.find_faults() else "nobody misses an exchange", 60)
+        healthy.wait_healthy(300)
+    figure("exchanges and bindings lost until all is healthy", time.monotonic() - started)
+    check_bindings(healthy)
+
+
+def test_stopped_without_the_broker(healthy: Deployment, figure: Figure) -> None:
+    """Engine and CallCenter wait for the broker to tell it good-bye: their units do not."""
+    with held_down(healthy, "rabbitmq-server"):
+        started = time.monotonic()
+        healthy.on_node("systemctl stop engine call_center", seconds=60)
+        figure("stop without the broker", time.monotonic() - started)
+        assert time.monotonic() - started < 40
+        healthy.on_node("systemctl start --no-block engine call_center")
+    healthy.wait_healthy(300)
 
 
 def test_broker_restarted(healthy: Deployment, figure: Figure) -> None:
@@ -140,9 +179,9 @@ FAULTS = {
         "systemctl restart webitel-setup-postgresql",
         "haproxy", r'password authentication failed for user "opensips"'),
     "an exchange missing": (
-        "rabbitmqctl -q eval 'rabbit_exchange:delete(rabbit_misc:r(<<\"/\">>, exchange, <<\"opensips\">>), false, "
-        "<<\"test\">>).'",
-        "systemctl restart webitel-setup-rabbitmq",
+        # The watcher would put it back before anybody has looked.
+        f"systemctl mask --runtime -q webitel-watch && systemctl stop webitel-watch && {DELETE.format('opensips')}",
+        "systemctl unmask --runtime -q webitel-watch && systemctl start webitel-watch",
         "rabbitmq", "missing: opensips"),
     "the key missing": (
         "mv /opt/storage/key.pem /opt/storage/away.pem && systemctl restart --no-block storage engine",

@@ -67,6 +67,11 @@ def test_every_consul_entry(healthy: Deployment) -> None:
 
 
 def test_every_queue_and_binding(healthy: Deployment) -> None:
+    check_bindings(healthy)
+
+
+def check_bindings(healthy: Deployment) -> None:
+    """Every queue and binding of the platform is there, and no other one."""
     queues = set(healthy.on_node("rabbitmqctl -q list_queues --no-table-headers name").split())
     assert {fill(healthy, name) for name in QUEUES} == {name for name in queues if not name.startswith("amq.gen-")}
     shown = healthy.on_node("rabbitmqctl -q list_bindings --no-table-headers source_name destination_name routing_key")
