@@ -76,6 +76,14 @@ def expand_files(package: Package) -> dict[str, tuple[bytes, int]]:
     return found
 
 
+def renew_conffiles(package: Package, files: Mapping[str, tuple[bytes, int]]) -> dict[str, tuple[bytes, int]]:
+    """The files, with another comment in each conffile of a patch: dpkg then has to decide between the vendor's and ours."""
+    if not package.patch:
+        return dict(files)
+    note = f"# patch {package.patch}\n".encode()
+    return {path: (content + note if path in package.conffiles else content, mode) for path, (content, mode) in files.items()}
+
+
 def pack_tar(files: Mapping[str, tuple[bytes, int]], folders: Mapping[str, int]) -> bytes:
     """A gzipped tar archive with every parent folder, owned by root, without times."""
     parents = {str(parent) for name in (*files, *folders) for parent in Path(name).parents} - {"."}
@@ -97,7 +105,7 @@ def pack_tar(files: Mapping[str, tuple[bytes, int]], folders: Mapping[str, int])
 
 def pack_deb(package: Package) -> bytes:
     """The .deb file: an `ar` archive of format, control and data."""
-    files = expand_files(package)
+    files = renew_conffiles(package, expand_files(package))
     size = sum(len(content) for content, _ in files.values())
     control = {"control": (package.control(size // 1024 + 1).encode(), 0o644)}
     control |= {name: (text.encode(), 0o755) for name, text in package.scripts.items()}

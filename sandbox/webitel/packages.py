@@ -43,12 +43,17 @@ COMMON = Package(
 )
 
 
-def service_package(name: str, binary: str, files: dict[str, str | Path], scripts: dict[str, str] | None = None,
-                    folders: dict[str, int] | None = None) -> Package:
-    """A package with one binary."""
+def service_package(name: str, binary: str, units: dict[str, str], scripts: dict[str, str] | None = None,
+                    files: dict[str, str | Path] | None = None, folders: dict[str, int] | None = None) -> Package:
+    """A package with one binary, and its units as conffiles where an administrator's stand: file name -> text.
+
+    So the vendor's workflow packs them (`type=config` in each repository's workflow.yml of v25.08); two have the name of ours.
+    """
+    conffiles = {f"/etc/systemd/system/{unit}.service": text for unit, text in units.items()}
     return Package(
         name, VERSION, f"{binary} of Webitel 25.08", depends=(PROGRAM.name,),
-        files={f"/usr/local/bin/{binary}": launcher(binary), **files}, scripts=scripts or {}, folders=folders or {})
+        files={f"/usr/local/bin/{binary}": launcher(binary), **conffiles, **(files or {})}, scripts=scripts or {},
+        folders=folders or {}, conffiles=tuple(conffiles))
 
 
 def starts_itself(unit: str) -> dict[str, str]:
@@ -59,20 +64,19 @@ def starts_itself(unit: str) -> dict[str, str]:
 
 
 SERVICES = (
-    service_package("webitel-core", "webitel", {"/opt/webitel/provisioning/README": "The vendor's provisioning stands here.\n"},
-                    folders={"/var/lib/webitel": 0o755}),
+    service_package("webitel-core", "webitel", {}, folders={"/var/lib/webitel": 0o755},
+                    files={"/opt/webitel/provisioning/README": "The vendor's provisioning stands here.\n"}),
     # The 25.08 package carries a unit of another name than the one its postinst enables (`facts/webitel.md` 1.15).
-    service_package("webitel-engine", "engine", {"/lib/systemd/system/webitel-engine.service": vendor_unit("engine")},
-                    starts_itself("engine")),
-    service_package("webitel-storage", "storage", {}),
-    service_package("webitel-call-center", "call_center", {
-        "/lib/systemd/system/webitel-call-center.service": vendor_unit("call_center").replace(
-            "/usr/local/bin/call_center", "/usr/local/bin/webitel-call-center")}),
-    service_package("webitel-flow-manager", "flow_manager", {}),
-    service_package("webitel-messages", "messages", {}),
-    service_package("webitel-logger", "webitel-logger", {
-        "/lib/systemd/system/webitel-logger.service": vendor_unit("webitel-logger")}),
-    service_package("webitel-cases", "webitel-cases", {"/lib/systemd/system/webitel-cases.service": vendor_unit("webitel-cases")},
+    service_package("webitel-engine", "engine", {"webitel-engine": vendor_unit("engine")}, starts_itself("engine")),
+    service_package("webitel-storage", "storage", {"webitel-storage": vendor_unit("storage")}),
+    # Its unit runs a binary that the package does not have (`facts/webitel.md` 1.10).
+    service_package("webitel-call-center", "call_center", {"webitel-call-center": vendor_unit("call_center").replace(
+        "/usr/local/bin/call_center", "/usr/local/bin/webitel-call-center")}),
+    service_package("webitel-flow-manager", "flow_manager", {"webitel-flow-manager": vendor_unit("flow_manager")}),
+    service_package("webitel-messages", "messages", {
+        f"webitel-{unit}": vendor_unit(unit) for unit in ("messages-srv", "messages-bot")}),
+    service_package("webitel-logger", "webitel-logger", {"webitel-logger": vendor_unit("webitel-logger")}),
+    service_package("webitel-cases", "webitel-cases", {"webitel-cases": vendor_unit("webitel-cases")},
                     starts_itself("webitel-cases")),
 )
 

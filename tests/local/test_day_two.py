@@ -139,6 +139,9 @@ def test_upgrade_brings_what_drops_no_call_and_a_version_that_runs_changes_nothi
     after = versions.units()
     assert {name for name in before if after[name] != before[name]} == {"webitel-logger", "grafana-server"}
     assert versions.settings["package_versions"]["rabbitmq-server"] == was["rabbitmq-server"][0]
+    # The vendor's own unit is a conffile of the name of ours.
+    assert "EnvironmentFile=/etc/webitel/logger.env" in versions.on_node("cat /etc/systemd/system/webitel-logger.service")
+    assert "# patch 1" in versions.on_node("cat /etc/systemd/system/webitel-logger.service.dpkg-dist")
     assert "Nothing to change." in versions.up().output
 
 

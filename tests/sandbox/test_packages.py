@@ -8,7 +8,7 @@ import pytest
 
 from cloud_init.bundles import bundle_digest, pack_bundle
 from sandbox.build import all_packages, all_patches, build_packages, needed_packages, source_digest
-from sandbox.deb import Package, pack_deb, write_repository
+from sandbox.deb import Package, expand_files, pack_deb, renew_conffiles, write_repository
 
 
 def test_the_same_sources_make_the_same_bytes(tmp_path: Path) -> None:
@@ -64,6 +64,9 @@ def test_a_patch_is_a_higher_version_of_the_same_content(tmp_path: Path) -> None
     assert subprocess.run(["dpkg", "--compare-versions", patch.version, "gt", first.version], check=False).returncode == 0
     assert patch.release == first.release and patch.files == first.files
     assert pack_deb(patch) != pack_deb(first)
+    # Whoever keeps a conffile of ours is asked about each new one of the vendor's.
+    for name in first.conffiles:
+        assert renew_conffiles(patch, expand_files(patch))[name] != renew_conffiles(first, expand_files(first))[name]
     assert {package.name for package in all_packages()} - {package.name for package in all_patches()} == {"webitel-sandbox"}
 
 
