@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .context import Context, function
-from .evaluate import compiled
+from .patterns import compiled
 from .message import COMPACT
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .context import Context, function
-from .evaluate import compiled
+from .patterns import compiled
 from .message import Message
 from .uri import parse_address, parse_uri
 

@@ -3,6 +3,7 @@
 import re
 
 from .formats import read_format, read_variable
+from .patterns import compiled
 from .tokens import ConfigError, Token, unquote
 from .tree import Assignment, Binary, Call, Constant, Each, Expression, Format, If, Leave, Statement, Switch, Unary, Value, Variable, While
 
@@ -220,6 +221,6 @@ class StatementReader:
 def check_pattern(text: str, line: int) -> None:
     """A regular expression that can be read."""
     try:
-        re.compile(text)
+        compiled(text)
     except re.error as error:
         raise ConfigError(f"line {line}: {text}: {error}") from error

@@ -51,7 +51,7 @@ def of_text(text: str, name: str, arguments: list[str]) -> Value:
         "md5": lambda: hashlib.md5(text.encode("latin-1"), usedforsecurity=False).hexdigest(),
         "encode.hexa": lambda: text.encode("latin-1").hex(), "b64encode": lambda: base64.b64encode(text.encode("latin-1")).decode(),
         "b64decode": lambda: base64.b64decode(text).decode("latin-1"), "unescape.user": lambda: unescape(text),
-        "escape.common": lambda: re.sub(r"(['\"\\\0])", r"\\\1", text), "unescape.common": lambda: re.sub(r"\\(.)", r"\1", text),
+        "escape.common": lambda: re.sub(r"(['\"\\])", r"\\\1", text).replace("\0", "\\0"), "unescape.common": lambda: re.sub(r"\\(.)", r"\1", text),
         "reverse": lambda: text[::-1], "numeric": lambda: re.sub(r"\D", "", text),
     }
     if name == "fill.left":

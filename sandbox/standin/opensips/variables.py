@@ -58,6 +58,8 @@ def get_plain(context: Context, name: str, argument: str, index: str) -> Value:
         return len(context.current.places(argument.lower()))
     if name == "param":
         return context.parameters[-1].get(argument) if context.parameters else None
+    if name == "ct.fields":
+        return get_contact(context.current, argument, index)
     if name in ("socket_in", "socket_out"):
         return get_socket(context, name, argument)
     if name == "time":
@@ -86,6 +88,17 @@ def get_header(message: Message, name: str, index: str) -> Value:
         return ",".join(values) or None
     place = int(index or 0)
     return values[place] if -len(values) <= place < len(values) else None
+
+
+def get_contact(message: Message, field: str, index: str) -> Value:
+    """A field of a contact."""
+    values = message.values("contact")
+    place = int(index or 0)
+    if not -len(values) <= place < len(values):
+        return None
+    name, uri, parameters = parse_address(values[place])
+    said = ";".join(f"{key}={value}" if value else key for key, value in parameters.items())
+    return {"name": name.strip('"'), "uri": uri, "params": said}.get(field, parameters.get(field)) or None
 
 
 def get_socket(context: Context, name: str, field: str) -> Value:
