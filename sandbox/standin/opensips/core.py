@@ -144,6 +144,7 @@ class Core:
                 begin(self)
         self.transport.bind()
         run_route(Context(self, Message(), "startup"), "startup_route", "")
+        self.timers.start()
         self.streams.start()
         for listener in self.transport.listeners:
             if listener.protocol == "udp":
