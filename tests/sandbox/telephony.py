@@ -122,8 +122,8 @@ class Telephony:
         """A certificate, and the table that the node's own script makes of it."""
         place = self.folder / "webitel.pem"
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={NODE}", "-keyout", str(place),
-             "-out", str(self.folder / "certificate.pem")], check=True, capture_output=True)
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={NODE}", "-keyout",
+             str(place), "-out", str(self.folder / "certificate.pem")], check=True, capture_output=True)
         place.write_text((self.folder / "certificate.pem").read_text() + place.read_text())
         text = script.replace(TABLES, str(self.folder / "tables")).replace("/etc/ssl/private/webitel.pem", str(place))
         # Everything here belongs to who runs the test.

@@ -8,7 +8,23 @@ import re
 from . import words
 from .context import FUNCTIONS, Context
 from .patterns import compiled
-from .tree import Assignment, Binary, Call, Constant, Each, Expression, Format, If, Leave, Statement, Switch, Unary, Value, Variable, While
+from .tree import (
+    Assignment,
+    Binary,
+    Call,
+    Constant,
+    Each,
+    Expression,
+    Format,
+    If,
+    Leave,
+    Statement,
+    Switch,
+    Unary,
+    Value,
+    Variable,
+    While,
+)
 from .variables import calculate, get_plain, get_variable, print_format, set_variable
 
 
@@ -177,7 +193,7 @@ def compare(context: Context, expression: Binary, left: Value, right: Value) -> 
         inside = ipaddress.ip_address(str(left)) in ipaddress.ip_network(str(right), strict=False)
         return int(inside == (sign == "=="))
     if isinstance(left, str) and isinstance(right, int) and not isinstance(expression.right, Variable):
-        context.say(f"WARNING:core:comp_scriptvar: invalid {sign} operation: left is a string, right an integer (line {expression.line})")
+        context.say(f"WARNING:core:comp_scriptvar: invalid {sign} operation: a string and an integer (line {expression.line})")
         return -1
     if sign in ("==", "!="):
         return int(equal(left, right) == (sign == "=="))

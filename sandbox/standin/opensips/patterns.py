@@ -4,8 +4,8 @@ import re
 from functools import lru_cache
 
 CLASSES = {
-    "alnum": "A-Za-z0-9", "alpha": "A-Za-z", "digit": "0-9", "space": r"\s", "xdigit": "0-9A-Fa-f", "upper": "A-Z", "lower": "a-z",
-    "cntrl": r"\x00-\x1f\x7f", "print": r"\x20-\x7e", "graph": r"\x21-\x7e", "punct": r"!-/:-@\[-`{-~",
+    "alnum": "A-Za-z0-9", "alpha": "A-Za-z", "digit": "0-9", "space": r"\s", "xdigit": "0-9A-Fa-f", "upper": "A-Z",
+    "lower": "a-z", "cntrl": r"\x00-\x1f\x7f", "print": r"\x20-\x7e", "graph": r"\x21-\x7e", "punct": r"!-/:-@\[-`{-~",
 }
 
 

@@ -137,10 +137,7 @@ def main() -> int:
             say(f"Listening on {row.protocol}: {row.address}:{row.port}")
         say("NOTICE: config file ok, exiting...")
         return 0
-    if arguments.foreground:
-        status = run(config, arguments, lambda status: None)
-    else:
-        status = daemonize(config, arguments)
+    status = run(config, arguments, lambda status: None) if arguments.foreground else daemonize(config, arguments)
     sys.stderr.flush()
     # Threads may wait in a driver: the process ends without asking them.
     os._exit(status)

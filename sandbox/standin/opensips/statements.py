@@ -5,11 +5,28 @@ import re
 from .formats import read_format, read_variable
 from .patterns import compiled
 from .tokens import ConfigError, Token, unquote
-from .tree import Assignment, Binary, Call, Constant, Each, Expression, Format, If, Leave, Statement, Switch, Unary, Value, Variable, While
+from .tree import (
+    Assignment,
+    Binary,
+    Call,
+    Constant,
+    Each,
+    Expression,
+    Format,
+    If,
+    Leave,
+    Statement,
+    Switch,
+    Unary,
+    Value,
+    Variable,
+    While,
+)
 
 ASSIGNS = ("=", ":=", "+=", "-=", "*=", "/=", "%=")
 LEVELS = (
-    ("||", "or"), ("&&", "and"), ("==", "!=", "=~", "!~", ">=", "<=", "<", ">"), ("+", "-", "|", "&", "^", "<<", ">>"), ("*", "/", "%"))
+    ("||", "or"), ("&&", "and"), ("==", "!=", "=~", "!~", ">=", "<=", "<", ">"), ("+", "-", "|", "&", "^", "<<", ">>"),
+    ("*", "/", "%"))
 """Signs from the loosest to the tightest."""
 
 
