@@ -28,13 +28,10 @@ INSTALL_PROGRAM = Path(__file__).parent / "node" / "install.py"
 
 MOUNT_ROOT = "/var/lib/webitel"
 
-SANDBOX_UNITS = ("kamailio",)
-"""Units of those packages that must never run by themselves: they take the ports of the stand-ins."""
-
 PACKAGED_UNITS = {"rabbitmq-server": ("epmd.socket", "epmd.service")}
 """By package the units that it enables beside the services' own: epmd would listen on every address."""
 
-SANDBOX_PACKAGES = ("python3-psycopg2", "python3-pika", "kamailio", "kamailio-postgres-modules", "kamailio-websocket-modules")
+SANDBOX_PACKAGES = ("python3-psycopg2", "python3-pika")
 """Debian's packages under the sandbox's stand-ins."""
 
 
@@ -219,7 +216,7 @@ class Context:
             unit for service in self.services if service.name not in BASE for unit in main_units(service, self.source)
         }
         units |= {unit for package in self.packages() for unit in PACKAGED_UNITS.get(package, ())}
-        return sorted(units.union(SANDBOX_UNITS) if set(SANDBOX_PACKAGES) & set(self.packages()) else units)
+        return sorted(units)
 
     def packages_json(self, with_credentials: bool = False) -> str:
         """What `install.py` reads; user data gets the repositories that need no credential."""

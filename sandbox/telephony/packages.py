@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 OPENSIPS_MODULES = (
     "opensips-http-modules", "opensips-rabbitmq-modules", "opensips-auth-modules", "opensips-postgres-module",
-    "opensips-wss-module",
+    "opensips-wss-module", "opensips-tls-module", "opensips-tlsmgm-module", "opensips-tls-openssl-module",
 )
 
 FREESWITCH_MODULES = {
@@ -27,27 +27,24 @@ FREESWITCH_MODULES = {
 """Package `freeswitch-mod-<name>` -> module `mod_<name>.so`, a file that says what it is."""
 
 
-def system_user(name: str, *folders: str, more: str = "") -> str:
-    """A postinst that makes the user, gives it its folders and does what `more` says."""
+def system_user(name: str, *folders: str) -> str:
+    """A postinst that makes the user and gives it its folders."""
     return (
         "#!/bin/sh\nset -e\nif [ \"$1\" = configure ]; then\n"
         f"  adduser --quiet --system --group --home /var/lib/{name} --no-create-home {name}\n"
-        f"  chown -R {name}:{name} {' '.join(folders)}\n{more}"
+        f"  chown -R {name}:{name} {' '.join(folders)}\n"
         "  if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi\nfi\n")
 
 
-MASK_KAMAILIO = "  systemctl mask -q --now kamailio.service || systemctl mask -q kamailio.service\n"
-
 OPENSIPS = Package(
     "opensips", OPENSIPS_VERSION, "OpenSIPS 3.4",
-    depends=(PROGRAM.name, "adduser", "kamailio", "kamailio-postgres-modules", "kamailio-websocket-modules"),
+    depends=(PROGRAM.name, "adduser"),
     files={
         "/usr/sbin/opensips": launcher("opensips", "opensips.program"),
         "/lib/systemd/system/opensips.service": HERE / "opensips.service",
     },
     folders={"/etc/opensips": 0o755, "/var/lib/opensips": 0o755},
-    # Kamailio's own service would come up at the next boot and hold port 5060 on every address.
-    scripts={"postinst": system_user("opensips", "/var/lib/opensips", more=MASK_KAMAILIO)},
+    scripts={"postinst": system_user("opensips", "/var/lib/opensips")},
 )
 
 FREESWITCH = Package(

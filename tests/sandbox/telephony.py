@@ -27,6 +27,9 @@ LOOPBACK = "127.0.79.2"
 TRUNK = "127.0.79.9"
 """Where calls come from."""
 
+TABLES = "/run/opensips-tables"
+"""Where a node keeps what OpenSIPS reads by db_text."""
+
 SECRETS = {"database_password": "database-password", "broker_password": "broker-password", "esl_password": "event-password"}
 PROGRAMS = {"opensips": "opensips.program", "freeswitch": "freeswitch.program", "fs_cli": "freeswitch.client"}
 
@@ -99,7 +102,11 @@ class Telephony:
     def write_files(self) -> None:
         """The node's own files, where the programs look for them."""
         files = node_files()
-        self.write("opensips/opensips.cfg", self.local(files["/etc/opensips/opensips.cfg"]))
+        for name in ("opensips.cfg", "routes.cfg"):
+            text = self.local(files[f"/etc/opensips/{name}"])
+            text = text.replace("/etc/opensips", str(self.folder / "opensips")).replace(TABLES, str(self.folder / "tables"))
+            self.write(f"opensips/{name}", text)
+        self.write_certificate(files["/usr/lib/webitel/setup/certificate.sh"])
         self.write("rtpengine.conf", self.local(files["/etc/rtpengine/rtpengine.conf"]))
         self.dispatcher = files["/etc/opensips/dispatcher.sql"]
         for name in ("freeswitch.xml", "vars.xml"):
@@ -110,6 +117,18 @@ class Telephony:
             shutil.copy(path, self.folder / "freeswitch")
         for name in re.findall(r'module="(mod_\w+)"', (self.folder / "freeswitch" / "modules.xml").read_text()):
             (self.folder / "mod" / f"{name}.so").touch()
+
+    def write_certificate(self, script: str) -> None:
+        """A certificate, and the table that the node's own script makes of it."""
+        place = self.folder / "webitel.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={NODE}", "-keyout",
+             str(place), "-out", str(self.folder / "certificate.pem")], check=True, capture_output=True)
+        place.write_text((self.folder / "certificate.pem").read_text() + place.read_text())
+        text = script.replace(TABLES, str(self.folder / "tables")).replace("/etc/ssl/private/webitel.pem", str(place))
+        # Everything here belongs to who runs the test.
+        text = text.replace("chgrp -R opensips", "true")
+        subprocess.run(["sh", "-c", text, "certificate.sh", "start"], check=True)
 
     def write(self, name: str, text: str) -> Path:
         """A file of this test."""

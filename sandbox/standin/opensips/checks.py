@@ -1,13 +1,19 @@
 """What a file may say word by word and still not work."""
 
+from collections.abc import Mapping
+
 from . import words
-from .reader import Config, NamedCall, Reader, check_parameter_variables
+from .reader import Config, NamedCall, Reader, check_parameter_variables, read_file
 from .tokens import ConfigError
 
 
-def read_config(text: str) -> Config:
-    """The file, fully checked; a ConfigError says the first thing that is wrong."""
-    config = Reader(text).read()
+def read_config(text: str, files: Mapping[str, str] | None = None) -> Config:
+    """The file and those it includes, fully checked; a ConfigError says the first thing that is wrong.
+
+    `files` are texts by path that are taken instead of the files themselves.
+    """
+    known = files or {}
+    config = Reader(text, lambda path: known[path] if path in known else read_file(path)).read()
     check_calls(config)
     check_modules(config)
     check_parameter_variables(config)

@@ -24,17 +24,41 @@ from .transport import Connection, Listener, Transport
 from .tree import Value
 
 if TYPE_CHECKING:
+    from .authentication import Accounts
+    from .dialogs import Dialogs
+    from .digest import Nonces
+    from .dispatcher import Dispatcher
+    from .events import Events
+    from .limits import Pike, RateLimit
+    from .location import Location
     from .management import Command
+    from .nat import Pings
+    from .permissions import Addresses
+    from .registrant import Registrant
+    from .rtpengine import Engines
 
 FEATURES = (
-    "core_functions", "authentication", "dialogs", "dispatcher", "events", "headers", "limits", "nat", "permissions", "registrant",
-    "registrar", "replace", "routing", "rtpengine", "tls", "tm",
+    "core_functions", "authentication", "dialogs", "dispatcher", "events", "headers", "limits", "nat", "permissions",
+    "registrant", "registrar", "replace", "routing", "rtpengine", "tls", "tm",
 )
 """The files that bring the functions of modules; each may have `start(core)`."""
 
 
 class Core:
-    """One running OpenSIPS."""
+    """One running OpenSIPS; what stands between the modules is made by `make_parts`."""
+
+    nonces: Nonces
+    accounts: Accounts
+    dialogs: Dialogs
+    dispatcher: Dispatcher
+    events: Events
+    location: Location
+    pings: Pings
+    addresses: Addresses
+    registrant: Registrant
+    engines: Engines
+    pike: Pike
+    rate: RateLimit
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -53,6 +77,12 @@ class Core:
         self.server_header = config.setting("server_header") if config.setting("server_signature") != "no" else ""
         self.user_agent = config.setting("user_agent_header")
         self.workers = 0
+        self.cache: dict[str, tuple[Value, float]] = {}
+        self.cache_lock = threading.Lock()
+        self.make_parts()
+
+    def make_parts(self) -> None:
+        """The state of each module."""
         from .authentication import Accounts
         from .dialogs import Dialogs
         from .digest import Nonces
@@ -68,8 +98,6 @@ class Core:
         self.nonces, self.accounts, self.dialogs, self.dispatcher = Nonces(self), Accounts(self), Dialogs(self), Dispatcher(self)
         self.events, self.location, self.pings, self.addresses = Events(self), Location(self), Pings(self), Addresses(self)
         self.registrant, self.engines, self.pike, self.rate = Registrant(self), Engines(self), Pike(self), RateLimit(self)
-        self.cache: dict[str, tuple[Value, float]] = {}
-        self.cache_lock = threading.Lock()
 
     def has(self, module: str) -> bool:
         """Whether the file loads a module."""
@@ -131,7 +159,7 @@ class Core:
     def make_tag(request: Message) -> str:
         """The tag of our own answers: the same for repetitions."""
         text = f"{request.one('via')}{request.one('call-id')}{request.one('cseq')}"
-        return hashlib.md5(text.encode("latin-1", "replace"), usedforsecurity=False).hexdigest() + "-" + text[-4:].strip().encode().hex()[:4]
+        return hashlib.md5(text.encode("latin-1", "replace"), usedforsecurity=False).hexdigest()
 
     # Life.
 
@@ -144,6 +172,7 @@ class Core:
                 begin(self)
         self.transport.bind()
         run_route(Context(self, Message(), "startup"), "startup_route", "")
+        self.timers.start()
         self.streams.start()
         for listener in self.transport.listeners:
             if listener.protocol == "udp":

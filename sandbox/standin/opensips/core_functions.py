@@ -176,7 +176,8 @@ def send_stateless(context: Context, code: int, reason: str) -> int:
     if request.method == "ACK":
         return -1
     core = context.core
-    data = write_reply(request, code, reason, core.make_tag(request) if code > 100 else "", core.server_header, request.reply_headers)
+    tag = core.make_tag(request) if code > 100 else ""
+    data = write_reply(request, code, reason, tag, core.server_header, request.reply_headers)
     return 1 if sending.send_reply(core, request, data) else -1
 
 

@@ -24,7 +24,8 @@ def read_fields(text: str) -> dict[str, str]:
 
 def read_credentials(message: Message, proxy: bool | None = None) -> dict[str, str]:
     """The request's credentials: Proxy-Authorization, or Authorization; empty when there are none."""
-    names = ("proxy-authorization", "authorization") if proxy is None else ("proxy-authorization",) if proxy else ("authorization",)
+    both = ("proxy-authorization", "authorization")
+    names = both if proxy is None else both[:1] if proxy else both[1:]
     for name in names:
         for header in message.headers:
             if header.key == name and header.value[:7].lower() == "digest ":

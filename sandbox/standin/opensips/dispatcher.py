@@ -135,10 +135,10 @@ class Dispatcher:
         """MI `ds_list`."""
         groups: dict[int, list[dict[str, Any]]] = {}
         for number, one in enumerate(self.destinations):
-            groups.setdefault(one.group, []).append({
-                "Destination": [{"id": number, "URI": one.uri, "state": one.state or "Active", **({"socket": one.socket} if one.socket else {})}]})
+            socket = {"socket": one.socket} if one.socket else {}
+            groups.setdefault(one.group, []).append({"id": number, "URI": one.uri, "state": one.state or "Active", **socket})
         return {"PARTITIONS": [{"name": "default", "SETS": [
-            {"id": group, "Destinations": [row["Destination"][0] for row in rows]} for group, rows in groups.items()]}]}
+            {"id": group, "Destinations": rows} for group, rows in groups.items()]}]}
 
 
 def start(core: Core) -> None:
@@ -172,7 +172,9 @@ def apply(context: Context, uri: str, socket: str) -> None:
 
 
 @function("ds_select_dst")
-def ds_select_dst(context: Context, group: int, algorithm: int, flags: str | None, partition: str | None, most: int | None) -> int:
+def ds_select_dst(
+    context: Context, group: int, algorithm: int, flags: str | None, partition: str | None, most: int | None,
+) -> int:
     """Chooses; with flag `f` the others are kept for ds_next_dst."""
     del partition
     found = context.core.dispatcher.choose(group, algorithm, most or 0)

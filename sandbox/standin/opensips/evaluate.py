@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from functools import lru_cache
 
 from . import words
 from .context import FUNCTIONS, Context
-from .tree import Assignment, Binary, Call, Constant, Each, Expression, Format, If, Leave, Statement, Switch, Unary, Value, Variable, While
+from .patterns import compiled
+from .tree import (
+    Assignment,
+    Binary,
+    Call,
+    Constant,
+    Each,
+    Expression,
+    Format,
+    If,
+    Leave,
+    Statement,
+    Switch,
+    Unary,
+    Value,
+    Variable,
+    While,
+)
 from .variables import calculate, get_plain, get_variable, print_format, set_variable
 
 
@@ -26,36 +42,6 @@ class Returned(Exception):
 
 class Broken(Exception):
     """`break` out of a loop or a switch."""
-
-
-CLASSES = {
-    "alnum": "A-Za-z0-9", "alpha": "A-Za-z", "digit": "0-9", "space": r"\s", "xdigit": "0-9A-Fa-f", "upper": "A-Z", "lower": "a-z",
-    "cntrl": r"\x00-\x1f\x7f", "print": r"\x20-\x7e", "graph": r"\x21-\x7e", "punct": r"!-/:-@\[-`{-~",
-}
-
-
-@lru_cache(maxsize=512)
-def compiled(pattern: str) -> re.Pattern[str]:
-    """A regular expression in the C library's spelling: case is ignored, a backslash inside brackets is one."""
-    found, place = "", 0
-    while place < len(pattern):
-        sign = pattern[place]
-        if sign == "\\":
-            found += pattern[place:place + 2]
-            place += 2
-            continue
-        if sign != "[":
-            found += r"\Z" if sign == "$" else sign
-            place += 1
-            continue
-        end = place + 1 + (pattern[place + 1:place + 2] == "^")
-        end += pattern[end:end + 1] == "]"
-        while end < len(pattern) and pattern[end] != "]":
-            end = pattern.find(":]", end) + 2 if pattern.startswith("[:", end) else end + 1
-        inside = pattern[place + 1:end].replace("\\", "\\\\").replace("[:", "\0").replace("[", "\\[").replace("\0", "[:")
-        found += "[" + re.sub(r"\[:(\w+):\]", lambda name: CLASSES[name[1]], inside) + "]"
-        place = end + 1
-    return re.compile(found, re.IGNORECASE | re.DOTALL)
 
 
 def run_route(context: Context, kind: str, name: str) -> bool:
@@ -200,20 +186,23 @@ def compare(context: Context, expression: Binary, left: Value, right: Value) -> 
         both = left is None and right is None
         return int(both if sign in ("==", "=~") else not both if sign in ("!=", "!~") else False)
     if sign in ("=~", "!~"):
-        matched = compiled(str(right)).search(str(left)) is not None
+        # The C library sees nothing behind a zero byte.
+        matched = compiled(str(right)).search(str(left).partition("\0")[0]) is not None
         return int(matched == (sign == "=~"))
     if is_network:
         inside = ipaddress.ip_address(str(left)) in ipaddress.ip_network(str(right), strict=False)
         return int(inside == (sign == "=="))
     if isinstance(left, str) and isinstance(right, int) and not isinstance(expression.right, Variable):
-        context.say(f"WARNING:core:comp_scriptvar: invalid {sign} operation: left is a string, right an integer (line {expression.line})")
+        context.say(f"WARNING:core:comp_scriptvar: invalid {sign} operation: a string and an integer (line {expression.line})")
         return -1
     if sign in ("==", "!="):
         return int(equal(left, right) == (sign == "=="))
-    if not (isinstance(left, int) and isinstance(right, int)):
-        context.say(f"WARNING:core:comp_scriptvar: invalid {sign} operation (line {expression.line})")
-        return -1
-    return int({"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}[sign])
+    first, second = (left, right) if isinstance(left, int) and isinstance(right, int) else (str(left).lower(), str(right).lower())
+    if isinstance(first, int) and isinstance(second, int):
+        order = (first > second) - (first < second)
+    else:
+        order = (str(first) > str(second)) - (str(first) < str(second))
+    return int({"<": order < 0, ">": order > 0, "<=": order <= 0, ">=": order >= 0}[sign])
 
 
 def call(context: Context, statement: Call) -> int:

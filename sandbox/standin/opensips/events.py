@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import pika
-import pika.exceptions
+import pika  # type: ignore[import-not-found]
+import pika.exceptions  # type: ignore[import-not-found]
 
 from .context import Context, function
 from .evaluate import run_route
@@ -47,7 +47,8 @@ def read_target(text: str) -> Target | None:
     match = re.fullmatch(r"rabbitmq:(?:([^:@]+):([^@]*)@)?([^:/?]+)(?::(\d+))?/(?:([^?]*)\?)?(.+)", text)
     if match is None:
         return None
-    exchange = next((part.partition("=")[2] for part in (match[5] or "").split(";") if part.startswith("exchange=")), match[5] or "")
+    said = match[5] or ""
+    exchange = next((part.partition("=")[2] for part in said.split(";") if part.startswith("exchange=")), said)
     return Target(match[1] or "guest", match[2] or "guest", match[3], int(match[4] or 5672), exchange, match[6])
 
 

@@ -20,9 +20,9 @@ NAMES = (
 """Pseudo-variables without an argument."""
 
 FAMILIES = (
-    "avp", "var", "hdr", "hdrcnt", "hdr_name", "param", "socket_in", "socket_out", "rtpstat", "dlg_val", "json", "branch", "ct.fields",
-    "time", "bavp", "stat", "shv", "path", "expires", "env", "DLG_count", "ctime", "reply", "request", "tls_peer_subject", "sdp",
-    "msg", "log_level", "branch.uri", "branch.flag",
+    "avp", "var", "hdr", "hdrcnt", "hdr_name", "param", "socket_in", "socket_out", "rtpstat", "dlg_val", "json", "branch",
+    "ct.fields", "time", "bavp", "stat", "shv", "path", "expires", "env", "DLG_count", "ctime", "reply", "request",
+    "tls_peer_subject", "sdp", "msg", "log_level", "branch.uri", "branch.flag",
 )
 """Pseudo-variables with an argument, `$avp(name)`."""
 

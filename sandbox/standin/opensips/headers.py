@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from .context import Context, function
-from .evaluate import compiled
 from .message import COMPACT
+from .patterns import compiled
 
 
 def key_of(name: str) -> str:

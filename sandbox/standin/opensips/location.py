@@ -126,7 +126,8 @@ class Location:
     def row(self, contact: Contact) -> dict[str, str]:
         """Column -> value as it stands in a statement."""
         user, _, host = contact.aor.partition("@")
-        mask = None if contact.methods is None else sum(1 << place for place, name in enumerate(METHODS) if name in contact.methods)
+        taken = contact.methods
+        mask = None if taken is None else sum(1 << place for place, name in enumerate(METHODS) if name in taken)
         values: dict[str, Value | float] = {
             "contact_id": contact.identifier, "user": user, "contact": contact.uri, "expires": int(contact.expires),
             "callid": contact.call_id, "cseq": contact.sequence, "flags": 0, "cflags": " ".join(sorted(contact.flags)),
@@ -155,11 +156,13 @@ class Location:
 
     def restore(self) -> None:
         """What was registered before the last stop."""
-        columns = ("user", "domain", "contact", "expires", "q", "callid", "cseq", "cflags", "user_agent", "received", "path", "socket",
-                   "methods", "attr", "contact_id")
+        columns = ("user", "domain", "contact", "expires", "q", "callid", "cseq", "cflags", "user_agent", "received", "path",
+                   "socket", "methods", "attr", "contact_id")
         names = [self.text(f"{name}_column") for name in columns]
         rows = self.core.databases.query(self.text("db_url"), f"select {','.join(names)} from location")
-        for user, host, uri, expires, quality, call_id, sequence, flags, agent, received, path, socket, methods, attribute, key in rows:
+        for row in rows:
+            user, host, uri, expires, quality, call_id, sequence, flags, *rest = row
+            agent, received, path, socket, methods, attribute, key = rest
             if expires and int(expires) < time.time():
                 self.write(f"delete from location where {self.text('contact_id_column')}={key}")
                 continue

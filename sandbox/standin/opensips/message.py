@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from .transport import Connection, Listener
 
 COMPACT = {
-    "v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length", "c": "content-type", "k": "supported",
-    "s": "subject", "e": "content-encoding", "o": "event", "r": "refer-to", "b": "referred-by", "x": "session-expires",
+    "v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length", "c": "content-type",
+    "k": "supported", "s": "subject", "e": "content-encoding", "o": "event", "r": "refer-to", "b": "referred-by",
+    "x": "session-expires",
 }
 MAX_SIZE = 65535
 
@@ -53,7 +54,8 @@ class Edits:
 
     def copy(self) -> Edits:
         """For one branch."""
-        return Edits(set(self.removed), dict(self.replaced), list(self.before), list(self.after), self.body, self.record_parameters)
+        return Edits(set(self.removed), dict(self.replaced), list(self.before), list(self.after), self.body,
+                     self.record_parameters)
 
 
 @dataclass

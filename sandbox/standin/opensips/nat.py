@@ -92,9 +92,9 @@ def fix_nated_sdp(context: Context, flags: str, address: str | None, more: str |
         return -1
     place = address or message.here.address
     body = message.current_body
-    if "rewrite-media-ip" in flags or flags.isdigit() and int(flags) & 2:
+    if "rewrite-media-ip" in flags or (flags.isdigit() and int(flags) & 2):
         body = re.sub(r"(?m)^c=IN IP4 \S+", f"c=IN IP4 {place}", body)
-    if "rewrite-origin-ip" in flags or flags.isdigit() and int(flags) & 8:
+    if "rewrite-origin-ip" in flags or (flags.isdigit() and int(flags) & 8):
         body = re.sub(r"(?m)^(o=.* IN IP4) \S+", rf"\1 {place}", body)
     message.edits.body = body
     return 1

@@ -37,7 +37,8 @@ class Addresses:
     def load(self) -> None:
         """Reads the table; a SqlError when it cannot be read."""
         config = self.core.config
-        columns = [config.text("permissions", f"{name}_col") for name in ("grp", "ip", "mask", "port", "proto", "pattern", "info")]
+        names = ("grp", "ip", "mask", "port", "proto", "pattern", "info")
+        columns = [config.text("permissions", f"{name}_col") for name in names]
         table = config.text("permissions", "address_table")
         rows = self.core.databases.query(config.text("permissions", "db_url"), f"select {','.join(columns)} from {table}")
         found = []
@@ -47,7 +48,8 @@ class Addresses:
             except ValueError:
                 self.core.say(f"ERROR:permissions:reload_address_table: bad address {address}/{mask}")
                 continue
-            found.append(Address(int(group or 0), network, int(port or 0), str(protocol or "any").lower(), str(pattern or ""), info))
+            kind = str(protocol or "any").lower()
+            found.append(Address(int(group or 0), network, int(port or 0), kind, str(pattern or ""), info))
         self.rows = found
 
     def find(self, group: int, address: str, port: int, protocol: str, pattern: str) -> Address | None:

@@ -1,5 +1,7 @@
 """`opensips`: reads our configuration strictly, starts as the real one does (`facts/observed.md` 8.3), and runs its script."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import signal
@@ -8,11 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .checks import read_config
 from .management import VERSION, serve
 from .reader import Config
 from .tokens import ConfigError
+
+if TYPE_CHECKING:
+    from .core import Core
 
 REFUSED = 255
 USUAL_VERSIONS = {"uac_registrant": ("table_name", 3), "dispatcher": ("table_name", 9), "permissions": ("address_table", 5)}
@@ -62,6 +68,7 @@ def run(config: Config, arguments: argparse.Namespace, tell: Callable[[int], obj
         check_tables(config)
         core = Core(config)
         core.commands["version"] = lambda: {"Server": f"OpenSIPS ({VERSION}, stand-in of the sandbox)"}
+        core.commands["reload_routes"] = lambda: reload_routes(core, arguments.file)
         core.commands["uptime"] = lambda: {"Up time": f"{int(time.time() - core.started)} [sec]"}
         core.start()
         if "mi_http" in config.modules:
@@ -84,6 +91,21 @@ def run(config: Config, arguments: argparse.Namespace, tell: Callable[[int], obj
     while not stop.wait(3600):
         pass
     return 0
+
+
+def reload_routes(core: Core, file: Path) -> str:
+    """MI `reload_routes`: the script anew; sockets, modules and parameters stay."""
+    from .management import CommandError
+
+    try:
+        fresh = read_config(file.read_text())
+    except (ConfigError, OSError) as error:
+        raise CommandError(f"reload failed: {error}") from error
+    missing = [name for name in fresh.modules if name not in core.config.modules]
+    if missing:
+        raise CommandError(f"reload failed: module {missing[0]} is not loaded")
+    core.config.routes, core.config.calls = fresh.routes, fresh.calls
+    return "OK"
 
 
 def read_arguments() -> argparse.Namespace:
@@ -115,10 +137,7 @@ def main() -> int:
             say(f"Listening on {row.protocol}: {row.address}:{row.port}")
         say("NOTICE: config file ok, exiting...")
         return 0
-    if arguments.foreground:
-        status = run(config, arguments, lambda status: None)
-    else:
-        status = daemonize(config, arguments)
+    status = run(config, arguments, lambda status: None) if arguments.foreground else daemonize(config, arguments)
     sys.stderr.flush()
     # Threads may wait in a driver: the process ends without asking them.
     os._exit(status)

@@ -1,6 +1,8 @@
 """A strict reader of opensips.cfg: what the real one refuses is refused, what it takes becomes a tree."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 from . import words
@@ -69,8 +71,9 @@ class Config:
 class Reader(StatementReader):
     """Recursive descent over the pieces."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, include: Callable[[str], str]) -> None:
         super().__init__(read_tokens(text))
+        self.include = include
         self.config = Config()
         self.route = self.kind = ""
 
@@ -84,6 +87,9 @@ class Reader(StatementReader):
                 self.set_parameter(token)
             elif token.text == "socket":
                 self.open_socket(token)
+            elif token.text == "include_file":
+                included = self.read_included()
+                self.tokens[self.place:self.place] = included
             elif token.text in words.ROUTE_KINDS:
                 self.read_route(token)
             elif token.text in words.CORE_SETTINGS:
@@ -91,6 +97,14 @@ class Reader(StatementReader):
             else:
                 raise ConfigError(f"line {token.line}: OpenSIPS knows no core setting {token.text}")
         return self.config
+
+    def read_included(self) -> list[Token]:
+        """The pieces of a file that is included."""
+        path = self.string()
+        try:
+            return read_tokens(self.include(path))[:-1]
+        except OSError as error:
+            raise ConfigError(f"include_file {path}: {error.strerror}") from error
 
     def load_module(self, token: Token) -> None:
         """`loadmodule "name.so"`."""
@@ -157,6 +171,11 @@ class Reader(StatementReader):
     def note_call(self, call: Call, texts: tuple[str, ...]) -> None:
         """Remembers a call for the checks."""
         self.config.calls.append(NamedCall(call.name, texts, self.route, self.kind, call.line))
+
+
+def read_file(path: str) -> str:
+    """A file that is included."""
+    return Path(path).read_text()
 
 
 def check_parameter_variables(config: Config) -> None:

@@ -65,11 +65,13 @@ class Registrant:
             texts = ["" if value is None else str(value) for value in row]
             if texts[11] not in ("", "0"):
                 continue
-            made = Record(*texts[:8], expires=int(texts[8] or 0) or self.core.config.number("uac_registrant", "default_expires"),
-                          socket=texts[9])
+            registrar, proxy, aor, third, user, password, binding, parameters = texts[:8]
+            expires = int(texts[8] or 0) or self.core.config.number("uac_registrant", "default_expires")
+            made = Record(registrar, proxy, aor, third, user, password, binding, parameters, expires, texts[9])
             old = known.get((made.aor, made.binding, made.registrar))
             if old:
-                made.state, made.due, made.call_id, made.tag, made.sequence = old.state, old.due, old.call_id, old.tag, old.sequence
+                made.state, made.due, made.sequence = old.state, old.due, old.sequence
+                made.call_id, made.tag = old.call_id, old.tag
             found.append(made)
         gone = [one for one in self.records if not any(one.aor == new.aor and one.binding == new.binding for new in found)]
         self.records = found

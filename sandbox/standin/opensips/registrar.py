@@ -99,7 +99,7 @@ def save(context: Context, table: str, flags: str | None, aor: str | None, owner
         fresh.append(made)
     places = [one.uri for one in known]
     new = [one for one in fresh if one.uri not in places]
-    left = [one for one in core.location.find(name)]
+    left = core.location.find(name)
     if most and len(left) + len(new) > most:
         if "force-registration" not in words and "f" not in words:
             return refuse(context, words, *TOO_MANY)
@@ -121,8 +121,9 @@ def make_contact(context: Context, name: str, uri: str, seconds: int, parameters
     message = context.message
     allow = message.one("allow")
     quality = parameters.get("q", "")
+    weight = float(quality) if re.fullmatch(r"[01](\.\d+)?", quality) else 1.0
     return Contact(
-        name, uri, time.time() + seconds, float(quality) if re.fullmatch(r"[01](\.\d+)?", quality) else 1.0, message.one("call-id"),
+        name, uri, time.time() + seconds, weight, message.one("call-id"),
         message.sequence[0], set(context.branch_flags), message.one("user-agent"), first_avp(context, "received_avp"), "",
         message.here.listener, frozenset(part.strip().upper() for part in allow.split(",")) if allow else None,
         first_avp(context, "attr_avp"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .context import Context, function
-from .evaluate import compiled
 from .message import Message
+from .patterns import compiled
 from .uri import parse_address, parse_uri
 
 
@@ -69,7 +69,7 @@ def drop_route(message: Message, place: int) -> None:
 
 @function("loose_route")
 def loose_route(context: Context) -> int:
-    """Takes our own Routes off and goes where the next one says, whoever's it is; -1 without any Route, or one before a dialog."""
+    """Takes our own Routes off and goes where the next one says, whoever's it is; -1 without any Route."""
     core, message = context.core, context.message
     routes = routes_of(message)
     preloaded = not message.tag("to")

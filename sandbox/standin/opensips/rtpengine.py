@@ -188,8 +188,8 @@ def read_flags(text: str, message: dict[str, Any]) -> set[str]:
 
 def command(context: Context, name: str, flags: str | None, body: str | None) -> dict[str, Any] | None:
     """One command about the message that is being worked on."""
-    message, current = {}, context.current
-    asked: dict[str, Any] = message
+    current = context.current
+    asked: dict[str, Any] = {}
     if name in ("offer", "answer"):
         asked["sdp"] = body if body is not None else current.current_body
     try:
@@ -200,7 +200,7 @@ def command(context: Context, name: str, flags: str | None, body: str | None) ->
     asked.setdefault("call-id", current.one("call-id"))
     asked["received-from"] = ["IP4", current.here.address]
     sender, receiver = current.tag("from"), current.tag("to")
-    if current.status == 0 and name == "answer" or current.status and name == "offer":
+    if (current.status == 0 and name == "answer") or (current.status and name == "offer"):
         # The answer comes in a request (an ACK), or the offer in a reply: whoever speaks has the tag in To.
         if not receiver:
             context.say("ERROR:rtpengine:rtpe_function_call: No to-tag present")
@@ -233,14 +233,18 @@ def rtpengine_offer(context: Context, flags: str | None, node: Variable | None, 
 
 
 @function("rtpengine_answer")
-def rtpengine_answer(context: Context, flags: str | None, node: Variable | None, target: Variable | None, body: str | None) -> int:
+def rtpengine_answer(
+    context: Context, flags: str | None, node: Variable | None, target: Variable | None, body: str | None,
+) -> int:
     """An answer."""
     del node
     return change_body(context, "answer", flags, target, body)
 
 
 @function("rtpengine_manage")
-def rtpengine_manage(context: Context, flags: str | None, node: Variable | None, target: Variable | None, body: str | None) -> int:
+def rtpengine_manage(
+    context: Context, flags: str | None, node: Variable | None, target: Variable | None, body: str | None,
+) -> int:
     """Offer, answer or delete, as the message says."""
     message = context.current
     method = message.method or message.sequence[1]

@@ -72,7 +72,9 @@ def send_reply(core: Core, request: Message, data: bytes) -> bool:
     return core.transport.send(data, source.listener, address, port, source.connection)
 
 
-def next_hop(core: Core, message: Message, uri: str, destination: str, forced: Listener | None) -> tuple[Listener, str, int] | None:
+def next_hop(
+    core: Core, message: Message, uri: str, destination: str, forced: Listener | None,
+) -> tuple[Listener, str, int] | None:
     """The socket to leave by, and the address and port to go to."""
     target = parse_uri(destination or uri)
     if target is None or not target.host:

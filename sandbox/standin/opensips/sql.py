@@ -137,6 +137,7 @@ class Databases:
         self.sets: dict[str, list[str]] = {}
         self.probes: dict[str, Probe] = {}
         self.local = threading.local()
+        self.lock = threading.Lock()
         self.timeout = int(config.parameter("db_postgres", "timeout")) if "db_postgres" in config.modules else 5
         name = ""
         for value in config.parameters.get(("db_virtual", "db_urls"), []):
@@ -157,7 +158,10 @@ class Databases:
             probe = None
             if url.startswith(VIRTUAL):
                 every = self.config.number("db_virtual", "db_probe_time")
-                probe = self.probes.setdefault(url, Probe(self.urls(url), every, self.timeout)) if url not in self.probes else self.probes[url]
+                with self.lock:
+                    if url not in self.probes:
+                        self.probes[url] = Probe(self.urls(url), every, self.timeout)
+                probe = self.probes[url]
             handles[url] = Handle(self.urls(url), probe, self.timeout, self.say)
         return handles[url]
 

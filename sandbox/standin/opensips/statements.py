@@ -3,12 +3,30 @@
 import re
 
 from .formats import read_format, read_variable
+from .patterns import compiled
 from .tokens import ConfigError, Token, unquote
-from .tree import Assignment, Binary, Call, Constant, Each, Expression, Format, If, Leave, Statement, Switch, Unary, Value, Variable, While
+from .tree import (
+    Assignment,
+    Binary,
+    Call,
+    Constant,
+    Each,
+    Expression,
+    Format,
+    If,
+    Leave,
+    Statement,
+    Switch,
+    Unary,
+    Value,
+    Variable,
+    While,
+)
 
 ASSIGNS = ("=", ":=", "+=", "-=", "*=", "/=", "%=")
 LEVELS = (
-    ("||", "or"), ("&&", "and"), ("==", "!=", "=~", "!~", ">=", "<=", "<", ">"), ("+", "-", "|", "&", "^", "<<", ">>"), ("*", "/", "%"))
+    ("||", "or"), ("&&", "and"), ("==", "!=", "=~", "!~", ">=", "<=", "<", ">"), ("+", "-", "|", "&", "^", "<<", ">>"),
+    ("*", "/", "%"))
 """Signs from the loosest to the tightest."""
 
 
@@ -220,6 +238,6 @@ class StatementReader:
 def check_pattern(text: str, line: int) -> None:
     """A regular expression that can be read."""
     try:
-        re.compile(text)
+        compiled(text)
     except re.error as error:
         raise ConfigError(f"line {line}: {text}: {error}") from error

@@ -154,7 +154,9 @@ class WebSocket:
 class StreamWorker(threading.Thread):
     """One of `tcp_workers`: while it waits for a database, its other connections wait too."""
 
-    def __init__(self, name: str, transport: Transport, take: Callable[[bytes, Connection], None], start: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, transport: Transport, take: Callable[[bytes, Connection], None], start: Callable[[], None],
+    ) -> None:
         super().__init__(name=name, daemon=True)
         self.transport, self.take, self.prepare = transport, take, start
         self.selector = selectors.DefaultSelector()

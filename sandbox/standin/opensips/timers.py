@@ -31,7 +31,11 @@ class Timers:
         self.count = itertools.count()
         self.changed = threading.Condition()
         self.due: queue.SimpleQueue[Timer] = queue.SimpleQueue()
-        for number in range(workers):
+        self.workers = workers
+
+    def start(self) -> None:
+        """Begins; what was asked for before is done as well."""
+        for number in range(self.workers):
             threading.Thread(target=self.work, args=(f"timer-{number}",), daemon=True, name=f"timer-{number}").start()
         threading.Thread(target=self.run, daemon=True, name="clock").start()
 

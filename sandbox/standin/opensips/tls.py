@@ -14,14 +14,15 @@ from .transport import Listener
 if TYPE_CHECKING:
     from .core import Core
 
-COLUMNS = ("domain", "match_ip_address", "match_sip_domain", "tls_method", "verify_cert", "require_cert", "certificate", "private_key",
-           "crl_check_all", "crl_dir", "ca_list", "ca_dir", "ciphers_list", "dh_params", "ec_curve")
+COLUMNS = ("domain", "match_ip_address", "match_sip_domain", "tls_method", "verify_cert", "require_cert", "certificate",
+           "private_key", "crl_check_all", "crl_dir", "ca_list", "ca_dir", "ciphers_list", "dh_params", "ec_curve")
 SERVER = 2
 """The type of a row that is for connections of others."""
 
 VERSIONS = {
     "tlsv1_2": (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2), "tlsv1_3": (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3),
-    "tlsv1": (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1), "sslv23": (ssl.TLSVersion.MINIMUM_SUPPORTED, ssl.TLSVersion.MAXIMUM_SUPPORTED),
+    "tlsv1": (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1),
+    "sslv23": (ssl.TLSVersion.MINIMUM_SUPPORTED, ssl.TLSVersion.MAXIMUM_SUPPORTED),
     "tlsany": (ssl.TLSVersion.MINIMUM_SUPPORTED, ssl.TLSVersion.MAXIMUM_SUPPORTED),
 }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from . import sending
 from .context import Context, function
-from .evaluate import compiled
+from .patterns import compiled
 from .transactions import Transaction
 
-REASONS = {-478: (478, "Unresolvable destination (478/TM)"), -477: (477, "Send failed (477/TM)"), -3: (477, "Send failed (477/TM)")}
+SEND_FAILED = 477, "Send failed (477/TM)"
+REASONS = {-478: (478, "Unresolvable destination (478/TM)"), -477: SEND_FAILED, -3: SEND_FAILED}
 SERVER_ERROR = 500, "Server error occurred (1/TM)"
 
 

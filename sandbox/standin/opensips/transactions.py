@@ -169,7 +169,8 @@ class Transaction:
         added = []
         error = -1
         for uri, destination, flags, socket, path in ways:
-            branch = Branch(len(self.branches), f"{COOKIE}{self.label[:4]}.{self.label[4:]}.{len(self.branches)}", uri, flags=flags)
+            number = len(self.branches)
+            branch = Branch(number, f"{COOKIE}{self.label[:4]}.{self.label[4:]}.{number}", uri, flags=flags)
             code = sending.prepare_branch(self, branch, destination, socket, path)
             if code < 0:
                 error = code

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import ipaddress
 import re
+from collections.abc import Callable
 
 from .tree import Value
 from .uri import parse_address, parse_parameters, parse_uri
@@ -46,12 +47,14 @@ def of_text(text: str, name: str, arguments: list[str]) -> Value:
         return parts[place] if -len(parts) <= place < len(parts) else None
     if name in ("index", "rindex"):
         return text.find(arguments[0]) if name == "index" else text.rfind(arguments[0])
-    simple = {
+    simple: dict[str, Callable[[], Value]] = {
         "tolower": text.lower, "toupper": text.upper, "trim": text.strip, "trimr": text.rstrip, "triml": text.lstrip,
         "md5": lambda: hashlib.md5(text.encode("latin-1"), usedforsecurity=False).hexdigest(),
-        "encode.hexa": lambda: text.encode("latin-1").hex(), "b64encode": lambda: base64.b64encode(text.encode("latin-1")).decode(),
+        "encode.hexa": lambda: text.encode("latin-1").hex(),
+        "b64encode": lambda: base64.b64encode(text.encode("latin-1")).decode(),
         "b64decode": lambda: base64.b64decode(text).decode("latin-1"), "unescape.user": lambda: unescape(text),
-        "escape.common": lambda: re.sub(r"(['\"\\\0])", r"\\\1", text), "unescape.common": lambda: re.sub(r"\\(.)", r"\1", text),
+        "escape.common": lambda: re.sub(r"(['\"\\])", r"\\\1", text).replace("\0", "\\0"),
+        "unescape.common": lambda: re.sub(r"\\(.)", r"\1", text),
         "reverse": lambda: text[::-1], "numeric": lambda: re.sub(r"\D", "", text),
     }
     if name == "fill.left":

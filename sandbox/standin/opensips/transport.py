@@ -152,7 +152,8 @@ class Transport:
                 return False
             return True
         with self.lock:
-            found = connection if connection and not connection.closed else self.connections.get((listener.protocol, address, port))
+            known = self.connections.get((listener.protocol, address, port))
+            found = connection if connection and not connection.closed else known
         if found is None or found.closed:
             # Nobody can open a connection to a browser.
             found = self.connect(listener, address, port) if listener.protocol in ("tcp", "tls") else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Union
+from typing import TypeAlias
 
-Value = Union[int, str, None]
+Value: TypeAlias = int | str | None
 """What a pseudo-variable holds; a number has its text, too."""
 
 
@@ -62,7 +62,7 @@ class Binary:
     line: int
 
 
-Expression = Union[Constant, Variable, Call, Unary, Binary]
+Expression: TypeAlias = Constant | Variable | Call | Unary | Binary
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class Leave:
     line: int
 
 
-Statement = Union[Assignment, If, While, Each, Switch, Leave, Call]
+Statement: TypeAlias = Assignment | If | While | Each | Switch | Leave | Call
 
 
 @dataclass

@@ -9,8 +9,8 @@ from .context import Context
 from .digest import read_credentials
 from .message import Message
 from .transformations import transform
-from .tree import Format, Value, Variable
 from .transport import Listener
+from .tree import Format, Value, Variable
 from .uri import parse_address, parse_uri
 
 NULL_TEXT = "<null>"
@@ -58,6 +58,8 @@ def get_plain(context: Context, name: str, argument: str, index: str) -> Value:
         return len(context.current.places(argument.lower()))
     if name == "param":
         return context.parameters[-1].get(argument) if context.parameters else None
+    if name == "ct.fields":
+        return get_contact(context.current, argument, index)
     if name in ("socket_in", "socket_out"):
         return get_socket(context, name, argument)
     if name == "time":
@@ -88,6 +90,17 @@ def get_header(message: Message, name: str, index: str) -> Value:
     return values[place] if -len(values) <= place < len(values) else None
 
 
+def get_contact(message: Message, field: str, index: str) -> Value:
+    """A field of a contact."""
+    values = message.values("contact")
+    place = int(index or 0)
+    if not -len(values) <= place < len(values):
+        return None
+    name, uri, parameters = parse_address(values[place])
+    said = ";".join(f"{key}={value}" if value else key for key, value in parameters.items())
+    return {"name": name.strip('"'), "uri": uri, "params": said}.get(field, parameters.get(field)) or None
+
+
 def get_socket(context: Context, name: str, field: str) -> Value:
     """`$socket_in` and `$socket_out`, as a whole or a field of it."""
     listener: Listener | None = context.current.here.listener
@@ -97,10 +110,11 @@ def get_socket(context: Context, name: str, field: str) -> Value:
         return None
     if not field:
         return str(listener)
-    return {
+    fields: dict[str, Value] = {
         "ip": listener.address, "port": listener.port, "proto": listener.protocol, "advertised_ip": listener.advertised or None,
         "advertised_port": listener.advertised_port or None, "af": "INET", "anycast": 0, "tag": None, "forced": None,
-    }.get(field)
+    }
+    return fields.get(field)
 
 
 def of_uri(part: str, text: Callable[[Context], str]) -> Callable[[Context], Value]:
@@ -188,7 +202,8 @@ GETTERS: dict[str, Callable[[Context], Value]] = {
     "mf": lambda c: ",".join(sorted(c.flags)), "bf": lambda c: ",".join(sorted(c.branch_flags)),
     "T_branch_idx": lambda c: c.branch.number if c.branch else None, "cfg_line": lambda c: 0,
     "ai": lambda c: parse_address(c.current.one("p-asserted-identity"))[1] or None,
-    "DLG_count": lambda c: c.core.dialogs.variable(c, "DLG_count", ""), "DLG_did": lambda c: c.core.dialogs.variable(c, "DLG_did", ""),
+    "DLG_count": lambda c: c.core.dialogs.variable(c, "DLG_count", ""),
+    "DLG_did": lambda c: c.core.dialogs.variable(c, "DLG_did", ""),
     "DLG_status": lambda c: c.core.dialogs.variable(c, "DLG_status", ""),
     "DLG_lifetime": lambda c: c.core.dialogs.variable(c, "DLG_lifetime", ""),
     "rtpstat": lambda c: None,
@@ -205,7 +220,7 @@ def set_variable(context: Context, variable: Variable, sign: str, value: Value) 
     if name in ("avp", "bavp"):
         values = context.avps.setdefault(argument, [])
         if value is None:
-            del values[0 if sign == "=" else slice(None):None if sign == ":=" else 1]
+            del values[:None if sign == ":=" else 1]
         elif sign == ":=":
             values[:] = [value]
         elif variable.index:
