@@ -44,12 +44,7 @@ ONLY_BY_NAME = ("nodes",)
 """What takes a quiet machine and many minutes: not a part of the whole."""
 PACKAGES: dict[str, tuple[str, ...]] = {
     "unit": ("fail2ban", "gnupg", "openssl", "openssh-client"),
-<<<<<<< HEAD
-    "sandbox": ("nginx", "postgresql-15", "rabbitmq-server", "python3-psycopg2", "python3-pika", "kamailio",
-                "kamailio-postgres-modules", "kamailio-websocket-modules", "rtpengine-daemon"),
-=======
-    "sandbox": ("postgresql-15", "rabbitmq-server", "python3-psycopg2", "python3-pika", "rtpengine-daemon", "openssl"),
->>>>>>> h-interpreter
+    "sandbox": ("nginx", "postgresql-15", "rabbitmq-server", "python3-psycopg2", "python3-pika", "rtpengine-daemon", "openssl"),
     "local": ("openssh-client",),
     "nodes": ("openssh-client",),
     "drills": ("openssh-client",),
