@@ -11,7 +11,10 @@ from cloud_init.node import units
 from components.model.planner import make_plan
 from stacks.settings import load_stack
 
-BUNDLES = {"freeswitch": "drain freeswitch", "nginx": "reload nginx", "opensips": "/usr/lib/webitel/setup/opensips.sh reload_routes"}
+BUNDLES = {
+    "freeswitch": "drain freeswitch", "nginx": "reload nginx",
+    "opensips": "/usr/lib/webitel/setup/opensips.sh reload_routes",
+}
 """Bundle -> what a new version of it does."""
 
 
