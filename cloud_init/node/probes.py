@@ -15,6 +15,7 @@ from .view import RECENT, TIMEOUT, View, broker, fetch_json, query, request
 
 Arguments = dict[str, Any]
 
+ANY = "*"
 LISTEN = "0A"
 """TCP_LISTEN as the kernel's table of connections writes it."""
 REPEATED = 3
@@ -64,17 +65,20 @@ def consul_server(_: Arguments, view: View) -> str:
 
 
 def consul_entry(arguments: Arguments, view: View) -> str:
-    """The service's own entry at this agent: id (or prefix of it), address, port, and a passing check."""
+    """The service's own entry at this agent: id (or prefix of it), address, port, and a passing check; under whatever name where
+    nobody knows it."""
     services = view.consul_services
     if isinstance(services, str):
         return services
+    wanted = (arguments["address"], arguments["port"])
     found = [
         entry for identifier, entry in services.items()
-        if entry["Service"] == arguments["name"] and (arguments["id"] == "prefix" or identifier == arguments["id"])
+        if (arguments["name"] == entry["Service"] and (arguments["id"] == "prefix" or identifier == arguments["id"]))
+        or (arguments["name"] == ANY and (entry["Address"], entry["Port"]) == wanted)
     ]
     if not found:
-        return f"no {arguments['name']} {'' if arguments['id'] == 'prefix' else arguments['id']} at this agent"
-    wanted = (arguments["address"], arguments["port"])
+        what = f"entry of {wanted[0]}:{wanted[1]}" if arguments["name"] == ANY else arguments["name"]
+        return f"no {what} {'' if arguments['id'] == 'prefix' else arguments['id']} at this agent".replace("  ", " ")
     for entry in found:
         if (entry["Address"], entry["Port"]) == wanted and "passing" in entry.get("States", []):
             return ""

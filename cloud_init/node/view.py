@@ -16,6 +16,8 @@ from .locks import PREFIX
 from .manifest import PROBE_SECRETS, run
 
 TIMEOUT = 3.0
+LIST = 64 << 20
+"""Bytes of the broker's longest answer: each agent in a browser has a queue with a consumer and several bindings."""
 RECENT = 60
 """Seconds of the journal in which queries that fail count."""
 LACKING = r"(relation|column|function|type|schema) \S.* does not exist"
@@ -78,7 +80,7 @@ class View:
     @cached_property
     def consumers(self) -> list[tuple[str, str, str]] | str:
         """Queue, address and connection of every consumer."""
-        rows = broker(self, "/api/consumers")
+        rows = broker(self, "/api/consumers?columns=queue.name,channel_details.peer_host,channel_details.connection_name")
         if isinstance(rows, str):
             return rows
         details = [(row["queue"]["name"], row.get("channel_details") or {}) for row in rows]
@@ -87,7 +89,7 @@ class View:
     @cached_property
     def bindings(self) -> set[tuple[str, str, str, str]] | str:
         """Source, kind of destination (`queue` or `exchange`), destination and key of every binding."""
-        rows = broker(self, "/api/bindings/%2f")
+        rows = broker(self, "/api/bindings/%2f?columns=source,destination_type,destination,routing_key")
         if isinstance(rows, str):
             return rows
         return {(row["source"], row["destination_type"], row["destination"], row["routing_key"]) for row in rows}
@@ -111,8 +113,8 @@ class View:
 
 
 def request(address: str, port: int, path: str, *, method: str = "GET", headers: dict[str, str] | None = None,
-            body: str | None = None, tls: bool = False) -> tuple[int, str]:
-    """One HTTP request: status and the first MiB of the answer."""
+            body: str | None = None, tls: bool = False, most: int = 1 << 20) -> tuple[int, str]:
+    """One HTTP request: status and the first `most` bytes of the answer."""
     connection: http.client.HTTPConnection
     if tls:
         # The certificate may be the deployment's own: here it is asked whether anything is served at all.
@@ -122,14 +124,14 @@ def request(address: str, port: int, path: str, *, method: str = "GET", headers:
     try:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
-        return response.status, response.read(1 << 20).decode(errors="replace")
+        return response.status, response.read(most).decode(errors="replace")
     finally:
         connection.close()
 
 
 def fetch_json(address: str, port: int, path: str, headers: dict[str, str] | None = None) -> Any:
     """The JSON behind a path; a ValueError says the status otherwise."""
-    status, body = request(address, port, path, headers=headers)
+    status, body = request(address, port, path, headers=headers, most=LIST)
     if status != 200:
         raise ValueError(f"{path}: HTTP {status}")
     return json.loads(body)

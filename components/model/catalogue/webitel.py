@@ -66,7 +66,8 @@ WEBITEL_UAC = Service(
     "webitel-uac", "UAC", packages=("webitel-core", "webitel-common"), units=("webitel-uac",), stand_in=True,
     listeners=(tcp("grpc", 10046),), calls=(DATABASE, BROKER, "consul", "opensips.mi", "webitel-app"),
     consul_name="webitel.uac", secrets=("database_password", "broker_password", "cookie_keys"), restarts_when_deaf=True,
-    probes=(registered("webitel.uac", "prefix"),),
+    # No public source says under which name it registers: its address and port are its own.
+    probes=(registered("*", "prefix"),),
 )
 
 MESSAGES_SRV = Service(
