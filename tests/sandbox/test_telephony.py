@@ -104,9 +104,10 @@ def test_a_refused_change_leaves_the_call_and_its_audio(telephony: Telephony) ->
     try:
         caller.set_up()
         caller.talk(0.5)
-        # Audio of any codec becomes PCMA on the way; a fax does not.
-        fax = re.sub(r"m=audio (\d+) RTP/AVP 8 101\r\n(a=.*\r\n)*", r"m=image \1 udptl t38\r\n", caller.sdp())
-        assert caller.transact("INVITE", fax).status == 488
+        # Audio of any codec becomes PCMA on the way; a picture does not.
+        video = r"m=video \1 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
+        picture = re.sub(r"m=audio (\d+) RTP/AVP 8 101\r\n(a=.*\r\n)*", video, caller.sdp())
+        assert caller.transact("INVITE", picture).status == 488
         caller.talk(0.5)
         caller.finish()
     finally:
