@@ -15,6 +15,7 @@ from cloud_init.bundles import bundle_folder
 from cloud_init.compose import compose_configuration
 from components.model.planner import make_plan
 from stacks.settings import load_stack
+from tests.cloud_init.opensips_files import BUNDLES, CONFIGURATION, with_bundle
 from tests.sandbox.flow import Flow
 from tests.sandbox.platform import POSTGRES, PYTHON, ROOT, Platform, fetch, wait_until
 
@@ -26,6 +27,12 @@ LOOPBACK = "127.0.79.2"
 
 TRUNK = "127.0.79.9"
 """Where calls come from."""
+
+OPENSIPS_FILES = {
+    "opensips/opensips.cfg": CONFIGURATION, "opensips/routes.cfg": "/etc/opensips/routes.cfg",
+    "opensips/bundle.cfg": f"{BUNDLES}/opensips/routes.cfg",
+}
+"""Where a test keeps each of OpenSIPS' files, and where a node does."""
 
 TABLES = "/run/opensips-tables"
 """Where a node keeps what OpenSIPS reads by db_text."""
@@ -101,11 +108,9 @@ class Telephony:
 
     def write_files(self) -> None:
         """The node's own files, where the programs look for them."""
-        files = node_files()
-        for name in ("opensips.cfg", "routes.cfg"):
-            text = self.local(files[f"/etc/opensips/{name}"])
-            text = text.replace("/etc/opensips", str(self.folder / "opensips")).replace(TABLES, str(self.folder / "tables"))
-            self.write(f"opensips/{name}", text)
+        files = with_bundle(node_files())
+        for name, path in OPENSIPS_FILES.items():
+            self.write(name, self.opensips_text(files[path]))
         self.write_certificate(files["/usr/lib/webitel/setup/certificate.sh"])
         self.write("rtpengine.conf", self.local(files["/etc/rtpengine/rtpengine.conf"]))
         self.dispatcher = files["/etc/opensips/dispatcher.sql"]
@@ -117,6 +122,13 @@ class Telephony:
             shutil.copy(path, self.folder / "freeswitch")
         for name in re.findall(r'module="(mod_\w+)"', (self.folder / "freeswitch" / "modules.xml").read_text()):
             (self.folder / "mod" / f"{name}.so").touch()
+
+    def opensips_text(self, text: str) -> str:
+        """A file of OpenSIPS with this test's addresses and folders."""
+        text = self.local(text).replace(TABLES, str(self.folder / "tables"))
+        for name, path in OPENSIPS_FILES.items():
+            text = text.replace(path, str(self.folder / name))
+        return text
 
     def write_certificate(self, script: str) -> None:
         """A certificate, and the table that the node's own script makes of it."""

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 
 from .reader import Config
 
-XX
+WORDS = frozenset((
+    "select", "from", "where", "and", "or", "not", "in", "is", "null", "join", "on", "using", "order", "by", "desc",
+    "asc", "limit", "case", "when", "then", "else", "end", "exists", "false", "true", "as", "between", "like", "left",
+    "inner", "outer", "distinct", "union", "all", "count", "coalesce", "nullif", "length", "substr", "starts_with",
+    "now", "lower", "upper", "inet", "int8", "int4", "text", "varchar", "numeric",
+))
 """Keywords, functions and types of the statements in use; every other word is a table, an alias or a column."""
 
 TABLES = {
@@ -88,9 +93,8 @@ def read_schema(text: str) -> dict[str, set[str]]:
     """Table -> columns of a file of SQL; a table of the schema `public` or of the search path also without that."""
     tables: dict[str, set[str]] = {}
     for name, body in re.findall(r"(?is)create table ([\w.\"]+) \((.*?)\n?\);", text):
-        columns = {
-            match[1].lower() for part in re.split(r",(?![^(]*\))", body)
-            if (match := re.match(r"\s*\"?([a-z_]\w*)", part, re.IGNORECASE)) and match[1].upper() not in ("UNIQUE", "PRIMARY", "FOREIGN")}
+        words = (re.match(r"\s*\"?([a-z_]\w*)", part, re.IGNORECASE) for part in re.split(r",(?![^(]*\))", body))
+        columns = {word[1].lower() for word in words if word} - {"unique", "primary", "foreign", "constraint"}
         tables[name] = columns
         tables[name.rpartition(".")[2]] = columns
     return tables
