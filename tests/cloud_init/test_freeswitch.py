@@ -113,6 +113,15 @@ def test_a_call_that_flow_manager_does_not_take_is_answered_so_that_another_node
     assert actions[place:] == [("socket", "127.0.0.1:10030 async full"), ("respond", "503 Service Unavailable")]
 
 
+@pytest.mark.parametrize("context", ["default", "public"])
+def test_a_late_offer_is_answered_before_the_flow(context: str, tmp_path: Path) -> None:
+    dialplan = read(TRIAL, tmp_path).dialplan
+    late = dialplan.actions(context, {"destination_number": "1", "endpoint_disposition": "RECEIVED_NOSDP"})
+    ordinary = dialplan.actions(context, {"destination_number": "1", "endpoint_disposition": "RECEIVED"})
+    assert late[:2] == [("answer", ""), ("export", "nolocal:ignore_early_media=true")] and late[2:] == ordinary
+    assert "answer" not in {application for application, _ in ordinary}
+
+
 def test_a_web_call_says_so_before_the_flow(tmp_path: Path) -> None:
     dialplan = read(TRIAL, tmp_path).dialplan
     for number in ("service", "call-from-web"):
