@@ -103,16 +103,21 @@ async def control(phone: Phone, call: Call, reader: asyncio.StreamReader, writer
     try:
         first = await asyncio.wait_for(reader.readuntil(b"\n\n"), CONNECT_LIMIT)
     except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
-        phone.say("[CRIT] mod_event_socket.c:2695 Socket Error!")
+        phone.say("[CRIT] mod_event_socket.c:2707 Socket Error!")
         await call.ended.wait()
         return
     if first.strip() == b"connect":
         writer.write(f"Content-Type: command/reply\nUnique-ID: {call.uuid}\n\n".encode())
-    call.tasks.append(asyncio.create_task(run_flow(phone, call)))
+    flow = asyncio.create_task(run_flow(phone, call))
+    call.tasks.append(flow)
     gone = asyncio.create_task(drained(reader))
     over = asyncio.create_task(call.ended.wait())
     try:
         await asyncio.wait((gone, over), return_when=asyncio.FIRST_COMPLETED)
+        if call.answered or call.confirmed:
+            # It runs an application, which goes on to its end without whoever asked for it.
+            await over
+        flow.cancel()
     finally:
         gone.cancel()
         over.cancel()
