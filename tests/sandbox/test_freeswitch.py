@@ -1,6 +1,7 @@
 """FreeSWITCH's stand-in does what the real one did with our files (`facts/telephony-real.md` A 7, 14, 21, 22, B and E)."""
 
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -126,17 +127,19 @@ def test_without_a_word_of_the_dialplan_it_is_480() -> None:
         assert "NORMAL_CLEARING" in refused.one("reason")
 
 
-def test_a_flow_manager_that_dies_takes_its_calls_with_it(media: Media) -> None:
-    made = caller(media)
+def test_a_flow_manager_that_dies_loses_only_the_calls_that_wait_for_it(media: Media) -> None:
+    talking, waiting = caller(media), caller(media, "ring-1")
     try:
-        made.set_up()
-        made.talk(0.3)
-        assert media.flow
-        media.flow.drop()
-        made.talk(2.0)
-        assert made.ended
+        talking.set_up()
+        talking.talk(0.3)
+        threading.Timer(0.4, media.flow.drop if media.flow else lambda: None).start()
+        assert waiting.transact("INVITE", waiting.sdp()).start == "SIP/2.0 503 Service Unavailable"
+        talking.talk(1.0)
+        talking.finish()
     finally:
-        made.close()
+        talking.close()
+        waiting.close()
+    assert talking.result.hung_up == "caller"
     wait_until(lambda: "0 total" in media.fs_cli("show calls count"), 5, "no call")
 
 
@@ -160,7 +163,7 @@ def test_a_late_offer_is_taken_as_the_profile_says(media: Media) -> None:
     made = caller(media)
     try:
         answer = made.transact_late()
-        assert answer.status == 200
+        assert (answer.status, answer.one("contact")) == (200, f"<sip:mod_sofia@{media.node}:5080>")
         made.talk(1.0)
         made.finish()
     finally:
@@ -216,20 +219,39 @@ def test_a_pause_of_one_direction_is_no_word_in_status(media: Media) -> None:
     assert ask_options(media) == 200
 
 
-def test_a_silent_leg_ends_when_the_variable_says_so() -> None:
+def keep_silent(media: Media, seconds: float, direction: str = "sendrecv") -> bool:
+    """Whether a call without a packet is ended within so many seconds."""
+    silent = caller(media)
+    try:
+        silent.set_up()
+        silent.next_packet = 0.0
+        if direction != "sendrecv":
+            assert silent.transact("INVITE", silent.sdp().replace("sendrecv", direction)).status == 200
+        silent.talk(seconds)
+        return silent.ended
+    finally:
+        silent.close()
+
+
+def test_a_silent_leg_ends_later_on_hold() -> None:
     def impatient(name: str, text: str) -> str:
-        return text.replace("media_timeout=300000", "media_timeout=1000")
+        text = text.replace('"rtp-timeout-sec" value="300"', '"rtp-timeout-sec" value="1"')
+        return text.replace('"rtp-hold-timeout-sec" value="1800"', '"rtp-hold-timeout-sec" value="3"')
 
     with running(impatient) as made:
-        silent = caller(made)
-        try:
-            silent.set_up()
-            silent.next_packet = 0.0
-            silent.talk(4.0)
-            assert silent.ended
-        finally:
-            silent.close()
+        assert keep_silent(made, 2.5)
+        assert not keep_silent(made, 2.5, "sendonly")
+        assert keep_silent(made, 5.0, "sendonly") and keep_silent(made, 5.0, "inactive")
         assert "MEDIA_TIMEOUT" in made.log()
+
+
+def test_the_variables_named_instead_end_a_call_on_hold_as_the_real_one_does() -> None:
+    def deprecated_no_more(name: str, text: str) -> str:
+        return text.replace("<include>", '<include>\n<X-PRE-PROCESS cmd="set" data="media_timeout=1000"/>'
+                            '\n<X-PRE-PROCESS cmd="set" data="media_hold_timeout=30000"/>', 1) if name == "vars.xml" else text
+
+    with running(deprecated_no_more) as made:
+        assert keep_silent(made, 3.0, "sendonly")
 
 
 def test_running_calls_have_a_name_and_a_direction(media: Media) -> None:

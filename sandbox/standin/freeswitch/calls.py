@@ -16,6 +16,7 @@ RETRY = ("Retry-After: 300",)
 """What the real one says with a 503, whether it is full or paused."""
 
 CLEARED = ('Reason: Q.850;cause=16;text="NORMAL_CLEARING"',)
+SILENT = ('Reason: SIP;cause=804;text="MEDIA_TIMEOUT"',)
 
 
 class Phone:
@@ -141,17 +142,18 @@ class Phone:
 
     async def watch_media(self, call: Call, media: Media) -> None:
         """Hang up a call that nobody speaks in, as long as our files want it."""
-        while limit := self.profile.media_timeout:
-            await asyncio.sleep(min(1.0, limit / 4))
+        while shortest := min(self.profile.silence, self.profile.hold):
+            await asyncio.sleep(min(1.0, shortest / 4))
+            limit = self.profile.hold if sip.is_on_hold(call.invite.body) else self.profile.silence
             if time.monotonic() - media.heard > limit:
                 self.say(f"[NOTICE] {call.uuid} hangup [MEDIA_TIMEOUT]")
-                self.hang_up(call)
+                self.hang_up(call, SILENT)
                 return
 
-    def hang_up(self, call: Call) -> None:
+    def hang_up(self, call: Call, reason: tuple[str, ...] = CLEARED) -> None:
         """A BYE along the recorded route; the call is over whatever the answer is."""
         call.sequence += 1
-        self.transmit(call.request("BYE", call.sequence, self.here, "", CLEARED), call.next_hop())
+        self.transmit(call.request("BYE", call.sequence, self.here, "", reason), call.next_hop())
         self.end(call)
 
     def transmit(self, data: bytes, where: tuple[str, int]) -> None:

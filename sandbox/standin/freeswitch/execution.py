@@ -44,7 +44,9 @@ async def begin(phone: Phone, call: Call) -> None:
 
 async def execute(phone: Phone, call: Call) -> None:
     """The applications in turn; a call that is left after the last one is hung up."""
-    call.variables |= {"uuid": call.uuid, "destination_number": call.number}
+    is_late = sip.parse_sdp(call.invite.body) is None
+    call.variables |= {"uuid": call.uuid, "destination_number": call.number,
+                       "endpoint_disposition": "RECEIVED_NOSDP" if is_late else "RECEIVED"}
     call.variables |= {f"sip_h_{name}": value for name, value in call.invite.headers if name.startswith("x-")}
     for application, data in phone.profile.dialplan.actions(phone.profile.context, call.variables):
         text = expand(data, phone.profile.variables | call.variables)
@@ -101,16 +103,21 @@ async def control(phone: Phone, call: Call, reader: asyncio.StreamReader, writer
     try:
         first = await asyncio.wait_for(reader.readuntil(b"\n\n"), CONNECT_LIMIT)
     except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
-        phone.say("[CRIT] mod_event_socket.c:2695 Socket Error!")
+        phone.say("[CRIT] mod_event_socket.c:2707 Socket Error!")
         await call.ended.wait()
         return
     if first.strip() == b"connect":
         writer.write(f"Content-Type: command/reply\nUnique-ID: {call.uuid}\n\n".encode())
-    call.tasks.append(asyncio.create_task(run_flow(phone, call)))
+    flow = asyncio.create_task(run_flow(phone, call))
+    call.tasks.append(flow)
     gone = asyncio.create_task(drained(reader))
     over = asyncio.create_task(call.ended.wait())
     try:
         await asyncio.wait((gone, over), return_when=asyncio.FIRST_COMPLETED)
+        if call.answered or call.confirmed:
+            # It runs an application, which goes on to its end without whoever asked for it.
+            await over
+        flow.cancel()
     finally:
         gone.cancel()
         over.cancel()
@@ -165,5 +172,8 @@ async def negotiate(phone: Phone, call: Call) -> None:
         call.media.target = (offer.address, offer.port)
     codecs = tuple(number for number in phone.profile.codecs if number in offer.codecs)[:1] if offer else phone.profile.codecs
     call.offers = offer is None
+    if call.offers and not call.confirmed and phone.profile.late == "proxy":
+        # Such a 200 alone has the profile's own contact.
+        call.contact = f"<sip:mod_sofia@{phone.here}>"
     phone.respond(call, sip.write_sdp(
         phone.profile.media.address, call.port, call.version, offer is None or 101 in offer.codecs, codecs))

@@ -14,7 +14,7 @@ PAYLOADS = {"PCMU": 0, "PCMA": 8, "G722": 9}
 class Profile:
     """`codecs` are payload types in order of preference; `late` is enable-3pcc: "", "true" or "proxy".
 
-    `media_timeout`: seconds, 0 = none.
+    `silence` and `hold`: seconds after which a leg without a packet ends, 0 = never.
     """
 
     address: str
@@ -27,15 +27,19 @@ class Profile:
     context: str
     dialplan: Dialplan
     variables: dict[str, str]
-    media_timeout: float
+    silence: float
+    hold: float
 
 
 def read_profile(config: Config) -> Profile:
     """The profile of our files."""
     late = config.value("sofia.conf", "enable-3pcc").lower()
     wanted = [name for name in config.value("sofia.conf", "inbound-codec-prefs").split(",") if name]
-    # The variable counts milliseconds and reaches every leg as a global one; the parameter counts seconds.
-    timeout = float(config.parameters.get("sofia.conf", {}).get("rtp-timeout-sec", "0"))
+    # The variable counts milliseconds and reaches every leg as a global one. 1.10.12 sets it again with every packet it reads, so
+    # that no longer time on hold is ever left; the deprecated parameters count seconds and do what they say.
+    silence = float(config.variables.get("media_timeout", "0")) / 1000
+    named = float(config.value("sofia.conf", "rtp-timeout-sec"))
+    hold = silence or float(config.value("sofia.conf", "rtp-hold-timeout-sec")) or 10 * named
     return Profile(
         config.value("sofia.conf", "sip-ip"), config.number("sofia.conf", "sip-port"),
         Ports(config.value("sofia.conf", "rtp-ip"), config.number("switch.conf", "rtp-start-port"),
@@ -44,4 +48,4 @@ def read_profile(config: Config) -> Profile:
         tuple(PAYLOADS[name] for name in wanted or PAYLOADS if name in PAYLOADS),
         "proxy" if late == "proxy" else "true" if late in ("true", "yes", "on", "1") else "",
         config.value("sofia.conf", "context"), config.dialplan, config.variables,
-        float(config.variables.get("media_timeout", "0")) / 1000 or timeout)
+        silence or named, hold)

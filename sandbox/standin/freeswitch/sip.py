@@ -132,6 +132,11 @@ def parse_sdp(body: str) -> Offer | None:
     return Offer(connection[1], int(media[1]), tuple(int(number) for number in media[2].split()))
 
 
+def is_on_hold(body: str) -> bool:
+    """Whether an SDP says that its side does not listen."""
+    return re.search(r"^a=(sendonly|inactive)\r?$", body, re.MULTILINE) is not None
+
+
 def write_sdp(address: str, port: int, version: int, telephone_event: bool, codecs: tuple[int, ...] = (8,)) -> str:
     """Audio at an address and port, PCMA where nothing else is said."""
     formats = " ".join(str(number) for number in codecs)

@@ -68,6 +68,7 @@ DEFAULTS = {
     "sofia.conf": {
         "sip-port": "5060", "context": "default", "dialplan": "XML", "auth-calls": "false", "inbound-codec-prefs": "",
         "enable-3pcc": "false", "user-agent-string": "FreeSWITCH-mod_sofia/1.10.12", "caller-id-type": "rpid",
+        "rtp-timeout-sec": "0", "rtp-hold-timeout-sec": "0",
     },
     "amqp.conf": {"heartbeat": "0", "virtualhost": "/", "exchange-type": "topic", "reconnect_interval_ms": "1000"},
     "grpc.conf": {"consul_deregister_critical_ttl_sec": "120"},
@@ -76,8 +77,8 @@ DEFAULTS = {
 mod_event_socket.c, mod_amqp_producer.c; mod_grpc.cpp)."""
 
 DEPRECATED = {
-    "rtp-timeout-sec": "[WARNING] sofia.c:5329 rtp-timeout-sec deprecated use media_timeout variable.",
-    "rtp-hold-timeout-sec": "[WARNING] sofia.c:5336 rtp-hold-timeout-sec deprecated use media_hold_timeout variable.",
+    "rtp-timeout-sec": "[WARNING] sofia.c:5328 rtp-timeout-sec deprecated use media_timeout variable.",
+    "rtp-hold-timeout-sec": "[WARNING] sofia.c:5335 rtp-hold-timeout-sec deprecated use media_hold_timeout variable.",
 }
 """Parameters of the SIP profile that still work and say so at each start."""
 
