@@ -30,6 +30,7 @@ def destroy(
     told twice, and the next `up` takes them again."""
     from cli.engine import open_engine, require_existing
     from cli.leftovers import clear_leftovers, state_folder
+    from cli.protection import lift_protection
     from cli.rollout import report_failure, run_engine
 
     settings = load_stack(stack)
@@ -47,10 +48,12 @@ def destroy(
             if with_data and not trial and typer.prompt("No disk and no secret will be left. The deployment's name") != stack:
                 raise Failure(f"that is not {stack}; nothing was deleted")
         prepare(made)
+        lift_protection(engine, made, f"./webitel destroy {stack}" + " --with-data" * with_data,
+                        [one["urn"] for one in engine.resources() if everything or not one.get("protect")])
         if everything and any(resource.get("protect") for resource in engine.resources()):
             engine.run("state", "unprotect", "--all", "--yes")
         run = run_engine(engine, made.nodes, "destroy", *([] if everything else ["--exclude-protected"]))
-        report_failure(run, f"./webitel destroy {stack}", made)
+        report_failure(run, f"./webitel destroy {stack}" + " --with-data" * with_data, made)
         if kept := [resource["urn"].rpartition("::")[2] for resource in engine.resources() if resource.get("protect")]:
             out.print(f"{stack} is gone, but for what is protected: {', '.join(kept)}.")
             out.print(f"Next: ./webitel up {stack}   or, to delete that too: ./webitel destroy {stack} --with-data")

@@ -38,7 +38,7 @@ def settle_pending_operations(engine: Engine) -> None:
     found = find_ids(engine, list(begun.values()), resources)
     if found:
         for urn, id in found.items():
-            resources = adopt(resources, {**begun[urn], "id": id, "outputs": {}})
+            resources = adopt(resources, as_made(begun[urn], id))
         state["deployment"]["resources"] = resources
         # The operations stay until all is read: interrupted here, the next run does the same again.
         engine.run("stack", "import", stdin=json.dumps(state))
@@ -52,6 +52,20 @@ def settle_pending_operations(engine: Engine) -> None:
                 progress(f"Adopted {noun(one['urn'])} {one['urn'].rpartition('::')[2]}: it was made before the interruption.")
     state["deployment"]["pending_operations"] = []
     engine.run("stack", "import", stdin=json.dumps(state))
+
+
+def as_made(begun: Resource, id: str) -> Resource:
+    """What a creation made, as far as the program knows. Told nothing, a provider takes the thing for an unknown one and
+    reads what its interface tells, which is not all: of a Hetzner server not its addresses, and the next `up` would take
+    them from it to give them to it."""
+    return {**begun, "id": id, "outputs": without_defaults(begun["inputs"])}
+
+
+def without_defaults(value: Any) -> Any:
+    """Inputs as the outputs repeat them: without the notes of what a provider filled in."""
+    if isinstance(value, dict):
+        return {name: without_defaults(item) for name, item in value.items() if name != "__defaults"}
+    return [without_defaults(item) for item in value] if isinstance(value, list) else value
 
 
 def adopt(resources: Sequence[Resource], made: Resource) -> list[Resource]:
@@ -82,7 +96,7 @@ def find_ids(engine: Engine, begun: Sequence[Resource], resources: Sequence[Reso
             raise Failure(f"the cloud does not tell whether {describe(urn)} was made:\n{answer.error}")
         if way.ask:
             answer = Answer(ask_directly(engine, urn, way))
-        others = {other.get("id") for other in resources if other["type"] == one["type"] and is_another(other, urn)}
+        others = {other.get("id") for other in resources if other["type"] == one["type"] and is_another(other, one)}
         ids = [id for id in way.ids(complete(one, resources), answer.values) if id not in others]
         if len(ids) > 1:
             raise Failure(
@@ -93,10 +107,14 @@ def find_ids(engine: Engine, begun: Sequence[Resource], resources: Sequence[Reso
     return found
 
 
-def is_another(resource: Resource, urn: str) -> bool:
+def is_another(resource: Resource, begun: Resource) -> bool:
     """Whether a resource of the state is something else than what the creation made: not one adopted and not yet read,
-    nor one that was deleted for its successor, whose id that may have again."""
-    return resource["urn"] != urn or bool(resource.get("outputs") and not resource.get("pendingReplacement"))
+    which has the creation's inputs and nothing more, nor one that was deleted for its successor, whose id that may have
+    again."""
+    if resource["urn"] != begun["urn"]:
+        return True
+    adopted = resource.get("inputs") == begun["inputs"] and resource.get("outputs") == without_defaults(begun["inputs"])
+    return not adopted and not resource.get("pendingReplacement")
 
 
 def find_way(resource: Resource) -> Way:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +17,7 @@ from components.model.planner import make_plan
 from stacks.settings import load_stack
 
 if TYPE_CHECKING:
+    from cli.engine import Engine
     from cli.nodes import Access
 
 ANSWER_SECONDS = 60
@@ -37,6 +38,7 @@ def replace(
     from cli.engine import open_engine, require_existing, set_for_this_run
     from cli.leftovers import clear_leftovers
     from cli.nodes import read_access
+    from cli.protection import lift_protection
     from cli.rollout import report_failure, run_engine
 
     stack = stack or stack_of(node)
@@ -61,21 +63,35 @@ def replace(
     if not disruptive and target.key in access.nodes:
         drain(access, target.key, settings.drain_timeout)
     renew = ["--replace", machine]
+    again = choose_next(machine, resources, f"./webitel replace {target.key} --stack {stack}" + " --disruptive" * disruptive,
+                        f"./webitel up {stack}" + " --disruptive" * disruptive)
     if not CLOUDS[made.cloud].fixed_addresses:
         # The others must learn its new address before it can work with them.
-        bring_up(stack, True, disruptive=disruptive, arguments=renew, again=f"./webitel up {stack}")
+        bring_up(stack, True, disruptive=disruptive, arguments=renew, again=again)
         return
     # The node alone at first: a pending change of another member of its cluster would wait for this node, and this node,
     # further back in the order, for the change.
     prepare(made)
     with open_engine(stack) as engine:
         clear_leftovers(engine)
+        lift_protection(engine, made, f"./webitel replace {target.key} --stack {stack}", [machine])
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
         targets = [word for urn in list_below(resources, group["urn"]) for word in ("--target", urn)]
         run = run_engine(engine, made.nodes, "up", *renew, *targets)
-        report_failure(run, f"./webitel replace {target.key} --stack {stack}" + " --disruptive" * disruptive, made)
+        report_failure(run, again(engine), made)
     bring_up(stack, True, disruptive=disruptive)
+
+
+def choose_next(machine: str, before: Sequence[Mapping[str, Any]], replace: str, up: str) -> Callable[[Engine], str]:
+    """What finishes a replacement that failed, once it is known how far it came: `up` would leave an old machine as it is,
+    and that may be shut down."""
+    def find(resources: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
+        found = (one for one in resources if one["urn"] == machine and not one.get("delete"))
+        return next(((one.get("id"), one.get("created")) for one in found if not one.get("pendingReplacement")), ())
+
+    old = find(before)
+    return lambda engine: up if find(engine.resources()) not in (old, ()) else replace
 
 
 def list_below(resources: Sequence[Mapping[str, Any]], group: str) -> list[str]:

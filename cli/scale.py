@@ -71,7 +71,7 @@ def scale(
         edit(stack, "leaving", [*leaving, *beyond.nodes])
         bring_up(stack, True, disruptive=disruptive, again=again)
     if opened := [urn for urn in beyond.protected if with_data or urn not in beyond.disks]:
-        unprotect(stack, opened)
+        unprotect(stack, opened, again)
     others = [(other, n) for other, n in list_kept(wanted, stack, tier) if other != role]
     numbers = sorted({int(key_of_disk(urn).rpartition("-")[2]) for urn in beyond.disks})
     change(stack, role, count, leaving, others if with_data else [*others, *((role, n) for n in numbers)])
@@ -154,11 +154,13 @@ def ask_about_data(wanted: Settings, stack: str, role: str, yes: bool) -> None:
     typer.confirm(f"{what[0].upper()}{what[1:]}?", abort=True)
 
 
-def unprotect(stack: str, urns: Sequence[str]) -> None:
+def unprotect(stack: str, urns: Sequence[str], again: str) -> None:
     """Let these be deleted by the next `up`."""
     from cli.engine import open_engine
+    from cli.protection import lift_protection
 
     with open_engine(stack) as engine:
+        lift_protection(engine, make_plan(load_stack(stack), stack), again, urns)
         engine.run("state", "unprotect", *urns, "--yes")
 
 

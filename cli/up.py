@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -56,8 +56,9 @@ def up(
 
 
 def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = False, arguments: Sequence[str] = (),
-             again: str = "", repair: bool = False) -> None:
-    """All of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one."""
+             again: str | Callable[[Engine], str] = "", repair: bool = False) -> None:
+    """All of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one, or
+    says so by what the engine has come to."""
     settings = load_stack(stack)
     made = make_plan(settings, stack)
     refuse_documentation_values(settings)
@@ -86,7 +87,8 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
             set_for_this_run(engine, "disruptive", "true")
         asking = asking_nodes(engine) if repair else engine
         run = run_engine(asking, made.nodes, "up", *(["--refresh"] if repair else []), *arguments)
-        report_failure(run, again or "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else ""), made)
+        resumes = again if isinstance(again, str) else again(engine)
+        report_failure(run, resumes or "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else ""), made)
         access = read_access(engine)
     reports = ask_status(access)
     if as_json:

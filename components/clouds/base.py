@@ -124,6 +124,17 @@ class Cloud(pulumi.ComponentResource, ABC):
         """
         return ResourceOptions(parent=group, delete_before_replace=True, ignore_changes=list(only_at_creation))
 
+    def exclusive(self, group: NodeGroup, after: Sequence[pulumi.Resource] = ()) -> ResourceOptions:
+        """Options of what ties one thing to another, a disk to its machine. The old tie goes first: where a replacement of
+        the machine failed half-way, both are of the same two, and the old one's deletion would undo the new one."""
+        return ResourceOptions(parent=group, delete_before_replace=True, depends_on=list(after))
+
+    @property
+    def guards(self) -> bool:
+        """Whether the cloud itself is to refuse the deletion of what outlives its machine, where it can be told so and only
+        an update takes it back."""
+        return not self.settings.release_data
+
     def addresses(self) -> dict[str, Input[str]]:
         """Every address a text may name: `edge-1`, and `edge-1.public` where the node has one."""
         known: dict[str, Input[str]] = {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pulumi
 import pulumi_digitalocean as digitalocean
-from pulumi import Input, ResourceOptions
+from pulumi import Input
 
 from cloud_init.compose import UserData
 from components.clouds.base import Cloud, Machine, NodeGroup
@@ -97,7 +97,7 @@ class Adapter(Cloud):
             # One after the other: a droplet with a pending event refuses the next one.
             attachments.append(digitalocean.VolumeAttachment(
                 f"{node.key}-{purpose}", droplet_id=droplet.id.apply(int), volume_id=volume.id,
-                opts=ResourceOptions(parent=group, depends_on=attachments[-1:])))
+                opts=self.exclusive(group, attachments[-1:])))
         return Machine(
             machine_id=droplet.id,
             # Nobody can choose it: known once the droplet exists, and another one when it is replaced.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pulumi
 import pulumi_hcloud as hcloud
-from pulumi import Input, ResourceOptions
+from pulumi import Input
 
 from cloud_init.compose import UserData
 from components.clouds.base import Cloud, Machine, NodeGroup
@@ -34,8 +34,7 @@ class Adapter(Cloud):
     def create_network(self) -> None:
         self.labels = {"stack": self.plan.stack, "managed-by": "webitel"}
         self.network = hcloud.Network(
-            "network", name=self.plan.stack, ip_range=self.plan.network, delete_protection=True,
-            labels=self.labels, opts=self.child())
+            "network", name=self.plan.stack, ip_range=self.plan.network, labels=self.labels, opts=self.child())
         self.subnet = hcloud.NetworkSubnet(
             "subnet", network_id=self.network.id.apply(int), type="cloud",
             network_zone=NETWORK_ZONES[self.plan.region], ip_range=self.plan.network, opts=self.child())
@@ -81,7 +80,7 @@ class Adapter(Cloud):
         return {
             disk.purpose: hcloud.Volume(
                 f"{node.key}-{disk.purpose}", name=disk_name(node.name, disk.purpose), size=disk.size_gib,
-                location=self.plan.region, delete_protection=True, labels=self.labels_of(node), opts=self.kept(group))
+                location=self.plan.region, delete_protection=self.guards, labels=self.labels_of(node), opts=self.kept(group))
             for disk in node.disks if disk.is_data
         }
 
@@ -93,7 +92,7 @@ class Adapter(Cloud):
             address = hcloud.PrimaryIp(
                 node.key, name=node.name, type="ipv4", location=self.plan.region,
                 # Otherwise it vanishes with the server, whatever Pulumi knows of it.
-                auto_delete=False, delete_protection=True, labels=labels, opts=self.kept(group))
+                auto_delete=False, delete_protection=self.guards, labels=labels, opts=self.kept(group))
         server = hcloud.Server(
             node.key, name=node.name, server_type=node.machine_type.name, location=self.plan.region,
             image=self.settings.image or IMAGE, ssh_keys=[self.ssh_key.id], user_data=user_data.sent,
@@ -105,15 +104,16 @@ class Adapter(Cloud):
                 ipv6_enabled=False)],
             firewall_ids=[self.firewalls[node.role].id.apply(int)],
             placement_group_id=self.placement_groups[node.role, placement_part(node)].id.apply(int),
-            # Both or none. The provider lifts them when Pulumi deletes the server.
-            delete_protection=True, rebuild_protection=True,
+            # The provider never lifts them at a deletion (its documentation says otherwise): with them, neither `destroy` nor
+            # a lowered count nor a replacement could delete the server, which would stay behind, shut down.
+            delete_protection=False, rebuild_protection=False,
             keep_disk=True,  # a larger type would enlarge the boot disk for good, and no smaller type would fit again
             shutdown_before_deletion=True, labels=labels,
             opts=self.replaceable(group, "image", "userData", "sshKeys"))
         attachments = tuple(
             hcloud.VolumeAttachment(
                 f"{node.key}-{purpose}", volume_id=volume.id.apply(int), server_id=server.id.apply(int), automount=False,
-                opts=ResourceOptions(parent=group))
+                opts=self.exclusive(group))
             for purpose, volume in volumes.items()
         )
         needs: tuple[pulumi.Resource, ...] = (server, *attachments)

@@ -102,6 +102,9 @@ class Settings(BaseModel):
     health_timeout: int = Field(600, ge=10, le=7200, description="Seconds that `up` waits for every service to be healthy.")
     disruptive: bool = Field(
         False, description="Allow changes that drop calls in progress (`up --disruptive` sets it for one run).")
+    release_data: bool = Field(
+        False, description="Have the cloud let data disks and addresses be deleted (`destroy --with-data` and `scale` set it "
+        "for one run); Pulumi protects them all the same.")
     leaving: tuple[str, ...] = Field((), description="Nodes that leave their clusters (set by `webitel scale`).",
         examples=[["data-3"]])
     kept_disks: tuple[str, ...] = Field(

@@ -55,11 +55,12 @@ def test_our_own_are_forgotten_and_nothing_is_asked(tmp_path: Path) -> None:
 
 
 def test_what_was_made_is_adopted_and_read(tmp_path: Path) -> None:
-    begun = operation(ROUTE, "public", routeTableId="rtb-1", destinationCidrBlock="0.0.0.0/0")
+    given = {"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0"}
+    begun = operation(ROUTE, "public", **given, __defaults=[], options=[{"one": 1, "__defaults": ["one"]}])
     settle_pending_operations(make_state(tmp_path, [], [begun]))
     resources, left, told = read(tmp_path)
     assert [(one["urn"], one["id"], one["outputs"]) for one in resources] == [
-        (URN.format(ROUTE, "public"), "rtb-1_0.0.0.0/0", {})]
+        (URN.format(ROUTE, "public"), "rtb-1_0.0.0.0/0", {**given, "options": [{"one": 1}]})]
     assert left == []
     assert f"--target {URN.format(ROUTE, 'public')}" in told
 
@@ -93,4 +94,8 @@ def test_what_the_state_has_already_is_not_what_was_made(tmp_path: Path) -> None
     assert find_ids(engine, [begun], []) == {begun["urn"]: id}
     old = {**begun, "id": id, "outputs": {"a": 1}}
     assert find_ids(engine, [begun], [old]) == {}
+    adopted = {**begun, "id": id, "outputs": begun["inputs"]}
+    assert find_ids(engine, [begun], [adopted]) == {begun["urn"]: id}, "a run that died before it was read"
+    before = {**adopted, "inputs": {**begun["inputs"], "zone": "y"}, "outputs": {**begun["inputs"], "zone": "y"}}
+    assert find_ids(engine, [begun], [before]) == {}, "what the new one replaces"
     assert find_ids(engine, [begun], [{**old, "pendingReplacement": True}]) == {begun["urn"]: id}

@@ -108,6 +108,8 @@ def common(cloud: str) -> list[Bug]:
         *([Bug("public address not protected", types.addresses, unprotect, "edge-1")] if types.addresses else []),
         *([Bug("SSH key with a fixed name", types.keys, update(**{"keyName" if cloud == "aws" else "name": "webitel"}))]
           if types.keys else []),
+        *([Bug("an attachment that outlives its successor", types.attachments, successor_first, "data-1-database")]
+          if types.attachments else []),
     ]
 
 
@@ -137,8 +139,11 @@ BUGS: Mapping[str, list[Bug]] = {
         Bug("smaller disk", ":Volume", put("size", 10), "data-1-database"),
         Bug("disk elsewhere", ":Volume", put("location", "nbg1"), "data-1-database"),
         Bug("disk not attached", ":VolumeAttachment", forget, "data-1-database"),
-        Bug("no protection by the cloud", ":Server", update(deleteProtection=False, rebuildProtection=False)),
-        Bug("half a protection by the cloud", ":Server", update(rebuildProtection=False)),
+        Bug("a server that nobody can delete", ":Server", update(deleteProtection=True, rebuildProtection=True)),
+        Bug("half a protection by the cloud", ":Server", update(rebuildProtection=True)),
+        Bug("a network that nobody can delete", ":Network", update(deleteProtection=True)),
+        Bug("a disk not protected by the cloud", ":Volume", update(deleteProtection=False), "data-1-database"),
+        Bug("an address not protected by the cloud", ":PrimaryIp", update(deleteProtection=False), "edge-1"),
         Bug("no placement group", ":Server", put("placementGroupId", None), "data-2"),
         Bug("no labels", ":Server", update(labels={})),
         Bug("input unknown to the cloud", ":Server", update(userdata="x"), "app-1"),

@@ -27,33 +27,36 @@ SECRETS = "webitel:index:Secrets"
 
 @dataclass(frozen=True)
 class Types:
-    """A cloud's resource types, and the inputs of a machine that count at its creation only. `keys` and `addresses` are
-    "" where the cloud has no such resource."""
+    """A cloud's resource types, and the inputs of a machine that count at its creation only. `keys`, `addresses` and
+    `attachments` (of disks) are "" where the cloud has no such resource; `guarded` are those with `deleteProtection`."""
 
     machine: str
     disk: str
     at_creation: tuple[str, ...]
     addresses: str = ""
     keys: str = ""
+    attachments: str = ""
+    guarded: tuple[str, ...] = ()
 
 
 TYPES: Mapping[str, Types] = {
     "aws": Types(
         CLOUDS["aws"].machine_resource, "aws:ebs/volume:Volume", ("ami", "userDataBase64", "keyName"), "aws:ec2/eip:Eip",
-        "aws:ec2/keyPair:KeyPair"),
+        "aws:ec2/keyPair:KeyPair", "aws:ec2/volumeAttachment:VolumeAttachment"),
     "azure": Types(
         CLOUDS["azure"].machine_resource, "azure-native:compute:Disk",
         ("osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference"),
         "azure-native:network:PublicIPAddress"),
     "digitalocean": Types(
         CLOUDS["digitalocean"].machine_resource, "digitalocean:index/volume:Volume", ("image", "userData", "sshKeys"),
-        keys="digitalocean:index/sshKey:SshKey"),
+        keys="digitalocean:index/sshKey:SshKey", attachments="digitalocean:index/volumeAttachment:VolumeAttachment"),
     "gcp": Types(
         CLOUDS["gcp"].machine_resource, "gcp:compute/disk:Disk",
         ("bootDisk.initializeParams.image", 'metadata["startup-script"]'), "gcp:compute/address:Address"),
     "hetzner": Types(
         CLOUDS["hetzner"].machine_resource, "hcloud:index/volume:Volume", ("image", "userData", "sshKeys"),
-        "hcloud:index/primaryIp:PrimaryIp", "hcloud:index/sshKey:SshKey"),
+        "hcloud:index/primaryIp:PrimaryIp", "hcloud:index/sshKey:SshKey", "hcloud:index/volumeAttachment:VolumeAttachment",
+        ("hcloud:index/volume:Volume", "hcloud:index/primaryIp:PrimaryIp")),
 }
 
 
@@ -86,6 +89,7 @@ def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterat
     yield "user data", compose_user_data(plan, node, settings).sent, machine.user_data
     yield "data disks", {disk_name(node.name, disk.purpose): disk.size_gib for disk in node.disks if disk.is_data}, machine.disks
     yield "public address", node.public is not Public.NO, machine.public_address is not None
+    yield "running", True, machine.runs
     yield "more public addresses", (), machine.more_addresses
     yield "place in the region", True, machine.place.startswith(plan.region)
     yield "firewalls of its role only", True, bool(machine.firewalls) and all(
@@ -141,6 +145,12 @@ def find_option_problems(plan: Plan, registrations: Sequence[Registration]) -> I
         kept = one.type in (types.disk, SECRETS) or (one.type == types.addresses and one.name in serving)
         if kept and not one.protect:
             yield f"{one.name}: {one.type} is not protected"
+        if one.type in types.guarded and not one.given.get("deleteProtection"):
+            yield f"{one.name}: {one.type} is not protected by the cloud"
+        if one.given.get("deleteProtection") and not kept:
+            yield f"{one.name}: the cloud refuses its deletion, and nobody lifts that"
+        if one.type == types.attachments and not one.delete_before_replace:
+            yield f"{one.name}: the end of an attachment may undo its successor"
         if one.type == types.machine:
             if missing := set(types.at_creation) - set(one.ignore_changes):
                 yield f"{one.name}: a change of {', '.join(sorted(missing))} replaces or breaks the machine"

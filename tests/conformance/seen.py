@@ -16,7 +16,7 @@ class Seen:
     for it (its disks always are, or never). `disks` are the attached data disks, GiB by the disk's name. `apart` names
     the group that keeps its machines on different hosts, "" = none, None where the cloud has neither groups nor zones.
     `guarded`: the cloud itself refuses the machine's deletion; `tokens_only`: its metadata needs a token; both None
-    where the cloud has no such thing or it is not used.
+    where the cloud has no such thing or it is not used. `runs`: as far as the simulated cloud ever turns one off.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Seen:
     apart: str | None = ""
     guarded: bool | None = None
     tokens_only: bool | None = None
+    runs: bool = True
     labels: tuple[str, ...] = ()
     more_addresses: tuple[str, ...] = ()
 
@@ -56,7 +57,7 @@ def see_hetzner(world: World) -> list[Seen]:
             disks=attached.get(server.id, {}),
             apart=groups.get(str(server.get("placementGroupId")), ""),
             more_addresses=tuple(filter(None, [server.outputs.get("ipv6Address")])),
-            guarded=bool(server.get("deleteProtection") and server.get("rebuildProtection")),
+            runs=server.get("status") == "running",
             labels=tuple(f"{name}={value}" for name, value in (server.get("labels") or {}).items()),
         )
         for server in world.all("hcloud:index/server:Server")
@@ -83,7 +84,8 @@ def see_digitalocean(world: World) -> list[Seen]:
             user_data=droplet.inputs.get("userData", ""), place=droplet.get("region"),
             private_address=droplet.outputs["ipv4AddressPrivate"],
             public_address=droplet.outputs.get("ipv4Address") or None,
-            firewalls=worn(droplet), disks=attached.get(droplet.id, {}), apart=None, labels=tuple(droplet.get("tags") or ()),
+            runs=droplet.get("status") == "active", firewalls=worn(droplet), disks=attached.get(droplet.id, {}), apart=None,
+            labels=tuple(droplet.get("tags") or ()),
             more_addresses=tuple(filter(None, [droplet.outputs.get("ipv6Address")])),
         )
         for droplet in world.all("digitalocean:index/droplet:Droplet")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from components.model.clouds import load_machine_types
-from provider.server import Failure, Properties
+from provider.server import Failure, Properties, Request
 from tests.simulator.call import Call
 from tests.simulator.digitalocean import CREATED, DROPLET, RESERVED_IP, SSH_KEY, VOLUME, VPC
 from tests.simulator.resource import Simulated
@@ -52,11 +53,18 @@ class Droplet(Simulated):
         elif call.old and disk < call.outputs["disk"]:
             raise Refused(f"422 size {inputs['size']} has a disk of {disk} GB, smaller than {call.outputs['disk']} GB")
         return {
-            **networks, "region": region, "status": "active", "locked": False, "createdAt": CREATED, "disk": disk,
-            "dropletUrn": f"do:droplet:{call.id}", "volumeIds": inputs.get("volumeIds") or [],
+            **networks, "region": region, "status": call.outputs.get("status", "active"), "locked": False,
+            "createdAt": CREATED, "disk": disk, "dropletUrn": f"do:droplet:{call.id}", "volumeIds": inputs.get("volumeIds") or [],
             "memory": int(machine.memory_gib * 1024) if machine else 1024, "vcpus": machine.vcpus if machine else 1,
             "priceMonthly": machine.monthly["any"] if machine else 6, "priceHourly": 0.1, "privateNetworking": True,
         }
+
+    def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
+        with self.account.world.change() as world:
+            droplet = world.find(self.type, id)
+            if droplet and inputs.get("gracefulShutdown"):
+                world.put(replace(droplet, outputs={**droplet.outputs, "status": "off"}))  # and off it stays, whatever follows
+        super().delete(request, id, inputs, outputs)
 
     def _join(self, call: Call, region: str) -> Properties:
         id = call.inputs.get("vpcUuid")
@@ -98,6 +106,13 @@ class VolumeAttachment(Simulated):
         if sum(_is_attachment(user) for user in call.world.users_of(droplet)) >= 7:
             raise Refused("422 a droplet takes 7 volumes")
         return {}
+
+    def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
+        """The provider detaches that volume from that droplet, whichever of its resources attached it."""
+        for other in self.account.world.all(self.type):
+            if all(other.inputs[name] == inputs[name] for name in self.references):
+                id = other.id
+        super().delete(request, id, inputs, outputs)
 
 
 class ReservedIpAssignment(Simulated):

@@ -13,7 +13,7 @@ from tests.simulator.conditions import CHECKS
 from tests.simulator.records import check_record
 from tests.simulator.resource import Simulated
 from tests.simulator.ssh_keys import fingerprint
-from tests.simulator.world import Refused
+from tests.simulator.world import Refused, Thing
 
 ERRORS: Mapping[str, str] = {
     "capacity": "error during placement (resource_unavailable): server type {serverType} is not available in {location}",
@@ -47,6 +47,12 @@ class Hetzner(Simulated):
         if not CHECKS["hcloud labels"](call.inputs.get("labels") or {}):
             raise Refused(f"invalid input in field 'labels' (invalid_input): {call.inputs['labels']}")
         return {}
+
+    def end(self, call: Call, thing: Thing) -> None:
+        """Protection is lifted by an update only: the provider's code never does it by itself at a deletion (its source,
+        v1.68.0; its documentation says otherwise)."""
+        if thing.inputs.get("deleteProtection"):
+            raise Refused(f"{self.type.rpartition(':')[2]} deletion is protected (protected)")
 
 
 class Network(Hetzner):
@@ -137,12 +143,17 @@ class PrimaryIp(Hetzner):
     values: ClassVar = {"location": set(ZONES)}
 
     def make(self, call: Call) -> Properties:
-        known = {"assigneeType": "server", **super().make(call)}
+        # Until a server says that it is its own, which a later read shows; "server" it said before 2026-08-01.
+        known = {"assigneeType": "unassigned", **super().make(call)}
         if call.inputs["type"] == "ipv6":
             return {**known, "ipAddress": f"2001:db8:{call.number():x}::1", "ipNetwork": "/64"}
         mine = call.outputs.get("ipAddress")
         address = call.take_address("the internet", "198.18.0.0/17", first=1, last=1, wanted=mine)
         return {**known, "ipAddress": address, "ipNetwork": ""}
+
+    def show(self, thing: Thing) -> Properties:
+        server = next((one for one in self.account.world.users_of(thing) if one.type == SERVER), None)
+        return {**super().show(thing), **({"assigneeId": int(server.id), "assigneeType": "server"} if server else {})}
 
 
 class Volume(Hetzner):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, ClassVar
 
 from components.model.clouds import load_machine_types
-from provider.server import UNKNOWN, Failure, Properties
+from provider.server import UNKNOWN, Failure, Properties, Request
 from tests.simulator.call import Call
+from tests.simulator.changes import find_changes
 from tests.simulator.hetzner import (
     FIREWALL,
     GROUP,
@@ -24,6 +26,9 @@ from tests.simulator.hetzner import (
 )
 from tests.simulator.resource import Simulated
 from tests.simulator.world import Refused, Thing
+
+POWER_CYCLE = "hcloud:simulated:PowerCycle"
+"""The type of what remembers that a server was off for a while."""
 
 _IMAGES = {"debian-12", "debian-13", "ubuntu-24.04"}
 _SHARED = {"cx23": 40, "cpx11": 40, "cpx12": 40, "cpx21": 80, "cpx22": 80}
@@ -42,7 +47,7 @@ class Server(Hetzner):
         "networks[].networkId": NETWORK, "networks[].subnetId": SUBNET,
     }
     values: ClassVar = {"location": set(ZONES), "serverType": set(_DISKS)}
-    untold: ClassVar = ("userData", "sshKeys", "keepDisk", "shutdownBeforeDeletion")
+    untold: ClassVar = ("userData", "sshKeys", "keepDisk", "shutdownBeforeDeletion", "publicNets", "networks")
 
     def check_plan(self, inputs: Properties, old: Properties | None) -> Iterator[Failure]:
         if inputs.get("deleteProtection") != inputs.get("rebuildProtection"):
@@ -82,7 +87,8 @@ class Server(Hetzner):
                 raise Refused("a placement group takes 10 servers (placement_error)")
         number = call.id
         return {
-            **super().make(call), **self._take_addresses(call, location), "status": "running", "backupWindow": "",
+            **super().make(call), **self._take_addresses(call, location), "backupWindow": "",
+            "status": call.outputs.get("status", "running"),
             "location": location, "datacenter": f"{location}-dc1", "primaryDiskSize": self._choose_disk(call),
             **({"networks": [attach(call, number, wish, ZONES[location]) for wish in inputs["networks"]]}
                if inputs.get("networks") else {}),
@@ -130,7 +136,46 @@ class Server(Hetzner):
             return before or f"2001:db8:{call.number():x}::1"
         return call.take_address("the internet", "198.18.0.0/17", first=1, last=1, wanted=before)
 
+    def update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
+        before, after = ({"publicNets": each.get("publicNets")} for each in (outputs, new))
+        if find_changes(self.account.schema, self.type, before, after).changed:
+            self._exchange_addresses(request, id, before["publicNets"] or [], after["publicNets"] or [])
+        return super().update(request, id, old, outputs, new)
+
+    def _exchange_addresses(self, request: Request, id: str, before: list[Properties], after: list[Properties]) -> None:
+        """What the provider does for a change of `publicNets`, call by call: the server goes off, the address that it has
+        is taken from it, and deleted where the state does not name it; only then comes the one that is wanted."""
+        named = {net.get("ipv4") for net in before}
+        for net in after:
+            with self.account.world.change() as world:
+                server = world.find(self.type, id)
+                assert server, f"no server {id}"
+                world.put(Thing(POWER_CYCLE, str(world.next_number()), request.urn, {"server": id}))
+                has = next((one.get("ipv4") for one in server.inputs.get("publicNets") or []), None)
+                if not net.get("ipv4") or has is None:
+                    continue
+                kept = [token for token in server.holds if not token.startswith("primary IP ")]
+                address = world.find(PRIMARY_IP, str(has))
+                assert address, f"no address {has}"
+                world.put(replace(
+                    server, inputs={**server.inputs, "publicNets": [{"ipv4Enabled": False, "ipv6Enabled": False}]},
+                    outputs={**server.outputs, "ipv4Address": ""}, holds=kept,
+                    uses=[key for key in server.uses if key != address.key]))
+            if has not in named:
+                with self.account.world.change() as world:
+                    if address.inputs.get("deleteProtection"):
+                        raise Refused("primary ip deletion is protected (protected)")
+                    world.remove(address)
+
+    def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
+        with self.account.world.change() as world:
+            server = world.find(self.type, id)
+            if server and inputs.get("shutdownBeforeDeletion"):
+                world.put(replace(server, outputs={**server.outputs, "status": "off"}))  # and off it stays, whatever follows
+        super().delete(request, id, inputs, outputs)
+
     def end(self, call: Call, thing: Thing) -> None:
+        super().end(call, thing)
         for net in thing.inputs.get("publicNets") or []:
             address = call.world.find(PRIMARY_IP, str(net.get("ipv4")))
             if address and address.inputs.get("autoDelete"):

@@ -124,6 +124,16 @@ def test_volume(cloud: Driver) -> None:
 RULE = {"protocol": "tcp", "portRange": "443", "sourceAddresses": ["0.0.0.0/0"]}
 
 
+def test_an_attachment_that_goes_takes_the_volume_along_whoever_attached_it(cloud: Driver) -> None:
+    volume, droplet = cloud.create("Volume", name="v", region="fra1", size=10), make_droplet(cloud)
+    same = {"dropletId": droplet.number, "volumeId": volume.id}
+    first, second = (cloud.create("VolumeAttachment", **same) for _ in range(2))
+    assert first.id != second.id
+    cloud.delete(first)
+    assert cloud.read(second) is None, "the disk is gone from the droplet"
+    cloud.delete(second)
+
+
 def test_firewall_needs_a_rule_with_ports(cloud: Driver) -> None:
     with pytest.raises(CheckFailed, match="at least one rule"):
         cloud.create("Firewall", name="f")

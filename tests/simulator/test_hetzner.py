@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.simulator.conftest import KEY, CheckFailed, Driver, Made
+from tests.simulator.hetzner_machines import POWER_CYCLE
 from tests.simulator.world import Refused
 
 
@@ -102,6 +103,68 @@ def test_primary_address_belongs_to_one_server_of_its_location(cloud: Driver) ->
         cloud.delete(address)
     cloud.delete(server)
     cloud.delete(address)
+
+
+def test_address_says_whose_it_is(cloud: Driver) -> None:
+    address = cloud.create("PrimaryIp", name="ip", type="ipv4", location="fsn1")
+    assert (address.outputs["assigneeType"], address.outputs.get("assigneeId")) == ("unassigned", None)
+    server = make_server(cloud, publicNets=[{"ipv4": address.number, "ipv6Enabled": False}])
+    found = cloud.read(address)
+    assert found and (found[1]["assigneeType"], found[1]["assigneeId"]) == ("server", server.number)
+    assert cloud.diff(address).changed == []
+
+
+@pytest.mark.parametrize(("short", "inputs"), [
+    ("Server", {"serverType": "ccx13", "image": "debian-12", "rebuildProtection": True}), ("Network", {"ipRange": "10.0.0.0/16"}),
+    ("Volume", {"size": 10, "location": "fsn1"}), ("PrimaryIp", {"type": "ipv4", "location": "fsn1"}),
+    ("Zone", {"mode": "primary", "name": "example.com"}),
+])
+def test_nothing_protected_is_deleted_before_an_update_lifts_it(cloud: Driver, short: str, inputs: dict[str, Any]) -> None:
+    made = cloud.create(short, **{"name": "one", **inputs}, deleteProtection=True)
+    with pytest.raises(Refused, match="deletion is protected"):
+        cloud.delete(made)
+    assert cloud.read(made) is not None
+    lifted = {"deleteProtection": False, **({"rebuildProtection": False} if short == "Server" else {})}
+    cloud.delete(cloud.update(made, **lifted))
+    assert cloud.read(made) is None
+
+
+def test_a_deletion_that_fails_leaves_a_server_shut_down(cloud: Driver) -> None:
+    server = make_server(cloud, shutdownBeforeDeletion=True)
+    cloud.break_(kind="error", operation="delete", type=":Server")
+    with pytest.raises(Refused, match="server error"):
+        cloud.delete(server)
+    found = cloud.read(server)
+    assert found and found[1]["status"] == "off"
+    assert cloud.update(server, labels={"a": "b"}).outputs["status"] == "off", "nothing starts it"
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_an_imported_server_is_taken_apart(cloud: Driver, protected: bool) -> None:
+    """An import tells nothing of addresses, so that they count as changed: the server goes off and loses its own."""
+    address = cloud.create("PrimaryIp", name="ip", type="ipv4", location="fsn1", deleteProtection=protected)
+    nets = [{"ipv4": address.number, "ipv6Enabled": False}]
+    server = make_server(cloud, publicNets=nets)
+    bare = Made(server.type, server.name, server.id, {}, {}, server.given)
+    imported = cloud.read(bare)
+    assert imported and not {"publicNets", "networks", "userData"} & (imported[0].keys() | imported[1].keys())
+    bare = Made(server.type, server.name, server.id, *imported, server.given)
+    assert "publicNets" in cloud.diff(bare).changed
+    with pytest.raises(Refused, match="deletion is protected" if protected else "not found"):
+        cloud.update(bare)
+    assert [thing.inputs["server"] for thing in cloud.world.all(POWER_CYCLE)] == [server.id]
+    assert (cloud.read(address) is not None) is protected
+    found = cloud.read(server)
+    assert found and found[1]["ipv4Address"] == "", "and nobody reaches it"
+    if protected:
+        assert cloud.update(bare).outputs["ipv4Address"] == address.outputs["ipAddress"], "the next try assigns it"
+
+
+def test_a_server_that_was_told_of_its_addresses_keeps_them(cloud: Driver) -> None:
+    address = cloud.create("PrimaryIp", name="ip", type="ipv4", location="fsn1")
+    server = make_server(cloud, publicNets=[{"ipv4": address.number, "ipv6Enabled": False}])
+    cloud.update(server, labels={"a": "b"})
+    assert cloud.world.all(POWER_CYCLE) == []
 
 
 def test_address_with_auto_delete_goes_with_its_server(cloud: Driver) -> None:

@@ -45,6 +45,20 @@ def test_actions_are_pinned_and_say_their_version() -> None:
                 assert re.search(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
 
 
+FIRST_ON_NODE_24 = {
+    "actions/checkout": 5, "actions/cache": 5, "actions/upload-artifact": 6, "actions/download-artifact": 7,
+    "aws-actions/configure-aws-credentials": 6, "google-github-actions/auth": 3,
+}
+"""The first major version whose `action.yml` says `using: node24` (read in each repository's tags): the runners have no Node 20
+since 2026-09-23."""
+
+
+def test_actions_run_on_what_the_runners_have() -> None:
+    used = [found for path in WORKFLOWS for found in re.findall(r"uses: ([\w-]+/[\w-]+)@\w+ # v(\d+)", path.read_text())]
+    assert {name for name, _ in used} == FIRST_ON_NODE_24.keys()
+    assert [f"{name} v{major}" for name, major in used if int(major) < FIRST_ON_NODE_24[name]] == []
+
+
 def test_permissions_are_few(workflow: dict[str, Any]) -> None:
     assert workflow["permissions"] in ({}, "{}", READING)
     for name, job in workflow["jobs"].items():
