@@ -9,9 +9,9 @@ from typing import Any
 from cloud_init.node.locks import LEASE, STOP
 from cloud_init.node.manifest import BASE
 from cloud_init.versions import main_units
-from components.model.catalogue.node import CONSUL_SOURCES
 from components.model.addresses import is_private, networks_given
 from components.model.calls import resolve_call_limits
+from components.model.catalogue.node import CONSUL_SOURCES
 from components.model.clouds import Cloud, PublicAddress, resolve_cloud
 from components.model.firewall import NodeRule, node_egress, node_openings
 from components.model.plan import Node, Plan, Public
@@ -179,7 +179,8 @@ class Context:
             "limits": resolve_call_limits(self.plan, self.settings), "stop_seconds": STOP, "lease_seconds": f"{LEASE:g}",
             **{name: getattr(self, name) for name in (
                 "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "serving", "here", "mount",
-                "rules", "private_peers", "instance_id", "identity", "share", "mount_unit", "proxied", "packages_json", "include_file",
+                "rules", "private_peers",
+                "instance_id", "identity", "share", "mount_unit", "proxied", "packages_json", "include_file",
                 "repository_logins")},
             "install_program": lambda: INSTALL_PROGRAM.read_text().rstrip("\n"),
             "egress_rules": lambda: node_egress(self.plan, self.node, self.settings, self.catalogue),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
+from typing import Literal
 
 from components.model.capacity import MINUTES_PER_CALL
 from components.model.plan import Plan
@@ -66,7 +67,7 @@ def resolve_call_limits(plan: Plan, settings: Settings) -> CallLimits:
     )
 
 
-def _limit(wanted: Mapping[str, int], default: CallLimit) -> CallLimit:
+def _limit(wanted: Mapping[Literal["calls", "per_minute"], int], default: CallLimit) -> CallLimit:
     return CallLimit(wanted.get("calls", default.calls), wanted.get("per_minute", default.per_minute))
 
 

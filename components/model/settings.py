@@ -47,7 +47,7 @@ class Settings(BaseModel):
         {}, description="Calls that a phone's account makes at once and within a minute; empty = 10 and 60.",
         examples=[{"calls": 4, "per_minute": 20}])
     trunk_limits: dict[Literal["calls", "per_minute"], int] = Field(
-        {}, description="Calls by one trunk, both ways, at once and within a minute; empty = the tier's load in its busiest minute.",
+        {}, description="Calls by one trunk, at once and within a minute; empty = the tier's load in its busiest minute.",
         examples=[{"calls": 100, "per_minute": 200}])
     destinations: tuple[str, ...] = Field(
         (), description="First digits of the numbers that may be called by trunks; empty = all.", examples=[["+49", "0"]])

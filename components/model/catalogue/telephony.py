@@ -47,7 +47,7 @@ OPENSIPS = Service(
     ),
     probes=(
         Probe("sip", "OPTIONS is not answered on the SIP socket", {"method": "OPTIONS", "listener": "sip", "status": 200}),
-        Probe("sip", "REGISTER with a password is not judged: OpenSIPS has lost its database, or cannot read the accounts in it", {
+        Probe("sip", "REGISTER with a password is not judged: OpenSIPS has lost its database, or cannot read accounts", {
             "method": "REGISTER", "listener": "sip", "status": 401, "credentials": "made up"}),
         Probe("opensips_rtpengine", "OpenSIPS holds rtpengine for disabled", {"listener": "mi"}),
     ),
