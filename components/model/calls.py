@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from components.model.capacity import MINUTES_PER_CALL
 from components.model.plan import Plan
@@ -36,8 +36,7 @@ class CallLimit:
     per_minute: int
 
 
-@dataclass(frozen=True)
-class Hours:
+class Hours(NamedTuple):
     """When calls go out: weekdays as digits from 1 = Monday (`strftime` %u), first and last minute as HH:MM."""
 
     days: str

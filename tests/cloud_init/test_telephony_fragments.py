@@ -3,10 +3,12 @@
 import re
 import subprocess
 from collections.abc import Callable
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
 
+from cloud_init.bundles import bundle_folder
 from cloud_init.compose import compose_configuration
 from components.model.planner import make_plan
 from sandbox.standin.opensips import checks as opensips
@@ -19,14 +21,14 @@ PRIVATE, PUBLIC = "10.20.0.10", "203.0.113.9"
 
 RTPENGINE_OPTIONS = {
     "table", "interface", "listen-ng", "listen-cli", "port-min", "port-max", "timeout", "silent-timeout", "tos", "log-level",
-    "log-stderr", "delete-delay",
+    "log-stderr", "delete-delay", "endpoint-learning",
 }
 """Of rtpengine 10.5 (`rtpengine --help`); the program passes over an option it does not know."""
 
 Files = dict[str, str]
 
 
-def files_with(stack: str, service: str, **changes: str) -> Files:
+def files_with(stack: str, service: str, **changes: object) -> Files:
     """The filled files of the first node of a stack, with changed settings, that carries a service."""
     settings = load_stack(stack).model_copy(update=changes)
     plan = make_plan(settings, stack)
@@ -86,8 +88,8 @@ def test_opensips_file_is_accepted(stack: str) -> None:
     files = with_bundle(files_with(stack, "opensips"))
     config = opensips.read_config(files[CONFIGURATION], files)
     assert all(socket.address != "*" for socket in config.sockets)
-    assert {socket.protocol for socket in config.sockets} == {"udp", "tcp", "ws"}
-    assert config.parameter("tm", "fr_timeout") == 2
+    assert {socket.protocol for socket in config.sockets} == {"udp", "tcp", "tls", "ws"}
+    assert config.parameter("tm", "fr_timeout") == 5
     assert config.parameter("httpd", "ip") == "127.0.0.1"
     assert config.parameter("rtpengine", "rtpengine_sock") == "udp:127.0.0.1:60000"
     assert [call.arguments[1].partition("@")[2] for call in config.calls_of("subscribe_event")] == [
@@ -95,25 +97,68 @@ def test_opensips_file_is_accepted(stack: str) -> None:
         "127.0.0.1:5672/exchange=webitel?hotdesk"]
 
 
-def test_only_the_offer_names_the_sides_and_its_result_is_looked_at() -> None:
-    text = files_with(TRIAL, "opensips")["/etc/opensips/opensips.cfg"]
-    answer = text[text.index("onreply_route[answer]"):text.index("failure_route[failed]")]
-    assert "in-iface" not in answer
-    assert text.count("in-iface=int out-iface=ext") == text.count("in-iface=ext out-iface=int") == 1
-    assert re.search(r"if \(!rtpengine_offer\(", text)
-    assert text.count("t_on_failure(") == 2
+ROUTES = (bundle_folder("opensips") / "routes.cfg").read_text()
+
+
+def route(name: str) -> str:
+    """The text of a route that is the same on every node."""
+    return re.split(r"\n}\n", ROUTES.partition(f"\n{name} {{\n")[2])[0]
+
+
+def test_only_offers_name_the_sides_and_their_result_is_looked_at() -> None:
+    assert route("onreply_route[answer]").count("in-iface") == route("onreply_route[answer]").count("LATE_OFFER") * 2 == 2
+    assert route("branch_route[media]").count("in-iface=int out-iface=ext") == 1
+    assert route("branch_route[media]").count("in-iface=ext out-iface=int") == 1
+    assert ROUTES.count("rtpengine_offer(") == ROUTES.count("if (!rtpengine_offer(") == 2
+    assert ROUTES.count("t_on_failure(") == route("route[relay]").count("t_on_failure(") + route("failure_route[failed]").count(
+        "t_on_failure(")
 
 
 def test_a_refused_change_of_a_running_call_ends_no_audio() -> None:
-    text = files_with(TRIAL, "opensips")["/etc/opensips/opensips.cfg"]
-    failed = text[text.index("failure_route[failed]"):text.index("local_route {")]
-    assert re.search(r"\{\s+#[^\n]*\n\s+if \(has_totag\(\)\)\s+exit;", failed)
+    assert re.match(r"    #[^\n]*\n    if \(has_totag\(\)\)\s+exit;", route("failure_route[failed]"))
 
 
-def test_the_exemption_of_trunks_and_freeswitch_stands_before_the_flood_check() -> None:
-    text = files_with(TRIAL, "opensips")["/etc/opensips/opensips.cfg"]
-    guard = text[text.index("route[guard]"):text.index("route[far_end]")]
-    assert guard.index("ds_is_in_list") < guard.index("check_address") < guard.index("pike_check_req")
+def test_trunks_freeswitch_and_the_ends_of_calls_are_exempt_before_anything_is_counted() -> None:
+    flood = route("route[flood]")
+    exempt = flood.index("return;")
+    assert all(flood.index(name) < exempt for name in ("FROM_MEDIA", "FROM_TRUNK", "FROM_NODE", "ACK|BYE|CANCEL"))
+    assert exempt < flood.index("cache_add(") < flood.index("pike_check_req")
+
+
+def test_whoever_comes_by_the_web_socket_is_a_trunk_never() -> None:
+    files = files_with(TRIAL, "opensips", carriers=(IPv4Network("198.51.100.0/24"),))
+    source = files["/etc/opensips/routes.cfg"].partition("\nroute[source] {\n")[2]
+    web_socket = source.index('setflag("FROM_WS")')
+    assert web_socket < source.index("return;", web_socket) < source.index('setflag("FROM_TRUNK")')
+
+
+LIMITS: list[tuple[dict[str, object], list[str]]] = [
+    ({}, ["^(112|911)$", "$var(calls) >= 10)", "$var(minute) > 60)"]),
+    ({"account_limits": {"calls": 3}, "trunk_limits": {"per_minute": 7}}, ["$var(calls) >= 3)", "$var(minute) > 7)"]),
+    ({"destinations": ("+49", "0")}, ['!($rU =~ "^([+]49|0)")']),
+    ({"outgoing_hours": {"mon-fri": "07:00-20:00", "sat": "09:00-14:00"}}, [
+        '($time(%u) =~ "[12345]" && $var(now) >= "07:00" && $var(now) < "20:00") || ($time(%u) =~ "[6]"']),
+    ({"srtp": "required"}, ['$var(srtp) = "required";']),
+    ({"trunk_transfers": True}, ["$var(trunk_transfers) = 1;"]),
+    ({"phones": (IPv4Network("192.0.2.0/24"),)}, ["$(si{ip.matches,192.0.2.0/24}) == 1)\n        $var(named) = 1;"]),
+]
+
+
+@pytest.mark.parametrize(("changes", "texts"), LIMITS)
+def test_settings_of_calls_reach_the_routes(changes: dict[str, object], texts: list[str]) -> None:
+    files = with_bundle(files_with(TRIAL, "opensips", **changes))
+    opensips.read_config(files[CONFIGURATION], files)
+    assert all(text in files["/etc/opensips/routes.cfg"] for text in texts)
+
+
+def test_a_change_of_routes_is_read_while_calls_go_on() -> None:
+    settings = load_stack(TRIAL)
+    plan = make_plan(settings, TRIAL)
+    configuration = compose_configuration(plan, plan.nodes_with("opensips")[0], settings)
+    reload = ["/usr/lib/webitel/setup/opensips.sh reload_routes"]
+    assert configuration.attributes["/etc/opensips/routes.cfg"]["actions"] == reload
+    assert configuration.manifest["bundle_actions"]["opensips"] == reload
+    assert configuration.attributes["/etc/opensips/opensips.cfg"]["actions"] == ["restart opensips"]
 
 
 MISTAKES: dict[str, Callable[[str], str]] = {
@@ -159,11 +204,10 @@ def bans_after(folder: Path, lines: str) -> list[str]:
 
 
 def test_fail2ban_believes_only_what_opensips_itself_says(tmp_path: Path) -> None:
-    source = (FILES / "opensips" / "opensips.cfg").read_text()
-    logged = re.findall(r'xlog\("L_NOTICE", "(Auth error for .*?)\\n"\)', source)
-    assert len(logged) >= 6
+    logged = re.findall(r'xlog\("L_NOTICE", "(Auth error for .*?)\\n"\)', ROUTES)
+    assert len(logged) >= 5
     lines = [
-        re.sub(r"\$fU", "from 192.0.2.1 (relay) cause -2", line).replace("$si", f"198.51.100.{n}").replace("$var(code)", "-2")
+        re.sub(r"\$(fU|au)", "from 192.0.2.1 (relay) cause -2", line).replace("$si", f"198.51.100.{n}")
         for n, line in enumerate(logged, 1)
     ]
     found = bans_after(tmp_path, "\n".join(["PIKE - BLOCKing ip 203.0.113.12, node=0x7f", "nothing from 192.0.2.9", *lines, ""]))
