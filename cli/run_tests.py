@@ -28,6 +28,7 @@ PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("ruff", (*PYTHON, "ruff", "check", "--quiet", ".")),
         ("mypy", (*PYTHON, "mypy")),
         ("import-linter", IMPORT_LINTER),
+        ("files that changed since a real program read them", (*PYTHON, "tests.lint.real_programs")),
         ("unit tests", PYTEST),
     ),
     "engine": (("engine tests", (*PYTEST, "-m", "engine")),),

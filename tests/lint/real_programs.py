@@ -1,0 +1,96 @@
+"""Which rendered files changed since they were run under the real program: our stand-ins never decide what is right.
+
+`docs/real-programs.md` remembers, by file of `local-single` as rendered with its placeholders, the digest that was run, with program,
+version and date. `python -m tests.lint.real_programs` names what changed since (`./webitel test unit` does it too);
+`python -m tests.lint.real_programs --ran "OpenSIPS 3.4.18" 2026-11-28 PATH...` writes down a run: only what you saw yourself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloud_init.bundles import bundle_files, bundle_folder
+from cloud_init.compose import compose_configuration
+from components.model.planner import make_plan
+from stacks.settings import load_stack
+
+RECORD = Path(__file__).resolve().parents[2] / "docs" / "real-programs.md"
+STACK = "local-single"
+"""Its one node has every file; what other layouts render differently comes from the same templates."""
+
+BUNDLES = "/usr/share/webitel/bundles"
+"""Where a node keeps what is the same on every node."""
+
+NOT_BUNDLES = ("node", "sandbox")
+"""Our own programs: nothing of another's reads them."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row of the record."""
+
+    path: str
+    program: str
+    date: str
+    digest: str
+
+    def row(self) -> str:
+        """Its line of the table."""
+        return f"| `{self.path}` | {self.program} | {self.date} | `{self.digest}` |"
+
+
+def rendered() -> dict[str, str]:
+    """Path on the node -> digest, first 16 hexadecimal digits of SHA-256."""
+    settings = load_stack(STACK)
+    plan = make_plan(settings, STACK)
+    configuration = compose_configuration(plan, plan.nodes[0], settings)
+    texts = {path: text.encode() for path, text in configuration.files.items()}
+    for name in configuration.bundles:
+        if name not in NOT_BUNDLES:
+            texts |= {
+                f"{BUNDLES}/{name}/{path.relative_to(bundle_folder(name))}": path.read_bytes() for path in bundle_files(name)}
+    return {path: hashlib.sha256(content).hexdigest()[:16] for path, content in texts.items()}
+
+
+def read_record() -> list[Run]:
+    """The rows of the record; a ValueError names a line that is none."""
+    runs = []
+    for line in RECORD.read_text().splitlines():
+        if line.startswith("| `"):
+            cells = [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+            if len(cells) != 4:
+                raise ValueError(f"{RECORD.name}: not a row of path, program, date, digest: {line}")
+            runs.append(Run(*cells))
+    return runs
+
+
+def changed_since() -> list[Run]:
+    """The runs whose file is another one today."""
+    now = rendered()
+    return [run for run in read_record() if now.get(run.path) != run.digest]
+
+
+def write_down(program: str, date: str, paths: list[str]) -> None:
+    """Put runs of today's files into the record, in the place of earlier ones."""
+    now = rendered()
+    if unknown := [path for path in paths if path not in now]:
+        raise SystemExit(f"{STACK} renders no {', '.join(unknown)}; there are {', '.join(sorted(now))}")
+    runs = {run.path: run for run in read_record()} | {path: Run(path, program, date, now[path]) for path in paths}
+    head = RECORD.read_text().partition("| `")[0]
+    RECORD.write_text(head + "".join(f"{run.row()}\n" for _, run in sorted(runs.items())))
+
+
+def main() -> None:
+    """Name what changed, or write down a run."""
+    if sys.argv[1:2] == ["--ran"]:
+        write_down(sys.argv[2], sys.argv[3], sys.argv[4:])
+        return
+    for run in changed_since():
+        print(f"changed since {run.program} read it on {run.date}: {run.path}. Run it again, and write it down (docs/real-programs.md)")
+
+
+if __name__ == "__main__":
+    main()
