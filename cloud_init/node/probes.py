@@ -20,6 +20,8 @@ LISTEN = "0A"
 """TCP_LISTEN as the kernel's table of connections writes it."""
 REPEATED = 3
 """Failed queries within the looked-at time that are no accident."""
+STILL = 12.0
+"""Seconds since the last failed query after which it is over, such as with a database that is back."""
 QUERY_GAP = 6.0
 """Seconds: whoever asks the database every five seconds and whose session has just been closed has a new one by then."""
 
@@ -205,8 +207,8 @@ def schema(arguments: Arguments, view: View) -> str:
         errors = view.schema_errors
     if isinstance(errors, str):
         return errors
-    count, last = errors.get(arguments["unit"], (0, ""))
-    return f"{count} queries failed within {RECENT} s, the last one because {last}" if count >= REPEATED else ""
+    count, age, last = errors.get(arguments["unit"], (0, 0.0, ""))
+    return f"{count} queries failed within {RECENT} s, the last one: {last}" if count >= REPEATED and age <= STILL else ""
 
 
 def disk_space(arguments: Arguments, view: View) -> str:

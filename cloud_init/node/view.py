@@ -8,6 +8,7 @@ import re
 import ssl
 import subprocess
 import threading
+import time
 from functools import cached_property
 from typing import Any
 
@@ -20,8 +21,8 @@ LIST = 64 << 20
 """Bytes of the broker's longest answer: each agent in a browser has a queue with a consumer and several bindings."""
 RECENT = 60
 """Seconds of the journal in which queries that fail count."""
-LACKING = r"(relation|column|function|type|schema) \S.* does not exist"
-"""What PostgreSQL says of a schema that is not the one a program was written for."""
+LACKING = r"(relation|column|function|type|schema) \S[^:;{}]{0,150}? does not exist|ERROR internal server error$"
+"""What PostgreSQL says of a schema that is not the one a program was written for; Cases keeps that for itself."""
 
 
 class View:
@@ -95,20 +96,22 @@ class View:
         return {(row["source"], row["destination_type"], row["destination"], row["routing_key"]) for row in rows}
 
     @cached_property
-    def schema_errors(self) -> dict[str, tuple[int, str]] | str:
-        """By unit that is asked for it: how many queries failed lately for what the database lacks, and the last one's words."""
+    def schema_errors(self) -> dict[str, tuple[int, float, str]] | str:
+        """By unit that is asked for it: how many queries failed lately for what the database lacks, how many seconds ago the
+        last one did, and its words."""
         probes = (probe for service in self.manifest["services"] for probe in service["probes"])
         units = [probe["unit"] for probe in probes if probe["kind"] == "schema"]
         done = run(["journalctl", "-b", "-q", "--no-pager", "-o", "json", f"--since=-{RECENT}s", "--grep", LACKING,
                     *(f"--unit={unit}" for unit in units)], 10)
         if done.returncode not in (0, 1):
             return f"journalctl: {done.stderr.strip()[:200]}"
-        found: dict[str, tuple[int, str]] = {}
+        found: dict[str, tuple[int, float, str]] = {}
         for line in done.stdout.splitlines():
             entry = json.loads(line)
             unit = str(entry.get("_SYSTEMD_UNIT", "")).removesuffix(".service")
             said = re.search(LACKING, str(entry.get("MESSAGE", "")))
-            found[unit] = found.get(unit, (0, ""))[0] + 1, said[0] if said else ""
+            age = time.time() - int(entry["__REALTIME_TIMESTAMP"]) / 1e6
+            found[unit] = found.get(unit, (0, 0.0, ""))[0] + 1, age, said[0] if said else ""
         return found
 
 

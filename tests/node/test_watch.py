@@ -1,11 +1,12 @@
 """What the watcher restarts, puts back and leaves alone."""
 
+import time
 from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
-from cloud_init.node import probes, topology, waiting, watch
+from cloud_init.node import probes, topology, view, waiting, watch
 from cloud_init.node.watch import APART, DEAF_FOR, ROUND, Watcher
 
 HTTP = {"kind": "http", "says": "it cannot ask the database", "path": "/"}
@@ -123,3 +124,32 @@ def test_a_wait_goes_on_whatever_a_question_meets(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(probes, "consul", consul)
     assert waiting.wait_for(["consul"]) == 0 and not met
     assert "waiting for consul: ConnectionRefusedError: nobody there" in capsys.readouterr().out
+
+
+JOURNAL = """
+{"_SYSTEMD_UNIT": "engine.service", "MESSAGE": "ERROR pq: column b.metadata does not exist {...}", "__REALTIME_TIMESTAMP": "%d"}
+{"_SYSTEMD_UNIT": "init.scope", "MESSAGE": "the type x does not exist", "__REALTIME_TIMESTAMP": "%d"}
+{"_SYSTEMD_UNIT": "webitel-cases.service", "MESSAGE": "17:35 ERROR internal server error", "__REALTIME_TIMESTAMP": "%d"}
+"""
+
+
+@pytest.mark.parametrize(("times", "ago", "expected"), [(4, 5, True), (2, 5, False), (4, 30, False)])
+def test_a_wrong_schema_is_read_from_the_journal_while_queries_fail(
+    times: int, ago: int, expected: bool, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines = (JOURNAL % ((int(time.time() - ago) * 10**6,) * 3)).strip() + "\n"
+    asked: list[list[str]] = []
+
+    def run(command: list[str], timeout: float = 120) -> CompletedProcess[str]:
+        asked.append(command)
+        return CompletedProcess(command, 0, lines * times, "")
+
+    monkeypatch.setattr(view, "run", run)
+    units = ("engine", "webitel-cases", "storage")
+    probed = [{"kind": "schema", "unit": unit} for unit in units]
+    made = view.View({"address": "127.0.0.1", "services": [{"name": "all", "probes": probed}]})
+    answers = [probes.schema(probe, made) for probe in probed]
+    assert [bool(answer) for answer in answers] == [expected, expected, False] and len(asked) == 1
+    assert {f"--unit={unit}" for unit in units} <= set(asked[0])
+    if expected:
+        assert answers[0].endswith("the last one: column b.metadata does not exist")

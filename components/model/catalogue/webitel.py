@@ -39,7 +39,8 @@ def own_queues(least: int, most: int) -> Probe:
 
 
 def schema(unit: str) -> Probe:
-    """No query of it fails for a table or column that the database lacks; it runs on and looks well all the same."""
+    """No query of it fails for a table or column that the database lacks; it runs on and looks well all the same. Asked before
+    what fails for that reason too: a restart would not cure it."""
     return Probe("schema", "the database's schema is not the one of its release", {"unit": unit}, restart_cures=False)
 
 
@@ -86,7 +87,7 @@ MESSAGES_BOT = Service(
     placement=Placement.FIRST, placement_reason="sessions with messengers must not be held twice", moves=True,
     consul_name="webitel.chat.bot", secrets=("database_password", "broker_password"), restarts_when_deaf=True,
     probes=(
-        registered("webitel.chat.bot", "prefix"),
+        schema("messages-bot"), registered("webitel.chat.bot", "prefix"),
         Probe("http", "it does not answer or cannot ask the database", {"listener": "http", "path": "/", "not_status": 502}),
         own_queues(1, 1),
     ),
@@ -100,7 +101,7 @@ ENGINE = Service(
     consul_name="engine", secrets=("database_password", "broker_password", "storage_key"), restarts_when_deaf=True,
     egress=(Egress("push, mail, web hooks", "tcp", Ports(443, 443)),),
     probes=(
-        registered("engine", "engine-{id}"),
+        schema("engine"), registered("engine", "engine-{id}"),
         # A name that nobody gives: 404 when the database was asked, 500 when that failed. /websocket logs an error each time.
         Probe("http", "the WebSocket listener does not answer or cannot ask the database", {
             "listener": "websocket", "path": "/appointments/webitel-node", "status": 404,
@@ -121,14 +122,13 @@ STORAGE = Service(
     data=(DataDirectory("/var/lib/webitel/recordings/storage", "recordings", "root:root", "0750"),),
     consul_name="storage", secrets=("database_password", "broker_password", "storage_key"), restarts_when_deaf=True,
     probes=(
-        registered("storage", "storage-{id}"), sessions("storage"),
+        schema("storage"), registered("storage", "storage-{id}"), sessions("storage"),
         Probe("http", "the public interface does not answer", {
             "listener": "public", "path": "/", "status": 404, "contains": "api.context.404.app_error"}),
         Probe("http", "the internal interface does not answer", {
             "listener": "internal", "path": "/", "status": 404, "contains": "api.context.404.app_error"}),
         Probe("disk_space", "the recordings disk is nearly full", {"path": "/var/lib/webitel/recordings", "percent": 90},
               restart_cures=False),
-        schema("storage"),
     ),
 )
 
@@ -137,9 +137,9 @@ CALL_CENTER = Service(
     listeners=(tcp("grpc", 10032),), consul_name="call_center",
     calls=(DATABASE, BROKER, "consul", "webitel-app", "freeswitch.grpc", "engine.grpc", "flow_manager.grpc", "messages-srv.grpc"),
     secrets=("database_password", "broker_password"), restarts_when_deaf=True,
-    probes=(registered("call_center", "call_center-{id}"), sessions("call_center"),
+    probes=(schema("call_center"), registered("call_center", "call_center-{id}"), sessions("call_center"),
             consumes("callcenter.call_center-{id}"), bound("chat", "callcenter.call_center-{id}", "#"),
-            bound("call", "callcenter.call_center-{id}", "events.*.call_center-{id}.*.*"), schema("call_center")),
+            bound("call", "callcenter.call_center-{id}", "events.*.call_center-{id}.*.*")),
 )
 
 FLOW_MANAGER = Service(
@@ -156,7 +156,7 @@ FLOW_MANAGER = Service(
             Egress("web hooks", "tcp", Ports(443, 443))),
     consul_name="workflow", secrets=("database_password", "broker_password", "storage_key"),
     probes=(
-        registered("workflow", "workflow-workflow-{id}"), sessions("flow_manager"),
+        schema("flow_manager"), registered("workflow", "workflow-workflow-{id}"), sessions("flow_manager"),
         Probe("listens", "the event socket for FreeSWITCH is closed", {"listener": "esl"}),
         consumes("workflow-call"), consumes("workflow-exec"), bound("call", "workflow-call", "events.#"),
         bound("flow", "workflow-exec", "exec", kind="direct"),
