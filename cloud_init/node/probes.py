@@ -65,8 +65,10 @@ def consul_server(_: Arguments, view: View) -> str:
 
 
 def consul_entry(arguments: Arguments, view: View) -> str:
-    """The service's own entry at this agent: id (or prefix of it), address, port, and a passing check; under whatever name where
-    nobody knows it."""
+    """The service's own entry at this agent: id (or prefix of it), address, port; under whatever name where nobody knows it.
+
+    Nothing but passing checks: out of service for maintenance is one check more, and nobody calls what has it.
+    """
     services = view.consul_services
     if isinstance(services, str):
         return services
@@ -80,7 +82,7 @@ def consul_entry(arguments: Arguments, view: View) -> str:
         what = f"entry of {wanted[0]}:{wanted[1]}" if arguments["name"] == ANY else arguments["name"]
         return f"no {what} {'' if arguments['id'] == 'prefix' else arguments['id']} at this agent".replace("  ", " ")
     for entry in found:
-        if (entry["Address"], entry["Port"]) == wanted and "passing" in entry.get("States", []):
+        if (entry["Address"], entry["Port"]) == wanted and set(entry.get("States", [])) == {"passing"}:
             return ""
     entry = found[0]
     state = "/".join(entry.get("States", [])) or "no check"
