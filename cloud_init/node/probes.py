@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import amqp, broker_cluster, machine, sip, topology
+from . import amqp, broker_cluster, machine, rpc, sip, topology
 from .view import RECENT, TIMEOUT, View, broker, fetch_json, query, request
 
 Arguments = dict[str, Any]
@@ -37,7 +37,7 @@ def answer(probe: dict[str, Any], view: View) -> str:
         "exchanges": topology.exchanges, "queue": topology.queue, "binding": topology.binding, "own_queues": topology.own_queues,
         "http": http_answer, "https": https_answer, "listens": listens, "schema": schema, "disk_space": disk_space,
         "rtpengine": sip.rtpengine, "sip": sip.sip_request, "opensips_rtpengine": opensips_rtpengine,
-        "freeswitch": sip.freeswitch, "freeswitch_calls": sip.freeswitch_calls,
+        "freeswitch": sip.freeswitch, "freeswitch_rpc": rpc.freeswitch_rpc, "freeswitch_calls": sip.freeswitch_calls,
     }
     if probe["kind"] not in known:
         return f"this node's program knows no probe `{probe['kind']}`"
@@ -67,8 +67,10 @@ def consul_server(_: Arguments, view: View) -> str:
 
 
 def consul_entry(arguments: Arguments, view: View) -> str:
-    """The service's own entry at this agent: id (or prefix of it), address, port, and a passing check; under whatever name where
-    nobody knows it."""
+    """The service's own entry at this agent: id (or prefix of it), address, port; under whatever name where nobody knows it.
+
+    Nothing but passing checks: out of service for maintenance is one check more, and nobody calls what has it.
+    """
     services = view.consul_services
     if isinstance(services, str):
         return services
@@ -82,7 +84,7 @@ def consul_entry(arguments: Arguments, view: View) -> str:
         what = f"entry of {wanted[0]}:{wanted[1]}" if arguments["name"] == ANY else arguments["name"]
         return f"no {what} {'' if arguments['id'] == 'prefix' else arguments['id']} at this agent".replace("  ", " ")
     for entry in found:
-        if (entry["Address"], entry["Port"]) == wanted and "passing" in entry.get("States", []):
+        if (entry["Address"], entry["Port"]) == wanted and set(entry.get("States", [])) == {"passing"}:
             return ""
     entry = found[0]
     state = "/".join(entry.get("States", [])) or "no check"

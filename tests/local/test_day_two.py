@@ -64,6 +64,17 @@ def test_changed_setting_touches_one_file_and_one_service(healthy: Deployment, f
     assert "Nothing to change." in healthy.up().output
 
 
+def test_a_changed_bundle_reaches_freeswitch_and_nothing_else(healthy: Deployment, figure: Figure) -> None:
+    before = healthy.units()
+    with healthy.edit("cloud_init/bundles/freeswitch/dialplan.xml", "503 Service Unavailable", "503 Elsewhere"):
+        done = healthy.up()
+        figure("up with a changed bundle", done.seconds)
+        assert [name for name, unit in healthy.units().items() if unit != before[name]] == ["freeswitch"]
+        assert "503 Elsewhere" in healthy.on_node("cat /usr/share/webitel/bundles/freeswitch/dialplan.xml")
+        assert healthy.on_node("fs_cli -x 'fsctl pause_check inbound'") == "false"
+    healthy.up()
+
+
 def test_changed_stand_in_reaches_the_node(healthy: Deployment) -> None:
     before = healthy.units()
     page = f"curl -ksSf https://{healthy.address}/app/auth/"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cloud_init.node import apply, consul, drain, sip
+from cloud_init.node import apply, consul, drain, probes, sip
 from cloud_init.node import view as view_module
 from cloud_init.node.manifest import ApplyError
 from cloud_init.node.view import View
@@ -152,6 +152,17 @@ def test_health_says_that_freeswitch_is_paused(paused: set[str], said: str, monk
 
     monkeypatch.setattr(sip, "ask_freeswitch", ask)
     answer = sip.freeswitch({}, View({"address": "127.0.0.1"}))
+    assert answer.startswith(said) and bool(answer) == bool(said)
+
+
+@pytest.mark.parametrize(("states", "said"), [
+    (["passing"], ""), (["passing", "critical"], "10.0.0.1:50051 passing/critical"), (["critical"], "10.0.0.1:50051 critical"),
+    ([], "10.0.0.1:50051 no check"),
+])
+def test_health_says_that_consul_hides_freeswitch(states: list[str], said: str) -> None:
+    asked = View({"address": "10.0.0.1"})
+    asked.__dict__["consul_services"] = {"n": {"Service": "freeswitch", "Address": "10.0.0.1", "Port": 50051, "States": states}}
+    answer = probes.consul_entry({"name": "freeswitch", "id": "n", "address": "10.0.0.1", "port": 50051}, asked)
     assert answer.startswith(said) and bool(answer) == bool(said)
 
 

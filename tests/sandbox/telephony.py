@@ -118,8 +118,8 @@ class Telephony:
             text = self.local(files[f"/etc/freeswitch/{name}"])
             bundle = str(self.folder / "freeswitch")
             self.write(f"freeswitch/{name}", text.replace("/usr/share/webitel/bundles/freeswitch", bundle))
-        for path in bundle_folder("freeswitch").iterdir():
-            shutil.copy(path, self.folder / "freeswitch")
+        for file in bundle_folder("freeswitch").iterdir():
+            shutil.copy(file, self.folder / "freeswitch")
         for name in re.findall(r'module="(mod_\w+)"', (self.folder / "freeswitch" / "modules.xml").read_text()):
             (self.folder / "mod" / f"{name}.so").touch()
 
