@@ -76,12 +76,14 @@ class Adapter(Cloud):
             opts=ResourceOptions(parent=self, depends_on=[after] if after else []))
 
     def create_nat(self) -> network.NatGateway:
-        """The way out for nodes without an address of their own; in no zone, so for all zones."""
+        """The way out for nodes without an address of their own: of the other zones' nodes too, while its zone is there."""
         address = self.create_address("nat", f"{self.plan.stack}-nat", self.tags, self.child())
         return network.NatGateway(
             "nat", resource_group_name=self.group.name, nat_gateway_name=f"{self.plan.stack}-nat",
             location=self.plan.region, sku=network.NatGatewaySkuArgs(name="Standard"),
-            public_ip_addresses=[network.SubResourceArgs(id=address.id)], tags=self.tags, opts=self.child())
+            # In no zone it would stand in one that Azure chooses and tells nobody. It stays where it was made.
+            zones=[self.plan.zone], public_ip_addresses=[network.SubResourceArgs(id=address.id)], tags=self.tags,
+            opts=ResourceOptions(parent=self, ignore_changes=["zones"]))
 
     def create_address(
         self, key: str, name: str, tags: dict[str, str], options: ResourceOptions,

@@ -37,6 +37,13 @@ def test_a_subnet_has_the_way_out_that_its_nodes_need(basic: Asked) -> None:
         "app-1": basic.id("Subnet", "private")}
 
 
+def test_the_way_out_stands_in_the_zone_of_those_who_use_it(basic: Asked) -> None:
+    """In no zone it stands in one that nobody knows; and where it stands, it stays."""
+    nat = basic.all("NatGateway")["nat"]
+    assert nat.inputs["zones"] == [basic.all("VirtualMachine")["app-1"].inputs["zones"][0]] == ["1"]
+    assert list(nat.ignore_changes) == ["zones"], "one of before is in no zone for good"
+
+
 def test_no_nat_is_paid_for_where_no_node_needs_it(ask: Ask) -> None:
     assert not ask("azure-single").all("NatGateway")
 

@@ -40,13 +40,21 @@ def test_only_the_deployments_key_logs_in(basic: Asked) -> None:
 
 
 def test_addresses_are_fixed_and_public_only_where_reached_from_outside(basic: Asked) -> None:
-    assert basic.all("Address").keys() == {"edge-1"}
+    assert basic.all("Address").keys() == {"edge-1", "nat"}
     assert basic.all("Address")["edge-1"].protect
     for name, one in basic.all("Instance").items():
         [interface] = one.inputs["networkInterfaces"]
         assert interface["networkIp"] == {"data-1": "10.20.0.10", "app-1": "10.20.0.20", "edge-1": "10.20.0.30"}[name]
         given = [config["natIp"] for config in interface["accessConfigs"]]
         assert given == (["address of edge-1"] if name == "edge-1" else [])
+
+
+def test_what_goes_out_has_ports_enough_and_one_address(basic: Asked) -> None:
+    """By itself Google gives a machine 64 ports, each held two minutes longer, and takes another address when it likes."""
+    nat = basic.one("RouterNat", "nat")
+    assert nat["enableDynamicPortAllocation"] and not nat["enableEndpointIndependentMapping"]
+    assert (nat["minPortsPerVm"], nat["maxPortsPerVm"]) == (256, 65536)
+    assert (nat["natIpAllocateOption"], nat["natIps"]) == ("MANUAL_ONLY", [basic.id("Address", "nat")])
 
 
 def test_what_goes_out_is_closed_but_for_what_the_plan_lets_out(basic: Asked) -> None:

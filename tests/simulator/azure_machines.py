@@ -62,6 +62,8 @@ class NatGateway(Azure):
             raise Refused("Code=\"InvalidRequestFormat\" Message=\"sku Standard is required\"")
         if len(call.inputs.get("zones") or []) > 1:
             raise Refused("Code=\"InvalidRequestFormat\" Message=\"a NAT gateway stands in one zone or none\"")
+        if call.is_changed("zones"):
+            raise Refused("Code=\"ResourceAvailabilityZonesCannotBeModified\" Message=\"zones of a NAT gateway stay\"")
         for reference in call.inputs.get("publicIpAddresses") or []:
             call.hold(f"association of {self.refer(call, ADDRESS, reference, 'publicIpAddresses').id}")
         return super().make(call)

@@ -145,6 +145,13 @@ class RouterNat(Google):
             call.hold(f"use of {self.refer(call, ADDRESS, address, 'natIps').id}")
         if inputs.get("enableDynamicPortAllocation") and inputs.get("enableEndpointIndependentMapping"):
             raise Refused("googleapi: Error 400: dynamic port allocation excludes endpoint independent mapping")
+        dynamic = bool(inputs.get("enableDynamicPortAllocation"))
+        least = inputs.get("minPortsPerVm") or (32 if dynamic else 64)
+        most = inputs.get("maxPortsPerVm") or 65536
+        if dynamic and not (32 <= least < most <= 65536 and all(ports & (ports - 1) == 0 for ports in (least, most))):
+            raise Refused(f"googleapi: Error 400: ports per VM {least} to {most}: powers of two, the first smaller")
+        if inputs.get("maxPortsPerVm") and not dynamic:
+            raise Refused("googleapi: Error 400: maxPortsPerVm is for dynamic port allocation only")
         return super().make(call)
 
 

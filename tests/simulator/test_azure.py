@@ -152,6 +152,10 @@ def test_interfaces_and_addresses(cloud: Driver) -> None:
         make_interface(cloud, net.subnet, "d", None, publicIPAddress={"id": address.id})
     with pytest.raises(Refused, match="association of"):
         cloud.create("NatGateway", **IN, sku={"name": "Standard"}, publicIpAddresses=[{"id": address.id}])
+    zonal = cloud.create("NatGateway", **IN, sku={"name": "Standard"}, zones=["1"])
+    for zones in (["2"], None):
+        with pytest.raises(Refused, match="ResourceAvailabilityZonesCannotBeModified"):
+            cloud.update(zonal, zones=zones)
     for inputs, words in (({"sku": None}, "retired"), ({"publicIPAllocationMethod": "Dynamic"}, "MustBeStatic"),
                           ({"sku": {"name": "Premium"}}, "not one of")):
         with pytest.raises(Refused, match=words):

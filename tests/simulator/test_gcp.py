@@ -176,11 +176,16 @@ def test_nat_and_subnetworks(cloud: Driver) -> None:
     net = Net(cloud)
     router = cloud.create("Router", name="nat", network=net.network.id)
     everything = {"router": router.inputs["name"], "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES"}
-    cloud.create("RouterNat", name="nat", **everything, natIpAllocateOption="AUTO_ONLY")
+    made = cloud.create("RouterNat", name="nat", **everything, natIpAllocateOption="AUTO_ONLY")
     with pytest.raises(Refused, match="NAT of all"):
         cloud.create("RouterNat", name="nat-2", **everything, natIpAllocateOption="AUTO_ONLY")
     with pytest.raises(Refused, match="MANUAL_ONLY"):
         cloud.create("RouterNat", name="nat-2", **everything, natIpAllocateOption="MANUAL_ONLY")
+    ports: dict[str, Any] = {"enableDynamicPortAllocation": True, "minPortsPerVm": 256}
+    for wrong in ({"minPortsPerVm": 200}, {"maxPortsPerVm": 256}, {"enableDynamicPortAllocation": None, "maxPortsPerVm": 512}):
+        with pytest.raises(Refused, match="orts"):
+            cloud.update(made, **{**ports, **wrong})
+    cloud.update(made, **ports, maxPortsPerVm=65536)
     with pytest.raises(CheckFailed, match="characters, allowed 2"):
         cloud.create("RouterNat", name="n", **everything)
     with pytest.raises(CheckFailed, match="not allowed when"):
