@@ -9,6 +9,9 @@ from .drain import admit, drain
 from .manifest import ApplyError, Tell, last_lines, run, systemctl
 
 WATCH, LOCKS = "webitel-watch.service", "webitel-locks.service"
+SETUP = "/usr/lib/webitel/setup/"
+"""Our own commands."""
+
 SETTLE = 300
 """Seconds for a touched service to work again at an update."""
 
@@ -65,7 +68,7 @@ def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: T
         verb, _, unit = action.partition(" ")
         if verb == "daemon-reload" or verb not in VERBS:
             if verb != "daemon-reload":
-                run(["sh", "-c", action], 120)
+                perform_command(action, tell)
             continue
         if unit not in names:
             continue
@@ -126,6 +129,16 @@ def perform(verb: str, unit: str, update: bool) -> None:
     done = systemctl("restart", *blocking, unit, timeout=SETTLE)
     if done.returncode != 0:
         raise ApplyError(f"{unit} did not restart: {done.stderr.strip()}\n" + "\n".join(last_lines(unit)), unit)
+
+
+def perform_command(action: str, tell: Tell) -> None:
+    """A changed file's own command. One of ours that fails is an error, and stays to be done; a container refuses some of Debian's."""
+    ours = action.startswith(SETUP)
+    if ours:
+        tell("services", action.removeprefix(SETUP))
+    done = run(["sh", "-c", action], 120)
+    if ours and done.returncode != 0:
+        raise ApplyError(f"{action} failed: {(done.stderr or done.stdout).strip()[-500:]}")
 
 
 def settle(manifest: dict[str, Any], touched: list[str], tell: Tell) -> None:

@@ -54,6 +54,18 @@ def test_an_update_touches_only_what_is_concerned_and_waits_for_it(monkeypatch: 
     assert "reload-or-restart nginx" in system.asked and asked == [{"nginx"}]
 
 
+@pytest.mark.parametrize(("action", "raises"), [
+    (f"{units.SETUP}opensips.sh reload_routes", True), ("sysctl -eq --system", False)])
+def test_a_command_of_ours_that_fails_is_an_error(action: str, raises: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "systemctl", FakeSystem(consul="active", patroni="active", nginx="active").systemctl)
+    monkeypatch.setattr(units, "run", lambda command, timeout: CompletedProcess(command, 1, "", "OpenSIPS refused reload_routes"))
+    if not raises:
+        units.converge(MANIFEST, [action], True, lambda step, text: None)
+        return
+    with pytest.raises(ApplyError, match="opensips.sh reload_routes failed: OpenSIPS refused reload_routes"):
+        units.converge(MANIFEST, [action], True, lambda step, text: None)
+
+
 def test_a_reload_that_fails_is_an_error_with_the_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     system = FakeSystem(consul="active", patroni="active", nginx="active", reload="fails")
     monkeypatch.setattr(units, "systemctl", system.systemctl)
