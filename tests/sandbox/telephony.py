@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -102,15 +103,16 @@ class Telephony:
         self.write_files()
 
     def local(self, text: str) -> str:
-        """A file's text with this test's addresses instead of the node's loopback, and the database's port."""
-        return re.sub(r"127\.0\.0\.1(?!:5432)", LOOPBACK, text).replace(
-            "127.0.0.1:5432", f"127.0.0.1:{self.platform.ports['postgresql']}")
+        """A file's text with this test's addresses instead of the node's loopback, and the ports of its database and broker."""
+        text = re.sub(r"127\.0\.0\.1(?!:5432|:5672)", LOOPBACK, text)
+        text = text.replace("127.0.0.1:5672", f"127.0.0.1:{self.platform.ports['rabbitmq']}")
+        return text.replace("127.0.0.1:5432", f"127.0.0.1:{self.platform.ports['postgresql']}")
 
     def write_files(self) -> None:
         """The node's own files, where the programs look for them."""
         files = with_bundle(node_files())
-        for name, path in OPENSIPS_FILES.items():
-            self.write(name, self.opensips_text(files[path]))
+        for name, place in OPENSIPS_FILES.items():
+            self.write(name, self.opensips_text(files[place]))
         self.write_certificate(files["/usr/lib/webitel/setup/certificate.sh"])
         self.write("rtpengine.conf", self.local(files["/etc/rtpengine/rtpengine.conf"]))
         self.dispatcher = files["/etc/opensips/dispatcher.sql"]
@@ -232,6 +234,29 @@ class Telephony:
         log = path.read_text(errors="replace") if path.exists() else ""
         assert self.running[name].poll() is None, log[-2000:]
         return text in log
+
+    @contextmanager
+    def changed(self, *pairs: tuple[str, str]) -> Iterator[None]:
+        """OpenSIPS running with other files: every pair is a text of them and what stands there instead."""
+        paths = [self.folder / name for name in OPENSIPS_FILES]
+        before = {path: path.read_text() for path in paths}
+        after = dict(before)
+        for old, new in pairs:
+            assert any(old in text for text in after.values()), f"nowhere: {old}"
+            after = {path: text.replace(old, new) for path, text in after.items()}
+        self.restart_opensips(after)
+        try:
+            yield
+        finally:
+            self.restart_opensips(before)
+
+    def restart_opensips(self, files: dict[Path, str]) -> None:
+        """OpenSIPS with these files, its log begun anew."""
+        self.stop("opensips")
+        for path, text in files.items():
+            path.write_text(text)
+        (self.folder / "opensips.log").unlink(missing_ok=True)
+        self.start_opensips()
 
     def stop(self, name: str) -> None:
         """Ends a program and waits for its end."""

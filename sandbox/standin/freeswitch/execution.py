@@ -134,7 +134,7 @@ async def run_flow(phone: Phone, call: Call) -> None:
     """What a flow does with the number that was called."""
     if call.number.startswith("ring"):
         call.send(sip.answer(call.invite, 180, "Ringing", call.tag, (f"Contact: {call.contact}", *ALLOW)))
-        await asyncio.sleep(RINGS_FOR)
+        await asyncio.sleep(float(call.number.removeprefix("ring") or RINGS_FOR))
     await answer(phone, call)
     if call.media and call.number == "tone":
         call.media.speak()

@@ -30,8 +30,7 @@ class Accounts:
     def query(self, columns: list[str], table: str, keys: dict[str, Value]) -> list[tuple[Value, ...]]:
         """Rows of one table."""
         where = " AND ".join(f"{key}={quote(value)}" for key, value in keys.items())
-        return self.core.databases.query(self.core.config.text("auth_db", "db_url"),
-                                         f"select {','.join(columns)} from {table} where {where}")
+        return self.core.databases.query("auth_db", f"select {','.join(columns)} from {table} where {where}")
 
     def find(self, user: str, realm: str, table: str) -> tuple[Value, ...] | None:
         """Password and further columns of an account."""

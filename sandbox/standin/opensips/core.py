@@ -73,6 +73,7 @@ class Core:
         self.self_checks: list[Callable[[str], bool]] = []
         self.before_sending: list[Callable[[Transaction, Branch], None]] = []
         self.commands: dict[str, Command] = {}
+        self.at_end: list[Callable[[], None]] = []
         self.started = time.time()
         self.server_header = config.setting("server_header") if config.setting("server_signature") != "no" else ""
         self.user_agent = config.setting("user_agent_header")
@@ -179,6 +180,11 @@ class Core:
                 for number in range(int(self.config.setting("udp_workers"))):
                     name = f"udp-{listener.port}-{number}"
                     threading.Thread(target=self.serve_datagrams, args=(listener, name), daemon=True, name=name).start()
+
+    def stop(self) -> None:
+        """What modules do at the end."""
+        for step in self.at_end:
+            step()
 
     def serve_datagrams(self, listener: Listener, name: str) -> None:
         """One UDP worker: while it waits for a database, others take its socket's messages."""

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 from .context import Context, function
 from .requests import send_request
 from .sending import resolve
+from .sql import SqlError, quote
 from .uri import parse_uri
 
 if TYPE_CHECKING:
     from .core import Core
+
+FLUSHED_EVERY = 30.0
+"""Seconds between two writings of changed states, a constant of the module."""
 
 INACTIVE, PROBING = "Inactive", "Probing"
 
@@ -29,6 +33,8 @@ class Destination:
     weight: int
     priority: int
     failures: int = 0
+    written: str = ""
+    """The state that stands in the table."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -54,12 +60,13 @@ class Dispatcher:
         """Reads the table; what is known of a destination that stays is kept."""
         columns = ("setid", "destination", "socket", "state", "attrs", "weight", "priority")
         names = ",".join(self.parameter(f"{name}_col") for name in columns)
-        rows = self.core.databases.query(self.parameter("db_url"), f"select {names} from {self.parameter('table_name')}")
+        rows = self.core.databases.query("dispatcher", f"select {names} from {self.parameter('table_name')}")
         known = {(one.group, one.uri): one for one in self.destinations}
         found = []
         for group, uri, socket, state, attributes, weight, priority in rows:
             made = Destination(int(group or 0), str(uri), str(socket or ""), {1: INACTIVE, 2: PROBING}.get(int(state or 0), ""),
                                str(attributes or ""), int(str(weight)) if str(weight or "").isdigit() else 1, int(priority or 0))
+            made.written = made.state
             old = known.get((made.group, made.uri))
             if old:
                 made.state, made.failures = old.state, old.failures
@@ -68,6 +75,22 @@ class Dispatcher:
             self.core.say("WARNING:dispatcher:ds_load_data: no valid destinations found")
         with self.lock:
             self.destinations = sorted(found, key=lambda one: one.priority)
+
+    def flush(self) -> None:
+        """Writes states that changed into the table, from where the next start takes them."""
+        names = {name: self.parameter(f"{name}_col") for name in ("setid", "destination", "state")}
+        for one in list(self.destinations):
+            if one.state == one.written:
+                continue
+            number = {"": 0, INACTIVE: 1, PROBING: 2}[one.state]
+            try:
+                self.core.databases.query("dispatcher", (
+                    f"update {self.parameter('table_name')} set {names['state']}={number} where {names['setid']}={one.group} "
+                    f"and {names['destination']}={quote(one.uri)}"))
+            except SqlError as error:
+                self.core.say(f"ERROR:dispatcher:ds_flusher_routine: {error}")
+            else:
+                one.written = one.state
 
     def active(self, group: int) -> list[Destination]:
         """Those of a set that get calls."""
@@ -159,6 +182,9 @@ def start(core: Core) -> None:
         return "OK"
 
     core.commands |= {"ds_reload": reload, "ds_list": lambda full="": core.dispatcher.listing(), "ds_set_state": set_state}
+    if core.config.number("dispatcher", "persistent_state"):
+        core.timers.every(FLUSHED_EVERY, core.dispatcher.flush)
+        core.at_end.append(core.dispatcher.flush)
     interval = core.config.number("dispatcher", "ds_ping_interval")
     if interval:
         core.timers.every(interval, core.dispatcher.ping)

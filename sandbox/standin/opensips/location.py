@@ -27,7 +27,7 @@ class Contact:
     aor: str
     uri: str
     expires: float
-    quality: float = 1.0
+    quality: float = -1.0
     call_id: str = ""
     sequence: int = 0
     flags: set[str] = field(default_factory=set)
@@ -150,7 +150,7 @@ class Location:
     def write(self, statement: str) -> None:
         """A failure is logged; the contact stays in memory."""
         try:
-            self.core.databases.query(self.text("db_url"), statement)
+            self.core.databases.query("usrloc", statement)
         except SqlError as error:
             self.core.say(f"ERROR:usrloc:db_insert_ucontact: {error}")
 
@@ -159,7 +159,7 @@ class Location:
         columns = ("user", "domain", "contact", "expires", "q", "callid", "cseq", "cflags", "user_agent", "received", "path",
                    "socket", "methods", "attr", "contact_id")
         names = [self.text(f"{name}_column") for name in columns]
-        rows = self.core.databases.query(self.text("db_url"), f"select {','.join(names)} from location")
+        rows = self.core.databases.query("usrloc", f"select {','.join(names)} from location")
         for row in rows:
             user, host, uri, expires, quality, call_id, sequence, flags, *rest = row
             agent, received, path, socket, methods, attribute, key = rest
@@ -167,8 +167,9 @@ class Location:
                 self.write(f"delete from location where {self.text('contact_id_column')}={key}")
                 continue
             mask = None if methods is None else frozenset(name for place, name in enumerate(METHODS) if int(methods) >> place & 1)
+            weight = float(-1 if quality is None else quality)
             contact = Contact(
-                self.name_of(str(user), str(host or "")), str(uri), float(expires or 0), float(quality or 1), str(call_id),
+                self.name_of(str(user), str(host or "")), str(uri), float(expires or 0), weight, str(call_id),
                 int(sequence or 0), set(str(flags or "").split()), str(agent or ""), str(received or ""), str(path or ""),
                 self.core.find_socket(str(socket)) if socket else None, mask, str(attribute or ""), int(key or 0))
             self.records.setdefault(contact.aor, []).append(contact)

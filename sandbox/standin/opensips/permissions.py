@@ -40,7 +40,7 @@ class Addresses:
         names = ("grp", "ip", "mask", "port", "proto", "pattern", "info")
         columns = [config.text("permissions", f"{name}_col") for name in names]
         table = config.text("permissions", "address_table")
-        rows = self.core.databases.query(config.text("permissions", "db_url"), f"select {','.join(columns)} from {table}")
+        rows = self.core.databases.query("permissions", f"select {','.join(columns)} from {table}")
         found = []
         for group, address, mask, port, protocol, pattern, info in rows:
             try:
@@ -86,9 +86,8 @@ def is_domain(core: Core, name: str) -> int:
     config = core.config
     column, attributes = config.text("domain", "domain_col"), config.text("domain", "attrs_col")
     try:
-        rows = core.databases.query(config.text("domain", "db_url"),
-                                    f"select {column},{attributes} from {config.text('domain', 'domain_table')} "
-                                    f"where {column}={quote(name)}")
+        rows = core.databases.query(
+            "domain", f"select {column},{attributes} from {config.text('domain', 'domain_table')} where {column}={quote(name)}")
     except SqlError as error:
         core.say(f"ERROR:domain:is_domain_local: {error}")
         return -1
@@ -150,7 +149,7 @@ def avp_db_query(context: Context, statement: str, targets: str | None, database
     del database
     core = context.core
     try:
-        rows = core.databases.query(core.config.text("avpops", "db_url"), statement)
+        rows = core.databases.query("avpops", statement)
     except SqlError as error:
         core.say(f"ERROR:avpops:db_query_avp: raw_query failed: {statement[:40]}... ({error})")
         return -1

@@ -42,16 +42,17 @@ def check_tables(config: Config) -> None:
     from .sql import Databases, SqlError
 
     wanted: dict[tuple[str, str], int] = {}
+    """Module and table -> the version."""
     for module, (parameter, version) in USUAL_VERSIONS.items():
         if module in config.modules and config.text(module, "db_url"):
-            wanted[config.text(module, "db_url"), config.text(module, parameter)] = version
+            wanted[module, config.text(module, parameter)] = version
     if "usrloc" in config.modules and config.text("usrloc", "working_mode_preset") != "single-instance-no-db":
-        wanted[config.text("usrloc", "db_url"), "location"] = LOCATION_VERSION
+        wanted["usrloc", "location"] = LOCATION_VERSION
     errors: list[str] = []
     databases = Databases(config, errors.append)
-    for (url, table), version in wanted.items():
+    for (module, table), version in wanted.items():
         try:
-            rows = databases.query(url, f"select table_version from version where table_name='{table}'")
+            rows = databases.query(module, f"select table_version from version where table_name='{table}'")
         except SqlError as error:
             raise StartError(f"db_postgres: {errors[0] if errors else error}") from error
         found = int(str(rows[0][0])) if rows else 0
@@ -90,6 +91,7 @@ def run(config: Config, arguments: argparse.Namespace, tell: Callable[[int], obj
     tell(0)
     while not stop.wait(3600):
         pass
+    core.stop()
     return 0
 
 

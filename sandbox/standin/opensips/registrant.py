@@ -58,7 +58,7 @@ class Registrant:
         names = ("registrar", "proxy", "aor", "third_party_registrant", "username", "password", "binding_URI", "binding_params",
                  "expiry", "forced_socket", "cluster_shtag", "state")
         columns = [self.text(f"{name}_column") for name in names]
-        rows = self.core.databases.query(self.text("db_url"), f"select {','.join(columns)} from {self.text('table_name')}")
+        rows = self.core.databases.query("uac_registrant", f"select {','.join(columns)} from {self.text('table_name')}")
         known = {(one.aor, one.binding, one.registrar): one for one in self.records}
         found = []
         for row in rows:

@@ -121,7 +121,7 @@ def make_contact(context: Context, name: str, uri: str, seconds: int, parameters
     message = context.message
     allow = message.one("allow")
     quality = parameters.get("q", "")
-    weight = float(quality) if re.fullmatch(r"[01](\.\d+)?", quality) else 1.0
+    weight = float(quality) if re.fullmatch(r"[01](\.\d+)?", quality) else -1.0
     return Contact(
         name, uri, time.time() + seconds, weight, message.one("call-id"),
         message.sequence[0], set(context.branch_flags), message.one("user-agent"), first_avp(context, "received_avp"), "",
@@ -147,9 +147,9 @@ def refuse(context: Context, words: list[str], code: int, reason: str) -> int:
 
 def answer(context: Context, words: list[str], contacts: list[Contact]) -> int:
     """200 with every contact."""
-    values = [f"<{one.uri}>;q={one.quality:g};expires={max(0, int(one.expires - time.time() + 0.5))}"
+    values = [f"<{one.uri}>" + (f";q={one.quality:g}" if one.quality >= 0 else "")
+              + f";expires={max(0, int(one.expires - time.time() + 0.5))}"
               + (f';received="{one.received}"' if one.received else "") for one in contacts]
-    values = [value.replace(";q=1;", ";") for value in values]
     if values:
         context.message.reply_headers.append("Contact: " + ", ".join(values))
     if "no-reply" not in words:

@@ -53,80 +53,79 @@ class Probe:
                     self.answers[place] = time.monotonic()
 
 
-class Handle:
-    """The connection of one process to one set of databases.
+class Link:
+    """A process's connection to one database."""
 
-    Behind db_virtual a failed query, whatever it was, closes the connection, and until the probe has seen the database answer
-    every further query of this process fails at once. db_postgres alone connects anew within the next query.
+    def __init__(self, url: str, timeout: int) -> None:
+        self.url, self.timeout = url, timeout
+        self.connection: Any = None
+
+    def open(self) -> None:
+        """Connects, unless it is connected."""
+        if self.connection is not None and not self.connection.closed:
+            return
+        try:
+            self.connection = psycopg2.connect(self.url, connect_timeout=self.timeout)
+            self.connection.autocommit = True
+        except psycopg2.Error as error:
+            self.connection = None
+            raise SqlError(" ".join(str(error).split())) from error
+
+    def ask(self, statement: str) -> list[tuple[Value, ...]]:
+        """The rows; a connection that was lost is opened anew, once."""
+        for attempt in (1, 2):
+            self.open()
+            try:
+                with self.connection.cursor() as cursor:
+                    cursor.execute(statement.encode("latin-1", "replace"))
+                    rows = cursor.fetchall() if cursor.description else []
+            except psycopg2.Error as error:
+                if self.connection.closed and attempt == 1:
+                    continue
+                raise SqlError(" ".join(str(error).split())) from error
+            return [tuple(convert(value) for value in row) for row in rows]
+        raise SqlError("the connection is lost")
+
+
+class Handle:
+    """What one process holds of a set of databases; its modules share it.
+
+    Behind db_virtual a query that failed, whatever was wrong with it, puts the database away: until the probe has seen it answer,
+    every further query of this process fails at once. db_postgres alone asks again with the next query.
     """
 
-    def __init__(self, urls: list[str], probe: Probe | None, timeout: int, say: Callable[[str], None]) -> None:
-        self.urls, self.probe, self.timeout, self.say = urls, probe, timeout, say
-        self.connections: list[Any] = [None] * len(urls)
-        self.failed: list[float] = [0.0] * len(urls)
-        self.lock = threading.RLock()
+    def __init__(self, links: list[Link], probe: Probe | None, say: Callable[[str], None]) -> None:
+        self.links, self.probe, self.say = links, probe, say
+        self.failed = [0.0] * len(links)
 
     def connect(self) -> None:
         """At a process's start: the first database that answers."""
-        for place in range(len(self.urls)):
+        for link in self.links:
             try:
-                self._open(place)
+                link.open()
             except SqlError as error:
                 self.say(f"ERROR:db_postgres:db_postgres_new_connection: {error}")
             else:
                 return
 
-    def _open(self, place: int) -> None:
-        if self.connections[place] is not None:
-            return
-        try:
-            connection = psycopg2.connect(self.urls[place], connect_timeout=self.timeout)
-            connection.autocommit = True
-        except psycopg2.Error as error:
-            self._fail(place)
-            raise SqlError(" ".join(str(error).split())) from error
-        self.connections[place] = connection
-
-    def _fail(self, place: int) -> None:
-        connection, self.connections[place] = self.connections[place], None
-        self.failed[place] = time.monotonic()
-        if connection is not None:
-            connection.close()
-        if self.probe:
-            self.probe.wanted.set()
-
     def query(self, statement: str) -> list[tuple[Value, ...]]:
         """The rows; a SqlError when no database gave an answer."""
-        with self.lock:
-            for place in range(len(self.urls)):
-                if self.probe and self.failed[place] and self.probe.answers[place] <= self.failed[place]:
-                    continue
-                try:
-                    return self._ask(place, statement)
-                except SqlError as error:
-                    self.say(f"ERROR:db_postgres:db_postgres_store_result: {error}")
-            if self.probe:
-                self.say("ERROR:db_virtual:db_virtual_raw_query: All databases failed!! No hope for you!")
-            raise SqlError("no database answers")
-
-    def _ask(self, place: int, statement: str) -> list[tuple[Value, ...]]:
-        for attempt in (1, 2):
-            self._open(place)
-            connection = self.connections[place]
+        for place, link in enumerate(self.links):
+            if self.probe and self.failed[place] and self.probe.answers[place] <= self.failed[place]:
+                continue
             try:
-                with connection.cursor() as cursor:
-                    cursor.execute(statement.encode("latin-1", "replace"))
-                    rows = cursor.fetchall() if cursor.description else []
-            except psycopg2.Error as error:
-                lost = bool(connection.closed)
-                if self.probe or lost:
-                    self._fail(place)
-                if lost and not self.probe and attempt == 1:
-                    continue
-                raise SqlError(" ".join(str(error).split())) from error
-            self.failed[place] = 0.0
-            return [tuple(convert(value) for value in row) for row in rows]
-        raise SqlError("the connection is lost")
+                rows = link.ask(statement)
+            except SqlError as error:
+                self.say(f"ERROR:db_postgres:db_postgres_store_result: {error}")
+                if not self.probe:
+                    raise
+                self.failed[place] = time.monotonic()
+                self.probe.wanted.set()
+            else:
+                self.failed[place] = 0.0
+                return rows
+        self.say("ERROR:db_virtual:db_virtual_raw_query: All databases failed!! No hope for you!")
+        raise SqlError("no database answers")
 
 
 class Databases:
@@ -153,6 +152,7 @@ class Databases:
 
     def handle(self, url: str) -> Handle:
         """This process's handle."""
+        links: dict[str, Link] = self.local.__dict__.setdefault("links", {})
         handles: dict[str, Handle] = self.local.__dict__.setdefault("handles", {})
         if url not in handles:
             probe = None
@@ -162,12 +162,13 @@ class Databases:
                     if url not in self.probes:
                         self.probes[url] = Probe(self.urls(url), every, self.timeout)
                 probe = self.probes[url]
-            handles[url] = Handle(self.urls(url), probe, self.timeout, self.say)
+            mine = [links.setdefault(real, Link(real, self.timeout)) for real in self.urls(url)]
+            handles[url] = Handle(mine, probe, self.say)
         return handles[url]
 
-    def query(self, url: str, statement: str) -> list[tuple[Value, ...]]:
-        """Rows of one statement with this process's handle."""
-        return self.handle(url).query(statement)
+    def query(self, module: str, statement: str) -> list[tuple[Value, ...]]:
+        """Rows of one statement of a module, by its `db_url` and this process's handle."""
+        return self.handle(self.config.text(module, "db_url")).query(statement)
 
 
 def quote(value: Value) -> str:

@@ -87,7 +87,7 @@ class Domains:
             found = read_text_table(Path(url.removeprefix("text://")), table)
         else:
             names = [*columns.values(), "type"]
-            rows = self.core.databases.query(url, f"select {','.join(names)} from {table}")
+            rows = self.core.databases.query("tls_mgm", f"select {','.join(names)} from {table}")
             found = [dict(zip(names, ["" if value is None else str(value) for value in row], strict=True)) for row in rows]
         return [
             Domain(row.get(columns["domain"], ""), row.get("type") == str(SERVER),
