@@ -20,7 +20,7 @@ from components.model.addresses import subnet_of
 from components.model.check_shape import clustered_roles
 from components.model.dns import PRIORITY, TTL, WEIGHT, Record, Zone
 from components.model.naming import disk_name
-from components.model.plan import Node, Public
+from components.model.plan import MachineType, Node, Public
 from components.model.services import CATALOGUE
 from components.model.tiers import TIERS
 
@@ -28,6 +28,9 @@ IMAGE = "Debian:debian-12:12-gen2:latest"
 
 PLATFORM = "168.63.129.16"
 """Azure's own services for a machine: its agent and the resolver."""
+
+FIRST_WITH_NVME = 6
+"""The version of a machine type, as in `_v6`, since which there is no SCSI."""
 
 FIRST, LAST = 100, 4096
 """Priorities of security rules; Azure's own come after."""
@@ -171,7 +174,8 @@ class Adapter(Cloud):
         options = self.replaceable(
             group, "osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference")
         options.replace_on_changes = [
-            "osProfile.adminUsername", "osProfile.computerName", "storageProfile.osDisk.diskSizeGB", "zones"]
+            "osProfile.adminUsername", "osProfile.computerName", "storageProfile.osDisk.diskSizeGB",
+            "storageProfile.diskControllerType", "zones"]
         machine = compute.VirtualMachine(
             node.key, resource_group_name=self.group.name, vm_name=node.name, location=self.plan.region,
             zones=[self.choose_zone(node)],
@@ -184,8 +188,7 @@ class Adapter(Cloud):
                         path=f"/home/{self.facts.login_user}/.ssh/authorized_keys", key_data=self.ssh_public_key)]))),
             storage_profile=compute.StorageProfileArgs(
                 image_reference=refer_to_image(self.settings.image or IMAGE),
-                # Debian 12 names disks by their place on a SCSI controller only, not on an NVMe one.
-                disk_controller_type="SCSI",
+                disk_controller_type="NVMe" if has_nvme(node.machine_type) else "SCSI",
                 os_disk=compute.OSDiskArgs(
                     name=disk_name(node.name, "boot"), create_option="FromImage", caching=compute.CachingTypes.READ_WRITE,
                     disk_size_gb=node.disks[0].size_gib, delete_option="Delete",
@@ -205,7 +208,11 @@ class Adapter(Cloud):
             machine_id=machine.vm_id,  # `id` is made of names and stays when the machine is replaced
             private_address=node.private_address or "",
             public_address=address.ip_address.apply(lambda text: text or "") if address else None,
-            devices={purpose: f"/dev/disk/azure/scsi1/lun{lun}" for lun, purpose in enumerate(disks)},
+            # The second by a rule of ours in the user data (`disk_rules`): Debian 12 has names for SCSI's only.
+            devices={
+                purpose: f"/dev/disk/azure/{'data/by-lun/' if has_nvme(node.machine_type) else 'scsi1/lun'}{lun}"
+                for lun, purpose in enumerate(disks)
+            },
             needs=(machine,),
         )
 
@@ -226,6 +233,11 @@ class Adapter(Cloud):
             relative_record_set_name=record.inside(zone),
             a_records=[dns.ARecordArgs(ipv4_address=value) for value in values] if record.nodes else None,
             srv_records=None if record.nodes else [service], opts=self.child())
+
+
+def has_nvme(machine: MachineType) -> bool:
+    """Whether a machine type has its disks on an NVMe controller; the others have theirs on a SCSI one, and none has both."""
+    return int(machine.name.rpartition("_v")[2]) >= FIRST_WITH_NVME
 
 
 def name_rule(direction: str, rule: Rule) -> str:

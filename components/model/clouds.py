@@ -47,8 +47,9 @@ class Cloud:
     `region_shape` is a regular expression of region names, `zones` the letters or numbers of zones, the default first
     (empty = no zones). `network_prefixes` are the longest and shortest network (prefix lengths) the cloud takes,
     `reserved_networks` are ranges it keeps for itself. `disk_type` is the provider's name of the disks we order (a key
-    of the price list), `disk_type_by_family` where a machine family takes only another. `fallback_families` are chosen
-    only where nothing else fits. `boot_min_gib` is the smallest boot disk of the Debian image.
+    of the price list), `disk_type_by_family` where a machine family takes only another. `closed_families` are sold to
+    nobody new: never chosen, never advised. `disk_rules` are udev's for the names of data disks that Debian has none for, a
+    file of `cloud_init/files`. `boot_min_gib` is the smallest boot disk of the Debian image.
     """
 
     name: str
@@ -80,8 +81,9 @@ class Cloud:
     reserved_networks: tuple[str, ...] = ()
     disk_type: str = ""
     disk_type_by_family: Mapping[str, str] = field(default_factory=dict)
-    fallback_families: tuple[str, ...] = ()
+    closed_families: tuple[str, ...] = ()
     shared_state: str = ""
+    disk_rules: str = ""
 
     @property
     def machine_types(self) -> tuple[MachineType, ...]:
@@ -172,7 +174,8 @@ _rows = (
         machine_resource="gcp:compute/instance:Instance", dns=True, dns_key="name of the managed zone, company-zone",
     ),
     Cloud(
-        # clouds.md 0, 3.1, 3.3 (login may not be root or admin, Fs_v2 retires in 2028), 3.4; Debian's image has 30 GiB.
+        # clouds.md 0, 3.1, 3.3 (login may not be root or admin), 3.4; Debian's image has 30 GiB. Fs_v2 retires in 2028, and no
+        # new subscription gets one since July 2026 (real-clouds.md B2).
         # westeurope has dated prices of address and NAT; no region has one of the disks (machines.md, uncertain 3).
         # What a node begins leaves by its subnet's NAT gateway even where it has an address of its own.
         "azure", "Azure", default_region="westeurope", default_network="10.20.0.0/16", login_user="debian",
@@ -180,7 +183,7 @@ _rows = (
         firewall_filters_private=True, real=True,
         region_shape=r"[a-z]+\d?", user_data_gzip=True, boot_min_gib=30, package="azure-native",
         zones=("1", "2", "3"), network_prefixes=(8, 28), way_out_by_subnet=True,
-        disk_type="Premium_LRS", fallback_families=("Fs_v2",),
+        disk_type="Premium_LRS", closed_families=("Fs_v2",), disk_rules="node/61-webitel-azure-disks.rules",
         shared_reason="burstable or shared, its CPU is throttled under steady voice load",
         shared_state=(
             "az storage container create --account-name YOUR-ACCOUNT --name YOUR-CONTAINER && export "

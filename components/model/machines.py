@@ -38,11 +38,12 @@ def choose_machine_type(
             return True, 0.0, machine.name
         return False, price / (WHOLE_CORE_WORTH if voice and machine.whole_cores else 1), machine.name
 
-    fit = [machine for machine in cloud.machine_types if fits(machine, size) and (among is None or machine.name in among)]
+    fit = [machine for machine in cloud.machine_types if fits(machine, size) and (among is None or machine.name in among)
+           and machine.family not in cloud.closed_families]
     if not fit:
         raise LookupError(f"no machine type of {cloud.title} has {size.vcpus} vCPU, {size.memory_gib:g} GiB "
                           f"and a boot disk of {size.boot_gib} GiB")
-    return min([machine for machine in fit if machine.family not in cloud.fallback_families] or fit, key=worth)
+    return min(fit, key=worth)
 
 
 def fits(machine: MachineType, size: Size) -> bool:

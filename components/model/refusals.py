@@ -102,7 +102,8 @@ def explain_refusal(plan: Plan, node: Node | None, text: str) -> str:
 def choose_other(cloud: Cloud, machine: MachineType, region: str) -> MachineType | None:
     """The cheapest other type that is at least as large, another family first: what is short is often the whole family."""
     size = Size(machine.vcpus, machine.memory_gib, machine.root_disk_gib, 0, "")
-    fit = [one for one in cloud.machine_types if one.name != machine.name and fits(one, size)]
+    fit = [one for one in cloud.machine_types
+           if one.name != machine.name and fits(one, size) and one.family not in cloud.closed_families]
     return min(fit, default=None, key=lambda one: (
-        one.family == machine.family, one.family in cloud.fallback_families,
+        one.family == machine.family,
         one.price_in(region) or one.price_in(cloud.default_region) or float("inf"), one.vcpus, one.name))

@@ -2,9 +2,12 @@
 
 import base64
 import gzip
+import re
+import subprocess
 from typing import Any
 
 import pytest
+import yaml
 from pulumi import RunError
 
 from components.clouds.azure import refer_to_image
@@ -101,13 +104,37 @@ def test_what_azure_refuses_to_change_is_ignored_or_replaces(basic: Asked) -> No
     assert all(one.delete_before_replace for one in basic.all("NetworkInterface").values())
 
 
-def test_disks_are_on_a_controller_that_debian_names(basic: Asked) -> None:
+@pytest.mark.parametrize(("size", "controller", "names"), [
+    ("Standard_D8as_v5", "SCSI", "/dev/disk/azure/scsi1/lun"), ("Standard_D8as_v6", "NVMe", "/dev/disk/azure/data/by-lun/"),
+    ("Standard_F16als_v7", "NVMe", "/dev/disk/azure/data/by-lun/"),
+])
+def test_disks_are_on_the_controller_that_the_machine_has(ask: Ask, size: str, controller: str, names: str) -> None:
+    """From version 6 on machines have no other than NVMe, and none of it before (MicrosoftDocs, `nvme-overview.md`)."""
+    asked = ask("azure-basic", machine_types={"data": size})
+    storage = asked.one("VirtualMachine", "data-1")["storageProfile"]
+    assert storage["diskControllerType"] == controller
+    assert asked.one("NodeConfiguration", "data-1")["devices"] == {"database": f"{names}0", "recordings": f"{names}1"}
+    machine = asked.all("VirtualMachine")["data-1"]
+    assert "storageProfile.diskControllerType" in machine.replace_on_changes, "it changes on a deallocated machine only"
+
+
+def test_data_disks_have_names_by_their_place(basic: Asked) -> None:
+    """Debian 12 names disks by their place on a SCSI controller only; a rule of ours does on the other."""
+    document = yaml.safe_load(gzip.decompress(base64.b64decode(
+        basic.one("VirtualMachine", "data-1")["osProfile"]["customData"])))
+    [rule] = [file["content"] for file in document["write_files"] if file["path"].startswith("/etc/udev/rules.d/")]
+    [program] = re.findall(r'PROGRAM="/bin/sh -c \'(.*?)\'"', rule)
+    shown = subprocess.run(["sh", "-c", program.replace("$$", "$").replace("$attr{nsid}", "3")], capture_output=True, check=True)
+    assert shown.stdout == b"1\n", "namespace 3 is LUN 1"
+    commands = document["runcmd"]
+    assert commands.index(["udevadm", "control", "--reload"]) < commands.index(
+        ["udevadm", "trigger", "--subsystem-match=block"]), "the disks were there before the rule"
+
+
+def test_disks(basic: Asked) -> None:
     storage = basic.one("VirtualMachine", "data-1")["storageProfile"]
-    assert storage["diskControllerType"] == "SCSI"
     assert [(disk["lun"], disk["managedDisk"]["id"], disk["deleteOption"]) for disk in storage["dataDisks"]] == [
         (0, basic.id("Disk", "data-1-database"), "Detach"), (1, basic.id("Disk", "data-1-recordings"), "Detach")]
-    assert basic.one("NodeConfiguration", "data-1")["devices"] == {
-        "database": "/dev/disk/azure/scsi1/lun0", "recordings": "/dev/disk/azure/scsi1/lun1"}
     assert storage["osDisk"]["diskSizeGB"] >= 30
     for one in basic.all("Disk").values():
         assert one.protect

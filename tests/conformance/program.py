@@ -56,6 +56,7 @@ class Registration:
     aliases: tuple[str, ...] = ()
     secret_paths: frozenset[tuple[str | int, ...]] = frozenset()
     secret_values: tuple[str, ...] = ()
+    replace_on_changes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -124,7 +125,7 @@ class DirectMonitor(MockMonitor):
             urn, request.type, request.name, request.parent, given, inputs, id, outputs, draft.protect,
             tuple(draft.ignore_changes), draft.delete_before_replace, tuple(request.dependencies),
             (*request.aliasURNs, *(alias.spec.type for alias in request.aliases)),
-            frozenset(marks.paths), tuple(list_texts(find_secrets(outputs))))
+            frozenset(marks.paths), tuple(list_texts(find_secrets(outputs))), tuple(request.replaceOnChanges))
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=encode(outputs, marks))
 
     def RegisterResourceOutputs(self, request: Any) -> Any:

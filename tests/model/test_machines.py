@@ -26,7 +26,7 @@ def test_rows_and_the_price_list_agree(cloud: Cloud) -> None:
     assert not any(cloud.is_shared(one.name) or cloud.is_not_x86(one.name) or cloud.is_discouraged(one.name)
                    for one in cloud.machine_types)
     assert {cloud.disk_type, *cloud.disk_type_by_family.values()} <= data["disk"].keys()
-    assert set(cloud.fallback_families) <= {machine.family for machine in cloud.machine_types}
+    assert set(cloud.closed_families) <= {machine.family for machine in cloud.machine_types}
 
 
 def test_local_needs_no_price_list() -> None:
@@ -46,7 +46,7 @@ def test_local_needs_no_price_list() -> None:
     ("gcp", size(4, 8), True, "c3d-highcpu-4"),
     ("gcp", size(8, 32), False, "c3d-standard-8"),
     ("azure", size(4, 8), True, "Standard_F4als_v6"),
-    ("azure", size(4, 8), False, "Standard_D4as_v5"),  # Fs_v2 is cheaper and retires
+    ("azure", size(4, 8), False, "Standard_D4as_v5"),  # Fs_v2 is cheaper, and nobody new gets one
     ("digitalocean", size(4, 8, 50), True, "c-4"),
     ("digitalocean", size(4, 8, 60), True, "c2-4vcpu-8gb"),  # the root disk comes with the type
     ("hetzner", size(4, 8), True, "ccx23"),
@@ -68,12 +68,13 @@ def test_prices_of_the_region_decide_where_there_are_any(monkeypatch: pytest.Mon
         MachineType("here", 4, 8, monthly={"fsn1": 20, "hel1": 10}), MachineType("there", 4, 8, monthly={"fsn1": 10, "hel1": 20}),
         MachineType("nowhere", 4, 8), MachineType("old", 4, 8, monthly={"fsn1": 1, "hel1": 1}, family="old"))
     monkeypatch.setattr("components.model.clouds.load_machine_types", lambda cloud: machines)
-    cloud = replace(CLOUDS["hetzner"], fallback_families=("old",))
+    cloud = replace(CLOUDS["hetzner"], closed_families=("old",))
     assert choose_machine_type(cloud, size(4, 8), "hel1", False).name == "here"
     assert choose_machine_type(cloud, size(4, 8), "ash", False).name == "there"
     assert choose_machine_type(replace(cloud, default_region="sin"), size(4, 8), "ash", False).name == "here"  # by name
     monkeypatch.setattr("components.model.clouds.load_machine_types", lambda cloud: machines[3:])
-    assert choose_machine_type(cloud, size(4, 8), "hel1", False).name == "old"
+    with pytest.raises(LookupError, match="no machine type of Hetzner"):
+        choose_machine_type(cloud, size(4, 8), "hel1", False)
     assert describe_machine_type(cloud, machines[0], "hel1") == "here (4 vCPU, 8 GiB, EUR 10/month)"
     assert describe_machine_type(cloud, machines[0], "ash") == "here (4 vCPU, 8 GiB)"
 

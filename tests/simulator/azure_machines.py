@@ -176,6 +176,13 @@ class VirtualMachine(Azure):
         known = (image.get("publisher"), image.get("offer"), image.get("sku")) in _IMAGES
         if not image.get("id") and not (known and image.get("version")):
             raise Refused(f"Code=\"PlatformImageNotFound\" Message=\"The platform image '{image}' is not available\"")
+        size = call.inputs["hardwareProfile"]["vmSize"]
+        only = "NVMe" if int(size.rpartition("_v")[2]) >= 6 else "SCSI"
+        if storage.get("diskControllerType") not in (None, only):
+            raise Refused(f"Code=\"InvalidParameter\" Message=\"the VM size '{size}' has disks on {only} only\" "
+                          "Target=\"storageProfile.diskControllerType\"")
+        if call.is_changed("storageProfile.diskControllerType"):
+            raise Refused("Code=\"OperationNotAllowed\" Message=\"diskControllerType changes on a deallocated machine only\"")
         disk: Properties = storage.get("osDisk") or {}
         if disk.get("createOption") != "FromImage":
             raise Refused("Code=\"InvalidParameter\" Message=\"osDisk.createOption FromImage\"")
