@@ -1,6 +1,7 @@
 """How the node is: every service asked for what only a working one has, all at once, within 10 seconds."""
 
 import pathlib
+import re
 import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -141,7 +142,8 @@ def describe_restarts(unit: str, state: dict[str, str], log: list[str]) -> str:
 def last_words(log: list[str]) -> str:
     """What the program itself said last: nearer to the cause than any state of systemd's."""
     said = [line for line in log if " systemd[1]: " not in line]
-    return said[-1].split(": ", 1)[-1][:300] if said else ""
+    # `messages` says the whole address of the broker when it leaves it.
+    return re.sub(r"://([^:/@\s]+):[^@\s]+@", r"://\1:***@", said[-1].split(": ", 1)[-1])[:300] if said else ""
 
 
 def report_disk(disk: dict[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Watcher:
         rows: dict[str, Row] = {row["name"]: row for row in report["services"]}
         self.set_up_broker(rows, now)
         view = View(manifest)
-        mended = mend_bindings(rows, view)
+        mended = mend_bindings(manifest, rows, view)
         if not all(rows[name]["healthy"] for name in ("consul", "haproxy") if name in rows):
             self.base_since = 0.0
             self.deaf_since.clear()
@@ -104,21 +104,23 @@ def identify(probe: Row) -> str:
     return " ".join(str(value) for name, value in sorted(probe.items()) if name != "says")
 
 
-def mend_bindings(rows: Mapping[str, Row], view: View) -> set[str]:
+def mend_bindings(manifest: dict[str, Any], rows: Mapping[str, Row], view: View) -> set[str]:
     """Put back the bindings that services lost with an exchange, and made at their start only; returns the services' names.
 
     What the broker refuses to be done for another one's queue is left to that service's restart.
     """
     mended: set[str] = set()
-    for name, row in rows.items():
-        probe = row.get("probe", {})
-        if probe.get("kind") != "binding":
+    for service in manifest["services"]:
+        name = service["name"]
+        if rows.get(name, {}).get("probe", {}).get("kind") != "binding":
             continue
-        if said := topology.bind(probe, view):
-            print(f"{name}: {row['why']}: {said}", flush=True)
-            continue
-        print(f"put back a binding of {name}: {probe['source']} to {probe['destination']} by {probe['key']}", flush=True)
-        mended.add(name)
+        lost = [probe for probe in service["probes"] if probe["kind"] == "binding" and topology.binding(probe, view)]
+        for probe in lost:
+            what = f"a binding of {name}: {probe['source']} to {probe['destination']} by {probe['key']}"
+            said = topology.bind(probe, view)
+            print(f"cannot put back {what}: {said}" if said else f"put back {what}", flush=True)
+            if not said:
+                mended.add(name)
     return mended
 
 

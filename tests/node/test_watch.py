@@ -93,9 +93,14 @@ def test_a_lost_binding_is_put_back_and_only_where_that_is_refused_the_service_r
         return answers[probe["owner"]]
 
     monkeypatch.setattr(topology, "bind", bind)
+    monkeypatch.setattr(topology, "binding", lambda probe, view: "it is gone")
     rows = [row(name, {**BINDING, "owner": name}) for name in answers]
+    for service in node.manifest["services"]:
+        service["probes"] = [{**BINDING, "owner": service["name"], "key": key} for key in ("#", "other")]
     assert node.pass_time(ROUND, *rows) == [] and set(bound) == set(answers)
-    assert "put back a binding of flow_manager: call to q by #" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "put back a binding of flow_manager: call to q by #\n" in said and "by other\n" in said, "all of them at once"
+    assert "cannot put back a binding of cases: call to q by #: HTTP 405" in said
     assert node.pass_time(DEAF_FOR + ROUND, *rows) == ["restart --no-block cases"]
 
 
