@@ -51,6 +51,9 @@ class Telephony(Deployment):
         self.outside.attach()
         self.primary().on_node(f"""cd / && {ADMIN_SQL} -c "insert into sip_address_allow (dc, name, host, ip) values (
             (select min(dc) from directory.wbt_domain), 'outside', '{self.server}:5060', '{self.outside.address}')" """)
+        # OpenSIPS reads the table at its start and when it is told to, as Webitel's own program does.
+        (edge,) = self.with_service("opensips")
+        edge.on_node("/usr/lib/webitel/setup/opensips.sh address_reload")
         return done.seconds
 
     def primary(self) -> Self:

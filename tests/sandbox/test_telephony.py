@@ -217,6 +217,8 @@ def test_with_the_database_gone_options_is_answered_and_register_is_not(telephon
         telephony.platform.start("postgresql")
     # db_virtual looks again every ten seconds.
     wait_until(lambda: probe("REGISTER", 401) == "", 15, "REGISTER after the database's return")
+    # Each worker finds its own database again.
+    wait_until(lambda: {call().status for _ in range(6)} == {200}, 30, "calls after the database's return")
 
 
 def test_a_running_call_survives_a_restart_of_opensips(telephony: Telephony) -> None:

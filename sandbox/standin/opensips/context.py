@@ -10,9 +10,10 @@ from .message import Message
 from .tree import Value
 
 if TYPE_CHECKING:
+    from .branches import Branch
     from .core import Core
     from .dialogs import Dialog
-    from .transactions import Branch, Transaction
+    from .transactions import Transaction
 
 Handler = Callable[..., int]
 FUNCTIONS: dict[str, Handler] = {}
@@ -70,6 +71,6 @@ class Context:
 
     def store(self, target: Any, value: Value) -> None:
         """Puts a value into the variable that a function was given."""
-        from .variables import set_variable
+        from .assignments import set_variable
 
         set_variable(self, target, "=", value)

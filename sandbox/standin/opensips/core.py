@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from . import sending
+from .branches import Branch
 from .context import Context
 from .evaluate import run_route
 from .message import Message, Source, parse
@@ -19,7 +20,8 @@ from .reader import Config
 from .sql import Databases
 from .streams import Streams
 from .timers import Timers
-from .transactions import Branch, Transaction, Transactions
+from .transaction_table import Transactions
+from .transactions import Transaction
 from .transport import Connection, Listener, Transport
 from .tree import Value
 
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
     from .rtpengine import Engines
 
 FEATURES = (
-    "core_functions", "authentication", "dialogs", "dispatcher", "events", "headers", "limits", "nat", "permissions",
-    "registrant", "registrar", "replace", "routing", "rtpengine", "tls", "tm",
+    "core_functions", "caches", "avpops", "authentication", "dialogs", "dialog_functions", "dispatcher", "events", "headers",
+    "limits", "nat", "permissions", "registrant", "registrar", "replace", "routing", "rtpengine", "tls", "tm",
 )
 """The files that bring the functions of modules; each may have `start(core)`."""
 

@@ -6,6 +6,7 @@ import ipaddress
 import re
 
 from . import words
+from .assignments import calculate, set_variable
 from .context import FUNCTIONS, Context
 from .patterns import compiled
 from .tree import (
@@ -25,7 +26,7 @@ from .tree import (
     Variable,
     While,
 )
-from .variables import calculate, get_plain, get_variable, print_format, set_variable
+from .variables import get_plain, get_variable, print_format
 
 
 class Ended(Exception):

@@ -8,14 +8,16 @@ import socket
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from .branches import drop_own_via
 from .evaluate import run_route
 from .message import Edits, Message, write
 from .transport import Connection, Listener
 from .uri import parse_parameters, parse_uri, split_list
 
 if TYPE_CHECKING:
+    from .branches import Branch
     from .core import Core
-    from .transactions import Branch, Transaction
+    from .transactions import Transaction
 
 UNRESOLVABLE = -478
 DROPPED = -1
@@ -187,8 +189,6 @@ def forward_stateless(core: Core, message: Message) -> int:
 
 def forward_reply(core: Core, reply: Message) -> None:
     """A reply of no transaction of ours goes where the next Via says, if the first one is ours."""
-    from .transactions import drop_own_via
-
     _, sent_by, _ = reply.via()
     host, _, port = sent_by.partition(":")
     if not core.transport.is_own(host, int(port) if port.isdigit() else 5060):

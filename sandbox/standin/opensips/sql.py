@@ -94,9 +94,11 @@ class Handle:
     every further query of this process fails at once. db_postgres alone asks again with the next query.
     """
 
-    def __init__(self, links: list[Link], probe: Probe | None, say: Callable[[str], None]) -> None:
-        self.links, self.probe, self.say = links, probe, say
+    def __init__(self, links: list[Link], probe: Probe | None, retries: int, say: Callable[[str], None]) -> None:
+        self.links, self.probe, self.retries, self.say = links, probe, retries, say
         self.failed = [0.0] * len(links)
+        self.left = [retries] * len(links)
+        """How often each may still be tried anew before the probe has to see it once more."""
 
     def connect(self) -> None:
         """At a process's start: the first database that answers."""
@@ -119,10 +121,12 @@ class Handle:
                 self.say(f"ERROR:db_postgres:db_postgres_store_result: {error}")
                 if not self.probe:
                     raise
-                self.failed[place] = time.monotonic()
                 self.probe.wanted.set()
+                self.left[place] -= 1
+                if link.connection is not None or not self.failed[place] or self.left[place] <= 0:
+                    self.failed[place], self.left[place] = time.monotonic(), self.retries
             else:
-                self.failed[place] = 0.0
+                self.failed[place], self.left[place] = 0.0, self.retries
                 return rows
         self.say("ERROR:db_virtual:db_virtual_raw_query: All databases failed!! No hope for you!")
         raise SqlError("no database answers")
@@ -163,7 +167,8 @@ class Databases:
                         self.probes[url] = Probe(self.urls(url), every, self.timeout)
                 probe = self.probes[url]
             mine = [links.setdefault(real, Link(real, self.timeout)) for real in self.urls(url)]
-            handles[url] = Handle(mine, probe, self.say)
+            retries = self.config.number("db_virtual", "db_max_consec_retrys") if probe else 0
+            handles[url] = Handle(mine, probe, retries, self.say)
         return handles[url]
 
     def query(self, module: str, statement: str) -> list[tuple[Value, ...]]:

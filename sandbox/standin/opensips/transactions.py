@@ -9,47 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from . import sending
+from .branches import COOKIE, LOCAL_TIMEOUT, Branch, drop_own_via, priority
 from .context import Context
 from .evaluate import run_route
 from .message import Message, write, write_reply
 from .timers import Timer
-from .transport import Connection, Listener
 from .tree import Value
 
 if TYPE_CHECKING:
     from .core import Core
-
-LOCAL_TIMEOUT = 408
-COOKIE = "z9hG4bK"
-
-
-@dataclass(eq=False)
-class Branch:
-    """One way on which a request was sent."""
-
-    number: int
-    identifier: str
-    uri: str
-    listener: Listener | None = None
-    address: str = ""
-    port: int = 0
-    connection: Connection | None = None
-    data: bytes = b""
-    flags: set[str] = field(default_factory=set)
-    last: int = 0
-    reply: Message | None = None
-    received: bool = False
-    sent: bool = False
-    cancelled: bool = False
-    timers: dict[str, Timer] = field(default_factory=dict)
-
-    def stop(self, *names: str) -> None:
-        """Ends timers."""
-        for name in names:
-            timer = self.timers.pop(name, None)
-            if timer:
-                timer.cancel()
-
 
 @dataclass(eq=False)
 class Transaction:
@@ -335,86 +303,3 @@ class Transaction:
             self.core.transactions.forget_later(self, 0.0)
             if callback := self.callback:
                 callback(status, reply)
-
-
-def priority(status: int) -> int:
-    """The lower, the better: 6xx first, then 3xx, then by class; challenges before other 4xx, 503 last of its class."""
-    if status >= 600:
-        return status - 600
-    if status in (401, 407, 415, 420, 484):
-        return 400
-    return 599 if status == 503 else 408 + 90 if status == LOCAL_TIMEOUT else status
-
-
-def drop_own_via(reply: Message, edits: object) -> None:
-    """Takes the first Via off a reply."""
-    from .message import Edits
-    from .uri import split_list
-
-    assert isinstance(edits, Edits)
-    places = reply.places("via")
-    if not places:
-        return
-    values = split_list(reply.headers[places[0]].value)
-    if len(values) > 1:
-        edits.replaced[places[0]] = ", ".join(values[1:])
-    else:
-        edits.removed.add(places[0])
-
-
-class Transactions:
-    """Every transaction by what its messages say."""
-
-    def __init__(self, core: Core) -> None:
-        self.core = core
-        self.lock = threading.RLock()
-        self.by_key: dict[str, Transaction] = {}
-        self.by_branch: dict[str, Transaction] = {}
-
-    @staticmethod
-    def key_of(message: Message, method: str = "") -> str:
-        """What repetitions of a request have in common; an ACK belongs to its INVITE."""
-        _, sent_by, parameters = message.via()
-        method = method or ("INVITE" if message.method == "ACK" else message.method)
-        branch = parameters.get("branch", "")
-        if not branch.startswith(COOKIE):
-            branch = f"{message.tag('from')}|{message.uri}"
-        return f"{branch}|{sent_by.lower()}|{method}|{message.one('call-id')}|{message.sequence[0]}"
-
-    def find(self, message: Message) -> Transaction | None:
-        """The transaction that a request repeats, or whose refusal an ACK acknowledges."""
-        with self.lock:
-            return self.by_key.get(self.key_of(message))
-
-    def find_invite(self, cancel: Message) -> Transaction | None:
-        """The transaction that a CANCEL means."""
-        with self.lock:
-            return self.by_key.get(self.key_of(cancel, "INVITE"))
-
-    def add(self, transaction: Transaction) -> None:
-        """A new one."""
-        with self.lock:
-            self.by_key[transaction.key] = transaction
-            self.by_branch[f"{COOKIE}{transaction.label[:4]}.{transaction.label[4:]}"] = transaction
-
-    def find_branch(self, reply: Message) -> tuple[Transaction, Branch] | None:
-        """Whose reply it is."""
-        head, _, number = reply.via()[2].get("branch", "").rpartition(".")
-        with self.lock:
-            transaction = self.by_branch.get(head)
-        if transaction is None or not number.isdigit() or int(number) >= len(transaction.branches):
-            return None
-        return transaction, transaction.branches[int(number)]
-
-    def forget_later(self, transaction: Transaction, more: float) -> None:
-        """A finished transaction stays for repetitions."""
-        self.core.timers.after(self.core.config.number("tm", "wt_timer") + more, lambda: self.forget(transaction))
-
-    def forget(self, transaction: Transaction) -> None:
-        """Drops one."""
-        with self.lock:
-            if self.by_key.get(transaction.key) is transaction:
-                del self.by_key[transaction.key]
-            self.by_branch.pop(f"{COOKIE}{transaction.label[:4]}.{transaction.label[4:]}", None)
-        for branch in transaction.branches:
-            branch.stop("repeat", "final")
