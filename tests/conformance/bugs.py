@@ -246,7 +246,7 @@ BUGS: Mapping[str, list[Bug]] = {
         Bug("smaller disk", ":Disk", put("diskSizeGB", 10), "data-1-database"),
         Bug("disk in another zone", ":Disk", put("zones", ["3"]), "data-1-database"),
         Bug("disk not attached", ":VirtualMachine", put("storageProfile.dataDisks", []), "data-1"),
-        Bug("disks on a controller that it lacks", ":VirtualMachine", put("storageProfile.diskControllerType", "SCSI"), "data-1"),
+        Bug("disks on a controller that it lacks", ":VirtualMachine", put("storageProfile.diskControllerType", "SCSI"), "app-1"),
         Bug("one zone for all", ":VirtualMachine", put("zones", ["1"]), "data-2"),
         Bug("input unknown to the cloud", ":VirtualMachine", update(userdata="x"), "app-1"),
     ],
