@@ -132,7 +132,7 @@ def perform(verb: str, unit: str, update: bool) -> None:
 
 
 def perform_command(action: str, tell: Tell) -> None:
-    """A changed file's own command. One of ours that fails is an error, and stays to be done; a container refuses some of Debian's."""
+    """A changed file's own command. One of ours that fails is an error and stays to be done; a container refuses others."""
     ours = action.startswith(SETUP)
     if ours:
         tell("services", action.removeprefix(SETUP))

@@ -1,7 +1,7 @@
 """Which rendered files changed since they were run under the real program: our stand-ins never decide what is right.
 
-`docs/real-programs.md` remembers, by file of `local-single` as rendered with its placeholders, the digest that was run, with program,
-version and date. `python -m tests.lint.real_programs` names what changed since (`./webitel test unit` does it too);
+`docs/real-programs.md` remembers, by file of `local-single` as rendered with its placeholders, the digest that was run, with
+program, version and date. `python -m tests.lint.real_programs` names what changed since (`./webitel test unit` does it too);
 `python -m tests.lint.real_programs --ran "OpenSIPS 3.4.18" 2026-11-28 PATH...` writes down a run: only what you saw yourself.
 """
 
@@ -51,7 +51,8 @@ def rendered() -> dict[str, str]:
     for name in configuration.bundles:
         if name not in NOT_BUNDLES:
             texts |= {
-                f"{BUNDLES}/{name}/{path.relative_to(bundle_folder(name))}": path.read_bytes() for path in bundle_files(name)}
+                f"{BUNDLES}/{name}/{path.relative_to(bundle_folder(name))}": path.read_bytes()
+                for path in bundle_files(name)}
     return {path: hashlib.sha256(content).hexdigest()[:16] for path, content in texts.items()}
 
 
@@ -89,7 +90,7 @@ def main() -> None:
         write_down(sys.argv[2], sys.argv[3], sys.argv[4:])
         return
     for run in changed_since():
-        print(f"changed since {run.program} read it on {run.date}: {run.path}. Run it again, and write it down (docs/real-programs.md)")
+        print(f"changed since {run.program} read it on {run.date}: {run.path} (docs/real-programs.md says what to do)")
 
 
 if __name__ == "__main__":

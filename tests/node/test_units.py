@@ -62,7 +62,7 @@ def test_a_command_of_ours_that_fails_is_an_error(action: str, raises: bool, mon
     if not raises:
         units.converge(MANIFEST, [action], True, lambda step, text: None)
         return
-    with pytest.raises(ApplyError, match="opensips.sh reload_routes failed: OpenSIPS refused reload_routes"):
+    with pytest.raises(ApplyError, match=r"opensips\.sh reload_routes failed: OpenSIPS refused reload_routes"):
         units.converge(MANIFEST, [action], True, lambda step, text: None)
 
 
