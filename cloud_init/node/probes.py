@@ -20,8 +20,9 @@ LISTEN = "0A"
 """TCP_LISTEN as the kernel's table of connections writes it."""
 REPEATED = 3
 """Failed queries within the looked-at time that are no accident."""
-STILL = 12.0
-"""Seconds since the last failed query after which it is over, such as with a database that is back."""
+STILL = 20.0
+"""Seconds since the last failed query after which it is over, such as with a database that is back. The watcher asks every 15 s,
+and who asks the database only when asked fails then."""
 QUERY_GAP = 6.0
 """Seconds: whoever asks the database every five seconds and whose session has just been closed has a new one by then."""
 

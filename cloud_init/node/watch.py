@@ -107,14 +107,16 @@ def identify(probe: Row) -> str:
 def mend_bindings(manifest: dict[str, Any], rows: Mapping[str, Row], view: View) -> set[str]:
     """Put back the bindings that services lost with an exchange, and made at their start only; returns the services' names.
 
-    What the broker refuses to be done for another one's queue is left to that service's restart.
+    What the broker refuses to be done for another one's queue is left to that service's restart. Every running service is looked
+    at: a row names one fault only, and that may be another one.
     """
     mended: set[str] = set()
     for service in manifest["services"]:
-        name = service["name"]
-        if rows.get(name, {}).get("probe", {}).get("kind") != "binding":
+        name, row = service["name"], rows.get(service["name"], {})
+        wanted = [probe for probe in service["probes"] if probe["kind"] == "binding"]
+        if not wanted or set(row.get("units", {}).values()) != {"active"} or isinstance(view.bindings, str):
             continue
-        lost = [probe for probe in service["probes"] if probe["kind"] == "binding" and topology.binding(probe, view)]
+        lost = [probe for probe in wanted if topology.binding(probe, view)]
         for probe in lost:
             what = f"a binding of {name}: {probe['source']} to {probe['destination']} by {probe['key']}"
             said = topology.bind(probe, view)

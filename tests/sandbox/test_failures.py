@@ -83,6 +83,8 @@ def test_start_fails_as_the_real_one(name: str, cause: str, runner: Runner) -> N
                 with pytest.raises(subprocess.TimeoutExpired):
                     process.wait(1.0)
                 return
+            if not BEHAVIOURS[name].silent:
+                wait_for_words(runner, name, "is up")
             assert runner.end(process) == 0
             return
         status, seconds = expected if isinstance(expected, list) else (expected, 0)
