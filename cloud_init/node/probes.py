@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import amqp, broker_cluster, machine, rpc, sip, topology
+from . import amqp, broker_cluster, machine, sip, topology
 from .view import RECENT, TIMEOUT, View, broker, fetch_json, query, request
 
 Arguments = dict[str, Any]
@@ -38,7 +38,7 @@ def answer(probe: dict[str, Any], view: View) -> str:
         "exchanges": topology.exchanges, "queue": topology.queue, "binding": topology.binding, "own_queues": topology.own_queues,
         "http": http_answer, "https": https_answer, "listens": listens, "schema": schema, "disk_space": disk_space,
         "rtpengine": sip.rtpengine, "sip": sip.sip_request, "opensips_rtpengine": opensips_rtpengine,
-        "freeswitch": sip.freeswitch, "freeswitch_rpc": rpc.freeswitch_rpc, "freeswitch_calls": sip.freeswitch_calls,
+        "freeswitch": sip.freeswitch, "freeswitch_calls": sip.freeswitch_calls,
     }
     if probe["kind"] not in known:
         return f"this node's program knows no probe `{probe['kind']}`"

@@ -79,7 +79,7 @@ FREESWITCH = Service(
             "method": "OPTIONS", "listener": "sip", "status": 200, "accept": "503"}),
         Probe("freeswitch", "FreeSWITCH is not ready for calls", {"listener": "esl"}),
         # Engine starts only where this is answered, and has no limit for it.
-        Probe("freeswitch_rpc", "FreeSWITCH does not answer Webitel's calls", {"listener": "grpc"}),
+        Probe("freeswitch_calls", "FreeSWITCH takes connections and answers no call on its gRPC", {"listener": "grpc"}),
         Probe("consul_entry", "Consul has no entry of FreeSWITCH with this node's address", {
             "name": "freeswitch", "id": "{hostname}", "listener": "grpc"}),
     ),
