@@ -145,8 +145,6 @@ class Line:
 
     def ask(self, data: bytes, seconds: float = 4.0) -> sip.Message | None:
         """The final answer to a request, acknowledged where it refuses an INVITE."""
-        call = re.search(rb"(?m)^(?:Call-ID: .*|CSeq: .*?)\r$", data)
-        assert call
         sequence = re.search(rb"(?m)^CSeq: (.*)\r$", data)
         self.send(data)
         deadline = time.monotonic() + seconds
@@ -180,8 +178,8 @@ def credentials(answer: sip.Message, method: str, target: str, user: str, passwo
     words = dict(re.findall(r'(\w+)="?([^",]*)"?', proxy or answer.one("www-authenticate")))
     one, two = md5(f"{user}:{words['realm']}:{password}"), md5(f"{method}:{target}")
     proof = md5(f"{one}:{words['nonce']}:00000001:abcd:auth:{two}")
-    return (f'{"Proxy-" if proxy else ""}Authorization: Digest username="{user}", realm="{words["realm"]}", nonce="{words["nonce"]}", '
-            f'uri="{target}", qop=auth, nc=00000001, cnonce="abcd", response="{proof}"')
+    return (f'{"Proxy-" if proxy else ""}Authorization: Digest username="{user}", realm="{words["realm"]}", '
+            f'nonce="{words["nonce"]}", uri="{target}", qop=auth, nc=00000001, cnonce="abcd", response="{proof}"')
 
 
 def register(line: Line, user: str, password: str, seconds: float = 4.0) -> int:
@@ -212,7 +210,8 @@ class Victim:
         """The Call-ID of every request that reached it; a connection without one counts too."""
         found = []
         deadline = time.monotonic() + seconds
-        while ready := select.select([self.datagrams, self.listener, *self.streams], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        while ready := select.select(
+                [self.datagrams, self.listener, *self.streams], [], [], max(0.0, deadline - time.monotonic()))[0]:
             for one in ready:
                 if one is self.listener:
                     self.streams.append(self.listener.accept()[0])
@@ -227,12 +226,12 @@ class Victim:
 
 
 @contextlib.contextmanager
-def media() -> Iterator[list[sip.Message]]:
-    """FreeSWITCH's place: every request that reaches it, refused where it is no ping."""
+def listener(address: tuple[str, int] = MEDIA) -> Iterator[list[sip.Message]]:
+    """Somebody at an address, FreeSWITCH's or another: every request that reaches it, refused where it is no ping."""
     heard: list[sip.Message] = []
     over = threading.Event()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mine:
-        mine.bind(MEDIA)
+        mine.bind(address)
         mine.settimeout(0.1)
 
         def serve() -> None:

@@ -52,9 +52,10 @@ def missing_programs() -> list[str]:
     return [name for name, there in found.items() if not there]
 
 
-def node_files(stack: str = "local-single", key: str = "all-1") -> dict[str, str]:
-    """Path -> text of a node's files, with the addresses and passwords of these tests."""
+def node_files(stack: str = "local-single", key: str = "all-1", **values: object) -> dict[str, str]:
+    """Path -> text of a node's files, with the addresses and passwords of these tests and `values` among the settings."""
     settings = load_stack(stack)
+    settings = type(settings).model_validate(settings.model_dump() | values)
     plan = make_plan(settings, stack)
     files = compose_configuration(plan, plan.node(key), settings).files
 
@@ -158,7 +159,7 @@ class Telephony:
         self.allow_trunk(TRUNK)
         self.consul = Consul((LOOPBACK, 8500))
         threading.Thread(target=self.consul.serve_forever, daemon=True).start()
-        self.closing.append(self.consul.shutdown)
+        self.closing += [self.consul.server_close, self.consul.shutdown]
         self.flow = Flow((LOOPBACK, 10030))
         self.closing.append(self.flow.close)
         self.start_rtpengine()
@@ -221,9 +222,10 @@ class Telephony:
             self.command("fs_cli", "-H", LOOPBACK, "-p", password, "-x", command), cwd=ROOT / "sandbox", capture_output=True,
             text=True, check=False, timeout=20)
 
-    def ask(self, method: str) -> dict[str, object]:
+    def ask(self, method: str, **given: object) -> dict[str, object]:
         """One command of OpenSIPS' management interface."""
-        status, text = fetch(f"http://{LOOPBACK}:8000/mi", "", "POST", {"jsonrpc": "2.0", "id": 1, "method": method})
+        asked = {"jsonrpc": "2.0", "id": 1, "method": method, **({"params": given} if given else {})}
+        status, text = fetch(f"http://{LOOPBACK}:8000/mi", "", "POST", asked)
         assert status == 200, (status, text)
         answer: dict[str, object] = json.loads(text)
         return answer

@@ -51,14 +51,14 @@ def test_guesses_by_account_alone_would_lock_its_owner_out(telephony: Telephony)
 
 
 def test_without_a_limit_every_guess_is_judged(telephony: Telephony) -> None:
-    with telephony.changed(("$(avp(wrong){s.int}) >= 10", "$(avp(wrong){s.int}) >= 1000")):
-        with Line("udp", next(addresses)) as attacker:
-            assert guess(attacker, GUESSES + 2) == [401] * (GUESSES + 2)
+    many = ("$(avp(wrong){s.int}) >= 10", "$(avp(wrong){s.int}) >= 1000")
+    with telephony.changed(many), Line("udp", next(addresses)) as attacker:
+        assert guess(attacker, GUESSES + 2) == [401] * (GUESSES + 2)
 
 
 def test_a_web_sockets_guesses_at_many_accounts_end_too(telephony: Telephony) -> None:
     with Line("ws", next(addresses)) as attacker:
-        found = [register(attacker, f"10{number:02}", "wrong", 0.5) for number in range(1, 25) if not time.sleep(0.25)]
+        found = [guess(attacker, 1, f"10{number:02}")[0] for number in range(1, 25)]
     assert found == [401] * 20 + [0] * 4
 
 
@@ -68,7 +68,8 @@ def unanswerable(line: Line, nonce: str = "", count: int = 15) -> list[int]:
     for number in range(count):
         proof = (credentials(challenge(nonce), "REGISTER", "sip:webitel", "1002", "any"),) if nonce else ()
         me = "sip:1002@webitel"
-        found.append(status(line.ask(line.request("REGISTER", "sip:webitel", sender=me, to=me, more=proof, sequence=number + 1), 0.5)))
+        data = line.request("REGISTER", "sip:webitel", sender=me, to=me, more=proof, sequence=number + 1)
+        found.append(status(line.ask(data, 0.5)))
         time.sleep(0.15)
     return found
 

@@ -66,7 +66,8 @@ def registrar(agrees: bool) -> Iterator[threading.Event]:
                 message = sip.parse(data)
                 if message and message.method == "REGISTER":
                     contact = (f"Contact: {message.one('contact')};expires=60",)
-                    mine.sendto(sip.answer(message, 200, "OK", "r", contact) if agrees else sip.answer(message, 403, "No", "r"), source)
+                    said = sip.answer(message, 200, "OK", "r", contact) if agrees else sip.answer(message, 403, "Forbidden", "r")
+                    mine.sendto(said, source)
                     asked.set()
 
         thread = threading.Thread(target=serve)

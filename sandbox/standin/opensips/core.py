@@ -109,7 +109,9 @@ class Core:
     @staticmethod
     def say(text: str) -> None:
         """A line in the journal."""
-        print(text.rstrip("\n"), file=sys.stderr, flush=True)
+        # In one piece: print() writes a line's end by itself, and another worker's line would come between.
+        sys.stderr.write(text.rstrip("\n") + "\n")
+        sys.stderr.flush()
 
     def prepare_process(self, name: str) -> None:
         """What every process of the real program does at its start: a connection to each database."""

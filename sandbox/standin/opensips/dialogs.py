@@ -238,6 +238,5 @@ def start(core: Core) -> None:
     """Begins to look after calls."""
     if core.has("dialog"):
         core.timers.every(1.0, core.dialogs.look)
-        core.commands["get_statistics"] = lambda statistics=None: {"dialog:active_dialogs": len(core.dialogs.by_id)}
         core.commands["dlg_list"] = lambda: {"count": len(core.dialogs.by_id), "Dialogs": [
             {"ID": one.identifier, "state": one.state, "callid": one.call_id} for one in core.dialogs.by_id.values()]}

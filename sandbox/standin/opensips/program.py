@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from .checks import read_config
 from .management import VERSION, serve
 from .reader import Config
 from .tokens import ConfigError
+from .tree import Value
 
 if TYPE_CHECKING:
     from .core import Core
@@ -30,6 +31,16 @@ DOMAIN_VERSION = 4
 
 class StartError(Exception):
     """The real program would not start either; the text says why."""
+
+
+def read_statistics(core: Core, names: Sequence[str]) -> dict[str, Value]:
+    """Counters by `module:name`; asked for by name, by `module:` or with `all`."""
+    declared = core.config.parameters.get(("statistics", "variable"), [])
+    found: dict[str, Value] = {f"script:{name}": core.statistics.get(str(name), 0) for name in declared}
+    if core.has("dialog"):
+        found["dialog:active_dialogs"] = len(core.dialogs.by_id)
+    return {key: value for key, value in found.items()
+            if {"all", key, key.partition(":")[0] + ":", key.partition(":")[2]} & set(names)}
 
 
 def say(text: str) -> None:
@@ -70,6 +81,7 @@ def run(config: Config, arguments: argparse.Namespace, tell: Callable[[int], obj
         core = Core(config)
         core.commands["version"] = lambda: {"Server": f"OpenSIPS ({VERSION}, stand-in of the sandbox)"}
         core.commands["reload_routes"] = lambda: reload_routes(core, arguments.file)
+        core.commands["get_statistics"] = lambda statistics=("all",): read_statistics(core, statistics)
         core.commands["uptime"] = lambda: {"Up time": f"{int(time.time() - core.started)} [sec]"}
         core.start()
         if "mi_http" in config.modules:
