@@ -148,11 +148,7 @@ class Platform:
 
     def set_up(self) -> None:
         """Everything running, the schema loaded, the broker with its user and exchanges."""
-        (self.folder / "rabbit" / "plugins").write_text("[rabbitmq_management].\n")
-        (self.folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{self.ports['rabbitmq']}\nmanagement.tcp.ip = 127.0.0.1\n"
-            f"management.tcp.port = {self.ports['management']}\ndefault_user = webitel\ndefault_pass = broker-password\n"
-            "log.console = true\nlog.file = false\n")
+        self.write_broker_files()
         (self.folder / "consul.json").write_text(json.dumps({
             "ports": {"http": self.ports["consul"], "https": -1, "grpc": -1, **self.consul_ports},
             "performance": {"raft_multiplier": 1}}))
@@ -160,6 +156,21 @@ class Platform:
         self.set_up_database()
         self.start("consul")
         wait_until(lambda: self.rabbit("/exchanges")[0] == 200, 60, "RabbitMQ")
+        for exchange in ("call", "chat", "webitel", "opensips"):
+            self.declare(exchange)
+
+    def write_broker_files(self) -> None:
+        """What RabbitMQ reads at its start."""
+        (self.folder / "rabbit" / "plugins").write_text("[rabbitmq_management].\n")
+        (self.folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.ports['rabbitmq']}\nmanagement.tcp.ip = 127.0.0.1\n"
+            f"management.tcp.port = {self.ports['management']}\ndefault_user = webitel\ndefault_pass = broker-password\n"
+            "log.console = true\nlog.file = false\n")
+
+    def set_up_broker(self) -> None:
+        """RabbitMQ running, with the exchanges that services expect."""
+        self.write_broker_files()
+        self.start("rabbitmq")
         for exchange in ("call", "chat", "webitel", "opensips"):
             self.declare(exchange)
 

@@ -139,7 +139,7 @@ class Location:
         found = {self.text(f"{name}_column"): quote(value) for name, value in values.items() if not isinstance(value, float)}
         found[self.text("q_column")] = str(contact.quality)
         found["last_modified"] = f"to_timestamp({int(time.time())})::timestamp"
-        found["sip_instance"] = "NULL"
+        found[self.text("sip_instance_column")] = "NULL"
         return found
 
     def insertion(self, contact: Contact) -> str:

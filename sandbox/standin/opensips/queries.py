@@ -21,8 +21,9 @@ TABLES = {
 }
 """Module -> the parameter that names its table, or the table's fixed name; auth_db's stands in the calls."""
 
-UNUSED = {"usrloc": ("sip_instance_column",), "auth_db": ("hash_column_sha256", "hash_column_sha512t256", "uri_domain_column",
-                                                      "uri_uriuser_column", "uri_user_column")}
+UNUSED = {
+    "auth_db": ("hash_column_sha256", "hash_column_sha512t256", "uri_domain_column", "uri_uriuser_column", "uri_user_column"),
+}
 """Columns that a module asks for only with functions or algorithms of their own."""
 
 
