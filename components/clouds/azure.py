@@ -10,31 +10,26 @@ import copy
 import re
 from ipaddress import IPv4Network
 
-from pulumi import Input, ResourceOptions, ResourceTransformationArgs, ResourceTransformationResult, RunError
+from pulumi import Input, ResourceOptions, ResourceTransformationArgs, ResourceTransformationResult
 from pulumi_azure_native import compute, dns, network, resources
 
 from cloud_init.compose import UserData
+from components.clouds.azure_machines import IMAGE, has_nvme, name_device, refer_to_image
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.rules import Rule, rules_in, rules_out
 from components.model.addresses import subnet_of
 from components.model.check_shape import clustered_roles
 from components.model.dns import PRIORITY, TTL, WEIGHT, Record, Zone
 from components.model.naming import disk_name
-from components.model.plan import MachineType, Node, Public
+from components.model.plan import Node, Public
 from components.model.services import CATALOGUE
 from components.model.tiers import TIERS
-
-IMAGE = "Debian:debian-12:12-gen2:latest"
 
 PLATFORM = "168.63.129.16"
 """Azure's own services for a machine: its agent and the resolver."""
 
-FIRST_WITH_NVME = 6
-"""The version of a machine type, as in `_v6`, since which there is no SCSI."""
-
 FIRST, LAST = 100, 4096
 """Priorities of security rules; Azure's own come after."""
-
 
 VERSIONED = re.compile(r":\w+/v\d{8}\w*:")
 
@@ -208,11 +203,7 @@ class Adapter(Cloud):
             machine_id=machine.vm_id,  # `id` is made of names and stays when the machine is replaced
             private_address=node.private_address or "",
             public_address=address.ip_address.apply(lambda text: text or "") if address else None,
-            # The second by a rule of ours in the user data (`disk_rules`): Debian 12 has names for SCSI's only.
-            devices={
-                purpose: f"/dev/disk/azure/{'data/by-lun/' if has_nvme(node.machine_type) else 'scsi1/lun'}{lun}"
-                for lun, purpose in enumerate(disks)
-            },
+            devices={purpose: name_device(node.machine_type, lun) for lun, purpose in enumerate(disks)},
             needs=(machine,),
         )
 
@@ -235,11 +226,6 @@ class Adapter(Cloud):
             srv_records=None if record.nodes else [service], opts=self.child())
 
 
-def has_nvme(machine: MachineType) -> bool:
-    """Whether a machine type has its disks on an NVMe controller; the others have theirs on a SCSI one, and none has both."""
-    return int(machine.name.rpartition("_v")[2]) >= FIRST_WITH_NVME
-
-
 def name_rule(direction: str, rule: Rule) -> str:
     """A name of letters, digits, dots and hyphens."""
     return f"{direction}-{rule.key}".replace("/", "-")
@@ -250,14 +236,3 @@ def close(direction: str) -> network.SecurityRuleArgs:
     return network.SecurityRuleArgs(
         name=f"close-{direction.lower()}", priority=LAST, direction=direction, access="Deny", protocol="*",
         source_address_prefix="*", source_port_range="*", destination_address_prefix="*", destination_port_range="*")
-
-
-def refer_to_image(image: str) -> compute.ImageReferenceArgs:
-    """An image by its id, or by `publisher:offer:sku:version`."""
-    if image.startswith("/"):
-        return compute.ImageReferenceArgs(id=image)
-    parts = image.split(":")
-    if len(parts) != 4:
-        raise RunError(f"webitel:image = {image}: on Azure use an image's id, /subscriptions/..., or a name such as {IMAGE}")
-    publisher, offer, sku, version = parts
-    return compute.ImageReferenceArgs(publisher=publisher, offer=offer, sku=sku, version=version)

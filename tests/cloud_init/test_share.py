@@ -72,7 +72,8 @@ def test_whoever_runs_storage_has_the_identity_of_the_first() -> None:
         assert "ID=301" in made.files["/etc/webitel/storage.env"].splitlines()
         (service,) = [one for one in made.manifest["services"] if one["name"] == "storage"]
         assert [one["key"] for one in service["candidates"]] == ["storage-1", "storage-2"]
-        assert service["probes"][0]["id"] == "storage-301" and service["probes"][0]["address"] == f"{{{{address:{key}}}}}"
+        (entry,) = [probe for probe in service["probes"] if probe["kind"] == "consul_entry"]
+        assert entry["id"] == "storage-301" and entry["address"] == f"{{{{address:{key}}}}}"
     web = Settings.model_validate({"cloud": "aws", "tier": "extended", "counts": {"web": 2}, "recordings_share": NFS})
     assert "SERVICE_ID=502" in configure(web, "web-2").files["/etc/webitel/logger.env"], "what leaves no marks has its node's own"
 
