@@ -20,13 +20,13 @@ METHODS = ("INVITE", "MESSAGE", "REFER", "NOTIFY", "ACK")
 AT_VICTIM = f"sip:1@{VICTIM[0]}:{VICTIM[1]}"
 AT_MEDIA = f"sip:1@{MEDIA[0]}:{MEDIA[1]}"
 WAYS = {
-    "two Routes": (AT_VICTIM, ()), "two Routes by TCP": (f"{AT_VICTIM};transport=tcp", ()),
-    "a third Route": (AT_MEDIA, (f"<{AT_VICTIM};lr>",)), "maddr": (f"{AT_MEDIA};maddr={VICTIM[0]}", ()),
-    "maddr and a third Route": (f"{AT_MEDIA};maddr={VICTIM[0]}", (f"<{AT_VICTIM};lr>",)),
+    "two Routes": (AT_VICTIM, (INNER,)), "two Routes by TCP": (f"{AT_VICTIM};transport=tcp", (INNER,)),
+    "a third Route": (AT_MEDIA, (INNER, f"<{AT_VICTIM};lr>")), "maddr": (f"{AT_MEDIA};maddr={VICTIM[0]}", (INNER,)),
+    "maddr and a third Route": (f"{AT_MEDIA};maddr={VICTIM[0]}", (INNER, f"<{AT_VICTIM};lr>")),
     "a strict router's": (f"sip:{NODE}:5060", (f"<{AT_VICTIM};lr>",)),
-    "our contact": (f"sip:1@{NODE}:5060;media=all-1", (f"<{AT_VICTIM};lr>",)),
+    "our contact": (f"sip:1@{NODE}:5060;media=all-1", (INNER, f"<{AT_VICTIM};lr>")),
 }
-"""How a request within a call that is none could come to the victim: its URI, and its Routes behind our two."""
+"""How a request within a call that is none could come to the victim: its URI, and its Routes behind that of the door."""
 
 CHECK = "if ($du != NULL || $var(to_media) == 0) {"
 NEXT_HOP = '$du = "sip:" + $rd + ":" + $rp;'
@@ -43,7 +43,7 @@ def relayed(doors: tuple[str, ...] = tuple(DOORS), ways: tuple[str, ...] = tuple
             with Line(door, next(addresses)) as line:
                 for method in METHODS:
                     line.send(line.request(
-                        method, target, tag="made-up", routes=(OURS[door], INNER, *routes),
+                        method, target, tag="made-up", routes=(OURS[door], *routes),
                         call=f"{door}/{way}/{method}".replace(" ", "_"), body=sdp(line) if method == "INVITE" else ""))
                     line.receive(0.1 if method != "ACK" else 0)
         found = {tuple(one.replace("_", " ").split("/")) for one in victim.heard(1.0)}

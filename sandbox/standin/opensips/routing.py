@@ -115,18 +115,38 @@ def loose_route(context: Context) -> int:
 
 
 def after_strict(context: Context, routes: list[tuple[int, int, str]]) -> int:
-    """The request's URI is our own: the last Route becomes its target, the first one the next hop."""
+    """The request's URI is our own: without ours of two Routes the first left is the next hop, and the last the target."""
+    core, message = context.core, context.message
+    first, target = parse_uri(routes[0][2]), parse_uri(message.target)
+    if first and core.config.number("rr", "enable_double_rr") and first.parameters.get("r2") == "on" \
+            and core.is_own(first.host, first.port or 5060):
+        message.socket = core.transport.find(first.transport, first.host, first.port or 5060) or message.socket
+        drop_route(message, routes[0][0])
+        routes = routes_of(message)
+        first = parse_uri(routes[0][2]) if routes else None
+    elif target:
+        message.socket = core.transport.find(target.transport, target.host, target.port or 5060) or message.socket
+    if first is None:
+        return -1
+    if "lr" not in first.parameters:
+        message.new_uri = routes[0][2]
+        drop_route(message, routes[0][0])
+    else:
+        message.destination, message.new_uri = routes[0][2], routes[-1][2]
+        drop_last_route(message, routes[-1][0])
+    last = parse_uri(message.new_uri)
+    said = last.parameters if last else {}
+    context.route_parameters = "".join(f";{key}={value}" if value else f";{key}" for key, value in said.items())
+    core.dialogs.in_dialog(context)
+    return 1
+
+
+def drop_last_route(message: Message, place: int) -> None:
+    """Takes the last Route of a header off."""
     from .uri import split_list
 
-    message = context.message
-    context.route_parameters = ";lr"
-    place, _, last = routes[-1]
-    message.destination = routes[0][2]
-    message.new_uri = last
     values = split_list(message.current(place))[:-1]
     if values:
         message.set_header(place, ", ".join(values))
     else:
         message.edits.removed.add(place)
-    context.core.dialogs.in_dialog(context)
-    return 1
