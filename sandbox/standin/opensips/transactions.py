@@ -217,7 +217,9 @@ class Transaction:
         with self.lock:
             before = branch.last
             if before >= 200:
-                if self.is_invite and 200 <= status < 300 and self.callback is None:
+                # A good answer that comes too late is passed on only when the caller has one already, or it is that one again.
+                late = self.status >= 200 or before < 300
+                if self.is_invite and 200 <= status < 300 and self.callback is None and late:
                     self.pass_on(branch, reply, again=True)
                 return
             for watcher in list(self.watchers):
