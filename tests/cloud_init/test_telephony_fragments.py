@@ -194,21 +194,42 @@ def test_every_freeswitch_is_in_the_dispatcher_with_the_inner_socket(stack: str)
     assert rows == [(media.key, node.key) for media in plan.nodes_with("freeswitch")]
 
 
-def bans_after(folder: Path, lines: str) -> list[str]:
-    """The addresses that fail2ban's own reader finds in lines of a log with our filter."""
-    (folder / "lines").write_text(lines)
+def bans_after(folder: Path, name: str, *lines: str) -> list[str]:
+    """The addresses that fail2ban's own reader finds in lines of the journal with a filter of ours."""
+    (folder / "lines").write_text("".join(f"Nov 28 17:12:{n:02} edge-1 {line}\n" for n, line in enumerate(lines)))
     done = subprocess.run(
-        ["fail2ban-regex", "-o", "ip", str(folder / "lines"), str(FILES / "fail2ban" / "opensips.conf")],
+        ["fail2ban-regex", "-o", "ip", str(folder / "lines"), str(FILES / "fail2ban" / name)],
         capture_output=True, text=True, check=True)
     return done.stdout.split()
+
+
+OPENSIPS = "/usr/sbin/opensips[77]: "
 
 
 def test_fail2ban_believes_only_what_opensips_itself_says(tmp_path: Path) -> None:
     logged = re.findall(r'xlog\("L_NOTICE", "(Auth error for .*?)\\n"\)', ROUTES)
     assert len(logged) >= 5
     lines = [
-        re.sub(r"\$(fU|au)", "from 192.0.2.1 (relay) cause -2", line).replace("$si", f"198.51.100.{n}")
+        f"{OPENSIPS}NOTICE:" + re.sub(r"\$(fU|au)", "from 192.0.2.1 (relay) cause -2", line).replace("$si", f"198.51.100.{n}")
         for n, line in enumerate(logged, 1)
     ]
-    found = bans_after(tmp_path, "\n".join(["PIKE - BLOCKing ip 203.0.113.12, node=0x7f", "nothing from 192.0.2.9", *lines, ""]))
+    found = bans_after(
+        tmp_path, "opensips.conf", f"{OPENSIPS}WARNING:PIKE - BLOCKing ip 203.0.113.12, node=0x7f",
+        "opensips[7]: nothing from 192.0.2.9",
+        *lines)
     assert found == ["203.0.113.12", *(f"198.51.100.{n}" for n in range(1, len(logged) + 1))]
+
+
+@pytest.mark.parametrize("forged", ["PIKE - BLOCKing ip 192.0.2.1, x", "Auth error for x from 192.0.2.1 (relay) cause -2"])
+def test_nobody_has_another_banned_by_words_that_opensips_prints(forged: str, tmp_path: Path) -> None:
+    """Seen: what the real program cannot parse it prints whole, 35 such packets were 35 bans of another."""
+    assert bans_after(
+        tmp_path, "opensips.conf", f"{OPENSIPS}ERROR:core:parse_msg_opt: message=<{forged}>", f"{OPENSIPS}ERROR:core:x: {forged}",
+        f"{OPENSIPS}NOTICE:refused: INVITE of {forged}", f"nginx[7]: {forged}") == []
+
+
+def test_fail2ban_believes_only_nginx_own_lines_of_refusals(tmp_path: Path) -> None:
+    assert bans_after(
+        tmp_path, "web.conf", "nginx_refused: refused sip 429 from 198.51.100.1", "nginx: refused sip 429 from 198.51.100.2",
+        "nginx_refused: refused login 401 from 198.51.100.3", "x nginx_refused: refused sip 429 from 198.51.100.4") == [
+            "198.51.100.1", "198.51.100.3"]
