@@ -123,7 +123,8 @@ def test_who_guesses_is_cut_off_and_banned_and_a_trunk_is_not(basic: Telephony, 
     basic.set(phones="internet")
     basic.up()
     with outside.held_call(server):
-        scanner = outside.start("tests.tools.scan", f"{server}:5060", "--local", outside.stranger, "--seconds", "60")
+        scanner = outside.start("tests.tools.scan", f"{server}:5060", "--local", outside.stranger, "--seconds", "90",
+                                "--connections", "5")
         calls = [outside.call(server, "--number", "echo", "--seconds", "0.2") for _ in range(8)]
         assert [call["problem"] for call in calls] == [""] * 8
         result = read_result(scanner)

@@ -21,19 +21,22 @@ def main() -> int:
     parser.add_argument("--local", required=True, help="address to ask from")
     parser.add_argument("--domain", default="webitel")
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--connections", type=int, default=1, help="ports to ask from, one after another")
     given = parser.parse_args()
     host, _, port = given.server.partition(":")
     answered, silent, started = 0, False, time.monotonic()
-    scanner = Caller((host, int(port)), given.local, "", "1001", given.domain, "wrong")
-    try:
-        while time.monotonic() - started < given.seconds and not silent:
-            try:
-                scanner.register()
-                answered = scanner.sequence
-            except CallError:
-                silent = True
-    finally:
-        scanner.close()
+    for _ in range(given.connections):
+        silent = False
+        scanner = Caller((host, int(port)), given.local, "", "1001", given.domain, "wrong")
+        try:
+            while time.monotonic() - started < given.seconds and not silent:
+                try:
+                    scanner.register()
+                    answered += 2
+                except CallError:
+                    silent = True
+        finally:
+            scanner.close()
     print(json.dumps({"answered": answered, "silent": silent, "seconds": round(time.monotonic() - started, 1)}))
     return 0 if silent else 1
 
