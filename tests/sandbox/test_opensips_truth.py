@@ -25,6 +25,7 @@ pytestmark = pytest.mark.sandbox
 PHONE, STRANGER, VICTIM = "127.0.79.11", "127.0.79.12", "127.0.79.13"
 PASSWORD = "phone-password"
 LOAD_CREDENTIALS = 'modparam("auth_db", "load_credentials", "")'
+GATEWAY = '    if (!($(hdr(X-Webitel-Gateway-Id){s.escape.common}) =~ "^[0-9]{1,18}$"))\n        return;\n'
 WRITABLE = "route[register] {\n    route(writable);"
 
 
@@ -112,6 +113,19 @@ def test_bytes_that_postgresql_refuses_cost_a_worker_its_database_where_nobody_l
     assert set(statuses(8)) == {401}
     with telephony.changed((WRITABLE, "route[register] {")):
         assert 500 in attack()
+        assert 500 in statuses(8)
+
+
+def test_a_header_that_is_not_there_reaches_no_query(telephony: Telephony) -> None:
+    def originate() -> None:
+        # Nobody answers at that port: From is decided on before.
+        for _ in range(4):
+            telephony.fs_cli(f"originate sofia/sip/1000@{TRUNK}:5091;fs_path=sip:{NODE}:5062 &echo()")
+
+    originate()
+    assert set(statuses(8)) == {401}
+    with telephony.changed((GATEWAY, "")):
+        originate()
         assert 500 in statuses(8)
 
 
