@@ -41,6 +41,7 @@ def expected(cloud: str, world: World, web: str, sip: str) -> set[Answer]:
     return {
         (NAME, "A", str(addresses[web])), (target, "A", str(addresses[sip])),
         (f"_sip._udp.{NAME}", "SRV", f"10 10 5060 {target}"), (f"_sip._tcp.{NAME}", "SRV", f"10 10 5060 {target}"),
+        (f"_sips._tcp.{NAME}", "SRV", f"10 10 5061 {target}"),
     }
 
 
@@ -65,7 +66,7 @@ def test_domain_that_is_the_zone_itself(cloud: str, tmp_path: Path) -> None:
 def test_without_a_zone_the_records_are_told_only(cloud: str, tmp_path: Path) -> None:
     world, outputs = build(cloud, "single", tmp_path, dns_zone=None)
     assert resolve_all(world) == set()
-    assert len(outputs["dns_records"]) == 3
+    assert len(outputs["dns_records"]) == 4
 
 
 def forget(draft: Draft) -> None:
