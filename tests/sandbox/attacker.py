@@ -36,9 +36,6 @@ VICTIM = ("127.0.79.13", 5080)
 MEDIA = (NODE, 5080)
 """FreeSWITCH."""
 
-PASSWORD = "phone-password"
-"""Of every phone of these tests, 1001 to 1009."""
-
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 HELLO = (
     f"GET /sip HTTP/1.1\r\nHost: {NODE}:5070\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"

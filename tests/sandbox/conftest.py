@@ -1,15 +1,13 @@
 """One platform for all tests that run stand-ins, and the three programs of telephony for those that attack them."""
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.sandbox.attacker import PASSWORD, md5
 from tests.sandbox.platform import Platform, running_platform
 from tests.sandbox.runner import Runner
-from tests.sandbox.telephony import Telephony, missing_programs
+from tests.sandbox.telephony import Telephony, running_telephony
 
 
 @pytest.fixture(scope="session")
@@ -36,14 +34,5 @@ def runner(platform: Platform, tmp_path: Path) -> Iterator[Runner]:
 @pytest.fixture(scope="module")
 def telephony() -> Iterator[Telephony]:
     """OpenSIPS, FreeSWITCH and rtpengine, running, with phones 1001 to 1009."""
-    if missing := missing_programs():
-        pytest.fail(f"not installed here: {', '.join(missing)}; ./webitel test sandbox installs it")
-    with tempfile.TemporaryDirectory(prefix="webitel-telephony-", ignore_cleanup_errors=True) as folder:
-        made = Telephony(Path(folder))
-        try:
-            made.set_up()
-            for number in range(1001, 1010):
-                made.add_phone(str(number), "webitel", md5(f"{number}:webitel:{PASSWORD}"))
-            yield made
-        finally:
-            made.close()
+    with running_telephony() as made:
+        yield made

@@ -1,16 +1,20 @@
 """OpenSIPS' and FreeSWITCH's stand-ins with rtpengine between them, as ordinary processes on addresses of the loopback."""
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+import pytest
 
 from cloud_init.bundles import bundle_folder
 from cloud_init.compose import compose_configuration
@@ -22,6 +26,9 @@ from tests.sandbox.platform import POSTGRES, PYTHON, ROOT, Platform, fetch, wait
 
 NODE = "127.0.79.1"
 """Stands for the node's private address."""
+
+PASSWORD = "phone-password"
+"""Of every phone."""
 
 LOOPBACK = "127.0.79.2"
 """Stands for its 127.0.0.1: what the stand-ins bind there must not meet another test."""
@@ -278,3 +285,21 @@ class Telephony:
             self.stop(name)
         for end in reversed(self.closing):
             end()
+
+
+@contextmanager
+def running_telephony(prepare: Callable[[Telephony], None] = lambda made: None) -> Iterator[Telephony]:
+    """The three programs in a folder of their own, with phones 1001 to 1009; `prepare` comes before their start."""
+    if missing := missing_programs():
+        pytest.fail(f"not installed here: {', '.join(missing)}; ./webitel test sandbox installs it")
+    with tempfile.TemporaryDirectory(prefix="webitel-telephony-", ignore_cleanup_errors=True) as folder:
+        made = Telephony(Path(folder))
+        try:
+            prepare(made)
+            made.set_up()
+            for number in range(1001, 1010):
+                digest = hashlib.md5(f"{number}:webitel:{PASSWORD}".encode(), usedforsecurity=False).hexdigest()
+                made.add_phone(str(number), "webitel", digest)
+            yield made
+        finally:
+            made.close()

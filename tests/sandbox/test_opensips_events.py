@@ -1,44 +1,35 @@
 """What OpenSIPS tells the broker: registrations, their ends, shared desks (`facts/telephony-real.md` A 9 and 12)."""
 
-import hashlib
 import json
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.sandbox.platform import wait_until
-from tests.sandbox.telephony import NODE, Telephony, missing_programs
+from tests.sandbox.telephony import NODE, PASSWORD, Telephony, running_telephony
 from tests.tools.caller import Caller
 
 pytestmark = pytest.mark.sandbox
 
 PHONE = "127.0.79.11"
-PASSWORD = "phone-password"
 HEARTBEAT = 'modparam("event_rabbitmq", "heartbeat", 0)'
 
 
 @pytest.fixture(scope="module")
 def telephony() -> Iterator[Telephony]:
     """The three programs and a broker with a queue for everything that they say."""
-    if missing := missing_programs():
-        pytest.fail(f"not installed here: {', '.join(missing)}; ./webitel test sandbox installs it")
-    with tempfile.TemporaryDirectory(prefix="webitel-telephony-", ignore_cleanup_errors=True) as folder:
-        made = Telephony(Path(folder))
-        try:
-            made.platform.set_up_broker()
-            for name in ("opensips", "webitel"):
-                made.platform.rabbit(f"/queues/%2f/{name}", "PUT", {"durable": True})
-                made.platform.rabbit(f"/bindings/%2f/e/{name}/q/{name}", "POST", {"routing_key": "#"})
-            made.set_up()
-            made.add_phone("1001", "webitel", hashlib.md5(f"1001:webitel:{PASSWORD}".encode(), usedforsecurity=False).hexdigest())
-            made.platform.sql("update sip_subscriber set oid = 1031")
-            yield made
-        finally:
-            made.close()
+
+    def prepare(made: Telephony) -> None:
+        made.platform.set_up_broker()
+        for name in ("opensips", "webitel"):
+            made.platform.rabbit(f"/queues/%2f/{name}", "PUT", {"durable": True})
+            made.platform.rabbit(f"/bindings/%2f/e/{name}/q/{name}", "POST", {"routing_key": "#"})
+
+    with running_telephony(prepare) as made:
+        made.platform.sql("update sip_subscriber set oid = 1031")
+        yield made
 
 
 def taken(telephony: Telephony, queue: str) -> list[dict[str, Any]]:

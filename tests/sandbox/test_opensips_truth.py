@@ -4,44 +4,24 @@ Every test here was also passed by the real program in the place of the stand-in
 """
 
 import contextlib
-import hashlib
 import socket
-import tempfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.standin.freeswitch import sip
 from tests.sandbox.platform import wait_until
-from tests.sandbox.telephony import NODE, TRUNK, Telephony, missing_programs
+from tests.sandbox.telephony import NODE, PASSWORD, TRUNK, Telephony
 from tests.tools.caller import Caller
 from tests.tools.dialog import Result
 
 pytestmark = pytest.mark.sandbox
 
 PHONE, STRANGER, VICTIM = "127.0.79.11", "127.0.79.12", "127.0.79.13"
-PASSWORD = "phone-password"
 LOAD_CREDENTIALS = 'modparam("auth_db", "load_credentials", "")'
 GATEWAY = '    if (!($(hdr(X-Webitel-Gateway-Id){s.escape.common}) =~ "^[0-9]{1,18}$"))\n        return;\n'
 WRITABLE = "route[register] {\n    route(writable);"
-
-
-@pytest.fixture(scope="module")
-def telephony() -> Iterator[Telephony]:
-    """The three programs, running."""
-    if missing := missing_programs():
-        pytest.fail(f"not installed here: {', '.join(missing)}; ./webitel test sandbox installs it")
-    with tempfile.TemporaryDirectory(prefix="webitel-telephony-", ignore_cleanup_errors=True) as folder:
-        made = Telephony(Path(folder))
-        try:
-            made.set_up()
-            made.add_phone("1001", "webitel", hashlib.md5(f"1001:webitel:{PASSWORD}".encode(), usedforsecurity=False).hexdigest())
-            yield made
-        finally:
-            made.close()
 
 
 class Phone(Caller):

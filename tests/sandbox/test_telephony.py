@@ -1,12 +1,9 @@
 """A call through OpenSIPS' stand-in, rtpengine and FreeSWITCH's, and what happens when one of them or the database is gone."""
 
-import hashlib
 import socket
 import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +13,7 @@ from cloud_init.node import sip as probes
 from cloud_init.node.probes import enable_rtpengines
 from sandbox.standin.freeswitch import sip
 from tests.sandbox.platform import wait_until
-from tests.sandbox.telephony import LOOPBACK, NODE, SECRETS, TRUNK, Telephony, missing_programs
+from tests.sandbox.telephony import LOOPBACK, NODE, PASSWORD, SECRETS, TRUNK, Telephony
 from tests.tools.caller import Caller
 from tests.tools.dialog import Result
 
@@ -24,24 +21,7 @@ pytestmark = pytest.mark.sandbox
 
 STRANGER = "127.0.79.10"
 PHONE = "127.0.79.11"
-PASSWORD = "phone-password"
 SANDBOX = Path(__file__).parents[2] / "sandbox"
-
-
-@pytest.fixture(scope="module")
-def telephony() -> Iterator[Telephony]:
-    """The three programs, running."""
-    if missing := missing_programs():
-        pytest.fail(f"not installed here: {', '.join(missing)}; ./webitel test sandbox installs it")
-    with tempfile.TemporaryDirectory(prefix="webitel-telephony-", ignore_cleanup_errors=True) as folder:
-        made = Telephony(Path(folder))
-        try:
-            made.set_up()
-            digest = hashlib.md5(f"1001:webitel:{PASSWORD}".encode(), usedforsecurity=False).hexdigest()
-            made.add_phone("1001", "webitel", digest)
-            yield made
-        finally:
-            made.close()
 
 
 def call(number: str = "echo", local: str = TRUNK, seconds: float = 1.0, **more: str) -> Result:

@@ -10,8 +10,8 @@ from contextlib import closing
 import pytest
 
 from sandbox.standin.freeswitch import sip
-from tests.sandbox.attacker import DOORS, INNER, MEDIA, OURS, PASSWORD, VICTIM, Line, Victim, listener, register
-from tests.sandbox.telephony import NODE, TRUNK, Telephony
+from tests.sandbox.attacker import DOORS, INNER, MEDIA, OURS, VICTIM, Line, Victim, listener, register
+from tests.sandbox.telephony import NODE, PASSWORD, TRUNK, Telephony
 from tests.tools.caller import Caller
 
 pytestmark = pytest.mark.sandbox

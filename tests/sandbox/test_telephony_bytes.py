@@ -6,9 +6,9 @@ import itertools
 import pytest
 
 from sandbox.standin.freeswitch import sip
-from tests.sandbox.attacker import PASSWORD, Line, credentials, register, status
+from tests.sandbox.attacker import Line, credentials, register, status
 from tests.sandbox.platform import wait_until
-from tests.sandbox.telephony import NODE, TRUNK, Telephony
+from tests.sandbox.telephony import NODE, PASSWORD, TRUNK, Telephony
 
 pytestmark = pytest.mark.sandbox
 

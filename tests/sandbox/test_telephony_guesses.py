@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from sandbox.standin.freeswitch import sip
-from tests.sandbox.attacker import PASSWORD, Line, credentials, register, status
-from tests.sandbox.telephony import NODE, Telephony
+from tests.sandbox.attacker import Line, credentials, register, status
+from tests.sandbox.telephony import NODE, PASSWORD, Telephony
 
 pytestmark = pytest.mark.sandbox
 

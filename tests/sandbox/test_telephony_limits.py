@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.attacker import PASSWORD, listener
-from tests.sandbox.telephony import NODE, OPENSIPS_FILES, TRUNK, Telephony, node_files
+from tests.sandbox.attacker import listener
+from tests.sandbox.telephony import NODE, OPENSIPS_FILES, PASSWORD, TRUNK, Telephony, node_files
 from tests.tools.caller import Caller
 
 pytestmark = pytest.mark.sandbox
