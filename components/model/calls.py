@@ -14,8 +14,8 @@ from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
 from components.model.tiers import TIERS
 
-PEAK = 3
-"""The busiest minute of a day against its mean (ours)."""
+PEAK = 10
+"""The busiest minute of a day against its mean (ours): a day's calls come within eight hours, and three times as many at once."""
 
 MINUTES_PER_DAY = 24 * 60
 

@@ -155,7 +155,7 @@ def test_without_a_transaction_of_its_own_the_script_cannot_say_503_for_rtpengin
             assert call().problem == "INVITE: SIP/2.0 500 Server error occurred (1/TM)"
             assert node_of(telephony)["disabled"] == 1
             assert int(str(node_of(telephony)["recheck_ticks"])) > 0
-        with telephony.changed(('modparam("rtpengine", "rtpengine_disable_tout", 5)', "")):
+        with telephony.changed(('modparam("rtpengine", "rtpengine_disable_tout", 2)', "")):
             assert call().status == 503
             assert int(str(node_of(telephony)["recheck_ticks"])) > 30
     finally:

@@ -151,9 +151,12 @@ def counted(telephony: Telephony) -> list[str]:
     text = node_files()["/etc/fail2ban/filter.d/opensips.conf"]
     patterns = re.findall(r"(?m)^(?:failregex = |            )(.*)$", text)
     assert len(patterns) == 2
-    patterns = [one.replace("<HOST>", r"[0-9.]+") for one in patterns]
+    begin = re.findall(r"(?m)^_begin = (.*)$", text)[0]
+    patterns = [one.replace("%(_begin)s", begin).replace("<HOST>", r"[0-9.]+") for one in patterns]
     log = (telephony.folder / "opensips.log").read_text(errors="replace")
-    return [line for line in log.splitlines() if any(re.search(one, line) for one in patterns)]
+    # What the journal puts before each.
+    lines = [f"edge-1 /usr/sbin/opensips[77]: {line}" for line in log.splitlines()]
+    return [line for line in lines if any(re.search(one, line) for one in patterns)]
 
 
 def burst(door: str) -> None:
