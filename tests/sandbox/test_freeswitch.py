@@ -95,7 +95,7 @@ def offer(*codecs: int) -> str:
 
 def test_a_call_is_answered_without_ringing_unless_the_flow_rings(media: Media) -> None:
     assert statuses(media, "echo") == [100, 200]
-    assert statuses(media, "ring-1") == [100, 180, 200]
+    assert statuses(media, "ring2") == [100, 180, 200]
 
 
 def test_the_contact_of_an_incoming_call_carries_its_number(media: Media) -> None:
@@ -129,7 +129,7 @@ def test_without_a_word_of_the_dialplan_it_is_480() -> None:
 
 
 def test_a_flow_manager_that_dies_loses_only_the_calls_that_wait_for_it(media: Media) -> None:
-    talking, waiting = caller(media), caller(media, "ring-1")
+    talking, waiting = caller(media), caller(media, "ring2")
     try:
         talking.set_up()
         talking.talk(0.3)
