@@ -135,7 +135,7 @@ def test_whoever_comes_by_the_web_socket_is_a_trunk_never() -> None:
 LIMITS: list[tuple[dict[str, object], list[str]]] = [
     ({}, ["^(112|911)$", "$var(calls) >= 10)", "$var(minute) > 60)"]),
     ({"account_limits": {"calls": 3}, "trunk_limits": {"per_minute": 7}}, ["$var(calls) >= 3)", "$var(minute) > 7)"]),
-    ({"destinations": ("+49", "0")}, ['!($rU =~ "^([+]49|0)")']),
+    ({"destinations": ("+49", "*31#")}, ['!($rU =~ "^([+]49|[*]31#)")']),
     ({"outgoing_hours": {"mon-fri": "07:00-20:00", "sat": "09:00-14:00"}}, [
         '($time(%u) =~ "[12345]" && $var(now) >= "07:00" && $var(now) < "20:00") || ($time(%u) =~ "[6]"']),
     ({"srtp": "required"}, ['$var(srtp) = "required";']),
