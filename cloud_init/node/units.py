@@ -44,6 +44,9 @@ def order_actions(actions: list[str], manifest: dict[str, Any]) -> list[str]:
     ]
 
     def place(action: str) -> int:
+        # Our commands speak to a program that runs: to the new one, where the same change restarts it.
+        if action.startswith(SETUP):
+            return len(names)
         unit = action.partition(" ")[2]
         return names.index(unit) if unit in names else -1
 

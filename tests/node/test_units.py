@@ -15,6 +15,12 @@ def test_actions_once_each_in_start_order_and_a_restart_makes_a_reload_needless(
     assert units.order_actions(wanted, MANIFEST) == ["daemon-reload", "restart consul", "reload patroni", "restart nginx"]
 
 
+def test_a_program_is_restarted_before_a_command_of_ours_asks_it_for_what_only_its_new_version_can() -> None:
+    command = f"{units.SETUP}opensips.sh reload_routes"
+    wanted = [command, "daemon-reload", "restart nginx"]
+    assert units.order_actions(wanted, MANIFEST) == ["daemon-reload", "restart nginx", command]
+
+
 class FakeSystem:
     """Records what systemctl is asked; `states` are the units' states."""
 
