@@ -10,7 +10,7 @@ except ModuleNotFoundError as missing:
     sys.exit(f"webitel: this Python environment ({sys.prefix}) lacks {missing.name}. Remove the checkout's .venv and "
              "webitel makes its own, or install what pyproject.toml lists.")
 
-from cli import (
+from cli.commands import (
     bench,
     destroy,
     doctor,
@@ -18,19 +18,25 @@ from cli import (
     drill,
     dump,
     files,
-    nodes_commands,
     plan,
     preview,
     prices,
-    pulumi_command,
     replace,
-    run_tests,
     scale,
     secrets,
     state,
     status,
     up,
     upgrade,
+)
+from cli.commands import (
+    nodes as nodes_commands,
+)
+from cli.commands import (
+    pulumi as pulumi_command,
+)
+from cli.commands import (
+    test as run_tests,
 )
 from cli.console import Failure, err
 from components.model.problems import PlanError

@@ -16,8 +16,8 @@ from cloud_init.context import Context, address_placeholder
 from cloud_init.manifest import actions, at_next_start, list_units, make_manifest
 from cloud_init.merge import merge_documents
 from cloud_init.sent import encode_user_data
+from components.model.catalogue.service import PackageSource, Service
 from components.model.plan import Node, Plan
-from components.model.service import PackageSource, Service
 from components.model.settings import Settings
 
 HERE = Path(__file__).parent

@@ -6,21 +6,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cloud_init.node.locks import LEASE, STOP
+from cloud_init.node.clusters.locks import LEASE, STOP
 from cloud_init.node.manifest import BASE
 from cloud_init.versions import main_units
-from components.model.addresses import is_private, networks_given
 from components.model.calls import resolve_call_limits
 from components.model.catalogue.node import CONSUL_SOURCES
-from components.model.clouds import Cloud, PublicAddress, resolve_cloud
-from components.model.firewall import NodeRule, node_egress, node_openings
+from components.model.catalogue.repositories import CREDENTIALS, Repository, needed_repositories
+from components.model.catalogue.service import Bind, PackageSource, Service
+from components.model.catalogue.tiers import TIERS
+from components.model.clouds.facts import Cloud, PublicAddress, resolve_cloud
 from components.model.plan import Node, Plan, Public
-from components.model.repositories import CREDENTIALS, Repository, needed_repositories
+from components.model.planning.addresses import is_private, networks_given
+from components.model.planning.firewall import NodeRule, node_egress, node_openings
 from components.model.secrets import DEPLOYMENT_SECRETS, SECRETS
-from components.model.service import Bind, PackageSource, Service
 from components.model.settings import Settings
 from components.model.share import SHARE, Share, proxy_name, read_share, resolve_catalogue
-from components.model.tiers import TIERS
 
 FILES = Path(__file__).parent / "files"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from cloud_init.context import Context
 from cloud_init.versions import main_units, wanted_versions
-from components.model.service import OnChange, Probe, Service
-from components.model.services import called_service
+from components.model.catalogue.service import OnChange, Probe, Service
+from components.model.catalogue.services import called_service
 from components.model.share import SHARE, Share
 
 PROBE_SECRETS = ("database_password", "broker_password", "esl_password")

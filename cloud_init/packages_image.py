@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import dataclass
 
 from cloud_init.compose import compose_user_data
-from components.model.planner import make_plan
-from components.model.service import PackageSource
+from components.model.catalogue.service import PackageSource
+from components.model.planning.planner import make_plan
 from components.model.settings import Settings
 
 

@@ -6,7 +6,7 @@ import base64
 import gzip
 import textwrap
 
-from components.model.clouds import Cloud
+from components.model.clouds.facts import Cloud
 
 BOUNDARY = "==webitel=="
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from components.model.service import PackageSource, Service
+from components.model.catalogue.service import PackageSource, Service
 from components.model.versions import find_reactions
 from sandbox.build import needed_packages
 

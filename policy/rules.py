@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
-from components.model.check_values import WORLD_PREFIX
-from components.model.clouds import CLOUDS, Cloud
+from components.model.catalogue.services import CATALOGUE
+from components.model.catalogue.tiers import TIERS
+from components.model.clouds.facts import CLOUDS, Cloud
 from components.model.plan import Public
-from components.model.services import CATALOGUE
-from components.model.tiers import TIERS
+from components.model.planning.check_values import WORLD_PREFIX
 
 Inputs = Mapping[str, Any]
 Check = Callable[[str, Inputs], Iterator[str]]

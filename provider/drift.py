@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncssh
 
-from cloud_init.node.drift import MARK
+from cloud_init.node.apply.drift import MARK
 from provider.handler import ProviderError, Request
 from provider.node_inputs import NodeInputs
 from provider.ssh import Pins, connect, explain, read_key, run_cancellable

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cloud_init.node.files import PLACEHOLDER
-from components.model.service import Service
-from components.model.services import CATALOGUE
+from cloud_init.node.apply.files import PLACEHOLDER
+from components.model.catalogue.service import Service
+from components.model.catalogue.services import CATALOGUE
 from provider.handler import Failure
 from provider.ssh import Hop, Target
 from provider.values import Properties

@@ -11,15 +11,15 @@ import pulumi
 from pulumi import Input, Output, ResourceOptions
 
 from cloud_init.compose import Configuration, compose_configuration
-from cloud_init.node.files import PLACEHOLDER
+from cloud_init.node.apply.files import PLACEHOLDER
 from components.clouds.base import Cloud
-from components.model.check_values import missing_secrets
-from components.model.clouds import CLOUDS
-from components.model.dns import list_records
-from components.model.lowering import refuse_lowering
-from components.model.outline import outline
+from components.model.clouds.facts import CLOUDS
 from components.model.plan import Node, Plan
-from components.model.planner import PlanError, make_plan
+from components.model.planning.check_values import missing_secrets
+from components.model.planning.dns import list_records
+from components.model.planning.lowering import refuse_lowering
+from components.model.planning.outline import outline
+from components.model.planning.planner import PlanError, make_plan
 from components.model.settings import Settings
 from components.resources import Health, NodeConfiguration, Secrets
 from stacks.problems import SettingsError
@@ -55,11 +55,11 @@ def deploy() -> None:
 
 def load_adapter(name: str) -> type[Cloud]:
     """The adapter of a cloud; only its module, and so only its SDK, is imported."""
-    module = f"components.clouds.{name}"
+    module = f"components.clouds.{name}.adapter"
     try:
         adapter: type[Cloud] = importlib.import_module(module).Adapter
     except ModuleNotFoundError as error:
-        if error.name == module:
+        if error.name in (module, module.rpartition(".")[0]):
             raise pulumi.RunError(f"webitel:cloud = {name}: it has no adapter in this version; use local") from error
         raise pulumi.RunError(f"webitel:cloud = {name} needs {error.name}: pip install '.[{name}]'") from error
     return adapter
@@ -186,7 +186,7 @@ def export(
     pulumi.export("authority_certificate", secrets.public["authority_certificate"])
     pulumi.export("url", make_url(plan, cloud))
     pulumi.export("dns_records", list_dns_lines(plan, cloud))
-    pulumi.export("plan", outline(plan))  # a later preview compares with it (cli/changes.py)
+    pulumi.export("plan", outline(plan))  # a later preview compares with it (cli/engine/changes.py)
 
 
 def list_dns_lines(plan: Plan, cloud: Cloud) -> Output[list[str]]:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pulumi
 
-from components.lookups.base import Asked, ask_all
-from components.model.planner import make_plan
+from components.clouds.questions import Asked, ask_all
+from components.model.planning.planner import make_plan
 from stacks.settings import from_pulumi
 
 JOB = "WEBITEL_QUESTIONS"
@@ -24,6 +24,6 @@ def ask() -> None:
     """Ask the cloud of the stack's settings."""
     job = json.loads(Path(os.environ[JOB]).read_text())
     plan = make_plan(from_pulumi(), pulumi.get_stack())
-    questions = importlib.import_module(f"components.lookups.{plan.cloud}").make_questions(
+    questions = importlib.import_module(f"components.clouds.{plan.cloud}.account").make_questions(
         Asked(plan, job["there"], job["rest"]))
     pulumi.export("asked", pulumi.Output.from_input(ask_all(questions, Path(job["answers"]), job["seconds"])))

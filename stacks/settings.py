@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from components.model.planner import make_plan
+from components.model.planning.planner import make_plan
 from components.model.problems import PlanError, Problem, setting_problem
 from components.model.settings import Settings
 from stacks.problems import NAMESPACE, SECRET_SETTINGS, SET, SettingsError, describe, explain

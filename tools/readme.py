@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.model.clouds import CLOUDS
+from components.model.catalogue.service import Audience, OnChange, Service
+from components.model.catalogue.services import CATALOGUE
+from components.model.catalogue.tiers import TIERS, Role, Tier
+from components.model.clouds.facts import CLOUDS
+from components.model.clouds.prices import price_date
 from components.model.plan import Size
-from components.model.planner import make_plan
-from components.model.prices import price_date
-from components.model.service import Audience, OnChange, Service
-from components.model.services import CATALOGUE
-from components.model.tiers import TIERS, Role, Tier
+from components.model.planning.planner import make_plan
 from stacks.settings import load_stack
 
 README = Path(__file__).resolve().parent.parent / "README.md"

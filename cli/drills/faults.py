@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from cli.drills.load import run_script
-from cli.nodes import Access, NodeAccess
+from cli.nodes.access import Access, NodeAccess
 from cloud_init.context import MOUNT_ROOT
 from cloud_init.node.manifest import PROGRAM
-from components.model.services import CATALOGUE
+from components.model.catalogue.services import CATALOGUE
 
 SSH = CATALOGUE["ssh"].listeners[0].port
 """What a partition leaves open: the drill itself comes that way."""

@@ -15,7 +15,7 @@ from typing import Any
 import asyncssh
 
 from cli.console import Failure
-from cli.nodes import Access, NodeAccess, as_root, ask_nodes, connect, node_command
+from cli.nodes.access import Access, NodeAccess, as_root, ask_nodes, connect, node_command
 
 KINDS = ("row", "message")
 NEAR = "near"

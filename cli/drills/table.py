@@ -18,8 +18,8 @@ from cli.drills.faults import (
     power_off_in_turn,
     stop_units,
 )
+from components.model.catalogue.services import CATALOGUE
 from components.model.plan import Node, Plan
-from components.model.services import CATALOGUE
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,30 @@ import subprocess
 import sys
 
 from . import (
-    apply,
-    database_cluster,
-    drain,
-    drift,
     dump,
     install,
-    keeper,
-    leaders,
     load,
-    locks,
-    status,
+)
+from .apply import (
+    configuration as apply,
+)
+from .apply import (
+    drain,
+    drift,
     units,
     versions,
+)
+from .ask import (
     view,
+)
+from .clusters import (
+    database_cluster,
+    keeper,
+    leaders,
+    locks,
+)
+from .health import (
+    status,
     waiting,
     watch,
 )

@@ -12,9 +12,9 @@ import threading
 import time
 from typing import Any
 
-from . import amqp
+from .ask import amqp
+from .ask.view import View, query
 from .manifest import load_manifest
-from .view import View, query
 
 TABLE = "webitel_drill.rows"
 QUEUE = "webitel-drill"

@@ -14,9 +14,9 @@ import pulumi
 from pulumi import Input, Output, ResourceOptions, RunError
 
 from cloud_init.compose import UserData, compose_user_data
-from components.model.clouds import resolve_cloud
-from components.model.dns import Record, Zone, list_records, read_zone
+from components.model.clouds.facts import resolve_cloud
 from components.model.plan import Node, Plan, Public
+from components.model.planning.dns import Record, Zone, list_records, read_zone
 from components.model.settings import Settings
 
 

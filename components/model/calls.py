@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Literal, NamedTuple
 
-from components.model.capacity import MINUTES_PER_CALL
+from components.model.catalogue.tiers import TIERS
 from components.model.plan import Plan
+from components.model.planning.capacity import MINUTES_PER_CALL
 from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
-from components.model.tiers import TIERS
 
 PEAK = 10
 """The busiest minute of a day against its mean (ours): a day's calls come within eight hours, and three times as many at once."""

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.model.service import PackageSource
+from components.model.catalogue.service import PackageSource
 
 CloudName = Literal["aws", "azure", "digitalocean", "gcp", "hetzner", "local"]
 LocalNetwork = Literal["bridged", "nat", "late_address", "late_network"]

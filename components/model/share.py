@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from ipaddress import AddressValueError, IPv4Address
 
-from components.model.clouds import Cloud
+from components.model.catalogue.service import Audience, Bind, DataDirectory, Egress, Ports, Service
+from components.model.catalogue.services import CATALOGUE
+from components.model.clouds.facts import Cloud
 from components.model.problems import Problem, setting_problem
-from components.model.service import Audience, Bind, DataDirectory, Egress, Ports, Service
-from components.model.services import CATALOGUE
 from components.model.settings import Settings
 
 RECORDINGS, SHARE = "recordings", "share"

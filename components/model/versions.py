@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.model.catalogue.service import OnChange, PackageSource, Service
+from components.model.catalogue.services import CATALOGUE
 from components.model.plan import Plan
-from components.model.service import OnChange, PackageSource, Service
-from components.model.services import CATALOGUE
 
 VERSION = re.compile(r"(\d+:)?\d[A-Za-z0-9.+~-]*")
 """A version as Debian's policy has it (5.6.12)."""
@@ -72,7 +72,7 @@ class Patch:
 
 
 Offers = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""By key of a node and package: {"now": version, "newer": [version, the highest first]} (`cloud_init/node/versions.py`)."""
+"""By key of a node and package: {"now": version, "newer": [version, the highest first]} (`cloud_init/node/apply/versions.py`)."""
 
 
 def choose_patches(plan: Plan, offers: Offers, only: Iterable[str] = ()) -> list[Patch]:

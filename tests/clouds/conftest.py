@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from components.model.clouds import CLOUDS
+from components.model.clouds.facts import CLOUDS
 from provider.server import Properties, Provider, Request
-from tests.conformance.program import CLOUD_CONFIG, Registration, run_program
+from tests.clouds.conformance.program import CLOUD_CONFIG, Registration, run_program
 from tests.simulator import webitel
 from tests.simulator.call import Account, Call
 from tests.simulator.faults import Faults

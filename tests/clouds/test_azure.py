@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pulumi import RunError
 
-from components.clouds.azure_machines import refer_to_image
+from components.clouds.azure.machines import refer_to_image
 from tests.clouds.conftest import Ask, Asked
 
 

@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 import pytest
 from typer.testing import CliRunner
 
-from cli import cloud_checks
 from cli.__main__ import app
-from cli.check import Check
-from cli.cloud_checks import check_cloud
-from cli.cloud_questions import ask_cloud
-from components.model.clouds import CLOUDS
-from components.model.planner import make_plan
+from cli.cloud import checks as cloud_checks
+from cli.cloud.check import Check
+from cli.cloud.checks import check_cloud
+from cli.cloud.questions import ask_cloud
+from components.model.clouds.facts import CLOUDS
+from components.model.planning.planner import make_plan
 from stacks import settings as stack_settings
 from stacks.settings import load_stack
 from tests.simulator.account import PLACES, tell

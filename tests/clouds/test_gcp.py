@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pulumi import RunError
 
-from components.model.firewall import ANYWHERE
+from components.model.planning.firewall import ANYWHERE
 from tests.clouds.conftest import Ask, Asked, run_stack
 
 

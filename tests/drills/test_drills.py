@@ -6,7 +6,7 @@ from statistics import median
 import pytest
 
 from cli.drills.table import SHORT, list_drills
-from components.model.planner import make_plan
+from components.model.planning.planner import make_plan
 from components.model.settings import Settings
 from tests.drills.conftest import NO_GAP, SETTINGS, break_it
 from tests.local.power import HEALTHY_SECONDS, incus, wait_all_healthy, wait_sick

@@ -13,11 +13,12 @@ from unittest.mock import patch
 
 import pytest
 
-from cli import destroy, leftovers
+from cli.commands import destroy
 from cli.console import Failure
-from cli.engine import Engine, open_engine, set_for_this_run
-from cli.rollout import Run, report_failure, run_engine
-from components.model.planner import make_plan
+from cli.engine import leftovers
+from cli.engine.engine import Engine, open_engine, set_for_this_run
+from cli.engine.rollout import Run, report_failure, run_engine
+from components.model.planning.planner import make_plan
 from stacks import settings
 from tests.engine.conftest import Toy
 
@@ -32,12 +33,12 @@ SLOW = {"text": "late", "size": 600, "pause": 0.1}
 @pytest.fixture
 def opened(toy: Toy, engine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """The command line's engine on the toy project, with a stack file as a user writes it."""
-    monkeypatch.setattr("cli.engine.ROOT", toy.folder)
+    monkeypatch.setattr("cli.engine.engine.ROOT", toy.folder)
     monkeypatch.setattr(leftovers, "ROOT", toy.folder)
-    monkeypatch.setattr("cli.rollout.ROOT", toy.folder)
+    monkeypatch.setattr("cli.engine.rollout.ROOT", toy.folder)
     monkeypatch.setattr(settings, "STACKS", toy.folder / "stacks")
-    monkeypatch.setattr("cli.pending.ROOT", toy.folder)
-    monkeypatch.setattr("cli.pending.NOT_ASKED", ("toy:", "pulumi:"))
+    monkeypatch.setattr("cli.engine.pending.ROOT", toy.folder)
+    monkeypatch.setattr("cli.engine.pending.NOT_ASKED", ("toy:", "pulumi:"))
     for name in list(os.environ):
         if name.startswith("PULUMI_") and name not in toy.environment:
             monkeypatch.delenv(name)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cloud_init.bundles import bundle_files, bundle_folder
 from cloud_init.compose import compose_configuration
-from components.model.planner import make_plan
+from components.model.planning.planner import make_plan
 from stacks.settings import load_stack
 
 RECORD = Path(__file__).resolve().parents[2] / "docs" / "real-programs.md"

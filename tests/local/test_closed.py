@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from components.model.service import Bind
-from components.model.services import CATALOGUE
+from components.model.catalogue.service import Bind
+from components.model.catalogue.services import CATALOGUE
 from tests.local.conftest import Figure
 from tests.local.deployment import Deployment, wait_until
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from cloud_init.compose import compose_configuration
-from cloud_init.node import probes, topology
-from cloud_init.node import view as views
-from components.model.planner import make_plan
+from cloud_init.node.ask import view as views
+from cloud_init.node.health import probes, topology
+from components.model.planning.planner import make_plan
 from stacks.settings import load_stack
 from tests.sandbox.platform import Platform
 from tests.sandbox.runner import ADDRESS

@@ -11,7 +11,10 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from cloud_init.node import consul, keeper, locks, manifest, units
+from cloud_init.node import manifest
+from cloud_init.node.apply import units
+from cloud_init.node.ask import consul
+from cloud_init.node.clusters import keeper, locks
 
 FOLDER = Path(os.environ.get("FOLDER", "."))
 UNIT = """

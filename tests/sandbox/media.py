@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cloud_init.bundles import bundle_folder
 from cloud_init.compose import compose_configuration
-from components.model.planner import make_plan
+from components.model.planning.planner import make_plan
 from stacks.settings import load_stack
 from tests.sandbox.flow import Flow
 from tests.sandbox.platform import PYTHON, ROOT, wait_until

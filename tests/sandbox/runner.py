@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from cloud_init.compose import compose_configuration
-from components.model.planner import make_plan
+from components.model.planning.planner import make_plan
 from sandbox.standin.behaviour import BEHAVIOURS
 from sandbox.webitel.packages import LAUNCHER
 from stacks.settings import load_stack

@@ -18,11 +18,11 @@ import pytest
 
 from cloud_init.bundles import bundle_folder
 from cloud_init.compose import compose_configuration
-from components.model.planner import make_plan
+from components.model.planning.planner import make_plan
 from stacks.settings import load_stack
-from tests.cloud_init.opensips_files import BUNDLES, CONFIGURATION, with_bundle
 from tests.sandbox.flow import Flow
 from tests.sandbox.platform import POSTGRES, PYTHON, ROOT, Platform, fetch, wait_until
+from tests.unit.cloud_init.opensips_files import BUNDLES, CONFIGURATION, with_bundle
 
 NODE = "127.0.79.1"
 """Stands for the node's private address."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cloud_init.node import database_data
+from cloud_init.node.clusters import database_data
 from tests.sandbox.platform import Platform, running_platform
 
 pytestmark = pytest.mark.sandbox

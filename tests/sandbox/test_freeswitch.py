@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from cloud_init.node import sip as node_sip
+from cloud_init.node.ask import sip as node_sip
 from sandbox.standin.freeswitch import rpc, sip
 from tests.sandbox.media import CALLER, Media
 from tests.sandbox.platform import wait_until

@@ -88,7 +88,7 @@ def test_the_queues_of_one_messages_program_are_not_the_others(gone: str, runner
     wait_for_health(health, *names)
     runner.end(processes[gone])
     probe = next(probe for probe in health.services[gone] if probe["kind"] == "own_queues")
-    from cloud_init.node import topology
+    from cloud_init.node.health import topology
 
     wait_until(lambda: topology.own_queues(probe, health.view()), 15, f"the queues of {gone} are missed")
     (other,) = set(names) - {gone}

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import pytest
 
 from cloud_init.bundles import bundle_folder
-from components.model.services import CATALOGUE
+from components.model.catalogue.services import CATALOGUE
 from tests.sandbox.platform import free_port, wait_until
 from tests.sandbox.runner import node_files
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from sandbox.standin.behaviour import BEHAVIOURS
-from tests.cloud_init.test_webitel_fragments import SERVICES
 from tests.sandbox.platform import Platform, fetch, wait_until
 from tests.sandbox.runner import ADDRESS, Runner
+from tests.unit.cloud_init.test_webitel_fragments import SERVICES
 
 pytestmark = pytest.mark.sandbox
 

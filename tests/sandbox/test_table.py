@@ -10,7 +10,7 @@ from sandbox.standin.behaviour import BEHAVIOURS
 from sandbox.standin.words import Behaviour, Failure
 from sandbox.webitel.packages import PACKAGES, WEB
 from sandbox.webitel.units import COMMANDS
-from tests.cloud_init.test_webitel_fragments import FACTS, SERVICES, flatten
+from tests.unit.cloud_init.test_webitel_fragments import FACTS, SERVICES, flatten
 
 SEEN = [name for name, facts in SERVICES.items() if facts.get("seen", True)]
 SCHEMA = Path(__file__).resolve().parents[2] / "sandbox" / "webitel" / "schema"

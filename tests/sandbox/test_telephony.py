@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cloud_init.node import sip as probes
-from cloud_init.node.probes import enable_rtpengines
+from cloud_init.node.ask import sip as probes
+from cloud_init.node.health.probes import enable_rtpengines
 from sandbox.standin.freeswitch import sip
 from tests.sandbox.platform import wait_until
 from tests.sandbox.telephony import LOOPBACK, NODE, PASSWORD, SECRETS, TRUNK, Telephony

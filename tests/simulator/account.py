@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from components.model.clouds import load_machine_types
+from components.model.clouds.facts import load_machine_types
 from provider.server import Properties, ProviderError
 from tests.simulator.call import Account
 from tests.simulator.world import Thing, World

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
-from components.model.clouds import CLOUDS
+from components.model.clouds.facts import CLOUDS
 from components.model.plan import Node, Plan, Public
 from tests.simulator.reach import Machine, Open, between, from_outside, look, to_outside, union
 from tests.simulator.world import World

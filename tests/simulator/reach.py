@@ -63,7 +63,7 @@ class Machine:
 
 def look(world: World, cloud: str) -> list[Machine]:
     """Every machine of a cloud, in the order of their creation."""
-    found: list[Machine] = importlib.import_module(f"tests.simulator.{cloud}_view").look(world)
+    found: list[Machine] = importlib.import_module(f"tests.simulator.{cloud}.view").look(world)
     return found
 
 

@@ -10,7 +10,7 @@ from provider.server import Properties, Provider, ProviderError, Request
 from tests.simulator import account as accounts
 from tests.simulator import webitel
 from tests.simulator.call import Account
-from tests.simulator.digitalocean_api import Interface
+from tests.simulator.digitalocean.api import Interface
 from tests.simulator.faults import Faults
 from tests.simulator.lookups import Function, make_functions
 from tests.simulator.resource import Simulated
@@ -19,12 +19,12 @@ from tests.simulator.world import World
 PACKAGES: Mapping[str, str] = {
     "aws": "aws", "azure": "azure-native", "digitalocean": "digitalocean", "gcp": "gcp", "hetzner": "hcloud",
 }
-"""Cloud -> Pulumi package. A cloud's rules stand in the modules `<cloud>` and `<cloud>_machines`."""
+"""Cloud -> Pulumi package. A cloud's rules stand in `<cloud>/resources.py` and `<cloud>/machines.py`."""
 
 
 def make_provider(cloud: str, world: World, faults: Faults) -> Provider:
     """The simulated provider of a cloud."""
-    module, machines = (importlib.import_module(f"tests.simulator.{cloud}{part}") for part in ("", "_machines"))
+    module, machines = (importlib.import_module(f"tests.simulator.{cloud}.{part}") for part in ("resources", "machines"))
     account = Account(PACKAGES[cloud], world, faults, module.ERRORS)
     types: Sequence[type[Simulated]] = (*module.TYPES, *machines.TYPES)
     parts = (make_functions(account.package), accounts.make_functions(account.package), getattr(machines, "FUNCTIONS", {}))

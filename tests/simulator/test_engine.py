@@ -14,7 +14,7 @@ from tests.simulator.simulators import Simulators
 
 pytestmark = pytest.mark.engine
 
-PROGRAMS = Path(__file__).with_name("programs")
+FOLDER = Path(__file__).parent
 
 CLOUDS: Mapping[str, tuple[Mapping[str, str], str, str, Any]] = {
     "hetzner": ({"hcloud:token": "x" * 64}, "hcloud:index/firewall:Firewall", "rules", []),
@@ -31,7 +31,7 @@ CLOUDS: Mapping[str, tuple[Mapping[str, str], str, str, Any]] = {
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_preview_up_drift_destroy(cloud: str, start_project: StartProject, simulators: Simulators) -> None:
     config, type, input, other = CLOUDS[cloud]
-    project = start_project((PROGRAMS / f"{cloud}.py").read_text(), config)
+    project = start_project((FOLDER / cloud / "program.py").read_text(), config)
     assert "public-1 : [unknown]" in project.preview()
     assert simulators.world.all() == []
     project.up()
@@ -53,7 +53,7 @@ def test_preview_up_drift_destroy(cloud: str, start_project: StartProject, simul
 
 
 def test_a_lost_creation_is_adopted_by_its_name_and_not_forgiven(start_project: StartProject, simulators: Simulators) -> None:
-    project = start_project((PROGRAMS / "hetzner.py").read_text(), CLOUDS["hetzner"][0])
+    project = start_project((FOLDER / "hetzner" / "program.py").read_text(), CLOUDS["hetzner"][0])
     assert simulators.faults.file is not None
     simulators.faults.file.write_text(json.dumps([{"kind": "cut", "type": "server:Server"}]))
     run = project.start("up", "--yes", "--skip-preview")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from components.model.planner import make_plan
+from components.model.planning.planner import make_plan
 from components.model.settings import Settings
 from tests.simulator import openings, reach
-from tests.simulator.aws_images import image_id
+from tests.simulator.aws.images import image_id
 from tests.simulator.conftest import KEY, Driver, Made
 from tests.simulator.reach import EVERYWHERE, Machine, Rule, between, from_outside, look, to_outside
 

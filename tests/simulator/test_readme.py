@@ -25,7 +25,7 @@ def test_every_file_named_exists() -> None:
 def test_every_test_named_exists() -> None:
     known = {
         f"{path.stem.removeprefix('test_')}::{one.name.removeprefix('test_')}"
-        for path in FOLDER.glob("test_*.py") for one in ast.parse(path.read_text()).body
+        for path in FOLDER.rglob("test_*.py") for one in ast.parse(path.read_text()).body
         if isinstance(one, ast.FunctionDef) and one.name.startswith("test_")}
     text = (FOLDER / "README.md").read_text()
     assert {*re.findall(r"`(\w+::\w+)`", text)} - {"x::y"} <= known

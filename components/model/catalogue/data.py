@@ -1,6 +1,6 @@
 """Database, broker, Consul servers, reports."""
 
-from components.model.service import (
+from components.model.catalogue.service import (
     DataDirectory,
     OnChange,
     PackageSource,

@@ -1,6 +1,6 @@
 """What stands on every node, and HAProxy beside the callers of the database and the broker."""
 
-from components.model.service import (
+from components.model.catalogue.service import (
     Audience,
     Bind,
     Egress,

@@ -1,6 +1,6 @@
 """SIP and media. None of these has a standby yet: the README says what their loss stops."""
 
-from components.model.service import (
+from components.model.catalogue.service import (
     Audience,
     Bind,
     Egress,

@@ -1,6 +1,6 @@
 """nginx and the web applications."""
 
-from components.model.service import Audience, Bind, OnChange, Probe, Service, tcp
+from components.model.catalogue.service import Audience, Bind, OnChange, Probe, Service, tcp
 
 WEBITEL_WEB = Service(
     "webitel-web", "Web applications", stand_in=True,

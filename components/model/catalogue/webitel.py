@@ -3,7 +3,7 @@
 gRPC ports that the vendor leaves to chance are pinned, so that firewalls can be derived.
 """
 
-from components.model.service import Audience, Bind, DataDirectory, Egress, Placement, Ports, Probe, Service, tcp
+from components.model.catalogue.service import Audience, Bind, DataDirectory, Egress, Placement, Ports, Probe, Service, tcp
 
 DATABASE = "postgresql"
 BROKER = "rabbitmq"

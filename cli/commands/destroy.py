@@ -1,0 +1,87 @@
+"""`destroy`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.commands.up import Yes, prepare
+from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out, progress
+from components.model.clouds.facts import CLOUDS
+from components.model.planning.planner import make_plan
+from stacks.edit import set_setting
+from stacks.settings import load_stack, stack_file
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(destroy)
+
+
+def destroy(
+    stack: StackName = DEFAULT_STACK,
+    yes: Yes = False,
+    with_data: Annotated[bool, typer.Option("--with-data", help="On a cloud: data disks, addresses and secrets go too.")] = False,
+) -> None:
+    """Delete a deployment. On local nothing is left; on a cloud data disks, addresses and the secrets are kept unless
+    told twice, and the next `up` takes them again."""
+    from cli.engine.engine import open_engine, require_existing
+    from cli.engine.leftovers import clear_leftovers, state_folder
+    from cli.engine.protection import lift_protection
+    from cli.engine.rollout import report_failure, run_engine
+
+    settings = load_stack(stack)
+    made = make_plan(settings, stack)
+    trial = CLOUDS[made.cloud].trial
+    everything = trial or with_data
+    with open_engine(stack) as engine:
+        require_existing(engine)
+        clear_leftovers(engine)
+        what = f"{format_count(len(made.nodes), 'node')} of {stack}" + (" with all data" if everything else "")
+        if not yes:
+            if not is_terminal():
+                raise Failure(f"this would delete {what}; say so with --yes")
+            typer.confirm(f"Delete {what}?", abort=True)
+            if with_data and not trial and typer.prompt("No disk and no secret will be left. The deployment's name") != stack:
+                raise Failure(f"that is not {stack}; nothing was deleted")
+        prepare(made)
+        lift_protection(engine, made, f"./webitel destroy {stack}" + " --with-data" * with_data,
+                        [one["urn"] for one in engine.resources() if everything or not one.get("protect")])
+        if everything and any(resource.get("protect") for resource in engine.resources()):
+            engine.run("state", "unprotect", "--all", "--yes")
+        run = run_engine(engine, made.nodes, "destroy", *([] if everything else ["--exclude-protected"]))
+        report_failure(run, f"./webitel destroy {stack}" + " --with-data" * with_data, made)
+        if kept := [resource["urn"].rpartition("::")[2] for resource in engine.resources() if resource.get("protect")]:
+            out.print(f"{stack} is gone, but for what is protected: {', '.join(kept)}.")
+            out.print(f"Next: ./webitel up {stack}   or, to delete that too: ./webitel destroy {stack} --with-data")
+            return
+        folder = state_folder(engine)
+        if settings.kept_disks:
+            set_setting(stack_file(stack), "kept_disks", None)  # else the next `up` would make empty ones
+        # Without --preserve-config this deletes the stack file, which is the user's.
+        engine.run("stack", "rm", "--yes", "--preserve-config")
+        if trial and folder:
+            remove_history(folder, stack)
+    if trial:
+        put_images_away()
+    out.print(f"{stack} is gone. Next: ./webitel up {stack}")
+
+
+def put_images_away() -> None:
+    """With the last container of ours its images go too; what is slow to make stays in the cache as a file."""
+    from tools.incus import is_in_use, store_images
+
+    if not is_in_use():
+        store_images(progress)
+
+
+def remove_history(folder: Path, stack: str) -> None:
+    """Remove what a file backend keeps of a stack that is gone: its history, backups and copies hold its secrets."""
+    for kind in ("history", "backups"):
+        for project in (folder / kind).glob("*"):
+            shutil.rmtree(project / stack, ignore_errors=True)
+    for path in (folder / "stacks").glob(f"*/{stack}.json*"):
+        path.unlink()

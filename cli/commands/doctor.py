@@ -1,0 +1,104 @@
+"""`doctor`: what is missing on this machine for a deployment, each with the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+
+import typer
+from rich.table import Table
+
+from cli.cloud.check import Check
+from cli.console import DEFAULT_STACK, StackName, out
+from components.model.clouds.facts import CLOUDS
+from components.model.plan import Plan
+from components.model.planning.planner import PlanError, documentation_values, make_plan
+from stacks.settings import UnknownStackError, load_stack
+
+STYLES = {"ok": None, "note": "yellow", "MISSING": "red"}
+DISK_GIB = 12
+"""Images and one container of each, ours."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(doctor)
+
+
+def doctor(stack: StackName = DEFAULT_STACK) -> None:
+    """Say what is missing for a deployment, with its remedy; exit status 0 if nothing is. Changes nothing."""
+    checks = [*check_machine(), *check_stack(stack)]
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    for check in checks:
+        table.add_row(check.state, check.name, check.found, style=STYLES[check.state])
+    out.print(table)
+    for check in checks:
+        if check.mend:
+            out.print(f"{check.name}: {check.mend}", soft_wrap=True)
+    if any(check.state == "MISSING" for check in checks):
+        raise typer.Exit(1)
+    out.print(f"Next: ./webitel up {stack}")
+
+
+def check_machine() -> Iterator[Check]:
+    """What every deployment needs on this machine."""
+    from tools.engine.environment import run_environment
+    from tools.engine.find import find_made_engine
+
+    yield Check("Python", f"{sys.version.split()[0]} in {sys.prefix}")
+    # `up` gets or builds one, so this alone is nothing to mend.
+    yield Check("Pulumi engine", str(find_made_engine() or "none yet; `up` gets it, a few minutes once"))
+    yield Check("Pulumi state", run_environment().get("PULUMI_BACKEND_URL", "your own (pulumi login)"))
+    if shutil.which("ssh"):
+        yield Check("ssh", str(shutil.which("ssh")))
+    else:
+        yield Check("ssh", "none, `webitel ssh` needs it", "apt install openssh-client")
+
+
+def check_stack(stack: str) -> Iterator[Check]:
+    """What this deployment needs."""
+    try:
+        settings = load_stack(stack)
+        made = make_plan(settings, stack)
+    except UnknownStackError as error:
+        yield Check("stack", stack, str(error))
+        return
+    except PlanError as error:
+        for problem in error.problems:
+            yield Check("settings", problem.setting, str(problem))
+        return
+    yield Check("stack", f"stacks/Pulumi.{stack}.yaml: {len(made.nodes)} nodes on {CLOUDS[made.cloud].title}")
+    problems = documentation_values(settings)
+    for problem in problems:
+        yield Check("settings", problem.setting, str(problem))
+    if CLOUDS[made.cloud].trial:
+        yield from check_containers(made)
+    else:
+        from cli.cloud.checks import check_cloud
+
+        yield from check_cloud(made, {problem.setting.rpartition(":")[2] for problem in problems})
+
+
+def check_containers(made: Plan) -> Iterator[Check]:
+    """What containers on this machine need: Incus, memory, disk."""
+    from tools.environment import SetupError
+    from tools.incus.daemon import find_program, is_answering
+
+    program = find_program()
+    try:
+        answers = is_answering()
+    except SetupError as error:
+        yield Check("Incus", program or "none", str(error))
+    else:
+        root = os.geteuid() == 0
+        state = "answers" if answers else "installed, not running" if program else "not installed"
+        yield Check("Incus", f"{state}; `up` starts it" if root and not answers else state,
+                    "" if answers or root else f"sudo ./webitel up {made.stack}")
+    wanted = sum(node.machine_type.memory_gib for node in made.nodes)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    yield Check("memory", f"{memory:.1f} GiB, the nodes may take {wanted:g} GiB",
+                "" if memory >= wanted * 0.9 else "take a smaller tier, or a machine with more memory")
+    free = shutil.disk_usage("/var/lib").free / 2**30
+    yield Check("disk", f"{free:.0f} GiB free in /var/lib", "" if free >= DISK_GIB else f"free {DISK_GIB} GiB there")

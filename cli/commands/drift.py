@@ -1,0 +1,114 @@
+"""`drift`: what was changed behind our back, at the cloud and on the nodes."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.console import DEFAULT_STACK, Failure, StackName, format_count, out
+from components.model.clouds.facts import CLOUDS
+from components.model.planning.planner import make_plan
+from stacks.settings import load_stack
+
+if TYPE_CHECKING:
+    from cli.engine.engine import Engine
+
+CHANGED = 2
+"""The exit status where something was changed."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(drift)
+
+
+@dataclass
+class Drift:
+    """What a look at the real things found: `changed` lines, `unknown` what could not be asked and why, `errors`."""
+
+    changed: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def drift(
+    stack: StackName = DEFAULT_STACK,
+    nodes: Annotated[bool, typer.Option("--nodes/--no-nodes", help="Files, units and packages of the nodes too.")] = True,
+) -> None:
+    """List what was changed behind our back; exit status 2 where anything was. Changes nothing, not even the state."""
+    from cli.engine.engine import ROOT, open_engine, require_existing
+    from cli.engine.events import EventLog
+    from tools.environment import ensure_extra
+
+    made = make_plan(load_stack(stack), stack)
+    if CLOUDS[made.cloud].package:
+        ensure_extra(made.cloud)
+    with open_engine(stack) as found:
+        require_existing(found)
+        engine = asking_nodes(found) if nodes else found
+        log = EventLog(engine.folder / "events.json")
+        command = engine.command("refresh", "--preview-only", "--suppress-outputs", "--config-file",
+                                 str(engine.config_file), "--event-log", str(log.path))
+        done = subprocess.run(command, cwd=ROOT, env=engine.environment, stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, check=False)
+        seen = read_drift(log.read())
+    if done.returncode:
+        raise Failure("\n".join(["What is really there could not be read:", *(seen.errors or [done.stdout, done.stderr])]))
+    show_drift(seen, stack, nodes)
+    raise typer.Exit(CHANGED if seen.changed else int(bool(seen.unknown)))
+
+
+def asking_nodes(engine: Engine) -> Engine:
+    """The engine with the leave to open SSH when it refreshes (`provider/drift.py`)."""
+    return replace(engine, environment={**engine.environment, "WEBITEL_ASK_NODES": "yes"})
+
+
+def read_drift(events: Iterable[Mapping[str, Any]]) -> Drift:
+    """What the events of a refresh tell."""
+    from cli.engine.events import Rollout, is_shown
+
+    seen, rollout = Drift(), Rollout(())
+    for event in events:
+        rollout.feed(event)
+        metadata = event.get("resOutputsEvent", {}).get("metadata", {})
+        if metadata.get("op") in ("update", "delete") and is_shown(metadata["urn"]):
+            seen.changed += describe(metadata)
+    seen.unknown = [warning.text for warning in rollout.warnings if warning.name]
+    seen.errors = list(map(str, rollout.errors))
+    return seen
+
+
+def describe(metadata: Mapping[str, Any]) -> list[str]:
+    """One resource's lines: what a node found about itself, or which inputs the cloud has otherwise."""
+    from cli.engine.changes import CONFIGURATION
+    from cli.engine.events import noun
+    from cloud_init.node.apply.drift import MARK
+
+    name = metadata["urn"].rpartition("::")[2]
+    what = f"{name} {noun(metadata['urn'])}"
+    if metadata["op"] == "delete":
+        return [f"{what}: is gone"]
+    if metadata["type"] == CONFIGURATION:
+        new = (metadata.get("new") or {}).get("inputs") or {}
+        return [f"{name} {line}" for line in (new.get("manifest") or {}).get(MARK, ())]
+    changed = metadata.get("detailedDiff") or metadata.get("diffs") or ()
+    return [f"{what}: {', '.join(changed) or 'something'} changed"]
+
+
+def show_drift(seen: Drift, stack: str, nodes: bool) -> None:
+    """Print what was found, and the command that brings it back."""
+    place = "at the cloud and on the nodes" if nodes else "at the cloud (the nodes were not asked)"
+    for line in seen.unknown:
+        out.print(f"Not known: {line}")
+    if not seen.changed:
+        out.print(f"Nothing was changed behind our back {place}" + (", as far as is known." if seen.unknown else "."))
+        return
+    out.print(f"{format_count(len(seen.changed), 'thing')} changed behind our back {place}:")
+    for line in seen.changed:
+        out.print(f"  {line}")
+    given = "" if stack == DEFAULT_STACK else f" {stack}"
+    out.print(f"Bring it back: ./webitel up{given} --repair")

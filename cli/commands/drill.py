@@ -1,0 +1,107 @@
+"""`drill`: break a deployment on purpose, under load, and say what it cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from cli.console import DEFAULT_STACK, Failure, StackName, is_terminal, out, progress
+from components.model.clouds.facts import CLOUDS
+from components.model.plan import Plan
+from components.model.planning.planner import make_plan
+from stacks.settings import load_stack
+
+if TYPE_CHECKING:
+    from cli.drills.faults import Power
+    from cli.drills.run import Choose, Outcome
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(drill)
+
+
+def drill(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="One drill; without it the ones there are are listed.")] = "",
+    stack: StackName = DEFAULT_STACK,
+    everything: Annotated[bool, typer.Option("--all", help="Every drill in turn; the only argument is the stack.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="What the tests run; the only argument is the stack.")] = False,
+    command: Annotated[str, typer.Option(
+        "--run", metavar="COMMAND", help="Run this change instead, such as './webitel scale data 3 STACK --yes'.")] = "",
+    times: Annotated[int, typer.Option(min=1, help="How often each.")] = 1,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Break a deployment on purpose while rows and messages are written, and say what it cost. It interrupts real work."""
+    if (everything or short or command) and name:
+        name, stack = "", name
+
+    from cli.drills.run import read_leaders, run_drill
+    from cli.drills.table import SHORT, list_drills, make_change
+    from cli.engine.engine import open_engine
+    from cli.nodes.access import Access, read_access
+
+    def look() -> tuple[Access, Plan]:
+        made = make_plan(load_stack(stack), stack)
+        with open_engine(stack) as engine:
+            return read_access(engine), made
+
+    access, made = look()
+    power = make_power(made)
+    known = list_drills(made, asyncio.run(read_leaders(access, made)), power)
+    if not (name or everything or short or command):
+        for one in known.values():
+            out.print(f"{one.name:<22} {one.says}")
+        out.print(f"Next: ./webitel drill {next(iter(known))} {stack}   ./webitel drill --all {stack}")
+        return
+    if name and name not in known:
+        raise Failure(f"no drill {name} on {stack}; there are {', '.join(known)}")
+    chosen = [one for one in (name, command) if one] or [one for one in known if everything or one in SHORT]
+    if not yes:
+        if not is_terminal():
+            raise Failure("a drill breaks things on purpose: run it with --yes where nobody can be asked")
+        typer.confirm(f"{', '.join(chosen)} on {stack}: what runs there is interrupted. Go on?", abort=True)
+
+    def choose(one: str) -> Choose:
+        return lambda drills: make_change(command) if command else drills[one]
+
+    outcomes = [asyncio.run(run_drill(look, choose(one), power, progress)) for _ in range(times) for one in chosen]
+    if as_json:
+        print(json.dumps([asdict(outcome) for outcome in outcomes], indent=2))
+    else:
+        show(outcomes)
+    raise typer.Exit(0 if outcomes and all(outcome.is_good for outcome in outcomes) else 1)
+
+
+def make_power(made: Plan) -> Power | None:
+    """How a machine's power is taken away, where machines are containers of this host."""
+    if not CLOUDS[made.cloud].trial:
+        return None
+    from tools.incus import api
+
+    def switch(name: str, on: bool) -> None:
+        api.change_state(name, "start" if on else "stop", force=not on)
+
+    return switch
+
+
+def show(outcomes: list[Outcome]) -> None:
+    """One line a drill."""
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    for title in ("drill", "node", "s without rows", "s without messages", "acknowledged", "there, cut off", "lost",
+                  "calls dropped", "s to rejoin", "s to full health", "named by status", "help needed"):
+        table.add_column(title, justify="left" if title in ("drill", "node", "named by status", "help needed") else "right")
+    for one in outcomes:
+        pairs = [f"{values.get('row', 0)} + {values.get('message', 0)}" for values in (one.acknowledged, one.isolated)]
+        lost = sum(map(len, one.lost.values()))
+        gaps = [f"{one.gaps[kind]:.1f}" if kind in one.gaps else "not seen" for kind in ("row", "message")]
+        table.add_row(
+            one.drill, one.target, *gaps, *pairs, str(lost),
+            f"{one.dropped} of {one.calls}", f"{one.rejoined:.0f}", f"{one.healthy:.0f}", one.named or "-", one.help or "none",
+            style=None if one.is_good else "red")
+    out.print(table)

@@ -1,0 +1,87 @@
+"""`dump`: logs, unit states and rendered files of every node in one archive, with every secret filtered out."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import tarfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.console import DEFAULT_STACK, Failure, StackName, format_count, out
+from components.model.planning.planner import make_plan, plan_to_json
+from stacks.settings import load_stack
+
+if TYPE_CHECKING:
+    from cli.nodes.access import Answer
+
+DUMP_SECONDS = 120
+SECRETS = "webitel:index:Secrets"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(dump)
+
+
+def dump(
+    stack: StackName = DEFAULT_STACK,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The archive, a .tar.gz.", show_default=False)] = None,
+    lines: Annotated[int, typer.Option(min=1, max=100_000, help="Log lines of each unit.")] = 2000,
+) -> None:
+    """Gather what somebody else needs to understand a fault into one file without secrets."""
+    from cli.engine.engine import open_engine
+    from cli.nodes.access import ask_nodes, node_command, read_access
+
+    made = make_plan(load_stack(stack), stack)
+    with open_engine(stack) as engine:
+        access = read_access(engine)
+        for resource in engine.open_resources():
+            if resource["type"] == SECRETS:
+                access.hide.add(resource["outputs"]["values"])
+    target = file or Path(f"webitel-{stack}-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz")
+    if target.exists():
+        raise Failure(f"{target} exists already; take another name")
+    command = node_command("dump", "--lines", str(lines))
+    answers = asyncio.run(ask_nodes(access, list(access.nodes.values()), command, DUMP_SECONDS))
+    texts = {"plan.json": json.dumps(plan_to_json(made), indent=2)}
+    silent = []
+    for key, answer in answers.items():
+        found, problem = read_dump(answer)
+        if problem:
+            silent.append(key)
+            found = {"no-answer.txt": problem}
+        texts |= {f"{access.nodes[key].name}/{name}": text for name, text in found.items()}
+    # The answers are filtered already; again as plain text, since a secret may have stood in JSON in another form.
+    write_archive(target, stack, {name: access.hide(text) for name, text in texts.items()})
+    missing = f"; nothing from {', '.join(silent)}, the archive says why" if silent else ""
+    out.print(f"{target}: {format_count(len(texts), 'file')} of {format_count(len(answers), 'node')}{missing}. "
+              "Generated secrets are masked; telephone numbers and addresses in logs are not.")
+
+
+def read_dump(answer: Answer) -> tuple[Mapping[str, str], str]:
+    """The node's texts by name, or why there are none."""
+    if answer.problem:
+        return {}, answer.problem
+    try:
+        found: dict[str, str] = json.loads(answer.output)
+    except ValueError:
+        said = (answer.errors or answer.output).strip()[-2000:]
+        return {}, f"its node program ended with exit status {answer.status}: {said}"
+    return found, ""
+
+
+def write_archive(target: Path, folder: str, texts: Mapping[str, str]) -> None:
+    """One archive, readable by its owner only."""
+    target.touch(mode=0o600)
+    with tarfile.open(target, "w:gz") as archive:
+        for name, text in sorted(texts.items()):
+            data = text.encode()
+            entry = tarfile.TarInfo(f"{folder}/{name}")
+            entry.size, entry.mtime, entry.mode = len(data), int(time.time()), 0o600
+            archive.addfile(entry, io.BytesIO(data))

@@ -1,0 +1,87 @@
+"""Commands about files: `schema`, `init` and `render`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.console import Failure, StackName, out
+from components.model.naming import explain_name, node_name
+from components.model.planning.planner import documentation_values, make_plan
+from components.model.settings import Settings
+from stacks import settings as stack_settings
+from stacks.schema import schema_text
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(schema)
+    app.command()(init)
+    app.command()(render)
+
+
+def schema() -> None:
+    """Print the JSON Schema of a stack file: every setting with its description."""
+    print(schema_text(), end="")
+
+
+def init(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new deployment's name; becomes part of host names.")],
+    source: Annotated[str, typer.Option("--from", help="The stack whose file is copied.")] = "aws-basic",
+) -> None:
+    """Make a new stack file from an existing one."""
+    if why := explain_name(node_name(name, "storage", 1)):
+        raise Failure(f"stack name {name}: {why}. Use one such as aws-basic.")
+    path = stack_settings.stack_file(name)
+    if path.exists():
+        raise Failure(f"stacks/{path.name} exists already. Edit it, or take another name.")
+    settings = stack_settings.load_stack(source)
+    text = stack_settings.stack_file(source).read_text()
+    # The salt belongs to the other stack's passphrase, and with it what is encrypted there.
+    kept = [line for line in text.splitlines() if not line.startswith(("encryptionsalt:", "encryptedkey:"))]
+    path.write_text("\n".join(kept) + "\n")
+    out.print(f"stacks/{path.name} made from {source}.")
+    for line in describe_edits(name, settings):
+        out.print(line)
+    out.print(f"Next: ./webitel plan {name}")
+
+
+def describe_edits(name: str, settings: Settings) -> list[str]:
+    """What must be set before the new stack can go up, with the command that sets it."""
+    lines = [f"  edit {problem}" for problem in documentation_values(settings)]
+    return ["Before `up`, give it values of your own:", *lines] if lines else ["It can go up as it is."]
+
+
+def render(
+    stack: StackName,
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go; made if it is missing.")],
+) -> None:
+    """Write what every node would get: user data, configuration files with placeholders, units in start order."""
+    settings = stack_settings.load_stack(stack)
+    count = render_stack(stack, settings, directory)
+    out.print(f"{count} files for {stack} in {directory}. Placeholders stand for addresses and secrets.")
+
+
+def render_stack(stack: str, settings: Settings, directory: Path) -> int:
+    """Write every node's files below `directory/<node>`; returns how many. Files of an earlier run are replaced."""
+    from cloud_init.compose import compose_configuration, compose_user_data
+
+    plan = make_plan(settings, stack)
+    texts: dict[Path, str] = {}
+    for node in plan.nodes:
+        home = Path(node.name)
+        user_data = compose_user_data(plan, node, settings)
+        configuration = compose_configuration(plan, node, settings)
+        texts[home / "user-data"] = user_data.sent
+        texts[home / "user-data.decoded"] = user_data.decoded
+        texts[home / "units.json"] = json.dumps(configuration.units, indent=1) + "\n"
+        texts[home / "attributes.json"] = json.dumps(configuration.attributes, indent=1, sort_keys=True) + "\n"
+        texts |= {home / "files" / path.lstrip("/"): text for path, text in configuration.files.items()}
+    for path, text in texts.items():
+        target = directory / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    return len(texts)

@@ -1,0 +1,68 @@
+"""`logs` and `ssh`: on one node."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from cli.console import DEFAULT_STACK, Failure, err, out
+from stacks.settings import list_stacks
+
+StackOption = Annotated[str, typer.Option("--stack", "-s", help="The deployment, where NODE does not tell it.")]
+NodeName = Annotated[str, typer.Argument(metavar="NODE", help="edge-1, or the whole name: aws-basic-edge-1.")]
+LOG_SECONDS = 60
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(logs)
+    app.command()(ssh)
+
+
+def logs(
+    node: NodeName,
+    service: Annotated[str, typer.Argument(metavar="[SERVICE]", help="One service; all of the node without it.")] = "",
+    lines: Annotated[int, typer.Option(min=1, max=100_000, help="How many lines.")] = 100,
+    stack: StackOption = "",
+) -> None:
+    """Show the last log lines of a node's services."""
+    from cli.engine.engine import open_engine
+    from cli.nodes.access import ask_nodes, node_command, read_access
+
+    with open_engine(stack or stack_of(node)) as engine:
+        access = read_access(engine)
+    target = access.node(node)
+    command = node_command("logs", "--lines", str(lines), *([service] if service else []))
+    answer = asyncio.run(ask_nodes(access, [target], command, LOG_SECONDS))[target.key]
+    if answer.problem:
+        raise Failure(f"{target.key}: {answer.problem}")
+    out.print(answer.output, end="", soft_wrap=True)
+    if answer.status:
+        err.print(answer.errors, end="")
+        raise typer.Exit(1)
+
+
+def ssh(
+    node: NodeName = "",
+    command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND]", help="Run this, no shell.")] = None,
+    stack: StackOption = "",
+) -> None:
+    """Open a shell on a node, or run a command there."""
+    from cli.engine.engine import open_engine
+    from cli.nodes.access import read_access
+    from cli.nodes.shell import run_ssh
+
+    with open_engine(stack or stack_of(node)) as engine:
+        access = read_access(engine)
+    if not node and len(access.nodes) > 1:
+        raise Failure(f"which node? {', '.join(access.nodes)}")
+    target = access.node(node or next(iter(access.nodes)))
+    raise typer.Exit(run_ssh(access, target, command or []))
+
+
+def stack_of(node: str) -> str:
+    """The stack whose name a whole node name begins with, the longest that fits; else the default one."""
+    fitting = [stack for stack in list_stacks() if node.startswith(f"{stack}-")]
+    return max(fitting, key=len, default=DEFAULT_STACK)

@@ -1,0 +1,137 @@
+"""`preview`: what `up` would change, with the lines of every changed file; `comment`: several of them in one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.console import DEFAULT_STACK, Failure, StackName, out
+from components.model.clouds.facts import CLOUDS
+from components.model.plan import Plan
+from components.model.planning.planner import make_plan
+from components.model.problems import PlanError
+from components.model.redact import SecretFilter
+from stacks.settings import load_stack
+
+if TYPE_CHECKING:
+    from cli.engine.engine import Engine
+
+SECRET_VARIABLE = re.compile(r"TOKEN|SECRET|PASSWORD|PASSPHRASE|ACCESS_KEY|CREDENTIALS")
+"""Environment variables whose value appears in no comment."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(preview)
+    app.command()(comment)
+
+
+def preview(
+    stack: StackName = DEFAULT_STACK,
+    diff: Annotated[bool, typer.Option("--diff", help="Every changed input, and files line by line.")] = False,
+    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help=(
+        "Write a comment for a pull request as well; no file where nothing changes."))] = None,
+) -> None:
+    """Show what `up` would change. Nothing is created, no node is asked, no secret is shown."""
+    from tools.environment import ensure_extra
+
+    if markdown:
+        markdown.unlink(missing_ok=True)
+    try:
+        made = make_plan(load_stack(stack), stack)
+        if CLOUDS[made.cloud].package:
+            ensure_extra(made.cloud)
+        status, text = run_preview(made, diff, markdown is not None)
+    except (Failure, PlanError) as problem:
+        if markdown:
+            write_comment(markdown, failure_comment(stack, str(problem)))
+        raise
+    if markdown:
+        write_comment(markdown, text)
+    raise typer.Exit(status)
+
+
+def run_preview(made: Plan, diff: bool, wanted: bool) -> tuple[int, str]:
+    """Run the engine; returns its exit status and, where `wanted`, the comment ("" where nothing changes)."""
+    from cli.comment.markdown import write_preview
+    from cli.engine.changes import read_changes
+    from cli.engine.engine import ROOT, open_engine
+    from cli.engine.events import EventLog, Rollout
+    from cli.engine.leftovers import remove_dead_locks
+
+    with open_engine(made.stack) as engine:
+        if not engine.exists():
+            engine = on_paper(engine)
+        remove_dead_locks(engine)
+        log = EventLog(engine.folder / "events.json")
+        command = [
+            str(engine.binary), "preview", "--stack", made.stack, "--config-file", str(engine.config_file),
+            "--suppress-outputs", "--non-interactive", *(["--diff"] if diff else []), "--event-log", str(log.path),
+        ]
+        done = subprocess.run(command, cwd=ROOT, env=engine.environment, stdin=subprocess.DEVNULL, check=False)
+        if not wanted:
+            return done.returncode, ""
+        hide = find_secrets(engine)
+        events = list(log.read())
+    if done.returncode:
+        rollout = Rollout(made.nodes)
+        for event in events:
+            rollout.feed(event)
+        said = "\n".join(map(str, rollout.errors)) or f"the Pulumi engine ended with exit status {done.returncode}"
+        return done.returncode, failure_comment(made.stack, hide(said))
+    return 0, hide(write_preview(made, read_changes(events)))
+
+
+def on_paper(engine: Engine) -> Engine:
+    """The engine with a state of this run's own: a preview of what was never up leaves nothing in the backend."""
+    state = engine.folder / "state"
+    state.mkdir()
+    made = replace(engine, environment={**engine.environment, "PULUMI_BACKEND_URL": state.as_uri()})
+    made.create()
+    return made
+
+
+def find_secrets(engine: Engine) -> SecretFilter:
+    """A filter that knows every secret of the state, of the stack file and of this process' environment."""
+    from cli.engine.engine import list_secrets
+
+    hide = SecretFilter()
+    hide.add(list_secrets(json.loads(engine.run("stack", "export", "--show-secrets"))))
+    settings = json.loads(engine.run("config", "--json", "--show-secrets", "--config-file", str(engine.config_file)))
+    hide.add([setting.get("value", "") for setting in settings.values() if setting.get("secret")])
+    hide.add([value for name, value in os.environ.items() if SECRET_VARIABLE.search(name)])
+    return hide
+
+
+def failure_comment(stack: str, text: str) -> str:
+    """The comment on a preview that failed."""
+    from cli.comment.markdown import write_failure
+
+    return write_failure(stack, text)
+
+
+def write_comment(file: Path, text: str) -> None:
+    """Write the comment; no file without one."""
+    if text:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
+def comment(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What `preview --markdown` wrote.")],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="The comment; no file where nothing changes.")],
+) -> None:
+    """Join the previews of several stacks into one comment. Files that are not there are previews without a change."""
+    from cli.comment.markdown import join
+
+    output.unlink(missing_ok=True)
+    found = [file for file in files if file.exists()]
+    write_comment(output, join(file.read_text() for file in found))
+    out.print(f"{output}: {len(found)} of {len(files)} previews change something." if found else "Nothing changes.")

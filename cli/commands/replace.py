@@ -1,0 +1,115 @@
+"""`replace`: a node's machine made anew, its data disks and addresses kept, every other node untouched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.commands.nodes import NodeName, StackOption, stack_of
+from cli.commands.scale import GROUP, name_of
+from cli.commands.up import Yes, bring_up, prepare
+from cli.console import Failure, is_terminal, progress
+from components.model.clouds.facts import CLOUDS
+from components.model.planning.planner import make_plan
+from stacks.settings import load_stack
+
+if TYPE_CHECKING:
+    from cli.engine.engine import Engine
+    from cli.nodes.access import Access
+
+ANSWER_SECONDS = 60
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(replace)
+
+
+def replace(
+    node: NodeName,
+    stack: StackOption = "",
+    yes: Yes = False,
+    disruptive: Annotated[bool, typer.Option(help="Do not wait for the end of calls on the node.")] = False,
+) -> None:
+    """Make a node's machine anew: for one that is lost or broken. Its data disks are kept."""
+    from cli.engine.engine import open_engine, require_existing, set_for_this_run
+    from cli.engine.leftovers import clear_leftovers
+    from cli.engine.protection import lift_protection
+    from cli.engine.rollout import report_failure, run_engine
+    from cli.nodes.access import read_access
+
+    stack = stack or stack_of(node)
+    settings = load_stack(stack)
+    try:
+        made = make_plan(settings, stack)
+        target = made.node(node)
+    except KeyError as error:
+        raise Failure(str(error.args[0])) from error
+    if not yes:
+        if not is_terminal():
+            raise Failure(f"this would delete and make anew the machine of {target.key}; say so with --yes")
+        typer.confirm(f"Delete the machine of {target.key} and make it anew?", abort=True)
+    with open_engine(stack) as engine:
+        require_existing(engine)
+        resources = engine.resources()
+        access = read_access(engine)
+    group = next((one for one in resources if one["type"] == GROUP and name_of(one["urn"]) == target.key), {})
+    machine = group.get("outputs", {}).get("machine", "")
+    if not machine:
+        raise Failure(f"{target.key} has no machine yet. Next: ./webitel up {stack}")
+    if not disruptive and target.key in access.nodes:
+        drain(access, target.key, settings.drain_timeout)
+    renew = ["--replace", machine]
+    again = choose_next(machine, resources, f"./webitel replace {target.key} --stack {stack}" + " --disruptive" * disruptive,
+                        f"./webitel up {stack}" + " --disruptive" * disruptive)
+    if not CLOUDS[made.cloud].fixed_addresses:
+        # The others must learn its new address before it can work with them.
+        bring_up(stack, True, disruptive=disruptive, arguments=renew, again=again)
+        return
+    # The node alone at first: a pending change of another member of its cluster would wait for this node, and this node,
+    # further back in the order, for the change.
+    prepare(made)
+    with open_engine(stack) as engine:
+        clear_leftovers(engine)
+        lift_protection(engine, made, f"./webitel replace {target.key} --stack {stack}", [machine])
+        if disruptive:
+            set_for_this_run(engine, "disruptive", "true")
+        targets = [word for urn in list_below(resources, group["urn"]) for word in ("--target", urn)]
+        run = run_engine(engine, made.nodes, "up", *renew, *targets)
+        report_failure(run, again(engine), made)
+    bring_up(stack, True, disruptive=disruptive)
+
+
+def choose_next(machine: str, before: Sequence[Mapping[str, Any]], replace: str, up: str) -> Callable[[Engine], str]:
+    """What finishes a replacement that failed, once it is known how far it came: `up` would leave an old machine as it is,
+    and that may be shut down."""
+    def find(resources: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
+        found = (one for one in resources if one["urn"] == machine and not one.get("delete"))
+        return next(((one.get("id"), one.get("created")) for one in found if not one.get("pendingReplacement")), ())
+
+    old = find(before)
+    return lambda engine: up if find(engine.resources()) not in (old, ()) else replace
+
+
+def list_below(resources: Sequence[Mapping[str, Any]], group: str) -> list[str]:
+    """The resources of a node, by what their parents are."""
+    found = [group]
+    for one in resources:  # parents stand before their children
+        if one.get("parent") in found:
+            found.append(one["urn"])
+    return found[1:]
+
+
+def drain(access: Access, key: str, seconds: int) -> None:
+    """Wait until no call runs on the node; one that does not answer has none to lose."""
+    from cli.nodes.access import ask_nodes, node_command
+
+    progress(f"{key}: letting calls end, at most {seconds} s (webitel:drain_timeout; --disruptive does not wait)")
+    answer = asyncio.run(ask_nodes(access, [access.nodes[key]], node_command("drain"), seconds + ANSWER_SECONDS))[key]
+    if answer.problem:
+        progress(f"{key} does not answer ({answer.problem}): nothing to wait for")
+    elif answer.status:
+        raise Failure(f"{key}: {(answer.errors or answer.output).strip()}")

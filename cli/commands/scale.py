@@ -1,0 +1,169 @@
+"""`scale`: more nodes of a role, or fewer: those leave their clusters first, then their machines go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from cli.commands.up import Yes, bring_up
+from cli.console import DEFAULT_STACK, Failure, StackName, is_terminal, out
+from components.model.catalogue.services import CATALOGUE
+from components.model.catalogue.tiers import TIERS
+from components.model.planning.check_shape import count_nodes, unknown_role
+from components.model.planning.disks import list_kept
+from components.model.planning.planner import make_plan
+from components.model.settings import Settings
+from stacks.edit import EditError, set_setting
+from stacks.settings import load_stack, stack_file
+
+GROUP = "webitel:index:Node"
+DeleteData = Annotated[bool, typer.Option(
+    "--delete-data", help="With --yes: the data disks of the leaving nodes, and of those long gone, go too.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(scale)
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """What the deployment has beyond a count: `nodes` by key, the URNs of the data disks there, of nodes long gone too, and
+    the URNs of all that is protected."""
+
+    nodes: tuple[str, ...]
+    disks: tuple[str, ...]
+    protected: tuple[str, ...]
+
+
+def scale(
+    role: Annotated[str, typer.Argument(metavar="ROLE", help="app, media, web, data, ...")],
+    count: Annotated[int, typer.Argument(metavar="N", help="How many nodes of the role there shall be.")],
+    stack: StackName = DEFAULT_STACK,
+    yes: Yes = False,
+    delete_data: DeleteData = False,
+    disruptive: Annotated[bool, typer.Option(help="Allow changes that drop calls in progress.")] = False,
+) -> None:
+    """Change how many nodes a role has, in the stack file and in the deployment. Running it again resumes."""
+    settings = load_stack(stack)
+    tier = TIERS[settings.tier]
+    counts = count_nodes(tier, settings)
+    if role not in counts:
+        raise Failure(f"no such role: {unknown_role(role, tier)}")
+    # What the planner refuses is refused before anything is touched.
+    leaving = tuple(key for key in settings.leaving if role_of(key, stack) != role)
+    wanted = settings.model_copy(update={"counts": {**settings.counts, role: count}, "leaving": leaving})
+    make_plan(wanted, stack)
+    beyond = find_beyond(stack, role, count)
+    again = f"./webitel scale {role} {count} {stack}"
+    if not beyond.nodes and not (delete_data and beyond.disks):
+        ask_about_data(wanted, stack, role, yes)
+        change(stack, role, count, leaving, list_kept(wanted, stack, tier))
+        bring_up(stack, yes, disruptive=disruptive, again=again)
+        return
+    with_data = ask(beyond, yes, delete_data)
+    if beyond.nodes and count < counts[role]:
+        # First they leave, with everybody else knowing it; a member that cannot leave ends the command here.
+        make_plan(settings.model_copy(update={"leaving": (*leaving, *beyond.nodes)}), stack)
+        edit(stack, "leaving", [*leaving, *beyond.nodes])
+        bring_up(stack, True, disruptive=disruptive, again=again)
+    if opened := [urn for urn in beyond.protected if with_data or urn not in beyond.disks]:
+        unprotect(stack, opened, again)
+    others = [(other, n) for other, n in list_kept(wanted, stack, tier) if other != role]
+    numbers = sorted({int(key_of_disk(urn).rpartition("-")[2]) for urn in beyond.disks})
+    change(stack, role, count, leaving, others if with_data else [*others, *((role, n) for n in numbers)])
+    bring_up(stack, True, again=again)
+    if beyond.disks and not with_data:
+        out.print(f"Kept with their data: {', '.join(map(name_of, beyond.disks))}. A later ./webitel scale {role} takes them "
+                  f"again; {again} --delete-data deletes them.")
+
+
+def role_of(key: str, stack: str) -> str:
+    """The role in the name of a node, `app-3` or `<stack>-app-3`."""
+    return key.removeprefix(f"{stack}-").rpartition("-")[0]
+
+
+def key_of_disk(urn: str) -> str:
+    """The node to which a data disk belongs, from the name of its resource."""
+    return name_of(urn).rpartition("-")[0]
+
+
+def change(stack: str, role: str, count: int, leaving: Sequence[str], kept: Sequence[tuple[str, int]]) -> None:
+    """The stack file as it shall be in the end."""
+    edit(stack, f"counts.{role}", count)
+    edit(stack, "leaving", list(leaving) or None)
+    edit(stack, "kept_disks", [f"{other}-{n}" for other, n in kept] or None)
+
+
+def edit(stack: str, name: str, value: Any) -> None:
+    """Change one setting of the stack file, or say why not."""
+    try:
+        set_setting(stack_file(stack), name, value)
+    except EditError as error:
+        raise Failure(f"stacks/{stack_file(stack).name}: {error}") from error
+
+
+def find_beyond(stack: str, role: str, count: int) -> Beyond:
+    """What the deployment has of the role beyond the count."""
+    from cli.engine.engine import open_engine
+
+    with open_engine(stack) as engine:
+        return list_beyond(engine.resources() if engine.exists() else [], stack, role, count)
+
+
+def list_beyond(resources: Sequence[Mapping[str, Any]], stack: str, role: str, count: int) -> Beyond:
+    """Likewise, from the resources of the state."""
+    keys = {resource["urn"]: name_of(resource["urn"]) for resource in resources if resource["type"] == GROUP}
+    groups = {urn for urn, key in keys.items() if role_of(key, stack) == role and int(key.rpartition("-")[2]) > count}
+    theirs = [resource for resource in resources if resource.get("parent") in groups]
+    purposes = {data.disk for service in CATALOGUE.values() for data in service.data}
+    names = {f"{keys[urn]}-{purpose}" for urn in groups for purpose in purposes}
+    disks = [resource for resource in theirs
+             if name_of(resource["urn"]) in names and not resource["type"].endswith("Attachment")]
+    # Of a node that is gone nothing is left but disks.
+    nodes = {keys[resource["parent"]] for resource in theirs if resource not in disks}
+    return Beyond(
+        tuple(sorted(nodes, key=lambda key: int(key.rpartition("-")[2]))), tuple(disk["urn"] for disk in disks),
+        tuple(resource["urn"] for resource in theirs if resource.get("protect")))
+
+
+def ask(beyond: Beyond, yes: bool, delete_data: bool) -> bool:
+    """Have the person agree to what goes; returns whether the data disks go too."""
+    if yes:
+        return delete_data
+    names = ", ".join(map(name_of, beyond.disks))
+    nodes = f"{', '.join(beyond.nodes)} with {'their' if len(beyond.nodes) > 1 else 'its'} addresses"
+    if not is_terminal():
+        raise Failure(f"this would take out {nodes if beyond.nodes else f'the data on {names}'}; say so with --yes")
+    if beyond.nodes:
+        typer.confirm(f"Take out {nodes}?", abort=True)
+    return bool(names) and typer.confirm(f"Delete the data on {names} too? No keeps the disks.", default=False)
+
+
+def ask_about_data(wanted: Settings, stack: str, role: str, yes: bool) -> None:
+    """Have the person agree where nodes come back to disks with data of a cluster that went on without them."""
+    back = [f"{other}-{n}" for other, n in list_kept(wanted, stack, TIERS[wanted.tier], back=True) if other == role]
+    if not back or yes:
+        return
+    what = f"take the kept disks of {', '.join(back)} again, and let a database on them become a copy of its cluster's leader"
+    if not is_terminal():
+        raise Failure(f"this would {what}; say so with --yes")
+    typer.confirm(f"{what[0].upper()}{what[1:]}?", abort=True)
+
+
+def unprotect(stack: str, urns: Sequence[str], again: str) -> None:
+    """Let these be deleted by the next `up`."""
+    from cli.engine.engine import open_engine
+    from cli.engine.protection import lift_protection
+
+    with open_engine(stack) as engine:
+        lift_protection(engine, make_plan(load_stack(stack), stack), again, urns)
+        engine.run("state", "unprotect", *urns, "--yes")
+
+
+def name_of(urn: str) -> str:
+    """The name of a resource."""
+    return urn.rpartition("::")[2]

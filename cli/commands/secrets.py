@@ -1,0 +1,101 @@
+"""`secrets` and `export-secrets`: the generated secrets, for the people who need them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.commands.up import Yes
+from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out
+from components.model.secrets import SECRETS
+from stacks.settings import load_stack
+
+SECRETS_TYPE = "webitel:index:Secrets"
+ROUNDS = 600_000
+"""Of PBKDF2 with SHA-256, what OWASP recommends since 2023."""
+DECRYPT = f"openssl enc -d -aes-256-cbc -md sha256 -pbkdf2 -iter {ROUNDS} -a -in"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(secrets)
+    app.command("export-secrets")(export_secrets)
+
+
+def secrets(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Show this one; without it, only the names.")] = "",
+    stack: Annotated[str, typer.Option("--stack", "-s", help="The deployment.")] = DEFAULT_STACK,
+    yes: Yes = False,
+) -> None:
+    """List the deployment's secrets, or show one after asking."""
+    values = read_secrets(stack)
+    if not name:
+        table = Table(box=None, padding=(0, 1), show_header=False)
+        for known in values:
+            table.add_row(known, SECRETS[known].use if known in SECRETS else "")
+        out.print(table)
+        out.print(f"Next: ./webitel secrets NAME --stack {stack}")
+        return
+    if name not in values:
+        raise Failure(f"{stack} has no secret {name}; there are {', '.join(values)}")
+    if not yes:
+        if not is_terminal():
+            raise Failure(f"this would show {name} in the clear; say so with --yes")
+        typer.confirm(f"Show {name} of {stack} on this screen?", abort=True)
+    print(values[name])
+
+
+def export_secrets(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The recovery file to write; must not exist.")],
+    stack: StackName = DEFAULT_STACK,
+) -> None:
+    """Write all secrets into a recovery file that a passphrase opens, to be kept where the deployment is not."""
+    values = read_secrets(stack)
+    passphrase = os.environ.get("WEBITEL_RECOVERY_PASSPHRASE") or typer.prompt(
+        "Passphrase of the recovery file", hide_input=True, confirmation_prompt=True)
+    if len(passphrase) < 12:
+        raise Failure("the passphrase must have 12 characters or more")
+    text = json.dumps({"stack": stack, "secrets": values}, indent=1)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise Failure(f"{file} exists already: take another name") from error
+    with os.fdopen(descriptor, "wb") as target:
+        target.write(encrypt(text.encode(), passphrase))
+    out.print(f"{format_count(len(values), 'secret')} of {stack} in {file}. Without the passphrase nobody can read it:")
+    out.print(f"  {DECRYPT} {file}")
+
+
+def read_secrets(stack: str) -> dict[str, str]:
+    """The secrets' values by name, from the state."""
+    from cli.engine.engine import open_engine, require_existing
+
+    load_stack(stack)
+    with open_engine(stack) as engine:
+        require_existing(engine)
+        resources = engine.open_resources()
+    for resource in resources:
+        if resource["type"] == SECRETS_TYPE:
+            values: dict[str, str] = resource["outputs"]["values"]
+            return values
+    raise Failure(f"{stack} has no secrets yet. Next: ./webitel up {stack}")
+
+
+def encrypt(data: bytes, passphrase: str) -> bytes:
+    """AES-256-CBC as `openssl enc -a` writes it, so that the file opens without this project."""
+    from cryptography.hazmat.primitives import hashes, padding
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
+    salt = os.urandom(8)
+    derived = PBKDF2HMAC(hashes.SHA256(), 48, salt, ROUNDS).derive(passphrase.encode())
+    padder = padding.PKCS7(128).padder()
+    encryptor = Cipher(algorithms.AES256(derived[:32]), modes.CBC(derived[32:])).encryptor()
+    padded = padder.update(data) + padder.finalize()
+    return base64.encodebytes(b"Salted__" + salt + encryptor.update(padded) + encryptor.finalize())

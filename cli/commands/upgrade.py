@@ -1,0 +1,139 @@
+"""`upgrade`: newer patch versions of packages, looked up on the nodes and rolled out; a new release where one can follow."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cli.commands.scale import edit
+from cli.commands.up import Yes, bring_up
+from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out, progress
+from components.model.catalogue.releases import explain_release, find_obstacles
+from components.model.catalogue.services import CATALOGUE
+from components.model.planning.planner import make_plan
+from components.model.settings import Settings
+from components.model.versions import Patch, choose_patches
+from stacks.settings import load_stack
+
+if TYPE_CHECKING:
+    from cli.nodes.access import Access, Answer
+
+LOOK_SECONDS = 120
+"""For the package lists of every repository, on all nodes at once."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(upgrade)
+
+
+def upgrade(
+    stack: StackName = DEFAULT_STACK,
+    yes: Yes = False,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="SERVICE", help="This service's packages only; may be repeated.")] = None,
+    release: Annotated[str, typer.Option(metavar="RELEASE", help="A new release of the vendor's packages.")] = "",
+    disruptive: Annotated[bool, typer.Option(help="Also what drops calls in progress.")] = False,
+) -> None:
+    """Look for newer patch versions on the nodes, write them into the stack file and roll them out, one node after the other."""
+    from cli.commands.status import ask_status
+    from cli.engine.engine import open_engine
+    from cli.nodes.access import read_access
+
+    settings = load_stack(stack)
+    refuse_unknown(only or [])
+    if release:
+        # As long as no migration is known none is carried out here, and each release has its reason.
+        raise Failure(f"Nothing was changed: {explain_release(settings.release, release)}.")
+    made = make_plan(settings, stack)
+    with open_engine(stack) as engine:
+        access = read_access(engine)
+    if obstacles := find_obstacles(made, ask_status(access)):
+        raise Failure("\n  ".join(["Nothing was changed, for this deployment is in no state to be upgraded:", *obstacles])
+                      + f"\nNext: ./webitel status {stack}")
+    progress(f"Looking for newer versions on {format_count(len(access.nodes), 'node')}.")
+    found = choose_patches(made, ask_versions(access), only or ())
+    patches = [patch for patch in found if disruptive or not patch.drops_calls]
+    if found:
+        show_patches(found, disruptive)
+    if not patches:
+        out.print("No newer patch version." if not found else "Nothing else has a newer patch version.")
+        return
+    if not yes and not is_terminal():
+        nodes = ", ".join(dict.fromkeys(patch.node for patch in patches))
+        raise Failure(f"this would change packages on {nodes}; say so with --yes")
+    if not yes:
+        typer.confirm("Write these versions into the stack file and roll them out?", abort=True)
+    write_versions(stack, settings, patches)
+    words = [word for word in (stack if stack != DEFAULT_STACK else "", "--disruptive" if disruptive else "") if word]
+    bring_up(stack, True, disruptive=disruptive, again=" ".join(["./webitel up", *words]))
+
+
+def refuse_unknown(services: Sequence[str]) -> None:
+    """A Failure for a name that is no service's."""
+    for name in services:
+        if name not in CATALOGUE:
+            near = get_close_matches(name, CATALOGUE, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(CATALOGUE)}"
+            raise Failure(f"no service {name}; {hint}")
+
+
+def ask_versions(access: Access) -> dict[str, dict[str, Any]]:
+    """By key of the node and package, its version and the newer ones. Raises a Failure that names who could not tell."""
+    from cli.nodes.access import ask_nodes, node_command
+
+    answers = asyncio.run(ask_nodes(access, list(access.nodes.values()), node_command("versions"), LOOK_SECONDS))
+    told = {key: read_answer(answer) for key, answer in answers.items()}
+    if silent := [f"{key}: {said['error']}" for key, said in told.items() if "error" in said]:
+        raise Failure("\n  ".join(["Nothing was changed, for not every node could look up its packages:", *silent]))
+    return {key: said["versions"] for key, said in told.items()}
+
+
+def read_answer(answer: Answer) -> dict[str, Any]:
+    """What the node program said: {"versions"} or {"error"}."""
+    if answer.problem:
+        return {"error": answer.problem}
+    try:
+        said: dict[str, Any] = json.loads(answer.output)
+    except ValueError:
+        return {"error": f"its node program failed with exit status {answer.status}: {(answer.errors or answer.output).strip()}"}
+    return said
+
+
+def show_patches(patches: Sequence[Patch], disruptive: bool) -> None:
+    """Print one line a package of a node: the two versions, and what the new one does."""
+    table = Table(box=None, padding=(0, 1), header_style="bold")
+    for title in ("node", "package", "now", "new"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("what it does", overflow="fold")
+    for patch in patches:
+        left_out = patch.drops_calls and not disruptive
+        table.add_row(patch.node, patch.package, patch.now, patch.new, describe_reactions(patch)
+                      + (": left out without --disruptive" if left_out else ""), style="red" if patch.drops_calls else None)
+    out.print(table)
+
+
+def describe_reactions(patch: Patch) -> str:
+    """`restart Engine`, `drain FreeSWITCH`, `restart OpenSIPS, calls that are being set up fail`."""
+    parts = []
+    for name, reaction in patch.reactions.items():
+        service = CATALOGUE[name]
+        drops = f", {service.drops_calls}" if patch.drops_calls and service.drops_calls else ""
+        parts.append(f"{reaction.value} {service.title}{drops}")
+    return "; ".join(parts) or "-"
+
+
+def write_versions(stack: str, settings: Settings, patches: Sequence[Patch]) -> None:
+    """The new versions in the stack file, beside the ones it has."""
+    versions = {patch.package: patch.new for patch in patches}
+    if not settings.package_versions:
+        edit(stack, "package_versions", dict(sorted(versions.items())))
+        return
+    for package, version in sorted(versions.items()):
+        edit(stack, f"package_versions.{package}", version)

@@ -1,0 +1,35 @@
+"""Images of this machine's containers, made while something else is waited for."""
+
+from __future__ import annotations
+
+import threading
+
+from cli.console import progress
+from components.model.catalogue.service import PackageSource
+from components.model.plan import Plan
+from components.model.settings import Settings
+
+
+def begin_images(made: Plan, settings: Settings) -> None:
+    """Where the engine has to be made first, which takes minutes, make the containers' images meanwhile."""
+    from tools.engine.find import find_made_engine
+
+    if not find_made_engine():
+        threading.Thread(target=make_images, args=(made, settings), daemon=True).start()
+
+
+def make_images(made: Plan, settings: Settings) -> None:
+    """Those that the deployment's containers start from; what fails is met again by who needs them."""
+    from cloud_init.packages_image import compose_packages_image
+    from tools.environment import SetupError
+    from tools.incus import api, ensure_base_image, ensure_packages_image, ensure_pool
+
+    try:
+        ensure_pool(progress)
+        if settings.image:
+            ensure_base_image(progress)
+        else:
+            image = compose_packages_image(PackageSource(made.package_source))
+            ensure_packages_image(image.key, image.user_data, progress)
+    except (SetupError, api.IncusError) as error:
+        progress(f"the image will be tried again: {error}")

@@ -1,0 +1,66 @@
+"""What an engine that died leaves behind: its lock, and operations of which nobody knows whether they happened."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import yaml
+
+from cli.console import Failure, progress
+from cli.engine.engine import ROOT, Engine
+from cli.engine.pending import settle_pending_operations
+
+
+def clear_leftovers(engine: Engine) -> None:
+    """Remove the lock of an engine that is dead on this host, then settle its interrupted operations."""
+    remove_dead_locks(engine)
+    settle_pending_operations(engine)
+
+
+def mend_sidecars(engine: Engine) -> None:
+    """Remove what a killed engine left half written beside the files of a `file://` backend: without it all is as before."""
+    folder = state_folder(engine)
+    for path in sorted((folder / "stacks").rglob("*.attrs")) if folder else ():
+        try:
+            json.loads(path.read_text())
+        except ValueError:
+            path.unlink(missing_ok=True)
+
+
+def remove_dead_locks(engine: Engine) -> None:
+    """Remove locks whose process is dead on this very host; a Failure where one is alive or on another host."""
+    for path in find_locks(engine):
+        lock = json.loads(path.read_text())
+        if lock["hostname"] == socket.gethostname() and not is_engine(lock["pid"]):
+            for file in (path, path.with_name(f"{path.name}.attrs")):
+                file.unlink(missing_ok=True)
+            progress(f"Removed the lock of an interrupted run (process {lock['pid']} is gone).")
+        else:
+            raise Failure(
+                f"{engine.stack} is being changed by process {lock['pid']} of {lock['username']} on {lock['hostname']} "
+                f"since {lock['timestamp']}. Wait for it to end.")
+
+
+def find_locks(engine: Engine) -> list[Path]:
+    """The lock files of the stack, where its backend is a folder of this host."""
+    folder = state_folder(engine)
+    if folder is None:
+        return []
+    return sorted((folder / "locks/organization" / engine.project() / engine.stack).glob("*.json"))
+
+
+def state_folder(engine: Engine) -> Path | None:
+    """The folder of a `file://` backend; None for every other kind, which are the user's own."""
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text()).get("backend", {}).get("url", "")
+    url = urlparse(engine.environment.get("PULUMI_BACKEND_URL") or declared)
+    return Path(unquote(url.path)) / ".pulumi" if url.scheme == "file" and url.path.startswith("/") else None
+
+
+def is_engine(pid: int) -> bool:
+    """Whether that process lives and is a Pulumi engine: numbers are given again."""
+    # Unlike the link `exe`, the name is readable for every user.
+    name = Path(f"/proc/{pid}/comm")
+    return name.exists() and name.read_text().startswith("pulumi")

@@ -1,0 +1,162 @@
+"""Operations of an engine that died, of which nobody knows whether they happened.
+
+A creation is looked up by the name or the tags that the program gave it. What is there is adopted, never made twice.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.error import URLError
+
+from cli.console import Failure, format_count, progress
+from cli.engine.ask import Answer, Question, ask
+from cli.engine.engine import ROOT, Engine
+from cli.engine.events import noun
+from components.clouds.adoption import WAYS, Way
+
+Resource = dict[str, Any]
+
+NOT_ASKED = ("webitel:", "pulumi:")
+"""Types whose creation may be repeated: ours adopt what is there by its name, the engine's own are nothing in a cloud."""
+
+
+def settle_pending_operations(engine: Engine) -> None:
+    """Adopt what interrupted creations made, look again at what was being changed or deleted, and forget the operations."""
+    state = engine.export()
+    pending = state["deployment"].get("pending_operations", [])
+    if not pending:
+        return
+    progress(f"Resuming after an interrupted run: {format_count(len(pending), 'operation')} looked at again.")
+    resources: list[Resource] = state["deployment"].get("resources", [])
+    theirs = [one for one in pending if not one["resource"]["type"].startswith(NOT_ASKED)]
+    begun = {one["resource"]["urn"]: one["resource"] for one in theirs if one["type"] == "creating"}
+    known = {one["urn"] for one in resources}
+    unsure = {one["resource"]["urn"] for one in theirs if one["type"] != "creating" and one["resource"]["urn"] in known}
+    found = find_ids(engine, list(begun.values()), resources)
+    if found:
+        for urn, id in found.items():
+            resources = adopt(resources, as_made(begun[urn], id))
+        state["deployment"]["resources"] = resources
+        # The operations stay until all is read: interrupted here, the next run does the same again.
+        engine.run("stack", "import", stdin=json.dumps(state))
+    if targets := sorted(unsure | found.keys()):
+        # In the checkout, where the project's own provider is.
+        engine.run("refresh", "--yes", "--skip-preview", "--config-file", str(engine.config_file),
+                   *(word for urn in targets for word in ("--target", urn)), folder=ROOT)
+        state = engine.export()
+        for one in state["deployment"].get("resources", []):
+            if one["urn"] in found:
+                progress(f"Adopted {noun(one['urn'])} {one['urn'].rpartition('::')[2]}: it was made before the interruption.")
+    state["deployment"]["pending_operations"] = []
+    engine.run("stack", "import", stdin=json.dumps(state))
+
+
+def as_made(begun: Resource, id: str) -> Resource:
+    """What a creation made, as far as the program knows. Told nothing, a provider takes the thing for an unknown one and
+    reads what its interface tells, which is not all: of a Hetzner server not its addresses, and the next `up` would take
+    them from it to give them to it."""
+    return {**begun, "id": id, "outputs": without_defaults(begun["inputs"])}
+
+
+def without_defaults(value: Any) -> Any:
+    """Inputs as the outputs repeat them: without the notes of what a provider filled in."""
+    if isinstance(value, dict):
+        return {name: without_defaults(item) for name, item in value.items() if name != "__defaults"}
+    return [without_defaults(item) for item in value] if isinstance(value, list) else value
+
+
+def adopt(resources: Sequence[Resource], made: Resource) -> list[Resource]:
+    """The resources of a state with one more, which replaces one of the same name that it was made for."""
+    kept = []
+    for one in resources:
+        if one["urn"] == made["urn"]:
+            if one.get("id") == made["id"] or one.get("pendingReplacement"):
+                continue  # adopted by a run that was interrupted too, or deleted before its successor was made
+            one = {**one, "delete": True}
+        kept.append(one)
+    return [*kept, made]
+
+
+def find_ids(engine: Engine, begun: Sequence[Resource], resources: Sequence[Resource]) -> dict[str, str]:
+    """By name of a creation that was begun, the id of what it made; those left out made nothing."""
+    ways = {one["urn"]: find_way(one) for one in begun}
+    asked = [one for one in begun if ways[one["urn"]].function]
+    questions = [make_question(one, ways[one["urn"]], resources) for one in asked]
+    answers = dict(zip((one["urn"] for one in asked), ask(engine, questions), strict=True))
+    found = {}
+    for one in begun:
+        urn, way = one["urn"], ways[one["urn"]]
+        answer = answers.get(urn, Answer({}))
+        if answer.error and way.nothing and re.search(way.nothing, answer.error):
+            continue
+        if answer.error:
+            raise Failure(f"the cloud does not tell whether {describe(urn)} was made:\n{answer.error}")
+        if way.ask:
+            answer = Answer(ask_directly(engine, urn, way))
+        others = {other.get("id") for other in resources if other["type"] == one["type"] and is_another(other, one)}
+        ids = [id for id in way.ids(complete(one, resources), answer.values) if id not in others]
+        if len(ids) > 1:
+            raise Failure(
+                f"{len(ids)} things may be {describe(urn)}, whose creation was interrupted: {', '.join(sorted(ids))}. "
+                "Delete the ones that nothing uses in the cloud's console, then run this again.")
+        if ids:
+            found[urn] = ids[0]
+    return found
+
+
+def is_another(resource: Resource, begun: Resource) -> bool:
+    """Whether a resource of the state is something else than what the creation made: not one adopted and not yet read,
+    which has the creation's inputs and nothing more, nor one that was deleted for its successor, whose id that may have
+    again."""
+    if resource["urn"] != begun["urn"]:
+        return True
+    adopted = resource.get("inputs") == begun["inputs"] and resource.get("outputs") == without_defaults(begun["inputs"])
+    return not adopted and not resource.get("pendingReplacement")
+
+
+def find_way(resource: Resource) -> Way:
+    """How a resource is found by its type."""
+    try:
+        return WAYS[resource["type"]]
+    except KeyError:
+        raise Failure(
+            f"nobody knows whether {describe(resource['urn'])} was made, and its type {resource['type']} cannot be looked "
+            "up. Look in the cloud's console, then say it: pulumi refresh (it asks for the id, or clears it)") from None
+
+
+def describe(urn: str) -> str:
+    """`the volume data-1-database` of a resource."""
+    return f"the {noun(urn)} {urn.rpartition('::')[2]}"
+
+
+def make_question(resource: Resource, way: Way, resources: Sequence[Resource]) -> Question:
+    """The question to the provider that was told to make it."""
+    settings = {name: value for name, value in settings_of(resource, resources).items() if not name.startswith("__")}
+    version = str(settings.pop("version", ""))
+    given = not resource.get("provider", "").rpartition("::")[0].rpartition("::")[2].startswith("default")
+    return Question(way.function, dict(way.arguments(resource["inputs"])), version, settings if given else None)
+
+
+def settings_of(resource: Resource, resources: Sequence[Resource]) -> Mapping[str, Any]:
+    """The inputs of a resource's provider as the state has them."""
+    urn = resource.get("provider", "").rpartition("::")[0]
+    return next((one.get("inputs") or {} for one in resources if one["urn"] == urn), {})
+
+
+def complete(resource: Resource, resources: Sequence[Resource]) -> dict[str, Any]:
+    """A resource's inputs, and its provider's where it says nothing itself: Google's project."""
+    given: dict[str, Any] = resource["inputs"]
+    return {**settings_of(resource, resources), **given}
+
+
+def ask_directly(engine: Engine, urn: str, way: Way) -> Mapping[str, Any]:
+    """What only the cloud's own interface tells."""
+    assert way.ask
+    try:
+        return way.ask(engine.setting)
+    except (URLError, TimeoutError) as error:
+        raise Failure(f"the cloud does not tell whether {describe(urn)} was made: {error}") from error
+

@@ -1,0 +1,188 @@
+"""Bringing the node to a configuration: packages, disks, files, units. Safe to run again at any time."""
+
+import fcntl
+import json
+import pathlib
+import shutil
+import time
+from typing import Any
+
+from .. import install
+from ..clusters import locks
+from ..manifest import (
+    BUNDLES,
+    LOCK,
+    MANIFEST,
+    PROBE_SECRETS,
+    PROGRAM,
+    ApplyError,
+    Tell,
+    load_manifest,
+    load_state,
+    save_state,
+    systemctl,
+    write_private,
+)
+from ..storage import disks, shares
+from . import drift, files, keys, leave, units, versions
+
+WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
+SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
+PACKAGE_FILES = (str(install.PLAN), "/etc/apt/auth.conf.d/webitel.conf")
+INSTALL_LIMIT = 1500
+"""Seconds for packages at most; a slow mirror with a hundred packages stays far below."""
+
+
+def run(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
+    """Apply what lies in `incoming`; returns {"changed": [path], "actions": [action], "seconds": {step: s}}."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            tell("lock", "another run is under way on this node: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            return apply(incoming, update, tell)
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+
+
+def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
+    """The steps, in order, each timed."""
+    configuration = json.loads((incoming / "configuration.json").read_text())
+    addresses = json.loads((incoming / "addresses.json").read_text())
+    secrets = json.loads((incoming / "secrets.json").read_text())
+    manifest = configuration["manifest"]
+    seconds: dict[str, float] = {}
+    state = load_state()
+    clock = time.monotonic()
+
+    def done(step: str) -> None:
+        nonlocal clock
+        seconds[step] = round(time.monotonic() - clock, 1)
+        clock = time.monotonic()
+
+    tell("program", "node program")
+    place_bundles(incoming, configuration["bundles"])
+    keep_probe_secrets({name: secrets[name] for name in manifest["probe_secrets"] if name in secrets})
+    done("program")
+    fill = files.Placeholders(addresses, secrets)
+    # Package sources and their credentials come before all other files, whose owners the packages make.
+    early = {path: text for path, text in configuration["files"].items() if path in PACKAGE_FILES}
+    files.write(files.compare(early, configuration["attributes"], fill, {"files": []}))
+    wait_for_packages(tell)
+    try:
+        stale = find_stale(manifest, "stock" in state)
+        # Kept first: when we die between a package and the restart of what it changed, the next run still does that.
+        state["pending"] = [*state["pending"], *versions.actions_of(stale, manifest["versions"])]
+        save_state(state)
+        install_packages(manifest, stale, tell)
+    except install.InstallError as error:
+        raise ApplyError(str(error), "webitel-install.service") from error
+    drift.hold_again(state)
+    done("packages")
+    disks.prepare(manifest, configuration.get("devices", {}), state, tell)
+    done("disks")
+    plan = files.compare(configuration["files"], configuration["attributes"], fill, state)
+    actions = units.order_actions([*state["pending"], *plan.actions, *units.actions_of_bundles(configuration, state)], manifest)
+    # Written before the files: when we die between a file and its reload, the next run still does the reload.
+    save_state({**state, "pending": actions, "bundles": state.get("bundles", {})})
+    tell("files", f"files {len(plan.changed)} of {len(configuration['files'])} to write")
+    names = {unit["name"] for unit in manifest["units"]}
+    units.drop([name for name in reversed(state.get("units", [])) if name not in names], tell)
+    shares.drop(plan.removed)
+    files.write(plan)
+    # After the operators' own file is there.
+    reduced = keys.reduce(configuration["login"])
+    write_private(MANIFEST, fill.apply(json.dumps(manifest, indent=1, sort_keys=True), "the manifest"), 0o644)
+    # From here on with addresses in the place of placeholders.
+    manifest = load_manifest()
+    done("files")
+    shares.prepare(manifest, tell)
+    leaving = manifest.get("leaving", False)
+    if leaving:
+        leave.leave(manifest, tell)
+        performed = ["leave"]
+    else:
+        locks.take_again()
+        if renewed := state.get("bundles", {}).get("node") != configuration["bundles"]["node"]:
+            systemctl("try-reload-or-restart", units.LOCKS)
+        performed = units.converge(manifest, actions, update, tell)
+        if renewed or not units.is_running(units.WATCH):
+            systemctl("restart", units.WATCH)
+    save_state({**state, "files": sorted(configuration["files"]), "pending": [], "bundles": configuration["bundles"],
+                "left": leaving, "disks": state["disks"], "units": [unit["name"] for unit in manifest["units"]],
+                "stock": drift.take_stock(manifest, configuration["files"], configuration["login"])})
+    done("services")
+    return {"changed": sorted([*plan.changed, *reduced]), "removed": sorted(plan.removed), "actions": performed,
+            "seconds": seconds}
+
+
+def keep_probe_secrets(fresh: dict[str, str]) -> None:
+    """What the health check logs in with. FreeSWITCH keeps the password of its last start until it is drained: so do we."""
+    kept: dict[str, str] = json.loads(PROBE_SECRETS.read_text()) if PROBE_SECRETS.exists() else {}
+    is_same = kept.get("esl_password") == fresh.get("esl_password")
+    before = kept.get("esl_password_before" if is_same else "esl_password")
+    write_private(PROBE_SECRETS, json.dumps(fresh | ({"esl_password_before": before} if before else {})))
+
+
+def place_bundles(incoming: pathlib.Path, bundles: dict[str, str]) -> None:
+    """The node program and whatever else never varies, each replaced as a whole."""
+    for name in bundles:
+        target = PROGRAM if name == "node" else SANDBOX if name == "sandbox" else BUNDLES / name
+        fresh = target.with_name(target.name + ".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copytree(incoming / name, fresh)
+        for path in [fresh, *fresh.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+        shutil.rmtree(target, ignore_errors=True)
+        fresh.rename(target)
+    if not WRAPPER.exists():
+        WRAPPER.write_text(f'#!/bin/sh\nexec /usr/bin/python3 {PROGRAM} "$@"\n')
+        WRAPPER.chmod(0o755)
+
+
+def wait_for_packages(tell: Tell) -> None:
+    """Wait for the installation that the boot began."""
+    start = time.monotonic()
+    tell("packages", "packages")
+    # Only the first boot starts it: after a restart of the node it is inactive, and nothing is to be waited for.
+    while systemctl("is-active", "webitel-install.service").stdout.strip() == "activating":
+        progress = {"step": "packages", "done": 0, "total": 0}
+        if install.PROGRESS.exists():
+            progress = json.loads(install.PROGRESS.read_text())
+        count = f" {progress['done']}/{progress['total']}" if progress["total"] else ""
+        tell("packages", f"{progress['step']}{count}")
+        if progress.get("error") and time.monotonic() - start > 60:
+            raise ApplyError(f"packages cannot be installed:\n{progress['error']}", "webitel-install.service")
+        if time.monotonic() - start > INSTALL_LIMIT:
+            raise ApplyError(f"packages were not installed within {INSTALL_LIMIT} s: {progress}", "webitel-install.service")
+        time.sleep(1)
+
+
+def find_stale(manifest: dict[str, Any], runs: bool) -> list[str]:
+    """Write the package sources; the packages that are there in another version than the manifest's, all of which can be had.
+
+    Raises ApplyError or InstallError, with no package changed.
+    """
+    install.prepare_sources(json.loads(install.PLAN.read_text()))
+    wanted = manifest["versions"]
+    stale = versions.find_stale(wanted)
+    if SANDBOX.is_dir():
+        (install.SOURCES / versions.STAND_INS).write_text(f"deb [trusted=yes] file:{SANDBOX} ./\n")
+        if stale or install.list_missing(manifest["packages"], {}):
+            install.read_lists(versions.STAND_INS)
+    versions.check(wanted, stale, runs, manifest["node"])
+    return list(stale)
+
+
+def install_packages(manifest: dict[str, Any], stale: list[str], tell: Tell) -> None:
+    """Install what is still missing (what needs a credential) or stale. Raises InstallError."""
+    wanted = {name: entry["version"] for name, entry in manifest["versions"].items()}
+    for name in stale:
+        tell("packages", f"package {name} {wanted[name]}")
+    # Stand-ins are no data: their files need not reach the disk one by one.
+    options = ("-o", "Dpkg::Options::=--force-unsafe-io") if SANDBOX.is_dir() else ()
+    install.install(list(dict.fromkeys([*manifest["packages"], *wanted])), manifest["install_units"],
+                    fresh_lists=not SANDBOX.is_dir(), options=(*options, *(versions.INSTALL if wanted else ())), versions=wanted)

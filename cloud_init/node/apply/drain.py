@@ -1,0 +1,113 @@
+"""Taking a FreeSWITCH out of service without hanging up a call, and letting calls in again."""
+
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..ask import consul, sip
+from ..ask.view import View
+from ..manifest import ApplyError, Tell
+
+PAUSE_SECONDS = 2.0
+LEG = re.compile(r"^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}),", re.MULTILINE)
+TOTAL = re.compile(r"^(\d+) total\.", re.MULTILINE)
+
+
+def drain(manifest: dict[str, Any], tell: Tell) -> None:
+    """Let no new call in and wait until none runs any more; at the end FreeSWITCH is paused in both directions.
+
+    New calls from outside are refused with 503 at once: the dispatcher has them answered elsewhere. What Webitel itself
+    begins goes on at first, because the agent's leg of a running call is such a call; when all calls of before have ended,
+    Consul is told that this FreeSWITCH is out of service, and diallers and desktops choose another one. Their running calls
+    can still get an agent. Not sooner: calls of what Consul does not show can be neither held nor transferred nor queued.
+    At most `drain_timeout` seconds; then calls are let in again and the change is given up.
+    """
+    switch = Switch(manifest)
+    deadline = time.monotonic() + float(manifest["drain_timeout"])
+    try:
+        switch.ask("fsctl pause inbound")
+        while not is_empty(switch):
+            tell("services", switch.describe())
+            if time.monotonic() > deadline:
+                calls = switch.count_calls()
+                raise ApplyError(
+                    f"{calls} calls still run after {manifest['drain_timeout']} s (webitel:drain_timeout); nothing was "
+                    "restarted, new calls are let in again: run `webitel up` again when fewer calls run", "freeswitch")
+            time.sleep(PAUSE_SECONDS)
+    except BaseException:
+        admit(manifest)
+        raise
+
+
+def admit(manifest: dict[str, Any]) -> None:
+    """Let calls in again; a FreeSWITCH that was restarted meanwhile is not paused, one that is down is left alone."""
+    switch = Switch(manifest)
+    switch.tell_consul(False)
+    try:
+        switch.ask("fsctl resume")
+    except OSError:
+        return
+
+
+def is_empty(switch: "Switch") -> bool:
+    """Whether the last leg is gone, with the door shut for good; takes FreeSWITCH out of Consul when it is time for that."""
+    legs = switch.list_legs()
+    if legs is None:
+        return False
+    if switch.elder is None:
+        switch.elder = legs
+    if not legs:
+        # What Webitel begins between this answer and the restart is refused, not cut.
+        switch.ask("fsctl pause")
+        if switch.list_legs() == set():
+            return True
+        switch.ask("fsctl resume outbound")
+    elif not legs & switch.elder and not switch.is_out:
+        switch.tell_consul(True)
+    return False
+
+
+@dataclass
+class Switch:
+    """This node's FreeSWITCH. `elder` are the legs of before, `is_out` says that Consul shows it as out of service."""
+
+    manifest: dict[str, Any]
+    elder: set[str] | None = None
+    is_out: bool = False
+    probes: dict[str, dict[str, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        services = self.manifest["services"]
+        own = next(service for service in services if any(probe["kind"] == "freeswitch" for probe in service["probes"]))
+        self.probes = {probe["kind"]: probe for probe in own["probes"]}
+
+    def ask(self, command: str) -> str:
+        """What the event socket answers."""
+        return sip.ask_freeswitch(self.probes["freeswitch"], View(self.manifest), command)
+
+    def list_legs(self) -> set[str] | None:
+        """Every leg there is; None where the answer is not understood."""
+        said = self.ask("show channels")
+        found = set(LEG.findall(said))
+        total = TOTAL.search(said)
+        return found if total and int(total[1]) == len(found) else None
+
+    def count_calls(self) -> str:
+        """How many calls run, in words."""
+        found = TOTAL.search(self.ask("show calls count"))
+        return found[1] if found else "an unknown number of"
+
+    def describe(self) -> str:
+        """The line of progress."""
+        more = "; this node is given no new ones" if self.is_out else ""
+        return f"draining: {self.count_calls()} calls still run{more}"
+
+    def tell_consul(self, out: bool) -> None:
+        """Out of service or back; an agent that does not answer is asked again at the next round."""
+        path = f"/v1/agent/service/maintenance/{self.probes['consul_entry']['id']}"
+        try:
+            consul.call("PUT", f"{path}?enable=true&reason=draining" if out else f"{path}?enable=false", "")
+        except consul.ConsulError:
+            return
+        self.is_out = out

@@ -1,0 +1,114 @@
+"""What was changed on the node behind our back: files, units and packages against what the last run left behind."""
+
+import fcntl
+import hashlib
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+from ..health import status
+from ..manifest import LOCK, ApplyError, load_manifest, load_state, run
+from . import keys
+from .units import WATCH
+
+MARK = "changed behind our back"
+"""The entry of a manifest under which the state has what was found, until the node is configured anew."""
+
+Finding = dict[str, str]
+"""{"kind": file, unit or package, "name", "what"}; never a content."""
+
+
+def take_stock(manifest: dict[str, Any], paths: Iterable[str], login: keys.Login) -> dict[str, Any]:
+    """What is there now, for a later comparison: {"files": {path: [digest, rights]}, "units": {name: state},
+    "packages": {name: [version, held]}, "login": keys.Login}."""
+    return {
+        "login": login,
+        "files": {path: list(describe_file(pathlib.Path(path))) for path in sorted(paths)},
+        "units": {name: state["UnitFileState"] for name, state in unit_states(manifest).items()},
+        "packages": {name: list(found) for name, found in list_packages(manifest["packages"]).items()},
+    }
+
+
+def find() -> list[Finding]:
+    """Everything that differs from what the last run left behind. Raises ApplyError where that is not known."""
+    stock = load_state().get("stock")
+    if stock is None:
+        raise ApplyError("this node was never configured by a version that keeps a record")
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ApplyError("it is being configured right now") from error
+        manifest = load_manifest()
+        found = [("file", path, compare_file(was, describe_file(pathlib.Path(path)))) for path, was in stock["files"].items()]
+        states = unit_states(manifest)
+        # What runs on a node that leaves is no matter of ours.
+        units = {} if manifest.get("leaving") else stock["units"]
+        moving = {unit["name"] for unit in manifest["units"] if unit.get("moves")}
+        found += [("unit", name, compare_unit(was, states.get(name, {}), name in moving)) for name, was in units.items()]
+        packages = list_packages(stock["packages"])
+        found += [("package", name, compare_package(was, packages.get(name))) for name, was in stock["packages"].items()]
+        strangers = keys.find_strangers(stock["login"]) if "login" in stock else {}
+        found += [("file", path, f"lets in {count} more than the deployment") for path, count in strangers.items()]
+    return [{"kind": kind, "name": name, "what": what} for kind, name, what in found if what]
+
+
+def hold_again(state: dict[str, Any]) -> None:
+    """Hold packages that were held at the end of the last run and are not any more."""
+    was = {name for name, (_, held) in state.get("stock", {}).get("packages", {}).items() if held}
+    if loose := [name for name, (_, held) in list_packages(was).items() if not held]:
+        run(["apt-mark", "hold", *loose])
+
+
+def describe_file(path: pathlib.Path) -> tuple[str, str]:
+    """A file's digest, "" where it is none, and its mode and owner."""
+    if path.is_symlink() or not path.is_file():
+        return "", ""
+    found = path.stat()
+    return hashlib.sha256(path.read_bytes()).hexdigest(), f"{found.st_mode & 0o7777:04o} {found.st_uid} {found.st_gid}"
+
+
+def compare_file(was: list[str], now: tuple[str, str]) -> str:
+    """What happened to a file; "" for nothing."""
+    if not now[0]:
+        return "is gone" if was[0] else ""
+    if was[0] != now[0]:
+        return "content changed"
+    return "" if was[1] == now[1] else "mode or owner changed"
+
+
+def unit_states(manifest: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """The states of our units by name."""
+    return status.unit_states([*(unit["name"] for unit in manifest["units"]), WATCH.removesuffix(".service")])
+
+
+def compare_unit(was: str, now: dict[str, str], moves: bool = False) -> str:
+    """What happened to a unit; "" for nothing. One that moves is stopped wherever its lock is not: `status` looks at that."""
+    if now.get("LoadState") == "not-found":
+        return "is gone"
+    changed = [now.get("UnitFileState", "")] if now.get("UnitFileState") != was else []
+    if not moves and now.get("ActiveState") in ("inactive", "failed", "deactivating"):
+        changed.append("stopped" if now["ActiveState"] != "failed" else "failed")
+    return " and ".join(filter(None, changed))
+
+
+def list_packages(names: Iterable[str]) -> dict[str, tuple[str, bool]]:
+    """Version and whether it is held, of every package that is installed."""
+    wanted = sorted(names)
+    if not wanted:
+        return {}
+    shown = run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Want} ${db:Status-Status} ${Version}\n", *wanted]).stdout
+    rows = [line.split(" ") for line in shown.splitlines()]
+    return {name: (version, want == "hold") for name, want, state, version in rows if state == "installed"}
+
+
+def compare_package(was: list[Any], now: tuple[str, bool] | None) -> str:
+    """What happened to a package; "" for nothing. One that is not held may be renewed by security updates."""
+    if now is None:
+        return "removed"
+    version, held = was
+    changed = [f"version {now[0]} instead of {version}"] if held and now[0] != version else []
+    if held and not now[1]:
+        changed.append("no longer held")
+    return " and ".join(changed)

@@ -1,0 +1,103 @@
+"""The files of a configuration: placeholders filled, compared, checked, written in one step each."""
+
+import grp
+import os
+import pathlib
+import pwd
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..manifest import ApplyError, run
+
+PLACEHOLDER = re.compile(r"\{\{(address|secret):([a-z0-9_.-]+)\}\}")
+
+
+class Placeholders:
+    """Puts addresses and secrets into texts."""
+
+    def __init__(self, addresses: dict[str, str], secrets: dict[str, str]) -> None:
+        self.values = {"address": addresses, "secret": secrets}
+
+    def apply(self, text: str, where: str) -> str:
+        """The text with every placeholder filled; an error names the file and the placeholder."""
+        def fill(match: re.Match[str]) -> str:
+            kind, name = match.groups()
+            if name not in self.values[kind]:
+                raise ApplyError(f"{where} needs the {kind} {name}, which this node was not given")
+            return self.values[kind][name]
+
+        return PLACEHOLDER.sub(fill, text)
+
+
+@dataclass
+class FilePlan:
+    """What differs: path -> (text, mode, uid, gid, check)."""
+
+    changed: dict[str, tuple[str, int, int, int, str]] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    actions: list[str] = field(default_factory=list)
+
+
+def compare(texts: dict[str, str], attributes: dict[str, Any], fill: Placeholders, state: dict[str, Any]) -> FilePlan:
+    """Which files must be written or removed, and what that does to services."""
+    plan = FilePlan()
+    for path, template in texts.items():
+        wanted = attributes[path]
+        text = fill.apply(template, path)
+        owner, _, group = wanted["owner"].partition(":")
+        try:
+            uid, gid = pwd.getpwnam(owner).pw_uid, grp.getgrnam(group or owner).gr_gid
+        except KeyError as error:
+            raise ApplyError(f"{path}: owner {wanted['owner']} does not exist on this node ({error})") from error
+        mode = int(wanted["mode"], 8)
+        if not is_same(pathlib.Path(path), text, mode, uid, gid):
+            plan.changed[path] = (text, mode, uid, gid, wanted.get("check", ""))
+            plan.actions += wanted["actions"]
+    for path in state["files"]:
+        if path not in texts and pathlib.Path(path).exists():
+            plan.removed.append(path)
+    if any(path.startswith("/etc/systemd/") for path in (*plan.changed, *plan.removed)):
+        plan.actions.insert(0, "daemon-reload")
+    return plan
+
+
+def is_same(path: pathlib.Path, text: str, mode: int, uid: int, gid: int) -> bool:
+    """Whether the file is there with that content, mode and owner, and is no link."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    found = path.stat()
+    return (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (mode, uid, gid) and path.read_text(errors="replace") == text
+
+
+def write(plan: FilePlan) -> None:
+    """Check every changed file first, then put them in place: a configuration with an error changes nothing."""
+    staged: list[tuple[pathlib.Path, pathlib.Path]] = []
+    try:
+        for name, (text, mode, uid, gid, _) in plan.changed.items():
+            path = pathlib.Path(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Many programs read every file of a folder: the staged one must not look like a configuration file.
+            fresh = path.with_name(f".{path.name}.webitel-new")
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as target:
+                target.write(text)
+                os.fchown(target.fileno(), uid, gid)
+                os.fchmod(target.fileno(), mode)
+                target.flush()
+                os.fsync(target.fileno())
+            staged.append((fresh, path))
+        # With all of them staged: a file that includes another is checked with that one as it will be.
+        for (fresh, path), (*_, check) in zip(staged, plan.changed.values(), strict=True):
+            if "{path}" in check:
+                checked = run(["sh", "-c", check.replace("{path}", str(fresh))], 60)
+                if checked.returncode != 0:
+                    said = (checked.stdout + checked.stderr).strip().replace(fresh.name, path.name)
+                    raise ApplyError(f"{path} is refused by its own program ({check.split()[0]}):\n{said[-2000:]}")
+        for fresh, path in staged:
+            fresh.replace(path)
+    finally:
+        for fresh, _ in staged:
+            fresh.unlink(missing_ok=True)
+    for name in plan.removed:
+        pathlib.Path(name).unlink(missing_ok=True)

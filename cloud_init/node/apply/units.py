@@ -1,0 +1,162 @@
+"""The node's units: enabled, started, and touched only where a change concerns them."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..clusters import broker_cluster, database_cluster
+from ..health import status
+from ..manifest import ApplyError, Tell, last_lines, run, systemctl
+from .drain import admit, drain
+
+WATCH, LOCKS = "webitel-watch.service", "webitel-locks.service"
+SETUP = "/usr/lib/webitel/setup/"
+"""Our own commands."""
+
+SETTLE = 300
+"""Seconds for a touched service to work again at an update."""
+
+BEFORE_RESTART: dict[str, Callable[[dict[str, Any], Tell], None]] = {
+    "patroni": database_cluster.step_down, "rabbitmq-server": broker_cluster.drain,
+}
+"""What a member of a cluster does before its restart, so that the others go on without it."""
+
+VERBS = ("reload", "restart", "drain", "refresh")
+"""`refresh` is for what matters at the next start only: it touches a unit that is still on its way up."""
+
+
+def actions_of_bundles(configuration: dict[str, Any], state: dict[str, Any]) -> list[str]:
+    """What a new version of a bundle does: the manifest says it for every bundle that a service reads."""
+    before = state.get("bundles", {})
+    uses: dict[str, list[str]] = configuration["manifest"]["bundle_actions"]
+    return [
+        action for name, digest in configuration["bundles"].items() if before.get(name) not in (None, digest)
+        for action in uses.get(name, [])
+    ]
+
+
+def order_actions(actions: list[str], manifest: dict[str, Any]) -> list[str]:
+    """Each action once, in start order of the units; a restart makes a reload of the same unit needless."""
+    names = [unit["name"] for unit in manifest["units"]]
+    wanted = list(dict.fromkeys(actions))
+    wanted = [
+        action for action in wanted
+        if not (action.startswith("reload ") and {f"restart {action[7:]}", f"drain {action[7:]}"} & set(wanted))
+    ]
+
+    def place(action: str) -> int:
+        # Our commands speak to a program that runs: to the new one, where the same change restarts it.
+        if action.startswith(SETUP):
+            return len(names)
+        unit = action.partition(" ")[2]
+        return names.index(unit) if unit in names else -1
+
+    return sorted(wanted, key=place)
+
+
+def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: Tell) -> list[str]:
+    """Units as the manifest has them. At creation everything is told to start and nothing is waited for."""
+    names = [unit["name"] for unit in manifest["units"]]
+    moving = {unit["name"] for unit in manifest["units"] if unit.get("moves")}
+    if "daemon-reload" in actions:
+        systemctl("daemon-reload")
+    if missing := [name for name in (*names, WATCH) if name not in moving and systemctl("is-enabled", name).returncode != 0]:
+        systemctl("unmask", *missing)
+        systemctl("enable", *missing)
+    # Only the holder of its lock starts it; one that runs already goes on until the lock has been asked for.
+    if loose := [name for name in sorted(moving) if systemctl("is-enabled", name).stdout.strip() != "disabled"]:
+        systemctl("unmask", *loose)
+        systemctl("disable", *loose)
+    touched: list[str] = []
+    for action in actions:
+        verb, _, unit = action.partition(" ")
+        if verb == "daemon-reload" or verb not in VERBS:
+            if verb != "daemon-reload":
+                perform_command(action, tell)
+            continue
+        if unit not in names:
+            continue
+        if not is_running(unit):
+            continue
+        tell("services", action)
+        if verb == "drain" and update:
+            drain(manifest, tell)
+        if verb == "restart" and update and unit in BEFORE_RESTART:
+            BEFORE_RESTART[unit](manifest, tell)
+        perform(verb, unit, update)
+        if verb == "drain" and update:
+            # What was restarted is not paused, but Consul may remember that it was out of service.
+            admit(manifest)
+        if verb != "refresh":
+            touched.append(unit)
+    if resting := list_resting([name for name in names if name not in moving]):
+        tell("services", f"start {resting[0]}" + (f" and {len(resting) - 1} more" if resting[1:] else ""))
+        systemctl("reset-failed", *resting)
+        systemctl("start", "--no-block", *resting)
+        if update:
+            touched += resting
+    if update and touched:
+        settle(manifest, touched, tell)
+    return actions
+
+
+def list_resting(units: list[str]) -> list[str]:
+    """Those of the units that are neither active nor on their way, in the given order."""
+    states = systemctl("is-active", *units).stdout.split()
+    return [unit for unit, state in zip(units, states, strict=True) if state not in ("active", "activating", "reloading")]
+
+
+def drop(names: list[str], tell: Tell) -> None:
+    """Stop what this node no longer has, while its unit is still there to be stopped and disabled."""
+    for name in names:
+        tell("services", f"stop {name}")
+        systemctl("disable", "--now", name)
+
+
+def is_running(unit: str) -> bool:
+    """Whether the unit is active or on its way."""
+    return not list_resting([unit])
+
+
+def perform(verb: str, unit: str, update: bool) -> None:
+    """One action on one unit; a reload that fails is an error with the unit's last lines."""
+    if verb == "refresh":
+        if systemctl("is-active", unit).stdout.strip() == "activating":
+            systemctl("restart", "--no-block", unit)
+        return
+    if verb == "reload":
+        done = systemctl("reload-or-restart", unit)
+        if done.returncode != 0:
+            raise ApplyError(f"{unit} refused to reload: {done.stderr.strip()}\n" + "\n".join(last_lines(unit)), unit)
+        return
+    blocking = [] if update else ["--no-block"]
+    done = systemctl("restart", *blocking, unit, timeout=SETTLE)
+    if done.returncode != 0:
+        raise ApplyError(f"{unit} did not restart: {done.stderr.strip()}\n" + "\n".join(last_lines(unit)), unit)
+
+
+def perform_command(action: str, tell: Tell) -> None:
+    """A changed file's own command. One of ours that fails is an error and stays to be done; a container refuses others."""
+    ours = action.startswith(SETUP)
+    if ours:
+        tell("services", action.removeprefix(SETUP))
+    done = run(["sh", "-c", action], 120)
+    if ours and done.returncode != 0:
+        raise ApplyError(f"{action} failed: {(done.stderr or done.stdout).strip()[-500:]}")
+
+
+def settle(manifest: dict[str, Any], touched: list[str], tell: Tell) -> None:
+    """Wait until the services of the touched units do their work again."""
+    concerned = {unit["service"] for unit in manifest["units"] if unit["name"] in touched}
+    deadline = time.monotonic() + SETTLE
+    while True:
+        report = status.ask(concerned, brief=True)
+        sick = [service for service in report["services"] if not service["healthy"]]
+        if not sick:
+            return
+        worst = sick[0]
+        tell("services", f"waiting for {worst['name']}: {worst['why']}")
+        if time.monotonic() > deadline:
+            raise ApplyError(f"{worst['name']} does not work after the change: {worst['why']}\n" + "\n".join(worst["log"]),
+                             next(iter(worst["units"]), ""))
+        time.sleep(1)

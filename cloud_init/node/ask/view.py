@@ -1,0 +1,186 @@
+"""What several probes ask for, asked once; and the ways to ask: HTTP, the database, the broker's management interface."""
+
+import base64
+import http.client
+import json
+import os
+import re
+import ssl
+import subprocess
+import threading
+import time
+from functools import cached_property
+from typing import Any
+
+from ..clusters.locks import PREFIX
+from ..manifest import PROBE_SECRETS, run
+from .consul import ConsulError, list_keys
+
+TIMEOUT = 3.0
+LIST = 64 << 20
+"""Bytes of the broker's longest answer: each agent in a browser has a queue with a consumer and several bindings."""
+RECENT = 60
+"""Seconds of the journal in which queries that fail count."""
+LACKING = r"(relation|column|function|type|schema) \S[^:;{}]{0,150}? does not exist|ERROR internal server error$"
+"""What PostgreSQL says of a schema that is not the one a program was written for; Cases keeps that for itself."""
+
+
+class View:
+    """What several probes ask for is asked once. Secrets come from a file that only root reads."""
+
+    def __init__(self, manifest: dict[str, Any]) -> None:
+        self.manifest = manifest
+        self.address = str(manifest["address"])
+        self.locks = {name: threading.Lock() for name in ("sessions", "consul", "broker", "locks", "journal")}
+
+    @cached_property
+    def secrets(self) -> dict[str, str]:
+        """Secrets for probes: name -> value."""
+        found: dict[str, str] = json.loads(PROBE_SECRETS.read_text()) if PROBE_SECRETS.exists() else {}
+        return found
+
+    @cached_property
+    def sessions(self) -> dict[str, int] | str:
+        """Likewise, asked once."""
+        return self.ask_sessions()
+
+    def ask_sessions(self) -> dict[str, int] | str:
+        """This node's sessions in the database by application name, or what went wrong."""
+        said = query(
+            self, "select coalesce(json_object_agg(application_name, n), '{}') from (select application_name, count(*) n "
+            f"from pg_stat_activity where datname = 'webitel' and host(client_addr) = '{self.address}' group by 1) s")
+        return json.loads(said[0]) if said[0] else said[1]
+
+    @cached_property
+    def consul_services(self) -> dict[str, dict[str, Any]] | str:
+        """This agent's services by id, with the state of their checks."""
+        try:
+            services = fetch_json("127.0.0.1", 8500, "/v1/agent/services")
+            checks = fetch_json("127.0.0.1", 8500, "/v1/agent/checks")
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return f"Consul agent: {error}"
+        for check in checks.values():
+            if check["ServiceID"] in services:
+                services[check["ServiceID"]].setdefault("States", []).append(check["Status"])
+        return dict(services)
+
+    @cached_property
+    def locks_in_consul(self) -> dict[str, str] | str:
+        """By service that moves, the key of the node that holds its lock; or what went wrong."""
+        try:
+            return {name: row["Value"] for name, row in list_keys(PREFIX).items() if row.get("Session")}
+        except ConsulError as error:
+            return str(error)
+
+    def lock_holder(self, service: str) -> tuple[str, str]:
+        """(the key of the node that holds its lock, "") with "" for nobody, or ("", what went wrong)."""
+        with self.locks["locks"]:
+            found = self.locks_in_consul
+        return ("", found) if isinstance(found, str) else (found.get(service, ""), "")
+
+    @cached_property
+    def consumers(self) -> list[tuple[str, str, str]] | str:
+        """Queue, address and connection of every consumer."""
+        rows = broker(self, "/api/consumers?columns=queue.name,channel_details.peer_host,channel_details.connection_name")
+        if isinstance(rows, str):
+            return rows
+        details = [(row["queue"]["name"], row.get("channel_details") or {}) for row in rows]
+        return [(name, str(one.get("peer_host", "")), str(one.get("connection_name", ""))) for name, one in details]
+
+    @cached_property
+    def bindings(self) -> set[tuple[str, str, str, str]] | str:
+        """Source, kind of destination (`queue` or `exchange`), destination and key of every binding."""
+        rows = broker(self, "/api/bindings/%2f?columns=source,destination_type,destination,routing_key")
+        if isinstance(rows, str):
+            return rows
+        return {(row["source"], row["destination_type"], row["destination"], row["routing_key"]) for row in rows}
+
+    @cached_property
+    def schema_errors(self) -> dict[str, tuple[int, float, str]] | str:
+        """By unit that is asked for it: how many queries failed lately for what the database lacks, how many seconds ago the
+        last one did, and its words."""
+        probes = (probe for service in self.manifest["services"] for probe in service["probes"])
+        units = [probe["unit"] for probe in probes if probe["kind"] == "schema"]
+        done = run(["journalctl", "-b", "-q", "--no-pager", "-o", "json", f"--since=-{RECENT}s", "--grep", LACKING,
+                    *(f"--unit={unit}" for unit in units)], 10)
+        if done.returncode not in (0, 1):
+            return f"journalctl: {done.stderr.strip()[:200]}"
+        found: dict[str, tuple[int, float, str]] = {}
+        for line in done.stdout.splitlines():
+            entry = json.loads(line)
+            unit = str(entry.get("_SYSTEMD_UNIT", "")).removesuffix(".service")
+            said = re.search(LACKING, str(entry.get("MESSAGE", "")))
+            age = time.time() - int(entry["__REALTIME_TIMESTAMP"]) / 1e6
+            found[unit] = found.get(unit, (0, 0.0, ""))[0] + 1, age, said[0] if said else ""
+        return found
+
+
+def request(address: str, port: int, path: str, *, method: str = "GET", headers: dict[str, str] | None = None,
+            body: str | None = None, tls: bool = False, most: int = 1 << 20) -> tuple[int, str]:
+    """One HTTP request: status and the first `most` bytes of the answer."""
+    connection: http.client.HTTPConnection
+    if tls:
+        # The certificate may be the deployment's own: here it is asked whether anything is served at all.
+        connection = http.client.HTTPSConnection(address, port, timeout=TIMEOUT, context=ssl._create_unverified_context())
+    else:
+        connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT)
+    try:
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        return response.status, response.read(most).decode(errors="replace")
+    finally:
+        connection.close()
+
+
+def fetch_json(address: str, port: int, path: str, headers: dict[str, str] | None = None) -> Any:
+    """The JSON behind a path; a ValueError says the status otherwise."""
+    status, body = request(address, port, path, headers=headers, most=LIST)
+    if status != 200:
+        raise ValueError(f"{path}: HTTP {status}")
+    return json.loads(body)
+
+
+def query(view: View, statement: str, place: str = "host=127.0.0.1 port=5432") -> tuple[str, str]:
+    """One value from the database, through HAProxy unless told otherwise, as the services' own role: (value, "") or ("", what
+    went wrong)."""
+    password = view.secrets.get("database_password", "")
+    command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement,
+               f"{place} dbname=webitel user=opensips connect_timeout=2 application_name=webitel-node"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=6, check=False, stdin=subprocess.DEVNULL,
+                              env={**os.environ, "PGPASSWORD": password, "PGOPTIONS": "-c statement_timeout=4000"})
+    except subprocess.TimeoutExpired:
+        return "", "no answer within 6 s"
+    if done.returncode != 0:
+        return "", " ".join(done.stderr.split())[-300:] or f"psql exit {done.returncode}"
+    return done.stdout.strip(), ""
+
+
+def broker(view: View, path: str) -> Any:
+    """JSON of RabbitMQ's management interface, through HAProxy where the node has it, or a text that says what went wrong."""
+    try:
+        return fetch_json(*reach_broker(view), path, log_in_at_broker(view))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return f"RabbitMQ management: {error}"
+
+
+def tell_broker(view: View, method: str, path: str, body: dict[str, Any]) -> str:
+    """Have RabbitMQ's management interface change something: "" or what went wrong."""
+    headers = log_in_at_broker(view) | {"Content-Type": "application/json"}
+    try:
+        status, said = request(*reach_broker(view), path, method=method, headers=headers, body=json.dumps(body))
+    except (OSError, http.client.HTTPException) as error:
+        return f"RabbitMQ management: {error}"
+    return "" if status < http.HTTPStatus.BAD_REQUEST else f"{method} {path}: HTTP {status} {said.strip()[:200]}"
+
+
+def reach_broker(view: View) -> tuple[str, int]:
+    """Where its management interface is for this node."""
+    proxied = any(service["name"] == "haproxy" for service in view.manifest["services"])
+    return "127.0.0.1" if proxied else view.address, 15672
+
+
+def log_in_at_broker(view: View) -> dict[str, str]:
+    """The header of the services' own user."""
+    token = base64.b64encode(f"webitel:{view.secrets.get('broker_password', '')}".encode()).decode()
+    return {"Authorization": f"Basic {token}"}

@@ -1,0 +1,152 @@
+"""RabbitMQ as a cluster: who forms it, who joins, who holds a copy of every quorum queue."""
+
+import pathlib
+import shutil
+import socket
+import time
+from typing import Any
+
+from ..ask.consul import ConsulError, Session, list_keys
+from ..ask.view import TIMEOUT, View, broker
+from ..manifest import ApplyError, Tell, run, systemctl
+
+DATA = pathlib.Path("/var/lib/rabbitmq/mnesia")
+BLANK = "webitel/rabbitmq/blank/"
+SPARED = 120.0
+"""Seconds for the others to become able to do without a node."""
+_blank = Session("webitel: a broker without data")
+
+
+def list_members(manifest: dict[str, Any]) -> list[dict[str, str]]:
+    """The nodes that are to form the broker, {"key", "name", "address"}, the one that may begin first."""
+    members: list[dict[str, str]] = manifest.get("clusters", {}).get("rabbitmq", [])
+    return members
+
+
+def broker_name(node: str) -> str:
+    """The Erlang node of a node's broker."""
+    return f"rabbit@{node}"
+
+
+def may_start(_: dict[str, Any], view: View) -> str:
+    """A broker without data starts only where it finds its cluster: alone it would make one of its own and never join.
+
+    The first member may begin the cluster when all the others are known to be without data too.
+    """
+    members = list_members(view.manifest)
+    others = [member for member in members if member["key"] != view.manifest["key"]]
+    if not others or (DATA / broker_name(view.manifest["node"])).exists():
+        return ""
+    answering = [member for member in others if is_open(member["address"], 5672)]
+    if answering:
+        return forget(answering[0]["name"], view.manifest["node"])
+    try:
+        _blank.hold(BLANK + view.manifest["key"], view.manifest["node"])
+        blank = list_keys(BLANK)
+    except ConsulError as error:
+        return str(error)
+    if view.manifest["key"] != members[0]["key"]:
+        return f"this broker has no data yet and joins {' or '.join(member['key'] for member in others)}, none of which answers"
+    missing = [member["key"] for member in others if member["key"] not in blank]
+    return f"this broker has no data, and whether {' and '.join(missing)} have some is not known" if missing else ""
+
+
+def forget(member: str, node: str) -> str:
+    """Has a running member forget the broker that this node's name once stood for; a machine was replaced."""
+    done = run(["rabbitmqctl", "-q", "-n", broker_name(member), "forget_cluster_node", broker_name(node)], 60)
+    said = (done.stdout + done.stderr).strip()
+    return "" if done.returncode == 0 or "not_a_cluster_node" in said or "not in the cluster" in said else said[-300:]
+
+
+def is_open(address: str, port: int) -> bool:
+    """Whether something accepts connections."""
+    try:
+        with socket.create_connection((address, port), TIMEOUT):
+            return True
+    except OSError:
+        return False
+
+
+def count_missing_replicas(view: View) -> int | str:
+    """Quorum queues without a copy on this node, or what went wrong."""
+    name = broker_name(view.manifest["node"])
+    rows = broker(view, "/api/queues/%2f?columns=name,type,members")
+    if isinstance(rows, str):
+        return rows
+    return len([row for row in rows if row.get("type") == "quorum" and name not in row.get("members", [name])])
+
+
+def grow(view: View) -> str:
+    """Gives this node a copy of every quorum queue; returns what was done, "" where nothing was missing."""
+    if len(list_members(view.manifest)) < 2:
+        return ""
+    missing = count_missing_replicas(view)
+    if isinstance(missing, str) or not missing:
+        return ""
+    done = run(["rabbitmq-queues", "-q", "grow", broker_name(view.manifest["node"]), "all"], 300)
+    said = (done.stdout + done.stderr).strip()
+    return f"{missing} quorum queues get a copy on this node" + (f": {said[-300:]}" if done.returncode else "")
+
+
+def list_away(rows: list[dict[str, Any]]) -> list[str]:
+    """Members that do not run, by node, of what RabbitMQ says of its nodes."""
+    return [row["name"].partition("@")[2] for row in rows if not row.get("running")]
+
+
+def ready_to_go(manifest: dict[str, Any], view: View) -> str:
+    """Whether every quorum queue keeps its majority without this node; "" or what is missing."""
+    me = broker_name(manifest["node"])
+    rows = broker(view, "/api/queues/%2f?columns=name,type,members,online")
+    if isinstance(rows, str):
+        nodes = broker(view, "/api/nodes")
+        # Without a member the list of the queues comes too late, and a second one would be missed by most of them.
+        away = [] if isinstance(nodes, str) else list_away(nodes)
+        return f"{' and '.join(away)} of the brokers is away, the queues need this one" if away else rows
+    for row in rows:
+        others = [member for member in row.get("members", []) if member != me]
+        online = [member for member in row.get("online", []) if member != me]
+        if row.get("type") == "quorum" and me in row.get("members", []) and (not others or 2 * len(online) <= len(others)):
+            return f"queue {row['name']} has no majority without this node"
+    return ""
+
+
+def wait_until_spared(manifest: dict[str, Any], tell: Tell) -> None:
+    """Wait until the others can do without this node; an ApplyError where they cannot."""
+    deadline = time.monotonic() + SPARED
+    while said := ready_to_go(manifest, View(manifest)):
+        if time.monotonic() > deadline:
+            raise ApplyError(f"{said}: nothing was changed on it", "rabbitmq-server")
+        tell("services", f"waiting for the other brokers: {said}")
+        time.sleep(2)
+
+
+def drain(manifest: dict[str, Any], tell: Tell) -> None:
+    """Before a restart: the queues that this node leads are led elsewhere, and its clients go there."""
+    if len(list_members(manifest)) < 2:
+        return
+    wait_until_spared(manifest, tell)
+    tell("services", "the other brokers take over")
+    run(["rabbitmq-upgrade", "-q", "drain"], 60)
+
+
+def leave(manifest: dict[str, Any], tell: Tell) -> None:
+    """Take this broker out of its cluster for good: its copies of queues, its membership, its data. Safe to run again."""
+    others = [member for member in list_members(manifest) if member["key"] != manifest["key"]]
+    if not others:
+        raise ApplyError("no other node has the broker", "rabbitmq-server")
+    running = next((member["name"] for member in others if is_open(member["address"], 5672)), "")
+    if not running:
+        raise ApplyError("no other broker answers", "rabbitmq-server")
+    me = broker_name(manifest["node"])
+    if run(["rabbitmqctl", "-q", "await_startup", "--timeout", "5"], 30).returncode == 0:
+        drain(manifest, tell)
+        shrunk = run(["rabbitmq-queues", "-q", "-n", broker_name(running), "shrink", me], 120)
+        if shrunk.returncode:
+            run(["rabbitmq-upgrade", "-q", "revive"], 60)
+            said = (shrunk.stdout + shrunk.stderr)[-500:]
+            raise ApplyError(f"its copies of queues cannot be given up: {said}", "rabbitmq-server")
+        run(["rabbitmqctl", "-q", "stop_app"], 120)
+    if said := forget(running, manifest["node"]):
+        raise ApplyError(f"the cluster does not forget {me}: {said}", "rabbitmq-server")
+    systemctl("stop", "rabbitmq-server", timeout=120)
+    shutil.rmtree(DATA, ignore_errors=True)

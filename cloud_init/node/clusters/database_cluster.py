@@ -1,0 +1,187 @@
+"""PostgreSQL as Patroni keeps it: who leads, restarts in the right order, leadership handed over, a member on its way out."""
+
+import base64
+import http.client
+import json
+import pathlib
+import re
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+from ..ask.consul import ConsulError, Session
+from ..ask.view import View, query
+from ..manifest import ApplyError, Tell, load_manifest, systemctl
+
+LOGIN = pathlib.Path("/etc/webitel/patroni.curl")
+REST = 8008
+LEADER, STANDBY = "leader", "sync_standby"
+LOOP = 5.0
+"""Patroni's loop_wait (`files/postgresql/dcs.json`): what members say about themselves is at most that old."""
+RESTART, HAND_OVER = 300.0, 90.0
+_lock = Session("webitel: restarts of PostgreSQL")
+
+Member = dict[str, Any]
+
+
+def list_members(manifest: dict[str, Any]) -> list[Member]:
+    """Patroni's own list: name, role, state, api_url, pending_restart where it is so. Raises OSError or ValueError."""
+    with urllib.request.urlopen(f"http://{manifest['address']}:{REST}/cluster", timeout=5) as answer:
+        members: list[Member] = json.loads(answer.read())["members"]
+    return members
+
+
+def post(url: str, what: dict[str, Any], seconds: float) -> str:
+    """One order to a member's Patroni; "" or why it was not done."""
+    found = re.search(r'user = "(.*)"', LOGIN.read_text())
+    assert found, f"{LOGIN} holds no log-in"
+    token = base64.b64encode(found[1].encode()).decode()
+    order = urllib.request.Request(url, json.dumps(what).encode(), {"Authorization": f"Basic {token}"}, method="POST")
+    try:
+        with urllib.request.urlopen(order, timeout=seconds):
+            return ""
+    except urllib.error.HTTPError as error:
+        return f"HTTP {error.code} {error.read(300).decode(errors='replace').strip()}"
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+
+
+class Follower:
+    """This member as one that has to follow, looked at again and again."""
+
+    def __init__(self) -> None:
+        self.stuck_at = ""
+
+    def recopy(self, view: View) -> str:
+        """Have the member copied anew where the leader has thrown away what it lacks; returns what was done, "" for nothing.
+
+        Patroni lets it wait for good. What it holds was the leader's once, and it is given up only while the leader and another
+        member are there. Two looks in a row have to see the same.
+        """
+        before, self.stuck_at = self.stuck_at, find_stuck(view)
+        if not self.stuck_at or self.stuck_at != before:
+            return ""
+        self.stuck_at = ""
+        said = post(f"http://{view.address}:{REST}/reinitialize", {"force": True}, 60)
+        return (f"PostgreSQL here ends at {before}, and the leader has thrown away what follows: it is copied anew"
+                + (f": {said}" if said else ""))
+
+
+def find_stuck(view: View) -> str:
+    """Where in the log this member is when the leader can no longer bring it further and it may be copied anew; else ""."""
+    if len(view.manifest.get("clusters", {}).get("postgresql", [])) < 2:
+        return ""
+    try:
+        others = [member for member in list_members(view.manifest) if member["name"] != view.manifest["key"]]
+    except (OSError, ValueError):
+        return ""  # `status` says so of Patroni itself
+    there = {member["name"]: member["role"] for member in others if member["state"] in ("running", "streaming")}
+    followers = [name for name, role in there.items() if role != LEADER]
+    # Without a standby the followers may all be stuck: one after the other, so that none is without data at the same time.
+    if len(followers) == len(there) or not followers or (
+            STANDBY not in there.values() and min(followers) < view.manifest["key"]):
+        return ""
+    at, _ = query(view, "select greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())", "host=/var/run/postgresql")
+    if not re.fullmatch("[0-9A-F]+/[0-9A-F]+", at):
+        return ""  # a leader, or not up
+    # The log's files by number without the time line, which is another one after each change of the leader.
+    gone, _ = query(view, f"select '{at}' < pg_current_wal_lsn() and not exists (select from pg_ls_waldir() "
+                          f"where right(name, 16) = right(pg_walfile_name('{at}'::pg_lsn + 1), 16))")
+    return at if gone == "t" else ""
+
+
+def restart_pending(tell: Tell) -> int:
+    """Restart what has parameters that count at a start only: followers one after the other, then leadership is handed over
+    and the old leader follows. One run at a time in the whole cluster; returns 0, or 1 where a member does not come back."""
+    manifest = load_manifest()
+    try:
+        while not _lock.hold("webitel/postgresql/restart", manifest["key"]):
+            time.sleep(1)
+    except ConsulError as error:
+        tell("services", f"{error}: PostgreSQL is not restarted now")
+        return 1
+    try:
+        members = list_members(manifest)
+        pending = [member for member in members if member.get("pending_restart")]
+        followers = [member for member in pending if member["role"] != LEADER]
+        for member in followers:
+            restart_member(manifest, member, tell)
+        leader = next((member for member in pending if member["role"] == LEADER), None)
+        if leader and len(members) > 1:
+            hand_over(manifest, leader["name"], tell)
+            leader = next((member for member in list_members(manifest) if member["name"] == leader["name"]
+                           and member.get("pending_restart")), None)
+        if leader:
+            restart_member(manifest, leader, tell)
+        return 0
+    except (ApplyError, OSError, ValueError) as error:
+        tell("services", f"PostgreSQL is not restarted everywhere: {error}")
+        return 1
+    finally:
+        _lock.end()
+
+
+def restart_member(manifest: dict[str, Any], member: Member, tell: Tell) -> None:
+    """Restart one member and wait until it runs without the need."""
+    tell("services", f"restart PostgreSQL on {member['name']}")
+    url = member["api_url"].removesuffix("/patroni") + "/restart"
+    said = post(url, {"restart_pending": True}, RESTART)
+    deadline = time.monotonic() + RESTART
+    while True:
+        time.sleep(1)
+        _lock.renew()
+        now = next((one for one in list_members(manifest) if one["name"] == member["name"]), {})
+        if now.get("state") == "running" and not now.get("pending_restart"):
+            return
+        if time.monotonic() > deadline:
+            raise ApplyError(f"{member['name']} is {now.get('state', 'gone')} after its restart; {said}", "patroni")
+
+
+def hand_over(manifest: dict[str, Any], leader: str, tell: Tell) -> None:
+    """Have the synchronous standby lead instead; an ApplyError where it does not. Patroni's word is not trusted, its state is."""
+    deadline = time.monotonic() + HAND_OVER
+    said = "no synchronous standby"
+    while time.monotonic() < deadline:
+        members = list_members(manifest)
+        now = next((member for member in members if member["role"] == LEADER), None)
+        if now and now["name"] != leader:
+            if all(member["state"] == "running" for member in members if member["name"] == leader):
+                return
+        elif now and (standby := next((member for member in members if member["role"] == STANDBY), None)):
+            tell("services", f"{standby['name']} takes the lead of PostgreSQL from {leader}")
+            url = now["api_url"].removesuffix("/patroni") + "/switchover"
+            said = post(url, {"leader": leader, "candidate": standby["name"]}, 60)
+        time.sleep(1)
+    raise ApplyError(f"PostgreSQL's leadership does not move away from {leader}: {said}", "patroni")
+
+
+def step_down(manifest: dict[str, Any], tell: Tell) -> None:
+    """Before a restart: another member leads, where there is one and this one does. An ApplyError where none can."""
+    me = manifest["key"]
+    try:
+        members = list_members(manifest)
+    except (OSError, ValueError) as error:
+        tell("services", f"Patroni does not say how the cluster is, it is restarted as it is: {error}")
+        return
+    if len(members) > 1 and any(member["role"] == LEADER and member["name"] == me for member in members):
+        hand_over(manifest, me, tell)
+
+
+def leave(manifest: dict[str, Any], tell: Tell) -> None:
+    """Give up the lead and the place of the synchronous standby, so that nobody waits for this member when it stops."""
+    me = manifest["key"]
+    if not any(member["key"] != me for member in manifest["clusters"]["postgresql"]):
+        raise ApplyError("no other node has the database", "patroni")
+    try:
+        if any(member["role"] == LEADER and member["name"] == me for member in list_members(manifest)):
+            hand_over(manifest, me, tell)
+        # Its configuration says by now that it is no candidate and no synchronous standby.
+        systemctl("reload", "patroni")
+        deadline = time.monotonic() + HAND_OVER
+        while any(member["name"] == me and member["role"] in (LEADER, STANDBY) for member in list_members(manifest)):
+            if time.monotonic() > deadline:
+                raise ApplyError(f"{me} is still needed by the database's cluster", "patroni")
+            time.sleep(1)
+    except (OSError, ValueError) as error:
+        raise ApplyError(f"Patroni does not say how the cluster is: {error}", "patroni") from error

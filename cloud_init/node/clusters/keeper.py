@@ -1,0 +1,174 @@
+"""The program beside services that move: it starts a unit when this node gets its lock, and stops it when it may lose it."""
+
+import http.client
+import http.server
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import urllib.request
+from typing import Any
+
+from ..apply.units import is_running
+from ..ask.consul import ConsulError
+from ..manifest import MANIFEST, PROGRAM, load_manifest, systemctl
+from ..storage import shares
+from .locks import Lease, Row, is_yielding, list_moving
+
+ROUND, TICK, PEER_ANSWER = 2.0, 0.5, 1.0
+AGAIN = 5.0
+"""Seconds between two looks at a unit whose lock has not changed."""
+SHARE_GONE = 20.0
+"""Seconds after which a node without the share gives up what has its files there: it has been mounted anew by then, or never."""
+
+
+class Keeper:
+    """The program: a thread a service looks after its lock, this one starts and stops units."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self.stamp = port, 0
+        # What this program starts is not to speak to systemd in its name.
+        self.socket = os.environ.pop("NOTIFY_SOCKET", "")
+        self.leases: dict[str, Lease] = {}
+        self.threads: list[threading.Thread] = []
+        self.told: dict[str, tuple[bool, float]] = {}
+        self.missed: dict[str, float] = {}
+        self.ended, self.renewed = threading.Event(), threading.Event()
+        self.read_manifest()
+
+    def read_manifest(self) -> None:
+        """Follow a new configuration; a service that is new here gets its thread."""
+        stamp = MANIFEST.stat().st_mtime_ns
+        if stamp == self.stamp:
+            return
+        self.manifest, self.stamp = load_manifest(), stamp
+        self.services = {service["name"]: service for service in list_moving(self.manifest)}
+        for name, service in self.services.items():
+            if name not in self.leases:
+                keys = [candidate["key"] for candidate in service["candidates"]]
+                self.leases[name] = Lease(name, self.manifest["key"], keys.index(self.manifest["key"]))
+                self.threads.append(threading.Thread(target=self.follow, args=(self.leases[name],), daemon=True))
+                self.threads[-1].start()
+
+    def others(self, name: str) -> list[Row]:
+        """The other candidates of a service."""
+        return [one for one in self.services[name]["candidates"] if one["key"] != self.manifest["key"]]
+
+    def follow(self, lease: Lease) -> None:
+        """Look after one lock until the end."""
+        while not self.ended.is_set() and lease.name in self.services:
+            lease.look(self.gives_up(lease), lambda: self.is_stopped(lease.name), lambda: self.others_stand_by(lease.name))
+            self.ended.wait(TICK if lease.deaf else ROUND)
+
+    def gives_up(self, lease: Lease) -> bool:
+        """Whether this node wants to be rid of a service, and another one is ready for it."""
+        if not (self.manifest.get("leaving") or is_yielding() or self.lacks_share(lease.name)):
+            return False
+        staying = [one for one in self.others(lease.name) if not one.get("leaving")]
+        return lease.until == 0 or any(ask_peer(one["address"], self.port, "") is not None for one in staying)
+
+    def lacks_share(self, name: str) -> bool:
+        """Whether the share with a service's files has not been mounted here for a while."""
+        share = self.manifest.get("share")
+        mounts = [mount for unit in self.manifest["units"] if unit["service"] == name for mount in unit["mounts"]]
+        if not share or share["mount"] not in mounts or shares.is_mounted(share):
+            self.missed.pop(name, None)
+            return False
+        return time.monotonic() - self.missed.setdefault(name, time.monotonic()) >= SHARE_GONE
+
+    def others_stand_by(self, name: str) -> bool:
+        """Whether every other candidate reaches no Consul either and will not begin."""
+        return all(ask_peer(one["address"], self.port, name) is True for one in self.others(name))
+
+    def is_stopped(self, name: str) -> bool:
+        """Whether nothing of a service runs any more."""
+        states = [systemctl("is-active", unit).stdout.strip() for unit in self.services[name]["units"]]
+        return all(state in ("inactive", "failed") for state in states)
+
+    def act(self) -> None:
+        """Start what this node may run, stop what it may not; what somebody else started or stopped too."""
+        for name, service in self.services.items():
+            now = time.monotonic()
+            may = now < self.leases[name].until
+            was, at = self.told.get(name, (None, 0.0))
+            if may == was and now - at < AGAIN:
+                continue
+            self.told[name] = may, now
+            for unit in service["units"]:
+                if is_running(unit) != may:
+                    print(f"starting {unit}" if may else f"stopping {unit}: its lock is not this node's", flush=True)
+                    systemctl("reset-failed", unit)
+                    systemctl("start" if may else "stop", "--no-block", unit)
+
+    def run(self) -> int:
+        """Until told to end (0), or until a thread is dead (1); systemd's watchdog ends it when it hangs."""
+        self.notify("READY=1")
+        while not self.ended.wait(TICK):
+            if self.renewed.is_set():
+                os.execve(sys.executable, [sys.executable, str(PROGRAM), "locks"], os.environ | {"NOTIFY_SOCKET": self.socket})
+            self.read_manifest()
+            self.act()
+            if not all(thread.is_alive() for thread in self.threads):
+                return 1
+            self.notify("WATCHDOG=1")
+        # systemd has stopped the units before: they are bound to this one and ordered after it.
+        for name in self.services:
+            if self.leases[name].session.id and self.is_stopped(name):
+                try:
+                    self.leases[name].give_back()
+                except ConsulError as error:
+                    print(f"{name}: {error}", flush=True)
+        return 0
+
+    def notify(self, text: str) -> None:
+        """Tell systemd, where it asked for it."""
+        if self.socket:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+                sender.sendto(text.encode(), self.socket.replace("@", "\0", 1) if self.socket.startswith("@") else self.socket)
+
+
+def run() -> int:
+    """The service of its own on every node with services that move."""
+    manifest = load_manifest()
+    listener = next(probe for service in manifest["services"] if service["name"] == "locks" for probe in service["probes"])
+    keeper = Keeper(int(listener["port"]))
+    signal.signal(signal.SIGTERM, lambda number, frame: keeper.ended.set())
+    signal.signal(signal.SIGHUP, lambda number, frame: keeper.renewed.set())
+    server = serve(str(listener["address"]), keeper.port, keeper.leases)
+    try:
+        return keeper.run()
+    finally:
+        server.shutdown()
+
+
+def serve(address: str, port: int, leases: dict[str, Lease]) -> http.server.ThreadingHTTPServer:
+    """Answers the other candidates in a thread: `/` that this program runs, `/<service>` whether this node stands by."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            name = self.path[1:]
+            found = True if not name else leases[name].stands_by() if name in leases else None
+            body = json.dumps(found).encode()
+            self.send_response(http.HTTPStatus.NOT_FOUND if found is None else http.HTTPStatus.OK)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            """Says nothing: candidates ask each other every other second."""
+
+    server = http.server.ThreadingHTTPServer((address, port), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def ask_peer(address: str, port: int, name: str) -> bool | None:
+    """What another candidate's program says; None where it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://{address}:{port}/{name}", timeout=PEER_ANSWER) as answer:
+            return bool(json.loads(answer.read()))
+    except (OSError, http.client.HTTPException, ValueError):
+        return None

@@ -1,0 +1,59 @@
+"""Who leads what, as this node sees it: PostgreSQL, its synchronous standby, Consul, a quorum queue; who runs what moves."""
+
+import http.client
+import json
+
+from ..ask import sip
+from ..ask.consul import ConsulError, call, list_keys
+from ..ask.view import View, broker
+from ..manifest import load_manifest
+
+
+def show(queue: str) -> int:
+    """Print {"postgresql", "standby", "consul", "queue"}: keys of nodes, or addresses or names; "" = nobody knows. "moving":
+    by service, the key of the node that holds its lock.
+    """
+    view = View(load_manifest())
+    moving = view.locks_in_consul
+    print(json.dumps({**ask_patroni(), "consul": ask_consul(), "queue": ask_broker(view, queue), "calls": count_calls(view),
+                      "moving": moving if isinstance(moving, dict) else {}}))
+    return 0
+
+
+def ask_patroni() -> dict[str, str]:
+    """The leader and the synchronous standbys as Patroni keeps them in Consul."""
+    try:
+        keys = list_keys("service/webitel/")
+        sync = json.loads(keys.get("sync", {}).get("Value") or "{}")
+    except (ConsulError, ValueError):
+        return {"postgresql": "", "standby": ""}
+    return {"postgresql": keys.get("leader", {}).get("Value", ""), "standby": sync.get("sync_standby") or ""}
+
+
+def ask_consul() -> str:
+    """The address of Consul's leader."""
+    try:
+        return str(call("GET", "/v1/status/leader") or "").partition(":")[0]
+    except ConsulError:
+        return ""
+
+
+def ask_broker(view: View, queue: str) -> str:
+    """The name of the node that leads a queue."""
+    rows = broker(view, f"/api/queues/%2f/{queue}")
+    return "" if isinstance(rows, str) else str(rows.get("leader", "")).partition("@")[2]
+
+
+def count_calls(view: View) -> int:
+    """Calls on this node's FreeSWITCH; -1 = it has none, or does not say."""
+    for service in view.manifest["services"]:
+        for probe in service["probes"]:
+            if probe["kind"] == "freeswitch":
+                try:
+                    said = sip.ask_freeswitch(probe, view, "show calls count")
+                except (OSError, ValueError, http.client.HTTPException):
+                    return -1
+                return next((int(word) for word in said.split() if word.isdigit()), -1)
+    return -1
+
+

@@ -1,0 +1,145 @@
+"""Services that one node of several runs: the holder of the lock in Consul starts the unit, the others keep theirs stopped.
+
+A node runs the unit only until `LEASE` seconds after it last saw that the lock is its own. Its session with Consul lasts
+longer than that and the stop together, so it has stopped before another one can begin, cut off or not. With no Consul server
+anywhere nobody can take the lock either: then the holder goes on as long as every other candidate says, asked directly, that it
+reaches no server and does not run it; who says so begins nothing for the time of a session. So an outage of all servers stops
+nothing, and a node that cannot know (cut off, or another candidate is down too) stops.
+
+Who holds the lock keeps it: all nodes of a role are alike, so moving back would only be one more interruption. The role's first
+node has a head start when all begin at once.
+"""
+
+import json
+import pathlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..ask.consul import TTL, ConsulError, Session, find_key
+from ..manifest import ApplyError, Tell, write_private
+
+PREFIX = "webitel/locks/"
+HELD = pathlib.Path("/run/webitel/locks")
+YIELD = "yield"
+"""The file beside the sessions that has this node give up what it holds; it counts for `YIELDS` seconds."""
+YIELDS = 300.0
+
+ANSWER = 2.0
+LEASE = 7.5
+STOP = 4
+"""Seconds for a unit to end, then it is killed: LEASE + STOP and a tick stay below the `TTL` of the session."""
+HEAD_START = 10.0
+"""Seconds that each candidate after the first leaves a free lock alone once its program has begun."""
+HAND_OVER = 60.0
+
+Row = dict[str, Any]
+
+
+def list_moving(manifest: Row) -> list[Row]:
+    """The node's services that may run on another one, each with `candidates` [{key, address, leaving?}]."""
+    return [service for service in manifest["services"] if service.get("candidates")]
+
+
+def judge(running: bool, holder: str, own: str) -> str:
+    """What is wrong between a unit and the lock; "" = it runs where the lock is, or is ready elsewhere."""
+    if running and holder != own:
+        return f"it runs here, and its lock in Consul is {f'held by {holder}' if holder else 'free'}"
+    return "" if holder or running else "no node runs it: its lock in Consul is free"
+
+
+class Lease:
+    """Until when this node may run one service."""
+
+    def __init__(self, name: str, key: str, position: int) -> None:
+        self.name, self.key, self.file = name, key, HELD / name
+        self.session = Session(f"webitel: {name} on {key}")
+        self.until, self.promised, self.deaf = 0.0, 0.0, False
+        if self.file.exists():
+            # This program was started anew: what it held it still holds.
+            self.session.id, self.until = json.loads(self.file.read_text())
+        self.begins = time.monotonic() + HEAD_START * position
+        self.mutex = threading.Lock()
+
+    def look(self, gives_up: bool, is_stopped: Callable[[], bool], others_stand_by: Callable[[], bool]) -> None:
+        """Ask for the lock, or renew it, or give it up once the unit has stopped."""
+        sent = time.monotonic()
+        try:
+            held = self.ask(sent, gives_up, is_stopped)
+        except ConsulError:
+            with self.mutex:
+                self.deaf = True
+            sent = time.monotonic()
+            held = not gives_up and sent < self.until and others_stand_by()
+            if not held:
+                return
+        else:
+            with self.mutex:
+                self.deaf = False
+        with self.mutex:
+            # What a candidate has said to another one binds it, whatever it found out since.
+            held = held and (sent < self.until or sent >= self.promised)
+            self.until = sent + LEASE if held else 0.0
+            if held:
+                write_private(self.file, json.dumps([self.session.id, self.until]))
+            else:
+                self.file.unlink(missing_ok=True)
+
+    def ask(self, now: float, gives_up: bool, is_stopped: Callable[[], bool]) -> bool:
+        """Whether the lock is this node's, taken if it was free."""
+        session = find_key(PREFIX + self.name, ANSWER)["session"]
+        if session and session == self.session.id:
+            if gives_up and is_stopped():
+                self.give_back()
+            return self.session.keep(ANSWER) and not gives_up
+        return not session and not gives_up and now >= self.begins and self.session.hold(PREFIX + self.name, self.key)
+
+    def give_back(self) -> None:
+        """Release the lock: the next one may have it at once, which the end of a session would not allow."""
+        self.session.release(PREFIX + self.name)
+        self.session.end()
+        self.file.unlink(missing_ok=True)
+
+    def stands_by(self) -> bool:
+        """Whether this node reaches no Consul and does not run the service; if so it will not begin for a while."""
+        with self.mutex:
+            now = time.monotonic()
+            if not self.deaf or now < self.until:
+                return False
+            self.promised = now + TTL
+            return True
+
+
+def is_yielding() -> bool:
+    """Whether this node was asked, not long ago, to give up what it holds."""
+    try:
+        return time.time() - (HELD / YIELD).stat().st_mtime < YIELDS
+    except FileNotFoundError:
+        return False
+
+
+def take_again() -> None:
+    """Let this node hold locks again."""
+    (HELD / YIELD).unlink(missing_ok=True)
+
+
+def hand_over(manifest: Row, tell: Tell) -> None:
+    """Have other nodes run what moves; returns when they hold the locks. Raises ApplyError when none takes one."""
+    left = [service["name"] for service in list_moving(manifest)]
+    if left:
+        write_private(HELD / YIELD, "")
+    deadline = time.monotonic() + HAND_OVER
+    while left:
+        tell("services", f"handing over {left[0]}")
+        try:
+            found = find_key(PREFIX + left[0])
+        except ConsulError as error:
+            raise ApplyError(f"who runs {left[0]} is not known: {error}", "webitel-locks") from error
+        if found["session"] and found["holder"] != manifest["key"]:
+            left.pop(0)
+        elif time.monotonic() > deadline:
+            take_again()
+            raise ApplyError(f"no other node takes {left[0]} over: is one of them down? ./webitel status", "webitel-locks")
+        else:
+            time.sleep(1)

@@ -1,0 +1,94 @@
+"""What is not a service but ends one some day: the certificate that is served, the clock, disks that fill."""
+
+import json
+import pathlib
+import re
+import shutil
+import ssl
+import time
+from typing import Any
+
+from ..manifest import run, write_private
+
+GROWTH = pathlib.Path("/var/lib/webitel/growth.json")
+"""By mount the samples [seconds since the epoch, bytes used], oldest first."""
+SAMPLE_EVERY, SAMPLES_KEPT = 3600.0, 24 * 14
+MEASURED_FROM = 86400.0
+"""Seconds of samples from which on a growth means something: a day has its busy and its quiet hours."""
+SHARED = 2.0
+"""A file system is somebody else's too when it is so many times as large as the disk that was planned."""
+CLOCK_OFF = 1.0
+"""Seconds from which on tokens, certificates and Patroni's leases are at risk."""
+
+Row = dict[str, Any]
+
+
+def ask(manifest: dict[str, Any]) -> list[Row]:
+    """Rows of {"name", "healthy", "why"} with a figure each: `days` of the certificate, `seconds` of the clock."""
+    rows = [clock()]
+    if any(service["name"] == "nginx" for service in manifest["services"]):
+        rows.append(certificate(manifest["address"]))
+    return rows
+
+
+def certificate(address: str) -> Row:
+    """The certificate that nginx serves."""
+    try:
+        served = ssl.get_server_certificate((address, 443), timeout=3)
+    except OSError as error:
+        return {"name": "certificate", "healthy": True, "why": f"not seen: {error}", "days": None}
+    shown = run(["openssl", "x509", "-noout", "-enddate"], 10, served).stdout.strip()
+    days = round((ssl.cert_time_to_seconds(shown.removeprefix("notAfter=")) - time.time()) / 86400, 1)
+    return {"name": "certificate", "healthy": days > 0, "days": days,
+            "why": f"{days:.0f} days left" if days > 0 else f"it ended {-days:.0f} days ago"}
+
+
+def clock() -> Row:
+    """How far chrony finds the clock off; a node that has found no time server yet says so."""
+    shown = run(["chronyc", "-n", "tracking"], 10).stdout
+    found = re.search(r"^System time\s*:\s*([0-9.]+) seconds (slow|fast)", shown, re.MULTILINE)
+    if not found or "Not synchronised" in shown:
+        return {"name": "clock", "healthy": True, "why": "no time server has answered yet", "seconds": None}
+    seconds = float(found[1]) * (1 if found[2] == "fast" else -1)
+    return {"name": "clock", "healthy": abs(seconds) < CLOCK_OFF, "seconds": seconds,
+            "why": f"{abs(seconds) * 1000:.1f} ms {found[2]}"}
+
+
+def measure_disk(disk: dict[str, Any]) -> tuple[int, int]:
+    """Size of a data disk and what is free on it, bytes."""
+    usage = shutil.disk_usage(disk["mount"])
+    limit = disk["size_gib"] << 30
+    if usage.total < SHARED * limit:
+        return usage.total, usage.free
+    # A container's disk is a share of its host's pool: statvfs shows the pool, and writing ends at the share's own limit.
+    used = int(run(["du", "-sxB1", disk["mount"]]).stdout.split()[0])
+    return limit, max(0, min(limit - used, usage.free))
+
+
+def sample_disks(mounted: list[dict[str, Any]]) -> None:
+    """Remember how full the disks are, once an hour."""
+    samples = read_growth()
+    now = time.time()
+    for disk in mounted:
+        mount = disk["mount"]
+        own = samples.setdefault(mount, [])
+        if not own or now - own[-1][0] >= SAMPLE_EVERY:
+            size, free = measure_disk(disk)
+            own.append([now, size - free])
+            samples[mount] = own[-SAMPLES_KEPT:]
+            write_private(GROWTH, json.dumps(samples))
+
+
+def read_growth() -> dict[str, list[list[float]]]:
+    """The samples so far."""
+    found: dict[str, list[list[float]]] = json.loads(GROWTH.read_text()) if GROWTH.exists() else {}
+    return found
+
+
+def days_until_full(mount: str, free: int) -> float | None:
+    """At the growth measured over the samples kept; None where less than a day was seen or nothing grows."""
+    own = read_growth().get(mount, [])
+    if len(own) < 2 or own[-1][0] - own[0][0] < MEASURED_FROM:
+        return None
+    per_day = (own[-1][1] - own[0][1]) / (own[-1][0] - own[0][0]) * 86400
+    return round(free / per_day, 1) if per_day > 0 else None

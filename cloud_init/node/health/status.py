@@ -1,0 +1,174 @@
+"""How the node is: every service asked for what only a working one has, all at once, within 10 seconds."""
+
+import pathlib
+import re
+import time
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from ..ask.view import View
+from ..clusters import locks
+from ..manifest import STATE, last_lines, load_manifest, load_state, systemctl
+from ..storage import disks, shares
+from . import machine, probes
+
+JUST_NOW = 30.0
+"""Seconds: longer than a unit's pause between two starts."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a service: the unit at fault ("" where it has none), what a probe says ("" = it is not active), and
+    which probe."""
+
+    unit: str
+    says: str
+    probe: Mapping[str, Any] | None = None
+
+
+def ask(only: Collection[str] | None = None, *, brief: bool = False) -> dict[str, Any]:
+    """The report: {"node", "key", "healthy", "services": [...], "disks": [...], "machine": [...], "uptime"}.
+
+    `only` limits it to some services. `brief`, for who asks again and again: without the rows of the machine, and of the
+    services at fault only the first one's journal is read. All of them, while a whole node starts, cost more than the start.
+    """
+    manifest = load_manifest()
+    if manifest.get("leaving"):
+        return report_leaving(manifest)
+    states = unit_states([unit["name"] for unit in manifest["units"]])
+    chosen = [service for service in manifest["services"] if only is None or service["name"] in only]
+    view = View(manifest)
+    with ThreadPoolExecutor(24) as pool:
+        shared = pool.submit(shares.report, manifest["share"]) if "share" in manifest else None
+        faults = list(pool.map(lambda service: find_fault(service, states, view), chosen))
+        guilty = list(dict.fromkeys(fault.unit for fault in faults if fault and fault.unit))[: 1 if brief else None]
+        logs = dict(zip(guilty, pool.map(last_lines, guilty), strict=True))
+    reports = [report_service(service, fault, states, logs, view) for service, fault in zip(chosen, faults, strict=True)]
+    disk_reports = [*(report_disk(disk) for disk in manifest["disks"]), *([shared.result()] if shared else [])]
+    machine_rows = machine.ask(manifest) if only is None and not brief and manifest["services"] else []
+    configured = STATE.exists() and bool(manifest["services"])
+    return {
+        "node": manifest["node"], "key": manifest["key"], "services": reports, "disks": disk_reports,
+        "machine": machine_rows,
+        "healthy": configured and all(row["healthy"] for row in (*reports, *disk_reports, *machine_rows)),
+        "uptime": read_uptime(),
+    }
+
+
+def report_leaving(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The report of a node on its way out: healthy when it has left."""
+    left = bool(load_state().get("left"))
+    return {
+        "node": manifest["node"], "key": manifest["key"], "services": [], "disks": [], "machine": [],
+        "healthy": left, "left": left, "uptime": read_uptime(),
+    }
+
+
+def read_uptime() -> float:
+    """Seconds since the boot."""
+    return float(pathlib.Path("/proc/uptime").read_text().split()[0])
+
+
+def unit_states(names: list[str]) -> dict[str, dict[str, str]]:
+    """By unit: ActiveState, SubState, Result, NRestarts, StatusText, the control process that runs (a wait)."""
+    if not names:
+        return {}
+    wanted = "Id,ActiveState,SubState,Result,NRestarts,ExecMainStatus,UnitFileState,LoadState,ActiveEnterTimestampMonotonic"
+    shown = systemctl("show", "-p", wanted, *(f"{name}.service" for name in names), timeout=10).stdout
+    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.strip().split("\n\n")]
+    return {block["Id"].removesuffix(".service"): block for block in blocks if "Id" in block}
+
+
+def find_fault(service: dict[str, Any], states: dict[str, dict[str, str]], view: View) -> Fault | None:
+    """What is wrong with its lock, else the first unit that is not active, else the first probe that fails."""
+    if service.get("candidates"):
+        stopped = all(states.get(unit, {}).get("ActiveState") in ("inactive", "failed") for unit in service["units"])
+        holder, wrong = view.lock_holder(service["name"])
+        if said := wrong or locks.judge(not stopped, holder, view.manifest["key"]):
+            return Fault("" if stopped else service["units"][0], said)
+        if stopped and holder != view.manifest["key"]:
+            return None
+    for unit in service["units"]:
+        if states.get(unit, {}).get("ActiveState") != "active":
+            return Fault(unit, "")
+    for probe in service["probes"]:
+        if said := probes.answer(probe, view):
+            return Fault(next(iter(service["units"]), ""), f"{probe['says']} ({said})", probe)
+    return None
+
+
+def report_service(
+    service: dict[str, Any], fault: Fault | None, states: dict[str, dict[str, str]], logs: Mapping[str, list[str]], view: View,
+) -> dict[str, Any]:
+    """One service's row; `why` names the cause nearest to it, `log` the last lines of the unit that is at fault.
+
+    `standby`, of a service that moves: the key of the other node that runs it. `probe`: the one that failed.
+    """
+    why, log = "", logs.get(fault.unit, []) if fault else []
+    if fault:
+        state = states.get(fault.unit, {})
+        why = fault.says + describe_restarts(fault.unit, state, log) if fault.says else describe_state(fault.unit, state, log)
+    units = {unit: states.get(unit, {}).get("ActiveState", "unknown") for unit in service["units"]}
+    row = {"name": service["name"], "title": service["title"], "units": units, "healthy": not why, "why": why, "log": log,
+           **({"probe": fault.probe} if fault and fault.probe else {})}
+    holder = view.lock_holder(service["name"])[0] if service.get("candidates") else ""
+    return row | ({"standby": holder} if holder not in ("", view.manifest["key"]) else {})
+
+
+def describe_state(unit: str, state: dict[str, str], log: list[str]) -> str:
+    """A unit that is not active, in words."""
+    if state.get("LoadState") == "not-found":
+        return f"{unit} is not installed"
+    active, sub, said = state.get("ActiveState", "unknown"), state.get("SubState", ""), last_words(log)
+    if sub == "start-pre":
+        return f"{unit} waits" + (f": {said}" if said else "")
+    text = f"{unit} is {active}" + (f" ({sub})" if sub and sub != active else "")
+    if state.get("Result") not in ("", "success", None):
+        text += f", {state['Result']}, exit {state.get('ExecMainStatus', '?')}"
+    if state.get("NRestarts", "0") not in ("", "0"):
+        text += f", restarted {state['NRestarts']} times"
+    return text + (f"; it said: {said}" if said else "")
+
+
+def describe_restarts(unit: str, state: dict[str, str], log: list[str]) -> str:
+    """For a unit met alive between two crashes: that it was restarted just now, and what it said last; else ""."""
+    age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(state.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
+    if state.get("NRestarts", "0") in ("", "0") or age > JUST_NOW:
+        return ""
+    said = last_words(log)
+    return f"; {unit} restarted {age:.0f} s ago, {state['NRestarts']} times in all" + (f"; it said: {said}" if said else "")
+
+
+def last_words(log: list[str]) -> str:
+    """What the program itself said last: nearer to the cause than any state of systemd's."""
+    said = [line for line in log if " systemd[1]: " not in line]
+    # `messages` says the whole address of the broker when it leaves it.
+    return re.sub(r"://([^:/@\s]+):[^@\s]+@", r"://\1:***@", said[-1].split(": ", 1)[-1])[:300] if said else ""
+
+
+def report_disk(disk: dict[str, Any]) -> dict[str, Any]:
+    """A data disk's row."""
+    mount = disk["mount"]
+    if not disks.is_mounted(mount):
+        return {"purpose": disk["purpose"], "healthy": False, "why": f"disk {disk['purpose']} is not attached at {mount}"}
+    if not disks.sentinel(mount).exists():
+        return {"purpose": disk["purpose"], "healthy": False, "why": f"{mount} is not the disk of this node: no sentinel file"}
+    size, free = machine.measure_disk(disk)
+    return {"purpose": disk["purpose"], "healthy": True, "why": "", "size": size, "free": free,
+            "days_until_full": machine.days_until_full(mount, free)}
+
+
+def describe(entry: dict[str, Any]) -> str:
+    """A service's row in words."""
+    return str(entry["why"]) or (f"standby, {entry['standby']} runs it" if "standby" in entry else "ok")
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """The report for a person on the node."""
+    rows = [f"{report['node']}  {'healthy' if report['healthy'] else 'not healthy'}  {time.strftime('%F %T %Z')}"]
+    for entry in report["services"]:
+        rows.append(f"  {entry['name']:<14} {describe(entry)}")
+    rows += [f"  disk {disk['purpose']:<9} {'ok' if disk['healthy'] else disk['why']}" for disk in report["disks"]]
+    return "\n".join(rows)

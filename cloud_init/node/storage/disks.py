@@ -1,0 +1,97 @@
+"""Data disks: waited for, given a file system once in their life, mounted by UUID, marked with a sentinel."""
+
+import pathlib
+import shutil
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from ..manifest import ApplyError, Tell, run, systemctl
+
+SENTINEL = ".webitel-disk"
+SHARE = "share"
+"""The purpose of a directory on no disk of this node's (`shares.py`)."""
+APPEARS = 180
+"""Seconds a disk may take to appear: clouds attach it while the machine boots."""
+
+
+def is_mounted(mount: str) -> bool:
+    """Whether something is mounted exactly there."""
+    return run(["findmnt", "-n", "-M", mount], 10).returncode == 0
+
+
+def sentinel(mount: str) -> pathlib.Path:
+    """The file that only the right disk has."""
+    return pathlib.Path(mount) / SENTINEL
+
+
+def prepare(manifest: dict[str, Any], devices: dict[str, str], state: dict[str, Any], tell: Tell) -> None:
+    """Every data disk of the manifest mounted, and the directories on it there."""
+    for disk in manifest["disks"]:
+        purpose, mount = disk["purpose"], disk["mount"]
+        tell("disks", f"disk {purpose}")
+        if not is_mounted(mount):
+            device = devices.get(purpose, "")
+            if not device:
+                raise ApplyError(f"disk {purpose} is not mounted at {mount}: attach it, then run `webitel up` again")
+            mount_device(pathlib.Path(device), purpose, mount, state)
+        if mark(purpose, mount, manifest["stack"]):
+            # A file system's root is closed to others by default; services of several users have directories on it.
+            pathlib.Path(mount).chmod(0o755)
+    make_directories(directory for directory in manifest["directories"] if directory["disk"] != SHARE)
+
+
+def make_directories(directories: Iterable[dict[str, Any]]) -> None:
+    """Those that are not there yet, with their owner and mode."""
+    for directory in directories:
+        path = pathlib.Path(directory["path"])
+        fresh = not path.exists()
+        path.mkdir(parents=True, exist_ok=True)
+        if fresh:
+            owner, _, group = directory["owner"].partition(":")
+            shutil.chown(path, owner, group)
+            path.chmod(int(directory["mode"], 8))
+
+
+def mount_device(device: pathlib.Path, purpose: str, mount: str, state: dict[str, Any]) -> None:
+    """Mount a device; make a file system only where there is nothing and where none was ever made."""
+    deadline = time.monotonic() + APPEARS
+    while not device.exists():
+        if time.monotonic() > deadline:
+            raise ApplyError(f"disk {purpose}: {device} did not appear within {APPEARS} s")
+        time.sleep(1)
+    found = run(["blkid", "-p", "-o", "value", "-s", "TYPE", str(device)], 30)
+    signatures = run(["wipefs", "--no-act", "--parsable", str(device)], 30).stdout.strip()
+    if found.returncode == 2 and not signatures:
+        if purpose in state["disks"]:
+            raise ApplyError(
+                f"disk {purpose}: {device} is empty, but this node has had one with UUID {state['disks'][purpose]}: "
+                "it is not formatted; attach the right disk, or delete the entry in /var/lib/webitel/state.json")
+        made = run(["mkfs.ext4", "-q", "-m", "1", "-L", f"webitel-{purpose[:8]}", str(device)], 600)
+        if made.returncode != 0:
+            raise ApplyError(f"disk {purpose}: mkfs.ext4 {device}: {made.stderr.strip()}")
+    elif found.stdout.strip() != "ext4":
+        raise ApplyError(f"disk {purpose}: {device} holds {found.stdout.strip() or signatures!r}, not ext4: it is left as it is")
+    uuid = run(["blkid", "-p", "-o", "value", "-s", "UUID", str(device)], 30).stdout.strip()
+    fstab = pathlib.Path("/etc/fstab")
+    lines = [line for line in fstab.read_text().splitlines() if f" {mount} " not in line] if fstab.exists() else []
+    lines.append(f"UUID={uuid} {mount} ext4 defaults,noatime,nofail,x-systemd.device-timeout=90s 0 2")
+    fstab.write_text("\n".join(lines) + "\n")
+    pathlib.Path(mount).mkdir(parents=True, exist_ok=True)
+    systemctl("daemon-reload")
+    mounted = run(["mount", mount], 120)
+    if mounted.returncode != 0 and not is_mounted(mount):
+        raise ApplyError(f"disk {purpose}: mount {mount}: {mounted.stderr.strip()}")
+    state["disks"][purpose] = uuid
+
+
+def mark(purpose: str, mount: str, stack: str) -> bool:
+    """Leave the sentinel; whether it is new. A disk of another purpose or deployment is refused."""
+    text = f"{stack} {purpose}\n"
+    if sentinel(mount).exists():
+        found = sentinel(mount).read_text()
+        if found != text:
+            raise ApplyError(f"the disk at {mount} belongs to `{found.strip()}`, expected `{text.strip()}`: attach the right one")
+        return False
+    sentinel(mount).write_text(text)
+    return True

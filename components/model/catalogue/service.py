@@ -1,0 +1,202 @@
+"""What the catalogue says about one service of the platform.
+
+Everything the rest of the project needs is derived from these values: firewalls, start order, who gets which
+secret, packages, health. Nothing here knows a cloud, a node or an address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class PackageSource(StrEnum):
+    """Where packages that Debian does not have come from (`webitel:package_source`)."""
+
+    VENDOR = "vendor"
+    MIRROR = "mirror"
+    SANDBOX = "sandbox"
+
+
+class Audience(StrEnum):
+    """Who may connect to a listener."""
+
+    INTERNET = "internet"
+    OPERATORS = "operators"
+    CARRIERS = "carriers"
+    PHONES = "phones"
+    CALLERS = "callers"
+    NODE = "node"
+
+
+class Bind(StrEnum):
+    """Which address of the node a listener uses."""
+
+    PRIVATE = "private"
+    LOOPBACK = "loopback"
+    ANY = "any"
+
+
+class OnChange(StrEnum):
+    """What a changed file does to the running service."""
+
+    NOTHING = "nothing"
+    RELOAD = "reload"
+    RESTART = "restart"
+    DRAIN = "drain"
+
+
+class Placement(StrEnum):
+    """On which nodes a service stands.
+
+    `ROLE`: on every node of the roles that list it. `FIRST`: only on the first node of such a role.
+    `EVERY`: on every node of the plan. `BESIDE_CALLERS`: on every node with a service that calls one of `beside`.
+    `BESIDE_MOVING`: on every node with a service that may move to another node of the role.
+    """
+
+    ROLE = "role"
+    FIRST = "first node only"
+    EVERY = "every node"
+    BESIDE_CALLERS = "beside callers"
+    BESIDE_MOVING = "beside services that move"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """A closed range of ports; one port when `first == last`."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+    def overlaps(self, other: Ports) -> bool:
+        """Whether the two ranges share a port."""
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Ports, protocol and audience of a service. `authenticated` is false where anybody who connects is obeyed."""
+
+    name: str
+    protocol: str
+    ports: Ports
+    audiences: tuple[Audience, ...]
+    bind: Bind = Bind.PRIVATE
+    authenticated: bool = True
+
+    @property
+    def port(self) -> int:
+        """The first port of the range."""
+        return self.ports.first
+
+
+@dataclass(frozen=True)
+class Egress:
+    """A way out a service needs: `audience` is INTERNET, CARRIERS or PHONES; `networks` say more exactly where to, if known."""
+
+    purpose: str
+    protocol: str
+    ports: Ports
+    audience: Audience = Audience.INTERNET
+    networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataDirectory:
+    """A directory whose content must outlive the machine, on the data disk of that purpose or on the share."""
+
+    path: str
+    disk: str
+    owner: str
+    mode: str = "0700"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One question of the health check, answered by `cloud_init/node/health/probes.py`; `says` is what a failure means.
+
+    It asks for what an *idle* working service shows too: silence is no death. `restart_cures`: a service that fails it has
+    gone deaf; false for what a restart does not change, such as a full disk.
+    """
+
+    kind: str
+    says: str
+    arguments: Mapping[str, str | int] = field(default_factory=dict)
+    restart_cures: bool = True
+
+
+BySource = Mapping[PackageSource, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Service:
+    """One program of the platform.
+
+    `calls` names other services, as `service` (all its CALLERS listeners) or `service.listener`.
+    `packages` and `units` are the same with every package source, unless `packages_by_source`/`units_by_source` says
+    otherwise for one. `secrets` are names of `secrets.py`. `files` is the fragment's name under `cloud_init/services`.
+    `moves`: one node of several runs it, whichever holds its lock in Consul (`cloud_init/node/clusters/locks.py`); the others of
+    the role have it ready.
+    `reload_renews`: its reload takes up a new version of its program too.
+    """
+
+    name: str
+    title: str
+    packages: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    calls: tuple[str, ...] = ()
+    egress: tuple[Egress, ...] = ()
+    secrets: tuple[str, ...] = ()
+    data: tuple[DataDirectory, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    on_change: OnChange = OnChange.RESTART
+    reload_renews: bool = False
+    drops_calls: str = ""
+    placement: Placement = Placement.ROLE
+    placement_reason: str = ""
+    moves: bool = False
+    beside: tuple[str, ...] = ()
+    cluster_sizes: tuple[int, ...] = ()
+    stand_in: bool = False
+    restarts_when_deaf: bool = False
+    consul_name: str = ""
+    packages_by_source: BySource = field(default_factory=dict)
+    units_by_source: BySource = field(default_factory=dict)
+
+    @property
+    def on_new_version(self) -> OnChange:
+        """What a new version of its program does to the running service."""
+        return OnChange.RESTART if self.on_change is OnChange.RELOAD and not self.reload_renews else self.on_change
+
+    def packages_from(self, source: PackageSource) -> tuple[str, ...]:
+        """The packages to install with that package source."""
+        return self.packages_by_source.get(source, self.packages)
+
+    def units_from(self, source: PackageSource) -> tuple[str, ...]:
+        """The systemd units, without `.service`, with that package source."""
+        return self.units_by_source.get(source, self.units)
+
+    def listener(self, name: str) -> Listener:
+        """The listener of that name; a KeyError names both when there is none."""
+        for listener in self.listeners:
+            if listener.name == name:
+                return listener
+        raise KeyError(f"service {self.name} has no listener {name}")
+
+
+def tcp(name: str, port: int, *audiences: Audience, bind: Bind = Bind.PRIVATE, authenticated: bool = True) -> Listener:
+    """A TCP listener on one port; without audience only the callers reach it."""
+    return Listener(name, "tcp", Ports(port, port), audiences or (Audience.CALLERS,), bind, authenticated)
+
+
+def udp(
+    name: str, first: int, *audiences: Audience, last: int | None = None, bind: Bind = Bind.PRIVATE,
+    authenticated: bool = True,
+) -> Listener:
+    """A UDP listener on a port or a range; without audience only the callers reach it."""
+    return Listener(name, "udp", Ports(first, last or first), audiences or (Audience.CALLERS,), bind, authenticated)

@@ -1,0 +1,97 @@
+"""The deployment's network and the address of every node, which no other node's count moves."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+
+from components.model.catalogue.tiers import TIERS
+from components.model.clouds.facts import CLOUDS, Cloud, PublicAddress
+from components.model.plan import Public
+from components.model.settings import Settings
+
+NEAR = 10
+"""Nodes of a role with an address in the first 256 of the network; the next ones stand in the role's own 256."""
+
+MOST_NODES = 250
+"""Nodes of a role that have an address."""
+
+KEPT_AT_END = 2
+"""Addresses at the end of a subnet that a cloud may keep (Google: the last two, `facts/clouds.md` 2.1)."""
+
+
+def resolve_network(settings: Settings) -> IPv4Network:
+    """The network set, else the cloud's default; where all stacks share one host, each tier has its own default."""
+    if settings.network is not None:
+        return settings.network
+    cloud = CLOUDS[settings.cloud]
+    default = IPv4Network(cloud.default_network)
+    if not cloud.trial:
+        return default
+    first = default.network_address + default.num_addresses * list(TIERS).index(settings.tier)
+    return IPv4Network((first, default.prefixlen))
+
+
+PUBLIC_NETWORK = IPv4Network("198.18.0.0/24")
+"""The first of 512 in the range for tests (RFC 2544), which no internet has."""
+
+
+def resolve_public_network(settings: Settings) -> IPv4Network:
+    """What stands for the internet on a container host: the network set, else one for each tier."""
+    if settings.public_network is not None:
+        return settings.public_network
+    first = PUBLIC_NETWORK.network_address + PUBLIC_NETWORK.num_addresses * list(TIERS).index(settings.tier)
+    return IPv4Network((first, PUBLIC_NETWORK.prefixlen))
+
+
+def host_address(settings: Settings, cloud: Cloud) -> IPv4Address:
+    """From where a container host itself reaches nodes that have a way in."""
+    shared = cloud.public_address is PublicAddress.PRIVATE
+    return gateway_of(resolve_network(settings) if shared else resolve_public_network(settings))
+
+
+def gateway_of(network: IPv4Network) -> IPv4Address:
+    """The first address: the bridge of the host, the router of the clouds."""
+    return network.network_address + 1
+
+
+def address_offset(first_host: int, role_index: int, n: int) -> int:
+    """How far from the network's address the n-th node (from 1) of the tier's role (from 0) stands."""
+    return first_host + NEAR * role_index + n - 1 if n <= NEAR else 256 * (role_index + 1) + n
+
+
+def subnet_of(network: IPv4Network, cloud: Cloud, public: Public) -> IPv4Network:
+    """The part of the network in which a node stands: half of it where a subnet has one way out, else all."""
+    if not cloud.way_out_by_subnet:
+        return network
+    lower, upper = network.subnets()
+    return upper if public is Public.SERVICE else lower
+
+
+def is_inside(network: IPv4Network, cloud: Cloud, offset: int) -> bool:
+    """Whether a node may have the address at that offset of its subnet."""
+    return offset < network.num_addresses // count_subnets(cloud) - KEPT_AT_END
+
+
+def smallest_prefix(cloud: Cloud, offset: int) -> int:
+    """The prefix length of the smallest network whose subnets have room for that offset."""
+    return 33 - (offset + KEPT_AT_END).bit_length() - count_subnets(cloud)
+
+
+def count_subnets(cloud: Cloud) -> int:
+    """Into how many equal subnets a network is divided."""
+    return 2 if cloud.way_out_by_subnet else 1
+
+
+PRIVATE = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+"""RFC 1918. `IPv4Network.is_private` would also take documentation networks."""
+
+
+def is_private(network: IPv4Network) -> bool:
+    """Whether a network lies in the private ranges."""
+    return any(network.subnet_of(private) for private in PRIVATE)
+
+
+def networks_given(settings: Settings, name: str) -> tuple[IPv4Network, ...]:
+    """The networks of the setting `operators`, `carriers` or `phones`; none where phones say `internet`."""
+    given: tuple[IPv4Network, ...] | str = getattr(settings, name)
+    return () if isinstance(given, str) else given

@@ -1,0 +1,198 @@
+"""What is wrong with the settings that shape a deployment: counts, machine types, disks, network, leaving nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from ipaddress import IPv4Network
+
+from components.model.catalogue.service import Placement, Service
+from components.model.catalogue.tiers import Role, Tier
+from components.model.clouds.facts import Cloud, PublicAddress
+from components.model.plan import MachineType, Size
+from components.model.planning.addresses import (
+    MOST_NODES,
+    address_offset,
+    is_inside,
+    is_private,
+    networks_given,
+    resolve_network,
+    resolve_public_network,
+    smallest_prefix,
+)
+from components.model.planning.check_values import WORLD_PREFIX
+from components.model.planning.placement import CONSUL_SERVER
+from components.model.problems import Problem, setting_problem
+from components.model.settings import Settings
+
+Catalogue = Mapping[str, Service]
+
+WITHOUT_STANDBY = ("opensips",)
+"""Services of which exactly one may run: nothing takes over when it is gone, and a second one would not be asked."""
+
+
+def count_nodes(tier: Tier, settings: Settings) -> dict[str, int]:
+    """The number of nodes by role, as the tier says or the settings raise it."""
+    return {role.name: settings.counts.get(role.name, role.count) for role in tier.roles}
+
+
+def check_counts(tier: Tier, settings: Settings, catalogue: Catalogue) -> Iterator[Problem]:
+    """Counts of unknown roles, below the tier's, or that a role's services cannot run with."""
+    roles = {role.name: role for role in tier.roles}
+    for name, count in settings.counts.items():
+        if name not in roles:
+            yield setting_problem(f"counts.{name}", count, unknown_role(name, tier))
+        elif why := explain_count(roles[name], count, catalogue):
+            yield setting_problem(f"counts.{name}", count, why)
+
+
+def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
+    """Why a role cannot have that many nodes; "" = it can."""
+    if count == role.count:
+        return ""
+    services = [catalogue[name] for name in role.services]
+    alone = [service.title for service in services if service.name in WITHOUT_STANDBY]
+    if alone:
+        return f"{' and '.join(alone)} cannot run twice yet; use 1"
+    clustered = [service for service in services if service.cluster_sizes]
+    if clustered:
+        allowed = sorted(set.intersection(*(set(service.cluster_sizes) for service in clustered)))
+        if count in allowed:
+            return ""
+        use = f"use {' or '.join(str(size) for size in allowed)}"
+        if count == 2:
+            return f"a cluster of 2 cannot lose a node; {use}"
+        if count in {size for service in clustered for size in service.cluster_sizes}:
+            smaller = [service.title for service in clustered if count not in service.cluster_sizes]
+            return f"{' and '.join(smaller)} cannot form a cluster of {count}; {use}"
+        if count > allowed[-1]:
+            return f"more members make {' and '.join(service.title for service in clustered)} slower, not safer; {use}"
+        return f"a cluster needs an odd number of members to keep a majority; {use}"
+    workers = [one for one in services if (one.placement is Placement.ROLE or one.moves) and one.name != CONSUL_SERVER]
+    if count > role.count and not workers:
+        first = next(one for one in services if one.placement is Placement.FIRST)
+        return (f"{first.title} runs on the first node only ({first.placement_reason}), "
+                f"so a further node would be idle; use {role.count}")
+    if count < role.count:
+        return f"fewer than the tier's; use {role.count} or more, or a smaller webitel:tier"
+    return f"more than the {MOST_NODES} that have an address; use {MOST_NODES} or fewer" if count > MOST_NODES else ""
+
+
+def clustered_roles(tier: Tier, catalogue: Catalogue) -> tuple[str, ...]:
+    """The roles whose nodes may form a cluster, be it one node today."""
+    return tuple(role.name for role in tier.roles if any(
+        size > 1 and not explain_count(role, size, catalogue)
+        for name in role.services for size in catalogue[name].cluster_sizes))
+
+
+def check_disk_sizes(
+    tier: Tier, settings: Settings, cloud: Cloud, machines: Mapping[str, MachineType],
+) -> Iterator[Problem]:
+    """Disk sizes of unknown roles or purposes, or smaller than the tier's."""
+    roles = {role.name: role for role in tier.roles}
+    for key, size in settings.disk_sizes.items():
+        name, _, purpose = key.partition(".")
+        setting = f"disk_sizes.{key}"
+        if name not in roles:
+            yield setting_problem(setting, size, unknown_role(name, tier))
+            continue
+        sizes = tier_disks(roles[name], cloud)
+        if purpose not in sizes:
+            has = " or ".join(f"{name}.{one}" for one in sizes)
+            yield setting_problem(setting, size, f"{name} has no disk of that purpose; use {has}")
+        elif purpose == "boot" and (root := machines[name].root_disk_gib):
+            yield setting_problem(setting, size, (
+                f"on {cloud.title} the boot disk comes with the machine type, {root} GiB with {machines[name].name}; "
+                f"set webitel:machine_types.{name} instead"))
+        elif size < sizes[purpose]:
+            yield setting_problem(setting, size, f"smaller than the tier's, GiB; use {sizes[purpose]} or more")
+
+
+def tier_disks(role: Role, cloud: Cloud) -> dict[str, int]:
+    """GiB by purpose of a role's disks as the tier has them, the boot disk first."""
+    disks = role.trial_disks if cloud.trial else role.disks
+    boot = max(tier_size(role, cloud).boot_gib, cloud.boot_min_gib)
+    sizes = {"boot": boot, "database": disks.database, "recordings": disks.recordings}
+    return {purpose: gib for purpose, gib in sizes.items() if gib}
+
+
+def tier_size(role: Role, cloud: Cloud) -> Size:
+    """The size of a role's nodes as the tier has it."""
+    return role.trial if cloud.trial else role.size
+
+
+def unknown_role(name: str, tier: Tier) -> str:
+    """That the tier has no such role, with the nearest one or all."""
+    roles = [role.name for role in tier.roles]
+    near = get_close_matches(name, roles, 1)
+    hint = f"did you mean {near[0]}?" if near else f"use {' or '.join(roles)}"
+    return f"tier {tier.name} has no role {name}; {hint}"
+
+
+def check_network(tier: Tier, settings: Settings, cloud: Cloud, counts: Mapping[str, int]) -> Iterator[Problem]:
+    """A network that is not private, of a size the cloud does not take, in use, or with too few addresses."""
+    network = resolve_network(settings)
+    text, example = network, f"use a network of your own such as {cloud.default_network}"
+    if not is_private(network):
+        yield setting_problem("network", text, f"not a private network; {example}")
+    for other in map(IPv4Network, cloud.reserved_networks):
+        if network.overlaps(other):
+            yield setting_problem("network", text, f"{cloud.title} keeps {other} for itself; {example}")
+    for name in ("operators", "carriers", "phones"):
+        for outside in () if cloud.trial else networks_given(settings, name):
+            if network.overlaps(outside) and outside.prefixlen >= WORLD_PREFIX:
+                yield setting_problem("network", text, f"overlaps webitel:{name} {outside}; {example}")
+    shortest, longest = cloud.network_prefixes
+    highest = cloud.first_host + sum(counts.values())
+    if cloud.fixed_addresses:
+        indexes = {role.name: index for index, role in enumerate(tier.roles)}
+        highest = max(address_offset(cloud.first_host, indexes[role], count) for role, count in counts.items())
+    if not is_inside(network, cloud, highest):
+        number = sum(counts.values())
+        needed = min(smallest_prefix(cloud, highest), longest)
+        yield setting_problem("network", text, (
+            f"has {network.num_addresses} addresses, too few for {number} {'node' if number == 1 else 'nodes'} "
+            f"with fixed places; use /{needed} or larger, such as {cloud.default_network}"))
+    elif not shortest <= network.prefixlen <= longest:
+        yield setting_problem("network", text, f"{cloud.title} takes /{shortest} to /{longest}; {example}")
+
+
+def check_public_network(tier: Tier, settings: Settings, cloud: Cloud, counts: Mapping[str, int]) -> Iterator[Problem]:
+    """What only containers have: a network of the host's in the internet's place."""
+    if not cloud.trial and settings.local_network != "bridged":
+        yield setting_problem("local_network", settings.local_network, (
+            f"only containers of webitel:cloud = local have it; {cloud.title} has its own way, remove the setting"))
+    if not cloud.trial or cloud.public_address is PublicAddress.PRIVATE:
+        if settings.public_network is not None:
+            yield setting_problem("public_network", settings.public_network, (
+                "only webitel:cloud = local has one, and not with webitel:local_network = bridged; remove the setting"))
+        return
+    network, example = resolve_public_network(settings), "use a network such as 198.18.0.0/24"
+    highest = max(address_offset(cloud.first_host, index, counts[role.name]) for index, role in enumerate(tier.roles))
+    if is_private(network):
+        yield setting_problem("public_network", network, f"stands for the internet, so it must not be a private one; {example}")
+    if not is_inside(network, cloud, highest):
+        yield setting_problem("public_network", network, f"has {network.num_addresses} addresses, too few; {example}")
+
+
+def check_leaving(
+    settings: Settings, stack: str, tier: Tier, counts: Mapping[str, int], catalogue: Catalogue,
+) -> Iterator[Problem]:
+    """Leaving nodes that the deployment does not have, that are not the last of their role, or that cannot be spared."""
+    keys = [f"{role.name}-{n}" for role in tier.roles for n in range(1, counts[role.name] + 1)]
+    leaving = {name.removeprefix(f"{stack}-") for name in settings.leaving}
+    for name in settings.leaving:
+        if name.removeprefix(f"{stack}-") not in keys:
+            yield setting_problem("leaving", name, f"no node of this deployment; there are {', '.join(keys)}")
+    for role in tier.roles:
+        stay = [n for n in range(1, counts[role.name] + 1) if f"{role.name}-{n}" not in leaving]
+        gone = counts[role.name] - len(stay)
+        if not gone:
+            continue
+        text = ", ".join(f"{role.name}-{n}" for n in range(1, counts[role.name] + 1) if n not in stay)
+        if stay != list(range(1, len(stay) + 1)):
+            last = ", ".join(f"{role.name}-{n}" for n in range(len(stay) + 1, counts[role.name] + 1))
+            yield setting_problem("leaving", text, f"the nodes with the highest numbers leave, here {last}: "
+                                                   f"webitel scale {role.name} {len(stay)}")
+        elif why := explain_count(role, len(stay), catalogue):
+            yield setting_problem("leaving", text, f"{len(stay)} of {role.name} would be left: {why}")

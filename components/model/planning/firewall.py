@@ -1,0 +1,166 @@
+"""What is open, derived from what each service says about itself. Nothing is open because someone listed it.
+
+The unit is the rule of one node (`derive_node`): its own nftables use it as it is, the clouds' firewalls get the rules
+of a role's nodes put together (`derive`). Traffic of a node to itself needs no rule; what goes out to the network of
+the deployment is not listed either, since the openings at its end decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from components.model.catalogue.service import Audience, Bind, Listener, Ports, Service
+from components.model.catalogue.services import CATALOGUE
+from components.model.clouds.facts import Cloud, resolve_cloud
+from components.model.plan import ROLE_SOURCE, EgressRule, Node, Opening, Plan, Public
+from components.model.planning.addresses import host_address, is_private, networks_given
+from components.model.settings import Settings
+
+ANYWHERE = "0.0.0.0/0"
+
+ANY_PORT = str(Ports(1, 65535))
+"""For clouds that want the ports named where a rule means all of them."""
+
+Catalogue = Mapping[str, Service]
+
+
+@dataclass(frozen=True)
+class NodeRule:
+    """What one node lets in: to a listener of one of its services, from `networks` and from the nodes of the keys."""
+
+    service: str
+    listener: str
+    protocol: str
+    ports: str
+    audience: str
+    networks: tuple[str, ...]
+    nodes: tuple[str, ...]
+
+
+def derive(
+    nodes: Sequence[Node], settings: Settings, cloud: Cloud, catalogue: Catalogue = CATALOGUE,
+) -> tuple[Opening, ...]:
+    """The openings of every role: roles as `nodes` has them, services and listeners as the catalogue has them."""
+    found: dict[tuple[str, str, str, str], Opening] = {}
+    roles = {node.key: node.role for node in nodes}
+    callers = find_callers(nodes, catalogue)
+    order, by_role = list(catalogue), list(dict.fromkeys(roles.values()))
+    for node in nodes:
+        for rule in _derive_node(node, nodes, settings, cloud, catalogue, callers):
+            sources = (*rule.networks, *dict.fromkeys(f"{ROLE_SOURCE}{roles[key]}" for key in rule.nodes))
+            known = found.get(key := (node.role, rule.service, rule.listener, rule.audience))
+            merged = tuple(dict.fromkeys((*known.sources, *sources))) if known else sources
+            found[key] = Opening(
+                node.role, rule.service, rule.listener, rule.protocol, rule.ports, rule.audience, merged)
+    return tuple(sorted(found.values(), key=lambda one: (by_role.index(one.role), order.index(one.service))))
+
+
+def node_openings(plan: Plan, node: Node, settings: Settings, catalogue: Catalogue = CATALOGUE) -> tuple[NodeRule, ...]:
+    """The exact rules of one node of a plan, for its own nftables."""
+    return _derive_node(node, plan.nodes, settings, resolve_cloud(settings), catalogue, find_callers(plan.nodes, catalogue))
+
+
+def derive_egress(
+    nodes: Sequence[Node], settings: Settings, catalogue: Catalogue = CATALOGUE,
+) -> tuple[EgressRule, ...]:
+    """The ways out of every role to what is not of the deployment."""
+    rules: list[EgressRule] = []
+    for role in dict.fromkeys(node.role for node in nodes):
+        services = {name for node in nodes if node.role == role for name in node.services}
+        rules += _egress_of(role, (catalogue[name] for name in catalogue if name in services), settings)
+    return tuple(rules)
+
+
+def node_egress(plan: Plan, node: Node, settings: Settings, catalogue: Catalogue = CATALOGUE) -> tuple[EgressRule, ...]:
+    """The ways out of one node of a plan."""
+    assert node in plan.nodes, f"{node.name} is no node of {plan.stack}"
+    return tuple(_egress_of(node.role, (catalogue[name] for name in catalogue if name in node.services), settings))
+
+
+def called_listeners(service: Service, catalogue: Catalogue = CATALOGUE) -> Iterator[tuple[str, Listener]]:
+    """The listeners of other nodes that a service connects to itself.
+
+    A service that has a proxy on every node of its callers (`BESIDE_CALLERS`) is called through that proxy: the bare
+    name opens nothing for the caller, `service.listener` does.
+    """
+    proxied = {name for proxy in catalogue.values() for name in proxy.beside}
+    for call in service.calls:
+        name, _, wanted = call.partition(".")
+        if not wanted and name in proxied and name not in (service.name, *service.beside):
+            continue
+        for listener in catalogue[name].listeners:
+            if wanted in ("", listener.name) and Audience.CALLERS in listener.audiences:
+                yield name, listener
+
+
+def find_callers(nodes: Sequence[Node], catalogue: Catalogue = CATALOGUE) -> dict[tuple[str, str], tuple[str, ...]]:
+    """By service and listener the keys of all nodes with a service that calls it."""
+    calling: dict[tuple[str, str], set[str]] = {}
+    for service in catalogue.values():
+        for name, listener in called_listeners(service, catalogue):
+            calling.setdefault((name, listener.name), set()).add(service.name)
+    return {
+        target: tuple(node.key for node in nodes if services.intersection(node.services))
+        for target, services in calling.items()
+    }
+
+
+def _derive_node(
+    node: Node, nodes: Sequence[Node], settings: Settings, cloud: Cloud, catalogue: Catalogue,
+    callers: Mapping[tuple[str, str], tuple[str, ...]],
+) -> tuple[NodeRule, ...]:
+    rules = []
+    for name in (name for name in catalogue if name in node.services):
+        for listener in catalogue[name].listeners:
+            if listener.bind is Bind.LOOPBACK:
+                continue
+            for audience in listener.audiences:
+                networks: tuple[str, ...] = ()
+                peers: tuple[str, ...] = ()
+                if audience is Audience.CALLERS:
+                    peers = tuple(key for key in callers.get((name, listener.name), ()) if key != node.key)
+                elif audience is Audience.OPERATORS:
+                    networks, peers = _operators_of(node, nodes, settings, cloud)
+                elif node.public is Public.SERVICE:
+                    networks = networks_of(audience, settings)
+                if networks or peers:
+                    rules.append(NodeRule(
+                        name, listener.name, listener.protocol, str(listener.ports), audience.value, networks, peers))
+    return tuple(rules)
+
+
+def networks_of(audience: Audience, settings: Settings) -> tuple[str, ...]:
+    """The networks of an audience outside; empty = nobody."""
+    if audience is Audience.INTERNET or (audience is Audience.PHONES and settings.phones == "internet"):
+        return (ANYWHERE,)
+    name = {Audience.CARRIERS: "carriers", Audience.PHONES: "phones"}.get(audience)
+    return tuple(str(network) for network in networks_given(settings, name)) if name else ()
+
+
+def _operators_of(
+    node: Node, nodes: Sequence[Node], settings: Settings, cloud: Cloud,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Networks and nodes that may log in: operators where the node is reached from outside, else only through those.
+
+    On a container host the operators are that host unless set. With a way in of the user's own (`ssh_via`) private
+    networks of operators reach every node.
+    """
+    networks = tuple(str(network) for network in settings.operators)
+    if cloud.trial and not networks:
+        networks = (f"{host_address(settings, cloud)}/32",)
+    if node.public is Public.SERVICE:
+        return networks, ()
+    private = tuple(str(network) for network in settings.operators if is_private(network)) if settings.ssh_via else ()
+    return private, tuple(other.key for other in nodes if other.public is Public.SERVICE)
+
+
+def _egress_of(role: str, services: Iterable[Service], settings: Settings) -> Iterator[EgressRule]:
+    found: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for service in services:
+        for egress in service.egress:
+            destinations = egress.networks or networks_of(egress.audience, settings)
+            if destinations:
+                found.setdefault((egress.protocol, str(egress.ports), destinations), []).append(egress.purpose)
+    for (protocol, ports, destinations), purposes in found.items():
+        yield EgressRule(role, protocol, ports, destinations, tuple(dict.fromkeys(purposes)))

@@ -1,0 +1,120 @@
+"""Which services stand on which node, and in what order they start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import combinations
+
+from components.model.catalogue.service import Bind, Listener, Placement, Service
+from components.model.catalogue.services import CATALOGUE, called_service
+from components.model.catalogue.tiers import Tier
+
+CONSUL_SERVER = "consul-server"
+CONSUL_QUORUM = 3
+
+Catalogue = Mapping[str, Service]
+
+
+def choose_consul_servers(tier: Tier, counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    """Role and number of the nodes with a Consul server: three where three nodes can host one, else one.
+
+    First nodes of the hosting roles as the tier lists them, then second nodes: a raised count adds candidates behind
+    the ones chosen, so the choice of three never moves.
+    """
+    hosts = [role.name for role in tier.roles if CONSUL_SERVER in role.services]
+    most = max((counts[role] for role in hosts), default=0)
+    candidates = [(role, n) for n in range(1, most + 1) for role in hosts if n <= counts[role]]
+    return tuple(candidates[: CONSUL_QUORUM if len(candidates) >= CONSUL_QUORUM else 1])
+
+
+def place_services(
+    tier: Tier, counts: Mapping[str, int], catalogue: Catalogue = CATALOGUE,
+) -> dict[tuple[str, int], tuple[str, ...]]:
+    """The services of every node by role and number, in start order."""
+    servers = choose_consul_servers(tier, counts)
+    everywhere = {name for name, service in catalogue.items() if service.placement is Placement.EVERY}
+    keepers = {name for name, service in catalogue.items() if service.placement is Placement.BESIDE_MOVING}
+    proxies = [service for service in catalogue.values() if service.beside]
+    placed = {}
+    for role in tier.roles:
+        for n in range(1, counts[role.name] + 1):
+            chosen = {
+                name for name in role.services
+                if (name != CONSUL_SERVER or (role.name, n) in servers)
+                and (n == 1 or catalogue[name].placement is not Placement.FIRST or catalogue[name].moves)
+            }
+            chosen |= keepers if counts[role.name] > 1 and any(catalogue[name].moves for name in chosen) else set()
+            chosen |= everywhere
+            chosen |= {proxy.name for proxy in proxies if any(is_beside(proxy, catalogue[name]) for name in chosen)}
+            placed[role.name, n] = start_order(chosen, catalogue)
+    return placed
+
+
+def is_beside(proxy: Service, service: Service) -> bool:
+    """Whether the proxy stands where this service does: it calls what the proxy leads to, and is not that itself."""
+    return any(called_service(call) in proxy.beside and called_service(call) != service.name for call in service.calls)
+
+
+def local_callees(name: str, services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> set[str]:
+    """What a service calls among the services of its node, the proxy in front of a callee too."""
+    present = set(services)
+    callees = {called_service(call) for call in catalogue[name].calls}
+    proxies = {other for other in present if is_beside(catalogue[other], catalogue[name])}
+    return (callees & present | proxies) - {name}
+
+
+def start_order(services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> tuple[str, ...]:
+    """The services of a node, callees before callers; where calls go round in a circle, as the catalogue lists them."""
+    wanted = set(services)
+    left = [name for name in catalogue if name in wanted]
+    callees = {name: local_callees(name, left, catalogue) for name in left}
+    reached = {name: reachable(name, callees) for name in left}
+    ordered: list[str] = []
+    while left:
+        following = next(
+            name for name in left if not any(other in left and name not in reached[other] for other in reached[name])
+        )
+        left.remove(following)
+        ordered.append(following)
+    return tuple(ordered)
+
+
+def reachable(name: str, callees: Mapping[str, set[str]]) -> set[str]:
+    """Everything a service calls, directly or through others."""
+    found: set[str] = set()
+    following = [name]
+    while following:
+        for other in callees[following.pop()] - found:
+            found.add(other)
+            following.append(other)
+    return found
+
+
+def find_clashes(services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> list[str]:
+    """Pairs of listeners of one node on the same address and port, each as a sentence that names both."""
+    listeners = [(name, listener) for name in services for listener in catalogue[name].listeners]
+    return [
+        f"{one}.{first.name} and {other}.{second.name} both listen on {first.protocol} port "
+        f"{max(first.ports.first, second.ports.first)} of one address"
+        for (one, first), (other, second) in combinations(listeners, 2) if clash(first, second)
+    ]
+
+
+def clash(first: Listener, second: Listener) -> bool:
+    """Whether two listeners want the same address and port."""
+    same_address = first.bind is second.bind or Bind.ANY in (first.bind, second.bind)
+    return same_address and first.protocol == second.protocol and first.ports.overlaps(second.ports)
+
+
+def find_unknown_calls(catalogue: Catalogue = CATALOGUE) -> list[str]:
+    """Calls of services or listeners that the catalogue does not have, each as a sentence."""
+    found = []
+    for service in catalogue.values():
+        for call in service.calls:
+            name, _, listener = call.partition(".")
+            if name not in catalogue:
+                found.append(f"{service.name} calls {call}, and there is no service {name}")
+            elif listener and listener not in (one.name for one in catalogue[name].listeners):
+                known = ", ".join(one.name for one in catalogue[name].listeners) or "none"
+                found.append(f"{service.name} calls {call}, and the listeners of {name} are {known}")
+    return found

@@ -1,0 +1,190 @@
+"""What a deployment on a simulated cloud must look like: problems, each a line, none where all is as the plan says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from cloud_init.compose import compose_user_data
+from components.model.catalogue.services import CATALOGUE
+from components.model.catalogue.tiers import TIERS
+from components.model.clouds.facts import CLOUDS
+from components.model.naming import disk_name
+from components.model.plan import Node, Plan, Public
+from components.model.planning.check_shape import clustered_roles
+from components.model.settings import Settings
+from tests.clouds.conformance.program import Registration
+from tests.clouds.conformance.seen import SEE, Seen
+from tests.simulator.openings import find_reach_problems
+from tests.simulator.world import World
+
+CONFIGURATION = "webitel:index:NodeConfiguration"
+HEALTH = "webitel:index:Health"
+SECRETS = "webitel:index:Secrets"
+
+
+@dataclass(frozen=True)
+class Types:
+    """A cloud's resource types, and the inputs of a machine that count at its creation only. `keys`, `addresses` and
+    `attachments` (of disks) are "" where the cloud has no such resource; `guarded` are those with `deleteProtection`."""
+
+    machine: str
+    disk: str
+    at_creation: tuple[str, ...]
+    addresses: str = ""
+    keys: str = ""
+    attachments: str = ""
+    guarded: tuple[str, ...] = ()
+
+
+TYPES: Mapping[str, Types] = {
+    "aws": Types(
+        CLOUDS["aws"].machine_resource, "aws:ebs/volume:Volume", ("ami", "userDataBase64", "keyName"), "aws:ec2/eip:Eip",
+        "aws:ec2/keyPair:KeyPair", "aws:ec2/volumeAttachment:VolumeAttachment"),
+    "azure": Types(
+        CLOUDS["azure"].machine_resource, "azure-native:compute:Disk",
+        ("osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference"),
+        "azure-native:network:PublicIPAddress"),
+    "digitalocean": Types(
+        CLOUDS["digitalocean"].machine_resource, "digitalocean:index/volume:Volume", ("image", "userData", "sshKeys"),
+        keys="digitalocean:index/sshKey:SshKey", attachments="digitalocean:index/volumeAttachment:VolumeAttachment"),
+    "gcp": Types(
+        CLOUDS["gcp"].machine_resource, "gcp:compute/disk:Disk",
+        ("bootDisk.initializeParams.image", 'metadata["startup-script"]'), "gcp:compute/address:Address"),
+    "hetzner": Types(
+        CLOUDS["hetzner"].machine_resource, "hcloud:index/volume:Volume", ("image", "userData", "sshKeys"),
+        "hcloud:index/primaryIp:PrimaryIp", "hcloud:index/sshKey:SshKey", "hcloud:index/volumeAttachment:VolumeAttachment",
+        ("hcloud:index/volume:Volume", "hcloud:index/primaryIp:PrimaryIp")),
+}
+
+
+def find_world_problems(plan: Plan, settings: Settings, world: World) -> Iterator[str]:
+    """What differs between the machines of the plan and those that exist, and who reaches whom."""
+    seen = {machine.name: machine for machine in SEE[plan.cloud](world)}
+    expected = {node.name for node in plan.nodes}
+    if seen.keys() != expected:
+        yield f"machines: {sorted(seen)} instead of {sorted(expected)}"
+        return
+    for node in plan.nodes:
+        for what, wanted, found in compare(plan, node, settings, seen[node.name]):
+            if wanted != found:
+                yield f"{node.key}: {what} is {show(found)}, not {show(wanted)}"
+    wanted = Counter(f"{node.key}-{disk.purpose}" for node in (*plan.nodes, *plan.kept) for disk in node.disks if disk.is_data)
+    if wanted != (found := Counter(disk.urn.rpartition("::")[2] for disk in world.all(TYPES[plan.cloud].disk))):
+        yield f"data disks: {sorted(found.elements())} instead of {sorted(wanted.elements())}"
+    for what in ("private_address", "public_address"):
+        for address, times in Counter(getattr(machine, what) for machine in seen.values()).items():
+            if address and times > 1:
+                yield f"{what} {address} is of {times} machines"
+    yield from find_not_apart(plan, seen)
+    yield from find_wrong_ways(plan, world, seen)
+    yield from find_reach_problems(plan, world)
+
+
+def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterator[tuple[str, object, object]]:
+    """What of a machine, as it should be and as it is."""
+    yield "machine type", node.machine_type.name, machine.machine_type
+    yield "user data", compose_user_data(plan, node, settings).sent, machine.user_data
+    yield "data disks", {disk_name(node.name, disk.purpose): disk.size_gib for disk in node.disks if disk.is_data}, machine.disks
+    yield "public address", node.public is not Public.NO, machine.public_address is not None
+    yield "running", True, machine.runs
+    yield "more public addresses", (), machine.more_addresses
+    yield "place in the region", True, machine.place.startswith(plan.region)
+    yield "firewalls of its role only", True, bool(machine.firewalls) and all(
+        f"{name}-".startswith(f"{plan.stack}-{node.role}-") for name in machine.firewalls)
+    yield "place in the network", True, IPv4Address(machine.private_address) in IPv4Network(plan.network)
+    if node.private_address:
+        yield "private address", node.private_address, machine.private_address
+    if machine.boot_gib is not None:
+        yield "boot disk", next(disk.size_gib for disk in node.disks if not disk.is_data), machine.boot_gib
+    for what in ("encrypted", "guarded", "tokens_only"):
+        if getattr(machine, what) is not None:
+            yield what, True, getattr(machine, what)
+    worn = " ".join(machine.labels)
+    yield "labels with stack and role", True, plan.stack in worn and node.role in worn.replace(plan.stack, "")
+
+
+def find_not_apart(plan: Plan, seen: Mapping[str, Seen]) -> Iterator[str]:
+    """Members of a cluster that nothing keeps apart: neither a group of the cloud nor different places."""
+    clustered = set(clustered_roles(TIERS[plan.tier], CATALOGUE)) & set(plan.roles)
+    for role in clustered:
+        members = [seen[node.name] for node in plan.nodes if node.role == role]
+        places = {machine.place for machine in members}
+        groups = {machine.apart for machine in members}
+        spread = len(places) >= min(len(members), len(CLOUDS[plan.cloud].zones) or len(members))
+        if None not in groups and not spread and (len(groups) > 1 or "" in groups):
+            yield f"{role}: nothing keeps its nodes apart: {sorted(places)}, groups {sorted(filter(None, groups))}"
+
+
+def find_wrong_ways(plan: Plan, world: World, seen: Mapping[str, Seen]) -> Iterator[str]:
+    """Configurations that were told another machine, address or disk than the node's."""
+    ids = {thing.urn.rpartition("::")[2]: thing for thing in world.all(TYPES[plan.cloud].machine)}
+    told = {thing.inputs["node"]: thing.inputs for thing in world.all(CONFIGURATION)}
+    for node in plan.nodes:
+        inputs, machine = told.get(node.name), seen[node.name]
+        if inputs is None:
+            yield f"{node.key}: has no configuration"
+            continue
+        if str(inputs["machine_id"]) not in {ids[node.key].id, *map(str, ids[node.key].outputs.values())}:
+            yield f"{node.key}: its configuration is for machine {inputs['machine_id']}"
+        address = machine.public_address if node.public is Public.SERVICE else machine.private_address
+        if inputs["address"] != address:
+            yield f"{node.key}: SSH goes to {inputs['address']}, not to {address}"
+        purposes = {disk.purpose for disk in node.disks if disk.is_data}
+        if set(inputs["devices"]) != purposes or len(set(inputs["devices"].values())) != len(purposes):
+            yield f"{node.key}: devices {inputs['devices']} for {sorted(purposes)}"
+
+
+def find_option_problems(plan: Plan, registrations: Sequence[Registration]) -> Iterator[str]:
+    """What a resource is registered with beside its inputs: protection, order, what may replace it; and secrets."""
+    types = TYPES[plan.cloud]
+    serving = {node.key for node in plan.nodes if node.public is Public.SERVICE}
+    for one in registrations:
+        kept = one.type in (types.disk, SECRETS) or (one.type == types.addresses and one.name in serving)
+        if kept and not one.protect:
+            yield f"{one.name}: {one.type} is not protected"
+        if one.type in types.guarded and not one.given.get("deleteProtection"):
+            yield f"{one.name}: {one.type} is not protected by the cloud"
+        if one.given.get("deleteProtection") and not kept:
+            yield f"{one.name}: the cloud refuses its deletion, and nobody lifts that"
+        if one.type == types.attachments and not one.delete_before_replace:
+            yield f"{one.name}: the end of an attachment may undo its successor"
+        if one.type == types.machine:
+            if missing := set(types.at_creation) - set(one.ignore_changes):
+                yield f"{one.name}: a change of {', '.join(sorted(missing))} replaces or breaks the machine"
+            if not one.delete_before_replace:
+                yield f"{one.name}: its successor is made before it is gone"
+        if one.type == types.keys and ("name" in one.given or "keyName" in one.given or one.delete_before_replace):
+            yield f"{one.name}: an SSH key with a fixed name goes before its successor comes, and with it the machines"
+    yield from find_leaks(registrations)
+
+
+def find_leaks(registrations: Sequence[Registration]) -> Iterator[str]:
+    """Secret values in inputs that nobody marked as secret."""
+    values = [
+        value for one in registrations if one.type == SECRETS for value in one.secret_values if len(value) > 8]
+    for one in registrations:
+        for path, text in walk(one.given):
+            if any(value in text for value in values) and not any(path[: len(marked)] == marked for marked in one.secret_paths):
+                yield f"{one.name}: {one.type} has a secret in {'.'.join(map(str, path))}"
+
+
+def walk(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every text inside a value with its place."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from walk(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from walk(item, (*path, index))
+
+
+def show(value: object, longest: int = 60) -> str:
+    """A value for a line of text."""
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
+

@@ -1,0 +1,55 @@
+"""Our own command line on a deployment in a simulated cloud. No node is there: they are answered for, as healthy ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.__main__ import app
+from cli.nodes.access import Access, Answer, NodeAccess
+from components.model.catalogue.repositories import missing_fingerprints
+from components.model.catalogue.service import PackageSource
+from tests.clouds.conformance.conftest import Live
+from tests.clouds.conformance.program import Config
+
+OWN: Config = {
+    "domain": "voice.our-company.com", "operators": ["185.12.0.0/24"], "carriers": ["185.13.0.0/24"],
+    "repository_keys": dict.fromkeys(missing_fingerprints(PackageSource.VENDOR, {}), "0123456789ABCDEF" * 2 + "01234567"),
+}
+"""Settings in place of the committed ones that are documentation, with which our command line creates nothing."""
+
+
+class Command(Protocol):
+    """Runs the command line to its end; `typed` is what a person answers."""
+
+    def __call__(self, *words: str, typed: str = "") -> Result: ...
+
+
+@contextmanager
+def command_line(live: Live) -> Iterator[Command]:
+    """The command line, for which the deployment's settings are the only stack file there is."""
+    deployment = live.deployment
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**deployment.environment, **live.simulators.environment}.items():
+            patch.setenv(name, value)
+        patch.setattr("stacks.settings.STACKS", deployment.file.parent)
+        patch.setattr("cli.nodes.access.ask_nodes", answer)
+
+        def run(*words: str, typed: str = "") -> Result:
+            for module in ("destroy", "scale"):
+                patch.setattr(f"cli.{module}.is_terminal", lambda: bool(typed))
+            return CliRunner().invoke(app, words, input=typed)
+
+        yield run
+
+
+async def answer(access: Access, nodes: Sequence[NodeAccess], command: str, seconds: float) -> dict[str, Answer]:
+    """What healthy nodes say."""
+    service = {"name": "simulated", "healthy": True, "why": ""}
+    report = {"healthy": True, "services": [service], "disks": [], "machine": []}
+    return {node.key: Answer(0, json.dumps({"node": node.name, "key": node.key, **report})) for node in nodes}

@@ -1,0 +1,86 @@
+"""Stacks on simulated clouds: one that is up for all tests that look at it, copies of it for those that change it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.clouds.conformance.engine import Deployment
+from tests.simulator.simulators import Simulators
+from tests.simulator.world import World
+from tools.engine.find import find_engine
+
+
+@dataclass
+class Live:
+    """A deployment and the simulated cloud it stands in."""
+
+    deployment: Deployment
+    simulators: Simulators
+
+    @property
+    def world(self) -> World:
+        """What exists there."""
+        return self.simulators.world
+
+
+class Start(Protocol):
+    """Makes a committed stack of its own, with its own simulated cloud: nothing is up, or all that was in `like`."""
+
+    def __call__(self, stack: str, like: Live | None = None) -> Live: ...
+
+
+Standing = Callable[[str], Live]
+"""A committed stack that is up, one a session: to be looked at and copied, never changed."""
+
+
+@pytest.fixture(scope="session")
+def engine() -> Path:
+    return find_engine(print)
+
+
+@pytest.fixture(scope="module")
+def start(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    yield from make_start(engine, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def standing(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    known: dict[str, Live] = {}
+    starts = make_start(engine, tmp_path_factory)
+    start = next(starts)
+
+    def stand(stack: str) -> Live:
+        if stack not in known:
+            live = start(stack)
+            live.deployment.up()
+            known[stack] = live
+        return known[stack]
+
+    yield stand
+    for _ in starts:
+        """Its end."""
+
+
+def make_start(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """A `Start` whose simulated clouds live as long as this."""
+    running: list[Simulators] = []
+
+    def start(stack: str, like: Live | None = None) -> Live:
+        folder = tmp_path_factory.mktemp(stack)
+        if like:
+            (folder / "world").mkdir()
+            shutil.copy(like.world.file, folder / "world")
+        simulators = Simulators(folder / "world", [stack.partition("-")[0]])
+        running.append(simulators)
+        deployment = Deployment(engine, folder / "project", stack, simulators.attached, like.deployment if like else None)
+        return Live(deployment, simulators)
+
+    yield start
+    for simulators in running:
+        simulators.stop()

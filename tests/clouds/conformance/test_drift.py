@@ -1,0 +1,53 @@
+"""What `drift` says of a change made behind Pulumi's back in a simulated cloud, and that `up --refresh` brings it back."""
+
+import pytest
+
+from cli.commands.drift import Drift, read_drift
+from cli.engine.events import EventLog
+from tests.clouds.conformance.conftest import Live, Standing, Start
+
+pytestmark = pytest.mark.clouds
+
+FIREWALL, VOLUME = "hcloud:index/firewall:Firewall", "hcloud:index/volume:Volume"
+
+
+@pytest.fixture(scope="module")
+def live(start: Start, standing: Standing) -> Live:
+    return start("hetzner-single", standing("hetzner-single"))
+
+
+def look(live: Live) -> Drift:
+    live.deployment._stepped("refresh", "--preview-only", "--suppress-outputs")
+    return read_drift(EventLog(live.deployment.folder / "events.json").read())
+
+
+def test_nothing_changed(live: Live) -> None:
+    before = live.deployment.state()
+    assert look(live) == Drift()
+    assert live.deployment.state() == before
+
+
+def test_changed_and_deleted_things_are_named_and_brought_back(live: Live) -> None:
+    (firewall,), before = live.world.all(FIREWALL), live.deployment.state()
+    rules = firewall.inputs["rules"]
+    opened = {"direction": "in", "protocol": "tcp", "port": "22", "sourceIps": ["0.0.0.0/0"]}
+    live.world.edit(FIREWALL, firewall.id, rules=[*rules, opened])
+    (group,) = live.world.all("hcloud:index/placementGroup:PlacementGroup")
+    live.world.edit(group.type, group.id, labels={**group.inputs["labels"], "by": "hand"})
+    seen = look(live)
+    assert not seen.errors and not seen.unknown
+    assert len(seen.changed) == 2, seen.changed
+    told = {line.partition(":")[0]: line for line in seen.changed}
+    assert "rules" in told["all firewall"]
+    assert "labels" in told["all-spread-1 placement group"]
+    assert live.deployment.state() == before, "a look changes nothing"
+    live.deployment.up("--refresh")
+    (firewall,) = live.world.all(FIREWALL)
+    assert firewall.inputs["rules"] == rules
+    assert look(live) == Drift()
+
+
+def test_a_thing_that_is_gone_is_named(live: Live) -> None:
+    volume = next(thing for thing in live.world.all(VOLUME) if thing.urn.endswith("::all-1-recordings"))
+    live.world.erase(VOLUME, volume.id)
+    assert "all-1-recordings volume: is gone" in look(live).changed

@@ -1,0 +1,243 @@
+"""The engine is killed in the middle of `up`, half of the time inside a creation whose answer never comes: the next `up`
+finishes it, and what exists then is what an `up` without interruption makes, nothing twice and nothing left over.
+
+`WEBITEL_TEST_LONG=1` kills each cloud's `up` at ten places, half of them inside a creation, and has every type cut; without
+it a few of both. Each kill prints where it hit and what came of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cli.console import Failure
+from cli.engine.engine import Engine
+from cli.engine.leftovers import clear_leftovers
+from cli.engine.rollout import report_failure, run_engine
+from components.clouds.adoption import WAYS
+from components.model.clouds.facts import CLOUDS
+from tests.clouds.conformance.checks import TYPES, find_world_problems
+from tests.clouds.conformance.conftest import Live, Standing, Start
+from tests.clouds.conformance.engine import ROOT, Deployment
+from tests.clouds.conformance.test_conformance import plan_of
+from tests.simulator.world import World
+
+pytestmark = pytest.mark.clouds
+
+LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
+REAL = [cloud for cloud in CLOUDS if CLOUDS[cloud].real]
+SECONDS = 240
+
+
+POINTS = 5 if LONG else 1
+"""Places of each kind a cloud."""
+
+
+@dataclass
+class Stand:
+    """A deployment with its simulated cloud, and our command line's view of it."""
+
+    live: Live
+    engine: Engine
+
+    @property
+    def deployment(self) -> Deployment:
+        return self.live.deployment
+
+    @property
+    def world(self) -> World:
+        return self.live.world
+
+    @property
+    def faults(self) -> Path:
+        """The file of what fails."""
+        assert self.live.simulators.faults.file
+        return self.live.simulators.faults.file
+
+    def interrupt(self, *cut: str, things: int = 0) -> bool:
+        """Runs `up` and kills it: inside the first creation of one of the types, or when so many things exist; False = it
+        ended before."""
+        self.live.simulators.faults.cut.clear()
+        self.faults.write_text(json.dumps([{"kind": "cut", "type": type} for type in cut]))
+        arguments = ["up", "--stack", self.engine.stack, "--yes", "--skip-preview", "--non-interactive", "--color", "never"]
+        with (self.deployment.folder / "shown").open("w") as shown:
+            process = subprocess.Popen(
+                [str(self.deployment.engine), *arguments], cwd=self.deployment.folder, env=self.deployment.environment,
+                stdin=subprocess.DEVNULL, stdout=shown, stderr=subprocess.STDOUT, start_new_session=True)
+        until = time.monotonic() + SECONDS
+        while process.poll() is None and time.monotonic() < until:
+            if (self.live.simulators.faults.cut.is_set() if cut else len(self.world.all()) >= things):
+                break
+            time.sleep(0.002)
+        alive = process.poll() is None
+        if alive:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        self.faults.unlink()
+        self.settle_down()
+        return alive
+
+    def settle_down(self) -> None:
+        """Waits for calls that were under way: the cloud ends them, whoever asked."""
+        before = -1
+        while before != (now := self.world.file.stat().st_size):
+            before = now
+            time.sleep(0.2)
+
+    def pending(self) -> list[str]:
+        state = self.engine.export()["deployment"]
+        return [one["resource"]["type"] for one in state.get("pending_operations", [])]
+
+
+def made(world: World) -> Counter[tuple[str, str]]:
+    """What exists, by type and name of its resource."""
+    return Counter((thing.type, thing.urn.rpartition("::")[2]) for thing in world.all())
+
+
+@pytest.fixture(params=REAL)
+def undisturbed(request: pytest.FixtureRequest, standing: Standing) -> Live:
+    """A deployment that nobody interrupted."""
+    return standing(f"{request.param}-basic")
+
+
+@pytest.fixture
+def stand(undisturbed: Live, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
+    """A deployment of the same stack, of which nothing is up."""
+    live = start(undisturbed.deployment.stack)
+    for name, value in live.simulators.environment.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "stacks").mkdir()
+    shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
+    engine = Engine(live.deployment.stack, live.deployment.engine, live.deployment.environment, tmp_path)
+    shutil.copy(live.deployment.file, engine.config_file)
+    yield Stand(live, engine)
+    live.simulators.stop()
+
+
+Told = Callable[[str], None]
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Told:
+    """Prints a line of the table of kills."""
+
+    def say(line: str) -> None:
+        with capsys.disabled():
+            print(f"\n{line}", end="")
+
+    return say
+
+
+def cloud_types(live: Live) -> list[str]:
+    """The cloud's types in the order in which the first of each was made."""
+    return list(dict.fromkeys(thing.type for thing in live.world.all() if not thing.type.startswith("webitel:")))
+
+
+def check(stand: Stand, undisturbed: Live) -> None:
+    assert made(stand.world) == made(undisturbed.world)
+    assert stand.pending() == []
+    assert list(find_world_problems(*plan_of(stand.deployment.stack), stand.world)) == []
+    assert stand.deployment.preview("--expect-no-changes") == []
+
+
+def finish(stand: Stand, undisturbed: Live, tell: Told, point: str) -> None:
+    """The `up` after a kill, which has to end as if there had been none."""
+    things, pending = len(stand.world.all()), len(stand.pending())
+    clear_leftovers(stand.engine)
+    stand.deployment.up()
+    check(stand, undisturbed)
+    tell(f"| {stand.deployment.stack} | {point} | {things} | {pending} | {len(stand.world.all())}, as without |")
+
+
+def choose_cuts(cloud: str, types: list[str], count: int) -> list[str]:
+    """A machine, a disk and further types."""
+    kept = [TYPES[cloud].machine, TYPES[cloud].disk]
+    return [*kept, *random.Random(cloud).sample(sorted({*types} - {*kept}), count - len(kept))]
+
+
+def test_every_type_is_found_again(undisturbed: Live) -> None:
+    assert set(cloud_types(undisturbed)) <= WAYS.keys()
+
+
+def test_cut_inside_creations(undisturbed: Live, stand: Stand) -> None:
+    """One `up` after the other is cut in creations of types that were not cut before."""
+    cloud, types = stand.deployment.stack.partition("-")[0], cloud_types(undisturbed)
+    left = set(types if LONG else choose_cuts(cloud, types, 3))
+    cuts = 0
+    while left:
+        if not stand.interrupt(*left):
+            # On a busy machine a kill comes late: what is left was made while an earlier one was on its way.
+            assert cuts and left <= {thing.type for thing in stand.world.all()}, f"none of {left} was made"
+            break
+        cut = left & set(stand.pending())
+        assert cut
+        cuts += 1
+        left -= cut
+        clear_leftovers(stand.engine)
+        assert stand.pending() == []
+    stand.deployment.up()
+    check(stand, undisturbed)
+
+
+@pytest.mark.parametrize("number", range(POINTS))
+def test_killed_anywhere(undisturbed: Live, stand: Stand, tell: Told, number: int) -> None:
+    size = len(undisturbed.world.all())
+    things = random.Random(f"{stand.deployment.stack} {number}").randrange(2, size - 4)
+    assert stand.interrupt(things=things)
+    finish(stand, undisturbed, tell, "between calls")
+
+
+@pytest.mark.skipif(not LONG, reason="takes minutes a cloud: WEBITEL_TEST_LONG=1")
+@pytest.mark.parametrize("number", range(POINTS))
+def test_killed_inside_a_creation(undisturbed: Live, stand: Stand, tell: Told, number: int) -> None:
+    type = choose_cuts(stand.deployment.stack.partition("-")[0], cloud_types(undisturbed), POINTS)[number]
+    assert stand.interrupt(type), f"no {type} was made"
+    finish(stand, undisturbed, tell, f"creating {type.rpartition(':')[2]}")
+
+
+def test_two_that_fit_are_not_adopted(undisturbed: Live, stand: Stand) -> None:
+    """Only where several things can wear the same tags or name: AWS and DigitalOcean."""
+    cloud = stand.deployment.stack.partition("-")[0]
+    if cloud not in ("aws", "digitalocean"):
+        pytest.skip(f"{cloud} lets no two of these have one name: nothing to tell apart")
+    machine = TYPES[cloud].machine
+    assert stand.interrupt(machine)
+    twin = stand.world.all(machine)[-1]
+    with stand.world.change() as world:
+        world.put(type(twin)(twin.type, f"{twin.id[:-1]}{(int(twin.id[-1], 16) + 5) % 10}", twin.urn, twin.inputs, twin.outputs))
+    with pytest.raises(Failure, match=r"2 things may be the \w+ \w+-1, whose creation was interrupted: .*Delete the ones"):
+        clear_leftovers(stand.engine)
+    assert machine in stand.pending()
+
+
+def test_refusals_are_explained_and_the_next_up_goes_on(undisturbed: Live, stand: Stand) -> None:
+    """One machine finds no capacity, the second no quota, the third is asked for too often."""
+    stack = stand.deployment.stack
+    plan, _ = plan_of(stack)
+    machine = TYPES[plan.cloud].machine
+    stand.faults.write_text(json.dumps([
+        {"kind": "capacity", "type": machine}, {"kind": "quota", "type": machine},
+        {"kind": "rate", "type": machine, "times": 0}]))
+    run = run_engine(stand.engine, plan.nodes, "up", "--continue-on-error")
+    with pytest.raises(Failure) as caught:
+        report_failure(run, f"./webitel up {stack}", plan)
+    told = str(caught.value)
+    lines = [line for line in told.splitlines() if f"{CLOUDS[plan.cloud].title} {plan.region}" in line]
+    assert len(lines) == len(plan.nodes), told
+    for words in ("has none free for", "lets your account have no more for", "was asked too often for"):
+        (line,) = [line for line in lines if words in line]
+        assert any(node.machine_type.name in line and node.key in line for node in plan.nodes), line
+    stand.faults.unlink()
+    stand.deployment.up()
+    check(stand, undisturbed)

@@ -1,0 +1,73 @@
+"""Every planted bug is found: by the simulated cloud, which refuses it, or by the comparison with the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.clouds import base
+from components.model.clouds.facts import CLOUDS
+from components.model.plan import Node, Plan
+from components.model.settings import Settings
+from stacks import deployment
+from tests.clouds.conformance import checks
+from tests.clouds.conformance.bugs import BUGS, Bug, common
+from tests.clouds.conformance.checks import find_option_problems, find_world_problems
+from tests.clouds.conformance.program import Draft, ProgramError
+from tests.clouds.conformance.test_conformance import WIDE, build, plan_of
+
+pytestmark = [pytest.mark.clouds, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def composed_once() -> Iterator[None]:
+    """No bug is planted in texts, so each is composed for one run only."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in ((base, "compose_user_data"), (checks, "compose_user_data"), (deployment, "compose_configuration")):
+            patch.setattr(module, name, remember(getattr(module, name)))
+        yield
+
+
+def remember(compose: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, called once for each node of a stack."""
+    known: dict[tuple[str, str], Any] = {}
+
+    def remembered(plan: Plan, node: Node, settings: Settings) -> Any:
+        key = plan.stack, node.key
+        if key not in known:
+            known[key] = compose(plan, node, settings)
+        return known[key]
+
+    return remembered
+
+
+ALL = [(cloud, bug) for cloud, bugs in BUGS.items() for bug in (*bugs, *common(cloud))]
+
+
+@pytest.mark.parametrize(("cloud", "bug"), ALL, ids=[f"{cloud}-{bug.title}" for cloud, bug in ALL])
+def test_is_found(cloud: str, bug: Bug, tmp_path: Path) -> None:
+    stack = f"{cloud}-basic"
+    plan, settings = plan_of(stack, WIDE)
+    planted: list[str] = []
+
+    def plant(draft: Draft) -> None:
+        if bug.fits(draft):
+            bug.change(draft)
+            planted.append(draft.name)
+
+    try:
+        world, registrations = build(stack, tmp_path, WIDE, tamper=plant)
+    except ProgramError as refused:
+        assert planted, f"refused before the bug was planted: {refused}"
+        return
+    assert planted, "nothing to plant the bug in"
+    assert next(chain(find_option_problems(plan, registrations), find_world_problems(plan, settings, world)), None)
+
+
+def test_each_adapter_has_at_least_ten_of_its_own() -> None:
+    assert {cloud for cloud in CLOUDS if CLOUDS[cloud].real} == BUGS.keys()
+    assert all(len({bug.title for bug in bugs}) >= 10 for bugs in BUGS.values())

@@ -1,0 +1,130 @@
+"""A machine's replacement fails half-way, on the real engine and every simulated cloud. What the message advises finishes
+it: the machine is a new one and runs, with its own disks and addresses.
+
+A replacement that fails leaves resources that are gone already and resources that are there twice: creations that fail
+(test_interruptions.py) never do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from components.model.clouds.facts import CLOUDS
+from components.model.planning.planner import make_plan
+from stacks.settings import load_stack
+from tests.clouds.conformance.checks import TYPES, find_wrong_ways
+from tests.clouds.conformance.command import OWN, Command, command_line
+from tests.clouds.conformance.conftest import Live, Standing, Start
+from tests.clouds.conformance.seen import SEE
+from tests.clouds.conformance.test_day_two import identity, name_of, touched
+
+pytestmark = pytest.mark.clouds
+
+LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
+
+NODE = "data-1"
+"""It has two data disks."""
+
+FAULTS: Mapping[str, Mapping[str, Any]] = {
+    "its deletion is refused": {"kind": "error", "operation": "delete", "type": "machine"},
+    "no capacity for its successor": {"kind": "capacity", "operation": "create", "type": "machine"},
+    "the answer to its deletion is lost": {"kind": "lost", "operation": "delete", "type": "machine"},
+    "a disk does not leave": {"kind": "error", "operation": "delete", "type": "attachments"},
+    "a disk does not come": {"kind": "error", "operation": "create", "type": "attachments", "nth": 2},
+}
+
+SHORT = {(cloud, next(iter(FAULTS))) for cloud in CLOUDS} | {("hetzner", "a disk does not come")}
+
+
+@pytest.fixture(scope="module", params=[cloud for cloud in CLOUDS if CLOUDS[cloud].real])
+def live(request: pytest.FixtureRequest, start: Start, standing: Standing) -> Live:
+    """A deployment with settings of its own, each test going on where the one before ended."""
+    stack = f"{request.param}-basic"
+    made = start(stack, standing(stack))
+    made.deployment.configure(OWN)
+    made.deployment.up()
+    return made
+
+
+@pytest.fixture
+def webitel(live: Live) -> Iterator[Command]:
+    with command_line(live) as command:
+        yield command
+
+
+def machines(live: Live) -> dict[str, str]:
+    cloud = live.deployment.stack.partition("-")[0]
+    return {name_of(thing): identity(thing) for thing in live.world.all(TYPES[cloud].machine)}
+
+
+def look(live: Live) -> dict[str, tuple[object, ...]]:
+    """What each machine has to have after as before."""
+    cloud = live.deployment.stack.partition("-")[0]
+    fixed = CLOUDS[cloud].fixed_addresses
+    return {one.name: (one.disks, one.public_address, one.private_address if fixed else "", one.firewalls, one.runs)
+            for one in SEE[cloud](live.world)}
+
+
+@pytest.mark.parametrize("what", FAULTS)
+def test_what_is_advised_finishes_a_replacement(live: Live, webitel: Command, what: str) -> None:
+    stack = live.deployment.stack
+    cloud, fault, before, seen = stack.partition("-")[0], FAULTS[what], machines(live), look(live)
+    if not LONG and (cloud, what) not in SHORT:
+        pytest.skip("takes fifteen seconds, and is done on some clouds: WEBITEL_TEST_LONG=1")
+    if fault["type"] == "attachments" and not TYPES[cloud].attachments:
+        pytest.skip(f"{cloud} has no attachment of its own: the disks stand in the machine's inputs")
+    faults = live.simulators.faults.file
+    assert faults
+    faults.write_text(json.dumps([{**fault, "type": getattr(TYPES[cloud], str(fault["type"]))}]))
+    ran = webitel("replace", NODE, "--stack", stack, "--yes")
+    told = str(ran.exception)
+    assert ran.exit_code, "nothing failed"
+    faults.unlink()
+    advised = re.search(r"Run \./webitel (.*) again: it resumes", told)
+    assert advised, told
+    # Whoever does not read, or runs it some days later, takes `up`: it must not take the disks away.
+    if fault["kind"] != "lost":  # then it fails, as that machine is there no more
+        live.deployment.up()
+        assert {name: one[:-1] for name, one in look(live).items()} == {name: one[:-1] for name, one in seen.items()}
+    ran = webitel(*advised[1].split(), "--yes")
+    assert ran.exit_code == 0, ran.exception
+    after = machines(live)
+    assert after.pop(NODE) != before.pop(NODE), f"advised {advised[1]}, and it is still the old one"
+    assert after == before
+    assert look(live) == seen
+    plan = make_plan(load_stack(stack), stack)
+    assert list(find_wrong_ways(plan, live.world, {one.name: one for one in SEE[cloud](live.world)})) == []
+    assert touched(live.deployment.preview("--expect-no-changes")) == []
+
+
+def test_what_an_earlier_version_had_the_cloud_protect_goes_all_the_same(live: Live, webitel: Command) -> None:
+    """Its servers and its network too, which their provider never lets go by itself."""
+    stack = live.deployment.stack
+    if not stack.startswith("hetzner"):
+        pytest.skip("only Hetzner has a protection that its provider leaves alone at a deletion")
+    guarded = [TYPES["hetzner"].machine, "hcloud:index/network:Network"]
+    state = json.loads(live.deployment.state_file.read_text())
+    for one in state["checkpoint"]["latest"]["resources"]:
+        if one["type"] in guarded:
+            protection = {name: True for name in ("deleteProtection", "rebuildProtection") if name in one["inputs"]}
+            one["inputs"] |= {**protection, "deleteProtection": True}
+            one["outputs"] |= {**protection, "deleteProtection": True}
+            live.world.edit(one["type"], one["id"], **{**protection, "deleteProtection": True})
+    live.deployment.state_file.write_text(json.dumps(state))
+    before = machines(live)
+    ran = webitel("replace", NODE, "--stack", stack, "--yes")
+    assert ran.exit_code == 0, ran.exception
+    assert machines(live)[NODE] != before[NODE]
+    ran = webitel("destroy", stack, "--yes")
+    assert ran.exit_code == 0, ran.exception
+    assert {thing.type for thing in live.world.all()} & set(guarded) == set()
+    assert live.world.all(TYPES["hetzner"].disk)
+    ran = webitel("destroy", stack, "--yes", "--with-data")
+    assert ran.exit_code == 0, ran.exception
+    assert live.world.all() == []

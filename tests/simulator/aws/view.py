@@ -1,0 +1,111 @@
+"""AWS' instances: security groups at interfaces, routes by subnet (`facts/clouds.md` 1.1-1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+from typing import Any
+
+from tests.simulator.aws.machines import EipAssociation
+from tests.simulator.aws.resources import (
+    ASSOCIATION,
+    EIP,
+    GROUP,
+    INSTANCE,
+    INTERFACE,
+    NAT,
+    ROUTE,
+    SUBNET,
+    TABLE,
+    SecurityGroupEgressRule,
+    SecurityGroupIngressRule,
+)
+from tests.simulator.reach import EVERYWHERE, Machine, Rule
+from tests.simulator.world import Thing, World
+
+_PROTOCOLS = {"-1": "any", "6": "tcp", "17": "udp", "1": "icmp"}
+_SIDES = {"ingress": SecurityGroupIngressRule.type, "egress": SecurityGroupEgressRule.type}
+
+
+def look(world: World) -> list[Machine]:
+    """Every instance."""
+    groups = {instance.id: _groups_of(world, instance) for instance in world.all(INSTANCE)}
+    return [_look_at(world, instance, groups) for instance in world.all(INSTANCE)]
+
+
+def _interface_of(world: World, instance: Thing) -> Thing | None:
+    return world.find(INTERFACE, instance.get("primaryNetworkInterfaceId"))
+
+
+def _groups_of(world: World, instance: Thing) -> list[str]:
+    interface = _interface_of(world, instance)
+    return list((interface.inputs.get("securityGroups") if interface else instance.inputs.get("vpcSecurityGroupIds")) or [])
+
+
+def _look_at(world: World, instance: Thing, groups: dict[str, list[str]]) -> Machine:
+    interface = _interface_of(world, instance)
+    subnet = world.find(SUBNET, interface.inputs["subnetId"] if interface else instance.inputs["subnetId"])
+    assert subnet is not None
+    public = instance.get("publicIp") or _elastic_address(world, instance, interface)
+    to_gateway = _routes_to(world, subnet, "gatewayId")
+    inward, outward = (tuple(_rules_of(world, groups[instance.id], side, groups)) for side in ("ingress", "egress"))
+    if not groups[instance.id]:  # the network's default group: open among those who wear it, and outwards
+        others = frozenset(id for id, worn in groups.items() if not worn)
+        inward, outward = (Rule("any", 1, 65535, (), others),), (Rule("any", 1, 65535, EVERYWHERE),)
+    return Machine(
+        id=instance.id, name=(instance.inputs.get("tags") or {}).get("Name", instance.id), network=subnet.inputs["vpcId"],
+        private=instance.get("privateIp"), public=public, reachable=bool(public) and bool(to_gateway),
+        way_out=bool(public and to_gateway) or _has_nat(world, subnet),
+        ingress=(inward,), egress=(outward,),
+    )
+
+
+def _elastic_address(world: World, instance: Thing, interface: Thing | None) -> str:
+    targets = {instance.id, interface.id if interface else ""}
+    for one in world.all(EipAssociation.type):
+        if targets & {one.inputs.get("networkInterfaceId"), one.inputs.get("instanceId")}:
+            return str(one.get("publicIp"))
+    for address in world.all(EIP):
+        if targets & {address.inputs.get("networkInterface"), address.inputs.get("instance")}:
+            return str(address.get("publicIp"))
+    return ""
+
+
+def _routes_to(world: World, subnet: Thing, target: str) -> list[str]:
+    """The targets of that kind to which the subnet's route table sends everything."""
+    tables = [one.inputs["routeTableId"] for one in world.all(ASSOCIATION) if one.inputs.get("subnetId") == subnet.id]
+    single = [one.inputs for one in world.all(ROUTE) if one.inputs["routeTableId"] in tables]
+    inline = [{**route, "destinationCidrBlock": route.get("cidrBlock")} for table in world.all(TABLE) if table.id in tables
+              for route in table.inputs.get("routes") or []]
+    routes = [*single, *inline]
+    return [route[target] for route in routes if route.get("destinationCidrBlock") == "0.0.0.0/0" and route.get(target)]
+
+
+def _has_nat(world: World, subnet: Thing) -> bool:
+    for id in _routes_to(world, subnet, "natGatewayId"):
+        nat = world.find(NAT, id)
+        home = world.find(SUBNET, nat.inputs["subnetId"]) if nat else None
+        if home and _routes_to(world, home, "gatewayId"):
+            return True
+    return False
+
+
+def _rules_of(world: World, worn: list[str], side: str, groups: dict[str, list[str]]) -> Iterator[Rule]:
+    for thing in world.all(_SIDES[side]):
+        if thing.inputs["securityGroupId"] in worn:
+            rule = thing.inputs
+            yield _read(rule["ipProtocol"], rule.get("fromPort"), rule.get("toPort"),
+                        [rule.get("cidrIpv4"), rule.get("cidrIpv6")], [rule.get("referencedSecurityGroupId")], groups)
+    for group in world.all(GROUP):
+        if group.id in worn:
+            for rule in group.inputs.get(side) or []:
+                ends = [*(rule.get("cidrBlocks") or []), *(rule.get("ipv6CidrBlocks") or [])]
+                others = [*(rule.get("securityGroups") or []), *([group.id] if rule.get("self") else [])]
+                yield _read(rule["protocol"], rule["fromPort"], rule["toPort"], ends, others, groups)
+
+
+def _read(protocol: str, first: Any, last: Any, ends: list[Any], others: list[Any], groups: dict[str, list[str]]) -> Rule:
+    name = _PROTOCOLS.get(protocol, protocol)
+    machines = frozenset(id for id, worn in groups.items() if {*worn} & {*others})
+    networks = tuple(ip_network(end) for end in ends if end)
+    return Rule(name, 1 if name == "any" else first, 65535 if name == "any" else last, networks, machines)

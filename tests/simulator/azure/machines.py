@@ -1,0 +1,240 @@
+"""Azure's addresses, interfaces, disks and virtual machines (`facts/clouds.md` 3.1, 3.3-3.5, `facts/schemas/README.md` 24-27)."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, ClassVar
+
+from components.model.clouds.facts import load_machine_types
+from provider.server import Properties
+from tests.simulator.azure.resources import (
+    ADDRESS,
+    AVAILABILITY,
+    DISK,
+    INTERFACE,
+    MACHINE,
+    NAT,
+    RULES,
+    SUBNET,
+    Azure,
+    find_subscription,
+)
+from tests.simulator.call import Account, Call
+from tests.simulator.ssh_keys import fingerprint
+from tests.simulator.world import Refused
+
+_PUBLIC = "198.19.128.0/18"
+_TYPES = {machine.name for machine in load_machine_types("azure")}
+_IMAGES = {("Debian", "debian-12", "12-gen2"), ("Debian", "debian-12", "12"), ("Debian", "debian-13", "13-gen2")}
+_COMPUTER_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-.]{0,62}[A-Za-z0-9])?")
+_REFUSED_USERS = {"root", "admin", "administrator", "user", "test", "guest", "adm", "backup", "console", "support", "sys"}
+_USER_DATA = 65535
+
+
+class PublicIPAddress(Azure):
+    """Standard and static: Basic ones cannot be made any more."""
+
+    type = ADDRESS
+    name_input = "publicIpAddressName"
+    path = "Microsoft.Network/publicIPAddresses"
+
+    def make(self, call: Call) -> Properties:
+        if (call.inputs.get("sku") or {}).get("name") != "Standard":
+            raise Refused("Code=\"IPv4BasicSkuPublicIpCountLimitReached\" Message=\"Basic public IP addresses are retired\"")
+        if call.inputs.get("publicIPAllocationMethod") != "Static":
+            raise Refused("Code=\"PublicIPAddressWithStandardSkuMustBeStatic\" Message=\"publicIPAllocationMethod\"")
+        if call.is_changed("zones"):
+            raise Refused("Code=\"ResourceAvailabilityZonesCannotBeModified\" Message=\"zones\"")
+        address = call.take_address("the internet", _PUBLIC, first=1, last=1, wanted=call.outputs.get("ipAddress"))
+        return {**super().make(call), "ipAddress": address}
+
+
+class NatGateway(Azure):
+    type = NAT
+    name_input = "natGatewayName"
+    path = "Microsoft.Network/natGateways"
+
+    def make(self, call: Call) -> Properties:
+        if (call.inputs.get("sku") or {}).get("name") != "Standard":
+            raise Refused("Code=\"InvalidRequestFormat\" Message=\"sku Standard is required\"")
+        if len(call.inputs.get("zones") or []) > 1:
+            raise Refused("Code=\"InvalidRequestFormat\" Message=\"a NAT gateway stands in one zone or none\"")
+        if call.is_changed("zones"):
+            raise Refused("Code=\"ResourceAvailabilityZonesCannotBeModified\" Message=\"zones of a NAT gateway stay\"")
+        for reference in call.inputs.get("publicIpAddresses") or []:
+            call.hold(f"association of {self.refer(call, ADDRESS, reference, 'publicIpAddresses').id}")
+        return super().make(call)
+
+
+class NetworkInterface(Azure):
+    """Addresses of a subnet, a public one if named, a security group of its own."""
+
+    type = INTERFACE
+    name_input = "networkInterfaceName"
+    path = "Microsoft.Network/networkInterfaces"
+
+    def make(self, call: Call) -> Properties:
+        inputs = call.inputs
+        configurations = inputs.get("ipConfigurations") or []
+        if not configurations or any(not one.get("name") or not one.get("subnet") for one in configurations):
+            raise Refused("Code=\"InvalidRequestFormat\" Message=\"ipConfigurations need a name and a subnet\"")
+        if inputs.get("networkSecurityGroup"):
+            self.refer(call, RULES, inputs["networkSecurityGroup"], "networkSecurityGroup")
+        made = [self._configure(call, index, one) for index, one in enumerate(configurations)]
+        return {**super().make(call), "ipConfigurations": made, "macAddress": f"00-0D-3A-{call.number() % 2**24:06X}",
+                "resourceGuid": f"guid-{call.number()}", "primary": True}
+
+    def _configure(self, call: Call, index: int, wish: Properties) -> Properties:
+        subnet = self.refer(call, SUBNET, wish["subnet"], "subnet", same_location=False)
+        static = wish.get("privateIPAllocationMethod") == "Static"
+        if static and not wish.get("privateIPAddress"):
+            raise Refused("Code=\"PrivateIPAddressRequired\" Message=\"Static needs a privateIPAddress\"")
+        block = subnet.get("addressPrefix")
+        if static and IPv4Address(wish["privateIPAddress"]) not in IPv4Network(block):
+            raise Refused(f"Code=\"PrivateIPAddressNotInSubnet\" Message=\"{wish['privateIPAddress']} is not in {block}\"")
+        before: Any = (call.outputs.get("ipConfigurations") or [{}] * (index + 1))[index]
+        wanted = wish["privateIPAddress"] if static else before.get("privateIPAddress")
+        # The first four addresses and the last are Azure's.
+        private = call.take_address(f"subnet {subnet.id}", block, first=4, last=1, wanted=wanted)
+        if wish.get("publicIPAddress"):
+            call.hold(f"association of {self.refer(call, ADDRESS, wish['publicIPAddress'], 'publicIPAddress').id}")
+        return {**wish, "privateIPAddress": private}
+
+
+class Disk(Azure):
+    """Only growing; in one zone or in none, for good."""
+
+    type = DISK
+    name_input = "diskName"
+    path = "Microsoft.Compute/disks"
+
+    def make(self, call: Call) -> Properties:
+        inputs = call.inputs
+        size = inputs.get("diskSizeGB")
+        if inputs["creationData"]["createOption"] == "Empty" and not size:
+            raise Refused("Code=\"InvalidParameter\" Message=\"Required parameter 'diskSizeGB' is missing\"")
+        if not 1 <= (size or 4) <= 65536 or (call.old and size and size < (call.old.get("diskSizeGB") or 0)):
+            raise Refused(f"Code=\"ResizeDiskError\" Message=\"diskSizeGB {size}: a disk cannot shrink\"")
+        if call.is_changed("zones", "creationData"):
+            raise Refused("Code=\"PropertyChangeNotAllowed\" Message=\"zones and creationData of a disk cannot change\"")
+        if len(inputs.get("zones") or []) > 1:
+            raise Refused("Code=\"InvalidParameter\" Message=\"a disk stands in one zone or none\"")
+        return {**super().make(call), "diskState": "Unattached", "uniqueId": call.outputs.get("uniqueId") or f"d-{call.number()}",
+                "sku": inputs.get("sku") or {"name": "Standard_LRS"}}
+
+
+class AvailabilitySet(Azure):
+    type = AVAILABILITY
+    name_input = "availabilitySetName"
+    path = "Microsoft.Compute/availabilitySets"
+
+    def make(self, call: Call) -> Properties:
+        inputs = call.inputs
+        if not 1 <= inputs.get("platformFaultDomainCount", 2) <= 3 or not 1 <= inputs.get("platformUpdateDomainCount", 5) <= 20:
+            raise Refused("Code=\"InvalidParameter\" Message=\"1 to 3 fault domains, 1 to 20 update domains\"")
+        if (inputs.get("sku") or {}).get("name") != "Aligned":
+            raise Refused("Code=\"OperationNotAllowed\" Message=\"managed disks need an availability set of sku Aligned\"")
+        return super().make(call)
+
+
+class VirtualMachine(Azure):
+    """What is set at its creation stays: a change is sent, and answered by 409 PropertyChangeNotAllowed."""
+
+    type = MACHINE
+    name_input = "vmName"
+    path = "Microsoft.Compute/virtualMachines"
+    untold: ClassVar = ("osProfile.customData",)
+    values: ClassVar = {"hardwareProfile.vmSize": _TYPES}
+
+    def make(self, call: Call) -> Properties:
+        inputs = call.inputs
+        if not (inputs.get("hardwareProfile") or {}).get("vmSize"):
+            raise Refused("Code=\"InvalidParameter\" Message=\"Required parameter 'vmSize' is missing\"")
+        if len(inputs.get("zones") or []) > 1 or (inputs.get("zones") and inputs.get("availabilitySet")):
+            raise Refused("Code=\"OperationNotAllowed\" Message=\"a machine stands in one zone, or in an availability set\"")
+        if inputs.get("availabilitySet"):
+            self.refer(call, AVAILABILITY, inputs["availabilitySet"], "availabilitySet")
+        if call.is_changed("availabilitySet", "osProfile.linuxConfiguration.ssh.publicKeys", "storageProfile.osDisk.name"):
+            raise Refused("Code=\"PropertyChangeNotAllowed\" Message=\"availabilitySet, ssh.publicKeys and osDisk.name stay\"")
+        check_os(inputs.get("osProfile") or {}, inputs["vmName"])
+        self._check_storage(call, inputs.get("storageProfile") or {})
+        interfaces = (inputs.get("networkProfile") or {}).get("networkInterfaces") or []
+        if not interfaces or (len(interfaces) > 1 and sum(bool(one.get("primary")) for one in interfaces) != 1):
+            raise Refused("Code=\"InvalidParameter\" Message=\"networkInterfaces: one primary\"")
+        for interface in interfaces:
+            call.hold(f"attachment of {self.refer(call, INTERFACE, interface, 'networkInterfaces').id}")
+        check_base64("userData", inputs.get("userData"))
+        before = call.outputs.get("vmId")
+        return {**super().make(call), "vmId": before or f"00000000-0000-4000-8000-{call.number():012d}",
+                "timeCreated": "2026-11-23T00:00:00Z"}
+
+    def _check_storage(self, call: Call, storage: Properties) -> None:
+        image: Properties = storage.get("imageReference") or {}
+        known = (image.get("publisher"), image.get("offer"), image.get("sku")) in _IMAGES
+        if not image.get("id") and not (known and image.get("version")):
+            raise Refused(f"Code=\"PlatformImageNotFound\" Message=\"The platform image '{image}' is not available\"")
+        size = call.inputs["hardwareProfile"]["vmSize"]
+        only = "NVMe" if int(size.rpartition("_v")[2]) >= 6 else "SCSI"
+        if storage.get("diskControllerType") not in (None, only):
+            raise Refused(f"Code=\"InvalidParameter\" Message=\"the VM size '{size}' has disks on {only} only\" "
+                          "Target=\"storageProfile.diskControllerType\"")
+        if call.is_changed("storageProfile.diskControllerType"):
+            raise Refused("Code=\"OperationNotAllowed\" Message=\"diskControllerType changes on a deallocated machine only\"")
+        disk: Properties = storage.get("osDisk") or {}
+        if disk.get("createOption") != "FromImage":
+            raise Refused("Code=\"InvalidParameter\" Message=\"osDisk.createOption FromImage\"")
+        old = (((call.old or {}).get("storageProfile") or {}).get("osDisk") or {}).get("diskSizeGB", 30)
+        if disk.get("diskSizeGB", 30) < max(30, old):
+            raise Refused(f"Code=\"ResizeDiskError\" Message=\"osDisk of {disk['diskSizeGB']} GB, at least {max(30, old)}\"")
+        if disk.get("diskSizeGB", 30) > old and call.old:
+            raise Refused("Code=\"OperationNotAllowed\" Message=\"the OS disk of a running machine is resized by its disk only\"")
+        luns = [one["lun"] for one in storage.get("dataDisks") or []]
+        if len(luns) != len(set(luns)):
+            raise Refused("Code=\"InvalidParameter\" Message=\"dataDisks: a LUN stands there twice\"")
+        for one in storage.get("dataDisks") or []:
+            if one["createOption"] != "Attach":
+                continue
+            kept = self.refer(call, DISK, one.get("managedDisk") or {}, "dataDisks")
+            call.hold(f"attachment of {kept.id}")
+            if (kept.inputs.get("zones") or []) != (call.inputs.get("zones") or []):
+                raise Refused(f"Code=\"BadRequest\" Message=\"disk {kept.id} is not in the zone of the machine\"")
+
+
+def check_os(profile: Properties, name: str) -> None:
+    """Refuses users, host names, keys and custom data that the platform refuses."""
+    computer = profile.get("computerName") or name
+    if not _COMPUTER_NAME.fullmatch(computer):
+        raise Refused(f"Code=\"InvalidParameter\" Message=\"computerName {computer}\"")
+    user = profile.get("adminUsername")
+    if not user or user.lower() in _REFUSED_USERS:
+        raise Refused(f"Code=\"InvalidParameter\" Message=\"The Admin Username {user} is not allowed\"")
+    linux = profile.get("linuxConfiguration") or {}
+    keys: list[Any] = (linux.get("ssh") or {}).get("publicKeys") or []
+    if not keys and (linux.get("disablePasswordAuthentication") or not profile.get("adminPassword")):
+        raise Refused("Code=\"InvalidParameter\" Message=\"Authentication using SSH needs a public key\"")
+    for key in keys:
+        if key.get("path") != f"/home/{user}/.ssh/authorized_keys":
+            raise Refused(f"Code=\"InvalidParameter\" Message=\"SSH public keys belong into /home/{user}/.ssh/authorized_keys\"")
+        fingerprint(key.get("keyData") or "")
+    check_base64("customData", profile.get("customData"))
+
+
+def check_base64(name: str, text: str | None) -> None:
+    """Refuses what is not base64 of at most 65535 bytes."""
+    try:
+        size = len(base64.b64decode(text or "", validate=True))
+    except ValueError as error:
+        raise Refused(f"Code=\"InvalidParameter\" Message=\"{name} must be in Base64 encoded format\"") from error
+    if size > _USER_DATA:
+        raise Refused(f"Code=\"InvalidParameter\" Message=\"{name} of {size} bytes, at most {_USER_DATA}\"")
+
+
+TYPES = (PublicIPAddress, NatGateway, NetworkInterface, Disk, AvailabilitySet, VirtualMachine)
+
+FUNCTIONS: Mapping[str, Callable[[Account, Properties], Properties]] = {
+    "azure-native:authorization:getClientConfig": lambda account, arguments: {
+        "subscriptionId": find_subscription(account), "clientId": "c", "objectId": "o", "tenantId": "t"},
+}

@@ -1,0 +1,49 @@
+"""Hetzner's servers: the firewall stands before the public address only (`facts/clouds.md` 5.2)."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import Any
+
+from tests.simulator.hetzner.machines import ServerNetwork
+from tests.simulator.hetzner.resources import FIREWALL, NETWORK, SERVER
+from tests.simulator.reach import EVERYWHERE, Machine, Rule
+from tests.simulator.world import Thing, World
+
+
+def look(world: World) -> list[Machine]:
+    """Every server. Without a firewall all is open; a firewall without rules outwards lets everything out."""
+    return [_look_at(world, server) for server in world.all(SERVER)]
+
+
+def _look_at(world: World, server: Thing) -> Machine:
+    worn = {str(id) for id in server.inputs.get("firewallIds") or []}
+    firewalls = [one for one in world.all(FIREWALL) if one.id in worn or _is_applied(one, server)]
+    rules = [rule for firewall in firewalls for rule in firewall.inputs.get("rules") or []]
+    inward, outward = ([_read(rule) for rule in rules if rule["direction"] == side] for side in ("in", "out"))
+    joined = [{"networkId": one.get("networkId"), "ip": one.get("ip")} for one in world.all(ServerNetwork.type)
+              if str(one.inputs["serverId"]) == server.id]
+    place: dict[str, Any] = next(iter([*(server.outputs.get("networks") or []), *joined]), {})
+    public = server.get("ipv4Address") or ""
+    return Machine(
+        id=server.id, name=server.inputs["name"], network=f"{NETWORK} {place.get('networkId')}" if place else "",
+        private=place.get("ip") or "", public=public, reachable=bool(public),
+        way_out=bool(public or server.get("ipv6Address")),
+        ingress=(tuple(inward),) if firewalls else (),
+        egress=(tuple(outward or [Rule("any", 1, 65535, EVERYWHERE)]),) if firewalls else (),
+        filters_private=False,
+    )
+
+
+def _is_applied(firewall: Thing, server: Thing) -> bool:
+    labels = server.inputs.get("labels") or {}
+    wishes = firewall.inputs.get("applyTos") or []
+    return any(
+        str(wish.get("server")) == server.id or wish.get("labelSelector") in {f"{key}={value}" for key, value in labels.items()}
+        for wish in wishes)
+
+
+def _read(rule: dict[str, Any]) -> Rule:
+    networks = rule.get("sourceIps" if rule["direction"] == "in" else "destinationIps") or []
+    first, _, last = str(rule.get("port") or "any").replace("any", "1-65535").partition("-")
+    return Rule(rule["protocol"], int(first), int(last or first), tuple(map(ip_network, networks)))

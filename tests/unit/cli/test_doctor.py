@@ -1,0 +1,97 @@
+"""`doctor` offline: which credentials are here and what is missing, how a cloud's answers are judged."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.__main__ import app
+from cli.cloud import checks as cloud_checks
+from cli.cloud.checks import Name, check_domain, judge
+from cli.cloud.credentials import SOURCES, find_credentials
+from cli.cloud.questions import Answers, gather, summarize
+from components.model.clouds.facts import CLOUDS
+from components.model.clouds.offers import Offers, Quota
+from components.model.planning.planner import make_plan
+from stacks.settings import load_stack
+
+REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
+
+
+@pytest.mark.parametrize("cloud", REAL)
+def test_without_credentials_the_variables_and_the_log_in_are_told(
+    cloud: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for sources in SOURCES.values():
+        for name in [name for names in sources.variables for name in names]:
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = CliRunner().invoke(app, ["doctor", f"{cloud}-basic"])
+    assert done.exit_code == 1
+    (line,) = [line for line in done.output.splitlines() if line.startswith("credentials:")]
+    assert all(f"{name}=..." in line for name in SOURCES[cloud].variables[0]) and SOURCES[cloud].login in line
+    assert f"none for {CLOUDS[cloud].title}" in done.output and "webitel:domain" in done.output
+    assert CLOUDS[cloud].shared_state in done.output
+
+
+def test_half_of_a_pair_is_not_enough(tmp_path: Path) -> None:
+    found = find_credentials("aws", (), {"AWS_ACCESS_KEY_ID": "x"}, tmp_path)
+    assert found.missing == {"credentials": "AWS_ACCESS_KEY_ID alone is not enough: export AWS_SECRET_ACCESS_KEY=..."}
+    assert not find_credentials("aws", (), {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}, tmp_path).missing
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws/credentials").touch()
+    assert find_credentials("aws", (), {}, tmp_path).names == ("~/.aws/credentials",)
+
+
+def test_google_needs_a_project_and_the_stack_file_may_hold_a_token(tmp_path: Path) -> None:
+    found = find_credentials("gcp", (), {"GOOGLE_CREDENTIALS": "x"}, tmp_path)
+    assert list(found.missing) == ["project"] and "GOOGLE_PROJECT" in found.missing["project"]
+    assert not find_credentials("gcp", ("project",), {"GOOGLE_CREDENTIALS": "x"}, tmp_path).missing
+    assert find_credentials("hetzner", ("token",), {}, tmp_path).names == ("token in the stack file",)
+
+
+def test_nothing_fits_and_nothing_elsewhere() -> None:
+    plan = make_plan(load_stack("aws-single"), "aws-single")
+    (check,) = judge(plan, Answers(offers=Offers("zone", "a", {"b": ["c7a.large"]})))
+    assert check.state == "MISSING" and "us-east-1 zone a has no machine type that fits" in check.mend
+
+
+def test_a_quota_that_is_just_enough_and_answers_that_are_missing() -> None:
+    plan = make_plan(load_stack("aws-single"), "aws-single")
+    answers = Answers(quotas=[Quota("vCPU", 8, 4, "ask", 4), Quota("vCPU", 8, 5, "ask", 4)], errors={"offers": "AccessDenied"})
+    checks = list(judge(plan, answers))
+    assert [check.state for check in checks] == ["ok", "MISSING", "note"]
+    assert checks[1].found == "vCPU: 8, 4 used, 5 needed" and checks[2].mend == "AccessDenied"
+
+
+def test_the_engines_errors_are_found_in_what_it_prints() -> None:
+    said = ("Diagnostics:\n  pulumi:providers:aws (aws):\n    error: unable to validate AWS credentials.\n"
+            "      Details: no EC2 IMDS role found\n  pulumi:pulumi:Stack (q-s):\n    error: preview failed\n")
+    assert summarize(said) == "unable to validate AWS credentials. Details: no EC2 IMDS role found; preview failed"
+
+
+def test_a_name_server_that_never_answers_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time counts from when it was asked, as the cloud's does, and not from when the cloud has answered."""
+    over = threading.Event()
+    monkeypatch.setattr(cloud_checks, "NAME_SECONDS", 0.5)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: list[object]() if over.wait(60) else None)
+    name = Name("voice.your-company.com")
+    time.sleep(0.5)
+    began = time.monotonic()
+    check = check_domain(name)
+    assert time.monotonic() - began < 0.3
+    assert "no name server answered" in check.found and check.state == "note"
+    over.set()
+
+
+def test_a_program_that_ended_before_the_accounts_answer_has_no_good_credentials() -> None:
+    answers = gather('{"what": "offers", "error": "InvalidClientTokenId"}\n', "", "preview failed")
+    assert answers.errors["account"] == "preview failed; InvalidClientTokenId"
+    assert gather("", "no answer within 25 s").errors == {"account": "no answer within 25 s"}
+    assert gather("", "").errors == {"account": "the engine ended without an answer"}
+    assert not gather('{"what": "account", "answer": "account 1"}\n{"what": "end"}\n', "noise").errors

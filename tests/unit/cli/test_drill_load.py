@@ -1,0 +1,36 @@
+"""What the load of a drill says, as its reader takes it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+from cli.drills.load import NEAR, Writer
+from cli.nodes.access import NodeAccess
+
+
+def read(*lines: str) -> Writer:
+    """A writer that has read these lines to their end."""
+    async def say() -> AsyncIterator[str]:
+        for line in lines:
+            yield line
+
+    writer = Writer(NEAR, NodeAccess("app-1", "app-1", "192.0.2.1", "debian", ""))
+    writer._process = cast(Any, SimpleNamespace(stdout=say()))
+    asyncio.run(writer._read())
+    return writer
+
+
+def row(number: int) -> str:
+    return json.dumps({"t": 1000.0 + number, "kind": "row", "n": number}) + "\n"
+
+
+def test_a_line_that_is_not_understood_is_kept_and_the_count_goes_on() -> None:
+    writer = read(row(1), "what is this\n", row(2), json.dumps({"t": 1003, "kind": "row", "error": "gone"}) + "\n")
+    assert list(writer.acknowledged["row"]) == [1, 2]
+    assert writer.said == {"line": "what is this", "row": "gone"}
+
+
+def test_the_end_of_the_stream_is_no_line() -> None:
+    assert read(row(1), "").said == {}

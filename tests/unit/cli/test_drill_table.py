@@ -1,0 +1,36 @@
+"""Which node a drill is about, and what is named while it is broken."""
+
+from cli.commands.status import Report
+from cli.drills.run import choose_client, describe_first
+from cli.drills.table import list_drills
+from cli.nodes.access import Access, NodeAccess
+from components.model.planning.planner import make_plan
+from components.model.settings import Settings
+
+
+def test_of_a_role_the_node_that_runs_what_moves_is_switched_off() -> None:
+    plan = make_plan(Settings.model_validate({"cloud": "local", "tier": "basic", "counts": {"app": 2}}), "s")
+    assert list_drills(plan, {}, None)["stop-app"].targets == ("app-1",)
+    drills = list_drills(plan, {"postgresql": "data-1", "logger": "app-2", "grafana": "data-1"}, None)
+    assert drills["stop-app"].targets == ("app-2",) and "app-2" in drills["stop-app"].says
+    assert drills["stop-edge"].targets == ("edge-1",)
+
+
+def test_the_load_is_reached_by_another_way_than_through_the_lost_node() -> None:
+    plan = make_plan(Settings.model_validate({"cloud": "local", "tier": "extended", "local_network": "nat"}), "s")
+    ways = ("198.18.0.1", "198.18.0.2")
+    nodes = {node.key: NodeAccess(node.key, node.name, node.key, "debian", "", ways) for node in plan.nodes}
+    nodes |= {key: NodeAccess(key, key, way, "debian", "") for key, way in zip(("web-1", "sip-1"), ways, strict=True)}
+    access = Access(nodes, "", "")
+    assert choose_client(access, plan, ("db-1",)).via == ways
+    assert choose_client(access, plan, ("web-1",)).via == ("198.18.0.2", "198.18.0.1")
+
+
+def test_a_node_that_says_nothing_is_named_before_what_others_lack() -> None:
+    row = {"name": "haproxy", "healthy": False, "why": "no broker"}
+    reports: dict[str, Report] = {
+        "app-1": {"problem": "", "services": [row], "healthy": False},
+        "data-1": {"problem": "no answer within 6 s", "services": [], "healthy": False}}
+    assert describe_first(reports) == "data-1: no answer within 6 s"
+    assert describe_first({"app-1": reports["app-1"]}) == "app-1 haproxy: no broker"
+    assert describe_first({"app-1": {**reports["app-1"], "services": []}}) == ""

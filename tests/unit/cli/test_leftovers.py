@@ -1,0 +1,88 @@
+"""Locks of an engine that died."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cli.console import Failure
+from cli.engine.engine import Engine
+from cli.engine.leftovers import mend_sidecars, remove_dead_locks
+from tests.unit.cli.fakes import make_engine
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    """An engine with a backend in a folder."""
+    made = make_engine(tmp_path, "")
+    return replace(made, environment=made.environment | {"PULUMI_BACKEND_URL": f"file://{tmp_path}/a%20state"})
+
+
+def lock(tmp_path: Path, pid: int, host: str = "") -> Path:
+    """A lock as the engine writes it."""
+    path = tmp_path / "a state/.pulumi/locks/organization/webitel/local-basic/1.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"pid": pid, "username": "root", "hostname": host or socket.gethostname(),
+                                "timestamp": "2026-11-23T13:00:17Z"}))
+    return path
+
+
+@pytest.fixture
+def living(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that looks like an engine."""
+    program = tmp_path / "pulumi-alive"
+    shutil.copy(str(shutil.which("sleep")), program)
+    with subprocess.Popen([str(program), "60"]) as process:
+        yield process
+        process.kill()
+
+
+def test_the_lock_of_a_dead_process_goes(tmp_path: Path, engine: Engine) -> None:
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    path = lock(tmp_path, dead.pid)
+    remove_dead_locks(engine)
+    assert not path.exists()
+
+
+def test_the_lock_of_a_number_given_again_goes(tmp_path: Path, engine: Engine) -> None:
+    path = lock(tmp_path, 1)
+    remove_dead_locks(engine)
+    assert not path.exists()
+
+
+def test_the_lock_of_a_living_engine_stays(
+    tmp_path: Path, engine: Engine, living: subprocess.Popen[bytes],
+) -> None:
+    path = lock(tmp_path, living.pid)
+    with pytest.raises(Failure, match=f"process {living.pid}"):
+        remove_dead_locks(engine)
+    assert path.exists()
+
+
+def test_the_lock_of_another_host_stays(tmp_path: Path, engine: Engine) -> None:
+    path = lock(tmp_path, 999_999_999, "elsewhere")
+    with pytest.raises(Failure, match="elsewhere"):
+        remove_dead_locks(engine)
+    assert path.exists()
+
+
+def test_a_backend_that_is_no_folder_is_left_to_its_owner(engine: Engine) -> None:
+    remove_dead_locks(replace(engine, environment={"PULUMI_BACKEND_URL": "s3://bucket"}))
+
+
+def test_a_file_half_written_beside_the_state_goes(tmp_path: Path, engine: Engine) -> None:
+    """The engine says `failed to load checkpoint: EOF` to every command with it."""
+    folder = tmp_path / "a state/.pulumi/stacks/webitel"
+    folder.mkdir(parents=True)
+    for name, text in (("local-basic.json", "{}"), ("local-basic.json.attrs", ""), ("other.json.attrs", '{"user.mime": ""}')):
+        (folder / name).write_text(text)
+    mend_sidecars(engine)
+    assert sorted(path.name for path in folder.iterdir()) == ["local-basic.json", "other.json.attrs"]

@@ -1,0 +1,191 @@
+"""SSH to nodes, against a server in this process: pinned host keys, jump hosts, answers and their absence."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from cli.commands.status import count_services, is_healthy, read_report
+from cli.console import Failure
+from cli.engine.engine import SECRET_MARK
+from cli.nodes.access import CONFIGURATION, Access, Answer, NodeAccess, as_root, ask_nodes, node_command, read_access
+from cli.nodes.shell import write_config
+from tests.unit.cli.fakes import make_engine
+
+CLIENT = asyncssh.generate_private_key("ssh-ed25519")
+HOST = asyncssh.generate_private_key("ssh-ed25519")
+OTHER = asyncssh.generate_private_key("ssh-ed25519")
+
+
+def public(key: asyncssh.SSHKey) -> str:
+    """A public key as the stack's outputs have it."""
+    return key.export_public_key().decode().strip()
+
+
+def answer(process: asyncssh.SSHServerProcess[str]) -> None:
+    """Say the command back; `hang` says nothing."""
+    if process.command != "hang":
+        process.stdout.write(f"{process.get_extra_info('username')}: {process.command}\n")
+        process.exit(3)
+
+
+class JumpHost(asyncssh.SSHServer):
+    """A server that forwards, as jump hosts do."""
+
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        """Anywhere."""
+        return True
+
+
+@asynccontextmanager
+async def server() -> AsyncIterator[int]:
+    """An SSH server on the loopback that lets the client's key in; yields its port."""
+    allowed = asyncssh.import_authorized_keys(public(CLIENT))
+    async with await asyncssh.listen(
+        "127.0.0.1", 0, server_host_keys=[HOST], authorized_client_keys=allowed, process_factory=answer,
+        server_factory=JumpHost,
+    ) as listening:
+        yield listening.get_port()
+
+
+def node(key: str = "all-1", host: asyncssh.SSHKey = HOST, via: tuple[str, ...] = (), user: str = "root") -> NodeAccess:
+    """A node at the loopback."""
+    return NodeAccess(key, f"s-{key}", "127.0.0.1", user, public(host), via)
+
+
+def access(*nodes: NodeAccess) -> Access:
+    """A deployment of those nodes."""
+    return Access({node.key: node for node in nodes}, "", CLIENT.export_private_key().decode())
+
+
+@pytest.fixture
+def to_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The port 22 of the loopback is the server's."""
+    connect = asyncssh.connect
+    monkeypatch.setattr(asyncssh, "connect", lambda host, **more: connect(host, PORTS[-1], **more))
+
+
+PORTS: list[int] = []
+
+
+def ask(deployment: Access, command: str, seconds: float = 10) -> dict[str, Answer]:
+    """Ask every node of a deployment while the server runs."""
+    async def run() -> dict[str, Answer]:
+        async with server() as port:
+            PORTS.append(port)
+            return await ask_nodes(deployment, list(deployment.nodes.values()), command, seconds)
+
+    return asyncio.run(run())
+
+
+@pytest.mark.usefixtures("to_server")
+def test_answers_come_with_status_and_user() -> None:
+    answers = ask(access(node(), node("app-1", user="admin")), node_command("logs", "it's"))
+    assert answers["all-1"] == Answer(3, 'root: /usr/bin/python3 /usr/lib/webitel/node logs \'it\'"\'"\'s\'\n')
+    assert answers["app-1"].output.startswith("admin: sudo -n -- /usr/bin/python3 ")
+
+
+@pytest.mark.usefixtures("to_server")
+def test_another_host_key_is_never_spoken_to() -> None:
+    answers = ask(access(node(), node("app-1", host=OTHER)), "true")
+    assert answers["all-1"].status == 3
+    assert "SSH to 127.0.0.1 failed" in answers["app-1"].problem and not answers["app-1"].output
+
+
+@pytest.mark.usefixtures("to_server")
+def test_the_first_jump_host_that_answers_is_taken() -> None:
+    bad, good = NodeAccess("edge-1", "e1", "127.0.0.2", "root", public(OTHER)), node("edge-2")
+    target = node("data-1", via=("127.0.0.2", "127.0.0.1"))
+    assert ask(Access({"edge-1": bad, "edge-2": good, "data-1": target}, "", access().private_key),
+               "true")["data-1"].output == "root: true\n"
+    answers = ask(Access({"edge-1": bad, "data-1": node("data-1", via=("127.0.0.2",))}, "", access().private_key), "x")
+    assert "no way to data-1: 127.0.0.2" in answers["data-1"].problem
+
+
+@pytest.mark.usefixtures("to_server")
+def test_silence_is_bounded_and_told() -> None:
+    answers = ask(access(node()), "hang", seconds=1)
+    assert answers["all-1"].problem == "no answer within 1 s"
+
+
+def test_nodes_by_both_names() -> None:
+    deployment = access(node("edge-1"))
+    assert deployment.node("edge-1") == deployment.node("s-edge-1")
+    with pytest.raises(Failure, match="there are edge-1"):
+        deployment.node("edge-2")
+
+
+def test_nodes_are_read_from_the_state_even_of_a_failed_run(tmp_path: Path) -> None:
+    hidden = {SECRET_MARK: "1b47061264138c4ac30d75fd1eb44270", "plaintext": json.dumps("the key")}
+    common = {"private_key": hidden, "user": "admin", "files": {}}
+    state = {"deployment": {"resources": [
+        {"type": "pulumi:providers:pulumi", "urn": "p"},  # what reads the stack's outputs may come before the stack
+        {"type": "pulumi:pulumi:Stack", "urn": "u", "outputs": {"url": "https://203.0.113.5/"}},
+        {"type": CONFIGURATION, "inputs": common | {
+            "key": "edge-1", "node": "s-edge-1", "address": "203.0.113.5"}, "outputs": {"host_key": "k1"}},
+        {"type": CONFIGURATION, "inputs": common | {
+            "key": "data-1", "node": "s-data-1", "address": "10.0.0.2", "via": [{"address": "203.0.113.5", "machine_id": "m"}],
+        }, "outputs": {"host_key": "k2"}},
+    ]}}
+    engine = make_engine(tmp_path, f"""
+print({json.dumps(state)!r} if "export" in sys.argv else '[{{"name": "local-basic"}}]')
+""")
+    read = read_access(engine)
+    assert read.private_key == "the key" and read.url == "https://203.0.113.5/"
+    assert read.nodes["data-1"] == NodeAccess("data-1", "s-data-1", "10.0.0.2", "admin", "k2", ("203.0.113.5",))
+    assert read.at(read.nodes["data-1"].via[0]) == read.nodes["edge-1"]
+
+
+def test_the_private_key_is_in_no_text() -> None:
+    assert "PRIVATE KEY" not in repr(access(node()))
+
+
+def test_the_configuration_of_the_system_s_ssh(tmp_path: Path) -> None:
+    data = NodeAccess("data-1", "s-data-1", "10.0.0.2", "admin", public(HOST), ("127.0.0.1", "me@bastion:2222"))
+    text = write_config(access(data, node("edge-1")), data, tmp_path).read_text()
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+    assert asyncssh.read_private_key(tmp_path / "key") == CLIENT
+    assert "StrictHostKeyChecking yes" in text and "PRIVATE KEY" not in text
+    ways = shlex.split(text.partition("ProxyCommand sh -c ")[2].splitlines()[0])[0]
+    assert ways == f"ssh -F {tmp_path / 'config'} -W %h:%p edge-1 || ssh -W %h:%p -p 2222 me@bastion"
+    assert (tmp_path / "known_hosts").read_text().splitlines() == [f"{name} {public(HOST)}" for name in ("data-1", "edge-1")]
+
+
+def test_the_system_s_ssh_takes_the_configuration(tmp_path: Path) -> None:
+    config = write_config(access(node()), node(), tmp_path)
+
+    async def run() -> tuple[int | None, str]:
+        async with server() as port:
+            text = config.read_text().replace("Host *", f"Host *\n  Port {port}")
+            config.write_text(text)
+            process = await asyncio.create_subprocess_exec(
+                "ssh", "-F", str(config), "all-1", "echo 'a  b'", stdout=asyncio.subprocess.PIPE)
+            output, _ = await process.communicate()
+            return process.returncode, output.decode()
+
+    assert asyncio.run(run()) == (3, "root: echo 'a  b'\n")
+
+
+def test_as_root() -> None:
+    assert as_root(node(), "x") == "x" and as_root(node(user="debian"), "x") == "sudo -n -- x"
+
+
+def test_reports() -> None:
+    deployment = access(node())
+    good = {"node": "s-all-1", "key": "all-1", "healthy": True, "disks": [], "services": [
+        {"name": "nginx", "healthy": True, "why": "", "log": []}]}
+    report = read_report(deployment, "all-1", Answer(0, json.dumps(good)))
+    assert is_healthy({"all-1": report}) and count_services({"all-1": report}) == "1 of 1 service healthy"
+    silent = read_report(deployment, "all-1", Answer(problem="no answer"))
+    broken = read_report(deployment, "all-1", Answer(127, "", "python3: not found\n"))
+    assert not is_healthy({"all-1": silent}) and not is_healthy({})
+    assert "nothing known of all-1" in count_services({"all-1": silent})
+    assert "python3: not found" in broken["problem"]

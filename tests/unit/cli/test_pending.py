@@ -1,0 +1,101 @@
+"""Interrupted operations: adopted, read again or forgotten. tests/clouds/conformance/test_interruptions.py has them for real."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.console import Failure
+from cli.engine.engine import Engine
+from cli.engine.pending import adopt, find_ids, settle_pending_operations
+from tests.unit.cli.fakes import make_engine
+
+URN = "urn:pulumi:s::webitel::{}::{}"
+ROUTE = "aws:ec2/route:Route"
+
+
+def operation(type: str, called: str, kind: str = "creating", /, **inputs: Any) -> dict[str, Any]:
+    """A pending operation as the state has it."""
+    return {"type": kind, "resource": {"type": type, "urn": URN.format(type, called), "custom": True, "inputs": inputs}}
+
+
+def make_state(folder: Path, resources: list[Any], pending: list[Any]) -> Engine:
+    """An engine whose state is a file, and which writes down what it was told."""
+    state = folder / "state.json"
+    state.write_text(json.dumps({"version": 3, "deployment": {"resources": resources, "pending_operations": pending}}))
+    return make_engine(folder, f"""
+with open({str(folder / "told")!r}, "a") as told:
+    told.write(" ".join(sys.argv[1:]) + "\\n")
+if sys.argv[1:3] == ["stack", "export"]:
+    print(open({str(state)!r}).read())
+elif sys.argv[1:3] == ["stack", "import"]:
+    open({str(state)!r}, "w").write(sys.stdin.read())
+""")
+
+
+def read(folder: Path) -> tuple[list[Any], list[Any], str]:
+    deployment = json.loads((folder / "state.json").read_text())["deployment"]
+    return deployment["resources"], deployment["pending_operations"], (folder / "told").read_text()
+
+
+def test_a_state_without_operations_is_left_alone(tmp_path: Path) -> None:
+    settle_pending_operations(make_state(tmp_path, [], []))
+    assert read(tmp_path)[2].count("\n") == 1
+
+
+def test_our_own_are_forgotten_and_nothing_is_asked(tmp_path: Path) -> None:
+    pending = [operation("webitel:index:LocalMachine", "data-1"), operation("pulumi:providers:aws", "aws")]
+    settle_pending_operations(make_state(tmp_path, [], pending))
+    resources, left, told = read(tmp_path)
+    assert (resources, left) == ([], [])
+    assert "refresh" not in told
+
+
+def test_what_was_made_is_adopted_and_read(tmp_path: Path) -> None:
+    given = {"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0"}
+    begun = operation(ROUTE, "public", **given, __defaults=[], options=[{"one": 1, "__defaults": ["one"]}])
+    settle_pending_operations(make_state(tmp_path, [], [begun]))
+    resources, left, told = read(tmp_path)
+    assert [(one["urn"], one["id"], one["outputs"]) for one in resources] == [
+        (URN.format(ROUTE, "public"), "rtb-1_0.0.0.0/0", {**given, "options": [{"one": 1}]})]
+    assert left == []
+    assert f"--target {URN.format(ROUTE, 'public')}" in told
+
+
+def test_what_was_being_changed_is_read_again(tmp_path: Path) -> None:
+    changed = operation(ROUTE, "public", "updating")
+    settle_pending_operations(make_state(tmp_path, [{**changed["resource"], "id": "r-1"}], [changed]))
+    _, left, told = read(tmp_path)
+    assert left == []
+    assert told.count("--target") == 1
+
+
+def test_a_type_that_nobody_knows_is_left_to_the_person(tmp_path: Path) -> None:
+    engine = make_state(tmp_path, [], [operation("aws:s3/bucket:Bucket", "b")])
+    with pytest.raises(Failure, match=r"whether the bucket b was made.*pulumi refresh"):
+        settle_pending_operations(engine)
+    assert len(read(tmp_path)[1]) == 1
+
+
+def test_adopting_twice_changes_nothing_and_a_successor_marks_the_old_one() -> None:
+    made = {"urn": "a", "id": "1", "outputs": {}}
+    assert adopt([made], made) == [made]
+    assert adopt([{"urn": "a", "id": "0"}], made) == [{"urn": "a", "id": "0", "delete": True}, made]
+    assert adopt([{"urn": "a", "id": "0", "pendingReplacement": True}], made) == [made]
+
+
+def test_what_the_state_has_already_is_not_what_was_made(tmp_path: Path) -> None:
+    engine = make_state(tmp_path, [], [])
+    begun = operation("gcp:compute/disk:Disk", "d", project="p", zone="z", name="n")["resource"]
+    id = "projects/p/zones/z/disks/n"
+    assert find_ids(engine, [begun], []) == {begun["urn"]: id}
+    old = {**begun, "id": id, "outputs": {"a": 1}}
+    assert find_ids(engine, [begun], [old]) == {}
+    adopted = {**begun, "id": id, "outputs": begun["inputs"]}
+    assert find_ids(engine, [begun], [adopted]) == {begun["urn"]: id}, "a run that died before it was read"
+    before = {**adopted, "inputs": {**begun["inputs"], "zone": "y"}, "outputs": {**begun["inputs"], "zone": "y"}}
+    assert find_ids(engine, [begun], [before]) == {}, "what the new one replaces"
+    assert find_ids(engine, [begun], [{**old, "pendingReplacement": True}]) == {begun["urn"]: id}

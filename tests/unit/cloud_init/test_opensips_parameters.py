@@ -1,0 +1,38 @@
+"""Every parameter that opensips.cfg sets: it says something else than the real program's default, and the stand-in acts on it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sandbox.standin.opensips import words
+from sandbox.standin.opensips.checks import read_config
+from tests.unit.cloud_init.opensips_files import CONFIGURATION, with_bundle
+from tests.unit.cloud_init.test_telephony_fragments import TRIAL, files_with
+
+STANDIN = Path(words.__file__).parent
+FILES = with_bundle(files_with(TRIAL, "opensips"))
+CONFIG = read_config(FILES[CONFIGURATION], FILES)
+SET = sorted(CONFIG.parameters)
+SAME_AS_THE_DEFAULT = {
+    ("auth_db", "calculate_ha1"), ("db_virtual", "db_probe_time"), ("dialog", "db_mode"), ("dialog", "dlg_match_mode"),
+    ("dialog", "options_ping_interval"), ("dispatcher", "ds_ping_method"), ("event_rabbitmq", "heartbeat"),
+    ("nathelper", "natping_tcp"), ("nathelper", "sipping_method"), ("pike", "remove_latency"), ("pike", "sampling_time_unit"),
+}
+"""What the file says although taking it out changes nothing."""
+
+
+def default_of(module: str, name: str) -> str:
+    """What the real program takes where nothing is said."""
+    return words.read_table()[module].parameters[name].default
+
+
+def test_only_what_is_listed_repeats_a_default() -> None:
+    found = {(module, name) for module, name in SET if str(CONFIG.parameters[module, name][-1]) == default_of(module, name)}
+    assert found == SAME_AS_THE_DEFAULT
+
+
+@pytest.mark.parametrize(("module", "name"), SET)
+def test_the_stand_in_acts_on_a_parameter(module: str, name: str) -> None:
+    spelt = name.removesuffix("_column").removesuffix("_col")
+    assert any(re.search(rf"\b{name}\b|\"{spelt}\"", path.read_text()) for path in STANDIN.glob("*.py")), f"{module}.{name}"

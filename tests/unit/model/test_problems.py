@@ -1,0 +1,248 @@
+"""Every rule of the settings: what is refused, in which words, and what is not."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zoneinfo
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from components.model.catalogue.service import tcp
+from components.model.catalogue.services import CATALOGUE
+from components.model.planning.check_values import documentation_values
+from components.model.planning.planner import PlanError, make_plan
+from components.model.settings import Settings
+
+BASE = {"cloud": "aws", "tier": "basic"}
+
+
+def key(kind: str = "ssh-ed25519", inside: str = "", size: int = 32) -> str:
+    blob = struct.pack(">I", len(inside or kind)) + (inside or kind).encode() + bytes(size)
+    return f"{kind} {base64.b64encode(blob).decode()} you@office"
+
+
+def problems(stack: str = "test", **values: Any) -> list[str]:
+    try:
+        make_plan(Settings.model_validate({**BASE, **values}), stack)
+    except PlanError as error:
+        return [str(problem) for problem in error.problems]
+    return []
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    # counts
+    ({"counts": {"dat": 3}}, "webitel:counts.dat = 3: tier basic has no role dat; did you mean data?"),
+    ({"counts": {"sip": 1}}, "webitel:counts.sip = 1: tier basic has no role sip; use data or app or edge"),
+    ({"counts": {"data": 2}}, "webitel:counts.data = 2: a cluster of 2 cannot lose a node; use 1 or 3"),
+    ({"counts": {"data": 4}}, "slower, not safer; use 1 or 3"),
+    ({"counts": {"data": 5}}, "RabbitMQ cannot form a cluster of 5; use 1 or 3"),
+    ({"tier": "extended", "counts": {"db": 2}}, "a cluster of 2 cannot lose a node; use 1 or 3 or 5"),
+    ({"tier": "extended", "counts": {"db": 4}}, "a cluster needs an odd number of members to keep a majority; use 1 or 3 or 5"),
+    ({"tier": "extended", "counts": {"db": 7}}, "slower, not safer; use 1 or 3 or 5"),
+    ({"tier": "extended", "counts": {"bus": 5}}, "webitel:counts.bus = 5"),
+    ({"counts": {"edge": 2}}, "webitel:counts.edge = 2: OpenSIPS cannot run twice yet; use 1"),
+    ({"tier": "single", "counts": {"all": 3}}, "webitel:counts.all = 3: OpenSIPS cannot run twice yet; use 1"),
+    ({"tier": "extended", "counts": {"storage": 2}}, "webitel:counts.storage = 2: Storage runs on the first node only"),
+    ({"tier": "extended", "counts": {"storage": 0}}, "webitel:counts.storage = 0: fewer than the tier's; use 1 or more"),
+    ({"tier": "extended", "counts": {"media": 1}}, "webitel:counts.media = 1: fewer than the tier's; use 2 or more"),
+    ({"counts": {"app": 0}}, "webitel:counts.app = 0: fewer than the tier's; use 1 or more"),
+    ({"counts": {"app": 70000}}, "use 250 or fewer"),
+    # networks of containers
+    ({"local_network": "nat"}, "webitel:local_network = nat: only containers of webitel:cloud = local have it; AWS has its own"),
+    ({"public_network": "198.18.7.0/24"}, "webitel:public_network = 198.18.7.0/24: only webitel:cloud = local has one"),
+    ({"cloud": "local", "public_network": "198.18.7.0/24"}, "not with webitel:local_network = bridged; remove the setting"),
+    ({"cloud": "local", "local_network": "nat", "public_network": "10.7.0.0/24"}, "must not be a private one; use a network"),
+    ({"cloud": "local", "local_network": "late_address", "public_network": "198.18.7.0/28"}, "has 16 addresses, too few"),
+    # machine types
+    ({"machine_types": {"edge": "t3.large"}}, "webitel:machine_types.edge = t3.large: burstable, its CPU is throttled "
+     "under steady voice load; use c7a.xlarge (4 vCPU, 8 GiB, USD 150/month)"),
+    ({"machine_types": {"edge": "m7i-flex.xlarge"}}, "burstable"),
+    ({"machine_types": {"data": "c7g.4xlarge"}}, "not x86-64, which the vendor's packages need; use m7i.2xlarge (8 vCPU, 32 GiB"),
+    ({"machine_types": {"edge": "c7a.xlagre"}}, "did you mean c7a.xlarge"),
+    ({"machine_types": {"edge": "zzz"}}, "not a dedicated machine type we know on AWS; use c7a.xlarge"),
+    ({"machine_types": {"edgy": "c7a.xlarge"}}, "webitel:machine_types.edgy = c7a.xlarge: tier basic has no role edgy"),
+    ({"cloud": "gcp", "machine_types": {"edge": "e2-standard-4"}}, "shared, its CPU is taken away"),
+    ({"cloud": "gcp", "machine_types": {"edge": "n4-standard-4"}}, "an old or cost-optimised family"),
+    ({"cloud": "azure", "machine_types": {"edge": "Standard_B4ms"}}, "burstable or shared"),
+    ({"cloud": "azure", "machine_types": {"edge": "Standard_D4ps_v5"}}, "not x86-64"),
+    ({"cloud": "digitalocean", "machine_types": {"edge": "s-4vcpu-8gb"}}, "shared"),
+    ({"cloud": "hetzner", "machine_types": {"edge": "cx33"}}, "shared, its CPU is taken away under steady voice load; "
+     "use ccx23 (4 vCPU, 16 GiB, EUR 86/month)"),
+    ({"cloud": "hetzner", "machine_types": {"edge": "cpx41"}}, "shared"),
+    ({"cloud": "local", "machine_types": {"edge": "c7a.xlarge"}}, "local has containers, no machine types"),
+    # versions of packages
+    ({"package_versions": {"engine": "25.08.3-1"}}, "webitel:package_versions.engine = 25.08.3-1: no service has a package of "
+     "that name; did you mean webitel-engine?"),
+    ({"package_versions": {"webitel-engin": "25.08.3-1"}}, "did you mean webitel-engine?"),
+    ({"package_versions": {"zzz": "1"}}, "use one such as webitel-engine"),
+    ({"package_versions": {"webitel-engine": "latest"}}, "webitel:package_versions.webitel-engine = latest: not a version of a "
+     "Debian package; use one such as 25.08.3-1"),
+    ({"package_versions": {"webitel-engine": "25.08 3"}}, "not a version"),
+    # disks
+    ({"disk_sizes": {"data.recordings": 499}}, "webitel:disk_sizes.data.recordings = 499: smaller than the tier's, GiB; use 500"),
+    ({"disk_sizes": {"edge.database": 50}}, "webitel:disk_sizes.edge.database = 50: edge has no disk of that purpose; use"),
+    ({"disk_sizes": {"dat.database": 500}}, "tier basic has no role dat; did you mean data?"),
+    ({"disk_sizes": {"recordings": 500}}, "webitel:disk_sizes.recordings = 500: tier basic has no role recordings"),
+    ({"cloud": "hetzner", "disk_sizes": {"edge.boot": 200}}, "the boot disk comes with the machine type, 160 GiB with ccx23"),
+    # network
+    ({"network": "8.8.0.0/16"}, "webitel:network = 8.8.0.0/16: not a private network; use a network of your own such as 10.20"),
+    ({"network": "203.0.113.0/24"}, "not a private network"),
+    ({"cloud": "digitalocean", "network": "10.244.0.0/16"}, "DigitalOcean keeps 10.244.0.0/16 for itself"),
+    ({"cloud": "hetzner", "network": "172.31.0.0/16"}, "Hetzner keeps 172.31.1.1/32 for itself"),
+    ({"network": "10.20.0.0/28"}, "has 16 addresses, too few for 3 nodes with fixed places; use /25 or larger"),
+    ({"network": "10.20.0.0/24", "counts": {"app": 11}}, "too few for 13 nodes with fixed places; use /21 or larger"),
+    ({"cloud": "digitalocean", "network": "10.20.0.0/25"}, "DigitalOcean takes /16 to /24"),
+    ({"network": "10.0.0.0/8"}, "AWS takes /16 to /27"),
+    ({"operators": ["10.20.5.0/24"]}, "webitel:network = 10.20.0.0/16: overlaps webitel:operators 10.20.5.0/24"),
+    ({"phones": ["10.20.5.0/24"]}, "overlaps webitel:phones"),
+    # who may connect
+    ({"operators": ["0.0.0.0/0"]}, "webitel:operators = 0.0.0.0/0: SSH would be open to the world; use your office or VPN"),
+    ({"operators": ["128.0.0.0/1"]}, "SSH would be open to the world"),
+    ({"carriers": ["0.0.0.0/0"]}, "webitel:carriers = 0.0.0.0/0: SIP would be open to the world"),
+    ({"phones": ["0.0.0.0/0"]}, "or internet if you mean it"),
+    # single values
+    ({"domain": "foo_bar"}, "webitel:domain = foo_bar: not a host name; use one such as voice.your-company.com"),
+    ({"domain": "localhost"}, "not a host name"),
+    ({"domain": "https://voice.acme.io"}, "not a host name"),
+    ({"domain": "192.168.1.1"}, "not a host name"),
+    ({"domain": "-a.acme.io"}, "not a host name"),
+    ({"domain": f"{'a' * 64}.acme.io"}, "not a host name"),
+    ({"region": "mars"}, "webitel:region = mars: no region of AWS; use one such as us-east-1"),
+    ({"cloud": "hetzner", "region": "eu-central-1"}, "no region of Hetzner; use one such as fsn1"),
+    ({"zone": "z"}, "webitel:zone = z: no zone of AWS; use one of a, b"),
+    ({"cloud": "hetzner", "zone": "a"}, "no zone of Hetzner; it has none, remove the setting"),
+    ({"ssh_via": "bastion.acme.io"}, "webitel:ssh_via = bastion.acme.io: must be user@host"),
+    ({"ssh_via": "me@host; rm -rf"}, "must be user@host"),
+    ({"image": "a b"}, "webitel:image"),
+    ({"image": "base"}, "webitel:image = base: not an image"),
+    ({"cloud": "local", "image": "ami-1"}, "on local use base"),
+    ({"time_zone": "Berlin"}, "webitel:time_zone = Berlin: no such time zone; use Europe/Berlin"),
+    ({"time_zone": "../etc/passwd"}, "no such time zone"),
+    ({"operator_keys": ["ssh-ed25519 AAAA x"]}, "webitel:operator_keys"),
+    ({"time_zone": "Mars"}, "use one such as Europe/Berlin"),
+    ({"time_zone": "Europe/Berlinn"}, "use Europe/Berlin"),
+    ({"rotate": {"zzz": 2}}, "no secret of that name; there are database_password"),
+    ({"operator_keys": [key(inside="ssh-rsa")[:60] + "?"]}, "webitel:operator_keys = ssh-ed25519 AAAAB3NzaC1yc2EAAAAAAAAAA...: "),
+    ({"operator_keys": ["rsa AAAA"]}, "not a public key, which begins with ssh-ed25519"),
+    ({"operator_keys": [key(inside="ssh-rsa")]}, "the key inside is not of type ssh-ed25519"),
+    ({"operator_keys": [key(size=0)]}, "the key is cut"),
+    ({"package_source": "mirror"}, "webitel:mirror: with webitel:package_source = mirror it must be the base URL"),
+    ({"package_source": "mirror", "mirror": "packages"}, "webitel:mirror = packages"),
+    ({"leaving": ["data-2"]}, "webitel:leaving = data-2: no node of this deployment; there are data-1, app-1, edge-1"),
+    ({"rotate": {"database_pasword": 2}}, "no secret of that name; did you mean database_password?"),
+    ({"rotate": {"broker_cookie": 2}}, "webitel:rotate.broker_cookie = 2: all its nodes need the same one at the same moment"),
+    ({"rotate": {"database_password": 0}}, "webitel:rotate.database_password = 0: counts from 1"),
+    ({"stack": "Test"}, "stack name = Test: needs lower case letters"),
+    ({"stack": "a" * 50}, "stack name"),
+]
+
+ACCEPTED: list[dict[str, Any]] = [
+    {},
+    {"counts": {"data": 3, "app": 4, "edge": 1}},
+    {"tier": "extended", "counts": {"db": 5, "bus": 3, "media": 3, "web": 2}},
+    {"machine_types": {"edge": "c8a.2xlarge"}},
+    {"disk_sizes": {"data.recordings": 500, "edge.boot": 60}},
+    {"cloud": "hetzner", "disk_sizes": {"data.database": 300}},
+    {"network": "172.20.0.0/25"},
+    {"network": "10.20.0.0/21", "counts": {"app": 11}},
+    {"cloud": "hetzner", "network": "10.20.0.0/22", "counts": {"app": 11}},
+    {"cloud": "digitalocean", "network": "10.20.0.0/24", "counts": {"app": 20}},  # its addresses have no fixed places
+    {"cloud": "local", "operators": ["10.77.1.1/32"]},
+    {"operators": ["203.0.113.0/24", "10.0.0.0/16"], "carriers": ["198.51.100.0/24"], "phones": "internet"},
+    {"domain": "voice.acme.io", "region": "eu-central-1", "zone": "c"},
+    {"ssh_via": "admin@bastion.your-company.com:2222"},
+    {"ssh_via": "admin@10.1.2.3"},
+    {"cloud": "local", "image": "base"},
+    {"time_zone": "Europe/Kyiv"},
+    {"operator_keys": [key(), key("ssh-rsa", size=260)]},
+    {"package_source": "mirror", "mirror": "https://packages.your-company.com/webitel"},
+    {"leaving": ["app-2", "test-app-3"], "counts": {"app": 3}},
+    {"rotate": {"database_password": 2}},
+    {"package_versions": {"webitel-engine": "25.08.3-1", "rabbitmq-server": "3.10.8-1.1+deb12u1", "freeswitch": "1:1.10.12~rc1"}},
+]
+
+
+@pytest.mark.parametrize(("values", "words"), REFUSED, ids=[words[:60] for _, words in REFUSED])
+def test_refused(values: dict[str, Any], words: str) -> None:
+    found = problems(**values)
+    assert len(found) == 1, found
+    assert words in found[0]
+
+
+@pytest.mark.parametrize("values", ACCEPTED, ids=str)
+def test_accepted(values: dict[str, Any]) -> None:
+    assert problems(**values) == []
+
+
+def test_a_machine_without_time_zones_leaves_the_check_to_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoneinfo.available_timezones", set)
+    monkeypatch.setattr("zoneinfo.ZoneInfo", fail_to_find)
+    assert problems(time_zone="Europe/Kyiv") == []
+    assert len(problems(time_zone="Europe Kyiv")) == 1
+
+
+def fail_to_find(name: str) -> None:
+    raise zoneinfo.ZoneInfoNotFoundError(name)
+
+
+def test_all_problems_at_once() -> None:
+    settings = Settings.model_validate({
+        **BASE, "machine_types": {"edge": "t3.large"}, "operators": ["0.0.0.0/0"], "counts": {"data": 2}})
+    with pytest.raises(PlanError) as raised:
+        make_plan(settings, "aws-basic")
+    assert str(raised.value).splitlines() == [
+        "3 settings need attention, nothing was created:",
+        "  webitel:machine_types.edge = t3.large: burstable, its CPU is throttled under steady voice load; "
+        "use c7a.xlarge (4 vCPU, 8 GiB, USD 150/month)",
+        "  webitel:counts.data = 2: a cluster of 2 cannot lose a node; use 1 or 3",
+        "  webitel:operators = 0.0.0.0/0: SSH would be open to the world; use your office or VPN network, "
+        "such as 203.0.113.0/24",
+    ]
+
+
+def test_a_broken_catalogue_is_an_error_of_the_plan() -> None:
+    settings = Settings.model_validate(BASE)
+    engine = CATALOGUE["engine"]
+    lost = {**CATALOGUE, "engine": replace(engine, calls=(*engine.calls, "nobody"))}
+    with pytest.raises(PlanError, match="engine calls nobody, and there is no service nobody"):
+        make_plan(settings, "test", lost)
+    clashing = {**CATALOGUE, "engine": replace(engine, listeners=(*engine.listeners, tcp("more", 22)))}
+    with pytest.raises(PlanError, match=r"ssh\.ssh and engine\.more both listen on tcp port 22"):
+        make_plan(settings, "test", clashing)
+
+
+CREDENTIALS = {"repository_user": "hush1", "repository_password": "hush2", "freeswitch_token": "hush3"}
+KEYS = dict.fromkeys(("webitel", "opensips", "freeswitch"), "0123456789ABCDEF0123456789ABCDEF01234567")
+SET = {
+    "repository_keys": KEYS, "domain": "voice.acme.io", "operators": ["20.1.2.0/24"], "carriers": ["20.1.3.0/24"], **CREDENTIALS}
+
+
+@pytest.mark.parametrize(("values", "settings"), [
+    ({}, []),
+    ({"domain": "example.com"}, ["webitel:domain"]),
+    ({"domain": "voice.example.org"}, ["webitel:domain"]),
+    ({"domain": "voice.test"}, ["webitel:domain"]),
+    ({"domain": "example.com.ua"}, []),
+    ({"operators": ["203.0.113.0/24"]}, ["webitel:operators"]),
+    ({"operators": ["20.1.2.0/24", "203.0.113.7/32"]}, ["webitel:operators"]),
+    ({"operators": []}, ["webitel:operators"]),
+    ({"carriers": ["198.51.100.0/25"]}, ["webitel:carriers"]),
+    ({"carriers": []}, []),
+    ({"phones": ["192.0.2.0/24"]}, ["webitel:phones"]),
+    ({"phones": "internet"}, []),
+    ({"freeswitch_token": ""}, ["webitel:freeswitch_token"]),
+    ({"repository_keys": {**KEYS, "opensips": ""}}, ["webitel:repository_keys.opensips"]),
+    ({"repository_keys": {}, "package_source": "mirror", "mirror": "https://p.acme.io"}, ["webitel:repository_keys.mirror"]),
+    ({"repository_user": "", "repository_password": ""}, ["webitel:repository_user", "webitel:repository_password"]),
+    ({"package_source": "sandbox", **dict.fromkeys(CREDENTIALS, "")}, []),
+    ({"cloud": "local", "domain": "example.com", "operators": [], **dict.fromkeys(CREDENTIALS, "")}, []),
+    ({"cloud": "local", "package_source": "vendor", **CREDENTIALS, "repository_user": ""}, ["webitel:repository_user"]),
+])
+def test_documentation_values(values: dict[str, Any], settings: list[str]) -> None:
+    found = documentation_values(Settings.model_validate({**BASE, **SET, **values}))
+    assert [problem.setting for problem in found] == settings
+    assert "hush" not in str(found)
+    make_plan(Settings.model_validate({**BASE, **SET, **values}), "test")  # the plan itself works with them

@@ -1,0 +1,152 @@
+"""What a PostgreSQL member may start with: its own data, none, or those of before it left its cluster."""
+
+import pathlib
+import subprocess
+from typing import Any
+
+import pytest
+
+from cloud_init.node.ask.consul import ConsulError
+from cloud_init.node.ask.view import View
+from cloud_init.node.clusters import database_data
+
+MEMBERS = [{"key": f"db-{n}", "name": f"s-db-{n}", "address": f"10.0.0.{n}"} for n in (1, 2, 3)]
+OURS = "7412345678901234567"
+
+
+class Stand:
+    """A node's data folder; `keys` is what Consul holds, `identifier` what the data says of itself."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.data = folder / "postgresql" / "15"
+        self.mark = folder / "postgresql" / "15.left"
+        self.keys: dict[str, str] = {}
+        self.identifier = OURS
+        self.end = "00000001/000000000000002A"
+        self.find_end = database_data.find_end
+
+    def fill(self) -> None:
+        self.data.mkdir(parents=True)
+        (self.data / "PG_VERSION").write_text("15\n")
+
+    def ask(self, n: int, members: int = 3) -> str:
+        return database_data.may_start({}, View({
+            "key": f"db-{n}", "node": f"s-db-{n}", "address": f"10.0.0.{n}", "services": [],
+            "clusters": {"postgresql": MEMBERS[:members]}}))
+
+
+@pytest.fixture
+def stand(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    made = Stand(tmp_path)
+    config = tmp_path / "config.yml"
+    config.write_text(f"postgresql:\n  data_dir: {made.data}\n  bin_dir: /x\n")
+    monkeypatch.setattr(database_data, "CONFIG", config)
+    monkeypatch.setattr(database_data, "find_key", lambda key: {"holder": made.keys.get(key, ""), "session": ""})
+    monkeypatch.setattr(database_data, "list_keys", lambda prefix: {
+        key.removeprefix(prefix): {"Value": value} for key, value in made.keys.items() if key.startswith(prefix)})
+    for session in (database_data._blank, database_data._ends):
+        monkeypatch.setattr(session, "hold", lambda key, value: made.keys.update({key: value}))
+    monkeypatch.setattr(database_data, "find_end", lambda data: made.end)
+    monkeypatch.setattr(database_data, "run", lambda words, seconds: subprocess.CompletedProcess(
+        words, 0, f"pg_control version number:            1300\nDatabase system identifier:           {made.identifier}\n", ""))
+    return made
+
+
+def test_only_the_first_member_begins_and_only_when_nobody_has_data(stand: Stand) -> None:
+    assert "db-2 and db-3 have some is not known" in stand.ask(1)
+    assert "none of db-1 and db-3 has begun" in stand.ask(2)
+    assert "whether db-3 have some" in stand.ask(1)
+    stand.ask(3)
+    assert stand.ask(1) == ""
+    assert stand.ask(2)
+    stand.keys["service/webitel/initialize"] = OURS
+    assert stand.ask(2) == ""
+
+
+def test_alone_it_begins_at_once(stand: Stand) -> None:
+    assert stand.ask(1, members=1) == ""
+    assert stand.keys == {}
+
+
+def test_own_data_starts_at_once_where_the_cluster_is_known_or_nobody_else_there(stand: Stand) -> None:
+    stand.fill()
+    assert stand.ask(1, members=1) == "" and stand.keys == {}
+    stand.keys["service/webitel/initialize"] = OURS
+    assert stand.ask(3) == ""
+
+
+@pytest.mark.parametrize(("others", "said"), [
+    ({}, "db-1 and db-2 is newer than this member's is not known"),
+    ({"ends/db-1": "00000001/0000000000000029"}, "whether the data of db-2 is newer"),
+    ({"ends/db-1": "00000001/0000000000000029", "ends/db-2": "00000001/000000000000002B"}, "of db-2 ends later"),
+    # As far as another one: only one of them may begin.
+    ({"ends/db-1": "00000001/000000000000002A", "ends/db-2": "00000001/0000000000000029"}, "of db-1 ends later"),
+    # A time line that came after ours holds all that was acknowledged, however far ours went on.
+    ({"ends/db-1": "00000002/0000000000000001", "blank/db-2": ""}, "of db-1 ends later"),
+    ({"ends/db-1": "00000001/0000000000000029", "blank/db-2": ""}, ""),
+    ({"ends/db-1": "00000001/0000000000000029", "ends/db-2": ""}, ""),
+])
+def test_after_a_destroy_the_newest_data_begin(stand: Stand, others: dict[str, str], said: str) -> None:
+    stand.fill()
+    stand.keys = {f"webitel/postgresql/{key}": value for key, value in others.items()}
+    answer = stand.ask(3)
+    assert said in answer and bool(said) == bool(answer)
+    assert stand.keys["webitel/postgresql/ends/db-3"] == stand.end
+
+
+def test_a_person_may_have_a_member_begin(stand: Stand) -> None:
+    stand.fill()
+    mark = stand.data.with_name("15.lead")
+    assert f"touch {mark}" in stand.ask(3)
+    for keys in ({}, {"service/webitel/initialize": OURS}):
+        mark.touch()
+        stand.keys = keys
+        assert stand.ask(3) == ""
+        assert not mark.exists()
+
+
+def test_an_end_that_cannot_be_read_is_told_and_not_taken_for_the_oldest(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_data, "find_end", stand.find_end.__wrapped__)
+    stand.fill()
+    said = stand.ask(3)
+    assert f"{stand.data} has no log that can be read: 0 files in pg_wal; to begin with this member's data: touch" in said
+    assert stand.keys == {}
+
+
+def test_one_that_is_no_member_and_has_no_data_begins_nothing(stand: Stand) -> None:
+    assert "has begun the database" in stand.ask(3, members=2)
+
+
+def test_data_of_before_it_left_waits_for_a_leader_and_is_given_up(stand: Stand) -> None:
+    stand.fill()
+    database_data.mark_left({"key": "db-3"})
+    assert "no leader to copy from; to use it, delete" in stand.ask(3)
+    assert stand.keys == {"webitel/postgresql/ends/db-3": ""}
+    stand.keys["service/webitel/initialize"] = OURS
+    assert "no leader" in stand.ask(3)
+    assert stand.data.exists()
+    stand.keys["service/webitel/leader"] = "db-1"
+    assert stand.ask(3) == ""
+    assert list(stand.data.parent.iterdir()) == []
+
+
+def test_a_deletion_that_was_cut_off_is_ended(stand: Stand) -> None:
+    (stand.data.parent / "15.gone" / "base").mkdir(parents=True)
+    assert stand.ask(1, members=1) == ""
+    assert list(stand.data.parent.iterdir()) == []
+
+
+def test_data_of_another_database_is_left_alone(stand: Stand) -> None:
+    stand.fill()
+    database_data.mark_left({"key": "db-3"})
+    stand.keys |= {"service/webitel/initialize": "7999", "service/webitel/leader": "db-1"}
+    assert f"another database ({OURS}) than the one that db-1 leads (7999): move it away" in stand.ask(3)
+    assert stand.data.exists()
+
+
+def test_without_consul_it_waits(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(key: str) -> Any:
+        raise ConsulError("Consul agent: connection refused")
+
+    monkeypatch.setattr(database_data, "find_key", fail)
+    assert stand.ask(1) == "Consul agent: connection refused"

@@ -1,0 +1,76 @@
+"""Who may log in by the first file of keys: the deployment alone. Operators' keys stand in a file of the configuration."""
+
+from pathlib import Path
+
+import pytest
+
+from cloud_init.node.apply import keys
+
+OURS = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOurs"
+FORMER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFormer former@office"
+LOGIN = {"user": "debian", "key": OURS}
+
+
+def write(folder: Path, user: str, *lines: str) -> Path:
+    path = folder / user / ".ssh" / "authorized_keys"
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(f"{line}\n" for line in lines))
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three people's homes, one without any file."""
+    monkeypatch.setattr(keys, "list_homes", lambda: {name: tmp_path / name for name in ("root", "debian", "guest", "nobody")})
+    return tmp_path
+
+
+def test_only_the_deployments_key_stays_everywhere(homes: Path) -> None:
+    forced = f'no-pty,command="echo \'Please log in as \\"debian\\".\';sleep 10" {OURS} webitel'
+    root = write(homes, "root", forced, f'command="echo no" {FORMER}')
+    debian = write(homes, "debian", "# by hand", f"{OURS} webitel", "", FORMER, 'from="192.0.2.1" ecdsa-sha2-nistp256 AAAA x')
+    guest = write(homes, "guest", FORMER)
+    assert keys.find_strangers(LOGIN) == {str(root): 1, str(debian): 2, str(guest): 1}
+    keys.reduce(LOGIN)
+    assert root.read_text() == f"{forced}\n"
+    assert debian.read_text() == f"# by hand\n{OURS} webitel\n\n"
+    assert guest.read_text() == ""
+    assert debian.stat().st_mode & 0o777 == 0o600
+    assert keys.find_strangers(LOGIN) == {}
+    assert [path.name for path in debian.parent.iterdir()] == ["authorized_keys"]
+
+
+def test_a_key_in_the_comment_of_another_is_none(homes: Path) -> None:
+    write(homes, "debian", f"{OURS} webitel", f"{FORMER} {OURS}", f'command="{OURS} x" {FORMER}')
+    assert list(keys.find_strangers(LOGIN).values()) == [2]
+
+
+def test_the_deployment_is_never_locked_out(homes: Path) -> None:
+    debian = write(homes, "debian", FORMER)
+    keys.reduce(LOGIN)
+    assert debian.read_text() == f"{OURS} webitel\n"
+    write(homes, "root", FORMER)
+    keys.reduce({"user": "root", "key": OURS})
+    assert (homes / "root/.ssh/authorized_keys").read_text() == f"{OURS} webitel\n"
+
+
+def test_what_is_right_is_not_written_again(homes: Path) -> None:
+    debian = write(homes, "debian", f"{OURS} webitel")
+    before = debian.stat()
+    keys.reduce(LOGIN)
+    assert (debian.stat().st_ino, debian.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_link_is_not_followed(homes: Path) -> None:
+    target = homes / "precious"
+    target.write_text("words\n")
+    (homes / "guest/.ssh").mkdir(parents=True)
+    (homes / "guest/.ssh/authorized_keys").symlink_to(target)
+    keys.reduce(LOGIN)
+    assert target.read_text() == "words\n"
+    assert not (homes / "guest/.ssh/authorized_keys").exists()
+
+
+def test_homes_of_this_machine() -> None:
+    assert keys.list_homes()["root"] == Path("/root")

@@ -1,0 +1,129 @@
+"""What moves: who may run it, and how `status` tells a unit that is ready from one that is missing."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloud_init.node.ask import consul
+from cloud_init.node.ask.consul import TTL, ConsulError
+from cloud_init.node.ask.view import View
+from cloud_init.node.clusters import locks
+from cloud_init.node.health import status
+from cloud_init.node.manifest import ApplyError
+
+MANIFEST: dict[str, Any] = {
+    "node": "s-app-2", "key": "app-2", "address": "10.0.0.2", "disks": [],
+    "units": [{"name": "webitel-logger", "service": "logger", "moves": True}],
+    "services": [{"name": "logger", "title": "Logger", "units": ["webitel-logger"], "probes": [], "restarts_when_deaf": True,
+                  "candidates": [{"key": f"app-{n}", "address": f"10.0.0.{n}"} for n in (1, 2)]}],
+}
+
+
+@pytest.fixture
+def lease(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> locks.Lease:
+    """The second candidate's, past its head start; Consul does not answer until a test says otherwise."""
+    monkeypatch.setattr(locks, "HELD", tmp_path)
+    made = locks.Lease("logger", "app-2", 1)
+    made.begins = 0.0
+    monkeypatch.setattr(made, "ask", refuse)
+    return made
+
+
+def refuse(*_: object) -> bool:
+    raise ConsulError("no leader")
+
+
+def look(lease: locks.Lease, others: bool = False) -> bool:
+    lease.look(False, lambda: True, lambda: others)
+    return time.monotonic() < lease.until
+
+
+def test_it_runs_no_longer_than_it_knows_the_lock_for_its_own(lease: locks.Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert locks.LEASE + locks.STOP + 1 < TTL, "it has stopped before Consul gives the lock to another one"
+    assert not look(lease, others=True), "what it does not run nobody can let it go on with"
+    monkeypatch.setattr(lease, "ask", lambda *_: True)
+    assert look(lease)
+    until = lease.until
+    monkeypatch.setattr(lease, "ask", refuse)
+    assert look(lease) and lease.until == until, "it may end the time it has"
+    assert look(lease, others=True) and lease.until > until
+    monkeypatch.setattr(lease, "ask", lambda *_: False)
+    assert not look(lease, others=True)
+
+
+def test_who_let_another_one_go_on_does_not_begin_meanwhile(lease: locks.Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not lease.stands_by(), "it has not looked yet"
+    look(lease)
+    assert lease.stands_by()
+    monkeypatch.setattr(lease, "ask", lambda *_: True)
+    assert not look(lease)
+    lease.promised = time.monotonic() - 0.1
+    assert look(lease) and not lease.stands_by()
+
+
+def test_a_program_started_anew_goes_on_with_what_it_held(lease: locks.Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease.session.id = "a session"
+    monkeypatch.setattr(lease, "ask", lambda *_: True)
+    look(lease)
+    again = locks.Lease("logger", "app-2", 1)
+    assert (again.session.id, again.until) == ("a session", lease.until)
+    monkeypatch.setattr(lease, "ask", lambda *_: False)
+    look(lease)
+    assert locks.Lease("logger", "app-2", 1).session.id == ""
+
+
+def report(monkeypatch: pytest.MonkeyPatch, active: str, holder: str | ConsulError) -> dict[str, Any]:
+    """The Logger's row of the second node."""
+    found = str(holder) if isinstance(holder, ConsulError) else {"logger": holder} if holder else {}
+    monkeypatch.setattr(View, "locks_in_consul", found)
+    monkeypatch.setattr(status, "load_manifest", lambda: MANIFEST)
+    monkeypatch.setattr(status, "unit_states", lambda names: {"webitel-logger": {"ActiveState": active, "LoadState": "loaded"}})
+    monkeypatch.setattr(status, "last_lines", lambda unit: [])
+    row: dict[str, Any] = status.ask({"logger"})["services"][0]
+    return row
+
+
+@pytest.mark.parametrize(("active", "holder", "why", "standby"), [
+    ("active", "app-2", "", ""),
+    ("inactive", "app-1", "", "app-1"),
+    ("failed", "app-1", "", "app-1"),
+    ("inactive", "", "no node runs it: its lock in Consul is free", ""),
+    ("inactive", "app-2", "webitel-logger is inactive", ""),
+    ("active", "app-1", "it runs here, and its lock in Consul is held by app-1", "app-1"),
+    ("active", "", "it runs here, and its lock in Consul is free", ""),
+    ("inactive", ConsulError("Consul agent: refused"), "Consul agent: refused", ""),
+])
+def test_one_runs_and_the_others_are_ready(
+    active: str, holder: str | ConsulError, why: str, standby: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = report(monkeypatch, active, holder)
+    assert (row["why"], row["healthy"], row.get("standby", "")) == (why, not why, standby)
+    assert status.describe(row) == (why or (f"standby, {standby} runs it" if standby else "ok"))
+
+
+def test_handing_over_ends_when_another_node_has_the_lock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    answers = iter([{"holder": "app-2", "session": "x"}, {"holder": "app-2", "session": ""}, {"holder": "app-1", "session": "y"}])
+    monkeypatch.setattr(locks, "HELD", tmp_path)
+    monkeypatch.setattr(locks, "find_key", lambda key: next(answers))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    locks.hand_over(MANIFEST, lambda step, text: None)
+    assert next(answers, None) is None and locks.is_yielding()
+    locks.take_again()
+    assert not locks.is_yielding()
+    monkeypatch.setattr(locks, "find_key", lambda key: {"holder": "", "session": ""})
+    monkeypatch.setattr(locks, "HAND_OVER", -1.0)
+    with pytest.raises(ApplyError, match="no other node takes logger over"):
+        locks.hand_over(MANIFEST, lambda step, text: None)
+    assert not locks.is_yielding(), "it keeps what nobody else takes"
+
+
+def test_what_a_leader_that_has_not_read_its_log_denies_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"renew": None, "info": [{"ID": "one"}]}
+    monkeypatch.setattr(consul, "call", lambda method, path, *_, **__: said[path.split("/")[3]])
+    session = consul.Session("x")
+    session.id = "one"
+    assert session.keep() and session.id == "one"
+    said["info"] = []
+    assert not session.keep() and session.id == ""

@@ -1,0 +1,71 @@
+"""The rows that are no service: certificate, clock, and when a disk is full."""
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from cloud_init.node.health import machine
+
+TRACKING = "Reference ID    : A9FEA97B (169.254.169.123)\nSystem time     : {} seconds {} of NTP time\nLeap status     : {}\n"
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Whatever program is run says this."""
+    monkeypatch.setattr(machine, "run", lambda *_: subprocess.CompletedProcess([], 0, text, ""))
+
+
+@pytest.mark.parametrize(("shown", "healthy", "why"), [
+    (TRACKING.format("0.000012", "slow", "Normal"), True, "0.0 ms slow"),
+    (TRACKING.format("2.500000", "fast", "Normal"), False, "2500.0 ms fast"),
+    (TRACKING.format("0.000000", "slow", "Not synchronised"), True, "no time server has answered yet"),
+    ("506 Cannot talk to daemon", True, "no time server has answered yet"),
+])
+def test_clock(monkeypatch: pytest.MonkeyPatch, shown: str, healthy: bool, why: str) -> None:
+    answer(monkeypatch, shown)
+    row = machine.clock()
+    assert (row["healthy"], row["why"]) == (healthy, why)
+
+
+@pytest.mark.parametrize(("days", "healthy", "why"), [(30.5, True, "30 days left"), (-3.5, False, "it ended 4 days ago")])
+def test_certificate(monkeypatch: pytest.MonkeyPatch, days: float, healthy: bool, why: str) -> None:
+    end = time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(time.time() + days * 86400))
+    monkeypatch.setattr("ssl.get_server_certificate", lambda *_, timeout: "PEM")
+    answer(monkeypatch, f"notAfter={end}\n")
+    row = machine.certificate("10.0.0.1")
+    assert (row["healthy"], row["why"]) == (healthy, why)
+
+
+def test_a_disk_is_full_by_its_measured_growth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "GROWTH", tmp_path / "growth.json")
+    assert machine.days_until_full("/d", 1000) is None
+    machine.GROWTH.write_text(json.dumps({"/d": [[0, 100], [86400, 200]], "/young": [[0, 100], [3600, 200]]}))
+    assert machine.days_until_full("/d", 1000) == 10
+    assert machine.days_until_full("/young", 1000) is None
+
+
+def test_disks_are_sampled_once_an_hour(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "GROWTH", tmp_path / "growth.json")
+    disk = {"mount": str(tmp_path), "size_gib": 1}
+    for _ in range(3):
+        machine.sample_disks([disk])
+    (samples,) = machine.read_growth().values()
+    assert len(samples) == 1
+    machine.GROWTH.write_text(json.dumps({str(tmp_path): [[time.time() - 3601, 1]]}))
+    machine.sample_disks([disk])
+    assert len(machine.read_growth()[str(tmp_path)]) == 2
+
+
+def test_a_disk_that_is_a_share_of_a_larger_one_is_full_at_its_own_size(tmp_path: Path) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    whole = {"mount": str(tmp_path), "size_gib": usage.total >> 30}
+    assert machine.measure_disk(whole)[0] == usage.total
+    share = {"mount": str(tmp_path), "size_gib": 1}
+    assert usage.total > 2 << 30, "this machine's own disk"
+    (tmp_path / "data").write_bytes(bytes(100 << 20))
+    size, free = machine.measure_disk(share)
+    assert size == 1 << 30
+    assert (900 << 20) < free < (925 << 20)
