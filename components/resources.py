@@ -8,6 +8,8 @@ from typing import Any
 import pulumi
 from pulumi import Input, Output, ResourceOptions
 
+from components.model import resource_types
+
 Addresses = Mapping[str, Input[str]]
 
 
@@ -27,7 +29,7 @@ class Secrets(pulumi.CustomResource):
         opts: ResourceOptions | None = None,
     ) -> None:
         inputs = {"names": list(names), "generations": dict(generations), "domain": domain}
-        super().__init__("webitel:index:Secrets", name, {**inputs, "values": None, "public": None},
+        super().__init__(resource_types.SECRETS, name, {**inputs, "values": None, "public": None},
                          _secret("values", opts=opts))
 
 
@@ -41,7 +43,7 @@ class NodeConfiguration(pulumi.CustomResource):
 
     def __init__(self, name: str, inputs: Mapping[str, Any], opts: ResourceOptions | None = None) -> None:
         outputs = dict.fromkeys(("digest", "host_key", "host_keys"))
-        super().__init__("webitel:index:NodeConfiguration", name, {**inputs, **outputs}, opts)
+        super().__init__(resource_types.CONFIGURATION, name, {**inputs, **outputs}, opts)
 
 
 class Health(pulumi.CustomResource):
@@ -55,7 +57,7 @@ class Health(pulumi.CustomResource):
         private_key: Input[str], timeout: int, opts: ResourceOptions | None = None,
     ) -> None:
         inputs = {"nodes": nodes, "digests": digests, "private_key": private_key, "timeout": timeout}
-        super().__init__("webitel:index:Health", name, {**inputs, "healthy": None, "services": None}, opts)
+        super().__init__(resource_types.HEALTH, name, {**inputs, "healthy": None, "services": None}, opts)
 
 
 class LocalImage(pulumi.CustomResource):
@@ -67,7 +69,7 @@ class LocalImage(pulumi.CustomResource):
         self, name: str, *, alias: str = "", key: str = "", user_data: str = "", opts: ResourceOptions | None = None,
     ) -> None:
         given = {"key": key, "user_data": user_data} if user_data else {}
-        super().__init__("webitel:index:LocalImage", name, {"alias": alias, **given}, opts)
+        super().__init__(resource_types.LOCAL_IMAGE, name, {"alias": alias, **given}, opts)
 
 
 class LocalNetwork(pulumi.CustomResource):
@@ -81,7 +83,7 @@ class LocalNetwork(pulumi.CustomResource):
         **traits: bool,
     ) -> None:
         inputs = {"name": name, "cidr": cidr, "labels": dict(labels), **traits}
-        super().__init__("webitel:index:LocalNetwork", resource_name, {**inputs, "gateway": None}, opts)
+        super().__init__(resource_types.LOCAL_NETWORK, resource_name, {**inputs, "gateway": None}, opts)
 
 
 class LocalAddress(pulumi.CustomResource):
@@ -94,7 +96,7 @@ class LocalAddress(pulumi.CustomResource):
         opts: ResourceOptions | None = None,
     ) -> None:
         inputs = {"bridge": bridge, "public": public, "private": private, "network": network}
-        super().__init__("webitel:index:LocalAddress", resource_name, inputs, opts)
+        super().__init__(resource_types.LOCAL_ADDRESS, resource_name, inputs, opts)
 
 
 class LocalDisk(pulumi.CustomResource):
@@ -107,7 +109,7 @@ class LocalDisk(pulumi.CustomResource):
         opts: ResourceOptions | None = None,
     ) -> None:
         inputs = {"name": name, "purpose": purpose, "size_gib": size_gib, "labels": dict(labels)}
-        super().__init__("webitel:index:LocalDisk", resource_name, inputs, opts)
+        super().__init__(resource_types.LOCAL_DISK, resource_name, inputs, opts)
 
 
 class LocalMachine(pulumi.CustomResource):
@@ -117,4 +119,4 @@ class LocalMachine(pulumi.CustomResource):
     address: Output[str]
 
     def __init__(self, resource_name: str, inputs: Mapping[str, Any], opts: ResourceOptions | None = None) -> None:
-        super().__init__("webitel:index:LocalMachine", resource_name, {**inputs, "machine_id": None}, opts)
+        super().__init__(resource_types.LOCAL_MACHINE, resource_name, {**inputs, "machine_id": None}, opts)

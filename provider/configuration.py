@@ -6,10 +6,13 @@ from typing import Any
 
 import asyncssh
 
+from components.model import resource_types
+from components.ssh import Pins, connect, explain, read_key, show_public
+from components.ssh_session import Session
 from provider import drift, upload
+from provider.cancel import run_cancellable
 from provider.handler import Changes, Failure, Handler, PartialFailure, ProviderError, Request, changed_inputs
 from provider.node_inputs import APPLIED, NodeInputs, find_dropped_calls, find_excess, find_missing
-from provider.ssh import Pins, Session, connect, explain, read_key, run_cancellable, show_public
 from provider.values import Properties
 
 _BOOTED = "test -e /var/lib/cloud/instance/boot-finished || cloud-init status --wait"
@@ -23,7 +26,7 @@ class NodeConfiguration(Handler):
     Applying twice does no harm, so whatever was interrupted is repeated.
     """
 
-    type = "webitel:index:NodeConfiguration"
+    type = resource_types.CONFIGURATION
 
     def check(self, request: Request, old: Properties | None, new: Properties) -> tuple[Properties, list[Failure]]:
         return new, [*find_missing(new), *find_excess(new)]
@@ -101,7 +104,7 @@ async def _apply(
     tries = _TRIES + len(wanted.via)
     for attempt in range(1, tries + 1):
         session = await connect(
-            wanted.target(), keys, pins, seconds=wanted.limits.ssh, progress=request.progress
+            wanted.target(), keys, pins, seconds=wanted.limits.ssh, pin_new=True, progress=request.progress
         )
         answered = time.monotonic()
         try:

@@ -7,15 +7,16 @@ from typing import Any
 import asyncssh
 
 from cloud_init.node.apply.drift import MARK
+from cloud_init.node_command import node_command
+from components.ssh import Pins, connect, explain, read_key
+from provider.cancel import run_cancellable
 from provider.handler import ProviderError, Request
 from provider.node_inputs import NodeInputs
-from provider.ssh import Pins, connect, explain, read_key, run_cancellable
 from provider.values import Properties
 
 _ASKED = "WEBITEL_ASK_NODES"
 _CONNECT_SECONDS = 15
 _ANSWER_SECONDS = 60
-_COMMAND = "/usr/bin/python3 /usr/lib/webitel/node drift"
 
 
 def is_asked() -> bool:
@@ -45,9 +46,10 @@ def read_node(request: Request, inputs: Properties, outputs: Properties) -> Prop
 
 async def _ask(request: Request, wanted: NodeInputs, pins: Pins) -> list[dict[str, Any]]:
     session = await connect(
-        wanted.target(), [read_key(wanted.private_key)], pins, seconds=_CONNECT_SECONDS, progress=request.progress)
+        wanted.target(), [read_key(wanted.private_key)], pins, seconds=_CONNECT_SECONDS, pin_new=True,
+        progress=request.progress)
     try:
-        done = await session.run(_COMMAND, seconds=_ANSWER_SECONDS)
+        done = await session.run(node_command("drift"), seconds=_ANSWER_SECONDS)
     except (asyncssh.Error, OSError, TimeoutError) as error:
         raise ProviderError(explain(error)) from error
     finally:

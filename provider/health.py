@@ -9,11 +9,15 @@ from typing import Any
 import asyncssh
 from pydantic import BaseModel, ConfigDict
 
+from cloud_init.node_command import node_command
+from components.model import resource_types
+from components.ssh import SshError, Target, WrongHostKey, connect, explain, merge_pins, read_key
+from components.ssh_session import Session
+from provider.cancel import run_cancellable
 from provider.handler import Changes, Handler, PartialFailure, ProviderError, Request, changed_inputs
-from provider.ssh import Session, Target, WrongHostKey, connect, explain, read_key, run_cancellable
 from provider.values import Properties
 
-_STATUS = "python3 /usr/lib/webitel/node status --json"
+_STATUS = node_command("status", "--json")
 _PAUSE = 2.0  # seconds between two rounds
 _ROUNDS = 2  # healthy ones in a row
 _ANSWER_SECONDS = 30  # the node program needs at most 10 of its own
@@ -39,9 +43,8 @@ class HealthInputs(BaseModel):
 
     @property
     def pins(self) -> dict[str, str]:
-        """The host keys of all machines by id. What a node's configuration knew of itself is newer than what others did."""
-        met = {machine: key for node in self.nodes.values() for machine, key in node.host_keys.items()}
-        return met | {node.machine_id: node.host_keys[node.machine_id] for node in self.nodes.values()}
+        """The host keys of all machines by id."""
+        return merge_pins((node.machine_id, node.host_keys) for node in self.nodes.values())
 
     @property
     def services(self) -> int:
@@ -53,7 +56,7 @@ class Health(Handler):
     """Inputs: HealthInputs. Outputs: healthy, services (how many) and seconds. A failure is kept as one, so that the next
     run asks again."""
 
-    type = "webitel:index:Health"
+    type = resource_types.HEALTH
 
     def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
         return Changes([key for key in changed_inputs(old, new) if key in ("digests", "nodes")])
@@ -119,12 +122,12 @@ class _Asker:
         try:
             if self._session is None or not self._session.is_open:
                 self._session = await connect(
-                    self._node, [self._key], self._pins, seconds=_CONNECT_SECONDS, progress=lambda _: None
+                    self._node, [self._key], self._pins, seconds=_CONNECT_SECONDS, pin_new=True
                 )
             done = await self._session.run(command, seconds=_ANSWER_SECONDS)
         except WrongHostKey:
             raise
-        except ProviderError as error:
+        except SshError as error:
             return {"problem": str(error)}
         except (OSError, asyncssh.Error, TimeoutError) as error:
             self.close()

@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from components.model import resource_types
 from provider.handler import Changes, Failure, Handler, ProviderError, Request, changed_inputs
 from provider.values import UNKNOWN, Properties
 from tools.incus import api
@@ -99,7 +100,7 @@ def find_failures(model: type[LocalInputs], new: Properties) -> list[Failure]:
 class LocalNetwork(Handler):
     """Inputs: NetworkInputs. Outputs: name, gateway (address without prefix length)."""
 
-    type = "webitel:index:LocalNetwork"
+    type = resource_types.LOCAL_NETWORK
 
     def check(self, request: Request, old: Properties | None, new: Properties) -> tuple[Properties, list[Failure]]:
         failures = find_failures(NetworkInputs, new)
@@ -177,7 +178,7 @@ class LocalNetwork(Handler):
 class LocalDisk(Handler):
     """Inputs: DiskInputs. Outputs: name."""
 
-    type = "webitel:index:LocalDisk"
+    type = resource_types.LOCAL_DISK
 
     def check(self, request: Request, old: Properties | None, new: Properties) -> tuple[Properties, list[Failure]]:
         failures = find_failures(DiskInputs, new)

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from components.model import resource_types
 from provider.handler import Changes, Failure, Handler, ProviderError, Request, changed_inputs
 from provider.values import UNKNOWN, Properties
 
@@ -74,7 +75,7 @@ def has_table(name: str) -> bool:
 class LocalAddress(Handler):
     """Inputs and outputs: AddressInputs."""
 
-    type = "webitel:index:LocalAddress"
+    type = resource_types.LOCAL_ADDRESS
 
     def check(self, request: Request, old: Properties | None, new: Properties) -> tuple[Properties, list[Failure]]:
         try:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict
 
+from components.model import resource_types
 from provider.handler import Changes, Handler, ProviderError, Request, changed_inputs
 from provider.incus import show_refusals
 from provider.values import Properties
@@ -29,7 +30,7 @@ class LocalImage(Handler):
     image lacks.
     """
 
-    type = "webitel:index:LocalImage"
+    type = resource_types.LOCAL_IMAGE
 
     def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
         changed = [name for name in changed_inputs(old, new) if name == "alias" or bool(old.get(name)) != bool(new.get(name))]

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.model import resource_types
 from provider.handler import Changes, Failure, Handler, PartialFailure, ProviderError, Request, changed_inputs
 from provider.incus import LocalInputs, find_failures, show_refusals
 from provider.values import Properties
@@ -88,7 +89,7 @@ class LocalMachine(Handler):
     """Inputs: MachineInputs. Outputs: address, name, and machine_id, new with every machine: it is the resource's id
     too, and inside the machine cloud-init's instance id (/var/lib/cloud/data/instance-id)."""
 
-    type = "webitel:index:LocalMachine"
+    type = resource_types.LOCAL_MACHINE
 
     def check(self, request: Request, old: Properties | None, new: Properties) -> tuple[Properties, list[Failure]]:
         return new, find_failures(MachineInputs, new)

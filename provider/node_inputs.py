@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from cloud_init.node.apply.files import PLACEHOLDER
 from components.model.catalogue.service import Service
 from components.model.catalogue.services import CATALOGUE
+from components.ssh import Hop, Target
 from provider.handler import Failure
-from provider.ssh import Hop, Target
 from provider.values import Properties
 
 _LARGEST = 65536  # bytes of all texts of a node: the state of 100 nodes stays small

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from components.model import resource_types
 from components.model.secrets import SECRETS, SecretKind
 from provider import certificates
 from provider.handler import Changes, Failure, Handler, Request
@@ -22,7 +23,7 @@ class Secrets(Handler):
     A secret once made stays, also when no longer named: without the storage key a database is worthless.
     """
 
-    type = "webitel:index:Secrets"
+    type = resource_types.SECRETS
 
     def check(self, request: Request, old: Properties | None, new: Properties) -> tuple[Properties, list[Failure]]:
         failures = [

@@ -5,9 +5,11 @@ import json
 import secrets
 import tarfile
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from cloud_init.bundles import pack_bundle
+from cloud_init.node_command import node_command
 
 _PLACE = "/run/webitel"
 _STALE_MINUTES = 150  # longer than any application may take
@@ -26,7 +28,7 @@ def receive(folder: str) -> str:
 
 def apply(folder: str, *, update: bool) -> str:
     """The command that applies what lies there and removes the folder."""
-    return f"python3 {folder}/node apply --incoming {folder}" + (" --update" if update else "")
+    return node_command("apply", "--incoming", folder, *["--update"] * update, program=PurePath(folder, "node"))
 
 
 def pack(bundles: Iterable[str], documents: Mapping[str, Any]) -> bytes:

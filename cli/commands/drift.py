@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, out
+from components.model import resource_types
 from components.model.clouds.facts import CLOUDS
 from components.model.planning.planner import make_plan
 from stacks.settings import load_stack
@@ -84,7 +85,6 @@ def read_drift(events: Iterable[Mapping[str, Any]]) -> Drift:
 
 def describe(metadata: Mapping[str, Any]) -> list[str]:
     """One resource's lines: what a node found about itself, or which inputs the cloud has otherwise."""
-    from cli.engine.changes import CONFIGURATION
     from cli.engine.events import noun
     from cloud_init.node.apply.drift import MARK
 
@@ -92,7 +92,7 @@ def describe(metadata: Mapping[str, Any]) -> list[str]:
     what = f"{name} {noun(metadata['urn'])}"
     if metadata["op"] == "delete":
         return [f"{what}: is gone"]
-    if metadata["type"] == CONFIGURATION:
+    if metadata["type"] == resource_types.CONFIGURATION:
         new = (metadata.get("new") or {}).get("inputs") or {}
         return [f"{name} {line}" for line in (new.get("manifest") or {}).get(MARK, ())]
     changed = metadata.get("detailedDiff") or metadata.get("diffs") or ()

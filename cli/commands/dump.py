@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, out
+from components.model import resource_types
 from components.model.planning.planner import make_plan, plan_to_json
 from stacks.settings import load_stack
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from cli.nodes.access import Answer
 
 DUMP_SECONDS = 120
-SECRETS = "webitel:index:Secrets"
 
 
 def register(app: typer.Typer) -> None:
@@ -36,13 +36,14 @@ def dump(
 ) -> None:
     """Gather what somebody else needs to understand a fault into one file without secrets."""
     from cli.engine.engine import open_engine
-    from cli.nodes.access import ask_nodes, node_command, read_access
+    from cli.nodes.access import ask_nodes, read_access
+    from cloud_init.node_command import node_command
 
     made = make_plan(load_stack(stack), stack)
     with open_engine(stack) as engine:
         access = read_access(engine)
         for resource in engine.open_resources():
-            if resource["type"] == SECRETS:
+            if resource["type"] == resource_types.SECRETS:
                 access.hide.add(resource["outputs"]["values"])
     target = file or Path(f"webitel-{stack}-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz")
     if target.exists():

@@ -29,7 +29,8 @@ def logs(
 ) -> None:
     """Show the last log lines of a node's services."""
     from cli.engine.engine import open_engine
-    from cli.nodes.access import ask_nodes, node_command, read_access
+    from cli.nodes.access import ask_nodes, read_access
+    from cloud_init.node_command import node_command
 
     with open_engine(stack or stack_of(node)) as engine:
         access = read_access(engine)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.commands.nodes import NodeName, StackOption, stack_of
-from cli.commands.scale import GROUP, name_of
+from cli.commands.scale import name_of
 from cli.commands.up import Yes, bring_up, prepare
 from cli.console import Failure, is_terminal, progress
+from components.model import resource_types
 from components.model.clouds.facts import CLOUDS
 from components.model.planning.planner import make_plan
 from stacks.settings import load_stack
@@ -56,7 +57,7 @@ def replace(
         require_existing(engine)
         resources = engine.resources()
         access = read_access(engine)
-    group = next((one for one in resources if one["type"] == GROUP and name_of(one["urn"]) == target.key), {})
+    group = next((one for one in resources if one["type"] == resource_types.NODE and name_of(one["urn"]) == target.key), {})
     machine = group.get("outputs", {}).get("machine", "")
     if not machine:
         raise Failure(f"{target.key} has no machine yet. Next: ./webitel up {stack}")
@@ -105,7 +106,8 @@ def list_below(resources: Sequence[Mapping[str, Any]], group: str) -> list[str]:
 
 def drain(access: Access, key: str, seconds: int) -> None:
     """Wait until no call runs on the node; one that does not answer has none to lose."""
-    from cli.nodes.access import ask_nodes, node_command
+    from cli.nodes.access import ask_nodes
+    from cloud_init.node_command import node_command
 
     progress(f"{key}: letting calls end, at most {seconds} s (webitel:drain_timeout; --disruptive does not wait)")
     answer = asyncio.run(ask_nodes(access, [access.nodes[key]], node_command("drain"), seconds + ANSWER_SECONDS))[key]

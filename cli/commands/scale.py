@@ -10,6 +10,7 @@ import typer
 
 from cli.commands.up import Yes, bring_up
 from cli.console import DEFAULT_STACK, Failure, StackName, is_terminal, out
+from components.model import resource_types
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.planning.check_shape import count_nodes, unknown_role
@@ -19,7 +20,6 @@ from components.model.settings import Settings
 from stacks.edit import EditError, set_setting
 from stacks.settings import load_stack, stack_file
 
-GROUP = "webitel:index:Node"
 DeleteData = Annotated[bool, typer.Option(
     "--delete-data", help="With --yes: the data disks of the leaving nodes, and of those long gone, go too.")]
 
@@ -116,7 +116,7 @@ def find_beyond(stack: str, role: str, count: int) -> Beyond:
 
 def list_beyond(resources: Sequence[Mapping[str, Any]], stack: str, role: str, count: int) -> Beyond:
     """Likewise, from the resources of the state."""
-    keys = {resource["urn"]: name_of(resource["urn"]) for resource in resources if resource["type"] == GROUP}
+    keys = {resource["urn"]: name_of(resource["urn"]) for resource in resources if resource["type"] == resource_types.NODE}
     groups = {urn for urn, key in keys.items() if role_of(key, stack) == role and int(key.rpartition("-")[2]) > count}
     theirs = [resource for resource in resources if resource.get("parent") in groups]
     purposes = {data.disk for service in CATALOGUE.values() for data in service.data}

@@ -13,10 +13,10 @@ from rich.table import Table
 
 from cli.commands.up import Yes
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out
+from components.model import resource_types
 from components.model.secrets import SECRETS
 from stacks.settings import load_stack
 
-SECRETS_TYPE = "webitel:index:Secrets"
 ROUNDS = 600_000
 """Of PBKDF2 with SHA-256, what OWASP recommends since 2023."""
 DECRYPT = f"openssl enc -d -aes-256-cbc -md sha256 -pbkdf2 -iter {ROUNDS} -a -in"
@@ -81,7 +81,7 @@ def read_secrets(stack: str) -> dict[str, str]:
         require_existing(engine)
         resources = engine.open_resources()
     for resource in resources:
-        if resource["type"] == SECRETS_TYPE:
+        if resource["type"] == resource_types.SECRETS:
             values: dict[str, str] = resource["outputs"]["values"]
             return values
     raise Failure(f"{stack} has no secrets yet. Next: ./webitel up {stack}")

@@ -59,7 +59,8 @@ def ask_status(access: Access) -> dict[str, Report]:
 
 async def ask_status_async(access: Access) -> dict[str, Report]:
     """The same where a loop runs already."""
-    from cli.nodes.access import ask_nodes, node_command
+    from cli.nodes.access import ask_nodes
+    from cloud_init.node_command import node_command
 
     answers = await ask_nodes(access, list(access.nodes.values()), node_command("status", "--json"), STATUS_SECONDS)
     return {key: read_report(access, key, answer) for key, answer in answers.items()}

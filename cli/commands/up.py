@@ -190,7 +190,8 @@ def measure_stages(row: Row, ended: float) -> list[tuple[str, float]]:
 
 def read_licence(made: Plan, access: Access) -> str:
     """What the API gateway calls this installation (`/api/srvinfo`); empty where it does not say."""
-    from cli.nodes.access import ask_nodes, node_command
+    from cli.nodes.access import ask_nodes
+    from cloud_init.node_command import node_command
 
     node = made.nodes_with("webitel-api")[0]
     port = CATALOGUE["webitel-api"].listener("http").port

@@ -86,7 +86,8 @@ def refuse_unknown(services: Sequence[str]) -> None:
 
 def ask_versions(access: Access) -> dict[str, dict[str, Any]]:
     """By key of the node and package, its version and the newer ones. Raises a Failure that names who could not tell."""
-    from cli.nodes.access import ask_nodes, node_command
+    from cli.nodes.access import ask_nodes
+    from cloud_init.node_command import node_command
 
     answers = asyncio.run(ask_nodes(access, list(access.nodes.values()), node_command("versions"), LOOK_SECONDS))
     told = {key: read_answer(answer) for key, answer in answers.items()}

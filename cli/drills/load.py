@@ -15,7 +15,8 @@ from typing import Any
 import asyncssh
 
 from cli.console import Failure
-from cli.nodes.access import Access, NodeAccess, as_root, ask_nodes, connect, node_command
+from cli.nodes.access import Access, NodeAccess, ask_nodes, connect
+from cloud_init.node_command import node_command
 
 KINDS = ("row", "message")
 NEAR = "near"
@@ -31,15 +32,14 @@ class Writer:
     node: NodeAccess
     acknowledged: dict[str, dict[int, float]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
     said: dict[str, str] = field(default_factory=dict)
-    _process: asyncssh.SSHClientProcess[str] | None = None
+    _process: asyncssh.SSHClientProcess[bytes] | None = None
     _reader: asyncio.Task[None] | None = None
 
     async def start(self, access: Access, stack: AsyncExitStack, *, direct: bool) -> None:
         """Begin to write; the writing ends with the connection."""
-        connection = await stack.enter_async_context(connect(access, self.node))
+        session = await stack.enter_async_context(await connect(access, self.node))
         more = ("--direct",) if direct else ()
-        command = as_root(self.node, node_command("load", "write", "--writer", self.name, *more))
-        self._process = await connection.create_process(command)
+        self._process = await session.start(node_command("load", "write", "--writer", self.name, *more))
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
@@ -53,7 +53,7 @@ class Writer:
                     said = json.loads(line)
                 except ValueError:
                     # One line that is none of the writer's must not end the count.
-                    self.said["line"] = line.strip()
+                    self.said["line"] = line.decode(errors="replace").strip()
                     continue
                 if ahead is None:
                     ahead = said["t"] - time.time()

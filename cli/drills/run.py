@@ -89,8 +89,9 @@ def choose_client(access: Access, plan: Plan, but: Collection[str] = ()) -> Node
     """A node where the load is written as services do it, reached by others than `but`: none of these where there is another."""
     able = sorted((node for node in plan.nodes if has_clients(node)), key=lambda node: (node.key in but, has_data(node)))
     chosen = access.nodes[able[0].key]
-    lost = {access.nodes[key].address for key in but if key in access.nodes}
-    return replace(chosen, via=tuple(sorted(chosen.via, key=lambda address: address in lost)))
+    lost = {access.nodes[key].target.machine_id for key in but if key in access.nodes}
+    via = tuple(sorted(chosen.target.via, key=lambda hop: hop.machine_id in lost))
+    return replace(chosen, target=chosen.target.model_copy(update={"via": via}))
 
 
 async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 from cli.engine.engine import STACK_TYPE
 from cli.engine.events import is_shown, noun
+from components.model import resource_types
 
 OPERATIONS = ("create", "update", "replace", "delete")
-CONFIGURATION = "webitel:index:NodeConfiguration"
 OUTLINE = "plan"
 """The stack's output with `components/model/planning/outline.py`."""
 
@@ -96,7 +96,7 @@ def diff_files(changes: Changes) -> list[FileDiff]:
     """What changes in the texts of nodes that are there already; equal diffs of several nodes stand together."""
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for change in changes.resources:
-        if change.type == CONFIGURATION and change.operation == "update":
+        if change.type == resource_types.CONFIGURATION and change.operation == "update":
             for path, lines in diff_configuration(change.old, change.new):
                 found.setdefault((path, lines), []).append(change.name)
     return [FileDiff(path, tuple(nodes), lines) for (path, lines), nodes in found.items()]

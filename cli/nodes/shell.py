@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 
 from cli.console import Failure
-from cli.nodes.access import Access, NodeAccess, split_bastion
+from cli.nodes.access import Access, NodeAccess
+from components.ssh import Bastion, Hop, Target
 
 
 def run_ssh(access: Access, node: NodeAccess, command: list[str]) -> int:
@@ -29,30 +30,36 @@ def write_config(access: Access, node: NodeAccess, folder: Path) -> Path:
     key = folder / "key"
     key.touch(0o600)
     key.write_text(access.private_key.rstrip("\n") + "\n")
-    hosts = {node.key: node}
-    jumps = [access.at(address) for address in node.via]
-    hosts |= {jump.key: jump for jump in jumps if jump}
-    (folder / "known_hosts").write_text(
-        "".join(f"{name} {' '.join(host.host_key.split()[:2])}\n" for name, host in hosts.items()))
+    target = node.target
+    hosts: dict[str, Hop] = {node.key: target}
+    if not target.ssh_via:
+        hosts |= {name_hop(access, hop): hop for hop in target.via}
+    (folder / "known_hosts").write_text("".join(
+        f"{name} {' '.join(access.pins[host.machine_id].split()[:2])}\n" for name, host in hosts.items()
+        if host.machine_id in access.pins))
     lines = []
     for name, host in hosts.items():
-        lines += [f"Host {name}", f"  HostName {host.address}", f"  User {host.user}", f"  HostKeyAlias {name}",
+        lines += [f"Host {name}", f"  HostName {host.address}", f"  User {target.user}", f"  HostKeyAlias {name}",
                   f"  IdentityFile {key}", f"  UserKnownHostsFile {folder / 'known_hosts'}"]
     lines += ["Host *", "  IdentitiesOnly yes", "  StrictHostKeyChecking yes", "  LogLevel ERROR",
               "  ServerAliveInterval 15", "  ConnectTimeout 6"]
     config = folder / "config"
-    if node.via:
+    if ways := list_ways(config, access, target):
         # ssh itself tries one jump host only; `||` tries the next.
-        ways = " || ".join(jump_command(config, access, address) for address in node.via)
-        lines.insert(1, f"  ProxyCommand sh -c {shlex.quote(ways)}")
+        lines.insert(1, f"  ProxyCommand sh -c {shlex.quote(' || '.join(ways))}")
     config.write_text("\n".join(lines) + "\n")
     return config
 
 
-def jump_command(config: Path, access: Access, address: str) -> str:
-    """The command that connects through one jump host; the user's own bastion uses the user's own configuration."""
-    hop = access.at(address)
-    if hop:
-        return f"ssh -F {config} -W %h:%p {hop.key}"
-    user, host, port = split_bastion(address)
-    return f"ssh -W %h:%p -p {port} {shlex.quote(f'{user}@{host}')}"
+def name_hop(access: Access, hop: Hop) -> str:
+    """Return the key of a node that others are reached through, or the id of a machine that is none."""
+    return next((node.key for node in access.nodes.values() if node.target.machine_id == hop.machine_id), hop.machine_id)
+
+
+def list_ways(config: Path, access: Access, target: Target) -> list[str]:
+    """Return the commands that connect through a jump host; the user's own bastion uses the user's own configuration."""
+    if not target.ssh_via:
+        return [f"ssh -F {config} -W %h:%p {name_hop(access, hop)}" for hop in target.via]
+    bastion = Bastion.parse(target.ssh_via)
+    port = f"-p {bastion.port} " if bastion.port else ""
+    return [f"ssh -W %h:%p {port}{shlex.quote(f'{bastion.user}@{bastion.host}' if bastion.user else bastion.host)}"]

@@ -14,6 +14,7 @@ import pulumi
 from pulumi import Input, Output, ResourceOptions, RunError
 
 from cloud_init.compose import UserData, compose_user_data
+from components.model import resource_types
 from components.model.clouds.facts import resolve_cloud
 from components.model.plan import Node, Plan, Public
 from components.model.planning.dns import Record, Zone, list_records, read_zone
@@ -42,7 +43,7 @@ class NodeGroup(pulumi.ComponentResource):
     """All that belongs to one node, in the tree of a preview: machine, disks, addresses, configuration."""
 
     def __init__(self, node: Node, parent: pulumi.Resource) -> None:
-        super().__init__("webitel:index:Node", node.key, None, ResourceOptions(parent=parent))
+        super().__init__(resource_types.NODE, node.key, None, ResourceOptions(parent=parent))
 
 
 class Cloud(pulumi.ComponentResource, ABC):
@@ -52,7 +53,7 @@ class Cloud(pulumi.ComponentResource, ABC):
     """Of every resource of the deployment."""
 
     def __init__(self, plan: Plan, settings: Settings, ssh_public_key: Output[str]) -> None:
-        super().__init__("webitel:index:Cloud", plan.cloud, None, ResourceOptions(
+        super().__init__(resource_types.CLOUD, plan.cloud, None, ResourceOptions(
             providers=self.create_providers(plan), transformations=list(self.transformations)))
         self.plan, self.settings, self.ssh_public_key = plan, settings, ssh_public_key
         self.facts = resolve_cloud(settings)

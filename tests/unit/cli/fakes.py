@@ -1,4 +1,4 @@
-"""An engine that is a script: what the command line starts in place of `pulumi`."""
+"""What stands in for the engine, as a script that is started in place of `pulumi`, and for nodes that were met."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from cli.engine.engine import Engine
+from cli.nodes.access import NodeAccess
+from components.ssh import Hop, Target
 
 HEAD = f"""#!{sys.executable}
 import json, os, signal, sys, time
@@ -37,3 +39,11 @@ def make_engine(folder: Path, body: str, stack: str = "local-basic") -> Engine:
     run = folder / "run"
     (run / "stacks").mkdir(parents=True)
     return Engine(stack, binary, dict(os.environ), run)
+
+
+def make_node(
+    key: str, stack: str = "local-basic", *, address: str = "127.0.0.1", user: str = "root", via: tuple[Hop, ...] = (),
+    ssh_via: str = "",
+) -> NodeAccess:
+    """A node as it is reached; the id of its machine is its key."""
+    return NodeAccess(key, f"{stack}-{key}", Target(address=address, machine_id=key, user=user, via=via, ssh_via=ssh_via))

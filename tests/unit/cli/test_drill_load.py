@@ -7,16 +7,16 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from cli.drills.load import NEAR, Writer
-from cli.nodes.access import NodeAccess
+from tests.unit.cli.fakes import make_node
 
 
 def read(*lines: str) -> Writer:
     """A writer that has read these lines to their end."""
-    async def say() -> AsyncIterator[str]:
+    async def say() -> AsyncIterator[bytes]:
         for line in lines:
-            yield line
+            yield line.encode()
 
-    writer = Writer(NEAR, NodeAccess("app-1", "app-1", "192.0.2.1", "debian", ""))
+    writer = Writer(NEAR, make_node("app-1"))
     writer._process = cast(Any, SimpleNamespace(stdout=say()))
     asyncio.run(writer._read())
     return writer

@@ -3,9 +3,11 @@
 from cli.commands.status import Report
 from cli.drills.run import choose_client, describe_first
 from cli.drills.table import list_drills
-from cli.nodes.access import Access, NodeAccess
+from cli.nodes.access import Access
 from components.model.planning.planner import make_plan
 from components.model.settings import Settings
+from components.ssh import Hop
+from tests.unit.cli.fakes import make_node
 
 
 def test_of_a_role_the_node_that_runs_what_moves_is_switched_off() -> None:
@@ -18,12 +20,11 @@ def test_of_a_role_the_node_that_runs_what_moves_is_switched_off() -> None:
 
 def test_the_load_is_reached_by_another_way_than_through_the_lost_node() -> None:
     plan = make_plan(Settings.model_validate({"cloud": "local", "tier": "extended", "local_network": "nat"}), "s")
-    ways = ("198.18.0.1", "198.18.0.2")
-    nodes = {node.key: NodeAccess(node.key, node.name, node.key, "debian", "", ways) for node in plan.nodes}
-    nodes |= {key: NodeAccess(key, key, way, "debian", "") for key, way in zip(("web-1", "sip-1"), ways, strict=True)}
+    hops = tuple(Hop(address=f"198.18.0.{number}", machine_id=key) for number, key in enumerate(("web-1", "sip-1"), 1))
+    nodes = {node.key: make_node(node.key, via=() if node.key in ("web-1", "sip-1") else hops) for node in plan.nodes}
     access = Access(nodes, "", "")
-    assert choose_client(access, plan, ("db-1",)).via == ways
-    assert choose_client(access, plan, ("web-1",)).via == ("198.18.0.2", "198.18.0.1")
+    assert choose_client(access, plan, ("db-1",)).target.via == hops
+    assert choose_client(access, plan, ("web-1",)).target.via == hops[::-1]
 
 
 def test_a_node_that_says_nothing_is_named_before_what_others_lack() -> None:

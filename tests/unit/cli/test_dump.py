@@ -14,7 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from cli.nodes.access import Access, Answer, NodeAccess
+from cli.nodes.access import Access, Answer
+from tests.unit.cli.fakes import make_node
 
 SECRETS = {"database_password": "pa55-word_of-the-database", "storage_key": "-----BEGIN X-----\n" + "A1b2" * 12 + "\nzz==\n"}
 
@@ -28,7 +29,7 @@ class State:
 
 def gather(monkeypatch: pytest.MonkeyPatch, target: Path, answers: Mapping[str, Answer]) -> tuple[dict[str, str], str]:
     """The archive's texts by name, and what the command said."""
-    nodes = {key: NodeAccess(key, f"local-basic-{key}", "10.0.0.1", "root", "") for key in answers}
+    nodes = {key: make_node(key) for key in answers}
     access = Access(nodes, "", "")
 
     async def ask(*_: object) -> Mapping[str, Answer]:

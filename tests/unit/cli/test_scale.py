@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from cli.__main__ import app
 from cli.commands import scale
 from cli.console import Failure
+from components.model import resource_types
 from stacks import settings as stack_settings
 
 FILE = "config:\n  webitel:cloud: local\n  webitel:tier: extended # ours\n  webitel:counts: {db: 3, media: 3}\n"
@@ -24,7 +25,7 @@ def resource(kind: str, name: str, group: str = "", **more: Any) -> dict[str, An
 
 
 RESOURCES = [
-    *({"type": scale.GROUP, "urn": f"{PARENT}{key}"} for key in ("db-1", "db-2", "db-3", "media-3", "media-10")),
+    *({"type": resource_types.NODE, "urn": f"{PARENT}{key}"} for key in ("db-1", "db-2", "db-3", "media-3", "media-10")),
     *(resource("cloud:Machine", key, key) for key in ("db-1", "db-2", "db-3", "media-3", "media-10")),
     resource("cloud:Disk", "db-3-database", "db-3", protect=True),
     resource("cloud:DiskAttachment", "db-3-database", "db-3"),
@@ -130,8 +131,8 @@ def gone(engine: FakeEngine, tmp_path: Path) -> FakeEngine:
     """Lowered before: of db-3 only its disk is left."""
     (tmp_path / "Pulumi.s.yaml").write_text(KEPT)
     engine.left = [
-        {"type": scale.GROUP, "urn": f"{PARENT}db-1"}, resource("cloud:Machine", "db-1", "db-1"),
-        {"type": scale.GROUP, "urn": f"{PARENT}db-3"}, resource("cloud:Disk", "db-3-database", "db-3", protect=True),
+        {"type": resource_types.NODE, "urn": f"{PARENT}db-1"}, resource("cloud:Machine", "db-1", "db-1"),
+        {"type": resource_types.NODE, "urn": f"{PARENT}db-3"}, resource("cloud:Disk", "db-3-database", "db-3", protect=True),
     ]
     return engine
 

@@ -17,6 +17,7 @@ from cli.console import Failure
 from cli.nodes.access import Access, Answer, NodeAccess
 from components.model.planning.planner import make_plan
 from stacks import settings as stack_settings
+from tests.unit.cli.fakes import make_node
 
 FILE = "config:\n  webitel:cloud: local\n  webitel:tier: basic # ours\n"
 VERSIONS = {
@@ -53,7 +54,7 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     monkeypatch.setattr(stack_settings, "STACKS", tmp_path)
     fake = Fake(tmp_path / "Pulumi.s.yaml", {key: json.dumps({"versions": found}) for key, found in VERSIONS.items()})
     fake.file.write_text(FILE)
-    nodes = {key: NodeAccess(key, f"s-{key}", "10.0.0.1", "root", "") for key in VERSIONS}
+    nodes = {key: make_node(key, "s") for key in VERSIONS}
 
     def ask_status(_: Access) -> dict[str, Any]:
         plan = make_plan(stack_settings.load_stack("s"), "s")

@@ -70,13 +70,15 @@ def test_sends_everything_and_pins_the_host_key(call: Call, node: FakeNode, inpu
     assert len(outputs["digest"]) == 32
     assert outputs["configured"]
     assert "files 1 of 1 to write" in call.shown
-    folder = re.fullmatch(r"sudo -n python3 (/run/webitel/incoming-\w{8})/node apply --incoming \1", node.commands[-1])
+    folder = re.fullmatch(
+        r"sudo -n -- /usr/bin/python3 (/run/webitel/incoming-\w{8})/node apply --incoming \1", node.commands[-1])
     assert folder is not None
     assert f"tar -xf - -C {folder[1]}'" in node.commands[-2]
     archive = next(data for data, command in zip(node.inputs, node.commands, strict=True) if "tar -xf" in command)
     with tarfile.open(fileobj=io.BytesIO(archive)) as sent:
         names = set(sent.getnames())
-        assert {"configuration.json", "addresses.json", "secrets.json", "node/__main__.py", "node/apply/configuration.py"} <= names
+        own = {"configuration.json", "addresses.json", "secrets.json", "node/__main__.py", "node/apply/configuration.py"}
+        assert own <= names
         secrets = sent.extractfile("secrets.json")
         assert secrets is not None
         assert json.load(secrets) == inputs["secrets"]

@@ -116,7 +116,7 @@ def test_shell_of_the_workflows_is_sound() -> None:
     (["README.md", "tests/unit/model/test_planner.py", "cli/commands/plan.py"], []),
     (["cloud_init/files/nginx/nginx.conf", "README.md"], ["mine", "yours"]),
     (["__main__.py", "stacks/Pulumi.aws-basic.yaml"], ["aws-basic", "mine", "yours"]),
-    (["provider/ssh.py"], ["mine", "yours"]),
+    (["components/ssh.py"], ["mine", "yours"]),
     (["components/model/clouds/machines.json"], ["mine", "yours"]),
     (["pyproject.toml"], ["mine", "yours"]),
 ])
@@ -132,6 +132,6 @@ def test_every_stack_on_a_cloud_is_described() -> None:
 
 def test_changed_stacks_runs_on_plain_python() -> None:
     done = subprocess.run(["python3", "-S", "-m", "tools.changed_stacks", "hetzner-single"], cwd=ROOT, text=True,
-                          input="provider/ssh.py\nstacks/Pulumi.aws-basic.yaml\n", capture_output=True, check=True)
+                          input="components/ssh.py\nstacks/Pulumi.aws-basic.yaml\n", capture_output=True, check=True)
     assert json.loads(done.stdout) == [
         {"stack": "aws-basic", "cloud": "aws"}, {"stack": "hetzner-single", "cloud": "hetzner"}]
