@@ -104,7 +104,7 @@ async def ask_nodes(
         except TimeoutError:
             # A connection is given up earlier than a command.
             return Answer(problem=f"no answer within {min(seconds, time.monotonic() - begun):.0f} s")
-        except SshError as error:
+        except Failure as error:
             return Answer(problem=str(error))
         except (OSError, asyncssh.Error) as error:
             return Answer(problem=f"SSH to {node.address} failed: {explain(error)}")
@@ -115,5 +115,8 @@ async def ask_nodes(
 
 async def connect(access: Access, node: NodeAccess) -> Session:
     """Open a connection to a node that only its pinned host key opens; through its jump hosts in turn where it has any."""
-    return await ssh.connect(
-        node.target, [ssh.read_key(access.private_key)], dict(access.pins), attempt_seconds=CONNECT_SECONDS)
+    try:
+        return await ssh.connect(
+            node.target, [ssh.read_key(access.private_key)], dict(access.pins), attempt_seconds=CONNECT_SECONDS)
+    except SshError as error:
+        raise Failure(str(error)) from error
