@@ -31,7 +31,9 @@ def everything(runner: Runner) -> Iterator[PROCESSES]:
     """All of them, started at once in real time, with their Consul entries."""
     began = time.monotonic()
     processes = {name: runner.start(name, speed=1) for name in BEHAVIOURS}
-    wait_until(lambda: Counter(entries(runner.platform).values()) >= Counter(names()), 8, "all entries in Consul")
+    wanted = Counter(names())
+    wait_until(lambda: runner.ended() or Counter(entries(runner.platform).values()) >= wanted, 60, "all entries in Consul")
+    assert not runner.ended()
     print(f"{len(processes)} stand-ins in Consul after {time.monotonic() - began:.1f} s")
     yield processes
 
