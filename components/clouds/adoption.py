@@ -24,7 +24,7 @@ class Way:
 
     `function` is a function of the provider, asked with `arguments` of the inputs; `nothing` is a regular expression for
     its error that means no more than that there is none. `ask` is for what no function tells. Without both an id is made
-    of the inputs alone.
+    of the inputs alone. `imported`: that id is for an import only, at which the provider finds out the one it reads by.
     """
 
     ids: Callable[[Values, Values], list[str]]
@@ -32,6 +32,7 @@ class Way:
     arguments: Callable[[Values], Values] = lambda inputs: {}
     nothing: str = ""
     ask: Callable[[Setting], Values] | None = None
+    imported: bool = False
 
 
 NONE = "no matching|no results"
@@ -46,9 +47,10 @@ def tell(id: Any) -> str:
     return str(int(id)) if isinstance(id, float) else str(id)
 
 
-def made_of(shape: str) -> Way:
+def made_of(shape: str, imported: bool = False) -> Way:
     """An id made of inputs."""
-    return Way(lambda inputs, answer: [shape.format_map({name: tell(value) for name, value in inputs.items()})])
+    return Way(
+        lambda inputs, answer: [shape.format_map({name: tell(value) for name, value in inputs.items()})], imported=imported)
 
 
 def by_tags(name: str, ids: str = "ids", tags: str = "tags", **more: Any) -> Way:
@@ -120,12 +122,12 @@ WAYS: Mapping[str, Way] = {
         "ec2/getNatGateways", filters=[{"name": "state", "values": ["pending", "available"]}]),
     "aws:ec2/networkInterface:NetworkInterface": by_tags("ec2/getNetworkInterfaces"),
     "aws:ec2/placementGroup:PlacementGroup": made_of("{name}"),
-    "aws:ec2/route:Route": made_of("{routeTableId}_{destinationCidrBlock}"),
+    "aws:ec2/route:Route": made_of("{routeTableId}_{destinationCidrBlock}", imported=True),
     "aws:ec2/routeTable:RouteTable": by_tags("ec2/getRouteTables"),
-    "aws:ec2/routeTableAssociation:RouteTableAssociation": made_of("{subnetId}/{routeTableId}"),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": made_of("{subnetId}/{routeTableId}", imported=True),
     "aws:ec2/securityGroup:SecurityGroup": by_tags("ec2/getSecurityGroups"),
     "aws:ec2/subnet:Subnet": by_tags("ec2/getSubnets"),
-    "aws:ec2/volumeAttachment:VolumeAttachment": made_of("{deviceName}:{volumeId}:{instanceId}"),
+    "aws:ec2/volumeAttachment:VolumeAttachment": made_of("{deviceName}:{volumeId}:{instanceId}", imported=True),
     "aws:ec2/vpc:Vpc": by_tags("ec2/getVpcs"),
     "aws:route53/record:Record": made_of("{zoneId}_{name}_{type}"),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": by_tags("vpc/getSecurityGroupRules"),
