@@ -14,8 +14,9 @@ from components.model.catalogue.node import CONSUL_SOURCES
 from components.model.catalogue.repositories import CREDENTIALS, Repository, needed_repositories
 from components.model.catalogue.service import Bind, PackageSource, Service
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import Cloud, PublicAddress, resolve_cloud
-from components.model.plan import Node, Plan, Public
+from components.model.clouds.facts import CloudFacts, PublicAddress
+from components.model.machine import Public
+from components.model.plan import Node, Plan
 from components.model.planning.addresses import is_private, networks_given
 from components.model.planning.firewall import NodeRule, node_egress, node_openings
 from components.model.secrets import DEPLOYMENT_SECRETS, SECRETS
@@ -45,7 +46,7 @@ class Context:
 
     def __init__(self, plan: Plan, node: Node, settings: Settings) -> None:
         self.plan, self.node, self.settings = plan, node, settings
-        self.cloud: Cloud = resolve_cloud(settings)
+        self.cloud: CloudFacts = plan.facts
         self.source = PackageSource(plan.package_source)
         self.catalogue = resolve_catalogue(settings)
         self.services = tuple(self.catalogue[name] for name in node.services)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cloud_init.compose import compose_user_data
 from components.model.catalogue.service import PackageSource
+from components.model.clouds.facts import CloudFacts
 from components.model.planning.planner import make_plan
 from components.model.settings import Settings
 
@@ -23,8 +24,8 @@ class PackagesImage:
         return hashlib.sha256(self.user_data.encode()).hexdigest()[:12]
 
 
-def compose_packages_image(source: PackageSource) -> PackagesImage:
-    """The image for packages from that source."""
+def compose_packages_image(source: PackageSource, facts: CloudFacts) -> PackagesImage:
+    """The image for packages from that source, for containers of these facts."""
     settings = Settings.model_validate({"cloud": "local", "tier": "single", "package_source": source})
-    plan = make_plan(settings, "webitel-packages")
+    plan = make_plan(settings, "webitel-packages", facts)
     return PackagesImage(compose_user_data(plan, plan.nodes[0], settings).sent)

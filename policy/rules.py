@@ -13,14 +13,14 @@ from typing import Any
 
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS, Cloud
-from components.model.plan import Public
+from components.model.clouds.facts import CLOUDS, CloudFacts
+from components.model.machine import Public
 from components.model.planning.check_values import WORLD_PREFIX
 
 Inputs = Mapping[str, Any]
 Check = Callable[[str, Inputs], Iterator[str]]
 
-PACKAGES: Mapping[str, Cloud] = {cloud.package: cloud for cloud in CLOUDS.values() if cloud.package}
+PACKAGES: Mapping[str, CloudFacts] = {cloud.package: cloud for cloud in CLOUDS.values() if cloud.package}
 SERVED = frozenset(role.name for tier in TIERS.values() for role in tier.roles if role.public is Public.SERVICE)
 """Roles that are reached from outside."""
 

@@ -13,17 +13,17 @@ from pulumi import Input, Output, ResourceOptions
 from cloud_init.compose import Configuration, compose_configuration
 from cloud_init.node.apply.files import PLACEHOLDER
 from components.clouds.base import Cloud
-from components.model.clouds.facts import CLOUDS
 from components.model.plan import Node, Plan
-from components.model.planning.check_values import missing_secrets
 from components.model.planning.dns import list_records
 from components.model.planning.lowering import refuse_lowering
 from components.model.planning.outline import outline
-from components.model.planning.planner import PlanError, make_plan
+from components.model.planning.readiness import missing_secrets
+from components.model.problems import PlanError
 from components.model.settings import Settings
 from components.resources import Health, NodeConfiguration, Secrets
+from stacks.load import load_program
 from stacks.problems import SettingsError
-from stacks.settings import from_pulumi, secret_settings
+from stacks.settings import secret_settings
 
 APPLY_SECONDS = 3600
 """For packages, files and units of one node; a drain adds its own time."""
@@ -34,9 +34,9 @@ Values = Mapping[str, Input[str]]
 def deploy() -> None:
     """Declare every resource of the stack. Raises RunError with all that is wrong with its settings."""
     try:
-        settings = from_pulumi()
-        plan = make_plan(settings, pulumi.get_stack())
-        if lacking := list(missing_secrets(settings)):
+        deployment = load_program()
+        settings, plan = deployment.settings, deployment.plan
+        if lacking := list(missing_secrets(settings, plan.facts)):
             raise SettingsError(lacking)
         running = read_nodes()
         refuse_lowering(plan, running)
@@ -46,7 +46,7 @@ def deploy() -> None:
     texts = {node.key: compose_configuration(plan, node, settings) for node in plan.nodes}
     secrets = Secrets(
         "secrets", names=plan.secrets, generations=settings.rotate, domain=plan.domain,
-        opts=ResourceOptions(protect=CLOUDS[plan.cloud].real))
+        opts=ResourceOptions(protect=plan.facts.real))
     cloud = load_adapter(plan.cloud)(plan, settings, secrets.public["ssh_public_key"])
     configurations = configure_nodes(plan, settings, secrets, cloud, texts, running)
     check_health(plan, settings, secrets, cloud, configurations)

@@ -1,23 +1,18 @@
-"""Reading the settings of a deployment: from a stack file, offline and without Pulumi, or from the running program.
-
-Both ways end in the one class `Settings`, and in one `SettingsError` that carries every problem found.
+"""Reading the settings of a deployment as they are written: in a stack file, offline and without Pulumi, or by the running
+program. `stacks/load.py` makes `Settings` and a plan of them.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import ValidationError
 
-from components.model.planning.planner import make_plan
-from components.model.problems import PlanError, Problem, setting_problem
+from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
-from stacks.problems import NAMESPACE, SECRET_SETTINGS, SET, SettingsError, describe, explain
+from stacks.problems import NAMESPACE, SECRET_SETTINGS, SET, SettingsError, describe
 
 if TYPE_CHECKING:
     import pulumi
@@ -52,15 +47,6 @@ def find_stack(stack: str) -> Path:
 def list_stacks() -> tuple[str, ...]:
     """The names of all stacks that have a file, sorted."""
     return tuple(sorted(path.name[len("Pulumi.") : -len(".yaml")] for path in STACKS.glob("Pulumi.*.yaml")))
-
-
-def load_stack(stack: str) -> Settings:
-    """The settings of `Pulumi.<stack>.yaml`, checked with the planner too; secrets read as `SET`.
-
-    Raises UnknownStackError or SettingsError.
-    """
-    values, problems = read_file(find_stack(stack))
-    return check(values, stack, problems)
 
 
 def read_file(path: Path) -> tuple[dict[str, Any], list[Problem]]:
@@ -119,10 +105,10 @@ def contains_encrypted(value: Any) -> bool:
     return isinstance(value, list) and any(contains_encrypted(item) for item in value)
 
 
-def from_pulumi() -> Settings:
-    """The settings of the stack that the running program deploys. Raises SettingsError.
+def read_program() -> tuple[dict[str, Any], list[Problem]]:
+    """The values under `webitel:` of the stack that the running program declares; secrets read as `SET`.
 
-    Secrets read as `SET`; their values come from `secret_settings`, marked.
+    The values of those come from `secret_settings`, marked.
     """
     import pulumi
     from pulumi.runtime.config import CONFIG, is_config_secret
@@ -133,7 +119,7 @@ def from_pulumi() -> Settings:
     values = {name: config.get(name) for name in (*Settings.model_fields, *sorted(others - set(Settings.model_fields)))}
     given = {name: SET if name in SECRET_SETTINGS else value for name, value in values.items() if value}
     plain = [name for name in SECRET_SETTINGS if values[name] and not is_config_secret(config.full_key(name))]
-    return check(given, pulumi.get_stack(), [plain_text(name) for name in plain])
+    return given, [plain_text(name) for name in plain]
 
 
 def secret_settings() -> dict[str, pulumi.Output[str]]:
@@ -143,46 +129,3 @@ def secret_settings() -> dict[str, pulumi.Output[str]]:
     config = pulumi.Config(NAMESPACE)
     values = {name: config.get_secret(name) for name in SECRET_SETTINGS if config.get(name)}
     return {name: value for name, value in values.items() if value is not None}
-
-
-def check(values: Mapping[str, Any], stack: str, problems: Iterable[Problem]) -> Settings:
-    """Settings from raw values (strings, lists, maps), or a SettingsError with the problems given and all new ones.
-
-    What is wrong is left out and the rest goes through the planner, so that its problems are told in the same run.
-    """
-    found = list(problems)
-    rest = {name: parse(name, value) for name, value in values.items() if not is_unset(name, value)}
-    settings: Settings | None = None
-    try:
-        settings = Settings.model_validate(rest)
-    except ValidationError as error:
-        found += explain(error.errors(include_url=False))
-        wrong = {str(details["loc"][0]) for details in error.errors()}
-        rest = {name: value for name, value in rest.items() if name not in wrong}
-        if all(name in rest for name, field in Settings.model_fields.items() if field.is_required()):
-            settings = Settings.model_validate(rest)
-    if settings is not None:
-        try:
-            make_plan(settings, stack)
-        except PlanError as error:
-            told = {problem.setting.partition(".")[0] for problem in found}
-            found += [problem for problem in error.problems if problem.setting.partition(".")[0] not in told]
-    if found or settings is None:
-        raise SettingsError(found)
-    return settings
-
-
-def is_unset(name: str, value: Any) -> bool:
-    """An empty value is an unset one, as `pulumi config` knows no other way to write it."""
-    return value in ("", None) and name in Settings.model_fields
-
-
-def parse(name: str, value: Any) -> Any:
-    """A list or map written as JSON text, as `pulumi config set` stores it and as the program receives it."""
-    field = Settings.model_fields.get(name)
-    if field is None or not isinstance(value, str) or value[:1] not in ("[", "{"):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value

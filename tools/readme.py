@@ -12,9 +12,8 @@ from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS, Role, Tier
 from components.model.clouds.facts import CLOUDS
 from components.model.clouds.prices import price_date
-from components.model.plan import Size
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from components.model.machine import Size
+from stacks.load import load_deployment
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 
@@ -84,7 +83,7 @@ RUN_FOR_REAL = {f"local-{tier}" for tier in TIERS}
 def describe_price(cloud: str, tier: str) -> str:
     """A stack's monthly price as `plan` shows it, and whether somebody ran it."""
     stack = f"{cloud}-{tier}"
-    price = make_plan(load_stack(stack), stack).monthly_price
+    price = load_deployment(stack).plan.monthly_price
     status = "run for real" if stack in RUN_FOR_REAL else "simulated"
     if not price.as_of:
         return status

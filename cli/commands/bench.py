@@ -16,8 +16,7 @@ import typer
 from rich.table import Table
 
 from cli.console import DEFAULT_STACK, Failure, StackName, out, progress
-from components.model.clouds.facts import CLOUDS
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 
 BUDGETS = {
     "plan": 1.0, "up unchanged": 15.0, "status": 10.0, "up from nothing": 480.0,
@@ -50,13 +49,13 @@ def bench(
     """Measure `plan`, `up`, an unchanged `up`, `status` and memory. On local, what is not up is started and deleted."""
     from cli.engine.engine import open_engine
 
-    settings = load_stack(stack)
+    facts = load_deployment(stack).plan.facts
     if cold:
-        show_cold(stack, is_local=CLOUDS[settings.cloud].trial)
+        show_cold(stack, is_local=facts.trial)
         return
     with open_engine(stack) as engine:
         was_up = engine.exists() and bool(engine.resources())
-    if not was_up and not CLOUDS[settings.cloud].trial:
+    if not was_up and not facts.trial:
         raise Failure(f"{stack} is not up, and on a cloud that costs money nothing is started for a measurement.")
     table = make_table()
     try:

@@ -10,10 +10,9 @@ import typer
 
 from cli.commands.up import Yes, prepare
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out, progress
-from components.model.clouds.facts import CLOUDS
-from components.model.planning.planner import make_plan
 from stacks.edit import set_setting
-from stacks.settings import load_stack, stack_file
+from stacks.load import load_deployment
+from stacks.settings import stack_file
 
 
 def register(app: typer.Typer) -> None:
@@ -33,9 +32,9 @@ def destroy(
     from cli.engine.protection import lift_protection
     from cli.engine.rollout import report_failure, run_engine
 
-    settings = load_stack(stack)
-    made = make_plan(settings, stack)
-    trial = CLOUDS[made.cloud].trial
+    deployment = load_deployment(stack)
+    settings, made = deployment.settings, deployment.plan
+    trial = made.facts.trial
     everything = trial or with_data
     with open_engine(stack) as engine:
         require_existing(engine)

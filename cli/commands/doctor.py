@@ -12,10 +12,10 @@ from rich.table import Table
 
 from cli.cloud.check import Check
 from cli.console import DEFAULT_STACK, StackName, out
-from components.model.clouds.facts import CLOUDS
 from components.model.plan import Plan
-from components.model.planning.planner import PlanError, documentation_values, make_plan
-from stacks.settings import UnknownStackError, load_stack
+from components.model.planning.planner import PlanError, documentation_values
+from stacks.load import load_deployment
+from stacks.settings import UnknownStackError
 
 STYLES = {"ok": None, "note": "yellow", "MISSING": "red"}
 DISK_GIB = 12
@@ -60,8 +60,7 @@ def check_machine() -> Iterator[Check]:
 def check_stack(stack: str) -> Iterator[Check]:
     """What this deployment needs."""
     try:
-        settings = load_stack(stack)
-        made = make_plan(settings, stack)
+        deployment = load_deployment(stack)
     except UnknownStackError as error:
         yield Check("stack", stack, str(error))
         return
@@ -69,11 +68,12 @@ def check_stack(stack: str) -> Iterator[Check]:
         for problem in error.problems:
             yield Check("settings", problem.setting, str(problem))
         return
-    yield Check("stack", f"stacks/Pulumi.{stack}.yaml: {len(made.nodes)} nodes on {CLOUDS[made.cloud].title}")
-    problems = documentation_values(settings)
+    made = deployment.plan
+    yield Check("stack", f"stacks/Pulumi.{stack}.yaml: {len(made.nodes)} nodes on {made.facts.title}")
+    problems = documentation_values(deployment.settings, made.facts)
     for problem in problems:
         yield Check("settings", problem.setting, str(problem))
-    if CLOUDS[made.cloud].trial:
+    if made.facts.trial:
         yield from check_containers(made)
     else:
         from cli.cloud.checks import check_cloud

@@ -11,9 +11,7 @@ import typer
 
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, out
 from components.model import resource_types
-from components.model.clouds.facts import CLOUDS
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 
 if TYPE_CHECKING:
     from cli.engine.engine import Engine
@@ -45,8 +43,8 @@ def drift(
     from cli.engine.events import EventLog
     from tools.environment import ensure_extra
 
-    made = make_plan(load_stack(stack), stack)
-    if CLOUDS[made.cloud].package:
+    made = load_deployment(stack).plan
+    if made.facts.package:
         ensure_extra(made.cloud)
     with open_engine(stack) as found:
         require_existing(found)

@@ -11,10 +11,8 @@ import typer
 from rich.table import Table
 
 from cli.console import DEFAULT_STACK, Failure, StackName, is_terminal, out, progress
-from components.model.clouds.facts import CLOUDS
 from components.model.plan import Plan
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 
 if TYPE_CHECKING:
     from cli.drills.faults import Power
@@ -47,7 +45,7 @@ def drill(
     from cli.nodes.access import Access, read_access
 
     def look() -> tuple[Access, Plan]:
-        made = make_plan(load_stack(stack), stack)
+        made = load_deployment(stack).plan
         with open_engine(stack) as engine:
             return read_access(engine), made
 
@@ -80,7 +78,7 @@ def drill(
 
 def make_power(made: Plan) -> Power | None:
     """How a machine's power is taken away, where machines are containers of this host."""
-    if not CLOUDS[made.cloud].trial:
+    if not made.facts.trial:
         return None
     from tools.incus import api
 

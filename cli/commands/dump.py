@@ -15,8 +15,8 @@ import typer
 
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, out
 from components.model import resource_types
-from components.model.planning.planner import make_plan, plan_to_json
-from stacks.settings import load_stack
+from components.model.planning.planner import plan_to_json
+from stacks.load import load_deployment
 
 if TYPE_CHECKING:
     from cli.nodes.access import Answer
@@ -39,7 +39,7 @@ def dump(
     from cli.nodes.access import ask_nodes, read_access
     from cloud_init.node_command import node_command
 
-    made = make_plan(load_stack(stack), stack)
+    made = load_deployment(stack).plan
     with open_engine(stack) as engine:
         access = read_access(engine)
         for resource in engine.open_resources():

@@ -11,12 +11,11 @@ from rich.table import Table
 
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, out
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS
 from components.model.plan import Node, Opening, Plan
 from components.model.planning.capacity import recordings_days, recordings_gib, recordings_gib_per_day
-from components.model.planning.planner import documentation_values, make_plan, plan_to_json
+from components.model.planning.planner import documentation_values, plan_to_json
 from components.model.settings import Settings
-from stacks.settings import load_stack
+from stacks.load import Deployment, load_deployment
 
 OUTSIDE = ("internet", "carriers", "phones", "operators")
 """Audiences outside the deployment, in the order they are shown."""
@@ -33,19 +32,20 @@ def plan(
     everything: Annotated[bool, typer.Option("--all", help="Openings between nodes and ways out as well.")] = False,
 ) -> None:
     """Show machines, addresses, open ports and the monthly price."""
-    settings = load_stack(stack)
-    made = make_plan(settings, stack)
+    deployment = load_deployment(stack)
+    made = deployment.plan
     if as_json:
         print(json.dumps(plan_to_json(made), indent=2))
         return
-    show_plan(made, settings, everything)
+    show_plan(deployment, everything)
     listed = f"Price list of {made.monthly_price.as_of}. " if made.monthly_price.as_of else ""
     out.print(f"{listed}Next: ./webitel up {stack}")
 
 
-def show_plan(made: Plan, settings: Settings, everything: bool = False) -> None:
+def show_plan(deployment: Deployment, everything: bool = False) -> None:
     """Print the plan as tables."""
-    tier, cloud = TIERS[made.tier], CLOUDS[made.cloud]
+    made, settings = deployment.plan, deployment.settings
+    tier, cloud = TIERS[made.tier], made.facts
     place = cloud.title if cloud.trial else f"{cloud.title} {made.region}"
     out.print(f"{made.stack}   {place}   {tier.title}: about {format_calls(tier.calls_per_day)} calls a day   "
               f"Webitel {made.release}")
@@ -115,7 +115,7 @@ def facts_table(made: Plan, settings: Settings, everything: bool) -> Table:
     per_day = recordings_gib_per_day(TIERS[made.tier].calls_per_day)
     add("recordings", [f"on {made.share}, which you run: {per_day:.0f} GiB a day at {calls} calls a day"] if made.share else [])
     add("note", made.warnings)
-    add("to be set before up", map(str, documentation_values(settings)))
+    add("to be set before up", map(str, documentation_values(settings, made.facts)))
     return table
 
 
@@ -146,9 +146,9 @@ def format_price(amount: float | None) -> str:
     return "unknown" if amount is None else f"{amount:,.0f}"
 
 
-def refuse_documentation_values(settings: Settings) -> None:
+def refuse_documentation_values(deployment: Deployment) -> None:
     """A Failure while values are missing or only documentation: nothing is created with them."""
-    problems = documentation_values(settings)
+    problems = documentation_values(deployment.settings, deployment.plan.facts)
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
         raise Failure(f"{format_count(len(problems), 'setting')} to be given first, nothing was created:\n{lines}")

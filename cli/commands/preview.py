@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import DEFAULT_STACK, Failure, StackName, out
-from components.model.clouds.facts import CLOUDS
 from components.model.plan import Plan
-from components.model.planning.planner import make_plan
 from components.model.problems import PlanError
 from components.model.redact import SecretFilter
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 
 if TYPE_CHECKING:
     from cli.engine.engine import Engine
@@ -45,8 +43,8 @@ def preview(
     if markdown:
         markdown.unlink(missing_ok=True)
     try:
-        made = make_plan(load_stack(stack), stack)
-        if CLOUDS[made.cloud].package:
+        made = load_deployment(stack).plan
+        if made.facts.package:
             ensure_extra(made.cloud)
         status, text = run_preview(made, diff, markdown is not None)
     except (Failure, PlanError) as problem:

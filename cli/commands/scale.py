@@ -15,10 +15,10 @@ from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.planning.check_shape import count_nodes, unknown_role
 from components.model.planning.disks import list_kept
-from components.model.planning.planner import make_plan
 from components.model.settings import Settings
 from stacks.edit import EditError, set_setting
-from stacks.settings import load_stack, stack_file
+from stacks.load import load_deployment, make_deployment
+from stacks.settings import stack_file
 
 DeleteData = Annotated[bool, typer.Option(
     "--delete-data", help="With --yes: the data disks of the leaving nodes, and of those long gone, go too.")]
@@ -48,7 +48,7 @@ def scale(
     disruptive: Annotated[bool, typer.Option(help="Allow changes that drop calls in progress.")] = False,
 ) -> None:
     """Change how many nodes a role has, in the stack file and in the deployment. Running it again resumes."""
-    settings = load_stack(stack)
+    settings = load_deployment(stack).settings
     tier = TIERS[settings.tier]
     counts = count_nodes(tier, settings)
     if role not in counts:
@@ -56,7 +56,7 @@ def scale(
     # What the planner refuses is refused before anything is touched.
     leaving = tuple(key for key in settings.leaving if role_of(key, stack) != role)
     wanted = settings.model_copy(update={"counts": {**settings.counts, role: count}, "leaving": leaving})
-    make_plan(wanted, stack)
+    make_deployment(wanted, stack)
     beyond = find_beyond(stack, role, count)
     again = f"./webitel scale {role} {count} {stack}"
     if not beyond.nodes and not (delete_data and beyond.disks):
@@ -67,7 +67,7 @@ def scale(
     with_data = ask(beyond, yes, delete_data)
     if beyond.nodes and count < counts[role]:
         # First they leave, with everybody else knowing it; a member that cannot leave ends the command here.
-        make_plan(settings.model_copy(update={"leaving": (*leaving, *beyond.nodes)}), stack)
+        make_deployment(settings.model_copy(update={"leaving": (*leaving, *beyond.nodes)}), stack)
         edit(stack, "leaving", [*leaving, *beyond.nodes])
         bring_up(stack, True, disruptive=disruptive, again=again)
     if opened := [urn for urn in beyond.protected if with_data or urn not in beyond.disks]:
@@ -160,7 +160,7 @@ def unprotect(stack: str, urns: Sequence[str], again: str) -> None:
     from cli.engine.protection import lift_protection
 
     with open_engine(stack) as engine:
-        lift_protection(engine, make_plan(load_stack(stack), stack), again, urns)
+        lift_protection(engine, load_deployment(stack).plan, again, urns)
         engine.run("state", "unprotect", *urns, "--yes")
 
 

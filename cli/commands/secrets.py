@@ -15,7 +15,7 @@ from cli.commands.up import Yes
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out
 from components.model import resource_types
 from components.model.secrets import SECRETS
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 
 ROUNDS = 600_000
 """Of PBKDF2 with SHA-256, what OWASP recommends since 2023."""
@@ -76,7 +76,7 @@ def read_secrets(stack: str) -> dict[str, str]:
     """The secrets' values by name, from the state."""
     from cli.engine.engine import open_engine, require_existing
 
-    load_stack(stack)
+    load_deployment(stack)
     with open_engine(stack) as engine:
         require_existing(engine)
         resources = engine.open_resources()

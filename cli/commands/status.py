@@ -12,8 +12,7 @@ from rich.table import Table
 
 from cli.console import DEFAULT_STACK, StackName, format_count, out
 from components.model.planning.capacity import recordings_days
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 
 if TYPE_CHECKING:
     from cli.nodes.access import Access, Answer
@@ -37,7 +36,7 @@ def status(
     from cli.engine.engine import open_engine
     from cli.nodes.access import read_access
 
-    made = make_plan(load_stack(stack), stack)
+    made = load_deployment(stack).plan
     with open_engine(stack) as engine:
         access = read_access(engine)
     reports = ask_status(access)

@@ -15,12 +15,11 @@ from cli.console import DEFAULT_STACK, Failure, StackName, format_duration, is_t
 from cli.engine.images import begin_images
 from components.model.catalogue.service import PackageSource
 from components.model.catalogue.services import CATALOGUE
-from components.model.clouds.facts import CLOUDS
 from components.model.host import explain_shortage
 from components.model.naming import bridge_name
 from components.model.plan import Plan
-from components.model.planning.planner import make_plan, plan_to_json
-from stacks.settings import load_stack
+from components.model.planning.planner import plan_to_json
+from stacks.load import load_deployment
 
 if TYPE_CHECKING:
     from cli.engine.engine import Engine
@@ -59,17 +58,17 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
              again: str | Callable[[Engine], str] = "", repair: bool = False) -> None:
     """All of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one, or
     says so by what the engine has come to."""
-    settings = load_stack(stack)
-    made = make_plan(settings, stack)
-    refuse_documentation_values(settings)
+    deployment = load_deployment(stack)
+    settings, made = deployment.settings, deployment.plan
+    refuse_documentation_values(deployment)
     if not as_json:
-        show_plan(made, settings)
-    if CLOUDS[made.cloud].real and not yes and is_terminal():
+        show_plan(deployment)
+    if made.facts.real and not yes and is_terminal():
         typer.confirm("Create or change it?", abort=True)
-    if CLOUDS[made.cloud].trial:
+    if made.facts.trial:
         refuse_taken_network(made)
     prepare(made)
-    if CLOUDS[made.cloud].trial:
+    if made.facts.trial:
         refuse_small_host(made)
         begin_images(made, settings)
 
@@ -108,7 +107,7 @@ def prepare(made: Plan) -> None:
     """What a deployment on this cloud needs on this machine: the cloud's SDK, or Incus for containers."""
     from tools.environment import ensure_extra
 
-    cloud = CLOUDS[made.cloud]
+    cloud = made.facts
     if cloud.package:
         ensure_extra(cloud.name)
     if cloud.trial:

@@ -16,10 +16,9 @@ from cli.commands.up import Yes, bring_up
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out, progress
 from components.model.catalogue.releases import explain_release, find_obstacles
 from components.model.catalogue.services import CATALOGUE
-from components.model.planning.planner import make_plan
 from components.model.settings import Settings
 from components.model.versions import Patch, choose_patches
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 
 if TYPE_CHECKING:
     from cli.nodes.access import Access, Answer
@@ -46,12 +45,12 @@ def upgrade(
     from cli.engine.engine import open_engine
     from cli.nodes.access import read_access
 
-    settings = load_stack(stack)
+    deployment = load_deployment(stack)
+    settings, made = deployment.settings, deployment.plan
     refuse_unknown(only or [])
     if release:
         # As long as no migration is known none is carried out here, and each release has its reason.
         raise Failure(f"Nothing was changed: {explain_release(settings.release, release)}.")
-    made = make_plan(settings, stack)
     with open_engine(stack) as engine:
         access = read_access(engine)
     if obstacles := find_obstacles(made, ask_status(access)):

@@ -15,8 +15,8 @@ from pulumi import Input, Output, ResourceOptions, RunError
 
 from cloud_init.compose import UserData, compose_user_data
 from components.model import resource_types
-from components.model.clouds.facts import resolve_cloud
-from components.model.plan import Node, Plan, Public
+from components.model.machine import Public
+from components.model.plan import Node, Plan
 from components.model.planning.dns import Record, Zone, list_records, read_zone
 from components.model.settings import Settings
 
@@ -56,7 +56,7 @@ class Cloud(pulumi.ComponentResource, ABC):
         super().__init__(resource_types.CLOUD, plan.cloud, None, ResourceOptions(
             providers=self.create_providers(plan), transformations=list(self.transformations)))
         self.plan, self.settings, self.ssh_public_key = plan, settings, ssh_public_key
-        self.facts = resolve_cloud(settings)
+        self.facts = plan.facts
         self.machines: dict[str, Machine] = {}
         self.groups: dict[str, NodeGroup] = {}
         self.create_network()

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from components.model.catalogue.tiers import TIERS
 from components.model.plan import Plan
 from components.model.planning.capacity import MINUTES_PER_CALL
+from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
 
@@ -79,8 +80,9 @@ def weekdays(text: str) -> str:
     return "".join(str(day + 1) for day in range(len(DAYS)) if (day - start) % 7 <= (end - start) % 7)
 
 
-def check_calls(settings: Settings) -> Iterator[Problem]:
+def check_calls(draft: Draft) -> Iterator[Problem]:
     """Limits that no call could meet, numbers that are none, hours that are none."""
+    settings = draft.settings
     for name in ("account_limits", "trunk_limits"):
         for key, value in getattr(settings, name).items():
             if value < 1:

@@ -13,7 +13,7 @@ from ipaddress import AddressValueError, IPv4Address
 
 from components.model.catalogue.service import Audience, Bind, DataDirectory, Egress, Ports, Service
 from components.model.catalogue.services import CATALOGUE
-from components.model.clouds.facts import Cloud
+from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
 
@@ -87,16 +87,16 @@ def read_share(settings: Settings) -> Share | None:
     return Share(given.get("source", ""), given.get("type", DEFAULT_TYPE), given.get("options", ""))
 
 
-def check_share(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
+def check_share(draft: Draft) -> Iterator[Problem]:
     """A share that cannot be mounted."""
-    share = read_share(settings)
+    share = read_share(draft.settings)
     if share is None:
         return
     if share.type not in SHARE_TYPES:
         near = get_close_matches(share.type, SHARE_TYPES, 1)
         hint = f"did you mean {near[0]}?" if near else f"use {' or '.join(SHARE_TYPES)}"
         yield setting_problem("recordings_share.type", share.type, f"no way to mount; {hint}")
-    elif cloud.trial and share.type != BIND:
+    elif draft.facts.trial and share.type != BIND:
         yield setting_problem("recordings_share.type", share.type, (
             f"a container cannot mount a network file system; mount it here, hand it to the containers and use {BIND}"))
     if not share.facts.source.fullmatch(share.source):

@@ -22,9 +22,8 @@ from cli.cloud.check import Check
 from cli.cloud.checks import check_cloud
 from cli.cloud.questions import ask_cloud
 from components.model.clouds.facts import CLOUDS
-from components.model.planning.planner import make_plan
 from stacks import settings as stack_settings
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 from tests.simulator.account import PLACES, tell
 from tests.simulator.simulators import PACKAGES, Simulators
 from tools.engine.find import cache_folder
@@ -133,7 +132,7 @@ def test_what_is_not_to_be_had_is_named_with_what_fits(
     cloud: str, attach: Callable[[str], Simulators], rest: Callable[[Answer], str],
 ) -> None:
     stack = f"{cloud}-basic"
-    plan = make_plan(load_stack(stack), stack)
+    plan = load_deployment(stack).plan
     wanted = plan.node("edge-1" if cloud != "hetzner" else "app-1").machine_type.name
     package = PACKAGES[cloud]
     code, told, remedy = QUOTAS.get(cloud, ("", "", ""))
@@ -181,7 +180,7 @@ def test_the_command_line_says_that_all_is_well(
 
 def test_refused_credentials_are_told_in_the_clouds_words(attach: Callable[[str], Simulators]) -> None:
     tell(attach("aws").world, "aws", refused="InvalidClientTokenId: The security token included in the request is invalid")
-    (credentials, *_) = check_cloud(make_plan(load_stack("aws-single"), "aws-single"), {"domain"}, seconds=LONG)
+    (credentials, *_) = check_cloud(load_deployment("aws-single").plan, {"domain"}, seconds=LONG)
     assert credentials.state == "MISSING" and "InvalidClientTokenId" in credentials.found
     assert "AWS_ACCESS_KEY_ID=" in credentials.mend
 
@@ -191,6 +190,6 @@ def test_a_cloud_that_never_answers_ends_in_time(attach: Callable[[str], Simulat
     (tmp_path / "world/faults.json").write_text(json.dumps([
         {"kind": "slow", "operation": "invoke", "type": "getServerTypes", "seconds": 300, "times": 0}]))
     started = time.monotonic()
-    answers = ask_cloud(make_plan(load_stack("hetzner-single"), "hetzner-single"), seconds=LONG, one=2)
+    answers = ask_cloud(load_deployment("hetzner-single").plan, seconds=LONG, one=2)
     assert time.monotonic() - started < LONG / 2
     assert answers.account and "no answer within" in answers.errors["offers"] and not answers.offers

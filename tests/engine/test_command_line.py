@@ -18,14 +18,14 @@ from cli.console import Failure
 from cli.engine import leftovers
 from cli.engine.engine import Engine, open_engine, set_for_this_run
 from cli.engine.rollout import Run, report_failure, run_engine
-from components.model.planning.planner import make_plan
 from stacks import settings
+from stacks.load import load_deployment
 from tests.engine.conftest import Toy
 
 pytestmark = pytest.mark.engine
 
 STACK = "clean"
-PLAN = make_plan(settings.load_stack("local-single"), "local-single")
+PLAN = load_deployment("local-single").plan
 TEXT = "# a comment of the user's\nconfig:\n  toy:colour: blue\n"
 SLOW = {"text": "late", "size": 600, "pause": 0.1}
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from cloud_init.bundles import bundle_files, bundle_folder
 from cloud_init.compose import compose_configuration
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
+from tests.plans import make_plan
 
 RECORD = Path(__file__).resolve().parents[2] / "docs" / "real-programs.md"
 STACK = "local-single"
@@ -44,7 +44,7 @@ class Run:
 
 def rendered() -> dict[str, str]:
     """Path on the node -> digest, first 16 hexadecimal digits of SHA-256."""
-    settings = load_stack(STACK)
+    settings = load_deployment(STACK).settings
     plan = make_plan(settings, STACK)
     configuration = compose_configuration(plan, plan.nodes[0], settings)
     texts = {path: text.encode() for path, text in configuration.files.items()}

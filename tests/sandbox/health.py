@@ -8,8 +8,8 @@ import pytest
 from cloud_init.compose import compose_configuration
 from cloud_init.node.ask import view as views
 from cloud_init.node.health import probes, topology
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
+from tests.plans import make_plan
 from tests.sandbox.platform import Platform
 from tests.sandbox.runner import ADDRESS
 
@@ -24,7 +24,7 @@ class Health:
     """Asks the probes of services; the node's own ports lead to those of the platform."""
 
     def __init__(self, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-        settings = load_stack("local-single")
+        settings = load_deployment("local-single").settings
         plan = make_plan(settings, "local-single")
         manifest = compose_configuration(plan, plan.nodes[0], settings).manifest
         self.services = {

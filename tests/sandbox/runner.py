@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 from cloud_init.compose import compose_configuration
-from components.model.planning.planner import make_plan
 from sandbox.standin.behaviour import BEHAVIOURS
 from sandbox.webitel.packages import LAUNCHER
-from stacks.settings import load_stack
+from stacks.load import load_deployment
+from tests.plans import make_plan
 from tests.sandbox.platform import ROOT, Platform
 
 ADDRESS = "127.0.77.1"
@@ -24,7 +24,7 @@ SECRETS = {
 
 def node_files() -> dict[str, str]:
     """Path -> text of the files of local-single's node, with placeholders."""
-    settings = load_stack("local-single")
+    settings = load_deployment("local-single").settings
     plan = make_plan(settings, "local-single")
     return dict(compose_configuration(plan, plan.nodes[0], settings).files)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from components.model.planning.planner import make_plan
 from components.model.settings import Settings
+from tests.plans import make_plan
 from tests.simulator import openings, reach
 from tests.simulator.aws.images import image_id
 from tests.simulator.conftest import KEY, Driver, Made

@@ -13,7 +13,7 @@ from pulumi_aws import Provider, ec2, get_caller_identity_output, servicequotas
 from components.clouds.questions import Asked, Questions, known
 from components.model.clouds.facts import CLOUDS
 from components.model.clouds.offers import Offers, Quota
-from components.model.plan import Public
+from components.model.machine import Public
 
 VCPUS, ADDRESSES = "L-1216C47A", "L-0263D0A3"
 """Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances; EC2-VPC Elastic IPs."""

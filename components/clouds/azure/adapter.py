@@ -19,8 +19,9 @@ from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.rules import Rule, rules_in, rules_out
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
+from components.model.machine import Public
 from components.model.naming import disk_name
-from components.model.plan import Node, Public
+from components.model.plan import Node
 from components.model.planning.addresses import subnet_of
 from components.model.planning.check_shape import clustered_roles
 from components.model.planning.dns import PRIORITY, TTL, WEIGHT, Record, Zone

@@ -15,7 +15,7 @@ from pulumi_gcp import compute, organizations
 from components.clouds.questions import Asked, Questions, fetch, known
 from components.model.clouds.facts import CLOUDS
 from components.model.clouds.offers import Offers, Quota
-from components.model.plan import Public
+from components.model.machine import Public
 
 REST = "https://compute.googleapis.com"
 

@@ -12,8 +12,9 @@ from components.clouds.base import Cloud, Machine, NodeGroup
 from components.model.catalogue.service import PackageSource
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import PublicAddress
+from components.model.machine import Public
 from components.model.naming import bridge_name, disk_name
-from components.model.plan import Node, Public
+from components.model.plan import Node
 from components.model.planning.addresses import address_offset, resolve_public_network
 from components.resources import LocalAddress, LocalDisk, LocalImage, LocalMachine, LocalNetwork
 
@@ -28,7 +29,7 @@ class Adapter(Cloud):
         self.labels = {"stack": self.plan.stack}
         packages = PackagesImage("")
         if not self.settings.image:
-            packages = compose_packages_image(PackageSource(self.plan.package_source))
+            packages = compose_packages_image(PackageSource(self.plan.package_source), self.facts)
         self.image = LocalImage(
             "image",
             alias="" if self.settings.image == BASE_IMAGE else self.settings.image,

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from components.model.plan import MachineType, Public
+from components.model.machine import MachineType, Public
 from components.model.settings import Settings
 
 MACHINES_FILE = Path(__file__).with_name("machines.json")
@@ -27,8 +27,16 @@ class PublicAddress(StrEnum):
     PRIVATE = "private"
 
 
+class Refusal(StrEnum):
+    """`CAPACITY`: none of the type is free there. `QUOTA`: the account may have no more. `RATE`: asked too often."""
+
+    CAPACITY = "capacity"
+    QUOTA = "quota"
+    RATE = "rate"
+
+
 @dataclass(frozen=True)
-class Cloud:
+class CloudFacts:
     """Facts about one cloud (sources: `facts/clouds.md` by section, `facts/machines.md`).
 
     `private_node` is how nodes that nobody reaches from outside get out. `fixed_addresses`: private addresses can be
@@ -49,7 +57,8 @@ class Cloud:
     `reserved_networks` are ranges it keeps for itself. `disk_type` is the provider's name of the disks we order (a key
     of the price list), `disk_type_by_family` where a machine family takes only another. `closed_families` are sold to
     nobody new: never chosen, never advised. `disk_rules` are udev's for the names of data disks that Debian has none for, a
-    file of `cloud_init/files`. `boot_min_gib` is the smallest boot disk of the Debian image.
+    file of `cloud_init/files`. `boot_min_gib` is the smallest boot disk of the Debian image. `refusals` are regular expressions
+    for the cloud's errors, `quota_page` is where more is asked for.
     """
 
     name: str
@@ -84,6 +93,8 @@ class Cloud:
     closed_families: tuple[str, ...] = ()
     shared_state: str = ""
     disk_rules: str = ""
+    refusals: Mapping[Refusal, str] = field(default_factory=dict)
+    quota_page: str = ""
 
     @property
     def machine_types(self) -> tuple[MachineType, ...]:
@@ -142,13 +153,13 @@ def load_machine_types(cloud: str) -> tuple[MachineType, ...]:
 
 
 _rows = (
-    Cloud(
+    CloudFacts(
         "local", "this machine", default_region="local", default_network="10.77.0.0/24", login_user="debian",
         private_node=Public.NO, public_address=PublicAddress.PRIVATE, fixed_addresses=True,
         firewall_filters_private=False, real=False, region_shape="local", trial=True, boot_min_gib=5,
         machine_resource="webitel:index:LocalMachine",
     ),
-    Cloud(
+    CloudFacts(
         # clouds.md 0 (address, firewall, NAT, user data), 1.1 (network sizes), 1.3 (login, disks, burstable), 1.4.
         # us-east-1 is the one region with a dated price of disk, address and NAT (machines.md, uncertain 3).
         "aws", "AWS", default_region="us-east-1", default_network="10.20.0.0/16", login_user="admin",
@@ -159,8 +170,15 @@ _rows = (
         shared_reason="burstable, its CPU is throttled under steady voice load",
         shared_state="aws s3 mb s3://YOUR-BUCKET && export PULUMI_BACKEND_URL='s3://YOUR-BUCKET?region=us-east-1'",
         machine_resource="aws:ec2/instance:Instance", dns=True, dns_key="hosted zone id, Z0123456789ABCDEFGHIJ",
+        # EC2's table of error codes.
+        refusals={
+            Refusal.CAPACITY: "InsufficientInstanceCapacity|InsufficientHostCapacity|InsufficientCapacity",
+            Refusal.QUOTA: "LimitExceeded|MaxSpotInstanceCountExceeded|InstanceLimitExceeded",
+            Refusal.RATE: "RequestLimitExceeded|Throttling",
+        },
+        quota_page="https://console.aws.amazon.com/servicequotas (EC2, Running On-Demand Standard instances)",
     ),
-    Cloud(
+    CloudFacts(
         # clouds.md 0, 2.1, 2.3 (disks by family, no cloud-init), 2.4: the metadata address is also the resolver, so
         # only its port 80 is closed; user data is a start-up script, which is text.
         "gcp", "Google Cloud", default_region="europe-west3", default_network="10.20.0.0/16", login_user="debian",
@@ -172,8 +190,15 @@ _rows = (
         shared_reason="shared, its CPU is taken away under steady voice load",
         shared_state="gcloud storage buckets create gs://YOUR-BUCKET && export PULUMI_BACKEND_URL=gs://YOUR-BUCKET",
         machine_resource="gcp:compute/instance:Instance", dns=True, dns_key="name of the managed zone, company-zone",
+        # Compute Engine, Troubleshooting resource availability and quota errors.
+        refusals={
+            Refusal.CAPACITY: "RESOURCE_POOL_EXHAUSTED|does not have enough resources|STOCKOUT",
+            Refusal.QUOTA: "quotaExceeded|QUOTA_EXCEEDED",
+            Refusal.RATE: "rateLimitExceeded|RATE_LIMIT_EXCEEDED",
+        },
+        quota_page="https://console.cloud.google.com/iam-admin/quotas (Compute Engine, CPUs)",
     ),
-    Cloud(
+    CloudFacts(
         # clouds.md 0, 3.1, 3.3 (login may not be root or admin), 3.4; Debian's image has 30 GiB. Fs_v2 retires in 2028, and no
         # new subscription gets one since July 2026 (real-clouds.md B2).
         # westeurope has dated prices of address and NAT; no region has one of the disks (machines.md, uncertain 3).
@@ -190,8 +215,15 @@ _rows = (
             "PULUMI_BACKEND_URL='azblob://YOUR-CONTAINER?storage_account=YOUR-ACCOUNT'"
         ),
         machine_resource="azure-native:compute:VirtualMachine", dns=True, dns_key="resource group, dns-group",
+        # Azure Resource Manager, Troubleshoot SKU, allocation, quota and throttling errors.
+        refusals={
+            Refusal.CAPACITY: "SkuNotAvailable|AllocationFailed|OverconstrainedAllocationRequest|OverconstrainedZonalAllocation",
+            Refusal.QUOTA: "QuotaExceeded|exceeding approved|LimitExceeded|CountLimitReached",
+            Refusal.RATE: "TooManyRequests|OperationPreempted|RequestsThrottled",
+        },
+        quota_page="https://portal.azure.com (Subscriptions, Usage + quotas)",
     ),
-    Cloud(
+    CloudFacts(
         # clouds.md 0, 4.1 (VPC /16 to /24 and the reserved ranges, no fixed private address, NAT in private preview),
         # 4.3 (root disk by size), 4.4 (plain text); regions: schemas/README.md 12.
         "digitalocean", "DigitalOcean", default_region="fra1", default_network="10.20.0.0/16", login_user="root",
@@ -205,8 +237,15 @@ _rows = (
             "PULUMI_BACKEND_URL='s3://YOUR-SPACE?region=us-east-1&endpoint=https://fra1.digitaloceanspaces.com'"
         ),
         machine_resource="digitalocean:index/droplet:Droplet", dns=True,
+        # The API answers in sentences.
+        refusals={
+            Refusal.CAPACITY: r"(?i)size .*not available in (the selected )?region|size is not available|currently unavailable",
+            Refusal.QUOTA: r"(?i)will exceed your .*limit|limit (was )?exceeded for|reached .*limit",
+            Refusal.RATE: r"\b429\b|(?i:too many requests)",
+        },
+        quota_page="https://cloud.digitalocean.com/account/team (Resource limits)",
     ),
-    Cloud(
+    CloudFacts(
         # clouds.md 0, 5.1 (no NAT, fixed address, 172.31.1.1 reserved), 5.2 (private network unfiltered), 5.3 (root
         # disk by type, locations), 5.4 (base64 of gzip is decoded).
         "hetzner", "Hetzner", default_region="fsn1", default_network="10.20.0.0/16", login_user="root",
@@ -219,22 +258,28 @@ _rows = (
             "PULUMI_BACKEND_URL='s3://YOUR-BUCKET?region=fsn1&endpoint=https://fsn1.your-objectstorage.com'"
         ),
         machine_resource="hcloud:index/server:Server", dns=True,
+        # Hetzner Cloud API, Errors.
+        refusals={
+            Refusal.CAPACITY: "resource_unavailable|placement_error",
+            Refusal.QUOTA: "resource_limit_exceeded|limit_reached",
+            Refusal.RATE: "rate_limit_exceeded",
+        },
+        quota_page="https://console.hetzner.com (Limits)",
     ),
 )
 
-CLOUDS: Mapping[str, Cloud] = {cloud.name: cloud for cloud in _rows}
+CLOUDS: Mapping[str, CloudFacts] = {cloud.name: cloud for cloud in _rows}
 
 LOCAL_NETWORKS: Mapping[str, Mapping[str, Any]] = {
-    "bridged": {},
+    "bridged": {"public_address": PublicAddress.PRIVATE, "private_node": Public.NO, "fixed_addresses": True},
     # As on AWS, Google and Azure; as on DigitalOcean; as on Hetzner.
-    "nat": {"public_address": PublicAddress.TRANSLATED},
+    "nat": {"public_address": PublicAddress.TRANSLATED, "private_node": Public.NO, "fixed_addresses": True},
     "late_address": {"public_address": PublicAddress.OWN, "private_node": Public.EGRESS, "fixed_addresses": False},
-    "late_network": {"public_address": PublicAddress.OWN, "private_node": Public.EGRESS},
+    "late_network": {"public_address": PublicAddress.OWN, "private_node": Public.EGRESS, "fixed_addresses": True},
 }
-"""What `webitel:local_network` makes of a row whose machines are containers."""
+"""What `webitel:local_network` makes of the facts where machines are containers."""
 
 
-def resolve_cloud(settings: Settings) -> Cloud:
-    """The row of a deployment's cloud, with the network that its machines get."""
-    row = CLOUDS[settings.cloud]
-    return replace(row, **LOCAL_NETWORKS[settings.local_network]) if row.trial else row
+def resolve_facts(facts: CloudFacts, settings: Settings) -> CloudFacts:
+    """The facts as a deployment's machines have them, with the network that they get."""
+    return replace(facts, **LOCAL_NETWORKS[settings.local_network]) if facts.trial else facts

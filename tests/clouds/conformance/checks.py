@@ -11,8 +11,9 @@ from cloud_init.compose import compose_user_data
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import CLOUDS
+from components.model.machine import Public
 from components.model.naming import disk_name
-from components.model.plan import Node, Plan, Public
+from components.model.plan import Node, Plan
 from components.model.planning.check_shape import clustered_roles
 from components.model.settings import Settings
 from tests.clouds.conformance.program import Registration
@@ -113,7 +114,7 @@ def find_not_apart(plan: Plan, seen: Mapping[str, Seen]) -> Iterator[str]:
         members = [seen[node.name] for node in plan.nodes if node.role == role]
         places = {machine.place for machine in members}
         groups = {machine.apart for machine in members}
-        spread = len(places) >= min(len(members), len(CLOUDS[plan.cloud].zones) or len(members))
+        spread = len(places) >= min(len(members), len(plan.facts.zones) or len(members))
         if None not in groups and not spread and (len(groups) > 1 or "" in groups):
             yield f"{role}: nothing keeps its nodes apart: {sorted(places)}, groups {sorted(filter(None, groups))}"
 

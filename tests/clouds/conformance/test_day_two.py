@@ -12,8 +12,7 @@ import yaml
 
 from cli.commands.replace import list_below
 from components.model.clouds.facts import CLOUDS
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 from tests.clouds.conformance.checks import SECRETS, TYPES, find_world_problems, find_wrong_ways
 from tests.clouds.conformance.command import OWN, Command, command_line
 from tests.clouds.conformance.conftest import Live, Standing, Start
@@ -267,7 +266,7 @@ def test_a_count_raised_again_takes_the_kept_disks(story: Story, webitel: Comman
     assert story.ids().keys() - ids.keys() == {"data-2", "data-3"}
     for key in ("data-2", "data-3"):
         assert list(machines[key].disks) == [f"{story.deployment.stack}-{key}-database"]
-    plan = make_plan(load_stack(story.deployment.stack), story.deployment.stack)
+    plan = load_deployment(story.deployment.stack).plan
     assert list(find_wrong_ways(plan, story.world, {one.name: one for one in SEE[story.cloud](story.world)})) == []
     assert touched(story.deployment.preview("--expect-no-changes")) == []
     if LONG:  # once more, for what the end of a deployment makes of disks that nobody uses

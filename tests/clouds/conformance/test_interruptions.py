@@ -259,7 +259,7 @@ def test_refusals_are_explained_and_the_next_up_goes_on(undisturbed: Live, stand
     with pytest.raises(Failure) as caught:
         report_failure(run, f"./webitel up {stack}", plan)
     told = str(caught.value)
-    lines = [line for line in told.splitlines() if f"{CLOUDS[plan.cloud].title} {plan.region}" in line]
+    lines = [line for line in told.splitlines() if f"{plan.facts.title} {plan.region}" in line]
     assert len(lines) == len(plan.nodes), told
     for words in ("has none free for", "lets your account have no more for", "was asked too often for"):
         (line,) = [line for line in lines if words in line]

@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from components.model.clouds.facts import CLOUDS
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 from tests.clouds.conformance.checks import TYPES, find_wrong_ways
 from tests.clouds.conformance.command import OWN, Command, command_line
 from tests.clouds.conformance.conftest import Live, Standing, Start
@@ -98,7 +97,7 @@ def test_what_is_advised_finishes_a_replacement(live: Live, webitel: Command, wh
     assert after.pop(NODE) != before.pop(NODE), f"advised {advised[1]}, and it is still the old one"
     assert after == before
     assert look(live) == seen
-    plan = make_plan(load_stack(stack), stack)
+    plan = load_deployment(stack).plan
     assert list(find_wrong_ways(plan, live.world, {one.name: one for one in SEE[cloud](live.world)})) == []
     assert touched(live.deployment.preview("--expect-no-changes")) == []
 

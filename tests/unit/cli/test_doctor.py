@@ -17,8 +17,7 @@ from cli.cloud.credentials import SOURCES, find_credentials
 from cli.cloud.questions import Answers, gather, summarize
 from components.model.clouds.facts import CLOUDS
 from components.model.clouds.offers import Offers, Quota
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 
 REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
 
@@ -56,13 +55,13 @@ def test_google_needs_a_project_and_the_stack_file_may_hold_a_token(tmp_path: Pa
 
 
 def test_nothing_fits_and_nothing_elsewhere() -> None:
-    plan = make_plan(load_stack("aws-single"), "aws-single")
+    plan = load_deployment("aws-single").plan
     (check,) = judge(plan, Answers(offers=Offers("zone", "a", {"b": ["c7a.large"]})))
     assert check.state == "MISSING" and "us-east-1 zone a has no machine type that fits" in check.mend
 
 
 def test_a_quota_that_is_just_enough_and_answers_that_are_missing() -> None:
-    plan = make_plan(load_stack("aws-single"), "aws-single")
+    plan = load_deployment("aws-single").plan
     answers = Answers(quotas=[Quota("vCPU", 8, 4, "ask", 4), Quota("vCPU", 8, 5, "ask", 4)], errors={"offers": "AccessDenied"})
     checks = list(judge(plan, answers))
     assert [check.state for check in checks] == ["ok", "MISSING", "note"]

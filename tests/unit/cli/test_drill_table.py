@@ -4,9 +4,9 @@ from cli.commands.status import Report
 from cli.drills.run import choose_client, describe_first
 from cli.drills.table import list_drills
 from cli.nodes.access import Access
-from components.model.planning.planner import make_plan
 from components.model.settings import Settings
 from components.ssh import Hop
+from tests.plans import make_plan
 from tests.unit.cli.fakes import make_node
 
 

@@ -15,8 +15,8 @@ from cli.__main__ import app
 from cli.commands import upgrade
 from cli.console import Failure
 from cli.nodes.access import Access, Answer, NodeAccess
-from components.model.planning.planner import make_plan
 from stacks import settings as stack_settings
+from stacks.load import load_deployment
 from tests.unit.cli.fakes import make_node
 
 FILE = "config:\n  webitel:cloud: local\n  webitel:tier: basic # ours\n"
@@ -57,7 +57,7 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     nodes = {key: make_node(key, "s") for key in VERSIONS}
 
     def ask_status(_: Access) -> dict[str, Any]:
-        plan = make_plan(stack_settings.load_stack("s"), "s")
+        plan = load_deployment("s").plan
         return {node.key: {"healthy": fake.healthy, "problem": "", "disks": [], "machine": [], "services": [
             {"name": name, "healthy": fake.healthy or name != "engine"} for name in node.services]} for node in plan.nodes}
 

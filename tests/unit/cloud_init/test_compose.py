@@ -17,17 +17,17 @@ from cloud_init.sent import encode_user_data, measure_sent
 from components.model.catalogue.repositories import CREDENTIALS
 from components.model.clouds.facts import CLOUDS
 from components.model.plan import Plan
-from components.model.planning.planner import make_plan
 from components.model.secrets import SECRETS
 from components.model.settings import Settings
-from stacks.settings import load_stack
+from stacks.load import load_deployment
+from tests.plans import make_plan
 
 STACKS = sorted(path.name.split(".")[1] for path in Path("stacks").glob("Pulumi.*.yaml"))
 PLACEHOLDER = re.compile(r"\{\{(address|secret):([a-z0-9_.-]+)\}\}")
 
 
 def plan_of(stack: str) -> tuple[Settings, Plan]:
-    settings = load_stack(stack)
+    settings = load_deployment(stack).settings
     return settings, make_plan(settings, stack)
 
 
@@ -38,7 +38,7 @@ def test_user_data_is_small_ascii_and_the_same_twice(stack: str) -> None:
         first, second = (compose_user_data(plan, node, settings) for _ in range(2))
         assert first == second
         assert first.sent.isascii() and first.decoded.startswith("#cloud-config\n")
-        assert measure_sent(first.sent, CLOUDS[plan.cloud]) <= 16384
+        assert measure_sent(first.sent, plan.facts) <= 16384
         assert not PLACEHOLDER.search(first.decoded)
         assert node.private_address is None or node.private_address not in first.decoded
         others = [other.private_address for other in plan.nodes if other.private_address]
@@ -50,7 +50,7 @@ def test_operators_keys_stand_where_the_configuration_takes_them_out_again(stack
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJt7YqKq1vYwBG0p6c3Yy3a9n8l2Qb3l0lq8m2t1oCx1 second@office"
     settings, plan = plan_of(stack)
     settings = settings.model_copy(update={"operator_keys": (key,)})
-    path = f"/etc/ssh/authorized_keys.d/{CLOUDS[plan.cloud].login_user}"
+    path = f"/etc/ssh/authorized_keys.d/{plan.facts.login_user}"
     for node in plan.nodes:
         document = yaml.safe_load(compose_user_data(plan, node, settings).decoded)
         files = {entry["path"]: entry for entry in document["write_files"]}

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from cloud_init.compose import Configuration, compose_configuration, compose_user_data
-from components.model.planning.planner import make_plan
 from components.model.settings import Settings
+from tests.plans import make_plan
 
 MOUNT = "/etc/systemd/system/var-lib-webitel-share.mount"
 DROP_IN = "/etc/systemd/system/storage.service.d/webitel.conf"

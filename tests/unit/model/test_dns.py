@@ -8,8 +8,9 @@ from components.model.catalogue.services import CATALOGUE
 from components.model.clouds.facts import CLOUDS
 from components.model.planning import dns
 from components.model.planning.dns import Zone, list_records, read_zone
-from components.model.planning.planner import PlanError, make_plan
+from components.model.planning.planner import PlanError
 from components.model.settings import Settings
+from tests.plans import make_plan
 
 DOMAIN = "voice.your-company.com"
 

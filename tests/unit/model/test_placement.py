@@ -9,7 +9,7 @@ import pytest
 from components.model.catalogue.service import Bind, Listener, Placement, Service, tcp, udp
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS, Role, Tier
-from components.model.plan import Public, Size
+from components.model.machine import Public, Size
 from components.model.planning import placement
 from tests.unit.model import fakes
 

@@ -6,12 +6,12 @@ import pytest
 
 from components.model.catalogue.service import OnChange, PackageSource
 from components.model.catalogue.services import CATALOGUE
-from components.model.planning.planner import make_plan
 from components.model.share import SHARE_TYPES
 from components.model.versions import TOOLS, VERSION, choose_patches, find_reactions, is_patch, known_packages
-from stacks.settings import load_stack
+from stacks.load import load_deployment
+from tests.plans import make_plan
 
-PLAN = make_plan(load_stack("local-basic").model_copy(update={"counts": {"app": 2}}), "local-basic")
+PLAN = make_plan(load_deployment("local-basic").settings.model_copy(update={"counts": {"app": 2}}), "local-basic")
 
 
 @pytest.mark.parametrize(("package", "now", "new", "same"), [

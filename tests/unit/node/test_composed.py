@@ -8,8 +8,8 @@ import pytest
 from cloud_init.bundles import HERE
 from cloud_init.compose import compose_configuration
 from cloud_init.node.apply import units
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
+from tests.plans import make_plan
 
 BUNDLES = {
     "freeswitch": "drain freeswitch", "nginx": "reload nginx",
@@ -20,7 +20,7 @@ BUNDLES = {
 
 def given(stack: str, key: str) -> dict[str, Any]:
     """What a node is sent, through JSON as it travels."""
-    settings = load_stack(stack)
+    settings = load_deployment(stack).settings
     plan = make_plan(settings, stack)
     made = compose_configuration(plan, plan.node(key), settings)
     sent: dict[str, Any] = json.loads(json.dumps({
@@ -53,7 +53,7 @@ def test_a_node_without_the_service_does_nothing_for_its_bundle() -> None:
 
 @pytest.mark.parametrize("stack", ["local-single", "aws-basic"])
 def test_every_action_of_a_node_is_one_that_the_node_program_performs(stack: str) -> None:
-    for node in make_plan(load_stack(stack), stack).nodes:
+    for node in load_deployment(stack).plan.nodes:
         configuration = given(stack, node.key)
         manifest = configuration["manifest"]
         names = {unit["name"] for unit in manifest["units"]}
