@@ -1,27 +1,34 @@
-"""The README's tables, made from the model: `python -m tools.readme` writes them, a test says that they are current."""
+"""What the pages for people have from the code: `python -m tools.pages` writes it, a test says that it is current.
+
+A page holds blocks between `<!-- name -->` and `<!-- /name -->`; what stands in them is made here.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from components.model.catalogue.service import Audience, OnChange, Service
+from components.model.catalogue.service import Audience, OnChange, PackageSource, Service
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS, Role, Tier
-from components.model.clouds.facts import CLOUDS
+from components.model.clouds.facts import CLOUDS, load_prices
 from components.model.clouds.prices import price_date
 from components.model.machine import Size
+from components.model.settings import Settings
 from stacks.load import load_deployment
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("README.md", "NOTICE", "docs/operate/clouds.md", "docs/operate/day-two.md", "docs/settings.md")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def describe_size(size: Size) -> str:
@@ -106,20 +113,69 @@ def buckets_table() -> str:
                  [(f"`{cloud.name}`", f"`{cloud.shared_state}`") for cloud in CLOUDS.values() if cloud.shared_state])
 
 
-BLOCKS = {"tiers": tiers_table, "stacks": stacks_table, "buckets": buckets_table, "services": services_table}
+def describe_type(schema: Mapping[str, Any]) -> str:
+    """A setting's type in words, from its JSON Schema."""
+    if "anyOf" in schema:
+        kinds = [describe_type(kind) for kind in schema["anyOf"] if kind.get("type") != "null"]
+        return " or ".join(kinds)
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
+    if "$ref" in schema:
+        return "one of " + ", ".join(f"`{value}`" for value in PackageSource)
+    if schema.get("type") == "array":
+        return f"list of {'networks' if schema['items'].get('format') == 'ipv4network' else 'texts'}"
+    if schema.get("type") == "object":
+        return "map of " + ("numbers" if schema["additionalProperties"].get("type") == "integer" else "texts")
+    if schema.get("type") == "integer":
+        return f"number, {schema['minimum']} to {schema['maximum']}"
+    return {"boolean": "true or false"}.get(schema.get("type", ""), "network" if schema.get("format") == "ipv4network" else "text")
+
+
+def settings_table() -> str:
+    """Every setting with type, default and an example, in the order of the model."""
+    rows = []
+    schema = Settings.model_json_schema()
+    for name, row in schema["properties"].items():
+        examples = [json.dumps(example) if isinstance(example, dict | list) else str(example) for example in row.get("examples", ())]
+        default = "required" if name in schema["required"] else row["default"]
+        shown = default if default == "required" else "" if default in ("", None, [], {}) else f"`{json.dumps(default)}`"
+        rows.append((f"`{name}`", describe_type(row), shown, row["description"], ", ".join(f"`{one}`" for one in examples)))
+    return table(("setting", "type", "unless set", "what it is", "example"), rows)
+
+
+def sources_list() -> str:
+    """Where the price list is from, with licences."""
+    rows = load_prices()["sources"].values()
+    return "\n".join(f"- {row['name']}, {row['date'] or row['date_estimate']}: {row['licence']}" for row in rows)
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "tiers": tiers_table, "stacks": stacks_table, "buckets": buckets_table, "services": services_table,
+    "settings": settings_table, "sources": sources_list,
+}
 
 
 def renew(text: str) -> str:
-    """The README with every generated block as the model has it now."""
-    for name, make in BLOCKS.items():
+    """A page with every block as the code has it now; a ValueError names a block that nobody makes."""
+    for name in dict.fromkeys(re.findall(r"^<!-- (\w+) -->$", text, re.MULTILINE)):
+        if name not in BLOCKS:
+            raise ValueError(f"nobody makes the block <!-- {name} -->: {', '.join(BLOCKS)}")
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         found = pattern.search(text)
         if not found:
-            raise ValueError(f"README.md has no block <!-- {name} -->")
-        text = f"{text[:found.start()]}{found[1]}{make()}\n{found[2]}{text[found.end():]}"
+            raise ValueError(f"<!-- {name} --> has no end: <!-- /{name} -->")
+        text = f"{text[:found.start()]}{found[1]}{BLOCKS[name]()}\n{found[2]}{text[found.end():]}"
     return text
 
 
+def main() -> int:
+    """Write every page anew."""
+    for page in PAGES:
+        (ROOT / page).write_text(renew((ROOT / page).read_text()))
+    return 0
+
+
 if __name__ == "__main__":
-    README.write_text(renew(README.read_text()))
-    sys.exit(0)
+    sys.exit(main())
