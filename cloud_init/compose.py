@@ -149,7 +149,7 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
             drop_in = render_template("unit.conf.j2", context, service=service, unit=unit)
             add(f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf", drop_in, "unit.conf.j2",
                 actions=[f"{at_next_start(service)} {unit['name']}"])
-    # What a new version of a bundle does to the services that read it (`node/units.py`).
+    # What a new version of a bundle does to the services that read it (`node/apply/units.py`).
     manifest = {**make_manifest(context), "units": units, "bundle_actions": bundle_actions}
     return Configuration(files, attributes, manifest, context.secrets(), bundles)
 

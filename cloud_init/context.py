@@ -153,7 +153,7 @@ class Context:
 
     def wal_keep_mib(self) -> int:
         """WAL that a member of the cluster finds when it comes back, a tenth of the disk: one that was away for longer is
-        copied anew (`node/database_cluster.py`), since its slot goes when it is lost."""
+        copied anew (`node/clusters/database_cluster.py`), since its slot goes when it is lost."""
         (disk,) = [disk for disk in self.node.disks if disk.purpose == "database"]
         return disk.size_gib * 1024 // 10
 

@@ -1,7 +1,7 @@
 """What a deployment of ours never has, asked of single resources: pure functions over a resource's type and inputs.
 
 They know the tiers and the clouds' facts and no plan, so they find what somebody changed by hand in a program or a plan.
-`__main__.py` makes a Pulumi policy pack of them; `tests/conformance` asks them of every simulated deployment.
+`__main__.py` makes a Pulumi policy pack of them; `tests/clouds/conformance` asks them of every simulated deployment.
 """
 
 from __future__ import annotations

@@ -53,6 +53,14 @@ def tiers_table() -> str:
     return f"Clouds: {clouds}.\n\n{table(head, rows)}"
 
 
+def topology_table() -> str:
+    """Tiers in a line each."""
+    rows = [(f"`{tier.name}`", f"{tier.calls_per_day:,}".replace(",", " "), str(sum(role.count for role in tier.roles)),
+             ", ".join(role.name + (f" x {role.count}" if role.count > 1 else "") for role in tier.roles))
+            for tier in TIERS.values()]
+    return table(("tier", "calls a day", "nodes", "roles"), rows)
+
+
 def describe_listeners(service: Service) -> str:
     """Ports by who may connect; what only this node uses is left out."""
     parts = []
@@ -88,23 +96,27 @@ RUN_FOR_REAL = {f"local-{tier}" for tier in TIERS}
 
 
 def describe_price(cloud: str, tier: str) -> str:
-    """A stack's monthly price as `plan` shows it, and whether somebody ran it."""
+    """A stack's monthly price as `plan` shows it."""
     stack = f"{cloud}-{tier}"
     price = load_deployment(stack).plan.monthly_price
-    status = "run for real" if stack in RUN_FOR_REAL else "simulated"
     if not price.as_of:
-        return status
-    return f"{status}, {'price unknown' if price.amount is None else f'{price.currency} {price.amount:,.0f}'.replace(',', ' ')}"
+        return "-"
+    return "unknown" if price.amount is None else f"{price.currency} {price.amount:,.0f}"
+
+
+def describe_trial(cloud: str) -> str:
+    """How far a cloud's stacks were tried."""
+    return "run for real" if {f"{cloud}-{tier}" for tier in TIERS} <= RUN_FOR_REAL else "simulated"
 
 
 def stacks_table() -> str:
     """Clouds by tiers: how far each was tried, what it costs a month, how old that price is."""
     rows = [
-        (f"`{cloud.name}`", cloud.default_region, *(describe_price(cloud.name, tier) for tier in TIERS),
-         price_date(cloud) or "-")
+        (f"`{cloud.name}`", cloud.default_region, describe_trial(cloud.name),
+         *(describe_price(cloud.name, tier) for tier in TIERS), price_date(cloud) or "-")
         for cloud in CLOUDS.values()
     ]
-    return table(("cloud", "region", *(f"`{tier}`" for tier in TIERS), "prices of"), rows)
+    return table(("cloud", "region", "tried", *(f"`{tier}`" for tier in TIERS), "prices of"), rows)
 
 
 def buckets_table() -> str:
@@ -130,7 +142,19 @@ def describe_type(schema: Mapping[str, Any]) -> str:
         return "map of " + ("numbers" if schema["additionalProperties"].get("type") == "integer" else "texts")
     if schema.get("type") == "integer":
         return f"number, {schema['minimum']} to {schema['maximum']}"
-    return {"boolean": "true or false"}.get(schema.get("type", ""), "network" if schema.get("format") == "ipv4network" else "text")
+    if schema.get("type") == "boolean":
+        return "true or false"
+    return "network" if schema.get("format") == "ipv4network" else "text"
+
+
+def show_value(value: object) -> str:
+    """A value as a stack file may have it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def show_default(value: object) -> str:
+    """What a setting is unless set; nothing where that is nothing."""
+    return "" if value in ("", None, [], {}) else f"`{show_value(value)}`"
 
 
 def settings_table() -> str:
@@ -138,10 +162,9 @@ def settings_table() -> str:
     rows = []
     schema = Settings.model_json_schema()
     for name, row in schema["properties"].items():
-        examples = [json.dumps(example) if isinstance(example, dict | list) else str(example) for example in row.get("examples", ())]
-        default = "required" if name in schema["required"] else row["default"]
-        shown = default if default == "required" else "" if default in ("", None, [], {}) else f"`{json.dumps(default)}`"
-        rows.append((f"`{name}`", describe_type(row), shown, row["description"], ", ".join(f"`{one}`" for one in examples)))
+        examples = ", ".join(f"`{show_value(example)}`" for example in row.get("examples", ()))
+        default = "required" if name in schema["required"] else show_default(row["default"])
+        rows.append((f"`{name}`", describe_type(row), default, row["description"], examples))
     return table(("setting", "type", "unless set", "what it is", "example"), rows)
 
 
@@ -152,8 +175,8 @@ def sources_list() -> str:
 
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
-    "tiers": tiers_table, "stacks": stacks_table, "buckets": buckets_table, "services": services_table,
-    "settings": settings_table, "sources": sources_list,
+    "topology": topology_table, "tiers": tiers_table, "stacks": stacks_table, "buckets": buckets_table,
+    "services": services_table, "settings": settings_table, "sources": sources_list,
 }
 
 

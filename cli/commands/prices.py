@@ -32,7 +32,7 @@ def prices(
     renewed = renew(clouds or known, MACHINES_FILE)
     if not renewed:
         raise Failure("No cloud could be asked, the list is as it was.")
-    out.print("Next: git diff components/model/clouds/machines.json, then PYTHONPATH=. .venv/bin/python -m tools.readme")
+    out.print("Next: git diff components/model/clouds/machines.json, then PYTHONPATH=. .venv/bin/python -m tools.pages")
 
 
 def renew(clouds: list[str], file: Path, addresses: Mapping[str, str] | None = None) -> list[str]:

@@ -1,4 +1,4 @@
-"""What our texts point at: cited facts, files, links, commands with their options, settings. Each finder returns what is not there."""
+"""What our texts point at: facts, files, links, modules, commands with options, settings. A finder tells what is not there."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any
 import typer.main
 
 from cli.__main__ import app
+from components.model.catalogue.tiers import TIERS
 from components.model.settings import Settings
-from components.model.tiers import TIERS
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("cli", "cloud_init", "components", "docs", "policy", "provider", "sandbox", "stacks", "tests", "tools", ".github", ".gitlab")
+FOLDERS = (
+    "cli", "cloud_init", "components", "docs", "policy", "provider", "sandbox", "stacks", "tests", "tools", ".github", ".gitlab")
 """Where texts of ours stand, beside the files at the root."""
 TEXTS = (".cfg", ".conf", ".j2", ".md", ".py", ".sh", ".sql", ".toml", ".tsv", ".xml", ".yaml", ".yml")
 SKIPPED = ("tests/golden/", "tests/simulator/schemas/", "tests/lint/")
@@ -33,16 +34,21 @@ KEY = re.compile(rf"^(?:#+ |[ ]*- \*\*)({SECTION}|lab)(?:\*\*| |$)", re.MULTILIN
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 SPAN = re.compile(r"`([^`\n]+)`")
 NAMED_FILE = re.compile(rf"(?:{'|'.join(map(re.escape, FOLDERS))})/[\w.<>*/{{}},-]*[\w>*}}]/?(?::\d+)?$")
+PROGRAM = re.compile(r"[\w./-]+\.(?:py|md|j2)$")
+"""A source of ours, perhaps named by its last folders only."""
+MODULE = re.compile(rf"-m ((?:{'|'.join(FOLDERS[:-2])})(?:\.[a-z_]+)+)")
 COMMAND = re.compile(r"(?:\./webitel|`webitel) ([a-z][a-z-]*)((?: [^\s`\"'|,;)&]+)*)")
 OPTION = re.compile(r" (--[a-z][a-z-]*)")
 PASSED_ON = ("pulumi", "ssh")
 """Commands whose further words are another program's."""
 SETTING = re.compile(r"webitel:([a-z_]+)\b(?!/)")
+WITHIN = ("type",)
+"""Names within a setting that pages show by themselves (`recordings_share`)."""
 NOT_SETTINGS = ("index", "role", "stack")
 """The module in the tokens of our own resource types (`webitel:index:Secrets`), and the tags of resources."""
 SETTINGS_IN = ("README.md", "cli/", "components/", "docs/", "policy/", "provider/", "stacks/")
 """Elsewhere `webitel:` is a Unix group, a broker's user, or wrong on purpose."""
-ASSIGNED = re.compile(r"^([a-z]+(?:_[a-z]+)*): ?[\w\[{\"'].*$")
+ASSIGNED = re.compile(r"^([a-z]+(?:_[a-z]+)*): [\w\[{\"'].*$")
 """A span such as `carriers: [198.51.100.0/24]`: a line of a stack file, or a count by role."""
 
 
@@ -52,6 +58,13 @@ def texts() -> dict[str, str]:
     files += [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()]
     found = {str(path.relative_to(ROOT)): path for path in files if path.suffix in TEXTS}
     return {name: path.read_text() for name, path in sorted(found.items()) if not name.startswith(SKIPPED)}
+
+
+@cache
+def programs() -> tuple[str, ...]:
+    """Every file of ours by path from the root, those among `SKIPPED` as well."""
+    return tuple(str(path.relative_to(ROOT)) for folder in (".", *FOLDERS)
+                 for path in (ROOT / folder).glob("*" if folder == "." else "**/*") if path.is_file())
 
 
 @cache
@@ -93,13 +106,22 @@ def wrong_links(name: str, text: str) -> Iterator[str]:
 
 def wrong_files(text: str) -> Iterator[str]:
     """Files of the repository that a code span names and that are not there; `<cloud>` and `{a,b}` stand for any of them."""
-    for span in SPAN.findall(text):
-        name = span.split()[-1] if span.startswith("python -m ") else span
+    for name in SPAN.findall(text):
         if not NAMED_FILE.match(name):
+            if PROGRAM.match(name) and not any(f"/{path}".endswith(f"/{name}") for path in programs()):
+                yield f"{name}: no such file"
             continue
         for one in alternatives(name.partition(":")[0]):
             if not any(ROOT.glob(re.sub(r"<[^>]+>|NAME|CLOUD", "*", one.rstrip("/")))):
                 yield f"{one}: no such file"
+
+
+def wrong_modules(text: str) -> Iterator[str]:
+    """Modules of ours that a text says to run and that are not there."""
+    for name in MODULE.findall(text):
+        file = ROOT / name.replace(".", "/")
+        if not (file.with_suffix(".py").is_file() or (file / "__main__.py").is_file()):
+            yield f"python -m {name}: no such module"
 
 
 def alternatives(name: str) -> list[str]:
@@ -141,5 +163,5 @@ def wrong_settings(text: str, page: bool) -> Iterator[str]:
     roles = {role.name for tier in TIERS.values() for role in tier.roles}
     for span in SPAN.findall(text) if page else ():
         found = ASSIGNED.match(span)
-        if found and found[1] not in known | roles:
+        if found and found[1] not in {*known, *roles, *WITHIN}:
             yield f"{span}: no such setting"
