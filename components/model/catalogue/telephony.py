@@ -1,4 +1,4 @@
-"""SIP and media. None of these has a standby yet: the README says what their loss stops."""
+"""SIP and media. None of these has a standby yet: `docs/operate/availability.md` says what their loss stops."""
 
 from components.model.catalogue.service import (
     Audience,

@@ -118,7 +118,7 @@ def find_warnings(draft: Draft) -> Iterator[str]:
     for role in draft.tier.roles:
         if keeps_disk(settings, role.name, RECORDINGS):
             yield (f"webitel:disk_sizes.{role.name}.{RECORDINGS}: beside webitel:recordings_share the disk is kept for what is "
-                   "on it; copy that once (README)")
+                   "on it; copy that once (docs/operate/availability.md)")
         machine, size = draft.machines[role.name], draft.size_of(role)
         if not fits(machine, size):
             disk = f", {size.boot_gib} GiB disk" if 0 < machine.root_disk_gib < size.boot_gib else ""
@@ -127,7 +127,7 @@ def find_warnings(draft: Draft) -> Iterator[str]:
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
-    """The plan as `webitel plan --json` prints it: a stable shape, documented in README.md."""
+    """The plan as `webitel plan --json` prints it: a stable shape, documented in `docs/operate/json.md`."""
     return {
         "stack": plan.stack, "cloud": plan.cloud, "tier": plan.tier, "region": plan.region,
         "nodes": [
