@@ -126,6 +126,11 @@ class Provider:
         with self._lock:
             self._running.discard(request)
 
+    def is_busy(self) -> bool:
+        """Whether a call is under way."""
+        with self._lock:
+            return bool(self._running)
+
     def log(self, severity: Severity, text: str, urn: str, ephemeral: bool) -> None:
         """Sends a text to the engine's display, filtered."""
         if self._engine is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -61,6 +62,21 @@ class Simulators:
         self.interface = Interface(self.world) if "digitalocean" in clouds else None
         self.environment = self.interface.environment if self.interface else {}
         """Variables that lead our command line to a cloud's own interface."""
+
+    def settle(self, seconds: float = 60) -> None:
+        """Waits for the calls that were under way when their engine was killed: the cloud ends them, whoever asked.
+
+        Twice idle with the same world, for a call that had arrived and not yet begun.
+        """
+        until, before = time.monotonic() + seconds, None
+        while (now := self._idle_size()) is None or now != before:
+            assert time.monotonic() < until, f"a simulated cloud still works on calls after {seconds:g} s"
+            before = now
+            time.sleep(0.2)
+
+    def _idle_size(self) -> int | None:
+        """How much is written of the world; None while a call is under way."""
+        return None if any(provider.is_busy() for provider in self.providers) else self.world.file.stat().st_size
 
     def stop(self) -> None:
         """Ends every provider, also what hangs in it."""

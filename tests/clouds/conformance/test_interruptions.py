@@ -87,15 +87,8 @@ class Stand:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self.faults.unlink()
-        self.settle_down()
+        self.live.simulators.settle()
         return alive
-
-    def settle_down(self) -> None:
-        """Waits for calls that were under way: the cloud ends them, whoever asked."""
-        before = -1
-        while before != (now := self.world.file.stat().st_size):
-            before = now
-            time.sleep(0.2)
 
     def pending(self) -> list[str]:
         state = self.engine.export()["deployment"]
