@@ -1,7 +1,7 @@
 """Which rendered files changed since they were run under the real program: our stand-ins never decide what is right.
 
 `docs/real-programs.md` remembers, by file of `local-single` as rendered with its placeholders, the digest that was run, with
-program, version and date. `python -m tests.lint.real_programs` names what changed since (`./webitel test unit` does it too);
+program, version and date. `python -m tests.lint.real_programs` names what changed since (`./webitel test lint` does it too);
 `python -m tests.lint.real_programs --ran "OpenSIPS 3.4.18" 2026-11-28 PATH...` writes down a run: only what you saw yourself.
 """
 
