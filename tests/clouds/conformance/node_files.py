@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cloud_init.compose import Configuration, compose_configuration, compose_user_data
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 
 NODES = Path(__file__).resolve().parents[2] / "golden" / "nodes"
 
@@ -25,8 +24,8 @@ def render() -> dict[str, str]:
     found: dict[str, str] = {}
     shown: dict[tuple[str, str], str] = {}
     for stack in STACKS:
-        settings = load_stack(stack)
-        plan = make_plan(settings, stack)
+        deployment = load_deployment(stack)
+        plan, settings = deployment.plan, deployment.settings
         for role in dict.fromkeys(node.role for node in plan.nodes):
             node = next(node for node in plan.nodes if node.role == role)
             configuration = compose_configuration(plan, node, settings)
