@@ -40,8 +40,9 @@ PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "local": (("tests on real nodes", (*PYTEST, "-m", "local")),),
     "nodes": (("tests on several real nodes", (*PYTEST, "-m", "nodes")),),
     "drills": (("drills on real nodes", (*PYTEST, "-m", "drills")),),
+    "first_run": (("first run on a bare machine", (*PYTEST, "-s", "-m", "first_run")),),
 }
-ONLY_BY_NAME = ("nodes",)
+ONLY_BY_NAME = ("nodes", "first_run")
 """What takes a quiet machine and many minutes: not a part of the whole."""
 PACKAGES: dict[str, tuple[str, ...]] = {
     "unit": ("fail2ban", "gnupg", "openssl", "openssh-client"),
@@ -49,6 +50,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "local": ("openssh-client",),
     "nodes": ("openssh-client",),
     "drills": ("openssh-client",),
+    "first_run": ("mmdebstrap",),
 }
 """Debian's packages that a part runs programs of."""
 NOTHING_COLLECTED = 5
@@ -68,8 +70,8 @@ def run_tests(
     """Run the repository's own checks and tests; each of the chosen parts runs, whatever another one finds."""
     from cli.engine.engine import ROOT
     from tools.environment import ensure_extra
+    from tools.host.apt import install_stopped
     from tools.incus import stop_incus
-    from tools.incus.apt import install_stopped
     from tools.incus.daemon import is_answering
 
     if unknown := set(parts or ()) - PARTS.keys():
