@@ -46,6 +46,7 @@ def check_machine() -> Iterator[Check]:
     """What every deployment needs on this machine."""
     from tools.engine.environment import run_environment
     from tools.engine.find import find_made_engine
+    from tools.host.apt import has_apt
 
     yield Check("Python", f"{sys.version.split()[0]} in {sys.prefix}")
     # `up` gets or builds one, so this alone is nothing to mend.
@@ -53,8 +54,10 @@ def check_machine() -> Iterator[Check]:
     yield Check("Pulumi state", run_environment().get("PULUMI_BACKEND_URL", "your own (pulumi login)"))
     if shutil.which("ssh"):
         yield Check("ssh", str(shutil.which("ssh")))
+    elif os.geteuid() == 0 and has_apt():
+        yield Check("ssh", "none yet; `webitel ssh` installs it")
     else:
-        yield Check("ssh", "none, `webitel ssh` needs it", "apt install openssh-client")
+        yield Check("ssh", "none, `webitel ssh` needs it", "sudo apt install openssh-client")
 
 
 def check_stack(stack: str) -> Iterator[Check]:
@@ -94,7 +97,8 @@ def check_containers(made: Plan) -> Iterator[Check]:
     else:
         root = os.geteuid() == 0
         state = "answers" if answers else "installed, not running" if program else "not installed"
-        yield Check("Incus", f"{state}; `up` starts it" if root and not answers else state,
+        mends = f"`up` {'starts' if program else 'installs'} it"
+        yield Check("Incus", f"{state}; {mends}" if root and not answers else state,
                     "" if answers or root else f"sudo ./webitel up {made.stack}")
     wanted = sum(node.machine_type.memory_gib for node in made.nodes)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

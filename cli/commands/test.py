@@ -50,7 +50,7 @@ def run_tests(
     """Run the repository's own checks and tests; each of the chosen parts runs, whatever another one finds."""
     from cli.engine.engine import ROOT
     from tools.environment import ensure_extra
-    from tools.incus.apt import install_stopped
+    from tools.host.apt import install_stopped
 
     words: tuple[str, ...] = context.meta[WORDS]
     if unknown := set(parts or ()) - PARTS.keys():

@@ -60,8 +60,9 @@ PARTS: dict[str, tuple[Step, ...]] = {
     "local": (Step("tests on real nodes", (*PYTEST, "-m", "local")),),
     "nodes": (Step("tests on several real nodes", (*PYTEST, "-m", "nodes")),),
     "drills": (Step("drills on real nodes", (*PYTEST, "-m", "drills")),),
+    "first_run": (Step("first run on a bare machine", (*PYTEST, "-s", "-m", "first_run")),),
 }
-ONLY_BY_NAME = ("nodes",)
+ONLY_BY_NAME = ("nodes", "first_run")
 """What takes a quiet machine and many minutes: not a part of the whole."""
 ON_NODES = ("local", "nodes", "drills")
 """What needs Incus, and names and images of its own there: one run on a machine at a time."""
@@ -71,5 +72,6 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "local": ("openssh-client",),
     "nodes": ("openssh-client",),
     "drills": ("openssh-client",),
+    "first_run": ("mmdebstrap",),
 }
 """Debian's packages that a part runs programs of."""

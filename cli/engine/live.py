@@ -12,6 +12,7 @@ from rich.table import Table
 
 from cli.console import err, format_duration
 from cli.engine.events import Rollout, Row, is_same_step
+from tools.host.pace import Pace
 
 STEP_WIDTH = 90
 
@@ -24,14 +25,17 @@ class Display:
         self.live = live
         self.started = time.time()
         self.said: dict[str, str] = {}
+        self.paces: dict[str, Pace] = {}
 
     def update(self, row: Row | None) -> None:
-        """Show a row's new step."""
+        """Show a row's new step at once, and every ten seconds how far a long one is."""
         if self.live or row is None:
             return
-        if is_same_step(self.said.get(row.name, ""), row.step):
-            return
+        if not is_same_step(self.said.get(row.name, ""), row.step):
+            self.paces[row.name] = Pace(err.print)
         self.said[row.name] = row.step
+        if not self.paces[row.name].is_due("", row.step):
+            return
         elapsed = format_duration(time.time() - self.started)
         err.print(f" {elapsed:>7}  {row.name}  {row.step.splitlines()[0]}")
 
