@@ -35,7 +35,8 @@ from .health import (
     waiting,
     watch,
 )
-from .manifest import ApplyError, load_manifest
+from .manifest import load_manifest
+from .system import ApplyError
 
 
 def main(arguments: list[str]) -> int:
