@@ -17,7 +17,7 @@ import pytest
 
 from cloud_init.compose import Configuration
 from cloud_init.node import install, manifest
-from cloud_init.node.apply import configuration, drain, drift, keys, units
+from cloud_init.node.apply import configuration, drain, drift, files, keys, units
 from cloud_init.node.clusters import broker_cluster, database_cluster, locks
 from cloud_init.node.health import machine, status
 from cloud_init.node.manifest import Applied
@@ -91,7 +91,7 @@ class FakeNode:
         for device in devices.values():
             Path(device).touch()
         texts = json.dumps([made.files, own])
-        named = {kind: {name for found, name in configuration.files.PLACEHOLDER.findall(texts) if found == kind}
+        named = {kind: {name for found, name in files.PLACEHOLDER.findall(texts) if found == kind}
                  for kind in ("address", "secret")}
         sent = {
             "files": {f"{self.root}{path}": text for path, text in made.files.items()},

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cloud_init import compose
-from cloud_init.bundles import HERE
+from cloud_init.bundles import HERE, bundle_digest
 from cloud_init.compose import Configuration, compose_configuration
 from cloud_init.node.apply import units
 from cloud_init.node.system import ApplyError
@@ -62,8 +62,7 @@ def change_template(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
 
 def change_bundle(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
     """Another version of the project has another bundle of that name."""
-    digest = compose.bundle_digest
-    monkeypatch.setattr(compose, "bundle_digest", lambda name: "another" if name == changed else digest(name))
+    monkeypatch.setattr(compose, "bundle_digest", lambda name: "another" if name == changed else bundle_digest(name))
 
 
 def test_at_first_packages_disks_files_and_then_all_units_start_at_once(node: FakeNode) -> None:
