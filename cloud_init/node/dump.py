@@ -2,7 +2,8 @@
 
 import pathlib
 
-from .manifest import MANIFEST, STATE, load_manifest, load_state
+from .manifest import MANIFEST, load_manifest
+from .state import STATE, load_state
 from .system import run
 
 LARGEST_BYTES = 256 * 1024

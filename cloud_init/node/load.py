@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from typing import Protocol
 
 from .ask import amqp
 from .ask.view import View, query, reach_database
@@ -26,6 +26,12 @@ CONNECT_SECONDS = 3.0
 READ_SECONDS = 30.0
 
 
+class Say(Protocol):
+    """Tell what happened to a row or a message."""
+
+    def __call__(self, kind: str, **more: object) -> None: ...
+
+
 def run(writer: str, direct: bool) -> int:
     """Write until standard input ends, row n and message n as `writer`; `direct`: to this node's own database and broker.
 
@@ -35,7 +41,7 @@ def run(writer: str, direct: bool) -> int:
     ended = threading.Event()
     tell_lock = threading.Lock()
 
-    def tell(kind: str, **more: Any) -> None:
+    def tell(kind: str, **more: object) -> None:
         with tell_lock:
             print(json.dumps({"t": time.time(), "kind": kind, **more}), flush=True)
 
@@ -52,7 +58,7 @@ def run(writer: str, direct: bool) -> int:
     os._exit(0)
 
 
-def write_rows(view: View, writer: str, direct: bool, ended: threading.Event, tell: Any) -> None:
+def write_rows(view: View, writer: str, direct: bool, ended: threading.Event, tell: Say) -> None:
     """Insert rows one after the other."""
     place = f"{reach_database(view, own=direct)} connect_timeout=2"
     command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", f"{place} dbname=webitel user=opensips application_name=webitel-drill"]
@@ -78,7 +84,7 @@ def write_rows(view: View, writer: str, direct: bool, ended: threading.Event, te
             time.sleep(RETRY_SECONDS)
 
 
-def write_messages(view: View, writer: str, direct: bool, ended: threading.Event, tell: Any) -> None:
+def write_messages(view: View, writer: str, direct: bool, ended: threading.Event, tell: Say) -> None:
     """Publish messages one after the other, each confirmed before the next."""
     number = 0
     while not ended.is_set():

@@ -1,7 +1,7 @@
-"""The wall between the host and a node: everything that crosses it, in both directions, as types. And where the node keeps it.
+"""The wall between the host and a node: everything that a node is given, as types, and where it keeps it.
 
-`cloud_init/manifest.py` makes a `Manifest`, the provider sends it in a `Configuration`, this program reads it and answers with
-an `Applied` or a `Report` (read by `components/model/report.py`). A node runs a program of one version and, until its next
+`cloud_init/manifest.py` makes a `Manifest`, the provider sends it in a `Configuration`, and this program reads it; `report.py`
+has what it answers. A node runs a program of one version and, until its next
 `up`, a manifest of the same one; the watcher and the keeper of locks read the next one with the old program for a moment. So a
 key may be added to a required one, and a key that is no longer read may go, but no key changes its meaning.
 """
@@ -10,11 +10,8 @@ import json
 import pathlib
 from typing import NotRequired, TypedDict
 
-from .system import write_private
-
 MANIFEST = pathlib.Path("/etc/webitel/node.json")
 PROBE_SECRETS = pathlib.Path("/etc/webitel/probe.json")
-STATE = pathlib.Path("/var/lib/webitel/state.json")
 LOCK = pathlib.Path("/run/webitel/apply.lock")
 PROGRAM = pathlib.Path("/usr/lib/webitel/node")
 BUNDLES = pathlib.Path("/usr/share/webitel/bundles")
@@ -200,51 +197,6 @@ class Configuration(TypedDict):
     login: Login
 
 
-class Applied(TypedDict):
-    """What an application did."""
-
-    changed: list[str]
-    removed: list[str]
-    actions: list[str]
-    seconds: dict[str, float]
-
-
-class Stock(TypedDict):
-    """What an application left behind: files with digest and rights, units with their state, packages with version and hold."""
-
-    login: NotRequired[Login]
-    files: dict[str, tuple[str, str]]
-    units: dict[str, str]
-    packages: dict[str, tuple[str, bool]]
-
-
-class State(TypedDict):
-    """What earlier runs did; without the keys of those that never came so far."""
-
-    files: list[str]
-    pending: list[str]
-    disks: dict[str, str]
-    bundles: NotRequired[dict[str, str]]
-    units: NotRequired[list[str]]
-    left: NotRequired[bool]
-    stock: NotRequired[Stock]
-
-
-class Finding(TypedDict):
-    """What was changed on a node: a file, a unit or a package; never a content."""
-
-    kind: str
-    name: str
-    what: str
-
-
-class NewerEntry(TypedDict):
-    """A held package's version and the newer ones there are, the highest first."""
-
-    now: str
-    newer: list[str]
-
-
 def empty_manifest() -> Manifest:
     """What a node knows of itself before its first configuration."""
     return {
@@ -262,16 +214,3 @@ def load_manifest() -> Manifest:
         return empty_manifest()
     manifest: Manifest = json.loads(MANIFEST.read_text())
     return manifest
-
-
-def load_state() -> State:
-    """Read what earlier runs did."""
-    if not STATE.exists():
-        return {"files": [], "pending": [], "disks": {}}
-    state: State = json.loads(STATE.read_text())
-    return state
-
-
-def save_state(state: State) -> None:
-    """Keep the state across crashes and reboots."""
-    write_private(STATE, json.dumps(state, indent=1, sort_keys=True))

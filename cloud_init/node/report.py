@@ -1,6 +1,6 @@
-"""What a node says of itself to `status`, to the provider and to its own watcher: the types of a report's rows.
+"""What a node answers, as types: how it is, what an application did, what was changed on it, which versions there are.
 
-`components/model/report.py` reads the same document on the host.
+`components/model/report.py` reads a `Report` on the host.
 """
 
 from typing import NotRequired, TypedDict
@@ -56,3 +56,27 @@ class Report(TypedDict):
     machine: list[MachineRow]
     uptime: float
     left: NotRequired[bool]
+
+
+class Applied(TypedDict):
+    """What an application did."""
+
+    changed: list[str]
+    removed: list[str]
+    actions: list[str]
+    seconds: dict[str, float]
+
+
+class Finding(TypedDict):
+    """What was changed on a node: a file, a unit or a package; never a content."""
+
+    kind: str
+    name: str
+    what: str
+
+
+class NewerEntry(TypedDict):
+    """A held package's version and the newer ones there are, the highest first."""
+
+    now: str
+    newer: list[str]

@@ -10,7 +10,7 @@ import pytest
 
 from cloud_init.node.ask import sip as probes
 from cloud_init.node.ask.view import View
-from cloud_init.node.health.probes import enable_rtpengines
+from cloud_init.node.health.opensips import enable_rtpengines
 from sandbox.standin.freeswitch import sip
 from tests.sandbox.platform import wait_until
 from tests.sandbox.telephony import LOOPBACK, NODE, PASSWORD, SECRETS, TRUNK, Telephony

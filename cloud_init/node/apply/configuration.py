@@ -9,7 +9,9 @@ from collections.abc import Mapping
 
 from .. import install
 from ..clusters import locks
-from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Applied, Configuration, Manifest, load_state, save_state
+from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
+from ..report import Applied
+from ..state import load_state, save_state
 from ..storage import disks, shares
 from ..system import ApplyError, Tell, systemctl, write_private
 from . import drift, files, keys, leave, units, versions
@@ -114,9 +116,9 @@ def fill_manifest(manifest: Manifest, fill: files.Placeholders) -> Manifest:
     return filled
 
 
-def save_manifest(manifest: Mapping[str, object]) -> None:
+def save_manifest(whole: Mapping[str, object]) -> None:
     """Put a manifest where the program's other processes read it."""
-    write_private(MANIFEST, json.dumps(manifest, indent=1, sort_keys=True), 0o644)
+    write_private(MANIFEST, json.dumps(whole, indent=1, sort_keys=True), 0o644)
 
 
 def complete_manifest(manifest: Manifest) -> None:

@@ -1,4 +1,4 @@
-"""What was changed on the node behind our back: files, units and packages against what the last run left behind."""
+"""Drift: what was changed on the node outside `webitel`: files, units and packages against what the last run left behind."""
 
 import fcntl
 import hashlib
@@ -6,12 +6,14 @@ import pathlib
 from collections.abc import Iterable
 
 from ..health import status
-from ..manifest import LOCK, Finding, Login, Manifest, State, Stock, load_manifest, load_state
+from ..manifest import LOCK, Login, Manifest, load_manifest
+from ..report import Finding
+from ..state import State, Stock, load_state
 from ..system import ApplyError, run
 from . import keys
 from .units import WATCH
 
-MARK = "changed behind our back"
+MARK = "drift"
 """The entry of a manifest under which the state has what was found, until the node is configured anew."""
 
 

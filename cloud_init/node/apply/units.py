@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from ..clusters import broker_cluster, database_cluster
 from ..health import status
-from ..manifest import Configuration, Manifest, State
+from ..manifest import Configuration, Manifest
+from ..state import State
 from ..system import ApplyError, Tell, last_lines, run, systemctl
 from .drain import admit, drain
 

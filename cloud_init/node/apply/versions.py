@@ -5,7 +5,8 @@ import subprocess
 from collections.abc import Iterable, Mapping
 
 from .. import install
-from ..manifest import NewerEntry, VersionEntry
+from ..manifest import VersionEntry
+from ..report import NewerEntry
 from ..system import ApplyError, run
 from .drift import list_packages
 

@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import pathlib
-import re
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from ..ask.view import RECENT, TIMEOUT, View, broker, fetch_json, query, request
 from ..clusters import broker_cluster
 from ..manifest import ProbeEntry
 from ..system import Unhealthy
-from . import machine, topology
+from . import machine, opensips, topology
 
 Question = Callable[[ProbeEntry, View], None]
 
@@ -41,7 +40,7 @@ def answer(probe: ProbeEntry, view: View) -> None:
         "patroni": patroni, "database_sessions": database_sessions, "amqp": broker_log_in, "rabbitmq": rabbitmq,
         "exchanges": topology.exchanges, "queue": topology.queue, "binding": topology.binding, "own_queues": topology.own_queues,
         "http": http_answer, "https": https_answer, "listens": listens, "schema": schema, "disk_space": disk_space,
-        "rtpengine": sip.rtpengine, "sip": sip.sip_request, "opensips_rtpengine": opensips_rtpengine,
+        "rtpengine": sip.rtpengine, "sip": sip.sip_request, "opensips_rtpengine": opensips.check_rtpengines,
         "freeswitch": sip.freeswitch, "freeswitch_calls": sip.freeswitch_calls,
     }
     if probe["kind"] not in known:
@@ -226,31 +225,3 @@ def disk_space(probe: ProbeEntry, view: View) -> None:
     percent = 100 * (size - free) // size
     if percent >= probe["percent"]:
         raise Unhealthy(f"{percent} % used")
-
-
-def opensips_rtpengine(probe: ProbeEntry, view: View) -> None:
-    """Check that OpenSIPS holds no rtpengine for disabled."""
-    compact = ask_opensips(probe, "rtpengine_show").replace('"', "")
-    if "disabled:0" not in compact or "disabled:1" in compact:
-        raise Unhealthy(compact[:200])
-
-
-def enable_rtpengines(probe: ProbeEntry) -> list[str]:
-    """Have OpenSIPS test every rtpengine that it holds for disabled; returns their addresses."""
-    disabled = re.findall(r'"url":"([^"]+)"[^}]*"disabled":1', ask_opensips(probe, "rtpengine_show"))
-    for url in disabled:
-        ask_opensips(probe, "rtpengine_enable", {"url": url, "enable": 1})
-    return disabled
-
-
-def ask_opensips(probe: ProbeEntry, method: str, parameters: Mapping[str, object] | None = None) -> str:
-    """Ask OpenSIPS' management interface one command; returns the answer without blanks."""
-    body: dict[str, object] = {"jsonrpc": "2.0", "id": int(time.time()), "method": method}
-    if parameters:
-        body["params"] = parameters
-    connection = http.client.HTTPConnection(probe["address"], probe["port"], timeout=TIMEOUT)
-    try:
-        connection.request("POST", "/mi", json.dumps(body), {"Content-Type": "application/json"})
-        return "".join(connection.getresponse().read().decode(errors="replace").split())
-    finally:
-        connection.close()

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from ..ask.view import View
 from ..clusters import locks
-from ..manifest import STATE, DiskEntry, Manifest, ProbeEntry, ServiceEntry, load_manifest, load_state
+from ..manifest import DiskEntry, Manifest, ProbeEntry, ServiceEntry, load_manifest
 from ..report import DiskRow, Report, ServiceRow
+from ..state import STATE, load_state
 from ..storage import disks, shares
 from ..system import Unhealthy, last_lines, systemctl
 from . import machine, probes

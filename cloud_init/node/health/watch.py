@@ -16,7 +16,7 @@ from ..manifest import Manifest, ProbeEntry, ServiceEntry, load_manifest
 from ..report import Report, ServiceRow
 from ..storage import disks, shares
 from ..system import Unhealthy, systemctl
-from . import machine, probes, status, topology
+from . import machine, opensips, status, topology
 
 ROUND_SECONDS = 15.0
 DEAF_SECONDS = 60.0
@@ -177,7 +177,7 @@ def wake_rtpengine(manifest: Manifest, report: Report) -> None:
     wanted = [probe for service in manifest["services"] for probe in service["probes"] if probe["kind"] == "opensips_rtpengine"]
     for probe in wanted:
         try:
-            for url in probes.enable_rtpengines(probe):
+            for url in opensips.enable_rtpengines(probe):
                 print(f"OpenSIPS held {url} for disabled although it works: it looks again", flush=True)
         except (OSError, http.client.HTTPException) as error:
             print(f"OpenSIPS' management interface: {error}", flush=True)

@@ -5,7 +5,8 @@ import shutil
 import time
 from collections.abc import Iterable
 
-from ..manifest import DirectoryEntry, Manifest, State
+from ..manifest import DirectoryEntry, Manifest
+from ..state import State
 from ..system import ApplyError, Tell, run, systemctl
 
 SENTINEL = ".webitel-disk"

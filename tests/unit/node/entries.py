@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any, cast
 
-from cloud_init.node.manifest import Manifest, ProbeEntry, ServiceEntry, State, UnitEntry, empty_manifest
+from cloud_init.node.manifest import Manifest, ProbeEntry, ServiceEntry, UnitEntry, empty_manifest
+from cloud_init.node.state import State
 from cloud_init.node.system import Unhealthy
 
 PORTS = {

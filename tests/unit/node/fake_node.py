@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from cloud_init.compose import Configuration
-from cloud_init.node import install, manifest
+from cloud_init.node import install, manifest, state
 from cloud_init.node.apply import configuration, drain, drift, files, keys, units
 from cloud_init.node.clusters import broker_cluster, database_cluster, locks
 from cloud_init.node.health import machine, status
-from cloud_init.node.manifest import Applied
+from cloud_init.node.report import Applied
 from cloud_init.node.storage import disks
 
 OWNER = pwd.getpwuid(os.getuid()).pw_name
@@ -45,7 +45,7 @@ class FakeNode:
             "SANDBOX": "var/sandbox", "SOURCES": "etc/sources", "PLAN": "etc/webitel/packages.json",
             "PROGRESS": "run/install.json", "HELD": "run/locks",
         }
-        for module in (manifest, configuration, drift, status, install, locks):
+        for module in (manifest, state, configuration, drift, status, install, locks):
             for name, place in places.items():
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, root / place)

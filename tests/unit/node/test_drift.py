@@ -1,4 +1,4 @@
-"""What counts as changed behind our back."""
+"""What counts as drift."""
 
 from pathlib import Path
 

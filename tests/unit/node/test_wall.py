@@ -10,6 +10,7 @@ import pytest
 
 from cloud_init.compose import compose_configuration
 from cloud_init.node import manifest as wall
+from cloud_init.node import state
 from cloud_init.node.apply import configuration as apply
 from cloud_init.node.apply import files
 from stacks.load import load_deployment
@@ -78,7 +79,7 @@ def test_a_manifest_of_before_is_completed_before_the_new_program_is_there(
                         "WRAPPER": tmp_path / "wrapper", "BUNDLES": tmp_path / "bundles"}.items():
         monkeypatch.setattr(apply, name, value)
     monkeypatch.setattr(wall, "MANIFEST", kept)
-    monkeypatch.setattr(wall, "STATE", tmp_path / "state.json")
+    monkeypatch.setattr(state, "STATE", tmp_path / "state.json")
     before: dict[str, Any] = {**manifest(key="app-1", address="10.0.0.1", services=[])}
     del before["ports"]
     kept.write_text(json.dumps(before))
