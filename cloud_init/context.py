@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cloud_init.node.clusters.locks import LEASE, STOP
+from cloud_init.node.clusters.locks import LEASE_SECONDS, STOP_SECONDS
 from cloud_init.node.manifest import BASE
 from cloud_init.versions import main_units
 from components.model.calls import resolve_call_limits
@@ -177,7 +177,8 @@ class Context:
         return {
             "plan": self.plan, "node": self.node, "settings": self.settings, "cloud": self.cloud, "catalogue": self.catalogue,
             "tier": TIERS[self.plan.tier], "source": self.source.value, "context": self,
-            "limits": resolve_call_limits(self.plan, self.settings), "stop_seconds": STOP, "lease_seconds": f"{LEASE:g}",
+            "limits": resolve_call_limits(self.plan, self.settings), "stop_seconds": STOP_SECONDS,
+            "lease_seconds": f"{LEASE_SECONDS:g}",
             **{name: getattr(self, name) for name in (
                 "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "serving", "here", "mount",
                 "rules", "private_peers",

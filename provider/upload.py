@@ -6,7 +6,6 @@ import secrets
 import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
-from typing import Any
 
 from cloud_init.bundles import pack_bundle
 from cloud_init.node_command import node_command
@@ -31,7 +30,7 @@ def apply(folder: str, *, update: bool) -> str:
     return node_command("apply", "--incoming", folder, *["--update"] * update, program=PurePath(folder, "node"))
 
 
-def pack(bundles: Iterable[str], documents: Mapping[str, Any]) -> bytes:
+def pack(bundles: Iterable[str], documents: Mapping[str, object]) -> bytes:
     """Returns the archive: every bundle's files under its name, every document as JSON."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:

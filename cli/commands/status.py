@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from cli.console import DEFAULT_STACK, StackName, format_count, out
 from components.model.planning.capacity import recordings_days
+from components.model.report import (
+    DiskRow,
+    NodeReport,
+    Reports,
+    Row,
+    ServiceRow,
+    is_healthy,
+    list_services,
+    list_silent,
+    make_silent_report,
+    read_report,
+)
 from stacks.load import load_deployment
 
 if TYPE_CHECKING:
@@ -20,7 +31,6 @@ if TYPE_CHECKING:
 
 STATUS_SECONDS = 15
 LOG_LINES = 4
-Report = Mapping[str, Any]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,71 +51,57 @@ def status(
         access = read_access(engine)
     reports = ask_status(access)
     if as_json:
-        print(json.dumps({"stack": stack, "healthy": is_healthy(reports), "url": access.url, "nodes": reports}, indent=2))
+        print(json.dumps({"stack": stack, "healthy": is_healthy(reports), "url": access.url,
+                          "nodes": {key: report.as_json() for key, report in reports.items()}}, indent=2))
     else:
         show_status(reports, made)
-        next_step = next((f"./webitel logs {key} --stack {stack}" for key, report in reports.items()
-                          if not report["healthy"]), "")
+        next_step = next((f"./webitel logs {key} --stack {stack}" for key, report in reports.items() if not report.healthy), "")
         if next_step:
             out.print(f"Next: {next_step}")
     raise typer.Exit(0 if is_healthy(reports) else 1)
 
 
-def ask_status(access: Access) -> dict[str, Report]:
-    """By key, each node's own report (`cloud_init/node/health/status.py`), or why there is none in `problem`."""
+def ask_status(access: Access) -> dict[str, NodeReport]:
+    """Ask every node for its own report; by key."""
     return asyncio.run(ask_status_async(access))
 
 
-async def ask_status_async(access: Access) -> dict[str, Report]:
-    """The same where a loop runs already."""
+async def ask_status_async(access: Access) -> dict[str, NodeReport]:
+    """Ask where a loop runs already."""
     from cli.nodes.access import ask_nodes
     from cloud_init.node_command import node_command
 
     answers = await ask_nodes(access, list(access.nodes.values()), node_command("status", "--json"), STATUS_SECONDS)
-    return {key: read_report(access, key, answer) for key, answer in answers.items()}
+    return {key: read_answer(access.nodes[key].name, key, answer) for key, answer in answers.items()}
 
 
-def read_report(access: Access, key: str, answer: Answer) -> Report:
-    """One node's answer as a report."""
-    nothing = {"node": access.nodes[key].name, "key": key, "healthy": False, "services": [], "disks": [], "machine": []}
+def read_answer(node: str, key: str, answer: Answer) -> NodeReport:
+    """Read one node's answer as a report."""
     if answer.problem:
-        return nothing | {"problem": answer.problem}
-    try:
-        report: dict[str, Any] = json.loads(answer.output)
-    except ValueError:
-        said = (answer.errors or answer.output).strip().splitlines()[-1:] or ["nothing"]
-        return nothing | {"problem": f"its node program failed with exit status {answer.status}: {said[0]}"}
-    known = report["services"] or "left" in report
-    return report | {"problem": "" if known else "not configured yet"}
+        return make_silent_report(key, node, answer.problem)
+    return read_report(key, node, answer.output, answer.errors, answer.status)
 
 
-def is_healthy(reports: Mapping[str, Report]) -> bool:
-    """Whether every node answered and every service works."""
-    return bool(reports) and all(report["healthy"] for report in reports.values())
-
-
-def count_services(reports: Mapping[str, Report]) -> str:
+def count_services(reports: Reports) -> str:
     """`21 of 22 services healthy`, with the nodes that said nothing of theirs."""
-    rows = [service for report in reports.values() for service in report["services"]]
-    healthy = sum(service["healthy"] for service in rows)
-    silent = [key for key, report in reports.items() if report["problem"]]
-    text = f"{healthy} of {format_count(len(rows), 'service')} healthy"
+    rows, silent = list_services(reports), list_silent(reports)
+    text = f"{sum(service.healthy for service in rows)} of {format_count(len(rows), 'service')} healthy"
     return f"{text}, nothing known of {', '.join(silent)}" if silent else text
 
 
-def describe_disk(disk: Report, planned_days: float | None) -> str:
+def describe_disk(disk: DiskRow, planned_days: float | None) -> str:
     """How full a disk is and when it will be: by its own growth, else by the tier's load as `plan` tells it."""
-    if not disk["healthy"]:
-        return str(disk["why"])
-    used = f"{100 * (disk['size'] - disk['free']) // disk['size']} % of {disk['size'] / 1024**3:.0f} GiB used"
-    if disk.get("days_until_full") is not None:
-        return f"{used}, full in {format_count(round(disk['days_until_full']), 'day')} at its growth"
+    if not disk.healthy:
+        return disk.why
+    used = f"{100 * (disk.size - disk.free) // disk.size} % of {disk.size / 1024**3:.0f} GiB used"
+    if disk.days_until_full is not None:
+        return f"{used}, full in {format_count(round(disk.days_until_full), 'day')} at its growth"
     if planned_days is not None:
-        return f"{used}, full in {format_count(round(planned_days * disk['free'] / disk['size']), 'day')} at the tier's load"
+        return f"{used}, full in {format_count(round(planned_days * disk.free / disk.size), 'day')} at the tier's load"
     return used
 
 
-def show_status(reports: Mapping[str, Report], made: Plan) -> None:
+def show_status(reports: Reports, made: Plan) -> None:
     """Print one line a service, disk, certificate and clock, and the last log lines of what is not healthy."""
     days = recordings_days(made)
     table = Table(box=None, padding=(0, 1), header_style="bold")
@@ -113,21 +109,21 @@ def show_status(reports: Mapping[str, Report], made: Plan) -> None:
         table.add_column(title, no_wrap=True)
     table.add_column("why", overflow="fold")
     for key, report in reports.items():
-        if report["problem"]:
-            table.add_row(key, "", "not healthy", report["problem"], style="red")
-        if "left" in report:
-            table.add_row(key, "", "has left" if report["left"] else "is leaving", "./webitel scale brings it to its end")
-        disks = [disk | {"name": f"disk {disk['purpose']}",
-                         "why": describe_disk(disk, days.get(report["node"]) if disk["purpose"] == "recordings" else None)}
-                 for disk in report["disks"]]
-        rows = [*report["services"], *disks, *report.get("machine", ())]
-        for row in rows:
-            state = "not healthy" if not row["healthy"] else "standby" if "standby" in row else "healthy"
-            why = row["why"] or (f"{row['standby']} runs it" if "standby" in row else "")
-            table.add_row(key, row["name"], state, why, style=None if row["healthy"] else "red")
+        if report.problem:
+            table.add_row(key, "", "not healthy", report.problem, style="red")
+        if report.left is not None:
+            table.add_row(key, "", "has left" if report.left else "is leaving", "./webitel scale brings it to its end")
+        rows: list[tuple[str, Row, str]] = [
+            (one.name, one, one.why or (f"{one.standby} runs it" if one.standby else "")) for one in report.services]
+        rows += [(f"disk {one.purpose}", one, describe_disk(one, days.get(report.node) if one.purpose == "recordings" else None))
+                 for one in report.disks]
+        rows += [(one.name, one, one.why) for one in report.machine]
+        for name, row, why in rows:
+            state = "not healthy" if not row.healthy else "standby" if isinstance(row, ServiceRow) and row.standby else "healthy"
+            table.add_row(key, name, state, why, style=None if row.healthy else "red")
     out.print(table)
     for key, report in reports.items():
-        for service in report["services"]:
-            for line in service.get("log", [])[-LOG_LINES:] if not service["healthy"] else ():
-                out.print(f"  {key} {service['name']}: {line}", soft_wrap=True)
+        for service in report.services:
+            for line in service.log[-LOG_LINES:] if not service.healthy else ():
+                out.print(f"  {key} {service.name}: {line}", soft_wrap=True)
     out.print(f"{count_services(reports)}.")

@@ -19,6 +19,7 @@ from components.model.host import explain_shortage
 from components.model.naming import bridge_name
 from components.model.plan import Plan
 from components.model.planning.planner import plan_to_json
+from components.model.report import is_healthy
 from stacks.load import load_deployment
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
         begin_images(made, settings)
 
     from cli.commands.drift import asking_nodes
-    from cli.commands.status import ask_status, is_healthy, show_status
+    from cli.commands.status import ask_status, show_status
     from cli.engine.engine import open_engine, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.rollout import report_failure, run_engine
@@ -92,7 +93,8 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
     reports = ask_status(access)
     if as_json:
         print(json.dumps({"plan": plan_to_json(made), "changes": dict(run.rollout.changes), "url": access.url,
-                          "seconds": measure_nodes(run, made), "healthy": is_healthy(reports), "status": reports}, indent=2))
+                          "seconds": measure_nodes(run, made), "healthy": is_healthy(reports),
+                          "status": {key: report.as_json() for key, report in reports.items()}}, indent=2))
     else:
         show_times(run, made)
         show_status(reports, made)

@@ -15,6 +15,7 @@ from sandbox.standin.behaviour import BEHAVIOURS, SQL_LIFETIME
 from tests.sandbox.health import Health
 from tests.sandbox.platform import Platform, fetch, wait_until
 from tests.sandbox.runner import ADDRESS, Runner
+from tests.unit.node.entries import wrong
 
 pytestmark = pytest.mark.sandbox
 
@@ -100,7 +101,7 @@ def test_the_queues_of_one_messages_program_are_not_the_others(gone: str, runner
     probe = next(probe for probe in health.services[gone] if probe["kind"] == "own_queues")
     from cloud_init.node.health import topology
 
-    wait_until(lambda: topology.own_queues(probe, health.view()), 15, f"the queues of {gone} are missed")
+    wait_until(lambda: wrong(topology.own_queues, probe, health.view()), 15, f"the queues of {gone} are missed")
     (other,) = set(names) - {gone}
     assert health.faults([other]) == {}
 

@@ -15,6 +15,7 @@ from cli.__main__ import app
 from cli.commands import upgrade
 from cli.console import Failure
 from cli.nodes.access import Access, Answer, NodeAccess
+from components.model.report import NodeReport, ServiceRow
 from stacks import settings as stack_settings
 from stacks.load import load_deployment
 from tests.unit.cli.fakes import make_node
@@ -56,10 +57,10 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     fake.file.write_text(FILE)
     nodes = {key: make_node(key, "s") for key in VERSIONS}
 
-    def ask_status(_: Access) -> dict[str, Any]:
-        plan = load_deployment("s").plan
-        return {node.key: {"healthy": fake.healthy, "problem": "", "disks": [], "machine": [], "services": [
-            {"name": name, "healthy": fake.healthy or name != "engine"} for name in node.services]} for node in plan.nodes}
+    def ask_status(_: Access) -> dict[str, NodeReport]:
+        return {node.key: NodeReport(node=node.name, key=node.key, healthy=fake.healthy, services=tuple(
+            ServiceRow(name=name, healthy=fake.healthy or name != "engine") for name in node.services))
+            for node in load_deployment("s").plan.nodes}
 
     async def ask_nodes(access: Access, nodes: list[NodeAccess], command: str, seconds: float) -> dict[str, Answer]:
         fake.asked.append(command)

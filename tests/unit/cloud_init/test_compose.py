@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cloud_init.compose import compose_configuration, compose_user_data, dump_yaml, load_yaml, manifest_text
+from cloud_init.compose import compose_configuration, compose_user_data, dump_yaml, load_yaml
 from cloud_init.merge import merge_documents
 from cloud_init.sent import encode_user_data, measure_sent
 from components.model.catalogue.repositories import CREDENTIALS
@@ -68,7 +68,7 @@ def test_every_placeholder_has_a_value(stack: str) -> None:
     for node in plan.nodes:
         configuration = compose_configuration(plan, node, settings)
         assert configuration.files == compose_configuration(plan, node, settings).files
-        for text in (*configuration.files.values(), manifest_text(configuration.manifest)):
+        for text in (*configuration.files.values(), json.dumps(configuration.manifest)):
             for kind, name in PLACEHOLDER.findall(text):
                 if kind == "address":
                     assert name.removesuffix(".public") in keys

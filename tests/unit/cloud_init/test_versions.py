@@ -1,22 +1,20 @@
 """What a node is told of versions: of which package, and what another one does."""
 
-from typing import Any
-
 import pytest
 
 from cloud_init.compose import compose_configuration
+from cloud_init.node.manifest import VersionEntry
 from sandbox.build import by_name
 from stacks.load import load_deployment
 from tests.plans import make_plan
 
 
-def versions_of(stack: str, **wanted: str) -> dict[str, dict[str, Any]]:
+def versions_of(stack: str, **wanted: str) -> dict[str, VersionEntry]:
     """The first node's versions."""
     settings = load_deployment(stack).settings
     settings = settings.model_copy(update={"package_versions": {name.replace("_", "-"): one for name, one in wanted.items()}})
     plan = make_plan(settings, stack)
-    found: dict[str, dict[str, Any]] = compose_configuration(plan, plan.nodes[0], settings).manifest["versions"]
-    return found
+    return compose_configuration(plan, plan.nodes[0], settings).manifest["versions"]
 
 
 def test_stand_ins_have_the_version_of_their_content() -> None:

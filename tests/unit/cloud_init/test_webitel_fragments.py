@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from cloud_init.compose import Configuration, compose_configuration, compose_user_data
-from cloud_init.node.health.probes import QUERY_GAP
+from cloud_init.node.health.probes import QUERY_GAP_SECONDS
 from components.model.catalogue.service import Audience, Bind
 from components.model.catalogue.services import CATALOGUE
 from components.model.plan import Node
@@ -73,7 +73,7 @@ def test_health_asks_for_what_an_idle_one_shows_too(name: str) -> None:
     assert bool(asked) == bool(facts.get("pool", {}).get("polls")), "only who asks by itself always has a session"
     assert all(probe.arguments["application"] == name for probe in asked)
     if asked:
-        assert facts["pool"]["polls"] < QUERY_GAP
+        assert facts["pool"]["polls"] < QUERY_GAP_SECONDS
     # /websocket has Engine log an error each time, and so does a connection to Flow Manager's event socket.
     assert not [probe for probe in service.probes if probe.arguments.get("path") == "/websocket" or probe.kind == "tcp"]
 
