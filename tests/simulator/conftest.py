@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from provider.server import Changes, Failure, Properties, Request
+from tests.simulator.case import load_case
 from tests.simulator.faults import Faults
 from tests.simulator.project import Project
 from tests.simulator.simulators import Simulators, make_provider
@@ -112,18 +113,9 @@ class Driver:
         self.faults_file.write_text(json.dumps([rule]))
 
 
-SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "aws": {"region": "us-east-1"},
-    "azure": {"location": "westeurope", "subscriptionId": "00000000-0000-0000-0000-000000000001"},
-    "digitalocean": {"token": "dop_v1_test"},
-    "gcp": {"project": "test", "region": "europe-west3", "zone": "europe-west3-a"},
-    "hetzner": {"token": "x" * 64},
-}
-
-
 @pytest.fixture
 def make_driver(tmp_path: Path) -> Callable[[str], Driver]:
-    return lambda cloud: Driver(cloud, tmp_path, SETTINGS[cloud])
+    return lambda cloud: Driver(cloud, tmp_path, load_case(cloud).settings)
 
 
 StartProject = Callable[[str, Mapping[str, str]], Project]

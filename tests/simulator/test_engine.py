@@ -4,34 +4,28 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from provider.server import Request
+from tests.simulator.case import load_case
 from tests.simulator.conftest import StartProject
-from tests.simulator.simulators import Simulators
+from tests.simulator.simulators import PACKAGES, Simulators
 
 pytestmark = pytest.mark.engine
 
 FOLDER = Path(__file__).parent
 
-CLOUDS: Mapping[str, tuple[Mapping[str, str], str, str, Any]] = {
-    "hetzner": ({"hcloud:token": "x" * 64}, "hcloud:index/firewall:Firewall", "rules", []),
-    "digitalocean": ({"digitalocean:token": "x"}, "digitalocean:index/firewall:Firewall", "inboundRules", []),
-    "aws": (
-        {"aws:region": "us-east-1"}, "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "cidrIpv4", "10.0.0.0/8"),
-    "gcp": ({"gcp:project": "test"}, "gcp:compute/firewall:Firewall", "sourceRanges", ["10.0.0.0/8"]),
-    "azure": (
-        {"azure-native:location": "westeurope"}, "azure-native:network:NetworkSecurityGroup", "securityRules", []),
-}
-"""Cloud -> what its provider needs; the firewall's rules: their type, their input and another value of it."""
+
+def config_of(cloud: str) -> Mapping[str, str]:
+    """What its provider needs, as a stack file says it."""
+    return {f"{PACKAGES[cloud]}:{name}": str(value) for name, value in load_case(cloud).settings.items()}
 
 
-@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize("cloud", PACKAGES)
 def test_preview_up_drift_destroy(cloud: str, start_project: StartProject, simulators: Simulators) -> None:
-    config, type, input, other = CLOUDS[cloud]
-    project = start_project((FOLDER / cloud / "program.py").read_text(), config)
+    type, input, other = load_case(cloud).rule
+    project = start_project((FOLDER / cloud / "program.py").read_text(), config_of(cloud))
     assert "public-1 : [unknown]" in project.preview()
     assert simulators.world.all() == []
     project.up()
@@ -53,7 +47,7 @@ def test_preview_up_drift_destroy(cloud: str, start_project: StartProject, simul
 
 
 def test_a_lost_creation_is_adopted_by_its_name_and_not_forgiven(start_project: StartProject, simulators: Simulators) -> None:
-    project = start_project((FOLDER / "hetzner" / "program.py").read_text(), CLOUDS["hetzner"][0])
+    project = start_project((FOLDER / "hetzner" / "program.py").read_text(), config_of("hetzner"))
     assert simulators.faults.file is not None
     simulators.faults.file.write_text(json.dumps([{"kind": "cut", "type": "server:Server"}]))
     run = project.start("up", "--yes", "--skip-preview")
