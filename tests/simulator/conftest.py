@@ -20,6 +20,12 @@ from tools.engine.find import find_engine
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJXn0mR8qV7rY1l2k3m4n5o6p7q8r9s0t1u2v3w4x5y6 test"
 
+ANYBODY, OFFICE = "192.0.2.77", "203.0.113.9"
+"""Addresses of the internet, the second one of the operators' network."""
+
+ALL = {"tcp": ((1, 65535),), "udp": ((1, 65535),), "icmp": ((0, 0),)}
+"""Everything that may be open."""
+
 
 class CheckFailed(Exception):
     """What the provider refuses before anything is created."""
