@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 
 from cli.console import Failure, err, format_duration, out
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 
 PYTHON = (sys.executable, "-P", "-m")
 # The module has no __main__, and its script's first line may name another place.

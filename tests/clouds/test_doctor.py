@@ -21,7 +21,7 @@ from cli.cloud import checks as cloud_checks
 from cli.cloud.check import Check
 from cli.cloud.checks import check_cloud
 from cli.cloud.questions import ask_cloud
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from stacks import settings as stack_settings
 from stacks.load import load_deployment
 from tests.simulator.account import tell

@@ -74,7 +74,8 @@ class Case:
 
     `settings` are its provider's, for calls without an engine; `config` those of them that a user has to set in a stack file.
     `variables` are credentials, `account` what `doctor` says of who has them; `quota`: which one is small, what is told of
-    it and where there is more, () = the cloud tells none. `image` is a newer image than the adapter's. `zone` is
+    it and where there is more, () = the cloud tells none. `refusals`: an error of the cloud for each
+    `Refusal`. `image` is a newer image than the adapter's. `zone` is
     `webitel:dns_zone` (`{id}` is the zone's id) and `zones` what a user has made for it, by type; `records` reads by type
     what a record answers. `rule` is an input of a firewall that somebody changed: type, input, other value. `unknown` is an
     input with a nested one that is none, by the type's short name. `late` are resources of which a later look learns more
@@ -88,6 +89,7 @@ class Case:
     settings: Mapping[str, Any]
     variables: Mapping[str, str]
     account: str
+    refusals: Mapping[str, str]
     image: str
     zone: str
     zones: tuple[tuple[str, Mapping[str, Any]], ...]

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from provider.server import UNKNOWN, Failure, Properties
 from tests.simulator import conditions
 

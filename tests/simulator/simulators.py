@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from provider.server import Properties, Provider, ProviderError, Request
 from tests.simulator import account as accounts
 from tests.simulator import webitel

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
 from cloud_init.compose import compose_user_data
+from components.clouds.registry import CLOUDS
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS
 from components.model.machine import Public
 from components.model.naming import disk_name
 from components.model.plan import Node, Plan

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from components.clouds.registry import CLOUDS
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS
 from provider.values import UNKNOWN
 from tests.clouds.conformance.checks import CONFIGURATION, HEALTH
 from tests.clouds.conformance.program import CLOUD_CONFIG, Registration, run_program

@@ -23,7 +23,7 @@ from pulumi.runtime.settings import Settings, set_root_resource
 from pulumi.runtime.settings import configure as configure_runtime
 from pulumi.runtime.stack import run_in_stack
 
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from provider.handler import ProviderError, Request
 from provider.server import Provider
 from provider.values import Marks, Properties, decode, encode, find_secrets

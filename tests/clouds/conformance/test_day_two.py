@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cli.commands.replace import list_below
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from stacks.load import load_deployment
 from tests.clouds.conformance.checks import SECRETS, TYPES, find_world_problems, find_wrong_ways
 from tests.clouds.conformance.command import OWN, Command, command_line

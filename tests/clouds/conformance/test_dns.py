@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from provider.server import Properties
 from tests.clouds.conformance.dns import make_zone, resolve_all
 from tests.clouds.conformance.program import CLOUD_CONFIG, ProgramError, Tamper, run_program

@@ -27,8 +27,7 @@ from cli.engine.leftovers import clear_leftovers
 from cli.engine.pending import as_made, find_ids
 from cli.engine.rollout import report_failure, run_engine
 from components.clouds.adoption import REPEATED
-from components.clouds.registry import load_ways
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS, load_ways
 from provider.server import Request
 from tests.clouds.conformance.checks import TYPES, find_world_problems
 from tests.clouds.conformance.conftest import Live, Standing, Start

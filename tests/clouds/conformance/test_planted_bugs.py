@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from components.clouds import base
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from components.model.plan import Node, Plan
 from components.model.settings import Settings
 from stacks import deployment

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from stacks.load import load_deployment
 from tests.clouds.conformance.checks import TYPES, find_wrong_ways
 from tests.clouds.conformance.command import OWN, Command, command_line

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from components.model.clouds.facts import CLOUDS
+from components.clouds.aws.facts import FACTS
 from tests.simulator.aws.images import image_id
 from tests.simulator.aws.view import read_record, see
 from tests.simulator.bugs import NEIGHBOUR, RTP, WORLD, Bug, forget, put, update
 from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Types
 
-MACHINE = CLOUDS["aws"].machine_resource
+MACHINE = FACTS.machine_resource
 RULE_IN = ":SecurityGroupIngressRule"
 RULE_OUT = ":SecurityGroupEgressRule"
-DEFAULT_REGION = CLOUDS["aws"].default_region
+DEFAULT_REGION = FACTS.default_region
 
 BUGS = (
     Bug("dropped rule", RULE_IN, forget, f"edge-in-tcp-443-{WORLD}"),
@@ -59,6 +59,12 @@ CASE = Case(
     variables={"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
     account="account 123456789012",
     quota=("L-1216C47A", r"Running On-Demand Standard .*: 10, 20 needed", "request-service-quota-increase"),
+    refusals={
+        "capacity": "creating EC2 Instance: operation error EC2: RunInstances, api error "
+                    "InsufficientInstanceCapacity: We currently do not have sufficient c7a.xlarge capacity in the Availability Zone you requested",
+        "quota": "api error VcpuLimitExceeded: You have requested more vCPU capacity than your current vCPU limit of 5",
+        "rate": "api error RequestLimitExceeded: Request limit exceeded.",
+    },
     image=image_id("debian-13-amd64-20260801-2190", DEFAULT_REGION),
     zone=f"{{id}}/{ZONE}",
     zones=(("aws:route53/zone:Zone", {"name": ZONE}),),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from components.model.clouds.facts import CLOUDS
+from components.clouds.azure.facts import FACTS
 from tests.simulator.azure.view import read_record, see
 from tests.simulator.bugs import NEIGHBOUR, OTHER_RTP, RTP, Bug, drop, each, forget, has, put, update, with_
 from tests.simulator.case import RECORD_LABEL, ZONE, Case, Types
 
-MACHINE = CLOUDS["azure"].machine_resource
+MACHINE = FACTS.machine_resource
 CONFIG = {"subscriptionId": "00000000-0000-0000-0000-000000000001"}
 
 BUGS = (
@@ -59,6 +59,11 @@ CASE = Case(
     variables={"ARM_CLIENT_ID": "c", "ARM_CLIENT_SECRET": "s", "ARM_TENANT_ID": "t", "ARM_SUBSCRIPTION_ID": "s"},
     account="subscription Simulated",
     quota=("cores", r"Total Regional vCPUs in westeurope: 10, 4 used, 20 needed", "portal.azure.com"),
+    refusals={
+        "capacity": 'Code="ZonalAllocationFailed" Message="Allocation failed. We do not have sufficient capacity"',
+        "quota": 'Code="OperationNotAllowed" Message="... exceeding approved standardDSv5Family Cores quota"',
+        "rate": 'Code="SubscriptionRequestsThrottled" Message="Number of write requests exceeded the limit"',
+    },
     image="Debian:debian-13:13-gen2:latest",
     zone=f"dns-group/{ZONE}",
     zones=(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from components.model.clouds.facts import CLOUDS
+from components.clouds.digitalocean.facts import FACTS
 from tests.simulator.bugs import OTHER_RTP, RTP, WORLD, Bug, drop, each, forget, has, put, update, with_
 from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Types
 from tests.simulator.digitalocean.view import read_record, see
 
-MACHINE = CLOUDS["digitalocean"].machine_resource
+MACHINE = FACTS.machine_resource
 
 BUGS = (
     Bug("dropped rule", ":Firewall", each("inboundRules", has(portRange="443"), drop), "edge"),
@@ -50,6 +50,11 @@ CASE = Case(
     variables={"DIGITALOCEAN_TOKEN": "test"},
     account="account of test@example.com",
     quota=("droplets", r"droplets: 2, 0 used, 3 needed", "cloud.digitalocean.com"),
+    refusals={
+        "capacity": '422 (request "1") Size c-4 is not available in region fra1',
+        "quota": '422 (request "1") creating this/these droplet(s) will exceed your droplet limit.',
+        "rate": '429 (request "1") API rate limit exceeded',
+    },
     image="debian-13-x64",
     zone=ZONE,
     zones=(("digitalocean:index/domain:Domain", {"name": ZONE}),),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from components.model.clouds.facts import CLOUDS
+from components.clouds.gcp.facts import FACTS
 from tests.simulator.bugs import NEIGHBOUR, OTHER_RTP, WORLD, Bug, each, forget, has, put, update, with_
 from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Types
 from tests.simulator.gcp.view import read_record, see
 
-MACHINE = CLOUDS["gcp"].machine_resource
+MACHINE = FACTS.machine_resource
 
 BUGS = (
     Bug("dropped rule", ":Firewall", forget, "edge-internet"),
@@ -53,6 +53,11 @@ CASE = Case(
     variables={"GOOGLE_CREDENTIALS": "{}", "GOOGLE_PROJECT": "simulated"},
     account="project simulated",
     quota=("INSTANCES", r"INSTANCES in europe-west3: 2, 1 used, 3 needed", "console.cloud.google.com"),
+    refusals={
+        "capacity": "Error 503: ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS: The zone does not have enough resources",
+        "quota": "googleapi: Error 403: Quota 'CPUS' exceeded.  Limit: 24.0 in region europe-west3., quotaExceeded",
+        "rate": "googleapi: Error 403: Rate Limit Exceeded, rateLimitExceeded",
+    },
     image="projects/debian-cloud/global/images/family/debian-13",
     zone=f"company-zone/{ZONE}",
     zones=(("gcp:dns/managedZone:ManagedZone", {"name": "company-zone", "dnsName": f"{ZONE}."}),),

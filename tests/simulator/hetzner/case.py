@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from components.model.clouds.facts import CLOUDS
+from components.clouds.hetzner.facts import FACTS
 from tests.simulator.bugs import NEIGHBOUR, OTHER_RTP, RTP, WORLD, Bug, drop, each, forget, has, put, update, with_
 from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Types
 from tests.simulator.hetzner.view import read_record, see
 
-MACHINE = CLOUDS["hetzner"].machine_resource
+MACHINE = FACTS.machine_resource
 
 BUGS = (
     Bug("dropped rule", ":Firewall", each("rules", has(direction="in", port="443"), drop), "edge"),
@@ -54,6 +54,11 @@ CASE = Case(
     settings={"token": "x" * 64},
     variables={"HCLOUD_TOKEN": "x" * 64},
     account="the token opens a project",
+    refusals={
+        "capacity": "error during placement (resource_unavailable, 1a2b)",
+        "quota": "server limit reached (resource_limit_exceeded, 1a2b)",
+        "rate": "limit of 3600 requests per hour reached (rate_limit_exceeded, 1a2b)",
+    },
     image="debian-13",
     zone=ZONE,
     zones=(("hcloud:index/zone:Zone", {"name": ZONE, "mode": "primary"}),),
