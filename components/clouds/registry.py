@@ -5,17 +5,20 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import get_args
 
 from components.clouds.adoption import Way
-from components.clouds.aws.facts import FACTS as AWS
-from components.clouds.azure.facts import FACTS as AZURE
-from components.clouds.digitalocean.facts import FACTS as DIGITALOCEAN
-from components.clouds.gcp.facts import FACTS as GCP
-from components.clouds.hetzner.facts import FACTS as HETZNER
-from components.clouds.local.facts import FACTS as LOCAL
 from components.model.clouds.facts import CloudFacts
+from components.model.settings import CloudName
 
-CLOUDS: Mapping[str, CloudFacts] = {facts.name: facts for facts in (LOCAL, AWS, GCP, AZURE, DIGITALOCEAN, HETZNER)}
+
+def _load_facts() -> Iterator[CloudFacts]:
+    for name in get_args(CloudName):
+        facts: CloudFacts = importlib.import_module(f"components.clouds.{name}.facts").FACTS
+        yield facts
+
+
+CLOUDS: Mapping[str, CloudFacts] = {facts.name: facts for facts in _load_facts()}
 """By name, in the order in which they are told."""
 
 
