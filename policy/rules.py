@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
+from components.clouds.registry import CLOUDS
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS, CloudFacts
+from components.model.clouds.facts import CloudFacts
 from components.model.machine import Public
 from components.model.planning.check_values import WORLD_PREFIX
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from components.model.clouds.facts import CLOUDS, CloudFacts
+from components.clouds.registry import CLOUDS
+from components.model.clouds.facts import CloudFacts
 from components.model.plan import Plan
 from components.model.planning.planner import make_plan
 from components.model.problems import PlanError, Problem

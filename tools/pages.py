@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from components.clouds.registry import CLOUDS
 from components.model.catalogue.service import Audience, OnChange, PackageSource, Service
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS, Role, Tier
-from components.model.clouds.facts import CLOUDS, load_prices
+from components.model.clouds.facts import load_prices
 from components.model.clouds.prices import price_date
 from components.model.machine import Size
 from components.model.settings import Settings

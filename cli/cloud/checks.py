@@ -25,7 +25,7 @@ def check_cloud(made: Plan, documentation: set[str], *, rest: str = "", seconds:
     Changes nothing; takes at most `seconds`. `rest` is another address of the cloud's REST interface."""
     package = made.facts.package
     config = [name.partition(":")[2] for name in read_stack_config(made.stack) if name.startswith(f"{package}:")]
-    found = find_credentials(made.cloud, config)
+    found = find_credentials(made.facts, config)
     name = None if "domain" in documentation else Name(made.domain)
     answers = None
     obstacle = "" if found.missing else find_obstacle(made)

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from cli.console import Failure, format_count, out
-from components.model.clouds.facts import CLOUDS, MACHINES_FILE, load_prices
+from components.clouds.registry import CLOUDS
+from components.model.clouds.facts import MACHINES_FILE, load_prices
 from components.model.clouds.price_list import format_list, list_regions, merge
 from components.model.clouds.prices import price_date
 

@@ -17,7 +17,7 @@ from typer.core import TyperCommand
 
 from cli.console import Failure, err, format_duration, out
 from cli.develop.parts import ON_NODES, ONLY_BY_NAME, PACKAGES, PARTS, Step
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 
 NOTHING_COLLECTED = 5
 """pytest's exit status when no test matched."""

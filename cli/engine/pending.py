@@ -15,7 +15,8 @@ from cli.console import Failure, format_count, progress
 from cli.engine.ask import Answer, Question, ask
 from cli.engine.engine import ROOT, Engine
 from cli.engine.events import noun
-from components.clouds.adoption import WAYS, Way
+from components.clouds.adoption import Way
+from components.clouds.registry import load_ways
 
 Resource = dict[str, Any]
 
@@ -121,7 +122,7 @@ def is_another(resource: Resource, begun: Resource) -> bool:
 def find_way(resource: Resource) -> Way:
     """How a resource is found by its type."""
     try:
-        return WAYS[resource["type"]]
+        return load_ways()[resource["type"]]
     except KeyError:
         raise Failure(
             f"nobody knows whether {describe(resource['urn'])} was made, and its type {resource['type']} cannot be looked "

@@ -21,33 +21,15 @@ from cli.cloud import checks as cloud_checks
 from cli.cloud.check import Check
 from cli.cloud.checks import check_cloud
 from cli.cloud.questions import ask_cloud
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from stacks import settings as stack_settings
 from stacks.load import load_deployment
-from tests.simulator.account import PLACES, tell
-from tests.simulator.simulators import PACKAGES, Simulators
+from tests.simulator.account import tell
+from tests.simulator.case import load_case
+from tests.simulator.simulators import PACKAGES, Simulators, load_places
 from tools.engine.find import cache_folder
 
 pytestmark = pytest.mark.clouds
-
-VARIABLES: Mapping[str, Mapping[str, str]] = {
-    "aws": {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
-    "azure": {"ARM_CLIENT_ID": "c", "ARM_CLIENT_SECRET": "s", "ARM_TENANT_ID": "t", "ARM_SUBSCRIPTION_ID": "s"},
-    "digitalocean": {"DIGITALOCEAN_TOKEN": "test"},
-    "gcp": {"GOOGLE_CREDENTIALS": "{}", "GOOGLE_PROJECT": "simulated"},
-    "hetzner": {"HCLOUD_TOKEN": "x" * 64},
-}
-ACCOUNTS = {
-    "aws": "account 123456789012", "azure": "subscription Simulated", "digitalocean": "account of test@example.com",
-    "gcp": "project simulated", "hetzner": "the token opens a project",
-}
-QUOTAS = {
-    "aws": ("L-1216C47A", r"Running On-Demand Standard .*: 10, 20 needed", "request-service-quota-increase"),
-    "azure": ("cores", r"Total Regional vCPUs in westeurope: 10, 4 used, 20 needed", "portal.azure.com"),
-    "digitalocean": ("droplets", r"droplets: 2, 0 used, 3 needed", "cloud.digitalocean.com"),
-    "gcp": ("INSTANCES", r"INSTANCES in europe-west3: 2, 1 used, 3 needed", "console.cloud.google.com"),
-}
-"""By cloud that tells quotas: which one is small, what is told of it, where more is to be had."""
 
 LONG = 120.0
 """Seconds, for a machine with much else to do."""
@@ -92,7 +74,7 @@ def attach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     def start(cloud: str) -> Simulators:
         running.append(Simulators(tmp_path / "world", [cloud]))
         monkeypatch.setenv("PULUMI_DEBUG_PROVIDERS", running[-1].attached)
-        for name, value in VARIABLES[cloud].items():
+        for name, value in load_case(cloud).variables.items():
             monkeypatch.setenv(name, value)
         return running[-1]
 
@@ -127,7 +109,7 @@ def answer_rest(limits: Mapping[str, float], barred: str = "") -> Answer:
     return answer
 
 
-@pytest.mark.parametrize("cloud", sorted(VARIABLES))
+@pytest.mark.parametrize("cloud", sorted(PACKAGES))
 def test_what_is_not_to_be_had_is_named_with_what_fits(
     cloud: str, attach: Callable[[str], Simulators], rest: Callable[[Answer], str],
 ) -> None:
@@ -135,16 +117,16 @@ def test_what_is_not_to_be_had_is_named_with_what_fits(
     plan = load_deployment(stack).plan
     wanted = plan.node("edge-1" if cloud != "hetzner" else "app-1").machine_type.name
     package = PACKAGES[cloud]
-    code, told, remedy = QUOTAS.get(cloud, ("", "", ""))
-    tell(attach(cloud).world, package, withdrawn={wanted: [PLACES[package][0]]}, limits={code: 10 if cloud == "aws" else 2})
+    code, told, remedy = load_case(cloud).quota or ("", "", "")
+    tell(attach(cloud).world, package, withdrawn={wanted: [load_places(cloud)[0]]}, limits={code: 10 if cloud == "aws" else 2})
     limits = {"cores": 10, "INSTANCES": 2}
     checks = list(check_cloud(plan, {"domain"}, rest=rest(answer_rest(limits, wanted)), seconds=LONG))
     (credentials,) = named(checks, "credentials")
-    assert credentials.state == "ok" and ACCOUNTS[cloud] in credentials.found
+    assert credentials.state == "ok" and load_case(cloud).account in credentials.found
     missing = [check for check in named(checks, "machine types") if wanted in check.found]
     assert missing and all(check.state == "MISSING" for check in missing)
     place = "zone" if CLOUDS[cloud].zones else "region"
-    other = PLACES[package][1].removeprefix(plan.region).strip("-")
+    other = load_places(cloud)[1].removeprefix(plan.region).strip("-")
     assert f"webitel:{place}: {other}" in missing[0].mend or cloud in ("digitalocean", "hetzner")
     assert re.search(rf"webitel:{place}: \S+ has all of them", missing[0].mend)
     fit = re.search(r"webitel:machine_types: {\w+: (\S+)}, ", missing[0].mend)

@@ -19,7 +19,7 @@ FOLDERS = (
     "cli", "cloud_init", "components", "docs", "policy", "provider", "sandbox", "stacks", "tests", "tools", ".github", ".gitlab")
 """Where texts of ours stand, beside the files at the root."""
 TEXTS = (".cfg", ".conf", ".j2", ".md", ".py", ".sh", ".sql", ".toml", ".tsv", ".xml", ".yaml", ".yml")
-SKIPPED = ("tests/golden/", "tests/simulator/schemas/", "tests/lint/")
+SKIPPED = ("tests/golden/", "tests/lint/")
 """Made by programs, or full of wrong signs on purpose."""
 
 FACTS = "docs/facts"

@@ -7,30 +7,34 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from components.clouds.registry import CLOUDS
 from provider.server import Properties, Provider, ProviderError, Request
 from tests.simulator import account as accounts
 from tests.simulator import webitel
+from tests.simulator.account import Function
 from tests.simulator.call import Account
 from tests.simulator.digitalocean.api import Interface
 from tests.simulator.faults import Faults
-from tests.simulator.lookups import Function, make_functions
 from tests.simulator.resource import Simulated
 from tests.simulator.world import World
 
-PACKAGES: Mapping[str, str] = {
-    "aws": "aws", "azure": "azure-native", "digitalocean": "digitalocean", "gcp": "gcp", "hetzner": "hcloud",
-}
+PACKAGES: Mapping[str, str] = {name: cloud.package for name, cloud in CLOUDS.items() if cloud.real}
 """Cloud -> Pulumi package. A cloud's rules stand in `<cloud>/resources.py` and `<cloud>/machines.py`."""
+
+
+def load_places(cloud: str) -> tuple[str, ...]:
+    """The zones of a simulated cloud, or regions where it has no zones."""
+    places: tuple[str, ...] = importlib.import_module(f"tests.simulator.{cloud}.functions").PLACES
+    return places
 
 
 def make_provider(cloud: str, world: World, faults: Faults) -> Provider:
     """The simulated provider of a cloud."""
-    module, machines = (importlib.import_module(f"tests.simulator.{cloud}.{part}") for part in ("resources", "machines"))
+    parts = ("resources", "machines", "functions")
+    module, machines, own = (importlib.import_module(f"tests.simulator.{cloud}.{part}") for part in parts)
     account = Account(PACKAGES[cloud], world, faults, module.ERRORS)
     types: Sequence[type[Simulated]] = (*module.TYPES, *machines.TYPES)
-    parts = (make_functions(account.package), accounts.make_functions(account.package), getattr(machines, "FUNCTIONS", {}))
-    functions: Mapping[str, Function] = {token: function for part in parts for token, function in part.items()}
-    assert len(functions) == sum(map(len, parts)), f"{cloud}: a function is simulated twice"
+    functions: Mapping[str, Function] = own.FUNCTIONS
 
     def configure(settings: Properties) -> None:
         module.check_settings(settings)

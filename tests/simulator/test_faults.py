@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from provider.server import Cancelled, ProviderError, Request
-from tests.simulator.conftest import SETTINGS, Driver
+from tests.simulator.conftest import Driver
 from tests.simulator.faults import Faults
-from tests.simulator.simulators import Simulators
+from tests.simulator.simulators import PACKAGES, Simulators
 from tests.simulator.world import Refused
 
 
@@ -94,7 +94,7 @@ def test_update_and_delete_fail_too(cloud: Driver) -> None:
     cloud.delete(server)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", PACKAGES)
 @pytest.mark.parametrize("kind", ["capacity", "quota", "rate", "error"])
 def test_every_cloud_has_its_own_words(make_driver: Callable[[str], Driver], name: str, kind: str) -> None:
     cloud = make_driver(name)

@@ -10,8 +10,8 @@ from functools import partial
 from pulumi import InvokeOptions
 from pulumi_aws import Provider, ec2, get_caller_identity_output, servicequotas
 
+from components.clouds.aws.facts import FACTS
 from components.clouds.questions import Asked, Questions, known
-from components.model.clouds.facts import CLOUDS
 from components.model.clouds.offers import Offers, Quota
 from components.model.machine import Public
 
@@ -31,7 +31,7 @@ async def ask_account(options: InvokeOptions) -> str:
 
 
 async def ask_offers(asked: Asked, options: InvokeOptions) -> Offers:
-    names = [machine.name for machine in CLOUDS["aws"].machine_types]
+    names = [machine.name for machine in FACTS.machine_types]
     found = await known(ec2.get_instance_type_offerings_output(
         location_type="availability-zone", filters=[{"name": "instance-type", "values": names}], opts=options))
     types: dict[str, list[str]] = {}

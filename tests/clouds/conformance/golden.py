@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from provider.values import UNKNOWN
 from tests.clouds.conformance import node_files
 from tests.clouds.conformance.checks import CONFIGURATION, HEALTH
-from tests.clouds.conformance.dns import RECORDS, SETTINGS, ZONE
 from tests.clouds.conformance.program import CLOUD_CONFIG, Registration, run_program
 from tests.simulator import webitel
+from tests.simulator.case import ZONE, load_case
 from tests.simulator.faults import Faults
 from tests.simulator.simulators import make_provider
 from tests.simulator.world import World
@@ -48,12 +48,12 @@ def preview(stack: str) -> list[dict[str, Any]]:
     changes = {}
     if tier == ZONED:
         stack = f"{cloud}-{REVIEWED}"
-        changes = {"domain": f"voice.{ZONE}", "dns_zone": SETTINGS[cloud].format(id="Z0123456789ABCDEFGHIJ")}
+        changes = {"domain": f"voice.{ZONE}", "dns_zone": load_case(cloud).zone.format(id="Z0123456789ABCDEFGHIJ")}
     with tempfile.TemporaryDirectory() as folder:
         world, faults = World(Path(folder) / "world.jsonl"), Faults(None)
         providers = [make_provider(cloud, world, faults), webitel.make_provider(world, faults)]
         registrations, _ = run_program(stack, providers, changes, cloud_config=CLOUD_CONFIG, preview=True)
-    chosen = [one for one in registrations if tier != ZONED or one.type in RECORDS]
+    chosen = [one for one in registrations if tier != ZONED or one.type in load_case(cloud).records]
     return [describe(one) for one in sorted(chosen, key=lambda one: (one.type, one.name))]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from components.clouds.registry import CLOUDS
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS
 from components.model.plan import Plan
 from components.model.settings import Settings
 from policy.rules import RULES

@@ -26,8 +26,8 @@ from cli.engine.engine import Engine
 from cli.engine.leftovers import clear_leftovers
 from cli.engine.pending import as_made, find_ids
 from cli.engine.rollout import report_failure, run_engine
-from components.clouds.adoption import REPEATED, WAYS
-from components.model.clouds.facts import CLOUDS
+from components.clouds.adoption import REPEATED
+from components.clouds.registry import CLOUDS, load_ways
 from provider.server import Request
 from tests.clouds.conformance.checks import TYPES, find_world_problems
 from tests.clouds.conformance.conftest import Live, Standing, Start
@@ -177,7 +177,7 @@ def test_every_creation_is_found_again_as_itself(
         one["urn"]: {**one, "inputs": thing.inputs} for one in state
         if (thing := undisturbed.world.find(one["type"], one.get("id", ""))) and not one["type"].startswith("webitel:")}
     found = find_ids(aside, list(created.values()), [one for one in state if one["urn"] not in created])
-    repeated = {urn for urn, one in created.items() if WAYS[one["type"]] is REPEATED}
+    repeated = {urn for urn, one in created.items() if load_ways()[one["type"]] is REPEATED}
     assert created and found.keys() == created.keys() - repeated
     for urn, id in found.items():
         made = as_made(created[urn], id)

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from stacks.load import load_deployment
 from tests.clouds.conformance.checks import TYPES, find_wrong_ways
 from tests.clouds.conformance.command import OWN, Command, command_line
 from tests.clouds.conformance.conftest import Live, Standing, Start
-from tests.clouds.conformance.seen import SEE
 from tests.clouds.conformance.test_day_two import identity, name_of, touched
+from tests.simulator.case import load_case
 
 pytestmark = pytest.mark.clouds
 
@@ -67,7 +67,7 @@ def look(live: Live) -> dict[str, tuple[object, ...]]:
     cloud = live.deployment.stack.partition("-")[0]
     fixed = CLOUDS[cloud].fixed_addresses
     return {one.name: (one.disks, one.public_address, one.private_address if fixed else "", one.firewalls, one.runs)
-            for one in SEE[cloud](live.world)}
+            for one in load_case(cloud).see(live.world)}
 
 
 @pytest.mark.parametrize("what", FAULTS)
@@ -98,7 +98,7 @@ def test_what_is_advised_finishes_a_replacement(live: Live, webitel: Command, wh
     assert after == before
     assert look(live) == seen
     plan = load_deployment(stack).plan
-    assert list(find_wrong_ways(plan, live.world, {one.name: one for one in SEE[cloud](live.world)})) == []
+    assert list(find_wrong_ways(plan, live.world, {one.name: one for one in load_case(cloud).see(live.world)})) == []
     assert touched(live.deployment.preview("--expect-no-changes")) == []
 
 

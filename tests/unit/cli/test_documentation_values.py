@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from stacks.load import load_deployment
 from stacks.settings import list_stacks
 

@@ -14,8 +14,8 @@ import yaml
 from cloud_init.compose import compose_configuration, compose_user_data, dump_yaml, load_yaml
 from cloud_init.merge import merge_documents
 from cloud_init.sent import encode_user_data, measure_sent
+from components.clouds.registry import CLOUDS
 from components.model.catalogue.repositories import CREDENTIALS
-from components.model.clouds.facts import CLOUDS
 from components.model.plan import Plan
 from components.model.secrets import SECRETS
 from components.model.settings import Settings

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from components.clouds.registry import CLOUDS
 from components.model.catalogue.services import CATALOGUE
-from components.model.clouds.facts import CLOUDS
 from components.model.planning import dns
 from components.model.planning.dns import Zone, list_records, read_zone
 from components.model.planning.planner import PlanError

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from components.clouds.registry import CLOUDS
 from components.model.catalogue.service import Audience, Bind, Service
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS
 from components.model.machine import Public
 from components.model.plan import Node, Plan
 from components.model.planning import firewall

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from components.model.clouds.facts import CLOUDS, CloudFacts, load_prices
+from components.clouds.registry import CLOUDS
+from components.model.clouds.facts import CloudFacts, load_prices
 from components.model.clouds.machines import choose_machine_type, describe_machine_type, fits
 from components.model.clouds.prices import currency_of, price_date, price_node, sum_prices
 from components.model.machine import Disk, MachineType, Public, Size

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from components.clouds.registry import CLOUDS
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS
 from components.model.machine import Public
 from components.model.naming import LONGEST_NAME, LONGEST_SUFFIX, bridge_name
 from components.model.plan import Plan
@@ -192,7 +192,7 @@ def test_recordings_fill_their_disk() -> None:
 def test_a_plan_needs_neither_pulumi_nor_a_second() -> None:
     program = (
         "import sys, time; start = time.perf_counter()\n"
-        "from components.model.clouds.facts import CLOUDS\nfrom components.model.planning.planner import make_plan\n"
+        "from components.clouds.registry import CLOUDS\nfrom components.model.planning.planner import make_plan\n"
         "from components.model.settings import Settings\n"
         "make_plan(Settings(cloud='aws', tier='extended', counts={'media': 60, 'web': 34}), 'big', CLOUDS['aws'])\n"
         "assert not {'pulumi', 'grpc', 'yaml'} & set(sys.modules)\n"
