@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from cli.commands import test as command
 from cli.console import Failure
 from cli.develop.parts import ONLY_BY_NAME, PARTS, PYTEST
-from tools.incus import apt, daemon, images
+from tools.host import apt
+from tools.incus import daemon, images
 
 
 class Ran:
