@@ -7,11 +7,16 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.first_run.own_network import own_network
 from tools.host.apt import DEBIAN_KEYRING
+from tools.host.fetching import Done
 from tools.incus.apt import format_debian_sources
+from tools.incus.network import read_resolvers
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("ca-certificates", "git", "sudo")
@@ -24,40 +29,72 @@ ROUTE_VARIABLES = re.compile(r"(?i)(https?|all|no|ftp)_proxy|PIP_(?!FIND_LINKS).
 GO_SETTINGS = ("GOPROXY", "GOSUMDB", "GONOSUMDB", "GONOPROXY", "GOPRIVATE", "GOINSECURE")
 ENTER = """
 set -e
-root=$1; shift
+root=$1; user=$2; shift 2
+mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
+mount -t sysfs sysfs "$root/sys"
+mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
 mount --rbind /dev "$root/dev"
-user=$1; shift
-exec chroot --userspec="$user" "$root" env -i "$@"
+mount -t tmpfs tmpfs "$root/run"
+mkdir "$root/run/lock"
+cd "$root"
+# Who is only changed into it by chroot may start no container.
+pivot_root . mnt
+umount -l /mnt
+exec chroot --userspec="$user" / env -i "$@"
 """
 
 
-def make_machine(folder: Path) -> Path:
-    """A root file system with a clone of this checkout as committed."""
-    root = folder / "root"
-    sources = folder / "debian.sources"
+@dataclass(frozen=True)
+class Machine:
+    """A root file system and the name space of its network; the kernel is this host's."""
+
+    root: Path
+    network: str
+
+    def run(self, *command: str, folder: str = CHECKOUT, user: bool = False, seconds: float = 300) -> Done:
+        """Run a command, in mounts and a process tree of its own, without a terminal, HOME and PATH. All that it started ends
+        with it."""
+        who = f"{USER_ID}:{USER_ID}" if user else "0:0"
+        inside = [*read_route(), "/bin/sh", "-c", 'cd "$0" && exec "$@"', folder, *command]
+        return subprocess.run(
+            ["nsenter", f"--net={self.network}", "unshare", "--mount", "--pid", "--fork", "--kill-child",
+             "sh", "-c", ENTER, "enter", str(self.root), who, *inside],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds, check=False)
+
+
+@contextmanager
+def bare_machine(folder: Path) -> Iterator[Machine]:
+    """A fresh Debian 12 with a user's clone of this checkout as committed."""
+    with own_network() as network:
+        machine = Machine(folder / "root", network)
+        make_root(machine.root, folder / "debian.sources")
+        try:
+            for command in ("update-ca-certificates", f"useradd --create-home --shell /bin/bash --uid {USER_ID} {USER}"):
+                machine.run(*command.split(), folder="/").check_returncode()
+            subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), f"{machine.root}{CHECKOUT}"], check=True)
+            machine.run("chown", "-R", USER, CHECKOUT, folder="/").check_returncode()
+            yield machine
+        finally:
+            shutil.rmtree(machine.root)
+
+
+def make_root(root: Path, sources: Path) -> None:
+    """The file system of a new machine, as this network's administrator hands it over."""
     sources.write_text(format_debian_sources())
     subprocess.run(
         ["mmdebstrap", "--quiet", "--variant=apt", f"--include={','.join(PACKAGES)}", "--keyring", str(DEBIAN_KEYRING),
          "bookworm", str(root), *([str(sources)] if sources.stat().st_size else [])],
         check=True, stdin=subprocess.DEVNULL)
     hand_over_route(root)
-    run_in(root, ["useradd", "--create-home", "--shell", "/bin/bash", "--uid", str(USER_ID), USER], folder="/")
-    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), f"{root}{CHECKOUT}"], check=True)
-    run_in(root, ["chown", "-R", USER, CHECKOUT], folder="/")
-    return root
-
-
-def remove_machine(root: Path) -> None:
-    """Removes it; Go keeps its modules in folders that not even their owner may write, unless he is root."""
-    shutil.rmtree(root)
 
 
 def hand_over_route(root: Path) -> None:
     """What an administrator of this network sets up on a new machine: name servers, authorities, settings of apt and pip."""
-    for file in ("resolv.conf", "hosts", "pip.conf"):
+    for file in ("hosts", "pip.conf"):
         if Path("/etc", file).exists():
             shutil.copy(f"/etc/{file}", root / "etc" / file)
+    (root / "etc/resolv.conf").write_text("".join(f"nameserver {server}\n" for server in read_resolvers()))
     for authority in AUTHORITIES.glob("*.crt"):
         shutil.copy(authority, f"{root}{AUTHORITIES}")
     dumped = subprocess.run(["apt-config", "dump"], check=True, capture_output=True, text=True).stdout
@@ -65,7 +102,6 @@ def hand_over_route(root: Path) -> None:
     (root / "etc/apt/apt.conf.d/90route").write_text("\n".join(settings) + "\n")
     if Path("/etc/apt/auth.conf.d").is_dir():
         shutil.copytree("/etc/apt/auth.conf.d", root / "etc/apt/auth.conf.d", dirs_exist_ok=True)
-    run_in(root, ["update-ca-certificates"], folder="/")
 
 
 def read_route() -> list[str]:
@@ -75,14 +111,3 @@ def read_route() -> list[str]:
         shown = json.loads(subprocess.run([go, "env", "-json", *GO_SETTINGS], check=True, capture_output=True, text=True).stdout)
         found |= {name: value for name, value in shown.items() if value}
     return [f"{name}={value}" for name, value in sorted(found.items())]
-
-
-def run_in(
-    root: Path, command: Iterable[str], folder: str = CHECKOUT, user: bool = False, seconds: float = 300,
-) -> subprocess.CompletedProcess[str]:
-    """Run a command in the root, in mounts and a process tree of its own, without a terminal and without HOME and PATH."""
-    who = f"{USER_ID}:{USER_ID}" if user else "0:0"
-    inside = [*read_route(), "/bin/sh", "-c", 'cd "$0" && exec "$@"', folder, *command]
-    return subprocess.run(
-        ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", ENTER, "enter", str(root), who, *inside],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds, check=False)

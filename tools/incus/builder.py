@@ -113,7 +113,8 @@ def describe_progress(shown: str) -> tuple[str, str]:
         return "booting", ""
     state = json.loads(shown)
     step = "installing packages" if state["step"] == "packages" else str(state["step"])
-    return step, f"{state['done']} of {state['total']}" if state["total"] else ""
+    # Its total knows nothing of what the packages depend on.
+    return step, f"{state['done']} done" if state["done"] else ""
 
 
 def _has_installed() -> bool:
