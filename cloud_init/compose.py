@@ -19,6 +19,7 @@ from cloud_init.sent import encode_user_data
 from components.model.catalogue.service import PackageSource, Service
 from components.model.plan import Node, Plan
 from components.model.settings import Settings
+from components.model.user_data import UserData
 
 HERE = Path(__file__).parent
 
@@ -49,14 +50,6 @@ class Fragment(TypedDict):
     files: NotRequired[list[FileSpec]]
     bundles: NotRequired[list[BundleSpec]]
     units: NotRequired[dict[str, UnitSettings]]
-
-
-@dataclass(frozen=True)
-class UserData:
-    """`sent` is what the cloud is given (ASCII text, or base64 of gzip), `decoded` the cloud-config a person reads."""
-
-    sent: str
-    decoded: str
 
 
 @dataclass(frozen=True)
