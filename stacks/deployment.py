@@ -22,6 +22,7 @@ from components.model.planning.readiness import missing_secrets
 from components.model.problems import PlanError
 from components.model.settings import Settings
 from components.resources import Health, NodeConfiguration, Secrets
+from sandbox import build
 from stacks.load import load_program
 from stacks.problems import SettingsError
 from stacks.settings import secret_settings
@@ -45,7 +46,7 @@ def deploy() -> None:
         raise pulumi.RunError(str(error)) from error
     # All texts before the first resource: a template that fails must not leave half a deployment.
     boot = compose_boot_texts(plan, settings)
-    texts = {node.key: compose_configuration(plan, node, settings) for node in plan.nodes}
+    texts = {node.key: compose_configuration(plan, node, settings, build) for node in plan.nodes}
     secrets = Secrets(
         "secrets", names=plan.secrets, generations=settings.rotate, domain=plan.domain,
         opts=ResourceOptions(protect=plan.facts.real))
