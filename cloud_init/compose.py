@@ -10,7 +10,7 @@ from typing import NotRequired, TypedDict, cast
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from cloud_init.bundles import bundle_digest
+from cloud_init.bundles import SANDBOX, StandIns, bundle_digest
 from cloud_init.context import Context, address_placeholder
 from cloud_init.manifest import UnitSettings, actions, at_next_start, list_actions, list_units, make_manifest
 from cloud_init.merge import Document, merge_documents
@@ -19,6 +19,7 @@ from cloud_init.sent import encode_user_data
 from components.model.catalogue.service import PackageSource, Service
 from components.model.plan import Node, Plan
 from components.model.settings import Settings
+from components.model.user_data import UserData
 
 HERE = Path(__file__).parent
 
@@ -49,14 +50,6 @@ class Fragment(TypedDict):
     files: NotRequired[list[FileSpec]]
     bundles: NotRequired[list[BundleSpec]]
     units: NotRequired[dict[str, UnitSettings]]
-
-
-@dataclass(frozen=True)
-class UserData:
-    """`sent` is what the cloud is given (ASCII text, or base64 of gzip), `decoded` the cloud-config a person reads."""
-
-    sent: str
-    decoded: str
 
 
 @dataclass(frozen=True)
@@ -129,14 +122,14 @@ def compose_user_data(plan: Plan, node: Node, settings: Settings) -> UserData:
     return UserData(encode_user_data(decoded, context.cloud), decoded)
 
 
-def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configuration:
+def compose_configuration(plan: Plan, node: Node, settings: Settings, sandbox: StandIns) -> Configuration:
     """Every file, package, unit, disk and probe of the node."""
     context = Context(plan, node, settings)
     files: dict[str, str] = {}
     attributes: dict[str, FileEntry] = {}
     bundles = {"node": bundle_digest("node")}
     if context.source == PackageSource.SANDBOX and context.stand_in_packages():
-        bundles["sandbox"] = bundle_digest("sandbox")
+        bundles[SANDBOX] = sandbox.source_digest()
     origin: dict[str, str] = {}
 
     def add(spec: FileSpec, text: str, where: str, actions: list[str]) -> None:
@@ -176,5 +169,5 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
             drop_in = render_template("unit.conf.j2", context, service=service, unit=unit)
             add({"path": f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf"}, drop_in, "unit.conf.j2",
                 [f"{at_next_start(service)} {unit['name']}"])
-    manifest = make_manifest(context, units, bundle_actions)
+    manifest = make_manifest(context, units, bundle_actions, sandbox)
     return Configuration(files, attributes, manifest, context.secrets(), bundles)

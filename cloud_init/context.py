@@ -16,6 +16,7 @@ from components.model.catalogue.service import Bind, PackageSource, Service
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import CloudFacts, PublicAddress
 from components.model.machine import Public
+from components.model.naming import MOUNT_ROOT
 from components.model.plan import Node, Plan
 from components.model.planning.addresses import is_private, networks_given
 from components.model.planning.firewall import NodeRule, node_egress, node_openings
@@ -26,8 +27,6 @@ from components.model.share import SHARE, Share, proxy_name, read_share, resolve
 FILES = Path(__file__).parent / "files"
 
 INSTALL_PROGRAM = Path(__file__).parent / "node" / "install.py"
-
-MOUNT_ROOT = "/var/lib/webitel"
 
 PACKAGED_UNITS = {"rabbitmq-server": ("epmd.socket", "epmd.service")}
 """By package the units that it enables beside the services' own: epmd would listen on every address."""

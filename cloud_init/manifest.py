@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NotRequired, TypedDict, cast
 
+from cloud_init.bundles import StandIns
 from cloud_init.context import Context
 from cloud_init.node.manifest import (
     CandidateEntry,
@@ -80,7 +81,9 @@ def list_units(context: Context, service: Service, settings: Mapping[str, UnitSe
     return units
 
 
-def make_manifest(context: Context, units: list[UnitEntry], bundle_actions: dict[str, list[str]]) -> Manifest:
+def make_manifest(
+    context: Context, units: list[UnitEntry], bundle_actions: dict[str, list[str]], sandbox: StandIns,
+) -> Manifest:
     """Put together all that the node program needs to know, `bundle_actions`: what a new version of a bundle does to the
     services that read it."""
     manifest: Manifest = {
@@ -98,7 +101,7 @@ def make_manifest(context: Context, units: list[UnitEntry], bundle_actions: dict
         "address": context.address(), "drain_timeout": context.settings.drain_timeout, "install_units": context.install_units(),
         "probe_secrets": [name for name in PROBE_SECRETS if name in context.secrets()],
         "services": [describe_service(context, service) for service in context.services],
-        "versions": wanted_versions(context.services, context.source, context.settings.package_versions),
+        "versions": wanted_versions(context.services, context.source, context.settings.package_versions, sandbox),
         "ports": list_ports(context), "units": units, "bundle_actions": bundle_actions,
     }
     if context.share:

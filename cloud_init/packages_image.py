@@ -1,27 +1,13 @@
-"""The image of this machine's containers with the packages in it: what is done to make it, and the name of that."""
+"""The image of this machine's containers with the packages in it: what is done to make it."""
 
 from __future__ import annotations
-
-import hashlib
-from dataclasses import dataclass
 
 from cloud_init.compose import compose_user_data
 from components.model.catalogue.service import PackageSource
 from components.model.clouds.facts import CloudFacts
 from components.model.planning.planner import make_plan
 from components.model.settings import Settings
-
-
-@dataclass(frozen=True)
-class PackagesImage:
-    """`user_data` installs the packages of every service, so that one image serves all tiers and stacks; `key` names it."""
-
-    user_data: str
-
-    @property
-    def key(self) -> str:
-        """The same for the same user data."""
-        return hashlib.sha256(self.user_data.encode()).hexdigest()[:12]
+from components.model.user_data import PackagesImage
 
 
 def compose_packages_image(source: PackageSource, facts: CloudFacts) -> PackagesImage:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from cloud_init.bundles import StandIns
 from cloud_init.node.manifest import VersionEntry
 from components.model.catalogue.service import PackageSource, Service
 from components.model.versions import find_reactions
-from sandbox.build import needed_packages
 
 
 def main_units(service: Service, source: PackageSource) -> list[str]:
@@ -16,7 +16,7 @@ def main_units(service: Service, source: PackageSource) -> list[str]:
 
 
 def wanted_versions(
-    services: Iterable[Service], source: PackageSource, wanted: Mapping[str, str],
+    services: Iterable[Service], source: PackageSource, wanted: Mapping[str, str], sandbox: StandIns,
 ) -> dict[str, VersionEntry]:
     """By package, what the manifest says of its version.
 
@@ -26,7 +26,7 @@ def wanted_versions(
     found: dict[str, VersionEntry] = {}
     for service in services:
         own = service.packages_from(source)
-        stand_ins = needed_packages(own) if source is PackageSource.SANDBOX else {}
+        stand_ins = sandbox.needed_packages(own) if source is PackageSource.SANDBOX else {}
         for name in sorted({*own, *stand_ins}):
             if name in wanted:
                 entry = found.setdefault(name, {"version": wanted[name], "actions": []})

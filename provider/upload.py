@@ -7,8 +7,9 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 
-from cloud_init.bundles import pack_bundle
+from cloud_init.bundles import SANDBOX, pack_bundle
 from cloud_init.node_command import node_command
+from sandbox.build import build_packages
 
 _PLACE = "/run/webitel"
 _STALE_MINUTES = 150  # longer than any application may take
@@ -35,7 +36,8 @@ def pack(bundles: Iterable[str], documents: Mapping[str, object]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for bundle in bundles:
-            with tarfile.open(fileobj=io.BytesIO(pack_bundle(bundle))) as packed:
+            folder = build_packages() if bundle == SANDBOX else None
+            with tarfile.open(fileobj=io.BytesIO(pack_bundle(bundle, folder))) as packed:
                 for entry in packed:
                     archive.addfile(entry, packed.extractfile(entry))
         for name, document in documents.items():

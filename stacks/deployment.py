@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 from pulumi import Input, Output, ResourceOptions
 
+from cloud_init.boot import compose_boot_texts
 from cloud_init.compose import Configuration, compose_configuration
 from cloud_init.node.apply.files import PLACEHOLDER
 from components.clouds.base import Cloud
@@ -21,6 +22,7 @@ from components.model.planning.readiness import missing_secrets
 from components.model.problems import PlanError
 from components.model.settings import Settings
 from components.resources import Health, NodeConfiguration, Secrets
+from sandbox import build
 from stacks.load import load_program
 from stacks.problems import SettingsError
 from stacks.settings import secret_settings
@@ -43,11 +45,12 @@ def deploy() -> None:
     except (SettingsError, PlanError) as error:
         raise pulumi.RunError(str(error)) from error
     # All texts before the first resource: a template that fails must not leave half a deployment.
-    texts = {node.key: compose_configuration(plan, node, settings) for node in plan.nodes}
+    boot = compose_boot_texts(plan, settings)
+    texts = {node.key: compose_configuration(plan, node, settings, build) for node in plan.nodes}
     secrets = Secrets(
         "secrets", names=plan.secrets, generations=settings.rotate, domain=plan.domain,
         opts=ResourceOptions(protect=plan.facts.real))
-    cloud = load_adapter(plan.cloud)(plan, settings, secrets.public["ssh_public_key"])
+    cloud = load_adapter(plan.cloud)(plan, settings, boot, secrets.public["ssh_public_key"])
     configurations = configure_nodes(plan, settings, secrets, cloud, texts, running)
     check_health(plan, settings, secrets, cloud, configurations)
     export(plan, settings, secrets, cloud, configurations)

@@ -67,13 +67,14 @@ def render(
 def render_stack(deployment: Deployment, directory: Path) -> int:
     """Write every node's files below `directory/<node>`; returns how many. Files of an earlier run are replaced."""
     from cloud_init.compose import compose_configuration, compose_user_data
+    from sandbox import build
 
     plan, settings = deployment.plan, deployment.settings
     texts: dict[Path, str] = {}
     for node in plan.nodes:
         home = Path(node.name)
         user_data = compose_user_data(plan, node, settings)
-        configuration = compose_configuration(plan, node, settings)
+        configuration = compose_configuration(plan, node, settings, build)
         texts[home / "user-data"] = user_data.sent
         texts[home / "user-data.decoded"] = user_data.decoded
         texts[home / "units.json"] = json.dumps(configuration.units, indent=1) + "\n"

@@ -12,10 +12,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloud_init.bundles import bundle_files, bundle_folder
-from cloud_init.compose import compose_configuration
+from cloud_init.bundles import bundle_folder, list_files
 from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import compose_configuration, make_plan
 
 RECORD = Path(__file__).resolve().parents[2] / "docs" / "real-programs.md"
 STACK = "local-single"
@@ -52,7 +51,7 @@ def rendered() -> dict[str, str]:
         if name not in NOT_BUNDLES:
             texts |= {
                 f"{BUNDLES}/{name}/{path.relative_to(bundle_folder(name))}": path.read_bytes()
-                for path in bundle_files(name)}
+                for path in list_files(bundle_folder(name))}
     return {path: hashlib.sha256(content).hexdigest()[:16] for path, content in texts.items()}
 
 

@@ -5,12 +5,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from cloud_init.compose import compose_configuration
 from cloud_init.node.ask import view as views
 from cloud_init.node.health import probes, topology
 from cloud_init.node.manifest import Manifest, ProbeEntry
 from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import compose_configuration, make_plan
 from tests.sandbox.platform import Platform
 from tests.sandbox.runner import ADDRESS
 from tests.unit.node.entries import wrong

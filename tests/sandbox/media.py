@@ -10,9 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cloud_init.bundles import bundle_folder
-from cloud_init.compose import compose_configuration
 from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import compose_configuration, make_plan
 from tests.sandbox.flow import Flow
 from tests.sandbox.platform import PYTHON, ROOT, wait_until
 from tests.sandbox.telephony import Consul

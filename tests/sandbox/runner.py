@@ -6,11 +6,10 @@ import signal
 import subprocess
 from pathlib import Path
 
-from cloud_init.compose import compose_configuration
 from sandbox.standin.behaviour import BEHAVIOURS
 from sandbox.webitel.packages import LAUNCHER
 from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import compose_configuration, make_plan
 from tests.sandbox.platform import ROOT, Platform
 
 ADDRESS = "127.0.77.1"

@@ -17,9 +17,8 @@ from pathlib import Path
 import pytest
 
 from cloud_init.bundles import bundle_folder
-from cloud_init.compose import compose_configuration
 from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import compose_configuration, make_plan
 from tests.sandbox.flow import Flow
 from tests.sandbox.platform import POSTGRES, PYTHON, ROOT, Platform, fetch, wait_until
 from tests.unit.cloud_init.opensips_files import BUNDLES, CONFIGURATION, with_bundle

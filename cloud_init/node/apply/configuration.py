@@ -148,8 +148,13 @@ def place_bundles(incoming: pathlib.Path, bundles: dict[str, str]) -> None:
         shutil.copytree(incoming / name, fresh)
         for path in [fresh, *fresh.rglob("*")]:
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-        shutil.rmtree(target, ignore_errors=True)
+        # Out of the way first, so that nothing is missing for longer than two renames take: units start meanwhile.
+        former = target.with_name(target.name + ".old")
+        shutil.rmtree(former, ignore_errors=True)
+        if target.exists():
+            target.rename(former)
         fresh.rename(target)
+        shutil.rmtree(former, ignore_errors=True)
     if not WRAPPER.exists():
         WRAPPER.write_text(f'#!/bin/sh\nexec /usr/bin/python3 {PROGRAM} "$@"\n')
         WRAPPER.chmod(0o755)

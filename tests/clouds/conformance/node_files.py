@@ -8,8 +8,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from cloud_init.compose import Configuration, compose_configuration, compose_user_data
+from cloud_init.compose import Configuration, compose_user_data
 from stacks.load import load_deployment
+from tests.plans import compose_configuration
 
 NODES = Path(__file__).resolve().parents[2] / "golden" / "nodes"
 

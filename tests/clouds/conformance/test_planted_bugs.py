@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from components.clouds import base
+from cloud_init import boot
 from components.clouds.registry import CLOUDS
 from components.model.plan import Node, Plan
-from components.model.settings import Settings
 from stacks import deployment
 from tests.clouds.conformance import checks
 from tests.clouds.conformance.bugs import common
@@ -29,7 +28,7 @@ pytestmark = [pytest.mark.clouds, pytest.mark.filterwarnings("ignore::Deprecatio
 def composed_once() -> Iterator[None]:
     """No bug is planted in texts, so each is composed for one run only."""
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((base, "compose_user_data"), (checks, "compose_user_data"), (deployment, "compose_configuration")):
+        for module, name in ((boot, "compose_user_data"), (checks, "compose_user_data"), (deployment, "compose_configuration")):
             patch.setattr(module, name, remember(getattr(module, name)))
         yield
 
@@ -38,10 +37,10 @@ def remember(compose: Callable[..., Any]) -> Callable[..., Any]:
     """The function, called once for each node of a stack."""
     known: dict[tuple[str, str], Any] = {}
 
-    def remembered(plan: Plan, node: Node, settings: Settings) -> Any:
+    def remembered(plan: Plan, node: Node, *more: Any) -> Any:
         key = plan.stack, node.key
         if key not in known:
-            known[key] = compose(plan, node, settings)
+            known[key] = compose(plan, node, *more)
         return known[key]
 
     return remembered

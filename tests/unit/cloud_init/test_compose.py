@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cloud_init.compose import compose_configuration, compose_user_data, dump_yaml, load_yaml
+from cloud_init.compose import compose_user_data, dump_yaml, load_yaml
 from cloud_init.merge import merge_documents
 from cloud_init.sent import encode_user_data, measure_sent
 from components.clouds.registry import CLOUDS
@@ -20,7 +20,7 @@ from components.model.plan import Plan
 from components.model.secrets import SECRETS
 from components.model.settings import Settings
 from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import compose_configuration, make_plan
 
 STACKS = sorted(path.name.split(".")[1] for path in Path("stacks").glob("Pulumi.*.yaml"))
 PLACEHOLDER = re.compile(r"\{\{(address|secret):([a-z0-9_.-]+)\}\}")

@@ -4,9 +4,8 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from cloud_init.compose import compose_configuration
 from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import compose_configuration, make_plan
 
 DROP = "ip daddr { 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10 } counter drop"
 

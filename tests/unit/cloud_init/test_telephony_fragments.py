@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from cloud_init.bundles import bundle_folder
-from cloud_init.compose import compose_configuration
 from sandbox.standin.opensips import checks as opensips
 from sandbox.standin.opensips.tokens import ConfigError
 from stacks.load import load_deployment
 from stacks.settings import list_stacks
-from tests.plans import make_plan
+from tests.plans import compose_configuration, make_plan
 from tests.unit.cloud_init.opensips_files import CONFIGURATION, with_bundle
 
 FILES = Path(__file__).parents[3] / "cloud_init" / "files"

@@ -2,11 +2,10 @@
 
 import pytest
 
-from cloud_init.compose import compose_configuration
 from cloud_init.node.manifest import VersionEntry
 from sandbox.build import by_name
 from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import compose_configuration, make_plan
 
 
 def versions_of(stack: str, **wanted: str) -> dict[str, VersionEntry]:

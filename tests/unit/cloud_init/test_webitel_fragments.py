@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from cloud_init.compose import Configuration, compose_configuration, compose_user_data
+from cloud_init.compose import Configuration, compose_user_data
 from cloud_init.node.health.probes import QUERY_GAP_SECONDS
 from components.model.catalogue.service import Audience, Bind
 from components.model.catalogue.services import CATALOGUE
 from components.model.plan import Node
 from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import compose_configuration, make_plan
 
 FACTS = yaml.safe_load((Path(__file__).parents[2] / "facts" / "webitel-25.08.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = FACTS["services"]

@@ -8,11 +8,11 @@ import pytest
 
 from cloud_init import compose
 from cloud_init.bundles import HERE, bundle_digest
-from cloud_init.compose import Configuration, compose_configuration
+from cloud_init.compose import Configuration
 from cloud_init.node.apply import units
 from cloud_init.node.system import ApplyError
 from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import compose_configuration, make_plan
 from tests.unit.node.fake_node import FakeNode
 
 BUNDLES = {

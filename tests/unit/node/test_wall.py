@@ -8,13 +8,12 @@ from typing import Any, NotRequired, get_args, get_origin, get_type_hints, is_ty
 
 import pytest
 
-from cloud_init.compose import compose_configuration
 from cloud_init.node import manifest as wall
 from cloud_init.node import state
 from cloud_init.node.apply import configuration as apply
 from cloud_init.node.apply import files
 from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import compose_configuration, make_plan
 from tests.unit.node.entries import PORTS, manifest
 
 STACKS = tuple(f"{cloud}-{tier}" for cloud in ("local", "aws", "hetzner") for tier in ("single", "basic", "extended"))
