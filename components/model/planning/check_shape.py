@@ -20,12 +20,8 @@ from components.model.planning.addresses import (
 )
 from components.model.planning.check_values import WORLD_PREFIX
 from components.model.planning.draft import Catalogue, Draft
-from components.model.planning.placement import CONSUL_SERVER
 from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
-
-WITHOUT_STANDBY = ("opensips",)
-"""Services of which exactly one may run: nothing takes over when it is gone, and a second one would not be asked."""
 
 
 def count_nodes(tier: Tier, settings: Settings) -> dict[str, int]:
@@ -48,7 +44,7 @@ def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
     if count == role.count:
         return ""
     services = [catalogue[name] for name in role.services]
-    alone = [service.title for service in services if service.name in WITHOUT_STANDBY]
+    alone = [service.title for service in services if not service.has_standby]
     if alone:
         return f"{' and '.join(alone)} cannot run twice yet; use 1"
     clustered = [service for service in services if service.cluster_sizes]
@@ -65,7 +61,7 @@ def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
         if count > allowed[-1]:
             return f"more members make {' and '.join(service.title for service in clustered)} slower, not safer; {use}"
         return f"a cluster needs an odd number of members to keep a majority; {use}"
-    workers = [one for one in services if (one.placement is Placement.ROLE or one.moves) and one.name != CONSUL_SERVER]
+    workers = [one for one in services if one.placement is Placement.ROLE or one.moves]
     if count > role.count and not workers:
         first = next(one for one in services if one.placement is Placement.FIRST)
         return (f"{first.title} runs on the first node only ({first.placement_reason}), "

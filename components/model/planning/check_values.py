@@ -12,12 +12,12 @@ from difflib import get_close_matches
 
 from components.model.catalogue.service import PackageSource
 from components.model.catalogue.services import CATALOGUE
+from components.model.patches import VERSION, known_packages
 from components.model.planning.addresses import networks_given
 from components.model.planning.dns import read_zone
 from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
-from components.model.secrets import SECRETS
-from components.model.versions import VERSION, known_packages
+from components.model.secret_specs import SECRETS
 
 WORLD_PREFIX = 8
 """A network shorter than this is no office, VPN or carrier."""
