@@ -47,6 +47,9 @@ VENDOR = (
                login="machine http://deb.webitel.com login {repository_user} password {repository_password}"),
 )
 
+REPOSITORY_NAMES = (*(repository.name for repository in VENDOR), "mirror")
+"""What `webitel:repository_keys` has fingerprints for."""
+
 CREDENTIALS = ("repository_user", "repository_password", "freeswitch_token")
 """Settings that are secrets: they reach a node like any other secret."""
 

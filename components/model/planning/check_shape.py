@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 from ipaddress import IPv4Network
+from itertools import chain
 
 from components.model.catalogue.service import Placement
 from components.model.catalogue.tiers import Role, Tier
 from components.model.clouds.facts import PublicAddress
 from components.model.planning.addresses import (
     MOST_NODES,
+    PRIVATE,
     address_offset,
     is_inside,
     is_private,
@@ -110,16 +112,15 @@ def unknown_role(name: str, tier: Tier) -> str:
 def check_network(draft: Draft) -> Iterator[Problem]:
     """A network that is not private, of a size the cloud does not take, in use, or with too few addresses."""
     facts, counts, network = draft.facts, draft.counts, draft.network
-    text, example = network, f"use a network of your own such as {facts.default_network}"
+    text, example = network, f"use a network of your own such as {find_free_network(draft)}"
     if not is_private(network):
         yield setting_problem("network", text, f"not a private network; {example}")
     for other in map(IPv4Network, facts.reserved_networks):
         if network.overlaps(other):
             yield setting_problem("network", text, f"{facts.title} keeps {other} for itself; {example}")
-    for name in ("operators", "carriers", "phones"):
-        for outside in () if facts.trial else networks_given(draft.settings, name):
-            if network.overlaps(outside) and outside.prefixlen >= WORLD_PREFIX:
-                yield setting_problem("network", text, f"overlaps webitel:{name} {outside}; {example}")
+    for name, outside in list_outside(draft):
+        if network.overlaps(outside):
+            yield setting_problem("network", text, f"overlaps webitel:{name} {outside}; {example}")
     shortest, longest = facts.network_prefixes
     highest = facts.first_host + sum(counts.values())
     if facts.fixed_addresses:
@@ -133,6 +134,22 @@ def check_network(draft: Draft) -> Iterator[Problem]:
             f"with fixed places; use /{needed} or larger, such as {facts.default_network}"))
     elif not shortest <= network.prefixlen <= longest:
         yield setting_problem("network", text, f"{facts.title} takes /{shortest} to /{longest}; {example}")
+
+
+def list_outside(draft: Draft) -> Iterator[tuple[str, IPv4Network]]:
+    """The networks that nodes must be able to answer, each with the name of its setting. Such as are too large are refused
+    elsewhere."""
+    for name in () if draft.facts.trial else ("operators", "carriers", "phones"):
+        yield from ((name, network) for network in networks_given(draft.settings, name) if network.prefixlen >= WORLD_PREFIX)
+
+
+def find_free_network(draft: Draft) -> IPv4Network:
+    """Find a network that could be set: the cloud's default, else a private one of its size that nobody has."""
+    default = IPv4Network(draft.facts.default_network)
+    taken = [*map(IPv4Network, draft.facts.reserved_networks), *(network for _, network in list_outside(draft))]
+    candidates = (network for private in PRIVATE if private.prefixlen <= default.prefixlen
+                  for network in private.subnets(new_prefix=default.prefixlen))
+    return next((one for one in chain([default], candidates) if not any(one.overlaps(other) for other in taken)), default)
 
 
 def check_public_network(draft: Draft) -> Iterator[Problem]:
