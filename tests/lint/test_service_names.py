@@ -16,7 +16,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "cloud_init/manifest.py": "what the node program can wait for, by the names of its own questions",
     "cloud_init/context.py": "functions that the templates of single services call",
     "cli/drills/": "a drill breaks one certain program",
-    "cli/commands/test.py": "names of Debian's packages and of the parts of the tests",
+    "cli/develop/": "names of Debian's packages and of the parts of the tests",
     "cli/commands/doctor.py": "the program ssh of this machine",
     "cli/nodes/": "the program ssh of this machine",
     "cli/commands/up.py": "where the first administrator is made, and the address that phones are told",
