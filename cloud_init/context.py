@@ -11,6 +11,7 @@ from cloud_init.node.manifest import BASE
 from cloud_init.versions import main_units
 from components.model.calls import resolve_call_limits
 from components.model.catalogue.node import CONSUL_SOURCES
+from components.model.catalogue.packages import find_package
 from components.model.catalogue.repositories import CREDENTIALS, Repository, needed_repositories
 from components.model.catalogue.service import Bind, PackageSource, Service
 from components.model.catalogue.tiers import TIERS
@@ -20,7 +21,7 @@ from components.model.naming import MOUNT_ROOT
 from components.model.plan import Node, Plan
 from components.model.planning.addresses import is_private, networks_given
 from components.model.planning.firewall import NodeRule, node_egress, node_openings
-from components.model.secrets import DEPLOYMENT_SECRETS, SECRETS
+from components.model.secret_specs import DEPLOYMENT_SECRETS, SECRETS
 from components.model.settings import Settings
 from components.model.share import SHARE, Share, proxy_name, read_share, resolve_catalogue
 
@@ -191,7 +192,7 @@ class Context:
         """Packages that Debian (with the suites of `suites`) has and that need no credential."""
         names = [
             package for service in self.services if not service.stand_in for package in service.packages_from(self.source)
-            if not package.startswith(("webitel-", "timescaledb-"))
+            if find_package(package).at_boot
         ]
         names += self.share.facts.packages if self.share else ()
         if self.source == PackageSource.SANDBOX and any(service.stand_in for service in self.services):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from cloud_init.bundles import StandIns
 from cloud_init.node.manifest import VersionEntry
 from components.model.catalogue.service import PackageSource, Service
-from components.model.versions import find_reactions
+from components.model.patches import find_reactions
 
 
 def main_units(service: Service, source: PackageSource) -> list[str]:

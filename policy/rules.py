@@ -12,6 +12,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from components.clouds.registry import CLOUDS
+from components.model.catalogue.service import Audience
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import CloudFacts
@@ -24,6 +25,11 @@ Check = Callable[[str, Inputs], Iterator[str]]
 PACKAGES: Mapping[str, CloudFacts] = {cloud.package: cloud for cloud in CLOUDS.values() if cloud.package}
 SERVED = frozenset(role.name for tier in TIERS.values() for role in tier.roles if role.public is Public.SERVICE)
 """Roles that are reached from outside."""
+
+OPERATOR_PORTS = tuple(
+    listener.port for service in CATALOGUE.values() for listener in service.listeners
+    if Audience.OPERATORS in listener.audiences)
+"""TCP ports for operators only."""
 
 MACHINE_TYPES: Mapping[str, str] = {
     "aws:ec2/instance:Instance": "instanceType", "azure-native:compute:VirtualMachine": "hardwareProfile.vmSize",
@@ -52,9 +58,8 @@ def check_shared_cpu(type: str, inputs: Inputs) -> Iterator[str]:
 
 def check_open_ssh(type: str, inputs: Inputs) -> Iterator[str]:
     """SSH from networks as wide as the world."""
-    port = CATALOGUE["ssh"].listener("ssh").port
     for protocol, ports, sources in list_openings(type, inputs):
-        if protocol in ("tcp", "all") and includes(ports, port):
+        for port in (port for port in OPERATOR_PORTS if protocol in ("tcp", "all") and includes(ports, port)):
             for source in sources:
                 if is_world(source):
                     yield f"port {port} is open to {source}: name the networks of your operators in webitel:operators"

@@ -14,6 +14,8 @@ from cloud_init.boot import compose_boot_texts
 from cloud_init.compose import Configuration, compose_configuration
 from cloud_init.node.apply.files import PLACEHOLDER
 from components.clouds.base import Cloud
+from components.model.catalogue.service import Front
+from components.model.catalogue.services import find_front
 from components.model.plan import Node, Plan
 from components.model.planning.dns import list_records
 from components.model.planning.lowering import refuse_lowering
@@ -206,7 +208,7 @@ def list_dns_lines(plan: Plan, cloud: Cloud) -> Output[list[str]]:
 
 def make_url(plan: Plan, cloud: Cloud) -> Output[str]:
     """Where the web applications answer: the domain, or the address of machines that no domain points to."""
-    nodes = plan.nodes_with("nginx")
+    nodes = plan.nodes_with(find_front(Front.WEB).name)
     if cloud.facts.real or not nodes:
         return Output.from_input(f"https://{plan.domain}/")
     machine = cloud.machines[nodes[0].key]

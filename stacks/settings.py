@@ -4,15 +4,15 @@ program. `stacks/load.py` makes `Settings` and a plan of them.
 
 from __future__ import annotations
 
-import difflib
+import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
-from stacks.problems import NAMESPACE, SECRET_SETTINGS, SET, SettingsError, describe
+from stacks.document import read_config
+from stacks.problems import NAMESPACE, SECRET_SETTINGS, SET, describe
 
 if TYPE_CHECKING:
     import pulumi
@@ -32,9 +32,9 @@ def stack_file(stack: str) -> Path:
 def find_stack(stack: str) -> Path:
     """The file of a stack that is there. Raises UnknownStackError."""
     path = stack_file(stack)
-    if not path.exists():
+    if not os.path.lexists(path):  # for a name that is too long the file system's answer would be an error
         known = list_stacks()
-        near = difflib.get_close_matches(stack, known, 1)
+        near = get_close_matches(stack, known, 1)
         raise UnknownStackError(
             f"no stack {stack}: there is no {path.parent.name}/{path.name}\n"
             + (f"Did you mean {near[0]}? " if near else "")
@@ -50,23 +50,21 @@ def list_stacks() -> tuple[str, ...]:
 
 
 def read_file(path: Path) -> tuple[dict[str, Any], list[Problem]]:
-    """The values under `webitel:` of a stack file, every scalar as a string as Pulumi hands them to the program."""
-    try:
-        document = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
-        typed = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError([Problem(path.name, "", f"is not YAML: {error}")]) from error
-    config = document.get("config") if isinstance(document, dict) else {}
-    if not isinstance(config, dict):
-        config = {}
+    """Read the values under `webitel:` of a stack file, every scalar as a string as Pulumi hands them to the program."""
+    config, found = read_config(path)
+    # What belongs to other programs is theirs to write; only what would end the engine's run concerns us.
+    problems = [problem for problem in found if is_ours_to_read(problem.setting) or not problem.value]
     values: dict[str, Any] = {}
-    problems = []
     for key, value in config.items():
-        namespace, separator, name = str(key).partition(":")
+        namespace, separator, name = key.partition(":")
         if not separator:
-            problems.append(Problem(str(key), "", f"has no namespace: write {NAMESPACE}:{key}"))
+            problems.append(Problem(key, "", f"has no namespace: write {NAMESPACE}:{key}"))
+        elif namespace == NAMESPACE and name.startswith("config:"):
+            problems.append(Problem(key, "", f"write {NAMESPACE}:{name.removeprefix('config:')}"))
         elif namespace == NAMESPACE:
             values[name] = value
+        elif name in Settings.model_fields and get_close_matches(namespace.lower(), [NAMESPACE], 1, 0.7):
+            problems.append(Problem(key, "", f"nobody reads it; did you mean {NAMESPACE}:{name}?"))
     for name, value in list(values.items()):
         if name in SECRET_SETTINGS:
             if value and not is_encrypted(value):
@@ -76,15 +74,13 @@ def read_file(path: Path) -> tuple[dict[str, Any], list[Problem]]:
             del values[name]
             problems.append(setting_problem(
                 name, "[encrypted]", f"must be readable without the passphrase; {describe(name)}"))
-        elif isinstance(typed["config"][f"{NAMESPACE}:{name}"], float):
-            # Pulumi says no more than "bad value".
-            problems.append(setting_problem(name, value, f'is a fraction to YAML: write it in quotes, "{value}"'))
-        elif isinstance(value, dict):
-            inner = typed["config"][f"{NAMESPACE}:{name}"]
-            problems += [
-                setting_problem(f"{name}.{key}", value[key], f'is a fraction to YAML: write it in quotes, "{value[key]}"')
-                for key, one in inner.items() if isinstance(one, float)]
     return values, problems
+
+
+def is_ours_to_read(setting: str) -> bool:
+    """Whether a key of a stack file is no other program's and no secret, whose text nobody must see."""
+    namespace, separator, name = setting.partition(":")
+    return not separator or (namespace == NAMESPACE and name.partition(".")[0] not in SECRET_SETTINGS)
 
 
 def plain_text(name: str) -> Problem:

@@ -14,7 +14,7 @@ from rich.table import Table
 from cli.commands.up import Yes
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out
 from components.model import resource_types
-from components.model.secrets import SECRETS
+from components.model.secret_specs import SECRETS
 from stacks.load import load_deployment
 
 ROUNDS = 600_000

@@ -16,8 +16,8 @@ from cli.commands.up import Yes, bring_up
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out, progress
 from components.model.catalogue.releases import explain_release, find_obstacles
 from components.model.catalogue.services import CATALOGUE
+from components.model.patches import Patch, choose_patches
 from components.model.settings import Settings
-from components.model.versions import Patch, choose_patches
 from stacks.load import load_deployment
 
 if TYPE_CHECKING:

@@ -109,7 +109,7 @@ def check_share(draft: Draft) -> Iterator[Problem]:
 
 def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CATALOGUE) -> Mapping[str, Service]:
     """The catalogue as these settings have it: with a share, what kept data on the recordings disk has it there and moves, and
-    HAProxy leads to where it runs."""
+    the proxy leads to where it runs."""
     share = read_share(settings)
     if share is None:
         return catalogue
@@ -118,18 +118,18 @@ def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CAT
     inner = [
         replace(listener, name=proxy_name(name, listener.name), audiences=(Audience.NODE,), bind=Bind.LOOPBACK)
         for name in shared for listener in shared[name].listeners if is_called_by_address(name, listener.name, catalogue)]
-    proxy = catalogue["haproxy"]
+    proxy = next(service for service in catalogue.values() if service.beside)
     return {**catalogue, **shared, proxy.name: replace(proxy, listeners=(*proxy.listeners, *inner))}
 
 
 def proxy_name(service: str, listener: str) -> str:
-    """The name of the listener of HAProxy's that leads to the one of a service that moves."""
+    """The name of the proxy's listener that leads to the one of a service that moves."""
     return f"{service}-{listener}"
 
 
 def is_called_by_address(service: str, listener: str, catalogue: Mapping[str, Service]) -> bool:
-    """Whether FreeSWITCH, which knows one address and no list, calls a listener."""
-    return f"{service}.{listener}" in catalogue["freeswitch"].calls
+    """Whether a service that knows one address and no list calls a listener."""
+    return any(caller.knows_one_address and f"{service}.{listener}" in caller.calls for caller in catalogue.values())
 
 
 def put_on_share(service: Service, share: Share) -> Service:

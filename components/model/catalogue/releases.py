@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import get_args
 
+from components.model.catalogue.service import Placement
 from components.model.catalogue.services import CATALOGUE
 from components.model.plan import Plan
-from components.model.planning.placement import CONSUL_SERVER
 from components.model.report import Reports, list_faults
 from components.model.settings import Settings
 
@@ -55,7 +55,7 @@ def find_obstacles(plan: Plan, reports: Reports) -> list[str]:
         problems.append(f"nodes on their way out: {', '.join(left)}; ./webitel scale brings it to its end")
     healthy = {(key, row.name) for key, report in reports.items() for row in report.services if row.healthy}
     for service in CATALOGUE.values():
-        nodes = [node for node in plan.serving(service.name) if service.cluster_sizes or service.name == CONSUL_SERVER]
+        nodes = plan.serving(service.name) if service.cluster_sizes or service.placement is Placement.QUORUM else ()
         working = [node.key for node in nodes if (node.key, service.name) in healthy]
         if len(nodes) > 1 and 2 * len(working) <= len(nodes):
             problems.append(f"{service.title} has no quorum: of {len(nodes)} members work {', '.join(working) or 'none'}")

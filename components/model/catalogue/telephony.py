@@ -4,6 +4,7 @@ from components.model.catalogue.service import (
     Audience,
     Bind,
     Egress,
+    Front,
     OnChange,
     Ports,
     Probe,
@@ -26,7 +27,8 @@ RTPENGINE = Service(
 )
 
 OPENSIPS = Service(
-    "opensips", "OpenSIPS", stand_in=True, units=("opensips",),
+    "opensips", "OpenSIPS", stand_in=True, units=("opensips",), repositories=("opensips",),
+    front=Front.SIP, has_standby=False,
     packages=(
         "opensips", "opensips-http-modules", "opensips-rabbitmq-modules", "opensips-auth-modules",
         "opensips-postgres-module", "opensips-wss-module", "opensips-tls-module", "opensips-tlsmgm-module",
@@ -56,6 +58,7 @@ OPENSIPS = Service(
 
 FREESWITCH = Service(
     "freeswitch", "FreeSWITCH", stand_in=True, units=("freeswitch",), consul_name="freeswitch",
+    repositories=("freeswitch", "webitel"), carries_calls=True, knows_one_address=True,
     packages=(
         "freeswitch", "freeswitch-systemd", "freeswitch-music-default", "freeswitch-mod-av", "freeswitch-mod-opus",
         "freeswitch-mod-opusfile", "freeswitch-mod-sndfile", "freeswitch-mod-shout", "freeswitch-mod-sofia",

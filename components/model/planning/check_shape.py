@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 from ipaddress import IPv4Network
+from itertools import chain
 
 from components.model.catalogue.service import Placement
 from components.model.catalogue.tiers import Role, Tier
 from components.model.clouds.facts import PublicAddress
 from components.model.planning.addresses import (
     MOST_NODES,
+    PRIVATE,
     address_offset,
     is_inside,
     is_private,
@@ -20,12 +22,8 @@ from components.model.planning.addresses import (
 )
 from components.model.planning.check_values import WORLD_PREFIX
 from components.model.planning.draft import Catalogue, Draft
-from components.model.planning.placement import CONSUL_SERVER
 from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
-
-WITHOUT_STANDBY = ("opensips",)
-"""Services of which exactly one may run: nothing takes over when it is gone, and a second one would not be asked."""
 
 
 def count_nodes(tier: Tier, settings: Settings) -> dict[str, int]:
@@ -48,7 +46,7 @@ def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
     if count == role.count:
         return ""
     services = [catalogue[name] for name in role.services]
-    alone = [service.title for service in services if service.name in WITHOUT_STANDBY]
+    alone = [service.title for service in services if not service.has_standby]
     if alone:
         return f"{' and '.join(alone)} cannot run twice yet; use 1"
     clustered = [service for service in services if service.cluster_sizes]
@@ -65,7 +63,7 @@ def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
         if count > allowed[-1]:
             return f"more members make {' and '.join(service.title for service in clustered)} slower, not safer; {use}"
         return f"a cluster needs an odd number of members to keep a majority; {use}"
-    workers = [one for one in services if (one.placement is Placement.ROLE or one.moves) and one.name != CONSUL_SERVER]
+    workers = [one for one in services if one.placement is Placement.ROLE or one.moves]
     if count > role.count and not workers:
         first = next(one for one in services if one.placement is Placement.FIRST)
         return (f"{first.title} runs on the first node only ({first.placement_reason}), "
@@ -114,16 +112,15 @@ def unknown_role(name: str, tier: Tier) -> str:
 def check_network(draft: Draft) -> Iterator[Problem]:
     """A network that is not private, of a size the cloud does not take, in use, or with too few addresses."""
     facts, counts, network = draft.facts, draft.counts, draft.network
-    text, example = network, f"use a network of your own such as {facts.default_network}"
+    text, example = network, f"use a network of your own such as {find_free_network(draft)}"
     if not is_private(network):
         yield setting_problem("network", text, f"not a private network; {example}")
     for other in map(IPv4Network, facts.reserved_networks):
         if network.overlaps(other):
             yield setting_problem("network", text, f"{facts.title} keeps {other} for itself; {example}")
-    for name in ("operators", "carriers", "phones"):
-        for outside in () if facts.trial else networks_given(draft.settings, name):
-            if network.overlaps(outside) and outside.prefixlen >= WORLD_PREFIX:
-                yield setting_problem("network", text, f"overlaps webitel:{name} {outside}; {example}")
+    for name, outside in list_outside(draft):
+        if network.overlaps(outside):
+            yield setting_problem("network", text, f"overlaps webitel:{name} {outside}; {example}")
     shortest, longest = facts.network_prefixes
     highest = facts.first_host + sum(counts.values())
     if facts.fixed_addresses:
@@ -137,6 +134,22 @@ def check_network(draft: Draft) -> Iterator[Problem]:
             f"with fixed places; use /{needed} or larger, such as {facts.default_network}"))
     elif not shortest <= network.prefixlen <= longest:
         yield setting_problem("network", text, f"{facts.title} takes /{shortest} to /{longest}; {example}")
+
+
+def list_outside(draft: Draft) -> Iterator[tuple[str, IPv4Network]]:
+    """The networks that nodes must be able to answer, each with the name of its setting. Such as are too large are refused
+    elsewhere."""
+    for name in () if draft.facts.trial else ("operators", "carriers", "phones"):
+        yield from ((name, network) for network in networks_given(draft.settings, name) if network.prefixlen >= WORLD_PREFIX)
+
+
+def find_free_network(draft: Draft) -> IPv4Network:
+    """Find a network that could be set: the cloud's default, else a private one of its size that nobody has."""
+    default = IPv4Network(draft.facts.default_network)
+    taken = [*map(IPv4Network, draft.facts.reserved_networks), *(network for _, network in list_outside(draft))]
+    candidates = (network for private in PRIVATE if private.prefixlen <= default.prefixlen
+                  for network in private.subnets(new_prefix=default.prefixlen))
+    return next((one for one in chain([default], candidates) if not any(one.overlaps(other) for other in taken)), default)
 
 
 def check_public_network(draft: Draft) -> Iterator[Problem]:

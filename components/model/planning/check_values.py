@@ -10,14 +10,15 @@ import zoneinfo
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from components.model.catalogue.repositories import REPOSITORY_NAMES
 from components.model.catalogue.service import PackageSource
 from components.model.catalogue.services import CATALOGUE
+from components.model.patches import VERSION, known_packages
 from components.model.planning.addresses import networks_given
 from components.model.planning.dns import read_zone
 from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
-from components.model.secrets import SECRETS
-from components.model.versions import VERSION, known_packages
+from components.model.secret_specs import SECRETS
 
 WORLD_PREFIX = 8
 """A network shorter than this is no office, VPN or carrier."""
@@ -72,7 +73,8 @@ def check_operator_keys(draft: Draft) -> Iterator[Problem]:
     """SSH public keys that are none."""
     for key in draft.settings.operator_keys:
         if why := explain_key(key):
-            shown = key if len(key) <= LONGEST_SHOWN_KEY else f"{key[:LONGEST_SHOWN_KEY - 3]}..."
+            shown = " ".join(key.split())
+            shown = shown if len(shown) <= LONGEST_SHOWN_KEY else f"{shown[:LONGEST_SHOWN_KEY - 3]}..."
             yield setting_problem("operator_keys", shown, f"{why}; use a line such as ssh-ed25519 AAAA... you@office")
 
 
@@ -98,6 +100,20 @@ def check_rotation(draft: Draft) -> Iterator[Problem]:
             can = ", ".join(spec.name for spec in SECRETS.values() if not spec.together)
             yield setting_problem(f"rotate.{name}", generation, (
                 f"all its nodes need the same one at the same moment, so it is not rotated while they run; these can be: {can}"))
+
+
+def check_repository_keys(draft: Draft) -> Iterator[Problem]:
+    """Fingerprints of repositories that there are not, or that are none."""
+    for name, fingerprint in draft.settings.repository_keys.items():
+        setting = f"repository_keys.{name}"
+        if name not in REPOSITORY_NAMES:
+            near = get_close_matches(name, REPOSITORY_NAMES, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(REPOSITORY_NAMES)}"
+            yield setting_problem(setting, fingerprint, f"no repository of that name; {hint}")
+        elif fingerprint and not re.fullmatch(r"[0-9A-Fa-f]{40}", fingerprint):
+            yield setting_problem(setting, fingerprint, (
+                "not a fingerprint, which has 40 hexadecimal digits and no blanks, "
+                "such as 0123456789ABCDEF0123456789ABCDEF01234567 (gpg --show-keys FILE prints it)"))
 
 
 def check_versions(draft: Draft) -> Iterator[Problem]:
@@ -166,15 +182,33 @@ def check_time_zone(draft: Draft) -> Iterator[Problem]:
 
 
 def explain_key(line: str) -> str:
-    """Why a line is no SSH public key; "" = it is one."""
-    kind, _, rest = line.partition(" ")
+    """Say why a line is no SSH public key; "" = it is one."""
+    if "PRIVATE KEY" in line:
+        return "a private key: never give it away, set the line of the file that ends in .pub"
+    if "\n" in line or "\r" in line:
+        return "more than one line, as several keys are; give each one an entry of the list"
+    if not line.replace("\t", " ").isprintable():
+        return "it has characters that cannot be seen"
+    kind, rest = (*line.split(None, 1), "", "")[:2]
     if kind not in KEY_TYPES:
         return f"not a public key, which begins with {', '.join(KEY_TYPES[:3])} ..."
     try:
-        blob = base64.b64decode(rest.split(" ")[0], validate=True)
-        (length,) = struct.unpack_from(">I", blob)
+        blob = base64.b64decode((rest.split() or [""])[0], validate=True)
+        fields = split_fields(blob)
     except (binascii.Error, ValueError, struct.error):
         return "the second word is not the key in base64, perhaps cut"
-    if blob[4 : 4 + length] != kind.encode():
+    if fields and fields[0] != kind.encode():
         return f"the key inside is not of type {kind}"
-    return "" if len(blob) > 4 + length else "the key is cut"
+    return "" if len(fields) > 1 else "the key is cut"
+
+
+def split_fields(blob: bytes) -> list[bytes]:
+    """Split a key into its fields, each behind its length (RFC 4253, 6.6). Raises ValueError or struct.error where it is cut."""
+    fields = []
+    while blob:
+        (length,) = struct.unpack_from(">I", blob)
+        if len(blob) < 4 + length:
+            raise ValueError("cut")
+        fields.append(blob[4:4 + length])
+        blob = blob[4 + length:]
+    return fields

@@ -24,6 +24,7 @@ from components.model.planning.check_values import (
     check_networks,
     check_operator_keys,
     check_place,
+    check_repository_keys,
     check_rotation,
     check_time_zone,
     check_versions,
@@ -69,6 +70,7 @@ def check_clashes(draft: Draft) -> Iterator[Problem]:
 CHECKS: tuple[Check, ...] = (
     check_machine_types, check_name, check_counts, check_disk_sizes, check_network, check_public_network, check_leaving,
     check_kept, check_domain, check_zone, check_place, check_bastion, check_image, check_networks, check_calls, check_time_zone,
-    check_operator_keys, check_mirror, check_share, check_versions, check_rotation, check_clashes,
+    check_operator_keys, check_mirror, check_share, check_repository_keys,
+    check_versions, check_rotation, check_clashes,
 )
 """In the order in which their problems are told."""

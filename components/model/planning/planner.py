@@ -20,10 +20,10 @@ from components.model.planning.check_shape import count_nodes, explain_count
 from components.model.planning.checks import CHECKS
 from components.model.planning.disks import choose_disks, keeps_disk, list_kept, make_kept
 from components.model.planning.draft import Catalogue, Draft, tier_size
-from components.model.planning.placement import choose_consul_servers, find_unknown_calls
+from components.model.planning.placement import choose_quorum, find_unknown_calls
 from components.model.planning.readiness import documentation_values
 from components.model.problems import PlanError, Problem
-from components.model.secrets import DEPLOYMENT_SECRETS, SECRETS
+from components.model.secret_specs import DEPLOYMENT_SECRETS, SECRETS
 from components.model.settings import Settings
 from components.model.share import RECORDINGS, read_share, resolve_catalogue
 
@@ -48,7 +48,8 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
         openings=firewall.derive(nodes, settings, draft.facts, draft.catalogue),
         egress=firewall.derive_egress(nodes, settings, draft.catalogue),
         secrets=tuple(name for name in SECRETS if name in used or name in DEPLOYMENT_SECRETS),
-        consul_servers=tuple(node_name(stack, role, n) for role, n in choose_consul_servers(draft.tier, draft.counts)),
+        consul_servers=tuple(
+            node_name(stack, role, n) for role, n in choose_quorum(draft.tier, draft.counts, draft.catalogue)),
         share=share.source if (share := read_share(settings)) else "",
         monthly_price=total,
         warnings=(*find_warnings(draft), *filter(None, [price_warning])),

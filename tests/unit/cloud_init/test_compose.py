@@ -17,7 +17,7 @@ from cloud_init.sent import encode_user_data, measure_sent
 from components.clouds.registry import CLOUDS
 from components.model.catalogue.repositories import CREDENTIALS
 from components.model.plan import Plan
-from components.model.secrets import SECRETS
+from components.model.secret_specs import SECRETS
 from components.model.settings import Settings
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan

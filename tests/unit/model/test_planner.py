@@ -20,7 +20,7 @@ from components.model.plan import Plan
 from components.model.planning.capacity import recordings_days, recordings_gib_per_day
 from components.model.planning.check_shape import explain_count
 from components.model.planning.planner import plan_to_json
-from components.model.secrets import SECRETS
+from components.model.secret_specs import SECRETS
 from components.model.settings import Settings
 from tests.plans import make_plan
 

@@ -7,27 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.model.catalogue.packages import find_package
 from components.model.catalogue.service import OnChange, PackageSource, Service
 from components.model.catalogue.services import CATALOGUE
 from components.model.plan import Plan
 
 VERSION = re.compile(r"(\d+:)?\d[A-Za-z0-9.+~-]*")
 """A version as Debian's policy has it (5.6.12)."""
-
-SERIES_PARTS = 2
-"""Leading numbers of a version that a patch keeps: 25.08 of 25.08.3-1, 1.10 of 1.10.12."""
-
-OTHER_SERIES_PARTS: Mapping[str, int] = {
-    # PostgreSQL's versioning policy: 15.14 is a minor release of 15.
-    "postgresql-15": 1, "postgresql-client-15": 1,
-}
-
-TOOLS = (
-    "curl", "freeswitch-music-default", "glusterfs-client", "nfs-common", "postgresql-client-15", "python3-consul",
-    "python3-psycopg2", "python3-systemd",
-    "timescaledb-2-postgresql-15", "webitel-common", "webitel-postgresql-15",
-)
-"""Packages beside a service's program: a new version counts when something of it is used next, without a restart."""
 
 
 def known_packages(source: PackageSource, catalogue: Mapping[str, Service] = CATALOGUE) -> tuple[str, ...]:
@@ -37,7 +23,7 @@ def known_packages(source: PackageSource, catalogue: Mapping[str, Service] = CAT
 
 def is_patch(package: str, now: str, new: str) -> bool:
     """Whether a version is of the same series as another one; which of them is higher is not asked here."""
-    parts = OTHER_SERIES_PARTS.get(package, SERIES_PARTS)
+    parts = find_package(package).series_parts
 
     def series(version: str) -> list[int]:
         return [int(part) for part in re.findall(r"\d+", version.partition(":")[2] or version)[:parts]]
@@ -47,7 +33,7 @@ def is_patch(package: str, now: str, new: str) -> bool:
 
 def find_reactions(package: str, services: Iterable[Service], source: PackageSource) -> dict[str, OnChange]:
     """By name of a service, what a new version of a package does to it; those that it does nothing to are left out."""
-    if package in TOOLS:
+    if find_package(package).is_tool:
         return {}
     return {
         service.name: service.on_new_version for service in services

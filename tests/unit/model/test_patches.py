@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from components.model.catalogue.packages import PECULIAR
 from components.model.catalogue.service import OnChange, PackageSource
 from components.model.catalogue.services import CATALOGUE
+from components.model.patches import VERSION, choose_patches, find_reactions, is_patch, known_packages
 from components.model.share import SHARE_TYPES
-from components.model.versions import TOOLS, VERSION, choose_patches, find_reactions, is_patch, known_packages
 from stacks.load import load_deployment
 from tests.plans import make_plan
 
@@ -33,7 +34,7 @@ def test_a_patch_keeps_the_series(package: str, now: str, new: str, same: bool) 
 def test_every_exception_is_a_package_of_the_catalogue() -> None:
     packages = {name for source in PackageSource for name in known_packages(source)}
     packages.update(name for facts in SHARE_TYPES.values() for name in facts.packages)
-    assert set(TOOLS) <= packages
+    assert set(PECULIAR) <= packages
     assert all(VERSION.fullmatch(one) for one in ("25.08.3-1", "1:1.10~rc1", "3.10.8-1.1+deb12u1"))
     assert not any(VERSION.fullmatch(one) for one in ("", "latest", "1 2", "1=2", "-1", "1;reboot"))
 
