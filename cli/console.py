@@ -17,6 +17,7 @@ err = Console(highlight=False, markup=False, soft_wrap=True, stderr=True)
 
 DEFAULT_STACK = "local-single"
 StackName = Annotated[str, typer.Argument(metavar="[STACK]", show_default=True, help="The deployment.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 class Failure(Exception):

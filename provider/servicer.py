@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf import any_pb2, empty_pb2, struct_pb2
@@ -14,10 +14,8 @@ from pulumi.runtime.proto import provider_pb2 as pb
 
 from components.model.redact import SecretFilter
 from provider.handler import Cancelled, Changes, Handler, PartialFailure, ProviderError, Request, changed_inputs
+from provider.served import Served
 from provider.values import Marks, Properties, decode, encode, find_secrets
-
-if TYPE_CHECKING:
-    from provider.server import Provider
 
 T = TypeVar("T")
 
@@ -47,7 +45,7 @@ class _Call:
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """Serves one provider."""
 
-    def __init__(self, provider: "Provider") -> None:
+    def __init__(self, provider: Served) -> None:
         self._provider = provider
 
     # About the provider itself

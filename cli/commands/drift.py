@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 import typer
 
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, out
 from components.model import resource_types
 from stacks.load import load_deployment
-
-if TYPE_CHECKING:
-    from cli.engine.engine import Engine
 
 CHANGED = 2
 """The exit status where something was changed."""
@@ -39,7 +36,8 @@ def drift(
     nodes: Annotated[bool, typer.Option("--nodes/--no-nodes", help="Files, units and packages of the nodes too.")] = True,
 ) -> None:
     """List what was changed behind our back; exit status 2 where anything was. Changes nothing, not even the state."""
-    from cli.engine.engine import ROOT, open_engine, require_existing
+    from cli.engine.backend import ROOT
+    from cli.engine.engine import asking_nodes, open_engine, require_existing
     from cli.engine.events import EventLog
     from tools.environment import ensure_extra
 
@@ -59,11 +57,6 @@ def drift(
         raise Failure("\n".join(["What is really there could not be read:", *(seen.errors or [done.stdout, done.stderr])]))
     show_drift(seen, stack, nodes)
     raise typer.Exit(CHANGED if seen.changed else int(bool(seen.unknown)))
-
-
-def asking_nodes(engine: Engine) -> Engine:
-    """The engine with the leave to open SSH when it refreshes (`provider/drift.py`)."""
-    return replace(engine, environment={**engine.environment, "WEBITEL_ASK_NODES": "yes"})
 
 
 def read_drift(events: Iterable[Mapping[str, Any]]) -> Drift:

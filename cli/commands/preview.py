@@ -59,8 +59,9 @@ def preview(
 def run_preview(made: Plan, diff: bool, wanted: bool) -> tuple[int, str]:
     """Run the engine; returns its exit status and, where `wanted`, the comment ("" where nothing changes)."""
     from cli.comment.markdown import write_preview
+    from cli.engine.backend import ROOT
     from cli.engine.changes import read_changes
-    from cli.engine.engine import ROOT, open_engine
+    from cli.engine.engine import open_engine
     from cli.engine.events import EventLog, Rollout
     from cli.engine.leftovers import remove_dead_locks
 

@@ -18,7 +18,8 @@ def register(app: typer.Typer) -> None:
 
 def pulumi(context: typer.Context) -> None:
     """Run Pulumi itself, such as: webitel pulumi config set --secret webitel:repository_user NAME --stack aws-basic."""
-    from cli.engine.engine import ROOT, RUN_VARIABLES
+    from cli.engine.backend import ROOT
+    from cli.engine.engine import RUN_VARIABLES
     from tools.engine.environment import run_environment
     from tools.engine.find import find_engine
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.commands.nodes import NodeName, StackOption, stack_of
-from cli.commands.scale import name_of
-from cli.commands.up import Yes, bring_up, prepare
-from cli.console import Failure, is_terminal, progress
+from cli.console import Failure, Yes, is_terminal, progress
+from cli.deploy import bring_up, prepare
+from cli.engine.events import name_of
+from cli.nodes.names import NodeName, StackOption, stack_of
 from components.model import resource_types
 from stacks.load import load_deployment
 

@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.commands.up import Yes
-from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out
+from cli.console import DEFAULT_STACK, Failure, StackName, Yes, format_count, is_terminal, out
 from components.model import resource_types
 from components.model.secrets import SECRETS
 from stacks.load import load_deployment

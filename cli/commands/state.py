@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.commands.up import Yes
-from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out
+from cli.console import DEFAULT_STACK, Failure, StackName, Yes, format_count, is_terminal, out
 from cli.engine.engine import STACK_TYPE
 from stacks.load import load_deployment
 

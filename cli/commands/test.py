@@ -48,7 +48,7 @@ def run_tests(
             help=f"Without it all but {' and '.join(ONLY_BY_NAME)}. Words after -- are pytest's: unit -- -k firewall.")] = None,
 ) -> None:
     """Run the repository's own checks and tests; each of the chosen parts runs, whatever another one finds."""
-    from cli.engine.engine import ROOT
+    from cli.engine.backend import ROOT
     from tools.environment import ensure_extra
     from tools.host.apt import install_stopped
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from cli.commands.scale import edit
-from cli.commands.up import Yes, bring_up
-from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out, progress
+from cli.console import DEFAULT_STACK, Failure, StackName, Yes, format_count, is_terminal, out, progress
+from cli.deploy import bring_up, edit_setting
 from components.model.catalogue.releases import explain_release, find_obstacles
 from components.model.catalogue.services import CATALOGUE
 from components.model.settings import Settings
@@ -41,9 +40,9 @@ def upgrade(
     disruptive: Annotated[bool, typer.Option(help="Also what drops calls in progress.")] = False,
 ) -> None:
     """Look for newer patch versions on the nodes, write them into the stack file and roll them out, one node after the other."""
-    from cli.commands.status import ask_status
     from cli.engine.engine import open_engine
     from cli.nodes.access import read_access
+    from cli.nodes.reports import ask_status
 
     deployment = load_deployment(stack)
     settings, made = deployment.settings, deployment.plan
@@ -133,7 +132,7 @@ def write_versions(stack: str, settings: Settings, patches: Sequence[Patch]) -> 
     """The new versions in the stack file, beside the ones it has."""
     versions = {patch.package: patch.new for patch in patches}
     if not settings.package_versions:
-        edit(stack, "package_versions", dict(sorted(versions.items())))
+        edit_setting(stack, "package_versions", dict(sorted(versions.items())))
         return
     for package, version in sorted(versions.items()):
-        edit(stack, f"package_versions.{package}", version)
+        edit_setting(stack, f"package_versions.{package}", version)

@@ -161,6 +161,11 @@ def noun(urn: str) -> str:
     return " ".join(words).lower()
 
 
+def name_of(urn: str) -> str:
+    """The name of a resource."""
+    return urn.rpartition("::")[2]
+
+
 def is_same_step(one: str, other: str) -> bool:
     """Whether two steps differ in their figures only: `packages 3/30` and `packages 4/30`."""
     return STEP_NUMBERS.sub("", one) == STEP_NUMBERS.sub("", other)

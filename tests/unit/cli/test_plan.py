@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from cli.commands.plan import describe_openings, format_calls
+from cli.show.plan import describe_openings, format_calls
 from components.model.plan import Opening
 from stacks import settings
 from stacks.settings import list_stacks

@@ -73,7 +73,7 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     monkeypatch.setattr("cli.engine.engine.open_engine", lambda stack: fake)
     monkeypatch.setattr("cli.nodes.access.read_access", lambda engine: Access(nodes, "", ""))
     monkeypatch.setattr("cli.nodes.access.ask_nodes", ask_nodes)
-    monkeypatch.setattr("cli.commands.status.ask_status", ask_status)
+    monkeypatch.setattr("cli.nodes.reports.ask_status", ask_status)
     monkeypatch.setattr(upgrade, "bring_up", bring_up)
     return fake
 
