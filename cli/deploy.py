@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from cli.console import DEFAULT_STACK, Failure, format_count, is_terminal, progress
 from cli.engine.images import begin_images
+from cli.show.documents import print_document
 from cli.show.plan import show_plan
 from components.model.host import explain_shortage
 from components.model.naming import bridge_name
@@ -63,9 +63,9 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
         access = read_access(engine)
     reports = ask_status(access)
     if as_json:
-        print(json.dumps({"plan": plan_to_json(made), "changes": dict(run.rollout.changes), "url": access.url,
-                          "seconds": measure_nodes(run, made), "healthy": is_healthy(reports),
-                          "status": {key: report.as_json() for key, report in reports.items()}}, indent=2))
+        print_document({"plan": plan_to_json(made), "changes": dict(run.rollout.changes), "url": access.url,
+                        "seconds": measure_nodes(run, made), "healthy": is_healthy(reports),
+                        "status": {key: report.as_json() for key, report in reports.items()}})
     else:
         show_times(run, made)
         show_status(reports, made)

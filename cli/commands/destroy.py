@@ -10,6 +10,7 @@ import typer
 
 from cli.console import DEFAULT_STACK, Failure, StackName, Yes, format_count, is_terminal, out, progress
 from cli.deploy import prepare
+from cli.help import DEPLOY
 from stacks.edit import set_setting
 from stacks.load import load_deployment
 from stacks.settings import stack_file
@@ -17,7 +18,7 @@ from stacks.settings import stack_file
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(destroy)
+    app.command(rich_help_panel=DEPLOY)(destroy)
 
 
 def destroy(

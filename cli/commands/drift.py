@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.console import DEFAULT_STACK, Failure, StackName, format_count, out
+from cli.console import DEFAULT_STACK, AsJson, Failure, StackName, format_count, out, print_item
+from cli.help import LOOK
+from cli.show.documents import drift_document, print_document
 from components.model import resource_types
 from stacks.load import load_deployment
 
@@ -19,7 +21,7 @@ CHANGED = 2
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(drift)
+    app.command(rich_help_panel=LOOK)(drift)
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Drift:
 def drift(
     stack: StackName = DEFAULT_STACK,
     nodes: Annotated[bool, typer.Option("--nodes/--no-nodes", help="Files, units and packages of the nodes too.")] = True,
+    as_json: AsJson = False,
 ) -> None:
     """List what was changed behind our back; exit status 2 where anything was. Changes nothing, not even the state."""
     from cli.engine.backend import ROOT
@@ -55,7 +58,10 @@ def drift(
         seen = read_drift(log.read())
     if done.returncode:
         raise Failure("\n".join(["What is really there could not be read:", *(seen.errors or [done.stdout, done.stderr])]))
-    show_drift(seen, stack, nodes)
+    if as_json:
+        print_document(drift_document(stack, seen.changed, seen.unknown, nodes=nodes))
+    else:
+        show_drift(seen, stack, nodes)
     raise typer.Exit(CHANGED if seen.changed else int(bool(seen.unknown)))
 
 
@@ -100,6 +106,6 @@ def show_drift(seen: Drift, stack: str, nodes: bool) -> None:
         return
     out.print(f"{format_count(len(seen.changed), 'thing')} changed behind our back {place}:")
     for line in seen.changed:
-        out.print(f"  {line}")
+        print_item(line)
     given = "" if stack == DEFAULT_STACK else f" {stack}"
     out.print(f"Bring it back: ./webitel up{given} --repair")

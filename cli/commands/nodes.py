@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.console import Failure, err, out
+from cli.help import LOOK
 from cli.nodes.names import NodeName, StackOption, stack_of
 
 LOG_SECONDS = 60
@@ -15,8 +16,8 @@ LOG_SECONDS = 60
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command()(logs)
-    app.command()(ssh)
+    app.command(rich_help_panel=LOOK)(logs)
+    app.command(rich_help_panel=LOOK)(ssh)
 
 
 def logs(

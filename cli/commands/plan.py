@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
-from cli.console import DEFAULT_STACK, StackName, out
+from cli.console import DEFAULT_STACK, AsJson, StackName, out
+from cli.help import DEPLOY
+from cli.show.documents import print_document
 from cli.show.plan import show_plan
 from components.model.planning.planner import plan_to_json
 from stacks.load import load_deployment
@@ -15,19 +16,19 @@ from stacks.load import load_deployment
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(plan)
+    app.command(rich_help_panel=DEPLOY)(plan)
 
 
 def plan(
     stack: StackName = DEFAULT_STACK,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of the table.")] = False,
+    as_json: AsJson = False,
     everything: Annotated[bool, typer.Option("--all", help="Openings between nodes and ways out as well.")] = False,
 ) -> None:
     """Show machines, addresses, open ports and the monthly price."""
     deployment = load_deployment(stack)
     made = deployment.plan
     if as_json:
-        print(json.dumps(plan_to_json(made), indent=2))
+        print_document(plan_to_json(made))
         return
     show_plan(deployment, everything)
     listed = f"Price list of {made.monthly_price.as_of}. " if made.monthly_price.as_of else ""

@@ -7,12 +7,14 @@ import subprocess
 import typer
 
 from cli.console import progress
+from cli.help import DEVELOP
 
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
     app.command(
         context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+        rich_help_panel=DEVELOP,
     )(pulumi)
 
 

@@ -11,6 +11,7 @@ import typer
 from cli.console import DEFAULT_STACK, Failure, StackName, Yes, is_terminal, out
 from cli.deploy import bring_up, edit_setting
 from cli.engine.events import name_of
+from cli.help import DAY_TWO
 from components.model import resource_types
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
@@ -25,7 +26,7 @@ DeleteData = Annotated[bool, typer.Option(
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(scale)
+    app.command(rich_help_panel=DAY_TWO)(scale)
 
 
 @dataclass(frozen=True)

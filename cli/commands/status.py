@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated
-
 import typer
 
-from cli.console import DEFAULT_STACK, StackName, out
+from cli.console import DEFAULT_STACK, AsJson, StackName, out
+from cli.help import LOOK
+from cli.show.documents import print_document, status_document
 from components.model.report import is_healthy
 from stacks.load import load_deployment
 
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(status)
+    app.command(rich_help_panel=LOOK)(status)
 
 
 def status(
     stack: StackName = DEFAULT_STACK,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of the table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask every node how its services are; exit status 0 only if all are healthy."""
     from cli.engine.engine import open_engine
@@ -32,8 +31,7 @@ def status(
         access = read_access(engine)
     reports = ask_status(access)
     if as_json:
-        print(json.dumps({"stack": stack, "healthy": is_healthy(reports), "url": access.url,
-                          "nodes": {key: report.as_json() for key, report in reports.items()}}, indent=2))
+        print_document(status_document(stack, access.url, is_healthy(reports), reports))
     else:
         show_status(reports, made)
         next_step = next((f"./webitel logs {key} --stack {stack}" for key, report in reports.items() if not report.healthy), "")

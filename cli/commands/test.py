@@ -17,6 +17,7 @@ from typer.core import TyperCommand
 
 from cli.console import Failure, err, format_duration, out
 from cli.develop.parts import ON_NODES, ONLY_BY_NAME, PACKAGES, PARTS, Step
+from cli.help import DEVELOP
 from components.clouds.registry import CLOUDS
 
 NOTHING_COLLECTED = 5
@@ -37,7 +38,7 @@ class WithWords(TyperCommand):
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command("test", cls=WithWords)(run_tests)
+    app.command("test", cls=WithWords, rich_help_panel=DEVELOP)(run_tests)
 
 
 def run_tests(

@@ -6,19 +6,20 @@ from typing import Annotated
 
 import typer
 
-from cli.console import DEFAULT_STACK, StackName, Yes
+from cli.console import DEFAULT_STACK, AsJson, StackName, Yes
 from cli.deploy import bring_up
+from cli.help import DEPLOY
 
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(up)
+    app.command(rich_help_panel=DEPLOY)(up)
 
 
 def up(
     stack: StackName = DEFAULT_STACK,
     yes: Yes = False,
-    as_json: Annotated[bool, typer.Option("--json", help="At the end one JSON document on standard output.")] = False,
+    as_json: AsJson = False,
     disruptive: Annotated[bool, typer.Option(help="Allow changes that drop calls in progress.")] = False,
     repair: Annotated[bool, typer.Option(
         "--repair", help="Look first what was changed behind our back (`drift` lists it), and bring it back.")] = False,

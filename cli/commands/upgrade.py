@@ -9,10 +9,10 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from cli.console import DEFAULT_STACK, Failure, StackName, Yes, format_count, is_terminal, out, progress
+from cli.console import DEFAULT_STACK, Failure, StackName, Yes, format_count, is_terminal, make_table, out, progress
 from cli.deploy import bring_up, edit_setting
+from cli.help import DAY_TWO
 from components.model.catalogue.releases import explain_release, find_obstacles
 from components.model.catalogue.services import CATALOGUE
 from components.model.settings import Settings
@@ -28,7 +28,7 @@ LOOK_SECONDS = 120
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(upgrade)
+    app.command(rich_help_panel=DAY_TWO)(upgrade)
 
 
 def upgrade(
@@ -107,10 +107,7 @@ def read_answer(answer: Answer) -> dict[str, Any]:
 
 def show_patches(patches: Sequence[Patch], disruptive: bool) -> None:
     """Print one line a package of a node: the two versions, and what the new one does."""
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for title in ("node", "package", "now", "new"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("what it does", overflow="fold")
+    table = make_table("node", "package", "now", "new", "what it does")
     for patch in patches:
         left_out = patch.drops_calls and not disruptive
         table.add_row(patch.node, patch.package, patch.now, patch.new, describe_reactions(patch)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from cli.console import format_count, out
+from cli.console import format_count, make_table, measure_width, out
 from components.model.catalogue.tiers import TIERS
 from components.model.plan import Node, Opening, Plan
 from components.model.planning.capacity import recordings_days, recordings_gib, recordings_gib_per_day
@@ -30,33 +30,33 @@ def show_plan(deployment: Deployment, everything: bool = False) -> None:
 
 
 def nodes_table(made: Plan) -> Table:
-    """One line a node, with the price where the cloud has one."""
+    """Return a line a node, with the price where the cloud has one; short names where the whole ones leave no room."""
+    table = fill_nodes_table(made, short=False)
+    return table if measure_width(table) <= out.width else fill_nodes_table(made, short=True)
+
+
+def fill_nodes_table(made: Plan, *, short: bool) -> Table:
+    """Return the table. A short name has the role in it, which then needs no column; such a table fits in 80 columns."""
     priced = bool(made.monthly_price.as_of)
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for title in ("node", "role", "machine"):
-        table.add_column(title, no_wrap=True)
-    for title in ("vCPU", "memory"):
-        table.add_column(title, no_wrap=True, justify="right")
-    for title in ("disks GiB", "private", "public"):
-        table.add_column(title, no_wrap=True)
-    if priced:
-        table.add_column(f"{made.monthly_price.currency}/month", no_wrap=True, justify="right")
+    title = f"{made.monthly_price.currency}/month"
+    titles = ["node", *(["role"] if not short else []), "machine", "vCPU", "GiB" if short else "memory", "disks GiB",
+              "private", "public", *([title] if priced else [])]
+    table = make_table(*titles, right=("vCPU", "GiB", "memory", title))
+
+    def add(node: Node, *cells: str) -> None:
+        price = [format_price(node.monthly_price)] if priced else []
+        table.add_row(*([node.key] if short else [node.name, node.role]), *cells, *price)
+
     for node in made.nodes:
-        price = [format_price(node.monthly_price)] if priced else []
-        table.add_row(*node_cells(node), *price)
+        machine = node.machine_type
+        memory = f"{machine.memory_gib:g}" + ("" if short else " GiB")
+        add(node, machine.name, str(machine.vcpus), memory, list_sizes(node), node.private_address or "later",
+            str(node.public.value))
     for node in made.kept:
-        price = [format_price(node.monthly_price)] if priced else []
-        table.add_row(node.name, node.role, "gone, disks kept", "", "", list_sizes(node), "", "", *price)
+        add(node, "gone, disks kept", "", "", list_sizes(node), "", "")
     if priced and len(made.nodes) > 1:
-        table.add_row("total", *[""] * 7, format_price(made.monthly_price.amount), style="bold")
+        table.add_row("total", *[""] * (len(titles) - 2), format_price(made.monthly_price.amount), style="bold")
     return table
-
-
-def node_cells(node: Node) -> tuple[str, ...]:
-    """A node's cells up to its price."""
-    machine = node.machine_type
-    return (node.name, node.role, machine.name, str(machine.vcpus), f"{machine.memory_gib:g} GiB",
-            list_sizes(node), node.private_address or "later", str(node.public.value))
 
 
 def list_sizes(node: Node) -> str:
@@ -66,9 +66,7 @@ def list_sizes(node: Node) -> str:
 
 def facts_table(made: Plan, settings: Settings, everything: bool) -> Table:
     """What is open to whom, how long recordings last, what is not fit for production."""
-    table = Table(box=None, padding=(0, 1), show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table = make_table("what", "which", header=False)
 
     def add(title: str, lines: Iterable[str]) -> None:
         for number, line in enumerate(lines):

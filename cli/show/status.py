@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
-from cli.console import format_count, out
+from cli.console import format_count, make_table, out
 from components.model.plan import Plan
 from components.model.planning.capacity import recordings_days
 from components.model.report import DiskRow, Reports, Row, ServiceRow, list_services, list_silent
@@ -34,10 +32,7 @@ def describe_disk(disk: DiskRow, planned_days: float | None) -> str:
 def show_status(reports: Reports, made: Plan) -> None:
     """Print one line a service, disk, certificate and clock, and the last log lines of what is not healthy."""
     days = recordings_days(made)
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for title in ("node", "service", "state"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("why", overflow="fold")
+    table = make_table("node", "service", "state", "why")
     for key, report in reports.items():
         if report.problem:
             table.add_row(key, "", "not healthy", report.problem, style="red")
@@ -55,5 +50,5 @@ def show_status(reports: Reports, made: Plan) -> None:
     for key, report in reports.items():
         for service in report.services:
             for line in service.log[-LOG_LINES:] if not service.healthy else ():
-                out.print(f"  {key} {service.name}: {line}", soft_wrap=True)
+                out.print(f"  {key} {service.name}: {line}")
     out.print(f"{count_services(reports)}.")
