@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator
 
 import typer
-from rich.table import Table
 
 from cli.cloud.check import Check
-from cli.console import DEFAULT_STACK, StackName, out
+from cli.console import DEFAULT_STACK, AsJson, StackName, make_table, out
+from cli.help import DEPLOY
+from cli.show.documents import doctor_document, print_document
 from components.model.plan import Plan
 from components.model.planning.planner import PlanError, documentation_values
 from stacks.load import load_deployment
@@ -24,19 +25,23 @@ DISK_GIB = 12
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(doctor)
+    app.command(rich_help_panel=DEPLOY)(doctor)
 
 
-def doctor(stack: StackName = DEFAULT_STACK) -> None:
+def doctor(stack: StackName = DEFAULT_STACK, as_json: AsJson = False) -> None:
     """Say what is missing for a deployment, with its remedy; exit status 0 if nothing is. Changes nothing."""
     checks = [*check_machine(), *check_stack(stack)]
-    table = Table(box=None, padding=(0, 1), show_header=False)
+    if as_json:
+        document = doctor_document(stack, checks)
+        print_document(document)
+        raise typer.Exit(0 if document["ready"] else 1)
+    table = make_table("state", "what", "found", header=False)
     for check in checks:
         table.add_row(check.state, check.name, check.found, style=STYLES[check.state])
     out.print(table)
     for check in checks:
         if check.mend:
-            out.print(f"{check.name}: {check.mend}", soft_wrap=True)
+            out.print(f"{check.name}: {check.mend}")
     if any(check.state == "MISSING" for check in checks):
         raise typer.Exit(1)
     out.print(f"Next: ./webitel up {stack}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, out
+from cli.help import LOOK
 from components.model import resource_types
 from components.model.planning.planner import plan_to_json
 from stacks.load import load_deployment
@@ -26,7 +27,7 @@ DUMP_SECONDS = 120
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(dump)
+    app.command(rich_help_panel=LOOK)(dump)
 
 
 def dump(

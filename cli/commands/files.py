@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.console import Failure, StackName, out
+from cli.help import DEPLOY, DEVELOP
 from components.model.naming import explain_name, node_name
 from components.model.planning.planner import documentation_values
 from stacks import settings as stack_settings
@@ -18,9 +19,9 @@ from stacks.schema import schema_text
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command()(schema)
-    app.command()(init)
-    app.command()(render)
+    app.command(rich_help_panel=DEVELOP)(schema)
+    app.command(rich_help_panel=DEPLOY)(init)
+    app.command(rich_help_panel=DEVELOP)(render)
 
 
 def schema() -> None:

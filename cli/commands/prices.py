@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from cli.console import Failure, format_count, out
+from cli.help import DEVELOP
 from components.clouds.registry import CLOUDS
 from components.model.clouds.facts import MACHINES_FILE, load_prices
 from components.model.clouds.price_list import format_list, list_regions, merge
@@ -19,7 +20,7 @@ from components.model.clouds.prices import price_date
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(prices)
+    app.command(rich_help_panel=DEVELOP)(prices)
 
 
 def prices(

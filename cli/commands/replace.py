@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.commands.nodes import NodeName, StackOption, stack_of
-from cli.commands.scale import name_of
-from cli.commands.up import Yes, bring_up, prepare
-from cli.console import Failure, is_terminal, progress
+from cli.console import Failure, Yes, is_terminal, progress
+from cli.deploy import bring_up, prepare
+from cli.engine.events import name_of
+from cli.help import DAY_TWO
+from cli.nodes.names import NodeName, StackOption, stack_of
 from components.model import resource_types
 from stacks.load import load_deployment
 
@@ -24,7 +25,7 @@ ANSWER_SECONDS = 60
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(replace)
+    app.command(rich_help_panel=DAY_TWO)(replace)
 
 
 def replace(

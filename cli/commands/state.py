@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.commands.up import Yes
-from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out
+from cli.console import DEFAULT_STACK, Failure, StackName, Yes, format_count, is_terminal, out
 from cli.engine.engine import STACK_TYPE
+from cli.help import DAY_TWO
 from stacks.load import load_deployment
 
 commands = typer.Typer(no_args_is_help=True, help="Save what the engine knows of a deployment, and put it back.")
@@ -20,7 +20,7 @@ commands = typer.Typer(no_args_is_help=True, help="Save what the engine knows of
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.add_typer(commands, name="state")
+    app.add_typer(commands, name="state", rich_help_panel=DAY_TWO)
 
 
 @commands.command()

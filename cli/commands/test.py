@@ -17,6 +17,7 @@ from typer.core import TyperCommand
 
 from cli.console import Failure, err, format_duration, out
 from cli.develop.parts import ON_NODES, ONLY_BY_NAME, PACKAGES, PARTS, Step
+from cli.help import DEVELOP
 from components.clouds.registry import CLOUDS
 
 NOTHING_COLLECTED = 5
@@ -37,7 +38,7 @@ class WithWords(TyperCommand):
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command("test", cls=WithWords)(run_tests)
+    app.command("test", cls=WithWords, rich_help_panel=DEVELOP)(run_tests)
 
 
 def run_tests(
@@ -48,7 +49,7 @@ def run_tests(
             help=f"Without it all but {' and '.join(ONLY_BY_NAME)}. Words after -- are pytest's: unit -- -k firewall.")] = None,
 ) -> None:
     """Run the repository's own checks and tests; each of the chosen parts runs, whatever another one finds."""
-    from cli.engine.engine import ROOT
+    from cli.engine.backend import ROOT
     from tools.environment import ensure_extra
     from tools.host.apt import install_stopped
 

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cli.commands.plan import format_price
 from cli.comment.diagram import draw_plan
 from cli.console import format_count
 from cli.engine.changes import OPERATIONS, Changes, FileDiff, diff_files
+from cli.show.plan import format_price
 from components.model.plan import Plan
 from components.model.planning.outline import INNER, outline
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 
-from cli.commands.status import ask_status_async
 from cli.console import Failure
 from cli.drills.faults import Power
 from cli.drills.load import KINDS, NEAR, Writer, ask_json, find_lost, run_script
 from cli.drills.table import SERVICES, Drill, Leaders, has_clients, has_data, list_drills
 from cli.nodes.access import Access, NodeAccess
+from cli.nodes.reports import ask_status_async
 from components.model.plan import Node, Plan
 from components.model.report import Reports, describe_first, is_healthy
 

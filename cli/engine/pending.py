@@ -13,7 +13,8 @@ from urllib.error import URLError
 
 from cli.console import Failure, format_count, progress
 from cli.engine.ask import Answer, Question, ask
-from cli.engine.engine import ROOT, Engine
+from cli.engine.backend import ROOT
+from cli.engine.engine import Engine
 from cli.engine.events import noun
 from components.clouds.adoption import Way
 from components.clouds.registry import load_ways

@@ -156,7 +156,7 @@ def test_the_command_line_says_that_all_is_well(
     assert done.exit_code == 0, done.output
     assert "HCLOUD_TOKEN: the token opens a project" in done.output and "machine types" in done.output
     assert re.search(r"domain +a\.company\.org is address of a\.company\.org", done.output)
-    assert "on this machine only" in done.output and "export PULUMI_BACKEND_URL='s3://YOUR-BUCKET" in done.output
+    assert "on this machine only" in done.output and "PULUMI_BACKEND_URL='s3://YOUR-BUCKET" in done.output
     assert "x" * 64 not in done.output and "Next: ./webitel up mine" in done.output
 
 

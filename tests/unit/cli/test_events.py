@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cli.commands.up import STAGES, measure_stages
 from cli.engine.events import EventLog, Rollout, is_same_step, noun
+from cli.show.times import STAGES, measure_stages
 from stacks.load import load_deployment
 
 NODES = load_deployment("local-basic").plan.nodes

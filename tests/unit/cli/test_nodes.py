@@ -13,11 +13,12 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from cli.commands.status import count_services, read_answer
 from cli.console import Failure
 from cli.engine.engine import SECRET_MARK
 from cli.nodes.access import Access, Answer, NodeAccess, ask_nodes, read_access
+from cli.nodes.reports import read_answer
 from cli.nodes.shell import write_config
+from cli.show.status import count_services
 from cloud_init.node_command import node_command
 from components.model.report import is_healthy
 from components.model.resource_types import CONFIGURATION

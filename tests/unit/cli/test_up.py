@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from cli.commands import up
 from cli.nodes.access import Access
+from cli.show import end
 from stacks.load import load_deployment
 
 
@@ -18,9 +18,9 @@ from stacks.load import load_deployment
 ])
 def test_the_first_log_in_and_the_licence(monkeypatch: pytest.MonkeyPatch, stack: str, said: str) -> None:
     shown = io.StringIO()
-    monkeypatch.setattr(up, "out", Console(file=shown, width=250))
-    monkeypatch.setattr(up, "read_licence", lambda made, access: "1234")
-    up.show_end(load_deployment(stack).plan, Access({}, "https://voice.example.com/", ""))
+    monkeypatch.setattr(end, "out", Console(file=shown, width=250))
+    monkeypatch.setattr(end, "read_licence", lambda made, access: "1234")
+    end.show_end(load_deployment(stack).plan, Access({}, "https://voice.example.com/", ""))
     text = shown.getvalue()
     assert said in text
     assert "Licence identifier 1234: send it to Webitel" in text
