@@ -28,8 +28,9 @@ INSTALL_PROGRAM = Path(__file__).parent / "node" / "install.py"
 
 MOUNT_ROOT = "/var/lib/webitel"
 
-PACKAGED_UNITS = {"rabbitmq-server": ("epmd.socket", "epmd.service")}
-"""By package the units that it enables beside the services' own: epmd would listen on every address."""
+PACKAGED_UNITS = {"rabbitmq-server": ("epmd.socket", "epmd.service"), "nginx": ("nginx",)}
+"""By package the units that it enables beside the services' own: epmd would listen on every address, and so would the site of
+Debian's nginx where only its program is wanted."""
 
 SANDBOX_PACKAGES = ("python3-psycopg2", "python3-pika")
 """Debian's packages under the sandbox's stand-ins."""

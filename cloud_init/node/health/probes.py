@@ -1,5 +1,6 @@
 """The questions of the health check. Each returns "" when the answer is right, else what was seen instead."""
 
+import base64
 import http.client
 import json
 import os
@@ -28,6 +29,9 @@ and who asks the database only when asked fails then."""
 QUERY_GAP = 6.0
 """Seconds: whoever asks the database every five seconds and whose session has just been closed has a new one by then."""
 
+DUMMY = "192.0.0.8"
+"""An address that nobody has (RFC 7600)."""
+
 ROOMY, CROWDED = 2.0, 0.85
 """A broker is called sick when its free disk is below so many times RabbitMQ's limit, its memory above that share."""
 
@@ -38,7 +42,7 @@ def answer(probe: dict[str, Any], view: View) -> str:
         "consul": consul, "consul_server": consul_server, "consul_entry": consul_entry, "postgresql": postgresql,
         "patroni": patroni, "database_sessions": database_sessions, "amqp": broker_log_in, "rabbitmq": rabbitmq,
         "exchanges": topology.exchanges, "queue": topology.queue, "binding": topology.binding, "own_queues": topology.own_queues,
-        "http": http_answer, "https": https_answer, "listens": listens, "schema": schema, "disk_space": disk_space,
+        "http": http_answer, "https": https_answer, "web_socket": web_socket, "listens": listens, "schema": schema, "disk_space": disk_space,
         "rtpengine": sip.rtpengine, "sip": sip.sip_request, "opensips_rtpengine": opensips_rtpengine,
         "freeswitch": sip.freeswitch, "freeswitch_calls": sip.freeswitch_calls,
     }
@@ -192,6 +196,15 @@ def http_answer(arguments: Arguments, view: View, tls: bool = False) -> str:
 def https_answer(arguments: Arguments, view: View) -> str:
     """The same over TLS on port 443 of this node."""
     return http_answer(arguments, view, tls=True)
+
+
+def web_socket(arguments: Arguments, view: View) -> str:
+    """A handshake of SIP by web socket, as of a browser elsewhere: only then does the answer need its way back."""
+    key = base64.b64encode(os.urandom(16)).decode()
+    status, _ = request(arguments.get("address", view.address), int(arguments["port"]), "/sip", headers={
+        "Upgrade": "websocket", "Connection": "Upgrade", "Origin": "https://webitel-node", "Sec-WebSocket-Key": key,
+        "Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": "sip", "X-Real-IP": DUMMY})
+    return "" if status == 101 else f"HTTP {status} to a handshake"
 
 
 def listens(arguments: Arguments, view: View) -> str:
