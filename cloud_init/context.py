@@ -9,7 +9,7 @@ from typing import Any
 from cloud_init.node.clusters.locks import LEASE, STOP
 from cloud_init.node.manifest import BASE
 from cloud_init.versions import main_units
-from components.model.calls import resolve_call_limits
+from components.model.calls import carrier_hosts, carrier_networks, resolve_call_limits
 from components.model.catalogue.node import CONSUL_SOURCES
 from components.model.catalogue.repositories import CREDENTIALS, Repository, needed_repositories
 from components.model.catalogue.service import Bind, PackageSource, Service
@@ -177,7 +177,9 @@ class Context:
         return {
             "plan": self.plan, "node": self.node, "settings": self.settings, "cloud": self.cloud, "catalogue": self.catalogue,
             "tier": TIERS[self.plan.tier], "source": self.source.value, "context": self,
-            "limits": resolve_call_limits(self.plan, self.settings), "stop_seconds": STOP, "lease_seconds": f"{LEASE:g}",
+            "limits": resolve_call_limits(self.plan, self.settings),
+            "carrier_networks": carrier_networks(self.settings), "carrier_hosts": carrier_hosts(self.settings),
+            "stop_seconds": STOP, "lease_seconds": f"{LEASE:g}",
             **{name: getattr(self, name) for name in (
                 "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "serving", "here", "mount",
                 "rules", "private_peers",

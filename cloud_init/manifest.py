@@ -69,6 +69,7 @@ def make_manifest(context: Context) -> dict[str, Any]:
             for service in context.services for directory in service.data
         ],
         **({"share": describe_share(context, context.share)} if context.share else {}),
+        **({"emergency_numbers": list(context.settings.emergency_numbers)} if context.here("opensips") else {}),
         **({"leaving": True} if context.node.leaving else {}),
         "clusters": {service.name: members(context, service) for service in context.services if service.cluster_sizes},
         "address": context.address(), "drain_timeout": context.settings.drain_timeout, "install_units": context.install_units(),

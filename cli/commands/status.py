@@ -123,9 +123,9 @@ def show_status(reports: Mapping[str, Report], made: Plan) -> None:
                  for disk in report["disks"]]
         rows = [*report["services"], *disks, *report.get("machine", ())]
         for row in rows:
-            state = "not healthy" if not row["healthy"] else "standby" if "standby" in row else "healthy"
+            state = "not healthy" if not row["healthy"] else "standby" if "standby" in row else "warning" if row.get("warning") else "healthy"
             why = row["why"] or (f"{row['standby']} runs it" if "standby" in row else "")
-            table.add_row(key, row["name"], state, why, style=None if row["healthy"] else "red")
+            table.add_row(key, row["name"], state, why, style="red" if not row["healthy"] else "yellow" if row.get("warning") else None)
     out.print(table)
     for key, report in reports.items():
         for service in report["services"]:

@@ -1,4 +1,4 @@
-"""What is not a service but ends one some day: the certificate that is served, the clock, disks that fill."""
+"""What is not a service but ends one some day: the certificate that is served, the clock, disks that fill, calls for help."""
 
 import json
 import pathlib
@@ -8,6 +8,7 @@ import ssl
 import time
 from typing import Any
 
+from ..ask.view import View, query
 from ..manifest import run, write_private
 
 GROWTH = pathlib.Path("/var/lib/webitel/growth.json")
@@ -24,11 +25,30 @@ Row = dict[str, Any]
 
 
 def ask(manifest: dict[str, Any]) -> list[Row]:
-    """Rows of {"name", "healthy", "why"} with a figure each: `days` of the certificate, `seconds` of the clock."""
+    """Rows of {"name", "healthy", "why"} with a figure each: `days` of the certificate, `seconds` of the clock; `warning` where
+    something is worth a look and nothing is broken."""
     rows = [clock()]
+    if numbers := manifest.get("emergency_numbers"):
+        rows.append(emergency_calls(numbers, View(manifest)))
     if any(service["name"] == "nginx" for service in manifest["services"]):
         rows.append(certificate(manifest["address"]))
     return rows
+
+
+def emergency_calls(numbers: list[str], view: View) -> Row:
+    """Which of these numbers nobody can call, as Flow Manager searches (`SearchToDestination` of its call_routing_store.go).
+
+    Only domains with accounts of phones are looked at. What cannot be asked is said, and no fault: the services' rows tell of it.
+    """
+    listed = ", ".join(f"('{number}')" for number in numbers)
+    found, wrong = query(view, (
+        "select string_agg(missing, '; ') from (select n.number || ' in ' || string_agg(d.name, ', ' order by d.name) as missing "
+        f"from directory.wbt_domain d cross join (values {listed}) n (number) "
+        "where exists (select from sip_subscriber s where s.dc = d.dc) and not exists ("
+        "select from flow.acr_routing_outbound_call r where r.domain_id = d.dc and not r.disabled and n.number ~ r.pattern) "
+        "group by n.number order by n.number) m"))
+    text = f"no outbound route for {found}" if found else f"not known: {wrong}" if wrong else "a route for each"
+    return {"name": "emergency calls", "healthy": True, "why": text, **({"warning": True} if found or wrong else {})}
 
 
 def certificate(address: str) -> Row:

@@ -1,0 +1,50 @@
+"""Emergency numbers that nobody could call: asked of the database as Flow Manager asks it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cloud_init.node.ask import view
+from cloud_init.node.health.machine import emergency_calls
+from tests.sandbox.platform import Platform, running_platform
+
+pytestmark = pytest.mark.sandbox
+
+
+class Asked:
+    """A node's view of its database: where it is, and the password."""
+
+    secrets: dict[str, str] = {"database_password": "database-password"}
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+    with running_platform(Platform.set_up_database) as platform:
+        monkeypatch.setattr(view.query, "__defaults__", (f"host=127.0.0.1 port={platform.ports['postgresql']}",))
+        yield platform
+
+
+def told(numbers: tuple[str, ...] = ("112", "911")) -> dict[str, Any]:
+    seen: Any = Asked()
+    return emergency_calls(list(numbers), seen)
+
+
+def test_a_domain_with_phones_and_no_route_for_a_number_is_named(database: Platform) -> None:
+    database.sql("insert into directory.wbt_domain (dc, name) values (71, 'north'), (72, 'south'), (73, 'empty')")
+    for dc, name in ((71, "north"), (72, "south")):
+        database.sql("insert into sip_subscriber (uid, dc, realm, user_id, auth_id, digest_ha1) "
+                     f"values (1, {dc}, '{name}', 'a', 'a', 'x')")
+    database.sql("insert into flow.acr_routing_outbound_call (domain_id, pattern, disabled) values "
+                 "(71, '^(112|110)$', false), (71, '^911$', true), (72, '.*', false), (73, '^1$', false)")
+    assert told() == {
+        "name": "emergency calls", "healthy": True, "warning": True, "why": "no outbound route for 911 in north"}
+    database.sql("update flow.acr_routing_outbound_call set disabled = false")
+    assert told() == {"name": "emergency calls", "healthy": True, "why": "a route for each"}
+
+
+def test_a_pattern_that_is_none_is_said_and_no_fault(database: Platform) -> None:
+    database.sql("insert into sip_subscriber (uid, dc, realm, user_id, auth_id, digest_ha1) values (1, 1, 'w', 'a', 'a', 'x')")
+    database.sql("insert into flow.acr_routing_outbound_call (domain_id, pattern) values (1, '^(112')")
+    row = told()
+    assert row["healthy"] and row["warning"] and row["why"].startswith("not known: ") and "parentheses" in row["why"]
