@@ -9,7 +9,7 @@ from typing import Any
 from cloud_init.node.clusters.locks import LEASE_SECONDS, STOP_SECONDS
 from cloud_init.node.manifest import BASE
 from cloud_init.versions import main_units
-from components.model.calls import resolve_call_limits
+from components.model.calls import carrier_hosts, carrier_networks, resolve_call_limits
 from components.model.catalogue.node import CONSUL_SOURCES
 from components.model.catalogue.packages import find_package
 from components.model.catalogue.repositories import CREDENTIALS, Repository, needed_repositories
@@ -29,8 +29,9 @@ FILES = Path(__file__).parent / "files"
 
 INSTALL_PROGRAM = Path(__file__).parent / "node" / "install.py"
 
-PACKAGED_UNITS = {"rabbitmq-server": ("epmd.socket", "epmd.service")}
-"""By package the units that it enables beside the services' own: epmd would listen on every address."""
+PACKAGED_UNITS = {"rabbitmq-server": ("epmd.socket", "epmd.service"), "nginx": ("nginx",)}
+"""By package the units that it enables beside the services' own: epmd would listen on every address, and so would the site of
+Debian's nginx where only its program is wanted."""
 
 SANDBOX_PACKAGES = ("python3-psycopg2", "python3-pika")
 """Debian's packages under the sandbox's stand-ins."""
@@ -177,8 +178,9 @@ class Context:
         return {
             "plan": self.plan, "node": self.node, "settings": self.settings, "cloud": self.cloud, "catalogue": self.catalogue,
             "tier": TIERS[self.plan.tier], "source": self.source.value, "context": self,
-            "limits": resolve_call_limits(self.plan, self.settings), "stop_seconds": STOP_SECONDS,
-            "lease_seconds": f"{LEASE_SECONDS:g}",
+            "limits": resolve_call_limits(self.plan, self.settings),
+            "carrier_networks": carrier_networks(self.settings), "carrier_hosts": carrier_hosts(self.settings),
+            "stop_seconds": STOP_SECONDS, "lease_seconds": f"{LEASE_SECONDS:g}",
             **{name: getattr(self, name) for name in (
                 "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "serving", "here", "mount",
                 "rules", "private_peers",

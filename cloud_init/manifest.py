@@ -106,6 +106,8 @@ def make_manifest(
     }
     if context.share:
         manifest["share"] = describe_share(context, context.share)
+    if context.here("opensips"):
+        manifest["emergency_numbers"] = list(context.settings.emergency_numbers)
     if context.node.leaving:
         manifest["leaving"] = True
     return manifest

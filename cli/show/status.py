@@ -5,7 +5,7 @@ from __future__ import annotations
 from cli.console import format_count, make_table, out
 from components.model.plan import Plan
 from components.model.planning.capacity import recordings_days
-from components.model.report import DiskRow, Reports, Row, ServiceRow, list_services, list_silent
+from components.model.report import DiskRow, MachineRow, Reports, Row, ServiceRow, list_services, list_silent
 
 LOG_LINES = 4
 
@@ -29,6 +29,15 @@ def describe_disk(disk: DiskRow, planned_days: float | None) -> str:
     return used
 
 
+def describe_state(row: Row) -> tuple[str, str | None]:
+    """Return a row's state in words, and the style it is shown in."""
+    if not row.healthy:
+        return "not healthy", "red"
+    if isinstance(row, MachineRow) and row.warning:
+        return "warning", "yellow"
+    return ("standby" if isinstance(row, ServiceRow) and row.standby else "healthy"), None
+
+
 def show_status(reports: Reports, made: Plan) -> None:
     """Print one line a service, disk, certificate and clock, and the last log lines of what is not healthy."""
     days = recordings_days(made)
@@ -44,8 +53,8 @@ def show_status(reports: Reports, made: Plan) -> None:
                  for one in report.disks]
         rows += [(one.name, one, one.why) for one in report.machine]
         for name, row, why in rows:
-            state = "not healthy" if not row.healthy else "standby" if isinstance(row, ServiceRow) and row.standby else "healthy"
-            table.add_row(key, name, state, why, style=None if row.healthy else "red")
+            state, style = describe_state(row)
+            table.add_row(key, name, state, why, style=style)
     out.print(table)
     for key, report in reports.items():
         for service in report.services:

@@ -167,6 +167,7 @@ class Manifest(TypedDict):
     probe_secrets: list[str]
     drain_timeout: int
     share: NotRequired[ShareEntry]
+    emergency_numbers: NotRequired[list[str]]
     leaving: NotRequired[bool]
 
 

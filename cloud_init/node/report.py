@@ -36,11 +36,13 @@ class DiskRow(TypedDict):
 
 
 class MachineRow(TypedDict):
-    """What is no service: `days` that the certificate has left, `seconds` that the clock is off."""
+    """What is no service: `days` that the certificate has left, `seconds` that the clock is off; `warning` where something is
+    worth a look and nothing is broken."""
 
     name: str
     healthy: bool
     why: str
+    warning: NotRequired[bool]
     days: NotRequired[float | None]
     seconds: NotRequired[float | None]
 

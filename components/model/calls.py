@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from math import ceil
 from typing import Literal, NamedTuple
 
@@ -14,7 +15,7 @@ from components.model.plan import Plan
 from components.model.planning.capacity import MINUTES_PER_CALL
 from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
-from components.model.settings import Settings
+from components.model.settings import CarrierProfile, Settings
 
 PEAK = 10
 """The busiest minute of a day against its mean (ours): a day's calls come within eight hours, and three times as many at once."""
@@ -27,6 +28,7 @@ ACCOUNT_CALLS, ACCOUNT_CALLS_PER_MINUTE = 10, 60
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 SPAN = re.compile(r"([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)")
+HOST = re.compile(r"(?=.{1,253}$)(?=.*[a-z])[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+")
 NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
 
 
@@ -80,6 +82,31 @@ def weekdays(text: str) -> str:
         return ""
     start, end = DAYS.index(first), DAYS.index(last or first)
     return "".join(str(day + 1) for day in range(len(DAYS)) if (day - start) % 7 <= (end - start) % 7)
+
+
+def carrier_networks(settings: Settings) -> dict[IPv4Network, CarrierProfile]:
+    """Return the profiles of networks, the widest first."""
+    found = {IPv4Network(name): profile for name, profile in settings.carrier_profiles.items() if not HOST.fullmatch(name)}
+    return dict(sorted(found.items(), key=lambda item: item[0].prefixlen))
+
+
+def carrier_hosts(settings: Settings) -> dict[str, CarrierProfile]:
+    """Return the profiles of host names, which count for calls that go out."""
+    return {name: profile for name, profile in settings.carrier_profiles.items() if HOST.fullmatch(name)}
+
+
+def check_carrier_profiles(draft: Draft) -> Iterator[Problem]:
+    """Find profiles of nobody."""
+    for name in draft.settings.carrier_profiles:
+        if HOST.fullmatch(name):
+            continue
+        try:
+            network = IPv4Network(name)
+        except ValueError:
+            yield setting_problem("carrier_profiles", name, "neither a network of webitel:carriers nor a host name")
+            continue
+        if not any(network.subnet_of(carrier) for carrier in draft.settings.carriers):
+            yield setting_problem("carrier_profiles", name, "lies in no network of webitel:carriers; add it there")
 
 
 def check_calls(draft: Draft) -> Iterator[Problem]:

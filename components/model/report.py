@@ -41,9 +41,11 @@ class DiskRow(Row):
 
 
 class MachineRow(Row):
-    """What is no service: `days` that the certificate has left, `seconds` that the clock is off."""
+    """What is no service: `days` that the certificate has left, `seconds` that the clock is off; `warning` where something is
+    worth a look and nothing is broken."""
 
     name: str
+    warning: bool = False
     days: float | None = None
     seconds: float | None = None
 

@@ -19,6 +19,19 @@ TierName = Literal["single", "basic", "extended"]
 Network = Annotated[IPv4Network, Field(description="an IPv4 network such as 203.0.113.0/24")]
 
 
+class CarrierProfile(BaseModel):
+    """What is particular to one carrier. Its registration is the administration's: a gateway of Webitel."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    transport: Literal["any", "udp", "tcp", "tls"] = Field(
+        "any", description="By which its calls are taken; calls to it go out by it unless the gateway of Webitel names another.")
+    codecs: tuple[Literal["PCMA", "PCMU", "G722", "G729", "opus"], ...] = Field(
+        (), description="Codecs offered to it, and taken from it beside PCMA; empty = PCMA and PCMU offered, all taken.")
+    options: bool = Field(
+        False, description="It answers OPTIONS within a call, and its calls end half a minute after it has vanished.")
+
+
 class Settings(BaseModel):
     """What a deployment's owner decides. Everything else is derived by the planner."""
 
@@ -34,6 +47,9 @@ class Settings(BaseModel):
         "On aws, gcp and azure after the zone's id, name or resource group and a slash."), examples=["your-company.com"])
     operators: tuple[Network, ...] = Field((), description="Networks that may use SSH.", examples=[["203.0.113.0/24"]])
     carriers: tuple[Network, ...] = Field((), description="Networks of SIP trunks.", examples=[["198.51.100.0/24"]])
+    carrier_profiles: dict[str, CarrierProfile] = Field(
+        {}, description="What is particular to a carrier, by its network (of webitel:carriers) or the host name that is called: "
+        "transport, codecs, options.", examples=[{"198.51.100.0/26": {"transport": "tcp", "codecs": ["PCMU"], "options": True}}])
     phones: tuple[Network, ...] | Literal["internet"] = Field(
         (), description="Networks of SIP phones, or internet (scanners and toll fraud will come).", examples=[["192.0.2.0/24"]])
     srtp: Literal["optional", "required"] = Field(

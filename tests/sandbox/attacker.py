@@ -19,7 +19,7 @@ from sandbox.standin.freeswitch import sip
 from tests.sandbox.telephony import NODE
 
 DOORS = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 5070}
-"""Ways in, with their ports; `ws` is what nginx hands on."""
+"""Ways in, with their ports; `ws` is where nginx connects from a browser's own address."""
 
 OURS = {
     "udp": f"<sip:{NODE};lr;r2=on>", "tcp": f"<sip:{NODE};transport=tcp;r2=on;lr>",

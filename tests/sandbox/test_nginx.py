@@ -28,7 +28,7 @@ pytestmark = pytest.mark.sandbox
 
 UPSTREAMS = {
     "api": ("webitel-api", "http"), "storage": ("storage", "public"), "bot": ("messages-bot", "http"),
-    "engine": ("engine", "websocket"), "sip": ("opensips", "ws"), "grafana": ("grafana", "http"),
+    "engine": ("engine", "websocket"), "sip": ("sip-websocket", "http"), "grafana": ("grafana", "http"),
 }
 STRANGER = "127.0.99.7"
 

@@ -1,6 +1,10 @@
 """Guesses at passwords and floods: who does it is cut off, and nobody else (`facts/audit.md` 1c; `facts/telephony-real.md` 4)."""
 
 import itertools
+import secrets
+import select
+import socket
+import struct
 import threading
 import time
 from collections import Counter
@@ -8,7 +12,7 @@ from collections import Counter
 import pytest
 
 from sandbox.standin.freeswitch import sip
-from tests.sandbox.attacker import Line, credentials, register, status
+from tests.sandbox.attacker import MEDIA, Line, credentials, register, status
 from tests.sandbox.telephony import NODE, PASSWORD, Telephony
 
 pytestmark = pytest.mark.sandbox
@@ -16,6 +20,9 @@ pytestmark = pytest.mark.sandbox
 GUESSES = 10
 WEB_SOCKET_GUESSES = 5
 """Wrong answers that are judged, by account and connection."""
+
+ADDRESS_GUESSES = 30
+"""Likewise by web socket, by address."""
 
 REQUESTS = 20
 """Requests of one connection of the web socket within two seconds."""
@@ -63,6 +70,34 @@ def test_a_web_sockets_guesses_at_many_accounts_end_too(telephony: Telephony) ->
     with Line("ws", next(addresses)) as attacker:
         found = [guess(attacker, 1, f"10{number:02}")[0] for number in range(1, 10)]
     assert found == [401] * WEB_SOCKET_GUESSES + [0] * 4
+
+
+def wrong(line: Line, number: int) -> int:
+    """One wrong answer for 1007."""
+    return register(line, "1007", f"wrong-{number}", 0.3)
+
+
+def test_a_guesser_by_web_socket_ends_whatever_he_opens_and_nobody_else_is_disturbed(telephony: Telephony) -> None:
+    office, stranger = next(addresses), next(addresses)
+    with Line("ws", office) as known:
+        assert register(known, "1006", PASSWORD) == 200
+    found = []
+    for _ in range(8):
+        with Line("ws", office) as guesser:
+            found += [wrong(guesser, number) for number in range(WEB_SOCKET_GUESSES)]
+    assert found == [401] * ADDRESS_GUESSES + [0] * (len(found) - ADDRESS_GUESSES)
+    with Line("ws", office) as known, Line("ws", stranger) as owner, Line("udp", office) as phone:
+        # He tried the passwords of 1007, who comes from elsewhere; 1006 is of the same office, and was there before.
+        assert register(known, "1006", PASSWORD) == 200
+        assert register(owner, "1007", PASSWORD) == 200
+        assert register(phone, "1008", PASSWORD) == 200
+    assert telephony.said("opensips", f"Auth error for 1007@webitel from {office} (password)")
+    with telephony.changed(("cache_fetch(\"local\", \"wrong:$si\", $avp(wrong)) && ", "0 == 1 && ")):
+        judged = 0
+        for _ in range(8):
+            with Line("ws", office) as guesser:
+                judged += [wrong(guesser, number) for number in range(WEB_SOCKET_GUESSES)].count(401)
+        assert judged == 8 * WEB_SOCKET_GUESSES
 
 
 def unanswerable(line: Line, nonce: str = "", count: int = 15) -> list[int]:
@@ -155,3 +190,43 @@ def test_what_ends_or_confirms_a_call_is_never_counted_and_a_made_up_tag_exempts
         assert register(line, "1005", PASSWORD, 0.5) == 0
     with telephony.changed(("if (has_totag() && match_dialog())", "if (has_totag())")), Line("ws", next(addresses)) as line:
         assert answered(line, 40, "MESSAGE", "made-up") == 40
+
+
+def end_of_a_call(user: str) -> str:
+    """What FreeSWITCH gets that calls a phone of ours."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        line.bind(MEDIA)
+        line.settimeout(3)
+        call = secrets.token_hex(8)
+        lines = [
+            f"INVITE sip:{user}@webitel SIP/2.0", f"Via: SIP/2.0/UDP {NODE}:5080;rport;branch={sip.branch()}", "Max-Forwards: 70",
+            f"From: <sip:a@{NODE}>;tag={call}", f"To: <sip:{user}@webitel>", f"Call-ID: {call}", "CSeq: 1 INVITE",
+            f"Contact: <sip:mod_sofia@{NODE}:5080>", "X-Webitel-Direction: internal"]
+        line.sendto(sip.finish(lines, sip.write_sdp(NODE, 20000, 1, True)), (NODE, 5062))
+        while True:
+            answer = sip.parse(line.recv(65535))
+            if answer and answer.one("call-id") == call and answer.status >= 200:
+                return answer.start
+
+
+@pytest.mark.parametrize(("user", "change", "expected", "looked_for"), [
+    ("1009", (), "480 Temporarily Unavailable", False),
+    ("1002", (('setbflag("NO_CONNECT");', 'setbflag("ELSE");'),), "503 Service Unavailable", True)])
+def test_nobody_looks_for_a_browser_that_is_gone(
+    telephony: Telephony, user: str, change: tuple[tuple[str, str], ...], expected: str, looked_for: bool,
+) -> None:
+    local = next(addresses)
+    telephony.stop("freeswitch")
+    try:
+        with telephony.changed(*change):
+            with Line("ws", local) as browser:
+                assert register(browser, user, PASSWORD) == 200
+                port = browser.port
+                # So that its port is free at once.
+                browser.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            time.sleep(0.5)
+            with socket.create_server((local, port)) as listener:
+                assert end_of_a_call(user) == f"SIP/2.0 {expected}"
+                assert bool(select.select([listener], [], [], 0.5)[0]) is looked_for
+    finally:
+        telephony.start_freeswitch()

@@ -1,5 +1,6 @@
 """The questions of the health check. Each raises Unhealthy with what was seen where the answer is not the right one."""
 
+import base64
 import http.client
 import json
 import os
@@ -29,6 +30,9 @@ and who asks the database only when asked fails then."""
 QUERY_GAP_SECONDS = 6.0
 """Whoever asks the database every five seconds and whose session has just been closed has a new one by then."""
 
+DUMMY = "192.0.0.8"
+"""An address that nobody has (RFC 7600)."""
+
 ROOMY, CROWDED = 2.0, 0.85
 """A broker is called sick when its free disk is below so many times RabbitMQ's limit, its memory above that share."""
 
@@ -39,8 +43,9 @@ def answer(probe: ProbeEntry, view: View) -> None:
         "consul": consul, "consul_server": consul_server, "consul_entry": consul_entry, "postgresql": postgresql,
         "patroni": patroni, "database_sessions": database_sessions, "amqp": broker_log_in, "rabbitmq": rabbitmq,
         "exchanges": topology.exchanges, "queue": topology.queue, "binding": topology.binding, "own_queues": topology.own_queues,
-        "http": http_answer, "https": https_answer, "listens": listens, "schema": schema, "disk_space": disk_space,
-        "rtpengine": sip.rtpengine, "sip": sip.sip_request, "opensips_rtpengine": opensips.check_rtpengines,
+        "http": http_answer, "https": https_answer, "web_socket": web_socket, "listens": listens, "schema": schema,
+        "disk_space": disk_space, "rtpengine": sip.rtpengine, "sip": sip.sip_request,
+        "opensips_rtpengine": opensips.check_rtpengines,
         "freeswitch": sip.freeswitch, "freeswitch_calls": sip.freeswitch_calls,
     }
     if probe["kind"] not in known:
@@ -196,6 +201,16 @@ def judge_answer(probe: ProbeEntry, status: int, body: str) -> None:
     wanted = probe.get("contains", "")
     if wanted.replace(" ", "") not in body.replace(" ", ""):
         raise Unhealthy(f"the answer lacks {wanted}")
+
+
+def web_socket(probe: ProbeEntry, view: View) -> None:
+    """Make a handshake of SIP by web socket, as of a browser elsewhere: only then does the answer need its way back."""
+    key = base64.b64encode(os.urandom(16)).decode()
+    status, _ = request(probe["address"], probe["port"], "/sip", headers={
+        "Upgrade": "websocket", "Connection": "Upgrade", "Origin": "https://webitel-node", "Sec-WebSocket-Key": key,
+        "Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": "sip", "X-Real-IP": DUMMY})
+    if status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+        raise Unhealthy(f"HTTP {status} to a handshake")
 
 
 def listens(probe: ProbeEntry, view: View) -> None:

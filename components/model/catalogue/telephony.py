@@ -37,7 +37,8 @@ OPENSIPS = Service(
     listeners=(
         udp("sip", 5060, Audience.CARRIERS, Audience.PHONES), tcp("sip-tcp", 5060, Audience.CARRIERS, Audience.PHONES),
         tcp("sip-tls", 5061, Audience.CARRIERS, Audience.PHONES),
-        udp("inner", 5062), tcp("ws", 5070), tcp("mi", 8000, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
+        udp("inner", 5062), tcp("ws", 5070, Audience.NODE),
+        tcp("mi", 8000, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
     ),
     calls=("postgresql", "rabbitmq", "rtpengine.ng", "freeswitch.sip"),
     secrets=("database_password", "broker_password", "web_certificate"),
@@ -54,6 +55,15 @@ OPENSIPS = Service(
         Probe("opensips_rtpengine", "OpenSIPS holds rtpengine for disabled", {"listener": "mi"}),
     ),
     drops_calls="calls that are being set up fail; calls in progress go on",
+)
+
+SIP_WEBSOCKET = Service(
+    "sip-websocket", "SIP by web socket", packages=("nginx",), units=("sip-websocket",), on_change=OnChange.RELOAD,
+    # Who connects says which address it connects for: nginx of the web is believed, and nobody else gets here.
+    listeners=(tcp("http", 5071, authenticated=False),),
+    calls=("opensips.ws",),
+    probes=(Probe("web_socket", "a browser's web socket does not reach OpenSIPS", {"listener": "http"}),),
+    drops_calls="browsers connect anew; calls in progress go on",
 )
 
 FREESWITCH = Service(
@@ -93,5 +103,5 @@ FAIL2BAN = Service(
     "fail2ban", "fail2ban", packages=("fail2ban", "python3-systemd"), units=("fail2ban",), on_change=OnChange.RELOAD,
 )
 
-SERVICES = (RTPENGINE, OPENSIPS, FAIL2BAN, FREESWITCH)
+SERVICES = (RTPENGINE, OPENSIPS, SIP_WEBSOCKET, FAIL2BAN, FREESWITCH)
 

@@ -13,7 +13,7 @@ WEBITEL_SERVICES = (
 """The Webitel services without a place of their own (uac, Storage and Flow Manager have one)."""
 
 MEDIA = ("freeswitch", "flow_manager")
-SIP = ("opensips", "rtpengine", "webitel-uac")
+SIP = ("opensips", "rtpengine", "webitel-uac", "sip-websocket")
 WEB = ("nginx", "webitel-web")
 GUARD = ("fail2ban",)
 """Where the internet comes in."""

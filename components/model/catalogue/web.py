@@ -17,7 +17,7 @@ NGINX = Service(
     listeners=(
         tcp("http", 80, Audience.INTERNET, bind=Bind.PRIVATE), tcp("https", 443, Audience.INTERNET, bind=Bind.PRIVATE),
     ),
-    calls=("webitel-api.http", "storage.public", "messages-bot.http", "engine.websocket", "opensips.ws", "grafana"),
+    calls=("webitel-api.http", "storage.public", "messages-bot.http", "engine.websocket", "sip-websocket.http", "grafana"),
     secrets=("web_certificate",),
     probes=(
         Probe("http", "port 80 does not redirect to https", {"listener": "http", "path": "/", "status": 301}),

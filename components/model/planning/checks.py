@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from components.model.calls import check_calls
+from components.model.calls import check_calls, check_carrier_profiles
 from components.model.catalogue.tiers import is_voice
 from components.model.clouds.machines import check_machine_type, choose_machine_type
 from components.model.naming import explain_name, node_name
@@ -69,8 +69,8 @@ def check_clashes(draft: Draft) -> Iterator[Problem]:
 
 CHECKS: tuple[Check, ...] = (
     check_machine_types, check_name, check_counts, check_disk_sizes, check_network, check_public_network, check_leaving,
-    check_kept, check_domain, check_zone, check_place, check_bastion, check_image, check_networks, check_calls, check_time_zone,
-    check_operator_keys, check_mirror, check_share, check_repository_keys,
+    check_kept, check_domain, check_zone, check_place, check_bastion, check_image, check_networks, check_calls,
+    check_carrier_profiles, check_time_zone, check_operator_keys, check_mirror, check_share, check_repository_keys,
     check_versions, check_rotation, check_clashes,
 )
 """In the order in which their problems are told."""

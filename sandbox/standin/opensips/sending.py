@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .transactions import Transaction
 
 UNRESOLVABLE = -478
+SEND_FAILED = -477
 DROPPED = -1
 
 
@@ -71,7 +72,8 @@ def send_reply(core: Core, request: Message, data: bytes) -> bool:
         address, port = reply_address(request)
     else:
         address, port = source.address, source.port
-    return core.transport.send(data, source.listener, address, port, source.connection)
+    may_connect = core.transport.may_connect("tcp_no_new_conn_rplflag", request.flags)
+    return core.transport.send(data, source.listener, address, port, source.connection, may_connect)
 
 
 def next_hop(
@@ -184,7 +186,8 @@ def forward_stateless(core: Core, message: Message) -> int:
     edits = message.edits
     before = [*record_routes(message, edits, listener, ""), own_via(listener, branch), *edits.before]
     data = write(f"{message.method} {message.target} SIP/2.0", message, edits, before)
-    return 1 if core.transport.send(data, listener, address, port) else -477
+    may_connect = core.transport.may_connect("tcp_no_new_conn_bflag", message.branch_flags)
+    return 1 if core.transport.send(data, listener, address, port, may_connect=may_connect) else SEND_FAILED
 
 
 def forward_reply(core: Core, reply: Message) -> None:

@@ -160,13 +160,17 @@ class Streams:
         return connection
 
     def connect(self, listener: Listener, address: str, port: int) -> Connection | None:
-        """A connection of our own to a TCP or TLS peer."""
+        """A connection of our own. Also to where a browser was: the real one tries that, too, and its worker waits."""
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.settimeout(float(self.transport.config.setting("tcp_connect_timeout")) / 1000)
         try:
             sock.bind((listener.address, 0))
             sock.connect((address, port))
         except OSError:
+            sock.close()
+            return None
+        if listener.protocol in ("ws", "wss"):
+            # Whoever listens there is no server of web sockets.
             sock.close()
             return None
         connection = self.adopt(listener, sock, (address, port), True)

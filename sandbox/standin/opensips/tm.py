@@ -8,7 +8,7 @@ from .patterns import compiled
 from .transactions import Transaction
 
 SEND_FAILED = 477, "Send failed (477/TM)"
-REASONS = {-478: (478, "Unresolvable destination (478/TM)"), -477: SEND_FAILED, -3: SEND_FAILED}
+REASONS = {-478: (478, "Unresolvable destination (478/TM)"), sending.SEND_FAILED: SEND_FAILED}
 SERVER_ERROR = 500, "Server error occurred (1/TM)"
 
 
@@ -69,7 +69,7 @@ def t_relay(context: Context, flags: str | None, proxy: str | None) -> int:
         code = transaction.forward(context)
     if code <= 0:
         context.say("ERROR:tm:w_t_relay: t_forward_nonack failed")
-    return code if code > 0 else {-478: -4, -3: -5, -477: -5}.get(code, -1)
+    return code if code > 0 else {-478: -4, sending.SEND_FAILED: -6}.get(code, -1)
 
 
 @function("t_reply")

@@ -146,12 +146,14 @@ class Transaction:
             self.branches.append(branch)
             added.append(branch)
         sent = [branch for branch in added if self.send(branch)]
-        return 1 if sent else error if not added else -3
+        return 1 if sent else error if not added else sending.SEND_FAILED
 
     def send(self, branch: Branch) -> bool:
         """The first sending, and the timers that follow from it."""
         assert branch.listener
-        branch.sent = self.core.transport.send(branch.data, branch.listener, branch.address, branch.port, branch.connection)
+        branch.sent = self.core.transport.send(
+            branch.data, branch.listener, branch.address, branch.port, branch.connection,
+            self.core.transport.may_connect("tcp_no_new_conn_bflag", branch.flags))
         if not branch.sent:
             branch.last = 477
             return False

@@ -142,7 +142,14 @@ class Transport:
         del address
         return next((row for row in self.listeners if row.protocol == protocol), None)
 
-    def send(self, data: bytes, listener: Listener, address: str, port: int, connection: Connection | None = None) -> bool:
+    def may_connect(self, setting: str, flags: set[str]) -> bool:
+        """Whether a connection may be opened for a request of a branch, or a reply to a request, with these flags."""
+        return self.config.setting(setting) not in flags
+
+    def send(
+        self, data: bytes, listener: Listener, address: str, port: int, connection: Connection | None = None,
+        may_connect: bool = True,
+    ) -> bool:
         """Whether the message went out."""
         if listener.protocol == "udp":
             assert listener.socket
@@ -155,8 +162,7 @@ class Transport:
             known = self.connections.get((listener.protocol, address, port))
             found = connection if connection and not connection.closed else known
         if found is None or found.closed:
-            # Nobody can open a connection to a browser.
-            found = self.connect(listener, address, port) if listener.protocol in ("tcp", "tls") else None
+            found = self.connect(listener, address, port) if may_connect else None
         if found is None:
             return False
         found.ends = max(found.ends, time.monotonic() + self.lifetime)

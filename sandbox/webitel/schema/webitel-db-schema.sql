@@ -125,6 +125,11 @@ CREATE TABLE call_center.cc_calls_history (
 );
 
 CREATE SCHEMA flow;
+CREATE TABLE flow.acr_routing_outbound_call (
+    id bigserial PRIMARY KEY, domain_id bigint NOT NULL REFERENCES directory.wbt_domain, name text NOT NULL DEFAULT '',
+    description text, created_at bigint, created_by bigint, updated_at bigint, updated_by bigint, scheme_id bigint,
+    pattern varchar(50) NOT NULL, disabled boolean NOT NULL DEFAULT false, pos integer NOT NULL DEFAULT 0
+);
 CREATE TABLE flow.calendar_timezones (id serial PRIMARY KEY, name text NOT NULL UNIQUE, utc_offset interval NOT NULL);
 
 CREATE SCHEMA storage;

@@ -45,7 +45,7 @@ def test_a_setting_has_the_last_word_and_may_not_fall(stack: str) -> None:
         "webitel-engine": ["restart engine"],
         "webitel-core": ["restart webitel-app", "restart webitel-uac", "restart webitel-api"],
         "webitel-common": [], "rabbitmq-server": ["restart rabbitmq-server"], "rtpengine-daemon": ["restart rtpengine-daemon"],
-        "postgresql-15": ["restart patroni"], "haproxy": ["reload haproxy"], "nginx": ["restart nginx"],
+        "postgresql-15": ["restart patroni"], "haproxy": ["reload haproxy"], "nginx": ["restart sip-websocket", "restart nginx"],
         "patroni": ["restart patroni"], "curl": [],
     }
     assert found["webitel-engine"]["version"] == "25.08.3-1"

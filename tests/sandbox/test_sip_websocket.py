@@ -1,0 +1,108 @@
+"""The way of web sockets into OpenSIPS under real nginx, in a name space of its own: who OpenSIPS believes is there."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stacks.load import load_deployment
+from tests.plans import compose_configuration
+from tests.sandbox.platform import PYTHON
+
+pytestmark = pytest.mark.sandbox
+
+SIP, WEB, OTHER = "10.99.0.60", "10.99.0.50", "10.99.0.40"
+"""The node of OpenSIPS, that of nginx, and one that has nothing to say here."""
+
+BROWSER = "203.0.113.68"
+
+FILES = {"/etc/nginx/sip-websocket.conf": "sip-websocket.conf", "/usr/lib/webitel/setup/way_back.sh": "way_back.sh"}
+
+ASK = """
+import socket, sys, threading
+sip, source, told = sys.argv[1:]
+def answer(listener):
+    while True:
+        connection, peer = listener.accept()
+        head = b""
+        while b"\\r\\n\\r\\n" not in head:
+            head += connection.recv(4096)
+        lines = "HTTP/1.1 101 OK", "Upgrade: websocket", "Connection: Upgrade", "X-Peer: " + peer[0], "", ""
+        connection.sendall("\\r\\n".join(lines).encode())
+threading.Thread(target=answer, args=(socket.create_server((sip, 5070)),), daemon=True).start()
+browser = socket.create_connection((sip, 5071), 8, (source, 0))
+lines = "GET /sip HTTP/1.1", "Host: x", "X-Real-IP: " + told, "Upgrade: websocket", "Connection: Upgrade", "", ""
+browser.sendall("\\r\\n".join(lines).encode())
+print(browser.recv(4096).decode())
+"""
+"""OpenSIPS' web socket, which says whom it sees, and a handshake as nginx of the web sends it."""
+
+
+class Node:
+    """A name space with the rendered files of the extended tier's node of OpenSIPS, and nginx there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        deployment = load_deployment("local-extended")
+        files = compose_configuration(deployment.plan, deployment.plan.node("sip-1"), deployment.settings).files
+        for path, name in FILES.items():
+            text = files[path].replace("{{address:sip-1}}", SIP).replace("{{address:web-1}}", WEB)
+            assert "{{" not in text
+            text = text.replace("/run/sip-websocket.pid", str(folder / "pid"))
+            (folder / name).write_text(re.sub(r"^user .*$", "user www-data;", text, flags=re.MULTILINE))
+        self.holder = subprocess.Popen(["unshare", "--net", "sleep", "600"])
+        self.inside("ip link set lo up && " + " && ".join(f"ip address add {address}/32 dev lo" for address in (SIP, WEB, OTHER)))
+        self.nginx = subprocess.Popen(
+            [*self.enter(), "/usr/sbin/nginx", "-c", str(folder / "sip-websocket.conf"), "-g", "daemon off;"])
+
+    def enter(self) -> list[str]:
+        return ["nsenter", "--target", str(self.holder.pid), "--net"]
+
+    def inside(self, command: str) -> str:
+        """A shell's command there; an error fails the test."""
+        done = subprocess.run([*self.enter(), "sh", "-c", command], capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def ask(self, source: str, told: str) -> str:
+        """The answer to a handshake from a node for a browser."""
+        done = subprocess.run([*self.enter(), PYTHON, "-c", ASK, SIP, source, told], capture_output=True, text=True, timeout=30,
+                              check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def close(self) -> None:
+        """Ends both."""
+        for process in (self.nginx, self.holder):
+            process.send_signal(signal.SIGTERM)
+            process.wait(10)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    if os.geteuid() != 0 or not Path("/usr/sbin/nginx").exists():
+        pytest.fail("needs root and nginx; ./webitel test sandbox has both")
+    made = Node(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_opensips_sees_the_browser_that_nginx_of_the_web_names_and_believes_nobody_else(node: Node) -> None:
+    # Without its way back the answer would leave for the browser itself.
+    assert " 504 " in node.ask(WEB, BROWSER)
+    for _ in range(2):
+        node.inside(f"sh {node.folder}/way_back.sh")
+    assert node.inside("ip rule").count("sport 5070") == 1
+    assert f"X-Peer: {BROWSER}" in node.ask(WEB, BROWSER)
+    assert f"X-Peer: {OTHER}" in node.ask(OTHER, BROWSER)
+    # fail2ban's rule for that port is met on the loopback, too.
+    node.inside("nft add table inet f; nft add chain inet f i '{ type filter hook input priority -1; }'; "
+                f"nft add rule inet f i tcp dport 5070 ip saddr {BROWSER} reject")
+    assert " 504 " in node.ask(WEB, BROWSER)
+    assert "X-Peer: 203.0.113.67" in node.ask(WEB, "203.0.113.67")
