@@ -57,7 +57,8 @@ PARTS: dict[str, tuple[Step, ...]] = {
         Step("speed on simulated clouds", (*PYTEST, "-m", "clouds", SPEED)),
     ),
     "sandbox": (Step("stand-ins on Debian's programs", (*PYTEST, "-m", "sandbox"), WAITING, as_root=True),),
-    "local": (Step("tests on real nodes", (*PYTEST, "-m", "local")),),
+    # Its folder by name: so pytest's controller, which collects nothing, knows its groups, and prints the workers' figures.
+    "local": (Step("tests on real nodes", (*PYTEST, "-m", "local", "tests/local"), 2),),
     "nodes": (Step("tests on several real nodes", (*PYTEST, "-m", "nodes")),),
     "drills": (Step("drills on real nodes", (*PYTEST, "-m", "drills")),),
     "first_run": (Step("first run on a bare machine", (*PYTEST, "-s", "-m", "first_run")),),
