@@ -40,7 +40,7 @@ class Step:
 
 BUSY = max(2, min(4, os.cpu_count() or 2))
 """Workers that compute: one a processor."""
-WAITING = 2 * BUSY
+WAITING = BUSY + 1
 """Workers that wait most of the time."""
 
 PARTS: dict[str, tuple[Step, ...]] = {
