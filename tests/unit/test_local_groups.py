@@ -60,9 +60,3 @@ def test_groups_order_and_figures(tmp_path: Path) -> None:
 def test_files_of_a_group_of_their_own_share_no_deployment() -> None:
     for name in OF_THEIR_OWN:
         assert not re.search(r"\b(single|healthy): Deployment", (ROOT / f"tests/local/{name}.py").read_text()), name
-
-
-def test_whatever_needs_a_node_stands_in_its_folder() -> None:
-    """The part names the folder."""
-    marked = {file.parent.name for file in (ROOT / "tests").rglob("test_*.py") if "pytest.mark.local\n" in file.read_text()}
-    assert marked == {"local"}
