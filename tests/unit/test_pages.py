@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from cli.develop.parts import ONLY_BY_NAME, PARTS
 from cli.drills.run import Outcome
 from components.model.planning.planner import plan_to_json
 from components.model.settings import Settings
@@ -51,6 +52,12 @@ def test_the_json_of_a_plan_is_documented() -> None:
 
 def test_the_json_of_a_drill_is_documented() -> None:
     assert {field.name for field in dataclasses.fields(Outcome)} - documented("drill") == set()
+
+
+def test_every_part_of_the_tests_is_told() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE)
+    told = {part: "by name only" in what for part, what in rows}
+    assert told == {part: part in ONLY_BY_NAME for part in PARTS}
 
 
 def test_the_readme_is_short() -> None:
