@@ -60,6 +60,15 @@ def test_every_part_of_the_tests_is_told() -> None:
     assert told == {part: part in ONLY_BY_NAME for part in PARTS}
 
 
+def test_every_attack_that_is_told_is_a_test() -> None:
+    page = (ROOT / "docs/operate/security.md").read_text()
+    told = [(name, part) for names, part in re.findall(r"((?:`test_\w+`(?:, )?)+) \((\w+)\)", page)
+            for name in re.findall(r"\w+", names)]
+    assert len(told) == len(re.findall(r"`test_\w+`", page)) > 0
+    sources = {part: "\n".join(path.read_text() for path in (ROOT / "tests" / part).rglob("test_*.py")) for _, part in told}
+    assert [name for name, part in told if f"def {name}(" not in sources[part]] == []
+
+
 def test_the_readme_is_short() -> None:
     words = len((ROOT / "README.md").read_text().split())
     assert words <= README_WORDS, f"{words} words; what is for later goes to docs/"
