@@ -8,6 +8,7 @@ import pytest
 from cli.develop.parts import ONLY_BY_NAME, PARTS
 from cli.drills.run import Outcome
 from components.model.planning.planner import plan_to_json
+from components.model.report import DiskRow, MachineRow, NodeReport, ServiceRow
 from components.model.settings import Settings
 from stacks.load import load_deployment, make_deployment
 from tools.pages import PAGES, ROOT, renew
@@ -48,6 +49,11 @@ def names_in(value: object) -> set[str]:
 def test_the_json_of_a_plan_is_documented() -> None:
     settings = load_deployment("aws-basic").settings.model_copy(update={"kept_disks": ("data-2",)})
     assert names_in(plan_to_json(make_deployment(settings, "aws-basic").plan)) - documented("plan") == set()
+
+
+def test_the_json_of_a_status_is_documented() -> None:
+    names = {name for part in (NodeReport, ServiceRow, DiskRow, MachineRow) for name in part.model_fields}
+    assert names - documented("status") == set()
 
 
 def test_the_json_of_a_drill_is_documented() -> None:
