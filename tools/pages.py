@@ -126,6 +126,19 @@ def buckets_table() -> str:
                  [(f"`{cloud.name}`", f"`{cloud.shared_state}`") for cloud in CLOUDS.values() if cloud.shared_state])
 
 
+def credentials_table() -> str:
+    """Where each cloud's provider finds its credentials, and where more quota is asked for."""
+    rows = []
+    for cloud in CLOUDS.values():
+        if cloud.real:
+            sources = cloud.credentials
+            variables = ["; or ".join(", ".join(f"`{name}`" for name in names) for names in sources.variables),
+                         *(f"and `{command}`" for _, _, command in sources.also.values())]
+            login = f"`{sources.login}`" if sources.files else sources.login
+            rows.append((cloud.title, login, "; ".join(variables), cloud.quota_page))
+    return table(("cloud", "log-in, or where the token is made", "variables", "quotas"), rows)
+
+
 def describe_type(schema: Mapping[str, Any]) -> str:
     """A setting's type in words, from its JSON Schema."""
     if "anyOf" in schema:
@@ -177,6 +190,7 @@ def sources_list() -> str:
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "topology": topology_table, "tiers": tiers_table, "stacks": stacks_table, "buckets": buckets_table,
+    "credentials": credentials_table,
     "services": services_table, "settings": settings_table, "sources": sources_list,
 }
 
