@@ -1,6 +1,6 @@
 """What is open, derived from what each service says about itself. Nothing is open because someone listed it.
 
-The unit is the rule of one node (`derive_node`): its own nftables use it as it is, the clouds' firewalls get the rules
+The unit is the rule of one node (`node_openings`): its own nftables use it as it is, the clouds' firewalls get the rules
 of a role's nodes put together (`derive`). Traffic of a node to itself needs no rule; what goes out to the network of
 the deployment is not listed either, since the openings at its end decide.
 """
