@@ -63,7 +63,6 @@ SIP_WEBSOCKET = Service(
     listeners=(tcp("http", 5071, authenticated=False),),
     calls=("opensips.ws",),
     probes=(Probe("web_socket", "a browser's web socket does not reach OpenSIPS", {"listener": "http"}),),
-    drops_calls="browsers connect anew; calls in progress go on",
 )
 
 FREESWITCH = Service(
