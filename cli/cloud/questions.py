@@ -23,6 +23,7 @@ from cli.engine.ask import open_aside
 from cli.engine.engine import Engine, open_engine
 from components.model.clouds.offers import Offers, Quota
 from components.model.plan import Plan
+from stacks import document
 from stacks.questions import JOB
 from stacks.settings import is_encrypted, stack_file
 
@@ -130,9 +131,8 @@ def read_nodes(engine: Engine, deadline: float) -> list[str]:
 
 
 def read_stack_config(stack: str) -> dict[str, Any]:
-    """What stands under `config` in a stack file, encrypted values as they are there."""
-    config: dict[str, Any] = (yaml.safe_load(stack_file(stack).read_text()) or {}).get("config") or {}
-    return config
+    """Return what stands under `config` in a stack file as the engine reads it, encrypted values as they are there."""
+    return document.read_config(stack_file(stack))[0]
 
 
 def read_config(engine: Engine, package: str, deadline: float) -> tuple[dict[str, Any], dict[str, str]]:

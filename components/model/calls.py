@@ -17,7 +17,7 @@ from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
 from components.model.settings import CarrierProfile, Settings
 
-PEAK = 10
+PEAK_FACTOR = 10
 """The busiest minute of a day against its mean (ours): a day's calls come within eight hours, and three times as many at once."""
 
 MINUTES_PER_DAY = 24 * 60
@@ -58,12 +58,12 @@ class CallLimits:
 
 
 def resolve_call_limits(plan: Plan, settings: Settings) -> CallLimits:
-    """The limits as set, else ours; a trunk's are never below the load that the deployment is made for."""
+    """Return the limits as set, else ours; a trunk's are never below the load that the deployment is made for."""
     tier = TIERS[plan.tier]
     carriers = {service.name for service in CATALOGUE.values() if service.carries_calls}
     media = sum(role.count for role in tier.roles if carriers.intersection(role.services))
     growth = max(1.0, sum(not carriers.isdisjoint(node.services) for node in plan.nodes) / media)
-    per_minute = ceil(PEAK * growth * tier.calls_per_day / MINUTES_PER_DAY)
+    per_minute = ceil(PEAK_FACTOR * growth * tier.calls_per_day / MINUTES_PER_DAY)
     return CallLimits(
         _limit(settings.account_limits, CallLimit(ACCOUNT_CALLS, ACCOUNT_CALLS_PER_MINUTE)),
         _limit(settings.trunk_limits, CallLimit(ceil(per_minute * MINUTES_PER_CALL), per_minute)),
@@ -76,7 +76,7 @@ def _limit(wanted: Mapping[Literal["calls", "per_minute"], int], default: CallLi
 
 
 def weekdays(text: str) -> str:
-    """`mon-fri` or `sat` as digits from 1 = Monday; "" = neither."""
+    """Return `mon-fri` or `sat` as digits from 1 = Monday; "" = neither."""
     first, _, last = text.partition("-")
     if first not in DAYS or (last or first) not in DAYS:
         return ""
@@ -110,12 +110,12 @@ def check_carrier_profiles(draft: Draft) -> Iterator[Problem]:
 
 
 def check_calls(draft: Draft) -> Iterator[Problem]:
-    """Limits that no call could meet, numbers that are none, hours that are none."""
+    """Find limits that no call could meet, numbers that are none, hours that are none."""
     settings = draft.settings
     for name in ("account_limits", "trunk_limits"):
         for key, value in getattr(settings, name).items():
             if value < 1:
-                yield setting_problem(f"{name}.{key}", value, "no call would be left; use a number such as 30, "
+                yield setting_problem(f"{name}.{key}", value, "no call would be allowed; use a number such as 30, "
                                                               "or webitel:destinations to say where calls may go")
     for name in ("emergency_numbers", "destinations"):
         for number in getattr(settings, name):

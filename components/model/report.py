@@ -118,7 +118,7 @@ def list_faults(report: NodeReport) -> list[Fault]:
 
 
 def is_healthy(reports: Reports) -> bool:
-    """Whether there are nodes, every one answered and every part of them works."""
+    """Return whether there are nodes, every one answered and every part of them works."""
     return bool(reports) and all(report.healthy for report in reports.values())
 
 

@@ -40,7 +40,7 @@ Check = Callable[[Draft], Iterator[Problem]]
 
 
 def check_machine_types(draft: Draft) -> Iterator[Problem]:
-    """Machine types of unknown roles, or that a role cannot have."""
+    """Find machine types of unknown roles, or that a role cannot have."""
     roles = {role.name: role for role in draft.tier.roles}
     for name in (*(name for name in roles if name in draft.settings.machine_types),
                  *(name for name in draft.settings.machine_types if name not in roles)):
@@ -54,14 +54,14 @@ def check_machine_types(draft: Draft) -> Iterator[Problem]:
 
 
 def check_name(draft: Draft) -> Iterator[Problem]:
-    """A stack name that makes no valid node name."""
+    """Find a stack name that makes no valid node name."""
     longest = max((node_name(draft.stack, role, count) for role, count in draft.counts.items()), key=len)
     if why := explain_name(longest):
         yield Problem("stack name", draft.stack, f"{why}; use a name such as aws-basic")
 
 
 def check_clashes(draft: Draft) -> Iterator[Problem]:
-    """Services of one node that want the same address and port: a mistake in the catalogue."""
+    """Find services of one node that want the same address and port: a mistake in the catalogue."""
     yield from dict.fromkeys(
         Problem("", "", f"the catalogue is broken: {text}")
         for services in draft.placed.values() for text in find_clashes(services, draft.catalogue))
