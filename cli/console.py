@@ -50,7 +50,7 @@ err = Console(highlight=False, markup=False, soft_wrap=True, stderr=True)
 DEFAULT_STACK = "local-single"
 StackName = Annotated[str, typer.Argument(metavar="[STACK]", show_default=True, help="The deployment.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output instead.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 class Failure(Exception):

@@ -118,7 +118,7 @@ def refuse_documentation_values(deployment: Deployment) -> None:
     problems = documentation_values(deployment.settings, deployment.plan.facts)
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
-        raise Failure(f"{format_count(len(problems), 'setting')} to be given first, nothing was created:\n{lines}")
+        raise Failure(f"{format_count(len(problems), 'setting')} must be set first. Nothing was created.\n{lines}")
 
 
 def edit_setting(stack: str, name: str, value: Any) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from cli.cloud.check import Check
 from cli.cloud.credentials import Found, find_credentials
-from cli.cloud.questions import SECONDS, Answers, ask_cloud, find_obstacle, read_stack_config
+from cli.cloud.questions import ANSWERS_SECONDS, Answers, ask_cloud, find_obstacle, read_stack_config
 from components.model.catalogue.tiers import TIERS, is_voice
 from components.model.clouds.machines import choose_machine_type, describe_machine_type
 from components.model.clouds.offers import Offers, Quota
@@ -30,7 +30,7 @@ def check_cloud(made: Plan, documentation: set[str], *, rest: str = "", seconds:
     answers = None
     obstacle = "" if found.missing else find_obstacle(made)
     if not found.missing and not obstacle:
-        answers = ask_cloud(made, rest=rest, seconds=seconds or SECONDS)
+        answers = ask_cloud(made, rest=rest, seconds=seconds or ANSWERS_SECONDS)
     yield from check_credentials(made, found, obstacle, answers)
     if answers:
         yield from judge(made, answers)
@@ -46,11 +46,11 @@ def check_credentials(made: Plan, found: Found, obstacle: str, answers: Answers 
     for what, remedy in found.missing.items():
         yield Check(what, f"none for {title}" if not names else f"{names}, no {what}", remedy)
     if answers and "account" in answers.errors:
-        yield Check("credentials", f"{names}: {answers.errors['account']}", f"give good ones: {found.remedy}")
+        yield Check("credentials", f"{names}: {answers.errors['account']}", f"replace them: {found.remedy}")
     elif answers:
         yield Check("credentials", f"{names}: {answers.account}")
     elif not found.missing:
-        yield Check("credentials", f"{names}; not tried: {obstacle}", f"./webitel preview {made.stack} gets it", True)
+        yield Check("credentials", f"{names}; not tried: {obstacle}", f"./webitel preview {made.stack} installs it", True)
 
 
 def judge(made: Plan, answers: Answers) -> Iterator[Check]:
@@ -61,7 +61,7 @@ def judge(made: Plan, answers: Answers) -> Iterator[Check]:
         yield judge_quota(quota)
     for what, meant in (("offers", "machine types"), ("quotas", "quota")):
         if what in answers.errors and "account" not in answers.errors:
-            yield Check(meant, "not told", answers.errors[what], True)
+            yield Check(meant, "unknown", answers.errors[what], True)
 
 
 def judge_machine_types(made: Plan, offers: Offers) -> Iterator[Check]:
@@ -76,7 +76,7 @@ def judge_machine_types(made: Plan, offers: Offers) -> Iterator[Check]:
     others = [value for value, types in sorted(offers.types.items()) if set(wanted.values()) <= set(types)]
     for role, name in lacking.items():
         ways = [*find_fit(made, role, here), *(f"webitel:{offers.setting}: {value} has all of them" for value in others[:2])]
-        yield Check("machine types", f"{name} (role {role}) is not to be had in {place}",
+        yield Check("machine types", f"{name} (role {role}) is not offered in {place}",
                     ", or ".join(ways) or f"another webitel:region: {place} has no machine type that fits")
 
 

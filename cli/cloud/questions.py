@@ -26,9 +26,9 @@ from components.model.plan import Plan
 from stacks.questions import JOB
 from stacks.settings import is_encrypted, stack_file
 
-SECONDS = 25.0
+ANSWERS_SECONDS = 25.0
 """For everything here; one answer gets the part of it that the engine's start leaves."""
-START = 8.0
+START_SECONDS = 8.0
 """Seconds that the engine, the program and the provider may need before the first question."""
 
 PROGRAM = "from stacks.questions import ask\n\nask()\n"
@@ -52,18 +52,18 @@ def find_obstacle(made: Plan) -> str:
     package = made.facts.package
     lacking = [requirement for requirement in read_requirements(made.cloud) if not is_installed(requirement)]
     if find_made_engine() is None:
-        return "the Pulumi engine is not here yet"
+        return "the Pulumi engine is not installed yet"
     if lacking:
         return f"{', '.join(lacking)} is not installed yet"
     attached = [one.partition(":")[0] for one in os.environ.get("PULUMI_DEBUG_PROVIDERS", "").split(",")]
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     version = importlib.metadata.version(f"pulumi-{package}")
     if package not in attached and not (home / "plugins" / f"resource-{package}-v{version}").exists():
-        return f"Pulumi's provider {package} {version} is not here yet"
+        return f"Pulumi's provider {package} {version} is not installed yet"
     return ""
 
 
-def ask_cloud(made: Plan, *, rest: str = "", seconds: float = SECONDS, one: float = 0) -> Answers:
+def ask_cloud(made: Plan, *, rest: str = "", seconds: float = ANSWERS_SECONDS, one: float = 0) -> Answers:
     """Ask the cloud of a plan; returns after at most `seconds`, `one` for each answer (0 = what the start leaves).
     `rest`: another address of its REST interface."""
     from tools.engine.find import find_made_engine
@@ -77,7 +77,7 @@ def ask_cloud(made: Plan, *, rest: str = "", seconds: float = SECONDS, one: floa
             there = read_nodes(own, deadline)
             settings, secret = read_config(own, made.facts.package, deadline)
             job = {"answers": str(file), "there": there, "rest": rest,
-                   "seconds": one or max(seconds - START, 1)}
+                   "seconds": one or max(seconds - START_SECONDS, 1)}
             said = run_questions(own, settings, secret, job, file, deadline)
         except Failure as error:
             return Answers(errors={"account": str(error)})

@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(stack: StackName = DEFAULT_STACK, as_json: AsJson = False) -> None:
-    """Say what is missing for a deployment, with its remedy; exit status 0 if nothing is. Changes nothing."""
+    """List what a deployment still needs, with remedies. Exit status 0 if nothing is missing; changes nothing."""
     checks = [*check_machine(), *check_stack(stack)]
     if as_json:
         document = doctor_document(stack, checks)
@@ -55,14 +55,14 @@ def check_machine() -> Iterator[Check]:
 
     yield Check("Python", f"{sys.version.split()[0]} in {sys.prefix}")
     # `up` gets or builds one, so this alone is nothing to mend.
-    yield Check("Pulumi engine", str(find_made_engine() or "none yet; `up` gets it, a few minutes once"))
+    yield Check("Pulumi engine", str(find_made_engine() or "none yet; `up` installs it, a few minutes once"))
     yield Check("Pulumi state", run_environment().get("PULUMI_BACKEND_URL", "your own (pulumi login)"))
     if shutil.which("ssh"):
         yield Check("ssh", str(shutil.which("ssh")))
     elif os.geteuid() == 0 and has_apt():
         yield Check("ssh", "none yet; `webitel ssh` installs it")
     else:
-        yield Check("ssh", "none, `webitel ssh` needs it", "sudo apt install openssh-client")
+        yield Check("ssh", "missing; `webitel ssh` needs it", "sudo apt install openssh-client")
 
 
 def check_stack(stack: str) -> Iterator[Check]:
@@ -107,7 +107,7 @@ def check_containers(made: Plan) -> Iterator[Check]:
                     "" if answers or root else f"sudo ./webitel up {made.stack}")
     wanted = sum(node.machine_type.memory_gib for node in made.nodes)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    yield Check("memory", f"{memory:.1f} GiB, the nodes may take {wanted:g} GiB",
+    yield Check("memory", f"{memory:.1f} GiB, the nodes may use {wanted:g} GiB",
                 "" if memory >= wanted * 0.9 else "take a smaller tier, or a machine with more memory")
     free = shutil.disk_usage("/var/lib").free / 2**30
     yield Check("disk", f"{free:.0f} GiB free in /var/lib", "" if free >= DISK_GIB else f"free {DISK_GIB} GiB there")

@@ -35,7 +35,7 @@ def dump(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The archive, a .tar.gz.", show_default=False)] = None,
     lines: Annotated[int, typer.Option(min=1, max=100_000, help="Log lines of each unit.")] = 2000,
 ) -> None:
-    """Gather what somebody else needs to understand a fault into one file without secrets."""
+    """Collect logs, unit states and files of all nodes in one archive without secrets."""
     from cli.engine.engine import open_engine
     from cli.nodes.access import ask_nodes, read_access
     from cloud_init.node_command import node_command

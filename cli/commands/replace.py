@@ -1,4 +1,4 @@
-"""`replace`: a node's machine made anew, its data disks and addresses kept, every other node untouched."""
+"""`replace`: a new machine for a node, its data disks and addresses kept, every other node untouched."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def replace(
     node: NodeName,
     stack: StackOption = "",
     yes: Yes = False,
-    disruptive: Annotated[bool, typer.Option(help="Do not wait for the end of calls on the node.")] = False,
+    disruptive: Annotated[bool, typer.Option(help="Do not wait for calls on the node to end.")] = False,
 ) -> None:
-    """Make a node's machine anew: for one that is lost or broken. Its data disks are kept."""
+    """Replace a node's machine, such as one that is lost or broken. Its data disks are kept."""
     from cli.engine.engine import open_engine, require_existing, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.protection import lift_protection
@@ -50,8 +50,8 @@ def replace(
         raise Failure(str(error.args[0])) from error
     if not yes:
         if not is_terminal():
-            raise Failure(f"this would delete and make anew the machine of {target.key}; say so with --yes")
-        typer.confirm(f"Delete the machine of {target.key} and make it anew?", abort=True)
+            raise Failure(f"this would delete and recreate the machine of {target.key}; confirm with --yes")
+        typer.confirm(f"Delete the machine of {target.key} and create a new one?", abort=True)
     with open_engine(stack) as engine:
         require_existing(engine)
         resources = engine.resources()
@@ -108,7 +108,7 @@ def drain(access: Access, key: str, seconds: int) -> None:
     from cli.nodes.access import ask_nodes
     from cloud_init.node_command import node_command
 
-    progress(f"{key}: letting calls end, at most {seconds} s (webitel:drain_timeout; --disruptive does not wait)")
+    progress(f"{key}: waiting for calls to end, at most {seconds} s (webitel:drain_timeout; --disruptive does not wait)")
     answer = asyncio.run(ask_nodes(access, [access.nodes[key]], node_command("drain"), seconds + ANSWER_SECONDS))[key]
     if answer.problem:
         progress(f"{key} does not answer ({answer.problem}): nothing to wait for")

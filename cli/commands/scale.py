@@ -21,7 +21,7 @@ from components.model.settings import Settings
 from stacks.load import load_deployment, make_deployment
 
 DeleteData = Annotated[bool, typer.Option(
-    "--delete-data", help="With --yes: the data disks of the leaving nodes, and of those long gone, go too.")]
+    "--delete-data", help="With --yes: delete the data disks of the nodes that leave, and of those that left before, too.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +41,7 @@ class Beyond:
 
 def scale(
     role: Annotated[str, typer.Argument(metavar="ROLE", help="app, media, web, data, ...")],
-    count: Annotated[int, typer.Argument(metavar="N", help="How many nodes of the role there shall be.")],
+    count: Annotated[int, typer.Argument(metavar="N", help="How many nodes the role gets.")],
     stack: StackName = DEFAULT_STACK,
     yes: Yes = False,
     delete_data: DeleteData = False,
@@ -77,7 +77,7 @@ def scale(
     change(stack, role, count, leaving, others if with_data else [*others, *((role, n) for n in numbers)])
     bring_up(stack, True, again=again)
     if beyond.disks and not with_data:
-        out.print(f"Kept with their data: {', '.join(map(name_of, beyond.disks))}. A later ./webitel scale {role} takes them "
+        out.print(f"Kept with their data: {', '.join(map(name_of, beyond.disks))}. A later ./webitel scale {role} uses them "
                   f"again; {again} --delete-data deletes them.")
 
 
@@ -129,9 +129,10 @@ def ask(beyond: Beyond, yes: bool, delete_data: bool) -> bool:
     names = ", ".join(map(name_of, beyond.disks))
     nodes = f"{', '.join(beyond.nodes)} with {'their' if len(beyond.nodes) > 1 else 'its'} addresses"
     if not is_terminal():
-        raise Failure(f"this would take out {nodes if beyond.nodes else f'the data on {names}'}; say so with --yes")
+        what = f"remove {nodes}" if beyond.nodes else f"delete the data on {names}"
+        raise Failure(f"this would {what}; confirm with --yes")
     if beyond.nodes:
-        typer.confirm(f"Take out {nodes}?", abort=True)
+        typer.confirm(f"Remove {nodes}?", abort=True)
     return bool(names) and typer.confirm(f"Delete the data on {names} too? No keeps the disks.", default=False)
 
 
@@ -140,9 +141,9 @@ def ask_about_data(wanted: Settings, stack: str, role: str, yes: bool) -> None:
     back = [f"{other}-{n}" for other, n in list_kept(wanted, stack, TIERS[wanted.tier], back=True) if other == role]
     if not back or yes:
         return
-    what = f"take the kept disks of {', '.join(back)} again, and let a database on them become a copy of its cluster's leader"
+    what = f"use the kept disks of {', '.join(back)} again, and make a database on them a copy of its cluster's leader"
     if not is_terminal():
-        raise Failure(f"this would {what}; say so with --yes")
+        raise Failure(f"this would {what}; confirm with --yes")
     typer.confirm(f"{what[0].upper()}{what[1:]}?", abort=True)
 
 

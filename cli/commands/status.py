@@ -20,7 +20,7 @@ def status(
     stack: StackName = DEFAULT_STACK,
     as_json: AsJson = False,
 ) -> None:
-    """Ask every node how its services are; exit status 0 only if all are healthy."""
+    """Show the health of every service. Exit status 0 only if all are healthy."""
     from cli.engine.engine import open_engine
     from cli.nodes.access import read_access
     from cli.nodes.reports import ask_status

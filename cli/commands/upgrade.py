@@ -35,11 +35,11 @@ def upgrade(
     stack: StackName = DEFAULT_STACK,
     yes: Yes = False,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="SERVICE", help="This service's packages only; may be repeated.")] = None,
+        list[str] | None, typer.Option(metavar="SERVICE", help="Only this service's packages; may be repeated.")] = None,
     release: Annotated[str, typer.Option(metavar="RELEASE", help="A new release of the vendor's packages.")] = "",
-    disruptive: Annotated[bool, typer.Option(help="Also what drops calls in progress.")] = False,
+    disruptive: Annotated[bool, typer.Option(help="Include what drops calls in progress.")] = False,
 ) -> None:
-    """Look for newer patch versions on the nodes, write them into the stack file and roll them out, one node after the other."""
+    """Roll out newer patch versions of packages, node by node. The nodes look for them, and the stack file records them."""
     from cli.engine.engine import open_engine
     from cli.nodes.access import read_access
     from cli.nodes.reports import ask_status
@@ -53,7 +53,7 @@ def upgrade(
     with open_engine(stack) as engine:
         access = read_access(engine)
     if obstacles := find_obstacles(made, ask_status(access)):
-        raise Failure("\n  ".join(["Nothing was changed, for this deployment is in no state to be upgraded:", *obstacles])
+        raise Failure("\n  ".join(["Nothing was changed: this deployment cannot be upgraded as it is:", *obstacles])
                       + f"\nNext: ./webitel status {stack}")
     progress(f"Looking for newer versions on {format_count(len(access.nodes), 'node')}.")
     found = choose_patches(made, ask_versions(access), only or ())
@@ -65,7 +65,7 @@ def upgrade(
         return
     if not yes and not is_terminal():
         nodes = ", ".join(dict.fromkeys(patch.node for patch in patches))
-        raise Failure(f"this would change packages on {nodes}; say so with --yes")
+        raise Failure(f"this would change packages on {nodes}; confirm with --yes")
     if not yes:
         typer.confirm("Write these versions into the stack file and roll them out?", abort=True)
     write_versions(stack, settings, patches)
@@ -90,7 +90,7 @@ def ask_versions(access: Access) -> dict[str, dict[str, Any]]:
     answers = asyncio.run(ask_nodes(access, list(access.nodes.values()), node_command("versions"), LOOK_SECONDS))
     told = {key: read_answer(answer) for key, answer in answers.items()}
     if silent := [f"{key}: {said['error']}" for key, said in told.items() if "error" in said]:
-        raise Failure("\n  ".join(["Nothing was changed, for not every node could look up its packages:", *silent]))
+        raise Failure("\n  ".join(["Nothing was changed: some nodes could not look up their packages:", *silent]))
     return {key: said["versions"] for key, said in told.items()}
 
 

@@ -24,7 +24,7 @@ HEAD = (
     "| stack | replaced machines | create | update | replace | delete | a month before | after | difference |\n"
     "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
-LIMIT = 60_000
+LIMIT_CHARACTERS = 60_000
 """Characters of a comment; GitHub takes 65,536."""
 DIFF_LINES = 300
 """Lines of one file's diff; the rest is counted."""
@@ -43,7 +43,7 @@ class Comment:
     bodies: list[str] = field(default_factory=list)
     folded: list[str] = field(default_factory=list)
 
-    def to_text(self, limit: int = LIMIT) -> str:
+    def to_text(self, limit: int = LIMIT_CHARACTERS) -> str:
         """The Markdown, at most `limit` characters; what had to be left out is counted at the end."""
         between = len(PART) + 4
         kept = ["\n".join([MARK, HEAD, *self.rows]), "", ""]

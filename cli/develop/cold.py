@@ -32,8 +32,8 @@ STAGES = (
     ("services", re.compile(r"  (start [a-z_-]+( and \d+ more)?|creating health)$")),
 )
 """A stage begins with the first line of `up` that says so; those that never come took no time."""
-SHORTEST = 0.5
-"""Seconds of a stage that is shown."""
+SHORTEST_STAGE_SECONDS = 0.5
+"""Of a stage that is shown."""
 FOUND = ("pulumi", "go", "incusd", "mmdebstrap", "mkfs.btrfs", "dnsmasq")
 
 
@@ -119,5 +119,6 @@ def watch(command: list[str], folder: Path, environment: Mapping[str, str]) -> t
         raise Failure(f"{' '.join(command)} failed:\n" + "\n".join(said[-20:]))
     ended = time.monotonic()
     seconds[stage] += ended - entered
-    return {name: spent for (name, _), spent in zip(STAGES, seconds, strict=True) if spent >= SHORTEST}, ended - started
+    stages = {name: spent for (name, _), spent in zip(STAGES, seconds, strict=True) if spent >= SHORTEST_STAGE_SECONDS}
+    return stages, ended - started
 

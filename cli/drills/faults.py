@@ -16,11 +16,11 @@ SSH = CATALOGUE["ssh"].listeners[0].port
 """What a partition leaves open: the drill itself comes that way."""
 PACKAGES = [str(way.ports) for way in CATALOGUE["nftables"].egress if way.purpose.startswith("packages")]
 """The ports of package repositories."""
-MOST = 600
-"""Seconds after which a partition ends by itself, whatever became of who made it."""
+PARTITION_LIMIT_SECONDS = 600
+"""After which a partition ends by itself, whatever became of who made it."""
 
 _CUT = f"""
-systemd-run -q --collect --on-active={MOST} --unit=webitel-drill-heal nft delete table inet webitel_drill
+systemd-run -q --collect --on-active={PARTITION_LIMIT_SECONDS} --unit=webitel-drill-heal nft delete table inet webitel_drill
 nft -f - <<'END'
 table inet webitel_drill {{
   chain in {{ type filter hook input priority -300; iif lo accept; tcp dport {SSH} accept; drop; }}
@@ -33,7 +33,7 @@ nft delete table inet webitel_drill
 systemctl stop -q webitel-drill-heal.timer 2>/dev/null || true
 """
 _OFFLINE = f"""
-systemd-run -q --collect --on-active={MOST} --unit=webitel-drill-heal nft delete table inet webitel_drill
+systemd-run -q --collect --on-active={PARTITION_LIMIT_SECONDS} --unit=webitel-drill-heal nft delete table inet webitel_drill
 nft add table inet webitel_drill
 nft add chain inet webitel_drill out '{{ type filter hook output priority -300; }}'
 nft add rule inet webitel_drill out tcp dport '{{ {", ".join(PACKAGES)} }}' oif != lo drop

@@ -18,9 +18,9 @@ from cli.nodes.reports import ask_status_async
 from components.model.plan import Node, Plan
 from components.model.report import Reports, describe_first, is_healthy
 
-BEFORE, AFTER = 5.0, 5.0
-HEALTHY_LIMIT = 600.0
-"""Seconds after which somebody has to help: the watcher may have to restart a service twice, five minutes apart."""
+BEFORE_SECONDS, AFTER_SECONDS = 5.0, 5.0
+HEALTHY_LIMIT_SECONDS = 600.0
+"""After which somebody has to help: the watcher may have to restart a service twice, five minutes apart."""
 ROUNDS = 2
 QUIET = ("standby", "postgresql", "queue", "consul")
 
@@ -110,7 +110,7 @@ async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
                     writers.append(Writer(node.key, access.nodes[node.key]))
                     await writers[-1].start(access, stack, direct=True)
         outcome.calls = await count_calls(access, plan)
-        await asyncio.sleep(BEFORE)
+        await asyncio.sleep(BEFORE_SECONDS)
         tell(f"{drill.name}: {drill.says}" + (f": {outcome.target}" if outcome.target else ""))
         begun = time.time()
         await drill.fault.begin(access, machines)
@@ -126,7 +126,7 @@ async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
 
         outcome.help = await wait_healthy(access, tell, note) or failed
         outcome.healthy = time.time() - ended
-        await asyncio.sleep(AFTER)
+        await asyncio.sleep(AFTER_SECONDS)
         for writer in writers:
             await writer.stop()
         stopped = time.time() - 1
@@ -155,7 +155,7 @@ async def run_command(command: str) -> str:
 
 async def wait_healthy(access: Access, tell: Tell, note: Callable[[Reports], None] = lambda _: None) -> str:
     """Until every service is healthy, twice in a row; "" or what was not in time. `note` gets every look at them."""
-    deadline = time.time() + HEALTHY_LIMIT
+    deadline = time.time() + HEALTHY_LIMIT_SECONDS
     good, why, told = 0, "", ""
     while good < ROUNDS:
         reports = await ask_status_async(access)

@@ -80,7 +80,7 @@ class Interrupt:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """The signal's handler. A second one tells the engine to end without waiting for resources."""
         if self.when is None:
-            os.write(2, b"Stopping: waiting for what is under way to end or to be given up. Ctrl-C again: at once.\n")
+            os.write(2, b"Stopping: waiting for running operations to end or to be cancelled. Ctrl-C again: at once.\n")
         self.when = self.when or time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)

@@ -9,7 +9,7 @@ import typer
 from cli.console import DEFAULT_STACK
 from stacks.settings import list_stacks
 
-StackOption = Annotated[str, typer.Option("--stack", "-s", help="The deployment, where NODE does not tell it.")]
+StackOption = Annotated[str, typer.Option("--stack", "-s", help="The deployment, if NODE does not name it.")]
 NodeName = Annotated[str, typer.Argument(metavar="NODE", help="edge-1, or the whole name: aws-basic-edge-1.")]
 
 

@@ -27,7 +27,7 @@ def read_licence(made: Plan, access: Access) -> str:
 def show_records(access: Access, zone: str) -> None:
     """The domain's DNS records: made already, or to be copied."""
     if access.records:
-        out.print(f"DNS records, made in {zone}:" if zone else "DNS records to be set where your domain is kept:")
+        out.print(f"DNS records, created in {zone}:" if zone else "DNS records to set where your domain is kept:")
     for line in access.records:
         out.print(f"  {line}")
 

@@ -23,7 +23,7 @@ def describe_disk(disk: DiskRow, planned_days: float | None) -> str:
         return disk.why
     used = f"{100 * (disk.size - disk.free) // disk.size} % of {disk.size / 1024**3:.0f} GiB used"
     if disk.days_until_full is not None:
-        return f"{used}, full in {format_count(round(disk.days_until_full), 'day')} at its growth"
+        return f"{used}, full in {format_count(round(disk.days_until_full), 'day')} at its present growth"
     if planned_days is not None:
         return f"{used}, full in {format_count(round(planned_days * disk.free / disk.size), 'day')} at the tier's load"
     return used
@@ -46,7 +46,7 @@ def show_status(reports: Reports, made: Plan) -> None:
         if report.problem:
             table.add_row(key, "", "not healthy", report.problem, style="red")
         if report.left is not None:
-            table.add_row(key, "", "has left" if report.left else "is leaving", "./webitel scale brings it to its end")
+            table.add_row(key, "", "has left" if report.left else "is leaving", "./webitel scale finishes it")
         rows: list[tuple[str, Row, str]] = [
             (one.name, one, one.why or (f"{one.standby} runs it" if one.standby else "")) for one in report.services]
         rows += [(f"disk {one.purpose}", one, describe_disk(one, days.get(report.node) if one.purpose == "recordings" else None))

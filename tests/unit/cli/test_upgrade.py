@@ -136,7 +136,7 @@ def test_refused_before_a_node_is_asked(deployment: Fake, arguments: list[str], 
 
 
 def test_without_a_person_who_agrees_nothing_is_done(deployment: Fake) -> None:
-    assert "would change packages on app-1, edge-1; say so with --yes" in refused(deployment)
+    assert "would change packages on app-1, edge-1; confirm with --yes" in refused(deployment)
 
 
 def test_an_unhealthy_deployment_is_not_upgraded(deployment: Fake) -> None:
@@ -155,5 +155,5 @@ def test_an_unhealthy_deployment_is_not_upgraded(deployment: Fake) -> None:
 def test_a_node_that_cannot_look_is_named(deployment: Fake, answer: Answer, words: str) -> None:
     deployment.told["app-1"] = answer
     said = refused(deployment, "--yes")
-    assert "not every node could look up its packages" in said
+    assert "some nodes could not look up their packages" in said
     assert words in said
