@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = False, arguments: Sequence[str] = (),
              again: str | Callable[[Engine], str] = "", repair: bool = False) -> None:
-    """All of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one, or
+    """Do all of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one, or
     says so by what the engine has come to."""
     deployment = load_deployment(stack)
     settings, made = deployment.settings, deployment.plan
@@ -77,7 +77,7 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
 
 
 def prepare(made: Plan) -> None:
-    """What a deployment on this cloud needs on this machine: the cloud's SDK, or Incus for containers."""
+    """Install what a deployment on this cloud needs on this machine: the cloud's SDK, or Incus for containers."""
     from tools.environment import ensure_extra
 
     cloud = made.facts
@@ -90,7 +90,7 @@ def prepare(made: Plan) -> None:
 
 
 def refuse_taken_network(made: Plan) -> None:
-    """A Failure where this host reaches the deployment's network by another way than its own bridge."""
+    """Raise a Failure where this host reaches the deployment's network by another way than its own bridge."""
     from tools.incus.network import find_network_problem, read_routes
 
     if problem := find_network_problem(bridge_name(made.stack), made.network, read_routes()):
@@ -98,7 +98,7 @@ def refuse_taken_network(made: Plan) -> None:
 
 
 def refuse_small_host(made: Plan) -> None:
-    """A Failure where this host has too little memory or disk for the nodes that do not run yet."""
+    """Raise a Failure where this host has too little memory or disk for the nodes that do not run yet."""
     from tools.incus import api
     from tools.incus.room import read_free_disk, read_free_memory
 
@@ -114,7 +114,7 @@ def start_stack(engine: Engine) -> None:
 
 
 def refuse_documentation_values(deployment: Deployment) -> None:
-    """A Failure while values are missing or only documentation: nothing is created with them."""
+    """Raise a Failure while values are missing or only documentation: nothing is created with them."""
     problems = documentation_values(deployment.settings, deployment.plan.facts)
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)

@@ -21,7 +21,7 @@ NAME_SECONDS = 10.0
 
 
 def check_cloud(made: Plan, documentation: set[str], *, rest: str = "", seconds: float = 0) -> Iterator[Check]:
-    """What a deployment on a cloud needs there. `documentation` are settings that are examples still, so not asked for.
+    """Check what a deployment on a cloud needs there. `documentation` are settings that are examples still, so not asked for.
     Changes nothing; takes at most `seconds`. `rest` is another address of the cloud's REST interface."""
     package = made.facts.package
     config = [name.partition(":")[2] for name in read_stack_config(made.stack) if name.startswith(f"{package}:")]
@@ -40,7 +40,7 @@ def check_cloud(made: Plan, documentation: set[str], *, rest: str = "", seconds:
 
 
 def check_credentials(made: Plan, found: Found, obstacle: str, answers: Answers | None) -> Iterator[Check]:
-    """Whether there are credentials, and whether the cloud takes them."""
+    """Check whether there are credentials, and whether the cloud takes them."""
     title = made.facts.title
     names = ", ".join(found.names)
     for what, remedy in found.missing.items():
@@ -54,7 +54,7 @@ def check_credentials(made: Plan, found: Found, obstacle: str, answers: Answers 
 
 
 def judge(made: Plan, answers: Answers) -> Iterator[Check]:
-    """The machine types and quotas of an account against the plan."""
+    """Check the machine types and quotas of an account against the plan."""
     if answers.offers:
         yield from judge_machine_types(made, answers.offers)
     for quota in answers.quotas:
@@ -65,7 +65,7 @@ def judge(made: Plan, answers: Answers) -> Iterator[Check]:
 
 
 def judge_machine_types(made: Plan, offers: Offers) -> Iterator[Check]:
-    """Whether the place has every machine type of the plan; what fits instead, and which other place has them all."""
+    """Check whether the place has every machine type of the plan; what fits instead, and which other place has them all."""
     wanted = {node.role: node.machine_type.name for node in made.nodes}
     here = offers.types.get(offers.current, ())
     lacking = {role: name for role, name in wanted.items() if name not in here}
@@ -81,7 +81,7 @@ def judge_machine_types(made: Plan, offers: Offers) -> Iterator[Check]:
 
 
 def find_fit(made: Plan, role: str, offered: Sequence[str]) -> Iterator[str]:
-    """The setting that gives a role the cheapest machine type of those offered; nothing where none fits."""
+    """Yield the setting that gives a role the cheapest machine type of those offered; nothing where none fits."""
     cloud, tier_role = made.facts, TIERS[made.tier].role(role)
     try:
         fit = choose_machine_type(cloud, tier_size(tier_role, cloud), made.region, is_voice(tier_role), offered)
@@ -91,7 +91,7 @@ def find_fit(made: Plan, role: str, offered: Sequence[str]) -> Iterator[str]:
 
 
 def judge_quota(quota: Quota) -> Check:
-    """Whether a quota leaves room for the deployment."""
+    """Check whether a quota leaves room for the deployment."""
     used = "" if quota.used is None else f"{quota.used:g} used, "
     told = f"{quota.name}: {quota.limit:g}, {used}{quota.needed:g} needed"
     return Check("quota", told, "" if quota.is_enough else quota.remedy)
@@ -116,7 +116,7 @@ class Name(threading.Thread):
 
 
 def check_domain(name: Name) -> Check:
-    """Whether name servers know the domain: before the first `up` it cannot point anywhere right."""
+    """Check whether name servers know the domain: before the first `up` it cannot point anywhere right."""
     name.join(max(name.until - time.monotonic(), 0))
     if name.addresses:
         return Check("domain", f"{name.host} is {name.addresses}")
@@ -125,7 +125,7 @@ def check_domain(name: Name) -> Check:
 
 
 def check_state(made: Plan) -> Iterator[Check]:
-    """A state that only this machine has: lost with it, and nobody else can work on the deployment."""
+    """Warn of a state that only this machine has: lost with it, and nobody else can work on the deployment."""
     from tools.engine.environment import run_environment
 
     address = run_environment().get("PULUMI_BACKEND_URL", "")

@@ -89,7 +89,7 @@ def ask_cloud(made: Plan, *, rest: str = "", seconds: float = ANSWERS_SECONDS, o
 
 
 def gather(written: str, *notes: str) -> Answers:
-    """The answers of the program's lines. Where it says nothing of the account, that is its error: the `notes` (how it
+    """Return the answers of the program's lines. Where it says nothing of the account, that is its error: the `notes` (how it
     ended) and the other refusals."""
     answers = Answers()
     for line in written.splitlines():
@@ -122,7 +122,7 @@ def run(engine: Engine, deadline: float, *arguments: str, stdin: str = "") -> su
 
 
 def read_nodes(engine: Engine, deadline: float) -> list[str]:
-    """The keys of the nodes that are up; none where the stack was never made."""
+    """Return the keys of the nodes that are up; none where the stack was never made."""
     done = run(engine, deadline, "stack", "output", "--json")
     if done.returncode and "no stack named" not in done.stderr:
         raise Failure(f"the Pulumi state cannot be read: {done.stderr.strip()}")
@@ -130,13 +130,13 @@ def read_nodes(engine: Engine, deadline: float) -> list[str]:
 
 
 def read_stack_config(stack: str) -> dict[str, Any]:
-    """What stands under `config` in a stack file, encrypted values as they are there."""
+    """Return what stands under `config` in a stack file, encrypted values as they are there."""
     config: dict[str, Any] = (yaml.safe_load(stack_file(stack).read_text()) or {}).get("config") or {}
     return config
 
 
 def read_config(engine: Engine, package: str, deadline: float) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the stack file says in plain text, and the encrypted values of the cloud's own provider."""
+    """Return what the stack file says in plain text, and the encrypted values of the cloud's own provider."""
     config = read_stack_config(engine.stack)
     plain = {name: value for name, value in config.items() if not is_encrypted(value)}
     wanted = [name for name in config if name.startswith(f"{package}:") and name not in plain]
@@ -188,6 +188,6 @@ def wait_for_answers(process: subprocess.Popen[bytes], file: Path, deadline: flo
 
 
 def summarize(said: str) -> str:
-    """The errors among what the engine printed; what a deadline left is everything it said."""
+    """Return the errors among what the engine printed; what a deadline left is everything it said."""
     errors = re.findall(r"^ *error: (.+(?:\n {4,}.+)*)", said, re.MULTILINE)
     return "; ".join(dict.fromkeys(" ".join(one.split()) for one in errors)) or said.strip()

@@ -70,7 +70,7 @@ def bench(
 
 
 def make_figures() -> Table:
-    """The columns of every measurement."""
+    """Return the columns of every measurement."""
     return make_table("what", "figure", "budget", right=("figure", "budget"))
 
 
@@ -90,7 +90,7 @@ def show_cold(stack: str, *, is_local: bool) -> None:
 
 
 def measure(stack: str, was_up: bool) -> Iterator[Figure]:
-    """Every figure, as soon as it is known."""
+    """Yield every figure, as soon as it is known."""
     seconds, _ = run("plan", stack)
     yield Figure(f"plan {stack}", f"{seconds:.2f} s", BUDGETS["plan"])
     if not was_up:
@@ -119,7 +119,7 @@ def run(*arguments: str) -> tuple[float, str]:
 
 
 def measure_memory(stack: str) -> dict[str, float]:
-    """GiB that the processes of each node hold, by key."""
+    """Return GiB that the processes of each node hold, by key."""
     from cli.engine.engine import open_engine
     from cli.nodes.access import ask_nodes, read_access
 

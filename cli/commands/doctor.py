@@ -48,7 +48,7 @@ def doctor(stack: StackName = DEFAULT_STACK, as_json: AsJson = False) -> None:
 
 
 def check_machine() -> Iterator[Check]:
-    """What every deployment needs on this machine."""
+    """Check what every deployment needs on this machine."""
     from tools.engine.environment import run_environment
     from tools.engine.find import find_made_engine
     from tools.host.apt import has_apt
@@ -66,7 +66,7 @@ def check_machine() -> Iterator[Check]:
 
 
 def check_stack(stack: str) -> Iterator[Check]:
-    """What this deployment needs."""
+    """Check what this deployment needs."""
     try:
         deployment = load_deployment(stack)
     except UnknownStackError as error:
@@ -90,7 +90,7 @@ def check_stack(stack: str) -> Iterator[Check]:
 
 
 def check_containers(made: Plan) -> Iterator[Check]:
-    """What containers on this machine need: Incus, memory, disk."""
+    """Check what containers on this machine need: Incus, memory, disk."""
     from tools.environment import SetupError
     from tools.incus.daemon import find_program, is_answering
 

@@ -66,7 +66,7 @@ def drift(
 
 
 def read_drift(events: Iterable[Mapping[str, Any]]) -> Drift:
-    """What the events of a refresh tell."""
+    """Return what the events of a refresh tell."""
     from cli.engine.events import Rollout, is_shown
 
     seen, rollout = Drift(), Rollout(())
@@ -81,7 +81,7 @@ def read_drift(events: Iterable[Mapping[str, Any]]) -> Drift:
 
 
 def describe(metadata: Mapping[str, Any]) -> list[str]:
-    """One resource's lines: what a node found about itself, or which inputs the cloud has otherwise."""
+    """Return one resource's lines: what a node found about itself, or which inputs the cloud has otherwise."""
     from cli.engine.events import noun
     from cloud_init.node.apply.drift import MARK
 

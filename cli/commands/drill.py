@@ -76,7 +76,7 @@ def drill(
 
 
 def make_power(made: Plan) -> Power | None:
-    """How a machine's power is taken away, where machines are containers of this host."""
+    """Return how a machine's power is taken away, where machines are containers of this host."""
     if not made.facts.trial:
         return None
     from tools.incus import api
@@ -88,7 +88,7 @@ def make_power(made: Plan) -> Power | None:
 
 
 def show(outcomes: list[Outcome]) -> None:
-    """One line a drill."""
+    """Print one line a drill."""
     figures = ("rows: write gap, seconds", "messages: write gap, seconds", "acknowledged", "of them when cut off", "lost",
                "calls dropped", "seconds to rejoin", "seconds to full health")
     table = make_table("drill", "node", *figures, "named by status", "help needed", right=figures)

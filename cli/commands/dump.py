@@ -67,7 +67,7 @@ def dump(
 
 
 def read_dump(answer: Answer) -> tuple[Mapping[str, str], str]:
-    """The node's texts by name, or why there are none."""
+    """Return the node's texts by name, or why there are none."""
     if answer.problem:
         return {}, answer.problem
     try:
@@ -79,7 +79,7 @@ def read_dump(answer: Answer) -> tuple[Mapping[str, str], str]:
 
 
 def write_archive(target: Path, folder: str, texts: Mapping[str, str]) -> None:
-    """One archive, readable by its owner only."""
+    """Write one archive, readable by its owner only."""
     target.touch(mode=0o600)
     with tarfile.open(target, "w:gz") as archive:
         for name, text in sorted(texts.items()):

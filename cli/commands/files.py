@@ -51,7 +51,7 @@ def init(
 
 
 def describe_edits(deployment: Deployment) -> list[str]:
-    """What must be set before the new stack can go up, with the command that sets it."""
+    """Return what must be set before the new stack can go up, with the command that sets it."""
     lines = [f"  edit {problem}" for problem in documentation_values(deployment.settings, deployment.plan.facts)]
     return ["Set these before `up`:", *lines] if lines else ["It can be brought up as it is."]
 

@@ -109,7 +109,7 @@ def run_preview(made: Plan, diff: bool, quiet: bool, *, wanted: bool) -> Preview
 
 
 def on_paper(engine: Engine) -> Engine:
-    """The engine with a state of this run's own: a preview of what was never up leaves nothing in the backend."""
+    """Return the engine with a state of this run's own: a preview of what was never up leaves nothing in the backend."""
     state = engine.folder / "state"
     state.mkdir()
     made = replace(engine, environment={**engine.environment, "PULUMI_BACKEND_URL": state.as_uri()})
@@ -118,7 +118,7 @@ def on_paper(engine: Engine) -> Engine:
 
 
 def find_secrets(engine: Engine) -> SecretFilter:
-    """A filter that knows every secret of the state, of the stack file and of this process' environment."""
+    """Return a filter that knows every secret of the state, of the stack file and of this process' environment."""
     from cli.engine.engine import list_secrets
 
     hide = SecretFilter()
@@ -130,7 +130,7 @@ def find_secrets(engine: Engine) -> SecretFilter:
 
 
 def failure_comment(stack: str, text: str) -> str:
-    """The comment on a preview that failed."""
+    """Return the comment on a preview that failed."""
     from cli.comment.markdown import write_failure
 
     return write_failure(stack, text)

@@ -84,7 +84,7 @@ def replace(
 
 
 def choose_next(machine: str, before: Sequence[Mapping[str, Any]], replace: str, up: str) -> Callable[[Engine], str]:
-    """What finishes a replacement that failed, once it is known how far it came: `up` would leave an old machine as it is,
+    """Return what finishes a replacement that failed, once it is known how far it came: `up` would leave an old machine as it is,
     and that may be shut down."""
     def find(resources: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
         found = (one for one in resources if one["urn"] == machine and not one.get("delete"))
@@ -95,7 +95,7 @@ def choose_next(machine: str, before: Sequence[Mapping[str, Any]], replace: str,
 
 
 def list_below(resources: Sequence[Mapping[str, Any]], group: str) -> list[str]:
-    """The resources of a node, by what their parents are."""
+    """Return the resources of a node, by what their parents are."""
     found = [group]
     for one in resources:  # parents stand before their children
         if one.get("parent") in found:

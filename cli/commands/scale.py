@@ -82,24 +82,24 @@ def scale(
 
 
 def role_of(key: str, stack: str) -> str:
-    """The role in the name of a node, `app-3` or `<stack>-app-3`."""
+    """Return the role in the name of a node, `app-3` or `<stack>-app-3`."""
     return key.removeprefix(f"{stack}-").rpartition("-")[0]
 
 
 def key_of_disk(urn: str) -> str:
-    """The node to which a data disk belongs, from the name of its resource."""
+    """Return the node to which a data disk belongs, from the name of its resource."""
     return name_of(urn).rpartition("-")[0]
 
 
 def change(stack: str, role: str, count: int, leaving: Sequence[str], kept: Sequence[tuple[str, int]]) -> None:
-    """The stack file as it shall be in the end."""
+    """Write the stack file as it shall be in the end."""
     edit_setting(stack, f"counts.{role}", count)
     edit_setting(stack, "leaving", list(leaving) or None)
     edit_setting(stack, "kept_disks", [f"{other}-{n}" for other, n in kept] or None)
 
 
 def find_beyond(stack: str, role: str, count: int) -> Beyond:
-    """What the deployment has of the role beyond the count."""
+    """Return what the deployment has of the role beyond the count."""
     from cli.engine.engine import open_engine
 
     with open_engine(stack) as engine:
@@ -107,7 +107,7 @@ def find_beyond(stack: str, role: str, count: int) -> Beyond:
 
 
 def list_beyond(resources: Sequence[Mapping[str, Any]], stack: str, role: str, count: int) -> Beyond:
-    """Likewise, from the resources of the state."""
+    """Find it in the resources of the state."""
     keys = {resource["urn"]: name_of(resource["urn"]) for resource in resources if resource["type"] == resource_types.NODE}
     groups = {urn for urn, key in keys.items() if role_of(key, stack) == role and int(key.rpartition("-")[2]) > count}
     theirs = [resource for resource in resources if resource.get("parent") in groups]

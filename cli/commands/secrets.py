@@ -72,7 +72,7 @@ def export_secrets(
 
 
 def read_secrets(stack: str) -> dict[str, str]:
-    """The secrets' values by name, from the state."""
+    """Return the secrets' values by name, from the state."""
     from cli.engine.engine import open_engine, require_existing
 
     load_deployment(stack)
@@ -87,7 +87,7 @@ def read_secrets(stack: str) -> dict[str, str]:
 
 
 def encrypt(data: bytes, passphrase: str) -> bytes:
-    """AES-256-CBC as `openssl enc -a` writes it, so that the file opens without this project."""
+    """Encrypt with AES-256-CBC as `openssl enc -a` does, so that the file opens without this project."""
     from cryptography.hazmat.primitives import hashes, padding
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
     from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC

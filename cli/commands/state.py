@@ -75,7 +75,7 @@ def restore(
 
 
 def read_backup(file: Path, stack: str) -> dict[str, Any]:
-    """The state in a file; a Failure where it is none, or another deployment's."""
+    """Return the state in a file; a Failure where it is none, or another deployment's."""
     try:
         saved: dict[str, Any] = json.loads(file.read_text())
         names = [one["urn"].split(":")[2] for one in saved["deployment"].get("resources", [])]
@@ -89,5 +89,5 @@ def read_backup(file: Path, stack: str) -> dict[str, Any]:
 
 
 def count(state: dict[str, Any]) -> int:
-    """How many resources a state has, the stack itself left out."""
+    """Return how many resources a state has, the stack itself left out."""
     return sum(one["type"] != STACK_TYPE for one in state["deployment"].get("resources", []))

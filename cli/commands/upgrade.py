@@ -74,7 +74,7 @@ def upgrade(
 
 
 def refuse_unknown(services: Sequence[str]) -> None:
-    """A Failure for a name that is no service's."""
+    """Raise a Failure for a name that is no service's."""
     for name in services:
         if name not in CATALOGUE:
             near = get_close_matches(name, CATALOGUE, 1)
@@ -83,7 +83,7 @@ def refuse_unknown(services: Sequence[str]) -> None:
 
 
 def ask_versions(access: Access) -> dict[str, dict[str, Any]]:
-    """By key of the node and package, its version and the newer ones. Raises a Failure that names who could not tell."""
+    """Return by node and package its version and the newer ones. Raises a Failure that names who could not tell."""
     from cli.nodes.access import ask_nodes
     from cloud_init.node_command import node_command
 
@@ -95,7 +95,7 @@ def ask_versions(access: Access) -> dict[str, dict[str, Any]]:
 
 
 def read_answer(answer: Answer) -> dict[str, Any]:
-    """What the node program said: {"versions"} or {"error"}."""
+    """Return what the node program said: {"versions"} or {"error"}."""
     if answer.problem:
         return {"error": answer.problem}
     try:
@@ -116,7 +116,7 @@ def show_patches(patches: Sequence[Patch], disruptive: bool) -> None:
 
 
 def describe_reactions(patch: Patch) -> str:
-    """`restart Engine`, `drain FreeSWITCH`, `restart OpenSIPS, calls that are being set up fail`."""
+    """Return such as `restart Engine`, `drain FreeSWITCH`, `restart OpenSIPS, calls that are being set up fail`."""
     parts = []
     for name, reaction in patch.reactions.items():
         service = CATALOGUE[name]
@@ -126,7 +126,7 @@ def describe_reactions(patch: Patch) -> str:
 
 
 def write_versions(stack: str, settings: Settings, patches: Sequence[Patch]) -> None:
-    """The new versions in the stack file, beside the ones it has."""
+    """Write the new versions into the stack file, beside the ones it has."""
     versions = {patch.package: patch.new for patch in patches}
     if not settings.package_versions:
         edit_setting(stack, "package_versions", dict(sorted(versions.items())))

@@ -50,12 +50,12 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Nothing lost and nobody called."""
+        """Return whether nothing was lost and nobody had to help."""
         return not self.help and not any(self.lost.values())
 
 
 async def read_leaders(access: Access, plan: Plan) -> dict[str, str]:
-    """Who leads what, by key, as the first node with clients sees it."""
+    """Return who leads what, by key, as the first node with clients sees it."""
     keys = {name: node.key for node in plan.nodes for name in (node.name, node.key, node.private_address or node.key)}
     addresses = {access.nodes[node.key].address: node.key for node in plan.nodes if node.key in access.nodes}
     said = await ask_json(access, choose_client(access, plan), "leaders")
@@ -87,7 +87,7 @@ async def run_drill(look: Look, choose: Choose, power: Power | None, tell: Tell)
 
 
 def choose_client(access: Access, plan: Plan, but: Collection[str] = ()) -> NodeAccess:
-    """A node where the load is written as services do it, reached by others than `but`: none of these where there is another."""
+    """Choose a node where the load is written as services do it, reached by others than `but`, none of them if it can be."""
     able = sorted((node for node in plan.nodes if has_clients(node)), key=lambda node: (node.key in but, has_data(node)))
     chosen = access.nodes[able[0].key]
     lost = {access.nodes[key].target.machine_id for key in but if key in access.nodes}
@@ -183,7 +183,7 @@ async def hold(access: Access, seconds: float) -> str:
 
 
 async def count_calls(access: Access, plan: Plan) -> int:
-    """The calls on every FreeSWITCH together."""
+    """Return the calls on every FreeSWITCH together."""
     nodes = [access.nodes[node.key] for node in plan.nodes_with("freeswitch")]
     said = await asyncio.gather(*(ask_json(access, node, "leaders") for node in nodes))
     return sum(max(0, answer["calls"]) for answer in said)

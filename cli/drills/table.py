@@ -54,7 +54,7 @@ SHORT = ("kill-leader", "stop-leader", "partition-standby")
 
 
 def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, Drill]:
-    """The drills that make sense on a deployment, by name, with the nodes they are about now."""
+    """Return the drills that make sense on a deployment, by name, with the nodes they are about now."""
     off = power_off(power)
     drills = []
     for what, (leader, title) in ROLES.items():
@@ -104,7 +104,7 @@ def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, 
 
 
 def make_change(command: str) -> Drill:
-    """A change of the deployment, such as an `up` or a `scale`, with what it costs counted like a drill's."""
+    """Return a change of the deployment, such as an `up` or a `scale`, with what it costs counted like a drill's."""
     return Drill(command, "a command run here", (), Fault(nothing, nothing, silent=True), 0, command=command)
 
 
@@ -112,10 +112,10 @@ SERVICES = {"postgresql": "postgresql", "standby": "postgresql", "consul": "cons
 
 
 def has_clients(node: Node) -> bool:
-    """Whether the load can be written on a node as its services do it: through HAProxy."""
+    """Return whether the load can be written on a node as its services do it: through HAProxy."""
     return "haproxy" in node.services
 
 
 def has_data(node: Node) -> bool:
-    """Whether a node has a database or a broker of its own to write to."""
+    """Return whether a node has a database or a broker of its own to write to."""
     return any(CATALOGUE[name].cluster_sizes for name in node.services)

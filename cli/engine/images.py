@@ -11,7 +11,7 @@ from components.model.settings import Settings
 
 
 def begin_images(made: Plan, settings: Settings) -> None:
-    """Where the engine has to be made first, which takes minutes, make the containers' images meanwhile."""
+    """Make the containers' images while the engine is being made, which takes minutes."""
     from tools.engine.find import find_made_engine
 
     if not find_made_engine():
@@ -19,7 +19,7 @@ def begin_images(made: Plan, settings: Settings) -> None:
 
 
 def make_images(made: Plan, settings: Settings) -> None:
-    """Those that the deployment's containers start from; what fails is met again by who needs them."""
+    """Make those that the deployment's containers start from; what fails is met again by who needs them."""
     from cloud_init.packages_image import compose_packages_image
     from tools.environment import SetupError
     from tools.incus import api, ensure_base_image, ensure_packages_image, ensure_pool

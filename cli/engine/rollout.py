@@ -64,7 +64,7 @@ def run_engine(engine: Engine, nodes: Sequence[Node], *arguments: str) -> Run:
 
 
 def explain(error: Error, made: Plan) -> str:
-    """An error, after what it means where a cloud gave no machine, or none of something else."""
+    """Return an error, after what it means where a cloud gave no machine, or none of something else."""
     node = next((node for node in made.nodes if error.name == node.name), None)
     meaning = explain_refusal(made, node, error.text)
     return f"{meaning}\n  {error}" if meaning else str(error)
@@ -78,7 +78,7 @@ class Interrupt:
         self.when: float | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """The signal's handler. A second one tells the engine to end without waiting for resources."""
+        """Handle the signal. A second one tells the engine to end without waiting for resources."""
         if self.when is None:
             os.write(2, b"Stopping: waiting for running operations to end or to be cancelled. Ctrl-C again: at once.\n")
         self.when = self.when or time.monotonic()
@@ -93,7 +93,7 @@ class Interrupt:
 
 @contextmanager
 def interruptible(process: subprocess.Popen[bytes]) -> Iterator[Interrupt]:
-    """Signals go to the engine as long as it runs; it never outlives this block."""
+    """Pass signals to the engine as long as it runs; it never outlives this block."""
     interrupt = Interrupt(process)
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -14,6 +14,6 @@ NodeName = Annotated[str, typer.Argument(metavar="NODE", help="edge-1, or the wh
 
 
 def stack_of(node: str) -> str:
-    """The stack whose name a whole node name begins with, the longest that fits; else the default one."""
+    """Return the stack whose name a whole node name begins with, the longest that fits; else the default one."""
     fitting = [stack for stack in list_stacks() if node.startswith(f"{stack}-")]
     return max(fitting, key=len, default=DEFAULT_STACK)

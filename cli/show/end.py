@@ -14,7 +14,7 @@ from components.model.plan import Plan
 
 
 def read_licence(made: Plan, access: Access) -> str:
-    """What the API gateway calls this installation (`/api/srvinfo`); empty where it does not say."""
+    """Return what the API gateway calls this installation (`/api/srvinfo`); empty where it does not say."""
     node = made.nodes_with("webitel-api")[0]
     port = CATALOGUE["webitel-api"].listener("http").port
     target = access.nodes[node.key]
@@ -25,7 +25,7 @@ def read_licence(made: Plan, access: Access) -> str:
 
 
 def show_records(access: Access, zone: str) -> None:
-    """The domain's DNS records: made already, or to be copied."""
+    """Print the domain's DNS records: made already, or to be copied."""
     if access.records:
         out.print(f"DNS records, created in {zone}:" if zone else "DNS records to set where your domain is kept:")
     for line in access.records:
@@ -33,7 +33,7 @@ def show_records(access: Access, zone: str) -> None:
 
 
 def show_end(made: Plan, access: Access) -> None:
-    """Where it answers, what it is made of, what comes next."""
+    """Print where it answers, what it is made of, what comes next."""
     sip = [f"{access.nodes[node.key].address}:{CATALOGUE['opensips'].listener('sip').port}"
            for node in made.nodes_with("opensips") if node.key in access.nodes]
     out.print("   ".join([access.url, *(["SIP " + ", ".join(sip)] if sip else [])]))

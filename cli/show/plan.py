@@ -60,12 +60,12 @@ def fill_nodes_table(made: Plan, *, short: bool) -> Table:
 
 
 def list_sizes(node: Node) -> str:
-    """`40 + 200`, GiB."""
+    """Return such as `40 + 200`, GiB."""
     return " + ".join(str(disk.size_gib) for disk in node.disks)
 
 
 def facts_table(made: Plan, settings: Settings, everything: bool) -> Table:
-    """What is open to whom, how long recordings last, what is not fit for production."""
+    """Return what is open to whom, how long recordings last, what is not fit for production."""
     table = make_table("what", "which", header=False)
 
     def add(title: str, lines: Iterable[str]) -> None:
@@ -94,7 +94,7 @@ def facts_table(made: Plan, settings: Settings, everything: bool) -> Table:
 
 
 def describe_openings(openings: Iterable[Opening]) -> list[str]:
-    """`edge: 80,443/tcp nginx, 10000-19999/udp rtpengine (203.0.113.0/24)`, one line a role and set of sources."""
+    """Return such as `edge: 80,443/tcp nginx, 10000-19999/udp rtpengine (203.0.113.0/24)`, one line a role and set of sources."""
     protocols: dict[tuple[str, tuple[str, ...]], dict[tuple[str, str], list[str]]] = {}
     for opening in openings:
         services = protocols.setdefault((opening.role, opening.sources), {})
@@ -111,7 +111,7 @@ def describe_openings(openings: Iterable[Opening]) -> list[str]:
 
 
 def format_calls(number: int) -> str:
-    """`50 thousand`, `1 million`."""
+    """Return such as `50 thousand`, `1 million`."""
     return f"{number // 1_000_000} million" if number % 1_000_000 == 0 else f"{number // 1000} thousand"
 
 

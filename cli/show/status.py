@@ -11,14 +11,14 @@ LOG_LINES = 4
 
 
 def count_services(reports: Reports) -> str:
-    """`21 of 22 services healthy`, with the nodes that said nothing of theirs."""
+    """Return such as `21 of 22 services healthy`, with the nodes that said nothing of theirs."""
     rows, silent = list_services(reports), list_silent(reports)
     text = f"{sum(service.healthy for service in rows)} of {format_count(len(rows), 'service')} healthy"
     return f"{text}, nothing known of {', '.join(silent)}" if silent else text
 
 
 def describe_disk(disk: DiskRow, planned_days: float | None) -> str:
-    """How full a disk is and when it will be: by its own growth, else by the tier's load as `plan` tells it."""
+    """Return how full a disk is and when it will be: by its own growth, else by the tier's load as `plan` tells it."""
     if not disk.healthy:
         return disk.why
     used = f"{100 * (disk.size - disk.free) // disk.size} % of {disk.size / 1024**3:.0f} GiB used"

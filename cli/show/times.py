@@ -19,7 +19,7 @@ TOTAL = "total"
 
 
 def show_times(run: Run, made: Plan) -> None:
-    """One line a node that was worked on, with the time it took by stage."""
+    """Print one line a node that was worked on, with the time it took by stage."""
     changed = {operation: count for operation, count in run.rollout.changes.items() if operation not in ("same", "read")}
     if not changed:
         out.print("Nothing to change.")
@@ -34,7 +34,7 @@ def show_times(run: Run, made: Plan) -> None:
 
 
 def find_slowest_step(run: Run, made: Plan) -> str:
-    """The step of a node that took longest, with node and time; steps that differ in figures only are one."""
+    """Return the step of a node that took longest, with node and time; steps that differ in figures only are one."""
     found: list[tuple[float, str, str]] = []
     for row in (run.rollout.rows[node.name] for node in made.nodes if node.name in run.rollout.rows):
         start, name = row.started, row.steps[0][1]
@@ -47,13 +47,13 @@ def find_slowest_step(run: Run, made: Plan) -> str:
 
 
 def measure_nodes(run: Run, made: Plan) -> dict[str, dict[str, float]]:
-    """By name of a node that was worked on: the seconds in all until everything was healthy, and by stage."""
+    """Return by name of a node that was worked on: the seconds in all until everything was healthy, and by stage."""
     rows = [run.rollout.rows[node.name] for node in made.nodes if node.name in run.rollout.rows]
     return {row.name: {TOTAL: run.ended - row.started, **dict(measure_stages(row, run.ended))} for row in rows}
 
 
 def measure_stages(row: Row, ended: float) -> list[tuple[str, float]]:
-    """The seconds a node spent in each stage, the ones it never reached left out."""
+    """Return the seconds a node spent in each stage, the ones it never reached left out."""
     seconds = [0.0] * len(STAGES)
     stage = 0
     ends = [*(when for when, _ in row.steps[1:]), ended]
