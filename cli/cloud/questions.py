@@ -44,13 +44,13 @@ class Answers:
     errors: dict[str, str] = field(default_factory=dict)
 
 
-def find_obstacle(made: Plan) -> str:
+def find_obstacle(plan: Plan) -> str:
     """Why the cloud cannot be asked yet: the engine, the SDK or the provider's plugin is not here; "" = it can."""
     from tools.engine.find import find_made_engine
     from tools.environment import is_installed, read_requirements
 
-    package = made.facts.package
-    lacking = [requirement for requirement in read_requirements(made.cloud) if not is_installed(requirement)]
+    package = plan.facts.package
+    lacking = [requirement for requirement in read_requirements(plan.cloud) if not is_installed(requirement)]
     if find_made_engine() is None:
         return "the Pulumi engine is not installed yet"
     if lacking:
@@ -63,7 +63,7 @@ def find_obstacle(made: Plan) -> str:
     return ""
 
 
-def ask_cloud(made: Plan, *, rest: str = "", seconds: float = ANSWERS_SECONDS, one: float = 0) -> Answers:
+def ask_cloud(plan: Plan, *, rest: str = "", seconds: float = ANSWERS_SECONDS, one: float = 0) -> Answers:
     """Ask the cloud of a plan; returns after at most `seconds`, `one` for each answer (0 = what the start leaves).
     `rest`: another address of its REST interface."""
     from tools.engine.find import find_made_engine
@@ -71,11 +71,11 @@ def ask_cloud(made: Plan, *, rest: str = "", seconds: float = ANSWERS_SECONDS, o
     engine = find_made_engine()
     assert engine, "find_obstacle comes first"
     deadline = time.monotonic() + seconds
-    with open_engine(made.stack, lambda progress: engine) as own:
+    with open_engine(plan.stack, lambda progress: engine) as own:
         file = own.folder / "answers"
         try:
             there = read_nodes(own, deadline)
-            settings, secret = read_config(own, made.facts.package, deadline)
+            settings, secret = read_config(own, plan.facts.package, deadline)
             job = {"answers": str(file), "there": there, "rest": rest,
                    "seconds": one or max(seconds - START_SECONDS, 1)}
             said = run_questions(own, settings, secret, job, file, deadline)

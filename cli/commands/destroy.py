@@ -35,26 +35,26 @@ def destroy(
     from cli.engine.rollout import report_failure, run_engine
 
     deployment = load_deployment(stack)
-    settings, made = deployment.settings, deployment.plan
-    trial = made.facts.trial
+    settings, plan = deployment.settings, deployment.plan
+    trial = plan.facts.trial
     everything = trial or with_data
     with open_engine(stack) as engine:
         require_existing(engine)
         clear_leftovers(engine)
-        what = f"{format_count(len(made.nodes), 'node')} of {stack}" + (" with all data" if everything else "")
+        what = f"{format_count(len(plan.nodes), 'node')} of {stack}" + (" with all data" if everything else "")
         if not yes:
             if not is_terminal():
                 raise Failure(f"this would delete {what}; confirm with --yes")
             typer.confirm(f"Delete {what}?", abort=True)
             if with_data and not trial and typer.prompt("No disk and no secret will remain. Type the deployment's name") != stack:
                 raise Failure(f"that is not {stack}; nothing was deleted")
-        prepare(made)
-        lift_protection(engine, made, f"./webitel destroy {stack}" + " --with-data" * with_data,
+        prepare(plan)
+        lift_protection(engine, plan, f"./webitel destroy {stack}" + " --with-data" * with_data,
                         [one["urn"] for one in engine.resources() if everything or not one.get("protect")])
         if everything and any(resource.get("protect") for resource in engine.resources()):
             engine.run("state", "unprotect", "--all", "--yes")
-        run = run_engine(engine, made.nodes, "destroy", *([] if everything else ["--exclude-protected"]))
-        report_failure(run, f"./webitel destroy {stack}" + " --with-data" * with_data, made)
+        run = run_engine(engine, plan.nodes, "destroy", *([] if everything else ["--exclude-protected"]))
+        report_failure(run, f"./webitel destroy {stack}" + " --with-data" * with_data, plan)
         if kept := [resource["urn"].rpartition("::")[2] for resource in engine.resources() if resource.get("protect")]:
             out.print(f"{stack} is gone, except for what is protected: {', '.join(kept)}.")
             out.print(f"Next: ./webitel up {stack}   or, to delete that too: ./webitel destroy {stack} --with-data")

@@ -76,20 +76,20 @@ def check_stack(stack: str) -> Iterator[Check]:
         for problem in error.problems:
             yield Check("settings", problem.setting, str(problem))
         return
-    made = deployment.plan
-    yield Check("stack", f"stacks/Pulumi.{stack}.yaml: {len(made.nodes)} nodes on {made.facts.title}")
-    problems = documentation_values(deployment.settings, made.facts)
+    plan = deployment.plan
+    yield Check("stack", f"stacks/Pulumi.{stack}.yaml: {len(plan.nodes)} nodes on {plan.facts.title}")
+    problems = documentation_values(deployment.settings, plan.facts)
     for problem in problems:
         yield Check("settings", problem.setting, str(problem))
-    if made.facts.trial:
-        yield from check_containers(made)
+    if plan.facts.trial:
+        yield from check_containers(plan)
     else:
         from cli.cloud.checks import check_cloud
 
-        yield from check_cloud(made, {problem.setting.rpartition(":")[2] for problem in problems})
+        yield from check_cloud(plan, {problem.setting.rpartition(":")[2] for problem in problems})
 
 
-def check_containers(made: Plan) -> Iterator[Check]:
+def check_containers(plan: Plan) -> Iterator[Check]:
     """Check what containers on this machine need: Incus, memory, disk."""
     from tools.environment import SetupError
     from tools.incus.daemon import find_program, is_answering
@@ -104,8 +104,8 @@ def check_containers(made: Plan) -> Iterator[Check]:
         state = "answers" if answers else "installed, not running" if program else "not installed"
         mends = f"`up` {'starts' if program else 'installs'} it"
         yield Check("Incus", f"{state}; {mends}" if root and not answers else state,
-                    "" if answers or root else f"sudo ./webitel up {made.stack}")
-    wanted = sum(node.machine_type.memory_gib for node in made.nodes)
+                    "" if answers or root else f"sudo ./webitel up {plan.stack}")
+    wanted = sum(node.machine_type.memory_gib for node in plan.nodes)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     yield Check("memory", f"{memory:.1f} GiB, the nodes may use {wanted:g} GiB",
                 "" if memory >= wanted * 0.9 else "take a smaller tier, or a machine with more memory")

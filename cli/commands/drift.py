@@ -44,9 +44,9 @@ def drift(
     from cli.engine.events import EventLog
     from tools.environment import ensure_extra
 
-    made = load_deployment(stack).plan
-    if made.facts.package:
-        ensure_extra(made.cloud)
+    plan = load_deployment(stack).plan
+    if plan.facts.package:
+        ensure_extra(plan.cloud)
     with open_engine(stack) as found:
         require_existing(found)
         engine = asking_nodes(found) if nodes else found

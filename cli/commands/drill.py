@@ -44,13 +44,13 @@ def drill(
     from cli.nodes.access import Access, read_access
 
     def look() -> tuple[Access, Plan]:
-        made = load_deployment(stack).plan
+        plan = load_deployment(stack).plan
         with open_engine(stack) as engine:
-            return read_access(engine), made
+            return read_access(engine), plan
 
-    access, made = look()
-    power = make_power(made)
-    known = list_drills(made, asyncio.run(read_leaders(access, made)), power)
+    access, plan = look()
+    power = make_power(plan)
+    known = list_drills(plan, asyncio.run(read_leaders(access, plan)), power)
     if not (name or everything or short or command):
         for one in known.values():
             out.print(f"{one.name:<22} {one.says}")
@@ -75,9 +75,9 @@ def drill(
     raise typer.Exit(0 if outcomes and all(outcome.is_good for outcome in outcomes) else 1)
 
 
-def make_power(made: Plan) -> Power | None:
+def make_power(plan: Plan) -> Power | None:
     """Return how a machine's power is taken away, where machines are containers of this host."""
-    if not made.facts.trial:
+    if not plan.facts.trial:
         return None
     from tools.incus import api
 

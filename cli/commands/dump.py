@@ -40,7 +40,7 @@ def dump(
     from cli.nodes.access import ask_nodes, read_access
     from cloud_init.node_command import node_command
 
-    made = load_deployment(stack).plan
+    plan = load_deployment(stack).plan
     with open_engine(stack) as engine:
         access = read_access(engine)
         for resource in engine.open_resources():
@@ -51,7 +51,7 @@ def dump(
         raise Failure(f"{target} exists already; take another name")
     command = node_command("dump", "--lines", str(lines))
     answers = asyncio.run(ask_nodes(access, list(access.nodes.values()), command, DUMP_SECONDS))
-    texts = {"plan.json": json.dumps(plan_to_json(made), indent=2)}
+    texts = {"plan.json": json.dumps(plan_to_json(plan), indent=2)}
     silent = []
     for key, answer in answers.items():
         found, problem = read_dump(answer)

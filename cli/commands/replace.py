@@ -43,9 +43,9 @@ def replace(
 
     stack = stack or stack_of(node)
     deployment = load_deployment(stack)
-    settings, made = deployment.settings, deployment.plan
+    settings, plan = deployment.settings, deployment.plan
     try:
-        target = made.node(node)
+        target = plan.node(node)
     except KeyError as error:
         raise Failure(str(error.args[0])) from error
     if not yes:
@@ -65,21 +65,21 @@ def replace(
     renew = ["--replace", machine]
     again = choose_next(machine, resources, f"./webitel replace {target.key} --stack {stack}" + " --disruptive" * disruptive,
                         f"./webitel up {stack}" + " --disruptive" * disruptive)
-    if not made.facts.fixed_addresses:
+    if not plan.facts.fixed_addresses:
         # The others must learn its new address before it can work with them.
         bring_up(stack, True, disruptive=disruptive, arguments=renew, again=again)
         return
     # The node alone at first: a pending change of another member of its cluster would wait for this node, and this node,
     # further back in the order, for the change.
-    prepare(made)
+    prepare(plan)
     with open_engine(stack) as engine:
         clear_leftovers(engine)
-        lift_protection(engine, made, f"./webitel replace {target.key} --stack {stack}", [machine])
+        lift_protection(engine, plan, f"./webitel replace {target.key} --stack {stack}", [machine])
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
         targets = [word for urn in list_below(resources, group["urn"]) for word in ("--target", urn)]
-        run = run_engine(engine, made.nodes, "up", *renew, *targets)
-        report_failure(run, again(engine), made)
+        run = run_engine(engine, plan.nodes, "up", *renew, *targets)
+        report_failure(run, again(engine), plan)
     bring_up(stack, True, disruptive=disruptive)
 
 

@@ -26,14 +26,14 @@ def status(
     from cli.nodes.reports import ask_status
     from cli.show.status import show_status
 
-    made = load_deployment(stack).plan
+    plan = load_deployment(stack).plan
     with open_engine(stack) as engine:
         access = read_access(engine)
     reports = ask_status(access)
     if as_json:
         print_document(status_document(stack, access.url, is_healthy(reports), reports))
     else:
-        show_status(reports, made)
+        show_status(reports, plan)
         next_step = next((f"./webitel logs {key} --stack {stack}" for key, report in reports.items() if not report.healthy), "")
         if next_step:
             out.print(f"Next: {next_step}")

@@ -45,18 +45,18 @@ def upgrade(
     from cli.nodes.reports import ask_status
 
     deployment = load_deployment(stack)
-    settings, made = deployment.settings, deployment.plan
+    settings, plan = deployment.settings, deployment.plan
     refuse_unknown(only or [])
     if release:
         # As long as no migration is known none is carried out here, and each release has its reason.
         raise Failure(f"Nothing was changed: {explain_release(settings.release, release)}.")
     with open_engine(stack) as engine:
         access = read_access(engine)
-    if obstacles := find_obstacles(made, ask_status(access)):
+    if obstacles := find_obstacles(plan, ask_status(access)):
         raise Failure("\n  ".join(["Nothing was changed: this deployment cannot be upgraded as it is:", *obstacles])
                       + f"\nNext: ./webitel status {stack}")
     progress(f"Looking for newer versions on {format_count(len(access.nodes), 'node')}.")
-    found = choose_patches(made, ask_versions(access), only or ())
+    found = choose_patches(plan, ask_versions(access), only or ())
     patches = [patch for patch in found if disruptive or not patch.drops_calls]
     if found:
         show_patches(found, disruptive)

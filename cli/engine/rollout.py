@@ -63,10 +63,10 @@ def run_engine(engine: Engine, nodes: Sequence[Node], *arguments: str) -> Run:
     return Run(rollout, process.returncode, interrupt.when is not None, said.read_text(errors="replace"), time.time())
 
 
-def explain(error: Error, made: Plan) -> str:
+def explain(error: Error, plan: Plan) -> str:
     """Return an error, after what it means where a cloud gave no machine, or none of something else."""
-    node = next((node for node in made.nodes if error.name == node.name), None)
-    meaning = explain_refusal(made, node, error.text)
+    node = next((node for node in plan.nodes if error.name == node.name), None)
+    meaning = explain_refusal(plan, node, error.text)
     return f"{meaning}\n  {error}" if meaning else str(error)
 
 
@@ -109,7 +109,7 @@ def interruptible(process: subprocess.Popen[bytes]) -> Iterator[Interrupt]:
             signal.signal(number, handler)
 
 
-def report_failure(run: Run, again: str, made: Plan) -> None:
+def report_failure(run: Run, again: str, plan: Plan) -> None:
     """Raise a Failure with the texts of what failed, or of the interruption; return if the run was good.
 
     What a cloud refused is explained before its own words.
@@ -119,7 +119,7 @@ def report_failure(run: Run, again: str, made: Plan) -> None:
     if run.status == 0:
         return
     errors = [error for error in run.rollout.errors if error.name] or run.rollout.errors
-    lines = [explain(error, made) for error in errors]
+    lines = [explain(error, plan) for error in errors]
     if run.interrupted:
         raise Failure("\n".join(["Interrupted.", *lines, f"Run {again} again: it resumes."]))
     if run.status < 0:

@@ -38,9 +38,9 @@ def describe_state(row: Row) -> tuple[str, str | None]:
     return ("standby" if isinstance(row, ServiceRow) and row.standby else "healthy"), None
 
 
-def show_status(reports: Reports, made: Plan) -> None:
+def show_status(reports: Reports, plan: Plan) -> None:
     """Print one line a service, disk, certificate and clock, and the last log lines of what is not healthy."""
-    days = recordings_days(made)
+    days = recordings_days(plan)
     table = make_table("node", "service", "state", "why")
     for key, report in reports.items():
         if report.problem:
