@@ -23,7 +23,7 @@ from tests.unit.cli.fakes import make_node
 FILE = "config:\n  webitel:cloud: local\n  webitel:tier: basic # ours\n"
 VERSIONS = {
     "app-1": {"webitel-engine": {"now": "25.08.1-1", "newer": ["25.08.3-1"]}, "freeswitch": {"now": "1.10.1", "newer": []}},
-    "edge-1": {"opensips": {"now": "3.4.1", "newer": ["3.4.2"]}, "nginx": {"now": "1.22.1-9", "newer": ["1.22.1-9+deb12u1"]}},
+    "edge-1": {"opensips": {"now": "3.4.1", "newer": ["3.4.2"]}, "haproxy": {"now": "2.6.12-1", "newer": ["2.6.12-1+deb12u1"]}},
     "data-1": {"grafana": {"now": "11.6.0", "newer": ["12.0.0"]}},
 }
 
@@ -97,11 +97,11 @@ def test_patches_are_shown_written_and_rolled_out(deployment: Fake) -> None:
     assert done.exit_code == 0, done.output
     rows = [line.split() for line in done.output.splitlines() if line.startswith(" ") and line.strip()]
     assert ["app-1", "webitel-engine", "25.08.1-1", "25.08.3-1", "restart", "Engine"] in rows
-    assert ["edge-1", "nginx", "1.22.1-9", "1.22.1-9+deb12u1", "restart", "nginx"] in rows
+    assert ["edge-1", "haproxy", "2.6.12-1", "2.6.12-1+deb12u1", "reload", "HAProxy"] in rows
     words = " ".join(done.output.split())
     assert "restart OpenSIPS, calls that are being set up fail; calls in progress go on: left out without --disruptive" in words
     assert "grafana" not in done.output, "12.0 is no patch of 11.6"
-    assert deployment.ran == [(False, "./webitel up s", {"nginx": "1.22.1-9+deb12u1", "webitel-engine": "25.08.3-1"})]
+    assert deployment.ran == [(False, "./webitel up s", {"haproxy": "2.6.12-1+deb12u1", "webitel-engine": "25.08.3-1"})]
     assert deployment.file.read_text().startswith(FILE)
 
 
