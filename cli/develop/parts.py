@@ -67,6 +67,7 @@ PARTS: dict[str, tuple[Step, ...]] = {
     "local": (Step("tests on real nodes", marked("local", "tests/local"), 2),),
     "nodes": (Step("tests on several real nodes", marked("nodes", "tests/local")),),
     "drills": (Step("drills on real nodes", marked("drills", "tests/drills")),),
+    "first_run": (Step("first run on a bare machine", (*marked("first_run", "tests/first_run"), "-s")),),
 }
 ONLY_BY_NAME = ("nodes", "first_run")
 """What takes a quiet machine and many minutes: not a part of the whole."""
