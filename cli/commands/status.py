@@ -106,6 +106,15 @@ def describe_disk(disk: Report, planned_days: float | None) -> str:
     return used
 
 
+def describe_state(row: Report) -> tuple[str, str | None]:
+    """A row's state in a word, and its colour."""
+    if not row["healthy"]:
+        return "not healthy", "red"
+    if "standby" in row:
+        return "standby", None
+    return ("warning", "yellow") if row.get("warning") else ("healthy", None)
+
+
 def show_status(reports: Mapping[str, Report], made: Plan) -> None:
     """Print one line a service, disk, certificate and clock, and the last log lines of what is not healthy."""
     days = recordings_days(made)
@@ -123,9 +132,9 @@ def show_status(reports: Mapping[str, Report], made: Plan) -> None:
                  for disk in report["disks"]]
         rows = [*report["services"], *disks, *report.get("machine", ())]
         for row in rows:
-            state = "not healthy" if not row["healthy"] else "standby" if "standby" in row else "warning" if row.get("warning") else "healthy"
+            state, style = describe_state(row)
             why = row["why"] or (f"{row['standby']} runs it" if "standby" in row else "")
-            table.add_row(key, row["name"], state, why, style="red" if not row["healthy"] else "yellow" if row.get("warning") else None)
+            table.add_row(key, row["name"], state, why, style=style)
     out.print(table)
     for key, report in reports.items():
         for service in report["services"]:

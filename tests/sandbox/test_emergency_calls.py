@@ -15,7 +15,8 @@ pytestmark = pytest.mark.sandbox
 class Asked:
     """A node's view of its database: where it is, and the password."""
 
-    secrets: dict[str, str] = {"database_password": "database-password"}
+    def __init__(self) -> None:
+        self.secrets = {"database_password": "database-password"}
 
 
 @pytest.fixture

@@ -32,10 +32,12 @@ def answer(listener):
         head = b""
         while b"\\r\\n\\r\\n" not in head:
             head += connection.recv(4096)
-        connection.sendall(b"HTTP/1.1 101 OK\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nX-Peer: %s\\r\\n\\r\\n" % peer[0].encode())
+        lines = "HTTP/1.1 101 OK", "Upgrade: websocket", "Connection: Upgrade", "X-Peer: " + peer[0], "", ""
+        connection.sendall("\\r\\n".join(lines).encode())
 threading.Thread(target=answer, args=(socket.create_server((sip, 5070)),), daemon=True).start()
 browser = socket.create_connection((sip, 5071), 8, (source, 0))
-browser.sendall(f"GET /sip HTTP/1.1\\r\\nHost: x\\r\\nX-Real-IP: {told}\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n\\r\\n".encode())
+lines = "GET /sip HTTP/1.1", "Host: x", "X-Real-IP: " + told, "Upgrade: websocket", "Connection: Upgrade", "", ""
+browser.sendall("\\r\\n".join(lines).encode())
 print(browser.recv(4096).decode())
 """
 """OpenSIPS' web socket, which says whom it sees, and a handshake as nginx of the web sends it."""

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.standin.freeswitch import sip
-from tests.unit.cloud_init.opensips_files import with_bundle
 from tests.sandbox.attacker import Line, status
 from tests.sandbox.telephony import NODE, OPENSIPS_FILES, TRUNK, Telephony, node_files, running_telephony
+from tests.unit.cloud_init.opensips_files import with_bundle
 
 pytestmark = pytest.mark.sandbox
 

@@ -42,7 +42,8 @@ def answer(probe: dict[str, Any], view: View) -> str:
         "consul": consul, "consul_server": consul_server, "consul_entry": consul_entry, "postgresql": postgresql,
         "patroni": patroni, "database_sessions": database_sessions, "amqp": broker_log_in, "rabbitmq": rabbitmq,
         "exchanges": topology.exchanges, "queue": topology.queue, "binding": topology.binding, "own_queues": topology.own_queues,
-        "http": http_answer, "https": https_answer, "web_socket": web_socket, "listens": listens, "schema": schema, "disk_space": disk_space,
+        "http": http_answer, "https": https_answer, "web_socket": web_socket, "listens": listens,
+        "schema": schema, "disk_space": disk_space,
         "rtpengine": sip.rtpengine, "sip": sip.sip_request, "opensips_rtpengine": opensips_rtpengine,
         "freeswitch": sip.freeswitch, "freeswitch_calls": sip.freeswitch_calls,
     }

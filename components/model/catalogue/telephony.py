@@ -35,7 +35,8 @@ OPENSIPS = Service(
     listeners=(
         udp("sip", 5060, Audience.CARRIERS, Audience.PHONES), tcp("sip-tcp", 5060, Audience.CARRIERS, Audience.PHONES),
         tcp("sip-tls", 5061, Audience.CARRIERS, Audience.PHONES),
-        udp("inner", 5062), tcp("ws", 5070, Audience.NODE), tcp("mi", 8000, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
+        udp("inner", 5062), tcp("ws", 5070, Audience.NODE),
+        tcp("mi", 8000, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
     ),
     calls=("postgresql", "rabbitmq", "rtpengine.ng", "freeswitch.sip"),
     secrets=("database_password", "broker_password", "web_certificate"),
@@ -60,7 +61,6 @@ SIP_WEBSOCKET = Service(
     listeners=(tcp("http", 5071, authenticated=False),),
     calls=("opensips.ws",),
     probes=(Probe("web_socket", "a browser's web socket does not reach OpenSIPS", {"listener": "http"}),),
-    drops_calls="browsers connect anew; calls in progress go on",
 )
 
 FREESWITCH = Service(

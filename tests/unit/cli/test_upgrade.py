@@ -96,7 +96,7 @@ def test_patches_are_shown_written_and_rolled_out(deployment: Fake) -> None:
     assert done.exit_code == 0, done.output
     rows = [line.split() for line in done.output.splitlines() if line.strip()]
     assert ["app-1", "webitel-engine", "25.08.1-1", "25.08.3-1", "restart", "Engine"] in rows
-    assert ["edge-1", "nginx", "1.22.1-9", "1.22.1-9+deb12u1", "restart", "nginx"] in rows
+    assert ["edge-1", "nginx", "1.22.1-9", "1.22.1-9+deb12u1", "restart", "SIP", "by", "web", "socket,", "nginx"] in rows
     (dropping,) = [" ".join(row) for row in rows if "opensips" in row]
     assert dropping.endswith("restart OpenSIPS, calls that are being set up fail; calls in progress go on: left out without "
                              "--disruptive")

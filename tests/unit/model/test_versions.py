@@ -42,7 +42,8 @@ def test_every_exception_is_a_package_of_the_catalogue() -> None:
     ("webitel-engine", {"engine": OnChange.RESTART}),
     ("webitel-core", dict.fromkeys(("webitel-app", "webitel-api", "webitel-uac"), OnChange.RESTART)),
     ("freeswitch-mod-opus", {"freeswitch": OnChange.DRAIN}), ("opensips-wss-module", {"opensips": OnChange.RESTART}),
-    ("postgresql-15", {"postgresql": OnChange.RESTART}), ("nginx", {"nginx": OnChange.RESTART, "sip-websocket": OnChange.RESTART}),
+    ("postgresql-15", {"postgresql": OnChange.RESTART}),
+    ("nginx", {"nginx": OnChange.RESTART, "sip-websocket": OnChange.RESTART}),
     ("haproxy", {"haproxy": OnChange.RELOAD}), ("nftables", {"nftables": OnChange.RELOAD}), ("webitel-common", {}), ("curl", {}),
     ("webitel-crm", {}),
 ])
