@@ -39,13 +39,15 @@ from cli.commands import (
     test as run_tests,
 )
 from cli.console import Failure, err
+from cli.help import WIDTH, Panels
 from components.model.problems import PlanError
 from stacks.settings import UnknownStackError
 from tools.engine.get import EngineError
 from tools.environment import SetupError
 
-app = typer.Typer(name="webitel", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  rich_markup_mode=None, help="Your own Webitel contact centre, on six clouds or on this machine.")
+app = typer.Typer(name="webitel", cls=Panels, context_settings={"max_content_width": WIDTH}, no_args_is_help=True,
+                  add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+                  help="Your own Webitel contact centre, on six clouds or on this machine.")
 for module in (
     plan, up, scale, upgrade, replace, preview, status, drift, nodes_commands, dump, destroy, files, doctor, secrets, state,
     pulumi_command, run_tests, bench, prices, drill,

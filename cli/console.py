@@ -2,30 +2,82 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
-from typing import Annotated
+from collections.abc import Collection
+from typing import IO, Annotated, cast
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
 
-# Rich cuts cells to fit; a line that a narrow terminal wraps, or that a file takes whole, says more.
-NARROWEST, IN_A_FILE = 120, 250
-out = Console(highlight=False, markup=False,
-              width=max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else IN_A_FILE)
+COLUMNS = 110
+"""Where there is no terminal."""
+PADDING = re.compile(r"(?: |\x1b\[[0-9;]*m)+$", re.MULTILINE)
+"""Blanks at the end of a line, and codes of colour between them."""
+
+
+class Trimmed:
+    """Standard output of this moment, with no blanks at the ends of lines: Rich fills the cells of its tables."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        """Write a text without them."""
+        return sys.stdout.write(PADDING.sub(lambda found: found[0].replace(" ", ""), text))
+
+    def flush(self) -> None:
+        """Pass on what was written."""
+        sys.stdout.flush()
+
+    def isatty(self) -> bool:
+        """Return whether a person watches."""
+        return sys.stdout.isatty()
+
+    def fileno(self) -> int:
+        """Return the descriptor, by which Rich looks up a terminal's size."""
+        return sys.stdout.fileno()
+
+
+out = Console(highlight=False, markup=False, file=cast(IO[str], Trimmed()),
+              width=shutil.get_terminal_size().columns if sys.stdout.isatty() else COLUMNS)
+# A line of an error is searched for and copied as a whole: where it is too long, the terminal wraps it.
 err = Console(highlight=False, markup=False, soft_wrap=True, stderr=True)
 
 DEFAULT_STACK = "local-single"
 StackName = Annotated[str, typer.Argument(metavar="[STACK]", show_default=True, help="The deployment.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output instead.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 class Failure(Exception):
     """Ends the command with exit status 1; the message is all the user sees."""
 
 
+def make_table(*titles: str, right: Collection[str] = (), header: bool = True) -> Table:
+    """Return a table with these columns, those of `right` flush right. What does not fit is wrapped, never cut."""
+    table = Table(box=None, padding=(0, 1), header_style="bold", show_header=header)
+    for title in titles:
+        table.add_column(title, justify="right" if title in right else "left", overflow="fold")
+    return table
+
+
+def measure_width(table: Table) -> int:
+    """Return the columns that a table takes with nothing wrapped."""
+    return Measurement.get(out, out.options.update_width(10 * COLUMNS), table).maximum
+
+
 def is_terminal() -> bool:
     """Whether a person watches and can answer."""
     return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def print_item(text: str) -> None:
+    """Print a line of a list, set in by two columns in all its lines."""
+    out.print(Padding(text, (0, 0, 0, 2)))
 
 
 def progress(text: str) -> None:

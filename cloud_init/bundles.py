@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-
-from sandbox.build import build_packages, source_digest
+from typing import Protocol
 
 HERE = Path(__file__).parent
 
@@ -19,39 +19,48 @@ SANDBOX = "sandbox"
 """The bundle that is built on demand, an apt repository; its digest is that of what it is built from."""
 
 
+class StandIns(Protocol):
+    """The packages that stand for the vendor's (`sandbox/build.py`), handed in by whoever composes: nothing here knows them."""
+
+    @property
+    def source_digest(self) -> Callable[[], str]:
+        """The digest of what they are built from."""
+
+    @property
+    def needed_packages(self) -> Callable[[Iterable[str]], Mapping[str, str]]:
+        """Name -> version of those packages that are stand-ins, and of those that they depend on."""
+
+
 def bundle_folder(name: str) -> Path:
     """The folder of a bundle; an error names the ones there are."""
-    if name == SANDBOX:
-        return build_packages()
     folder = SOURCES.get(name, HERE / "bundles" / name)
     if not folder.is_dir():
         raise ValueError(f"no bundle {name}: there is no {folder.relative_to(HERE.parent)}")
     return folder
 
 
-def bundle_files(name: str) -> list[Path]:
-    """The files of a bundle, sorted, without Python's caches."""
-    return sorted(p for p in bundle_folder(name).rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+def list_files(folder: Path) -> list[Path]:
+    """The files of a bundle's folder, sorted, without Python's caches."""
+    return sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
 
 
 @cache
 def bundle_digest(name: str) -> str:
     """SHA-256 over names, executable bits and contents, first 16 hexadecimal digits."""
-    if name == SANDBOX:
-        return source_digest()
-    digest = hashlib.sha256()
-    for path in bundle_files(name):
-        digest.update(f"{path.relative_to(bundle_folder(name))}\0{path.stat().st_mode & 0o111 != 0}\0".encode())
+    folder, digest = bundle_folder(name), hashlib.sha256()
+    for path in list_files(folder):
+        digest.update(f"{path.relative_to(folder)}\0{path.stat().st_mode & 0o111 != 0}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def pack_bundle(name: str) -> bytes:
-    """The bundle as a tar archive under `<name>/`, the same bytes for the same content."""
+def pack_bundle(name: str, folder: Path | None = None) -> bytes:
+    """Pack a bundle as a tar archive under `<name>/`, the same bytes for the same content; `folder` of one that was built."""
+    folder = folder or bundle_folder(name)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path in bundle_files(name):
-            entry = tarfile.TarInfo(f"{name}/{path.relative_to(bundle_folder(name))}")
+        for path in list_files(folder):
+            entry = tarfile.TarInfo(f"{name}/{path.relative_to(folder)}")
             entry.size = path.stat().st_size
             entry.mode = 0o755 if path.stat().st_mode & 0o111 else 0o644
             with path.open("rb") as content:

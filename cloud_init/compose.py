@@ -2,63 +2,81 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from cloud_init.bundles import bundle_digest
+from cloud_init.bundles import SANDBOX, StandIns, bundle_digest
 from cloud_init.context import Context, address_placeholder
-from cloud_init.manifest import actions, at_next_start, list_units, make_manifest
-from cloud_init.merge import merge_documents
+from cloud_init.manifest import UnitSettings, actions, at_next_start, list_actions, list_units, make_manifest
+from cloud_init.merge import Document, merge_documents
+from cloud_init.node.manifest import FileEntry, Manifest, UnitEntry
 from cloud_init.sent import encode_user_data
 from components.model.catalogue.service import PackageSource, Service
 from components.model.plan import Node, Plan
 from components.model.settings import Settings
+from components.model.user_data import UserData
 
 HERE = Path(__file__).parent
-NODE_FILE = "/etc/webitel/node.json"
 
 
-@dataclass(frozen=True)
-class UserData:
-    """`sent` is what the cloud is given (ASCII text, or base64 of gzip), `decoded` the cloud-config a person reads."""
+class FileSpec(TypedDict):
+    """A file of a fragment: its `text`, or the template `file`; `on_change` where it differs from the catalogue's."""
 
-    sent: str
-    decoded: str
+    path: str
+    text: NotRequired[str]
+    file: NotRequired[str]
+    mode: NotRequired[str]
+    owner: NotRequired[str]
+    check: NotRequired[str]
+    on_change: NotRequired[str | list[str]]
+
+
+class BundleSpec(TypedDict):
+    """A bundle of a fragment."""
+
+    name: str
+    on_change: NotRequired[str | list[str]]
+
+
+class Fragment(TypedDict):
+    """What `services/<service>.yaml.j2` says."""
+
+    user_data: NotRequired[Document]
+    files: NotRequired[list[FileSpec]]
+    bundles: NotRequired[list[BundleSpec]]
+    units: NotRequired[dict[str, UnitSettings]]
 
 
 @dataclass(frozen=True)
 class Configuration:
     """What a node must have. `files`: path -> text with `{{address:...}}` and `{{secret:...}}` placeholders.
 
-    `attributes`: path -> {mode, owner, actions, check}. `manifest`: packages, units, disks and probes as JSON values,
-    written by the node program to NODE_FILE. `bundles`: name -> digest of what never varies.
+    `manifest` is kept by the node program. `bundles`: name -> digest of what never varies.
     """
 
     files: dict[str, str]
-    attributes: dict[str, dict[str, Any]]
-    manifest: dict[str, Any]
+    attributes: dict[str, FileEntry]
+    manifest: Manifest
     secrets: tuple[str, ...]
     bundles: dict[str, str] = field(default_factory=dict)
 
     @property
-    def units(self) -> list[dict[str, Any]]:
+    def units(self) -> list[UnitEntry]:
         """The units in start order with what each waits for."""
-        units: list[dict[str, Any]] = self.manifest["units"]
-        return units
+        return self.manifest["units"]
 
 
-def load_yaml(text: str) -> Any:
+def load_yaml(text: str) -> object:
     """A YAML document; by libyaml where PyYAML has it, which is ten times as fast."""
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def dump_yaml(document: Any) -> str:
+def dump_yaml(document: object) -> str:
     """A document's text, keys sorted; by libyaml too, with the same bytes as without: the two differ in breaking lines only."""
     text: str = yaml.dump(
         document, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=True, width=2**30, default_flow_style=False)
@@ -76,7 +94,7 @@ def template_environment() -> Environment:
     return environment
 
 
-def render_template(name: str, context: Context, **more: Any) -> str:
+def render_template(name: str, context: Context, **more: object) -> str:
     """The text of a template; an error names the template and what is missing."""
     try:
         return template_environment().get_template(name).render(**context.variables(), **more)
@@ -84,18 +102,18 @@ def render_template(name: str, context: Context, **more: Any) -> str:
         raise ValueError(f"cloud_init template {name} for {context.node.name}: {error}") from error
 
 
-def load_fragment(service: Service, context: Context) -> dict[str, Any]:
+def load_fragment(service: Service, context: Context) -> Fragment:
     """The service's fragment; a service without one has nothing of its own beyond the catalogue's facts."""
     name = f"services/{service.name}.yaml.j2"
     if not (HERE / name).exists():
         return {}
-    return load_yaml(render_template(name, context, service=service)) or {}
+    return cast(Fragment, load_yaml(render_template(name, context, service=service)) or {})
 
 
 def compose_user_data(plan: Plan, node: Node, settings: Settings) -> UserData:
     """The node's user data: equal input gives equal bytes; no peer address, no secret, ASCII."""
     context = Context(plan, node, settings)
-    documents = {"base.yaml.j2": load_yaml(render_template("base.yaml.j2", context))}
+    documents = {"base.yaml.j2": cast(Document, load_yaml(render_template("base.yaml.j2", context)))}
     for name in node.services:
         fragment = load_fragment(context.catalogue[name], context)
         documents[f"services/{name}.yaml.j2"] = fragment.get("user_data", {})
@@ -104,18 +122,21 @@ def compose_user_data(plan: Plan, node: Node, settings: Settings) -> UserData:
     return UserData(encode_user_data(decoded, context.cloud), decoded)
 
 
-def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configuration:
+def compose_configuration(plan: Plan, node: Node, settings: Settings, sandbox: StandIns) -> Configuration:
     """Every file, package, unit, disk and probe of the node."""
     context = Context(plan, node, settings)
     files: dict[str, str] = {}
-    attributes: dict[str, dict[str, Any]] = {}
+    attributes: dict[str, FileEntry] = {}
     bundles = {"node": bundle_digest("node")}
     if context.source == PackageSource.SANDBOX and context.stand_in_packages():
-        bundles["sandbox"] = bundle_digest("sandbox")
+        bundles[SANDBOX] = sandbox.source_digest()
     origin: dict[str, str] = {}
 
-    def add(path: str, text: str, where: str, **more: Any) -> None:
-        wanted = {"mode": "0644", "owner": "root:root", "actions": [], **more}
+    def add(spec: FileSpec, text: str, where: str, actions: list[str]) -> None:
+        path = spec["path"]
+        wanted: FileEntry = {"mode": spec.get("mode", "0644"), "owner": spec.get("owner", "root:root"), "actions": actions}
+        if "check" in spec:
+            wanted["check"] = spec["check"]
         if path in files:
             # Several services may need one file (the storage key): then a change concerns each of them.
             known = attributes[path]
@@ -127,33 +148,26 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configu
         files[path] = text
         attributes[path] = wanted
 
-    for spec in load_yaml(render_template("configuration.yaml.j2", context))["files"]:
+    for spec in cast(Fragment, load_yaml(render_template("configuration.yaml.j2", context)))["files"]:
         text = spec["text"] if "text" in spec else render_template(spec["file"], context)
-        add(spec["path"], text, "configuration.yaml.j2", actions=spec.get("actions", []), mode=spec.get("mode", "0644"))
-    units: list[dict[str, Any]] = []
+        add(spec, text, "configuration.yaml.j2", list_actions(spec.get("on_change", [])))
+    units: list[UnitEntry] = []
     bundle_actions: dict[str, list[str]] = {}
     for name in node.services:
         service = context.catalogue[name]
         fragment = load_fragment(service, context)
         for spec in fragment.get("files", []):
-            extra = {key: spec[key] for key in ("mode", "owner", "check") if key in spec}
             text = spec["text"] if "text" in spec else render_template(spec["file"], context, service=service)
-            add(spec["path"], text, f"services/{name}.yaml.j2", actions=actions(context, service, spec.get("on_change")), **extra)
+            add(spec, text, f"services/{name}.yaml.j2", actions(context, service, spec.get("on_change")))
         for bundle in fragment.get("bundles", []):
             bundles[bundle["name"]] = bundle_digest(bundle["name"])
             bundle_actions.setdefault(bundle["name"], []).extend(actions(context, service, bundle.get("on_change")))
-        for unit in list_units(context, service, fragment):
+        for unit in list_units(context, service, fragment.get("units", {})):
             if unit["name"] in (known["name"] for known in units):
                 continue
             units.append(unit)
             drop_in = render_template("unit.conf.j2", context, service=service, unit=unit)
-            add(f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf", drop_in, "unit.conf.j2",
-                actions=[f"{at_next_start(service)} {unit['name']}"])
-    # What a new version of a bundle does to the services that read it (`node/units.py`).
-    manifest = {**make_manifest(context), "units": units, "bundle_actions": bundle_actions}
+            add({"path": f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf"}, drop_in, "unit.conf.j2",
+                [f"{at_next_start(service)} {unit['name']}"])
+    manifest = make_manifest(context, units, bundle_actions, sandbox)
     return Configuration(files, attributes, manifest, context.secrets(), bundles)
-
-
-def manifest_text(manifest: dict[str, Any]) -> str:
-    """The manifest as the node program reads it."""
-    return json.dumps(manifest, indent=1, sort_keys=True) + "\n"

@@ -6,27 +6,28 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cloud_init.node.clusters.locks import LEASE, STOP
+from cloud_init.node.clusters.locks import LEASE_SECONDS, STOP_SECONDS
 from cloud_init.node.manifest import BASE
 from cloud_init.versions import main_units
 from components.model.calls import carrier_hosts, carrier_networks, resolve_call_limits
 from components.model.catalogue.node import CONSUL_SOURCES
+from components.model.catalogue.packages import find_package
 from components.model.catalogue.repositories import CREDENTIALS, Repository, needed_repositories
 from components.model.catalogue.service import Bind, PackageSource, Service
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import Cloud, PublicAddress, resolve_cloud
-from components.model.plan import Node, Plan, Public
+from components.model.clouds.facts import CloudFacts, PublicAddress
+from components.model.machine import Public
+from components.model.naming import MOUNT_ROOT
+from components.model.plan import Node, Plan
 from components.model.planning.addresses import is_private, networks_given
 from components.model.planning.firewall import NodeRule, node_egress, node_openings
-from components.model.secrets import DEPLOYMENT_SECRETS, SECRETS
+from components.model.secret_specs import DEPLOYMENT_SECRETS, SECRETS
 from components.model.settings import Settings
 from components.model.share import SHARE, Share, proxy_name, read_share, resolve_catalogue
 
 FILES = Path(__file__).parent / "files"
 
 INSTALL_PROGRAM = Path(__file__).parent / "node" / "install.py"
-
-MOUNT_ROOT = "/var/lib/webitel"
 
 PACKAGED_UNITS = {"rabbitmq-server": ("epmd.socket", "epmd.service"), "nginx": ("nginx",)}
 """By package the units that it enables beside the services' own: epmd would listen on every address, and so would the site of
@@ -46,7 +47,7 @@ class Context:
 
     def __init__(self, plan: Plan, node: Node, settings: Settings) -> None:
         self.plan, self.node, self.settings = plan, node, settings
-        self.cloud: Cloud = resolve_cloud(settings)
+        self.cloud: CloudFacts = plan.facts
         self.source = PackageSource(plan.package_source)
         self.catalogue = resolve_catalogue(settings)
         self.services = tuple(self.catalogue[name] for name in node.services)
@@ -153,7 +154,7 @@ class Context:
 
     def wal_keep_mib(self) -> int:
         """WAL that a member of the cluster finds when it comes back, a tenth of the disk: one that was away for longer is
-        copied anew (`node/database_cluster.py`), since its slot goes when it is lost."""
+        copied anew (`node/clusters/database_cluster.py`), since its slot goes when it is lost."""
         (disk,) = [disk for disk in self.node.disks if disk.purpose == "database"]
         return disk.size_gib * 1024 // 10
 
@@ -177,9 +178,9 @@ class Context:
         return {
             "plan": self.plan, "node": self.node, "settings": self.settings, "cloud": self.cloud, "catalogue": self.catalogue,
             "tier": TIERS[self.plan.tier], "source": self.source.value, "context": self,
-            "limits": resolve_call_limits(self.plan, self.settings),
+            "limits": resolve_call_limits(self.plan, self.settings), "stop_seconds": STOP_SECONDS,
             "carrier_networks": carrier_networks(self.settings), "carrier_hosts": carrier_hosts(self.settings),
-            "stop_seconds": STOP, "lease_seconds": f"{LEASE:g}",
+            "lease_seconds": f"{LEASE_SECONDS:g}",
             **{name: getattr(self, name) for name in (
                 "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "serving", "here", "mount",
                 "rules", "private_peers",
@@ -193,7 +194,7 @@ class Context:
         """Packages that Debian (with the suites of `suites`) has and that need no credential."""
         names = [
             package for service in self.services if not service.stand_in for package in service.packages_from(self.source)
-            if not package.startswith(("webitel-", "timescaledb-"))
+            if find_package(package).at_boot
         ]
         names += self.share.facts.packages if self.share else ()
         if self.source == PackageSource.SANDBOX and any(service.stand_in for service in self.services):

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import NotRequired, TypedDict, cast
 
+from cloud_init.bundles import StandIns
 from cloud_init.context import Context
+from cloud_init.node.manifest import (
+    CandidateEntry,
+    Manifest,
+    MemberEntry,
+    PortsEntry,
+    ProbeEntry,
+    ServiceEntry,
+    ShareEntry,
+    UnitEntry,
+)
 from cloud_init.versions import main_units, wanted_versions
 from components.model.catalogue.service import OnChange, Probe, Service
 from components.model.catalogue.services import called_service
@@ -23,41 +35,58 @@ def at_next_start(service: Service) -> str:
     return "refresh" if keeps else service.on_change.value
 
 
-def actions(context: Context, service: Service, on_change: object) -> list[str]:
-    """What a changed file does, such as `["reload nginx"]`; the fragment may say it, else the catalogue does."""
-    if isinstance(on_change, str):
-        return [] if on_change == "nothing" else [on_change]
+def list_actions(on_change: str | list[str]) -> list[str]:
+    """What a fragment says of a change: one action, several, or `nothing`."""
     if isinstance(on_change, list):
-        return [str(action) for action in on_change]
+        return on_change
+    return [] if on_change == "nothing" else [on_change]
+
+
+def actions(context: Context, service: Service, on_change: str | list[str] | None) -> list[str]:
+    """What a changed file does, such as `["reload nginx"]`; the fragment may say it, else the catalogue does."""
+    if on_change is not None:
+        return list_actions(on_change)
     if service.on_change == OnChange.NOTHING:
         return []
     return [f"{service.on_change.value} {unit}" for unit in main_units(service, context.source)]
 
 
-def list_units(context: Context, service: Service, fragment: dict[str, Any]) -> list[dict[str, Any]]:
-    """The service's units with what each waits for, and what the fragment adds to `[Unit]` and `[Service]`."""
+class UnitSettings(TypedDict):
+    """What a fragment says of a unit: what it waits for, and lines for `[Unit]` and `[Service]`."""
+
+    waits: NotRequired[list[str]]
+    unit: NotRequired[list[str]]
+    service: NotRequired[list[str]]
+    oneshot: NotRequired[bool]
+
+
+def list_units(context: Context, service: Service, settings: Mapping[str, UnitSettings]) -> list[UnitEntry]:
+    """List the service's units with what each waits for, and what the fragment adds to `[Unit]` and `[Service]`."""
     called = [called_service(call) for call in service.calls]
     waits = [name for name in WAITS if name in called and name != service.name]
-    extra = fragment.get("units", {})
-    unknown = set(extra) - set(service.units_from(context.source))
+    unknown = set(settings) - set(service.units_from(context.source))
     if unknown:
         raise ValueError(f"services/{service.name}.yaml.j2 has settings for {sorted(unknown)}, which the catalogue lacks")
     mounts = sorted({context.mount(directory.disk) for directory in service.data})
-    return [
-        {
-            "name": name, "service": service.name, "mounts": mounts,
-            "waits": extra.get(name, {}).get("waits", waits),
-            "unit_lines": extra.get(name, {}).get("unit", []), "service_lines": extra.get(name, {}).get("service", []),
-            "oneshot": bool(extra.get(name, {}).get("oneshot", False)),
-            **({"moves": True} if moves(context, service) else {}),
+    units: list[UnitEntry] = []
+    for name in service.units_from(context.source):
+        own = settings.get(name, UnitSettings())
+        unit: UnitEntry = {
+            "name": name, "service": service.name, "mounts": mounts, "waits": own.get("waits", waits),
+            "unit_lines": own.get("unit", []), "service_lines": own.get("service", []), "oneshot": own.get("oneshot", False),
         }
-        for name in service.units_from(context.source)
-    ]
+        if moves(context, service):
+            unit["moves"] = True
+        units.append(unit)
+    return units
 
 
-def make_manifest(context: Context) -> dict[str, Any]:
-    """What the node program needs besides files and units."""
-    return {
+def make_manifest(
+    context: Context, units: list[UnitEntry], bundle_actions: dict[str, list[str]], sandbox: StandIns,
+) -> Manifest:
+    """Put together all that the node program needs to know, `bundle_actions`: what a new version of a bundle does to the
+    services that read it."""
+    manifest: Manifest = {
         "node": context.node.name, "key": context.node.key, "id": context.instance_id, "stack": context.plan.stack,
         "packages": context.packages() + context.stand_in_packages(),
         "disks": [
@@ -68,32 +97,53 @@ def make_manifest(context: Context) -> dict[str, Any]:
             {"path": directory.path, "owner": directory.owner, "mode": directory.mode, "disk": directory.disk}
             for service in context.services for directory in service.data
         ],
-        **({"share": describe_share(context, context.share)} if context.share else {}),
-        **({"emergency_numbers": list(context.settings.emergency_numbers)} if context.here("opensips") else {}),
-        **({"leaving": True} if context.node.leaving else {}),
         "clusters": {service.name: members(context, service) for service in context.services if service.cluster_sizes},
         "address": context.address(), "drain_timeout": context.settings.drain_timeout, "install_units": context.install_units(),
         "probe_secrets": [name for name in PROBE_SECRETS if name in context.secrets()],
-        "services": [
-            {
-                "name": service.name, "title": service.title, "units": list(service.units_from(context.source)),
-                "probes": [fill_probe(context, service, probe) for probe in service.probes],
-                "restarts_when_deaf": service.restarts_when_deaf,
-                **({"calls_freeswitch": True} if "freeswitch.grpc" in service.calls else {}),
-                **({"candidates": candidates(context, service)} if moves(context, service) else {}),
-            }
-            for service in context.services
-        ],
-        "versions": wanted_versions(context.services, context.source, context.settings.package_versions),
+        "services": [describe_service(context, service) for service in context.services],
+        "versions": wanted_versions(context.services, context.source, context.settings.package_versions, sandbox),
+        "ports": list_ports(context), "units": units, "bundle_actions": bundle_actions,
+    }
+    if context.share:
+        manifest["share"] = describe_share(context, context.share)
+    if context.here("opensips"):
+        manifest["emergency_numbers"] = list(context.settings.emergency_numbers)
+    if context.node.leaving:
+        manifest["leaving"] = True
+    return manifest
+
+
+def list_ports(context: Context) -> PortsEntry:
+    """The ports of listeners that the node program asks without a probe that names them."""
+    return {
+        "consul_http": context.port("consul", "http"), "haproxy_sql": context.port("haproxy", "sql"),
+        "haproxy_amqp": context.port("haproxy", "amqp"), "haproxy_management": context.port("haproxy", "management"),
+        "postgresql_sql": context.port("postgresql", "sql"), "postgresql_rest": context.port("postgresql", "rest"),
+        "rabbitmq_amqp": context.port("rabbitmq", "amqp"), "rabbitmq_management": context.port("rabbitmq", "management"),
+        "nginx_https": context.port("nginx", "https"),
     }
 
 
-def describe_share(context: Context, share: Share) -> dict[str, str]:
+def describe_service(context: Context, service: Service) -> ServiceEntry:
+    """A service with its units and its questions."""
+    entry: ServiceEntry = {
+        "name": service.name, "title": service.title, "units": list(service.units_from(context.source)),
+        "probes": [fill_probe(context, service, probe) for probe in service.probes],
+        "restarts_when_deaf": service.restarts_when_deaf,
+    }
+    if "freeswitch.grpc" in service.calls:
+        entry["calls_freeswitch"] = True
+    if moves(context, service):
+        entry["candidates"] = candidates(context, service)
+    return entry
+
+
+def describe_share(context: Context, share: Share) -> ShareEntry:
     """The share, where it is mounted and by which unit of systemd's."""
     return {"source": share.source, "mount": context.mount(SHARE), "unit": context.mount_unit(SHARE)}
 
 
-def members(context: Context, service: Service) -> list[dict[str, str]]:
+def members(context: Context, service: Service) -> list[MemberEntry]:
     """The nodes that form a service's cluster and stay in it, in the order of the plan."""
     return [
         {"key": node.key, "name": node.name, "address": context.address(node)} for node in context.plan.serving(service.name)
@@ -105,17 +155,19 @@ def moves(context: Context, service: Service) -> bool:
     return service.moves and len(context.plan.candidates(service.name, context.node)) > 1
 
 
-def candidates(context: Context, service: Service) -> list[dict[str, Any]]:
+def candidates(context: Context, service: Service) -> list[CandidateEntry]:
     """The nodes between which a service moves, this one too."""
-    return [
-        {"key": node.key, "address": context.address(node), **({"leaving": True} if node.leaving else {})}
-        for node in context.plan.candidates(service.name, context.node)
-    ]
+    found: list[CandidateEntry] = []
+    for node in context.plan.candidates(service.name, context.node):
+        found.append({"key": node.key, "address": context.address(node)})
+        if node.leaving:
+            found[-1]["leaving"] = True
+    return found
 
 
-def fill_probe(context: Context, service: Service, probe: Probe) -> dict[str, Any]:
-    """A probe with the node's addresses, ports and numbers in it."""
-    filled = {
+def fill_probe(context: Context, service: Service, probe: Probe) -> ProbeEntry:
+    """Put the node's addresses, ports and numbers into a probe; a ValueError names an argument that the node does not know."""
+    filled: dict[str, str | int] = {
         key: value.replace("{id}", str(context.identity(service))).replace("{hostname}", context.node.name)
         if isinstance(value, str) else value
         for key, value in probe.arguments.items()
@@ -123,4 +175,8 @@ def fill_probe(context: Context, service: Service, probe: Probe) -> dict[str, An
     if "listener" in filled:
         listener = service.listener(str(filled.pop("listener")))
         filled |= {"address": context.bind(service.name, listener.name), "port": listener.port, "protocol": listener.protocol}
-    return {"kind": probe.kind, "says": probe.says, **({} if probe.restart_cures else {"restart_cures": False}), **filled}
+    entry = {"kind": probe.kind, "says": probe.says, **({} if probe.restart_cures else {"restart_cures": False}), **filled}
+    if unknown := entry.keys() - ProbeEntry.__annotations__.keys():
+        raise ValueError(f"{service.name}: the probe {probe.kind} has {', '.join(sorted(unknown))}, which no node knows")
+    # The names are checked above, their values' types by a test over the whole catalogue.
+    return cast(ProbeEntry, entry)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+
+Document = dict[str, object]
+"""A cloud-config document, or a part of one."""
 
 
-def merge_documents(documents: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def merge_documents(documents: Mapping[str, Document]) -> Document:
     """One document out of several, keyed by where each comes from."""
-    result: dict[str, Any] = {}
+    result: Document = {}
     origin: dict[tuple[str, ...], str] = {}
     for name, document in documents.items():
         _merge(result, document, (), name, origin)
@@ -16,20 +18,22 @@ def merge_documents(documents: Mapping[str, Mapping[str, Any]]) -> dict[str, Any
 
 
 def _merge(
-    target: dict[str, Any], source: Mapping[str, Any], path: tuple[str, ...], name: str, origin: dict[tuple[str, ...], str]
+    target: Document, source: Mapping[str, object], path: tuple[str, ...], name: str, origin: dict[tuple[str, ...], str]
 ) -> None:
     for key, value in source.items():
         here = (*path, key)
+        known = target.get(key)
         if key not in target:
             origin[here] = name
             if isinstance(value, dict):
-                target[key] = {}
-                _merge(target[key], value, here, name, origin)
+                part: Document = {}
+                target[key] = part
+                _merge(part, value, here, name, origin)
             else:
                 target[key] = list(value) if isinstance(value, list) else value
-        elif isinstance(target[key], dict) and isinstance(value, dict):
-            _merge(target[key], value, here, name, origin)
-        elif isinstance(target[key], list) and isinstance(value, list):
-            target[key] += value
+        elif isinstance(known, dict) and isinstance(value, dict):
+            _merge(known, value, here, name, origin)
+        elif isinstance(known, list) and isinstance(value, list):
+            known += value
         else:
-            raise ValueError(f"{origin[here]} and {name} both set {'.'.join(here)}: {target[key]!r} and {value!r}")
+            raise ValueError(f"{origin[here]} and {name} both set {'.'.join(here)}: {known!r} and {value!r}")

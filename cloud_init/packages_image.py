@@ -1,30 +1,17 @@
-"""The image of this machine's containers with the packages in it: what is done to make it, and the name of that."""
+"""The image of this machine's containers with the packages in it: what is done to make it."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-
 from cloud_init.compose import compose_user_data
 from components.model.catalogue.service import PackageSource
+from components.model.clouds.facts import CloudFacts
 from components.model.planning.planner import make_plan
 from components.model.settings import Settings
+from components.model.user_data import PackagesImage
 
 
-@dataclass(frozen=True)
-class PackagesImage:
-    """`user_data` installs the packages of every service, so that one image serves all tiers and stacks; `key` names it."""
-
-    user_data: str
-
-    @property
-    def key(self) -> str:
-        """The same for the same user data."""
-        return hashlib.sha256(self.user_data.encode()).hexdigest()[:12]
-
-
-def compose_packages_image(source: PackageSource) -> PackagesImage:
-    """The image for packages from that source."""
+def compose_packages_image(source: PackageSource, facts: CloudFacts) -> PackagesImage:
+    """The image for packages from that source, for containers of these facts."""
     settings = Settings.model_validate({"cloud": "local", "tier": "single", "package_source": source})
-    plan = make_plan(settings, "webitel-packages")
+    plan = make_plan(settings, "webitel-packages", facts)
     return PackagesImage(compose_user_data(plan, plan.nodes[0], settings).sent)

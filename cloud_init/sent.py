@@ -6,7 +6,7 @@ import base64
 import gzip
 import textwrap
 
-from components.model.clouds.facts import Cloud
+from components.model.clouds.facts import CloudFacts
 
 BOUNDARY = "==webitel=="
 
@@ -32,7 +32,7 @@ def compress(text: str) -> str:
     return base64.b64encode(gzip.compress(text.encode("ascii"), 9, mtime=0)).decode()
 
 
-def encode_user_data(decoded: str, cloud: Cloud) -> str:
+def encode_user_data(decoded: str, cloud: CloudFacts) -> str:
     """The text to hand to the cloud; an error says by how many bytes it is too long or which character is not ASCII."""
     if not decoded.isascii():
         # cloud-init 22.4.2 mangles other characters in gzip parts (`facts/clouds.md` 0.3).
@@ -54,6 +54,6 @@ def encode_user_data(decoded: str, cloud: Cloud) -> str:
     return sent
 
 
-def measure_sent(sent: str, cloud: Cloud) -> int:
+def measure_sent(sent: str, cloud: CloudFacts) -> int:
     """Bytes as the cloud counts them: AWS and Azure count before base64."""
     return len(base64.b64decode(sent)) if cloud.user_data_gzip else len(sent)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
+from cloud_init.bundles import StandIns
+from cloud_init.node.manifest import VersionEntry
 from components.model.catalogue.service import PackageSource, Service
-from components.model.versions import find_reactions
-from sandbox.build import needed_packages
+from components.model.patches import find_reactions
 
 
 def main_units(service: Service, source: PackageSource) -> list[str]:
@@ -16,17 +16,17 @@ def main_units(service: Service, source: PackageSource) -> list[str]:
 
 
 def wanted_versions(
-    services: Iterable[Service], source: PackageSource, wanted: Mapping[str, str],
-) -> dict[str, dict[str, Any]]:
-    """By package: its version, and what another one does to which unit, as the manifest has them.
+    services: Iterable[Service], source: PackageSource, wanted: Mapping[str, str], sandbox: StandIns,
+) -> dict[str, VersionEntry]:
+    """By package, what the manifest says of its version.
 
     Such are the packages of `webitel:package_versions`, and the sandbox's stand-ins, whose versions come from their content:
     of two such versions the new one may well be the lower one, so that theirs has `lower`.
     """
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, VersionEntry] = {}
     for service in services:
         own = service.packages_from(source)
-        stand_ins = needed_packages(own) if source is PackageSource.SANDBOX else {}
+        stand_ins = sandbox.needed_packages(own) if source is PackageSource.SANDBOX else {}
         for name in sorted({*own, *stand_ins}):
             if name in wanted:
                 entry = found.setdefault(name, {"version": wanted[name], "actions": []})

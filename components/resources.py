@@ -113,7 +113,7 @@ class LocalDisk(pulumi.CustomResource):
 
 
 class LocalMachine(pulumi.CustomResource):
-    """A system container of this host. Inputs: `provider/incus_machine.py` MachineInputs."""
+    """A system container of this host. Inputs: `provider/incus_machine_inputs.py` MachineInputs."""
 
     machine_id: Output[str]
     address: Output[str]

@@ -1,7 +1,7 @@
 """What a deployment of ours never has, asked of single resources: pure functions over a resource's type and inputs.
 
 They know the tiers and the clouds' facts and no plan, so they find what somebody changed by hand in a program or a plan.
-`__main__.py` makes a Pulumi policy pack of them; `tests/conformance` asks them of every simulated deployment.
+`__main__.py` makes a Pulumi policy pack of them; `tests/clouds/conformance` asks them of every simulated deployment.
 """
 
 from __future__ import annotations
@@ -11,18 +11,25 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
+from components.clouds.registry import CLOUDS
+from components.model.catalogue.service import Audience
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS, Cloud
-from components.model.plan import Public
+from components.model.clouds.facts import CloudFacts
+from components.model.machine import Public
 from components.model.planning.check_values import WORLD_PREFIX
 
 Inputs = Mapping[str, Any]
 Check = Callable[[str, Inputs], Iterator[str]]
 
-PACKAGES: Mapping[str, Cloud] = {cloud.package: cloud for cloud in CLOUDS.values() if cloud.package}
+PACKAGES: Mapping[str, CloudFacts] = {cloud.package: cloud for cloud in CLOUDS.values() if cloud.package}
 SERVED = frozenset(role.name for tier in TIERS.values() for role in tier.roles if role.public is Public.SERVICE)
 """Roles that are reached from outside."""
+
+OPERATOR_PORTS = tuple(
+    listener.port for service in CATALOGUE.values() for listener in service.listeners
+    if Audience.OPERATORS in listener.audiences)
+"""TCP ports for operators only."""
 
 MACHINE_TYPES: Mapping[str, str] = {
     "aws:ec2/instance:Instance": "instanceType", "azure-native:compute:VirtualMachine": "hardwareProfile.vmSize",
@@ -51,9 +58,8 @@ def check_shared_cpu(type: str, inputs: Inputs) -> Iterator[str]:
 
 def check_open_ssh(type: str, inputs: Inputs) -> Iterator[str]:
     """SSH from networks as wide as the world."""
-    port = CATALOGUE["ssh"].listener("ssh").port
     for protocol, ports, sources in list_openings(type, inputs):
-        if protocol in ("tcp", "all") and includes(ports, port):
+        for port in (port for port in OPERATOR_PORTS if protocol in ("tcp", "all") and includes(ports, port)):
             for source in sources:
                 if is_world(source):
                     yield f"port {port} is open to {source}: name the networks of your operators in webitel:operators"

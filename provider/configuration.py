@@ -2,10 +2,11 @@
 
 import json
 import time
-from typing import Any
 
 import asyncssh
 
+from cloud_init.node.manifest import Configuration
+from cloud_init.node.report import Applied
 from components.model import resource_types
 from components.ssh import Pins, connect, explain, read_key, show_public
 from components.ssh_session import Session
@@ -76,7 +77,7 @@ def _configure(request: Request, wanted: NodeInputs, old: NodeInputs | None, out
     pins: Pins = {machine: key for machine, key in met.items() if machine in machines}
     configured = bool(outputs.get("configured")) and outputs["machine_id"] == wanted.machine_id
 
-    def describe(**more: Any) -> Properties:
+    def describe(**more: object) -> Properties:
         known = {"machine_id": wanted.machine_id, "host_key": pins[wanted.machine_id], "host_keys": dict(pins)}
         return known | more
 
@@ -173,16 +174,13 @@ async def _send_and_apply(
     request: Request, session: Session, wanted: NodeInputs, update: bool
 ) -> dict[str, float]:
     request.progress("sending the configuration")
+    configuration: Configuration = {
+        "files": wanted.files, "attributes": wanted.attributes, "manifest": wanted.manifest, "bundles": wanted.bundles,
+        "devices": wanted.devices, "login": {"user": wanted.user, "key": show_public(read_key(wanted.private_key))},
+    }
     archive = upload.pack(
         wanted.bundles,
-        {
-            "configuration.json": {
-                **wanted.model_dump(include={"files", "attributes", "manifest", "bundles", "devices"}),
-                "login": {"user": wanted.user, "key": show_public(read_key(wanted.private_key))},
-            },
-            "addresses.json": wanted.addresses,
-            "secrets.json": wanted.secrets,
-        },
+        {"configuration.json": configuration, "addresses.json": wanted.addresses, "secrets.json": wanted.secrets},
     )
     folder = upload.name_folder()
     sent = await session.run(upload.receive(folder), seconds=wanted.limits.boot, input=archive)
@@ -197,10 +195,9 @@ async def _send_and_apply(
         ) from error
     if done.status or report.result is None:
         raise ProviderError(f"{wanted.node}: {report.error or done.last_lines() or f'apply ended with {done.status}'}")
-    if update and report.result.get("actions"):
+    if update and report.result["actions"]:
         request.info(", ".join(report.result["actions"]))
-    seconds: dict[str, float] = report.result.get("seconds", {})
-    return seconds
+    return report.result["seconds"]
 
 
 class _Report:
@@ -209,7 +206,7 @@ class _Report:
     def __init__(self, request: Request) -> None:
         self._request = request
         self.step = ""
-        self.result: dict[str, Any] | None = None
+        self.result: Applied | None = None
         self.error = ""
 
     def read(self, line: str) -> None:

@@ -1,12 +1,12 @@
-"""Asking a node over SSH what was changed on it behind our back."""
+"""Drift of a node: what was changed on it outside `webitel`, asked over SSH."""
 
 import json
 import os
-from typing import Any
 
 import asyncssh
 
 from cloud_init.node.apply.drift import MARK
+from cloud_init.node.report import Finding
 from cloud_init.node_command import node_command
 from components.ssh import Pins, connect, explain, read_key
 from provider.cancel import run_cancellable
@@ -44,7 +44,7 @@ def read_node(request: Request, inputs: Properties, outputs: Properties) -> Prop
     return {**inputs, "files": files, "manifest": {**inputs["manifest"], MARK: lines}}
 
 
-async def _ask(request: Request, wanted: NodeInputs, pins: Pins) -> list[dict[str, Any]]:
+async def _ask(request: Request, wanted: NodeInputs, pins: Pins) -> list[Finding]:
     session = await connect(
         wanted.target(), [read_key(wanted.private_key)], pins, seconds=_CONNECT_SECONDS, pin_new=True,
         progress=request.progress)
@@ -60,5 +60,5 @@ async def _ask(request: Request, wanted: NodeInputs, pins: Pins) -> list[dict[st
         raise ProviderError(f"its node program failed with exit status {done.status}: {done.last_lines(2)}") from error
     if "error" in answer:
         raise ProviderError(answer["error"])
-    found: list[dict[str, Any]] = answer["drift"]
+    found: list[Finding] = answer["drift"]
     return found

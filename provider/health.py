@@ -1,16 +1,23 @@
 """What the resource type `Health` does: asks every node until every service of the deployment does its work."""
 
 import asyncio
-import json
 import time
-from collections.abc import Mapping
-from typing import Any
 
 import asyncssh
 from pydantic import BaseModel, ConfigDict
 
 from cloud_init.node_command import node_command
 from components.model import resource_types
+from components.model.report import (
+    NodeReport,
+    Reports,
+    describe_all,
+    describe_first,
+    is_healthy,
+    list_services,
+    make_silent_report,
+    read_report,
+)
 from components.ssh import SshError, Target, WrongHostKey, connect, explain, merge_pins, read_key
 from components.ssh_session import Session
 from provider.cancel import run_cancellable
@@ -71,13 +78,9 @@ class Health(Handler):
         """Touches nothing."""
 
 
-Report = Mapping[str, Any]
-"""What the node program's `status --json` says; {"problem": text} where it said nothing."""
-
-
 def _wait(request: Request, wanted: HealthInputs) -> Properties:
     start = time.monotonic()
-    reports: dict[str, Report] = {}
+    reports: dict[str, NodeReport] = {}
     try:
         run_cancellable(request, _ask_until_healthy(request, wanted, reports))
     except ProviderError as error:
@@ -86,17 +89,17 @@ def _wait(request: Request, wanted: HealthInputs) -> Properties:
     return {"healthy": True, "services": wanted.services, "seconds": round(time.monotonic() - start, 1)}
 
 
-async def _ask_until_healthy(request: Request, wanted: HealthInputs, reports: dict[str, Report]) -> None:
+async def _ask_until_healthy(request: Request, wanted: HealthInputs, reports: dict[str, NodeReport]) -> None:
     end = time.monotonic() + wanted.timeout
     key = read_key(wanted.private_key)
-    askers = {name: _Asker(node, key, wanted.pins) for name, node in wanted.nodes.items()}
+    askers = {name: _Asker(name, node, key, wanted.pins) for name, node in wanted.nodes.items()}
     good = 0
     try:
         while good < _ROUNDS:
             is_last = time.monotonic() > end
             answers = await asyncio.gather(*(asker.ask(brief=not is_last) for asker in askers.values()))
             reports.update(zip(askers, answers, strict=True))
-            good = good + 1 if all(report.get("healthy") for report in reports.values()) else 0
+            good = good + 1 if is_healthy(reports) else 0
             request.progress(describe_progress(reports, wanted.services))
             if not good and is_last:
                 raise ProviderError(describe_failure(reports, wanted.timeout))
@@ -110,14 +113,15 @@ async def _ask_until_healthy(request: Request, wanted: HealthInputs, reports: di
 class _Asker:
     """Asks one node again and again over one connection, made anew when it is lost."""
 
-    def __init__(self, node: NodeToAsk, key: asyncssh.SSHKey, pins: dict[str, str]) -> None:
+    def __init__(self, name: str, node: NodeToAsk, key: asyncssh.SSHKey, pins: dict[str, str]) -> None:
+        self._name = name
         self._node = node
         self._pins = pins
         self._key = key
         self._session: Session | None = None
 
-    async def ask(self, *, brief: bool) -> Report:
-        """The node's report; a brief one spares a node that is starting the reading of every journal."""
+    async def ask(self, *, brief: bool) -> NodeReport:
+        """Ask for the node's report; a brief one spares a node that is starting the reading of every journal."""
         command = f"{_STATUS} --brief" if brief else _STATUS
         try:
             if self._session is None or not self._session.is_open:
@@ -128,15 +132,11 @@ class _Asker:
         except WrongHostKey:
             raise
         except SshError as error:
-            return {"problem": str(error)}
+            return make_silent_report(self._name, "", str(error))
         except (OSError, asyncssh.Error, TimeoutError) as error:
             self.close()
-            return {"problem": f"SSH to {self._node.address}: {explain(error)}"}
-        try:
-            report: Report = json.loads(done.output)
-        except ValueError:
-            return {"problem": done.last_lines(4) or f"status ended with {done.status} and said nothing"}
-        return report
+            return make_silent_report(self._name, "", f"SSH to {self._node.address}: {explain(error)}")
+        return read_report(self._name, "", done.output, done.errors, done.status)
 
     def close(self) -> None:
         if self._session:
@@ -144,41 +144,16 @@ class _Asker:
         self._session = None
 
 
-def describe_progress(reports: Mapping[str, Report], services: int) -> str:
+def describe_progress(reports: Reports, services: int) -> str:
     """`21 of 22 services: waiting for data-1 rabbitmq: no quorum yet`, the first that is not healthy."""
-    healthy = sum(service["healthy"] for report in reports.values() for service in report.get("services", ()))
-    text = f"{healthy} of {services} services"
-    for name, report in reports.items():
-        for part, why, _ in list_faults(report)[:1]:
-            return f"{text}: waiting for {f'{name} {part}'.strip()}: {next(iter(why.splitlines()), '')}"
-    return text
+    text = f"{sum(service.healthy for service in list_services(reports))} of {services} services"
+    first = describe_first(reports)
+    return f"{text}: waiting for {first}" if first else text
 
 
-def list_faults(report: Report) -> list[tuple[str, str, list[str]]]:
-    """What keeps a node from being healthy: the unit, disk or SSH at fault, why, and its last log lines."""
-    if "problem" in report:
-        return [("", report["problem"], [])]
-    faults: list[tuple[str, str, list[str]]] = []
-    for disk in report.get("disks", ()):
-        if not disk["healthy"]:
-            faults.append((f"disk {disk['purpose']}", disk["why"], []))
-    for service in report["services"]:
-        if not service["healthy"]:
-            down = [unit for unit, state in service["units"].items() if state != "active"]
-            units = f" ({', '.join(down)})" if down and down != [service["name"]] else ""
-            faults.append((service["name"] + units, service["why"], service["log"]))
-    if not faults and not report.get("healthy"):
-        faults.append(("", "it has no configuration yet", []))
-    return faults
-
-
-def describe_failure(reports: Mapping[str, Report], seconds: float) -> str:
+def describe_failure(reports: Reports, seconds: float) -> str:
     """Every node's faults with their last log lines."""
-    lines = []
-    for name, report in reports.items():
-        for part, why, log in list_faults(report):
-            lines.append(f"{f'{name} {part}'.strip()}: {why}")
-            lines += [f"    {line}" for line in log[-_LOG_LINES:]]
+    lines = list(describe_all(reports, _LOG_LINES))
     if not lines:
         lines = ["every service was healthy at the last look, but not twice in a row"]
     return "\n".join(

@@ -1,6 +1,5 @@
 """The resource type of a local machine: an unprivileged system container of Incus."""
 
-import hashlib
 import json
 import secrets
 import threading
@@ -8,11 +7,10 @@ import uuid
 from ipaddress import IPv4Interface
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from components.model import resource_types
 from provider.handler import Changes, Failure, Handler, PartialFailure, ProviderError, Request, changed_inputs
-from provider.incus import LocalInputs, find_failures, show_refusals
+from provider.incus import find_failures, show_refusals
+from provider.incus_machine_inputs import IN_PLACE, MachineInputs
 from provider.values import Properties
 from tools.incus import api
 from tools.incus.network import describe_interface, read_gateway
@@ -20,7 +18,6 @@ from tools.incus.network import describe_interface, read_gateway
 _DIGEST_KEY = "user.webitel.inputs"
 _MACHINE_KEY = "user.webitel.machine"
 _ADDRESS_KEY = "user.webitel.address"
-_IN_PLACE = {"vcpus", "memory_gib", "disks", "labels"}
 _AT_CREATION = {"image", "user_data", "ssh_public_key"}
 """What counts when a machine is made and changes none that runs. The program's `ignore_changes` would not do: a
 replacement would then get the image of back then, which may be gone."""
@@ -29,60 +26,6 @@ _FIRST_CHOSEN = 10
 _choosing = threading.Lock()
 _reserved: set[str] = set()
 """Addresses that this run gave to machines which Incus does not show yet."""
-
-
-class AttachedDisk(BaseModel):
-    """A LocalDisk by name, and the directory at which the machine finds it mounted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
-    purpose: str
-    path: str = Field(pattern=r"^/")
-
-
-class MachineInputs(LocalInputs):
-    """`image` is an alias of Incus, `network` a LocalNetwork by name, `user_data` what cloud-init gets,
-    `ssh_public_key` one line as in authorized_keys. The key and the user data count at the first boot only.
-
-    `address` "" = one that nobody chose. With `public_address` the machine has that one, on `public_network`, as its
-    first interface and way out, and the private one on a second; `late`: the second is attached when it runs already.
-    """
-
-    image: str
-    network: str
-    address: str
-    public_network: str = ""
-    public_address: str = ""
-    late: bool = False
-    vcpus: int = Field(ge=1)
-    memory_gib: float = Field(gt=0)
-    user_data: str
-    ssh_public_key: str
-    disks: tuple[AttachedDisk, ...] = ()
-
-    def digest(self) -> str:
-        """Equal for inputs that give the same machine, whatever its limits and disks."""
-        fixed = self.model_dump(exclude=_IN_PLACE, exclude_defaults=True)
-        return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
-
-    def live_config(self) -> dict[str, str]:
-        """The configuration keys that change in a running container."""
-        memory = f"{round(self.memory_gib * 1024)}MiB"
-        return self.label_config() | {"limits.cpu": str(self.vcpus), "limits.memory": memory}
-
-    def devices(self) -> dict[str, dict[str, str]]:
-        """All devices; the volumes are mounted before the machine's systemd starts."""
-        disks = {disk.purpose: {"type": "disk", "pool": api.POOL, "source": disk.name, "path": disk.path} for disk in self.disks}
-        networks = [self.public_network, self.network] if self.public_network else [self.network]
-        interfaces = {
-            f"eth{number}": {"type": "nic", "network": network, "name": f"eth{number}"}
-            for number, network in enumerate(networks)
-        }
-        return disks | interfaces | {"root": {"type": "disk", "pool": api.POOL, "path": "/"}}
-
-    def first_devices(self) -> dict[str, dict[str, str]]:
-        """The devices that the machine boots with the first time."""
-        return {name: device for name, device in self.devices().items() if not (self.late and name == "eth1")}
 
 
 class LocalMachine(Handler):
@@ -96,7 +39,7 @@ class LocalMachine(Handler):
 
     def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
         changed = [key for key in changed_inputs(old, new) if key not in _AT_CREATION]
-        return Changes(changed, [key for key in changed if key not in _IN_PLACE], delete_before_replace=True)
+        return Changes(changed, [key for key in changed if key not in IN_PLACE], delete_before_replace=True)
 
     def preview_create(self, request: Request, inputs: Properties) -> Properties:
         return {"name": inputs["name"]} | ({"address": inputs["address"]} if inputs["address"] else {})

@@ -3,18 +3,27 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cloud_init.node.apply.files import PLACEHOLDER
+from cloud_init.node.manifest import FileEntry, Manifest
 from components.model.catalogue.service import Service
 from components.model.catalogue.services import CATALOGUE
 from components.ssh import Hop, Target
 from provider.handler import Failure
 from provider.values import Properties
 
-_LARGEST = 65536  # bytes of all texts of a node: the state of 100 nodes stays small
+_LARGEST_BYTES = 65536  # of all texts of a node: the state of 100 nodes stays small
+
+if TYPE_CHECKING:
+    SentManifest: TypeAlias = Manifest
+    SentFile: TypeAlias = FileEntry
+else:
+    # pydantic reads no TypedDict of the standard library's before Python 3.12; and inputs of the last `up`, by an older
+    # version of this project, are read again and lack what a manifest has got since.
+    SentManifest = SentFile = dict
 
 APPLIED = ("attributes", "addresses", "bundles", "devices", "files", "key", "machine_id", "manifest", "node", "secrets")
 """Inputs that the node is given; the others only say how to reach it, and a change of those alone calls nobody."""
@@ -44,8 +53,8 @@ class NodeInputs(BaseModel):
     user: str
     private_key: str
     files: dict[str, str]
-    attributes: dict[str, dict[str, Any]]
-    manifest: dict[str, Any]
+    attributes: dict[str, SentFile]
+    manifest: SentManifest
     bundles: dict[str, str]
     addresses: dict[str, str]
     secrets: dict[str, str]
@@ -82,9 +91,9 @@ def find_excess(new: Properties) -> list[Failure]:
     """Whether the texts are too large together."""
     texts = new["files"].values() if isinstance(new.get("files"), Mapping) else ()
     size = sum(len(text.encode()) for text in texts if isinstance(text, str))
-    if size <= _LARGEST:
+    if size <= _LARGEST_BYTES:
         return []
-    return [Failure("files", f"{size} bytes of texts, at most {_LARGEST}: what never varies belongs into a bundle")]
+    return [Failure("files", f"{size} bytes of texts, at most {_LARGEST_BYTES}: what never varies belongs into a bundle")]
 
 
 def find_dropped_calls(old: Properties, new: Properties) -> str:

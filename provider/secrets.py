@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from components.model import resource_types
-from components.model.secrets import SECRETS, SecretKind
+from components.model.secret_specs import SECRETS, SecretKind
 from provider import certificates
 from provider.handler import Changes, Failure, Handler, Request
 from provider.values import UNKNOWN, Properties, secret
@@ -17,7 +17,7 @@ Values = dict[str, Any]
 
 
 class Secrets(Handler):
-    """Inputs: `names` of components/model/secrets.py, `generations` (name -> number, 1 where absent) and `domain` of
+    """Inputs: `names` of components/model/secret_specs.py, `generations` (name -> number, 1 where absent) and `domain` of
     the web certificate. Outputs: `values` (secret) and `public`, maps by name; `generations` and `domain` as made.
 
     A secret once made stays, also when no longer named: without the storage key a database is worthless.

@@ -1,28 +1,22 @@
 """The engine's calls, one method each, mapped to the handlers of a provider."""
 
 import json
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf import any_pb2, empty_pb2, struct_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2_grpc
 from pulumi.runtime.proto import provider_pb2 as pb
 
 from components.model.redact import SecretFilter
+from provider.answers import AnswerStatus, answer_diff, describe_fault
+from provider.calls import Calls
 from provider.handler import Cancelled, Changes, Handler, PartialFailure, ProviderError, Request, changed_inputs
 from provider.values import Marks, Properties, decode, encode, find_secrets
 
-if TYPE_CHECKING:
-    from provider.server import Provider
-
 T = TypeVar("T")
-
-_ROOT = Path(__file__).resolve().parent.parent
-
 
 class _Call:
     """One call of the engine: turns properties into plain values and back, remembering what is secret."""
@@ -47,7 +41,7 @@ class _Call:
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """Serves one provider."""
 
-    def __init__(self, provider: "Provider") -> None:
+    def __init__(self, provider: Calls) -> None:
         self._provider = provider
 
     # About the provider itself
@@ -74,7 +68,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def DiffConfig(self, request: Any, context: grpc.ServicerContext) -> Any:
         def work(call: _Call) -> Any:
             old, new = call.read(request.old_inputs), call.read(request.news)
-            return _answer_diff(Changes(changed_inputs(old, new)), old, new)
+            return answer_diff(Changes(changed_inputs(old, new)), old, new)
 
         return self._run(context, Request(request.urn), work)
 
@@ -119,7 +113,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:
         def work(call: _Call, handler: Handler) -> Any:
             old, outputs, new = call.read(request.old_inputs), call.read(request.olds), call.read(request.news)
-            return _answer_diff(handler.diff(call.request, request.id, old, outputs, new), old, new)
+            return answer_diff(handler.diff(call.request, request.id, old, outputs, new), old, new)
 
         return self._handle(request, context, work)
 
@@ -205,65 +199,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         except ProviderError as error:
             code, message = grpc.StatusCode.FAILED_PRECONDITION, str(error)
         except Exception as error:  # whatever it is, the user has to see it, filtered
-            code, message = grpc.StatusCode.INTERNAL, _describe(error)
+            code, message = grpc.StatusCode.INTERNAL, describe_fault(error)
         finally:
             self._provider.end(request)
-        context.abort_with_status(_Status(code, self._provider.redact(message), details))
+        context.abort_with_status(AnswerStatus(code, self._provider.redact(message), details))
         raise AssertionError("abort_with_status always raises")
-
-
-class _Status(grpc.Status):
-    def __init__(self, code: grpc.StatusCode, message: str, details: list[Any]) -> None:
-        self.code = code
-        self.details = message
-        status = status_pb2.Status(code=code.value[0], message=message, details=details)
-        self.trailing_metadata = (("grpc-status-details-bin", status.SerializeToString()),) if details else ()
-
-
-def _answer_diff(changes: Changes, old: Properties, new: Properties) -> Any:
-    changed = sorted({*changes.changed, *changes.replaces})  # the engine looks at replaces only where diffs name them
-    details = {
-        path: pb.PropertyDiff(kind=_REPLACING[kind] if name in changes.replaces else kind, inputDiff=True)
-        for name in changed
-        for path, kind in (list(_describe_change(name, old.get(name), new.get(name))) or [(name, pb.PropertyDiff.UPDATE)])
-    }
-    return pb.DiffResponse(
-        changes=pb.DiffResponse.DIFF_SOME if changed else pb.DiffResponse.DIFF_NONE,
-        diffs=changed,
-        replaces=changes.replaces,
-        deleteBeforeReplace=changes.delete_before_replace,
-        # Without paths a preview shows every entry of a map in which one has changed.
-        detailedDiff=details,
-        hasDetailedDiff=bool(details),
-    )
-
-
-_REPLACING = {
-    pb.PropertyDiff.ADD: pb.PropertyDiff.ADD_REPLACE,
-    pb.PropertyDiff.DELETE: pb.PropertyDiff.DELETE_REPLACE,
-    pb.PropertyDiff.UPDATE: pb.PropertyDiff.UPDATE_REPLACE,
-}
-
-
-def _describe_change(path: str, old: object, new: object) -> Iterator[tuple[str, pb.PropertyDiff.Kind.ValueType]]:
-    """The paths that differ below a map, each with the kind of its change."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            if old.get(key) != new.get(key):
-                yield from _describe_change(f"{path}[{json.dumps(key)}]", old.get(key), new.get(key))
-    elif old is None:
-        yield path, pb.PropertyDiff.ADD
-    elif new is None:
-        yield path, pb.PropertyDiff.DELETE
-    else:
-        yield path, pb.PropertyDiff.UPDATE
-
-
-def _describe(error: Exception) -> str:
-    """Returns what an exception that nobody foresaw is about and where in our code it happened."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_ROOT) and ".venv" not in frame.filename]
-    last = (ours or frames)[-1]
-    file = Path(last.filename)
-    place = file.relative_to(_ROOT) if file.is_relative_to(_ROOT) else file.name
-    return f"{type(error).__name__}: {error}\n(a fault of the provider, at {place}:{last.lineno} in {last.name})"

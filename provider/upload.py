@@ -6,10 +6,10 @@ import secrets
 import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
-from typing import Any
 
-from cloud_init.bundles import pack_bundle
+from cloud_init.bundles import SANDBOX, pack_bundle
 from cloud_init.node_command import node_command
+from sandbox.build import build_packages
 
 _PLACE = "/run/webitel"
 _STALE_MINUTES = 150  # longer than any application may take
@@ -31,12 +31,13 @@ def apply(folder: str, *, update: bool) -> str:
     return node_command("apply", "--incoming", folder, *["--update"] * update, program=PurePath(folder, "node"))
 
 
-def pack(bundles: Iterable[str], documents: Mapping[str, Any]) -> bytes:
+def pack(bundles: Iterable[str], documents: Mapping[str, object]) -> bytes:
     """Returns the archive: every bundle's files under its name, every document as JSON."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for bundle in bundles:
-            with tarfile.open(fileobj=io.BytesIO(pack_bundle(bundle))) as packed:
+            folder = build_packages() if bundle == SANDBOX else None
+            with tarfile.open(fileobj=io.BytesIO(pack_bundle(bundle, folder))) as packed:
                 for entry in packed:
                     archive.addfile(entry, packed.extractfile(entry))
         for name, document in documents.items():

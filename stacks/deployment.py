@@ -10,20 +10,24 @@ from typing import Any
 import pulumi
 from pulumi import Input, Output, ResourceOptions
 
+from cloud_init.boot import compose_boot_texts
 from cloud_init.compose import Configuration, compose_configuration
 from cloud_init.node.apply.files import PLACEHOLDER
 from components.clouds.base import Cloud
-from components.model.clouds.facts import CLOUDS
+from components.model.catalogue.service import Front
+from components.model.catalogue.services import find_front
 from components.model.plan import Node, Plan
-from components.model.planning.check_values import missing_secrets
 from components.model.planning.dns import list_records
 from components.model.planning.lowering import refuse_lowering
 from components.model.planning.outline import outline
-from components.model.planning.planner import PlanError, make_plan
+from components.model.planning.readiness import missing_secrets
+from components.model.problems import PlanError
 from components.model.settings import Settings
 from components.resources import Health, NodeConfiguration, Secrets
+from sandbox import build
+from stacks.load import load_program
 from stacks.problems import SettingsError
-from stacks.settings import from_pulumi, secret_settings
+from stacks.settings import secret_settings
 
 APPLY_SECONDS = 3600
 """For packages, files and units of one node; a drain adds its own time."""
@@ -34,20 +38,21 @@ Values = Mapping[str, Input[str]]
 def deploy() -> None:
     """Declare every resource of the stack. Raises RunError with all that is wrong with its settings."""
     try:
-        settings = from_pulumi()
-        plan = make_plan(settings, pulumi.get_stack())
-        if lacking := list(missing_secrets(settings)):
+        deployment = load_program()
+        settings, plan = deployment.settings, deployment.plan
+        if lacking := list(missing_secrets(settings, plan.facts)):
             raise SettingsError(lacking)
         running = read_nodes()
         refuse_lowering(plan, running)
     except (SettingsError, PlanError) as error:
         raise pulumi.RunError(str(error)) from error
     # All texts before the first resource: a template that fails must not leave half a deployment.
-    texts = {node.key: compose_configuration(plan, node, settings) for node in plan.nodes}
+    boot = compose_boot_texts(plan, settings)
+    texts = {node.key: compose_configuration(plan, node, settings, build) for node in plan.nodes}
     secrets = Secrets(
         "secrets", names=plan.secrets, generations=settings.rotate, domain=plan.domain,
-        opts=ResourceOptions(protect=CLOUDS[plan.cloud].real))
-    cloud = load_adapter(plan.cloud)(plan, settings, secrets.public["ssh_public_key"])
+        opts=ResourceOptions(protect=plan.facts.real))
+    cloud = load_adapter(plan.cloud)(plan, settings, boot, secrets.public["ssh_public_key"])
     configurations = configure_nodes(plan, settings, secrets, cloud, texts, running)
     check_health(plan, settings, secrets, cloud, configurations)
     export(plan, settings, secrets, cloud, configurations)
@@ -203,7 +208,7 @@ def list_dns_lines(plan: Plan, cloud: Cloud) -> Output[list[str]]:
 
 def make_url(plan: Plan, cloud: Cloud) -> Output[str]:
     """Where the web applications answer: the domain, or the address of machines that no domain points to."""
-    nodes = plan.nodes_with("nginx")
+    nodes = plan.nodes_with(find_front(Front.WEB).name)
     if cloud.facts.real or not nodes:
         return Output.from_input(f"https://{plan.domain}/")
     machine = cloud.machines[nodes[0].key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,15 @@ Change = tuple[tuple[str, ...], Any]
 """The way to a value below `config` and the new value; None takes it out."""
 
 
+class Loader(yaml.SafeLoader):
+    """Takes a date for the text that it is: an impossible one would be an error of Python's."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+
+
 class EditError(Exception):
     """The file is laid out in a way that is not understood; the message says what to write by hand."""
 
@@ -21,17 +31,29 @@ def set_setting(path: Path, name: str, value: Any) -> None:
     """Give a setting (`counts.app` is `app` inside `counts`) a value in a stack file; None takes it out."""
     setting, _, inner = name.partition(".")
     keys = (f"{NAMESPACE}:{setting}", *([inner] if inner else []))
-    text = edit_text(path.read_text(), (keys, value))
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text)
-    fresh.replace(path)
+    # The file that a link leads to; a new one in its place has its mode and its line ends.
+    target = path.resolve()
+    fresh = target.with_name(f".{target.name}.new")
+    try:
+        before = target.read_bytes().decode()
+        text = edit_text(before.replace("\r\n", "\n"), (keys, value))
+        fresh.write_bytes(text.replace("\n", "\r\n" if "\r\n" in before else "\n").encode())
+        shutil.copymode(target, fresh)
+        fresh.replace(target)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise EditError(f"{target.parent.name}/{target.name} cannot be written: {error.strerror or error}; "
+                        f"in an editor {describe_change(keys, value)}") from error
 
 
 def edit_text(text: str, change: Change) -> str:
     """The text with one value changed. An EditError where the result would not be exactly that."""
     keys, value = change
-    wanted = yaml.safe_load(text) or {}
-    config = wanted["config"] = dict(wanted.get("config") or {})
+    try:
+        wanted = load(text) or {}
+        config = wanted["config"] = dict(wanted.get("config") or {})
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+        raise EditError(f"this stack file's layout is not understood; in an editor {describe_change(keys, value)}") from error
     hold = config
     for key in keys[:-1]:
         hold[key] = dict(hold.get(key) or {})
@@ -42,13 +64,29 @@ def edit_text(text: str, change: Change) -> str:
         hold[keys[-1]] = value
     try:
         changed = place(text, keys, value)
-        if yaml.safe_load(changed) == wanted:
-            return changed
-    except (LookupError, yaml.YAMLError):
-        pass
-    by_hand = "" if value is None else f" {to_yaml(value)}"
-    raise EditError(f"this stack file's layout is not understood; in an editor {'remove' if value is None else 'set'} "
-                    f"{' > '.join(keys)}{by_hand}")
+    except LookupError:
+        changed = ""
+    if changed and is_same(changed, wanted):
+        return changed
+    raise EditError(f"this stack file's layout is not understood; in an editor {describe_change(keys, value)}")
+
+
+def is_same(text: str, wanted: Any) -> bool:
+    """Whether a text reads as these values."""
+    try:
+        return bool(load(text) == wanted)
+    except yaml.YAMLError:
+        return False
+
+
+def load(text: str) -> Any:
+    """Read a stack file for a comparison."""
+    return yaml.load(text, Loader=Loader)
+
+
+def describe_change(keys: tuple[str, ...], value: Any) -> str:
+    """Say what is to be written, for a person with an editor."""
+    return f"remove {' > '.join(keys)}" if value is None else f"set {' > '.join(keys)} {to_yaml(value)}"
 
 
 def place(text: str, keys: tuple[str, ...], value: Any) -> str:

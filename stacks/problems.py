@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -22,48 +23,65 @@ SECRET_SETTINGS = tuple(
 )
 """The settings that are encrypted in the stack file."""
 
+Part = int | str | None
+REQUIREMENTS: Mapping[tuple[str, ...], str] = {
+    ("int_type", "int_parsing", "int_parsing_size", "int_from_float"): "must be a whole number",
+    ("bool_type", "bool_parsing"): "must be true or false",
+    ("string_type",): "must be text",
+    ("tuple_type",): "must be a list",
+    ("dict_type",): "must be a map",
+    ("greater_than_equal",): "must be {ge} or more",
+    ("less_than_equal",): "must be {le} or less",
+}
+"""What pydantic's kinds of errors ask for."""
+
 
 class SettingsError(PlanError):
     """A stack's settings cannot be used: every problem found, those of the planner too."""
 
 
 def explain(errors: list[ErrorDetails]) -> list[Problem]:
-    """pydantic's errors in our words, one for each setting (a union reports one for each of its members)."""
-    problems: dict[str, Problem] = {}
+    """Say pydantic's errors in our words, one for each setting or each wrong part of it (a union reports one a member)."""
+    problems: dict[tuple[str, Part], Problem] = {}
     for error in errors:
-        name = str(error["loc"][0])
-        problems.setdefault(name, explain_error(name, error))
-    return list(problems.values())
+        name, part = find_part(error)
+        problems.setdefault((name, part), explain_error(name, part, error))
+    in_parts = {name for name, part in problems if part is not None}
+    return [problem for (name, part), problem in problems.items() if part is not None or name not in in_parts]
 
 
-def explain_error(name: str, error: ErrorDetails) -> Problem:
-    """One error of pydantic's as the setting, its value, what is wrong and what would be right."""
-    value = "" if error["type"] == "missing" else show(error["input"])
-    if error["type"] == "missing":
+def find_part(error: ErrorDetails) -> tuple[str, Part]:
+    """Find the setting that an error is about, and the place in its list or the key in its map; None = all of it."""
+    name, *rest = error["loc"]
+    return str(name), next((part for part in rest if isinstance(part, int) or not part.startswith(("tuple[", "literal["))), None)
+
+
+def explain_error(name: str, part: Part, error: ErrorDetails) -> Problem:
+    """Say one error of pydantic's as the setting, its value, what is wrong and what would be right."""
+    kind, context = error["type"], error.get("ctx", {})
+    value = "" if kind == "missing" else show(error["input"])
+    if kind == "missing":
         return setting_problem(name, "", f"is not set; {describe(name)}")
-    if error["type"] == "extra_forbidden":
+    if kind == "extra_forbidden":
         near = difflib.get_close_matches(name, Settings.model_fields, 1, 0.5)
         hint = f"did you mean {NAMESPACE}:{near[0]}? {describe(near[0])}" if near else "webitel schema lists them all"
-        return setting_problem(name, value, f"there is no such setting; {hint}")
-    position = next((str(part) for part in error["loc"][1:] if isinstance(part, str) and "[" not in part), "")
-    what = error["msg"][0].lower() + error["msg"][1:]
-    if error["type"].startswith("ip_v4"):
-        what = explain_network(str(error["input"]))
-    if error["type"] in ("tuple_type", "dict_type"):
-        what = "must be a list" if error["type"] == "tuple_type" else "must be a map"
-    if error["type"] in ("literal_error", "enum"):
+        return setting_problem(name, SET if near and near[0] in SECRET_SETTINGS else value, f"there is no such setting; {hint}")
+    what = next((text.format(**context) for kinds, text in REQUIREMENTS.items() if kind in kinds),
+                error["msg"][0].lower() + error["msg"][1:])
+    if kind.startswith("ip_v4"):
+        what = explain_network(error["input"])
+    if kind in ("literal_error", "enum"):
         near = difflib.get_close_matches(str(error["input"]), re.findall(r"'([^']+)'", error["msg"]), 1)
-        what = f"{what.replace('input should be', 'must be')}{f', did you mean {near[0]}?' if near else ''}"
+        what = f"must be {context['expected']}{f', did you mean {near[0]}?' if near else ''}"
     if name in SECRET_SETTINGS:
         value = SET
-    whole = isinstance(Settings.model_fields[name].default, dict) and position
-    return setting_problem(f"{name}.{position}" if whole else name, value, f"{what}; {describe(name)}")
+    return setting_problem(f"{name}.{part}" if isinstance(part, str) else name, value, f"{what}; {describe(name)}")
 
 
-def explain_network(value: str) -> str:
-    """Why a text is no IPv4 network; the network meant where only host bits are too many."""
+def explain_network(value: object) -> str:
+    """Say why a value is no IPv4 network, with the network meant where only host bits are too many."""
     try:
-        network = IPv4Network(value, strict=False)
+        network = IPv4Network(str(value), strict=False)
     except ValueError:
         return "is not an IPv4 network"
     return f"has host bits set, the network is {network}"

@@ -14,8 +14,7 @@ from pathlib import Path
 import pulumi
 
 from components.clouds.questions import Asked, ask_all
-from components.model.planning.planner import make_plan
-from stacks.settings import from_pulumi
+from stacks.load import load_program
 
 JOB = "WEBITEL_QUESTIONS"
 
@@ -23,7 +22,7 @@ JOB = "WEBITEL_QUESTIONS"
 def ask() -> None:
     """Ask the cloud of the stack's settings."""
     job = json.loads(Path(os.environ[JOB]).read_text())
-    plan = make_plan(from_pulumi(), pulumi.get_stack())
+    plan = load_program().plan
     questions = importlib.import_module(f"components.clouds.{plan.cloud}.account").make_questions(
         Asked(plan, job["there"], job["rest"]))
     pulumi.export("asked", pulumi.Output.from_input(ask_all(questions, Path(job["answers"]), job["seconds"])))

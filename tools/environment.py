@@ -5,25 +5,27 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
+import importlib
 import importlib.metadata
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+
+from tools.host.fetching import SetupError, fetch, list_hosts, run
+from tools.host.locks import explain_refusal, lock
+
+__all__ = ["SetupError", "ensure_environment", "ensure_extra", "is_installed", "link_environment", "read_requirements"]
 
 PROJECT_FILE = Path(__file__).resolve().parent.parent / "pyproject.toml"
 COMPLETE = "complete"
 """The file that an environment gets last: without it an installation was interrupted."""
-
-
-class SetupError(Exception):
-    """The environment cannot be made; the message says what to do."""
+HOPELESS = re.compile(r"No space left|Permission denied|Read-only file system|requires a different Python")
 
 
 def ensure_environment(root: Path, cache: Path) -> Path:
@@ -33,40 +35,52 @@ def ensure_environment(root: Path, cache: Path) -> Path:
     digest = hashlib.sha256(f"{version} {sys.base_prefix}\n{dependencies}".encode()).hexdigest()[:12]
     venv = cache / f"venv-{digest}"
     if not (venv / COMPLETE).exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with (cache / "venv.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with lock(cache / "venv.lock", "preparing the Python environment", say):
             if not (venv / COMPLETE).exists():
                 make_environment(venv)
+    link_environment(root, venv)
+    return venv
+
+
+def link_environment(root: Path, venv: Path) -> None:
+    """Make `.venv` of the checkout a link to it, where the engine looks for it."""
     link = root / ".venv"
-    if not link.is_symlink() or link.readlink() != venv:
-        temporary = root / f".venv.{os.getpid()}"
+    if link.is_symlink() and link.readlink() == venv:
+        return
+    temporary = root / f".venv.{os.getpid()}"
+    try:
         temporary.symlink_to(venv)
         temporary.replace(link)
-    return venv
+    except OSError as error:
+        raise SetupError(f"{link} cannot be made: {error.strerror}. Clone the repository into a folder of your own.") from error
 
 
 def make_environment(venv: Path) -> None:
     """Make a new environment at its final place: console scripts name it, so it cannot be moved there afterwards."""
     say(f"Preparing the Python environment in {venv} (once, about a minute) ...")
-    install_venv_module()
     shutil.rmtree(venv, ignore_errors=True)
-    run([sys.executable, "-m", "venv", str(venv)])
-    run([str(venv / "bin/python"), "-m", "pip", "install", "--quiet", *read_requirements()])
+    done = run([sys.executable, "-m", "venv", str(venv)])
+    if done.returncode:
+        raise SetupError(f"{venv} cannot be made:\n{(done.stderr or done.stdout).strip()}")
+    install_with_pip(venv / "bin/python", read_requirements())
     (venv / COMPLETE).touch()
 
 
-def install_venv_module() -> None:
-    """Debian and Ubuntu ship `venv` without `ensurepip`: root gets it installed, others are told how."""
-    if importlib.util.find_spec("ensurepip"):
-        return
-    package = f"python3.{sys.version_info.minor}-venv"
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise SetupError(f"Python's venv module is incomplete: sudo apt install {package}")
-    say(f"Installing {package} ...")
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "update", "-q"], environment)
-    run(["apt-get", "install", "-qy", package], environment)
+def install_with_pip(python: Path, requirements: Sequence[str]) -> None:
+    """Install into the environment of that Python; the error names the step and the hosts."""
+    # Who installs for his user by default cannot do so into an environment.
+    environment = {**os.environ, "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    command = [str(python), "-m", "pip"]
+
+    def list_indexes() -> list[str]:
+        options = ("global.index-url", "install.index-url")
+        shown = [run([*command, "config", "get", option], environment).stdout for option in options]
+        return list_hosts([environment.get("PIP_INDEX_URL", ""), *shown])
+
+    def install() -> subprocess.CompletedProcess[str]:
+        return run([*command, "install", "--quiet", *requirements], environment)
+
+    fetch(f"installing {len(requirements)} Python packages (pip)", install, say, hopeless=HOPELESS, configured=list_indexes)
 
 
 def read_requirements(extra: str = "") -> list[str]:
@@ -78,10 +92,19 @@ def read_requirements(extra: str = "") -> list[str]:
 
 def ensure_extra(extra: str) -> None:
     """Install what is missing of an extra (a cloud's SDK, the test tools) into the running environment."""
-    missing = [requirement for requirement in read_requirements(extra) if not is_installed(requirement)]
-    if missing:
-        say(f"Installing {', '.join(missing)} ...")
-        run([sys.executable, "-m", "pip", "install", "--quiet", *missing])
+    if not list_missing(extra):
+        return
+    with lock(Path(sys.prefix) / "webitel-pip.lock", "installing Python packages", say):
+        importlib.invalidate_caches()
+        if missing := list_missing(extra):  # another run may have installed them meanwhile
+            say(f"Installing {', '.join(missing)} ...")
+            install_with_pip(Path(sys.executable), missing)
+            importlib.invalidate_caches()
+
+
+def list_missing(extra: str) -> list[str]:
+    """The requirements of an extra that are not installed."""
+    return [requirement for requirement in read_requirements(extra) if not is_installed(requirement)]
 
 
 def is_installed(requirement: str) -> bool:
@@ -94,13 +117,6 @@ def is_installed(requirement: str) -> bool:
     return not pinned or version == pinned
 
 
-def run(command: list[str], environment: dict[str, str] | None = None) -> None:
-    """Run a command with its output on stderr: stdout is for the path of the environment."""
-    done = subprocess.run(command, stdout=sys.stderr, env=environment, check=False)
-    if done.returncode:
-        raise SetupError(f"failed with exit status {done.returncode}: {' '.join(command)}")
-
-
 def say(text: str) -> None:
     """A line of progress."""
     print(text, file=sys.stderr, flush=True)
@@ -111,3 +127,7 @@ if __name__ == "__main__":
         print(ensure_environment(Path(sys.argv[1]), Path(sys.argv[2])))
     except SetupError as problem:
         sys.exit(f"webitel: {problem}")
+    except OSError as problem:
+        sys.exit(f"webitel: {explain_refusal(problem)}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -10,13 +10,11 @@ from collections.abc import Iterator, Sequence
 from cli.cloud.check import Check
 from cli.cloud.credentials import Found, find_credentials
 from cli.cloud.questions import SECONDS, Answers, ask_cloud, find_obstacle, read_stack_config
-from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS
+from components.model.catalogue.tiers import TIERS, is_voice
 from components.model.clouds.machines import choose_machine_type, describe_machine_type
 from components.model.clouds.offers import Offers, Quota
 from components.model.plan import Plan
-from components.model.planning.check_shape import tier_size
-from components.model.planning.planner import is_voice
+from components.model.planning.draft import tier_size
 
 NAME_SECONDS = 10.0
 """For a name server's answer."""
@@ -25,9 +23,9 @@ NAME_SECONDS = 10.0
 def check_cloud(made: Plan, documentation: set[str], *, rest: str = "", seconds: float = 0) -> Iterator[Check]:
     """What a deployment on a cloud needs there. `documentation` are settings that are examples still, so not asked for.
     Changes nothing; takes at most `seconds`. `rest` is another address of the cloud's REST interface."""
-    package = CLOUDS[made.cloud].package
+    package = made.facts.package
     config = [name.partition(":")[2] for name in read_stack_config(made.stack) if name.startswith(f"{package}:")]
-    found = find_credentials(made.cloud, config)
+    found = find_credentials(made.facts, config)
     name = None if "domain" in documentation else Name(made.domain)
     answers = None
     obstacle = "" if found.missing else find_obstacle(made)
@@ -43,7 +41,7 @@ def check_cloud(made: Plan, documentation: set[str], *, rest: str = "", seconds:
 
 def check_credentials(made: Plan, found: Found, obstacle: str, answers: Answers | None) -> Iterator[Check]:
     """Whether there are credentials, and whether the cloud takes them."""
-    title = CLOUDS[made.cloud].title
+    title = made.facts.title
     names = ", ".join(found.names)
     for what, remedy in found.missing.items():
         yield Check(what, f"none for {title}" if not names else f"{names}, no {what}", remedy)
@@ -84,7 +82,7 @@ def judge_machine_types(made: Plan, offers: Offers) -> Iterator[Check]:
 
 def find_fit(made: Plan, role: str, offered: Sequence[str]) -> Iterator[str]:
     """The setting that gives a role the cheapest machine type of those offered; nothing where none fits."""
-    cloud, tier_role = CLOUDS[made.cloud], TIERS[made.tier].role(role)
+    cloud, tier_role = made.facts, TIERS[made.tier].role(role)
     try:
         fit = choose_machine_type(cloud, tier_size(tier_role, cloud), made.region, is_voice(tier_role), offered)
     except LookupError:
@@ -132,4 +130,4 @@ def check_state(made: Plan) -> Iterator[Check]:
 
     address = run_environment().get("PULUMI_BACKEND_URL", "")
     if address.startswith("file:"):
-        yield Check("shared state", f"{address}: on this machine only", CLOUDS[made.cloud].shared_state, True)
+        yield Check("shared state", f"{address}: on this machine only", made.facts.shared_state, True)

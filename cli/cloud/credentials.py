@@ -4,48 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True)
-class Sources:
-    """Where a provider finds its credentials.
-
-    `variables`: sets of environment variables, each set enough. `files` of the home directory, written by `login`.
-    `config`: names under the provider's namespace in the stack file. `also`: further things it cannot do without,
-    each as the variables and names in the stack file that say it, with how to set it.
-    """
-
-    variables: tuple[tuple[str, ...], ...]
-    login: str
-    files: tuple[str, ...] = ()
-    config: tuple[str, ...] = ()
-    also: Mapping[str, tuple[tuple[str, ...], str, str]] = field(default_factory=dict)
-
-
-SOURCES: Mapping[str, Sources] = {
-    "aws": Sources(
-        (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_PROFILE",), ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")),
-        "aws configure", (".aws/credentials", ".aws/config")),
-    "azure": Sources(
-        (("ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "ARM_TENANT_ID", "ARM_SUBSCRIPTION_ID"),
-         ("ARM_CLIENT_ID", "ARM_USE_OIDC", "ARM_TENANT_ID", "ARM_SUBSCRIPTION_ID")),
-        "az login", (".azure/azureProfile.json",), ("clientId",)),
-    "digitalocean": Sources(
-        (("DIGITALOCEAN_TOKEN",), ("DIGITALOCEAN_ACCESS_TOKEN",)), "https://cloud.digitalocean.com/account/api/tokens",
-        config=("token",)),
-    "gcp": Sources(
-        (("GOOGLE_CREDENTIALS",), ("GOOGLE_APPLICATION_CREDENTIALS",), ("GOOGLE_OAUTH_ACCESS_TOKEN",)),
-        "gcloud auth application-default login", (".config/gcloud/application_default_credentials.json",),
-        ("credentials", "accessToken"),
-        {"project": (("GOOGLE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"), "project",
-                     "export GOOGLE_PROJECT=your-project")}),
-    "hetzner": Sources(
-        (("HCLOUD_TOKEN",),), "https://console.hetzner.com: project, Security, API tokens (read and write)",
-        config=("token",)),
-}
-"""By cloud (`facts/clouds.md` 1.8, 2.8, 3.8, 4.8, 5.8). The variables before others are the ones told to the user."""
+from components.model.clouds.facts import CloudFacts, Sources
 
 
 @dataclass(frozen=True)
@@ -58,10 +20,10 @@ class Found:
 
 
 def find_credentials(
-    cloud: str, config: Collection[str], environ: Mapping[str, str] = os.environ, home: Path | None = None,
+    facts: CloudFacts, config: Collection[str], environ: Mapping[str, str] = os.environ, home: Path | None = None,
 ) -> Found:
     """The credentials of a cloud. `config` are the names under the provider's namespace in the stack file."""
-    sources, home = SOURCES[cloud], home or Path.home()
+    sources, home = facts.credentials, home or Path.home()
     complete = [names for names in sources.variables if all(environ.get(name) for name in names)]
     begun = [names for names in sources.variables if any(environ.get(name) for name in names)]
     found = [

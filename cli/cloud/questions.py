@@ -21,7 +21,6 @@ import yaml
 from cli.console import Failure
 from cli.engine.ask import open_aside
 from cli.engine.engine import Engine, open_engine
-from components.model.clouds.facts import CLOUDS
 from components.model.clouds.offers import Offers, Quota
 from components.model.plan import Plan
 from stacks.questions import JOB
@@ -50,7 +49,7 @@ def find_obstacle(made: Plan) -> str:
     from tools.engine.find import find_made_engine
     from tools.environment import is_installed, read_requirements
 
-    package = CLOUDS[made.cloud].package
+    package = made.facts.package
     lacking = [requirement for requirement in read_requirements(made.cloud) if not is_installed(requirement)]
     if find_made_engine() is None:
         return "the Pulumi engine is not here yet"
@@ -76,7 +75,7 @@ def ask_cloud(made: Plan, *, rest: str = "", seconds: float = SECONDS, one: floa
         file = own.folder / "answers"
         try:
             there = read_nodes(own, deadline)
-            settings, secret = read_config(own, CLOUDS[made.cloud].package, deadline)
+            settings, secret = read_config(own, made.facts.package, deadline)
             job = {"answers": str(file), "there": there, "rest": rest,
                    "seconds": one or max(seconds - START, 1)}
             said = run_questions(own, settings, secret, job, file, deadline)

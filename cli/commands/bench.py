@@ -15,9 +15,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from cli.console import DEFAULT_STACK, Failure, StackName, out, progress
-from components.model.clouds.facts import CLOUDS
-from stacks.settings import load_stack
+from cli.console import DEFAULT_STACK, Failure, StackName, make_table, out, progress
+from cli.help import DEVELOP
+from stacks.load import load_deployment
 
 BUDGETS = {
     "plan": 1.0, "up unchanged": 15.0, "status": 10.0, "up from nothing": 480.0,
@@ -39,7 +39,7 @@ class Figure:
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(bench)
+    app.command(rich_help_panel=DEVELOP)(bench)
 
 
 def bench(
@@ -50,15 +50,15 @@ def bench(
     """Measure `plan`, `up`, an unchanged `up`, `status` and memory. On local, what is not up is started and deleted."""
     from cli.engine.engine import open_engine
 
-    settings = load_stack(stack)
+    facts = load_deployment(stack).plan.facts
     if cold:
-        show_cold(stack, is_local=CLOUDS[settings.cloud].trial)
+        show_cold(stack, is_local=facts.trial)
         return
     with open_engine(stack) as engine:
         was_up = engine.exists() and bool(engine.resources())
-    if not was_up and not CLOUDS[settings.cloud].trial:
+    if not was_up and not facts.trial:
         raise Failure(f"{stack} is not up, and on a cloud that costs money nothing is started for a measurement.")
-    table = make_table()
+    table = make_figures()
     try:
         for figure in measure(stack, was_up):
             progress(f"{figure.what}: {figure.figure}")
@@ -69,12 +69,9 @@ def bench(
     out.print(table)
 
 
-def make_table() -> Table:
+def make_figures() -> Table:
     """The columns of every measurement."""
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for title in ("what", "figure", "budget"):
-        table.add_column(title, justify="left" if title == "what" else "right")
-    return table
+    return make_table("what", "figure", "budget", right=("figure", "budget"))
 
 
 def show_cold(stack: str, *, is_local: bool) -> None:
@@ -84,7 +81,7 @@ def show_cold(stack: str, *, is_local: bool) -> None:
     if not is_local:
         raise Failure(f"{stack} is on a cloud that costs money: a first `up` is measured on local, such as {DEFAULT_STACK}.")
     seconds, total = measure_cold(stack)
-    table = make_table()
+    table = make_figures()
     for stage, spent in seconds.items():
         table.add_row(f"  {stage}", f"{spent:.0f} s", "")
     table.add_row(f"up {stack} from nothing", f"{total:.0f} s", f"{BUDGETS['up from nothing']:g} s")

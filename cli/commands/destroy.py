@@ -8,17 +8,17 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.up import Yes, prepare
-from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out, progress
-from components.model.clouds.facts import CLOUDS
-from components.model.planning.planner import make_plan
+from cli.console import DEFAULT_STACK, Failure, StackName, Yes, format_count, is_terminal, out, progress
+from cli.deploy import prepare
+from cli.help import DEPLOY
 from stacks.edit import set_setting
-from stacks.settings import load_stack, stack_file
+from stacks.load import load_deployment
+from stacks.settings import stack_file
 
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(destroy)
+    app.command(rich_help_panel=DEPLOY)(destroy)
 
 
 def destroy(
@@ -28,14 +28,15 @@ def destroy(
 ) -> None:
     """Delete a deployment. On local nothing is left; on a cloud data disks, addresses and the secrets are kept unless
     told twice, and the next `up` takes them again."""
+    from cli.engine.backend import state_folder
     from cli.engine.engine import open_engine, require_existing
-    from cli.engine.leftovers import clear_leftovers, state_folder
+    from cli.engine.leftovers import clear_leftovers
     from cli.engine.protection import lift_protection
     from cli.engine.rollout import report_failure, run_engine
 
-    settings = load_stack(stack)
-    made = make_plan(settings, stack)
-    trial = CLOUDS[made.cloud].trial
+    deployment = load_deployment(stack)
+    settings, made = deployment.settings, deployment.plan
+    trial = made.facts.trial
     everything = trial or with_data
     with open_engine(stack) as engine:
         require_existing(engine)
@@ -58,7 +59,7 @@ def destroy(
             out.print(f"{stack} is gone, but for what is protected: {', '.join(kept)}.")
             out.print(f"Next: ./webitel up {stack}   or, to delete that too: ./webitel destroy {stack} --with-data")
             return
-        folder = state_folder(engine)
+        folder = state_folder(engine.environment)
         if settings.kept_disks:
             set_setting(stack_file(stack), "kept_disks", None)  # else the next `up` would make empty ones
         # Without --preserve-config this deletes the stack file, which is the user's.

@@ -8,14 +8,15 @@ import sys
 from collections.abc import Iterator
 
 import typer
-from rich.table import Table
 
 from cli.cloud.check import Check
-from cli.console import DEFAULT_STACK, StackName, out
-from components.model.clouds.facts import CLOUDS
+from cli.console import DEFAULT_STACK, AsJson, StackName, make_table, out
+from cli.help import DEPLOY
+from cli.show.documents import doctor_document, print_document
 from components.model.plan import Plan
-from components.model.planning.planner import PlanError, documentation_values, make_plan
-from stacks.settings import UnknownStackError, load_stack
+from components.model.planning.planner import PlanError, documentation_values
+from stacks.load import load_deployment
+from stacks.settings import UnknownStackError
 
 STYLES = {"ok": None, "note": "yellow", "MISSING": "red"}
 DISK_GIB = 12
@@ -24,19 +25,23 @@ DISK_GIB = 12
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(doctor)
+    app.command(rich_help_panel=DEPLOY)(doctor)
 
 
-def doctor(stack: StackName = DEFAULT_STACK) -> None:
+def doctor(stack: StackName = DEFAULT_STACK, as_json: AsJson = False) -> None:
     """Say what is missing for a deployment, with its remedy; exit status 0 if nothing is. Changes nothing."""
     checks = [*check_machine(), *check_stack(stack)]
-    table = Table(box=None, padding=(0, 1), show_header=False)
+    if as_json:
+        document = doctor_document(stack, checks)
+        print_document(document)
+        raise typer.Exit(0 if document["ready"] else 1)
+    table = make_table("state", "what", "found", header=False)
     for check in checks:
         table.add_row(check.state, check.name, check.found, style=STYLES[check.state])
     out.print(table)
     for check in checks:
         if check.mend:
-            out.print(f"{check.name}: {check.mend}", soft_wrap=True)
+            out.print(f"{check.name}: {check.mend}")
     if any(check.state == "MISSING" for check in checks):
         raise typer.Exit(1)
     out.print(f"Next: ./webitel up {stack}")
@@ -46,6 +51,7 @@ def check_machine() -> Iterator[Check]:
     """What every deployment needs on this machine."""
     from tools.engine.environment import run_environment
     from tools.engine.find import find_made_engine
+    from tools.host.apt import has_apt
 
     yield Check("Python", f"{sys.version.split()[0]} in {sys.prefix}")
     # `up` gets or builds one, so this alone is nothing to mend.
@@ -53,15 +59,16 @@ def check_machine() -> Iterator[Check]:
     yield Check("Pulumi state", run_environment().get("PULUMI_BACKEND_URL", "your own (pulumi login)"))
     if shutil.which("ssh"):
         yield Check("ssh", str(shutil.which("ssh")))
+    elif os.geteuid() == 0 and has_apt():
+        yield Check("ssh", "none yet; `webitel ssh` installs it")
     else:
-        yield Check("ssh", "none, `webitel ssh` needs it", "apt install openssh-client")
+        yield Check("ssh", "none, `webitel ssh` needs it", "sudo apt install openssh-client")
 
 
 def check_stack(stack: str) -> Iterator[Check]:
     """What this deployment needs."""
     try:
-        settings = load_stack(stack)
-        made = make_plan(settings, stack)
+        deployment = load_deployment(stack)
     except UnknownStackError as error:
         yield Check("stack", stack, str(error))
         return
@@ -69,11 +76,12 @@ def check_stack(stack: str) -> Iterator[Check]:
         for problem in error.problems:
             yield Check("settings", problem.setting, str(problem))
         return
-    yield Check("stack", f"stacks/Pulumi.{stack}.yaml: {len(made.nodes)} nodes on {CLOUDS[made.cloud].title}")
-    problems = documentation_values(settings)
+    made = deployment.plan
+    yield Check("stack", f"stacks/Pulumi.{stack}.yaml: {len(made.nodes)} nodes on {made.facts.title}")
+    problems = documentation_values(deployment.settings, made.facts)
     for problem in problems:
         yield Check("settings", problem.setting, str(problem))
-    if CLOUDS[made.cloud].trial:
+    if made.facts.trial:
         yield from check_containers(made)
     else:
         from cli.cloud.checks import check_cloud
@@ -94,7 +102,8 @@ def check_containers(made: Plan) -> Iterator[Check]:
     else:
         root = os.geteuid() == 0
         state = "answers" if answers else "installed, not running" if program else "not installed"
-        yield Check("Incus", f"{state}; `up` starts it" if root and not answers else state,
+        mends = f"`up` {'starts' if program else 'installs'} it"
+        yield Check("Incus", f"{state}; {mends}" if root and not answers else state,
                     "" if answers or root else f"sudo ./webitel up {made.stack}")
     wanted = sum(node.machine_type.memory_gib for node in made.nodes)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

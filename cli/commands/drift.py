@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 import typer
 
-from cli.console import DEFAULT_STACK, Failure, StackName, format_count, out
+from cli.console import DEFAULT_STACK, AsJson, Failure, StackName, format_count, out, print_item
+from cli.help import LOOK
+from cli.show.documents import drift_document, print_document
 from components.model import resource_types
-from components.model.clouds.facts import CLOUDS
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
-
-if TYPE_CHECKING:
-    from cli.engine.engine import Engine
+from stacks.load import load_deployment
 
 CHANGED = 2
 """The exit status where something was changed."""
@@ -24,7 +21,7 @@ CHANGED = 2
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(drift)
+    app.command(rich_help_panel=LOOK)(drift)
 
 
 @dataclass
@@ -39,14 +36,16 @@ class Drift:
 def drift(
     stack: StackName = DEFAULT_STACK,
     nodes: Annotated[bool, typer.Option("--nodes/--no-nodes", help="Files, units and packages of the nodes too.")] = True,
+    as_json: AsJson = False,
 ) -> None:
     """List what was changed behind our back; exit status 2 where anything was. Changes nothing, not even the state."""
-    from cli.engine.engine import ROOT, open_engine, require_existing
+    from cli.engine.backend import ROOT
+    from cli.engine.engine import asking_nodes, open_engine, require_existing
     from cli.engine.events import EventLog
     from tools.environment import ensure_extra
 
-    made = make_plan(load_stack(stack), stack)
-    if CLOUDS[made.cloud].package:
+    made = load_deployment(stack).plan
+    if made.facts.package:
         ensure_extra(made.cloud)
     with open_engine(stack) as found:
         require_existing(found)
@@ -59,13 +58,11 @@ def drift(
         seen = read_drift(log.read())
     if done.returncode:
         raise Failure("\n".join(["What is really there could not be read:", *(seen.errors or [done.stdout, done.stderr])]))
-    show_drift(seen, stack, nodes)
+    if as_json:
+        print_document(drift_document(stack, seen.changed, seen.unknown, nodes=nodes))
+    else:
+        show_drift(seen, stack, nodes)
     raise typer.Exit(CHANGED if seen.changed else int(bool(seen.unknown)))
-
-
-def asking_nodes(engine: Engine) -> Engine:
-    """The engine with the leave to open SSH when it refreshes (`provider/drift.py`)."""
-    return replace(engine, environment={**engine.environment, "WEBITEL_ASK_NODES": "yes"})
 
 
 def read_drift(events: Iterable[Mapping[str, Any]]) -> Drift:
@@ -109,6 +106,6 @@ def show_drift(seen: Drift, stack: str, nodes: bool) -> None:
         return
     out.print(f"{format_count(len(seen.changed), 'thing')} changed behind our back {place}:")
     for line in seen.changed:
-        out.print(f"  {line}")
+        print_item(line)
     given = "" if stack == DEFAULT_STACK else f" {stack}"
     out.print(f"Bring it back: ./webitel up{given} --repair")

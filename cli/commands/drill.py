@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from cli.console import DEFAULT_STACK, Failure, StackName, is_terminal, out, progress
-from components.model.clouds.facts import CLOUDS
+from cli.console import DEFAULT_STACK, AsJson, Failure, StackName, Yes, is_terminal, make_table, out, progress
+from cli.help import DAY_TWO
+from cli.show.documents import drill_document, print_document
 from components.model.plan import Plan
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 
 if TYPE_CHECKING:
     from cli.drills.faults import Power
@@ -23,7 +20,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(drill)
+    app.command(rich_help_panel=DAY_TWO)(drill)
 
 
 def drill(
@@ -34,8 +31,8 @@ def drill(
     command: Annotated[str, typer.Option(
         "--run", metavar="COMMAND", help="Run this change instead, such as './webitel scale data 3 STACK --yes'.")] = "",
     times: Annotated[int, typer.Option(min=1, help="How often each.")] = 1,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
 ) -> None:
     """Break a deployment on purpose while rows and messages are written, and say what it cost. It interrupts real work."""
     if (everything or short or command) and name:
@@ -47,7 +44,7 @@ def drill(
     from cli.nodes.access import Access, read_access
 
     def look() -> tuple[Access, Plan]:
-        made = make_plan(load_stack(stack), stack)
+        made = load_deployment(stack).plan
         with open_engine(stack) as engine:
             return read_access(engine), made
 
@@ -72,7 +69,7 @@ def drill(
 
     outcomes = [asyncio.run(run_drill(look, choose(one), power, progress)) for _ in range(times) for one in chosen]
     if as_json:
-        print(json.dumps([asdict(outcome) for outcome in outcomes], indent=2))
+        print_document(drill_document(outcomes))
     else:
         show(outcomes)
     raise typer.Exit(0 if outcomes and all(outcome.is_good for outcome in outcomes) else 1)
@@ -80,7 +77,7 @@ def drill(
 
 def make_power(made: Plan) -> Power | None:
     """How a machine's power is taken away, where machines are containers of this host."""
-    if not CLOUDS[made.cloud].trial:
+    if not made.facts.trial:
         return None
     from tools.incus import api
 
@@ -92,10 +89,9 @@ def make_power(made: Plan) -> Power | None:
 
 def show(outcomes: list[Outcome]) -> None:
     """One line a drill."""
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for title in ("drill", "node", "s without rows", "s without messages", "acknowledged", "there, cut off", "lost",
-                  "calls dropped", "s to rejoin", "s to full health", "named by status", "help needed"):
-        table.add_column(title, justify="left" if title in ("drill", "node", "named by status", "help needed") else "right")
+    figures = ("rows: write gap, seconds", "messages: write gap, seconds", "acknowledged", "of them when cut off", "lost",
+               "calls dropped", "seconds to rejoin", "seconds to full health")
+    table = make_table("drill", "node", *figures, "named by status", "help needed", right=figures)
     for one in outcomes:
         pairs = [f"{values.get('row', 0)} + {values.get('message', 0)}" for values in (one.acknowledged, one.isolated)]
         lost = sum(map(len, one.lost.values()))

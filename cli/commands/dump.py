@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.console import DEFAULT_STACK, Failure, StackName, format_count, out
+from cli.help import LOOK
 from components.model import resource_types
-from components.model.planning.planner import make_plan, plan_to_json
-from stacks.settings import load_stack
+from components.model.planning.planner import plan_to_json
+from stacks.load import load_deployment
 
 if TYPE_CHECKING:
     from cli.nodes.access import Answer
@@ -26,7 +27,7 @@ DUMP_SECONDS = 120
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(dump)
+    app.command(rich_help_panel=LOOK)(dump)
 
 
 def dump(
@@ -39,7 +40,7 @@ def dump(
     from cli.nodes.access import ask_nodes, read_access
     from cloud_init.node_command import node_command
 
-    made = make_plan(load_stack(stack), stack)
+    made = load_deployment(stack).plan
     with open_engine(stack) as engine:
         access = read_access(engine)
         for resource in engine.open_resources():

@@ -9,18 +9,19 @@ from typing import Annotated
 import typer
 
 from cli.console import Failure, StackName, out
+from cli.help import DEPLOY, DEVELOP
 from components.model.naming import explain_name, node_name
-from components.model.planning.planner import documentation_values, make_plan
-from components.model.settings import Settings
+from components.model.planning.planner import documentation_values
 from stacks import settings as stack_settings
+from stacks.load import Deployment, load_deployment
 from stacks.schema import schema_text
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command()(schema)
-    app.command()(init)
-    app.command()(render)
+    app.command(rich_help_panel=DEVELOP)(schema)
+    app.command(rich_help_panel=DEPLOY)(init)
+    app.command(rich_help_panel=DEVELOP)(render)
 
 
 def schema() -> None:
@@ -38,20 +39,20 @@ def init(
     path = stack_settings.stack_file(name)
     if path.exists():
         raise Failure(f"stacks/{path.name} exists already. Edit it, or take another name.")
-    settings = stack_settings.load_stack(source)
+    deployment = load_deployment(source)
     text = stack_settings.stack_file(source).read_text()
     # The salt belongs to the other stack's passphrase, and with it what is encrypted there.
     kept = [line for line in text.splitlines() if not line.startswith(("encryptionsalt:", "encryptedkey:"))]
     path.write_text("\n".join(kept) + "\n")
     out.print(f"stacks/{path.name} made from {source}.")
-    for line in describe_edits(name, settings):
+    for line in describe_edits(deployment):
         out.print(line)
     out.print(f"Next: ./webitel plan {name}")
 
 
-def describe_edits(name: str, settings: Settings) -> list[str]:
+def describe_edits(deployment: Deployment) -> list[str]:
     """What must be set before the new stack can go up, with the command that sets it."""
-    lines = [f"  edit {problem}" for problem in documentation_values(settings)]
+    lines = [f"  edit {problem}" for problem in documentation_values(deployment.settings, deployment.plan.facts)]
     return ["Before `up`, give it values of your own:", *lines] if lines else ["It can go up as it is."]
 
 
@@ -60,21 +61,21 @@ def render(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go; made if it is missing.")],
 ) -> None:
     """Write what every node would get: user data, configuration files with placeholders, units in start order."""
-    settings = stack_settings.load_stack(stack)
-    count = render_stack(stack, settings, directory)
+    count = render_stack(load_deployment(stack), directory)
     out.print(f"{count} files for {stack} in {directory}. Placeholders stand for addresses and secrets.")
 
 
-def render_stack(stack: str, settings: Settings, directory: Path) -> int:
+def render_stack(deployment: Deployment, directory: Path) -> int:
     """Write every node's files below `directory/<node>`; returns how many. Files of an earlier run are replaced."""
     from cloud_init.compose import compose_configuration, compose_user_data
+    from sandbox import build
 
-    plan = make_plan(settings, stack)
+    plan, settings = deployment.plan, deployment.settings
     texts: dict[Path, str] = {}
     for node in plan.nodes:
         home = Path(node.name)
         user_data = compose_user_data(plan, node, settings)
-        configuration = compose_configuration(plan, node, settings)
+        configuration = compose_configuration(plan, node, settings, build)
         texts[home / "user-data"] = user_data.sent
         texts[home / "user-data.decoded"] = user_data.decoded
         texts[home / "units.json"] = json.dumps(configuration.units, indent=1) + "\n"

@@ -7,18 +7,17 @@ from typing import Annotated
 
 import typer
 
-from cli.console import DEFAULT_STACK, Failure, err, out
-from stacks.settings import list_stacks
+from cli.console import Failure, err, out
+from cli.help import LOOK
+from cli.nodes.names import NodeName, StackOption, stack_of
 
-StackOption = Annotated[str, typer.Option("--stack", "-s", help="The deployment, where NODE does not tell it.")]
-NodeName = Annotated[str, typer.Argument(metavar="NODE", help="edge-1, or the whole name: aws-basic-edge-1.")]
 LOG_SECONDS = 60
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command()(logs)
-    app.command()(ssh)
+    app.command(rich_help_panel=LOOK)(logs)
+    app.command(rich_help_panel=LOOK)(ssh)
 
 
 def logs(
@@ -61,9 +60,3 @@ def ssh(
         raise Failure(f"which node? {', '.join(access.nodes)}")
     target = access.node(node or next(iter(access.nodes)))
     raise typer.Exit(run_ssh(access, target, command or []))
-
-
-def stack_of(node: str) -> str:
-    """The stack whose name a whole node name begins with, the longest that fits; else the default one."""
-    fitting = [stack for stack in list_stacks() if node.startswith(f"{stack}-")]
-    return max(fitting, key=len, default=DEFAULT_STACK)

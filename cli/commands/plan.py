@@ -2,153 +2,34 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from cli.console import DEFAULT_STACK, Failure, StackName, format_count, out
-from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS
-from components.model.plan import Node, Opening, Plan
-from components.model.planning.capacity import recordings_days, recordings_gib, recordings_gib_per_day
-from components.model.planning.planner import documentation_values, make_plan, plan_to_json
-from components.model.settings import Settings
-from stacks.settings import load_stack
-
-OUTSIDE = ("internet", "carriers", "phones", "operators")
-"""Audiences outside the deployment, in the order they are shown."""
+from cli.console import DEFAULT_STACK, AsJson, StackName, out
+from cli.help import DEPLOY
+from cli.show.documents import print_document
+from cli.show.plan import show_plan
+from components.model.planning.planner import plan_to_json
+from stacks.load import load_deployment
 
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(plan)
+    app.command(rich_help_panel=DEPLOY)(plan)
 
 
 def plan(
     stack: StackName = DEFAULT_STACK,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of the table.")] = False,
+    as_json: AsJson = False,
     everything: Annotated[bool, typer.Option("--all", help="Openings between nodes and ways out as well.")] = False,
 ) -> None:
     """Show machines, addresses, open ports and the monthly price."""
-    settings = load_stack(stack)
-    made = make_plan(settings, stack)
+    deployment = load_deployment(stack)
+    made = deployment.plan
     if as_json:
-        print(json.dumps(plan_to_json(made), indent=2))
+        print_document(plan_to_json(made))
         return
-    show_plan(made, settings, everything)
+    show_plan(deployment, everything)
     listed = f"Price list of {made.monthly_price.as_of}. " if made.monthly_price.as_of else ""
     out.print(f"{listed}Next: ./webitel up {stack}")
-
-
-def show_plan(made: Plan, settings: Settings, everything: bool = False) -> None:
-    """Print the plan as tables."""
-    tier, cloud = TIERS[made.tier], CLOUDS[made.cloud]
-    place = cloud.title if cloud.trial else f"{cloud.title} {made.region}"
-    out.print(f"{made.stack}   {place}   {tier.title}: about {format_calls(tier.calls_per_day)} calls a day   "
-              f"Webitel {made.release}")
-    out.print(nodes_table(made))
-    out.print(facts_table(made, settings, everything))
-
-
-def nodes_table(made: Plan) -> Table:
-    """One line a node, with the price where the cloud has one."""
-    priced = bool(made.monthly_price.as_of)
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for title in ("node", "role", "machine"):
-        table.add_column(title, no_wrap=True)
-    for title in ("vCPU", "memory"):
-        table.add_column(title, no_wrap=True, justify="right")
-    for title in ("disks GiB", "private", "public"):
-        table.add_column(title, no_wrap=True)
-    if priced:
-        table.add_column(f"{made.monthly_price.currency}/month", no_wrap=True, justify="right")
-    for node in made.nodes:
-        price = [format_price(node.monthly_price)] if priced else []
-        table.add_row(*node_cells(node), *price)
-    for node in made.kept:
-        price = [format_price(node.monthly_price)] if priced else []
-        table.add_row(node.name, node.role, "gone, disks kept", "", "", list_sizes(node), "", "", *price)
-    if priced and len(made.nodes) > 1:
-        table.add_row("total", *[""] * 7, format_price(made.monthly_price.amount), style="bold")
-    return table
-
-
-def node_cells(node: Node) -> tuple[str, ...]:
-    """A node's cells up to its price."""
-    machine = node.machine_type
-    return (node.name, node.role, machine.name, str(machine.vcpus), f"{machine.memory_gib:g} GiB",
-            list_sizes(node), node.private_address or "later", str(node.public.value))
-
-
-def list_sizes(node: Node) -> str:
-    """`40 + 200`, GiB."""
-    return " + ".join(str(disk.size_gib) for disk in node.disks)
-
-
-def facts_table(made: Plan, settings: Settings, everything: bool) -> Table:
-    """What is open to whom, how long recordings last, what is not fit for production."""
-    table = Table(box=None, padding=(0, 1), show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-
-    def add(title: str, lines: Iterable[str]) -> None:
-        for number, line in enumerate(lines):
-            table.add_row("" if number else title, line)
-
-    for audience in OUTSIDE:
-        openings = [opening for opening in made.openings if opening.audience == audience]
-        add(f"open from {'the internet' if audience == 'internet' else audience}",
-            describe_openings(openings) or ["nothing"])
-    inner = [opening for opening in made.openings if opening.audience not in OUTSIDE]
-    add("between nodes", describe_openings(inner) if everything else [
-        f"{format_count(len(inner), 'opening')} (--all shows them)"] if inner else [])
-    if everything:
-        add("ways out", [f"{rule.role}: {rule.ports}/{rule.protocol} to {', '.join(rule.destinations)} "
-                         f"({', '.join(rule.purposes)})" for rule in made.egress])
-    calls = format_calls(TIERS[made.tier].calls_per_day)
-    add("recordings", [
-        f"{recordings_gib(made.node(name))} GiB at {made.node(name).key}: full in about {max(days, 1):.0f} "
-        f"{'days' if days >= 1.5 else 'day'} at {calls} calls a day" for name, days in recordings_days(made).items()])
-    per_day = recordings_gib_per_day(TIERS[made.tier].calls_per_day)
-    add("recordings", [f"on {made.share}, which you run: {per_day:.0f} GiB a day at {calls} calls a day"] if made.share else [])
-    add("note", made.warnings)
-    add("to be set before up", map(str, documentation_values(settings)))
-    return table
-
-
-def describe_openings(openings: Iterable[Opening]) -> list[str]:
-    """`edge: 80,443/tcp nginx, 10000-19999/udp rtpengine (203.0.113.0/24)`, one line a role and set of sources."""
-    protocols: dict[tuple[str, tuple[str, ...]], dict[tuple[str, str], list[str]]] = {}
-    for opening in openings:
-        services = protocols.setdefault((opening.role, opening.sources), {})
-        services.setdefault((opening.service, opening.ports), []).append(opening.protocol)
-    lines = []
-    for (role, sources), services in protocols.items():
-        ports: dict[tuple[str, str], list[str]] = {}
-        for (service, numbers), both in services.items():
-            ports.setdefault((service, "+".join(both)), []).append(numbers)
-        what = ", ".join(f"{','.join(numbers)}/{protocol} {service}" for (service, protocol), numbers in ports.items())
-        whence = ", ".join(source.replace("role:", "") for source in sources)
-        lines.append(f"{role}: {what}" + ("" if sources in ((), ("0.0.0.0/0",)) else f" ({whence})"))
-    return lines
-
-
-def format_calls(number: int) -> str:
-    """`50 thousand`, `1 million`."""
-    return f"{number // 1_000_000} million" if number % 1_000_000 == 0 else f"{number // 1000} thousand"
-
-
-def format_price(amount: float | None) -> str:
-    """Whole units; `unknown` where no dated price is known."""
-    return "unknown" if amount is None else f"{amount:,.0f}"
-
-
-def refuse_documentation_values(settings: Settings) -> None:
-    """A Failure while values are missing or only documentation: nothing is created with them."""
-    problems = documentation_values(settings)
-    if problems:
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        raise Failure(f"{format_count(len(problems), 'setting')} to be given first, nothing was created:\n{lines}")

@@ -6,21 +6,23 @@ import json
 import os
 import re
 import subprocess
-from dataclasses import replace
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import DEFAULT_STACK, Failure, StackName, out
-from components.model.clouds.facts import CLOUDS
+from cli.console import DEFAULT_STACK, AsJson, Failure, StackName, out
+from cli.help import DEPLOY, DEVELOP
+from cli.show.documents import preview_document
 from components.model.plan import Plan
-from components.model.planning.planner import make_plan
 from components.model.problems import PlanError
 from components.model.redact import SecretFilter
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 
 if TYPE_CHECKING:
+    from cli.engine.changes import Changes
     from cli.engine.engine import Engine
 
 SECRET_VARIABLE = re.compile(r"TOKEN|SECRET|PASSWORD|PASSPHRASE|ACCESS_KEY|CREDENTIALS")
@@ -29,40 +31,56 @@ SECRET_VARIABLE = re.compile(r"TOKEN|SECRET|PASSWORD|PASSPHRASE|ACCESS_KEY|CREDE
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command()(preview)
-    app.command()(comment)
+    app.command(rich_help_panel=DEPLOY)(preview)
+    app.command(rich_help_panel=DEVELOP)(comment)
+
+
+@dataclass
+class Preview:
+    """How a preview ended: its exit status, what it would change (None where it failed), what the engine said of a failure,
+    and the filter for texts of it."""
+
+    status: int
+    changes: Changes | None
+    said: str
+    hide: SecretFilter
 
 
 def preview(
     stack: StackName = DEFAULT_STACK,
-    diff: Annotated[bool, typer.Option("--diff", help="Every changed input, and files line by line.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show every changed input, and files line by line.")] = False,
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help=(
         "Write a comment for a pull request as well; no file where nothing changes."))] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show what `up` would change. Nothing is created, no node is asked, no secret is shown."""
+    from cli.comment.markdown import write_preview
     from tools.environment import ensure_extra
 
     if markdown:
         markdown.unlink(missing_ok=True)
     try:
-        made = make_plan(load_stack(stack), stack)
-        if CLOUDS[made.cloud].package:
+        made = load_deployment(stack).plan
+        if made.facts.package:
             ensure_extra(made.cloud)
-        status, text = run_preview(made, diff, markdown is not None)
+        seen = run_preview(made, diff, as_json, wanted=as_json or markdown is not None)
     except (Failure, PlanError) as problem:
         if markdown:
             write_comment(markdown, failure_comment(stack, str(problem)))
         raise
-    if markdown:
-        write_comment(markdown, text)
-    raise typer.Exit(status)
+    if markdown and (seen.changes or seen.said):
+        text = write_preview(made, seen.changes) if seen.changes else failure_comment(stack, seen.said)
+        write_comment(markdown, seen.hide(text))
+    if as_json and seen.changes:
+        print(seen.hide(json.dumps(preview_document(stack, seen.changes), indent=2)))
+    raise typer.Exit(seen.status)
 
 
-def run_preview(made: Plan, diff: bool, wanted: bool) -> tuple[int, str]:
-    """Run the engine; returns its exit status and, where `wanted`, the comment ("" where nothing changes)."""
-    from cli.comment.markdown import write_preview
+def run_preview(made: Plan, diff: bool, quiet: bool, *, wanted: bool) -> Preview:
+    """Run the engine, `quiet` with its words on standard error only; changes and secrets are read only where `wanted`."""
+    from cli.engine.backend import ROOT
     from cli.engine.changes import read_changes
-    from cli.engine.engine import ROOT, open_engine
+    from cli.engine.engine import open_engine
     from cli.engine.events import EventLog, Rollout
     from cli.engine.leftovers import remove_dead_locks
 
@@ -75,9 +93,10 @@ def run_preview(made: Plan, diff: bool, wanted: bool) -> tuple[int, str]:
             str(engine.binary), "preview", "--stack", made.stack, "--config-file", str(engine.config_file),
             "--suppress-outputs", "--non-interactive", *(["--diff"] if diff else []), "--event-log", str(log.path),
         ]
-        done = subprocess.run(command, cwd=ROOT, env=engine.environment, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=engine.environment, stdin=subprocess.DEVNULL, check=False,
+                              stdout=sys.stderr if quiet else None)
         if not wanted:
-            return done.returncode, ""
+            return Preview(done.returncode, None, "", SecretFilter())
         hide = find_secrets(engine)
         events = list(log.read())
     if done.returncode:
@@ -85,8 +104,8 @@ def run_preview(made: Plan, diff: bool, wanted: bool) -> tuple[int, str]:
         for event in events:
             rollout.feed(event)
         said = "\n".join(map(str, rollout.errors)) or f"the Pulumi engine ended with exit status {done.returncode}"
-        return done.returncode, failure_comment(made.stack, hide(said))
-    return 0, hide(write_preview(made, read_changes(events)))
+        return Preview(done.returncode, None, said, hide)
+    return Preview(0, read_changes(events), "", hide)
 
 
 def on_paper(engine: Engine) -> Engine:

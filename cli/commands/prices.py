@@ -11,14 +11,16 @@ from typing import Annotated
 import typer
 
 from cli.console import Failure, format_count, out
-from components.model.clouds.facts import CLOUDS, MACHINES_FILE, load_prices
+from cli.help import DEVELOP
+from components.clouds.registry import CLOUDS
+from components.model.clouds.facts import MACHINES_FILE, load_prices
 from components.model.clouds.price_list import format_list, list_regions, merge
 from components.model.clouds.prices import price_date
 
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(prices)
+    app.command(rich_help_panel=DEVELOP)(prices)
 
 
 def prices(
@@ -32,7 +34,7 @@ def prices(
     renewed = renew(clouds or known, MACHINES_FILE)
     if not renewed:
         raise Failure("No cloud could be asked, the list is as it was.")
-    out.print("Next: git diff components/model/clouds/machines.json, then PYTHONPATH=. .venv/bin/python -m tools.readme")
+    out.print("Next: git diff components/model/clouds/machines.json, then PYTHONPATH=. .venv/bin/python -m tools.pages")
 
 
 def renew(clouds: list[str], file: Path, addresses: Mapping[str, str] | None = None) -> list[str]:

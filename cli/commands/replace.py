@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.commands.nodes import NodeName, StackOption, stack_of
-from cli.commands.scale import name_of
-from cli.commands.up import Yes, bring_up, prepare
-from cli.console import Failure, is_terminal, progress
+from cli.console import Failure, Yes, is_terminal, progress
+from cli.deploy import bring_up, prepare
+from cli.engine.events import name_of
+from cli.help import DAY_TWO
+from cli.nodes.names import NodeName, StackOption, stack_of
 from components.model import resource_types
-from components.model.clouds.facts import CLOUDS
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 
 if TYPE_CHECKING:
     from cli.engine.engine import Engine
@@ -26,7 +25,7 @@ ANSWER_SECONDS = 60
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(replace)
+    app.command(rich_help_panel=DAY_TWO)(replace)
 
 
 def replace(
@@ -43,9 +42,9 @@ def replace(
     from cli.nodes.access import read_access
 
     stack = stack or stack_of(node)
-    settings = load_stack(stack)
+    deployment = load_deployment(stack)
+    settings, made = deployment.settings, deployment.plan
     try:
-        made = make_plan(settings, stack)
         target = made.node(node)
     except KeyError as error:
         raise Failure(str(error.args[0])) from error
@@ -66,7 +65,7 @@ def replace(
     renew = ["--replace", machine]
     again = choose_next(machine, resources, f"./webitel replace {target.key} --stack {stack}" + " --disruptive" * disruptive,
                         f"./webitel up {stack}" + " --disruptive" * disruptive)
-    if not CLOUDS[made.cloud].fixed_addresses:
+    if not made.facts.fixed_addresses:
         # The others must learn its new address before it can work with them.
         bring_up(stack, True, disruptive=disruptive, arguments=renew, again=again)
         return

@@ -8,17 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.commands.up import Yes, bring_up
-from cli.console import DEFAULT_STACK, Failure, StackName, is_terminal, out
+from cli.console import DEFAULT_STACK, Failure, StackName, Yes, is_terminal, out
+from cli.deploy import bring_up, edit_setting
+from cli.engine.events import name_of
+from cli.help import DAY_TWO
 from components.model import resource_types
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.planning.check_shape import count_nodes, unknown_role
 from components.model.planning.disks import list_kept
-from components.model.planning.planner import make_plan
 from components.model.settings import Settings
-from stacks.edit import EditError, set_setting
-from stacks.settings import load_stack, stack_file
+from stacks.load import load_deployment, make_deployment
 
 DeleteData = Annotated[bool, typer.Option(
     "--delete-data", help="With --yes: the data disks of the leaving nodes, and of those long gone, go too.")]
@@ -26,7 +26,7 @@ DeleteData = Annotated[bool, typer.Option(
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(scale)
+    app.command(rich_help_panel=DAY_TWO)(scale)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def scale(
     disruptive: Annotated[bool, typer.Option(help="Allow changes that drop calls in progress.")] = False,
 ) -> None:
     """Change how many nodes a role has, in the stack file and in the deployment. Running it again resumes."""
-    settings = load_stack(stack)
+    settings = load_deployment(stack).settings
     tier = TIERS[settings.tier]
     counts = count_nodes(tier, settings)
     if role not in counts:
@@ -56,7 +56,7 @@ def scale(
     # What the planner refuses is refused before anything is touched.
     leaving = tuple(key for key in settings.leaving if role_of(key, stack) != role)
     wanted = settings.model_copy(update={"counts": {**settings.counts, role: count}, "leaving": leaving})
-    make_plan(wanted, stack)
+    make_deployment(wanted, stack)
     beyond = find_beyond(stack, role, count)
     again = f"./webitel scale {role} {count} {stack}"
     if not beyond.nodes and not (delete_data and beyond.disks):
@@ -67,8 +67,8 @@ def scale(
     with_data = ask(beyond, yes, delete_data)
     if beyond.nodes and count < counts[role]:
         # First they leave, with everybody else knowing it; a member that cannot leave ends the command here.
-        make_plan(settings.model_copy(update={"leaving": (*leaving, *beyond.nodes)}), stack)
-        edit(stack, "leaving", [*leaving, *beyond.nodes])
+        make_deployment(settings.model_copy(update={"leaving": (*leaving, *beyond.nodes)}), stack)
+        edit_setting(stack, "leaving", [*leaving, *beyond.nodes])
         bring_up(stack, True, disruptive=disruptive, again=again)
     if opened := [urn for urn in beyond.protected if with_data or urn not in beyond.disks]:
         unprotect(stack, opened, again)
@@ -93,17 +93,9 @@ def key_of_disk(urn: str) -> str:
 
 def change(stack: str, role: str, count: int, leaving: Sequence[str], kept: Sequence[tuple[str, int]]) -> None:
     """The stack file as it shall be in the end."""
-    edit(stack, f"counts.{role}", count)
-    edit(stack, "leaving", list(leaving) or None)
-    edit(stack, "kept_disks", [f"{other}-{n}" for other, n in kept] or None)
-
-
-def edit(stack: str, name: str, value: Any) -> None:
-    """Change one setting of the stack file, or say why not."""
-    try:
-        set_setting(stack_file(stack), name, value)
-    except EditError as error:
-        raise Failure(f"stacks/{stack_file(stack).name}: {error}") from error
+    edit_setting(stack, f"counts.{role}", count)
+    edit_setting(stack, "leaving", list(leaving) or None)
+    edit_setting(stack, "kept_disks", [f"{other}-{n}" for other, n in kept] or None)
 
 
 def find_beyond(stack: str, role: str, count: int) -> Beyond:
@@ -160,10 +152,5 @@ def unprotect(stack: str, urns: Sequence[str], again: str) -> None:
     from cli.engine.protection import lift_protection
 
     with open_engine(stack) as engine:
-        lift_protection(engine, make_plan(load_stack(stack), stack), again, urns)
+        lift_protection(engine, load_deployment(stack).plan, again, urns)
         engine.run("state", "unprotect", *urns, "--yes")
-
-
-def name_of(urn: str) -> str:
-    """The name of a resource."""
-    return urn.rpartition("::")[2]

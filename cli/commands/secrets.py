@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from cli.commands.up import Yes
-from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out
+from cli.console import DEFAULT_STACK, Failure, StackName, Yes, format_count, is_terminal, make_table, out
+from cli.help import DAY_TWO
 from components.model import resource_types
-from components.model.secrets import SECRETS
-from stacks.settings import load_stack
+from components.model.secret_specs import SECRETS
+from stacks.load import load_deployment
 
 ROUNDS = 600_000
 """Of PBKDF2 with SHA-256, what OWASP recommends since 2023."""
@@ -24,8 +23,8 @@ DECRYPT = f"openssl enc -d -aes-256-cbc -md sha256 -pbkdf2 -iter {ROUNDS} -a -in
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command()(secrets)
-    app.command("export-secrets")(export_secrets)
+    app.command(rich_help_panel=DAY_TWO)(secrets)
+    app.command("export-secrets", rich_help_panel=DAY_TWO)(export_secrets)
 
 
 def secrets(
@@ -36,7 +35,7 @@ def secrets(
     """List the deployment's secrets, or show one after asking."""
     values = read_secrets(stack)
     if not name:
-        table = Table(box=None, padding=(0, 1), show_header=False)
+        table = make_table("name", "use", header=False)
         for known in values:
             table.add_row(known, SECRETS[known].use if known in SECRETS else "")
         out.print(table)
@@ -76,7 +75,7 @@ def read_secrets(stack: str) -> dict[str, str]:
     """The secrets' values by name, from the state."""
     from cli.engine.engine import open_engine, require_existing
 
-    load_stack(stack)
+    load_deployment(stack)
     with open_engine(stack) as engine:
         require_existing(engine)
         resources = engine.open_resources()

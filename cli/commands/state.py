@@ -10,17 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.commands.up import Yes
-from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out
+from cli.console import DEFAULT_STACK, Failure, StackName, Yes, format_count, is_terminal, out
 from cli.engine.engine import STACK_TYPE
-from stacks.settings import load_stack
+from cli.help import DAY_TWO
+from stacks.load import load_deployment
 
 commands = typer.Typer(no_args_is_help=True, help="Save what the engine knows of a deployment, and put it back.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.add_typer(commands, name="state")
+    app.add_typer(commands, name="state", rich_help_panel=DAY_TWO)
 
 
 @commands.command()
@@ -32,7 +32,7 @@ def backup(
     """Write the deployment's state into a file; secrets in it stay encrypted."""
     from cli.engine.engine import open_engine, require_existing
 
-    load_stack(stack)
+    load_deployment(stack)
     target = file or Path(f"{stack}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.state.json")
     with open_engine(stack) as engine:
         require_existing(engine)
@@ -58,7 +58,7 @@ def restore(
     """Put a saved state back, where the state was lost or is broken. What was changed since then is not known afterwards."""
     from cli.engine.engine import open_engine
 
-    load_stack(stack)
+    load_deployment(stack)
     saved = read_backup(file, stack)
     with open_engine(stack) as engine:
         there = engine.exists()

@@ -2,107 +2,129 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
-import sys
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from typer.core import TyperCommand
 
 from cli.console import Failure, err, format_duration, out
-from components.model.clouds.facts import CLOUDS
+from cli.develop.parts import ON_NODES, ONLY_BY_NAME, PACKAGES, PARTS, Step
+from cli.help import DEVELOP
+from components.clouds.registry import CLOUDS
 
-PYTHON = (sys.executable, "-P", "-m")
-# The module has no __main__, and its script's first line may name another place.
-IMPORT_LINTER = (sys.executable, "-P", "-c", "from importlinter.cli import lint_imports_command as run; run()")
-PYTEST = (*PYTHON, "pytest", "-q")
-SIDE_BY_SIDE = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
-"""A worker a processor, whole files each: the tests of one go on where others ended."""
-SPEED = "tests/clouds/conformance/test_speed.py"
-"""Prints figures, which nothing beside it may spoil."""
-PARTS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
-    "unit": (
-        ("ruff", (*PYTHON, "ruff", "check", "--quiet", ".")),
-        ("mypy", (*PYTHON, "mypy")),
-        ("import-linter", IMPORT_LINTER),
-        ("files that changed since a real program read them", (*PYTHON, "tests.lint.real_programs")),
-        ("unit tests", PYTEST),
-    ),
-    "engine": (("engine tests", (*PYTEST, "-m", "engine")),),
-    "clouds": (
-        ("deployments on simulated clouds", (*PYTEST, *SIDE_BY_SIDE, "-m", "clouds", f"--ignore={SPEED}")),
-        ("speed on simulated clouds", (*PYTEST, "-m", "clouds", SPEED)),
-    ),
-    "sandbox": (("stand-ins on Debian's programs", (*PYTEST, "-m", "sandbox")),),
-    "local": (("tests on real nodes", (*PYTEST, "-m", "local")),),
-    "nodes": (("tests on several real nodes", (*PYTEST, "-m", "nodes")),),
-    "drills": (("drills on real nodes", (*PYTEST, "-m", "drills")),),
-}
-ONLY_BY_NAME = ("nodes",)
-"""What takes a quiet machine and many minutes: not a part of the whole."""
-PACKAGES: dict[str, tuple[str, ...]] = {
-    "unit": ("fail2ban", "gnupg", "openssl", "openssh-client"),
-    "sandbox": ("nginx", "postgresql-15", "rabbitmq-server", "python3-psycopg2", "python3-pika", "rtpengine-daemon", "openssl"),
-    "local": ("openssh-client",),
-    "nodes": ("openssh-client",),
-    "drills": ("openssh-client",),
-}
-"""Debian's packages that a part runs programs of."""
 NOTHING_COLLECTED = 5
 """pytest's exit status when no test matched."""
+WORDS = "words for pytest"
+"""Where the context keeps what stands behind `--`."""
+
+
+class WithWords(TyperCommand):
+    """A command whose words behind `--` are another program's."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # which module has the type, differs between typer's versions
+        """Keep them apart: click would take them for parts."""
+        end = args.index("--") if "--" in args else len(args)
+        ctx.meta[WORDS] = tuple(args[end + 1:])
+        return super().parse_args(ctx, args[:end])
 
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command("test")(run_tests)
+    app.command("test", cls=WithWords, rich_help_panel=DEVELOP)(run_tests)
 
 
 def run_tests(
+    context: typer.Context,
     parts: Annotated[
         list[str] | None, typer.Argument(
-            metavar=f"[{'|'.join(PARTS)}]", help=f"Without it all but {' and '.join(ONLY_BY_NAME)}.")] = None,
+            metavar=f"[{'|'.join(PARTS)}]",
+            help=f"Without it all but {' and '.join(ONLY_BY_NAME)}. Words after -- are pytest's: unit -- -k firewall.")] = None,
 ) -> None:
     """Run the repository's own checks and tests; each of the chosen parts runs, whatever another one finds."""
-    from cli.engine.engine import ROOT
+    from cli.engine.backend import ROOT
     from tools.environment import ensure_extra
-    from tools.incus import stop_incus
-    from tools.incus.apt import install_stopped
-    from tools.incus.daemon import is_answering
+    from tools.host.apt import install_stopped
 
+    words: tuple[str, ...] = context.meta[WORDS]
     if unknown := set(parts or ()) - PARTS.keys():
         raise Failure(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    chosen = list(dict.fromkeys(parts or [part for part in PARTS if part not in ONLY_BY_NAME]))
+    steps = [step for part in chosen for step in PARTS[part] if step.is_pytest or not words]
+    if not steps:
+        raise Failure(f"{', '.join(chosen)}: nothing of it runs pytest, which {' '.join(words)} is for")
     ensure_extra("test")
     for cloud in CLOUDS.values():
         if cloud.package:
             ensure_extra(cloud.name)
-    chosen = parts or [part for part in PARTS if part not in ONLY_BY_NAME]
     for part in chosen:
         install_stopped(list(PACKAGES.get(part, ())), err.print)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    results: list[tuple[str, bool, float]] = []
     before = list_changes(ROOT)
-    had_incus = is_answering()
-    for name, command in (step for part in chosen for step in PARTS[part]):
-        err.print(f"-- {name}")
-        started = time.monotonic()
-        status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
-        # A part without any test would look like a good one.
-        results.append((name if status != NOTHING_COLLECTED else f"{name}: none found", status == 0,
-                        time.monotonic() - started))
+    results = [run_step(step, words, ROOT, environment) for step in steps if step not in on_nodes(chosen)]
+    if later := [step for step in steps if step in on_nodes(chosen)]:
+        with nodes_alone():
+            results += [run_step(step, words, ROOT, environment) for step in later]
     started = time.monotonic()
     if left := sorted(list_changes(ROOT) - before):
         err.print("The tests changed the checkout:\n  " + "\n  ".join(left))
-    results.append(("checkout as it was", not left, time.monotonic() - started))
-    if not had_incus:
-        stop_incus(err.print)
+    results.append(("checkout as it was", 1 if left else 0, time.monotonic() - started))
+    if words and all(status in (0, NOTHING_COLLECTED) for _, status, _ in results):
+        # A choice of tests need not have one in every step, but in one.
+        found = [result for result in results[:-1] if result[1] == 0]
+        results = [*found, results[-1]] if found else results
     table = Table(box=None, padding=(0, 1), show_header=False)
-    for name, good, seconds in results:
-        table.add_row(name, "passed" if good else "FAILED", format_duration(seconds), style=None if good else "red")
+    for name, status, seconds in results:
+        # A part without any test would look like a good one.
+        name = f"{name}: none found" if status == NOTHING_COLLECTED else name
+        table.add_row(name, "FAILED" if status else "passed", format_duration(seconds), style="red" if status else None)
     out.print(table)
-    raise typer.Exit(0 if all(good for _, good, _ in results) else 1)
+    raise typer.Exit(1 if any(status for _, status, _ in results) else 0)
+
+
+def on_nodes(parts: list[str]) -> list[Step]:
+    """The steps that need real nodes."""
+    return [step for part in parts if part in ON_NODES for step in PARTS[part]]
+
+
+def run_step(
+    step: Step, words: tuple[str, ...], root: Path, environment: Mapping[str, str],
+) -> tuple[str, int, float]:
+    """Run one command in the open; its name, exit status and seconds."""
+    err.print(f"-- {step.name}")
+    started = time.monotonic()
+    status = subprocess.run(step.words(words), cwd=root, env=environment, check=False).returncode
+    return step.name, status, time.monotonic() - started
+
+
+@contextmanager
+def nodes_alone() -> Iterator[None]:
+    """One run at a time on this machine's nodes: another one waits. Incus is stopped afterwards where it was not running."""
+    from tools.incus import stop_incus
+    from tools.incus.daemon import is_answering
+    from tools.incus.images import cache_directory
+
+    place = cache_directory()
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / "test-nodes.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            err.print("Waiting for another run's tests on this machine's nodes ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        had_incus = is_answering()
+        try:
+            yield
+        finally:
+            if not had_incus:
+                stop_incus(err.print)
 
 
 def list_changes(root: Path) -> set[str]:

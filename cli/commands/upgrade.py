@@ -9,17 +9,15 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from cli.commands.scale import edit
-from cli.commands.up import Yes, bring_up
-from cli.console import DEFAULT_STACK, Failure, StackName, format_count, is_terminal, out, progress
+from cli.console import DEFAULT_STACK, Failure, StackName, Yes, format_count, is_terminal, make_table, out, progress
+from cli.deploy import bring_up, edit_setting
+from cli.help import DAY_TWO
 from components.model.catalogue.releases import explain_release, find_obstacles
 from components.model.catalogue.services import CATALOGUE
-from components.model.planning.planner import make_plan
+from components.model.patches import Patch, choose_patches
 from components.model.settings import Settings
-from components.model.versions import Patch, choose_patches
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 
 if TYPE_CHECKING:
     from cli.nodes.access import Access, Answer
@@ -30,7 +28,7 @@ LOOK_SECONDS = 120
 
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
-    app.command()(upgrade)
+    app.command(rich_help_panel=DAY_TWO)(upgrade)
 
 
 def upgrade(
@@ -42,16 +40,16 @@ def upgrade(
     disruptive: Annotated[bool, typer.Option(help="Also what drops calls in progress.")] = False,
 ) -> None:
     """Look for newer patch versions on the nodes, write them into the stack file and roll them out, one node after the other."""
-    from cli.commands.status import ask_status
     from cli.engine.engine import open_engine
     from cli.nodes.access import read_access
+    from cli.nodes.reports import ask_status
 
-    settings = load_stack(stack)
+    deployment = load_deployment(stack)
+    settings, made = deployment.settings, deployment.plan
     refuse_unknown(only or [])
     if release:
         # As long as no migration is known none is carried out here, and each release has its reason.
         raise Failure(f"Nothing was changed: {explain_release(settings.release, release)}.")
-    made = make_plan(settings, stack)
     with open_engine(stack) as engine:
         access = read_access(engine)
     if obstacles := find_obstacles(made, ask_status(access)):
@@ -109,10 +107,7 @@ def read_answer(answer: Answer) -> dict[str, Any]:
 
 def show_patches(patches: Sequence[Patch], disruptive: bool) -> None:
     """Print one line a package of a node: the two versions, and what the new one does."""
-    table = Table(box=None, padding=(0, 1), header_style="bold")
-    for title in ("node", "package", "now", "new"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("what it does", overflow="fold")
+    table = make_table("node", "package", "now", "new", "what it does")
     for patch in patches:
         left_out = patch.drops_calls and not disruptive
         table.add_row(patch.node, patch.package, patch.now, patch.new, describe_reactions(patch)
@@ -134,7 +129,7 @@ def write_versions(stack: str, settings: Settings, patches: Sequence[Patch]) -> 
     """The new versions in the stack file, beside the ones it has."""
     versions = {patch.package: patch.new for patch in patches}
     if not settings.package_versions:
-        edit(stack, "package_versions", dict(sorted(versions.items())))
+        edit_setting(stack, "package_versions", dict(sorted(versions.items())))
         return
     for package, version in sorted(versions.items()):
-        edit(stack, f"package_versions.{package}", version)
+        edit_setting(stack, f"package_versions.{package}", version)

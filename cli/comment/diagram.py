@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from components.model.catalogue.services import CATALOGUE
-from components.model.clouds.facts import CLOUDS
 from components.model.plan import Node, Opening, Plan
 
 NAMED = 3
@@ -22,7 +21,7 @@ def draw_plan(plan: Plan) -> str:
                 arrows.setdefault((role, opening.role), []).append(CATALOGUE[opening.service].title)
     audiences = dict.fromkeys(source for source, _ in arrows if source not in plan.roles)
     lines += [f"  from_{audience}(({audience}))" for audience in audiences]
-    lines.append(f'  subgraph network["{CLOUDS[plan.cloud].title} {plan.network}"]')
+    lines.append(f'  subgraph network["{plan.facts.title} {plan.network}"]')
     lines += [f'    {role}["{describe_role([node for node in plan.nodes if node.role == role])}"]' for role in plan.roles]
     lines.append("  end")
     for (source, role), what in arrows.items():

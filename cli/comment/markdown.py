@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cli.commands.plan import format_price
 from cli.comment.diagram import draw_plan
 from cli.console import format_count
 from cli.engine.changes import OPERATIONS, Changes, FileDiff, diff_files
-from components.model.clouds.facts import CLOUDS
+from cli.show.plan import format_price
 from components.model.plan import Plan
 from components.model.planning.outline import INNER, outline
 
@@ -81,7 +80,7 @@ def write_preview(plan: Plan, changes: Changes) -> str:
     """The comment on one stack; "" where nothing changes."""
     if not changes.resources:
         return ""
-    machine = CLOUDS[plan.cloud].machine_resource
+    machine = plan.facts.machine_resource
     replaced, deleted = (changes.names(operation, machine) for operation in ("replace", "delete"))
     counts = [str(changes.count(operation)) for operation in OPERATIONS]
     cells = [f"`{plan.stack}`", f"**{', '.join(replaced)}**" if replaced else "none", *counts, *price_cells(plan, changes)]
@@ -108,7 +107,7 @@ def write_failure(stack: str, text: str) -> str:
 def price_cells(plan: Plan, changes: Changes) -> list[str]:
     """The price of a month before and after, and the difference; `unknown` rather than a guess."""
     after = plan.monthly_price
-    if CLOUDS[plan.cloud].trial:
+    if plan.facts.trial:
         return ["none"] * 3
     told = changes.before["price"] if changes.before else {}
     before: float | None = 0.0 if changes.is_new else told.get("amount")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from cli.drills.load import run_script
 from cli.nodes.access import Access, NodeAccess
-from cloud_init.context import MOUNT_ROOT
 from cloud_init.node.manifest import PROGRAM
 from components.model.catalogue.services import CATALOGUE
+from components.model.naming import MOUNT_ROOT
 
 SSH = CATALOGUE["ssh"].listeners[0].port
 """What a partition leaves open: the drill itself comes that way."""

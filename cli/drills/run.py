@@ -9,13 +9,14 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 
-from cli.commands.status import Report, ask_status_async, is_healthy
 from cli.console import Failure
 from cli.drills.faults import Power
 from cli.drills.load import KINDS, NEAR, Writer, ask_json, find_lost, run_script
 from cli.drills.table import SERVICES, Drill, Leaders, has_clients, has_data, list_drills
 from cli.nodes.access import Access, NodeAccess
+from cli.nodes.reports import ask_status_async
 from components.model.plan import Node, Plan
+from components.model.report import Reports, describe_first, is_healthy
 
 BEFORE, AFTER = 5.0, 5.0
 HEALTHY_LIMIT = 600.0
@@ -119,8 +120,8 @@ async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
         ended = time.time()
         access, plan = await asyncio.to_thread(look)
 
-        def note(reports: Mapping[str, Report]) -> None:
-            back = drill.targets and all(reports[key]["healthy"] for key in drill.targets)
+        def note(reports: Reports) -> None:
+            back = drill.targets and all(reports[key].healthy for key in drill.targets)
             outcome.rejoined = (outcome.rejoined or time.time() - ended) if back else 0.0
 
         outcome.help = await wait_healthy(access, tell, note) or failed
@@ -152,7 +153,7 @@ async def run_command(command: str) -> str:
     return f"{command}: exit status {status}" if status else ""
 
 
-async def wait_healthy(access: Access, tell: Tell, note: Callable[[Mapping[str, Report]], None] = lambda _: None) -> str:
+async def wait_healthy(access: Access, tell: Tell, note: Callable[[Reports], None] = lambda _: None) -> str:
     """Until every service is healthy, twice in a row; "" or what was not in time. `note` gets every look at them."""
     deadline = time.time() + HEALTHY_LIMIT
     good, why, told = 0, "", ""
@@ -179,14 +180,6 @@ async def hold(access: Access, seconds: float) -> str:
         named = describe_first(await asyncio.wait_for(ask_status_async(access), seconds / 2)) if seconds else ""
     await asyncio.sleep(max(0, begun + seconds - time.monotonic()))
     return named
-
-
-def describe_first(reports: Mapping[str, Report]) -> str:
-    """The first thing that does not work, with its node, nodes that say nothing before all others; "" when all does."""
-    silent = [f"{key}: {report['problem']}" for key, report in reports.items() if report["problem"]]
-    sick = [f"{key} {row['name']}: {row['why']}" for key, report in reports.items() for row in report["services"]
-            if not row["healthy"]]
-    return next(iter(silent + sick), "")
 
 
 async def count_calls(access: Access, plan: Plan) -> int:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from cli.console import Failure
-from cli.engine.engine import ROOT, Engine
+from cli.engine.backend import ROOT
+from cli.engine.engine import Engine
 
 QUESTIONS, ANSWERS = "WEBITEL_QUESTIONS", "WEBITEL_ANSWERS"
 PROGRAM = "from cli.engine.ask import answer\n\nanswer()\n"

@@ -8,17 +8,17 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from cli.console import Failure, progress
+from cli.engine.backend import ROOT, mend_sidecars
 from stacks.problems import NAMESPACE
-from stacks.settings import STACKS, find_stack
+from stacks.settings import find_stack
 
-ROOT = STACKS.parent
 RUN_VARIABLES = {
     # The salt stands in the state; a stack file without it is no reason to make a new one.
     "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
@@ -122,7 +122,6 @@ def list_secrets(value: Any) -> list[Any]:
 def open_engine(stack: str, find: Callable[[Callable[[str], None]], Path] | None = None) -> Iterator[Engine]:
     """The engine for a stack that has a file, else UnknownStackError; got or built where it is missing (minutes, once a
     machine)."""
-    from cli.engine.leftovers import mend_sidecars
     from tools.engine.environment import run_environment
     from tools.engine.find import find_engine
 
@@ -134,13 +133,18 @@ def open_engine(stack: str, find: Callable[[Callable[[str], None]], Path] | None
         engine.config_file.parent.mkdir()
         shutil.copy(file, engine.config_file)
         shutil.copy(ROOT / "Pulumi.yaml", folder)
-        mend_sidecars(engine)
+        mend_sidecars(environment)
         yield engine
 
 
 def set_for_this_run(engine: Engine, name: str, value: str) -> None:
     """Give a setting another value in this run's copy of the stack file."""
     engine.run("config", "set", f"{NAMESPACE}:{name}", value)
+
+
+def asking_nodes(engine: Engine) -> Engine:
+    """The engine with the leave to open SSH when it refreshes (`provider/drift.py`)."""
+    return replace(engine, environment={**engine.environment, "WEBITEL_ASK_NODES": "yes"})
 
 
 def require_existing(engine: Engine) -> None:

@@ -161,9 +161,19 @@ def noun(urn: str) -> str:
     return " ".join(words).lower()
 
 
+def name_of(urn: str) -> str:
+    """The name of a resource."""
+    return urn.rpartition("::")[2]
+
+
 def is_same_step(one: str, other: str) -> bool:
-    """Whether two steps differ in their figures only: `packages 3/30` and `packages 4/30`."""
-    return STEP_NUMBERS.sub("", one) == STEP_NUMBERS.sub("", other)
+    """Return whether two steps differ in their figures only: `packages 3/30` and `packages 4/30`."""
+    return without_figures(one) == without_figures(other)
+
+
+def without_figures(step: str) -> str:
+    """Return what a step has in common with the ones before and after it."""
+    return STEP_NUMBERS.sub("", step)
 
 
 class EventLog:

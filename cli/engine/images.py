@@ -29,7 +29,7 @@ def make_images(made: Plan, settings: Settings) -> None:
         if settings.image:
             ensure_base_image(progress)
         else:
-            image = compose_packages_image(PackageSource(made.package_source))
+            image = compose_packages_image(PackageSource(made.package_source), made.facts)
             ensure_packages_image(image.key, image.user_data, progress)
     except (SetupError, api.IncusError) as error:
         progress(f"the image will be tried again: {error}")

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import socket
 from pathlib import Path
-from urllib.parse import unquote, urlparse
-
-import yaml
 
 from cli.console import Failure, progress
-from cli.engine.engine import ROOT, Engine
+from cli.engine.backend import state_folder
+from cli.engine.engine import Engine
 from cli.engine.pending import settle_pending_operations
 
 
@@ -18,16 +16,6 @@ def clear_leftovers(engine: Engine) -> None:
     """Remove the lock of an engine that is dead on this host, then settle its interrupted operations."""
     remove_dead_locks(engine)
     settle_pending_operations(engine)
-
-
-def mend_sidecars(engine: Engine) -> None:
-    """Remove what a killed engine left half written beside the files of a `file://` backend: without it all is as before."""
-    folder = state_folder(engine)
-    for path in sorted((folder / "stacks").rglob("*.attrs")) if folder else ():
-        try:
-            json.loads(path.read_text())
-        except ValueError:
-            path.unlink(missing_ok=True)
 
 
 def remove_dead_locks(engine: Engine) -> None:
@@ -46,17 +34,10 @@ def remove_dead_locks(engine: Engine) -> None:
 
 def find_locks(engine: Engine) -> list[Path]:
     """The lock files of the stack, where its backend is a folder of this host."""
-    folder = state_folder(engine)
+    folder = state_folder(engine.environment)
     if folder is None:
         return []
     return sorted((folder / "locks/organization" / engine.project() / engine.stack).glob("*.json"))
-
-
-def state_folder(engine: Engine) -> Path | None:
-    """The folder of a `file://` backend; None for every other kind, which are the user's own."""
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text()).get("backend", {}).get("url", "")
-    url = urlparse(engine.environment.get("PULUMI_BACKEND_URL") or declared)
-    return Path(unquote(url.path)) / ".pulumi" if url.scheme == "file" and url.path.startswith("/") else None
 
 
 def is_engine(pid: int) -> bool:

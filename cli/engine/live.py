@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.table import Table
 
 from cli.console import err, format_duration
-from cli.engine.events import Rollout, Row, is_same_step
+from cli.engine.events import Rollout, Row, without_figures
+from tools.host.pace import Pace
 
 STEP_WIDTH = 90
 
@@ -23,17 +24,16 @@ class Display:
         self.rollout = rollout
         self.live = live
         self.started = time.time()
-        self.said: dict[str, str] = {}
+        self.paces: dict[str, Pace] = {}
 
     def update(self, row: Row | None) -> None:
-        """Show a row's new step."""
+        """Show a row's new step at once, and every ten seconds how far it is: one that comes back, between others, too."""
         if self.live or row is None:
             return
-        if is_same_step(self.said.get(row.name, ""), row.step):
-            return
-        self.said[row.name] = row.step
-        elapsed = format_duration(time.time() - self.started)
-        err.print(f" {elapsed:>7}  {row.name}  {row.step.splitlines()[0]}")
+        step = row.step.splitlines()[0]
+        if self.paces.setdefault(row.name, Pace(err.print)).is_due(without_figures(step), step):
+            elapsed = format_duration(time.time() - self.started)
+            err.print(f" {elapsed:>7}  {row.name}  {step}")
 
     def tick(self) -> None:
         """Show that time goes on."""

@@ -13,9 +13,11 @@ from urllib.error import URLError
 
 from cli.console import Failure, format_count, progress
 from cli.engine.ask import Answer, Question, ask
-from cli.engine.engine import ROOT, Engine
+from cli.engine.backend import ROOT
+from cli.engine.engine import Engine
 from cli.engine.events import noun
-from components.clouds.adoption import WAYS, Way
+from components.clouds.adoption import Way
+from components.clouds.registry import load_ways
 
 Resource = dict[str, Any]
 
@@ -57,8 +59,9 @@ def settle_pending_operations(engine: Engine) -> None:
 def as_made(begun: Resource, id: str) -> Resource:
     """What a creation made, as far as the program knows. Told nothing, a provider takes the thing for an unknown one and
     reads what its interface tells, which is not all: of a Hetzner server not its addresses, and the next `up` would take
-    them from it to give them to it."""
-    return {**begun, "id": id, "outputs": without_defaults(begun["inputs"])}
+    them from it to give them to it. An id that is for an import only leads nowhere else: read by it as by the thing's own, an
+    association of AWS is taken for gone, and the next `up` fails at making it again."""
+    return {**begun, "id": id, "outputs": {} if find_way(begun).imported else without_defaults(begun["inputs"])}
 
 
 def without_defaults(value: Any) -> Any:
@@ -113,14 +116,14 @@ def is_another(resource: Resource, begun: Resource) -> bool:
     again."""
     if resource["urn"] != begun["urn"]:
         return True
-    adopted = resource.get("inputs") == begun["inputs"] and resource.get("outputs") == without_defaults(begun["inputs"])
+    adopted = resource.get("inputs") == begun["inputs"] and (resource.get("outputs") or {}) == as_made(begun, "")["outputs"]
     return not adopted and not resource.get("pendingReplacement")
 
 
 def find_way(resource: Resource) -> Way:
     """How a resource is found by its type."""
     try:
-        return WAYS[resource["type"]]
+        return load_ways()[resource["type"]]
     except KeyError:
         raise Failure(
             f"nobody knows whether {describe(resource['urn'])} was made, and its type {resource['type']} cannot be looked "

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from types import FrameType
 
 from cli.console import Failure, err, format_count, is_terminal
-from cli.engine.engine import ROOT, Engine
+from cli.engine.backend import ROOT
+from cli.engine.engine import Engine
 from cli.engine.events import Error, EventLog, Rollout
 from cli.engine.live import display
 from components.model.clouds.refusals import explain_refusal

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from cli.console import Failure
+from cli.console import Failure, progress
 from cli.nodes.access import Access, NodeAccess
 from components.ssh import Bastion, Hop, Target
 
 
 def run_ssh(access: Access, node: NodeAccess, command: list[str]) -> int:
     """Open a shell on a node, or run a command there; returns its exit status."""
-    ssh = shutil.which("ssh")
-    if not ssh:
-        raise Failure("the program ssh is missing: apt install openssh-client")
+    ssh = find_ssh()
     with tempfile.TemporaryDirectory(prefix="webitel-ssh-") as folder:
         config = write_config(access, node, Path(folder))
         # One argument, quoted: ssh joins arguments with blanks and the node's shell would split them anew.
         remote = [shlex.join(command)] if command else []
         return subprocess.run([ssh, "-F", str(config), node.key, *remote], check=False).returncode
+
+
+def find_ssh() -> str:
+    """The path of `ssh`, which root gets installed where it is missing."""
+    from tools.host.apt import has_apt, install
+
+    if not shutil.which("ssh") and os.geteuid() == 0 and has_apt():
+        install(["openssh-client"], progress)
+    ssh = shutil.which("ssh")
+    if not ssh:
+        raise Failure("the program ssh is missing: sudo apt install openssh-client")
+    return ssh
 
 
 def write_config(access: Access, node: NodeAccess, folder: Path) -> Path:

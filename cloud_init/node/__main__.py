@@ -1,11 +1,24 @@
 """Start of the node program: `python3 /usr/lib/webitel/node COMMAND`, from wherever its folder lies."""
 
 import importlib
+import os
 import pathlib
 import sys
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+BEGUN_ANEW = "WEBITEL_NODE_BEGUN_ANEW"
+SWAP_SECONDS = 1.0
+"""More than an application needs to put another version of this folder in its place."""
 
 sys.dont_write_bytecode = True
 sys.path[0] = str(HERE.parent)
-sys.exit(importlib.import_module(f"{HERE.name}.commands").main(sys.argv[1:]))
+try:
+    commands = importlib.import_module(f"{HERE.name}.commands")
+except ImportError:
+    # Read half from the version before and half from the one after it: a unit that starts just now waits with this program.
+    if os.environ.get(BEGUN_ANEW):
+        raise
+    time.sleep(SWAP_SECONDS)
+    os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {BEGUN_ANEW: "yes"})
+sys.exit(commands.main(sys.argv[1:]))

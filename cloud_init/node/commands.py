@@ -35,7 +35,8 @@ from .health import (
     waiting,
     watch,
 )
-from .manifest import ApplyError, load_manifest
+from .manifest import load_manifest
+from .system import ApplyError
 
 
 def main(arguments: list[str]) -> int:
@@ -67,7 +68,7 @@ def main(arguments: list[str]) -> int:
     command.add_argument("--lines", type=int, default=2000)
     commands.add_parser("drain", help="let no new call in, hand over what moves; return when no call runs any more")
     commands.add_parser("resume", help="let calls in again after a drain")
-    commands.add_parser("drift", help="what was changed behind our back, as JSON: files, units, packages")
+    commands.add_parser("drift", help="what was changed outside `webitel`, as JSON: files, units, packages")
     commands.add_parser("locks", help="start what this node holds the lock of, stop what it does not (a service of its own)")
     commands.add_parser("versions", help="held packages as JSON: their versions, and newer ones that can be had")
     commands.add_parser("watch", help="start what is dead, restart what went deaf, carefully (a service of its own)")

@@ -1,11 +1,12 @@
 """Everything about the node that helps somebody else to understand a fault, as one JSON document of texts."""
 
 import pathlib
-from typing import Any
 
-from .manifest import MANIFEST, STATE, load_manifest, load_state, run
+from .manifest import MANIFEST, load_manifest
+from .state import STATE, load_state
+from .system import run
 
-LARGEST = 256 * 1024
+LARGEST_BYTES = 256 * 1024
 COMMANDS = {
     "units": ["systemctl", "list-units", "--all", "--no-pager", "--plain"],
     "addresses": ["ip", "address"],
@@ -24,7 +25,7 @@ LOGS = ("/var/log/cloud-init-output.log", "/var/log/webitel-install.log")
 
 def gather(lines: int) -> dict[str, str]:
     """Texts by their path in the archive: logs of every unit, states, the rendered files. Secrets are still in them."""
-    manifest: dict[str, Any] = load_manifest()
+    manifest = load_manifest()
     found: dict[str, str] = {}
     for name, command in COMMANDS.items():
         done = run(command, 20)
@@ -36,5 +37,5 @@ def gather(lines: int) -> dict[str, str]:
         found[f"logs/{unit}.log"] = done.stdout + done.stderr
     for path in (str(MANIFEST), str(STATE), *LOGS, *load_state()["files"]):
         if pathlib.Path(path).is_file():
-            found[f"files{path}"] = pathlib.Path(path).read_text(errors="replace")[-LARGEST:]
+            found[f"files{path}"] = pathlib.Path(path).read_text(errors="replace")[-LARGEST_BYTES:]
     return found

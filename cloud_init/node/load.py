@@ -10,19 +10,26 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from typing import Protocol
 
 from .ask import amqp
-from .ask.view import View, query
+from .ask.view import View, query, reach_database
 from .manifest import load_manifest
+from .system import Unhealthy
 
 TABLE = "webitel_drill.rows"
 QUEUE = "webitel-drill"
-PAUSE = 0.02
-AGAIN = 0.2
-CONFIRM_LIMIT = 10.0
-CONNECT_LIMIT = 3.0
-READ_LIMIT = 30.0
+PAUSE_SECONDS = 0.02
+RETRY_SECONDS = 0.2
+CONFIRM_SECONDS = 10.0
+CONNECT_SECONDS = 3.0
+READ_SECONDS = 30.0
+
+
+class Say(Protocol):
+    """Tell what happened to a row or a message."""
+
+    def __call__(self, kind: str, **more: object) -> None: ...
 
 
 def run(writer: str, direct: bool) -> int:
@@ -34,7 +41,7 @@ def run(writer: str, direct: bool) -> int:
     ended = threading.Event()
     tell_lock = threading.Lock()
 
-    def tell(kind: str, **more: Any) -> None:
+    def tell(kind: str, **more: object) -> None:
         with tell_lock:
             print(json.dumps({"t": time.time(), "kind": kind, **more}), flush=True)
 
@@ -51,9 +58,9 @@ def run(writer: str, direct: bool) -> int:
     os._exit(0)
 
 
-def write_rows(view: View, writer: str, direct: bool, ended: threading.Event, tell: Any) -> None:
+def write_rows(view: View, writer: str, direct: bool, ended: threading.Event, tell: Say) -> None:
     """Insert rows one after the other."""
-    place = "host=/var/run/postgresql" if direct else "host=127.0.0.1 port=5432 connect_timeout=2"
+    place = f"{reach_database(view, own=direct)} connect_timeout=2"
     command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", f"{place} dbname=webitel user=opensips application_name=webitel-drill"]
     number = 0
     while not ended.is_set():
@@ -68,16 +75,16 @@ def write_rows(view: View, writer: str, direct: bool, ended: threading.Event, te
                 if session.stdout.readline().strip() != str(number):
                     break
                 tell("row", n=number)
-                time.sleep(PAUSE)
+                time.sleep(PAUSE_SECONDS)
         except BrokenPipeError:
             pass  # the session is over: why, it says on its standard error
         session.kill()
         if not ended.is_set():
             tell("row", error=" ".join(session.stderr.read().split())[-200:] or "the session ended")
-            time.sleep(AGAIN)
+            time.sleep(RETRY_SECONDS)
 
 
-def write_messages(view: View, writer: str, direct: bool, ended: threading.Event, tell: Any) -> None:
+def write_messages(view: View, writer: str, direct: bool, ended: threading.Event, tell: Say) -> None:
     """Publish messages one after the other, each confirmed before the next."""
     number = 0
     while not ended.is_set():
@@ -85,30 +92,31 @@ def write_messages(view: View, writer: str, direct: bool, ended: threading.Event
             with open_broker(view, direct) as connection:
                 connection.open_queue(QUEUE)
                 connection.confirm()
-                connection.socket.settimeout(CONFIRM_LIMIT)
+                connection.socket.settimeout(CONFIRM_SECONDS)
                 while not ended.is_set():
                     number += 1
                     connection.publish(QUEUE, f"{writer} {number}".encode())
                     tell("message", n=number)
-                    time.sleep(PAUSE)
+                    time.sleep(PAUSE_SECONDS)
         except (OSError, ValueError) as error:
             tell("message", error=str(error) or type(error).__name__)
-            time.sleep(AGAIN)
+            time.sleep(RETRY_SECONDS)
 
 
 def open_broker(view: View, direct: bool) -> amqp.Connection:
     """A connection through HAProxy, or to this node's own broker."""
-    address = view.address if direct else "127.0.0.1"
-    return amqp.Connection(address, 5672, "webitel", view.secrets.get("broker_password", ""), CONNECT_LIMIT)
+    place = (view.address, view.ports["rabbitmq_amqp"]) if direct else ("127.0.0.1", view.ports["haproxy_amqp"])
+    return amqp.Connection(*place, "webitel", view.secrets.get("broker_password", ""), CONNECT_SECONDS)
 
 
 def prepare() -> int:
     """An empty table and an empty queue."""
     clean()
     view = View(load_manifest())
-    _, wrong = query(view, f"create schema webitel_drill; create table {TABLE} (writer text, n bigint, primary key (writer, n))")
-    if wrong:
-        raise SystemExit(f"no table for the drill: {wrong}")
+    try:
+        query(view, f"create schema webitel_drill; create table {TABLE} (writer text, n bigint, primary key (writer, n))")
+    except Unhealthy as error:
+        raise SystemExit(f"no table for the drill: {error}") from error
     with open_broker(view, direct=False) as connection:
         connection.open_queue(QUEUE)
     return 0
@@ -117,13 +125,14 @@ def prepare() -> int:
 def collect() -> int:
     """Print what is there: {"rows": {writer: [n]}, "messages": {writer: [n]}}."""
     view = View(load_manifest())
-    found, wrong = query(view, f"select coalesce(json_object_agg(writer, ns), '{{}}') from "
-                               f"(select writer, json_agg(n) ns from {TABLE} group by 1) s")
-    if wrong:
-        raise SystemExit(f"the rows cannot be read: {wrong}")
+    try:
+        found = query(view, f"select coalesce(json_object_agg(writer, ns), '{{}}') from "
+                            f"(select writer, json_agg(n) ns from {TABLE} group by 1) s")
+    except Unhealthy as error:
+        raise SystemExit(f"the rows cannot be read: {error}") from error
     messages: dict[str, list[int]] = {}
     with open_broker(view, direct=False) as connection:
-        connection.socket.settimeout(READ_LIMIT)
+        connection.socket.settimeout(READ_SECONDS)
         connection.open_queue(QUEUE)
         while (body := connection.take(QUEUE)) is not None:
             writer, _, number = body.decode().partition(" ")
@@ -135,11 +144,12 @@ def collect() -> int:
 def clean() -> int:
     """Take the table and the queue away."""
     view = View(load_manifest())
-    _, wrong = query(view, "set client_min_messages = warning; drop schema if exists webitel_drill cascade")
-    if wrong:
-        raise SystemExit(f"the drill's table cannot be taken away: {wrong}")
+    try:
+        query(view, "set client_min_messages = warning; drop schema if exists webitel_drill cascade")
+    except Unhealthy as error:
+        raise SystemExit(f"the drill's table cannot be taken away: {error}") from error
     with open_broker(view, direct=False) as connection:
-        connection.socket.settimeout(READ_LIMIT)
+        connection.socket.settimeout(READ_SECONDS)
         connection.open_queue(QUEUE)
         connection.delete_queue(QUEUE)
     return 0

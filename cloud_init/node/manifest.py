@@ -1,17 +1,17 @@
-"""What the node keeps about itself, and where."""
+"""The wall between the host and a node: everything that a node is given, as types, and where it keeps it.
+
+`cloud_init/manifest.py` makes a `Manifest`, the provider sends it in a `Configuration`, and this program reads it; `report.py`
+has what it answers. A node runs a program of one version and, until its next
+`up`, a manifest of the same one; the watcher and the keeper of locks read the next one with the old program for a moment. So a
+key may be added to a required one, and a key that is no longer read may go, but no key changes its meaning.
+"""
 
 import json
-import os
 import pathlib
-import subprocess
-from collections.abc import Callable
-from typing import Any
-
-from .install import NATIVE
+from typing import NotRequired, TypedDict
 
 MANIFEST = pathlib.Path("/etc/webitel/node.json")
 PROBE_SECRETS = pathlib.Path("/etc/webitel/probe.json")
-STATE = pathlib.Path("/var/lib/webitel/state.json")
 LOCK = pathlib.Path("/run/webitel/apply.lock")
 PROGRAM = pathlib.Path("/usr/lib/webitel/node")
 BUNDLES = pathlib.Path("/usr/share/webitel/bundles")
@@ -19,68 +19,199 @@ BUNDLES = pathlib.Path("/usr/share/webitel/bundles")
 BASE = ("ssh", "nftables", "chrony")
 """Services that run from the boot on and as long as the machine does."""
 
-Tell = Callable[[str, str], None]
+
+class DiskEntry(TypedDict):
+    """A data disk."""
+
+    purpose: str
+    mount: str
+    size_gib: int
 
 
-class ApplyError(Exception):
-    """The configuration could not be applied; the text is for the operator, `unit` the unit it is about."""
+class DirectoryEntry(TypedDict):
+    """A directory on the data disk of that purpose, or on the share."""
 
-    def __init__(self, text: str, unit: str = "") -> None:
-        super().__init__(text)
-        self.unit = unit
+    path: str
+    owner: str
+    mode: str
+    disk: str
 
 
-def load_manifest() -> dict[str, Any]:
-    """The node's manifest; empty services before the first configuration."""
+class ShareEntry(TypedDict):
+    """The share, where it is mounted and by which unit of systemd's."""
+
+    source: str
+    mount: str
+    unit: str
+
+
+class MemberEntry(TypedDict):
+    """A node that forms a cluster."""
+
+    key: str
+    name: str
+    address: str
+
+
+class CandidateEntry(TypedDict):
+    """A node between which and others a service moves."""
+
+    key: str
+    address: str
+    leaving: NotRequired[bool]
+
+
+class UnitEntry(TypedDict):
+    """A unit, without `.service`: what it waits for, the mounts it needs, and what stands in its drop-in."""
+
+    name: str
+    service: str
+    mounts: list[str]
+    waits: list[str]
+    unit_lines: list[str]
+    service_lines: list[str]
+    oneshot: bool
+    moves: NotRequired[bool]
+
+
+class ProbeEntry(TypedDict):
+    """A question of the health check, `says` what a failure means; the other keys are what its kind asks with."""
+
+    kind: str
+    says: str
+    restart_cures: NotRequired[bool]
+    address: NotRequired[str]
+    port: NotRequired[int]
+    protocol: NotRequired[str]
+    # consul_entry
+    name: NotRequired[str]
+    id: NotRequired[str]
+    # database_sessions, schema
+    application: NotRequired[str]
+    minimum: NotRequired[int]
+    unit: NotRequired[str]
+    # queue, binding, own_queues
+    queue: NotRequired[str]
+    source: NotRequired[str]
+    destination: NotRequired[str]
+    key: NotRequired[str]
+    type: NotRequired[str]
+    to: NotRequired[str]
+    exchange: NotRequired[str]
+    least: NotRequired[int]
+    most: NotRequired[int]
+    # http, https, disk_space
+    path: NotRequired[str]
+    status: NotRequired[int]
+    not_status: NotRequired[int]
+    contains: NotRequired[str]
+    percent: NotRequired[int]
+    # sip
+    method: NotRequired[str]
+    accept: NotRequired[str]
+    credentials: NotRequired[str]
+
+
+class ServiceEntry(TypedDict):
+    """A service with its units and its questions; `candidates` where it moves."""
+
+    name: str
+    title: str
+    units: list[str]
+    probes: list[ProbeEntry]
+    restarts_when_deaf: bool
+    calls_freeswitch: NotRequired[bool]
+    candidates: NotRequired[list[CandidateEntry]]
+
+
+class VersionEntry(TypedDict):
+    """A package's version, what another one does to which unit; `lower` where the new one may be the lower one."""
+
+    version: str
+    actions: list[str]
+    lower: NotRequired[bool]
+
+
+class PortsEntry(TypedDict):
+    """Listeners of the catalogue that this program itself asks, `<service>_<listener>`."""
+
+    consul_http: int
+    haproxy_sql: int
+    haproxy_amqp: int
+    haproxy_management: int
+    postgresql_sql: int
+    postgresql_rest: int
+    rabbitmq_amqp: int
+    rabbitmq_management: int
+    nginx_https: int
+
+
+class Manifest(TypedDict):
+    """What the program knows of its node. Texts hold placeholders until the node fills them."""
+
+    node: str
+    key: str
+    id: int
+    stack: str
+    address: str
+    packages: list[str]
+    install_units: list[str]
+    versions: dict[str, VersionEntry]
+    disks: list[DiskEntry]
+    directories: list[DirectoryEntry]
+    units: list[UnitEntry]
+    services: list[ServiceEntry]
+    clusters: dict[str, list[MemberEntry]]
+    ports: PortsEntry
+    bundle_actions: dict[str, list[str]]
+    probe_secrets: list[str]
+    drain_timeout: int
+    share: NotRequired[ShareEntry]
+    emergency_numbers: NotRequired[list[str]]
+    leaving: NotRequired[bool]
+
+
+class FileEntry(TypedDict):
+    """How a file is written and what its change does; `check` is a command with `{path}` that judges it first."""
+
+    mode: str
+    owner: str
+    actions: list[str]
+    check: NotRequired[str]
+
+
+class Login(TypedDict):
+    """Who the deployment logs in as, and type and text of its public key."""
+
+    user: str
+    key: str
+
+
+class Configuration(TypedDict):
+    """The document `configuration.json` that the provider sends."""
+
+    files: dict[str, str]
+    attributes: dict[str, FileEntry]
+    manifest: Manifest
+    bundles: dict[str, str]
+    devices: dict[str, str]
+    login: Login
+
+
+def empty_manifest() -> Manifest:
+    """What a node knows of itself before its first configuration."""
+    return {
+        "node": "", "key": "", "id": 0, "stack": "", "address": "", "packages": [], "install_units": [], "versions": {},
+        "disks": [], "directories": [], "units": [], "services": [], "clusters": {}, "bundle_actions": {}, "probe_secrets": [],
+        "drain_timeout": 0, "ports": {
+            "consul_http": 0, "haproxy_sql": 0, "haproxy_amqp": 0, "haproxy_management": 0, "postgresql_sql": 0,
+            "postgresql_rest": 0, "rabbitmq_amqp": 0, "rabbitmq_management": 0, "nginx_https": 0},
+    }
+
+
+def load_manifest() -> Manifest:
+    """Read the node's manifest; an empty one before the first configuration."""
     if not MANIFEST.exists():
-        return {"services": [], "units": [], "disks": [], "packages": [], "directories": [], "key": "", "node": "", "address": ""}
-    manifest: dict[str, Any] = json.loads(MANIFEST.read_text())
+        return empty_manifest()
+    manifest: Manifest = json.loads(MANIFEST.read_text())
     return manifest
-
-
-def load_state() -> dict[str, Any]:
-    """What earlier runs did: {"files": [path], "pending": [action], "disks": {purpose: uuid}, "left": bool}."""
-    if not STATE.exists():
-        return {"files": [], "pending": [], "disks": {}}
-    state: dict[str, Any] = json.loads(STATE.read_text())
-    return state
-
-
-def write_private(path: pathlib.Path, text: str, mode: int = 0o600) -> None:
-    """Write a file in one step; a crash leaves the old one or the new one, on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".webitel-new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w") as target:
-        os.fchmod(target.fileno(), mode)
-        target.write(text)
-        target.flush()
-        os.fsync(target.fileno())
-    fresh.replace(path)
-
-
-def save_state(state: dict[str, Any]) -> None:
-    """Keep the state across crashes and reboots."""
-    write_private(STATE, json.dumps(state, indent=1, sort_keys=True))
-
-
-def run(command: list[str], timeout: float = 120, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a program; never raises for its exit status. A program that hangs is ended and reads as exit 124."""
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=text, check=False,
-                              env=os.environ | NATIVE | {"LC_ALL": "C.UTF-8"})
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 124, "", f"{command[0]} did not end within {timeout:.0f} s")
-    except FileNotFoundError:
-        return subprocess.CompletedProcess(command, 127, "", f"{command[0]} is not installed")
-
-
-def systemctl(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    """systemctl without a pager and without questions."""
-    return run(["systemctl", "--no-pager", "--no-ask-password", *arguments], timeout)
-
-
-def last_lines(unit: str, lines: int = 20) -> list[str]:
-    """The last journal lines of a unit, of its current boot."""
-    shown = run(["journalctl", "-b", "--no-pager", "-q", "-o", "short-iso", "-n", str(lines), "-u", unit], 10)
-    return shown.stdout.splitlines()

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 import pulumi
 from pulumi import Input, Output, ResourceOptions, RunError
 
-from cloud_init.compose import UserData, compose_user_data
 from components.model import resource_types
-from components.model.clouds.facts import resolve_cloud
-from components.model.plan import Node, Plan, Public
+from components.model.machine import Public
+from components.model.plan import Node, Plan
 from components.model.planning.dns import Record, Zone, list_records, read_zone
 from components.model.settings import Settings
+from components.model.user_data import BootTexts, UserData
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Cloud(pulumi.ComponentResource, ABC):
     transformations: Sequence[pulumi.ResourceTransformation] = ()
     """Of every resource of the deployment."""
 
-    def __init__(self, plan: Plan, settings: Settings, ssh_public_key: Output[str]) -> None:
+    def __init__(self, plan: Plan, settings: Settings, boot: BootTexts, ssh_public_key: Output[str]) -> None:
         super().__init__(resource_types.CLOUD, plan.cloud, None, ResourceOptions(
             providers=self.create_providers(plan), transformations=list(self.transformations)))
-        self.plan, self.settings, self.ssh_public_key = plan, settings, ssh_public_key
-        self.facts = resolve_cloud(settings)
+        self.plan, self.settings, self.boot, self.ssh_public_key = plan, settings, boot, ssh_public_key
+        self.facts = plan.facts
         self.machines: dict[str, Machine] = {}
         self.groups: dict[str, NodeGroup] = {}
         self.create_network()
@@ -64,7 +64,7 @@ class Cloud(pulumi.ComponentResource, ABC):
         self.create_ssh_key()
         for node in plan.nodes:
             group = self.groups[node.key] = NodeGroup(node, self)
-            machine = self.machines[node.key] = self.create_node(node, group, compose_user_data(plan, node, settings))
+            machine = self.machines[node.key] = self.create_node(node, group, boot.nodes[node.key])
             # `webitel replace` finds in the state which resource to replace.
             group.register_outputs({"machine": machine.needs[0].urn})
         for node in plan.kept:

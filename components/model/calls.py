@@ -9,9 +9,11 @@ from ipaddress import IPv4Network
 from math import ceil
 from typing import Literal, NamedTuple
 
+from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.plan import Plan
 from components.model.planning.capacity import MINUTES_PER_CALL
+from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
 from components.model.settings import CarrierProfile, Settings
 
@@ -58,8 +60,9 @@ class CallLimits:
 def resolve_call_limits(plan: Plan, settings: Settings) -> CallLimits:
     """The limits as set, else ours; a trunk's are never below the load that the deployment is made for."""
     tier = TIERS[plan.tier]
-    media = sum(role.count for role in tier.roles if "freeswitch" in role.services)
-    growth = max(1.0, len(plan.nodes_with("freeswitch")) / media)
+    carriers = {service.name for service in CATALOGUE.values() if service.carries_calls}
+    media = sum(role.count for role in tier.roles if carriers.intersection(role.services))
+    growth = max(1.0, sum(not carriers.isdisjoint(node.services) for node in plan.nodes) / media)
     per_minute = ceil(PEAK * growth * tier.calls_per_day / MINUTES_PER_DAY)
     return CallLimits(
         _limit(settings.account_limits, CallLimit(ACCOUNT_CALLS, ACCOUNT_CALLS_PER_MINUTE)),
@@ -106,8 +109,9 @@ def check_carrier_profiles(settings: Settings) -> Iterator[Problem]:
             yield setting_problem("carrier_profiles", name, "lies in no network of webitel:carriers; add it there")
 
 
-def check_calls(settings: Settings) -> Iterator[Problem]:
+def check_calls(draft: Draft) -> Iterator[Problem]:
     """Limits that no call could meet, numbers that are none, hours that are none."""
+    settings = draft.settings
     yield from check_carrier_profiles(settings)
     for name in ("account_limits", "trunk_limits"):
         for key, value in getattr(settings, name).items():

@@ -11,6 +11,9 @@ LONGEST_NAME = 63
 LONGEST_SUFFIX = "-recordings"
 """The longest suffix of ours, of a node's disk."""
 
+MOUNT_ROOT = "/var/lib/webitel"
+"""The folder of a node with the mount points of its data disks."""
+
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 """RFC 1035, lower case."""
 

@@ -2,67 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
+
+from components.model.clouds.facts import CloudFacts
+from components.model.machine import Disk, MachineType, Public
 
 ROLE_SOURCE = "role:"
 """What a source of an opening begins with when it is the nodes of a role."""
-
-
-class Public(StrEnum):
-    """`service`: reached from outside. `egress`: an address only to get out. `no`: goes out through the cloud's NAT."""
-
-    SERVICE = "service"
-    EGRESS = "egress"
-    NO = "no"
-
-
-@dataclass(frozen=True)
-class Size:
-    """Our requirement for a node, and where the figures come from. `boot_gib` and `iops` are of the boot disk."""
-
-    vcpus: int
-    memory_gib: float
-    boot_gib: int
-    iops: int
-    source: str
-
-
-@dataclass(frozen=True)
-class MachineType:
-    """A machine type of a cloud with dedicated CPU. `cores` are whole cores, None where the provider does not say.
-
-    `monthly` maps a region (or `any`) to the price of a month without tax; a region that is missing has no dated price.
-    `whole_cores`: a vCPU is a core of its own, not a thread of one. `root_disk_gib`: the boot disk comes with the
-    machine in this size; 0 = the boot disk is chosen and paid apart.
-    """
-
-    name: str
-    vcpus: int
-    memory_gib: float
-    cores: float | None = None
-    monthly: Mapping[str, float] = field(default_factory=dict)
-    family: str = ""
-    whole_cores: bool = False
-    root_disk_gib: int = 0
-
-    def price_in(self, region: str) -> float | None:
-        """The price of a month in a region, None where no dated price is known."""
-        return self.monthly.get(region, self.monthly.get("any"))
-
-
-@dataclass(frozen=True)
-class Disk:
-    """A disk of a node. `purpose` is `boot`, `database` or `recordings`; all but `boot` outlive the node."""
-
-    purpose: str
-    size_gib: int
-
-    @property
-    def is_data(self) -> bool:
-        """Whether the disk is kept when its node goes."""
-        return self.purpose != "boot"
 
 
 @dataclass(frozen=True)
@@ -136,13 +82,14 @@ class Price:
 @dataclass(frozen=True)
 class Plan:
     """A deployment, decided. `nodes` in rollout order (roles as the tier lists them); `zone` is "" where none is, `share` the
-    source of the network file system with Storage's files, "" where they are on a disk.
+    source of the network file system with Storage's files, "" where they are on a disk. `facts` are the cloud's, as this
+    deployment's machines have them.
 
     `kept` are nodes that are gone: of each only its data disks are there, for a later node of its name.
     """
 
     stack: str
-    cloud: str
+    facts: CloudFacts
     tier: str
     region: str
     release: str
@@ -159,6 +106,11 @@ class Plan:
     zone: str = ""
     share: str = ""
     kept: tuple[Node, ...] = ()
+
+    @property
+    def cloud(self) -> str:
+        """The cloud's name."""
+        return self.facts.name
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.model.catalogue.service import PackageSource
 
-CloudName = Literal["aws", "azure", "digitalocean", "gcp", "hetzner", "local"]
+CloudName = Literal["local", "aws", "gcp", "azure", "digitalocean", "hetzner"]
+"""Each has its folder in `components/clouds/`."""
 LocalNetwork = Literal["bridged", "nat", "late_address", "late_network"]
 TierName = Literal["single", "basic", "extended"]
 Network = Annotated[IPv4Network, Field(description="an IPv4 network such as 203.0.113.0/24")]

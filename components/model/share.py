@@ -13,7 +13,7 @@ from ipaddress import AddressValueError, IPv4Address
 
 from components.model.catalogue.service import Audience, Bind, DataDirectory, Egress, Ports, Service
 from components.model.catalogue.services import CATALOGUE
-from components.model.clouds.facts import Cloud
+from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
 
@@ -87,16 +87,16 @@ def read_share(settings: Settings) -> Share | None:
     return Share(given.get("source", ""), given.get("type", DEFAULT_TYPE), given.get("options", ""))
 
 
-def check_share(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
+def check_share(draft: Draft) -> Iterator[Problem]:
     """A share that cannot be mounted."""
-    share = read_share(settings)
+    share = read_share(draft.settings)
     if share is None:
         return
     if share.type not in SHARE_TYPES:
         near = get_close_matches(share.type, SHARE_TYPES, 1)
         hint = f"did you mean {near[0]}?" if near else f"use {' or '.join(SHARE_TYPES)}"
         yield setting_problem("recordings_share.type", share.type, f"no way to mount; {hint}")
-    elif cloud.trial and share.type != BIND:
+    elif draft.facts.trial and share.type != BIND:
         yield setting_problem("recordings_share.type", share.type, (
             f"a container cannot mount a network file system; mount it here, hand it to the containers and use {BIND}"))
     if not share.facts.source.fullmatch(share.source):
@@ -109,7 +109,7 @@ def check_share(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
 
 def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CATALOGUE) -> Mapping[str, Service]:
     """The catalogue as these settings have it: with a share, what kept data on the recordings disk has it there and moves, and
-    HAProxy leads to where it runs."""
+    the proxy leads to where it runs."""
     share = read_share(settings)
     if share is None:
         return catalogue
@@ -118,18 +118,18 @@ def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CAT
     inner = [
         replace(listener, name=proxy_name(name, listener.name), audiences=(Audience.NODE,), bind=Bind.LOOPBACK)
         for name in shared for listener in shared[name].listeners if is_called_by_address(name, listener.name, catalogue)]
-    proxy = catalogue["haproxy"]
+    proxy = next(service for service in catalogue.values() if service.beside)
     return {**catalogue, **shared, proxy.name: replace(proxy, listeners=(*proxy.listeners, *inner))}
 
 
 def proxy_name(service: str, listener: str) -> str:
-    """The name of the listener of HAProxy's that leads to the one of a service that moves."""
+    """The name of the proxy's listener that leads to the one of a service that moves."""
     return f"{service}-{listener}"
 
 
 def is_called_by_address(service: str, listener: str, catalogue: Mapping[str, Service]) -> bool:
-    """Whether FreeSWITCH, which knows one address and no list, calls a listener."""
-    return f"{service}.{listener}" in catalogue["freeswitch"].calls
+    """Whether a service that knows one address and no list calls a listener."""
+    return any(caller.knows_one_address and f"{service}.{listener}" in caller.calls for caller in catalogue.values())
 
 
 def put_on_share(service: Service, share: Share) -> Service:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from provider.server import Properties, Provider, Request
 from tests.clouds.conformance.program import CLOUD_CONFIG, Registration, run_program
 from tests.simulator import webitel

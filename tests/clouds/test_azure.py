@@ -109,7 +109,7 @@ def test_what_azure_refuses_to_change_is_ignored_or_replaces(basic: Asked) -> No
     ("Standard_F16als_v7", "NVMe", "/dev/disk/azure/data/by-lun/"),
 ])
 def test_disks_are_on_the_controller_that_the_machine_has(ask: Ask, size: str, controller: str, names: str) -> None:
-    """From version 6 on machines have no other than NVMe, and none of it before (MicrosoftDocs, `nvme-overview.md`)."""
+    """From version 6 on machines have no other than NVMe, and none of it before (MicrosoftDocs, nvme-overview.md)."""
     asked = ask("azure-basic", machine_types={"data": size})
     storage = asked.one("VirtualMachine", "data-1")["storageProfile"]
     assert storage["diskControllerType"] == controller

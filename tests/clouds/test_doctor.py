@@ -21,34 +21,15 @@ from cli.cloud import checks as cloud_checks
 from cli.cloud.check import Check
 from cli.cloud.checks import check_cloud
 from cli.cloud.questions import ask_cloud
-from components.model.clouds.facts import CLOUDS
-from components.model.planning.planner import make_plan
+from components.clouds.registry import CLOUDS
 from stacks import settings as stack_settings
-from stacks.settings import load_stack
-from tests.simulator.account import PLACES, tell
-from tests.simulator.simulators import PACKAGES, Simulators
+from stacks.load import load_deployment
+from tests.simulator.account import tell
+from tests.simulator.case import load_case
+from tests.simulator.simulators import PACKAGES, Simulators, load_places
 from tools.engine.find import cache_folder
 
 pytestmark = pytest.mark.clouds
-
-VARIABLES: Mapping[str, Mapping[str, str]] = {
-    "aws": {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
-    "azure": {"ARM_CLIENT_ID": "c", "ARM_CLIENT_SECRET": "s", "ARM_TENANT_ID": "t", "ARM_SUBSCRIPTION_ID": "s"},
-    "digitalocean": {"DIGITALOCEAN_TOKEN": "test"},
-    "gcp": {"GOOGLE_CREDENTIALS": "{}", "GOOGLE_PROJECT": "simulated"},
-    "hetzner": {"HCLOUD_TOKEN": "x" * 64},
-}
-ACCOUNTS = {
-    "aws": "account 123456789012", "azure": "subscription Simulated", "digitalocean": "account of test@example.com",
-    "gcp": "project simulated", "hetzner": "the token opens a project",
-}
-QUOTAS = {
-    "aws": ("L-1216C47A", r"Running On-Demand Standard .*: 10, 20 needed", "request-service-quota-increase"),
-    "azure": ("cores", r"Total Regional vCPUs in westeurope: 10, 4 used, 20 needed", "portal.azure.com"),
-    "digitalocean": ("droplets", r"droplets: 2, 0 used, 3 needed", "cloud.digitalocean.com"),
-    "gcp": ("INSTANCES", r"INSTANCES in europe-west3: 2, 1 used, 3 needed", "console.cloud.google.com"),
-}
-"""By cloud that tells quotas: which one is small, what is told of it, where more is to be had."""
 
 LONG = 120.0
 """Seconds, for a machine with much else to do."""
@@ -93,7 +74,7 @@ def attach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     def start(cloud: str) -> Simulators:
         running.append(Simulators(tmp_path / "world", [cloud]))
         monkeypatch.setenv("PULUMI_DEBUG_PROVIDERS", running[-1].attached)
-        for name, value in VARIABLES[cloud].items():
+        for name, value in load_case(cloud).variables.items():
             monkeypatch.setenv(name, value)
         return running[-1]
 
@@ -128,24 +109,24 @@ def answer_rest(limits: Mapping[str, float], barred: str = "") -> Answer:
     return answer
 
 
-@pytest.mark.parametrize("cloud", sorted(VARIABLES))
+@pytest.mark.parametrize("cloud", sorted(PACKAGES))
 def test_what_is_not_to_be_had_is_named_with_what_fits(
     cloud: str, attach: Callable[[str], Simulators], rest: Callable[[Answer], str],
 ) -> None:
     stack = f"{cloud}-basic"
-    plan = make_plan(load_stack(stack), stack)
+    plan = load_deployment(stack).plan
     wanted = plan.node("edge-1" if cloud != "hetzner" else "app-1").machine_type.name
     package = PACKAGES[cloud]
-    code, told, remedy = QUOTAS.get(cloud, ("", "", ""))
-    tell(attach(cloud).world, package, withdrawn={wanted: [PLACES[package][0]]}, limits={code: 10 if cloud == "aws" else 2})
+    code, told, remedy = load_case(cloud).quota or ("", "", "")
+    tell(attach(cloud).world, package, withdrawn={wanted: [load_places(cloud)[0]]}, limits={code: 10 if cloud == "aws" else 2})
     limits = {"cores": 10, "INSTANCES": 2}
     checks = list(check_cloud(plan, {"domain"}, rest=rest(answer_rest(limits, wanted)), seconds=LONG))
     (credentials,) = named(checks, "credentials")
-    assert credentials.state == "ok" and ACCOUNTS[cloud] in credentials.found
+    assert credentials.state == "ok" and load_case(cloud).account in credentials.found
     missing = [check for check in named(checks, "machine types") if wanted in check.found]
     assert missing and all(check.state == "MISSING" for check in missing)
     place = "zone" if CLOUDS[cloud].zones else "region"
-    other = PLACES[package][1].removeprefix(plan.region).strip("-")
+    other = load_places(cloud)[1].removeprefix(plan.region).strip("-")
     assert f"webitel:{place}: {other}" in missing[0].mend or cloud in ("digitalocean", "hetzner")
     assert re.search(rf"webitel:{place}: \S+ has all of them", missing[0].mend)
     fit = re.search(r"webitel:machine_types: {\w+: (\S+)}, ", missing[0].mend)
@@ -175,13 +156,13 @@ def test_the_command_line_says_that_all_is_well(
     assert done.exit_code == 0, done.output
     assert "HCLOUD_TOKEN: the token opens a project" in done.output and "machine types" in done.output
     assert re.search(r"domain +a\.company\.org is address of a\.company\.org", done.output)
-    assert "on this machine only" in done.output and "export PULUMI_BACKEND_URL='s3://YOUR-BUCKET" in done.output
+    assert "on this machine only" in done.output and "PULUMI_BACKEND_URL='s3://YOUR-BUCKET" in done.output
     assert "x" * 64 not in done.output and "Next: ./webitel up mine" in done.output
 
 
 def test_refused_credentials_are_told_in_the_clouds_words(attach: Callable[[str], Simulators]) -> None:
     tell(attach("aws").world, "aws", refused="InvalidClientTokenId: The security token included in the request is invalid")
-    (credentials, *_) = check_cloud(make_plan(load_stack("aws-single"), "aws-single"), {"domain"}, seconds=LONG)
+    (credentials, *_) = check_cloud(load_deployment("aws-single").plan, {"domain"}, seconds=LONG)
     assert credentials.state == "MISSING" and "InvalidClientTokenId" in credentials.found
     assert "AWS_ACCESS_KEY_ID=" in credentials.mend
 
@@ -191,6 +172,6 @@ def test_a_cloud_that_never_answers_ends_in_time(attach: Callable[[str], Simulat
     (tmp_path / "world/faults.json").write_text(json.dumps([
         {"kind": "slow", "operation": "invoke", "type": "getServerTypes", "seconds": 300, "times": 0}]))
     started = time.monotonic()
-    answers = ask_cloud(make_plan(load_stack("hetzner-single"), "hetzner-single"), seconds=LONG, one=2)
+    answers = ask_cloud(load_deployment("hetzner-single").plan, seconds=LONG, one=2)
     assert time.monotonic() - started < LONG / 2
     assert answers.account and "no answer within" in answers.errors["offers"] and not answers.offers

@@ -6,11 +6,11 @@ from statistics import median
 import pytest
 
 from cli.drills.table import SHORT, list_drills
-from components.model.planning.planner import make_plan
 from components.model.settings import Settings
 from tests.drills.conftest import NO_GAP, SETTINGS, break_it
 from tests.local.power import HEALTHY_SECONDS, incus, wait_all_healthy, wait_sick
 from tests.local.telephony import Telephony
+from tests.plans import make_plan
 
 pytestmark = pytest.mark.drills
 PLAN = make_plan(Settings.model_validate({"cloud": "local", **SETTINGS}), "drills")

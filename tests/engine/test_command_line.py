@@ -16,16 +16,17 @@ import pytest
 from cli.commands import destroy
 from cli.console import Failure
 from cli.engine import leftovers
+from cli.engine.backend import state_folder
 from cli.engine.engine import Engine, open_engine, set_for_this_run
 from cli.engine.rollout import Run, report_failure, run_engine
-from components.model.planning.planner import make_plan
 from stacks import settings
+from stacks.load import load_deployment
 from tests.engine.conftest import Toy
 
 pytestmark = pytest.mark.engine
 
 STACK = "clean"
-PLAN = make_plan(settings.load_stack("local-single"), "local-single")
+PLAN = load_deployment("local-single").plan
 TEXT = "# a comment of the user's\nconfig:\n  toy:colour: blue\n"
 SLOW = {"text": "late", "size": 600, "pause": 0.1}
 
@@ -34,7 +35,7 @@ SLOW = {"text": "late", "size": 600, "pause": 0.1}
 def opened(toy: Toy, engine: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """The command line's engine on the toy project, with a stack file as a user writes it."""
     monkeypatch.setattr("cli.engine.engine.ROOT", toy.folder)
-    monkeypatch.setattr(leftovers, "ROOT", toy.folder)
+    monkeypatch.setattr("cli.engine.backend.ROOT", toy.folder)
     monkeypatch.setattr("cli.engine.rollout.ROOT", toy.folder)
     monkeypatch.setattr(settings, "STACKS", toy.folder / "stacks")
     monkeypatch.setattr("cli.engine.pending.ROOT", toy.folder)
@@ -86,7 +87,7 @@ def test_a_stack_from_nothing_to_nothing(toy: Toy, opened: Engine) -> None:
 
     assert up(opened, "destroy").rollout.changes == {"delete": 2}
     opened.run("stack", "rm", "--yes", "--preserve-config")
-    folder = leftovers.state_folder(opened)
+    folder = state_folder(opened.environment)
     assert folder
     destroy.remove_history(folder, STACK)
     assert not [path for path in folder.rglob("*") if path.is_file() and STACK in str(path.relative_to(folder))]

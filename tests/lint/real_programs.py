@@ -1,7 +1,7 @@
 """Which rendered files changed since they were run under the real program: our stand-ins never decide what is right.
 
 `docs/real-programs.md` remembers, by file of `local-single` as rendered with its placeholders, the digest that was run, with
-program, version and date. `python -m tests.lint.real_programs` names what changed since (`./webitel test unit` does it too);
+program, version and date. `python -m tests.lint.real_programs` names what changed since (`./webitel test lint` does it too);
 `python -m tests.lint.real_programs --ran "OpenSIPS 3.4.18" 2026-11-28 PATH...` writes down a run: only what you saw yourself.
 """
 
@@ -12,10 +12,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloud_init.bundles import bundle_files, bundle_folder
-from cloud_init.compose import compose_configuration
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from cloud_init.bundles import bundle_folder, list_files
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
 
 RECORD = Path(__file__).resolve().parents[2] / "docs" / "real-programs.md"
 STACK = "local-single"
@@ -44,7 +43,7 @@ class Run:
 
 def rendered() -> dict[str, str]:
     """Path on the node -> digest, first 16 hexadecimal digits of SHA-256."""
-    settings = load_stack(STACK)
+    settings = load_deployment(STACK).settings
     plan = make_plan(settings, STACK)
     configuration = compose_configuration(plan, plan.nodes[0], settings)
     texts = {path: text.encode() for path, text in configuration.files.items()}
@@ -52,7 +51,7 @@ def rendered() -> dict[str, str]:
         if name not in NOT_BUNDLES:
             texts |= {
                 f"{BUNDLES}/{name}/{path.relative_to(bundle_folder(name))}": path.read_bytes()
-                for path in bundle_files(name)}
+                for path in list_files(bundle_folder(name))}
     return {path: hashlib.sha256(content).hexdigest()[:16] for path, content in texts.items()}
 
 

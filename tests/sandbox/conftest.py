@@ -1,13 +1,28 @@
 """One platform for all tests that run stand-ins, and the three programs of telephony for those that attack them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.sandbox.consul_program import find_consul
+from tests.sandbox.network import own_network
 from tests.sandbox.platform import Platform, running_platform
 from tests.sandbox.runner import Runner
 from tests.sandbox.telephony import Telephony, running_telephony
+
+
+@pytest.fixture(scope="session", autouse=True)
+def network() -> Iterator[None]:
+    """A network of this process's own. Who is not root has none, and runs these tests in one process at a time."""
+    if os.geteuid() != 0:
+        assert "PYTEST_XDIST_WORKER" not in os.environ, "several workers would meet on the loopback: run as root, or without -n"
+        yield
+        return
+    find_consul()  # while there is a way to Debian's mirror
+    with own_network():
+        yield
 
 
 @pytest.fixture(scope="session")

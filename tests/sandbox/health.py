@@ -1,50 +1,40 @@
 """The catalogue's own questions, asked of stand-ins on a platform as a node of local-single asks them."""
 
+import json
 from collections.abc import Iterable
-from typing import Any
 
 import pytest
 
-from cloud_init.compose import compose_configuration
 from cloud_init.node.ask import view as views
 from cloud_init.node.health import probes, topology
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from cloud_init.node.manifest import Manifest, ProbeEntry
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
 from tests.sandbox.platform import Platform
 from tests.sandbox.runner import ADDRESS
+from tests.unit.node.entries import wrong
 
 SECRETS = {"database_password": "database-password", "broker_password": "broker-password"}
 
 
-def fill(value: Any) -> Any:
-    return value.replace("{{address:all-1}}", ADDRESS) if isinstance(value, str) else value
+def fill(probe: ProbeEntry) -> ProbeEntry:
+    filled: ProbeEntry = json.loads(json.dumps(probe).replace("{{address:all-1}}", ADDRESS))
+    return filled
 
 
 class Health:
     """Asks the probes of services; the node's own ports lead to those of the platform."""
 
     def __init__(self, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-        settings = load_stack("local-single")
+        settings = load_deployment("local-single").settings
         plan = make_plan(settings, "local-single")
         manifest = compose_configuration(plan, plan.nodes[0], settings).manifest
-        self.services = {
-            service["name"]: [{key: fill(value) for key, value in probe.items()} for probe in service["probes"]]
-            for service in manifest["services"]}
+        self.services = {service["name"]: [fill(probe) for probe in service["probes"]] for service in manifest["services"]}
+        ports = platform.ports
+        manifest["ports"] |= {
+            "consul_http": ports["consul"], "haproxy_sql": ports["postgresql"], "haproxy_management": ports["management"]}
         # Who connects to PostgreSQL or RabbitMQ over the loopback comes from there.
-        self.manifest = {**manifest, "address": "127.0.0.1"}
-        ports = {8500: platform.ports["consul"], 15672: platform.ports["management"]}
-        request, query = views.request, views.query
-
-        def asks(address: str, port: int, path: str, **more: Any) -> tuple[int, str]:
-            return request(address, ports.get(port, port), path, **more)
-
-        def asks_database(view: views.View, statement: str, place: str = "") -> tuple[str, str]:
-            return query(view, statement, f"host=127.0.0.1 port={platform.ports['postgresql']}")
-
-        monkeypatch.setattr(views, "request", asks)
-        monkeypatch.setattr(probes, "request", asks)
-        monkeypatch.setattr(views, "query", asks_database)
-        monkeypatch.setattr(probes, "query", asks_database)
+        self.manifest: Manifest = {**manifest, "address": "127.0.0.1"}
 
     def view(self) -> views.View:
         """A fresh look."""
@@ -57,7 +47,7 @@ class Health:
         view, found = self.view(), dict[str, str]()
         for name in names:
             for probe in self.services[name]:
-                if probe["kind"] not in without and name not in found and (said := probes.answer(probe, view)):
+                if probe["kind"] not in without and name not in found and (said := wrong(probes.answer, probe, view)):
                     found[name] = f"{probe['says']} ({said})"
         return found
 
@@ -67,6 +57,7 @@ class Health:
         for name in names:
             for probe in self.services[name]:
                 view = self.view()
-                if probe["kind"] == "binding" and topology.binding(probe, view) and (said := topology.bind(probe, view)):
+                if probe["kind"] == "binding" and wrong(topology.binding, probe, view) and (
+                        said := wrong(topology.bind, probe, view)):
                     refused[name] = said
         return refused

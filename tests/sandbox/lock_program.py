@@ -1,6 +1,6 @@
 """A candidate for a lock as a process of its own: the node's program, with one process in the place of the unit.
 
-The environment has FOLDER (of this candidate), SHARED (a file that only one unit at a time can lock) and CONSUL (a port).
+The environment has FOLDER (of this candidate) and SHARED (a file that only one unit at a time can lock).
 Times are a third of the real ones.
 """
 
@@ -52,9 +52,11 @@ def systemctl(*arguments: str, timeout: float = 120) -> subprocess.CompletedProc
 
 if __name__ == "__main__":
     changes: dict[ModuleType, dict[str, object]] = {
-        consul: {"AGENT": f"http://127.0.0.1:{os.environ['CONSUL']}", "TTL": 5.0},
-        locks: {"TTL": 5.0, "LEASE": 2.7, "HEAD_START": 3.0, "ANSWER": 0.7, "HELD": FOLDER / "held"},
-        keeper: {"ROUND": 0.7, "TICK": 0.2, "PEER_ANSWER": 0.3, "AGAIN": 1.5, "MANIFEST": FOLDER / "node.json",
+        consul: {"TTL_SECONDS": 5.0},
+        locks: {"TTL_SECONDS": 5.0, "LEASE_SECONDS": 2.7, "HEAD_START_SECONDS": 3.0, "ANSWER_SECONDS": 0.7,
+                "HELD": FOLDER / "held"},
+        keeper: {"ROUND_SECONDS": 0.7, "TICK_SECONDS": 0.2, "PEER_ANSWER_SECONDS": 0.3, "LOOK_AGAIN_SECONDS": 1.5,
+                 "MANIFEST": FOLDER / "node.json",
                  "PROGRAM": Path(__file__), "systemctl": systemctl},
         manifest: {"MANIFEST": FOLDER / "node.json"},
         units: {"systemctl": systemctl},

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cloud_init.bundles import bundle_folder
-from cloud_init.compose import compose_configuration
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
 from tests.sandbox.flow import Flow
 from tests.sandbox.platform import PYTHON, ROOT, wait_until
 from tests.sandbox.telephony import Consul
@@ -34,7 +33,7 @@ class Media:
         self.node, self.loopback = f"{network}.1", f"{network}.2"
         for name in ("conf", "mod", "run"):
             (folder / name).mkdir()
-        settings = load_stack("local-single")
+        settings = load_deployment("local-single").settings
         plan = make_plan(settings, "local-single")
         files = compose_configuration(plan, plan.node("all-1"), settings).files
         texts = {name: files[f"/etc/freeswitch/{name}"] for name in ("freeswitch.xml", "vars.xml")}

@@ -6,11 +6,10 @@ import signal
 import subprocess
 from pathlib import Path
 
-from cloud_init.compose import compose_configuration
-from components.model.planning.planner import make_plan
 from sandbox.standin.behaviour import BEHAVIOURS
 from sandbox.webitel.packages import LAUNCHER
-from stacks.settings import load_stack
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
 from tests.sandbox.platform import ROOT, Platform
 
 ADDRESS = "127.0.77.1"
@@ -24,7 +23,7 @@ SECRETS = {
 
 def node_files() -> dict[str, str]:
     """Path -> text of the files of local-single's node, with placeholders."""
-    settings = load_stack("local-single")
+    settings = load_deployment("local-single").settings
     plan = make_plan(settings, "local-single")
     return dict(compose_configuration(plan, plan.nodes[0], settings).files)
 
@@ -45,7 +44,7 @@ class Runner:
         self.key = folder / "key.pem"
         subprocess.run(["openssl", "genrsa", "-traditional", "-out", str(self.key), "2048"], check=True, capture_output=True)
         (folder / "web").mkdir()
-        self.running: list[subprocess.Popen[bytes]] = []
+        self.running: list[tuple[str, subprocess.Popen[bytes]]] = []
 
     def environment(self, service: str) -> dict[str, str]:
         """The service's settings on this platform."""
@@ -64,9 +63,7 @@ class Runner:
     ) -> subprocess.Popen[bytes]:
         """A running stand-in with other settings by name; `speed` divides its retry times. Its words are in `<service>.log`."""
         row = BEHAVIOURS[service]
-        program = self.folder / row.binary
-        program.write_text(LAUNCHER.format(library=ROOT / "sandbox", module="program", argument=f'"{row.binary}"'))
-        program.chmod(0o755)
+        program = self.program(row.binary)
         unit = self.files[f"/etc/systemd/system/{row.unit}.service"]
         command = next(line for line in unit.splitlines() if line.startswith("ExecStart=")).partition("=")[2]
         command = re.sub(r"\{\{address:[^}]*\}\}", ADDRESS, command)
@@ -78,8 +75,25 @@ class Runner:
         }
         with (self.folder / f"{service}.log").open("ab") as log:
             process = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
-        self.running.append(process)
+        self.running.append((service, process))
         return process
+
+    def program(self, binary: str) -> Path:
+        """A binary with the vendor's name, written once: services share binaries, and one that is just starting would read an
+        emptied file, run nothing and exit with status 0."""
+        program = self.folder / binary
+        if not program.exists():
+            program.write_text(LAUNCHER.format(library=ROOT / "sandbox", module="program", argument=f'"{binary}"'))
+            program.chmod(0o755)
+        return program
+
+    def ended(self) -> dict[str, str]:
+        """Service -> exit status and last words, where its latest process has ended; nothing restarts it here."""
+        latest = dict(self.running)
+        return {
+            name: f"ended with status {process.returncode}: {self.log(name)[-500:].strip() or 'without a word'}"
+            for name, process in latest.items() if process.poll() is not None
+        }
 
     def log(self, service: str) -> str:
         """What a stand-in has said."""
@@ -92,7 +106,7 @@ class Runner:
 
     def close(self) -> None:
         """Kills what still runs."""
-        for process in self.running:
+        for _, process in self.running:
             if process.poll() is None:
                 process.kill()
                 process.wait()

@@ -17,9 +17,8 @@ from pathlib import Path
 import pytest
 
 from cloud_init.bundles import bundle_folder
-from cloud_init.compose import compose_configuration
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
 from tests.sandbox.flow import Flow
 from tests.sandbox.platform import POSTGRES, PYTHON, ROOT, Platform, fetch, wait_until
 from tests.unit.cloud_init.opensips_files import BUNDLES, CONFIGURATION, with_bundle
@@ -61,7 +60,7 @@ def missing_programs() -> list[str]:
 
 def node_files(stack: str = "local-single", key: str = "all-1", **values: object) -> dict[str, str]:
     """Path -> text of a node's files, with the addresses and passwords of these tests and `values` among the settings."""
-    settings = load_stack(stack)
+    settings = load_deployment(stack).settings
     settings = type(settings).model_validate(settings.model_dump() | values)
     plan = make_plan(settings, stack)
     files = compose_configuration(plan, plan.node(key), settings).files

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from components.model.secrets import SECRETS
+from components.model.secret_specs import SECRETS
 from provider.certificates import make_member
 from tests.sandbox.consul_program import find_consul
 from tests.sandbox.platform import fetch, wait_until

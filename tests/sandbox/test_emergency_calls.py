@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from cloud_init.node.ask import view
-from cloud_init.node.health.machine import emergency_calls
+from cloud_init.node.health.emergency import emergency_calls
+from cloud_init.node.report import MachineRow
 from tests.sandbox.platform import Platform, running_platform
 
 pytestmark = pytest.mark.sandbox
@@ -22,11 +23,12 @@ class Asked:
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     with running_platform(Platform.set_up_database) as platform:
-        monkeypatch.setattr(view.query, "__defaults__", (f"host=127.0.0.1 port={platform.ports['postgresql']}",))
+        place = f"host=127.0.0.1 port={platform.ports['postgresql']}"
+        monkeypatch.setattr(view, "reach_database", lambda seen, own=False: place)
         yield platform
 
 
-def told(numbers: tuple[str, ...] = ("112", "911")) -> dict[str, Any]:
+def told(numbers: tuple[str, ...] = ("112", "911")) -> MachineRow:
     seen: Any = Asked()
     return emergency_calls(list(numbers), seen)
 

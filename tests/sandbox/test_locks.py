@@ -79,7 +79,7 @@ class Candidate:
     def write(self, **more: object) -> None:
         candidates = [{"key": f"app-{n}", "address": f"127.0.0.{n + 1}"} for n in (1, 2)]
         (self.folder / "node.json").write_text(json.dumps({
-            "key": self.key, "units": [], **more, "services": [
+            "key": self.key, "units": [], "ports": {"consul_http": self.gate.port}, **more, "services": [
                 {"name": "logger", "units": ["webitel-logger"], "candidates": candidates},
                 {"name": "locks", "units": ["webitel-locks"], "probes": [
                     {"kind": "http", "address": f"127.0.0.{self.n + 1}", "port": self.world.port}]}]}))
@@ -88,8 +88,7 @@ class Candidate:
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, str(ROOT / "tests" / "sandbox" / "lock_program.py")], stdout=log, stderr=log, cwd=ROOT, env={
-                    **os.environ, "PYTHONPATH": str(ROOT), "FOLDER": str(self.folder), "SHARED": str(self.world.shared),
-                    "CONSUL": str(self.gate.port)})
+                    **os.environ, "PYTHONPATH": str(ROOT), "FOLDER": str(self.folder), "SHARED": str(self.world.shared)})
 
     def unit(self) -> int:
         """The process that is the unit, 0 = it does not run."""

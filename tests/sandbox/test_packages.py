@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cloud_init.bundles import bundle_digest, pack_bundle
+from cloud_init.bundles import pack_bundle
 from sandbox.build import all_packages, all_patches, build_packages, needed_packages, source_digest
 from sandbox.deb import Package, expand_files, pack_deb, renew_conffiles, write_repository
+from tests.unit.tools.side_by_side import side_by_side
 
 
 def test_the_same_sources_make_the_same_bytes(tmp_path: Path) -> None:
@@ -87,7 +88,14 @@ def test_the_bundle_is_built_in_the_cache_on_demand(tmp_path: Path, monkeypatch:
     folder = build_packages(said.append)
     assert folder == tmp_path / "webitel" / f"sandbox-{source_digest()}" and said
     assert build_packages(said.append) == folder and len(said) == 1
-    assert bundle_digest("sandbox") == source_digest()
-    assert b"sandbox/Packages" in pack_bundle("sandbox")
+    assert b"sandbox/Packages" in pack_bundle("sandbox", folder)
     assert (folder / "Packages").read_text().count("Package: webitel-engine\n") == 2
     assert [path for path in folder.parent.iterdir() if path != folder] == []
+
+
+def test_two_builds_at_once_leave_one_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    made: list[Path] = []
+    side_by_side(*[lambda: made.append(build_packages())] * 2)
+    assert made == [tmp_path / "webitel" / f"sandbox-{source_digest()}"] * 2
+    assert list((tmp_path / "webitel").iterdir()) == made[:1]

@@ -28,12 +28,24 @@ def fill(text: str) -> str:
 
 @pytest.fixture
 def everything(runner: Runner) -> Iterator[PROCESSES]:
-    """All of them, started at once in real time, with their Consul entries."""
+    """All of them, started at once in real time, up and with their Consul entries."""
     began = time.monotonic()
     processes = {name: runner.start(name, speed=1) for name in BEHAVIOURS}
-    wait_until(lambda: Counter(entries(runner.platform).values()) >= Counter(names()), 8, "all entries in Consul")
+    wanted = Counter(names())
+    wait_until(lambda: runner.ended() or Counter(entries(runner.platform).values()) >= wanted, 60, "all entries in Consul")
     print(f"{len(processes)} stand-ins in Consul after {time.monotonic() - began:.1f} s")
+    # Some register before they connect to the broker, and losing it then is another story.
+    wait_until(lambda: runner.ended() or all(is_up(runner, name) for name in processes), 60, "all of them up")
+    assert not runner.ended()
     yield processes
+
+
+def is_up(runner: Runner, name: str) -> bool:
+    """Whether a stand-in has taken its last step. The logger says nothing: with it, that is consuming."""
+    if BEHAVIOURS[name].silent:
+        consumed = {one["queue"]["name"] for one in json.loads(runner.platform.rabbit("/consumers")[1])}
+        return {queue.name for queue in BEHAVIOURS[name].topology.queues} <= consumed
+    return " is up: " in runner.log(name)
 
 
 def entries(platform: Platform) -> dict[str, str]:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud_init.compose import compose_configuration
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
 from tests.sandbox.platform import PYTHON
 
 pytestmark = pytest.mark.sandbox
@@ -48,7 +47,8 @@ class Node:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        plan = make_plan(settings := load_stack("local-extended"), "local-extended")
+        settings = load_deployment("local-extended").settings
+        plan = make_plan(settings, "local-extended")
         files = compose_configuration(plan, plan.node("sip-1"), settings).files
         for path, name in FILES.items():
             text = files[path].replace("{{address:sip-1}}", SIP).replace("{{address:web-1}}", WEB)

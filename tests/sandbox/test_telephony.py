@@ -5,17 +5,18 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cloud_init.node.ask import sip as probes
-from cloud_init.node.health.probes import enable_rtpengines
+from cloud_init.node.ask.view import View
+from cloud_init.node.health.opensips import enable_rtpengines
 from sandbox.standin.freeswitch import sip
 from tests.sandbox.platform import wait_until
 from tests.sandbox.telephony import LOOPBACK, NODE, PASSWORD, SECRETS, TRUNK, Telephony
 from tests.tools.caller import Caller
 from tests.tools.dialog import Result
+from tests.unit.node import entries
 
 pytestmark = pytest.mark.sandbox
 
@@ -36,12 +37,8 @@ def call(number: str = "echo", local: str = TRUNK, seconds: float = 1.0, **more:
 
 def probe(method: str, status: int, port: int = 5060, **more: str) -> str:
     """The node program's own question."""
-    class View:
-        address = "127.0.0.1"
-
-    arguments: dict[str, Any] = {"address": NODE, "port": port, "protocol": "udp", "method": method, "status": status, **more}
-    view: Any = View()
-    return probes.sip_request(arguments, view)
+    asked = entries.probe("sip", address=NODE, port=port, protocol="udp", method=method, status=status, **more)
+    return entries.wrong(probes.sip_request, asked, View(entries.manifest()))
 
 
 def test_every_packet_comes_back_and_the_caller_hangs_up(telephony: Telephony) -> None:
@@ -182,7 +179,7 @@ def test_without_rtpengine_a_call_is_refused_instead_of_silent(telephony: Teleph
     finally:
         telephony.start_rtpengine()
     # No call is needed to find it again.
-    interface = {"address": LOOPBACK, "port": 8000}
+    interface = entries.probe("opensips_rtpengine", address=LOOPBACK, port=8000)
     wait_until(lambda: not enable_rtpengines(interface), 20, "rtpengine enabled again")
     assert '"disabled": 0' in str(telephony.ask("rtpengine_show")).replace("'", '"')
     wait_until(lambda: call().status == 200, 20, "a call after rtpengine's return")

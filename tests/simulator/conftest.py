@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from provider.server import Changes, Failure, Properties, Request
+from tests.simulator.case import load_case
 from tests.simulator.faults import Faults
 from tests.simulator.project import Project
 from tests.simulator.simulators import Simulators, make_provider
@@ -18,6 +19,12 @@ from tests.simulator.world import World
 from tools.engine.find import find_engine
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJXn0mR8qV7rY1l2k3m4n5o6p7q8r9s0t1u2v3w4x5y6 test"
+
+ANYBODY, OFFICE = "192.0.2.77", "203.0.113.9"
+"""Addresses of the internet, the second one of the operators' network."""
+
+ALL = {"tcp": ((1, 65535),), "udp": ((1, 65535),), "icmp": ((0, 0),)}
+"""Everything that may be open."""
 
 
 class CheckFailed(Exception):
@@ -112,18 +119,9 @@ class Driver:
         self.faults_file.write_text(json.dumps([rule]))
 
 
-SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "aws": {"region": "us-east-1"},
-    "azure": {"location": "westeurope", "subscriptionId": "00000000-0000-0000-0000-000000000001"},
-    "digitalocean": {"token": "dop_v1_test"},
-    "gcp": {"project": "test", "region": "europe-west3", "zone": "europe-west3-a"},
-    "hetzner": {"token": "x" * 64},
-}
-
-
 @pytest.fixture
 def make_driver(tmp_path: Path) -> Callable[[str], Driver]:
-    return lambda cloud: Driver(cloud, tmp_path, SETTINGS[cloud])
+    return lambda cloud: Driver(cloud, tmp_path, load_case(cloud).settings)
 
 
 StartProject = Callable[[str, Mapping[str, str]], Project]

@@ -7,6 +7,7 @@ list all that fit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from provider.server import Properties, ProviderError
@@ -15,46 +16,7 @@ from tests.simulator.world import Thing
 
 Function = Callable[[Account, Properties], Properties]
 
-_NAMES: Mapping[str, tuple[str, ...]] = {
-    "hcloud:index": ("Network", "Server", "Firewall", "SshKey", "PrimaryIp", "Volume", "PlacementGroup", "Zone", "ZoneRrset"),
-    "digitalocean:index": ("Vpc", "Droplet", "Firewall", "Volume", "SshKey", "Tag", "ReservedIp", "Domain", "Record"),
-    "aws:ec2": ("Vpc", "Subnet", "InternetGateway", "NatGateway", "RouteTable", "SecurityGroup", "NetworkInterface", "ElasticIp",
-                "Instance", "KeyPair"),
-    "aws:vpc": ("SecurityGroupRule",),
-    "aws:ebs": ("Volume",),
-    "gcp:compute": ("Network", "Subnetwork", "Router", "RouterNat", "Address", "Instance", "Disk", "ResourcePolicy"),
-}
-_LISTS: Mapping[str, tuple[str, str]] = {
-    "aws:ec2/getEips": ("aws:ec2/eip:Eip", "allocationIds"),
-    "aws:ec2/getInstances": ("aws:ec2/instance:Instance", "ids"),
-    "aws:ec2/getNatGateways": ("aws:ec2/natGateway:NatGateway", "ids"),
-    "aws:ec2/getNetworkInterfaces": ("aws:ec2/networkInterface:NetworkInterface", "ids"),
-    "aws:ec2/getRouteTables": ("aws:ec2/routeTable:RouteTable", "ids"),
-    "aws:ec2/getSecurityGroups": ("aws:ec2/securityGroup:SecurityGroup", "ids"),
-    "aws:ec2/getSubnets": ("aws:ec2/subnet:Subnet", "ids"),
-    "aws:ec2/getVpcs": ("aws:ec2/vpc:Vpc", "ids"),
-    "aws:ebs/getEbsVolumes": ("aws:ebs/volume:Volume", "ids"),
-    "aws:vpc/getSecurityGroupRules": ("aws:vpc/securityGroupRule:SecurityGroupRule", "ids"),
-    "digitalocean:index/getDroplets": ("digitalocean:index/droplet:Droplet", "droplets"),
-    "digitalocean:index/getSshKeys": ("digitalocean:index/sshKey:SshKey", "sshKeys"),
-    "hcloud:index/getFirewalls": ("hcloud:index/firewall:Firewall", "firewalls"),
-    "hcloud:index/getNetworks": ("hcloud:index/network:Network", "networks"),
-    "hcloud:index/getPlacementGroups": ("hcloud:index/placementGroup:PlacementGroup", "placementGroups"),
-    "hcloud:index/getPrimaryIps": ("hcloud:index/primaryIp:PrimaryIp", "primaryIps"),
-    "hcloud:index/getServers": ("hcloud:index/server:Server", "servers"),
-    "hcloud:index/getSshKeys": ("hcloud:index/sshKey:SshKey", "sshKeys"),
-    "hcloud:index/getVolumes": ("hcloud:index/volume:Volume", "volumes"),
-}
-"""Functions that list: the type, and where the answer has the ids, or the things."""
 _RULES = [f"aws:vpc/securityGroup{side}Rule:SecurityGroup{side}Rule" for side in ("Ingress", "Egress")]
-_NOTHING: Mapping[str, str] = {
-    "aws": "no matching EC2 {name} found", "digitalocean": "no {name}s found with name {asked[name]}",
-    "gcp": "{name} not found", "hcloud": "no {name} found with {asked}",
-}
-"""What a function says that found nothing."""
-_TYPES = {
-    "digitalocean:index/getRecord": "digitalocean:index/dnsRecord:DnsRecord", "aws:ec2/getElasticIp": "aws:ec2/eip:Eip",
-}
 _TIE = "aws:ec2/eipAssociation:EipAssociation"
 _IDS = {"id", "firewallId", "internetGatewayId", "routeTableId", "instanceId", "securityGroupRuleId", "selfLink"}
 _TAGS = {"tags", "instanceTags"}
@@ -63,17 +25,22 @@ _FILTERS = {"vpc-id": "vpcId", "subnet-id": "subnetId", "group-name": "name", "g
             "availability-zone": "availabilityZone"}
 
 
-def make_functions(package: str) -> Mapping[str, Function]:
-    """The functions of a package by token."""
-    single = {
-        f"{module}/get{name}:get{name}": _make(module, name)
-        for module, names in _NAMES.items() if module.partition(":")[0] == package for name in names
-    }
-    lists = {
-        f"{token}:{token.rpartition('/')[2]}": _make_list(*found)
-        for token, found in _LISTS.items() if token.partition(":")[0] == package
-    }
-    return single | lists
+@dataclass(frozen=True)
+class Lookups:
+    """A package's functions: `names` of things by module, each told alone; `lists` by token with the type and where the
+    answer has the ids, or the things; `nothing` is what one says that found none; `types` of things with another name."""
+
+    names: Mapping[str, tuple[str, ...]]
+    nothing: str
+    lists: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+
+    def make_functions(self) -> Mapping[str, Function]:
+        """The functions by token."""
+        single = {
+            f"{module}/get{name}:get{name}": _make(self, module, name)
+            for module, names in self.names.items() for name in names}
+        return single | {f"{token}:{token.rpartition('/')[2]}": _make_list(*found) for token, found in self.lists.items()}
 
 
 def _make_list(type: str, field: str) -> Function:
@@ -95,8 +62,8 @@ def _make_list(type: str, field: str) -> Function:
     return look_up
 
 
-def _make(module: str, name: str) -> Function:
-    types = [_TYPES.get(f"{module}/get{name}", f"{module}/{name[0].lower()}{name[1:]}:{name}")]
+def _make(lookups: Lookups, module: str, name: str) -> Function:
+    types = [lookups.types.get(f"{module}/get{name}", f"{module}/{name[0].lower()}{name[1:]}:{name}")]
     if name == "SecurityGroupRule":
         types = _RULES
 
@@ -107,7 +74,7 @@ def _make(module: str, name: str) -> Function:
         found = [thing for type in types for thing in account.world.all(type) if _fits(thing, asked)]
         if not found:
             shown = name.lower().replace("vpc", "VPC") if "digitalocean" in module else name
-            raise ProviderError(_NOTHING[module.partition(":")[0]].format(name=shown, asked={"name": "", **asked}))
+            raise ProviderError(lookups.nothing.format(name=shown, asked={"name": "", **asked}))
         if len(found) > 1:
             raise ProviderError(f"get{name}: {len(found)} {name} found for {asked}")
         # An address tells what it is tied to, whoever tied it.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
-from components.model.clouds.facts import CLOUDS
-from components.model.plan import Node, Plan, Public
+from components.model.machine import Public
+from components.model.plan import Node, Plan
 from tests.simulator.reach import Machine, Open, between, from_outside, look, to_outside, union
 from tests.simulator.world import World
 
@@ -36,7 +36,7 @@ def find_reach_problems(plan: Plan, world: World) -> Iterator[str]:
             yield from differ(f"{address} -> {node.key}", expected, from_outside(machine, address))
             yield from differ(f"{node.key} -> {address}", expect_to_outside(plan, node, address), to_outside(machine, address))
         yield from find_ipv6(node, machine)
-        if CLOUDS[plan.cloud].firewall_filters_private:
+        if plan.facts.firewall_filters_private:
             for other in plan.nodes:
                 if other is not node:
                     source = machines[other.name]

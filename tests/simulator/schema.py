@@ -1,4 +1,4 @@
-"""What each cloud's inputs may be, from `schemas/<package>.json`: every check and every replacement that is data.
+"""What each cloud's inputs may be, from `<cloud>/schema.json`: every check and every replacement that is data.
 
 The data is the part of `facts/schemas/` that deployments need, its keys are described in `facts/schemas/README.md`;
 `simulated: false` marks inputs of the SDK whose types were left out: they are refused, saying so.
@@ -14,12 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from components.clouds.registry import CLOUDS
 from provider.server import UNKNOWN, Failure, Properties
 from tests.simulator import conditions
 
 Spec = Mapping[str, Any]
 
-_SCHEMAS = Path(__file__).with_name("schemas")
+_FOLDER = Path(__file__).parent
 _TYPES = {"string": str, "boolean": bool, "integer": int, "number": (int, float)}
 _HEX = "0123456789abcdef"
 
@@ -28,7 +29,8 @@ class Schema:
     """The resources and nested types of one package; `bridged`: its provider is built on a Terraform one."""
 
     def __init__(self, package: str) -> None:
-        data = json.loads((_SCHEMAS / f"{package}.json").read_text())
+        cloud = next(name for name, cloud in CLOUDS.items() if cloud.package == package)
+        data = json.loads((_FOLDER / cloud / "schema.json").read_text())
         self.package: str = data["package"]
         self.version: str = data["version"]
         self.resources: Mapping[str, Any] = data["resources"]
@@ -122,7 +124,7 @@ class Schema:
             elif spec.get("computedOnly") or spec.get("settable") is False:
                 yield Failure(path + name, "is set by the cloud and cannot be given")
             elif spec.get("simulated") is False:
-                yield Failure(path + name, "this input is not simulated: add its type to tests/simulator/schemas")
+                yield Failure(path + name, "this input is not simulated: add its type to tests/simulator/<cloud>/schema.json")
             elif conditions.is_forbidden(spec, root, creating=old is None):
                 yield Failure(path + name, f"not allowed when {spec['forbiddenWhen']}")
             else:

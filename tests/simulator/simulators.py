@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from components.clouds.registry import CLOUDS
 from provider.server import Properties, Provider, ProviderError, Request
 from tests.simulator import account as accounts
 from tests.simulator import webitel
+from tests.simulator.account import Function
 from tests.simulator.call import Account
 from tests.simulator.digitalocean.api import Interface
 from tests.simulator.faults import Faults
-from tests.simulator.lookups import Function, make_functions
 from tests.simulator.resource import Simulated
 from tests.simulator.world import World
 
-PACKAGES: Mapping[str, str] = {
-    "aws": "aws", "azure": "azure-native", "digitalocean": "digitalocean", "gcp": "gcp", "hetzner": "hcloud",
-}
+PACKAGES: Mapping[str, str] = {name: cloud.package for name, cloud in CLOUDS.items() if cloud.real}
 """Cloud -> Pulumi package. A cloud's rules stand in `<cloud>/resources.py` and `<cloud>/machines.py`."""
+
+
+def load_places(cloud: str) -> tuple[str, ...]:
+    """The zones of a simulated cloud, or regions where it has no zones."""
+    places: tuple[str, ...] = importlib.import_module(f"tests.simulator.{cloud}.functions").PLACES
+    return places
 
 
 def make_provider(cloud: str, world: World, faults: Faults) -> Provider:
     """The simulated provider of a cloud."""
-    module, machines = (importlib.import_module(f"tests.simulator.{cloud}.{part}") for part in ("resources", "machines"))
+    parts = ("resources", "machines", "functions")
+    module, machines, own = (importlib.import_module(f"tests.simulator.{cloud}.{part}") for part in parts)
     account = Account(PACKAGES[cloud], world, faults, module.ERRORS)
     types: Sequence[type[Simulated]] = (*module.TYPES, *machines.TYPES)
-    parts = (make_functions(account.package), accounts.make_functions(account.package), getattr(machines, "FUNCTIONS", {}))
-    functions: Mapping[str, Function] = {token: function for part in parts for token, function in part.items()}
-    assert len(functions) == sum(map(len, parts)), f"{cloud}: a function is simulated twice"
+    functions: Mapping[str, Function] = own.FUNCTIONS
 
     def configure(settings: Properties) -> None:
         module.check_settings(settings)
@@ -61,6 +66,21 @@ class Simulators:
         self.interface = Interface(self.world) if "digitalocean" in clouds else None
         self.environment = self.interface.environment if self.interface else {}
         """Variables that lead our command line to a cloud's own interface."""
+
+    def settle(self, seconds: float = 60) -> None:
+        """Waits for the calls that were under way when their engine was killed: the cloud ends them, whoever asked.
+
+        Twice idle with the same world, for a call that had arrived and not yet begun.
+        """
+        until, before = time.monotonic() + seconds, None
+        while (now := self._idle_size()) is None or now != before:
+            assert time.monotonic() < until, f"a simulated cloud still works on calls after {seconds:g} s"
+            before = now
+            time.sleep(0.2)
+
+    def _idle_size(self) -> int | None:
+        """How much is written of the world; None while a call is under way."""
+        return None if any(provider.is_busy() for provider in self.providers) else self.world.file.stat().st_size
 
     def stop(self) -> None:
         """Ends every provider, also what hangs in it."""

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from provider.server import Cancelled, ProviderError
-from tests.simulator.conftest import SETTINGS, Driver
+from provider.server import Cancelled, ProviderError, Request
+from tests.simulator.conftest import Driver
 from tests.simulator.faults import Faults
+from tests.simulator.simulators import PACKAGES, Simulators
 from tests.simulator.world import Refused
 
 
@@ -93,7 +94,7 @@ def test_update_and_delete_fail_too(cloud: Driver) -> None:
     cloud.delete(server)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", PACKAGES)
 @pytest.mark.parametrize("kind", ["capacity", "quota", "rate", "error"])
 def test_every_cloud_has_its_own_words(make_driver: Callable[[str], Driver], name: str, kind: str) -> None:
     cloud = make_driver(name)
@@ -104,3 +105,18 @@ def test_every_cloud_has_its_own_words(make_driver: Callable[[str], Driver], nam
     with pytest.raises(Refused) as caught:
         handler.create(cloud.request(handler.type, "x"), {})
     assert str(caught.value)[:12] == words[:12]
+
+
+def test_a_cloud_is_idle_when_it_has_ended_its_calls(simulators: Simulators) -> None:
+    """Also a call that writes nothing for longer than a busy machine lets others wait."""
+    provider, request = simulators.providers[0], Request("urn:pulumi:test::test::t::slow")
+    provider.begin(request)
+    ended = threading.Event()
+
+    def end() -> None:
+        ended.set()
+        provider.end(request)
+
+    threading.Timer(1, end).start()
+    simulators.settle()
+    assert ended.is_set()

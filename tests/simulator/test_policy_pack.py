@@ -14,7 +14,7 @@ from tests.simulator.simulators import Simulators
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = (ROOT / "tests/simulator/hetzner/program.py").read_text()
+PROGRAM = (ROOT / "tests/simulator/program.py").read_text()
 CONFIG = {"hcloud:token": "x" * 64}
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from provider.server import UNKNOWN
 from tests.simulator import conditions
+from tests.simulator.case import load_case
 from tests.simulator.changes import find_changes
-from tests.simulator.conftest import SETTINGS, Driver
+from tests.simulator.conftest import Driver
 from tests.simulator.resource import Simulated
 from tests.simulator.schema import Schema, load_schema
 from tests.simulator.simulators import PACKAGES
@@ -62,14 +63,14 @@ def test_every_word_is_understood(schema: Schema) -> None:
 
 
 def test_every_type_of_the_data_is_simulated(make_driver: Callable[[str], Driver]) -> None:
-    for cloud in SETTINGS:
+    for cloud in PACKAGES:
         driver = make_driver(cloud)
         data = load_schema(PACKAGES[cloud])
         assert {*driver.provider.handlers} <= {*data.resources}
         assert {*data.resources} - {*driver.provider.handlers} == set(), cloud
 
 
-@pytest.mark.parametrize("cloud", SETTINGS)
+@pytest.mark.parametrize("cloud", PACKAGES)
 def test_wrong_inputs_are_refused_for_every_type(cloud: str, make_driver: Callable[[str], Driver]) -> None:
     driver = make_driver(cloud)
     schema = load_schema(PACKAGES[cloud])
@@ -127,7 +128,7 @@ def list_wrong_values(spec: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "maxItems", [{} if "ref:" in kind else "x"] * (spec["maxItems"] + 1)
 
 
-@pytest.mark.parametrize("cloud", SETTINGS)
+@pytest.mark.parametrize("cloud", PACKAGES)
 def test_every_enum_name_rule_and_limit_refuses(cloud: str, make_driver: Callable[[str], Driver]) -> None:
     driver = make_driver(cloud)
     schema = load_schema(PACKAGES[cloud])
@@ -146,15 +147,11 @@ def test_every_enum_name_rule_and_limit_refuses(cloud: str, make_driver: Callabl
 
 
 def test_a_nested_input_that_is_none_is_refused(make_driver: Callable[[str], Driver]) -> None:
-    wrong: dict[str, tuple[str, dict[str, Any]]] = {
-        "aws": ("Instance", {"rootBlockDevice": {"speed": 1}}), "gcp": ("Instance", {"bootDisk": {"speed": 1}}),
-        "azure": ("VirtualMachine", {"storageProfile": {"osDisk": {"speed": 1}}}),
-        "digitalocean": ("Firewall", {"inboundRules": [{"speed": 1}]}), "hetzner": ("Server", {"networks": [{"speed": 1}]}),
-    }
-    for cloud, (type, inputs) in wrong.items():
+    for cloud in PACKAGES:
+        type, inputs = load_case(cloud).unknown
         driver = make_driver(cloud)
         token = driver.find_type(type)
-        failures = driver.provider.handlers[token].check(driver.request(token, "x"), None, inputs)[1]
+        failures = driver.provider.handlers[token].check(driver.request(token, "x"), None, dict(inputs))[1]
         assert any(failure.reason.endswith("speed is no input") for failure in failures), cloud
 
 

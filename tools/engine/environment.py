@@ -13,6 +13,8 @@ from tools.engine.get import EngineError
 WITHOUT_SIDECARS = "?metadata=skip"
 """The engine replaces a file of the state in one step, but not the one beside it with its attributes: who reads at that
 moment, or after a kill then, is told `failed to load checkpoint: EOF`. Nobody needs the attributes."""
+_NO_PROXY = ("no_proxy", "NO_PROXY")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def run_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -21,7 +23,7 @@ def run_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     Who has a backend or a passphrase of their own keeps it. Who has none gets a state folder and a random passphrase
     under `~/.local/share/webitel`, made once. Raises EngineError when that passphrase was lost.
     """
-    variables = {**environ, "PULUMI_SKIP_UPDATE_CHECK": "1"}
+    variables = {**environ, "PULUMI_SKIP_UPDATE_CHECK": "1", **_spare_loopback(environ)}
     home = _data_folder(environ)
     ours = (home / "state").as_uri()
     if not _has_backend(environ):
@@ -31,6 +33,16 @@ def run_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     if variables.get("PULUMI_BACKEND_URL", "").removesuffix(WITHOUT_SIDECARS) == ours and not has_passphrase:
         variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_make_passphrase(home))
     return variables
+
+
+def _spare_loopback(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that keep a proxy out of the way between the engine and its plugins, which talk over the loopback."""
+    if not any(name.lower().endswith("_proxy") and value for name, value in environ.items()):
+        return {}
+    # Some programs read one spelling, some the other.
+    stated = ",".join(filter(None, (environ.get(name, "") for name in _NO_PROXY)))
+    spared = dict.fromkeys(filter(None, (*map(str.strip, stated.split(",")), *_LOOPBACK)))
+    return dict.fromkeys(_NO_PROXY, ",".join(spared))
 
 
 def _data_folder(environ: Mapping[str, str]) -> Path:

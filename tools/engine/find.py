@@ -3,26 +3,22 @@
 In this order: on the path; in the cache; the official binaries; built from its Go modules (facts/engine.md).
 """
 
-import fcntl
-import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tools.engine.get import EngineError, build, install
+from tools.host.fetching import Progress
+from tools.host.locks import cache_folder, lock
 
-__all__ = ["VERSION", "EngineError", "find_engine", "find_made_engine"]
+__all__ = ["VERSION", "EngineError", "cache_folder", "find_engine", "find_made_engine"]
 
 VERSION = "3.259.0"
 _OLDEST = (3, 200)  # the first with everything that Pulumi.yaml and the provider use
 _HOST_FILES = ("pulumi-language-python", "language_host.py")
 _HERE = Path(__file__).resolve().parent
-
-Progress = Callable[[str], None]
 
 
 def find_engine(progress: Progress) -> Path:
@@ -34,7 +30,7 @@ def find_engine(progress: Progress) -> Path:
         return found
     home = _home()
     if not (home / "pulumi").exists():
-        with _lock(home.with_name(f"{home.name}.lock"), progress):
+        with lock(home.with_name(f"{home.name}.lock"), "getting the Pulumi engine", progress):
             if not (home / "pulumi").exists():  # another run may have made it meanwhile
                 _make(home, progress)
     _renew_language_host(home)
@@ -53,11 +49,6 @@ def find_made_engine() -> Path | None:
 
 def _home() -> Path:
     return cache_folder() / f"engine-{VERSION}"
-
-
-def cache_folder() -> Path:
-    """Returns where downloads and built things are kept, outside every checkout."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "webitel"
 
 
 def _find_on_path() -> Path | None:
@@ -106,15 +97,3 @@ def _renew_language_host(home: Path) -> None:
             part.write(source.read_bytes())
         Path(part.name).chmod(0o755)
         Path(part.name).rename(target)
-
-
-@contextmanager
-def _lock(path: Path, progress: Progress) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting for another run that is getting the Pulumi engine")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,7 +1,6 @@
 """The two ways to get a `pulumi`: the official binaries and its Go modules."""
 
 import http.client
-import os
 import platform
 import queue
 import re
@@ -12,9 +11,12 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO
+
+from tools.engine.go import NoGoError, get_go, install_command
+from tools.host.fetching import PAUSES_SECONDS, Progress, fetch, run
+from tools.host.pace import Pace
 
 _DOWNLOADS = "https://get.pulumi.com"
 _ARCHITECTURES = {"x86_64": "x64", "aarch64": "arm64", "arm64": "arm64"}
@@ -22,12 +24,7 @@ _PATIENCE = 5.0  # seconds for that host to answer: many networks let only packa
 _STALLED = 30.0  # seconds without a byte
 _PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 _VERSION_VARIABLE = "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version"
-# Debian installs several versions side by side, of which one is on the path.
-_GO_PLACES = ["go", "/usr/local/go/bin/go", *map(str, Path("/usr/lib").glob("go-*/bin/go"))]
-_OLDEST_GO = (1, 21)  # the first that fetches the newer one it needs by itself, as a Go module
-_SHOW_EVERY = 2.0  # seconds
-
-Progress = Callable[[str], None]
+_HOPELESS = re.compile(r"no space left|permission denied|read-only file system", re.IGNORECASE)
 
 
 class EngineError(Exception):
@@ -41,11 +38,21 @@ def install(version: str, target: Path, progress: Progress) -> bool:
     and edits the user's shell profile.
     """
     archive = f"pulumi-v{version}-{platform.system().lower()}-{_ARCHITECTURES.get(platform.machine())}.tar.gz"
-    answer = _open(f"{_DOWNLOADS}/releases/sdk/{archive}")
-    if answer is None:
-        progress(f"{_DOWNLOADS} cannot be reached")
-        return False
-    progress(f"fetching {archive}")
+    url = f"{_DOWNLOADS}/releases/sdk/{archive}"
+    for pause in (*PAUSES_SECONDS, None):
+        answer = _open(url)
+        if answer is None:
+            progress(f"{_DOWNLOADS} cannot be reached")
+            return False
+        progress(f"fetching {archive}")
+        if _take(answer, target, progress):
+            return True
+        if pause is not None:
+            time.sleep(pause)
+    return False
+
+
+def _take(answer: http.client.HTTPResponse, target: Path, progress: Progress) -> bool:
     try:
         # First into a file: read as a stream, an archive that breaks off between two members looks complete.
         with answer, tempfile.TemporaryFile() as file:
@@ -53,7 +60,7 @@ def install(version: str, target: Path, progress: Progress) -> bool:
             file.seek(0)
             _unpack(file, target)
     except (OSError, EOFError, http.client.HTTPException, tarfile.TarError) as error:
-        progress(f"fetching {archive} failed: {error}")
+        progress(f"fetching {_DOWNLOADS} failed: {error}")
         for left in target.iterdir():
             left.unlink()
         return False
@@ -89,14 +96,28 @@ def _open(url: str) -> http.client.HTTPResponse | None:
 
 def build(version: str, module: Path, target: Path, progress: Progress) -> None:
     """Builds `target`/pulumi from the Go module in `module`: about four minutes and 3 GB of Go's own caches, once."""
-    go, environment = _find_go()
+    try:
+        go = get_go(progress)
+    except NoGoError as found:
+        raise EngineError(
+            f"The Pulumi engine is missing: nothing could be fetched from {_DOWNLOADS}, and to build it there is {found}.\n"
+            f"Run this once: {install_command()}\n"
+            "Or install Go 1.21 or newer, or Pulumi 3.200 or newer (https://www.pulumi.com/docs/iac/download-install/)."
+        ) from found
     progress(f"building Pulumi {version} from its Go modules: about 4 minutes on 2 cores, once")
+    packages = fetch(
+        "fetching Pulumi's Go modules", lambda: run([go.program, "list", "-deps", _PACKAGE], go.environment, module), progress,
+        hopeless=_HOPELESS, configured=go.list_proxies,
+    ).split()
     linker = ["-ldflags", f"-s -w -X {_VERSION_VARIABLE}=v{version}"]
-    command = [go, "build", "-v", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", *linker,
+    command = [go.program, "build", "-v", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", *linker,
                "-o", str(target / "pulumi"), _PACKAGE]
-    started = shown = time.monotonic()
+    pace = Pace(progress)
+    started = time.monotonic()
     compiled = 0
     tail: list[str] = []
+    # Not in /tmp, which on a small machine is half of its memory.
+    environment = {"GOTMPDIR": str(target), **go.environment}
     with subprocess.Popen(
         command, cwd=module, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -104,37 +125,10 @@ def build(version: str, module: Path, target: Path, progress: Progress) -> None:
             for line in process.stderr or ():
                 tail = [*tail[-9:], line.rstrip()]
                 compiled += 1
-                if time.monotonic() - shown >= _SHOW_EVERY:
-                    shown = time.monotonic()
-                    progress(f"building Pulumi {version}: {compiled} packages in {shown - started:.0f} s")
+                seconds = time.monotonic() - started
+                pace.say(f"building Pulumi {version}", f"{compiled} of {len(packages)} packages, {seconds:.0f} s")
         except BaseException:
             process.terminate()
             raise
     if process.returncode != 0:
         raise EngineError("Pulumi could not be built from its Go modules:\n" + "\n".join(tail))
-
-
-def _find_go() -> tuple[str, dict[str, str]]:
-    """Returns the newest `go` and its environment."""
-    found = {path: _read_go_version(path) for place in _GO_PLACES if (path := shutil.which(place))}
-    go = max(found, key=lambda path: found[path], default=None)
-    if go is None or found[go] < _OLDEST_GO:
-        there = f"only Go {'.'.join(map(str, found[go]))}" if go else "no Go"
-        raise EngineError(
-            f"The Pulumi engine is missing: nothing could be fetched from {_DOWNLOADS}, and to build it there is {there}.\n"
-            "Install Pulumi 3.200 or newer (https://www.pulumi.com/docs/iac/download-install/), or Go 1.21 or newer:\n"
-            "  Debian 12 with backports:  apt-get install -t bookworm-backports golang-go\n"
-            "  Ubuntu 24.04, Debian 13:   apt-get install golang-go"
-        )
-    # An older Go fetches the one that go.mod names through the module proxy; some machines switch that off.
-    # The compiler's own garbage costs more time than memory: at most 1.5 GB for each of the largest packages.
-    return go, {"GOGC": "400", **os.environ, "GOTOOLCHAIN": "auto"}
-
-
-def _read_go_version(go: str) -> tuple[int, ...]:
-    # GOTOOLCHAIN=local: asked for itself, not for what a go.mod of the working directory would make it fetch.
-    command = [go, "env", "GOVERSION"]
-    environment = {**os.environ, "GOTOOLCHAIN": "local"}
-    shown = subprocess.run(command, capture_output=True, text=True, env=environment, cwd="/", check=False).stdout
-    match = re.match(r"go(\d+)\.(\d+)", shown)
-    return tuple(map(int, match.groups())) if match else (0,)

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tools.environment import SetupError
+from tools.host.fetching import SetupError
 from tools.incus import api
 from tools.incus.clean import clean
 from tools.incus.daemon import ensure_incus, is_answering

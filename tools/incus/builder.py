@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Interface
 
-from tools.environment import SetupError
+from tools.host.fetching import Progress, SetupError
+from tools.host.pace import Pace
 from tools.incus import api, execute
-from tools.incus.apt import Progress
 from tools.incus.network import (
     describe_bridge,
     describe_interface,
@@ -25,6 +25,7 @@ NAME = "webitel-build"
 """Name of the container and of its bridge."""
 
 _INSTALL_UNIT = "webitel-install.service"
+_INSTALL_PROGRESS = "/run/webitel/install.json"
 _INSTALL_SECONDS = 1800
 _INSTALL_RETRIES = 2  # a mirror may stumble
 _SHOWN_LINES = 15
@@ -91,6 +92,7 @@ def remove_builder() -> None:
 def wait_for_install(progress: Progress) -> None:
     """Returns when cloud-init and, where the user data has one, the installation unit have done their work."""
     deadline = time.monotonic() + _INSTALL_SECONDS
+    pace = Pace(progress)
     while True:
         cloud_init = run("cloud-init", "status").stdout.strip().removeprefix("status: ")
         if cloud_init == "error":
@@ -101,9 +103,18 @@ def wait_for_install(progress: Progress) -> None:
             raise SetupError(f"the machine for the packages' image stopped; see: incus info --show-log {NAME}")
         if time.monotonic() > deadline:
             raise SetupError(f"the packages' image is not ready after {_INSTALL_SECONDS} s:\n{_read_output()}")
-        last = run("journalctl", "-u", _INSTALL_UNIT, "-n", "1", "-o", "cat").stdout.strip()
-        progress(f"installing packages: {last[:100]}" if last else "booting")
+        pace.say(*describe_progress(run("cat", _INSTALL_PROGRESS).stdout))
         time.sleep(1)
+
+
+def describe_progress(shown: str) -> tuple[str, str]:
+    """Step and count from what the installation says of itself, which is nothing at first."""
+    if not shown:
+        return "booting", ""
+    state = json.loads(shown)
+    step = "installing packages" if state["step"] == "packages" else str(state["step"])
+    # Its total knows nothing of what the packages depend on.
+    return step, f"{state['done']} done" if state["done"] else ""
 
 
 def _has_installed() -> bool:

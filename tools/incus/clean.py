@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from tools.host.fetching import Progress
 from tools.incus import api
-from tools.incus.apt import Progress
 from tools.incus.daemon import is_answering, stop_incus
 from tools.incus.images import remove_images
 from tools.incus.pool import remove_pool

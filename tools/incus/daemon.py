@@ -8,9 +8,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from tools.environment import SetupError
+from tools.host.apt import install, require_root
+from tools.host.fetching import Progress, SetupError
+from tools.host.locks import cache_folder, lock
 from tools.incus import api
-from tools.incus.apt import Progress, install, install_incus, require_root
+from tools.incus.apt import install_incus
 from tools.incus.limits import raise_limits
 
 _PROGRAMS = ("/usr/libexec/incus/incusd", "/opt/incus/bin/incusd")  # Debian and Ubuntu; the Zabbly packages
@@ -26,9 +28,12 @@ def ensure_incus(progress: Progress) -> None:
     Raises SetupError with what to do: not root, not to be installed (apt's words), not starting (its last log lines).
     """
     if not is_answering():
-        if find_program() is None:
-            install_incus(progress)
-        start_incus(progress)
+        require_root("Incus does not run yet; starting it")
+        with lock(cache_folder() / "incus.lock", "starting Incus", progress):
+            if not is_answering():  # another run may have started it meanwhile
+                if find_program() is None:
+                    install_incus(progress)
+                start_incus(progress)
     if refused := raise_limits():
         progress(f"more than ten containers may not start: root must raise {', '.join(refused)} of this host")
     if shutil.which(_BRIDGE_PROGRAM) is None:

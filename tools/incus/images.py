@@ -1,18 +1,16 @@
 """Images of local machines: `webitel-base-<key>`, and `webitel-packages-<key>` with a deployment's packages in it."""
 
-import fcntl
 import hashlib
 import http.client
-import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tools.environment import SetupError
+from tools.host.fetching import Progress, SetupError
+from tools.host.locks import cache_folder, lock
 from tools.incus import api, builder
-from tools.incus.apt import Progress, format_debian_sources
+from tools.incus.apt import format_debian_sources
 from tools.incus.rootfs import RECIPE, make_rootfs, read_packages, read_recipe, write_metadata
 
 _BASE = "webitel-base-"
@@ -181,17 +179,10 @@ def _incus(*arguments: str) -> None:
 
 def cache_directory() -> Path:
     """Directory of what can be made again."""
-    directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "webitel"
+    directory = cache_folder()
     directory.mkdir(parents=True, exist_ok=True)
     return directory
 
 
-@contextmanager
-def _lock(progress: Progress) -> Iterator[None]:
-    with (cache_directory() / "images.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting for another run that makes an image")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _lock(progress: Progress) -> AbstractContextManager[None]:
+    return lock(cache_directory() / "images.lock", "making an image", progress)

@@ -6,9 +6,10 @@ It starts eight machines in 19 s, a plain directory in 43 (facts/ha-measured.md 
 import shutil
 from pathlib import Path
 
-from tools.environment import SetupError
+from tools.host.apt import install
+from tools.host.fetching import Progress, SetupError
+from tools.host.locks import cache_folder, lock
 from tools.incus import api
-from tools.incus.apt import Progress, install
 
 _GIB = 2**30
 _LARGEST_GIB = 60
@@ -18,8 +19,13 @@ _SHARE = 0.8  # of the free space
 
 def ensure_pool(progress: Progress) -> None:
     """Makes the pool where it is missing; raises SetupError where there is no room for it."""
-    if api.find(f"/storage-pools/{api.POOL}"):
-        return
+    if not api.find(f"/storage-pools/{api.POOL}"):
+        with lock(cache_folder() / "pool.lock", "making the storage pool", progress):
+            if not api.find(f"/storage-pools/{api.POOL}"):  # another run may have made it meanwhile
+                _make_pool(progress)
+
+
+def _make_pool(progress: Progress) -> None:
     directory = api.socket_path().parent
     size = choose_size(shutil.disk_usage(directory).free, directory)
     if shutil.which("mkfs.btrfs") is None:

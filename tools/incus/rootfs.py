@@ -1,14 +1,14 @@
 """The root file system of a base machine: Debian 12 by mmdebstrap, in the shape that `incus image import` takes."""
 
 import platform
-import subprocess
 import tarfile
 import tempfile
 import time
 from pathlib import Path
 
-from tools.environment import SetupError
-from tools.incus.apt import DEBIAN_KEYRING, Progress, format_debian_sources, install, require_root
+from tools.host.apt import DEBIAN_KEYRING, install, require_root
+from tools.host.fetching import Progress, fetch, list_hosts, run
+from tools.incus.apt import format_debian_sources, read_debian_sources
 
 RECIPE = Path(__file__).parent / "image"
 """What a base image is made of: its packages, cloud-init's settings, what is switched off, Incus templates."""
@@ -36,22 +36,20 @@ def make_rootfs(target: Path, progress: Progress) -> None:
         sources = Path(temporary, "debian.sources")
         sources.write_text(format_debian_sources())
         mirrors = [str(sources)] if sources.stat().st_size else []
-        done = subprocess.run(
-            [
-                *("mmdebstrap", "--quiet", "--variant=apt", "--format=tar", f"--include={','.join(read_packages())}"),
-                # Its "reproducible" clean-up would make the first boot a "first boot".
-                *("--skip=cleanup/reproducible", "--keyring", str(DEBIAN_KEYRING)),
-                f"--customize-hook=upload {RECIPE / 'cloud.cfg'} /etc/cloud/cloud.cfg.d/90_webitel.cfg",
-                f'--customize-hook=chroot "$1" sh -s <{RECIPE / "prepare.sh"}',
-                *("bookworm", str(partial), *mirrors),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if done.returncode:
-        partial.unlink(missing_ok=True)
-        raise SetupError("mmdebstrap failed; it said:\n  " + "\n  ".join(done.stderr.strip().splitlines()[-8:]))
+        command = [
+            *("mmdebstrap", "--quiet", "--variant=apt", "--format=tar", f"--include={','.join(read_packages())}"),
+            # Its "reproducible" clean-up would make the first boot a "first boot".
+            *("--skip=cleanup/reproducible", "--keyring", str(DEBIAN_KEYRING)),
+            f"--customize-hook=upload {RECIPE / 'cloud.cfg'} /etc/cloud/cloud.cfg.d/90_webitel.cfg",
+            f'--customize-hook=chroot "$1" sh -s <{RECIPE / "prepare.sh"}',
+            *("bookworm", str(partial), *mirrors),
+        ]
+        try:
+            fetch("making the base image (mmdebstrap)", lambda: run(command), progress,
+                  configured=lambda: list_hosts(list(read_debian_sources().values())))
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
     partial.rename(target)
 
 

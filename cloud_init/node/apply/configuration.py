@@ -5,36 +5,26 @@ import json
 import pathlib
 import shutil
 import time
-from typing import Any
+from collections.abc import Mapping
 
 from .. import install
 from ..clusters import locks
-from ..manifest import (
-    BUNDLES,
-    LOCK,
-    MANIFEST,
-    PROBE_SECRETS,
-    PROGRAM,
-    ApplyError,
-    Tell,
-    load_manifest,
-    load_state,
-    save_state,
-    systemctl,
-    write_private,
-)
+from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
+from ..report import Applied
+from ..state import load_state, save_state
 from ..storage import disks, shares
+from ..system import ApplyError, Tell, systemctl, write_private
 from . import drift, files, keys, leave, units, versions
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
 PACKAGE_FILES = (str(install.PLAN), "/etc/apt/auth.conf.d/webitel.conf")
-INSTALL_LIMIT = 1500
-"""Seconds for packages at most; a slow mirror with a hundred packages stays far below."""
+INSTALL_SECONDS = 1500
+"""For packages at most; a slow mirror with a hundred packages stays far below."""
 
 
-def run(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
-    """Apply what lies in `incoming`; returns {"changed": [path], "actions": [action], "seconds": {step: s}}."""
+def run(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
+    """Apply what lies in `incoming`, one run at a time."""
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     with LOCK.open("w") as lock:
         try:
@@ -48,11 +38,11 @@ def run(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
             shutil.rmtree(incoming, ignore_errors=True)
 
 
-def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
-    """The steps, in order, each timed."""
-    configuration = json.loads((incoming / "configuration.json").read_text())
-    addresses = json.loads((incoming / "addresses.json").read_text())
-    secrets = json.loads((incoming / "secrets.json").read_text())
+def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
+    """Go through the steps, in order, each timed."""
+    configuration: Configuration = json.loads((incoming / "configuration.json").read_text())
+    addresses: dict[str, str] = json.loads((incoming / "addresses.json").read_text())
+    secrets: dict[str, str] = json.loads((incoming / "secrets.json").read_text())
     manifest = configuration["manifest"]
     seconds: dict[str, float] = {}
     state = load_state()
@@ -64,13 +54,14 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
         clock = time.monotonic()
 
     tell("program", "node program")
+    fill = files.Placeholders(addresses, secrets)
+    complete_manifest(fill_manifest(manifest, fill))
     place_bundles(incoming, configuration["bundles"])
     keep_probe_secrets({name: secrets[name] for name in manifest["probe_secrets"] if name in secrets})
     done("program")
-    fill = files.Placeholders(addresses, secrets)
     # Package sources and their credentials come before all other files, whose owners the packages make.
     early = {path: text for path, text in configuration["files"].items() if path in PACKAGE_FILES}
-    files.write(files.compare(early, configuration["attributes"], fill, {"files": []}))
+    files.write(files.compare(early, configuration["attributes"], fill, ()))
     wait_for_packages(tell)
     try:
         stale = find_stale(manifest, "stock" in state)
@@ -82,9 +73,9 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
         raise ApplyError(str(error), "webitel-install.service") from error
     drift.hold_again(state)
     done("packages")
-    disks.prepare(manifest, configuration.get("devices", {}), state, tell)
+    disks.prepare(manifest, configuration["devices"], state, tell)
     done("disks")
-    plan = files.compare(configuration["files"], configuration["attributes"], fill, state)
+    plan = files.compare(configuration["files"], configuration["attributes"], fill, state["files"])
     actions = units.order_actions([*state["pending"], *plan.actions, *units.actions_of_bundles(configuration, state)], manifest)
     # Written before the files: when we die between a file and its reload, the next run still does the reload.
     save_state({**state, "pending": actions, "bundles": state.get("bundles", {})})
@@ -95,9 +86,9 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
     files.write(plan)
     # After the operators' own file is there.
     reduced = keys.reduce(configuration["login"])
-    write_private(MANIFEST, fill.apply(json.dumps(manifest, indent=1, sort_keys=True), "the manifest"), 0o644)
     # From here on with addresses in the place of placeholders.
-    manifest = load_manifest()
+    manifest = fill_manifest(manifest, fill)
+    save_manifest(manifest)
     done("files")
     shares.prepare(manifest, tell)
     leaving = manifest.get("leaving", False)
@@ -119,6 +110,27 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> dict[str, Any]:
             "seconds": seconds}
 
 
+def fill_manifest(manifest: Manifest, fill: files.Placeholders) -> Manifest:
+    """The manifest with every placeholder filled."""
+    filled: Manifest = json.loads(fill.apply(json.dumps(manifest), "the manifest"))
+    return filled
+
+
+def save_manifest(whole: Mapping[str, object]) -> None:
+    """Put a manifest where the program's other processes read it."""
+    write_private(MANIFEST, json.dumps(whole, indent=1, sort_keys=True), 0o644)
+
+
+def complete_manifest(manifest: Manifest) -> None:
+    """Give the manifest that is still there what a program of its time did not need, before the new program is put beside it:
+    units that start meanwhile wait with the new one."""
+    if not MANIFEST.exists():
+        return
+    known: dict[str, object] = json.loads(MANIFEST.read_text())
+    if lacking := {name: value for name, value in manifest.items() if name in Manifest.__required_keys__ and name not in known}:
+        save_manifest(known | lacking)
+
+
 def keep_probe_secrets(fresh: dict[str, str]) -> None:
     """What the health check logs in with. FreeSWITCH keeps the password of its last start until it is drained: so do we."""
     kept: dict[str, str] = json.loads(PROBE_SECRETS.read_text()) if PROBE_SECRETS.exists() else {}
@@ -136,8 +148,13 @@ def place_bundles(incoming: pathlib.Path, bundles: dict[str, str]) -> None:
         shutil.copytree(incoming / name, fresh)
         for path in [fresh, *fresh.rglob("*")]:
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-        shutil.rmtree(target, ignore_errors=True)
+        # Out of the way first, so that nothing is missing for longer than two renames take: units start meanwhile.
+        former = target.with_name(target.name + ".old")
+        shutil.rmtree(former, ignore_errors=True)
+        if target.exists():
+            target.rename(former)
         fresh.rename(target)
+        shutil.rmtree(former, ignore_errors=True)
     if not WRAPPER.exists():
         WRAPPER.write_text(f'#!/bin/sh\nexec /usr/bin/python3 {PROGRAM} "$@"\n')
         WRAPPER.chmod(0o755)
@@ -156,12 +173,12 @@ def wait_for_packages(tell: Tell) -> None:
         tell("packages", f"{progress['step']}{count}")
         if progress.get("error") and time.monotonic() - start > 60:
             raise ApplyError(f"packages cannot be installed:\n{progress['error']}", "webitel-install.service")
-        if time.monotonic() - start > INSTALL_LIMIT:
-            raise ApplyError(f"packages were not installed within {INSTALL_LIMIT} s: {progress}", "webitel-install.service")
+        if time.monotonic() - start > INSTALL_SECONDS:
+            raise ApplyError(f"packages were not installed within {INSTALL_SECONDS} s: {progress}", "webitel-install.service")
         time.sleep(1)
 
 
-def find_stale(manifest: dict[str, Any], runs: bool) -> list[str]:
+def find_stale(manifest: Manifest, runs: bool) -> list[str]:
     """Write the package sources; the packages that are there in another version than the manifest's, all of which can be had.
 
     Raises ApplyError or InstallError, with no package changed.
@@ -177,7 +194,7 @@ def find_stale(manifest: dict[str, Any], runs: bool) -> list[str]:
     return list(stale)
 
 
-def install_packages(manifest: dict[str, Any], stale: list[str], tell: Tell) -> None:
+def install_packages(manifest: Manifest, stale: list[str], tell: Tell) -> None:
     """Install what is still missing (what needs a credential) or stale. Raises InstallError."""
     wanted = {name: entry["version"] for name, entry in manifest["versions"].items()}
     for name in stale:

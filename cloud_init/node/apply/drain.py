@@ -3,18 +3,18 @@
 import re
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..ask import consul, sip
 from ..ask.view import View
-from ..manifest import ApplyError, Tell
+from ..manifest import Manifest, ProbeEntry
+from ..system import ApplyError, Tell
 
 PAUSE_SECONDS = 2.0
 LEG = re.compile(r"^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}),", re.MULTILINE)
 TOTAL = re.compile(r"^(\d+) total\.", re.MULTILINE)
 
 
-def drain(manifest: dict[str, Any], tell: Tell) -> None:
+def drain(manifest: Manifest, tell: Tell) -> None:
     """Let no new call in and wait until none runs any more; at the end FreeSWITCH is paused in both directions.
 
     New calls from outside are refused with 503 at once: the dispatcher has them answered elsewhere. What Webitel itself
@@ -40,7 +40,7 @@ def drain(manifest: dict[str, Any], tell: Tell) -> None:
         raise
 
 
-def admit(manifest: dict[str, Any]) -> None:
+def admit(manifest: Manifest) -> None:
     """Let calls in again; a FreeSWITCH that was restarted meanwhile is not paused, one that is down is left alone."""
     switch = Switch(manifest)
     switch.tell_consul(False)
@@ -72,10 +72,10 @@ def is_empty(switch: "Switch") -> bool:
 class Switch:
     """This node's FreeSWITCH. `elder` are the legs of before, `is_out` says that Consul shows it as out of service."""
 
-    manifest: dict[str, Any]
+    manifest: Manifest
     elder: set[str] | None = None
     is_out: bool = False
-    probes: dict[str, dict[str, Any]] = field(init=False)
+    probes: dict[str, ProbeEntry] = field(init=False)
 
     def __post_init__(self) -> None:
         services = self.manifest["services"]

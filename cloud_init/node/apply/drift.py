@@ -1,31 +1,29 @@
-"""What was changed on the node behind our back: files, units and packages against what the last run left behind."""
+"""Drift: what was changed on the node outside `webitel`: files, units and packages against what the last run left behind."""
 
 import fcntl
 import hashlib
 import pathlib
 from collections.abc import Iterable
-from typing import Any
 
 from ..health import status
-from ..manifest import LOCK, ApplyError, load_manifest, load_state, run
+from ..manifest import LOCK, Login, Manifest, load_manifest
+from ..report import Finding
+from ..state import State, Stock, load_state
+from ..system import ApplyError, run
 from . import keys
 from .units import WATCH
 
-MARK = "changed behind our back"
+MARK = "drift"
 """The entry of a manifest under which the state has what was found, until the node is configured anew."""
 
-Finding = dict[str, str]
-"""{"kind": file, unit or package, "name", "what"}; never a content."""
 
-
-def take_stock(manifest: dict[str, Any], paths: Iterable[str], login: keys.Login) -> dict[str, Any]:
-    """What is there now, for a later comparison: {"files": {path: [digest, rights]}, "units": {name: state},
-    "packages": {name: [version, held]}, "login": keys.Login}."""
+def take_stock(manifest: Manifest, paths: Iterable[str], login: Login) -> Stock:
+    """Note what is there now, for a later comparison."""
     return {
         "login": login,
-        "files": {path: list(describe_file(pathlib.Path(path))) for path in sorted(paths)},
+        "files": {path: describe_file(pathlib.Path(path)) for path in sorted(paths)},
         "units": {name: state["UnitFileState"] for name, state in unit_states(manifest).items()},
-        "packages": {name: list(found) for name, found in list_packages(manifest["packages"]).items()},
+        "packages": list_packages(manifest["packages"]),
     }
 
 
@@ -54,9 +52,10 @@ def find() -> list[Finding]:
     return [{"kind": kind, "name": name, "what": what} for kind, name, what in found if what]
 
 
-def hold_again(state: dict[str, Any]) -> None:
+def hold_again(state: State) -> None:
     """Hold packages that were held at the end of the last run and are not any more."""
-    was = {name for name, (_, held) in state.get("stock", {}).get("packages", {}).items() if held}
+    stock = state.get("stock")
+    was = {name for name, (_, held) in stock["packages"].items() if held} if stock else set()
     if loose := [name for name, (_, held) in list_packages(was).items() if not held]:
         run(["apt-mark", "hold", *loose])
 
@@ -69,7 +68,7 @@ def describe_file(path: pathlib.Path) -> tuple[str, str]:
     return hashlib.sha256(path.read_bytes()).hexdigest(), f"{found.st_mode & 0o7777:04o} {found.st_uid} {found.st_gid}"
 
 
-def compare_file(was: list[str], now: tuple[str, str]) -> str:
+def compare_file(was: tuple[str, str], now: tuple[str, str]) -> str:
     """What happened to a file; "" for nothing."""
     if not now[0]:
         return "is gone" if was[0] else ""
@@ -78,7 +77,7 @@ def compare_file(was: list[str], now: tuple[str, str]) -> str:
     return "" if was[1] == now[1] else "mode or owner changed"
 
 
-def unit_states(manifest: dict[str, Any]) -> dict[str, dict[str, str]]:
+def unit_states(manifest: Manifest) -> dict[str, dict[str, str]]:
     """The states of our units by name."""
     return status.unit_states([*(unit["name"] for unit in manifest["units"]), WATCH.removesuffix(".service")])
 
@@ -103,7 +102,7 @@ def list_packages(names: Iterable[str]) -> dict[str, tuple[str, bool]]:
     return {name: (version, want == "hold") for name, want, state, version in rows if state == "installed"}
 
 
-def compare_package(was: list[Any], now: tuple[str, bool] | None) -> str:
+def compare_package(was: tuple[str, bool], now: tuple[str, bool] | None) -> str:
     """What happened to a package; "" for nothing. One that is not held may be renewed by security updates."""
     if now is None:
         return "removed"

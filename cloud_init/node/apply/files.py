@@ -5,10 +5,11 @@ import os
 import pathlib
 import pwd
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from ..manifest import ApplyError, run
+from ..manifest import FileEntry
+from ..system import ApplyError, run
 
 PLACEHOLDER = re.compile(r"\{\{(address|secret):([a-z0-9_.-]+)\}\}")
 
@@ -39,8 +40,8 @@ class FilePlan:
     actions: list[str] = field(default_factory=list)
 
 
-def compare(texts: dict[str, str], attributes: dict[str, Any], fill: Placeholders, state: dict[str, Any]) -> FilePlan:
-    """Which files must be written or removed, and what that does to services."""
+def compare(texts: dict[str, str], attributes: Mapping[str, FileEntry], fill: Placeholders, known: Iterable[str]) -> FilePlan:
+    """Find which files must be written, which of the `known` ones be removed, and what that does to services."""
     plan = FilePlan()
     for path, template in texts.items():
         wanted = attributes[path]
@@ -54,7 +55,7 @@ def compare(texts: dict[str, str], attributes: dict[str, Any], fill: Placeholder
         if not is_same(pathlib.Path(path), text, mode, uid, gid):
             plan.changed[path] = (text, mode, uid, gid, wanted.get("check", ""))
             plan.actions += wanted["actions"]
-    for path in state["files"]:
+    for path in known:
         if path not in texts and pathlib.Path(path).exists():
             plan.removed.append(path)
     if any(path.startswith("/etc/systemd/") for path in (*plan.changed, *plan.removed)):

@@ -9,8 +9,7 @@ import pathlib
 import pwd
 import re
 
-Login = dict[str, str]
-"""{"user": who the deployment logs in as, "key": type and text of its public key}."""
+from ..manifest import Login
 
 FIRST_PERSON, LAST_PERSON = 1000, 59999
 """The user ids of people, as adduser gives them."""

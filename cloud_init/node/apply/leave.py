@@ -2,18 +2,18 @@
 
 import http.client
 from collections.abc import Callable
-from typing import Any
 
 from ..ask.view import fetch_json, request
 from ..clusters import broker_cluster, consul_servers, database_cluster, database_data, locks
-from ..manifest import BASE, ApplyError, Tell, run, systemctl
+from ..manifest import BASE, Manifest
+from ..system import ApplyError, Tell, run, systemctl
 from .drain import drain
 from .units import WATCH, is_running
 
-STOP = 120
-"""Seconds for a unit to stop."""
+STOP_SECONDS = 120
+"""For a unit to stop."""
 
-STEPS: dict[str, Callable[[dict[str, Any], Tell], None]] = {
+STEPS: dict[str, Callable[[Manifest, Tell], None]] = {
     "freeswitch": drain,
     "postgresql": database_cluster.leave,
     "rabbitmq": broker_cluster.leave,
@@ -22,11 +22,11 @@ STEPS: dict[str, Callable[[dict[str, Any], Tell], None]] = {
 }
 """What a service does before anything stops, while the whole node still works; an ApplyError keeps the node as it is."""
 
-STOPPED: dict[str, Callable[[dict[str, Any]], None]] = {"postgresql": database_data.mark_left}
+STOPPED: dict[str, Callable[[Manifest], None]] = {"postgresql": database_data.mark_left}
 """What a service does when all its units have stopped."""
 
 
-def leave(manifest: dict[str, Any], tell: Tell) -> None:
+def leave(manifest: Manifest, tell: Tell) -> None:
     """Take the node out of everything; it keeps its machine, its disks and its base services.
 
     Raises ApplyError when a step cannot be done; then nothing has been stopped.
@@ -46,19 +46,20 @@ def leave(manifest: dict[str, Any], tell: Tell) -> None:
     for unit in units:
         tell("services", f"stop {unit['name']}")
         if unit["name"] == "consul" and is_running(unit["name"]):
-            forget_services()
-            run(["consul", "leave"], STOP)
-        done = systemctl("disable", "--now", unit["name"], timeout=STOP)
+            forget_services(manifest)
+            run(["consul", "leave"], STOP_SECONDS)
+        done = systemctl("disable", "--now", unit["name"], timeout=STOP_SECONDS)
         if is_running(unit["name"]):
             raise ApplyError(f"{unit['name']} does not stop: {done.stderr.strip()}", unit["name"])
     for service in sorted({unit["service"] for unit in units} & STOPPED.keys()):
         STOPPED[service](manifest)
 
 
-def forget_services() -> None:
+def forget_services(manifest: Manifest) -> None:
     """Take out of Consul what did not do so at its own end (`facts/observed.md` 0.6)."""
+    agent = "127.0.0.1", manifest["ports"]["consul_http"]
     try:
-        for identifier in fetch_json("127.0.0.1", 8500, "/v1/agent/services"):
-            request("127.0.0.1", 8500, f"/v1/agent/service/deregister/{identifier}", method="PUT")
+        for identifier in fetch_json(*agent, "/v1/agent/services"):
+            request(*agent, f"/v1/agent/service/deregister/{identifier}", method="PUT")
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise ApplyError(f"Consul's agent does not forget this node's services: {error}", "consul") from error

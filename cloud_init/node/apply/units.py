@@ -2,21 +2,22 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from ..clusters import broker_cluster, database_cluster
 from ..health import status
-from ..manifest import ApplyError, Tell, last_lines, run, systemctl
+from ..manifest import Configuration, Manifest
+from ..state import State
+from ..system import ApplyError, Tell, last_lines, run, systemctl
 from .drain import admit, drain
 
 WATCH, LOCKS = "webitel-watch.service", "webitel-locks.service"
 SETUP = "/usr/lib/webitel/setup/"
 """Our own commands."""
 
-SETTLE = 300
-"""Seconds for a touched service to work again at an update."""
+SETTLE_SECONDS = 300
+"""For a touched service to work again at an update."""
 
-BEFORE_RESTART: dict[str, Callable[[dict[str, Any], Tell], None]] = {
+BEFORE_RESTART: dict[str, Callable[[Manifest, Tell], None]] = {
     "patroni": database_cluster.step_down, "rabbitmq-server": broker_cluster.drain,
 }
 """What a member of a cluster does before its restart, so that the others go on without it."""
@@ -25,17 +26,17 @@ VERBS = ("reload", "restart", "drain", "refresh")
 """`refresh` is for what matters at the next start only: it touches a unit that is still on its way up."""
 
 
-def actions_of_bundles(configuration: dict[str, Any], state: dict[str, Any]) -> list[str]:
+def actions_of_bundles(configuration: Configuration, state: State) -> list[str]:
     """What a new version of a bundle does: the manifest says it for every bundle that a service reads."""
     before = state.get("bundles", {})
-    uses: dict[str, list[str]] = configuration["manifest"]["bundle_actions"]
+    uses = configuration["manifest"]["bundle_actions"]
     return [
         action for name, digest in configuration["bundles"].items() if before.get(name) not in (None, digest)
         for action in uses.get(name, [])
     ]
 
 
-def order_actions(actions: list[str], manifest: dict[str, Any]) -> list[str]:
+def order_actions(actions: list[str], manifest: Manifest) -> list[str]:
     """Each action once, in start order of the units; a restart makes a reload of the same unit needless."""
     names = [unit["name"] for unit in manifest["units"]]
     wanted = list(dict.fromkeys(actions))
@@ -54,7 +55,7 @@ def order_actions(actions: list[str], manifest: dict[str, Any]) -> list[str]:
     return sorted(wanted, key=place)
 
 
-def converge(manifest: dict[str, Any], actions: list[str], update: bool, tell: Tell) -> list[str]:
+def converge(manifest: Manifest, actions: list[str], update: bool, tell: Tell) -> list[str]:
     """Units as the manifest has them. At creation everything is told to start and nothing is waited for."""
     names = [unit["name"] for unit in manifest["units"]]
     moving = {unit["name"] for unit in manifest["units"] if unit.get("moves")}
@@ -130,7 +131,7 @@ def perform(verb: str, unit: str, update: bool) -> None:
             raise ApplyError(f"{unit} refused to reload: {done.stderr.strip()}\n" + "\n".join(last_lines(unit)), unit)
         return
     blocking = [] if update else ["--no-block"]
-    done = systemctl("restart", *blocking, unit, timeout=SETTLE)
+    done = systemctl("restart", *blocking, unit, timeout=SETTLE_SECONDS)
     if done.returncode != 0:
         raise ApplyError(f"{unit} did not restart: {done.stderr.strip()}\n" + "\n".join(last_lines(unit)), unit)
 
@@ -145,10 +146,10 @@ def perform_command(action: str, tell: Tell) -> None:
         raise ApplyError(f"{action} failed: {(done.stderr or done.stdout).strip()[-500:]}")
 
 
-def settle(manifest: dict[str, Any], touched: list[str], tell: Tell) -> None:
+def settle(manifest: Manifest, touched: list[str], tell: Tell) -> None:
     """Wait until the services of the touched units do their work again."""
     concerned = {unit["service"] for unit in manifest["units"] if unit["name"] in touched}
-    deadline = time.monotonic() + SETTLE
+    deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         report = status.ask(concerned, brief=True)
         sick = [service for service in report["services"] if not service["healthy"]]

@@ -2,20 +2,20 @@
 
 import functools
 import subprocess
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from .. import install
-from ..manifest import ApplyError, run
+from ..manifest import VersionEntry
+from ..report import NewerEntry
+from ..system import ApplyError, run
 from .drift import list_packages
 
 STAND_INS = "webitel-sandbox.list"
 """The file of apt sources with the sandbox's stand-ins."""
 INSTALL = ("--allow-downgrades", "--allow-change-held-packages")
 """What apt is allowed once `check` has found nothing against it."""
-Wanted = dict[str, dict[str, Any]]
-"""The manifest's `versions`: by package its version, and what another version does to which unit; `lower` where the new
-one may be the lower one."""
+Wanted = Mapping[str, VersionEntry]
+"""The manifest's `versions`, by package."""
 
 
 def find_stale(wanted: Wanted) -> dict[str, str]:
@@ -75,8 +75,8 @@ def compare(one: str, other: str) -> int:
     return 0 if one == other else -1 if is_lower(one, other) else 1
 
 
-def find_newer(packages: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """By held package: {"now": version, "newer": [version, the highest first]}. Reads the package lists anew first.
+def find_newer(packages: Iterable[str]) -> dict[str, NewerEntry]:
+    """Find newer versions of held packages. Reads the package lists anew first.
 
     Security updates renew what is not held by themselves. Raises InstallError.
     """

@@ -4,6 +4,8 @@ import socket
 import struct
 from types import TracebackType
 
+from ..system import Unhealthy
+
 HEADER = b"AMQP\x00\x00\x09\x01"
 METHOD, CONTENT, BODY, END = 1, 2, 3, b"\xce"
 CONNECTION, CHANNEL, QUEUE, BASIC, CONFIRM = 10, 20, 50, 60, 85
@@ -18,13 +20,12 @@ DURABLE, MANDATORY = 2, 1
 Method = tuple[int, int]
 
 
-def log_in(address: str, port: int, user: str, password: str, timeout: float) -> str:
-    """"" after a full log-in to `/`; else what the broker said or how the connection ended."""
+def log_in(address: str, port: int, user: str, password: str, timeout: float) -> None:
+    """Log in to `/` in full. Raises Unhealthy with what the broker said or how the connection ended."""
     try:
-        with Connection(address, port, user, password, timeout):
-            return ""
+        Connection(address, port, user, password, timeout).socket.close()
     except (OSError, ValueError) as error:
-        return str(error) or type(error).__name__
+        raise Unhealthy(str(error) or type(error).__name__) from error
 
 
 class Connection:

@@ -8,23 +8,30 @@ import urllib.request
 from typing import Any
 from urllib.parse import quote
 
-AGENT = "http://127.0.0.1:8500"
-TIMEOUT = 3.0
-TTL = 13.0
-"""Seconds; Consul ends a session between once and twice that after its last renewal (`facts/ha-measured.md` 5)."""
+from ..manifest import load_manifest
+from ..system import Unhealthy
+
+TIMEOUT_SECONDS = 3.0
+TTL_SECONDS = 13.0
+"""Consul ends a session between once and twice that after its last renewal (`facts/ha-measured.md` 5)."""
 
 
 CERTAIN = "consistent"
 """Has a leader answer only when it has read its whole log: after a restart of all servers it would deny what it holds."""
 
 
-class ConsulError(Exception):
+class ConsulError(Unhealthy):
     """The agent or its servers did not answer, or refused."""
 
 
-def call(method: str, path: str, body: str | None = None, timeout: float = TIMEOUT) -> Any:
+def find_agent() -> str:
+    """Where this node's agent answers."""
+    return f"http://127.0.0.1:{load_manifest()['ports']['consul_http']}"
+
+
+def call(method: str, path: str, body: str | None = None, timeout: float = TIMEOUT_SECONDS) -> Any:
     """The JSON that the agent answers; None for what is not there."""
-    request = urllib.request.Request(AGENT + path, None if body is None else body.encode(), method=method)
+    request = urllib.request.Request(find_agent() + path, None if body is None else body.encode(), method=method)
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             return json.loads(answer.read() or "null")
@@ -42,7 +49,7 @@ def list_keys(prefix: str) -> dict[str, dict[str, Any]]:
     return {row["Key"].removeprefix(prefix): row | {"Value": base64.b64decode(row["Value"] or "").decode()} for row in rows}
 
 
-def find_key(key: str, timeout: float = TIMEOUT) -> dict[str, str]:
+def find_key(key: str, timeout: float = TIMEOUT_SECONDS) -> dict[str, str]:
     """{"holder", "session"} of a key: its text and the session that holds it, "" where none does."""
     row = (call("GET", f"/v1/kv/{quote(key)}?{CERTAIN}", timeout=timeout) or [{}])[0]
     return {"holder": base64.b64decode(row.get("Value") or "").decode(), "session": row.get("Session") or ""}
@@ -54,7 +61,7 @@ class Session:
     def __init__(self, name: str) -> None:
         self.name, self.id = name, ""
         # Without checks, by default that Consul holds the node for alive: it ends by time alone.
-        self.wanted = {"Name": name, "TTL": f"{TTL:g}s", "Behavior": "delete", "LockDelay": "0s", "Checks": []}
+        self.wanted = {"Name": name, "TTL": f"{TTL_SECONDS:g}s", "Behavior": "delete", "LockDelay": "0s", "Checks": []}
 
     def renew(self) -> str:
         """The session's id; a new one where Consul has lost it."""
@@ -62,7 +69,7 @@ class Session:
             self.id = call("PUT", "/v1/session/create", json.dumps(self.wanted))["ID"]
         return self.id
 
-    def keep(self, timeout: float = TIMEOUT) -> bool:
+    def keep(self, timeout: float = TIMEOUT_SECONDS) -> bool:
         """Renew it; false where there is none any more."""
         # A renewal takes no `CERTAIN`, so that it is gone has to be asked.
         if self.id and call("PUT", f"/v1/session/renew/{self.id}", "", timeout) is None and not call(

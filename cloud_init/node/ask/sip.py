@@ -7,6 +7,8 @@ import secrets
 import socket
 from typing import TYPE_CHECKING, Any
 
+from ..manifest import ProbeEntry
+from ..system import Unhealthy
 from . import grpc
 
 if TYPE_CHECKING:
@@ -15,27 +17,27 @@ if TYPE_CHECKING:
 TIMEOUT = 2.5
 
 
-def sip_request(arguments: dict[str, Any], view: "View") -> str:
-    """A request outside a dialog and the status of its answer; `accept` is another status that is fine, too.
+def sip_request(probe: ProbeEntry, view: "View") -> None:
+    """Send a request outside a dialog and judge the status of its answer; `accept` is another status that is fine, too.
 
     With `credentials` a challenge is answered, by an account that nobody has: only then is the database asked for accounts
     (`facts/telephony-real.md` 1), and the answer is the same challenge again.
     """
-    method, target = arguments["method"], f"{arguments['address']}:{arguments['port']}"
+    method, target = probe["method"], f"{probe['address']}:{probe['port']}"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((view.address, 0))
         sock.settimeout(TIMEOUT)
-        sock.connect((arguments["address"], int(arguments["port"])))
+        sock.connect((probe["address"], probe["port"]))
         try:
             answer = exchange(sock, method, view.address, "")
             challenge = re.search(r"(?im)^WWW-Authenticate:\s*Digest\s+(.*)$", answer)
-            if arguments.get("credentials") and challenge:
+            if probe.get("credentials") and challenge:
                 answer = exchange(sock, method, view.address, answer_challenge(challenge[1], method, view.address))
-        except TimeoutError:
-            return f"no answer to {method} at {target} within {TIMEOUT} s"
+        except TimeoutError as error:
+            raise Unhealthy(f"no answer to {method} at {target} within {TIMEOUT} s") from error
     first = answer.splitlines()[0]
-    wanted = {str(arguments["status"]), str(arguments.get("accept", arguments["status"]))}
-    return "" if first.split(" ")[1] in wanted else f"{method}: {first}, expected {arguments['status']}"
+    if first.split(" ")[1] not in {str(probe["status"]), probe.get("accept")}:
+        raise Unhealthy(f"{method}: {first}, expected {probe['status']}")
 
 
 def exchange(sock: socket.socket, method: str, host: str, header: str) -> str:
@@ -83,9 +85,9 @@ def ask_rtpengine(address: str, port: int, message: dict[str, Any]) -> str:
         return sock.recv(65535).decode(errors="replace").removeprefix(f"{cookie} ")
 
 
-def rtpengine(arguments: dict[str, Any], view: "View") -> str:
-    """An offer that opens media ports, then its deletion: a ping is answered even with an address the node lacks."""
-    address, port = arguments["address"], int(arguments["port"])
+def rtpengine(probe: ProbeEntry, view: "View") -> None:
+    """Make an offer that opens media ports, then delete it: a ping is answered even with an address the node lacks."""
+    address, port = probe["address"], probe["port"]
     call = {"call-id": f"probe-{os.getpid()}-{secrets.token_hex(4)}", "from-tag": "probe"}
     offer = (
         f"v=0\r\no=- 1 1 IN IP4 {view.address}\r\ns=-\r\nc=IN IP4 {view.address}\r\nt=0 0\r\n"
@@ -94,26 +96,27 @@ def rtpengine(arguments: dict[str, Any], view: "View") -> str:
     try:
         said = ask_rtpengine(address, port, {**call, "command": "offer", "sdp": offer, "replace": ["origin"]})
         ask_rtpengine(address, port, {**call, "command": "delete"})
-    except TimeoutError:
-        return f"no answer on its control socket {address}:{port}"
-    return "" if "6:result2:ok" in said and "m=audio" in said else said[:200]
+    except TimeoutError as error:
+        raise Unhealthy(f"no answer on its control socket {address}:{port}") from error
+    if "6:result2:ok" not in said or "m=audio" not in said:
+        raise Unhealthy(said[:200])
 
 
-def ask_freeswitch(arguments: dict[str, Any], view: "View", command: str) -> str:
-    """What FreeSWITCH's event socket answers to a command; a PermissionError when it refuses the password.
+def ask_freeswitch(probe: ProbeEntry, view: "View", command: str) -> str:
+    """Ask FreeSWITCH's event socket a command. Raises PermissionError when it refuses the password.
 
     It has the password of its last start: where that was changed since, the one before is tried as well.
     """
     passwords = [view.secrets[name] for name in ("esl_password", "esl_password_before") if name in view.secrets]
     for password in passwords[:-1]:
         with contextlib.suppress(PermissionError):
-            return ask_with(password, arguments, command)
-    return ask_with(passwords[-1], arguments, command)
+            return ask_with(password, probe, command)
+    return ask_with(passwords[-1], probe, command)
 
 
-def ask_with(password: str, arguments: dict[str, Any], command: str) -> str:
-    """One command with one password."""
-    with socket.create_connection((arguments["address"], int(arguments["port"])), TIMEOUT) as connection:
+def ask_with(password: str, probe: ProbeEntry, command: str) -> str:
+    """Ask one command with one password."""
+    with socket.create_connection((probe["address"], probe["port"]), TIMEOUT) as connection:
         connection.settimeout(TIMEOUT)
         stream = connection.makefile("rb")
         read_block(stream)
@@ -126,22 +129,28 @@ def ask_with(password: str, arguments: dict[str, Any], command: str) -> str:
         return stream.read(length).decode(errors="replace")
 
 
-def freeswitch(arguments: dict[str, Any], view: "View") -> str:
-    """The event socket accepts the password, `status` says that it is ready, and nothing is paused: `status` alone tells a
-    pause of both directions only (`facts/calls-observed.md` 0.8, `facts/telephony-real.md` E)."""
-    text = ask_freeswitch(arguments, view, "status")
-    paused = [name for name in ("inbound", "outbound") if "true" in ask_freeswitch(arguments, view, f"fsctl pause_check {name}")]
+def freeswitch(probe: ProbeEntry, view: "View") -> None:
+    """Check that the event socket accepts the password, that `status` says that it is ready, and that nothing is paused:
+    `status` alone tells a pause of both directions only (`facts/calls-observed.md` 0.8, `facts/telephony-real.md` E)."""
+    text = ask_freeswitch(probe, view, "status")
+    paused = [name for name in ("inbound", "outbound") if "true" in ask_freeswitch(probe, view, f"fsctl pause_check {name}")]
     if paused:
-        return (f"paused, new {' and '.join(paused)} calls are refused: a drain is under way, or was left; "
-                "`webitel-node resume` lets them in")
-    return "" if "is ready" in text else next((line for line in text.splitlines() if "ready" in line), text[:100])
+        raise Unhealthy(f"paused, new {' and '.join(paused)} calls are refused: a drain is under way, or was left; "
+                        "`webitel-node resume` lets them in")
+    if "is ready" not in text:
+        raise Unhealthy(next((line for line in text.splitlines() if "ready" in line), text[:100]))
 
 
-def freeswitch_calls(arguments: dict[str, Any], _: "View | None" = None) -> str:
-    """fs.Api/Execute is answered: whoever connects only, as a port that is open does, waits for ever for the next call."""
-    answered = grpc.call(
-        arguments["address"], int(arguments["port"]), "/fs.Api/Execute", grpc.text_field(1, "version"), TIMEOUT)
-    return "" if grpc.read_text(answered, 1) else "it answers a call with nothing"
+def freeswitch_calls(probe: ProbeEntry, _: "View") -> None:
+    """Call FreeSWITCH's gRPC."""
+    call_freeswitch(probe["address"], probe["port"])
+
+
+def call_freeswitch(address: str, port: int) -> None:
+    """Have fs.Api/Execute answer: whoever connects only, as a port that is open does, waits for ever for the next call."""
+    answered = grpc.call(address, port, "/fs.Api/Execute", grpc.text_field(1, "version"), TIMEOUT)
+    if not grpc.read_text(answered, 1):
+        raise Unhealthy("it answers a call with nothing")
 
 
 def read_block(stream: Any) -> str:

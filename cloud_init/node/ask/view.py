@@ -9,12 +9,16 @@ import ssl
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from ..clusters.locks import PREFIX
-from ..manifest import PROBE_SECRETS, run
-from .consul import ConsulError, list_keys
+from ..manifest import PROBE_SECRETS, Manifest
+from ..system import Unhealthy, run
+from .consul import list_keys
+
+T = TypeVar("T")
 
 TIMEOUT = 3.0
 LIST = 64 << 20
@@ -25,13 +29,33 @@ LACKING = r"(relation|column|function|type|schema) \S[^:;{}]{0,150}? does not ex
 """What PostgreSQL says of a schema that is not the one a program was written for; Cases keeps that for itself."""
 
 
+class Once(Generic[T]):
+    """A property that is asked for once, however many threads want it at the same time; so is the failure to answer."""
+
+    def __init__(self, ask: "Callable[[View], T]") -> None:
+        self.ask, self.name, self.__doc__ = ask, ask.__name__, ask.__doc__
+
+    def __get__(self, view: "View", owner: object) -> T:
+        with view.mutexes[self.name]:
+            if self.name not in view.answers:
+                try:
+                    view.answers[self.name] = self.ask(view)
+                except Unhealthy as error:
+                    view.answers[self.name] = error
+            answer = view.answers[self.name]
+        if isinstance(answer, Unhealthy):
+            raise Unhealthy(str(answer)) from answer
+        return cast(T, answer)
+
+
 class View:
     """What several probes ask for is asked once. Secrets come from a file that only root reads."""
 
-    def __init__(self, manifest: dict[str, Any]) -> None:
+    def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
-        self.address = str(manifest["address"])
-        self.locks = {name: threading.Lock() for name in ("sessions", "consul", "broker", "locks", "journal")}
+        self.address, self.ports = manifest["address"], manifest["ports"]
+        self.mutexes = {name: threading.Lock() for name, value in vars(View).items() if isinstance(value, Once)}
+        self.answers: dict[str, object] = {}
 
     @cached_property
     def secrets(self) -> dict[str, str]:
@@ -39,64 +63,51 @@ class View:
         found: dict[str, str] = json.loads(PROBE_SECRETS.read_text()) if PROBE_SECRETS.exists() else {}
         return found
 
-    @cached_property
-    def sessions(self) -> dict[str, int] | str:
-        """Likewise, asked once."""
+    @Once
+    def sessions(self) -> dict[str, int]:
+        """This node's sessions in the database by application name."""
         return self.ask_sessions()
 
-    def ask_sessions(self) -> dict[str, int] | str:
-        """This node's sessions in the database by application name, or what went wrong."""
-        said = query(
+    def ask_sessions(self) -> dict[str, int]:
+        """Ask for `sessions` anew."""
+        found: dict[str, int] = json.loads(query(
             self, "select coalesce(json_object_agg(application_name, n), '{}') from (select application_name, count(*) n "
-            f"from pg_stat_activity where datname = 'webitel' and host(client_addr) = '{self.address}' group by 1) s")
-        return json.loads(said[0]) if said[0] else said[1]
+            f"from pg_stat_activity where datname = 'webitel' and host(client_addr) = '{self.address}' group by 1) s"))
+        return found
 
-    @cached_property
-    def consul_services(self) -> dict[str, dict[str, Any]] | str:
+    @Once
+    def consul_services(self) -> dict[str, dict[str, Any]]:
         """This agent's services by id, with the state of their checks."""
         try:
-            services = fetch_json("127.0.0.1", 8500, "/v1/agent/services")
-            checks = fetch_json("127.0.0.1", 8500, "/v1/agent/checks")
+            services = fetch_json("127.0.0.1", self.ports["consul_http"], "/v1/agent/services")
+            checks = fetch_json("127.0.0.1", self.ports["consul_http"], "/v1/agent/checks")
         except (OSError, http.client.HTTPException, ValueError) as error:
-            return f"Consul agent: {error}"
+            raise Unhealthy(f"Consul agent: {error}") from error
         for check in checks.values():
             if check["ServiceID"] in services:
                 services[check["ServiceID"]].setdefault("States", []).append(check["Status"])
         return dict(services)
 
-    @cached_property
-    def locks_in_consul(self) -> dict[str, str] | str:
-        """By service that moves, the key of the node that holds its lock; or what went wrong."""
-        try:
-            return {name: row["Value"] for name, row in list_keys(PREFIX).items() if row.get("Session")}
-        except ConsulError as error:
-            return str(error)
+    @Once
+    def lock_holders(self) -> dict[str, str]:
+        """By service that moves, the key of the node that holds its lock."""
+        return {name: row["Value"] for name, row in list_keys(PREFIX).items() if row.get("Session")}
 
-    def lock_holder(self, service: str) -> tuple[str, str]:
-        """(the key of the node that holds its lock, "") with "" for nobody, or ("", what went wrong)."""
-        with self.locks["locks"]:
-            found = self.locks_in_consul
-        return ("", found) if isinstance(found, str) else (found.get(service, ""), "")
-
-    @cached_property
-    def consumers(self) -> list[tuple[str, str, str]] | str:
+    @Once
+    def consumers(self) -> list[tuple[str, str, str]]:
         """Queue, address and connection of every consumer."""
         rows = broker(self, "/api/consumers?columns=queue.name,channel_details.peer_host,channel_details.connection_name")
-        if isinstance(rows, str):
-            return rows
         details = [(row["queue"]["name"], row.get("channel_details") or {}) for row in rows]
         return [(name, str(one.get("peer_host", "")), str(one.get("connection_name", ""))) for name, one in details]
 
-    @cached_property
-    def bindings(self) -> set[tuple[str, str, str, str]] | str:
+    @Once
+    def bindings(self) -> set[tuple[str, str, str, str]]:
         """Source, kind of destination (`queue` or `exchange`), destination and key of every binding."""
         rows = broker(self, "/api/bindings/%2f?columns=source,destination_type,destination,routing_key")
-        if isinstance(rows, str):
-            return rows
         return {(row["source"], row["destination_type"], row["destination"], row["routing_key"]) for row in rows}
 
-    @cached_property
-    def schema_errors(self) -> dict[str, tuple[int, float, str]] | str:
+    @Once
+    def schema_errors(self) -> dict[str, tuple[int, float, str]]:
         """By unit that is asked for it: how many queries failed lately for what the database lacks, how many seconds ago the
         last one did, and its words."""
         probes = (probe for service in self.manifest["services"] for probe in service["probes"])
@@ -104,7 +115,7 @@ class View:
         done = run(["journalctl", "-b", "-q", "--no-pager", "-o", "json", f"--since=-{RECENT}s", "--grep", LACKING,
                     *(f"--unit={unit}" for unit in units)], 10)
         if done.returncode not in (0, 1):
-            return f"journalctl: {done.stderr.strip()[:200]}"
+            raise Unhealthy(f"journalctl: {done.stderr.strip()[:200]}")
         found: dict[str, tuple[int, float, str]] = {}
         for line in done.stdout.splitlines():
             entry = json.loads(line)
@@ -140,44 +151,52 @@ def fetch_json(address: str, port: int, path: str, headers: dict[str, str] | Non
     return json.loads(body)
 
 
-def query(view: View, statement: str, place: str = "host=127.0.0.1 port=5432") -> tuple[str, str]:
-    """One value from the database, through HAProxy unless told otherwise, as the services' own role: (value, "") or ("", what
-    went wrong)."""
+def query(view: View, statement: str, *, own: bool = False) -> str:
+    """Ask the database for one value as the services' own role: through HAProxy, or this node's `own` by its socket."""
     password = view.secrets.get("database_password", "")
     command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement,
-               f"{place} dbname=webitel user=opensips connect_timeout=2 application_name=webitel-node"]
+               f"{reach_database(view, own)} dbname=webitel user=opensips connect_timeout=2 application_name=webitel-node"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=6, check=False, stdin=subprocess.DEVNULL,
                               env={**os.environ, "PGPASSWORD": password, "PGOPTIONS": "-c statement_timeout=4000"})
-    except subprocess.TimeoutExpired:
-        return "", "no answer within 6 s"
+    except subprocess.TimeoutExpired as error:
+        raise Unhealthy("no answer within 6 s") from error
     if done.returncode != 0:
-        return "", " ".join(done.stderr.split())[-300:] or f"psql exit {done.returncode}"
-    return done.stdout.strip(), ""
+        raise Unhealthy(" ".join(done.stderr.split())[-300:] or f"psql exit {done.returncode}")
+    return done.stdout.strip()
+
+
+def reach_database(view: View, own: bool = False) -> str:
+    """Where the database is, for libpq: behind HAProxy, or this node's own."""
+    if own:
+        return f"host=/var/run/postgresql port={view.ports['postgresql_sql']}"
+    return f"host=127.0.0.1 port={view.ports['haproxy_sql']}"
 
 
 def broker(view: View, path: str) -> Any:
-    """JSON of RabbitMQ's management interface, through HAProxy where the node has it, or a text that says what went wrong."""
+    """Fetch JSON of RabbitMQ's management interface, through HAProxy where the node has it."""
     try:
         return fetch_json(*reach_broker(view), path, log_in_at_broker(view))
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return f"RabbitMQ management: {error}"
+        raise Unhealthy(f"RabbitMQ management: {error}") from error
 
 
-def tell_broker(view: View, method: str, path: str, body: dict[str, Any]) -> str:
-    """Have RabbitMQ's management interface change something: "" or what went wrong."""
+def tell_broker(view: View, method: str, path: str, body: Mapping[str, object]) -> None:
+    """Have RabbitMQ's management interface change something. Raises Unhealthy with what it said."""
     headers = log_in_at_broker(view) | {"Content-Type": "application/json"}
     try:
         status, said = request(*reach_broker(view), path, method=method, headers=headers, body=json.dumps(body))
     except (OSError, http.client.HTTPException) as error:
-        return f"RabbitMQ management: {error}"
-    return "" if status < http.HTTPStatus.BAD_REQUEST else f"{method} {path}: HTTP {status} {said.strip()[:200]}"
+        raise Unhealthy(f"RabbitMQ management: {error}") from error
+    if status >= http.HTTPStatus.BAD_REQUEST:
+        raise Unhealthy(f"{method} {path}: HTTP {status} {said.strip()[:200]}")
 
 
 def reach_broker(view: View) -> tuple[str, int]:
     """Where its management interface is for this node."""
-    proxied = any(service["name"] == "haproxy" for service in view.manifest["services"])
-    return "127.0.0.1" if proxied else view.address, 15672
+    if any(service["name"] == "haproxy" for service in view.manifest["services"]):
+        return "127.0.0.1", view.ports["haproxy_management"]
+    return view.address, view.ports["rabbitmq_management"]
 
 
 def log_in_at_broker(view: View) -> dict[str, str]:

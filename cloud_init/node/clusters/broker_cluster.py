@@ -6,21 +6,21 @@ import socket
 import time
 from typing import Any
 
-from ..ask.consul import ConsulError, Session, list_keys
+from ..ask.consul import Session, list_keys
 from ..ask.view import TIMEOUT, View, broker
-from ..manifest import ApplyError, Tell, run, systemctl
+from ..manifest import Manifest, MemberEntry, ProbeEntry
+from ..system import ApplyError, Tell, Unhealthy, run, systemctl
 
 DATA = pathlib.Path("/var/lib/rabbitmq/mnesia")
 BLANK = "webitel/rabbitmq/blank/"
-SPARED = 120.0
-"""Seconds for the others to become able to do without a node."""
+SPARED_SECONDS = 120.0
+"""For the others to become able to do without a node."""
 _blank = Session("webitel: a broker without data")
 
 
-def list_members(manifest: dict[str, Any]) -> list[dict[str, str]]:
-    """The nodes that are to form the broker, {"key", "name", "address"}, the one that may begin first."""
-    members: list[dict[str, str]] = manifest.get("clusters", {}).get("rabbitmq", [])
-    return members
+def list_members(manifest: Manifest) -> list[MemberEntry]:
+    """The nodes that are to form the broker, the one that may begin first."""
+    return manifest["clusters"].get("rabbitmq", [])
 
 
 def broker_name(node: str) -> str:
@@ -28,34 +28,34 @@ def broker_name(node: str) -> str:
     return f"rabbit@{node}"
 
 
-def may_start(_: dict[str, Any], view: View) -> str:
-    """A broker without data starts only where it finds its cluster: alone it would make one of its own and never join.
+def may_start(_: ProbeEntry, view: View) -> None:
+    """Check whether this broker may start: without data only where it finds its cluster, for alone it would make one of its
+    own and never join.
 
     The first member may begin the cluster when all the others are known to be without data too.
     """
     members = list_members(view.manifest)
     others = [member for member in members if member["key"] != view.manifest["key"]]
     if not others or (DATA / broker_name(view.manifest["node"])).exists():
-        return ""
-    answering = [member for member in others if is_open(member["address"], 5672)]
-    if answering:
-        return forget(answering[0]["name"], view.manifest["node"])
-    try:
-        _blank.hold(BLANK + view.manifest["key"], view.manifest["node"])
-        blank = list_keys(BLANK)
-    except ConsulError as error:
-        return str(error)
+        return
+    if answering := [member for member in others if is_open(member["address"], view.ports["rabbitmq_amqp"])]:
+        forget(answering[0]["name"], view.manifest["node"])
+        return
+    _blank.hold(BLANK + view.manifest["key"], view.manifest["node"])
+    blank = list_keys(BLANK)
     if view.manifest["key"] != members[0]["key"]:
-        return f"this broker has no data yet and joins {' or '.join(member['key'] for member in others)}, none of which answers"
-    missing = [member["key"] for member in others if member["key"] not in blank]
-    return f"this broker has no data, and whether {' and '.join(missing)} have some is not known" if missing else ""
+        names = " or ".join(member["key"] for member in others)
+        raise Unhealthy(f"this broker has no data yet and joins {names}, none of which answers")
+    if missing := [member["key"] for member in others if member["key"] not in blank]:
+        raise Unhealthy(f"this broker has no data, and whether {' and '.join(missing)} have some is not known")
 
 
-def forget(member: str, node: str) -> str:
-    """Has a running member forget the broker that this node's name once stood for; a machine was replaced."""
+def forget(member: str, node: str) -> None:
+    """Have a running member forget the broker that this node's name once stood for; a machine was replaced."""
     done = run(["rabbitmqctl", "-q", "-n", broker_name(member), "forget_cluster_node", broker_name(node)], 60)
     said = (done.stdout + done.stderr).strip()
-    return "" if done.returncode == 0 or "not_a_cluster_node" in said or "not in the cluster" in said else said[-300:]
+    if done.returncode != 0 and "not_a_cluster_node" not in said and "not in the cluster" not in said:
+        raise Unhealthy(said[-300:])
 
 
 def is_open(address: str, port: int) -> bool:
@@ -67,21 +67,22 @@ def is_open(address: str, port: int) -> bool:
         return False
 
 
-def count_missing_replicas(view: View) -> int | str:
-    """Quorum queues without a copy on this node, or what went wrong."""
+def count_missing_replicas(view: View) -> int:
+    """Count the quorum queues without a copy on this node."""
     name = broker_name(view.manifest["node"])
     rows = broker(view, "/api/queues/%2f?columns=name,type,members")
-    if isinstance(rows, str):
-        return rows
     return len([row for row in rows if row.get("type") == "quorum" and name not in row.get("members", [name])])
 
 
 def grow(view: View) -> str:
-    """Gives this node a copy of every quorum queue; returns what was done, "" where nothing was missing."""
+    """Give this node a copy of every quorum queue; returns what was done, "" where nothing was missing."""
     if len(list_members(view.manifest)) < 2:
         return ""
-    missing = count_missing_replicas(view)
-    if isinstance(missing, str) or not missing:
+    try:
+        missing = count_missing_replicas(view)
+    except Unhealthy:
+        return ""  # `status` says so
+    if not missing:
         return ""
     done = run(["rabbitmq-queues", "-q", "grow", broker_name(view.manifest["node"]), "all"], 300)
     said = (done.stdout + done.stderr).strip()
@@ -93,34 +94,37 @@ def list_away(rows: list[dict[str, Any]]) -> list[str]:
     return [row["name"].partition("@")[2] for row in rows if not row.get("running")]
 
 
-def ready_to_go(manifest: dict[str, Any], view: View) -> str:
-    """Whether every quorum queue keeps its majority without this node; "" or what is missing."""
-    me = broker_name(manifest["node"])
-    rows = broker(view, "/api/queues/%2f?columns=name,type,members,online")
-    if isinstance(rows, str):
-        nodes = broker(view, "/api/nodes")
+def check_spared(view: View) -> None:
+    """Check that every quorum queue keeps its majority without this node."""
+    me = broker_name(view.manifest["node"])
+    try:
+        rows = broker(view, "/api/queues/%2f?columns=name,type,members,online")
+    except Unhealthy:
         # Without a member the list of the queues comes too late, and a second one would be missed by most of them.
-        away = [] if isinstance(nodes, str) else list_away(nodes)
-        return f"{' and '.join(away)} of the brokers is away, the queues need this one" if away else rows
+        if away := list_away(broker(view, "/api/nodes")):
+            raise Unhealthy(f"{' and '.join(away)} of the brokers is away, the queues need this one") from None
+        raise
     for row in rows:
         others = [member for member in row.get("members", []) if member != me]
         online = [member for member in row.get("online", []) if member != me]
         if row.get("type") == "quorum" and me in row.get("members", []) and (not others or 2 * len(online) <= len(others)):
-            return f"queue {row['name']} has no majority without this node"
-    return ""
+            raise Unhealthy(f"queue {row['name']} has no majority without this node")
 
 
-def wait_until_spared(manifest: dict[str, Any], tell: Tell) -> None:
+def wait_until_spared(manifest: Manifest, tell: Tell) -> None:
     """Wait until the others can do without this node; an ApplyError where they cannot."""
-    deadline = time.monotonic() + SPARED
-    while said := ready_to_go(manifest, View(manifest)):
-        if time.monotonic() > deadline:
-            raise ApplyError(f"{said}: nothing was changed on it", "rabbitmq-server")
-        tell("services", f"waiting for the other brokers: {said}")
+    deadline = time.monotonic() + SPARED_SECONDS
+    while True:
+        try:
+            return check_spared(View(manifest))
+        except Unhealthy as error:
+            if time.monotonic() > deadline:
+                raise ApplyError(f"{error}: nothing was changed on it", "rabbitmq-server") from error
+            tell("services", f"waiting for the other brokers: {error}")
         time.sleep(2)
 
 
-def drain(manifest: dict[str, Any], tell: Tell) -> None:
+def drain(manifest: Manifest, tell: Tell) -> None:
     """Before a restart: the queues that this node leads are led elsewhere, and its clients go there."""
     if len(list_members(manifest)) < 2:
         return
@@ -129,12 +133,13 @@ def drain(manifest: dict[str, Any], tell: Tell) -> None:
     run(["rabbitmq-upgrade", "-q", "drain"], 60)
 
 
-def leave(manifest: dict[str, Any], tell: Tell) -> None:
+def leave(manifest: Manifest, tell: Tell) -> None:
     """Take this broker out of its cluster for good: its copies of queues, its membership, its data. Safe to run again."""
     others = [member for member in list_members(manifest) if member["key"] != manifest["key"]]
     if not others:
         raise ApplyError("no other node has the broker", "rabbitmq-server")
-    running = next((member["name"] for member in others if is_open(member["address"], 5672)), "")
+    port = manifest["ports"]["rabbitmq_amqp"]
+    running = next((member["name"] for member in others if is_open(member["address"], port)), "")
     if not running:
         raise ApplyError("no other broker answers", "rabbitmq-server")
     me = broker_name(manifest["node"])
@@ -146,7 +151,9 @@ def leave(manifest: dict[str, Any], tell: Tell) -> None:
             said = (shrunk.stdout + shrunk.stderr)[-500:]
             raise ApplyError(f"its copies of queues cannot be given up: {said}", "rabbitmq-server")
         run(["rabbitmqctl", "-q", "stop_app"], 120)
-    if said := forget(running, manifest["node"]):
-        raise ApplyError(f"the cluster does not forget {me}: {said}", "rabbitmq-server")
+    try:
+        forget(running, manifest["node"])
+    except Unhealthy as error:
+        raise ApplyError(f"the cluster does not forget {me}: {error}", "rabbitmq-server") from error
     systemctl("stop", "rabbitmq-server", timeout=120)
     shutil.rmtree(DATA, ignore_errors=True)

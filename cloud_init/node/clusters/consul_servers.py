@@ -1,12 +1,11 @@
 """Consul's servers: whether one may go."""
 
-from typing import Any
-
 from ..ask.consul import ConsulError, call
-from ..manifest import ApplyError, Tell
+from ..manifest import Manifest
+from ..system import ApplyError, Tell
 
 
-def leave(_: dict[str, Any], tell: Tell) -> None:
+def leave(_: Manifest, tell: Tell) -> None:
     """Refuse to take a server away while another one is down: what is left would have no majority."""
     try:
         health = call("GET", "/v1/operator/autopilot/health")

@@ -8,32 +8,38 @@ import re
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 from ..ask.consul import ConsulError, Session
 from ..ask.view import View, query
-from ..manifest import ApplyError, Tell, load_manifest, systemctl
+from ..manifest import Manifest, load_manifest
+from ..system import ApplyError, Tell, Unhealthy, systemctl
 
 LOGIN = pathlib.Path("/etc/webitel/patroni.curl")
-REST = 8008
 LEADER, STANDBY = "leader", "sync_standby"
-LOOP = 5.0
+LOOP_SECONDS = 5.0
 """Patroni's loop_wait (`files/postgresql/dcs.json`): what members say about themselves is at most that old."""
-RESTART, HAND_OVER = 300.0, 90.0
+RESTART_SECONDS, HAND_OVER_SECONDS = 300.0, 90.0
 _lock = Session("webitel: restarts of PostgreSQL")
 
 Member = dict[str, Any]
 
 
-def list_members(manifest: dict[str, Any]) -> list[Member]:
-    """Patroni's own list: name, role, state, api_url, pending_restart where it is so. Raises OSError or ValueError."""
-    with urllib.request.urlopen(f"http://{manifest['address']}:{REST}/cluster", timeout=5) as answer:
+def find_patroni(manifest: Manifest) -> str:
+    """Where this member's Patroni answers."""
+    return f"http://{manifest['address']}:{manifest['ports']['postgresql_rest']}"
+
+
+def list_members(manifest: Manifest) -> list[Member]:
+    """Read Patroni's own list: name, role, state, api_url, pending_restart where it is so. Raises OSError or ValueError."""
+    with urllib.request.urlopen(f"{find_patroni(manifest)}/cluster", timeout=5) as answer:
         members: list[Member] = json.loads(answer.read())["members"]
     return members
 
 
-def post(url: str, what: dict[str, Any], seconds: float) -> str:
-    """One order to a member's Patroni; "" or why it was not done."""
+def post(url: str, what: Mapping[str, object], seconds: float) -> str:
+    """Give one order to a member's Patroni; "" or why it was not done."""
     found = re.search(r'user = "(.*)"', LOGIN.read_text())
     assert found, f"{LOGIN} holds no log-in"
     token = base64.b64encode(found[1].encode()).decode()
@@ -63,14 +69,14 @@ class Follower:
         if not self.stuck_at or self.stuck_at != before:
             return ""
         self.stuck_at = ""
-        said = post(f"http://{view.address}:{REST}/reinitialize", {"force": True}, 60)
+        said = post(f"{find_patroni(view.manifest)}/reinitialize", {"force": True}, 60)
         return (f"PostgreSQL here ends at {before}, and the leader has thrown away what follows: it is copied anew"
                 + (f": {said}" if said else ""))
 
 
 def find_stuck(view: View) -> str:
     """Where in the log this member is when the leader can no longer bring it further and it may be copied anew; else ""."""
-    if len(view.manifest.get("clusters", {}).get("postgresql", [])) < 2:
+    if len(view.manifest["clusters"].get("postgresql", [])) < 2:
         return ""
     try:
         others = [member for member in list_members(view.manifest) if member["name"] != view.manifest["key"]]
@@ -82,12 +88,15 @@ def find_stuck(view: View) -> str:
     if len(followers) == len(there) or not followers or (
             STANDBY not in there.values() and min(followers) < view.manifest["key"]):
         return ""
-    at, _ = query(view, "select greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())", "host=/var/run/postgresql")
-    if not re.fullmatch("[0-9A-F]+/[0-9A-F]+", at):
-        return ""  # a leader, or not up
-    # The log's files by number without the time line, which is another one after each change of the leader.
-    gone, _ = query(view, f"select '{at}' < pg_current_wal_lsn() and not exists (select from pg_ls_waldir() "
-                          f"where right(name, 16) = right(pg_walfile_name('{at}'::pg_lsn + 1), 16))")
+    try:
+        at = query(view, "select greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())", own=True)
+        if not re.fullmatch("[0-9A-F]+/[0-9A-F]+", at):
+            return ""  # a leader
+        # The log's files by number without the time line, which is another one after each change of the leader.
+        gone = query(view, f"select '{at}' < pg_current_wal_lsn() and not exists (select from pg_ls_waldir() "
+                           f"where right(name, 16) = right(pg_walfile_name('{at}'::pg_lsn + 1), 16))")
+    except Unhealthy:
+        return ""  # not up, which `status` says too
     return at if gone == "t" else ""
 
 
@@ -122,12 +131,12 @@ def restart_pending(tell: Tell) -> int:
         _lock.end()
 
 
-def restart_member(manifest: dict[str, Any], member: Member, tell: Tell) -> None:
+def restart_member(manifest: Manifest, member: Member, tell: Tell) -> None:
     """Restart one member and wait until it runs without the need."""
     tell("services", f"restart PostgreSQL on {member['name']}")
     url = member["api_url"].removesuffix("/patroni") + "/restart"
-    said = post(url, {"restart_pending": True}, RESTART)
-    deadline = time.monotonic() + RESTART
+    said = post(url, {"restart_pending": True}, RESTART_SECONDS)
+    deadline = time.monotonic() + RESTART_SECONDS
     while True:
         time.sleep(1)
         _lock.renew()
@@ -138,9 +147,9 @@ def restart_member(manifest: dict[str, Any], member: Member, tell: Tell) -> None
             raise ApplyError(f"{member['name']} is {now.get('state', 'gone')} after its restart; {said}", "patroni")
 
 
-def hand_over(manifest: dict[str, Any], leader: str, tell: Tell) -> None:
+def hand_over(manifest: Manifest, leader: str, tell: Tell) -> None:
     """Have the synchronous standby lead instead; an ApplyError where it does not. Patroni's word is not trusted, its state is."""
-    deadline = time.monotonic() + HAND_OVER
+    deadline = time.monotonic() + HAND_OVER_SECONDS
     said = "no synchronous standby"
     while time.monotonic() < deadline:
         members = list_members(manifest)
@@ -156,7 +165,7 @@ def hand_over(manifest: dict[str, Any], leader: str, tell: Tell) -> None:
     raise ApplyError(f"PostgreSQL's leadership does not move away from {leader}: {said}", "patroni")
 
 
-def step_down(manifest: dict[str, Any], tell: Tell) -> None:
+def step_down(manifest: Manifest, tell: Tell) -> None:
     """Before a restart: another member leads, where there is one and this one does. An ApplyError where none can."""
     me = manifest["key"]
     try:
@@ -168,7 +177,7 @@ def step_down(manifest: dict[str, Any], tell: Tell) -> None:
         hand_over(manifest, me, tell)
 
 
-def leave(manifest: dict[str, Any], tell: Tell) -> None:
+def leave(manifest: Manifest, tell: Tell) -> None:
     """Give up the lead and the place of the synchronous standby, so that nobody waits for this member when it stops."""
     me = manifest["key"]
     if not any(member["key"] != me for member in manifest["clusters"]["postgresql"]):
@@ -178,7 +187,7 @@ def leave(manifest: dict[str, Any], tell: Tell) -> None:
             hand_over(manifest, me, tell)
         # Its configuration says by now that it is no candidate and no synchronous standby.
         systemctl("reload", "patroni")
-        deadline = time.monotonic() + HAND_OVER
+        deadline = time.monotonic() + HAND_OVER_SECONDS
         while any(member["name"] == me and member["role"] in (LEADER, STANDBY) for member in list_members(manifest)):
             if time.monotonic() > deadline:
                 raise ApplyError(f"{me} is still needed by the database's cluster", "patroni")

@@ -9,11 +9,11 @@ import functools
 import pathlib
 import re
 import shutil
-from typing import Any
 
-from ..ask.consul import ConsulError, Session, find_key, list_keys
+from ..ask.consul import Session, find_key, list_keys
 from ..ask.view import View
-from ..manifest import run
+from ..manifest import Manifest, ProbeEntry
+from ..system import Unhealthy, run
 
 CONFIG = pathlib.Path("/etc/patroni/config.yml")
 CONTROL, WALDUMP = (f"/usr/lib/postgresql/15/bin/{name}" for name in ("pg_controldata", "pg_waldump"))
@@ -46,13 +46,13 @@ def given_up(data: pathlib.Path) -> pathlib.Path:
     return data.with_name(f"{data.name}.gone")
 
 
-def mark_left(manifest: dict[str, Any]) -> None:
+def mark_left(manifest: Manifest) -> None:
     """Note beside the data that its member has left, for whoever is given the disk later."""
     left_mark(data_folder()).write_text(f"{manifest['key']} {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC\n")
 
 
-def may_start(_: dict[str, Any], view: View) -> str:
-    """Whether the member may start with the data that it has; "" or what it waits for.
+def may_start(_: ProbeEntry, view: View) -> None:
+    """Check whether the member may start with the data that it has.
 
     A member without data begins a cluster only as the first one, when all the others are known to be without data too; one
     with data when it has the newest. Data of a member that had left is given up as soon as there is a leader of the same
@@ -61,16 +61,14 @@ def may_start(_: dict[str, Any], view: View) -> str:
     data = data_folder()
     mark = left_mark(data)
     shutil.rmtree(given_up(data), ignore_errors=True)  # of a run that was cut off
-    try:
-        if (data / "PG_VERSION").exists():
-            if not mark.exists():
-                return may_go_on(view.manifest, data)
-            _ends.hold(ENDS + view.manifest["key"], NOWHERE)
-            return give_up(data, mark)
+    if not (data / "PG_VERSION").exists():
         mark.unlink(missing_ok=True)
-        return may_begin(view.manifest)
-    except ConsulError as error:
-        return str(error)
+        may_begin(view.manifest)
+    elif mark.exists():
+        _ends.hold(ENDS + view.manifest["key"], NOWHERE)
+        give_up(data, mark)
+    else:
+        may_go_on(view.manifest, data)
 
 
 def lead_mark(data: pathlib.Path) -> pathlib.Path:
@@ -78,32 +76,31 @@ def lead_mark(data: pathlib.Path) -> pathlib.Path:
     return data.with_name(f"{data.name}.lead")
 
 
-def may_go_on(manifest: dict[str, Any], data: pathlib.Path) -> str:
-    """Whether a member with data may start; "" or what it waits for. Where Consul knows the cluster, its keys say who may lead;
+def may_go_on(manifest: Manifest, data: pathlib.Path) -> None:
+    """Check whether a member with data may start. Where Consul knows the cluster, its keys say who may lead;
     where it does not, as after a `destroy` that kept the disks, the one begins whose log ends last."""
     members = [member["key"] for member in manifest["clusters"]["postgresql"]]
     others = [key for key in members if key != manifest["key"]]
     if not others or manifest["key"] not in members or find_key(f"{SCOPE}initialize")["holder"]:
         lead_mark(data).unlink(missing_ok=True)  # it was for the time when nobody knew
-        return ""
+        return
     if lead_mark(data).exists():
         lead_mark(data).unlink()
-        return ""
+        return
     anyway = f"to begin with this member's data: touch {lead_mark(data)}"
     try:
         end = find_end(data)
     except ValueError as error:
         # The others hear nothing of it: they could not tell it from data that is worth nothing.
-        return f"nobody has begun the database, and {error}; {anyway}"
+        raise Unhealthy(f"nobody has begun the database, and {error}; {anyway}") from error
     _ends.hold(ENDS + manifest["key"], end)
     ends = {key: row["Value"] for key, row in list_keys(ENDS).items()}
     rank = {key: (place, -members.index(key)) for key, place in {**ends, manifest["key"]: end}.items() if key in members}
-    later = [key for key in others if key in rank and rank[key] > rank[manifest["key"]]]
-    if later:
-        return f"the data of {' and '.join(later)} ends later than this member's, so the database begins there"
-    unknown = sorted(set(others) - ends.keys() - list_keys(BLANK).keys())
-    return (f"nobody has begun the database, and whether the data of {' and '.join(unknown)} is newer than this member's is not "
-            f"known; {anyway}") if unknown else ""
+    if later := [key for key in others if key in rank and rank[key] > rank[manifest["key"]]]:
+        raise Unhealthy(f"the data of {' and '.join(later)} ends later than this member's, so the database begins there")
+    if unknown := sorted(set(others) - ends.keys() - list_keys(BLANK).keys()):
+        raise Unhealthy(f"nobody has begun the database, and whether the data of {' and '.join(unknown)} is newer than this "
+                        f"member's is not known; {anyway}")
 
 
 @functools.cache
@@ -125,33 +122,33 @@ def find_end(data: pathlib.Path) -> str:
     return f"{line}/{int(place[1], 16):08X}{int(place[2], 16):08X}"
 
 
-def give_up(data: pathlib.Path, mark: pathlib.Path) -> str:
-    """Delete data of before its member left, where a leader has the same database; "" or why not."""
+def give_up(data: pathlib.Path, mark: pathlib.Path) -> None:
+    """Delete data of before its member left, where a leader has the same database. Raises Unhealthy where none has."""
     leader = find_key(f"{SCOPE}leader")["holder"]
     if not leader:
-        return f"{data} is of before this member left its cluster, and there is no leader to copy from; to use it, delete {mark}"
+        raise Unhealthy(
+            f"{data} is of before this member left its cluster, and there is no leader to copy from; to use it, delete {mark}")
     database = find_key(f"{SCOPE}initialize")["holder"]
     said = run([CONTROL, str(data)], 30)
     own = re.search(r"^Database system identifier: *(\d+)", said.stdout, re.MULTILINE)
     if not own or own[1] != database:
-        return (f"{data} is of another database ({own[1] if own else said.stderr.strip()}) than the one that {leader} leads "
-                f"({database}): move it away")
+        raise Unhealthy(f"{data} is of another database ({own[1] if own else said.stderr.strip()}) than the one that {leader} "
+                        f"leads ({database}): move it away")
     print(f"{leader} leads the database: its copy takes the place of {data}, left {mark.read_text().strip()}", flush=True)
     # In one step: half of a data folder would be neither data nor none.
     data.rename(given_up(data))
     mark.unlink()
     shutil.rmtree(given_up(data))
-    return ""
 
 
-def may_begin(manifest: dict[str, Any]) -> str:
-    """Whether a member without data may start; "" or what it waits for."""
+def may_begin(manifest: Manifest) -> None:
+    """Check whether a member without data may start."""
     members = [member["key"] for member in manifest["clusters"]["postgresql"]]
     others = [key for key in members if key != manifest["key"]]
     if not others or find_key(f"{SCOPE}initialize")["holder"]:
-        return ""  # Patroni copies from the leader, and waits for one
+        return  # Patroni copies from the leader, and waits for one
     _blank.hold(BLANK + manifest["key"], manifest["node"])
     if manifest["key"] != members[0]:
-        return f"this member has no data yet, and none of {' and '.join(others)} has begun the database"
-    unknown = sorted(set(others) - list_keys(BLANK).keys())
-    return f"this member has no data, and whether {' and '.join(unknown)} have some is not known" if unknown else ""
+        raise Unhealthy(f"this member has no data yet, and none of {' and '.join(others)} has begun the database")
+    if unknown := sorted(set(others) - list_keys(BLANK).keys()):
+        raise Unhealthy(f"this member has no data, and whether {' and '.join(unknown)} have some is not known")

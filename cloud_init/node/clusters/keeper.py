@@ -10,19 +10,19 @@ import sys
 import threading
 import time
 import urllib.request
-from typing import Any
 
 from ..apply.units import is_running
 from ..ask.consul import ConsulError
-from ..manifest import MANIFEST, PROGRAM, load_manifest, systemctl
+from ..manifest import MANIFEST, PROGRAM, CandidateEntry, load_manifest
 from ..storage import shares
-from .locks import Lease, Row, is_yielding, list_moving
+from ..system import systemctl
+from .locks import Lease, is_yielding, list_moving
 
-ROUND, TICK, PEER_ANSWER = 2.0, 0.5, 1.0
-AGAIN = 5.0
-"""Seconds between two looks at a unit whose lock has not changed."""
-SHARE_GONE = 20.0
-"""Seconds after which a node without the share gives up what has its files there: it has been mounted anew by then, or never."""
+ROUND_SECONDS, TICK_SECONDS, PEER_ANSWER_SECONDS = 2.0, 0.5, 1.0
+LOOK_AGAIN_SECONDS = 5.0
+"""Between two looks at a unit whose lock has not changed."""
+SHARE_GONE_SECONDS = 20.0
+"""After which a node without the share gives up what has its files there: it has been mounted anew by then, or never."""
 
 
 class Keeper:
@@ -53,7 +53,7 @@ class Keeper:
                 self.threads.append(threading.Thread(target=self.follow, args=(self.leases[name],), daemon=True))
                 self.threads[-1].start()
 
-    def others(self, name: str) -> list[Row]:
+    def others(self, name: str) -> list[CandidateEntry]:
         """The other candidates of a service."""
         return [one for one in self.services[name]["candidates"] if one["key"] != self.manifest["key"]]
 
@@ -61,7 +61,7 @@ class Keeper:
         """Look after one lock until the end."""
         while not self.ended.is_set() and lease.name in self.services:
             lease.look(self.gives_up(lease), lambda: self.is_stopped(lease.name), lambda: self.others_stand_by(lease.name))
-            self.ended.wait(TICK if lease.deaf else ROUND)
+            self.ended.wait(TICK_SECONDS if lease.deaf else ROUND_SECONDS)
 
     def gives_up(self, lease: Lease) -> bool:
         """Whether this node wants to be rid of a service, and another one is ready for it."""
@@ -77,7 +77,7 @@ class Keeper:
         if not share or share["mount"] not in mounts or shares.is_mounted(share):
             self.missed.pop(name, None)
             return False
-        return time.monotonic() - self.missed.setdefault(name, time.monotonic()) >= SHARE_GONE
+        return time.monotonic() - self.missed.setdefault(name, time.monotonic()) >= SHARE_GONE_SECONDS
 
     def others_stand_by(self, name: str) -> bool:
         """Whether every other candidate reaches no Consul either and will not begin."""
@@ -94,7 +94,7 @@ class Keeper:
             now = time.monotonic()
             may = now < self.leases[name].until
             was, at = self.told.get(name, (None, 0.0))
-            if may == was and now - at < AGAIN:
+            if may == was and now - at < LOOK_AGAIN_SECONDS:
                 continue
             self.told[name] = may, now
             for unit in service["units"]:
@@ -106,7 +106,7 @@ class Keeper:
     def run(self) -> int:
         """Until told to end (0), or until a thread is dead (1); systemd's watchdog ends it when it hangs."""
         self.notify("READY=1")
-        while not self.ended.wait(TICK):
+        while not self.ended.wait(TICK_SECONDS):
             if self.renewed.is_set():
                 os.execve(sys.executable, [sys.executable, str(PROGRAM), "locks"], os.environ | {"NOTIFY_SOCKET": self.socket})
             self.read_manifest()
@@ -134,10 +134,10 @@ def run() -> int:
     """The service of its own on every node with services that move."""
     manifest = load_manifest()
     listener = next(probe for service in manifest["services"] if service["name"] == "locks" for probe in service["probes"])
-    keeper = Keeper(int(listener["port"]))
+    keeper = Keeper(listener["port"])
     signal.signal(signal.SIGTERM, lambda number, frame: keeper.ended.set())
     signal.signal(signal.SIGHUP, lambda number, frame: keeper.renewed.set())
-    server = serve(str(listener["address"]), keeper.port, keeper.leases)
+    server = serve(listener["address"], keeper.port, keeper.leases)
     try:
         return keeper.run()
     finally:
@@ -156,7 +156,7 @@ def serve(address: str, port: int, leases: dict[str, Lease]) -> http.server.Thre
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *arguments: Any) -> None:
+        def log_message(self, format: str, *arguments: object) -> None:
             """Says nothing: candidates ask each other every other second."""
 
     server = http.server.ThreadingHTTPServer((address, port), Handler)
@@ -168,7 +168,7 @@ def serve(address: str, port: int, leases: dict[str, Lease]) -> http.server.Thre
 def ask_peer(address: str, port: int, name: str) -> bool | None:
     """What another candidate's program says; None where it does not answer."""
     try:
-        with urllib.request.urlopen(f"http://{address}:{port}/{name}", timeout=PEER_ANSWER) as answer:
+        with urllib.request.urlopen(f"http://{address}:{port}/{name}", timeout=PEER_ANSWER_SECONDS) as answer:
             return bool(json.loads(answer.read()))
     except (OSError, http.client.HTTPException, ValueError):
         return None

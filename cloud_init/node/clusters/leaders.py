@@ -7,6 +7,7 @@ from ..ask import sip
 from ..ask.consul import ConsulError, call, list_keys
 from ..ask.view import View, broker
 from ..manifest import load_manifest
+from ..system import Unhealthy
 
 
 def show(queue: str) -> int:
@@ -14,9 +15,12 @@ def show(queue: str) -> int:
     by service, the key of the node that holds its lock.
     """
     view = View(load_manifest())
-    moving = view.locks_in_consul
+    try:
+        moving = view.lock_holders
+    except Unhealthy:
+        moving = {}
     print(json.dumps({**ask_patroni(), "consul": ask_consul(), "queue": ask_broker(view, queue), "calls": count_calls(view),
-                      "moving": moving if isinstance(moving, dict) else {}}))
+                      "moving": moving}))
     return 0
 
 
@@ -40,8 +44,10 @@ def ask_consul() -> str:
 
 def ask_broker(view: View, queue: str) -> str:
     """The name of the node that leads a queue."""
-    rows = broker(view, f"/api/queues/%2f/{queue}")
-    return "" if isinstance(rows, str) else str(rows.get("leader", "")).partition("@")[2]
+    try:
+        return str(broker(view, f"/api/queues/%2f/{queue}").get("leader", "")).partition("@")[2]
+    except Unhealthy:
+        return ""
 
 
 def count_calls(view: View) -> int:
@@ -55,5 +61,3 @@ def count_calls(view: View) -> int:
                     return -1
                 return next((int(word) for word in said.split() if word.isdigit()), -1)
     return -1
-
-

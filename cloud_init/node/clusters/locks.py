@@ -1,6 +1,6 @@
 """Services that one node of several runs: the holder of the lock in Consul starts the unit, the others keep theirs stopped.
 
-A node runs the unit only until `LEASE` seconds after it last saw that the lock is its own. Its session with Consul lasts
+A node runs the unit only until `LEASE_SECONDS` after it last saw that the lock is its own. Its session with Consul lasts
 longer than that and the stop together, so it has stopped before another one can begin, cut off or not. With no Consul server
 anywhere nobody can take the lock either: then the holder goes on as long as every other candidate says, asked directly, that it
 reaches no server and does not run it; who says so begins nothing for the time of a session. So an outage of all servers stops
@@ -15,30 +15,27 @@ import pathlib
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
-from ..ask.consul import TTL, ConsulError, Session, find_key
-from ..manifest import ApplyError, Tell, write_private
+from ..ask.consul import TTL_SECONDS, ConsulError, Session, find_key
+from ..manifest import Manifest, ServiceEntry
+from ..system import ApplyError, Tell, write_private
 
 PREFIX = "webitel/locks/"
 HELD = pathlib.Path("/run/webitel/locks")
 YIELD = "yield"
-"""The file beside the sessions that has this node give up what it holds; it counts for `YIELDS` seconds."""
-YIELDS = 300.0
+"""The file beside the sessions that has this node give up what it holds; it counts for `YIELD_SECONDS`."""
+YIELD_SECONDS = 300.0
 
-ANSWER = 2.0
-LEASE = 7.5
-STOP = 4
-"""Seconds for a unit to end, then it is killed: LEASE + STOP and a tick stay below the `TTL` of the session."""
-HEAD_START = 10.0
-"""Seconds that each candidate after the first leaves a free lock alone once its program has begun."""
-HAND_OVER = 60.0
+ANSWER_SECONDS = 2.0
+LEASE_SECONDS = 7.5
+STOP_SECONDS = 4
+"""For a unit to end, then it is killed: LEASE_SECONDS, these and a tick together stay below the `TTL_SECONDS` of the session."""
+HEAD_START_SECONDS = 10.0
+"""That each candidate after the first leaves a free lock alone once its program has begun."""
+HAND_OVER_SECONDS = 60.0
 
-Row = dict[str, Any]
-
-
-def list_moving(manifest: Row) -> list[Row]:
-    """The node's services that may run on another one, each with `candidates` [{key, address, leaving?}]."""
+def list_moving(manifest: Manifest) -> list[ServiceEntry]:
+    """The node's services that may run on another one, each with `candidates`."""
     return [service for service in manifest["services"] if service.get("candidates")]
 
 
@@ -59,7 +56,7 @@ class Lease:
         if self.file.exists():
             # This program was started anew: what it held it still holds.
             self.session.id, self.until = json.loads(self.file.read_text())
-        self.begins = time.monotonic() + HEAD_START * position
+        self.begins = time.monotonic() + HEAD_START_SECONDS * position
         self.mutex = threading.Lock()
 
     def look(self, gives_up: bool, is_stopped: Callable[[], bool], others_stand_by: Callable[[], bool]) -> None:
@@ -80,7 +77,7 @@ class Lease:
         with self.mutex:
             # What a candidate has said to another one binds it, whatever it found out since.
             held = held and (sent < self.until or sent >= self.promised)
-            self.until = sent + LEASE if held else 0.0
+            self.until = sent + LEASE_SECONDS if held else 0.0
             if held:
                 write_private(self.file, json.dumps([self.session.id, self.until]))
             else:
@@ -88,11 +85,11 @@ class Lease:
 
     def ask(self, now: float, gives_up: bool, is_stopped: Callable[[], bool]) -> bool:
         """Whether the lock is this node's, taken if it was free."""
-        session = find_key(PREFIX + self.name, ANSWER)["session"]
+        session = find_key(PREFIX + self.name, ANSWER_SECONDS)["session"]
         if session and session == self.session.id:
             if gives_up and is_stopped():
                 self.give_back()
-            return self.session.keep(ANSWER) and not gives_up
+            return self.session.keep(ANSWER_SECONDS) and not gives_up
         return not session and not gives_up and now >= self.begins and self.session.hold(PREFIX + self.name, self.key)
 
     def give_back(self) -> None:
@@ -107,14 +104,14 @@ class Lease:
             now = time.monotonic()
             if not self.deaf or now < self.until:
                 return False
-            self.promised = now + TTL
+            self.promised = now + TTL_SECONDS
             return True
 
 
 def is_yielding() -> bool:
     """Whether this node was asked, not long ago, to give up what it holds."""
     try:
-        return time.time() - (HELD / YIELD).stat().st_mtime < YIELDS
+        return time.time() - (HELD / YIELD).stat().st_mtime < YIELD_SECONDS
     except FileNotFoundError:
         return False
 
@@ -124,12 +121,12 @@ def take_again() -> None:
     (HELD / YIELD).unlink(missing_ok=True)
 
 
-def hand_over(manifest: Row, tell: Tell) -> None:
+def hand_over(manifest: Manifest, tell: Tell) -> None:
     """Have other nodes run what moves; returns when they hold the locks. Raises ApplyError when none takes one."""
     left = [service["name"] for service in list_moving(manifest)]
     if left:
         write_private(HELD / YIELD, "")
-    deadline = time.monotonic() + HAND_OVER
+    deadline = time.monotonic() + HAND_OVER_SECONDS
     while left:
         tell("services", f"handing over {left[0]}")
         try:

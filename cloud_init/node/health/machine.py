@@ -1,4 +1,4 @@
-"""What is not a service but ends one some day: the certificate that is served, the clock, disks that fill, calls for help."""
+"""What is not a service but ends one some day: the certificate that is served, the clock, disks that fill."""
 
 import json
 import pathlib
@@ -6,55 +6,38 @@ import re
 import shutil
 import ssl
 import time
-from typing import Any
 
-from ..ask.view import View, query
-from ..manifest import run, write_private
+from ..ask.view import View
+from ..manifest import DiskEntry, Manifest
+from ..report import MachineRow
+from ..system import run, write_private
+from .emergency import emergency_calls
 
 GROWTH = pathlib.Path("/var/lib/webitel/growth.json")
 """By mount the samples [seconds since the epoch, bytes used], oldest first."""
-SAMPLE_EVERY, SAMPLES_KEPT = 3600.0, 24 * 14
-MEASURED_FROM = 86400.0
-"""Seconds of samples from which on a growth means something: a day has its busy and its quiet hours."""
+SAMPLE_SECONDS, SAMPLES_KEPT = 3600.0, 24 * 14
+LEAST_SAMPLED_SECONDS = 86400.0
+"""Of samples from which on a growth means something: a day has its busy and its quiet hours."""
 SHARED = 2.0
 """A file system is somebody else's too when it is so many times as large as the disk that was planned."""
-CLOCK_OFF = 1.0
-"""Seconds from which on tokens, certificates and Patroni's leases are at risk."""
-
-Row = dict[str, Any]
+CLOCK_OFF_SECONDS = 1.0
+"""From which on tokens, certificates and Patroni's leases are at risk."""
 
 
-def ask(manifest: dict[str, Any]) -> list[Row]:
-    """Rows of {"name", "healthy", "why"} with a figure each: `days` of the certificate, `seconds` of the clock; `warning` where
-    something is worth a look and nothing is broken."""
+def ask(manifest: Manifest) -> list[MachineRow]:
+    """Ask for all of it but the disks."""
     rows = [clock()]
     if numbers := manifest.get("emergency_numbers"):
         rows.append(emergency_calls(numbers, View(manifest)))
     if any(service["name"] == "nginx" for service in manifest["services"]):
-        rows.append(certificate(manifest["address"]))
+        rows.append(certificate(manifest["address"], manifest["ports"]["nginx_https"]))
     return rows
 
 
-def emergency_calls(numbers: list[str], view: View) -> Row:
-    """Which of these numbers nobody can call, as Flow Manager searches (`SearchToDestination` of its call_routing_store.go).
-
-    Only domains with accounts of phones are looked at. What cannot be asked is said, and no fault: the services' rows tell of it.
-    """
-    listed = ", ".join(f"('{number}')" for number in numbers)
-    found, wrong = query(view, (
-        "select string_agg(missing, '; ') from (select n.number || ' in ' || string_agg(d.name, ', ' order by d.name) as missing "
-        f"from directory.wbt_domain d cross join (values {listed}) n (number) "
-        "where exists (select from sip_subscriber s where s.dc = d.dc) and not exists ("
-        "select from flow.acr_routing_outbound_call r where r.domain_id = d.dc and not r.disabled and n.number ~ r.pattern) "
-        "group by n.number order by n.number) m"))
-    text = f"no outbound route for {found}" if found else f"not known: {wrong}" if wrong else "a route for each"
-    return {"name": "emergency calls", "healthy": True, "why": text, **({"warning": True} if found or wrong else {})}
-
-
-def certificate(address: str) -> Row:
-    """The certificate that nginx serves."""
+def certificate(address: str, port: int) -> MachineRow:
+    """Look at the certificate that nginx serves."""
     try:
-        served = ssl.get_server_certificate((address, 443), timeout=3)
+        served = ssl.get_server_certificate((address, port), timeout=3)
     except OSError as error:
         return {"name": "certificate", "healthy": True, "why": f"not seen: {error}", "days": None}
     shown = run(["openssl", "x509", "-noout", "-enddate"], 10, served).stdout.strip()
@@ -63,19 +46,19 @@ def certificate(address: str) -> Row:
             "why": f"{days:.0f} days left" if days > 0 else f"it ended {-days:.0f} days ago"}
 
 
-def clock() -> Row:
-    """How far chrony finds the clock off; a node that has found no time server yet says so."""
+def clock() -> MachineRow:
+    """Ask chrony how far the clock is off; a node that has found no time server yet says so."""
     shown = run(["chronyc", "-n", "tracking"], 10).stdout
     found = re.search(r"^System time\s*:\s*([0-9.]+) seconds (slow|fast)", shown, re.MULTILINE)
     if not found or "Not synchronised" in shown:
         return {"name": "clock", "healthy": True, "why": "no time server has answered yet", "seconds": None}
     seconds = float(found[1]) * (1 if found[2] == "fast" else -1)
-    return {"name": "clock", "healthy": abs(seconds) < CLOCK_OFF, "seconds": seconds,
+    return {"name": "clock", "healthy": abs(seconds) < CLOCK_OFF_SECONDS, "seconds": seconds,
             "why": f"{abs(seconds) * 1000:.1f} ms {found[2]}"}
 
 
-def measure_disk(disk: dict[str, Any]) -> tuple[int, int]:
-    """Size of a data disk and what is free on it, bytes."""
+def measure_disk(disk: DiskEntry) -> tuple[int, int]:
+    """Measure a data disk: its size and what is free on it, bytes."""
     usage = shutil.disk_usage(disk["mount"])
     limit = disk["size_gib"] << 30
     if usage.total < SHARED * limit:
@@ -85,14 +68,14 @@ def measure_disk(disk: dict[str, Any]) -> tuple[int, int]:
     return limit, max(0, min(limit - used, usage.free))
 
 
-def sample_disks(mounted: list[dict[str, Any]]) -> None:
+def sample_disks(mounted: list[DiskEntry]) -> None:
     """Remember how full the disks are, once an hour."""
     samples = read_growth()
     now = time.time()
     for disk in mounted:
         mount = disk["mount"]
         own = samples.setdefault(mount, [])
-        if not own or now - own[-1][0] >= SAMPLE_EVERY:
+        if not own or now - own[-1][0] >= SAMPLE_SECONDS:
             size, free = measure_disk(disk)
             own.append([now, size - free])
             samples[mount] = own[-SAMPLES_KEPT:]
@@ -108,7 +91,7 @@ def read_growth() -> dict[str, list[list[float]]]:
 def days_until_full(mount: str, free: int) -> float | None:
     """At the growth measured over the samples kept; None where less than a day was seen or nothing grows."""
     own = read_growth().get(mount, [])
-    if len(own) < 2 or own[-1][0] - own[0][0] < MEASURED_FROM:
+    if len(own) < 2 or own[-1][0] - own[0][0] < LEAST_SAMPLED_SECONDS:
         return None
     per_day = (own[-1][1] - own[0][1]) / (own[-1][0] - own[0][0]) * 86400
     return round(free / per_day, 1) if per_day > 0 else None

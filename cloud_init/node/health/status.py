@@ -6,16 +6,18 @@ import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from ..ask.view import View
 from ..clusters import locks
-from ..manifest import STATE, last_lines, load_manifest, load_state, systemctl
+from ..manifest import DiskEntry, Manifest, ProbeEntry, ServiceEntry, load_manifest
+from ..report import DiskRow, Report, ServiceRow
+from ..state import STATE, load_state
 from ..storage import disks, shares
+from ..system import Unhealthy, last_lines, systemctl
 from . import machine, probes
 
-JUST_NOW = 30.0
-"""Seconds: longer than a unit's pause between two starts."""
+JUST_NOW_SECONDS = 30.0
+"""Longer than a unit's pause between two starts."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,11 @@ class Fault:
 
     unit: str
     says: str
-    probe: Mapping[str, Any] | None = None
+    probe: ProbeEntry | None = None
 
 
-def ask(only: Collection[str] | None = None, *, brief: bool = False) -> dict[str, Any]:
-    """The report: {"node", "key", "healthy", "services": [...], "disks": [...], "machine": [...], "uptime"}.
+def ask(only: Collection[str] | None = None, *, brief: bool = False) -> Report:
+    """Ask the node how it is.
 
     `only` limits it to some services. `brief`, for who asks again and again: without the rows of the machine, and of the
     services at fault only the first one's journal is read. All of them, while a whole node starts, cost more than the start.
@@ -57,8 +59,8 @@ def ask(only: Collection[str] | None = None, *, brief: bool = False) -> dict[str
     }
 
 
-def report_leaving(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The report of a node on its way out: healthy when it has left."""
+def report_leaving(manifest: Manifest) -> Report:
+    """Report of a node on its way out: healthy when it has left."""
     left = bool(load_state().get("left"))
     return {
         "node": manifest["node"], "key": manifest["key"], "services": [], "disks": [], "machine": [],
@@ -81,40 +83,54 @@ def unit_states(names: list[str]) -> dict[str, dict[str, str]]:
     return {block["Id"].removesuffix(".service"): block for block in blocks if "Id" in block}
 
 
-def find_fault(service: dict[str, Any], states: dict[str, dict[str, str]], view: View) -> Fault | None:
-    """What is wrong with its lock, else the first unit that is not active, else the first probe that fails."""
+def find_fault(service: ServiceEntry, states: dict[str, dict[str, str]], view: View) -> Fault | None:
+    """Find what is wrong with its lock, else the first unit that is not active, else the first probe that fails."""
     if service.get("candidates"):
         stopped = all(states.get(unit, {}).get("ActiveState") in ("inactive", "failed") for unit in service["units"])
-        holder, wrong = view.lock_holder(service["name"])
-        if said := wrong or locks.judge(not stopped, holder, view.manifest["key"]):
-            return Fault("" if stopped else service["units"][0], said)
+        unit = "" if stopped else service["units"][0]
+        try:
+            holder = view.lock_holders.get(service["name"], "")
+        except Unhealthy as error:
+            return Fault(unit, str(error))
+        if said := locks.judge(not stopped, holder, view.manifest["key"]):
+            return Fault(unit, said)
         if stopped and holder != view.manifest["key"]:
             return None
     for unit in service["units"]:
         if states.get(unit, {}).get("ActiveState") != "active":
             return Fault(unit, "")
     for probe in service["probes"]:
-        if said := probes.answer(probe, view):
-            return Fault(next(iter(service["units"]), ""), f"{probe['says']} ({said})", probe)
+        try:
+            probes.answer(probe, view)
+        except Unhealthy as error:
+            return Fault(next(iter(service["units"]), ""), f"{probe['says']} ({error})", probe)
     return None
 
 
 def report_service(
-    service: dict[str, Any], fault: Fault | None, states: dict[str, dict[str, str]], logs: Mapping[str, list[str]], view: View,
-) -> dict[str, Any]:
-    """One service's row; `why` names the cause nearest to it, `log` the last lines of the unit that is at fault.
-
-    `standby`, of a service that moves: the key of the other node that runs it. `probe`: the one that failed.
-    """
+    service: ServiceEntry, fault: Fault | None, states: dict[str, dict[str, str]], logs: Mapping[str, list[str]], view: View,
+) -> ServiceRow:
+    """Make one service's row."""
     why, log = "", logs.get(fault.unit, []) if fault else []
     if fault:
         state = states.get(fault.unit, {})
         why = fault.says + describe_restarts(fault.unit, state, log) if fault.says else describe_state(fault.unit, state, log)
     units = {unit: states.get(unit, {}).get("ActiveState", "unknown") for unit in service["units"]}
-    row = {"name": service["name"], "title": service["title"], "units": units, "healthy": not why, "why": why, "log": log,
-           **({"probe": fault.probe} if fault and fault.probe else {})}
-    holder = view.lock_holder(service["name"])[0] if service.get("candidates") else ""
-    return row | ({"standby": holder} if holder not in ("", view.manifest["key"]) else {})
+    row: ServiceRow = {
+        "name": service["name"], "title": service["title"], "units": units, "healthy": not why, "why": why, "log": log}
+    if fault and fault.probe:
+        row["probe"] = fault.probe
+    if (holder := find_holder(service, view)) not in ("", view.manifest["key"]):
+        row["standby"] = holder
+    return row
+
+
+def find_holder(service: ServiceEntry, view: View) -> str:
+    """The key of the node that runs what moves; "" where nobody does, or nobody knows."""
+    try:
+        return view.lock_holders.get(service["name"], "") if service.get("candidates") else ""
+    except Unhealthy:
+        return ""  # the service's fault says so
 
 
 def describe_state(unit: str, state: dict[str, str], log: list[str]) -> str:
@@ -135,7 +151,7 @@ def describe_state(unit: str, state: dict[str, str], log: list[str]) -> str:
 def describe_restarts(unit: str, state: dict[str, str], log: list[str]) -> str:
     """For a unit met alive between two crashes: that it was restarted just now, and what it said last; else ""."""
     age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(state.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
-    if state.get("NRestarts", "0") in ("", "0") or age > JUST_NOW:
+    if state.get("NRestarts", "0") in ("", "0") or age > JUST_NOW_SECONDS:
         return ""
     said = last_words(log)
     return f"; {unit} restarted {age:.0f} s ago, {state['NRestarts']} times in all" + (f"; it said: {said}" if said else "")
@@ -148,8 +164,8 @@ def last_words(log: list[str]) -> str:
     return re.sub(r"://([^:/@\s]+):[^@\s]+@", r"://\1:***@", said[-1].split(": ", 1)[-1])[:300] if said else ""
 
 
-def report_disk(disk: dict[str, Any]) -> dict[str, Any]:
-    """A data disk's row."""
+def report_disk(disk: DiskEntry) -> DiskRow:
+    """Make a data disk's row."""
     mount = disk["mount"]
     if not disks.is_mounted(mount):
         return {"purpose": disk["purpose"], "healthy": False, "why": f"disk {disk['purpose']} is not attached at {mount}"}
@@ -160,13 +176,13 @@ def report_disk(disk: dict[str, Any]) -> dict[str, Any]:
             "days_until_full": machine.days_until_full(mount, free)}
 
 
-def describe(entry: dict[str, Any]) -> str:
-    """A service's row in words."""
-    return str(entry["why"]) or (f"standby, {entry['standby']} runs it" if "standby" in entry else "ok")
+def describe(entry: ServiceRow) -> str:
+    """Tell a service's row in words."""
+    return entry["why"] or (f"standby, {entry['standby']} runs it" if "standby" in entry else "ok")
 
 
-def as_text(report: dict[str, Any]) -> str:
-    """The report for a person on the node."""
+def as_text(report: Report) -> str:
+    """Write the report for a person on the node."""
     rows = [f"{report['node']}  {'healthy' if report['healthy'] else 'not healthy'}  {time.strftime('%F %T %Z')}"]
     for entry in report["services"]:
         rows.append(f"  {entry['name']:<14} {describe(entry)}")

@@ -1,82 +1,67 @@
 """What services need in the broker: exchanges, consumers and bindings. And what is put back there without a restart."""
 
-from typing import Any
 from urllib.parse import quote
 
 from ..ask.view import View, broker, tell_broker
-
-Arguments = dict[str, Any]
+from ..manifest import ProbeEntry
+from ..system import Unhealthy
 
 EXPECTED = ("call", "chat", "webitel", "opensips")
 """The exchanges that services expect and nobody declares; `webitel-setup-rabbitmq` does."""
 
 
-def exchanges(_: Arguments, view: View) -> str:
-    """The exchanges that nobody declares."""
-    rows = broker(view, "/api/exchanges/%2f")
-    if isinstance(rows, str):
-        return rows
-    there = {row["name"] for row in rows if row["type"] == "topic" and row["durable"]}
-    missing = [name for name in EXPECTED if name not in there]
-    return f"missing: {', '.join(missing)}" if missing else ""
+def exchanges(_: ProbeEntry, view: View) -> None:
+    """Look for the exchanges that nobody declares."""
+    there = {row["name"] for row in broker(view, "/api/exchanges/%2f") if row["type"] == "topic" and row["durable"]}
+    if missing := [name for name in EXPECTED if name not in there]:
+        raise Unhealthy(f"missing: {', '.join(missing)}")
 
 
-def queue(arguments: Arguments, view: View) -> str:
-    """A consumer of this node on the queue."""
-    with view.locks["broker"]:
-        consumers = view.consumers
-    if isinstance(consumers, str):
-        return consumers
-    peers = {peer for name, peer, _ in consumers if name == arguments["queue"]}
-    if view.address in peers:
-        return ""
-    return f"no consumer of this node on {arguments['queue']}" + (f" (others: {', '.join(sorted(peers))})" if peers else "")
+def queue(probe: ProbeEntry, view: View) -> None:
+    """Look for a consumer of this node on the queue."""
+    peers = {peer for name, peer, _ in view.consumers if name == probe["queue"]}
+    if view.address not in peers:
+        others = f" (others: {', '.join(sorted(peers))})" if peers else ""
+        raise Unhealthy(f"no consumer of this node on {probe['queue']}{others}")
 
 
-def binding(arguments: Arguments, view: View) -> str:
-    """A binding from an exchange to the service's queue or exchange, with its key."""
-    with view.locks["broker"]:
-        found = view.bindings
-    if isinstance(found, str):
-        return found
-    wanted = arguments["source"], arguments["to"], arguments["destination"], arguments["key"]
-    return "" if wanted in found else f"{wanted[0]} does not lead to the {wanted[1]} {wanted[2]} by {wanted[3]}"
+def binding(probe: ProbeEntry, view: View) -> None:
+    """Look for a binding from an exchange to the service's queue or exchange, with its key."""
+    wanted = binding_of(probe)
+    if wanted not in view.bindings:
+        raise Unhealthy(f"{wanted[0]} does not lead to the {wanted[1]} {wanted[2]} by {wanted[3]}")
 
 
-def own_queues(arguments: Arguments, view: View) -> str:
-    """Queues with names of the broker's own, consumed from this node over one connection and bound to the exchange: between
-    `least` and `most`, by which programs of the same kind are told apart."""
-    with view.locks["broker"]:
-        consumers, found = view.consumers, view.bindings
-    if isinstance(consumers, str) or isinstance(found, str):
-        return str(consumers if isinstance(consumers, str) else found)
-    bound = {name for source, kind, name, _ in found if source == arguments["exchange"] and kind == "queue"}
+def binding_of(probe: ProbeEntry) -> tuple[str, str, str, str]:
+    """The binding that a probe looks for, as `View.bindings` has it."""
+    return probe["source"], probe["to"], probe["destination"], probe["key"]
+
+
+def own_queues(probe: ProbeEntry, view: View) -> None:
+    """Look for queues with names of the broker's own, consumed from this node over one connection and bound to the exchange:
+    between `least` and `most`, by which programs of the same kind are told apart."""
+    bound = {name for source, kind, name, _ in view.bindings if source == probe["exchange"] and kind == "queue"}
     by_connection: dict[str, set[str]] = {}
-    for name, peer, connection in consumers:
+    for name, peer, connection in view.consumers:
         if name in bound and name.startswith("amq.gen-") and peer == view.address:
             by_connection.setdefault(connection, set()).add(name)
     counts = sorted(len(names) for names in by_connection.values())
-    least, most = int(arguments["least"]), int(arguments["most"])
-    if any(least <= count <= most for count in counts):
-        return ""
-    return f"of this node's connections none has {least} queues bound to {arguments['exchange']}" + (
-        f" (but {', '.join(map(str, counts))})" if counts else "")
+    least, most = probe["least"], probe["most"]
+    if not any(least <= count <= most for count in counts):
+        found = f" (but {', '.join(map(str, counts))})" if counts else ""
+        raise Unhealthy(f"of this node's connections none has {least} queues bound to {probe['exchange']}{found}")
 
 
-def bind(arguments: Arguments, view: View) -> str:
-    """Put a missing binding back as its service would; "" when the broker did so, else what it said.
+def bind(probe: ProbeEntry, view: View) -> None:
+    """Put a missing binding back as its service would. Raises Unhealthy with what the broker said.
 
     It refuses where only the service itself can: a queue that is gone, or that belongs to one connection.
     """
-    source, kind = quote(arguments["source"]), arguments["type"]
-    rows = broker(view, "/api/exchanges/%2f")
-    if isinstance(rows, str):
-        return rows
-    if arguments["source"] not in {row["name"] for row in rows}:
-        if arguments["source"] in EXPECTED:
-            return f"the exchange {arguments['source']} is missing"
-        if said := tell_broker(view, "PUT", f"/api/exchanges/%2f/{source}", {"type": kind, "durable": True}):
-            return said
-    letter = "q" if arguments["to"] == "queue" else "e"
-    path = f"/api/bindings/%2f/e/{source}/{letter}/{quote(arguments['destination'])}"
-    return tell_broker(view, "POST", path, {"routing_key": arguments["key"]})
+    source = quote(probe["source"])
+    if probe["source"] not in {row["name"] for row in broker(view, "/api/exchanges/%2f")}:
+        if probe["source"] in EXPECTED:
+            raise Unhealthy(f"the exchange {probe['source']} is missing")
+        tell_broker(view, "PUT", f"/api/exchanges/%2f/{source}", {"type": probe["type"], "durable": True})
+    letter = "q" if probe["to"] == "queue" else "e"
+    path = f"/api/bindings/%2f/e/{source}/{letter}/{quote(probe['destination'])}"
+    tell_broker(view, "POST", path, {"routing_key": probe["key"]})

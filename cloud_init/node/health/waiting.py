@@ -1,17 +1,19 @@
 """What a unit waits for before it starts (`ExecStartPre`): Consul's leader, a writable database, the broker, a disk."""
 
 import time
-from collections.abc import Callable
 
 from ..ask.view import View
 from ..clusters import broker_cluster, database_data
-from ..manifest import load_manifest
+from ..manifest import ProbeEntry, load_manifest
 from ..storage import disks
+from ..system import Unhealthy
 from . import probes
 
-PAUSE = 1.0
-LOUD = 10.0
-"""Seconds between two lines of a wait that goes on: enough for a person, little for the journal."""
+PAUSE_SECONDS = 1.0
+SAY_AGAIN_SECONDS = 10.0
+"""Between two lines of a wait that goes on: enough for a person, little for the journal."""
+ALONE: ProbeEntry = {"kind": "wait", "says": ""}
+"""A question that is asked with nothing but its name."""
 
 
 def wait_for(names: list[str]) -> int:
@@ -20,27 +22,30 @@ def wait_for(names: list[str]) -> int:
     while True:
         view = View(load_manifest())
         for name in list(missing):
-            said = question(name)(view)
-            if not said:
-                missing.remove(name)
-                continue
-            text = f"waiting for {name}: {said}"
-            if text != told or time.monotonic() - last > LOUD:
-                print(text, flush=True)
-                told, last = text, time.monotonic()
-            break
+            try:
+                ask(name, view)
+            except Unhealthy as error:
+                text = f"waiting for {name}: {error}"
+                if text != told or time.monotonic() - last > SAY_AGAIN_SECONDS:
+                    print(text, flush=True)
+                    told, last = text, time.monotonic()
+                break
+            missing.remove(name)
         if not missing:
             return 0
-        time.sleep(PAUSE)
+        time.sleep(PAUSE_SECONDS)
 
 
-def question(name: str) -> Callable[[View], str]:
-    """The probe behind a name."""
+def ask(name: str, view: View) -> None:
+    """Ask once for what a name stands for."""
     kind, _, argument = name.partition(":")
     if kind == "disk":
-        return lambda view: "" if disks.is_mounted(argument) and disks.sentinel(argument).exists() else f"no disk at {argument}"
-    known = {"consul": probes.consul, "postgresql": probes.postgresql, "rabbitmq": probes.broker_ready,
-             "broker-cluster": broker_cluster.may_start, "database-cluster": database_data.may_start}
+        if not (disks.is_mounted(argument) and disks.sentinel(argument).exists()):
+            raise Unhealthy(f"no disk at {argument}")
+        return
+    known: dict[str, probes.Question] = {
+        "consul": probes.consul, "postgresql": probes.postgresql, "rabbitmq": probes.broker_ready,
+        "broker-cluster": broker_cluster.may_start, "database-cluster": database_data.may_start}
     if kind not in known:
         raise SystemExit(f"cannot wait for {name}: {', '.join(known)} or disk:PATH")
-    return lambda view: probes.ask(known[kind], {}, view)
+    probes.ask(known[kind], ALONE, view)

@@ -8,22 +8,23 @@ same reason at most once in five minutes: a restart that did not help is not rep
 import http.client
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from ..ask import sip
 from ..ask.view import View, fetch_json
 from ..clusters import broker_cluster, database_cluster
-from ..manifest import load_manifest, systemctl
+from ..manifest import Manifest, ProbeEntry, ServiceEntry, load_manifest
+from ..report import Report, ServiceRow
 from ..storage import disks, shares
-from . import machine, probes, status, topology
+from ..system import Unhealthy, systemctl
+from . import machine, opensips, status, topology
 
-ROUND = 15.0
-DEAF_FOR = 60.0
-APART = 300.0
-SETUP_APART = 60.0
+ROUND_SECONDS = 15.0
+DEAF_SECONDS = 60.0
+MIN_RESTART_INTERVAL_SECONDS = 300.0
+MIN_SETUP_INTERVAL_SECONDS = 60.0
 SETUP_UNIT = "webitel-setup-rabbitmq"
 
-Row = Mapping[str, Any]
+Rows = Mapping[str, ServiceRow]
 
 
 def run() -> int:
@@ -31,7 +32,7 @@ def run() -> int:
     watcher = Watcher()
     follower = database_cluster.Follower()
     while True:
-        time.sleep(ROUND)
+        time.sleep(ROUND_SECONDS)
         manifest = load_manifest()
         start_dead(manifest)
         shares.keep(manifest)
@@ -52,11 +53,11 @@ class Watcher:
         self.restarted: dict[tuple[str, str], float] = {}
         self.spared: dict[str, str] = {}
         self.base_since = 0.0
-        self.set_up = -SETUP_APART
+        self.set_up = -MIN_SETUP_INTERVAL_SECONDS
 
-    def look(self, manifest: dict[str, Any], report: dict[str, Any], now: float) -> None:
+    def look(self, manifest: Manifest, report: Report, now: float) -> None:
         """Do what a report asks for."""
-        rows: dict[str, Row] = {row["name"]: row for row in report["services"]}
+        rows = {row["name"]: row for row in report["services"]}
         self.set_up_broker(rows, now)
         view = View(manifest)
         mended = mend_bindings(manifest, rows, view)
@@ -65,17 +66,17 @@ class Watcher:
             self.deaf_since.clear()
             return
         self.base_since = self.base_since or now
-        deaf = {service["name"]: service for service in candidates(manifest, rows) if service["name"] not in mended}
+        deaf = {service["name"]: service for service in list_deaf(manifest, rows) if service["name"] not in mended}
         for name in [name for name in self.deaf_since if name not in deaf]:
             del self.deaf_since[name]
         for name, service in deaf.items():
             since = self.deaf_since.setdefault(name, now)
-            if now - max(since, self.base_since) < DEAF_FOR:
+            if now - max(since, self.base_since) < DEAF_SECONDS:
                 continue
             reason = name, identify(rows[name]["probe"])
-            if now - self.restarted.get(reason, -APART) < APART:
+            if now - self.restarted.get(reason, -MIN_RESTART_INTERVAL_SECONDS) < MIN_RESTART_INTERVAL_SECONDS:
                 continue
-            if service.get("calls_freeswitch") and (hung := find_hung_freeswitch()):
+            if service.get("calls_freeswitch") and (hung := find_hung_freeswitch(manifest)):
                 if self.spared.get(name) != hung:
                     print(f"{name} is left alone: {hung}", flush=True)
                 self.spared[name] = hung
@@ -84,30 +85,31 @@ class Watcher:
             systemctl("restart", "--no-block", *service["units"])
             self.restarted[reason] = now
 
-    def set_up_broker(self, rows: Mapping[str, Row], now: float) -> None:
+    def set_up_broker(self, rows: Rows, now: float) -> None:
         """Have the broker's setup declare an exchange that is missing."""
-        failed = rows.get("rabbitmq", {}).get("probe") or {}
-        if failed.get("kind") == "exchanges" and now - self.set_up >= SETUP_APART:
-            print(f"running {SETUP_UNIT}: {rows['rabbitmq']['why']}", flush=True)
+        row = rows.get("rabbitmq")
+        failed = row["probe"]["kind"] if row and "probe" in row else ""
+        if row and failed == "exchanges" and now - self.set_up >= MIN_SETUP_INTERVAL_SECONDS:
+            print(f"running {SETUP_UNIT}: {row['why']}", flush=True)
             systemctl("restart", "--no-block", SETUP_UNIT)
             self.set_up = now
 
 
-def candidates(manifest: dict[str, Any], rows: Mapping[str, Row]) -> list[dict[str, Any]]:
-    """Services that run, fail a question that a restart may cure, and that may be restarted for it."""
+def list_deaf(manifest: Manifest, rows: Rows) -> list[ServiceEntry]:
+    """List the services that run, fail a question that a restart may cure, and that may be restarted for it."""
     return [
         service for service in manifest["services"]
-        if service["restarts_when_deaf"] and "probe" in (row := rows.get(service["name"], {}))
+        if service["restarts_when_deaf"] and (row := rows.get(service["name"])) and "probe" in row
         and row["probe"].get("restart_cures", True) and all(state == "active" for state in row["units"].values())
     ]
 
 
-def identify(probe: Row) -> str:
+def identify(probe: ProbeEntry) -> str:
     """A probe's name among those of its service."""
     return " ".join(str(value) for name, value in sorted(probe.items()) if name != "says")
 
 
-def mend_bindings(manifest: dict[str, Any], rows: Mapping[str, Row], view: View) -> set[str]:
+def mend_bindings(manifest: Manifest, rows: Rows, view: View) -> set[str]:
     """Put back the bindings that services lost with an exchange, and made at their start only; returns the services' names.
 
     What the broker refuses to be done for another one's queue is left to that service's restart. Every running service is looked
@@ -115,39 +117,49 @@ def mend_bindings(manifest: dict[str, Any], rows: Mapping[str, Row], view: View)
     """
     mended: set[str] = set()
     for service in manifest["services"]:
-        name, row = service["name"], rows.get(service["name"], {})
-        wanted = [probe for probe in service["probes"] if probe["kind"] == "binding"]
-        if not wanted or set(row.get("units", {}).values()) != {"active"} or isinstance(view.bindings, str):
+        name, row = service["name"], rows.get(service["name"])
+        if row is None or set(row["units"].values()) != {"active"}:
             continue
-        lost = [probe for probe in wanted if topology.binding(probe, view)]
-        for probe in lost:
+        for probe in list_lost(service, view):
             what = f"a binding of {name}: {probe['source']} to {probe['destination']} by {probe['key']}"
-            said = topology.bind(probe, view)
-            print(f"cannot put back {what}: {said}" if said else f"put back {what}", flush=True)
-            if not said:
+            try:
+                topology.bind(probe, view)
+            except Unhealthy as error:
+                print(f"cannot put back {what}: {error}", flush=True)
+            else:
+                print(f"put back {what}", flush=True)
                 mended.add(name)
     return mended
 
 
-def find_hung_freeswitch() -> str:
-    """A FreeSWITCH in Consul that takes connections and answers no call: who calls it waits for it for ever, and a restart of
-    the caller only begins that anew. "" = none."""
+def list_lost(service: ServiceEntry, view: View) -> list[ProbeEntry]:
+    """List the bindings of a service that are gone; none where the broker does not say which there are."""
+    wanted = [probe for probe in service["probes"] if probe["kind"] == "binding"]
     try:
-        entries = fetch_json("127.0.0.1", 8500, "/v1/health/service/freeswitch?passing=1")
+        found = view.bindings if wanted else set()
+    except Unhealthy:
+        return []
+    return [probe for probe in wanted if topology.binding_of(probe) not in found]
+
+
+def find_hung_freeswitch(manifest: Manifest) -> str:
+    """Find a FreeSWITCH in Consul that takes connections and answers no call: who calls it waits for it for ever, and a
+    restart of the caller only begins that anew. "" = none."""
+    try:
+        entries = fetch_json("127.0.0.1", manifest["ports"]["consul_http"], "/v1/health/service/freeswitch?passing=1")
     except (OSError, http.client.HTTPException, ValueError):
         return ""
     for entry in entries:
-        place = {"address": entry["Service"]["Address"], "port": entry["Service"]["Port"]}
         try:
-            sip.freeswitch_calls(place)
+            sip.call_freeswitch(entry["Service"]["Address"], entry["Service"]["Port"])
         except TimeoutError as error:
             return f"FreeSWITCH {entry['Service']['ID']}: {error}"
-        except (OSError, ValueError):
+        except (OSError, ValueError, Unhealthy):
             continue
     return ""
 
 
-def start_dead(manifest: dict[str, Any]) -> None:
+def start_dead(manifest: Manifest) -> None:
     """Start enabled units that nothing starts any more: a failed dependency is not retried by systemd."""
     states = status.unit_states([unit["name"] for unit in manifest["units"]])
     for name, state in states.items():
@@ -157,7 +169,7 @@ def start_dead(manifest: dict[str, Any]) -> None:
             systemctl("start", "--no-block", name)
 
 
-def wake_rtpengine(manifest: dict[str, Any], report: dict[str, Any]) -> None:
+def wake_rtpengine(manifest: Manifest, report: Report) -> None:
     """Have OpenSIPS look at rtpengine again: by itself it does so only when a call needs it, and loses that call's time."""
     healthy = {entry["name"]: entry["healthy"] for entry in report["services"]}
     if healthy.get("opensips", True) or not healthy.get("rtpengine"):
@@ -165,7 +177,7 @@ def wake_rtpengine(manifest: dict[str, Any], report: dict[str, Any]) -> None:
     wanted = [probe for service in manifest["services"] for probe in service["probes"] if probe["kind"] == "opensips_rtpengine"]
     for probe in wanted:
         try:
-            for url in probes.enable_rtpengines(probe):
+            for url in opensips.enable_rtpengines(probe):
                 print(f"OpenSIPS held {url} for disabled although it works: it looks again", flush=True)
         except (OSError, http.client.HTTPException) as error:
             print(f"OpenSIPS' management interface: {error}", flush=True)

@@ -4,15 +4,16 @@ import pathlib
 import shutil
 import time
 from collections.abc import Iterable
-from typing import Any
 
-from ..manifest import ApplyError, Tell, run, systemctl
+from ..manifest import DirectoryEntry, Manifest
+from ..state import State
+from ..system import ApplyError, Tell, run, systemctl
 
 SENTINEL = ".webitel-disk"
 SHARE = "share"
 """The purpose of a directory on no disk of this node's (`shares.py`)."""
-APPEARS = 180
-"""Seconds a disk may take to appear: clouds attach it while the machine boots."""
+APPEAR_SECONDS = 180
+"""That a disk may take to appear: clouds attach it while the machine boots."""
 
 
 def is_mounted(mount: str) -> bool:
@@ -25,7 +26,7 @@ def sentinel(mount: str) -> pathlib.Path:
     return pathlib.Path(mount) / SENTINEL
 
 
-def prepare(manifest: dict[str, Any], devices: dict[str, str], state: dict[str, Any], tell: Tell) -> None:
+def prepare(manifest: Manifest, devices: dict[str, str], state: State, tell: Tell) -> None:
     """Every data disk of the manifest mounted, and the directories on it there."""
     for disk in manifest["disks"]:
         purpose, mount = disk["purpose"], disk["mount"]
@@ -41,7 +42,7 @@ def prepare(manifest: dict[str, Any], devices: dict[str, str], state: dict[str, 
     make_directories(directory for directory in manifest["directories"] if directory["disk"] != SHARE)
 
 
-def make_directories(directories: Iterable[dict[str, Any]]) -> None:
+def make_directories(directories: Iterable[DirectoryEntry]) -> None:
     """Those that are not there yet, with their owner and mode."""
     for directory in directories:
         path = pathlib.Path(directory["path"])
@@ -53,12 +54,12 @@ def make_directories(directories: Iterable[dict[str, Any]]) -> None:
             path.chmod(int(directory["mode"], 8))
 
 
-def mount_device(device: pathlib.Path, purpose: str, mount: str, state: dict[str, Any]) -> None:
+def mount_device(device: pathlib.Path, purpose: str, mount: str, state: State) -> None:
     """Mount a device; make a file system only where there is nothing and where none was ever made."""
-    deadline = time.monotonic() + APPEARS
+    deadline = time.monotonic() + APPEAR_SECONDS
     while not device.exists():
         if time.monotonic() > deadline:
-            raise ApplyError(f"disk {purpose}: {device} did not appear within {APPEARS} s")
+            raise ApplyError(f"disk {purpose}: {device} did not appear within {APPEAR_SECONDS} s")
         time.sleep(1)
     found = run(["blkid", "-p", "-o", "value", "-s", "TYPE", str(device)], 30)
     signatures = run(["wipefs", "--no-act", "--parsable", str(device)], 30).stdout.strip()

@@ -4,21 +4,22 @@ Nothing here touches it but in a process of its own: who asks a file system whos
 """
 
 import pathlib
-from typing import Any
 
-from ..manifest import ApplyError, Tell, last_lines, run, systemctl
+from ..manifest import Manifest, ShareEntry
+from ..report import DiskRow
+from ..system import ENDED, ApplyError, Tell, last_lines, run, systemctl
 from . import disks
 
 UNITS = pathlib.Path("/etc/systemd/system")
-MOUNTS, ANSWERS = 90, 4
-"""Seconds that a mount may take, and a question."""
-NEARLY_FULL = 90
+MOUNT_SECONDS, ANSWER_SECONDS = 90, 4
+"""That a mount may take, and a question."""
+NEARLY_FULL_PERCENT = 90
 WRITABLE = "it must be writable for root there (NFS: no_root_squash)"
 # The sentinel's time is set, which a file system that can only be read refuses and a full one does not.
 ASK = 'test -e "$0" && touch -c "$0" && stat -f -c "%S %b %a" "$0"'
 
 
-def prepare(manifest: dict[str, Any], tell: Tell) -> None:
+def prepare(manifest: Manifest, tell: Tell) -> None:
     """Have the share mounted, the new way where its unit has changed, and the directories on it there. Raises ApplyError."""
     share = manifest.get("share")
     if not share:
@@ -30,7 +31,7 @@ def prepare(manifest: dict[str, Any], tell: Tell) -> None:
         systemctl("enable", share["unit"])
     # Of what is mounted systemd has to be asked nothing: read anew meanwhile, its unit may wait for a device that a container
     # does not have.
-    done = systemctl("start", share["unit"], timeout=MOUNTS) if not is_mounted(share) else None
+    done = systemctl("start", share["unit"], timeout=MOUNT_SECONDS) if not is_mounted(share) else None
     if done and done.returncode != 0:
         raise ApplyError(f"{describe(share)} is not mounted: {why_not(share) or done.stderr.strip()}", share["unit"])
     try:
@@ -40,7 +41,7 @@ def prepare(manifest: dict[str, Any], tell: Tell) -> None:
         raise ApplyError(f"{describe(share)}: {error}; {WRITABLE}", share["unit"]) from error
 
 
-def is_new(share: dict[str, Any]) -> bool:
+def is_new(share: ShareEntry) -> bool:
     """Whether systemd has not taken its unit up as it is now, by this run or by one that was cut off."""
     shown = systemctl("show", "-p", "UnitFileState,NeedDaemonReload", share["unit"]).stdout.split()
     return "UnitFileState=enabled" not in shown or "NeedDaemonReload=yes" in shown
@@ -53,7 +54,7 @@ def drop(removed: list[str]) -> None:
             systemctl("disable", "--now", path.name)
 
 
-def keep(manifest: dict[str, Any]) -> None:
+def keep(manifest: Manifest) -> None:
     """Mount it again where it is gone: systemd tries it once."""
     share = manifest.get("share")
     if share and not is_mounted(share):
@@ -62,35 +63,37 @@ def keep(manifest: dict[str, Any]) -> None:
         systemctl("start", "--no-block", share["unit"])
 
 
-def report(share: dict[str, Any]) -> dict[str, Any]:
+def report(share: ShareEntry) -> DiskRow:
     """The share's row among the disks: mounted, ours, writable, not nearly full."""
-    row = {"purpose": disks.SHARE, "healthy": False}
+    def sick(why: str) -> DiskRow:
+        return {"purpose": disks.SHARE, "healthy": False, "why": f"{describe(share)}{why}"}
+
     if not is_mounted(share):
-        return row | {"why": f"{describe(share)} is not mounted" + (f": {said}" if (said := why_not(share)) else "")}
-    asked = run(["sh", "-c", ASK, str(disks.sentinel(share["mount"]))], ANSWERS)
-    if asked.returncode == 124:
-        return row | {"why": f"{describe(share)} does not answer within {ANSWERS} s"}
+        return sick(" is not mounted" + (f": {said}" if (said := why_not(share)) else ""))
+    asked = run(["sh", "-c", ASK, str(disks.sentinel(share["mount"]))], ANSWER_SECONDS)
+    if asked.returncode == ENDED:
+        return sick(f" does not answer within {ANSWER_SECONDS} s")
     if asked.returncode != 0:
         said = asked.stderr.strip().rpartition(": ")[2]
-        return row | {"why": f"{describe(share)}: " + (f"{said}; {WRITABLE}" if said else "it is another one: no sentinel file")}
+        return sick(": " + (f"{said}; {WRITABLE}" if said else "it is another one: no sentinel file"))
     block, blocks, free = map(int, asked.stdout.split())
     percent = 100 * (blocks - free) // max(blocks, 1)
-    full = f"{describe(share)} is nearly full: {percent} % used" if percent >= NEARLY_FULL else ""
+    full = f"{describe(share)} is nearly full: {percent} % used" if percent >= NEARLY_FULL_PERCENT else ""
     return {"purpose": disks.SHARE, "healthy": not full, "why": full, "size": blocks * block, "free": free * block,
             "days_until_full": None}
 
 
-def is_mounted(share: dict[str, Any]) -> bool:
+def is_mounted(share: ShareEntry) -> bool:
     """Whether its unit is active."""
     return systemctl("is-active", share["unit"]).stdout.strip() == "active"
 
 
-def describe(share: dict[str, Any]) -> str:
+def describe(share: ShareEntry) -> str:
     """The share in words."""
     return f"the share {share['source']} at {share['mount']}"
 
 
-def why_not(share: dict[str, Any]) -> str:
+def why_not(share: ShareEntry) -> str:
     """What was said at the last try to mount it; "" = nothing, as when somebody unmounted it."""
     shown = systemctl("show", "-p", "ActiveState,AssertResult,AssertTimestampMonotonic", share["unit"]).stdout
     state = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)

@@ -10,10 +10,10 @@ from functools import partial
 from pulumi import InvokeOptions
 from pulumi_aws import Provider, ec2, get_caller_identity_output, servicequotas
 
+from components.clouds.aws.facts import FACTS
 from components.clouds.questions import Asked, Questions, known
-from components.model.clouds.facts import CLOUDS
 from components.model.clouds.offers import Offers, Quota
-from components.model.plan import Public
+from components.model.machine import Public
 
 VCPUS, ADDRESSES = "L-1216C47A", "L-0263D0A3"
 """Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances; EC2-VPC Elastic IPs."""
@@ -31,7 +31,7 @@ async def ask_account(options: InvokeOptions) -> str:
 
 
 async def ask_offers(asked: Asked, options: InvokeOptions) -> Offers:
-    names = [machine.name for machine in CLOUDS["aws"].machine_types]
+    names = [machine.name for machine in FACTS.machine_types]
     found = await known(ec2.get_instance_type_offerings_output(
         location_type="availability-zone", filters=[{"name": "instance-type", "values": names}], opts=options))
     types: dict[str, list[str]] = {}

@@ -11,17 +11,18 @@ import pulumi
 from pulumi import Input, InvokeOptions, ResourceOptions
 from pulumi_aws import Provider, ebs, ec2, route53, vpc
 
-from cloud_init.compose import UserData
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.rules import rules_in, rules_out
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
+from components.model.machine import Public
 from components.model.naming import disk_name
-from components.model.plan import Node, Plan, Public
+from components.model.plan import Node, Plan
 from components.model.planning.addresses import subnet_of
 from components.model.planning.check_shape import clustered_roles
 from components.model.planning.dns import TTL, Record, Zone
 from components.model.planning.firewall import ANYWHERE
+from components.model.user_data import UserData
 
 DEBIAN = "136693071363"
 """The account that publishes Debian's images."""

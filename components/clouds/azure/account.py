@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from pulumi_azure_native import authorization
 
+from components.clouds.azure.facts import FACTS
 from components.clouds.questions import Asked, Questions, fetch, known
-from components.model.clouds.facts import CLOUDS
 from components.model.clouds.offers import Offers, Quota
 
 REST = "https://management.azure.com"
@@ -47,7 +47,7 @@ async def ask_account(asked: Asked) -> str:
 
 async def list_skus(asked: Asked) -> list[Sku]:
     """The VM sizes of our list that the subscription may use in the region, as the interface tells them."""
-    names = {machine.name for machine in CLOUDS["azure"].machine_types}
+    names = {machine.name for machine in FACTS.machine_types}
     wish = quote(f"location eq '{asked.plan.region}'")
     found = await get(asked, f"/providers/Microsoft.Compute/skus?api-version={SKUS}&$filter={wish}")
     return [sku for sku in found["value"] if sku["resourceType"] == "virtualMachines" and sku["name"] in names]

@@ -13,17 +13,18 @@ from ipaddress import IPv4Network
 from pulumi import Input, ResourceOptions, ResourceTransformationArgs, ResourceTransformationResult
 from pulumi_azure_native import compute, dns, network, resources
 
-from cloud_init.compose import UserData
 from components.clouds.azure.machines import IMAGE, has_nvme, name_device, refer_to_image
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.rules import Rule, rules_in, rules_out
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
+from components.model.machine import Public
 from components.model.naming import disk_name
-from components.model.plan import Node, Public
+from components.model.plan import Node
 from components.model.planning.addresses import subnet_of
 from components.model.planning.check_shape import clustered_roles
 from components.model.planning.dns import PRIORITY, TTL, WEIGHT, Record, Zone
+from components.model.user_data import UserData
 
 PLATFORM = "168.63.129.16"
 """Azure's own services for a machine: its agent and the resolver."""

@@ -3,7 +3,7 @@
 from pulumi import RunError
 from pulumi_azure_native import compute
 
-from components.model.plan import MachineType
+from components.model.machine import MachineType
 
 IMAGE = "Debian:debian-12:12-gen2:latest"
 

@@ -9,8 +9,8 @@ from functools import partial
 
 from pulumi_digitalocean import get_account_output, get_droplets_output, get_sizes_output
 
+from components.clouds.digitalocean.facts import FACTS
 from components.clouds.questions import Asked, Questions, known
-from components.model.clouds.facts import CLOUDS
 from components.model.clouds.offers import Offers, Quota
 
 
@@ -28,7 +28,7 @@ async def ask_account() -> str:
 
 async def ask_offers(asked: Asked) -> Offers:
     found = await known(get_sizes_output())
-    known_types = {machine.name for machine in CLOUDS["digitalocean"].machine_types}
+    known_types = {machine.name for machine in FACTS.machine_types}
     types: dict[str, list[str]] = {}
     for size in found.sizes:
         if size.slug in known_types and size.available:

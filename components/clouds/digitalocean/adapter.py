@@ -9,13 +9,14 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 from pulumi import Input
 
-from cloud_init.compose import UserData
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.rules import by_ports, rules_in, rules_out
+from components.model.machine import Public
 from components.model.naming import disk_name
-from components.model.plan import Node, Public
+from components.model.plan import Node
 from components.model.planning.dns import PRIORITY, TTL, WEIGHT, Record, Zone
 from components.model.planning.firewall import ANY_PORT
+from components.model.user_data import UserData
 
 IMAGE = "debian-12-x64"
 

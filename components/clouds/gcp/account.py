@@ -12,10 +12,10 @@ from functools import partial
 
 from pulumi_gcp import compute, organizations
 
+from components.clouds.gcp.facts import FACTS
 from components.clouds.questions import Asked, Questions, fetch, known
-from components.model.clouds.facts import CLOUDS
 from components.model.clouds.offers import Offers, Quota
-from components.model.plan import Public
+from components.model.machine import Public
 
 REST = "https://compute.googleapis.com"
 
@@ -34,7 +34,7 @@ async def ask_offers(asked: Asked) -> Offers:
     region = asked.plan.region
     zones = (await known(compute.get_zones_output(region=region, status="UP"))).names
     found = await asyncio.gather(*(known(compute.get_machine_types_output(zone=zone)) for zone in zones))
-    names = {machine.name for machine in CLOUDS["gcp"].machine_types}
+    names = {machine.name for machine in FACTS.machine_types}
     return Offers("zone", asked.plan.zone, {
         zone.removeprefix(f"{region}-"): sorted(names.intersection(machine.name for machine in types.machine_types))
         for zone, types in zip(zones, found, strict=True)})
@@ -50,7 +50,7 @@ async def ask_quotas(asked: Asked) -> list[Quota]:
         needed["INSTANCES"] += 1
         needed["STATIC_ADDRESSES"] += node.public is Public.SERVICE
         needed[f"{node.machine_type.family.upper()}_CPUS"] += node.machine_type.vcpus
-        if CLOUDS["gcp"].disk_type_for(node.machine_type) == "pd-ssd":
+        if FACTS.disk_type_for(node.machine_type) == "pd-ssd":
             needed["SSD_TOTAL_GB"] += sum(disk.size_gib for disk in node.disks)
     # What the region tells no quota of is not compared: some families count elsewhere.
     page = f"https://console.cloud.google.com/iam-admin/quotas?project={client.project}"

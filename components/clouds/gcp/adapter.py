@@ -11,15 +11,16 @@ import pulumi
 from pulumi import Input, Output, RunError
 from pulumi_gcp import Provider, compute, config, dns
 
-from cloud_init.compose import UserData
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
+from components.model.machine import Public
 from components.model.naming import disk_name
-from components.model.plan import EgressRule, Node, Opening, Plan, Public
+from components.model.plan import EgressRule, Node, Opening, Plan
 from components.model.planning.check_shape import clustered_roles
 from components.model.planning.dns import TTL, Record, Zone
 from components.model.planning.firewall import ANYWHERE
+from components.model.user_data import UserData
 
 IMAGE = "projects/debian-cloud/global/images/family/debian-12"
 """Google resolves the family when a disk is made: no look-up."""

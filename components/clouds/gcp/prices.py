@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from components.clouds.gcp.facts import FACTS
 from components.clouds.price_documents import NotAsked, fetch
-from components.model.clouds.facts import CLOUDS
 from components.model.clouds.price_list import Found
 
 ADDRESS = "https://cloudbilling.googleapis.com"
@@ -46,7 +46,7 @@ def find_prices(names: Sequence[str], regions: Sequence[str], address: str = ADD
                 if re.match(rf"{words}( in .*)?$", sku["description"]):
                     others.setdefault(path, {})[region] = round(read_price(sku) * units, 4)
     machines: dict[str, dict[str, float]] = {}
-    for machine in (one for one in CLOUDS["gcp"].machine_types if one.name in names):
+    for machine in (one for one in FACTS.machine_types if one.name in names):
         for region in regions:
             parts = [rates.get((machine.family, part, region)) for part in ("Core", "Ram")]
             if parts[0] is not None and parts[1] is not None:

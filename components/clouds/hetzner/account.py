@@ -9,8 +9,8 @@ from functools import partial
 
 from pulumi_hcloud import get_server_types_output, get_ssh_keys_output
 
+from components.clouds.hetzner.facts import FACTS
 from components.clouds.questions import Asked, Questions, known
-from components.model.clouds.facts import CLOUDS
 from components.model.clouds.offers import Offers
 
 
@@ -27,7 +27,7 @@ async def ask_account() -> str:
 
 async def ask_offers(asked: Asked) -> Offers:
     found = await known(get_server_types_output())
-    known_types = {machine.name for machine in CLOUDS["hetzner"].machine_types}
+    known_types = {machine.name for machine in FACTS.machine_types}
     types: dict[str, list[str]] = {}
     for server_type in found.server_types:
         for location in server_type.locations if server_type.name in known_types else ():

@@ -9,12 +9,13 @@ import pulumi
 import pulumi_hcloud as hcloud
 from pulumi import Input
 
-from cloud_init.compose import UserData
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.rules import by_ports, rules_in, rules_out
+from components.model.machine import Public
 from components.model.naming import disk_name
-from components.model.plan import Node, Public
+from components.model.plan import Node
 from components.model.planning.dns import TTL, Record, Zone
+from components.model.user_data import UserData
 
 IMAGE = "debian-12"
 

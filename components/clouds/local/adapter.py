@@ -5,16 +5,14 @@ from __future__ import annotations
 import pulumi
 from pulumi import Input
 
-from cloud_init.compose import UserData
-from cloud_init.context import MOUNT_ROOT
-from cloud_init.packages_image import PackagesImage, compose_packages_image
 from components.clouds.base import Cloud, Machine, NodeGroup
-from components.model.catalogue.service import PackageSource
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import PublicAddress
-from components.model.naming import bridge_name, disk_name
-from components.model.plan import Node, Public
+from components.model.machine import Public
+from components.model.naming import MOUNT_ROOT, bridge_name, disk_name
+from components.model.plan import Node
 from components.model.planning.addresses import address_offset, resolve_public_network
+from components.model.user_data import UserData
 from components.resources import LocalAddress, LocalDisk, LocalImage, LocalMachine, LocalNetwork
 
 BASE_IMAGE = "base"
@@ -26,14 +24,12 @@ class Adapter(Cloud):
 
     def create_network(self) -> None:
         self.labels = {"stack": self.plan.stack}
-        packages = PackagesImage("")
-        if not self.settings.image:
-            packages = compose_packages_image(PackageSource(self.plan.package_source))
+        packages = self.boot.image
         self.image = LocalImage(
             "image",
             alias="" if self.settings.image == BASE_IMAGE else self.settings.image,
-            key=packages.key,
-            user_data=packages.user_data,
+            key=packages.key if packages else "",
+            user_data=packages.user_data if packages else "",
             opts=self.child(),
         )
         options = self.child()

@@ -19,7 +19,7 @@ POSTGRESQL = Service(
             "webitel-postgresql-15", "timescaledb-2-postgresql-15",
         ),
     },
-    units=("patroni", "webitel-setup-postgresql"),
+    repositories=("timescaledb", "webitel"), units=("patroni", "webitel-setup-postgresql"),
     listeners=(tcp("sql", 5432), tcp("rest", 8008)),
     calls=("postgresql", "consul"),
     secrets=(
@@ -51,13 +51,14 @@ RABBITMQ = Service(
 )
 
 CONSUL_SERVER = Service(
-    "consul-server", "Consul server", packages=("consul",), units=("consul",),
+    "consul-server", "Consul server", packages=("consul",), repositories=("hashicorp",), units=("consul",),
+    placement=Placement.QUORUM,
     listeners=(tcp("rpc", 8300),), calls=("consul-server",), secrets=("consul_gossip_key", "consul_certificate"),
     probes=(Probe("consul_server", "this Consul server is not a voting member of the quorum"),),
 )
 
 GRAFANA = Service(
-    "grafana", "Grafana", packages=("grafana",), units=("grafana-server",), stand_in=True,
+    "grafana", "Grafana", packages=("grafana",), repositories=("grafana",), units=("grafana-server",), stand_in=True,
     listeners=(tcp("http", 3000),), calls=("postgresql",),
     secrets=("grafana_password", "grafana_database_password", "grafana_store_password"),
     placement=Placement.FIRST, placement_reason="each one would send every alert", moves=True,

@@ -36,7 +36,7 @@ SSH = Service(
 )
 
 CONSUL = Service(
-    "consul", "Consul agent", packages=("consul",), units=("consul",), placement=Placement.EVERY,
+    "consul", "Consul agent", packages=("consul",), repositories=("hashicorp",), units=("consul",), placement=Placement.EVERY,
     listeners=(
         tcp("gossip", 8301), udp("gossip-udp", 8301),
         tcp("http", 8500, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import get_args
 
+from components.model.catalogue.service import Placement
 from components.model.catalogue.services import CATALOGUE
 from components.model.plan import Plan
-from components.model.planning.placement import CONSUL_SERVER
+from components.model.report import Reports, list_faults
 from components.model.settings import Settings
 
 RELEASES: tuple[str, ...] = get_args(Settings.model_fields["release"].annotation)
@@ -46,22 +47,20 @@ def order(release: str) -> tuple[int, ...]:
     return tuple(map(int, release.split(".")))
 
 
-def find_obstacles(plan: Plan, reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def find_obstacles(plan: Plan, reports: Reports) -> list[str]:
     """Why a deployment is in no state to be upgraded: `reports` is what `status` was told, by key of the node."""
     problems = []
     leaving = [node.key for node in plan.nodes if node.leaving]
-    if left := sorted({*leaving, *(key for key, report in reports.items() if "left" in report)}):
+    if left := sorted({*leaving, *(key for key, report in reports.items() if report.left is not None)}):
         problems.append(f"nodes on their way out: {', '.join(left)}; ./webitel scale brings it to its end")
-    healthy = {
-        (key, row["name"]) for key, report in reports.items() for row in report.get("services", ()) if row["healthy"]}
+    healthy = {(key, row.name) for key, report in reports.items() for row in report.services if row.healthy}
     for service in CATALOGUE.values():
-        nodes = [node for node in plan.serving(service.name) if service.cluster_sizes or service.name == CONSUL_SERVER]
+        nodes = plan.serving(service.name) if service.cluster_sizes or service.placement is Placement.QUORUM else ()
         working = [node.key for node in nodes if (node.key, service.name) in healthy]
         if len(nodes) > 1 and 2 * len(working) <= len(nodes):
             problems.append(f"{service.title} has no quorum: of {len(nodes)} members work {', '.join(working) or 'none'}")
     problems += [f"{node.key} was never configured" for node in plan.nodes if node.key not in reports]
     for key, report in reports.items():
-        sick = [row["name"] for part in ("services", "disks", "machine") for row in report.get(part, ()) if not row["healthy"]]
-        if not report["healthy"] and key not in left:
-            problems.append(f"{key} is not healthy: {report.get('problem') or ', '.join(sick) or 'it says nothing more'}")
+        if not report.healthy and key not in left:
+            problems.append(f"{key} is not healthy: {', '.join(fault.part or fault.why for fault in list_faults(report))}")
     return problems

@@ -14,7 +14,7 @@ from components.model.catalogue.service import PackageSource, Service
 
 @dataclass(frozen=True)
 class Repository:
-    """One apt repository. `services` need it; `login` says how `/etc/apt/auth.conf.d` names who may read it."""
+    """One apt repository; `login` says how `/etc/apt/auth.conf.d` names who may read it."""
 
     name: str
     uri: str
@@ -22,37 +22,33 @@ class Repository:
     component: str
     key: str
     fingerprint: str
-    services: tuple[str, ...]
     login: str = ""
 
     def as_source(self) -> dict[str, str]:
         """What `cloud_init/node/install.py` needs of it."""
-        return {name: value for name, value in asdict(self).items() if name not in ("services", "login")}
+        return {name: value for name, value in asdict(self).items() if name != "login"}
 
-
-WEBITEL = (
-    "postgresql", "webitel-app", "webitel-api", "webitel-uac", "messages-srv", "messages-bot", "engine", "storage",
-    "call_center", "flow_manager", "logger", "cases", "webitel-web", "freeswitch",
-)
 
 VENDOR = (
     Repository("hashicorp", "https://apt.releases.hashicorp.com", "bookworm", "main", "https://apt.releases.hashicorp.com/gpg",
-               "798AEC654E5C15428C8E42EEAA16FCBCA621E701", ("consul", "consul-server")),
+               "798AEC654E5C15428C8E42EEAA16FCBCA621E701"),
     Repository("timescaledb", "https://packagecloud.io/timescale/timescaledb/debian/", "bookworm", "main",
-               "https://packagecloud.io/timescale/timescaledb/gpgkey", "1005FB68604CE9B8F6879CF759F18EDF47F24417",
-               ("postgresql",)),
+               "https://packagecloud.io/timescale/timescaledb/gpgkey", "1005FB68604CE9B8F6879CF759F18EDF47F24417"),
     Repository("grafana", "https://apt.grafana.com", "stable", "main", "https://apt.grafana.com/gpg.key",
-               "B53AE77BADB630A683046005963FA27710458545", ("grafana",)),
+               "B53AE77BADB630A683046005963FA27710458545"),
     Repository("opensips", "https://apt.opensips.org", "bookworm", "3.4-releases", "https://apt.opensips.org/opensips-org.gpg",
-               "", ("opensips",)),
+               ""),
     Repository("freeswitch", "https://freeswitch.signalwire.com/repo/deb/debian-release/", "bookworm", "main",
-               "https://freeswitch.signalwire.com/repo/deb/debian-release/signalwire-freeswitch-repo.gpg", "", ("freeswitch",),
+               "https://freeswitch.signalwire.com/repo/deb/debian-release/signalwire-freeswitch-repo.gpg", "",
                login="machine freeswitch.signalwire.com login signalwire password {freeswitch_token}"),
     # apt refuses credentials for plain http unless the line names the scheme.
     Repository("webitel", "http://deb.webitel.com/debian", "bookworm", "main 25.08-releases",
-               "http://deb.webitel.com/webitel-repo.gpg", "", WEBITEL,
+               "http://deb.webitel.com/webitel-repo.gpg", "",
                login="machine http://deb.webitel.com login {repository_user} password {repository_password}"),
 )
+
+REPOSITORY_NAMES = (*(repository.name for repository in VENDOR), "mirror")
+"""What `webitel:repository_keys` has fingerprints for."""
 
 CREDENTIALS = ("repository_user", "repository_password", "freeswitch_token")
 """Settings that are secrets: they reach a node like any other secret."""
@@ -62,15 +58,15 @@ def needed_repositories(
     source: PackageSource, services: Iterable[Service], fingerprints: Mapping[str, str], mirror: str,
 ) -> tuple[Repository, ...]:
     """The repositories of a node's services. A mirror holds all of them under one roof, signed by keys of its own."""
-    names = {service.name for service in services}
+    names = {name for service in services for name in service.repositories}
     if source is PackageSource.SANDBOX:
         return ()
     if source is PackageSource.MIRROR:
         key = f"{mirror.rstrip('/')}/key.gpg"
-        return (Repository("mirror", mirror, "bookworm", "main", key, fingerprints.get("mirror", ""), tuple(sorted(names))),)
+        return (Repository("mirror", mirror, "bookworm", "main", key, fingerprints.get("mirror", "")),)
     return tuple(
         Repository(**{**vars(repository), "fingerprint": fingerprints.get(repository.name, repository.fingerprint)})
-        for repository in VENDOR if names.intersection(repository.services)
+        for repository in VENDOR if repository.name in names
     )
 
 

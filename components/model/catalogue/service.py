@@ -53,6 +53,7 @@ class Placement(StrEnum):
     `ROLE`: on every node of the roles that list it. `FIRST`: only on the first node of such a role.
     `EVERY`: on every node of the plan. `BESIDE_CALLERS`: on every node with a service that calls one of `beside`.
     `BESIDE_MOVING`: on every node with a service that may move to another node of the role.
+    `QUORUM`: on three nodes of the roles that list it, on one where there are not as many.
     """
 
     ROLE = "role"
@@ -60,6 +61,14 @@ class Placement(StrEnum):
     EVERY = "every node"
     BESIDE_CALLERS = "beside callers"
     BESIDE_MOVING = "beside services that move"
+    QUORUM = "a quorum of nodes"
+
+
+class Front(StrEnum):
+    """What people outside ask of the deployment's domain."""
+
+    WEB = "web"
+    SIP = "sip"
 
 
 @dataclass(frozen=True)
@@ -138,10 +147,14 @@ class Service:
 
     `calls` names other services, as `service` (all its CALLERS listeners) or `service.listener`.
     `packages` and `units` are the same with every package source, unless `packages_by_source`/`units_by_source` says
-    otherwise for one. `secrets` are names of `secrets.py`. `files` is the fragment's name under `cloud_init/services`.
+    otherwise for one. `repositories` are the ones outside Debian that they come from (`repositories.py`).
+    `secrets` are names of `secrets.py`.
     `moves`: one node of several runs it, whichever holds its lock in Consul (`cloud_init/node/clusters/locks.py`); the others of
     the role have it ready.
     `reload_renews`: its reload takes up a new version of its program too.
+    `front`: what it answers at the deployment's domain. `carries_calls`: more nodes of it carry more calls at once.
+    `has_standby`: false where exactly one may run, and nothing takes over when it is gone.
+    `knows_one_address`: it cannot choose among the nodes of what it calls, so that what moves needs a proxy in front of it.
     """
 
     name: str
@@ -163,6 +176,11 @@ class Service:
     beside: tuple[str, ...] = ()
     cluster_sizes: tuple[int, ...] = ()
     stand_in: bool = False
+    front: Front | None = None
+    carries_calls: bool = False
+    has_standby: bool = True
+    knows_one_address: bool = False
+    repositories: tuple[str, ...] = ()
     restarts_when_deaf: bool = False
     consul_name: str = ""
     packages_by_source: BySource = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components.model.catalogue import data, node, telephony, web, webitel
-from components.model.catalogue.service import Service
+from components.model.catalogue.service import Front, Service
 
 CATALOGUE: Mapping[str, Service] = {
     service.name: service
@@ -13,6 +13,11 @@ CATALOGUE: Mapping[str, Service] = {
 }
 
 
+def find_front(front: Front, catalogue: Mapping[str, Service] = CATALOGUE) -> Service:
+    """Find the service that answers it at the deployment's domain."""
+    return next(service for service in catalogue.values() if service.front is front)
+
+
 def called_service(call: str) -> str:
-    """The service's name in `service` or `service.listener`."""
+    """Return the service's name in `service` or `service.listener`."""
     return call.partition(".")[0]

@@ -1,9 +1,10 @@
-"""SIP and media. None of these has a standby yet: the README says what their loss stops."""
+"""SIP and media. None of these has a standby yet: `docs/operate/availability.md` says what their loss stops."""
 
 from components.model.catalogue.service import (
     Audience,
     Bind,
     Egress,
+    Front,
     OnChange,
     Ports,
     Probe,
@@ -26,7 +27,8 @@ RTPENGINE = Service(
 )
 
 OPENSIPS = Service(
-    "opensips", "OpenSIPS", stand_in=True, units=("opensips",),
+    "opensips", "OpenSIPS", stand_in=True, units=("opensips",), repositories=("opensips",),
+    front=Front.SIP, has_standby=False,
     packages=(
         "opensips", "opensips-http-modules", "opensips-rabbitmq-modules", "opensips-auth-modules",
         "opensips-postgres-module", "opensips-wss-module", "opensips-tls-module", "opensips-tlsmgm-module",
@@ -65,6 +67,7 @@ SIP_WEBSOCKET = Service(
 
 FREESWITCH = Service(
     "freeswitch", "FreeSWITCH", stand_in=True, units=("freeswitch",), consul_name="freeswitch",
+    repositories=("freeswitch", "webitel"), carries_calls=True, knows_one_address=True,
     packages=(
         "freeswitch", "freeswitch-systemd", "freeswitch-music-default", "freeswitch-mod-av", "freeswitch-mod-opus",
         "freeswitch-mod-opusfile", "freeswitch-mod-sndfile", "freeswitch-mod-shout", "freeswitch-mod-sofia",

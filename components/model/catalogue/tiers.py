@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from components.model.plan import Public, Size
+from components.model.machine import Public, Size
 
 WEBITEL_SERVICES = (
     "webitel-app", "webitel-api", "messages-srv", "messages-bot", "engine", "call_center", "logger", "cases",
@@ -56,6 +56,11 @@ class Tier:
             if role.name == name:
                 return role
         raise KeyError(f"tier {self.name} has no role {name}: {', '.join(role.name for role in self.roles)}")
+
+
+def is_voice(role: Role) -> bool:
+    """Whether a role handles SIP or media."""
+    return not set(role.services).isdisjoint((*MEDIA, *SIP))
 
 
 OURS = "ours"

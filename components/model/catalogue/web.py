@@ -1,9 +1,9 @@
 """nginx and the web applications."""
 
-from components.model.catalogue.service import Audience, Bind, OnChange, Probe, Service, tcp
+from components.model.catalogue.service import Audience, Bind, Front, OnChange, Probe, Service, tcp
 
 WEBITEL_WEB = Service(
-    "webitel-web", "Web applications", stand_in=True,
+    "webitel-web", "Web applications", stand_in=True, repositories=("webitel",),
     packages=(
         "webitel-auth-app", "webitel-admin-app", "webitel-agent-workspace", "webitel-supervisor-workspace",
         "webitel-flow-diagram", "webitel-history", "webitel-audit-app", "webitel-web-widget", "webitel-crm",
@@ -13,7 +13,7 @@ WEBITEL_WEB = Service(
 )
 
 NGINX = Service(
-    "nginx", "nginx", packages=("nginx",), units=("nginx",), on_change=OnChange.RELOAD,
+    "nginx", "nginx", packages=("nginx",), units=("nginx",), on_change=OnChange.RELOAD, front=Front.WEB,
     listeners=(
         tcp("http", 80, Audience.INTERNET, bind=Bind.PRIVATE), tcp("https", 443, Audience.INTERNET, bind=Bind.PRIVATE),
     ),

@@ -7,6 +7,7 @@ from components.model.catalogue.service import Audience, Bind, DataDirectory, Eg
 
 DATABASE = "postgresql"
 BROKER = "rabbitmq"
+VENDOR = ("webitel",)
 
 
 def sessions(application: str, minimum: int = 1) -> Probe:
@@ -45,14 +46,16 @@ def schema(unit: str) -> Probe:
 
 
 WEBITEL_APP = Service(
-    "webitel-app", "Applications", packages=("webitel-core", "webitel-common"), units=("webitel-app",), stand_in=True,
+    "webitel-app", "Applications", packages=("webitel-core", "webitel-common"), units=("webitel-app",),
+    stand_in=True, repositories=VENDOR,
     listeners=(tcp("grpc", 10045),), calls=(DATABASE, BROKER, "consul"), consul_name="go.webitel.app",
     secrets=("database_password", "broker_password", "cookie_keys"), restarts_when_deaf=True,
     probes=(registered("go.webitel.app", "prefix"),),
 )
 
 WEBITEL_API = Service(
-    "webitel-api", "API Gateway", packages=("webitel-core", "webitel-common", "curl"), units=("webitel-api",), stand_in=True,
+    "webitel-api", "API Gateway", packages=("webitel-core", "webitel-common", "curl"), units=("webitel-api",),
+    stand_in=True, repositories=VENDOR,
     listeners=(tcp("http", 8080), tcp("grpc", 10044)), consul_name="go.webitel.api",
     calls=(DATABASE, BROKER, "consul", "webitel-app", "webitel-uac", "engine.grpc", "storage.grpc", "call_center.grpc",
            "flow_manager.grpc", "messages-srv.grpc", "messages-bot.grpc", "logger", "cases"),
@@ -64,7 +67,8 @@ WEBITEL_API = Service(
 )
 
 WEBITEL_UAC = Service(
-    "webitel-uac", "UAC", packages=("webitel-core", "webitel-common"), units=("webitel-uac",), stand_in=True,
+    "webitel-uac", "UAC", packages=("webitel-core", "webitel-common"), units=("webitel-uac",),
+    stand_in=True, repositories=VENDOR,
     listeners=(tcp("grpc", 10046),), calls=(DATABASE, BROKER, "consul", "opensips.mi", "webitel-app"),
     consul_name="webitel.uac", secrets=("database_password", "broker_password", "cookie_keys"), restarts_when_deaf=True,
     # No public source says under which name it registers: its address and port are its own.
@@ -72,7 +76,8 @@ WEBITEL_UAC = Service(
 )
 
 MESSAGES_SRV = Service(
-    "messages-srv", "Messages Worker", packages=("webitel-messages", "webitel-common"), units=("messages-srv",), stand_in=True,
+    "messages-srv", "Messages Worker", packages=("webitel-messages", "webitel-common"), units=("messages-srv",),
+    stand_in=True, repositories=VENDOR,
     listeners=(tcp("grpc", 10039), tcp("pprof", 6060, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False)),
     calls=(DATABASE, BROKER, "consul", "webitel-app", "flow_manager.grpc", "messages-bot.grpc", "storage.grpc"),
     consul_name="webitel.chat.server", secrets=("database_password", "broker_password"), restarts_when_deaf=True,
@@ -80,7 +85,8 @@ MESSAGES_SRV = Service(
 )
 
 MESSAGES_BOT = Service(
-    "messages-bot", "Messages Bot", packages=("webitel-messages", "webitel-common"), units=("messages-bot",), stand_in=True,
+    "messages-bot", "Messages Bot", packages=("webitel-messages", "webitel-common"), units=("messages-bot",),
+    stand_in=True, repositories=VENDOR,
     listeners=(tcp("http", 10031), tcp("grpc", 10048)),
     calls=(DATABASE, BROKER, "consul", "webitel-app", "messages-srv.grpc", "storage.grpc", "flow_manager.grpc"),
     egress=(Egress("messengers", "tcp", Ports(443, 443)),),
@@ -94,7 +100,8 @@ MESSAGES_BOT = Service(
 )
 
 ENGINE = Service(
-    "engine", "Engine", packages=("webitel-engine", "webitel-common"), units=("engine",), stand_in=True,
+    "engine", "Engine", packages=("webitel-engine", "webitel-common"), units=("engine",),
+    stand_in=True, repositories=VENDOR,
     listeners=(tcp("grpc", 10040), tcp("websocket", 10022)),
     calls=(DATABASE, BROKER, "consul", "webitel-app", "messages-srv.grpc", "flow_manager.grpc", "call_center.grpc",
            "freeswitch.grpc", "storage.grpc"),
@@ -111,7 +118,8 @@ ENGINE = Service(
 )
 
 STORAGE = Service(
-    "storage", "Storage", packages=("webitel-storage", "webitel-common"), units=("storage",), stand_in=True,
+    "storage", "Storage", packages=("webitel-storage", "webitel-common"), units=("storage",),
+    stand_in=True, repositories=VENDOR,
     listeners=(
         tcp("public", 10023), tcp("internal", 10021, authenticated=False), tcp("grpc", 10036),
         tcp("pprof", 8090, Audience.NODE, bind=Bind.ANY, authenticated=False),
@@ -133,7 +141,8 @@ STORAGE = Service(
 )
 
 CALL_CENTER = Service(
-    "call_center", "CallCenter", packages=("webitel-call-center", "webitel-common"), units=("call_center",), stand_in=True,
+    "call_center", "CallCenter", packages=("webitel-call-center", "webitel-common"), units=("call_center",),
+    stand_in=True, repositories=VENDOR,
     listeners=(tcp("grpc", 10032),), consul_name="call_center",
     calls=(DATABASE, BROKER, "consul", "webitel-app", "freeswitch.grpc", "engine.grpc", "flow_manager.grpc", "messages-srv.grpc"),
     secrets=("database_password", "broker_password"), restarts_when_deaf=True,
@@ -143,7 +152,8 @@ CALL_CENTER = Service(
 )
 
 FLOW_MANAGER = Service(
-    "flow_manager", "Flow Manager", packages=("webitel-flow-manager", "webitel-common"), units=("flow_manager",), stand_in=True,
+    "flow_manager", "Flow Manager", packages=("webitel-flow-manager", "webitel-common"), units=("flow_manager",),
+    stand_in=True, repositories=VENDOR,
     listeners=(
         tcp("grpc", 10033), tcp("web", 5689, Audience.NODE, bind=Bind.LOOPBACK),
         tcp("esl", 10030, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
@@ -164,7 +174,8 @@ FLOW_MANAGER = Service(
 )
 
 LOGGER = Service(
-    "logger", "Logger", packages=("webitel-logger", "webitel-common"), units=("webitel-logger",), stand_in=True,
+    "logger", "Logger", packages=("webitel-logger", "webitel-common"), units=("webitel-logger",),
+    stand_in=True, repositories=VENDOR,
     listeners=(tcp("grpc", 10011),), calls=(DATABASE, BROKER, "consul", "webitel-app", "storage.grpc"),
     placement=Placement.FIRST, placement_reason="its cleaners run in every instance without a lock", moves=True,
     consul_name="logger", secrets=("database_password", "broker_password"), restarts_when_deaf=True,
@@ -174,7 +185,8 @@ LOGGER = Service(
 )
 
 CASES = Service(
-    "cases", "Cases", packages=("webitel-cases", "webitel-common"), units=("webitel-cases",), stand_in=True,
+    "cases", "Cases", packages=("webitel-cases", "webitel-common"), units=("webitel-cases",),
+    stand_in=True, repositories=VENDOR,
     listeners=(tcp("grpc", 22103),),
     calls=(DATABASE, BROKER, "consul", "webitel-app", "storage.grpc", "engine.grpc", "flow_manager.grpc", "logger"),
     consul_name="webitel.cases", secrets=("database_password", "broker_password"), restarts_when_deaf=True,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 
-from components.model.clouds.facts import Cloud
+from components.model.clouds.facts import CloudFacts
 from components.model.clouds.prices import currency_of
-from components.model.plan import MachineType, Size
+from components.model.machine import MachineType, Size
 from components.model.problems import Problem, setting_problem
 
 CONTAINER = "container"
@@ -18,7 +18,7 @@ WHOLE_CORE_WORTH = 2
 
 
 def choose_machine_type(
-    cloud: Cloud, size: Size, region: str, voice: bool, among: Collection[str] | None = None,
+    facts: CloudFacts, size: Size, region: str, voice: bool, among: Collection[str] | None = None,
 ) -> MachineType:
     """The cheapest machine type of a region that meets the size; on a container host, a container of that size.
     `among` are the names to choose from, None = all. A LookupError says that none fits.
@@ -27,21 +27,21 @@ def choose_machine_type(
     twice as much, since no other thread's load jitters its RTP. Where a region has no dated price, the prices of the
     default region decide the order.
     """
-    if cloud.trial:
+    if facts.trial:
         return MachineType(CONTAINER, size.vcpus, size.memory_gib, monthly={"any": 0.0})
 
     def worth(machine: MachineType) -> tuple[bool, float, str]:
         price = machine.price_in(region)
         if price is None:
-            price = machine.price_in(cloud.default_region)
+            price = machine.price_in(facts.default_region)
         if price is None:
             return True, 0.0, machine.name
         return False, price / (WHOLE_CORE_WORTH if voice and machine.whole_cores else 1), machine.name
 
-    fit = [machine for machine in cloud.machine_types if fits(machine, size) and (among is None or machine.name in among)
-           and machine.family not in cloud.closed_families]
+    fit = [machine for machine in facts.machine_types if fits(machine, size) and (among is None or machine.name in among)
+           and machine.family not in facts.closed_families]
     if not fit:
-        raise LookupError(f"no machine type of {cloud.title} has {size.vcpus} vCPU, {size.memory_gib:g} GiB "
+        raise LookupError(f"no machine type of {facts.title} has {size.vcpus} vCPU, {size.memory_gib:g} GiB "
                           f"and a boot disk of {size.boot_gib} GiB")
     return min(fit, key=worth)
 
@@ -54,27 +54,27 @@ def fits(machine: MachineType, size: Size) -> bool:
     )
 
 
-def check_machine_type(cloud: Cloud, role: str, name: str, fit: MachineType, region: str) -> Problem | None:
+def check_machine_type(facts: CloudFacts, role: str, name: str, fit: MachineType, region: str) -> Problem | None:
     """What is wrong with the machine type given for a role; `fit` is the one that would be chosen. None = nothing."""
     key = f"machine_types.{role}"
-    if cloud.trial:
-        return setting_problem(key, name, f"{cloud.name} has containers, no machine types; remove the setting")
-    if cloud.machine_type(name):
+    if facts.trial:
+        return setting_problem(key, name, f"{facts.name} has containers, no machine types; remove the setting")
+    if facts.machine_type(name):
         return None
-    use = f"use {describe_machine_type(cloud, fit, region)}"
-    if cloud.is_shared(name):
-        return setting_problem(key, name, f"{cloud.shared_reason}; {use}")
-    if cloud.is_not_x86(name):
+    use = f"use {describe_machine_type(facts, fit, region)}"
+    if facts.is_shared(name):
+        return setting_problem(key, name, f"{facts.shared_reason}; {use}")
+    if facts.is_not_x86(name):
         return setting_problem(key, name, f"not x86-64, which the vendor's packages need; {use}")
-    if cloud.is_discouraged(name):
+    if facts.is_discouraged(name):
         return setting_problem(key, name, f"an old or cost-optimised family whose CPU varies under load; {use}")
-    near = get_close_matches(name, [machine.name for machine in cloud.machine_types], 2, 0.6)
+    near = get_close_matches(name, [machine.name for machine in facts.machine_types], 2, 0.6)
     hint = f"did you mean {' or '.join(near)}? Else {use}" if near else use
-    return setting_problem(key, name, f"not a dedicated machine type we know on {cloud.title}; {hint}")
+    return setting_problem(key, name, f"not a dedicated machine type we know on {facts.title}; {hint}")
 
 
-def describe_machine_type(cloud: Cloud, machine: MachineType, region: str) -> str:
+def describe_machine_type(facts: CloudFacts, machine: MachineType, region: str) -> str:
     """`c7a.xlarge (4 vCPU, 8 GiB, USD 150/month)`; the price is left out where no dated one is known."""
     price = machine.price_in(region)
-    cost = "" if price is None else f", {currency_of(cloud)} {price:.0f}/month"
+    cost = "" if price is None else f", {currency_of(facts)} {price:.0f}/month"
     return f"{machine.name} ({machine.vcpus} vCPU, {machine.memory_gib:g} GiB{cost})"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS, Cloud, PublicAddress
-from components.model.plan import Public
+from components.model.clouds.facts import CloudFacts, PublicAddress
+from components.model.machine import Public
 from components.model.settings import Settings
 
 NEAR = 10
@@ -19,13 +19,12 @@ KEPT_AT_END = 2
 """Addresses at the end of a subnet that a cloud may keep (Google: the last two, `facts/clouds.md` 2.1)."""
 
 
-def resolve_network(settings: Settings) -> IPv4Network:
+def resolve_network(settings: Settings, facts: CloudFacts) -> IPv4Network:
     """The network set, else the cloud's default; where all stacks share one host, each tier has its own default."""
     if settings.network is not None:
         return settings.network
-    cloud = CLOUDS[settings.cloud]
-    default = IPv4Network(cloud.default_network)
-    if not cloud.trial:
+    default = IPv4Network(facts.default_network)
+    if not facts.trial:
         return default
     first = default.network_address + default.num_addresses * list(TIERS).index(settings.tier)
     return IPv4Network((first, default.prefixlen))
@@ -43,10 +42,10 @@ def resolve_public_network(settings: Settings) -> IPv4Network:
     return IPv4Network((first, PUBLIC_NETWORK.prefixlen))
 
 
-def host_address(settings: Settings, cloud: Cloud) -> IPv4Address:
+def host_address(settings: Settings, facts: CloudFacts) -> IPv4Address:
     """From where a container host itself reaches nodes that have a way in."""
-    shared = cloud.public_address is PublicAddress.PRIVATE
-    return gateway_of(resolve_network(settings) if shared else resolve_public_network(settings))
+    shared = facts.public_address is PublicAddress.PRIVATE
+    return gateway_of(resolve_network(settings, facts) if shared else resolve_public_network(settings))
 
 
 def gateway_of(network: IPv4Network) -> IPv4Address:
@@ -59,27 +58,27 @@ def address_offset(first_host: int, role_index: int, n: int) -> int:
     return first_host + NEAR * role_index + n - 1 if n <= NEAR else 256 * (role_index + 1) + n
 
 
-def subnet_of(network: IPv4Network, cloud: Cloud, public: Public) -> IPv4Network:
+def subnet_of(network: IPv4Network, facts: CloudFacts, public: Public) -> IPv4Network:
     """The part of the network in which a node stands: half of it where a subnet has one way out, else all."""
-    if not cloud.way_out_by_subnet:
+    if not facts.way_out_by_subnet:
         return network
     lower, upper = network.subnets()
     return upper if public is Public.SERVICE else lower
 
 
-def is_inside(network: IPv4Network, cloud: Cloud, offset: int) -> bool:
+def is_inside(network: IPv4Network, facts: CloudFacts, offset: int) -> bool:
     """Whether a node may have the address at that offset of its subnet."""
-    return offset < network.num_addresses // count_subnets(cloud) - KEPT_AT_END
+    return offset < network.num_addresses // count_subnets(facts) - KEPT_AT_END
 
 
-def smallest_prefix(cloud: Cloud, offset: int) -> int:
+def smallest_prefix(facts: CloudFacts, offset: int) -> int:
     """The prefix length of the smallest network whose subnets have room for that offset."""
-    return 33 - (offset + KEPT_AT_END).bit_length() - count_subnets(cloud)
+    return 33 - (offset + KEPT_AT_END).bit_length() - count_subnets(facts)
 
 
-def count_subnets(cloud: Cloud) -> int:
+def count_subnets(facts: CloudFacts) -> int:
     """Into how many equal subnets a network is divided."""
-    return 2 if cloud.way_out_by_subnet else 1
+    return 2 if facts.way_out_by_subnet else 1
 
 
 PRIVATE = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))

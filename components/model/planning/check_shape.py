@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from difflib import get_close_matches
 from ipaddress import IPv4Network
+from itertools import chain
 
-from components.model.catalogue.service import Placement, Service
+from components.model.catalogue.service import Placement
 from components.model.catalogue.tiers import Role, Tier
-from components.model.clouds.facts import Cloud, PublicAddress
-from components.model.plan import MachineType, Size
+from components.model.clouds.facts import PublicAddress
 from components.model.planning.addresses import (
     MOST_NODES,
+    PRIVATE,
     address_offset,
     is_inside,
     is_private,
     networks_given,
-    resolve_network,
     resolve_public_network,
     smallest_prefix,
 )
 from components.model.planning.check_values import WORLD_PREFIX
-from components.model.planning.placement import CONSUL_SERVER
+from components.model.planning.draft import Catalogue, Draft
 from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
-
-Catalogue = Mapping[str, Service]
-
-WITHOUT_STANDBY = ("opensips",)
-"""Services of which exactly one may run: nothing takes over when it is gone, and a second one would not be asked."""
 
 
 def count_nodes(tier: Tier, settings: Settings) -> dict[str, int]:
@@ -36,13 +31,13 @@ def count_nodes(tier: Tier, settings: Settings) -> dict[str, int]:
     return {role.name: settings.counts.get(role.name, role.count) for role in tier.roles}
 
 
-def check_counts(tier: Tier, settings: Settings, catalogue: Catalogue) -> Iterator[Problem]:
+def check_counts(draft: Draft) -> Iterator[Problem]:
     """Counts of unknown roles, below the tier's, or that a role's services cannot run with."""
-    roles = {role.name: role for role in tier.roles}
-    for name, count in settings.counts.items():
+    roles = {role.name: role for role in draft.tier.roles}
+    for name, count in draft.settings.counts.items():
         if name not in roles:
-            yield setting_problem(f"counts.{name}", count, unknown_role(name, tier))
-        elif why := explain_count(roles[name], count, catalogue):
+            yield setting_problem(f"counts.{name}", count, unknown_role(name, draft.tier))
+        elif why := explain_count(roles[name], count, draft.catalogue):
             yield setting_problem(f"counts.{name}", count, why)
 
 
@@ -51,7 +46,7 @@ def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
     if count == role.count:
         return ""
     services = [catalogue[name] for name in role.services]
-    alone = [service.title for service in services if service.name in WITHOUT_STANDBY]
+    alone = [service.title for service in services if not service.has_standby]
     if alone:
         return f"{' and '.join(alone)} cannot run twice yet; use 1"
     clustered = [service for service in services if service.cluster_sizes]
@@ -68,7 +63,7 @@ def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
         if count > allowed[-1]:
             return f"more members make {' and '.join(service.title for service in clustered)} slower, not safer; {use}"
         return f"a cluster needs an odd number of members to keep a majority; {use}"
-    workers = [one for one in services if (one.placement is Placement.ROLE or one.moves) and one.name != CONSUL_SERVER]
+    workers = [one for one in services if one.placement is Placement.ROLE or one.moves]
     if count > role.count and not workers:
         first = next(one for one in services if one.placement is Placement.FIRST)
         return (f"{first.title} runs on the first node only ({first.placement_reason}), "
@@ -85,40 +80,25 @@ def clustered_roles(tier: Tier, catalogue: Catalogue) -> tuple[str, ...]:
         for name in role.services for size in catalogue[name].cluster_sizes))
 
 
-def check_disk_sizes(
-    tier: Tier, settings: Settings, cloud: Cloud, machines: Mapping[str, MachineType],
-) -> Iterator[Problem]:
+def check_disk_sizes(draft: Draft) -> Iterator[Problem]:
     """Disk sizes of unknown roles or purposes, or smaller than the tier's."""
-    roles = {role.name: role for role in tier.roles}
-    for key, size in settings.disk_sizes.items():
+    roles = {role.name: role for role in draft.tier.roles}
+    for key, size in draft.settings.disk_sizes.items():
         name, _, purpose = key.partition(".")
         setting = f"disk_sizes.{key}"
         if name not in roles:
-            yield setting_problem(setting, size, unknown_role(name, tier))
+            yield setting_problem(setting, size, unknown_role(name, draft.tier))
             continue
-        sizes = tier_disks(roles[name], cloud)
+        sizes = draft.disks_of(roles[name])
         if purpose not in sizes:
             has = " or ".join(f"{name}.{one}" for one in sizes)
             yield setting_problem(setting, size, f"{name} has no disk of that purpose; use {has}")
-        elif purpose == "boot" and (root := machines[name].root_disk_gib):
+        elif purpose == "boot" and (root := draft.machines[name].root_disk_gib):
             yield setting_problem(setting, size, (
-                f"on {cloud.title} the boot disk comes with the machine type, {root} GiB with {machines[name].name}; "
+                f"on {draft.facts.title} the boot disk comes with the machine type, {root} GiB with {draft.machines[name].name}; "
                 f"set webitel:machine_types.{name} instead"))
         elif size < sizes[purpose]:
             yield setting_problem(setting, size, f"smaller than the tier's, GiB; use {sizes[purpose]} or more")
-
-
-def tier_disks(role: Role, cloud: Cloud) -> dict[str, int]:
-    """GiB by purpose of a role's disks as the tier has them, the boot disk first."""
-    disks = role.trial_disks if cloud.trial else role.disks
-    boot = max(tier_size(role, cloud).boot_gib, cloud.boot_min_gib)
-    sizes = {"boot": boot, "database": disks.database, "recordings": disks.recordings}
-    return {purpose: gib for purpose, gib in sizes.items() if gib}
-
-
-def tier_size(role: Role, cloud: Cloud) -> Size:
-    """The size of a role's nodes as the tier has it."""
-    return role.trial if cloud.trial else role.size
 
 
 def unknown_role(name: str, tier: Tier) -> str:
@@ -129,56 +109,71 @@ def unknown_role(name: str, tier: Tier) -> str:
     return f"tier {tier.name} has no role {name}; {hint}"
 
 
-def check_network(tier: Tier, settings: Settings, cloud: Cloud, counts: Mapping[str, int]) -> Iterator[Problem]:
+def check_network(draft: Draft) -> Iterator[Problem]:
     """A network that is not private, of a size the cloud does not take, in use, or with too few addresses."""
-    network = resolve_network(settings)
-    text, example = network, f"use a network of your own such as {cloud.default_network}"
+    facts, counts, network = draft.facts, draft.counts, draft.network
+    text, example = network, f"use a network of your own such as {find_free_network(draft)}"
     if not is_private(network):
         yield setting_problem("network", text, f"not a private network; {example}")
-    for other in map(IPv4Network, cloud.reserved_networks):
+    for other in map(IPv4Network, facts.reserved_networks):
         if network.overlaps(other):
-            yield setting_problem("network", text, f"{cloud.title} keeps {other} for itself; {example}")
-    for name in ("operators", "carriers", "phones"):
-        for outside in () if cloud.trial else networks_given(settings, name):
-            if network.overlaps(outside) and outside.prefixlen >= WORLD_PREFIX:
-                yield setting_problem("network", text, f"overlaps webitel:{name} {outside}; {example}")
-    shortest, longest = cloud.network_prefixes
-    highest = cloud.first_host + sum(counts.values())
-    if cloud.fixed_addresses:
-        indexes = {role.name: index for index, role in enumerate(tier.roles)}
-        highest = max(address_offset(cloud.first_host, indexes[role], count) for role, count in counts.items())
-    if not is_inside(network, cloud, highest):
+            yield setting_problem("network", text, f"{facts.title} keeps {other} for itself; {example}")
+    for name, outside in list_outside(draft):
+        if network.overlaps(outside):
+            yield setting_problem("network", text, f"overlaps webitel:{name} {outside}; {example}")
+    shortest, longest = facts.network_prefixes
+    highest = facts.first_host + sum(counts.values())
+    if facts.fixed_addresses:
+        indexes = {role.name: index for index, role in enumerate(draft.tier.roles)}
+        highest = max(address_offset(facts.first_host, indexes[role], count) for role, count in counts.items())
+    if not is_inside(network, facts, highest):
         number = sum(counts.values())
-        needed = min(smallest_prefix(cloud, highest), longest)
+        needed = min(smallest_prefix(facts, highest), longest)
         yield setting_problem("network", text, (
             f"has {network.num_addresses} addresses, too few for {number} {'node' if number == 1 else 'nodes'} "
-            f"with fixed places; use /{needed} or larger, such as {cloud.default_network}"))
+            f"with fixed places; use /{needed} or larger, such as {facts.default_network}"))
     elif not shortest <= network.prefixlen <= longest:
-        yield setting_problem("network", text, f"{cloud.title} takes /{shortest} to /{longest}; {example}")
+        yield setting_problem("network", text, f"{facts.title} takes /{shortest} to /{longest}; {example}")
 
 
-def check_public_network(tier: Tier, settings: Settings, cloud: Cloud, counts: Mapping[str, int]) -> Iterator[Problem]:
+def list_outside(draft: Draft) -> Iterator[tuple[str, IPv4Network]]:
+    """The networks that nodes must be able to answer, each with the name of its setting. Such as are too large are refused
+    elsewhere."""
+    for name in () if draft.facts.trial else ("operators", "carriers", "phones"):
+        yield from ((name, network) for network in networks_given(draft.settings, name) if network.prefixlen >= WORLD_PREFIX)
+
+
+def find_free_network(draft: Draft) -> IPv4Network:
+    """Find a network that could be set: the cloud's default, else a private one of its size that nobody has."""
+    default = IPv4Network(draft.facts.default_network)
+    taken = [*map(IPv4Network, draft.facts.reserved_networks), *(network for _, network in list_outside(draft))]
+    candidates = (network for private in PRIVATE if private.prefixlen <= default.prefixlen
+                  for network in private.subnets(new_prefix=default.prefixlen))
+    return next((one for one in chain([default], candidates) if not any(one.overlaps(other) for other in taken)), default)
+
+
+def check_public_network(draft: Draft) -> Iterator[Problem]:
     """What only containers have: a network of the host's in the internet's place."""
-    if not cloud.trial and settings.local_network != "bridged":
+    settings, facts, counts = draft.settings, draft.facts, draft.counts
+    if not facts.trial and settings.local_network != "bridged":
         yield setting_problem("local_network", settings.local_network, (
-            f"only containers of webitel:cloud = local have it; {cloud.title} has its own way, remove the setting"))
-    if not cloud.trial or cloud.public_address is PublicAddress.PRIVATE:
+            f"only containers of webitel:cloud = local have it; {facts.title} has its own way, remove the setting"))
+    if not facts.trial or facts.public_address is PublicAddress.PRIVATE:
         if settings.public_network is not None:
             yield setting_problem("public_network", settings.public_network, (
                 "only webitel:cloud = local has one, and not with webitel:local_network = bridged; remove the setting"))
         return
     network, example = resolve_public_network(settings), "use a network such as 198.18.0.0/24"
-    highest = max(address_offset(cloud.first_host, index, counts[role.name]) for index, role in enumerate(tier.roles))
+    highest = max(address_offset(facts.first_host, index, counts[role.name]) for index, role in enumerate(draft.tier.roles))
     if is_private(network):
         yield setting_problem("public_network", network, f"stands for the internet, so it must not be a private one; {example}")
-    if not is_inside(network, cloud, highest):
+    if not is_inside(network, facts, highest):
         yield setting_problem("public_network", network, f"has {network.num_addresses} addresses, too few; {example}")
 
 
-def check_leaving(
-    settings: Settings, stack: str, tier: Tier, counts: Mapping[str, int], catalogue: Catalogue,
-) -> Iterator[Problem]:
+def check_leaving(draft: Draft) -> Iterator[Problem]:
     """Leaving nodes that the deployment does not have, that are not the last of their role, or that cannot be spared."""
+    stack, settings, tier, counts = draft.stack, draft.settings, draft.tier, draft.counts
     keys = [f"{role.name}-{n}" for role in tier.roles for n in range(1, counts[role.name] + 1)]
     leaving = {name.removeprefix(f"{stack}-") for name in settings.leaving}
     for name in settings.leaving:
@@ -194,5 +189,5 @@ def check_leaving(
             last = ", ".join(f"{role.name}-{n}" for n in range(len(stay) + 1, counts[role.name] + 1))
             yield setting_problem("leaving", text, f"the nodes with the highest numbers leave, here {last}: "
                                                    f"webitel scale {role.name} {len(stay)}")
-        elif why := explain_count(role, len(stay), catalogue):
+        elif why := explain_count(role, len(stay), draft.catalogue):
             yield setting_problem("leaving", text, f"{len(stay)} of {role.name} would be left: {why}")

@@ -1,4 +1,4 @@
-"""What is wrong with single values: names, networks, keys, credentials; and which values are only documentation."""
+"""What is wrong with single values: names, networks, keys."""
 
 from __future__ import annotations
 
@@ -9,29 +9,22 @@ import struct
 import zoneinfo
 from collections.abc import Iterator
 from difflib import get_close_matches
-from ipaddress import IPv4Network
 
-from components.model.calls import check_calls
-from components.model.catalogue.repositories import missing_fingerprints
+from components.model.catalogue.repositories import REPOSITORY_NAMES
 from components.model.catalogue.service import PackageSource
 from components.model.catalogue.services import CATALOGUE
-from components.model.clouds.facts import CLOUDS, Cloud
+from components.model.patches import VERSION, known_packages
 from components.model.planning.addresses import networks_given
 from components.model.planning.dns import read_zone
+from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
-from components.model.secrets import SECRETS
-from components.model.settings import Settings
-from components.model.share import check_share, resolve_catalogue
-from components.model.versions import VERSION, known_packages
-
-DOCUMENTATION_NETWORKS = tuple(IPv4Network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
-"""RFC 5737."""
-
-DOCUMENTATION_DOMAIN = re.compile(r"(.+\.)?(example(\.(com|net|org))?|test|invalid|localhost)")
-"""RFC 2606."""
+from components.model.secret_specs import SECRETS
 
 WORLD_PREFIX = 8
 """A network shorter than this is no office, VPN or carrier."""
+
+LONGEST_SHOWN_KEY = 40
+"""Characters of a public key in a message."""
 
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 HOST = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})+", re.IGNORECASE)
@@ -42,44 +35,61 @@ KEY_TYPES = (
 )
 
 
-def resolve_package_source(settings: Settings) -> PackageSource:
-    """Where packages come from: as set, else the sandbox on containers and the vendor on a cloud."""
-    return settings.package_source or (PackageSource.SANDBOX if CLOUDS[settings.cloud].trial else PackageSource.VENDOR)
+def check_domain(draft: Draft) -> Iterator[Problem]:
+    """A domain that is no host name."""
+    domain = draft.settings.domain
+    if not HOST.fullmatch(domain) or re.fullmatch(r"[\d.]+", domain):
+        yield setting_problem("domain", domain, "not a host name; use one such as voice.your-company.com")
 
 
-def check_values(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
-    """Every single value that cannot be right."""
-    if not HOST.fullmatch(settings.domain) or re.fullmatch(r"[\d.]+", settings.domain):
-        yield setting_problem("domain", settings.domain, "not a host name; use one such as voice.your-company.com")
-    yield from check_zone(settings, cloud)
-    if not re.fullmatch(cloud.region_shape, settings.region or cloud.default_region):
+def check_place(draft: Draft) -> Iterator[Problem]:
+    """A region or zone that the cloud does not have."""
+    settings, facts = draft.settings, draft.facts
+    if not re.fullmatch(facts.region_shape, draft.region):
         yield setting_problem(
-            "region", settings.region, f"no region of {cloud.title}; use one such as {cloud.default_region}")
-    if settings.zone and settings.zone not in cloud.zones:
-        use = f"use one of {', '.join(cloud.zones)}" if cloud.zones else "it has none, remove the setting"
-        yield setting_problem("zone", settings.zone, f"no zone of {cloud.title}; {use}")
-    if settings.ssh_via and not BASTION.fullmatch(settings.ssh_via):
-        yield setting_problem("ssh_via", settings.ssh_via, "must be user@host, such as admin@bastion.your-company.com")
-    if re.search(r"\s", settings.image) or (settings.image == "base" and not cloud.trial):
-        yield setting_problem("image", settings.image, "not an image; leave it empty for the newest Debian 12")
-    if cloud.trial and settings.image not in ("", "base"):
-        yield setting_problem(
-            "image", settings.image, "on local use base, or leave it empty for the image with the packages in it")
-    yield from check_networks(settings)
-    yield from check_calls(settings)
-    yield from check_time_zone(settings.time_zone)
-    for key in settings.operator_keys:
+            "region", settings.region, f"no region of {facts.title}; use one such as {facts.default_region}")
+    if settings.zone and settings.zone not in facts.zones:
+        use = f"use one of {', '.join(facts.zones)}" if facts.zones else "it has none, remove the setting"
+        yield setting_problem("zone", settings.zone, f"no zone of {facts.title}; {use}")
+
+
+def check_bastion(draft: Draft) -> Iterator[Problem]:
+    """A way in of the user's own that is none."""
+    bastion = draft.settings.ssh_via
+    if bastion and not BASTION.fullmatch(bastion):
+        yield setting_problem("ssh_via", bastion, "must be user@host, such as admin@bastion.your-company.com")
+
+
+def check_image(draft: Draft) -> Iterator[Problem]:
+    """An image that the cloud cannot have."""
+    image, trial = draft.settings.image, draft.facts.trial
+    if re.search(r"\s", image) or (image == "base" and not trial):
+        yield setting_problem("image", image, "not an image; leave it empty for the newest Debian 12")
+    if trial and image not in ("", "base"):
+        yield setting_problem("image", image, "on local use base, or leave it empty for the image with the packages in it")
+
+
+def check_operator_keys(draft: Draft) -> Iterator[Problem]:
+    """SSH public keys that are none."""
+    for key in draft.settings.operator_keys:
         if why := explain_key(key):
-            shown = key if len(key) <= 40 else f"{key[:37]}..."
+            shown = " ".join(key.split())
+            shown = shown if len(shown) <= LONGEST_SHOWN_KEY else f"{shown[:LONGEST_SHOWN_KEY - 3]}..."
             yield setting_problem("operator_keys", shown, f"{why}; use a line such as ssh-ed25519 AAAA... you@office")
-    mirrored = resolve_package_source(settings) is PackageSource.MIRROR
-    if mirrored and not re.fullmatch(r"https?://[^\s/]+\S*", settings.mirror):
-        yield setting_problem("mirror", settings.mirror, (
+
+
+def check_mirror(draft: Draft) -> Iterator[Problem]:
+    """A package source `mirror` without the address of one."""
+    mirror = draft.settings.mirror
+    if draft.package_source is PackageSource.MIRROR and not re.fullmatch(r"https?://[^\s/]+\S*", mirror):
+        yield setting_problem("mirror", mirror, (
             "with webitel:package_source = mirror it must be the base URL of your mirror, "
             "such as https://packages.your-company.com"))
-    yield from check_share(settings, cloud)
-    yield from check_versions(settings)
-    for name, generation in settings.rotate.items():
+
+
+def check_rotation(draft: Draft) -> Iterator[Problem]:
+    """Generations of secrets that there are not, or that cannot be rotated."""
+    for name, generation in draft.settings.rotate.items():
         if name not in SECRETS:
             near = get_close_matches(name, SECRETS, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SECRETS)}"
@@ -92,10 +102,24 @@ def check_values(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
                 f"all its nodes need the same one at the same moment, so it is not rotated while they run; these can be: {can}"))
 
 
-def check_versions(settings: Settings) -> Iterator[Problem]:
+def check_repository_keys(draft: Draft) -> Iterator[Problem]:
+    """Fingerprints of repositories that there are not, or that are none."""
+    for name, fingerprint in draft.settings.repository_keys.items():
+        setting = f"repository_keys.{name}"
+        if name not in REPOSITORY_NAMES:
+            near = get_close_matches(name, REPOSITORY_NAMES, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(REPOSITORY_NAMES)}"
+            yield setting_problem(setting, fingerprint, f"no repository of that name; {hint}")
+        elif fingerprint and not re.fullmatch(r"[0-9A-Fa-f]{40}", fingerprint):
+            yield setting_problem(setting, fingerprint, (
+                "not a fingerprint, which has 40 hexadecimal digits and no blanks, "
+                "such as 0123456789ABCDEF0123456789ABCDEF01234567 (gpg --show-keys FILE prints it)"))
+
+
+def check_versions(draft: Draft) -> Iterator[Problem]:
     """Versions of packages that no service has, or that are no versions."""
-    known = known_packages(resolve_package_source(settings), resolve_catalogue(settings))
-    for name, version in settings.package_versions.items():
+    known = known_packages(draft.package_source, draft.catalogue)
+    for name, version in draft.settings.package_versions.items():
         setting = f"package_versions.{name}"
         if name not in known:
             # A service's name is what a person thinks of first.
@@ -107,27 +131,28 @@ def check_versions(settings: Settings) -> Iterator[Problem]:
             yield setting_problem(setting, version, "not a version of a Debian package; use one such as 25.08.3-1")
 
 
-def check_zone(settings: Settings, cloud: Cloud) -> Iterator[Problem]:
+def check_zone(draft: Draft) -> Iterator[Problem]:
     """A DNS zone that the cloud does not have, cannot find or that does not hold the domain."""
+    settings, facts = draft.settings, draft.facts
     if not settings.dns_zone:
         return
     zone, domain = read_zone(settings.dns_zone), settings.domain.lower()
-    title, _, example = cloud.dns_key.partition(", ")
-    if not cloud.dns:
-        message = f"{cloud.title} has no DNS; remove the setting, and the records to be copied are in the stack's outputs"
+    title, _, example = facts.dns_key.partition(", ")
+    if not facts.dns:
+        message = f"{facts.title} has no DNS; remove the setting, and the records to be copied are in the stack's outputs"
     elif not HOST.fullmatch(zone.name) or not re.fullmatch(r"[\w().-]*", zone.key):
         message = "not a zone; use one such as your-company.com"
     elif domain != zone.name and not domain.endswith(f".{zone.name}"):
         message = f"webitel:domain = {domain} is not in it; use the zone of the domain, such as {domain.partition('.')[2]}"
     elif bool(zone.key) != bool(title):
         use = f"{example}/{zone.name} ({title} before the slash)" if title else zone.name
-        message = f"{cloud.title} finds a zone by {'more than ' if title else ''}its name; use {use}"
+        message = f"{facts.title} finds a zone by {'more than ' if title else ''}its name; use {use}"
     else:
         return
     yield setting_problem("dns_zone", settings.dns_zone, message)
 
 
-def check_networks(settings: Settings) -> Iterator[Problem]:
+def check_networks(draft: Draft) -> Iterator[Problem]:
     """Networks of people that are the whole world."""
     instead = {
         "operators": "SSH would be open to the world; use your office or VPN network, such as 203.0.113.0/24",
@@ -135,13 +160,14 @@ def check_networks(settings: Settings) -> Iterator[Problem]:
         "phones": "SIP would be open to the world; use networks such as 192.0.2.0/24, or internet if you mean it",
     }
     for name, message in instead.items():
-        for network in networks_given(settings, name):
+        for network in networks_given(draft.settings, name):
             if network.prefixlen < WORLD_PREFIX:
                 yield setting_problem(name, network, message)
 
 
-def check_time_zone(name: str) -> Iterator[Problem]:
+def check_time_zone(draft: Draft) -> Iterator[Problem]:
     """A time zone that the time zone database does not have."""
+    name = draft.settings.time_zone
     try:
         zoneinfo.ZoneInfo(name)
         return
@@ -156,58 +182,33 @@ def check_time_zone(name: str) -> Iterator[Problem]:
 
 
 def explain_key(line: str) -> str:
-    """Why a line is no SSH public key; "" = it is one."""
-    kind, _, rest = line.partition(" ")
+    """Say why a line is no SSH public key; "" = it is one."""
+    if "PRIVATE KEY" in line:
+        return "a private key: never give it away, set the line of the file that ends in .pub"
+    if "\n" in line or "\r" in line:
+        return "more than one line, as several keys are; give each one an entry of the list"
+    if not line.replace("\t", " ").isprintable():
+        return "it has characters that cannot be seen"
+    kind, rest = (*line.split(None, 1), "", "")[:2]
     if kind not in KEY_TYPES:
         return f"not a public key, which begins with {', '.join(KEY_TYPES[:3])} ..."
     try:
-        blob = base64.b64decode(rest.split(" ")[0], validate=True)
-        (length,) = struct.unpack_from(">I", blob)
+        blob = base64.b64decode((rest.split() or [""])[0], validate=True)
+        fields = split_fields(blob)
     except (binascii.Error, ValueError, struct.error):
         return "the second word is not the key in base64, perhaps cut"
-    if blob[4 : 4 + length] != kind.encode():
+    if fields and fields[0] != kind.encode():
         return f"the key inside is not of type {kind}"
-    return "" if len(blob) > 4 + length else "the key is cut"
+    return "" if len(fields) > 1 else "the key is cut"
 
 
-def documentation_values(settings: Settings) -> tuple[Problem, ...]:
-    """What must be set before anything is created: values that are only documentation, nobody to log in, credentials.
-
-    `plan` and `render` work with them; `up` and `doctor` refuse them. Empty where the cloud is not real, but for
-    credentials, which every cloud needs with the vendor's packages.
-    """
-    find = find_documentation_values if CLOUDS[settings.cloud].real else missing_credentials
-    return tuple(find(settings))
-
-
-def find_documentation_values(settings: Settings) -> Iterator[Problem]:
-    """As `documentation_values`, for a cloud that is real."""
-    if DOCUMENTATION_DOMAIN.fullmatch(settings.domain.lower()):
-        yield setting_problem("domain", settings.domain, "an example; use one such as voice.your-company.com")
-    wanted = {"operators": "office or VPN", "carriers": "SIP trunks", "phones": "SIP phones"}
-    for name, meant in wanted.items():
-        for network in networks_given(settings, name):
-            if any(network.overlaps(example) for example in DOCUMENTATION_NETWORKS):
-                yield setting_problem(name, network, f"an example; use the network of your {meant}")
-    if not settings.operators:
-        yield setting_problem("operators", "", (
-            "nobody could reach the nodes to configure them; set your office or VPN network, such as 203.0.113.0/24"))
-    yield from missing_credentials(settings)
-
-
-def missing_credentials(settings: Settings) -> Iterator[Problem]:
-    """What the package source needs and is not set: the vendor's credentials, fingerprints of repository keys."""
-    for name in missing_fingerprints(resolve_package_source(settings), settings.repository_keys):
-        yield setting_problem(f"repository_keys.{name}", "", (
-            "a repository's key is accepted by its fingerprint only, and no public record of this one was found; compare it with "
-            "your supplier's and set it, such as 0123456789ABCDEF0123456789ABCDEF01234567 (gpg --show-keys FILE prints it)"))
-    yield from missing_secrets(settings)
-
-
-def missing_secrets(settings: Settings) -> Iterator[Problem]:
-    """The vendor's credentials that the package source needs and that are not set."""
-    if resolve_package_source(settings) is PackageSource.VENDOR:
-        for name in ("repository_user", "repository_password", "freeswitch_token"):
-            if not getattr(settings, name):
-                message = f"needed for the vendor's packages; pulumi config set --secret webitel:{name}"
-                yield setting_problem(name, "", message)
+def split_fields(blob: bytes) -> list[bytes]:
+    """Split a key into its fields, each behind its length (RFC 4253, 6.6). Raises ValueError or struct.error where it is cut."""
+    fields = []
+    while blob:
+        (length,) = struct.unpack_from(">I", blob)
+        if len(blob) < 4 + length:
+            raise ValueError("cut")
+        fields.append(blob[4:4 + length])
+        blob = blob[4 + length:]
+    return fields

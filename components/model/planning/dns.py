@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.model.catalogue.services import CATALOGUE
+from components.model.catalogue.service import Front
+from components.model.catalogue.services import find_front
 from components.model.plan import Plan
-
-WEB, SIP = "nginx", "opensips"
-"""The services that the domain stands for."""
 
 SRV_NAMES = {"sip": "_sip._udp", "sip-tcp": "_sip._tcp", "sip-tls": "_sips._tcp"}
 """What a listener of SIP is called in DNS (RFC 3263); one that the catalogue does not have gets no record."""
@@ -66,12 +64,12 @@ def read_zone(setting: str) -> Zone:
 
 def list_records(plan: Plan) -> tuple[Record, ...]:
     """The records of the plan's domain. Where SIP is answered by other nodes than the web it has a name of its own."""
-    web, sip = (tuple(node.key for node in plan.nodes_with(service)) for service in (WEB, SIP))
+    web, sip = (tuple(node.key for node in plan.nodes_with(find_front(front).name)) for front in (Front.WEB, Front.SIP))
     records = [Record(plan.domain, "A", web)]
     target = plan.domain if sip == web else f"sip.{plan.domain}"
     if target != plan.domain:
         records.append(Record(target, "A", sip))
-    listeners = {listener.name: listener.port for listener in CATALOGUE[SIP].listeners}
+    listeners = {listener.name: listener.port for listener in find_front(Front.SIP).listeners}
     records += [
         Record(f"{name}.{plan.domain}", "SRV", port=listeners[listener], target=target)
         for listener, name in SRV_NAMES.items() if listener in listeners

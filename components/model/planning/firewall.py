@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from components.model.catalogue.service import Audience, Bind, Listener, Ports, Service
 from components.model.catalogue.services import CATALOGUE
-from components.model.clouds.facts import Cloud, resolve_cloud
-from components.model.plan import ROLE_SOURCE, EgressRule, Node, Opening, Plan, Public
+from components.model.clouds.facts import CloudFacts
+from components.model.machine import Public
+from components.model.plan import ROLE_SOURCE, EgressRule, Node, Opening, Plan
 from components.model.planning.addresses import host_address, is_private, networks_given
 from components.model.settings import Settings
 
@@ -39,7 +40,7 @@ class NodeRule:
 
 
 def derive(
-    nodes: Sequence[Node], settings: Settings, cloud: Cloud, catalogue: Catalogue = CATALOGUE,
+    nodes: Sequence[Node], settings: Settings, facts: CloudFacts, catalogue: Catalogue = CATALOGUE,
 ) -> tuple[Opening, ...]:
     """The openings of every role: roles as `nodes` has them, services and listeners as the catalogue has them."""
     found: dict[tuple[str, str, str, str], Opening] = {}
@@ -47,7 +48,7 @@ def derive(
     callers = find_callers(nodes, catalogue)
     order, by_role = list(catalogue), list(dict.fromkeys(roles.values()))
     for node in nodes:
-        for rule in _derive_node(node, nodes, settings, cloud, catalogue, callers):
+        for rule in _derive_node(node, nodes, settings, facts, catalogue, callers):
             sources = (*rule.networks, *dict.fromkeys(f"{ROLE_SOURCE}{roles[key]}" for key in rule.nodes))
             known = found.get(key := (node.role, rule.service, rule.listener, rule.audience))
             merged = tuple(dict.fromkeys((*known.sources, *sources))) if known else sources
@@ -58,7 +59,7 @@ def derive(
 
 def node_openings(plan: Plan, node: Node, settings: Settings, catalogue: Catalogue = CATALOGUE) -> tuple[NodeRule, ...]:
     """The exact rules of one node of a plan, for its own nftables."""
-    return _derive_node(node, plan.nodes, settings, resolve_cloud(settings), catalogue, find_callers(plan.nodes, catalogue))
+    return _derive_node(node, plan.nodes, settings, plan.facts, catalogue, find_callers(plan.nodes, catalogue))
 
 
 def derive_egress(
@@ -107,7 +108,7 @@ def find_callers(nodes: Sequence[Node], catalogue: Catalogue = CATALOGUE) -> dic
 
 
 def _derive_node(
-    node: Node, nodes: Sequence[Node], settings: Settings, cloud: Cloud, catalogue: Catalogue,
+    node: Node, nodes: Sequence[Node], settings: Settings, facts: CloudFacts, catalogue: Catalogue,
     callers: Mapping[tuple[str, str], tuple[str, ...]],
 ) -> tuple[NodeRule, ...]:
     rules = []
@@ -121,7 +122,7 @@ def _derive_node(
                 if audience is Audience.CALLERS:
                     peers = tuple(key for key in callers.get((name, listener.name), ()) if key != node.key)
                 elif audience is Audience.OPERATORS:
-                    networks, peers = _operators_of(node, nodes, settings, cloud)
+                    networks, peers = _operators_of(node, nodes, settings, facts)
                 elif node.public is Public.SERVICE:
                     networks = networks_of(audience, settings)
                 if networks or peers:
@@ -139,7 +140,7 @@ def networks_of(audience: Audience, settings: Settings) -> tuple[str, ...]:
 
 
 def _operators_of(
-    node: Node, nodes: Sequence[Node], settings: Settings, cloud: Cloud,
+    node: Node, nodes: Sequence[Node], settings: Settings, facts: CloudFacts,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Networks and nodes that may log in: operators where the node is reached from outside, else only through those.
 
@@ -147,8 +148,8 @@ def _operators_of(
     networks of operators reach every node.
     """
     networks = tuple(str(network) for network in settings.operators)
-    if cloud.trial and not networks:
-        networks = (f"{host_address(settings, cloud)}/32",)
+    if facts.trial and not networks:
+        networks = (f"{host_address(settings, facts)}/32",)
     if node.public is Public.SERVICE:
         return networks, ()
     private = tuple(str(network) for network in settings.operators if is_private(network)) if settings.ssh_via else ()

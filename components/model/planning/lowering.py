@@ -50,7 +50,8 @@ def keep_disks(plan: Plan, running: Mapping[str, Any]) -> list[Problem]:
     return [
         setting_problem("recordings_share.source", plan.share, (
             f"the disk {purpose} of {node.key} would go with what is on it; keep it with "
-            f"webitel:disk_sizes: {{{node.role}.{purpose}: {int(gib)}}}, then copy its files to the share (README)"))
+            f"webitel:disk_sizes: {{{node.role}.{purpose}: {int(gib)}}}, then copy its files to the share "
+            "(docs/operate/availability.md)"))
         for node in plan.nodes for purpose, gib in running.get(node.key, {}).get("disks", {}).items()
         if purpose not in {disk.purpose for disk in node.disks}
     ]

@@ -9,29 +9,32 @@ from components.model.catalogue.service import Bind, Listener, Placement, Servic
 from components.model.catalogue.services import CATALOGUE, called_service
 from components.model.catalogue.tiers import Tier
 
-CONSUL_SERVER = "consul-server"
-CONSUL_QUORUM = 3
+QUORUM_NODES = 3
+"""As few as can lose one."""
 
 Catalogue = Mapping[str, Service]
 
 
-def choose_consul_servers(tier: Tier, counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
-    """Role and number of the nodes with a Consul server: three where three nodes can host one, else one.
+def choose_quorum(
+    tier: Tier, counts: Mapping[str, int], catalogue: Catalogue = CATALOGUE,
+) -> tuple[tuple[str, int], ...]:
+    """Choose role and number of the nodes with the service that needs a quorum: three where three can host it, else one.
 
     First nodes of the hosting roles as the tier lists them, then second nodes: a raised count adds candidates behind
     the ones chosen, so the choice of three never moves.
     """
-    hosts = [role.name for role in tier.roles if CONSUL_SERVER in role.services]
+    hosts = [role.name for role in tier.roles if any(
+        catalogue[name].placement is Placement.QUORUM for name in role.services)]
     most = max((counts[role] for role in hosts), default=0)
     candidates = [(role, n) for n in range(1, most + 1) for role in hosts if n <= counts[role]]
-    return tuple(candidates[: CONSUL_QUORUM if len(candidates) >= CONSUL_QUORUM else 1])
+    return tuple(candidates[: QUORUM_NODES if len(candidates) >= QUORUM_NODES else 1])
 
 
 def place_services(
     tier: Tier, counts: Mapping[str, int], catalogue: Catalogue = CATALOGUE,
 ) -> dict[tuple[str, int], tuple[str, ...]]:
     """The services of every node by role and number, in start order."""
-    servers = choose_consul_servers(tier, counts)
+    quorum = choose_quorum(tier, counts, catalogue)
     everywhere = {name for name, service in catalogue.items() if service.placement is Placement.EVERY}
     keepers = {name for name, service in catalogue.items() if service.placement is Placement.BESIDE_MOVING}
     proxies = [service for service in catalogue.values() if service.beside]
@@ -40,7 +43,7 @@ def place_services(
         for n in range(1, counts[role.name] + 1):
             chosen = {
                 name for name in role.services
-                if (name != CONSUL_SERVER or (role.name, n) in servers)
+                if (catalogue[name].placement is not Placement.QUORUM or (role.name, n) in quorum)
                 and (n == 1 or catalogue[name].placement is not Placement.FIRST or catalogue[name].moves)
             }
             chosen |= keepers if counts[role.name] > 1 and any(catalogue[name].moves for name in chosen) else set()

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from cloud_init.compose import compose_user_data
+from components.clouds.registry import CLOUDS
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS
+from components.model.machine import Public
 from components.model.naming import disk_name
-from components.model.plan import Node, Plan, Public
+from components.model.plan import Node, Plan
 from components.model.planning.check_shape import clustered_roles
 from components.model.settings import Settings
 from tests.clouds.conformance.program import Registration
-from tests.clouds.conformance.seen import SEE, Seen
+from tests.simulator.case import Seen, Types, load_case
 from tests.simulator.openings import find_reach_problems
 from tests.simulator.world import World
 
@@ -25,44 +25,12 @@ HEALTH = "webitel:index:Health"
 SECRETS = "webitel:index:Secrets"
 
 
-@dataclass(frozen=True)
-class Types:
-    """A cloud's resource types, and the inputs of a machine that count at its creation only. `keys`, `addresses` and
-    `attachments` (of disks) are "" where the cloud has no such resource; `guarded` are those with `deleteProtection`."""
-
-    machine: str
-    disk: str
-    at_creation: tuple[str, ...]
-    addresses: str = ""
-    keys: str = ""
-    attachments: str = ""
-    guarded: tuple[str, ...] = ()
-
-
-TYPES: Mapping[str, Types] = {
-    "aws": Types(
-        CLOUDS["aws"].machine_resource, "aws:ebs/volume:Volume", ("ami", "userDataBase64", "keyName"), "aws:ec2/eip:Eip",
-        "aws:ec2/keyPair:KeyPair", "aws:ec2/volumeAttachment:VolumeAttachment"),
-    "azure": Types(
-        CLOUDS["azure"].machine_resource, "azure-native:compute:Disk",
-        ("osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference"),
-        "azure-native:network:PublicIPAddress"),
-    "digitalocean": Types(
-        CLOUDS["digitalocean"].machine_resource, "digitalocean:index/volume:Volume", ("image", "userData", "sshKeys"),
-        keys="digitalocean:index/sshKey:SshKey", attachments="digitalocean:index/volumeAttachment:VolumeAttachment"),
-    "gcp": Types(
-        CLOUDS["gcp"].machine_resource, "gcp:compute/disk:Disk",
-        ("bootDisk.initializeParams.image", 'metadata["startup-script"]'), "gcp:compute/address:Address"),
-    "hetzner": Types(
-        CLOUDS["hetzner"].machine_resource, "hcloud:index/volume:Volume", ("image", "userData", "sshKeys"),
-        "hcloud:index/primaryIp:PrimaryIp", "hcloud:index/sshKey:SshKey", "hcloud:index/volumeAttachment:VolumeAttachment",
-        ("hcloud:index/volume:Volume", "hcloud:index/primaryIp:PrimaryIp")),
-}
+TYPES: Mapping[str, Types] = {name: load_case(name).types for name, cloud in CLOUDS.items() if cloud.real}
 
 
 def find_world_problems(plan: Plan, settings: Settings, world: World) -> Iterator[str]:
     """What differs between the machines of the plan and those that exist, and who reaches whom."""
-    seen = {machine.name: machine for machine in SEE[plan.cloud](world)}
+    seen = {machine.name: machine for machine in load_case(plan.cloud).see(world)}
     expected = {node.name for node in plan.nodes}
     if seen.keys() != expected:
         yield f"machines: {sorted(seen)} instead of {sorted(expected)}"
@@ -113,7 +81,7 @@ def find_not_apart(plan: Plan, seen: Mapping[str, Seen]) -> Iterator[str]:
         members = [seen[node.name] for node in plan.nodes if node.role == role]
         places = {machine.place for machine in members}
         groups = {machine.apart for machine in members}
-        spread = len(places) >= min(len(members), len(CLOUDS[plan.cloud].zones) or len(members))
+        spread = len(places) >= min(len(members), len(plan.facts.zones) or len(members))
         if None not in groups and not spread and (len(groups) > 1 or "" in groups):
             yield f"{role}: nothing keeps its nodes apart: {sorted(places)}, groups {sorted(filter(None, groups))}"
 

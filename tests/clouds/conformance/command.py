@@ -38,11 +38,12 @@ def command_line(live: Live) -> Iterator[Command]:
         for name, value in {**deployment.environment, **live.simulators.environment}.items():
             patch.setenv(name, value)
         patch.setattr("stacks.settings.STACKS", deployment.file.parent)
-        patch.setattr("cli.nodes.access.ask_nodes", answer)
+        for module in ("cli.nodes.access", "cli.nodes.reports", "cli.show.end"):
+            patch.setattr(f"{module}.ask_nodes", answer)
 
         def run(*words: str, typed: str = "") -> Result:
             for module in ("destroy", "scale"):
-                patch.setattr(f"cli.{module}.is_terminal", lambda: bool(typed))
+                patch.setattr(f"cli.commands.{module}.is_terminal", lambda: bool(typed))
             return CliRunner().invoke(app, words, input=typed)
 
         yield run

@@ -1,25 +1,25 @@
-"""What a first preview of each committed cloud stack registers, as reviewed files in `tests/golden/`.
+"""What a first preview of each cloud's `basic` registers, as reviewed files in `tests/golden/`.
 
-`python -m tests.clouds.conformance.golden` writes them anew: read `git diff tests/golden` before you commit it.
+`python -m tests.clouds.conformance.golden` writes them anew, and the nodes' files beside them (`node_files.py`): read
+`git diff tests/golden` before you commit it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from provider.values import UNKNOWN
+from tests.clouds.conformance import node_files
 from tests.clouds.conformance.checks import CONFIGURATION, HEALTH
-from tests.clouds.conformance.dns import RECORDS, SETTINGS, ZONE
 from tests.clouds.conformance.program import CLOUD_CONFIG, Registration, run_program
 from tests.simulator import webitel
+from tests.simulator.case import ZONE, load_case
 from tests.simulator.faults import Faults
 from tests.simulator.simulators import make_provider
 from tests.simulator.world import World
@@ -29,10 +29,13 @@ GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 ZONED = "dns"
 """In place of a tier: only the records of the domain, with a zone of the user's."""
 
-STACKS = [f"{cloud}-{tier}" for cloud in CLOUDS if CLOUDS[cloud].real for tier in (*TIERS, ZONED)]
+REVIEWED = "basic"
+"""The tier that shows every kind of resource; `conformance` compares all of them with their plans."""
+
+STACKS = [f"{cloud}-{tier}" for cloud in CLOUDS if CLOUDS[cloud].real for tier in (REVIEWED, ZONED)]
 
 LONGEST = 200
-"""A longer text is told by its length only: user data and files are tests/cloud_init's."""
+"""A longer text is told by its length only: user data and files are `node_files.py`'s."""
 
 
 GENERATED = re.compile(r"(?<=[a-z])-[0-9a-f]{7}$")
@@ -44,13 +47,13 @@ def preview(stack: str) -> list[dict[str, Any]]:
     cloud, _, tier = stack.partition("-")
     changes = {}
     if tier == ZONED:
-        stack = f"{cloud}-basic"
-        changes = {"domain": f"voice.{ZONE}", "dns_zone": SETTINGS[cloud].format(id="Z0123456789ABCDEFGHIJ")}
+        stack = f"{cloud}-{REVIEWED}"
+        changes = {"domain": f"voice.{ZONE}", "dns_zone": load_case(cloud).zone.format(id="Z0123456789ABCDEFGHIJ")}
     with tempfile.TemporaryDirectory() as folder:
         world, faults = World(Path(folder) / "world.jsonl"), Faults(None)
         providers = [make_provider(cloud, world, faults), webitel.make_provider(world, faults)]
         registrations, _ = run_program(stack, providers, changes, cloud_config=CLOUD_CONFIG, preview=True)
-    chosen = [one for one in registrations if tier != ZONED or one.type in RECORDS]
+    chosen = [one for one in registrations if tier != ZONED or one.type in load_case(cloud).records]
     return [describe(one) for one in sorted(chosen, key=lambda one: (one.type, one.name))]
 
 
@@ -109,9 +112,14 @@ def golden_file(stack: str) -> Path:
     return GOLDEN / f"{stack}.json"
 
 
-def main(stacks: list[str]) -> None:
-    GOLDEN.mkdir(exist_ok=True)
-    for stack in stacks or STACKS:
+def main() -> None:
+    """Write every golden file whose text changed, and delete what is none any more."""
+    for file in [file for file in GOLDEN.glob("*.json") if file.stem not in STACKS]:
+        file.unlink()
+        print(f"{file.relative_to(Path.cwd())}: deleted")
+    for file in node_files.write():
+        print(f"{file.relative_to(Path.cwd())}: {'written' if file.exists() else 'deleted'}")
+    for stack in STACKS:
         text = to_text(preview(stack))
         file = golden_file(stack)
         if not file.exists() or file.read_text() != text:
@@ -120,4 +128,4 @@ def main(stacks: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -23,11 +23,14 @@ from pulumi.runtime.settings import Settings, set_root_resource
 from pulumi.runtime.settings import configure as configure_runtime
 from pulumi.runtime.stack import run_in_stack
 
+from components.clouds.registry import CLOUDS
 from provider.handler import ProviderError, Request
 from provider.server import Provider
 from provider.values import Marks, Properties, decode, encode, find_secrets
 from stacks.deployment import deploy
 from stacks.settings import stack_file
+from tests.simulator.bugs import Draft
+from tests.simulator.case import load_case
 
 Config = Mapping[str, Any]
 PROJECT = "webitel"
@@ -57,19 +60,6 @@ class Registration:
     secret_paths: frozenset[tuple[str | int, ...]] = frozenset()
     secret_values: tuple[str, ...] = ()
     replace_on_changes: tuple[str, ...] = ()
-
-
-@dataclass
-class Draft:
-    """A registration on its way to the cloud, for tests that plant a bug in it; `forgotten`: it never gets there."""
-
-    type: str
-    name: str
-    inputs: Properties
-    protect: bool
-    ignore_changes: list[str]
-    delete_before_replace: bool
-    forgotten: bool = False
 
 
 Tamper = Callable[[Draft], None]
@@ -175,8 +165,7 @@ SECRET_CONFIG = {"repository_user": "user", "repository_password": "repository-p
 
 
 CLOUD_CONFIG: Mapping[str, Mapping[str, str]] = {
-    "azure-native": {"subscriptionId": "00000000-0000-0000-0000-000000000001"}, "gcp": {"project": "simulated"},
-}
+    cloud.package: config for name, cloud in CLOUDS.items() if cloud.real and (config := load_case(name).config)}
 """What a user has set of the cloud's own provider, in the stack file or the environment, by package."""
 
 

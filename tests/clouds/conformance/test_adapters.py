@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from components.clouds.registry import CLOUDS
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS
 
 FOLDER = Path(__file__).resolve().parents[3] / "components/clouds"
 ADAPTERS = [name for name in CLOUDS if CLOUDS[name].real]

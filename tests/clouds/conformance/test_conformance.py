@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
+from components.clouds.registry import CLOUDS
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS
 from components.model.plan import Plan
-from components.model.planning.planner import make_plan
 from components.model.settings import Settings
 from policy.rules import RULES
 from tests.clouds.conformance.checks import SECRETS, find_option_problems, find_world_problems
 from tests.clouds.conformance.conftest import Standing
 from tests.clouds.conformance.program import CLOUD_CONFIG, Config, Registration, list_texts, read_config, run_program
+from tests.plans import make_plan
 from tests.simulator import webitel
 from tests.simulator.faults import Faults
 from tests.simulator.simulators import make_provider

@@ -11,17 +11,15 @@ import pytest
 import yaml
 
 from cli.commands.replace import list_below
-from components.model.clouds.facts import CLOUDS
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from components.clouds.registry import CLOUDS
+from stacks.load import load_deployment
 from tests.clouds.conformance.checks import SECRETS, TYPES, find_world_problems, find_wrong_ways
 from tests.clouds.conformance.command import OWN, Command, command_line
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import REPLACING, EngineError, Step, replaced
 from tests.clouds.conformance.program import Config
-from tests.clouds.conformance.seen import SEE, Seen
 from tests.clouds.conformance.test_conformance import plan_of
-from tests.simulator.aws.images import image_id
+from tests.simulator.case import Seen, load_case
 from tests.simulator.world import Thing
 
 pytestmark = pytest.mark.clouds
@@ -31,16 +29,6 @@ SCALED, RAISED = ("azure", "hetzner"), ("hetzner",)
 """Clouds whose counts are lowered, and of those the ones where they are raised again, in the short form too."""
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJt7YqKq1vYwBG0p6c3Yy3a9n8l2Qb3l0lq8m2t1oCx1 second@office"
-IMAGES = {
-    "aws": image_id("debian-13-amd64-20260801-2190", CLOUDS["aws"].default_region),
-    "azure": "Debian:debian-13:13-gen2:latest", "digitalocean": "debian-13-x64",
-    "gcp": "projects/debian-cloud/global/images/family/debian-13", "hetzner": "debian-13",
-}
-"""A newer image by cloud."""
-
-LATER = {"hetzner": ["edge-1"]}
-"""Resources of which a later look learns more than their creation told: whose an address is."""
-
 OURS = ("webitel:index:NodeConfiguration", "webitel:index:Health", "webitel:index:Secrets", "pulumi:providers:webitel")
 """What a changed setting or secret may touch."""
 
@@ -65,7 +53,7 @@ class Story:
         self.deployment.configure(self.settings)
 
     def machines(self) -> dict[str, Seen]:
-        return {machine.name.removeprefix(f"{self.cloud}-basic-"): machine for machine in SEE[self.cloud](self.world)}
+        return {machine.name.removeprefix(f"{self.cloud}-basic-"): machine for machine in load_case(self.cloud).see(self.world)}
 
     def disks(self) -> dict[str, str]:
         """Ids of the data disks by the name of the resource that made them."""
@@ -118,13 +106,13 @@ def test_second_preview_changes_nothing(story: Story) -> None:
 
 
 def test_refresh_finds_what_was_made(story: Story) -> None:
-    assert story.deployment.refresh() == LATER.get(story.cloud, [])
+    assert story.deployment.refresh() == [*load_case(story.cloud).late]
 
 
 def test_settings_keys_and_images_replace_nothing(story: Story) -> None:
     machines, ids, disks = story.machines(), story.ids(), story.disks()
     assert len(disks) == 2
-    story.change({"upload_limit_mib": 100, "operator_keys": [KEY], "image": IMAGES[story.cloud],
+    story.change({"upload_limit_mib": 100, "operator_keys": [KEY], "image": load_case(story.cloud).image,
                   "package_versions": {"webitel-engine": "25.08.3-1"}})
     steps = story.deployment.up()
     assert touched(steps) == []
@@ -267,8 +255,8 @@ def test_a_count_raised_again_takes_the_kept_disks(story: Story, webitel: Comman
     assert story.ids().keys() - ids.keys() == {"data-2", "data-3"}
     for key in ("data-2", "data-3"):
         assert list(machines[key].disks) == [f"{story.deployment.stack}-{key}-database"]
-    plan = make_plan(load_stack(story.deployment.stack), story.deployment.stack)
-    assert list(find_wrong_ways(plan, story.world, {one.name: one for one in SEE[story.cloud](story.world)})) == []
+    plan = load_deployment(story.deployment.stack).plan
+    assert list(find_wrong_ways(plan, story.world, {one.name: one for one in load_case(story.cloud).see(story.world)})) == []
     assert touched(story.deployment.preview("--expect-no-changes")) == []
     if LONG:  # once more, for what the end of a deployment makes of disks that nobody uses
         lower(story, webitel)

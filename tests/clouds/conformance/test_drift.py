@@ -4,7 +4,9 @@ import pytest
 
 from cli.commands.drift import Drift, read_drift
 from cli.engine.events import EventLog
+from components.clouds.registry import CLOUDS
 from tests.clouds.conformance.conftest import Live, Standing, Start
+from tests.simulator.case import load_case
 
 pytestmark = pytest.mark.clouds
 
@@ -45,6 +47,19 @@ def test_changed_and_deleted_things_are_named_and_brought_back(live: Live) -> No
     (firewall,) = live.world.all(FIREWALL)
     assert firewall.inputs["rules"] == rules
     assert look(live) == Drift()
+
+
+@pytest.mark.parametrize("cloud", [name for name, facts in CLOUDS.items() if facts.real])
+def test_a_firewall_that_somebody_changed_is_brought_back(cloud: str, start: Start, standing: Standing) -> None:
+    changed = start(f"{cloud}-single", standing(f"{cloud}-single"))
+    type, input, other = load_case(cloud).rule
+    rule = next(thing for thing in changed.world.all(type) if thing.inputs.get(input))
+    wanted = rule.inputs[input]
+    changed.world.edit(type, rule.id, **{input: other})
+    assert any(input in line for line in look(changed).changed)
+    changed.deployment.up("--refresh")
+    brought_back = changed.world.find(type, rule.id)
+    assert brought_back and brought_back.inputs[input] == wanted
 
 
 def test_a_thing_that_is_gone_is_named(live: Live) -> None:

@@ -15,14 +15,13 @@ from typing import Any
 
 import pytest
 
-from components.model.clouds.facts import CLOUDS
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from components.clouds.registry import CLOUDS
+from stacks.load import load_deployment
 from tests.clouds.conformance.checks import TYPES, find_wrong_ways
 from tests.clouds.conformance.command import OWN, Command, command_line
 from tests.clouds.conformance.conftest import Live, Standing, Start
-from tests.clouds.conformance.seen import SEE
 from tests.clouds.conformance.test_day_two import identity, name_of, touched
+from tests.simulator.case import load_case
 
 pytestmark = pytest.mark.clouds
 
@@ -68,7 +67,7 @@ def look(live: Live) -> dict[str, tuple[object, ...]]:
     cloud = live.deployment.stack.partition("-")[0]
     fixed = CLOUDS[cloud].fixed_addresses
     return {one.name: (one.disks, one.public_address, one.private_address if fixed else "", one.firewalls, one.runs)
-            for one in SEE[cloud](live.world)}
+            for one in load_case(cloud).see(live.world)}
 
 
 @pytest.mark.parametrize("what", FAULTS)
@@ -98,8 +97,8 @@ def test_what_is_advised_finishes_a_replacement(live: Live, webitel: Command, wh
     assert after.pop(NODE) != before.pop(NODE), f"advised {advised[1]}, and it is still the old one"
     assert after == before
     assert look(live) == seen
-    plan = make_plan(load_stack(stack), stack)
-    assert list(find_wrong_ways(plan, live.world, {one.name: one for one in SEE[cloud](live.world)})) == []
+    plan = load_deployment(stack).plan
+    assert list(find_wrong_ways(plan, live.world, {one.name: one for one in load_case(cloud).see(live.world)})) == []
     assert touched(live.deployment.preview("--expect-no-changes")) == []
 
 

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from components.model.planning.planner import make_plan
 from components.model.settings import Settings
 from tests.clouds.conformance.conftest import Start
 from tests.clouds.conformance.program import Config, read_config
 from tests.clouds.conformance.test_conformance import REAL
+from tests.plans import make_plan
 
 pytestmark = pytest.mark.clouds
 
@@ -39,6 +39,7 @@ BYTES_A_NODE, BYTES_A_PAIR = 80_000, 500
 WATCH = """\
 import threading, time
 from pathlib import Path
+from tests.plans import make_plan
 
 def watch():
     while True:

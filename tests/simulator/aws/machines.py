@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from components.model.clouds.facts import load_machine_types
 from provider.server import Properties
-from tests.simulator.aws.images import FUNCTIONS, find_image
+from tests.simulator.aws.images import find_image
 from tests.simulator.aws.resources import (
     EIP,
     GROUP,
@@ -26,8 +26,6 @@ from tests.simulator.aws.resources import (
 )
 from tests.simulator.call import Call
 from tests.simulator.world import Refused, Thing
-
-__all__ = ["FUNCTIONS", "TYPES"]
 
 _TYPES = {machine.name for machine in load_machine_types("aws")}
 _DEVICE = re.compile(r"/dev/(sd[b-z]|xvd[b-z][a-z]?)")

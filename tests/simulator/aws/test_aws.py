@@ -8,7 +8,9 @@ import pytest
 
 from provider.server import UNKNOWN
 from tests.simulator.aws.images import image_id, publish_image
-from tests.simulator.conftest import KEY, CheckFailed, Driver, Made
+from tests.simulator.aws.view import look
+from tests.simulator.conftest import ALL, ANYBODY, KEY, OFFICE, CheckFailed, Driver, Made
+from tests.simulator.reach import between, from_outside, to_outside
 from tests.simulator.world import Refused
 
 AMI = image_id("debian-12-amd64-20260714-2173", "us-east-1")
@@ -319,3 +321,45 @@ def test_key_and_records(cloud: Driver) -> None:
     assert record.outputs["fqdn"] == "voice.example.com"
     with pytest.raises(CheckFailed, match="exactly one of"):
         cloud.create("Record", zoneId=zone.id, name="x", type="A", ttl=60)
+
+
+def test_who_reaches_whom(cloud: Driver) -> None:
+    vpc = cloud.create("Vpc", cidrBlock="10.20.0.0/16")
+    gateway = cloud.create("InternetGateway", vpcId=vpc.id)
+    names = ("public", "private")
+    subnets = {name: cloud.create("Subnet", name, vpcId=vpc.id, cidrBlock=f"10.20.{n}.0/24") for n, name in enumerate(names)}
+    tables = {name: cloud.create("RouteTable", name, vpcId=vpc.id) for name in names}
+    for name in names:
+        cloud.create("RouteTableAssociation", name, routeTableId=tables[name].id, subnetId=subnets[name].id)
+    groups = {name: cloud.create("SecurityGroup", name, name=name, vpcId=vpc.id) for name in ("edge", "data")}
+    cloud.create("SecurityGroupIngressRule", "web", securityGroupId=groups["edge"].id, ipProtocol="tcp", fromPort=443,
+                 toPort=443, cidrIpv4="203.0.113.0/24")
+    cloud.create("SecurityGroupIngressRule", "db", securityGroupId=groups["data"].id, ipProtocol="tcp", fromPort=5432,
+                 toPort=5432, referencedSecurityGroupId=groups["edge"].id)
+
+    def make(name: str, place: str) -> Made:
+        interface = cloud.create("NetworkInterface", name, subnetId=subnets[place].id, securityGroups=[groups[name].id])
+        cloud.create("Instance", name, ami=AMI, instanceType="c7a.large", tags={"Name": name},
+                     primaryNetworkInterface={"networkInterfaceId": interface.id})
+        return interface
+
+    interface = make("edge", "public")
+    make("data", "private")
+    cloud.create("EipAssociation", allocationId=cloud.create("Eip").id, networkInterfaceId=interface.id)
+    edge, data = look(cloud.world)
+    assert edge.name == "edge"
+    assert from_outside(edge, OFFICE) == {}  # no route yet
+    cloud.create("Route", routeTableId=tables["public"].id, destinationCidrBlock="0.0.0.0/0", gatewayId=gateway.id)
+    edge, data = look(cloud.world)
+    assert from_outside(edge, OFFICE) == {"tcp": ((443, 443),)}
+    assert from_outside(edge, ANYBODY) == {}
+    assert between(edge, data) == {}  # nothing goes out by itself
+    for group in groups.values():
+        cloud.create("SecurityGroupEgressRule", group.id, securityGroupId=group.id, ipProtocol="-1", cidrIpv4="0.0.0.0/0")
+    edge, data = look(cloud.world)
+    assert between(edge, data) == {"tcp": ((5432, 5432),)}
+    assert to_outside(edge, ANYBODY) == ALL
+    assert to_outside(data, ANYBODY) == {}
+    nat = cloud.create("NatGateway", subnetId=subnets["public"].id, allocationId=cloud.create("Eip", "nat").id)
+    cloud.create("Route", routeTableId=tables["private"].id, destinationCidrBlock="0.0.0.0/0", natGatewayId=nat.id)
+    assert to_outside(look(cloud.world)[1], ANYBODY) == ALL

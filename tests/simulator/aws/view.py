@@ -20,6 +20,7 @@ from tests.simulator.aws.resources import (
     SecurityGroupEgressRule,
     SecurityGroupIngressRule,
 )
+from tests.simulator.case import Answer, Seen
 from tests.simulator.reach import EVERYWHERE, Machine, Rule
 from tests.simulator.world import Thing, World
 
@@ -109,3 +110,39 @@ def _read(protocol: str, first: Any, last: Any, ends: list[Any], others: list[An
     machines = frozenset(id for id, worn in groups.items() if {*worn} & {*others})
     networks = tuple(ip_network(end) for end in ends if end)
     return Rule(name, 1 if name == "any" else first, 65535 if name == "any" else last, networks, machines)
+
+
+def see(world: World) -> list[Seen]:
+    """Instances, each with an interface of its own."""
+    groups = {thing.id: thing.get("name") for thing in world.all("aws:ec2/securityGroup:SecurityGroup")}
+    volumes = {thing.id: thing for thing in world.all("aws:ebs/volume:Volume")}
+    interfaces = {thing.id: thing for thing in world.all("aws:ec2/networkInterface:NetworkInterface")}
+    associated = {
+        thing.get("networkInterfaceId"): thing.get("publicIp")
+        for thing in world.all("aws:ec2/eipAssociation:EipAssociation")
+    }
+    attached: dict[str, list[Thing]] = {}
+    for thing in world.all("aws:ec2/volumeAttachment:VolumeAttachment"):
+        attached.setdefault(thing.get("instanceId"), []).append(volumes[thing.get("volumeId")])
+    seen = []
+    for instance in world.all("aws:ec2/instance:Instance"):
+        interface = interfaces[instance.outputs["primaryNetworkInterfaceId"]]
+        root, disks, tags = instance.outputs["rootBlockDevice"], attached.get(instance.id, []), instance.get("tags") or {}
+        metadata = instance.get("metadataOptions") or {}
+        seen.append(Seen(
+            name=tags.get("Name", ""), machine_type=instance.get("instanceType"), image=instance.get("ami"),
+            user_data=instance.inputs.get("userDataBase64", ""), place=instance.outputs["availabilityZone"],
+            private_address=interface.outputs["privateIp"],
+            public_address=associated.get(interface.id) or instance.outputs.get("publicIp") or None,
+            firewalls=tuple(groups[id] for id in interface.get("securityGroups") or ()),
+            disks={disk.get("tags")["Name"]: disk.get("size") for disk in disks}, boot_gib=root["volumeSize"],
+            encrypted=bool(root["encrypted"]) and all(disk.get("encrypted") for disk in disks),
+            apart=instance.get("placementGroup") or "", guarded=bool(instance.get("disableApiTermination")),
+            tokens_only=metadata.get("httpTokens") == "required" and metadata.get("httpPutResponseHopLimit") == 1,
+            labels=tuple(f"{name}={value}" for name, value in tags.items())))
+    return seen
+
+
+def read_record(thing: Thing) -> Iterator[Answer]:
+    """What a record answers."""
+    yield from ((thing.outputs["fqdn"], thing.inputs["type"], value) for value in thing.inputs["records"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, ClassVar
 
@@ -20,9 +19,8 @@ from tests.simulator.azure.resources import (
     RULES,
     SUBNET,
     Azure,
-    find_subscription,
 )
-from tests.simulator.call import Account, Call
+from tests.simulator.call import Call
 from tests.simulator.ssh_keys import fingerprint
 from tests.simulator.world import Refused
 
@@ -233,8 +231,3 @@ def check_base64(name: str, text: str | None) -> None:
 
 
 TYPES = (PublicIPAddress, NatGateway, NetworkInterface, Disk, AvailabilitySet, VirtualMachine)
-
-FUNCTIONS: Mapping[str, Callable[[Account, Properties], Properties]] = {
-    "azure-native:authorization:getClientConfig": lambda account, arguments: {
-        "subscriptionId": find_subscription(account), "clientId": "c", "objectId": "o", "tenantId": "t"},
-}

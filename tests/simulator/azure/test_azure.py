@@ -3,11 +3,14 @@
 import base64
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.simulator.conftest import KEY, CheckFailed, Driver, Made
+from tests.simulator.azure.view import look
+from tests.simulator.conftest import ALL, ANYBODY, KEY, OFFICE, CheckFailed, Driver, Made
+from tests.simulator.reach import between, from_outside, to_outside
 from tests.simulator.world import Refused
 
 IN = {"resourceGroupName": "test"}
@@ -269,3 +272,47 @@ def test_records(cloud: Driver) -> None:
     Net(cloud)
     with pytest.raises(CheckFailed, match="Global"):
         cloud.create("dns:Zone", **IN, zoneName="example.com", location="westeurope")
+
+
+def test_who_reaches_whom(cloud: Driver) -> None:
+    where = {"resourceGroupName": "test"}
+    cloud.create("ResourceGroup", **where)
+    cloud.create("VirtualNetwork", **where, virtualNetworkName="net", addressSpace={"addressPrefixes": ["10.20.0.0/16"]})
+    subnet = cloud.create("Subnet", "s", **where, virtualNetworkName="net", addressPrefix="10.20.0.0/20",
+                          defaultOutboundAccess=False)
+    web = {"name": "web", "priority": 100, "direction": "Inbound", "access": "Allow", "protocol": "Tcp", "sourcePortRange": "*",
+           "sourceAddressPrefix": "203.0.113.0/24", "destinationAddressPrefix": "*", "destinationPortRange": "443"}
+    shut = {**web, "name": "shut", "priority": 4096, "access": "Deny", "protocol": "*", "sourceAddressPrefix": "*",
+            "destinationPortRange": "*"}
+    open_group = cloud.create("NetworkSecurityGroup", "open", **where, securityRules=[web])
+    shut_group = cloud.create("NetworkSecurityGroup", "shut", **where, securityRules=[
+        shut, {**web, "name": "sip", "protocol": "*", "destinationPortRange": None, "destinationPortRanges": ["5060", "5061"]}])
+
+    def make(name: str, group: Made | None, public: bool) -> None:
+        place: dict[str, Any] = {"name": "p", "subnet": {"id": subnet.id}}
+        if public:
+            address = cloud.create("PublicIPAddress", name, **where, sku={"name": "Standard"}, publicIPAllocationMethod="Static")
+            place["publicIPAddress"] = {"id": address.id}
+        worn = {"networkSecurityGroup": {"id": group.id}} if group else {}
+        interface = cloud.create("NetworkInterface", name, **where, ipConfigurations=[place], **worn)
+        cloud.create(
+            "VirtualMachine", name, **where, vmName=name, hardwareProfile={"vmSize": "Standard_F2als_v6"},
+            osProfile={"adminUsername": "debian", "linuxConfiguration": {"ssh": {"publicKeys": [
+                {"path": "/home/debian/.ssh/authorized_keys", "keyData": KEY}]}}},
+            storageProfile={"osDisk": {"createOption": "FromImage"}, "imageReference": {
+                "publisher": "Debian", "offer": "debian-12", "sku": "12-gen2", "version": "latest"}},
+            networkProfile={"networkInterfaces": [{"id": interface.id}]})
+
+    make("edge", open_group, True)
+    make("data", shut_group, False)
+    make("bare", None, True)
+    edge, data, bare = look(cloud.world)
+    assert from_outside(edge, OFFICE) == {"tcp": ((443, 443),)}
+    assert from_outside(edge, ANYBODY) == {}
+    assert between(data, edge) == ALL  # Azure's own rule for the network
+    assert between(edge, data) == {}
+    assert from_outside(replace(data, public="198.19.128.9", reachable=True), OFFICE) == {
+        "tcp": ((5060, 5061),), "udp": ((5060, 5061),)}
+    assert from_outside(bare, ANYBODY) == {}
+    assert to_outside(edge, ANYBODY) == ALL
+    assert to_outside(data, ANYBODY) == {}

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Any
 
 from tests.simulator.azure.resources import ADDRESS, INTERFACE, MACHINE, NETWORK, RULES, SUBNET
+from tests.simulator.case import Answer, Seen, find_by_link, format_number, whole
 from tests.simulator.reach import EVERYWHERE, Machine, Network, Rule
 from tests.simulator.world import Thing, World
 
@@ -89,3 +90,37 @@ def _read_prefixes(rule: dict[str, Any], end: str, inside: tuple[IPv4Network, ..
         elif prefix[0].isdigit() or ":" in prefix:
             found.append(ip_network(prefix))
     return tuple(found), ()
+
+
+def see(world: World) -> list[Seen]:
+    """Virtual machines, each with an interface of its own."""
+    interfaces = {thing.id: thing for thing in world.all("azure-native:network:NetworkInterface")}
+    groups = {thing.id: thing for thing in world.all("azure-native:network:NetworkSecurityGroup")}
+    addresses = {thing.id: thing for thing in world.all("azure-native:network:PublicIPAddress")}
+    disks = {thing.id: thing for thing in world.all("azure-native:compute:Disk")}
+    seen = []
+    for machine in world.all("azure-native:compute:VirtualMachine"):
+        interface = find_by_link(interfaces, machine.inputs["networkProfile"]["networkInterfaces"][0]["id"])
+        place = interface.inputs["ipConfigurations"][0]
+        public, group = place.get("publicIPAddress"), interface.inputs.get("networkSecurityGroup")
+        storage, system = machine.inputs["storageProfile"], machine.inputs["osProfile"]
+        attached = [find_by_link(disks, one["managedDisk"]["id"]) for one in storage.get("dataDisks") or ()]
+        seen.append(Seen(
+            name=machine.get("vmName"), machine_type=machine.inputs["hardwareProfile"]["vmSize"],
+            image=":".join(map(str, storage["imageReference"].values())), user_data=system.get("customData", ""),
+            place=f"{machine.get('location')}-{machine.get('zones')[0]}", private_address=place["privateIPAddress"],
+            public_address=find_by_link(addresses, public["id"]).get("ipAddress") if public else None,
+            firewalls=(find_by_link(groups, group["id"]).get("networkSecurityGroupName"),) if group else (),
+            disks={disk.get("diskName"): disk.get("diskSizeGB") for disk in attached},
+            boot_gib=storage["osDisk"].get("diskSizeGB"),
+            labels=tuple(f"{name}={value}" for name, value in (machine.get("tags") or {}).items())))
+    return seen
+
+
+def read_record(thing: Thing) -> Iterator[Answer]:
+    """What a record answers."""
+    name = whole(thing.inputs["relativeRecordSetName"], thing.inputs["zoneName"])
+    for record in thing.inputs.get("aRecords") or ():
+        yield name, "A", record["ipv4Address"]
+    for record in thing.inputs.get("srvRecords") or ():
+        yield name, "SRV", " ".join(format_number(record[key]) for key in ("priority", "weight", "port", "target"))

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from provider.server import UNKNOWN
-from tests.simulator.conftest import KEY, CheckFailed, Driver, Made
+from tests.simulator.conftest import ANYBODY, KEY, OFFICE, CheckFailed, Driver, Made
+from tests.simulator.digitalocean.view import look
+from tests.simulator.reach import between, from_outside, to_outside
 from tests.simulator.world import Refused
 
 
@@ -199,3 +201,32 @@ def test_records(cloud: Driver) -> None:
         cloud.create("Domain")
     with pytest.raises(Refused, match="not found"):
         cloud.create("DnsRecord", type="SRV", **{**record, "domain": "example.org"})
+
+
+def test_who_reaches_whom(cloud: Driver) -> None:
+    for tag in ("edge", "data"):
+        cloud.create("Tag", name=tag)
+    vpc = cloud.create("Vpc", region="fra1", ipRange="10.20.0.0/16")
+
+    def make(name: str, tags: list[str], **more: Any) -> Made:
+        return cloud.create("Droplet", name, name=name, image="debian-12-x64", size="c-2", region="fra1", vpcUuid=vpc.id,
+                            tags=tags, **more)
+
+    everything = {"protocol": "tcp", "portRange": "1-65535", "destinationAddresses": ["0.0.0.0/0"]}
+    cloud.create("Firewall", "edge", tags=["edge"], outboundRules=[everything], inboundRules=[
+        {"protocol": "udp", "portRange": "5060", "sourceAddresses": ["203.0.113.0/24"]}])
+    cloud.create("Firewall", "data", tags=["data"], inboundRules=[
+        {"protocol": "tcp", "portRange": "5432", "sourceTags": ["edge"]}])
+    make("edge", ["edge"])
+    make("data", ["data"])
+    make("bare", [], publicNetworking=False)
+    edge, data, bare = look(cloud.world)
+    assert from_outside(edge, OFFICE) == {"udp": ((5060, 5060),)}
+    assert from_outside(edge, ANYBODY) == {}
+    assert between(edge, data) == {"tcp": ((5432, 5432),)}
+    assert between(data, edge) == {}
+    assert between(bare, data) == {}
+    assert to_outside(data, ANYBODY) == {}  # no outbound rule, no way out
+    assert to_outside(edge, ANYBODY) == {"tcp": ((1, 65535),)}
+    assert to_outside(bare, ANYBODY) == {}
+    assert between(edge, bare) == {"tcp": ((1, 65535),)}

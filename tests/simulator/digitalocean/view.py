@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 
+from tests.simulator.case import Answer, Seen, format_number, whole
 from tests.simulator.digitalocean.resources import DROPLET, Firewall
 from tests.simulator.reach import Machine, Rule
 from tests.simulator.world import Thing, World
@@ -39,3 +41,43 @@ def _read(world: World, rule: dict[str, Any], side: str) -> Rule:
     return Rule(
         rule["protocol"], int(first), int(last or first), tuple(map(ip_network, rule.get(f"{side}Addresses") or [])),
         frozenset(machines), allow=rule.get("action") != "deny")
+
+
+def see(world: World) -> list[Seen]:
+    """Droplets."""
+    volumes = {thing.id: thing for thing in world.all("digitalocean:index/volume:Volume")}
+    attached: dict[str, dict[str, int]] = {}
+    for thing in world.all("digitalocean:index/volumeAttachment:VolumeAttachment"):
+        volume = volumes[thing.get("volumeId")]
+        attached.setdefault(str(thing.get("dropletId")), {})[volume.get("name")] = volume.get("size")
+
+    def worn(droplet: Thing) -> tuple[str, ...]:
+        return tuple(
+            firewall.get("name") for firewall in world.all("digitalocean:index/firewall:Firewall")
+            if set(firewall.get("tags") or ()) & set(droplet.get("tags") or ())
+            or int(droplet.id) in (firewall.get("dropletIds") or ()))
+
+    return [
+        Seen(
+            name=droplet.get("name"), machine_type=droplet.get("size"), image=droplet.get("image"),
+            user_data=droplet.inputs.get("userData", ""), place=droplet.get("region"),
+            private_address=droplet.outputs["ipv4AddressPrivate"],
+            public_address=droplet.outputs.get("ipv4Address") or None,
+            runs=droplet.get("status") == "active", firewalls=worn(droplet), disks=attached.get(droplet.id, {}), apart=None,
+            labels=tuple(droplet.get("tags") or ()),
+            more_addresses=tuple(filter(None, [droplet.outputs.get("ipv6Address")])),
+        )
+        for droplet in world.all("digitalocean:index/droplet:Droplet")
+    ]
+
+
+def read_record(thing: Thing) -> Iterator[Answer]:
+    """What a record answers."""
+    given = thing.inputs
+    name = whole(given["name"], given["domain"])
+    if given["type"] != "SRV":
+        yield name, given["type"], given["value"]
+        return
+    # A target without a final dot is one inside the domain.
+    target = given["value"] if given["value"].endswith(".") else f"{given['value']}.{given['domain']}"
+    yield name, "SRV", " ".join([*(format_number(given[key]) for key in ("priority", "weight", "port")), target])

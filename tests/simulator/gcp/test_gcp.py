@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.conftest import CheckFailed, Driver, Made
+from tests.simulator.conftest import ALL, ANYBODY, OFFICE, CheckFailed, Driver, Made
+from tests.simulator.gcp.view import look
+from tests.simulator.reach import between, from_outside, to_outside
 from tests.simulator.world import Refused
 
 BOOT = {"initializeParams": {"image": "projects/debian-cloud/global/images/family/debian-12", "type": "pd-ssd", "size": 20}}
@@ -215,3 +217,37 @@ def test_project_is_needed(cloud: Driver) -> None:
         cloud.create("Network", name="net")
     with pytest.raises(Exception, match="zone x is invalid"):
         cloud.provider.configure({"zone": "x"})
+
+
+def test_who_reaches_whom(cloud: Driver) -> None:
+    network = cloud.create("Network", name="net", autoCreateSubnetworks=False)
+    subnetwork = cloud.create("Subnetwork", name="net", network=network.id, ipCidrRange="10.20.0.0/16")
+    boot = {"initializeParams": {"image": "debian-cloud/debian-12"}}
+
+    def make(name: str, tags: list[str], public: bool) -> Made:
+        access: dict[str, Any] = {"accessConfigs": [{}]} if public else {}
+        return cloud.create("Instance", name, name=name, machineType="c2d-highcpu-2", bootDisk=boot, tags=tags,
+                            networkInterfaces=[{"subnetwork": subnetwork.id, **access}], zone="europe-west3-a")
+
+    make("edge", ["edge"], True)
+    make("data", ["data"], False)
+    edge, data = look(cloud.world)
+    assert between(edge, data) == {}
+    assert to_outside(edge, ANYBODY) == ALL
+    assert to_outside(data, ANYBODY) == {}
+    rule = {"network": network.id, "sourceRanges": ["203.0.113.0/24"]}
+    cloud.create("Firewall", "a", name="a", **rule, targetTags=["edge"], allows=[{"protocol": "tcp", "ports": ["80", "443"]}])
+    cloud.create("Firewall", "b", name="b", **rule, priority=900, denies=[{"protocol": "tcp", "ports": ["80"]}])
+    cloud.create("Firewall", "c", name="c", network=network.id, sourceTags=["edge"], targetTags=["data"],
+                 allows=[{"protocol": "tcp", "ports": ["5432"]}])
+    cloud.create("Firewall", "d", name="d", network=network.id, direction="EGRESS", denies=[{"protocol": "udp"}],
+                 destinationRanges=["0.0.0.0/0"], targetTags=["edge"])
+    edge, data = look(cloud.world)
+    assert from_outside(edge, OFFICE) == {"tcp": ((443, 443),)}
+    assert between(edge, data) == {"tcp": ((5432, 5432),)}
+    assert between(data, edge) == {}
+    assert to_outside(edge, ANYBODY) == {"tcp": ((1, 65535),), "icmp": ((0, 0),)}
+    router = cloud.create("Router", name="nat", network=network.id)
+    cloud.create("RouterNat", name="nat", router=router.inputs["name"], natIpAllocateOption="AUTO_ONLY",
+                 sourceSubnetworkIpRangesToNat="ALL_SUBNETWORKS_ALL_IP_RANGES")
+    assert to_outside(look(cloud.world)[1], ANYBODY) == ALL

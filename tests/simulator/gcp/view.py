@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_network
 
+from tests.simulator.case import Answer, Seen, find_by_link
 from tests.simulator.gcp.resources import INSTANCE, LINK, NETWORK, SUBNETWORK, Firewall, RouterNat
 from tests.simulator.reach import EVERYWHERE, Machine, Rule
 from tests.simulator.world import Thing, World
@@ -63,3 +64,30 @@ def _rules_of(world: World, instance: Thing, network: Thing, direction: str) -> 
             for ports in entry.get("ports") or ["1-65535"]:
                 first, _, last = ports.partition("-")
                 yield Rule(protocol, int(first), int(last or first), networks, machines, not inputs.get("denies"))
+
+
+def see(world: World) -> list[Seen]:
+    """Instances; a firewall is worn by its tag."""
+    disks = {thing.id: thing for thing in world.all("gcp:compute/disk:Disk")}
+    firewalls = [one for one in world.all("gcp:compute/firewall:Firewall") if one.get("targetTags")]
+    seen = []
+    for instance in world.all("gcp:compute/instance:Instance"):
+        interface = (instance.outputs.get("networkInterfaces") or instance.inputs["networkInterfaces"])[0]
+        access = interface.get("accessConfigs") or []
+        attached = [find_by_link(disks, one["source"]) for one in instance.get("attachedDisks") or ()]
+        seen.append(Seen(
+            name=instance.get("name"), machine_type=instance.get("machineType"),
+            image=instance.inputs["bootDisk"]["initializeParams"]["image"],
+            user_data=(instance.get("metadata") or {}).get("startup-script", ""), place=instance.get("zone"),
+            private_address=interface["networkIp"], public_address=access[0].get("natIp") if access else None,
+            firewalls=tuple(one.get("name") for one in firewalls if set(one.get("targetTags")) & set(instance.get("tags") or ())),
+            disks={disk.get("name"): disk.get("size") for disk in attached},
+            boot_gib=instance.inputs["bootDisk"]["initializeParams"].get("size"),
+            apart=instance.get("resourcePolicies") or "",
+            labels=tuple(f"{name}={value}" for name, value in (instance.get("labels") or {}).items())))
+    return seen
+
+
+def read_record(thing: Thing) -> Iterator[Answer]:
+    """What a record answers."""
+    yield from ((thing.inputs["name"], thing.inputs["type"], value) for value in thing.inputs["rrdatas"])

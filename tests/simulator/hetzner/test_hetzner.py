@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.conftest import KEY, CheckFailed, Driver, Made
+from tests.simulator.conftest import ALL, ANYBODY, KEY, OFFICE, CheckFailed, Driver, Made
 from tests.simulator.hetzner.machines import POWER_CYCLE
+from tests.simulator.hetzner.view import look
+from tests.simulator.reach import between, from_outside, to_outside
 from tests.simulator.world import Refused
 
 
@@ -317,3 +319,28 @@ def test_subnets_stay_inside_and_apart(cloud: Driver) -> None:
         cloud.create("NetworkSubnet", **{**inputs, "networkZone": "mars"}, ipRange="10.20.1.0/24")
     with pytest.raises(CheckFailed, match="must be a integer"):
         cloud.create("NetworkSubnet", **{**inputs, "networkId": "7"}, ipRange="10.20.1.0/24")
+
+
+def test_who_reaches_whom(cloud: Driver) -> None:
+    network = cloud.create("Network", "net", ipRange="10.20.0.0/16")
+    subnet = cloud.create(
+        "NetworkSubnet", networkId=network.number, type="cloud", networkZone="eu-central", ipRange="10.20.0.0/24")
+    rule = {"direction": "in", "protocol": "tcp", "port": "443", "sourceIps": ["203.0.113.0/24"]}
+    firewall = cloud.create("Firewall", rules=[rule])
+    base = {"serverType": "ccx13", "image": "debian-12", "location": "fsn1"}
+    inside = {"networks": [{"subnetId": subnet.id}]}
+    cloud.create("Server", "closed", name="closed", **base, **inside, firewallIds=[firewall.number])
+    cloud.create("Server", "open", name="open", **base, **inside)
+    nothing = cloud.create("Firewall", "out", rules=[{**rule, "direction": "out", "sourceIps": None,
+                                                     "destinationIps": ["203.0.113.0/24"]}])
+    cloud.create("Server", "shut", name="shut", **base, firewallIds=[nothing.number])
+    closed, opened, shut = look(cloud.world)
+    assert from_outside(closed, OFFICE) == {"tcp": ((443, 443),)}
+    assert from_outside(closed, ANYBODY) == {}
+    assert to_outside(closed, ANYBODY) == ALL
+    assert from_outside(opened, ANYBODY) == ALL
+    assert between(opened, closed) == ALL  # the private network is not filtered
+    assert from_outside(shut, OFFICE) == {}
+    assert to_outside(shut, OFFICE) == {"tcp": ((443, 443),)}
+    assert to_outside(shut, ANYBODY) == {}
+    assert between(opened, shut) == {}

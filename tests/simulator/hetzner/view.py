@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 
+from tests.simulator.case import Answer, Seen, whole
 from tests.simulator.hetzner.machines import ServerNetwork
 from tests.simulator.hetzner.resources import FIREWALL, NETWORK, SERVER
 from tests.simulator.reach import EVERYWHERE, Machine, Rule
@@ -47,3 +49,35 @@ def _read(rule: dict[str, Any]) -> Rule:
     networks = rule.get("sourceIps" if rule["direction"] == "in" else "destinationIps") or []
     first, _, last = str(rule.get("port") or "any").replace("any", "1-65535").partition("-")
     return Rule(rule["protocol"], int(first), int(last or first), tuple(map(ip_network, networks)))
+
+
+def see(world: World) -> list[Seen]:
+    """Servers."""
+    firewalls = {thing.id: thing.get("name") for thing in world.all("hcloud:index/firewall:Firewall")}
+    groups = {thing.id: thing.get("name") for thing in world.all("hcloud:index/placementGroup:PlacementGroup")}
+    volumes = {thing.id: thing for thing in world.all("hcloud:index/volume:Volume")}
+    attached: dict[str, dict[str, int]] = {}
+    for thing in world.all("hcloud:index/volumeAttachment:VolumeAttachment"):
+        volume = volumes[str(thing.get("volumeId"))]
+        attached.setdefault(str(thing.get("serverId")), {})[volume.get("name")] = volume.get("size")
+    return [
+        Seen(
+            name=server.get("name"), machine_type=server.get("serverType"), image=server.get("image"),
+            user_data=server.inputs.get("userData", ""), place=server.get("location"),
+            private_address=server.get("networks")[0]["ip"],
+            public_address=server.outputs.get("ipv4Address") or None,
+            firewalls=tuple(firewalls[str(id)] for id in server.get("firewallIds") or ()),
+            disks=attached.get(server.id, {}),
+            apart=groups.get(str(server.get("placementGroupId")), ""),
+            more_addresses=tuple(filter(None, [server.outputs.get("ipv6Address")])),
+            runs=server.get("status") == "running",
+            labels=tuple(f"{name}={value}" for name, value in (server.get("labels") or {}).items()),
+        )
+        for server in world.all("hcloud:index/server:Server")
+    ]
+
+
+def read_record(thing: Thing) -> Iterator[Answer]:
+    """What a record answers."""
+    name = whole(thing.inputs["name"], thing.inputs["zone"])
+    yield from ((name, thing.inputs["type"], record["value"]) for record in thing.inputs["records"])

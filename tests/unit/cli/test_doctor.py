@@ -13,12 +13,11 @@ from typer.testing import CliRunner
 from cli.__main__ import app
 from cli.cloud import checks as cloud_checks
 from cli.cloud.checks import Name, check_domain, judge
-from cli.cloud.credentials import SOURCES, find_credentials
+from cli.cloud.credentials import find_credentials
 from cli.cloud.questions import Answers, gather, summarize
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
 from components.model.clouds.offers import Offers, Quota
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 
 REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
 
@@ -27,42 +26,44 @@ REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
 def test_without_credentials_the_variables_and_the_log_in_are_told(
     cloud: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for sources in SOURCES.values():
-        for name in [name for names in sources.variables for name in names]:
+    for facts in CLOUDS.values():
+        for name in [name for names in facts.credentials.variables for name in names]:
             monkeypatch.delenv(name, raising=False)
+    sources = CLOUDS[cloud].credentials
     monkeypatch.setenv("HOME", str(tmp_path))
     done = CliRunner().invoke(app, ["doctor", f"{cloud}-basic"])
     assert done.exit_code == 1
-    (line,) = [line for line in done.output.splitlines() if line.startswith("credentials:")]
-    assert all(f"{name}=..." in line for name in SOURCES[cloud].variables[0]) and SOURCES[cloud].login in line
-    assert f"none for {CLOUDS[cloud].title}" in done.output and "webitel:domain" in done.output
-    assert CLOUDS[cloud].shared_state in done.output
+    text = " ".join(done.output.split())
+    line = text.partition("credentials: ")[2]
+    assert all(f"{name}=..." in line for name in sources.variables[0]) and sources.login in line
+    assert f"none for {CLOUDS[cloud].title}" in text and "webitel:domain" in text
+    assert CLOUDS[cloud].shared_state in text
 
 
 def test_half_of_a_pair_is_not_enough(tmp_path: Path) -> None:
-    found = find_credentials("aws", (), {"AWS_ACCESS_KEY_ID": "x"}, tmp_path)
+    found = find_credentials(CLOUDS["aws"], (), {"AWS_ACCESS_KEY_ID": "x"}, tmp_path)
     assert found.missing == {"credentials": "AWS_ACCESS_KEY_ID alone is not enough: export AWS_SECRET_ACCESS_KEY=..."}
-    assert not find_credentials("aws", (), {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}, tmp_path).missing
+    assert not find_credentials(CLOUDS["aws"], (), {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}, tmp_path).missing
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws/credentials").touch()
-    assert find_credentials("aws", (), {}, tmp_path).names == ("~/.aws/credentials",)
+    assert find_credentials(CLOUDS["aws"], (), {}, tmp_path).names == ("~/.aws/credentials",)
 
 
 def test_google_needs_a_project_and_the_stack_file_may_hold_a_token(tmp_path: Path) -> None:
-    found = find_credentials("gcp", (), {"GOOGLE_CREDENTIALS": "x"}, tmp_path)
+    found = find_credentials(CLOUDS["gcp"], (), {"GOOGLE_CREDENTIALS": "x"}, tmp_path)
     assert list(found.missing) == ["project"] and "GOOGLE_PROJECT" in found.missing["project"]
-    assert not find_credentials("gcp", ("project",), {"GOOGLE_CREDENTIALS": "x"}, tmp_path).missing
-    assert find_credentials("hetzner", ("token",), {}, tmp_path).names == ("token in the stack file",)
+    assert not find_credentials(CLOUDS["gcp"], ("project",), {"GOOGLE_CREDENTIALS": "x"}, tmp_path).missing
+    assert find_credentials(CLOUDS["hetzner"], ("token",), {}, tmp_path).names == ("token in the stack file",)
 
 
 def test_nothing_fits_and_nothing_elsewhere() -> None:
-    plan = make_plan(load_stack("aws-single"), "aws-single")
+    plan = load_deployment("aws-single").plan
     (check,) = judge(plan, Answers(offers=Offers("zone", "a", {"b": ["c7a.large"]})))
     assert check.state == "MISSING" and "us-east-1 zone a has no machine type that fits" in check.mend
 
 
 def test_a_quota_that_is_just_enough_and_answers_that_are_missing() -> None:
-    plan = make_plan(load_stack("aws-single"), "aws-single")
+    plan = load_deployment("aws-single").plan
     answers = Answers(quotas=[Quota("vCPU", 8, 4, "ask", 4), Quota("vCPU", 8, 5, "ask", 4)], errors={"offers": "AccessDenied"})
     checks = list(judge(plan, answers))
     assert [check.state for check in checks] == ["ok", "MISSING", "note"]

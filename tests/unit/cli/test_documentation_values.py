@@ -6,10 +6,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from components.model.clouds.facts import CLOUDS
-from stacks.settings import list_stacks, load_stack
+from components.clouds.registry import CLOUDS
+from stacks.load import load_deployment
+from stacks.settings import list_stacks
 
-REAL = [stack for stack in list_stacks() if CLOUDS[load_stack(stack).cloud].real]
+REAL = [stack for stack in list_stacks() if CLOUDS[load_deployment(stack).settings.cloud].real]
 OWN = ("domain", "operators", "carriers")
 """What only the owner can know: at most three."""
 VENDOR = ("repository_user", "repository_password", "freeswitch_token", "repository_keys")

@@ -1,12 +1,12 @@
 """Which node a drill is about, and what is named while it is broken."""
 
-from cli.commands.status import Report
-from cli.drills.run import choose_client, describe_first
+from cli.drills.run import choose_client
 from cli.drills.table import list_drills
 from cli.nodes.access import Access
-from components.model.planning.planner import make_plan
+from components.model.report import NodeReport, ServiceRow, describe_first, make_silent_report
 from components.model.settings import Settings
 from components.ssh import Hop
+from tests.plans import make_plan
 from tests.unit.cli.fakes import make_node
 
 
@@ -28,10 +28,10 @@ def test_the_load_is_reached_by_another_way_than_through_the_lost_node() -> None
 
 
 def test_a_node_that_says_nothing_is_named_before_what_others_lack() -> None:
-    row = {"name": "haproxy", "healthy": False, "why": "no broker"}
-    reports: dict[str, Report] = {
-        "app-1": {"problem": "", "services": [row], "healthy": False},
-        "data-1": {"problem": "no answer within 6 s", "services": [], "healthy": False}}
+    row = ServiceRow(name="haproxy", healthy=False, why="no broker")
+    reports = {
+        "app-1": NodeReport(node="s-app-1", key="app-1", services=(row,), healthy=False),
+        "data-1": make_silent_report("data-1", "s-data-1", "no answer within 6 s")}
     assert describe_first(reports) == "data-1: no answer within 6 s"
     assert describe_first({"app-1": reports["app-1"]}) == "app-1 haproxy: no broker"
-    assert describe_first({"app-1": {**reports["app-1"], "services": []}}) == ""
+    assert describe_first({"app-1": NodeReport(node="s-app-1", key="app-1", healthy=True)}) == ""

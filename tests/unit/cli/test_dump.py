@@ -43,7 +43,7 @@ def gather(monkeypatch: pytest.MonkeyPatch, target: Path, answers: Mapping[str, 
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     with tarfile.open(target) as archive:
         texts = {entry.name: (archive.extractfile(entry) or pytest.fail(entry.name)).read().decode() for entry in archive}
-    return texts, result.stdout
+    return texts, " ".join(result.stdout.split())
 
 
 def test_every_secret_is_masked_and_silent_nodes_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cli.commands.up import STAGES, measure_stages
 from cli.engine.events import EventLog, Rollout, is_same_step, noun
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from cli.show.times import STAGES, measure_stages
+from stacks.load import load_deployment
 
-NODES = make_plan(load_stack("local-basic"), "local-basic").nodes
+NODES = load_deployment("local-basic").plan.nodes
 
 
 def urn(kind: str, name: str) -> str:

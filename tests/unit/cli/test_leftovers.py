@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from cli.console import Failure
+from cli.engine.backend import mend_sidecars
 from cli.engine.engine import Engine
-from cli.engine.leftovers import mend_sidecars, remove_dead_locks
+from cli.engine.leftovers import remove_dead_locks
 from tests.unit.cli.fakes import make_engine
 
 
@@ -84,5 +85,5 @@ def test_a_file_half_written_beside_the_state_goes(tmp_path: Path, engine: Engin
     folder.mkdir(parents=True)
     for name, text in (("local-basic.json", "{}"), ("local-basic.json.attrs", ""), ("other.json.attrs", '{"user.mime": ""}')):
         (folder / name).write_text(text)
-    mend_sidecars(engine)
+    mend_sidecars(engine.environment)
     assert sorted(path.name for path in folder.iterdir()) == ["local-basic.json", "other.json.attrs"]

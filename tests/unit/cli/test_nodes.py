@@ -13,12 +13,14 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from cli.commands.status import count_services, is_healthy, read_report
 from cli.console import Failure
 from cli.engine.engine import SECRET_MARK
 from cli.nodes.access import Access, Answer, NodeAccess, ask_nodes, read_access
+from cli.nodes.reports import read_answer
 from cli.nodes.shell import write_config
+from cli.show.status import count_services
 from cloud_init.node_command import node_command
+from components.model.report import is_healthy
 from components.model.resource_types import CONFIGURATION
 from components.ssh import Hop, Target
 from tests.unit.cli.fakes import make_engine, make_node
@@ -208,13 +210,12 @@ def test_the_system_s_ssh_takes_the_configuration(tmp_path: Path) -> None:
 
 
 def test_reports() -> None:
-    deployment = access(make_node("all-1", "s"))
     good = {"node": "s-all-1", "key": "all-1", "healthy": True, "disks": [], "services": [
         {"name": "nginx", "healthy": True, "why": "", "log": []}]}
-    report = read_report(deployment, "all-1", Answer(0, json.dumps(good)))
+    report = read_answer("s-all-1", "all-1", Answer(0, json.dumps(good)))
     assert is_healthy({"all-1": report}) and count_services({"all-1": report}) == "1 of 1 service healthy"
-    silent = read_report(deployment, "all-1", Answer(problem="no answer"))
-    broken = read_report(deployment, "all-1", Answer(127, "", "python3: not found\n"))
+    silent = read_answer("s-all-1", "all-1", Answer(problem="no answer"))
+    broken = read_answer("s-all-1", "all-1", Answer(127, "", "python3: not found\n"))
     assert not is_healthy({"all-1": silent}) and not is_healthy({})
     assert "nothing known of all-1" in count_services({"all-1": silent})
-    assert "python3: not found" in broken["problem"]
+    assert "python3: not found" in broken.problem

@@ -14,7 +14,7 @@ from cli.engine.pending import adopt, find_ids, settle_pending_operations
 from tests.unit.cli.fakes import make_engine
 
 URN = "urn:pulumi:s::webitel::{}::{}"
-ROUTE = "aws:ec2/route:Route"
+ROUTE, DISK = "aws:ec2/route:Route", "gcp:compute/disk:Disk"
 
 
 def operation(type: str, called: str, kind: str = "creating", /, **inputs: Any) -> dict[str, Any]:
@@ -55,13 +55,21 @@ def test_our_own_are_forgotten_and_nothing_is_asked(tmp_path: Path) -> None:
 
 
 def test_what_was_made_is_adopted_and_read(tmp_path: Path) -> None:
-    given = {"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0"}
-    begun = operation(ROUTE, "public", **given, __defaults=[], options=[{"one": 1, "__defaults": ["one"]}])
+    given = {"project": "p", "zone": "z", "name": "n"}
+    begun = operation(DISK, "data", **given, __defaults=[], options=[{"one": 1, "__defaults": ["one"]}])
     settle_pending_operations(make_state(tmp_path, [], [begun]))
     resources, left, told = read(tmp_path)
     assert [(one["urn"], one["id"], one["outputs"]) for one in resources] == [
-        (URN.format(ROUTE, "public"), "rtb-1_0.0.0.0/0", {**given, "options": [{"one": 1}]})]
+        (URN.format(DISK, "data"), "projects/p/zones/z/disks/n", {**given, "options": [{"one": 1}]})]
     assert left == []
+    assert f"--target {URN.format(DISK, 'data')}" in told
+
+
+def test_an_id_for_imports_only_is_imported(tmp_path: Path) -> None:
+    begun = operation(ROUTE, "public", routeTableId="rtb-1", destinationCidrBlock="0.0.0.0/0")
+    settle_pending_operations(make_state(tmp_path, [], [begun]))
+    (made,), _, told = read(tmp_path)
+    assert (made["id"], made["outputs"]) == ("rtb-1_0.0.0.0/0", {}), "told anything more, a provider reads by the id"
     assert f"--target {URN.format(ROUTE, 'public')}" in told
 
 
@@ -89,7 +97,7 @@ def test_adopting_twice_changes_nothing_and_a_successor_marks_the_old_one() -> N
 
 def test_what_the_state_has_already_is_not_what_was_made(tmp_path: Path) -> None:
     engine = make_state(tmp_path, [], [])
-    begun = operation("gcp:compute/disk:Disk", "d", project="p", zone="z", name="n")["resource"]
+    begun = operation(DISK, "d", project="p", zone="z", name="n")["resource"]
     id = "projects/p/zones/z/disks/n"
     assert find_ids(engine, [begun], []) == {begun["urn"]: id}
     old = {**begun, "id": id, "outputs": {"a": 1}}

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from cli.commands.plan import describe_openings, format_calls
+from cli.show.plan import describe_openings, format_calls
 from components.model.plan import Opening
 from stacks import settings
 from stacks.settings import list_stacks
@@ -49,8 +49,9 @@ def test_every_committed_stack(stack: str) -> None:
         "stack", "cloud", "tier", "region", "nodes", "kept_disks", "openings", "monthly_price", "warnings"}
     text = run("plan", stack)
     for node in document["nodes"]:
-        line = next(line for line in text.splitlines() if line.split()[:1] == [node["name"]])
-        assert node["machine_type"] in line and f"{node['memory_gib']:g} GiB" in line
+        names = ([node["name"]], [node["name"].removeprefix(f"{stack}-")])
+        line = next(line for line in text.splitlines() if line.split()[:1] in names)
+        assert node["machine_type"] in line and f" {node['memory_gib']:g} " in line
     assert f"Next: ./webitel up {stack}" in text
     assert ("to be set before up" in text) == (document["cloud"] != "local")
     assert ("Price list of" in text) == (document["cloud"] != "local")

@@ -13,11 +13,10 @@ import pytest
 from cli.console import Failure
 from cli.engine import rollout
 from cli.engine.rollout import Run, report_failure, run_engine
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
 from tests.unit.cli.fakes import make_engine
 
-PLAN = make_plan(load_stack("local-basic"), "local-basic")
+PLAN = load_deployment("local-basic").plan
 NODES = PLAN.nodes
 AGAIN = "./webitel up local-basic"
 

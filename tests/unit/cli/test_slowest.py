@@ -1,10 +1,10 @@
 """The slowest step is named at the end."""
 
-from cli.commands.up import find_slowest_step
 from cli.engine.events import Rollout, Row
 from cli.engine.rollout import Run
-from components.model.planning.planner import make_plan
+from cli.show.times import find_slowest_step
 from components.model.settings import Settings
+from tests.plans import make_plan
 
 MADE = make_plan(Settings.model_validate({"cloud": "local", "tier": "basic"}), "s")
 

@@ -48,7 +48,7 @@ def test_what_was_saved_is_put_back(tmp_path: Path, imported: Path, capsys: pyte
     backup(STACK, file)
     assert json.loads(file.read_text()) == STATE
     assert file.stat().st_mode & 0o777 == 0o600
-    assert "1 resource of hetzner-basic" in capsys.readouterr().out
+    assert "1 resource of hetzner-basic" in " ".join(capsys.readouterr().out.split())
     restore(STACK, file, yes=True)
     assert json.loads(imported.read_text()) == STATE
 

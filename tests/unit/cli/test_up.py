@@ -7,10 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
-from cli.commands import up
 from cli.nodes.access import Access
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from cli.show import end
+from stacks.load import load_deployment
 
 
 @pytest.mark.parametrize(("stack", "said"), [
@@ -19,9 +18,9 @@ from stacks.settings import load_stack
 ])
 def test_the_first_log_in_and_the_licence(monkeypatch: pytest.MonkeyPatch, stack: str, said: str) -> None:
     shown = io.StringIO()
-    monkeypatch.setattr(up, "out", Console(file=shown, width=250))
-    monkeypatch.setattr(up, "read_licence", lambda made, access: "1234")
-    up.show_end(make_plan(load_stack(stack), stack), Access({}, "https://voice.example.com/", ""))
+    monkeypatch.setattr(end, "out", Console(file=shown, width=250))
+    monkeypatch.setattr(end, "read_licence", lambda made, access: "1234")
+    end.show_end(load_deployment(stack).plan, Access({}, "https://voice.example.com/", ""))
     text = shown.getvalue()
     assert said in text
     assert "Licence identifier 1234: send it to Webitel" in text

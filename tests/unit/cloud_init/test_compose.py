@@ -11,23 +11,23 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cloud_init.compose import compose_configuration, compose_user_data, dump_yaml, load_yaml, manifest_text
+from cloud_init.compose import compose_user_data, dump_yaml, load_yaml
 from cloud_init.merge import merge_documents
 from cloud_init.sent import encode_user_data, measure_sent
+from components.clouds.registry import CLOUDS
 from components.model.catalogue.repositories import CREDENTIALS
-from components.model.clouds.facts import CLOUDS
 from components.model.plan import Plan
-from components.model.planning.planner import make_plan
-from components.model.secrets import SECRETS
+from components.model.secret_specs import SECRETS
 from components.model.settings import Settings
-from stacks.settings import load_stack
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
 
 STACKS = sorted(path.name.split(".")[1] for path in Path("stacks").glob("Pulumi.*.yaml"))
 PLACEHOLDER = re.compile(r"\{\{(address|secret):([a-z0-9_.-]+)\}\}")
 
 
 def plan_of(stack: str) -> tuple[Settings, Plan]:
-    settings = load_stack(stack)
+    settings = load_deployment(stack).settings
     return settings, make_plan(settings, stack)
 
 
@@ -38,7 +38,7 @@ def test_user_data_is_small_ascii_and_the_same_twice(stack: str) -> None:
         first, second = (compose_user_data(plan, node, settings) for _ in range(2))
         assert first == second
         assert first.sent.isascii() and first.decoded.startswith("#cloud-config\n")
-        assert measure_sent(first.sent, CLOUDS[plan.cloud]) <= 16384
+        assert measure_sent(first.sent, plan.facts) <= 16384
         assert not PLACEHOLDER.search(first.decoded)
         assert node.private_address is None or node.private_address not in first.decoded
         others = [other.private_address for other in plan.nodes if other.private_address]
@@ -50,7 +50,7 @@ def test_operators_keys_stand_where_the_configuration_takes_them_out_again(stack
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJt7YqKq1vYwBG0p6c3Yy3a9n8l2Qb3l0lq8m2t1oCx1 second@office"
     settings, plan = plan_of(stack)
     settings = settings.model_copy(update={"operator_keys": (key,)})
-    path = f"/etc/ssh/authorized_keys.d/{CLOUDS[plan.cloud].login_user}"
+    path = f"/etc/ssh/authorized_keys.d/{plan.facts.login_user}"
     for node in plan.nodes:
         document = yaml.safe_load(compose_user_data(plan, node, settings).decoded)
         files = {entry["path"]: entry for entry in document["write_files"]}
@@ -68,7 +68,7 @@ def test_every_placeholder_has_a_value(stack: str) -> None:
     for node in plan.nodes:
         configuration = compose_configuration(plan, node, settings)
         assert configuration.files == compose_configuration(plan, node, settings).files
-        for text in (*configuration.files.values(), manifest_text(configuration.manifest)):
+        for text in (*configuration.files.values(), json.dumps(configuration.manifest)):
             for kind, name in PLACEHOLDER.findall(text):
                 if kind == "address":
                     assert name.removesuffix(".public") in keys

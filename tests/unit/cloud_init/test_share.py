@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from cloud_init.compose import Configuration, compose_configuration, compose_user_data
-from components.model.planning.planner import make_plan
+from cloud_init.compose import Configuration, compose_user_data
 from components.model.settings import Settings
+from tests.plans import compose_configuration, make_plan
 
 MOUNT = "/etc/systemd/system/var-lib-webitel-share.mount"
 DROP_IN = "/etc/systemd/system/storage.service.d/webitel.conf"

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from cloud_init.bundles import bundle_folder
-from cloud_init.compose import compose_configuration
-from components.model.planning.planner import make_plan
 from sandbox.standin.opensips import checks as opensips
 from sandbox.standin.opensips.tokens import ConfigError
-from stacks.settings import list_stacks, load_stack
+from stacks.load import load_deployment
+from stacks.settings import list_stacks
+from tests.plans import compose_configuration, make_plan
 from tests.unit.cloud_init.opensips_files import CONFIGURATION, with_bundle
 
 FILES = Path(__file__).parents[3] / "cloud_init" / "files"
@@ -30,7 +30,7 @@ Files = dict[str, str]
 
 def files_with(stack: str, service: str, **changes: object) -> Files:
     """The filled files of the first node of a stack, with changed settings, that carries a service."""
-    settings = load_stack(stack).model_copy(update=changes)
+    settings = load_deployment(stack).settings.model_copy(update=changes)
     plan = make_plan(settings, stack)
     files = compose_configuration(plan, plan.nodes_with(service)[0], settings).files
 
@@ -152,7 +152,7 @@ def test_settings_of_calls_reach_the_routes(changes: dict[str, object], texts: l
 
 
 def test_a_change_of_routes_is_read_while_calls_go_on() -> None:
-    settings = load_stack(TRIAL)
+    settings = load_deployment(TRIAL).settings
     plan = make_plan(settings, TRIAL)
     configuration = compose_configuration(plan, plan.nodes_with("opensips")[0], settings)
     reload = ["/usr/lib/webitel/setup/opensips.sh reload_routes"]
@@ -186,7 +186,7 @@ def test_a_mistake_in_opensips_file_is_named(says: str) -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_freeswitch_is_in_the_dispatcher_with_the_inner_socket(stack: str) -> None:
-    settings = load_stack(stack)
+    settings = load_deployment(stack).settings
     plan = make_plan(settings, stack)
     node = plan.nodes_with("opensips")[0]
     text = compose_configuration(plan, node, settings).files["/etc/opensips/dispatcher.sql"]

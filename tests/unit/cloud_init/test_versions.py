@@ -1,22 +1,19 @@
 """What a node is told of versions: of which package, and what another one does."""
 
-from typing import Any
-
 import pytest
 
-from cloud_init.compose import compose_configuration
-from components.model.planning.planner import make_plan
+from cloud_init.node.manifest import VersionEntry
 from sandbox.build import by_name
-from stacks.settings import load_stack
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
 
 
-def versions_of(stack: str, **wanted: str) -> dict[str, dict[str, Any]]:
+def versions_of(stack: str, **wanted: str) -> dict[str, VersionEntry]:
     """The first node's versions."""
-    settings = load_stack(stack)
+    settings = load_deployment(stack).settings
     settings = settings.model_copy(update={"package_versions": {name.replace("_", "-"): one for name, one in wanted.items()}})
     plan = make_plan(settings, stack)
-    found: dict[str, dict[str, Any]] = compose_configuration(plan, plan.nodes[0], settings).manifest["versions"]
-    return found
+    return compose_configuration(plan, plan.nodes[0], settings).manifest["versions"]
 
 
 def test_stand_ins_have_the_version_of_their_content() -> None:
@@ -55,7 +52,7 @@ def test_a_setting_has_the_last_word_and_may_not_fall(stack: str) -> None:
 
 
 def test_nodes_without_the_package_are_told_nothing() -> None:
-    settings = load_stack("aws-basic").model_copy(update={"package_versions": {"webitel-engine": "25.08.3-1"}})
+    settings = load_deployment("aws-basic").settings.model_copy(update={"package_versions": {"webitel-engine": "25.08.3-1"}})
     plan = make_plan(settings, "aws-basic")
     told = {node.key for node in plan.nodes if compose_configuration(plan, node, settings).manifest["versions"]}
     assert told == {"app-1"}

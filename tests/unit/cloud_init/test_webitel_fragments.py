@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from cloud_init.compose import Configuration, compose_configuration, compose_user_data
-from cloud_init.node.health.probes import QUERY_GAP
+from cloud_init.compose import Configuration, compose_user_data
+from cloud_init.node.health.probes import QUERY_GAP_SECONDS
 from components.model.catalogue.service import Audience, Bind
 from components.model.catalogue.services import CATALOGUE
 from components.model.plan import Node
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
 
 FACTS = yaml.safe_load((Path(__file__).parents[2] / "facts" / "webitel-25.08.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = FACTS["services"]
@@ -32,7 +32,7 @@ def flatten(names: list[Any]) -> Iterator[str]:
 
 
 def configurations(stack: str) -> list[tuple[Node, Configuration]]:
-    settings = load_stack(stack)
+    settings = load_deployment(stack).settings
     plan = make_plan(settings, stack)
     return [(node, compose_configuration(plan, node, settings)) for node in plan.nodes]
 
@@ -73,7 +73,7 @@ def test_health_asks_for_what_an_idle_one_shows_too(name: str) -> None:
     assert bool(asked) == bool(facts.get("pool", {}).get("polls")), "only who asks by itself always has a session"
     assert all(probe.arguments["application"] == name for probe in asked)
     if asked:
-        assert facts["pool"]["polls"] < QUERY_GAP
+        assert facts["pool"]["polls"] < QUERY_GAP_SECONDS
     # /websocket has Engine log an error each time, and so does a connection to Flow Manager's event socket.
     assert not [probe for probe in service.probes if probe.arguments.get("path") == "/websocket" or probe.kind == "tcp"]
 
@@ -167,7 +167,7 @@ def test_identifiers_are_unique_on_a_node_and_in_a_deployment() -> None:
 
 @pytest.mark.parametrize("stack", ["local-single", "aws-basic", "hetzner-extended"])
 def test_no_secret_outside_private_files(stack: str) -> None:
-    settings = load_stack(stack)
+    settings = load_deployment(stack).settings
     plan = make_plan(settings, stack)
     for node in plan.nodes:
         configuration = compose_configuration(plan, node, settings)
@@ -219,7 +219,7 @@ def test_media_are_on_the_recordings_disk(local: Configuration) -> None:
 
 
 def test_engine_has_a_unit_before_its_package_is_installed() -> None:
-    settings = load_stack("aws-basic")
+    settings = load_deployment("aws-basic").settings
     plan = make_plan(settings, "aws-basic")
     node = next(node for node in plan.nodes if "engine" in node.services)
     written = yaml.safe_load(compose_user_data(plan, node, settings).decoded)["write_files"]

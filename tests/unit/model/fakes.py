@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components.model.catalogue.service import Audience, Bind, Egress, Placement, Ports, Service, tcp, udp
-from components.model.plan import MachineType, Node, Public
+from components.model.machine import MachineType, Public
+from components.model.plan import Node
 
 CATALOGUE: Mapping[str, Service] = {
     service.name: service

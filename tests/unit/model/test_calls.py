@@ -6,8 +6,9 @@ import pytest
 
 from components.model.calls import CallLimit, Hours, resolve_call_limits, weekdays
 from components.model.catalogue.tiers import TIERS
-from components.model.planning.planner import PlanError, make_plan
+from components.model.planning.planner import PlanError
 from components.model.settings import Settings
+from tests.plans import make_plan
 
 
 def limits(**values: Any) -> Any:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from components.model.plan import Plan
-from components.model.planning.planner import PlanError, make_plan
+from components.model.planning.planner import PlanError
 from components.model.settings import Settings
+from tests.plans import make_plan
 
 
 def plan(cloud: str = "hetzner", **settings: Any) -> Plan:

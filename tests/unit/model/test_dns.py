@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from components.model.catalogue.services import CATALOGUE
-from components.model.clouds.facts import CLOUDS
+from components.clouds.registry import CLOUDS
+from components.model.catalogue.services import CATALOGUE, find_front
 from components.model.planning import dns
 from components.model.planning.dns import Zone, list_records, read_zone
-from components.model.planning.planner import PlanError, make_plan
+from components.model.planning.planner import PlanError
 from components.model.settings import Settings
+from tests.plans import make_plan
 
 DOMAIN = "voice.your-company.com"
 
@@ -45,7 +46,7 @@ def test_sip_on_a_node_of_its_own_has_a_name_of_its_own() -> None:
 def test_sips_only_where_the_catalogue_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     opensips = CATALOGUE["opensips"]
     without_tls = replace(opensips, listeners=tuple(one for one in opensips.listeners if one.name != "sip-tls"))
-    monkeypatch.setattr(dns, "CATALOGUE", {**CATALOGUE, "opensips": without_tls})
+    monkeypatch.setattr(dns, "find_front", lambda front: find_front(front, {**CATALOGUE, "opensips": without_tls}))
     assert not any(line.startswith("_sips") for line in lines_of("basic"))
 
 

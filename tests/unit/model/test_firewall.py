@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
+from components.clouds.registry import CLOUDS
 from components.model.catalogue.service import Audience, Bind, Service
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CLOUDS
-from components.model.plan import Node, Plan, Public
+from components.model.machine import Public
+from components.model.plan import Node, Plan
 from components.model.planning import firewall
 from components.model.planning.placement import Catalogue
-from components.model.planning.planner import make_plan
 from components.model.settings import Settings
+from tests.plans import make_plan
 from tests.unit.model import fakes
 
 TIER_PUBLIC = {"single": ["all"], "basic": ["edge"], "extended": ["web", "sip"]}

@@ -1,8 +1,8 @@
 """What a host lacks is told before anything is created."""
 
 from components.model.host import explain_shortage
-from components.model.planning.planner import make_plan
 from components.model.settings import Settings
+from tests.plans import make_plan
 
 
 def test_seven_nodes_fit_into_ten_gib_and_thirty_do_not() -> None:

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from components.model.clouds.facts import CLOUDS, Cloud, load_prices
+from components.clouds.registry import CLOUDS
+from components.model.clouds.facts import CloudFacts, load_prices
 from components.model.clouds.machines import choose_machine_type, describe_machine_type, fits
 from components.model.clouds.prices import currency_of, price_date, price_node, sum_prices
-from components.model.plan import Disk, MachineType, Public, Size
+from components.model.machine import Disk, MachineType, Public, Size
 
 REAL = [cloud for cloud in CLOUDS.values() if cloud.real]
 
@@ -19,7 +20,7 @@ def size(vcpus: int, memory: float, boot: int = 40) -> Size:
 
 
 @pytest.mark.parametrize("cloud", REAL, ids=lambda cloud: cloud.name)
-def test_rows_and_the_price_list_agree(cloud: Cloud) -> None:
+def test_rows_and_the_price_list_agree(cloud: CloudFacts) -> None:
     data = load_prices()["clouds"][cloud.name]
     assert {row["name"] for row in data["machine_types"]} == {machine.name for machine in cloud.machine_types}
     assert all(machine.price_in(cloud.default_region) for machine in cloud.machine_types)

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from components.model.catalogue.service import Bind, Listener, Placement, Service, tcp, udp
-from components.model.catalogue.services import CATALOGUE
+from components.model.catalogue.repositories import VENDOR
+from components.model.catalogue.service import Bind, Front, Listener, Placement, Service, tcp, udp
+from components.model.catalogue.services import CATALOGUE, find_front
 from components.model.catalogue.tiers import TIERS, Role, Tier
-from components.model.plan import Public, Size
+from components.model.machine import Public, Size
 from components.model.planning import placement
 from tests.unit.model import fakes
 
@@ -78,7 +79,7 @@ def test_the_real_services_start_behind_what_they_need() -> None:
 ])
 def test_consul_servers(tier: str, raised: dict[str, int], servers: str) -> None:
     counts = {role.name: role.count for role in TIERS[tier].roles} | raised
-    chosen = placement.choose_consul_servers(TIERS[tier], counts)
+    chosen = placement.choose_quorum(TIERS[tier], counts)
     assert " ".join(f"{role}-{n}" for role, n in chosen) == servers
     placed = placement.place_services(TIERS[tier], counts)
     assert {node for node, names in placed.items() if "consul-server" in names} == set(chosen)
@@ -87,7 +88,7 @@ def test_consul_servers(tier: str, raised: dict[str, int], servers: str) -> None
 @pytest.mark.parametrize(("counts", "servers"), [((1, 1), "a-1"), ((1, 2), "a-1 b-1 b-2"), ((3, 1), "a-1 b-1 a-2")])
 def test_consul_servers_where_roles_have_different_counts(counts: tuple[int, int], servers: str) -> None:
     tier = Tier("test", "Test", 1, tuple(Role(name, ("consul-server",), 1, SIZE, SIZE) for name in "ab"))
-    chosen = placement.choose_consul_servers(tier, dict(zip("ab", counts, strict=True)))
+    chosen = placement.choose_quorum(tier, dict(zip("ab", counts, strict=True)))
     assert " ".join(f"{role}-{n}" for role, n in chosen) == servers
 
 
@@ -162,3 +163,14 @@ def test_every_service_stands_somewhere(tier: str) -> None:
         assert bool(service.beside) == (service.placement is Placement.BESIDE_CALLERS)
         if service.placement is Placement.FIRST:
             assert {n for (_, n), names in placed.items() if name in names} == {1}
+
+
+def test_repositories_of_services_are_the_ones_there_are() -> None:
+    used = {name for service in CATALOGUE.values() for name in service.repositories}
+    assert used == {repository.name for repository in VENDOR}
+    assert all(service.packages for service in CATALOGUE.values() if service.repositories)
+
+
+@pytest.mark.parametrize("front", list(Front))
+def test_each_front_has_one_service_and_its_name_leads_to_it(front: Front) -> None:
+    assert [service.name for service in CATALOGUE.values() if service.front is front] == [find_front(front).name]

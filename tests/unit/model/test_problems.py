@@ -12,9 +12,11 @@ import pytest
 
 from components.model.catalogue.service import tcp
 from components.model.catalogue.services import CATALOGUE
-from components.model.planning.check_values import documentation_values
-from components.model.planning.planner import PlanError, make_plan
+from components.model.planning.planner import PlanError
+from components.model.planning.readiness import documentation_values
 from components.model.settings import Settings
+from stacks.load import find_facts
+from tests.plans import make_plan
 
 BASE = {"cloud": "aws", "tier": "basic"}
 
@@ -242,7 +244,8 @@ SET = {
     ({"cloud": "local", "package_source": "vendor", **CREDENTIALS, "repository_user": ""}, ["webitel:repository_user"]),
 ])
 def test_documentation_values(values: dict[str, Any], settings: list[str]) -> None:
-    found = documentation_values(Settings.model_validate({**BASE, **SET, **values}))
+    given = Settings.model_validate({**BASE, **SET, **values})
+    found = documentation_values(given, find_facts(given.cloud))
     assert [problem.setting for problem in found] == settings
     assert "hush" not in str(found)
     make_plan(Settings.model_validate({**BASE, **SET, **values}), "test")  # the plan itself works with them

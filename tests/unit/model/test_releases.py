@@ -1,13 +1,13 @@
 """What forbids an upgrade: the release, and the state of the deployment."""
 
-from typing import Any
-
 import pytest
 
 from components.model.catalogue import releases
 from components.model.catalogue.releases import MIGRATIONS, RELEASES, explain_release, find_obstacles
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from components.model.plan import Plan
+from components.model.report import NodeReport, ServiceRow, make_silent_report
+from stacks.load import load_deployment
+from tests.plans import make_plan
 
 
 @pytest.mark.parametrize(("wanted", "words"), [
@@ -34,14 +34,14 @@ def test_every_migration_leads_to_a_known_release() -> None:
     assert all({old, new} <= set(RELEASES) for old, new in MIGRATIONS)
 
 
-def reports(stack: str, counts: dict[str, int], **sick: list[str]) -> tuple[Any, dict[str, dict[str, Any]]]:
+def reports(stack: str, counts: dict[str, int], **sick: list[str]) -> tuple[Plan, dict[str, NodeReport]]:
     """A plan and what its nodes say; `sick`: services by role's first node (`data_1`)."""
-    plan = make_plan(load_stack(stack).model_copy(update={"counts": counts}), stack)
+    plan = make_plan(load_deployment(stack).settings.model_copy(update={"counts": counts}), stack)
     found = {}
     for node in plan.nodes:
         names = sick.get(node.key.replace("-", "_"), [])
-        rows = [{"name": name, "healthy": name not in names} for name in node.services]
-        found[node.key] = {"healthy": not names, "problem": "", "services": rows, "disks": [], "machine": []}
+        rows = tuple(ServiceRow(name=name, healthy=name not in names) for name in node.services)
+        found[node.key] = NodeReport(node=node.name, key=node.key, healthy=not names, services=rows)
     return plan, found
 
 
@@ -59,12 +59,12 @@ def test_a_lost_quorum_and_what_is_not_healthy_are_named() -> None:
 
 def test_nodes_that_say_nothing_or_were_never_met_are_named() -> None:
     plan, found = reports("local-basic", {})
-    found["app-1"] |= {"healthy": False, "problem": "no answer within 15 s", "services": []}
+    found["app-1"] = make_silent_report("app-1", "s-app-1", "no answer within 15 s")
     del found["edge-1"]
     assert find_obstacles(plan, found) == ["edge-1 was never configured", "app-1 is not healthy: no answer within 15 s"]
 
 
 def test_nodes_on_their_way_out_are_named() -> None:
     plan, found = reports("local-basic", {"app": 2})
-    found["app-2"] |= {"left": False, "healthy": False, "services": []}
+    found["app-2"] = NodeReport(node="s-app-2", key="app-2", left=False, healthy=False)
     assert find_obstacles(plan, found) == ["nodes on their way out: app-2; ./webitel scale brings it to its end"]

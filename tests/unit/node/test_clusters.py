@@ -11,14 +11,20 @@ from cloud_init.node.ask import amqp
 from cloud_init.node.ask.view import View
 from cloud_init.node.clusters import broker_cluster, database_cluster
 from cloud_init.node.health import probes
-from cloud_init.node.manifest import ApplyError
+from cloud_init.node.system import ApplyError, Unhealthy
+from tests.unit.node.entries import manifest, probe, wrong
 
 MEMBERS = [{"key": f"data-{n}", "name": f"s-data-{n}", "address": f"10.0.0.{n}"} for n in (1, 2, 3)]
 
 
 def view_of(n: int) -> View:
-    return View({"key": f"data-{n}", "node": f"s-data-{n}", "address": f"10.0.0.{n}", "services": [],
-                 "clusters": {"rabbitmq": MEMBERS, "postgresql": MEMBERS}})
+    return View(manifest(key=f"data-{n}", node=f"s-data-{n}", address=f"10.0.0.{n}",
+                         clusters={"rabbitmq": MEMBERS, "postgresql": MEMBERS}))
+
+
+def may_start(n: int) -> str:
+    """Why a node's broker waits, "" where it does not."""
+    return wrong(broker_cluster.may_start, probe(), view_of(n))
 
 
 @pytest.fixture
@@ -27,30 +33,30 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> dict[str, Any]:
     state: dict[str, Any] = {"answering": set(), "blank": {}, "forgotten": [], "folder": tmp_path}
     monkeypatch.setattr(broker_cluster, "DATA", tmp_path)
     monkeypatch.setattr(broker_cluster, "is_open", lambda address, port: address in state["answering"])
-    monkeypatch.setattr(broker_cluster, "forget", lambda member, node: state["forgotten"].append((member, node)) or "")
+    monkeypatch.setattr(broker_cluster, "forget", lambda member, node: state["forgotten"].append((member, node)))
     monkeypatch.setattr(broker_cluster._blank, "hold", lambda key, value: True)
     monkeypatch.setattr(broker_cluster, "list_keys", lambda prefix: state["blank"])
     return state
 
 
 def test_only_the_first_broker_begins_a_cluster_and_only_when_nobody_has_data(world: dict[str, Any]) -> None:
-    assert "data-2 and data-3" in broker_cluster.may_start({}, view_of(1))
+    assert "data-2 and data-3" in may_start(1)
     world["blank"] = {"data-2": {}}
-    assert "data-3" in broker_cluster.may_start({}, view_of(1))
+    assert "data-3" in may_start(1)
     world["blank"] = {"data-1": {}, "data-2": {}, "data-3": {}}
-    assert broker_cluster.may_start({}, view_of(1)) == ""
-    assert "joins data-1 or data-3" in broker_cluster.may_start({}, view_of(2))
+    assert may_start(1) == ""
+    assert "joins data-1 or data-3" in may_start(2)
 
 
 def test_a_new_machine_joins_whoever_answers_and_its_old_membership_is_forgotten(world: dict[str, Any]) -> None:
     world["answering"] = {"10.0.0.3"}
-    assert broker_cluster.may_start({}, view_of(1)) == ""
+    assert may_start(1) == ""
     assert world["forgotten"] == [("s-data-3", "s-data-1")]
 
 
 def test_a_broker_with_data_starts_whoever_answers(world: dict[str, Any]) -> None:
     (world["folder"] / "rabbit@s-data-2").mkdir()
-    assert broker_cluster.may_start({}, view_of(2)) == ""
+    assert may_start(2) == ""
 
 
 @pytest.mark.parametrize(("online", "missing"), [
@@ -63,9 +69,8 @@ def test_a_broker_is_spared_only_with_a_majority_of_the_others(
 ) -> None:
     row = {"name": "orders", "type": "quorum", "members": [f"rabbit@s-data-{n}" for n in (1, 2, 3)], "online": online}
     monkeypatch.setattr(broker_cluster, "broker", lambda view, path: [row])
-    view = view_of(3)
-    assert missing in broker_cluster.ready_to_go(view.manifest, view)
-    assert bool(broker_cluster.ready_to_go(view.manifest, view)) == bool(missing)
+    said = wrong(broker_cluster.check_spared, view_of(3))
+    assert missing in said and bool(said) == bool(missing)
 
 
 @pytest.mark.parametrize(("running", "said"), [
@@ -74,10 +79,14 @@ def test_a_broker_that_is_away_is_named_where_it_keeps_another_from_going(
     monkeypatch: pytest.MonkeyPatch, running: bool, said: str,
 ) -> None:
     nodes = [{"name": f"rabbit@s-data-{n}", "running": running or n != 3} for n in (1, 2, 3)]
-    late = "RabbitMQ management: timed out"
-    monkeypatch.setattr(broker_cluster, "broker", lambda view, path: nodes if "nodes" in path else late)
-    view = view_of(1)
-    assert broker_cluster.ready_to_go(view.manifest, view) == said
+
+    def broker(view: View, path: str) -> object:
+        if "nodes" in path:
+            return nodes
+        raise Unhealthy("RabbitMQ management: timed out")
+
+    monkeypatch.setattr(broker_cluster, "broker", broker)
+    assert wrong(broker_cluster.check_spared, view_of(1)) == said
 
 
 @pytest.mark.parametrize(("running", "said"), [(True, "1 quorum queues have no copy on this node yet"), (False, "")])
@@ -86,10 +95,15 @@ def test_a_broker_is_not_called_sick_for_the_silence_of_another(
 ) -> None:
     """RabbitMQ lists queues within seconds only while all members are there."""
     nodes = [{"name": f"rabbit@s-data-{n}", "running": running or n != 3} for n in (1, 2, 3)]
-    queues = [{"name": "orders", "type": "quorum", "members": ["rabbit@s-data-2"]}] if running else "timed out"
+
+    def broker(view: View, path: str) -> object:
+        if not running:
+            raise Unhealthy("timed out")
+        return [{"name": "orders", "type": "quorum", "members": ["rabbit@s-data-2"]}]
+
     monkeypatch.setattr(probes, "broker", lambda view, path: nodes)
-    monkeypatch.setattr(broker_cluster, "broker", lambda view, path: queues)
-    assert probes.rabbitmq({}, view_of(1)) == said
+    monkeypatch.setattr(broker_cluster, "broker", broker)
+    assert wrong(probes.rabbitmq, probe(), view_of(1)) == said
 
 
 class Patroni:
@@ -174,7 +188,7 @@ def test_a_member_that_cannot_follow_is_copied_anew_while_two_others_have_data(
 ) -> None:
     monkeypatch.setattr(database_cluster, "list_members", lambda _: [
         {"name": name, "role": role, "state": "running"} for name, role in roles.items()])
-    monkeypatch.setattr(database_cluster, "query", lambda view, statement, place="": (at if "receive" in statement else gone, ""))
+    monkeypatch.setattr(database_cluster, "query", lambda view, statement, own=False: at if "receive" in statement else gone)
     follower = database_cluster.Follower()
     assert follower.recopy(view_of(me)) == "" and patroni.orders == []
     assert ("1/2A" in follower.recopy(view_of(me))) == copied
@@ -190,7 +204,7 @@ def test_a_member_that_moves_on_meanwhile_is_left_alone(monkeypatch: pytest.Monk
 
 
 def test_the_last_database_does_not_leave(patroni: Patroni) -> None:
-    alone = {**view_of(1).manifest, "clusters": {"postgresql": MEMBERS[:1]}}
+    alone = manifest(key="data-1", clusters={"postgresql": MEMBERS[:1]})
     with pytest.raises(ApplyError, match="no other node"):
         database_cluster.leave(alone, lambda step, text: None)
 

@@ -1,64 +1,170 @@
 """From the composer to the node program, with nothing written by hand in between: what a change does on a node."""
 
-import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cloud_init.bundles import HERE
-from cloud_init.compose import compose_configuration
+from cloud_init import compose
+from cloud_init.bundles import HERE, bundle_digest
+from cloud_init.compose import Configuration
 from cloud_init.node.apply import units
-from components.model.planning.planner import make_plan
-from stacks.settings import load_stack
+from cloud_init.node.system import ApplyError
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
+from tests.unit.node.fake_node import FakeNode
 
 BUNDLES = {
-    "freeswitch": "drain freeswitch", "nginx": "reload nginx",
-    "opensips": "/usr/lib/webitel/setup/opensips.sh reload_routes",
+    "freeswitch": ["let calls end", "restart freeswitch", "let calls in"], "nginx": ["reload-or-restart nginx"],
+    "opensips": ["/usr/lib/webitel/setup/opensips.sh reload_routes"],
 }
-"""Bundle -> what a new version of it does."""
+"""Bundle -> what a node does when it is another one."""
+
+FILES = {
+    "haproxy/haproxy.cfg": ["reload-or-restart haproxy"],
+    "rtpengine/rtpengine.conf": ["restart rtpengine-daemon"],
+    "freeswitch/freeswitch.xml": ["let calls end", "restart freeswitch", "let calls in"],
+    "opensips/opensips.cfg": ["restart opensips"],
+    "node/60-webitel.conf": ["sysctl -eq --system"],
+}
+"""Template -> what a node does when its file is another one: reload, restart, drain, a command."""
+
+WATCH = ["restart webitel-watch"]
 
 
-def given(stack: str, key: str) -> dict[str, Any]:
-    """What a node is sent, through JSON as it travels."""
-    settings = load_stack(stack)
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNode:
+    return FakeNode(tmp_path, monkeypatch)
+
+
+def given(stack: str = "local-single", key: str = "all-1", **more: Any) -> Configuration:
+    """What a node is given."""
+    settings = load_deployment(stack).settings.model_copy(update=more)
     plan = make_plan(settings, stack)
-    made = compose_configuration(plan, plan.node(key), settings)
-    sent: dict[str, Any] = json.loads(json.dumps({
-        "files": made.files, "attributes": made.attributes, "manifest": made.manifest, "bundles": made.bundles}))
-    return sent
+    return compose_configuration(plan, plan.node(key), settings)
+
+
+@pytest.fixture
+def running(node: FakeNode) -> FakeNode:
+    """A node that has its configuration, with every unit active."""
+    node.apply(given())
+    node.units |= dict.fromkeys(node.units, True)
+    return node
+
+
+def change_template(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+    """Another version of the project has another text in that template."""
+    render: Callable[..., str] = compose.render_template
+    monkeypatch.setattr(compose, "render_template",
+                        lambda name, *rest, **more: render(name, *rest, **more) + ("# another day\n" if name == changed else ""))
+
+
+def change_bundle(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+    """Another version of the project has another bundle of that name."""
+    monkeypatch.setattr(compose, "bundle_digest", lambda name: "another" if name == changed else bundle_digest(name))
+
+
+def test_at_first_packages_disks_files_and_then_all_units_start_at_once(node: FakeNode) -> None:
+    made = given()
+    done = node.apply(made)
+    # The list of packages is written before all other files, whose owners the packages make.
+    assert {path.removeprefix(str(node.root)) for path in done["changed"]} == made.files.keys() - {"/etc/webitel/packages.json"}
+    assert {f"mkfs.ext4 dev-{purpose}" for purpose in ("database", "recordings")} <= set(node.asked)
+    names = [unit["name"] for unit in made.units]
+    started = next(line for line in node.asked if line.startswith("start "))
+    assert started.split()[2:] == [name for name in names if name in started.split()] and "--no-block" in started
+    assert all(node.units[name] for name in names)
+    assert not any(line.startswith(("restart", "reload")) for line in node.asked if line not in WATCH)
+
+
+def test_without_a_change_nothing_is_touched(running: FakeNode) -> None:
+    done = running.apply(given())
+    assert done["changed"] == done["removed"] == done["actions"] == running.asked == []
+
+
+@pytest.mark.parametrize("template", FILES)
+def test_a_changed_file_touches_what_reads_it(template: str, running: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    change_template(monkeypatch, template)
+    done = running.apply(given())
+    assert len(done["changed"]) == 1 and running.asked == FILES[template]
+    assert running.apply(given())["changed"] == running.asked == []
 
 
 def test_every_bundle_of_ours_is_in_the_table() -> None:
     assert {path.name for path in (HERE / "bundles").iterdir()} == set(BUNDLES)
-    assert set(BUNDLES) <= set(given("local-single", "all-1")["bundles"])
+    assert set(BUNDLES) <= set(given().bundles)
 
 
 @pytest.mark.parametrize("bundle", BUNDLES)
-@pytest.mark.parametrize(("stack", "key"), [("local-single", "all-1"), ("aws-basic", "app-1"), ("hetzner-extended", "media-2")])
-def test_a_changed_bundle_reaches_the_program_that_reads_it(stack: str, key: str, bundle: str) -> None:
-    configuration = given(stack, key)
-    now = configuration["bundles"]
-    before = {"bundles": now | {bundle: "older"}}
-    here = bundle in now
-    actions = units.order_actions(units.actions_of_bundles(configuration, before), configuration["manifest"])
-    assert actions == ([BUNDLES[bundle]] if here else [])
-    assert units.actions_of_bundles(configuration, {"bundles": now}) == []
-    assert units.actions_of_bundles(configuration, {}) == [], "at creation everything starts anyway"
+def test_a_changed_bundle_reaches_the_program_that_reads_it(
+    bundle: str, running: FakeNode, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    change_bundle(monkeypatch, bundle)
+    done = running.apply(given())
+    assert done["changed"] == [] and running.asked == BUNDLES[bundle]
+    running.apply(given())
+    assert running.asked == []
 
 
-def test_a_node_without_the_service_does_nothing_for_its_bundle() -> None:
-    configuration = given("aws-basic", "edge-1")
-    assert "freeswitch" not in configuration["manifest"]["bundle_actions"] and "freeswitch" not in configuration["bundles"]
+def test_a_new_node_program_is_taken_up_by_what_runs_all_the_time_and_by_nothing_else(
+    running: FakeNode, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    change_bundle(monkeypatch, "node")
+    running.apply(given())
+    assert running.asked == ["try-reload-or-restart webitel-locks", *WATCH]
+
+
+@pytest.mark.parametrize(("stack", "key"), [("aws-basic", "app-1"), ("aws-basic", "edge-1"), ("hetzner-extended", "media-2")])
+def test_a_bundle_concerns_the_nodes_that_have_its_reader(stack: str, key: str) -> None:
+    made = given(stack, key)
+    assert made.manifest["bundle_actions"].keys() == made.bundles.keys() - {"node", "sandbox"}
+    assert ("freeswitch" in made.bundles) == (key != "edge-1")
+
+
+def test_another_version_of_a_package_restarts_its_program(node: FakeNode) -> None:
+    node.apply(given("aws-single", package_versions={"webitel-engine": "25.08.1-1"}))
+    node.units |= dict.fromkeys(node.units, True)
+    node.apply(given("aws-single", package_versions={"webitel-engine": "25.08.2-1"}))
+    assert node.asked == ["install webitel-engine", "restart engine"]
+    assert node.packages["webitel-engine"] == "25.08.2-1"
+
+
+def test_a_unit_comes_and_goes(node: FakeNode) -> None:
+    one, two = given("local-basic", "app-1"), given("local-basic", "app-1", counts={"app": 2})
+    (added,) = {unit["name"] for unit in two.units} - {unit["name"] for unit in one.units}
+    assert added == "webitel-locks"
+    node.apply(one)
+    node.apply(two)
+    assert node.units[added] and added in node.enabled
+    done = node.apply(one)
+    assert f"disable --now {added}" in node.asked and not node.units[added] and added not in node.enabled
+    assert any(path.endswith(f"/{added}.service") for path in done["removed"])
+
+
+def test_a_disk_is_given_a_file_system_once_in_its_life(running: FakeNode) -> None:
+    running.mounted.clear()
+    with pytest.raises(ApplyError, match="is empty, but this node has had one"):
+        running.apply(given())
+    assert not any(line.startswith("mkfs") for line in running.asked)
+
+
+def test_another_key_of_the_deployment_takes_the_place_of_the_old_one(node: FakeNode) -> None:
+    file = node.root / "root" / ".ssh" / "authorized_keys"
+    file.parent.mkdir(parents=True)
+    file.write_text("ssh-ed25519 AAAAsomebody guest\n")
+    for key in ("ssh-ed25519 AAAAfirst", "ssh-ed25519 AAAAsecond"):
+        done = node.apply(given(), key)
+        assert file.read_text() == f"{key} webitel\n" and str(file) in done["changed"]
 
 
 @pytest.mark.parametrize("stack", ["local-single", "aws-basic"])
 def test_every_action_of_a_node_is_one_that_the_node_program_performs(stack: str) -> None:
-    for node in make_plan(load_stack(stack), stack).nodes:
-        configuration = given(stack, node.key)
-        manifest = configuration["manifest"]
-        names = {unit["name"] for unit in manifest["units"]}
-        said = [action for attribute in configuration["attributes"].values() for action in attribute["actions"]]
-        said += [action for actions in manifest["bundle_actions"].values() for action in actions]
-        said += [action for entry in manifest["versions"].values() for action in entry["actions"]]
+    for node in load_deployment(stack).plan.nodes:
+        made = given(stack, node.key)
+        names = {unit["name"] for unit in made.units}
+        said = [action for attribute in made.attributes.values() for action in attribute["actions"]]
+        said += [action for actions in made.manifest["bundle_actions"].values() for action in actions]
+        said += [action for entry in made.manifest["versions"].values() for action in entry["actions"]]
         for verb, _, unit in (action.partition(" ") for action in said):
             assert verb not in units.VERBS or unit in names, f"{node.key}: {verb} {unit}"

@@ -9,6 +9,7 @@ import pytest
 from cloud_init.node.ask.consul import ConsulError
 from cloud_init.node.ask.view import View
 from cloud_init.node.clusters import database_data
+from tests.unit.node.entries import manifest, probe, wrong
 
 MEMBERS = [{"key": f"db-{n}", "name": f"s-db-{n}", "address": f"10.0.0.{n}"} for n in (1, 2, 3)]
 OURS = "7412345678901234567"
@@ -30,9 +31,8 @@ class Stand:
         (self.data / "PG_VERSION").write_text("15\n")
 
     def ask(self, n: int, members: int = 3) -> str:
-        return database_data.may_start({}, View({
-            "key": f"db-{n}", "node": f"s-db-{n}", "address": f"10.0.0.{n}", "services": [],
-            "clusters": {"postgresql": MEMBERS[:members]}}))
+        own = manifest(key=f"db-{n}", node=f"s-db-{n}", clusters={"postgresql": MEMBERS[:members]})
+        return wrong(database_data.may_start, probe(), View(own))
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_one_that_is_no_member_and_has_no_data_begins_nothing(stand: Stand) -> N
 
 def test_data_of_before_it_left_waits_for_a_leader_and_is_given_up(stand: Stand) -> None:
     stand.fill()
-    database_data.mark_left({"key": "db-3"})
+    database_data.mark_left(manifest(key="db-3"))
     assert "no leader to copy from; to use it, delete" in stand.ask(3)
     assert stand.keys == {"webitel/postgresql/ends/db-3": ""}
     stand.keys["service/webitel/initialize"] = OURS
@@ -138,7 +138,7 @@ def test_a_deletion_that_was_cut_off_is_ended(stand: Stand) -> None:
 
 def test_data_of_another_database_is_left_alone(stand: Stand) -> None:
     stand.fill()
-    database_data.mark_left({"key": "db-3"})
+    database_data.mark_left(manifest(key="db-3"))
     stand.keys |= {"service/webitel/initialize": "7999", "service/webitel/leader": "db-1"}
     assert f"another database ({OURS}) than the one that db-1 leads (7999): move it away" in stand.ask(3)
     assert stand.data.exists()

@@ -2,7 +2,6 @@
 
 import uuid
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,17 +11,13 @@ from cloud_init.node.ask import consul, sip
 from cloud_init.node.ask import view as view_module
 from cloud_init.node.ask.view import View
 from cloud_init.node.health import probes
-from cloud_init.node.manifest import ApplyError
+from cloud_init.node.system import ApplyError
+from tests.unit.node.entries import manifest, probe, service, wrong
 
-MANIFEST: dict[str, Any] = {
-    "address": "127.0.0.1", "drain_timeout": 0.3,
-    "services": [
-        {"name": "consul", "probes": [{"kind": "consul"}]},
-        {"name": "freeswitch", "probes": [
-            {"kind": "freeswitch", "address": "127.0.0.1", "port": 1},
-            {"kind": "consul_entry", "name": "freeswitch", "id": "stack-app-1"}]},
-    ],
-}
+SWITCH = probe("freeswitch", address="127.0.0.1", port=1)
+MANIFEST = manifest(drain_timeout=0.3, services=[
+    service("consul", probe("consul")),
+    service("freeswitch", SWITCH, probe("consul_entry", name="freeswitch", id="stack-app-1"))])
 OUT = "/v1/agent/service/maintenance/stack-app-1?enable=true&reason=draining"
 BACK = "/v1/agent/service/maintenance/stack-app-1?enable=false"
 
@@ -154,7 +149,7 @@ def test_health_says_that_freeswitch_is_paused(paused: set[str], said: str, monk
         return "true" if command.rsplit(maxsplit=1)[-1] in paused else "false"
 
     monkeypatch.setattr(sip, "ask_freeswitch", ask)
-    answer = sip.freeswitch({}, View({"address": "127.0.0.1"}))
+    answer = wrong(sip.freeswitch, SWITCH, View(MANIFEST))
     assert answer.startswith(said) and bool(answer) == bool(said)
 
 
@@ -163,9 +158,10 @@ def test_health_says_that_freeswitch_is_paused(paused: set[str], said: str, monk
     ([], "10.0.0.1:50051 no check"),
 ])
 def test_health_says_that_consul_hides_freeswitch(states: list[str], said: str) -> None:
-    asked = View({"address": "10.0.0.1"})
+    asked = View(manifest(address="10.0.0.1"))
     asked.__dict__["consul_services"] = {"n": {"Service": "freeswitch", "Address": "10.0.0.1", "Port": 50051, "States": states}}
-    answer = probes.consul_entry({"name": "freeswitch", "id": "n", "address": "10.0.0.1", "port": 50051}, asked)
+    wanted = probe("consul_entry", name="freeswitch", id="n", address="10.0.0.1", port=50051)
+    answer = wrong(probes.consul_entry, wanted, asked)
     assert answer.startswith(said) and bool(answer) == bool(said)
 
 
@@ -184,11 +180,11 @@ def test_a_changed_password_of_the_event_socket_is_no_way_to_stay_undrained(
 
     monkeypatch.setattr(sip, "ask_with", ask_with)
     apply.keep_probe_secrets({"esl_password": "first"})
-    assert sip.ask_freeswitch({}, View(MANIFEST), "status") == "+OK"
+    assert sip.ask_freeswitch(SWITCH, View(MANIFEST), "status") == "+OK"
     for _ in range(2):
         apply.keep_probe_secrets({"esl_password": "second"})
-    assert sip.ask_freeswitch({}, View(MANIFEST), "status") == "+OK"
+    assert sip.ask_freeswitch(SWITCH, View(MANIFEST), "status") == "+OK"
     assert tried == ["first", "second", "first"]
     apply.keep_probe_secrets({"esl_password": "third"})
     with pytest.raises(PermissionError):
-        sip.ask_freeswitch({}, View(MANIFEST), "status")
+        sip.ask_freeswitch(SWITCH, View(MANIFEST), "status")

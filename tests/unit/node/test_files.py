@@ -8,14 +8,15 @@ import pwd
 import pytest
 
 from cloud_init.node.apply import files
-from cloud_init.node.manifest import ApplyError
+from cloud_init.node.manifest import FileEntry
+from cloud_init.node.system import ApplyError
 
 OWNER = f"{pwd.getpwuid(os.getuid()).pw_name}:{grp.getgrgid(os.getgid()).gr_name}"
 NOTHING = files.Placeholders({}, {})
 
 
-def attributes(path: pathlib.Path, **more: object) -> dict[str, object]:
-    return {str(path): {"mode": "0640", "owner": OWNER, "actions": ["reload x"], "check": "", **more}}
+def attributes(path: pathlib.Path, owner: str = OWNER, check: str = "") -> dict[str, FileEntry]:
+    return {str(path): {"mode": "0640", "owner": owner, "actions": ["reload x"], "check": check}}
 
 
 def test_placeholders_are_filled_and_a_missing_one_names_the_file() -> None:
@@ -27,20 +28,20 @@ def test_placeholders_are_filled_and_a_missing_one_names_the_file() -> None:
 
 def test_only_a_difference_is_written_and_acts(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "etc" / "x.conf"
-    first = files.compare({str(path): "one\n"}, attributes(path), NOTHING, {"files": []})
+    first = files.compare({str(path): "one\n"}, attributes(path), NOTHING, ())
     assert list(first.changed) == [str(path)] and first.actions == ["reload x"]
     files.write(first)
     assert path.read_text() == "one\n" and path.stat().st_mode & 0o777 == 0o640
-    assert files.compare({str(path): "one\n"}, attributes(path), NOTHING, {"files": []}).changed == {}
+    assert files.compare({str(path): "one\n"}, attributes(path), NOTHING, ()).changed == {}
     path.chmod(0o644)
-    assert list(files.compare({str(path): "one\n"}, attributes(path), NOTHING, {"files": []}).changed) == [str(path)]
+    assert list(files.compare({str(path): "one\n"}, attributes(path), NOTHING, ()).changed) == [str(path)]
 
 
 def test_one_refused_file_changes_nothing_at_all(tmp_path: pathlib.Path) -> None:
     good, bad = tmp_path / "good", tmp_path / "bad"
     texts = {str(good): "new", str(bad): "wrong"}
     check = "grep -q right {path} || { echo line 1: no; exit 1; }"
-    plan = files.compare(texts, attributes(good) | attributes(bad, check=check), NOTHING, {"files": []})
+    plan = files.compare(texts, attributes(good) | attributes(bad, check=check), NOTHING, ())
     with pytest.raises(ApplyError, match=r"bad is refused by its own program \(grep\):\nline 1: no"):
         files.write(plan)
     assert not list(tmp_path.iterdir())
@@ -49,7 +50,7 @@ def test_one_refused_file_changes_nothing_at_all(tmp_path: pathlib.Path) -> None
 def test_what_is_no_longer_wanted_goes(tmp_path: pathlib.Path) -> None:
     old = tmp_path / "old"
     old.write_text("x")
-    plan = files.compare({}, {}, NOTHING, {"files": [str(old), str(tmp_path / "gone")]})
+    plan = files.compare({}, {}, NOTHING, [str(old), str(tmp_path / "gone")])
     files.write(plan)
     assert plan.removed == [str(old)] and not old.exists()
 
@@ -57,9 +58,9 @@ def test_what_is_no_longer_wanted_goes(tmp_path: pathlib.Path) -> None:
 def test_an_owner_that_does_not_exist_is_named(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "x"
     with pytest.raises(ApplyError, match="owner nobody-like:this does not exist"):
-        files.compare({str(path): ""}, attributes(path, owner="nobody-like:this"), NOTHING, {"files": []})
+        files.compare({str(path): ""}, attributes(path, owner="nobody-like:this"), NOTHING, ())
 
 
 def test_a_changed_unit_file_asks_for_a_reload_of_the_manager(tmp_path: pathlib.Path) -> None:
     path = pathlib.Path("/etc/systemd/system/webitel-test-never-written.service")
-    assert files.compare({str(path): "x"}, attributes(path), NOTHING, {"files": []}).actions == ["daemon-reload", "reload x"]
+    assert files.compare({str(path): "x"}, attributes(path), NOTHING, ()).actions == ["daemon-reload", "reload x"]

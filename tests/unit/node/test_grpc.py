@@ -12,6 +12,7 @@ import pytest
 
 from cloud_init.node.ask import sip
 from cloud_init.node.ask.grpc import call, read_text, text_field
+from cloud_init.node.system import Unhealthy
 from sandbox.standin import freeswitch_calls
 
 TIMEOUT = 2.0
@@ -58,7 +59,7 @@ def test_what_a_server_answers_is_read() -> None:
         return text_field(1, "FreeSWITCH Version 1.10.12")
 
     with serving(answer) as place:
-        assert sip.freeswitch_calls(place) == ""
+        sip.call_freeswitch(place["address"], place["port"])
         freeswitch_calls.call(place["address"], place["port"])
         long = "x" * 100
         assert read_text(call(place["address"], place["port"], "/fs.Api/Execute", text_field(1, long), TIMEOUT), 1)
@@ -76,8 +77,8 @@ def test_a_server_that_refuses_says_why() -> None:
             call(place["address"], place["port"], "/fs.Api/Execute", b"", TIMEOUT)
         with pytest.raises(ValueError, match=r"refused the call: gRPC status 12"):
             call(place["address"], place["port"], "/fs.Api/Other", b"", TIMEOUT)
-    with serving(lambda request, context: b"") as place:
-        assert "with nothing" in sip.freeswitch_calls(place)
+    with serving(lambda request, context: b"") as place, pytest.raises(Unhealthy, match="with nothing"):
+        sip.call_freeswitch(place["address"], place["port"])
 
 
 def test_an_open_port_is_no_answer() -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node.apply import keys
+from cloud_init.node.manifest import Login
 
 OURS = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOurs"
 FORMER = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFormer former@office"
-LOGIN = {"user": "debian", "key": OURS}
+LOGIN: Login = {"user": "debian", "key": OURS}
 
 
 def write(folder: Path, user: str, *lines: str) -> Path:

@@ -1,19 +1,16 @@
 """A node on its way out: calls end first, then everything stops but what the machine itself needs."""
 
 import subprocess
-from typing import Any
 
 import pytest
 
 from cloud_init.node.apply import leave
 from cloud_init.node.health import status
-from cloud_init.node.manifest import ApplyError
+from cloud_init.node.system import ApplyError
+from tests.unit.node.entries import manifest, unit
 
-MANIFEST: dict[str, Any] = {
-    "node": "s-app-2", "key": "app-2", "leaving": True,
-    "units": [{"name": name, "service": service} for name, service in (
-        ("ssh", "ssh"), ("consul", "consul"), ("flow_manager", "flow_manager"), ("freeswitch", "freeswitch"))],
-}
+MANIFEST = manifest(node="s-app-2", key="app-2", leaving=True, units=[
+    unit(name) for name in ("ssh", "consul", "flow_manager", "freeswitch")])
 
 
 @pytest.fixture
@@ -27,7 +24,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(leave, "systemctl", systemctl)
     monkeypatch.setattr(leave, "is_running", lambda unit: f"disable --now {unit}" not in asked)
-    monkeypatch.setattr(leave, "forget_services", lambda: asked.append("forget"))
+    monkeypatch.setattr(leave, "forget_services", lambda manifest: asked.append("forget"))
     monkeypatch.setattr(leave, "run", lambda command, seconds: asked.append(" ".join(command)))
     monkeypatch.setitem(leave.STEPS, "freeswitch", lambda manifest, tell: asked.append("drain"))
     return asked

@@ -2,23 +2,21 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from cloud_init.node.ask import consul
-from cloud_init.node.ask.consul import TTL, ConsulError
-from cloud_init.node.ask.view import View
+from cloud_init.node.ask import consul, view
+from cloud_init.node.ask.consul import TTL_SECONDS, ConsulError
 from cloud_init.node.clusters import locks
 from cloud_init.node.health import status
-from cloud_init.node.manifest import ApplyError
+from cloud_init.node.report import ServiceRow
+from cloud_init.node.system import ApplyError
+from tests.unit.node.entries import manifest, service, unit
 
-MANIFEST: dict[str, Any] = {
-    "node": "s-app-2", "key": "app-2", "address": "10.0.0.2", "disks": [],
-    "units": [{"name": "webitel-logger", "service": "logger", "moves": True}],
-    "services": [{"name": "logger", "title": "Logger", "units": ["webitel-logger"], "probes": [], "restarts_when_deaf": True,
-                  "candidates": [{"key": f"app-{n}", "address": f"10.0.0.{n}"} for n in (1, 2)]}],
-}
+MANIFEST = manifest(
+    node="s-app-2", key="app-2", address="10.0.0.2", units=[unit("webitel-logger", "logger", moves=True)],
+    services=[service("logger", units=["webitel-logger"], restarts_when_deaf=True,
+                      candidates=[{"key": f"app-{n}", "address": f"10.0.0.{n}"} for n in (1, 2)])])
 
 
 @pytest.fixture
@@ -41,7 +39,8 @@ def look(lease: locks.Lease, others: bool = False) -> bool:
 
 
 def test_it_runs_no_longer_than_it_knows_the_lock_for_its_own(lease: locks.Lease, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert locks.LEASE + locks.STOP + 1 < TTL, "it has stopped before Consul gives the lock to another one"
+    longest = locks.LEASE_SECONDS + locks.STOP_SECONDS + 1
+    assert longest < TTL_SECONDS, "it has stopped before Consul gives the lock to another one"
     assert not look(lease, others=True), "what it does not run nobody can let it go on with"
     monkeypatch.setattr(lease, "ask", lambda *_: True)
     assert look(lease)
@@ -74,15 +73,18 @@ def test_a_program_started_anew_goes_on_with_what_it_held(lease: locks.Lease, mo
     assert locks.Lease("logger", "app-2", 1).session.id == ""
 
 
-def report(monkeypatch: pytest.MonkeyPatch, active: str, holder: str | ConsulError) -> dict[str, Any]:
+def report(monkeypatch: pytest.MonkeyPatch, active: str, holder: str | ConsulError) -> ServiceRow:
     """The Logger's row of the second node."""
-    found = str(holder) if isinstance(holder, ConsulError) else {"logger": holder} if holder else {}
-    monkeypatch.setattr(View, "locks_in_consul", found)
+    def list_keys(prefix: str) -> dict[str, dict[str, str]]:
+        if isinstance(holder, ConsulError):
+            raise holder
+        return {"logger": {"Value": holder, "Session": "x"}} if holder else {}
+
+    monkeypatch.setattr(view, "list_keys", list_keys)
     monkeypatch.setattr(status, "load_manifest", lambda: MANIFEST)
     monkeypatch.setattr(status, "unit_states", lambda names: {"webitel-logger": {"ActiveState": active, "LoadState": "loaded"}})
     monkeypatch.setattr(status, "last_lines", lambda unit: [])
-    row: dict[str, Any] = status.ask({"logger"})["services"][0]
-    return row
+    return status.ask({"logger"})["services"][0]
 
 
 @pytest.mark.parametrize(("active", "holder", "why", "standby"), [
@@ -113,7 +115,7 @@ def test_handing_over_ends_when_another_node_has_the_lock(monkeypatch: pytest.Mo
     locks.take_again()
     assert not locks.is_yielding()
     monkeypatch.setattr(locks, "find_key", lambda key: {"holder": "", "session": ""})
-    monkeypatch.setattr(locks, "HAND_OVER", -1.0)
+    monkeypatch.setattr(locks, "HAND_OVER_SECONDS", -1.0)
     with pytest.raises(ApplyError, match="no other node takes logger over"):
         locks.hand_over(MANIFEST, lambda step, text: None)
     assert not locks.is_yielding(), "it keeps what nobody else takes"

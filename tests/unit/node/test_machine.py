@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node.health import machine
+from cloud_init.node.manifest import DiskEntry
 
 TRACKING = "Reference ID    : A9FEA97B (169.254.169.123)\nSystem time     : {} seconds {} of NTP time\nLeap status     : {}\n"
 
@@ -35,7 +36,7 @@ def test_certificate(monkeypatch: pytest.MonkeyPatch, days: float, healthy: bool
     end = time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(time.time() + days * 86400))
     monkeypatch.setattr("ssl.get_server_certificate", lambda *_, timeout: "PEM")
     answer(monkeypatch, f"notAfter={end}\n")
-    row = machine.certificate("10.0.0.1")
+    row = machine.certificate("10.0.0.1", 443)
     assert (row["healthy"], row["why"]) == (healthy, why)
 
 
@@ -49,7 +50,7 @@ def test_a_disk_is_full_by_its_measured_growth(monkeypatch: pytest.MonkeyPatch, 
 
 def test_disks_are_sampled_once_an_hour(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(machine, "GROWTH", tmp_path / "growth.json")
-    disk = {"mount": str(tmp_path), "size_gib": 1}
+    disk: DiskEntry = {"purpose": "database", "mount": str(tmp_path), "size_gib": 1}
     for _ in range(3):
         machine.sample_disks([disk])
     (samples,) = machine.read_growth().values()
@@ -61,9 +62,9 @@ def test_disks_are_sampled_once_an_hour(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_a_disk_that_is_a_share_of_a_larger_one_is_full_at_its_own_size(tmp_path: Path) -> None:
     usage = shutil.disk_usage(tmp_path)
-    whole = {"mount": str(tmp_path), "size_gib": usage.total >> 30}
+    whole: DiskEntry = {"purpose": "database", "mount": str(tmp_path), "size_gib": usage.total >> 30}
     assert machine.measure_disk(whole)[0] == usage.total
-    share = {"mount": str(tmp_path), "size_gib": 1}
+    share: DiskEntry = {"purpose": "database", "mount": str(tmp_path), "size_gib": 1}
     assert usage.total > 2 << 30, "this machine's own disk"
     (tmp_path / "data").write_bytes(bytes(100 << 20))
     size, free = machine.measure_disk(share)

@@ -2,14 +2,15 @@
 
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cloud_init.node.clusters import keeper
 from cloud_init.node.clusters.locks import Lease
-from cloud_init.node.manifest import ApplyError
+from cloud_init.node.manifest import Manifest, ShareEntry
 from cloud_init.node.storage import disks, shares
+from cloud_init.node.system import ApplyError
+from tests.unit.node import entries
 
 UNIT = "var-lib-webitel-share.mount"
 
@@ -18,7 +19,7 @@ class Node:
     """systemd with one mount unit: its state, what it was told, what its journal says."""
 
     def __init__(self, mount: Path) -> None:
-        self.share = {"source": "/srv/recordings", "mount": str(mount), "unit": UNIT}
+        self.share: ShareEntry = {"source": "/srv/recordings", "mount": str(mount), "unit": UNIT}
         self.state, self.asserted, self.refuses, self.reloaded, self.enabled = "active", "yes", False, True, True
         self.told: list[tuple[str, ...]] = []
         self.journal: list[str] = []
@@ -35,9 +36,9 @@ class Node:
         return subprocess.CompletedProcess(arguments, int(failed), said.get(arguments[0], ""), "Job failed." if failed else "")
 
     @property
-    def manifest(self) -> dict[str, Any]:
-        return {"share": self.share, "stack": "s", "disks": [], "directories": [
-            {"path": f"{self.share['mount']}/storage", "owner": "root:root", "mode": "0750", "disk": "share"}]}
+    def manifest(self) -> Manifest:
+        return entries.manifest(share=self.share, stack="s", directories=[
+            {"path": f"{self.share['mount']}/storage", "owner": "root:root", "mode": "0750", "disk": "share"}])
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_what_is_not_mounted_is_not_written_to(node: Node, tmp_path: Path) -> No
     with pytest.raises(ApplyError, match=r"the share /srv/recordings at .* is not mounted: /srv/recordings is no mount point"):
         shares.prepare(node.manifest, tell)
     assert not list(tmp_path.iterdir())
-    disks.prepare(node.manifest, {}, {"disks": {}}, tell)
+    disks.prepare(node.manifest, {}, entries.state(), tell)
     assert not list(tmp_path.iterdir()), "its directories are none of a disk's"
 
 
@@ -106,7 +107,7 @@ def test_status_names_what_is_wrong(node: Node, tmp_path: Path, monkeypatch: pyt
 
 def test_it_is_mounted_again_and_unmounted_where_it_is_no_longer_wanted(node: Node) -> None:
     shares.keep(node.manifest)
-    shares.keep({"disks": []})
+    shares.keep(entries.manifest())
     assert not any(one[0] == "start" for one in node.told)
     node.state = "failed"
     shares.keep(node.manifest)
@@ -124,16 +125,15 @@ def test_without_its_share_for_a_while_a_node_leaves_storage_to_another_one(
     monkeypatch.setattr(keeper, "ask_peer", lambda *_: peer)
     made = keeper.Keeper(1)
     made.manifest = {**node.manifest, "key": "storage-1", "units": [
-        {"name": "storage", "service": "storage", "mounts": [node.share["mount"]]},
-        {"name": "webitel-logger", "service": "logger", "mounts": []}]}
+        entries.unit("storage", mounts=[node.share["mount"]]), entries.unit("webitel-logger", "logger")]}
     candidates = [{"key": f"storage-{n}", "address": f"10.0.0.{n}"} for n in (1, 2)]
-    made.services = {name: {"candidates": candidates} for name in ("storage", "logger")}
+    made.services = {name: entries.service(name, candidates=candidates) for name in ("storage", "logger")}
     leases = {name: Lease(name, "storage-1", 0) for name in made.services}
     for lease in leases.values():
         lease.until = float("inf")
     node.state = "failed"
     assert not made.gives_up(leases["storage"]), "it may be there again at once"
-    made.missed["storage"] -= keeper.SHARE_GONE
+    made.missed["storage"] -= keeper.SHARE_GONE_SECONDS
     assert made.gives_up(leases["storage"]) is gives_up and not made.gives_up(leases["logger"])
     node.state = "active"
     assert not made.gives_up(leases["storage"]) and not made.missed

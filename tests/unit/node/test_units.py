@@ -6,9 +6,10 @@ import pytest
 
 from cloud_init.node.apply import units
 from cloud_init.node.health import status
-from cloud_init.node.manifest import ApplyError
+from cloud_init.node.system import ApplyError
+from tests.unit.node.entries import manifest, service, unit
 
-MANIFEST = {"units": [{"name": name, "service": name} for name in ("consul", "patroni", "nginx")]}
+MANIFEST = manifest(units=[unit(name) for name in ("consul", "patroni", "nginx")])
 
 
 def test_actions_once_each_in_start_order_and_a_restart_makes_a_reload_needless() -> None:
@@ -102,15 +103,15 @@ def test_what_the_program_said_last_is_told_too() -> None:
 def test_a_brief_report_reads_the_journal_of_the_first_fault_only(
     brief: bool, read: list[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    services = [{"name": name, "title": name, "units": [name], "probes": []} for name in ("a", "b", "c")]
-    manifest = {"node": "n", "key": "n-1", "services": services, "units": services, "disks": [], "address": ""}
+    names = ("a", "b", "c")
+    own = manifest(node="n", key="n-1", services=[service(name) for name in names], units=[unit(name) for name in names])
     asked: list[str] = []
 
     def last_lines(unit: str) -> list[str]:
         asked.append(unit)
         return [f"2026 n {unit}[1]: {unit} is ill"]
 
-    monkeypatch.setattr(status, "load_manifest", lambda: manifest)
+    monkeypatch.setattr(status, "load_manifest", lambda: own)
     monkeypatch.setattr(status, "unit_states", lambda names: {"b": {"ActiveState": "active"}})
     monkeypatch.setattr(status, "last_lines", last_lines)
     report = status.ask(brief=brief)
@@ -123,8 +124,8 @@ def test_a_brief_report_reads_the_journal_of_the_first_fault_only(
 def test_what_moves_is_left_to_the_holder_of_its_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     system = FakeSystem(nginx="active")
     monkeypatch.setattr(units, "systemctl", system.systemctl)
-    manifest = {"units": [*MANIFEST["units"], {"name": "webitel-logger", "service": "logger", "moves": True}]}
-    units.converge(manifest, ["restart webitel-logger"], False, lambda step, text: None)
+    own = manifest(units=[*MANIFEST["units"], unit("webitel-logger", "logger", moves=True)])
+    units.converge(own, ["restart webitel-logger"], False, lambda step, text: None)
     assert "disable webitel-logger" in system.asked and "start --no-block consul patroni" in system.asked
     assert not [line for line in system.asked if "start" in line and "webitel-logger" in line]
 

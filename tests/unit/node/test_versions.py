@@ -8,7 +8,8 @@ import pytest
 
 from cloud_init.node import commands, install
 from cloud_init.node.apply import drift, versions
-from cloud_init.node.manifest import ApplyError
+from cloud_init.node.manifest import VersionEntry
+from cloud_init.node.system import ApplyError
 
 WANTED: versions.Wanted = {
     "webitel-sandbox": {"version": "2", "actions": ["restart engine", "drain freeswitch"], "lower": True},
@@ -64,7 +65,7 @@ def test_without_wanted_versions_nobody_is_asked(monkeypatch: pytest.MonkeyPatch
     versions.check({}, {}, True, "n")
 
 
-ENGINE = {"webitel-engine": {"version": "25.08.3-1", "actions": []}}
+ENGINE: dict[str, VersionEntry] = {"webitel-engine": {"version": "25.08.3-1", "actions": []}}
 
 
 def test_a_version_that_nobody_offers_is_said_with_what_there_is(node: dict[str, Any]) -> None:
@@ -91,7 +92,7 @@ def test_a_lower_version_is_refused_once_its_service_has_run(node: dict[str, Any
     with pytest.raises(ApplyError, match=r"webitel-engine = 25.08.3-1: n runs 25.08.10-1 already"):
         versions.check(ENGINE, stale, True, "n")
     versions.check(ENGINE, stale, False, "n")
-    versions.check({"webitel-engine": ENGINE["webitel-engine"] | {"lower": True}}, stale, True, "n")
+    versions.check({"webitel-engine": {**ENGINE["webitel-engine"], "lower": True}}, stale, True, "n")
 
 
 @pytest.mark.parametrize(("one", "other"), [

@@ -360,7 +360,7 @@ def test_refresh_asks_the_node_only_when_told(
     found = HANDLER.read(call, "all-1", inputs, outputs)
     assert found is not None
     assert found[0]["files"] == {}
-    assert found[0]["manifest"]["changed behind our back"] == ["file /etc/one: content changed", "unit nginx: disabled"]
+    assert found[0]["manifest"]["drift"] == ["file /etc/one: content changed", "unit nginx: disabled"]
     assert found[1] == outputs
     # So the next `up` sees a difference, in both, and applies the whole of it; a file that drops calls is one of them.
     assert HANDLER.diff(call, "all-1", found[0], outputs, inputs).changed == ["files", "manifest"]

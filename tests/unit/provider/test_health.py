@@ -152,7 +152,7 @@ def test_a_node_without_its_program_tells_what_it_said(
 ) -> None:
     nodes["data-1"].answer = lambda command: Answer(errors="python3: can't open file\n", status=2)
     nodes["app-1"].answer = Says(report("app-1"))
-    with pytest.raises(PartialFailure, match="data-1: python3: can't open file"):
+    with pytest.raises(PartialFailure, match="data-1: its node program failed with exit status 2: python3: can't open file"):
         HANDLER.create(call, inputs | {"timeout": 0.1})
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from provider.handler import ProviderError, Request
 from provider.incus import LocalDisk
-from provider.incus_machine import LocalMachine, MachineInputs, choose_address
+from provider.incus_machine import LocalMachine, choose_address
+from provider.incus_machine_inputs import MachineInputs
 from provider.values import UNKNOWN
 from tools.incus import api, daemon, network
 

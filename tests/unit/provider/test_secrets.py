@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from components.model.secrets import SECRETS, SecretKind
+from components.model.secret_specs import SECRETS, SecretKind
 from provider.handler import Request
 from provider.secrets import Secrets, make_password
 from provider.values import UNKNOWN, Properties, Secret, reveal

@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from stacks import settings as stack_settings
+from stacks.load import load_deployment, load_program
 from stacks.problems import SET, SettingsError
-from stacks.settings import UnknownStackError, from_pulumi, list_stacks, load_stack, secret_settings
+from stacks.settings import UnknownStackError, list_stacks, secret_settings
 
 CLOUDS = ("local", "aws", "gcp", "azure", "digitalocean", "hetzner")
 TIERS = ("single", "basic", "extended")
@@ -38,10 +39,11 @@ def problems(folder: Path, text: str) -> dict[str, str]:
     """What the user reads about a stack file, by setting."""
     write(folder, text)
     with pytest.raises(SettingsError) as caught:
-        load_stack("try")
-    found = {problem.setting: str(problem) for problem in caught.value.problems}
-    assert len(found) == len(caught.value.problems)
-    assert all(text in str(caught.value) for text in found.values())
+        load_deployment("try")
+    found: dict[str, str] = {}
+    for problem in caught.value.problems:
+        assert str(problem) in str(caught.value)
+        found[problem.setting] = "\n".join(filter(None, (found.get(problem.setting), str(problem))))
     return found
 
 
@@ -52,7 +54,7 @@ def test_the_committed_stacks_are_the_eighteen() -> None:
 @pytest.mark.parametrize("cloud", CLOUDS)
 @pytest.mark.parametrize("tier", TIERS)
 def test_committed_stack(cloud: str, tier: str) -> None:
-    settings = load_stack(f"{cloud}-{tier}")
+    settings = load_deployment(f"{cloud}-{tier}").settings
     assert (settings.cloud, settings.tier) == (cloud, tier)
     assert settings.model_fields_set == (
         {"cloud", "tier"} if cloud == "local" else {"cloud", "tier", "domain", "operators", "carriers"})
@@ -67,7 +69,7 @@ webitel:disruptive: "true"
 webitel:network:
 webitel:release: '25.08'
 other:setting: left alone""")
-    settings = load_stack("try")
+    settings = load_deployment("try").settings
     assert [str(network) for network in settings.operators] == ["203.0.113.0/24"]
     assert settings.phones == "internet" and settings.counts == {"app": 2} and settings.upload_limit_mib == 128
     assert settings.disruptive and settings.network is None
@@ -91,6 +93,7 @@ webitel:release: 25.08""")
     assert "did you mean webitel:domain?" in found["webitel:domian"] and "voice.company.com" in found["webitel:domian"]
     assert "must be a list" in found["webitel:operators"] and "[203.0.113.0/24]" in found["webitel:operators"]
     assert "the network is 198.51.100.0/24" in found["webitel:carriers"]
+    assert "webitel:carriers = nonsense: is not an IPv4 network" in found["webitel:carriers"]
     assert "{app: 2}" in found["webitel:counts.app"] and "many" in found["webitel:counts.app"]
     assert "4096" in found["webitel:upload_limit_mib"] and "1000000" in found["webitel:upload_limit_mib"]
     assert "quotes" in found["webitel:release"]
@@ -105,7 +108,7 @@ def test_the_planner_speaks_in_the_same_run(folder: Path) -> None:
 def test_missing_cloud_is_told_with_what_else_is_wrong(folder: Path) -> None:
     (folder / "Pulumi.try.yaml").write_text("config:\n  webitel:max_connections: lots\n  cloud: aws\n")
     with pytest.raises(SettingsError) as caught:
-        load_stack("try")
+        load_deployment("try")
     text = str(caught.value)
     assert text.startswith("4 settings need attention")
     for part in ("webitel:cloud", "webitel:tier", "webitel:max_connections = lots", "write webitel:cloud"):
@@ -116,12 +119,12 @@ def test_missing_cloud_is_told_with_what_else_is_wrong(folder: Path) -> None:
 def test_a_file_that_is_no_stack_file(folder: Path, text: str) -> None:
     (folder / "Pulumi.try.yaml").write_text(text)
     with pytest.raises(SettingsError):
-        load_stack("try")
+        load_deployment("try")
 
 
 def test_secrets_are_opaque_and_never_plain(folder: Path) -> None:
     write(folder, "webitel:repository_password: {secure: v1:abc}\nwebitel:repository_user: {secure: v1:abc}")
-    settings = load_stack("try")
+    settings = load_deployment("try").settings
     assert settings.repository_password == settings.repository_user == SET
 
     found = problems(folder, "webitel:repository_password: letmein\nwebitel:domain: {secure: v1:abc}")
@@ -134,7 +137,7 @@ def test_unknown_stack_lists_those_there_are(folder: Path) -> None:
     write(folder, "", "aws-basic")
     write(folder, "", "mine")
     with pytest.raises(UnknownStackError) as caught:
-        load_stack("aws-basci")
+        load_deployment("aws-basci")
     assert "Did you mean aws-basic?" in str(caught.value) and "mine" in str(caught.value)
     assert "webitel init aws-basci --from aws-basic" in str(caught.value)
 
@@ -160,7 +163,7 @@ def test_the_program_reads_the_same_settings(stack: str) -> None:
     values = yaml.safe_load(stack_settings.stack_file(stack).read_text())["config"]
     given(stack, {name.removeprefix("webitel:"): value if isinstance(value, str) else json.dumps(value)
                   for name, value in values.items()})
-    assert from_pulumi() == load_stack(stack)
+    assert load_program() == load_deployment(stack)
 
 
 def test_the_program_reads_defaults_of_the_project_as_unset() -> None:
@@ -169,12 +172,12 @@ def test_the_program_reads_defaults_of_the_project_as_unset() -> None:
                 if "default" in declaration}
     given("local-single", {"cloud": "local", "tier": "single"} | {
         name: value if isinstance(value, str) else json.dumps(value) for name, value in defaults.items()})
-    assert from_pulumi() == load_stack("local-single")
+    assert load_program() == load_deployment("local-single")
 
 
 def test_the_program_keeps_secrets_out_of_the_settings(loop: asyncio.AbstractEventLoop) -> None:
     given("local-single", {"cloud": "local", "tier": "single", "freeswitch_token": "pat_1"}, ("freeswitch_token",))
-    assert from_pulumi().freeswitch_token == SET
+    assert load_program().settings.freeswitch_token == SET
     secrets = secret_settings()
     assert set(secrets) == {"freeswitch_token"}
     assert loop.run_until_complete(secrets["freeswitch_token"].is_secret())
@@ -182,12 +185,12 @@ def test_the_program_keeps_secrets_out_of_the_settings(loop: asyncio.AbstractEve
 
     given("local-single", {"cloud": "local", "tier": "single", "freeswitch_token": "pat_1"})
     with pytest.raises(SettingsError, match="plain text"):
-        from_pulumi()
+        load_program()
 
 
 def test_the_program_is_told_all_problems_too() -> None:
     given("local-single", {"cloud": "local", "tier": "single", "colour": "blue", "operators": "[\"x\"]", "counts": "{"})
     with pytest.raises(SettingsError) as caught:
-        from_pulumi()
+        load_program()
     assert {problem.setting for problem in caught.value.problems} == {
         "webitel:colour", "webitel:operators", "webitel:counts"}

@@ -1,13 +1,14 @@
 """What brings Incus and its images to a machine, without doing it: room, mirrors, what apt and the installation say."""
 
 import subprocess
+import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tools.environment import SetupError
-from tools.incus import apt, builder, pool
+from tests.unit.tools.side_by_side import side_by_side
+from tools.host.fetching import Progress, SetupError
+from tools.incus import api, apt, builder, daemon, images, pool
 
 
 @pytest.mark.parametrize(("gib", "size"), [(1000, 60), (50, 40), (12.5, 10)])
@@ -63,43 +64,6 @@ def test_failed_installation_shows_the_last_lines(monkeypatch: pytest.MonkeyPatc
         builder.has_installed(shown)
 
 
-def answer_commands(monkeypatch: pytest.MonkeyPatch, answers: dict[str, tuple[int, str]]) -> list[list[str]]:
-    """Makes commands of `apt` end as the entry whose words they contain says; returns the commands run."""
-    seen: list[list[str]] = []
-
-    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        seen.append(command)
-        found = next((answer for words, answer in answers.items() if words in " ".join(command)), (0, ""))
-        return subprocess.CompletedProcess(command, found[0], stdout=found[1], stderr=found[1])
-
-    monkeypatch.setattr("tools.incus.apt.subprocess.run", run)
-    return seen
-
-
-def test_debian_mirror_is_that_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = [
-        "http://mirror.example/debian/|bookworm|main",
-        "http://mirror.example/debian/|bookworm-updates|main",
-        "http://mirror.example/debian-security/|bookworm-security|main",
-        "https://packages.example/hashi|bookworm|main",
-        "https://download.example/linux/debian|bookworm|stable",
-    ]
-    answer_commands(monkeypatch, {"indextargets": (0, "\n".join(lines))})
-    assert apt.read_debian_sources() == {
-        "bookworm": "http://mirror.example/debian",
-        "bookworm-updates": "http://mirror.example/debian",
-        "bookworm-security": "http://mirror.example/debian-security",
-    }
-    assert "URIs: http://mirror.example/debian-security\nSuites: bookworm-security\n" in apt.format_debian_sources()
-
-
-def test_what_apt_says_is_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    answer_commands(monkeypatch, {"install": (100, "E: Unable to locate package nope\n")})
-    with pytest.raises(SetupError, match=r"install -y .*nope failed; apt said:\n  E: Unable to locate package nope"):
-        apt.install(["nope"], print)
-
-
 @pytest.mark.parametrize(
     ("system", "user", "message"),
     [
@@ -115,15 +79,66 @@ def test_incus_that_cannot_be_installed(monkeypatch: pytest.MonkeyPatch, system:
         apt.install_incus(print)
 
 
-def test_backports_are_added_on_debian_12(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_two_runs_make_an_image_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def make(alias: str, rootfs: Path, progress: Progress) -> None:
+        time.sleep(0.3)
+        made.append(alias)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(images, "read_recipe", lambda: b"recipe")
+    monkeypatch.setattr(images, "_exists", lambda alias: alias in made)
+    monkeypatch.setattr(images, "_make_base_image", make)
+    monkeypatch.setattr(images, "_remove_aliases", lambda prefix, keep: None)
+    lines: list[str] = []
+    side_by_side(*[lambda: images.ensure_base_image(lines.append)] * 2)
+    assert len(made) == 1
+    assert lines == ["waiting for another run that is making an image"]
+
+
+def test_two_runs_start_incus_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def start(progress: Progress) -> None:
+        time.sleep(0.3)
+        started.append("incusd")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "debian", "VERSION_ID": "12"})
-    monkeypatch.setattr(apt, "_BACKPORTS_FILE", tmp_path / "webitel-backports.sources")
-    lines = "http://mirror.example/debian/|bookworm|main"
-    seen = answer_commands(
-        monkeypatch, {"indextargets": (0, lines), "policy incus-base": (0, "Candidate: (none)"), "policy": (0, "")}
-    )
-    apt.install_incus(lambda text: None)
-    written = (tmp_path / "webitel-backports.sources").read_text()
-    assert "URIs: http://mirror.example/debian\nSuites: bookworm-backports\n" in written
-    assert {"incus-base", "incus-client", "dnsmasq-base", "btrfs-progs"} <= set(seen[-1])
+    monkeypatch.setattr(daemon, "is_answering", lambda: bool(started))
+    monkeypatch.setattr(daemon, "find_program", lambda: "/usr/libexec/incus/incusd")
+    monkeypatch.setattr(daemon, "start_incus", start)
+    monkeypatch.setattr(daemon, "raise_limits", lambda: [])
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    lines: list[str] = []
+    side_by_side(*[lambda: daemon.ensure_incus(lines.append)] * 2)
+    assert started == ["incusd"]
+    assert lines == ["waiting for another run that is starting Incus"]
+
+
+def test_two_runs_make_the_pool_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def create(driver: str, config: dict[str, str]) -> None:
+        time.sleep(0.3)
+        made.append(driver)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(api, "find", lambda path: made or None)
+    monkeypatch.setattr(api, "socket_path", lambda: tmp_path / "socket")
+    monkeypatch.setattr(pool, "choose_size", lambda free, directory: 20)
+    monkeypatch.setattr(pool, "_create", create)
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    side_by_side(*[lambda: pool.ensure_pool(lambda line: None)] * 2)
+    assert made == ["btrfs"]
+
+
+@pytest.mark.parametrize(("shown", "line"), [
+    ("", ("booting", "")),
+    ('{"step": "packages", "done": 3, "total": 60, "error": ""}', ("installing packages", "3 done")),
+    ('{"step": "downloading packages", "done": 0, "total": 60, "error": ""}', ("downloading packages", "")),
+    ('{"step": "package lists", "done": 0, "total": 0, "error": ""}', ("package lists", "")),
+])
+def test_installation_is_told_with_its_count(shown: str, line: tuple[str, str]) -> None:
+    assert builder.describe_progress(shown) == line

@@ -12,6 +12,7 @@ import yaml
 
 from cli.__main__ import app
 from cli.comment.markdown import MARK
+from cli.develop.parts import ONLY_BY_NAME, PARTS
 from stacks.settings import list_stacks
 from tools.changed_stacks import choose, describe
 
@@ -96,6 +97,24 @@ def test_every_command_and_option_exists() -> None:
             assert set(re.findall(r"--[a-z-]+", rest)) <= known, f"{path.name}: webitel {name}{rest}"
     options = {option for parameter in commands["drift"].params for option in (*parameter.opts, *parameter.secondary_opts)}
     assert {"--nodes", "--no-nodes"} <= options
+
+
+def test_every_part_of_the_whole_has_a_job_of_its_own() -> None:
+    job = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())["jobs"]["test"]
+    assert job["strategy"]["matrix"]["part"] == [part for part in PARTS if part not in ONLY_BY_NAME]
+    (run,) = [step for step in job["steps"] if ".ci/run" in step.get("run", "")]
+    assert run["run"].endswith('.ci/run "$PART"') and run["env"] == {"PART": "${{ matrix.part }}"}
+    assert job["strategy"]["fail-fast"] is False, "each part runs, whatever another one finds"
+
+
+def test_what_is_kept_is_named_by_what_makes_it(workflow: dict[str, Any]) -> None:
+    for step in steps_of(workflow):
+        if step.get("uses", "").startswith("actions/cache@"):
+            patterns = re.findall(r"'([^']+)'", step["with"]["key"])
+            assert patterns and not [pattern for pattern in patterns if not list(ROOT.glob(pattern))], step["name"]
+            made = "engine" in step["with"]["path"]
+            # A new library makes no new engine, and the engine's modules no new environment.
+            assert ("pyproject.toml" in patterns) is not made and ("tools/engine/**" in patterns) is made, step["name"]
 
 
 def test_the_comment_is_found_again_by_its_mark() -> None:

@@ -10,15 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from tools.engine import get
+from tools.engine import get, go
 from tools.engine.find import VERSION, EngineError, find_engine
+from tools.host.fetching import SetupError
 
 PULUMI = "#!/bin/sh\necho v{version}\n"
 # Writes what the real one builds, slowly enough for a second run to come meanwhile.
 GO = """\
 #!/bin/sh
 case $1 in
-env) echo go{version} ;;
+env) if [ "$2" = GOPROXY ]; then echo 'https://me:secret@modules.example,direct'; else echo go{version}; fi ;;
+list)
+    echo listed >>"$GO_LOG"
+    if [ -s "$GO_LOG.cut" ]; then sed -i 1d "$GO_LOG.cut"; echo 'go: unexpected EOF' >&2; exit 1; fi
+    echo "fmt os"
+    ;;
 build)
     echo built >>"$GO_LOG"
     echo "toolchain $GOTOOLCHAIN" >&2
@@ -46,7 +52,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
     monkeypatch.setenv("GO_LOG", str(tmp_path / "go.log"))
     monkeypatch.setattr(get, "_DOWNLOADS", "http://127.0.0.1:1")
-    monkeypatch.setattr(get, "_GO_PLACES", ["go"])
+    monkeypatch.setattr(go, "_PLACES", ["go"])
+    monkeypatch.setattr(go, "_INSTALLED", tmp_path / "lib")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("tools.host.pace.INTERVAL_SECONDS", 0)
+    monkeypatch.setattr("tools.engine.get.PAUSES_SECONDS", (0, 0))
+    monkeypatch.setattr("tools.host.fetching.PAUSES_SECONDS", (0, 0))
     return tmp_path
 
 
@@ -86,7 +97,7 @@ def test_built_where_only_go_is_there(machine: Path, cached: Path, version: str)
     assert [step for step in steps if "building" in step]
     assert sorted(file.name for file in cached.parent.iterdir()) == ["language_host.py", "pulumi", "pulumi-language-python"]
     find_engine(print)
-    assert (machine / "go.log").read_text() == "built\n"
+    assert (machine / "go.log").read_text() == "listed\nbuilt\n"
 
 
 def test_failed_build_leaves_nothing_and_is_told(machine: Path, cached: Path) -> None:
@@ -100,10 +111,9 @@ def test_failed_build_leaves_nothing_and_is_told(machine: Path, cached: Path) ->
 
 def test_interrupted_build_leaves_nothing(machine: Path, cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add_go(machine, seconds=0.2)
-    monkeypatch.setattr(get, "_SHOW_EVERY", 0)
 
     def interrupt(step: str) -> None:
-        if "1 packages in" in step:
+        if "1 of 2 packages" in step:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -129,18 +139,39 @@ def test_two_runs_build_once(machine: Path, cached: Path) -> None:
     for run in runs:
         run.join(20)
     assert found == [cached, cached]
-    assert (machine / "go.log").read_text() == "built\n"
+    assert (machine / "go.log").read_text() == "listed\nbuilt\n"
     assert any("waiting for another run" in step for step in steps)
 
 
 @pytest.mark.parametrize(("version", "there"), [(None, "there is no Go"), ("1.19.8", "there is only Go 1.19")])
-def test_without_a_way_it_says_what_to_install(machine: Path, version: str | None, there: str) -> None:
+def test_without_a_way_it_says_what_to_install(
+    machine: Path, version: str | None, there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).resolve().parents[4])
     if version:
         add_go(machine, version)
     with pytest.raises(EngineError) as caught:
         find_engine(print)
     assert there in str(caught.value)
-    assert "apt-get install -t bookworm-backports golang-go" in str(caught.value)
+    assert "\nRun this once: sudo python3 -m tools.host go\n" in str(caught.value)
+    monkeypatch.chdir(machine)
+    with pytest.raises(EngineError, match=r"\nRun this once: cd /.* && sudo python3 -m tools\.host go\n"):
+        find_engine(print)
+
+
+def test_modules_are_fetched_again_where_the_proxy_stumbles(machine: Path, cached: Path) -> None:
+    add_go(machine)
+    (machine / "go.log.cut").write_text("once\ntwice\n")
+    assert find_engine(print) == cached
+    assert (machine / "go.log").read_text() == "listed\n" * 3 + "built\n"
+
+
+def test_modules_out_of_reach_are_told_with_the_host(machine: Path) -> None:
+    add_go(machine)
+    (machine / "go.log.cut").write_text("cut\n" * 9)
+    with pytest.raises(SetupError, match=r"fetching Pulumi's Go modules failed 3 times\. It asks modules\.example"):
+        find_engine(print)
+    assert (machine / "go.log").read_text() == "listed\n" * 3
 
 
 @pytest.fixture
@@ -190,6 +221,6 @@ def test_broken_official_archive_falls_back_to_the_build(
     monkeypatch.setattr(get, "_DOWNLOADS", f"{get._DOWNLOADS}/cut")
     steps: list[str] = []
     assert find_engine(steps.append) == cached
-    assert len(official) == 1
+    assert len(official) == 3
     assert any("failed" in step for step in steps)
     assert not cached.with_name("pulumi-language-python-exec").exists()

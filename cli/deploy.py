@@ -1,0 +1,129 @@
+"""What the commands that change a deployment share: `up` itself, and what it needs of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cli.console import DEFAULT_STACK, Failure, format_count, is_terminal, progress
+from cli.engine.images import begin_images
+from cli.show.documents import print_document
+from cli.show.plan import show_plan
+from components.model.host import explain_shortage
+from components.model.naming import bridge_name
+from components.model.plan import Plan
+from components.model.planning.planner import documentation_values, plan_to_json
+from components.model.report import is_healthy
+from stacks.edit import EditError, set_setting
+from stacks.load import Deployment, load_deployment
+from stacks.settings import stack_file
+
+if TYPE_CHECKING:
+    from cli.engine.engine import Engine
+
+
+def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = False, arguments: Sequence[str] = (),
+             again: str | Callable[[Engine], str] = "", repair: bool = False) -> None:
+    """All of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one, or
+    says so by what the engine has come to."""
+    deployment = load_deployment(stack)
+    settings, made = deployment.settings, deployment.plan
+    refuse_documentation_values(deployment)
+    if not as_json:
+        show_plan(deployment)
+    if made.facts.real and not yes and is_terminal():
+        typer.confirm("Create or change it?", abort=True)
+    if made.facts.trial:
+        refuse_taken_network(made)
+    prepare(made)
+    if made.facts.trial:
+        refuse_small_host(made)
+        begin_images(made, settings)
+
+    from cli.engine.engine import asking_nodes, open_engine, set_for_this_run
+    from cli.engine.leftovers import clear_leftovers
+    from cli.engine.rollout import report_failure, run_engine
+    from cli.nodes.access import read_access
+    from cli.nodes.reports import ask_status
+    from cli.show.end import show_end, show_records
+    from cli.show.status import show_status
+    from cli.show.times import measure_nodes, show_times
+
+    with open_engine(stack) as engine:
+        start_stack(engine)
+        clear_leftovers(engine)
+        if disruptive:
+            set_for_this_run(engine, "disruptive", "true")
+        asking = asking_nodes(engine) if repair else engine
+        run = run_engine(asking, made.nodes, "up", *(["--refresh"] if repair else []), *arguments)
+        resumes = again if isinstance(again, str) else again(engine)
+        report_failure(run, resumes or "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else ""), made)
+        access = read_access(engine)
+    reports = ask_status(access)
+    if as_json:
+        print_document({"plan": plan_to_json(made), "changes": dict(run.rollout.changes), "url": access.url,
+                        "seconds": measure_nodes(run, made), "healthy": is_healthy(reports),
+                        "status": {key: report.as_json() for key, report in reports.items()}})
+    else:
+        show_times(run, made)
+        show_status(reports, made)
+    if not is_healthy(reports):
+        raise Failure(f"Not everything is healthy. Next: ./webitel status {stack}")
+    if not as_json:
+        show_end(made, access)
+        show_records(access, settings.dns_zone)
+
+
+def prepare(made: Plan) -> None:
+    """What a deployment on this cloud needs on this machine: the cloud's SDK, or Incus for containers."""
+    from tools.environment import ensure_extra
+
+    cloud = made.facts
+    if cloud.package:
+        ensure_extra(cloud.name)
+    if cloud.trial:
+        from tools.incus import ensure_incus
+
+        ensure_incus(progress)
+
+
+def refuse_taken_network(made: Plan) -> None:
+    """A Failure where this host reaches the deployment's network by another way than its own bridge."""
+    from tools.incus.network import find_network_problem, read_routes
+
+    if problem := find_network_problem(bridge_name(made.stack), made.network, read_routes()):
+        raise Failure(f"1 setting needs attention, nothing was created:\n  {problem}")
+
+
+def refuse_small_host(made: Plan) -> None:
+    """A Failure where this host has too little memory or disk for the nodes that do not run yet."""
+    from tools.incus import api
+    from tools.incus.room import read_free_disk, read_free_memory
+
+    new = [node for node in made.nodes if api.find(api.instance_path(node.name)) is None]
+    if shortage := explain_shortage(new, read_free_memory(), read_free_disk()):
+        raise Failure(f"Nothing was created: {shortage}. Take a smaller tier or count, or a larger machine.")
+
+
+def start_stack(engine: Engine) -> None:
+    """Make the stack in the backend where it is missing."""
+    if not engine.exists():
+        engine.create()
+
+
+def refuse_documentation_values(deployment: Deployment) -> None:
+    """A Failure while values are missing or only documentation: nothing is created with them."""
+    problems = documentation_values(deployment.settings, deployment.plan.facts)
+    if problems:
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        raise Failure(f"{format_count(len(problems), 'setting')} to be given first, nothing was created:\n{lines}")
+
+
+def edit_setting(stack: str, name: str, value: Any) -> None:
+    """Change one setting of the stack file, or say why not."""
+    try:
+        set_setting(stack_file(stack), name, value)
+    except EditError as error:
+        raise Failure(f"stacks/{stack_file(stack).name}: {error}") from error

@@ -1,0 +1,77 @@
+"""The parts of the repository's tests: what each runs, and what of this machine it takes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+PYTHON = (sys.executable, "-P", "-m")
+# The module has no __main__, and its script's first line may name another place.
+IMPORT_LINTER = (sys.executable, "-P", "-c", "from importlinter.cli import lint_imports_command as run; run()")
+SLOWEST = ("--durations", "10", "--durations-min", "1")
+PYTEST = (*PYTHON, "pytest", "-q", *SLOWEST)
+SPEED = "tests/clouds/conformance/test_speed.py"
+"""Prints figures, which nothing beside it may spoil."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command of a part. Only those of pytest take words of the user's, and run with several `workers` at once."""
+
+    name: str
+    command: tuple[str, ...]
+    workers: int = 0
+    as_root: bool = False
+    """Several workers only for root, who gives each a network of its own."""
+
+    @property
+    def is_pytest(self) -> bool:
+        """Whether it runs tests."""
+        return self.command[:len(PYTEST)] == PYTEST
+
+    def words(self, more: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """The whole command. A choice of the user's runs in one process: several take longer to start than it takes."""
+        if not more and self.workers and (os.geteuid() == 0 or not self.as_root):
+            # Whole files each: the tests of one go on where others ended.
+            return (*self.command, "-n", str(self.workers), "--dist", "loadfile")
+        return (*self.command, *more)
+
+
+BUSY = max(2, min(4, os.cpu_count() or 2))
+"""Workers that compute: one a processor."""
+WAITING = 2 * BUSY
+"""Workers that wait most of the time."""
+
+PARTS: dict[str, tuple[Step, ...]] = {
+    "lint": (
+        Step("ruff", (*PYTHON, "ruff", "check", "--quiet", ".")),
+        Step("mypy", (*PYTHON, "mypy")),
+        Step("import-linter", IMPORT_LINTER),
+        Step("files that changed since a real program read them", (*PYTHON, "tests.lint.real_programs")),
+    ),
+    "unit": (Step("unit tests", PYTEST, BUSY),),
+    "engine": (Step("engine tests", (*PYTEST, "-m", "engine"), BUSY),),
+    "clouds": (
+        Step("deployments on simulated clouds", (*PYTEST, "-m", "clouds", f"--ignore={SPEED}"), BUSY),
+        Step("speed on simulated clouds", (*PYTEST, "-m", "clouds", SPEED)),
+    ),
+    "sandbox": (Step("stand-ins on Debian's programs", (*PYTEST, "-m", "sandbox"), WAITING, as_root=True),),
+    "local": (Step("tests on real nodes", (*PYTEST, "-m", "local")),),
+    "nodes": (Step("tests on several real nodes", (*PYTEST, "-m", "nodes")),),
+    "drills": (Step("drills on real nodes", (*PYTEST, "-m", "drills")),),
+    "first_run": (Step("first run on a bare machine", (*PYTEST, "-s", "-m", "first_run")),),
+}
+ONLY_BY_NAME = ("nodes", "first_run")
+"""What takes a quiet machine and many minutes: not a part of the whole."""
+ON_NODES = ("local", "nodes", "drills")
+"""What needs Incus, and names and images of its own there: one run on a machine at a time."""
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "unit": ("fail2ban", "gnupg", "openssl", "openssh-client"),
+    "sandbox": ("nginx", "postgresql-15", "rabbitmq-server", "python3-psycopg2", "python3-pika", "rtpengine-daemon", "openssl"),
+    "local": ("openssh-client",),
+    "nodes": ("openssh-client",),
+    "drills": ("openssh-client",),
+    "first_run": ("mmdebstrap",),
+}
+"""Debian's packages that a part runs programs of."""

@@ -1,0 +1,120 @@
+"""The plan as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.table import Table
+
+from cli.console import format_count, make_table, measure_width, out
+from components.model.catalogue.tiers import TIERS
+from components.model.plan import Node, Opening, Plan
+from components.model.planning.capacity import recordings_days, recordings_gib, recordings_gib_per_day
+from components.model.planning.planner import documentation_values
+from components.model.settings import Settings
+from stacks.load import Deployment
+
+OUTSIDE = ("internet", "carriers", "phones", "operators")
+"""Audiences outside the deployment, in the order they are shown."""
+
+
+def show_plan(deployment: Deployment, everything: bool = False) -> None:
+    """Print the plan as tables."""
+    made, settings = deployment.plan, deployment.settings
+    tier, cloud = TIERS[made.tier], made.facts
+    place = cloud.title if cloud.trial else f"{cloud.title} {made.region}"
+    out.print(f"{made.stack}   {place}   {tier.title}: about {format_calls(tier.calls_per_day)} calls a day   "
+              f"Webitel {made.release}")
+    out.print(nodes_table(made))
+    out.print(facts_table(made, settings, everything))
+
+
+def nodes_table(made: Plan) -> Table:
+    """Return a line a node, with the price where the cloud has one; short names where the whole ones leave no room."""
+    table = fill_nodes_table(made, short=False)
+    return table if measure_width(table) <= out.width else fill_nodes_table(made, short=True)
+
+
+def fill_nodes_table(made: Plan, *, short: bool) -> Table:
+    """Return the table. A short name has the role in it, which then needs no column; such a table fits in 80 columns."""
+    priced = bool(made.monthly_price.as_of)
+    title = f"{made.monthly_price.currency}/month"
+    titles = ["node", *(["role"] if not short else []), "machine", "vCPU", "GiB" if short else "memory", "disks GiB",
+              "private", "public", *([title] if priced else [])]
+    table = make_table(*titles, right=("vCPU", "GiB", "memory", title))
+
+    def add(node: Node, *cells: str) -> None:
+        price = [format_price(node.monthly_price)] if priced else []
+        table.add_row(*([node.key] if short else [node.name, node.role]), *cells, *price)
+
+    for node in made.nodes:
+        machine = node.machine_type
+        memory = f"{machine.memory_gib:g}" + ("" if short else " GiB")
+        add(node, machine.name, str(machine.vcpus), memory, list_sizes(node), node.private_address or "later",
+            str(node.public.value))
+    for node in made.kept:
+        add(node, "gone, disks kept", "", "", list_sizes(node), "", "")
+    if priced and len(made.nodes) > 1:
+        table.add_row("total", *[""] * (len(titles) - 2), format_price(made.monthly_price.amount), style="bold")
+    return table
+
+
+def list_sizes(node: Node) -> str:
+    """`40 + 200`, GiB."""
+    return " + ".join(str(disk.size_gib) for disk in node.disks)
+
+
+def facts_table(made: Plan, settings: Settings, everything: bool) -> Table:
+    """What is open to whom, how long recordings last, what is not fit for production."""
+    table = make_table("what", "which", header=False)
+
+    def add(title: str, lines: Iterable[str]) -> None:
+        for number, line in enumerate(lines):
+            table.add_row("" if number else title, line)
+
+    for audience in OUTSIDE:
+        openings = [opening for opening in made.openings if opening.audience == audience]
+        add(f"open from {'the internet' if audience == 'internet' else audience}",
+            describe_openings(openings) or ["nothing"])
+    inner = [opening for opening in made.openings if opening.audience not in OUTSIDE]
+    add("between nodes", describe_openings(inner) if everything else [
+        f"{format_count(len(inner), 'opening')} (--all shows them)"] if inner else [])
+    if everything:
+        add("ways out", [f"{rule.role}: {rule.ports}/{rule.protocol} to {', '.join(rule.destinations)} "
+                         f"({', '.join(rule.purposes)})" for rule in made.egress])
+    calls = format_calls(TIERS[made.tier].calls_per_day)
+    add("recordings", [
+        f"{recordings_gib(made.node(name))} GiB at {made.node(name).key}: full in about {max(days, 1):.0f} "
+        f"{'days' if days >= 1.5 else 'day'} at {calls} calls a day" for name, days in recordings_days(made).items()])
+    per_day = recordings_gib_per_day(TIERS[made.tier].calls_per_day)
+    add("recordings", [f"on {made.share}, which you run: {per_day:.0f} GiB a day at {calls} calls a day"] if made.share else [])
+    add("note", made.warnings)
+    add("to be set before up", map(str, documentation_values(settings, made.facts)))
+    return table
+
+
+def describe_openings(openings: Iterable[Opening]) -> list[str]:
+    """`edge: 80,443/tcp nginx, 10000-19999/udp rtpengine (203.0.113.0/24)`, one line a role and set of sources."""
+    protocols: dict[tuple[str, tuple[str, ...]], dict[tuple[str, str], list[str]]] = {}
+    for opening in openings:
+        services = protocols.setdefault((opening.role, opening.sources), {})
+        services.setdefault((opening.service, opening.ports), []).append(opening.protocol)
+    lines = []
+    for (role, sources), services in protocols.items():
+        ports: dict[tuple[str, str], list[str]] = {}
+        for (service, numbers), both in services.items():
+            ports.setdefault((service, "+".join(both)), []).append(numbers)
+        what = ", ".join(f"{','.join(numbers)}/{protocol} {service}" for (service, protocol), numbers in ports.items())
+        whence = ", ".join(source.replace("role:", "") for source in sources)
+        lines.append(f"{role}: {what}" + ("" if sources in ((), ("0.0.0.0/0",)) else f" ({whence})"))
+    return lines
+
+
+def format_calls(number: int) -> str:
+    """`50 thousand`, `1 million`."""
+    return f"{number // 1_000_000} million" if number % 1_000_000 == 0 else f"{number // 1000} thousand"
+
+
+def format_price(amount: float | None) -> str:
+    """Whole units; `unknown` where no dated price is known."""
+    return "unknown" if amount is None else f"{amount:,.0f}"

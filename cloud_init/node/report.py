@@ -1,0 +1,84 @@
+"""What a node answers, as types: how it is, what an application did, what was changed on it, which versions there are.
+
+`components/model/report.py` reads a `Report` on the host.
+"""
+
+from typing import NotRequired, TypedDict
+
+from .manifest import ProbeEntry
+
+
+class ServiceRow(TypedDict):
+    """A service: `why` names the cause nearest to its fault, `log` the last lines of the unit at fault.
+
+    `probe` is the question that failed, `standby` the key of the other node that runs what moves.
+    """
+
+    name: str
+    title: str
+    units: dict[str, str]
+    healthy: bool
+    why: str
+    log: list[str]
+    probe: NotRequired[ProbeEntry]
+    standby: NotRequired[str]
+
+
+class DiskRow(TypedDict):
+    """A data disk or the share; sizes in bytes, without them where it is not there."""
+
+    purpose: str
+    healthy: bool
+    why: str
+    size: NotRequired[int]
+    free: NotRequired[int]
+    days_until_full: NotRequired[float | None]
+
+
+class MachineRow(TypedDict):
+    """What is no service: `days` that the certificate has left, `seconds` that the clock is off; `warning`: worth a look, and
+    nothing is broken."""
+
+    name: str
+    healthy: bool
+    why: str
+    warning: NotRequired[bool]
+    days: NotRequired[float | None]
+    seconds: NotRequired[float | None]
+
+
+class Report(TypedDict):
+    """A node; `uptime` in seconds, `left` of one that is leaving: whether it has."""
+
+    node: str
+    key: str
+    healthy: bool
+    services: list[ServiceRow]
+    disks: list[DiskRow]
+    machine: list[MachineRow]
+    uptime: float
+    left: NotRequired[bool]
+
+
+class Applied(TypedDict):
+    """What an application did."""
+
+    changed: list[str]
+    removed: list[str]
+    actions: list[str]
+    seconds: dict[str, float]
+
+
+class Finding(TypedDict):
+    """What was changed on a node: a file, a unit or a package; never a content."""
+
+    kind: str
+    name: str
+    what: str
+
+
+class NewerEntry(TypedDict):
+    """A held package's version and the newer ones there are, the highest first."""
+
+    now: str
+    newer: list[str]

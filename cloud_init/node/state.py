@@ -1,0 +1,44 @@
+"""What a node remembers of what was done to it."""
+
+import json
+import pathlib
+from typing import NotRequired, TypedDict
+
+from .manifest import Login
+from .system import write_private
+
+STATE = pathlib.Path("/var/lib/webitel/state.json")
+
+
+class Stock(TypedDict):
+    """What an application left behind: files with digest and rights, units with their state, packages with version and hold."""
+
+    login: NotRequired[Login]
+    files: dict[str, tuple[str, str]]
+    units: dict[str, str]
+    packages: dict[str, tuple[str, bool]]
+
+
+class State(TypedDict):
+    """What earlier runs did; without the keys of those that never came so far."""
+
+    files: list[str]
+    pending: list[str]
+    disks: dict[str, str]
+    bundles: NotRequired[dict[str, str]]
+    units: NotRequired[list[str]]
+    left: NotRequired[bool]
+    stock: NotRequired[Stock]
+
+
+def load_state() -> State:
+    """Read what earlier runs did."""
+    if not STATE.exists():
+        return {"files": [], "pending": [], "disks": {}}
+    state: State = json.loads(STATE.read_text())
+    return state
+
+
+def save_state(state: State) -> None:
+    """Keep the state across crashes and reboots."""
+    write_private(STATE, json.dumps(state, indent=1, sort_keys=True))

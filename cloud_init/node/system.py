@@ -1,0 +1,62 @@
+"""What every part of the node program needs of the system: programs run, units told, files written, errors for the operator."""
+
+import os
+import pathlib
+import subprocess
+from collections.abc import Callable
+
+from .install import NATIVE
+
+COMMAND_SECONDS = 120
+ENDED, NOT_INSTALLED = 124, 127
+"""Exit statuses, as timeout(1) and a shell have them, of a program that hung and of one that is not there."""
+
+Tell = Callable[[str, str], None]
+"""Report one line of progress: the step and a text."""
+
+
+class ApplyError(Exception):
+    """The configuration could not be applied; the text is for the operator, `unit` the unit it is about."""
+
+    def __init__(self, text: str, unit: str = "") -> None:
+        super().__init__(text)
+        self.unit = unit
+
+
+class Unhealthy(Exception):
+    """A question of the health check was not answered as by something that works; the text says what was seen instead."""
+
+
+def write_private(path: pathlib.Path, text: str, mode: int = 0o600) -> None:
+    """Write a file in one step; a crash leaves the old one or the new one, on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".webitel-new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w") as target:
+        os.fchmod(target.fileno(), mode)
+        target.write(text)
+        target.flush()
+        os.fsync(target.fileno())
+    fresh.replace(path)
+
+
+def run(command: list[str], timeout: float = COMMAND_SECONDS, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program; never raise for its exit status. A program that hangs is ended and reads as `ENDED`."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=text, check=False,
+                              env=os.environ | NATIVE | {"LC_ALL": "C.UTF-8"})
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, ENDED, "", f"{command[0]} did not end within {timeout:.0f} s")
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(command, NOT_INSTALLED, "", f"{command[0]} is not installed")
+
+
+def systemctl(*arguments: str, timeout: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
+    """Run systemctl without a pager and without questions."""
+    return run(["systemctl", "--no-pager", "--no-ask-password", *arguments], timeout)
+
+
+def last_lines(unit: str, lines: int = 20) -> list[str]:
+    """Read the last journal lines of a unit, of its current boot."""
+    shown = run(["journalctl", "-b", "--no-pager", "-q", "-o", "short-iso", "-n", str(lines), "-u", unit], 10)
+    return shown.stdout.splitlines()

@@ -1,0 +1,60 @@
+"""DigitalOcean: by name, which several may have, and by tags; its firewalls by the API itself."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.request import Request, urlopen
+
+from components.clouds.adoption import REPEATED, Setting, Values, Way, made_of, tell
+
+
+def filtered(name: str, field: str) -> Way:
+    """By name, which several may have, and by tags."""
+    return Way(
+        lambda inputs, answer: [
+            tell(one["id"]) for one in answer[field] if set(inputs.get("tags") or ()) <= set(one.get("tags") or ())],
+        f"digitalocean:index/{name}:{name}", lambda inputs: {"filters": [{"key": "name", "values": [inputs["name"]]}]})
+
+
+def only(name: str, nothing: str, *inputs: str) -> Way:
+    """The only one of a name."""
+    return Way(
+        lambda given, answer: [tell(answer["id"])], f"digitalocean:index/{name}:{name}",
+        lambda given: {key: given[key] for key in inputs}, nothing)
+
+
+def list_firewalls(setting: Setting) -> Values:
+    """The account's firewalls by the API itself: the provider's function takes an id only."""
+    environment = ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")
+    token = setting("digitalocean:token") or next((os.environ[name] for name in environment if os.environ.get(name)), "")
+    base = setting("digitalocean:apiEndpoint") or os.environ.get("DIGITALOCEAN_API_URL") or "https://api.digitalocean.com"
+    found: list[Any] = []
+    url = f"{base.rstrip('/')}/v2/firewalls?per_page=200"
+    while url:
+        with urlopen(Request(url, headers={"Authorization": f"Bearer {token}"}), timeout=30) as response:
+            page = json.load(response)
+        found += page["firewalls"]
+        url = ((page.get("links") or {}).get("pages") or {}).get("next", "")
+    return {"firewalls": found}
+
+
+WAYS: Mapping[str, Way] = {
+    "digitalocean:index/dnsRecord:DnsRecord": Way(
+        lambda inputs, answer: [
+            f"{inputs['domain']},{tell(one['id'])}" for one in answer["records"]
+            if all(one[name] == inputs[name] for name in ("name", "type", "value"))],
+        "digitalocean:index/getRecords:getRecords", lambda inputs: {"domain": inputs["domain"]}),
+    "digitalocean:index/droplet:Droplet": filtered("getDroplets", "droplets"),
+    "digitalocean:index/firewall:Firewall": Way(
+        lambda inputs, answer: [one["id"] for one in answer["firewalls"] if one["name"] == inputs["name"]],
+        ask=list_firewalls),
+    "digitalocean:index/sshKey:SshKey": filtered("getSshKeys", "sshKeys"),
+    "digitalocean:index/tag:Tag": made_of("{name}"),
+    "digitalocean:index/volume:Volume": only("getVolume", "no volumes found with name", "name", "region"),
+    "digitalocean:index/volumeAttachment:VolumeAttachment": REPEATED,
+    "digitalocean:index/vpc:Vpc": only("getVpc", "no VPCs found with name", "name"),
+}
+"""By type, for all that the adapter makes."""

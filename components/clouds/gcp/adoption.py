@@ -1,0 +1,21 @@
+"""Google Cloud: every id is made of the project, the place and the name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from components.clouds.adoption import Way, made_of
+
+WAYS: Mapping[str, Way] = {
+    "gcp:compute/address:Address": made_of("projects/{project}/regions/{region}/addresses/{name}"),
+    "gcp:compute/disk:Disk": made_of("projects/{project}/zones/{zone}/disks/{name}"),
+    "gcp:compute/firewall:Firewall": made_of("projects/{project}/global/firewalls/{name}"),
+    "gcp:compute/instance:Instance": made_of("projects/{project}/zones/{zone}/instances/{name}"),
+    "gcp:compute/network:Network": made_of("projects/{project}/global/networks/{name}"),
+    "gcp:compute/resourcePolicy:ResourcePolicy": made_of("projects/{project}/regions/{region}/resourcePolicies/{name}"),
+    "gcp:compute/router:Router": made_of("projects/{project}/regions/{region}/routers/{name}"),
+    "gcp:compute/routerNat:RouterNat": made_of("{project}/{region}/{router}/{name}"),
+    "gcp:compute/subnetwork:Subnetwork": made_of("projects/{project}/regions/{region}/subnetworks/{name}"),
+    "gcp:dns/recordSet:RecordSet": made_of("projects/{project}/managedZones/{managedZone}/rrsets/{name}/{type}"),
+}
+"""By type, for all that the adapter makes."""

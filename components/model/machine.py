@@ -1,0 +1,62 @@
+"""What a machine is: what we require of one, which types there are, its disks, how it is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Public(StrEnum):
+    """`service`: reached from outside. `egress`: an address only to get out. `no`: goes out through the cloud's NAT."""
+
+    SERVICE = "service"
+    EGRESS = "egress"
+    NO = "no"
+
+
+@dataclass(frozen=True)
+class Size:
+    """Our requirement for a node, and where the figures come from. `boot_gib` and `iops` are of the boot disk."""
+
+    vcpus: int
+    memory_gib: float
+    boot_gib: int
+    iops: int
+    source: str
+
+
+@dataclass(frozen=True)
+class MachineType:
+    """A machine type of a cloud with dedicated CPU. `cores` are whole cores, None where the provider does not say.
+
+    `monthly` maps a region (or `any`) to the price of a month without tax; a region that is missing has no dated price.
+    `whole_cores`: a vCPU is a core of its own, not a thread of one. `root_disk_gib`: the boot disk comes with the
+    machine in this size; 0 = the boot disk is chosen and paid apart.
+    """
+
+    name: str
+    vcpus: int
+    memory_gib: float
+    cores: float | None = None
+    monthly: Mapping[str, float] = field(default_factory=dict)
+    family: str = ""
+    whole_cores: bool = False
+    root_disk_gib: int = 0
+
+    def price_in(self, region: str) -> float | None:
+        """The price of a month in a region, None where no dated price is known."""
+        return self.monthly.get(region, self.monthly.get("any"))
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk of a node. `purpose` is `boot`, `database` or `recordings`; all but `boot` outlive the node."""
+
+    purpose: str
+    size_gib: int
+
+    @property
+    def is_data(self) -> bool:
+        """Whether the disk is kept when its node goes."""
+        return self.purpose != "boot"

@@ -1,0 +1,89 @@
+"""Versions of packages: which of them are patches of what runs, and what a new one does to the services of a node."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.model.catalogue.packages import find_package
+from components.model.catalogue.service import OnChange, PackageSource, Service
+from components.model.catalogue.services import CATALOGUE
+from components.model.plan import Plan
+
+VERSION = re.compile(r"(\d+:)?\d[A-Za-z0-9.+~-]*")
+"""A version as Debian's policy has it (5.6.12)."""
+
+
+def known_packages(source: PackageSource, catalogue: Mapping[str, Service] = CATALOGUE) -> tuple[str, ...]:
+    """Every package of the catalogue, sorted."""
+    return tuple(sorted({name for service in catalogue.values() for name in service.packages_from(source)}))
+
+
+def is_patch(package: str, now: str, new: str) -> bool:
+    """Whether a version is of the same series as another one; which of them is higher is not asked here."""
+    parts = find_package(package).series_parts
+
+    def series(version: str) -> list[int]:
+        return [int(part) for part in re.findall(r"\d+", version.partition(":")[2] or version)[:parts]]
+
+    return series(now) == series(new)
+
+
+def find_reactions(package: str, services: Iterable[Service], source: PackageSource) -> dict[str, OnChange]:
+    """By name of a service, what a new version of a package does to it; those that it does nothing to are left out."""
+    if find_package(package).is_tool:
+        return {}
+    return {
+        service.name: service.on_new_version for service in services
+        if package in service.packages_from(source) and service.on_new_version is not OnChange.NOTHING
+    }
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A package of a node with a newer version; `reactions`: by name of a service, what it does to it."""
+
+    node: str
+    package: str
+    now: str
+    new: str
+    reactions: Mapping[str, OnChange]
+
+    @property
+    def drops_calls(self) -> bool:
+        """Whether calls in progress would suffer; a drain waits for their end."""
+        return any(CATALOGUE[name].drops_calls and reaction is OnChange.RESTART for name, reaction in self.reactions.items())
+
+
+Offers = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""By key of a node and package: {"now": version, "newer": [version, the highest first]} (`cloud_init/node/apply/versions.py`)."""
+
+
+def choose_patches(plan: Plan, offers: Offers, only: Iterable[str] = ()) -> list[Patch]:
+    """The highest patch version of every package that all of its nodes can have, in the order of the rollout.
+
+    `only`: names of services, where not the packages of all of them are meant.
+    """
+    source = PackageSource(plan.package_source)
+    chosen: dict[str, str] = {}
+    for package in sorted({name for packages in offers.values() for name in packages}):
+        entries = [packages[package] for packages in offers.values() if package in packages]
+        candidates = [new for entry in entries for new in entry["newer"]]
+        # One that a node runs already is no news there, and no way down either.
+        fit = [new for new in candidates if all(
+            new == entry["now"] or (new in entry["newer"] and is_patch(package, entry["now"], new)) for entry in entries)]
+        if fit:
+            chosen[package] = max(fit, key=lambda new: -min(
+                entry["newer"].index(new) for entry in entries if new in entry["newer"]))
+    names = set(only)
+    patches = []
+    for node in sorted(plan.nodes, key=lambda node: node.leaving):
+        services = [CATALOGUE[name] for name in node.services]
+        for package, entry in offers.get(node.key, {}).items():
+            wanted = not names or any(one.name in names and package in one.packages_from(source) for one in services)
+            if wanted and chosen.get(package, entry["now"]) != entry["now"]:
+                reactions = find_reactions(package, services, source)
+                patches.append(Patch(node.key, package, entry["now"], chosen[package], reactions))
+    return patches

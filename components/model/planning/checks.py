@@ -1,0 +1,76 @@
+"""Everything that can be wrong with a deployment's settings, each rule a function of the draft."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from components.model.calls import check_calls
+from components.model.catalogue.tiers import is_voice
+from components.model.clouds.machines import check_machine_type, choose_machine_type
+from components.model.naming import explain_name, node_name
+from components.model.planning.check_shape import (
+    check_counts,
+    check_disk_sizes,
+    check_leaving,
+    check_network,
+    check_public_network,
+    unknown_role,
+)
+from components.model.planning.check_values import (
+    check_bastion,
+    check_domain,
+    check_image,
+    check_mirror,
+    check_networks,
+    check_operator_keys,
+    check_place,
+    check_repository_keys,
+    check_rotation,
+    check_time_zone,
+    check_versions,
+    check_zone,
+)
+from components.model.planning.disks import check_kept
+from components.model.planning.draft import Draft
+from components.model.planning.placement import find_clashes
+from components.model.problems import Problem, setting_problem
+from components.model.share import check_share
+
+Check = Callable[[Draft], Iterator[Problem]]
+
+
+def check_machine_types(draft: Draft) -> Iterator[Problem]:
+    """Machine types of unknown roles, or that a role cannot have."""
+    roles = {role.name: role for role in draft.tier.roles}
+    for name in (*(name for name in roles if name in draft.settings.machine_types),
+                 *(name for name in draft.settings.machine_types if name not in roles)):
+        machine = draft.settings.machine_types[name]
+        if name not in roles:
+            yield setting_problem(f"machine_types.{name}", machine, unknown_role(name, draft.tier))
+        elif machine:
+            fit = choose_machine_type(draft.facts, draft.size_of(roles[name]), draft.region, is_voice(roles[name]))
+            if problem := check_machine_type(draft.facts, name, machine, fit, draft.region):
+                yield problem
+
+
+def check_name(draft: Draft) -> Iterator[Problem]:
+    """A stack name that makes no valid node name."""
+    longest = max((node_name(draft.stack, role, count) for role, count in draft.counts.items()), key=len)
+    if why := explain_name(longest):
+        yield Problem("stack name", draft.stack, f"{why}; use a name such as aws-basic")
+
+
+def check_clashes(draft: Draft) -> Iterator[Problem]:
+    """Services of one node that want the same address and port: a mistake in the catalogue."""
+    yield from dict.fromkeys(
+        Problem("", "", f"the catalogue is broken: {text}")
+        for services in draft.placed.values() for text in find_clashes(services, draft.catalogue))
+
+
+CHECKS: tuple[Check, ...] = (
+    check_machine_types, check_name, check_counts, check_disk_sizes, check_network, check_public_network, check_leaving,
+    check_kept, check_domain, check_zone, check_place, check_bastion, check_image, check_networks, check_calls, check_time_zone,
+    check_operator_keys, check_mirror, check_share, check_repository_keys,
+    check_versions, check_rotation, check_clashes,
+)
+"""In the order in which their problems are told."""

@@ -1,0 +1,81 @@
+"""What a plan is made of before it is one: the settings, and what was decided from them first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv4Network
+
+from components.model.catalogue.service import PackageSource, Service
+from components.model.catalogue.tiers import Role, Tier
+from components.model.clouds.facts import CloudFacts
+from components.model.machine import MachineType, Size
+from components.model.planning.addresses import resolve_network
+from components.model.planning.placement import place_services
+from components.model.settings import Settings
+
+Catalogue = Mapping[str, Service]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A deployment on its way to a plan, as every check and every later step of the planner takes it.
+
+    `facts` are the cloud's, with the network that the machines get. A role's wrong count and wrong machine type are left out of
+    `counts` and `machines`, which have the tier's instead: one mistake must not hide the others.
+    """
+
+    settings: Settings
+    stack: str
+    facts: CloudFacts
+    tier: Tier
+    catalogue: Catalogue
+    counts: Mapping[str, int]
+    machines: Mapping[str, MachineType]
+
+    @property
+    def region(self) -> str:
+        """The cloud's region."""
+        return self.settings.region or self.facts.default_region
+
+    @property
+    def network(self) -> IPv4Network:
+        """The deployment's private network."""
+        return resolve_network(self.settings, self.facts)
+
+    @property
+    def package_source(self) -> PackageSource:
+        """Where packages come from."""
+        return resolve_package_source(self.settings, self.facts)
+
+    @cached_property
+    def placed(self) -> Mapping[tuple[str, int], tuple[str, ...]]:
+        """The services of every node by role and number, in start order."""
+        return place_services(self.tier, self.counts, self.catalogue)
+
+    def size_of(self, role: Role) -> Size:
+        """Return the size of a role's nodes as the tier has it."""
+        return tier_size(role, self.facts)
+
+    def disks_of(self, role: Role) -> dict[str, int]:
+        """Return GiB by purpose of a role's disks as the tier has them, the boot disk first."""
+        return tier_disks(role, self.facts)
+
+
+def resolve_package_source(settings: Settings, facts: CloudFacts) -> PackageSource:
+    """Return where packages come from: as set, else the sandbox on containers and the vendor on a cloud."""
+    return settings.package_source or (PackageSource.SANDBOX if facts.trial else PackageSource.VENDOR)
+
+
+def tier_size(role: Role, facts: CloudFacts) -> Size:
+    """Return the size of a role's nodes as the tier has it."""
+    return role.trial if facts.trial else role.size
+
+
+def tier_disks(role: Role, facts: CloudFacts) -> dict[str, int]:
+    """Return GiB by purpose of a role's disks as the tier has them, the boot disk first."""
+    disks = role.trial_disks if facts.trial else role.disks
+    boot = max(tier_size(role, facts).boot_gib, facts.boot_min_gib)
+    sizes = {"boot": boot, "database": disks.database, "recordings": disks.recordings}
+    return {purpose: gib for purpose, gib in sizes.items() if gib}

@@ -1,0 +1,64 @@
+"""What must be set before anything is created: no value may be only documentation, and nothing that is needed may lack."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+
+from components.model.catalogue.repositories import CREDENTIALS, missing_fingerprints
+from components.model.catalogue.service import PackageSource
+from components.model.clouds.facts import CloudFacts
+from components.model.planning.addresses import networks_given
+from components.model.planning.draft import resolve_package_source
+from components.model.problems import Problem, setting_problem
+from components.model.settings import Settings
+
+DOCUMENTATION_NETWORKS = tuple(IPv4Network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"))
+"""RFC 5737."""
+
+DOCUMENTATION_DOMAIN = re.compile(r"(.+\.)?(example(\.(com|net|org))?|test|invalid|localhost)")
+"""RFC 2606."""
+
+
+def documentation_values(settings: Settings, facts: CloudFacts) -> tuple[Problem, ...]:
+    """What must be set before anything is created: values that are only documentation, nobody to log in, credentials.
+
+    `plan` and `render` work with them; `up` and `doctor` refuse them. Empty where the cloud is not real, but for
+    credentials, which every cloud needs with the vendor's packages.
+    """
+    find = find_documentation_values if facts.real else missing_credentials
+    return tuple(find(settings, facts))
+
+
+def find_documentation_values(settings: Settings, facts: CloudFacts) -> Iterator[Problem]:
+    """As `documentation_values`, for a cloud that is real."""
+    if DOCUMENTATION_DOMAIN.fullmatch(settings.domain.lower()):
+        yield setting_problem("domain", settings.domain, "an example; use one such as voice.your-company.com")
+    wanted = {"operators": "office or VPN", "carriers": "SIP trunks", "phones": "SIP phones"}
+    for name, meant in wanted.items():
+        for network in networks_given(settings, name):
+            if any(network.overlaps(example) for example in DOCUMENTATION_NETWORKS):
+                yield setting_problem(name, network, f"an example; use the network of your {meant}")
+    if not settings.operators:
+        yield setting_problem("operators", "", (
+            "nobody could reach the nodes to configure them; set your office or VPN network, such as 203.0.113.0/24"))
+    yield from missing_credentials(settings, facts)
+
+
+def missing_credentials(settings: Settings, facts: CloudFacts) -> Iterator[Problem]:
+    """What the package source needs and is not set: the vendor's credentials, fingerprints of repository keys."""
+    for name in missing_fingerprints(resolve_package_source(settings, facts), settings.repository_keys):
+        yield setting_problem(f"repository_keys.{name}", "", (
+            "a repository's key is accepted by its fingerprint only, and no public record of this one was found; compare it with "
+            "your supplier's and set it, such as 0123456789ABCDEF0123456789ABCDEF01234567 (gpg --show-keys FILE prints it)"))
+    yield from missing_secrets(settings, facts)
+
+
+def missing_secrets(settings: Settings, facts: CloudFacts) -> Iterator[Problem]:
+    """The vendor's credentials that the package source needs and that are not set."""
+    if resolve_package_source(settings, facts) is PackageSource.VENDOR:
+        for name in CREDENTIALS:
+            if not getattr(settings, name):
+                message = f"needed for the vendor's packages; pulumi config set --secret webitel:{name}"
+                yield setting_problem(name, "", message)

@@ -1,0 +1,75 @@
+"""AWS in tests, and bugs that its adapter might have, on the wide stack of `test_conformance.py`."""
+
+from __future__ import annotations
+
+from components.clouds.aws.facts import FACTS
+from tests.simulator.aws.images import image_id
+from tests.simulator.aws.view import read_record, see
+from tests.simulator.bugs import NEIGHBOUR, RTP, WORLD, Bug, forget, put, update
+from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Types
+
+MACHINE = FACTS.machine_resource
+RULE_IN = ":SecurityGroupIngressRule"
+RULE_OUT = ":SecurityGroupEgressRule"
+DEFAULT_REGION = FACTS.default_region
+
+BUGS = (
+    Bug("dropped rule", RULE_IN, forget, f"edge-in-tcp-443-{WORLD}"),
+    Bug("widened source", RULE_IN, put("cidrIpv4", WORLD), "edge-in-tcp-22-203.0.113.0/24"),
+    Bug("other port range", RULE_IN, update(fromPort=20000, toPort=29999), f"edge-in-udp-{RTP}-{WORLD}"),
+    Bug("another role's rule", RULE_IN, forget, "data-in-tcp-5432-app"),
+    Bug("other protocol", RULE_IN, put("ipProtocol", "udp"), "data-in-tcp-5432-app"),
+    Bug("a way out dropped", RULE_OUT, forget, f"app-out-udp-123-{WORLD}"),
+    Bug("everything out", RULE_OUT, put("cidrIpv4", WORLD), "data-out-network"),
+    Bug("no way to the other nodes", RULE_OUT, forget, "app-out-network"),
+    Bug("firewall not attached", ":NetworkInterface", put("securityGroups", []), "data-1"),
+    Bug("public address too many", ":EipAssociation", put("networkInterfaceId", None), "edge-1"),
+    Bug("no public address", ":EipAssociation", forget, "edge-1"),
+    Bug("smaller machine type", ":Instance", put("instanceType", "c7i.large"), "data-1"),
+    Bug("other private address", ":NetworkInterface", put("privateIps", [NEIGHBOUR]), "app-1"),
+    Bug("other user data", ":Instance", put("userDataBase64", lambda text: text[:-8]), "app-1"),
+    Bug("unencrypted disk", ":Volume", put("encrypted", False), "data-1-database"),
+    Bug("unencrypted boot disk", ":Instance", put("rootBlockDevice.encrypted", False), "app-1"),
+    Bug("smaller boot disk", ":Instance", put("rootBlockDevice.volumeSize", 8), "app-1"),
+    Bug("smaller disk", ":Volume", put("size", 10), "data-1-database"),
+    Bug("disk in another zone", ":Volume", put("availabilityZone", "us-east-1b"), "data-1-database"),
+    Bug("disk not attached", ":VolumeAttachment", forget, "data-1-database"),
+    Bug("metadata without token", ":Instance", put("metadataOptions.httpTokens", "optional"), "app-1"),
+    Bug("no protection by the cloud", ":Instance", put("disableApiTermination", False)),
+    Bug("no placement group", ":Instance", put("placementGroup", None), "data-2"),
+    Bug("input unknown to the cloud", ":Instance", update(userdata="x"), "app-1"),
+)
+
+RECORD_BUGS = (
+    Bug("another port", "Record", put("records.0", f"10 10 5061 {RECORD_NAME}."), RECORD_LABEL),
+    Bug("no value", "Record", put("records", ["5060"]), RECORD_LABEL),
+    Bug("no address", "Record", put("records.0", "edge-1"), f"{RECORD_NAME} A"),
+    Bug("outside the zone", "Record", put("name", "_sip._udp.voice.example.org"), RECORD_LABEL),
+    Bug("forgotten", "", forget, RECORD_LABEL),
+)
+
+CASE = Case(
+    types=Types(
+        MACHINE, "aws:ebs/volume:Volume", ("ami", "userDataBase64", "keyName"), "aws:ec2/eip:Eip",
+        "aws:ec2/keyPair:KeyPair", "aws:ec2/volumeAttachment:VolumeAttachment"),
+    see=see,
+    bugs=BUGS,
+    record_bugs=RECORD_BUGS,
+    settings={"region": "us-east-1"},
+    variables={"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"},
+    account="account 123456789012",
+    quota=("L-1216C47A", r"Running On-Demand Standard .*: 10, 20 needed", "request-service-quota-increase"),
+    refusals={
+        "capacity": "creating EC2 Instance: operation error EC2: RunInstances, api error "
+                    "InsufficientInstanceCapacity: We currently do not have sufficient c7a.xlarge capacity in the Availability "
+                    "Zone you requested",
+        "quota": "api error VcpuLimitExceeded: You have requested more vCPU capacity than your current vCPU limit of 5",
+        "rate": "api error RequestLimitExceeded: Request limit exceeded.",
+    },
+    image=image_id("debian-13-amd64-20260801-2190", DEFAULT_REGION),
+    zone=f"{{id}}/{ZONE}",
+    zones=(("aws:route53/zone:Zone", {"name": ZONE}),),
+    records={"aws:route53/record:Record": read_record},
+    rule=("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "cidrIpv4", "10.0.0.0/8"),
+    unknown=("Instance", {"rootBlockDevice": {"speed": 1}}),
+)

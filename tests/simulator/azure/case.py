@@ -1,0 +1,75 @@
+"""Azure in tests, and bugs that its adapter might have, on the wide stack of `test_conformance.py`."""
+
+from __future__ import annotations
+
+from components.clouds.azure.facts import FACTS
+from tests.simulator.azure.view import read_record, see
+from tests.simulator.bugs import NEIGHBOUR, OTHER_RTP, RTP, Bug, drop, each, forget, has, put, update, with_
+from tests.simulator.case import RECORD_LABEL, ZONE, Case, Types
+
+MACHINE = FACTS.machine_resource
+CONFIG = {"subscriptionId": "00000000-0000-0000-0000-000000000001"}
+
+BUGS = (
+    Bug("dropped rule", ":NetworkSecurityGroup", each("securityRules", has(destinationPortRange="443", direction="Inbound"),
+                                                      drop), "edge"),
+    Bug("widened source", ":NetworkSecurityGroup", each("securityRules", has(destinationPortRange="22"), with_(
+        sourceAddressPrefix="*")), "edge"),
+    Bug("a node less", ":NetworkSecurityGroup", each("securityRules", has(name="in-tcp-5432-app"), lambda rule: {
+        **rule, "sourceAddressPrefixes": rule["sourceAddressPrefixes"][:1]}), "data"),
+    Bug("other port range", ":NetworkSecurityGroup", each("securityRules", has(destinationPortRange=RTP), with_(
+        destinationPortRange=OTHER_RTP)), "edge"),
+    Bug("all ports", ":NetworkSecurityGroup", each("securityRules", has(destinationPortRange=RTP), with_(
+        destinationPortRange="*")), "edge"),
+    Bug("not closed inside", ":NetworkSecurityGroup", each("securityRules", has(name="close-inbound"), drop), "data"),
+    Bug("everything out", ":NetworkSecurityGroup", each("securityRules", has(name="close-outbound"), drop), "app"),
+    Bug("a way out dropped", ":NetworkSecurityGroup", each("securityRules", has(destinationPortRange="123"), drop), "app"),
+    Bug("denied, not allowed", ":NetworkSecurityGroup", each("securityRules", has(destinationPortRange="443",
+        direction="Inbound"), with_(access="Deny")), "edge"),
+    Bug("firewall not attached", ":NetworkInterface", put("networkSecurityGroup", None), "data-1"),
+    Bug("no public address", ":NetworkInterface", put("ipConfigurations.0.publicIPAddress", None), "edge-1"),
+    Bug("smaller machine type", ":VirtualMachine", put("hardwareProfile.vmSize", "Standard_F2s_v2"), "data-1"),
+    Bug("other private address", ":NetworkInterface", put("ipConfigurations.0.privateIPAddress", NEIGHBOUR), "app-1"),
+    Bug("other user data", ":VirtualMachine", put("osProfile.customData", lambda text: text[:-8]), "app-1"),
+    Bug("smaller boot disk", ":VirtualMachine", put("storageProfile.osDisk.diskSizeGB", 30), "app-1"),
+    Bug("smaller disk", ":Disk", put("diskSizeGB", 10), "data-1-database"),
+    Bug("disk in another zone", ":Disk", put("zones", ["3"]), "data-1-database"),
+    Bug("disk not attached", ":VirtualMachine", put("storageProfile.dataDisks", []), "data-1"),
+    Bug("disks on a controller that it lacks", ":VirtualMachine", put("storageProfile.diskControllerType", "SCSI"), "app-1"),
+    Bug("one zone for all", ":VirtualMachine", put("zones", ["1"]), "data-2"),
+    Bug("input unknown to the cloud", ":VirtualMachine", update(userdata="x"), "app-1"),
+)
+
+RECORD_BUGS = (
+    Bug("another port", "RecordSet", put("srvRecords.0.port", 5061), RECORD_LABEL),
+    Bug("type and records differ", "RecordSet", put("recordType", "A"), RECORD_LABEL),
+    Bug("forgotten", "", forget, RECORD_LABEL),
+)
+
+CASE = Case(
+    types=Types(
+        MACHINE, "azure-native:compute:Disk",
+        ("osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference"),
+            "azure-native:network:PublicIPAddress"),
+    see=see,
+    bugs=BUGS,
+    record_bugs=RECORD_BUGS,
+    settings={"location": "westeurope", **CONFIG},
+    config=CONFIG,
+    variables={"ARM_CLIENT_ID": "c", "ARM_CLIENT_SECRET": "s", "ARM_TENANT_ID": "t", "ARM_SUBSCRIPTION_ID": "s"},
+    account="subscription Simulated",
+    quota=("cores", r"Total Regional vCPUs in westeurope: 10, 4 used, 20 needed", "portal.azure.com"),
+    refusals={
+        "capacity": 'Code="ZonalAllocationFailed" Message="Allocation failed. We do not have sufficient capacity"',
+        "quota": 'Code="OperationNotAllowed" Message="... exceeding approved standardDSv5Family Cores quota"',
+        "rate": 'Code="SubscriptionRequestsThrottled" Message="Number of write requests exceeded the limit"',
+    },
+    image="Debian:debian-13:13-gen2:latest",
+    zone=f"dns-group/{ZONE}",
+    zones=(
+        ("azure-native:resources:ResourceGroup", {"resourceGroupName": "dns-group", "location": "westeurope"}),
+        ("azure-native:dns:Zone", {"resourceGroupName": "dns-group", "zoneName": ZONE, "location": "Global"})),
+    records={"azure-native:dns:RecordSet": read_record},
+    rule=("azure-native:network:NetworkSecurityGroup", "securityRules", []),
+    unknown=("VirtualMachine", {"storageProfile": {"osDisk": {"speed": 1}}}),
+)

@@ -1,0 +1,125 @@
+"""What tests of every cloud have to know of one of them: each has its `Case` in `<cloud>/case.py`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from tests.simulator.bugs import Bug
+from tests.simulator.world import Thing, World
+
+ZONE = "example.com"
+"""The zone that a user of the simulated clouds has."""
+
+RECORD_NAME = f"voice.{ZONE}"
+"""The domain of a deployment in it."""
+
+RECORD_LABEL = f"_sip._udp.{RECORD_NAME} SRV"
+"""The resource name of one of its records."""
+
+Answer = tuple[str, str, str]
+"""Name, type and value of a record; names and targets whole and without the final dot."""
+
+
+@dataclass(frozen=True)
+class Types:
+    """A cloud's resource types, and the inputs of a machine that count at its creation only. `keys`, `addresses` and
+    `attachments` (of disks) are "" where the cloud has no such resource; `guarded` are those with `deleteProtection`."""
+
+    machine: str
+    disk: str
+    at_creation: tuple[str, ...]
+    addresses: str = ""
+    keys: str = ""
+    attachments: str = ""
+    guarded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A machine as the cloud has it; `more_addresses` are public ones beside the one of IPv4.
+
+    `boot_gib` is None where the boot disk comes with the machine type; `encrypted` is None where the cloud has no input
+    for it (its disks always are, or never). `disks` are the attached data disks, GiB by the disk's name. `apart` names
+    the group that keeps its machines on different hosts, "" = none, None where the cloud has neither groups nor zones.
+    `guarded`: the cloud itself refuses the machine's deletion; `tokens_only`: its metadata needs a token; both None
+    where the cloud has no such thing or it is not used. `runs`: as far as the simulated cloud ever turns one off.
+    """
+
+    name: str
+    machine_type: str
+    image: str
+    user_data: str
+    place: str
+    private_address: str
+    public_address: str | None
+    firewalls: tuple[str, ...]
+    disks: Mapping[str, int] = field(default_factory=dict)
+    boot_gib: int | None = None
+    encrypted: bool | None = None
+    apart: str | None = ""
+    guarded: bool | None = None
+    tokens_only: bool | None = None
+    runs: bool = True
+    labels: tuple[str, ...] = ()
+    more_addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A cloud in tests.
+
+    `settings` are its provider's, for calls without an engine; `config` those of them that a user has to set in a stack file.
+    `variables` are credentials, `account` what `doctor` says of who has them; `quota`: which one is small, what is told of
+    it and where there is more, () = the cloud tells none. `refusals`: an error of the cloud for each
+    `Refusal`. `image` is a newer image than the adapter's. `zone` is
+    `webitel:dns_zone` (`{id}` is the zone's id) and `zones` what a user has made for it, by type; `records` reads by type
+    what a record answers. `rule` is an input of a firewall that somebody changed: type, input, other value. `unknown` is an
+    input with a nested one that is none, by the type's short name. `late` are resources of which a later look learns more
+    than their creation told.
+    """
+
+    types: Types
+    see: Callable[[World], list[Seen]]
+    bugs: tuple[Bug, ...]
+    record_bugs: tuple[Bug, ...]
+    settings: Mapping[str, Any]
+    variables: Mapping[str, str]
+    account: str
+    refusals: Mapping[str, str]
+    image: str
+    zone: str
+    zones: tuple[tuple[str, Mapping[str, Any]], ...]
+    records: Mapping[str, Callable[[Thing], Iterator[Answer]]]
+    rule: tuple[str, str, Any]
+    unknown: tuple[str, Mapping[str, Any]]
+    config: Mapping[str, str] = field(default_factory=dict)
+    quota: tuple[str, ...] = ()
+    late: tuple[str, ...] = ()
+
+
+@cache
+def load_case(cloud: str) -> Case:
+    """What tests know of a cloud."""
+    case: Case = importlib.import_module(f"tests.simulator.{cloud}.case").CASE
+    return case
+
+
+
+
+def whole(name: str, zone: str) -> str:
+    """A name inside a zone with the zone's."""
+    return zone if name == "@" else f"{name}.{zone}"
+
+
+def format_number(value: object) -> str:
+    """A number as DNS writes it: the engine sends every number as a fraction."""
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
+def find_by_link(things: Mapping[str, Thing], link: str) -> Thing:
+    """The thing whose id stands at the end of a link; Azure does not look at the case."""
+    return next(thing for id, thing in things.items() if link.lower().endswith(id.lower()))

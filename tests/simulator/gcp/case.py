@@ -1,0 +1,67 @@
+"""Google Cloud in tests, and bugs that its adapter might have, on the wide stack of `test_conformance.py`."""
+
+from __future__ import annotations
+
+from components.clouds.gcp.facts import FACTS
+from tests.simulator.bugs import NEIGHBOUR, OTHER_RTP, WORLD, Bug, each, forget, has, put, update, with_
+from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Types
+from tests.simulator.gcp.view import read_record, see
+
+MACHINE = FACTS.machine_resource
+
+BUGS = (
+    Bug("dropped rule", ":Firewall", forget, "edge-internet"),
+    Bug("widened source", ":Firewall", put("sourceRanges", [WORLD]), "edge-operators"),
+    Bug("another role's rule", ":Firewall", forget, "data-from-app"),
+    Bug("another role's nodes", ":Firewall", put("sourceTags", ["gcp-basic-edge"]), "data-from-app"),
+    Bug("for every node", ":Firewall", put("targetTags", None), "edge-internet"),
+    Bug("other port range", ":Firewall", each("allows", has(protocol="udp"), with_(ports=[OTHER_RTP])), "edge-internet"),
+    Bug("all ports", ":Firewall", each("allows", has(protocol="tcp"), with_(ports=["1-65535"])), "data-from-app"),
+    Bug("everything out", ":Firewall", forget, "out"),
+    Bug("a way out dropped", ":Firewall", forget, "app-out-1"),
+    Bug("no way to the other nodes", ":Firewall", forget, "out-network"),
+    Bug("firewall not attached", ":Instance", put("tags", []), "data-1"),
+    Bug("public address too many", ":Instance", put("networkInterfaces.0.accessConfigs", [{}]), "data-1"),
+    Bug("no public address", ":Instance", put("networkInterfaces.0.accessConfigs", []), "edge-1"),
+    Bug("smaller machine type", ":Instance", put("machineType", "c3-highcpu-4"), "data-1"),
+    Bug("other private address", ":Instance", put("networkInterfaces.0.networkIp", NEIGHBOUR), "app-1"),
+    Bug("other user data", ":Instance", put("metadata.startup-script", lambda text: text[:-8]), "app-1"),
+    Bug("smaller boot disk", ":Instance", put("bootDisk.initializeParams.size", 10), "app-1"),
+    Bug("smaller disk", ":Disk", put("size", 10), "data-1-database"),
+    Bug("disk in another zone", ":Disk", put("zone", "europe-west3-b"), "data-1-database"),
+    Bug("disk not attached", ":Instance", put("attachedDisks", []), "data-1"),
+    Bug("no placement policy", ":Instance", put("resourcePolicies", None), "data-2"),
+    Bug("input unknown to the cloud", ":Instance", update(userdata="x"), "app-1"),
+)
+
+RECORD_BUGS = (
+    Bug("another port", "RecordSet", put("rrdatas.0", f"10 10 5061 {RECORD_NAME}."), RECORD_LABEL),
+    Bug("no final dot", "RecordSet", put("name", f"_sip._udp.{RECORD_NAME}"), RECORD_LABEL),
+    Bug("outside the zone", "RecordSet", put("name", "_sip._udp.voice.example.org."), RECORD_LABEL),
+    Bug("forgotten", "", forget, RECORD_LABEL),
+)
+
+CASE = Case(
+    types=Types(
+        MACHINE, "gcp:compute/disk:Disk",
+        ("bootDisk.initializeParams.image", 'metadata["startup-script"]'), "gcp:compute/address:Address"),
+    see=see,
+    bugs=BUGS,
+    record_bugs=RECORD_BUGS,
+    settings={"project": "test", "region": "europe-west3", "zone": "europe-west3-a"},
+    config={"project": "simulated"},
+    variables={"GOOGLE_CREDENTIALS": "{}", "GOOGLE_PROJECT": "simulated"},
+    account="project simulated",
+    quota=("INSTANCES", r"INSTANCES in europe-west3: 2, 1 used, 3 needed", "console.cloud.google.com"),
+    refusals={
+        "capacity": "Error 503: ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS: The zone does not have enough resources",
+        "quota": "googleapi: Error 403: Quota 'CPUS' exceeded.  Limit: 24.0 in region europe-west3., quotaExceeded",
+        "rate": "googleapi: Error 403: Rate Limit Exceeded, rateLimitExceeded",
+    },
+    image="projects/debian-cloud/global/images/family/debian-13",
+    zone=f"company-zone/{ZONE}",
+    zones=(("gcp:dns/managedZone:ManagedZone", {"name": "company-zone", "dnsName": f"{ZONE}."}),),
+    records={"gcp:dns/recordSet:RecordSet": read_record},
+    rule=("gcp:compute/firewall:Firewall", "sourceRanges", ["10.0.0.0/8"]),
+    unknown=("Instance", {"bootDisk": {"speed": 1}}),
+)

@@ -1,0 +1,56 @@
+"""Google Cloud: functions that find what exists, and what the account is told (`facts/clouds.md`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from provider.server import Properties
+from tests.simulator.account import Function, offers, read_facts
+from tests.simulator.call import Account
+from tests.simulator.lookups import Lookups
+
+PLACES = ("europe-west3-a", "europe-west3-b", "europe-west3-c")
+"""Zones."""
+
+LOOKUPS = Lookups(
+    names={
+        "gcp:compute": ("Network", "Subnetwork", "Router", "RouterNat", "Address", "Instance", "Disk", "ResourcePolicy"),
+    },
+    nothing="{name} not found",
+)
+
+
+def _get_project(account: Account, arguments: Properties) -> Properties:
+    read_facts(account)
+    return {"projectId": _project(account), "number": "1", "id": f"projects/{_project(account)}"}
+
+
+def _project(account: Account) -> str:
+    # The real provider also takes it from the environment.
+    return str(account.settings.get("project") or "simulated")
+
+
+def _zones(account: Account, arguments: Properties) -> Properties:
+    names = [zone for zone in offers(account, "gcp", PLACES) if zone.startswith(arguments["region"])]
+    return {**arguments, "id": "zones", "names": names}
+
+
+def _types(account: Account, arguments: Properties) -> Properties:
+    names = [*offers(account, "gcp", PLACES)[arguments["zone"]], "e2-micro"]
+    return {**arguments, "id": arguments["zone"], "machineTypes": [{"name": name} for name in names]}
+
+
+def _client(account: Account, arguments: Properties) -> Properties:
+    read_facts(account)
+    return {"accessToken": "ya29.simulated", "project": _project(account), "id": "client", "region": "", "zone": "",
+            "defaultLabels": {}}
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    **LOOKUPS.make_functions(),
+    "gcp:organizations/getProject:getProject": _get_project,
+    "gcp:organizations/getClientConfig:getClientConfig": _client,
+    "gcp:compute/getZones:getZones": _zones,
+    "gcp:compute/getMachineTypes:getMachineTypes": _types,
+}
+"""By token."""

@@ -1,0 +1,69 @@
+"""Hetzner Cloud in tests, and bugs that its adapter might have, on the wide stack of `test_conformance.py`."""
+
+from __future__ import annotations
+
+from components.clouds.hetzner.facts import FACTS
+from tests.simulator.bugs import NEIGHBOUR, OTHER_RTP, RTP, WORLD, Bug, drop, each, forget, has, put, update, with_
+from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Types
+from tests.simulator.hetzner.view import read_record, see
+
+MACHINE = FACTS.machine_resource
+
+BUGS = (
+    Bug("dropped rule", ":Firewall", each("rules", has(direction="in", port="443"), drop), "edge"),
+    Bug("widened source", ":Firewall", each("rules", has(direction="in", port="22"), with_(sourceIps=[WORLD])), "edge"),
+    Bug("other port range", ":Firewall", each("rules", has(direction="in", port=RTP), with_(port=OTHER_RTP)), "edge"),
+    Bug("other protocol", ":Firewall", each("rules", has(direction="in", port="443"), with_(protocol="udp")), "edge"),
+    Bug("a rule too many", ":Firewall", put("rules", lambda rules: [*rules, {
+        "direction": "in", "protocol": "tcp", "port": "5432", "sourceIps": [WORLD]}]), "data"),
+    Bug("no rule out, so everything out", ":Firewall", each("rules", has(direction="out"), drop), "data"),
+    Bug("a way out dropped", ":Firewall", each("rules", has(direction="out", port="123"), drop), "app"),
+    Bug("firewall not attached", ":Server", put("firewallIds", []), "data-1"),
+    Bug("public address too many", ":Server", put("publicNets.0.ipv6Enabled", True), "data-1"),
+    Bug("no public address", ":Server", put("publicNets.0.ipv4Enabled", False), "app-1"),
+    Bug("smaller machine type", ":Server", put("serverType", "ccx13"), "data-1"),
+    Bug("other private address", ":Server", put("networks.0.ip", NEIGHBOUR), "app-1"),
+    Bug("other user data", ":Server", put("userData", lambda text: text[:-8]), "app-1"),
+    Bug("smaller disk", ":Volume", put("size", 10), "data-1-database"),
+    Bug("disk elsewhere", ":Volume", put("location", "nbg1"), "data-1-database"),
+    Bug("disk not attached", ":VolumeAttachment", forget, "data-1-database"),
+    Bug("a server that nobody can delete", ":Server", update(deleteProtection=True, rebuildProtection=True)),
+    Bug("half a protection by the cloud", ":Server", update(rebuildProtection=True)),
+    Bug("a network that nobody can delete", ":Network", update(deleteProtection=True)),
+    Bug("a disk not protected by the cloud", ":Volume", update(deleteProtection=False), "data-1-database"),
+    Bug("an address not protected by the cloud", ":PrimaryIp", update(deleteProtection=False), "edge-1"),
+    Bug("no placement group", ":Server", put("placementGroupId", None), "data-2"),
+    Bug("no labels", ":Server", update(labels={})),
+    Bug("input unknown to the cloud", ":Server", update(userdata="x"), "app-1"),
+)
+
+RECORD_BUGS = (
+    Bug("another port", "ZoneRrset", put("records.0.value", f"10 10 5061 {RECORD_NAME}."), RECORD_LABEL),
+    Bug("whole name", "ZoneRrset", put("name", f"_sip._udp.{RECORD_NAME}"), RECORD_LABEL),
+    Bug("forgotten", "", forget, RECORD_LABEL),
+)
+
+CASE = Case(
+    types=Types(
+        MACHINE, "hcloud:index/volume:Volume", ("image", "userData", "sshKeys"),
+        "hcloud:index/primaryIp:PrimaryIp", "hcloud:index/sshKey:SshKey", "hcloud:index/volumeAttachment:VolumeAttachment",
+        ("hcloud:index/volume:Volume", "hcloud:index/primaryIp:PrimaryIp")),
+    see=see,
+    bugs=BUGS,
+    record_bugs=RECORD_BUGS,
+    settings={"token": "x" * 64},
+    variables={"HCLOUD_TOKEN": "x" * 64},
+    account="the token opens a project",
+    refusals={
+        "capacity": "error during placement (resource_unavailable, 1a2b)",
+        "quota": "server limit reached (resource_limit_exceeded, 1a2b)",
+        "rate": "limit of 3600 requests per hour reached (rate_limit_exceeded, 1a2b)",
+    },
+    image="debian-13",
+    zone=ZONE,
+    zones=(("hcloud:index/zone:Zone", {"name": ZONE, "mode": "primary"}),),
+    records={"hcloud:index/zoneRrset:ZoneRrset": read_record},
+    rule=("hcloud:index/firewall:Firewall", "rules", []),
+    unknown=("Server", {"networks": [{"speed": 1}]}),
+    late=("edge-1",),
+)

@@ -1,0 +1,72 @@
+"""The documents of `--json`: what was promised stays, and all of it is documented."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.__main__ import app
+from cli.cloud.check import Check
+from cli.drills.run import Outcome
+from cli.engine.changes import Changes, read_change
+from cli.show.documents import doctor_document, drift_document, drill_document, preview_document, status_document
+from components.model import resource_types
+from tests.unit.test_pages import documented
+
+
+def sample_changes() -> Changes:
+    """Return the change of one file on one node."""
+    old, new = ({"files": {"/etc/nginx/nginx.conf": text}} for text in ("a\n", "b\n"))
+    return Changes([read_change({"op": "update", "type": resource_types.CONFIGURATION, "urn": "u::data-1", "diffs": ["files"],
+                                 "old": {"inputs": old}, "new": {"inputs": new}})])
+
+
+DOCUMENTS: dict[str, Any] = {
+    "preview": preview_document("s", sample_changes()),
+    "drift": drift_document("s", ["app-1 /etc/hosts changed"], [], nodes=True),
+    "doctor": doctor_document("s", [Check("memory", "2 GiB", "take a smaller tier")]),
+    "drill": drill_document([Outcome("kill-leader", "data-1")]),
+    "status": status_document("s", "https://voice.example.com/", True, {}),
+}
+PROMISED = {
+    "preview": {"stack", "changes", "resources", "files", "create", "update", "replace", "delete", "operation", "type", "name",
+                "inputs", "path", "nodes", "lines"},
+    "drift": {"stack", "drift", "changed", "unknown", "nodes_asked"},
+    "doctor": {"stack", "ready", "checks", "name", "state", "found", "remedy"},
+    "drill": {field.name for field in fields(Outcome)},
+    "status": {"stack", "healthy", "url", "nodes"},
+}
+
+
+def names(value: object) -> Iterator[str]:
+    """Yield every name in a document."""
+    if isinstance(value, dict):
+        yield from value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from names(inner)
+
+
+@pytest.mark.parametrize("command", DOCUMENTS)
+def test_names_are_as_promised(command: str) -> None:
+    found = set(names(DOCUMENTS[command]))
+    assert found == PROMISED[command]
+    assert found - documented(command) == set()
+
+
+def test_values() -> None:
+    assert DOCUMENTS["preview"]["changes"] == {"create": 0, "update": 1, "replace": 0, "delete": 0}
+    assert DOCUMENTS["preview"]["files"] == [
+        {"path": "/etc/nginx/nginx.conf", "nodes": ["data-1"], "lines": ["@@ -1 +1 @@", "-a", "+b"]}]
+    assert DOCUMENTS["drift"]["drift"] is True
+    assert DOCUMENTS["doctor"]["ready"] is False
+    assert DOCUMENTS["doctor"]["checks"][0]["state"] == "missing"
+
+
+@pytest.mark.parametrize("words", [("plan", "local-single"), ("doctor", "local-single")])
+def test_nothing_else_is_printed(words: tuple[str, str]) -> None:
+    assert json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)["stack"] == words[1]

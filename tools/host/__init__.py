@@ -1,0 +1,1 @@
+"""This host: its packages, what it must fetch, and the locks and the lines of progress that several runs share."""

@@ -1,0 +1,205 @@
+"""What the pages for people have from the code: `python -m tools.pages` writes it, a test says that it is current.
+
+A page holds blocks between `<!-- name -->` and `<!-- /name -->`; what stands in them is made here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from components.clouds.registry import CLOUDS
+from components.model.catalogue.service import Audience, OnChange, PackageSource, Service
+from components.model.catalogue.services import CATALOGUE
+from components.model.catalogue.tiers import TIERS, Role, Tier
+from components.model.clouds.facts import load_prices
+from components.model.clouds.prices import price_date
+from components.model.machine import Size
+from components.model.settings import Settings
+from stacks.load import load_deployment
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ("README.md", "NOTICE", "docs/operate/clouds.md", "docs/operate/day-two.md", "docs/settings.md")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def describe_size(size: Size) -> str:
+    """A size in a few words, with where it comes from."""
+    return f"{size.vcpus} vCPU, {size.memory_gib:g} GiB, {size.boot_gib} GiB ({size.source})"
+
+
+def describe_role(tier: Tier, role: Role) -> tuple[str, ...]:
+    """A row of the tiers' table."""
+    disks = [f"{purpose} {size}" for purpose, size in vars(role.disks).items() if size]
+    load = f"{tier.calls_per_day:,}".replace(",", " ")
+    first = role is tier.roles[0]
+    return (f"`{tier.name}`" if first else "", load if first else "", role.name, str(role.count), describe_size(role.size),
+            ", ".join(disks) or "-", role.public.value)
+
+
+def tiers_table() -> str:
+    """Tiers with their roles, and the clouds."""
+    rows = [describe_role(tier, role) for tier in TIERS.values() for role in tier.roles]
+    head = ("tier", "calls a day", "role", "nodes", "size of a node (whose figure)", "data disks, GiB", "public")
+    clouds = ", ".join(f"`{cloud.name}` ({cloud.title})" for cloud in CLOUDS.values())
+    return f"Clouds: {clouds}.\n\n{table(head, rows)}"
+
+
+def topology_table() -> str:
+    """Tiers in a line each."""
+    rows = [(f"`{tier.name}`", f"{tier.calls_per_day:,}".replace(",", " "), str(sum(role.count for role in tier.roles)),
+             ", ".join(role.name + (f" x {role.count}" if role.count > 1 else "") for role in tier.roles))
+            for tier in TIERS.values()]
+    return table(("tier", "calls a day", "nodes", "roles"), rows)
+
+
+def describe_listeners(service: Service) -> str:
+    """Ports by who may connect; what only this node uses is left out."""
+    parts = []
+    for listener in service.listeners:
+        audiences = [audience.value for audience in listener.audiences if audience is not Audience.NODE]
+        if audiences:
+            parts.append(f"{listener.ports}/{listener.protocol} {' and '.join(audiences)}")
+    return ", ".join(parts) or "-"
+
+
+def services_table() -> str:
+    """Services with units, open ports, and what they do when a file of theirs or their program's version changes."""
+    rows = []
+    for service in CATALOGUE.values():
+        roles = [f"{tier.name}: {role.name}" for tier in TIERS.values() for role in tier.roles
+                 if service.name in role.services and tier.name != "single"]
+        place = ", ".join(roles) if roles else service.placement.value
+        rows.append((service.title, ", ".join(f"`{unit}`" for unit in service.units) or "-", place,
+                     describe_listeners(service), service.on_change.value, describe_new_version(service)))
+    return table(("service", "units", "where", "open to", "a changed file", "a new version"), rows)
+
+
+def describe_new_version(service: Service) -> str:
+    """What a new version of its program does, and whether it waits for `--disruptive`."""
+    if not service.packages:
+        return "-"
+    restarts = service.on_new_version is OnChange.RESTART
+    return service.on_new_version.value + (", `--disruptive`" if restarts and service.drops_calls else "")
+
+
+RUN_FOR_REAL = {f"local-{tier}" for tier in TIERS}
+"""Stacks that somebody brought up on the real thing; the others came up on simulated clouds only."""
+
+
+def describe_price(cloud: str, tier: str) -> str:
+    """A stack's monthly price as `plan` shows it."""
+    stack = f"{cloud}-{tier}"
+    price = load_deployment(stack).plan.monthly_price
+    if not price.as_of:
+        return "-"
+    return "unknown" if price.amount is None else f"{price.currency} {price.amount:,.0f}"
+
+
+def describe_trial(cloud: str) -> str:
+    """How far a cloud's stacks were tried."""
+    return "run for real" if {f"{cloud}-{tier}" for tier in TIERS} <= RUN_FOR_REAL else "simulated"
+
+
+def stacks_table() -> str:
+    """Clouds by tiers: how far each was tried, what it costs a month, how old that price is."""
+    rows = [
+        (f"`{cloud.name}`", cloud.default_region, describe_trial(cloud.name),
+         *(describe_price(cloud.name, tier) for tier in TIERS), price_date(cloud) or "-")
+        for cloud in CLOUDS.values()
+    ]
+    return table(("cloud", "region", "tried", *(f"`{tier}`" for tier in TIERS), "prices of"), rows)
+
+
+def buckets_table() -> str:
+    """How the state gets into a bucket, by cloud."""
+    return table(("cloud", "a bucket for the state"),
+                 [(f"`{cloud.name}`", f"`{cloud.shared_state}`") for cloud in CLOUDS.values() if cloud.shared_state])
+
+
+def describe_type(schema: Mapping[str, Any]) -> str:
+    """A setting's type in words, from its JSON Schema."""
+    if "anyOf" in schema:
+        kinds = [describe_type(kind) for kind in schema["anyOf"] if kind.get("type") != "null"]
+        return " or ".join(kinds)
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
+    if "$ref" in schema:
+        return "one of " + ", ".join(f"`{value}`" for value in PackageSource)
+    if schema.get("type") == "array":
+        return f"list of {'networks' if schema['items'].get('format') == 'ipv4network' else 'texts'}"
+    if schema.get("type") == "object":
+        return "map of " + ("numbers" if schema["additionalProperties"].get("type") == "integer" else "texts")
+    if schema.get("type") == "integer":
+        return f"number, {schema['minimum']} to {schema['maximum']}"
+    if schema.get("type") == "boolean":
+        return "true or false"
+    return "network" if schema.get("format") == "ipv4network" else "text"
+
+
+def show_value(value: object) -> str:
+    """A value as a stack file may have it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def show_default(value: object) -> str:
+    """What a setting is unless set; nothing where that is nothing."""
+    return "" if value in ("", None, [], {}) else f"`{show_value(value)}`"
+
+
+def settings_table() -> str:
+    """Every setting with type, default and an example, in the order of the model."""
+    rows = []
+    schema = Settings.model_json_schema()
+    for name, row in schema["properties"].items():
+        examples = ", ".join(f"`{show_value(example)}`" for example in row.get("examples", ()))
+        default = "required" if name in schema["required"] else show_default(row["default"])
+        rows.append((f"`{name}`", describe_type(row), default, row["description"], examples))
+    return table(("setting", "type", "unless set", "what it is", "example"), rows)
+
+
+def sources_list() -> str:
+    """Where the price list is from, with licences."""
+    rows = load_prices()["sources"].values()
+    return "\n".join(f"- {row['name']}, {row['date'] or row['date_estimate']}: {row['licence']}" for row in rows)
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "topology": topology_table, "tiers": tiers_table, "stacks": stacks_table, "buckets": buckets_table,
+    "services": services_table, "settings": settings_table, "sources": sources_list,
+}
+
+
+def renew(text: str) -> str:
+    """A page with every block as the code has it now; a ValueError names a block that nobody makes."""
+    for name in dict.fromkeys(re.findall(r"^<!-- (\w+) -->$", text, re.MULTILINE)):
+        if name not in BLOCKS:
+            raise ValueError(f"nobody makes the block <!-- {name} -->: {', '.join(BLOCKS)}")
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        found = pattern.search(text)
+        if not found:
+            raise ValueError(f"<!-- {name} --> has no end: <!-- /{name} -->")
+        text = f"{text[:found.start()]}{found[1]}{BLOCKS[name]()}\n{found[2]}{text[found.end():]}"
+    return text
+
+
+def main() -> int:
+    """Write every page anew."""
+    for page in PAGES:
+        (ROOT / page).write_text(renew((ROOT / page).read_text()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
