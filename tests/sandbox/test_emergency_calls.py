@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cloud_init.node.health.machine import emergency_calls
+from cloud_init.node.health.emergency import emergency_calls
 from cloud_init.node.report import MachineRow
 from tests.sandbox.platform import Platform, running_platform
 

@@ -1,4 +1,4 @@
-"""What is not a service but ends one some day: the certificate that is served, the clock, disks that fill, calls for help."""
+"""What is not a service but ends one some day: the certificate that is served, the clock, disks that fill."""
 
 import json
 import pathlib
@@ -7,10 +7,11 @@ import shutil
 import ssl
 import time
 
-from ..ask.view import View, query
+from ..ask.view import View
 from ..manifest import DiskEntry, Manifest
 from ..report import MachineRow
-from ..system import Unhealthy, run, write_private
+from ..system import run, write_private
+from .emergency import emergency_calls
 
 GROWTH = pathlib.Path("/var/lib/webitel/growth.json")
 """By mount the samples [seconds since the epoch, bytes used], oldest first."""
@@ -31,26 +32,6 @@ def ask(manifest: Manifest) -> list[MachineRow]:
     if any(service["name"] == "nginx" for service in manifest["services"]):
         rows.append(certificate(manifest["address"], manifest["ports"]["nginx_https"]))
     return rows
-
-
-def emergency_calls(numbers: list[str], view: View) -> MachineRow:
-    """Tell which of these numbers nobody can call, as Flow Manager searches (`SearchToDestination` of its call_routing_store.go).
-
-    Only domains with accounts of phones are looked at. What cannot be asked is said, and no fault: the services' rows tell of it.
-    """
-    listed = ", ".join(f"('{number}')" for number in numbers)
-    row: MachineRow = {"name": "emergency calls", "healthy": True, "why": "a route for each"}
-    try:
-        found = query(view, (
-            "select string_agg(missing, '; ') from ("
-            "select n.number || ' in ' || string_agg(d.name, ', ' order by d.name) as missing "
-            f"from directory.wbt_domain d cross join (values {listed}) n (number) "
-            "where exists (select from sip_subscriber s where s.dc = d.dc) and not exists ("
-            "select from flow.acr_routing_outbound_call r where r.domain_id = d.dc and not r.disabled and n.number ~ r.pattern) "
-            "group by n.number order by n.number) m"))
-    except Unhealthy as error:
-        return {**row, "why": f"not known: {error}", "warning": True}
-    return {**row, "why": f"no outbound route for {found}", "warning": True} if found else row
 
 
 def certificate(address: str, port: int) -> MachineRow:
