@@ -21,7 +21,7 @@ from tools.incus.network import read_resolvers
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("ca-certificates", "git", "sudo")
-USER, USER_ID = "operator", 1000
+USER, USER_ID = "newcomer", 1000
 CHECKOUT = f"/home/{USER}/webitel"
 """A user's, who takes `sudo` where root is needed."""
 CGROUPS = Path("/sys/fs/cgroup")
@@ -42,7 +42,8 @@ mkdir "$root/run/lock"
 cd "$root"
 # Who is only changed into it by chroot may start no container.
 pivot_root . mnt
-umount -l /mnt
+# The machine has no umount of its own yet.
+chroot mnt umount -l /
 exec chroot --userspec="$user" / env -i "$@"
 """
 
