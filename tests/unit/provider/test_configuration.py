@@ -262,7 +262,7 @@ def test_an_interruption_does_not_wait_for_the_node_and_resumes(call: Call, node
         create(call, inputs | {"limits": {"ssh": 30, "boot": 30, "apply": 90}})
     assert time.monotonic() - begun[0] < 30, "it is said within a second; the bound is for a busy machine"
     node.answer = applies(*GOOD)
-    assert HANDLER.update(call, "all-1", inputs, caught.value.outputs, inputs)["digest"]
+    assert HANDLER.update(Call(), "all-1", inputs, caught.value.outputs, inputs)["digest"]
 
 
 def test_a_rotated_ssh_key_goes_in_by_the_old_one(call: Call, node: FakeNode, inputs: dict[str, Any]) -> None:
