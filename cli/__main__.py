@@ -41,6 +41,7 @@ from cli.commands import (
 from cli.console import Failure, err
 from cli.help import WIDTH, Panels
 from components.model.problems import PlanError
+from stacks.edit import EditError
 from stacks.settings import UnknownStackError
 from tools.engine.get import EngineError
 from tools.environment import SetupError
@@ -59,7 +60,7 @@ def main() -> None:
     """Run the command. What a user can mend is told without a traceback, exit status 1."""
     try:
         app(prog_name="webitel")
-    except (Failure, PlanError, UnknownStackError, EngineError, SetupError) as problem:
+    except (Failure, PlanError, UnknownStackError, EditError, EngineError, SetupError) as problem:
         err.print(str(problem))
         sys.exit(1)
     except KeyboardInterrupt:

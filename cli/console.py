@@ -50,7 +50,7 @@ err = Console(highlight=False, markup=False, soft_wrap=True, stderr=True)
 DEFAULT_STACK = "local-single"
 StackName = Annotated[str, typer.Argument(metavar="[STACK]", show_default=True, help="The deployment.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output instead.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 class Failure(Exception):
@@ -71,7 +71,7 @@ def measure_width(table: Table) -> int:
 
 
 def is_terminal() -> bool:
-    """Whether a person watches and can answer."""
+    """Return whether a person watches and can answer."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -81,12 +81,12 @@ def print_item(text: str) -> None:
 
 
 def progress(text: str) -> None:
-    """A line of progress on stderr, so that `--json` stays clean."""
+    """Print a line of progress on stderr, so that `--json` stays clean."""
     err.print(text)
 
 
 def format_duration(seconds: float) -> str:
-    """`9s`, `1m 12s`, `2h 5m`."""
+    """Return such as `9s`, `1m 12s`, `2h 5m`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"
@@ -96,5 +96,5 @@ def format_duration(seconds: float) -> str:
 
 
 def format_count(number: int, one: str, many: str = "") -> str:
-    """`1 node`, `3 nodes`."""
+    """Return such as `1 node`, `3 nodes`."""
     return f"{number} {one if number == 1 else many or one + 's'}"

@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 
 def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = False, arguments: Sequence[str] = (),
              again: str | Callable[[Engine], str] = "", repair: bool = False) -> None:
-    """All of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one, or
+    """Do all of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one, or
     says so by what the engine has come to."""
     deployment = load_deployment(stack)
-    settings, made = deployment.settings, deployment.plan
+    settings, plan = deployment.settings, deployment.plan
     refuse_documentation_values(deployment)
     if not as_json:
         show_plan(deployment)
-    if made.facts.real and not yes and is_terminal():
+    if plan.facts.real and not yes and is_terminal():
         typer.confirm("Create or change it?", abort=True)
-    if made.facts.trial:
-        refuse_taken_network(made)
-    prepare(made)
-    if made.facts.trial:
-        refuse_small_host(made)
-        begin_images(made, settings)
+    if plan.facts.trial:
+        refuse_taken_network(plan)
+    prepare(plan)
+    if plan.facts.trial:
+        refuse_small_host(plan)
+        begin_images(plan, settings)
 
     from cli.engine.engine import asking_nodes, open_engine, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
@@ -57,30 +57,30 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
         asking = asking_nodes(engine) if repair else engine
-        run = run_engine(asking, made.nodes, "up", *(["--refresh"] if repair else []), *arguments)
+        run = run_engine(asking, plan.nodes, "up", *(["--refresh"] if repair else []), *arguments)
         resumes = again if isinstance(again, str) else again(engine)
-        report_failure(run, resumes or "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else ""), made)
+        report_failure(run, resumes or "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else ""), plan)
         access = read_access(engine)
     reports = ask_status(access)
     if as_json:
-        print_document({"plan": plan_to_json(made), "changes": dict(run.rollout.changes), "url": access.url,
-                        "seconds": measure_nodes(run, made), "healthy": is_healthy(reports),
+        print_document({"plan": plan_to_json(plan), "changes": dict(run.rollout.changes), "url": access.url,
+                        "seconds": measure_nodes(run, plan), "healthy": is_healthy(reports),
                         "status": {key: report.as_json() for key, report in reports.items()}})
     else:
-        show_times(run, made)
-        show_status(reports, made)
+        show_times(run, plan)
+        show_status(reports, plan)
     if not is_healthy(reports):
         raise Failure(f"Not everything is healthy. Next: ./webitel status {stack}")
     if not as_json:
-        show_end(made, access)
+        show_end(plan, access)
         show_records(access, settings.dns_zone)
 
 
-def prepare(made: Plan) -> None:
-    """What a deployment on this cloud needs on this machine: the cloud's SDK, or Incus for containers."""
+def prepare(plan: Plan) -> None:
+    """Install what a deployment on this cloud needs on this machine: the cloud's SDK, or Incus for containers."""
     from tools.environment import ensure_extra
 
-    cloud = made.facts
+    cloud = plan.facts
     if cloud.package:
         ensure_extra(cloud.name)
     if cloud.trial:
@@ -89,20 +89,20 @@ def prepare(made: Plan) -> None:
         ensure_incus(progress)
 
 
-def refuse_taken_network(made: Plan) -> None:
-    """A Failure where this host reaches the deployment's network by another way than its own bridge."""
+def refuse_taken_network(plan: Plan) -> None:
+    """Raise a Failure where this host reaches the deployment's network by another way than its own bridge."""
     from tools.incus.network import find_network_problem, read_routes
 
-    if problem := find_network_problem(bridge_name(made.stack), made.network, read_routes()):
+    if problem := find_network_problem(bridge_name(plan.stack), plan.network, read_routes()):
         raise Failure(f"1 setting needs attention, nothing was created:\n  {problem}")
 
 
-def refuse_small_host(made: Plan) -> None:
-    """A Failure where this host has too little memory or disk for the nodes that do not run yet."""
+def refuse_small_host(plan: Plan) -> None:
+    """Raise a Failure where this host has too little memory or disk for the nodes that do not run yet."""
     from tools.incus import api
     from tools.incus.room import read_free_disk, read_free_memory
 
-    new = [node for node in made.nodes if api.find(api.instance_path(node.name)) is None]
+    new = [node for node in plan.nodes if api.find(api.instance_path(node.name)) is None]
     if shortage := explain_shortage(new, read_free_memory(), read_free_disk()):
         raise Failure(f"Nothing was created: {shortage}. Take a smaller tier or count, or a larger machine.")
 
@@ -114,11 +114,11 @@ def start_stack(engine: Engine) -> None:
 
 
 def refuse_documentation_values(deployment: Deployment) -> None:
-    """A Failure while values are missing or only documentation: nothing is created with them."""
+    """Raise a Failure while values are missing or only documentation: nothing is created with them."""
     problems = documentation_values(deployment.settings, deployment.plan.facts)
     if problems:
         lines = "\n".join(f"  {problem}" for problem in problems)
-        raise Failure(f"{format_count(len(problems), 'setting')} to be given first, nothing was created:\n{lines}")
+        raise Failure(f"{format_count(len(problems), 'setting')} must be set first. Nothing was created.\n{lines}")
 
 
 def edit_setting(stack: str, name: str, value: Any) -> None:

@@ -178,9 +178,9 @@ class Context:
         return {
             "plan": self.plan, "node": self.node, "settings": self.settings, "cloud": self.cloud, "catalogue": self.catalogue,
             "tier": TIERS[self.plan.tier], "source": self.source.value, "context": self,
-            "limits": resolve_call_limits(self.plan, self.settings), "stop_seconds": STOP_SECONDS,
+            "limits": resolve_call_limits(self.plan, self.settings),
             "carrier_networks": carrier_networks(self.settings), "carrier_hosts": carrier_hosts(self.settings),
-            "lease_seconds": f"{LEASE_SECONDS:g}",
+            "stop_seconds": STOP_SECONDS, "lease_seconds": f"{LEASE_SECONDS:g}",
             **{name: getattr(self, name) for name in (
                 "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "serving", "here", "mount",
                 "rules", "private_peers",

@@ -21,7 +21,7 @@ from policy.rules import RULES, Rule
 
 
 def make_policy(rule: Rule) -> ResourceValidationPolicy:
-    """A rule as the engine asks it, of each resource that is to be."""
+    """Return a rule as the engine asks it, of each resource that is to be."""
 
     def validate(args: ResourceValidationArgs, report_violation: ReportViolation) -> None:
         for text in rule.check(args.resource_type, unwrap(args.props)):
@@ -31,8 +31,8 @@ def make_policy(rule: Rule) -> ResourceValidationPolicy:
 
 
 def unwrap(values: Any) -> Any:
-    """Maps and lists without the pack's wrapping. What a preview does not know yet is left out: it would end the policy, and
-    nearly every machine of a first preview has something of that kind."""
+    """Return maps and lists without the pack's wrapping. What a preview does not know yet is left out: it would end the
+    policy, and nearly every machine of a first preview has something of that kind."""
     if isinstance(values, Mapping):
         return {key: unwrap(value) for key, value in list_known(values, values)}
     if isinstance(values, Sequence) and not isinstance(values, str):
@@ -41,7 +41,7 @@ def unwrap(values: Any) -> Any:
 
 
 def list_known(values: Any, keys: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    """What is known of a map or list."""
+    """Return what is known of a map or list."""
     for key in keys:
         with suppress(UnknownValueError):
             yield key, values[key]

@@ -17,7 +17,7 @@ from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import CloudFacts
 from components.model.machine import Public
-from components.model.planning.check_values import WORLD_PREFIX
+from components.model.planning.check_values import MIN_PREFIX_LENGTH
 
 Inputs = Mapping[str, Any]
 Check = Callable[[str, Inputs], Iterator[str]]
@@ -49,7 +49,7 @@ class Rule:
 
 
 def check_shared_cpu(type: str, inputs: Inputs) -> Iterator[str]:
-    """A shared or burstable machine type."""
+    """Find a shared or burstable machine type."""
     if path := MACHINE_TYPES.get(type):
         cloud, name = PACKAGES[type.partition(":")[0]], reach(inputs, path)
         if isinstance(name, str) and cloud.is_shared(name):
@@ -57,7 +57,7 @@ def check_shared_cpu(type: str, inputs: Inputs) -> Iterator[str]:
 
 
 def check_open_ssh(type: str, inputs: Inputs) -> Iterator[str]:
-    """SSH from networks as wide as the world."""
+    """Find SSH from networks as wide as the world."""
     for protocol, ports, sources in list_openings(type, inputs):
         for port in (port for port in OPERATOR_PORTS if protocol in ("tcp", "all") and includes(ports, port)):
             for source in sources:
@@ -66,7 +66,7 @@ def check_open_ssh(type: str, inputs: Inputs) -> Iterator[str]:
 
 
 def check_public_address(type: str, inputs: Inputs) -> Iterator[str]:
-    """Public addresses of nodes that nobody has to reach; IPv6, which no plan and no firewall of ours knows."""
+    """Find public addresses of nodes that nobody has to reach; IPv6, which no plan and no firewall of ours knows."""
     role = role_of(inputs)
     cloud = PACKAGES.get(type.partition(":")[0])
     closed = role is not None and role not in SERVED
@@ -92,7 +92,7 @@ def check_public_address(type: str, inputs: Inputs) -> Iterator[str]:
 
 
 def check_unencrypted_disk(type: str, inputs: Inputs) -> Iterator[str]:
-    """Disks without encryption where the cloud leaves it to who orders them: AWS. Hetzner has none to ask for."""
+    """Find disks without encryption where the cloud leaves it to who orders them: AWS. Hetzner has none to ask for."""
     if type == "aws:ebs/volume:Volume" and inputs.get("encrypted") is not True:
         yield "encrypted: not set"
     if type == "aws:ec2/instance:Instance":
@@ -110,7 +110,7 @@ RULES = (
 
 
 def list_openings(type: str, inputs: Inputs) -> Iterator[tuple[str, str, Sequence[str]]]:
-    """What a firewall resource lets in: protocol (`all` = every one), ports (`all` = every one) and sources."""
+    """Return what a firewall resource lets in: protocol (`all` = every one), ports (`all` = every one) and sources."""
     if type == "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule":
         protocol = "all" if inputs.get("ipProtocol") == "-1" else str(inputs.get("ipProtocol"))
         ports = "all" if protocol == "all" else f"{inputs.get('fromPort')}-{inputs.get('toPort')}"
@@ -142,21 +142,21 @@ def list_openings(type: str, inputs: Inputs) -> Iterator[tuple[str, str, Sequenc
 
 
 def includes(ports: str, port: int) -> bool:
-    """Whether `22`, `20-30` or `all` has a port."""
+    """Return whether `22`, `20-30` or `all` has a port."""
     first, _, last = ports.partition("-")
     return ports == "all" or (first.isdigit() and int(first) <= port <= int(last or first))
 
 
 def is_world(source: Any) -> bool:
-    """Whether a source is as good as everybody: `*`, `Internet` or a network wider than any operator's."""
+    """Return whether a source is as good as everybody: `*`, `Internet` or a network wider than any operator's."""
     try:
-        return ip_network(str(source)).prefixlen < WORLD_PREFIX
+        return ip_network(str(source)).prefixlen < MIN_PREFIX_LENGTH
     except ValueError:
         return source in ("*", "Internet", "Any")
 
 
 def role_of(inputs: Inputs) -> str | None:
-    """The role that a resource's tags or labels name, None without one."""
+    """Return the role that a resource's tags or labels name, None without one."""
     for name in ("labels", "tags"):
         worn = inputs.get(name)
         if isinstance(worn, Mapping):
@@ -165,12 +165,12 @@ def role_of(inputs: Inputs) -> str | None:
 
 
 def known(values: Any) -> list[Any]:
-    """The maps of a list; an unknown list of a preview has none."""
+    """Return the maps of a list; an unknown list of a preview has none."""
     return [one for one in values if isinstance(one, Mapping)] if isinstance(values, list | tuple) else []
 
 
 def reach(inputs: Inputs, path: str) -> Any:
-    """The value at a dotted path, None without one."""
+    """Return the value at a dotted path, None without one."""
     value: Any = inputs
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None

@@ -59,7 +59,7 @@ def deploy() -> None:
 
 
 def load_adapter(name: str) -> type[Cloud]:
-    """The adapter of a cloud; only its module, and so only its SDK, is imported."""
+    """Return the adapter of a cloud; only its module, and so only its SDK, is imported."""
     module = f"components.clouds.{name}.adapter"
     try:
         adapter: type[Cloud] = importlib.import_module(module).Adapter
@@ -74,7 +74,7 @@ def configure_nodes(
     plan: Plan, settings: Settings, secrets: Secrets, cloud: Cloud, texts: Mapping[str, Configuration],
     running: Collection[str],
 ) -> dict[str, NodeConfiguration]:
-    """A configuration a node. Nodes that were up before are changed one after the other, in the order of the plan, the
+    """Configure every node. Nodes that were up before are changed one after the other, in the order of the plan, the
     leaving ones last, when nobody sends them work any more; a failure stops everything behind it. New ones interrupt
     nobody: they come up at the same time.
     """
@@ -110,7 +110,7 @@ def configure_nodes(
 
 
 def read_nodes() -> Mapping[str, Any]:
-    """The nodes that the last finished `up` left, by key: the stack's own outputs as they were.
+    """Return the nodes that the last finished `up` left, by key: the stack's own outputs as they were.
 
     Not by a StackReference: what it tells comes too late to refuse anything before the first resource.
     """
@@ -122,13 +122,13 @@ def read_nodes() -> Mapping[str, Any]:
 def choose_waits(
     key: str, needs: Sequence[pulumi.Resource], earlier: Mapping[str, NodeConfiguration], running: Collection[str],
 ) -> list[pulumi.Resource]:
-    """What a node's configuration waits for: its machine, and where it was up before, the one before it that was too."""
-    before = [made for other, made in earlier.items() if other in running] if key in running else []
+    """Return what a node's configuration waits for: its machine, and where it was up before, the one before it that was too."""
+    before = [configuration for other, configuration in earlier.items() if other in running] if key in running else []
     return [*needs, *before[-1:]]
 
 
 def describe_way(node: Node, cloud: Cloud, settings: Settings) -> dict[str, Any]:
-    """How SSH reaches a node, and which machine has to answer."""
+    """Describe how SSH reaches a node, and which machine has to answer."""
     hops = [
         {"address": hop.private_address if hop.public_address is None else hop.public_address,
          "machine_id": hop.machine_id}
@@ -144,7 +144,7 @@ def describe_way(node: Node, cloud: Cloud, settings: Settings) -> dict[str, Any]
 
 
 def choose_used(configuration: Configuration, kind: str, values: Values) -> dict[str, Input[str]]:
-    """The values that the node's texts name: a change of another one does not concern it."""
+    """Return the values that the node's texts name: a change of another one does not concern it."""
     texts = [*configuration.files.values(), json.dumps(configuration.manifest)]
     used = {name for text in texts for found, name in PLACEHOLDER.findall(text) if found == kind}
     return {name: values[name] for name in sorted(used) if name in values}
@@ -153,7 +153,7 @@ def choose_used(configuration: Configuration, kind: str, values: Values) -> dict
 def check_health(
     plan: Plan, settings: Settings, secrets: Secrets, cloud: Cloud, configurations: Mapping[str, NodeConfiguration],
 ) -> None:
-    """`up` ends when every service of every node is healthy."""
+    """Wait until every service of every node is healthy: then `up` ends."""
     nodes = {
         node.key: {
             **describe_way(node, cloud, settings),
@@ -163,7 +163,7 @@ def check_health(
         for node in plan.nodes
     }
     Health(
-        "health", nodes=nodes, digests={key: made.digest for key, made in configurations.items()},
+        "health", nodes=nodes, digests={key: one.digest for key, one in configurations.items()},
         private_key=secrets.values["ssh_key"], timeout=settings.health_timeout,
         opts=ResourceOptions(parent=cloud, depends_on=list(configurations.values())))
 
@@ -171,7 +171,7 @@ def check_health(
 def export(
     plan: Plan, settings: Settings, secrets: Secrets, cloud: Cloud, configurations: Mapping[str, NodeConfiguration],
 ) -> None:
-    """What the command line needs to reach the nodes, and what a person wants to know."""
+    """Export what the command line needs to reach the nodes, and what a person wants to know."""
     nodes = {}
     for node in plan.nodes:
         way = describe_way(node, cloud, settings)
@@ -195,7 +195,7 @@ def export(
 
 
 def list_dns_lines(plan: Plan, cloud: Cloud) -> Output[list[str]]:
-    """The domain's records as lines of a zone file; none where nobody reaches the machines by a domain."""
+    """Return the domain's records as lines of a zone file; none where nobody reaches the machines by a domain."""
     if not cloud.facts.real:
         return Output.from_input([])
 
@@ -207,7 +207,7 @@ def list_dns_lines(plan: Plan, cloud: Cloud) -> Output[list[str]]:
 
 
 def make_url(plan: Plan, cloud: Cloud) -> Output[str]:
-    """Where the web applications answer: the domain, or the address of machines that no domain points to."""
+    """Return where the web applications answer: the domain, or the address of machines that no domain points to."""
     nodes = plan.nodes_with(find_front(Front.WEB).name)
     if cloud.facts.real or not nodes:
         return Output.from_input(f"https://{plan.domain}/")

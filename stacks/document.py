@@ -24,7 +24,7 @@ MERGE_TAG = "tag:yaml.org,2002:merge"
 
 NULL = frozenset(("", "~", "null", "Null", "NULL"))
 BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
-NUMBER = re.compile(r"-?(0|[1-9]\d{0,17})")
+NUMBER = re.compile(r"0|-?[1-9]\d{0,17}")
 """What every reader takes for the same number, and the engine hands on as it is written."""
 
 MAX_DIGITS = 18
@@ -155,8 +155,8 @@ def explain_text(text: str) -> str:
         return ""
     if OTHER_NUMBER.fullmatch(text):
         number = text.replace("_", "").lstrip("+")
-        sign, digits = ("-", number[1:]) if number.startswith("-") else ("", number)
-        meant = f"{sign}{digits.lstrip('0') or '0'}, or " if digits.isdecimal() and len(digits) < MAX_DIGITS else ""
+        digits = number.removeprefix("-")
+        meant = f"{int(number)}, or " if digits.isdecimal() and len(digits) < MAX_DIGITS else ""
         return f'is another number to the engine: write {meant}in quotes "{text}"'
     if FRACTION.fullmatch(text):
         return f'is a fraction to YAML: write it in quotes, "{text}"'

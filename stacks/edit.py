@@ -47,7 +47,7 @@ def set_setting(path: Path, name: str, value: Any) -> None:
 
 
 def edit_text(text: str, change: Change) -> str:
-    """The text with one value changed. An EditError where the result would not be exactly that."""
+    """Return the text with one value changed. An EditError where the result would not be exactly that."""
     keys, value = change
     try:
         wanted = load(text) or {}
@@ -72,7 +72,7 @@ def edit_text(text: str, change: Change) -> str:
 
 
 def is_same(text: str, wanted: Any) -> bool:
-    """Whether a text reads as these values."""
+    """Return whether a text reads as these values."""
     try:
         return bool(load(text) == wanted)
     except yaml.YAMLError:
@@ -90,7 +90,7 @@ def describe_change(keys: tuple[str, ...], value: Any) -> str:
 
 
 def place(text: str, keys: tuple[str, ...], value: Any) -> str:
-    """The text with the value put in, replaced or taken out where its mapping is written in block or flow style."""
+    """Return the text with the value put in, replaced or taken out where its mapping is written in block or flow style."""
     mapping = find(yaml.compose(text), "config")
     if mapping is None:
         raise LookupError("config")
@@ -108,25 +108,25 @@ def place(text: str, keys: tuple[str, ...], value: Any) -> str:
 
 
 def find(node: yaml.Node | None, key: str) -> yaml.MappingNode | None:
-    """The mapping behind a key."""
+    """Return the mapping behind a key."""
     found = find_pair(node, key)[1] if isinstance(node, yaml.MappingNode) else None
     return found if isinstance(found, yaml.MappingNode) else None
 
 
 def find_pair(mapping: yaml.MappingNode, key: str) -> tuple[yaml.Node | None, yaml.Node | None]:
-    """A key and its value as they stand in the text."""
+    """Find a key and its value as they stand in the text."""
     return next(((name, value) for name, value in mapping.value if name.value == key), (None, None))
 
 
 def nest(keys: tuple[str, ...], value: Any) -> Any:
-    """The value inside one mapping a key."""
+    """Return the value inside one mapping a key."""
     for key in reversed(keys):
         value = {key: value}
     return value
 
 
 def insert(text: str, mapping: yaml.MappingNode, key: str, rest: tuple[str, ...], value: Any) -> str:
-    """A new key behind the last one of its mapping."""
+    """Put a new key behind the last one of its mapping."""
     if mapping.flow_style:
         end = mapping.end_mark.index - 1
         separator = ", " if mapping.value else ""
@@ -144,7 +144,7 @@ def insert(text: str, mapping: yaml.MappingNode, key: str, rest: tuple[str, ...]
 
 
 def replace(text: str, node: yaml.Node, new: str) -> str:
-    """A value in its old one's place."""
+    """Put a value in its old one's place."""
     start, end = node.start_mark.index, node.end_mark.index
     if isinstance(node, yaml.CollectionNode) and not node.flow_style:
         lines = text.splitlines(keepends=True)
@@ -155,14 +155,14 @@ def replace(text: str, node: yaml.Node, new: str) -> str:
 
 
 def remove(text: str, key: yaml.Node, node: yaml.Node) -> str:
-    """The text without the lines of a key in block style."""
+    """Take the lines of a key in block style out of the text."""
     lines = text.splitlines(keepends=True)
     del lines[key.start_mark.line:last_line(node) + 1]
     return "".join(lines)
 
 
 def last_line(node: yaml.Node) -> int:
-    """The last line that belongs to a value: the end of a block collection is the beginning of what follows it."""
+    """Return the last line that belongs to a value: the end of a block collection is the beginning of what follows it."""
     if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         return last_line(last[1] if isinstance(last, tuple) else last)

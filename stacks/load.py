@@ -113,12 +113,12 @@ def setting_of(problem: Problem) -> str:
 
 
 def is_unset(name: str, value: Any) -> bool:
-    """An empty value is an unset one, as `pulumi config` knows no other way to write it."""
+    """Return whether a value is empty and so an unset one, as `pulumi config` knows no other way to write it."""
     return value in ("", None) and name in Settings.model_fields
 
 
 def parse(name: str, value: Any) -> Any:
-    """A list or map written as JSON text, as `pulumi config set` stores it and as the program receives it."""
+    """Return a list or map written as JSON text, as `pulumi config set` stores it and as the program receives it."""
     field = Settings.model_fields.get(name)
     if field is None or not isinstance(value, str) or value[:1] not in ("[", "{"):
         return value

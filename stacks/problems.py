@@ -88,7 +88,7 @@ def explain_network(value: object) -> str:
 
 
 def describe(name: str) -> str:
-    """A setting's description and a correct example of it, in the stack file's syntax."""
+    """Return a setting's description and a correct example of it, in the stack file's syntax."""
     field = Settings.model_fields[name]
     text = (field.description or "").rstrip(".")
     examples = field.examples or ([] if field.is_required() or not field.default else [field.default])
@@ -96,10 +96,10 @@ def describe(name: str) -> str:
 
 
 def show(value: Any) -> str:
-    """A value on one line as a person reads it."""
+    """Return a value on one line as a person reads it."""
     return value if isinstance(value, str) else to_yaml(value)
 
 
 def to_yaml(value: Any) -> str:
-    """A value on one line in the stack file's syntax: a text that would read as a number is quoted."""
+    """Return a value on one line in the stack file's syntax: a text that would read as a number is quoted."""
     return yaml.safe_dump(value, default_flow_style=True, width=10_000).strip().removesuffix("...").strip()

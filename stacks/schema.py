@@ -20,7 +20,7 @@ MARK = "# Below: made by `python -m stacks.schema` from components/model/setting
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema of a whole stack file. Keys of other namespaces (`aws:region`) are left to their owners."""
+    """Return the JSON Schema of a whole stack file. Keys of other namespaces (`aws:region`) are left to their owners."""
     settings = Settings.model_json_schema()
     properties = {
         f"{NAMESPACE}:{name}": encrypted(value) if name in SECRET_SETTINGS else value
@@ -50,13 +50,13 @@ def schema() -> dict[str, Any]:
 
 
 def encrypted(value: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a secret setting: what `pulumi config set --secret` writes, never plain text."""
+    """Return the schema of a secret setting: what `pulumi config set --secret` writes, never plain text."""
     secure = {"type": "object", "properties": {"secure": {"type": "string"}}, "required": ["secure"]}
     return secure | {"title": value["title"], "description": value["description"]}
 
 
 def pulumi_config() -> dict[str, Any]:
-    """The `config:` block of Pulumi.yaml. A declaration without default must be set in every stack.
+    """Return the `config:` block of Pulumi.yaml. A declaration without default must be set in every stack.
 
     Left out: settings of more than one type (`phones`), as the command line knows no union, and secret ones, as it
     refuses a default for them and would require the vendor's credentials everywhere.
@@ -77,12 +77,12 @@ def pulumi_config() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The content of `stacks/schema.json`."""
+    """Return the content of `stacks/schema.json`."""
     return json.dumps(schema(), indent=2) + "\n"
 
 
 def project_text(text: str) -> str:
-    """Pulumi.yaml with the current declarations at its end."""
+    """Return Pulumi.yaml with the current declarations at its end."""
     block = yaml.safe_dump({"config": pulumi_config()}, sort_keys=False, width=200, allow_unicode=True)
     return text.partition(MARK)[0] + MARK + block
 

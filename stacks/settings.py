@@ -25,12 +25,12 @@ class UnknownStackError(Exception):
 
 
 def stack_file(stack: str) -> Path:
-    """The path of a stack's file, whether it exists or not."""
+    """Return the path of a stack's file, whether it exists or not."""
     return STACKS / f"Pulumi.{stack}.yaml"
 
 
 def find_stack(stack: str) -> Path:
-    """The file of a stack that is there. Raises UnknownStackError."""
+    """Find the file of a stack that is there. Raises UnknownStackError."""
     path = stack_file(stack)
     if not os.path.lexists(path):  # for a name that is too long the file system's answer would be an error
         known = list_stacks()
@@ -45,7 +45,7 @@ def find_stack(stack: str) -> Path:
 
 
 def list_stacks() -> tuple[str, ...]:
-    """The names of all stacks that have a file, sorted."""
+    """Return the names of all stacks that have a file, sorted."""
     return tuple(sorted(path.name[len("Pulumi.") : -len(".yaml")] for path in STACKS.glob("Pulumi.*.yaml")))
 
 
@@ -78,31 +78,31 @@ def read_file(path: Path) -> tuple[dict[str, Any], list[Problem]]:
 
 
 def is_ours_to_read(setting: str) -> bool:
-    """Whether a key of a stack file is no other program's and no secret, whose text nobody must see."""
+    """Return whether a key of a stack file is no other program's and no secret, whose text nobody must see."""
     namespace, separator, name = setting.partition(":")
     return not separator or (namespace == NAMESPACE and name.partition(".")[0] not in SECRET_SETTINGS)
 
 
 def plain_text(name: str) -> Problem:
-    """A secret setting that stands in the stack file as it is."""
+    """Say that a secret setting stands in the stack file as it is."""
     return setting_problem(name, SET, "stands in plain text in the stack file; encrypt it: "
                                      f"pulumi config set --secret {NAMESPACE}:{name}")
 
 
 def is_encrypted(value: Any) -> bool:
-    """Whether a value of a stack file is Pulumi's `secure: ...`."""
+    """Return whether a value of a stack file is Pulumi's `secure: ...`."""
     return isinstance(value, dict) and set(value) == {"secure"}
 
 
 def contains_encrypted(value: Any) -> bool:
-    """Whether an encrypted value stands anywhere in it."""
+    """Return whether an encrypted value stands anywhere in it."""
     if isinstance(value, dict):
         return is_encrypted(value) or any(contains_encrypted(item) for item in value.values())
     return isinstance(value, list) and any(contains_encrypted(item) for item in value)
 
 
 def read_program() -> tuple[dict[str, Any], list[Problem]]:
-    """The values under `webitel:` of the stack that the running program declares; secrets read as `SET`.
+    """Return the values under `webitel:` of the stack that the running program declares; secrets read as `SET`.
 
     The values of those come from `secret_settings`, marked.
     """
@@ -119,7 +119,7 @@ def read_program() -> tuple[dict[str, Any], list[Problem]]:
 
 
 def secret_settings() -> dict[str, pulumi.Output[str]]:
-    """The values of the secret settings that are set, with the engine's secret mark."""
+    """Return the values of the secret settings that are set, with the engine's secret mark."""
     import pulumi
 
     config = pulumi.Config(NAMESPACE)

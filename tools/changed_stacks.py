@@ -24,7 +24,7 @@ HERE = "local"
 
 
 def choose(files: Iterable[str], deployments: Iterable[str]) -> list[str]:
-    """The stacks to preview: those whose own file changed, and all deployments where the program did."""
+    """Return the stacks to preview: those whose own file changed, and all deployments where the program did."""
     own, everything = set(), False
     for file in files:
         if found := STACK_FILE.fullmatch(file):

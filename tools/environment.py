@@ -14,7 +14,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 
 from tools.host.fetching import SetupError, fetch, list_hosts, run
@@ -22,17 +21,22 @@ from tools.host.locks import explain_refusal, lock
 
 __all__ = ["SetupError", "ensure_environment", "ensure_extra", "is_installed", "link_environment", "read_requirements"]
 
-PROJECT_FILE = Path(__file__).resolve().parent.parent / "pyproject.toml"
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT_FILE = ROOT / "pyproject.toml"
+LOCKS = ROOT / "requirements"
+"""A file for the project itself, `base`, and one for each extra."""
 COMPLETE = "complete"
 """The file that an environment gets last: without it an installation was interrupted."""
-HOPELESS = re.compile(r"No space left|Permission denied|Read-only file system|requires a different Python")
+HOPELESS = re.compile(
+    r"No space left|Permission denied|Read-only file system|requires a different Python|DO NOT MATCH THE HASHES")
 
 
 def ensure_environment(root: Path, cache: Path) -> Path:
-    """The environment for this pyproject.toml and this Python, made if it is missing; `root/.venv` links to it."""
+    """The environment for these lock files and this Python, made if it is missing; `root/.venv` links to it."""
     version = ".".join(map(str, sys.version_info[:3]))
-    dependencies = "\n".join(read_requirements())
-    digest = hashlib.sha256(f"{version} {sys.base_prefix}\n{dependencies}".encode()).hexdigest()[:12]
+    # Those of the extras too: what is in an environment is then always what each of its checkouts asks for.
+    locked = "\n".join(file.read_text() for file in sorted(LOCKS.glob("*.lock")))
+    digest = hashlib.sha256(f"{version} {sys.base_prefix}\n{locked}".encode()).hexdigest()[:12]
     venv = cache / f"venv-{digest}"
     if not (venv / COMPLETE).exists():
         with lock(cache / "venv.lock", "preparing the Python environment", say):
@@ -62,12 +66,12 @@ def make_environment(venv: Path) -> None:
     done = run([sys.executable, "-m", "venv", str(venv)])
     if done.returncode:
         raise SetupError(f"{venv} cannot be made:\n{(done.stderr or done.stdout).strip()}")
-    install_with_pip(venv / "bin/python", read_requirements())
+    install_with_pip(venv / "bin/python", "base")
     (venv / COMPLETE).touch()
 
 
-def install_with_pip(python: Path, requirements: Sequence[str]) -> None:
-    """Install into the environment of that Python; the error names the step and the hosts."""
+def install_with_pip(python: Path, name: str) -> None:
+    """Install what a lock file names into the environment of that Python; the error names the step and the hosts."""
     # Who installs for his user by default cannot do so into an environment.
     environment = {**os.environ, "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     command = [str(python), "-m", "pip"]
@@ -78,9 +82,10 @@ def install_with_pip(python: Path, requirements: Sequence[str]) -> None:
         return list_hosts([environment.get("PIP_INDEX_URL", ""), *shown])
 
     def install() -> subprocess.CompletedProcess[str]:
-        return run([*command, "install", "--quiet", *requirements], environment)
+        return run([*command, "install", "--quiet", "--require-hashes", "-r", str(LOCKS / f"{name}.lock")], environment)
 
-    fetch(f"installing {len(requirements)} Python packages (pip)", install, say, hopeless=HOPELESS, configured=list_indexes)
+    step = f"installing the Python packages of requirements/{name}.lock (pip)"
+    fetch(step, install, say, hopeless=HOPELESS, configured=list_indexes)
 
 
 def read_requirements(extra: str = "") -> list[str]:
@@ -98,7 +103,8 @@ def ensure_extra(extra: str) -> None:
         importlib.invalidate_caches()
         if missing := list_missing(extra):  # another run may have installed them meanwhile
             say(f"Installing {', '.join(missing)} ...")
-            install_with_pip(Path(sys.executable), missing)
+            # Scripts name their Python: not by a checkout's link, which other checkouts cannot count on.
+            install_with_pip(Path(sys.prefix).resolve() / "bin/python", extra)
             importlib.invalidate_caches()
 
 

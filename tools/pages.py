@@ -27,18 +27,18 @@ PAGES = ("README.md", "NOTICE", "docs/operate/clouds.md", "docs/operate/day-two.
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def describe_size(size: Size) -> str:
-    """A size in a few words, with where it comes from."""
+    """Return a size in a few words, with where it comes from."""
     return f"{size.vcpus} vCPU, {size.memory_gib:g} GiB, {size.boot_gib} GiB ({size.source})"
 
 
 def describe_role(tier: Tier, role: Role) -> tuple[str, ...]:
-    """A row of the tiers' table."""
+    """Return a row of the tiers' table."""
     disks = [f"{purpose} {size}" for purpose, size in vars(role.disks).items() if size]
     load = f"{tier.calls_per_day:,}".replace(",", " ")
     first = role is tier.roles[0]
@@ -85,7 +85,7 @@ def services_table() -> str:
 
 
 def describe_new_version(service: Service) -> str:
-    """What a new version of its program does, and whether it waits for `--disruptive`."""
+    """Return what a new version of its program does, and whether it waits for `--disruptive`."""
     if not service.packages:
         return "-"
     restarts = service.on_new_version is OnChange.RESTART
@@ -97,7 +97,7 @@ RUN_FOR_REAL = {f"local-{tier}" for tier in TIERS}
 
 
 def describe_price(cloud: str, tier: str) -> str:
-    """A stack's monthly price as `plan` shows it."""
+    """Return a stack's monthly price as `plan` shows it."""
     stack = f"{cloud}-{tier}"
     price = load_deployment(stack).plan.monthly_price
     if not price.as_of:
@@ -126,8 +126,21 @@ def buckets_table() -> str:
                  [(f"`{cloud.name}`", f"`{cloud.shared_state}`") for cloud in CLOUDS.values() if cloud.shared_state])
 
 
+def credentials_table() -> str:
+    """Where each cloud's provider finds its credentials, and where more quota is asked for."""
+    rows = []
+    for cloud in CLOUDS.values():
+        if cloud.real:
+            sources = cloud.credentials
+            variables = ["; or ".join(", ".join(f"`{name}`" for name in names) for names in sources.variables),
+                         *(f"and `{command}`" for _, _, command in sources.also.values())]
+            login = f"`{sources.login}`" if sources.files else sources.login
+            rows.append((cloud.title, login, "; ".join(variables), cloud.quota_page))
+    return table(("cloud", "log-in, or where the token is made", "variables", "quotas"), rows)
+
+
 def describe_type(schema: Mapping[str, Any]) -> str:
-    """A setting's type in words, from its JSON Schema."""
+    """Return a setting's type in words, from its JSON Schema."""
     if "anyOf" in schema:
         kinds = [describe_type(kind) for kind in schema["anyOf"] if kind.get("type") != "null"]
         return " or ".join(kinds)
@@ -149,12 +162,12 @@ def describe_type(schema: Mapping[str, Any]) -> str:
 
 
 def show_value(value: object) -> str:
-    """A value as a stack file may have it."""
+    """Return a value as a stack file may have it."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def show_default(value: object) -> str:
-    """What a setting is unless set; nothing where that is nothing."""
+    """Return what a setting is unless set; nothing where that is nothing."""
     return "" if value in ("", None, [], {}) else f"`{show_value(value)}`"
 
 
@@ -177,12 +190,13 @@ def sources_list() -> str:
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "topology": topology_table, "tiers": tiers_table, "stacks": stacks_table, "buckets": buckets_table,
+    "credentials": credentials_table,
     "services": services_table, "settings": settings_table, "sources": sources_list,
 }
 
 
 def renew(text: str) -> str:
-    """A page with every block as the code has it now; a ValueError names a block that nobody makes."""
+    """Return a page with every block as the code has it now; a ValueError names a block that nobody makes."""
     for name in dict.fromkeys(re.findall(r"^<!-- (\w+) -->$", text, re.MULTILINE)):
         if name not in BLOCKS:
             raise ValueError(f"nobody makes the block <!-- {name} -->: {', '.join(BLOCKS)}")

@@ -16,5 +16,5 @@ class Check:
 
     @property
     def state(self) -> str:
-        """`ok`, `note` or `MISSING`."""
+        """Return `ok`, `note` or `MISSING`."""
         return "ok" if not self.mend else "note" if self.waits else "MISSING"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from cli.cloud.check import Check
 from cli.cloud.credentials import Found, find_credentials
-from cli.cloud.questions import SECONDS, Answers, ask_cloud, find_obstacle, read_stack_config
+from cli.cloud.questions import ANSWERS_SECONDS, Answers, ask_cloud, find_obstacle, read_stack_config
 from components.model.catalogue.tiers import TIERS, is_voice
 from components.model.clouds.machines import choose_machine_type, describe_machine_type
 from components.model.clouds.offers import Offers, Quota
@@ -20,78 +20,78 @@ NAME_SECONDS = 10.0
 """For a name server's answer."""
 
 
-def check_cloud(made: Plan, documentation: set[str], *, rest: str = "", seconds: float = 0) -> Iterator[Check]:
-    """What a deployment on a cloud needs there. `documentation` are settings that are examples still, so not asked for.
+def check_cloud(plan: Plan, documentation: set[str], *, rest: str = "", seconds: float = 0) -> Iterator[Check]:
+    """Check what a deployment on a cloud needs there. `documentation` are settings that are examples still, so not asked for.
     Changes nothing; takes at most `seconds`. `rest` is another address of the cloud's REST interface."""
-    package = made.facts.package
-    config = [name.partition(":")[2] for name in read_stack_config(made.stack) if name.startswith(f"{package}:")]
-    found = find_credentials(made.facts, config)
-    name = None if "domain" in documentation else Name(made.domain)
+    package = plan.facts.package
+    config = [name.partition(":")[2] for name in read_stack_config(plan.stack) if name.startswith(f"{package}:")]
+    found = find_credentials(plan.facts, config)
+    name = None if "domain" in documentation else Name(plan.domain)
     answers = None
-    obstacle = "" if found.missing else find_obstacle(made)
+    obstacle = "" if found.missing else find_obstacle(plan)
     if not found.missing and not obstacle:
-        answers = ask_cloud(made, rest=rest, seconds=seconds or SECONDS)
-    yield from check_credentials(made, found, obstacle, answers)
+        answers = ask_cloud(plan, rest=rest, seconds=seconds or ANSWERS_SECONDS)
+    yield from check_credentials(plan, found, obstacle, answers)
     if answers:
-        yield from judge(made, answers)
+        yield from judge(plan, answers)
     if name:
         yield check_domain(name)
-    yield from check_state(made)
+    yield from check_state(plan)
 
 
-def check_credentials(made: Plan, found: Found, obstacle: str, answers: Answers | None) -> Iterator[Check]:
-    """Whether there are credentials, and whether the cloud takes them."""
-    title = made.facts.title
+def check_credentials(plan: Plan, found: Found, obstacle: str, answers: Answers | None) -> Iterator[Check]:
+    """Check whether there are credentials, and whether the cloud takes them."""
+    title = plan.facts.title
     names = ", ".join(found.names)
     for what, remedy in found.missing.items():
         yield Check(what, f"none for {title}" if not names else f"{names}, no {what}", remedy)
     if answers and "account" in answers.errors:
-        yield Check("credentials", f"{names}: {answers.errors['account']}", f"give good ones: {found.remedy}")
+        yield Check("credentials", f"{names}: {answers.errors['account']}", f"replace them: {found.remedy}")
     elif answers:
         yield Check("credentials", f"{names}: {answers.account}")
     elif not found.missing:
-        yield Check("credentials", f"{names}; not tried: {obstacle}", f"./webitel preview {made.stack} gets it", True)
+        yield Check("credentials", f"{names}; not tried: {obstacle}", f"./webitel preview {plan.stack} installs it", True)
 
 
-def judge(made: Plan, answers: Answers) -> Iterator[Check]:
-    """The machine types and quotas of an account against the plan."""
+def judge(plan: Plan, answers: Answers) -> Iterator[Check]:
+    """Check the machine types and quotas of an account against the plan."""
     if answers.offers:
-        yield from judge_machine_types(made, answers.offers)
+        yield from judge_machine_types(plan, answers.offers)
     for quota in answers.quotas:
         yield judge_quota(quota)
     for what, meant in (("offers", "machine types"), ("quotas", "quota")):
         if what in answers.errors and "account" not in answers.errors:
-            yield Check(meant, "not told", answers.errors[what], True)
+            yield Check(meant, "unknown", answers.errors[what], True)
 
 
-def judge_machine_types(made: Plan, offers: Offers) -> Iterator[Check]:
-    """Whether the place has every machine type of the plan; what fits instead, and which other place has them all."""
-    wanted = {node.role: node.machine_type.name for node in made.nodes}
+def judge_machine_types(plan: Plan, offers: Offers) -> Iterator[Check]:
+    """Check whether the place has every machine type of the plan; what fits instead, and which other place has them all."""
+    wanted = {node.role: node.machine_type.name for node in plan.nodes}
     here = offers.types.get(offers.current, ())
     lacking = {role: name for role, name in wanted.items() if name not in here}
-    place = f"{made.region}{f' zone {made.zone}' if offers.setting == 'zone' else ''}"
+    place = f"{plan.region}{f' zone {plan.zone}' if offers.setting == 'zone' else ''}"
     if not lacking:
         yield Check("machine types", f"{', '.join(sorted(set(wanted.values())))} in {place}")
         return
     others = [value for value, types in sorted(offers.types.items()) if set(wanted.values()) <= set(types)]
     for role, name in lacking.items():
-        ways = [*find_fit(made, role, here), *(f"webitel:{offers.setting}: {value} has all of them" for value in others[:2])]
-        yield Check("machine types", f"{name} (role {role}) is not to be had in {place}",
+        ways = [*find_fit(plan, role, here), *(f"webitel:{offers.setting}: {value} has all of them" for value in others[:2])]
+        yield Check("machine types", f"{name} (role {role}) is not offered in {place}",
                     ", or ".join(ways) or f"another webitel:region: {place} has no machine type that fits")
 
 
-def find_fit(made: Plan, role: str, offered: Sequence[str]) -> Iterator[str]:
-    """The setting that gives a role the cheapest machine type of those offered; nothing where none fits."""
-    cloud, tier_role = made.facts, TIERS[made.tier].role(role)
+def find_fit(plan: Plan, role: str, offered: Sequence[str]) -> Iterator[str]:
+    """Yield the setting that gives a role the cheapest machine type of those offered; nothing where none fits."""
+    cloud, tier_role = plan.facts, TIERS[plan.tier].role(role)
     try:
-        fit = choose_machine_type(cloud, tier_size(tier_role, cloud), made.region, is_voice(tier_role), offered)
+        fit = choose_machine_type(cloud, tier_size(tier_role, cloud), plan.region, is_voice(tier_role), offered)
     except LookupError:
         return
-    yield f"webitel:machine_types: {{{role}: {fit.name}}}, {describe_machine_type(cloud, fit, made.region)}"
+    yield f"webitel:machine_types: {{{role}: {fit.name}}}, {describe_machine_type(cloud, fit, plan.region)}"
 
 
 def judge_quota(quota: Quota) -> Check:
-    """Whether a quota leaves room for the deployment."""
+    """Check whether a quota leaves room for the deployment."""
     used = "" if quota.used is None else f"{quota.used:g} used, "
     told = f"{quota.name}: {quota.limit:g}, {used}{quota.needed:g} needed"
     return Check("quota", told, "" if quota.is_enough else quota.remedy)
@@ -116,7 +116,7 @@ class Name(threading.Thread):
 
 
 def check_domain(name: Name) -> Check:
-    """Whether name servers know the domain: before the first `up` it cannot point anywhere right."""
+    """Check whether name servers know the domain: before the first `up` it cannot point anywhere right."""
     name.join(max(name.until - time.monotonic(), 0))
     if name.addresses:
         return Check("domain", f"{name.host} is {name.addresses}")
@@ -124,10 +124,10 @@ def check_domain(name: Name) -> Check:
     return Check("domain", f"{name.host}: {name.error}", remedy, waits=True)
 
 
-def check_state(made: Plan) -> Iterator[Check]:
-    """A state that only this machine has: lost with it, and nobody else can work on the deployment."""
+def check_state(plan: Plan) -> Iterator[Check]:
+    """Warn of a state that only this machine has: lost with it, and nobody else can work on the deployment."""
     from tools.engine.environment import run_environment
 
     address = run_environment().get("PULUMI_BACKEND_URL", "")
     if address.startswith("file:"):
-        yield Check("shared state", f"{address}: on this machine only", made.facts.shared_state, True)
+        yield Check("shared state", f"{address}: on this machine only", plan.facts.shared_state, True)

@@ -22,7 +22,7 @@ class Found:
 def find_credentials(
     facts: CloudFacts, config: Collection[str], environ: Mapping[str, str] = os.environ, home: Path | None = None,
 ) -> Found:
-    """The credentials of a cloud. `config` are the names under the provider's namespace in the stack file."""
+    """Return the credentials of a cloud. `config` are the names under the provider's namespace in the stack file."""
     sources, home = facts.credentials, home or Path.home()
     complete = [names for names in sources.variables if all(environ.get(name) for name in names)]
     begun = [names for names in sources.variables if any(environ.get(name) for name in names)]
@@ -48,7 +48,7 @@ def find_credentials(
 
 
 def explain_ways(sources: Sources) -> Iterator[str]:
-    """How to give credentials: the log-in, and the variables that need none."""
+    """Yield how to give credentials: the log-in, and the variables that need none."""
     if sources.files:
         yield sources.login
     exports = export(sources.variables[0])
@@ -56,5 +56,5 @@ def explain_ways(sources: Sources) -> Iterator[str]:
 
 
 def export(names: Iterable[str]) -> str:
-    """The command that sets variables."""
+    """Return the command that sets variables."""
     return "export " + " ".join(f"{name}=..." for name in names)

@@ -23,12 +23,13 @@ from cli.engine.ask import open_aside
 from cli.engine.engine import Engine, open_engine
 from components.model.clouds.offers import Offers, Quota
 from components.model.plan import Plan
+from stacks import document
 from stacks.questions import JOB
 from stacks.settings import is_encrypted, stack_file
 
-SECONDS = 25.0
+ANSWERS_SECONDS = 25.0
 """For everything here; one answer gets the part of it that the engine's start leaves."""
-START = 8.0
+START_SECONDS = 8.0
 """Seconds that the engine, the program and the provider may need before the first question."""
 
 PROGRAM = "from stacks.questions import ask\n\nask()\n"
@@ -44,26 +45,26 @@ class Answers:
     errors: dict[str, str] = field(default_factory=dict)
 
 
-def find_obstacle(made: Plan) -> str:
+def find_obstacle(plan: Plan) -> str:
     """Why the cloud cannot be asked yet: the engine, the SDK or the provider's plugin is not here; "" = it can."""
     from tools.engine.find import find_made_engine
     from tools.environment import is_installed, read_requirements
 
-    package = made.facts.package
-    lacking = [requirement for requirement in read_requirements(made.cloud) if not is_installed(requirement)]
+    package = plan.facts.package
+    lacking = [requirement for requirement in read_requirements(plan.cloud) if not is_installed(requirement)]
     if find_made_engine() is None:
-        return "the Pulumi engine is not here yet"
+        return "the Pulumi engine is not installed yet"
     if lacking:
         return f"{', '.join(lacking)} is not installed yet"
     attached = [one.partition(":")[0] for one in os.environ.get("PULUMI_DEBUG_PROVIDERS", "").split(",")]
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     version = importlib.metadata.version(f"pulumi-{package}")
     if package not in attached and not (home / "plugins" / f"resource-{package}-v{version}").exists():
-        return f"Pulumi's provider {package} {version} is not here yet"
+        return f"Pulumi's provider {package} {version} is not installed yet"
     return ""
 
 
-def ask_cloud(made: Plan, *, rest: str = "", seconds: float = SECONDS, one: float = 0) -> Answers:
+def ask_cloud(plan: Plan, *, rest: str = "", seconds: float = ANSWERS_SECONDS, one: float = 0) -> Answers:
     """Ask the cloud of a plan; returns after at most `seconds`, `one` for each answer (0 = what the start leaves).
     `rest`: another address of its REST interface."""
     from tools.engine.find import find_made_engine
@@ -71,13 +72,13 @@ def ask_cloud(made: Plan, *, rest: str = "", seconds: float = SECONDS, one: floa
     engine = find_made_engine()
     assert engine, "find_obstacle comes first"
     deadline = time.monotonic() + seconds
-    with open_engine(made.stack, lambda progress: engine) as own:
+    with open_engine(plan.stack, lambda progress: engine) as own:
         file = own.folder / "answers"
         try:
             there = read_nodes(own, deadline)
-            settings, secret = read_config(own, made.facts.package, deadline)
+            settings, secret = read_config(own, plan.facts.package, deadline)
             job = {"answers": str(file), "there": there, "rest": rest,
-                   "seconds": one or max(seconds - START, 1)}
+                   "seconds": one or max(seconds - START_SECONDS, 1)}
             said = run_questions(own, settings, secret, job, file, deadline)
         except Failure as error:
             return Answers(errors={"account": str(error)})
@@ -89,7 +90,7 @@ def ask_cloud(made: Plan, *, rest: str = "", seconds: float = SECONDS, one: floa
 
 
 def gather(written: str, *notes: str) -> Answers:
-    """The answers of the program's lines. Where it says nothing of the account, that is its error: the `notes` (how it
+    """Return the answers of the program's lines. Where it says nothing of the account, that is its error: the `notes` (how it
     ended) and the other refusals."""
     answers = Answers()
     for line in written.splitlines():
@@ -122,7 +123,7 @@ def run(engine: Engine, deadline: float, *arguments: str, stdin: str = "") -> su
 
 
 def read_nodes(engine: Engine, deadline: float) -> list[str]:
-    """The keys of the nodes that are up; none where the stack was never made."""
+    """Return the keys of the nodes that are up; none where the stack was never made."""
     done = run(engine, deadline, "stack", "output", "--json")
     if done.returncode and "no stack named" not in done.stderr:
         raise Failure(f"the Pulumi state cannot be read: {done.stderr.strip()}")
@@ -130,13 +131,12 @@ def read_nodes(engine: Engine, deadline: float) -> list[str]:
 
 
 def read_stack_config(stack: str) -> dict[str, Any]:
-    """What stands under `config` in a stack file, encrypted values as they are there."""
-    config: dict[str, Any] = (yaml.safe_load(stack_file(stack).read_text()) or {}).get("config") or {}
-    return config
+    """Return what stands under `config` in a stack file as the engine reads it, encrypted values as they are there."""
+    return document.read_config(stack_file(stack))[0]
 
 
 def read_config(engine: Engine, package: str, deadline: float) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the stack file says in plain text, and the encrypted values of the cloud's own provider."""
+    """Return what the stack file says in plain text, and the encrypted values of the cloud's own provider."""
     config = read_stack_config(engine.stack)
     plain = {name: value for name, value in config.items() if not is_encrypted(value)}
     wanted = [name for name in config if name.startswith(f"{package}:") and name not in plain]
@@ -188,6 +188,6 @@ def wait_for_answers(process: subprocess.Popen[bytes], file: Path, deadline: flo
 
 
 def summarize(said: str) -> str:
-    """The errors among what the engine printed; what a deadline left is everything it said."""
+    """Return the errors among what the engine printed; what a deadline left is everything it said."""
     errors = re.findall(r"^ *error: (.+(?:\n {4,}.+)*)", said, re.MULTILINE)
     return "; ".join(dict.fromkeys(" ".join(one.split()) for one in errors)) or said.strip()

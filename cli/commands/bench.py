@@ -23,7 +23,7 @@ BUDGETS = {
     "plan": 1.0, "up unchanged": 15.0, "status": 10.0, "up from nothing": 480.0,
     "up local-single": 60.0, "up local-basic": 100.0, "up local-extended": 180.0,
 }
-"""Seconds; with tools and image cached, but for the one from nothing (architecture, section 10; issue 4 for status)."""
+"""Seconds; with tools and image cached, but for the one from nothing."""
 MEMORY = "cat /sys/fs/cgroup/memory.stat /sys/fs/cgroup/memory/memory.stat"
 """The unified hierarchy has the first, the older one the second, with other names in it."""
 
@@ -44,8 +44,8 @@ def register(app: typer.Typer) -> None:
 
 def bench(
     stack: StackName = DEFAULT_STACK,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave up what the measurement started.")] = False,
-    cold: Annotated[bool, typer.Option("--cold", help="Only `up` of a like deployment with nothing cached: minutes.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep what the measurement started.")] = False,
+    cold: Annotated[bool, typer.Option("--cold", help="Measure only an `up` with nothing cached; takes minutes.")] = False,
 ) -> None:
     """Measure `plan`, `up`, an unchanged `up`, `status` and memory. On local, what is not up is started and deleted."""
     from cli.engine.engine import open_engine
@@ -70,7 +70,7 @@ def bench(
 
 
 def make_figures() -> Table:
-    """The columns of every measurement."""
+    """Return the columns of every measurement."""
     return make_table("what", "figure", "budget", right=("figure", "budget"))
 
 
@@ -90,7 +90,7 @@ def show_cold(stack: str, *, is_local: bool) -> None:
 
 
 def measure(stack: str, was_up: bool) -> Iterator[Figure]:
-    """Every figure, as soon as it is known."""
+    """Yield every figure, as soon as it is known."""
     seconds, _ = run("plan", stack)
     yield Figure(f"plan {stack}", f"{seconds:.2f} s", BUDGETS["plan"])
     if not was_up:
@@ -119,7 +119,7 @@ def run(*arguments: str) -> tuple[float, str]:
 
 
 def measure_memory(stack: str) -> dict[str, float]:
-    """GiB that the processes of each node hold, by key."""
+    """Return GiB that the processes of each node hold, by key."""
     from cli.engine.engine import open_engine
     from cli.nodes.access import ask_nodes, read_access
 

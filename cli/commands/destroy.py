@@ -24,10 +24,10 @@ def register(app: typer.Typer) -> None:
 def destroy(
     stack: StackName = DEFAULT_STACK,
     yes: Yes = False,
-    with_data: Annotated[bool, typer.Option("--with-data", help="On a cloud: data disks, addresses and secrets go too.")] = False,
+    with_data: Annotated[bool, typer.Option("--with-data", help="Delete data disks, addresses and secrets too.")] = False,
 ) -> None:
-    """Delete a deployment. On local nothing is left; on a cloud data disks, addresses and the secrets are kept unless
-    told twice, and the next `up` takes them again."""
+    """Delete a deployment. On local nothing remains; on a cloud data disks, addresses and secrets are kept
+    unless `--with-data` is given, and the next `up` uses them again."""
     from cli.engine.backend import state_folder
     from cli.engine.engine import open_engine, require_existing
     from cli.engine.leftovers import clear_leftovers
@@ -35,28 +35,28 @@ def destroy(
     from cli.engine.rollout import report_failure, run_engine
 
     deployment = load_deployment(stack)
-    settings, made = deployment.settings, deployment.plan
-    trial = made.facts.trial
+    settings, plan = deployment.settings, deployment.plan
+    trial = plan.facts.trial
     everything = trial or with_data
     with open_engine(stack) as engine:
         require_existing(engine)
         clear_leftovers(engine)
-        what = f"{format_count(len(made.nodes), 'node')} of {stack}" + (" with all data" if everything else "")
+        what = f"{format_count(len(plan.nodes), 'node')} of {stack}" + (" with all data" if everything else "")
         if not yes:
             if not is_terminal():
-                raise Failure(f"this would delete {what}; say so with --yes")
+                raise Failure(f"this would delete {what}; confirm with --yes")
             typer.confirm(f"Delete {what}?", abort=True)
-            if with_data and not trial and typer.prompt("No disk and no secret will be left. The deployment's name") != stack:
+            if with_data and not trial and typer.prompt("No disk and no secret will remain. Type the deployment's name") != stack:
                 raise Failure(f"that is not {stack}; nothing was deleted")
-        prepare(made)
-        lift_protection(engine, made, f"./webitel destroy {stack}" + " --with-data" * with_data,
+        prepare(plan)
+        lift_protection(engine, plan, f"./webitel destroy {stack}" + " --with-data" * with_data,
                         [one["urn"] for one in engine.resources() if everything or not one.get("protect")])
         if everything and any(resource.get("protect") for resource in engine.resources()):
             engine.run("state", "unprotect", "--all", "--yes")
-        run = run_engine(engine, made.nodes, "destroy", *([] if everything else ["--exclude-protected"]))
-        report_failure(run, f"./webitel destroy {stack}" + " --with-data" * with_data, made)
+        run = run_engine(engine, plan.nodes, "destroy", *([] if everything else ["--exclude-protected"]))
+        report_failure(run, f"./webitel destroy {stack}" + " --with-data" * with_data, plan)
         if kept := [resource["urn"].rpartition("::")[2] for resource in engine.resources() if resource.get("protect")]:
-            out.print(f"{stack} is gone, but for what is protected: {', '.join(kept)}.")
+            out.print(f"{stack} is gone, except for what is protected: {', '.join(kept)}.")
             out.print(f"Next: ./webitel up {stack}   or, to delete that too: ./webitel destroy {stack} --with-data")
             return
         folder = state_folder(engine.environment)

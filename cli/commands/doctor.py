@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(stack: StackName = DEFAULT_STACK, as_json: AsJson = False) -> None:
-    """Say what is missing for a deployment, with its remedy; exit status 0 if nothing is. Changes nothing."""
+    """List what a deployment still needs, with remedies. Exit status 0 if nothing is missing; changes nothing."""
     checks = [*check_machine(), *check_stack(stack)]
     if as_json:
         document = doctor_document(stack, checks)
@@ -48,25 +48,25 @@ def doctor(stack: StackName = DEFAULT_STACK, as_json: AsJson = False) -> None:
 
 
 def check_machine() -> Iterator[Check]:
-    """What every deployment needs on this machine."""
+    """Check what every deployment needs on this machine."""
     from tools.engine.environment import run_environment
     from tools.engine.find import find_made_engine
     from tools.host.apt import has_apt
 
     yield Check("Python", f"{sys.version.split()[0]} in {sys.prefix}")
     # `up` gets or builds one, so this alone is nothing to mend.
-    yield Check("Pulumi engine", str(find_made_engine() or "none yet; `up` gets it, a few minutes once"))
+    yield Check("Pulumi engine", str(find_made_engine() or "none yet; `up` installs it, a few minutes once"))
     yield Check("Pulumi state", run_environment().get("PULUMI_BACKEND_URL", "your own (pulumi login)"))
     if shutil.which("ssh"):
         yield Check("ssh", str(shutil.which("ssh")))
     elif os.geteuid() == 0 and has_apt():
         yield Check("ssh", "none yet; `webitel ssh` installs it")
     else:
-        yield Check("ssh", "none, `webitel ssh` needs it", "sudo apt install openssh-client")
+        yield Check("ssh", "missing; `webitel ssh` needs it", "sudo apt install openssh-client")
 
 
 def check_stack(stack: str) -> Iterator[Check]:
-    """What this deployment needs."""
+    """Check what this deployment needs."""
     try:
         deployment = load_deployment(stack)
     except UnknownStackError as error:
@@ -76,21 +76,21 @@ def check_stack(stack: str) -> Iterator[Check]:
         for problem in error.problems:
             yield Check("settings", problem.setting, str(problem))
         return
-    made = deployment.plan
-    yield Check("stack", f"stacks/Pulumi.{stack}.yaml: {len(made.nodes)} nodes on {made.facts.title}")
-    problems = documentation_values(deployment.settings, made.facts)
+    plan = deployment.plan
+    yield Check("stack", f"stacks/Pulumi.{stack}.yaml: {len(plan.nodes)} nodes on {plan.facts.title}")
+    problems = documentation_values(deployment.settings, plan.facts)
     for problem in problems:
         yield Check("settings", problem.setting, str(problem))
-    if made.facts.trial:
-        yield from check_containers(made)
+    if plan.facts.trial:
+        yield from check_containers(plan)
     else:
         from cli.cloud.checks import check_cloud
 
-        yield from check_cloud(made, {problem.setting.rpartition(":")[2] for problem in problems})
+        yield from check_cloud(plan, {problem.setting.rpartition(":")[2] for problem in problems})
 
 
-def check_containers(made: Plan) -> Iterator[Check]:
-    """What containers on this machine need: Incus, memory, disk."""
+def check_containers(plan: Plan) -> Iterator[Check]:
+    """Check what containers on this machine need: Incus, memory, disk."""
     from tools.environment import SetupError
     from tools.incus.daemon import find_program, is_answering
 
@@ -104,10 +104,10 @@ def check_containers(made: Plan) -> Iterator[Check]:
         state = "answers" if answers else "installed, not running" if program else "not installed"
         mends = f"`up` {'starts' if program else 'installs'} it"
         yield Check("Incus", f"{state}; {mends}" if root and not answers else state,
-                    "" if answers or root else f"sudo ./webitel up {made.stack}")
-    wanted = sum(node.machine_type.memory_gib for node in made.nodes)
+                    "" if answers or root else f"sudo ./webitel up {plan.stack}")
+    wanted = sum(node.machine_type.memory_gib for node in plan.nodes)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    yield Check("memory", f"{memory:.1f} GiB, the nodes may take {wanted:g} GiB",
+    yield Check("memory", f"{memory:.1f} GiB, the nodes may use {wanted:g} GiB",
                 "" if memory >= wanted * 0.9 else "take a smaller tier, or a machine with more memory")
     free = shutil.disk_usage("/var/lib").free / 2**30
     yield Check("disk", f"{free:.0f} GiB free in /var/lib", "" if free >= DISK_GIB else f"free {DISK_GIB} GiB there")

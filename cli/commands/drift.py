@@ -1,4 +1,4 @@
-"""`drift`: what was changed behind our back, at the cloud and on the nodes."""
+"""`drift`: what was changed outside `webitel`, at the cloud and on the nodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cli.show.documents import drift_document, print_document
 from components.model import resource_types
 from stacks.load import load_deployment
 
-CHANGED = 2
+DRIFT_STATUS = 2
 """The exit status where something was changed."""
 
 
@@ -38,15 +38,15 @@ def drift(
     nodes: Annotated[bool, typer.Option("--nodes/--no-nodes", help="Files, units and packages of the nodes too.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """List what was changed behind our back; exit status 2 where anything was. Changes nothing, not even the state."""
+    """List what was changed outside `webitel`. Exit status 2 if anything was; changes nothing, not even the state."""
     from cli.engine.backend import ROOT
     from cli.engine.engine import asking_nodes, open_engine, require_existing
     from cli.engine.events import EventLog
     from tools.environment import ensure_extra
 
-    made = load_deployment(stack).plan
-    if made.facts.package:
-        ensure_extra(made.cloud)
+    plan = load_deployment(stack).plan
+    if plan.facts.package:
+        ensure_extra(plan.cloud)
     with open_engine(stack) as found:
         require_existing(found)
         engine = asking_nodes(found) if nodes else found
@@ -57,16 +57,16 @@ def drift(
                               capture_output=True, check=False)
         seen = read_drift(log.read())
     if done.returncode:
-        raise Failure("\n".join(["What is really there could not be read:", *(seen.errors or [done.stdout, done.stderr])]))
+        raise Failure("\n".join(["What is there could not be read:", *(seen.errors or [done.stdout, done.stderr])]))
     if as_json:
         print_document(drift_document(stack, seen.changed, seen.unknown, nodes=nodes))
     else:
         show_drift(seen, stack, nodes)
-    raise typer.Exit(CHANGED if seen.changed else int(bool(seen.unknown)))
+    raise typer.Exit(DRIFT_STATUS if seen.changed else int(bool(seen.unknown)))
 
 
 def read_drift(events: Iterable[Mapping[str, Any]]) -> Drift:
-    """What the events of a refresh tell."""
+    """Return what the events of a refresh tell."""
     from cli.engine.events import Rollout, is_shown
 
     seen, rollout = Drift(), Rollout(())
@@ -81,7 +81,7 @@ def read_drift(events: Iterable[Mapping[str, Any]]) -> Drift:
 
 
 def describe(metadata: Mapping[str, Any]) -> list[str]:
-    """One resource's lines: what a node found about itself, or which inputs the cloud has otherwise."""
+    """Return one resource's lines: what a node found about itself, or which inputs the cloud has otherwise."""
     from cli.engine.events import noun
     from cloud_init.node.apply.drift import MARK
 
@@ -97,15 +97,15 @@ def describe(metadata: Mapping[str, Any]) -> list[str]:
 
 
 def show_drift(seen: Drift, stack: str, nodes: bool) -> None:
-    """Print what was found, and the command that brings it back."""
-    place = "at the cloud and on the nodes" if nodes else "at the cloud (the nodes were not asked)"
+    """Print what was found, and the command that undoes it."""
     for line in seen.unknown:
-        out.print(f"Not known: {line}")
+        out.print(f"Unknown: {line}")
     if not seen.changed:
-        out.print(f"Nothing was changed behind our back {place}" + (", as far as is known." if seen.unknown else "."))
+        scope = "" if nodes else " at the cloud; the nodes were not asked"
+        out.print(f"No drift{scope}" + (", as far as is known." if seen.unknown else "."))
         return
-    out.print(f"{format_count(len(seen.changed), 'thing')} changed behind our back {place}:")
+    out.print(f"{format_count(len(seen.changed), 'change')} outside webitel:")
     for line in seen.changed:
         print_item(line)
     given = "" if stack == DEFAULT_STACK else f" {stack}"
-    out.print(f"Bring it back: ./webitel up{given} --repair")
+    out.print(f"Next: ./webitel up{given} --repair")

@@ -24,17 +24,17 @@ def register(app: typer.Typer) -> None:
 
 
 def drill(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="One drill; without it the ones there are are listed.")] = "",
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="One drill; without it, they are listed.")] = "",
     stack: StackName = DEFAULT_STACK,
-    everything: Annotated[bool, typer.Option("--all", help="Every drill in turn; the only argument is the stack.")] = False,
-    short: Annotated[bool, typer.Option("--short", help="What the tests run; the only argument is the stack.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Run every drill in turn; the only argument is the stack.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="Run what the tests run; the only argument is the stack.")] = False,
     command: Annotated[str, typer.Option(
         "--run", metavar="COMMAND", help="Run this change instead, such as './webitel scale data 3 STACK --yes'.")] = "",
-    times: Annotated[int, typer.Option(min=1, help="How often each.")] = 1,
+    times: Annotated[int, typer.Option(min=1, help="How often to run each.")] = 1,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Break a deployment on purpose while rows and messages are written, and say what it cost. It interrupts real work."""
+    """Break a deployment on purpose, under load, and report what it cost. It interrupts real work."""
     if (everything or short or command) and name:
         name, stack = "", name
 
@@ -44,13 +44,13 @@ def drill(
     from cli.nodes.access import Access, read_access
 
     def look() -> tuple[Access, Plan]:
-        made = load_deployment(stack).plan
+        plan = load_deployment(stack).plan
         with open_engine(stack) as engine:
-            return read_access(engine), made
+            return read_access(engine), plan
 
-    access, made = look()
-    power = make_power(made)
-    known = list_drills(made, asyncio.run(read_leaders(access, made)), power)
+    access, plan = look()
+    power = make_power(plan)
+    known = list_drills(plan, asyncio.run(read_leaders(access, plan)), power)
     if not (name or everything or short or command):
         for one in known.values():
             out.print(f"{one.name:<22} {one.says}")
@@ -61,8 +61,8 @@ def drill(
     chosen = [one for one in (name, command) if one] or [one for one in known if everything or one in SHORT]
     if not yes:
         if not is_terminal():
-            raise Failure("a drill breaks things on purpose: run it with --yes where nobody can be asked")
-        typer.confirm(f"{', '.join(chosen)} on {stack}: what runs there is interrupted. Go on?", abort=True)
+            raise Failure("a drill breaks things on purpose; confirm with --yes")
+        typer.confirm(f"{', '.join(chosen)} on {stack}: what runs there is interrupted. Continue?", abort=True)
 
     def choose(one: str) -> Choose:
         return lambda drills: make_change(command) if command else drills[one]
@@ -75,9 +75,9 @@ def drill(
     raise typer.Exit(0 if outcomes and all(outcome.is_good for outcome in outcomes) else 1)
 
 
-def make_power(made: Plan) -> Power | None:
-    """How a machine's power is taken away, where machines are containers of this host."""
-    if not made.facts.trial:
+def make_power(plan: Plan) -> Power | None:
+    """Return how a machine's power is taken away, where machines are containers of this host."""
+    if not plan.facts.trial:
         return None
     from tools.incus import api
 
@@ -88,7 +88,7 @@ def make_power(made: Plan) -> Power | None:
 
 
 def show(outcomes: list[Outcome]) -> None:
-    """One line a drill."""
+    """Print one line a drill."""
     figures = ("rows: write gap, seconds", "messages: write gap, seconds", "acknowledged", "of them when cut off", "lost",
                "calls dropped", "seconds to rejoin", "seconds to full health")
     table = make_table("drill", "node", *figures, "named by status", "help needed", right=figures)

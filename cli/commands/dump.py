@@ -35,12 +35,12 @@ def dump(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The archive, a .tar.gz.", show_default=False)] = None,
     lines: Annotated[int, typer.Option(min=1, max=100_000, help="Log lines of each unit.")] = 2000,
 ) -> None:
-    """Gather what somebody else needs to understand a fault into one file without secrets."""
+    """Collect logs, unit states and files of all nodes in one archive without secrets."""
     from cli.engine.engine import open_engine
     from cli.nodes.access import ask_nodes, read_access
     from cloud_init.node_command import node_command
 
-    made = load_deployment(stack).plan
+    plan = load_deployment(stack).plan
     with open_engine(stack) as engine:
         access = read_access(engine)
         for resource in engine.open_resources():
@@ -51,7 +51,7 @@ def dump(
         raise Failure(f"{target} exists already; take another name")
     command = node_command("dump", "--lines", str(lines))
     answers = asyncio.run(ask_nodes(access, list(access.nodes.values()), command, DUMP_SECONDS))
-    texts = {"plan.json": json.dumps(plan_to_json(made), indent=2)}
+    texts = {"plan.json": json.dumps(plan_to_json(plan), indent=2)}
     silent = []
     for key, answer in answers.items():
         found, problem = read_dump(answer)
@@ -67,7 +67,7 @@ def dump(
 
 
 def read_dump(answer: Answer) -> tuple[Mapping[str, str], str]:
-    """The node's texts by name, or why there are none."""
+    """Return the node's texts by name, or why there are none."""
     if answer.problem:
         return {}, answer.problem
     try:
@@ -79,7 +79,7 @@ def read_dump(answer: Answer) -> tuple[Mapping[str, str], str]:
 
 
 def write_archive(target: Path, folder: str, texts: Mapping[str, str]) -> None:
-    """One archive, readable by its owner only."""
+    """Write one archive, readable by its owner only."""
     target.touch(mode=0o600)
     with tarfile.open(target, "w:gz") as archive:
         for name, text in sorted(texts.items()):

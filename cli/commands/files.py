@@ -33,7 +33,7 @@ def init(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The new deployment's name; becomes part of host names.")],
     source: Annotated[str, typer.Option("--from", help="The stack whose file is copied.")] = "aws-basic",
 ) -> None:
-    """Make a new stack file from an existing one."""
+    """Create a stack file from an existing one."""
     if why := explain_name(node_name(name, "storage", 1)):
         raise Failure(f"stack name {name}: {why}. Use one such as aws-basic.")
     path = stack_settings.stack_file(name)
@@ -44,23 +44,23 @@ def init(
     # The salt belongs to the other stack's passphrase, and with it what is encrypted there.
     kept = [line for line in text.splitlines() if not line.startswith(("encryptionsalt:", "encryptedkey:"))]
     path.write_text("\n".join(kept) + "\n")
-    out.print(f"stacks/{path.name} made from {source}.")
+    out.print(f"stacks/{path.name} created from {source}.")
     for line in describe_edits(deployment):
         out.print(line)
     out.print(f"Next: ./webitel plan {name}")
 
 
 def describe_edits(deployment: Deployment) -> list[str]:
-    """What must be set before the new stack can go up, with the command that sets it."""
+    """Return what must be set before the new stack can go up, with the command that sets it."""
     lines = [f"  edit {problem}" for problem in documentation_values(deployment.settings, deployment.plan.facts)]
-    return ["Before `up`, give it values of your own:", *lines] if lines else ["It can go up as it is."]
+    return ["Set these before `up`:", *lines] if lines else ["It can be brought up as it is."]
 
 
 def render(
     stack: StackName,
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go; made if it is missing.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder for the files; created if it is missing.")],
 ) -> None:
-    """Write what every node would get: user data, configuration files with placeholders, units in start order."""
+    """Write the files that every node would get. Placeholders stand for addresses and secrets."""
     count = render_stack(load_deployment(stack), directory)
     out.print(f"{count} files for {stack} in {directory}. Placeholders stand for addresses and secrets.")
 

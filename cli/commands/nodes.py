@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def logs(
     node: NodeName,
-    service: Annotated[str, typer.Argument(metavar="[SERVICE]", help="One service; all of the node without it.")] = "",
+    service: Annotated[str, typer.Argument(metavar="[SERVICE]", help="One service; all of the node by default.")] = "",
     lines: Annotated[int, typer.Option(min=1, max=100_000, help="How many lines.")] = 100,
     stack: StackOption = "",
 ) -> None:
@@ -46,7 +46,7 @@ def logs(
 
 def ssh(
     node: NodeName = "",
-    command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND]", help="Run this, no shell.")] = None,
+    command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND]", help="Run this instead of a shell.")] = None,
     stack: StackOption = "",
 ) -> None:
     """Open a shell on a node, or run a command there."""

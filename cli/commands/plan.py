@@ -26,10 +26,10 @@ def plan(
 ) -> None:
     """Show machines, addresses, open ports and the monthly price."""
     deployment = load_deployment(stack)
-    made = deployment.plan
+    plan = deployment.plan
     if as_json:
-        print_document(plan_to_json(made))
+        print_document(plan_to_json(plan))
         return
     show_plan(deployment, everything)
-    listed = f"Price list of {made.monthly_price.as_of}. " if made.monthly_price.as_of else ""
+    listed = f"Price list of {plan.monthly_price.as_of}. " if plan.monthly_price.as_of else ""
     out.print(f"{listed}Next: ./webitel up {stack}")

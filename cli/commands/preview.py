@@ -60,23 +60,23 @@ def preview(
     if markdown:
         markdown.unlink(missing_ok=True)
     try:
-        made = load_deployment(stack).plan
-        if made.facts.package:
-            ensure_extra(made.cloud)
-        seen = run_preview(made, diff, as_json, wanted=as_json or markdown is not None)
+        plan = load_deployment(stack).plan
+        if plan.facts.package:
+            ensure_extra(plan.cloud)
+        seen = run_preview(plan, diff, as_json, wanted=as_json or markdown is not None)
     except (Failure, PlanError) as problem:
         if markdown:
             write_comment(markdown, failure_comment(stack, str(problem)))
         raise
     if markdown and (seen.changes or seen.said):
-        text = write_preview(made, seen.changes) if seen.changes else failure_comment(stack, seen.said)
+        text = write_preview(plan, seen.changes) if seen.changes else failure_comment(stack, seen.said)
         write_comment(markdown, seen.hide(text))
     if as_json and seen.changes:
         print(seen.hide(json.dumps(preview_document(stack, seen.changes), indent=2)))
     raise typer.Exit(seen.status)
 
 
-def run_preview(made: Plan, diff: bool, quiet: bool, *, wanted: bool) -> Preview:
+def run_preview(plan: Plan, diff: bool, quiet: bool, *, wanted: bool) -> Preview:
     """Run the engine, `quiet` with its words on standard error only; changes and secrets are read only where `wanted`."""
     from cli.engine.backend import ROOT
     from cli.engine.changes import read_changes
@@ -84,13 +84,13 @@ def run_preview(made: Plan, diff: bool, quiet: bool, *, wanted: bool) -> Preview
     from cli.engine.events import EventLog, Rollout
     from cli.engine.leftovers import remove_dead_locks
 
-    with open_engine(made.stack) as engine:
+    with open_engine(plan.stack) as engine:
         if not engine.exists():
             engine = on_paper(engine)
         remove_dead_locks(engine)
         log = EventLog(engine.folder / "events.json")
         command = [
-            str(engine.binary), "preview", "--stack", made.stack, "--config-file", str(engine.config_file),
+            str(engine.binary), "preview", "--stack", plan.stack, "--config-file", str(engine.config_file),
             "--suppress-outputs", "--non-interactive", *(["--diff"] if diff else []), "--event-log", str(log.path),
         ]
         done = subprocess.run(command, cwd=ROOT, env=engine.environment, stdin=subprocess.DEVNULL, check=False,
@@ -100,7 +100,7 @@ def run_preview(made: Plan, diff: bool, quiet: bool, *, wanted: bool) -> Preview
         hide = find_secrets(engine)
         events = list(log.read())
     if done.returncode:
-        rollout = Rollout(made.nodes)
+        rollout = Rollout(plan.nodes)
         for event in events:
             rollout.feed(event)
         said = "\n".join(map(str, rollout.errors)) or f"the Pulumi engine ended with exit status {done.returncode}"
@@ -109,7 +109,7 @@ def run_preview(made: Plan, diff: bool, quiet: bool, *, wanted: bool) -> Preview
 
 
 def on_paper(engine: Engine) -> Engine:
-    """The engine with a state of this run's own: a preview of what was never up leaves nothing in the backend."""
+    """Return the engine with a state of this run's own: a preview of what was never up leaves nothing in the backend."""
     state = engine.folder / "state"
     state.mkdir()
     made = replace(engine, environment={**engine.environment, "PULUMI_BACKEND_URL": state.as_uri()})
@@ -118,7 +118,7 @@ def on_paper(engine: Engine) -> Engine:
 
 
 def find_secrets(engine: Engine) -> SecretFilter:
-    """A filter that knows every secret of the state, of the stack file and of this process' environment."""
+    """Return a filter that knows every secret of the state, of the stack file and of this process' environment."""
     from cli.engine.engine import list_secrets
 
     hide = SecretFilter()
@@ -130,7 +130,7 @@ def find_secrets(engine: Engine) -> SecretFilter:
 
 
 def failure_comment(stack: str, text: str) -> str:
-    """The comment on a preview that failed."""
+    """Return the comment on a preview that failed."""
     from cli.comment.markdown import write_failure
 
     return write_failure(stack, text)

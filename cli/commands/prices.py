@@ -24,16 +24,16 @@ def register(app: typer.Typer) -> None:
 
 
 def prices(
-    clouds: Annotated[list[str] | None, typer.Argument(metavar="[CLOUD]...", help="Only these; empty = all.")] = None,
+    clouds: Annotated[list[str] | None, typer.Argument(metavar="[CLOUD]...", help="Only these clouds; all by default.")] = None,
 ) -> None:
-    """Renew the machine types' prices from the clouds' own interfaces; what cannot be asked keeps its prices and date."""
+    """Update the price list from the clouds' own interfaces. What cannot be asked keeps its prices and date."""
     known = [cloud.name for cloud in CLOUDS.values() if cloud.real]
     for name in clouds or ():
         if name not in known:
             raise Failure(f"{name}: no cloud with prices; there are {', '.join(known)}")
     renewed = renew(clouds or known, MACHINES_FILE)
     if not renewed:
-        raise Failure("No cloud could be asked, the list is as it was.")
+        raise Failure("No cloud could be asked; the list is unchanged.")
     out.print("Next: git diff components/model/clouds/machines.json, then PYTHONPATH=. .venv/bin/python -m tools.pages")
 
 

@@ -19,7 +19,8 @@ def register(app: typer.Typer) -> None:
 
 
 def pulumi(context: typer.Context) -> None:
-    """Run Pulumi itself, such as: webitel pulumi config set --secret webitel:repository_user NAME --stack aws-basic."""
+    """Run Pulumi itself, with our state and passphrase. Such as: webitel pulumi config set --secret webitel:repository_user
+    NAME --stack aws-basic."""
     from cli.engine.backend import ROOT
     from cli.engine.engine import RUN_VARIABLES
     from tools.engine.environment import run_environment

@@ -1,4 +1,4 @@
-"""`replace`: a node's machine made anew, its data disks and addresses kept, every other node untouched."""
+"""`replace`: a new machine for a node, its data disks and addresses kept, every other node untouched."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def replace(
     node: NodeName,
     stack: StackOption = "",
     yes: Yes = False,
-    disruptive: Annotated[bool, typer.Option(help="Do not wait for the end of calls on the node.")] = False,
+    disruptive: Annotated[bool, typer.Option(help="Do not wait for calls on the node to end.")] = False,
 ) -> None:
-    """Make a node's machine anew: for one that is lost or broken. Its data disks are kept."""
+    """Replace a node's machine, such as one that is lost or broken. Its data disks are kept."""
     from cli.engine.engine import open_engine, require_existing, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.protection import lift_protection
@@ -43,15 +43,15 @@ def replace(
 
     stack = stack or stack_of(node)
     deployment = load_deployment(stack)
-    settings, made = deployment.settings, deployment.plan
+    settings, plan = deployment.settings, deployment.plan
     try:
-        target = made.node(node)
+        target = plan.node(node)
     except KeyError as error:
         raise Failure(str(error.args[0])) from error
     if not yes:
         if not is_terminal():
-            raise Failure(f"this would delete and make anew the machine of {target.key}; say so with --yes")
-        typer.confirm(f"Delete the machine of {target.key} and make it anew?", abort=True)
+            raise Failure(f"this would delete and recreate the machine of {target.key}; confirm with --yes")
+        typer.confirm(f"Delete the machine of {target.key} and create a new one?", abort=True)
     with open_engine(stack) as engine:
         require_existing(engine)
         resources = engine.resources()
@@ -65,26 +65,26 @@ def replace(
     renew = ["--replace", machine]
     again = choose_next(machine, resources, f"./webitel replace {target.key} --stack {stack}" + " --disruptive" * disruptive,
                         f"./webitel up {stack}" + " --disruptive" * disruptive)
-    if not made.facts.fixed_addresses:
+    if not plan.facts.fixed_addresses:
         # The others must learn its new address before it can work with them.
         bring_up(stack, True, disruptive=disruptive, arguments=renew, again=again)
         return
     # The node alone at first: a pending change of another member of its cluster would wait for this node, and this node,
     # further back in the order, for the change.
-    prepare(made)
+    prepare(plan)
     with open_engine(stack) as engine:
         clear_leftovers(engine)
-        lift_protection(engine, made, f"./webitel replace {target.key} --stack {stack}", [machine])
+        lift_protection(engine, plan, f"./webitel replace {target.key} --stack {stack}", [machine])
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
         targets = [word for urn in list_below(resources, group["urn"]) for word in ("--target", urn)]
-        run = run_engine(engine, made.nodes, "up", *renew, *targets)
-        report_failure(run, again(engine), made)
+        run = run_engine(engine, plan.nodes, "up", *renew, *targets)
+        report_failure(run, again(engine), plan)
     bring_up(stack, True, disruptive=disruptive)
 
 
 def choose_next(machine: str, before: Sequence[Mapping[str, Any]], replace: str, up: str) -> Callable[[Engine], str]:
-    """What finishes a replacement that failed, once it is known how far it came: `up` would leave an old machine as it is,
+    """Return what finishes a replacement that failed, once it is known how far it came: `up` would leave an old machine as it is,
     and that may be shut down."""
     def find(resources: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
         found = (one for one in resources if one["urn"] == machine and not one.get("delete"))
@@ -95,7 +95,7 @@ def choose_next(machine: str, before: Sequence[Mapping[str, Any]], replace: str,
 
 
 def list_below(resources: Sequence[Mapping[str, Any]], group: str) -> list[str]:
-    """The resources of a node, by what their parents are."""
+    """Return the resources of a node, by what their parents are."""
     found = [group]
     for one in resources:  # parents stand before their children
         if one.get("parent") in found:
@@ -108,7 +108,7 @@ def drain(access: Access, key: str, seconds: int) -> None:
     from cli.nodes.access import ask_nodes
     from cloud_init.node_command import node_command
 
-    progress(f"{key}: letting calls end, at most {seconds} s (webitel:drain_timeout; --disruptive does not wait)")
+    progress(f"{key}: waiting for calls to end, at most {seconds} s (webitel:drain_timeout; --disruptive does not wait)")
     answer = asyncio.run(ask_nodes(access, [access.nodes[key]], node_command("drain"), seconds + ANSWER_SECONDS))[key]
     if answer.problem:
         progress(f"{key} does not answer ({answer.problem}): nothing to wait for")

@@ -21,7 +21,7 @@ from components.model.settings import Settings
 from stacks.load import load_deployment, make_deployment
 
 DeleteData = Annotated[bool, typer.Option(
-    "--delete-data", help="With --yes: the data disks of the leaving nodes, and of those long gone, go too.")]
+    "--delete-data", help="With --yes: delete the data disks of the nodes that leave, and of those that left before, too.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +41,7 @@ class Beyond:
 
 def scale(
     role: Annotated[str, typer.Argument(metavar="ROLE", help="app, media, web, data, ...")],
-    count: Annotated[int, typer.Argument(metavar="N", help="How many nodes of the role there shall be.")],
+    count: Annotated[int, typer.Argument(metavar="N", help="How many nodes the role gets.")],
     stack: StackName = DEFAULT_STACK,
     yes: Yes = False,
     delete_data: DeleteData = False,
@@ -77,29 +77,29 @@ def scale(
     change(stack, role, count, leaving, others if with_data else [*others, *((role, n) for n in numbers)])
     bring_up(stack, True, again=again)
     if beyond.disks and not with_data:
-        out.print(f"Kept with their data: {', '.join(map(name_of, beyond.disks))}. A later ./webitel scale {role} takes them "
+        out.print(f"Kept with their data: {', '.join(map(name_of, beyond.disks))}. A later ./webitel scale {role} uses them "
                   f"again; {again} --delete-data deletes them.")
 
 
 def role_of(key: str, stack: str) -> str:
-    """The role in the name of a node, `app-3` or `<stack>-app-3`."""
+    """Return the role in the name of a node, `app-3` or `<stack>-app-3`."""
     return key.removeprefix(f"{stack}-").rpartition("-")[0]
 
 
 def key_of_disk(urn: str) -> str:
-    """The node to which a data disk belongs, from the name of its resource."""
+    """Return the node to which a data disk belongs, from the name of its resource."""
     return name_of(urn).rpartition("-")[0]
 
 
 def change(stack: str, role: str, count: int, leaving: Sequence[str], kept: Sequence[tuple[str, int]]) -> None:
-    """The stack file as it shall be in the end."""
+    """Write the stack file as it shall be in the end."""
     edit_setting(stack, f"counts.{role}", count)
     edit_setting(stack, "leaving", list(leaving) or None)
     edit_setting(stack, "kept_disks", [f"{other}-{n}" for other, n in kept] or None)
 
 
 def find_beyond(stack: str, role: str, count: int) -> Beyond:
-    """What the deployment has of the role beyond the count."""
+    """Return what the deployment has of the role beyond the count."""
     from cli.engine.engine import open_engine
 
     with open_engine(stack) as engine:
@@ -107,7 +107,7 @@ def find_beyond(stack: str, role: str, count: int) -> Beyond:
 
 
 def list_beyond(resources: Sequence[Mapping[str, Any]], stack: str, role: str, count: int) -> Beyond:
-    """Likewise, from the resources of the state."""
+    """Find it in the resources of the state."""
     keys = {resource["urn"]: name_of(resource["urn"]) for resource in resources if resource["type"] == resource_types.NODE}
     groups = {urn for urn, key in keys.items() if role_of(key, stack) == role and int(key.rpartition("-")[2]) > count}
     theirs = [resource for resource in resources if resource.get("parent") in groups]
@@ -129,9 +129,10 @@ def ask(beyond: Beyond, yes: bool, delete_data: bool) -> bool:
     names = ", ".join(map(name_of, beyond.disks))
     nodes = f"{', '.join(beyond.nodes)} with {'their' if len(beyond.nodes) > 1 else 'its'} addresses"
     if not is_terminal():
-        raise Failure(f"this would take out {nodes if beyond.nodes else f'the data on {names}'}; say so with --yes")
+        what = f"remove {nodes}" if beyond.nodes else f"delete the data on {names}"
+        raise Failure(f"this would {what}; confirm with --yes")
     if beyond.nodes:
-        typer.confirm(f"Take out {nodes}?", abort=True)
+        typer.confirm(f"Remove {nodes}?", abort=True)
     return bool(names) and typer.confirm(f"Delete the data on {names} too? No keeps the disks.", default=False)
 
 
@@ -140,9 +141,9 @@ def ask_about_data(wanted: Settings, stack: str, role: str, yes: bool) -> None:
     back = [f"{other}-{n}" for other, n in list_kept(wanted, stack, TIERS[wanted.tier], back=True) if other == role]
     if not back or yes:
         return
-    what = f"take the kept disks of {', '.join(back)} again, and let a database on them become a copy of its cluster's leader"
+    what = f"use the kept disks of {', '.join(back)} again, and make a database on them a copy of its cluster's leader"
     if not is_terminal():
-        raise Failure(f"this would {what}; say so with --yes")
+        raise Failure(f"this would {what}; confirm with --yes")
     typer.confirm(f"{what[0].upper()}{what[1:]}?", abort=True)
 
 

@@ -32,7 +32,7 @@ def secrets(
     stack: Annotated[str, typer.Option("--stack", "-s", help="The deployment.")] = DEFAULT_STACK,
     yes: Yes = False,
 ) -> None:
-    """List the deployment's secrets, or show one after asking."""
+    """List the deployment's secrets, or show one."""
     values = read_secrets(stack)
     if not name:
         table = make_table("name", "use", header=False)
@@ -45,7 +45,7 @@ def secrets(
         raise Failure(f"{stack} has no secret {name}; there are {', '.join(values)}")
     if not yes:
         if not is_terminal():
-            raise Failure(f"this would show {name} in the clear; say so with --yes")
+            raise Failure(f"this would show {name} as plain text; confirm with --yes")
         typer.confirm(f"Show {name} of {stack} on this screen?", abort=True)
     print(values[name])
 
@@ -54,7 +54,7 @@ def export_secrets(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The recovery file to write; must not exist.")],
     stack: StackName = DEFAULT_STACK,
 ) -> None:
-    """Write all secrets into a recovery file that a passphrase opens, to be kept where the deployment is not."""
+    """Write all secrets into an encrypted recovery file. Keep it where the deployment is not."""
     values = read_secrets(stack)
     passphrase = os.environ.get("WEBITEL_RECOVERY_PASSPHRASE") or typer.prompt(
         "Passphrase of the recovery file", hide_input=True, confirmation_prompt=True)
@@ -72,7 +72,7 @@ def export_secrets(
 
 
 def read_secrets(stack: str) -> dict[str, str]:
-    """The secrets' values by name, from the state."""
+    """Return the secrets' values by name, from the state."""
     from cli.engine.engine import open_engine, require_existing
 
     load_deployment(stack)
@@ -87,7 +87,7 @@ def read_secrets(stack: str) -> dict[str, str]:
 
 
 def encrypt(data: bytes, passphrase: str) -> bytes:
-    """AES-256-CBC as `openssl enc -a` writes it, so that the file opens without this project."""
+    """Encrypt with AES-256-CBC as `openssl enc -a` does, so that the file opens without this project."""
     from cryptography.hazmat.primitives import hashes, padding
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
     from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC

@@ -15,7 +15,7 @@ from cli.engine.engine import STACK_TYPE
 from cli.help import DAY_TWO
 from stacks.load import load_deployment
 
-commands = typer.Typer(no_args_is_help=True, help="Save what the engine knows of a deployment, and put it back.")
+commands = typer.Typer(no_args_is_help=True, help="Save and restore what the engine knows of a deployment.")
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def backup(
     stack: StackName = DEFAULT_STACK,
     file: Annotated[Path | None, typer.Argument(
-        metavar="[FILE]", help="Must not exist; named by stack and time without it.")] = None,
+        metavar="[FILE]", help="The file to write, which must not exist; by default named after stack and time.")] = None,
 ) -> None:
     """Write the deployment's state into a file; secrets in it stay encrypted."""
     from cli.engine.engine import open_engine, require_existing
@@ -55,7 +55,7 @@ def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What state backup wrote.")],
     yes: Yes = False,
 ) -> None:
-    """Put a saved state back, where the state was lost or is broken. What was changed since then is not known afterwards."""
+    """Restore a saved state where the state was lost or is broken. Changes made since it was saved are unknown afterwards."""
     from cli.engine.engine import open_engine
 
     load_deployment(stack)
@@ -63,19 +63,19 @@ def restore(
     with open_engine(stack) as engine:
         there = engine.exists()
         known = count(engine.export()) if there else 0
-        what = f"put back {format_count(count(saved), 'resource')} of {stack} in place of {known}"
+        what = f"replace {format_count(known, 'known resource')} of {stack} by {count(saved)} saved ones"
         if not yes:
             if not is_terminal():
-                raise Failure(f"this would {what}; say so with --yes")
+                raise Failure(f"this would {what}; confirm with --yes")
             typer.confirm(f"{what.capitalize()}?", abort=True)
         if not there:
             engine.create()
         engine.run("stack", "import", stdin=json.dumps(saved))
-    out.print(f"{stack} is as {file} has it. Next: ./webitel up {stack}")
+    out.print(f"{stack} has the state saved in {file}. Next: ./webitel up {stack}")
 
 
 def read_backup(file: Path, stack: str) -> dict[str, Any]:
-    """The state in a file; a Failure where it is none, or another deployment's."""
+    """Return the state in a file; a Failure where it is none, or another deployment's."""
     try:
         saved: dict[str, Any] = json.loads(file.read_text())
         names = [one["urn"].split(":")[2] for one in saved["deployment"].get("resources", [])]
@@ -89,5 +89,5 @@ def read_backup(file: Path, stack: str) -> dict[str, Any]:
 
 
 def count(state: dict[str, Any]) -> int:
-    """How many resources a state has, the stack itself left out."""
+    """Return how many resources a state has, the stack itself left out."""
     return sum(one["type"] != STACK_TYPE for one in state["deployment"].get("resources", []))

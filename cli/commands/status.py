@@ -20,20 +20,20 @@ def status(
     stack: StackName = DEFAULT_STACK,
     as_json: AsJson = False,
 ) -> None:
-    """Ask every node how its services are; exit status 0 only if all are healthy."""
+    """Show the health of every service. Exit status 0 only if all are healthy."""
     from cli.engine.engine import open_engine
     from cli.nodes.access import read_access
     from cli.nodes.reports import ask_status
     from cli.show.status import show_status
 
-    made = load_deployment(stack).plan
+    plan = load_deployment(stack).plan
     with open_engine(stack) as engine:
         access = read_access(engine)
     reports = ask_status(access)
     if as_json:
         print_document(status_document(stack, access.url, is_healthy(reports), reports))
     else:
-        show_status(reports, made)
+        show_status(reports, plan)
         next_step = next((f"./webitel logs {key} --stack {stack}" for key, report in reports.items() if not report.healthy), "")
         if next_step:
             out.print(f"Next: {next_step}")

@@ -22,7 +22,7 @@ def up(
     as_json: AsJson = False,
     disruptive: Annotated[bool, typer.Option(help="Allow changes that drop calls in progress.")] = False,
     repair: Annotated[bool, typer.Option(
-        "--repair", help="Look first what was changed behind our back (`drift` lists it), and bring it back.")] = False,
+        "--repair", help="Look for drift first (`drift` lists it), and undo it.")] = False,
 ) -> None:
-    """Create or change a deployment; ends when every service is healthy. Running it again resumes."""
+    """Create or change a deployment. It ends when every service is healthy; running it again resumes."""
     bring_up(stack, yes, as_json, disruptive, repair=repair)

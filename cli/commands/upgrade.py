@@ -35,28 +35,28 @@ def upgrade(
     stack: StackName = DEFAULT_STACK,
     yes: Yes = False,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="SERVICE", help="This service's packages only; may be repeated.")] = None,
+        list[str] | None, typer.Option(metavar="SERVICE", help="Only this service's packages; may be repeated.")] = None,
     release: Annotated[str, typer.Option(metavar="RELEASE", help="A new release of the vendor's packages.")] = "",
-    disruptive: Annotated[bool, typer.Option(help="Also what drops calls in progress.")] = False,
+    disruptive: Annotated[bool, typer.Option(help="Include what drops calls in progress.")] = False,
 ) -> None:
-    """Look for newer patch versions on the nodes, write them into the stack file and roll them out, one node after the other."""
+    """Roll out newer patch versions of packages, node by node. The nodes look for them, and the stack file records them."""
     from cli.engine.engine import open_engine
     from cli.nodes.access import read_access
     from cli.nodes.reports import ask_status
 
     deployment = load_deployment(stack)
-    settings, made = deployment.settings, deployment.plan
+    settings, plan = deployment.settings, deployment.plan
     refuse_unknown(only or [])
     if release:
         # As long as no migration is known none is carried out here, and each release has its reason.
         raise Failure(f"Nothing was changed: {explain_release(settings.release, release)}.")
     with open_engine(stack) as engine:
         access = read_access(engine)
-    if obstacles := find_obstacles(made, ask_status(access)):
-        raise Failure("\n  ".join(["Nothing was changed, for this deployment is in no state to be upgraded:", *obstacles])
+    if obstacles := find_obstacles(plan, ask_status(access)):
+        raise Failure("\n  ".join(["Nothing was changed: this deployment cannot be upgraded as it is:", *obstacles])
                       + f"\nNext: ./webitel status {stack}")
     progress(f"Looking for newer versions on {format_count(len(access.nodes), 'node')}.")
-    found = choose_patches(made, ask_versions(access), only or ())
+    found = choose_patches(plan, ask_versions(access), only or ())
     patches = [patch for patch in found if disruptive or not patch.drops_calls]
     if found:
         show_patches(found, disruptive)
@@ -65,7 +65,7 @@ def upgrade(
         return
     if not yes and not is_terminal():
         nodes = ", ".join(dict.fromkeys(patch.node for patch in patches))
-        raise Failure(f"this would change packages on {nodes}; say so with --yes")
+        raise Failure(f"this would change packages on {nodes}; confirm with --yes")
     if not yes:
         typer.confirm("Write these versions into the stack file and roll them out?", abort=True)
     write_versions(stack, settings, patches)
@@ -74,7 +74,7 @@ def upgrade(
 
 
 def refuse_unknown(services: Sequence[str]) -> None:
-    """A Failure for a name that is no service's."""
+    """Raise a Failure for a name that is no service's."""
     for name in services:
         if name not in CATALOGUE:
             near = get_close_matches(name, CATALOGUE, 1)
@@ -83,19 +83,19 @@ def refuse_unknown(services: Sequence[str]) -> None:
 
 
 def ask_versions(access: Access) -> dict[str, dict[str, Any]]:
-    """By key of the node and package, its version and the newer ones. Raises a Failure that names who could not tell."""
+    """Return by node and package its version and the newer ones. Raises a Failure that names who could not tell."""
     from cli.nodes.access import ask_nodes
     from cloud_init.node_command import node_command
 
     answers = asyncio.run(ask_nodes(access, list(access.nodes.values()), node_command("versions"), LOOK_SECONDS))
     told = {key: read_answer(answer) for key, answer in answers.items()}
     if silent := [f"{key}: {said['error']}" for key, said in told.items() if "error" in said]:
-        raise Failure("\n  ".join(["Nothing was changed, for not every node could look up its packages:", *silent]))
+        raise Failure("\n  ".join(["Nothing was changed: some nodes could not look up their packages:", *silent]))
     return {key: said["versions"] for key, said in told.items()}
 
 
 def read_answer(answer: Answer) -> dict[str, Any]:
-    """What the node program said: {"versions"} or {"error"}."""
+    """Return what the node program said: {"versions"} or {"error"}."""
     if answer.problem:
         return {"error": answer.problem}
     try:
@@ -116,7 +116,7 @@ def show_patches(patches: Sequence[Patch], disruptive: bool) -> None:
 
 
 def describe_reactions(patch: Patch) -> str:
-    """`restart Engine`, `drain FreeSWITCH`, `restart OpenSIPS, calls that are being set up fail`."""
+    """Return such as `restart Engine`, `drain FreeSWITCH`, `restart OpenSIPS, calls that are being set up fail`."""
     parts = []
     for name, reaction in patch.reactions.items():
         service = CATALOGUE[name]
@@ -126,7 +126,7 @@ def describe_reactions(patch: Patch) -> str:
 
 
 def write_versions(stack: str, settings: Settings, patches: Sequence[Patch]) -> None:
-    """The new versions in the stack file, beside the ones it has."""
+    """Write the new versions into the stack file, beside the ones it has."""
     versions = {patch.package: patch.new for patch in patches}
     if not settings.package_versions:
         edit_setting(stack, "package_versions", dict(sorted(versions.items())))

@@ -10,7 +10,7 @@ NAMED = 3
 
 
 def draw_plan(plan: Plan) -> str:
-    """A Mermaid flow chart: roles with their nodes, an arrow from every audience and every role that may connect."""
+    """Return a Mermaid flow chart: roles with their nodes, an arrow from every audience and every role that may connect."""
     lines = ["flowchart LR"]
     arrows: dict[tuple[str, str], list[str]] = {}
     for opening in plan.openings:
@@ -31,12 +31,12 @@ def draw_plan(plan: Plan) -> str:
 
 
 def describe(opening: Opening) -> str:
-    """`443/tcp nginx`."""
+    """Return such as `443/tcp nginx`."""
     return f"{opening.ports}/{opening.protocol} {CATALOGUE[opening.service].title}"
 
 
 def describe_role(nodes: list[Node]) -> str:
-    """The nodes of a role and their machine types."""
+    """Return the nodes of a role and their machine types."""
     keys = [node.key for node in nodes]
     names = ", ".join(keys) if len(keys) <= NAMED else f"{keys[0]} to {keys[-1]}"
     return "<br/>".join([names, *dict.fromkeys(node.machine_type.name for node in nodes)])

@@ -24,7 +24,7 @@ HEAD = (
     "| stack | replaced machines | create | update | replace | delete | a month before | after | difference |\n"
     "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
-LIMIT = 60_000
+LIMIT_CHARACTERS = 60_000
 """Characters of a comment; GitHub takes 65,536."""
 DIFF_LINES = 300
 """Lines of one file's diff; the rest is counted."""
@@ -43,8 +43,8 @@ class Comment:
     bodies: list[str] = field(default_factory=list)
     folded: list[str] = field(default_factory=list)
 
-    def to_text(self, limit: int = LIMIT) -> str:
-        """The Markdown, at most `limit` characters; what had to be left out is counted at the end."""
+    def to_text(self, limit: int = LIMIT_CHARACTERS) -> str:
+        """Return the Markdown, at most `limit` characters; what had to be left out is counted at the end."""
         between = len(PART) + 4
         kept = ["\n".join([MARK, HEAD, *self.rows]), "", ""]
         size, left_out = NOTE_SPACE + len(kept[0]) + 2 * between, 0
@@ -65,7 +65,7 @@ class Comment:
 
 
 def join(texts: Iterable[str]) -> str:
-    """One comment of several; "" where there is none."""
+    """Return one comment of several; "" where there is none."""
     whole = Comment()
     for text in texts:
         table, loud, bodies, *folded = [part.strip() for part in text.split(PART)]
@@ -77,7 +77,7 @@ def join(texts: Iterable[str]) -> str:
 
 
 def write_preview(plan: Plan, changes: Changes) -> str:
-    """The comment on one stack; "" where nothing changes."""
+    """Return the comment on one stack; "" where nothing changes."""
     if not changes.resources:
         return ""
     machine = plan.facts.machine_resource
@@ -98,14 +98,14 @@ def write_preview(plan: Plan, changes: Changes) -> str:
 
 
 def write_failure(stack: str, text: str) -> str:
-    """The comment on a stack whose preview failed."""
+    """Return the comment on a stack whose preview failed."""
     said = text if len(text) <= FAILURE_CHARACTERS else f"...{text[-FAILURE_CHARACTERS:]}"
     loud = f"> [!CAUTION]\n> **`{stack}`: the preview failed.**\n\n{fence(said, 'text')}"
     return Comment([f"| `{stack}` | the preview failed |{' |' * 7}"], [loud]).to_text()
 
 
 def price_cells(plan: Plan, changes: Changes) -> list[str]:
-    """The price of a month before and after, and the difference; `unknown` rather than a guess."""
+    """Return the price of a month before and after, and the difference; `unknown` rather than a guess."""
     after = plan.monthly_price
     if plan.facts.trial:
         return ["none"] * 3
@@ -119,7 +119,7 @@ def price_cells(plan: Plan, changes: Changes) -> list[str]:
 
 
 def port_lines(plan: Plan, changes: Changes) -> list[str]:
-    """What is opened and closed, as lists."""
+    """Return what is opened and closed, as lists."""
     after = outline(plan)["openings"]
     if changes.before is None and not changes.is_new:
         return ["Opened and closed ports are not known: the deployment was made by a version that kept no record."]
@@ -136,7 +136,7 @@ def port_lines(plan: Plan, changes: Changes) -> list[str]:
 
 
 def fold_diff(stack: str, diff: FileDiff) -> str:
-    """One file's diff, folded."""
+    """Return one file's diff, folded."""
     lines = list(diff.lines)
     if len(lines) > DIFF_LINES:
         lines = [*lines[:DIFF_LINES], f"... {len(lines) - DIFF_LINES} more lines"]
@@ -144,11 +144,11 @@ def fold_diff(stack: str, diff: FileDiff) -> str:
 
 
 def fold(title: str, text: str, language: str) -> str:
-    """A text behind its title."""
+    """Return a text behind its title."""
     return f"<details><summary>{title}</summary>\n\n{fence(text, language)}\n\n</details>"
 
 
 def fence(text: str, language: str) -> str:
-    """A text as it is; the fence is longer than any row of backticks in it."""
+    """Return a text as it is; the fence is longer than any row of backticks in it."""
     marks = "`" * max(3, *(len(run) + 1 for run in re.findall("`+|$", text)))
     return f"{marks}{language}\n{text}\n{marks}"

@@ -32,13 +32,13 @@ STAGES = (
     ("services", re.compile(r"  (start [a-z_-]+( and \d+ more)?|creating health)$")),
 )
 """A stage begins with the first line of `up` that says so; those that never come took no time."""
-SHORTEST = 0.5
-"""Seconds of a stage that is shown."""
+SHORTEST_STAGE_SECONDS = 0.5
+"""Of a stage that is shown."""
 FOUND = ("pulumi", "go", "incusd", "mmdebstrap", "mkfs.btrfs", "dnsmasq")
 
 
 def measure_cold(stack: str) -> tuple[dict[str, float], float]:
-    """Seconds by stage, and in all, of `up` for a deployment like `stack` with no cache; everything is removed again."""
+    """Measure `up` for a deployment like `stack` with no cache, in seconds by stage and in all; everything is removed again."""
     with fresh_folders() as (folder, environment):
         checkout = copy_checkout(folder / "checkout")
         name = f"cold{os.getpid()}"
@@ -52,7 +52,7 @@ def measure_cold(stack: str) -> tuple[dict[str, float], float]:
 
 
 def describe_host() -> str:
-    """What of this host a measurement cannot take away, and so does not count."""
+    """Return what of this host a measurement cannot take away, and so does not count."""
     places = os.pathsep.join((os.environ["PATH"], "/usr/libexec/incus", "/opt/incus/bin", "/usr/local/go/bin", "/usr/sbin"))
     there = [name for name in FOUND if shutil.which(name, path=places)]
     return (f"not counted, as this host has it: {', '.join(there)}; the installation of Debian's packages of these, and what the "
@@ -61,7 +61,7 @@ def describe_host() -> str:
 
 @contextmanager
 def fresh_folders() -> Iterator[tuple[Path, dict[str, str]]]:
-    """A folder, and an environment in which every cache, state and daemon of ours is below it."""
+    """Open a folder, and an environment in which every cache, state and daemon of ours is below it."""
     folder = Path(tempfile.mkdtemp(prefix="webitel-cold-", dir=PLACE))
     # A container's root is nobody here, and has to come through to its own file system.
     folder.chmod(0o711)
@@ -83,7 +83,7 @@ def fresh_folders() -> Iterator[tuple[Path, dict[str, str]]]:
 
 
 def copy_checkout(target: Path) -> Path:
-    """The files of this checkout as a clone would have them, with what is new beside them."""
+    """Return the files of this checkout as a clone would have them, with what is new beside them."""
     listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
                             capture_output=True, text=True).stdout
     for path in filter(None, listed.split("\0")):
@@ -94,7 +94,7 @@ def copy_checkout(target: Path) -> Path:
 
 
 def write_stack(checkout: Path, source: str, name: str) -> None:
-    """A stack file like another one, with a network that nobody uses."""
+    """Write a stack file like another one, with a network that nobody uses."""
     from tools.incus.network import find_free_network, read_routes
 
     document = yaml.safe_load(stack_file(source).read_text())
@@ -119,5 +119,6 @@ def watch(command: list[str], folder: Path, environment: Mapping[str, str]) -> t
         raise Failure(f"{' '.join(command)} failed:\n" + "\n".join(said[-20:]))
     ended = time.monotonic()
     seconds[stage] += ended - entered
-    return {name: spent for (name, _), spent in zip(STAGES, seconds, strict=True) if spent >= SHORTEST}, ended - started
+    stages = {name: spent for (name, _), spent in zip(STAGES, seconds, strict=True) if spent >= SHORTEST_STAGE_SECONDS}
+    return stages, ended - started
 

@@ -16,11 +16,11 @@ SSH = CATALOGUE["ssh"].listeners[0].port
 """What a partition leaves open: the drill itself comes that way."""
 PACKAGES = [str(way.ports) for way in CATALOGUE["nftables"].egress if way.purpose.startswith("packages")]
 """The ports of package repositories."""
-MOST = 600
-"""Seconds after which a partition ends by itself, whatever became of who made it."""
+PARTITION_LIMIT_SECONDS = 600
+"""After which a partition ends by itself, whatever became of who made it."""
 
 _CUT = f"""
-systemd-run -q --collect --on-active={MOST} --unit=webitel-drill-heal nft delete table inet webitel_drill
+systemd-run -q --collect --on-active={PARTITION_LIMIT_SECONDS} --unit=webitel-drill-heal nft delete table inet webitel_drill
 nft -f - <<'END'
 table inet webitel_drill {{
   chain in {{ type filter hook input priority -300; iif lo accept; tcp dport {SSH} accept; drop; }}
@@ -33,7 +33,7 @@ nft delete table inet webitel_drill
 systemctl stop -q webitel-drill-heal.timer 2>/dev/null || true
 """
 _OFFLINE = f"""
-systemd-run -q --collect --on-active={MOST} --unit=webitel-drill-heal nft delete table inet webitel_drill
+systemd-run -q --collect --on-active={PARTITION_LIMIT_SECONDS} --unit=webitel-drill-heal nft delete table inet webitel_drill
 nft add table inet webitel_drill
 nft add chain inet webitel_drill out '{{ type filter hook output priority -300; }}'
 nft add rule inet webitel_drill out tcp dport '{{ {", ".join(PACKAGES)} }}' oif != lo drop
@@ -71,11 +71,11 @@ class Fault:
 
 
 async def nothing(access: Access, nodes: Sequence[NodeAccess]) -> None:
-    """What ends by itself."""
+    """Leave alone what ends by itself."""
 
 
 def script(begin: str, end: str = "") -> Fault:
-    """A fault that is a shell script on each of the nodes."""
+    """Return a fault that is a shell script on each of the nodes."""
     def act(text: str) -> Act:
         async def run(access: Access, nodes: Sequence[NodeAccess]) -> None:
             await asyncio.gather(*(run_script(access, node, text) for node in nodes))
@@ -86,19 +86,19 @@ def script(begin: str, end: str = "") -> Fault:
 
 
 def kill(*units: str) -> Fault:
-    """kill -9 of everything that the units run."""
+    """Return a kill -9 of everything that the units run."""
     return script(f"systemctl kill --kill-who=all -s KILL {' '.join(units)}")
 
 
 def stop_units(*units: str) -> Fault:
-    """Units held down."""
+    """Return units held down as a fault."""
     names = " ".join(f"{unit}.service" for unit in units)
     return script(f"systemctl mask --runtime -q {names}; systemctl stop {names}",
                   f"systemctl unmask --runtime -q {names}; systemctl start --no-block {names}")
 
 
 def fill(purpose: str, percent: int) -> Fault:
-    """A data disk filled to so many percent, and the room given back."""
+    """Return the fault of a data disk filled to so many percent, and the room given back."""
     return script(_FILL.format(folder=PROGRAM.parent, purpose=purpose, percent=percent, file=_FILLER),
                   f"rm -f {MOUNT_ROOT}/{purpose}/{_FILLER}")
 
@@ -110,7 +110,7 @@ BROKER_FULL = script(_ALARM, _ALARM_OFF)
 
 
 def power_off(power: Power | None) -> Fault:
-    """The machine's power gone until it is given back; where only SSH leads to it, a reboot that lets nothing end in order."""
+    """Return the fault of a machine without power; where only SSH leads to it, a reboot that lets nothing end in order."""
     if power is None:
         # The answer of a machine that is gone never comes: the shell that waits for it is left behind.
         now = script("systemd-run -q --collect --on-active=1 systemctl reboot --force --force")

@@ -76,14 +76,14 @@ class Writer:
                 self._reader.cancel()
 
     def longest_gap(self, kind: str, begin: float, end: float) -> float:
-        """The longest time without an acknowledgement between two moments."""
+        """Return the longest time without an acknowledgement between two moments."""
         times = sorted(moment for moment in self.acknowledged[kind].values() if begin <= moment <= end)
         points = [begin, *times, end]
         return max(later - earlier for earlier, later in itertools.pairwise(points))
 
 
 def find_lost(writers: Iterable[Writer], there: dict[str, dict[str, list[int]]]) -> dict[str, list[str]]:
-    """By kind, what was acknowledged and is gone."""
+    """Return by kind what was acknowledged and is gone."""
     return {
         kind: [f"{writer.name} {number}" for writer in writers
                for number in sorted(set(writer.acknowledged[kind]) - set(there[f"{kind}s"].get(writer.name, ())))]
@@ -92,7 +92,7 @@ def find_lost(writers: Iterable[Writer], there: dict[str, dict[str, list[int]]])
 
 
 async def ask_json(access: Access, node: NodeAccess, *arguments: str) -> Any:
-    """What the node program prints, as JSON; a Failure with its words."""
+    """Return what the node program prints, as JSON; a Failure with its words."""
     answer = (await ask_nodes(access, [node], node_command(*arguments), ASK_SECONDS))[node.key]
     if answer.problem or answer.status:
         raise Failure(f"{node.key}: {answer.problem or (answer.errors or answer.output).strip()[-500:]}")

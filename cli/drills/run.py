@@ -18,9 +18,9 @@ from cli.nodes.reports import ask_status_async
 from components.model.plan import Node, Plan
 from components.model.report import Reports, describe_first, is_healthy
 
-BEFORE, AFTER = 5.0, 5.0
-HEALTHY_LIMIT = 600.0
-"""Seconds after which somebody has to help: the watcher may have to restart a service twice, five minutes apart."""
+BEFORE_SECONDS, AFTER_SECONDS = 5.0, 5.0
+HEALTHY_LIMIT_SECONDS = 600.0
+"""After which somebody has to help: the watcher may have to restart a service twice, five minutes apart."""
 ROUNDS = 2
 QUIET = ("standby", "postgresql", "queue", "consul")
 
@@ -50,12 +50,12 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Nothing lost and nobody called."""
+        """Return whether nothing was lost and nobody had to help."""
         return not self.help and not any(self.lost.values())
 
 
 async def read_leaders(access: Access, plan: Plan) -> dict[str, str]:
-    """Who leads what, by key, as the first node with clients sees it."""
+    """Return who leads what, by key, as the first node with clients sees it."""
     keys = {name: node.key for node in plan.nodes for name in (node.name, node.key, node.private_address or node.key)}
     addresses = {access.nodes[node.key].address: node.key for node in plan.nodes if node.key in access.nodes}
     said = await ask_json(access, choose_client(access, plan), "leaders")
@@ -87,7 +87,7 @@ async def run_drill(look: Look, choose: Choose, power: Power | None, tell: Tell)
 
 
 def choose_client(access: Access, plan: Plan, but: Collection[str] = ()) -> NodeAccess:
-    """A node where the load is written as services do it, reached by others than `but`: none of these where there is another."""
+    """Choose a node where the load is written as services do it, reached by others than `but`, none of them if it can be."""
     able = sorted((node for node in plan.nodes if has_clients(node)), key=lambda node: (node.key in but, has_data(node)))
     chosen = access.nodes[able[0].key]
     lost = {access.nodes[key].target.machine_id for key in but if key in access.nodes}
@@ -110,7 +110,7 @@ async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
                     writers.append(Writer(node.key, access.nodes[node.key]))
                     await writers[-1].start(access, stack, direct=True)
         outcome.calls = await count_calls(access, plan)
-        await asyncio.sleep(BEFORE)
+        await asyncio.sleep(BEFORE_SECONDS)
         tell(f"{drill.name}: {drill.says}" + (f": {outcome.target}" if outcome.target else ""))
         begun = time.time()
         await drill.fault.begin(access, machines)
@@ -126,7 +126,7 @@ async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
 
         outcome.help = await wait_healthy(access, tell, note) or failed
         outcome.healthy = time.time() - ended
-        await asyncio.sleep(AFTER)
+        await asyncio.sleep(AFTER_SECONDS)
         for writer in writers:
             await writer.stop()
         stopped = time.time() - 1
@@ -155,7 +155,7 @@ async def run_command(command: str) -> str:
 
 async def wait_healthy(access: Access, tell: Tell, note: Callable[[Reports], None] = lambda _: None) -> str:
     """Until every service is healthy, twice in a row; "" or what was not in time. `note` gets every look at them."""
-    deadline = time.time() + HEALTHY_LIMIT
+    deadline = time.time() + HEALTHY_LIMIT_SECONDS
     good, why, told = 0, "", ""
     while good < ROUNDS:
         reports = await ask_status_async(access)
@@ -183,7 +183,7 @@ async def hold(access: Access, seconds: float) -> str:
 
 
 async def count_calls(access: Access, plan: Plan) -> int:
-    """The calls on every FreeSWITCH together."""
+    """Return the calls on every FreeSWITCH together."""
     nodes = [access.nodes[node.key] for node in plan.nodes_with("freeswitch")]
     said = await asyncio.gather(*(ask_json(access, node, "leaders") for node in nodes))
     return sum(max(0, answer["calls"]) for answer in said)

@@ -43,18 +43,18 @@ nobody knows."""
 ROLES = {"leader": ("postgresql", "the PostgreSQL leader"), "standby": ("standby", "the synchronous standby"),
          "consul": ("consul", "the Consul leader"), "queue": ("queue", "the queue's leader")}
 KILLED = {"leader": ("patroni",), "consul": ("consul",), "queue": ("rabbitmq-server",)}
-STOPPED, CUT, FULL, CONSUL_GONE = 30.0, 40.0, 30.0, 60.0
-SECOND_LATER = 60.0
-"""Seconds between the return of one of two lost nodes and of the other."""
-NEARLY = 93
-"""Percent of a disk from which on `status` has to name it."""
+STOPPED_SECONDS, CUT_SECONDS, FULL_SECONDS, CONSUL_GONE_SECONDS = 30.0, 40.0, 30.0, 60.0
+SECOND_LATER_SECONDS = 60.0
+"""Between the return of one of two lost nodes and of the other."""
+NEARLY_FULL_PERCENT = 93
+"""Of a disk, from which on `status` has to name it."""
 ALL = "all-leaders"
 SHORT = ("kill-leader", "stop-leader", "partition-standby")
 """What `webitel drill` without a name and `./webitel test drills` run."""
 
 
 def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, Drill]:
-    """The drills that make sense on a deployment, by name, with the nodes they are about now."""
+    """Return the drills that make sense on a deployment, by name, with the nodes they are about now."""
     off = power_off(power)
     drills = []
     for what, (leader, title) in ROLES.items():
@@ -65,45 +65,46 @@ def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, 
         target = leaders.get(leader) or members[0].key
         if units := KILLED.get(what):
             drills.append(Drill(f"kill-{what}", f"kill -9 of {title}", (target,), kill(*units), 0))
-        drills.append(Drill(f"stop-{what}", f"power off at the node with {title}", (target,), off, STOPPED))
-        drills.append(Drill(f"partition-{what}", f"the node with {title} cut off", (target,), PARTITION, CUT))
+        drills.append(Drill(f"stop-{what}", f"power off at the node with {title}", (target,), off, STOPPED_SECONDS))
+        drills.append(Drill(f"partition-{what}", f"the node with {title} cut off", (target,), PARTITION, CUT_SECONDS))
     everything = [node.key for node in plan.nodes if set(SERVICES.values()) <= set(node.services)]
     if len(everything) >= 3:
         of_consul = leaders.get("consul", "")
         target = of_consul if of_consul in everything else everything[0]
         drills += [
-            Drill(f"stop-{ALL}", "power off at the node that leads everything", (target,), off, STOPPED, gather=True),
-            Drill(f"partition-{ALL}", "the node that leads everything cut off", (target,), PARTITION, CUT, gather=True),
+            Drill(f"stop-{ALL}", "power off at the node that leads everything", (target,), off, STOPPED_SECONDS, gather=True),
+            Drill(f"partition-{ALL}", "the node that leads everything cut off", (target,), PARTITION, CUT_SECONDS, gather=True),
         ]
     servers = tuple(node.key for node in plan.nodes_with("consul-server"))
-    drills.append(Drill("no-consul", "every Consul server down for a minute", servers, stop_units("consul"), CONSUL_GONE))
+    drills.append(Drill("no-consul", "every Consul server down for a minute", servers, stop_units("consul"), CONSUL_GONE_SECONDS))
     runners = {leaders.get(name) for name, service in CATALOGUE.items() if service.moves}
     for role in ("app", "web", "media", "edge", "sip"):
         if nodes := [node for node in plan.nodes if node.role == role]:
             # The one whose loss has more to move.
             target = next((node.key for node in nodes if node.key in runners), nodes[0].key)
-            drills.append(Drill(f"stop-{role}", f"power off at {target}", (target,), off, STOPPED))
+            drills.append(Drill(f"stop-{role}", f"power off at {target}", (target,), off, STOPPED_SECONDS))
     drills.append(Drill("off-and-on", "power off everywhere, then on", tuple(node.key for node in plan.nodes), off, 10))
     first, second = leaders.get("postgresql", ""), leaders.get("standby", "")
     if first and second and power:
         drills.append(Drill(
             "stop-two", "power off at the PostgreSQL leader and its standby, the second back a minute after the first",
-            (first, second), power_off_in_turn(power, SECOND_LATER), STOPPED))
+            (first, second), power_off_in_turn(power, SECOND_LATER_SECONDS), STOPPED_SECONDS))
     if first:
         drills += [
-            Drill("nearly-full-database", f"the leader's database disk {NEARLY} % full", (first,),
-                  fill("database", NEARLY), FULL),
-            Drill("full-database", "the leader's database disk full", (first,), fill("database", 100), FULL),
+            Drill("nearly-full-database", f"the leader's database disk {NEARLY_FULL_PERCENT} % full", (first,),
+                  fill("database", NEARLY_FULL_PERCENT), FULL_SECONDS),
+            Drill("full-database", "the leader's database disk full", (first,), fill("database", 100), FULL_SECONDS),
         ]
     brokers = plan.nodes_with("rabbitmq")
     drills.append(Drill("full-broker", f"the broker's disk at {brokers[-1].key} called full", (brokers[-1].key,),
-                        BROKER_FULL, FULL))
-    drills.append(Drill("no-packages", "no way to package repositories", tuple(node.key for node in plan.nodes), OFFLINE, FULL))
+                        BROKER_FULL, FULL_SECONDS))
+    everywhere = tuple(node.key for node in plan.nodes)
+    drills.append(Drill("no-packages", "no way to package repositories", everywhere, OFFLINE, FULL_SECONDS))
     return {drill.name: drill for drill in drills}
 
 
 def make_change(command: str) -> Drill:
-    """A change of the deployment, such as an `up` or a `scale`, with what it costs counted like a drill's."""
+    """Return a change of the deployment, such as an `up` or a `scale`, with what it costs counted like a drill's."""
     return Drill(command, "a command run here", (), Fault(nothing, nothing, silent=True), 0, command=command)
 
 
@@ -111,10 +112,10 @@ SERVICES = {"postgresql": "postgresql", "standby": "postgresql", "consul": "cons
 
 
 def has_clients(node: Node) -> bool:
-    """Whether the load can be written on a node as its services do it: through HAProxy."""
+    """Return whether the load can be written on a node as its services do it: through HAProxy."""
     return "haproxy" in node.services
 
 
 def has_data(node: Node) -> bool:
-    """Whether a node has a database or a broker of its own to write to."""
+    """Return whether a node has a database or a broker of its own to write to."""
     return any(CATALOGUE[name].cluster_sizes for name in node.services)

@@ -42,7 +42,7 @@ class Answer:
 
 
 def open_aside(engine: Engine, program: str, config: str, variables: Mapping[str, str]) -> Engine:
-    """The engine on a project whose program only asks, with a state of its own in a folder that goes away with this run: a
+    """Return the engine on a project whose program only asks, with a state of its own in a folder that goes away with this run: a
     preview of it changes nothing anywhere. `config` is the text of its stack file."""
     folder = engine.folder / "asked"
     shutil.rmtree(folder, ignore_errors=True)
@@ -57,7 +57,7 @@ def open_aside(engine: Engine, program: str, config: str, variables: Mapping[str
 
 
 def ask(engine: Engine, questions: Sequence[Question]) -> list[Answer]:
-    """The answers, in the order of the questions. Raises a Failure where they could not be asked."""
+    """Return the answers, in the order of the questions. Raises a Failure where they could not be asked."""
     if not questions:
         return []
     asked, answered = engine.folder / "questions.json", engine.folder / "answers.json"

@@ -25,7 +25,7 @@ def mend_sidecars(environment: Mapping[str, str]) -> None:
 
 
 def state_folder(environment: Mapping[str, str]) -> Path | None:
-    """The folder of a `file://` backend; None for every other kind, which are the user's own."""
+    """Return the folder of a `file://` backend; None for every other kind, which are the user's own."""
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text()).get("backend", {}).get("url", "")
     url = urlparse(environment.get("PULUMI_BACKEND_URL") or declared)
     return Path(unquote(url.path)) / ".pulumi" if url.scheme == "file" and url.path.startswith("/") else None

@@ -50,16 +50,16 @@ class Changes:
     is_new: bool = True
 
     def count(self, operation: str) -> int:
-        """How many resources."""
+        """Return how many resources."""
         return sum(change.operation == operation for change in self.resources)
 
     def names(self, operation: str, type: str) -> list[str]:
-        """The names of the resources of a type."""
+        """Return the names of the resources of a type."""
         return [change.name for change in self.resources if (change.operation, change.type) == (operation, type)]
 
 
 def read_changes(events: Iterable[Mapping[str, Any]]) -> Changes:
-    """The changes that a preview's events tell."""
+    """Return the changes that a preview's events tell."""
     changes = Changes()
     for event in events:
         if "resourcePreEvent" in event:
@@ -77,7 +77,7 @@ def read_changes(events: Iterable[Mapping[str, Any]]) -> Changes:
 
 
 def read_change(metadata: Mapping[str, Any]) -> Change:
-    """One resource's change; the engine tells of a replacement in three steps, of which `replace` is one."""
+    """Return one resource's change; the engine tells of a replacement in three steps, of which `replace` is one."""
     old, new = ((metadata.get(side) or {}).get("inputs") or {} for side in ("old", "new"))
     return Change(metadata["op"], metadata["type"], metadata["urn"].rpartition("::")[2],
                   tuple(metadata.get("diffs") or ()), old, new)
@@ -93,7 +93,7 @@ class FileDiff:
 
 
 def diff_files(changes: Changes) -> list[FileDiff]:
-    """What changes in the texts of nodes that are there already; equal diffs of several nodes stand together."""
+    """Return what changes in the texts of nodes that are there already; equal diffs of several nodes stand together."""
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for change in changes.resources:
         if change.type == resource_types.CONFIGURATION and change.operation == "update":
@@ -103,7 +103,7 @@ def diff_files(changes: Changes) -> list[FileDiff]:
 
 
 def diff_configuration(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Path and changed lines of every text that differs."""
+    """Yield path and changed lines of every text that differs."""
     before, after = (list_texts(inputs) for inputs in (old, new))
     for path in sorted(before.keys() | after.keys()):
         was, becomes = (side.get(path, "").splitlines() for side in (before, after))
@@ -112,7 +112,7 @@ def diff_configuration(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterat
 
 
 def list_texts(inputs: Mapping[str, Any]) -> dict[str, str]:
-    """The texts of a configuration: its files, and its other inputs as JSON."""
+    """Return the texts of a configuration: its files, and its other inputs as JSON."""
     files = inputs.get("files")
     texts = {path: str(text) for path, text in files.items()} if isinstance(files, Mapping) else {}
     return texts | {

@@ -41,11 +41,11 @@ class Engine:
 
     @property
     def config_file(self) -> Path:
-        """A copy of the stack file: the engine writes the passphrase's salt and `--config` values into it."""
+        """Return a copy of the stack file: the engine writes the passphrase's salt and `--config` values into it."""
         return self.folder / "stacks" / f"Pulumi.{self.stack}.yaml"
 
     def command(self, *arguments: str) -> list[str]:
-        """The whole command line."""
+        """Return the whole command line."""
         return [str(self.binary), *arguments, "--non-interactive", "--color", "never", "--stack", self.stack]
 
     def run(self, *arguments: str, stdin: str = "", folder: Path | None = None) -> str:
@@ -62,17 +62,17 @@ class Engine:
         return done.stdout
 
     def project(self) -> str:
-        """The project's name."""
+        """Return the project's name."""
         name: str = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["name"]
         return name
 
     def setting(self, name: str) -> str:
-        """A value of the stack's configuration by its full name, "" where it has none."""
+        """Return a value of the stack's configuration by its full name, "" where it has none."""
         values = json.loads(self.run("config", "--json", "--show-secrets"))
         return str(values.get(name, {}).get("value", ""))
 
     def exists(self) -> bool:
-        """Whether the backend has this stack."""
+        """Return whether the backend has this stack."""
         done = subprocess.run(
             [str(self.binary), "stack", "ls", "--json", "--non-interactive"], cwd=self.folder, env=self.environment,
             text=True, capture_output=True, check=False, stdin=subprocess.DEVNULL)
@@ -85,23 +85,23 @@ class Engine:
         self.run("stack", "init", "--no-select")
 
     def export(self) -> dict[str, Any]:
-        """The stack's state, secrets encrypted."""
+        """Return the stack's state, secrets encrypted."""
         state: dict[str, Any] = json.loads(self.run("stack", "export"))
         return state
 
     def resources(self) -> list[dict[str, Any]]:
-        """The resources of the state, the stack itself left out."""
+        """Return the resources of the state, the stack itself left out."""
         found = self.export()["deployment"].get("resources", [])
         return [resource for resource in found if resource["type"] != STACK_TYPE]
 
     def open_resources(self) -> list[dict[str, Any]]:
-        """The resources of the state, the stack itself too, with secrets in the clear: they stay in this process."""
+        """Return the resources of the state, the stack itself too, with secrets in the clear: they stay in this process."""
         state = json.loads(self.run("stack", "export", "--show-secrets"))
         return [reveal(resource) for resource in state["deployment"].get("resources", [])]
 
 
 def reveal(value: Any) -> Any:
-    """A value of the decrypted state without the engine's wrapping of secrets."""
+    """Return a value of the decrypted state without the engine's wrapping of secrets."""
     if isinstance(value, dict):
         if "plaintext" in value and SECRET_MARK in value:
             return reveal(json.loads(value["plaintext"]))
@@ -110,7 +110,7 @@ def reveal(value: Any) -> Any:
 
 
 def list_secrets(value: Any) -> list[Any]:
-    """The plain values of everything in a decrypted state that the engine marks as secret."""
+    """Return the plain values of everything in a decrypted state that the engine marks as secret."""
     if isinstance(value, dict):
         if "plaintext" in value and SECRET_MARK in value:
             return [reveal(value)]
@@ -120,7 +120,7 @@ def list_secrets(value: Any) -> list[Any]:
 
 @contextmanager
 def open_engine(stack: str, find: Callable[[Callable[[str], None]], Path] | None = None) -> Iterator[Engine]:
-    """The engine for a stack that has a file, else UnknownStackError; got or built where it is missing (minutes, once a
+    """Open the engine for a stack that has a file, else UnknownStackError; got or built where it is missing (minutes, once a
     machine)."""
     from tools.engine.environment import run_environment
     from tools.engine.find import find_engine
@@ -143,11 +143,11 @@ def set_for_this_run(engine: Engine, name: str, value: str) -> None:
 
 
 def asking_nodes(engine: Engine) -> Engine:
-    """The engine with the leave to open SSH when it refreshes (`provider/drift.py`)."""
+    """Return the engine with the leave to open SSH when it refreshes (`provider/drift.py`)."""
     return replace(engine, environment={**engine.environment, "WEBITEL_ASK_NODES": "yes"})
 
 
 def require_existing(engine: Engine) -> None:
-    """A Failure where the deployment was never started."""
+    """Raise a Failure where the deployment was never started."""
     if not engine.exists():
         raise Failure(f"{engine.stack} is not up yet. Next: ./webitel up {engine.stack}")

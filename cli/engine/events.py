@@ -40,11 +40,11 @@ class Row:
 
     @property
     def step(self) -> str:
-        """What it does now."""
+        """Return what is done now."""
         return self.steps[-1][1]
 
     def seconds(self, now: float) -> float:
-        """How long it has been worked on."""
+        """Return how long it has been worked on."""
         return (self.ended or now) - self.started
 
 
@@ -85,7 +85,7 @@ class Rollout:
         return None
 
     def begin(self, metadata: Mapping[str, Any], when: float) -> Row | None:
-        """A resource's operation begins."""
+        """Take the beginning of a resource's operation."""
         urn, operation = metadata["urn"], metadata["op"]
         resource = metadata.get("new") or metadata.get("old") or {}
         # Components say nothing of themselves; the engine leaves the field out where it is false.
@@ -98,7 +98,7 @@ class Rollout:
         return row
 
     def end(self, metadata: Mapping[str, Any], when: float, failed: bool = False) -> None:
-        """A resource's operation has ended."""
+        """Take the end of a resource's operation."""
         row = self.rows.get(self.row_name(metadata["urn"]))
         if row is None:
             return
@@ -108,7 +108,7 @@ class Rollout:
             row.ended = when
 
     def note(self, diagnostic: Mapping[str, Any], when: float) -> Row | None:
-        """A message: progress if it is ephemeral, else something the user must see."""
+        """Take a message: progress if it is ephemeral, else something the user must see."""
         text = LIST_OF_ONE.sub("", COLOUR.sub("", diagnostic.get("message", "")).strip())
         urn = diagnostic.get("urn", "")
         if not text:
@@ -127,7 +127,7 @@ class Rollout:
         return None
 
     def row(self, urn: str) -> Row:
-        """The row a resource belongs to, made if it is new."""
+        """Return the row a resource belongs to, made if it is new."""
         name = self.row_name(urn)
         if name not in self.rows:
             self.rows[name] = Row(name)
@@ -136,7 +136,7 @@ class Rollout:
         return self.rows[name]
 
     def row_name(self, urn: str) -> str:
-        """The node whose name the resource's name begins with, else what the resource is."""
+        """Return the node whose name the resource's name begins with, else what the resource is."""
         name = urn.rpartition("::")[2]
         for node in sorted(self.nodes, key=lambda node: -len(node.name)):
             for own in (node.name, node.key):
@@ -146,23 +146,23 @@ class Rollout:
 
 
 def is_shown(urn: str) -> bool:
-    """Whether a resource means anything to a person: the stack and providers of resources do not."""
+    """Return whether a resource means anything to a person: the stack and providers of resources do not."""
     return not resource_type(urn).startswith("pulumi:")
 
 
 def resource_type(urn: str) -> str:
-    """`webitel:index:NodeConfiguration` of `urn:pulumi:stack::project::parents$type::name`."""
+    """Return such as `webitel:index:NodeConfiguration` of `urn:pulumi:stack::project::parents$type::name`."""
     return urn.split("::")[2].rpartition("$")[2] if urn.count("::") >= 3 else ""
 
 
 def noun(urn: str) -> str:
-    """`node configuration` of a resource of type `webitel:index:NodeConfiguration`."""
+    """Return such as `node configuration` of a resource of type `webitel:index:NodeConfiguration`."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+", resource_type(urn).rpartition(":")[2])
     return " ".join(words).lower()
 
 
 def name_of(urn: str) -> str:
-    """The name of a resource."""
+    """Return the name of a resource."""
     return urn.rpartition("::")[2]
 
 
@@ -185,7 +185,7 @@ class EventLog:
         self.rest = b""
 
     def read(self) -> Iterator[Mapping[str, Any]]:
-        """The events written since the last call; a line half written waits for the next."""
+        """Yield the events written since the last call; a line half written waits for the next."""
         if not self.path.exists():
             return
         with self.path.open("rb") as file:

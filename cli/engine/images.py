@@ -10,16 +10,16 @@ from components.model.plan import Plan
 from components.model.settings import Settings
 
 
-def begin_images(made: Plan, settings: Settings) -> None:
-    """Where the engine has to be made first, which takes minutes, make the containers' images meanwhile."""
+def begin_images(plan: Plan, settings: Settings) -> None:
+    """Make the containers' images while the engine is being made, which takes minutes."""
     from tools.engine.find import find_made_engine
 
     if not find_made_engine():
-        threading.Thread(target=make_images, args=(made, settings), daemon=True).start()
+        threading.Thread(target=make_images, args=(plan, settings), daemon=True).start()
 
 
-def make_images(made: Plan, settings: Settings) -> None:
-    """Those that the deployment's containers start from; what fails is met again by who needs them."""
+def make_images(plan: Plan, settings: Settings) -> None:
+    """Make those that the deployment's containers start from; what fails is met again by who needs them."""
     from cloud_init.packages_image import compose_packages_image
     from tools.environment import SetupError
     from tools.incus import api, ensure_base_image, ensure_packages_image, ensure_pool
@@ -29,7 +29,7 @@ def make_images(made: Plan, settings: Settings) -> None:
         if settings.image:
             ensure_base_image(progress)
         else:
-            image = compose_packages_image(PackageSource(made.package_source), made.facts)
+            image = compose_packages_image(PackageSource(plan.package_source), plan.facts)
             ensure_packages_image(image.key, image.user_data, progress)
     except (SetupError, api.IncusError) as error:
         progress(f"the image will be tried again: {error}")

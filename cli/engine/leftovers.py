@@ -33,7 +33,7 @@ def remove_dead_locks(engine: Engine) -> None:
 
 
 def find_locks(engine: Engine) -> list[Path]:
-    """The lock files of the stack, where its backend is a folder of this host."""
+    """Return the lock files of the stack, where its backend is a folder of this host."""
     folder = state_folder(engine.environment)
     if folder is None:
         return []
@@ -41,7 +41,7 @@ def find_locks(engine: Engine) -> list[Path]:
 
 
 def is_engine(pid: int) -> bool:
-    """Whether that process lives and is a Pulumi engine: numbers are given again."""
+    """Return whether that process lives and is a Pulumi engine: numbers are given again."""
     # Unlike the link `exe`, the name is readable for every user.
     name = Path(f"/proc/{pid}/comm")
     return name.exists() and name.read_text().startswith("pulumi")

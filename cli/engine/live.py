@@ -43,7 +43,7 @@ class Display:
 
 @contextmanager
 def display(rollout: Rollout, live: bool) -> Iterator[Display]:
-    """A display for the length of a run."""
+    """Open a display for the length of a run."""
     if not live:
         yield Display(rollout, None)
         return
@@ -53,7 +53,7 @@ def display(rollout: Rollout, live: bool) -> Iterator[Display]:
 
 
 def draw(rollout: Rollout) -> Table:
-    """One line a row: name, time, step."""
+    """Return one line a row: name, time, step."""
     table = Table(box=None, padding=(0, 1), show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, justify="right")

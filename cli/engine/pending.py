@@ -57,7 +57,7 @@ def settle_pending_operations(engine: Engine) -> None:
 
 
 def as_made(begun: Resource, id: str) -> Resource:
-    """What a creation made, as far as the program knows. Told nothing, a provider takes the thing for an unknown one and
+    """Return what a creation made, as far as the program knows. Told nothing, a provider takes the thing for an unknown one and
     reads what its interface tells, which is not all: of a Hetzner server not its addresses, and the next `up` would take
     them from it to give them to it. An id that is for an import only leads nowhere else: read by it as by the thing's own, an
     association of AWS is taken for gone, and the next `up` fails at making it again."""
@@ -65,14 +65,14 @@ def as_made(begun: Resource, id: str) -> Resource:
 
 
 def without_defaults(value: Any) -> Any:
-    """Inputs as the outputs repeat them: without the notes of what a provider filled in."""
+    """Return inputs as the outputs repeat them: without the notes of what a provider filled in."""
     if isinstance(value, dict):
         return {name: without_defaults(item) for name, item in value.items() if name != "__defaults"}
     return [without_defaults(item) for item in value] if isinstance(value, list) else value
 
 
 def adopt(resources: Sequence[Resource], made: Resource) -> list[Resource]:
-    """The resources of a state with one more, which replaces one of the same name that it was made for."""
+    """Return the resources of a state with one more, which replaces one of the same name that it was made for."""
     kept = []
     for one in resources:
         if one["urn"] == made["urn"]:
@@ -84,7 +84,7 @@ def adopt(resources: Sequence[Resource], made: Resource) -> list[Resource]:
 
 
 def find_ids(engine: Engine, begun: Sequence[Resource], resources: Sequence[Resource]) -> dict[str, str]:
-    """By name of a creation that was begun, the id of what it made; those left out made nothing."""
+    """Return by name of a creation that was begun the id of what it made; those left out made nothing."""
     ways = {one["urn"]: find_way(one) for one in begun}
     asked = [one for one in begun if ways[one["urn"]].function]
     questions = [make_question(one, ways[one["urn"]], resources) for one in asked]
@@ -111,7 +111,7 @@ def find_ids(engine: Engine, begun: Sequence[Resource], resources: Sequence[Reso
 
 
 def is_another(resource: Resource, begun: Resource) -> bool:
-    """Whether a resource of the state is something else than what the creation made: not one adopted and not yet read,
+    """Return whether a resource of the state is something else than what the creation made: not one adopted and not yet read,
     which has the creation's inputs and nothing more, nor one that was deleted for its successor, whose id that may have
     again."""
     if resource["urn"] != begun["urn"]:
@@ -121,7 +121,7 @@ def is_another(resource: Resource, begun: Resource) -> bool:
 
 
 def find_way(resource: Resource) -> Way:
-    """How a resource is found by its type."""
+    """Return how a resource is found by its type."""
     try:
         return load_ways()[resource["type"]]
     except KeyError:
@@ -131,12 +131,12 @@ def find_way(resource: Resource) -> Way:
 
 
 def describe(urn: str) -> str:
-    """`the volume data-1-database` of a resource."""
+    """Return such as `the volume data-1-database` of a resource."""
     return f"the {noun(urn)} {urn.rpartition('::')[2]}"
 
 
 def make_question(resource: Resource, way: Way, resources: Sequence[Resource]) -> Question:
-    """The question to the provider that was told to make it."""
+    """Return the question to the provider that was told to make it."""
     settings = {name: value for name, value in settings_of(resource, resources).items() if not name.startswith("__")}
     version = str(settings.pop("version", ""))
     given = not resource.get("provider", "").rpartition("::")[0].rpartition("::")[2].startswith("default")
@@ -144,19 +144,19 @@ def make_question(resource: Resource, way: Way, resources: Sequence[Resource]) -
 
 
 def settings_of(resource: Resource, resources: Sequence[Resource]) -> Mapping[str, Any]:
-    """The inputs of a resource's provider as the state has them."""
+    """Return the inputs of a resource's provider as the state has them."""
     urn = resource.get("provider", "").rpartition("::")[0]
     return next((one.get("inputs") or {} for one in resources if one["urn"] == urn), {})
 
 
 def complete(resource: Resource, resources: Sequence[Resource]) -> dict[str, Any]:
-    """A resource's inputs, and its provider's where it says nothing itself: Google's project."""
+    """Return a resource's inputs, and its provider's where it says nothing itself: Google's project."""
     given: dict[str, Any] = resource["inputs"]
     return {**settings_of(resource, resources), **given}
 
 
 def ask_directly(engine: Engine, urn: str, way: Way) -> Mapping[str, Any]:
-    """What only the cloud's own interface tells."""
+    """Return what only the cloud's own interface tells."""
     assert way.ask
     try:
         return way.ask(engine.setting)

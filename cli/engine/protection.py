@@ -12,7 +12,7 @@ GUARD = "deleteProtection"
 """The input by which a cloud refuses a deletion, and which its provider leaves alone at one (Hetzner's)."""
 
 
-def lift_protection(engine: Engine, made: Plan, again: str, urns: Sequence[str]) -> None:
+def lift_protection(engine: Engine, plan: Plan, again: str, urns: Sequence[str]) -> None:
     """Have the cloud let these be deleted: by an update of their own, before anything is touched that would not come back.
 
     Machines of versions before this one have such a guard as well, and the program takes it away in any case.
@@ -23,4 +23,4 @@ def lift_protection(engine: Engine, made: Plan, again: str, urns: Sequence[str])
         return
     set_for_this_run(engine, "release_data", "true")
     targets = [word for urn in guarded for word in ("--target", urn)]
-    report_failure(run_engine(engine, made.nodes, "up", *targets), again, made)
+    report_failure(run_engine(engine, plan.nodes, "up", *targets), again, plan)

@@ -63,10 +63,10 @@ def run_engine(engine: Engine, nodes: Sequence[Node], *arguments: str) -> Run:
     return Run(rollout, process.returncode, interrupt.when is not None, said.read_text(errors="replace"), time.time())
 
 
-def explain(error: Error, made: Plan) -> str:
-    """An error, after what it means where a cloud gave no machine, or none of something else."""
-    node = next((node for node in made.nodes if error.name == node.name), None)
-    meaning = explain_refusal(made, node, error.text)
+def explain(error: Error, plan: Plan) -> str:
+    """Return an error, after what it means where a cloud gave no machine, or none of something else."""
+    node = next((node for node in plan.nodes if error.name == node.name), None)
+    meaning = explain_refusal(plan, node, error.text)
     return f"{meaning}\n  {error}" if meaning else str(error)
 
 
@@ -78,9 +78,9 @@ class Interrupt:
         self.when: float | None = None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """The signal's handler. A second one tells the engine to end without waiting for resources."""
+        """Handle the signal. A second one tells the engine to end without waiting for resources."""
         if self.when is None:
-            os.write(2, b"Stopping: waiting for what is under way to end or to be given up. Ctrl-C again: at once.\n")
+            os.write(2, b"Stopping: waiting for running operations to end or to be cancelled. Ctrl-C again: at once.\n")
         self.when = self.when or time.monotonic()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
@@ -93,7 +93,7 @@ class Interrupt:
 
 @contextmanager
 def interruptible(process: subprocess.Popen[bytes]) -> Iterator[Interrupt]:
-    """Signals go to the engine as long as it runs; it never outlives this block."""
+    """Pass signals to the engine as long as it runs; it never outlives this block."""
     interrupt = Interrupt(process)
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -109,7 +109,7 @@ def interruptible(process: subprocess.Popen[bytes]) -> Iterator[Interrupt]:
             signal.signal(number, handler)
 
 
-def report_failure(run: Run, again: str, made: Plan) -> None:
+def report_failure(run: Run, again: str, plan: Plan) -> None:
     """Raise a Failure with the texts of what failed, or of the interruption; return if the run was good.
 
     What a cloud refused is explained before its own words.
@@ -119,7 +119,7 @@ def report_failure(run: Run, again: str, made: Plan) -> None:
     if run.status == 0:
         return
     errors = [error for error in run.rollout.errors if error.name] or run.rollout.errors
-    lines = [explain(error, made) for error in errors]
+    lines = [explain(error, plan) for error in errors]
     if run.interrupted:
         raise Failure("\n".join(["Interrupted.", *lines, f"Run {again} again: it resumes."]))
     if run.status < 0:

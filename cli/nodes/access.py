@@ -32,7 +32,7 @@ class NodeAccess:
 
     @property
     def address(self) -> str:
-        """Where its SSH answers."""
+        """Return where its SSH answers."""
         return self.target.address
 
 
@@ -51,7 +51,7 @@ class Access:
     """The DNS records of the domain, as lines of a zone file."""
 
     def node(self, name: str) -> NodeAccess:
-        """The node of that short or full name; a Failure names the ones there are."""
+        """Return the node of that short or full name; a Failure names the ones there are."""
         for node in self.nodes.values():
             if name in (node.key, node.name):
                 return node
@@ -69,7 +69,7 @@ class Answer:
 
 
 def read_access(engine: Engine) -> Access:
-    """The way to the nodes that `up` has met, from the state: the stack's outputs come only with a whole `up`."""
+    """Return the way to the nodes that `up` has met, from the state: the stack's outputs come only with a whole `up`."""
     require_existing(engine)
     resources = engine.open_resources()
     met = [resource for resource in resources if resource["type"] == resource_types.CONFIGURATION and resource.get("outputs")]

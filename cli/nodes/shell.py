@@ -25,7 +25,7 @@ def run_ssh(access: Access, node: NodeAccess, command: list[str]) -> int:
 
 
 def find_ssh() -> str:
-    """The path of `ssh`, which root gets installed where it is missing."""
+    """Return the path of `ssh`, which root gets installed where it is missing."""
     from tools.host.apt import has_apt, install
 
     if not shutil.which("ssh") and os.geteuid() == 0 and has_apt():
@@ -37,7 +37,7 @@ def find_ssh() -> str:
 
 
 def write_config(access: Access, node: NodeAccess, folder: Path) -> Path:
-    """The configuration for one session: the deployment's key, pinned host keys, the first jump host that answers."""
+    """Return the configuration for one session: the deployment's key, pinned host keys, the first jump host that answers."""
     key = folder / "key"
     key.touch(0o600)
     key.write_text(access.private_key.rstrip("\n") + "\n")

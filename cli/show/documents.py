@@ -23,7 +23,7 @@ def print_document(document: object) -> None:
 
 def status_document(stack: str, url: str, healthy: bool, reports: Reports) -> Document:
     """Return what `status` knows; `nodes` by key."""
-    return {"stack": stack, "healthy": healthy, "url": url, 
+    return {"stack": stack, "healthy": healthy, "url": url,
             "nodes": {key: report.as_json() for key, report in reports.items()}}
 
 

@@ -13,9 +13,9 @@ from components.model.catalogue.services import CATALOGUE
 from components.model.plan import Plan
 
 
-def read_licence(made: Plan, access: Access) -> str:
-    """What the API gateway calls this installation (`/api/srvinfo`); empty where it does not say."""
-    node = made.nodes_with("webitel-api")[0]
+def read_licence(plan: Plan, access: Access) -> str:
+    """Return what the API gateway calls this installation (`/api/srvinfo`); empty where it does not say."""
+    node = plan.nodes_with("webitel-api")[0]
     port = CATALOGUE["webitel-api"].listener("http").port
     target = access.nodes[node.key]
     # Asked on the node: the domain may not lead there yet.
@@ -25,32 +25,32 @@ def read_licence(made: Plan, access: Access) -> str:
 
 
 def show_records(access: Access, zone: str) -> None:
-    """The domain's DNS records: made already, or to be copied."""
+    """Print the domain's DNS records: made already, or to be copied."""
     if access.records:
-        out.print(f"DNS records, made in {zone}:" if zone else "DNS records to be set where your domain is kept:")
+        out.print(f"DNS records, created in {zone}:" if zone else "DNS records to set where your domain is kept:")
     for line in access.records:
         out.print(f"  {line}")
 
 
-def show_end(made: Plan, access: Access) -> None:
-    """Where it answers, what it is made of, what comes next."""
+def show_end(plan: Plan, access: Access) -> None:
+    """Print where it answers, what it is made of, what comes next."""
     sip = [f"{access.nodes[node.key].address}:{CATALOGUE['opensips'].listener('sip').port}"
-           for node in made.nodes_with("opensips") if node.key in access.nodes]
+           for node in plan.nodes_with("opensips") if node.key in access.nodes]
     out.print("   ".join([access.url, *(["SIP " + ", ".join(sip)] if sip else [])]))
-    if made.package_source == PackageSource.SANDBOX:
+    if plan.package_source == PackageSource.SANDBOX:
         out.print("Sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins "
                   "(webitel:package_source is sandbox).")
-    if licence := read_licence(made, access):
+    if licence := read_licence(plan, access):
         out.print(f"Licence identifier {licence}: send it to Webitel, who answers with the licence of this installation.")
     # There is no account before the first: the vendor's sign-in page registers it, with the licence (its public sources,
     # web-client-auth, components/auth/register, and api/auth: POST /signup).
-    if made.package_source == PackageSource.SANDBOX:
+    if plan.package_source == PackageSource.SANDBOX:
         out.print("First log-in: none in the sandbox; with the vendor's packages the sign-in page makes the first account.")
     else:
         out.print(f"First log-in: {access.url} > Create account: your domain, a user name and a password of your choice, "
                   "then the licence. No account exists before that one.")
-    given = f" --stack {made.stack}" if made.stack != DEFAULT_STACK else ""
+    given = f" --stack {plan.stack}" if plan.stack != DEFAULT_STACK else ""
     out.print(f"Reports: {access.url}grafana/, user admin, password: ./webitel secrets grafana_password{given}")
-    stack = f" {made.stack}" if made.stack != DEFAULT_STACK else ""
-    node = f" {made.nodes[-1].name}" if len(made.nodes) > 1 or stack else ""
+    stack = f" {plan.stack}" if plan.stack != DEFAULT_STACK else ""
+    node = f" {plan.nodes[-1].name}" if len(plan.nodes) > 1 or stack else ""
     out.print(f"Next: ./webitel status{stack}   ./webitel ssh{node}   ./webitel destroy{stack}")

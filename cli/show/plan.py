@@ -20,25 +20,25 @@ OUTSIDE = ("internet", "carriers", "phones", "operators")
 
 def show_plan(deployment: Deployment, everything: bool = False) -> None:
     """Print the plan as tables."""
-    made, settings = deployment.plan, deployment.settings
-    tier, cloud = TIERS[made.tier], made.facts
-    place = cloud.title if cloud.trial else f"{cloud.title} {made.region}"
-    out.print(f"{made.stack}   {place}   {tier.title}: about {format_calls(tier.calls_per_day)} calls a day   "
-              f"Webitel {made.release}")
-    out.print(nodes_table(made))
-    out.print(facts_table(made, settings, everything))
+    plan, settings = deployment.plan, deployment.settings
+    tier, cloud = TIERS[plan.tier], plan.facts
+    place = cloud.title if cloud.trial else f"{cloud.title} {plan.region}"
+    out.print(f"{plan.stack}   {place}   {tier.title}: about {format_calls(tier.calls_per_day)} calls a day   "
+              f"Webitel {plan.release}")
+    out.print(nodes_table(plan))
+    out.print(facts_table(plan, settings, everything))
 
 
-def nodes_table(made: Plan) -> Table:
+def nodes_table(plan: Plan) -> Table:
     """Return a line a node, with the price where the cloud has one; short names where the whole ones leave no room."""
-    table = fill_nodes_table(made, short=False)
-    return table if measure_width(table) <= out.width else fill_nodes_table(made, short=True)
+    table = fill_nodes_table(plan, short=False)
+    return table if measure_width(table) <= out.width else fill_nodes_table(plan, short=True)
 
 
-def fill_nodes_table(made: Plan, *, short: bool) -> Table:
+def fill_nodes_table(plan: Plan, *, short: bool) -> Table:
     """Return the table. A short name has the role in it, which then needs no column; such a table fits in 80 columns."""
-    priced = bool(made.monthly_price.as_of)
-    title = f"{made.monthly_price.currency}/month"
+    priced = bool(plan.monthly_price.as_of)
+    title = f"{plan.monthly_price.currency}/month"
     titles = ["node", *(["role"] if not short else []), "machine", "vCPU", "GiB" if short else "memory", "disks GiB",
               "private", "public", *([title] if priced else [])]
     table = make_table(*titles, right=("vCPU", "GiB", "memory", title))
@@ -47,25 +47,25 @@ def fill_nodes_table(made: Plan, *, short: bool) -> Table:
         price = [format_price(node.monthly_price)] if priced else []
         table.add_row(*([node.key] if short else [node.name, node.role]), *cells, *price)
 
-    for node in made.nodes:
+    for node in plan.nodes:
         machine = node.machine_type
         memory = f"{machine.memory_gib:g}" + ("" if short else " GiB")
         add(node, machine.name, str(machine.vcpus), memory, list_sizes(node), node.private_address or "later",
             str(node.public.value))
-    for node in made.kept:
+    for node in plan.kept:
         add(node, "gone, disks kept", "", "", list_sizes(node), "", "")
-    if priced and len(made.nodes) > 1:
-        table.add_row("total", *[""] * (len(titles) - 2), format_price(made.monthly_price.amount), style="bold")
+    if priced and len(plan.nodes) > 1:
+        table.add_row("total", *[""] * (len(titles) - 2), format_price(plan.monthly_price.amount), style="bold")
     return table
 
 
 def list_sizes(node: Node) -> str:
-    """`40 + 200`, GiB."""
+    """Return such as `40 + 200`, GiB."""
     return " + ".join(str(disk.size_gib) for disk in node.disks)
 
 
-def facts_table(made: Plan, settings: Settings, everything: bool) -> Table:
-    """What is open to whom, how long recordings last, what is not fit for production."""
+def facts_table(plan: Plan, settings: Settings, everything: bool) -> Table:
+    """Return what is open to whom, how long recordings last, what is not fit for production."""
     table = make_table("what", "which", header=False)
 
     def add(title: str, lines: Iterable[str]) -> None:
@@ -73,28 +73,28 @@ def facts_table(made: Plan, settings: Settings, everything: bool) -> Table:
             table.add_row("" if number else title, line)
 
     for audience in OUTSIDE:
-        openings = [opening for opening in made.openings if opening.audience == audience]
+        openings = [opening for opening in plan.openings if opening.audience == audience]
         add(f"open from {'the internet' if audience == 'internet' else audience}",
             describe_openings(openings) or ["nothing"])
-    inner = [opening for opening in made.openings if opening.audience not in OUTSIDE]
+    inner = [opening for opening in plan.openings if opening.audience not in OUTSIDE]
     add("between nodes", describe_openings(inner) if everything else [
         f"{format_count(len(inner), 'opening')} (--all shows them)"] if inner else [])
     if everything:
         add("ways out", [f"{rule.role}: {rule.ports}/{rule.protocol} to {', '.join(rule.destinations)} "
-                         f"({', '.join(rule.purposes)})" for rule in made.egress])
-    calls = format_calls(TIERS[made.tier].calls_per_day)
+                         f"({', '.join(rule.purposes)})" for rule in plan.egress])
+    calls = format_calls(TIERS[plan.tier].calls_per_day)
     add("recordings", [
-        f"{recordings_gib(made.node(name))} GiB at {made.node(name).key}: full in about {max(days, 1):.0f} "
-        f"{'days' if days >= 1.5 else 'day'} at {calls} calls a day" for name, days in recordings_days(made).items()])
-    per_day = recordings_gib_per_day(TIERS[made.tier].calls_per_day)
-    add("recordings", [f"on {made.share}, which you run: {per_day:.0f} GiB a day at {calls} calls a day"] if made.share else [])
-    add("note", made.warnings)
-    add("to be set before up", map(str, documentation_values(settings, made.facts)))
+        f"{recordings_gib(plan.node(name))} GiB at {plan.node(name).key}: full in about {max(days, 1):.0f} "
+        f"{'days' if days >= 1.5 else 'day'} at {calls} calls a day" for name, days in recordings_days(plan).items()])
+    per_day = recordings_gib_per_day(TIERS[plan.tier].calls_per_day)
+    add("recordings", [f"on {plan.share}, which you run: {per_day:.0f} GiB a day at {calls} calls a day"] if plan.share else [])
+    add("note", plan.warnings)
+    add("to be set before up", map(str, documentation_values(settings, plan.facts)))
     return table
 
 
 def describe_openings(openings: Iterable[Opening]) -> list[str]:
-    """`edge: 80,443/tcp nginx, 10000-19999/udp rtpengine (203.0.113.0/24)`, one line a role and set of sources."""
+    """Return such as `edge: 80,443/tcp nginx, 10000-19999/udp rtpengine (203.0.113.0/24)`, one line a role and set of sources."""
     protocols: dict[tuple[str, tuple[str, ...]], dict[tuple[str, str], list[str]]] = {}
     for opening in openings:
         services = protocols.setdefault((opening.role, opening.sources), {})
@@ -111,7 +111,7 @@ def describe_openings(openings: Iterable[Opening]) -> list[str]:
 
 
 def format_calls(number: int) -> str:
-    """`50 thousand`, `1 million`."""
+    """Return such as `50 thousand`, `1 million`."""
     return f"{number // 1_000_000} million" if number % 1_000_000 == 0 else f"{number // 1000} thousand"
 
 

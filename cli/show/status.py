@@ -11,42 +11,42 @@ LOG_LINES = 4
 
 
 def count_services(reports: Reports) -> str:
-    """`21 of 22 services healthy`, with the nodes that said nothing of theirs."""
+    """Return such as `21 of 22 services healthy`, with the nodes that said nothing of theirs."""
     rows, silent = list_services(reports), list_silent(reports)
     text = f"{sum(service.healthy for service in rows)} of {format_count(len(rows), 'service')} healthy"
     return f"{text}, nothing known of {', '.join(silent)}" if silent else text
 
 
 def describe_disk(disk: DiskRow, planned_days: float | None) -> str:
-    """How full a disk is and when it will be: by its own growth, else by the tier's load as `plan` tells it."""
+    """Return how full a disk is and when it will be: by its own growth, else by the tier's load as `plan` tells it."""
     if not disk.healthy:
         return disk.why
     used = f"{100 * (disk.size - disk.free) // disk.size} % of {disk.size / 1024**3:.0f} GiB used"
     if disk.days_until_full is not None:
-        return f"{used}, full in {format_count(round(disk.days_until_full), 'day')} at its growth"
+        return f"{used}, full in {format_count(round(disk.days_until_full), 'day')} at its present growth"
     if planned_days is not None:
         return f"{used}, full in {format_count(round(planned_days * disk.free / disk.size), 'day')} at the tier's load"
     return used
 
 
 def describe_state(row: Row) -> tuple[str, str | None]:
-    """A row's state in a word, and its colour."""
+    """Return a row's state in words, and the style it is shown in."""
     if not row.healthy:
         return "not healthy", "red"
-    if isinstance(row, ServiceRow) and row.standby:
-        return "standby", None
-    return ("warning", "yellow") if isinstance(row, MachineRow) and row.warning else ("healthy", None)
+    if isinstance(row, MachineRow) and row.warning:
+        return "warning", "yellow"
+    return ("standby" if isinstance(row, ServiceRow) and row.standby else "healthy"), None
 
 
-def show_status(reports: Reports, made: Plan) -> None:
+def show_status(reports: Reports, plan: Plan) -> None:
     """Print one line a service, disk, certificate and clock, and the last log lines of what is not healthy."""
-    days = recordings_days(made)
+    days = recordings_days(plan)
     table = make_table("node", "service", "state", "why")
     for key, report in reports.items():
         if report.problem:
             table.add_row(key, "", "not healthy", report.problem, style="red")
         if report.left is not None:
-            table.add_row(key, "", "has left" if report.left else "is leaving", "./webitel scale brings it to its end")
+            table.add_row(key, "", "has left" if report.left else "is leaving", "./webitel scale finishes it")
         rows: list[tuple[str, Row, str]] = [
             (one.name, one, one.why or (f"{one.standby} runs it" if one.standby else "")) for one in report.services]
         rows += [(f"disk {one.purpose}", one, describe_disk(one, days.get(report.node) if one.purpose == "recordings" else None))

@@ -36,8 +36,8 @@ class DiskRow(TypedDict):
 
 
 class MachineRow(TypedDict):
-    """What is no service: `days` that the certificate has left, `seconds` that the clock is off; `warning`: worth a look, and
-    nothing is broken."""
+    """What is no service: `days` that the certificate has left, `seconds` that the clock is off; `warning` where something is
+    worth a look and nothing is broken."""
 
     name: str
     healthy: bool

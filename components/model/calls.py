@@ -17,7 +17,7 @@ from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
 from components.model.settings import CarrierProfile, Settings
 
-PEAK = 10
+PEAK_FACTOR = 10
 """The busiest minute of a day against its mean (ours): a day's calls come within eight hours, and three times as many at once."""
 
 MINUTES_PER_DAY = 24 * 60
@@ -58,12 +58,12 @@ class CallLimits:
 
 
 def resolve_call_limits(plan: Plan, settings: Settings) -> CallLimits:
-    """The limits as set, else ours; a trunk's are never below the load that the deployment is made for."""
+    """Return the limits as set, else ours; a trunk's are never below the load that the deployment is made for."""
     tier = TIERS[plan.tier]
     carriers = {service.name for service in CATALOGUE.values() if service.carries_calls}
     media = sum(role.count for role in tier.roles if carriers.intersection(role.services))
     growth = max(1.0, sum(not carriers.isdisjoint(node.services) for node in plan.nodes) / media)
-    per_minute = ceil(PEAK * growth * tier.calls_per_day / MINUTES_PER_DAY)
+    per_minute = ceil(PEAK_FACTOR * growth * tier.calls_per_day / MINUTES_PER_DAY)
     return CallLimits(
         _limit(settings.account_limits, CallLimit(ACCOUNT_CALLS, ACCOUNT_CALLS_PER_MINUTE)),
         _limit(settings.trunk_limits, CallLimit(ceil(per_minute * MINUTES_PER_CALL), per_minute)),
@@ -76,7 +76,7 @@ def _limit(wanted: Mapping[Literal["calls", "per_minute"], int], default: CallLi
 
 
 def weekdays(text: str) -> str:
-    """`mon-fri` or `sat` as digits from 1 = Monday; "" = neither."""
+    """Return `mon-fri` or `sat` as digits from 1 = Monday; "" = neither."""
     first, _, last = text.partition("-")
     if first not in DAYS or (last or first) not in DAYS:
         return ""
@@ -85,19 +85,19 @@ def weekdays(text: str) -> str:
 
 
 def carrier_networks(settings: Settings) -> dict[IPv4Network, CarrierProfile]:
-    """The profiles of networks, the widest first."""
+    """Return the profiles of networks, the widest first."""
     found = {IPv4Network(name): profile for name, profile in settings.carrier_profiles.items() if not HOST.fullmatch(name)}
     return dict(sorted(found.items(), key=lambda item: item[0].prefixlen))
 
 
 def carrier_hosts(settings: Settings) -> dict[str, CarrierProfile]:
-    """The profiles of host names, which count for calls that go out."""
+    """Return the profiles of host names, which count for calls that go out."""
     return {name: profile for name, profile in settings.carrier_profiles.items() if HOST.fullmatch(name)}
 
 
-def check_carrier_profiles(settings: Settings) -> Iterator[Problem]:
-    """Profiles of nobody."""
-    for name in settings.carrier_profiles:
+def check_carrier_profiles(draft: Draft) -> Iterator[Problem]:
+    """Find profiles of nobody."""
+    for name in draft.settings.carrier_profiles:
         if HOST.fullmatch(name):
             continue
         try:
@@ -105,18 +105,17 @@ def check_carrier_profiles(settings: Settings) -> Iterator[Problem]:
         except ValueError:
             yield setting_problem("carrier_profiles", name, "neither a network of webitel:carriers nor a host name")
             continue
-        if not any(network.subnet_of(carrier) for carrier in settings.carriers):
+        if not any(network.subnet_of(carrier) for carrier in draft.settings.carriers):
             yield setting_problem("carrier_profiles", name, "lies in no network of webitel:carriers; add it there")
 
 
 def check_calls(draft: Draft) -> Iterator[Problem]:
-    """Limits that no call could meet, numbers that are none, hours that are none."""
+    """Find limits that no call could meet, numbers that are none, hours that are none."""
     settings = draft.settings
-    yield from check_carrier_profiles(settings)
     for name in ("account_limits", "trunk_limits"):
         for key, value in getattr(settings, name).items():
             if value < 1:
-                yield setting_problem(f"{name}.{key}", value, "no call would be left; use a number such as 30, "
+                yield setting_problem(f"{name}.{key}", value, "no call would be allowed; use a number such as 30, "
                                                               "or webitel:destinations to say where calls may go")
     for name in ("emergency_numbers", "destinations"):
         for number in getattr(settings, name):

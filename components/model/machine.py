@@ -45,7 +45,7 @@ class MachineType:
     root_disk_gib: int = 0
 
     def price_in(self, region: str) -> float | None:
-        """The price of a month in a region, None where no dated price is known."""
+        """Return the price of a month in a region, None where no dated price is known."""
         return self.monthly.get(region, self.monthly.get("any"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-LONGEST_NAME = 63
+MAX_NAME_LENGTH = 63
 """Google's names and host name labels (`facts/clouds.md` 2.3, 5.3)."""
 
 LONGEST_SUFFIX = "-recordings"
@@ -19,24 +19,24 @@ NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
 
 def node_name(stack: str, role: str, n: int) -> str:
-    """`<stack>-<role>-<n>`, n from 1."""
+    """Return `<stack>-<role>-<n>`, n from 1."""
     return f"{stack}-{role}-{n}"
 
 
 def disk_name(node: str, purpose: str) -> str:
-    """The name of a node's data disk, from the node's full name."""
+    """Return the name of a node's data disk, from the node's full name."""
     return f"{node}-{purpose}"
 
 
 def bridge_name(stack: str, prefix: str = "w") -> str:
-    """A name of at most 15 characters for a network interface of the host, the same for the same stack; `prefix` a letter."""
+    """Return a name of at most 15 characters for a network interface of the host, always the same; `prefix` is a letter."""
     return f"{prefix}-{stack[:8].strip('-')}-{hashlib.sha256(stack.encode()).hexdigest()[:4]}"
 
 
 def explain_name(name: str) -> str:
-    """What is wrong with a node's name as a resource and host name; "" = nothing."""
+    """Return what is wrong with a node's name as a resource and host name; "" = nothing."""
     if not NAME.fullmatch(name):
         return "needs lower case letters, digits and hyphens, a letter first and no hyphen last"
-    if len(name) + len(LONGEST_SUFFIX) > LONGEST_NAME:
-        return f"is {len(name) + len(LONGEST_SUFFIX) - LONGEST_NAME} characters too long for {name}{LONGEST_SUFFIX}"
+    if len(name) + len(LONGEST_SUFFIX) > MAX_NAME_LENGTH:
+        return f"is {len(name) + len(LONGEST_SUFFIX) - MAX_NAME_LENGTH} characters too long for {name}{LONGEST_SUFFIX}"
     return ""

@@ -17,12 +17,12 @@ VERSION = re.compile(r"(\d+:)?\d[A-Za-z0-9.+~-]*")
 
 
 def known_packages(source: PackageSource, catalogue: Mapping[str, Service] = CATALOGUE) -> tuple[str, ...]:
-    """Every package of the catalogue, sorted."""
+    """Return every package of the catalogue, sorted."""
     return tuple(sorted({name for service in catalogue.values() for name in service.packages_from(source)}))
 
 
 def is_patch(package: str, now: str, new: str) -> bool:
-    """Whether a version is of the same series as another one; which of them is higher is not asked here."""
+    """Return whether a version is of the same series as another one; which of them is higher is not asked here."""
     parts = find_package(package).series_parts
 
     def series(version: str) -> list[int]:
@@ -32,7 +32,7 @@ def is_patch(package: str, now: str, new: str) -> bool:
 
 
 def find_reactions(package: str, services: Iterable[Service], source: PackageSource) -> dict[str, OnChange]:
-    """By name of a service, what a new version of a package does to it; those that it does nothing to are left out."""
+    """Find what a new version of a package does to services, by their names; those that it does nothing to are left out."""
     if find_package(package).is_tool:
         return {}
     return {
@@ -62,7 +62,7 @@ Offers = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def choose_patches(plan: Plan, offers: Offers, only: Iterable[str] = ()) -> list[Patch]:
-    """The highest patch version of every package that all of its nodes can have, in the order of the rollout.
+    """Return the highest patch version of every package that all of its nodes can have, in the order of the rollout.
 
     `only`: names of services, where not the packages of all of them are meant.
     """

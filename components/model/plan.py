@@ -118,19 +118,19 @@ class Plan:
         return tuple(dict.fromkeys(node.role for node in self.nodes))
 
     def nodes_with(self, service: str) -> tuple[Node, ...]:
-        """The nodes that carry a service, in rollout order."""
+        """Return the nodes that carry a service, in rollout order."""
         return tuple(node for node in self.nodes if service in node.services)
 
     def serving(self, service: str) -> tuple[Node, ...]:
-        """The nodes that carry a service and stay, in rollout order: what others send work to."""
+        """Return the nodes that carry a service and stay, in rollout order: what others send work to."""
         return tuple(node for node in self.nodes_with(service) if not node.leaving)
 
     def candidates(self, service: str, node: Node) -> tuple[Node, ...]:
-        """The nodes of a node's role that carry a service, the leaving ones too: between them it moves, if it may."""
+        """Return the nodes of a node's role that carry a service, the leaving ones too: between them it moves, if it may."""
         return tuple(other for other in self.nodes_with(service) if other.role == node.role)
 
     def node(self, name: str) -> Node:
-        """The node of that full or short name; a KeyError names the ones there are."""
+        """Return the node of that full or short name; a KeyError names the ones there are."""
         for node in self.nodes:
             if name in (node.name, node.key):
                 return node

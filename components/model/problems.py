@@ -36,5 +36,5 @@ class PlanError(Exception):
 
 
 def setting_problem(key: str, value: object, message: str) -> Problem:
-    """A problem of one of our settings, by its name under `webitel:`."""
+    """Return a problem of one of our settings, by its name under `webitel:`."""
     return Problem(f"webitel:{key}", str(value), message)

@@ -6,8 +6,8 @@ import threading
 from urllib.parse import quote, quote_plus
 
 MASK = "[secret]"
-_SHORTEST = 6  # a shorter value would blank out ordinary words and numbers
-_SHORTEST_LINE = 16  # lines of a key file are longer; its short last line alone gives nothing away
+_MIN_LENGTH = 6  # a shorter value would blank out ordinary words and numbers
+_MIN_LINE_LENGTH = 16  # lines of a key file are longer; its short last line alone gives nothing away
 
 
 class SecretFilter:
@@ -22,7 +22,7 @@ class SecretFilter:
         self._pattern: re.Pattern[str] | None = None
 
     def add(self, value: object) -> None:
-        """Learns a secret: a text, or a mapping or sequence with texts and numbers anywhere inside."""
+        """Learn a secret: a text, or a mapping or sequence with texts and numbers anywhere inside."""
         forms = {form for text in _texts(value) for form in _forms(text)}
         with self._lock:
             if forms <= self._forms:
@@ -33,7 +33,7 @@ class SecretFilter:
             self._pattern = re.compile("|".join(map(re.escape, ordered)))
 
     def __call__(self, text: str) -> str:
-        """Returns `text` without any known secret."""
+        """Return `text` without any known secret."""
         with self._lock:
             pattern = self._pattern
         return pattern.sub(MASK, text) if pattern else text
@@ -53,12 +53,12 @@ def _texts(value: object) -> set[str]:
 
 def _forms(text: str) -> set[str]:
     text = text.strip()  # a text read from a file ends with a line break that a message leaves out
-    if len(text) < _SHORTEST:
+    if len(text) < _MIN_LENGTH:
         return set()
     forms = {text}
     lines = text.splitlines()
     if len(lines) > 1:  # a key file: a log shows it line by line, each with a prefix
-        forms |= {line.strip() for line in lines if len(line.strip()) >= _SHORTEST_LINE and "-----" not in line}
+        forms |= {line.strip() for line in lines if len(line.strip()) >= _MIN_LINE_LENGTH and "-----" not in line}
     for form in list(forms):
         forms |= {json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1]}
         forms |= {quote(form), quote(form, safe=""), quote_plus(form)}

@@ -11,49 +11,55 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 
-class Row(BaseModel):
-    """A part of a node. A program of another version may say more than this one reads."""
+class Said(BaseModel):
+    """A part of a report. A program of another version may say more than this one reads."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-    healthy: bool
-    why: str = ""
 
 
-class ServiceRow(Row):
+class ServiceRow(Said):
     """A service. `log` has the last lines of the unit at fault, `probe` is the question that failed, `standby` the key of the
     other node that runs what moves."""
 
     name: str
     title: str = ""
     units: dict[str, str] = {}
+    healthy: bool
+    why: str = ""
     log: tuple[str, ...] = ()
     probe: dict[str, str | int | bool] = {}
     standby: str = ""
 
 
-class DiskRow(Row):
+class DiskRow(Said):
     """A data disk or the share; sizes in bytes, 0 where it is not there."""
 
     purpose: str
+    healthy: bool
+    why: str = ""
     size: int = 0
     free: int = 0
     days_until_full: float | None = None
 
 
-class MachineRow(Row):
-    """What is no service: `days` that the certificate has left, `seconds` that the clock is off; `warning`: worth a look, and
-    nothing is broken."""
+class MachineRow(Said):
+    """What is no service: `days` that the certificate has left, `seconds` that the clock is off; `warning` where something is
+    worth a look and nothing is broken."""
 
     name: str
+    healthy: bool
+    why: str = ""
     warning: bool = False
     days: float | None = None
     seconds: float | None = None
 
 
-class NodeReport(BaseModel):
+Row = ServiceRow | DiskRow | MachineRow
+
+
+class NodeReport(Said):
     """A node. `problem` is why nothing is known of it, `left` of one that is leaving: whether it has."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
     node: str
     key: str
     healthy: bool
@@ -118,7 +124,7 @@ def list_faults(report: NodeReport) -> list[Fault]:
 
 
 def is_healthy(reports: Reports) -> bool:
-    """Whether there are nodes, every one answered and every part of them works."""
+    """Return whether there are nodes, every one answered and every part of them works."""
     return bool(reports) and all(report.healthy for report in reports.values())
 
 

@@ -92,7 +92,7 @@ class Settings(BaseModel):
         examples=["198.18.7.0/24"])
     release: Literal["25.08"] = Field("25.08", description="Version of the vendor's packages.")
     package_versions: dict[str, str] = Field(
-        {}, description="Version by package, where it shall be a certain one (`webitel upgrade` writes them); a package without "
+        {}, description="Version by package, where a certain one is wanted (`webitel upgrade` writes them); a package without "
         "one stays as it was installed.", examples=[{"webitel-engine": "25.08.3-1"}])
     package_source: PackageSource | None = Field(
         None, description="vendor, mirror or sandbox; empty = sandbox on local, else vendor.", examples=["vendor"])

@@ -80,7 +80,7 @@ class Share:
 
 
 def read_share(settings: Settings) -> Share | None:
-    """The share of the settings, None where there is none."""
+    """Return the share of the settings, None where there is none."""
     given = settings.recordings_share
     if not given:
         return None
@@ -88,7 +88,7 @@ def read_share(settings: Settings) -> Share | None:
 
 
 def check_share(draft: Draft) -> Iterator[Problem]:
-    """A share that cannot be mounted."""
+    """Find a share that cannot be mounted."""
     share = read_share(draft.settings)
     if share is None:
         return
@@ -108,8 +108,8 @@ def check_share(draft: Draft) -> Iterator[Problem]:
 
 
 def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CATALOGUE) -> Mapping[str, Service]:
-    """The catalogue as these settings have it: with a share, what kept data on the recordings disk has it there and moves, and
-    the proxy leads to where it runs."""
+    """Return the catalogue as these settings have it: with a share, what kept data on the recordings disk has it there and
+    moves, and the proxy leads to where it runs."""
     share = read_share(settings)
     if share is None:
         return catalogue
@@ -123,17 +123,17 @@ def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CAT
 
 
 def proxy_name(service: str, listener: str) -> str:
-    """The name of the proxy's listener that leads to the one of a service that moves."""
+    """Return the name of the proxy's listener that leads to the one of a service that moves."""
     return f"{service}-{listener}"
 
 
 def is_called_by_address(service: str, listener: str, catalogue: Mapping[str, Service]) -> bool:
-    """Whether a service that knows one address and no list calls a listener."""
+    """Return whether a service that knows one address and no list calls a listener."""
     return any(caller.knows_one_address and f"{service}.{listener}" in caller.calls for caller in catalogue.values())
 
 
 def put_on_share(service: Service, share: Share) -> Service:
-    """A service with its data on the share instead of the recordings disk. How full it is `status` says for the share itself."""
+    """Return a service with its data on the share, not the recordings disk. How full it is `status` says for the share itself."""
     return replace(
         service, moves=True, packages=(*service.packages, *share.facts.packages),
         data=tuple(move_directory(data) if data.disk == RECORDINGS else data for data in service.data),
@@ -142,5 +142,5 @@ def put_on_share(service: Service, share: Share) -> Service:
 
 
 def move_directory(data: DataDirectory) -> DataDirectory:
-    """The same directory on the share."""
+    """Return the same directory on the share."""
     return replace(data, path=data.path.replace(f"/{RECORDINGS}/", f"/{SHARE}/", 1), disk=SHARE)

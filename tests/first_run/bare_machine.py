@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +21,10 @@ from tools.incus.network import read_resolvers
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("ca-certificates", "git", "sudo")
-USER, USER_ID = "operator", 1000
+USER, USER_ID = "newcomer", 1000
 CHECKOUT = f"/home/{USER}/webitel"
 """A user's, who takes `sudo` where root is needed."""
+CGROUPS = Path("/sys/fs/cgroup")
 AUTHORITIES = Path("/usr/local/share/ca-certificates")
 ROUTE_VARIABLES = re.compile(r"(?i)(https?|all|no|ftp)_proxy|PIP_(?!FIND_LINKS).*")
 """Variables by which a machine is told how to reach its mirrors."""
@@ -40,7 +42,8 @@ mkdir "$root/run/lock"
 cd "$root"
 # Who is only changed into it by chroot may start no container.
 pivot_root . mnt
-umount -l /mnt
+# The machine has no umount of its own yet.
+chroot mnt umount -l /
 exec chroot --userspec="$user" / env -i "$@"
 """
 
@@ -66,17 +69,40 @@ class Machine:
 @contextmanager
 def bare_machine(folder: Path) -> Iterator[Machine]:
     """A fresh Debian 12 with a user's clone of this checkout as committed."""
-    with own_network() as network:
+    with ended_by_sigterm(), own_network() as network:
         machine = Machine(folder / "root", network)
-        make_root(machine.root, folder / "debian.sources")
         try:
+            make_root(machine.root, folder / "debian.sources")
             for command in ("update-ca-certificates", f"useradd --create-home --shell /bin/bash --uid {USER_ID} {USER}"):
                 machine.run(*command.split(), folder="/").check_returncode()
             subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), f"{machine.root}{CHECKOUT}"], check=True)
             machine.run("chown", "-R", USER, CHECKOUT, folder="/").check_returncode()
             yield machine
         finally:
-            shutil.rmtree(machine.root)
+            remove_cgroups(machine.root)
+            if machine.root.exists():
+                shutil.rmtree(machine.root)
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM (of `timeout`) ends the test as Ctrl-C does: by itself it would leave the machine running."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def remove_cgroups(root: Path) -> None:
+    """Remove what the machine's containers leave in the host's cgroups when they end with it, not by their Incus."""
+    for container in (root / "var/lib/incus/containers").glob("*"):
+        for group in list(CGROUPS.glob(f"**/lxc.*.{container.name}*")):
+            folders = [group, *(path for path in group.rglob("*") if path.is_dir())]
+            # One of the same name may be the host's own.
+            if not any((folder / "cgroup.procs").read_text().split() for folder in folders):
+                for folder in sorted(folders, reverse=True):
+                    folder.rmdir()
 
 
 def make_root(root: Path, sources: Path) -> None:

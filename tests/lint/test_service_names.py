@@ -19,7 +19,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "cli/develop/": "names of Debian's packages and of the parts of the tests",
     "cli/commands/doctor.py": "the program ssh of this machine",
     "cli/nodes/": "the program ssh of this machine",
-    "cli/commands/up.py": "where the first administrator is made, and the address that phones are told",
+    "cli/show/end.py": "where the first administrator is made, and the address that phones are told",
     "cli/commands/files.py": "the longest name of a role",
     "provider/configuration.py": "a step of a node's configuration and its seconds",
     "components/clouds/aws/adapter.py": "the tag of a key pair",

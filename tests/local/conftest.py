@@ -1,15 +1,24 @@
-"""Deployments that tests share, the order of the tests, and the figures they print."""
+"""Deployments that tests share, the order of the tests, their two groups, and the figures they print.
+
+Two workers (`-n 2`) run two groups side by side: the tests of the shared deployment, in their order, and those that make machines
+of their own.
+"""
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.local.deployment import Deployment
 
 ORDER = ("test_up", "test_closed", "test_running", "test_day_two", "test_drift", "test_outages", "test_failures", "test_secrets",
          "test_interruptions", "test_base_image")
 """What breaks more comes later; the search for secrets wants the output of failures. Other files keep their place."""
+OF_THEIR_OWN = ("test_interruptions", "test_base_image", "test_incus", "test_incus_tools")
+"""Files that leave the shared deployment alone."""
 
 FIGURES = pytest.StashKey[list[tuple[str, float, str]]]()
 
@@ -25,6 +34,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ordered = sorted((items[position] for position in here), key=lambda item: ORDER.index(item.path.stem))
     for position, item in zip(here, ordered, strict=True):
         items[position] = item
+
+
+class Groups(LoadScopeScheduling):  # type: ignore[misc]  # it says nothing of its types
+    """Gives each worker a whole group. (xdist's own `--dist loadgroup` splits groups with pytest 9.2, without a word.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "their own" if Path(nodeid.partition("::")[0]).stem in OF_THEIR_OWN else "shared"
+
+
+@pytest.hookimpl(optionalhook=True)  # xdist's
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    """For whatever runs in workers here."""
+    return Groups(config, log)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker has no terminal: it hands its figures over."""
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        told["figures"] = session.config.stash[FIGURES]
+
+
+@pytest.hookimpl(optionalhook=True)  # xdist's
+def pytest_testnodedown(node: Any) -> None:
+    """Take the figures of a worker."""
+    node.config.stash[FIGURES] += [tuple(one) for one in getattr(node, "workeroutput", {}).get("figures", ())]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import random
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -309,10 +310,13 @@ def wait_until(ask: Callable[[], str], seconds: float, pause: float = 0.5) -> fl
 
 
 def find_network() -> IPv4Network:
-    """A network of 10.99.0.0/16 that this host does not reach yet; the default of users is in another block."""
+    """A network of 10.99.0.0/16 that this host does not reach yet; the default of users is in another block.
+
+    Any of the free ones: another worker looks for one too, and neither is there before its `up`.
+    """
     taken = [route.network for route in read_routes()]
-    return next(network for network in IPv4Network("10.99.0.0/16").subnets(new_prefix=24)
-                if not any(network.overlaps(other) for other in taken))
+    return random.choice([network for network in IPv4Network("10.99.0.0/16").subnets(new_prefix=24)
+                          if not any(network.overlaps(other) for other in taken)])
 
 
 def run_git(folder: Path, *arguments: str) -> str:

@@ -118,7 +118,7 @@ def test_a_patch_version_restarts_its_service_only(versions: Deployment, figure:
     version = was["webitel-engine"][0]
     shown = versions.webitel("upgrade", versions.name, "--only", "engine", status=1)
     assert re.search(r" all-1 +webitel-engine +(\S+) +\1\+1 +restart Engine", shown.output), shown.output
-    assert "say so with --yes" in shown.said
+    assert "confirm with --yes" in shown.said
     assert "package_versions" not in versions.stack_file.read_text()
     with wanted(versions, "webitel-engine", "25.08.99-1") as said:
         assert f"webitel:package_versions.webitel-engine = 25.08.99-1: {versions.node}: its repositories have " in said

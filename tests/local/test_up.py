@@ -40,6 +40,14 @@ def ask_psql(single: Deployment, password: str, statement: str, *, check: bool =
         text=password + "\n", check=check)
 
 
+def promised_end() -> list[str]:
+    """What README.md says `up` ends with, figures aside; not its last line, which names a stack other than the default one."""
+    block = Path("README.md").read_text().partition("like this:\n\n")[2].partition("\n\n")[0]
+    lines = [line.strip() for line in block.splitlines() if line.strip() != "..."]
+    assert len(lines) == 4 and lines.pop().startswith("Next: "), lines
+    return lines
+
+
 def test_up_ends_with_every_service_healthy(single: Deployment) -> None:
     said = (single.said / "0000-up.out").read_text() + (single.said / "0000-up.err").read_text()
     plan = single.plan()
@@ -51,6 +59,8 @@ def test_up_ends_with_every_service_healthy(single: Deployment) -> None:
     assert "Sandbox: " in said
     assert re.search(r"^Licence identifier [0-9a-f-]{36}: send it to Webitel", said, re.MULTILINE)
     assert re.search(r"^First log-in: ", said, re.MULTILINE)
+    for line in promised_end():
+        assert re.search(re.sub(r"\d+", r"\\d+", re.escape(line)), said), line
     report = single.status()
     assert report["healthy"]
     assert report["url"] == f"https://{single.address}/"

@@ -63,7 +63,7 @@ def empty_database(platform: Platform) -> None:
 
 
 def wait_for_words(runner: Runner, name: str, words: str) -> None:
-    wait_until(lambda: words in runner.log(name), 5, f"{words} in the log of {name}")
+    wait_until(lambda: words in runner.log(name), 20, f"{words} in the log of {name}")
 
 
 @pytest.mark.usefixtures("empty_database")
@@ -103,7 +103,7 @@ def test_a_missing_exchange(name: str, exchange: str, runner: Runner) -> None:
         process = runner.start(name)
         expected = SERVICES[name]["exits"]["exchange missing"]
         if expected == "stays":
-            wait_until(lambda: platform.checks().get("call_center-101") == "passing", 5, "call_center in Consul")
+            wait_until(lambda: platform.checks().get("call_center-101") == "passing", 20, "call_center in Consul")
             assert process.poll() is None
             assert f"NOT_FOUND - no exchange '{exchange}'" in runner.log(name)
         else:
@@ -155,7 +155,7 @@ def test_the_logger_ends_by_itself_now_and_then(runner: Runner) -> None:
 
 def test_cases_without_an_address_of_its_own_registers_an_empty_one(runner: Runner) -> None:
     process = runner.start("cases", changes={"GRPC_ADDR": ":0"})
-    wait_until(lambda: runner.platform.checks().get("cases-101") == "passing", 5, "cases in Consul")
+    wait_until(lambda: runner.platform.checks().get("cases-101") == "passing", 20, "cases in Consul")
     entry = runner.platform.consul("/v1/agent/service/cases-101")
     assert '"Address": ""' in entry.replace('":"', '": "') and ADDRESS not in entry
     assert runner.end(process) == 0

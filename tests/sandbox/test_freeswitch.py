@@ -142,7 +142,7 @@ def test_a_flow_manager_that_dies_loses_only_the_calls_that_wait_for_it(media: M
         talking.close()
         waiting.close()
     assert talking.result.hung_up == "caller"
-    wait_until(lambda: "0 total" in media.fs_cli("show calls count"), 5, "no call")
+    wait_until(lambda: "0 total" in media.fs_cli("show calls count"), 20, "no call")
 
 
 def test_a_flow_manager_that_says_nothing_leaves_the_caller_waiting() -> None:

@@ -115,6 +115,7 @@ def test_some_do_not_end_without_the_broker(runner: Runner) -> None:
         wait_until(partial(is_said, runner, name, "the connection to the broker is lost"), 15, f"{name} has lost the broker")
         process.terminate()
     time.sleep(6)
+    wait_until(lambda: processes["storage"].poll() is not None, 20, "the end of storage")
     assert {name for name, process in processes.items() if process.poll() is None} == {"engine", "call_center"}
 
 

@@ -28,7 +28,7 @@ class Gate:
     """A candidate's way to Consul, which can be cut: connections are refused and the open ones end."""
 
     def __init__(self, target: int) -> None:
-        self.target, self.is_open, self.ends = target, True, list[socket.socket]()
+        self.target, self.is_open, self.pairs = target, True, set[tuple[socket.socket, socket.socket]]()
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port = self.server.getsockname()[1]
         threading.Thread(target=self.serve, daemon=True).start()
@@ -46,23 +46,40 @@ class Gate:
             except OSError:
                 near.close()
                 continue
-            self.ends += [near, far]
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self.copy, args=(source, sink), daemon=True).start()
+            self.pairs.add((near, far))
+            threading.Thread(target=self.serve_pair, args=(near, far), daemon=True).start()
+
+    def serve_pair(self, near: socket.socket, far: socket.socket) -> None:
+        back = threading.Thread(target=self.copy, args=(far, near), daemon=True)
+        back.start()
+        self.copy(near, far)
+        back.join()
+        # Closed by nobody else, so never under the other thread; left open they fill the process in an hour.
+        self.pairs.discard((near, far))
+        near.close()
+        far.close()
 
     def copy(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
                 sink.sendall(data)
-        for end in (source, sink):
+        self.shut(source, sink)
+
+    def shut(self, *ends: socket.socket) -> None:
+        for end in ends:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
     def cut(self) -> None:
         self.is_open = False
-        for end in self.ends:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        for pair in list(self.pairs):
+            self.shut(*pair)
+
+    def close(self) -> None:
+        self.cut()
+        # A thread in accept() holds the socket: shutting it down wakes that.
+        self.shut(self.server)
+        self.server.close()
 
 
 class Candidate:
@@ -110,9 +127,20 @@ class World:
         (folder / "consul.json").write_text(json.dumps({
             "ports": {"http": self.platform.ports["consul"], "https": -1, "grpc": -1, **self.platform.consul_ports},
             "session_ttl_min": "5s", "performance": {"raft_multiplier": 1}}))
+        self.candidates: list[Candidate] = []
+
+    def begin(self) -> None:
         self.platform.start("consul")
-        self.one, self.other = Candidate(self, 1), Candidate(self, 2)
+        self.candidates += [Candidate(self, 1), Candidate(self, 2)]
         wait_until(self.one.unit, 10, "the first candidate begins")
+
+    @property
+    def one(self) -> Candidate:
+        return self.candidates[0]
+
+    @property
+    def other(self) -> Candidate:
+        return self.candidates[1]
 
     def moves_to(self, candidate: Candidate, seconds: float = TAKEN_OVER) -> float:
         """Wait until a candidate runs the unit alone; returns how long it took."""
@@ -128,10 +156,10 @@ class World:
         assert "Traceback" not in logs, logs
 
     def close(self) -> None:
-        for candidate in (self.one, self.other):
+        for candidate in self.candidates:
             if candidate.process.poll() is None:
                 candidate.end()
-            candidate.gate.server.close()
+            candidate.gate.close()
         self.platform.close()
 
 
@@ -139,6 +167,8 @@ class World:
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
     try:
+        # Also when it does not begin: what is left running would go on asking, for all tests to come.
+        made.begin()
         yield made
         made.check()
     finally:

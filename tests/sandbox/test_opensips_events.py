@@ -74,7 +74,7 @@ def test_a_shared_desk_is_told_with_the_number_behind_it(telephony: Telephony) -
         assert user.invite().status == 402
     finally:
         user.close()
-    (told,) = wait_until(lambda: taken(telephony, "webitel"), 5, "an event")
+    (told,) = wait_until(lambda: taken(telephony, "webitel"), 20, "an event")
     assert (told["key"], told["params"]) == ("hotdesk", {"auth": "7788", "id": "1031"})
 
 

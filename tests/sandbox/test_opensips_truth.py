@@ -209,7 +209,7 @@ def test_a_registration_is_written_through_and_outlives_a_restart(telephony: Tel
     row = "select username, domain from location where expires > extract(epoch from now()) + 50"
     wait_until(lambda: register() == 200 and telephony.platform.sql(row) == "1001|webitel", 20, "a row of the registration")
     with telephony.changed():
-        wait_until(lambda: "1001@webitel" in str(telephony.ask("ul_dump")), 5, "the registration after a restart")
+        wait_until(lambda: "1001@webitel" in str(telephony.ask("ul_dump")), 20, "the registration after a restart")
     with telephony.changed(('modparam("usrloc", "working_mode_preset", "single-instance-sql-write-through")', "")):
         time.sleep(1.0)
         assert "1001@webitel" not in str(telephony.ask("ul_dump"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stacks.load import load_deployment
-from tests.plans import compose_configuration, make_plan
+from tests.plans import compose_configuration
 from tests.sandbox.platform import PYTHON
 
 pytestmark = pytest.mark.sandbox
@@ -47,9 +47,8 @@ class Node:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        settings = load_deployment("local-extended").settings
-        plan = make_plan(settings, "local-extended")
-        files = compose_configuration(plan, plan.node("sip-1"), settings).files
+        deployment = load_deployment("local-extended")
+        files = compose_configuration(deployment.plan, deployment.plan.node("sip-1"), deployment.settings).files
         for path, name in FILES.items():
             text = files[path].replace("{{address:sip-1}}", SIP).replace("{{address:web-1}}", WEB)
             assert "{{" not in text

@@ -103,7 +103,7 @@ def test_a_registered_trunk_is_its_number_from_the_registrar_that_answered(regis
         assert tries(("udp", REGISTRAR, NUMBER), ("tcp", REGISTRAR, NUMBER)) == [403, 403]
     with registrar(agrees=True) as asked, registered.changed(*SOON):
         assert asked.wait(15)
-        wait_until(lambda: call("udp", REGISTRAR, NUMBER) == 200, 5, "a call of the trunk")
+        wait_until(lambda: call("udp", REGISTRAR, NUMBER) == 200, 20, "a call of the trunk")
         assert tries(*(("udp", REGISTRAR, number) for number in PATTERNS)) == [403] * len(PATTERNS)
         strangers = [(door, next(addresses), number) for door in ("udp", "tcp", "tls", "ws") for number in (NUMBER, *PATTERNS)]
         assert tries(*strangers) == [403] * len(strangers)
@@ -113,16 +113,16 @@ def test_a_registered_trunk_is_its_number_from_the_registrar_that_answered(regis
 def test_without_its_checks_a_pattern_a_stranger_and_a_browser_would_be_the_trunk(registered: Telephony) -> None:
     with registrar(agrees=True) as asked, registered.changed(*SOON, (EXACT, "binding_uri LIKE 'sip:$rU@$rd%'")):
         assert asked.wait(15)
-        wait_until(lambda: call("udp", REGISTRAR, NUMBER) == 200, 5, "a call of the trunk")
+        wait_until(lambda: call("udp", REGISTRAR, NUMBER) == 200, 20, "a call of the trunk")
         assert tries(("udp", REGISTRAR, PATTERNS[0]), ("udp", REGISTRAR, "%")) == [200, 200]
     prefix = (EXACT, "starts_with(binding_uri, 'sip:$rU')")
     with registrar(agrees=True) as asked, registered.changed(*SOON, prefix):
         assert asked.wait(15)
-        wait_until(lambda: call("udp", REGISTRAR, NUMBER[:-1]) == 200, 5, "a call by the beginning of the number")
+        wait_until(lambda: call("udp", REGISTRAR, NUMBER[:-1]) == 200, 20, "a call by the beginning of the number")
     # Behind nginx everybody has its address, and it might be the registrar's.
     with registrar(agrees=True) as asked, registered.changed(*SOON, (BY_WEB, 'setflag("FROM_WS");')):
         assert asked.wait(15)
-        wait_until(lambda: call("ws", REGISTRAR, NUMBER) == 200, 5, "a call by the web socket")
+        wait_until(lambda: call("ws", REGISTRAR, NUMBER) == 200, 20, "a call by the web socket")
     with registered.changed(('if (isflagset("FROM_TRUNK") && $(rU', "if ($(rU")):
         assert call("udp", next(addresses), NUMBER) == 200
         assert call("ws", next(addresses), NUMBER) == 200
@@ -172,7 +172,7 @@ def test_a_forged_burst_of_a_scanner_bans_nobody(telephony: Telephony) -> None:
         burst("udp")
         assert counted(telephony) == []
         burst("tcp")
-        wait_until(lambda: len(counted(telephony)) == 33, 5, "a line for each request by TCP, which nobody forges")
+        wait_until(lambda: len(counted(telephony)) == 33, 20, "a line for each request by TCP, which nobody forges")
     with telephony.changed(('$socket_in(proto) != "udp" && !isflagset("FROM_WS")', '!isflagset("FROM_WS")')):
         burst("udp")
-        wait_until(lambda: len(counted(telephony)) == 33, 5, "a line for each request by UDP")
+        wait_until(lambda: len(counted(telephony)) == 33, 20, "a line for each request by UDP")

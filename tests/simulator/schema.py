@@ -1,7 +1,6 @@
 """What each cloud's inputs may be, from `<cloud>/schema.json`: every check and every replacement that is data.
 
-The data is the part of `facts/schemas/` that deployments need, its keys are described in `facts/schemas/README.md`;
-`simulated: false` marks inputs of the SDK whose types were left out: they are refused, saying so.
+The keys of the data are described in `tests/simulator/README.md`, its surprises in `facts/schemas/README.md`.
 """
 
 from __future__ import annotations

@@ -5,8 +5,10 @@ import re
 
 import pytest
 
+from cli.develop.parts import ONLY_BY_NAME, PARTS
 from cli.drills.run import Outcome
 from components.model.planning.planner import plan_to_json
+from components.model.report import DiskRow, MachineRow, NodeReport, ServiceRow
 from components.model.settings import Settings
 from stacks.load import load_deployment, make_deployment
 from tools.pages import PAGES, ROOT, renew
@@ -49,8 +51,28 @@ def test_the_json_of_a_plan_is_documented() -> None:
     assert names_in(plan_to_json(make_deployment(settings, "aws-basic").plan)) - documented("plan") == set()
 
 
+def test_the_json_of_a_status_is_documented() -> None:
+    names = {name for part in (NodeReport, ServiceRow, DiskRow, MachineRow) for name in part.model_fields}
+    assert names - documented("status") == set()
+
+
 def test_the_json_of_a_drill_is_documented() -> None:
     assert {field.name for field in dataclasses.fields(Outcome)} - documented("drill") == set()
+
+
+def test_every_part_of_the_tests_is_told() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE)
+    told = {part: "by name only" in what for part, what in rows}
+    assert told == {part: part in ONLY_BY_NAME for part in PARTS}
+
+
+def test_every_attack_that_is_told_is_a_test() -> None:
+    page = (ROOT / "docs/operate/security.md").read_text()
+    told = [(name, part) for names, part in re.findall(r"((?:`test_\w+`(?:, )?)+) \((\w+)\)", page)
+            for name in re.findall(r"\w+", names)]
+    assert len(told) == len(re.findall(r"`test_\w+`", page)) > 0
+    sources = {part: "\n".join(path.read_text() for path in (ROOT / "tests" / part).rglob("test_*.py")) for _, part in told}
+    assert [name for name, part in told if f"def {name}(" not in sources[part]] == []
 
 
 def test_the_readme_is_short() -> None:

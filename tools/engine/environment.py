@@ -18,7 +18,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def run_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Returns all variables for running `pulumi`.
+    """Return all variables for running `pulumi`.
 
     Who has a backend or a passphrase of their own keeps it. Who has none gets a state folder and a random passphrase
     under `~/.local/share/webitel`, made once. Raises EngineError when that passphrase was lost.
@@ -36,7 +36,7 @@ def run_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
 
 
 def _spare_loopback(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that keep a proxy out of the way between the engine and its plugins, which talk over the loopback."""
+    """Return the variables that keep a proxy out of the way between the engine and its plugins, which talk over the loopback."""
     if not any(name.lower().endswith("_proxy") and value for name, value in environ.items()):
         return {}
     # Some programs read one spelling, some the other.

@@ -22,7 +22,7 @@ _HERE = Path(__file__).resolve().parent
 
 
 def find_engine(progress: Progress) -> Path:
-    """Returns the `pulumi` to run; takes minutes only where it has to be fetched or built, once a machine.
+    """Return the `pulumi` to run; takes minutes only where it has to be fetched or built, once a machine.
 
     `progress` gets one line a step. Raises EngineError with what to install.
     """
@@ -38,7 +38,7 @@ def find_engine(progress: Progress) -> Path:
 
 
 def find_made_engine() -> Path | None:
-    """Returns the `pulumi` that `find_engine` would, None where that would have to make one first."""
+    """Return the `pulumi` that `find_engine` would, None where that would have to make one first."""
     if found := _find_on_path():
         return found
     if not (_home() / "pulumi").exists():
@@ -61,7 +61,7 @@ def _find_on_path() -> Path | None:
 
 
 def _read_version(engine: Path) -> tuple[int, ...] | None:
-    """Returns (major, minor, patch); None for a build without one and for what does not run."""
+    """Return (major, minor, patch); None for a build without one and for what does not run."""
     command = [str(engine), "version"]
     try:
         shown = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
@@ -86,7 +86,7 @@ def _make(home: Path, progress: Progress) -> None:
 
 
 def _renew_language_host(home: Path) -> None:
-    """Puts this checkout's language host beside a `pulumi` that came without one."""
+    """Put this checkout's language host beside a `pulumi` that came without one."""
     if (home / "pulumi-language-python-exec").exists():  # the official one
         return
     for name in _HOST_FILES:

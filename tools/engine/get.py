@@ -32,7 +32,7 @@ class EngineError(Exception):
 
 
 def install(version: str, target: Path, progress: Progress) -> bool:
-    """Puts the official binaries of the version into `target`; False where they cannot be fetched.
+    """Put the official binaries of the version into `target`; False where they cannot be fetched.
 
     They come from the archive that the official installer fetches too. The installer itself is not run: it needs curl
     and edits the user's shell profile.
@@ -95,7 +95,7 @@ def _open(url: str) -> http.client.HTTPResponse | None:
 
 
 def build(version: str, module: Path, target: Path, progress: Progress) -> None:
-    """Builds `target`/pulumi from the Go module in `module`: about four minutes and 3 GB of Go's own caches, once."""
+    """Build `target`/pulumi from the Go module in `module`: about four minutes and 3 GB of Go's own caches, once."""
     try:
         go = get_go(progress)
     except NoGoError as found:

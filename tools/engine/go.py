@@ -29,13 +29,13 @@ class Go:
     environment: dict[str, str]
 
     def list_proxies(self) -> list[str]:
-        """The hosts that this machine's Go asks for modules."""
+        """Return the hosts that this machine's Go asks for modules."""
         shown = run([self.program, "env", "GOPROXY"], self.environment, Path("/")).stdout.strip()
         return list_hosts(re.split(r"[,|]", shown))
 
 
 def get_go(progress: Progress) -> Go:
-    """The newest Go of this host; root gets one installed where there is none. Raises NoGoError, SetupError."""
+    """Return the newest Go of this host; root gets one installed where there is none. Raises NoGoError, SetupError."""
     try:
         return find_go()
     except NoGoError:
@@ -46,12 +46,12 @@ def get_go(progress: Progress) -> Go:
 
 
 def install_command() -> str:
-    """What a user who is not root runs once."""
+    """Return what a user who is not root runs once."""
     return ("" if Path.cwd() == _CHECKOUT else f"cd {_CHECKOUT} && ") + "sudo python3 -m tools.host go"
 
 
 def find_go() -> Go:
-    """The newest Go of this host. Raises NoGoError."""
+    """Return the newest Go of this host. Raises NoGoError."""
     places = [*_PLACES, *map(str, _INSTALLED.glob("go-*/bin/go"))]
     found = {path: _read_version(path) for place in places if (path := shutil.which(place))}
     program = max(found, key=lambda path: found[path], default=None)

@@ -42,7 +42,7 @@ class _Host(LanguageServer):
         return super().Run(request, context)  # type: ignore[no-untyped-call]
 
     def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        """Runs a policy pack in its own environment until the engine needs it no more; what it prints goes there."""
+        """Run a policy pack in its own environment until the engine needs it no more; what it prints goes there."""
         if request.kind != "analyzer":
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"only policy packs are run as plugins, not {request.kind}")
         folder = Path(request.info.program_directory)

@@ -32,7 +32,7 @@ def has_apt() -> bool:
 
 
 def require_root(purpose: str, command: str = "sudo ./webitel up") -> None:
-    """Raises SetupError, which names the one command to run, for anybody but root."""
+    """Refuse anybody but root with a SetupError, which names the one command to run."""
     if os.geteuid() != 0:
         raise SetupError(f"{purpose} needs root: {command}")
 
@@ -105,7 +105,7 @@ def has_candidate(package: str) -> bool:
 
 
 def read_debian_mirrors() -> dict[str, str]:
-    """This host's own mirror of each suite of Debian, by its code name; empty before the package lists were ever read."""
+    """Return this host's own mirror of each suite of Debian, by its code name; empty before the package lists were ever read."""
     mirrors: dict[str, str] = {}
     shown = run(["apt-get", "indextargets", "--format", "$(REPO_URI)|$(CODENAME)|$(COMPONENT)|$(ORIGIN)", "Created-By: Packages"])
     for line in shown.stdout.splitlines():
@@ -117,12 +117,12 @@ def read_debian_mirrors() -> dict[str, str]:
 
 
 def format_source(mirror: str, suite: str) -> str:
-    """A source of Debian's in apt's deb822 format."""
+    """Return a source of Debian's in apt's deb822 format."""
     return f"Types: deb\nURIs: {mirror}\nSuites: {suite}\nComponents: main\nSigned-By: {DEBIAN_KEYRING}\n"
 
 
 def run(command: Sequence[str]) -> Done:
-    """What a command of apt or dpkg says, in English."""
+    """Return what a command of apt or dpkg says, in English."""
     return fetching.run(command, _environment())
 
 
@@ -146,7 +146,7 @@ def _add_backports(suite: str, progress: Progress) -> None:
 
 
 def _update(progress: Progress, is_enough: Callable[[], bool]) -> None:
-    """Reads the package lists; those of a repository that is of no concern here may be out of reach."""
+    """Read the package lists; those of a repository that is of no concern here may be out of reach."""
     # apt-get update exits 0 although a mirror did not answer.
     _apt_get("reading the package lists (apt-get update)", ["update"], progress,
              succeeded=lambda done: is_enough() or (done.returncode == 0 and not _UNFETCHED.search(done.stderr)))

@@ -48,7 +48,7 @@ def fetch(
     before_retry: Callable[[], object] = lambda: None,
     configured: Callable[[], Sequence[str]] = lambda: (),
 ) -> str:
-    """Returns what the command prints that `execute` runs, after several tries where it fails.
+    """Return what the command prints that `execute` runs, after several tries where it fails.
 
     `hopeless` finds the words after which another try is of no use; `configured` names the hosts that this machine is
     set up to ask, for a command whose words name none. Raises SetupError.
@@ -68,7 +68,7 @@ def fetch(
 
 
 def explain(step: str, said: str, hosts: Sequence[str], environ: Mapping[str, str] = os.environ) -> str:
-    """The message about a step that every try failed at."""
+    """Return the message about a step that every try failed at."""
     asked = f" It asks {', '.join(hosts)}{_describe_proxy(environ)}." if hosts else ""
     reach = ", ".join(hosts) or "the package mirrors"
     return (
@@ -78,19 +78,19 @@ def explain(step: str, said: str, hosts: Sequence[str], environ: Mapping[str, st
 
 
 def find_hosts(said: str) -> list[str]:
-    """The hosts that an error names, in its order."""
+    """Return the hosts that an error names, in its order."""
     found = (name for match in _NAMED.finditer(said) for name in match.groups() if name)
     return list(dict.fromkeys(found))
 
 
 def list_hosts(addresses: Sequence[str]) -> list[str]:
-    """The hosts of some URLs, without user, password and port."""
+    """Return the hosts of some URLs, without user, password and port."""
     found = (urlsplit(address.strip()).hostname for address in addresses)
     return list(dict.fromkeys(host for host in found if host))
 
 
 def hide_passwords(text: str) -> str:
-    """The text with users and passwords cut out of its URLs."""
+    """Return the text with users and passwords cut out of its URLs."""
     return _PASSWORD.sub("", text)
 
 

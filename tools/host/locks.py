@@ -32,7 +32,7 @@ def lock(path: Path, doing: str, progress: Callable[[str], None]) -> Iterator[No
 
 
 def explain_refusal(error: OSError) -> str:
-    """What to do about a file that may not be written."""
+    """Return what to do about a file that may not be written."""
     path = Path(str(error.filename2 or error.filename))
     text = f"{path} cannot be written: {error.strerror}."
     if isinstance(error, PermissionError):

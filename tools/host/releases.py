@@ -34,7 +34,7 @@ _NEWEST = 99.0  # Debian's testing and unstable have no number
 
 
 def read_system() -> dict[str, str]:
-    """What /etc/os-release says; empty where there is none."""
+    """Return what /etc/os-release says; empty where there is none."""
     try:
         return platform.freedesktop_os_release()
     except OSError:
@@ -42,14 +42,14 @@ def read_system() -> dict[str, str]:
 
 
 def choose_go(system: Mapping[str, str]) -> Wanted:
-    """The packages of Go; on a system that is not known those of its relatives."""
+    """Return the packages of Go; on a system that is not known those of its relatives."""
     if _identify(system) == ("debian", 12.0):
         return Wanted(("golang-go",), _BOOKWORM, only_newer=True)
     return Wanted(("golang-go",))
 
 
 def choose_incus(system: Mapping[str, str]) -> Wanted:
-    """The packages of Incus; SetupError where the system has none."""
+    """Return the packages of Incus; SetupError where the system has none."""
     name, version = _identify(system)
     if name not in _INCUS or version < _FIRST_VERSION[name]:
         raise SetupError(

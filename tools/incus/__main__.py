@@ -12,7 +12,7 @@ from tools.incus.pool import ensure_pool
 
 
 def main() -> int:
-    """Runs one command; returns the exit status."""
+    """Run one command; return the exit status."""
     parser = argparse.ArgumentParser(prog="python3 -m tools.incus", description=__doc__)
     parser.add_argument(
         "command",
@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def show_status() -> int:
-    """Prints what is there of ours; returns 1 where Incus does not answer."""
+    """Print what is there of ours; return 1 where Incus does not answer."""
     if not is_answering():
         print("Incus does not answer. Next: python3 -m tools.incus start")
         return 1

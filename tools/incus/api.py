@@ -46,7 +46,7 @@ def socket_path() -> Path:
 
 
 def call(method: str, path: str, body: Mapping[str, Any] | None = None, *, pause: Pause = time.sleep) -> Any:
-    """Sends a request to `/1.0<path>` and returns its answer, waiting for the end of the operation if it starts one.
+    """Send a request to `/1.0<path>` and return its answer, waiting for the end of the operation if it starts one.
 
     While Incus is busy with the same container (still creating it, still stopping it, still failing to start it) it is asked
     again.
@@ -102,7 +102,7 @@ def _describe_silence(error: Exception) -> IncusError:
 
 
 def read_file(path: str) -> bytes:
-    """Returns what Incus keeps as a file at `/1.0<path>`, such as the recorded output of a command."""
+    """Return what Incus keeps as a file at `/1.0<path>`, such as the recorded output of a command."""
     status, body = _exchange("GET", f"/1.0{path}", None, {})
     if status != http.client.OK:
         raise IncusError(f"{path}: {body.decode(errors='replace').strip()}", status)
@@ -110,7 +110,7 @@ def read_file(path: str) -> bytes:
 
 
 def write_file(name: str, path: str, content: bytes) -> None:
-    """Writes a file into a running container, root's and for root only."""
+    """Write a file into a running container, root's and for root only."""
     headers = {"X-Incus-type": "file", "X-Incus-mode": "0600", "X-Incus-uid": "0", "X-Incus-gid": "0"}
     status, body = _exchange("POST", f"/1.0{instance_path(name)}/files?path={quote(path)}", content, headers)
     if status != http.client.OK:
@@ -118,7 +118,7 @@ def write_file(name: str, path: str, content: bytes) -> None:
 
 
 def find(path: str) -> Object | None:
-    """Returns the object at `/1.0<path>`, None when there is none."""
+    """Return the object at `/1.0<path>`, None when there is none."""
     try:
         found: Object = call("GET", path)
     except IncusError as error:
@@ -129,13 +129,13 @@ def find(path: str) -> Object | None:
 
 
 def list_objects(path: str) -> list[Object]:
-    """Returns all objects of the collection at `/1.0<path>`."""
+    """Return all objects of the collection at `/1.0<path>`."""
     found: list[Object] | None = call("GET", f"{path}?recursion=1")
     return found or []
 
 
 def remove(path: str, *, pause: Pause = time.sleep) -> None:
-    """Deletes the object at `/1.0<path>`; one that is gone is no error."""
+    """Delete the object at `/1.0<path>`; one that is gone is no error."""
     try:
         call("DELETE", path, pause=pause)
     except IncusError as error:
@@ -159,13 +159,13 @@ def volume_path(name: str) -> str:
 
 
 def change_state(name: str, action: str, *, force: bool = False, pause: Pause = time.sleep) -> None:
-    """Starts, stops or restarts a container; a stop or restart that is not forced has 30 s."""
+    """Start, stop or restart a container; a stop or restart that is not forced has 30 s."""
     body = {"action": action, "force": force, "timeout": -1 if force else 30}
     call("PUT", f"{instance_path(name)}/state", body, pause=pause)
 
 
 def delete_instance(name: str, *, pause: Pause = time.sleep) -> None:
-    """Stops a container at once and deletes it; one that is gone is no error."""
+    """Stop a container at once and delete it; one that is gone is no error."""
     path = instance_path(name)
     found = find(path)
     if found is None:

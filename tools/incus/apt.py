@@ -15,7 +15,7 @@ def install_incus(progress: Progress) -> None:
 
 
 def read_debian_sources() -> dict[str, str]:
-    """Returns the mirror of each suite of Debian 12 (bookworm, -updates, -security); empty where this host is no Debian.
+    """Return the mirror of each suite of Debian 12 (bookworm, -updates, -security); empty where this host is no Debian.
 
     Another release of Debian has its mirror, and that has bookworm too.
     """
@@ -32,5 +32,5 @@ def _rename(suite: str) -> str:
 
 
 def format_debian_sources() -> str:
-    """Returns the sources of a Debian 12 machine in apt's deb822 format; empty = whatever mmdebstrap takes by itself."""
+    """Return the sources of a Debian 12 machine in apt's deb822 format; empty = whatever mmdebstrap takes by itself."""
     return "\n".join(format_source(mirror, suite) for suite, mirror in read_debian_sources().items())

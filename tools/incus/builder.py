@@ -33,7 +33,7 @@ _SHOWN_LINES = 15
 
 @contextmanager
 def start_builder(image: str, user_data: str | None, progress: Progress) -> Iterator[None]:
-    """Runs a container from that image with that user data; the caller holds the lock of images.
+    """Run a container from that image with that user data; the caller holds the lock of images.
 
     Without user data nothing boots: the machine has its network and waits for commands, as a chroot would.
 
@@ -84,13 +84,13 @@ def _set_up_network(address: str, gateway: IPv4Interface) -> None:
 
 
 def remove_builder() -> None:
-    """Removes the builder; one that is not there is no error."""
+    """Remove the builder; one that is not there is no error."""
     api.delete_instance(NAME)
     api.remove(api.network_path(NAME))
 
 
 def wait_for_install(progress: Progress) -> None:
-    """Returns when cloud-init and, where the user data has one, the installation unit have done their work."""
+    """Wait until cloud-init and, where the user data has one, the installation unit have done their work."""
     deadline = time.monotonic() + _INSTALL_SECONDS
     pace = Pace(progress)
     while True:
@@ -144,7 +144,7 @@ def _read_output() -> str:
 
 
 def run_script(text: str) -> None:
-    """Runs a shell script in the builder as root; the error shows the end of its output."""
+    """Run a shell script in the builder as root; the error shows the end of its output."""
     done = run("sh", "-s", stdin=text)
     if done.returncode:
         last = "\n  ".join((done.stdout + done.stderr).splitlines()[-_SHOWN_LINES:])
@@ -152,12 +152,12 @@ def run_script(text: str) -> None:
 
 
 def run(*command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Runs a command in the builder."""
+    """Run a command in the builder."""
     return execute.run(NAME, command, stdin)
 
 
 def publish(alias: str, description: str, progress: Progress) -> None:
-    """Makes the builder, cleaned and stopped, the image of that alias.
+    """Make the builder, cleaned and stopped, the image of that alias.
 
     Uncompressed: gzip takes 40 s more and saves nothing but space (facts/ha-measured.md 1).
     """

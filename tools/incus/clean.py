@@ -10,7 +10,7 @@ from tools.incus.pool import remove_pool
 
 
 def clean(progress: Progress) -> None:
-    """Removes containers, networks, volumes, images and the pool, then stops the daemon if we started it.
+    """Remove containers, networks, volumes, images and the pool, then stop the daemon if we started it.
 
     Safe to repeat.
     """

@@ -23,7 +23,7 @@ _BRIDGE_PROGRAM = "dnsmasq"  # Incus asks for its version before it makes any br
 
 
 def ensure_incus(progress: Progress) -> None:
-    """Returns when Incus answers: a running one is taken as it is, a missing one is installed and started.
+    """Wait until Incus answers: a running one is taken as it is, a missing one is installed and started.
 
     Raises SetupError with what to do: not root, not to be installed (apt's words), not starting (its last log lines).
     """
@@ -55,12 +55,12 @@ def is_answering() -> bool:
 
 
 def find_program() -> str | None:
-    """Returns the path of `incusd`, None where Incus is not installed."""
+    """Return the path of `incusd`, None where Incus is not installed."""
     return shutil.which("incusd") or next((program for program in _PROGRAMS if Path(program).exists()), None)
 
 
 def start_incus(progress: Progress) -> None:
-    """Starts the installed daemon and waits until it answers."""
+    """Start the installed daemon and wait until it answers."""
     require_root("Starting Incus")
     progress("starting Incus")
     if _SYSTEMD.exists() and "INCUS_DIR" not in os.environ:  # the unit's daemon serves the usual folder only
@@ -98,7 +98,7 @@ def _start_in_background() -> subprocess.Popen[bytes]:
 
 
 def stop_incus(progress: Progress) -> bool:
-    """Stops the daemon if we started it in the background, and its containers with it; tells whether it did."""
+    """Stop the daemon if we started it in the background, and its containers with it; tell whether it did."""
     pid = _find_own_daemon()
     if pid is None:
         return False

@@ -17,7 +17,7 @@ _STREAMS = ("1", "2")
 
 
 def run(name: str, command: Sequence[str], text: str = "", *, pause: api.Pause | None = None) -> subprocess.CompletedProcess[str]:
-    """Runs a command as root with `text` as its standard input; returns its exit status and what it printed.
+    """Run a command as root with `text` as its standard input; return its exit status and what it printed.
 
     Raises IncusError when it cannot be run, because the container is stopped, say. `pause` may raise to give up; the
     command goes on then.

@@ -22,7 +22,7 @@ _KEPT_UNUSED = timedelta(days=14)
 
 
 def ensure_base_image(progress: Progress) -> str:
-    """Returns the alias of the base image, Debian 12 with cloud-init; made anew monthly and when its recipe changes.
+    """Return the alias of the base image, Debian 12 with cloud-init; made anew monthly and when its recipe changes.
 
     Raises SetupError with what mmdebstrap, apt or Incus said.
     """
@@ -69,7 +69,7 @@ def _reaches_public_server() -> bool:
 
 
 def _take_public_image(alias: str, progress: Progress) -> None:
-    """Makes the base image from the public one, which has no SSH server and waits for the network."""
+    """Make the base image from the public one, which has no SSH server and waits for the network."""
     progress(f"fetching {_PUBLIC_IMAGE}")
     public = "webitel-public"
     _incus("image", "copy", _PUBLIC_IMAGE, "local:", "--alias", public)
@@ -80,7 +80,7 @@ def _take_public_image(alias: str, progress: Progress) -> None:
 
 
 def make_from_image(alias: str, source: str, progress: Progress) -> None:
-    """Makes the base image from another Debian 12 image of this host, one that has cloud-init's templates."""
+    """Make the base image from another Debian 12 image of this host, one that has cloud-init's templates."""
     settings = (RECIPE / "cloud.cfg").read_text()
     steps = (
         "set -e\nexport DEBIAN_FRONTEND=noninteractive\n"
@@ -107,7 +107,7 @@ def _replace_sources() -> str:
 
 
 def ensure_packages_image(key: str, user_data: str, progress: Progress) -> str:
-    """Returns the alias of an image on which that user data has run, so that its packages are there already.
+    """Return the alias of an image on which that user data has run, so that its packages are there already.
 
     `key` names what the user data depends on; a new base image makes a new one too. An error shows the last lines of
     the machine's own output.
@@ -130,7 +130,7 @@ def ensure_packages_image(key: str, user_data: str, progress: Progress) -> str:
 
 
 def store_images(progress: Progress) -> None:
-    """Takes our images out of Incus and keeps what is slow to make as files in the cache: the next `up` imports them."""
+    """Take our images out of Incus and keep what is slow to make as files in the cache: the next `up` imports them."""
     progress("putting the images away")
     with _lock(progress):
         for image in sorted(api.list_objects("/images"), key=lambda image: str(image["uploaded_at"])):
@@ -145,7 +145,7 @@ def store_images(progress: Progress) -> None:
 
 
 def remove_images(progress: Progress) -> None:
-    """Removes our images from Incus, what an interrupted build left, and the cached root file systems."""
+    """Remove our images from Incus, what an interrupted build left, and the cached root file systems."""
     progress("removing images")
     with _lock(progress):
         builder.remove_builder()
@@ -160,7 +160,7 @@ def _exists(alias: str) -> bool:
 
 
 def _remove_aliases(prefix: str, keep: str | None = None, unused_since: datetime | None = None) -> None:
-    """Removes the images all of whose aliases start so; with a time those that nobody has used since then."""
+    """Remove the images all of whose aliases start so; with a time those that nobody has used since then."""
     for image in api.list_objects("/images"):
         names = [alias["name"] for alias in image["aliases"]]
         if not names or keep in names or not all(name.startswith(prefix) for name in names):

@@ -22,7 +22,7 @@ class Route(NamedTuple):
 
 
 def read_routes(table: Path = Path("/proc/net/route")) -> list[Route]:
-    """Returns the IPv4 routes of the main table but the default ones."""
+    """Return the IPv4 routes of the main table but the default ones."""
     routes = []
     for line in table.read_text().splitlines()[1:]:
         interface, destination, _, _, _, _, _, mask, *_ = line.split()
@@ -43,7 +43,7 @@ TEST_BLOCKS = ("198.18.0.0/15",)
 
 
 def find_free_network(routes: Iterable[Route], prefix: int = 24, blocks: Iterable[str] = PRIVATE_BLOCKS) -> IPv4Network:
-    """Returns a network of that prefix length in one of the blocks that no route touches."""
+    """Return a network of that prefix length in one of the blocks that no route touches."""
     taken = [route.network for route in routes]
     for block in blocks:
         for network in IPv4Network(block).subnets(new_prefix=prefix):
@@ -74,7 +74,7 @@ def find_network_problem(
 
 
 def read_resolvers(files: Iterable[Path] = _RESOLVER_FILES) -> list[str]:
-    """Returns the IPv4 name servers that a machine behind this host can ask too.
+    """Return the IPv4 name servers that a machine behind this host can ask too.
 
     Empty when there are none but on the loopback."""
     for file in files:
@@ -92,12 +92,12 @@ def _is_reachable(server: str) -> bool:
 
 
 def find_gateway(network: IPv4Network) -> IPv4Interface:
-    """Returns the bridge's own address, the first one, with its prefix length."""
+    """Return the bridge's own address, the first one, with its prefix length."""
     return IPv4Interface(f"{network[1]}/{network.prefixlen}")
 
 
 def describe_bridge(gateway: IPv4Interface, *, nat: bool = True, routed: bool = True) -> dict[str, str]:
-    """Returns the Incus configuration of a bridge; not `routed`: only its own machines reach it."""
+    """Return the Incus configuration of a bridge; not `routed`: only its own machines reach it."""
     return {
         # Without an address this host has no way into it. Incus' own `ipv4.routing` refuses what is forwarded, and where
         # br_netfilter works (Docker wants it) that is also what machines of the bridge send to each other.
@@ -112,12 +112,12 @@ def describe_bridge(gateway: IPv4Interface, *, nat: bool = True, routed: bool = 
 
 
 def read_gateway(config: Mapping[str, str]) -> str:
-    """Returns a bridge's address with its prefix length, as `describe_bridge` was told."""
+    """Return a bridge's address with its prefix length, as `describe_bridge` was told."""
     return config.get(GATEWAY_KEY) or config.get("ipv4.address", "")
 
 
 def describe_interface(address: str, gateway: IPv4Interface, more: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Returns a machine's network configuration for cloud-init (version 2): `eth0` with the way out, and further
+    """Return a machine's network configuration for cloud-init (version 2): `eth0` with the way out, and further
     interfaces by name with only an address (with its prefix length), which may appear later."""
     interface = {
         "addresses": [f"{address}/{gateway.network.prefixlen}"],

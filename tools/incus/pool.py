@@ -18,7 +18,7 @@ _SHARE = 0.8  # of the free space
 
 
 def ensure_pool(progress: Progress) -> None:
-    """Makes the pool where it is missing; raises SetupError where there is no room for it."""
+    """Make the pool where it is missing; raise SetupError where there is no room for it."""
     if not api.find(f"/storage-pools/{api.POOL}"):
         with lock(cache_folder() / "pool.lock", "making the storage pool", progress):
             if not api.find(f"/storage-pools/{api.POOL}"):  # another run may have made it meanwhile
@@ -34,12 +34,12 @@ def _make_pool(progress: Progress) -> None:
     try:
         _create("btrfs", {"size": f"{size}GiB"})
     except api.IncusError as error:
-        progress(f"btrfs is not to be had here ({error}): machines start slower from a plain directory")
+        progress(f"btrfs is not available here ({error}): machines start slower from a plain directory")
         _create("dir", {})
 
 
 def choose_size(free: int, directory: Path) -> int:
-    """Returns the size in GiB for that many free bytes; the file is sparse and grows to it."""
+    """Return the size in GiB for that many free bytes; the file is sparse and grows to it."""
     size = min(_LARGEST_GIB, int(free * _SHARE / _GIB))
     if size < _SMALLEST_GIB:
         raise SetupError(
@@ -53,7 +53,7 @@ def _create(driver: str, config: dict[str, str]) -> None:
 
 
 def remove_pool(progress: Progress) -> None:
-    """Removes the pool with the volumes left in it; containers are gone before."""
+    """Remove the pool with the volumes left in it; containers are gone before."""
     if api.find(f"/storage-pools/{api.POOL}") is None:
         return
     progress(f"removing storage pool {api.POOL}")

@@ -15,19 +15,19 @@ RECIPE = Path(__file__).parent / "image"
 
 
 def read_recipe() -> bytes:
-    """Returns all that an image depends on, except for the time."""
+    """Return all that an image depends on, except for the time."""
     files = sorted(path for path in RECIPE.rglob("*") if path.is_file())
     texts = [f"{file.relative_to(RECIPE)}\0{file.read_text()}" for file in files]
     return "\0".join([platform.machine(), format_debian_sources(), *texts]).encode()
 
 
 def read_packages() -> list[str]:
-    """Returns the packages of a base machine."""
+    """Return the packages of a base machine."""
     return (RECIPE / "packages.txt").read_text().split()
 
 
 def make_rootfs(target: Path, progress: Progress) -> None:
-    """Makes the root file system as a tar file, about 30 s; the error is what mmdebstrap said."""
+    """Make the root file system as a tar file, about 30 s; the error is what mmdebstrap said."""
     require_root("Making the base image")
     install(["mmdebstrap", *([] if DEBIAN_KEYRING.exists() else ["debian-archive-keyring"])], progress)
     progress("making the base image with mmdebstrap (once a month, half a minute)")
@@ -54,7 +54,7 @@ def make_rootfs(target: Path, progress: Progress) -> None:
 
 
 def write_metadata(target: Path, description: str) -> None:
-    """Writes the other half of an Incus image: what it is, and the templates that make cloud-init's seed."""
+    """Write the other half of an Incus image: what it is, and the templates that make cloud-init's seed."""
     head = (
         f"architecture: {platform.machine()}\ncreation_date: {int(time.time())}\n"
         f'properties: {{description: "{description}", os: debian, release: bookworm}}\n'

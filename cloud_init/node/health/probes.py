@@ -39,18 +39,9 @@ ROOMY, CROWDED = 2.0, 0.85
 
 def answer(probe: ProbeEntry, view: View) -> None:
     """Ask one probe of the manifest; a probe that this program does not know is an error, never a pass."""
-    known: dict[str, Question] = {
-        "consul": consul, "consul_server": consul_server, "consul_entry": consul_entry, "postgresql": postgresql,
-        "patroni": patroni, "database_sessions": database_sessions, "amqp": broker_log_in, "rabbitmq": rabbitmq,
-        "exchanges": topology.exchanges, "queue": topology.queue, "binding": topology.binding, "own_queues": topology.own_queues,
-        "http": http_answer, "https": https_answer, "web_socket": web_socket, "listens": listens,
-        "schema": schema, "disk_space": disk_space,
-        "rtpengine": sip.rtpengine, "sip": sip.sip_request, "opensips_rtpengine": opensips.check_rtpengines,
-        "freeswitch": sip.freeswitch, "freeswitch_calls": sip.freeswitch_calls,
-    }
-    if probe["kind"] not in known:
+    if probe["kind"] not in PROBES:
         raise Unhealthy(f"this node's program knows no probe `{probe['kind']}`")
-    ask(known[probe["kind"]], probe, view)
+    ask(PROBES[probe["kind"]], probe, view)
 
 
 def ask(question: Question, probe: ProbeEntry, view: View) -> None:
@@ -204,7 +195,7 @@ def judge_answer(probe: ProbeEntry, status: int, body: str) -> None:
 
 
 def web_socket(probe: ProbeEntry, view: View) -> None:
-    """Shake hands for SIP by web socket, as for a browser elsewhere: only then does the answer need its way back."""
+    """Make a handshake of SIP by web socket, as of a browser elsewhere: only then does the answer need its way back."""
     key = base64.b64encode(os.urandom(16)).decode()
     status, _ = request(probe["address"], probe["port"], "/sip", headers={
         "Upgrade": "websocket", "Connection": "Upgrade", "Origin": "https://webitel-node", "Sec-WebSocket-Key": key,
@@ -240,3 +231,14 @@ def disk_space(probe: ProbeEntry, view: View) -> None:
     percent = 100 * (size - free) // size
     if percent >= probe["percent"]:
         raise Unhealthy(f"{percent} % used")
+
+
+PROBES: dict[str, Question] = {
+    "consul": consul, "consul_server": consul_server, "consul_entry": consul_entry, "postgresql": postgresql,
+    "patroni": patroni, "database_sessions": database_sessions, "amqp": broker_log_in, "rabbitmq": rabbitmq,
+    "exchanges": topology.exchanges, "queue": topology.queue, "binding": topology.binding, "own_queues": topology.own_queues,
+    "http": http_answer, "https": https_answer, "web_socket": web_socket, "listens": listens, "schema": schema,
+    "disk_space": disk_space, "rtpengine": sip.rtpengine, "sip": sip.sip_request,
+    "opensips_rtpengine": opensips.check_rtpengines, "freeswitch": sip.freeswitch, "freeswitch_calls": sip.freeswitch_calls,
+}
+"""By kind of a probe, its question."""

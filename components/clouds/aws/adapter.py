@@ -20,7 +20,7 @@ from components.model.naming import disk_name
 from components.model.plan import Node, Plan
 from components.model.planning.addresses import subnet_of
 from components.model.planning.check_shape import clustered_roles
-from components.model.planning.dns import TTL, Record, Zone
+from components.model.planning.dns import TTL_SECONDS, Record, Zone
 from components.model.planning.firewall import ANYWHERE
 from components.model.user_data import UserData
 
@@ -211,4 +211,5 @@ class Adapter(Cloud):
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         route53.Record(
-            record.label, zone_id=zone.key, name=record.name, type=record.type, ttl=TTL, records=values, opts=self.child())
+            record.label, zone_id=zone.key, name=record.name, type=record.type, ttl=TTL_SECONDS, records=values,
+            opts=self.child())

@@ -23,7 +23,7 @@ from components.model.naming import disk_name
 from components.model.plan import Node
 from components.model.planning.addresses import subnet_of
 from components.model.planning.check_shape import clustered_roles
-from components.model.planning.dns import PRIORITY, TTL, WEIGHT, Record, Zone
+from components.model.planning.dns import PRIORITY, TTL_SECONDS, WEIGHT, Record, Zone
 from components.model.user_data import UserData
 
 PLATFORM = "168.63.129.16"
@@ -221,7 +221,7 @@ class Adapter(Cloud):
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         service = dns.SrvRecordArgs(priority=PRIORITY, weight=WEIGHT, port=record.port, target=f"{record.target}.")
         dns.RecordSet(
-            record.label, resource_group_name=zone.key, zone_name=zone.name, record_type=record.type, ttl=TTL,
+            record.label, resource_group_name=zone.key, zone_name=zone.name, record_type=record.type, ttl=TTL_SECONDS,
             relative_record_set_name=record.inside(zone),
             a_records=[dns.ARecordArgs(ipv4_address=value) for value in values] if record.nodes else None,
             srv_records=None if record.nodes else [service], opts=self.child())

@@ -14,7 +14,7 @@ from components.clouds.rules import by_ports, rules_in, rules_out
 from components.model.machine import Public
 from components.model.naming import disk_name
 from components.model.plan import Node
-from components.model.planning.dns import PRIORITY, TTL, WEIGHT, Record, Zone
+from components.model.planning.dns import PRIORITY, TTL_SECONDS, WEIGHT, Record, Zone
 from components.model.planning.firewall import ANY_PORT
 from components.model.user_data import UserData
 
@@ -120,4 +120,4 @@ class Adapter(Cloud):
         for number, value in enumerate(values if record.nodes else [f"{record.target}."], 1):
             digitalocean.DnsRecord(
                 f"{record.label} {number}", domain=zone.name, type=record.type, name=record.inside(zone), value=value,
-                ttl=TTL, priority=priority, weight=weight, port=port, opts=self.child())
+                ttl=TTL_SECONDS, priority=priority, weight=weight, port=port, opts=self.child())

@@ -18,7 +18,7 @@ from components.model.machine import Public
 from components.model.naming import disk_name
 from components.model.plan import EgressRule, Node, Opening, Plan
 from components.model.planning.check_shape import clustered_roles
-from components.model.planning.dns import TTL, Record, Zone
+from components.model.planning.dns import TTL_SECONDS, Record, Zone
 from components.model.planning.firewall import ANYWHERE
 from components.model.user_data import UserData
 
@@ -190,7 +190,7 @@ class Adapter(Cloud):
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         dns.RecordSet(
-            record.label, managed_zone=zone.key, name=f"{record.name}.", type=record.type, ttl=TTL, rrdatas=values,
+            record.label, managed_zone=zone.key, name=f"{record.name}.", type=record.type, ttl=TTL_SECONDS, rrdatas=values,
             opts=self.child())
 
 

@@ -14,7 +14,7 @@ from components.clouds.rules import by_ports, rules_in, rules_out
 from components.model.machine import Public
 from components.model.naming import disk_name
 from components.model.plan import Node
-from components.model.planning.dns import TTL, Record, Zone
+from components.model.planning.dns import TTL_SECONDS, Record, Zone
 from components.model.user_data import UserData
 
 IMAGE = "debian-12"
@@ -133,7 +133,7 @@ class Adapter(Cloud):
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         hcloud.ZoneRrset(
-            record.label, zone=zone.name, name=record.inside(zone), type=record.type, ttl=TTL, labels=self.labels,
+            record.label, zone=zone.name, name=record.inside(zone), type=record.type, ttl=TTL_SECONDS, labels=self.labels,
             records=[hcloud.ZoneRrsetRecordArgs(value=value) for value in values], opts=self.child())
 
 

@@ -20,7 +20,7 @@ MIGRATIONS: Mapping[tuple[str, str], str] = {}
 
 
 def explain_release(now: str, wanted: str) -> str:
-    """Why a deployment of one release cannot become another one; "" = it can."""
+    """Say why a deployment of one release cannot become another one; "" = it can."""
     if not re.fullmatch(r"\d+\.\d+", wanted):
         return f"{wanted} is no release; write it such as {RELEASES[-1]}"
     if wanted == now:
@@ -38,17 +38,17 @@ def explain_release(now: str, wanted: str) -> str:
 
 
 def describe_migrations() -> str:
-    """The migrations there are, in words."""
+    """Return the migrations there are, in words."""
     return ", ".join(f"{old} to {new}" for old, new in MIGRATIONS) or "none"
 
 
 def order(release: str) -> tuple[int, ...]:
-    """A release as numbers: 26.4 is the fourth month, and newer than 25.08."""
+    """Return a release as numbers: 26.4 is the fourth month, and newer than 25.08."""
     return tuple(map(int, release.split(".")))
 
 
 def find_obstacles(plan: Plan, reports: Reports) -> list[str]:
-    """Why a deployment is in no state to be upgraded: `reports` is what `status` was told, by key of the node."""
+    """Say why a deployment is in no state to be upgraded: `reports` is what `status` was told, by key of the node."""
     problems = []
     leaving = [node.key for node in plan.nodes if node.leaving]
     if left := sorted({*leaving, *(key for key, report in reports.items() if report.left is not None)}):

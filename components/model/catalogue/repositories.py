@@ -25,7 +25,7 @@ class Repository:
     login: str = ""
 
     def as_source(self) -> dict[str, str]:
-        """What `cloud_init/node/install.py` needs of it."""
+        """Return what `cloud_init/node/install.py` needs of it."""
         return {name: value for name, value in asdict(self).items() if name != "login"}
 
 
@@ -57,7 +57,7 @@ CREDENTIALS = ("repository_user", "repository_password", "freeswitch_token")
 def needed_repositories(
     source: PackageSource, services: Iterable[Service], fingerprints: Mapping[str, str], mirror: str,
 ) -> tuple[Repository, ...]:
-    """The repositories of a node's services. A mirror holds all of them under one roof, signed by keys of its own."""
+    """Return the repositories of a node's services. A mirror holds all of them under one roof, signed by keys of its own."""
     names = {name for service in services for name in service.repositories}
     if source is PackageSource.SANDBOX:
         return ()
@@ -71,7 +71,7 @@ def needed_repositories(
 
 
 def missing_fingerprints(source: PackageSource, fingerprints: Mapping[str, str]) -> tuple[str, ...]:
-    """Repositories whose key nobody vouches for yet."""
+    """Find repositories whose key nobody vouches for yet."""
     if source is PackageSource.SANDBOX:
         return ()
     known = {"mirror": ""} if source is PackageSource.MIRROR else {entry.name: entry.fingerprint for entry in VENDOR}

@@ -82,7 +82,7 @@ class Ports:
         return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
 
     def overlaps(self, other: Ports) -> bool:
-        """Whether the two ranges share a port."""
+        """Return whether the two ranges share a port."""
         return self.first <= other.last and other.first <= self.last
 
 
@@ -192,15 +192,15 @@ class Service:
         return OnChange.RESTART if self.on_change is OnChange.RELOAD and not self.reload_renews else self.on_change
 
     def packages_from(self, source: PackageSource) -> tuple[str, ...]:
-        """The packages to install with that package source."""
+        """Return the packages to install with that package source."""
         return self.packages_by_source.get(source, self.packages)
 
     def units_from(self, source: PackageSource) -> tuple[str, ...]:
-        """The systemd units, without `.service`, with that package source."""
+        """Return the systemd units, without `.service`, with that package source."""
         return self.units_by_source.get(source, self.units)
 
     def listener(self, name: str) -> Listener:
-        """The listener of that name; a KeyError names both when there is none."""
+        """Return the listener of that name; a KeyError names both when there is none."""
         for listener in self.listeners:
             if listener.name == name:
                 return listener
@@ -208,7 +208,7 @@ class Service:
 
 
 def tcp(name: str, port: int, *audiences: Audience, bind: Bind = Bind.PRIVATE, authenticated: bool = True) -> Listener:
-    """A TCP listener on one port; without audience only the callers reach it."""
+    """Return a TCP listener on one port; without audience only the callers reach it."""
     return Listener(name, "tcp", Ports(port, port), audiences or (Audience.CALLERS,), bind, authenticated)
 
 
@@ -216,5 +216,5 @@ def udp(
     name: str, first: int, *audiences: Audience, last: int | None = None, bind: Bind = Bind.PRIVATE,
     authenticated: bool = True,
 ) -> Listener:
-    """A UDP listener on a port or a range; without audience only the callers reach it."""
+    """Return a UDP listener on a port or a range; without audience only the callers reach it."""
     return Listener(name, "udp", Ports(first, last or first), audiences or (Audience.CALLERS,), bind, authenticated)

@@ -51,7 +51,7 @@ class Tier:
     roles: tuple[Role, ...]
 
     def role(self, name: str) -> Role:
-        """The role of that name; a KeyError names the ones there are."""
+        """Return the role of that name; a KeyError names the ones there are."""
         for role in self.roles:
             if role.name == name:
                 return role
@@ -59,7 +59,7 @@ class Tier:
 
 
 def is_voice(role: Role) -> bool:
-    """Whether a role handles SIP or media."""
+    """Return whether a role handles SIP or media."""
     return not set(role.services).isdisjoint((*MEDIA, *SIP))
 
 
@@ -68,7 +68,7 @@ VENDOR = "vendor"
 
 
 def trial(memory_gib: float) -> Size:
-    """A container's limits: both cores of a small host, shared by all nodes."""
+    """Return a container's limits: both cores of a small host, shared by all nodes."""
     return Size(vcpus=2, memory_gib=memory_gib, boot_gib=10, iops=0, source=OURS)
 
 

@@ -11,37 +11,37 @@ VENDOR = ("webitel",)
 
 
 def sessions(application: str, minimum: int = 1) -> Probe:
-    """The service's own sessions in PostgreSQL; `application` is the application_name its data source sets. Only for who asks
+    """Ask for the service's own sessions in PostgreSQL; `application` is what its data source sets. Only for who asks
     the database by itself every few seconds: the others have a session while somebody uses them, and none after an outage."""
     return Probe("database_sessions", "it has no session in the database: deaf, although the process lives", {
         "application": application, "minimum": minimum})
 
 
 def registered(name: str, identifier: str, listener: str = "grpc") -> Probe:
-    """Its Consul entry, with this node's address and the pinned port."""
+    """Ask for its Consul entry, with this node's address and the pinned port."""
     return Probe("consul_entry", "Consul has no passing entry with its address and port", {
         "name": name, "id": identifier, "listener": listener})
 
 
 def consumes(queue: str) -> Probe:
-    """A consumer on its queue in RabbitMQ."""
+    """Ask for a consumer on its queue in RabbitMQ."""
     return Probe("queue", "nobody consumes its queue: it has lost the broker", {"queue": queue})
 
 
 def bound(source: str, destination: str, key: str, kind: str = "topic", to: str = "queue") -> Probe:
-    """A binding that it makes at its start only; `kind` is the type of the exchange it comes from."""
+    """Ask for a binding that it makes at its start only; `kind` is the type of the exchange it comes from."""
     return Probe("binding", f"a binding to the exchange `{source}` is gone: it hears nothing from there", {
         "source": source, "destination": destination, "key": key, "type": kind, "to": to})
 
 
 def own_queues(least: int, most: int) -> Probe:
-    """The queues of a messages program on the exchange `chat`; by their number the two programs are told apart."""
+    """Ask for the queues of a messages program on the exchange `chat`; by their number the two programs are told apart."""
     return Probe("own_queues", "its queues on the exchange `chat` are gone", {"exchange": "chat", "least": least, "most": most})
 
 
 def schema(unit: str) -> Probe:
-    """No query of it fails for a table or column that the database lacks; it runs on and looks well all the same. Asked before
-    what fails for that reason too: a restart would not cure it."""
+    """Ask whether no query of it fails for a table or column that the database lacks; it runs on and looks well all the same.
+    Asked before what fails for that reason too: a restart would not cure it."""
     return Probe("schema", "the database's schema is not the one of its release", {"unit": unit}, restart_cures=False)
 
 

@@ -128,23 +128,23 @@ class CloudFacts:
         return () if self.trial else load_machine_types(self.name)
 
     def machine_type(self, name: str) -> MachineType | None:
-        """The machine type of that provider's name, None where it is not in the list."""
+        """Return the machine type of that provider's name, None where it is not in the list."""
         return next((machine for machine in self.machine_types if machine.name == name), None)
 
     def is_shared(self, machine_type: str) -> bool:
-        """Whether the provider's name is of a shared or burstable type."""
+        """Return whether the provider's name is of a shared or burstable type."""
         return _matches(self.shared_types, machine_type)
 
     def is_discouraged(self, machine_type: str) -> bool:
-        """Whether the provider may move the type's CPU to others or it is of an old generation."""
+        """Return whether the provider may move the type's CPU to others or it is of an old generation."""
         return _matches(self.discouraged_types, machine_type)
 
     def is_not_x86(self, machine_type: str) -> bool:
-        """Whether the type has another architecture than the vendor's packages."""
+        """Return whether the type has another architecture than the vendor's packages."""
         return _matches(self.other_architectures, machine_type)
 
     def disk_type_for(self, machine_type: MachineType) -> str:
-        """The provider's name of the disks that this machine type takes."""
+        """Return the provider's name of the disks that this machine type takes."""
         return self.disk_type_by_family.get(machine_type.family, self.disk_type)
 
 
@@ -154,14 +154,14 @@ def _matches(globs: Iterable[str], name: str) -> bool:
 
 @cache
 def load_prices() -> Mapping[str, Any]:
-    """The data file of machine types and prices, with its sources and dates (shape: see the file's `notes`)."""
+    """Return the data file of machine types and prices, with its sources and dates (shape: see the file's `notes`)."""
     data: Mapping[str, Any] = json.loads(MACHINES_FILE.read_text())
     return data
 
 
 @cache
 def load_machine_types(cloud: str) -> tuple[MachineType, ...]:
-    """Every machine type of the data file for a cloud; where only the hour is priced a month is `hours_per_month`."""
+    """Return every machine type of the data file for a cloud; where only the hour is priced a month is `hours_per_month`."""
     data = load_prices()
     hours = data["hours_per_month"][cloud]
     machines = []
@@ -189,5 +189,5 @@ LOCAL_NETWORKS: Mapping[str, Mapping[str, Any]] = {
 
 
 def resolve_facts(facts: CloudFacts, settings: Settings) -> CloudFacts:
-    """The facts as a deployment's machines have them, with the network that they get."""
+    """Return the facts as a deployment's machines have them, with the network that they get."""
     return replace(facts, **LOCAL_NETWORKS[settings.local_network]) if facts.trial else facts

@@ -13,14 +13,14 @@ from components.model.problems import Problem, setting_problem
 CONTAINER = "container"
 """The machine type where machines are containers on one host."""
 
-WHOLE_CORE_WORTH = 2
+VCPUS_PER_WHOLE_CORE = 2
 """What a vCPU that is a core of its own is worth to voice, in threads (`facts/machines.md`, Which family)."""
 
 
 def choose_machine_type(
     facts: CloudFacts, size: Size, region: str, voice: bool, among: Collection[str] | None = None,
 ) -> MachineType:
-    """The cheapest machine type of a region that meets the size; on a container host, a container of that size.
+    """Return the cheapest machine type of a region that meets the size; on a container host, a container of that size.
     `among` are the names to choose from, None = all. A LookupError says that none fits.
 
     For `voice` (roles with SIP or media) price is compared by core: a type whose vCPUs are whole cores may cost up to
@@ -36,7 +36,7 @@ def choose_machine_type(
             price = machine.price_in(facts.default_region)
         if price is None:
             return True, 0.0, machine.name
-        return False, price / (WHOLE_CORE_WORTH if voice and machine.whole_cores else 1), machine.name
+        return False, price / (VCPUS_PER_WHOLE_CORE if voice and machine.whole_cores else 1), machine.name
 
     fit = [machine for machine in facts.machine_types if fits(machine, size) and (among is None or machine.name in among)
            and machine.family not in facts.closed_families]
@@ -47,7 +47,7 @@ def choose_machine_type(
 
 
 def fits(machine: MachineType, size: Size) -> bool:
-    """Whether a machine type has at least the vCPU and memory of a size, and its boot disk where that comes with it."""
+    """Return whether a machine type has at least the vCPU and memory of a size, and its boot disk where that comes with it."""
     return (
         machine.vcpus >= size.vcpus and machine.memory_gib >= size.memory_gib
         and (machine.root_disk_gib == 0 or machine.root_disk_gib >= size.boot_gib)
@@ -55,7 +55,7 @@ def fits(machine: MachineType, size: Size) -> bool:
 
 
 def check_machine_type(facts: CloudFacts, role: str, name: str, fit: MachineType, region: str) -> Problem | None:
-    """What is wrong with the machine type given for a role; `fit` is the one that would be chosen. None = nothing."""
+    """Find what is wrong with the machine type given for a role; `fit` is the one that would be chosen. None = nothing."""
     key = f"machine_types.{role}"
     if facts.trial:
         return setting_problem(key, name, f"{facts.name} has containers, no machine types; remove the setting")
@@ -74,7 +74,7 @@ def check_machine_type(facts: CloudFacts, role: str, name: str, fit: MachineType
 
 
 def describe_machine_type(facts: CloudFacts, machine: MachineType, region: str) -> str:
-    """`c7a.xlarge (4 vCPU, 8 GiB, USD 150/month)`; the price is left out where no dated one is known."""
+    """Return `c7a.xlarge (4 vCPU, 8 GiB, USD 150/month)`; the price is left out where no dated one is known."""
     price = machine.price_in(region)
     cost = "" if price is None else f", {currency_of(facts)} {price:.0f}/month"
     return f"{machine.name} ({machine.vcpus} vCPU, {machine.memory_gib:g} GiB{cost})"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Offers:
-    """The machine types to be had, by value of the setting that chooses the place (`zone` or `region`).
+    """The machine types offered, by value of the setting that chooses the place (`zone` or `region`).
 
     `current` is the value of this deployment. Types that our list does not have are left out.
     """

@@ -27,16 +27,16 @@ class Found:
 
 
 def list_regions(data: Mapping[str, Any], cloud: str) -> tuple[str, ...]:
-    """The regions whose machine types our list prices."""
+    """Return the regions whose machine types our list prices."""
     found = {region: None for row in data["clouds"][cloud]["machine_types"] for region in (row.get("monthly") or row["hourly"])}
     return tuple(found)
 
 
 def merge(data: Mapping[str, Any], cloud: str, found: Found, today: str) -> dict[str, Any]:
-    """The list with a cloud's newer prices. A machine type that the interface does not tell any more has no price in
+    """Return the list with a cloud's newer prices. A machine type that the interface does not tell any more has no price in
     that region; what the interface has no words for keeps its price, with the date that it had."""
-    made: dict[str, Any] = copy.deepcopy(dict(data))
-    before, row = made["as_of"][cloud], made["clouds"][cloud]
+    merged: dict[str, Any] = copy.deepcopy(dict(data))
+    before, row = merged["as_of"][cloud], merged["clouds"][cloud]
     for machine in row["machine_types"]:
         regions = dict.fromkeys(machine.get("monthly") or machine["hourly"])
         prices = found.machines.get(machine["name"], {})
@@ -56,14 +56,14 @@ def merge(data: Mapping[str, Any], cloud: str, found: Found, today: str) -> dict
             place = place.setdefault(key, {})
         for region, price in prices.items():
             place.setdefault("regions", {})[region] = {"price": price, "source": found.source}
-    made["as_of"][cloud] = today
-    made["sources"][found.source] = {"name": found.source, "date": today, "licence": "the cloud's own public prices",
+    merged["as_of"][cloud] = today
+    merged["sources"][found.source] = {"name": found.source, "date": today, "licence": "the cloud's own public prices",
                                      "use": f"{cloud} prices"}
-    return made
+    return merged
 
 
 def list_entries(row: Mapping[str, Any]) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Every table of prices by region, machine types left out, with where it stands."""
+    """Return every table of prices by region, machine types left out, with where it stands."""
     found: list[tuple[tuple[str, ...], dict[str, Any]]] = []
 
     def walk(value: Any, path: tuple[str, ...]) -> None:
@@ -79,7 +79,7 @@ def list_entries(row: Mapping[str, Any]) -> list[tuple[tuple[str, ...], dict[str
 
 
 def format_list(data: Mapping[str, Any]) -> str:
-    """The list as JSON: a line a machine type, so that a change of prices is one line in a review."""
+    """Return the list as JSON: a line a machine type, so that a change of prices is one line in a review."""
     whole = copy.deepcopy(dict(data))
     rows = {}
     for number, (cloud, row) in enumerate(whole["clouds"].items()):

@@ -30,12 +30,12 @@ class NodePrice:
 
 
 def currency_of(facts: CloudFacts) -> str:
-    """The currency of a cloud's prices, `EUR` or `USD`."""
+    """Return the currency of a cloud's prices, `EUR` or `USD`."""
     return CURRENCY_OF_NOTHING if facts.trial else str(load_prices()["currency"][facts.name])
 
 
 def price_date(facts: CloudFacts) -> str:
-    """The date of a cloud's price list, `2026-07-20`; "" where nothing is paid."""
+    """Return the date of a cloud's price list, `2026-07-20`; "" where nothing is paid."""
     if facts.trial:
         return ""
     found = re.search(r"\d{4}-\d{2}-\d{2}", load_prices()["as_of"][facts.name])
@@ -47,7 +47,7 @@ def price_date(facts: CloudFacts) -> str:
 def price_node(
     facts: CloudFacts, region: str, machine: MachineType, disks: Sequence[Disk], public: Public, nat_nodes: int,
 ) -> NodePrice:
-    """The price of one node, where `nat_nodes` nodes of the deployment share the NAT gateway."""
+    """Return the price of one node, where `nat_nodes` nodes of the deployment share the NAT gateway."""
     if facts.trial:
         return NodePrice(0.0, ())
     disk_type = facts.disk_type_for(machine)
@@ -65,7 +65,7 @@ def price_node(
 
 
 def price_disks(facts: CloudFacts, region: str, machine: MachineType, disks: Sequence[Disk]) -> NodePrice:
-    """The price of data disks of which nothing else is there, of the type that the machine would have."""
+    """Return the price of data disks of which nothing else is there, of the type that the machine would have."""
     if facts.trial or not disks:
         return NodePrice(0.0, ())
     disk_type = facts.disk_type_for(machine)
@@ -74,7 +74,7 @@ def price_disks(facts: CloudFacts, region: str, machine: MachineType, disks: Seq
 
 
 def sum_prices(facts: CloudFacts, region: str, prices: Sequence[NodePrice]) -> tuple[Price, str]:
-    """The price of all nodes, and a warning that names what has no dated price ("" when everything has one)."""
+    """Return the price of all nodes, and a warning that names what has no dated price ("" when everything has one)."""
     priced = round(sum(price.priced for price in prices), 2)
     unpriced = sorted({what for price in prices for what in price.unpriced})
     currency, as_of = currency_of(facts), price_date(facts)
@@ -88,7 +88,7 @@ def sum_prices(facts: CloudFacts, region: str, prices: Sequence[NodePrice]) -> t
 
 
 def _price_disks(facts: CloudFacts, region: str, disk_type: str, sizes: Sequence[int]) -> float | None:
-    """By the GiB, or where disks are sold in steps by the smallest step that a disk fits in."""
+    """Return the price of disks by the GiB, or where disks are sold in steps by the smallest step that a disk fits in."""
     steps = sorted(map(int, load_prices()["clouds"][facts.name]["disk"][disk_type].get("tiers", ())))
     if not steps:
         per_gib = _lookup(facts, region, "disk", disk_type)

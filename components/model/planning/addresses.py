@@ -9,18 +9,18 @@ from components.model.clouds.facts import CloudFacts, PublicAddress
 from components.model.machine import Public
 from components.model.settings import Settings
 
-NEAR = 10
+NEAR_NODES = 10
 """Nodes of a role with an address in the first 256 of the network; the next ones stand in the role's own 256."""
 
-MOST_NODES = 250
+MAX_NODES_PER_ROLE = 250
 """Nodes of a role that have an address."""
 
-KEPT_AT_END = 2
+RESERVED_LAST_ADDRESSES = 2
 """Addresses at the end of a subnet that a cloud may keep (Google: the last two, `facts/clouds.md` 2.1)."""
 
 
 def resolve_network(settings: Settings, facts: CloudFacts) -> IPv4Network:
-    """The network set, else the cloud's default; where all stacks share one host, each tier has its own default."""
+    """Return the network set, else the cloud's default; where all stacks share one host, each tier has its own default."""
     if settings.network is not None:
         return settings.network
     default = IPv4Network(facts.default_network)
@@ -35,7 +35,7 @@ PUBLIC_NETWORK = IPv4Network("198.18.0.0/24")
 
 
 def resolve_public_network(settings: Settings) -> IPv4Network:
-    """What stands for the internet on a container host: the network set, else one for each tier."""
+    """Return what stands for the internet on a container host: the network set, else one for each tier."""
     if settings.public_network is not None:
         return settings.public_network
     first = PUBLIC_NETWORK.network_address + PUBLIC_NETWORK.num_addresses * list(TIERS).index(settings.tier)
@@ -43,23 +43,23 @@ def resolve_public_network(settings: Settings) -> IPv4Network:
 
 
 def host_address(settings: Settings, facts: CloudFacts) -> IPv4Address:
-    """From where a container host itself reaches nodes that have a way in."""
+    """Return from where a container host itself reaches nodes that have a way in."""
     shared = facts.public_address is PublicAddress.PRIVATE
     return gateway_of(resolve_network(settings, facts) if shared else resolve_public_network(settings))
 
 
 def gateway_of(network: IPv4Network) -> IPv4Address:
-    """The first address: the bridge of the host, the router of the clouds."""
+    """Return the first address: the bridge of the host, the router of the clouds."""
     return network.network_address + 1
 
 
 def address_offset(first_host: int, role_index: int, n: int) -> int:
-    """How far from the network's address the n-th node (from 1) of the tier's role (from 0) stands."""
-    return first_host + NEAR * role_index + n - 1 if n <= NEAR else 256 * (role_index + 1) + n
+    """Return how far from the network's address the n-th node (from 1) of the tier's role (from 0) stands."""
+    return first_host + NEAR_NODES * role_index + n - 1 if n <= NEAR_NODES else 256 * (role_index + 1) + n
 
 
 def subnet_of(network: IPv4Network, facts: CloudFacts, public: Public) -> IPv4Network:
-    """The part of the network in which a node stands: half of it where a subnet has one way out, else all."""
+    """Return the part of the network in which a node stands: half of it where a subnet has one way out, else all."""
     if not facts.way_out_by_subnet:
         return network
     lower, upper = network.subnets()
@@ -67,17 +67,17 @@ def subnet_of(network: IPv4Network, facts: CloudFacts, public: Public) -> IPv4Ne
 
 
 def is_inside(network: IPv4Network, facts: CloudFacts, offset: int) -> bool:
-    """Whether a node may have the address at that offset of its subnet."""
-    return offset < network.num_addresses // count_subnets(facts) - KEPT_AT_END
+    """Return whether a node may have the address at that offset of its subnet."""
+    return offset < network.num_addresses // count_subnets(facts) - RESERVED_LAST_ADDRESSES
 
 
 def smallest_prefix(facts: CloudFacts, offset: int) -> int:
-    """The prefix length of the smallest network whose subnets have room for that offset."""
-    return 33 - (offset + KEPT_AT_END).bit_length() - count_subnets(facts)
+    """Return the prefix length of the smallest network whose subnets have room for that offset."""
+    return 33 - (offset + RESERVED_LAST_ADDRESSES).bit_length() - count_subnets(facts)
 
 
 def count_subnets(facts: CloudFacts) -> int:
-    """Into how many equal subnets a network is divided."""
+    """Return into how many equal subnets a network is divided."""
     return 2 if facts.way_out_by_subnet else 1
 
 
@@ -86,11 +86,11 @@ PRIVATE = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "1
 
 
 def is_private(network: IPv4Network) -> bool:
-    """Whether a network lies in the private ranges."""
+    """Return whether a network lies in the private ranges."""
     return any(network.subnet_of(private) for private in PRIVATE)
 
 
 def networks_given(settings: Settings, name: str) -> tuple[IPv4Network, ...]:
-    """The networks of the setting `operators`, `carriers` or `phones`; none where phones say `internet`."""
+    """Return the networks of the setting `operators`, `carriers` or `phones`; none where phones say `internet`."""
     given: tuple[IPv4Network, ...] | str = getattr(settings, name)
     return () if isinstance(given, str) else given

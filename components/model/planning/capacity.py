@@ -16,12 +16,12 @@ KIB_PER_MINUTE = 120
 
 
 def recordings_gib_per_day(calls_per_day: int) -> float:
-    """What a day's recordings take, GiB."""
+    """Return what a day's recordings take, GiB."""
     return calls_per_day * RECORDED_SHARE * MINUTES_PER_CALL * KIB_PER_MINUTE / 1024**2
 
 
 def recordings_days(plan: Plan) -> dict[str, float]:
-    """By name of the node with a recordings disk, the days until it is full at the tier's load; none where they go to a share."""
+    """Return the days until a recordings disk is full at the tier's load, by name of its node; none where a share takes them."""
     if plan.share:
         return {}
     per_day = recordings_gib_per_day(TIERS[plan.tier].calls_per_day)
@@ -29,5 +29,5 @@ def recordings_days(plan: Plan) -> dict[str, float]:
 
 
 def recordings_gib(node: Node) -> int:
-    """The size of a node's recordings disk, 0 = none."""
+    """Return the size of a node's recordings disk, 0 = none."""
     return sum(disk.size_gib for disk in node.disks if disk.purpose == "recordings")

@@ -11,7 +11,7 @@ from components.model.catalogue.service import Placement
 from components.model.catalogue.tiers import Role, Tier
 from components.model.clouds.facts import PublicAddress
 from components.model.planning.addresses import (
-    MOST_NODES,
+    MAX_NODES_PER_ROLE,
     PRIVATE,
     address_offset,
     is_inside,
@@ -20,19 +20,19 @@ from components.model.planning.addresses import (
     resolve_public_network,
     smallest_prefix,
 )
-from components.model.planning.check_values import WORLD_PREFIX
+from components.model.planning.check_values import MIN_PREFIX_LENGTH
 from components.model.planning.draft import Catalogue, Draft
 from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
 
 
 def count_nodes(tier: Tier, settings: Settings) -> dict[str, int]:
-    """The number of nodes by role, as the tier says or the settings raise it."""
+    """Return the number of nodes by role, as the tier says or the settings raise it."""
     return {role.name: settings.counts.get(role.name, role.count) for role in tier.roles}
 
 
 def check_counts(draft: Draft) -> Iterator[Problem]:
-    """Counts of unknown roles, below the tier's, or that a role's services cannot run with."""
+    """Find counts of unknown roles, below the tier's, or that a role's services cannot run with."""
     roles = {role.name: role for role in draft.tier.roles}
     for name, count in draft.settings.counts.items():
         if name not in roles:
@@ -42,7 +42,7 @@ def check_counts(draft: Draft) -> Iterator[Problem]:
 
 
 def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
-    """Why a role cannot have that many nodes; "" = it can."""
+    """Say why a role cannot have that many nodes; "" = it can."""
     if count == role.count:
         return ""
     services = [catalogue[name] for name in role.services]
@@ -70,18 +70,20 @@ def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
                 f"so a further node would be idle; use {role.count}")
     if count < role.count:
         return f"fewer than the tier's; use {role.count} or more, or a smaller webitel:tier"
-    return f"more than the {MOST_NODES} that have an address; use {MOST_NODES} or fewer" if count > MOST_NODES else ""
+    if count > MAX_NODES_PER_ROLE:
+        return f"more than the {MAX_NODES_PER_ROLE} that have an address; use {MAX_NODES_PER_ROLE} or fewer"
+    return ""
 
 
 def clustered_roles(tier: Tier, catalogue: Catalogue) -> tuple[str, ...]:
-    """The roles whose nodes may form a cluster, be it one node today."""
+    """Return the roles whose nodes may form a cluster, be it one node today."""
     return tuple(role.name for role in tier.roles if any(
         size > 1 and not explain_count(role, size, catalogue)
         for name in role.services for size in catalogue[name].cluster_sizes))
 
 
 def check_disk_sizes(draft: Draft) -> Iterator[Problem]:
-    """Disk sizes of unknown roles or purposes, or smaller than the tier's."""
+    """Find disk sizes of unknown roles or purposes, or smaller than the tier's."""
     roles = {role.name: role for role in draft.tier.roles}
     for key, size in draft.settings.disk_sizes.items():
         name, _, purpose = key.partition(".")
@@ -98,11 +100,11 @@ def check_disk_sizes(draft: Draft) -> Iterator[Problem]:
                 f"on {draft.facts.title} the boot disk comes with the machine type, {root} GiB with {draft.machines[name].name}; "
                 f"set webitel:machine_types.{name} instead"))
         elif size < sizes[purpose]:
-            yield setting_problem(setting, size, f"smaller than the tier's, GiB; use {sizes[purpose]} or more")
+            yield setting_problem(setting, size, f"smaller than the tier's; use {sizes[purpose]} GiB or more")
 
 
 def unknown_role(name: str, tier: Tier) -> str:
-    """That the tier has no such role, with the nearest one or all."""
+    """Say that the tier has no such role, with the nearest one or all."""
     roles = [role.name for role in tier.roles]
     near = get_close_matches(name, roles, 1)
     hint = f"did you mean {near[0]}?" if near else f"use {' or '.join(roles)}"
@@ -110,7 +112,7 @@ def unknown_role(name: str, tier: Tier) -> str:
 
 
 def check_network(draft: Draft) -> Iterator[Problem]:
-    """A network that is not private, of a size the cloud does not take, in use, or with too few addresses."""
+    """Find a network that is not private, of a size the cloud does not take, in use, or with too few addresses."""
     facts, counts, network = draft.facts, draft.counts, draft.network
     text, example = network, f"use a network of your own such as {find_free_network(draft)}"
     if not is_private(network):
@@ -137,10 +139,10 @@ def check_network(draft: Draft) -> Iterator[Problem]:
 
 
 def list_outside(draft: Draft) -> Iterator[tuple[str, IPv4Network]]:
-    """The networks that nodes must be able to answer, each with the name of its setting. Such as are too large are refused
+    """Return the networks that nodes must be able to answer, each with the name of its setting. Such as are too large are refused
     elsewhere."""
     for name in () if draft.facts.trial else ("operators", "carriers", "phones"):
-        yield from ((name, network) for network in networks_given(draft.settings, name) if network.prefixlen >= WORLD_PREFIX)
+        yield from ((name, network) for network in networks_given(draft.settings, name) if network.prefixlen >= MIN_PREFIX_LENGTH)
 
 
 def find_free_network(draft: Draft) -> IPv4Network:
@@ -153,7 +155,7 @@ def find_free_network(draft: Draft) -> IPv4Network:
 
 
 def check_public_network(draft: Draft) -> Iterator[Problem]:
-    """What only containers have: a network of the host's in the internet's place."""
+    """Find what only containers have: a network of the host's in the internet's place."""
     settings, facts, counts = draft.settings, draft.facts, draft.counts
     if not facts.trial and settings.local_network != "bridged":
         yield setting_problem("local_network", settings.local_network, (
@@ -172,13 +174,13 @@ def check_public_network(draft: Draft) -> Iterator[Problem]:
 
 
 def check_leaving(draft: Draft) -> Iterator[Problem]:
-    """Leaving nodes that the deployment does not have, that are not the last of their role, or that cannot be spared."""
+    """Find leaving nodes that the deployment does not have, that are not the last of their role, or that cannot be spared."""
     stack, settings, tier, counts = draft.stack, draft.settings, draft.tier, draft.counts
     keys = [f"{role.name}-{n}" for role in tier.roles for n in range(1, counts[role.name] + 1)]
     leaving = {name.removeprefix(f"{stack}-") for name in settings.leaving}
     for name in settings.leaving:
         if name.removeprefix(f"{stack}-") not in keys:
-            yield setting_problem("leaving", name, f"no node of this deployment; there are {', '.join(keys)}")
+            yield setting_problem("leaving", name, f"no such node in this deployment; there are {', '.join(keys)}")
     for role in tier.roles:
         stay = [n for n in range(1, counts[role.name] + 1) if f"{role.name}-{n}" not in leaving]
         gone = counts[role.name] - len(stay)
@@ -187,7 +189,7 @@ def check_leaving(draft: Draft) -> Iterator[Problem]:
         text = ", ".join(f"{role.name}-{n}" for n in range(1, counts[role.name] + 1) if n not in stay)
         if stay != list(range(1, len(stay) + 1)):
             last = ", ".join(f"{role.name}-{n}" for n in range(len(stay) + 1, counts[role.name] + 1))
-            yield setting_problem("leaving", text, f"the nodes with the highest numbers leave, here {last}: "
+            yield setting_problem("leaving", text, f"only the nodes with the highest numbers can leave, here {last}: "
                                                    f"webitel scale {role.name} {len(stay)}")
         elif why := explain_count(role, len(stay), draft.catalogue):
             yield setting_problem("leaving", text, f"{len(stay)} of {role.name} would be left: {why}")

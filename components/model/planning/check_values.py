@@ -20,10 +20,10 @@ from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
 from components.model.secret_specs import SECRETS
 
-WORLD_PREFIX = 8
+MIN_PREFIX_LENGTH = 8
 """A network shorter than this is no office, VPN or carrier."""
 
-LONGEST_SHOWN_KEY = 40
+MAX_SHOWN_KEY_LENGTH = 40
 """Characters of a public key in a message."""
 
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -36,32 +36,32 @@ KEY_TYPES = (
 
 
 def check_domain(draft: Draft) -> Iterator[Problem]:
-    """A domain that is no host name."""
+    """Find a domain that is no host name."""
     domain = draft.settings.domain
     if not HOST.fullmatch(domain) or re.fullmatch(r"[\d.]+", domain):
         yield setting_problem("domain", domain, "not a host name; use one such as voice.your-company.com")
 
 
 def check_place(draft: Draft) -> Iterator[Problem]:
-    """A region or zone that the cloud does not have."""
+    """Find a region or zone that the cloud does not have."""
     settings, facts = draft.settings, draft.facts
     if not re.fullmatch(facts.region_shape, draft.region):
         yield setting_problem(
-            "region", settings.region, f"no region of {facts.title}; use one such as {facts.default_region}")
+            "region", settings.region, f"{facts.title} has no such region; use one such as {facts.default_region}")
     if settings.zone and settings.zone not in facts.zones:
         use = f"use one of {', '.join(facts.zones)}" if facts.zones else "it has none, remove the setting"
         yield setting_problem("zone", settings.zone, f"no zone of {facts.title}; {use}")
 
 
 def check_bastion(draft: Draft) -> Iterator[Problem]:
-    """A way in of the user's own that is none."""
+    """Find a way in of the user's own that is none."""
     bastion = draft.settings.ssh_via
     if bastion and not BASTION.fullmatch(bastion):
         yield setting_problem("ssh_via", bastion, "must be user@host, such as admin@bastion.your-company.com")
 
 
 def check_image(draft: Draft) -> Iterator[Problem]:
-    """An image that the cloud cannot have."""
+    """Find an image that the cloud cannot have."""
     image, trial = draft.settings.image, draft.facts.trial
     if re.search(r"\s", image) or (image == "base" and not trial):
         yield setting_problem("image", image, "not an image; leave it empty for the newest Debian 12")
@@ -70,16 +70,16 @@ def check_image(draft: Draft) -> Iterator[Problem]:
 
 
 def check_operator_keys(draft: Draft) -> Iterator[Problem]:
-    """SSH public keys that are none."""
+    """Find SSH public keys that are none."""
     for key in draft.settings.operator_keys:
         if why := explain_key(key):
             shown = " ".join(key.split())
-            shown = shown if len(shown) <= LONGEST_SHOWN_KEY else f"{shown[:LONGEST_SHOWN_KEY - 3]}..."
+            shown = shown if len(shown) <= MAX_SHOWN_KEY_LENGTH else f"{shown[:MAX_SHOWN_KEY_LENGTH - 3]}..."
             yield setting_problem("operator_keys", shown, f"{why}; use a line such as ssh-ed25519 AAAA... you@office")
 
 
 def check_mirror(draft: Draft) -> Iterator[Problem]:
-    """A package source `mirror` without the address of one."""
+    """Find a package source `mirror` without the address of one."""
     mirror = draft.settings.mirror
     if draft.package_source is PackageSource.MIRROR and not re.fullmatch(r"https?://[^\s/]+\S*", mirror):
         yield setting_problem("mirror", mirror, (
@@ -88,7 +88,7 @@ def check_mirror(draft: Draft) -> Iterator[Problem]:
 
 
 def check_rotation(draft: Draft) -> Iterator[Problem]:
-    """Generations of secrets that there are not, or that cannot be rotated."""
+    """Find generations of secrets that there are not, or that cannot be rotated."""
     for name, generation in draft.settings.rotate.items():
         if name not in SECRETS:
             near = get_close_matches(name, SECRETS, 1)
@@ -103,7 +103,7 @@ def check_rotation(draft: Draft) -> Iterator[Problem]:
 
 
 def check_repository_keys(draft: Draft) -> Iterator[Problem]:
-    """Fingerprints of repositories that there are not, or that are none."""
+    """Find fingerprints of repositories that there are not, or that are none."""
     for name, fingerprint in draft.settings.repository_keys.items():
         setting = f"repository_keys.{name}"
         if name not in REPOSITORY_NAMES:
@@ -117,7 +117,7 @@ def check_repository_keys(draft: Draft) -> Iterator[Problem]:
 
 
 def check_versions(draft: Draft) -> Iterator[Problem]:
-    """Versions of packages that no service has, or that are no versions."""
+    """Find versions of packages that no service has, or that are no versions."""
     known = known_packages(draft.package_source, draft.catalogue)
     for name, version in draft.settings.package_versions.items():
         setting = f"package_versions.{name}"
@@ -132,7 +132,7 @@ def check_versions(draft: Draft) -> Iterator[Problem]:
 
 
 def check_zone(draft: Draft) -> Iterator[Problem]:
-    """A DNS zone that the cloud does not have, cannot find or that does not hold the domain."""
+    """Find a DNS zone that the cloud does not have, cannot find or that does not hold the domain."""
     settings, facts = draft.settings, draft.facts
     if not settings.dns_zone:
         return
@@ -153,7 +153,7 @@ def check_zone(draft: Draft) -> Iterator[Problem]:
 
 
 def check_networks(draft: Draft) -> Iterator[Problem]:
-    """Networks of people that are the whole world."""
+    """Find networks of people that are the whole world."""
     instead = {
         "operators": "SSH would be open to the world; use your office or VPN network, such as 203.0.113.0/24",
         "carriers": "SIP would be open to the world; use your carrier's networks, such as 198.51.100.0/24",
@@ -161,12 +161,12 @@ def check_networks(draft: Draft) -> Iterator[Problem]:
     }
     for name, message in instead.items():
         for network in networks_given(draft.settings, name):
-            if network.prefixlen < WORLD_PREFIX:
+            if network.prefixlen < MIN_PREFIX_LENGTH:
                 yield setting_problem(name, network, message)
 
 
 def check_time_zone(draft: Draft) -> Iterator[Problem]:
-    """A time zone that the time zone database does not have."""
+    """Find a time zone that the time zone database does not have."""
     name = draft.settings.time_zone
     try:
         zoneinfo.ZoneInfo(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from components.model.calls import check_calls
+from components.model.calls import check_calls, check_carrier_profiles
 from components.model.catalogue.tiers import is_voice
 from components.model.clouds.machines import check_machine_type, choose_machine_type
 from components.model.naming import explain_name, node_name
@@ -40,7 +40,7 @@ Check = Callable[[Draft], Iterator[Problem]]
 
 
 def check_machine_types(draft: Draft) -> Iterator[Problem]:
-    """Machine types of unknown roles, or that a role cannot have."""
+    """Find machine types of unknown roles, or that a role cannot have."""
     roles = {role.name: role for role in draft.tier.roles}
     for name in (*(name for name in roles if name in draft.settings.machine_types),
                  *(name for name in draft.settings.machine_types if name not in roles)):
@@ -54,14 +54,14 @@ def check_machine_types(draft: Draft) -> Iterator[Problem]:
 
 
 def check_name(draft: Draft) -> Iterator[Problem]:
-    """A stack name that makes no valid node name."""
+    """Find a stack name that makes no valid node name."""
     longest = max((node_name(draft.stack, role, count) for role, count in draft.counts.items()), key=len)
     if why := explain_name(longest):
         yield Problem("stack name", draft.stack, f"{why}; use a name such as aws-basic")
 
 
 def check_clashes(draft: Draft) -> Iterator[Problem]:
-    """Services of one node that want the same address and port: a mistake in the catalogue."""
+    """Find services of one node that want the same address and port: a mistake in the catalogue."""
     yield from dict.fromkeys(
         Problem("", "", f"the catalogue is broken: {text}")
         for services in draft.placed.values() for text in find_clashes(services, draft.catalogue))
@@ -69,8 +69,8 @@ def check_clashes(draft: Draft) -> Iterator[Problem]:
 
 CHECKS: tuple[Check, ...] = (
     check_machine_types, check_name, check_counts, check_disk_sizes, check_network, check_public_network, check_leaving,
-    check_kept, check_domain, check_zone, check_place, check_bastion, check_image, check_networks, check_calls, check_time_zone,
-    check_operator_keys, check_mirror, check_share, check_repository_keys,
+    check_kept, check_domain, check_zone, check_place, check_bastion, check_image, check_networks, check_calls,
+    check_carrier_profiles, check_time_zone, check_operator_keys, check_mirror, check_share, check_repository_keys,
     check_versions, check_rotation, check_clashes,
 )
 """In the order in which their problems are told."""

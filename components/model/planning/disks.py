@@ -9,7 +9,7 @@ from components.model.clouds.prices import NodePrice, price_disks
 from components.model.machine import Disk, Public
 from components.model.naming import node_name
 from components.model.plan import Node
-from components.model.planning.addresses import MOST_NODES
+from components.model.planning.addresses import MAX_NODES_PER_ROLE
 from components.model.planning.check_shape import count_nodes
 from components.model.planning.draft import Draft
 from components.model.planning.placement import place_services
@@ -19,7 +19,7 @@ from components.model.share import RECORDINGS, read_share
 
 
 def choose_disks(draft: Draft, role: Role, n: int, services: Sequence[str]) -> tuple[Disk, ...]:
-    """The disks of a role's n-th node, the boot disk first.
+    """Return the disks of a role's n-th node, the boot disk first.
 
     It has a data disk only where one of its services keeps data on it; with a share the first node keeps the one it had where
     a disk size says so.
@@ -35,30 +35,30 @@ def choose_disks(draft: Draft, role: Role, n: int, services: Sequence[str]) -> t
 
 
 def keeps_disk(settings: Settings, role: str, purpose: str) -> bool:
-    """Whether a disk that nothing writes to any more stays, with what is to be copied from it."""
+    """Return whether a disk that nothing writes to any more stays, with what is to be copied from it."""
     return purpose == RECORDINGS and read_share(settings) is not None and f"{role}.{purpose}" in settings.disk_sizes
 
 
 def check_kept(draft: Draft) -> Iterator[Problem]:
-    """Kept disks of what can be no node that left some."""
+    """Find kept disks of what can be no node that left some."""
     keeping = [role.name for role in draft.tier.roles if any(
         data.disk in draft.disks_of(role) for name in role.services for data in draft.catalogue[name].data)]
     for name in draft.settings.kept_disks:
         role, _, number = name.removeprefix(f"{draft.stack}-").rpartition("-")
-        if role not in keeping or not number.isdecimal() or not 1 <= int(number) <= MOST_NODES:
+        if role not in keeping or not number.isdecimal() or not 1 <= int(number) <= MAX_NODES_PER_ROLE:
             yield setting_problem("kept_disks", name, (
                 f"no node of tier {draft.tier.name} that could have left data disks; use a name such as {keeping[0]}-3"))
 
 
 def list_kept(settings: Settings, stack: str, tier: Tier, back: bool = False) -> list[tuple[str, int]]:
-    """Role and number of the nodes whose disks are kept and that are gone, or of those that are `back`."""
+    """Return role and number of the nodes whose disks are kept and that are gone, or of those that are `back`."""
     counts = count_nodes(tier, settings)
     found = (name.removeprefix(f"{stack}-").rpartition("-") for name in settings.kept_disks)
     return sorted({(role, int(n)) for role, _, n in found if (int(n) <= counts[role]) is back})
 
 
 def make_kept(draft: Draft) -> tuple[tuple[Node, ...], list[NodePrice]]:
-    """The nodes that are gone, each with the data disks it left, and the price of those."""
+    """Return the nodes that are gone, each with the data disks it left, and the price of those."""
     nodes, prices = [], []
     for name, n in list_kept(draft.settings, draft.stack, draft.tier):
         role, machine = draft.tier.role(name), draft.machines[name]

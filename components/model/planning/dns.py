@@ -12,7 +12,7 @@ from components.model.plan import Plan
 SRV_NAMES = {"sip": "_sip._udp", "sip-tcp": "_sip._tcp", "sip-tls": "_sips._tcp"}
 """What a listener of SIP is called in DNS (RFC 3263); one that the catalogue does not have gets no record."""
 
-TTL = 300
+TTL_SECONDS = 300
 """Seconds: a machine that is replaced may have another address."""
 
 PRIORITY, WEIGHT = 10, 10
@@ -48,22 +48,22 @@ class Record:
         return f"{PRIORITY} {WEIGHT} {self.port} {self.target}."
 
     def inside(self, zone: Zone) -> str:
-        """The name inside a zone, `@` for the zone itself."""
+        """Return the name inside a zone, `@` for the zone itself."""
         return self.name.removesuffix(zone.name).rstrip(".") or "@"
 
     def lines(self, addresses: Sequence[str] = ()) -> list[str]:
-        """The record as lines of a zone file."""
-        return [f"{self.name}. {TTL} IN {self.type} {value}" for value in (addresses or [self.value])]
+        """Return the record as lines of a zone file."""
+        return [f"{self.name}. {TTL_SECONDS} IN {self.type} {value}" for value in (addresses or [self.value])]
 
 
 def read_zone(setting: str) -> Zone:
-    """The zone that `webitel:dns_zone` names, `your-company.com` or `key/your-company.com`."""
+    """Return the zone that `webitel:dns_zone` names, `your-company.com` or `key/your-company.com`."""
     key, _, name = setting.rpartition("/")
     return Zone(name.lower().rstrip("."), key)
 
 
 def list_records(plan: Plan) -> tuple[Record, ...]:
-    """The records of the plan's domain. Where SIP is answered by other nodes than the web it has a name of its own."""
+    """Return the records of the plan's domain. Where SIP is answered by other nodes than the web it has a name of its own."""
     web, sip = (tuple(node.key for node in plan.nodes_with(find_front(front).name)) for front in (Front.WEB, Front.SIP))
     records = [Record(plan.domain, "A", web)]
     target = plan.domain if sip == web else f"sip.{plan.domain}"

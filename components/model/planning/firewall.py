@@ -1,6 +1,6 @@
 """What is open, derived from what each service says about itself. Nothing is open because someone listed it.
 
-The unit is the rule of one node (`derive_node`): its own nftables use it as it is, the clouds' firewalls get the rules
+The unit is the rule of one node (`node_openings`): its own nftables use it as it is, the clouds' firewalls get the rules
 of a role's nodes put together (`derive`). Traffic of a node to itself needs no rule; what goes out to the network of
 the deployment is not listed either, since the openings at its end decide.
 """
@@ -42,7 +42,7 @@ class NodeRule:
 def derive(
     nodes: Sequence[Node], settings: Settings, facts: CloudFacts, catalogue: Catalogue = CATALOGUE,
 ) -> tuple[Opening, ...]:
-    """The openings of every role: roles as `nodes` has them, services and listeners as the catalogue has them."""
+    """Return the openings of every role: roles as `nodes` has them, services and listeners as the catalogue has them."""
     found: dict[tuple[str, str, str, str], Opening] = {}
     roles = {node.key: node.role for node in nodes}
     callers = find_callers(nodes, catalogue)
@@ -58,14 +58,14 @@ def derive(
 
 
 def node_openings(plan: Plan, node: Node, settings: Settings, catalogue: Catalogue = CATALOGUE) -> tuple[NodeRule, ...]:
-    """The exact rules of one node of a plan, for its own nftables."""
+    """Return the exact rules of one node of a plan, for its own nftables."""
     return _derive_node(node, plan.nodes, settings, plan.facts, catalogue, find_callers(plan.nodes, catalogue))
 
 
 def derive_egress(
     nodes: Sequence[Node], settings: Settings, catalogue: Catalogue = CATALOGUE,
 ) -> tuple[EgressRule, ...]:
-    """The ways out of every role to what is not of the deployment."""
+    """Return the ways out of every role to what is not of the deployment."""
     rules: list[EgressRule] = []
     for role in dict.fromkeys(node.role for node in nodes):
         services = {name for node in nodes if node.role == role for name in node.services}
@@ -74,13 +74,13 @@ def derive_egress(
 
 
 def node_egress(plan: Plan, node: Node, settings: Settings, catalogue: Catalogue = CATALOGUE) -> tuple[EgressRule, ...]:
-    """The ways out of one node of a plan."""
+    """Return the ways out of one node of a plan."""
     assert node in plan.nodes, f"{node.name} is no node of {plan.stack}"
     return tuple(_egress_of(node.role, (catalogue[name] for name in catalogue if name in node.services), settings))
 
 
 def called_listeners(service: Service, catalogue: Catalogue = CATALOGUE) -> Iterator[tuple[str, Listener]]:
-    """The listeners of other nodes that a service connects to itself.
+    """Return the listeners of other nodes that a service connects to itself.
 
     A service that has a proxy on every node of its callers (`BESIDE_CALLERS`) is called through that proxy: the bare
     name opens nothing for the caller, `service.listener` does.
@@ -96,7 +96,7 @@ def called_listeners(service: Service, catalogue: Catalogue = CATALOGUE) -> Iter
 
 
 def find_callers(nodes: Sequence[Node], catalogue: Catalogue = CATALOGUE) -> dict[tuple[str, str], tuple[str, ...]]:
-    """By service and listener the keys of all nodes with a service that calls it."""
+    """Find by service and listener the keys of all nodes with a service that calls it."""
     calling: dict[tuple[str, str], set[str]] = {}
     for service in catalogue.values():
         for name, listener in called_listeners(service, catalogue):
@@ -132,7 +132,7 @@ def _derive_node(
 
 
 def networks_of(audience: Audience, settings: Settings) -> tuple[str, ...]:
-    """The networks of an audience outside; empty = nobody."""
+    """Return the networks of an audience outside; empty = nobody."""
     if audience is Audience.INTERNET or (audience is Audience.PHONES and settings.phones == "internet"):
         return (ANYWHERE,)
     name = {Audience.CARRIERS: "carriers", Audience.PHONES: "phones"}.get(audience)
@@ -142,7 +142,7 @@ def networks_of(audience: Audience, settings: Settings) -> tuple[str, ...]:
 def _operators_of(
     node: Node, nodes: Sequence[Node], settings: Settings, facts: CloudFacts,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Networks and nodes that may log in: operators where the node is reached from outside, else only through those.
+    """Return networks and nodes that may log in: operators where the node is reached from outside, else only through those.
 
     On a container host the operators are that host unless set. With a way in of the user's own (`ssh_via`) private
     networks of operators reach every node.

@@ -11,7 +11,7 @@ from components.model.problems import PlanError, Problem, setting_problem
 
 
 def refuse_lowering(plan: Plan, running: Mapping[str, Any]) -> None:
-    """A PlanError where nodes that are up are no longer planned and have not left yet, or would lose a data disk.
+    """Raise a PlanError where nodes that are up are no longer planned and have not left yet, or would lose a data disk.
 
     `running` are the nodes of the last `up` by key, with whether they were leaving and GiB by purpose of their data disks.
     Machines go last: until then the others would go on calling them, a cluster would lose members unasked, calls would drop,
@@ -24,7 +24,7 @@ def refuse_lowering(plan: Plan, running: Mapping[str, Any]) -> None:
 
 
 def list_problems(plan: Plan, lost: list[str]) -> list[Problem]:
-    """One by role: how many nodes it would have, and the command that lets the others leave."""
+    """Find roles that would lose nodes: how many each would have, and the command that lets the others leave."""
     counts = {role: sum(node.role == role for node in plan.nodes) for role in plan.roles}
     by_role: dict[str, list[str]] = {}
     for key in lost:
@@ -40,13 +40,13 @@ def list_problems(plan: Plan, lost: list[str]) -> list[Problem]:
         else:
             before = next((tier.name for tier in TIERS.values() if any(one.name == role for one in tier.roles)), "")
             problems.append(setting_problem(
-                "tier", plan.tier, f"{nodes} of the running deployment has no place in it; set it back to {before}, or "
-                f"./webitel destroy {plan.stack} first"))
+                "tier", plan.tier, f"{nodes} {'is' if len(keys) == 1 else 'are'} up and would have no place in it; "
+                f"set it back to {before}, or ./webitel destroy {plan.stack} first"))
     return problems
 
 
 def keep_disks(plan: Plan, running: Mapping[str, Any]) -> list[Problem]:
-    """One by disk that nothing of the plan writes to any more, since a share takes its place; it would go with what is on it."""
+    """Find disks that nothing writes to any more, since a share takes their place; they would go with what is on them."""
     return [
         setting_problem("recordings_share.source", plan.share, (
             f"the disk {purpose} of {node.key} would go with what is on it; keep it with "

@@ -14,7 +14,7 @@ INNER = " nodes"
 
 
 def outline(plan: Plan) -> dict[str, Any]:
-    """The price and the openings of a plan as plain values: {"price": {amount, currency, as_of}, "openings": [line]}.
+    """Return the price and the openings of a plan as plain values: {"price": {amount, currency, as_of}, "openings": [line]}.
 
     A line is one opening to one source, so that two outlines differ in exactly what was opened and closed.
     """
@@ -23,7 +23,7 @@ def outline(plan: Plan) -> dict[str, Any]:
 
 
 def describe_opening(opening: Opening) -> Iterator[str]:
-    """`edge 443/tcp nginx from the internet`, a line a source."""
+    """Return lines such as `edge 443/tcp nginx from the internet`, a line a source."""
     what = f"{opening.role} {opening.ports}/{opening.protocol} {opening.service}"
     for network in opening.networks:
         yield f"{what} from {'the internet' if network == ANYWHERE else f'{opening.audience} {network}'}"

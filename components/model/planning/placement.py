@@ -33,7 +33,7 @@ def choose_quorum(
 def place_services(
     tier: Tier, counts: Mapping[str, int], catalogue: Catalogue = CATALOGUE,
 ) -> dict[tuple[str, int], tuple[str, ...]]:
-    """The services of every node by role and number, in start order."""
+    """Return the services of every node by role and number, in start order."""
     quorum = choose_quorum(tier, counts, catalogue)
     everywhere = {name for name, service in catalogue.items() if service.placement is Placement.EVERY}
     keepers = {name for name, service in catalogue.items() if service.placement is Placement.BESIDE_MOVING}
@@ -54,12 +54,12 @@ def place_services(
 
 
 def is_beside(proxy: Service, service: Service) -> bool:
-    """Whether the proxy stands where this service does: it calls what the proxy leads to, and is not that itself."""
+    """Return whether the proxy stands where this service does: it calls what the proxy leads to, and is not that itself."""
     return any(called_service(call) in proxy.beside and called_service(call) != service.name for call in service.calls)
 
 
 def local_callees(name: str, services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> set[str]:
-    """What a service calls among the services of its node, the proxy in front of a callee too."""
+    """Return what a service calls among the services of its node, the proxy in front of a callee too."""
     present = set(services)
     callees = {called_service(call) for call in catalogue[name].calls}
     proxies = {other for other in present if is_beside(catalogue[other], catalogue[name])}
@@ -67,7 +67,7 @@ def local_callees(name: str, services: Iterable[str], catalogue: Catalogue = CAT
 
 
 def start_order(services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> tuple[str, ...]:
-    """The services of a node, callees before callers; where calls go round in a circle, as the catalogue lists them."""
+    """Return the services of a node, callees before callers; where calls go round in a circle, as the catalogue lists them."""
     wanted = set(services)
     left = [name for name in catalogue if name in wanted]
     callees = {name: local_callees(name, left, catalogue) for name in left}
@@ -83,7 +83,7 @@ def start_order(services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> tu
 
 
 def reachable(name: str, callees: Mapping[str, set[str]]) -> set[str]:
-    """Everything a service calls, directly or through others."""
+    """Return everything a service calls, directly or through others."""
     found: set[str] = set()
     following = [name]
     while following:
@@ -94,7 +94,7 @@ def reachable(name: str, callees: Mapping[str, set[str]]) -> set[str]:
 
 
 def find_clashes(services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> list[str]:
-    """Pairs of listeners of one node on the same address and port, each as a sentence that names both."""
+    """Find pairs of listeners of one node on the same address and port, each as a sentence that names both."""
     listeners = [(name, listener) for name in services for listener in catalogue[name].listeners]
     return [
         f"{one}.{first.name} and {other}.{second.name} both listen on {first.protocol} port "
@@ -104,13 +104,13 @@ def find_clashes(services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> l
 
 
 def clash(first: Listener, second: Listener) -> bool:
-    """Whether two listeners want the same address and port."""
+    """Return whether two listeners want the same address and port."""
     same_address = first.bind is second.bind or Bind.ANY in (first.bind, second.bind)
     return same_address and first.protocol == second.protocol and first.ports.overlaps(second.ports)
 
 
 def find_unknown_calls(catalogue: Catalogue = CATALOGUE) -> list[str]:
-    """Calls of services or listeners that the catalogue does not have, each as a sentence."""
+    """Find calls of services or listeners that the catalogue does not have, each as a sentence."""
     found = []
     for service in catalogue.values():
         for call in service.calls:

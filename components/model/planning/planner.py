@@ -81,7 +81,7 @@ def choose_machines(settings: Settings, facts: CloudFacts, tier: Tier) -> dict[s
 
 
 def make_nodes(draft: Draft) -> tuple[tuple[Node, ...], list[NodePrice]]:
-    """The nodes in rollout order, and what each costs."""
+    """Return the nodes in rollout order, and what each costs."""
     stack, tier, facts = draft.stack, draft.tier, draft.facts
     publics = {role.name: role.public if role.public is Public.SERVICE else facts.private_node for role in tier.roles}
     nat_nodes = sum(publics[role] is Public.NO for role, _ in draft.placed)
@@ -104,7 +104,7 @@ def make_nodes(draft: Draft) -> tuple[tuple[Node, ...], list[NodePrice]]:
 
 
 def find_warnings(draft: Draft) -> Iterator[str]:
-    """What is allowed and should be known."""
+    """Find what is allowed and should be known."""
     settings, facts = draft.settings, draft.facts
     if settings.phones == "internet":
         yield "webitel:phones = internet: SIP is open to the world, scanners and toll fraud will come"
@@ -128,7 +128,7 @@ def find_warnings(draft: Draft) -> Iterator[str]:
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
-    """The plan as `webitel plan --json` prints it: a stable shape, documented in `docs/operate/json.md`."""
+    """Return the plan as `webitel plan --json` prints it: a stable shape, documented in `docs/operate/json.md`."""
     return {
         "stack": plan.stack, "cloud": plan.cloud, "tier": plan.tier, "region": plan.region,
         "nodes": [

@@ -22,7 +22,7 @@ DOCUMENTATION_DOMAIN = re.compile(r"(.+\.)?(example(\.(com|net|org))?|test|inval
 
 
 def documentation_values(settings: Settings, facts: CloudFacts) -> tuple[Problem, ...]:
-    """What must be set before anything is created: values that are only documentation, nobody to log in, credentials.
+    """Return what must be set before anything is created: values that are only documentation, nobody to log in, credentials.
 
     `plan` and `render` work with them; `up` and `doctor` refuse them. Empty where the cloud is not real, but for
     credentials, which every cloud needs with the vendor's packages.
@@ -32,7 +32,7 @@ def documentation_values(settings: Settings, facts: CloudFacts) -> tuple[Problem
 
 
 def find_documentation_values(settings: Settings, facts: CloudFacts) -> Iterator[Problem]:
-    """As `documentation_values`, for a cloud that is real."""
+    """Do as `documentation_values`, for a cloud that is real."""
     if DOCUMENTATION_DOMAIN.fullmatch(settings.domain.lower()):
         yield setting_problem("domain", settings.domain, "an example; use one such as voice.your-company.com")
     wanted = {"operators": "office or VPN", "carriers": "SIP trunks", "phones": "SIP phones"}
@@ -47,7 +47,7 @@ def find_documentation_values(settings: Settings, facts: CloudFacts) -> Iterator
 
 
 def missing_credentials(settings: Settings, facts: CloudFacts) -> Iterator[Problem]:
-    """What the package source needs and is not set: the vendor's credentials, fingerprints of repository keys."""
+    """Return what the package source needs and is not set: the vendor's credentials, fingerprints of repository keys."""
     for name in missing_fingerprints(resolve_package_source(settings, facts), settings.repository_keys):
         yield setting_problem(f"repository_keys.{name}", "", (
             "a repository's key is accepted by its fingerprint only, and no public record of this one was found; compare it with "
@@ -56,7 +56,7 @@ def missing_credentials(settings: Settings, facts: CloudFacts) -> Iterator[Probl
 
 
 def missing_secrets(settings: Settings, facts: CloudFacts) -> Iterator[Problem]:
-    """The vendor's credentials that the package source needs and that are not set."""
+    """Return the vendor's credentials that the package source needs and that are not set."""
     if resolve_package_source(settings, facts) is PackageSource.VENDOR:
         for name in CREDENTIALS:
             if not getattr(settings, name):

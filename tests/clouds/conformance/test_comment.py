@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from cli.commands.preview import comment, preview
-from cli.comment.markdown import LIMIT, MARK, join, write_failure, write_preview
+from cli.comment.markdown import LIMIT_CHARACTERS, MARK, join, write_failure, write_preview
 from cli.engine.changes import read_changes
 from cli.engine.engine import reveal
 from cli.engine.events import EventLog
@@ -100,7 +100,7 @@ def test_a_deleted_machine_is_told(reviewed: Reviewed) -> None:
 def test_comment_of_many_stacks_stays_small(reviewed: Reviewed) -> None:
     text = reviewed.comment({"time_zone": "Europe/Berlin", "max_connections": 500, "upload_limit_mib": 10})
     many = join([text, *[text.replace(STACK, f"hetzner-{number}") for number in range(40)]])
-    assert len(text) < len(many) <= LIMIT
+    assert len(text) < len(many) <= LIMIT_CHARACTERS
     assert len(re.findall(r"^\| `hetzner-", many, re.MULTILINE)) == 41
     assert "left out" in many
     assert many.count("flowchart LR") > 10, "of what does not fit as a whole, as much as fits"
@@ -108,9 +108,9 @@ def test_comment_of_many_stacks_stays_small(reviewed: Reviewed) -> None:
 
 def test_of_a_long_failure_the_end_is_told() -> None:
     text = write_failure(STACK, f"{'word ' * 20_000}the reason")
-    assert len(text) < LIMIT and "the reason" in text and "left out" not in text
+    assert len(text) < LIMIT_CHARACTERS and "the reason" in text and "left out" not in text
     many = join([text] * 9)
-    assert len(many) <= LIMIT
+    assert len(many) <= LIMIT_CHARACTERS
     assert many.count("the reason") == 5 and "4 parts left out" in many
 
 

@@ -33,7 +33,7 @@ def run(text: str, status: int = 0) -> tuple[dict[str, float], float]:
 
 
 def test_stages_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cold, "SHORTEST", 0.0)
+    monkeypatch.setattr(cold, "SHORTEST_STAGE_SECONDS", 0.0)
     seconds, total = run(SAID)
     assert [name for name, _ in cold.STAGES] == list(seconds)
     assert sum(seconds.values()) == pytest.approx(total, abs=0.01)

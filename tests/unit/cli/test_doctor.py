@@ -79,13 +79,13 @@ def test_the_engines_errors_are_found_in_what_it_prints() -> None:
 def test_a_name_server_that_never_answers_is_not_waited_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its time counts from when it was asked, as the cloud's does, and not from when the cloud has answered."""
     over = threading.Event()
-    monkeypatch.setattr(cloud_checks, "NAME_SECONDS", 0.5)
+    monkeypatch.setattr(cloud_checks, "NAME_SECONDS", 1.0)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: list[object]() if over.wait(60) else None)
     name = Name("voice.your-company.com")
-    time.sleep(0.5)
+    time.sleep(1.0)
     began = time.monotonic()
     check = check_domain(name)
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 0.8
     assert "no name server answered" in check.found and check.state == "note"
     over.set()
 

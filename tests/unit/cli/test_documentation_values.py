@@ -26,7 +26,7 @@ def test_up_names_all_that_is_missing(stack: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", "")  # no engine to be found, and none is looked for
     done = CliRunner().invoke(app, ["up", stack, "--yes"])
     text = str(done.exception)
-    assert done.exit_code == 1 and "to be given first, nothing was created" in text
+    assert done.exit_code == 1 and "must be set first. Nothing was created." in text
     named = [line.split()[0].rstrip(":").removeprefix("webitel:") for line in text.splitlines()[1:]]
     assert [name for name in named if name.partition(".")[0] not in VENDOR] == list(OWN)
     assert {name.partition(".")[0] for name in named} == {*OWN, *VENDOR}

@@ -1,6 +1,7 @@
 """`test`: which commands a choice of parts runs, and what its table says of them."""
 
 import fcntl
+import re
 import subprocess
 import threading
 from pathlib import Path
@@ -16,6 +17,8 @@ from cli.console import Failure
 from cli.develop.parts import ONLY_BY_NAME, PARTS, PYTEST
 from tools.host import apt
 from tools.incus import daemon, images
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Ran:
@@ -68,6 +71,13 @@ def test_a_part_of_its_own_for_what_reads_the_code_only(ran: Ran) -> None:
 def test_every_part_prints_its_slowest_ten() -> None:
     assert [step.name for part, steps in PARTS.items() if part != "lint" for step in steps if not step.is_pytest] == []
     assert PYTEST[PYTEST.index("--durations") + 1] == "10"
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part not in ("lint", "unit")])
+def test_every_file_with_a_parts_mark_stands_in_its_folders(part: str) -> None:
+    folders = [word for step in PARTS[part] for word in step.command if word.startswith("tests/")]
+    marked = [file for file in (ROOT / "tests").rglob("test_*.py") if re.search(rf"pytest\.mark\.{part}\b", file.read_text())]
+    assert marked and not [file for file in marked if not any(file.is_relative_to(ROOT / folder) for folder in folders)]
 
 
 def test_words_go_to_pytest(ran: Ran) -> None:

@@ -98,8 +98,8 @@ def test_raising_changes_the_file_and_goes_up(engine: FakeEngine) -> None:
 
 
 def test_lowering_asks_first(engine: FakeEngine) -> None:
-    result = run("db", "1")
-    assert isinstance(result.exception, Failure) and "db-2, db-3 with their addresses; say so with --yes" in str(result.exception)
+    refusal = run("db", "1").exception
+    assert isinstance(refusal, Failure) and "remove db-2, db-3 with their addresses; confirm with --yes" in str(refusal)
     assert engine.ran == []
 
 
@@ -117,7 +117,7 @@ def test_lowering_lets_them_leave_first_and_keeps_their_disks(engine: FakeEngine
         ("up", KEPT),
     ]
     told = " ".join(result.stdout.split())
-    assert "Kept with their data: db-3-database. A later ./webitel scale db takes them again" in told
+    assert "Kept with their data: db-3-database. A later ./webitel scale db uses them again" in told
     assert "./webitel scale db 1 s --delete-data deletes them" in told
 
 
@@ -139,7 +139,7 @@ def gone(engine: FakeEngine, tmp_path: Path) -> FakeEngine:
 
 def test_raised_again_they_are_taken_again(gone: FakeEngine) -> None:
     result = run("db", "3")
-    assert "take the kept disks of db-3 again, and let a database on them become a copy of" in str(result.exception)
+    assert "use the kept disks of db-3 again, and make a database on them a copy of" in str(result.exception)
     assert gone.ran == []
     assert run("db", "3", "--yes").exit_code == 0
     assert gone.ran == [("up", FILE)]
@@ -151,7 +151,7 @@ def test_kept_disks_of_a_role_stay_when_another_one_is_scaled(gone: FakeEngine) 
 
 
 def test_kept_disks_are_deleted_later(gone: FakeEngine) -> None:
-    assert "take out the data on db-3-database; say so with --yes" in str(run("db", "1", "--delete-data").exception)
+    assert "delete the data on db-3-database; confirm with --yes" in str(run("db", "1", "--delete-data").exception)
     assert gone.ran == []
     assert run("db", "1", "--yes").exit_code == 0
     assert gone.ran == [("up", KEPT)]

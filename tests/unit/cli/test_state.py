@@ -60,7 +60,7 @@ def test_nothing_is_overwritten_and_nothing_foreign_is_put_back(tmp_path: Path, 
         backup(STACK, file)
     with pytest.raises(Failure, match="is the state of hetzner-basic, not of aws-basic"):
         restore("aws-basic", file, yes=True)
-    with pytest.raises(Failure, match="say so with --yes"):
+    with pytest.raises(Failure, match="confirm with --yes"):
         restore(STACK, file, yes=False)
     (tmp_path / "other").write_text("[]")
     with pytest.raises(Failure, match="is no saved state"):

@@ -43,5 +43,5 @@ def test_who_has_left_may_go() -> None:
 
 
 def test_another_tier_is_another_deployment() -> None:
-    with pytest.raises(PlanError, match=r"webitel:tier = basic: bus-1 of the running.*back to extended, or ./webitel destroy"):
+    with pytest.raises(PlanError, match=r"webitel:tier = basic: bus-1 is up.*back to extended, or ./webitel destroy"):
         refuse_lowering(plan("hetzner-basic"), running(plan("hetzner-extended")))

@@ -15,7 +15,7 @@ from components.clouds.registry import CLOUDS
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.machine import Public
-from components.model.naming import LONGEST_NAME, LONGEST_SUFFIX, bridge_name
+from components.model.naming import LONGEST_SUFFIX, MAX_NAME_LENGTH, bridge_name
 from components.model.plan import Plan
 from components.model.planning.capacity import recordings_days, recordings_gib_per_day
 from components.model.planning.check_shape import explain_count
@@ -48,7 +48,7 @@ def test_every_stack_has_a_plan(cloud: str, tier: str) -> None:
         assert (node.private_address is None) == (not row.fixed_addresses)
         assert node.private_address is None or IPv4Address(node.private_address) in network
         assert node.public is (Public.SERVICE if role.public is Public.SERVICE else row.private_node)
-        assert len(node.name + LONGEST_SUFFIX) <= LONGEST_NAME
+        assert len(node.name + LONGEST_SUFFIX) <= MAX_NAME_LENGTH
     assert len({node.private_address for node in made.nodes}) == (len(made.nodes) if row.fixed_addresses else 1)
     assert set(made.secrets) == set(SECRETS)
     assert made.package_source == ("sandbox" if row.trial else "vendor")

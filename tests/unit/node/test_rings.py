@@ -133,7 +133,7 @@ def test_a_changed_fingerprint_renews_the_ring(place: Place, keys: Keys, vendor:
     place.add(vendor)
     with pytest.raises(install.InstallError, match=f"no key {stranger}"):
         place.add(stranger)
-    assert place.shown() == [vendor], "packages are still to be had by the old one"
+    assert place.shown() == [vendor], "packages still come by the old one"
     place.key.write_bytes(keys.export("stranger"))
     place.add(stranger)
     assert place.shown() == [stranger]

@@ -12,9 +12,12 @@ from cloud_init.node import manifest as wall
 from cloud_init.node import state
 from cloud_init.node.apply import configuration as apply
 from cloud_init.node.apply import files
+from cloud_init.node.ask.view import View
+from cloud_init.node.health import probes
+from components.model.catalogue.services import CATALOGUE
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
-from tests.unit.node.entries import PORTS, manifest
+from tests.unit.node.entries import PORTS, manifest, probe, wrong
 
 STACKS = tuple(f"{cloud}-{tier}" for cloud in ("local", "aws", "hetzner") for tier in ("single", "basic", "extended"))
 SHARE = {"recordings_share": {"source": "files.example.com:/webitel"}}
@@ -103,3 +106,10 @@ def test_a_manifest_of_before_is_completed_before_the_new_program_is_there(
     assert there["ports"] == PORTS and there["drain_timeout"] == 0, "what it had is as it was"
     apply.complete_manifest(new)
     assert wall.load_manifest() == there
+
+
+def test_the_program_knows_every_probe_of_the_catalogue_and_no_other() -> None:
+    kinds = {probe.kind for service in CATALOGUE.values() for probe in service.probes}
+    assert kinds == probes.PROBES.keys()
+    said = wrong(probes.answer, probe("astrology"), View(manifest()))
+    assert said == "this node's program knows no probe `astrology`"

@@ -50,6 +50,7 @@ def refusals() -> list[str]:
     ("webitel:max_connections: 0b111110100", "webitel:max_connections = 0b111110100", "in quotes"),
     ("webitel:max_connections: 1_000", "webitel:max_connections = 1_000", "write 1000"),
     ("webitel:max_connections: +500", "webitel:max_connections = +500", "write 500"),
+    ("webitel:max_connections: -0", "webitel:max_connections = -0", "write 0, or"),
     ("webitel:max_connections: 5e2", "webitel:max_connections = 5e2", "is a fraction"),
     ("webitel:domain: .inf", "webitel:domain = .inf", "is a fraction"),
     ("webitel:release: 25.08", "webitel:release = 25.08", 'in quotes, "25.08"'),
