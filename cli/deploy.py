@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,7 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
 
     from cli.engine.engine import asking_nodes, open_engine, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
+    from cli.engine.power import explain_silence
     from cli.engine.rollout import report_failure, run_engine
     from cli.nodes.access import read_access
     from cli.nodes.reports import ask_status
@@ -57,11 +59,13 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
         asking = asking_nodes(engine) if repair else engine
+        if repair:
+            wake(engine, plan)
         run = run_engine(asking, plan.nodes, "up", *(["--refresh"] if repair else []), *arguments)
         resumes = again if isinstance(again, str) else again(engine)
         report_failure(run, resumes or "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else ""), plan)
         access = read_access(engine)
-    reports = ask_status(access)
+        reports = explain_silence(engine, plan, ask_status(access))
     if as_json:
         print_document({"plan": plan_to_json(plan), "changes": dict(run.rollout.changes), "url": access.url,
                         "seconds": measure_nodes(run, plan), "healthy": is_healthy(reports),
@@ -74,6 +78,16 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
     if not as_json:
         show_end(plan, access)
         show_records(access, settings.dns_zone)
+
+
+def wake(engine: Engine, plan: Plan) -> None:
+    """Start the machines that are off, and wait until their SSH answers: whoever is asked while it boots says nothing."""
+    from cli.engine.power import start_machines
+    from cli.nodes.access import read_access, wait_for_answers
+
+    if started := start_machines(engine, plan):
+        access = read_access(engine)
+        asyncio.run(wait_for_answers(access, [node for key, node in access.nodes.items() if key in started]))
 
 
 def prepare(plan: Plan) -> None:

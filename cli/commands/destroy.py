@@ -31,7 +31,7 @@ def destroy(
     from cli.engine.backend import state_folder
     from cli.engine.engine import open_engine, require_existing
     from cli.engine.leftovers import clear_leftovers
-    from cli.engine.protection import lift_protection
+    from cli.engine.protection import keep_default_network, lift_protection
     from cli.engine.rollout import report_failure, run_engine
 
     deployment = load_deployment(stack)
@@ -53,12 +53,17 @@ def destroy(
                         [one["urn"] for one in engine.resources() if everything or not one.get("protect")])
         if everything and any(resource.get("protect") for resource in engine.resources()):
             engine.run("state", "unprotect", "--all", "--yes")
+        default_network = keep_default_network(engine, plan, everything)
         run = run_engine(engine, plan.nodes, "destroy", *([] if everything else ["--exclude-protected"]))
         report_failure(run, f"./webitel destroy {stack}" + " --with-data" * with_data, plan)
         if kept := [resource["urn"].rpartition("::")[2] for resource in engine.resources() if resource.get("protect")]:
             out.print(f"{stack} is gone, except for what is protected: {', '.join(kept)}.")
             out.print(f"Next: ./webitel up {stack}   or, to delete that too: ./webitel destroy {stack} --with-data")
             return
+        if default_network:
+            out.print(f"The network {default_network} is there still: it became {plan.region}'s default, which "
+                      f"{plan.facts.title} never deletes. It costs nothing; give it another name in the console before the "
+                      "next `up`.")
         folder = state_folder(engine.environment)
         if settings.kept_disks:
             set_setting(stack_file(stack), "kept_disks", None)  # else the next `up` would make empty ones

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from cli.help import LOOK
 from cli.show.documents import drift_document, print_document
 from components.model import resource_types
 from stacks.load import load_deployment
+
+if TYPE_CHECKING:
+    from cli.engine.power import Machines
 
 DRIFT_STATUS = 2
 """The exit status where something was changed."""
@@ -42,6 +45,7 @@ def drift(
     from cli.engine.backend import ROOT
     from cli.engine.engine import asking_nodes, open_engine, require_existing
     from cli.engine.events import EventLog
+    from cli.engine.power import ask_power
     from tools.environment import ensure_extra
 
     plan = load_deployment(stack).plan
@@ -56,6 +60,8 @@ def drift(
         done = subprocess.run(command, cwd=ROOT, env=engine.environment, stdin=subprocess.DEVNULL, text=True,
                               capture_output=True, check=False)
         seen = read_drift(log.read())
+        if not done.returncode:
+            add_power(seen, ask_power(found, plan))
     if done.returncode:
         raise Failure("\n".join(["What is there could not be read:", *(seen.errors or [done.stdout, done.stderr])]))
     if as_json:
@@ -63,6 +69,13 @@ def drift(
     else:
         show_drift(seen, stack, nodes)
     raise typer.Exit(DRIFT_STATUS if seen.changed else int(bool(seen.unknown)))
+
+
+def add_power(seen: Drift, machines: Machines) -> None:
+    """Add the machines that are off, which no input tells; of one that is gone that is all there is to say."""
+    seen.changed += [f"{key} machine: is {word}" for key, word in machines.off.items()]
+    gone = {line.partition(" ")[0] for line in seen.changed if line.endswith(": is gone")}
+    seen.unknown += [f"whether {key} runs: {why}" for key, why in machines.unknown.items() if key not in gone]
 
 
 def read_drift(events: Iterable[Mapping[str, Any]]) -> Drift:

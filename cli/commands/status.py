@@ -22,6 +22,7 @@ def status(
 ) -> None:
     """Show the health of every service. Exit status 0 only if all are healthy."""
     from cli.engine.engine import open_engine
+    from cli.engine.power import explain_silence
     from cli.nodes.access import read_access
     from cli.nodes.reports import ask_status
     from cli.show.status import show_status
@@ -29,7 +30,7 @@ def status(
     plan = load_deployment(stack).plan
     with open_engine(stack) as engine:
         access = read_access(engine)
-    reports = ask_status(access)
+        reports = explain_silence(engine, plan, ask_status(access))
     if as_json:
         print_document(status_document(stack, access.url, is_healthy(reports), reports))
     else:

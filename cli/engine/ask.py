@@ -12,14 +12,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.console import Failure
 from cli.engine.backend import ROOT
 from cli.engine.engine import Engine
 
+if TYPE_CHECKING:
+    import pulumi
+
 QUESTIONS, ANSWERS = "WEBITEL_QUESTIONS", "WEBITEL_ANSWERS"
 PROGRAM = "from cli.engine.ask import answer\n\nanswer()\n"
+MAKING = "from cli.engine.ask import make_all\n\nmake_all()\n"
 
 
 @dataclass(frozen=True)
@@ -75,27 +79,62 @@ def ask(engine: Engine, questions: Sequence[Question]) -> list[Answer]:
     return [Answer(**one) for one in json.loads(answered.read_text())]
 
 
+def make(engine: Engine, things: Sequence[Question]) -> None:
+    """Make resources (types in place of functions) whose creation alone counts: their state goes away with this run."""
+    asked = engine.folder / "questions.json"
+    asked.write_text(json.dumps([asdict(thing) for thing in things]))
+    aside = open_aside(engine, MAKING, engine.config_file.read_text(), {QUESTIONS: str(asked)})
+    aside.create()
+    aside.run("up", "--yes", "--skip-preview")
+
+
+class Providers:
+    """The providers of a program that asks, each made once."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, pulumi.ProviderResource] = {}
+
+    def __call__(self, question: Question) -> pulumi.ProviderResource | None:
+        import pulumi
+
+        if question.provider is None:
+            return None
+        package = question.function.partition(":")[0]
+        key = json.dumps([package, question.provider])
+        if key not in self.made:
+            self.made[key] = pulumi.ProviderResource(
+                package, f"asked-{len(self.made)}", dict(question.provider),
+                pulumi.ResourceOptions(version=question.version or None))
+        return self.made[key]
+
+
+def read_questions() -> list[Question]:
+    """The questions of the file that an environment variable names."""
+    return [Question(**one) for one in json.loads(Path(os.environ[QUESTIONS]).read_text())]
+
+
+def make_all() -> None:
+    """Make a resource of every question of the file."""
+    import pulumi
+
+    find = Providers()
+    for number, one in enumerate(read_questions()):
+        pulumi.CustomResource(one.function, f"made-{number}", dict(one.arguments), pulumi.ResourceOptions(
+            provider=find(one), version=one.version or None))
+
+
 def answer() -> None:
     """Ask every question of the file that an environment variable names, and write the answers to another one."""
     import pulumi
 
-    providers: dict[str, pulumi.ProviderResource] = {}
+    find = Providers()
 
     def put(question: Question) -> Answer:
-        options = pulumi.InvokeOptions(version=question.version or None)
-        if question.provider is not None:
-            package = question.function.partition(":")[0]
-            key = json.dumps([package, question.provider])
-            if key not in providers:
-                providers[key] = pulumi.ProviderResource(
-                    package, f"asked-{len(providers)}", dict(question.provider),
-                    pulumi.ResourceOptions(version=question.version or None))
-            options.provider = providers[key]
+        options = pulumi.InvokeOptions(version=question.version or None, provider=find(question))
         try:
             return Answer(pulumi.runtime.invoke(question.function, dict(question.arguments), options).value or {})
         except Exception as error:  # whatever it is, who asked decides what it means
             return Answer({}, str(error))
 
-    questions = [Question(**one) for one in json.loads(Path(os.environ[QUESTIONS]).read_text())]
-    answers = [asdict(put(question)) for question in questions]
+    answers = [asdict(put(question)) for question in read_questions()]
     Path(os.environ[ANSWERS]).write_text(json.dumps(answers))

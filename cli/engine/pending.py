@@ -87,7 +87,8 @@ def find_ids(engine: Engine, begun: Sequence[Resource], resources: Sequence[Reso
     """Return by name of a creation that was begun the id of what it made; those left out made nothing."""
     ways = {one["urn"]: find_way(one) for one in begun}
     asked = [one for one in begun if ways[one["urn"]].function]
-    questions = [make_question(one, ways[one["urn"]], resources) for one in asked]
+    questions = [
+        make_question(one, ways[one["urn"]].function, ways[one["urn"]].arguments(one["inputs"]), resources) for one in asked]
     answers = dict(zip((one["urn"] for one in asked), ask(engine, questions), strict=True))
     found = {}
     for one in begun:
@@ -135,12 +136,14 @@ def describe(urn: str) -> str:
     return f"the {noun(urn)} {urn.rpartition('::')[2]}"
 
 
-def make_question(resource: Resource, way: Way, resources: Sequence[Resource]) -> Question:
+def make_question(
+    resource: Resource, function: str, arguments: Mapping[str, Any], resources: Sequence[Resource],
+) -> Question:
     """Return the question to the provider that was told to make it."""
     settings = {name: value for name, value in settings_of(resource, resources).items() if not name.startswith("__")}
     version = str(settings.pop("version", ""))
     given = not resource.get("provider", "").rpartition("::")[0].rpartition("::")[2].startswith("default")
-    return Question(way.function, dict(way.arguments(resource["inputs"])), version, settings if given else None)
+    return Question(function, dict(arguments), version, settings if given else None)
 
 
 def settings_of(resource: Resource, resources: Sequence[Resource]) -> Mapping[str, Any]:

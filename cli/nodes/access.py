@@ -21,6 +21,9 @@ from components.ssh_session import Session
 CONNECT_SECONDS = 6
 """For a connection through all its hops: `status` answers within 10 s even with a node down."""
 
+BOOT_SECONDS = 180
+"""For a machine that was started to answer."""
+
 
 @dataclass(frozen=True)
 class NodeAccess:
@@ -111,6 +114,15 @@ async def ask_nodes(
 
     answers = await asyncio.gather(*(ask(node) for node in nodes))
     return dict(zip((node.key for node in nodes), answers, strict=True))
+
+
+async def wait_for_answers(access: Access, nodes: Sequence[NodeAccess], seconds: float = BOOT_SECONDS) -> None:
+    """Wait until each of these nodes answers, at most so long: what is not there by then is told by whoever asks next."""
+    until, silent = time.monotonic() + seconds, list(nodes)
+    while silent and time.monotonic() < until:
+        answers = await ask_nodes(access, silent, "true", CONNECT_SECONDS)
+        if silent := [node for node in silent if answers[node.key].problem]:
+            await asyncio.sleep(1)
 
 
 async def connect(access: Access, node: NodeAccess) -> Session:

@@ -8,6 +8,7 @@ from functools import cache
 from typing import get_args
 
 from components.clouds.adoption import Way
+from components.clouds.power import Power
 from components.model.clouds.facts import CloudFacts
 from components.model.settings import CloudName
 
@@ -33,3 +34,10 @@ def _list_ways() -> Iterator[tuple[str, Way]]:
         if facts.real:
             ways: Mapping[str, Way] = importlib.import_module(f"components.clouds.{name}.adoption").WAYS
             yield from ways.items()
+
+
+@cache
+def load_power(cloud: str) -> Power:
+    """How a real cloud's machines are told to be off, and started."""
+    power: Power = importlib.import_module(f"components.clouds.{cloud}.power").POWER
+    return power

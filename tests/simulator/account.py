@@ -18,7 +18,7 @@ Function = Callable[[Account, Properties], Properties]
 
 def tell(world: World, package: str, **facts: Any) -> None:
     """Changes what an account is told: `refused` (the text of a refusal), `withdrawn` (type: places without it),
-    `limits` (quota: number)."""
+    `limits` (quota: number), `fresh` (nothing was ever made there)."""
     with world.change():
         world.put(Thing(f"{package}:simulated:Account", "account", "", facts))
 

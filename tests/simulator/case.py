@@ -79,11 +79,12 @@ class Case:
     `webitel:dns_zone` (`{id}` is the zone's id) and `zones` what a user has made for it, by type; `records` reads by type
     what a record answers. `rule` is an input of a firewall that somebody changed: type, input, other value. `unknown` is an
     input with a nested one that is none, by the type's short name. `late` are resources of which a later look learns more
-    than their creation told.
+    than their creation told. `off` is the output of a machine that somebody turned off, with its word.
     """
 
     types: Types
     see: Callable[[World], list[Seen]]
+    off: tuple[str, str]
     bugs: tuple[Bug, ...]
     record_bugs: tuple[Bug, ...]
     settings: Mapping[str, Any]

@@ -13,8 +13,8 @@ from tests.simulator import account as accounts
 from tests.simulator import webitel
 from tests.simulator.account import Function
 from tests.simulator.call import Account
-from tests.simulator.digitalocean.api import Interface
 from tests.simulator.faults import Faults
+from tests.simulator.interface import Interface
 from tests.simulator.resource import Simulated
 from tests.simulator.world import World
 
@@ -63,8 +63,8 @@ class Simulators:
         self.providers.append(webitel.make_provider(self.world, self.faults))
         self.attached = ",".join(f"{provider.name}:{provider.start()}" for provider in self.providers)
         """The value of PULUMI_DEBUG_PROVIDERS."""
-        self.interface = Interface(self.world) if "digitalocean" in clouds else None
-        self.environment = self.interface.environment if self.interface else {}
+        self.interface = Interface(self.world)
+        self.environment = self.interface.environment
         """Variables that lead our command line to a cloud's own interface."""
 
     def settle(self, seconds: float = 60) -> None:
@@ -86,5 +86,4 @@ class Simulators:
         """Ends every provider, also what hangs in it."""
         for provider in self.providers:
             provider.stop(0)
-        if self.interface:
-            self.interface.stop()
+        self.interface.stop()

@@ -156,6 +156,12 @@ class World:
             thing = self._things[make_key(type, id)]
             self.put(replace(thing, inputs={**thing.inputs, **inputs}))
 
+    def disturb(self, type: str, id: str, **outputs: Any) -> None:
+        """Changes what the cloud itself decides of a thing, as by a click on a button that no input tells of."""
+        with self.change():
+            thing = self._things[make_key(type, id)]
+            self.put(replace(thing, outputs={**thing.outputs, **outputs}))
+
     def erase(self, type: str, id: str) -> None:
         """Deletes a thing behind Pulumi's back, whatever uses it."""
         with self.change():

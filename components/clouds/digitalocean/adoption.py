@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.request import Request, urlopen
 
 from components.clouds.adoption import REPEATED, Setting, Values, Way, made_of, tell
+from components.clouds.digitalocean.interface import read_base, read_token
 
 
 def filtered(name: str, field: str) -> Way:
@@ -28,11 +28,9 @@ def only(name: str, nothing: str, *inputs: str) -> Way:
 
 def list_firewalls(setting: Setting) -> Values:
     """The account's firewalls by the API itself: the provider's function takes an id only."""
-    environment = ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")
-    token = setting("digitalocean:token") or next((os.environ[name] for name in environment if os.environ.get(name)), "")
-    base = setting("digitalocean:apiEndpoint") or os.environ.get("DIGITALOCEAN_API_URL") or "https://api.digitalocean.com"
+    token = read_token(setting)
     found: list[Any] = []
-    url = f"{base.rstrip('/')}/v2/firewalls?per_page=200"
+    url = f"{read_base(setting)}/v2/firewalls?per_page=200"
     while url:
         with urlopen(Request(url, headers={"Authorization": f"Bearer {token}"}), timeout=30) as response:
             page = json.load(response)

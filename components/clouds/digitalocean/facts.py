@@ -19,6 +19,8 @@ FACTS = CloudFacts(
         "PULUMI_BACKEND_URL='s3://YOUR-SPACE?region=us-east-1&endpoint=https://fra1.digitaloceanspaces.com'"
     ),
     machine_resource="digitalocean:index/droplet:Droplet", dns=True,
+    # The first one of a region (terraform-provider-digitalocean issues 472 and 1267).
+    lasting_network=("digitalocean:index/vpc:Vpc", "digitalocean:index/getVpc:getVpc"),
     # The API answers in sentences.
     refusals={
         Refusal.CAPACITY: r"(?i)size .*not available in (the selected )?region|size is not available|currently unavailable",

@@ -70,8 +70,9 @@ class CloudFacts:
     `user_data_limit`: bytes as sent, ours for every cloud (the smallest of theirs). `metadata_ports`: ports of the
     metadata address that only root may use, empty = all of them. `cloud_init_preinstalled`: the official Debian 12
     image has cloud-init. `package` is the name of the Pulumi package, "" = none but our own; `machine_resource` the Pulumi
-    type of a machine. `dns`: has DNS of its own for the domain's records; `dns_key` is what its zones are found by beside
-    their names, with an example, "" = by name alone.
+    type of a machine. `lasting_network`: the type of a network that may have become the region's default, which the
+    cloud never deletes, and the function that tells it (`default`), "" = no such thing. `dns`: has DNS of its own for the
+    domain's records; `dns_key` is what its zones are found by beside their names, with an example, "" = by name alone.
 
     `region_shape` is a regular expression of region names, `zones` the letters or numbers of zones, the default first
     (empty = no zones). `network_prefixes` are the longest and shortest network (prefix lengths) the cloud takes,
@@ -105,6 +106,7 @@ class CloudFacts:
     boot_min_gib: int = 10
     package: str = ""
     machine_resource: str = ""
+    lasting_network: tuple[str, str] = ("", "")
     dns: bool = False
     dns_key: str = ""
     zones: tuple[str, ...] = ()

@@ -40,6 +40,8 @@ def command_line(live: Live) -> Iterator[Command]:
         patch.setattr("stacks.settings.STACKS", deployment.file.parent)
         for module in ("cli.nodes.access", "cli.nodes.reports", "cli.show.end"):
             patch.setattr(f"{module}.ask_nodes", answer)
+        # No variable leads its provider, nor us, to another address of the interface.
+        patch.setattr("components.clouds.azure.power.REST", live.simulators.interface.url)
 
         def run(*words: str, typed: str = "") -> Result:
             for module in ("destroy", "scale"):

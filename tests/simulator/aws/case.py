@@ -53,6 +53,7 @@ CASE = Case(
         MACHINE, "aws:ebs/volume:Volume", ("ami", "userDataBase64", "keyName"), "aws:ec2/eip:Eip",
         "aws:ec2/keyPair:KeyPair", "aws:ec2/volumeAttachment:VolumeAttachment"),
     see=see,
+    off=("instanceState", "stopped"),
     bugs=BUGS,
     record_bugs=RECORD_BUGS,
     settings={"region": "us-east-1"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from components.model.clouds.facts import load_machine_types
@@ -181,7 +182,7 @@ class Instance(Aws):
             others = [one for one in call.world.all(INSTANCE) if one.id != call.id and one.inputs.get("placementGroup") == group]
             if sum(one.get("availabilityZone") == network["availabilityZone"] for one in others) >= 7:
                 raise Refused("InstanceLimitExceeded: 7 running instances a zone in a spread placement group")
-        return {**super().make(call), **network, "instanceState": "running",
+        return {**super().make(call), **network, "instanceState": call.outputs.get("instanceState", "running"),
                 "rootBlockDevice": {"volumeType": "gp2", "deleteOnTermination": True, "encrypted": False, **root,
                                     "volumeSize": size, "volumeId": f"vol-{call.id[2:]}", "deviceName": "/dev/xvda"}}
 
@@ -215,6 +216,21 @@ class Instance(Aws):
     def end(self, call: Call, thing: Thing) -> None:
         if thing.inputs.get("disableApiTermination") and not thing.inputs.get("forceDestroy"):
             raise Refused(f"OperationNotPermitted: The instance '{thing.id}' may not be terminated")
+
+
+class InstanceState(Aws):
+    """Starts or stops an instance at its creation; its end changes nothing."""
+
+    type = "aws:ec2transitgateway/instanceState:InstanceState"
+    mentions: ClassVar = {"instanceId": INSTANCE}
+
+    def make_id(self, call: Call) -> str:
+        return str(call.inputs["instanceId"])
+
+    def make(self, call: Call) -> Properties:
+        instance = call.find(INSTANCE, call.inputs["instanceId"])
+        call.world.put(replace(instance, outputs={**instance.outputs, "instanceState": call.inputs["state"]}))
+        return super().make(call)
 
 
 class Volume(Aws):
@@ -251,4 +267,4 @@ class VolumeAttachment(Aws):
         return super().make(call)
 
 
-TYPES = (NetworkInterface, Eip, EipAssociation, NatGateway, Instance, Volume, VolumeAttachment)
+TYPES = (NetworkInterface, Eip, EipAssociation, NatGateway, Instance, InstanceState, Volume, VolumeAttachment)

@@ -130,7 +130,8 @@ def see(world: World) -> list[Seen]:
         root, disks, tags = instance.outputs["rootBlockDevice"], attached.get(instance.id, []), instance.get("tags") or {}
         metadata = instance.get("metadataOptions") or {}
         seen.append(Seen(
-            name=tags.get("Name", ""), machine_type=instance.get("instanceType"), image=instance.get("ami"),
+            name=tags.get("Name", ""), runs=instance.get("instanceState") == "running",
+            machine_type=instance.get("instanceType"), image=instance.get("ami"),
             user_data=instance.inputs.get("userDataBase64", ""), place=instance.outputs["availabilityZone"],
             private_address=interface.outputs["privateIp"],
             public_address=associated.get(interface.id) or instance.outputs.get("publicIp") or None,

@@ -52,6 +52,7 @@ CASE = Case(
         ("osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference"),
             "azure-native:network:PublicIPAddress"),
     see=see,
+    off=("powerState", "deallocated"),
     bugs=BUGS,
     record_bugs=RECORD_BUGS,
     settings={"location": "westeurope", **CONFIG},

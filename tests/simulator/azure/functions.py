@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from provider.server import Properties
+from provider.server import Properties, ProviderError
 from tests.simulator.account import Function, read_facts
-from tests.simulator.azure.resources import find_subscription
+from tests.simulator.azure.machines import POWER
+from tests.simulator.azure.resources import MACHINE, find_subscription
 from tests.simulator.call import Account
 
 PLACES = ("1", "2", "3")
@@ -22,8 +23,18 @@ def _config(account: Account, arguments: Properties) -> Properties:
     return {"subscriptionId": find_subscription(account), "clientId": "c", "objectId": "o", "tenantId": "t"}
 
 
+def _machine(account: Account, arguments: Properties) -> Properties:
+    for thing in account.world.all(MACHINE):
+        if thing.inputs["vmName"] == arguments["vmName"] and thing.inputs["resourceGroupName"] == arguments["resourceGroupName"]:
+            told = {name: value for name, value in {**thing.inputs, **thing.outputs}.items() if name != POWER}
+            view = {"statuses": [{"code": "ProvisioningState/succeeded"}, {"code": f"PowerState/{thing.outputs[POWER]}"}]}
+            return {**told, "id": thing.id, **({"instanceView": view} if arguments.get("expand") == "instanceView" else {})}
+    raise ProviderError(f"Code=\"ResourceNotFound\" Message=\"virtualMachines/{arguments['vmName']} was not found\"")
+
+
 FUNCTIONS: Mapping[str, Function] = {
     "azure-native:authorization:getClientConfig": _config,
     "azure-native:authorization:getClientToken": _token,
+    "azure-native:compute:getVirtualMachine": _machine,
 }
 """By token."""

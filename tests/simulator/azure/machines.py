@@ -22,7 +22,7 @@ from tests.simulator.azure.resources import (
 )
 from tests.simulator.call import Call
 from tests.simulator.ssh_keys import fingerprint
-from tests.simulator.world import Refused
+from tests.simulator.world import Refused, Thing
 
 _PUBLIC = "198.19.128.0/18"
 _TYPES = {machine.name for machine in load_machine_types("azure")}
@@ -138,6 +138,10 @@ class AvailabilitySet(Azure):
         return super().make(call)
 
 
+POWER = "powerState"
+"""Where the simulator keeps what the instance view tells."""
+
+
 class VirtualMachine(Azure):
     """What is set at its creation stays: a change is sent, and answered by 409 PropertyChangeNotAllowed."""
 
@@ -167,7 +171,11 @@ class VirtualMachine(Azure):
         check_base64("userData", inputs.get("userData"))
         before = call.outputs.get("vmId")
         return {**super().make(call), "vmId": before or f"00000000-0000-4000-8000-{call.number():012d}",
-                "timeCreated": "2026-11-23T00:00:00Z"}
+                "timeCreated": "2026-11-23T00:00:00Z", POWER: call.outputs.get(POWER, "running")}
+
+    def show(self, thing: Thing) -> Properties:
+        """Whether it runs is told by the instance view only."""
+        return {name: value for name, value in super().show(thing).items() if name != POWER}
 
     def _check_storage(self, call: Call, storage: Properties) -> None:
         image: Properties = storage.get("imageReference") or {}

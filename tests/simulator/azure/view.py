@@ -106,7 +106,8 @@ def see(world: World) -> list[Seen]:
         storage, system = machine.inputs["storageProfile"], machine.inputs["osProfile"]
         attached = [find_by_link(disks, one["managedDisk"]["id"]) for one in storage.get("dataDisks") or ()]
         seen.append(Seen(
-            name=machine.get("vmName"), machine_type=machine.inputs["hardwareProfile"]["vmSize"],
+            name=machine.get("vmName"), runs=machine.get("powerState") == "running",
+            machine_type=machine.inputs["hardwareProfile"]["vmSize"],
             image=":".join(map(str, storage["imageReference"].values())), user_data=system.get("customData", ""),
             place=f"{machine.get('location')}-{machine.get('zones')[0]}", private_address=place["privateIPAddress"],
             public_address=find_by_link(addresses, public["id"]).get("ipAddress") if public else None,

@@ -44,6 +44,7 @@ CASE = Case(
         MACHINE, "digitalocean:index/volume:Volume", ("image", "userData", "sshKeys"),
             keys="digitalocean:index/sshKey:SshKey", attachments="digitalocean:index/volumeAttachment:VolumeAttachment"),
     see=see,
+    off=("status", "off"),
     bugs=BUGS,
     record_bugs=RECORD_BUGS,
     settings={"token": "dop_v1_test"},

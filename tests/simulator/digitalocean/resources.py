@@ -8,11 +8,12 @@ from ipaddress import IPv4Network, ip_network
 from typing import ClassVar
 
 from provider.server import UNKNOWN, Failure, Properties, ProviderError
+from tests.simulator.account import read_facts
 from tests.simulator.call import Call
 from tests.simulator.records import check_record
 from tests.simulator.resource import Simulated
 from tests.simulator.ssh_keys import fingerprint
-from tests.simulator.world import Refused
+from tests.simulator.world import Refused, Thing
 
 ERRORS: Mapping[str, str] = {
     "capacity": "422 (request ...) Size {size} is not available in region {region} at this time",
@@ -39,7 +40,8 @@ def check_settings(settings: Properties) -> None:
 
 
 class Vpc(Simulated):
-    """A private range of /16 to /24, apart from the account's others and from what DigitalOcean keeps."""
+    """A private range of /16 to /24, apart from the account's others and from what DigitalOcean keeps. The first one of a
+    region becomes its default and stays for good: in an account that is `fresh`."""
 
     type = VPC
     unique = ("name",)
@@ -60,7 +62,13 @@ class Vpc(Simulated):
         for other in (*others, *_RESERVED):
             if mine.overlaps(other):
                 raise Refused(f"422 ip_range {mine} overlaps {other}")
-        return {"ipRange": str(mine), "createdAt": CREATED, "default": False, "vpcUrn": f"do:vpc:{call.id}"}
+        return {"ipRange": str(mine), "createdAt": CREATED, "vpcUrn": f"do:vpc:{call.id}",
+                "default": call.outputs.get("default", bool(read_facts(call.account).get("fresh")) and not any(
+                    vpc.inputs["region"] == region for vpc in call.world.all(VPC)))}
+
+    def end(self, call: Call, thing: Thing) -> None:
+        if thing.outputs["default"]:
+            raise Refused("403 Can not delete default VPCs")
 
 
 class Tag(Simulated):

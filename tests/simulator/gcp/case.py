@@ -46,6 +46,7 @@ CASE = Case(
         MACHINE, "gcp:compute/disk:Disk",
         ("bootDisk.initializeParams.image", 'metadata["startup-script"]'), "gcp:compute/address:Address"),
     see=see,
+    off=("currentStatus", "TERMINATED"),
     bugs=BUGS,
     record_bugs=RECORD_BUGS,
     settings={"project": "test", "region": "europe-west3", "zone": "europe-west3-a"},

@@ -100,7 +100,8 @@ class Instance(Google):
         return {
             **made, "bootDisk": self._boot(call, machine), "attachedDisks": self._attach(call, machine, made["zone"]),
             "networkInterfaces": [self._connect(call, index, wish) for index, wish in enumerate(inputs["networkInterfaces"])],
-            "instanceId": call.outputs.get("instanceId") or str(8_000_000_000 + call.number()), "currentStatus": "RUNNING",
+            "instanceId": call.outputs.get("instanceId") or str(8_000_000_000 + call.number()),
+            "currentStatus": call.outputs.get("currentStatus", "RUNNING"),
             "cpuPlatform": "AMD Milan", "metadataFingerprint": "m", "tagsFingerprint": "t", "labelFingerprint": "l",
         }
 

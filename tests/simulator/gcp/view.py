@@ -76,7 +76,8 @@ def see(world: World) -> list[Seen]:
         access = interface.get("accessConfigs") or []
         attached = [find_by_link(disks, one["source"]) for one in instance.get("attachedDisks") or ()]
         seen.append(Seen(
-            name=instance.get("name"), machine_type=instance.get("machineType"),
+            name=instance.get("name"), runs=instance.get("currentStatus") == "RUNNING",
+            machine_type=instance.get("machineType"),
             image=instance.inputs["bootDisk"]["initializeParams"]["image"],
             user_data=(instance.get("metadata") or {}).get("startup-script", ""), place=instance.get("zone"),
             private_address=interface["networkIp"], public_address=access[0].get("natIp") if access else None,

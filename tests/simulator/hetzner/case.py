@@ -49,6 +49,7 @@ CASE = Case(
         "hcloud:index/primaryIp:PrimaryIp", "hcloud:index/sshKey:SshKey", "hcloud:index/volumeAttachment:VolumeAttachment",
         ("hcloud:index/volume:Volume", "hcloud:index/primaryIp:PrimaryIp")),
     see=see,
+    off=("status", "off"),
     bugs=BUGS,
     record_bugs=RECORD_BUGS,
     settings={"token": "x" * 64},

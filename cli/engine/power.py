@@ -1,0 +1,130 @@
+"""Machines that are off: found by asking the cloud, started where somebody asks for it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request as Call
+from urllib.request import urlopen
+
+from cli.console import DEFAULT_STACK, Failure, progress
+from cli.engine.ask import Question, ask, make
+from cli.engine.engine import Engine
+from cli.engine.pending import make_question
+from components.clouds.power import Request, Switch
+from components.clouds.registry import load_power
+from components.model.plan import Plan
+from components.model.report import NodeReport, list_silent, make_silent_report
+
+CALL_SECONDS = 30.0
+"""For one call of a cloud's interface."""
+START_SECONDS = 180.0
+"""Until the cloud says that a machine runs."""
+PAUSE_SECONDS = 3.0
+
+
+Resource = dict[str, Any]
+
+
+@dataclass
+class Machines:
+    """By key of a node: the cloud's word for its machine that is off, and why nothing is known of it."""
+
+    off: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+
+
+def find_machines(resources: Sequence[Resource], plan: Plan, keys: Collection[str] = ()) -> dict[str, Resource]:
+    """The machines in the state by the key of their node, all of them or those."""
+    known = {str(one["urn"]).rpartition("::")[2]: one for one in resources
+             if one["type"] == plan.facts.machine_resource and not one.get("delete")}
+    return {key: one for key, one in known.items() if not keys or key in keys}
+
+
+def ask_power(engine: Engine, plan: Plan, keys: Collection[str] = ()) -> Machines:
+    """Which machines are off, of all nodes or of those. A cloud that cannot be asked leaves them unknown."""
+    if not plan.facts.real:
+        return Machines()
+    power, resources = load_power(plan.cloud), engine.resources()
+    found = find_machines(resources, plan, keys)
+    questions = [make_question(one, power.function, power.arguments(str(one["id"])), resources) for one in found.values()]
+    try:
+        answers = ask(engine, questions)
+    except Failure as failure:
+        return Machines(unknown=dict.fromkeys(found, str(failure)))
+    told = Machines()
+    for key, answer in zip(found, answers, strict=True):
+        if answer.error:
+            told.unknown[key] = answer.error
+        elif (word := power.state(answer.values)) in power.off:
+            told.off[key] = word
+    return told
+
+
+def explain_silence(engine: Engine, plan: Plan, reports: Mapping[str, NodeReport]) -> dict[str, NodeReport]:
+    """The reports, where nodes that said nothing have the cloud's word for a machine that is off."""
+    told = dict(reports)
+    silent = list_silent(reports)
+    for key, word in ask_power(engine, plan, silent).off.items() if silent else ():
+        again = "" if plan.stack == DEFAULT_STACK else f" {plan.stack}"
+        told[key] = make_silent_report(key, reports[key].node, f"its machine is {word}. Start it: ./webitel up{again} --repair")
+    return told
+
+
+def start_machines(engine: Engine, plan: Plan) -> list[str]:
+    """Start every machine that is off, and wait until the cloud says that they run; their keys. A Failure where the
+    cloud refuses."""
+    told = ask_power(engine, plan)
+    if not told.off:
+        return []
+    power, resources = load_power(plan.cloud), engine.resources()
+    found = find_machines(resources, plan, told.off)
+    switches = []
+    for key, one in found.items():
+        progress(f"Starting {key}: its machine is {told.off[key]}.")
+        start = power.start(str(one["id"]), told.off[key], engine.setting)
+        if isinstance(start, Switch):
+            switches.append(make_question(one, start.type, start.inputs, resources))
+        else:
+            call(key, start, read_token(engine, start, make_question(one, start.function, {}, resources)))
+    if switches:
+        make(engine, switches)
+    wait_for(engine, plan, told.off)
+    return list(told.off)
+
+
+def wait_for(engine: Engine, plan: Plan, keys: Mapping[str, str]) -> None:
+    """Wait until none of these is off; a Failure names those that still are."""
+    until = time.monotonic() + START_SECONDS
+    while (told := ask_power(engine, plan, keys)).off:
+        if time.monotonic() > until:
+            raise Failure("\n".join(
+                f"{key}: started, and after {START_SECONDS:g} s its machine is still {word}" for key, word in told.off.items()))
+        time.sleep(PAUSE_SECONDS)
+
+
+def read_token(engine: Engine, request: Request, question: Question) -> str:
+    """The bearer's token of a request: its own, or the one that the provider uses."""
+    if not request.function:
+        return request.token
+    (answer,) = ask(engine, [question])
+    if answer.error:
+        raise Failure(f"{request.function}: {answer.error}")
+    return str(answer.values[request.field])
+
+
+def call(key: str, request: Request, token: str) -> None:
+    """Do a request. A Failure has the interface's own words."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    try:
+        with urlopen(Call(request.url, json.dumps(request.body).encode(), headers, method="POST"), timeout=CALL_SECONDS):
+            return
+    except HTTPError as error:
+        said = f"{error.code} {error.reason} {error.read(500).decode(errors='replace')}".strip()
+    except (URLError, TimeoutError) as error:
+        said = str(getattr(error, "reason", error))
+    raise Failure(f"{key} could not be started: {said}")

@@ -1,0 +1,77 @@
+"""The part of the clouds' own interfaces that our command line calls itself: what no function of a provider tells or does.
+
+DigitalOcean's list of firewalls; on all but AWS, whose provider does it, the start of a machine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.simulator.world import Thing, World
+
+FIREWALL = "digitalocean:index/firewall:Firewall"
+
+STARTS: tuple[tuple[str, str, Mapping[str, str], Mapping[str, str]], ...] = (
+    (r"/servers/(\d+)/actions/poweron", "hcloud:index/server:Server", {"status": "running"}, {}),
+    (r"/v2/droplets/(\d+)/actions", "digitalocean:index/droplet:Droplet", {"status": "active"}, {"type": "power_on"}),
+    (r"/(projects/.+/instances/[^/]+)/start", "gcp:compute/instance:Instance", {"currentStatus": "RUNNING"}, {}),
+    (r"(/subscriptions/.+/virtualMachines/[^/]+)/start\?api-version=[-0-9]+", "azure-native:compute:VirtualMachine",
+     {"powerState": "running"}, {}),
+)
+"""Path with the machine's id, its type, what it is after the start, and the call's body."""
+
+
+class Interface:
+    """A server on the loopback until `stop()`; `environment` leads to it."""
+
+    def __init__(self, world: World) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                firewalls = [{"id": thing.id, "name": thing.get("name")} for thing in world.all(FIREWALL)]
+                found = self.path.startswith("/v2/firewalls")
+                self.answer(200 if found else 404, {"firewalls": firewalls, "links": {}} if found else {"id": "not_found"})
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                started = start(world, self.path, body)
+                self.answer(201 if started else 404, {"action": {"status": "running"}} if started else {"id": "not_found"})
+
+            def answer(self, status: int, document: Mapping[str, Any]) -> None:
+                known = len(self.headers.get("Authorization", "").split()) == 2
+                body = json.dumps(document if known else {"id": "unauthorized"}).encode()
+                self.send_response(status if known else 401)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                """Says nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.environment = {
+            "DIGITALOCEAN_API_URL": self.url, "DIGITALOCEAN_TOKEN": "simulated", "HCLOUD_ENDPOINT": self.url,
+            "HCLOUD_TOKEN": "x" * 64,
+            "GOOGLE_COMPUTE_CUSTOM_ENDPOINT": self.url}
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        """Ends the server."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def start(world: World, path: str, body: Mapping[str, Any]) -> Thing | None:
+    """The machine that a call starts, None where there is none of that id or the call is another one."""
+    for shape, type, outputs, wanted in STARTS:
+        found = re.fullmatch(shape, path)
+        if found and dict(body) == wanted and (machine := world.find(type, found[1])):
+            with world.change():
+                world.put(replace(machine, outputs={**machine.outputs, **outputs}))
+            return machine
+    return None
