@@ -151,7 +151,12 @@ def describe_type(schema: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         return "one of " + ", ".join(f"`{value}`" for value in PackageSource)
     if schema.get("type") == "array":
-        return f"list of {'networks' if schema['items'].get('format') == 'ipv4network' else 'texts'}"
+        items = schema["items"]
+        if "enum" in items:
+            return "list of " + ", ".join(f"`{value}`" for value in items["enum"])
+        return f"list of {'networks' if items.get('format') == 'ipv4network' else 'texts'}"
+    if schema.get("type") == "object" and "$ref" in schema["additionalProperties"]:
+        return "map of the rows below"
     if schema.get("type") == "object":
         return "map of " + ("numbers" if schema["additionalProperties"].get("type") == "integer" else "texts")
     if schema.get("type") == "integer":
@@ -172,14 +177,22 @@ def show_default(value: object) -> str:
 
 
 def settings_table() -> str:
-    """Every setting with type, default and an example, in the order of the model."""
+    """Return every setting with type, default and an example, in the order of the model."""
     rows = []
     schema = Settings.model_json_schema()
     for name, row in schema["properties"].items():
-        examples = ", ".join(f"`{show_value(example)}`" for example in row.get("examples", ()))
-        default = "required" if name in schema["required"] else show_default(row["default"])
-        rows.append((f"`{name}`", describe_type(row), default, row["description"], examples))
+        rows.append(describe_setting(name, row, name in schema["required"]))
+        inner = (row.get("additionalProperties") or {}) if row.get("type") == "object" else {}
+        parts = schema["$defs"][inner["$ref"].rpartition("/")[2]]["properties"] if "$ref" in inner else {}
+        rows += [describe_setting(f"{name}.*.{part}", one, required=False) for part, one in parts.items()]
     return table(("setting", "type", "unless set", "what it is", "example"), rows)
+
+
+def describe_setting(name: str, row: Mapping[str, Any], required: bool) -> tuple[str, ...]:
+    """Return a row of the settings' table."""
+    examples = ", ".join(f"`{show_value(example)}`" for example in row.get("examples", ()))
+    default = "required" if required else show_default(row["default"])
+    return (f"`{name}`", describe_type(row), default, row["description"], examples)
 
 
 def sources_list() -> str:
