@@ -243,7 +243,7 @@ def test_a_count_raised_again_takes_the_kept_disks(story: Story, webitel: Comman
         pytest.skip(f"takes half a minute, and is done on {' and '.join(RAISED)}: WEBITEL_TEST_LONG=1")
     ids, disks = story.ids(), story.disks()
     ran = webitel("scale", "data", "3", story.deployment.stack)
-    assert "take the kept disks of data-2, data-3 again" in str(ran.exception)
+    assert "use the kept disks of data-2, data-3 again" in str(ran.exception)
     assert (story.ids(), story.disks()) == (ids, disks)
     ran = webitel("scale", "data", "3", story.deployment.stack, "--yes")
     assert ran.exit_code == 0, ran.exception
@@ -285,7 +285,7 @@ def test_destroy_keeps_disks_and_secrets_and_up_adopts_them(story: Story, webite
     ran = webitel("destroy", story.deployment.stack, "--yes")
     assert ran.exit_code == 0, ran.exception
     told = " ".join(ran.output.split())
-    assert "is gone, but for what is protected" in told and "data-1-database" in told
+    assert "is gone, except for what is protected" in told and "data-1-database" in told
     assert story.ids() == {}
     with pytest.raises(EngineError, match="protected"):
         story.deployment.destroy()
