@@ -50,9 +50,12 @@ def base() -> str:
 @pytest.fixture
 def key(base: str) -> Iterator[str]:
     """Key of an image of packages that is gone afterwards."""
-    key = f"test{os.getpid()}"
+    key = f"test{os.getpid()}x{time.monotonic_ns()}"
     yield key
     images._remove_aliases(f"webitel-packages-{key}")
+    # Another run on this machine that stops Incus puts the images away, this one too.
+    for stored in images.cache_directory().glob(f"webitel-packages-{key}*"):
+        stored.unlink()
 
 
 def run_in(name: str, command: str) -> str:
@@ -78,7 +81,8 @@ def test_packages_image_boots_as_a_new_machine(key: str) -> None:
     assert (said[0][:18], said[-1]) == ("starting a machine", "keeping the machine as an image")
     said.clear()
     assert ensure_packages_image(key, "never used", said.append) == alias
-    assert said == []
+    # Another run may be making an image, or have put this one away.
+    assert not any(line.startswith("starting a machine") for line in said)
     cidr = find_free_network(read_routes())
     network = {"name": "wtest2", "cidr": str(cidr), "labels": LABELS}
     machine = {
