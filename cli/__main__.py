@@ -48,7 +48,7 @@ from tools.environment import SetupError
 
 app = typer.Typer(name="webitel", cls=Panels, context_settings={"max_content_width": WIDTH}, no_args_is_help=True,
                   add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
-                  help="Your own Webitel contact centre, on six clouds or on this machine.")
+                  help="Your own Webitel contact centre, on five clouds or on this machine.")
 for module in (
     plan, up, scale, upgrade, replace, preview, status, drift, nodes_commands, dump, destroy, files, doctor, secrets, state,
     pulumi_command, run_tests, bench, prices, drill,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import typer
 
 from cli.cloud.check import Check
-from cli.console import DEFAULT_STACK, AsJson, StackName, make_table, out
+from cli.console import DEFAULT_STACK, AsJson, StackName, format_count, make_table, out
 from cli.help import DEPLOY
 from cli.show.documents import doctor_document, print_document
 from components.model.plan import Plan
@@ -77,7 +77,7 @@ def check_stack(stack: str) -> Iterator[Check]:
             yield Check("settings", problem.setting, str(problem))
         return
     plan = deployment.plan
-    yield Check("stack", f"stacks/Pulumi.{stack}.yaml: {len(plan.nodes)} nodes on {plan.facts.title}")
+    yield Check("stack", f"stacks/Pulumi.{stack}.yaml: {format_count(len(plan.nodes), 'node')} on {plan.facts.title}")
     problems = documentation_values(deployment.settings, plan.facts)
     for problem in problems:
         yield Check("settings", problem.setting, str(problem))

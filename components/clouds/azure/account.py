@@ -54,7 +54,7 @@ async def list_skus(asked: Asked) -> list[Sku]:
 
 
 def list_zones(sku: Sku) -> Iterator[str]:
-    """The zones where a size is to be had."""
+    """The zones that offer a size."""
     barred = {zone for rule in sku["restrictions"] if rule["type"] == "Zone" for zone in rule["restrictionInfo"]["zones"]}
     if not any(rule["type"] == "Location" for rule in sku["restrictions"]):
         yield from (zone for place in sku["locationInfo"] for zone in place["zones"] if zone not in barred)
