@@ -190,8 +190,10 @@ def test_every_freeswitch_is_in_the_dispatcher_with_the_inner_socket(stack: str)
     plan = make_plan(settings, stack)
     node = plan.nodes_with("opensips")[0]
     text = compose_configuration(plan, node, settings).files["/etc/opensips/dispatcher.sql"]
-    rows = re.findall(r"values \('sip:\{\{address:([^}]*)\}\}:5080', 'udp:\{\{address:([^}]*)\}\}:5062'", text)
-    assert rows == [(media.key, node.key) for media in plan.nodes_with("freeswitch")]
+    rows = re.findall(r"^        \('\{\{address:([^}]*)\}\}', '([^']*)'\)", text, re.MULTILINE)
+    assert rows == [(media.key, media.key) for media in plan.nodes_with("freeswitch")]
+    assert "format('sip:%s:5080', n.address)" in text
+    assert f"'udp:{{{{address:{node.key}}}}}:5062'::text as socket" in text
 
 
 def bans_after(folder: Path, name: str, *lines: str) -> list[str]:
