@@ -58,6 +58,8 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
         clear_leftovers(engine)
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
+        elif not arguments and not repair and not settings.disruptive:  # else machines may be new ones, without calls
+            refuse_dropped_calls(engine, deployment, again if isinstance(again, str) and again else f"./webitel up {stack}")
         asking = asking_nodes(engine) if repair else engine
         if repair:
             wake(engine, plan)
@@ -78,6 +80,17 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
     if not as_json:
         show_end(plan, access)
         show_records(access, settings.dns_zone)
+
+
+def refuse_dropped_calls(engine: Engine, deployment: Deployment, command: str) -> None:
+    """Raise a Failure where calls in progress would suffer: before the first change, or others would count on what is refused."""
+    from cli.engine.dropped_calls import list_dropped_calls
+
+    found = list_dropped_calls(engine.resources(), deployment)
+    if found:
+        lines = "\n".join(f"  {name}: {dropped}" for name, dropped in found.items())
+        raise Failure(f"Calls in progress would suffer. Nothing was changed.\n{lines}\n"
+                      f"Do it when few calls run: {command} --disruptive")
 
 
 def wake(engine: Engine, plan: Plan) -> None:

@@ -8,12 +8,13 @@ import asyncssh
 from cloud_init.node.manifest import Configuration
 from cloud_init.node.report import Applied
 from components.model import resource_types
+from components.model.dropped_calls import find_dropped_calls
 from components.ssh import Pins, connect, explain, read_key, show_public
 from components.ssh_session import Session
 from provider import drift, upload
 from provider.cancel import run_cancellable
 from provider.handler import Changes, Failure, Handler, PartialFailure, ProviderError, Request, changed_inputs
-from provider.node_inputs import APPLIED, NodeInputs, find_dropped_calls, find_excess, find_missing
+from provider.node_inputs import APPLIED, NodeInputs, find_excess, find_missing
 from provider.values import Properties
 
 _BOOTED = "test -e /var/lib/cloud/instance/boot-finished || cloud-init status --wait"

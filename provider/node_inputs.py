@@ -1,4 +1,4 @@
-"""What a node's configuration is given, and what is wrong with it or bad for calls in progress."""
+"""What a node's configuration is given, and what is wrong with it."""
 
 import hashlib
 import json
@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cloud_init.node.apply.files import PLACEHOLDER
 from cloud_init.node.manifest import FileEntry, Manifest
-from components.model.catalogue.service import Service
-from components.model.catalogue.services import CATALOGUE
 from components.ssh import Hop, Target
 from provider.handler import Failure
 from provider.values import Properties
@@ -94,33 +92,3 @@ def find_excess(new: Properties) -> list[Failure]:
     if size <= _LARGEST_BYTES:
         return []
     return [Failure("files", f"{size} bytes of texts, at most {_LARGEST_BYTES}: what never varies belongs into a bundle")]
-
-
-def find_dropped_calls(old: Properties, new: Properties) -> str:
-    """What the changed files, bundles and versions of packages do to calls in progress, by service; "" for nothing."""
-    if not isinstance(new.get("files"), Mapping) or not isinstance(new.get("attributes"), Mapping):
-        return ""
-    changed = [path for path, text in new["files"].items() if old["files"].get(path) != text]
-    actions = {action for path in changed for action in new["attributes"][path].get("actions", ())}
-    if isinstance(new.get("manifest"), Mapping):
-        for name, wanted in new["manifest"].get("bundle_actions", {}).items():
-            if old["bundles"].get(name, new["bundles"][name]) != new["bundles"][name]:
-                actions.update(wanted)
-        before = dict.fromkeys(old["manifest"].get("packages", ()), "")
-        before |= {name: entry["version"] for name, entry in old["manifest"].get("versions", {}).items()}
-        for name, entry in new["manifest"].get("versions", {}).items():
-            # Of one that had no version of ours nobody here knows which it is.
-            if before.get(name, entry["version"]) != entry["version"]:
-                actions.update(entry["actions"])
-    dropped = [
-        f"{service.title} restarts: {service.drops_calls}"
-        for service in CATALOGUE.values()
-        # A drain waits for the end of calls.
-        if service.drops_calls and actions & {f"restart {unit}" for unit in list_units(service)}
-    ]
-    return "; ".join(dropped)
-
-
-def list_units(service: Service) -> set[str]:
-    """The units of a service with any package source."""
-    return {*service.units, *(unit for units in service.units_by_source.values() for unit in units)}

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from components.model.dropped_calls import find_dropped_calls
 from provider.configuration import NodeConfiguration
 from provider.health import Health, HealthInputs
-from provider.node_inputs import NodeInputs, find_dropped_calls
+from provider.node_inputs import NodeInputs
 from provider.secrets import Secrets
 from provider.server import Properties, Provider, Request
 from tests.simulator.call import ERRORS

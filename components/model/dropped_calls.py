@@ -1,0 +1,37 @@
+"""What a node's new configuration does to calls in progress. The provider refuses it, and the command line before any change."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.model.catalogue.service import Service
+from components.model.catalogue.services import CATALOGUE
+
+
+def find_dropped_calls(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """What the changed files, bundles and versions of packages do to calls in progress, by service; "" for nothing."""
+    if not isinstance(new.get("files"), Mapping) or not isinstance(new.get("attributes"), Mapping):
+        return ""
+    changed = [path for path, text in new["files"].items() if old["files"].get(path) != text]
+    actions = {action for path in changed for action in new["attributes"][path].get("actions", ())}
+    if isinstance(new.get("manifest"), Mapping):
+        for name, wanted in new["manifest"].get("bundle_actions", {}).items():
+            if old["bundles"].get(name, new["bundles"][name]) != new["bundles"][name]:
+                actions.update(wanted)
+        before = dict.fromkeys(old["manifest"].get("packages", ()), "")
+        before |= {name: entry["version"] for name, entry in old["manifest"].get("versions", {}).items()}
+        for name, entry in new["manifest"].get("versions", {}).items():
+            # Of one that had no version of ours nobody here knows which it is.
+            if before.get(name, entry["version"]) != entry["version"]:
+                actions.update(entry["actions"])
+    dropped = [
+        f"{service.title} restarts: {service.drops_calls}"
+        for service in CATALOGUE.values()
+        # A drain waits for the end of calls.
+        if service.drops_calls and actions & {f"restart {unit}" for unit in list_units(service)}
+    ]
+    return "; ".join(dropped)
+
+
+def list_units(service: Service) -> set[str]:
+    """The units of a service with any package source."""
+    return {*service.units, *(unit for units in service.units_by_source.values() for unit in units)}
