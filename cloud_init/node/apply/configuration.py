@@ -5,7 +5,7 @@ import json
 import pathlib
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from .. import install
 from ..clusters import locks
@@ -18,6 +18,8 @@ from . import drift, files, keys, leave, units, versions
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
+OWN_BUNDLES = ("node", "sandbox")
+"""What the steps themselves need. A service reads every other bundle, together with its files: they are placed at once."""
 PACKAGE_FILES = (str(install.PLAN), "/etc/apt/auth.conf.d/webitel.conf")
 INSTALL_SECONDS = 1500
 """For packages at most; a slow mirror with a hundred packages stays far below."""
@@ -56,7 +58,11 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     tell("program", "node program")
     fill = files.Placeholders(addresses, secrets)
     complete_manifest(fill_manifest(manifest, fill))
-    place_bundles(incoming, configuration["bundles"])
+    own = [name for name in configuration["bundles"] if name in OWN_BUNDLES]
+    others = [name for name in configuration["bundles"] if name not in OWN_BUNDLES]
+    bring_back(others)
+    stage_bundles(incoming, own)
+    place_bundles(own)
     keep_probe_secrets({name: secrets[name] for name in manifest["probe_secrets"] if name in secrets})
     done("program")
     # Package sources and their credentials come before all other files, whose owners the packages make.
@@ -83,7 +89,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     names = {unit["name"] for unit in manifest["units"]}
     units.drop([name for name in reversed(state.get("units", [])) if name not in names], tell)
     shares.drop(plan.removed)
-    files.write(plan)
+    stage_bundles(incoming, others)
+    files.write(plan, lambda: place_bundles(others))
     # After the operators' own file is there.
     reduced = keys.reduce(configuration["login"])
     # From here on with addresses in the place of placeholders.
@@ -139,21 +146,38 @@ def keep_probe_secrets(fresh: dict[str, str]) -> None:
     write_private(PROBE_SECRETS, json.dumps(fresh | ({"esl_password_before": before} if before else {})))
 
 
-def place_bundles(incoming: pathlib.Path, bundles: dict[str, str]) -> None:
-    """The node program and whatever else never varies, each replaced as a whole."""
-    for name in bundles:
-        target = PROGRAM if name == "node" else SANDBOX if name == "sandbox" else BUNDLES / name
-        fresh = target.with_name(target.name + ".new")
+def bundle_place(name: str, suffix: str = "") -> pathlib.Path:
+    """Where a bundle lies, or the one that is staged (`.new`) or out of the way (`.old`) beside it."""
+    target = PROGRAM if name == "node" else SANDBOX if name == "sandbox" else BUNDLES / name
+    return target.with_name(target.name + suffix)
+
+
+def bring_back(names: Iterable[str]) -> None:
+    """Put back what a run that was killed between two renames left out of the way."""
+    for name in names:
+        if not bundle_place(name).exists() and bundle_place(name, ".old").exists():
+            bundle_place(name, ".old").rename(bundle_place(name))
+
+
+def stage_bundles(incoming: pathlib.Path, names: Iterable[str]) -> None:
+    """Put bundles beside those in place. There a check of files finds them (`services/opensips.yaml.j2`)."""
+    for name in names:
+        fresh = bundle_place(name, ".new")
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.copytree(incoming / name, fresh)
         for path in [fresh, *fresh.rglob("*")]:
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+
+
+def place_bundles(names: Iterable[str]) -> None:
+    """Put staged bundles in place, each replaced as a whole."""
+    for name in names:
+        target, former = bundle_place(name), bundle_place(name, ".old")
         # Out of the way first, so that nothing is missing for longer than two renames take: units start meanwhile.
-        former = target.with_name(target.name + ".old")
         shutil.rmtree(former, ignore_errors=True)
         if target.exists():
             target.rename(former)
-        fresh.rename(target)
+        bundle_place(name, ".new").rename(target)
         shutil.rmtree(former, ignore_errors=True)
     if not WRAPPER.exists():
         WRAPPER.write_text(f'#!/bin/sh\nexec /usr/bin/python3 {PROGRAM} "$@"\n')

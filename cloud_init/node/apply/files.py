@@ -5,7 +5,7 @@ import os
 import pathlib
 import pwd
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..manifest import FileEntry
@@ -71,8 +71,11 @@ def is_same(path: pathlib.Path, text: str, mode: int, uid: int, gid: int) -> boo
     return (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (mode, uid, gid) and path.read_text(errors="replace") == text
 
 
-def write(plan: FilePlan) -> None:
-    """Check every changed file first, then put them in place: a configuration with an error changes nothing."""
+def write(plan: FilePlan, place_bundles: Callable[[], None] = lambda: None) -> None:
+    """Check every changed file first, then put them in place: a configuration with an error changes nothing.
+
+    `place_bundles` puts in place what was staged to go with them.
+    """
     staged: list[tuple[pathlib.Path, pathlib.Path]] = []
     try:
         for name, (text, mode, uid, gid, _) in plan.changed.items():
@@ -95,6 +98,7 @@ def write(plan: FilePlan) -> None:
                 if checked.returncode != 0:
                     said = (checked.stdout + checked.stderr).strip().replace(fresh.name, path.name)
                     raise ApplyError(f"{path} is refused by its own program ({check.split()[0]}):\n{said[-2000:]}")
+        place_bundles()
         for fresh, path in staged:
             fresh.replace(path)
     finally:

@@ -9,7 +9,7 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,10 @@ QUIET = ("show", "is-active", "is-enabled", "list-unit-files")
 
 
 class FakeNode:
-    """`asked` since the last application; `units` by name: whether each is active; `packages` by name: the version."""
+    """`asked` since the last application; `units` by name: whether each is active; `packages` by name: the version.
+
+    `refuses` says of a file's path whether its own program finds fault with it.
+    """
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.asked = root, list[str]()
@@ -39,6 +42,7 @@ class FakeNode:
         self.packages: dict[str, str] = {}
         self.offered: dict[str, str] = {}
         self.mounted: set[str] = set()
+        self.refuses: Callable[[str], bool] = lambda path: False
         places = {
             "MANIFEST": "etc/webitel/node.json", "STATE": "var/state.json", "LOCK": "run/apply.lock", "PROGRAM": "lib/node",
             "BUNDLES": "share/bundles", "PROBE_SECRETS": "etc/webitel/probe.json", "WRAPPER": "sbin/webitel-node",
@@ -75,6 +79,7 @@ class FakeNode:
         incoming = self.root / "run/incoming"
         for bundle in made.bundles:
             (incoming / bundle).mkdir(parents=True)
+            (incoming / bundle / "digest").write_text(made.bundles[bundle])
         self.offered = {name: entry["version"] for name, entry in made.manifest["versions"].items()}
         for name, document in self.relocate(made, key).items():
             (incoming / f"{name}.json").write_text(json.dumps(document))
@@ -96,7 +101,8 @@ class FakeNode:
         sent = {
             "files": {f"{self.root}{path}": text for path, text in made.files.items()},
             "attributes": {
-                f"{self.root}{path}": {**entry, "owner": OWNER, "check": ""} for path, entry in made.attributes.items()},
+                f"{self.root}{path}": {**entry, "owner": OWNER, "check": f"check {path} {{path}}" if entry.get("check") else ""}
+                for path, entry in made.attributes.items()},
             "manifest": own, "bundles": made.bundles, "devices": devices, "login": {"user": "root", "key": key},
         }
         return {"configuration": sent, "addresses": dict.fromkeys(named["address"], ADDRESS),
@@ -125,6 +131,8 @@ class FakeNode:
             case "mkfs.ext4" | "mount":
                 self.asked.append(f"{program} {Path(arguments[-1]).name}")
                 self.mounted |= {arguments[-1]} if program == "mount" else set()
+            case "sh" if arguments[-1].startswith("check "):
+                return int(self.refuses(arguments[-1].split()[1].removeprefix(str(self.root)))), ""
             case "sh":
                 self.asked.append(arguments[-1])
         return 0, ""
