@@ -130,6 +130,8 @@ def list_missing(packages: list[str], versions: dict[str, str]) -> list[str]:
 
 def disable(units: list[str]) -> None:
     """Stop those units that exist and keep them from starting at boot."""
+    if not units:
+        return  # systemctl lists all there are where none is named.
     # One call, as systemd reads all its units anew after each; one unknown name in it refuses them all.
     names = [unit if "." in unit else f"{unit}.service" for unit in units]
     shown = subprocess.run(["systemctl", "list-unit-files", "--no-legend", "--plain", *names],

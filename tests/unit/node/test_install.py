@@ -19,3 +19,12 @@ def test_services_and_sockets_that_exist_are_disabled_in_one_call(monkeypatch: p
     monkeypatch.setattr(subprocess, "run", run)
     install.disable(["nginx", "epmd.socket", "nosuch"])
     assert asked[1:] == [["systemctl", "disable", "--now", "-q", "nginx.service", "epmd.socket"]]
+
+
+def test_without_units_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemctl lists all there are where none is named: sshd and the installation itself would be among them."""
+    def run(command: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
+        raise AssertionError(command)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    install.disable([])
