@@ -77,6 +77,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         install_packages(manifest, stale, tell)
     except install.InstallError as error:
         raise ApplyError(str(error), "webitel-install.service") from error
+    finally:
+        units.keep_off(manifest["install_units"])
     drift.hold_again(state)
     done("packages")
     disks.prepare(manifest, configuration["devices"], state, tell)

@@ -1,5 +1,6 @@
 """The node's units: enabled, started, and touched only where a change concerns them."""
 
+import pathlib
 import time
 from collections.abc import Callable
 
@@ -13,6 +14,8 @@ from .drain import admit, drain
 WATCH, LOCKS = "webitel-watch.service", "webitel-locks.service"
 SETUP = "/usr/lib/webitel/setup/"
 """Our own commands."""
+
+UNIT_FILES = pathlib.Path("/etc/systemd/system")
 
 SETTLE_SECONDS = 300
 """For a touched service to work again at an update."""
@@ -112,6 +115,16 @@ def drop(names: list[str], tell: Tell) -> None:
     for name in names:
         tell("services", f"stop {name}")
         systemctl("disable", "--now", name)
+
+
+def keep_off(names: list[str]) -> None:
+    """Disable what packages enabled and no drop-in of ours configures, such as Debian's own nginx where only its program is
+    wanted: it would start with the machine. A socket's drop-in stands for its service too (epmd)."""
+    strange = [name if "." in name else f"{name}.service" for name in names
+               if not any(UNIT_FILES.glob(f"{name.partition('.')[0]}.*.d/webitel.conf"))]
+    shown = systemctl("list-unit-files", "--state=enabled", "--no-legend", "--plain", *strange).stdout if strange else ""
+    if enabled := [line.split()[0] for line in shown.splitlines()]:
+        systemctl("disable", *enabled)
 
 
 def is_running(unit: str) -> bool:

@@ -32,6 +32,7 @@ QUIET = ("show", "is-active", "is-enabled", "list-unit-files")
 class FakeNode:
     """`asked` since the last application; `units` by name: whether each is active; `packages` by name: the version.
 
+    `packaged` has the units that a package enables at its first installation,
     `refuses` says of a file's path whether its own program finds fault with it.
     """
 
@@ -42,14 +43,16 @@ class FakeNode:
         self.packages: dict[str, str] = {}
         self.offered: dict[str, str] = {}
         self.mounted: set[str] = set()
+        self.packaged: dict[str, list[str]] = {}
         self.refuses: Callable[[str], bool] = lambda path: False
         places = {
             "MANIFEST": "etc/webitel/node.json", "STATE": "var/state.json", "LOCK": "run/apply.lock", "PROGRAM": "lib/node",
             "BUNDLES": "share/bundles", "PROBE_SECRETS": "etc/webitel/probe.json", "WRAPPER": "sbin/webitel-node",
             "SANDBOX": "var/sandbox", "SOURCES": "etc/sources", "PLAN": "etc/webitel/packages.json",
-            "PROGRESS": "run/install.json", "HELD": "run/locks",
+            "PROGRESS": "run/install.json", "HELD": "run/locks", "CONFIGURED": "etc/webitel/node.json",
+            "UNIT_FILES": "etc/systemd/system",
         }
-        for module in (manifest, state, configuration, drift, status, install, locks):
+        for module in (manifest, state, configuration, drift, status, install, locks, units):
             for name, place in places.items():
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, root / place)
@@ -147,6 +150,8 @@ class FakeNode:
             return (0, "enabled") if set(names) <= self.enabled else (1, "disabled")
         if verb == "show":
             return 0, "\n\n".join(f"Id={name}.service\nUnitFileState=enabled" for name in names if "," not in name)
+        if verb == "list-unit-files" and "--state=enabled" in flags:
+            return 0, "".join(f"{one} enabled enabled\n" for one in rest if one.removesuffix(".service") in self.enabled)
         if verb in QUIET:
             return 0, ""
         if verb in ("start", "restart", "reload-or-restart"):
@@ -164,5 +169,6 @@ class FakeNode:
         if "install" in arguments:
             wanted = [one.partition("=") for one in arguments[arguments.index("install") + 1:] if not one.startswith("-")]
             fresh: Mapping[str, str] = {name: version or "1" for name, _, version in wanted}
+            self.enabled |= {unit for name in fresh.keys() - self.packages.keys() for unit in self.packaged.get(name, ())}
             self.packages |= fresh
             self.asked.append("install " + " ".join(sorted(fresh)))

@@ -130,6 +130,32 @@ def test_another_version_of_a_package_restarts_its_program(node: FakeNode) -> No
     assert node.packages["webitel-engine"] == "25.08.2-1"
 
 
+def test_a_program_that_comes_later_brings_no_service_of_its_own(node: FakeNode) -> None:
+    """Debian's nginx.service would have its own site on every address after the next start of the machine."""
+    node.packaged["nginx"] = ["nginx"]
+    before = given("aws-extended", "sip-1")
+    before.manifest["packages"].remove("nginx")
+    node.apply(before)
+    node.apply(given("aws-extended", "sip-1"))
+    assert "install nginx" in node.asked and "nginx" not in node.enabled
+    # A run that was killed during the installation left it like this.
+    node.enabled.add("nginx")
+    node.apply(given("aws-extended", "sip-1"))
+    assert node.asked == ["disable nginx"]
+
+
+def test_what_runs_as_a_service_of_ours_is_left_alone_by_a_new_version_of_its_package(node: FakeNode) -> None:
+    bus = given("aws-extended", "bus-1")
+    node.apply(bus)
+    node.units |= dict.fromkeys(node.units, True)
+    # Its drop-in's own command enabled it.
+    assert any("systemctl enable -q --now epmd.socket" in line for line in node.asked)
+    node.enabled |= {"epmd.socket", "epmd"}
+    node.packages.pop("rabbitmq-server")
+    node.apply(bus)
+    assert node.asked == ["install rabbitmq-server"] and {"epmd.socket", "rabbitmq-server"} <= node.enabled
+
+
 def test_a_unit_comes_and_goes(node: FakeNode) -> None:
     one, two = given("local-basic", "app-1"), given("local-basic", "app-1", counts={"app": 2})
     (added,) = {unit["name"] for unit in two.units} - {unit["name"] for unit in one.units}
