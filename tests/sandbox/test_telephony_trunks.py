@@ -170,7 +170,7 @@ def test_calls_that_are_forged_ban_nobody(telephony: Telephony) -> None:
 
     with telephony.changed():
         strangers("udp")
-        wait_until(lambda: telephony.said("opensips", "refused: INVITE of sip:a@b.example"), 20, "a line for who looks for the call")
+        wait_until(lambda: telephony.said("opensips", "refused: INVITE of sip:a@b.example"), 20, "a line for each")
         assert counted(telephony) == []
         strangers("tcp")
         wait_until(lambda: len(counted(telephony)) == 30, 20, "a line for each call by TCP, which nobody forges")
