@@ -205,6 +205,11 @@ def bans_after(folder: Path, name: str, *lines: str) -> list[str]:
     return done.stdout.split()
 
 
+def test_a_guessers_ban_leaves_the_web_sockets_of_the_address_open() -> None:
+    jail = files_with(TRIAL, "opensips")["/etc/fail2ban/jail.d/webitel.conf"].partition("\n[opensips]\n")[2]
+    assert re.findall(r"(?m)^port = (.*)$", jail)[0] == "5060,5061"
+
+
 OPENSIPS = "/usr/sbin/opensips[77]: "
 
 
