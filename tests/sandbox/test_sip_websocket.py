@@ -11,7 +11,7 @@ import pytest
 
 from stacks.load import load_deployment
 from tests.plans import compose_configuration
-from tests.sandbox.platform import PYTHON
+from tests.sandbox.platform import PYTHON, wait_until
 
 pytestmark = pytest.mark.sandbox
 
@@ -55,6 +55,8 @@ class Node:
             text = text.replace("/run/sip-websocket.pid", str(folder / "pid"))
             (folder / name).write_text(re.sub(r"^user .*$", "user www-data;", text, flags=re.MULTILINE))
         self.holder = subprocess.Popen(["unshare", "--net", "sleep", "600"])
+        ours, theirs = (Path(f"/proc/{process}/ns/net") for process in ("self", self.holder.pid))
+        wait_until(lambda: theirs.readlink() != ours.readlink(), 10, "the name space")
         self.inside("ip link set lo up && " + " && ".join(f"ip address add {address}/32 dev lo" for address in (SIP, WEB, OTHER)))
         self.nginx = subprocess.Popen(
             [*self.enter(), "/usr/sbin/nginx", "-c", str(folder / "sip-websocket.conf"), "-g", "daemon off;"])
@@ -101,3 +103,25 @@ def test_opensips_sees_the_browser_that_nginx_of_the_web_names_and_believes_nobo
     assert node.inside("ip rule").count("sport 5070") == 1
     assert f"X-Peer: {BROWSER}" in node.ask(WEB, BROWSER)
     assert f"X-Peer: {OTHER}" in node.ask(OTHER, BROWSER)
+
+
+OLDER = "ip rule add pref 5070 from {} ipproto tcp sport 5070 lookup 5070 protocol kernel"
+FAILS = 'ip() { [ "$*" = "${*#rule add}" ] || return 2; command ip "$@"; }; '
+"""A machine on which no rule can be added any more."""
+
+
+def test_the_way_back_is_never_missing_while_it_is_made_anew(node: Node) -> None:
+    script, failing = node.folder / "way_back.sh", node.folder / "failing.sh"
+    failing.write_text(FAILS + script.read_text())
+    node.inside(f"sh {script}; sh {failing}")
+    for number in (61, 62):
+        node.inside(OLDER.format(f"10.99.0.{number}"))
+    node.inside(f"sh {failing}")
+    assert [line.split() for line in node.inside("ip -d rule list pref 5070").splitlines()] == [
+        f"5070: from {SIP} ipproto tcp sport 5070 lookup 5070 proto kernel".split()]
+    # Another address than before, which cannot be added: the old way stays.
+    node.inside("ip rule delete pref 5070; " + OLDER.format("10.99.0.61"))
+    node.inside(f"! sh {failing}")
+    assert "from 10.99.0.61 " in node.inside("ip rule list pref 5070")
+    node.inside(f"sh {script}")
+    assert node.inside("ip rule list pref 5070").split("from ")[1:] == [f"{SIP} ipproto tcp sport 5070 lookup 5070\n"]
