@@ -49,8 +49,8 @@ class Settings(BaseModel):
     carriers: tuple[Network, ...] = Field((), description="Networks of SIP trunks.", examples=[["198.51.100.0/24"]])
     carrier_profiles: dict[str, CarrierProfile] = Field(
         {}, description="What is particular to a carrier: transport, codecs, options. By its network (of webitel:carriers) for "
-        "calls from it and to an address in it; by host name for calls to a gateway given by that name, whose own calls still need an "
-        "entry by network.", examples=[{"198.51.100.0/26": {"transport": "tcp", "codecs": ["PCMU"], "options": True}}])
+        "calls from it and to an address in it; by host name for calls to a gateway given by that name, whose own calls still "
+        "need an entry by network.", examples=[{"198.51.100.0/26": {"transport": "tcp", "codecs": ["PCMU"], "options": True}}])
     phones: tuple[Network, ...] | Literal["internet"] = Field(
         (), description="Networks of SIP phones, or internet (scanners and toll fraud will come).", examples=[["192.0.2.0/24"]])
     srtp: Literal["optional", "required"] = Field(
