@@ -94,11 +94,12 @@ def refuse_dropped_calls(engine: Engine, deployment: Deployment, command: str) -
 
 
 def wake(engine: Engine, plan: Plan) -> None:
-    """Start the machines that are off, and wait until their SSH answers: whoever is asked while it boots says nothing."""
+    """Start the machines that are off, and wait until their SSH answers, if `up` ever met a node: whoever is asked while it
+    boots says nothing."""
     from cli.engine.power import start_machines
-    from cli.nodes.access import read_access, wait_for_answers
+    from cli.nodes.access import list_met, read_access, wait_for_answers
 
-    if started := start_machines(engine, plan):
+    if (started := start_machines(engine, plan)) and list_met(engine.resources()):
         access = read_access(engine)
         asyncio.run(wait_for_answers(access, [node for key, node in access.nodes.items() if key in started]))
 

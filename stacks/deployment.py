@@ -66,7 +66,9 @@ def load_adapter(name: str) -> type[Cloud]:
     except ModuleNotFoundError as error:
         if error.name in (module, module.rpartition(".")[0]):
             raise pulumi.RunError(f"webitel:cloud = {name}: it has no adapter in this version; use local") from error
-        raise pulumi.RunError(f"webitel:cloud = {name} needs {error.name}: pip install '.[{name}]'") from error
+        raise pulumi.RunError(
+            f"webitel:cloud = {name} needs {error.name}, which ./webitel preview {pulumi.get_stack()} installs"
+        ) from error
     return adapter
 
 

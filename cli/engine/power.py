@@ -13,15 +13,20 @@ from urllib.request import urlopen
 
 from cli.console import DEFAULT_STACK, Failure, progress
 from cli.engine.ask import Question, ask, make
+from cli.engine.backend import ROOT
 from cli.engine.engine import Engine
+from cli.engine.events import EventLog
 from cli.engine.pending import make_question
 from components.clouds.power import Request, Switch
 from components.clouds.registry import load_power
 from components.model.plan import Plan
 from components.model.report import NodeReport, list_silent, make_silent_report
+from tools.host.pace import Pace
 
 CALL_SECONDS = 30.0
 """For one call of a cloud's interface."""
+STOP_SECONDS = 300.0
+"""Until a machine on its way down has come there: Azure takes minutes to deallocate one."""
 START_SECONDS = 180.0
 """Until the cloud says that a machine runs."""
 PAUSE_SECONDS = 3.0
@@ -36,6 +41,15 @@ class Machines:
 
     off: dict[str, str] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
+
+    def list_unknown(self) -> dict[str, str]:
+        """A sentence on each machine of which nothing is known."""
+        return {key: f"the cloud does not tell whether its machine runs: {why}" for key, why in self.unknown.items()}
+
+    def list_waiting(self, words: Collection[str]) -> dict[str, str]:
+        """A sentence on each machine that has one of these words still, or may have."""
+        still = {key: f"its machine is still {word}" for key, word in self.off.items() if word in words}
+        return still | self.list_unknown()
 
 
 def find_machines(resources: Sequence[Resource], plan: Plan, keys: Collection[str] = ()) -> dict[str, Resource]:
@@ -77,12 +91,14 @@ def explain_silence(engine: Engine, plan: Plan, reports: Mapping[str, NodeReport
 
 def start_machines(engine: Engine, plan: Plan) -> list[str]:
     """Start every machine that is off, and wait until the cloud says that they run; their keys. A Failure where the
-    cloud refuses."""
+    cloud refuses, or does not tell."""
     told = ask_power(engine, plan)
+    refuse_unknown(engine, plan, told)
     if not told.off:
         return []
     power, resources = load_power(plan.cloud), engine.resources()
-    found = find_machines(resources, plan, told.off)
+    told = wait_for(engine, plan, list(told.off), Machines(told.off), power.stopping, STOP_SECONDS)
+    found = find_machines(resources, plan, told.off) if told.off else {}
     switches = []
     for key, one in found.items():
         progress(f"Starting {key}: its machine is {told.off[key]}.")
@@ -93,18 +109,50 @@ def start_machines(engine: Engine, plan: Plan) -> list[str]:
             call(key, start, read_token(engine, start, make_question(one, start.function, {}, resources)))
     if switches:
         make(engine, switches)
-    wait_for(engine, plan, told.off)
-    return list(told.off)
+    if found:
+        wait_for(engine, plan, found, ask_power(engine, plan, found), power.off, START_SECONDS)
+    return list(found)
 
 
-def wait_for(engine: Engine, plan: Plan, keys: Mapping[str, str]) -> None:
-    """Wait until none of these is off; a Failure names those that still are."""
-    until = time.monotonic() + START_SECONDS
-    while (told := ask_power(engine, plan, keys)).off:
+def refuse_unknown(engine: Engine, plan: Plan, told: Machines) -> None:
+    """Raise a Failure that names the machines of which the cloud does not tell whether they run. One that is gone is none
+    of them: the `up` that follows makes it anew."""
+    if not told.unknown:
+        return
+    gone = find_gone(engine, plan, told.unknown)
+    if lines := [f"{key}: {said}" for key, said in told.list_unknown().items() if key not in gone]:
+        raise Failure("\n".join(lines))
+
+
+def find_gone(engine: Engine, plan: Plan, keys: Collection[str]) -> set[str]:
+    """Those of these nodes whose machine a refresh finds no more, which changes nothing."""
+    machines = find_machines(engine.resources(), plan, keys)
+    log = EventLog(engine.folder / "gone.json")
+    targets = [word for one in machines.values() for word in ("--target", str(one["urn"]))]
+    try:
+        engine.run("refresh", "--preview-only", "--suppress-outputs", "--config-file", str(engine.config_file),
+                   "--event-log", str(log.path), *targets, folder=ROOT)
+    except Failure:  # what cannot be read is not known to be gone
+        return set()
+    seen = [event.get("resOutputsEvent", {}).get("metadata", {}) for event in log.read()]
+    deleted = {metadata["urn"] for metadata in seen if metadata.get("op") == "delete"}
+    return {key for key, one in machines.items() if one["urn"] in deleted}
+
+
+def wait_for(
+    engine: Engine, plan: Plan, keys: Collection[str], told: Machines, words: Collection[str], seconds: float,
+) -> Machines:
+    """Ask for the machines of these nodes, of which the cloud `told` so far, until it says that none has any of these
+    words; a Failure names those that still have, or may have. Returns what it said last."""
+    until, pace = time.monotonic() + seconds, Pace(progress)
+    while waiting := told.list_waiting(words):
         if time.monotonic() > until:
-            raise Failure("\n".join(
-                f"{key}: started, and after {START_SECONDS:g} s its machine is still {word}" for key, word in told.off.items()))
+            raise Failure("\n".join(f"{key}: after {seconds:g} s {said}" for key, said in waiting.items()))
+        for key, said in waiting.items():
+            pace.say(f"Waiting for {key}", said)
         time.sleep(PAUSE_SECONDS)
+        told = ask_power(engine, plan, keys)
+    return told
 
 
 def read_token(engine: Engine, request: Request, question: Question) -> str:

@@ -75,8 +75,7 @@ def read_access(engine: Engine) -> Access:
     """Return the way to the nodes that `up` has met, from the state: the stack's outputs come only with a whole `up`."""
     require_existing(engine)
     resources = engine.open_resources()
-    met = [resource for resource in resources if resource["type"] == resource_types.CONFIGURATION and resource.get("outputs")]
-    if not met:
+    if not (met := list_met(resources)):
         raise Failure(f"no node of {engine.stack} has been reached yet. Next: ./webitel up {engine.stack}")
     nodes = [read_node(resource["inputs"], resource["outputs"]) for resource in met]
     pins = merge_pins((resource["outputs"]["machine_id"], resource["outputs"]["host_keys"]) for resource in met)
@@ -86,6 +85,11 @@ def read_access(engine: Engine) -> Access:
         hide.add([resource["inputs"]["private_key"], resource["inputs"].get("secrets", {})])
     return Access({node.key: node for node in nodes}, outputs.get("url", ""), met[0]["inputs"]["private_key"], pins, hide,
                   tuple(outputs.get("dns_records", ())))
+
+
+def list_met(resources: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the configurations of the nodes that `up` has met."""
+    return [resource for resource in resources if resource["type"] == resource_types.CONFIGURATION and resource.get("outputs")]
 
 
 def read_node(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> NodeAccess:

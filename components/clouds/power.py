@@ -36,10 +36,12 @@ class Switch:
 @dataclass(frozen=True)
 class Power:
     """`function` of the provider tells of the machine by `arguments` of its id; `state` finds the word in its answer, `off`
-    are the words for a machine that does not run and never will by itself. `start` is made of id and word."""
+    are the words for a machine that does not run and never will by itself, `stopping` those of them with which the cloud
+    refuses a start, until the machine has come down. `start` is made of id and word."""
 
     function: str
     arguments: Callable[[str], Values]
     state: Callable[[Values], str]
     off: frozenset[str]
     start: Callable[[str, str, Setting], Request | Switch]
+    stopping: frozenset[str] = frozenset()

@@ -79,7 +79,8 @@ class Case:
     `webitel:dns_zone` (`{id}` is the zone's id) and `zones` what a user has made for it, by type; `records` reads by type
     what a record answers. `rule` is an input of a firewall that somebody changed: type, input, other value. `unknown` is an
     input with a nested one that is none, by the type's short name. `late` are resources of which a later look learns more
-    than their creation told. `off` is the output of a machine that somebody turned off, with its word.
+    than their creation told. `off` is the output of a machine that somebody turned off, with its word; `stopping` are the
+    words while it goes down, when its own interface refuses a start.
     """
 
     types: Types
@@ -100,6 +101,7 @@ class Case:
     config: Mapping[str, str] = field(default_factory=dict)
     quota: tuple[str, ...] = ()
     late: tuple[str, ...] = ()
+    stopping: tuple[str, ...] = ()
 
 
 @cache

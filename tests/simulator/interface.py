@@ -13,6 +13,8 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from components.clouds.registry import CLOUDS
+from tests.simulator.case import load_case
 from tests.simulator.world import Thing, World
 
 FIREWALL = "digitalocean:index/firewall:Firewall"
@@ -25,6 +27,8 @@ STARTS: tuple[tuple[str, str, Mapping[str, str], Mapping[str, str]], ...] = (
      {"powerState": "running"}, {}),
 )
 """Path with the machine's id, its type, what it is after the start, and the call's body."""
+GOING_DOWN = {word for name, facts in CLOUDS.items() if facts.real for word in load_case(name).stopping}
+"""Words of a machine with which a cloud refuses to start it: Azure by 409, Google by 400, Hetzner by 423."""
 
 
 class Interface:
@@ -39,7 +43,11 @@ class Interface:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                started = start(world, self.path, body)
+                try:
+                    started = start(world, self.path, body)
+                except Busy as busy:
+                    self.answer(409, {"error": str(busy)})
+                    return
                 self.answer(201 if started else 404, {"action": {"status": "running"}} if started else {"id": "not_found"})
 
             def answer(self, status: int, document: Mapping[str, Any]) -> None:
@@ -66,11 +74,17 @@ class Interface:
         self.server.server_close()
 
 
+class Busy(Exception):
+    """A machine on its way down takes no start."""
+
+
 def start(world: World, path: str, body: Mapping[str, Any]) -> Thing | None:
     """The machine that a call starts, None where there is none of that id or the call is another one."""
     for shape, type, outputs, wanted in STARTS:
         found = re.fullmatch(shape, path)
         if found and dict(body) == wanted and (machine := world.find(type, found[1])):
+            if (word := machine.outputs.get(next(iter(outputs)))) in GOING_DOWN:
+                raise Busy(f"the machine is {word}")
             with world.change():
                 world.put(replace(machine, outputs={**machine.outputs, **outputs}))
             return machine

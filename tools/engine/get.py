@@ -1,5 +1,6 @@
 """The two ways to get a `pulumi`: the official binaries and its Go modules."""
 
+import hashlib
 import http.client
 import platform
 import queue
@@ -35,7 +36,9 @@ def install(version: str, target: Path, progress: Progress) -> bool:
     """Put the official binaries of the version into `target`; False where they cannot be fetched.
 
     They come from the archive that the official installer fetches too. The installer itself is not run: it needs curl
-    and edits the user's shell profile.
+    and edits the user's shell profile. The archive must have the checksum that the release publishes beside it: what a
+    cache or a proxy spoilt or mixed up is refused. Both come over the same TLS from the same host, so whoever owns that
+    host is not found out by it.
     """
     archive = f"pulumi-v{version}-{platform.system().lower()}-{_ARCHITECTURES.get(platform.machine())}.tar.gz"
     url = f"{_DOWNLOADS}/releases/sdk/{archive}"
@@ -45,18 +48,20 @@ def install(version: str, target: Path, progress: Progress) -> bool:
             progress(f"{_DOWNLOADS} cannot be reached")
             return False
         progress(f"fetching {archive}")
-        if _take(answer, target, progress):
+        if _take(answer, archive, f"{_DOWNLOADS}/releases/sdk/pulumi-{version}-checksums.txt", target, progress):
             return True
         if pause is not None:
             time.sleep(pause)
     return False
 
 
-def _take(answer: http.client.HTTPResponse, target: Path, progress: Progress) -> bool:
+def _take(answer: http.client.HTTPResponse, archive: str, sums: str, target: Path, progress: Progress) -> bool:
     try:
         # First into a file: read as a stream, an archive that breaks off between two members looks complete.
         with answer, tempfile.TemporaryFile() as file:
             shutil.copyfileobj(answer, file)
+            file.seek(0)
+            _check(hashlib.file_digest(file, "sha256").hexdigest(), archive, sums)
             file.seek(0)
             _unpack(file, target)
     except (OSError, EOFError, http.client.HTTPException, tarfile.TarError) as error:
@@ -65,6 +70,20 @@ def _take(answer: http.client.HTTPResponse, target: Path, progress: Progress) ->
             left.unlink()
         return False
     return True
+
+
+def _check(digest: str, archive: str, sums: str) -> None:
+    """Raise an OSError where the file with the checksums of the release (`sha256sum`) has another one for the archive."""
+    answer = _open(sums)
+    if answer is None:
+        raise OSError(f"{sums} cannot be read")
+    with answer:
+        lines = [line.split() for line in answer.read().decode(errors="replace").splitlines()]
+    published = next((words[0] for words in lines if words[1:] == [archive]), None)
+    if published is None:
+        raise OSError(f"{sums} does not name it")
+    if digest != published:
+        raise OSError(f"its SHA-256 is {digest}, and {published} in {sums}")
 
 
 def _unpack(archive: IO[bytes], target: Path) -> None:

@@ -33,7 +33,10 @@ def lock(path: Path, doing: str, progress: Callable[[str], None]) -> Iterator[No
 
 def explain_refusal(error: OSError) -> str:
     """Return what to do about a file that may not be written."""
-    path = Path(str(error.filename2 or error.filename))
+    named = error.filename2 or error.filename
+    if named is None:  # a write names no file: a full disk
+        return str(error)
+    path = Path(str(named))
     text = f"{path} cannot be written: {error.strerror}."
     if isinstance(error, PermissionError):
         text += f" If it is left from a run as root: sudo chown -R $(id -un) {path if path.is_dir() else path.parent}"

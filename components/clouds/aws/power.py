@@ -1,6 +1,7 @@
 """AWS: `instanceState` of an instance; started by a resource of the provider, since the interface wants signed calls.
 
 Source: pulumi_aws 7.51.1, `ec2transitgateway.InstanceState`; its deletion stops being managed and changes nothing.
+Its creation waits itself for an instance that is stopping.
 """
 
 from __future__ import annotations

@@ -31,4 +31,4 @@ def start(id: str, state: str, setting: Setting) -> Request:
 
 
 POWER = Power("azure-native:compute:getVirtualMachine", name_machine, read_state,
-              frozenset({"stopped", "stopping", "deallocated", "deallocating"}), start)
+              frozenset({"stopped", "stopping", "deallocated", "deallocating"}), start, frozenset({"stopping", "deallocating"}))

@@ -25,4 +25,5 @@ def start(id: str, state: str, setting: Setting) -> Request:
 
 
 POWER = Power("gcp:compute/getInstance:getInstance", name_instance, lambda answer: str(answer["currentStatus"]),
-              frozenset({"TERMINATED", "STOPPED", "STOPPING", "SUSPENDED", "SUSPENDING"}), start)
+              frozenset({"TERMINATED", "STOPPED", "STOPPING", "SUSPENDED", "SUSPENDING"}), start,
+              frozenset({"STOPPING", "SUSPENDING"}))

@@ -18,4 +18,4 @@ def start(id: str, state: str, setting: Setting) -> Request:
 
 
 POWER = Power("hcloud:index/getServer:getServer", lambda id: {"id": int(id)}, lambda answer: str(answer["status"]),
-              frozenset({"off", "stopping"}), start)
+              frozenset({"off", "stopping"}), start, frozenset({"stopping"}))

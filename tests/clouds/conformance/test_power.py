@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
+import time
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 
-from cli.engine.engine import open_engine
+from cli.console import Failure
+from cli.deploy import wake
+from cli.engine.ask import Answer, Question, ask
+from cli.engine.engine import Engine, open_engine
 from cli.engine.power import Machines, ask_power, start_machines
-from cli.nodes.access import Access, Answer, NodeAccess
+from cli.nodes.access import Access, NodeAccess
+from cli.nodes.access import Answer as NodeAnswer
 from components.clouds.registry import CLOUDS
+from components.model.resource_types import CONFIGURATION
 from stacks.load import load_deployment
 from tests.clouds.conformance import command
 from tests.clouds.conformance.conftest import Live, Standing, Start
@@ -54,16 +62,99 @@ def test_a_machine_that_is_off_is_found_and_started(cloud: str, start: Start, st
     assert live.deployment.state() == before
 
 
+@pytest.mark.parametrize(
+    ("cloud", "word"), [(name, word) for name, facts in CLOUDS.items() if facts.real for word in load_case(name).stopping])
+def test_a_machine_on_its_way_down_is_started_when_it_has_come_there(
+    cloud: str, word: str, start: Start, standing: Standing, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    live = start(f"{cloud}-single", standing(f"{cloud}-single"))
+    output, _ = load_case(cloud).off
+    machine = find_machine(live)
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 2:
+            turn_off(live)
+
+    live.world.disturb(machine.type, machine.id, **{output: word})
+    monkeypatch.setattr("cli.engine.power.time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+    with command.command_line(live), open_engine(live.deployment.stack) as engine:
+        assert start_machines(engine, load_deployment(live.deployment.stack).plan) == [NODE]
+    assert runs(live) and len(naps) == 2
+
+
+def test_a_machine_that_never_comes_down_is_named_with_the_cloud_s_word(
+    start: Start, standing: Standing, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    live = start("hetzner-single", standing("hetzner-single"))
+    machine = find_machine(live)
+    live.world.disturb(machine.type, machine.id, status="stopping")
+    monkeypatch.setattr("cli.engine.power.STOP_SECONDS", 0, raising=False)
+    with (command.command_line(live), open_engine(live.deployment.stack) as engine,
+          pytest.raises(Failure, match=f"{NODE}: after 0 s its machine is still stopping")):
+        start_machines(engine, load_deployment(live.deployment.stack).plan)
+
+
+def test_a_machine_that_the_cloud_says_nothing_of_ends_it(
+    start: Start, standing: Standing, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Unless the machine is gone: then the `up` that follows makes it anew."""
+    live = start("hetzner-single", standing("hetzner-single"))
+    machine = find_machine(live)
+    with command.command_line(live), open_engine(live.deployment.stack) as engine:
+        plan = load_deployment(live.deployment.stack).plan
+        with monkeypatch.context() as patch:
+            patch.setattr("cli.engine.power.ask", lambda engine, questions: [Answer({}, "429 slow down") for _ in questions])
+            with pytest.raises(Failure, match=f"{NODE}: the cloud does not tell whether its machine runs: 429 slow down"):
+                start_machines(engine, plan)
+        live.world.erase(machine.type, machine.id)
+        assert ask_power(engine, plan).unknown
+        before = live.deployment.state()
+        assert start_machines(engine, plan) == []
+        assert live.deployment.state() == before
+
+
+def test_a_start_is_over_when_the_cloud_says_so_not_when_it_says_nothing(
+    start: Start, standing: Standing, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    live = start("hetzner-single", standing("hetzner-single"))
+    turn_off(live)
+    asked: list[Sequence[Question]] = []
+    naps: list[float] = []
+
+    def ask_again(engine: Engine, questions: Sequence[Question]) -> list[Answer]:
+        asked.append(questions)
+        return ask(engine, questions) if len(asked) != 2 else [Answer({}, "429 slow down") for _ in questions]
+
+    monkeypatch.setattr("cli.engine.power.ask", ask_again)
+    monkeypatch.setattr("cli.engine.power.time", SimpleNamespace(monotonic=time.monotonic, sleep=naps.append))
+    with command.command_line(live), open_engine(live.deployment.stack) as engine:
+        assert start_machines(engine, load_deployment(live.deployment.stack).plan) == [NODE]
+    assert len(asked) == 3 and len(naps) == 1
+
+
+def test_repair_of_a_deployment_that_never_met_a_node_starts_its_machines(start: Start, standing: Standing) -> None:
+    live = start("hetzner-single", standing("hetzner-single"))
+    turn_off(live)
+    with command.command_line(live), open_engine(live.deployment.stack) as engine:
+        state = engine.export()
+        state["deployment"]["resources"] = [one for one in state["deployment"]["resources"] if one["type"] != CONFIGURATION]
+        engine.run("stack", "import", "--force", stdin=json.dumps(state))
+        wake(engine, load_deployment(live.deployment.stack).plan)
+    assert runs(live)
+
+
 def test_drift_and_status_say_it_and_repair_starts_it(
     start: Start, standing: Standing, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     live = start("hetzner-single", standing("hetzner-single"))
     healthy = command.answer
 
-    async def answer(access: Access, nodes: Sequence[NodeAccess], text: str, seconds: float) -> dict[str, Answer]:
+    async def answer(access: Access, nodes: Sequence[NodeAccess], text: str, seconds: float) -> dict[str, NodeAnswer]:
         if runs(live):
             return await healthy(access, nodes, text, seconds)
-        return {node.key: Answer(problem="no route to host") for node in nodes}
+        return {node.key: NodeAnswer(problem="no route to host") for node in nodes}
 
     monkeypatch.setattr(command, "answer", answer)
     live.deployment.configure(command.OWN)
@@ -73,7 +164,7 @@ def test_drift_and_status_say_it_and_repair_starts_it(
     with command.command_line(live) as webitel:
         drift = webitel("drift", live.deployment.stack, "--no-nodes")
         assert drift.exit_code == 2 and f"{NODE} machine: is off" in drift.output, drift.output
-        assert re.search(r"Bring it back: ./webitel up \S+ --repair", drift.output)
+        assert re.search(r"Next: ./webitel up \S+ --repair", drift.output)
         status = webitel("status", live.deployment.stack)
         assert status.exit_code == 1 and "its machine is off" in " ".join(status.output.split()), status.output
         assert f"./webitel up {live.deployment.stack} --repair" in status.output

@@ -53,6 +53,7 @@ CASE = Case(
             "azure-native:network:PublicIPAddress"),
     see=see,
     off=("powerState", "deallocated"),
+    stopping=("stopping", "deallocating"),
     bugs=BUGS,
     record_bugs=RECORD_BUGS,
     settings={"location": "westeurope", **CONFIG},

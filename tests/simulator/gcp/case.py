@@ -47,6 +47,7 @@ CASE = Case(
         ("bootDisk.initializeParams.image", 'metadata["startup-script"]'), "gcp:compute/address:Address"),
     see=see,
     off=("currentStatus", "TERMINATED"),
+    stopping=("STOPPING", "SUSPENDING"),
     bugs=BUGS,
     record_bugs=RECORD_BUGS,
     settings={"project": "test", "region": "europe-west3", "zone": "europe-west3-a"},

@@ -50,6 +50,7 @@ CASE = Case(
         ("hcloud:index/volume:Volume", "hcloud:index/primaryIp:PrimaryIp")),
     see=see,
     off=("status", "off"),
+    stopping=("stopping",),
     bugs=BUGS,
     record_bugs=RECORD_BUGS,
     settings={"token": "x" * 64},

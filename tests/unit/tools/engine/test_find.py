@@ -1,5 +1,6 @@
 """Finding and getting the engine, with scripts in place of `pulumi` and `go`, and a server in place of the official one."""
 
+import hashlib
 import http.server
 import io
 import os
@@ -191,7 +192,13 @@ def official(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             asked.append(self.path)
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(archive.getvalue()[: -100 if "cut" in self.path else None])
+            if self.path.endswith("-checksums.txt"):
+                content = b"other" if "swapped" in self.path else archive.getvalue()
+                lines = [(b"no", "darwin-arm64"), (content, "linux-x64")]
+                self.wfile.write("".join(f"{hashlib.sha256(content).hexdigest()}  pulumi-v{VERSION}-{kind}.tar.gz\n"
+                                         for content, kind in lines if "lacking" not in self.path).encode())
+            else:
+                self.wfile.write(archive.getvalue()[: -100 if "cut" in self.path else None])
 
         def log_message(self, format: str, *args: object) -> None:
             del format, args  # not on the test's output
@@ -208,19 +215,22 @@ def official(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 def test_official_binaries_come_first(machine: Path, cached: Path, official: list[str]) -> None:
     add_go(machine)
     assert find_engine(print) == cached
-    assert official == [f"/releases/sdk/pulumi-v{VERSION}-linux-x64.tar.gz"]
+    assert official == [f"/releases/sdk/pulumi-v{VERSION}-linux-x64.tar.gz", f"/releases/sdk/pulumi-{VERSION}-checksums.txt"]
     assert not (machine / "go.log").exists()
     # The official language host stays: ours is only for a `pulumi` without one.
     assert not cached.with_name("language_host.py").exists()
 
 
-def test_broken_official_archive_falls_back_to_the_build(
-    machine: Path, cached: Path, official: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("fault", "said"), [
+    ("cut", "failed: its SHA-256 is "), ("swapped", "failed: its SHA-256 is "), ("lacking", "checksums.txt does not name it"),
+])
+def test_official_archive_that_is_not_the_published_one_falls_back_to_the_build(
+    machine: Path, cached: Path, official: list[str], monkeypatch: pytest.MonkeyPatch, fault: str, said: str,
 ) -> None:
     add_go(machine)
-    monkeypatch.setattr(get, "_DOWNLOADS", f"{get._DOWNLOADS}/cut")
+    monkeypatch.setattr(get, "_DOWNLOADS", f"{get._DOWNLOADS}/{fault}")
     steps: list[str] = []
     assert find_engine(steps.append) == cached
-    assert len(official) == 3
-    assert any("failed" in step for step in steps)
+    assert len([path for path in official if path.endswith(".tar.gz")]) == 3
+    assert any(said in step for step in steps)
     assert not cached.with_name("pulumi-language-python-exec").exists()

@@ -1,5 +1,6 @@
 """Two runs that share the cache, as processes."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools.host.fetching import SetupError
-from tools.host.locks import lock
+from tools.host.locks import explain_refusal, lock
 
 ROOT = Path(__file__).resolve().parents[4]
 HOLD = """
@@ -59,3 +60,13 @@ def test_a_cache_that_cannot_be_written_is_told_in_a_line(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(SetupError, match=r"/file cannot be written: "), lock(tmp_path / "file/x.lock", "x", print):
         pass
+
+
+def test_an_error_that_names_no_file_is_told_in_its_own_words() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        with pytest.raises(OSError, match="No space left") as caught:
+            os.write(full, b"x")
+    finally:
+        os.close(full)
+    assert explain_refusal(caught.value) == "[Errno 28] No space left on device"
