@@ -46,7 +46,7 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
     from cli.engine.engine import asking_nodes, open_engine, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.power import explain_silence
-    from cli.engine.rollout import report_failure, run_engine
+    from cli.engine.rollout import report_failure, run_engine, with_leave
     from cli.nodes.access import read_access
     from cli.nodes.reports import ask_status
     from cli.show.end import show_end, show_records
@@ -65,7 +65,8 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
             wake(engine, plan)
         run = run_engine(asking, plan.nodes, "up", *(["--refresh"] if repair else []), *arguments)
         resumes = again if isinstance(again, str) else again(engine)
-        report_failure(run, resumes or "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else ""), plan)
+        resumes = resumes or "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else "")
+        report_failure(run, with_leave(resumes) if disruptive else resumes, plan)
         access = read_access(engine)
         reports = explain_silence(engine, plan, ask_status(access))
     if as_json:

@@ -17,6 +17,7 @@ from cli.engine.engine import Engine
 from cli.engine.events import Error, EventLog, Rollout
 from cli.engine.live import display
 from components.model.clouds.refusals import explain_refusal
+from components.model.dropped_calls import REFUSED
 from components.model.plan import Node, Plan
 
 POLL_SECONDS = 0.1
@@ -70,6 +71,11 @@ def explain(error: Error, plan: Plan) -> str:
     return f"{meaning}\n  {error}" if meaning else str(error)
 
 
+def with_leave(command: str) -> str:
+    """Return a command of ours with the leave to drop calls."""
+    return command if "--disruptive" in command.split() else f"{command} --disruptive"
+
+
 class Interrupt:
     """Ctrl-C (or SIGTERM): the engine is asked to stop, and made to when it does not."""
 
@@ -118,6 +124,8 @@ def report_failure(run: Run, again: str, plan: Plan) -> None:
         err.print(f"warning: {warning}")
     if run.status == 0:
         return
+    if any(REFUSED in error.text for error in run.rollout.errors):
+        again = with_leave(again)
     errors = [error for error in run.rollout.errors if error.name] or run.rollout.errors
     lines = [explain(error, plan) for error in errors]
     if run.interrupted:

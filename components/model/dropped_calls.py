@@ -6,6 +6,9 @@ from typing import Any
 from components.model.catalogue.service import Service
 from components.model.catalogue.services import CATALOGUE
 
+REFUSED = "calls in progress would suffer, so nothing was changed: "
+"""Stands in the provider's refusal, by which the command line knows that only `--disruptive` goes on."""
+
 
 def find_dropped_calls(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """What the changed files, bundles and versions of packages do to calls in progress, by service; "" for nothing."""
