@@ -46,26 +46,30 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
     from cli.engine.engine import asking_nodes, open_engine, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.power import explain_silence
-    from cli.engine.rollout import report_failure, run_engine
+    from cli.engine.rollout import report_failure, run_engine, with_leave
     from cli.nodes.access import read_access
     from cli.nodes.reports import ask_status
     from cli.show.end import show_end, show_records
     from cli.show.status import show_status
     from cli.show.times import measure_nodes, show_times
 
+    def resumes() -> str:
+        own = again if isinstance(again, str) else again(engine)
+        return own or "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else "") + " --repair" * repair
+
     with open_engine(stack) as engine:
         start_stack(engine)
         clear_leftovers(engine)
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
-        elif not arguments and not repair and not settings.disruptive:  # else machines may be new ones, without calls
-            refuse_dropped_calls(engine, deployment, again if isinstance(again, str) and again else f"./webitel up {stack}")
         asking = asking_nodes(engine) if repair else engine
         if repair:
             wake(engine, plan)
-        run = run_engine(asking, plan.nodes, "up", *(["--refresh"] if repair else []), *arguments)
-        resumes = again if isinstance(again, str) else again(engine)
-        report_failure(run, resumes or "./webitel up" + (f" {stack}" if stack != DEFAULT_STACK else ""), plan)
+        words = [*(["--refresh"] if repair else []), *arguments]
+        if not disruptive and not settings.disruptive:
+            refuse_dropped_calls(asking, deployment, words, resumes)
+        run = run_engine(asking, plan.nodes, "up", *words)
+        report_failure(run, with_leave(resumes()) if disruptive else resumes(), plan)
         access = read_access(engine)
         reports = explain_silence(engine, plan, ask_status(access))
     if as_json:
@@ -82,15 +86,22 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
         show_records(access, settings.dns_zone)
 
 
-def refuse_dropped_calls(engine: Engine, deployment: Deployment, command: str) -> None:
-    """Raise a Failure where calls in progress would suffer: before the first change, or others would count on what is refused."""
-    from cli.engine.dropped_calls import list_dropped_calls
+def refuse_dropped_calls(engine: Engine, deployment: Deployment, arguments: Sequence[str], again: Callable[[], str]) -> None:
+    """Raise a Failure where calls in progress would suffer: before the first change, or others would count on what is refused.
 
-    found = list_dropped_calls(engine.resources(), deployment)
+    With arguments machines may be new ones, without calls, and nodes may have lost files: only a preview knows.
+    """
+    from cli.engine.dropped_calls import list_dropped_calls, preview_dropped_calls
+    from cli.engine.rollout import with_leave
+
+    if arguments:
+        found = preview_dropped_calls(engine, deployment.plan, arguments, again)
+    else:
+        found = list_dropped_calls(engine.resources(), deployment)
     if found:
         lines = "\n".join(f"  {name}: {dropped}" for name, dropped in found.items())
         raise Failure(f"Calls in progress would suffer. Nothing was changed.\n{lines}\n"
-                      f"Do it when few calls run: {command} --disruptive")
+                      f"Do it when few calls run: {with_leave(again())}")
 
 
 def wake(engine: Engine, plan: Plan) -> None:

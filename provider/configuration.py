@@ -8,7 +8,7 @@ import asyncssh
 from cloud_init.node.manifest import Configuration
 from cloud_init.node.report import Applied
 from components.model import resource_types
-from components.model.dropped_calls import find_dropped_calls
+from components.model.dropped_calls import ANNOUNCED, REFUSED, UNLESS_ALLOWED, find_dropped_calls
 from components.ssh import Pins, connect, explain, read_key, show_public
 from components.ssh_session import Session
 from provider import drift, upload
@@ -47,8 +47,7 @@ class NodeConfiguration(Handler):
         if new["machine_id"] != outputs["machine_id"]:
             return {}
         if dropped := find_dropped_calls(old, new) if outputs["configured"] else "":
-            hint = "" if new.get("disruptive") else "; up does it only with --disruptive"
-            request.warn(f"calls in progress suffer: {dropped}{hint}")
+            request.warn(f"{ANNOUNCED}{dropped}{'' if new.get('disruptive') else UNLESS_ALLOWED}")
         return {key: outputs[key] for key in ("machine_id", "host_key", "host_keys")}
 
     def update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
@@ -57,7 +56,7 @@ class NodeConfiguration(Handler):
         dropped = find_dropped_calls(old, new) if runs else ""
         if dropped and not wanted.disruptive:
             raise ProviderError(
-                f"{wanted.node}: calls in progress would suffer, so nothing was changed: {dropped}\n"
+                f"{wanted.node}: {REFUSED}{dropped}\n"
                 "Do it when few calls run: webitel up --disruptive"
             )
         return _configure(request, wanted, NodeInputs.model_validate(old), outputs)

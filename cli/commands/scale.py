@@ -75,7 +75,7 @@ def scale(
     others = [(other, n) for other, n in list_kept(wanted, stack, tier) if other != role]
     numbers = sorted({int(key_of_disk(urn).rpartition("-")[2]) for urn in beyond.disks})
     change(stack, role, count, leaving, others if with_data else [*others, *((role, n) for n in numbers)])
-    bring_up(stack, True, again=again)
+    bring_up(stack, True, disruptive=disruptive, again=again)
     if beyond.disks and not with_data:
         out.print(f"Kept with their data: {', '.join(map(name_of, beyond.disks))}. A later ./webitel scale {role} uses them "
                   f"again; {again} --delete-data deletes them.")

@@ -6,12 +6,16 @@ and a web that counts on the new OpenSIPS would wait for it until somebody says 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from cli.console import progress
+from cli.engine.engine import Engine
+from cli.engine.rollout import report_failure, run_engine
 from cloud_init.compose import compose_configuration
 from components.model import resource_types
-from components.model.dropped_calls import find_dropped_calls
+from components.model.dropped_calls import ANNOUNCED, UNLESS_ALLOWED, find_dropped_calls
+from components.model.plan import Plan
 from sandbox import build
 from stacks.load import Deployment
 
@@ -30,3 +34,14 @@ def list_dropped_calls(resources: Sequence[Mapping[str, Any]], deployment: Deplo
         if dropped := find_dropped_calls(before["inputs"], wanted):
             found[node.name] = dropped
     return found
+
+
+def preview_dropped_calls(engine: Engine, plan: Plan, arguments: Sequence[str], again: Callable[[], str]) -> dict[str, str]:
+    """Return the same of a run with these arguments, by a preview: it knows which machines are to be new ones, without calls,
+    and what a refresh finds. A Failure where it fails; `again` is the command that is then to be run again."""
+    progress("Looking whether calls in progress would suffer.")
+    run = run_engine(engine, plan.nodes, "preview", *arguments)
+    if run.status:
+        report_failure(run, again(), plan)
+    return {warning.name: warning.text.removeprefix(ANNOUNCED).removesuffix(UNLESS_ALLOWED)
+            for warning in run.rollout.warnings if warning.text.startswith(ANNOUNCED)}

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import FrameType
 
@@ -17,6 +17,7 @@ from cli.engine.engine import Engine
 from cli.engine.events import Error, EventLog, Rollout
 from cli.engine.live import display
 from components.model.clouds.refusals import explain_refusal
+from components.model.dropped_calls import REFUSED
 from components.model.plan import Node, Plan
 
 POLL_SECONDS = 0.1
@@ -37,26 +38,31 @@ class Run:
 
 
 def run_engine(engine: Engine, nodes: Sequence[Node], *arguments: str) -> Run:
-    """Run `pulumi up` or `destroy` and show it. Raises nothing for a failed run: `status` tells."""
+    """Run `pulumi up` or `destroy` and show it, or `preview` with nothing shown. Raises nothing for a failed run: `status`
+    tells."""
     log = EventLog(engine.folder / "events.json")
     log.path.unlink(missing_ok=True)
     said = engine.folder / "engine.log"
+    looks = arguments[0] == "preview"
     command = engine.command(
-        *arguments, "--yes", "--skip-preview", "--suppress-outputs", "--config-file", str(engine.config_file),
-        "--event-log", str(log.path))
+        *arguments, *(() if looks else ("--yes", "--skip-preview")), "--suppress-outputs",
+        "--config-file", str(engine.config_file), "--event-log", str(log.path))
     rollout = Rollout(nodes)
     with said.open("wb") as output:
         # A session of its own: Ctrl-C reaches the engine only through us, once, and its provider never directly.
         process = subprocess.Popen(
             command, cwd=ROOT, env=engine.environment, stdin=subprocess.DEVNULL, stdout=output,
             stderr=subprocess.STDOUT, start_new_session=True)
-    with interruptible(process) as interrupt, display(rollout, is_terminal()) as shown:
+    with interruptible(process) as interrupt, nullcontext() if looks else display(rollout, is_terminal()) as shown:
         running = True
         while running:
             running = process.poll() is None
             for event in log.read():
-                shown.update(rollout.feed(event))
-            shown.tick()
+                row = rollout.feed(event)
+                if shown:
+                    shown.update(row)
+            if shown:
+                shown.tick()
             interrupt.enforce()
             if running:
                 time.sleep(POLL_SECONDS)
@@ -68,6 +74,11 @@ def explain(error: Error, plan: Plan) -> str:
     node = next((node for node in plan.nodes if error.name == node.name), None)
     meaning = explain_refusal(plan, node, error.text)
     return f"{meaning}\n  {error}" if meaning else str(error)
+
+
+def with_leave(command: str) -> str:
+    """Return a command of ours with the leave to drop calls."""
+    return command if "--disruptive" in command.split() else f"{command} --disruptive"
 
 
 class Interrupt:
@@ -118,6 +129,8 @@ def report_failure(run: Run, again: str, plan: Plan) -> None:
         err.print(f"warning: {warning}")
     if run.status == 0:
         return
+    if any(REFUSED in error.text for error in run.rollout.errors):
+        again = with_leave(again)
     errors = [error for error in run.rollout.errors if error.name] or run.rollout.errors
     lines = [explain(error, plan) for error in errors]
     if run.interrupted:

@@ -6,6 +6,11 @@ from typing import Any
 from components.model.catalogue.service import Service
 from components.model.catalogue.services import CATALOGUE
 
+ANNOUNCED, UNLESS_ALLOWED = "calls in progress suffer: ", "; up does it only with --disruptive"
+"""What a preview's warning stands between; the end is left out where it is allowed."""
+REFUSED = "calls in progress would suffer, so nothing was changed: "
+"""Stands in the provider's refusal, by which the command line knows that only `--disruptive` goes on."""
+
 
 def find_dropped_calls(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """What the changed files, bundles and versions of packages do to calls in progress, by service; "" for nothing."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from components.model.dropped_calls import find_dropped_calls
+from components.model.dropped_calls import REFUSED, find_dropped_calls
 from provider.configuration import NodeConfiguration
 from provider.health import Health, HealthInputs
 from provider.node_inputs import NodeInputs
@@ -58,7 +58,7 @@ class SimulatedConfiguration(Recorded, NodeConfiguration):
     def update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
         same_machine = new["machine_id"] == outputs["machine_id"]
         if same_machine and not new.get("disruptive") and (dropped := find_dropped_calls(old, new)):
-            raise Refused(f"{new['node']}: calls in progress would suffer, so nothing was changed: {dropped}")
+            raise Refused(f"{new['node']}: {REFUSED}{dropped}")
         return self.record(request, "update", id, new, self._answer(new))
 
     def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:

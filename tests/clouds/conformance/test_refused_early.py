@@ -22,14 +22,15 @@ def test_up_refuses_before_it_changes_anything(start: Start) -> None:
     make_older(live.deployment)
     before = list_given(live.simulators)
     with command_line(live) as webitel:
-        refused = webitel("up", STACK, "--yes")
-        assert refused.exit_code == 1
-        assert list_given(live.simulators) == before
-        assert str(refused.exception).splitlines() == [
-            "Calls in progress would suffer. Nothing was changed.",
-            f"  {STACK}-edge-1: OpenSIPS restarts: calls that are being set up fail; calls in progress go on",
-            f"Do it when few calls run: ./webitel up {STACK} --disruptive",
-        ]
+        for words in ("", " --repair"):
+            refused = webitel("up", STACK, "--yes", *words.split())
+            assert refused.exit_code == 1
+            assert list_given(live.simulators) == before
+            assert str(refused.exception).splitlines() == [
+                "Calls in progress would suffer. Nothing was changed.",
+                f"  {STACK}-edge-1: OpenSIPS restarts: calls that are being set up fail; calls in progress go on",
+                f"Do it when few calls run: ./webitel up {STACK}{words} --disruptive",
+            ]
         assert webitel("up", STACK, "--yes", "--disruptive").exit_code == 0
         assert {key for key, count in list_given(live.simulators).items() if count != before[key]} == {
             f"{CONFIGURATION}|{STACK}-{key}" for key in ("data-1", "edge-1")}

@@ -13,6 +13,7 @@ import pytest
 from cli.console import Failure
 from cli.engine import rollout
 from cli.engine.rollout import Run, report_failure, run_engine
+from components.model.dropped_calls import REFUSED
 from stacks.load import load_deployment
 from tests.unit.cli.fakes import make_engine
 
@@ -74,6 +75,16 @@ sys.exit(255)
     assert "rabbitmq-server failed on data-1\n  address already in use" in text
     assert text.startswith("Failed:") and "update failed" not in text
     assert text.endswith(f"Run {AGAIN} again: it resumes.")
+
+
+def test_what_was_refused_for_calls_in_progress_is_resumed_with_the_leave(tmp_path: Path) -> None:
+    done = run(tmp_path, f"""
+diagnose("data-1: {REFUSED}OpenSIPS restarts", "error")
+sys.exit(255)
+""")
+    for again in (AGAIN, f"{AGAIN} --disruptive"):
+        with pytest.raises(Failure, match=rf"Run {AGAIN} --disruptive again: it resumes\.$"):
+            report_failure(done, again, PLAN)
 
 
 def test_what_never_became_an_event_is_told(tmp_path: Path) -> None:

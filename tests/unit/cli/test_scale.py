@@ -40,6 +40,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.ran: list[tuple[str, ...]] = []
         self.left = RESOURCES
+        self.allowed: list[bool] = []
 
     def __enter__(self) -> FakeEngine:
         return self
@@ -68,6 +69,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 
     def bring_up(stack: str, yes: bool, disruptive: bool = False, again: str = "") -> None:
         fake.ran.append(("up", (tmp_path / "Pulumi.s.yaml").read_text()))
+        fake.allowed.append(disruptive)
 
     monkeypatch.setattr(scale, "bring_up", bring_up)
     return fake
@@ -119,6 +121,12 @@ def test_lowering_lets_them_leave_first_and_keeps_their_disks(engine: FakeEngine
     told = " ".join(result.stdout.split())
     assert "Kept with their data: db-3-database. A later ./webitel scale db uses them again" in told
     assert "./webitel scale db 1 s --delete-data deletes them" in told
+
+
+@pytest.mark.parametrize("words", [[], ["--disruptive"]])
+def test_both_of_its_rollouts_may_drop_calls_or_neither(engine: FakeEngine, words: list[str]) -> None:
+    assert run("db", "1", "--yes", *words).exit_code == 0
+    assert engine.allowed == [bool(words)] * 2
 
 
 def test_with_their_data_when_that_was_said_too(engine: FakeEngine) -> None:

@@ -1,0 +1,58 @@
+"""What is refused before a run with arguments of its own, a replacement or a repair: what the engine's preview warns of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cli.console import Failure
+from cli.deploy import refuse_dropped_calls
+from components.model.dropped_calls import ANNOUNCED, UNLESS_ALLOWED
+from components.model.resource_types import CONFIGURATION
+from stacks.load import load_deployment
+from tests.unit.cli.fakes import make_engine
+
+AGAIN = "./webitel up local-basic --repair"
+DROPS = f"{ANNOUNCED}OpenSIPS restarts: calls fail{UNLESS_ALLOWED}"
+
+Look = Callable[[str], list[str]]
+
+
+def warn(text: str) -> str:
+    return f'diagnose({text!r}, "warning", urn="urn:pulumi:s::webitel::{CONFIGURATION}::edge-1")\n'
+
+
+@pytest.fixture
+def look(tmp_path: Path) -> Look:
+    """Looks with a preview that does this; returns with what the engine was run."""
+    def run(body: str) -> list[str]:
+        ran = tmp_path / "ran"
+        engine = make_engine(tmp_path, f"open({str(ran)!r}, 'w').write(json.dumps(sys.argv[1:]))\n{body}")
+        refuse_dropped_calls(engine, load_deployment("local-basic"), ["--refresh"], lambda: AGAIN)
+        words: list[str] = json.loads(ran.read_text())
+        return words
+
+    return run
+
+
+def test_what_drops_calls_is_named_with_the_command_that_does_it(look: Look) -> None:
+    with pytest.raises(Failure) as caught:
+        look(warn("cloud-init reports an error") + warn(DROPS) * 2)
+    assert str(caught.value).splitlines() == [
+        "Calls in progress would suffer. Nothing was changed.", "  local-basic-edge-1: OpenSIPS restarts: calls fail",
+        f"Do it when few calls run: {AGAIN} --disruptive"]
+
+
+def test_what_drops_none_is_looked_at_and_nothing_is_changed(look: Look, capsys: pytest.CaptureFixture[str]) -> None:
+    words = look(warn("cloud-init reports an error") + 'say("resourcePreEvent", op="update")')
+    assert words[:2] == ["preview", "--refresh"]
+    assert not {"--yes", "--skip-preview"} & set(words)
+    assert "changing" not in capsys.readouterr().err
+
+
+def test_a_preview_that_fails_ends_it(look: Look) -> None:
+    with pytest.raises(Failure, match="incorrect passphrase"):
+        look("sys.exit('error: incorrect passphrase')")
