@@ -7,8 +7,10 @@ import sys
 try:
     import typer
 except ModuleNotFoundError as missing:
-    sys.exit(f"webitel: this Python environment ({sys.prefix}) lacks {missing.name}. Remove the checkout's .venv and "
-             "webitel makes its own, or install what pyproject.toml lists.")
+    sys.exit(
+        f"webitel: this Python environment ({sys.prefix}) lacks {missing.name}. Remove the checkout's .venv and "
+        "webitel makes its own, or install what pyproject.toml lists."
+    )
 
 from cli.commands import (
     bench,
@@ -46,12 +48,37 @@ from stacks.settings import UnknownStackError
 from tools.engine.get import EngineError
 from tools.environment import SetupError
 
-app = typer.Typer(name="webitel", cls=Panels, context_settings={"max_content_width": WIDTH}, no_args_is_help=True,
-                  add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
-                  help="Your own Webitel contact centre, on five clouds or on this machine.")
+app = typer.Typer(
+    name="webitel",
+    cls=Panels,
+    context_settings={"max_content_width": WIDTH},
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Your own Webitel contact centre, on five clouds or on this machine.",
+)
 for module in (
-    plan, up, scale, upgrade, replace, preview, status, drift, nodes_commands, dump, destroy, files, doctor, secrets, state,
-    pulumi_command, run_tests, bench, prices, drill,
+    plan,
+    up,
+    scale,
+    upgrade,
+    replace,
+    preview,
+    status,
+    drift,
+    nodes_commands,
+    dump,
+    destroy,
+    files,
+    doctor,
+    secrets,
+    state,
+    pulumi_command,
+    run_tests,
+    bench,
+    prices,
+    drill,
 ):
     module.register(app)
 

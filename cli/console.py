@@ -42,8 +42,12 @@ class Trimmed:
         return sys.stdout.fileno()
 
 
-out = Console(highlight=False, markup=False, file=cast(IO[str], Trimmed()),
-              width=shutil.get_terminal_size().columns if sys.stdout.isatty() else COLUMNS)
+out = Console(
+    highlight=False,
+    markup=False,
+    file=cast(IO[str], Trimmed()),
+    width=shutil.get_terminal_size().columns if sys.stdout.isatty() else COLUMNS,
+)
 # A line of an error is searched for and copied as a whole: where it is too long, the terminal wraps it.
 err = Console(highlight=False, markup=False, soft_wrap=True, stderr=True)
 

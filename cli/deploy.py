@@ -25,8 +25,15 @@ if TYPE_CHECKING:
     from cli.engine.engine import Engine
 
 
-def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = False, arguments: Sequence[str] = (),
-             again: str | Callable[[Engine], str] = "", repair: bool = False) -> None:
+def bring_up(
+    stack: str,
+    yes: bool,
+    as_json: bool = False,
+    disruptive: bool = False,
+    arguments: Sequence[str] = (),
+    again: str | Callable[[Engine], str] = "",
+    repair: bool = False,
+) -> None:
     """Do all of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one, or
     says so by what the engine has come to."""
     deployment = load_deployment(stack)
@@ -73,9 +80,16 @@ def bring_up(stack: str, yes: bool, as_json: bool = False, disruptive: bool = Fa
         access = read_access(engine)
         reports = explain_silence(engine, plan, ask_status(access))
     if as_json:
-        print_document({"plan": plan_to_json(plan), "changes": dict(run.rollout.changes), "url": access.url,
-                        "seconds": measure_nodes(run, plan), "healthy": is_healthy(reports),
-                        "status": {key: report.as_json() for key, report in reports.items()}})
+        print_document(
+            {
+                "plan": plan_to_json(plan),
+                "changes": dict(run.rollout.changes),
+                "url": access.url,
+                "seconds": measure_nodes(run, plan),
+                "healthy": is_healthy(reports),
+                "status": {key: report.as_json() for key, report in reports.items()},
+            }
+        )
     else:
         show_times(run, plan)
         show_status(reports, plan)
@@ -100,8 +114,9 @@ def refuse_dropped_calls(engine: Engine, deployment: Deployment, arguments: Sequ
         found = list_dropped_calls(engine.resources(), deployment)
     if found:
         lines = "\n".join(f"  {name}: {dropped}" for name, dropped in found.items())
-        raise Failure(f"Calls in progress would suffer. Nothing was changed.\n{lines}\n"
-                      f"Do it when few calls run: {with_leave(again())}")
+        raise Failure(
+            f"Calls in progress would suffer. Nothing was changed.\n{lines}\nDo it when few calls run: {with_leave(again())}"
+        )
 
 
 def wake(engine: Engine, plan: Plan) -> None:

@@ -22,8 +22,11 @@ class Panels(TyperGroup):
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         longest = max(len(name) for name, _ in commands)
         for panel in PANELS:
-            rows = [(name.ljust(longest), first_sentence(command.help or "")) for name, command in commands
-                    if command and getattr(command, "rich_help_panel", None) == panel]
+            rows = [
+                (name.ljust(longest), first_sentence(command.help or ""))
+                for name, command in commands
+                if command and getattr(command, "rich_help_panel", None) == panel
+            ]
             with formatter.section(panel):
                 formatter.write_dl(rows)
 

@@ -79,7 +79,8 @@ def load_yaml(text: str) -> object:
 def dump_yaml(document: object) -> str:
     """A document's text, keys sorted; by libyaml too, with the same bytes as without: the two differ in breaking lines only."""
     text: str = yaml.dump(
-        document, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=True, width=2**30, default_flow_style=False)
+        document, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=True, width=2**30, default_flow_style=False
+    )
     return text
 
 
@@ -87,8 +88,12 @@ def dump_yaml(document: object) -> str:
 def template_environment() -> Environment:
     """Jinja2 with strict variables: a missing value fails the composer and names the variable."""
     environment = Environment(
-        loader=FileSystemLoader([HERE / "files", HERE]), undefined=StrictUndefined, keep_trailing_newline=True,
-        trim_blocks=True, lstrip_blocks=True, autoescape=False,
+        loader=FileSystemLoader([HERE / "files", HERE]),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
     )
     environment.filters["placeholder"] = address_placeholder
     return environment
@@ -167,7 +172,11 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings, sandbox: S
                 continue
             units.append(unit)
             drop_in = render_template("unit.conf.j2", context, service=service, unit=unit)
-            add({"path": f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf"}, drop_in, "unit.conf.j2",
-                [f"{at_next_start(service)} {unit['name']}"])
+            add(
+                {"path": f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf"},
+                drop_in,
+                "unit.conf.j2",
+                [f"{at_next_start(service)} {unit['name']}"],
+            )
     manifest = make_manifest(context, units, bundle_actions, sandbox)
     return Configuration(files, attributes, manifest, context.secrets(), bundles)

@@ -74,7 +74,8 @@ class Context:
     def bind(self, service: str, listener: str) -> str:
         """The address a listener binds on this node."""
         return {Bind.PRIVATE: self.address(), Bind.LOOPBACK: "127.0.0.1", Bind.ANY: "0.0.0.0"}[
-            self.catalogue[service].listener(listener).bind]
+            self.catalogue[service].listener(listener).bind
+        ]
 
     def outside(self, service: str, listener: str) -> list[str]:
         """Where a listener for people outside binds: the private address, and the public one if the machine itself has it."""
@@ -108,9 +109,12 @@ class Context:
         """The listeners of services that move to which HAProxy leads the callers of this node."""
         known = {listener.name for listener in self.catalogue["haproxy"].listeners}
         return [
-            (service.name, listener.name) for service in self.catalogue.values() for listener in service.listeners
+            (service.name, listener.name)
+            for service in self.catalogue.values()
+            for listener in service.listeners
             if proxy_name(service.name, listener.name) in known
-            and any(f"{service.name}.{listener.name}" in caller.calls for caller in self.services)]
+            and any(f"{service.name}.{listener.name}" in caller.calls for caller in self.services)
+        ]
 
     def identity(self, service: Service) -> int:
         """`-id` of a service: its node's, but what moves with its data goes on with the marks that it left in them and in the
@@ -169,23 +173,56 @@ class Context:
 
     def private_peers(self) -> list[str]:
         """The private networks that the settings name: the only ones that may lie behind a public address."""
-        named = {str(network) for name in ("operators", "carriers", "phones") for network in networks_given(self.settings, name)
-                 if is_private(network)}
+        named = {
+            str(network)
+            for name in ("operators", "carriers", "phones")
+            for network in networks_given(self.settings, name)
+            if is_private(network)
+        }
         return sorted(named)
 
     def variables(self) -> dict[str, Any]:
         """The names a template sees."""
         return {
-            "plan": self.plan, "node": self.node, "settings": self.settings, "cloud": self.cloud, "catalogue": self.catalogue,
-            "tier": TIERS[self.plan.tier], "source": self.source.value, "context": self,
+            "plan": self.plan,
+            "node": self.node,
+            "settings": self.settings,
+            "cloud": self.cloud,
+            "catalogue": self.catalogue,
+            "tier": TIERS[self.plan.tier],
+            "source": self.source.value,
+            "context": self,
             "limits": resolve_call_limits(self.plan, self.settings),
-            "carrier_networks": carrier_networks(self.settings), "carrier_hosts": carrier_hosts(self.settings),
-            "stop_seconds": STOP_SECONDS, "lease_seconds": f"{LEASE_SECONDS:g}",
-            **{name: getattr(self, name) for name in (
-                "secret", "address", "port", "ports", "bind", "reach", "outside", "nodes_with", "serving", "here", "mount",
-                "rules", "private_peers",
-                "instance_id", "identity", "share", "mount_unit", "proxied", "packages_json", "include_file",
-                "repository_logins")},
+            "carrier_networks": carrier_networks(self.settings),
+            "carrier_hosts": carrier_hosts(self.settings),
+            "stop_seconds": STOP_SECONDS,
+            "lease_seconds": f"{LEASE_SECONDS:g}",
+            **{
+                name: getattr(self, name)
+                for name in (
+                    "secret",
+                    "address",
+                    "port",
+                    "ports",
+                    "bind",
+                    "reach",
+                    "outside",
+                    "nodes_with",
+                    "serving",
+                    "here",
+                    "mount",
+                    "rules",
+                    "private_peers",
+                    "instance_id",
+                    "identity",
+                    "share",
+                    "mount_unit",
+                    "proxied",
+                    "packages_json",
+                    "include_file",
+                    "repository_logins",
+                )
+            },
             "install_program": lambda: INSTALL_PROGRAM.read_text().rstrip("\n"),
             "egress_rules": lambda: node_egress(self.plan, self.node, self.settings, self.catalogue),
         }
@@ -193,7 +230,10 @@ class Context:
     def packages(self) -> list[str]:
         """Packages that Debian (with the suites of `suites`) has and that need no credential."""
         names = [
-            package for service in self.services if not service.stand_in for package in service.packages_from(self.source)
+            package
+            for service in self.services
+            if not service.stand_in
+            for package in service.packages_from(self.source)
             if find_package(package).at_boot
         ]
         names += self.share.facts.packages if self.share else ()
@@ -217,19 +257,21 @@ class Context:
 
     def install_units(self) -> list[str]:
         """Units that a package's installation would enable, and that must not start before their configuration."""
-        units = {
-            unit for service in self.services if service.name not in BASE for unit in main_units(service, self.source)
-        }
+        units = {unit for service in self.services if service.name not in BASE for unit in main_units(service, self.source)}
         units |= {unit for package in self.packages() for unit in PACKAGED_UNITS.get(package, ())}
         return sorted(units)
 
     def packages_json(self, with_credentials: bool = False) -> str:
         """What `install.py` reads; user data gets the repositories that need no credential."""
-        return json.dumps({
-            "suites": {"bullseye": ["consul"]} if CONSUL_SOURCES[self.source] == "bullseye" else {},
-            "repositories": [entry.as_source() for entry in self.repositories() if with_credentials or not entry.login],
-            "packages": self.packages(), "units": self.install_units(),
-        }, sort_keys=True)
+        return json.dumps(
+            {
+                "suites": {"bullseye": ["consul"]} if CONSUL_SOURCES[self.source] == "bullseye" else {},
+                "repositories": [entry.as_source() for entry in self.repositories() if with_credentials or not entry.login],
+                "packages": self.packages(),
+                "units": self.install_units(),
+            },
+            sort_keys=True,
+        )
 
     def repositories(self) -> tuple[Repository, ...]:
         """The repositories outside Debian that this node's packages come from."""

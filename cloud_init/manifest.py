@@ -72,8 +72,13 @@ def list_units(context: Context, service: Service, settings: Mapping[str, UnitSe
     for name in service.units_from(context.source):
         own = settings.get(name, UnitSettings())
         unit: UnitEntry = {
-            "name": name, "service": service.name, "mounts": mounts, "waits": own.get("waits", waits),
-            "unit_lines": own.get("unit", []), "service_lines": own.get("service", []), "oneshot": own.get("oneshot", False),
+            "name": name,
+            "service": service.name,
+            "mounts": mounts,
+            "waits": own.get("waits", waits),
+            "unit_lines": own.get("unit", []),
+            "service_lines": own.get("service", []),
+            "oneshot": own.get("oneshot", False),
         }
         if moves(context, service):
             unit["moves"] = True
@@ -82,27 +87,39 @@ def list_units(context: Context, service: Service, settings: Mapping[str, UnitSe
 
 
 def make_manifest(
-    context: Context, units: list[UnitEntry], bundle_actions: dict[str, list[str]], sandbox: StandIns,
+    context: Context,
+    units: list[UnitEntry],
+    bundle_actions: dict[str, list[str]],
+    sandbox: StandIns,
 ) -> Manifest:
     """Put together all that the node program needs to know, `bundle_actions`: what a new version of a bundle does to the
     services that read it."""
     manifest: Manifest = {
-        "node": context.node.name, "key": context.node.key, "id": context.instance_id, "stack": context.plan.stack,
+        "node": context.node.name,
+        "key": context.node.key,
+        "id": context.instance_id,
+        "stack": context.plan.stack,
         "packages": context.packages() + context.stand_in_packages(),
         "disks": [
             {"purpose": disk.purpose, "mount": context.mount(disk.purpose), "size_gib": disk.size_gib}
-            for disk in context.node.disks if disk.is_data
+            for disk in context.node.disks
+            if disk.is_data
         ],
         "directories": [
             {"path": directory.path, "owner": directory.owner, "mode": directory.mode, "disk": directory.disk}
-            for service in context.services for directory in service.data
+            for service in context.services
+            for directory in service.data
         ],
         "clusters": {service.name: members(context, service) for service in context.services if service.cluster_sizes},
-        "address": context.address(), "drain_timeout": context.settings.drain_timeout, "install_units": context.install_units(),
+        "address": context.address(),
+        "drain_timeout": context.settings.drain_timeout,
+        "install_units": context.install_units(),
         "probe_secrets": [name for name in PROBE_SECRETS if name in context.secrets()],
         "services": [describe_service(context, service) for service in context.services],
         "versions": wanted_versions(context.services, context.source, context.settings.package_versions, sandbox),
-        "ports": list_ports(context), "units": units, "bundle_actions": bundle_actions,
+        "ports": list_ports(context),
+        "units": units,
+        "bundle_actions": bundle_actions,
     }
     if context.share:
         manifest["share"] = describe_share(context, context.share)
@@ -116,10 +133,14 @@ def make_manifest(
 def list_ports(context: Context) -> PortsEntry:
     """The ports of listeners that the node program asks without a probe that names them."""
     return {
-        "consul_http": context.port("consul", "http"), "haproxy_sql": context.port("haproxy", "sql"),
-        "haproxy_amqp": context.port("haproxy", "amqp"), "haproxy_management": context.port("haproxy", "management"),
-        "postgresql_sql": context.port("postgresql", "sql"), "postgresql_rest": context.port("postgresql", "rest"),
-        "rabbitmq_amqp": context.port("rabbitmq", "amqp"), "rabbitmq_management": context.port("rabbitmq", "management"),
+        "consul_http": context.port("consul", "http"),
+        "haproxy_sql": context.port("haproxy", "sql"),
+        "haproxy_amqp": context.port("haproxy", "amqp"),
+        "haproxy_management": context.port("haproxy", "management"),
+        "postgresql_sql": context.port("postgresql", "sql"),
+        "postgresql_rest": context.port("postgresql", "rest"),
+        "rabbitmq_amqp": context.port("rabbitmq", "amqp"),
+        "rabbitmq_management": context.port("rabbitmq", "management"),
         "nginx_https": context.port("nginx", "https"),
     }
 
@@ -127,7 +148,9 @@ def list_ports(context: Context) -> PortsEntry:
 def describe_service(context: Context, service: Service) -> ServiceEntry:
     """A service with its units and its questions."""
     entry: ServiceEntry = {
-        "name": service.name, "title": service.title, "units": list(service.units_from(context.source)),
+        "name": service.name,
+        "title": service.title,
+        "units": list(service.units_from(context.source)),
         "probes": [fill_probe(context, service, probe) for probe in service.probes],
         "restarts_when_deaf": service.restarts_when_deaf,
     }
@@ -145,9 +168,7 @@ def describe_share(context: Context, share: Share) -> ShareEntry:
 
 def members(context: Context, service: Service) -> list[MemberEntry]:
     """The nodes that form a service's cluster and stay in it, in the order of the plan."""
-    return [
-        {"key": node.key, "name": node.name, "address": context.address(node)} for node in context.plan.serving(service.name)
-    ]
+    return [{"key": node.key, "name": node.name, "address": context.address(node)} for node in context.plan.serving(service.name)]
 
 
 def moves(context: Context, service: Service) -> bool:
@@ -169,7 +190,8 @@ def fill_probe(context: Context, service: Service, probe: Probe) -> ProbeEntry:
     """Put the node's addresses, ports and numbers into a probe; a ValueError names an argument that the node does not know."""
     filled: dict[str, str | int] = {
         key: value.replace("{id}", str(context.identity(service))).replace("{hostname}", context.node.name)
-        if isinstance(value, str) else value
+        if isinstance(value, str)
+        else value
         for key, value in probe.arguments.items()
     }
     if "listener" in filled:

@@ -16,7 +16,10 @@ def main_units(service: Service, source: PackageSource) -> list[str]:
 
 
 def wanted_versions(
-    services: Iterable[Service], source: PackageSource, wanted: Mapping[str, str], sandbox: StandIns,
+    services: Iterable[Service],
+    source: PackageSource,
+    wanted: Mapping[str, str],
+    sandbox: StandIns,
 ) -> dict[str, VersionEntry]:
     """By package, what the manifest says of its version.
 

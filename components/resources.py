@@ -25,12 +25,16 @@ class Secrets(pulumi.CustomResource):
     public: Output[dict[str, str]]
 
     def __init__(
-        self, name: str, *, names: Sequence[str], generations: Mapping[str, int], domain: str,
+        self,
+        name: str,
+        *,
+        names: Sequence[str],
+        generations: Mapping[str, int],
+        domain: str,
         opts: ResourceOptions | None = None,
     ) -> None:
         inputs = {"names": list(names), "generations": dict(generations), "domain": domain}
-        super().__init__(resource_types.SECRETS, name, {**inputs, "values": None, "public": None},
-                         _secret("values", opts=opts))
+        super().__init__(resource_types.SECRETS, name, {**inputs, "values": None, "public": None}, _secret("values", opts=opts))
 
 
 class NodeConfiguration(pulumi.CustomResource):
@@ -53,8 +57,14 @@ class Health(pulumi.CustomResource):
     services: Output[int]
 
     def __init__(
-        self, name: str, *, nodes: Mapping[str, Mapping[str, Any]], digests: Mapping[str, Input[str]],
-        private_key: Input[str], timeout: int, opts: ResourceOptions | None = None,
+        self,
+        name: str,
+        *,
+        nodes: Mapping[str, Mapping[str, Any]],
+        digests: Mapping[str, Input[str]],
+        private_key: Input[str],
+        timeout: int,
+        opts: ResourceOptions | None = None,
     ) -> None:
         inputs = {"nodes": nodes, "digests": digests, "private_key": private_key, "timeout": timeout}
         super().__init__(resource_types.HEALTH, name, {**inputs, "healthy": None, "services": None}, opts)
@@ -66,7 +76,13 @@ class LocalImage(pulumi.CustomResource):
     alias: Output[str]
 
     def __init__(
-        self, name: str, *, alias: str = "", key: str = "", user_data: str = "", opts: ResourceOptions | None = None,
+        self,
+        name: str,
+        *,
+        alias: str = "",
+        key: str = "",
+        user_data: str = "",
+        opts: ResourceOptions | None = None,
     ) -> None:
         given = {"key": key, "user_data": user_data} if user_data else {}
         super().__init__(resource_types.LOCAL_IMAGE, name, {"alias": alias, **given}, opts)
@@ -79,7 +95,13 @@ class LocalNetwork(pulumi.CustomResource):
     gateway: Output[str]
 
     def __init__(
-        self, resource_name: str, *, name: str, cidr: str, labels: Mapping[str, str], opts: ResourceOptions | None = None,
+        self,
+        resource_name: str,
+        *,
+        name: str,
+        cidr: str,
+        labels: Mapping[str, str],
+        opts: ResourceOptions | None = None,
         **traits: bool,
     ) -> None:
         inputs = {"name": name, "cidr": cidr, "labels": dict(labels), **traits}
@@ -92,7 +114,13 @@ class LocalAddress(pulumi.CustomResource):
     public: Output[str]
 
     def __init__(
-        self, resource_name: str, *, bridge: Input[str], public: str, private: Input[str], network: str,
+        self,
+        resource_name: str,
+        *,
+        bridge: Input[str],
+        public: str,
+        private: Input[str],
+        network: str,
         opts: ResourceOptions | None = None,
     ) -> None:
         inputs = {"bridge": bridge, "public": public, "private": private, "network": network}
@@ -105,7 +133,13 @@ class LocalDisk(pulumi.CustomResource):
     name: Output[str]
 
     def __init__(
-        self, resource_name: str, *, name: str, purpose: str, size_gib: int, labels: Mapping[str, str],
+        self,
+        resource_name: str,
+        *,
+        name: str,
+        purpose: str,
+        size_gib: int,
+        labels: Mapping[str, str],
         opts: ResourceOptions | None = None,
     ) -> None:
         inputs = {"name": name, "purpose": purpose, "size_gib": size_gib, "labels": dict(labels)}

@@ -166,9 +166,7 @@ class _Way(NamedTuple):
         except asyncssh.PermissionDenied as error:
             raise SshError(f"{ssh_via} does not accept your SSH keys: {error.reason}") from error
 
-    async def _open_hop(
-        self, hop: Hop, user: str, tunnel: asyncssh.SSHClientConnection | None
-    ) -> asyncssh.SSHClientConnection:
+    async def _open_hop(self, hop: Hop, user: str, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
         host, _, port = hop.address.partition(":")
         pin = self.pins.get(hop.machine_id)
         if pin is None and not self.pin_new:

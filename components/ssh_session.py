@@ -74,9 +74,7 @@ class Session:
             process.close()
         if process.exit_status is None:
             raise asyncssh.ConnectionLost(f"the connection was lost during: {command[:60]}")
-        return Result(
-            process.exit_status, b"".join(output).decode(errors="replace"), bytes(errors).decode(errors="replace")
-        )
+        return Result(process.exit_status, b"".join(output).decode(errors="replace"), bytes(errors).decode(errors="replace"))
 
     @property
     def is_open(self) -> bool:

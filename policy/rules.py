@@ -27,13 +27,15 @@ SERVED = frozenset(role.name for tier in TIERS.values() for role in tier.roles i
 """Roles that are reached from outside."""
 
 OPERATOR_PORTS = tuple(
-    listener.port for service in CATALOGUE.values() for listener in service.listeners
-    if Audience.OPERATORS in listener.audiences)
+    listener.port for service in CATALOGUE.values() for listener in service.listeners if Audience.OPERATORS in listener.audiences
+)
 """TCP ports for operators only."""
 
 MACHINE_TYPES: Mapping[str, str] = {
-    "aws:ec2/instance:Instance": "instanceType", "azure-native:compute:VirtualMachine": "hardwareProfile.vmSize",
-    "digitalocean:index/droplet:Droplet": "size", "gcp:compute/instance:Instance": "machineType",
+    "aws:ec2/instance:Instance": "instanceType",
+    "azure-native:compute:VirtualMachine": "hardwareProfile.vmSize",
+    "digitalocean:index/droplet:Droplet": "size",
+    "gcp:compute/instance:Instance": "machineType",
     "hcloud:index/server:Server": "serverType",
 }
 """By type of a machine, the input with its machine type."""
@@ -79,15 +81,19 @@ def check_public_address(type: str, inputs: Inputs) -> Iterator[str]:
         yield why
     if type == "azure-native:network:PublicIPAddress" and closed:
         yield why
-    if type == "gcp:compute/instance:Instance" and closed and any(
-            one.get("accessConfigs") for one in known(inputs.get("networkInterfaces"))):
+    if (
+        type == "gcp:compute/instance:Instance"
+        and closed
+        and any(one.get("accessConfigs") for one in known(inputs.get("networkInterfaces")))
+    ):
         yield why
     if type == "digitalocean:index/droplet:Droplet" and inputs.get("ipv6"):
         yield "ipv6: no firewall of ours knows IPv6"
     if type == "hcloud:index/primaryIp:PrimaryIp" and closed:
         yield why
     if type == "hcloud:index/server:Server" and any(
-            net.get("ipv6Enabled", True) for net in known(inputs.get("publicNets")) or [{}]):
+        net.get("ipv6Enabled", True) for net in known(inputs.get("publicNets")) or [{}]
+    ):
         yield "ipv6Enabled: no firewall of ours knows IPv6"
 
 

@@ -21,6 +21,7 @@ _BOOTED = "test -e /var/lib/cloud/instance/boot-finished || cloud-init status --
 _INSTANCE = "cat /var/lib/cloud/data/instance-id"
 _TRIES = 2  # of an application whose connection was lost, and one more for each node on the way to it
 
+
 class NodeConfiguration(Handler):
     """Inputs: NodeInputs. Outputs: digest ("" after a failure), machine_id, configured (whether this machine once was
     completely), host_key, host_keys (of the machines in between too, by machine id) and seconds by step.
@@ -41,9 +42,7 @@ class NodeConfiguration(Handler):
         wanted = NodeInputs.model_validate(inputs)
         return wanted.key, _configure(request, wanted, None, {})
 
-    def preview_update(
-        self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties
-    ) -> Properties:
+    def preview_update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
         if new["machine_id"] != outputs["machine_id"]:
             return {}
         if dropped := find_dropped_calls(old, new) if outputs["configured"] else "":
@@ -55,15 +54,10 @@ class NodeConfiguration(Handler):
         runs = outputs["configured"] and wanted.machine_id == outputs["machine_id"]
         dropped = find_dropped_calls(old, new) if runs else ""
         if dropped and not wanted.disruptive:
-            raise ProviderError(
-                f"{wanted.node}: {REFUSED}{dropped}\n"
-                "Do it when few calls run: webitel up --disruptive"
-            )
+            raise ProviderError(f"{wanted.node}: {REFUSED}{dropped}\nDo it when few calls run: webitel up --disruptive")
         return _configure(request, wanted, NodeInputs.model_validate(old), outputs)
 
-    def read(
-        self, request: Request, id: str, inputs: Properties, outputs: Properties
-    ) -> tuple[Properties, Properties] | None:
+    def read(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> tuple[Properties, Properties] | None:
         return drift.read_node(request, inputs, outputs) if drift.is_asked() else inputs, outputs
 
     def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
@@ -91,9 +85,7 @@ def _configure(request: Request, wanted: NodeInputs, old: NodeInputs | None, out
     return describe(digest=wanted.digest(), configured=True, seconds=seconds)
 
 
-async def _apply(
-    request: Request, wanted: NodeInputs, old: NodeInputs | None, pins: Pins, *, update: bool
-) -> dict[str, float]:
+async def _apply(request: Request, wanted: NodeInputs, old: NodeInputs | None, pins: Pins, *, update: bool) -> dict[str, float]:
     """Goes all the way again where the connection is lost. `update` makes the node program return only when the node
     does its own duties again; at first it must not wait, for its peers are not there yet."""
     keys = [read_key(wanted.private_key)]
@@ -104,9 +96,7 @@ async def _apply(
     # Each node on the way brings up its own firewall meanwhile, and may cut what goes through it.
     tries = _TRIES + len(wanted.via)
     for attempt in range(1, tries + 1):
-        session = await connect(
-            wanted.target(), keys, pins, seconds=wanted.limits.ssh, pin_new=True, progress=request.progress
-        )
+        session = await connect(wanted.target(), keys, pins, seconds=wanted.limits.ssh, pin_new=True, progress=request.progress)
         answered = time.monotonic()
         try:
             if is_new and wanted.instance_id:
@@ -170,13 +160,15 @@ async def _wait_for_boot(request: Request, session: Session, wanted: NodeInputs)
         request.warn(f"cloud-init reports an error; going on. It said: {done.last_lines(3)}")
 
 
-async def _send_and_apply(
-    request: Request, session: Session, wanted: NodeInputs, update: bool
-) -> dict[str, float]:
+async def _send_and_apply(request: Request, session: Session, wanted: NodeInputs, update: bool) -> dict[str, float]:
     request.progress("sending the configuration")
     configuration: Configuration = {
-        "files": wanted.files, "attributes": wanted.attributes, "manifest": wanted.manifest, "bundles": wanted.bundles,
-        "devices": wanted.devices, "login": {"user": wanted.user, "key": show_public(read_key(wanted.private_key))},
+        "files": wanted.files,
+        "attributes": wanted.attributes,
+        "manifest": wanted.manifest,
+        "bundles": wanted.bundles,
+        "devices": wanted.devices,
+        "login": {"user": wanted.user, "key": show_public(read_key(wanted.private_key))},
     }
     archive = upload.pack(
         wanted.bundles,

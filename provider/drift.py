@@ -46,8 +46,8 @@ def read_node(request: Request, inputs: Properties, outputs: Properties) -> Prop
 
 async def _ask(request: Request, wanted: NodeInputs, pins: Pins) -> list[Finding]:
     session = await connect(
-        wanted.target(), [read_key(wanted.private_key)], pins, seconds=_CONNECT_SECONDS, pin_new=True,
-        progress=request.progress)
+        wanted.target(), [read_key(wanted.private_key)], pins, seconds=_CONNECT_SECONDS, pin_new=True, progress=request.progress
+    )
     try:
         done = await session.run(node_command("drift"), seconds=_ANSWER_SECONDS)
     except (asyncssh.Error, OSError, TimeoutError) as error:

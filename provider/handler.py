@@ -49,9 +49,7 @@ class PartialFailure(ProviderError):
 class Request:
     """One call of the engine."""
 
-    def __init__(
-        self, urn: str, *, preview: bool = False, timeout: float | None = None, log: Log | None = None
-    ) -> None:
+    def __init__(self, urn: str, *, preview: bool = False, timeout: float | None = None, log: Log | None = None) -> None:
         self.urn = urn
         # urn:pulumi:<stack>::<project>::<parent types>$<type>::<name>
         parts = urn.split("::", 3)
@@ -110,9 +108,7 @@ class Handler(ABC):
         """Returns the outputs known before creation; those not named are unknown to the program."""
         return {}
 
-    def read(
-        self, request: Request, id: str, inputs: Properties, outputs: Properties
-    ) -> tuple[Properties, Properties] | None:
+    def read(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> tuple[Properties, Properties] | None:
         """Returns inputs and outputs as they really are, None when the resource is gone."""
         return inputs, outputs
 
@@ -124,9 +120,7 @@ class Handler(ABC):
         """Changes the resource in place and returns its outputs; also called to resume after a PartialFailure."""
         raise ProviderError(f"{self.type} cannot be changed in place")
 
-    def preview_update(
-        self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties
-    ) -> Properties:
+    def preview_update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
         """Returns the outputs known before the update; those not named are unknown to the program."""
         return {}
 

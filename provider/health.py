@@ -125,9 +125,7 @@ class _Asker:
         command = f"{_STATUS} --brief" if brief else _STATUS
         try:
             if self._session is None or not self._session.is_open:
-                self._session = await connect(
-                    self._node, [self._key], self._pins, seconds=_CONNECT_SECONDS, pin_new=True
-                )
+                self._session = await connect(self._node, [self._key], self._pins, seconds=_CONNECT_SECONDS, pin_new=True)
             done = await self._session.run(command, seconds=_ANSWER_SECONDS)
         except WrongHostKey:
             raise
@@ -156,6 +154,4 @@ def describe_failure(reports: Reports, seconds: float) -> str:
     lines = list(describe_all(reports, _LOG_LINES))
     if not lines:
         lines = ["every service was healthy at the last look, but not twice in a row"]
-    return "\n".join(
-        [f"not healthy within {seconds:g} s (webitel:health_timeout):", *(f"  {line}" for line in lines)]
-    )
+    return "\n".join([f"not healthy within {seconds:g} s (webitel:health_timeout):", *(f"  {line}" for line in lines)])

@@ -82,7 +82,8 @@ class LocalAddress(Handler):
             AddressInputs.model_validate(new)
         except ValidationError as error:
             return new, [
-                Failure(str(problem["loc"][0]), problem["msg"]) for problem in error.errors() if problem["input"] is not UNKNOWN]
+                Failure(str(problem["loc"][0]), problem["msg"]) for problem in error.errors() if problem["input"] is not UNKNOWN
+            ]
         return new, []
 
     def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
@@ -92,8 +93,13 @@ class LocalAddress(Handler):
     def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
         wanted = AddressInputs.model_validate(inputs)
         request.progress(f"translating {wanted.public} to {wanted.private}")
-        done = run_nft("-f", "-", text=RULES.format(
-            table=wanted.table, bridge=wanted.bridge, public=wanted.public, private=wanted.private, network=wanted.network))
+        done = run_nft(
+            "-f",
+            "-",
+            text=RULES.format(
+                table=wanted.table, bridge=wanted.bridge, public=wanted.public, private=wanted.private, network=wanted.network
+            ),
+        )
         if done.returncode:
             raise ProviderError(f"{wanted.public} was not translated to {wanted.private}: {done.stderr.strip()}")
         return wanted.table, dict(inputs)

@@ -71,7 +71,8 @@ class LocalMachine(Handler):
         if wanted.public_network:
             private = f"{address}/{gateway.network.prefixlen}"
             interfaces = describe_interface(
-                wanted.public_address, self._find_gateway(wanted, wanted.public_network), {"eth1": private})
+                wanted.public_address, self._find_gateway(wanted, wanted.public_network), {"eth1": private}
+            )
         else:
             interfaces = describe_interface(address, gateway)
         request.progress(f"creating container from image {wanted.image}")
@@ -80,8 +81,8 @@ class LocalMachine(Handler):
             "type": "container",
             "source": {"type": "image", "alias": wanted.image},
             "profiles": [],
-            "config": self._first_config(wanted, id) | {
-                _ADDRESS_KEY: address, "cloud-init.network-config": json.dumps(interfaces)},
+            "config": self._first_config(wanted, id)
+            | {_ADDRESS_KEY: address, "cloud-init.network-config": json.dumps(interfaces)},
             "devices": wanted.first_devices(),
         }
         try:
@@ -179,7 +180,8 @@ def choose_address(gateway: IPv4Interface, network: str) -> str:
     """An address of the network that no machine has, by chance: nothing may rely on an order."""
     with _choosing:
         used = {
-            machine["config"].get(_ADDRESS_KEY) for machine in api.list_objects("/instances")
+            machine["config"].get(_ADDRESS_KEY)
+            for machine in api.list_objects("/instances")
             if any(device.get("network") == network for device in machine["devices"].values())
         }
         free = [str(host) for host in list(gateway.network.hosts())[_FIRST_CHOSEN:] if str(host) not in used | _reserved]

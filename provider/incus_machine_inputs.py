@@ -56,8 +56,7 @@ class MachineInputs(LocalInputs):
         disks = {disk.purpose: {"type": "disk", "pool": api.POOL, "source": disk.name, "path": disk.path} for disk in self.disks}
         networks = [self.public_network, self.network] if self.public_network else [self.network]
         interfaces = {
-            f"eth{number}": {"type": "nic", "network": network, "name": f"eth{number}"}
-            for number, network in enumerate(networks)
+            f"eth{number}": {"type": "nic", "network": network, "name": f"eth{number}"} for number, network in enumerate(networks)
         }
         return disks | interfaces | {"root": {"type": "disk", "pool": api.POOL, "path": "/"}}
 

@@ -62,9 +62,7 @@ class NodeInputs(BaseModel):
 
     def target(self) -> Target:
         """The node as SSH needs it."""
-        return Target(
-            address=self.address, machine_id=self.machine_id, user=self.user, via=self.via, ssh_via=self.ssh_via
-        )
+        return Target(address=self.address, machine_id=self.machine_id, user=self.user, via=self.via, ssh_via=self.ssh_via)
 
     def digest(self) -> str:
         """Equal for equal configurations."""

@@ -61,9 +61,7 @@ class Secrets(Handler):
     def update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
         return _make_outputs(new, outputs)
 
-    def preview_update(
-        self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties
-    ) -> Properties:
+    def preview_update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
         stale = find_stale(new, outputs)
         public = {SECRETS[name].public for name in stale} - {""}
         # A value that stays is known, so that the preview tells which nodes a rotation concerns.
@@ -77,9 +75,7 @@ def find_stale(inputs: Properties, outputs: Properties) -> list[str]:
     """Returns the names of the secrets to make: missing, rotated, or a certificate for which it is time."""
     values, made = outputs.get("values", {}), outputs.get("generations", {})
     wanted = inputs["generations"]
-    stale = [
-        name for name in inputs["names"] if name not in values or wanted.get(name, 1) > made.get(name, 1)
-    ]
+    stale = [name for name in inputs["names"] if name not in values or wanted.get(name, 1) > made.get(name, 1)]
     for name, spec in SECRETS.items():
         if spec.kind == SecretKind.CERTIFICATE and name in values and name in inputs["names"] and name not in stale:
             new_authority = any(SECRETS[other].kind == SecretKind.AUTHORITY for other in stale)

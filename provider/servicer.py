@@ -18,6 +18,7 @@ from provider.values import Marks, Properties, decode, encode, find_secrets
 
 T = TypeVar("T")
 
+
 class _Call:
     """One call of the engine: turns properties into plain values and back, remembering what is secret."""
 
@@ -77,9 +78,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             settings = call.read(request.args)
             if self._provider.configure:
                 self._provider.configure(settings)
-            return pb.ConfigureResponse(
-                acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=True
-            )
+            return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=True)
 
         return self._run(context, Request(request.urn), work)
 
@@ -165,16 +164,12 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             handler = self._provider.handlers.get(request.type)
             if handler is None:
                 known = ", ".join(sorted(self._provider.handlers)) or "none"
-                raise ProviderError(
-                    f"provider {self._provider.name} has no resource type {request.type}, only: {known}"
-                )
+                raise ProviderError(f"provider {self._provider.name} has no resource type {request.type}, only: {known}")
             return work(call, handler)
 
         return self._run(context, request, work_with_handler, slow=slow)
 
-    def _run(
-        self, context: grpc.ServicerContext, request: Request, work: Callable[[_Call], T], *, slow: bool = False
-    ) -> T:
+    def _run(self, context: grpc.ServicerContext, request: Request, work: Callable[[_Call], T], *, slow: bool = False) -> T:
         """Does the work or aborts the call; slow work waits for its turn and may be cancelled while it waits."""
         call = _Call(request, self._provider.redact)
         self._provider.begin(request)
@@ -192,9 +187,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
                 code, message = grpc.StatusCode.UNKNOWN, str(error)
                 reasons = [self._provider.redact(message)]
                 packed = any_pb2.Any()
-                packed.Pack(
-                    pb.ErrorResourceInitFailed(id=error.id, properties=call.write(error.outputs), reasons=reasons)
-                )
+                packed.Pack(pb.ErrorResourceInitFailed(id=error.id, properties=call.write(error.outputs), reasons=reasons))
                 details = [packed]
         except ProviderError as error:
             code, message = grpc.StatusCode.FAILED_PRECONDITION, str(error)

@@ -22,7 +22,7 @@ def name_folder() -> str:
 
 def receive(folder: str) -> str:
     """The command that reads the archive. The secrets in it touch no disk (/run) and no argument of a process."""
-    clean = f"find {_PLACE} -maxdepth 1 -name \"incoming-*\" -mmin +{_STALE_MINUTES} -exec rm -rf {{}} +"
+    clean = f'find {_PLACE} -maxdepth 1 -name "incoming-*" -mmin +{_STALE_MINUTES} -exec rm -rf {{}} +'
     return f"sh -c 'umask 077; mkdir -p {folder}; {clean}; tar -xf - -C {folder}'"
 
 

@@ -110,9 +110,7 @@ def encode(properties: Mapping[str, Any], marks: Marks) -> struct_pb2.Struct:
     Raises TypeError for what cannot travel, naming the place.
     """
     texts = marks.texts()
-    return struct_pb2.Struct(
-        fields={key: _encode(value, (key,), marks.paths, texts) for key, value in properties.items()}
-    )
+    return struct_pb2.Struct(fields={key: _encode(value, (key,), marks.paths, texts) for key, value in properties.items()})
 
 
 def _encode(value: Any, path: Path, paths: Collection[Path], texts: Collection[str]) -> struct_pb2.Value:

@@ -37,9 +37,19 @@ class Package:
     @cached_property
     def version(self) -> str:
         """The release and a digest of all there is in the package: another content is another version."""
-        digest = hashlib.sha256(repr((
-            sorted(expand_files(self).items()), sorted(self.folders.items()), sorted(self.scripts.items()), self.conffiles,
-            self.depends, self.description, sorted(self.more.items()))).encode())
+        digest = hashlib.sha256(
+            repr(
+                (
+                    sorted(expand_files(self).items()),
+                    sorted(self.folders.items()),
+                    sorted(self.scripts.items()),
+                    self.conffiles,
+                    self.depends,
+                    self.description,
+                    sorted(self.more.items()),
+                )
+            ).encode()
+        )
         return f"{self.release}.{digest.hexdigest()[:8]}" + (f"+{self.patch}" if self.patch else "")
 
     @property
@@ -50,10 +60,15 @@ class Package:
     def control(self, installed_kib: int) -> str:
         """The fields of the control file, in dpkg's order."""
         fields = {
-            "Package": self.name, "Version": self.version, "Architecture": "all",
-            "Maintainer": "Webitel deployment sandbox <sandbox@localhost>", "Installed-Size": str(installed_kib),
-            **({"Depends": ", ".join(self.depends)} if self.depends else {}), **self.more,
-            "Section": "comm", "Priority": "optional",
+            "Package": self.name,
+            "Version": self.version,
+            "Architecture": "all",
+            "Maintainer": "Webitel deployment sandbox <sandbox@localhost>",
+            "Installed-Size": str(installed_kib),
+            **({"Depends": ", ".join(self.depends)} if self.depends else {}),
+            **self.more,
+            "Section": "comm",
+            "Priority": "optional",
             "Description": f"{self.description} (stand-in of the sandbox, not the vendor's program)",
         }
         return "".join(f"{key}: {value}\n" for key, value in fields.items())
@@ -114,7 +129,8 @@ def pack_deb(package: Package) -> bytes:
     sums = "".join(f"{hashlib.md5(files[name][0], usedforsecurity=False).hexdigest()}  {name[1:]}\n" for name in sorted(files))
     control["md5sums"] = sums.encode(), 0o644
     members = (
-        ("debian-binary", b"2.0\n"), ("control.tar.gz", pack_tar(control, {})),
+        ("debian-binary", b"2.0\n"),
+        ("control.tar.gz", pack_tar(control, {})),
         ("data.tar.gz", pack_tar(files, package.folders)),
     )
     archive = b"!<arch>\n"
@@ -133,6 +149,7 @@ def write_repository(packages: Iterable[Package], folder: Path) -> int:
         size = sum(len(data) for data, _ in expand_files(package).values())
         stanzas.append(
             package.control(size // 1024 + 1)
-            + f"Filename: ./{package.file_name}\nSize: {len(content)}\nSHA256: {hashlib.sha256(content).hexdigest()}\n")
+            + f"Filename: ./{package.file_name}\nSize: {len(content)}\nSHA256: {hashlib.sha256(content).hexdigest()}\n"
+        )
     (folder / "Packages").write_text("\n".join(stanzas))
     return len(stanzas)

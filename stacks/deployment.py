@@ -50,8 +50,12 @@ def deploy() -> None:
     boot = compose_boot_texts(plan, settings)
     texts = {node.key: compose_configuration(plan, node, settings, build) for node in plan.nodes}
     secrets = Secrets(
-        "secrets", names=plan.secrets, generations=settings.rotate, domain=plan.domain,
-        opts=ResourceOptions(protect=plan.facts.real))
+        "secrets",
+        names=plan.secrets,
+        generations=settings.rotate,
+        domain=plan.domain,
+        opts=ResourceOptions(protect=plan.facts.real),
+    )
     cloud = load_adapter(plan.cloud)(plan, settings, boot, secrets.public["ssh_public_key"])
     configurations = configure_nodes(plan, settings, secrets, cloud, texts, running)
     check_health(plan, settings, secrets, cloud, configurations)
@@ -73,7 +77,11 @@ def load_adapter(name: str) -> type[Cloud]:
 
 
 def configure_nodes(
-    plan: Plan, settings: Settings, secrets: Secrets, cloud: Cloud, texts: Mapping[str, Configuration],
+    plan: Plan,
+    settings: Settings,
+    secrets: Secrets,
+    cloud: Cloud,
+    texts: Mapping[str, Configuration],
     running: Collection[str],
 ) -> dict[str, NodeConfiguration]:
     """Configure every node. Nodes that were up before are changed one after the other, in the order of the plan, the
@@ -99,8 +107,8 @@ def configure_nodes(
             "bundles": configuration.bundles,
             "addresses": choose_used(configuration, "address", addresses),
             "secrets": Output.secret(
-                choose_used(configuration, "secret", values)
-                | {name: values[name] for name in configuration.secrets}),
+                choose_used(configuration, "secret", values) | {name: values[name] for name in configuration.secrets}
+            ),
             "devices": dict(machine.devices),
             "disruptive": settings.disruptive,
             "limits": {"apply": APPLY_SECONDS + settings.drain_timeout},
@@ -122,7 +130,10 @@ def read_nodes() -> Mapping[str, Any]:
 
 
 def choose_waits(
-    key: str, needs: Sequence[pulumi.Resource], earlier: Mapping[str, NodeConfiguration], running: Collection[str],
+    key: str,
+    needs: Sequence[pulumi.Resource],
+    earlier: Mapping[str, NodeConfiguration],
+    running: Collection[str],
 ) -> list[pulumi.Resource]:
     """Return what a node's configuration waits for: its machine, and where it was up before, the one before it that was too."""
     before = [configuration for other, configuration in earlier.items() if other in running] if key in running else []
@@ -132,8 +143,7 @@ def choose_waits(
 def describe_way(node: Node, cloud: Cloud, settings: Settings) -> dict[str, Any]:
     """Describe how SSH reaches a node, and which machine has to answer."""
     hops = [
-        {"address": hop.private_address if hop.public_address is None else hop.public_address,
-         "machine_id": hop.machine_id}
+        {"address": hop.private_address if hop.public_address is None else hop.public_address, "machine_id": hop.machine_id}
         for hop in cloud.ssh_hops(node)
     ]
     return {
@@ -153,7 +163,11 @@ def choose_used(configuration: Configuration, kind: str, values: Values) -> dict
 
 
 def check_health(
-    plan: Plan, settings: Settings, secrets: Secrets, cloud: Cloud, configurations: Mapping[str, NodeConfiguration],
+    plan: Plan,
+    settings: Settings,
+    secrets: Secrets,
+    cloud: Cloud,
+    configurations: Mapping[str, NodeConfiguration],
 ) -> None:
     """Wait until every service of every node is healthy: then `up` ends."""
     nodes = {
@@ -165,13 +179,21 @@ def check_health(
         for node in plan.nodes
     }
     Health(
-        "health", nodes=nodes, digests={key: one.digest for key, one in configurations.items()},
-        private_key=secrets.values["ssh_key"], timeout=settings.health_timeout,
-        opts=ResourceOptions(parent=cloud, depends_on=list(configurations.values())))
+        "health",
+        nodes=nodes,
+        digests={key: one.digest for key, one in configurations.items()},
+        private_key=secrets.values["ssh_key"],
+        timeout=settings.health_timeout,
+        opts=ResourceOptions(parent=cloud, depends_on=list(configurations.values())),
+    )
 
 
 def export(
-    plan: Plan, settings: Settings, secrets: Secrets, cloud: Cloud, configurations: Mapping[str, NodeConfiguration],
+    plan: Plan,
+    settings: Settings,
+    secrets: Secrets,
+    cloud: Cloud,
+    configurations: Mapping[str, NodeConfiguration],
 ) -> None:
     """Export what the command line needs to reach the nodes, and what a person wants to know."""
     nodes = {}

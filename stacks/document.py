@@ -121,8 +121,11 @@ class Reader:
             for key, value in node.value:
                 name = f"{where}.{key.value}" if where else str(key.value)
                 if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE_TAG:
-                    self.problems.append(Problem(
-                        where or "config", str(key.value), f"line {line_of(key)}: no name; write every value under its own"))
+                    self.problems.append(
+                        Problem(
+                            where or "config", str(key.value), f"line {line_of(key)}: no name; write every value under its own"
+                        )
+                    )
                 else:
                     pairs[key.value] = self.read(value, name)
             return pairs
@@ -173,8 +176,11 @@ def find_twice(mapping: yaml.MappingNode, where: str) -> Iterator[Problem]:
             lines.setdefault(str(key.value), []).append(line_of(key))
     for name, found in lines.items():
         if len(found) > 1:
-            yield Problem(f"{where}.{name}" if where else name, "",
-                          f"stands in lines {', '.join(map(str, found[:-1]))} and {found[-1]}; keep one of them")
+            yield Problem(
+                f"{where}.{name}" if where else name,
+                "",
+                f"stands in lines {', '.join(map(str, found[:-1]))} and {found[-1]}; keep one of them",
+            )
 
 
 def line_of(node: yaml.Node) -> int:

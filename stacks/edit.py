@@ -20,7 +20,8 @@ class Loader(yaml.SafeLoader):
 
 Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 class EditError(Exception):
@@ -42,8 +43,10 @@ def set_setting(path: Path, name: str, value: Any) -> None:
         fresh.replace(target)
     except OSError as error:
         fresh.unlink(missing_ok=True)
-        raise EditError(f"{target.parent.name}/{target.name} cannot be written: {error.strerror or error}; "
-                        f"in an editor {describe_change(keys, value)}") from error
+        raise EditError(
+            f"{target.parent.name}/{target.name} cannot be written: {error.strerror or error}; "
+            f"in an editor {describe_change(keys, value)}"
+        ) from error
 
 
 def edit_text(text: str, change: Change) -> str:
@@ -96,7 +99,7 @@ def place(text: str, keys: tuple[str, ...], value: Any) -> str:
         raise LookupError("config")
     for depth, key in enumerate(keys):
         key_node, node = find_pair(mapping, key)
-        rest = keys[depth + 1:]
+        rest = keys[depth + 1 :]
         if key_node is None or node is None:
             return text if value is None else insert(text, mapping, key, rest, value)
         if not rest:
@@ -148,7 +151,7 @@ def replace(text: str, node: yaml.Node, new: str) -> str:
     start, end = node.start_mark.index, node.end_mark.index
     if isinstance(node, yaml.CollectionNode) and not node.flow_style:
         lines = text.splitlines(keepends=True)
-        end = len("".join(lines[:last_line(node) + 1]).rstrip("\n"))
+        end = len("".join(lines[: last_line(node) + 1]).rstrip("\n"))
         key_end = text.rindex(":", 0, start) + 1
         return f"{text[:key_end]} {new}{text[end:]}"
     return f"{text[:start]}{'' if text[start - 1].isspace() else ' '}{new}{text[end:]}"
@@ -157,7 +160,7 @@ def replace(text: str, node: yaml.Node, new: str) -> str:
 def remove(text: str, key: yaml.Node, node: yaml.Node) -> str:
     """Take the lines of a key in block style out of the text."""
     lines = text.splitlines(keepends=True)
-    del lines[key.start_mark.line:last_line(node) + 1]
+    del lines[key.start_mark.line : last_line(node) + 1]
     return "".join(lines)
 
 

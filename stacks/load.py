@@ -73,8 +73,9 @@ def check(values: Mapping[str, Any], stack: str, problems: Iterable[Problem]) ->
         try:
             deployment = make_deployment(settings, stack)
         except PlanError as error:
-            found += [problem for problem in error.problems
-                      if setting_of(problem) not in told and problem.setting not in told_already]
+            found += [
+                problem for problem in error.problems if setting_of(problem) not in told and problem.setting not in told_already
+            ]
     if found or deployment is None:
         raise SettingsError(found)
     return deployment

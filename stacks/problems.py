@@ -18,7 +18,8 @@ NAMESPACE = "webitel"
 SET = "[secret]"
 """What a secret setting reads as in `Settings`: that it is set, never its value."""
 SECRET_SETTINGS = tuple(
-    name for name, field in Settings.model_fields.items()
+    name
+    for name, field in Settings.model_fields.items()
     if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("secret")
 )
 """The settings that are encrypted in the stack file."""
@@ -66,8 +67,10 @@ def explain_error(name: str, part: Part, error: ErrorDetails) -> Problem:
         near = difflib.get_close_matches(name, Settings.model_fields, 1, 0.5)
         hint = f"did you mean {NAMESPACE}:{near[0]}? {describe(near[0])}" if near else "webitel schema lists them all"
         return setting_problem(name, SET if near and near[0] in SECRET_SETTINGS else value, f"there is no such setting; {hint}")
-    what = next((text.format(**context) for kinds, text in REQUIREMENTS.items() if kind in kinds),
-                error["msg"][0].lower() + error["msg"][1:])
+    what = next(
+        (text.format(**context) for kinds, text in REQUIREMENTS.items() if kind in kinds),
+        error["msg"][0].lower() + error["msg"][1:],
+    )
     if kind.startswith("ip_v4"):
         what = explain_network(error["input"])
     if kind in ("literal_error", "enum"):

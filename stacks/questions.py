@@ -24,5 +24,6 @@ def ask() -> None:
     job = json.loads(Path(os.environ[JOB]).read_text())
     plan = load_program().plan
     questions = importlib.import_module(f"components.clouds.{plan.cloud}.account").make_questions(
-        Asked(plan, job["there"], job["rest"]))
+        Asked(plan, job["there"], job["rest"])
+    )
     pulumi.export("asked", pulumi.Output.from_input(ask_all(questions, Path(job["answers"]), job["seconds"])))

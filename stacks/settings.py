@@ -72,8 +72,7 @@ def read_file(path: Path) -> tuple[dict[str, Any], list[Problem]]:
             values[name] = SET if value else ""
         elif name in Settings.model_fields and contains_encrypted(value):
             del values[name]
-            problems.append(setting_problem(
-                name, "[encrypted]", f"must be readable without the passphrase; {describe(name)}"))
+            problems.append(setting_problem(name, "[encrypted]", f"must be readable without the passphrase; {describe(name)}"))
     return values, problems
 
 
@@ -85,8 +84,9 @@ def is_ours_to_read(setting: str) -> bool:
 
 def plain_text(name: str) -> Problem:
     """Say that a secret setting stands in the stack file as it is."""
-    return setting_problem(name, SET, "stands in plain text in the stack file; encrypt it: "
-                                     f"pulumi config set --secret {NAMESPACE}:{name}")
+    return setting_problem(
+        name, SET, f"stands in plain text in the stack file; encrypt it: pulumi config set --secret {NAMESPACE}:{name}"
+    )
 
 
 def is_encrypted(value: Any) -> bool:

@@ -15,8 +15,7 @@ from pathlib import Path
 
 STACKS = Path(__file__).resolve().parent.parent / "stacks"
 STACK_FILE = re.compile(r"stacks/Pulumi\.(.+)\.yaml")
-PROGRAM = re.compile(
-    r"(stacks|components|cloud_init|provider|sandbox)/.+|__main__\.py|Pulumi\.yaml|pyproject\.toml")
+PROGRAM = re.compile(r"(stacks|components|cloud_init|provider|sandbox)/.+|__main__\.py|Pulumi\.yaml|pyproject\.toml")
 """What can change a deployment; a document, a test or a command cannot."""
 CLOUD = re.compile(r"^\s*webitel:cloud:\s*['\"]?([a-z]+)", re.MULTILINE)
 HERE = "local"

@@ -28,7 +28,8 @@ LOCKS = ROOT / "requirements"
 COMPLETE = "complete"
 """The file that an environment gets last: without it an installation was interrupted."""
 HOPELESS = re.compile(
-    r"No space left|Permission denied|Read-only file system|requires a different Python|DO NOT MATCH THE HASHES")
+    r"No space left|Permission denied|Read-only file system|requires a different Python|DO NOT MATCH THE HASHES"
+)
 
 
 def ensure_environment(root: Path, cache: Path) -> Path:

@@ -42,8 +42,15 @@ def describe_role(tier: Tier, role: Role) -> tuple[str, ...]:
     disks = [f"{purpose} {size}" for purpose, size in vars(role.disks).items() if size]
     load = f"{tier.calls_per_day:,}".replace(",", " ")
     first = role is tier.roles[0]
-    return (f"`{tier.name}`" if first else "", load if first else "", role.name, str(role.count), describe_size(role.size),
-            ", ".join(disks) or "-", role.public.value)
+    return (
+        f"`{tier.name}`" if first else "",
+        load if first else "",
+        role.name,
+        str(role.count),
+        describe_size(role.size),
+        ", ".join(disks) or "-",
+        role.public.value,
+    )
 
 
 def tiers_table() -> str:
@@ -56,9 +63,15 @@ def tiers_table() -> str:
 
 def topology_table() -> str:
     """Tiers in a line each."""
-    rows = [(f"`{tier.name}`", f"{tier.calls_per_day:,}".replace(",", " "), str(sum(role.count for role in tier.roles)),
-             ", ".join(role.name + (f" x {role.count}" if role.count > 1 else "") for role in tier.roles))
-            for tier in TIERS.values()]
+    rows = [
+        (
+            f"`{tier.name}`",
+            f"{tier.calls_per_day:,}".replace(",", " "),
+            str(sum(role.count for role in tier.roles)),
+            ", ".join(role.name + (f" x {role.count}" if role.count > 1 else "") for role in tier.roles),
+        )
+        for tier in TIERS.values()
+    ]
     return table(("tier", "calls a day", "nodes", "roles"), rows)
 
 
@@ -76,11 +89,23 @@ def services_table() -> str:
     """Services with units, open ports, and what they do when a file of theirs or their program's version changes."""
     rows = []
     for service in CATALOGUE.values():
-        roles = [f"{tier.name}: {role.name}" for tier in TIERS.values() for role in tier.roles
-                 if service.name in role.services and tier.name != "single"]
+        roles = [
+            f"{tier.name}: {role.name}"
+            for tier in TIERS.values()
+            for role in tier.roles
+            if service.name in role.services and tier.name != "single"
+        ]
         place = ", ".join(roles) if roles else service.placement.value
-        rows.append((service.title, ", ".join(f"`{unit}`" for unit in service.units) or "-", place,
-                     describe_listeners(service), service.on_change.value, describe_new_version(service)))
+        rows.append(
+            (
+                service.title,
+                ", ".join(f"`{unit}`" for unit in service.units) or "-",
+                place,
+                describe_listeners(service),
+                service.on_change.value,
+                describe_new_version(service),
+            )
+        )
     return table(("service", "units", "where", "open to", "a changed file", "a new version"), rows)
 
 
@@ -113,8 +138,13 @@ def describe_trial(cloud: str) -> str:
 def stacks_table() -> str:
     """Clouds by tiers: how far each was tried, what it costs a month, how old that price is."""
     rows = [
-        (f"`{cloud.name}`", cloud.default_region, describe_trial(cloud.name),
-         *(describe_price(cloud.name, tier) for tier in TIERS), price_date(cloud) or "-")
+        (
+            f"`{cloud.name}`",
+            cloud.default_region,
+            describe_trial(cloud.name),
+            *(describe_price(cloud.name, tier) for tier in TIERS),
+            price_date(cloud) or "-",
+        )
         for cloud in CLOUDS.values()
     ]
     return table(("cloud", "region", "tried", *(f"`{tier}`" for tier in TIERS), "prices of"), rows)
@@ -122,8 +152,10 @@ def stacks_table() -> str:
 
 def buckets_table() -> str:
     """How the state gets into a bucket, by cloud."""
-    return table(("cloud", "a bucket for the state"),
-                 [(f"`{cloud.name}`", f"`{cloud.shared_state}`") for cloud in CLOUDS.values() if cloud.shared_state])
+    return table(
+        ("cloud", "a bucket for the state"),
+        [(f"`{cloud.name}`", f"`{cloud.shared_state}`") for cloud in CLOUDS.values() if cloud.shared_state],
+    )
 
 
 def credentials_table() -> str:
@@ -132,8 +164,10 @@ def credentials_table() -> str:
     for cloud in CLOUDS.values():
         if cloud.real:
             sources = cloud.credentials
-            variables = ["; or ".join(", ".join(f"`{name}`" for name in names) for names in sources.variables),
-                         *(f"and `{command}`" for _, _, command in sources.also.values())]
+            variables = [
+                "; or ".join(", ".join(f"`{name}`" for name in names) for names in sources.variables),
+                *(f"and `{command}`" for _, _, command in sources.also.values()),
+            ]
             login = f"`{sources.login}`" if sources.files else sources.login
             rows.append((cloud.title, login, "; ".join(variables), cloud.quota_page))
     return table(("cloud", "log-in, or where the token is made", "variables", "quotas"), rows)
@@ -202,9 +236,14 @@ def sources_list() -> str:
 
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
-    "topology": topology_table, "tiers": tiers_table, "stacks": stacks_table, "buckets": buckets_table,
+    "topology": topology_table,
+    "tiers": tiers_table,
+    "stacks": stacks_table,
+    "buckets": buckets_table,
     "credentials": credentials_table,
-    "services": services_table, "settings": settings_table, "sources": sources_list,
+    "services": services_table,
+    "settings": settings_table,
+    "sources": sources_list,
 }
 
 
@@ -217,7 +256,7 @@ def renew(text: str) -> str:
         found = pattern.search(text)
         if not found:
             raise ValueError(f"<!-- {name} --> has no end: <!-- /{name} -->")
-        text = f"{text[:found.start()]}{found[1]}{BLOCKS[name]()}\n{found[2]}{text[found.end():]}"
+        text = f"{text[: found.start()]}{found[1]}{BLOCKS[name]()}\n{found[2]}{text[found.end() :]}"
     return text
 
 

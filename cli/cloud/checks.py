@@ -76,8 +76,11 @@ def judge_machine_types(plan: Plan, offers: Offers) -> Iterator[Check]:
     others = [value for value, types in sorted(offers.types.items()) if set(wanted.values()) <= set(types)]
     for role, name in lacking.items():
         ways = [*find_fit(plan, role, here), *(f"webitel:{offers.setting}: {value} has all of them" for value in others[:2])]
-        yield Check("machine types", f"{name} (role {role}) is not offered in {place}",
-                    ", or ".join(ways) or f"another webitel:region: {place} has no machine type that fits")
+        yield Check(
+            "machine types",
+            f"{name} (role {role}) is not offered in {place}",
+            ", or ".join(ways) or f"another webitel:region: {place} has no machine type that fits",
+        )
 
 
 def find_fit(plan: Plan, role: str, offered: Sequence[str]) -> Iterator[str]:

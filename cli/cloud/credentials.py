@@ -20,7 +20,10 @@ class Found:
 
 
 def find_credentials(
-    facts: CloudFacts, config: Collection[str], environ: Mapping[str, str] = os.environ, home: Path | None = None,
+    facts: CloudFacts,
+    config: Collection[str],
+    environ: Mapping[str, str] = os.environ,
+    home: Path | None = None,
 ) -> Found:
     """Return the credentials of a cloud. `config` are the names under the provider's namespace in the stack file."""
     sources, home = facts.credentials, home or Path.home()

@@ -77,8 +77,7 @@ def ask_cloud(plan: Plan, *, rest: str = "", seconds: float = ANSWERS_SECONDS, o
         try:
             there = read_nodes(own, deadline)
             settings, secret = read_config(own, plan.facts.package, deadline)
-            job = {"answers": str(file), "there": there, "rest": rest,
-                   "seconds": one or max(seconds - START_SECONDS, 1)}
+            job = {"answers": str(file), "there": there, "rest": rest, "seconds": one or max(seconds - START_SECONDS, 1)}
             said = run_questions(own, settings, secret, job, file, deadline)
         except Failure as error:
             return Answers(errors={"account": str(error)})
@@ -118,8 +117,15 @@ def take(answers: Answers, line: Mapping[str, Any]) -> None:
 def run(engine: Engine, deadline: float, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run a short command of the engine. Raises TimeoutExpired at the deadline."""
     return subprocess.run(
-        engine.command(*arguments), cwd=engine.folder, env=engine.environment, text=True, capture_output=True, check=False,
-        input=stdin, timeout=max(deadline - time.monotonic(), 0.1))
+        engine.command(*arguments),
+        cwd=engine.folder,
+        env=engine.environment,
+        text=True,
+        capture_output=True,
+        check=False,
+        input=stdin,
+        timeout=max(deadline - time.monotonic(), 0.1),
+    )
 
 
 def read_nodes(engine: Engine, deadline: float) -> list[str]:
@@ -150,15 +156,26 @@ def read_config(engine: Engine, package: str, deadline: float) -> tuple[dict[str
 
 
 def run_questions(
-    engine: Engine, settings: Mapping[str, Any], secret: Mapping[str, str], job: Mapping[str, Any], file: Path,
+    engine: Engine,
+    settings: Mapping[str, Any],
+    secret: Mapping[str, str],
+    job: Mapping[str, Any],
+    file: Path,
     deadline: float,
 ) -> str:
     """Run the program that asks, with a project, state and passphrase of its own, until its answers are in the file;
     returns what the engine said."""
     file.with_name("job").write_text(json.dumps(job))
-    asking = open_aside(engine, PROGRAM, yaml.safe_dump({"config": dict(settings)}), {
-        "PULUMI_CONFIG_PASSPHRASE": secrets.token_urlsafe(), "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        JOB: str(file.with_name("job"))})
+    asking = open_aside(
+        engine,
+        PROGRAM,
+        yaml.safe_dump({"config": dict(settings)}),
+        {
+            "PULUMI_CONFIG_PASSPHRASE": secrets.token_urlsafe(),
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            JOB: str(file.with_name("job")),
+        },
+    )
     asking.environment.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
     first = [(("stack", "init"), ""), *((("config", "set", "--secret", name), text) for name, text in secret.items())]
     for arguments, stdin in first:
@@ -167,8 +184,14 @@ def run_questions(
             return done.stderr.strip()
     with file.with_name("said").open("w+") as said:
         process = subprocess.Popen(
-            asking.command("preview", "--suppress-progress"), cwd=asking.folder, env=asking.environment, stdin=subprocess.DEVNULL,
-            stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
+            asking.command("preview", "--suppress-progress"),
+            cwd=asking.folder,
+            env=asking.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         wait_for_answers(process, file, deadline)
         said.seek(0)
         return summarize(said.read())

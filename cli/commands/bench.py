@@ -20,8 +20,13 @@ from cli.help import DEVELOP
 from stacks.load import load_deployment
 
 BUDGETS = {
-    "plan": 1.0, "up unchanged": 15.0, "status": 10.0, "up from nothing": 480.0,
-    "up local-single": 60.0, "up local-basic": 100.0, "up local-extended": 180.0,
+    "plan": 1.0,
+    "up unchanged": 15.0,
+    "status": 10.0,
+    "up from nothing": 480.0,
+    "up local-single": 60.0,
+    "up local-basic": 100.0,
+    "up local-extended": 180.0,
 }
 """Seconds; with tools and image cached, but for the one from nothing."""
 MEMORY = "cat /sys/fs/cgroup/memory.stat /sys/fs/cgroup/memory/memory.stat"
@@ -111,8 +116,8 @@ def run(*arguments: str) -> tuple[float, str]:
     """Run one of our own commands; its seconds and standard output. It must succeed."""
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "cli", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        check=False)
+        [sys.executable, "-P", "-m", "cli", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise Failure(f"webitel {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}".rstrip())
     return time.monotonic() - started, done.stdout

@@ -49,8 +49,12 @@ def destroy(
             if with_data and not trial and typer.prompt("No disk and no secret will remain. Type the deployment's name") != stack:
                 raise Failure(f"that is not {stack}; nothing was deleted")
         prepare(plan)
-        lift_protection(engine, plan, f"./webitel destroy {stack}" + " --with-data" * with_data,
-                        [one["urn"] for one in engine.resources() if everything or not one.get("protect")])
+        lift_protection(
+            engine,
+            plan,
+            f"./webitel destroy {stack}" + " --with-data" * with_data,
+            [one["urn"] for one in engine.resources() if everything or not one.get("protect")],
+        )
         if everything and any(resource.get("protect") for resource in engine.resources()):
             engine.run("state", "unprotect", "--all", "--yes")
         default_network = keep_default_network(engine, plan, everything)
@@ -61,9 +65,11 @@ def destroy(
             out.print(f"Next: ./webitel up {stack}   or, to delete that too: ./webitel destroy {stack} --with-data")
             return
         if default_network:
-            out.print(f"The network {default_network} is there still: it became {plan.region}'s default, which "
-                      f"{plan.facts.title} never deletes. It costs nothing; give it another name in the console before the "
-                      "next `up`.")
+            out.print(
+                f"The network {default_network} is there still: it became {plan.region}'s default, which "
+                f"{plan.facts.title} never deletes. It costs nothing; give it another name in the console before the "
+                "next `up`."
+            )
         folder = state_folder(engine.environment)
         if settings.kept_disks:
             set_setting(stack_file(stack), "kept_disks", None)  # else the next `up` would make empty ones

@@ -103,11 +103,17 @@ def check_containers(plan: Plan) -> Iterator[Check]:
         root = os.geteuid() == 0
         state = "answers" if answers else "installed, not running" if program else "not installed"
         mends = f"`up` {'starts' if program else 'installs'} it"
-        yield Check("Incus", f"{state}; {mends}" if root and not answers else state,
-                    "" if answers or root else f"sudo ./webitel up {plan.stack}")
+        yield Check(
+            "Incus",
+            f"{state}; {mends}" if root and not answers else state,
+            "" if answers or root else f"sudo ./webitel up {plan.stack}",
+        )
     wanted = sum(node.machine_type.memory_gib for node in plan.nodes)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    yield Check("memory", f"{memory:.1f} GiB, the nodes may use {wanted:g} GiB",
-                "" if memory >= wanted * 0.9 else "take a smaller tier, or a machine with more memory")
+    yield Check(
+        "memory",
+        f"{memory:.1f} GiB, the nodes may use {wanted:g} GiB",
+        "" if memory >= wanted * 0.9 else "take a smaller tier, or a machine with more memory",
+    )
     free = shutil.disk_usage("/var/lib").free / 2**30
     yield Check("disk", f"{free:.0f} GiB free in /var/lib", "" if free >= DISK_GIB else f"free {DISK_GIB} GiB there")

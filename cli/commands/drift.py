@@ -55,10 +55,18 @@ def drift(
         require_existing(found)
         engine = asking_nodes(found) if nodes else found
         log = EventLog(engine.folder / "events.json")
-        command = engine.command("refresh", "--preview-only", "--suppress-outputs", "--config-file",
-                                 str(engine.config_file), "--event-log", str(log.path))
-        done = subprocess.run(command, cwd=ROOT, env=engine.environment, stdin=subprocess.DEVNULL, text=True,
-                              capture_output=True, check=False)
+        command = engine.command(
+            "refresh",
+            "--preview-only",
+            "--suppress-outputs",
+            "--config-file",
+            str(engine.config_file),
+            "--event-log",
+            str(log.path),
+        )
+        done = subprocess.run(
+            command, cwd=ROOT, env=engine.environment, stdin=subprocess.DEVNULL, text=True, capture_output=True, check=False
+        )
         seen = read_drift(log.read())
         if not done.returncode:
             add_power(seen, ask_power(found, plan))

@@ -28,8 +28,10 @@ def drill(
     stack: StackName = DEFAULT_STACK,
     everything: Annotated[bool, typer.Option("--all", help="Run every drill in turn; the only argument is the stack.")] = False,
     short: Annotated[bool, typer.Option("--short", help="Run what the tests run; the only argument is the stack.")] = False,
-    command: Annotated[str, typer.Option(
-        "--run", metavar="COMMAND", help="Run this change instead, such as './webitel scale data 3 STACK --yes'.")] = "",
+    command: Annotated[
+        str,
+        typer.Option("--run", metavar="COMMAND", help="Run this change instead, such as './webitel scale data 3 STACK --yes'."),
+    ] = "",
     times: Annotated[int, typer.Option(min=1, help="How often to run each.")] = 1,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -89,15 +91,32 @@ def make_power(plan: Plan) -> Power | None:
 
 def show(outcomes: list[Outcome]) -> None:
     """Print one line a drill."""
-    figures = ("rows: write gap, seconds", "messages: write gap, seconds", "acknowledged", "of them when cut off", "lost",
-               "calls dropped", "seconds to rejoin", "seconds to full health")
+    figures = (
+        "rows: write gap, seconds",
+        "messages: write gap, seconds",
+        "acknowledged",
+        "of them when cut off",
+        "lost",
+        "calls dropped",
+        "seconds to rejoin",
+        "seconds to full health",
+    )
     table = make_table("drill", "node", *figures, "named by status", "help needed", right=figures)
     for one in outcomes:
         pairs = [f"{values.get('row', 0)} + {values.get('message', 0)}" for values in (one.acknowledged, one.isolated)]
         lost = sum(map(len, one.lost.values()))
         gaps = [f"{one.gaps[kind]:.1f}" if kind in one.gaps else "not seen" for kind in ("row", "message")]
         table.add_row(
-            one.drill, one.target, *gaps, *pairs, str(lost),
-            f"{one.dropped} of {one.calls}", f"{one.rejoined:.0f}", f"{one.healthy:.0f}", one.named or "-", one.help or "none",
-            style=None if one.is_good else "red")
+            one.drill,
+            one.target,
+            *gaps,
+            *pairs,
+            str(lost),
+            f"{one.dropped} of {one.calls}",
+            f"{one.rejoined:.0f}",
+            f"{one.healthy:.0f}",
+            one.named or "-",
+            one.help or "none",
+            style=None if one.is_good else "red",
+        )
     out.print(table)

@@ -62,8 +62,10 @@ def dump(
     # The answers are filtered already; again as plain text, since a secret may have stood in JSON in another form.
     write_archive(target, stack, {name: access.hide(text) for name, text in texts.items()})
     missing = f"; nothing from {', '.join(silent)}, the archive says why" if silent else ""
-    out.print(f"{target}: {format_count(len(texts), 'file')} of {format_count(len(answers), 'node')}{missing}. "
-              "Generated secrets are masked; telephone numbers and addresses in logs are not.")
+    out.print(
+        f"{target}: {format_count(len(texts), 'file')} of {format_count(len(answers), 'node')}{missing}. "
+        "Generated secrets are masked; telephone numbers and addresses in logs are not."
+    )
 
 
 def read_dump(answer: Answer) -> tuple[Mapping[str, str], str]:

@@ -49,8 +49,10 @@ class Preview:
 def preview(
     stack: StackName = DEFAULT_STACK,
     diff: Annotated[bool, typer.Option("--diff", help="Show every changed input, and files line by line.")] = False,
-    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help=(
-        "Write a comment for a pull request as well; no file where nothing changes."))] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help=("Write a comment for a pull request as well; no file where nothing changes.")),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what `up` would change. Nothing is created, no node is asked, no secret is shown."""
@@ -90,11 +92,21 @@ def run_preview(plan: Plan, diff: bool, quiet: bool, *, wanted: bool) -> Preview
         remove_dead_locks(engine)
         log = EventLog(engine.folder / "events.json")
         command = [
-            str(engine.binary), "preview", "--stack", plan.stack, "--config-file", str(engine.config_file),
-            "--suppress-outputs", "--non-interactive", *(["--diff"] if diff else []), "--event-log", str(log.path),
+            str(engine.binary),
+            "preview",
+            "--stack",
+            plan.stack,
+            "--config-file",
+            str(engine.config_file),
+            "--suppress-outputs",
+            "--non-interactive",
+            *(["--diff"] if diff else []),
+            "--event-log",
+            str(log.path),
         ]
-        done = subprocess.run(command, cwd=ROOT, env=engine.environment, stdin=subprocess.DEVNULL, check=False,
-                              stdout=sys.stderr if quiet else None)
+        done = subprocess.run(
+            command, cwd=ROOT, env=engine.environment, stdin=subprocess.DEVNULL, check=False, stdout=sys.stderr if quiet else None
+        )
         if not wanted:
             return Preview(done.returncode, None, "", SecretFilter())
         hide = find_secrets(engine)

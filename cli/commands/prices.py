@@ -58,6 +58,8 @@ def renew(clouds: list[str], file: Path, addresses: Mapping[str, str] | None = N
         file.write_text(format_list(data))
         renewed.append(name)
         lost = len(names) - len(found.machines)
-        out.print(f"{name}: {format_count(len(found.machines), 'machine type')} and {len(found.others)} other prices from "
-                  f"{found.source}" + (f"; {lost} have no price any more" if lost else ""))
+        out.print(
+            f"{name}: {format_count(len(found.machines), 'machine type')} and {len(found.others)} other prices from "
+            f"{found.source}" + (f"; {lost} have no price any more" if lost else "")
+        )
     return renewed

@@ -63,8 +63,12 @@ def replace(
     if not disruptive and target.key in access.nodes:
         drain(access, target.key, settings.drain_timeout)
     renew = ["--replace", machine]
-    again = choose_next(machine, resources, f"./webitel replace {target.key} --stack {stack}" + " --disruptive" * disruptive,
-                        f"./webitel up {stack}" + " --disruptive" * disruptive)
+    again = choose_next(
+        machine,
+        resources,
+        f"./webitel replace {target.key} --stack {stack}" + " --disruptive" * disruptive,
+        f"./webitel up {stack}" + " --disruptive" * disruptive,
+    )
     if not plan.facts.fixed_addresses:
         # The others must learn its new address before it can work with them.
         bring_up(stack, True, disruptive=disruptive, arguments=renew, again=again)
@@ -86,6 +90,7 @@ def replace(
 def choose_next(machine: str, before: Sequence[Mapping[str, Any]], replace: str, up: str) -> Callable[[Engine], str]:
     """Return what finishes a replacement that failed, once it is known how far it came: `up` would leave an old machine as it is,
     and that may be shut down."""
+
     def find(resources: Sequence[Mapping[str, Any]]) -> tuple[Any, ...]:
         found = (one for one in resources if one["urn"] == machine and not one.get("delete"))
         return next(((one.get("id"), one.get("created")) for one in found if not one.get("pendingReplacement")), ())

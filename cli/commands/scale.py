@@ -20,8 +20,12 @@ from components.model.planning.disks import list_kept
 from components.model.settings import Settings
 from stacks.load import load_deployment, make_deployment
 
-DeleteData = Annotated[bool, typer.Option(
-    "--delete-data", help="With --yes: delete the data disks of the nodes that leave, and of those that left before, too.")]
+DeleteData = Annotated[
+    bool,
+    typer.Option(
+        "--delete-data", help="With --yes: delete the data disks of the nodes that leave, and of those that left before, too."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -77,8 +81,10 @@ def scale(
     change(stack, role, count, leaving, others if with_data else [*others, *((role, n) for n in numbers)])
     bring_up(stack, True, disruptive=disruptive, again=again)
     if beyond.disks and not with_data:
-        out.print(f"Kept with their data: {', '.join(map(name_of, beyond.disks))}. A later ./webitel scale {role} uses them "
-                  f"again; {again} --delete-data deletes them.")
+        out.print(
+            f"Kept with their data: {', '.join(map(name_of, beyond.disks))}. A later ./webitel scale {role} uses them "
+            f"again; {again} --delete-data deletes them."
+        )
 
 
 def role_of(key: str, stack: str) -> str:
@@ -113,13 +119,14 @@ def list_beyond(resources: Sequence[Mapping[str, Any]], stack: str, role: str, c
     theirs = [resource for resource in resources if resource.get("parent") in groups]
     purposes = {data.disk for service in CATALOGUE.values() for data in service.data}
     names = {f"{keys[urn]}-{purpose}" for urn in groups for purpose in purposes}
-    disks = [resource for resource in theirs
-             if name_of(resource["urn"]) in names and not resource["type"].endswith("Attachment")]
+    disks = [resource for resource in theirs if name_of(resource["urn"]) in names and not resource["type"].endswith("Attachment")]
     # Of a node that is gone nothing is left but disks.
     nodes = {keys[resource["parent"]] for resource in theirs if resource not in disks}
     return Beyond(
-        tuple(sorted(nodes, key=lambda key: int(key.rpartition("-")[2]))), tuple(disk["urn"] for disk in disks),
-        tuple(resource["urn"] for resource in theirs if resource.get("protect")))
+        tuple(sorted(nodes, key=lambda key: int(key.rpartition("-")[2]))),
+        tuple(disk["urn"] for disk in disks),
+        tuple(resource["urn"] for resource in theirs if resource.get("protect")),
+    )
 
 
 def ask(beyond: Beyond, yes: bool, delete_data: bool) -> bool:

@@ -57,7 +57,8 @@ def export_secrets(
     """Write all secrets into an encrypted recovery file. Keep it where the deployment is not."""
     values = read_secrets(stack)
     passphrase = os.environ.get("WEBITEL_RECOVERY_PASSPHRASE") or typer.prompt(
-        "Passphrase of the recovery file", hide_input=True, confirmation_prompt=True)
+        "Passphrase of the recovery file", hide_input=True, confirmation_prompt=True
+    )
     if len(passphrase) < 12:
         raise Failure("the passphrase must have 12 characters or more")
     text = json.dumps({"stack": stack, "secrets": values}, indent=1)

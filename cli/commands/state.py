@@ -26,8 +26,10 @@ def register(app: typer.Typer) -> None:
 @commands.command()
 def backup(
     stack: StackName = DEFAULT_STACK,
-    file: Annotated[Path | None, typer.Argument(
-        metavar="[FILE]", help="The file to write, which must not exist; by default named after stack and time.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="The file to write, which must not exist; by default named after stack and time."),
+    ] = None,
 ) -> None:
     """Write the deployment's state into a file; secrets in it stay encrypted."""
     from cli.engine.engine import open_engine, require_existing
@@ -43,9 +45,12 @@ def backup(
             written.write(text)
     except OSError as error:
         raise Failure(
-            f"{target} cannot be written: {error.strerror}; name a new file: ./webitel state backup {stack} FILE") from error
-    out.print(f"{target}: {format_count(count(json.loads(text)), 'resource')} of {stack}. Its secrets open only with the "
-              "passphrase (or key) of this deployment: keep that apart from it.")
+            f"{target} cannot be written: {error.strerror}; name a new file: ./webitel state backup {stack} FILE"
+        ) from error
+    out.print(
+        f"{target}: {format_count(count(json.loads(text)), 'resource')} of {stack}. Its secrets open only with the "
+        "passphrase (or key) of this deployment: keep that apart from it."
+    )
     out.print(f"Next: ./webitel state restore {stack} {target}")
 
 

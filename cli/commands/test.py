@@ -32,7 +32,7 @@ class WithWords(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # which module has the type, differs between typer's versions
         """Keep them apart: click would take them for parts."""
         end = args.index("--") if "--" in args else len(args)
-        ctx.meta[WORDS] = tuple(args[end + 1:])
+        ctx.meta[WORDS] = tuple(args[end + 1 :])
         return super().parse_args(ctx, args[:end])
 
 
@@ -44,9 +44,12 @@ def register(app: typer.Typer) -> None:
 def run_tests(
     context: typer.Context,
     parts: Annotated[
-        list[str] | None, typer.Argument(
+        list[str] | None,
+        typer.Argument(
             metavar=f"[{'|'.join(PARTS)}]",
-            help=f"Without it all but {' and '.join(ONLY_BY_NAME)}. Words after -- are pytest's: unit -- -k firewall.")] = None,
+            help=f"Without it all but {' and '.join(ONLY_BY_NAME)}. Words after -- are pytest's: unit -- -k firewall.",
+        ),
+    ] = None,
 ) -> None:
     """Run the repository's own checks and tests; each of the chosen parts runs, whatever another one finds."""
     from cli.engine.backend import ROOT
@@ -95,7 +98,10 @@ def on_nodes(parts: list[str]) -> list[Step]:
 
 
 def run_step(
-    step: Step, words: tuple[str, ...], root: Path, environment: Mapping[str, str],
+    step: Step,
+    words: tuple[str, ...],
+    root: Path,
+    environment: Mapping[str, str],
 ) -> tuple[str, int, float]:
     """Run one command in the open; its name, exit status and seconds."""
     err.print(f"-- {step.name}")

@@ -21,8 +21,7 @@ def up(
     yes: Yes = False,
     as_json: AsJson = False,
     disruptive: Annotated[bool, typer.Option(help="Allow changes that drop calls in progress.")] = False,
-    repair: Annotated[bool, typer.Option(
-        "--repair", help="Look for drift first (`drift` lists it), and undo it.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Look for drift first (`drift` lists it), and undo it.")] = False,
 ) -> None:
     """Create or change a deployment. It ends when every service is healthy; running it again resumes."""
     bring_up(stack, yes, as_json, disruptive, repair=repair)

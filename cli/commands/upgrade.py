@@ -35,7 +35,8 @@ def upgrade(
     stack: StackName = DEFAULT_STACK,
     yes: Yes = False,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="SERVICE", help="Only this service's packages; may be repeated.")] = None,
+        list[str] | None, typer.Option(metavar="SERVICE", help="Only this service's packages; may be repeated.")
+    ] = None,
     release: Annotated[str, typer.Option(metavar="RELEASE", help="A new release of the vendor's packages.")] = "",
     disruptive: Annotated[bool, typer.Option(help="Include what drops calls in progress.")] = False,
 ) -> None:
@@ -53,8 +54,10 @@ def upgrade(
     with open_engine(stack) as engine:
         access = read_access(engine)
     if obstacles := find_obstacles(plan, ask_status(access)):
-        raise Failure("\n  ".join(["Nothing was changed: this deployment cannot be upgraded as it is:", *obstacles])
-                      + f"\nNext: ./webitel status {stack}")
+        raise Failure(
+            "\n  ".join(["Nothing was changed: this deployment cannot be upgraded as it is:", *obstacles])
+            + f"\nNext: ./webitel status {stack}"
+        )
     progress(f"Looking for newer versions on {format_count(len(access.nodes), 'node')}.")
     found = choose_patches(plan, ask_versions(access), only or ())
     patches = [patch for patch in found if disruptive or not patch.drops_calls]
@@ -110,8 +113,14 @@ def show_patches(patches: Sequence[Patch], disruptive: bool) -> None:
     table = make_table("node", "package", "now", "new", "what it does")
     for patch in patches:
         left_out = patch.drops_calls and not disruptive
-        table.add_row(patch.node, patch.package, patch.now, patch.new, describe_reactions(patch)
-                      + (": left out without --disruptive" if left_out else ""), style="red" if patch.drops_calls else None)
+        table.add_row(
+            patch.node,
+            patch.package,
+            patch.now,
+            patch.new,
+            describe_reactions(patch) + (": left out without --disruptive" if left_out else ""),
+            style="red" if patch.drops_calls else None,
+        )
     out.print(table)
 
 

@@ -59,8 +59,10 @@ class Comment:
                 else:
                     kept[number] = "\n\n".join(filter(None, [kept[number], text]))
         if left_out:
-            kept.append(f"*{format_count(left_out, 'part')} left out: a comment has at most {limit:,} characters. "
-                        "`./webitel preview STACK --diff` shows all of it.*")
+            kept.append(
+                f"*{format_count(left_out, 'part')} left out: a comment has at most {limit:,} characters. "
+                "`./webitel preview STACK --diff` shows all of it.*"
+            )
         return f"\n\n{PART}\n\n".join(kept) + "\n"
 
 
@@ -69,7 +71,7 @@ def join(texts: Iterable[str]) -> str:
     whole = Comment()
     for text in texts:
         table, loud, bodies, *folded = [part.strip() for part in text.split(PART)]
-        whole.rows += table.splitlines()[len([MARK, *HEAD.splitlines()]):]
+        whole.rows += table.splitlines()[len([MARK, *HEAD.splitlines()]) :]
         whole.loud += filter(None, [loud])
         whole.bodies += filter(None, [bodies])
         whole.folded += folded
@@ -86,7 +88,8 @@ def write_preview(plan: Plan, changes: Changes) -> str:
     cells = [f"`{plan.stack}`", f"**{', '.join(replaced)}**" if replaced else "none", *counts, *price_cells(plan, changes)]
     loud = [
         f"> [!CAUTION]\n> **`{plan.stack}`: {format_count(len(names), 'machine')} {what}: {', '.join(names)}.**"
-        for names, what in ((replaced, "REPLACED, what runs on it ends"), (deleted, "DELETED")) if names
+        for names, what in ((replaced, "REPLACED, what runs on it ends"), (deleted, "DELETED"))
+        if names
     ]
     body = [f"#### {plan.stack}", *port_lines(plan, changes), f"```mermaid\n{draw_plan(plan)}\n```"]
     resources = "\n".join(map(str, changes.resources))
@@ -125,8 +128,10 @@ def port_lines(plan: Plan, changes: Changes) -> list[str]:
         return ["Opened and closed ports are not known: the deployment was made by a version that kept no record."]
     before = changes.before["openings"] if changes.before else []
     parts = []
-    for title, lines in (("Opened", [line for line in after if line not in before]),
-                         ("Closed", [line for line in before if line not in after])):
+    for title, lines in (
+        ("Opened", [line for line in after if line not in before]),
+        ("Closed", [line for line in before if line not in after]),
+    ):
         inner = [line for line in lines if line.endswith(INNER)]
         if outer := [line for line in lines if line not in inner]:
             parts.append("\n".join([f"**{title}:**", "", *(f"- {line}" for line in outer)]))

@@ -47,16 +47,24 @@ def measure_cold(stack: str) -> tuple[dict[str, float], float]:
         try:
             return watch([*command, "up", name, "--yes"], checkout, environment)
         finally:
-            subprocess.run([*command, "destroy", name, "--yes"], cwd=checkout, env=environment, stdin=subprocess.DEVNULL,
-                           capture_output=True, check=False)
+            subprocess.run(
+                [*command, "destroy", name, "--yes"],
+                cwd=checkout,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            )
 
 
 def describe_host() -> str:
     """Return what of this host a measurement cannot take away, and so does not count."""
     places = os.pathsep.join((os.environ["PATH"], "/usr/libexec/incus", "/opt/incus/bin", "/usr/local/go/bin", "/usr/sbin"))
     there = [name for name in FOUND if shutil.which(name, path=places)]
-    return (f"not counted, as this host has it: {', '.join(there)}; the installation of Debian's packages of these, and what the "
-            "package mirrors keep")
+    return (
+        f"not counted, as this host has it: {', '.join(there)}; the installation of Debian's packages of these, and what the "
+        "package mirrors keep"
+    )
 
 
 @contextmanager
@@ -65,8 +73,14 @@ def fresh_folders() -> Iterator[tuple[Path, dict[str, str]]]:
     folder = Path(tempfile.mkdtemp(prefix="webitel-cold-", dir=PLACE))
     # A container's root is nobody here, and has to come through to its own file system.
     folder.chmod(0o711)
-    own = {"XDG_CACHE_HOME": "cache", "XDG_DATA_HOME": "data", "XDG_STATE_HOME": "state", "PULUMI_HOME": "pulumi", "GOPATH": "go",
-           "INCUS_DIR": "incus"}
+    own = {
+        "XDG_CACHE_HOME": "cache",
+        "XDG_DATA_HOME": "data",
+        "XDG_STATE_HOME": "state",
+        "PULUMI_HOME": "pulumi",
+        "GOPATH": "go",
+        "INCUS_DIR": "incus",
+    }
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_") and name != "INCUS_SOCKET"}
     environment = {**kept, **{name: str(folder / path) for name, path in own.items()}, "GOFLAGS": "-modcacherw"}
     (folder / own["INCUS_DIR"]).mkdir()
@@ -75,8 +89,15 @@ def fresh_folders() -> Iterator[tuple[Path, dict[str, str]]]:
     finally:
         tool = [str(folder / "checkout/.venv/bin/python"), "-P", "-m", "tools.incus", "clean"]
         if Path(tool[0]).exists():
-            done = subprocess.run(tool, cwd=folder / "checkout", env=environment | {"PYTHONPATH": str(folder / "checkout")},
-                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                tool,
+                cwd=folder / "checkout",
+                env=environment | {"PYTHONPATH": str(folder / "checkout")},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             if done.returncode:
                 progress(f"left in {folder}: {done.stderr.strip()}")
         shutil.rmtree(folder, ignore_errors=True)
@@ -84,8 +105,13 @@ def fresh_folders() -> Iterator[tuple[Path, dict[str, str]]]:
 
 def copy_checkout(target: Path) -> Path:
     """Return the files of this checkout as a clone would have them, with what is new beside them."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
-                            capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     for path in filter(None, listed.split("\0")):
         if (ROOT / path).exists():  # deleted and not committed yet
             (target / path).parent.mkdir(parents=True, exist_ok=True)
@@ -106,8 +132,15 @@ def watch(command: list[str], folder: Path, environment: Mapping[str, str]) -> t
     """Run `up` and tell its time by stage; a Failure shows its last lines."""
     started = entered = time.monotonic()
     stage, seconds, said = 0, [0.0] * len(STAGES), []
-    with subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
         for line in process.stdout or ():
             said.append(line.rstrip())
             later = [number for number, (_, begins) in enumerate(STAGES) if number > stage and begins.search(said[-1])]
@@ -121,4 +154,3 @@ def watch(command: list[str], folder: Path, environment: Mapping[str, str]) -> t
     seconds[stage] += ended - entered
     stages = {name: spent for (name, _), spent in zip(STAGES, seconds, strict=True) if spent >= SHORTEST_STAGE_SECONDS}
     return stages, ended - started
-

@@ -28,7 +28,7 @@ class Step:
     @property
     def is_pytest(self) -> bool:
         """Whether it runs tests."""
-        return self.command[:len(PYTEST)] == PYTEST
+        return self.command[: len(PYTEST)] == PYTEST
 
     def words(self, more: tuple[str, ...] = ()) -> tuple[str, ...]:
         """The whole command. A choice of the user's runs in one process: several take longer to start than it takes."""
@@ -52,6 +52,7 @@ def marked(part: str, *folders: str) -> tuple[str, ...]:
 PARTS: dict[str, tuple[Step, ...]] = {
     "lint": (
         Step("ruff", (*PYTHON, "ruff", "check", "--quiet", ".")),
+        Step("ruff format", (*PYTHON, "ruff", "format", "--quiet", "--check", ".")),
         Step("mypy", (*PYTHON, "mypy")),
         Step("import-linter", IMPORT_LINTER),
         Step("files that changed since a real program read them", (*PYTHON, "tests.lint.real_programs")),

@@ -76,6 +76,7 @@ async def nothing(access: Access, nodes: Sequence[NodeAccess]) -> None:
 
 def script(begin: str, end: str = "") -> Fault:
     """Return a fault that is a shell script on each of the nodes."""
+
     def act(text: str) -> Act:
         async def run(access: Access, nodes: Sequence[NodeAccess]) -> None:
             await asyncio.gather(*(run_script(access, node, text) for node in nodes))
@@ -93,14 +94,18 @@ def kill(*units: str) -> Fault:
 def stop_units(*units: str) -> Fault:
     """Return units held down as a fault."""
     names = " ".join(f"{unit}.service" for unit in units)
-    return script(f"systemctl mask --runtime -q {names}; systemctl stop {names}",
-                  f"systemctl unmask --runtime -q {names}; systemctl start --no-block {names}")
+    return script(
+        f"systemctl mask --runtime -q {names}; systemctl stop {names}",
+        f"systemctl unmask --runtime -q {names}; systemctl start --no-block {names}",
+    )
 
 
 def fill(purpose: str, percent: int) -> Fault:
     """Return the fault of a data disk filled to so many percent, and the room given back."""
-    return script(_FILL.format(folder=PROGRAM.parent, purpose=purpose, percent=percent, file=_FILLER),
-                  f"rm -f {MOUNT_ROOT}/{purpose}/{_FILLER}")
+    return script(
+        _FILL.format(folder=PROGRAM.parent, purpose=purpose, percent=percent, file=_FILLER),
+        f"rm -f {MOUNT_ROOT}/{purpose}/{_FILLER}",
+    )
 
 
 PARTITION = script(_CUT, _MEND)
@@ -121,6 +126,7 @@ def power_off(power: Power | None) -> Fault:
 
 def power_off_in_turn(power: Power, pause: float) -> Fault:
     """Power taken from all the nodes at once, and given back to one after the other, so many seconds between."""
+
     async def one_by_one(access: Access, nodes: Sequence[NodeAccess]) -> None:
         for number, node in enumerate(nodes):
             await asyncio.sleep(pause if number else 0)

@@ -85,8 +85,11 @@ class Writer:
 def find_lost(writers: Iterable[Writer], there: dict[str, dict[str, list[int]]]) -> dict[str, list[str]]:
     """Return by kind what was acknowledged and is gone."""
     return {
-        kind: [f"{writer.name} {number}" for writer in writers
-               for number in sorted(set(writer.acknowledged[kind]) - set(there[f"{kind}s"].get(writer.name, ())))]
+        kind: [
+            f"{writer.name} {number}"
+            for writer in writers
+            for number in sorted(set(writer.acknowledged[kind]) - set(there[f"{kind}s"].get(writer.name, ())))
+        ]
         for kind in KINDS
     }
 

@@ -143,7 +143,8 @@ async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
             outcome.gaps[kind] = writers[0].longest_gap(kind, begun - 1, stopped)
         outcome.acknowledged[kind] = len(writers[0].acknowledged[kind])
         outcome.isolated[kind] = sum(
-            begun < moment <= ended for writer in writers[1:] for moment in writer.acknowledged[kind].values())
+            begun < moment <= ended for writer in writers[1:] for moment in writer.acknowledged[kind].values()
+        )
 
 
 async def run_command(command: str) -> str:
@@ -192,22 +193,29 @@ async def count_calls(access: Access, plan: Plan) -> int:
 async def gather_leaders(access: Access, plan: Plan, target: Node, tell: Tell) -> None:
     """Bring the leadership of database and queue to the node that leads Consul; a Failure where they do not come."""
     node = access.nodes[target.key]
-    queue = f'rabbit@{target.name}'
+    queue = f"rabbit@{target.name}"
     for _ in range(6):
         leaders: Leaders = await read_leaders(access, plan)
         if leaders["postgresql"] == leaders["queue"] == target.key:
             return
         tell(f"  bringing all leaders to {target.key}: {', '.join(f'{what} at {leaders[what]}' for what in QUIET)}")
         if leaders["postgresql"] != target.key and leaders["standby"] == target.key:
-            await run_script(access, node, "patronictl -c /etc/patroni/config.yml switchover --force webitel "
-                                           f"--candidate {target.key}", 60)
+            await run_script(
+                access, node, f"patronictl -c /etc/patroni/config.yml switchover --force webitel --candidate {target.key}", 60
+            )
         elif leaders["postgresql"] != target.key:
             # Only the synchronous standby may take over: the other one steps aside for a moment.
             other = access.nodes[leaders["standby"]]
             await run_script(access, other, "systemctl restart patroni", 60)
         if leaders["queue"] != target.key:
-            await run_script(access, node, (
-                "rabbitmqctl -q eval '{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"webitel-drill\">>)), "
-                f"rabbit_quorum_queue:transfer_leadership(Q, list_to_atom(\"{queue}\")).'"), 60)
+            await run_script(
+                access,
+                node,
+                (
+                    'rabbitmqctl -q eval \'{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"webitel-drill">>)), '
+                    f'rabbit_quorum_queue:transfer_leadership(Q, list_to_atom("{queue}")).\''
+                ),
+                60,
+            )
         await asyncio.sleep(15)
     raise Failure(f"not all leaders came to {target.key}")

@@ -40,8 +40,12 @@ Leaders = Mapping[str, str]
 """Who leads what, by key of a node: `postgresql`, `standby`, `consul`, `queue`, and each service that moves; "" or none where
 nobody knows."""
 
-ROLES = {"leader": ("postgresql", "the PostgreSQL leader"), "standby": ("standby", "the synchronous standby"),
-         "consul": ("consul", "the Consul leader"), "queue": ("queue", "the queue's leader")}
+ROLES = {
+    "leader": ("postgresql", "the PostgreSQL leader"),
+    "standby": ("standby", "the synchronous standby"),
+    "consul": ("consul", "the Consul leader"),
+    "queue": ("queue", "the queue's leader"),
+}
 KILLED = {"leader": ("patroni",), "consul": ("consul",), "queue": ("rabbitmq-server",)}
 STOPPED_SECONDS, CUT_SECONDS, FULL_SECONDS, CONSUL_GONE_SECONDS = 30.0, 40.0, 30.0, 60.0
 SECOND_LATER_SECONDS = 60.0
@@ -86,18 +90,30 @@ def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, 
     drills.append(Drill("off-and-on", "power off everywhere, then on", tuple(node.key for node in plan.nodes), off, 10))
     first, second = leaders.get("postgresql", ""), leaders.get("standby", "")
     if first and second and power:
-        drills.append(Drill(
-            "stop-two", "power off at the PostgreSQL leader and its standby, the second back a minute after the first",
-            (first, second), power_off_in_turn(power, SECOND_LATER_SECONDS), STOPPED_SECONDS))
+        drills.append(
+            Drill(
+                "stop-two",
+                "power off at the PostgreSQL leader and its standby, the second back a minute after the first",
+                (first, second),
+                power_off_in_turn(power, SECOND_LATER_SECONDS),
+                STOPPED_SECONDS,
+            )
+        )
     if first:
         drills += [
-            Drill("nearly-full-database", f"the leader's database disk {NEARLY_FULL_PERCENT} % full", (first,),
-                  fill("database", NEARLY_FULL_PERCENT), FULL_SECONDS),
+            Drill(
+                "nearly-full-database",
+                f"the leader's database disk {NEARLY_FULL_PERCENT} % full",
+                (first,),
+                fill("database", NEARLY_FULL_PERCENT),
+                FULL_SECONDS,
+            ),
             Drill("full-database", "the leader's database disk full", (first,), fill("database", 100), FULL_SECONDS),
         ]
     brokers = plan.nodes_with("rabbitmq")
-    drills.append(Drill("full-broker", f"the broker's disk at {brokers[-1].key} called full", (brokers[-1].key,),
-                        BROKER_FULL, FULL_SECONDS))
+    drills.append(
+        Drill("full-broker", f"the broker's disk at {brokers[-1].key} called full", (brokers[-1].key,), BROKER_FULL, FULL_SECONDS)
+    )
     everywhere = tuple(node.key for node in plan.nodes)
     drills.append(Drill("no-packages", "no way to package repositories", everywhere, OFFLINE, FULL_SECONDS))
     return {drill.name: drill for drill in drills}

@@ -51,8 +51,9 @@ def open_aside(engine: Engine, program: str, config: str, variables: Mapping[str
     folder = engine.folder / "asked"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "state").mkdir(parents=True)
-    (folder / "Pulumi.yaml").write_text(json.dumps(
-        {"name": engine.project(), "runtime": {"name": "python", "options": {"virtualenv": ".venv"}}}))
+    (folder / "Pulumi.yaml").write_text(
+        json.dumps({"name": engine.project(), "runtime": {"name": "python", "options": {"virtualenv": ".venv"}}})
+    )
     (folder / ".venv").symlink_to(sys.prefix)
     (folder / "__main__.py").write_text(program)
     (folder / f"Pulumi.{engine.stack}.yaml").write_text(config)
@@ -103,8 +104,11 @@ class Providers:
         key = json.dumps([package, question.provider])
         if key not in self.made:
             self.made[key] = pulumi.ProviderResource(
-                package, f"asked-{len(self.made)}", dict(question.provider),
-                pulumi.ResourceOptions(version=question.version or None))
+                package,
+                f"asked-{len(self.made)}",
+                dict(question.provider),
+                pulumi.ResourceOptions(version=question.version or None),
+            )
         return self.made[key]
 
 
@@ -119,8 +123,12 @@ def make_all() -> None:
 
     find = Providers()
     for number, one in enumerate(read_questions()):
-        pulumi.CustomResource(one.function, f"made-{number}", dict(one.arguments), pulumi.ResourceOptions(
-            provider=find(one), version=one.version or None))
+        pulumi.CustomResource(
+            one.function,
+            f"made-{number}",
+            dict(one.arguments),
+            pulumi.ResourceOptions(provider=find(one), version=one.version or None),
+        )
 
 
 def answer() -> None:

@@ -17,8 +17,10 @@ OUTLINE = "plan"
 """The stack's output with `components/model/planning/outline.py`."""
 
 TEXTS = {
-    "manifest": "packages, units, disks and probes", "attributes": "modes, owners and actions of files",
-    "bundles": "bundles", "devices": "devices of data disks",
+    "manifest": "packages, units, disks and probes",
+    "attributes": "modes, owners and actions of files",
+    "bundles": "bundles",
+    "devices": "devices of data disks",
 }
 """Inputs of a configuration beside its files that are worth a diff, and what they are called."""
 
@@ -79,8 +81,9 @@ def read_changes(events: Iterable[Mapping[str, Any]]) -> Changes:
 def read_change(metadata: Mapping[str, Any]) -> Change:
     """Return one resource's change; the engine tells of a replacement in three steps, of which `replace` is one."""
     old, new = ((metadata.get(side) or {}).get("inputs") or {} for side in ("old", "new"))
-    return Change(metadata["op"], metadata["type"], metadata["urn"].rpartition("::")[2],
-                  tuple(metadata.get("diffs") or ()), old, new)
+    return Change(
+        metadata["op"], metadata["type"], metadata["urn"].rpartition("::")[2], tuple(metadata.get("diffs") or ()), old, new
+    )
 
 
 @dataclass(frozen=True)
@@ -116,4 +119,5 @@ def list_texts(inputs: Mapping[str, Any]) -> dict[str, str]:
     files = inputs.get("files")
     texts = {path: str(text) for path, text in files.items()} if isinstance(files, Mapping) else {}
     return texts | {
-        title: json.dumps(inputs[name], indent=1, sort_keys=True) for name, title in TEXTS.items() if inputs.get(name)}
+        title: json.dumps(inputs[name], indent=1, sort_keys=True) for name, title in TEXTS.items() if inputs.get(name)
+    }

@@ -43,5 +43,8 @@ def preview_dropped_calls(engine: Engine, plan: Plan, arguments: Sequence[str], 
     run = run_engine(engine, plan.nodes, "preview", *arguments)
     if run.status:
         report_failure(run, again(), plan)
-    return {warning.name: warning.text.removeprefix(ANNOUNCED).removesuffix(UNLESS_ALLOWED)
-            for warning in run.rollout.warnings if warning.text.startswith(ANNOUNCED)}
+    return {
+        warning.name: warning.text.removeprefix(ANNOUNCED).removesuffix(UNLESS_ALLOWED)
+        for warning in run.rollout.warnings
+        if warning.text.startswith(ANNOUNCED)
+    }

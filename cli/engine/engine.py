@@ -55,8 +55,14 @@ class Engine:
         the stack file they find.
         """
         done = subprocess.run(
-            self.command(*arguments), cwd=folder or self.folder, env=self.environment, text=True, capture_output=True,
-            check=False, input=stdin)
+            self.command(*arguments),
+            cwd=folder or self.folder,
+            env=self.environment,
+            text=True,
+            capture_output=True,
+            check=False,
+            input=stdin,
+        )
         if done.returncode:
             raise Failure(f"pulumi {' '.join(arguments)} failed:\n{(done.stderr or done.stdout).strip()}")
         return done.stdout
@@ -74,8 +80,14 @@ class Engine:
     def exists(self) -> bool:
         """Return whether the backend has this stack."""
         done = subprocess.run(
-            [str(self.binary), "stack", "ls", "--json", "--non-interactive"], cwd=self.folder, env=self.environment,
-            text=True, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+            [str(self.binary), "stack", "ls", "--json", "--non-interactive"],
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
         if done.returncode:
             raise Failure(f"the Pulumi backend cannot be read:\n{done.stderr.strip()}")
         return any(row["name"].rpartition("/")[2] == self.stack for row in json.loads(done.stdout))

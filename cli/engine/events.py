@@ -12,8 +12,14 @@ from typing import Any
 from components.model.plan import Node
 
 VERBS = {
-    "create": "creating", "update": "changing", "delete": "deleting", "replace": "replacing",
-    "create-replacement": "creating", "delete-replaced": "deleting", "import": "adopting", "refresh": "reading",
+    "create": "creating",
+    "update": "changing",
+    "delete": "deleting",
+    "replace": "replacing",
+    "create-replacement": "creating",
+    "delete-replaced": "deleting",
+    "import": "adopting",
+    "refresh": "reading",
 }
 """The engine's operations that do something."""
 

@@ -29,7 +29,8 @@ def remove_dead_locks(engine: Engine) -> None:
         else:
             raise Failure(
                 f"{engine.stack} is being changed by process {lock['pid']} of {lock['username']} on {lock['hostname']} "
-                f"since {lock['timestamp']}. Wait for it to end.")
+                f"since {lock['timestamp']}. Wait for it to end."
+            )
 
 
 def find_locks(engine: Engine) -> list[Path]:

@@ -63,6 +63,10 @@ def draw(rollout: Rollout) -> Table:
         table.add_row("starting the engine", "", "")
     for row in rollout.rows.values():
         step = "failed" if row.failed else f"done: {row.step}" if row.ended else row.step
-        table.add_row(row.name, format_duration(row.seconds(now)), step.splitlines()[0],
-                      style="red" if row.failed else "dim" if row.ended else None)
+        table.add_row(
+            row.name,
+            format_duration(row.seconds(now)),
+            step.splitlines()[0],
+            style="red" if row.failed else "dim" if row.ended else None,
+        )
     return table

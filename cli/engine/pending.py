@@ -46,8 +46,15 @@ def settle_pending_operations(engine: Engine) -> None:
         engine.run("stack", "import", stdin=json.dumps(state))
     if targets := sorted(unsure | found.keys()):
         # In the checkout, where the project's own provider is.
-        engine.run("refresh", "--yes", "--skip-preview", "--config-file", str(engine.config_file),
-                   *(word for urn in targets for word in ("--target", urn)), folder=ROOT)
+        engine.run(
+            "refresh",
+            "--yes",
+            "--skip-preview",
+            "--config-file",
+            str(engine.config_file),
+            *(word for urn in targets for word in ("--target", urn)),
+            folder=ROOT,
+        )
         state = engine.export()
         for one in state["deployment"].get("resources", []):
             if one["urn"] in found:
@@ -88,7 +95,8 @@ def find_ids(engine: Engine, begun: Sequence[Resource], resources: Sequence[Reso
     ways = {one["urn"]: find_way(one) for one in begun}
     asked = [one for one in begun if ways[one["urn"]].function]
     questions = [
-        make_question(one, ways[one["urn"]].function, ways[one["urn"]].arguments(one["inputs"]), resources) for one in asked]
+        make_question(one, ways[one["urn"]].function, ways[one["urn"]].arguments(one["inputs"]), resources) for one in asked
+    ]
     answers = dict(zip((one["urn"] for one in asked), ask(engine, questions), strict=True))
     found = {}
     for one in begun:
@@ -105,7 +113,8 @@ def find_ids(engine: Engine, begun: Sequence[Resource], resources: Sequence[Reso
         if len(ids) > 1:
             raise Failure(
                 f"{len(ids)} things may be {describe(urn)}, whose creation was interrupted: {', '.join(sorted(ids))}. "
-                "Delete the ones that nothing uses in the cloud's console, then run this again.")
+                "Delete the ones that nothing uses in the cloud's console, then run this again."
+            )
         if ids:
             found[urn] = ids[0]
     return found
@@ -128,7 +137,8 @@ def find_way(resource: Resource) -> Way:
     except KeyError:
         raise Failure(
             f"nobody knows whether {describe(resource['urn'])} was made, and its type {resource['type']} cannot be looked "
-            "up. Look in the cloud's console, then say it: pulumi refresh (it asks for the id, or clears it)") from None
+            "up. Look in the cloud's console, then say it: pulumi refresh (it asks for the id, or clears it)"
+        ) from None
 
 
 def describe(urn: str) -> str:
@@ -137,7 +147,10 @@ def describe(urn: str) -> str:
 
 
 def make_question(
-    resource: Resource, function: str, arguments: Mapping[str, Any], resources: Sequence[Resource],
+    resource: Resource,
+    function: str,
+    arguments: Mapping[str, Any],
+    resources: Sequence[Resource],
 ) -> Question:
     """Return the question to the provider that was told to make it."""
     settings = {name: value for name, value in settings_of(resource, resources).items() if not name.startswith("__")}
@@ -165,4 +178,3 @@ def ask_directly(engine: Engine, urn: str, way: Way) -> Mapping[str, Any]:
         return way.ask(engine.setting)
     except (URLError, TimeoutError) as error:
         raise Failure(f"the cloud does not tell whether {describe(urn)} was made: {error}") from error
-

@@ -54,8 +54,11 @@ class Machines:
 
 def find_machines(resources: Sequence[Resource], plan: Plan, keys: Collection[str] = ()) -> dict[str, Resource]:
     """The machines in the state by the key of their node, all of them or those."""
-    known = {str(one["urn"]).rpartition("::")[2]: one for one in resources
-             if one["type"] == plan.facts.machine_resource and not one.get("delete")}
+    known = {
+        str(one["urn"]).rpartition("::")[2]: one
+        for one in resources
+        if one["type"] == plan.facts.machine_resource and not one.get("delete")
+    }
     return {key: one for key, one in known.items() if not keys or key in keys}
 
 
@@ -130,8 +133,17 @@ def find_gone(engine: Engine, plan: Plan, keys: Collection[str]) -> set[str]:
     log = EventLog(engine.folder / "gone.json")
     targets = [word for one in machines.values() for word in ("--target", str(one["urn"]))]
     try:
-        engine.run("refresh", "--preview-only", "--suppress-outputs", "--config-file", str(engine.config_file),
-                   "--event-log", str(log.path), *targets, folder=ROOT)
+        engine.run(
+            "refresh",
+            "--preview-only",
+            "--suppress-outputs",
+            "--config-file",
+            str(engine.config_file),
+            "--event-log",
+            str(log.path),
+            *targets,
+            folder=ROOT,
+        )
     except Failure:  # what cannot be read is not known to be gone
         return set()
     seen = [event.get("resOutputsEvent", {}).get("metadata", {}) for event in log.read()]
@@ -140,7 +152,12 @@ def find_gone(engine: Engine, plan: Plan, keys: Collection[str]) -> set[str]:
 
 
 def wait_for(
-    engine: Engine, plan: Plan, keys: Collection[str], told: Machines, words: Collection[str], seconds: float,
+    engine: Engine,
+    plan: Plan,
+    keys: Collection[str],
+    told: Machines,
+    words: Collection[str],
+    seconds: float,
 ) -> Machines:
     """Ask for the machines of these nodes, of which the cloud `told` so far, until it says that none has any of these
     words; a Failure names those that still have, or may have. Returns what it said last."""

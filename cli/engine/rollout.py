@@ -45,14 +45,26 @@ def run_engine(engine: Engine, nodes: Sequence[Node], *arguments: str) -> Run:
     said = engine.folder / "engine.log"
     looks = arguments[0] == "preview"
     command = engine.command(
-        *arguments, *(() if looks else ("--yes", "--skip-preview")), "--suppress-outputs",
-        "--config-file", str(engine.config_file), "--event-log", str(log.path))
+        *arguments,
+        *(() if looks else ("--yes", "--skip-preview")),
+        "--suppress-outputs",
+        "--config-file",
+        str(engine.config_file),
+        "--event-log",
+        str(log.path),
+    )
     rollout = Rollout(nodes)
     with said.open("wb") as output:
         # A session of its own: Ctrl-C reaches the engine only through us, once, and its provider never directly.
         process = subprocess.Popen(
-            command, cwd=ROOT, env=engine.environment, stdin=subprocess.DEVNULL, stdout=output,
-            stderr=subprocess.STDOUT, start_new_session=True)
+            command,
+            cwd=ROOT,
+            env=engine.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     with interruptible(process) as interrupt, nullcontext() if looks else display(rollout, is_terminal()) as shown:
         running = True
         while running:

@@ -83,8 +83,14 @@ def read_access(engine: Engine) -> Access:
     hide = SecretFilter()
     for resource in met:
         hide.add([resource["inputs"]["private_key"], resource["inputs"].get("secrets", {})])
-    return Access({node.key: node for node in nodes}, outputs.get("url", ""), met[0]["inputs"]["private_key"], pins, hide,
-                  tuple(outputs.get("dns_records", ())))
+    return Access(
+        {node.key: node for node in nodes},
+        outputs.get("url", ""),
+        met[0]["inputs"]["private_key"],
+        pins,
+        hide,
+        tuple(outputs.get("dns_records", ())),
+    )
 
 
 def list_met(resources: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -99,9 +105,13 @@ def read_node(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> NodeAcce
 
 
 async def ask_nodes(
-    access: Access, nodes: Sequence[NodeAccess], command: str, seconds: float,
+    access: Access,
+    nodes: Sequence[NodeAccess],
+    command: str,
+    seconds: float,
 ) -> dict[str, Answer]:
     """Run a command as root on the nodes at the same time; answers by key, none later than `seconds`."""
+
     async def ask(node: NodeAccess) -> Answer:
         begun = time.monotonic()
         try:
@@ -133,6 +143,7 @@ async def connect(access: Access, node: NodeAccess) -> Session:
     """Open a connection to a node that only its pinned host key opens; through its jump hosts in turn where it has any."""
     try:
         return await ssh.connect(
-            node.target, [ssh.read_key(access.private_key)], dict(access.pins), attempt_seconds=CONNECT_SECONDS)
+            node.target, [ssh.read_key(access.private_key)], dict(access.pins), attempt_seconds=CONNECT_SECONDS
+        )
     except SshError as error:
         raise Failure(str(error)) from error

@@ -45,15 +45,31 @@ def write_config(access: Access, node: NodeAccess, folder: Path) -> Path:
     hosts: dict[str, Hop] = {node.key: target}
     if not target.ssh_via:
         hosts |= {name_hop(access, hop): hop for hop in target.via}
-    (folder / "known_hosts").write_text("".join(
-        f"{name} {' '.join(access.pins[host.machine_id].split()[:2])}\n" for name, host in hosts.items()
-        if host.machine_id in access.pins))
+    (folder / "known_hosts").write_text(
+        "".join(
+            f"{name} {' '.join(access.pins[host.machine_id].split()[:2])}\n"
+            for name, host in hosts.items()
+            if host.machine_id in access.pins
+        )
+    )
     lines = []
     for name, host in hosts.items():
-        lines += [f"Host {name}", f"  HostName {host.address}", f"  User {target.user}", f"  HostKeyAlias {name}",
-                  f"  IdentityFile {key}", f"  UserKnownHostsFile {folder / 'known_hosts'}"]
-    lines += ["Host *", "  IdentitiesOnly yes", "  StrictHostKeyChecking yes", "  LogLevel ERROR",
-              "  ServerAliveInterval 15", "  ConnectTimeout 6"]
+        lines += [
+            f"Host {name}",
+            f"  HostName {host.address}",
+            f"  User {target.user}",
+            f"  HostKeyAlias {name}",
+            f"  IdentityFile {key}",
+            f"  UserKnownHostsFile {folder / 'known_hosts'}",
+        ]
+    lines += [
+        "Host *",
+        "  IdentitiesOnly yes",
+        "  StrictHostKeyChecking yes",
+        "  LogLevel ERROR",
+        "  ServerAliveInterval 15",
+        "  ConnectTimeout 6",
+    ]
     config = folder / "config"
     if ways := list_ways(config, access, target):
         # ssh itself tries one jump host only; `||` tries the next.

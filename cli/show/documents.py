@@ -23,8 +23,7 @@ def print_document(document: object) -> None:
 
 def status_document(stack: str, url: str, healthy: bool, reports: Reports) -> Document:
     """Return what `status` knows; `nodes` by key."""
-    return {"stack": stack, "healthy": healthy, "url": url,
-            "nodes": {key: report.as_json() for key, report in reports.items()}}
+    return {"stack": stack, "healthy": healthy, "url": url, "nodes": {key: report.as_json() for key, report in reports.items()}}
 
 
 def preview_document(stack: str, changes: Changes) -> Document:
@@ -34,8 +33,10 @@ def preview_document(stack: str, changes: Changes) -> Document:
     return {
         "stack": stack,
         "changes": {operation: changes.count(operation) for operation in OPERATIONS},
-        "resources": [{"operation": one.operation, "type": one.type, "name": one.name, "inputs": list(one.inputs)}
-                      for one in changes.resources],
+        "resources": [
+            {"operation": one.operation, "type": one.type, "name": one.name, "inputs": list(one.inputs)}
+            for one in changes.resources
+        ],
         "files": [{"path": diff.path, "nodes": list(diff.nodes), "lines": list(diff.lines)} for diff in diff_files(changes)],
     }
 
@@ -48,9 +49,11 @@ def drift_document(stack: str, changed: Collection[str], unknown: Collection[str
 def doctor_document(stack: str, checks: Sequence[Check]) -> Document:
     """Return what `doctor` looked at; `ready` where nothing is in the way of `up`."""
     return {
-        "stack": stack, "ready": all(check.state != "MISSING" for check in checks),
-        "checks": [{"name": check.name, "state": check.state.lower(), "found": check.found, "remedy": check.mend}
-                   for check in checks],
+        "stack": stack,
+        "ready": all(check.state != "MISSING" for check in checks),
+        "checks": [
+            {"name": check.name, "state": check.state.lower(), "found": check.found, "remedy": check.mend} for check in checks
+        ],
     }
 
 

@@ -34,12 +34,16 @@ def show_records(access: Access, zone: str) -> None:
 
 def show_end(plan: Plan, access: Access) -> None:
     """Print where it answers, what it is made of, what comes next."""
-    sip = [f"{access.nodes[node.key].address}:{CATALOGUE['opensips'].listener('sip').port}"
-           for node in plan.nodes_with("opensips") if node.key in access.nodes]
+    sip = [
+        f"{access.nodes[node.key].address}:{CATALOGUE['opensips'].listener('sip').port}"
+        for node in plan.nodes_with("opensips")
+        if node.key in access.nodes
+    ]
     out.print("   ".join([access.url, *(["SIP " + ", ".join(sip)] if sip else [])]))
     if plan.package_source == PackageSource.SANDBOX:
-        out.print("Sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins "
-                  "(webitel:package_source is sandbox).")
+        out.print(
+            "Sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins (webitel:package_source is sandbox)."
+        )
     if licence := read_licence(plan, access):
         out.print(f"Licence identifier {licence}: send it to Webitel, who answers with the licence of this installation.")
     # There is no account before the first: the vendor's sign-in page registers it, with the licence (its public sources,
@@ -47,8 +51,10 @@ def show_end(plan: Plan, access: Access) -> None:
     if plan.package_source == PackageSource.SANDBOX:
         out.print("First log-in: none in the sandbox; with the vendor's packages the sign-in page makes the first account.")
     else:
-        out.print(f"First log-in: {access.url} > Create account: your domain, a user name and a password of your choice, "
-                  "then the licence. No account exists before that one.")
+        out.print(
+            f"First log-in: {access.url} > Create account: your domain, a user name and a password of your choice, "
+            "then the licence. No account exists before that one."
+        )
     given = f" --stack {plan.stack}" if plan.stack != DEFAULT_STACK else ""
     out.print(f"Reports: {access.url}grafana/, user admin, password: ./webitel secrets grafana_password{given}")
     stack = f" {plan.stack}" if plan.stack != DEFAULT_STACK else ""

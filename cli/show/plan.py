@@ -23,8 +23,9 @@ def show_plan(deployment: Deployment, everything: bool = False) -> None:
     plan, settings = deployment.plan, deployment.settings
     tier, cloud = TIERS[plan.tier], plan.facts
     place = cloud.title if cloud.trial else f"{cloud.title} {plan.region}"
-    out.print(f"{plan.stack}   {place}   {tier.title}: about {format_calls(tier.calls_per_day)} calls a day   "
-              f"Webitel {plan.release}")
+    out.print(
+        f"{plan.stack}   {place}   {tier.title}: about {format_calls(tier.calls_per_day)} calls a day   Webitel {plan.release}"
+    )
     out.print(nodes_table(plan))
     out.print(facts_table(plan, settings, everything))
 
@@ -39,8 +40,17 @@ def fill_nodes_table(plan: Plan, *, short: bool) -> Table:
     """Return the table. A short name has the role in it, which then needs no column; such a table fits in 80 columns."""
     priced = bool(plan.monthly_price.as_of)
     title = f"{plan.monthly_price.currency}/month"
-    titles = ["node", *(["role"] if not short else []), "machine", "vCPU", "GiB" if short else "memory", "disks GiB",
-              "private", "public", *([title] if priced else [])]
+    titles = [
+        "node",
+        *(["role"] if not short else []),
+        "machine",
+        "vCPU",
+        "GiB" if short else "memory",
+        "disks GiB",
+        "private",
+        "public",
+        *([title] if priced else []),
+    ]
     table = make_table(*titles, right=("vCPU", "GiB", "memory", title))
 
     def add(node: Node, *cells: str) -> None:
@@ -50,8 +60,15 @@ def fill_nodes_table(plan: Plan, *, short: bool) -> Table:
     for node in plan.nodes:
         machine = node.machine_type
         memory = f"{machine.memory_gib:g}" + ("" if short else " GiB")
-        add(node, machine.name, str(machine.vcpus), memory, list_sizes(node), node.private_address or "later",
-            str(node.public.value))
+        add(
+            node,
+            machine.name,
+            str(machine.vcpus),
+            memory,
+            list_sizes(node),
+            node.private_address or "later",
+            str(node.public.value),
+        )
     for node in plan.kept:
         add(node, "gone, disks kept", "", "", list_sizes(node), "", "")
     if priced and len(plan.nodes) > 1:
@@ -74,18 +91,33 @@ def facts_table(plan: Plan, settings: Settings, everything: bool) -> Table:
 
     for audience in OUTSIDE:
         openings = [opening for opening in plan.openings if opening.audience == audience]
-        add(f"open from {'the internet' if audience == 'internet' else audience}",
-            describe_openings(openings) or ["nothing"])
+        add(f"open from {'the internet' if audience == 'internet' else audience}", describe_openings(openings) or ["nothing"])
     inner = [opening for opening in plan.openings if opening.audience not in OUTSIDE]
-    add("between nodes", describe_openings(inner) if everything else [
-        f"{format_count(len(inner), 'opening')} (--all shows them)"] if inner else [])
+    add(
+        "between nodes",
+        describe_openings(inner)
+        if everything
+        else [f"{format_count(len(inner), 'opening')} (--all shows them)"]
+        if inner
+        else [],
+    )
     if everything:
-        add("ways out", [f"{rule.role}: {rule.ports}/{rule.protocol} to {', '.join(rule.destinations)} "
-                         f"({', '.join(rule.purposes)})" for rule in plan.egress])
+        add(
+            "ways out",
+            [
+                f"{rule.role}: {rule.ports}/{rule.protocol} to {', '.join(rule.destinations)} ({', '.join(rule.purposes)})"
+                for rule in plan.egress
+            ],
+        )
     calls = format_calls(TIERS[plan.tier].calls_per_day)
-    add("recordings", [
-        f"{recordings_gib(plan.node(name))} GiB at {plan.node(name).key}: full in about {max(days, 1):.0f} "
-        f"{'days' if days >= 1.5 else 'day'} at {calls} calls a day" for name, days in recordings_days(plan).items()])
+    add(
+        "recordings",
+        [
+            f"{recordings_gib(plan.node(name))} GiB at {plan.node(name).key}: full in about {max(days, 1):.0f} "
+            f"{'days' if days >= 1.5 else 'day'} at {calls} calls a day"
+            for name, days in recordings_days(plan).items()
+        ],
+    )
     per_day = recordings_gib_per_day(TIERS[plan.tier].calls_per_day)
     add("recordings", [f"on {plan.share}, which you run: {per_day:.0f} GiB a day at {calls} calls a day"] if plan.share else [])
     add("note", plan.warnings)

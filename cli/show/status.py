@@ -48,9 +48,12 @@ def show_status(reports: Reports, plan: Plan) -> None:
         if report.left is not None:
             table.add_row(key, "", "has left" if report.left else "is leaving", "./webitel scale finishes it")
         rows: list[tuple[str, Row, str]] = [
-            (one.name, one, one.why or (f"{one.standby} runs it" if one.standby else "")) for one in report.services]
-        rows += [(f"disk {one.purpose}", one, describe_disk(one, days.get(report.node) if one.purpose == "recordings" else None))
-                 for one in report.disks]
+            (one.name, one, one.why or (f"{one.standby} runs it" if one.standby else "")) for one in report.services
+        ]
+        rows += [
+            (f"disk {one.purpose}", one, describe_disk(one, days.get(report.node) if one.purpose == "recordings" else None))
+            for one in report.disks
+        ]
         rows += [(one.name, one, one.why) for one in report.machine]
         for name, row, why in rows:
             state, style = describe_state(row)

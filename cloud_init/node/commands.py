@@ -118,6 +118,7 @@ def run_load(step: str, writer: str, direct: bool) -> int:
 
 def run_apply(incoming: pathlib.Path, update: bool) -> int:
     """Apply and speak JSON lines: progress, then the result or the error."""
+
     def tell(step: str, text: str) -> None:
         print(json.dumps({"step": step, "text": text}), flush=True)
 
@@ -132,6 +133,7 @@ def run_apply(incoming: pathlib.Path, update: bool) -> int:
 
 def run_drain() -> int:
     """Drain this node's FreeSWITCH, where it has one that runs, and have other nodes run what moves."""
+
     def tell(step: str, text: str) -> None:
         print(text, flush=True)
 

@@ -55,10 +55,12 @@ def write_suites(suites: dict[str, list[str]]) -> None:
     for suite, packages in suites.items():
         (SOURCES / f"webitel-{suite}.sources").write_text(
             f"Types: deb\nURIs: {debian_mirror()}\nSuites: {suite}\nComponents: main\n"
-            "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n")
+            "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+        )
         pathlib.Path(f"/etc/apt/preferences.d/webitel-{suite}").write_text(
             f"Package: *\nPin: release n={suite}\nPin-Priority: 50\n\n"
-            f"Package: {' '.join(packages)}\nPin: release n={suite}\nPin-Priority: 500\n")
+            f"Package: {' '.join(packages)}\nPin: release n={suite}\nPin-Priority: 500\n"
+        )
 
 
 def run_gpg(home: str, *arguments: str, given: bytes = b"") -> bytes:
@@ -93,8 +95,13 @@ def write_ring(repository: dict[str, str], ring: pathlib.Path) -> None:
     if not key:
         # apt's own download knows the credentials in /etc/apt/auth.conf.d and the machine's proxy.
         fetched = PROGRESS.with_name(f"{name}.key")
-        done = subprocess.run(["/usr/lib/apt/apt-helper", "download-file", repository["key"], str(fetched)],
-                              capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(
+            ["/usr/lib/apt/apt-helper", "download-file", repository["key"], str(fetched)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
         if done.returncode != 0:
             raise InstallError(f"repository {name}: no key at {repository['key']}: {(done.stderr + done.stdout).strip()}")
         key, found = take_key(fetched.read_bytes(), wanted)
@@ -115,17 +122,25 @@ def add_repository(repository: dict[str, str]) -> None:
     signed = f"Signed-By: {ring}\n" if repository.get("key") else "Trusted: yes\n"
     component = f"Components: {repository['component']}\n" if repository.get("component") else ""
     (SOURCES / f"webitel-{name}.sources").write_text(
-        f"Types: deb\nURIs: {repository['uri']}\nSuites: {repository['suite']}\n{component}{signed}")
+        f"Types: deb\nURIs: {repository['uri']}\nSuites: {repository['suite']}\n{component}{signed}"
+    )
 
 
 def list_missing(packages: list[str], versions: dict[str, str]) -> list[str]:
     """Those that are not installed, or not in their version of `versions`, in the given order."""
-    shown = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Version}\n", *packages],
-                           capture_output=True, text=True, check=False)
+    shown = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Version}\n", *packages],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     rows = [line.split() for line in shown.stdout.splitlines()]
     installed = {row[1]: row[2] for row in rows if row[0] == "installed"}
-    return [package for package in packages
-            if package not in installed or installed[package] != versions.get(package, installed[package])]
+    return [
+        package
+        for package in packages
+        if package not in installed or installed[package] != versions.get(package, installed[package])
+    ]
 
 
 def disable(units: list[str]) -> None:
@@ -134,8 +149,9 @@ def disable(units: list[str]) -> None:
         return  # systemctl lists all there are where none is named.
     # One call, as systemd reads all its units anew after each; one unknown name in it refuses them all.
     names = [unit if "." in unit else f"{unit}.service" for unit in units]
-    shown = subprocess.run(["systemctl", "list-unit-files", "--no-legend", "--plain", *names],
-                           capture_output=True, text=True, check=False).stdout
+    shown = subprocess.run(
+        ["systemctl", "list-unit-files", "--no-legend", "--plain", *names], capture_output=True, text=True, check=False
+    ).stdout
     if found := [line.split()[0] for line in shown.splitlines() if line.strip()]:
         subprocess.run(["systemctl", "disable", "--now", "-q", *found], capture_output=True, check=False, env=os.environ | NATIVE)
 
@@ -143,13 +159,31 @@ def disable(units: list[str]) -> None:
 def run_apt(arguments: list[str], step: str, total: int) -> None:
     """apt-get with its status read line by line; the error holds its last lines."""
     reading, writing = os.pipe()
-    command = ["apt-get", "-qy", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold",
-               "-o", f"APT::Status-Fd={writing}", "-o", "DPkg::Lock::Timeout=300", *PATIENCE, *arguments]
+    command = [
+        "apt-get",
+        "-qy",
+        "-o",
+        "Dpkg::Options::=--force-confdef",
+        "-o",
+        "Dpkg::Options::=--force-confold",
+        "-o",
+        f"APT::Status-Fd={writing}",
+        "-o",
+        "DPkg::Lock::Timeout=300",
+        *PATIENCE,
+        *arguments,
+    ]
     log = pathlib.Path("/var/log/webitel-install.log")
     with log.open("a") as sink:
         start = sink.tell()
-        process = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, pass_fds=[writing],
-                                   env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"})
+        process = subprocess.Popen(
+            command,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[writing],
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
+        )
         os.close(writing)
         seen = set()
         with os.fdopen(reading) as status:
@@ -166,12 +200,28 @@ def run_apt(arguments: list[str], step: str, total: int) -> None:
 
 def read_lists(source: str) -> None:
     """The package lists of one file of apt sources, the others left as they are."""
-    run_apt(["-o", f"Dir::Etc::SourceList={SOURCES / source}", "-o", "Dir::Etc::SourceParts=-", "-o", "APT::Get::List-Cleanup=0",
-             "update"], "package lists", 0)
+    run_apt(
+        [
+            "-o",
+            f"Dir::Etc::SourceList={SOURCES / source}",
+            "-o",
+            "Dir::Etc::SourceParts=-",
+            "-o",
+            "APT::Get::List-Cleanup=0",
+            "update",
+        ],
+        "package lists",
+        0,
+    )
 
 
-def install(packages: list[str], units: list[str], fresh_lists: bool = True, options: tuple[str, ...] = (),
-            versions: dict[str, str] | None = None) -> list[str]:
+def install(
+    packages: list[str],
+    units: list[str],
+    fresh_lists: bool = True,
+    options: tuple[str, ...] = (),
+    versions: dict[str, str] | None = None,
+) -> list[str]:
     """Install what is missing, or not of its version in `versions`, with every start of a service forbidden; returns that.
 
     Without `fresh_lists` the lists are read anew only when the first try fails.

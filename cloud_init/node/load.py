@@ -46,8 +46,10 @@ def run(writer: str, direct: bool) -> int:
             print(json.dumps({"t": time.time(), "kind": kind, **more}), flush=True)
 
     tell("start")
-    writers = [threading.Thread(target=write, args=(view, writer, direct, ended, tell), daemon=True)
-               for write in (write_rows, write_messages)]
+    writers = [
+        threading.Thread(target=write, args=(view, writer, direct, ended, tell), daemon=True)
+        for write in (write_rows, write_messages)
+    ]
     for thread in writers:
         thread.start()
     sys.stdin.read()
@@ -65,8 +67,14 @@ def write_rows(view: View, writer: str, direct: bool, ended: threading.Event, te
     number = 0
     while not ended.is_set():
         session = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
-            env={**os.environ, "PGPASSWORD": view.secrets.get("database_password", "")})
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env={**os.environ, "PGPASSWORD": view.secrets.get("database_password", "")},
+        )
         assert session.stdin and session.stdout and session.stderr
         try:
             while not ended.is_set():
@@ -126,8 +134,11 @@ def collect() -> int:
     """Print what is there: {"rows": {writer: [n]}, "messages": {writer: [n]}}."""
     view = View(load_manifest())
     try:
-        found = query(view, f"select coalesce(json_object_agg(writer, ns), '{{}}') from "
-                            f"(select writer, json_agg(n) ns from {TABLE} group by 1) s")
+        found = query(
+            view,
+            f"select coalesce(json_object_agg(writer, ns), '{{}}') from "
+            f"(select writer, json_agg(n) ns from {TABLE} group by 1) s",
+        )
     except Unhealthy as error:
         raise SystemExit(f"the rows cannot be read: {error}") from error
     messages: dict[str, list[int]] = {}

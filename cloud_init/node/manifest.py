@@ -201,11 +201,33 @@ class Configuration(TypedDict):
 def empty_manifest() -> Manifest:
     """What a node knows of itself before its first configuration."""
     return {
-        "node": "", "key": "", "id": 0, "stack": "", "address": "", "packages": [], "install_units": [], "versions": {},
-        "disks": [], "directories": [], "units": [], "services": [], "clusters": {}, "bundle_actions": {}, "probe_secrets": [],
-        "drain_timeout": 0, "ports": {
-            "consul_http": 0, "haproxy_sql": 0, "haproxy_amqp": 0, "haproxy_management": 0, "postgresql_sql": 0,
-            "postgresql_rest": 0, "rabbitmq_amqp": 0, "rabbitmq_management": 0, "nginx_https": 0},
+        "node": "",
+        "key": "",
+        "id": 0,
+        "stack": "",
+        "address": "",
+        "packages": [],
+        "install_units": [],
+        "versions": {},
+        "disks": [],
+        "directories": [],
+        "units": [],
+        "services": [],
+        "clusters": {},
+        "bundle_actions": {},
+        "probe_secrets": [],
+        "drain_timeout": 0,
+        "ports": {
+            "consul_http": 0,
+            "haproxy_sql": 0,
+            "haproxy_amqp": 0,
+            "haproxy_management": 0,
+            "postgresql_sql": 0,
+            "postgresql_rest": 0,
+            "rabbitmq_amqp": 0,
+            "rabbitmq_management": 0,
+            "nginx_https": 0,
+        },
     }
 
 

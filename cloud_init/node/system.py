@@ -43,8 +43,15 @@ def write_private(path: pathlib.Path, text: str, mode: int = 0o600) -> None:
 def run(command: list[str], timeout: float = COMMAND_SECONDS, text: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run a program; never raise for its exit status. A program that hangs is ended and reads as `ENDED`."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, input=text, check=False,
-                              env=os.environ | NATIVE | {"LC_ALL": "C.UTF-8"})
+        return subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            input=text,
+            check=False,
+            env=os.environ | NATIVE | {"LC_ALL": "C.UTF-8"},
+        )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, ENDED, "", f"{command[0]} did not end within {timeout:.0f} s")
     except FileNotFoundError:

@@ -44,4 +44,5 @@ def tell(id: Any) -> str:
 def made_of(shape: str, imported: bool = False) -> Way:
     """An id made of inputs."""
     return Way(
-        lambda inputs, answer: [shape.format_map({name: tell(value) for name, value in inputs.items()})], imported=imported)
+        lambda inputs, answer: [shape.format_map({name: tell(value) for name, value in inputs.items()})], imported=imported
+    )

@@ -53,8 +53,12 @@ class Cloud(pulumi.ComponentResource, ABC):
     """Of every resource of the deployment."""
 
     def __init__(self, plan: Plan, settings: Settings, boot: BootTexts, ssh_public_key: Output[str]) -> None:
-        super().__init__(resource_types.CLOUD, plan.cloud, None, ResourceOptions(
-            providers=self.create_providers(plan), transformations=list(self.transformations)))
+        super().__init__(
+            resource_types.CLOUD,
+            plan.cloud,
+            None,
+            ResourceOptions(providers=self.create_providers(plan), transformations=list(self.transformations)),
+        )
         self.plan, self.settings, self.boot, self.ssh_public_key = plan, settings, boot, ssh_public_key
         self.facts = plan.facts
         self.machines: dict[str, Machine] = {}

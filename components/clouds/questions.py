@@ -56,6 +56,7 @@ class Questions:
 async def ask_all(questions: Questions, file: Path, seconds: float = SECONDS) -> None:
     """Ask everything; every answer becomes a line of JSON in `file`: {"what": ..., "answer": ...} or "error"; `END`
     is the last one."""
+
     def write(line: Mapping[str, Any]) -> None:
         with file.open("a") as out:
             out.write(json.dumps(line) + "\n")

@@ -37,7 +37,8 @@ def rules_in(plan: Plan, role: str) -> dict[Rule, str]:
     """What a role lets in, with the listeners it is for."""
     return _join(
         (Rule(opening.protocol, opening.ports, **peer), f"{opening.service} {opening.listener}")
-        for opening in plan.openings if opening.role == role
+        for opening in plan.openings
+        if opening.role == role
         for peer in (*({"network": network} for network in opening.networks), *({"peer_role": one} for one in opening.roles))
     )
 
@@ -46,8 +47,10 @@ def rules_out(plan: Plan, role: str) -> dict[Rule, str]:
     """What a role lets out of the deployment, with the purposes."""
     return _join(
         (Rule(rule.protocol, rule.ports, network), purpose)
-        for rule in plan.egress if rule.role == role
-        for network in rule.destinations for purpose in rule.purposes
+        for rule in plan.egress
+        if rule.role == role
+        for network in rule.destinations
+        for purpose in rule.purposes
     )
 
 

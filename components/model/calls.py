@@ -115,8 +115,11 @@ def check_calls(draft: Draft) -> Iterator[Problem]:
     for name in ("account_limits", "trunk_limits"):
         for key, value in getattr(settings, name).items():
             if value < 1:
-                yield setting_problem(f"{name}.{key}", value, "no call would be allowed; use a number such as 30, "
-                                                              "or webitel:destinations to say where calls may go")
+                yield setting_problem(
+                    f"{name}.{key}",
+                    value,
+                    "no call would be allowed; use a number such as 30, or webitel:destinations to say where calls may go",
+                )
     for name in ("emergency_numbers", "destinations"):
         for number in getattr(settings, name):
             if not NUMBER.fullmatch(number):

@@ -19,7 +19,8 @@ def explain_shortage(nodes: Iterable[Node], memory_gib: float, disk_gib: float) 
     wanted = {"memory": sum(node.machine_type.memory_gib for node in new) * MEMORY_SHARE, "disk": len(new) * DISK_GIB_PER_NODE}
     lacks = [
         f"{wanted[what] - has:.1f} GiB of {what} ({wanted[what]:.1f} wanted, {has:.1f} free)"
-        for what, has in (("memory", memory_gib), ("disk", disk_gib)) if wanted[what] > has
+        for what, has in (("memory", memory_gib), ("disk", disk_gib))
+        if wanted[what] > has
     ]
     number = f"{len(new)} more {'node' if len(new) == 1 else 'nodes'}"
     return f"this machine lacks {' and '.join(lacks)} for {number}" if lacks else ""

@@ -36,7 +36,8 @@ def find_reactions(package: str, services: Iterable[Service], source: PackageSou
     if find_package(package).is_tool:
         return {}
     return {
-        service.name: service.on_new_version for service in services
+        service.name: service.on_new_version
+        for service in services
         if package in service.packages_from(source) and service.on_new_version is not OnChange.NOTHING
     }
 
@@ -72,11 +73,15 @@ def choose_patches(plan: Plan, offers: Offers, only: Iterable[str] = ()) -> list
         entries = [packages[package] for packages in offers.values() if package in packages]
         candidates = [new for entry in entries for new in entry["newer"]]
         # One that a node runs already is no news there, and no way down either.
-        fit = [new for new in candidates if all(
-            new == entry["now"] or (new in entry["newer"] and is_patch(package, entry["now"], new)) for entry in entries)]
+        fit = [
+            new
+            for new in candidates
+            if all(new == entry["now"] or (new in entry["newer"] and is_patch(package, entry["now"], new)) for entry in entries)
+        ]
         if fit:
-            chosen[package] = max(fit, key=lambda new: -min(
-                entry["newer"].index(new) for entry in entries if new in entry["newer"]))
+            chosen[package] = max(
+                fit, key=lambda new: -min(entry["newer"].index(new) for entry in entries if new in entry["newer"])
+            )
     names = set(only)
     patches = []
     for node in sorted(plan.nodes, key=lambda node: node.leaving):

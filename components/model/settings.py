@@ -25,11 +25,14 @@ class CarrierProfile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
     transport: Literal["any", "udp", "tcp", "tls"] = Field(
-        "any", description="By which its calls are taken; calls to it go out by it unless the gateway of Webitel names another.")
+        "any", description="By which its calls are taken; calls to it go out by it unless the gateway of Webitel names another."
+    )
     codecs: tuple[Literal["PCMA", "PCMU", "G722", "G729", "opus"], ...] = Field(
-        (), description="Codecs offered to it, and taken from it beside PCMA; empty = PCMA and PCMU offered, all taken.")
+        (), description="Codecs offered to it, and taken from it beside PCMA; empty = PCMA and PCMU offered, all taken."
+    )
     options: bool = Field(
-        False, description="It answers OPTIONS within a call, and its calls end half a minute after it has vanished.")
+        False, description="It answers OPTIONS within a call, and its calls end half a minute after it has vanished."
+    )
 
 
 class Settings(BaseModel):
@@ -42,90 +45,148 @@ class Settings(BaseModel):
     region: str = Field("", description="The cloud's region or location; empty = the cloud's default.", examples=["eu-central-1"])
     zone: str = Field("", description="Zone letter inside the region, where the cloud has zones; empty = a.", examples=["a"])
     domain: str = Field("example.com", description="Public host name of the contact centre.", examples=["voice.your-company.com"])
-    dns_zone: str = Field("", description=(
-        "Zone in the cloud's own DNS where the domain's records are made; empty = they are printed to be copied. "
-        "On aws, gcp and azure after the zone's id, name or resource group and a slash."), examples=["your-company.com"])
+    dns_zone: str = Field(
+        "",
+        description=(
+            "Zone in the cloud's own DNS where the domain's records are made; empty = they are printed to be copied. "
+            "On aws, gcp and azure after the zone's id, name or resource group and a slash."
+        ),
+        examples=["your-company.com"],
+    )
     operators: tuple[Network, ...] = Field((), description="Networks that may use SSH.", examples=[["203.0.113.0/24"]])
     carriers: tuple[Network, ...] = Field((), description="Networks of SIP trunks.", examples=[["198.51.100.0/24"]])
     carrier_profiles: dict[str, CarrierProfile] = Field(
-        {}, description="What is particular to a carrier: transport, codecs, options. By its network (of webitel:carriers) for "
+        {},
+        description="What is particular to a carrier: transport, codecs, options. By its network (of webitel:carriers) for "
         "calls from it and to an address in it; by host name for calls to a gateway given by that name, whose own calls still "
-        "need an entry by network.", examples=[{"198.51.100.0/26": {"transport": "tcp", "codecs": ["PCMU"], "options": True}}])
+        "need an entry by network.",
+        examples=[{"198.51.100.0/26": {"transport": "tcp", "codecs": ["PCMU"], "options": True}}],
+    )
     phones: tuple[Network, ...] | Literal["internet"] = Field(
-        (), description="Networks of SIP phones, or internet (scanners and toll fraud will come).", examples=[["192.0.2.0/24"]])
+        (), description="Networks of SIP phones, or internet (scanners and toll fraud will come).", examples=[["192.0.2.0/24"]]
+    )
     srtp: Literal["optional", "required"] = Field(
-        "optional", description="Encrypted audio of SIP phones (WebRTC always has it): optional = for those that offer it or are "
-        "registered over TLS, required = no call without it.", examples=["required"])
+        "optional",
+        description="Encrypted audio of SIP phones (WebRTC always has it): optional = for those that offer it or are "
+        "registered over TLS, required = no call without it.",
+        examples=["required"],
+    )
     trunk_transfers: bool = Field(
-        False, description="Let trunks transfer calls (REFER), so that a caller outside can have you call anybody.")
+        False, description="Let trunks transfer calls (REFER), so that a caller outside can have you call anybody."
+    )
     emergency_numbers: tuple[str, ...] = Field(
-        ("112", "911"), description="Numbers of emergency services, as they are dialled: no limit below counts for them.",
-        examples=[["112", "911", "110"]])
+        ("112", "911"),
+        description="Numbers of emergency services, as they are dialled: no limit below counts for them.",
+        examples=[["112", "911", "110"]],
+    )
     account_limits: dict[Literal["calls", "per_minute"], int] = Field(
-        {}, description="Calls that a phone's account makes at once and within a minute; empty = 10 and 60.",
-        examples=[{"calls": 4, "per_minute": 20}])
+        {},
+        description="Calls that a phone's account makes at once and within a minute; empty = 10 and 60.",
+        examples=[{"calls": 4, "per_minute": 20}],
+    )
     trunk_limits: dict[Literal["calls", "per_minute"], int] = Field(
-        {}, description="Calls by one trunk, at once and within a minute; empty = the tier's load in its busiest minute.",
-        examples=[{"calls": 100, "per_minute": 200}])
+        {},
+        description="Calls by one trunk, at once and within a minute; empty = the tier's load in its busiest minute.",
+        examples=[{"calls": 100, "per_minute": 200}],
+    )
     destinations: tuple[str, ...] = Field(
-        (), description="First digits of the numbers that may be called by trunks; empty = all.", examples=[["+49", "0"]])
+        (), description="First digits of the numbers that may be called by trunks; empty = all.", examples=[["+49", "0"]]
+    )
     outgoing_hours: dict[str, str] = Field(
-        {}, description="Hours in which calls go out by trunks, by days and in the nodes' time zone; empty = always.",
-        examples=[{"mon-fri": "07:00-20:00", "sat": "09:00-14:00"}])
-    operator_keys: tuple[str, ...] = Field((), description="SSH public keys of the operators.",
-        examples=[["ssh-ed25519 AAAA... you@office"]])
+        {},
+        description="Hours in which calls go out by trunks, by days and in the nodes' time zone; empty = always.",
+        examples=[{"mon-fri": "07:00-20:00", "sat": "09:00-14:00"}],
+    )
+    operator_keys: tuple[str, ...] = Field(
+        (), description="SSH public keys of the operators.", examples=[["ssh-ed25519 AAAA... you@office"]]
+    )
     counts: dict[str, int] = Field({}, description="Nodes by role, where more than the tier's.", examples=[{"app": 2}])
-    machine_types: dict[str, str] = Field({}, description="The provider's machine type by role.",
-        examples=[{"edge": "c7a.xlarge"}])
+    machine_types: dict[str, str] = Field(
+        {}, description="The provider's machine type by role.", examples=[{"edge": "c7a.xlarge"}]
+    )
     disk_sizes: dict[str, int] = Field(
-        {}, description="GiB by role and purpose, where more than the tier's.", examples=[{"data.recordings": 1000}])
+        {}, description="GiB by role and purpose, where more than the tier's.", examples=[{"data.recordings": 1000}]
+    )
     recordings_share: dict[Literal["source", "type", "options"], str] = Field(
-        {}, description="Network file system of yours for Storage's files, so that it moves when its node is lost: source and "
+        {},
+        description="Network file system of yours for Storage's files, so that it moves when its node is lost: source and "
         "options as for mount(8), type nfs4 (unless set), glusterfs, or bind for a folder that you mount yourself.",
-        examples=[{"source": "files.your-company.com:/webitel"}])
-    network: Network | None = Field(None, description="The deployment's private network; empty = the cloud's default.",
-                                    examples=["10.20.0.0/16"])
+        examples=[{"source": "files.your-company.com:/webitel"}],
+    )
+    network: Network | None = Field(
+        None, description="The deployment's private network; empty = the cloud's default.", examples=["10.20.0.0/16"]
+    )
     local_network: LocalNetwork = Field(
-        "bridged", description="On local, how nodes have addresses: bridged = one each; nat = public ones translated on this "
-        "host, as on AWS, Google, Azure; late_address, late_network = as on DigitalOcean, Hetzner.", examples=["nat"])
+        "bridged",
+        description="On local, how nodes have addresses: bridged = one each; nat = public ones translated on this "
+        "host, as on AWS, Google, Azure; late_address, late_network = as on DigitalOcean, Hetzner.",
+        examples=["nat"],
+    )
     public_network: Network | None = Field(
-        None, description="On local, unless bridged: what stands for the internet on this host; empty = 198.18.0.0/24 and next.",
-        examples=["198.18.7.0/24"])
+        None,
+        description="On local, unless bridged: what stands for the internet on this host; empty = 198.18.0.0/24 and next.",
+        examples=["198.18.7.0/24"],
+    )
     release: Literal["25.08"] = Field("25.08", description="Version of the vendor's packages.")
     package_versions: dict[str, str] = Field(
-        {}, description="Version by package, where a certain one is wanted (`webitel upgrade` writes them); a package without "
-        "one stays as it was installed.", examples=[{"webitel-engine": "25.08.3-1"}])
+        {},
+        description="Version by package, where a certain one is wanted (`webitel upgrade` writes them); a package without "
+        "one stays as it was installed.",
+        examples=[{"webitel-engine": "25.08.3-1"}],
+    )
     package_source: PackageSource | None = Field(
-        None, description="vendor, mirror or sandbox; empty = sandbox on local, else vendor.", examples=["vendor"])
-    mirror: str = Field("", description="Base URL of your mirror of the vendor's repositories, with package_source mirror.",
-                        examples=["https://packages.your-company.com"])
+        None, description="vendor, mirror or sandbox; empty = sandbox on local, else vendor.", examples=["vendor"]
+    )
+    mirror: str = Field(
+        "",
+        description="Base URL of your mirror of the vendor's repositories, with package_source mirror.",
+        examples=["https://packages.your-company.com"],
+    )
     repository_user: str = Field("", description="User of the Webitel repository (secret).", json_schema_extra={"secret": True})
-    repository_password: str = Field("", description="Password of the Webitel repository (secret).",
-        json_schema_extra={"secret": True})
-    freeswitch_token: str = Field("", description="SignalWire token of the FreeSWITCH repository (secret).",
-                                  json_schema_extra={"secret": True}, examples=["pat_..."])
+    repository_password: str = Field(
+        "", description="Password of the Webitel repository (secret).", json_schema_extra={"secret": True}
+    )
+    freeswitch_token: str = Field(
+        "",
+        description="SignalWire token of the FreeSWITCH repository (secret).",
+        json_schema_extra={"secret": True},
+        examples=["pat_..."],
+    )
     repository_keys: dict[str, str] = Field(
-        {}, description="Fingerprint of a repository's key, 40 hexadecimal digits, where no public record has it.",
-        examples=[{"webitel": "0123456789ABCDEF0123456789ABCDEF01234567"}])
-    image: str = Field("", description="Machine image; empty = newest Debian 12. On local: base = without the packages in it.",
-                       examples=["base"])
+        {},
+        description="Fingerprint of a repository's key, 40 hexadecimal digits, where no public record has it.",
+        examples=[{"webitel": "0123456789ABCDEF0123456789ABCDEF01234567"}],
+    )
+    image: str = Field(
+        "", description="Machine image; empty = newest Debian 12. On local: base = without the packages in it.", examples=["base"]
+    )
     time_zone: str = Field("UTC", description="Time zone of every node.", examples=["Europe/Berlin"])
     upload_limit_mib: int = Field(64, ge=1, le=4096, description="Largest upload nginx accepts, MiB.")
     web_sockets_per_address: int = Field(
-        400, ge=10, le=8000, description="Web sockets of each kind (SIP, events, chats) that one address may have: at least the "
-        "agents of an office that share one.")
+        400,
+        ge=10,
+        le=8000,
+        description="Web sockets of each kind (SIP, events, chats) that one address may have: at least the "
+        "agents of an office that share one.",
+    )
     max_connections: int = Field(300, ge=100, le=5000, description="PostgreSQL's connection limit.")
     ssh_via: str = Field("", description="Your own way in: user@host of a bastion.", examples=["admin@bastion.your-company.com"])
     drain_timeout: int = Field(1800, ge=0, le=86400, description="Seconds to wait for calls to end when a FreeSWITCH is drained.")
     health_timeout: int = Field(600, ge=10, le=7200, description="Seconds that `up` waits for every service to be healthy.")
     disruptive: bool = Field(
-        False, description="Allow changes that drop calls in progress (`up --disruptive` sets it for one run).")
+        False, description="Allow changes that drop calls in progress (`up --disruptive` sets it for one run)."
+    )
     release_data: bool = Field(
-        False, description="Have the cloud let data disks and addresses be deleted (`destroy --with-data` and `scale` set it "
-        "for one run); Pulumi protects them all the same.")
-    leaving: tuple[str, ...] = Field((), description="Nodes that leave their clusters (set by `webitel scale`).",
-        examples=[["data-3"]])
+        False,
+        description="Have the cloud let data disks and addresses be deleted (`destroy --with-data` and `scale` set it "
+        "for one run); Pulumi protects them all the same.",
+    )
+    leaving: tuple[str, ...] = Field(
+        (), description="Nodes that leave their clusters (set by `webitel scale`).", examples=[["data-3"]]
+    )
     kept_disks: tuple[str, ...] = Field(
-        (), description="Nodes that are gone and whose data disks are kept (set by `webitel scale`).", examples=[["data-3"]])
-    rotate: dict[str, int] = Field({}, description="Generation by secret; raise one to rotate it.",
-        examples=[{"database_password": 2}])
+        (), description="Nodes that are gone and whose data disks are kept (set by `webitel scale`).", examples=[["data-3"]]
+    )
+    rotate: dict[str, int] = Field(
+        {}, description="Generation by secret; raise one to rotate it.", examples=[{"database_password": 2}]
+    )

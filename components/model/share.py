@@ -42,11 +42,22 @@ class ShareType:
 
 
 SHARE_TYPES: Mapping[str, ShareType] = {
-    "nfs4": ShareType("nfs4", HOST_SOURCE, "files.your-company.com:/webitel", packages=("nfs-common",),
-                      ports=(Ports(2049, 2049),), unwanted=("rpcbind.service", "rpcbind.socket")),
+    "nfs4": ShareType(
+        "nfs4",
+        HOST_SOURCE,
+        "files.your-company.com:/webitel",
+        packages=("nfs-common",),
+        ports=(Ports(2049, 2049),),
+        unwanted=("rpcbind.service", "rpcbind.socket"),
+    ),
     # Ports: glusterd.vol of Debian's glusterfs-server 10.3.
-    "glusterfs": ShareType("glusterfs", HOST_SOURCE, "files.your-company.com:/webitel", packages=("glusterfs-client",),
-                           ports=(Ports(24007, 24007), Ports(49152, 60999))),
+    "glusterfs": ShareType(
+        "glusterfs",
+        HOST_SOURCE,
+        "files.your-company.com:/webitel",
+        packages=("glusterfs-client",),
+        ports=(Ports(24007, 24007), Ports(49152, 60999)),
+    ),
     BIND: ShareType("none", BIND_SOURCE, "/srv/recordings", options="bind"),
 }
 DEFAULT_TYPE = "nfs4"
@@ -97,14 +108,23 @@ def check_share(draft: Draft) -> Iterator[Problem]:
         hint = f"did you mean {near[0]}?" if near else f"use {' or '.join(SHARE_TYPES)}"
         yield setting_problem("recordings_share.type", share.type, f"no way to mount; {hint}")
     elif draft.facts.trial and share.type != BIND:
-        yield setting_problem("recordings_share.type", share.type, (
-            f"a container cannot mount a network file system; mount it here, hand it to the containers and use {BIND}"))
+        yield setting_problem(
+            "recordings_share.type",
+            share.type,
+            (f"a container cannot mount a network file system; mount it here, hand it to the containers and use {BIND}"),
+        )
     if not share.facts.source.fullmatch(share.source):
-        yield setting_problem("recordings_share.source", share.source, (
-            f"nothing that {share.type} can mount; use one such as {share.facts.example}"))
+        yield setting_problem(
+            "recordings_share.source",
+            share.source,
+            (f"nothing that {share.type} can mount; use one such as {share.facts.example}"),
+        )
     if not OPTIONS.fullmatch(share.options):
-        yield setting_problem("recordings_share.options", share.options, (
-            "not options of mount(8), which stand together without blanks, such as nfsvers=4.1,noresvport"))
+        yield setting_problem(
+            "recordings_share.options",
+            share.options,
+            ("not options of mount(8), which stand together without blanks, such as nfsvers=4.1,noresvport"),
+        )
 
 
 def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CATALOGUE) -> Mapping[str, Service]:
@@ -113,11 +133,17 @@ def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CAT
     share = read_share(settings)
     if share is None:
         return catalogue
-    shared = {name: put_on_share(service, share) for name, service in catalogue.items()
-              if any(data.disk == RECORDINGS for data in service.data)}
+    shared = {
+        name: put_on_share(service, share)
+        for name, service in catalogue.items()
+        if any(data.disk == RECORDINGS for data in service.data)
+    }
     inner = [
         replace(listener, name=proxy_name(name, listener.name), audiences=(Audience.NODE,), bind=Bind.LOOPBACK)
-        for name in shared for listener in shared[name].listeners if is_called_by_address(name, listener.name, catalogue)]
+        for name in shared
+        for listener in shared[name].listeners
+        if is_called_by_address(name, listener.name, catalogue)
+    ]
     proxy = next(service for service in catalogue.values() if service.beside)
     return {**catalogue, **shared, proxy.name: replace(proxy, listeners=(*proxy.listeners, *inner))}
 
@@ -135,10 +161,13 @@ def is_called_by_address(service: str, listener: str, catalogue: Mapping[str, Se
 def put_on_share(service: Service, share: Share) -> Service:
     """Return a service with its data on the share, not the recordings disk. How full it is `status` says for the share itself."""
     return replace(
-        service, moves=True, packages=(*service.packages, *share.facts.packages),
+        service,
+        moves=True,
+        packages=(*service.packages, *share.facts.packages),
         data=tuple(move_directory(data) if data.disk == RECORDINGS else data for data in service.data),
         egress=(*service.egress, *(Egress("recordings", "tcp", ports, networks=share.networks) for ports in share.facts.ports)),
-        probes=tuple(probe for probe in service.probes if probe.kind != "disk_space"))
+        probes=tuple(probe for probe in service.probes if probe.kind != "disk_space"),
+    )
 
 
 def move_directory(data: DataDirectory) -> DataDirectory:

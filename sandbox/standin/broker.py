@@ -25,8 +25,9 @@ class ExchangeError(Exception):
 class Broker:
     """The connection of one service. `after`: `reconnect`, `deaf` or `exit STATUS SECONDS` (`words.Behaviour.after_broker`)."""
 
-    def __init__(self, url: str, topology: Topology, settings: dict[str, str], after: str, speed: float,
-                 say: Callable[[str], None]) -> None:
+    def __init__(
+        self, url: str, topology: Topology, settings: dict[str, str], after: str, speed: float, say: Callable[[str], None]
+    ) -> None:
         self.url = url
         self.parameters = pika.URLParameters(url)
         self.parameters.heartbeat = 10
@@ -67,8 +68,12 @@ class Broker:
             if queue.expires:
                 arguments["x-expires"] = queue.expires
             declared = channel.queue_declare(
-                queue.name.format(**self.settings), durable=queue.durable, exclusive=queue.exclusive,
-                auto_delete=queue.auto_delete, arguments=arguments).method.queue
+                queue.name.format(**self.settings),
+                durable=queue.durable,
+                exclusive=queue.exclusive,
+                auto_delete=queue.auto_delete,
+                arguments=arguments,
+            ).method.queue
             for binding in self.topology.bindings:
                 if binding.queue == queue.name and not binding.to_exchange:
                     channel.queue_bind(declared, binding.exchange, binding.key.format(**self.settings))

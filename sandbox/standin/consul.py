@@ -40,8 +40,16 @@ def call_http(address: str, method: str, path: str, body: object = None) -> tupl
 class Entry:
     """The entry of one service, kept passing by a thread whatever happens to the service's other connections."""
 
-    def __init__(self, agent: str, registration: Registration, identifier: str, address: str, port: int,
-                 speed: float, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        agent: str,
+        registration: Registration,
+        identifier: str,
+        address: str,
+        port: int,
+        speed: float,
+        say: Callable[[str], None],
+    ) -> None:
         self.agent, self.registration, self.identifier = agent, registration, identifier
         self.address, self.port, self.speed, self.say = address, port, speed, say
         self.check = registration.check.format(ID=identifier) and identifier if registration.check else f"service:{identifier}"
@@ -50,14 +58,23 @@ class Entry:
     def register(self) -> None:
         """Makes the entry, passing at once; raises ConsulError."""
         registration = self.registration
-        status, text = call_http(self.agent, "PUT", "/v1/agent/service/register", {
-            "Name": registration.name, "ID": self.identifier, "Address": self.address, "Port": self.port,
-            "Tags": [tag if "{" not in tag else self.identifier for tag in registration.tags],
-            "Check": {
-                "CheckID": self.check, "TTL": f"{registration.ttl}s",
-                "DeregisterCriticalServiceAfter": f"{registration.deregister}s",
+        status, text = call_http(
+            self.agent,
+            "PUT",
+            "/v1/agent/service/register",
+            {
+                "Name": registration.name,
+                "ID": self.identifier,
+                "Address": self.address,
+                "Port": self.port,
+                "Tags": [tag if "{" not in tag else self.identifier for tag in registration.tags],
+                "Check": {
+                    "CheckID": self.check,
+                    "TTL": f"{registration.ttl}s",
+                    "DeregisterCriticalServiceAfter": f"{registration.deregister}s",
+                },
             },
-        })
+        )
         if status >= 400:
             raise ConsulError(f"register {self.identifier}: {status} {text.strip()}")
         self.registered = True
@@ -66,7 +83,8 @@ class Entry:
     def pass_check(self) -> bool:
         """Reports the check as passing; False when Consul does not know it."""
         status, _ = call_http(
-            self.agent, "PUT", f"/v1/agent/check/update/{self.check}", {"Status": "passing", "Output": self.registration.output})
+            self.agent, "PUT", f"/v1/agent/check/update/{self.check}", {"Status": "passing", "Output": self.registration.output}
+        )
         return status < 400
 
     def deregister(self) -> None:

@@ -11,7 +11,14 @@ import psycopg2
 from .words import Pool
 
 LIBPQ = {
-    "application_name", "sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "options", "target_session_attrs",
+    "application_name",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "connect_timeout",
+    "options",
+    "target_session_attrs",
     "client_encoding",
 }
 """Parameters of a data source that libpq knows; Go's drivers send every other one as a setting of the session."""
@@ -30,8 +37,11 @@ def connection_arguments(url: str) -> dict[str, Any]:
     settings = " ".join(f"-c {name}={value}" for name, value in given.items() if name not in LIBPQ)
     arguments: dict[str, Any] = {name: value for name, value in given.items() if name in LIBPQ}
     arguments |= {
-        "host": parts.hostname or "127.0.0.1", "port": str(parts.port or 5432), "user": unquote(parts.username or ""),
-        "password": unquote(parts.password or ""), "dbname": parts.path.lstrip("/"),
+        "host": parts.hostname or "127.0.0.1",
+        "port": str(parts.port or 5432),
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "dbname": parts.path.lstrip("/"),
     }
     arguments.setdefault("connect_timeout", "10")
     if settings:
@@ -50,8 +60,15 @@ class Session:
 class Database:
     """The pool of one service. `relations` are what it reads; `speed` divides the times after which sessions are closed."""
 
-    def __init__(self, url: str, pool: Pool, relations: tuple[str, ...], say: Callable[[str], None],
-                 complains: float = 0.0, speed: float = 1.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        pool: Pool,
+        relations: tuple[str, ...],
+        say: Callable[[str], None],
+        complains: float = 0.0,
+        speed: float = 1.0,
+    ) -> None:
         self.arguments, self.pool, self.relations, self.say = connection_arguments(url), pool, relations, say
         self.complains, self.speed = complains, speed
         self.free: list[Session] = []
@@ -145,9 +162,11 @@ class Database:
         now, pool = time.monotonic(), self.pool
         with self.lock:
             due = [
-                session for session in self.free
+                session
+                for session in self.free
                 if (pool.lifetime and now - session.opened > pool.lifetime / self.speed)
-                or (pool.idle and now - session.used > pool.idle / self.speed)]
+                or (pool.idle and now - session.used > pool.idle / self.speed)
+            ]
             self.free = [session for session in self.free if session not in due]
         for session in due:
             session.connection.close()

@@ -35,7 +35,7 @@ def unchunk(text: str) -> str:
     while rest:
         size, _, rest = rest.partition("\r\n")
         length = int(size or "0", 16)
-        found, rest = found + rest[:length], rest[length + 2:]
+        found, rest = found + rest[:length], rest[length + 2 :]
         if not length:
             break
     return found
@@ -46,13 +46,18 @@ def call(address: str, port: int) -> None:
     with socket.create_connection((address, port), CONNECT) as connection:
         connection.settimeout(None)
         fields = {
-            ":method": "POST", ":scheme": "http", ":path": "/fs.Api/Execute", ":authority": f"{address}:{port}",
-            "content-type": "application/grpc", "te": "trailers",
+            ":method": "POST",
+            ":scheme": "http",
+            ":path": "/fs.Api/Execute",
+            ":authority": f"{address}:{port}",
+            "content-type": "application/grpc",
+            "te": "trailers",
         }
         head = b"".join(literal(name) + string(value) for name, value in fields.items())
         message = struct.pack(">BI", 0, len(EXECUTE_VERSION)) + EXECUTE_VERSION
         connection.sendall(
-            PREFACE + frame(SETTINGS, 0, 0, b"") + frame(HEADERS, END_HEADERS, 1, head) + frame(DATA, END_STREAM, 1, message))
+            PREFACE + frame(SETTINGS, 0, 0, b"") + frame(HEADERS, END_HEADERS, 1, head) + frame(DATA, END_STREAM, 1, message)
+        )
         stream = connection.makefile("rb")
         while len(top := stream.read(9)) == 9:
             stream.read(int.from_bytes(top[:3], "big"))

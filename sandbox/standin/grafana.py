@@ -21,14 +21,27 @@ VERSION = "11.6.0+sandbox1"
 
 KNOWN = {
     "server": {"http_addr", "http_port", "protocol", "domain", "root_url", "serve_from_sub_path", "enforce_domain"},
-    "security": {"admin_user", "admin_password", "secret_key", "cookie_secure", "cookie_samesite", "disable_gravatar",
-                 "allow_embedding", "strict_transport_security", "disable_initial_admin_creation"},
+    "security": {
+        "admin_user",
+        "admin_password",
+        "secret_key",
+        "cookie_secure",
+        "cookie_samesite",
+        "disable_gravatar",
+        "allow_embedding",
+        "strict_transport_security",
+        "disable_initial_admin_creation",
+    },
     "users": {"allow_sign_up", "allow_org_create", "default_theme", "viewers_can_edit"},
-    "auth.anonymous": {"enabled", "org_role"}, "auth.basic": {"enabled"},
+    "auth.anonymous": {"enabled", "org_role"},
+    "auth.basic": {"enabled"},
     "analytics": {"reporting_enabled", "check_for_updates", "check_for_plugin_updates", "feedback_links_enabled"},
-    "snapshots": {"external_enabled"}, "news": {"news_feed_enabled"}, "log": {"mode", "level"},
+    "snapshots": {"external_enabled"},
+    "news": {"news_feed_enabled"},
+    "log": {"mode", "level"},
     "database": {"type", "host", "name", "user", "password", "ssl_mode", "max_open_conn", "max_idle_conn", "conn_max_lifetime"},
-    "paths": {"data", "logs", "plugins", "provisioning"}, "plugins": {"preinstall_disabled", "plugin_admin_enabled"},
+    "paths": {"data", "logs", "plugins", "provisioning"},
+    "plugins": {"preinstall_disabled", "plugin_admin_enabled"},
     "date_formats": {"default_timezone"},
 }
 REQUIRED = {"name", "type", "url", "user"}

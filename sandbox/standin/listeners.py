@@ -11,7 +11,12 @@ from typing import cast
 from .words import Answer, Listener
 
 REASONS = {
-    200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed", 502: "Bad Gateway",
+    200: "OK",
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    502: "Bad Gateway",
     503: "Service Unavailable",
 }
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -103,7 +108,7 @@ class Server:
                 if len(buffer) - len(chunk) < len(HTTP2_PREFACE) <= len(buffer):
                     connection.sendall(HTTP2_SETTINGS)
                 if len(buffer) > LIMIT:
-                    del buffer[len(HTTP2_PREFACE):]
+                    del buffer[len(HTTP2_PREFACE) :]
                 return
             self._close(connection)
             return
@@ -119,7 +124,9 @@ class Server:
             content = text.encode()
             connection.sendall(
                 f"HTTP/1.1 {status} {REASONS.get(status, '-')}\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n"
-                f"Connection: close\r\n\r\n".encode() + (b"" if words[0] == "HEAD" else content))
+                f"Connection: close\r\n\r\n".encode()
+                + (b"" if words[0] == "HEAD" else content)
+            )
             self._close(connection)
 
     def answer(self, listener: Listener, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, str, str]:
@@ -150,4 +157,5 @@ def fits(path: str, pattern: str) -> bool:
         return path == pattern or path.startswith(pattern.rstrip("/") + "/")
     words, wanted = path.split("/"), pattern.split("/")
     return len(words) == len(wanted) and all(
-        word == want or (want == "*" and word) for word, want in zip(words, wanted, strict=True))
+        word == want or (want == "*" and word) for word, want in zip(words, wanted, strict=True)
+    )

@@ -38,8 +38,7 @@ class StandIn:
         self.flaps = float(os.environ.get("SANDBOX_FLAPS", str(row.flaps)))
         self.stopping = threading.Event()
         relations = row.relations + tuple(listener.needs for listener in row.listeners if listener.needs)
-        self.database = Database(
-            settings.get(row.data_source, ""), row.pool, relations, self.say, row.complains, self.speed)
+        self.database = Database(settings.get(row.data_source, ""), row.pool, relations, self.say, row.complains, self.speed)
         self.broker = Broker(settings.get(row.broker_url, ""), row.topology, settings, row.after_broker, self.speed, self.say)
         self.server = Server(row.binary, self.lacks, {"srvinfo": self.server_info, "appointment": self.appointment})
         self.entry: Entry | None = None
@@ -63,8 +62,11 @@ class StandIn:
         except DatabaseError as error:
             self.say(f"error: store.sql_member.appointment.widget.app_error, {error}")
             status, name = 500, "Internal Server Error"
-        return status, "application/json", (
-            f'{{"id":"store.sql_member.appointment.widget.app_error","code":{status},"status":"{name}"}}')
+        return (
+            status,
+            "application/json",
+            (f'{{"id":"store.sql_member.appointment.widget.app_error","code":{status},"status":"{name}"}}'),
+        )
 
     def server_info(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, str, str]:
         """The identifier a licence is ordered for; it stands in the database, so every node gives the same one."""
@@ -194,8 +196,10 @@ class StandIn:
             return 0
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, self._on_stop)
-        self.say(f"{VERSION} stand-in is up: " + ", ".join(
-            f"{name} {host or '*'}:{port}" for name, (host, port) in self.server.ports.items()))
+        self.say(
+            f"{VERSION} stand-in is up: "
+            + ", ".join(f"{name} {host or '*'}:{port}" for name, (host, port) in self.server.ports.items())
+        )
         self.stopping.wait()
         if self.entry and self.row.registration and self.row.registration.leaves:
             self.entry.deregister()

@@ -12,16 +12,50 @@ from sandbox.webitel.packages import PROGRAM, launcher
 HERE = Path(__file__).parent
 
 OPENSIPS_MODULES = (
-    "opensips-http-modules", "opensips-rabbitmq-modules", "opensips-auth-modules", "opensips-postgres-module",
-    "opensips-wss-module", "opensips-tls-module", "opensips-tlsmgm-module", "opensips-tls-openssl-module",
+    "opensips-http-modules",
+    "opensips-rabbitmq-modules",
+    "opensips-auth-modules",
+    "opensips-postgres-module",
+    "opensips-wss-module",
+    "opensips-tls-module",
+    "opensips-tlsmgm-module",
+    "opensips-tls-openssl-module",
 )
 
 FREESWITCH_MODULES = {
-    name: name.replace("-", "_") for name in (
-        "dialplan-xml", "valet-parking", "event-socket", "native-file", "local-stream", "tone-stream", "http-cache",
+    name: name.replace("-", "_")
+    for name in (
+        "dialplan-xml",
+        "valet-parking",
+        "event-socket",
+        "native-file",
+        "local-stream",
+        "tone-stream",
+        "http-cache",
         "google-transcribe",
-        "av", "opus", "opusfile", "sndfile", "shout", "sofia", "conference", "console", "loopback", "commands", "db", "dptools",
-        "expr", "hash", "spandsp", "imagick", "png", "logfile", "lua", "spy", "amd", "amqp", "grpc",
+        "av",
+        "opus",
+        "opusfile",
+        "sndfile",
+        "shout",
+        "sofia",
+        "conference",
+        "console",
+        "loopback",
+        "commands",
+        "db",
+        "dptools",
+        "expr",
+        "hash",
+        "spandsp",
+        "imagick",
+        "png",
+        "logfile",
+        "lua",
+        "spy",
+        "amd",
+        "amqp",
+        "grpc",
     )
 }
 """Package `freeswitch-mod-<name>` -> module `mod_<name>.so`, a file that says what it is."""
@@ -30,14 +64,17 @@ FREESWITCH_MODULES = {
 def system_user(name: str, *folders: str) -> str:
     """A postinst that makes the user and gives it its folders."""
     return (
-        "#!/bin/sh\nset -e\nif [ \"$1\" = configure ]; then\n"
+        '#!/bin/sh\nset -e\nif [ "$1" = configure ]; then\n'
         f"  adduser --quiet --system --group --home /var/lib/{name} --no-create-home {name}\n"
         f"  chown -R {name}:{name} {' '.join(folders)}\n"
-        "  if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi\nfi\n")
+        "  if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi\nfi\n"
+    )
 
 
 OPENSIPS = Package(
-    "opensips", OPENSIPS_VERSION, "OpenSIPS 3.4",
+    "opensips",
+    OPENSIPS_VERSION,
+    "OpenSIPS 3.4",
     depends=(PROGRAM.name, "adduser"),
     files={
         "/usr/sbin/opensips": launcher("opensips", "opensips.program"),
@@ -48,21 +85,34 @@ OPENSIPS = Package(
 )
 
 FREESWITCH = Package(
-    "freeswitch", FREESWITCH_VERSION, "FreeSWITCH 1.10", depends=(PROGRAM.name, "adduser"),
+    "freeswitch",
+    FREESWITCH_VERSION,
+    "FreeSWITCH 1.10",
+    depends=(PROGRAM.name, "adduser"),
     files={
         "/usr/bin/freeswitch": launcher("freeswitch", "freeswitch.program"),
         "/usr/bin/fs_cli": launcher("fs_cli", "freeswitch.client"),
     },
     folders={
-        "/etc/freeswitch": 0o750, "/var/lib/freeswitch": 0o750, "/var/log/freeswitch": 0o750, "/var/cache/freeswitch": 0o750,
-        "/usr/share/freeswitch": 0o755, "/usr/lib/freeswitch/mod": 0o755,
+        "/etc/freeswitch": 0o750,
+        "/var/lib/freeswitch": 0o750,
+        "/var/log/freeswitch": 0o750,
+        "/var/cache/freeswitch": 0o750,
+        "/usr/share/freeswitch": 0o755,
+        "/usr/lib/freeswitch/mod": 0o755,
     },
-    scripts={"postinst": system_user(
-        "freeswitch", "/etc/freeswitch", "/var/lib/freeswitch", "/var/log/freeswitch", "/var/cache/freeswitch")},
+    scripts={
+        "postinst": system_user(
+            "freeswitch", "/etc/freeswitch", "/var/lib/freeswitch", "/var/log/freeswitch", "/var/cache/freeswitch"
+        )
+    },
 )
 
 SYSTEMD = Package(
-    "freeswitch-systemd", FREESWITCH_VERSION, "Unit of FreeSWITCH", depends=(FREESWITCH.name,),
+    "freeswitch-systemd",
+    FREESWITCH_VERSION,
+    "Unit of FreeSWITCH",
+    depends=(FREESWITCH.name,),
     files={"/lib/systemd/system/freeswitch.service": HERE / "freeswitch.service"},
 )
 
@@ -70,14 +120,25 @@ SYSTEMD = Package(
 def module_package(name: str, module: str) -> Package:
     """A module: the start looks for its file."""
     return Package(
-        f"freeswitch-mod-{name}", FREESWITCH_VERSION, f"Module mod_{module}", depends=(FREESWITCH.name,),
-        files={f"/usr/lib/freeswitch/mod/mod_{module}.so": "stand-in of the sandbox, not a module\n"})
+        f"freeswitch-mod-{name}",
+        FREESWITCH_VERSION,
+        f"Module mod_{module}",
+        depends=(FREESWITCH.name,),
+        files={f"/usr/lib/freeswitch/mod/mod_{module}.so": "stand-in of the sandbox, not a module\n"},
+    )
 
 
 PACKAGES = (
-    OPENSIPS, *(Package(name, OPENSIPS_VERSION, "Modules of OpenSIPS", depends=(OPENSIPS.name,)) for name in OPENSIPS_MODULES),
-    FREESWITCH, SYSTEMD,
-    Package("freeswitch-music-default", FREESWITCH_VERSION, "Music on hold", depends=(FREESWITCH.name,),
-            folders={"/usr/share/freeswitch/sounds/music/8000": 0o755}),
+    OPENSIPS,
+    *(Package(name, OPENSIPS_VERSION, "Modules of OpenSIPS", depends=(OPENSIPS.name,)) for name in OPENSIPS_MODULES),
+    FREESWITCH,
+    SYSTEMD,
+    Package(
+        "freeswitch-music-default",
+        FREESWITCH_VERSION,
+        "Music on hold",
+        depends=(FREESWITCH.name,),
+        folders={"/usr/share/freeswitch/sounds/music/8000": 0o755},
+    ),
     *(module_package(name, module) for name, module in sorted(FREESWITCH_MODULES.items())),
 )

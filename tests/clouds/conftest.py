@@ -28,7 +28,8 @@ class Recorded(Simulated):
 
     # The SDK's list is older than the cloud's machines.
     values: ClassVar[Mapping[str, set[str]]] = {
-        "hardwareProfile.vmSize": {machine.name for machine in CLOUDS["azure"].machine_types}}
+        "hardwareProfile.vmSize": {machine.name for machine in CLOUDS["azure"].machine_types}
+    }
 
     def make(self, call: Call) -> Properties:
         names = self.account.schema.output_names(self.type) - call.inputs.keys()
@@ -75,7 +76,10 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
 
 
 def run_stack(
-    folder: Path, stack: str, functions: Mapping[str, Properties], changes: Mapping[str, Any],
+    folder: Path,
+    stack: str,
+    functions: Mapping[str, Properties],
+    changes: Mapping[str, Any],
     cloud_config: Mapping[str, Mapping[str, str]] = CLOUD_CONFIG,
 ) -> Asked:
     """What the program of a stack asks for; `functions` are the answers of the cloud's functions."""

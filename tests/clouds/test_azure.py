@@ -33,11 +33,12 @@ def test_a_subnet_has_the_way_out_that_its_nodes_need(basic: Asked) -> None:
     assert basic.all("Subnet")["public"].urn in basic.all("Subnet")["private"].depends_on
     assert "subnets" not in basic.one("VirtualNetwork", "network")
     assert "subnets" in basic.all("VirtualNetwork")["network"].ignore_changes
-    subnets = {
-        name: one.inputs["ipConfigurations"][0]["subnet"]["id"] for name, one in basic.all("NetworkInterface").items()}
+    subnets = {name: one.inputs["ipConfigurations"][0]["subnet"]["id"] for name, one in basic.all("NetworkInterface").items()}
     assert subnets == {
-        "edge-1": basic.id("Subnet", "public"), "data-1": basic.id("Subnet", "private"),
-        "app-1": basic.id("Subnet", "private")}
+        "edge-1": basic.id("Subnet", "public"),
+        "data-1": basic.id("Subnet", "private"),
+        "app-1": basic.id("Subnet", "private"),
+    }
 
 
 def test_the_way_out_stands_in_the_zone_of_those_who_use_it(basic: Asked) -> None:
@@ -96,7 +97,8 @@ def test_rules_name_networks_or_the_nodes_of_a_role(ask: Ask) -> None:
 def test_what_azure_refuses_to_change_is_ignored_or_replaces(basic: Asked) -> None:
     for one in basic.all("VirtualMachine").values():
         assert {"osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference"} == set(
-            one.ignore_changes)
+            one.ignore_changes
+        )
         assert one.delete_before_replace
         text = gzip.decompress(base64.b64decode(one.inputs["osProfile"]["customData"]))
         assert text.startswith(b"#cloud-config\n")
@@ -104,10 +106,14 @@ def test_what_azure_refuses_to_change_is_ignored_or_replaces(basic: Asked) -> No
     assert all(one.delete_before_replace for one in basic.all("NetworkInterface").values())
 
 
-@pytest.mark.parametrize(("size", "controller", "names"), [
-    ("Standard_D8as_v5", "SCSI", "/dev/disk/azure/scsi1/lun"), ("Standard_D8as_v6", "NVMe", "/dev/disk/azure/data/by-lun/"),
-    ("Standard_F16als_v7", "NVMe", "/dev/disk/azure/data/by-lun/"),
-])
+@pytest.mark.parametrize(
+    ("size", "controller", "names"),
+    [
+        ("Standard_D8as_v5", "SCSI", "/dev/disk/azure/scsi1/lun"),
+        ("Standard_D8as_v6", "NVMe", "/dev/disk/azure/data/by-lun/"),
+        ("Standard_F16als_v7", "NVMe", "/dev/disk/azure/data/by-lun/"),
+    ],
+)
 def test_disks_are_on_the_controller_that_the_machine_has(ask: Ask, size: str, controller: str, names: str) -> None:
     """From version 6 on machines have no other than NVMe, and none of it before (MicrosoftDocs, nvme-overview.md)."""
     asked = ask("azure-basic", machine_types={"data": size})
@@ -120,21 +126,23 @@ def test_disks_are_on_the_controller_that_the_machine_has(ask: Ask, size: str, c
 
 def test_data_disks_have_names_by_their_place(basic: Asked) -> None:
     """Debian 12 names disks by their place on a SCSI controller only; a rule of ours does on the other."""
-    document = yaml.safe_load(gzip.decompress(base64.b64decode(
-        basic.one("VirtualMachine", "data-1")["osProfile"]["customData"])))
+    document = yaml.safe_load(gzip.decompress(base64.b64decode(basic.one("VirtualMachine", "data-1")["osProfile"]["customData"])))
     [rule] = [file["content"] for file in document["write_files"] if file["path"].startswith("/etc/udev/rules.d/")]
     [program] = re.findall(r'PROGRAM="/bin/sh -c \'(.*?)\'"', rule)
     shown = subprocess.run(["sh", "-c", program.replace("$$", "$").replace("$attr{nsid}", "3")], capture_output=True, check=True)
     assert shown.stdout == b"1\n", "namespace 3 is LUN 1"
     commands = document["runcmd"]
     assert commands.index(["udevadm", "control", "--reload"]) < commands.index(
-        ["udevadm", "trigger", "--subsystem-match=block"]), "the disks were there before the rule"
+        ["udevadm", "trigger", "--subsystem-match=block"]
+    ), "the disks were there before the rule"
 
 
 def test_disks(basic: Asked) -> None:
     storage = basic.one("VirtualMachine", "data-1")["storageProfile"]
     assert [(disk["lun"], disk["managedDisk"]["id"], disk["deleteOption"]) for disk in storage["dataDisks"]] == [
-        (0, basic.id("Disk", "data-1-database"), "Detach"), (1, basic.id("Disk", "data-1-recordings"), "Detach")]
+        (0, basic.id("Disk", "data-1-database"), "Detach"),
+        (1, basic.id("Disk", "data-1-recordings"), "Detach"),
+    ]
     assert storage["osDisk"]["diskSizeGB"] >= 30
     for one in basic.all("Disk").values():
         assert one.protect
@@ -146,7 +154,11 @@ def test_members_of_a_cluster_stand_in_zones_of_their_own(ask: Ask) -> None:
     zones = {name: one.inputs["zones"] for name, one in asked.all("VirtualMachine").items()}
     assert zones == {"data-1": ["2"], "data-2": ["3"], "data-3": ["1"], "app-1": ["2"], "edge-1": ["2"]}
     assert {name: one.inputs["zones"] for name, one in asked.all("Disk").items()} == {
-        "data-1-database": ["2"], "data-1-recordings": ["2"], "data-2-database": ["3"], "data-3-database": ["1"]}
+        "data-1-database": ["2"],
+        "data-1-recordings": ["2"],
+        "data-2-database": ["3"],
+        "data-3-database": ["1"],
+    }
 
 
 def test_an_image_is_an_id_or_four_words() -> None:

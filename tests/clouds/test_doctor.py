@@ -86,23 +86,51 @@ def attach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 def answer_rest(limits: Mapping[str, float], barred: str = "") -> Answer:
     """The REST interfaces of Azure and Google, in the shapes that their references give. `barred` is a size that the
     subscription may not use in the first zone."""
+
     def sku(name: str) -> dict[str, Any]:
-        zone = [{"type": "Zone", "values": ["westeurope"], "reasonCode": "NotAvailableForSubscription",
-                 "restrictionInfo": {"locations": ["westeurope"], "zones": ["1"]}}]
-        return {"resourceType": "virtualMachines", "name": name, "family": "standardTestFamily", "locations": ["westeurope"],
-                "locationInfo": [{"location": "westeurope", "zones": ["1", "2", "3"], "zoneDetails": []}],
-                "restrictions": zone if name == barred else []}
+        zone = [
+            {
+                "type": "Zone",
+                "values": ["westeurope"],
+                "reasonCode": "NotAvailableForSubscription",
+                "restrictionInfo": {"locations": ["westeurope"], "zones": ["1"]},
+            }
+        ]
+        return {
+            "resourceType": "virtualMachines",
+            "name": name,
+            "family": "standardTestFamily",
+            "locations": ["westeurope"],
+            "locationInfo": [{"location": "westeurope", "zones": ["1", "2", "3"], "zoneDetails": []}],
+            "restrictions": zone if name == barred else [],
+        }
 
     def answer(path: str) -> Any:
         if path.endswith("/regions/europe-west3"):
-            return {"quotas": [{"metric": "INSTANCES", "limit": limits.get("INSTANCES", 2000.0), "usage": 1.0},
-                               {"metric": "NETWORKS", "limit": 0.0, "usage": 0.0}]}
+            return {
+                "quotas": [
+                    {"metric": "INSTANCES", "limit": limits.get("INSTANCES", 2000.0), "usage": 1.0},
+                    {"metric": "NETWORKS", "limit": 0.0, "usage": 0.0},
+                ]
+            }
         if path.endswith("/skus"):
-            return {"value": [*map(sku, [machine.name for machine in CLOUDS["azure"].machine_types]),
-                              {"resourceType": "disks", "name": "Premium_LRS"}]}
+            return {
+                "value": [
+                    *map(sku, [machine.name for machine in CLOUDS["azure"].machine_types]),
+                    {"resourceType": "disks", "name": "Premium_LRS"},
+                ]
+            }
         if path.endswith("/westeurope/usages"):
-            return {"value": [{"limit": limits.get("cores", 100), "unit": "Count", "currentValue": 4,
-                               "name": {"value": "cores", "localizedValue": "Total Regional vCPUs"}}]}
+            return {
+                "value": [
+                    {
+                        "limit": limits.get("cores", 100),
+                        "unit": "Count",
+                        "currentValue": 4,
+                        "name": {"value": "cores", "localizedValue": "Total Regional vCPUs"},
+                    }
+                ]
+            }
         found = re.fullmatch(r"/subscriptions/([0-9-]+)", path)
         return {"displayName": "Simulated", "subscriptionId": found[1], "state": "Enabled"} if found else None
 
@@ -111,7 +139,9 @@ def answer_rest(limits: Mapping[str, float], barred: str = "") -> Answer:
 
 @pytest.mark.parametrize("cloud", sorted(PACKAGES))
 def test_what_is_not_to_be_had_is_named_with_what_fits(
-    cloud: str, attach: Callable[[str], Simulators], rest: Callable[[Answer], str],
+    cloud: str,
+    attach: Callable[[str], Simulators],
+    rest: Callable[[Answer], str],
 ) -> None:
     stack = f"{cloud}-basic"
     plan = load_deployment(stack).plan
@@ -141,7 +171,9 @@ def named(checks: list[Check], name: str) -> list[Check]:
 
 
 def test_the_command_line_says_that_all_is_well(
-    attach: Callable[[str], Simulators], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    attach: Callable[[str], Simulators],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A stack of one's own with everything set: exit status 0, the state on this machine is only noted."""
     attach("hetzner")
@@ -149,7 +181,8 @@ def test_the_command_line_says_that_all_is_well(
     monkeypatch.setattr(stack_settings, "STACKS", tmp_path / "stacks")
     (tmp_path / "stacks/Pulumi.mine.yaml").write_text(
         "config: {webitel:cloud: hetzner, webitel:tier: single, webitel:domain: a.company.org, webitel:package_source: sandbox,\n"
-        "  webitel:operators: [10.1.0.0/16], webitel:carriers: [10.2.0.0/16]}\n")
+        "  webitel:operators: [10.1.0.0/16], webitel:carriers: [10.2.0.0/16]}\n"
+    )
     monkeypatch.setattr(socket, "getaddrinfo", lambda name, *_, **__: [(2, 1, 6, "", (f"address of {name}", 0))])
     monkeypatch.setattr(cloud_checks, "ANSWERS_SECONDS", LONG)
     done = CliRunner().invoke(app, ["doctor", "mine"])
@@ -169,8 +202,9 @@ def test_refused_credentials_are_told_in_the_clouds_words(attach: Callable[[str]
 
 def test_a_cloud_that_never_answers_ends_in_time(attach: Callable[[str], Simulators], tmp_path: Path) -> None:
     attach("hetzner")
-    (tmp_path / "world/faults.json").write_text(json.dumps([
-        {"kind": "slow", "operation": "invoke", "type": "getServerTypes", "seconds": 300, "times": 0}]))
+    (tmp_path / "world/faults.json").write_text(
+        json.dumps([{"kind": "slow", "operation": "invoke", "type": "getServerTypes", "seconds": 300, "times": 0}])
+    )
     started = time.monotonic()
     answers = ask_cloud(load_deployment("hetzner-single").plan, seconds=LONG, one=2)
     assert time.monotonic() - started < LONG / 2

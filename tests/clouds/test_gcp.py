@@ -100,9 +100,13 @@ def test_data_disks_are_kept_and_found_by_their_purpose(basic: Asked) -> None:
     assert all(one.protect for one in basic.all("Disk").values())
     attached = basic.one("Instance", "data-1")["attachedDisks"]
     assert [(disk["source"], disk["deviceName"]) for disk in attached] == [
-        (basic.id("Disk", "data-1-database"), "database"), (basic.id("Disk", "data-1-recordings"), "recordings")]
+        (basic.id("Disk", "data-1-database"), "database"),
+        (basic.id("Disk", "data-1-recordings"), "recordings"),
+    ]
     assert basic.one("NodeConfiguration", "data-1")["devices"] == {
-        "database": "/dev/disk/by-id/google-database", "recordings": "/dev/disk/by-id/google-recordings"}
+        "database": "/dev/disk/by-id/google-database",
+        "recordings": "/dev/disk/by-id/google-recordings",
+    }
 
 
 def test_a_family_that_takes_hyperdisks_only_gets_them(ask: Ask) -> None:
@@ -118,8 +122,7 @@ def test_members_of_a_cluster_stand_apart_from_the_first_on(ask: Ask, basic: Ask
     policies = [asked.one("ResourcePolicy", "data")["groupPlacementPolicy"] for asked in (basic, three)]
     assert policies[0] == policies[1], "another number of domains would be another policy and another instance"
     for asked in (basic, three):
-        domains = {
-            name: one.inputs["scheduling"].get("availabilityDomain") for name, one in asked.all("Instance").items()}
+        domains = {name: one.inputs["scheduling"].get("availabilityDomain") for name, one in asked.all("Instance").items()}
         assert domains == {name: int(name[-1]) if name.startswith("data") else None for name in domains}
         assert asked.one("Instance", "data-1")["resourcePolicies"] == asked.id("ResourcePolicy", "data")
     assert not ask("gcp-single").all("ResourcePolicy")

@@ -21,8 +21,7 @@ Load = Callable[[str], AbstractContextManager[None]]
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Telephony]:
-    deployment = Telephony(tmp_path_factory.mktemp("drills"), f"t{os.getpid()}-drills",
-                           SETTINGS | {"local_network": "nat"})
+    deployment = Telephony(tmp_path_factory.mktemp("drills"), f"t{os.getpid()}-drills", SETTINGS | {"local_network": "nat"})
     try:
         deployment.bring_up()
         yield deployment
@@ -34,10 +33,12 @@ def check(what: str, outcome: dict[str, Any], capsys: pytest.CaptureFixture[str]
     """Print what it cost; nothing acknowledged may be lost, no call dropped and nobody called."""
     row, message = (f"{outcome['gaps'][kind]:.1f}" if kind in outcome["gaps"] else "unknown" for kind in ("row", "message"))
     with capsys.disabled():
-        print(f"\n{what}: {row} s without rows, {message} s without messages, "
-              f"its nodes healthy {outcome['rejoined']:.0f} s after it, all {outcome['healthy']:.0f} s, "
-              f"{outcome['acknowledged']} acknowledged, "
-              f"status said: {outcome['named'] or 'nothing'}")
+        print(
+            f"\n{what}: {row} s without rows, {message} s without messages, "
+            f"its nodes healthy {outcome['rejoined']:.0f} s after it, all {outcome['healthy']:.0f} s, "
+            f"{outcome['acknowledged']} acknowledged, "
+            f"status said: {outcome['named'] or 'nothing'}"
+        )
     assert outcome["lost"] == {"row": [], "message": []}
     assert outcome["help"] == ""
     assert min(outcome["acknowledged"].values()) > 0, outcome
@@ -48,6 +49,7 @@ def check(what: str, outcome: dict[str, Any], capsys: pytest.CaptureFixture[str]
 
 def make_load(cluster: Telephony, capsys: pytest.CaptureFixture[str]) -> Load:
     """Rows and messages written, and a call held, while a block runs."""
+
     @contextmanager
     def run(what: str) -> Iterator[None]:
         over = cluster.folder / f"over-{len(list(cluster.folder.iterdir()))}"
@@ -66,7 +68,11 @@ def make_load(cluster: Telephony, capsys: pytest.CaptureFixture[str]) -> Load:
 
 
 def break_it(
-    cluster: Telephony, name: str, capsys: pytest.CaptureFixture[str], *, call: bool = True,
+    cluster: Telephony,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    call: bool = True,
 ) -> dict[str, Any]:
     """A drill, with a call held unless it takes the power of what carries it; what it showed."""
     with cluster.outside.held_call(cluster.server) if call else nullcontext():

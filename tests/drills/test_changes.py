@@ -40,8 +40,9 @@ echo 'deb [trusted=yes] file:/opt/patched ./' > /etc/apt/sources.list.d/patched.
 
 def show(cluster: Telephony, setting: str) -> set[str]:
     """What the members of the database's cluster have for a setting."""
-    return {node.on_node(f"cd / && runuser -u postgres -- psql -XAtc 'show {setting}'")
-            for node in cluster.with_service("postgresql")}
+    return {
+        node.on_node(f"cd / && runuser -u postgres -- psql -XAtc 'show {setting}'") for node in cluster.with_service("postgresql")
+    }
 
 
 def test_a_setting_of_postgresql_that_needs_a_restart(cluster: Telephony, load: Load) -> None:
@@ -78,8 +79,12 @@ def test_a_timeout_of_haproxy(cluster: Telephony, load: Load) -> None:
 
 
 def test_a_setting_of_the_broker_that_needs_a_restart(cluster: Telephony, load: Load) -> None:
-    with cluster.edit("cloud_init/files/rabbitmq/rabbitmq.conf", "disk_free_limit.absolute = 1GB",
-                      "disk_free_limit.absolute = 1100MB"), load("every broker restarted"):
+    with (
+        cluster.edit(
+            "cloud_init/files/rabbitmq/rabbitmq.conf", "disk_free_limit.absolute = 1GB", "disk_free_limit.absolute = 1100MB"
+        ),
+        load("every broker restarted"),
+    ):
         cluster.up()
         assert "1100MB" in cluster.at("data-1").on_node("cat /etc/rabbitmq/rabbitmq.conf")
 

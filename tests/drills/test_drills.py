@@ -20,8 +20,11 @@ END_CALLS = {name for name, drill in ALL.items() if drill.fault.silent and CALLE
 """No call outlives the power of what carries it."""
 WITHOUT_CONSUL = "no-consul"
 LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
-BOUNDS = {f"{fault}-{what}": bound for fault in ("stop", "partition")
-          for what, bound in (("leader", ("row", 17)), ("standby", ("row", 17)), ("queue", ("message", 8)))}
+BOUNDS = {
+    f"{fault}-{what}": bound
+    for fault in ("stop", "partition")
+    for what, bound in (("leader", ("row", 17)), ("standby", ("row", 17)), ("queue", ("message", 8)))
+}
 """Of what nothing may be acknowledged for how many seconds, as a median of three."""
 BACK = 90
 """Seconds in which a lost node is one of the cluster again, as a median of three."""
@@ -30,7 +33,9 @@ ONCE = set(ALL) - {WITHOUT_CONSUL} - set(BOUNDS) if LONG else SHORT
 
 @pytest.mark.parametrize("name", [name for name in ALL if name in ONCE])
 def test_nothing_acknowledged_is_lost_and_nobody_is_called(
-    cluster: Telephony, name: str, capsys: pytest.CaptureFixture[str],
+    cluster: Telephony,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     break_it(cluster, name, capsys, call=name not in END_CALLS)
 
@@ -43,8 +48,10 @@ def test_a_lost_node_costs_seconds(cluster: Telephony, name: str, capsys: pytest
     rows, messages = (median(outcome["gaps"][kind] for outcome in outcomes) for kind in ("row", "message"))
     back, healthy = (median(outcome[what] for outcome in outcomes) for what in ("rejoined", "healthy"))
     with capsys.disabled():
-        print(f"{name}, medians of three: {rows:.1f} s without rows, {messages:.1f} s without messages, "
-              f"its node healthy after {back:.0f} s, all after {healthy:.0f} s")
+        print(
+            f"{name}, medians of three: {rows:.1f} s without rows, {messages:.1f} s without messages, "
+            f"its node healthy after {back:.0f} s, all after {healthy:.0f} s"
+        )
     assert {"row": rows, "message": messages}[kind] <= bound
     assert back <= BACK
 
@@ -64,6 +71,7 @@ def test_status_names_the_lost_node_and_no_other(cluster: Telephony) -> None:
 @pytest.mark.skipif(not LONG, reason="two minutes more: WEBITEL_TEST_LONG=1")
 def test_without_consul_the_leader_goes_on(cluster: Telephony, capsys: pytest.CaptureFixture[str]) -> None:
     """All servers forget what they held until they have read their log again: nobody may believe that they hold nothing."""
+
     def history() -> str:
         return cluster.at("data-1").on_node("patronictl -c /etc/patroni/config.yml history -f json")
 

@@ -18,8 +18,11 @@ CLUSTERS = {"db": "postgresql", "bus": "rabbitmq"}
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Telephony]:
-    deployment = Telephony(tmp_path_factory.mktemp("extended"), f"t{os.getpid()}-ext", {
-        "tier": "extended", "counts": {"web": 2, "media": 2}, "local_network": "nat"})
+    deployment = Telephony(
+        tmp_path_factory.mktemp("extended"),
+        f"t{os.getpid()}-ext",
+        {"tier": "extended", "counts": {"web": 2, "media": 2}, "local_network": "nat"},
+    )
     try:
         deployment.bring_up()
         yield deployment
@@ -59,7 +62,9 @@ def test_the_loss_of_the_consul_leader_leaves_no_gap(extended: Telephony, capsys
 
 @pytest.mark.parametrize("name", ["stop-media", "stop-sip"])
 def test_the_loss_of_what_carries_calls_costs_nothing_else(
-    extended: Telephony, name: str, capsys: pytest.CaptureFixture[str],
+    extended: Telephony,
+    name: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     break_it(extended, name, capsys, call=False)
 

@@ -33,7 +33,19 @@ ACCEPTED = """config:
     lines
 """
 REFUSED = (
-    "010", "-0", "08", "0x10", "0o17", "0b11", "1_000", "+5", "1e3", "1.", "25.10", "2026-11-28", "12345678901234567890123",
+    "010",
+    "-0",
+    "08",
+    "0x10",
+    "0o17",
+    "0b11",
+    "1_000",
+    "+5",
+    "1e3",
+    "1.",
+    "25.10",
+    "2026-11-28",
+    "12345678901234567890123",
 )
 
 
@@ -43,12 +55,23 @@ def ask(engine: Path, tmp_path: Path) -> Any:
     (tmp_path / "Pulumi.yaml").write_text("name: webitel\nruntime: python\n")
     (tmp_path / "state").mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")} | {
-        "PULUMI_BACKEND_URL": f"file://{tmp_path}/state", "PULUMI_CONFIG_PASSPHRASE": "x", "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_HOME": str(tmp_path / "home")}
+        "PULUMI_BACKEND_URL": f"file://{tmp_path}/state",
+        "PULUMI_CONFIG_PASSPHRASE": "x",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_HOME": str(tmp_path / "home"),
+    }
 
     def run(*arguments: str) -> str:
-        return subprocess.run([engine, *arguments], cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, text=True,
-                              capture_output=True, check=True, timeout=120).stdout
+        return subprocess.run(
+            [engine, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            capture_output=True,
+            check=True,
+            timeout=120,
+        ).stdout
 
     def read(text: str) -> dict[str, str]:
         (tmp_path / "Pulumi.t.yaml").write_text(text)

@@ -61,9 +61,29 @@ class Machine:
         who = f"{USER_ID}:{USER_ID}" if user else "0:0"
         inside = [*read_route(), "/bin/sh", "-c", 'cd "$0" && exec "$@"', folder, *command]
         return subprocess.run(
-            ["nsenter", f"--net={self.network}", "unshare", "--mount", "--pid", "--fork", "--kill-child",
-             "sh", "-c", ENTER, "enter", str(self.root), who, *inside],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=seconds, check=False)
+            [
+                "nsenter",
+                f"--net={self.network}",
+                "unshare",
+                "--mount",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "sh",
+                "-c",
+                ENTER,
+                "enter",
+                str(self.root),
+                who,
+                *inside,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
 
 
 @contextmanager
@@ -109,9 +129,20 @@ def make_root(root: Path, sources: Path) -> None:
     """The file system of a new machine, as this network's administrator hands it over."""
     sources.write_text(format_debian_sources())
     subprocess.run(
-        ["mmdebstrap", "--quiet", "--variant=apt", f"--include={','.join(PACKAGES)}", "--keyring", str(DEBIAN_KEYRING),
-         "bookworm", str(root), *([str(sources)] if sources.stat().st_size else [])],
-        check=True, stdin=subprocess.DEVNULL)
+        [
+            "mmdebstrap",
+            "--quiet",
+            "--variant=apt",
+            f"--include={','.join(PACKAGES)}",
+            "--keyring",
+            str(DEBIAN_KEYRING),
+            "bookworm",
+            str(root),
+            *([str(sources)] if sources.stat().st_size else []),
+        ],
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
     hand_over_route(root)
 
 

@@ -21,7 +21,8 @@ FOLDER = ROOT / "requirements"
 BASE = "base"
 ENTRY = re.compile(
     r"^(?P<name>[a-z0-9-]+)==(?P<version>[^ ;\\]+)(?: ; (?P<marker>[^\\]+?))?(?: \\)?\n(?P<hashes>(?:    --hash=.*\n)*)",
-    re.MULTILINE)
+    re.MULTILINE,
+)
 
 
 def read_extras() -> dict[str, list[str]]:
@@ -37,8 +38,20 @@ def read_entries(text: str) -> dict[str, re.Match[str]]:
 
 def compile_all(uv: str, *options: str) -> str:
     """What uv pins, the oldest Python first: markers say what only others need."""
-    command = [uv, "pip", "compile", "pyproject.toml", "--universal", "--python-version", "3.11", "--generate-hashes",
-               "--no-header", "--no-annotate", "--quiet", *options]
+    command = [
+        uv,
+        "pip",
+        "compile",
+        "pyproject.toml",
+        "--universal",
+        "--python-version",
+        "3.11",
+        "--generate-hashes",
+        "--no-header",
+        "--no-annotate",
+        "--quiet",
+        *options,
+    ]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 

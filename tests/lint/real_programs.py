@@ -51,7 +51,8 @@ def rendered() -> dict[str, str]:
         if name not in NOT_BUNDLES:
             texts |= {
                 f"{BUNDLES}/{name}/{path.relative_to(bundle_folder(name))}": path.read_bytes()
-                for path in list_files(bundle_folder(name))}
+                for path in list_files(bundle_folder(name))
+            }
     return {path: hashlib.sha256(content).hexdigest()[:16] for path, content in texts.items()}
 
 

@@ -16,7 +16,19 @@ from components.model.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = (
-    "cli", "cloud_init", "components", "docs", "policy", "provider", "sandbox", "stacks", "tests", "tools", ".github", ".gitlab")
+    "cli",
+    "cloud_init",
+    "components",
+    "docs",
+    "policy",
+    "provider",
+    "sandbox",
+    "stacks",
+    "tests",
+    "tools",
+    ".github",
+    ".gitlab",
+)
 """Where texts of ours stand, beside the files at the root."""
 TEXTS = (".cfg", ".conf", ".j2", ".md", ".py", ".sh", ".sql", ".toml", ".tsv", ".xml", ".yaml", ".yml")
 SKIPPED = ("tests/golden/", "tests/lint/")
@@ -24,8 +36,7 @@ SKIPPED = ("tests/golden/", "tests/lint/")
 
 FACTS = "docs/facts"
 SECTION = r"[A-Z]\d+|[A-Z](?![\w'])|\d+(?:\.\d+)*[a-z]?\b"
-CITATION = re.compile(
-    rf"(?<!docs/)(?<!tests/)facts/([\w./-]+\.md)`?,?((?:(?:,? and |, | to |-| )?(?:{SECTION})(?![\w:/]))*)")
+CITATION = re.compile(rf"(?<!docs/)(?<!tests/)facts/([\w./-]+\.md)`?,?((?:(?:,? and |, | to |-| )?(?:{SECTION})(?![\w:/]))*)")
 """`facts/NAME.md` with the sections that are named right behind it, in a comment or a docstring."""
 CONTINUED = re.compile(r"\n[ \t]*(?:#|//|--)?[ \t]*")
 KEY = re.compile(rf"^(?:#+ |[ ]*- \*\*)({SECTION}|lab)(?:\*\*| |$)", re.MULTILINE)
@@ -63,8 +74,12 @@ def texts() -> dict[str, str]:
 @cache
 def programs() -> tuple[str, ...]:
     """Every file of ours by path from the root, those among `SKIPPED` as well."""
-    return tuple(str(path.relative_to(ROOT)) for folder in (".", *FOLDERS)
-                 for path in (ROOT / folder).glob("*" if folder == "." else "**/*") if path.is_file())
+    return tuple(
+        str(path.relative_to(ROOT))
+        for folder in (".", *FOLDERS)
+        for path in (ROOT / folder).glob("*" if folder == "." else "**/*")
+        if path.is_file()
+    )
 
 
 @cache
@@ -129,18 +144,20 @@ def alternatives(name: str) -> list[str]:
     found = re.search(r"\{([^{}]*)\}", name)
     if not found:
         return [name]
-    return [one for part in found[1].split(",") for one in alternatives(name[:found.start()] + part + name[found.end():])]
+    return [one for part in found[1].split(",") for one in alternatives(name[: found.start()] + part + name[found.end() :])]
 
 
 @cache
 def commands() -> Mapping[str, frozenset[str]]:
     """The command line's commands with their options, those of groups by both words."""
+
     def walk(command: Any, name: str) -> Iterator[tuple[str, frozenset[str]]]:
         for word, inner in getattr(command, "commands", {}).items():
             yield from walk(inner, f"{name} {word}".strip())
         if name:
             options = {one for parameter in command.params for one in (*parameter.opts, *parameter.secondary_opts)}
             yield name, frozenset(options | {"--help"})
+
     return dict(walk(typer.main.get_command(app), ""))
 
 
@@ -152,8 +169,11 @@ def wrong_commands(text: str) -> Iterator[str]:
             yield f"./webitel {word}: no such command"
         elif word not in PASSED_ON:
             before = rest.partition(" -- ")[0]
-            yield from (f"./webitel {name} {option}: no such option" for option in OPTION.findall(before)
-                        if option not in commands()[name])
+            yield from (
+                f"./webitel {name} {option}: no such option"
+                for option in OPTION.findall(before)
+                if option not in commands()[name]
+            )
 
 
 def wrong_settings(text: str, page: bool) -> Iterator[str]:

@@ -5,8 +5,13 @@ import pytest
 from tests.lint import real_programs
 from tests.lint.real_programs import Run, changed_since, read_record, rendered
 
-WANTED = ("/etc/opensips/opensips.cfg", "/etc/opensips/routes.cfg", "/usr/share/webitel/bundles/opensips/routes.cfg",
-          "/etc/rtpengine/rtpengine.conf", "/usr/share/webitel/bundles/freeswitch/dialplan.xml")
+WANTED = (
+    "/etc/opensips/opensips.cfg",
+    "/etc/opensips/routes.cfg",
+    "/usr/share/webitel/bundles/opensips/routes.cfg",
+    "/etc/rtpengine/rtpengine.conf",
+    "/usr/share/webitel/bundles/freeswitch/dialplan.xml",
+)
 """What our own stand-ins read in the sandbox, so that nothing else would notice a mistake in it."""
 
 

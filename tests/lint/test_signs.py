@@ -48,31 +48,54 @@ def test_named_commands_exist() -> None:
 
 
 def test_named_settings_exist() -> None:
-    assert [f"{name}: {wrong}" for name, text in TEXTS.items() if name.startswith(signs.SETTINGS_IN)
-            for wrong in signs.wrong_settings(text, name in FOR_USERS)] == []
+    assert [
+        f"{name}: {wrong}"
+        for name, text in TEXTS.items()
+        if name.startswith(signs.SETTINGS_IN)
+        for wrong in signs.wrong_settings(text, name in FOR_USERS)
+    ] == []
 
 
-@pytest.mark.parametrize("text", [
-    "see `facts/nothing.md` 1", "facts/webitel.md 9", "`facts/webitel.md` 1.7 to 1.99", "# facts/clouds.md 1.8,\n    # 7.8",
-    "`facts/telephony-real.md` A 7, 99", "`facts/telephony-real.md` A and Q"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see `facts/nothing.md` 1",
+        "facts/webitel.md 9",
+        "`facts/webitel.md` 1.7 to 1.99",
+        "# facts/clouds.md 1.8,\n    # 7.8",
+        "`facts/telephony-real.md` A 7, 99",
+        "`facts/telephony-real.md` A and Q",
+    ],
+)
 def test_a_wrong_citation_is_found(text: str) -> None:
     assert [*signs.wrong_citations(text)]
 
 
-@pytest.mark.parametrize("text", [
-    "`facts/webitel.md` 1.7 to 1.13, `facts/observed.md` 1 to 5", "(`facts/real-clouds.md` B1)", "facts/clouds.md 1.\n\n2 things",
-    "`facts/schemas/README.md` 20-23. Google", "`facts/telephony-real.md` A 7, 14, 21, 22, B and E"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "`facts/webitel.md` 1.7 to 1.13, `facts/observed.md` 1 to 5",
+        "(`facts/real-clouds.md` B1)",
+        "facts/clouds.md 1.\n\n2 things",
+        "`facts/schemas/README.md` 20-23. Google",
+        "`facts/telephony-real.md` A 7, 14, 21, 22, B and E",
+    ],
+)
 def test_a_right_citation_is_none(text: str) -> None:
     assert [*signs.wrong_citations(text)] == []
 
 
-@pytest.mark.parametrize(("finder", "wrong", "right"), [
-    (signs.wrong_files, "`cli/nothing.py`", "`cli/console.py` `cli/`"),
-    (signs.wrong_files, "`stacks/Pulumi.<cloud>-nothing.yaml`", "`stacks/Pulumi.<cloud>-basic.yaml`"),
-    (signs.wrong_modules, "python -m tools.nothing", "python -m stacks.schema and -m tools.incus"),
-    (signs.wrong_commands, "./webitel explode", "./webitel plan aws-basic   ./webitel state backup"),
-    (signs.wrong_commands, "`./webitel up --quickly`", "`./webitel up --yes` `./webitel pulumi up --refresh`"),
-    (signs.wrong_settings, "webitel:nothing", "webitel:domain webitel:index:Secrets")])
+@pytest.mark.parametrize(
+    ("finder", "wrong", "right"),
+    [
+        (signs.wrong_files, "`cli/nothing.py`", "`cli/console.py` `cli/`"),
+        (signs.wrong_files, "`stacks/Pulumi.<cloud>-nothing.yaml`", "`stacks/Pulumi.<cloud>-basic.yaml`"),
+        (signs.wrong_modules, "python -m tools.nothing", "python -m stacks.schema and -m tools.incus"),
+        (signs.wrong_commands, "./webitel explode", "./webitel plan aws-basic   ./webitel state backup"),
+        (signs.wrong_commands, "`./webitel up --quickly`", "`./webitel up --yes` `./webitel pulumi up --refresh`"),
+        (signs.wrong_settings, "webitel:nothing", "webitel:domain webitel:index:Secrets"),
+    ],
+)
 def test_a_wrong_sign_is_found(finder: object, wrong: str, right: str) -> None:
     assert callable(finder)
     more = (False,) if finder is signs.wrong_settings else ()
@@ -82,7 +105,9 @@ def test_a_wrong_sign_is_found(finder: object, wrong: str, right: str) -> None:
 
 def test_a_wrong_link_is_found() -> None:
     assert [*signs.wrong_links("docs/facts/README.md", "[a](nothing.md) [b](webitel.md#nothing)")] == [
-        "nothing.md: no such file", "webitel.md#nothing: no such heading"]
+        "nothing.md: no such file",
+        "webitel.md#nothing: no such heading",
+    ]
     assert [*signs.wrong_links("docs/facts/README.md", "[a](webitel.md#1-services) [b](https://example.org)")] == []
 
 

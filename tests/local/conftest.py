@@ -14,8 +14,18 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.local.deployment import Deployment
 
-ORDER = ("test_up", "test_closed", "test_running", "test_day_two", "test_drift", "test_outages", "test_failures", "test_secrets",
-         "test_interruptions", "test_base_image")
+ORDER = (
+    "test_up",
+    "test_closed",
+    "test_running",
+    "test_day_two",
+    "test_drift",
+    "test_outages",
+    "test_failures",
+    "test_secrets",
+    "test_interruptions",
+    "test_base_image",
+)
 """What breaks more comes later; the search for secrets wants the output of failures. Other files keep their place."""
 OF_THEIR_OWN = ("test_interruptions", "test_base_image", "test_incus", "test_incus_tools")
 """Files that leave the shared deployment alone."""
@@ -69,6 +79,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Figure:
     """Prints a measured value at the end of the run: what, value, unit."""
+
     def note(what: str, value: float, unit: str = "s") -> None:
         request.config.stash[FIGURES].append((what, value, unit))
 

@@ -134,13 +134,24 @@ class Deployment:
         streams = [self.said / f"{number:04}-{arguments[0]}.{stream}" for stream in ("out", "err")]
         with streams[0].open("w") as output, streams[1].open("w") as errors:
             process = subprocess.Popen(
-                [str(self.checkout / "webitel"), *arguments], cwd=self.checkout, text=True, stdin=subprocess.DEVNULL,
-                env=self.environment | dict(environment or {}), stdout=output, stderr=errors, start_new_session=True)
+                [str(self.checkout / "webitel"), *arguments],
+                cwd=self.checkout,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                env=self.environment | dict(environment or {}),
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
         self._started.append(process)
         return Running(process, streams[0], streams[1], time.monotonic())
 
     def webitel(
-        self, *arguments: str, status: int = 0, seconds: float = UP_SECONDS, environment: Mapping[str, str] | None = None,
+        self,
+        *arguments: str,
+        status: int = 0,
+        seconds: float = UP_SECONDS,
+        environment: Mapping[str, str] | None = None,
     ) -> Done:
         """Run `./webitel` to its end; its exit status must be as said."""
         running = self.start(*arguments, environment=environment)
@@ -247,8 +258,9 @@ class Deployment:
 
     def units(self) -> dict[str, dict[str, str]]:
         """What systemd says about the node's units, by name."""
-        names = self.on_node("python3 -c 'import json; print(*[u[\"name\"] for u in "
-                             "json.load(open(\"/etc/webitel/node.json\"))[\"units\"]])'").split()
+        names = self.on_node(
+            'python3 -c \'import json; print(*[u["name"] for u in json.load(open("/etc/webitel/node.json"))["units"]])\''
+        ).split()
         wanted = "Id,MainPID,ActiveState,ActiveEnterTimestampMonotonic,NRestarts,Type"
         shown = self.on_node(f"systemctl show -p {wanted} {' '.join(f'{name}.service' for name in names)}")
         blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in shown.split("\n\n")]
@@ -288,11 +300,16 @@ class Running:
         except subprocess.TimeoutExpired:
             self.process.terminate()
             raise AssertionError(f"not done after {seconds:g} s:\n{self.said()}") from None
-        return Done(status, self.output.read_text(errors="replace"), self.errors.read_text(errors="replace"),
-                    time.monotonic() - self.started)
+        return Done(
+            status,
+            self.output.read_text(errors="replace"),
+            self.errors.read_text(errors="replace"),
+            time.monotonic() - self.started,
+        )
 
     def wait_for(self, text: str, seconds: float) -> None:
         """Wait until it has printed a text."""
+
         def ask() -> str:
             assert self.process.poll() is None, f"it ended without {text!r}:\n{self.said()}"
             return "" if text in self.said() else f"no {text!r} in:\n{self.said()}"
@@ -315,8 +332,13 @@ def find_network() -> IPv4Network:
     Any of the free ones: another worker looks for one too, and neither is there before its `up`.
     """
     taken = [route.network for route in read_routes()]
-    return random.choice([network for network in IPv4Network("10.99.0.0/16").subnets(new_prefix=24)
-                          if not any(network.overlaps(other) for other in taken)])
+    return random.choice(
+        [
+            network
+            for network in IPv4Network("10.99.0.0/16").subnets(new_prefix=24)
+            if not any(network.overlaps(other) for other in taken)
+        ]
+    )
 
 
 def run_git(folder: Path, *arguments: str) -> str:

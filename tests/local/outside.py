@@ -40,10 +40,13 @@ class Outside:
         bridge = next(route.interface for route in read_routes() if route.network == self.public)
         router, inside = str(self.public[1]), f"{self.name}i"
         for command in (
-            f"ip netns add {self.name}", f"ip link add {self.name} type veth peer name {inside} netns {self.name}",
-            f"ip link set {self.name} master {bridge} up", f"ip -n {self.name} link set lo up",
+            f"ip netns add {self.name}",
+            f"ip link add {self.name} type veth peer name {inside} netns {self.name}",
+            f"ip link set {self.name} master {bridge} up",
+            f"ip -n {self.name} link set lo up",
             f"ip -n {self.name} address add {self.address}/32 dev {inside}",
-            f"ip -n {self.name} address add {self.stranger}/32 dev {inside}", f"ip -n {self.name} link set {inside} up",
+            f"ip -n {self.name} address add {self.stranger}/32 dev {inside}",
+            f"ip -n {self.name} link set {inside} up",
             f"ip -n {self.name} route add {router} dev {inside}",
             f"ip -n {self.name} route add default via {router} src {self.address}",
         ):
@@ -61,8 +64,14 @@ class Outside:
         """A program of ours from there."""
         command = ["ip", "netns", "exec", self.name, sys.executable, "-P", "-m", module, *arguments]
         return subprocess.Popen(
-            command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+            command,
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        )
 
     def call(self, server: str, *arguments: str) -> dict[str, Any]:
         """A call from beginning to end, and what it says."""

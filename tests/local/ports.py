@@ -46,8 +46,10 @@ def planned(openings: list[dict[str, Any]], source: dict[str, Any], target: dict
     for opening in openings:
         if (opening["role"], opening["protocol"]) != (target["role"], protocol) or opening["service"] not in target["services"]:
             continue
-        if any(one == f"role:{source['role']}" or (not one.startswith("role:") and address in ipaddress.ip_network(one))
-               for one in opening["sources"]):
+        if any(
+            one == f"role:{source['role']}" or (not one.startswith("role:") and address in ipaddress.ip_network(one))
+            for one in opening["sources"]
+        ):
             first, _, last = opening["ports"].partition("-")
             ports |= set(range(int(first), int(last or first) + 1))
     return ports
@@ -56,21 +58,34 @@ def planned(openings: list[dict[str, Any]], source: dict[str, Any], target: dict
 def check_tcp_ports(deployment: Deployment) -> None:
     """What listens on each node is reached from every other one as the plan says, and nothing more."""
     nodes, openings = nodes_of(deployment), deployment.plan()["openings"]
-    ready = {key: {row["name"] for row in node["services"] if "standby" in row}
-             for key, node in deployment.status()["nodes"].items()}
+    ready = {
+        key: {row["name"] for row in node["services"] if "standby" in row} for key, node in deployment.status()["nodes"].items()
+    }
     listening = {key: {int(port) for port in deployment.at(key).on_node(LISTENING.format("tcp")).split()} for key in nodes}
     assert all(22 in ports for ports in listening.values())
     for source in nodes:
-        targets = [(node["private_address"], port) for key, node in nodes.items() if key != source
-                   for port in listening[key] | planned(openings, nodes[source], node, "tcp") | {1, 10023, 5432, 65535}]
+        targets = [
+            (node["private_address"], port)
+            for key, node in nodes.items()
+            if key != source
+            for port in listening[key] | planned(openings, nodes[source], node, "tcp") | {1, 10023, 5432, 65535}
+        ]
         answered = deployment.at(source).on_node(f"python3 -c '{CONNECT}'", text=json.dumps(targets))
         found = {tuple(one) for one in json.loads(answered)}
-        wanted = {(node["private_address"], port) for key, node in nodes.items() if key != source
-                  for port in planned(openings, nodes[source], node, "tcp") & listening[key]}
+        wanted = {
+            (node["private_address"], port)
+            for key, node in nodes.items()
+            if key != source
+            for port in planned(openings, nodes[source], node, "tcp") & listening[key]
+        }
         assert found == wanted, source
-        silent = {(key, port) for key, node in nodes.items() if key != source
-                  for port in planned(openings, nodes[source], node | {"services": set(node["services"]) - ready[key]}, "tcp")
-                  - listening[key]}
+        silent = {
+            (key, port)
+            for key, node in nodes.items()
+            if key != source
+            for port in planned(openings, nodes[source], node | {"services": set(node["services"]) - ready[key]}, "tcp")
+            - listening[key]
+        }
         assert not silent, f"the plan opens to {source} what nobody serves: {silent}"
 
 

@@ -21,11 +21,15 @@ def incus(*arguments: str) -> None:
 
 def wait_sick(deployment: Deployment, keys: Collection[str], seconds: float) -> float:
     """Wait until `status` finds these nodes not healthy and no others; returns the seconds that it took."""
+
     def ask() -> str:
         nodes = deployment.status()["nodes"]
         assert nodes
-        sick = {key: node["problem"] or [f"{row['name']}: {row['why']}" for row in node["services"] if not row["healthy"]]
-                for key, node in nodes.items() if not node["healthy"]}
+        sick = {
+            key: node["problem"] or [f"{row['name']}: {row['why']}" for row in node["services"] if not row["healthy"]]
+            for key, node in nodes.items()
+            if not node["healthy"]
+        }
         return "" if set(sick) == set(keys) else str(sick)
 
     return wait_until(ask, seconds, pause=2)
@@ -51,8 +55,10 @@ def switch_off_and_on(deployment: Deployment) -> float:
 def no_packages(*nodes: Deployment) -> Iterator[None]:
     """No way to package repositories from these nodes, as long as a block runs."""
     for node in nodes:
-        node.on_node("nft add table inet offline && nft add chain inet offline out '{ type filter hook output priority -300; }' "
-                     f"&& nft add rule inet offline out tcp dport '{{ {', '.join(PACKAGES)} }}' oif != lo drop")
+        node.on_node(
+            "nft add table inet offline && nft add chain inet offline out '{ type filter hook output priority -300; }' "
+            f"&& nft add rule inet offline out tcp dport '{{ {', '.join(PACKAGES)} }}' oif != lo drop"
+        )
     try:
         yield
     finally:

@@ -21,9 +21,17 @@ class Telephony(Deployment):
     def __init__(self, folder: Path, name: str, settings: dict[str, Any]) -> None:
         public = find_public_network()
         self.outside = Outside(f"o{name[1:9].replace('-', '')}", public)
-        super().__init__(folder, name, {
-            "public_network": str(public), "carriers": [f"{self.outside.address}/32"],
-            "phones": [f"{self.outside.stranger}/32"], "drain_timeout": 60, **settings})
+        super().__init__(
+            folder,
+            name,
+            {
+                "public_network": str(public),
+                "carriers": [f"{self.outside.address}/32"],
+                "phones": [f"{self.outside.stranger}/32"],
+                "drain_timeout": 60,
+                **settings,
+            },
+        )
         self._known: dict[str, Any] = {}
 
     def plan(self) -> dict[str, Any]:

@@ -28,8 +28,10 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 def cut_off(bare: Deployment) -> Iterator[None]:
     """No way out of the deployment's network but name resolution: every connection is refused at once."""
     table = f"webitel_bare_{os.getpid()}"
-    rules = (f"table ip {table} {{\nchain forward {{\ntype filter hook forward priority -1\n"
-             f"ip saddr {bare.network} meta l4proto tcp reject with tcp reset\n}}\n}}\n")
+    rules = (
+        f"table ip {table} {{\nchain forward {{\ntype filter hook forward priority -1\n"
+        f"ip saddr {bare.network} meta l4proto tcp reject with tcp reset\n}}\n}}\n"
+    )
     subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
     try:
         yield

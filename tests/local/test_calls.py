@@ -26,8 +26,7 @@ their own, is `WEBITEL_TEST_LONG=1 ./webitel test nodes`."""
 @pytest.fixture(scope="module")
 def basic(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Telephony]:
     """Several nodes, those that are reached from outside behind translated addresses."""
-    deployment = Telephony(
-        tmp_path_factory.mktemp("calls"), f"t{os.getpid()}-calls", {"tier": TIER, "local_network": "nat"})
+    deployment = Telephony(tmp_path_factory.mktemp("calls"), f"t{os.getpid()}-calls", {"tier": TIER, "local_network": "nat"})
     try:
         seconds = deployment.bring_up()
         request.config.stash[FIGURES].append((f"up of {TIER} behind translated addresses", seconds, "s"))
@@ -57,8 +56,12 @@ def test_changes_that_drop_no_call(basic: Telephony, figure: Figure) -> None:
     haproxy = basic.edit("cloud_init/files/haproxy/haproxy.cfg", "maxconn 4000", "maxconn 4001")
     with basic.outside.held_call(basic.server), haproxy:
         basic.set(
-            upload_limit_mib=65, max_connections=320, operator_keys=[KEY], counts=MORE,
-            carriers=[f"{basic.outside.address}/32", "203.0.113.0/24"])
+            upload_limit_mib=65,
+            max_connections=320,
+            operator_keys=[KEY],
+            counts=MORE,
+            carriers=[f"{basic.outside.address}/32", "203.0.113.0/24"],
+        )
         done = basic.up()
     figure("up with settings of five services and another media node, a call held", done.seconds)
     (edge,) = basic.with_service("opensips")
@@ -123,8 +126,9 @@ def test_who_guesses_is_cut_off_and_banned_and_a_trunk_is_not(basic: Telephony, 
     basic.set(phones="internet")
     basic.up()
     with outside.held_call(server):
-        scanner = outside.start("tests.tools.scan", f"{server}:5060", "--local", outside.stranger, "--seconds", "90",
-                                "--connections", "5")
+        scanner = outside.start(
+            "tests.tools.scan", f"{server}:5060", "--local", outside.stranger, "--seconds", "90", "--connections", "5"
+        )
         calls = [outside.call(server, "--number", "echo", "--seconds", "0.2") for _ in range(8)]
         assert [call["problem"] for call in calls] == [""] * 8
         result = read_result(scanner)
@@ -137,8 +141,10 @@ def test_who_guesses_is_cut_off_and_banned_and_a_trunk_is_not(basic: Telephony, 
 
 
 def test_a_change_that_drops_calls_is_refused_and_drops_none(basic: Telephony) -> None:
-    with basic.outside.held_call(basic.server), basic.edit(
-            "cloud_init/files/opensips/opensips.cfg", "tcp_connection_lifetime = 300", "tcp_connection_lifetime = 301"):
+    with (
+        basic.outside.held_call(basic.server),
+        basic.edit("cloud_init/files/opensips/opensips.cfg", "tcp_connection_lifetime = 300", "tcp_connection_lifetime = 301"),
+    ):
         refused = basic.up(status=1)
         assert "--disruptive" in refused.said
         assert "OpenSIPS restarts" in refused.said

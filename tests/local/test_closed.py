@@ -121,13 +121,19 @@ def test_what_listens_stands_in_the_catalogue(healthy: Deployment) -> None:
         found = listen(healthy, protocol)
         mine = [listener for listener in known if listener.protocol == protocol]
         stray = {
-            (address, port) for address, port in found - BESIDE[protocol]
-            if not any(address in places[listener.bind] and listener.ports.first <= port <= listener.ports.last
-                       for listener in mine)
+            (address, port)
+            for address, port in found - BESIDE[protocol]
+            if not any(
+                address in places[listener.bind] and listener.ports.first <= port <= listener.ports.last for listener in mine
+            )
         }
         assert stray == set(), protocol
-        silent = [listener for listener in mine if listener.ports.first == listener.ports.last
-                  and not any((address, listener.port) in found for address in places[listener.bind])]
+        silent = [
+            listener
+            for listener in mine
+            if listener.ports.first == listener.ports.last
+            and not any((address, listener.port) in found for address in places[listener.bind])
+        ]
         assert silent == [], protocol
 
 
@@ -144,8 +150,9 @@ def test_nothing_reaches_rtpengines_control_port(single: Deployment) -> None:
 @contextmanager
 def metadata_service(single: Deployment) -> Iterator[None]:
     """This host as the machine's metadata service, as on a cloud: the address on the bridge, HTTP behind it."""
-    bridge = json.loads(subprocess.run(
-        ["ip", "-j", "route", "get", single.address], check=True, capture_output=True, text=True).stdout)[0]["dev"]
+    bridge = json.loads(
+        subprocess.run(["ip", "-j", "route", "get", single.address], check=True, capture_output=True, text=True).stdout
+    )[0]["dev"]
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -79,8 +79,10 @@ def test_changed_stand_in_reaches_the_node(healthy: Deployment) -> None:
     before = healthy.units()
     page = f"curl -ksSf https://{healthy.address}/app/auth/"
     assert "second edition" not in healthy.on_node(page)
-    with healthy.edit("sandbox/webitel/packages.py", "Stand-in of the sandbox for", "Stand-in, second edition, for"), \
-            healthy.edit("sandbox/webitel/grafana/grafana-server.service", "[Unit]\n", "[Unit]\nDocumentation=man:second(1)\n"):
+    with (
+        healthy.edit("sandbox/webitel/packages.py", "Stand-in of the sandbox for", "Stand-in, second edition, for"),
+        healthy.edit("sandbox/webitel/grafana/grafana-server.service", "[Unit]\n", "[Unit]\nDocumentation=man:second(1)\n"),
+    ):
         healthy.up()
         assert "second edition" in healthy.on_node(page)
         after = healthy.units()
@@ -247,7 +249,8 @@ def test_replaced_machine_is_configured_anew_and_keeps_its_data(healthy: Deploym
     before = healthy.find_resource("NodeConfiguration")["outputs"]
     urn = healthy.find_resource("LocalMachine")["urn"]
     done = healthy.webitel(
-        "pulumi", "up", "--stack", healthy.name, "--replace", urn, "--yes", "--skip-preview", "--non-interactive")
+        "pulumi", "up", "--stack", healthy.name, "--replace", urn, "--yes", "--skip-preview", "--non-interactive"
+    )
     figure("machine replaced until healthy", done.seconds)
     healthy.set()  # Pulumi wrote the passphrase's salt into the stack file
     after = healthy.find_resource("NodeConfiguration")["outputs"]

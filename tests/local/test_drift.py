@@ -23,10 +23,17 @@ def test_changes_by_hand_are_named_and_brought_back(healthy: Deployment, figure:
     healthy.on_node(
         f"echo '# by hand: a-password-of-somebody' >>{file}; "
         "systemctl disable -q --now chrony; apt-mark unhold nginx >/dev/null; "
-        "DEBIAN_FRONTEND=noninteractive apt-get remove -qy --allow-change-held-packages fail2ban >/dev/null", seconds=120)
+        "DEBIAN_FRONTEND=noninteractive apt-get remove -qy --allow-change-held-packages fail2ban >/dev/null",
+        seconds=120,
+    )
     changed, said = find_drift(healthy, 2)
-    assert {f"all-1 file {file}: content changed", "all-1 unit chrony: disabled and stopped", "all-1 unit fail2ban: is gone",
-            "all-1 package fail2ban: removed", "all-1 package nginx: no longer held"} <= changed
+    assert {
+        f"all-1 file {file}: content changed",
+        "all-1 unit chrony: disabled and stopped",
+        "all-1 unit fail2ban: is gone",
+        "all-1 package fail2ban: removed",
+        "all-1 package nginx: no longer held",
+    } <= changed
     assert all(re.fullmatch(r"all-1 (file|unit|package) \S+: [a-z ]+", line) for line in changed), changed
     assert "a-password-of-somebody" not in said
     assert f"./webitel up {healthy.name} --repair" in said
@@ -36,7 +43,11 @@ def test_changes_by_hand_are_named_and_brought_back(healthy: Deployment, figure:
     assert find_drift(healthy, 0)[0] == set()
     assert "by hand" not in healthy.on_node(f"cat {file}")
     assert healthy.on_node("systemctl is-enabled chrony fail2ban; systemctl is-active chrony fail2ban").split() == [
-        "enabled", "enabled", "active", "active"]
+        "enabled",
+        "enabled",
+        "active",
+        "active",
+    ]
     assert {"nginx", "fail2ban"} <= set(healthy.on_node("apt-mark showhold").split())
     assert "Nothing to change." in healthy.up().output
 

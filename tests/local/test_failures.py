@@ -32,11 +32,13 @@ BAD: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
     "two of a cluster": (LOCAL | {"tier": "basic", "counts": {"data": 2}}, ("webitel:counts.data = 2", "use 1 or 3")),
     "no credentials of the vendor": (
         LOCAL | {"package_source": "vendor"},
-        ("webitel:repository_user", "webitel:repository_password", "webitel:freeswitch_token")),
+        ("webitel:repository_user", "webitel:repository_password", "webitel:freeswitch_token"),
+    ),
     "shared CPU": (AWS | {"machine_types": {"edge": "t3.large"}}, ("webitel:machine_types.edge = t3.large", "c7a.xlarge")),
     "several": (
         LOCAL | {"operators": ["0.0.0.0/0"], "nonsense": 1, "upload_limit_mib": 0},
-        ("webitel:operators", "webitel:nonsense", "webitel:upload_limit_mib")),
+        ("webitel:operators", "webitel:nonsense", "webitel:upload_limit_mib"),
+    ),
 }
 
 
@@ -48,8 +50,9 @@ def bad(single: Deployment) -> Iterator[str]:
     if name in (stack["name"] for stack in list_stacks(single)):
         single.webitel("pulumi", "stack", "rm", name, "--force", "--yes")
     (single.checkout / f"stacks/Pulumi.{name}.yaml").unlink()
-    shown = subprocess.run(["incus", "list", "--format", "csv", "-c", "n"], check=True, capture_output=True, text=True,
-                           stdin=subprocess.DEVNULL).stdout.split()
+    shown = subprocess.run(
+        ["incus", "list", "--format", "csv", "-c", "n"], check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    ).stdout.split()
     assert [node for node in shown if node.startswith(name)] == []
 
 
@@ -105,10 +108,20 @@ def test_incus_missing_and_not_installable(single: Deployment, bad: str, tmp_pat
     (tmp_path / "empty").mkdir()
     shutil.copytree("/etc/apt/sources.list.d", tmp_path / "sources")
     own = {"PATH": str(programs), "INCUS_SOCKET": str(tmp_path / "unix.socket"), "XDG_STATE_HOME": str(tmp_path / "state")}
-    hide = (f"for d in /usr/libexec/incus /opt/incus; do [ ! -d $d ] || mount --bind {tmp_path}/empty $d; done; "
-            f"mount --bind {tmp_path}/sources /etc/apt/sources.list.d")
-    done = subprocess.run(["unshare", "--mount", "sh", "-c", f"{hide}; exec ./webitel up {bad}"], cwd=single.checkout, text=True,
-                          env=single.environment | own, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    hide = (
+        f"for d in /usr/libexec/incus /opt/incus; do [ ! -d $d ] || mount --bind {tmp_path}/empty $d; done; "
+        f"mount --bind {tmp_path}/sources /etc/apt/sources.list.d"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", f"{hide}; exec ./webitel up {bad}"],
+        cwd=single.checkout,
+        text=True,
+        env=single.environment | own,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     said = done.stdout + done.stderr
     assert done.returncode == 1
     assert "incus-base incus-client" in said
@@ -157,8 +170,10 @@ def test_a_service_that_exits_at_start(healthy: Deployment, figure: Figure) -> N
 def closed_port(single: Deployment, port: int) -> Iterator[None]:
     """Drops what this host sends to a TCP port of the node."""
     table = f"webitel_test_{os.getpid()}"
-    rules = (f"table ip {table} {{\nchain output {{\ntype filter hook output priority 0\n"
-             f"ip daddr {single.address} tcp dport {port} drop\n}}\n}}\n")
+    rules = (
+        f"table ip {table} {{\nchain output {{\ntype filter hook output priority 0\n"
+        f"ip daddr {single.address} tcp dport {port} drop\n}}\n}}\n"
+    )
     subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
     try:
         yield

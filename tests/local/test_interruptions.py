@@ -45,8 +45,7 @@ def find_machine(unlucky: Deployment) -> str:
 
 def find_engine(running: Running) -> int:
     """The engine that this `./webitel` runs."""
-    (engine,) = [pid for pid in descendants(running.process.pid)
-                 if Path(f"/proc/{pid}/comm").read_text().strip() == "pulumi"]
+    (engine,) = [pid for pid in descendants(running.process.pid) if Path(f"/proc/{pid}/comm").read_text().strip() == "pulumi"]
     return engine
 
 
@@ -126,8 +125,9 @@ def test_destroy_leaves_nothing(unlucky: Deployment) -> None:
     unlucky.webitel("destroy", unlucky.name, "--yes", seconds=120)
     assert [name for name in list_incus("list") if name.startswith(unlucky.name)] == []
     assert [name for name in list_incus("storage", "volume", "list", "webitel") if name.startswith(unlucky.name)] == []
-    networks = subprocess.run(["incus", "network", "list", "--format", "json"], check=True, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL).stdout
+    networks = subprocess.run(
+        ["incus", "network", "list", "--format", "json"], check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    ).stdout
     assert str(unlucky.network[1]) not in networks
     # The images with the packages serve every deployment of this machine; nothing in them is this one's.
     assert all(unlucky.name not in alias for alias in images)

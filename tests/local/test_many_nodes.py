@@ -23,8 +23,7 @@ ADMIN_SQL = "runuser -u postgres -- psql -XAtq webitel -c"
 @pytest.fixture(scope="module")
 def basic(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Deployment]:
     """`basic` with two app nodes, up and healthy."""
-    deployment = Deployment(tmp_path_factory.mktemp("many"), f"t{os.getpid()}-many", {
-        "tier": "basic", "counts": {"app": 2}})
+    deployment = Deployment(tmp_path_factory.mktemp("many"), f"t{os.getpid()}-many", {"tier": "basic", "counts": {"app": 2}})
     deployment.make_checkout()
     try:
         done = deployment.up()
@@ -159,9 +158,13 @@ def test_dump_holds_everything_and_no_secret(basic: Deployment, tmp_path: Path) 
         assert any(name.endswith("/logs/consul.log") for name in own)
         assert any(name.endswith("/etc/webitel/node.json") for name in own)
     secrets = basic.read_secrets()
-    shown = {(name, secret) for name, text in texts.items() for secret, value in secrets.items()
-             for line in (value.strip().splitlines() if "-----" in value else [value])
-             if len(line) >= 16 and "-----" not in line and "CERTIFICATE" not in value and line in text}
+    shown = {
+        (name, secret)
+        for name, text in texts.items()
+        for secret, value in secrets.items()
+        for line in (value.strip().splitlines() if "-----" in value else [value])
+        if len(line) >= 16 and "-----" not in line and "CERTIFICATE" not in value and line in text
+    }
     assert not shown
 
 
@@ -185,15 +188,20 @@ def test_scaled_down_it_leaves_first(basic: Deployment, figure: Figure) -> None:
     done = basic.webitel("scale", "app", "1", basic.name, "--yes")
     figure("an app node taken out", done.seconds)
     basic.settings["counts"] = {"app": 1}
-    assert f"{basic.name}-app-2" not in subprocess.run(
-        ["incus", "list", "-f", "csv", "-c", "n"], capture_output=True, text=True, check=True).stdout.split()
+    assert (
+        f"{basic.name}-app-2"
+        not in subprocess.run(
+            ["incus", "list", "-f", "csv", "-c", "n"], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
     rows = basic.at("data-1").on_node(f"cd / && {ADMIN_SQL} 'select count(*) from dispatcher where setid = 1'")
     assert rows == "1"
     members = basic.at("edge-1").on_node("curl -sS 127.0.0.1:8500/v1/catalog/nodes")
     assert "app-2" not in members
     assert basic.at("app-1").units()["freeswitch"] == untouched["freeswitch"]
     ask = "systemctl is-active {0}; systemctl is-enabled {0} 2>/dev/null"
-    alone = {unit: basic.at("app-1").on_node(ask.format(unit), check=False).split()
-             for unit in (*MOVING.values(), "webitel-locks")}
+    alone = {
+        unit: basic.at("app-1").on_node(ask.format(unit), check=False).split() for unit in (*MOVING.values(), "webitel-locks")
+    }
     assert alone == {unit: ["active", "enabled"] for unit in MOVING.values()} | {"webitel-locks": ["inactive"]}
     assert "Nothing to change." in basic.up().output

@@ -17,7 +17,9 @@ TIER = "basic" if os.environ.get("WEBITEL_TEST_LONG") else "single"
 
 @pytest.mark.parametrize("network", ["late_address", "late_network"])
 def test_calls_with_addresses_that_come_late(
-    network: str, tmp_path_factory: pytest.TempPathFactory, figure: Figure,
+    network: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    figure: Figure,
 ) -> None:
     name = f"t{os.getpid()}-{network.replace('_', '-')}"
     deployment = Telephony(tmp_path_factory.mktemp(network), name, {"tier": TIER, "local_network": network})

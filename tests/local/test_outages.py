@@ -31,7 +31,7 @@ CALLERS = {"webitel-api", "storage", "engine", "flow_manager", "call_center", "m
 BY_RESTART = {"webitel-cases", "messages-srv", "messages-bot"}
 """Whose queues only they can bind: each belongs to one connection, or has a name that the broker chose."""
 
-DELETE = "rabbitmqctl -q eval 'rabbit_exchange:delete(rabbit_misc:r(<<\"/\">>, exchange, <<\"{}\">>), false, <<\"test\">>).'"
+DELETE = 'rabbitmqctl -q eval \'rabbit_exchange:delete(rabbit_misc:r(<<"/">>, exchange, <<"{}">>), false, <<"test">>).\''
 
 LATE_ONES = ("patroni", "rabbitmq-server", "consul")
 """What everything else waits for."""
@@ -53,6 +53,7 @@ def read_report(single: Deployment) -> dict[str, dict[str, Any]]:
 
 def wait_for_why(single: Deployment, service: str, pattern: str, seconds: float) -> None:
     """Wait until `./webitel status` gives a cause for a service."""
+
     def ask() -> str:
         # A node at its limits may not answer in time: then its services are not known.
         why = read_report(single).get(service, {}).get("why", "nothing known")
@@ -177,21 +178,29 @@ FAULTS = {
     "another password": (
         "runuser -u postgres -- psql -q -c \"alter role opensips password 'another'\"",
         "systemctl restart webitel-setup-postgresql",
-        "haproxy", r'password authentication failed for user "opensips"'),
+        "haproxy",
+        r'password authentication failed for user "opensips"',
+    ),
     "an exchange missing": (
         # The watcher would put it back before anybody has looked.
         f"systemctl mask --runtime -q webitel-watch && systemctl stop webitel-watch && {DELETE.format('opensips')}",
         "systemctl unmask --runtime -q webitel-watch && systemctl start webitel-watch",
-        "rabbitmq", "missing: opensips"),
+        "rabbitmq",
+        "missing: opensips",
+    ),
     "the key missing": (
         "mv /opt/storage/key.pem /opt/storage/away.pem && systemctl restart --no-block storage engine",
         "mv /opt/storage/away.pem /opt/storage/key.pem",
-        "storage", r"key\.pem"),
+        "storage",
+        r"key\.pem",
+    ),
     "a port taken": (
         "cat >/run/take-port.py; systemctl stop engine; "
         "systemd-run -q --unit=webitel-test-port python3 /run/take-port.py ADDRESS 10040; systemctl start --no-block engine",
         "systemctl stop webitel-test-port; rm /run/take-port.py",
-        "engine", "address already in use|10040"),
+        "engine",
+        "address already in use|10040",
+    ),
 }
 """What breaks a node, what mends it, the service that status tells about it, and the cause it must name."""
 

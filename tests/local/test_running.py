@@ -11,21 +11,41 @@ from tests.local.deployment import Deployment
 pytestmark = pytest.mark.local
 
 ENTRIES = {
-    "engine": ("engine-{id}", 10040), "storage": ("storage-{id}", 10036), "call_center": ("call_center-{id}", 10032),
-    "workflow": ("workflow-workflow-{id}", 10033), "logger": ("{id}", 10011), "webitel.cases": ("cases-{id}", 22103),
-    "webitel.chat.server": ("webitel.chat.server-", 10039), "webitel.chat.bot": ("webitel.chat.bot-", 10048),
-    "go.webitel.app": ("go.webitel.app-", 10045), "go.webitel.api": ("go.webitel.api-", 10044),
-    "webitel.uac": ("webitel.uac-", 10046), "freeswitch": ("{node}", 50051),
+    "engine": ("engine-{id}", 10040),
+    "storage": ("storage-{id}", 10036),
+    "call_center": ("call_center-{id}", 10032),
+    "workflow": ("workflow-workflow-{id}", 10033),
+    "logger": ("{id}", 10011),
+    "webitel.cases": ("cases-{id}", 22103),
+    "webitel.chat.server": ("webitel.chat.server-", 10039),
+    "webitel.chat.bot": ("webitel.chat.bot-", 10048),
+    "go.webitel.app": ("go.webitel.app-", 10045),
+    "go.webitel.api": ("go.webitel.api-", 10044),
+    "webitel.uac": ("webitel.uac-", 10046),
+    "freeswitch": ("{node}", 50051),
 }
 """Consul's services: id, or its beginning, and port (`facts/observed.md` 4; ports as the catalogue pins them)."""
 
-QUEUES = {"engine.trigger", "callcenter.call_center-{id}", "workflow-call", "workflow-exec", "logger.service", "logger.login",
-          "logger.populate", "custom-cases-{id}"}
+QUEUES = {
+    "engine.trigger",
+    "callcenter.call_center-{id}",
+    "workflow-call",
+    "workflow-exec",
+    "logger.service",
+    "logger.login",
+    "logger.populate",
+    "custom-cases-{id}",
+}
 BINDINGS = {
-    ("cases", "engine.trigger", "#"), ("chat", "callcenter.call_center-{id}", "#"),
-    ("call", "callcenter.call_center-{id}", "events.*.call_center-{id}.*.*"), ("call", "workflow-call", "events.#"),
-    ("flow", "workflow-exec", "exec"), ("logger", "logger.service", "logger.#"), ("webitel", "logger", "logger.#"),
-    ("logger", "logger.populate", "populate_configs"), ("webitel", "logger.login", "login.#"),
+    ("cases", "engine.trigger", "#"),
+    ("chat", "callcenter.call_center-{id}", "#"),
+    ("call", "callcenter.call_center-{id}", "events.*.call_center-{id}.*.*"),
+    ("call", "workflow-call", "events.#"),
+    ("flow", "workflow-exec", "exec"),
+    ("logger", "logger.service", "logger.#"),
+    ("webitel", "logger", "logger.#"),
+    ("logger", "logger.populate", "populate_configs"),
+    ("webitel", "logger.login", "login.#"),
     ("webitel", "custom-cases-{id}", "custom.dataset.#"),
 }
 """`facts/observed.md` 5; six more queues without a name of their own hang on `chat`."""
@@ -91,6 +111,7 @@ def test_memory(healthy: Deployment, figure: Figure) -> None:
 
 def test_the_vendors_passwords_are_refused(healthy: Deployment) -> None:
     """Every default of `facts/webitel.md` 3 against the service that would take it."""
+
     def ask(command: str) -> str:
         return healthy.on_node(f"{command} 2>&1", check=False)
 
@@ -105,8 +126,10 @@ def test_the_vendors_passwords_are_refused(healthy: Deployment) -> None:
         assert ask(f"rabbitmqctl -q authenticate_user {user} {user}").startswith("Error")
     assert ask(f"curl -s -o /dev/null -w %{{http_code}} -u admin:admin http://{healthy.address}:3000/api/org") == "401"
     assert ask(f"curl -s -o /dev/null -w %{{http_code}} -X POST -d '{{}}' http://{healthy.address}:8008/restart") == "401"
-    program = ("import socket; c = socket.create_connection(('127.0.0.1', 8021), 5); c.recv(999); "
-               "c.sendall(b'auth ClueCon\\n\\n'); print(c.recv(999).decode())")
+    program = (
+        "import socket; c = socket.create_connection(('127.0.0.1', 8021), 5); c.recv(999); "
+        "c.sendall(b'auth ClueCon\\n\\n'); print(c.recv(999).decode())"
+    )
     assert "-ERR invalid" in healthy.python_on_node(program)
     cfg = healthy.on_node("cat /etc/opensips/opensips.cfg")
     assert not re.search(r'th_callid_passwd"\s*,\s*"webitel"', cfg)

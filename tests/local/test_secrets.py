@@ -167,9 +167,12 @@ def test_a_failing_units_log_is_shown_without_secrets(healthy: Deployment, needl
     try:
         healthy.on_node("systemctl restart nginx", check=False)
         healthy.set(upload_limit_mib=71)
-        texts = [healthy.up(status=1).said, healthy.webitel("status", healthy.name, status=1).said,
-                 healthy.webitel("status", healthy.name, "--json", status=1).said,
-                 healthy.webitel("logs", healthy.node, "nginx").said]
+        texts = [
+            healthy.up(status=1).said,
+            healthy.webitel("status", healthy.name, status=1).said,
+            healthy.webitel("status", healthy.name, "--json", status=1).said,
+            healthy.webitel("logs", healthy.node, "nginx").said,
+        ]
     finally:
         healthy.on_node(f"rm -rf {folder}; systemctl daemon-reload; systemctl reset-failed nginx; systemctl restart nginx")
         # The journal of the node is for root; what the unit said would be found there by a later look.

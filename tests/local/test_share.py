@@ -43,8 +43,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, folder: Path) -> Iterator[Deployment]:
     """`extended` with two storage nodes, up and healthy; its first `up` found nothing mounted."""
-    deployment = Deployment(tmp_path_factory.mktemp("share"), f"t{os.getpid()}-share", {
-        "tier": "extended", "counts": {"storage": 2}, "recordings_share": {"source": SOURCE, "type": "bind"}})
+    deployment = Deployment(
+        tmp_path_factory.mktemp("share"),
+        f"t{os.getpid()}-share",
+        {"tier": "extended", "counts": {"storage": 2}, "recordings_share": {"source": SOURCE, "type": "bind"}},
+    )
     deployment.make_checkout()
     try:
         failed = deployment.up(status=1)
@@ -73,7 +76,9 @@ def ask_internal(deployment: Deployment) -> str:
     """What FreeSWITCH gets from the address that it was given."""
     return deployment.at("media-1").on_node(
         "curl -sS -o /dev/null -m 3 -w '%{http_code}' \"http://$(sed -n 's/.*cdr_url=\\([^\"]*\\)\".*/\\1/p' "
-        "/etc/freeswitch/vars.xml)/sys/recordings\"", check=False)
+        '/etc/freeswitch/vars.xml)/sys/recordings"',
+        check=False,
+    )
 
 
 def fault_of(deployment: Deployment, key: str) -> str:

@@ -37,7 +37,9 @@ def ask_psql(single: Deployment, password: str, statement: str, *, check: bool =
     return single.on_node(
         "read -r PGPASSWORD; export PGPASSWORD; "
         f"psql -XAtq 'host=127.0.0.1 port=5432 dbname=webitel user=opensips' -c \"{statement}\" 2>&1",
-        text=password + "\n", check=check)
+        text=password + "\n",
+        check=check,
+    )
 
 
 def promised_end() -> list[str]:
@@ -85,8 +87,16 @@ def test_second_up_changes_nothing(single: Deployment, figure: Figure) -> None:
 
 def test_plain_pulumi_works_from_a_subfolder(single: Deployment) -> None:
     # As the README says: the environment's own variables, then Pulumi; -C names the checkout or a folder in it.
-    done = single.webitel("pulumi", "-C", str(single.checkout / "stacks"), "preview", "--stack", single.name,
-                          "--expect-no-changes", "--non-interactive")
+    done = single.webitel(
+        "pulumi",
+        "-C",
+        str(single.checkout / "stacks"),
+        "preview",
+        "--stack",
+        single.name,
+        "--expect-no-changes",
+        "--non-interactive",
+    )
     assert "unchanged" in done.output
     single.set()  # Pulumi writes the passphrase's salt into the stack file
 
@@ -99,7 +109,8 @@ def test_checkout_stays_clean(single: Deployment, tmp_path: Path) -> None:
 
 def test_database(single: Deployment) -> None:
     rows = single.on_node(
-        "runuser -u postgres -- psql -XAt -c 'select rolname, left(rolpassword, 14) from pg_authid where rolcanlogin'")
+        "runuser -u postgres -- psql -XAt -c 'select rolname, left(rolpassword, 14) from pg_authid where rolcanlogin'"
+    )
     roles = dict(row.split("|") for row in rows.splitlines())
     assert {"postgres", "replicator", "rewinder", "opensips", "grafana", "grafana_store"} <= roles.keys()
     assert set(roles.values()) == {"SCRAM-SHA-256$"}
@@ -140,8 +151,10 @@ def test_https_answers_with_the_deployments_certificate(single: Deployment, tmp_
     outputs = json.loads(single.webitel("pulumi", "stack", "output", "--json", "--stack", single.name).output)
     certificate.write_text(outputs["authority_certificate"])
     context = ssl.create_default_context(cafile=str(certificate))
-    with socket.create_connection((single.address, 443), 10) as raw, \
-            context.wrap_socket(raw, server_hostname=Settings.model_fields["domain"].default) as connection:
+    with (
+        socket.create_connection((single.address, 443), 10) as raw,
+        context.wrap_socket(raw, server_hostname=Settings.model_fields["domain"].default) as connection,
+    ):
         connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
     with socket.create_connection((single.address, 80), 10) as plain:

@@ -22,8 +22,10 @@ DOORS = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 5070}
 """Ways in, with their ports; `ws` is where nginx connects from a browser's own address."""
 
 OURS = {
-    "udp": f"<sip:{NODE};lr;r2=on>", "tcp": f"<sip:{NODE};transport=tcp;r2=on;lr>",
-    "tls": f"<sip:{NODE}:5061;transport=tls;r2=on;lr>", "ws": f"<sip:{NODE}:5070;transport=ws;r2=on;lr>",
+    "udp": f"<sip:{NODE};lr;r2=on>",
+    "tcp": f"<sip:{NODE};transport=tcp;r2=on;lr>",
+    "tls": f"<sip:{NODE}:5061;transport=tls;r2=on;lr>",
+    "ws": f"<sip:{NODE}:5070;transport=ws;r2=on;lr>",
 }
 """The Route by which a call of each door comes back to us."""
 
@@ -39,7 +41,8 @@ MEDIA = (NODE, 5080)
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 HELLO = (
     f"GET /sip HTTP/1.1\r\nHost: {NODE}:5070\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    f"Sec-WebSocket-Protocol: sip\r\nSec-WebSocket-Key: {KEY}\r\nOrigin: https://example.com\r\n\r\n")
+    f"Sec-WebSocket-Protocol: sip\r\nSec-WebSocket-Key: {KEY}\r\nOrigin: https://example.com\r\n\r\n"
+)
 
 
 def md5(text: str) -> str:
@@ -75,17 +78,34 @@ class Line:
         self.socket.close()
 
     def request(
-        self, method: str, target: str, *, sender: str = "sip:a@b.example", to: str = "", tag: str = "",
-        routes: tuple[str, ...] = (), more: tuple[str, ...] = (), body: str = "", call: str = "", sequence: int = 1,
+        self,
+        method: str,
+        target: str,
+        *,
+        sender: str = "sip:a@b.example",
+        to: str = "",
+        tag: str = "",
+        routes: tuple[str, ...] = (),
+        more: tuple[str, ...] = (),
+        body: str = "",
+        call: str = "",
+        sequence: int = 1,
     ) -> bytes:
         """A request; `tag` is that of To, so that it claims to belong to a call."""
         here = f"{self.local}:{self.port}"
         transport = "" if self.door == "udp" else f";transport={self.door}"
         lines = [
-            f"{method} {target} SIP/2.0", f"Via: SIP/2.0/{self.door.upper()} {here};rport;branch={sip.branch()}",
-            "Max-Forwards: 70", *(f"Route: {route}" for route in routes), f"From: <{sender}>;tag={secrets.token_hex(4)}",
-            f"To: <{to or target}>" + (f";tag={tag}" if tag else ""), f"Call-ID: {call or secrets.token_hex(8)}",
-            f"CSeq: {sequence} {method}", f"Contact: <sip:{sip.user_of(sender)}@{here}{transport}>", *more]
+            f"{method} {target} SIP/2.0",
+            f"Via: SIP/2.0/{self.door.upper()} {here};rport;branch={sip.branch()}",
+            "Max-Forwards: 70",
+            *(f"Route: {route}" for route in routes),
+            f"From: <{sender}>;tag={secrets.token_hex(4)}",
+            f"To: <{to or target}>" + (f";tag={tag}" if tag else ""),
+            f"Call-ID: {call or secrets.token_hex(8)}",
+            f"CSeq: {sequence} {method}",
+            f"Contact: <sip:{sip.user_of(sender)}@{here}{transport}>",
+            *more,
+        ]
         return sip.finish(lines, body)
 
     def send(self, data: bytes) -> None:
@@ -110,13 +130,13 @@ class Line:
         else:
             start = 0
             end = self.buffer.find(b"\r\n\r\n")
-            length = re.search(rb"(?i)content-length: (\d+)", self.buffer[:max(end, 0)])
+            length = re.search(rb"(?i)content-length: (\d+)", self.buffer[: max(end, 0)])
             if length is None:
                 return None
             size = end + 4 + int(length[1])
         if len(self.buffer) < start + size:
             return None
-        data, self.buffer = self.buffer[start:start + size], self.buffer[start + size:]
+        data, self.buffer = self.buffer[start : start + size], self.buffer[start + size :]
         return data
 
     def receive(self, seconds: float) -> sip.Message | None:
@@ -160,8 +180,7 @@ class Line:
         lines = data.decode("latin-1").partition("\r\n\r\n")[0].split("\r\n")
         kept = [line for line in lines[1:] if line.startswith(("Via:", "From:", "Call-ID:", "Max-Forwards:"))]
         number = answer.one("cseq").partition(" ")[0]
-        self.send(sip.finish(
-            [lines[0].replace("INVITE", "ACK", 1), *kept, f"To: {answer.one('to')}", f"CSeq: {number} ACK"], ""))
+        self.send(sip.finish([lines[0].replace("INVITE", "ACK", 1), *kept, f"To: {answer.one('to')}", f"CSeq: {number} ACK"], ""))
 
 
 def status(answer: sip.Message | None) -> int:
@@ -175,8 +194,10 @@ def credentials(answer: sip.Message, method: str, target: str, user: str, passwo
     words = dict(re.findall(r'(\w+)="?([^",]*)"?', proxy or answer.one("www-authenticate")))
     one, two = md5(f"{user}:{words['realm']}:{password}"), md5(f"{method}:{target}")
     proof = md5(f"{one}:{words['nonce']}:00000001:abcd:auth:{two}")
-    return (f'{"Proxy-" if proxy else ""}Authorization: Digest username="{user}", realm="{words["realm"]}", '
-            f'nonce="{words["nonce"]}", uri="{target}", qop=auth, nc=00000001, cnonce="abcd", response="{proof}"')
+    return (
+        f'{"Proxy-" if proxy else ""}Authorization: Digest username="{user}", realm="{words["realm"]}", '
+        f'nonce="{words["nonce"]}", uri="{target}", qop=auth, nc=00000001, cnonce="abcd", response="{proof}"'
+    )
 
 
 def register(line: Line, user: str, password: str, seconds: float = 4.0) -> int:
@@ -208,7 +229,8 @@ class Victim:
         found = []
         deadline = time.monotonic() + seconds
         while ready := select.select(
-                [self.datagrams, self.listener, *self.streams], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            [self.datagrams, self.listener, *self.streams], [], [], max(0.0, deadline - time.monotonic())
+        )[0]:
             for one in ready:
                 if one is self.listener:
                     self.streams.append(self.listener.accept()[0])

@@ -30,10 +30,15 @@ def find_consul() -> str | None:
 def fetch_consul(root: Path) -> None:
     """The program out of Debian 11's package, by an apt of its own."""
     (root / "sources.list").write_text(
-        f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {debian_mirror()} bullseye main\n")
+        f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {debian_mirror()} bullseye main\n"
+    )
     options = [
-        f"Dir::Etc::sourcelist={root}/sources.list", "Dir::Etc::sourceparts=-", "Dir::Etc::preferencesparts=-",
-        f"Dir::State::lists={root}/lists", f"Dir::Cache={root}", "APT::Sandbox::User=root",
+        f"Dir::Etc::sourcelist={root}/sources.list",
+        "Dir::Etc::sourceparts=-",
+        "Dir::Etc::preferencesparts=-",
+        f"Dir::State::lists={root}/lists",
+        f"Dir::Cache={root}",
+        "APT::Sandbox::User=root",
     ]
     apt = ["apt-get", "-qq", *(word for option in options for word in ("-o", option))]
     subprocess.run([*apt, "update"], check=True)

@@ -32,7 +32,10 @@ class Health:
         self.services = {service["name"]: [fill(probe) for probe in service["probes"]] for service in manifest["services"]}
         ports = platform.ports
         manifest["ports"] |= {
-            "consul_http": ports["consul"], "haproxy_sql": ports["postgresql"], "haproxy_management": ports["management"]}
+            "consul_http": ports["consul"],
+            "haproxy_sql": ports["postgresql"],
+            "haproxy_management": ports["management"],
+        }
         # Who connects to PostgreSQL or RabbitMQ over the loopback comes from there.
         self.manifest: Manifest = {**manifest, "address": "127.0.0.1"}
 
@@ -57,7 +60,10 @@ class Health:
         for name in names:
             for probe in self.services[name]:
                 view = self.view()
-                if probe["kind"] == "binding" and wrong(topology.binding, probe, view) and (
-                        said := wrong(topology.bind, probe, view)):
+                if (
+                    probe["kind"] == "binding"
+                    and wrong(topology.binding, probe, view)
+                    and (said := wrong(topology.bind, probe, view))
+                ):
                     refused[name] = said
         return refused

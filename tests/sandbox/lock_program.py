@@ -53,11 +53,22 @@ def systemctl(*arguments: str, timeout: float = 120) -> subprocess.CompletedProc
 if __name__ == "__main__":
     changes: dict[ModuleType, dict[str, object]] = {
         consul: {"TTL_SECONDS": 5.0},
-        locks: {"TTL_SECONDS": 5.0, "LEASE_SECONDS": 2.7, "HEAD_START_SECONDS": 3.0, "ANSWER_SECONDS": 0.7,
-                "HELD": FOLDER / "held"},
-        keeper: {"ROUND_SECONDS": 0.7, "TICK_SECONDS": 0.2, "PEER_ANSWER_SECONDS": 0.3, "LOOK_AGAIN_SECONDS": 1.5,
-                 "MANIFEST": FOLDER / "node.json",
-                 "PROGRAM": Path(__file__), "systemctl": systemctl},
+        locks: {
+            "TTL_SECONDS": 5.0,
+            "LEASE_SECONDS": 2.7,
+            "HEAD_START_SECONDS": 3.0,
+            "ANSWER_SECONDS": 0.7,
+            "HELD": FOLDER / "held",
+        },
+        keeper: {
+            "ROUND_SECONDS": 0.7,
+            "TICK_SECONDS": 0.2,
+            "PEER_ANSWER_SECONDS": 0.3,
+            "LOOK_AGAIN_SECONDS": 1.5,
+            "MANIFEST": FOLDER / "node.json",
+            "PROGRAM": Path(__file__),
+            "systemctl": systemctl,
+        },
         manifest: {"MANIFEST": FOLDER / "node.json"},
         units: {"systemctl": systemctl},
     }

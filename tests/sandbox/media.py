@@ -59,8 +59,14 @@ class Media:
         flags = [word for name in ("conf", "mod", "run") for word in (f"-{name}", str(self.folder / name))]
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
-                self.command("program", "-nf", *flags), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT / "sandbox",
-                env=os.environ | {"SANDBOX_SPEED": "20"}, start_new_session=True)
+                self.command("program", "-nf", *flags),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=ROOT / "sandbox",
+                env=os.environ | {"SANDBOX_SPEED": "20"},
+                start_new_session=True,
+            )
 
         def is_up() -> bool:
             assert process.poll() is None, self.log()[-2000:]
@@ -80,8 +86,13 @@ class Media:
     def fs_cli(self, command: str) -> str:
         """One command over the event socket."""
         return subprocess.run(
-            self.command("client", "-H", self.loopback, "-p", PASSWORD, "-x", command), cwd=ROOT / "sandbox", capture_output=True,
-            text=True, check=True, timeout=40).stdout
+            self.command("client", "-H", self.loopback, "-p", PASSWORD, "-x", command),
+            cwd=ROOT / "sandbox",
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=40,
+        ).stdout
 
     def start_flow(self, greeting: bytes = b"connect\n\n") -> Flow:
         """Flow Manager."""

@@ -32,10 +32,13 @@ SCHEMA = ROOT / "sandbox" / "webitel" / "schema"
 def missing_programs() -> list[str]:
     """What this machine lacks for these tests."""
     found = {
-        "postgresql-15": (POSTGRES / "initdb").exists(), "rabbitmq-server": (RABBITMQ / "rabbitmq-server").exists(),
+        "postgresql-15": (POSTGRES / "initdb").exists(),
+        "rabbitmq-server": (RABBITMQ / "rabbitmq-server").exists(),
         "consul": find_consul() is not None,
         "python3-psycopg2 python3-pika": subprocess.run(
-            [PYTHON, "-c", "import psycopg2, pika"], capture_output=True, check=False).returncode == 0,
+            [PYTHON, "-c", "import psycopg2, pika"], capture_output=True, check=False
+        ).returncode
+        == 0,
     }
     return [name for name, there in found.items() if not there]
 
@@ -101,20 +104,49 @@ class Platform:
         options = self.as_postgres() if name == "postgresql" else {}
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
-                command, stdout=log, stderr=log, env={**os.environ, **(more or {})}, cwd="/", start_new_session=True, **options)
+                command, stdout=log, stderr=log, env={**os.environ, **(more or {})}, cwd="/", start_new_session=True, **options
+            )
 
     def start(self, name: str) -> None:
         """Starts one of `postgresql`, `rabbitmq` and `consul`, and waits until it answers."""
         if name == "postgresql":
-            self._run(name, [str(POSTGRES / "postgres"), "-D", str(self.folder / "pg" / "data"), "-k", "", "-h", "127.0.0.1",
-                             "-p", str(self.ports[name]), "-c", "fsync=off", "-c", "shared_buffers=32MB"])
+            self._run(
+                name,
+                [
+                    str(POSTGRES / "postgres"),
+                    "-D",
+                    str(self.folder / "pg" / "data"),
+                    "-k",
+                    "",
+                    "-h",
+                    "127.0.0.1",
+                    "-p",
+                    str(self.ports[name]),
+                    "-c",
+                    "fsync=off",
+                    "-c",
+                    "shared_buffers=32MB",
+                ],
+            )
             wait_until(lambda: self.sql("select 1", "postgres", quiet=True) == "1", 30, "PostgreSQL")
         elif name == "rabbitmq":
             self._run(name, [str(RABBITMQ / "rabbitmq-server")], self.rabbit_environment())
             wait_until(lambda: self.rabbit("/exchanges")[0] == 200, 60, "RabbitMQ")
         else:
-            self._run(name, [str(find_consul()), "agent", "-server", "-bootstrap-expect=1", "-bind=127.0.0.1", "-data-dir",
-                             str(self.folder / "consul"), "-config-file", str(self.folder / "consul.json")])
+            self._run(
+                name,
+                [
+                    str(find_consul()),
+                    "agent",
+                    "-server",
+                    "-bootstrap-expect=1",
+                    "-bind=127.0.0.1",
+                    "-data-dir",
+                    str(self.folder / "consul"),
+                    "-config-file",
+                    str(self.folder / "consul.json"),
+                ],
+            )
             wait_until(lambda: len(self.consul("/v1/status/leader")) > 4, 30, "Consul")
 
     def stop(self, name: str) -> None:
@@ -138,20 +170,31 @@ class Platform:
         """Where the broker of this test keeps everything."""
         base = self.folder / "rabbit"
         return {
-            "HOME": str(base), "RABBITMQ_NODENAME": f"sandbox{self.ports['rabbitmq']}@localhost",
+            "HOME": str(base),
+            "RABBITMQ_NODENAME": f"sandbox{self.ports['rabbitmq']}@localhost",
             "ERL_EPMD_PORT": str(self.ports["epmd"]),
-            "RABBITMQ_MNESIA_BASE": str(base / "mnesia"), "RABBITMQ_LOG_BASE": str(base), "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"), "RABBITMQ_ENABLED_PLUGINS_FILE": str(base / "plugins"),
-            "RABBITMQ_DIST_PORT": str(self.ports["distribution"]), "LC_ALL": "C.UTF-8", "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_MNESIA_BASE": str(base / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(base),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(base / "plugins"),
+            "RABBITMQ_DIST_PORT": str(self.ports["distribution"]),
+            "LC_ALL": "C.UTF-8",
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
         }
 
     def set_up(self) -> None:
         """Everything running, the schema loaded, the broker with its user and exchanges."""
         self.write_broker_files()
-        (self.folder / "consul.json").write_text(json.dumps({
-            "ports": {"http": self.ports["consul"], "https": -1, "grpc": -1, **self.consul_ports},
-            "performance": {"raft_multiplier": 1}}))
+        (self.folder / "consul.json").write_text(
+            json.dumps(
+                {
+                    "ports": {"http": self.ports["consul"], "https": -1, "grpc": -1, **self.consul_ports},
+                    "performance": {"raft_multiplier": 1},
+                }
+            )
+        )
         self._begin("rabbitmq")
         self.set_up_database()
         self.start("consul")
@@ -165,7 +208,8 @@ class Platform:
         (self.folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.ports['rabbitmq']}\nmanagement.tcp.ip = 127.0.0.1\n"
             f"management.tcp.port = {self.ports['management']}\ndefault_user = webitel\ndefault_pass = broker-password\n"
-            "log.console = true\nlog.file = false\n")
+            "log.console = true\nlog.file = false\n"
+        )
 
     def set_up_broker(self) -> None:
         """RabbitMQ running, with the exchanges that services expect."""
@@ -180,9 +224,25 @@ class Platform:
         password.write_text("super")
         password.chmod(0o644)
         subprocess.run(
-            [str(POSTGRES / "initdb"), "-D", str(self.folder / "pg" / "data"), "-A", "scram-sha-256", "-U", "postgres",
-             f"--pwfile={password}", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"], check=True, capture_output=True, cwd="/",
-            **self.as_postgres())
+            [
+                str(POSTGRES / "initdb"),
+                "-D",
+                str(self.folder / "pg" / "data"),
+                "-A",
+                "scram-sha-256",
+                "-U",
+                "postgres",
+                f"--pwfile={password}",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ],
+            check=True,
+            capture_output=True,
+            cwd="/",
+            **self.as_postgres(),
+        )
         self.start("postgresql")
         self.sql("create role opensips login password 'database-password'", "postgres")
         self.sql("create database webitel owner opensips", "postgres")
@@ -204,9 +264,28 @@ class Platform:
     def sql(self, text: str, database: str = "webitel", quiet: bool = False) -> str:
         """What psql prints for a text of SQL."""
         done = subprocess.run(
-            ["psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(self.ports["postgresql"]),
-             "-U", "postgres", "-d", database],
-            input=text, text=True, capture_output=True, check=False, env={**os.environ, "PGPASSWORD": "super"})
+            [
+                "psql",
+                "-X",
+                "-q",
+                "-At",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(self.ports["postgresql"]),
+                "-U",
+                "postgres",
+                "-d",
+                database,
+            ],
+            input=text,
+            text=True,
+            capture_output=True,
+            check=False,
+            env={**os.environ, "PGPASSWORD": "super"},
+        )
         assert quiet or done.returncode == 0, done.stderr
         return done.stdout.strip()
 

@@ -16,7 +16,8 @@ ADDRESS = "127.0.77.1"
 """Stands for the node's private address: pinned ports there meet nobody else's."""
 
 SECRETS = {
-    "database_password": "database-password", "broker_password": "broker-password",
+    "database_password": "database-password",
+    "broker_password": "broker-password",
     "cookie_keys": "0123456789abcdef0123456789abcdef,fedcba9876543210fedcba9876543210",
 }
 
@@ -50,8 +51,9 @@ class Runner:
         """The service's settings on this platform."""
         ports = self.platform.ports
         settings = {
-            name: value.replace("127.0.0.1:5432", f"127.0.0.1:{ports['postgresql']}").replace(
-                "127.0.0.1:5672", f"127.0.0.1:{ports['rabbitmq']}").replace("127.0.0.1:8500", f"127.0.0.1:{ports['consul']}")
+            name: value.replace("127.0.0.1:5432", f"127.0.0.1:{ports['postgresql']}")
+            .replace("127.0.0.1:5672", f"127.0.0.1:{ports['rabbitmq']}")
+            .replace("127.0.0.1:8500", f"127.0.0.1:{ports['consul']}")
             for name, value in settings_file(self.files, service).items()
         }
         if "PRESIGNED_CERT" in settings:
@@ -70,8 +72,11 @@ class Runner:
         command = command.replace("/var/lib/webitel/public-html", str(self.folder / "web"))
         words = [str(program), *command.split()[1:], *arguments]
         environment = {
-            "PATH": os.environ["PATH"], "SANDBOX_SPEED": str(speed), "SANDBOX_FLAPS": "0",
-            **self.environment(service), **(changes or {}),
+            "PATH": os.environ["PATH"],
+            "SANDBOX_SPEED": str(speed),
+            "SANDBOX_FLAPS": "0",
+            **self.environment(service),
+            **(changes or {}),
         }
         with (self.folder / f"{service}.log").open("ab") as log:
             process = subprocess.Popen(words, env=environment, stdout=log, stderr=log)
@@ -92,7 +97,8 @@ class Runner:
         latest = dict(self.running)
         return {
             name: f"ended with status {process.returncode}: {self.log(name)[-500:].strip() or 'without a word'}"
-            for name, process in latest.items() if process.poll() is not None
+            for name, process in latest.items()
+            if process.poll() is not None
         }
 
     def log(self, service: str) -> str:

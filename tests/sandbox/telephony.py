@@ -36,7 +36,8 @@ TRUNK = "127.0.79.9"
 """Where calls come from."""
 
 OPENSIPS_FILES = {
-    "opensips/opensips.cfg": CONFIGURATION, "opensips/routes.cfg": "/etc/opensips/routes.cfg",
+    "opensips/opensips.cfg": CONFIGURATION,
+    "opensips/routes.cfg": "/etc/opensips/routes.cfg",
     "opensips/bundle.cfg": f"{BUNDLES}/opensips/routes.cfg",
 }
 """Where a test keeps each of OpenSIPS' files, and where a node does."""
@@ -51,9 +52,12 @@ PROGRAMS = {"opensips": "opensips.program", "freeswitch": "freeswitch.program", 
 def missing_programs() -> list[str]:
     """What this machine lacks for these tests."""
     found = {
-        "postgresql-15": (POSTGRES / "initdb").exists(), "rtpengine-daemon": shutil.which("rtpengine") is not None,
+        "postgresql-15": (POSTGRES / "initdb").exists(),
+        "rtpengine-daemon": shutil.which("rtpengine") is not None,
         "python3-psycopg2 python3-pika": subprocess.run(
-            [PYTHON, "-c", "import psycopg2, pika"], capture_output=True, check=False).returncode == 0,
+            [PYTHON, "-c", "import psycopg2, pika"], capture_output=True, check=False
+        ).returncode
+        == 0,
     }
     return [name for name, there in found.items() if not there]
 
@@ -143,8 +147,25 @@ class Telephony:
         """A certificate, and the table that the node's own script makes of it."""
         place = self.folder / "webitel.pem"
         subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={NODE}", "-keyout",
-             str(place), "-out", str(self.folder / "certificate.pem")], check=True, capture_output=True)
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                f"/CN={NODE}",
+                "-keyout",
+                str(place),
+                "-out",
+                str(self.folder / "certificate.pem"),
+            ],
+            check=True,
+            capture_output=True,
+        )
         place.write_text((self.folder / "certificate.pem").read_text() + place.read_text())
         text = script.replace(TABLES, str(self.folder / "tables")).replace("/etc/ssl/private/webitel.pem", str(place))
         # Everything here belongs to who runs the test.
@@ -180,14 +201,21 @@ class Telephony:
         """A phone with the digest of its password."""
         self.platform.sql(
             "insert into sip_subscriber (uid, dc, realm, user_id, auth_id, digest_ha1, extension) values "
-            f"(1, 1, '{domain}', '{name}', '{name}', '{digest}', '{name}')")
+            f"(1, 1, '{domain}', '{name}', '{name}', '{digest}', '{name}')"
+        )
 
     def launch(self, name: str, command: list[str], environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         """A program in the background, its words in `<name>.log`."""
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT / "sandbox", start_new_session=True,
-                env={**os.environ, **(environment or {})})
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=ROOT / "sandbox",
+                start_new_session=True,
+                env={**os.environ, **(environment or {})},
+            )
         self.running[name] = process
         return process
 
@@ -198,9 +226,19 @@ class Telephony:
 
     def start_rtpengine(self) -> None:
         """rtpengine with the node's file."""
-        self.launch("rtpengine", [
-            "rtpengine", "-f", "-E", "--no-log-timestamps", "--config-file", str(self.folder / "rtpengine.conf"),
-            "--pidfile", str(self.folder / "rtpengine.pid")])
+        self.launch(
+            "rtpengine",
+            [
+                "rtpengine",
+                "-f",
+                "-E",
+                "--no-log-timestamps",
+                "--config-file",
+                str(self.folder / "rtpengine.conf"),
+                "--pidfile",
+                str(self.folder / "rtpengine.pid"),
+            ],
+        )
 
     def opensips_arguments(self) -> list[str]:
         """What every start of OpenSIPS' stand-in gets."""
@@ -225,8 +263,13 @@ class Telephony:
     def fs_cli(self, command: str, password: str = SECRETS["esl_password"]) -> subprocess.CompletedProcess[str]:
         """One command over the event socket."""
         return subprocess.run(
-            self.command("fs_cli", "-H", LOOPBACK, "-p", password, "-x", command), cwd=ROOT / "sandbox", capture_output=True,
-            text=True, check=False, timeout=20)
+            self.command("fs_cli", "-H", LOOPBACK, "-p", password, "-x", command),
+            cwd=ROOT / "sandbox",
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+        )
 
     def ask(self, method: str, **given: object) -> dict[str, object]:
         """One command of OpenSIPS' management interface."""

@@ -31,14 +31,25 @@ def run_agent(folder: Path, number: int, certificate: str) -> Iterator[None]:
     ours = {key: json.loads(value) for key, value in re.findall(r'"(\w+)": ("[^"]*"|true|false),', template) if key in KEYS}
     assert set(ours) == set(KEYS)
     address = f"127.0.0.{number}"
-    (folder / "agent.json").write_text(json.dumps({
-        **{key: str(folder / "webitel.pem") if key.endswith("_file") else value for key, value in ours.items()},
-        "node_name": f"node{number}", "datacenter": "webitel", "bind_addr": address, "client_addr": address,
-        "server": number == 2, **({"bootstrap_expect": 1} if number == 2 else {}),
-        "retry_join": ["127.0.0.2"], "retry_interval": "1s",
-        "ports": {"http": HTTP, "serf_wan": -1, "grpc": -1, "dns": -1}, "performance": {"raft_multiplier": 1},
-        "data_dir": str(folder / "data"), "disable_update_check": True,
-    }))
+    (folder / "agent.json").write_text(
+        json.dumps(
+            {
+                **{key: str(folder / "webitel.pem") if key.endswith("_file") else value for key, value in ours.items()},
+                "node_name": f"node{number}",
+                "datacenter": "webitel",
+                "bind_addr": address,
+                "client_addr": address,
+                "server": number == 2,
+                **({"bootstrap_expect": 1} if number == 2 else {}),
+                "retry_join": ["127.0.0.2"],
+                "retry_interval": "1s",
+                "ports": {"http": HTTP, "serf_wan": -1, "grpc": -1, "dns": -1},
+                "performance": {"raft_multiplier": 1},
+                "data_dir": str(folder / "data"),
+                "disable_update_check": True,
+            }
+        )
+    )
     with (folder / "log").open("w") as log:
         command = [str(find_consul()), "agent", "-config-file", str(folder / "agent.json")]
         process = subprocess.Popen(command, stdout=log, stderr=log)

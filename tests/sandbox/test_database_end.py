@@ -21,7 +21,8 @@ def database() -> Iterator[Platform]:
 def write(database: Platform) -> str:
     """A row; returns where the log is afterwards, written as `find_end` does."""
     high, low = database.sql(
-        "create table if not exists t (n int); insert into t values (1); select pg_current_wal_insert_lsn()").split("/")
+        "create table if not exists t (n int); insert into t values (1); select pg_current_wal_insert_lsn()"
+    ).split("/")
     return f"{int(high, 16):08X}{int(low, 16):08X}"
 
 

@@ -35,12 +35,19 @@ def told(database: Platform, numbers: tuple[str, ...] = ("112", "911")) -> Machi
 def test_a_domain_with_phones_and_no_route_for_a_number_is_named(database: Platform) -> None:
     database.sql("insert into directory.wbt_domain (dc, name) values (71, 'north'), (72, 'south'), (73, 'empty')")
     for dc, name in ((71, "north"), (72, "south")):
-        database.sql("insert into sip_subscriber (uid, dc, realm, user_id, auth_id, digest_ha1) "
-                     f"values (1, {dc}, '{name}', 'a', 'a', 'x')")
-    database.sql("insert into flow.acr_routing_outbound_call (domain_id, pattern, disabled) values "
-                 "(71, '^(112|110)$', false), (71, '^911$', true), (72, '.*', false), (73, '^1$', false)")
+        database.sql(
+            f"insert into sip_subscriber (uid, dc, realm, user_id, auth_id, digest_ha1) values (1, {dc}, '{name}', 'a', 'a', 'x')"
+        )
+    database.sql(
+        "insert into flow.acr_routing_outbound_call (domain_id, pattern, disabled) values "
+        "(71, '^(112|110)$', false), (71, '^911$', true), (72, '.*', false), (73, '^1$', false)"
+    )
     assert told(database) == {
-        "name": "emergency calls", "healthy": True, "warning": True, "why": "no outbound route for 911 in north"}
+        "name": "emergency calls",
+        "healthy": True,
+        "warning": True,
+        "why": "no outbound route for 911 in north",
+    }
     database.sql("update flow.acr_routing_outbound_call set disabled = false")
     assert told(database) == {"name": "emergency calls", "healthy": True, "why": "a route for each"}
 

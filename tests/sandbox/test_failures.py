@@ -94,8 +94,10 @@ def test_start_fails_as_the_real_one(name: str, cause: str, runner: Runner) -> N
         assert "database-password" not in runner.log(name) and "broker-password" not in runner.log(name)
 
 
-@pytest.mark.parametrize(("name", "exchange"), [
-    ("flow_manager", "call"), ("logger", "webitel"), ("cases", "webitel"), ("call_center", "chat"), ("call_center", "call")])
+@pytest.mark.parametrize(
+    ("name", "exchange"),
+    [("flow_manager", "call"), ("logger", "webitel"), ("cases", "webitel"), ("call_center", "chat"), ("call_center", "call")],
+)
 def test_a_missing_exchange(name: str, exchange: str, runner: Runner) -> None:
     platform = runner.platform
     assert platform.rabbit(f"/exchanges/%2f/{exchange}", "DELETE")[0] == 204

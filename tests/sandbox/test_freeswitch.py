@@ -249,8 +249,16 @@ def test_a_silent_leg_ends_later_on_hold() -> None:
 
 def test_the_variables_named_instead_end_a_call_on_hold_as_the_real_one_does() -> None:
     def deprecated_no_more(name: str, text: str) -> str:
-        return text.replace("<include>", '<include>\n<X-PRE-PROCESS cmd="set" data="media_timeout=1000"/>'
-                            '\n<X-PRE-PROCESS cmd="set" data="media_hold_timeout=30000"/>', 1) if name == "vars.xml" else text
+        return (
+            text.replace(
+                "<include>",
+                '<include>\n<X-PRE-PROCESS cmd="set" data="media_timeout=1000"/>'
+                '\n<X-PRE-PROCESS cmd="set" data="media_hold_timeout=30000"/>',
+                1,
+            )
+            if name == "vars.xml"
+            else text
+        )
 
     with running(deprecated_no_more) as made:
         assert keep_silent(made, 3.0, "sendonly")

@@ -20,8 +20,14 @@ for line in sys.stdin:
 
 
 def ask(folder: Path, *paths: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([PYTHON, "-c", ASK, str(folder / "grafana.ini"), str(folder)], cwd=ROOT, capture_output=True, text=True,
-                          input="\n".join(paths), check=False)
+    return subprocess.run(
+        [PYTHON, "-c", ASK, str(folder / "grafana.ini"), str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        input="\n".join(paths),
+        check=False,
+    )
 
 
 def test_it_needs_its_own_database(runner: Runner, platform: Platform, tmp_path: Path) -> None:

@@ -124,9 +124,17 @@ def is_said(runner: Runner, name: str, words: str) -> bool:
 
 
 def register_freeswitch(platform: Platform, port: int) -> None:
-    status, said = fetch(f"http://127.0.0.1:{platform.ports['consul']}/v1/agent/service/register", method="PUT", body={
-        "Name": "freeswitch", "ID": "fs", "Address": "127.0.0.1", "Port": port,
-        "Check": {"TTL": "60s", "Status": "passing"}})
+    status, said = fetch(
+        f"http://127.0.0.1:{platform.ports['consul']}/v1/agent/service/register",
+        method="PUT",
+        body={
+            "Name": "freeswitch",
+            "ID": "fs",
+            "Address": "127.0.0.1",
+            "Port": port,
+            "Check": {"TTL": "60s", "Status": "passing"},
+        },
+    )
     assert status == 200, said
 
 

@@ -95,17 +95,34 @@ class Candidate:
 
     def write(self, **more: object) -> None:
         candidates = [{"key": f"app-{n}", "address": f"127.0.0.{n + 1}"} for n in (1, 2)]
-        (self.folder / "node.json").write_text(json.dumps({
-            "key": self.key, "units": [], "ports": {"consul_http": self.gate.port}, **more, "services": [
-                {"name": "logger", "units": ["webitel-logger"], "candidates": candidates},
-                {"name": "locks", "units": ["webitel-locks"], "probes": [
-                    {"kind": "http", "address": f"127.0.0.{self.n + 1}", "port": self.world.port}]}]}))
+        (self.folder / "node.json").write_text(
+            json.dumps(
+                {
+                    "key": self.key,
+                    "units": [],
+                    "ports": {"consul_http": self.gate.port},
+                    **more,
+                    "services": [
+                        {"name": "logger", "units": ["webitel-logger"], "candidates": candidates},
+                        {
+                            "name": "locks",
+                            "units": ["webitel-locks"],
+                            "probes": [{"kind": "http", "address": f"127.0.0.{self.n + 1}", "port": self.world.port}],
+                        },
+                    ],
+                }
+            )
+        )
 
     def begin(self) -> None:
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "tests" / "sandbox" / "lock_program.py")], stdout=log, stderr=log, cwd=ROOT, env={
-                    **os.environ, "PYTHONPATH": str(ROOT), "FOLDER": str(self.folder), "SHARED": str(self.world.shared)})
+                [sys.executable, str(ROOT / "tests" / "sandbox" / "lock_program.py")],
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "FOLDER": str(self.folder), "SHARED": str(self.world.shared)},
+            )
 
     def unit(self) -> int:
         """The process that is the unit, 0 = it does not run."""
@@ -124,9 +141,15 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.folder, self.shared, self.port = folder, folder / "shared", free_port()
         self.platform = Platform(folder)
-        (folder / "consul.json").write_text(json.dumps({
-            "ports": {"http": self.platform.ports["consul"], "https": -1, "grpc": -1, **self.platform.consul_ports},
-            "session_ttl_min": "5s", "performance": {"raft_multiplier": 1}}))
+        (folder / "consul.json").write_text(
+            json.dumps(
+                {
+                    "ports": {"http": self.platform.ports["consul"], "https": -1, "grpc": -1, **self.platform.consul_ports},
+                    "session_ttl_min": "5s",
+                    "performance": {"raft_multiplier": 1},
+                }
+            )
+        )
         self.candidates: list[Candidate] = []
 
     def begin(self) -> None:

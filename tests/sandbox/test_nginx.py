@@ -27,8 +27,12 @@ from tests.sandbox.runner import node_files
 pytestmark = pytest.mark.sandbox
 
 UPSTREAMS = {
-    "api": ("webitel-api", "http"), "storage": ("storage", "public"), "bot": ("messages-bot", "http"),
-    "engine": ("engine", "websocket"), "sip": ("sip-websocket", "http"), "grafana": ("grafana", "http"),
+    "api": ("webitel-api", "http"),
+    "storage": ("storage", "public"),
+    "bot": ("messages-bot", "http"),
+    "engine": ("engine", "websocket"),
+    "sip": ("sip-websocket", "http"),
+    "grafana": ("grafana", "http"),
 }
 STRANGER = "127.0.99.7"
 
@@ -71,12 +75,19 @@ ROUTES = [
     ("GET", "/grafana/d/1?from=now", "grafana", "/d/1?from=now"),
     ("POST", "/grafana/login", "grafana", "/login"),
     ("GET", "/grafana", "grafana", "/"),
-    ("GET", "/", "", "200 admin"), ("GET", "/contacts/5", "", "200 admin"),
-    ("GET", "/app/auth/", "", "200 auth"), ("GET", "/app/auth", "", "301"), ("GET", "/workspace/calls", "", "200 workspaces"),
-    ("GET", "/supervisor/", "", "200 supervisor"), ("GET", "/history/", "", "200 history"), ("GET", "/audit/", "", "200 audit"),
-    ("GET", "/crm/", "", "200 crm"), ("GET", "/flow/", "", "200 flow-diagram"),
+    ("GET", "/", "", "200 admin"),
+    ("GET", "/contacts/5", "", "200 admin"),
+    ("GET", "/app/auth/", "", "200 auth"),
+    ("GET", "/app/auth", "", "301"),
+    ("GET", "/workspace/calls", "", "200 workspaces"),
+    ("GET", "/supervisor/", "", "200 supervisor"),
+    ("GET", "/history/", "", "200 history"),
+    ("GET", "/audit/", "", "200 audit"),
+    ("GET", "/crm/", "", "200 crm"),
+    ("GET", "/flow/", "", "200 flow-diagram"),
     ("GET", "/omni-widget/index.html", "", "200 omni-widget"),
-    ("GET", "/ringtones/index.html", "", "200 ringtones"), ("GET", "/ringtones/none.mp3", "", "404"),
+    ("GET", "/ringtones/index.html", "", "200 ringtones"),
+    ("GET", "/ringtones/none.mp3", "", "404"),
 ]
 FOLDERS = ("admin", "auth", "workspaces", "supervisor", "history", "audit", "crm", "flow-diagram", "omni-widget", "ringtones")
 
@@ -135,8 +146,26 @@ class Site:
         for name in FOLDERS:
             (folder / "www" / name).mkdir(parents=True)
             (folder / "www" / name / "index.html").write_text(name)
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-days", "1",
-                        "-keyout", folder / "key", "-out", folder / "certificate"], check=True, capture_output=True)
+        subprocess.run(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-subj",
+                "/CN=x",
+                "-days",
+                "1",
+                "-keyout",
+                folder / "key",
+                "-out",
+                folder / "certificate",
+            ],
+            check=True,
+            capture_output=True,
+        )
         (folder / "webitel.pem").write_text((folder / "certificate").read_text() + (folder / "key").read_text())
         files = node_files()
         for path in ("nginx.conf", "sites-enabled/default", "conf.d/webitel.conf"):
@@ -152,7 +181,9 @@ class Site:
         with (folder / "output").open("wb") as output:
             self.process = subprocess.Popen(
                 ["/usr/sbin/nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"],
-                stdout=output, stderr=output)
+                stdout=output,
+                stderr=output,
+            )
         wait_until(self.is_up, 15, "nginx")
 
     def is_up(self) -> bool:
@@ -166,11 +197,18 @@ class Site:
             port = CATALOGUE[service].listener(listener).port
             text = text.replace(f"server {{{{address:all-1}}}}:{port} ", f"server 127.0.0.1:{self.servers[name].server_port} ")
         text = text.replace("{{address:all-1}}:443", f"127.0.0.1:{self.https}").replace(
-            "{{address:all-1}}:80", f"127.0.0.1:{self.http}")
+            "{{address:all-1}}:80", f"127.0.0.1:{self.http}"
+        )
         assert "{{" not in text
-        for old, new in (("/usr/share/webitel/bundles/nginx", "/bundle"),
-                         ("/etc/nginx", ""), ("/etc/ssl/private", ""), ("/opt/www", "/www"), ("/run/nginx.pid", "/pid"),
-                         ("/var/log/nginx", ""), ("/dev/log", "/log")):
+        for old, new in (
+            ("/usr/share/webitel/bundles/nginx", "/bundle"),
+            ("/etc/nginx", ""),
+            ("/etc/ssl/private", ""),
+            ("/opt/www", "/www"),
+            ("/run/nginx.pid", "/pid"),
+            ("/var/log/nginx", ""),
+            ("/dev/log", "/log"),
+        ):
             text = text.replace(old, f"{self.folder}{new}")
         return re.sub(r"^user .*$", "user root;" if os.geteuid() == 0 else "", text, flags=re.MULTILINE)
 
@@ -241,8 +279,20 @@ def test_route(method: str, path: str, receiver: str, expected: str, site: Site)
 
 def test_what_a_client_says_of_its_address_is_not_passed_on(site: Site) -> None:
     forged = {"X-Forwarded-For": "10.1.2.3", "X-Real-IP": "10.1.2.3", "X-Forwarded-Proto": "http"}
-    for path in ("/api/srvinfo", "/api/login", "/api/storage/media", "/api/storage/file/1/download", "/any/file/1/stream",
-                 "/chat/x", "/appointments/x", "/endpoint/oauth2/1/callback", "/ws", "/sip", "/grafana", "/grafana/login"):
+    for path in (
+        "/api/srvinfo",
+        "/api/login",
+        "/api/storage/media",
+        "/api/storage/file/1/download",
+        "/any/file/1/stream",
+        "/chat/x",
+        "/appointments/x",
+        "/endpoint/oauth2/1/callback",
+        "/ws",
+        "/sip",
+        "/grafana",
+        "/grafana/login",
+    ):
         seen = site.ask("GET", path, STRANGER, **forged).body.split("\n")
         assert "host: pbx.example.com" in seen and f"x-forwarded-for: {STRANGER}" in seen and "x-forwarded-proto: https" in seen
         (real,) = [line for line in seen if line.startswith("x-real-ip: ")]
@@ -262,9 +312,15 @@ def test_the_pages_have_their_headers(site: Site) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
-@pytest.mark.parametrize(("version", "served"), [
-    (ssl.TLSVersion.TLSv1, False), (ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True),
-    (ssl.TLSVersion.TLSv1_3, True)])
+@pytest.mark.parametrize(
+    ("version", "served"),
+    [
+        (ssl.TLSVersion.TLSv1, False),
+        (ssl.TLSVersion.TLSv1_1, False),
+        (ssl.TLSVersion.TLSv1_2, True),
+        (ssl.TLSVersion.TLSv1_3, True),
+    ],
+)
 def test_old_tls_is_refused_by_name(version: ssl.TLSVersion, served: bool, site: Site) -> None:
     if served:
         with site.connect(version=version) as connection:

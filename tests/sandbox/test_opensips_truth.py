@@ -223,21 +223,31 @@ def test_who_adds_a_to_tag_and_routes_is_no_relays_client(telephony: Telephony) 
             mine.bind((STRANGER, 0))
             here = f"{STRANGER}:{mine.getsockname()[1]}"
             lines = [
-                f"INVITE {target} SIP/2.0", f"Via: SIP/2.0/UDP {here};branch={sip.branch()}", "Max-Forwards: 70",
-                *(f"Route: <{route}>" for route in routes), "From: <sip:a@b.example>;tag=1", "To: <sip:c@d.example>;tag=2",
-                f"Call-ID: {sip.branch()}", "CSeq: 1 INVITE", f"Contact: <sip:a@{here}>"]
+                f"INVITE {target} SIP/2.0",
+                f"Via: SIP/2.0/UDP {here};branch={sip.branch()}",
+                "Max-Forwards: 70",
+                *(f"Route: <{route}>" for route in routes),
+                "From: <sip:a@b.example>;tag=1",
+                "To: <sip:c@d.example>;tag=2",
+                f"Call-ID: {sip.branch()}",
+                "CSeq: 1 INVITE",
+                f"Contact: <sip:a@{here}>",
+            ]
             mine.sendto(sip.finish(lines, ""), (NODE, 5060))
             try:
                 return bool(victim.recv(65535))
             except TimeoutError:
                 return False
 
-    ways = ((f"sip:x@{VICTIM}:5066", f"sip:{NODE};lr"), (f"sip:x@{NODE}:5080", f"sip:{NODE};lr", f"sip:{VICTIM}:5066;lr"),
-            (f"sip:x@{NODE}:5080", f"sip:{VICTIM}:5066;lr"))
+    ways = (
+        (f"sip:x@{VICTIM}:5066", f"sip:{NODE};lr"),
+        (f"sip:x@{NODE}:5080", f"sip:{NODE};lr", f"sip:{VICTIM}:5066;lr"),
+        (f"sip:x@{NODE}:5080", f"sip:{VICTIM}:5066;lr"),
+    )
     assert not any(reaches(*way) for way in ways)
     text = (telephony.folder / "opensips" / "bundle.cfg").read_text()
     start = text.index("route[within_dialog]")
-    block = text[start:text.index("\n}\n", start) + 3]
+    block = text[start : text.index("\n}\n", start) + 3]
     bare = "route[within_dialog] {\n    loose_route();\n    route(relay);\n}\n"
     with telephony.changed((block, bare)):
         assert all(reaches(*way) for way in ways)
@@ -251,13 +261,17 @@ def test_a_scanner_is_cut_off_within_forty_answers(telephony: Telephony) -> None
         for number in range(100):
             here = f"{STRANGER}:{mine.getsockname()[1]}"
             lines = [
-                "REGISTER sip:webitel SIP/2.0", f"Via: SIP/2.0/UDP {here};branch={sip.branch()}", "Max-Forwards: 70",
-                f"From: <sip:{number}@webitel>;tag=1", f"To: <sip:{number}@webitel>", f"Call-ID: {sip.branch()}",
-                "CSeq: 1 REGISTER", f"Contact: <sip:a@{here}>"]
+                "REGISTER sip:webitel SIP/2.0",
+                f"Via: SIP/2.0/UDP {here};branch={sip.branch()}",
+                "Max-Forwards: 70",
+                f"From: <sip:{number}@webitel>;tag=1",
+                f"To: <sip:{number}@webitel>",
+                f"Call-ID: {sip.branch()}",
+                "CSeq: 1 REGISTER",
+                f"Contact: <sip:a@{here}>",
+            ]
             mine.sendto(sip.finish(lines, ""), (NODE, 5060))
             with contextlib.suppress(TimeoutError):
                 heard += b"401" in mine.recv(65535)
     assert 20 <= heard <= 40
     assert telephony.said("opensips", f"PIKE - BLOCKing ip {STRANGER}, node=0x")
-
-

@@ -60,8 +60,9 @@ def test_another_content_is_another_version(tmp_path: Path) -> None:
 
 
 def test_a_patch_is_a_higher_version_of_the_same_content(tmp_path: Path) -> None:
-    first, patch = (next(package for package in found if package.name == "webitel-engine")
-                    for found in (all_packages(), all_patches()))
+    first, patch = (
+        next(package for package in found if package.name == "webitel-engine") for found in (all_packages(), all_patches())
+    )
     assert subprocess.run(["dpkg", "--compare-versions", patch.version, "gt", first.version], check=False).returncode == 0
     assert patch.release == first.release and patch.files == first.files
     assert pack_deb(patch) != pack_deb(first)

@@ -117,11 +117,16 @@ def is_answering(place: str) -> bool:
 
 def test_what_their_ports_answer(everything: PROCESSES, runner: Runner) -> None:
     answers = {
-        f"{ADDRESS}:10022/": (404, "404 page not found"), f"{ADDRESS}:10022/websocket": (400, "Bad Request"),
-        f"{ADDRESS}:10023/": (404, STORAGE_404), f"{ADDRESS}:10021/": (404, STORAGE_404),
+        f"{ADDRESS}:10022/": (404, "404 page not found"),
+        f"{ADDRESS}:10022/websocket": (400, "Bad Request"),
+        f"{ADDRESS}:10023/": (404, STORAGE_404),
+        f"{ADDRESS}:10021/": (404, STORAGE_404),
         f"{ADDRESS}:10021/sys/recordings": (405, ""),
-        "127.0.0.1:5689/": (404, ""), f"{ADDRESS}:10031/": (404, ""), "127.0.0.1:6060/debug/pprof/": (200, ""),
-        f"{ADDRESS}:8080/srvinfo": (200, '"id":"'), f"{ADDRESS}:8080/userinfo": (401, ""),
+        "127.0.0.1:5689/": (404, ""),
+        f"{ADDRESS}:10031/": (404, ""),
+        "127.0.0.1:6060/debug/pprof/": (200, ""),
+        f"{ADDRESS}:8080/srvinfo": (200, '"id":"'),
+        f"{ADDRESS}:8080/userinfo": (401, ""),
     }
     for place, (status, text) in answers.items():
         wait_until(partial(is_answering, place), 20, f"an answer at {place}")

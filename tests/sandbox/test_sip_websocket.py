@@ -59,7 +59,8 @@ class Node:
         wait_until(lambda: theirs.readlink() != ours.readlink(), 10, "the name space")
         self.inside("ip link set lo up && " + " && ".join(f"ip address add {address}/32 dev lo" for address in (SIP, WEB, OTHER)))
         self.nginx = subprocess.Popen(
-            [*self.enter(), "/usr/sbin/nginx", "-c", str(folder / "sip-websocket.conf"), "-g", "daemon off;"])
+            [*self.enter(), "/usr/sbin/nginx", "-c", str(folder / "sip-websocket.conf"), "-g", "daemon off;"]
+        )
 
     def enter(self) -> list[str]:
         return ["nsenter", "--target", str(self.holder.pid), "--net"]
@@ -72,8 +73,9 @@ class Node:
 
     def ask(self, source: str, told: str) -> str:
         """The answer to a handshake from a node for a browser."""
-        done = subprocess.run([*self.enter(), PYTHON, "-c", ASK, SIP, source, told], capture_output=True, text=True, timeout=30,
-                              check=False)
+        done = subprocess.run(
+            [*self.enter(), PYTHON, "-c", ASK, SIP, source, told], capture_output=True, text=True, timeout=30, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -118,7 +120,8 @@ def test_the_way_back_is_never_missing_while_it_is_made_anew(node: Node) -> None
         node.inside(OLDER.format(f"10.99.0.{number}"))
     node.inside(f"sh {failing}")
     assert [line.split() for line in node.inside("ip -d rule list pref 5070").splitlines()] == [
-        f"5070: from {SIP} ipproto tcp sport 5070 lookup 5070 proto kernel".split()]
+        f"5070: from {SIP} ipproto tcp sport 5070 lookup 5070 proto kernel".split()
+    ]
     # Another address than before, which cannot be added: the old way stays.
     node.inside("ip rule delete pref 5070; " + OLDER.format("10.99.0.61"))
     node.inside(f"! sh {failing}")

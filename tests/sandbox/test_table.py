@@ -55,7 +55,8 @@ def test_names(name: str) -> None:
     assert row.assumed == (not facts.get("seen", True))
     assert row.registration is not None and row.registration.name == facts["consul"]["name"]
     assert sorted(set(known_names(row)) - {"WEB_ROOT", *row.flags}) == sorted(
-        set(flatten(facts["environment"])) | ({"MICRO_API_ADDRESS"} if row.assumed else set()))
+        set(flatten(facts["environment"])) | ({"MICRO_API_ADDRESS"} if row.assumed else set())
+    )
     assert f"/usr/local/bin/{row.binary}" in next(package for package in PACKAGES if package.name == row.package).files
     assert COMMANDS[row.unit].startswith(facts["program"])
 
@@ -90,10 +91,13 @@ def test_consul_and_broker(name: str) -> None:
         return
     declared = {
         queue.name.format(**numbers): {
-            **({"type": queue.kind} if queue.kind else {}), **({"expires": queue.expires} if queue.expires else {}),
-            **({"exclusive": True} if queue.exclusive else {}), **({} if queue.durable else {"durable": False}),
+            **({"type": queue.kind} if queue.kind else {}),
+            **({"expires": queue.expires} if queue.expires else {}),
+            **({"exclusive": True} if queue.exclusive else {}),
+            **({} if queue.durable else {"durable": False}),
             **({"auto_delete": True} if queue.auto_delete else {}),
-        } for queue in topology.queues
+        }
+        for queue in topology.queues
     }
     assert declared == {fill(queue): kind for queue, kind in facts["queues"].items()}
 
@@ -126,7 +130,7 @@ def test_an_unknown_environment_name_is_refused_with_the_names_there_are() -> No
 def test_a_vendors_unit_is_read_as_it_is() -> None:
     for unit, command in COMMANDS.items():
         row = next(row for row in BEHAVIOURS.values() if row.unit == unit)
-        words = command.format(broker="amqp://b", database="postgres://d").split()[2 if row.command else 1:]
+        words = command.format(broker="amqp://b", database="postgres://d").split()[2 if row.command else 1 :]
         read_settings(row, words, {})
 
 

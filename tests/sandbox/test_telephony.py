@@ -27,8 +27,14 @@ SANDBOX = Path(__file__).parents[2] / "sandbox"
 
 def call(number: str = "echo", local: str = TRUNK, seconds: float = 1.0, **more: str) -> Result:
     """One call to the node's outer socket."""
-    caller = Caller((NODE, 5060), local, number, more.get("caller", "380441234567"), more.get("domain", "carrier.example"),
-                    more.get("password", ""))
+    caller = Caller(
+        (NODE, 5060),
+        local,
+        number,
+        more.get("caller", "380441234567"),
+        more.get("domain", "carrier.example"),
+        more.get("password", ""),
+    )
     try:
         return caller.place(seconds)
     finally:
@@ -229,7 +235,8 @@ def test_the_dispatcher_is_reloaded_live(telephony: Telephony) -> None:
 
 def test_our_statements_make_the_table_what_the_plan_says(telephony: Telephony) -> None:
     telephony.platform.sql(
-        "insert into dispatcher (setid, destination) values (1, 'sip:127.0.0.1:5080'), (2, 'sip:127.0.0.1:5080')")
+        "insert into dispatcher (setid, destination) values (1, 'sip:127.0.0.1:5080'), (2, 'sip:127.0.0.1:5080')"
+    )
     telephony.platform.sql(telephony.dispatcher)
     rows = telephony.platform.sql("select setid, destination, socket from dispatcher order by setid")
     assert rows.splitlines() == [f"1|sip:{NODE}:5080|udp:{NODE}:5062", "2|sip:127.0.0.1:5080|"]
@@ -240,7 +247,8 @@ def test_a_browser_shakes_hands_on_the_websocket_port(telephony: Telephony) -> N
     ask = (
         f"GET / HTTP/1.1\r\nHost: {NODE}:5070\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Protocol: sip\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://example.com\r\n"
-        "Content-Length: 0\r\n\r\n")
+        "Content-Length: 0\r\n\r\n"
+    )
     with socket.create_connection((NODE, 5070), 5) as connection:
         connection.sendall(ask.encode())
         said = connection.recv(4096).decode()
@@ -257,8 +265,13 @@ def test_freeswitch_registers_with_its_host_name(telephony: Telephony) -> None:
 def start_opensips(telephony: Telephony) -> subprocess.CompletedProcess[str]:
     """A second start in the foreground, which must be refused."""
     return subprocess.run(
-        telephony.command("opensips", "-F", *telephony.opensips_arguments()), cwd=SANDBOX,
-        capture_output=True, text=True, check=False, timeout=30)
+        telephony.command("opensips", "-F", *telephony.opensips_arguments()),
+        cwd=SANDBOX,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
 
 
 def test_opensips_does_not_start_where_the_real_one_does_not(telephony: Telephony) -> None:
@@ -289,8 +302,13 @@ def test_freeswitch_does_not_start_without_consul(telephony: Telephony) -> None:
     try:
         variables.write_text(text.replace(":8500", ":8501"))
         refused = subprocess.run(
-            telephony.command("freeswitch", "-nonat", "-ncwait", *telephony.freeswitch_arguments()), cwd=SANDBOX,
-            capture_output=True, text=True, check=False, timeout=30)
+            telephony.command("freeswitch", "-nonat", "-ncwait", *telephony.freeswitch_arguments()),
+            cwd=SANDBOX,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
         assert (refused.returncode, "/v1/agent/service/register" in refused.stderr) == (1, True)
     finally:
         variables.write_text(text)

@@ -20,8 +20,10 @@ METHODS = ("INVITE", "MESSAGE", "REFER", "NOTIFY", "ACK")
 AT_VICTIM = f"sip:1@{VICTIM[0]}:{VICTIM[1]}"
 AT_MEDIA = f"sip:1@{MEDIA[0]}:{MEDIA[1]}"
 WAYS = {
-    "two Routes": (AT_VICTIM, (INNER,)), "two Routes by TCP": (f"{AT_VICTIM};transport=tcp", (INNER,)),
-    "a third Route": (AT_MEDIA, (INNER, f"<{AT_VICTIM};lr>")), "maddr": (f"{AT_MEDIA};maddr={VICTIM[0]}", (INNER,)),
+    "two Routes": (AT_VICTIM, (INNER,)),
+    "two Routes by TCP": (f"{AT_VICTIM};transport=tcp", (INNER,)),
+    "a third Route": (AT_MEDIA, (INNER, f"<{AT_VICTIM};lr>")),
+    "maddr": (f"{AT_MEDIA};maddr={VICTIM[0]}", (INNER,)),
     "maddr and a third Route": (f"{AT_MEDIA};maddr={VICTIM[0]}", (INNER, f"<{AT_VICTIM};lr>")),
     "a strict router's": (f"sip:{NODE}:5060", (f"<{AT_VICTIM};lr>",)),
     "our contact": (f"sip:1@{NODE}:5060;media=all-1", (INNER, f"<{AT_VICTIM};lr>")),
@@ -42,9 +44,16 @@ def relayed(doors: tuple[str, ...] = tuple(DOORS), ways: tuple[str, ...] = tuple
             target, routes = WAYS[way]
             with Line(door, next(addresses)) as line:
                 for method in METHODS:
-                    line.send(line.request(
-                        method, target, tag="made-up", routes=(OURS[door], *routes),
-                        call=f"{door}/{way}/{method}".replace(" ", "_"), body=sdp(line) if method == "INVITE" else ""))
+                    line.send(
+                        line.request(
+                            method,
+                            target,
+                            tag="made-up",
+                            routes=(OURS[door], *routes),
+                            call=f"{door}/{way}/{method}".replace(" ", "_"),
+                            body=sdp(line) if method == "INVITE" else "",
+                        )
+                    )
                     line.receive(0.1 if method != "ACK" else 0)
         found = {tuple(one.replace("_", " ").split("/")) for one in victim.heard(1.0)}
     return {(one[0], one[1], one[2]) for one in found if len(one) == 3}
@@ -69,13 +78,18 @@ def test_every_way_would_lead_to_the_victim_without_the_check_of_requests_within
     assert {method for _, _, method in found} == set(METHODS)
 
 
-@pytest.mark.parametrize(("ways", "pairs"), [
-    (("two Routes",), ((CHECK, "if ($du != NULL) {"),)),
-    (("a third Route", "our contact"), (("$du != NULL || ", ""), (NEXT_HOP, ""))),
-    (("maddr",), ((NEXT_HOP, ""),)),
-])
+@pytest.mark.parametrize(
+    ("ways", "pairs"),
+    [
+        (("two Routes",), ((CHECK, "if ($du != NULL) {"),)),
+        (("a third Route", "our contact"), (("$du != NULL || ", ""), (NEXT_HOP, ""))),
+        (("maddr",), ((NEXT_HOP, ""),)),
+    ],
+)
 def test_each_part_of_the_check_stops_a_way_of_its_own(
-    telephony: Telephony, ways: tuple[str, ...], pairs: tuple[tuple[str, str], ...],
+    telephony: Telephony,
+    ways: tuple[str, ...],
+    pairs: tuple[tuple[str, str], ...],
 ) -> None:
     with telephony.changed(*pairs):
         found = relayed(("udp",), ways)
@@ -84,8 +98,13 @@ def test_each_part_of_the_check_stops_a_way_of_its_own(
 
 def spoken(telephony: Telephony) -> set[str]:
     """The headers that an outsider could say to FreeSWITCH: as a trunk, and within a call that is none."""
-    said = ("X-Webitel-Direction: internal", "X-Webitel-User-Id: 77", "X-Webitel-Domain-Id: 77", "X-FS-Support: forged",
-            "Remote-Party-ID: <sip:forged@b.example>")
+    said = (
+        "X-Webitel-Direction: internal",
+        "X-Webitel-User-Id: 77",
+        "X-Webitel-Domain-Id: 77",
+        "X-FS-Support: forged",
+        "Remote-Party-ID: <sip:forged@b.example>",
+    )
     telephony.stop("freeswitch")
     try:
         with listener() as heard:
@@ -99,19 +118,29 @@ def spoken(telephony: Telephony) -> set[str]:
     finally:
         telephony.start_freeswitch()
     # A carrier says itself who calls.
-    return {f"{name}: {value}" for one in heard for name, value in one.headers
-            if (name.startswith("x-") and value in ("internal", "77", "forged"))
-            or (name == "remote-party-id" and sip.user_of(one.start.split()[1]) != "1")}
+    return {
+        f"{name}: {value}"
+        for one in heard
+        for name, value in one.headers
+        if (name.startswith("x-") and value in ("internal", "77", "forged"))
+        or (name == "remote-party-id" and sip.user_of(one.start.split()[1]) != "1")
+    }
 
 
 def test_nobody_outside_says_freeswitchs_words(telephony: Telephony) -> None:
     assert spoken(telephony) == set()
     with telephony.changed(
-            (WORDS, ""), ('remove_hf("X-FS-Support");\n    if ($socket_in', "if ($socket_in"),
-            ('remove_hf("Remote-Party-ID");\n    }\n    if (!mf', "}\n    if (!mf")):
+        (WORDS, ""),
+        ('remove_hf("X-FS-Support");\n    if ($socket_in', "if ($socket_in"),
+        ('remove_hf("Remote-Party-ID");\n    }\n    if (!mf', "}\n    if (!mf"),
+    ):
         assert spoken(telephony) == {
-            "x-webitel-direction: internal", "x-webitel-user-id: 77", "x-webitel-domain-id: 77", "x-fs-support: forged",
-            "remote-party-id: <sip:forged@b.example>"}
+            "x-webitel-direction: internal",
+            "x-webitel-user-id: 77",
+            "x-webitel-domain-id: 77",
+            "x-fs-support: forged",
+            "remote-party-id: <sip:forged@b.example>",
+        }
 
 
 def leaving(telephony: Telephony) -> int:

@@ -13,17 +13,30 @@ from tests.sandbox.telephony import NODE, PASSWORD, TRUNK, Telephony
 pytestmark = pytest.mark.sandbox
 
 STRANGE = {
-    "no UTF-8": b"\xff\xfe", "zero": b"a\0b", "zero and no UTF-8": b"a\0\xff", "quote": b"o'brien", "double quote": b'o"b',
-    "backslash": b"a\\\\", "Latin": b"j\xf6rg", "UTF-8": "jörg".encode(), "long": b"u" * 300, "huge": b"h" * 30000,
+    "no UTF-8": b"\xff\xfe",
+    "zero": b"a\0b",
+    "zero and no UTF-8": b"a\0\xff",
+    "quote": b"o'brien",
+    "double quote": b'o"b',
+    "backslash": b"a\\\\",
+    "Latin": b"j\xf6rg",
+    "UTF-8": "jörg".encode(),
+    "long": b"u" * 300,
+    "huge": b"h" * 30000,
     "statement": b"a';drop table location;--",
 }
 PLACES = {
-    "digest": (b'username="1006"', b'username="%s"'), "digest realm": (b'realm="webitel"', b'realm="%s"'),
-    "From": (b"From: <sip:1006@", b"From: <sip:%s@"), "To": (b"To: <sip:1006@", b"To: <sip:%s@"),
+    "digest": (b'username="1006"', b'username="%s"'),
+    "digest realm": (b'realm="webitel"', b'realm="%s"'),
+    "From": (b"From: <sip:1006@", b"From: <sip:%s@"),
+    "To": (b"To: <sip:1006@", b"To: <sip:%s@"),
     "From domain": (b"From: <sip:1006@webitel", b"From: <sip:1006@%s"),
     "To domain": (b"To: <sip:1006@webitel", b"To: <sip:1006@%s"),
-    "Call-ID": (b"CALL", b"%s"), "User-Agent": (b"AGENT", b"%s"), "Contact": (b"Contact: <sip:1006@", b"Contact: <sip:%s@"),
-    "Path": (b"PATH", b"%s"), "target": (b"REGISTER sip:webitel", b"REGISTER sip:%s"),
+    "Call-ID": (b"CALL", b"%s"),
+    "User-Agent": (b"AGENT", b"%s"),
+    "Contact": (b"Contact: <sip:1006@", b"Contact: <sip:%s@"),
+    "Path": (b"PATH", b"%s"),
+    "target": (b"REGISTER sip:webitel", b"REGISTER sip:%s"),
     "second Authorization": (b"Authorization:", b'Authorization: Digest username="%s"\r\nAuthorization:'),
 }
 """Where the bytes of an attack stand in a REGISTER: what stands there otherwise, and what comes in its place."""
@@ -44,8 +57,12 @@ def planted(door: str, place: str, data: bytes) -> int:
         asked = line.ask(line.request("REGISTER", target, sender=me, to=me))
         if asked is None or asked.status != 401:
             return status(asked)
-        more = (credentials(asked, "REGISTER", target, "1006", PASSWORD), "User-Agent: AGENT", "Path: <sip:PATH;lr>",
-                "Expires: 60")
+        more = (
+            credentials(asked, "REGISTER", target, "1006", PASSWORD),
+            "User-Agent: AGENT",
+            "Path: <sip:PATH;lr>",
+            "Expires: 60",
+        )
         message = line.request("REGISTER", target, sender=me, to=me, more=more, call="CALL", sequence=2)
         old, new = PLACES[place]
         assert old in message
@@ -82,8 +99,10 @@ def test_strange_bytes_cost_nobody_the_database(telephony: Telephony, door: str)
 
 ANY = r'=~ "[^ -~]|\\\\0"'
 CHECKS = {
-    "digest": (('|| ($au != NULL && !($(au{s.escape.common}) =~ "^[A-Za-z0-9._@+-]{1,64}$"))', ""),
-               (f"|| $(hdr(Authorization){{s.escape.common}}) {ANY}", "")),
+    "digest": (
+        ('|| ($au != NULL && !($(au{s.escape.common}) =~ "^[A-Za-z0-9._@+-]{1,64}$"))', ""),
+        (f"|| $(hdr(Authorization){{s.escape.common}}) {ANY}", ""),
+    ),
     "Call-ID": ((r'|| $(ci{s.escape.common}) =~ "[^!-~]|\\\\0"', ""),),
     "User-Agent": ((f"|| $(ua{{s.escape.common}}) {ANY}", ""),),
     "Contact": ((f"$(hdr(Contact)[*]{{s.escape.common}}) {ANY} ||", ""),),

@@ -22,8 +22,12 @@ BY_TCP, PLAIN = "127.0.79.20", "127.0.79.21"
 NAMED, LONGER = "carrier.example", "carrier.example.net"
 """Carriers that a gateway names; the one's name begins as the other's."""
 
-PROFILES = {f"{TRUNK}/32": {"codecs": ["PCMU"]}, f"{BY_TCP}/32": {"transport": "tcp"},
-            NAMED: {"codecs": ["PCMU"]}, LONGER: {"codecs": ["G722"]}}
+PROFILES = {
+    f"{TRUNK}/32": {"codecs": ["PCMU"]},
+    f"{BY_TCP}/32": {"transport": "tcp"},
+    NAMED: {"codecs": ["PCMU"]},
+    LONGER: {"codecs": ["G722"]},
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +49,9 @@ def offered(telephony: Telephony, address: str) -> list[str]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as carrier:
         carrier.bind((address, 5090))
         carrier.settimeout(5)
-        calling = threading.Thread(target=telephony.fs_cli, args=(
-            f"originate sofia/sip/1000@{address}:5090;fs_path=sip:{NODE}:5062 &echo()",))
+        calling = threading.Thread(
+            target=telephony.fs_cli, args=(f"originate sofia/sip/1000@{address}:5090;fs_path=sip:{NODE}:5062 &echo()",)
+        )
         calling.start()
         data, source = carrier.recvfrom(65535)
         invite = sip.parse(data)
@@ -99,22 +104,37 @@ def offered_twice(host: str, forged: str = "") -> list[list[str]]:
         with closing(carrier.socket):
             for sequence in (1, 2):
                 data = media.request(
-                    "INVITE", target, to="sip:1000@x.example", tag=tag, routes=routes, call=call, sequence=sequence,
-                    body=sip.write_sdp(NODE, 40000, sequence, True))
+                    "INVITE",
+                    target,
+                    to="sip:1000@x.example",
+                    tag=tag,
+                    routes=routes,
+                    call=call,
+                    sequence=sequence,
+                    body=sip.write_sdp(NODE, 40000, sequence, True),
+                )
                 media.send(re.sub(rb"(?m)^(From: .*tag=).*\r$", rb"\g<1>media\r", data))
                 found.append(carrier.take(call, sequence, forged))
                 # What belongs to FreeSWITCH's calls before is repeated until it is back.
                 ours = [call, f"{sequence} INVITE"]
                 while (answer := media.receive(5)) and (
-                        answer.status < 200 or [answer.one("call-id"), answer.one("cseq")] != ours):
+                    answer.status < 200 or [answer.one("call-id"), answer.one("cseq")] != ours
+                ):
                     pass
                 assert answer
                 assert answer.status == 200
                 if not routes:
                     routes = tuple(part.strip() for value in answer.all("record-route") for part in value.split(","))[::-1]
                     tag, target = sip.parameter(answer.one("to"), "tag"), sip.uri(answer.one("contact"))
-                media.send(re.sub(rb"(?m)^(From: .*tag=).*\r$", rb"\g<1>media\r", media.request(
-                    "ACK", target, to="sip:1000@x.example", tag=tag, routes=routes, call=call, sequence=sequence)))
+                media.send(
+                    re.sub(
+                        rb"(?m)^(From: .*tag=).*\r$",
+                        rb"\g<1>media\r",
+                        media.request(
+                            "ACK", target, to="sip:1000@x.example", tag=tag, routes=routes, call=call, sequence=sequence
+                        ),
+                    )
+                )
     return found
 
 

@@ -44,7 +44,9 @@ def guess(line: Line, count: int, user: str = "1001") -> list[int]:
 
 @pytest.mark.parametrize(("door", "judged"), [("udp", GUESSES), ("tls", GUESSES), ("ws", WEB_SOCKET_GUESSES)])
 def test_few_wrong_answers_of_a_connection_are_judged_and_the_owner_is_let_in(
-    telephony: Telephony, door: str, judged: int,
+    telephony: Telephony,
+    door: str,
+    judged: int,
 ) -> None:
     with Line(door, next(addresses)) as attacker, Line("udp", next(addresses)) as owner:
         assert guess(attacker, judged + 2) == [401] * judged + [0, 0]
@@ -92,7 +94,7 @@ def test_a_guesser_by_web_socket_ends_whatever_he_opens_and_nobody_else_is_distu
         assert register(owner, "1007", PASSWORD) == 200
         assert register(phone, "1008", PASSWORD) == 200
     assert telephony.said("opensips", f"Auth error for 1007@webitel from {office} (password)")
-    with telephony.changed(("cache_fetch(\"local\", \"wrong:$si\", $avp(wrong)) && ", "0 == 1 && ")):
+    with telephony.changed(('cache_fetch("local", "wrong:$si", $avp(wrong)) && ', "0 == 1 && ")):
         judged = 0
         for _ in range(8):
             with Line("ws", office) as guesser:
@@ -199,9 +201,16 @@ def end_of_a_call(user: str) -> str:
         line.settimeout(3)
         call = secrets.token_hex(8)
         lines = [
-            f"INVITE sip:{user}@webitel SIP/2.0", f"Via: SIP/2.0/UDP {NODE}:5080;rport;branch={sip.branch()}", "Max-Forwards: 70",
-            f"From: <sip:a@{NODE}>;tag={call}", f"To: <sip:{user}@webitel>", f"Call-ID: {call}", "CSeq: 1 INVITE",
-            f"Contact: <sip:mod_sofia@{NODE}:5080>", "X-Webitel-Direction: internal"]
+            f"INVITE sip:{user}@webitel SIP/2.0",
+            f"Via: SIP/2.0/UDP {NODE}:5080;rport;branch={sip.branch()}",
+            "Max-Forwards: 70",
+            f"From: <sip:a@{NODE}>;tag={call}",
+            f"To: <sip:{user}@webitel>",
+            f"Call-ID: {call}",
+            "CSeq: 1 INVITE",
+            f"Contact: <sip:mod_sofia@{NODE}:5080>",
+            "X-Webitel-Direction: internal",
+        ]
         line.sendto(sip.finish(lines, sip.write_sdp(NODE, 20000, 1, True)), (NODE, 5062))
         while True:
             answer = sip.parse(line.recv(65535))
@@ -209,11 +218,19 @@ def end_of_a_call(user: str) -> str:
                 return answer.start
 
 
-@pytest.mark.parametrize(("user", "change", "expected", "looked_for"), [
-    ("1009", (), "480 Temporarily Unavailable", False),
-    ("1002", (('setbflag("NO_CONNECT");', 'setbflag("ELSE");'),), "503 Service Unavailable", True)])
+@pytest.mark.parametrize(
+    ("user", "change", "expected", "looked_for"),
+    [
+        ("1009", (), "480 Temporarily Unavailable", False),
+        ("1002", (('setbflag("NO_CONNECT");', 'setbflag("ELSE");'),), "503 Service Unavailable", True),
+    ],
+)
 def test_nobody_looks_for_a_browser_that_is_gone(
-    telephony: Telephony, user: str, change: tuple[tuple[str, str], ...], expected: str, looked_for: bool,
+    telephony: Telephony,
+    user: str,
+    change: tuple[tuple[str, str], ...],
+    expected: str,
+    looked_for: bool,
 ) -> None:
     local = next(addresses)
     telephony.stop("freeswitch")

@@ -48,6 +48,7 @@ def limited(telephony: Telephony) -> int:
 def test_an_account_has_ten_calls_at_once_and_emergency_numbers_beside_them(telephony: Telephony) -> None:
     before = limited(telephony)
     with ExitStack() as open_calls:
+
         def call(number: str, account: str = "1001") -> int:
             phone = Phone(number, account)
             open_calls.callback(phone.close)

@@ -24,8 +24,10 @@ REGISTRAR = "127.0.79.14"
 """Where our trunk by registration registers; it stands in no list."""
 
 PATTERNS = ("_" * len(NUMBER), "%", NUMBER[:-1], f"{NUMBER}0")
-SOON = (('modparam("uac_registrant", "hash_size", 4)', 'modparam("uac_registrant", "hash_size", 1)'),
-        ('modparam("uac_registrant", "timer_interval", 32)', 'modparam("uac_registrant", "timer_interval", 10)'))
+SOON = (
+    ('modparam("uac_registrant", "hash_size", 4)', 'modparam("uac_registrant", "hash_size", 1)'),
+    ('modparam("uac_registrant", "timer_interval", 32)', 'modparam("uac_registrant", "timer_interval", 10)'),
+)
 """So that no test waits half a minute for our REGISTER."""
 
 EXACT = "starts_with(binding_uri, 'sip:$rU@$rd') AND substr(binding_uri, length('sip:$rU@$rd') + 1, 1) IN ('', ':', ';', '>')"
@@ -86,7 +88,8 @@ def registered(telephony: Telephony) -> Iterator[Telephony]:
     """A trunk by registration in the table, as Webitel says that it is registered."""
     telephony.platform.sql(
         "insert into sip_registrant (dc, name, registrar, aor, binding_uri, username, password, expires, reg_state) values "
-        f"(1, 'by registration', 'sip:{REGISTRAR}', 'sip:{NUMBER}@{REGISTRAR}', 'sip:{NUMBER}@{NODE}:5060', 'u', 'p', 60, 3)")
+        f"(1, 'by registration', 'sip:{REGISTRAR}', 'sip:{NUMBER}@{REGISTRAR}', 'sip:{NUMBER}@{NODE}:5060', 'u', 'p', 60, 3)"
+    )
     try:
         yield telephony
     finally:

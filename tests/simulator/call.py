@@ -12,7 +12,10 @@ from tests.simulator.schema import Schema, load_schema, resolve
 from tests.simulator.world import Refused, Thing, World, address_token
 
 ERRORS: Mapping[str, str] = {
-    "capacity": "no capacity", "quota": "quota exceeded", "rate": "429 too many requests", "error": "500 internal error",
+    "capacity": "no capacity",
+    "quota": "quota exceeded",
+    "rate": "429 too many requests",
+    "error": "500 internal error",
 }
 
 

@@ -111,8 +111,6 @@ def load_case(cloud: str) -> Case:
     return case
 
 
-
-
 def whole(name: str, zone: str) -> str:
     """A name inside a zone with the zone's."""
     return zone if name == "@" else f"{name}.{zone}"

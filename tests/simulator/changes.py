@@ -69,7 +69,8 @@ def _replaces(schema: Schema, spec: Spec, old: Properties, new: Properties, name
         return True
     return any(
         is_changed(schema, inner, a.get(key), b.get(key)) and _replaces(schema, inner, a, b, key)
-        for a, b in zip(olds, news, strict=False) if isinstance(a, dict) and isinstance(b, dict)
+        for a, b in zip(olds, news, strict=False)
+        if isinstance(a, dict) and isinstance(b, dict)
         for key, inner in nested.items()
     )
 

@@ -52,7 +52,8 @@ CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "IPv6 CIDR, host bits zero": lambda text: "/" in text and _parses(IPv6Network)(text),
     "base64": _is_base64,
     "hcloud labels": lambda labels: all(
-        _LABEL.fullmatch(key.rpartition("/")[2]) and _LABEL.fullmatch(str(value)) for key, value in labels.items()),
+        _LABEL.fullmatch(key.rpartition("/")[2]) and _LABEL.fullmatch(str(value)) for key, value in labels.items()
+    ),
 }
 """By the words of `check` and `elemCheck`."""
 
@@ -135,30 +136,38 @@ def _moves_script(old: Properties, new: Properties) -> bool:
 Test = Callable[[Properties, Properties, str], bool]
 
 REPLACES: Mapping[str, Test] = {
-    "another region; unset <-> the provider region is no change": lambda old, new, name: None not in (
-        old.get(name), new.get(name)),
-    "always, except moving the same text to or from metadata['startup-script']": lambda old, new, name: not _moves_script(
-        old, new),
+    "another region; unset <-> the provider region is no change": lambda old, new, name: (
+        None not in (old.get(name), new.get(name))
+    ),
+    "always, except moving the same text to or from metadata['startup-script']": lambda old, new, name: (
+        not _moves_script(old, new)
+    ),
     "true -> false": lambda old, new, name: old.get(name) is True and not new.get(name),
-    "old and new type share no CPU architecture (else stop/start in place)": lambda old, new, name: _is_arm(
-        old[name]) != _is_arm(new[name]),
+    "old and new type share no CPU architecture (else stop/start in place)": lambda old, new, name: (
+        _is_arm(old[name]) != _is_arm(new[name])
+    ),
     "type is not a hyperdisk": lambda old, new, name: not str(new.get("type")).startswith("hyperdisk"),
     "smaller than before": lambda old, new, name: (new.get(name) or 0) < (old.get(name) or 0),
     "the new range does not contain the old one": lambda old, new, name: not _contains(new[name], old[name]),
-    "the kind of source changes (another of the four is set)": lambda old, new, name: (old.get(name) is None) != (
-        new.get(name) is None),
+    "the kind of source changes (another of the four is set)": lambda old, new, name: (
+        (old.get(name) is None) != (new.get(name) is None)
+    ),
     "address changes while network and subnetwork stay": lambda old, new, name: all(
-        old.get(key) == new.get(key) for key in ("network", "subnetwork")),
-    "privateIpListEnabled=false and the new set lacks the old primary address": lambda old, new, name: bool(
-        old.get(name)) and not new.get("privateIpListEnabled") and old[name][0] not in (new.get(name) or ()),
-    "privateIpListEnabled=true and the first element changes": lambda old, new, name: bool(
-        new.get("privateIpListEnabled")) and (old.get(name) or [None])[0] != (new.get(name) or [None])[0],
-    "any change except dedicated -> default": lambda old, new, name: (old.get(name), new.get(name)) != (
-        "dedicated", "default"),
-    "ipv4NetmaskLength unset (with IPAM netmask the change is dropped)": lambda old, new, name: new.get(
-        "ipv4NetmaskLength") is None,
-    "regional mode: empty <-> non-empty (auto <-> manual)": lambda old, new, name: new.get(
-        "availabilityMode") == "regional" and bool(old.get(name)) != bool(new.get(name)),
+        old.get(key) == new.get(key) for key in ("network", "subnetwork")
+    ),
+    "privateIpListEnabled=false and the new set lacks the old primary address": lambda old, new, name: (
+        bool(old.get(name)) and not new.get("privateIpListEnabled") and old[name][0] not in (new.get(name) or ())
+    ),
+    "privateIpListEnabled=true and the first element changes": lambda old, new, name: (
+        bool(new.get("privateIpListEnabled")) and (old.get(name) or [None])[0] != (new.get(name) or [None])[0]
+    ),
+    "any change except dedicated -> default": lambda old, new, name: (old.get(name), new.get(name)) != ("dedicated", "default"),
+    "ipv4NetmaskLength unset (with IPAM netmask the change is dropped)": lambda old, new, name: (
+        new.get("ipv4NetmaskLength") is None
+    ),
+    "regional mode: empty <-> non-empty (auto <-> manual)": lambda old, new, name: (
+        new.get("availabilityMode") == "regional" and bool(old.get(name)) != bool(new.get(name))
+    ),
 }
 """By the words of `replacesWhen`: whether a change of the input of that name needs a new resource."""
 

@@ -87,7 +87,8 @@ class Driver:
     def preview(self, short: str, resource: str = "x", /, **inputs: Any) -> Properties:
         type = self.find_type(short)
         return self.provider.handlers[type].preview_create(
-            self.request(type, resource, True), self.check(short, resource, **inputs))
+            self.request(type, resource, True), self.check(short, resource, **inputs)
+        )
 
     def diff(self, made: Made, /, **inputs: Any) -> Changes:
         handler = self.provider.handlers[made.type]
@@ -107,12 +108,10 @@ class Driver:
         return Made(made.type, made.name, made.id, new, outputs, given)
 
     def read(self, made: Made) -> tuple[Properties, Properties] | None:
-        return self.provider.handlers[made.type].read(
-            self.request(made.type, made.name), made.id, made.inputs, made.outputs)
+        return self.provider.handlers[made.type].read(self.request(made.type, made.name), made.id, made.inputs, made.outputs)
 
     def delete(self, made: Made) -> None:
-        self.provider.handlers[made.type].delete(
-            self.request(made.type, made.name), made.id, made.inputs, made.outputs)
+        self.provider.handlers[made.type].delete(self.request(made.type, made.name), made.id, made.inputs, made.outputs)
 
     def break_(self, **rule: Any) -> None:
         """Writes one rule of failure."""

@@ -64,7 +64,11 @@ class Faults:
         raise Cancelled
 
     def _find(
-        self, request: Request, operation: str, inputs: Properties, is_wanted: Callable[[str], bool],
+        self,
+        request: Request,
+        operation: str,
+        inputs: Properties,
+        is_wanted: Callable[[str], bool],
     ) -> Mapping[str, Any] | None:
         with self._lock:
             self._load()

@@ -23,8 +23,12 @@ STARTS: tuple[tuple[str, str, Mapping[str, str], Mapping[str, str]], ...] = (
     (r"/servers/(\d+)/actions/poweron", "hcloud:index/server:Server", {"status": "running"}, {}),
     (r"/v2/droplets/(\d+)/actions", "digitalocean:index/droplet:Droplet", {"status": "active"}, {"type": "power_on"}),
     (r"/(projects/.+/instances/[^/]+)/start", "gcp:compute/instance:Instance", {"currentStatus": "RUNNING"}, {}),
-    (r"(/subscriptions/.+/virtualMachines/[^/]+)/start\?api-version=[-0-9]+", "azure-native:compute:VirtualMachine",
-     {"powerState": "running"}, {}),
+    (
+        r"(/subscriptions/.+/virtualMachines/[^/]+)/start\?api-version=[-0-9]+",
+        "azure-native:compute:VirtualMachine",
+        {"powerState": "running"},
+        {},
+    ),
 )
 """Path with the machine's id, its type, what it is after the start, and the call's body."""
 GOING_DOWN = {word for name, facts in CLOUDS.items() if facts.real for word in load_case(name).stopping}
@@ -63,9 +67,12 @@ class Interface:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.environment = {
-            "DIGITALOCEAN_API_URL": self.url, "DIGITALOCEAN_TOKEN": "simulated", "HCLOUD_ENDPOINT": self.url,
+            "DIGITALOCEAN_API_URL": self.url,
+            "DIGITALOCEAN_TOKEN": "simulated",
+            "HCLOUD_ENDPOINT": self.url,
             "HCLOUD_TOKEN": "x" * 64,
-            "GOOGLE_COMPUTE_CUSTOM_ENDPOINT": self.url}
+            "GOOGLE_COMPUTE_CUSTOM_ENDPOINT": self.url,
+        }
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:

@@ -21,8 +21,13 @@ _TIE = "aws:ec2/eipAssociation:EipAssociation"
 _IDS = {"id", "firewallId", "internetGatewayId", "routeTableId", "instanceId", "securityGroupRuleId", "selfLink"}
 _TAGS = {"tags", "instanceTags"}
 _OPTIONS = {"mostRecent", "withSelector", "withStatuses", "region", "project", "includePublicKey", "getUserData", "gpu"}
-_FILTERS = {"vpc-id": "vpcId", "subnet-id": "subnetId", "group-name": "name", "group-id": "securityGroupId",
-            "availability-zone": "availabilityZone"}
+_FILTERS = {
+    "vpc-id": "vpcId",
+    "subnet-id": "subnetId",
+    "group-name": "name",
+    "group-id": "securityGroupId",
+    "availability-zone": "availabilityZone",
+}
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,8 @@ class Lookups:
     def make_functions(self) -> Mapping[str, Function]:
         """The functions by token."""
         single = {
-            f"{module}/get{name}:get{name}": _make(self, module, name)
-            for module, names in self.names.items() for name in names}
+            f"{module}/get{name}:get{name}": _make(self, module, name) for module, names in self.names.items() for name in names
+        }
         return single | {f"{token}:{token.rpartition('/')[2]}": _make_list(*found) for token, found in self.lists.items()}
 
 
@@ -96,8 +101,9 @@ def _fits(thing: Thing, asked: Properties) -> bool:
             fits = (thing.inputs.get("labels") or {}).items() >= value.items()
         elif key == "filters":
             fits = all(
-                thing.get(one["key"]) in one["values"] if "key" in one
-                else _filter_fits(thing, tags, one["name"], one["values"]) for one in value)
+                thing.get(one["key"]) in one["values"] if "key" in one else _filter_fits(thing, tags, one["name"], one["values"])
+                for one in value
+            )
         else:
             fits = str(thing.get(key)) == str(value)
         if not fits:

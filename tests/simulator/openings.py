@@ -49,22 +49,29 @@ def expect_from_outside(plan: Plan, node: Node, address: str) -> Open:
     if node.public is not Public.SERVICE:
         return {}
     return union(
-        (opening.protocol, *split(opening.ports)) for opening in plan.openings if opening.role == node.role
-        and any(holds(source, address) for source in opening.sources if ":" not in source))
+        (opening.protocol, *split(opening.ports))
+        for opening in plan.openings
+        if opening.role == node.role and any(holds(source, address) for source in opening.sources if ":" not in source)
+    )
 
 
 def expect_between(plan: Plan, source: Node, target: Node, address: str) -> Open:
     """What the plan opens to a node at its private address."""
     return union(
-        (opening.protocol, *split(opening.ports)) for opening in plan.openings if opening.role == target.role
-        and any(end == f"role:{source.role}" or (":" not in end and holds(end, address)) for end in opening.sources))
+        (opening.protocol, *split(opening.ports))
+        for opening in plan.openings
+        if opening.role == target.role
+        and any(end == f"role:{source.role}" or (":" not in end and holds(end, address)) for end in opening.sources)
+    )
 
 
 def expect_to_outside(plan: Plan, node: Node, address: str) -> Open:
     """The ways out that the plan gives to an address of the internet."""
     return union(
-        (rule.protocol, *split(rule.ports)) for rule in plan.egress if rule.role == node.role
-        and any(holds(end, address) for end in rule.destinations))
+        (rule.protocol, *split(rule.ports))
+        for rule in plan.egress
+        if rule.role == node.role and any(holds(end, address) for end in rule.destinations)
+    )
 
 
 def list_probes(plan: Plan, machines: list[Machine]) -> list[str]:

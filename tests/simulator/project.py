@@ -32,8 +32,11 @@ class Project:
         self._engine = engine
         mine = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
         own = {
-            "HOME": str(folder), "PULUMI_HOME": str(folder / "pulumi"), "XDG_DATA_HOME": str(folder / "data"),
-            "PULUMI_DEBUG_COMMANDS": "1", "PULUMI_DEBUG_PROVIDERS": simulators.attached,
+            "HOME": str(folder),
+            "PULUMI_HOME": str(folder / "pulumi"),
+            "XDG_DATA_HOME": str(folder / "data"),
+            "PULUMI_DEBUG_COMMANDS": "1",
+            "PULUMI_DEBUG_PROVIDERS": simulators.attached,
         }
         self.environment = run_environment({**mine, **own})
         (self.folder / "Pulumi.yaml").write_text(_PROJECT)
@@ -51,8 +54,13 @@ class Project:
         """Starts `pulumi`; what it prints goes into one stream."""
         process = subprocess.Popen(
             [str(self._engine), *arguments, "--non-interactive", "--color", "never"],
-            cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
         self.running.append(process)
         return process

@@ -130,8 +130,10 @@ def _everything() -> Open:
 
 
 def _meet(one: Open, other: Open) -> Open:
-    both = {protocol: _join([hit for span in one[protocol] for hit in _cut(other[protocol], span)])
-            for protocol in one.keys() & other.keys()}
+    both = {
+        protocol: _join([hit for span in one[protocol] for hit in _cut(other[protocol], span)])
+        for protocol in one.keys() & other.keys()
+    }
     return {protocol: both[protocol] for protocol in PROTOCOLS if both.get(protocol)}
 
 

@@ -28,6 +28,7 @@ from tests.simulator.world import Refused, Thing
 _REFUSED_CHANGE = "a change is sent as an update and refused by the API"
 _IGNORED_CHANGE = ("updates nothing", "renames nothing", "not sent at creation")
 
+
 class Simulated(Handler):
     """One resource type of a cloud.
 
@@ -106,7 +107,11 @@ class Simulated(Handler):
         return thing.id, self.show(thing)
 
     def read(
-        self, request: Request, id: str, inputs: Properties, outputs: Properties,
+        self,
+        request: Request,
+        id: str,
+        inputs: Properties,
+        outputs: Properties,
     ) -> tuple[Properties, Properties] | None:
         thing = self.account.world.find(self.type, id)
         if thing is None:
@@ -120,7 +125,12 @@ class Simulated(Handler):
         return inputs, shown
 
     def preview_update(
-        self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties,
+        self,
+        request: Request,
+        id: str,
+        old: Properties,
+        outputs: Properties,
+        new: Properties,
     ) -> Properties:
         return {**outputs, **self._show(new)}
 
@@ -158,7 +168,8 @@ class Simulated(Handler):
         hashed = {name for name, spec in specs.items() if spec.get("stateIs") == "hash" and isinstance(inputs.get(name), str)}
         return {
             name: hashlib.sha1(value.encode()).hexdigest() if name in hashed else value
-            for name, value in inputs.items() if name != DEFAULTS
+            for name, value in inputs.items()
+            if name != DEFAULTS
         }
 
     def _check_api(self, call: Call) -> None:
@@ -191,8 +202,7 @@ class Simulated(Handler):
         """The inputs after an update that leaves out what the provider never sends, or does not know after an import."""
         specs = self.account.schema.inputs(self.type)
         ignored = [
-            name for name in new.keys() & specs.keys()
-            if any(words in specs[name].get("rule", "") for words in _IGNORED_CHANGE)
+            name for name in new.keys() & specs.keys() if any(words in specs[name].get("rule", "") for words in _IGNORED_CHANGE)
         ]
         kept = deepcopy({**new, **{name: old[name] for name in ignored if name in old}})
         for parent, name in _split(self.untold):
@@ -207,4 +217,3 @@ def _split(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
     for path in paths:
         parent, _, name = path.rpartition(".")
         yield parent, name
-

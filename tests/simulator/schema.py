@@ -63,7 +63,8 @@ class Schema:
         """Names that the provider generated from a logical name that makes no valid one."""
         return [
             failure
-            for name, spec in self.inputs(type).items() if "autoName" in spec and isinstance(inputs.get(name), str)
+            for name, spec in self.inputs(type).items()
+            if "autoName" in spec and isinstance(inputs.get(name), str)
             for failure in conditions.check_plain(spec, inputs[name], name)
         ]
 
@@ -109,7 +110,12 @@ class Schema:
         return made
 
     def _check_object(
-        self, specs: Mapping[str, Spec], given: Properties, path: str, root: Properties, old: Properties | None,
+        self,
+        specs: Mapping[str, Spec],
+        given: Properties,
+        path: str,
+        root: Properties,
+        old: Properties | None,
     ) -> Iterator[Failure]:
         for name in given.keys() - specs.keys():
             yield Failure(path + name, f"{path + name} is no input")
@@ -131,7 +137,12 @@ class Schema:
             yield from _check_groups(spec, name, value, path, root)
 
     def _check_value(
-        self, spec: Spec, value: Any, path: str, root: Properties, old: Properties | None,
+        self,
+        spec: Spec,
+        value: Any,
+        path: str,
+        root: Properties,
+        old: Properties | None,
     ) -> Iterator[Failure]:
         if value is UNKNOWN:
             return

@@ -38,7 +38,8 @@ def test_what_the_pack_forbids_is_refused(pack: Path, start_project: StartProjec
     shown = project.run("preview", "--policy-pack", str(pack), fails=True)
     for name, text in (
         ("no-open-ssh", "port 22 is open to 0.0.0.0/0: name the networks of your operators in webitel:operators"),
-        ("no-shared-cpu", "serverType = cx33: shared"), ("no-unplanned-address", "ipv6Enabled: no firewall of ours knows IPv6"),
+        ("no-shared-cpu", "serverType = cx33: shared"),
+        ("no-unplanned-address", "ipv6Enabled: no firewall of ours knows IPv6"),
     ):
         assert f"[mandatory]  {name}" in shown and text in shown, shown
     project.up("--policy-pack", str(pack), fails=True)

@@ -26,7 +26,9 @@ def test_first_rule_decides_and_layers_meet() -> None:
     assert to_outside(replace(machine, way_out=False), ANYBODY) == {}
     assert between(machine, replace(machine, network="other")) == {}
     assert reach.union([("tcp", 1, 5), ("tcp", 6, 9), ("udp", 3, 3), ("tcp", 20, 20)]) == {
-        "tcp": ((1, 9), (20, 20)), "udp": ((3, 3),)}
+        "tcp": ((1, 9), (20, 20)),
+        "udp": ((3, 3),),
+    }
 
 
 def test_a_plan_is_compared_in_both_directions(monkeypatch: pytest.MonkeyPatch, make_driver: Callable[[str], Driver]) -> None:
@@ -38,13 +40,24 @@ def test_a_plan_is_compared_in_both_directions(monkeypatch: pytest.MonkeyPatch, 
         machines: list[Machine] = []
         for node in plan.nodes:
             inward = [
-                Rule(one.protocol, *openings.split(one.ports), tuple(
-                    network for source in one.sources if ":" not in source for network in _networks(source)),
-                    frozenset(other.name for other in plan.nodes if f"role:{other.role}" in one.sources))
-                for one in plan.openings if one.role == node.role]
-            outward = [Rule(one.protocol, *openings.split(one.ports), tuple(
-                network for end in one.destinations for network in _networks(end)))
-                for one in plan.egress if one.role == node.role]
+                Rule(
+                    one.protocol,
+                    *openings.split(one.ports),
+                    tuple(network for source in one.sources if ":" not in source for network in _networks(source)),
+                    frozenset(other.name for other in plan.nodes if f"role:{other.role}" in one.sources),
+                )
+                for one in plan.openings
+                if one.role == node.role
+            ]
+            outward = [
+                Rule(
+                    one.protocol,
+                    *openings.split(one.ports),
+                    tuple(network for end in one.destinations for network in _networks(end)),
+                )
+                for one in plan.egress
+                if one.role == node.role
+            ]
             outward.append(Rule("any", 1, 65535, _networks(plan.network)))
             if broken == "drop":
                 inward.pop()
@@ -53,9 +66,19 @@ def test_a_plan_is_compared_in_both_directions(monkeypatch: pytest.MonkeyPatch, 
             if broken == "out":
                 outward.append(Rule("udp", 5000, 5000, EVERYWHERE))
             public = f"198.19.0.{len(machines) + 1}" if node.public.value == "service" else ""
-            machines.append(Machine(
-                node.name, node.name, "net", node.private_address or "", public, bool(public), True, (tuple(inward),),
-                (tuple(outward),)))
+            machines.append(
+                Machine(
+                    node.name,
+                    node.name,
+                    "net",
+                    node.private_address or "",
+                    public,
+                    bool(public),
+                    True,
+                    (tuple(inward),),
+                    (tuple(outward),),
+                )
+            )
         return machines
 
     world = make_driver("aws").world

@@ -7,7 +7,9 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 ROWS = [
     [cell.strip() for cell in line.strip("|").split(" | ")]
-    for line in (FOLDER / "README.md").read_text().partition("## Which rule")[2].splitlines() if line.startswith("| ")][1:]
+    for line in (FOLDER / "README.md").read_text().partition("## Which rule")[2].splitlines()
+    if line.startswith("| ")
+][1:]
 
 
 def test_every_surprise_has_its_row() -> None:
@@ -25,8 +27,10 @@ def test_every_file_named_exists() -> None:
 def test_every_test_named_exists() -> None:
     known = {
         f"{path.stem.removeprefix('test_')}::{one.name.removeprefix('test_')}"
-        for path in FOLDER.rglob("test_*.py") for one in ast.parse(path.read_text()).body
-        if isinstance(one, ast.FunctionDef) and one.name.startswith("test_")}
+        for path in FOLDER.rglob("test_*.py")
+        for one in ast.parse(path.read_text()).body
+        if isinstance(one, ast.FunctionDef) and one.name.startswith("test_")
+    }
     text = (FOLDER / "README.md").read_text()
     assert {*re.findall(r"`(\w+::\w+)`", text)} - {"x::y"} <= known
     for rule, _, tests in ROWS:

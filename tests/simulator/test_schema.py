@@ -16,15 +16,20 @@ from tests.simulator.schema import Schema, load_schema
 from tests.simulator.simulators import PACKAGES
 
 RULES = {
-    "a change is accepted but updates nothing": "ignored", "used at creation only; a later change updates nothing": "ignored",
+    "a change is accepted but updates nothing": "ignored",
+    "used at creation only; a later change updates nothing": "ignored",
     "not sent at creation (read back only)": "ignored",
     "a change is sent as an update and refused by the API": "refused",
     "base64, decoded at most 65535 bytes; a change is sent as an update and refused by the API": "refused, azure_machines",
-    "any value is an error": "settable", "must equal deleteProtection": "hetzner_machines",
-    "must equal rebuildProtection": "hetzner_machines", "without assigneeId only a warning": "nothing",
-    "each element needs networkId or subnetId; one element per network; ip must lie in the subnet of subnetId":
-        "hetzner_machines",
-    "resize call only; shrinking is refused by the API": "hetzner", "server or location must be given (API)": "hetzner",
+    "any value is an error": "settable",
+    "must equal deleteProtection": "hetzner_machines",
+    "must equal rebuildProtection": "hetzner_machines",
+    "without assigneeId only a warning": "nothing",
+    (
+        "each element needs networkId or subnetId; one element per network; ip must lie in the subnet of subnetId"
+    ): "hetzner_machines",
+    "resize call only; shrinking is refused by the API": "hetzner",
+    "server or location must be given (API)": "hetzner",
     "forbidden when mode=primary, required when mode=secondary": "not used",
     "at least one inbound or outbound rule; portRange required unless protocol is icmp": "digitalocean",
     "may only grow (smaller is a plan-time error)": "digitalocean",
@@ -85,8 +90,11 @@ def test_wrong_inputs_are_refused_for_every_type(cloud: str, make_driver: Callab
             for value in values:
                 wrong = {failure.property for failure in handler.check(request, None, {name: value})[1]}
                 fits = {"string": "text", "boolean": True, "number": 3.5}.get(spec["type"]) == value and value is not None
-                fits |= (spec["type"].startswith("array") and value == []) or (
-                    spec["type"].startswith(("map", "ref")) and value == {}) or spec["type"] == "any"
+                fits |= (
+                    (spec["type"].startswith("array") and value == [])
+                    or (spec["type"].startswith(("map", "ref")) and value == {})
+                    or spec["type"] == "any"
+                )
                 if not fits:
                     assert any(path.split(".")[0] == name for path in wrong), (type, name, value)
 
@@ -165,14 +173,17 @@ def test_unknown_values_pass_and_count_as_changed(make_driver: Callable[[str], D
     assert changes.replaces == ["networkId", "networkZone"]
 
 
-@pytest.mark.parametrize(("text", "inputs", "expected"), [
-    ("type is MX or SRV", {"type": "SRV"}, True),
-    ("type is MX or SRV", {"type": "A"}, False),
-    ("type is not io1, io2 or gp3", {"type": "gp3"}, False),
-    ("type is not io1, io2 or gp3", {}, True),
-    ("connectivityType=private", {"connectivityType": "private"}, True),
-    ("userDataReplaceOnChange=true (else stop/start in place)", {"userDataReplaceOnChange": True}, True),
-    ("type is CAA", {"type": UNKNOWN}, False),
-])
+@pytest.mark.parametrize(
+    ("text", "inputs", "expected"),
+    [
+        ("type is MX or SRV", {"type": "SRV"}, True),
+        ("type is MX or SRV", {"type": "A"}, False),
+        ("type is not io1, io2 or gp3", {"type": "gp3"}, False),
+        ("type is not io1, io2 or gp3", {}, True),
+        ("connectivityType=private", {"connectivityType": "private"}, True),
+        ("userDataReplaceOnChange=true (else stop/start in place)", {"userDataReplaceOnChange": True}, True),
+        ("type is CAA", {"type": UNKNOWN}, False),
+    ],
+)
 def test_conditions(text: str, inputs: dict[str, Any], expected: bool) -> None:
     assert conditions.holds(text, inputs) is expected

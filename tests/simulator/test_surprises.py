@@ -22,52 +22,73 @@ def change_each(schema: Schema, type: str) -> set[str]:
     for name, spec in schema.inputs(type).items():
         kind = spec["type"]
         values = PLAIN.get(kind.partition("<")[0].partition("|")[0]) or (
-            (None, {}) if kind.startswith("ref:") else (["a"], ["b"]) if kind == "array<string>" else (None, [{}]))
+            (None, {}) if kind.startswith("ref:") else (["a"], ["b"]) if kind == "array<string>" else (None, [{}])
+        )
         old, new = ({name: value} for value in values)
         if find_changes(schema, type, old, new).replaces:
             replacing.add(name)
     return replacing
 
 
-@pytest.mark.parametrize(("cloud", "short", "replacing", "staying"), [
-    ("hetzner", "Server", "userData image location sshKeys", "serverType publicNets networks firewallIds name labels"),
-    ("hetzner", "PrimaryIp", "type location", "name labels autoDelete"),
-    ("digitalocean", "Volume", "name description initialFilesystemType initialFilesystemLabel region", "size tags"),
-    ("digitalocean", "Droplet", "userData image sshKeys region vpcUuid monitoring", "size name tags"),
-    ("aws", "SecurityGroup", "description name vpcId", "tags"),
-    ("aws", "Vpc", "cidrBlock instanceTenancy", "enableDnsHostnames tags"),
-    ("aws", "NatGateway", "allocationId subnetId privateIp connectivityType availabilityMode", "tags"),
-    ("aws", "Eip", "address domain", "instance networkInterface tags"),
-    ("aws", "ebs/Volume", "availabilityZone encrypted kmsKeyId snapshotId", "type size iops throughput"),
-    ("aws", "Instance", "ami keyName placementGroup subnetId privateIp", "userData userDataBase64 metadataOptions tags"),
-    ("gcp", "Disk", "type name zone", "labels"),
-    ("gcp", "Instance", "metadataStartupScript name hostname zone", "metadata machineType serviceAccount tags labels"),
-    ("gcp", "Firewall", "name direction project", "priority sourceRanges targetTags"),
-    ("gcp", "ResourcePolicy", "region project", "name groupPlacementPolicy"),
-])
+@pytest.mark.parametrize(
+    ("cloud", "short", "replacing", "staying"),
+    [
+        ("hetzner", "Server", "userData image location sshKeys", "serverType publicNets networks firewallIds name labels"),
+        ("hetzner", "PrimaryIp", "type location", "name labels autoDelete"),
+        ("digitalocean", "Volume", "name description initialFilesystemType initialFilesystemLabel region", "size tags"),
+        ("digitalocean", "Droplet", "userData image sshKeys region vpcUuid monitoring", "size name tags"),
+        ("aws", "SecurityGroup", "description name vpcId", "tags"),
+        ("aws", "Vpc", "cidrBlock instanceTenancy", "enableDnsHostnames tags"),
+        ("aws", "NatGateway", "allocationId subnetId privateIp connectivityType availabilityMode", "tags"),
+        ("aws", "Eip", "address domain", "instance networkInterface tags"),
+        ("aws", "ebs/Volume", "availabilityZone encrypted kmsKeyId snapshotId", "type size iops throughput"),
+        ("aws", "Instance", "ami keyName placementGroup subnetId privateIp", "userData userDataBase64 metadataOptions tags"),
+        ("gcp", "Disk", "type name zone", "labels"),
+        ("gcp", "Instance", "metadataStartupScript name hostname zone", "metadata machineType serviceAccount tags labels"),
+        ("gcp", "Firewall", "name direction project", "priority sourceRanges targetTags"),
+        ("gcp", "ResourcePolicy", "region project", "name groupPlacementPolicy"),
+    ],
+)
 def test_what_replaces(cloud: str, short: str, replacing: str, staying: str, make_driver: MakeDriver) -> None:
     found = change_each(load_schema(PACKAGES[cloud]), make_driver(cloud).find_type(short))
     assert {*replacing.split()} <= found
     assert not {*staying.split()} & found
 
 
-@pytest.mark.parametrize(("cloud", "short", "but"), [
-    ("aws", "EipAssociation", set()), ("digitalocean", "ReservedIpAssignment", set()),
-    ("digitalocean", "VolumeAttachment", set()), ("gcp", "Address", {"labels", "deletionPolicy"}),
-])
+@pytest.mark.parametrize(
+    ("cloud", "short", "but"),
+    [
+        ("aws", "EipAssociation", set()),
+        ("digitalocean", "ReservedIpAssignment", set()),
+        ("digitalocean", "VolumeAttachment", set()),
+        ("gcp", "Address", {"labels", "deletionPolicy"}),
+    ],
+)
 def test_everything_replaces(cloud: str, short: str, but: set[str], make_driver: MakeDriver) -> None:
     schema, type = load_schema(PACKAGES[cloud]), make_driver(cloud).find_type(short)
     assert change_each(schema, type) == {*schema.inputs(type)} - but
 
 
 def test_azure_replaces_by_the_path_and_few_fields_only(make_driver: MakeDriver) -> None:
-    more = {"PublicIPAddress": {"location", "publicIPAddressVersion", "publicIPPrefix", "sku"}, "ResourceGroup": {"location"},
-            "VirtualNetwork": {"location"}, "Disk": {"location"}, "VirtualMachine": {"location"},
-            "AvailabilitySet": {"location"}, "dns:Zone": {"location"}, "dns:RecordSet": {"recordType"}}
+    more = {
+        "PublicIPAddress": {"location", "publicIPAddressVersion", "publicIPPrefix", "sku"},
+        "ResourceGroup": {"location"},
+        "VirtualNetwork": {"location"},
+        "Disk": {"location"},
+        "VirtualMachine": {"location"},
+        "AvailabilitySet": {"location"},
+        "dns:Zone": {"location"},
+        "dns:RecordSet": {"recordType"},
+    }
     schema, driver = load_schema("azure-native"), make_driver("azure")
     for type, handler in driver.provider.handlers.items():
-        path = {name for name in schema.inputs(type) if name == "resourceGroupName" or name == getattr(handler, "name_input", "")
-                or f"{{{name}}}" in getattr(handler, "path", "")}
+        path = {
+            name
+            for name in schema.inputs(type)
+            if name == "resourceGroupName"
+            or name == getattr(handler, "name_input", "")
+            or f"{{{name}}}" in getattr(handler, "path", "")
+        }
         listed = next((names for short, names in more.items() if type.endswith(f":{short}")), set())
         assert change_each(schema, type) == path | listed, type
 
@@ -81,18 +102,26 @@ def test_another_region_replaces_whatever_has_one(make_driver: MakeDriver) -> No
         assert find_changes(schema, type, {"region": "us-east-1"}, {}).changed == [], type
 
 
-@pytest.mark.parametrize(("cloud", "short", "input", "given", "shape"), [
-    ("hetzner", "Zone", "name", {"mode": "primary"}, r"x-[0-9a-f]{7}"),
-    ("hetzner", "ZoneRrset", "name", {"zone": "z", "type": "A", "records": [{"value": "192.0.2.1"}]}, r"x-[0-9a-f]{7}"),
-    ("digitalocean", "DnsRecord", "name", {"domain": "d", "type": "A", "value": "192.0.2.1"}, r"x-[0-9a-f]{7}"),
-    ("aws", "route53/Zone", "name", {}, r"x-[0-9a-f]{7}"),
-    ("azure", "dns:Zone", "zoneName", {"resourceGroupName": "g", "location": "Global"}, r"x[0-9a-f]{8}"),
-    ("azure", "VirtualMachine", "vmName", {"resourceGroupName": "g"}, r"x[0-9a-f]{8}"),
-    ("azure", "dns:RecordSet", "relativeRecordSetName", {"resourceGroupName": "g", "zoneName": "z", "recordType": "A"}, "x"),
-    ("azure", "Subnet", "subnetName", {"resourceGroupName": "g", "virtualNetworkName": "n"}, "x"),
-])
+@pytest.mark.parametrize(
+    ("cloud", "short", "input", "given", "shape"),
+    [
+        ("hetzner", "Zone", "name", {"mode": "primary"}, r"x-[0-9a-f]{7}"),
+        ("hetzner", "ZoneRrset", "name", {"zone": "z", "type": "A", "records": [{"value": "192.0.2.1"}]}, r"x-[0-9a-f]{7}"),
+        ("digitalocean", "DnsRecord", "name", {"domain": "d", "type": "A", "value": "192.0.2.1"}, r"x-[0-9a-f]{7}"),
+        ("aws", "route53/Zone", "name", {}, r"x-[0-9a-f]{7}"),
+        ("azure", "dns:Zone", "zoneName", {"resourceGroupName": "g", "location": "Global"}, r"x[0-9a-f]{8}"),
+        ("azure", "VirtualMachine", "vmName", {"resourceGroupName": "g"}, r"x[0-9a-f]{8}"),
+        ("azure", "dns:RecordSet", "relativeRecordSetName", {"resourceGroupName": "g", "zoneName": "z", "recordType": "A"}, "x"),
+        ("azure", "Subnet", "subnetName", {"resourceGroupName": "g", "virtualNetworkName": "n"}, "x"),
+    ],
+)
 def test_names_that_are_not_given_are_made_up(
-    cloud: str, short: str, input: str, given: dict[str, Any], shape: str, make_driver: MakeDriver,
+    cloud: str,
+    short: str,
+    input: str,
+    given: dict[str, Any],
+    shape: str,
+    make_driver: MakeDriver,
 ) -> None:
     driver = make_driver(cloud)
     module, _, name = short.rpartition(":")
@@ -172,10 +201,15 @@ def test_aws_defaults_and_limits(make_driver: MakeDriver) -> None:
             assert all(find_changes(schema, type, {other: text}, {name: value}).replaces for other, text in before.items())
     place = {"availabilityZone": "us-east-1a", "size": 10}
     for kind, more, words in (
-        ("io1", {}, "iops: required"), ("io2", {}, "iops: required"), ("gp2", {"iops": 3000}, "iops: not allowed"),
-        ("st1", {"iops": 3000}, "iops: not allowed"), ("sc1", {"iops": 3000}, "iops: not allowed"),
-        ("standard", {"iops": 3000}, "iops: not allowed"), ("io2", {"iops": 100, "throughput": 200}, "throughput: not allowed"),
-        ("gp3", {"throughput": 124}, "throughput: 124"), ("gp3", {"throughput": 2001}, "throughput: 2001"),
+        ("io1", {}, "iops: required"),
+        ("io2", {}, "iops: required"),
+        ("gp2", {"iops": 3000}, "iops: not allowed"),
+        ("st1", {"iops": 3000}, "iops: not allowed"),
+        ("sc1", {"iops": 3000}, "iops: not allowed"),
+        ("standard", {"iops": 3000}, "iops: not allowed"),
+        ("io2", {"iops": 100, "throughput": 200}, "throughput: not allowed"),
+        ("gp3", {"throughput": 124}, "throughput: 124"),
+        ("gp3", {"throughput": 2001}, "throughput: 2001"),
     ):
         with pytest.raises(CheckFailed, match=words):
             cloud.check("ebs/Volume", **place, type=kind, **more)
@@ -230,8 +264,10 @@ def test_azure_defaults_and_what_the_api_checks(make_driver: MakeDriver) -> None
     assert group.outputs["location"] == "northeurope"
     assert group.id.startswith("/subscriptions/")
     placed = {**inside, "location": "northeurope"}
-    for made in (cloud.create("NetworkSecurityGroup", "b", **placed),
-                 cloud.create("NatGateway", **placed, sku={"name": "Standard"})):
+    for made in (
+        cloud.create("NetworkSecurityGroup", "b", **placed),
+        cloud.create("NatGateway", **placed, sku={"name": "Standard"}),
+    ):
         assert cloud.diff(made, location="North Europe").changed == []
         with pytest.raises(Refused, match="PropertyChangeNotAllowed"):
             cloud.update(made, location="westeurope")
@@ -262,8 +298,10 @@ def test_azure_compares_some_lists_by_key(make_driver: MakeDriver) -> None:
 def test_records_are_checked_everywhere(make_driver: MakeDriver) -> None:
     group = {"resourceGroupName": "g"}
     zones: dict[str, tuple[str, dict[str, Any]]] = {
-        "aws": ("Zone", {"name": "example.com"}), "gcp": ("ManagedZone", {"name": "z", "dnsName": "example.com."}),
-        "hetzner": ("Zone", {"name": "example.com", "mode": "primary"}), "digitalocean": ("Domain", {"name": "example.com"}),
+        "aws": ("Zone", {"name": "example.com"}),
+        "gcp": ("ManagedZone", {"name": "z", "dnsName": "example.com."}),
+        "hetzner": ("Zone", {"name": "example.com", "mode": "primary"}),
+        "digitalocean": ("Domain", {"name": "example.com"}),
         "azure": ("Zone", {**group, "zoneName": "example.com", "location": "Global"}),
     }
     for cloud, (short, given) in zones.items():
@@ -277,9 +315,19 @@ def test_records_are_checked_everywhere(make_driver: MakeDriver) -> None:
                 "gcp": ("RecordSet", {"managedZone": "z", "name": "x.example.com.", "rrdatas": [value]}),
                 "hetzner": ("ZoneRrset", {"zone": zone.id, "name": "x", "records": [{"value": value}]}),
                 "digitalocean": ("DnsRecord", {"domain": zone.id, "name": "x", "value": value, "priority": 1, "weight": 1}),
-                "azure": ("RecordSet", {**group, "zoneName": "example.com", "relativeRecordSetName": "x", **(
-                    {"aRecords": [{"ipv4Address": value}]} if type == "A" else {
-                        "srvRecords": [{"priority": 1, "weight": 1, "port": 5060, "target": "no-dot"}]})}),
+                "azure": (
+                    "RecordSet",
+                    {
+                        **group,
+                        "zoneName": "example.com",
+                        "relativeRecordSetName": "x",
+                        **(
+                            {"aRecords": [{"ipv4Address": value}]}
+                            if type == "A"
+                            else {"srvRecords": [{"priority": 1, "weight": 1, "port": 5060, "target": "no-dot"}]}
+                        ),
+                    },
+                ),
             }
             record, inputs = records[cloud]
             with pytest.raises(Refused, match=f"{type}: "):

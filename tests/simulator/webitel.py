@@ -74,8 +74,12 @@ class SimulatedConfiguration(Recorded, NodeConfiguration):
                 raise Refused(f"{wanted.node}: no address to reach machine {machine} at")
         keys = {machine: f"ssh-ed25519 {machine}" for machine in machines}
         return {
-            "digest": wanted.digest(), "machine_id": wanted.machine_id, "host_key": keys[wanted.machine_id],
-            "host_keys": keys, "configured": True, "seconds": {},
+            "digest": wanted.digest(),
+            "machine_id": wanted.machine_id,
+            "host_key": keys[wanted.machine_id],
+            "host_keys": keys,
+            "configured": True,
+            "seconds": {},
         }
 
 

@@ -23,6 +23,7 @@ class Caller(Dialog):
 
     def place(self, seconds: float) -> Result:
         """The whole call."""
+
         def speak() -> None:
             self.set_up()
             self.talk(seconds / 2)
@@ -34,6 +35,7 @@ class Caller(Dialog):
 
     def hold(self, ends: Callable[[], bool], stands: Callable[[], None]) -> Result:
         """A call that lasts until `ends` says so, changed now and then; `stands` is told when it stands."""
+
         def speak() -> None:
             self.set_up()
             self.talk(0.2)
@@ -54,6 +56,7 @@ class Caller(Dialog):
 
     def receive(self, seconds: float, limit: float = 2 * ANSWER_LIMIT) -> Result:
         """A call that FreeSWITCH places to us: as `place`, and the other side may change and end it."""
+
         def speak() -> None:
             end = time.monotonic() + limit
             while self.offered is None:

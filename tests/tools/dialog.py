@@ -71,7 +71,14 @@ class Dialog:
     """One call from `local` (an address of this machine) to a SIP server."""
 
     def __init__(
-        self, server: tuple[str, int], local: str, number: str, caller: str, domain: str, password: str, port: int = 0,
+        self,
+        server: tuple[str, int],
+        local: str,
+        number: str,
+        caller: str,
+        domain: str,
+        password: str,
+        port: int = 0,
     ) -> None:
         self.server, self.local, self.number, self.domain, self.password = server, local, number, domain, password
         self.signals = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -101,10 +108,18 @@ class Dialog:
         """A request inside or at the start of the call."""
         here = f"{self.local}:{self.signals.getsockname()[1]}"
         lines = [
-            f"{method} {self.remote} SIP/2.0", f"Via: SIP/2.0/UDP {here};rport;branch={sip.branch()}", "Max-Forwards: 70",
-            *(f"Route: {route}" for route in self.routes), f"From: <{self.me}>;tag={self.tag}", f"To: {self.to}",
-            f"Call-ID: {self.call_id}", f"CSeq: {sequence} {method}", f"Contact: <{self.contact}>",
-            "User-Agent: webitel-call", *more]
+            f"{method} {self.remote} SIP/2.0",
+            f"Via: SIP/2.0/UDP {here};rport;branch={sip.branch()}",
+            "Max-Forwards: 70",
+            *(f"Route: {route}" for route in self.routes),
+            f"From: <{self.me}>;tag={self.tag}",
+            f"To: {self.to}",
+            f"Call-ID: {self.call_id}",
+            f"CSeq: {sequence} {method}",
+            f"Contact: <{self.contact}>",
+            "User-Agent: webitel-call",
+            *more,
+        ]
         return sip.finish(lines, body)
 
     def sdp(self) -> str:

@@ -24,8 +24,10 @@ REAL = [name for name, facts in CLOUDS.items() if facts.real]
 
 OWN = (
     *(f"components/clouds/CLOUD/{part}.py" for part in ("facts", "adapter", "account", "adoption", "prices")),
-    *(f"tests/simulator/CLOUD/{part}" for part in (
-        "schema.json", "resources.py", "machines.py", "functions.py", "view.py", "case.py", "test_CLOUD.py")),
+    *(
+        f"tests/simulator/CLOUD/{part}"
+        for part in ("schema.json", "resources.py", "machines.py", "functions.py", "view.py", "case.py", "test_CLOUD.py")
+    ),
     *(f"stacks/Pulumi.CLOUD-{tier}.yaml" for tier in TIERS),
 )
 """Of each cloud alone."""
@@ -41,7 +43,12 @@ SHARED = (
 MADE = ("stacks/schema.json", "tests/golden/")
 """Written by commands."""
 EXAMPLES = (
-    "tests/unit/", "tests/simulator/test_", "tests/simulator/README.md", "tests/clouds/test_doctor.py", "docs/", "README.md",
+    "tests/unit/",
+    "tests/simulator/test_",
+    "tests/simulator/README.md",
+    "tests/clouds/test_doctor.py",
+    "docs/",
+    "README.md",
     "components/clouds/README.md",
 )
 """Texts, and tests that name clouds as examples: right without a new one."""

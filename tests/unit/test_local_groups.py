@@ -47,7 +47,12 @@ def test_groups_order_and_figures(tmp_path: Path) -> None:
         del environment[name]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-p", "no:cacheprovider", str(folder)],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     ran: dict[str, list[str]] = {}
     for line in (folder / "said").read_text().splitlines():

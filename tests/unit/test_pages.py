@@ -68,8 +68,11 @@ def test_every_part_of_the_tests_is_told() -> None:
 
 def test_every_attack_that_is_told_is_a_test() -> None:
     page = (ROOT / "docs/operate/security.md").read_text()
-    told = [(name, part) for names, part in re.findall(r"((?:`test_\w+`(?:, )?)+) \((\w+)\)", page)
-            for name in re.findall(r"\w+", names)]
+    told = [
+        (name, part)
+        for names, part in re.findall(r"((?:`test_\w+`(?:, )?)+) \((\w+)\)", page)
+        for name in re.findall(r"\w+", names)
+    ]
     assert len(told) == len(re.findall(r"`test_\w+`", page)) > 0
     sources = {part: "\n".join(path.read_text() for path in (ROOT / "tests" / part).rglob("test_*.py")) for _, part in told}
     assert [name for name, part in told if f"def {name}(" not in sources[part]] == []
@@ -80,8 +83,9 @@ def test_the_readme_is_short() -> None:
     assert words <= README_WORDS, f"{words} words; what is for later goes to docs/"
 
 
-@pytest.mark.parametrize(("text", "says"), [
-    ("<!-- nothing -->\n<!-- /nothing -->", "nobody makes the block"), ("<!-- tiers -->\n", "has no end")])
+@pytest.mark.parametrize(
+    ("text", "says"), [("<!-- nothing -->\n<!-- /nothing -->", "nobody makes the block"), ("<!-- tiers -->\n", "has no end")]
+)
 def test_a_block_that_cannot_be_made_is_an_error(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         renew(text)

@@ -125,12 +125,25 @@ def build(version: str, module: Path, target: Path, progress: Progress) -> None:
         ) from found
     progress(f"building Pulumi {version} from its Go modules: about 4 minutes on 2 cores, once")
     packages = fetch(
-        "fetching Pulumi's Go modules", lambda: run([go.program, "list", "-deps", _PACKAGE], go.environment, module), progress,
-        hopeless=_HOPELESS, configured=go.list_proxies,
+        "fetching Pulumi's Go modules",
+        lambda: run([go.program, "list", "-deps", _PACKAGE], go.environment, module),
+        progress,
+        hopeless=_HOPELESS,
+        configured=go.list_proxies,
     ).split()
     linker = ["-ldflags", f"-s -w -X {_VERSION_VARIABLE}=v{version}"]
-    command = [go.program, "build", "-v", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", *linker,
-               "-o", str(target / "pulumi"), _PACKAGE]
+    command = [
+        go.program,
+        "build",
+        "-v",
+        "-trimpath",
+        "-buildvcs=false",
+        "-gcflags=all=-dwarf=false",
+        *linker,
+        "-o",
+        str(target / "pulumi"),
+        _PACKAGE,
+    ]
     pace = Pace(progress)
     started = time.monotonic()
     compiled = 0

@@ -52,8 +52,12 @@ class _Host(LanguageServer):
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"{folder}/PulumiPolicy.yaml names {python}: missing")
         engine, *options = request.args
         process = subprocess.Popen(
-            [python, "-u", "-m", "pulumi.policy", engine, folder, *options], cwd=request.pwd,
-            env=dict(one.split("=", 1) for one in request.env), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            [python, "-u", "-m", "pulumi.policy", engine, folder, *options],
+            cwd=request.pwd,
+            env=dict(one.split("=", 1) for one in request.env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         _plugins.append(process)
         context.add_callback(process.kill)
         with process, selectors.DefaultSelector() as streams:

@@ -61,9 +61,11 @@ def install_wanted(wanted: Wanted, progress: Progress) -> None:
             _update(progress, lambda: all(map(has_candidate, missing)))
         target = ["-t", wanted.backports] if wanted.only_newer else []
         _apt_get(
-            f"installing {', '.join(missing)} (apt-get install)", ["install", "-y", "--no-install-recommends", *target, *missing],
+            f"installing {', '.join(missing)} (apt-get install)",
+            ["install", "-y", "--no-install-recommends", *target, *missing],
             # Lists of last month name files that their mirror has no more.
-            progress, before_retry=lambda: run(["apt-get", "-q", "update"]),
+            progress,
+            before_retry=lambda: run(["apt-get", "-q", "update"]),
         )
 
 
@@ -148,13 +150,20 @@ def _add_backports(suite: str, progress: Progress) -> None:
 def _update(progress: Progress, is_enough: Callable[[], bool]) -> None:
     """Read the package lists; those of a repository that is of no concern here may be out of reach."""
     # apt-get update exits 0 although a mirror did not answer.
-    _apt_get("reading the package lists (apt-get update)", ["update"], progress,
-             succeeded=lambda done: is_enough() or (done.returncode == 0 and not _UNFETCHED.search(done.stderr)))
+    _apt_get(
+        "reading the package lists (apt-get update)",
+        ["update"],
+        progress,
+        succeeded=lambda done: is_enough() or (done.returncode == 0 and not _UNFETCHED.search(done.stderr)),
+    )
 
 
 def _apt_get(
-    step: str, arguments: Sequence[str], progress: Progress,
-    succeeded: Callable[[Done], bool] = lambda done: done.returncode == 0, before_retry: Callable[[], object] = lambda: None,
+    step: str,
+    arguments: Sequence[str],
+    progress: Progress,
+    succeeded: Callable[[Done], bool] = lambda done: done.returncode == 0,
+    before_retry: Callable[[], object] = lambda: None,
 ) -> None:
     command = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *arguments]
     waiting = Pace(progress)
@@ -166,5 +175,12 @@ def _apt_get(
             time.sleep(_BUSY_POLL_SECONDS)
         return done
 
-    fetch(step, execute, progress, succeeded=succeeded, hopeless=_HOPELESS, before_retry=before_retry,
-          configured=lambda: list_hosts(list(read_debian_mirrors().values())))
+    fetch(
+        step,
+        execute,
+        progress,
+        succeeded=succeeded,
+        hopeless=_HOPELESS,
+        before_retry=before_retry,
+        configured=lambda: list_hosts(list(read_debian_mirrors().values())),
+    )

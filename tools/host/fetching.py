@@ -34,8 +34,16 @@ def _succeeded(done: Done) -> bool:
 
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Done:
     """Run a command without input; the result has all that it printed."""
-    return subprocess.run(list(command), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-                          env=environment, cwd=folder, check=False)
+    return subprocess.run(
+        list(command),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=environment,
+        cwd=folder,
+        check=False,
+    )
 
 
 def fetch(

@@ -9,8 +9,9 @@ INTERVAL_SECONDS = 10.0
 class Pace:
     """Hands on the first line about a step and few of those that follow, none of them twice."""
 
-    def __init__(self, progress: Callable[[str], None], interval: float | None = None,
-                 clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, progress: Callable[[str], None], interval: float | None = None, clock: Callable[[], float] | None = None
+    ) -> None:
         self._progress = progress
         self._interval = INTERVAL_SECONDS if interval is None else interval
         self._clock = clock or time.monotonic

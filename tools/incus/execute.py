@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from tools.incus import api
 
 _ENVIRONMENT = {
-    "HOME": "/root", "LC_ALL": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "USER": "root",
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "USER": "root",
 }
 _STREAMS = ("1", "2")
 

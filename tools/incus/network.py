@@ -53,7 +53,11 @@ def find_free_network(routes: Iterable[Route], prefix: int = 24, blocks: Iterabl
 
 
 def find_network_problem(
-    bridge: str, cidr: str, routes: Iterable[Route], setting: str = "network", blocks: Iterable[str] = PRIVATE_BLOCKS,
+    bridge: str,
+    cidr: str,
+    routes: Iterable[Route],
+    setting: str = "network",
+    blocks: Iterable[str] = PRIVATE_BLOCKS,
 ) -> str | None:
     """Tells why a network cannot be that of a bridge of ours, and which one can; None when it can."""
     others = [route for route in routes if route.interface != bridge]

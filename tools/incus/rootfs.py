@@ -45,8 +45,12 @@ def make_rootfs(target: Path, progress: Progress) -> None:
             *("bookworm", str(partial), *mirrors),
         ]
         try:
-            fetch("making the base image (mmdebstrap)", lambda: run(command), progress,
-                  configured=lambda: list_hosts(list(read_debian_sources().values())))
+            fetch(
+                "making the base image (mmdebstrap)",
+                lambda: run(command),
+                progress,
+                configured=lambda: list_hosts(list(read_debian_sources().values())),
+            )
         except BaseException:
             partial.unlink(missing_ok=True)
             raise

@@ -111,12 +111,25 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         performed = units.converge(manifest, actions, update, tell)
         if renewed or not units.is_running(units.WATCH):
             systemctl("restart", units.WATCH)
-    save_state({**state, "files": sorted(configuration["files"]), "pending": [], "bundles": configuration["bundles"],
-                "left": leaving, "disks": state["disks"], "units": [unit["name"] for unit in manifest["units"]],
-                "stock": drift.take_stock(manifest, configuration["files"], configuration["login"])})
+    save_state(
+        {
+            **state,
+            "files": sorted(configuration["files"]),
+            "pending": [],
+            "bundles": configuration["bundles"],
+            "left": leaving,
+            "disks": state["disks"],
+            "units": [unit["name"] for unit in manifest["units"]],
+            "stock": drift.take_stock(manifest, configuration["files"], configuration["login"]),
+        }
+    )
     done("services")
-    return {"changed": sorted([*plan.changed, *reduced]), "removed": sorted(plan.removed), "actions": performed,
-            "seconds": seconds}
+    return {
+        "changed": sorted([*plan.changed, *reduced]),
+        "removed": sorted(plan.removed),
+        "actions": performed,
+        "seconds": seconds,
+    }
 
 
 def fill_manifest(manifest: Manifest, fill: files.Placeholders) -> Manifest:
@@ -227,5 +240,10 @@ def install_packages(manifest: Manifest, stale: list[str], tell: Tell) -> None:
         tell("packages", f"package {name} {wanted[name]}")
     # Stand-ins are no data: their files need not reach the disk one by one.
     options = ("-o", "Dpkg::Options::=--force-unsafe-io") if SANDBOX.is_dir() else ()
-    install.install(list(dict.fromkeys([*manifest["packages"], *wanted])), manifest["install_units"],
-                    fresh_lists=not SANDBOX.is_dir(), options=(*options, *(versions.INSTALL if wanted else ())), versions=wanted)
+    install.install(
+        list(dict.fromkeys([*manifest["packages"], *wanted])),
+        manifest["install_units"],
+        fresh_lists=not SANDBOX.is_dir(),
+        options=(*options, *(versions.INSTALL if wanted else ())),
+        versions=wanted,
+    )

@@ -33,7 +33,9 @@ def drain(manifest: Manifest, tell: Tell) -> None:
                 calls = switch.count_calls()
                 raise ApplyError(
                     f"{calls} calls still run after {manifest['drain_timeout']} s (webitel:drain_timeout); nothing was "
-                    "restarted, new calls are let in again: run `webitel up` again when fewer calls run", "freeswitch")
+                    "restarted, new calls are let in again: run `webitel up` again when fewer calls run",
+                    "freeswitch",
+                )
             time.sleep(PAUSE_SECONDS)
     except BaseException:
         admit(manifest)

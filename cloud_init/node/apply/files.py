@@ -22,6 +22,7 @@ class Placeholders:
 
     def apply(self, text: str, where: str) -> str:
         """The text with every placeholder filled; an error names the file and the placeholder."""
+
         def fill(match: re.Match[str]) -> str:
             kind, name = match.groups()
             if name not in self.values[kind]:

@@ -20,8 +20,11 @@ _TYPE = re.compile(r"(?:ssh|ecdsa|sk)-[a-z0-9@.-]+")
 
 def list_homes() -> dict[str, pathlib.Path]:
     """The homes of root and of people, by name."""
-    return {one.pw_name: pathlib.Path(one.pw_dir) for one in pwd.getpwall()
-            if one.pw_uid == 0 or FIRST_PERSON <= one.pw_uid <= LAST_PERSON}
+    return {
+        one.pw_name: pathlib.Path(one.pw_dir)
+        for one in pwd.getpwall()
+        if one.pw_uid == 0 or FIRST_PERSON <= one.pw_uid <= LAST_PERSON
+    }
 
 
 def list_files() -> dict[str, pathlib.Path]:
@@ -52,8 +55,10 @@ def read_lines(path: pathlib.Path) -> list[str]:
 
 def find_strangers(login: Login) -> dict[str, int]:
     """How many lines of each file let in somebody else; a link counts as one."""
-    counts = {str(path): 1 if path.is_symlink() else sum(not is_ours(line, login) for line in read_lines(path))
-              for path in list_files().values()}
+    counts = {
+        str(path): 1 if path.is_symlink() else sum(not is_ours(line, login) for line in read_lines(path))
+        for path in list_files().values()
+    }
     return {path: count for path, count in counts.items() if count}
 
 

@@ -21,7 +21,8 @@ SETTLE_SECONDS = 300
 """For a touched service to work again at an update."""
 
 BEFORE_RESTART: dict[str, Callable[[Manifest, Tell], None]] = {
-    "patroni": database_cluster.step_down, "rabbitmq-server": broker_cluster.drain,
+    "patroni": database_cluster.step_down,
+    "rabbitmq-server": broker_cluster.drain,
 }
 """What a member of a cluster does before its restart, so that the others go on without it."""
 
@@ -34,7 +35,9 @@ def actions_of_bundles(configuration: Configuration, state: State) -> list[str]:
     before = state.get("bundles", {})
     uses = configuration["manifest"]["bundle_actions"]
     return [
-        action for name, digest in configuration["bundles"].items() if before.get(name) not in (None, digest)
+        action
+        for name, digest in configuration["bundles"].items()
+        if before.get(name) not in (None, digest)
         for action in uses.get(name, [])
     ]
 
@@ -44,7 +47,8 @@ def order_actions(actions: list[str], manifest: Manifest) -> list[str]:
     names = [unit["name"] for unit in manifest["units"]]
     wanted = list(dict.fromkeys(actions))
     wanted = [
-        action for action in wanted
+        action
+        for action in wanted
         if not (action.startswith("reload ") and {f"restart {action[7:]}", f"drain {action[7:]}"} & set(wanted))
     ]
 
@@ -120,8 +124,11 @@ def drop(names: list[str], tell: Tell) -> None:
 def keep_off(names: list[str]) -> None:
     """Disable what packages enabled and no drop-in of ours configures, such as Debian's own nginx where only its program is
     wanted: it would start with the machine. A socket's drop-in stands for its service too (epmd)."""
-    strange = [name if "." in name else f"{name}.service" for name in names
-               if not any(UNIT_FILES.glob(f"{name.partition('.')[0]}.*.d/webitel.conf"))]
+    strange = [
+        name if "." in name else f"{name}.service"
+        for name in names
+        if not any(UNIT_FILES.glob(f"{name.partition('.')[0]}.*.d/webitel.conf"))
+    ]
     shown = systemctl("list-unit-files", "--state=enabled", "--no-legend", "--plain", *strange).stdout if strange else ""
     if enabled := [line.split()[0] for line in shown.splitlines()]:
         systemctl("disable", *enabled)
@@ -171,6 +178,8 @@ def settle(manifest: Manifest, touched: list[str], tell: Tell) -> None:
         worst = sick[0]
         tell("services", f"waiting for {worst['name']}: {worst['why']}")
         if time.monotonic() > deadline:
-            raise ApplyError(f"{worst['name']} does not work after the change: {worst['why']}\n" + "\n".join(worst["log"]),
-                             next(iter(worst["units"]), ""))
+            raise ApplyError(
+                f"{worst['name']} does not work after the change: {worst['why']}\n" + "\n".join(worst["log"]),
+                next(iter(worst["units"]), ""),
+            )
         time.sleep(1)

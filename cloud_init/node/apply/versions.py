@@ -47,8 +47,10 @@ def check(wanted: Wanted, stale: dict[str, str], runs: bool, node: str) -> None:
         if version not in offered[name]:
             problems.append(f"{setting}: its repositories have {', '.join(offered[name]) or 'no package of that name'}")
         elif runs and name in stale and not wanted[name].get("lower") and is_lower(version, stale[name]):
-            problems.append(f"{setting} runs {stale[name]} already, and what that wrote a lower version may not be able to "
-                            "read, so it is not installed")
+            problems.append(
+                f"{setting} runs {stale[name]} already, and what that wrote a lower version may not be able to "
+                "read, so it is not installed"
+            )
     if problems:
         raise ApplyError("no package was changed:\n" + "\n".join(problems), "webitel-install.service")
 

@@ -118,7 +118,7 @@ class Connection:
                 continue
             if found in (CLOSE, CHANNEL_CLOSE, RETURN):
                 length = payload[6]
-                raise ValueError(f"the broker closed: {payload[7:7 + length].decode(errors='replace')}")
+                raise ValueError(f"the broker closed: {payload[7 : 7 + length].decode(errors='replace')}")
             return (found[0], found[1]), payload[4:]
 
     def receive_frame(self) -> tuple[int, bytes]:

@@ -72,8 +72,11 @@ class Session:
     def keep(self, timeout: float = TIMEOUT_SECONDS) -> bool:
         """Renew it; false where there is none any more."""
         # A renewal takes no `CERTAIN`, so that it is gone has to be asked.
-        if self.id and call("PUT", f"/v1/session/renew/{self.id}", "", timeout) is None and not call(
-                "GET", f"/v1/session/info/{self.id}?{CERTAIN}", timeout=timeout):
+        if (
+            self.id
+            and call("PUT", f"/v1/session/renew/{self.id}", "", timeout) is None
+            and not call("GET", f"/v1/session/info/{self.id}?{CERTAIN}", timeout=timeout)
+        ):
             self.id = ""
         return bool(self.id)
 

@@ -19,12 +19,21 @@ def call(address: str, port: int, method: str, message: bytes, timeout: float) -
     """
     deadline, silent = time.monotonic() + timeout, f"it accepts connections and answers no call within {timeout:g} s"
     with socket.create_connection((address, port), timeout) as connection:
-        head = b"".join(field(name, value) for name, value in (
-            (":method", "POST"), (":scheme", "http"), (":path", method), (":authority", f"{address}:{port}"),
-            ("content-type", "application/grpc"), ("te", "trailers")))
+        head = b"".join(
+            field(name, value)
+            for name, value in (
+                (":method", "POST"),
+                (":scheme", "http"),
+                (":path", method),
+                (":authority", f"{address}:{port}"),
+                ("content-type", "application/grpc"),
+                ("te", "trailers"),
+            )
+        )
         body = struct.pack(">BI", 0, len(message)) + message
-        connection.sendall(PREFACE + frame(SETTINGS, 0, 0, NO_TABLE) + frame(HEADERS, END_HEADERS, 1, head)
-                           + frame(DATA, END_STREAM, 1, body))
+        connection.sendall(
+            PREFACE + frame(SETTINGS, 0, 0, NO_TABLE) + frame(HEADERS, END_HEADERS, 1, head) + frame(DATA, END_STREAM, 1, body)
+        )
         stream = connection.makefile("rb")
         found = b""
         while True:
@@ -46,7 +55,7 @@ def call(address: str, port: int, method: str, message: bytes, timeout: float) -
                 found += payload
                 size = int.from_bytes(found[1:5], "big") if len(found) >= 5 else len(found)
                 if len(found) >= 5 + size:
-                    return found[5:5 + size]
+                    return found[5 : 5 + size]
             elif kind == HEADERS and number == 1 and flags & END_STREAM:
                 raise ValueError(f"it refused the call: {describe_status(payload)}")
 
@@ -75,7 +84,7 @@ def describe_status(payload: bytes) -> str:
     """`grpc-status` in a block of header fields, where it is written in plain letters, as grpc's C++ library does."""
     _, found, rest = payload.partition(b"grpc-status")
     size = rest[0] if found and rest else 0
-    return f"gRPC status {rest[1:1 + size].decode(errors='replace')}" if 0 < size < 4 else "no reason that is readable here"
+    return f"gRPC status {rest[1 : 1 + size].decode(errors='replace')}" if 0 < size < 4 else "no reason that is readable here"
 
 
 def text_field(number: int, value: str) -> bytes:
@@ -92,5 +101,5 @@ def read_text(message: bytes, number: int) -> str:
         size |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
-            return message[index:index + size].decode(errors="replace")
+            return message[index : index + size].decode(errors="replace")
     return ""

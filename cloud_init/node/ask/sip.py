@@ -44,13 +44,15 @@ def exchange(sock: socket.socket, method: str, host: str, header: str) -> str:
     """One request and its final answer; a TimeoutError without one."""
     mine, target = ("{}:{}".format(*name) for name in (sock.getsockname(), sock.getpeername()))
     token = secrets.token_hex(8)
-    sock.send((
-        f"{method} sip:{target if method == 'OPTIONS' else host} SIP/2.0\r\n"
-        f"Via: SIP/2.0/UDP {mine};branch=z9hG4bK{token};rport\r\nMax-Forwards: 10\r\n"
-        f"From: <sip:probe@{host}>;tag={token}\r\nTo: <sip:probe@{host}>\r\n"
-        f"Call-ID: {token}@{host}\r\nCSeq: 1 {method}\r\nContact: <sip:probe@{mine}>\r\n"
-        f"{header}User-Agent: webitel-node\r\nContent-Length: 0\r\n\r\n"
-    ).encode())
+    sock.send(
+        (
+            f"{method} sip:{target if method == 'OPTIONS' else host} SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP {mine};branch=z9hG4bK{token};rport\r\nMax-Forwards: 10\r\n"
+            f"From: <sip:probe@{host}>;tag={token}\r\nTo: <sip:probe@{host}>\r\n"
+            f"Call-ID: {token}@{host}\r\nCSeq: 1 {method}\r\nContact: <sip:probe@{mine}>\r\n"
+            f"{header}User-Agent: webitel-node\r\nContent-Length: 0\r\n\r\n"
+        ).encode()
+    )
     while True:
         data = sock.recv(65535).decode(errors="replace")
         if data.startswith("SIP/2.0 ") and not data.startswith("SIP/2.0 1") and token in data:
@@ -63,7 +65,8 @@ def answer_challenge(challenge: str, method: str, host: str) -> str:
     return (
         f'Authorization: Digest username="webitel-probe", realm="{words.get("realm", "")}", nonce="{words.get("nonce", "")}", '
         f'uri="sip:{host}", response="{secrets.token_hex(16)}", algorithm=MD5, qop=auth, nc=00000001, '
-        f'cnonce="{secrets.token_hex(4)}"\r\n')
+        f'cnonce="{secrets.token_hex(4)}"\r\n'
+    )
 
 
 def bencode(value: object) -> bytes:
@@ -135,8 +138,10 @@ def freeswitch(probe: ProbeEntry, view: "View") -> None:
     text = ask_freeswitch(probe, view, "status")
     paused = [name for name in ("inbound", "outbound") if "true" in ask_freeswitch(probe, view, f"fsctl pause_check {name}")]
     if paused:
-        raise Unhealthy(f"paused, new {' and '.join(paused)} calls are refused: a drain is under way, or was left; "
-                        "`webitel-node resume` lets them in")
+        raise Unhealthy(
+            f"paused, new {' and '.join(paused)} calls are refused: a drain is under way, or was left; "
+            "`webitel-node resume` lets them in"
+        )
     if "is ready" not in text:
         raise Unhealthy(next((line for line in text.splitlines() if "ready" in line), text[:100]))
 
@@ -156,6 +161,6 @@ def call_freeswitch(address: str, port: int) -> None:
 def read_block(stream: Any) -> str:
     """Header lines up to an empty one."""
     lines = []
-    while (line := stream.readline().decode(errors="replace").strip()):
+    while line := stream.readline().decode(errors="replace").strip():
         lines.append(line)
     return "\n".join(lines)

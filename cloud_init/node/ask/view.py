@@ -70,9 +70,13 @@ class View:
 
     def ask_sessions(self) -> dict[str, int]:
         """Ask for `sessions` anew."""
-        found: dict[str, int] = json.loads(query(
-            self, "select coalesce(json_object_agg(application_name, n), '{}') from (select application_name, count(*) n "
-            f"from pg_stat_activity where datname = 'webitel' and host(client_addr) = '{self.address}' group by 1) s"))
+        found: dict[str, int] = json.loads(
+            query(
+                self,
+                "select coalesce(json_object_agg(application_name, n), '{}') from (select application_name, count(*) n "
+                f"from pg_stat_activity where datname = 'webitel' and host(client_addr) = '{self.address}' group by 1) s",
+            )
+        )
         return found
 
     @Once
@@ -112,8 +116,21 @@ class View:
         last one did, and its words."""
         probes = (probe for service in self.manifest["services"] for probe in service["probes"])
         units = [probe["unit"] for probe in probes if probe["kind"] == "schema"]
-        done = run(["journalctl", "-b", "-q", "--no-pager", "-o", "json", f"--since=-{RECENT}s", "--grep", LACKING,
-                    *(f"--unit={unit}" for unit in units)], 10)
+        done = run(
+            [
+                "journalctl",
+                "-b",
+                "-q",
+                "--no-pager",
+                "-o",
+                "json",
+                f"--since=-{RECENT}s",
+                "--grep",
+                LACKING,
+                *(f"--unit={unit}" for unit in units),
+            ],
+            10,
+        )
         if done.returncode not in (0, 1):
             raise Unhealthy(f"journalctl: {done.stderr.strip()[:200]}")
         found: dict[str, tuple[int, float, str]] = {}
@@ -126,8 +143,17 @@ class View:
         return found
 
 
-def request(address: str, port: int, path: str, *, method: str = "GET", headers: dict[str, str] | None = None,
-            body: str | None = None, tls: bool = False, most: int = 1 << 20) -> tuple[int, str]:
+def request(
+    address: str,
+    port: int,
+    path: str,
+    *,
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    body: str | None = None,
+    tls: bool = False,
+    most: int = 1 << 20,
+) -> tuple[int, str]:
     """One HTTP request: status and the first `most` bytes of the answer."""
     connection: http.client.HTTPConnection
     if tls:
@@ -154,11 +180,25 @@ def fetch_json(address: str, port: int, path: str, headers: dict[str, str] | Non
 def query(view: View, statement: str, *, own: bool = False) -> str:
     """Ask the database for one value as the services' own role: through HAProxy, or this node's `own` by its socket."""
     password = view.secrets.get("database_password", "")
-    command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement,
-               f"{reach_database(view, own)} dbname=webitel user=opensips connect_timeout=2 application_name=webitel-node"]
+    command = [
+        "psql",
+        "-XAtq",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-c",
+        statement,
+        f"{reach_database(view, own)} dbname=webitel user=opensips connect_timeout=2 application_name=webitel-node",
+    ]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=6, check=False, stdin=subprocess.DEVNULL,
-                              env={**os.environ, "PGPASSWORD": password, "PGOPTIONS": "-c statement_timeout=4000"})
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=6,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PGPASSWORD": password, "PGOPTIONS": "-c statement_timeout=4000"},
+        )
     except subprocess.TimeoutExpired as error:
         raise Unhealthy("no answer within 6 s") from error
     if done.returncode != 0:

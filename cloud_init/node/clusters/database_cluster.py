@@ -70,8 +70,9 @@ class Follower:
             return ""
         self.stuck_at = ""
         said = post(f"{find_patroni(view.manifest)}/reinitialize", {"force": True}, 60)
-        return (f"PostgreSQL here ends at {before}, and the leader has thrown away what follows: it is copied anew"
-                + (f": {said}" if said else ""))
+        return f"PostgreSQL here ends at {before}, and the leader has thrown away what follows: it is copied anew" + (
+            f": {said}" if said else ""
+        )
 
 
 def find_stuck(view: View) -> str:
@@ -85,16 +86,18 @@ def find_stuck(view: View) -> str:
     there = {member["name"]: member["role"] for member in others if member["state"] in ("running", "streaming")}
     followers = [name for name, role in there.items() if role != LEADER]
     # Without a standby the followers may all be stuck: one after the other, so that none is without data at the same time.
-    if len(followers) == len(there) or not followers or (
-            STANDBY not in there.values() and min(followers) < view.manifest["key"]):
+    if len(followers) == len(there) or not followers or (STANDBY not in there.values() and min(followers) < view.manifest["key"]):
         return ""
     try:
         at = query(view, "select greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())", own=True)
         if not re.fullmatch("[0-9A-F]+/[0-9A-F]+", at):
             return ""  # a leader
         # The log's files by number without the time line, which is another one after each change of the leader.
-        gone = query(view, f"select '{at}' < pg_current_wal_lsn() and not exists (select from pg_ls_waldir() "
-                           f"where right(name, 16) = right(pg_walfile_name('{at}'::pg_lsn + 1), 16))")
+        gone = query(
+            view,
+            f"select '{at}' < pg_current_wal_lsn() and not exists (select from pg_ls_waldir() "
+            f"where right(name, 16) = right(pg_walfile_name('{at}'::pg_lsn + 1), 16))",
+        )
     except Unhealthy:
         return ""  # not up, which `status` says too
     return at if gone == "t" else ""
@@ -119,8 +122,14 @@ def restart_pending(tell: Tell) -> int:
         leader = next((member for member in pending if member["role"] == LEADER), None)
         if leader and len(members) > 1:
             hand_over(manifest, leader["name"], tell)
-            leader = next((member for member in list_members(manifest) if member["name"] == leader["name"]
-                           and member.get("pending_restart")), None)
+            leader = next(
+                (
+                    member
+                    for member in list_members(manifest)
+                    if member["name"] == leader["name"] and member.get("pending_restart")
+                ),
+                None,
+            )
         if leader:
             restart_member(manifest, leader, tell)
         return 0

@@ -99,8 +99,10 @@ def may_go_on(manifest: Manifest, data: pathlib.Path) -> None:
     if later := [key for key in others if key in rank and rank[key] > rank[manifest["key"]]]:
         raise Unhealthy(f"the data of {' and '.join(later)} ends later than this member's, so the database begins there")
     if unknown := sorted(set(others) - ends.keys() - list_keys(BLANK).keys()):
-        raise Unhealthy(f"nobody has begun the database, and whether the data of {' and '.join(unknown)} is newer than this "
-                        f"member's is not known; {anyway}")
+        raise Unhealthy(
+            f"nobody has begun the database, and whether the data of {' and '.join(unknown)} is newer than this "
+            f"member's is not known; {anyway}"
+        )
 
 
 @functools.cache
@@ -114,8 +116,10 @@ def find_end(data: pathlib.Path) -> str:
     # On a new time line the log begins anew in the file where it left the old one.
     line = files[-1][:8]
     first = next((name for name in files if name[:8] == line and name[8:] >= found[1][8:]), files[-1])
-    said = run(["sh", "-c", f'{WALDUMP} "$1" 2>&1 | grep -o "lsn: [0-9A-F]*/[0-9A-F]*" | tail -n 1', "sh",
-                str(data / "pg_wal" / first)], 600)
+    said = run(
+        ["sh", "-c", f'{WALDUMP} "$1" 2>&1 | grep -o "lsn: [0-9A-F]*/[0-9A-F]*" | tail -n 1', "sh", str(data / "pg_wal" / first)],
+        600,
+    )
     place = re.search("lsn: ([0-9A-F]+)/([0-9A-F]+)", said.stdout)
     if not place:
         raise ValueError(f"{data / 'pg_wal' / first} holds nothing that {WALDUMP} can read: {said.stderr.strip()}")
@@ -127,13 +131,16 @@ def give_up(data: pathlib.Path, mark: pathlib.Path) -> None:
     leader = find_key(f"{SCOPE}leader")["holder"]
     if not leader:
         raise Unhealthy(
-            f"{data} is of before this member left its cluster, and there is no leader to copy from; to use it, delete {mark}")
+            f"{data} is of before this member left its cluster, and there is no leader to copy from; to use it, delete {mark}"
+        )
     database = find_key(f"{SCOPE}initialize")["holder"]
     said = run([CONTROL, str(data)], 30)
     own = re.search(r"^Database system identifier: *(\d+)", said.stdout, re.MULTILINE)
     if not own or own[1] != database:
-        raise Unhealthy(f"{data} is of another database ({own[1] if own else said.stderr.strip()}) than the one that {leader} "
-                        f"leads ({database}): move it away")
+        raise Unhealthy(
+            f"{data} is of another database ({own[1] if own else said.stderr.strip()}) than the one that {leader} "
+            f"leads ({database}): move it away"
+        )
     print(f"{leader} leads the database: its copy takes the place of {data}, left {mark.read_text().strip()}", flush=True)
     # In one step: half of a data folder would be neither data nor none.
     data.rename(given_up(data))

@@ -146,6 +146,7 @@ def run() -> int:
 
 def serve(address: str, port: int, leases: dict[str, Lease]) -> http.server.ThreadingHTTPServer:
     """Answers the other candidates in a thread: `/` that this program runs, `/<service>` whether this node stands by."""
+
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             name = self.path[1:]

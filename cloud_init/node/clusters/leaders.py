@@ -19,8 +19,17 @@ def show(queue: str) -> int:
         moving = view.lock_holders
     except Unhealthy:
         moving = {}
-    print(json.dumps({**ask_patroni(), "consul": ask_consul(), "queue": ask_broker(view, queue), "calls": count_calls(view),
-                      "moving": moving}))
+    print(
+        json.dumps(
+            {
+                **ask_patroni(),
+                "consul": ask_consul(),
+                "queue": ask_broker(view, queue),
+                "calls": count_calls(view),
+                "moving": moving,
+            }
+        )
+    )
     return 0
 
 

@@ -34,6 +34,7 @@ HEAD_START_SECONDS = 10.0
 """That each candidate after the first leaves a free lock alone once its program has begun."""
 HAND_OVER_SECONDS = 60.0
 
+
 def list_moving(manifest: Manifest) -> list[ServiceEntry]:
     """The node's services that may run on another one, each with `candidates`."""
     return [service for service in manifest["services"] if service.get("candidates")]

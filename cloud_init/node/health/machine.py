@@ -42,8 +42,12 @@ def certificate(address: str, port: int) -> MachineRow:
         return {"name": "certificate", "healthy": True, "why": f"not seen: {error}", "days": None}
     shown = run(["openssl", "x509", "-noout", "-enddate"], 10, served).stdout.strip()
     days = round((ssl.cert_time_to_seconds(shown.removeprefix("notAfter=")) - time.time()) / 86400, 1)
-    return {"name": "certificate", "healthy": days > 0, "days": days,
-            "why": f"{days:.0f} days left" if days > 0 else f"it ended {-days:.0f} days ago"}
+    return {
+        "name": "certificate",
+        "healthy": days > 0,
+        "days": days,
+        "why": f"{days:.0f} days left" if days > 0 else f"it ended {-days:.0f} days ago",
+    }
 
 
 def clock() -> MachineRow:
@@ -53,8 +57,12 @@ def clock() -> MachineRow:
     if not found or "Not synchronised" in shown:
         return {"name": "clock", "healthy": True, "why": "no time server has answered yet", "seconds": None}
     seconds = float(found[1]) * (1 if found[2] == "fast" else -1)
-    return {"name": "clock", "healthy": abs(seconds) < CLOCK_OFF_SECONDS, "seconds": seconds,
-            "why": f"{abs(seconds) * 1000:.1f} ms {found[2]}"}
+    return {
+        "name": "clock",
+        "healthy": abs(seconds) < CLOCK_OFF_SECONDS,
+        "seconds": seconds,
+        "why": f"{abs(seconds) * 1000:.1f} ms {found[2]}",
+    }
 
 
 def measure_disk(disk: DiskEntry) -> tuple[int, int]:

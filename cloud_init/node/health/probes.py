@@ -77,7 +77,8 @@ def consul_entry(probe: ProbeEntry, view: View) -> None:
     """
     wanted = (probe["address"], probe["port"])
     found = [
-        entry for identifier, entry in view.consul_services.items()
+        entry
+        for identifier, entry in view.consul_services.items()
         if (probe["name"] == entry["Service"] and (probe["id"] == "prefix" or identifier == probe["id"]))
         or (probe["name"] == ANY and (entry["Address"], entry["Port"]) == wanted)
     ]
@@ -163,8 +164,10 @@ def describe_limits(node: Mapping[str, Any]) -> str:
     """How near a broker node is to an alarm, which blocks publishers on all nodes; "" = far from it."""
     free, least = int(node.get("disk_free") or 0), int(node.get("disk_free_limit") or 0)
     if least and free < ROOMY * least:
-        return (f"its disk has {free / 1e9:.1f} GB left: below {least / 1e9:.1f} GB publishers are blocked on every node; "
-                "make room now")
+        return (
+            f"its disk has {free / 1e9:.1f} GB left: below {least / 1e9:.1f} GB publishers are blocked on every node; "
+            "make room now"
+        )
     used, most = int(node.get("mem_used") or 0), int(node.get("mem_limit") or 0)
     if most and used > CROWDED * most:
         return f"it uses {used / 1e6:.0f} MB of memory: at {most / 1e6:.0f} MB publishers are blocked on every node"
@@ -197,9 +200,20 @@ def judge_answer(probe: ProbeEntry, status: int, body: str) -> None:
 def web_socket(probe: ProbeEntry, view: View) -> None:
     """Make a handshake of SIP by web socket, as of a browser elsewhere: only then does the answer need its way back."""
     key = base64.b64encode(os.urandom(16)).decode()
-    status, _ = request(probe["address"], probe["port"], "/sip", headers={
-        "Upgrade": "websocket", "Connection": "Upgrade", "Origin": "https://webitel-node", "Sec-WebSocket-Key": key,
-        "Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": "sip", "X-Real-IP": DUMMY})
+    status, _ = request(
+        probe["address"],
+        probe["port"],
+        "/sip",
+        headers={
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Origin": "https://webitel-node",
+            "Sec-WebSocket-Key": key,
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Protocol": "sip",
+            "X-Real-IP": DUMMY,
+        },
+    )
     if status != http.HTTPStatus.SWITCHING_PROTOCOLS:
         raise Unhealthy(f"HTTP {status} to a handshake")
 
@@ -234,11 +248,28 @@ def disk_space(probe: ProbeEntry, view: View) -> None:
 
 
 PROBES: dict[str, Question] = {
-    "consul": consul, "consul_server": consul_server, "consul_entry": consul_entry, "postgresql": postgresql,
-    "patroni": patroni, "database_sessions": database_sessions, "amqp": broker_log_in, "rabbitmq": rabbitmq,
-    "exchanges": topology.exchanges, "queue": topology.queue, "binding": topology.binding, "own_queues": topology.own_queues,
-    "http": http_answer, "https": https_answer, "web_socket": web_socket, "listens": listens, "schema": schema,
-    "disk_space": disk_space, "rtpengine": sip.rtpengine, "sip": sip.sip_request,
-    "opensips_rtpengine": opensips.check_rtpengines, "freeswitch": sip.freeswitch, "freeswitch_calls": sip.freeswitch_calls,
+    "consul": consul,
+    "consul_server": consul_server,
+    "consul_entry": consul_entry,
+    "postgresql": postgresql,
+    "patroni": patroni,
+    "database_sessions": database_sessions,
+    "amqp": broker_log_in,
+    "rabbitmq": rabbitmq,
+    "exchanges": topology.exchanges,
+    "queue": topology.queue,
+    "binding": topology.binding,
+    "own_queues": topology.own_queues,
+    "http": http_answer,
+    "https": https_answer,
+    "web_socket": web_socket,
+    "listens": listens,
+    "schema": schema,
+    "disk_space": disk_space,
+    "rtpengine": sip.rtpengine,
+    "sip": sip.sip_request,
+    "opensips_rtpengine": opensips.check_rtpengines,
+    "freeswitch": sip.freeswitch,
+    "freeswitch_calls": sip.freeswitch_calls,
 }
 """By kind of a probe, its question."""

@@ -52,7 +52,10 @@ def ask(only: Collection[str] | None = None, *, brief: bool = False) -> Report:
     machine_rows = machine.ask(manifest) if only is None and not brief and manifest["services"] else []
     configured = STATE.exists() and bool(manifest["services"])
     return {
-        "node": manifest["node"], "key": manifest["key"], "services": reports, "disks": disk_reports,
+        "node": manifest["node"],
+        "key": manifest["key"],
+        "services": reports,
+        "disks": disk_reports,
         "machine": machine_rows,
         "healthy": configured and all(row["healthy"] for row in (*reports, *disk_reports, *machine_rows)),
         "uptime": read_uptime(),
@@ -63,8 +66,14 @@ def report_leaving(manifest: Manifest) -> Report:
     """Report of a node on its way out: healthy when it has left."""
     left = bool(load_state().get("left"))
     return {
-        "node": manifest["node"], "key": manifest["key"], "services": [], "disks": [], "machine": [],
-        "healthy": left, "left": left, "uptime": read_uptime(),
+        "node": manifest["node"],
+        "key": manifest["key"],
+        "services": [],
+        "disks": [],
+        "machine": [],
+        "healthy": left,
+        "left": left,
+        "uptime": read_uptime(),
     }
 
 
@@ -108,7 +117,11 @@ def find_fault(service: ServiceEntry, states: dict[str, dict[str, str]], view: V
 
 
 def report_service(
-    service: ServiceEntry, fault: Fault | None, states: dict[str, dict[str, str]], logs: Mapping[str, list[str]], view: View,
+    service: ServiceEntry,
+    fault: Fault | None,
+    states: dict[str, dict[str, str]],
+    logs: Mapping[str, list[str]],
+    view: View,
 ) -> ServiceRow:
     """Make one service's row."""
     why, log = "", logs.get(fault.unit, []) if fault else []
@@ -117,7 +130,13 @@ def report_service(
         why = fault.says + describe_restarts(fault.unit, state, log) if fault.says else describe_state(fault.unit, state, log)
     units = {unit: states.get(unit, {}).get("ActiveState", "unknown") for unit in service["units"]}
     row: ServiceRow = {
-        "name": service["name"], "title": service["title"], "units": units, "healthy": not why, "why": why, "log": log}
+        "name": service["name"],
+        "title": service["title"],
+        "units": units,
+        "healthy": not why,
+        "why": why,
+        "log": log,
+    }
     if fault and fault.probe:
         row["probe"] = fault.probe
     if (holder := find_holder(service, view)) not in ("", view.manifest["key"]):
@@ -172,8 +191,14 @@ def report_disk(disk: DiskEntry) -> DiskRow:
     if not disks.sentinel(mount).exists():
         return {"purpose": disk["purpose"], "healthy": False, "why": f"{mount} is not the disk of this node: no sentinel file"}
     size, free = machine.measure_disk(disk)
-    return {"purpose": disk["purpose"], "healthy": True, "why": "", "size": size, "free": free,
-            "days_until_full": machine.days_until_full(mount, free)}
+    return {
+        "purpose": disk["purpose"],
+        "healthy": True,
+        "why": "",
+        "size": size,
+        "free": free,
+        "days_until_full": machine.days_until_full(mount, free),
+    }
 
 
 def describe(entry: ServiceRow) -> str:

@@ -44,8 +44,12 @@ def ask(name: str, view: View) -> None:
             raise Unhealthy(f"no disk at {argument}")
         return
     known: dict[str, probes.Question] = {
-        "consul": probes.consul, "postgresql": probes.postgresql, "rabbitmq": probes.broker_ready,
-        "broker-cluster": broker_cluster.may_start, "database-cluster": database_data.may_start}
+        "consul": probes.consul,
+        "postgresql": probes.postgresql,
+        "rabbitmq": probes.broker_ready,
+        "broker-cluster": broker_cluster.may_start,
+        "database-cluster": database_data.may_start,
+    }
     if kind not in known:
         raise SystemExit(f"cannot wait for {name}: {', '.join(known)} or disk:PATH")
     probes.ask(known[kind], ALONE, view)

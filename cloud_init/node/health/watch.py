@@ -98,9 +98,13 @@ class Watcher:
 def list_deaf(manifest: Manifest, rows: Rows) -> list[ServiceEntry]:
     """List the services that run, fail a question that a restart may cure, and that may be restarted for it."""
     return [
-        service for service in manifest["services"]
-        if service["restarts_when_deaf"] and (row := rows.get(service["name"])) and "probe" in row
-        and row["probe"].get("restart_cures", True) and all(state == "active" for state in row["units"].values())
+        service
+        for service in manifest["services"]
+        if service["restarts_when_deaf"]
+        and (row := rows.get(service["name"]))
+        and "probe" in row
+        and row["probe"].get("restart_cures", True)
+        and all(state == "active" for state in row["units"].values())
     ]
 
 

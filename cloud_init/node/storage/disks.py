@@ -67,7 +67,8 @@ def mount_device(device: pathlib.Path, purpose: str, mount: str, state: State) -
         if purpose in state["disks"]:
             raise ApplyError(
                 f"disk {purpose}: {device} is empty, but this node has had one with UUID {state['disks'][purpose]}: "
-                "it is not formatted; attach the right disk, or delete the entry in /var/lib/webitel/state.json")
+                "it is not formatted; attach the right disk, or delete the entry in /var/lib/webitel/state.json"
+            )
         made = run(["mkfs.ext4", "-q", "-m", "1", "-L", f"webitel-{purpose[:8]}", str(device)], 600)
         if made.returncode != 0:
             raise ApplyError(f"disk {purpose}: mkfs.ext4 {device}: {made.stderr.strip()}")

@@ -65,6 +65,7 @@ def keep(manifest: Manifest) -> None:
 
 def report(share: ShareEntry) -> DiskRow:
     """The share's row among the disks: mounted, ours, writable, not nearly full."""
+
     def sick(why: str) -> DiskRow:
         return {"purpose": disks.SHARE, "healthy": False, "why": f"{describe(share)}{why}"}
 
@@ -79,8 +80,14 @@ def report(share: ShareEntry) -> DiskRow:
     block, blocks, free = map(int, asked.stdout.split())
     percent = 100 * (blocks - free) // max(blocks, 1)
     full = f"{describe(share)} is nearly full: {percent} % used" if percent >= NEARLY_FULL_PERCENT else ""
-    return {"purpose": disks.SHARE, "healthy": not full, "why": full, "size": blocks * block, "free": free * block,
-            "days_until_full": None}
+    return {
+        "purpose": disks.SHARE,
+        "healthy": not full,
+        "why": full,
+        "size": blocks * block,
+        "free": free * block,
+        "days_until_full": None,
+    }
 
 
 def is_mounted(share: ShareEntry) -> bool:

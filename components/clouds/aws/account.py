@@ -32,8 +32,11 @@ async def ask_account(options: InvokeOptions) -> str:
 
 async def ask_offers(asked: Asked, options: InvokeOptions) -> Offers:
     names = [machine.name for machine in FACTS.machine_types]
-    found = await known(ec2.get_instance_type_offerings_output(
-        location_type="availability-zone", filters=[{"name": "instance-type", "values": names}], opts=options))
+    found = await known(
+        ec2.get_instance_type_offerings_output(
+            location_type="availability-zone", filters=[{"name": "instance-type", "values": names}], opts=options
+        )
+    )
     types: dict[str, list[str]] = {}
     for name, zone in zip(found.instance_types, found.locations, strict=True):
         types.setdefault(zone.removeprefix(asked.plan.region), []).append(name)
@@ -48,8 +51,13 @@ async def ask_quotas(asked: Asked, options: InvokeOptions) -> list[Quota]:
     quotas = []
     for code, amount in needed.items():
         found = await known(servicequotas.get_service_quota_output(service_code="ec2", quota_code=code, opts=options))
-        quotas.append(Quota(
-            found.quota_name, found.value, amount,
-            f"aws service-quotas request-service-quota-increase --service-code ec2 --quota-code {code} "
-            f"--desired-value NUMBER --region {asked.plan.region}"))
+        quotas.append(
+            Quota(
+                found.quota_name,
+                found.value,
+                amount,
+                f"aws service-quotas request-service-quota-increase --service-code ec2 --quota-code {code} "
+                f"--desired-value NUMBER --region {asked.plan.region}",
+            )
+        )
     return quotas

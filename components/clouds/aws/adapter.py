@@ -49,36 +49,57 @@ class Adapter(Cloud):
         # From the plan, never from an instance: a disk whose zone were derived would go with its instance.
         self.zone = f"{self.plan.region}{self.plan.zone}"
         self.vpc = ec2.Vpc(
-            "network", cidr_block=self.plan.network, enable_dns_support=True, enable_dns_hostnames=True,
-            tags=self.tags("network"), opts=self.child())
+            "network",
+            cidr_block=self.plan.network,
+            enable_dns_support=True,
+            enable_dns_hostnames=True,
+            tags=self.tags("network"),
+            opts=self.child(),
+        )
         self.gateway = ec2.InternetGateway("gateway", vpc_id=self.vpc.id, tags=self.tags("gateway"), opts=self.child())
         self.subnets = {Public.SERVICE: self.create_subnet("public", Public.SERVICE)}
         way_out = ec2.Route(
-            "public", route_table_id=self.create_route_table("public", Public.SERVICE).id,
-            destination_cidr_block=ANYWHERE, gateway_id=self.gateway.id, opts=self.child())
+            "public",
+            route_table_id=self.create_route_table("public", Public.SERVICE).id,
+            destination_cidr_block=ANYWHERE,
+            gateway_id=self.gateway.id,
+            opts=self.child(),
+        )
         self.ways_out = {Public.SERVICE: way_out}
         if any(node.public is Public.NO for node in self.plan.nodes):
             self.create_nat()
-        self.image = self.settings.image or ec2.get_ami_output(
-            owners=[DEBIAN], most_recent=True, filters=[ec2.GetAmiFilterArgs(name="name", values=[IMAGE])],
-            opts=InvokeOptions(parent=self)).id
+        self.image = (
+            self.settings.image
+            or ec2.get_ami_output(
+                owners=[DEBIAN],
+                most_recent=True,
+                filters=[ec2.GetAmiFilterArgs(name="name", values=[IMAGE])],
+                opts=InvokeOptions(parent=self),
+            ).id
+        )
         # Every role whose nodes may form a cluster has one from its first node on: an instance enters or leaves a
         # placement group only by being replaced.
         self.placement_groups = {
             role: ec2.PlacementGroup(
-                role, name=f"{self.plan.stack}-{role}", strategy="spread", tags=self.tags(role), opts=self.child())
+                role, name=f"{self.plan.stack}-{role}", strategy="spread", tags=self.tags(role), opts=self.child()
+            )
             for role in clustered_roles(TIERS[self.plan.tier], CATALOGUE)
         }
 
     def create_subnet(self, name: str, public: Public) -> ec2.Subnet:
         return ec2.Subnet(
-            name, vpc_id=self.vpc.id, cidr_block=str(self.network_of(public)), availability_zone=self.zone,
-            map_public_ip_on_launch=False, tags=self.tags(name), opts=self.child())
+            name,
+            vpc_id=self.vpc.id,
+            cidr_block=str(self.network_of(public)),
+            availability_zone=self.zone,
+            map_public_ip_on_launch=False,
+            tags=self.tags(name),
+            opts=self.child(),
+        )
 
     def create_route_table(self, name: str, public: Public) -> ec2.RouteTable:
         table = ec2.RouteTable(name, vpc_id=self.vpc.id, tags=self.tags(name), opts=self.child())
-        ec2.RouteTableAssociation(
-            name, route_table_id=table.id, subnet_id=self.subnets[public].id, opts=self.child())
+        ec2.RouteTableAssociation(name, route_table_id=table.id, subnet_id=self.subnets[public].id, opts=self.child())
         return table
 
     def create_nat(self) -> None:
@@ -86,20 +107,32 @@ class Adapter(Cloud):
         self.subnets[Public.NO] = self.create_subnet("private", Public.NO)
         address = ec2.Eip("nat", domain="vpc", tags=self.tags("nat"), opts=self.child())
         nat = ec2.NatGateway(
-            "nat", subnet_id=self.subnets[Public.SERVICE].id, allocation_id=address.allocation_id,
-            private_ip=str(self.network_of(Public.SERVICE)[NAT_HOST]), tags=self.tags("nat"),
-            opts=ResourceOptions(parent=self, depends_on=[self.gateway]))
+            "nat",
+            subnet_id=self.subnets[Public.SERVICE].id,
+            allocation_id=address.allocation_id,
+            private_ip=str(self.network_of(Public.SERVICE)[NAT_HOST]),
+            tags=self.tags("nat"),
+            opts=ResourceOptions(parent=self, depends_on=[self.gateway]),
+        )
         self.ways_out[Public.NO] = ec2.Route(
-            "private", route_table_id=self.create_route_table("private", Public.NO).id,
-            destination_cidr_block=ANYWHERE, nat_gateway_id=nat.id, opts=self.child())
+            "private",
+            route_table_id=self.create_route_table("private", Public.NO).id,
+            destination_cidr_block=ANYWHERE,
+            nat_gateway_id=nat.id,
+            opts=self.child(),
+        )
 
     def create_firewalls(self) -> None:
         # All groups come before the first rule, since rules name other groups.
         self.firewalls = {
             role: ec2.SecurityGroup(
-                role, name=f"{self.plan.stack}-{role}", vpc_id=self.vpc.id,
+                role,
+                name=f"{self.plan.stack}-{role}",
+                vpc_id=self.vpc.id,
                 description=f"Nodes of role {role}",  # never to be changed: that replaces the group
-                tags=self.tags(role), opts=self.child())
+                tags=self.tags(role),
+                opts=self.child(),
+            )
             for role in self.plan.roles
         }
         self.egress = {role: self.create_rules(role, group) for role, group in self.firewalls.items()}
@@ -109,36 +142,62 @@ class Adapter(Cloud):
         options = ResourceOptions(parent=group)
         for rule, purpose in rules_in(self.plan, role).items():
             vpc.SecurityGroupIngressRule(
-                f"{role}-in-{rule.key}", security_group_id=group.id, ip_protocol=rule.protocol,
-                from_port=rule.first, to_port=rule.last, cidr_ipv4=rule.network or None,
+                f"{role}-in-{rule.key}",
+                security_group_id=group.id,
+                ip_protocol=rule.protocol,
+                from_port=rule.first,
+                to_port=rule.last,
+                cidr_ipv4=rule.network or None,
                 referenced_security_group_id=self.firewalls[rule.peer_role].id if rule.peer_role else None,
-                description=purpose, tags=self.tags(f"{role}-in-{rule.key}"), opts=options)
+                description=purpose,
+                tags=self.tags(f"{role}-in-{rule.key}"),
+                opts=options,
+            )
         # Inside the network the group at the other end decides. All protocols have no ports.
         vpc.SecurityGroupEgressRule(
-            f"{role}-out-network", security_group_id=group.id, ip_protocol="-1", cidr_ipv4=self.plan.network,
-            description="the deployment", tags=self.tags(f"{role}-out-network"), opts=options)
+            f"{role}-out-network",
+            security_group_id=group.id,
+            ip_protocol="-1",
+            cidr_ipv4=self.plan.network,
+            description="the deployment",
+            tags=self.tags(f"{role}-out-network"),
+            opts=options,
+        )
         # The provider takes away the rule that lets everything out, so every way out is a rule of ours.
         return [
             vpc.SecurityGroupEgressRule(
-                f"{role}-out-{rule.key}", security_group_id=group.id, ip_protocol=rule.protocol,
-                from_port=rule.first, to_port=rule.last, cidr_ipv4=rule.network,
-                description=purpose, tags=self.tags(f"{role}-out-{rule.key}"), opts=options)
+                f"{role}-out-{rule.key}",
+                security_group_id=group.id,
+                ip_protocol=rule.protocol,
+                from_port=rule.first,
+                to_port=rule.last,
+                cidr_ipv4=rule.network,
+                description=purpose,
+                tags=self.tags(f"{role}-out-{rule.key}"),
+                opts=options,
+            )
             for rule, purpose in rules_out(self.plan, role).items()
         ]
 
     def create_ssh_key(self) -> None:
         # No name of ours: the provider would delete it before its successor is made, and with it, since an instance's
         # key counts as a reason to replace it, every instance (`ignore_changes` is not asked there).
-        self.ssh_key = ec2.KeyPair(
-            self.plan.stack, public_key=self.ssh_public_key, tags=self.tags("ssh"), opts=self.child())
+        self.ssh_key = ec2.KeyPair(self.plan.stack, public_key=self.ssh_public_key, tags=self.tags("ssh"), opts=self.child())
 
     def create_disks(self, node: Node, group: NodeGroup) -> dict[str, ebs.Volume]:
         return {
             disk.purpose: ebs.Volume(
-                f"{node.key}-{disk.purpose}", availability_zone=self.zone, size=disk.size_gib,
-                type=self.facts.disk_type_for(node.machine_type), iops=self.iops(node), encrypted=True,
-                tags={**self.tags(node.key, node.role), "Name": disk_name(node.name, disk.purpose)}, opts=self.kept(group))
-            for disk in node.disks if disk.is_data
+                f"{node.key}-{disk.purpose}",
+                availability_zone=self.zone,
+                size=disk.size_gib,
+                type=self.facts.disk_type_for(node.machine_type),
+                iops=self.iops(node),
+                encrypted=True,
+                tags={**self.tags(node.key, node.role), "Name": disk_name(node.name, disk.purpose)},
+                opts=self.kept(group),
+            )
+            for disk in node.disks
+            if disk.is_data
         }
 
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
@@ -147,39 +206,66 @@ class Adapter(Cloud):
         inside = ResourceOptions(parent=group, delete_before_replace=True)
         volumes = self.create_disks(node, group)
         interface = ec2.NetworkInterface(
-            node.key, subnet_id=self.subnets[node.public].id, private_ips=[node.private_address],
-            security_groups=[self.firewalls[node.role].id], tags=tags, opts=inside)
+            node.key,
+            subnet_id=self.subnets[node.public].id,
+            private_ips=[node.private_address],
+            security_groups=[self.firewalls[node.role].id],
+            tags=tags,
+            opts=inside,
+        )
         needs: list[pulumi.Resource] = [self.ways_out[node.public]]
         address = None
         if node.public is Public.SERVICE:
             # It depends on nothing, so that it can be kept when all else goes; associating it needs the gateway.
             address = ec2.Eip(node.key, domain="vpc", tags=tags, opts=self.kept(group))
-            needs.append(ec2.EipAssociation(
-                node.key, allocation_id=address.allocation_id, network_interface_id=interface.id,
-                private_ip_address=node.private_address,
-                opts=ResourceOptions(parent=group, delete_before_replace=True, depends_on=list(needs))))
+            needs.append(
+                ec2.EipAssociation(
+                    node.key,
+                    allocation_id=address.allocation_id,
+                    network_interface_id=interface.id,
+                    private_ip_address=node.private_address,
+                    opts=ResourceOptions(parent=group, delete_before_replace=True, depends_on=list(needs)),
+                )
+            )
         options = self.replaceable(group, "ami", "userDataBase64", "keyName")
         options.depends_on = [*needs, *self.egress[node.role]]  # its first boot installs packages
         placement = self.placement_groups.get(node.role)
         instance = ec2.Instance(
-            node.key, ami=self.image, instance_type=node.machine_type.name, key_name=self.ssh_key.key_name,
+            node.key,
+            ami=self.image,
+            instance_type=node.machine_type.name,
+            key_name=self.ssh_key.key_name,
             # What stands on the interface (subnet, addresses, security groups) must not stand here too.
             primary_network_interface=ec2.InstancePrimaryNetworkInterfaceArgs(network_interface_id=interface.id),
             placement_group=placement.name if placement else None,
             root_block_device=ec2.InstanceRootBlockDeviceArgs(
-                volume_type=self.facts.disk_type_for(node.machine_type), volume_size=node.disks[0].size_gib, iops=self.iops(node),
-                encrypted=True, delete_on_termination=True, tags={**tags, "Name": disk_name(node.name, "boot")}),
+                volume_type=self.facts.disk_type_for(node.machine_type),
+                volume_size=node.disks[0].size_gib,
+                iops=self.iops(node),
+                encrypted=True,
+                delete_on_termination=True,
+                tags={**tags, "Name": disk_name(node.name, "boot")},
+            ),
             # Tokens only, and none beyond the machine: containers and what forwards packets do not reach it.
             metadata_options=ec2.InstanceMetadataOptionsArgs(
-                http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1),
+                http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
+            ),
             user_data_base64=user_data.sent,
-            disable_api_termination=True, force_destroy=True,  # refuses the console, lets Pulumi
-            tags=tags, opts=options)
+            disable_api_termination=True,
+            force_destroy=True,  # refuses the console, lets Pulumi
+            tags=tags,
+            opts=options,
+        )
         # An instance is stopped before a disk leaves it: unmounted, not torn off.
         attachments = [
             ec2.VolumeAttachment(
-                f"{node.key}-{purpose}", device_name=f"/dev/sd{letter}", volume_id=volume.id, instance_id=instance.id,
-                stop_instance_before_detaching=True, opts=inside)
+                f"{node.key}-{purpose}",
+                device_name=f"/dev/sd{letter}",
+                volume_id=volume.id,
+                instance_id=instance.id,
+                stop_instance_before_detaching=True,
+                opts=inside,
+            )
             for letter, (purpose, volume) in zip(DEVICES, volumes.items(), strict=False)
         ]
         return Machine(
@@ -189,7 +275,8 @@ class Adapter(Cloud):
             # The order of NVMe devices varies; their serial number is the volume's id without its hyphen.
             devices={
                 purpose: pulumi.Output.concat(
-                    "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_", volume.id.apply(lambda id: id.replace("-", "")))
+                    "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_", volume.id.apply(lambda id: id.replace("-", ""))
+                )
                 for purpose, volume in volumes.items()
             },
             instance_id=instance.id,
@@ -211,5 +298,5 @@ class Adapter(Cloud):
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         route53.Record(
-            record.label, zone_id=zone.key, name=record.name, type=record.type, ttl=TTL_SECONDS, records=values,
-            opts=self.child())
+            record.label, zone_id=zone.key, name=record.name, type=record.type, ttl=TTL_SECONDS, records=values, opts=self.child()
+        )

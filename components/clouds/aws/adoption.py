@@ -17,8 +17,11 @@ ALIVE = ["pending", "running", "stopping", "stopped"]
 def by_tags(name: str, ids: str = "ids", tags: str = "tags", **more: Any) -> Way:
     """Everything that wears the tags that the program gave it."""
     return Way(
-        lambda inputs, answer: list(answer[ids]), f"aws:{name}:{name.rpartition('/')[2]}",
-        lambda inputs: {tags: dict(inputs["tags"]), **more}, NONE)
+        lambda inputs, answer: list(answer[ids]),
+        f"aws:{name}:{name.rpartition('/')[2]}",
+        lambda inputs: {tags: dict(inputs["tags"]), **more},
+        NONE,
+    )
 
 
 WAYS: Mapping[str, Way] = {
@@ -26,14 +29,20 @@ WAYS: Mapping[str, Way] = {
     "aws:ec2/eip:Eip": by_tags("ec2/getEips", "allocationIds"),
     "aws:ec2/eipAssociation:EipAssociation": Way(
         lambda inputs, answer: [answer["associationId"]] if answer.get("associationId") else [],
-        "aws:ec2/getElasticIp:getElasticIp", lambda inputs: {"id": inputs["allocationId"]}),
+        "aws:ec2/getElasticIp:getElasticIp",
+        lambda inputs: {"id": inputs["allocationId"]},
+    ),
     "aws:ec2/instance:Instance": by_tags("ec2/getInstances", tags="instanceTags", instanceStateNames=ALIVE),
     "aws:ec2/internetGateway:InternetGateway": Way(
-        lambda inputs, answer: [answer["id"]], "aws:ec2/getInternetGateway:getInternetGateway",
-        lambda inputs: {"tags": dict(inputs["tags"])}, NONE),
+        lambda inputs, answer: [answer["id"]],
+        "aws:ec2/getInternetGateway:getInternetGateway",
+        lambda inputs: {"tags": dict(inputs["tags"])},
+        NONE,
+    ),
     "aws:ec2/keyPair:KeyPair": made_of("{keyName}"),
     "aws:ec2/natGateway:NatGateway": by_tags(
-        "ec2/getNatGateways", filters=[{"name": "state", "values": ["pending", "available"]}]),
+        "ec2/getNatGateways", filters=[{"name": "state", "values": ["pending", "available"]}]
+    ),
     "aws:ec2/networkInterface:NetworkInterface": by_tags("ec2/getNetworkInterfaces"),
     "aws:ec2/placementGroup:PlacementGroup": made_of("{name}"),
     "aws:ec2/route:Route": made_of("{routeTableId}_{destinationCidrBlock}", imported=True),

@@ -8,14 +8,29 @@ from components.model.machine import Public
 # clouds.md 0 (address, firewall, NAT, user data), 1.1 (network sizes), 1.3 (login, disks, burstable), 1.4.
 # us-east-1 is the one region with a dated price of disk, address and NAT (machines.md, uncertain 3).
 FACTS = CloudFacts(
-    name="aws", title="AWS", default_region="us-east-1", default_network="10.20.0.0/16", login_user="admin",
-    private_node=Public.NO, public_address=PublicAddress.TRANSLATED, fixed_addresses=True,
-    firewall_filters_private=True, real=True,
-    region_shape=r"[a-z]{2}(-[a-z]+)+-\d", user_data_gzip=True, boot_min_gib=8, package="aws",
-    zones=("a", "b", "c", "d", "e", "f"), disk_type="gp3", way_out_by_subnet=True, network_prefixes=(16, 27),
+    name="aws",
+    title="AWS",
+    default_region="us-east-1",
+    default_network="10.20.0.0/16",
+    login_user="admin",
+    private_node=Public.NO,
+    public_address=PublicAddress.TRANSLATED,
+    fixed_addresses=True,
+    firewall_filters_private=True,
+    real=True,
+    region_shape=r"[a-z]{2}(-[a-z]+)+-\d",
+    user_data_gzip=True,
+    boot_min_gib=8,
+    package="aws",
+    zones=("a", "b", "c", "d", "e", "f"),
+    disk_type="gp3",
+    way_out_by_subnet=True,
+    network_prefixes=(16, 27),
     shared_reason="burstable, its CPU is throttled under steady voice load",
     shared_state="aws s3 mb s3://YOUR-BUCKET && export PULUMI_BACKEND_URL='s3://YOUR-BUCKET?region=us-east-1'",
-    machine_resource="aws:ec2/instance:Instance", dns=True, dns_key="hosted zone id, Z0123456789ABCDEFGHIJ",
+    machine_resource="aws:ec2/instance:Instance",
+    dns=True,
+    dns_key="hosted zone id, Z0123456789ABCDEFGHIJ",
     # EC2's table of error codes.
     refusals={
         Refusal.CAPACITY: "InsufficientInstanceCapacity|InsufficientHostCapacity|InsufficientCapacity",
@@ -27,5 +42,7 @@ FACTS = CloudFacts(
     other_architectures=("a1.*", "*g.*", "*gd.*", "*gn.*", "*gb.*"),
     credentials=Sources(
         (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_PROFILE",), ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")),
-        "aws configure", (".aws/credentials", ".aws/config")),
+        "aws configure",
+        (".aws/credentials", ".aws/config"),
+    ),
 )

@@ -15,5 +15,10 @@ def start(id: str, state: str, setting: Setting) -> Switch:
     return Switch("aws:ec2transitgateway/instanceState:InstanceState", {"instanceId": id, "state": "running"})
 
 
-POWER = Power("aws:ec2/getInstance:getInstance", lambda id: {"instanceId": id}, lambda answer: str(answer["instanceState"]),
-              frozenset({"stopped", "stopping"}), start)
+POWER = Power(
+    "aws:ec2/getInstance:getInstance",
+    lambda id: {"instanceId": id},
+    lambda answer: str(answer["instanceState"]),
+    frozenset({"stopped", "stopping"}),
+    start,
+)

@@ -15,8 +15,13 @@ METADATA_LINES = 5
 HOURS = 730
 
 INSTANCE = {
-    "TermType": "OnDemand", "Operating System": "Linux", "Tenancy": "Shared", "Pre Installed S/W": "NA",
-    "CapacityStatus": "Used", "operation": "RunInstances", "Unit": "Hrs",
+    "TermType": "OnDemand",
+    "Operating System": "Linux",
+    "Tenancy": "Shared",
+    "Pre Installed S/W": "NA",
+    "CapacityStatus": "Used",
+    "operation": "RunInstances",
+    "Unit": "Hrs",
 }
 """The one row of many that is what a plain instance costs."""
 

@@ -34,7 +34,8 @@ def make_questions(asked: Asked) -> Questions:
 async def get(asked: Asked, path: str) -> Mapping[str, Any]:
     """A document of the subscription."""
     client, token = await asyncio.gather(
-        known(authorization.get_client_config_output()), known(authorization.get_client_token_output()))
+        known(authorization.get_client_config_output()), known(authorization.get_client_token_output())
+    )
     return await fetch(f"{asked.rest or REST}/subscriptions/{client.subscription_id}{path}", token.token)
 
 
@@ -69,8 +70,9 @@ async def ask_offers(asked: Asked) -> Offers:
 
 
 async def ask_quotas(asked: Asked) -> list[Quota]:
-    skus, usages = await asyncio.gather(list_skus(asked), get(
-        asked, f"/providers/Microsoft.Compute/locations/{asked.plan.region}/usages?api-version={USAGES}"))
+    skus, usages = await asyncio.gather(
+        list_skus(asked), get(asked, f"/providers/Microsoft.Compute/locations/{asked.plan.region}/usages?api-version={USAGES}")
+    )
     families = {sku["name"]: sku["family"] for sku in skus}
     needed: Counter[str] = Counter()
     for node in asked.missing:
@@ -80,7 +82,13 @@ async def ask_quotas(asked: Asked) -> list[Quota]:
             if name:
                 needed[name] += node.machine_type.vcpus
     return [
-        Quota(f"{one['name']['localizedValue']} in {asked.plan.region}", one["limit"], needed[one["name"]["value"]],
-              "ask for more: https://portal.azure.com/#view/Microsoft_Azure_Capacity/QuotaMenuBlade", one["currentValue"])
-        for one in usages["value"] if one["name"]["value"] in needed
+        Quota(
+            f"{one['name']['localizedValue']} in {asked.plan.region}",
+            one["limit"],
+            needed[one["name"]["value"]],
+            "ask for more: https://portal.azure.com/#view/Microsoft_Azure_Capacity/QuotaMenuBlade",
+            one["currentValue"],
+        )
+        for one in usages["value"]
+        if one["name"]["value"] in needed
     ]

@@ -51,47 +51,80 @@ class Adapter(Cloud):
     def create_network(self) -> None:
         self.tags = {"stack": self.plan.stack, "managed-by": "webitel"}
         self.group = resources.ResourceGroup(
-            "group", resource_group_name=self.plan.stack, location=self.plan.region, tags=self.tags, opts=self.child())
+            "group", resource_group_name=self.plan.stack, location=self.plan.region, tags=self.tags, opts=self.child()
+        )
         self.clustered = clustered_roles(TIERS[self.plan.tier], CATALOGUE)
         # Subnets are resources of their own: listed here too, each update of one would delete the others.
         self.network = network.VirtualNetwork(
-            "network", resource_group_name=self.group.name, virtual_network_name=self.plan.stack,
-            location=self.plan.region, address_space=network.AddressSpaceArgs(address_prefixes=[self.plan.network]),
-            tags=self.tags, opts=ResourceOptions(parent=self, ignore_changes=["subnets"]))
+            "network",
+            resource_group_name=self.group.name,
+            virtual_network_name=self.plan.stack,
+            location=self.plan.region,
+            address_space=network.AddressSpaceArgs(address_prefixes=[self.plan.network]),
+            tags=self.tags,
+            opts=ResourceOptions(parent=self, ignore_changes=["subnets"]),
+        )
         self.subnets = {Public.SERVICE: self.create_subnet("public", Public.SERVICE)}
         if any(node.public is Public.NO for node in self.plan.nodes):
             # One after the other: Azure refuses a second change of a network while the first is under way.
             self.subnets[Public.NO] = self.create_subnet(
-                "private", Public.NO, self.create_nat(), after=self.subnets[Public.SERVICE])
+                "private", Public.NO, self.create_nat(), after=self.subnets[Public.SERVICE]
+            )
 
     def create_subnet(
-        self, name: str, public: Public, nat: network.NatGateway | None = None, after: network.Subnet | None = None,
+        self,
+        name: str,
+        public: Public,
+        nat: network.NatGateway | None = None,
+        after: network.Subnet | None = None,
     ) -> network.Subnet:
         return network.Subnet(
-            name, resource_group_name=self.group.name, virtual_network_name=self.network.name, subnet_name=name,
+            name,
+            resource_group_name=self.group.name,
+            virtual_network_name=self.network.name,
+            subnet_name=name,
             address_prefix=str(subnet_of(IPv4Network(self.plan.network), self.facts, public)),
             nat_gateway=network.SubResourceArgs(id=nat.id) if nat else None,
             default_outbound_access=False,  # else every machine goes out by an address that nobody knows
-            opts=ResourceOptions(parent=self, depends_on=[after] if after else []))
+            opts=ResourceOptions(parent=self, depends_on=[after] if after else []),
+        )
 
     def create_nat(self) -> network.NatGateway:
         """The way out for nodes without an address of their own: of the other zones' nodes too, while its zone is there."""
         address = self.create_address("nat", f"{self.plan.stack}-nat", self.tags, self.child())
         return network.NatGateway(
-            "nat", resource_group_name=self.group.name, nat_gateway_name=f"{self.plan.stack}-nat",
-            location=self.plan.region, sku=network.NatGatewaySkuArgs(name="Standard"),
+            "nat",
+            resource_group_name=self.group.name,
+            nat_gateway_name=f"{self.plan.stack}-nat",
+            location=self.plan.region,
+            sku=network.NatGatewaySkuArgs(name="Standard"),
             # In no zone it would stand in one that Azure chooses and tells nobody. It stays where it was made.
-            zones=[self.plan.zone], public_ip_addresses=[network.SubResourceArgs(id=address.id)], tags=self.tags,
-            opts=ResourceOptions(parent=self, ignore_changes=["zones"]))
+            zones=[self.plan.zone],
+            public_ip_addresses=[network.SubResourceArgs(id=address.id)],
+            tags=self.tags,
+            opts=ResourceOptions(parent=self, ignore_changes=["zones"]),
+        )
 
     def create_address(
-        self, key: str, name: str, tags: dict[str, str], options: ResourceOptions,
+        self,
+        key: str,
+        name: str,
+        tags: dict[str, str],
+        options: ResourceOptions,
     ) -> network.PublicIPAddress:
         """A public address in all zones, so that a machine may move to another with it."""
         return network.PublicIPAddress(
-            key, resource_group_name=self.group.name, public_ip_address_name=name, location=self.plan.region,
-            sku=network.PublicIPAddressSkuArgs(name="Standard", tier="Regional"), public_ip_allocation_method="Static",
-            public_ip_address_version="IPv4", zones=list(self.facts.zones), tags=tags, opts=options)
+            key,
+            resource_group_name=self.group.name,
+            public_ip_address_name=name,
+            location=self.plan.region,
+            sku=network.PublicIPAddressSkuArgs(name="Standard", tier="Regional"),
+            public_ip_allocation_method="Static",
+            public_ip_address_version="IPv4",
+            zones=list(self.facts.zones),
+            tags=tags,
+            opts=options,
+        )
 
     def create_firewalls(self) -> None:
         # Roles are sources by the fixed addresses of their nodes; a further node changes the rules in place.
@@ -101,19 +134,32 @@ class Adapter(Cloud):
         }
         self.firewalls = {
             role: network.NetworkSecurityGroup(
-                role, resource_group_name=self.group.name, network_security_group_name=f"{self.plan.stack}-{role}",
-                location=self.plan.region, security_rules=[*self.list_rules_in(role), *self.list_rules_out(role)],
-                tags=self.tags, opts=self.child())
+                role,
+                resource_group_name=self.group.name,
+                network_security_group_name=f"{self.plan.stack}-{role}",
+                location=self.plan.region,
+                security_rules=[*self.list_rules_in(role), *self.list_rules_out(role)],
+                tags=self.tags,
+                opts=self.child(),
+            )
             for role in self.plan.roles
         }
 
     def list_rules_in(self, role: str) -> list[network.SecurityRuleArgs]:
         opened = [
             network.SecurityRuleArgs(
-                name=name_rule("in", rule), description=purpose, priority=priority, direction="Inbound", access="Allow",
-                protocol=rule.protocol.title(), source_port_range="*",
-                source_address_prefix=rule.network or None, source_address_prefixes=self.addresses_of.get(rule.peer_role),
-                destination_address_prefix="*", destination_port_range=rule.ports)
+                name=name_rule("in", rule),
+                description=purpose,
+                priority=priority,
+                direction="Inbound",
+                access="Allow",
+                protocol=rule.protocol.title(),
+                source_port_range="*",
+                source_address_prefix=rule.network or None,
+                source_address_prefixes=self.addresses_of.get(rule.peer_role),
+                destination_address_prefix="*",
+                destination_port_range=rule.ports,
+            )
             for priority, (rule, purpose) in enumerate(rules_in(self.plan, role).items(), FIRST)
         ]
         # Azure's own rules let everything pass inside the network.
@@ -122,17 +168,32 @@ class Adapter(Cloud):
     def list_rules_out(self, role: str) -> list[network.SecurityRuleArgs]:
         opened = [
             network.SecurityRuleArgs(
-                name=name_rule("out", rule), description=purpose, priority=priority, direction="Outbound", access="Allow",
-                protocol=rule.protocol.title(), source_address_prefix="*", source_port_range="*",
-                destination_address_prefix=rule.network, destination_port_range=rule.ports)
+                name=name_rule("out", rule),
+                description=purpose,
+                priority=priority,
+                direction="Outbound",
+                access="Allow",
+                protocol=rule.protocol.title(),
+                source_address_prefix="*",
+                source_port_range="*",
+                destination_address_prefix=rule.network,
+                destination_port_range=rule.ports,
+            )
             for priority, (rule, purpose) in enumerate(rules_out(self.plan, role).items(), FIRST)
         ]
         # Inside the network the group at the other end decides; Azure's agent needs Azure.
         inside = [
             network.SecurityRuleArgs(
-                name=f"out-{name}", priority=LAST - before, direction="Outbound", access="Allow", protocol="*",
-                source_address_prefix="*", source_port_range="*", destination_address_prefix=destination,
-                destination_port_range="*")
+                name=f"out-{name}",
+                priority=LAST - before,
+                direction="Outbound",
+                access="Allow",
+                protocol="*",
+                source_address_prefix="*",
+                source_port_range="*",
+                destination_address_prefix=destination,
+                destination_port_range="*",
+            )
             for before, (name, destination) in enumerate((("network", self.plan.network), ("platform", PLATFORM)), 1)
         ]
         return [*opened, *inside, close("Outbound")]
@@ -145,12 +206,21 @@ class Adapter(Cloud):
         kept.replace_on_changes = ["zones"]  # so that the protection refuses it, with its reason, and not Azure
         return {
             disk.purpose: compute.Disk(
-                f"{node.key}-{disk.purpose}", resource_group_name=self.group.name,
-                disk_name=disk_name(node.name, disk.purpose), location=self.plan.region, zones=[self.choose_zone(node)],
-                creation_data=compute.CreationDataArgs(create_option="Empty"), disk_size_gb=disk.size_gib,
+                f"{node.key}-{disk.purpose}",
+                resource_group_name=self.group.name,
+                disk_name=disk_name(node.name, disk.purpose),
+                location=self.plan.region,
+                zones=[self.choose_zone(node)],
+                creation_data=compute.CreationDataArgs(create_option="Empty"),
+                disk_size_gb=disk.size_gib,
                 sku=compute.DiskSkuArgs(name=self.facts.disk_type_for(node.machine_type)),
-                network_access_policy="DenyAll", public_network_access="Disabled", tags=self.tags_of(node), opts=kept)
-            for disk in node.disks if disk.is_data
+                network_access_policy="DenyAll",
+                public_network_access="Disabled",
+                tags=self.tags_of(node),
+                opts=kept,
+            )
+            for disk in node.disks
+            if disk.is_data
         }
 
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
@@ -159,47 +229,86 @@ class Adapter(Cloud):
         if node.public is Public.SERVICE:
             address = self.create_address(node.key, node.name, tags, self.kept(group))
         interface = network.NetworkInterface(
-            node.key, resource_group_name=self.group.name, network_interface_name=node.name, location=self.plan.region,
+            node.key,
+            resource_group_name=self.group.name,
+            network_interface_name=node.name,
+            location=self.plan.region,
             enable_accelerated_networking=True,
             network_security_group=network.NetworkSecurityGroupArgs(id=self.firewalls[node.role].id),
-            ip_configurations=[network.NetworkInterfaceIPConfigurationArgs(
-                name="primary", primary=True, private_ip_address=node.private_address, private_ip_allocation_method="Static",
-                subnet=network.SubnetArgs(id=self.subnets[node.public].id),
-                public_ip_address=network.PublicIPAddressArgs(id=address.id) if address else None)],
-            tags=tags, opts=ResourceOptions(parent=group, delete_before_replace=True))
-        options = self.replaceable(
-            group, "osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference")
+            ip_configurations=[
+                network.NetworkInterfaceIPConfigurationArgs(
+                    name="primary",
+                    primary=True,
+                    private_ip_address=node.private_address,
+                    private_ip_allocation_method="Static",
+                    subnet=network.SubnetArgs(id=self.subnets[node.public].id),
+                    public_ip_address=network.PublicIPAddressArgs(id=address.id) if address else None,
+                )
+            ],
+            tags=tags,
+            opts=ResourceOptions(parent=group, delete_before_replace=True),
+        )
+        options = self.replaceable(group, "osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference")
         options.replace_on_changes = [
-            "osProfile.adminUsername", "osProfile.computerName", "storageProfile.osDisk.diskSizeGB",
-            "storageProfile.diskControllerType", "zones"]
+            "osProfile.adminUsername",
+            "osProfile.computerName",
+            "storageProfile.osDisk.diskSizeGB",
+            "storageProfile.diskControllerType",
+            "zones",
+        ]
         machine = compute.VirtualMachine(
-            node.key, resource_group_name=self.group.name, vm_name=node.name, location=self.plan.region,
+            node.key,
+            resource_group_name=self.group.name,
+            vm_name=node.name,
+            location=self.plan.region,
             zones=[self.choose_zone(node)],
             hardware_profile=compute.HardwareProfileArgs(vm_size=node.machine_type.name),
             os_profile=compute.OSProfileArgs(
-                computer_name=node.name, admin_username=self.facts.login_user, custom_data=user_data.sent,
+                computer_name=node.name,
+                admin_username=self.facts.login_user,
+                custom_data=user_data.sent,
                 linux_configuration=compute.LinuxConfigurationArgs(
                     disable_password_authentication=True,
-                    ssh=compute.SshConfigurationArgs(public_keys=[compute.SshPublicKeyArgs(
-                        path=f"/home/{self.facts.login_user}/.ssh/authorized_keys", key_data=self.ssh_public_key)]))),
+                    ssh=compute.SshConfigurationArgs(
+                        public_keys=[
+                            compute.SshPublicKeyArgs(
+                                path=f"/home/{self.facts.login_user}/.ssh/authorized_keys", key_data=self.ssh_public_key
+                            )
+                        ]
+                    ),
+                ),
+            ),
             storage_profile=compute.StorageProfileArgs(
                 image_reference=refer_to_image(self.settings.image or IMAGE),
                 disk_controller_type="NVMe" if has_nvme(node.machine_type) else "SCSI",
                 os_disk=compute.OSDiskArgs(
-                    name=disk_name(node.name, "boot"), create_option="FromImage", caching=compute.CachingTypes.READ_WRITE,
-                    disk_size_gb=node.disks[0].size_gib, delete_option="Delete",
+                    name=disk_name(node.name, "boot"),
+                    create_option="FromImage",
+                    caching=compute.CachingTypes.READ_WRITE,
+                    disk_size_gb=node.disks[0].size_gib,
+                    delete_option="Delete",
                     managed_disk=compute.ManagedDiskParametersArgs(
-                        storage_account_type=self.facts.disk_type_for(node.machine_type))),
+                        storage_account_type=self.facts.disk_type_for(node.machine_type)
+                    ),
+                ),
                 data_disks=[
                     compute.DataDiskArgs(
-                        lun=lun, create_option="Attach", caching=compute.CachingTypes.NONE, delete_option="Detach",
-                        managed_disk=compute.ManagedDiskParametersArgs(id=disk.id))
+                        lun=lun,
+                        create_option="Attach",
+                        caching=compute.CachingTypes.NONE,
+                        delete_option="Detach",
+                        managed_disk=compute.ManagedDiskParametersArgs(id=disk.id),
+                    )
                     for lun, disk in enumerate(disks.values())
-                ]),
-            network_profile=compute.NetworkProfileArgs(network_interfaces=[
-                compute.NetworkInterfaceReferenceArgs(id=interface.id, primary=True, delete_option="Detach")]),
+                ],
+            ),
+            network_profile=compute.NetworkProfileArgs(
+                network_interfaces=[compute.NetworkInterfaceReferenceArgs(id=interface.id, primary=True, delete_option="Detach")]
+            ),
             diagnostics_profile=compute.DiagnosticsProfileArgs(boot_diagnostics=compute.BootDiagnosticsArgs(enabled=True)),
-            tags=tags, opts=options)
+            tags=tags,
+            opts=options,
+        )
         return Machine(
             machine_id=machine.vm_id,  # `id` is made of names and stays when the machine is replaced
             private_address=node.private_address or "",
@@ -221,10 +330,16 @@ class Adapter(Cloud):
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         service = dns.SrvRecordArgs(priority=PRIORITY, weight=WEIGHT, port=record.port, target=f"{record.target}.")
         dns.RecordSet(
-            record.label, resource_group_name=zone.key, zone_name=zone.name, record_type=record.type, ttl=TTL_SECONDS,
+            record.label,
+            resource_group_name=zone.key,
+            zone_name=zone.name,
+            record_type=record.type,
+            ttl=TTL_SECONDS,
             relative_record_set_name=record.inside(zone),
             a_records=[dns.ARecordArgs(ipv4_address=value) for value in values] if record.nodes else None,
-            srv_records=None if record.nodes else [service], opts=self.child())
+            srv_records=None if record.nodes else [service],
+            opts=self.child(),
+        )
 
 
 def name_rule(direction: str, rule: Rule) -> str:
@@ -235,5 +350,13 @@ def name_rule(direction: str, rule: Rule) -> str:
 def close(direction: str) -> network.SecurityRuleArgs:
     """The rule before Azure's own."""
     return network.SecurityRuleArgs(
-        name=f"close-{direction.lower()}", priority=LAST, direction=direction, access="Deny", protocol="*",
-        source_address_prefix="*", source_port_range="*", destination_address_prefix="*", destination_port_range="*")
+        name=f"close-{direction.lower()}",
+        priority=LAST,
+        direction=direction,
+        access="Deny",
+        protocol="*",
+        source_address_prefix="*",
+        source_port_range="*",
+        destination_address_prefix="*",
+        destination_port_range="*",
+    )

@@ -10,18 +10,34 @@ from components.model.machine import Public
 # westeurope has dated prices of address and NAT; no region has one of the disks (machines.md, uncertain 3).
 # What a node begins leaves by its subnet's NAT gateway even where it has an address of its own.
 FACTS = CloudFacts(
-    name="azure", title="Azure", default_region="westeurope", default_network="10.20.0.0/16", login_user="debian",
-    private_node=Public.NO, public_address=PublicAddress.TRANSLATED, fixed_addresses=True,
-    firewall_filters_private=True, real=True,
-    region_shape=r"[a-z]+\d?", user_data_gzip=True, boot_min_gib=30, package="azure-native",
-    zones=("1", "2", "3"), network_prefixes=(8, 28), way_out_by_subnet=True,
-    disk_type="Premium_LRS", closed_families=("Fs_v2",), disk_rules="node/61-webitel-azure-disks.rules",
+    name="azure",
+    title="Azure",
+    default_region="westeurope",
+    default_network="10.20.0.0/16",
+    login_user="debian",
+    private_node=Public.NO,
+    public_address=PublicAddress.TRANSLATED,
+    fixed_addresses=True,
+    firewall_filters_private=True,
+    real=True,
+    region_shape=r"[a-z]+\d?",
+    user_data_gzip=True,
+    boot_min_gib=30,
+    package="azure-native",
+    zones=("1", "2", "3"),
+    network_prefixes=(8, 28),
+    way_out_by_subnet=True,
+    disk_type="Premium_LRS",
+    closed_families=("Fs_v2",),
+    disk_rules="node/61-webitel-azure-disks.rules",
     shared_reason="burstable or shared, its CPU is throttled under steady voice load",
     shared_state=(
         "az storage container create --account-name YOUR-ACCOUNT --name YOUR-CONTAINER && export "
         "PULUMI_BACKEND_URL='azblob://YOUR-CONTAINER?storage_account=YOUR-ACCOUNT'"
     ),
-    machine_resource="azure-native:compute:VirtualMachine", dns=True, dns_key="resource group, dns-group",
+    machine_resource="azure-native:compute:VirtualMachine",
+    dns=True,
+    dns_key="resource group, dns-group",
     # Azure Resource Manager, Troubleshoot SKU, allocation, quota and throttling errors.
     refusals={
         Refusal.CAPACITY: "SkuNotAvailable|AllocationFailed|OverconstrainedAllocationRequest|OverconstrainedZonalAllocation",
@@ -32,7 +48,12 @@ FACTS = CloudFacts(
     shared_types=("Standard_B*", "Basic_A*", "Standard_A*"),
     other_architectures=("Standard_*p*s_v*",),
     credentials=Sources(
-        (("ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "ARM_TENANT_ID", "ARM_SUBSCRIPTION_ID"),
-         ("ARM_CLIENT_ID", "ARM_USE_OIDC", "ARM_TENANT_ID", "ARM_SUBSCRIPTION_ID")),
-        "az login", (".azure/azureProfile.json",), ("clientId",)),
+        (
+            ("ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "ARM_TENANT_ID", "ARM_SUBSCRIPTION_ID"),
+            ("ARM_CLIENT_ID", "ARM_USE_OIDC", "ARM_TENANT_ID", "ARM_SUBSCRIPTION_ID"),
+        ),
+        "az login",
+        (".azure/azureProfile.json",),
+        ("clientId",),
+    ),
 )

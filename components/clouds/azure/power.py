@@ -26,9 +26,16 @@ def read_state(answer: Values) -> str:
 
 def start(id: str, state: str, setting: Setting) -> Request:
     """`start`, which allocates what was deallocated."""
-    return Request(f"{REST}{id}/start?api-version={VERSION}", {},
-                   function="azure-native:authorization:getClientToken", field="token")
+    return Request(
+        f"{REST}{id}/start?api-version={VERSION}", {}, function="azure-native:authorization:getClientToken", field="token"
+    )
 
 
-POWER = Power("azure-native:compute:getVirtualMachine", name_machine, read_state,
-              frozenset({"stopped", "stopping", "deallocated", "deallocating"}), start, frozenset({"stopping", "deallocating"}))
+POWER = Power(
+    "azure-native:compute:getVirtualMachine",
+    name_machine,
+    read_state,
+    frozenset({"stopped", "stopping", "deallocated", "deallocating"}),
+    start,
+    frozenset({"stopping", "deallocating"}),
+)

@@ -33,7 +33,8 @@ def find_prices(names: Sequence[str], regions: Sequence[str], address: str = ADD
             if found and found[1] in TIERS and item["unitOfMeasure"] == "1/Month":
                 others.setdefault(("disk", "Premium_LRS", "tiers", str(TIERS[found[1]])), {})[region] = item["retailPrice"]
         for path, wish in {
-            ("address",): "meterName eq 'Standard IPv4 Static Public IP'", ("nat",): "meterName eq 'Standard Gateway'",
+            ("address",): "meterName eq 'Standard IPv4 Static Public IP'",
+            ("nat",): "meterName eq 'Standard Gateway'",
         }.items():
             for item in list_items(address, f"{wish} and armRegionName eq '{region}'"):
                 if item["unitOfMeasure"] == "1 Hour":

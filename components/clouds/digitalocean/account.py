@@ -40,6 +40,12 @@ async def ask_offers(asked: Asked) -> Offers:
 async def ask_quotas(asked: Asked) -> list[Quota]:
     account = await known(get_account_output())
     droplets = await known(get_droplets_output())
-    return [Quota(
-        "droplets", account.droplet_limit, len(asked.missing),
-        "ask for more: https://cloud.digitalocean.com/account/team/droplet_limit_increase", len(droplets.droplets))]
+    return [
+        Quota(
+            "droplets",
+            account.droplet_limit,
+            len(asked.missing),
+            "ask for more: https://cloud.digitalocean.com/account/team/droplet_limit_increase",
+            len(droplets.droplets),
+        )
+    ]

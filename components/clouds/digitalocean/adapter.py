@@ -29,12 +29,12 @@ class Adapter(Cloud):
 
     def create_network(self) -> None:
         self.vpc = digitalocean.Vpc(
-            "network", name=self.plan.stack, region=self.plan.region, ip_range=self.plan.network, opts=self.child())
+            "network", name=self.plan.stack, region=self.plan.region, ip_range=self.plan.network, opts=self.child()
+        )
         # A firewall that names a tag nobody made is refused, so tags come before everything that wears them.
         self.stack_tag = digitalocean.Tag("stack", name=f"webitel:{self.plan.stack}", opts=self.child())
         self.role_tags = {
-            role: digitalocean.Tag(role, name=f"webitel:{self.plan.stack}:{role}", opts=self.child())
-            for role in self.plan.roles
+            role: digitalocean.Tag(role, name=f"webitel:{self.plan.stack}:{role}", opts=self.child()) for role in self.plan.roles
         }
         self.droplets: list[digitalocean.Droplet] = []
 
@@ -46,25 +46,34 @@ class Adapter(Cloud):
     def create_firewall(self, role: str) -> digitalocean.Firewall:
         incoming = [
             digitalocean.FirewallInboundRuleArgs(
-                protocol=protocol, port_range=ports,
+                protocol=protocol,
+                port_range=ports,
                 source_addresses=[rule.network for rule in rules if rule.network] or None,
-                source_tags=[self.role_tags[rule.peer_role].name for rule in rules if rule.peer_role] or None)
+                source_tags=[self.role_tags[rule.peer_role].name for rule in rules if rule.peer_role] or None,
+            )
             for (protocol, ports), rules in by_ports(rules_in(self.plan, role)).items()
         ]
         outgoing = [
             digitalocean.FirewallOutboundRuleArgs(
-                protocol=protocol, port_range=ports, destination_addresses=[rule.network for rule in rules])
+                protocol=protocol, port_range=ports, destination_addresses=[rule.network for rule in rules]
+            )
             for (protocol, ports), rules in by_ports(rules_out(self.plan, role)).items()
         ]
         # What is not listed is denied on the private network too; there the firewall at the other end decides.
         inside = [
             digitalocean.FirewallOutboundRuleArgs(
-                protocol=protocol, port_range=ANY_PORT, destination_addresses=[self.plan.network])
+                protocol=protocol, port_range=ANY_PORT, destination_addresses=[self.plan.network]
+            )
             for protocol in ("tcp", "udp")
         ]
         return digitalocean.Firewall(
-            role, name=f"{self.plan.stack}-{role}", tags=[self.role_tags[role].name], inbound_rules=incoming,
-            outbound_rules=[*outgoing, *inside], opts=self.child())
+            role,
+            name=f"{self.plan.stack}-{role}",
+            tags=[self.role_tags[role].name],
+            inbound_rules=incoming,
+            outbound_rules=[*outgoing, *inside],
+            opts=self.child(),
+        )
 
     def create_ssh_key(self) -> None:
         # No name of ours: the provider would delete it before its successor is made, and with it, since a droplet's keys
@@ -74,9 +83,15 @@ class Adapter(Cloud):
     def create_disks(self, node: Node, group: NodeGroup) -> dict[str, digitalocean.Volume]:
         return {
             disk.purpose: digitalocean.Volume(
-                f"{node.key}-{disk.purpose}", name=disk_name(node.name, disk.purpose), region=self.plan.region,
-                size=disk.size_gib, tags=self.tags_of(node), opts=self.kept(group))
-            for disk in node.disks if disk.is_data
+                f"{node.key}-{disk.purpose}",
+                name=disk_name(node.name, disk.purpose),
+                region=self.plan.region,
+                size=disk.size_gib,
+                tags=self.tags_of(node),
+                opts=self.kept(group),
+            )
+            for disk in node.disks
+            if disk.is_data
         }
 
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
@@ -85,20 +100,36 @@ class Adapter(Cloud):
         options = self.replaceable(group, "image", "userData", "sshKeys", "dropletAgent")
         options.depends_on = [self.droplets[-CREATED_TOGETHER]] if len(self.droplets) >= CREATED_TOGETHER else []
         droplet = digitalocean.Droplet(
-            node.key, name=node.name, size=node.machine_type.name, region=self.plan.region,
-            image=self.settings.image or IMAGE, vpc_uuid=self.vpc.id, ssh_keys=[self.ssh_key.fingerprint],
-            user_data=user_data.sent, tags=self.tags_of(node), ipv6=False, public_networking=node.public is not Public.NO,
+            node.key,
+            name=node.name,
+            size=node.machine_type.name,
+            region=self.plan.region,
+            image=self.settings.image or IMAGE,
+            vpc_uuid=self.vpc.id,
+            ssh_keys=[self.ssh_key.fingerprint],
+            user_data=user_data.sent,
+            tags=self.tags_of(node),
+            ipv6=False,
+            public_networking=node.public is not Public.NO,
             # Both replace the droplet when changed, also when a new version of the provider changes its default.
-            monitoring=False, droplet_agent=False,
+            monitoring=False,
+            droplet_agent=False,
             resize_disk=False,  # true enlarges the boot disk for good, and no smaller size would fit again
-            graceful_shutdown=True, opts=options)
+            graceful_shutdown=True,
+            opts=options,
+        )
         self.droplets.append(droplet)
         attachments: list[pulumi.Resource] = []
         for purpose, volume in volumes.items():
             # One after the other: a droplet with a pending event refuses the next one.
-            attachments.append(digitalocean.VolumeAttachment(
-                f"{node.key}-{purpose}", droplet_id=droplet.id.apply(int), volume_id=volume.id,
-                opts=self.exclusive(group, attachments[-1:])))
+            attachments.append(
+                digitalocean.VolumeAttachment(
+                    f"{node.key}-{purpose}",
+                    droplet_id=droplet.id.apply(int),
+                    volume_id=volume.id,
+                    opts=self.exclusive(group, attachments[-1:]),
+                )
+            )
         return Machine(
             machine_id=droplet.id,
             # Nobody can choose it: known once the droplet exists, and another one when it is replaced.
@@ -119,5 +150,14 @@ class Adapter(Cloud):
         priority, weight, port = (None, None, None) if record.nodes else (PRIORITY, WEIGHT, record.port)
         for number, value in enumerate(values if record.nodes else [f"{record.target}."], 1):
             digitalocean.DnsRecord(
-                f"{record.label} {number}", domain=zone.name, type=record.type, name=record.inside(zone), value=value,
-                ttl=TTL_SECONDS, priority=priority, weight=weight, port=port, opts=self.child())
+                f"{record.label} {number}",
+                domain=zone.name,
+                type=record.type,
+                name=record.inside(zone),
+                value=value,
+                ttl=TTL_SECONDS,
+                priority=priority,
+                weight=weight,
+                port=port,
+                opts=self.child(),
+            )

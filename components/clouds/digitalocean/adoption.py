@@ -15,15 +15,21 @@ def filtered(name: str, field: str) -> Way:
     """By name, which several may have, and by tags."""
     return Way(
         lambda inputs, answer: [
-            tell(one["id"]) for one in answer[field] if set(inputs.get("tags") or ()) <= set(one.get("tags") or ())],
-        f"digitalocean:index/{name}:{name}", lambda inputs: {"filters": [{"key": "name", "values": [inputs["name"]]}]})
+            tell(one["id"]) for one in answer[field] if set(inputs.get("tags") or ()) <= set(one.get("tags") or ())
+        ],
+        f"digitalocean:index/{name}:{name}",
+        lambda inputs: {"filters": [{"key": "name", "values": [inputs["name"]]}]},
+    )
 
 
 def only(name: str, nothing: str, *inputs: str) -> Way:
     """The only one of a name."""
     return Way(
-        lambda given, answer: [tell(answer["id"])], f"digitalocean:index/{name}:{name}",
-        lambda given: {key: given[key] for key in inputs}, nothing)
+        lambda given, answer: [tell(answer["id"])],
+        f"digitalocean:index/{name}:{name}",
+        lambda given: {key: given[key] for key in inputs},
+        nothing,
+    )
 
 
 def list_firewalls(setting: Setting) -> Values:
@@ -42,13 +48,17 @@ def list_firewalls(setting: Setting) -> Values:
 WAYS: Mapping[str, Way] = {
     "digitalocean:index/dnsRecord:DnsRecord": Way(
         lambda inputs, answer: [
-            f"{inputs['domain']},{tell(one['id'])}" for one in answer["records"]
-            if all(one[name] == inputs[name] for name in ("name", "type", "value"))],
-        "digitalocean:index/getRecords:getRecords", lambda inputs: {"domain": inputs["domain"]}),
+            f"{inputs['domain']},{tell(one['id'])}"
+            for one in answer["records"]
+            if all(one[name] == inputs[name] for name in ("name", "type", "value"))
+        ],
+        "digitalocean:index/getRecords:getRecords",
+        lambda inputs: {"domain": inputs["domain"]},
+    ),
     "digitalocean:index/droplet:Droplet": filtered("getDroplets", "droplets"),
     "digitalocean:index/firewall:Firewall": Way(
-        lambda inputs, answer: [one["id"] for one in answer["firewalls"] if one["name"] == inputs["name"]],
-        ask=list_firewalls),
+        lambda inputs, answer: [one["id"] for one in answer["firewalls"] if one["name"] == inputs["name"]], ask=list_firewalls
+    ),
     "digitalocean:index/sshKey:SshKey": filtered("getSshKeys", "sshKeys"),
     "digitalocean:index/tag:Tag": made_of("{name}"),
     "digitalocean:index/volume:Volume": only("getVolume", "no volumes found with name", "name", "region"),

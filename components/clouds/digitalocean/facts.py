@@ -8,17 +8,28 @@ from components.model.machine import Public
 # clouds.md 0, 4.1 (VPC /16 to /24 and the reserved ranges, no fixed private address, NAT in private preview),
 # 4.3 (root disk by size), 4.4 (plain text); regions: schemas/README.md 12.
 FACTS = CloudFacts(
-    name="digitalocean", title="DigitalOcean", default_region="fra1", default_network="10.20.0.0/16", login_user="root",
-    private_node=Public.EGRESS, public_address=PublicAddress.OWN, fixed_addresses=False, firewall_filters_private=True,
-    real=True, region_shape=r"nyc[123]|sgp1|lon1|ams[23]|fra1|tor1|sfo[123]|blr1|syd1|atl1", package="digitalocean",
-    network_prefixes=(16, 24), disk_type="volume",
+    name="digitalocean",
+    title="DigitalOcean",
+    default_region="fra1",
+    default_network="10.20.0.0/16",
+    login_user="root",
+    private_node=Public.EGRESS,
+    public_address=PublicAddress.OWN,
+    fixed_addresses=False,
+    firewall_filters_private=True,
+    real=True,
+    region_shape=r"nyc[123]|sgp1|lon1|ams[23]|fra1|tor1|sfo[123]|blr1|syd1|atl1",
+    package="digitalocean",
+    network_prefixes=(16, 24),
+    disk_type="volume",
     reserved_networks=("10.244.0.0/16", "10.245.0.0/16", "10.246.0.0/24", "10.229.0.0/16"),
     shared_reason="shared, its CPU is taken away under steady voice load",
     shared_state=(
         "make a Space, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are its key, export "
         "PULUMI_BACKEND_URL='s3://YOUR-SPACE?region=us-east-1&endpoint=https://fra1.digitaloceanspaces.com'"
     ),
-    machine_resource="digitalocean:index/droplet:Droplet", dns=True,
+    machine_resource="digitalocean:index/droplet:Droplet",
+    dns=True,
     # The first one of a region (terraform-provider-digitalocean issues 472 and 1267).
     lasting_network=("digitalocean:index/vpc:Vpc", "digitalocean:index/getVpc:getVpc"),
     # The API answers in sentences.
@@ -30,6 +41,8 @@ FACTS = CloudFacts(
     quota_page="https://cloud.digitalocean.com/account/team (Resource limits)",
     shared_types=("s-*",),
     credentials=Sources(
-        (("DIGITALOCEAN_TOKEN",), ("DIGITALOCEAN_ACCESS_TOKEN",)), "https://cloud.digitalocean.com/account/api/tokens",
-        config=("token",)),
+        (("DIGITALOCEAN_TOKEN",), ("DIGITALOCEAN_ACCESS_TOKEN",)),
+        "https://cloud.digitalocean.com/account/api/tokens",
+        config=("token",),
+    ),
 )

@@ -12,5 +12,10 @@ def start(id: str, state: str, setting: Setting) -> Request:
     return Request(f"{read_base(setting)}/v2/droplets/{id}/actions", {"type": "power_on"}, read_token(setting))
 
 
-POWER = Power("digitalocean:index/getDroplet:getDroplet", lambda id: {"id": int(id)}, lambda answer: str(answer["status"]),
-              frozenset({"off"}), start)
+POWER = Power(
+    "digitalocean:index/getDroplet:getDroplet",
+    lambda id: {"id": int(id)},
+    lambda answer: str(answer["status"]),
+    frozenset({"off"}),
+    start,
+)

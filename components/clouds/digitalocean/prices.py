@@ -17,5 +17,6 @@ def find_prices(names: Sequence[str], regions: Sequence[str], address: str = ADD
     if not token:
         raise NotAsked("needs a token: export DIGITALOCEAN_TOKEN=...")
     sizes = fetch(f"{address}/v2/sizes?per_page=200", token)["sizes"]
-    return Found("DigitalOcean sizes", "monthly", {
-        size["slug"]: {"any": size["price_monthly"]} for size in sizes if size["slug"] in names})
+    return Found(
+        "DigitalOcean sizes", "monthly", {size["slug"]: {"any": size["price_monthly"]} for size in sizes if size["slug"] in names}
+    )

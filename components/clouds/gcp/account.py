@@ -35,16 +35,22 @@ async def ask_offers(asked: Asked) -> Offers:
     zones = (await known(compute.get_zones_output(region=region, status="UP"))).names
     found = await asyncio.gather(*(known(compute.get_machine_types_output(zone=zone)) for zone in zones))
     names = {machine.name for machine in FACTS.machine_types}
-    return Offers("zone", asked.plan.zone, {
-        zone.removeprefix(f"{region}-"): sorted(names.intersection(machine.name for machine in types.machine_types))
-        for zone, types in zip(zones, found, strict=True)})
+    return Offers(
+        "zone",
+        asked.plan.zone,
+        {
+            zone.removeprefix(f"{region}-"): sorted(names.intersection(machine.name for machine in types.machine_types))
+            for zone, types in zip(zones, found, strict=True)
+        },
+    )
 
 
 async def ask_quotas(asked: Asked) -> list[Quota]:
     client = await known(organizations.get_client_config_output())
     region = await fetch(
         f"{asked.rest or REST}/compute/v1/projects/{client.project}/regions/{asked.plan.region}?fields=quotas",
-        client.access_token)
+        client.access_token,
+    )
     needed: Counter[str] = Counter()
     for node in asked.missing:
         needed["INSTANCES"] += 1
@@ -55,7 +61,13 @@ async def ask_quotas(asked: Asked) -> list[Quota]:
     # What the region tells no quota of is not compared: some families count elsewhere.
     page = f"https://console.cloud.google.com/iam-admin/quotas?project={client.project}"
     return [
-        Quota(f"{one['metric']} in {asked.plan.region}", one["limit"], needed[one["metric"]], f"ask for more: {page}",
-              one.get("usage", 0))
-        for one in region["quotas"] if one["metric"] in needed
+        Quota(
+            f"{one['metric']} in {asked.plan.region}",
+            one["limit"],
+            needed[one["metric"]],
+            f"ask for more: {page}",
+            one.get("usage", 0),
+        )
+        for one in region["quotas"]
+        if one["metric"] in needed
     ]

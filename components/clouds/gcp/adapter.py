@@ -45,40 +45,65 @@ class Adapter(Cloud):
 
     def create_providers(self, plan: Plan) -> list[pulumi.ProviderResource]:
         if not config.project:  # asked here, since Google would say so once for each resource
-            raise RunError("gcp:project is not set: say in which project the deployment stands, such as "
-                           f"pulumi config set gcp:project your-project --stack {plan.stack}, or set GOOGLE_PROJECT")
+            raise RunError(
+                "gcp:project is not set: say in which project the deployment stands, such as "
+                f"pulumi config set gcp:project your-project --stack {plan.stack}, or set GOOGLE_PROJECT"
+            )
         return [Provider("gcp", project=config.project, region=plan.region)]
 
     def create_network(self) -> None:
         self.zone = f"{self.plan.region}-{self.plan.zone}"
         self.labels = {"stack": self.plan.stack, "managed-by": "webitel"}
-        self.network = compute.Network(
-            "network", name=self.plan.stack, auto_create_subnetworks=False, opts=self.child())
+        self.network = compute.Network("network", name=self.plan.stack, auto_create_subnetworks=False, opts=self.child())
         self.subnetwork = compute.Subnetwork(
-            "network", name=self.plan.stack, network=self.network.id, region=self.plan.region,
-            ip_cidr_range=self.plan.network, opts=self.child())
+            "network",
+            name=self.plan.stack,
+            network=self.network.id,
+            region=self.plan.region,
+            ip_cidr_range=self.plan.network,
+            opts=self.child(),
+        )
         # An instance with an address of its own never uses it: one subnetwork does for all.
         self.way_out: list[pulumi.Resource] = []
         if any(node.public is Public.NO for node in self.plan.nodes):
             router = compute.Router(
-                "nat", name=self.plan.stack, network=self.network.id, region=self.plan.region, opts=self.child())
+                "nat", name=self.plan.stack, network=self.network.id, region=self.plan.region, opts=self.child()
+            )
             # One that stays: whoever is called by web hooks lets in known addresses.
             address = compute.Address(
-                "nat", name=f"{self.plan.stack}-nat", region=self.plan.region, address_type="EXTERNAL", labels=self.labels,
-                opts=self.child())
-            self.way_out.append(compute.RouterNat(
-                "nat", name=f"{self.plan.stack}-nat", router=router.name, region=self.plan.region,
-                nat_ip_allocate_option="MANUAL_ONLY", nat_ips=[address.id],
-                source_subnetwork_ip_ranges_to_nat="ALL_SUBNETWORKS_ALL_IP_RANGES",
-                # Google's own figure is 64 connections of a machine to one destination, each held two minutes longer.
-                enable_dynamic_port_allocation=True, enable_endpoint_independent_mapping=False,
-                min_ports_per_vm=LEAST_PORTS, max_ports_per_vm=MOST_PORTS, opts=self.child()))
+                "nat",
+                name=f"{self.plan.stack}-nat",
+                region=self.plan.region,
+                address_type="EXTERNAL",
+                labels=self.labels,
+                opts=self.child(),
+            )
+            self.way_out.append(
+                compute.RouterNat(
+                    "nat",
+                    name=f"{self.plan.stack}-nat",
+                    router=router.name,
+                    region=self.plan.region,
+                    nat_ip_allocate_option="MANUAL_ONLY",
+                    nat_ips=[address.id],
+                    source_subnetwork_ip_ranges_to_nat="ALL_SUBNETWORKS_ALL_IP_RANGES",
+                    # Google's own figure is 64 connections of a machine to one destination, each held two minutes longer.
+                    enable_dynamic_port_allocation=True,
+                    enable_endpoint_independent_mapping=False,
+                    min_ports_per_vm=LEAST_PORTS,
+                    max_ports_per_vm=MOST_PORTS,
+                    opts=self.child(),
+                )
+            )
         # Every role whose nodes may form a cluster has one from its first node on: another policy is another instance.
         self.placement_policies = {
             role: compute.ResourcePolicy(
-                role, name=f"{self.plan.stack}-{role}", region=self.plan.region,
+                role,
+                name=f"{self.plan.stack}-{role}",
+                region=self.plan.region,
                 group_placement_policy=compute.ResourcePolicyGroupPlacementPolicyArgs(availability_domain_count=DOMAINS),
-                opts=self.child())
+                opts=self.child(),
+            )
             for role in clustered_roles(TIERS[self.plan.tier], CATALOGUE)
         }
 
@@ -87,12 +112,25 @@ class Adapter(Cloud):
         self.egress = {role: self.create_firewall(role) for role in self.plan.roles}
         everything = compute.FirewallDenyArgs(protocol="all")
         compute.Firewall(
-            "out", name=f"{self.plan.stack}-out", network=self.network.id, direction="EGRESS", priority=LAST,
-            destination_ranges=[ANYWHERE], denies=[everything], opts=self.child())
+            "out",
+            name=f"{self.plan.stack}-out",
+            network=self.network.id,
+            direction="EGRESS",
+            priority=LAST,
+            destination_ranges=[ANYWHERE],
+            denies=[everything],
+            opts=self.child(),
+        )
         # Inside the network the firewall at the other end decides.
         compute.Firewall(
-            "out-network", name=f"{self.plan.stack}-out-network", network=self.network.id, direction="EGRESS",
-            destination_ranges=[self.plan.network], allows=[compute.FirewallAllowArgs(protocol="all")], opts=self.child())
+            "out-network",
+            name=f"{self.plan.stack}-out-network",
+            network=self.network.id,
+            direction="EGRESS",
+            destination_ranges=[self.plan.network],
+            allows=[compute.FirewallAllowArgs(protocol="all")],
+            opts=self.child(),
+        )
 
     def create_firewall(self, role: str) -> list[compute.Firewall]:
         """The firewalls of a role; returns those of its ways out."""
@@ -100,21 +138,39 @@ class Adapter(Cloud):
         for audience, networks in dict.fromkeys((one.audience, one.networks) for one in openings if one.networks):
             found = [one for one in openings if (one.audience, one.networks) == (audience, networks)]
             compute.Firewall(
-                f"{role}-{audience}", name=f"{self.plan.stack}-{role}-{audience}", network=self.network.id,
-                direction="INGRESS", source_ranges=list(networks), target_tags=[self.tag(role)], allows=allow(found),
-                opts=self.child())
+                f"{role}-{audience}",
+                name=f"{self.plan.stack}-{role}-{audience}",
+                network=self.network.id,
+                direction="INGRESS",
+                source_ranges=list(networks),
+                target_tags=[self.tag(role)],
+                allows=allow(found),
+                opts=self.child(),
+            )
         for peer in dict.fromkeys(peer for one in openings for peer in one.roles):
             # Tags of sources count for private addresses only.
             compute.Firewall(
-                f"{role}-from-{peer}", name=f"{self.plan.stack}-{role}-from-{peer}", network=self.network.id,
-                direction="INGRESS", source_tags=[self.tag(peer)], target_tags=[self.tag(role)],
-                allows=allow(one for one in openings if peer in one.roles), opts=self.child())
+                f"{role}-from-{peer}",
+                name=f"{self.plan.stack}-{role}-from-{peer}",
+                network=self.network.id,
+                direction="INGRESS",
+                source_tags=[self.tag(peer)],
+                target_tags=[self.tag(role)],
+                allows=allow(one for one in openings if peer in one.roles),
+                opts=self.child(),
+            )
         rules = [rule for rule in self.plan.egress if rule.role == role]
         return [
             compute.Firewall(
-                f"{role}-out-{number}", name=f"{self.plan.stack}-{role}-out-{number}", network=self.network.id,
-                direction="EGRESS", destination_ranges=list(destinations), target_tags=[self.tag(role)],
-                allows=allow(rule for rule in rules if rule.destinations == destinations), opts=self.child())
+                f"{role}-out-{number}",
+                name=f"{self.plan.stack}-{role}-out-{number}",
+                network=self.network.id,
+                direction="EGRESS",
+                destination_ranges=list(destinations),
+                target_tags=[self.tag(role)],
+                allows=allow(rule for rule in rules if rule.destinations == destinations),
+                opts=self.child(),
+            )
             for number, destinations in enumerate(dict.fromkeys(rule.destinations for rule in rules), 1)
         ]
 
@@ -126,9 +182,17 @@ class Adapter(Cloud):
         iops = max(HYPERDISK_IOPS, TIERS[self.plan.tier].role(node.role).size.iops) if HYPERDISK in disk_type else None
         return {
             disk.purpose: compute.Disk(
-                f"{node.key}-{disk.purpose}", name=disk_name(node.name, disk.purpose), zone=self.zone, size=disk.size_gib,
-                type=disk_type, provisioned_iops=iops, labels=self.labels_of(node), opts=self.kept(group))
-            for disk in node.disks if disk.is_data
+                f"{node.key}-{disk.purpose}",
+                name=disk_name(node.name, disk.purpose),
+                zone=self.zone,
+                size=disk.size_gib,
+                type=disk_type,
+                provisioned_iops=iops,
+                labels=self.labels_of(node),
+                opts=self.kept(group),
+            )
+            for disk in node.disks
+            if disk.is_data
         }
 
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
@@ -136,42 +200,62 @@ class Adapter(Cloud):
         address = None
         if node.public is Public.SERVICE:
             address = compute.Address(
-                node.key, name=node.name, region=self.plan.region, address_type="EXTERNAL", labels=labels,
-                opts=self.kept(group))
+                node.key, name=node.name, region=self.plan.region, address_type="EXTERNAL", labels=labels, opts=self.kept(group)
+            )
         options = self.replaceable(group, "bootDisk.initializeParams.image", 'metadata["startup-script"]')
         # Its first boot installs packages.
         options.depends_on = [*self.egress[node.role], *(self.way_out if node.public is Public.NO else [])]
         policy = self.placement_policies.get(node.role)
         instance = compute.Instance(
-            node.key, name=node.name, zone=self.zone, machine_type=node.machine_type.name, tags=[self.tag(node.role)],
+            node.key,
+            name=node.name,
+            zone=self.zone,
+            machine_type=node.machine_type.name,
+            tags=[self.tag(node.role)],
             allow_stopping_for_update=True,  # another machine type is a stop and a start, not another machine
             boot_disk=compute.InstanceBootDiskArgs(
-                device_name="boot", auto_delete=True, initialize_params=compute.InstanceBootDiskInitializeParamsArgs(
-                    image=self.settings.image or IMAGE, size=node.disks[0].size_gib,
-                    type=self.facts.disk_type_for(node.machine_type), labels=labels)),
+                device_name="boot",
+                auto_delete=True,
+                initialize_params=compute.InstanceBootDiskInitializeParamsArgs(
+                    image=self.settings.image or IMAGE,
+                    size=node.disks[0].size_gib,
+                    type=self.facts.disk_type_for(node.machine_type),
+                    labels=labels,
+                ),
+            ),
             attached_disks=[
                 compute.InstanceAttachedDiskArgs(source=disk.id, device_name=purpose, mode="READ_WRITE")
                 for purpose, disk in disks.items()
             ],
-            network_interfaces=[compute.InstanceNetworkInterfaceArgs(
-                # As text: through an address resource it would be unknown in a preview.
-                subnetwork=self.subnetwork.id, network_ip=node.private_address, nic_type="GVNIC",
-                access_configs=[compute.InstanceNetworkInterfaceAccessConfigArgs(nat_ip=address.address)] if address else [])],
+            network_interfaces=[
+                compute.InstanceNetworkInterfaceArgs(
+                    # As text: through an address resource it would be unknown in a preview.
+                    subnetwork=self.subnetwork.id,
+                    network_ip=node.private_address,
+                    nic_type="GVNIC",
+                    access_configs=[compute.InstanceNetworkInterfaceAccessConfigArgs(nat_ip=address.address)] if address else [],
+                )
+            ],
             metadata={
                 # Never metadata_startup_script: a change of that replaces the instance.
                 "startup-script": user_data.sent,
                 "ssh-keys": Output.concat(self.facts.login_user, ":", self.ssh_public_key),
                 # Else everybody with a key in the project's metadata or a role in it logs in here too.
-                "block-project-ssh-keys": "true", "enable-oslogin": "FALSE",
+                "block-project-ssh-keys": "true",
+                "enable-oslogin": "FALSE",
             },
             scheduling=compute.InstanceSchedulingArgs(
-                automatic_restart=True, on_host_maintenance="MIGRATE",
-                availability_domain=(node.n - 1) % DOMAINS + 1 if policy else None),
+                automatic_restart=True,
+                on_host_maintenance="MIGRATE",
+                availability_domain=(node.n - 1) % DOMAINS + 1 if policy else None,
+            ),
             resource_policies=policy.id if policy else None,  # one text, not a list
             # Lifted only by an update of its own before: with it, neither `destroy` nor a lowered count nor a replacement
             # could delete the instance. What must not be lost stands on disks that no instance deletes.
             deletion_protection=False,
-            labels=labels, opts=options)
+            labels=labels,
+            opts=options,
+        )
         return Machine(
             machine_id=instance.instance_id,  # `id` is made of names and stays when the instance is replaced
             private_address=node.private_address or "",
@@ -190,8 +274,14 @@ class Adapter(Cloud):
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         dns.RecordSet(
-            record.label, managed_zone=zone.key, name=f"{record.name}.", type=record.type, ttl=TTL_SECONDS, rrdatas=values,
-            opts=self.child())
+            record.label,
+            managed_zone=zone.key,
+            name=f"{record.name}.",
+            type=record.type,
+            ttl=TTL_SECONDS,
+            rrdatas=values,
+            opts=self.child(),
+        )
 
 
 def allow(rules: Iterable[Opening | EgressRule]) -> list[compute.FirewallAllowArgs]:

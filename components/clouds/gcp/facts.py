@@ -8,15 +8,29 @@ from components.model.machine import Public
 # clouds.md 0, 2.1, 2.3 (disks by family, no cloud-init), 2.4: the metadata address is also the resolver, so
 # only its port 80 is closed; user data is a start-up script, which is text.
 FACTS = CloudFacts(
-    name="gcp", title="Google Cloud", default_region="europe-west3", default_network="10.20.0.0/16", login_user="debian",
-    private_node=Public.NO, public_address=PublicAddress.TRANSLATED, fixed_addresses=True,
-    firewall_filters_private=True, real=True,
-    region_shape=r"[a-z]+-[a-z]+\d+", metadata_ports=(80,), cloud_init_preinstalled=False, package="gcp",
-    zones=("a", "b", "c", "d", "f"), network_prefixes=(8, 29),
-    disk_type="pd-ssd", disk_type_by_family={"c4": "hyperdisk-balanced", "c4d": "hyperdisk-balanced"},
+    name="gcp",
+    title="Google Cloud",
+    default_region="europe-west3",
+    default_network="10.20.0.0/16",
+    login_user="debian",
+    private_node=Public.NO,
+    public_address=PublicAddress.TRANSLATED,
+    fixed_addresses=True,
+    firewall_filters_private=True,
+    real=True,
+    region_shape=r"[a-z]+-[a-z]+\d+",
+    metadata_ports=(80,),
+    cloud_init_preinstalled=False,
+    package="gcp",
+    zones=("a", "b", "c", "d", "f"),
+    network_prefixes=(8, 29),
+    disk_type="pd-ssd",
+    disk_type_by_family={"c4": "hyperdisk-balanced", "c4d": "hyperdisk-balanced"},
     shared_reason="shared, its CPU is taken away under steady voice load",
     shared_state="gcloud storage buckets create gs://YOUR-BUCKET && export PULUMI_BACKEND_URL=gs://YOUR-BUCKET",
-    machine_resource="gcp:compute/instance:Instance", dns=True, dns_key="name of the managed zone, company-zone",
+    machine_resource="gcp:compute/instance:Instance",
+    dns=True,
+    dns_key="name of the managed zone, company-zone",
     # Compute Engine, Troubleshooting resource availability and quota errors.
     refusals={
         Refusal.CAPACITY: "RESOURCE_POOL_EXHAUSTED|does not have enough resources|STOCKOUT",
@@ -29,8 +43,15 @@ FACTS = CloudFacts(
     other_architectures=("t2a-*", "c4a-*", "n4a-*"),
     credentials=Sources(
         (("GOOGLE_CREDENTIALS",), ("GOOGLE_APPLICATION_CREDENTIALS",), ("GOOGLE_OAUTH_ACCESS_TOKEN",)),
-        "gcloud auth application-default login", (".config/gcloud/application_default_credentials.json",),
+        "gcloud auth application-default login",
+        (".config/gcloud/application_default_credentials.json",),
         ("credentials", "accessToken"),
-        {"project": (("GOOGLE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"), "project",
-                     "export GOOGLE_PROJECT=your-project")}),
+        {
+            "project": (
+                ("GOOGLE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"),
+                "project",
+                "export GOOGLE_PROJECT=your-project",
+            )
+        },
+    ),
 )

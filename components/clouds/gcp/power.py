@@ -20,10 +20,16 @@ def start(id: str, state: str, setting: Setting) -> Request:
     """`resume` for what sleeps with its memory kept, `start` for all else."""
     base = setting("gcp:computeCustomEndpoint") or os.environ.get("GOOGLE_COMPUTE_CUSTOM_ENDPOINT") or REST
     verb = "resume" if state == "SUSPENDED" else "start"
-    return Request(f"{base.rstrip('/')}/{id}/{verb}", {}, function="gcp:organizations/getClientConfig:getClientConfig",
-                   field="accessToken")
+    return Request(
+        f"{base.rstrip('/')}/{id}/{verb}", {}, function="gcp:organizations/getClientConfig:getClientConfig", field="accessToken"
+    )
 
 
-POWER = Power("gcp:compute/getInstance:getInstance", name_instance, lambda answer: str(answer["currentStatus"]),
-              frozenset({"TERMINATED", "STOPPED", "STOPPING", "SUSPENDED", "SUSPENDING"}), start,
-              frozenset({"STOPPING", "SUSPENDING"}))
+POWER = Power(
+    "gcp:compute/getInstance:getInstance",
+    name_instance,
+    lambda answer: str(answer["currentStatus"]),
+    frozenset({"TERMINATED", "STOPPED", "STOPPING", "SUSPENDED", "SUSPENDING"}),
+    start,
+    frozenset({"STOPPING", "SUSPENDING"}),
+)

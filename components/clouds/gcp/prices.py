@@ -21,7 +21,8 @@ HOURS = 730
 
 RATE = re.compile(r"(?P<family>[A-Z]\d+[A-Z]?)(?: AMD)? Instance (?P<part>Core|Ram) running in .*")
 OTHERS = {
-    "SSD backed PD Capacity": (("disk", "pd-ssd"), 1), "Balanced PD Capacity": (("disk", "pd-balanced"), 1),
+    "SSD backed PD Capacity": (("disk", "pd-ssd"), 1),
+    "Balanced PD Capacity": (("disk", "pd-balanced"), 1),
     "Hyperdisk Balanced Capacity": (("disk", "hyperdisk-balanced"), 1),
     "External IP Charge on a Standard VM": (("address",), HOURS),
 }

@@ -20,8 +20,12 @@ from components.model.user_data import UserData
 IMAGE = "debian-12"
 
 NETWORK_ZONES = {
-    "fsn1": "eu-central", "nbg1": "eu-central", "hel1": "eu-central",
-    "ash": "us-east", "hil": "us-west", "sin": "ap-southeast",
+    "fsn1": "eu-central",
+    "nbg1": "eu-central",
+    "hel1": "eu-central",
+    "ash": "us-east",
+    "hil": "us-west",
+    "sin": "ap-southeast",
 }
 """The network zone of each location."""
 
@@ -35,16 +39,26 @@ class Adapter(Cloud):
     def create_network(self) -> None:
         self.labels = {"stack": self.plan.stack, "managed-by": "webitel"}
         self.network = hcloud.Network(
-            "network", name=self.plan.stack, ip_range=self.plan.network, labels=self.labels, opts=self.child())
+            "network", name=self.plan.stack, ip_range=self.plan.network, labels=self.labels, opts=self.child()
+        )
         self.subnet = hcloud.NetworkSubnet(
-            "subnet", network_id=self.network.id.apply(int), type="cloud",
-            network_zone=NETWORK_ZONES[self.plan.region], ip_range=self.plan.network, opts=self.child())
+            "subnet",
+            network_id=self.network.id.apply(int),
+            type="cloud",
+            network_zone=NETWORK_ZONES[self.plan.region],
+            ip_range=self.plan.network,
+            opts=self.child(),
+        )
         # A running server may enter a group but never leave or change it: every role has its groups from the first
         # node on, and a node's group follows from its own number alone.
         self.placement_groups = {
             (role, part): hcloud.PlacementGroup(
-                f"{role}-spread-{part}", name=f"{self.plan.stack}-{role}-spread-{part}", type="spread", labels=self.labels,
-                opts=self.child())
+                f"{role}-spread-{part}",
+                name=f"{self.plan.stack}-{role}-spread-{part}",
+                type="spread",
+                labels=self.labels,
+                opts=self.child(),
+            )
             for role, part in dict.fromkeys((node.role, placement_part(node)) for node in self.plan.nodes)
         }
 
@@ -56,33 +70,48 @@ class Adapter(Cloud):
         entering, leaving = rules_in(self.plan, role), rules_out(self.plan, role)
         incoming = [
             hcloud.FirewallRuleArgs(
-                direction="in", protocol=protocol, port=ports, source_ips=networks, description=entering[rules[0]])
+                direction="in", protocol=protocol, port=ports, source_ips=networks, description=entering[rules[0]]
+            )
             for (protocol, ports), rules in by_ports(entering).items()
             if (networks := [rule.network for rule in rules if rule.network])
         ]
         # Without a single outgoing rule everything would be let out.
         outgoing = [
             hcloud.FirewallRuleArgs(
-                direction="out", protocol=protocol, port=ports, destination_ips=[rule.network for rule in rules],
-                description=leaving[rules[0]])
+                direction="out",
+                protocol=protocol,
+                port=ports,
+                destination_ips=[rule.network for rule in rules],
+                description=leaving[rules[0]],
+            )
             for (protocol, ports), rules in by_ports(leaving).items()
         ]
         return hcloud.Firewall(
-            role, name=f"{self.plan.stack}-{role}", rules=[*incoming, *outgoing],
-            labels={**self.labels, "role": role}, opts=self.child())
+            role,
+            name=f"{self.plan.stack}-{role}",
+            rules=[*incoming, *outgoing],
+            labels={**self.labels, "role": role},
+            opts=self.child(),
+        )
 
     def create_ssh_key(self) -> None:
         # No name of ours: the provider would delete it before its successor is made, and with it, since a server's keys
         # count as a reason to replace it, every server (`ignore_changes` is not asked there). So the new key comes first.
-        self.ssh_key = hcloud.SshKey(
-            self.plan.stack, public_key=self.ssh_public_key, labels=self.labels, opts=self.child())
+        self.ssh_key = hcloud.SshKey(self.plan.stack, public_key=self.ssh_public_key, labels=self.labels, opts=self.child())
 
     def create_disks(self, node: Node, group: NodeGroup) -> dict[str, hcloud.Volume]:
         return {
             disk.purpose: hcloud.Volume(
-                f"{node.key}-{disk.purpose}", name=disk_name(node.name, disk.purpose), size=disk.size_gib,
-                location=self.plan.region, delete_protection=self.guards, labels=self.labels_of(node), opts=self.kept(group))
-            for disk in node.disks if disk.is_data
+                f"{node.key}-{disk.purpose}",
+                name=disk_name(node.name, disk.purpose),
+                size=disk.size_gib,
+                location=self.plan.region,
+                delete_protection=self.guards,
+                labels=self.labels_of(node),
+                opts=self.kept(group),
+            )
+            for disk in node.disks
+            if disk.is_data
         }
 
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
@@ -91,30 +120,51 @@ class Adapter(Cloud):
         address = None
         if node.public is Public.SERVICE:
             address = hcloud.PrimaryIp(
-                node.key, name=node.name, type="ipv4", location=self.plan.region,
+                node.key,
+                name=node.name,
+                type="ipv4",
+                location=self.plan.region,
                 # Otherwise it vanishes with the server, whatever Pulumi knows of it.
-                auto_delete=False, delete_protection=self.guards, labels=labels, opts=self.kept(group))
+                auto_delete=False,
+                delete_protection=self.guards,
+                labels=labels,
+                opts=self.kept(group),
+            )
         server = hcloud.Server(
-            node.key, name=node.name, server_type=node.machine_type.name, location=self.plan.region,
-            image=self.settings.image or IMAGE, ssh_keys=[self.ssh_key.id], user_data=user_data.sent,
+            node.key,
+            name=node.name,
+            server_type=node.machine_type.name,
+            location=self.plan.region,
+            image=self.settings.image or IMAGE,
+            ssh_keys=[self.ssh_key.id],
+            user_data=user_data.sent,
             # Attached after the boot, whatever is written here, as soon as a server has a public address: the
             # configuration waits for it, user data knows no address. Without `alias_ips` every run would attach it anew.
             networks=[hcloud.ServerNetworkArgs(subnet_id=self.subnet.id, ip=node.private_address, alias_ips=[])],
-            public_nets=[hcloud.ServerPublicNetArgs(
-                ipv4_enabled=node.public is not Public.NO, ipv4=address.id.apply(int) if address else None,
-                ipv6_enabled=False)],
+            public_nets=[
+                hcloud.ServerPublicNetArgs(
+                    ipv4_enabled=node.public is not Public.NO, ipv4=address.id.apply(int) if address else None, ipv6_enabled=False
+                )
+            ],
             firewall_ids=[self.firewalls[node.role].id.apply(int)],
             placement_group_id=self.placement_groups[node.role, placement_part(node)].id.apply(int),
             # The provider never lifts them at a deletion (its documentation says otherwise): with them, neither `destroy` nor
             # a lowered count nor a replacement could delete the server, which would stay behind, shut down.
-            delete_protection=False, rebuild_protection=False,
+            delete_protection=False,
+            rebuild_protection=False,
             keep_disk=True,  # a larger type would enlarge the boot disk for good, and no smaller type would fit again
-            shutdown_before_deletion=True, labels=labels,
-            opts=self.replaceable(group, "image", "userData", "sshKeys"))
+            shutdown_before_deletion=True,
+            labels=labels,
+            opts=self.replaceable(group, "image", "userData", "sshKeys"),
+        )
         attachments = tuple(
             hcloud.VolumeAttachment(
-                f"{node.key}-{purpose}", volume_id=volume.id.apply(int), server_id=server.id.apply(int), automount=False,
-                opts=self.exclusive(group))
+                f"{node.key}-{purpose}",
+                volume_id=volume.id.apply(int),
+                server_id=server.id.apply(int),
+                automount=False,
+                opts=self.exclusive(group),
+            )
             for purpose, volume in volumes.items()
         )
         needs: tuple[pulumi.Resource, ...] = (server, *attachments)
@@ -133,8 +183,15 @@ class Adapter(Cloud):
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         hcloud.ZoneRrset(
-            record.label, zone=zone.name, name=record.inside(zone), type=record.type, ttl=TTL_SECONDS, labels=self.labels,
-            records=[hcloud.ZoneRrsetRecordArgs(value=value) for value in values], opts=self.child())
+            record.label,
+            zone=zone.name,
+            name=record.inside(zone),
+            type=record.type,
+            ttl=TTL_SECONDS,
+            labels=self.labels,
+            records=[hcloud.ZoneRrsetRecordArgs(value=value) for value in values],
+            opts=self.child(),
+        )
 
 
 def placement_part(node: Node) -> int:

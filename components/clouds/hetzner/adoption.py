@@ -11,7 +11,9 @@ def listed(name: str, field: str) -> Way:
     """By name among what wears the stack's label."""
     return Way(
         lambda inputs, answer: [tell(one["id"]) for one in answer[field] if one["name"] == inputs["name"]],
-        f"hcloud:index/{name}:{name}", lambda inputs: {"withSelector": f"stack={inputs['labels']['stack']}"})
+        f"hcloud:index/{name}:{name}",
+        lambda inputs: {"withSelector": f"stack={inputs['labels']['stack']}"},
+    )
 
 
 WAYS: Mapping[str, Way] = {

@@ -8,16 +8,29 @@ from components.model.machine import Public
 # clouds.md 0, 5.1 (no NAT, fixed address, 172.31.1.1 reserved), 5.2 (private network unfiltered), 5.3 (root
 # disk by type, locations), 5.4 (base64 of gzip is decoded).
 FACTS = CloudFacts(
-    name="hetzner", title="Hetzner", default_region="fsn1", default_network="10.20.0.0/16", login_user="root",
-    private_node=Public.EGRESS, public_address=PublicAddress.OWN, fixed_addresses=True, firewall_filters_private=False,
-    real=True, region_shape="fsn1|nbg1|hel1|ash|hil|sin", user_data_gzip=True, package="hcloud",
-    network_prefixes=(8, 28), disk_type="volume", reserved_networks=("172.31.1.1/32",),
+    name="hetzner",
+    title="Hetzner",
+    default_region="fsn1",
+    default_network="10.20.0.0/16",
+    login_user="root",
+    private_node=Public.EGRESS,
+    public_address=PublicAddress.OWN,
+    fixed_addresses=True,
+    firewall_filters_private=False,
+    real=True,
+    region_shape="fsn1|nbg1|hel1|ash|hil|sin",
+    user_data_gzip=True,
+    package="hcloud",
+    network_prefixes=(8, 28),
+    disk_type="volume",
+    reserved_networks=("172.31.1.1/32",),
     shared_reason="shared, its CPU is taken away under steady voice load",
     shared_state=(
         "make a bucket (Object Storage), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are its key, export "
         "PULUMI_BACKEND_URL='s3://YOUR-BUCKET?region=fsn1&endpoint=https://fsn1.your-objectstorage.com'"
     ),
-    machine_resource="hcloud:index/server:Server", dns=True,
+    machine_resource="hcloud:index/server:Server",
+    dns=True,
     # Hetzner Cloud API, Errors.
     refusals={
         Refusal.CAPACITY: "resource_unavailable|placement_error",
@@ -28,6 +41,6 @@ FACTS = CloudFacts(
     shared_types=("cx*", "cpx*", "cax*"),
     other_architectures=("cax*",),
     credentials=Sources(
-        (("HCLOUD_TOKEN",),), "https://console.hetzner.com: project, Security, API tokens (read and write)",
-        config=("token",)),
+        (("HCLOUD_TOKEN",),), "https://console.hetzner.com: project, Security, API tokens (read and write)", config=("token",)
+    ),
 )

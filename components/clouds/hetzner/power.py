@@ -17,5 +17,11 @@ def start(id: str, state: str, setting: Setting) -> Request:
     return Request(f"{base.rstrip('/')}/servers/{id}/actions/poweron", {}, token)
 
 
-POWER = Power("hcloud:index/getServer:getServer", lambda id: {"id": int(id)}, lambda answer: str(answer["status"]),
-              frozenset({"off", "stopping"}), start, frozenset({"stopping"}))
+POWER = Power(
+    "hcloud:index/getServer:getServer",
+    lambda id: {"id": int(id)},
+    lambda answer: str(answer["status"]),
+    frozenset({"off", "stopping"}),
+    start,
+    frozenset({"stopping"}),
+)

@@ -19,12 +19,17 @@ def find_prices(names: Sequence[str], regions: Sequence[str], address: str = ADD
     pricing = fetch(f"{address}/v1/pricing", token)["pricing"]
     machines = {
         one["name"]: {price["location"]: float(price["price_monthly"]["net"]) for price in one["prices"]}
-        for one in pricing["server_types"] if one["name"] in names
+        for one in pricing["server_types"]
+        if one["name"] in names
     }
     volume = float(pricing["volume"]["price_per_gb_month"]["net"])
     addresses = {
         price["location"]: float(price["price_monthly"]["net"])
-        for one in pricing["primary_ips"] if one["type"] == "ipv4" for price in one["prices"] if price["location"] in regions
+        for one in pricing["primary_ips"]
+        if one["type"] == "ipv4"
+        for price in one["prices"]
+        if price["location"] in regions
     }
-    return Found("Hetzner pricing", "monthly", machines, {
-        ("disk", "volume"): dict.fromkeys(regions, volume), ("address",): addresses})
+    return Found(
+        "Hetzner pricing", "monthly", machines, {("disk", "volume"): dict.fromkeys(regions, volume), ("address",): addresses}
+    )

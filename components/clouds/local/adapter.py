@@ -37,12 +37,19 @@ class Adapter(Cloud):
         own = self.facts.public_address is PublicAddress.OWN
         closed = {"nat": False, "routed": False} if own else {}
         self.network = LocalNetwork(
-            "network", name=bridge_name(self.plan.stack), cidr=self.plan.network, labels=self.labels, opts=options, **closed)
+            "network", name=bridge_name(self.plan.stack), cidr=self.plan.network, labels=self.labels, opts=options, **closed
+        )
         if self.facts.public_address is not PublicAddress.PRIVATE:
             # Where addresses are translated no machine stands on it, and masquerading would hide who calls.
             self.public_network = LocalNetwork(
-                "public", name=bridge_name(self.plan.stack, "p"), cidr=str(resolve_public_network(self.settings)),
-                labels=self.labels, public=True, nat=own, opts=options)
+                "public",
+                name=bridge_name(self.plan.stack, "p"),
+                cidr=str(resolve_public_network(self.settings)),
+                labels=self.labels,
+                public=True,
+                nat=own,
+                opts=options,
+            )
 
     def create_firewalls(self) -> None:
         """None: a bridge has none."""
@@ -55,9 +62,15 @@ class Adapter(Cloud):
         options.depends_on = [self.image]
         return {
             disk.purpose: LocalDisk(
-                f"{node.key}-{disk.purpose}", name=disk_name(node.name, disk.purpose), purpose=disk.purpose,
-                size_gib=disk.size_gib, labels=self.labels, opts=options)
-            for disk in node.disks if disk.is_data
+                f"{node.key}-{disk.purpose}",
+                name=disk_name(node.name, disk.purpose),
+                purpose=disk.purpose,
+                size_gib=disk.size_gib,
+                labels=self.labels,
+                opts=options,
+            )
+            for disk in node.disks
+            if disk.is_data
         }
 
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
@@ -79,8 +92,7 @@ class Adapter(Cloud):
                 "user_data": user_data.sent,
                 "ssh_public_key": self.ssh_public_key,
                 "disks": [
-                    {"name": disk.name, "purpose": purpose, "path": f"{MOUNT_ROOT}/{purpose}"}
-                    for purpose, disk in disks.items()
+                    {"name": disk.name, "purpose": purpose, "path": f"{MOUNT_ROOT}/{purpose}"} for purpose, disk in disks.items()
                 ],
             },
             self.replaceable(group),
@@ -91,8 +103,13 @@ class Adapter(Cloud):
             reached = machine.address
         elif self.facts.public_address is PublicAddress.TRANSLATED and node.public is Public.SERVICE:
             translated = LocalAddress(
-                node.key, bridge=self.network.name, public=public, private=machine.address,
-                network=str(resolve_public_network(self.settings)), opts=self.kept(group))
+                node.key,
+                bridge=self.network.name,
+                public=public,
+                private=machine.address,
+                network=str(resolve_public_network(self.settings)),
+                opts=self.kept(group),
+            )
             # Only the bridge that stands for the internet makes this host send to such an address.
             needs += [translated, self.public_network]
         return Machine(

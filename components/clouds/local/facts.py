@@ -6,8 +6,18 @@ from components.model.clouds.facts import CloudFacts, PublicAddress
 from components.model.machine import Public
 
 FACTS = CloudFacts(
-    name="local", title="this machine", default_region="local", default_network="10.77.0.0/24", login_user="debian",
-    private_node=Public.NO, public_address=PublicAddress.PRIVATE, fixed_addresses=True,
-    firewall_filters_private=False, real=False, region_shape="local", trial=True, boot_min_gib=5,
+    name="local",
+    title="this machine",
+    default_region="local",
+    default_network="10.77.0.0/24",
+    login_user="debian",
+    private_node=Public.NO,
+    public_address=PublicAddress.PRIVATE,
+    fixed_addresses=True,
+    firewall_filters_private=False,
+    real=False,
+    region_shape="local",
+    trial=True,
+    boot_min_gib=5,
     machine_resource="webitel:index:LocalMachine",
 )

@@ -11,60 +11,101 @@ from components.model.catalogue.service import (
 )
 
 POSTGRESQL = Service(
-    "postgresql", "PostgreSQL 15 under Patroni",
+    "postgresql",
+    "PostgreSQL 15 under Patroni",
     packages=("postgresql-15", "patroni", "python3-consul", "python3-psycopg2", "curl", "webitel-postgresql-15"),
     packages_by_source={
         PackageSource.VENDOR: (
-            "postgresql-15", "patroni", "python3-consul", "python3-psycopg2", "curl",
-            "webitel-postgresql-15", "timescaledb-2-postgresql-15",
+            "postgresql-15",
+            "patroni",
+            "python3-consul",
+            "python3-psycopg2",
+            "curl",
+            "webitel-postgresql-15",
+            "timescaledb-2-postgresql-15",
         ),
     },
-    repositories=("timescaledb", "webitel"), units=("patroni", "webitel-setup-postgresql"),
+    repositories=("timescaledb", "webitel"),
+    units=("patroni", "webitel-setup-postgresql"),
     listeners=(tcp("sql", 5432), tcp("rest", 8008)),
     calls=("postgresql", "consul"),
     secrets=(
-        "postgres_password", "replication_password", "rewind_password", "patroni_password",
-        "database_password", "grafana_database_password", "grafana_store_password",
+        "postgres_password",
+        "replication_password",
+        "rewind_password",
+        "patroni_password",
+        "database_password",
+        "grafana_database_password",
+        "grafana_store_password",
     ),
     data=(DataDirectory("/var/lib/webitel/database/postgresql", "database", "postgres:postgres"),),
     probes=(
         Probe("patroni", "PostgreSQL on this node is neither a running leader nor a streaming replica", {"listener": "rest"}),
-        Probe("disk_space", "the database disk is nearly full", {"path": "/var/lib/webitel/database", "percent": 90},
-              restart_cures=False),
+        Probe(
+            "disk_space",
+            "the database disk is nearly full",
+            {"path": "/var/lib/webitel/database", "percent": 90},
+            restart_cures=False,
+        ),
     ),
-    on_change=OnChange.RELOAD, cluster_sizes=(1, 3, 5),
+    on_change=OnChange.RELOAD,
+    cluster_sizes=(1, 3, 5),
 )
 
 RABBITMQ = Service(
-    "rabbitmq", "RabbitMQ", packages=("rabbitmq-server", "curl"), units=("rabbitmq-server", "webitel-setup-rabbitmq"),
+    "rabbitmq",
+    "RabbitMQ",
+    packages=("rabbitmq-server", "curl"),
+    units=("rabbitmq-server", "webitel-setup-rabbitmq"),
     listeners=(
         tcp("amqp", 5672),
         tcp("management", 15672),
-        tcp("epmd", 4369), tcp("distribution", 25672),
+        tcp("epmd", 4369),
+        tcp("distribution", 25672),
     ),
-    calls=("rabbitmq",), secrets=("broker_password", "broker_cookie"),
+    calls=("rabbitmq",),
+    secrets=("broker_password", "broker_cookie"),
     probes=(
         Probe("rabbitmq", "the broker's node does not run or has an alarm (memory, disk) that blocks publishers"),
         Probe("exchanges", "an exchange that services expect is missing"),
     ),
-    on_change=OnChange.RESTART, cluster_sizes=(1, 3),
+    on_change=OnChange.RESTART,
+    cluster_sizes=(1, 3),
 )
 
 CONSUL_SERVER = Service(
-    "consul-server", "Consul server", packages=("consul",), repositories=("hashicorp",), units=("consul",),
+    "consul-server",
+    "Consul server",
+    packages=("consul",),
+    repositories=("hashicorp",),
+    units=("consul",),
     placement=Placement.QUORUM,
-    listeners=(tcp("rpc", 8300),), calls=("consul-server",), secrets=("consul_gossip_key", "consul_certificate"),
+    listeners=(tcp("rpc", 8300),),
+    calls=("consul-server",),
+    secrets=("consul_gossip_key", "consul_certificate"),
     probes=(Probe("consul_server", "this Consul server is not a voting member of the quorum"),),
 )
 
 GRAFANA = Service(
-    "grafana", "Grafana", packages=("grafana",), repositories=("grafana",), units=("grafana-server",), stand_in=True,
-    listeners=(tcp("http", 3000),), calls=("postgresql",),
+    "grafana",
+    "Grafana",
+    packages=("grafana",),
+    repositories=("grafana",),
+    units=("grafana-server",),
+    stand_in=True,
+    listeners=(tcp("http", 3000),),
+    calls=("postgresql",),
     secrets=("grafana_password", "grafana_database_password", "grafana_store_password"),
-    placement=Placement.FIRST, placement_reason="each one would send every alert", moves=True,
-    probes=(Probe("http", "Grafana does not answer or has lost its database", {
-        "listener": "http", "path": "/api/health", "status": 200, "contains": '"database": "ok"'}),),
+    placement=Placement.FIRST,
+    placement_reason="each one would send every alert",
+    moves=True,
+    probes=(
+        Probe(
+            "http",
+            "Grafana does not answer or has lost its database",
+            {"listener": "http", "path": "/api/health", "status": 200, "contains": '"database": "ok"'},
+        ),
+    ),
 )
 
 SERVICES = (CONSUL_SERVER, POSTGRESQL, RABBITMQ, GRAFANA)
-

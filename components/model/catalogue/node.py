@@ -15,44 +15,77 @@ from components.model.catalogue.service import (
 )
 
 CHRONY = Service(
-    "chrony", "Chrony", packages=("chrony",), units=("chrony",), placement=Placement.EVERY,
+    "chrony",
+    "Chrony",
+    packages=("chrony",),
+    units=("chrony",),
+    placement=Placement.EVERY,
     egress=(Egress("time", "udp", Ports(123, 123)),),
 )
 
 NFTABLES = Service(
-    "nftables", "nftables", packages=("nftables",), units=("nftables",), placement=Placement.EVERY,
+    "nftables",
+    "nftables",
+    packages=("nftables",),
+    units=("nftables",),
+    placement=Placement.EVERY,
     # Its restart empties the rules first.
-    on_change=OnChange.RELOAD, reload_renews=True,
+    on_change=OnChange.RELOAD,
+    reload_renews=True,
     egress=(
-        Egress("packages", "tcp", Ports(80, 80)), Egress("packages, web hooks, bots", "tcp", Ports(443, 443)),
-        Egress("names", "udp", Ports(53, 53)), Egress("names", "tcp", Ports(53, 53)),
+        Egress("packages", "tcp", Ports(80, 80)),
+        Egress("packages, web hooks, bots", "tcp", Ports(443, 443)),
+        Egress("names", "udp", Ports(53, 53)),
+        Egress("names", "tcp", Ports(53, 53)),
     ),
 )
 
 SSH = Service(
-    "ssh", "SSH", packages=("openssh-server",), units=("ssh",), placement=Placement.EVERY,
+    "ssh",
+    "SSH",
+    packages=("openssh-server",),
+    units=("ssh",),
+    placement=Placement.EVERY,
     # sshd(8): SIGHUP makes it execute itself again.
-    on_change=OnChange.RELOAD, reload_renews=True, listeners=(tcp("ssh", 22, Audience.OPERATORS, bind=Bind.ANY),),
+    on_change=OnChange.RELOAD,
+    reload_renews=True,
+    listeners=(tcp("ssh", 22, Audience.OPERATORS, bind=Bind.ANY),),
 )
 
 CONSUL = Service(
-    "consul", "Consul agent", packages=("consul",), repositories=("hashicorp",), units=("consul",), placement=Placement.EVERY,
+    "consul",
+    "Consul agent",
+    packages=("consul",),
+    repositories=("hashicorp",),
+    units=("consul",),
+    placement=Placement.EVERY,
     listeners=(
-        tcp("gossip", 8301), udp("gossip-udp", 8301),
+        tcp("gossip", 8301),
+        udp("gossip-udp", 8301),
         tcp("http", 8500, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
-        tcp("dns", 8600, Audience.NODE, bind=Bind.LOOPBACK), udp("dns-udp", 8600, Audience.NODE, bind=Bind.LOOPBACK),
+        tcp("dns", 8600, Audience.NODE, bind=Bind.LOOPBACK),
+        udp("dns-udp", 8600, Audience.NODE, bind=Bind.LOOPBACK),
     ),
-    calls=("consul", "consul-server"), secrets=("consul_gossip_key", "consul_certificate"), on_change=OnChange.RESTART,
+    calls=("consul", "consul-server"),
+    secrets=("consul_gossip_key", "consul_certificate"),
+    on_change=OnChange.RESTART,
     probes=(Probe("consul", "no Consul leader is known on this node"),),
 )
 
 HAPROXY = Service(
-    "haproxy", "HAProxy", packages=("haproxy", "postgresql-client-15"), units=("haproxy",), placement=Placement.BESIDE_CALLERS,
+    "haproxy",
+    "HAProxy",
+    packages=("haproxy", "postgresql-client-15"),
+    units=("haproxy",),
+    placement=Placement.BESIDE_CALLERS,
     # Its master executes itself again at a reload (HAProxy's management guide, 4).
-    beside=("postgresql", "rabbitmq"), on_change=OnChange.RELOAD, reload_renews=True,
+    beside=("postgresql", "rabbitmq"),
+    on_change=OnChange.RELOAD,
+    reload_renews=True,
     calls=("postgresql", "rabbitmq.amqp", "rabbitmq.management"),
     listeners=(
-        tcp("sql", 5432, Audience.NODE, bind=Bind.LOOPBACK), tcp("amqp", 5672, Audience.NODE, bind=Bind.LOOPBACK),
+        tcp("sql", 5432, Audience.NODE, bind=Bind.LOOPBACK),
+        tcp("amqp", 5672, Audience.NODE, bind=Bind.LOOPBACK),
         tcp("management", 15672, Audience.NODE, bind=Bind.LOOPBACK),
     ),
     secrets=("database_password", "broker_password"),
@@ -63,8 +96,13 @@ HAPROXY = Service(
 )
 
 LOCKS = Service(
-    "locks", "Locks of services that move", units=("webitel-locks",), placement=Placement.BESIDE_MOVING,
-    on_change=OnChange.RELOAD, calls=("consul", "locks"), listeners=(tcp("peers", 10049, authenticated=False),),
+    "locks",
+    "Locks of services that move",
+    units=("webitel-locks",),
+    placement=Placement.BESIDE_MOVING,
+    on_change=OnChange.RELOAD,
+    calls=("consul", "locks"),
+    listeners=(tcp("peers", 10049, authenticated=False),),
     probes=(Probe("http", "it answers no other node", {"listener": "peers", "path": "/", "status": 200}),),
 )
 

@@ -20,18 +20,27 @@ class Package:
 
 
 _tools = (
-    "curl", "freeswitch-music-default", "glusterfs-client", "nfs-common", "python3-consul", "python3-psycopg2",
-    "python3-systemd", "webitel-common",
+    "curl",
+    "freeswitch-music-default",
+    "glusterfs-client",
+    "nfs-common",
+    "python3-consul",
+    "python3-psycopg2",
+    "python3-systemd",
+    "webitel-common",
 )
 
-PECULIAR: Mapping[str, Package] = {package.name: package for package in (
-    *(Package(name, is_tool=True) for name in _tools),
-    # PostgreSQL's versioning policy: 15.14 is a minor release of 15.
-    Package("postgresql-15", series_parts=1),
-    Package("postgresql-client-15", is_tool=True, series_parts=1),
-    Package("timescaledb-2-postgresql-15", is_tool=True, at_boot=False),
-    Package("webitel-postgresql-15", is_tool=True, at_boot=False),
-)}
+PECULIAR: Mapping[str, Package] = {
+    package.name: package
+    for package in (
+        *(Package(name, is_tool=True) for name in _tools),
+        # PostgreSQL's versioning policy: 15.14 is a minor release of 15.
+        Package("postgresql-15", series_parts=1),
+        Package("postgresql-client-15", is_tool=True, series_parts=1),
+        Package("timescaledb-2-postgresql-15", is_tool=True, at_boot=False),
+        Package("webitel-postgresql-15", is_tool=True, at_boot=False),
+    )
+}
 """The packages that differ from the others."""
 
 

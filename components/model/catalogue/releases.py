@@ -27,11 +27,15 @@ def explain_release(now: str, wanted: str) -> str:
         return f"{wanted} is the release that runs; without --release its patch versions are looked up"
     known = f"known {'is' if len(RELEASES) == 1 else 'are'} {', '.join(RELEASES)}"
     if order(wanted) < order(now):
-        return (f"{wanted} is older than {now}, which runs: its services cannot be expected to read a newer release's database, "
-                f"so the only way back is a backup of before; {known}")
+        return (
+            f"{wanted} is older than {now}, which runs: its services cannot be expected to read a newer release's database, "
+            f"so the only way back is a backup of before; {known}"
+        )
     if wanted not in RELEASES:
-        return (f"release {wanted} is not known to this version of the project: the catalogue has neither its packages and units "
-                f"nor the migration of the database; {known}")
+        return (
+            f"release {wanted} is not known to this version of the project: the catalogue has neither its packages and units "
+            f"nor the migration of the database; {known}"
+        )
     if (now, wanted) not in MIGRATIONS:
         return f"no migration of the database from {now} to {wanted} is known; known migrations: {describe_migrations()}"
     return ""

@@ -30,21 +30,52 @@ class Repository:
 
 
 VENDOR = (
-    Repository("hashicorp", "https://apt.releases.hashicorp.com", "bookworm", "main", "https://apt.releases.hashicorp.com/gpg",
-               "798AEC654E5C15428C8E42EEAA16FCBCA621E701"),
-    Repository("timescaledb", "https://packagecloud.io/timescale/timescaledb/debian/", "bookworm", "main",
-               "https://packagecloud.io/timescale/timescaledb/gpgkey", "1005FB68604CE9B8F6879CF759F18EDF47F24417"),
-    Repository("grafana", "https://apt.grafana.com", "stable", "main", "https://apt.grafana.com/gpg.key",
-               "B53AE77BADB630A683046005963FA27710458545"),
-    Repository("opensips", "https://apt.opensips.org", "bookworm", "3.4-releases", "https://apt.opensips.org/opensips-org.gpg",
-               ""),
-    Repository("freeswitch", "https://freeswitch.signalwire.com/repo/deb/debian-release/", "bookworm", "main",
-               "https://freeswitch.signalwire.com/repo/deb/debian-release/signalwire-freeswitch-repo.gpg", "",
-               login="machine freeswitch.signalwire.com login signalwire password {freeswitch_token}"),
+    Repository(
+        "hashicorp",
+        "https://apt.releases.hashicorp.com",
+        "bookworm",
+        "main",
+        "https://apt.releases.hashicorp.com/gpg",
+        "798AEC654E5C15428C8E42EEAA16FCBCA621E701",
+    ),
+    Repository(
+        "timescaledb",
+        "https://packagecloud.io/timescale/timescaledb/debian/",
+        "bookworm",
+        "main",
+        "https://packagecloud.io/timescale/timescaledb/gpgkey",
+        "1005FB68604CE9B8F6879CF759F18EDF47F24417",
+    ),
+    Repository(
+        "grafana",
+        "https://apt.grafana.com",
+        "stable",
+        "main",
+        "https://apt.grafana.com/gpg.key",
+        "B53AE77BADB630A683046005963FA27710458545",
+    ),
+    Repository(
+        "opensips", "https://apt.opensips.org", "bookworm", "3.4-releases", "https://apt.opensips.org/opensips-org.gpg", ""
+    ),
+    Repository(
+        "freeswitch",
+        "https://freeswitch.signalwire.com/repo/deb/debian-release/",
+        "bookworm",
+        "main",
+        "https://freeswitch.signalwire.com/repo/deb/debian-release/signalwire-freeswitch-repo.gpg",
+        "",
+        login="machine freeswitch.signalwire.com login signalwire password {freeswitch_token}",
+    ),
     # apt refuses credentials for plain http unless the line names the scheme.
-    Repository("webitel", "http://deb.webitel.com/debian", "bookworm", "main 25.08-releases",
-               "http://deb.webitel.com/webitel-repo.gpg", "",
-               login="machine http://deb.webitel.com login {repository_user} password {repository_password}"),
+    Repository(
+        "webitel",
+        "http://deb.webitel.com/debian",
+        "bookworm",
+        "main 25.08-releases",
+        "http://deb.webitel.com/webitel-repo.gpg",
+        "",
+        login="machine http://deb.webitel.com login {repository_user} password {repository_password}",
+    ),
 )
 
 REPOSITORY_NAMES = (*(repository.name for repository in VENDOR), "mirror")
@@ -55,7 +86,10 @@ CREDENTIALS = ("repository_user", "repository_password", "freeswitch_token")
 
 
 def needed_repositories(
-    source: PackageSource, services: Iterable[Service], fingerprints: Mapping[str, str], mirror: str,
+    source: PackageSource,
+    services: Iterable[Service],
+    fingerprints: Mapping[str, str],
+    mirror: str,
 ) -> tuple[Repository, ...]:
     """Return the repositories of a node's services. A mirror holds all of them under one roof, signed by keys of its own."""
     names = {name for service in services for name in service.repositories}
@@ -66,7 +100,8 @@ def needed_repositories(
         return (Repository("mirror", mirror, "bookworm", "main", key, fingerprints.get("mirror", "")),)
     return tuple(
         Repository(**{**vars(repository), "fingerprint": fingerprints.get(repository.name, repository.fingerprint)})
-        for repository in VENDOR if repository.name in names
+        for repository in VENDOR
+        if repository.name in names
     )
 
 

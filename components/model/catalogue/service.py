@@ -213,7 +213,11 @@ def tcp(name: str, port: int, *audiences: Audience, bind: Bind = Bind.PRIVATE, a
 
 
 def udp(
-    name: str, first: int, *audiences: Audience, last: int | None = None, bind: Bind = Bind.PRIVATE,
+    name: str,
+    first: int,
+    *audiences: Audience,
+    last: int | None = None,
+    bind: Bind = Bind.PRIVATE,
     authenticated: bool = True,
 ) -> Listener:
     """Return a UDP listener on a port or a range; without audience only the callers reach it."""

@@ -8,8 +8,7 @@ from components.model.catalogue import data, node, telephony, web, webitel
 from components.model.catalogue.service import Front, Service
 
 CATALOGUE: Mapping[str, Service] = {
-    service.name: service
-    for service in (*node.SERVICES, *data.SERVICES, *telephony.SERVICES, *webitel.SERVICES, *web.SERVICES)
+    service.name: service for service in (*node.SERVICES, *data.SERVICES, *telephony.SERVICES, *webitel.SERVICES, *web.SERVICES)
 }
 
 

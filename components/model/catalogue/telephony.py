@@ -14,7 +14,10 @@ from components.model.catalogue.service import (
 )
 
 RTPENGINE = Service(
-    "rtpengine", "rtpengine", packages=("rtpengine-daemon",), units=("rtpengine-daemon",),
+    "rtpengine",
+    "rtpengine",
+    packages=("rtpengine-daemon",),
+    units=("rtpengine-daemon",),
     listeners=(
         udp("rtp", 10000, Audience.INTERNET, Audience.CALLERS, last=19999),
         udp("ng", 60000, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
@@ -27,17 +30,30 @@ RTPENGINE = Service(
 )
 
 OPENSIPS = Service(
-    "opensips", "OpenSIPS", stand_in=True, units=("opensips",), repositories=("opensips",),
-    front=Front.SIP, has_standby=False,
+    "opensips",
+    "OpenSIPS",
+    stand_in=True,
+    units=("opensips",),
+    repositories=("opensips",),
+    front=Front.SIP,
+    has_standby=False,
     packages=(
-        "opensips", "opensips-http-modules", "opensips-rabbitmq-modules", "opensips-auth-modules",
-        "opensips-postgres-module", "opensips-wss-module", "opensips-tls-module", "opensips-tlsmgm-module",
+        "opensips",
+        "opensips-http-modules",
+        "opensips-rabbitmq-modules",
+        "opensips-auth-modules",
+        "opensips-postgres-module",
+        "opensips-wss-module",
+        "opensips-tls-module",
+        "opensips-tlsmgm-module",
         "opensips-tls-openssl-module",
     ),
     listeners=(
-        udp("sip", 5060, Audience.CARRIERS, Audience.PHONES), tcp("sip-tcp", 5060, Audience.CARRIERS, Audience.PHONES),
+        udp("sip", 5060, Audience.CARRIERS, Audience.PHONES),
+        tcp("sip-tcp", 5060, Audience.CARRIERS, Audience.PHONES),
         tcp("sip-tls", 5061, Audience.CARRIERS, Audience.PHONES),
-        udp("inner", 5062), tcp("ws", 5070, Audience.NODE),
+        udp("inner", 5062),
+        tcp("ws", 5070, Audience.NODE),
         tcp("mi", 8000, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
     ),
     calls=("postgresql", "rabbitmq", "rtpengine.ng", "freeswitch.sip"),
@@ -50,15 +66,22 @@ OPENSIPS = Service(
     ),
     probes=(
         Probe("sip", "OPTIONS is not answered on the SIP socket", {"method": "OPTIONS", "listener": "sip", "status": 200}),
-        Probe("sip", "REGISTER with a password is not judged: OpenSIPS has lost its database, or cannot read accounts", {
-            "method": "REGISTER", "listener": "sip", "status": 401, "credentials": "made up"}),
+        Probe(
+            "sip",
+            "REGISTER with a password is not judged: OpenSIPS has lost its database, or cannot read accounts",
+            {"method": "REGISTER", "listener": "sip", "status": 401, "credentials": "made up"},
+        ),
         Probe("opensips_rtpengine", "OpenSIPS holds rtpengine for disabled", {"listener": "mi"}),
     ),
     drops_calls="calls that are being set up fail; calls in progress go on",
 )
 
 SIP_WEBSOCKET = Service(
-    "sip-websocket", "SIP by web socket", packages=("nginx",), units=("sip-websocket",), on_change=OnChange.RELOAD,
+    "sip-websocket",
+    "SIP by web socket",
+    packages=("nginx",),
+    units=("sip-websocket",),
+    on_change=OnChange.RELOAD,
     # Who connects says which address it connects for: nginx of the web is believed, and nobody else gets here.
     listeners=(tcp("http", 5071, authenticated=False),),
     calls=("opensips.ws",),
@@ -66,41 +89,85 @@ SIP_WEBSOCKET = Service(
 )
 
 FREESWITCH = Service(
-    "freeswitch", "FreeSWITCH", stand_in=True, units=("freeswitch",), consul_name="freeswitch",
-    repositories=("freeswitch", "webitel"), carries_calls=True, knows_one_address=True,
+    "freeswitch",
+    "FreeSWITCH",
+    stand_in=True,
+    units=("freeswitch",),
+    consul_name="freeswitch",
+    repositories=("freeswitch", "webitel"),
+    carries_calls=True,
+    knows_one_address=True,
     packages=(
-        "freeswitch", "freeswitch-systemd", "freeswitch-music-default", "freeswitch-mod-av", "freeswitch-mod-opus",
-        "freeswitch-mod-opusfile", "freeswitch-mod-sndfile", "freeswitch-mod-shout", "freeswitch-mod-sofia",
-        "freeswitch-mod-dialplan-xml", "freeswitch-mod-valet-parking", "freeswitch-mod-conference", "freeswitch-mod-console",
-        "freeswitch-mod-event-socket", "freeswitch-mod-loopback", "freeswitch-mod-commands", "freeswitch-mod-db",
-        "freeswitch-mod-dptools", "freeswitch-mod-expr", "freeswitch-mod-hash", "freeswitch-mod-spandsp",
-        "freeswitch-mod-imagick", "freeswitch-mod-png", "freeswitch-mod-native-file", "freeswitch-mod-logfile",
-        "freeswitch-mod-local-stream", "freeswitch-mod-tone-stream", "freeswitch-mod-lua", "freeswitch-mod-http-cache",
-        "freeswitch-mod-spy", "freeswitch-mod-amd", "freeswitch-mod-amqp", "freeswitch-mod-grpc",
+        "freeswitch",
+        "freeswitch-systemd",
+        "freeswitch-music-default",
+        "freeswitch-mod-av",
+        "freeswitch-mod-opus",
+        "freeswitch-mod-opusfile",
+        "freeswitch-mod-sndfile",
+        "freeswitch-mod-shout",
+        "freeswitch-mod-sofia",
+        "freeswitch-mod-dialplan-xml",
+        "freeswitch-mod-valet-parking",
+        "freeswitch-mod-conference",
+        "freeswitch-mod-console",
+        "freeswitch-mod-event-socket",
+        "freeswitch-mod-loopback",
+        "freeswitch-mod-commands",
+        "freeswitch-mod-db",
+        "freeswitch-mod-dptools",
+        "freeswitch-mod-expr",
+        "freeswitch-mod-hash",
+        "freeswitch-mod-spandsp",
+        "freeswitch-mod-imagick",
+        "freeswitch-mod-png",
+        "freeswitch-mod-native-file",
+        "freeswitch-mod-logfile",
+        "freeswitch-mod-local-stream",
+        "freeswitch-mod-tone-stream",
+        "freeswitch-mod-lua",
+        "freeswitch-mod-http-cache",
+        "freeswitch-mod-spy",
+        "freeswitch-mod-amd",
+        "freeswitch-mod-amqp",
+        "freeswitch-mod-grpc",
         "freeswitch-mod-google-transcribe",
     ),
     listeners=(
-        udp("sip", 5080), tcp("sip-tcp", 5080), tcp("grpc", 50051, authenticated=False),
-        udp("rtp", 20000, last=39999), tcp("esl", 8021, Audience.NODE, bind=Bind.LOOPBACK),
+        udp("sip", 5080),
+        tcp("sip-tcp", 5080),
+        tcp("grpc", 50051, authenticated=False),
+        udp("rtp", 20000, last=39999),
+        tcp("esl", 8021, Audience.NODE, bind=Bind.LOOPBACK),
     ),
     calls=("rabbitmq", "opensips.inner", "rtpengine.rtp", "storage.internal", "flow_manager.esl"),
     secrets=("broker_password", "esl_password"),
     egress=(Egress("speech services", "tcp", Ports(443, 443)),),
     probes=(
-        Probe("sip", "FreeSWITCH does not answer OPTIONS (503 = full or paused)", {
-            "method": "OPTIONS", "listener": "sip", "status": 200, "accept": "503"}),
+        Probe(
+            "sip",
+            "FreeSWITCH does not answer OPTIONS (503 = full or paused)",
+            {"method": "OPTIONS", "listener": "sip", "status": 200, "accept": "503"},
+        ),
         Probe("freeswitch", "FreeSWITCH is not ready for calls", {"listener": "esl"}),
         # Engine starts only where this is answered, and has no limit for it.
         Probe("freeswitch_calls", "FreeSWITCH takes connections and answers no call on its gRPC", {"listener": "grpc"}),
-        Probe("consul_entry", "Consul has no entry of FreeSWITCH with this node's address", {
-            "name": "freeswitch", "id": "{hostname}", "listener": "grpc"}),
+        Probe(
+            "consul_entry",
+            "Consul has no entry of FreeSWITCH with this node's address",
+            {"name": "freeswitch", "id": "{hostname}", "listener": "grpc"},
+        ),
     ),
-    on_change=OnChange.DRAIN, drops_calls="running calls end",
+    on_change=OnChange.DRAIN,
+    drops_calls="running calls end",
 )
 
 FAIL2BAN = Service(
-    "fail2ban", "fail2ban", packages=("fail2ban", "python3-systemd"), units=("fail2ban",), on_change=OnChange.RELOAD,
+    "fail2ban",
+    "fail2ban",
+    packages=("fail2ban", "python3-systemd"),
+    units=("fail2ban",),
+    on_change=OnChange.RELOAD,
 )
 
 SERVICES = (RTPENGINE, OPENSIPS, SIP_WEBSOCKET, FAIL2BAN, FREESWITCH)
-

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from components.model.machine import Public, Size
 
 WEBITEL_SERVICES = (
-    "webitel-app", "webitel-api", "messages-srv", "messages-bot", "engine", "call_center", "logger", "cases",
+    "webitel-app",
+    "webitel-api",
+    "messages-srv",
+    "messages-bot",
+    "engine",
+    "call_center",
+    "logger",
+    "cases",
 )
 """The Webitel services without a place of their own (uac, Storage and Flow Manager have one)."""
 
@@ -73,35 +80,66 @@ def trial(memory_gib: float) -> Size:
 
 
 _single = Tier(
-    "single", "Single server", 50_000,
+    "single",
+    "Single server",
+    50_000,
     (
         Role(
             "all",
-            ("postgresql", "rabbitmq", "consul-server", "grafana", *SIP, *GUARD, *MEDIA, "storage", *WEBITEL_SERVICES, *WEB), 1,
-            Size(8, 16, 60, 2000, OURS), trial(4), Public.SERVICE, Disks(100, 200), Disks(5, 5),
+            ("postgresql", "rabbitmq", "consul-server", "grafana", *SIP, *GUARD, *MEDIA, "storage", *WEBITEL_SERVICES, *WEB),
+            1,
+            Size(8, 16, 60, 2000, OURS),
+            trial(4),
+            Public.SERVICE,
+            Disks(100, 200),
+            Disks(5, 5),
         ),
     ),
 )
 
 _basic = Tier(
-    "basic", "Basic", 400_000,
+    "basic",
+    "Basic",
+    400_000,
     (
-        Role("data", ("postgresql", "rabbitmq", "consul-server", "grafana", "storage"), 1,
-             Size(8, 32, 40, 3000, OURS), trial(2), disks=Disks(200, 500), trial_disks=Disks(5, 5)),
+        Role(
+            "data",
+            ("postgresql", "rabbitmq", "consul-server", "grafana", "storage"),
+            1,
+            Size(8, 32, 40, 3000, OURS),
+            trial(2),
+            disks=Disks(200, 500),
+            trial_disks=Disks(5, 5),
+        ),
         Role("app", (*MEDIA, *WEBITEL_SERVICES), 1, Size(8, 16, 80, 1000, OURS), trial(2)),
         Role("edge", (*SIP, *GUARD, *WEB), 1, Size(4, 8, 60, 1000, VENDOR), trial(1.5), Public.SERVICE),
     ),
 )
 
 _extended = Tier(
-    "extended", "Extended", 1_000_000,
+    "extended",
+    "Extended",
+    1_000_000,
     (
-        Role("db", ("postgresql", "consul-server", "grafana"), 1,
-             Size(8, 32, 40, 3000, "vendor (vCPU), ours (memory)"), trial(1.5),
-             disks=Disks(database=500), trial_disks=Disks(database=5)),
+        Role(
+            "db",
+            ("postgresql", "consul-server", "grafana"),
+            1,
+            Size(8, 32, 40, 3000, "vendor (vCPU), ours (memory)"),
+            trial(1.5),
+            disks=Disks(database=500),
+            trial_disks=Disks(database=5),
+        ),
         Role("bus", ("rabbitmq", "consul-server"), 1, Size(4, 8, 60, 2000, OURS), trial(1.5)),
-        Role("storage", ("storage", "consul-server"), 1, Size(4, 8, 40, 1000, OURS), trial(1),
-             disks=Disks(recordings=1000), trial_disks=Disks(recordings=5)),
+        Role(
+            "storage",
+            ("storage", "consul-server"),
+            1,
+            Size(4, 8, 40, 1000, OURS),
+            trial(1),
+            disks=Disks(recordings=1000),
+            trial_disks=Disks(recordings=5),
+        ),
         Role("media", MEDIA, 2, Size(8, 16, 60, 1000, OURS), trial(1.5)),
         Role("web", (*GUARD, *WEBITEL_SERVICES, *WEB), 1, Size(4, 8, 80, 2000, VENDOR), trial(1.5), Public.SERVICE),
         Role("sip", (*SIP, *GUARD), 1, Size(4, 8, 60, 1000, OURS), trial(1), Public.SERVICE),

@@ -3,19 +3,35 @@
 from components.model.catalogue.service import Audience, Bind, Front, OnChange, Probe, Service, tcp
 
 WEBITEL_WEB = Service(
-    "webitel-web", "Web applications", stand_in=True, repositories=("webitel",),
+    "webitel-web",
+    "Web applications",
+    stand_in=True,
+    repositories=("webitel",),
     packages=(
-        "webitel-auth-app", "webitel-admin-app", "webitel-agent-workspace", "webitel-supervisor-workspace",
-        "webitel-flow-diagram", "webitel-history", "webitel-audit-app", "webitel-web-widget", "webitel-crm",
+        "webitel-auth-app",
+        "webitel-admin-app",
+        "webitel-agent-workspace",
+        "webitel-supervisor-workspace",
+        "webitel-flow-diagram",
+        "webitel-history",
+        "webitel-audit-app",
+        "webitel-web-widget",
+        "webitel-crm",
     ),
     on_change=OnChange.NOTHING,
     probes=(Probe("https", "the sign-in page is not served", {"path": "/app/auth/", "status": 200}),),
 )
 
 NGINX = Service(
-    "nginx", "nginx", packages=("nginx",), units=("nginx",), on_change=OnChange.RELOAD, front=Front.WEB,
+    "nginx",
+    "nginx",
+    packages=("nginx",),
+    units=("nginx",),
+    on_change=OnChange.RELOAD,
+    front=Front.WEB,
     listeners=(
-        tcp("http", 80, Audience.INTERNET, bind=Bind.PRIVATE), tcp("https", 443, Audience.INTERNET, bind=Bind.PRIVATE),
+        tcp("http", 80, Audience.INTERNET, bind=Bind.PRIVATE),
+        tcp("https", 443, Audience.INTERNET, bind=Bind.PRIVATE),
     ),
     calls=("webitel-api.http", "storage.public", "messages-bot.http", "engine.websocket", "sip-websocket.http", "grafana"),
     secrets=("web_certificate",),

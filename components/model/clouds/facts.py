@@ -168,15 +168,19 @@ def load_machine_types(cloud: str) -> tuple[MachineType, ...]:
     hours = data["hours_per_month"][cloud]
     machines = []
     for row in data["clouds"][cloud]["machine_types"]:
-        prices = row.get("monthly") or {
-            region: hourly * hours for region, hourly in row["hourly"].items() if hourly is not None
-        }
-        machines.append(MachineType(
-            name=row["name"], vcpus=row["vcpus"], memory_gib=row["memory_gib"], cores=row["cores"],
-            monthly={region: round(price, 2) for region, price in prices.items() if price is not None},
-            family=row["family"], whole_cores=row["full_core_vcpu"] is True,
-            root_disk_gib=row["local_disk_gib"] if row.get("root_disk_included") else 0,
-        ))
+        prices = row.get("monthly") or {region: hourly * hours for region, hourly in row["hourly"].items() if hourly is not None}
+        machines.append(
+            MachineType(
+                name=row["name"],
+                vcpus=row["vcpus"],
+                memory_gib=row["memory_gib"],
+                cores=row["cores"],
+                monthly={region: round(price, 2) for region, price in prices.items() if price is not None},
+                family=row["family"],
+                whole_cores=row["full_core_vcpu"] is True,
+                root_disk_gib=row["local_disk_gib"] if row.get("root_disk_included") else 0,
+            )
+        )
     return tuple(machines)
 
 

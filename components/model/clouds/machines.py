@@ -18,7 +18,11 @@ VCPUS_PER_WHOLE_CORE = 2
 
 
 def choose_machine_type(
-    facts: CloudFacts, size: Size, region: str, voice: bool, among: Collection[str] | None = None,
+    facts: CloudFacts,
+    size: Size,
+    region: str,
+    voice: bool,
+    among: Collection[str] | None = None,
 ) -> MachineType:
     """Return the cheapest machine type of a region that meets the size; on a container host, a container of that size.
     `among` are the names to choose from, None = all. A LookupError says that none fits.
@@ -38,18 +42,24 @@ def choose_machine_type(
             return True, 0.0, machine.name
         return False, price / (VCPUS_PER_WHOLE_CORE if voice and machine.whole_cores else 1), machine.name
 
-    fit = [machine for machine in facts.machine_types if fits(machine, size) and (among is None or machine.name in among)
-           and machine.family not in facts.closed_families]
+    fit = [
+        machine
+        for machine in facts.machine_types
+        if fits(machine, size) and (among is None or machine.name in among) and machine.family not in facts.closed_families
+    ]
     if not fit:
-        raise LookupError(f"no machine type of {facts.title} has {size.vcpus} vCPU, {size.memory_gib:g} GiB "
-                          f"and a boot disk of {size.boot_gib} GiB")
+        raise LookupError(
+            f"no machine type of {facts.title} has {size.vcpus} vCPU, {size.memory_gib:g} GiB "
+            f"and a boot disk of {size.boot_gib} GiB"
+        )
     return min(fit, key=worth)
 
 
 def fits(machine: MachineType, size: Size) -> bool:
     """Return whether a machine type has at least the vCPU and memory of a size, and its boot disk where that comes with it."""
     return (
-        machine.vcpus >= size.vcpus and machine.memory_gib >= size.memory_gib
+        machine.vcpus >= size.vcpus
+        and machine.memory_gib >= size.memory_gib
         and (machine.root_disk_gib == 0 or machine.root_disk_gib >= size.boot_gib)
     )
 

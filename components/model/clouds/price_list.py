@@ -57,8 +57,12 @@ def merge(data: Mapping[str, Any], cloud: str, found: Found, today: str) -> dict
         for region, price in prices.items():
             place.setdefault("regions", {})[region] = {"price": price, "source": found.source}
     merged["as_of"][cloud] = today
-    merged["sources"][found.source] = {"name": found.source, "date": today, "licence": "the cloud's own public prices",
-                                     "use": f"{cloud} prices"}
+    merged["sources"][found.source] = {
+        "name": found.source,
+        "date": today,
+        "licence": "the cloud's own public prices",
+        "use": f"{cloud} prices",
+    }
     return merged
 
 

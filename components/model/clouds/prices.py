@@ -45,7 +45,12 @@ def price_date(facts: CloudFacts) -> str:
 
 
 def price_node(
-    facts: CloudFacts, region: str, machine: MachineType, disks: Sequence[Disk], public: Public, nat_nodes: int,
+    facts: CloudFacts,
+    region: str,
+    machine: MachineType,
+    disks: Sequence[Disk],
+    public: Public,
+    nat_nodes: int,
 ) -> NodePrice:
     """Return the price of one node, where `nat_nodes` nodes of the deployment share the NAT gateway."""
     if facts.trial:
@@ -60,7 +65,8 @@ def price_node(
     else:
         parts.append(("public addresses", _lookup(facts, region, "address")))
     return NodePrice(
-        sum(price for _, price in parts if price is not None), tuple(what for what, price in parts if price is None),
+        sum(price for _, price in parts if price is not None),
+        tuple(what for what, price in parts if price is None),
     )
 
 
@@ -81,8 +87,7 @@ def sum_prices(facts: CloudFacts, region: str, prices: Sequence[NodePrice]) -> t
     if not unpriced:
         return Price(priced, currency, as_of), ""
     warning = (
-        f"monthly price unknown: no dated price in {region} of {', '.join(unpriced)}; "
-        f"the rest comes to {currency} {priced:.0f}"
+        f"monthly price unknown: no dated price in {region} of {', '.join(unpriced)}; the rest comes to {currency} {priced:.0f}"
     )
     return Price(None, currency, as_of), warning
 

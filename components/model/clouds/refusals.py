@@ -30,28 +30,51 @@ def explain_refusal(plan: Plan, node: Node | None, text: str) -> str:
         what = f" for {node.key} ({node.machine_type.name})" if node else ""
         return f"{place} was asked too often{what}, perhaps also by others who use your account: wait a few minutes"
     if node is None:
-        return (f"{place} gives your account no more of it: ask for a higher limit at {facts.quota_page}"
-                if refusal is Refusal.QUOTA else f"{place} has none free: wait, or take another webitel:region")
+        return (
+            f"{place} gives your account no more of it: ask for a higher limit at {facts.quota_page}"
+            if refusal is Refusal.QUOTA
+            else f"{place} has none free: wait, or take another webitel:region"
+        )
     key, name = f"machine_types.{node.role}", node.machine_type.name
     if refusal is Refusal.QUOTA:
         needed = sum(one.machine_type.vcpus for one in plan.nodes)
-        return str(setting_problem(
-            key, name, f"{place} gives your account no more for {node.key}: this deployment has {needed} vCPU in "
-            f"{len(plan.nodes)} nodes; ask for a higher limit at {facts.quota_page}"))
+        return str(
+            setting_problem(
+                key,
+                name,
+                f"{place} gives your account no more for {node.key}: this deployment has {needed} vCPU in "
+                f"{len(plan.nodes)} nodes; ask for a higher limit at {facts.quota_page}",
+            )
+        )
     other = choose_other(facts, node.machine_type, plan.region)
     take = f"take another type, such as {describe_machine_type(facts, other, plan.region)}, " if other else "wait, "
     zone = f"zone {plan.zone} of " if plan.zone else ""
     # Another zone or region is another deployment: its disks stand where they are.
-    return str(setting_problem(
-        key, name, f"{zone}{place} has none free for {node.key}: {take}or, as long as there is no data, another "
-        f"{'webitel:zone or ' if plan.zone else ''}webitel:region"))
+    return str(
+        setting_problem(
+            key,
+            name,
+            f"{zone}{place} has none free for {node.key}: {take}or, as long as there is no data, another "
+            f"{'webitel:zone or ' if plan.zone else ''}webitel:region",
+        )
+    )
 
 
 def choose_other(facts: CloudFacts, machine: MachineType, region: str) -> MachineType | None:
     """Return the cheapest other type that is at least as large, another family first: what is short is often the whole family."""
     size = Size(machine.vcpus, machine.memory_gib, machine.root_disk_gib, 0, "")
-    fit = [one for one in facts.machine_types
-           if one.name != machine.name and fits(one, size) and one.family not in facts.closed_families]
-    return min(fit, default=None, key=lambda one: (
-        one.family == machine.family,
-        one.price_in(region) or one.price_in(facts.default_region) or float("inf"), one.vcpus, one.name))
+    fit = [
+        one
+        for one in facts.machine_types
+        if one.name != machine.name and fits(one, size) and one.family not in facts.closed_families
+    ]
+    return min(
+        fit,
+        default=None,
+        key=lambda one: (
+            one.family == machine.family,
+            one.price_in(region) or one.price_in(facts.default_region) or float("inf"),
+            one.vcpus,
+            one.name,
+        ),
+    )

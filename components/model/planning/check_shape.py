@@ -66,8 +66,10 @@ def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
     workers = [one for one in services if one.placement is Placement.ROLE or one.moves]
     if count > role.count and not workers:
         first = next(one for one in services if one.placement is Placement.FIRST)
-        return (f"{first.title} runs on the first node only ({first.placement_reason}), "
-                f"so a further node would be idle; use {role.count}")
+        return (
+            f"{first.title} runs on the first node only ({first.placement_reason}), "
+            f"so a further node would be idle; use {role.count}"
+        )
     if count < role.count:
         return f"fewer than the tier's; use {role.count} or more, or a smaller webitel:tier"
     if count > MAX_NODES_PER_ROLE:
@@ -77,9 +79,15 @@ def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
 
 def clustered_roles(tier: Tier, catalogue: Catalogue) -> tuple[str, ...]:
     """Return the roles whose nodes may form a cluster, be it one node today."""
-    return tuple(role.name for role in tier.roles if any(
-        size > 1 and not explain_count(role, size, catalogue)
-        for name in role.services for size in catalogue[name].cluster_sizes))
+    return tuple(
+        role.name
+        for role in tier.roles
+        if any(
+            size > 1 and not explain_count(role, size, catalogue)
+            for name in role.services
+            for size in catalogue[name].cluster_sizes
+        )
+    )
 
 
 def check_disk_sizes(draft: Draft) -> Iterator[Problem]:
@@ -96,9 +104,15 @@ def check_disk_sizes(draft: Draft) -> Iterator[Problem]:
             has = " or ".join(f"{name}.{one}" for one in sizes)
             yield setting_problem(setting, size, f"{name} has no disk of that purpose; use {has}")
         elif purpose == "boot" and (root := draft.machines[name].root_disk_gib):
-            yield setting_problem(setting, size, (
-                f"on {draft.facts.title} the boot disk comes with the machine type, {root} GiB with {draft.machines[name].name}; "
-                f"set webitel:machine_types.{name} instead"))
+            yield setting_problem(
+                setting,
+                size,
+                (
+                    f"on {draft.facts.title} the boot disk comes with the machine type, "
+                    f"{root} GiB with {draft.machines[name].name}; "
+                    f"set webitel:machine_types.{name} instead"
+                ),
+            )
         elif size < sizes[purpose]:
             yield setting_problem(setting, size, f"smaller than the tier's; use {sizes[purpose]} GiB or more")
 
@@ -131,9 +145,14 @@ def check_network(draft: Draft) -> Iterator[Problem]:
     if not is_inside(network, facts, highest):
         number = sum(counts.values())
         needed = min(smallest_prefix(facts, highest), longest)
-        yield setting_problem("network", text, (
-            f"has {network.num_addresses} addresses, too few for {number} {'node' if number == 1 else 'nodes'} "
-            f"with fixed places; use /{needed} or larger, such as {facts.default_network}"))
+        yield setting_problem(
+            "network",
+            text,
+            (
+                f"has {network.num_addresses} addresses, too few for {number} {'node' if number == 1 else 'nodes'} "
+                f"with fixed places; use /{needed} or larger, such as {facts.default_network}"
+            ),
+        )
     elif not shortest <= network.prefixlen <= longest:
         yield setting_problem("network", text, f"{facts.title} takes /{shortest} to /{longest}; {example}")
 
@@ -149,8 +168,12 @@ def find_free_network(draft: Draft) -> IPv4Network:
     """Find a network that could be set: the cloud's default, else a private one of its size that nobody has."""
     default = IPv4Network(draft.facts.default_network)
     taken = [*map(IPv4Network, draft.facts.reserved_networks), *(network for _, network in list_outside(draft))]
-    candidates = (network for private in PRIVATE if private.prefixlen <= default.prefixlen
-                  for network in private.subnets(new_prefix=default.prefixlen))
+    candidates = (
+        network
+        for private in PRIVATE
+        if private.prefixlen <= default.prefixlen
+        for network in private.subnets(new_prefix=default.prefixlen)
+    )
     return next((one for one in chain([default], candidates) if not any(one.overlaps(other) for other in taken)), default)
 
 
@@ -158,12 +181,18 @@ def check_public_network(draft: Draft) -> Iterator[Problem]:
     """Find what only containers have: a network of the host's in the internet's place."""
     settings, facts, counts = draft.settings, draft.facts, draft.counts
     if not facts.trial and settings.local_network != "bridged":
-        yield setting_problem("local_network", settings.local_network, (
-            f"only containers of webitel:cloud = local have it; {facts.title} has its own way, remove the setting"))
+        yield setting_problem(
+            "local_network",
+            settings.local_network,
+            (f"only containers of webitel:cloud = local have it; {facts.title} has its own way, remove the setting"),
+        )
     if not facts.trial or facts.public_address is PublicAddress.PRIVATE:
         if settings.public_network is not None:
-            yield setting_problem("public_network", settings.public_network, (
-                "only webitel:cloud = local has one, and not with webitel:local_network = bridged; remove the setting"))
+            yield setting_problem(
+                "public_network",
+                settings.public_network,
+                ("only webitel:cloud = local has one, and not with webitel:local_network = bridged; remove the setting"),
+            )
         return
     network, example = resolve_public_network(settings), "use a network such as 198.18.0.0/24"
     highest = max(address_offset(facts.first_host, index, counts[role.name]) for index, role in enumerate(draft.tier.roles))
@@ -189,7 +218,10 @@ def check_leaving(draft: Draft) -> Iterator[Problem]:
         text = ", ".join(f"{role.name}-{n}" for n in range(1, counts[role.name] + 1) if n not in stay)
         if stay != list(range(1, len(stay) + 1)):
             last = ", ".join(f"{role.name}-{n}" for n in range(len(stay) + 1, counts[role.name] + 1))
-            yield setting_problem("leaving", text, f"only the nodes with the highest numbers can leave, here {last}: "
-                                                   f"webitel scale {role.name} {len(stay)}")
+            yield setting_problem(
+                "leaving",
+                text,
+                f"only the nodes with the highest numbers can leave, here {last}: webitel scale {role.name} {len(stay)}",
+            )
         elif why := explain_count(role, len(stay), draft.catalogue):
             yield setting_problem("leaving", text, f"{len(stay)} of {role.name} would be left: {why}")

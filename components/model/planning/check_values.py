@@ -30,8 +30,13 @@ LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 HOST = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})+", re.IGNORECASE)
 BASTION = re.compile(rf"[a-z_][-a-z0-9_.]*@({HOST.pattern}|{LABEL}|\d+(\.\d+){{3}})(:\d{{1,5}})?", re.IGNORECASE)
 KEY_TYPES = (
-    "ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
-    "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com",
+    "ssh-ed25519",
+    "ssh-rsa",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
 )
 
 
@@ -47,7 +52,8 @@ def check_place(draft: Draft) -> Iterator[Problem]:
     settings, facts = draft.settings, draft.facts
     if not re.fullmatch(facts.region_shape, draft.region):
         yield setting_problem(
-            "region", settings.region, f"{facts.title} has no such region; use one such as {facts.default_region}")
+            "region", settings.region, f"{facts.title} has no such region; use one such as {facts.default_region}"
+        )
     if settings.zone and settings.zone not in facts.zones:
         use = f"use one of {', '.join(facts.zones)}" if facts.zones else "it has none, remove the setting"
         yield setting_problem("zone", settings.zone, f"no zone of {facts.title}; {use}")
@@ -74,7 +80,7 @@ def check_operator_keys(draft: Draft) -> Iterator[Problem]:
     for key in draft.settings.operator_keys:
         if why := explain_key(key):
             shown = " ".join(key.split())
-            shown = shown if len(shown) <= MAX_SHOWN_KEY_LENGTH else f"{shown[:MAX_SHOWN_KEY_LENGTH - 3]}..."
+            shown = shown if len(shown) <= MAX_SHOWN_KEY_LENGTH else f"{shown[: MAX_SHOWN_KEY_LENGTH - 3]}..."
             yield setting_problem("operator_keys", shown, f"{why}; use a line such as ssh-ed25519 AAAA... you@office")
 
 
@@ -82,9 +88,14 @@ def check_mirror(draft: Draft) -> Iterator[Problem]:
     """Find a package source `mirror` without the address of one."""
     mirror = draft.settings.mirror
     if draft.package_source is PackageSource.MIRROR and not re.fullmatch(r"https?://[^\s/]+\S*", mirror):
-        yield setting_problem("mirror", mirror, (
-            "with webitel:package_source = mirror it must be the base URL of your mirror, "
-            "such as https://packages.your-company.com"))
+        yield setting_problem(
+            "mirror",
+            mirror,
+            (
+                "with webitel:package_source = mirror it must be the base URL of your mirror, "
+                "such as https://packages.your-company.com"
+            ),
+        )
 
 
 def check_rotation(draft: Draft) -> Iterator[Problem]:
@@ -98,8 +109,11 @@ def check_rotation(draft: Draft) -> Iterator[Problem]:
             yield setting_problem(f"rotate.{name}", generation, "counts from 1; use 2 to rotate it for the first time")
         elif SECRETS[name].together and generation > 1:
             can = ", ".join(spec.name for spec in SECRETS.values() if not spec.together)
-            yield setting_problem(f"rotate.{name}", generation, (
-                f"all its nodes need the same one at the same moment, so it is not rotated while they run; these can be: {can}"))
+            yield setting_problem(
+                f"rotate.{name}",
+                generation,
+                (f"all its nodes need the same one at the same moment, so it is not rotated while they run; these can be: {can}"),
+            )
 
 
 def check_repository_keys(draft: Draft) -> Iterator[Problem]:
@@ -111,9 +125,14 @@ def check_repository_keys(draft: Draft) -> Iterator[Problem]:
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(REPOSITORY_NAMES)}"
             yield setting_problem(setting, fingerprint, f"no repository of that name; {hint}")
         elif fingerprint and not re.fullmatch(r"[0-9A-Fa-f]{40}", fingerprint):
-            yield setting_problem(setting, fingerprint, (
-                "not a fingerprint, which has 40 hexadecimal digits and no blanks, "
-                "such as 0123456789ABCDEF0123456789ABCDEF01234567 (gpg --show-keys FILE prints it)"))
+            yield setting_problem(
+                setting,
+                fingerprint,
+                (
+                    "not a fingerprint, which has 40 hexadecimal digits and no blanks, "
+                    "such as 0123456789ABCDEF0123456789ABCDEF01234567 (gpg --show-keys FILE prints it)"
+                ),
+            )
 
 
 def check_versions(draft: Draft) -> Iterator[Problem]:
@@ -209,6 +228,6 @@ def split_fields(blob: bytes) -> list[bytes]:
         (length,) = struct.unpack_from(">I", blob)
         if len(blob) < 4 + length:
             raise ValueError("cut")
-        fields.append(blob[4:4 + length])
-        blob = blob[4 + length:]
+        fields.append(blob[4 : 4 + length])
+        blob = blob[4 + length :]
     return fields

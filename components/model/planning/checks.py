@@ -42,8 +42,10 @@ Check = Callable[[Draft], Iterator[Problem]]
 def check_machine_types(draft: Draft) -> Iterator[Problem]:
     """Find machine types of unknown roles, or that a role cannot have."""
     roles = {role.name: role for role in draft.tier.roles}
-    for name in (*(name for name in roles if name in draft.settings.machine_types),
-                 *(name for name in draft.settings.machine_types if name not in roles)):
+    for name in (
+        *(name for name in roles if name in draft.settings.machine_types),
+        *(name for name in draft.settings.machine_types if name not in roles),
+    ):
         machine = draft.settings.machine_types[name]
         if name not in roles:
             yield setting_problem(f"machine_types.{name}", machine, unknown_role(name, draft.tier))
@@ -64,13 +66,35 @@ def check_clashes(draft: Draft) -> Iterator[Problem]:
     """Find services of one node that want the same address and port: a mistake in the catalogue."""
     yield from dict.fromkeys(
         Problem("", "", f"the catalogue is broken: {text}")
-        for services in draft.placed.values() for text in find_clashes(services, draft.catalogue))
+        for services in draft.placed.values()
+        for text in find_clashes(services, draft.catalogue)
+    )
 
 
 CHECKS: tuple[Check, ...] = (
-    check_machine_types, check_name, check_counts, check_disk_sizes, check_network, check_public_network, check_leaving,
-    check_kept, check_domain, check_zone, check_place, check_bastion, check_image, check_networks, check_calls,
-    check_carrier_profiles, check_time_zone, check_operator_keys, check_mirror, check_share, check_repository_keys,
-    check_versions, check_rotation, check_clashes,
+    check_machine_types,
+    check_name,
+    check_counts,
+    check_disk_sizes,
+    check_network,
+    check_public_network,
+    check_leaving,
+    check_kept,
+    check_domain,
+    check_zone,
+    check_place,
+    check_bastion,
+    check_image,
+    check_networks,
+    check_calls,
+    check_carrier_profiles,
+    check_time_zone,
+    check_operator_keys,
+    check_mirror,
+    check_share,
+    check_repository_keys,
+    check_versions,
+    check_rotation,
+    check_clashes,
 )
 """In the order in which their problems are told."""

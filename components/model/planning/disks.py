@@ -26,10 +26,15 @@ def choose_disks(draft: Draft, role: Role, n: int, services: Sequence[str]) -> t
     """
     machine = draft.machines[role.name]
     return tuple(
-        Disk(purpose, machine.root_disk_gib if purpose == "boot" and machine.root_disk_gib
-             else draft.settings.disk_sizes.get(f"{role.name}.{purpose}", gib))
+        Disk(
+            purpose,
+            machine.root_disk_gib
+            if purpose == "boot" and machine.root_disk_gib
+            else draft.settings.disk_sizes.get(f"{role.name}.{purpose}", gib),
+        )
         for purpose, gib in draft.disks_of(role).items()
-        if purpose == "boot" or any(data.disk == purpose for name in services for data in draft.catalogue[name].data)
+        if purpose == "boot"
+        or any(data.disk == purpose for name in services for data in draft.catalogue[name].data)
         or (n == 1 and keeps_disk(draft.settings, role.name, purpose))
     )
 
@@ -41,13 +46,19 @@ def keeps_disk(settings: Settings, role: str, purpose: str) -> bool:
 
 def check_kept(draft: Draft) -> Iterator[Problem]:
     """Find kept disks of what can be no node that left some."""
-    keeping = [role.name for role in draft.tier.roles if any(
-        data.disk in draft.disks_of(role) for name in role.services for data in draft.catalogue[name].data)]
+    keeping = [
+        role.name
+        for role in draft.tier.roles
+        if any(data.disk in draft.disks_of(role) for name in role.services for data in draft.catalogue[name].data)
+    ]
     for name in draft.settings.kept_disks:
         role, _, number = name.removeprefix(f"{draft.stack}-").rpartition("-")
         if role not in keeping or not number.isdecimal() or not 1 <= int(number) <= MAX_NODES_PER_ROLE:
-            yield setting_problem("kept_disks", name, (
-                f"no node of tier {draft.tier.name} that could have left data disks; use a name such as {keeping[0]}-3"))
+            yield setting_problem(
+                "kept_disks",
+                name,
+                (f"no node of tier {draft.tier.name} that could have left data disks; use a name such as {keeping[0]}-3"),
+            )
 
 
 def list_kept(settings: Settings, stack: str, tier: Tier, back: bool = False) -> list[tuple[str, int]]:
@@ -66,7 +77,17 @@ def make_kept(draft: Draft) -> tuple[tuple[Node, ...], list[NodePrice]]:
         disks = tuple(disk for disk in choose_disks(draft, role, n, services) if disk.is_data)
         price = price_disks(draft.facts, draft.region, machine, disks)
         prices.append(price)
-        nodes.append(Node(
-            name=node_name(draft.stack, name, n), role=name, n=n, services=(), machine_type=machine, disks=disks,
-            private_address=None, public=Public.NO, monthly_price=price.amount))
+        nodes.append(
+            Node(
+                name=node_name(draft.stack, name, n),
+                role=name,
+                n=n,
+                services=(),
+                machine_type=machine,
+                disks=disks,
+                private_address=None,
+                public=Public.NO,
+                monthly_price=price.amount,
+            )
+        )
     return tuple(nodes), prices

@@ -72,6 +72,7 @@ def list_records(plan: Plan) -> tuple[Record, ...]:
     listeners = {listener.name: listener.port for listener in find_front(Front.SIP).listeners}
     records += [
         Record(f"{name}.{plan.domain}", "SRV", port=listeners[listener], target=target)
-        for listener, name in SRV_NAMES.items() if listener in listeners
+        for listener, name in SRV_NAMES.items()
+        if listener in listeners
     ]
     return tuple(records)

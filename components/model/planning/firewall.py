@@ -40,7 +40,10 @@ class NodeRule:
 
 
 def derive(
-    nodes: Sequence[Node], settings: Settings, facts: CloudFacts, catalogue: Catalogue = CATALOGUE,
+    nodes: Sequence[Node],
+    settings: Settings,
+    facts: CloudFacts,
+    catalogue: Catalogue = CATALOGUE,
 ) -> tuple[Opening, ...]:
     """Return the openings of every role: roles as `nodes` has them, services and listeners as the catalogue has them."""
     found: dict[tuple[str, str, str, str], Opening] = {}
@@ -52,8 +55,7 @@ def derive(
             sources = (*rule.networks, *dict.fromkeys(f"{ROLE_SOURCE}{roles[key]}" for key in rule.nodes))
             known = found.get(key := (node.role, rule.service, rule.listener, rule.audience))
             merged = tuple(dict.fromkeys((*known.sources, *sources))) if known else sources
-            found[key] = Opening(
-                node.role, rule.service, rule.listener, rule.protocol, rule.ports, rule.audience, merged)
+            found[key] = Opening(node.role, rule.service, rule.listener, rule.protocol, rule.ports, rule.audience, merged)
     return tuple(sorted(found.values(), key=lambda one: (by_role.index(one.role), order.index(one.service))))
 
 
@@ -63,7 +65,9 @@ def node_openings(plan: Plan, node: Node, settings: Settings, catalogue: Catalog
 
 
 def derive_egress(
-    nodes: Sequence[Node], settings: Settings, catalogue: Catalogue = CATALOGUE,
+    nodes: Sequence[Node],
+    settings: Settings,
+    catalogue: Catalogue = CATALOGUE,
 ) -> tuple[EgressRule, ...]:
     """Return the ways out of every role to what is not of the deployment."""
     rules: list[EgressRule] = []
@@ -102,13 +106,16 @@ def find_callers(nodes: Sequence[Node], catalogue: Catalogue = CATALOGUE) -> dic
         for name, listener in called_listeners(service, catalogue):
             calling.setdefault((name, listener.name), set()).add(service.name)
     return {
-        target: tuple(node.key for node in nodes if services.intersection(node.services))
-        for target, services in calling.items()
+        target: tuple(node.key for node in nodes if services.intersection(node.services)) for target, services in calling.items()
     }
 
 
 def _derive_node(
-    node: Node, nodes: Sequence[Node], settings: Settings, facts: CloudFacts, catalogue: Catalogue,
+    node: Node,
+    nodes: Sequence[Node],
+    settings: Settings,
+    facts: CloudFacts,
+    catalogue: Catalogue,
     callers: Mapping[tuple[str, str], tuple[str, ...]],
 ) -> tuple[NodeRule, ...]:
     rules = []
@@ -126,8 +133,9 @@ def _derive_node(
                 elif node.public is Public.SERVICE:
                     networks = networks_of(audience, settings)
                 if networks or peers:
-                    rules.append(NodeRule(
-                        name, listener.name, listener.protocol, str(listener.ports), audience.value, networks, peers))
+                    rules.append(
+                        NodeRule(name, listener.name, listener.protocol, str(listener.ports), audience.value, networks, peers)
+                    )
     return tuple(rules)
 
 
@@ -140,7 +148,10 @@ def networks_of(audience: Audience, settings: Settings) -> tuple[str, ...]:
 
 
 def _operators_of(
-    node: Node, nodes: Sequence[Node], settings: Settings, facts: CloudFacts,
+    node: Node,
+    nodes: Sequence[Node],
+    settings: Settings,
+    facts: CloudFacts,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return networks and nodes that may log in: operators where the node is reached from outside, else only through those.
 

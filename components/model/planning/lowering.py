@@ -33,25 +33,41 @@ def list_problems(plan: Plan, lost: list[str]) -> list[Problem]:
     for role, keys in by_role.items():
         nodes = ", ".join(keys)
         if role in counts:
-            problems.append(setting_problem(
-                f"counts.{role}", counts[role], f"{nodes} {'is' if len(keys) == 1 else 'are'} up and would be torn out with "
-                f"calls and data; set it back to {counts[role] + len(keys)}, then ./webitel scale {role} {counts[role]} "
-                f"{plan.stack}"))
+            problems.append(
+                setting_problem(
+                    f"counts.{role}",
+                    counts[role],
+                    f"{nodes} {'is' if len(keys) == 1 else 'are'} up and would be torn out with "
+                    f"calls and data; set it back to {counts[role] + len(keys)}, then ./webitel scale {role} {counts[role]} "
+                    f"{plan.stack}",
+                )
+            )
         else:
             before = next((tier.name for tier in TIERS.values() if any(one.name == role for one in tier.roles)), "")
-            problems.append(setting_problem(
-                "tier", plan.tier, f"{nodes} {'is' if len(keys) == 1 else 'are'} up and would have no place in it; "
-                f"set it back to {before}, or ./webitel destroy {plan.stack} first"))
+            problems.append(
+                setting_problem(
+                    "tier",
+                    plan.tier,
+                    f"{nodes} {'is' if len(keys) == 1 else 'are'} up and would have no place in it; "
+                    f"set it back to {before}, or ./webitel destroy {plan.stack} first",
+                )
+            )
     return problems
 
 
 def keep_disks(plan: Plan, running: Mapping[str, Any]) -> list[Problem]:
     """Find disks that nothing writes to any more, since a share takes their place; they would go with what is on them."""
     return [
-        setting_problem("recordings_share.source", plan.share, (
-            f"the disk {purpose} of {node.key} would go with what is on it; keep it with "
-            f"webitel:disk_sizes: {{{node.role}.{purpose}: {int(gib)}}}, then copy its files to the share "
-            "(docs/operate/availability.md)"))
-        for node in plan.nodes for purpose, gib in running.get(node.key, {}).get("disks", {}).items()
+        setting_problem(
+            "recordings_share.source",
+            plan.share,
+            (
+                f"the disk {purpose} of {node.key} would go with what is on it; keep it with "
+                f"webitel:disk_sizes: {{{node.role}.{purpose}: {int(gib)}}}, then copy its files to the share "
+                "(docs/operate/availability.md)"
+            ),
+        )
+        for node in plan.nodes
+        for purpose, gib in running.get(node.key, {}).get("disks", {}).items()
         if purpose not in {disk.purpose for disk in node.disks}
     ]

@@ -16,22 +16,25 @@ Catalogue = Mapping[str, Service]
 
 
 def choose_quorum(
-    tier: Tier, counts: Mapping[str, int], catalogue: Catalogue = CATALOGUE,
+    tier: Tier,
+    counts: Mapping[str, int],
+    catalogue: Catalogue = CATALOGUE,
 ) -> tuple[tuple[str, int], ...]:
     """Choose role and number of the nodes with the service that needs a quorum: three where three can host it, else one.
 
     First nodes of the hosting roles as the tier lists them, then second nodes: a raised count adds candidates behind
     the ones chosen, so the choice of three never moves.
     """
-    hosts = [role.name for role in tier.roles if any(
-        catalogue[name].placement is Placement.QUORUM for name in role.services)]
+    hosts = [role.name for role in tier.roles if any(catalogue[name].placement is Placement.QUORUM for name in role.services)]
     most = max((counts[role] for role in hosts), default=0)
     candidates = [(role, n) for n in range(1, most + 1) for role in hosts if n <= counts[role]]
     return tuple(candidates[: QUORUM_NODES if len(candidates) >= QUORUM_NODES else 1])
 
 
 def place_services(
-    tier: Tier, counts: Mapping[str, int], catalogue: Catalogue = CATALOGUE,
+    tier: Tier,
+    counts: Mapping[str, int],
+    catalogue: Catalogue = CATALOGUE,
 ) -> dict[tuple[str, int], tuple[str, ...]]:
     """Return the services of every node by role and number, in start order."""
     quorum = choose_quorum(tier, counts, catalogue)
@@ -42,7 +45,8 @@ def place_services(
     for role in tier.roles:
         for n in range(1, counts[role.name] + 1):
             chosen = {
-                name for name in role.services
+                name
+                for name in role.services
                 if (catalogue[name].placement is not Placement.QUORUM or (role.name, n) in quorum)
                 and (n == 1 or catalogue[name].placement is not Placement.FIRST or catalogue[name].moves)
             }
@@ -99,7 +103,8 @@ def find_clashes(services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> l
     return [
         f"{one}.{first.name} and {other}.{second.name} both listen on {first.protocol} port "
         f"{max(first.ports.first, second.ports.first)} of one address"
-        for (one, first), (other, second) in combinations(listeners, 2) if clash(first, second)
+        for (one, first), (other, second) in combinations(listeners, 2)
+        if clash(first, second)
     ]
 
 

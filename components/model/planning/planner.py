@@ -43,17 +43,24 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
     total, price_warning = sum_prices(draft.facts, draft.region, [*prices, *prices_kept])
     used = {name for node in nodes for service in node.services for name in draft.catalogue[service].secrets}
     return Plan(
-        stack=stack, facts=draft.facts, tier=draft.tier.name, region=draft.region, release=settings.release,
-        package_source=draft.package_source.value, domain=settings.domain.lower(), network=str(draft.network), nodes=nodes,
+        stack=stack,
+        facts=draft.facts,
+        tier=draft.tier.name,
+        region=draft.region,
+        release=settings.release,
+        package_source=draft.package_source.value,
+        domain=settings.domain.lower(),
+        network=str(draft.network),
+        nodes=nodes,
         openings=firewall.derive(nodes, settings, draft.facts, draft.catalogue),
         egress=firewall.derive_egress(nodes, settings, draft.catalogue),
         secrets=tuple(name for name in SECRETS if name in used or name in DEPLOYMENT_SECRETS),
-        consul_servers=tuple(
-            node_name(stack, role, n) for role, n in choose_quorum(draft.tier, draft.counts, draft.catalogue)),
+        consul_servers=tuple(node_name(stack, role, n) for role, n in choose_quorum(draft.tier, draft.counts, draft.catalogue)),
         share=share.source if (share := read_share(settings)) else "",
         monthly_price=total,
         warnings=(*find_warnings(draft), *filter(None, [price_warning])),
-        zone=settings.zone or (draft.facts.zones[0] if draft.facts.zones else ""), kept=kept,
+        zone=settings.zone or (draft.facts.zones[0] if draft.facts.zones else ""),
+        kept=kept,
     )
 
 
@@ -95,11 +102,20 @@ def make_nodes(draft: Draft) -> tuple[tuple[Node, ...], list[NodePrice]]:
             prices.append(price)
             subnet = subnet_of(draft.network, facts, publics[role.name])
             address = str(subnet.network_address + address_offset(facts.first_host, index, n))
-            nodes.append(Node(
-                name=node_name(stack, role.name, n), role=role.name, n=n, services=services, machine_type=machine,
-                disks=disks, private_address=address if facts.fixed_addresses else None, public=publics[role.name],
-                monthly_price=price.amount, leaving=node_name(stack, role.name, n) in leaving,
-            ))
+            nodes.append(
+                Node(
+                    name=node_name(stack, role.name, n),
+                    role=role.name,
+                    n=n,
+                    services=services,
+                    machine_type=machine,
+                    disks=disks,
+                    private_address=address if facts.fixed_addresses else None,
+                    public=publics[role.name],
+                    monthly_price=price.amount,
+                    leaving=node_name(stack, role.name, n) in leaving,
+                )
+            )
     return tuple(nodes), prices
 
 
@@ -118,39 +134,57 @@ def find_warnings(draft: Draft) -> Iterator[str]:
         yield f"{', '.join(back)}: kept disks are taken again; a database on them becomes a copy of its cluster's leader"
     for role in draft.tier.roles:
         if keeps_disk(settings, role.name, RECORDINGS):
-            yield (f"webitel:disk_sizes.{role.name}.{RECORDINGS}: beside webitel:recordings_share the disk is kept for what is "
-                   "on it; copy that once (docs/operate/availability.md)")
+            yield (
+                f"webitel:disk_sizes.{role.name}.{RECORDINGS}: beside webitel:recordings_share the disk is kept for what is "
+                "on it; copy that once (docs/operate/availability.md)"
+            )
         machine, size = draft.machines[role.name], draft.size_of(role)
         if not fits(machine, size):
             disk = f", {size.boot_gib} GiB disk" if 0 < machine.root_disk_gib < size.boot_gib else ""
-            yield (f"webitel:machine_types.{role.name} = {machine.name}: smaller than the tier's "
-                   f"{size.vcpus} vCPU, {size.memory_gib:g} GiB{disk}")
+            yield (
+                f"webitel:machine_types.{role.name} = {machine.name}: smaller than the tier's "
+                f"{size.vcpus} vCPU, {size.memory_gib:g} GiB{disk}"
+            )
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
     """Return the plan as `webitel plan --json` prints it: a stable shape, documented in `docs/operate/json.md`."""
     return {
-        "stack": plan.stack, "cloud": plan.cloud, "tier": plan.tier, "region": plan.region,
+        "stack": plan.stack,
+        "cloud": plan.cloud,
+        "tier": plan.tier,
+        "region": plan.region,
         "nodes": [
             {
-                "name": node.name, "role": node.role, "services": list(node.services),
-                "machine_type": node.machine_type.name, "vcpus": node.machine_type.vcpus,
+                "name": node.name,
+                "role": node.role,
+                "services": list(node.services),
+                "machine_type": node.machine_type.name,
+                "vcpus": node.machine_type.vcpus,
                 "memory_gib": node.machine_type.memory_gib,
                 "disks": [{"purpose": disk.purpose, "size_gib": disk.size_gib} for disk in node.disks],
-                "private_address": node.private_address, "public": node.public.value,
+                "private_address": node.private_address,
+                "public": node.public.value,
                 "monthly_price": node.monthly_price,
             }
             for node in plan.nodes
         ],
         "kept_disks": [
-            {"name": node.name, "disks": [{"purpose": disk.purpose, "size_gib": disk.size_gib} for disk in node.disks],
-             "monthly_price": node.monthly_price}
+            {
+                "name": node.name,
+                "disks": [{"purpose": disk.purpose, "size_gib": disk.size_gib} for disk in node.disks],
+                "monthly_price": node.monthly_price,
+            }
             for node in plan.kept
         ],
         "openings": [
             {
-                "role": opening.role, "service": opening.service, "protocol": opening.protocol, "ports": opening.ports,
-                "audience": opening.audience, "sources": list(opening.sources),
+                "role": opening.role,
+                "service": opening.service,
+                "protocol": opening.protocol,
+                "ports": opening.ports,
+                "audience": opening.audience,
+                "sources": list(opening.sources),
             }
             for opening in plan.openings
         ],

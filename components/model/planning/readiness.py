@@ -41,17 +41,26 @@ def find_documentation_values(settings: Settings, facts: CloudFacts) -> Iterator
             if any(network.overlaps(example) for example in DOCUMENTATION_NETWORKS):
                 yield setting_problem(name, network, f"an example; use the network of your {meant}")
     if not settings.operators:
-        yield setting_problem("operators", "", (
-            "nobody could reach the nodes to configure them; set your office or VPN network, such as 203.0.113.0/24"))
+        yield setting_problem(
+            "operators",
+            "",
+            ("nobody could reach the nodes to configure them; set your office or VPN network, such as 203.0.113.0/24"),
+        )
     yield from missing_credentials(settings, facts)
 
 
 def missing_credentials(settings: Settings, facts: CloudFacts) -> Iterator[Problem]:
     """Return what the package source needs and is not set: the vendor's credentials, fingerprints of repository keys."""
     for name in missing_fingerprints(resolve_package_source(settings, facts), settings.repository_keys):
-        yield setting_problem(f"repository_keys.{name}", "", (
-            "a repository's key is accepted by its fingerprint only, and no public record of this one was found; compare it with "
-            "your supplier's and set it, such as 0123456789ABCDEF0123456789ABCDEF01234567 (gpg --show-keys FILE prints it)"))
+        yield setting_problem(
+            f"repository_keys.{name}",
+            "",
+            (
+                "a repository's key is accepted by its fingerprint only, and no public record of this one was found; "
+                "compare it with "
+                "your supplier's and set it, such as 0123456789ABCDEF0123456789ABCDEF01234567 (gpg --show-keys FILE prints it)"
+            ),
+        )
     yield from missing_secrets(settings, facts)
 
 

@@ -59,11 +59,22 @@ class Call:
 
     def request(self, method: str, sequence: int, here: str, body: str = "", more: tuple[str, ...] = ()) -> bytes:
         """A request inside the call from `here`, an address with its port."""
-        return sip.finish([
-            f"{method} {self.target} SIP/2.0", f"Via: SIP/2.0/UDP {here};rport;branch={sip.branch()}", "Max-Forwards: 70",
-            f"From: {self.local}", f"To: {self.remote}", f"Call-ID: {self.id}", f"CSeq: {sequence} {method}",
-            f"Contact: {self.contact}", *(f"Route: {route}" for route in self.routes), "User-Agent: Webitel", *more,
-        ], body)
+        return sip.finish(
+            [
+                f"{method} {self.target} SIP/2.0",
+                f"Via: SIP/2.0/UDP {here};rport;branch={sip.branch()}",
+                "Max-Forwards: 70",
+                f"From: {self.local}",
+                f"To: {self.remote}",
+                f"Call-ID: {self.id}",
+                f"CSeq: {sequence} {method}",
+                f"Contact: {self.contact}",
+                *(f"Route: {route}" for route in self.routes),
+                "User-Agent: Webitel",
+                *more,
+            ],
+            body,
+        )
 
 
 def incoming(message: sip.Message, send: Send, here: str) -> Call:
@@ -71,8 +82,16 @@ def incoming(message: sip.Message, send: Send, here: str) -> Call:
     tag = sip.branch()[7:]
     number = sip.user_of(message.start.split(" ")[1])
     return Call(
-        message, send, tag, number, f"{message.one('to')};tag={tag}", message.one("from"),
-        sip.uri(message.one("contact")), read_routes(message), f"<sip:{number}@{here};transport=udp>")
+        message,
+        send,
+        tag,
+        number,
+        f"{message.one('to')};tag={tag}",
+        message.one("from"),
+        sip.uri(message.one("contact")),
+        read_routes(message),
+        f"<sip:{number}@{here};transport=udp>",
+    )
 
 
 def read_routes(message: sip.Message) -> list[str]:

@@ -56,7 +56,8 @@ class Phone:
                 waiting.put_nowait(message)
             return
         call = self.calls.get(message.key) or next(
-            (known for known in self.calls.values() if known.id == message.one("call-id")), None)
+            (known for known in self.calls.values() if known.id == message.one("call-id")), None
+        )
         if message.method in ("OPTIONS", "REGISTER", "INVITE") and call is None and self.refuses():
             send(sip.answer(message, 503, REFUSED, "full", RETRY))
         elif message.method == "OPTIONS":

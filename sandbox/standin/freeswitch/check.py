@@ -64,15 +64,18 @@ def check_files(config: Config, folder: Path) -> None:
             raise ConfigError(f"Failed to load critical module '{name}', abort()")
         config.problems.append(
             f"[CRIT] switch_loadable_module.c:1754 Error Loading module {folder}/{name}.so\n"
-            f"**{folder}/{name}.so: cannot open shared object file: No such file or directory**")
+            f"**{folder}/{name}.so: cannot open shared object file: No such file or directory**"
+        )
 
 
 def list_complaints(config: Config) -> list[str]:
     """What the start writes into the log although the program runs: deprecated names, missing configurations, odd ports."""
     said = [line for name, line in words.DEPRECATED.items() if name in config.parameters.get("sofia.conf", {})]
     said += [
-        line for name, (module, line) in words.CONFIGURATIONS.items()
-        if name not in config.parameters and (not module or module in config.modules)]
+        line
+        for name, (module, line) in words.CONFIGURATIONS.items()
+        if name not in config.parameters and (not module or module in config.modules)
+    ]
     first, last = (config.number("switch.conf", name) for name in ("rtp-start-port", "rtp-end-port"))
     if first % 2:
         said.append(f"[WARNING] switch_core_port_allocator.c:79 Rounding odd start port {first} to {first + 1}")

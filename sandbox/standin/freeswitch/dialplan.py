@@ -8,7 +8,18 @@ from typing import NamedTuple
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 APPLICATIONS = {
-    "set", "export", "socket", "respond", "deflect", "answer", "pre_answer", "ring_ready", "echo", "hangup", "transfer", "bridge",
+    "set",
+    "export",
+    "socket",
+    "respond",
+    "deflect",
+    "answer",
+    "pre_answer",
+    "ring_ready",
+    "echo",
+    "hangup",
+    "transfer",
+    "bridge",
     "playback",
 }
 """Applications that the rendered dial plan may name."""

@@ -88,11 +88,13 @@ class Console:
             f"{phone.total} session(s) since startup\n"
             f"{len(phone.calls)} session(s) - peak {phone.peak}, last 5min {phone.peak} \n"
             f"0 session(s) per Sec out of max {phone.profile.per_second}, peak 0, last 5min 0 \n"
-            f"{phone.profile.max_sessions} session(s) max\n")
+            f"{phone.profile.max_sessions} session(s) max\n"
+        )
 
 
 async def serve(console: Console, password: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """One connection."""
+
     def say(head: str, body: str = "") -> None:
         length = f"Content-Length: {len(body.encode())}\n" if body else ""
         writer.write(f"{head}\n{length}\n{body}".encode())

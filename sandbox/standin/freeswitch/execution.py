@@ -45,8 +45,11 @@ async def begin(phone: Phone, call: Call) -> None:
 async def execute(phone: Phone, call: Call) -> None:
     """The applications in turn; a call that is left after the last one is hung up."""
     is_late = sip.parse_sdp(call.invite.body) is None
-    call.variables |= {"uuid": call.uuid, "destination_number": call.number,
-                       "endpoint_disposition": "RECEIVED_NOSDP" if is_late else "RECEIVED"}
+    call.variables |= {
+        "uuid": call.uuid,
+        "destination_number": call.number,
+        "endpoint_disposition": "RECEIVED_NOSDP" if is_late else "RECEIVED",
+    }
     call.variables |= {f"sip_h_{name}": value for name, value in call.invite.headers if name.startswith("x-")}
     for application, data in phone.profile.dialplan.actions(phone.profile.context, call.variables):
         text = expand(data, phone.profile.variables | call.variables)
@@ -175,5 +178,6 @@ async def negotiate(phone: Phone, call: Call) -> None:
     if call.offers and not call.confirmed and phone.profile.late == "proxy":
         # Such a 200 alone has the profile's own contact.
         call.contact = f"<sip:mod_sofia@{phone.here}>"
-    phone.respond(call, sip.write_sdp(
-        phone.profile.media.address, call.port, call.version, offer is None or 101 in offer.codecs, codecs))
+    phone.respond(
+        call, sip.write_sdp(phone.profile.media.address, call.port, call.version, offer is None or 101 in offer.codecs, codecs)
+    )

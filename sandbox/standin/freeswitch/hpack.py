@@ -1,17 +1,66 @@
 """HPACK (RFC 7541) as far as a gRPC server reads it: fields of a request, Huffman-coded or not, from the dynamic table too."""
 
 STATIC = (
-    (":authority", ""), (":method", "GET"), (":method", "POST"), (":path", "/"), (":path", "/index.html"), (":scheme", "http"),
-    (":scheme", "https"), *((":status", str(status)) for status in (200, 204, 206, 304, 400, 404, 500)), ("accept-charset", ""),
+    (":authority", ""),
+    (":method", "GET"),
+    (":method", "POST"),
+    (":path", "/"),
+    (":path", "/index.html"),
+    (":scheme", "http"),
+    (":scheme", "https"),
+    *((":status", str(status)) for status in (200, 204, 206, 304, 400, 404, 500)),
+    ("accept-charset", ""),
     ("accept-encoding", "gzip, deflate"),
-    *((name, "") for name in (
-        "accept-language", "accept-ranges", "accept", "access-control-allow-origin", "age", "allow", "authorization",
-        "cache-control", "content-disposition", "content-encoding", "content-language", "content-length", "content-location",
-        "content-range", "content-type", "cookie", "date", "etag", "expect", "expires", "from", "host", "if-match",
-        "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "last-modified", "link", "location",
-        "max-forwards", "proxy-authenticate", "proxy-authorization", "range", "referer", "refresh", "retry-after", "server",
-        "set-cookie", "strict-transport-security", "transfer-encoding", "user-agent", "vary", "via", "www-authenticate"
-    )),
+    *(
+        (name, "")
+        for name in (
+            "accept-language",
+            "accept-ranges",
+            "accept",
+            "access-control-allow-origin",
+            "age",
+            "allow",
+            "authorization",
+            "cache-control",
+            "content-disposition",
+            "content-encoding",
+            "content-language",
+            "content-length",
+            "content-location",
+            "content-range",
+            "content-type",
+            "cookie",
+            "date",
+            "etag",
+            "expect",
+            "expires",
+            "from",
+            "host",
+            "if-match",
+            "if-modified-since",
+            "if-none-match",
+            "if-range",
+            "if-unmodified-since",
+            "last-modified",
+            "link",
+            "location",
+            "max-forwards",
+            "proxy-authenticate",
+            "proxy-authorization",
+            "range",
+            "referer",
+            "refresh",
+            "retry-after",
+            "server",
+            "set-cookie",
+            "strict-transport-security",
+            "transfer-encoding",
+            "user-agent",
+            "vary",
+            "via",
+            "www-authenticate",
+        )
+    ),
 )
 """Appendix A, from index 1."""
 
@@ -96,7 +145,7 @@ class Decoder:
         """A string."""
         packed = self.data[self.place] & 0x80
         length = self.number(7)
-        raw = self.data[self.place:self.place + length]
+        raw = self.data[self.place : self.place + length]
         self.place += length
         return unpack_huffman(raw) if packed else raw.decode("latin-1")
 

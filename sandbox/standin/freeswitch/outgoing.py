@@ -10,7 +10,8 @@ from .call import Call, read_routes
 from .calls import GIVE_UP, T1, T2, Phone
 
 ORIGINATE = re.compile(
-    r"(?:\{[^}]*\})?sofia/(?P<profile>\w+)/(?:sip:)?(?P<user>[^@;/]+)@(?P<host>[0-9.:]+)(?P<parameters>;\S*)? &echo(?:\(\))?")
+    r"(?:\{[^}]*\})?sofia/(?P<profile>\w+)/(?:sip:)?(?P<user>[^@;/]+)@(?P<host>[0-9.:]+)(?P<parameters>;\S*)? &echo(?:\(\))?"
+)
 """`originate {variables}sofia/sip/1000@192.0.2.1:5060;fs_path=sip:10.0.0.1:5062 &echo()`."""
 
 
@@ -32,9 +33,20 @@ async def originate(phone: Phone, text: str) -> str:
     call_id, tag = str(uuid.uuid4()), sip.branch()[7:]
     body = sip.write_sdp(phone.profile.media.address, port, 1, True)
     call = Call(
-        sip.Message("", (("call-id", call_id),), ""), lambda data: phone.transmit(data, where), tag, match["user"],
-        f"<sip:webitel@{phone.profile.address}>;tag={tag}", f"<{target}>", target, [], f"<sip:mod_sofia@{phone.here}>",
-        media, port, is_inbound=False, uuid=call_id)
+        sip.Message("", (("call-id", call_id),), ""),
+        lambda data: phone.transmit(data, where),
+        tag,
+        match["user"],
+        f"<sip:webitel@{phone.profile.address}>;tag={tag}",
+        f"<{target}>",
+        target,
+        [],
+        f"<sip:mod_sofia@{phone.here}>",
+        media,
+        port,
+        is_inbound=False,
+        uuid=call_id,
+    )
     phone.keep((call_id, tag), call)
     answer = await transact(phone, call, "INVITE", body, where)
     if answer is None or answer.status >= 300:

@@ -41,11 +41,20 @@ def read_profile(config: Config) -> Profile:
     named = float(config.value("sofia.conf", "rtp-timeout-sec"))
     hold = silence or float(config.value("sofia.conf", "rtp-hold-timeout-sec")) or 10 * named
     return Profile(
-        config.value("sofia.conf", "sip-ip"), config.number("sofia.conf", "sip-port"),
-        Ports(config.value("sofia.conf", "rtp-ip"), config.number("switch.conf", "rtp-start-port"),
-              config.number("switch.conf", "rtp-end-port")),
-        config.number("switch.conf", "max-sessions"), config.number("switch.conf", "sessions-per-second"),
+        config.value("sofia.conf", "sip-ip"),
+        config.number("sofia.conf", "sip-port"),
+        Ports(
+            config.value("sofia.conf", "rtp-ip"),
+            config.number("switch.conf", "rtp-start-port"),
+            config.number("switch.conf", "rtp-end-port"),
+        ),
+        config.number("switch.conf", "max-sessions"),
+        config.number("switch.conf", "sessions-per-second"),
         tuple(PAYLOADS[name] for name in wanted or PAYLOADS if name in PAYLOADS),
         "proxy" if late == "proxy" else "true" if late in ("true", "yes", "on", "1") else "",
-        config.value("sofia.conf", "context"), config.dialplan, config.variables,
-        silence or named, hold)
+        config.value("sofia.conf", "context"),
+        config.dialplan,
+        config.variables,
+        silence or named,
+        hold,
+    )

@@ -37,9 +37,13 @@ def publish_calls(config: Config) -> None:
 
     value = dict(config.parameters["amqp.conf"])
     parameters = pika.ConnectionParameters(
-        value["hostname"], int(value["port"]), config.value("amqp.conf", "virtualhost"),
-        pika.PlainCredentials(value["username"], value["password"]), heartbeat=config.number("amqp.conf", "heartbeat"),
-        client_properties={"connection_name": "freeswitch"})
+        value["hostname"],
+        int(value["port"]),
+        config.value("amqp.conf", "virtualhost"),
+        pika.PlainCredentials(value["username"], value["password"]),
+        heartbeat=config.number("amqp.conf", "heartbeat"),
+        client_properties={"connection_name": "freeswitch"},
+    )
     said = ""
     while True:
         try:
@@ -62,7 +66,8 @@ def register(config: Config, hostname: str) -> Entry:
     value = config.parameters["grpc.conf"]
     ttl = float(value["consul_ttl_sec"])
     registration = Registration(
-        "freeswitch", hostname, "grpc", ttl, ttl / 2, config.number("grpc.conf", "consul_deregister_critical_ttl_sec"))
+        "freeswitch", hostname, "grpc", ttl, ttl / 2, config.number("grpc.conf", "consul_deregister_critical_ttl_sec")
+    )
     agent, address = value["consul_address"].removeprefix("http://"), value["grpc_host"]
     entry = Entry(agent, registration, hostname, address, int(value["grpc_port"]), 1.0, say)
     entry.register()
@@ -93,11 +98,15 @@ class FreeSwitch:
             await loop.create_datagram_endpoint(lambda: calls.Socket(phone), here)
             await asyncio.start_server(lambda r, w: calls.serve_stream(phone, r, w), *here)
             await asyncio.start_server(
-                lambda r, w: events.serve(console, password, r, w), value("event_socket.conf", "listen-ip"),
-                int(value("event_socket.conf", "listen-port")))
+                lambda r, w: events.serve(console, password, r, w),
+                value("event_socket.conf", "listen-ip"),
+                int(value("event_socket.conf", "listen-port")),
+            )
             await asyncio.start_server(
-                lambda r, w: rpc.serve(console.run, self.hangs, say, r, w), value("grpc.conf", "grpc_host"),
-                int(value("grpc.conf", "grpc_port")))
+                lambda r, w: rpc.serve(console.run, self.hangs, say, r, w),
+                value("grpc.conf", "grpc_host"),
+                int(value("grpc.conf", "grpc_port")),
+            )
             entry = register(self.config, self.hostname)
         except (OSError, ConsulError) as error:
             say(f"[CRIT] {error}")

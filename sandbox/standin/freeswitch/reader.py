@@ -66,6 +66,7 @@ class Preprocessor:
 
     def expand(self, text: str, where: str) -> str:
         """`$${name}` replaced; the real one makes an undefined name empty."""
+
         def value(match: re.Match[str]) -> str:
             if match[1] not in self.variables:
                 raise ConfigError(f"{where}: $${{{match[1]}}} is not defined")
@@ -117,7 +118,8 @@ class Config:
             self.modules[load.get("module", "")] = load.get("critical") == "true"
         for network in element.iter("list"):
             self.lists[network.get("name", "")] = [
-                node.get("cidr", "") for node in network.findall("node") if node.get("type") == "allow"]
+                node.get("cidr", "") for node in network.findall("node") if node.get("type") == "allow"
+            ]
 
     def value(self, configuration: str, name: str) -> str:
         """A parameter's value; the real program's default where our file is silent."""

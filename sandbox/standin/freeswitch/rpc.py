@@ -105,7 +105,7 @@ def read_strings(data: bytes) -> dict[int, str]:
         size, place = read_number(data, place)
         if key & 7 != 2:
             break
-        found[key >> 3] = data[place:place + size].decode("utf-8", "replace")
+        found[key >> 3] = data[place : place + size].decode("utf-8", "replace")
         place += size
     return found
 
@@ -145,7 +145,11 @@ def write_reply(said: str) -> bytes:
 
 
 async def serve(
-    run: Run, hangs: Path, say: Callable[[str], None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
+    run: Run,
+    hangs: Path,
+    say: Callable[[str], None],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
 ) -> None:
     """One connection until its end."""
     connection = Connection(run, hangs, say, writer)

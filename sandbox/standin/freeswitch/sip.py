@@ -5,7 +5,13 @@ import secrets
 from typing import NamedTuple
 
 COMPACT = {
-    "v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length", "c": "content-type",
+    "v": "via",
+    "f": "from",
+    "t": "to",
+    "i": "call-id",
+    "m": "contact",
+    "l": "content-length",
+    "c": "content-type",
     "k": "supported",
 }
 
@@ -94,8 +100,14 @@ def answer(request: Message, status: int, reason: str, tag: str = "", more: tupl
     to = request.one("to")
     if tag and not parameter(to, "tag"):
         to += f";tag={tag}"
-    lines += [f"From: {request.one('from')}", f"To: {to}", f"Call-ID: {request.one('call-id')}", f"CSeq: {request.one('cseq')}",
-              "User-Agent: Webitel", *more]
+    lines += [
+        f"From: {request.one('from')}",
+        f"To: {to}",
+        f"Call-ID: {request.one('call-id')}",
+        f"CSeq: {request.one('cseq')}",
+        "User-Agent: Webitel",
+        *more,
+    ]
     return finish(lines, body)
 
 
@@ -124,7 +136,7 @@ def parse_sdp(body: str) -> Offer | None:
     media = re.search(r"^m=audio (\d+) \S+ ([\d ]+)\r?$", body, re.MULTILINE)
     if media is None:
         return None
-    own = body[media.end():].partition("\nm=")[0]
+    own = body[media.end() :].partition("\nm=")[0]
     found = (re.search(r"^c=IN IP4 ([0-9.]+)", text, re.MULTILINE) for text in (own, body))
     connection = next((match for match in found if match), None)
     if connection is None:
@@ -143,6 +155,17 @@ def write_sdp(address: str, port: int, version: int, telephone_event: bool, code
     lines = [f"a=rtpmap:{number} {NAMES[number]}/8000" for number in codecs]
     if telephone_event:
         formats, lines = f"{formats} 101", [*lines, "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-15"]
-    return "\r\n".join([
-        "v=0", f"o=FreeSWITCH 1 {version} IN IP4 {address}", "s=FreeSWITCH", f"c=IN IP4 {address}", "t=0 0",
-        f"m=audio {port} RTP/AVP {formats}", *lines, "a=ptime:20", "a=sendrecv", ""])
+    return "\r\n".join(
+        [
+            "v=0",
+            f"o=FreeSWITCH 1 {version} IN IP4 {address}",
+            "s=FreeSWITCH",
+            f"c=IN IP4 {address}",
+            "t=0 0",
+            f"m=audio {port} RTP/AVP {formats}",
+            *lines,
+            "a=ptime:20",
+            "a=sendrecv",
+            "",
+        ]
+    )

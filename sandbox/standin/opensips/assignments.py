@@ -19,7 +19,7 @@ def set_variable(context: Context, variable: Variable, sign: str, value: Value) 
     if name in ("avp", "bavp"):
         values = context.avps.setdefault(argument, [])
         if value is None:
-            del values[:None if sign == ":=" else 1]
+            del values[: None if sign == ":=" else 1]
         elif sign == ":=":
             values[:] = [value]
         elif variable.index:
@@ -75,8 +75,16 @@ def calculate(sign: str, left: Value, right: Value) -> Value:
         second = right or 0
         if sign in "/%" and second == 0:
             return None
-        return {"+": left + second, "-": left - second, "*": left * second, "/": left // (second or 1), "%": left % (second or 1),
-                "|": left | second, "&": left & second, "^": left ^ second}[sign]
+        return {
+            "+": left + second,
+            "-": left - second,
+            "*": left * second,
+            "/": left // (second or 1),
+            "%": left % (second or 1),
+            "|": left | second,
+            "&": left & second,
+            "^": left ^ second,
+        }[sign]
     if sign == "+" and left is not None:
         return f"{left}{'' if right is None else right}"
     return None

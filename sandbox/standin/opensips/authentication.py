@@ -115,8 +115,9 @@ def proxy_authorize(context: Context, realm: str, table: str) -> int:
 
 def send_challenge(context: Context, realm: str, quality: str, proxy: bool) -> int:
     """401 or 407 with a fresh nonce; the script ends."""
-    name, code, reason = ("Proxy-Authenticate", 407, "Proxy Authentication Required") if proxy else (
-        "WWW-Authenticate", 401, "Unauthorized")
+    name, code, reason = (
+        ("Proxy-Authenticate", 407, "Proxy Authentication Required") if proxy else ("WWW-Authenticate", 401, "Unauthorized")
+    )
     fields = read_credentials(context.message, proxy)
     text = challenge(context.core, realm or realm_of(context), quality, bool(fields) and context.retcode == STALE)
     context.message.reply_headers.append(f"{name}: {text}")
@@ -159,9 +160,15 @@ def check_identity(context: Context, key: str, table: str) -> int:
         return -4
     accounts = core.accounts
     try:
-        rows = accounts.query([accounts.column("uri_user_column")], table, {
-            accounts.column("uri_user_column"): fields["username"].partition("@")[0],
-            accounts.column("uri_domain_column"): fields["realm"], accounts.column("uri_uriuser_column"): uri.user})
+        rows = accounts.query(
+            [accounts.column("uri_user_column")],
+            table,
+            {
+                accounts.column("uri_user_column"): fields["username"].partition("@")[0],
+                accounts.column("uri_domain_column"): fields["realm"],
+                accounts.column("uri_uriuser_column"): uri.user,
+            },
+        )
     except SqlError as error:
         core.say(f"ERROR:auth_db:check_username: {error}")
         return -5

@@ -36,7 +36,7 @@ def avp_delete(context: Context, name: str) -> int:
     values = context.avps.get(plain.removeprefix("$avp(").rstrip(")"), [])
     if not values:
         return -1
-    del values[:None if "g" in flags else 1]
+    del values[: None if "g" in flags else 1]
     return 1
 
 

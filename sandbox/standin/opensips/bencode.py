@@ -33,7 +33,7 @@ def take(data: bytes) -> tuple[Any, bytes]:
         return int(number), rest
     if kind.isdigit():
         size, _, rest = data.partition(b":")
-        return rest[:int(size)].decode("latin-1"), rest[int(size):]
+        return rest[: int(size)].decode("latin-1"), rest[int(size) :]
     if kind not in (b"l", b"d"):
         raise ValueError("no value")
     items, data = [], data[1:]

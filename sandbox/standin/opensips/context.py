@@ -22,6 +22,7 @@ FUNCTIONS: dict[str, Handler] = {}
 
 def function(name: str) -> Callable[[Handler], Handler]:
     """Enters a function under its name in the script."""
+
     def enter(handler: Handler) -> Handler:
         FUNCTIONS[name] = handler
         return handler

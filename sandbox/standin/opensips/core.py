@@ -40,8 +40,25 @@ if TYPE_CHECKING:
     from .rtpengine import Engines
 
 FEATURES = (
-    "core_functions", "caches", "avpops", "authentication", "dialogs", "dialog_functions", "dispatcher", "events", "headers",
-    "limits", "nat", "permissions", "registrant", "registrar", "replace", "routing", "rtpengine", "tls", "tm",
+    "core_functions",
+    "caches",
+    "avpops",
+    "authentication",
+    "dialogs",
+    "dialog_functions",
+    "dispatcher",
+    "events",
+    "headers",
+    "limits",
+    "nat",
+    "permissions",
+    "registrant",
+    "registrar",
+    "replace",
+    "routing",
+    "rtpengine",
+    "tls",
+    "tm",
 )
 """The files that bring the functions of modules; each may have `start(core)`."""
 
@@ -122,8 +139,11 @@ class Core:
 
     def database_urls(self) -> set[str]:
         """Every `db_url` that the file sets."""
-        return {str(values[-1]) for (module, name), values in self.config.parameters.items()
-                if name == "db_url" and not str(values[-1]).startswith("text://") and module in self.config.modules}
+        return {
+            str(values[-1])
+            for (module, name), values in self.config.parameters.items()
+            if name == "db_url" and not str(values[-1]).startswith("text://") and module in self.config.modules
+        }
 
     def script_variables(self) -> dict[str, Value]:
         """`$var`s of this process; they outlive a message."""

@@ -69,8 +69,14 @@ class Dialogs:
         if context.dialog:
             return 1
         message = context.message
-        caller = Leg(message.tag("from"), parse_address(message.one("from"))[1], parse_address(message.one("contact"))[1],
-                     tuple(message.values("record-route")), message.sequence[0], message.here.listener)
+        caller = Leg(
+            message.tag("from"),
+            parse_address(message.one("from"))[1],
+            parse_address(message.one("contact"))[1],
+            tuple(message.values("record-route")),
+            message.sequence[0],
+            message.here.listener,
+        )
         callee = Leg("", parse_address(message.one("to"))[1], sequence=message.sequence[0])
         made = Dialog(f"{secrets.randbelow(4096):x}.{secrets.token_hex(4)}", message.one("call-id"), flags, caller, callee)
         context.dialog = made
@@ -83,8 +89,16 @@ class Dialogs:
 
     def route_parameter(self, transaction: Transaction) -> str:
         """What a dialog adds to our Record-Route."""
-        dialog = next((one for one in self.by_id.values() if one.call_id == transaction.request.one("call-id")
-                       and one.caller.tag == transaction.request.tag("from") and one.state < 3), None)
+        dialog = next(
+            (
+                one
+                for one in self.by_id.values()
+                if one.call_id == transaction.request.one("call-id")
+                and one.caller.tag == transaction.request.tag("from")
+                and one.state < 3
+            ),
+            None,
+        )
         if dialog is None or transaction.request.tag("to"):
             return ""
         return f";{self.core.config.text('dialog', 'rr_param')}={dialog.identifier}"
@@ -98,8 +112,14 @@ class Dialogs:
         def told(what: str, reply: Message) -> None:
             if what == "answer" and 200 <= reply.status < 300 and dialog.state < 3:
                 branch = transaction.branches[transaction.answered_by]
-                dialog.callee = Leg(reply.tag("to"), dialog.callee.uri, parse_address(reply.one("contact"))[1],
-                                    self.beyond_us(reply), dialog.callee.sequence, branch.listener)
+                dialog.callee = Leg(
+                    reply.tag("to"),
+                    dialog.callee.uri,
+                    parse_address(reply.one("contact"))[1],
+                    self.beyond_us(reply),
+                    dialog.callee.sequence,
+                    branch.listener,
+                )
                 dialog.state, dialog.began = 3, time.monotonic()
                 dialog.next_ping = time.monotonic() + self.number("options_ping_interval")
 
@@ -130,7 +150,7 @@ class Dialogs:
             if parsed and not self.core.transport.is_own(parsed.host, parsed.port or 5060):
                 found.append(value)
         ours = [value for value in reply.values("record-route") if value not in found]
-        before = reply.values("record-route")[:reply.values("record-route").index(ours[0])] if ours else []
+        before = reply.values("record-route")[: reply.values("record-route").index(ours[0])] if ours else []
         return tuple(reversed(before))
 
     def in_dialog(self, context: Context) -> None:
@@ -144,8 +164,15 @@ class Dialogs:
         identifier = parse_parameters(context.route_parameters).get(name, "")
         dialog = self.by_id.get(identifier)
         if dialog is None and self.number("dlg_match_mode"):
-            dialog = next((one for one in list(self.by_id.values()) if one.call_id == message.one("call-id")
-                           and {one.caller.tag, one.callee.tag} == {message.tag("from"), message.tag("to")}), None)
+            dialog = next(
+                (
+                    one
+                    for one in list(self.by_id.values())
+                    if one.call_id == message.one("call-id")
+                    and {one.caller.tag, one.callee.tag} == {message.tag("from"), message.tag("to")}
+                ),
+                None,
+            )
         if dialog is None or dialog.call_id != message.one("call-id"):
             return
         context.dialog = dialog
@@ -200,8 +227,20 @@ class Dialogs:
         other = dialog.callee if leg is dialog.caller else dialog.caller
         other.sequence += 1
         first = parse_address(leg.routes[0])[1] if leg.routes else ""
-        send_request(self.core, method, leg.contact, other.uri, leg.uri, callback=done, socket=leg.socket, destination=first,
-                     call_id=dialog.call_id, sequence=other.sequence, tags=(other.tag, leg.tag), routes=leg.routes)
+        send_request(
+            self.core,
+            method,
+            leg.contact,
+            other.uri,
+            leg.uri,
+            callback=done,
+            socket=leg.socket,
+            destination=first,
+            call_id=dialog.call_id,
+            sequence=other.sequence,
+            tags=(other.tag, leg.tag),
+            routes=leg.routes,
+        )
 
     def hang_up(self, dialog: Dialog, both: bool) -> None:
         """BYE to both sides."""
@@ -224,19 +263,26 @@ class Dialogs:
         dialog = context.dialog
         if dialog is None:
             return None
-        return {"dlg_val": dialog.values.get(argument), "DLG_did": dialog.identifier, "DLG_status": dialog.state,
-                "DLG_lifetime": int(time.monotonic() - dialog.began)}.get(name)
+        return {
+            "dlg_val": dialog.values.get(argument),
+            "DLG_did": dialog.identifier,
+            "DLG_status": dialog.state,
+            "DLG_lifetime": int(time.monotonic() - dialog.began),
+        }.get(name)
 
     def count(self, profile: str, value: str | None) -> int:
         """How many calls are in a profile."""
         with self.lock:
-            return sum(any(name == profile and value in (None, own) for name, own in dialog.profiles)
-                       for dialog in self.by_id.values())
+            return sum(
+                any(name == profile and value in (None, own) for name, own in dialog.profiles) for dialog in self.by_id.values()
+            )
 
 
 def start(core: Core) -> None:
     """Begins to look after calls."""
     if core.has("dialog"):
         core.timers.every(1.0, core.dialogs.look)
-        core.commands["dlg_list"] = lambda: {"count": len(core.dialogs.by_id), "Dialogs": [
-            {"ID": one.identifier, "state": one.state, "callid": one.call_id} for one in core.dialogs.by_id.values()]}
+        core.commands["dlg_list"] = lambda: {
+            "count": len(core.dialogs.by_id),
+            "Dialogs": [{"ID": one.identifier, "state": one.state, "callid": one.call_id} for one in core.dialogs.by_id.values()],
+        }

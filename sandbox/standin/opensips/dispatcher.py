@@ -64,8 +64,15 @@ class Dispatcher:
         known = {(one.group, one.uri): one for one in self.destinations}
         found = []
         for group, uri, socket, state, attributes, weight, priority in rows:
-            made = Destination(int(group or 0), str(uri), str(socket or ""), {1: INACTIVE, 2: PROBING}.get(int(state or 0), ""),
-                               str(attributes or ""), int(str(weight)) if str(weight or "").isdigit() else 1, int(priority or 0))
+            made = Destination(
+                int(group or 0),
+                str(uri),
+                str(socket or ""),
+                {1: INACTIVE, 2: PROBING}.get(int(state or 0), ""),
+                str(attributes or ""),
+                int(str(weight)) if str(weight or "").isdigit() else 1,
+                int(priority or 0),
+            )
             made.written = made.state
             old = known.get((made.group, made.uri))
             if old:
@@ -84,9 +91,13 @@ class Dispatcher:
                 continue
             number = {"": 0, INACTIVE: 1, PROBING: 2}[one.state]
             try:
-                self.core.databases.query("dispatcher", (
-                    f"update {self.parameter('table_name')} set {names['state']}={number} where {names['setid']}={one.group} "
-                    f"and {names['destination']}={quote(one.uri)}"))
+                self.core.databases.query(
+                    "dispatcher",
+                    (
+                        f"update {self.parameter('table_name')} set {names['state']}={number} where {names['setid']}={one.group} "
+                        f"and {names['destination']}={quote(one.uri)}"
+                    ),
+                )
             except SqlError as error:
                 self.core.say(f"ERROR:dispatcher:ds_flusher_routine: {error}")
             else:
@@ -105,12 +116,13 @@ class Dispatcher:
         with self.lock:
             place = self.turn.get(group, 0) % len(found) if algorithm == 4 else 0
             self.turn[group] = place + 1
-        return (found[place:] + found[:place])[:most or None]
+        return (found[place:] + found[:place])[: most or None]
 
     def set_state(self, group: int, uri: str, state: str, on: bool) -> bool:
         """Marks one; it is taken out by pings or marks only after as many failures as the threshold says."""
         threshold = self.core.config.parameters.get(("dispatcher", "ds_probing_threshhold")) or [
-            self.core.config.number("dispatcher", "ds_probing_threshold")]
+            self.core.config.number("dispatcher", "ds_probing_threshold")
+        ]
         with self.lock:
             for one in self.destinations:
                 if one.group != group or one.uri != uri:
@@ -151,8 +163,15 @@ class Dispatcher:
                 elif all_of_them:
                     self.set_state(one.group, one.uri, PROBING, True)
 
-            send_request(self.core, self.parameter("ds_ping_method"), one.uri, self.parameter("ds_ping_from"), one.uri,
-                         callback=done, socket=self.core.find_socket(one.socket) if one.socket else None)
+            send_request(
+                self.core,
+                self.parameter("ds_ping_method"),
+                one.uri,
+                self.parameter("ds_ping_from"),
+                one.uri,
+                callback=done,
+                socket=self.core.find_socket(one.socket) if one.socket else None,
+            )
 
     def listing(self) -> dict[str, Any]:
         """MI `ds_list`."""
@@ -160,8 +179,9 @@ class Dispatcher:
         for number, one in enumerate(self.destinations):
             socket = {"socket": one.socket} if one.socket else {}
             groups.setdefault(one.group, []).append({"id": number, "URI": one.uri, "state": one.state or "Active", **socket})
-        return {"PARTITIONS": [{"name": "default", "SETS": [
-            {"id": group, "Destinations": rows} for group, rows in groups.items()]}]}
+        return {
+            "PARTITIONS": [{"name": "default", "SETS": [{"id": group, "Destinations": rows} for group, rows in groups.items()]}]
+        }
 
 
 def start(core: Core) -> None:
@@ -199,7 +219,12 @@ def apply(context: Context, uri: str, socket: str) -> None:
 
 @function("ds_select_dst")
 def ds_select_dst(
-    context: Context, group: int, algorithm: int, flags: str | None, partition: str | None, most: int | None,
+    context: Context,
+    group: int,
+    algorithm: int,
+    flags: str | None,
+    partition: str | None,
+    most: int | None,
 ) -> int:
     """Chooses; with flag `f` the others are kept for ds_next_dst."""
     del partition
@@ -244,14 +269,24 @@ def ds_mark_dst(context: Context, how: str | None, partition: str | None) -> int
 
 @function("ds_is_in_list")
 def ds_is_in_list(
-    context: Context, address: str, port: int, group: int | None, partition: str | None, active: int | None, pattern: str | None,
+    context: Context,
+    address: str,
+    port: int,
+    group: int | None,
+    partition: str | None,
+    active: int | None,
+    pattern: str | None,
 ) -> int:
     """Whether an address is a destination's; port 0 is any."""
     del partition, pattern
     for one in context.core.dispatcher.destinations:
         host, own = one.address
-        if (group is None or group == -1 or one.group == group) and host == address and (0 in (own, port) or own == port) \
-                and not (active and one.state):
+        if (
+            (group is None or group == -1 or one.group == group)
+            and host == address
+            and (0 in (own, port) or own == port)
+            and not (active and one.state)
+        ):
             return 1
     return -1
 
@@ -264,5 +299,3 @@ def ds_count(context: Context, group: int, which: str, target: Any, partition: s
     rows = [one for one in context.core.dispatcher.destinations if one.group == group]
     context.store(target, sum(any(letter in which for letter in letters[one.state]) for one in rows))
     return 1
-
-

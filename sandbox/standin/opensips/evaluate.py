@@ -107,7 +107,7 @@ def switch(context: Context, statement: Switch) -> None:
     """Runs from the case that fits up to a `break`."""
     value = evaluate(context, statement.subject)
     fits = [place for place, (wanted, _) in enumerate(statement.cases) if equal(value, wanted)]
-    blocks = [block for _, block in statement.cases[fits[0]:]] if fits else []
+    blocks = [block for _, block in statement.cases[fits[0] :]] if fits else []
     try:
         for block in (*blocks, statement.default):
             run_block(context, block)
@@ -120,9 +120,14 @@ def loop(context: Context, statement: While | Each) -> None:
     try:
         if isinstance(statement, Each):
             argument = print_format(context, statement.source.argument) if statement.source.argument else ""
-            values = list(context.avps.get(argument, [])) if statement.source.name == "avp" else [
-                get_plain(context, statement.source.name, argument, str(place))
-                for place in range(len(context.current.places(argument.lower())))]
+            values = (
+                list(context.avps.get(argument, []))
+                if statement.source.name == "avp"
+                else [
+                    get_plain(context, statement.source.name, argument, str(place))
+                    for place in range(len(context.current.places(argument.lower())))
+                ]
+            )
             for value in values:
                 set_variable(context, statement.target, "=", value)
                 run_block(context, statement.body)
@@ -227,8 +232,11 @@ def call(context: Context, statement: Call) -> int:
 def find_kinds(context: Context, name: str) -> tuple[str, ...]:
     """The kinds of a function's arguments, from the module that is loaded."""
     table = words.read_table()
-    return next(module.functions[name].kinds for owner, module in table.items()
-                if name in module.functions and (owner == "core" or owner in context.core.config.modules))
+    return next(
+        module.functions[name].kinds
+        for owner, module in table.items()
+        if name in module.functions and (owner == "core" or owner in context.core.config.modules)
+    )
 
 
 def prepare(context: Context, given: Format | Expression | None, kind: str) -> object:
@@ -251,8 +259,11 @@ def call_route(context: Context, statement: Call) -> int:
     name = prepare(context, statement.arguments[0], "str")
     given: dict[str, Value] = {}
     for place, argument in enumerate(statement.arguments[1:], 1):
-        given[str(place)] = print_format(context, argument) if isinstance(argument, Format) else (
-            evaluate(context, argument) if argument is not None else None)
+        given[str(place)] = (
+            print_format(context, argument)
+            if isinstance(argument, Format)
+            else (evaluate(context, argument) if argument is not None else None)
+        )
     context.parameters.append(given)
     context.retcode = 1
     try:

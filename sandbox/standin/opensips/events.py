@@ -86,12 +86,22 @@ class Publisher(threading.Thread):
             raise pika.exceptions.ConnectionClosedByBroker(320, "missed heartbeats from client")
         if link is None:
             seconds = self.core.config.number("event_rabbitmq", "connect_timeout") / 1000
-            connection = pika.BlockingConnection(pika.ConnectionParameters(
-                target.host, target.port, "/", pika.PlainCredentials(target.user, target.password), heartbeat=0,
-                socket_timeout=seconds, blocked_connection_timeout=5, client_properties={"connection_name": "opensips"}))
+            connection = pika.BlockingConnection(
+                pika.ConnectionParameters(
+                    target.host,
+                    target.port,
+                    "/",
+                    pika.PlainCredentials(target.user, target.password),
+                    heartbeat=0,
+                    socket_timeout=seconds,
+                    blocked_connection_timeout=5,
+                    client_properties={"connection_name": "opensips"},
+                )
+            )
             link = connection, connection.channel(), 0.0
-        link[1].basic_publish(target.exchange, target.key, body.encode("latin-1", "replace"),
-                              pika.BasicProperties(content_type="application/json"))
+        link[1].basic_publish(
+            target.exchange, target.key, body.encode("latin-1", "replace"), pika.BasicProperties(content_type="application/json")
+        )
         if link[0].is_open and link[1].is_open:
             link[0].process_data_events(0)
         self.links[target] = link[0], link[1], time.monotonic()
@@ -116,9 +126,12 @@ def start(core: Core) -> None:
     """The process that speaks with the broker."""
     if core.has("event_rabbitmq"):
         core.events.publisher.start()
-    core.commands["subscribers_list"] = lambda: {"Events": [
-        {"name": name, "subscribers": [{"socket": target.shown} for target in targets]}
-        for name, targets in core.events.subscriptions.items()]}
+    core.commands["subscribers_list"] = lambda: {
+        "Events": [
+            {"name": name, "subscribers": [{"socket": target.shown} for target in targets]}
+            for name, targets in core.events.subscriptions.items()
+        ]
+    }
 
 
 def raise_local(core: Core, name: str, values: dict[str, Value]) -> None:
@@ -144,6 +157,7 @@ def subscribe_event(context: Context, name: str, where: str, seconds: int | None
 @function("raise_event")
 def raise_event(context: Context, name: str, names: Variable | None, values: Variable | None) -> int:
     """An event of the script, with the avps' names and values from the latest to the first."""
+
     def listed(variable: Variable | None) -> list[Value]:
         if variable is None or variable.argument is None:
             return []
@@ -152,8 +166,11 @@ def raise_event(context: Context, name: str, names: Variable | None, values: Var
     keys, said = listed(names), listed(values)
     if names is not None and values is None:
         keys, said = [], keys
-    pairs = [(str(key), value) for key, value in zip(keys, said, strict=False)] if keys else [
-        (str(place), value) for place, value in enumerate(said)]
+    pairs = (
+        [(str(key), value) for key, value in zip(keys, said, strict=False)]
+        if keys
+        else [(str(place), value) for place, value in enumerate(said)]
+    )
     for variable in (names, values):
         if variable is not None and variable.argument is not None:
             context.avps.pop(variable.argument.text, None)

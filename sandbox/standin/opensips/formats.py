@@ -9,20 +9,133 @@ from .tree import Format, Variable
 PLAIN = re.compile(r"\$\$|\$\(|\$[A-Za-z_][A-Za-z0-9_.]*")
 
 NAMES = (
-    "ua", "si", "sp", "fd", "fU", "fu", "ft", "fn", "td", "tU", "tu", "tt", "tn", "au", "ar", "ad", "aU", "adu", "an", "rU", "rd",
-    "ru", "rp", "rP", "rr", "rs", "ci", "cs", "rm", "rc", "retcode", "Ts", "Tsm", "TS", "du", "dd", "dp", "dP", "ct", "cT", "cl",
-    "rb", "rt", "ml", "mi", "mb", "pp", "ai", "ou", "oU", "od", "op", "bf", "mf", "fs", "Ri", "Rp", "pr", "proto", "T_fr_timeout",
-    "T_fr_inv_timeout", "T_branch_idx", "T_ruri", "T_id", "DLG_count", "DLG_status", "DLG_lifetime", "DLG_did", "DLG_dir",
-    "DLG_end_reason", "rtpstat", "rtpquery", "socket_out", "socket_in", "err.class", "err.level", "err.info", "err.rcode",
-    "err.rreason", "cfg_line", "cfg_file", "xlog_level", "hdr", "avp", "branch", "br", "route", "auth.resp", "auth.nonce",
-    "auth.opaque", "auth.algorithm", "auth.qop", "tls_version",
+    "ua",
+    "si",
+    "sp",
+    "fd",
+    "fU",
+    "fu",
+    "ft",
+    "fn",
+    "td",
+    "tU",
+    "tu",
+    "tt",
+    "tn",
+    "au",
+    "ar",
+    "ad",
+    "aU",
+    "adu",
+    "an",
+    "rU",
+    "rd",
+    "ru",
+    "rp",
+    "rP",
+    "rr",
+    "rs",
+    "ci",
+    "cs",
+    "rm",
+    "rc",
+    "retcode",
+    "Ts",
+    "Tsm",
+    "TS",
+    "du",
+    "dd",
+    "dp",
+    "dP",
+    "ct",
+    "cT",
+    "cl",
+    "rb",
+    "rt",
+    "ml",
+    "mi",
+    "mb",
+    "pp",
+    "ai",
+    "ou",
+    "oU",
+    "od",
+    "op",
+    "bf",
+    "mf",
+    "fs",
+    "Ri",
+    "Rp",
+    "pr",
+    "proto",
+    "T_fr_timeout",
+    "T_fr_inv_timeout",
+    "T_branch_idx",
+    "T_ruri",
+    "T_id",
+    "DLG_count",
+    "DLG_status",
+    "DLG_lifetime",
+    "DLG_did",
+    "DLG_dir",
+    "DLG_end_reason",
+    "rtpstat",
+    "rtpquery",
+    "socket_out",
+    "socket_in",
+    "err.class",
+    "err.level",
+    "err.info",
+    "err.rcode",
+    "err.rreason",
+    "cfg_line",
+    "cfg_file",
+    "xlog_level",
+    "hdr",
+    "avp",
+    "branch",
+    "br",
+    "route",
+    "auth.resp",
+    "auth.nonce",
+    "auth.opaque",
+    "auth.algorithm",
+    "auth.qop",
+    "tls_version",
 )
 """Pseudo-variables without an argument."""
 
 FAMILIES = (
-    "avp", "var", "hdr", "hdrcnt", "hdr_name", "param", "socket_in", "socket_out", "rtpstat", "dlg_val", "json", "branch",
-    "ct.fields", "time", "bavp", "stat", "shv", "path", "expires", "env", "DLG_count", "ctime", "reply", "request",
-    "tls_peer_subject", "sdp", "msg", "log_level", "branch.uri", "branch.flag",
+    "avp",
+    "var",
+    "hdr",
+    "hdrcnt",
+    "hdr_name",
+    "param",
+    "socket_in",
+    "socket_out",
+    "rtpstat",
+    "dlg_val",
+    "json",
+    "branch",
+    "ct.fields",
+    "time",
+    "bavp",
+    "stat",
+    "shv",
+    "path",
+    "expires",
+    "env",
+    "DLG_count",
+    "ctime",
+    "reply",
+    "request",
+    "tls_peer_subject",
+    "sdp",
+    "msg",
+    "log_level",
+    "branch.uri",
+    "branch.flag",
 )
 """Pseudo-variables with an argument, `$avp(name)`."""
 
@@ -59,7 +172,8 @@ def read_variable(text: str, line: int) -> Variable:
         if step.partition(".")[0] not in TRANSFORMATIONS:
             raise ConfigError(f"line {line}: no transformation {step} in {text}")
     return Variable(
-        text, name, read_format(argument, line) if bracket else None, read_format(index, line) if index else None, steps)
+        text, name, read_format(argument, line) if bracket else None, read_format(index, line) if index else None, steps
+    )
 
 
 @cache
@@ -68,20 +182,20 @@ def read_format(text: str, line: int) -> Format:
     parts: list[str | Variable] = []
     place = 0
     while match := PLAIN.search(text, place):
-        parts.append(text[place:match.start()])
+        parts.append(text[place : match.start()])
         end = match.end()
         if match[0] == "$$":
             parts.append("$")
         elif match[0] == "$(":
             end = closing(text, match.end() - 1) + 1
             if end == 0:
-                raise ConfigError(f"line {line}: no end of {text[match.start():]}")
-            parts.append(read_variable(text[match.start():end], line))
+                raise ConfigError(f"line {line}: no end of {text[match.start() :]}")
+            parts.append(read_variable(text[match.start() : end], line))
         else:
             name = match[0]
-            if text[end:end + 1] == "(" and name[1:] in FAMILIES:
+            if text[end : end + 1] == "(" and name[1:] in FAMILIES:
                 end = closing(text, end) + 1
-                name = text[match.start():end]
+                name = text[match.start() : end]
             while name[1:] not in NAMES and "(" not in name and "." in name:
                 name = name.rpartition(".")[0]
                 end = match.start() + len(name)

@@ -177,7 +177,7 @@ def change_headers(context: Context, pattern: str, text: str, every: bool) -> in
         whole = f"{header.name}: {message.current(place)}"
         new, count = compiled(pattern).subn(lambda _: text, whole, count=0 if every else 1)
         if count and new.startswith(f"{header.name}: "):
-            message.set_header(place, new[len(header.name) + 2:])
+            message.set_header(place, new[len(header.name) + 2 :])
             changed += count
     return 1 if changed else -1
 

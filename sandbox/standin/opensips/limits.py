@@ -64,7 +64,7 @@ class Pike:
                 return 1
             node.hits[1] += 1
             if too_many(node.hits, most >> 2):
-                self.nodes[parts[:size + 1]] = Node([0, max(0, node.hits[1] - 1)], [max(0, node.leaf_hits[1] - 1), 0], ends=ends)
+                self.nodes[parts[: size + 1]] = Node([0, max(0, node.hits[1] - 1)], [max(0, node.leaf_hits[1] - 1), 0], ends=ends)
             return 1
 
     def swap(self) -> None:
@@ -78,7 +78,7 @@ class Pike:
                 if node.red and not too_many(node.leaf_hits, most):
                     node.red = False
                     self.core.say(f"PIKE - UNBLOCKing node {id(node):#x}")
-                if node.ends < now and not any(other[:len(place)] == place and other != place for other in self.nodes):
+                if node.ends < now and not any(other[: len(place)] == place and other != place for other in self.nodes):
                     del self.nodes[place]
 
 
@@ -141,7 +141,9 @@ def start(core: Core) -> None:
         core.timers.every(core.config.number("ratelimit", "timer_interval"), core.rate.tick)
         core.commands["rl_list"] = lambda pipe="": [
             {"id": name, "algorithm": one.algorithm, "limit": one.limit, "counter": one.last}
-            for name, one in core.rate.pipes.items() if not pipe or pipe == name]
+            for name, one in core.rate.pipes.items()
+            if not pipe or pipe == name
+        ]
 
 
 @function("pike_check_req")

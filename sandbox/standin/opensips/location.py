@@ -42,8 +42,22 @@ class Contact:
     """Pings without an answer, one after another."""
 
 
-METHODS = ("INVITE", "CANCEL", "ACK", "BYE", "INFO", "OPTIONS", "UPDATE", "REGISTER", "MESSAGE", "SUBSCRIBE", "NOTIFY", "PRACK",
-           "REFER", "PUBLISH")
+METHODS = (
+    "INVITE",
+    "CANCEL",
+    "ACK",
+    "BYE",
+    "INFO",
+    "OPTIONS",
+    "UPDATE",
+    "REGISTER",
+    "MESSAGE",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "PRACK",
+    "REFER",
+    "PUBLISH",
+)
 
 
 class Location:
@@ -119,9 +133,19 @@ class Location:
     @staticmethod
     def event(contact: Contact) -> dict[str, Value]:
         """What an event says about a contact."""
-        return {"domain": "location", "aor": contact.aor, "uri": contact.uri, "received": contact.received, "path": contact.path,
-                "user_agent": contact.agent, "socket": str(contact.socket or ""), "attr": contact.attribute,
-                "callid": contact.call_id, "cseq": contact.sequence, "expires": int(contact.expires)}
+        return {
+            "domain": "location",
+            "aor": contact.aor,
+            "uri": contact.uri,
+            "received": contact.received,
+            "path": contact.path,
+            "user_agent": contact.agent,
+            "socket": str(contact.socket or ""),
+            "attr": contact.attribute,
+            "callid": contact.call_id,
+            "cseq": contact.sequence,
+            "expires": int(contact.expires),
+        }
 
     def row(self, contact: Contact) -> dict[str, str]:
         """Column -> value as it stands in a statement."""
@@ -129,11 +153,22 @@ class Location:
         taken = contact.methods
         mask = None if taken is None else sum(1 << place for place, name in enumerate(METHODS) if name in taken)
         values: dict[str, Value | float] = {
-            "contact_id": contact.identifier, "user": user, "contact": contact.uri, "expires": int(contact.expires),
-            "callid": contact.call_id, "cseq": contact.sequence, "flags": 0, "cflags": " ".join(sorted(contact.flags)),
-            "user_agent": contact.agent, "received": contact.received or None, "path": contact.path or None,
-            "socket": str(contact.socket) if contact.socket else None, "methods": mask, "attr": contact.attribute or None,
-            "kv_store": None}
+            "contact_id": contact.identifier,
+            "user": user,
+            "contact": contact.uri,
+            "expires": int(contact.expires),
+            "callid": contact.call_id,
+            "cseq": contact.sequence,
+            "flags": 0,
+            "cflags": " ".join(sorted(contact.flags)),
+            "user_agent": contact.agent,
+            "received": contact.received or None,
+            "path": contact.path or None,
+            "socket": str(contact.socket) if contact.socket else None,
+            "methods": mask,
+            "attr": contact.attribute or None,
+            "kv_store": None,
+        }
         if self.core.config.number("usrloc", "use_domain"):
             values["domain"] = host
         found = {self.text(f"{name}_column"): quote(value) for name, value in values.items() if not isinstance(value, float)}
@@ -156,8 +191,23 @@ class Location:
 
     def restore(self) -> None:
         """What was registered before the last stop."""
-        columns = ("user", "domain", "contact", "expires", "q", "callid", "cseq", "cflags", "user_agent", "received", "path",
-                   "socket", "methods", "attr", "contact_id")
+        columns = (
+            "user",
+            "domain",
+            "contact",
+            "expires",
+            "q",
+            "callid",
+            "cseq",
+            "cflags",
+            "user_agent",
+            "received",
+            "path",
+            "socket",
+            "methods",
+            "attr",
+            "contact_id",
+        )
         names = [self.text(f"{name}_column") for name in columns]
         rows = self.core.databases.query("usrloc", f"select {','.join(names)} from location")
         for row in rows:
@@ -169,9 +219,21 @@ class Location:
             mask = None if methods is None else frozenset(name for place, name in enumerate(METHODS) if int(methods) >> place & 1)
             weight = float(-1 if quality is None else quality)
             contact = Contact(
-                self.name_of(str(user), str(host or "")), str(uri), float(expires or 0), weight, str(call_id),
-                int(sequence or 0), set(str(flags or "").split()), str(agent or ""), str(received or ""), str(path or ""),
-                self.core.find_socket(str(socket)) if socket else None, mask, str(attribute or ""), int(key or 0))
+                self.name_of(str(user), str(host or "")),
+                str(uri),
+                float(expires or 0),
+                weight,
+                str(call_id),
+                int(sequence or 0),
+                set(str(flags or "").split()),
+                str(agent or ""),
+                str(received or ""),
+                str(path or ""),
+                self.core.find_socket(str(socket)) if socket else None,
+                mask,
+                str(attribute or ""),
+                int(key or 0),
+            )
             self.records.setdefault(contact.aor, []).append(contact)
 
     def sweep(self) -> None:
@@ -183,9 +245,29 @@ class Location:
     def dump(self) -> dict[str, object]:
         """MI `ul_dump`."""
         with self.lock:
-            return {"Domains": [{"name": "location", "AORs": [
-                {"AOR": aor, "Contacts": [
-                    {"Contact": one.uri, "Expires": int(one.expires - time.time()), "Q": one.quality, "Callid": one.call_id,
-                     "Cflags": " ".join(sorted(one.flags)), "Socket": str(one.socket or ""), "Received": one.received,
-                     "Attr": one.attribute} for one in rows]}
-                for aor, rows in self.records.items()]}]}
+            return {
+                "Domains": [
+                    {
+                        "name": "location",
+                        "AORs": [
+                            {
+                                "AOR": aor,
+                                "Contacts": [
+                                    {
+                                        "Contact": one.uri,
+                                        "Expires": int(one.expires - time.time()),
+                                        "Q": one.quality,
+                                        "Callid": one.call_id,
+                                        "Cflags": " ".join(sorted(one.flags)),
+                                        "Socket": str(one.socket or ""),
+                                        "Received": one.received,
+                                        "Attr": one.attribute,
+                                    }
+                                    for one in rows
+                                ],
+                            }
+                            for aor, rows in self.records.items()
+                        ],
+                    }
+                ]
+            }

@@ -11,8 +11,19 @@ if TYPE_CHECKING:
     from .transport import Connection, Listener
 
 COMPACT = {
-    "v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length", "c": "content-type",
-    "k": "supported", "s": "subject", "e": "content-encoding", "o": "event", "r": "refer-to", "b": "referred-by",
+    "v": "via",
+    "f": "from",
+    "t": "to",
+    "i": "call-id",
+    "m": "contact",
+    "l": "content-length",
+    "c": "content-type",
+    "k": "supported",
+    "s": "subject",
+    "e": "content-encoding",
+    "o": "event",
+    "r": "refer-to",
+    "b": "referred-by",
     "x": "session-expires",
 }
 MAX_SIZE = 65535
@@ -54,8 +65,9 @@ class Edits:
 
     def copy(self) -> Edits:
         """For one branch."""
-        return Edits(set(self.removed), dict(self.replaced), list(self.before), list(self.after), self.body,
-                     self.record_parameters)
+        return Edits(
+            set(self.removed), dict(self.replaced), list(self.before), list(self.after), self.body, self.record_parameters
+        )
 
 
 @dataclass
@@ -170,7 +182,7 @@ def parse(data: bytes) -> Message | None:
         key = name.strip().lower()
         message.headers.append(Header(name.strip(), value.strip(), COMPACT.get(key, key)))
     length = message.one("content-length")
-    message.body = body[:int(length)] if length.isdigit() else body
+    message.body = body[: int(length)] if length.isdigit() else body
     if not (message.one("via") and message.one("call-id") and message.one("cseq") and message.one("from") and message.one("to")):
         return None
     return message

@@ -16,8 +16,16 @@ if TYPE_CHECKING:
     from .location import Contact
 
 PRIVATE = tuple(ipaddress.ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
-TESTS = {"private-contact": 1, "diff-ip-src-via": 2, "private-via": 4, "private-sdp": 8, "diff-port-src-via": 16,
-         "diff-ip-src-contact": 32, "diff-port-src-contact": 64, "carrier-grade-nat": 128}
+TESTS = {
+    "private-contact": 1,
+    "diff-ip-src-via": 2,
+    "private-via": 4,
+    "private-sdp": 8,
+    "diff-port-src-via": 16,
+    "diff-ip-src-contact": 32,
+    "diff-port-src-contact": 64,
+    "carrier-grade-nat": 128,
+}
 
 
 def is_private(host: str) -> bool:
@@ -41,8 +49,12 @@ def nat_uac_test(context: Context, names: str) -> int:
     sdp = next((line.split()[-1] for line in message.body.splitlines() if line.startswith("c=IN IP4 ")), "")
     here = message.here
     found = {
-        1: contact is not None and is_private(contact.host), 2: here.address != host, 4: is_private(host), 8: is_private(sdp),
-        16: here.port != port, 32: contact is not None and contact.host != here.address,
+        1: contact is not None and is_private(contact.host),
+        2: here.address != host,
+        4: is_private(host),
+        8: is_private(sdp),
+        16: here.port != port,
+        32: contact is not None and contact.host != here.address,
         64: contact is not None and (contact.port or 5060) != here.port,
     }
     return 1 if any(found.get(bit) for bit in found if wanted & bit) else -1
@@ -63,8 +75,10 @@ def fix_nated_contact(context: Context, parameters: str | None) -> int:
             tail = value.partition(">")[2] if "<" in value else ""
             said = "".join(f";{key}={what}" if what else f";{key}" for key, what in uri.parameters.items())
             user = f"{uri.user}@" if uri.user else ""
-            values.append(f"{name + ' ' if name else ''}<{uri.scheme}:{user}{message.here.address}:{message.here.port}"
-                          f"{said}{parameters or ''}>{tail}")
+            values.append(
+                f"{name + ' ' if name else ''}<{uri.scheme}:{user}{message.here.address}:{message.here.port}"
+                f"{said}{parameters or ''}>{tail}"
+            )
         message.set_header(place, ", ".join(values))
     return 1 if message.places("contact") else -1
 
@@ -139,8 +153,17 @@ class Pings:
             if flag and flag in contact.flags and contact.lost >= self.core.config.number("nathelper", "max_pings_lost"):
                 self.core.location.remove(contact, "ping")
 
-        send_request(self.core, self.text("sipping_method"), contact.uri, self.text("sipping_from"), contact.uri, callback=done,
-                     socket=contact.socket, destination=contact.received, call_id=secrets.token_hex(8))
+        send_request(
+            self.core,
+            self.text("sipping_method"),
+            contact.uri,
+            self.text("sipping_from"),
+            contact.uri,
+            callback=done,
+            socket=contact.socket,
+            destination=contact.received,
+            call_id=secrets.token_hex(8),
+        )
 
 
 def start(core: Core) -> None:

@@ -59,9 +59,13 @@ class Addresses:
         except ValueError:
             return None
         for row in self.rows:
-            if (group in (0, row.group) or row.group == 0) and mine in row.network \
-                    and (row.port in (0, port) or port == 0) and ("any" in (row.protocol, protocol) or row.protocol == protocol) \
-                    and (not row.pattern or not pattern or fnmatch.fnmatch(pattern, row.pattern)):
+            if (
+                (group in (0, row.group) or row.group == 0)
+                and mine in row.network
+                and (row.port in (0, port) or port == 0)
+                and ("any" in (row.protocol, protocol) or row.protocol == protocol)
+                and (not row.pattern or not pattern or fnmatch.fnmatch(pattern, row.pattern))
+            ):
                 return row
         return None
 
@@ -87,7 +91,8 @@ def is_domain(core: Core, name: str) -> int:
     column, attributes = config.text("domain", "domain_col"), config.text("domain", "attrs_col")
     try:
         rows = core.databases.query(
-            "domain", f"select {column},{attributes} from {config.text('domain', 'domain_table')} where {column}={quote(name)}")
+            "domain", f"select {column},{attributes} from {config.text('domain', 'domain_table')} where {column}={quote(name)}"
+        )
     except SqlError as error:
         core.say(f"ERROR:domain:is_domain_local: {error}")
         return -1
@@ -96,7 +101,13 @@ def is_domain(core: Core, name: str) -> int:
 
 @function("check_address")
 def check_address(
-    context: Context, group: int, address: str, port: int, protocol: str, info: Variable | None, pattern: str | None,
+    context: Context,
+    group: int,
+    address: str,
+    port: int,
+    protocol: str,
+    info: Variable | None,
+    pattern: str | None,
     partition: str | None,
 ) -> int:
     """Whether an address stands in the table."""

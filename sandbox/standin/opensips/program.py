@@ -39,8 +39,11 @@ def read_statistics(core: Core, names: Sequence[str]) -> dict[str, Value]:
     found: dict[str, Value] = {f"script:{name}": core.statistics.get(str(name), 0) for name in declared}
     if core.has("dialog"):
         found["dialog:active_dialogs"] = len(core.dialogs.by_id)
-    return {key: value for key, value in found.items()
-            if {"all", key, key.partition(":")[0] + ":", key.partition(":")[2]} & set(names)}
+    return {
+        key: value
+        for key, value in found.items()
+        if {"all", key, key.partition(":")[0] + ":", key.partition(":")[2]} & set(names)
+    }
 
 
 def say(text: str) -> None:

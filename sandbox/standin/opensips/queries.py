@@ -7,17 +7,68 @@ from collections.abc import Iterator
 
 from .reader import Config
 
-WORDS = frozenset((
-    "select", "from", "where", "and", "or", "not", "in", "is", "null", "join", "on", "using", "order", "by", "desc",
-    "asc", "limit", "case", "when", "then", "else", "end", "exists", "false", "true", "as", "between", "like", "left",
-    "inner", "outer", "distinct", "union", "all", "count", "coalesce", "nullif", "length", "substr", "starts_with",
-    "now", "lower", "upper", "inet", "int8", "int4", "text", "varchar", "numeric",
-))
+WORDS = frozenset(
+    (
+        "select",
+        "from",
+        "where",
+        "and",
+        "or",
+        "not",
+        "in",
+        "is",
+        "null",
+        "join",
+        "on",
+        "using",
+        "order",
+        "by",
+        "desc",
+        "asc",
+        "limit",
+        "case",
+        "when",
+        "then",
+        "else",
+        "end",
+        "exists",
+        "false",
+        "true",
+        "as",
+        "between",
+        "like",
+        "left",
+        "inner",
+        "outer",
+        "distinct",
+        "union",
+        "all",
+        "count",
+        "coalesce",
+        "nullif",
+        "length",
+        "substr",
+        "starts_with",
+        "now",
+        "lower",
+        "upper",
+        "inet",
+        "int8",
+        "int4",
+        "text",
+        "varchar",
+        "numeric",
+    )
+)
 """Keywords, functions and types of the statements in use; every other word is a table, an alias or a column."""
 
 TABLES = {
-    "auth_db": ("", ()), "uac_registrant": ("table_name", ()), "permissions": ("address_table", ()),
-    "dispatcher": ("table_name", ()), "domain": ("domain_table", ()), "usrloc": ("", ("location",)),
+    "auth_db": ("", ()),
+    "uac_registrant": ("table_name", ()),
+    "permissions": ("address_table", ()),
+    "dispatcher": ("table_name", ()),
+    "domain": ("domain_table", ()),
+    "usrloc": ("", ("location",)),
 }
 """Module -> the parameter that names its table, or the table's fixed name; auth_db's stands in the calls."""
 
@@ -64,8 +115,11 @@ def asked_of_tables(config: Config) -> Iterator[tuple[str, tuple[str, ...], str]
     for module, (parameter, fixed) in TABLES.items():
         if module not in config.modules or not config.text(module, "db_url"):
             continue
-        tables = fixed or ((config.text(module, parameter),) if parameter else tuple(
-            {call.arguments[1] for call in config.calls if call.name in ("www_authorize", "proxy_authorize")}))
+        tables = fixed or (
+            (config.text(module, parameter),)
+            if parameter
+            else tuple({call.arguments[1] for call in config.calls if call.name in ("www_authorize", "proxy_authorize")})
+        )
         for table in tables:
             for name, column in module_columns(config, module):
                 yield f"module {module}, {name}", (table,), column

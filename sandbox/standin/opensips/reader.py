@@ -89,7 +89,7 @@ class Reader(StatementReader):
                 self.open_socket(token)
             elif token.text == "include_file":
                 included = self.read_included()
-                self.tokens[self.place:self.place] = included
+                self.tokens[self.place : self.place] = included
             elif token.text in words.ROUTE_KINDS:
                 self.read_route(token)
             elif token.text in words.CORE_SETTINGS:

@@ -15,8 +15,17 @@ from .uri import parse_parameters, split_list
 if TYPE_CHECKING:
     from .core import Core
 
-STATES = ("NOT_REGISTERED_STATE", "REGISTERING_STATE", "AUTHENTICATING_STATE", "REGISTERED_STATE", "REGISTER_TIMEOUT_STATE",
-          "INTERNAL_ERROR_STATE", "WRONG_CREDENTIALS_STATE", "REGISTRAR_ERROR_STATE", "UNREGISTERING_STATE")
+STATES = (
+    "NOT_REGISTERED_STATE",
+    "REGISTERING_STATE",
+    "AUTHENTICATING_STATE",
+    "REGISTERED_STATE",
+    "REGISTER_TIMEOUT_STATE",
+    "INTERNAL_ERROR_STATE",
+    "WRONG_CREDENTIALS_STATE",
+    "REGISTRAR_ERROR_STATE",
+    "UNREGISTERING_STATE",
+)
 IDLE, ASKING, PROVING, GOOD, SILENT, BROKEN, WRONG, REFUSED, LEAVING = range(9)
 
 
@@ -55,8 +64,20 @@ class Registrant:
 
     def load(self) -> None:
         """Reads the table; a row whose state is not 0 is switched off. What is registered stays so."""
-        names = ("registrar", "proxy", "aor", "third_party_registrant", "username", "password", "binding_URI", "binding_params",
-                 "expiry", "forced_socket", "cluster_shtag", "state")
+        names = (
+            "registrar",
+            "proxy",
+            "aor",
+            "third_party_registrant",
+            "username",
+            "password",
+            "binding_URI",
+            "binding_params",
+            "expiry",
+            "forced_socket",
+            "cluster_shtag",
+            "state",
+        )
         columns = [self.text(f"{name}_column") for name in names]
         rows = self.core.databases.query("uac_registrant", f"select {','.join(columns)} from {self.text('table_name')}")
         known = {(one.aor, one.binding, one.registrar): one for one in self.records}
@@ -102,9 +123,19 @@ class Registrant:
             self.settle(one, status, reply, bool(proof), seconds)
 
         sent = send_request(
-            self.core, "REGISTER", one.registrar, one.third or one.aor, one.aor, callback=done, destination=one.proxy,
-            socket=self.core.find_socket(one.socket) if one.socket else None, headers=headers, call_id=one.call_id,
-            sequence=one.sequence, tags=(one.tag, ""))
+            self.core,
+            "REGISTER",
+            one.registrar,
+            one.third or one.aor,
+            one.aor,
+            callback=done,
+            destination=one.proxy,
+            socket=self.core.find_socket(one.socket) if one.socket else None,
+            headers=headers,
+            call_id=one.call_id,
+            sequence=one.sequence,
+            tags=(one.tag, ""),
+        )
         if sent is None:
             one.state = BROKEN
 
@@ -121,8 +152,7 @@ class Registrant:
             name = "Authorization" if status == 401 else "Proxy-Authorization"
             if one.state != LEAVING:
                 one.state = PROVING
-            self.register(one, (f"{name}: {answer_challenge(said, 'REGISTER', one.registrar, one.user, one.password)}",),
-                          seconds)
+            self.register(one, (f"{name}: {answer_challenge(said, 'REGISTER', one.registrar, one.user, one.password)}",), seconds)
         elif status in (401, 407, 403):
             one.state = WRONG
         elif status < 300:
@@ -151,10 +181,20 @@ class Registrant:
 
     def listing(self) -> dict[str, object]:
         """MI `reg_list`."""
-        return {"Records": [
-            {"AOR": one.aor, "expires": one.expires, "state": STATES[one.state], "binding_URI": one.binding,
-             "registrar": one.registrar, **({"third_party_registrant": one.third} if one.third else {}),
-             **({"proxy": one.proxy} if one.proxy else {})} for one in self.records]}
+        return {
+            "Records": [
+                {
+                    "AOR": one.aor,
+                    "expires": one.expires,
+                    "state": STATES[one.state],
+                    "binding_URI": one.binding,
+                    "registrar": one.registrar,
+                    **({"third_party_registrant": one.third} if one.third else {}),
+                    **({"proxy": one.proxy} if one.proxy else {}),
+                }
+                for one in self.records
+            ]
+        }
 
 
 def start(core: Core) -> None:

@@ -71,8 +71,10 @@ def save(context: Context, table: str, flags: str | None, aor: str | None, owner
     core, message = context.core, context.message
     name = record_name(context, aor, "to")
     words = (flags or "").replace(" ", "").split(",")
-    most = next((int(word.partition("=")[2]) for word in words if word.startswith("max-contacts=")),
-                core.config.number("registrar", "max_contacts"))
+    most = next(
+        (int(word.partition("=")[2]) for word in words if word.startswith("max-contacts=")),
+        core.config.number("registrar", "max_contacts"),
+    )
     known = core.location.find(name)
     wanted = message.values("contact")
     if wanted == ["*"]:
@@ -103,7 +105,7 @@ def save(context: Context, table: str, flags: str | None, aor: str | None, owner
     if most and len(left) + len(new) > most:
         if "force-registration" not in words and "f" not in words:
             return refuse(context, words, *TOO_MANY)
-        for old in sorted(left, key=lambda one: one.expires)[:len(left) + len(new) - most]:
+        for old in sorted(left, key=lambda one: one.expires)[: len(left) + len(new) - most]:
             core.location.remove(old, "pushed out")
     for made in fresh:
         same = next((one for one in core.location.find(name) if one.uri == made.uri), None)
@@ -123,10 +125,20 @@ def make_contact(context: Context, name: str, uri: str, seconds: int, parameters
     quality = parameters.get("q", "")
     weight = float(quality) if re.fullmatch(r"[01](\.\d+)?", quality) else -1.0
     return Contact(
-        name, uri, time.time() + seconds, weight, message.one("call-id"),
-        message.sequence[0], set(context.branch_flags), message.one("user-agent"), first_avp(context, "received_avp"), "",
-        message.here.listener, frozenset(part.strip().upper() for part in allow.split(",")) if allow else None,
-        first_avp(context, "attr_avp"))
+        name,
+        uri,
+        time.time() + seconds,
+        weight,
+        message.one("call-id"),
+        message.sequence[0],
+        set(context.branch_flags),
+        message.one("user-agent"),
+        first_avp(context, "received_avp"),
+        "",
+        message.here.listener,
+        frozenset(part.strip().upper() for part in allow.split(",")) if allow else None,
+        first_avp(context, "attr_avp"),
+    )
 
 
 def keep_connection(context: Context, contacts: list[Contact]) -> None:
@@ -147,9 +159,13 @@ def refuse(context: Context, words: list[str], code: int, reason: str) -> int:
 
 def answer(context: Context, words: list[str], contacts: list[Contact]) -> int:
     """200 with every contact."""
-    values = [f"<{one.uri}>" + (f";q={one.quality:g}" if one.quality >= 0 else "")
-              + f";expires={max(0, int(one.expires - time.time() + 0.5))}"
-              + (f';received="{one.received}"' if one.received else "") for one in contacts]
+    values = [
+        f"<{one.uri}>"
+        + (f";q={one.quality:g}" if one.quality >= 0 else "")
+        + f";expires={max(0, int(one.expires - time.time() + 0.5))}"
+        + (f';received="{one.received}"' if one.received else "")
+        for one in contacts
+    ]
     if values:
         context.message.reply_headers.append("Contact: " + ", ".join(values))
     if "no-reply" not in words:

@@ -16,20 +16,38 @@ if TYPE_CHECKING:
 
 
 def send_request(
-    core: Core, method: str, uri: str, sender: str, to: str, *, callback: Callable[[int, Message | None], None],
-    socket: Listener | None = None, destination: str = "", headers: tuple[str, ...] = (), call_id: str = "", sequence: int = 0,
-    tags: tuple[str, str] = ("", ""), routes: tuple[str, ...] = (), body: str = "",
+    core: Core,
+    method: str,
+    uri: str,
+    sender: str,
+    to: str,
+    *,
+    callback: Callable[[int, Message | None], None],
+    socket: Listener | None = None,
+    destination: str = "",
+    headers: tuple[str, ...] = (),
+    call_id: str = "",
+    sequence: int = 0,
+    tags: tuple[str, str] = ("", ""),
+    routes: tuple[str, ...] = (),
+    body: str = "",
 ) -> Transaction | None:
     """Sends one; `callback` is told how it ended. None when it could not be sent."""
     origin = socket or next((row for row in core.transport.listeners if row.protocol == "udp"), core.transport.listeners[0])
     mine, theirs = tags
     lines = [
-        f"{method} {uri} SIP/2.0", f"Via: SIP/2.0/UDP {origin.host}:{origin.port};branch=none",
+        f"{method} {uri} SIP/2.0",
+        f"Via: SIP/2.0/UDP {origin.host}:{origin.port};branch=none",
         *(f"Route: {route}" for route in routes),
-        f"To: {wrap(to)}{f';tag={theirs}' if theirs else ''}", f"From: {wrap(sender)};tag={mine or secrets.token_hex(16)}",
-        f"CSeq: {sequence or 10} {method}", f"Call-ID: {call_id or secrets.token_hex(8) + '@' + origin.address}", *headers,
+        f"To: {wrap(to)}{f';tag={theirs}' if theirs else ''}",
+        f"From: {wrap(sender)};tag={mine or secrets.token_hex(16)}",
+        f"CSeq: {sequence or 10} {method}",
+        f"Call-ID: {call_id or secrets.token_hex(8) + '@' + origin.address}",
+        *headers,
         *([] if any(line.lower().startswith("max-forwards") for line in headers) else ["Max-Forwards: 70"]),
-        *([core.user_agent] if core.user_agent else []), f"Content-Length: {len(body)}"]
+        *([core.user_agent] if core.user_agent else []),
+        f"Content-Length: {len(body)}",
+    ]
     message = parse(("\r\n".join(lines) + "\r\n\r\n" + body).encode("latin-1", "replace"))
     assert message
     # Nobody sent it: only our own Via is in it.

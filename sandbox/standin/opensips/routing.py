@@ -118,8 +118,12 @@ def after_strict(context: Context, routes: list[tuple[int, int, str]]) -> int:
     """The request's URI is our own: without ours of two Routes the first left is the next hop, and the last the target."""
     core, message = context.core, context.message
     first, target = parse_uri(routes[0][2]), parse_uri(message.target)
-    if first and core.config.number("rr", "enable_double_rr") and first.parameters.get("r2") == "on" \
-            and core.is_own(first.host, first.port or 5060):
+    if (
+        first
+        and core.config.number("rr", "enable_double_rr")
+        and first.parameters.get("r2") == "on"
+        and core.is_own(first.host, first.port or 5060)
+    ):
         message.socket = core.transport.find(first.transport, first.host, first.port or 5060) or message.socket
         drop_route(message, routes[0][0])
         routes = routes_of(message)

@@ -17,11 +17,21 @@ if TYPE_CHECKING:
     from .core import Core
 
 TRANSPORTS = {
-    "RTP/AVP": "RTP/AVP", "RTP/AVPF": "RTP/AVPF", "RTP/SAVP": "RTP/SAVP", "RTP/SAVPF": "RTP/SAVPF",
-    "UDP/TLS/RTP/SAVP": "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF": "UDP/TLS/RTP/SAVPF",
+    "RTP/AVP": "RTP/AVP",
+    "RTP/AVPF": "RTP/AVPF",
+    "RTP/SAVP": "RTP/SAVP",
+    "RTP/SAVPF": "RTP/SAVPF",
+    "UDP/TLS/RTP/SAVP": "UDP/TLS/RTP/SAVP",
+    "UDP/TLS/RTP/SAVPF": "UDP/TLS/RTP/SAVPF",
 }
-REPLACES = {"replace-origin": "origin", "replace-session-connection": "session-connection", "replace-username": "username",
-            "replace-SDP-version": "SDP version", "replace-zero-address": "zero address", "replace-session-name": "session name"}
+REPLACES = {
+    "replace-origin": "origin",
+    "replace-session-connection": "session-connection",
+    "replace-username": "username",
+    "replace-SDP-version": "SDP version",
+    "replace-zero-address": "zero address",
+    "replace-session-name": "session name",
+}
 MUXES = ("demux", "offer", "reject", "accept", "require")
 
 
@@ -96,7 +106,7 @@ class Engines:
                         break
                     if said.startswith(cookie + b" "):
                         node.disabled = False
-                        found: dict[str, Any] = decode(said[len(cookie) + 1:])
+                        found: dict[str, Any] = decode(said[len(cookie) + 1 :])
                         return found
             self.core.say("ERROR:rtpengine:send_rtpe_command: timeout waiting reply from a RTP proxy")
         except OSError as error:
@@ -123,10 +133,21 @@ class Engines:
     def show(self) -> list[dict[str, Any]]:
         """MI `rtpengine_show`."""
         now = time.monotonic()
-        return [{"Set": 0, "Nodes": [
-            {"url": node.url, "index": number, "disabled": int(node.disabled), "weight": 1,
-             "recheck_ticks": max(0, int(node.recheck - now)) if node.disabled else 0}
-            for number, node in enumerate(self.nodes)]}]
+        return [
+            {
+                "Set": 0,
+                "Nodes": [
+                    {
+                        "url": node.url,
+                        "index": number,
+                        "disabled": int(node.disabled),
+                        "weight": 1,
+                        "recheck_ticks": max(0, int(node.recheck - now)) if node.disabled else 0,
+                    }
+                    for number, node in enumerate(self.nodes)
+                ],
+            }
+        ]
 
     def enable(self, url: str, enable: int | str, setid: int | str = 0) -> str:
         """MI `rtpengine_enable`."""
@@ -234,7 +255,11 @@ def rtpengine_offer(context: Context, flags: str | None, node: Variable | None, 
 
 @function("rtpengine_answer")
 def rtpengine_answer(
-    context: Context, flags: str | None, node: Variable | None, target: Variable | None, body: str | None,
+    context: Context,
+    flags: str | None,
+    node: Variable | None,
+    target: Variable | None,
+    body: str | None,
 ) -> int:
     """An answer."""
     del node
@@ -243,7 +268,11 @@ def rtpengine_answer(
 
 @function("rtpengine_manage")
 def rtpengine_manage(
-    context: Context, flags: str | None, node: Variable | None, target: Variable | None, body: str | None,
+    context: Context,
+    flags: str | None,
+    node: Variable | None,
+    target: Variable | None,
+    body: str | None,
 ) -> int:
     """Offer, answer or delete, as the message says."""
     message = context.current

@@ -77,7 +77,11 @@ def send_reply(core: Core, request: Message, data: bytes) -> bool:
 
 
 def next_hop(
-    core: Core, message: Message, uri: str, destination: str, forced: Listener | None,
+    core: Core,
+    message: Message,
+    uri: str,
+    destination: str,
+    forced: Listener | None,
 ) -> tuple[Listener, str, int] | None:
     """The socket to leave by, and the address and port to go to."""
     target = parse_uri(destination or uri)
@@ -88,8 +92,11 @@ def next_hop(
     if not address:
         return None
     port = target.port or (5061 if protocol == "tls" else 5060)
-    listener = forced if forced and forced.protocol == protocol else core.transport.choose(
-        protocol, address, message.source.listener if message.source else None)
+    listener = (
+        forced
+        if forced and forced.protocol == protocol
+        else core.transport.choose(protocol, address, message.source.listener if message.source else None)
+    )
     return (listener, address, port) if listener else None
 
 
@@ -133,8 +140,12 @@ def prepare_branch(transaction: Transaction, branch: Branch, destination: str, f
         branch.connection = core.connection_of(message.destination or message.target, branch)
         edits = message.edits
         more = [f"Route: {path}"] if path else []
-        before = [*record_routes(message, edits, branch.listener, core.dialogs.route_parameter(transaction)),
-                  own_via(branch.listener, branch.identifier, branch.connection), *more, *edits.before]
+        before = [
+            *record_routes(message, edits, branch.listener, core.dialogs.route_parameter(transaction)),
+            own_via(branch.listener, branch.identifier, branch.connection),
+            *more,
+            *edits.before,
+        ]
         branch.data = write(f"{message.method} {message.target} SIP/2.0", message, edits, before)
     finally:
         message.edits, message.new_uri, message.destination, message.socket = kept
@@ -147,11 +158,18 @@ def write_hop(transaction: Transaction, branch: Branch, method: str, reply: Mess
     assert branch.listener
     to = reply.one("to") if reply else request.one("to")
     lines = [f"{method} {branch.uri} SIP/2.0", own_via(branch.listener, branch.identifier), "Max-Forwards: 70"]
-    lines += [f"Route: {value}" for place, value in ((place, request.current(place)) for place in request.places("route"))
-              if place not in request.edits.removed]
+    lines += [
+        f"Route: {value}"
+        for place, value in ((place, request.current(place)) for place in request.places("route"))
+        if place not in request.edits.removed
+    ]
     sender = next((request.edits.replaced.get(place, request.headers[place].value) for place in request.places("from")), "")
-    lines += [f"From: {from_of(branch.data) or sender}", f"To: {to if reply else to_of(branch.data) or to}",
-              f"Call-ID: {request.one('call-id')}", f"CSeq: {request.sequence[0]} {method}"]
+    lines += [
+        f"From: {from_of(branch.data) or sender}",
+        f"To: {to if reply else to_of(branch.data) or to}",
+        f"Call-ID: {request.one('call-id')}",
+        f"CSeq: {request.sequence[0]} {method}",
+    ]
     if transaction.core.user_agent:
         lines.append(transaction.core.user_agent)
     return ("\r\n".join([*lines, "Content-Length: 0"]) + "\r\n\r\n").encode("latin-1", "replace")

@@ -25,8 +25,12 @@ from .tree import (
 
 ASSIGNS = ("=", ":=", "+=", "-=", "*=", "/=", "%=")
 LEVELS = (
-    ("||", "or"), ("&&", "and"), ("==", "!=", "=~", "!~", ">=", "<=", "<", ">"), ("+", "-", "|", "&", "^", "<<", ">>"),
-    ("*", "/", "%"))
+    ("||", "or"),
+    ("&&", "and"),
+    ("==", "!=", "=~", "!~", ">=", "<=", "<", ">"),
+    ("+", "-", "|", "&", "^", "<<", ">>"),
+    ("*", "/", "%"),
+)
 """Signs from the loosest to the tightest."""
 
 
@@ -223,7 +227,7 @@ class StatementReader:
                 arguments.append(read_format(unquote(text), text.line))
             else:
                 arguments.append(self.expression())
-            pieces = self.tokens[start:self.place]
+            pieces = self.tokens[start : self.place]
             texts.append(unquote(pieces[0]) if len(pieces) == 1 and pieces[0].kind == "text" else "".join(p.text for p in pieces))
         found = Call(token.text, tuple(arguments), token.line)
         self.note_call(found, tuple(texts))

@@ -18,7 +18,11 @@ class StreamWorker(threading.Thread):
     """One of `tcp_workers`: while it waits for a database, its other connections wait too."""
 
     def __init__(
-        self, name: str, transport: Transport, take: Callable[[bytes, Connection], None], start: Callable[[], None],
+        self,
+        name: str,
+        transport: Transport,
+        take: Callable[[bytes, Connection], None],
+        start: Callable[[], None],
     ) -> None:
         super().__init__(name=name, daemon=True)
         self.transport, self.take, self.prepare = transport, take, start
@@ -111,7 +115,8 @@ class Streams:
         config = transport.config
         self.workers = [
             StreamWorker(f"tcp-{number}", transport, take, lambda number=number: start(f"tcp-{number}"))  # type: ignore[misc]
-            for number in range(int(config.setting("tcp_workers")))]
+            for number in range(int(config.setting("tcp_workers")))
+        ]
         self.origin = bool(config.number("proto_ws", "require_origin"))
         self.contexts: Callable[[Listener, bool], ssl.SSLContext | None] = lambda listener, client: None
         transport.connect = self.connect

@@ -49,6 +49,7 @@ class Timers:
 
     def every(self, seconds: float, action: Callable[[], None]) -> None:
         """Again and again."""
+
         def again() -> None:
             self.after(seconds, again)
             action()

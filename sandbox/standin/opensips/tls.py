@@ -14,13 +14,29 @@ from .transport import Listener
 if TYPE_CHECKING:
     from .core import Core
 
-COLUMNS = ("domain", "match_ip_address", "match_sip_domain", "tls_method", "verify_cert", "require_cert", "certificate",
-           "private_key", "crl_check_all", "crl_dir", "ca_list", "ca_dir", "ciphers_list", "dh_params", "ec_curve")
+COLUMNS = (
+    "domain",
+    "match_ip_address",
+    "match_sip_domain",
+    "tls_method",
+    "verify_cert",
+    "require_cert",
+    "certificate",
+    "private_key",
+    "crl_check_all",
+    "crl_dir",
+    "ca_list",
+    "ca_dir",
+    "ciphers_list",
+    "dh_params",
+    "ec_curve",
+)
 SERVER = 2
 """The type of a row that is for connections of others."""
 
 VERSIONS = {
-    "tlsv1_2": (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2), "tlsv1_3": (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3),
+    "tlsv1_2": (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2),
+    "tlsv1_3": (ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_3),
     "tlsv1": (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1),
     "sslv23": (ssl.TLSVersion.MINIMUM_SUPPORTED, ssl.TLSVersion.MAXIMUM_SUPPORTED),
     "tlsany": (ssl.TLSVersion.MINIMUM_SUPPORTED, ssl.TLSVersion.MAXIMUM_SUPPORTED),
@@ -44,8 +60,10 @@ def read_text_table(folder: Path, table: str) -> list[dict[str, str]]:
     names = [re.match(r"\w+", column)[0] for column in lines[0].split()]  # type: ignore[index]
     rows = []
     for line in lines[1:]:
-        values = [re.sub(r"\\(.)", lambda found: {"n": "\n", "r": "\r", "t": "\t", "0": ""}.get(found[1], found[1]), part)
-                  for part in re.split(r"(?<!\\):", line)]
+        values = [
+            re.sub(r"\\(.)", lambda found: {"n": "\n", "r": "\r", "t": "\t", "0": ""}.get(found[1], found[1]), part)
+            for part in re.split(r"(?<!\\):", line)
+        ]
         rows.append(dict(zip(names, values, strict=False)))
     return rows
 
@@ -81,8 +99,12 @@ class Domains:
         if not url:
             return []
         table = config.text("tls_mgm", "db_table")
-        columns = {name: config.text("tls_mgm", {
-            "tls_method": "tls_method_col", "ciphers_list": "ciphers_list_col"}.get(name, f"{name}_col")) for name in COLUMNS}
+        columns = {
+            name: config.text(
+                "tls_mgm", {"tls_method": "tls_method_col", "ciphers_list": "ciphers_list_col"}.get(name, f"{name}_col")
+            )
+            for name in COLUMNS
+        }
         if url.startswith("text://"):
             found = read_text_table(Path(url.removeprefix("text://")), table)
         else:
@@ -90,8 +112,14 @@ class Domains:
             rows = self.core.databases.query("tls_mgm", f"select {','.join(names)} from {table}")
             found = [dict(zip(names, ["" if value is None else str(value) for value in row], strict=True)) for row in rows]
         return [
-            Domain(row.get(columns["domain"], ""), row.get("type") == str(SERVER),
-                   {name: row[column] for name, column in columns.items() if row.get(column)}, False) for row in found]
+            Domain(
+                row.get(columns["domain"], ""),
+                row.get("type") == str(SERVER),
+                {name: row[column] for name, column in columns.items() if row.get(column)},
+                False,
+            )
+            for row in found
+        ]
 
     def load(self) -> None:
         """Makes every domain's context; a ConfigError or an OSError when one cannot be used."""
@@ -111,8 +139,11 @@ class Domains:
         method = self.value(row, "tls_method").lower().split("-")
         first, last = VERSIONS.get(method[0], VERSIONS["sslv23"])
         context.minimum_version = first
-        context.maximum_version = VERSIONS[method[1]][1] if len(method) > 1 and method[1] in VERSIONS else (
-            ssl.TLSVersion.MAXIMUM_SUPPORTED if len(method) > 1 else last)
+        context.maximum_version = (
+            VERSIONS[method[1]][1]
+            if len(method) > 1 and method[1] in VERSIONS
+            else (ssl.TLSVersion.MAXIMUM_SUPPORTED if len(method) > 1 else last)
+        )
         if self.value(row, "verify_cert") == "1" and (not row.is_server or self.value(row, "require_cert") == "1"):
             context.verify_mode = ssl.CERT_REQUIRED if self.value(row, "require_cert") == "1" else ssl.CERT_OPTIONAL
         else:
@@ -164,5 +195,6 @@ def start(core: Core) -> None:
         return "OK"
 
     core.commands["tls_reload"] = reload
-    core.commands["tls_list"] = lambda: {"Domains": [
-        {"name": row.name, "type": "server" if row.is_server else "client", **row.settings} for row in domains.rows]}
+    core.commands["tls_list"] = lambda: {
+        "Domains": [{"name": row.name, "type": "server" if row.is_server else "client", **row.settings} for row in domains.rows]
+    }

@@ -151,7 +151,7 @@ def t_local_replied(context: Context, which: str) -> int:
     if transaction is None:
         return -1
     if which == "all":
-        return -1 if any(branch.received for branch in transaction.branches[transaction.first:]) else 1
+        return -1 if any(branch.received for branch in transaction.branches[transaction.first :]) else 1
     picked = transaction.picked
     if context.kind == "failure" and picked is not None:
         local = not picked.received if which == "branch" else picked.reply is None

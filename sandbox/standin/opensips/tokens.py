@@ -3,7 +3,8 @@
 import re
 from typing import NamedTuple
 
-TOKEN = re.compile(r"""
+TOKEN = re.compile(
+    r"""
     (?P<space>\s+|\#[^\n]*|/\*.*?\*/)
   | (?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
   | (?P<variable>\$(?:\((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*\)
@@ -11,7 +12,9 @@ TOKEN = re.compile(r"""
   | (?P<number>\d+)
   | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
   | (?P<sign>==|!=|=~|!~|>=|<=|&&|\|\||:=|\+=|-=|\*=|/=|%=|<<|>>|[-+*/%<>=!(){}\[\];,.:&|^~])
-""", re.VERBOSE | re.DOTALL)
+""",
+    re.VERBOSE | re.DOTALL,
+)
 
 
 class ConfigError(Exception):
@@ -32,7 +35,7 @@ def read_tokens(text: str) -> list[Token]:
     while place < len(text):
         match = TOKEN.match(text, place)
         if match is None:
-            raise ConfigError(f"line {line}: cannot read {text[place:place + 20]!r}")
+            raise ConfigError(f"line {line}: cannot read {text[place : place + 20]!r}")
         if match.lastgroup != "space":
             tokens.append(Token(str(match.lastgroup), match[0], line))
         line += match[0].count("\n")

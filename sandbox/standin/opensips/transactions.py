@@ -19,6 +19,7 @@ from .tree import Value
 if TYPE_CHECKING:
     from .core import Core
 
+
 @dataclass(eq=False)
 class Transaction:
     """A request that came in, or one of our own (`callback` gets the final status and the reply)."""
@@ -74,8 +75,15 @@ class Transaction:
                 return
             if status > 100 and not self.tag:
                 self.tag = self.core.make_tag(self.request)
-            data = write_reply(self.request, status, reason, self.tag if status > 100 else "", self.core.server_header,
-                               [*self.request.reply_headers, *more], contact)
+            data = write_reply(
+                self.request,
+                status,
+                reason,
+                self.tag if status > 100 else "",
+                self.core.server_header,
+                [*self.request.reply_headers, *more],
+                contact,
+            )
             self.answered_by = -2
             self.put_out(status, data)
 
@@ -152,8 +160,13 @@ class Transaction:
         """The first sending, and the timers that follow from it."""
         assert branch.listener
         branch.sent = self.core.transport.send(
-            branch.data, branch.listener, branch.address, branch.port, branch.connection,
-            self.core.transport.may_connect("tcp_no_new_conn_bflag", branch.flags))
+            branch.data,
+            branch.listener,
+            branch.address,
+            branch.port,
+            branch.connection,
+            self.core.transport.may_connect("tcp_no_new_conn_bflag", branch.flags),
+        )
         if not branch.sent:
             branch.last = 477
             return False
@@ -189,7 +202,7 @@ class Transaction:
         """The caller gives up: CANCEL on every branch that was heard of; the others wait for their first reply."""
         with self.lock:
             self.cancelled = True
-            for branch in self.branches[self.first:]:
+            for branch in self.branches[self.first :]:
                 if 100 <= branch.last < 200:
                     self.cancel_branch(branch)
 
@@ -276,7 +289,7 @@ class Transaction:
 
     def conclude(self) -> None:
         """When no branch is open any more: the failure route, then the best of the answers."""
-        open_ones = self.branches[self.first:]
+        open_ones = self.branches[self.first :]
         if any(branch.last < 200 for branch in open_ones) or self.status >= 200:
             return
         best = min((branch for branch in open_ones if branch.last >= 200), key=lambda branch: priority(branch.last))

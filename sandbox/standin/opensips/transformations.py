@@ -24,8 +24,15 @@ def transform(value: Value, step: str) -> Value:
     text = "" if value is None else str(value)
     if value is None and not (family == "s" and name in ("len", "int")):
         return None
-    handler = {"s": of_text, "uri": of_uri, "nameaddr": of_name_address, "param": of_parameters, "csv": of_list, "val": of_list,
-               "ip": of_address}.get(family)
+    handler = {
+        "s": of_text,
+        "uri": of_uri,
+        "nameaddr": of_name_address,
+        "param": of_parameters,
+        "csv": of_list,
+        "val": of_list,
+        "ip": of_address,
+    }.get(family)
     if family == "re":
         return substitute(text, rest)
     return handler(text, name, arguments) if handler else None
@@ -41,21 +48,27 @@ def of_text(text: str, name: str, arguments: list[str]) -> Value:
     if name == "substr":
         start, size = int(arguments[0]), int(arguments[1])
         start = max(0, start + len(text)) if start < 0 else start
-        return (text[start:start + size] if size > 0 else text[start:]) or None
+        return (text[start : start + size] if size > 0 else text[start:]) or None
     if name == "select":
         parts, place = text.split(arguments[1] if len(arguments) > 1 and arguments[1] else ","), int(arguments[0])
         return parts[place] if -len(parts) <= place < len(parts) else None
     if name in ("index", "rindex"):
         return text.find(arguments[0]) if name == "index" else text.rfind(arguments[0])
     simple: dict[str, Callable[[], Value]] = {
-        "tolower": text.lower, "toupper": text.upper, "trim": text.strip, "trimr": text.rstrip, "triml": text.lstrip,
+        "tolower": text.lower,
+        "toupper": text.upper,
+        "trim": text.strip,
+        "trimr": text.rstrip,
+        "triml": text.lstrip,
         "md5": lambda: hashlib.md5(text.encode("latin-1"), usedforsecurity=False).hexdigest(),
         "encode.hexa": lambda: text.encode("latin-1").hex(),
         "b64encode": lambda: base64.b64encode(text.encode("latin-1")).decode(),
-        "b64decode": lambda: base64.b64decode(text).decode("latin-1"), "unescape.user": lambda: unescape(text),
+        "b64decode": lambda: base64.b64decode(text).decode("latin-1"),
+        "unescape.user": lambda: unescape(text),
         "escape.common": lambda: re.sub(r"(['\"\\])", r"\\\1", text).replace("\0", "\\0"),
         "unescape.common": lambda: re.sub(r"\\(.)", r"\1", text),
-        "reverse": lambda: text[::-1], "numeric": lambda: re.sub(r"\D", "", text),
+        "reverse": lambda: text[::-1],
+        "numeric": lambda: re.sub(r"\D", "", text),
     }
     if name == "fill.left":
         return text.rjust(int(arguments[1]), arguments[0])
@@ -71,9 +84,17 @@ def of_uri(text: str, name: str, arguments: list[str]) -> Value:
         return uri.parameters.get(arguments[0].lower())
     if name == "port":
         return uri.port or (5061 if uri.scheme == "sips" else 5060)
-    return {"user": uri.user, "username": uri.user, "host": uri.host, "domain": uri.host, "schema": uri.scheme,
-            "password": uri.password, "passwd": uri.password, "transport": uri.parameters.get("transport"),
-            "params": ";".join(f"{key}={said}" if said else key for key, said in uri.parameters.items())}.get(name) or None
+    return {
+        "user": uri.user,
+        "username": uri.user,
+        "host": uri.host,
+        "domain": uri.host,
+        "schema": uri.scheme,
+        "password": uri.password,
+        "passwd": uri.password,
+        "transport": uri.parameters.get("transport"),
+        "params": ";".join(f"{key}={said}" if said else key for key, said in uri.parameters.items()),
+    }.get(name) or None
 
 
 def of_name_address(text: str, name: str, arguments: list[str]) -> Value:
@@ -81,8 +102,12 @@ def of_name_address(text: str, name: str, arguments: list[str]) -> Value:
     said, uri, parameters = parse_address(text)
     if name == "param":
         return parameters.get(arguments[0].lower())
-    return {"name": said.strip('"'), "uri": uri, "len": str(len(text)),
-            "params": ";".join(f"{key}={value}" for key, value in parameters.items())}.get(name) or None
+    return {
+        "name": said.strip('"'),
+        "uri": uri,
+        "len": str(len(text)),
+        "params": ";".join(f"{key}={value}" for key, value in parameters.items()),
+    }.get(name) or None
 
 
 def of_parameters(text: str, name: str, arguments: list[str]) -> Value:

@@ -83,7 +83,7 @@ class Connection:
             deadline = time.monotonic() + timeout
             while rest and not self.closed:
                 try:
-                    rest = rest[self.socket.send(rest):]
+                    rest = rest[self.socket.send(rest) :]
                 except (BlockingIOError, InterruptedError) as error:
                     del error
                     if time.monotonic() > deadline:
@@ -105,7 +105,8 @@ class Transport:
         self.config = config
         self.listeners = [
             Listener(row.protocol, row.address.replace("*", "0.0.0.0"), row.port, row.advertised, row.advertised_port)
-            for row in config.sockets]
+            for row in config.sockets
+        ]
         self.connections: dict[tuple[str, str, int], Connection] = {}
         self.lock = threading.RLock()
         self.connect: Callable[[Listener, str, int], Connection | None] = lambda listener, address, port: None
@@ -147,7 +148,12 @@ class Transport:
         return self.config.setting(setting) not in flags
 
     def send(
-        self, data: bytes, listener: Listener, address: str, port: int, connection: Connection | None = None,
+        self,
+        data: bytes,
+        listener: Listener,
+        address: str,
+        port: int,
+        connection: Connection | None = None,
         may_connect: bool = True,
     ) -> bool:
         """Whether the message went out."""

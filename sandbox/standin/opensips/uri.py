@@ -55,7 +55,7 @@ def parse_address(text: str) -> tuple[str, str, dict[str, str]]:
     if text.startswith('"'):
         end = re.match(r'"(?:\\.|[^"\\])*"', text)
         if end:
-            name, text = end[0], text[end.end():].strip()
+            name, text = end[0], text[end.end() :].strip()
     if "<" in text:
         before, _, rest = text.partition("<")
         name = name or before.strip()
@@ -78,7 +78,7 @@ def split_list(text: str) -> list[str]:
     """The values of a header with commas between them."""
     parts, depth, quoted, start = [], 0, False, 0
     for place, sign in enumerate(text):
-        if sign == '"' and text[place - 1:place] != "\\":
+        if sign == '"' and text[place - 1 : place] != "\\":
             quoted = not quoted
         elif not quoted and sign == "<":
             depth += 1

@@ -111,14 +111,22 @@ def get_socket(context: Context, name: str, field: str) -> Value:
     if not field:
         return str(listener)
     fields: dict[str, Value] = {
-        "ip": listener.address, "port": listener.port, "proto": listener.protocol, "advertised_ip": listener.advertised or None,
-        "advertised_port": listener.advertised_port or None, "af": "INET", "anycast": 0, "tag": None, "forced": None,
+        "ip": listener.address,
+        "port": listener.port,
+        "proto": listener.protocol,
+        "advertised_ip": listener.advertised or None,
+        "advertised_port": listener.advertised_port or None,
+        "af": "INET",
+        "anycast": 0,
+        "tag": None,
+        "forced": None,
     }
     return fields.get(field)
 
 
 def of_uri(part: str, text: Callable[[Context], str]) -> Callable[[Context], Value]:
     """User, host or port of an address that `text` finds."""
+
     def get(context: Context) -> Value:
         uri = parse_uri(text(context))
         if uri is None:
@@ -139,6 +147,7 @@ def header_uri(key: str) -> Callable[[Context], str]:
 
 def credential(part: str) -> Callable[[Context], Value]:
     """A field of the request's credentials."""
+
     def get(context: Context) -> Value:
         found = read_credentials(context.current)
         value = found.get(part) if found else None
@@ -173,34 +182,67 @@ def destination(context: Context) -> str:
 
 
 GETTERS: dict[str, Callable[[Context], Value]] = {
-    "ru": lambda c: asked(c) or None, "rU": of_uri("user", asked), "rd": of_uri("host", asked), "rp": of_uri("port", asked),
-    "rP": of_uri("transport", asked), "ou": lambda c: c.message.uri or None,
-    "oU": of_uri("user", lambda c: c.message.uri), "od": of_uri("host", lambda c: c.message.uri),
+    "ru": lambda c: asked(c) or None,
+    "rU": of_uri("user", asked),
+    "rd": of_uri("host", asked),
+    "rp": of_uri("port", asked),
+    "rP": of_uri("transport", asked),
+    "ou": lambda c: c.message.uri or None,
+    "oU": of_uri("user", lambda c: c.message.uri),
+    "od": of_uri("host", lambda c: c.message.uri),
     "op": of_uri("port", lambda c: c.message.uri),
-    "du": lambda c: destination(c) or None, "dd": of_uri("host", destination), "dp": of_uri("port", destination),
+    "du": lambda c: destination(c) or None,
+    "dd": of_uri("host", destination),
+    "dp": of_uri("port", destination),
     "dP": of_uri("transport", destination),
-    "fu": lambda c: c.current.address("from")[0] or None, "fU": of_uri("user", header_uri("from")),
-    "fd": of_uri("host", header_uri("from")), "ft": lambda c: c.current.tag("from") or None,
+    "fu": lambda c: c.current.address("from")[0] or None,
+    "fU": of_uri("user", header_uri("from")),
+    "fd": of_uri("host", header_uri("from")),
+    "ft": lambda c: c.current.tag("from") or None,
     "fn": lambda c: parse_address(c.current.one("from"))[0].strip('"') or None,
-    "tu": lambda c: c.current.address("to")[0] or None, "tU": of_uri("user", header_uri("to")),
-    "td": of_uri("host", header_uri("to")), "tt": lambda c: c.current.tag("to") or None,
+    "tu": lambda c: c.current.address("to")[0] or None,
+    "tU": of_uri("user", header_uri("to")),
+    "td": of_uri("host", header_uri("to")),
+    "tt": lambda c: c.current.tag("to") or None,
     "tn": lambda c: parse_address(c.current.one("to"))[0].strip('"') or None,
-    "ci": lambda c: c.current.one("call-id") or None, "cs": lambda c: c.current.sequence[0],
-    "rm": lambda c: c.current.method or c.current.sequence[1], "rs": lambda c: c.current.status or None,
-    "rr": lambda c: c.current.reason or None, "si": lambda c: c.current.here.address, "sp": lambda c: c.current.here.port,
-    "pr": lambda c: c.current.here.protocol, "proto": lambda c: c.current.here.protocol,
-    "Ri": lambda c: c.current.here.listener.address, "Rp": lambda c: c.current.here.listener.port,
-    "ua": lambda c: c.current.one("user-agent") or None, "ct": lambda c: c.current.one("contact") or None,
-    "cT": lambda c: c.current.one("content-type") or None, "rb": lambda c: c.current.body or None,
-    "ml": lambda c: len(c.current.body), "pp": lambda c: c.core.process_id(), "rc": lambda c: c.retcode,
-    "retcode": lambda c: c.retcode, "Ts": lambda c: clock(c)[0], "TS": lambda c: clock(c)[0], "Tsm": lambda c: clock(c)[1],
-    "au": credential("username"), "ar": credential("realm"), "adu": credential("uri"), "aU": user_of_credentials,
-    "ad": lambda c: (str(credential("username")(c) or "").partition("@")[2] or None),
-    "auth.nonce": credential("nonce"), "auth.resp": credential("response"), "auth.qop": credential("qop"),
-    "auth.algorithm": credential("algorithm"), "auth.opaque": credential("opaque"),
-    "socket_in": lambda c: str(c.current.here.listener), "socket_out": lambda c: get_socket(c, "socket_out", ""),
-    "mf": lambda c: ",".join(sorted(c.flags)), "bf": lambda c: ",".join(sorted(c.branch_flags)),
-    "T_branch_idx": lambda c: c.branch.number if c.branch else None, "cfg_line": lambda c: 0,
+    "ci": lambda c: c.current.one("call-id") or None,
+    "cs": lambda c: c.current.sequence[0],
+    "rm": lambda c: c.current.method or c.current.sequence[1],
+    "rs": lambda c: c.current.status or None,
+    "rr": lambda c: c.current.reason or None,
+    "si": lambda c: c.current.here.address,
+    "sp": lambda c: c.current.here.port,
+    "pr": lambda c: c.current.here.protocol,
+    "proto": lambda c: c.current.here.protocol,
+    "Ri": lambda c: c.current.here.listener.address,
+    "Rp": lambda c: c.current.here.listener.port,
+    "ua": lambda c: c.current.one("user-agent") or None,
+    "ct": lambda c: c.current.one("contact") or None,
+    "cT": lambda c: c.current.one("content-type") or None,
+    "rb": lambda c: c.current.body or None,
+    "ml": lambda c: len(c.current.body),
+    "pp": lambda c: c.core.process_id(),
+    "rc": lambda c: c.retcode,
+    "retcode": lambda c: c.retcode,
+    "Ts": lambda c: clock(c)[0],
+    "TS": lambda c: clock(c)[0],
+    "Tsm": lambda c: clock(c)[1],
+    "au": credential("username"),
+    "ar": credential("realm"),
+    "adu": credential("uri"),
+    "aU": user_of_credentials,
+    "ad": lambda c: str(credential("username")(c) or "").partition("@")[2] or None,
+    "auth.nonce": credential("nonce"),
+    "auth.resp": credential("response"),
+    "auth.qop": credential("qop"),
+    "auth.algorithm": credential("algorithm"),
+    "auth.opaque": credential("opaque"),
+    "socket_in": lambda c: str(c.current.here.listener),
+    "socket_out": lambda c: get_socket(c, "socket_out", ""),
+    "mf": lambda c: ",".join(sorted(c.flags)),
+    "bf": lambda c: ",".join(sorted(c.branch_flags)),
+    "T_branch_idx": lambda c: c.branch.number if c.branch else None,
+    "cfg_line": lambda c: 0,
     "ai": lambda c: parse_address(c.current.one("p-asserted-identity"))[1] or None,
     "DLG_count": lambda c: c.core.dialogs.variable(c, "DLG_count", ""),
     "DLG_did": lambda c: c.core.dialogs.variable(c, "DLG_did", ""),

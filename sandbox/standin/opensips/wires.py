@@ -91,17 +91,24 @@ class WebSocket:
         fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
         key = fields.get("sec-websocket-key", "")
         good = (
-            lines[0].startswith("GET ") and "websocket" in fields.get("upgrade", "").lower()
-            and "upgrade" in fields.get("connection", "").lower() and fields.get("sec-websocket-version") == "13" and key
+            lines[0].startswith("GET ")
+            and "websocket" in fields.get("upgrade", "").lower()
+            and "upgrade" in fields.get("connection", "").lower()
+            and fields.get("sec-websocket-version") == "13"
+            and key
             and "sip" in fields.get("sec-websocket-protocol", "").lower().replace(" ", "").split(",")
-            and ("origin" in fields or not self.wants_origin))
+            and ("origin" in fields or not self.wants_origin)
+        )
         if not good:
             self.answers.append(b"HTTP/1.1 400 Bad Request\r\nSec-WebSocket-Version: 13\r\nContent-Length: 0\r\n\r\n")
             raise ValueError("no handshake")
         accept = base64.b64encode(hashlib.sha1((key + GUID).encode(), usedforsecurity=False).digest()).decode()
-        self.answers.append((
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: sip\r\n"
-            f"Sec-WebSocket-Accept: {accept}\r\n\r\n").encode())
+        self.answers.append(
+            (
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: sip\r\n"
+                f"Sec-WebSocket-Accept: {accept}\r\n\r\n"
+            ).encode()
+        )
         self.buffer, self.open = rest, True
         return True
 
@@ -115,7 +122,7 @@ class WebSocket:
             width = 2 if size == 126 else 8
             if len(data) < 2 + width:
                 return None
-            size, place = int.from_bytes(data[2:2 + width], "big"), 2 + width
+            size, place = int.from_bytes(data[2 : 2 + width], "big"), 2 + width
         if size > LONGEST:
             raise ValueError("too long")
         masked = bool(data[1] & 0x80)
@@ -123,9 +130,9 @@ class WebSocket:
             raise ValueError("a frame without mask")
         if len(data) < place + 4 + size:
             return None
-        mask = data[place:place + 4]
-        body = data[place + 4:place + 4 + size]
-        self.buffer = data[place + 4 + size:]
+        mask = data[place : place + 4]
+        body = data[place + 4 : place + 4 + size]
+        self.buffer = data[place + 4 + size :]
         repeated = (mask * (size // 4 + 1))[:size]
         plain = (int.from_bytes(body, "big") ^ int.from_bytes(repeated, "big")).to_bytes(size, "big") if size else b""
         return data[0] & 0x0F, bool(data[0] & 0x80), plain

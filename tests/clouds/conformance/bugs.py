@@ -34,8 +34,14 @@ def common(cloud: str) -> list[Bug]:
         Bug("address of another node", ":NodeConfiguration", update(address=NEIGHBOUR), "app-1"),
         Bug("no device for the database", ":NodeConfiguration", update(devices={}), "data-1"),
         *([Bug("public address not protected", types.addresses, unprotect, "edge-1")] if types.addresses else []),
-        *([Bug("SSH key with a fixed name", types.keys, update(**{"keyName" if cloud == "aws" else "name": "webitel"}))]
-          if types.keys else []),
-        *([Bug("an attachment that outlives its successor", types.attachments, successor_first, "data-1-database")]
-          if types.attachments else []),
+        *(
+            [Bug("SSH key with a fixed name", types.keys, update(**{"keyName" if cloud == "aws" else "name": "webitel"}))]
+            if types.keys
+            else []
+        ),
+        *(
+            [Bug("an attachment that outlives its successor", types.attachments, successor_first, "data-1-database")]
+            if types.attachments
+            else []
+        ),
     ]

@@ -60,8 +60,11 @@ def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterat
     yield "running", True, machine.runs
     yield "more public addresses", (), machine.more_addresses
     yield "place in the region", True, machine.place.startswith(plan.region)
-    yield "firewalls of its role only", True, bool(machine.firewalls) and all(
-        f"{name}-".startswith(f"{plan.stack}-{node.role}-") for name in machine.firewalls)
+    yield (
+        "firewalls of its role only",
+        True,
+        bool(machine.firewalls) and all(f"{name}-".startswith(f"{plan.stack}-{node.role}-") for name in machine.firewalls),
+    )
     yield "place in the network", True, IPv4Address(machine.private_address) in IPv4Network(plan.network)
     if node.private_address:
         yield "private address", node.private_address, machine.private_address
@@ -131,8 +134,7 @@ def find_option_problems(plan: Plan, registrations: Sequence[Registration]) -> I
 
 def find_leaks(registrations: Sequence[Registration]) -> Iterator[str]:
     """Secret values in inputs that nobody marked as secret."""
-    values = [
-        value for one in registrations if one.type == SECRETS for value in one.secret_values if len(value) > 8]
+    values = [value for one in registrations if one.type == SECRETS for value in one.secret_values if len(value) > 8]
     for one in registrations:
         for path, text in walk(one.given):
             if any(value in text for value in values) and not any(path[: len(marked)] == marked for marked in one.secret_paths):
@@ -155,4 +157,3 @@ def show(value: object, longest: int = 60) -> str:
     """A value for a line of text."""
     text = repr(value)
     return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
-

@@ -23,4 +23,7 @@ def resolve_all(world: World, cloud: str) -> set[Answer]:
     records = load_case(cloud).records
     return {
         (name.rstrip("."), type, value.rstrip("."))
-        for thing in world.all() if thing.type in records for name, type, value in records[thing.type](thing)}
+        for thing in world.all()
+        if thing.type in records
+        for name, type, value in records[thing.type](thing)
+    }

@@ -76,8 +76,16 @@ class Deployment:
         """Runs `pulumi` to its end and returns what it printed; raises EngineError where it failed."""
         process = subprocess.run(
             [str(self.engine), *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"],
-            cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, timeout=SECONDS, check=False, start_new_session=True)
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+            start_new_session=True,
+        )
         if process.returncode:
             raise EngineError(process.stdout)
         return process.stdout
@@ -113,7 +121,8 @@ class Deployment:
         found = [line["resourcePreEvent"]["metadata"] for line in lines if "resourcePreEvent" in line]
         return [
             Step(one["op"], one["type"], one["urn"].rpartition("::")[2], tuple(one.get("diffs") or ()))
-            for one in found if one["op"] not in ("same", "read", "refresh")
+            for one in found
+            if one["op"] not in ("same", "read", "refresh")
         ]
 
     def state(self) -> list[dict[str, Any]]:
@@ -152,17 +161,19 @@ def make_project(folder: Path) -> None:
 def make_environment(folder: Path) -> dict[str, str]:
     """The variables of `pulumi` for a project with its state beside it."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")}
-    return run_environment({
-        **mine,
-        "PULUMI_HOME": str(folder / "home"),
-        "PULUMI_BACKEND_URL": (folder / "state").as_uri() + WITHOUT_SIDECARS,
-        "PULUMI_CONFIG_PASSPHRASE": "simulated",
-        # It would look for the plugin of every provider in the state, attached or not, for seconds each run.
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        "PULUMI_DEBUG_COMMANDS": "1",  # for --event-log
-        "PYTHONPATH": str(ROOT),
-        "GRPC_VERBOSITY": "NONE",
-    })
+    return run_environment(
+        {
+            **mine,
+            "PULUMI_HOME": str(folder / "home"),
+            "PULUMI_BACKEND_URL": (folder / "state").as_uri() + WITHOUT_SIDECARS,
+            "PULUMI_CONFIG_PASSPHRASE": "simulated",
+            # It would look for the plugin of every provider in the state, attached or not, for seconds each run.
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_DEBUG_COMMANDS": "1",  # for --event-log
+            "PYTHONPATH": str(ROOT),
+            "GRPC_VERBOSITY": "NONE",
+        }
+    )
 
 
 @functools.cache
@@ -173,7 +184,13 @@ def make_empty(engine: Path) -> tuple[str, str]:
         folder = Path(name) / "project"
         make_project(folder)
         for words in (("stack", "init", EMPTY), ("config", "set-all", "--stack", EMPTY, *secrets)):
-            subprocess.run([str(engine), *words, "--non-interactive"], cwd=folder, env=make_environment(folder), check=True,
-                           capture_output=True, timeout=SECONDS)
+            subprocess.run(
+                [str(engine), *words, "--non-interactive"],
+                cwd=folder,
+                env=make_environment(folder),
+                check=True,
+                capture_output=True,
+                timeout=SECONDS,
+            )
         state = folder / f"state/.pulumi/stacks/webitel/{EMPTY}.json"
         return state.read_text(), (folder / f"config/Pulumi.{EMPTY}.yaml").read_text()

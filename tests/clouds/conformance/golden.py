@@ -67,7 +67,8 @@ def describe(one: Registration) -> dict[str, Any]:
         given = {name: value for name, value in given.items() if name not in ("nodes", "private_key")}
     options = {
         "parent": one.parent.rpartition("::")[2] if one.parent else "",
-        "protect": one.protect, "ignore_changes": list(one.ignore_changes),
+        "protect": one.protect,
+        "ignore_changes": list(one.ignore_changes),
         "delete_before_replace": one.delete_before_replace,
     }
     told = {name: value for name, value in options.items() if value}

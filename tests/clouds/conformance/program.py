@@ -86,7 +86,8 @@ class DirectMonitor(MockMonitor):
         marks = Marks()
         given = decode(request.object, marks)
         draft = Draft(
-            request.type, request.name, given, bool(request.protect), list(request.ignoreChanges), request.deleteBeforeReplace)
+            request.type, request.name, given, bool(request.protect), list(request.ignoreChanges), request.deleteBeforeReplace
+        )
         if self.tamper:
             self.tamper(draft)
         inputs = given
@@ -112,10 +113,23 @@ class DirectMonitor(MockMonitor):
             except ProviderError as error:
                 raise ProgramError(f"{urn}: {error}") from error
         self.registrations[urn] = Registration(
-            urn, request.type, request.name, request.parent, given, inputs, id, outputs, draft.protect,
-            tuple(draft.ignore_changes), draft.delete_before_replace, tuple(request.dependencies),
+            urn,
+            request.type,
+            request.name,
+            request.parent,
+            given,
+            inputs,
+            id,
+            outputs,
+            draft.protect,
+            tuple(draft.ignore_changes),
+            draft.delete_before_replace,
+            tuple(request.dependencies),
             (*request.aliasURNs, *(alias.spec.type for alias in request.aliases)),
-            frozenset(marks.paths), tuple(list_texts(find_secrets(outputs))), tuple(request.replaceOnChanges))
+            frozenset(marks.paths),
+            tuple(list_texts(find_secrets(outputs))),
+            tuple(request.replaceOnChanges),
+        )
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=encode(outputs, marks))
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
@@ -165,13 +179,19 @@ SECRET_CONFIG = {"repository_user": "user", "repository_password": "repository-p
 
 
 CLOUD_CONFIG: Mapping[str, Mapping[str, str]] = {
-    cloud.package: config for name, cloud in CLOUDS.items() if cloud.real and (config := load_case(name).config)}
+    cloud.package: config for name, cloud in CLOUDS.items() if cloud.real and (config := load_case(name).config)
+}
 """What a user has set of the cloud's own provider, in the stack file or the environment, by package."""
 
 
 def run_program(
-    stack: str, providers: Sequence[Provider], changes: Config | None = None, *, tamper: Tamper | None = None,
-    cloud_config: Mapping[str, Mapping[str, str]] | None = None, preview: bool = False,
+    stack: str,
+    providers: Sequence[Provider],
+    changes: Config | None = None,
+    *,
+    tamper: Tamper | None = None,
+    cloud_config: Mapping[str, Mapping[str, str]] | None = None,
+    preview: bool = False,
 ) -> tuple[list[Registration], Properties]:
     """Everything that the program registers for a committed stack, in order, and the stack's outputs.
 
@@ -199,4 +219,3 @@ def run_program(
         gc.enable()
         pulumi.runtime.set_all_config({})
     return list(monitor.registrations.values()), monitor.outputs
-

@@ -78,8 +78,11 @@ def test_changed_lines_stand_folded_and_no_secret(reviewed: Reviewed) -> None:
 
 
 def test_a_replaced_machine_comes_first(reviewed: Reviewed) -> None:
-    urn = next(one["urn"] for one in reviewed.live.deployment.state()
-               if one["type"] == "hcloud:index/server:Server" and one["urn"].endswith("::data-1"))
+    urn = next(
+        one["urn"]
+        for one in reviewed.live.deployment.state()
+        if one["type"] == "hcloud:index/server:Server" and one["urn"].endswith("::data-1")
+    )
     text = reviewed.comment({"counts": {"app": 2}}, "--replace", urn)
     assert cells_of(text)[0] == "**data-1**"
     assert text.index("1 machine REPLACED, what runs on it ends: data-1") < text.index("flowchart LR")

@@ -30,9 +30,12 @@ pytestmark = [
 REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
 
 WIDE: Config = {
-    "counts": {"data": 3, "app": 2}, "phones": ["198.51.100.0/24", "192.0.2.0/24"],
-    "carriers": ["198.51.100.0/24", "203.0.113.128/25"], "operators": ["203.0.113.0/24", "192.0.2.7/32"],
-    "disk_sizes": {"data.database": 300}, "recordings_share": {"source": "10.99.0.4:/webitel"},
+    "counts": {"data": 3, "app": 2},
+    "phones": ["198.51.100.0/24", "192.0.2.0/24"],
+    "carriers": ["198.51.100.0/24", "203.0.113.128/25"],
+    "operators": ["203.0.113.0/24", "192.0.2.7/32"],
+    "disk_sizes": {"data.database": 300},
+    "recordings_share": {"source": "10.99.0.4:/webitel"},
 }
 """A `basic` stack with clusters, audiences that share networks, and a way out to one address only."""
 
@@ -68,8 +71,12 @@ def test_program_makes_the_plan(cloud: str, tier: str, changes: Config, tmp_path
     plan, settings = plan_of(stack, changes)
     world, registrations = build(stack, tmp_path, changes)
     assert [*find_world_problems(plan, settings, world), *find_option_problems(plan, registrations)] == []
-    wrong = [f"{rule.name}: {thing.type} {text}" for thing in world.all() for rule in RULES
-             for text in rule.check(thing.type, thing.inputs)]
+    wrong = [
+        f"{rule.name}: {thing.type} {text}"
+        for thing in world.all()
+        for rule in RULES
+        for text in rule.check(thing.type, thing.inputs)
+    ]
     assert wrong == []
 
 

@@ -112,8 +112,14 @@ def test_refresh_finds_what_was_made(story: Story) -> None:
 def test_settings_keys_and_images_replace_nothing(story: Story) -> None:
     machines, ids, disks = story.machines(), story.ids(), story.disks()
     assert len(disks) == 2
-    story.change({"upload_limit_mib": 100, "operator_keys": [KEY], "image": load_case(story.cloud).image,
-                  "package_versions": {"webitel-engine": "25.08.3-1"}})
+    story.change(
+        {
+            "upload_limit_mib": 100,
+            "operator_keys": [KEY],
+            "image": load_case(story.cloud).image,
+            "package_versions": {"webitel-engine": "25.08.3-1"},
+        }
+    )
     steps = story.deployment.up()
     assert touched(steps) == []
     assert {step.name for step in steps if step.type == OURS[0]} == {"data-1", "app-1", "edge-1"}
@@ -211,8 +217,12 @@ def test_replaced_machine_keeps_disk_and_address(story: Story) -> None:
     groups = {one["urn"].rpartition("::")[2]: one for one in resources if one["type"] == "webitel:index:Node"}
     words = [word for key in ("data-1", "edge-1") for word in ("--replace", groups[key]["outputs"]["machine"])]
     if CLOUDS[story.cloud].fixed_addresses:
-        words += [word for key in ("data-1", "edge-1") for urn in list_below(resources, groups[key]["urn"])
-                  for word in ("--target", urn)]
+        words += [
+            word
+            for key in ("data-1", "edge-1")
+            for urn in list_below(resources, groups[key]["urn"])
+            for word in ("--target", urn)
+        ]
     announced = story.deployment.preview(*words)
     assert {step.name for step in announced if step.type == machine and step.op in REPLACING} == {"data-1", "edge-1"}
     if CLOUDS[story.cloud].fixed_addresses:
@@ -298,7 +308,8 @@ def test_destroy_keeps_disks_and_secrets_and_up_adopts_them(story: Story, webite
     assert story.secrets() == secrets
     if TYPES[story.cloud].addresses:
         assert {key: one.public_address for key, one in again.items() if key.startswith("edge")} == {
-            key: one.public_address for key, one in machines.items() if key.startswith("edge")}
+            key: one.public_address for key, one in machines.items() if key.startswith("edge")
+        }
 
 
 def test_destroy_with_data_asks_twice_and_leaves_nothing(story: Story, webitel: Command) -> None:

@@ -40,8 +40,10 @@ def expected(cloud: str, world: World, web: str, sip: str) -> set[Answer]:
     addresses = {machine.name.partition("-")[2].partition("-")[2]: machine.public_address for machine in machines}
     target = NAME if web == sip else f"sip.{NAME}"
     return {
-        (NAME, "A", str(addresses[web])), (target, "A", str(addresses[sip])),
-        (f"_sip._udp.{NAME}", "SRV", f"10 10 5060 {target}"), (f"_sip._tcp.{NAME}", "SRV", f"10 10 5060 {target}"),
+        (NAME, "A", str(addresses[web])),
+        (target, "A", str(addresses[sip])),
+        (f"_sip._udp.{NAME}", "SRV", f"10 10 5060 {target}"),
+        (f"_sip._tcp.{NAME}", "SRV", f"10 10 5060 {target}"),
         (f"_sips._tcp.{NAME}", "SRV", f"10 10 5061 {target}"),
     }
 
@@ -53,7 +55,8 @@ def test_records_of_the_domain(cloud: str, tier: str, web: str, sip: str, tmp_pa
     wanted = expected(cloud, world, web, sip)
     assert resolve_all(world, cloud) == wanted
     assert set(outputs["dns_records"]) == {
-        f"{name}. 300 IN {type} {value}{'.' if type == 'SRV' else ''}" for name, type, value in wanted}
+        f"{name}. 300 IN {type} {value}{'.' if type == 'SRV' else ''}" for name, type, value in wanted
+    }
 
 
 @pytest.mark.parametrize("cloud", REAL)

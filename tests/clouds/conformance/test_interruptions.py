@@ -75,11 +75,17 @@ class Stand:
         arguments = ["up", "--stack", self.engine.stack, "--yes", "--skip-preview", "--non-interactive", "--color", "never"]
         with (self.deployment.folder / "shown").open("w") as shown:
             process = subprocess.Popen(
-                [str(self.deployment.engine), *arguments], cwd=self.deployment.folder, env=self.deployment.environment,
-                stdin=subprocess.DEVNULL, stdout=shown, stderr=subprocess.STDOUT, start_new_session=True)
+                [str(self.deployment.engine), *arguments],
+                cwd=self.deployment.folder,
+                env=self.deployment.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=shown,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         until = time.monotonic() + SECONDS
         while process.poll() is None and time.monotonic() < until:
-            if (self.live.simulators.faults.cut.is_set() if cut else len(self.world.all()) >= things):
+            if self.live.simulators.faults.cut.is_set() if cut else len(self.world.all()) >= things:
                 break
             time.sleep(0.002)
         alive = process.poll() is None
@@ -162,7 +168,9 @@ def choose_cuts(cloud: str, types: list[str], count: int) -> list[str]:
 
 
 def test_every_creation_is_found_again_as_itself(
-    undisturbed: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    undisturbed: Live,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As if the answer to each creation had been lost: what is looked up and then read by its provider is that very thing."""
     for name, value in undisturbed.simulators.environment.items():
@@ -174,8 +182,10 @@ def test_every_creation_is_found_again_as_itself(
     shutil.copy(deployment.file, aside.config_file)
     state = aside.export()["deployment"]["resources"]
     created = {
-        one["urn"]: {**one, "inputs": thing.inputs} for one in state
-        if (thing := undisturbed.world.find(one["type"], one.get("id", ""))) and not one["type"].startswith("webitel:")}
+        one["urn"]: {**one, "inputs": thing.inputs}
+        for one in state
+        if (thing := undisturbed.world.find(one["type"], one.get("id", ""))) and not one["type"].startswith("webitel:")
+    }
     found = find_ids(aside, list(created.values()), [one for one in state if one["urn"] not in created])
     repeated = {urn for urn, one in created.items() if load_ways()[one["type"]] is REPEATED}
     assert created and found.keys() == created.keys() - repeated
@@ -245,9 +255,15 @@ def test_refusals_are_explained_and_the_next_up_goes_on(undisturbed: Live, stand
     stack = stand.deployment.stack
     plan, _ = plan_of(stack)
     machine = TYPES[plan.cloud].machine
-    stand.faults.write_text(json.dumps([
-        {"kind": "capacity", "type": machine}, {"kind": "quota", "type": machine},
-        {"kind": "rate", "type": machine, "times": 0}]))
+    stand.faults.write_text(
+        json.dumps(
+            [
+                {"kind": "capacity", "type": machine},
+                {"kind": "quota", "type": machine},
+                {"kind": "rate", "type": machine, "times": 0},
+            ]
+        )
+    )
     run = run_engine(stand.engine, plan.nodes, "up", "--continue-on-error")
     with pytest.raises(Failure) as caught:
         report_failure(run, f"./webitel up {stack}", plan)

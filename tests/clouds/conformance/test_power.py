@@ -63,9 +63,14 @@ def test_a_machine_that_is_off_is_found_and_started(cloud: str, start: Start, st
 
 
 @pytest.mark.parametrize(
-    ("cloud", "word"), [(name, word) for name, facts in CLOUDS.items() if facts.real for word in load_case(name).stopping])
+    ("cloud", "word"), [(name, word) for name, facts in CLOUDS.items() if facts.real for word in load_case(name).stopping]
+)
 def test_a_machine_on_its_way_down_is_started_when_it_has_come_there(
-    cloud: str, word: str, start: Start, standing: Standing, monkeypatch: pytest.MonkeyPatch,
+    cloud: str,
+    word: str,
+    start: Start,
+    standing: Standing,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     live = start(f"{cloud}-single", standing(f"{cloud}-single"))
     output, _ = load_case(cloud).off
@@ -85,19 +90,26 @@ def test_a_machine_on_its_way_down_is_started_when_it_has_come_there(
 
 
 def test_a_machine_that_never_comes_down_is_named_with_the_cloud_s_word(
-    start: Start, standing: Standing, monkeypatch: pytest.MonkeyPatch,
+    start: Start,
+    standing: Standing,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     live = start("hetzner-single", standing("hetzner-single"))
     machine = find_machine(live)
     live.world.disturb(machine.type, machine.id, status="stopping")
     monkeypatch.setattr("cli.engine.power.STOP_SECONDS", 0, raising=False)
-    with (command.command_line(live), open_engine(live.deployment.stack) as engine,
-          pytest.raises(Failure, match=f"{NODE}: after 0 s its machine is still stopping")):
+    with (
+        command.command_line(live),
+        open_engine(live.deployment.stack) as engine,
+        pytest.raises(Failure, match=f"{NODE}: after 0 s its machine is still stopping"),
+    ):
         start_machines(engine, load_deployment(live.deployment.stack).plan)
 
 
 def test_a_machine_that_the_cloud_says_nothing_of_ends_it(
-    start: Start, standing: Standing, monkeypatch: pytest.MonkeyPatch,
+    start: Start,
+    standing: Standing,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Unless the machine is gone: then the `up` that follows makes it anew."""
     live = start("hetzner-single", standing("hetzner-single"))
@@ -116,7 +128,9 @@ def test_a_machine_that_the_cloud_says_nothing_of_ends_it(
 
 
 def test_a_start_is_over_when_the_cloud_says_so_not_when_it_says_nothing(
-    start: Start, standing: Standing, monkeypatch: pytest.MonkeyPatch,
+    start: Start,
+    standing: Standing,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     live = start("hetzner-single", standing("hetzner-single"))
     turn_off(live)
@@ -146,7 +160,9 @@ def test_repair_of_a_deployment_that_never_met_a_node_starts_its_machines(start:
 
 
 def test_drift_and_status_say_it_and_repair_starts_it(
-    start: Start, standing: Standing, monkeypatch: pytest.MonkeyPatch,
+    start: Start,
+    standing: Standing,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     live = start("hetzner-single", standing("hetzner-single"))
     healthy = command.answer

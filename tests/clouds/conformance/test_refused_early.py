@@ -33,7 +33,8 @@ def test_up_refuses_before_it_changes_anything(start: Start) -> None:
             ]
         assert webitel("up", STACK, "--yes", "--disruptive").exit_code == 0
         assert {key for key, count in list_given(live.simulators).items() if count != before[key]} == {
-            f"{CONFIGURATION}|{STACK}-{key}" for key in ("data-1", "edge-1")}
+            f"{CONFIGURATION}|{STACK}-{key}" for key in ("data-1", "edge-1")
+        }
         assert webitel("up", STACK, "--yes").exit_code == 0
 
 

@@ -66,8 +66,10 @@ def look(live: Live) -> dict[str, tuple[object, ...]]:
     """What each machine has to have after as before."""
     cloud = live.deployment.stack.partition("-")[0]
     fixed = CLOUDS[cloud].fixed_addresses
-    return {one.name: (one.disks, one.public_address, one.private_address if fixed else "", one.firewalls, one.runs)
-            for one in load_case(cloud).see(live.world)}
+    return {
+        one.name: (one.disks, one.public_address, one.private_address if fixed else "", one.firewalls, one.runs)
+        for one in load_case(cloud).see(live.world)
+    }
 
 
 @pytest.mark.parametrize("what", FAULTS)

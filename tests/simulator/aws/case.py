@@ -50,8 +50,13 @@ RECORD_BUGS = (
 
 CASE = Case(
     types=Types(
-        MACHINE, "aws:ebs/volume:Volume", ("ami", "userDataBase64", "keyName"), "aws:ec2/eip:Eip",
-        "aws:ec2/keyPair:KeyPair", "aws:ec2/volumeAttachment:VolumeAttachment"),
+        MACHINE,
+        "aws:ebs/volume:Volume",
+        ("ami", "userDataBase64", "keyName"),
+        "aws:ec2/eip:Eip",
+        "aws:ec2/keyPair:KeyPair",
+        "aws:ec2/volumeAttachment:VolumeAttachment",
+    ),
     see=see,
     off=("instanceState", "stopped"),
     bugs=BUGS,
@@ -62,8 +67,8 @@ CASE = Case(
     quota=("L-1216C47A", r"Running On-Demand Standard .*: 10, 20 needed", "request-service-quota-increase"),
     refusals={
         "capacity": "creating EC2 Instance: operation error EC2: RunInstances, api error "
-                    "InsufficientInstanceCapacity: We currently do not have sufficient c7a.xlarge capacity in the Availability "
-                    "Zone you requested",
+        "InsufficientInstanceCapacity: We currently do not have sufficient c7a.xlarge capacity in the Availability "
+        "Zone you requested",
         "quota": "api error VcpuLimitExceeded: You have requested more vCPU capacity than your current vCPU limit of 5",
         "rate": "api error RequestLimitExceeded: Request limit exceeded.",
     },

@@ -16,8 +16,17 @@ PLACES = ("us-east-1a", "us-east-1b", "us-east-1c")
 LOOKUPS = Lookups(
     names={
         "aws:ec2": (
-            "Vpc", "Subnet", "InternetGateway", "NatGateway", "RouteTable", "SecurityGroup",
-            "NetworkInterface", "ElasticIp", "Instance", "KeyPair"),
+            "Vpc",
+            "Subnet",
+            "InternetGateway",
+            "NatGateway",
+            "RouteTable",
+            "SecurityGroup",
+            "NetworkInterface",
+            "ElasticIp",
+            "Instance",
+            "KeyPair",
+        ),
         "aws:vpc": ("SecurityGroupRule",),
         "aws:ebs": ("Volume",),
     },
@@ -48,19 +57,38 @@ def _offerings(account: Account, arguments: Properties) -> Properties:
         raise ProviderError("InvalidParameterValue: locationType")
     (wish,) = arguments["filters"]
     found = [(name, zone) for zone, names in offers(account, "aws", PLACES).items() for name in names if name in wish["values"]]
-    return {**arguments, "id": "us-east-1", "region": "us-east-1", "instanceTypes": [name for name, _ in found],
-            "locations": [zone for _, zone in found], "locationTypes": ["availability-zone"] * len(found)}
+    return {
+        **arguments,
+        "id": "us-east-1",
+        "region": "us-east-1",
+        "instanceTypes": [name for name, _ in found],
+        "locations": [zone for _, zone in found],
+        "locationTypes": ["availability-zone"] * len(found),
+    }
 
 
 def _quota(account: Account, arguments: Properties) -> Properties:
-    known = {"L-1216C47A": ("Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", 256),
-             "L-0263D0A3": ("EC2-VPC Elastic IPs", 5)}
+    known = {
+        "L-1216C47A": ("Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", 256),
+        "L-0263D0A3": ("EC2-VPC Elastic IPs", 5),
+    }
     code = arguments["quotaCode"]
     if arguments["serviceCode"] != "ec2" or code not in known:
         raise ProviderError(f"NoSuchResourceException: {arguments}")
     name, usual = known[code]
-    return {**arguments, "id": code, "quotaName": name, "value": limit(account, code, usual), "adjustable": True, "arn": "",
-            "defaultValue": usual, "globalQuota": False, "region": "us-east-1", "serviceName": "EC2", "usageMetrics": []}
+    return {
+        **arguments,
+        "id": code,
+        "quotaName": name,
+        "value": limit(account, code, usual),
+        "adjustable": True,
+        "arn": "",
+        "defaultValue": usual,
+        "globalQuota": False,
+        "region": "us-east-1",
+        "serviceName": "EC2",
+        "usageMetrics": [],
+    }
 
 
 FUNCTIONS: Mapping[str, Function] = {

@@ -55,8 +55,15 @@ def get_ami(account: Account, arguments: Properties) -> Properties:
         raise ProviderError("Your query returned more than one result. Please try a more specific search criteria.")
     id = image_id(names[-1], region)
     return {
-        **arguments, "id": id, "imageId": id, "name": names[-1], "ownerId": DEBIAN, "architecture": "x86_64",
-        "rootDeviceName": "/dev/xvda", "region": region, "state": "available",
+        **arguments,
+        "id": id,
+        "imageId": id,
+        "name": names[-1],
+        "ownerId": DEBIAN,
+        "architecture": "x86_64",
+        "rootDeviceName": "/dev/xvda",
+        "region": region,
+        "state": "available",
     }
 
 
@@ -68,8 +75,15 @@ def get_parameter(account: Account, arguments: Properties) -> Properties:
     glob = f"debian-{parts[5]}-amd64-*"
     names = [name for name in list_images(account) if fnmatchcase(name, glob)]
     region = _region(account, arguments)
-    return {**arguments, "id": arguments["name"], "type": "String", "value": image_id(names[-1], region), "version": 1,
-            "arn": f"arn:aws:ssm:{region}::parameter{arguments['name']}", "insecureValue": image_id(names[-1], region)}
+    return {
+        **arguments,
+        "id": arguments["name"],
+        "type": "String",
+        "value": image_id(names[-1], region),
+        "version": 1,
+        "arn": f"arn:aws:ssm:{region}::parameter{arguments['name']}",
+        "insecureValue": image_id(names[-1], region),
+    }
 
 
 def _region(account: Account, arguments: Properties) -> str:

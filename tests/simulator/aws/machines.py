@@ -37,7 +37,8 @@ _PUBLIC = "198.19.0.0/18"
 def take_private(call: Call, subnet: Thing, wanted: str | None) -> str:
     """A private address of a subnet."""
     return call.take_address(
-        subnet.inputs["vpcId"], subnet.inputs["cidrBlock"], first=_KEPT_FIRST, last=_KEPT_LAST, wanted=wanted)
+        subnet.inputs["vpcId"], subnet.inputs["cidrBlock"], first=_KEPT_FIRST, last=_KEPT_LAST, wanted=wanted
+    )
 
 
 def take_public(call: Call, wanted: str | None) -> str:
@@ -77,8 +78,12 @@ class NetworkInterface(Aws):
         wanted = call.inputs.get("privateIps") or [call.inputs.get("privateIp") or call.outputs.get("privateIp")]
         addresses = [take_private(call, subnet, address) for address in wanted]
         return {
-            **super().make(call), "privateIp": addresses[0], "privateIps": addresses, "securityGroups": groups,
-            "macAddress": f"02:{int(call.id[-10:], 16) % 2**32:08x}", "interfaceType": "interface",
+            **super().make(call),
+            "privateIp": addresses[0],
+            "privateIps": addresses,
+            "securityGroups": groups,
+            "macAddress": f"02:{int(call.id[-10:], 16) % 2**32:08x}",
+            "interfaceType": "interface",
             "privateDnsName": f"ip-{addresses[0].replace('.', '-')}.ec2.internal",
         }
 
@@ -107,7 +112,10 @@ class Eip(Aws):
             if target := call.inputs.get(name):
                 associate(call, Thing(EIP, call.id, "", {}), call.find(type, target))
         return {
-            **super().make(call), "allocationId": call.id, "publicIp": address, "domain": "vpc",
+            **super().make(call),
+            "allocationId": call.id,
+            "publicIp": address,
+            "domain": "vpc",
             "publicDns": f"ec2-{address.replace('.', '-')}.{region_of(call)}.compute.amazonaws.com",
         }
 
@@ -118,8 +126,11 @@ class EipAssociation(Aws):
 
     def make(self, call: Call) -> Properties:
         inputs = call.inputs
-        targets = [call.find(type, inputs[name]) for name, type in (("networkInterfaceId", INTERFACE), ("instanceId", INSTANCE))
-                   if inputs.get(name)]
+        targets = [
+            call.find(type, inputs[name])
+            for name, type in (("networkInterfaceId", INTERFACE), ("instanceId", INSTANCE))
+            if inputs.get(name)
+        ]
         if not inputs.get("allocationId") or len(targets) != 1:
             raise Refused("MissingParameter: an allocationId, and either networkInterfaceId or instanceId")
         address = call.find(EIP, inputs["allocationId"])
@@ -158,8 +169,11 @@ class Instance(Aws):
 
     type = INSTANCE
     references: ClassVar = {
-        "subnetId": SUBNET, "vpcSecurityGroupIds": GROUP, "primaryNetworkInterface.networkInterfaceId": INTERFACE,
-        "networkInterfaces[].networkInterfaceId": INTERFACE, "placementGroup": PLACEMENT,
+        "subnetId": SUBNET,
+        "vpcSecurityGroupIds": GROUP,
+        "primaryNetworkInterface.networkInterfaceId": INTERFACE,
+        "networkInterfaces[].networkInterfaceId": INTERFACE,
+        "placementGroup": PLACEMENT,
     }
     mentions: ClassVar = {"keyName": KEY}
     once: ClassVar = ("keyName",)
@@ -182,9 +196,20 @@ class Instance(Aws):
             others = [one for one in call.world.all(INSTANCE) if one.id != call.id and one.inputs.get("placementGroup") == group]
             if sum(one.get("availabilityZone") == network["availabilityZone"] for one in others) >= 7:
                 raise Refused("InstanceLimitExceeded: 7 running instances a zone in a spread placement group")
-        return {**super().make(call), **network, "instanceState": call.outputs.get("instanceState", "running"),
-                "rootBlockDevice": {"volumeType": "gp2", "deleteOnTermination": True, "encrypted": False, **root,
-                                    "volumeSize": size, "volumeId": f"vol-{call.id[2:]}", "deviceName": "/dev/xvda"}}
+        return {
+            **super().make(call),
+            **network,
+            "instanceState": call.outputs.get("instanceState", "running"),
+            "rootBlockDevice": {
+                "volumeType": "gp2",
+                "deleteOnTermination": True,
+                "encrypted": False,
+                **root,
+                "volumeSize": size,
+                "volumeId": f"vol-{call.id[2:]}",
+                "deviceName": "/dev/xvda",
+            },
+        }
 
     def _connect(self, call: Call) -> Properties:
         inputs = call.inputs
@@ -209,8 +234,13 @@ class Instance(Aws):
         if inputs.get("availabilityZone") not in (None, zone):
             raise Refused(f"InvalidParameterValue: {inputs['availabilityZone']} is not the zone of {subnet.id}, {zone}")
         return {
-            "primaryNetworkInterfaceId": id, "privateIp": private, "subnetId": subnet.id, "availabilityZone": zone,
-            "vpcSecurityGroupIds": groups, "publicIp": public, "privateDns": f"ip-{private.replace('.', '-')}.ec2.internal",
+            "primaryNetworkInterfaceId": id,
+            "privateIp": private,
+            "subnetId": subnet.id,
+            "availabilityZone": zone,
+            "vpcSecurityGroupIds": groups,
+            "publicIp": public,
+            "privateDns": f"ip-{private.replace('.', '-')}.ec2.internal",
         }
 
     def end(self, call: Call, thing: Thing) -> None:

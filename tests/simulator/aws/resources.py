@@ -17,7 +17,7 @@ from tests.simulator.world import Refused, Thing
 
 ERRORS: Mapping[str, str] = {
     "capacity": "InsufficientInstanceCapacity: We currently do not have sufficient {instanceType} capacity in the "
-                "Availability Zone you requested",
+    "Availability Zone you requested",
     "quota": "VcpuLimitExceeded: You have requested more vCPU capacity than your current vCPU limit allows for {instanceType}",
     "rate": "RequestLimitExceeded: Request limit exceeded.",
     "error": "InternalError: An internal error has occurred",
@@ -79,7 +79,6 @@ class Aws(Simulated):
         names = self.account.schema.output_names(self.type)
         return {name: value for name, value in {**known, "region": region_of(call)}.items() if name in names}
 
-
     def find_by(self, given: str, shape: Callable[[Properties], str]) -> str:
         """The id of the thing whose inputs make what an import was given; that itself where there is none."""
         return next((thing.id for thing in self.account.world.all(self.type) if shape(thing.inputs) == given), given)
@@ -93,8 +92,12 @@ class Vpc(Aws):
             raise Refused("MissingParameter: either cidrBlock or ipv4IpamPoolId")
         number = call.id.removeprefix("vpc-")
         return {
-            **super().make(call), "defaultRouteTableId": f"rtb-{number}", "mainRouteTableId": f"rtb-{number}",
-            "defaultSecurityGroupId": f"sg-{number}", "defaultNetworkAclId": f"acl-{number}", "dhcpOptionsId": "dopt-0",
+            **super().make(call),
+            "defaultRouteTableId": f"rtb-{number}",
+            "mainRouteTableId": f"rtb-{number}",
+            "defaultSecurityGroupId": f"sg-{number}",
+            "defaultNetworkAclId": f"acl-{number}",
+            "dhcpOptionsId": "dopt-0",
             "enableDnsHostnames": call.inputs.get("enableDnsHostnames") or False,
         }
 
@@ -278,5 +281,18 @@ class Record(Aws):
         return {"fqdn": whole}
 
 
-TYPES = (Vpc, Subnet, InternetGateway, RouteTable, Route, RouteTableAssociation, SecurityGroup, SecurityGroupIngressRule,
-         SecurityGroupEgressRule, KeyPair, PlacementGroup, Zone, Record)
+TYPES = (
+    Vpc,
+    Subnet,
+    InternetGateway,
+    RouteTable,
+    Route,
+    RouteTableAssociation,
+    SecurityGroup,
+    SecurityGroupIngressRule,
+    SecurityGroupEgressRule,
+    KeyPair,
+    PlacementGroup,
+    Zone,
+    Record,
+)

@@ -109,15 +109,22 @@ def test_security_groups_and_rules(cloud: Driver) -> None:
     assert cloud.diff(rule, cidrIpv4="10.0.0.0/8", toPort=444).replaces == []
     assert "cidrIpv4" in cloud.diff(rule, cidrIpv4=None, referencedSecurityGroupId=generated.id).replaces
     for wrong, words in (
-        ({"referencedSecurityGroupId": net.group.id}, "exactly one of"), ({"cidrIpv4": None}, "exactly one of"),
-        ({"cidrIpv4": "10.0.0.1/8"}, "IPv4 CIDR"), ({"fromPort": 70000}, "not within"), ({"cidr": "0.0.0.0/0"}, "no input"),
+        ({"referencedSecurityGroupId": net.group.id}, "exactly one of"),
+        ({"cidrIpv4": None}, "exactly one of"),
+        ({"cidrIpv4": "10.0.0.1/8"}, "IPv4 CIDR"),
+        ({"fromPort": 70000}, "not within"),
+        ({"cidr": "0.0.0.0/0"}, "no input"),
     ):
         with pytest.raises(CheckFailed, match=words):
             cloud.create("SecurityGroupIngressRule", **{**web, **wrong})
     for wrong, words in (
-        ({}, "already in use"), ({"ipProtocol": "-1"}, "must not be given"), ({"ipProtocol": "sip"}, "IP protocol"),
-        ({"fromPort": 500}, "port range"), ({"fromPort": None}, "port range"),
-        ({"cidrIpv4": "10.0.0.0/8", "description": "a–b"}, "description"), ({"securityGroupId": "sg-none"}, "not found"),
+        ({}, "already in use"),
+        ({"ipProtocol": "-1"}, "must not be given"),
+        ({"ipProtocol": "sip"}, "IP protocol"),
+        ({"fromPort": 500}, "port range"),
+        ({"fromPort": None}, "port range"),
+        ({"cidrIpv4": "10.0.0.0/8", "description": "a–b"}, "description"),
+        ({"securityGroupId": "sg-none"}, "not found"),
     ):
         with pytest.raises(Refused, match=words):
             cloud.create("SecurityGroupIngressRule", **{**web, **wrong})
@@ -158,36 +165,42 @@ def test_elastic_addresses_need_the_gateway_and_serve_one_interface(cloud: Drive
     assert cloud.diff(nat, subnetId="subnet-2").replaces == ["subnetId"]
 
 
-@pytest.mark.parametrize(("wrong", "words"), [
-    ({"userData": "x" * 16385}, "16385 characters"),
-    ({"userDataBase64": "not base64!"}, "base64"),
-    ({"userData": "x", "userDataBase64": "eA=="}, "conflicts"),
-    ({"primaryNetworkInterface": {"networkInterfaceId": "eni-1"}}, "conflicts with"),
-    ({"networkInterface": []}, "no input"),
-    ({"tenancy": "shared"}, "not one of"),
-    ({"metadataOptions": {"httpTokens": "maybe"}}, "not one of"),
-    ({"metadataOptions": {"httpPutResponseHopLimit": 65}}, "not within"),
-    ({"rootBlockDevice": {"volumeType": "nvme"}}, "not one of"),
-    ({"rootBlockDevice": {"volumeId": "vol-1"}}, "cannot be given"),
-    ({"ami": None}, "at least one of"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"userData": "x" * 16385}, "16385 characters"),
+        ({"userDataBase64": "not base64!"}, "base64"),
+        ({"userData": "x", "userDataBase64": "eA=="}, "conflicts"),
+        ({"primaryNetworkInterface": {"networkInterfaceId": "eni-1"}}, "conflicts with"),
+        ({"networkInterface": []}, "no input"),
+        ({"tenancy": "shared"}, "not one of"),
+        ({"metadataOptions": {"httpTokens": "maybe"}}, "not one of"),
+        ({"metadataOptions": {"httpPutResponseHopLimit": 65}}, "not within"),
+        ({"rootBlockDevice": {"volumeType": "nvme"}}, "not one of"),
+        ({"rootBlockDevice": {"volumeId": "vol-1"}}, "cannot be given"),
+        ({"ami": None}, "at least one of"),
+    ],
+)
 def test_instance_inputs_refused_by_the_provider(cloud: Driver, wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(CheckFailed, match=words):
         make_instance(cloud, Net(cloud), **wrong)
 
 
-@pytest.mark.parametrize(("wrong", "words"), [
-    ({"ami": "ami-1"}, "InvalidAMIID"),
-    ({"instanceType": "c7a.tiny"}, "instanceType: c7a.tiny"),
-    ({"keyName": "none"}, "keyName"),
-    ({"subnetId": None}, "No subnets"),
-    ({"userDataBase64": base64.b64encode(b"x" * 16385).decode()}, "16384"),
-    ({"rootBlockDevice": {"volumeSize": 4}}, "smaller"),
-    ({"rootBlockDevice": {"volumeType": "gp3", "volumeSize": 20, "iops": 100}}, "gp3"),
-    ({"availabilityZone": "us-east-1b"}, "not the zone"),
-    ({"tags": {"aws:name": "x"}}, "tags"),
-    ({"placementGroup": "none"}, "not found"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"ami": "ami-1"}, "InvalidAMIID"),
+        ({"instanceType": "c7a.tiny"}, "instanceType: c7a.tiny"),
+        ({"keyName": "none"}, "keyName"),
+        ({"subnetId": None}, "No subnets"),
+        ({"userDataBase64": base64.b64encode(b"x" * 16385).decode()}, "16384"),
+        ({"rootBlockDevice": {"volumeSize": 4}}, "smaller"),
+        ({"rootBlockDevice": {"volumeType": "gp3", "volumeSize": 20, "iops": 100}}, "gp3"),
+        ({"availabilityZone": "us-east-1b"}, "not the zone"),
+        ({"tags": {"aws:name": "x"}}, "tags"),
+        ({"placementGroup": "none"}, "not found"),
+    ],
+)
 def test_instance_refused_by_the_cloud(cloud: Driver, wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(Refused, match=words):
         make_instance(cloud, Net(cloud), **wrong)
@@ -197,13 +210,21 @@ def test_what_replaces_an_instance(cloud: Driver) -> None:
     net = Net(cloud)
     instance = make_instance(cloud, net, userDataBase64="eA==", rootBlockDevice={"volumeSize": 20, "encrypted": True})
     replacing: tuple[dict[str, Any], ...] = (
-        {"ami": "ami-2"}, {"keyName": "k"}, {"subnetId": "s"}, {"placementGroup": "g"}, {"instanceType": "c8g.large"},
-        {"rootBlockDevice": {"volumeSize": 20, "encrypted": False}})
+        {"ami": "ami-2"},
+        {"keyName": "k"},
+        {"subnetId": "s"},
+        {"placementGroup": "g"},
+        {"instanceType": "c8g.large"},
+        {"rootBlockDevice": {"volumeSize": 20, "encrypted": False}},
+    )
     for inputs in replacing:
         assert cloud.diff(instance, **inputs).replaces == list(inputs), inputs
     kept: tuple[dict[str, Any], ...] = (
-        {"userDataBase64": "eQ=="}, {"instanceType": "c7a.xlarge"}, {"tags": {"a": "b"}},
-        {"rootBlockDevice": {"volumeSize": 30, "encrypted": True}})
+        {"userDataBase64": "eQ=="},
+        {"instanceType": "c7a.xlarge"},
+        {"tags": {"a": "b"}},
+        {"rootBlockDevice": {"volumeSize": 30, "encrypted": True}},
+    )
     for inputs in kept:
         assert cloud.diff(instance, **inputs).replaces == [], inputs
         assert cloud.update(instance, **inputs).outputs["privateIp"] == instance.outputs["privateIp"]
@@ -236,13 +257,20 @@ def test_protected_instance_is_not_terminated(cloud: Driver) -> None:
 def test_volumes(cloud: Driver) -> None:
     net = Net(cloud)
     volume = cloud.create("Volume", availabilityZone="us-east-1a", size=100, type="gp3", encrypted=True)
-    for inputs, words in (({"type": "io2"}, "required when"), ({"type": "gp2", "iops": 3000}, "not allowed when"),
-                          ({"throughput": 250}, "not allowed when"), ({"type": "gp3", "throughput": 100}, "not within"),
-                          ({"size": None}, "at least one of")):
+    for inputs, words in (
+        ({"type": "io2"}, "required when"),
+        ({"type": "gp2", "iops": 3000}, "not allowed when"),
+        ({"throughput": 250}, "not allowed when"),
+        ({"type": "gp3", "throughput": 100}, "not within"),
+        ({"size": None}, "at least one of"),
+    ):
         with pytest.raises(CheckFailed, match=words):
             cloud.create("Volume", **{"availabilityZone": "us-east-1a", "size": 100, **inputs})
-    for inputs, words in (({"type": "gp4"}, "type: gp4"), ({"type": "gp3", "throughput": 1000}, "gp3"),
-                          ({"availabilityZone": "eu-central-1a"}, "availability zone")):
+    for inputs, words in (
+        ({"type": "gp4"}, "type: gp4"),
+        ({"type": "gp3", "throughput": 1000}, "gp3"),
+        ({"availabilityZone": "eu-central-1a"}, "availability zone"),
+    ):
         with pytest.raises(Refused, match=words):
             cloud.create("Volume", **{"availabilityZone": "us-east-1a", "size": 100, **inputs})
     assert cloud.diff(volume, encrypted=False).replaces == ["encrypted"]
@@ -332,15 +360,35 @@ def test_who_reaches_whom(cloud: Driver) -> None:
     for name in names:
         cloud.create("RouteTableAssociation", name, routeTableId=tables[name].id, subnetId=subnets[name].id)
     groups = {name: cloud.create("SecurityGroup", name, name=name, vpcId=vpc.id) for name in ("edge", "data")}
-    cloud.create("SecurityGroupIngressRule", "web", securityGroupId=groups["edge"].id, ipProtocol="tcp", fromPort=443,
-                 toPort=443, cidrIpv4="203.0.113.0/24")
-    cloud.create("SecurityGroupIngressRule", "db", securityGroupId=groups["data"].id, ipProtocol="tcp", fromPort=5432,
-                 toPort=5432, referencedSecurityGroupId=groups["edge"].id)
+    cloud.create(
+        "SecurityGroupIngressRule",
+        "web",
+        securityGroupId=groups["edge"].id,
+        ipProtocol="tcp",
+        fromPort=443,
+        toPort=443,
+        cidrIpv4="203.0.113.0/24",
+    )
+    cloud.create(
+        "SecurityGroupIngressRule",
+        "db",
+        securityGroupId=groups["data"].id,
+        ipProtocol="tcp",
+        fromPort=5432,
+        toPort=5432,
+        referencedSecurityGroupId=groups["edge"].id,
+    )
 
     def make(name: str, place: str) -> Made:
         interface = cloud.create("NetworkInterface", name, subnetId=subnets[place].id, securityGroups=[groups[name].id])
-        cloud.create("Instance", name, ami=AMI, instanceType="c7a.large", tags={"Name": name},
-                     primaryNetworkInterface={"networkInterfaceId": interface.id})
+        cloud.create(
+            "Instance",
+            name,
+            ami=AMI,
+            instanceType="c7a.large",
+            tags={"Name": name},
+            primaryNetworkInterface={"networkInterfaceId": interface.id},
+        )
         return interface
 
     interface = make("edge", "public")

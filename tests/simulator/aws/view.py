@@ -54,10 +54,15 @@ def _look_at(world: World, instance: Thing, groups: dict[str, list[str]]) -> Mac
         others = frozenset(id for id, worn in groups.items() if not worn)
         inward, outward = (Rule("any", 1, 65535, (), others),), (Rule("any", 1, 65535, EVERYWHERE),)
     return Machine(
-        id=instance.id, name=(instance.inputs.get("tags") or {}).get("Name", instance.id), network=subnet.inputs["vpcId"],
-        private=instance.get("privateIp"), public=public, reachable=bool(public) and bool(to_gateway),
+        id=instance.id,
+        name=(instance.inputs.get("tags") or {}).get("Name", instance.id),
+        network=subnet.inputs["vpcId"],
+        private=instance.get("privateIp"),
+        public=public,
+        reachable=bool(public) and bool(to_gateway),
         way_out=bool(public and to_gateway) or _has_nat(world, subnet),
-        ingress=(inward,), egress=(outward,),
+        ingress=(inward,),
+        egress=(outward,),
     )
 
 
@@ -76,8 +81,12 @@ def _routes_to(world: World, subnet: Thing, target: str) -> list[str]:
     """The targets of that kind to which the subnet's route table sends everything."""
     tables = [one.inputs["routeTableId"] for one in world.all(ASSOCIATION) if one.inputs.get("subnetId") == subnet.id]
     single = [one.inputs for one in world.all(ROUTE) if one.inputs["routeTableId"] in tables]
-    inline = [{**route, "destinationCidrBlock": route.get("cidrBlock")} for table in world.all(TABLE) if table.id in tables
-              for route in table.inputs.get("routes") or []]
+    inline = [
+        {**route, "destinationCidrBlock": route.get("cidrBlock")}
+        for table in world.all(TABLE)
+        if table.id in tables
+        for route in table.inputs.get("routes") or []
+    ]
     routes = [*single, *inline]
     return [route[target] for route in routes if route.get("destinationCidrBlock") == "0.0.0.0/0" and route.get(target)]
 
@@ -95,8 +104,14 @@ def _rules_of(world: World, worn: list[str], side: str, groups: dict[str, list[s
     for thing in world.all(_SIDES[side]):
         if thing.inputs["securityGroupId"] in worn:
             rule = thing.inputs
-            yield _read(rule["ipProtocol"], rule.get("fromPort"), rule.get("toPort"),
-                        [rule.get("cidrIpv4"), rule.get("cidrIpv6")], [rule.get("referencedSecurityGroupId")], groups)
+            yield _read(
+                rule["ipProtocol"],
+                rule.get("fromPort"),
+                rule.get("toPort"),
+                [rule.get("cidrIpv4"), rule.get("cidrIpv6")],
+                [rule.get("referencedSecurityGroupId")],
+                groups,
+            )
     for group in world.all(GROUP):
         if group.id in worn:
             for rule in group.inputs.get(side) or []:
@@ -118,8 +133,7 @@ def see(world: World) -> list[Seen]:
     volumes = {thing.id: thing for thing in world.all("aws:ebs/volume:Volume")}
     interfaces = {thing.id: thing for thing in world.all("aws:ec2/networkInterface:NetworkInterface")}
     associated = {
-        thing.get("networkInterfaceId"): thing.get("publicIp")
-        for thing in world.all("aws:ec2/eipAssociation:EipAssociation")
+        thing.get("networkInterfaceId"): thing.get("publicIp") for thing in world.all("aws:ec2/eipAssociation:EipAssociation")
     }
     attached: dict[str, list[Thing]] = {}
     for thing in world.all("aws:ec2/volumeAttachment:VolumeAttachment"):
@@ -129,18 +143,26 @@ def see(world: World) -> list[Seen]:
         interface = interfaces[instance.outputs["primaryNetworkInterfaceId"]]
         root, disks, tags = instance.outputs["rootBlockDevice"], attached.get(instance.id, []), instance.get("tags") or {}
         metadata = instance.get("metadataOptions") or {}
-        seen.append(Seen(
-            name=tags.get("Name", ""), runs=instance.get("instanceState") == "running",
-            machine_type=instance.get("instanceType"), image=instance.get("ami"),
-            user_data=instance.inputs.get("userDataBase64", ""), place=instance.outputs["availabilityZone"],
-            private_address=interface.outputs["privateIp"],
-            public_address=associated.get(interface.id) or instance.outputs.get("publicIp") or None,
-            firewalls=tuple(groups[id] for id in interface.get("securityGroups") or ()),
-            disks={disk.get("tags")["Name"]: disk.get("size") for disk in disks}, boot_gib=root["volumeSize"],
-            encrypted=bool(root["encrypted"]) and all(disk.get("encrypted") for disk in disks),
-            apart=instance.get("placementGroup") or "", guarded=bool(instance.get("disableApiTermination")),
-            tokens_only=metadata.get("httpTokens") == "required" and metadata.get("httpPutResponseHopLimit") == 1,
-            labels=tuple(f"{name}={value}" for name, value in tags.items())))
+        seen.append(
+            Seen(
+                name=tags.get("Name", ""),
+                runs=instance.get("instanceState") == "running",
+                machine_type=instance.get("instanceType"),
+                image=instance.get("ami"),
+                user_data=instance.inputs.get("userDataBase64", ""),
+                place=instance.outputs["availabilityZone"],
+                private_address=interface.outputs["privateIp"],
+                public_address=associated.get(interface.id) or instance.outputs.get("publicIp") or None,
+                firewalls=tuple(groups[id] for id in interface.get("securityGroups") or ()),
+                disks={disk.get("tags")["Name"]: disk.get("size") for disk in disks},
+                boot_gib=root["volumeSize"],
+                encrypted=bool(root["encrypted"]) and all(disk.get("encrypted") for disk in disks),
+                apart=instance.get("placementGroup") or "",
+                guarded=bool(instance.get("disableApiTermination")),
+                tokens_only=metadata.get("httpTokens") == "required" and metadata.get("httpPutResponseHopLimit") == 1,
+                labels=tuple(f"{name}={value}" for name, value in tags.items()),
+            )
+        )
     return seen
 
 

@@ -11,21 +11,49 @@ MACHINE = FACTS.machine_resource
 CONFIG = {"subscriptionId": "00000000-0000-0000-0000-000000000001"}
 
 BUGS = (
-    Bug("dropped rule", ":NetworkSecurityGroup", each("securityRules", has(destinationPortRange="443", direction="Inbound"),
-                                                      drop), "edge"),
-    Bug("widened source", ":NetworkSecurityGroup", each("securityRules", has(destinationPortRange="22"), with_(
-        sourceAddressPrefix="*")), "edge"),
-    Bug("a node less", ":NetworkSecurityGroup", each("securityRules", has(name="in-tcp-5432-app"), lambda rule: {
-        **rule, "sourceAddressPrefixes": rule["sourceAddressPrefixes"][:1]}), "data"),
-    Bug("other port range", ":NetworkSecurityGroup", each("securityRules", has(destinationPortRange=RTP), with_(
-        destinationPortRange=OTHER_RTP)), "edge"),
-    Bug("all ports", ":NetworkSecurityGroup", each("securityRules", has(destinationPortRange=RTP), with_(
-        destinationPortRange="*")), "edge"),
+    Bug(
+        "dropped rule",
+        ":NetworkSecurityGroup",
+        each("securityRules", has(destinationPortRange="443", direction="Inbound"), drop),
+        "edge",
+    ),
+    Bug(
+        "widened source",
+        ":NetworkSecurityGroup",
+        each("securityRules", has(destinationPortRange="22"), with_(sourceAddressPrefix="*")),
+        "edge",
+    ),
+    Bug(
+        "a node less",
+        ":NetworkSecurityGroup",
+        each(
+            "securityRules",
+            has(name="in-tcp-5432-app"),
+            lambda rule: {**rule, "sourceAddressPrefixes": rule["sourceAddressPrefixes"][:1]},
+        ),
+        "data",
+    ),
+    Bug(
+        "other port range",
+        ":NetworkSecurityGroup",
+        each("securityRules", has(destinationPortRange=RTP), with_(destinationPortRange=OTHER_RTP)),
+        "edge",
+    ),
+    Bug(
+        "all ports",
+        ":NetworkSecurityGroup",
+        each("securityRules", has(destinationPortRange=RTP), with_(destinationPortRange="*")),
+        "edge",
+    ),
     Bug("not closed inside", ":NetworkSecurityGroup", each("securityRules", has(name="close-inbound"), drop), "data"),
     Bug("everything out", ":NetworkSecurityGroup", each("securityRules", has(name="close-outbound"), drop), "app"),
     Bug("a way out dropped", ":NetworkSecurityGroup", each("securityRules", has(destinationPortRange="123"), drop), "app"),
-    Bug("denied, not allowed", ":NetworkSecurityGroup", each("securityRules", has(destinationPortRange="443",
-        direction="Inbound"), with_(access="Deny")), "edge"),
+    Bug(
+        "denied, not allowed",
+        ":NetworkSecurityGroup",
+        each("securityRules", has(destinationPortRange="443", direction="Inbound"), with_(access="Deny")),
+        "edge",
+    ),
     Bug("firewall not attached", ":NetworkInterface", put("networkSecurityGroup", None), "data-1"),
     Bug("no public address", ":NetworkInterface", put("ipConfigurations.0.publicIPAddress", None), "edge-1"),
     Bug("smaller machine type", ":VirtualMachine", put("hardwareProfile.vmSize", "Standard_F2s_v2"), "data-1"),
@@ -48,9 +76,11 @@ RECORD_BUGS = (
 
 CASE = Case(
     types=Types(
-        MACHINE, "azure-native:compute:Disk",
+        MACHINE,
+        "azure-native:compute:Disk",
         ("osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference"),
-            "azure-native:network:PublicIPAddress"),
+        "azure-native:network:PublicIPAddress",
+    ),
     see=see,
     off=("powerState", "deallocated"),
     stopping=("stopping", "deallocating"),
@@ -70,7 +100,8 @@ CASE = Case(
     zone=f"dns-group/{ZONE}",
     zones=(
         ("azure-native:resources:ResourceGroup", {"resourceGroupName": "dns-group", "location": "westeurope"}),
-        ("azure-native:dns:Zone", {"resourceGroupName": "dns-group", "zoneName": ZONE, "location": "Global"})),
+        ("azure-native:dns:Zone", {"resourceGroupName": "dns-group", "zoneName": ZONE, "location": "Global"}),
+    ),
     records={"azure-native:dns:RecordSet": read_record},
     rule=("azure-native:network:NetworkSecurityGroup", "securityRules", []),
     unknown=("VirtualMachine", {"storageProfile": {"osDisk": {"speed": 1}}}),

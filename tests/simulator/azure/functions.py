@@ -29,7 +29,7 @@ def _machine(account: Account, arguments: Properties) -> Properties:
             told = {name: value for name, value in {**thing.inputs, **thing.outputs}.items() if name != POWER}
             view = {"statuses": [{"code": "ProvisioningState/succeeded"}, {"code": f"PowerState/{thing.outputs[POWER]}"}]}
             return {**told, "id": thing.id, **({"instanceView": view} if arguments.get("expand") == "instanceView" else {})}
-    raise ProviderError(f"Code=\"ResourceNotFound\" Message=\"virtualMachines/{arguments['vmName']} was not found\"")
+    raise ProviderError(f'Code="ResourceNotFound" Message="virtualMachines/{arguments["vmName"]} was not found"')
 
 
 FUNCTIONS: Mapping[str, Function] = {

@@ -41,11 +41,11 @@ class PublicIPAddress(Azure):
 
     def make(self, call: Call) -> Properties:
         if (call.inputs.get("sku") or {}).get("name") != "Standard":
-            raise Refused("Code=\"IPv4BasicSkuPublicIpCountLimitReached\" Message=\"Basic public IP addresses are retired\"")
+            raise Refused('Code="IPv4BasicSkuPublicIpCountLimitReached" Message="Basic public IP addresses are retired"')
         if call.inputs.get("publicIPAllocationMethod") != "Static":
-            raise Refused("Code=\"PublicIPAddressWithStandardSkuMustBeStatic\" Message=\"publicIPAllocationMethod\"")
+            raise Refused('Code="PublicIPAddressWithStandardSkuMustBeStatic" Message="publicIPAllocationMethod"')
         if call.is_changed("zones"):
-            raise Refused("Code=\"ResourceAvailabilityZonesCannotBeModified\" Message=\"zones\"")
+            raise Refused('Code="ResourceAvailabilityZonesCannotBeModified" Message="zones"')
         address = call.take_address("the internet", _PUBLIC, first=1, last=1, wanted=call.outputs.get("ipAddress"))
         return {**super().make(call), "ipAddress": address}
 
@@ -57,11 +57,11 @@ class NatGateway(Azure):
 
     def make(self, call: Call) -> Properties:
         if (call.inputs.get("sku") or {}).get("name") != "Standard":
-            raise Refused("Code=\"InvalidRequestFormat\" Message=\"sku Standard is required\"")
+            raise Refused('Code="InvalidRequestFormat" Message="sku Standard is required"')
         if len(call.inputs.get("zones") or []) > 1:
-            raise Refused("Code=\"InvalidRequestFormat\" Message=\"a NAT gateway stands in one zone or none\"")
+            raise Refused('Code="InvalidRequestFormat" Message="a NAT gateway stands in one zone or none"')
         if call.is_changed("zones"):
-            raise Refused("Code=\"ResourceAvailabilityZonesCannotBeModified\" Message=\"zones of a NAT gateway stay\"")
+            raise Refused('Code="ResourceAvailabilityZonesCannotBeModified" Message="zones of a NAT gateway stay"')
         for reference in call.inputs.get("publicIpAddresses") or []:
             call.hold(f"association of {self.refer(call, ADDRESS, reference, 'publicIpAddresses').id}")
         return super().make(call)
@@ -78,21 +78,26 @@ class NetworkInterface(Azure):
         inputs = call.inputs
         configurations = inputs.get("ipConfigurations") or []
         if not configurations or any(not one.get("name") or not one.get("subnet") for one in configurations):
-            raise Refused("Code=\"InvalidRequestFormat\" Message=\"ipConfigurations need a name and a subnet\"")
+            raise Refused('Code="InvalidRequestFormat" Message="ipConfigurations need a name and a subnet"')
         if inputs.get("networkSecurityGroup"):
             self.refer(call, RULES, inputs["networkSecurityGroup"], "networkSecurityGroup")
         made = [self._configure(call, index, one) for index, one in enumerate(configurations)]
-        return {**super().make(call), "ipConfigurations": made, "macAddress": f"00-0D-3A-{call.number() % 2**24:06X}",
-                "resourceGuid": f"guid-{call.number()}", "primary": True}
+        return {
+            **super().make(call),
+            "ipConfigurations": made,
+            "macAddress": f"00-0D-3A-{call.number() % 2**24:06X}",
+            "resourceGuid": f"guid-{call.number()}",
+            "primary": True,
+        }
 
     def _configure(self, call: Call, index: int, wish: Properties) -> Properties:
         subnet = self.refer(call, SUBNET, wish["subnet"], "subnet", same_location=False)
         static = wish.get("privateIPAllocationMethod") == "Static"
         if static and not wish.get("privateIPAddress"):
-            raise Refused("Code=\"PrivateIPAddressRequired\" Message=\"Static needs a privateIPAddress\"")
+            raise Refused('Code="PrivateIPAddressRequired" Message="Static needs a privateIPAddress"')
         block = subnet.get("addressPrefix")
         if static and IPv4Address(wish["privateIPAddress"]) not in IPv4Network(block):
-            raise Refused(f"Code=\"PrivateIPAddressNotInSubnet\" Message=\"{wish['privateIPAddress']} is not in {block}\"")
+            raise Refused(f'Code="PrivateIPAddressNotInSubnet" Message="{wish["privateIPAddress"]} is not in {block}"')
         before: Any = (call.outputs.get("ipConfigurations") or [{}] * (index + 1))[index]
         wanted = wish["privateIPAddress"] if static else before.get("privateIPAddress")
         # The first four addresses and the last are Azure's.
@@ -113,15 +118,19 @@ class Disk(Azure):
         inputs = call.inputs
         size = inputs.get("diskSizeGB")
         if inputs["creationData"]["createOption"] == "Empty" and not size:
-            raise Refused("Code=\"InvalidParameter\" Message=\"Required parameter 'diskSizeGB' is missing\"")
+            raise Refused('Code="InvalidParameter" Message="Required parameter \'diskSizeGB\' is missing"')
         if not 1 <= (size or 4) <= 65536 or (call.old and size and size < (call.old.get("diskSizeGB") or 0)):
-            raise Refused(f"Code=\"ResizeDiskError\" Message=\"diskSizeGB {size}: a disk cannot shrink\"")
+            raise Refused(f'Code="ResizeDiskError" Message="diskSizeGB {size}: a disk cannot shrink"')
         if call.is_changed("zones", "creationData"):
-            raise Refused("Code=\"PropertyChangeNotAllowed\" Message=\"zones and creationData of a disk cannot change\"")
+            raise Refused('Code="PropertyChangeNotAllowed" Message="zones and creationData of a disk cannot change"')
         if len(inputs.get("zones") or []) > 1:
-            raise Refused("Code=\"InvalidParameter\" Message=\"a disk stands in one zone or none\"")
-        return {**super().make(call), "diskState": "Unattached", "uniqueId": call.outputs.get("uniqueId") or f"d-{call.number()}",
-                "sku": inputs.get("sku") or {"name": "Standard_LRS"}}
+            raise Refused('Code="InvalidParameter" Message="a disk stands in one zone or none"')
+        return {
+            **super().make(call),
+            "diskState": "Unattached",
+            "uniqueId": call.outputs.get("uniqueId") or f"d-{call.number()}",
+            "sku": inputs.get("sku") or {"name": "Standard_LRS"},
+        }
 
 
 class AvailabilitySet(Azure):
@@ -132,9 +141,9 @@ class AvailabilitySet(Azure):
     def make(self, call: Call) -> Properties:
         inputs = call.inputs
         if not 1 <= inputs.get("platformFaultDomainCount", 2) <= 3 or not 1 <= inputs.get("platformUpdateDomainCount", 5) <= 20:
-            raise Refused("Code=\"InvalidParameter\" Message=\"1 to 3 fault domains, 1 to 20 update domains\"")
+            raise Refused('Code="InvalidParameter" Message="1 to 3 fault domains, 1 to 20 update domains"')
         if (inputs.get("sku") or {}).get("name") != "Aligned":
-            raise Refused("Code=\"OperationNotAllowed\" Message=\"managed disks need an availability set of sku Aligned\"")
+            raise Refused('Code="OperationNotAllowed" Message="managed disks need an availability set of sku Aligned"')
         return super().make(call)
 
 
@@ -154,24 +163,28 @@ class VirtualMachine(Azure):
     def make(self, call: Call) -> Properties:
         inputs = call.inputs
         if not (inputs.get("hardwareProfile") or {}).get("vmSize"):
-            raise Refused("Code=\"InvalidParameter\" Message=\"Required parameter 'vmSize' is missing\"")
+            raise Refused('Code="InvalidParameter" Message="Required parameter \'vmSize\' is missing"')
         if len(inputs.get("zones") or []) > 1 or (inputs.get("zones") and inputs.get("availabilitySet")):
-            raise Refused("Code=\"OperationNotAllowed\" Message=\"a machine stands in one zone, or in an availability set\"")
+            raise Refused('Code="OperationNotAllowed" Message="a machine stands in one zone, or in an availability set"')
         if inputs.get("availabilitySet"):
             self.refer(call, AVAILABILITY, inputs["availabilitySet"], "availabilitySet")
         if call.is_changed("availabilitySet", "osProfile.linuxConfiguration.ssh.publicKeys", "storageProfile.osDisk.name"):
-            raise Refused("Code=\"PropertyChangeNotAllowed\" Message=\"availabilitySet, ssh.publicKeys and osDisk.name stay\"")
+            raise Refused('Code="PropertyChangeNotAllowed" Message="availabilitySet, ssh.publicKeys and osDisk.name stay"')
         check_os(inputs.get("osProfile") or {}, inputs["vmName"])
         self._check_storage(call, inputs.get("storageProfile") or {})
         interfaces = (inputs.get("networkProfile") or {}).get("networkInterfaces") or []
         if not interfaces or (len(interfaces) > 1 and sum(bool(one.get("primary")) for one in interfaces) != 1):
-            raise Refused("Code=\"InvalidParameter\" Message=\"networkInterfaces: one primary\"")
+            raise Refused('Code="InvalidParameter" Message="networkInterfaces: one primary"')
         for interface in interfaces:
             call.hold(f"attachment of {self.refer(call, INTERFACE, interface, 'networkInterfaces').id}")
         check_base64("userData", inputs.get("userData"))
         before = call.outputs.get("vmId")
-        return {**super().make(call), "vmId": before or f"00000000-0000-4000-8000-{call.number():012d}",
-                "timeCreated": "2026-11-23T00:00:00Z", POWER: call.outputs.get(POWER, "running")}
+        return {
+            **super().make(call),
+            "vmId": before or f"00000000-0000-4000-8000-{call.number():012d}",
+            "timeCreated": "2026-11-23T00:00:00Z",
+            POWER: call.outputs.get(POWER, "running"),
+        }
 
     def show(self, thing: Thing) -> Properties:
         """Whether it runs is told by the instance view only."""
@@ -181,49 +194,51 @@ class VirtualMachine(Azure):
         image: Properties = storage.get("imageReference") or {}
         known = (image.get("publisher"), image.get("offer"), image.get("sku")) in _IMAGES
         if not image.get("id") and not (known and image.get("version")):
-            raise Refused(f"Code=\"PlatformImageNotFound\" Message=\"The platform image '{image}' is not available\"")
+            raise Refused(f'Code="PlatformImageNotFound" Message="The platform image \'{image}\' is not available"')
         size = call.inputs["hardwareProfile"]["vmSize"]
         only = "NVMe" if int(size.rpartition("_v")[2]) >= 6 else "SCSI"
         if storage.get("diskControllerType") not in (None, only):
-            raise Refused(f"Code=\"InvalidParameter\" Message=\"the VM size '{size}' has disks on {only} only\" "
-                          "Target=\"storageProfile.diskControllerType\"")
+            raise Refused(
+                f'Code="InvalidParameter" Message="the VM size \'{size}\' has disks on {only} only" '
+                'Target="storageProfile.diskControllerType"'
+            )
         if call.is_changed("storageProfile.diskControllerType"):
-            raise Refused("Code=\"OperationNotAllowed\" Message=\"diskControllerType changes on a deallocated machine only\"")
+            raise Refused('Code="OperationNotAllowed" Message="diskControllerType changes on a deallocated machine only"')
         disk: Properties = storage.get("osDisk") or {}
         if disk.get("createOption") != "FromImage":
-            raise Refused("Code=\"InvalidParameter\" Message=\"osDisk.createOption FromImage\"")
+            raise Refused('Code="InvalidParameter" Message="osDisk.createOption FromImage"')
         old = (((call.old or {}).get("storageProfile") or {}).get("osDisk") or {}).get("diskSizeGB", 30)
         if disk.get("diskSizeGB", 30) < max(30, old):
-            raise Refused(f"Code=\"ResizeDiskError\" Message=\"osDisk of {disk['diskSizeGB']} GB, at least {max(30, old)}\"")
+            raise Refused(f'Code="ResizeDiskError" Message="osDisk of {disk["diskSizeGB"]} GB, at least {max(30, old)}"')
         if disk.get("diskSizeGB", 30) > old and call.old:
-            raise Refused("Code=\"OperationNotAllowed\" Message=\"the OS disk of a running machine is resized by its disk only\"")
+            raise Refused('Code="OperationNotAllowed" Message="the OS disk of a running machine is resized by its disk only"')
         luns = [one["lun"] for one in storage.get("dataDisks") or []]
         if len(luns) != len(set(luns)):
-            raise Refused("Code=\"InvalidParameter\" Message=\"dataDisks: a LUN stands there twice\"")
+            raise Refused('Code="InvalidParameter" Message="dataDisks: a LUN stands there twice"')
         for one in storage.get("dataDisks") or []:
             if one["createOption"] != "Attach":
                 continue
             kept = self.refer(call, DISK, one.get("managedDisk") or {}, "dataDisks")
             call.hold(f"attachment of {kept.id}")
             if (kept.inputs.get("zones") or []) != (call.inputs.get("zones") or []):
-                raise Refused(f"Code=\"BadRequest\" Message=\"disk {kept.id} is not in the zone of the machine\"")
+                raise Refused(f'Code="BadRequest" Message="disk {kept.id} is not in the zone of the machine"')
 
 
 def check_os(profile: Properties, name: str) -> None:
     """Refuses users, host names, keys and custom data that the platform refuses."""
     computer = profile.get("computerName") or name
     if not _COMPUTER_NAME.fullmatch(computer):
-        raise Refused(f"Code=\"InvalidParameter\" Message=\"computerName {computer}\"")
+        raise Refused(f'Code="InvalidParameter" Message="computerName {computer}"')
     user = profile.get("adminUsername")
     if not user or user.lower() in _REFUSED_USERS:
-        raise Refused(f"Code=\"InvalidParameter\" Message=\"The Admin Username {user} is not allowed\"")
+        raise Refused(f'Code="InvalidParameter" Message="The Admin Username {user} is not allowed"')
     linux = profile.get("linuxConfiguration") or {}
     keys: list[Any] = (linux.get("ssh") or {}).get("publicKeys") or []
     if not keys and (linux.get("disablePasswordAuthentication") or not profile.get("adminPassword")):
-        raise Refused("Code=\"InvalidParameter\" Message=\"Authentication using SSH needs a public key\"")
+        raise Refused('Code="InvalidParameter" Message="Authentication using SSH needs a public key"')
     for key in keys:
         if key.get("path") != f"/home/{user}/.ssh/authorized_keys":
-            raise Refused(f"Code=\"InvalidParameter\" Message=\"SSH public keys belong into /home/{user}/.ssh/authorized_keys\"")
+            raise Refused(f'Code="InvalidParameter" Message="SSH public keys belong into /home/{user}/.ssh/authorized_keys"')
         fingerprint(key.get("keyData") or "")
     check_base64("customData", profile.get("customData"))
 
@@ -233,9 +248,9 @@ def check_base64(name: str, text: str | None) -> None:
     try:
         size = len(base64.b64decode(text or "", validate=True))
     except ValueError as error:
-        raise Refused(f"Code=\"InvalidParameter\" Message=\"{name} must be in Base64 encoded format\"") from error
+        raise Refused(f'Code="InvalidParameter" Message="{name} must be in Base64 encoded format"') from error
     if size > _USER_DATA:
-        raise Refused(f"Code=\"InvalidParameter\" Message=\"{name} of {size} bytes, at most {_USER_DATA}\"")
+        raise Refused(f'Code="InvalidParameter" Message="{name} of {size} bytes, at most {_USER_DATA}"')
 
 
 TYPES = (PublicIPAddress, NatGateway, NetworkInterface, Disk, AvailabilitySet, VirtualMachine)

@@ -17,12 +17,12 @@ from tests.simulator.resource import Simulated
 from tests.simulator.world import Refused, Thing
 
 ERRORS: Mapping[str, str] = {
-    "capacity": "Code=\"SkuNotAvailable\" Message=\"The requested VM size {hardwareProfile} is currently not available in "
-                "location '{location}'\"",
-    "quota": "Code=\"OperationNotAllowed\" Message=\"Operation could not be completed as it results in exceeding approved "
-             "cores quota\" {hardwareProfile}",
-    "rate": "Code=\"TooManyRequests\" Message=\"The request is being throttled\"",
-    "error": "Code=\"InternalExecutionError\" Message=\"An internal execution error occurred\"",
+    "capacity": 'Code="SkuNotAvailable" Message="The requested VM size {hardwareProfile} is currently not available in '
+    "location '{location}'\"",
+    "quota": 'Code="OperationNotAllowed" Message="Operation could not be completed as it results in exceeding approved '
+    'cores quota" {hardwareProfile}',
+    "rate": 'Code="TooManyRequests" Message="The request is being throttled"',
+    "error": 'Code="InternalExecutionError" Message="An internal execution error occurred"',
 }
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
 _LOCATION = re.compile(r"[a-z]+\d?")
@@ -64,13 +64,18 @@ class Azure(Simulated):
         inputs = call.inputs
         name = inputs[self.name_input]
         if not _NAME.fullmatch(name):
-            raise Refused(f"Code=\"InvalidResourceName\" Message=\"Resource name {name} is invalid\"")
+            raise Refused(f'Code="InvalidResourceName" Message="Resource name {name} is invalid"')
         tags = inputs.get("tags") or {}
         wrong = [key for key, value in tags.items() if len(key) > 512 or len(value) > 256 or re.search(r"[<>%&\\?/]", key)]
         if len(tags) > 50 or wrong:
-            raise Refused(f"Code=\"InvalidTagName\" Message=\"tags {tags}\"")
-        made = {"name": name, "provisioningState": "Succeeded", "etag": "W/\"1\"", "azureApiVersion": "",
-                "type": self.path.partition("{")[0].rstrip("/")}
+            raise Refused(f'Code="InvalidTagName" Message="tags {tags}"')
+        made = {
+            "name": name,
+            "provisioningState": "Succeeded",
+            "etag": 'W/"1"',
+            "azureApiVersion": "",
+            "type": self.path.partition("{")[0].rstrip("/"),
+        }
         if "location" in self.account.schema.inputs(self.type):
             made["location"] = self._locate(call)
         names = self.account.schema.output_names(self.type)
@@ -83,7 +88,7 @@ class Azure(Simulated):
             call.use(group)
             location = location or group.get("location")
         if not location or not _LOCATION.fullmatch(location.replace(" ", "").lower()):
-            raise Refused(f"Code=\"LocationNotAvailableForResourceType\" Message=\"location '{location}'\"")
+            raise Refused(f'Code="LocationNotAvailableForResourceType" Message="location \'{location}\'"')
         return str(location.replace(" ", "").lower())
 
     def find_group(self, call: Call) -> Thing:
@@ -92,7 +97,7 @@ class Azure(Simulated):
         for group in call.world.all(GROUP):
             if group.inputs["resourceGroupName"].lower() == wanted:
                 return group
-        raise Refused(f"Code=\"ResourceGroupNotFound\" Message=\"Resource group '{wanted}' could not be found.\"")
+        raise Refused(f'Code="ResourceGroupNotFound" Message="Resource group \'{wanted}\' could not be found."')
 
     def refer(self, call: Call, type: str, reference: Any, path: str, *, same_location: bool = True) -> Thing:
         """What `{"id": ...}` refers to; it has to be in the same location."""
@@ -101,9 +106,9 @@ class Azure(Simulated):
             if thing.id.lower() == str(id).lower():
                 call.use(thing)
                 if same_location and thing.get("location") not in (None, self._locate(call)):
-                    raise Refused(f"Code=\"InvalidResourceReference\" Message=\"{path}: {id} is in {thing.get('location')}\"")
+                    raise Refused(f'Code="InvalidResourceReference" Message="{path}: {id} is in {thing.get("location")}"')
                 return thing
-        raise Refused(f"Code=\"InvalidResourceReference\" Message=\"{path}: Resource {id} referenced was not found\"")
+        raise Refused(f'Code="InvalidResourceReference" Message="{path}: Resource {id} referenced was not found"')
 
 
 class ResourceGroup(Azure):
@@ -129,7 +134,7 @@ class VirtualNetwork(Azure):
     def make(self, call: Call) -> Properties:
         prefixes = (call.inputs.get("addressSpace") or {}).get("addressPrefixes") or []
         if not prefixes:
-            raise Refused("Code=\"InvalidRequestFormat\" Message=\"addressSpace is required\"")
+            raise Refused('Code="InvalidRequestFormat" Message="addressSpace is required"')
         for prefix in prefixes:
             parse_network(prefix, "addressSpace")
         if call.inputs.get("subnets"):
@@ -142,7 +147,7 @@ def parse_network(text: str, path: str) -> IPv4Network:
     try:
         return IPv4Network(text)
     except ValueError as error:
-        raise Refused(f"Code=\"InvalidAddressPrefixFormat\" Message=\"{path}: {error}\"") from error
+        raise Refused(f'Code="InvalidAddressPrefixFormat" Message="{path}: {error}"') from error
 
 
 class Subnet(Azure):
@@ -153,19 +158,23 @@ class Subnet(Azure):
     def make(self, call: Call) -> Properties:
         inputs, group = call.inputs, self.find_group(call)
         network = self.refer(
-            call, NETWORK, f"{group.id}/providers/{VirtualNetwork.path}/{inputs['virtualNetworkName']}", "virtualNetworkName",
-            same_location=False)
+            call,
+            NETWORK,
+            f"{group.id}/providers/{VirtualNetwork.path}/{inputs['virtualNetworkName']}",
+            "virtualNetworkName",
+            same_location=False,
+        )
         prefix = inputs.get("addressPrefix") or next(iter(inputs.get("addressPrefixes") or []), None)
         if not prefix:
-            raise Refused("Code=\"InvalidRequestFormat\" Message=\"addressPrefix is required\"")
+            raise Refused('Code="InvalidRequestFormat" Message="addressPrefix is required"')
         mine = parse_network(prefix, "addressPrefix")
         if not any(mine.subnet_of(IPv4Network(whole)) for whole in network.inputs["addressSpace"]["addressPrefixes"]):
-            raise Refused(f"Code=\"NetcfgInvalidSubnet\" Message=\"Subnet {mine} is not contained in the address space\"")
+            raise Refused(f'Code="NetcfgInvalidSubnet" Message="Subnet {mine} is not contained in the address space"')
         for other in call.world.all(SUBNET):
             if network.key in other.uses and other.id != call.id and mine.overlaps(IPv4Network(other.get("addressPrefix"))):
-                raise Refused(f"Code=\"NetcfgSubnetRangesOverlap\" Message=\"Subnet {mine} overlaps {other.id}\"")
+                raise Refused(f'Code="NetcfgSubnetRangesOverlap" Message="Subnet {mine} overlaps {other.id}"')
         if call.is_changed("addressPrefix") and call.world.users_of(Thing(SUBNET, call.id, "", {})):
-            raise Refused(f"Code=\"InUsePrefixCannotBeDeleted\" Message=\"{call.id} is in use\"")
+            raise Refused(f'Code="InUsePrefixCannotBeDeleted" Message="{call.id} is in use"')
         for name, type in (("natGateway", NAT), ("networkSecurityGroup", RULES)):
             if inputs.get(name):
                 self.refer(call, type, inputs[name], name, same_location=False)
@@ -184,9 +193,9 @@ class NetworkSecurityGroup(Azure):
         names = [(rule.get("name") or "").lower() for rule in rules]
         places = [(rule["direction"], rule.get("priority")) for rule in rules]
         if len(set(names)) < len(names) or "" in names or len(rules) > 1000:
-            raise Refused("Code=\"SecurityRuleConflict\" Message=\"every rule needs a name of its own, at most 1000 rules\"")
+            raise Refused('Code="SecurityRuleConflict" Message="every rule needs a name of its own, at most 1000 rules"')
         if len(set(places)) < len(places):
-            raise Refused("Code=\"SecurityRuleConflict\" Message=\"Security rules conflict: same priority and direction\"")
+            raise Refused('Code="SecurityRuleConflict" Message="Security rules conflict: same priority and direction"')
         for rule in rules:
             check_rule(rule)
         return super().make(call)
@@ -196,20 +205,22 @@ def check_rule(rule: Properties) -> None:
     """Refuses what is no rule: priority, ports and prefixes of both ends."""
     name = rule.get("name")
     if not isinstance(rule.get("priority"), int) or not 100 <= rule["priority"] <= 4096:
-        raise Refused(f"Code=\"SecurityRuleInvalidPriority\" Message=\"{name}: priority {rule.get('priority')}\"")
+        raise Refused(f'Code="SecurityRuleInvalidPriority" Message="{name}: priority {rule.get("priority")}"')
     if len(rule.get("description") or "") > 140 or not _NAME.fullmatch(str(name)):
-        raise Refused(f"Code=\"InvalidRequestFormat\" Message=\"{name}: name, or description over 140 characters\"")
+        raise Refused(f'Code="InvalidRequestFormat" Message="{name}: name, or description over 140 characters"')
     for side in ("source", "destination"):
-        for one, many, what in ((f"{side}PortRange", f"{side}PortRanges", "port"),
-                                (f"{side}AddressPrefix", f"{side}AddressPrefixes", "prefix")):
+        for one, many, what in (
+            (f"{side}PortRange", f"{side}PortRanges", "port"),
+            (f"{side}AddressPrefix", f"{side}AddressPrefixes", "prefix"),
+        ):
             values = [*([rule[one]] if rule.get(one) else []), *(rule.get(many) or [])]
             if bool(rule.get(one)) == bool(rule.get(many)):
-                raise Refused(f"Code=\"SecurityRuleParameterRequired\" Message=\"{name}: either {one} or {many}\"")
+                raise Refused(f'Code="SecurityRuleParameterRequired" Message="{name}: either {one} or {many}"')
             for value in values:
                 if not (is_port(value) if what == "port" else is_prefix(value)):
-                    raise Refused(f"Code=\"SecurityRuleInvalid{what.title()}\" Message=\"{name}: {one} {value}\"")
+                    raise Refused(f'Code="SecurityRuleInvalid{what.title()}" Message="{name}: {one} {value}"')
         if rule.get(f"{side}AddressPrefixes") and {"*", "Internet", "VirtualNetwork"} & {*rule[f"{side}AddressPrefixes"]}:
-            raise Refused(f"Code=\"SecurityRuleInvalidPrefix\" Message=\"{name}: service tags stand alone\"")
+            raise Refused(f'Code="SecurityRuleInvalidPrefix" Message="{name}: service tags stand alone"')
 
 
 def is_port(text: str) -> bool:
@@ -250,8 +261,10 @@ class RecordSet(Azure):
         name, given = call.inputs["relativeRecordSetName"], call.inputs
         values = {
             "A": [str(one.get("ipv4Address")) for one in given.get("aRecords") or ()],
-            "SRV": [" ".join(f"{one[key]:.0f}" for key in ("priority", "weight", "port")) + f" {one['target']}"
-                    for one in given.get("srvRecords") or ()],
+            "SRV": [
+                " ".join(f"{one[key]:.0f}" for key in ("priority", "weight", "port")) + f" {one['target']}"
+                for one in given.get("srvRecords") or ()
+            ],
         }
         if any(values[type] for type in values if type != given["recordType"]):
             raise Refused(f"BadRequest: a record set of type {given['recordType']} holds records of another type")

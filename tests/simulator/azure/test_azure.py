@@ -27,7 +27,8 @@ class Net:
     def __init__(self, cloud: Driver) -> None:
         self.group = cloud.create("ResourceGroup", resourceGroupName="test")
         self.network = cloud.create(
-            "VirtualNetwork", **IN, virtualNetworkName="net", addressSpace={"addressPrefixes": ["10.20.0.0/16"]})
+            "VirtualNetwork", **IN, virtualNetworkName="net", addressSpace={"addressPrefixes": ["10.20.0.0/16"]}
+        )
         self.subnet = cloud.create("Subnet", **IN, virtualNetworkName="net", subnetName="subnet", addressPrefix="10.20.0.0/20")
         self.interface = make_interface(cloud, self.subnet, "edge-1", "10.20.0.10")
 
@@ -41,11 +42,18 @@ def make_interface(cloud: Driver, subnet: Made, name: str, private: str | None, 
 
 def describe_machine(interface: Made, name: str = "edge-1") -> dict[str, Any]:
     return {
-        **IN, "vmName": name, "zones": ["1"], "hardwareProfile": {"vmSize": "Standard_F2als_v6"},
+        **IN,
+        "vmName": name,
+        "zones": ["1"],
+        "hardwareProfile": {"vmSize": "Standard_F2als_v6"},
         "osProfile": {
-            "computerName": name, "adminUsername": "debian", "customData": "eA==",
-            "linuxConfiguration": {"disablePasswordAuthentication": True, "ssh": {"publicKeys": [
-                {"path": "/home/debian/.ssh/authorized_keys", "keyData": KEY}]}},
+            "computerName": name,
+            "adminUsername": "debian",
+            "customData": "eA==",
+            "linuxConfiguration": {
+                "disablePasswordAuthentication": True,
+                "ssh": {"publicKeys": [{"path": "/home/debian/.ssh/authorized_keys", "keyData": KEY}]},
+            },
         },
         "storageProfile": {
             "imageReference": {"publisher": "Debian", "offer": "debian-12", "sku": "12-gen2", "version": "latest"},
@@ -66,52 +74,61 @@ def put(inputs: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     return dict(changed)
 
 
-@pytest.mark.parametrize(("path", "value", "words"), [
-    ("colour", "red", "no input"),
-    ("zones", "1", "must be a list"),
-    ("osProfile.user", "x", "no input"),
-    ("storageProfile.osDisk.createOption", None, "missing required"),
-    ("storageProfile.dataDisks", [{"createOption": "Attach"}], "missing required"),
-])
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("colour", "red", "no input"),
+        ("zones", "1", "must be a list"),
+        ("osProfile.user", "x", "no input"),
+        ("storageProfile.osDisk.createOption", None, "missing required"),
+        ("storageProfile.dataDisks", [{"createOption": "Attach"}], "missing required"),
+    ],
+)
 def test_machine_inputs_refused_by_the_provider(cloud: Driver, path: str, value: Any, words: str) -> None:
     with pytest.raises(CheckFailed, match=words):
         cloud.create("VirtualMachine", **put(describe_machine(Net(cloud).interface), path, value))
 
 
-@pytest.mark.parametrize(("path", "value", "words"), [
-    ("hardwareProfile.vmSize", "Standard_F3als_v6", "vmSize"),
-    ("hardwareProfile", None, "vmSize"),
-    ("osProfile.adminUsername", "root", "not allowed"),
-    ("osProfile.adminUsername", None, "not allowed"),
-    ("osProfile.computerName", "edge_1", "computerName"),
-    ("osProfile.customData", "plain text!", "Base64"),
-    ("osProfile.customData", "über", "Base64"),
-    ("osProfile.customData", base64.b64encode(b"x" * 65536).decode(), "65536 bytes"),
-    ("osProfile.linuxConfiguration.ssh", None, "needs a public key"),
-    ("osProfile.linuxConfiguration.ssh.publicKeys.0.path", "/root/.ssh/authorized_keys", "/home/debian"),
-    ("osProfile.linuxConfiguration.ssh.publicKeys.0.keyData", "x", "no OpenSSH"),
-    ("storageProfile.imageReference.sku", "12-gen3", "PlatformImageNotFound"),
-    ("storageProfile.osDisk.diskSizeGB", 20, "at least 30"),
-    ("storageProfile.osDisk.caching", "Some", "not one of"),
-    ("networkProfile", None, "one primary"),
-    ("networkProfile.networkInterfaces.0.id", "/none", "not found"),
-    ("zones", ["1", "2"], "one zone"),
-    ("availabilitySet", {"id": "x"}, "availability set"),
-    ("location", "northeurope", "is in westeurope"),
-])
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("hardwareProfile.vmSize", "Standard_F3als_v6", "vmSize"),
+        ("hardwareProfile", None, "vmSize"),
+        ("osProfile.adminUsername", "root", "not allowed"),
+        ("osProfile.adminUsername", None, "not allowed"),
+        ("osProfile.computerName", "edge_1", "computerName"),
+        ("osProfile.customData", "plain text!", "Base64"),
+        ("osProfile.customData", "über", "Base64"),
+        ("osProfile.customData", base64.b64encode(b"x" * 65536).decode(), "65536 bytes"),
+        ("osProfile.linuxConfiguration.ssh", None, "needs a public key"),
+        ("osProfile.linuxConfiguration.ssh.publicKeys.0.path", "/root/.ssh/authorized_keys", "/home/debian"),
+        ("osProfile.linuxConfiguration.ssh.publicKeys.0.keyData", "x", "no OpenSSH"),
+        ("storageProfile.imageReference.sku", "12-gen3", "PlatformImageNotFound"),
+        ("storageProfile.osDisk.diskSizeGB", 20, "at least 30"),
+        ("storageProfile.osDisk.caching", "Some", "not one of"),
+        ("networkProfile", None, "one primary"),
+        ("networkProfile.networkInterfaces.0.id", "/none", "not found"),
+        ("zones", ["1", "2"], "one zone"),
+        ("availabilitySet", {"id": "x"}, "availability set"),
+        ("location", "northeurope", "is in westeurope"),
+    ],
+)
 def test_machine_refused_by_the_cloud(cloud: Driver, path: str, value: Any, words: str) -> None:
     with pytest.raises(Refused, match=words):
         cloud.create("VirtualMachine", **put(describe_machine(Net(cloud).interface), path, value))
 
 
-@pytest.mark.parametrize(("path", "value"), [
-    ("osProfile.customData", "eQ=="),
-    ("osProfile.adminUsername", "other"),
-    ("osProfile.computerName", "other"),
-    ("storageProfile.imageReference.sku", "12"),
-    ("zones", ["2"]),
-    ("osProfile.linuxConfiguration.ssh.publicKeys.0.keyData", KEY + "2"),
-])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("osProfile.customData", "eQ=="),
+        ("osProfile.adminUsername", "other"),
+        ("osProfile.computerName", "other"),
+        ("storageProfile.imageReference.sku", "12"),
+        ("zones", ["2"]),
+        ("osProfile.linuxConfiguration.ssh.publicKeys.0.keyData", KEY + "2"),
+    ],
+)
 def test_what_cannot_change_is_sent_and_refused(cloud: Driver, path: str, value: Any) -> None:
     inputs = describe_machine(Net(cloud).interface)
     machine = cloud.create("VirtualMachine", **inputs)
@@ -159,8 +176,11 @@ def test_interfaces_and_addresses(cloud: Driver) -> None:
     for zones in (["2"], None):
         with pytest.raises(Refused, match="ResourceAvailabilityZonesCannotBeModified"):
             cloud.update(zonal, zones=zones)
-    for inputs, words in (({"sku": None}, "retired"), ({"publicIPAllocationMethod": "Dynamic"}, "MustBeStatic"),
-                          ({"sku": {"name": "Premium"}}, "not one of")):
+    for inputs, words in (
+        ({"sku": None}, "retired"),
+        ({"publicIPAllocationMethod": "Dynamic"}, "MustBeStatic"),
+        ({"sku": {"name": "Premium"}}, "not one of"),
+    ):
         with pytest.raises(Refused, match=words):
             cloud.create("PublicIPAddress", "x", **{**standard, **inputs})
     assert cloud.diff(address, sku={"name": "Basic"}).replaces == ["sku"]
@@ -179,10 +199,14 @@ def test_a_group_takes_with_it_what_lies_in_it(cloud: Driver) -> None:
 def test_networks(cloud: Driver) -> None:
     net = Net(cloud)
     inside = {**IN, "virtualNetworkName": "net"}
-    for inputs, words in (({"addressPrefix": "10.20.4.0/24"}, "overlaps"), ({"addressPrefix": "10.21.0.0/24"}, "not contained"),
-                          ({"addressPrefix": "10.20.16.1/24"}, "host bits"), ({}, "required"),
-                          ({"addressPrefix": "10.20.16.0/24", "virtualNetworkName": "none"}, "not found"),
-                          ({"addressPrefix": "10.20.16.0/24", "natGateway": {"id": "none"}}, "not found")):
+    for inputs, words in (
+        ({"addressPrefix": "10.20.4.0/24"}, "overlaps"),
+        ({"addressPrefix": "10.21.0.0/24"}, "not contained"),
+        ({"addressPrefix": "10.20.16.1/24"}, "host bits"),
+        ({}, "required"),
+        ({"addressPrefix": "10.20.16.0/24", "virtualNetworkName": "none"}, "not found"),
+        ({"addressPrefix": "10.20.16.0/24", "natGateway": {"id": "none"}}, "not found"),
+    ):
         with pytest.raises(Refused, match=words):
             cloud.create("Subnet", "b", **{**inside, **inputs})
     assert cloud.create("Subnet", "copied", **inside, addressPrefix="10.20.16.0/24").inputs["subnetName"] == "copied"
@@ -195,24 +219,35 @@ def test_networks(cloud: Driver) -> None:
 
 
 RULE = {
-    "name": "web", "priority": 100, "direction": "Inbound", "access": "Allow", "protocol": "Tcp", "sourceAddressPrefix": "*",
-    "sourcePortRange": "*", "destinationAddressPrefix": "*", "destinationPortRange": "443"}
+    "name": "web",
+    "priority": 100,
+    "direction": "Inbound",
+    "access": "Allow",
+    "protocol": "Tcp",
+    "sourceAddressPrefix": "*",
+    "sourcePortRange": "*",
+    "destinationAddressPrefix": "*",
+    "destinationPortRange": "443",
+}
 
 
-@pytest.mark.parametrize(("wrong", "words"), [
-    ({"priority": None}, "InvalidPriority"),
-    ({"priority": 99}, "InvalidPriority"),
-    ({"priority": 4097}, "InvalidPriority"),
-    ({"protocol": "Sctp"}, "not one of"),
-    ({"destinationPortRange": "90-80"}, "InvalidPort"),
-    ({"destinationPortRanges": ["80"]}, "either destinationPortRange"),
-    ({"sourceAddressPrefix": None}, "either sourceAddressPrefix"),
-    ({"sourceAddressPrefix": "10.0.0.1/8"}, "InvalidPrefix"),
-    ({"sourceAddressPrefix": "Office"}, "InvalidPrefix"),
-    ({"sourceAddressPrefix": None, "sourceAddressPrefixes": ["Internet", "10.0.0.0/8"]}, "stand alone"),
-    ({"name": "a/b"}, "name"),
-    ({"description": "x" * 141}, "140"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"priority": None}, "InvalidPriority"),
+        ({"priority": 99}, "InvalidPriority"),
+        ({"priority": 4097}, "InvalidPriority"),
+        ({"protocol": "Sctp"}, "not one of"),
+        ({"destinationPortRange": "90-80"}, "InvalidPort"),
+        ({"destinationPortRanges": ["80"]}, "either destinationPortRange"),
+        ({"sourceAddressPrefix": None}, "either sourceAddressPrefix"),
+        ({"sourceAddressPrefix": "10.0.0.1/8"}, "InvalidPrefix"),
+        ({"sourceAddressPrefix": "Office"}, "InvalidPrefix"),
+        ({"sourceAddressPrefix": None, "sourceAddressPrefixes": ["Internet", "10.0.0.0/8"]}, "stand alone"),
+        ({"name": "a/b"}, "name"),
+        ({"description": "x" * 141}, "140"),
+    ],
+)
 def test_security_rules_refused(cloud: Driver, wrong: dict[str, Any], words: str) -> None:
     Net(cloud)
     with pytest.raises(Refused, match=words):
@@ -228,8 +263,13 @@ def test_security_group(cloud: Driver) -> None:
     with pytest.raises(CheckFailed, match="cannot be given"):
         cloud.create("NetworkSecurityGroup", **IN, securityRules=[{**RULE, "provisioningState": "Succeeded"}])
     group = cloud.create("NetworkSecurityGroup", **IN, securityRules=[RULE, {**RULE, "direction": "Outbound", "name": "out"}])
-    cloud.create("NetworkInterface", "g", **IN, networkSecurityGroup={"id": group.id},
-                 ipConfigurations=[{"name": "p", "subnet": {"id": net.subnet.id}}])
+    cloud.create(
+        "NetworkInterface",
+        "g",
+        **IN,
+        networkSecurityGroup={"id": group.id},
+        ipConfigurations=[{"name": "p", "subnet": {"id": net.subnet.id}}],
+    )
     with pytest.raises(Refused, match="in use"):
         cloud.delete(group)
 
@@ -278,15 +318,39 @@ def test_who_reaches_whom(cloud: Driver) -> None:
     where = {"resourceGroupName": "test"}
     cloud.create("ResourceGroup", **where)
     cloud.create("VirtualNetwork", **where, virtualNetworkName="net", addressSpace={"addressPrefixes": ["10.20.0.0/16"]})
-    subnet = cloud.create("Subnet", "s", **where, virtualNetworkName="net", addressPrefix="10.20.0.0/20",
-                          defaultOutboundAccess=False)
-    web = {"name": "web", "priority": 100, "direction": "Inbound", "access": "Allow", "protocol": "Tcp", "sourcePortRange": "*",
-           "sourceAddressPrefix": "203.0.113.0/24", "destinationAddressPrefix": "*", "destinationPortRange": "443"}
-    shut = {**web, "name": "shut", "priority": 4096, "access": "Deny", "protocol": "*", "sourceAddressPrefix": "*",
-            "destinationPortRange": "*"}
+    subnet = cloud.create(
+        "Subnet", "s", **where, virtualNetworkName="net", addressPrefix="10.20.0.0/20", defaultOutboundAccess=False
+    )
+    web = {
+        "name": "web",
+        "priority": 100,
+        "direction": "Inbound",
+        "access": "Allow",
+        "protocol": "Tcp",
+        "sourcePortRange": "*",
+        "sourceAddressPrefix": "203.0.113.0/24",
+        "destinationAddressPrefix": "*",
+        "destinationPortRange": "443",
+    }
+    shut = {
+        **web,
+        "name": "shut",
+        "priority": 4096,
+        "access": "Deny",
+        "protocol": "*",
+        "sourceAddressPrefix": "*",
+        "destinationPortRange": "*",
+    }
     open_group = cloud.create("NetworkSecurityGroup", "open", **where, securityRules=[web])
-    shut_group = cloud.create("NetworkSecurityGroup", "shut", **where, securityRules=[
-        shut, {**web, "name": "sip", "protocol": "*", "destinationPortRange": None, "destinationPortRanges": ["5060", "5061"]}])
+    shut_group = cloud.create(
+        "NetworkSecurityGroup",
+        "shut",
+        **where,
+        securityRules=[
+            shut,
+            {**web, "name": "sip", "protocol": "*", "destinationPortRange": None, "destinationPortRanges": ["5060", "5061"]},
+        ],
+    )
 
     def make(name: str, group: Made | None, public: bool) -> None:
         place: dict[str, Any] = {"name": "p", "subnet": {"id": subnet.id}}
@@ -296,12 +360,21 @@ def test_who_reaches_whom(cloud: Driver) -> None:
         worn = {"networkSecurityGroup": {"id": group.id}} if group else {}
         interface = cloud.create("NetworkInterface", name, **where, ipConfigurations=[place], **worn)
         cloud.create(
-            "VirtualMachine", name, **where, vmName=name, hardwareProfile={"vmSize": "Standard_F2als_v6"},
-            osProfile={"adminUsername": "debian", "linuxConfiguration": {"ssh": {"publicKeys": [
-                {"path": "/home/debian/.ssh/authorized_keys", "keyData": KEY}]}}},
-            storageProfile={"osDisk": {"createOption": "FromImage"}, "imageReference": {
-                "publisher": "Debian", "offer": "debian-12", "sku": "12-gen2", "version": "latest"}},
-            networkProfile={"networkInterfaces": [{"id": interface.id}]})
+            "VirtualMachine",
+            name,
+            **where,
+            vmName=name,
+            hardwareProfile={"vmSize": "Standard_F2als_v6"},
+            osProfile={
+                "adminUsername": "debian",
+                "linuxConfiguration": {"ssh": {"publicKeys": [{"path": "/home/debian/.ssh/authorized_keys", "keyData": KEY}]}},
+            },
+            storageProfile={
+                "osDisk": {"createOption": "FromImage"},
+                "imageReference": {"publisher": "Debian", "offer": "debian-12", "sku": "12-gen2", "version": "latest"},
+            },
+            networkProfile={"networkInterfaces": [{"id": interface.id}]},
+        )
 
     make("edge", open_group, True)
     make("data", shut_group, False)
@@ -312,7 +385,9 @@ def test_who_reaches_whom(cloud: Driver) -> None:
     assert between(data, edge) == ALL  # Azure's own rule for the network
     assert between(edge, data) == {}
     assert from_outside(replace(data, public="198.19.128.9", reachable=True), OFFICE) == {
-        "tcp": ((5060, 5061),), "udp": ((5060, 5061),)}
+        "tcp": ((5060, 5061),),
+        "udp": ((5060, 5061),),
+    }
     assert from_outside(bare, ANYBODY) == {}
     assert to_outside(edge, ANYBODY) == ALL
     assert to_outside(data, ANYBODY) == {}

@@ -38,12 +38,17 @@ def _look_at(world: World, machine: Thing) -> Machine:
     address = _find(world, ADDRESS, place.get("publicIPAddress"))
     public = str(address.get("ipAddress")) if address else ""
     private = place["privateIPAddress"]
-    layers = {side: tuple(tuple(_rules_of(group, side, private, inside)) for group in groups)
-              for side in ("Inbound", "Outbound")}
+    layers = {side: tuple(tuple(_rules_of(group, side, private, inside)) for group in groups) for side in ("Inbound", "Outbound")}
     return Machine(
-        id=machine.id, name=inputs["vmName"], network=network.id, private=private, public=public, reachable=bool(public),
+        id=machine.id,
+        name=inputs["vmName"],
+        network=network.id,
+        private=private,
+        public=public,
+        reachable=bool(public),
         way_out=bool(public or subnet.inputs.get("natGateway") or subnet.inputs.get("defaultOutboundAccess") is not False),
-        ingress=layers["Inbound"] or ((Rule("any", 1, 65535, inside),),), egress=layers["Outbound"],
+        ingress=layers["Inbound"] or ((Rule("any", 1, 65535, inside),),),
+        egress=layers["Outbound"],
     )
 
 
@@ -105,16 +110,22 @@ def see(world: World) -> list[Seen]:
         public, group = place.get("publicIPAddress"), interface.inputs.get("networkSecurityGroup")
         storage, system = machine.inputs["storageProfile"], machine.inputs["osProfile"]
         attached = [find_by_link(disks, one["managedDisk"]["id"]) for one in storage.get("dataDisks") or ()]
-        seen.append(Seen(
-            name=machine.get("vmName"), runs=machine.get("powerState") == "running",
-            machine_type=machine.inputs["hardwareProfile"]["vmSize"],
-            image=":".join(map(str, storage["imageReference"].values())), user_data=system.get("customData", ""),
-            place=f"{machine.get('location')}-{machine.get('zones')[0]}", private_address=place["privateIPAddress"],
-            public_address=find_by_link(addresses, public["id"]).get("ipAddress") if public else None,
-            firewalls=(find_by_link(groups, group["id"]).get("networkSecurityGroupName"),) if group else (),
-            disks={disk.get("diskName"): disk.get("diskSizeGB") for disk in attached},
-            boot_gib=storage["osDisk"].get("diskSizeGB"),
-            labels=tuple(f"{name}={value}" for name, value in (machine.get("tags") or {}).items())))
+        seen.append(
+            Seen(
+                name=machine.get("vmName"),
+                runs=machine.get("powerState") == "running",
+                machine_type=machine.inputs["hardwareProfile"]["vmSize"],
+                image=":".join(map(str, storage["imageReference"].values())),
+                user_data=system.get("customData", ""),
+                place=f"{machine.get('location')}-{machine.get('zones')[0]}",
+                private_address=place["privateIPAddress"],
+                public_address=find_by_link(addresses, public["id"]).get("ipAddress") if public else None,
+                firewalls=(find_by_link(groups, group["id"]).get("networkSecurityGroupName"),) if group else (),
+                disks={disk.get("diskName"): disk.get("diskSizeGB") for disk in attached},
+                boot_gib=storage["osDisk"].get("diskSizeGB"),
+                labels=tuple(f"{name}={value}" for name, value in (machine.get("tags") or {}).items()),
+            )
+        )
     return seen
 
 

@@ -12,11 +12,19 @@ MACHINE = FACTS.machine_resource
 BUGS = (
     Bug("dropped rule", ":Firewall", each("inboundRules", has(portRange="443"), drop), "edge"),
     Bug("widened source", ":Firewall", each("inboundRules", has(portRange="22"), with_(sourceAddresses=[WORLD])), "edge"),
-    Bug("another role's nodes", ":Firewall", each("inboundRules", has(portRange="5432"), lambda rule: {
-        **rule, "sourceTags": rule["sourceTags"][:1]}), "data"),
+    Bug(
+        "another role's nodes",
+        ":Firewall",
+        each("inboundRules", has(portRange="5432"), lambda rule: {**rule, "sourceTags": rule["sourceTags"][:1]}),
+        "data",
+    ),
     Bug("other port range", ":Firewall", each("inboundRules", has(portRange=RTP), with_(portRange=OTHER_RTP)), "edge"),
-    Bug("a rule too many", ":Firewall", put("inboundRules", lambda rules: [*rules, {
-        "protocol": "tcp", "portRange": "5432", "sourceAddresses": [WORLD]}]), "data"),
+    Bug(
+        "a rule too many",
+        ":Firewall",
+        put("inboundRules", lambda rules: [*rules, {"protocol": "tcp", "portRange": "5432", "sourceAddresses": [WORLD]}]),
+        "data",
+    ),
     Bug("a way out dropped", ":Firewall", each("outboundRules", has(portRange="123"), drop), "app"),
     Bug("no way to the other nodes", ":Firewall", each("outboundRules", has(portRange="1-65535"), drop), "app"),
     Bug("everything out", ":Firewall", each("outboundRules", has(portRange="123"), with_(portRange="1-65535")), "data"),
@@ -41,8 +49,12 @@ RECORD_BUGS = (
 
 CASE = Case(
     types=Types(
-        MACHINE, "digitalocean:index/volume:Volume", ("image", "userData", "sshKeys"),
-            keys="digitalocean:index/sshKey:SshKey", attachments="digitalocean:index/volumeAttachment:VolumeAttachment"),
+        MACHINE,
+        "digitalocean:index/volume:Volume",
+        ("image", "userData", "sshKeys"),
+        keys="digitalocean:index/sshKey:SshKey",
+        attachments="digitalocean:index/volumeAttachment:VolumeAttachment",
+    ),
     see=see,
     off=("status", "off"),
     bugs=BUGS,

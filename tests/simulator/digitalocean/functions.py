@@ -26,17 +26,28 @@ LOOKUPS = Lookups(
 
 
 def _account(account: Account, arguments: Properties) -> Properties:
-    return {"dropletLimit": int(limit(account, "droplets", 25)), "email": "test@example.com", "emailVerified": True,
-            "floatingIpLimit": 3, "id": "a", "status": read_facts(account).get("status", "active"), "statusMessage": "",
-            "uuid": "a"}
+    return {
+        "dropletLimit": int(limit(account, "droplets", 25)),
+        "email": "test@example.com",
+        "emailVerified": True,
+        "floatingIpLimit": 3,
+        "id": "a",
+        "status": read_facts(account).get("status", "active"),
+        "statusMessage": "",
+        "uuid": "a",
+    }
 
 
 def _sizes(account: Account, arguments: Properties) -> Properties:
     found = offers(account, "digitalocean", PLACES)
     names = dict.fromkeys(name for names in found.values() for name in names)
-    return {"id": "sizes", "sizes": [
-        {"slug": name, "available": True, "regions": [place for place, names in found.items() if name in names]}
-        for name in names]}
+    return {
+        "id": "sizes",
+        "sizes": [
+            {"slug": name, "available": True, "regions": [place for place, names in found.items() if name in names]}
+            for name in names
+        ],
+    }
 
 
 FUNCTIONS: Mapping[str, Function] = {

@@ -53,10 +53,19 @@ class Droplet(Simulated):
         elif call.old and disk < call.outputs["disk"]:
             raise Refused(f"422 size {inputs['size']} has a disk of {disk} GB, smaller than {call.outputs['disk']} GB")
         return {
-            **networks, "region": region, "status": call.outputs.get("status", "active"), "locked": False,
-            "createdAt": CREATED, "disk": disk, "dropletUrn": f"do:droplet:{call.id}", "volumeIds": inputs.get("volumeIds") or [],
-            "memory": int(machine.memory_gib * 1024) if machine else 1024, "vcpus": machine.vcpus if machine else 1,
-            "priceMonthly": machine.monthly["any"] if machine else 6, "priceHourly": 0.1, "privateNetworking": True,
+            **networks,
+            "region": region,
+            "status": call.outputs.get("status", "active"),
+            "locked": False,
+            "createdAt": CREATED,
+            "disk": disk,
+            "dropletUrn": f"do:droplet:{call.id}",
+            "volumeIds": inputs.get("volumeIds") or [],
+            "memory": int(machine.memory_gib * 1024) if machine else 1024,
+            "vcpus": machine.vcpus if machine else 1,
+            "priceMonthly": machine.monthly["any"] if machine else 6,
+            "priceHourly": 0.1,
+            "privateNetworking": True,
         }
 
     def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
@@ -80,7 +89,8 @@ class Droplet(Simulated):
         found: Properties = {"ipv4AddressPrivate": private, "vpcUuid": id or f"default-{region}", "ipv4Address": ""}
         if call.inputs.get("publicNetworking") is not False:
             found["ipv4Address"] = call.take_address(
-                "the internet", "198.18.128.0/18", first=1, last=1, wanted=call.outputs.get("ipv4Address") or None)
+                "the internet", "198.18.128.0/18", first=1, last=1, wanted=call.outputs.get("ipv4Address") or None
+            )
         found["publicNetworking"] = call.inputs.get("publicNetworking") is not False
         found["ipv6Address"] = f"2001:db8:d0::{call.id}" if call.inputs.get("ipv6") else ""
         return found

@@ -56,15 +56,25 @@ class Vpc(Simulated):
             if not 16 <= mine.prefixlen <= 24 or not any(mine.subnet_of(block) for block in _PRIVATE):
                 raise Refused(f"422 ip_range {mine}: must be private and between /16 and /24")
         else:
-            free = (block for block in IPv4Network("10.100.0.0/14").subnets(new_prefix=20)
-                    if not any(block.overlaps(other) for other in others))
+            free = (
+                block
+                for block in IPv4Network("10.100.0.0/14").subnets(new_prefix=20)
+                if not any(block.overlaps(other) for other in others)
+            )
             mine = IPv4Network(call.outputs.get("ipRange") or next(free))
         for other in (*others, *_RESERVED):
             if mine.overlaps(other):
                 raise Refused(f"422 ip_range {mine} overlaps {other}")
-        return {"ipRange": str(mine), "createdAt": CREATED, "vpcUrn": f"do:vpc:{call.id}",
-                "default": call.outputs.get("default", bool(read_facts(call.account).get("fresh")) and not any(
-                    vpc.inputs["region"] == region for vpc in call.world.all(VPC)))}
+        return {
+            "ipRange": str(mine),
+            "createdAt": CREATED,
+            "vpcUrn": f"do:vpc:{call.id}",
+            "default": call.outputs.get(
+                "default",
+                bool(read_facts(call.account).get("fresh"))
+                and not any(vpc.inputs["region"] == region for vpc in call.world.all(VPC)),
+            ),
+        }
 
     def end(self, call: Call, thing: Thing) -> None:
         if thing.outputs["default"]:
@@ -97,8 +107,7 @@ class Firewall(Simulated):
     type = "digitalocean:index/firewall:Firewall"
     unique = ("name",)
     references: ClassVar = {"dropletIds": DROPLET}
-    mentions: ClassVar = {
-        "inboundRules[].sourceDropletIds": DROPLET, "outboundRules[].destinationDropletIds": DROPLET}
+    mentions: ClassVar = {"inboundRules[].sourceDropletIds": DROPLET, "outboundRules[].destinationDropletIds": DROPLET}
 
     def check_plan(self, inputs: Properties, old: Properties | None) -> Iterator[Failure]:
         rules = [*_known(inputs.get("inboundRules")), *_known(inputs.get("outboundRules"))]
@@ -116,9 +125,13 @@ class Firewall(Simulated):
             raise Refused("422 a firewall takes 10 droplets and 5 tags")
         # A droplet makes the tags it names, a firewall does not.
         known = {tag.id for tag in call.world.all(TAG)} | {
-            tag for droplet in call.world.all(DROPLET) for tag in droplet.inputs.get("tags") or []}
-        named = {*(call.inputs.get("tags") or []), *(tag for rule in inbound for tag in rule.get("sourceTags") or []),
-                 *(tag for rule in outbound for tag in rule.get("destinationTags") or [])}
+            tag for droplet in call.world.all(DROPLET) for tag in droplet.inputs.get("tags") or []
+        }
+        named = {
+            *(call.inputs.get("tags") or []),
+            *(tag for rule in inbound for tag in rule.get("sourceTags") or []),
+            *(tag for rule in outbound for tag in rule.get("destinationTags") or []),
+        }
         if unknown := named - known:
             raise Refused(f"422 tags {', '.join(sorted(unknown))} do not exist")
         for rules, side in ((inbound, "source"), (outbound, "destination")):
@@ -161,8 +174,11 @@ class Volume(Simulated):
         if call.inputs["size"] > 16384:
             raise Refused("422 a volume has at most 16384 GiB")
         call.hold(f"volume name {name} in {call.inputs['region']}")
-        return {"dropletIds": [], "filesystemLabel": call.inputs.get("initialFilesystemLabel") or "",
-                "volumeUrn": f"do:volume:{call.id}"}
+        return {
+            "dropletIds": [],
+            "filesystemLabel": call.inputs.get("initialFilesystemLabel") or "",
+            "volumeUrn": f"do:volume:{call.id}",
+        }
 
 
 class ReservedIp(Simulated):

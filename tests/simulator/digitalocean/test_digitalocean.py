@@ -25,15 +25,18 @@ def make_droplet(cloud: Driver, name: str = "edge-1", **inputs: Any) -> Made:
     return cloud.create("Droplet", name, **{"name": name, "image": "debian-12-x64", "size": "c-2", "region": "fra1", **inputs})
 
 
-@pytest.mark.parametrize(("wrong", "words"), [
-    ({"privateIp": "10.20.0.10"}, "is no input"),
-    ({"name": "edge_1"}, "host name"),
-    ({"tags": ["a b"]}, "does not match"),
-    ({"userData": ""}, "must not be empty"),
-    ({"sshKeys": [""]}, "must not be empty"),
-    ({"sshKeys": [7]}, "must be a string"),
-    ({"backupPolicy": {"plan": "daily"}}, "backups too"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"privateIp": "10.20.0.10"}, "is no input"),
+        ({"name": "edge_1"}, "host name"),
+        ({"tags": ["a b"]}, "does not match"),
+        ({"userData": ""}, "must not be empty"),
+        ({"sshKeys": [""]}, "must not be empty"),
+        ({"sshKeys": [7]}, "must be a string"),
+        ({"backupPolicy": {"plan": "daily"}}, "backups too"),
+    ],
+)
 def test_droplet_inputs_refused_by_the_provider(cloud: Driver, wrong: dict[str, Any], words: str) -> None:
     if "backups" in words:
         wrong = {**wrong, "backups": None}
@@ -41,14 +44,17 @@ def test_droplet_inputs_refused_by_the_provider(cloud: Driver, wrong: dict[str, 
         make_droplet(cloud, **wrong)
 
 
-@pytest.mark.parametrize(("wrong", "words"), [
-    ({"size": "c-3"}, "size: c-3"),
-    ({"region": "fsn1"}, "region: fsn1"),
-    ({"image": "debian-12"}, "image debian-12"),
-    ({"vpcUuid": "none"}, "vpcUuid"),
-    ({"userData": "x" * 65537}, "too long"),
-    ({"sshKeys": ["123"]}, "invalid key"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"size": "c-3"}, "size: c-3"),
+        ({"region": "fsn1"}, "region: fsn1"),
+        ({"image": "debian-12"}, "image debian-12"),
+        ({"vpcUuid": "none"}, "vpcUuid"),
+        ({"userData": "x" * 65537}, "too long"),
+        ({"sshKeys": ["123"]}, "invalid key"),
+    ],
+)
 def test_droplet_refused_by_the_cloud(cloud: Driver, wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(Refused, match=words):
         make_droplet(cloud, **wrong)
@@ -73,8 +79,16 @@ def test_addresses_are_known_late(cloud: Driver) -> None:
 
 def test_what_replaces_a_droplet(cloud: Driver) -> None:
     droplet = make_droplet(cloud, userData="one", ipv6=True, sshKeys=[cloud.create("SshKey", publicKey=KEY).id])
-    for name, value in {"userData": "two", "image": "debian-13-x64", "sshKeys": ["9"], "region": "ams3", "monitoring": True,
-                        "ipv6": False, "vpcUuid": "other", "publicNetworking": False}.items():
+    for name, value in {
+        "userData": "two",
+        "image": "debian-13-x64",
+        "sshKeys": ["9"],
+        "region": "ams3",
+        "monitoring": True,
+        "ipv6": False,
+        "vpcUuid": "other",
+        "publicNetworking": False,
+    }.items():
         assert cloud.diff(droplet, **{name: value}).replaces == [name], name
     assert cloud.diff(make_droplet(cloud, "b"), ipv6=True).replaces == []
     bigger = cloud.update(droplet, size="c-4", name="other", tags=["t"])
@@ -86,8 +100,12 @@ def test_what_replaces_a_droplet(cloud: Driver) -> None:
 
 def test_networks_are_private_and_apart(cloud: Driver) -> None:
     make_vpc(cloud)
-    for block, words in (("10.20.4.0/24", "overlaps"), ("10.244.0.0/20", "overlaps"), ("10.0.0.0/8", "between"),
-                         ("198.51.0.0/16", "private")):
+    for block, words in (
+        ("10.20.4.0/24", "overlaps"),
+        ("10.244.0.0/20", "overlaps"),
+        ("10.0.0.0/8", "between"),
+        ("198.51.0.0/16", "private"),
+    ):
         with pytest.raises(Refused, match=words):
             cloud.create("Vpc", region="fra1", ipRange=block)
     assert cloud.create("Vpc", region="fra1").outputs["ipRange"] == "10.100.0.0/20"
@@ -146,16 +164,19 @@ def test_firewall_needs_a_rule_with_ports(cloud: Driver) -> None:
     cloud.create("Firewall", name="f", inboundRules=[{"protocol": "icmp", "sourceAddresses": ["0.0.0.0/0"]}])
 
 
-@pytest.mark.parametrize(("inputs", "words"), [
-    ({"inboundRules": [{**RULE, "portRange": str(n)} for n in range(1, 52)]}, "51 rules"),
-    ({"inboundRules": [{**RULE, "portRange": "90-80"}]}, "portRange"),
-    ({"inboundRules": [{**RULE, "sourceAddresses": []}]}, "1 to 1000"),
-    ({"inboundRules": [{**RULE, "sourceAddresses": ["10.0.0.1/8"]}]}, "host bits"),
-    ({"inboundRules": [{**RULE, "sourceTags": ["nobody"]}]}, "nobody"),
-    ({"inboundRules": [RULE], "tags": ["nobody"]}, "nobody"),
-    ({"inboundRules": [RULE], "tags": list("abcdef")}, "5 tags"),
-    ({"inboundRules": [RULE], "dropletIds": [4]}, "not found"),
-])
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"inboundRules": [{**RULE, "portRange": str(n)} for n in range(1, 52)]}, "51 rules"),
+        ({"inboundRules": [{**RULE, "portRange": "90-80"}]}, "portRange"),
+        ({"inboundRules": [{**RULE, "sourceAddresses": []}]}, "1 to 1000"),
+        ({"inboundRules": [{**RULE, "sourceAddresses": ["10.0.0.1/8"]}]}, "host bits"),
+        ({"inboundRules": [{**RULE, "sourceTags": ["nobody"]}]}, "nobody"),
+        ({"inboundRules": [RULE], "tags": ["nobody"]}, "nobody"),
+        ({"inboundRules": [RULE], "tags": list("abcdef")}, "5 tags"),
+        ({"inboundRules": [RULE], "dropletIds": [4]}, "not found"),
+    ],
+)
 def test_firewall_refused_by_the_cloud(cloud: Driver, inputs: dict[str, Any], words: str) -> None:
     with pytest.raises(Refused, match=words):
         cloud.create("Firewall", name="f", **inputs)
@@ -209,14 +230,21 @@ def test_who_reaches_whom(cloud: Driver) -> None:
     vpc = cloud.create("Vpc", region="fra1", ipRange="10.20.0.0/16")
 
     def make(name: str, tags: list[str], **more: Any) -> Made:
-        return cloud.create("Droplet", name, name=name, image="debian-12-x64", size="c-2", region="fra1", vpcUuid=vpc.id,
-                            tags=tags, **more)
+        return cloud.create(
+            "Droplet", name, name=name, image="debian-12-x64", size="c-2", region="fra1", vpcUuid=vpc.id, tags=tags, **more
+        )
 
     everything = {"protocol": "tcp", "portRange": "1-65535", "destinationAddresses": ["0.0.0.0/0"]}
-    cloud.create("Firewall", "edge", tags=["edge"], outboundRules=[everything], inboundRules=[
-        {"protocol": "udp", "portRange": "5060", "sourceAddresses": ["203.0.113.0/24"]}])
-    cloud.create("Firewall", "data", tags=["data"], inboundRules=[
-        {"protocol": "tcp", "portRange": "5432", "sourceTags": ["edge"]}])
+    cloud.create(
+        "Firewall",
+        "edge",
+        tags=["edge"],
+        outboundRules=[everything],
+        inboundRules=[{"protocol": "udp", "portRange": "5060", "sourceAddresses": ["203.0.113.0/24"]}],
+    )
+    cloud.create(
+        "Firewall", "data", tags=["data"], inboundRules=[{"protocol": "tcp", "portRange": "5432", "sourceTags": ["edge"]}]
+    )
     make("edge", ["edge"])
     make("data", ["data"])
     make("bare", [], publicNetworking=False)

@@ -20,16 +20,23 @@ def look(world: World) -> list[Machine]:
 def _look_at(world: World, droplet: Thing) -> Machine:
     tags = {*(droplet.inputs.get("tags") or [])}
     firewalls = [
-        one for one in world.all(Firewall.type)
+        one
+        for one in world.all(Firewall.type)
         if tags & {*(one.inputs.get("tags") or [])} or int(droplet.id) in (one.inputs.get("dropletIds") or [])
     ]
     inward = [_read(world, rule, "source") for one in firewalls for rule in one.inputs.get("inboundRules") or []]
     outward = [_read(world, rule, "destination") for one in firewalls for rule in one.inputs.get("outboundRules") or []]
     public = droplet.get("ipv4Address") or ""
     return Machine(
-        id=droplet.id, name=droplet.inputs["name"], network=f"vpc {droplet.get('vpcUuid')}",
-        private=droplet.get("ipv4AddressPrivate"), public=public, reachable=bool(public), way_out=bool(public),
-        ingress=(tuple(inward),) if firewalls else (), egress=(tuple(outward),) if firewalls else (),
+        id=droplet.id,
+        name=droplet.inputs["name"],
+        network=f"vpc {droplet.get('vpcUuid')}",
+        private=droplet.get("ipv4AddressPrivate"),
+        public=public,
+        reachable=bool(public),
+        way_out=bool(public),
+        ingress=(tuple(inward),) if firewalls else (),
+        egress=(tuple(outward),) if firewalls else (),
     )
 
 
@@ -39,8 +46,13 @@ def _read(world: World, rule: dict[str, Any], side: str) -> Rule:
     machines = {one.id for one in world.all(DROPLET) if tags & {*(one.inputs.get("tags") or [])} or one.id in numbers}
     first, _, last = str(rule.get("portRange") or "all").replace("all", "1-65535").partition("-")
     return Rule(
-        rule["protocol"], int(first), int(last or first), tuple(map(ip_network, rule.get(f"{side}Addresses") or [])),
-        frozenset(machines), allow=rule.get("action") != "deny")
+        rule["protocol"],
+        int(first),
+        int(last or first),
+        tuple(map(ip_network, rule.get(f"{side}Addresses") or [])),
+        frozenset(machines),
+        allow=rule.get("action") != "deny",
+    )
 
 
 def see(world: World) -> list[Seen]:
@@ -53,17 +65,25 @@ def see(world: World) -> list[Seen]:
 
     def worn(droplet: Thing) -> tuple[str, ...]:
         return tuple(
-            firewall.get("name") for firewall in world.all("digitalocean:index/firewall:Firewall")
+            firewall.get("name")
+            for firewall in world.all("digitalocean:index/firewall:Firewall")
             if set(firewall.get("tags") or ()) & set(droplet.get("tags") or ())
-            or int(droplet.id) in (firewall.get("dropletIds") or ()))
+            or int(droplet.id) in (firewall.get("dropletIds") or ())
+        )
 
     return [
         Seen(
-            name=droplet.get("name"), machine_type=droplet.get("size"), image=droplet.get("image"),
-            user_data=droplet.inputs.get("userData", ""), place=droplet.get("region"),
+            name=droplet.get("name"),
+            machine_type=droplet.get("size"),
+            image=droplet.get("image"),
+            user_data=droplet.inputs.get("userData", ""),
+            place=droplet.get("region"),
             private_address=droplet.outputs["ipv4AddressPrivate"],
             public_address=droplet.outputs.get("ipv4Address") or None,
-            runs=droplet.get("status") == "active", firewalls=worn(droplet), disks=attached.get(droplet.id, {}), apart=None,
+            runs=droplet.get("status") == "active",
+            firewalls=worn(droplet),
+            disks=attached.get(droplet.id, {}),
+            apart=None,
             labels=tuple(droplet.get("tags") or ()),
             more_addresses=tuple(filter(None, [droplet.outputs.get("ipv6Address")])),
         )

@@ -43,8 +43,11 @@ RECORD_BUGS = (
 
 CASE = Case(
     types=Types(
-        MACHINE, "gcp:compute/disk:Disk",
-        ("bootDisk.initializeParams.image", 'metadata["startup-script"]'), "gcp:compute/address:Address"),
+        MACHINE,
+        "gcp:compute/disk:Disk",
+        ("bootDisk.initializeParams.image", 'metadata["startup-script"]'),
+        "gcp:compute/address:Address",
+    ),
     see=see,
     off=("currentStatus", "TERMINATED"),
     stopping=("STOPPING", "SUSPENDING"),

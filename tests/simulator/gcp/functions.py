@@ -42,8 +42,14 @@ def _types(account: Account, arguments: Properties) -> Properties:
 
 def _client(account: Account, arguments: Properties) -> Properties:
     read_facts(account)
-    return {"accessToken": "ya29.simulated", "project": _project(account), "id": "client", "region": "", "zone": "",
-            "defaultLabels": {}}
+    return {
+        "accessToken": "ya29.simulated",
+        "project": _project(account),
+        "id": "client",
+        "region": "",
+        "zone": "",
+        "defaultLabels": {},
+    }
 
 
 FUNCTIONS: Mapping[str, Function] = {

@@ -36,8 +36,11 @@ def check_disk(kind: str, machine: str = "") -> None:
         raise Refused(f"googleapi: Error 404: The resource 'diskTypes/{kind}' was not found, notFound")
     family = machine.partition("-")[0]
     hyper = kind.startswith("hyperdisk")
-    if (family in ("c4", "c4d", "n4") and not hyper) or (family in ("c2", "c2d", "n2", "e2") and hyper) or (
-            family in ("c3", "c3d") and kind in ("pd-standard", "pd-extreme")):
+    if (
+        (family in ("c4", "c4d", "n4") and not hyper)
+        or (family in ("c2", "c2d", "n2", "e2") and hyper)
+        or (family in ("c3", "c3d") and kind in ("pd-standard", "pd-extreme"))
+    ):
         raise Refused(f"googleapi: Error 400: [{kind}] features are not compatible for creating instance of {machine}")
 
 
@@ -98,19 +101,29 @@ class Instance(Google):
         self._check_placement(call)
         made = super().make(call)
         return {
-            **made, "bootDisk": self._boot(call, machine), "attachedDisks": self._attach(call, machine, made["zone"]),
+            **made,
+            "bootDisk": self._boot(call, machine),
+            "attachedDisks": self._attach(call, machine, made["zone"]),
             "networkInterfaces": [self._connect(call, index, wish) for index, wish in enumerate(inputs["networkInterfaces"])],
             "instanceId": call.outputs.get("instanceId") or str(8_000_000_000 + call.number()),
             "currentStatus": call.outputs.get("currentStatus", "RUNNING"),
-            "cpuPlatform": "AMD Milan", "metadataFingerprint": "m", "tagsFingerprint": "t", "labelFingerprint": "l",
+            "cpuPlatform": "AMD Milan",
+            "metadataFingerprint": "m",
+            "tagsFingerprint": "t",
+            "labelFingerprint": "l",
         }
 
     def change(self, call: Call) -> Properties:
-        stopping = [name for name, spec in self.account.schema.inputs(self.type).items()
-                    if spec.get("inPlaceNeeds") == _STOPPING and call.is_changed(name)]
+        stopping = [
+            name
+            for name, spec in self.account.schema.inputs(self.type).items()
+            if spec.get("inPlaceNeeds") == _STOPPING and call.is_changed(name)
+        ]
         if stopping and not call.inputs.get("allowStoppingForUpdate"):
-            raise Refused(f"Changing {', '.join(stopping)} on a started instance requires stopping it. "
-                          "To acknowledge this, please set allow_stopping_for_update = true in your config.")
+            raise Refused(
+                f"Changing {', '.join(stopping)} on a started instance requires stopping it. "
+                "To acknowledge this, please set allow_stopping_for_update = true in your config."
+            )
         if call.is_changed("resourcePolicies"):
             raise Refused("googleapi: Error 400: a placement policy of a running instance cannot be changed")
         return self.make(call)
@@ -130,8 +143,13 @@ class Instance(Google):
         if not 10 <= given.get("size", 10) <= 65536:
             raise Refused(f"googleapi: Error 400: boot disk of {given['size']} GB, the image needs 10")
         image = LINK + "projects/debian-cloud/global/images/debian-12-bookworm-v20261110"
-        return {"autoDelete": True, **boot, "initializeParams": {"size": 10, **given, "type": kind, "image": image},
-                "source": f"{LINK}{call.id.replace('/instances/', '/disks/')}", "deviceName": boot.get("deviceName") or "boot"}
+        return {
+            "autoDelete": True,
+            **boot,
+            "initializeParams": {"size": 10, **given, "type": kind, "image": image},
+            "source": f"{LINK}{call.id.replace('/instances/', '/disks/')}",
+            "deviceName": boot.get("deviceName") or "boot",
+        }
 
     def _attach(self, call: Call, machine: str, zone: str) -> list[Properties]:
         attached = []
@@ -164,8 +182,14 @@ class Instance(Google):
         for number, config in enumerate(wish.get("accessConfigs") or []):
             old: Any = (before.get("accessConfigs") or [{}] * (number + 1))[number]
             access.append({"networkTier": "PREMIUM", **config, "natIp": self._take_public(call, config, old, subnetwork)})
-        return {**wish, "networkIp": private, "accessConfigs": access, "name": f"nic{index}",
-                "network": subnetwork.inputs["network"], "subnetwork": LINK + subnetwork.id}
+        return {
+            **wish,
+            "networkIp": private,
+            "accessConfigs": access,
+            "name": f"nic{index}",
+            "network": subnetwork.inputs["network"],
+            "subnetwork": LINK + subnetwork.id,
+        }
 
     def _take_public(self, call: Call, config: Properties, before: Properties, subnetwork: Thing) -> str:
         wanted = config.get("natIp")

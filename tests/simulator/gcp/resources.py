@@ -17,7 +17,7 @@ from tests.simulator.world import Refused, Thing
 
 ERRORS: Mapping[str, str] = {
     "capacity": "googleapi: Error 503: ZONE_RESOURCE_POOL_EXHAUSTED: The zone '{zone}' does not have enough resources "
-                "available to fulfill the request: {machineType}",
+    "available to fulfill the request: {machineType}",
     "quota": "googleapi: Error 403: Quota 'CPUS' exceeded: {machineType}, quotaExceeded",
     "rate": "googleapi: Error 403: Rate Limit Exceeded, rateLimitExceeded",
     "error": "googleapi: Error 503: Internal error. Please try again, backendError",
@@ -66,8 +66,13 @@ class Google(Simulated):
             raise Refused(f"googleapi: Error 400: Invalid value for field 'resource.labels': {labels}")
         if zone := call.inputs.get("zone"):
             check_zone(zone)
-        made = {"project": self.place(call, "project"), "selfLink": LINK + call.id, "creationTimestamp": "2026-11-23T00:00:00Z",
-                "effectiveLabels": labels, "pulumiLabels": labels}
+        made = {
+            "project": self.place(call, "project"),
+            "selfLink": LINK + call.id,
+            "creationTimestamp": "2026-11-23T00:00:00Z",
+            "effectiveLabels": labels,
+            "pulumiLabels": labels,
+        }
         for name, mark in (("region", "/regions/"), ("zone", "/zones/")):
             if mark in call.id:
                 made[name] = call.id.partition(mark)[2].partition("/")[0]
@@ -183,8 +188,11 @@ class Firewall(Google):
                 raise Refused(f"googleapi: Error 400: Invalid value for field 'resource.{name}': {bad}")
         for rule in (*(inputs.get("allows") or []), *(inputs.get("denies") or [])):
             check_rule(rule)
-        return {**super().make(call), "direction": inputs.get("direction") or "INGRESS",
-                "destinationRanges": inputs.get("destinationRanges") or (["0.0.0.0/0"] if egress else [])}
+        return {
+            **super().make(call),
+            "direction": inputs.get("direction") or "INGRESS",
+            "destinationRanges": inputs.get("destinationRanges") or (["0.0.0.0/0"] if egress else []),
+        }
 
 
 def check_range(block: str, name: str) -> None:

@@ -28,44 +28,55 @@ class Net:
 
 def make_instance(cloud: Driver, net: Net, name: str = "edge-1", interface: dict[str, Any] | None = None, **inputs: Any) -> Made:
     given = {
-        "name": name, "machineType": "c2d-highcpu-2", "zone": "europe-west3-a", "bootDisk": BOOT,
-        "networkInterfaces": [{"subnetwork": net.subnetwork.id, **(interface or {})}], **inputs}
+        "name": name,
+        "machineType": "c2d-highcpu-2",
+        "zone": "europe-west3-a",
+        "bootDisk": BOOT,
+        "networkInterfaces": [{"subnetwork": net.subnetwork.id, **(interface or {})}],
+        **inputs,
+    }
     return cloud.create("Instance", name, **given)
 
 
-@pytest.mark.parametrize(("wrong", "words"), [
-    ({"name": "Edge"}, "does not match"),
-    ({"machine": "c2d"}, "no input"),
-    ({"resourcePolicies": ["p"]}, "must be a string"),
-    ({"networkInterfaces": [{"name": "nic0"}]}, "cannot be given"),
-    ({"networkInterfaces": [{"accessConfigs": [{"securityPolicy": "x"}]}]}, "cannot be given"),
-    ({"networkInterfaces": [{"nicType": "E1000"}]}, "not one of"),
-    ({"bootDisk": {}}, "at least one of"),
-    ({"bootDisk": {"source": "d", "initializeParams": {"image": "i"}}}, "conflicts"),
-    ({"scratchDisks": [{"interface": "NVME"}]}, "not simulated"),
-    ({"desiredStatus": "OFF"}, "not one of"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"name": "Edge"}, "does not match"),
+        ({"machine": "c2d"}, "no input"),
+        ({"resourcePolicies": ["p"]}, "must be a string"),
+        ({"networkInterfaces": [{"name": "nic0"}]}, "cannot be given"),
+        ({"networkInterfaces": [{"accessConfigs": [{"securityPolicy": "x"}]}]}, "cannot be given"),
+        ({"networkInterfaces": [{"nicType": "E1000"}]}, "not one of"),
+        ({"bootDisk": {}}, "at least one of"),
+        ({"bootDisk": {"source": "d", "initializeParams": {"image": "i"}}}, "conflicts"),
+        ({"scratchDisks": [{"interface": "NVME"}]}, "not simulated"),
+        ({"desiredStatus": "OFF"}, "not one of"),
+    ],
+)
 def test_instance_inputs_refused_by_the_provider(cloud: Driver, wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(CheckFailed, match=words):
         make_instance(cloud, Net(cloud), **wrong)
 
 
-@pytest.mark.parametrize(("wrong", "words"), [
-    ({"machineType": "c3-highcpu-16"}, "machineTypes/c3-highcpu-16"),
-    ({"zone": "europe-west3"}, "Unknown zone"),
-    ({"zone": "us-central1-a"}, "not in the instance's region"),
-    ({"metadata": {"startup-script": "x" * 262145}}, "too large"),
-    ({"metadata": {"a": "x" * 262144, "b": "x" * 262144, "c": "x"}}, "too large"),
-    ({"tags": ["Edge"]}, "tags"),
-    ({"labels": {"Role": "edge"}}, "labels"),
-    ({"machineType": "c4-highcpu-2"}, "not compatible"),
-    ({"bootDisk": {"initializeParams": {"image": "windows"}}}, "image 'windows'"),
-    ({"bootDisk": {"initializeParams": {**BOOT["initializeParams"], "size": 5}}}, "boot disk"),
-    ({"networkInterfaces": [{}]}, "network or subnetwork"),
-    ({"attachedDisks": [{"source": "none"}]}, "not found"),
-    ({"resourcePolicies": "none"}, "not found"),
-    ({"scheduling": {"availabilityDomain": 1}}, "needs a placement policy"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"machineType": "c3-highcpu-16"}, "machineTypes/c3-highcpu-16"),
+        ({"zone": "europe-west3"}, "Unknown zone"),
+        ({"zone": "us-central1-a"}, "not in the instance's region"),
+        ({"metadata": {"startup-script": "x" * 262145}}, "too large"),
+        ({"metadata": {"a": "x" * 262144, "b": "x" * 262144, "c": "x"}}, "too large"),
+        ({"tags": ["Edge"]}, "tags"),
+        ({"labels": {"Role": "edge"}}, "labels"),
+        ({"machineType": "c4-highcpu-2"}, "not compatible"),
+        ({"bootDisk": {"initializeParams": {"image": "windows"}}}, "image 'windows'"),
+        ({"bootDisk": {"initializeParams": {**BOOT["initializeParams"], "size": 5}}}, "boot disk"),
+        ({"networkInterfaces": [{}]}, "network or subnetwork"),
+        ({"attachedDisks": [{"source": "none"}]}, "not found"),
+        ({"resourcePolicies": "none"}, "not found"),
+        ({"scheduling": {"availabilityDomain": 1}}, "needs a placement policy"),
+    ],
+)
 def test_instance_refused_by_the_cloud(cloud: Driver, wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(Refused, match=words):
         make_instance(cloud, Net(cloud), **wrong)
@@ -89,7 +100,8 @@ def test_addresses(cloud: Driver) -> None:
             cloud.create("Address", name="b", **inputs, address=address)
     public = cloud.create("Address", name="public")
     instance = make_instance(
-        cloud, net, interface={"networkIp": "10.20.0.10", "accessConfigs": [{"natIp": public.outputs["address"]}]})
+        cloud, net, interface={"networkIp": "10.20.0.10", "accessConfigs": [{"natIp": public.outputs["address"]}]}
+    )
     assert instance.outputs["networkInterfaces"][0]["networkIp"] == "10.20.0.10"
     with pytest.raises(Refused, match="in use"):
         cloud.delete(public)
@@ -111,9 +123,14 @@ def test_addresses(cloud: Driver) -> None:
 def test_what_replaces_an_instance_and_what_needs_a_stop(cloud: Driver) -> None:
     net = Net(cloud)
     instance = make_instance(cloud, net, metadata={"startup-script": "one"}, interface={"networkIp": "10.20.0.10"})
-    for inputs in ({"zone": "europe-west3-b"}, {"name": "other"}, {"hostname": "a.b.c"}, {"metadataStartupScript": "x"},
-                   {"bootDisk": {"initializeParams": {**BOOT["initializeParams"], "type": "pd-standard"}}},
-                   {"networkInterfaces": [{"subnetwork": net.subnetwork.id, "networkIp": "10.20.0.11"}]}):
+    for inputs in (
+        {"zone": "europe-west3-b"},
+        {"name": "other"},
+        {"hostname": "a.b.c"},
+        {"metadataStartupScript": "x"},
+        {"bootDisk": {"initializeParams": {**BOOT["initializeParams"], "type": "pd-standard"}}},
+        {"networkInterfaces": [{"subnetwork": net.subnetwork.id, "networkIp": "10.20.0.11"}]},
+    ):
         assert cloud.diff(instance, **inputs).replaces == list(inputs), inputs
     assert cloud.diff(instance, metadataStartupScript="one", metadata={}).replaces == []
     assert cloud.update(instance, metadata={"startup-script": "two"}).id == instance.id
@@ -136,9 +153,11 @@ def test_disks(cloud: Driver) -> None:
     assert cloud.diff(hyper, provisionedIops=4000).replaces == []
     assert cloud.create("Disk", name="d", zone="europe-west3-a", size=10).inputs["type"] == "pd-standard"
     make_instance(cloud, net, attachedDisks=[{"source": disk.id, "deviceName": "data"}])
-    for inputs, words in (({"attachedDisks": [{"source": disk.outputs["selfLink"]}]}, "attachment of"),
-                          ({"attachedDisks": [{"source": "hyper"}]}, "not compatible"),
-                          ({"attachedDisks": [{"source": "data"}], "zone": "europe-west3-b"}, "different zones")):
+    for inputs, words in (
+        ({"attachedDisks": [{"source": disk.outputs["selfLink"]}]}, "attachment of"),
+        ({"attachedDisks": [{"source": "hyper"}]}, "not compatible"),
+        ({"attachedDisks": [{"source": "data"}], "zone": "europe-west3-b"}, "different zones"),
+    ):
         with pytest.raises(Refused, match=words):
             make_instance(cloud, net, "b", **inputs)
     with pytest.raises(Refused, match="in use"):
@@ -154,16 +173,22 @@ def test_firewalls(cloud: Driver) -> None:
     assert firewall.inputs["priority"] == 1000
     assert cloud.diff(firewall, direction="EGRESS", destinationRanges=["0.0.0.0/0"], sourceRanges=None).replaces == ["direction"]
     for wrong, words in (
-        ({"denies": [{"protocol": "all"}]}, "exactly one of"), ({"allows": None}, "exactly one of"),
-        ({"sourceRanges": None}, "one of sourceRanges"), ({"priority": 65536}, "not within"), ({"direction": "IN"}, "not one of"),
+        ({"denies": [{"protocol": "all"}]}, "exactly one of"),
+        ({"allows": None}, "exactly one of"),
+        ({"sourceRanges": None}, "one of sourceRanges"),
+        ({"priority": 65536}, "not within"),
+        ({"direction": "IN"}, "not one of"),
         ({"targetServiceAccounts": ["a"], "targetTags": ["b"]}, "conflicts"),
     ):
         with pytest.raises(CheckFailed, match=words):
             cloud.create("Firewall", name="x", **{**web, **wrong})
     refused: tuple[tuple[dict[str, Any], str], ...] = (
-        ({"sourceRanges": ["10.0.0.1/8"]}, "host bits"), ({"targetTags": ["Edge"]}, "targetTags"),
-        ({"allows": [{"protocol": "tcp", "ports": ["90-80"]}]}, "ports"), ({"allows": [{"protocol": "sip"}]}, "IPProtocol"),
-        ({"allows": [{"protocol": "icmp", "ports": ["1"]}]}, "ports"), ({"network": "none"}, "not found"),
+        ({"sourceRanges": ["10.0.0.1/8"]}, "host bits"),
+        ({"targetTags": ["Edge"]}, "targetTags"),
+        ({"allows": [{"protocol": "tcp", "ports": ["90-80"]}]}, "ports"),
+        ({"allows": [{"protocol": "sip"}]}, "IPProtocol"),
+        ({"allows": [{"protocol": "icmp", "ports": ["1"]}]}, "ports"),
+        ({"network": "none"}, "not found"),
         ({"sourceRanges": [f"10.{n}.0.0/16" for n in range(256)] + ["11.0.0.0/8"]}, "at most 256"),
         ({"direction": "EGRESS"}, "sources belong"),
     )
@@ -226,8 +251,16 @@ def test_who_reaches_whom(cloud: Driver) -> None:
 
     def make(name: str, tags: list[str], public: bool) -> Made:
         access: dict[str, Any] = {"accessConfigs": [{}]} if public else {}
-        return cloud.create("Instance", name, name=name, machineType="c2d-highcpu-2", bootDisk=boot, tags=tags,
-                            networkInterfaces=[{"subnetwork": subnetwork.id, **access}], zone="europe-west3-a")
+        return cloud.create(
+            "Instance",
+            name,
+            name=name,
+            machineType="c2d-highcpu-2",
+            bootDisk=boot,
+            tags=tags,
+            networkInterfaces=[{"subnetwork": subnetwork.id, **access}],
+            zone="europe-west3-a",
+        )
 
     make("edge", ["edge"], True)
     make("data", ["data"], False)
@@ -238,16 +271,36 @@ def test_who_reaches_whom(cloud: Driver) -> None:
     rule = {"network": network.id, "sourceRanges": ["203.0.113.0/24"]}
     cloud.create("Firewall", "a", name="a", **rule, targetTags=["edge"], allows=[{"protocol": "tcp", "ports": ["80", "443"]}])
     cloud.create("Firewall", "b", name="b", **rule, priority=900, denies=[{"protocol": "tcp", "ports": ["80"]}])
-    cloud.create("Firewall", "c", name="c", network=network.id, sourceTags=["edge"], targetTags=["data"],
-                 allows=[{"protocol": "tcp", "ports": ["5432"]}])
-    cloud.create("Firewall", "d", name="d", network=network.id, direction="EGRESS", denies=[{"protocol": "udp"}],
-                 destinationRanges=["0.0.0.0/0"], targetTags=["edge"])
+    cloud.create(
+        "Firewall",
+        "c",
+        name="c",
+        network=network.id,
+        sourceTags=["edge"],
+        targetTags=["data"],
+        allows=[{"protocol": "tcp", "ports": ["5432"]}],
+    )
+    cloud.create(
+        "Firewall",
+        "d",
+        name="d",
+        network=network.id,
+        direction="EGRESS",
+        denies=[{"protocol": "udp"}],
+        destinationRanges=["0.0.0.0/0"],
+        targetTags=["edge"],
+    )
     edge, data = look(cloud.world)
     assert from_outside(edge, OFFICE) == {"tcp": ((443, 443),)}
     assert between(edge, data) == {"tcp": ((5432, 5432),)}
     assert between(data, edge) == {}
     assert to_outside(edge, ANYBODY) == {"tcp": ((1, 65535),), "icmp": ((0, 0),)}
     router = cloud.create("Router", name="nat", network=network.id)
-    cloud.create("RouterNat", name="nat", router=router.inputs["name"], natIpAllocateOption="AUTO_ONLY",
-                 sourceSubnetworkIpRangesToNat="ALL_SUBNETWORKS_ALL_IP_RANGES")
+    cloud.create(
+        "RouterNat",
+        name="nat",
+        router=router.inputs["name"],
+        natIpAllocateOption="AUTO_ONLY",
+        sourceSubnetworkIpRangesToNat="ALL_SUBNETWORKS_ALL_IP_RANGES",
+    )
     assert to_outside(look(cloud.world)[1], ANYBODY) == ALL

@@ -27,8 +27,13 @@ def _look_at(world: World, instance: Thing) -> Machine:
     network = _find(world, NETWORK, subnetwork.inputs["network"])
     public = next((config["natIp"] for config in place["accessConfigs"]), "")
     return Machine(
-        id=instance.id, name=instance.inputs["name"], network=network.id, private=place["networkIp"], public=public,
-        reachable=bool(public), way_out=bool(public) or _has_nat(world, network, subnetwork),
+        id=instance.id,
+        name=instance.inputs["name"],
+        network=network.id,
+        private=place["networkIp"],
+        public=public,
+        reachable=bool(public),
+        way_out=bool(public) or _has_nat(world, network, subnetwork),
         ingress=(tuple(_rules_of(world, instance, network, "INGRESS")),),
         egress=((*_rules_of(world, instance, network, "EGRESS"), Rule("any", 1, 65535, EVERYWHERE)),),
     )
@@ -75,17 +80,25 @@ def see(world: World) -> list[Seen]:
         interface = (instance.outputs.get("networkInterfaces") or instance.inputs["networkInterfaces"])[0]
         access = interface.get("accessConfigs") or []
         attached = [find_by_link(disks, one["source"]) for one in instance.get("attachedDisks") or ()]
-        seen.append(Seen(
-            name=instance.get("name"), runs=instance.get("currentStatus") == "RUNNING",
-            machine_type=instance.get("machineType"),
-            image=instance.inputs["bootDisk"]["initializeParams"]["image"],
-            user_data=(instance.get("metadata") or {}).get("startup-script", ""), place=instance.get("zone"),
-            private_address=interface["networkIp"], public_address=access[0].get("natIp") if access else None,
-            firewalls=tuple(one.get("name") for one in firewalls if set(one.get("targetTags")) & set(instance.get("tags") or ())),
-            disks={disk.get("name"): disk.get("size") for disk in attached},
-            boot_gib=instance.inputs["bootDisk"]["initializeParams"].get("size"),
-            apart=instance.get("resourcePolicies") or "",
-            labels=tuple(f"{name}={value}" for name, value in (instance.get("labels") or {}).items())))
+        seen.append(
+            Seen(
+                name=instance.get("name"),
+                runs=instance.get("currentStatus") == "RUNNING",
+                machine_type=instance.get("machineType"),
+                image=instance.inputs["bootDisk"]["initializeParams"]["image"],
+                user_data=(instance.get("metadata") or {}).get("startup-script", ""),
+                place=instance.get("zone"),
+                private_address=interface["networkIp"],
+                public_address=access[0].get("natIp") if access else None,
+                firewalls=tuple(
+                    one.get("name") for one in firewalls if set(one.get("targetTags")) & set(instance.get("tags") or ())
+                ),
+                disks={disk.get("name"): disk.get("size") for disk in attached},
+                boot_gib=instance.inputs["bootDisk"]["initializeParams"].get("size"),
+                apart=instance.get("resourcePolicies") or "",
+                labels=tuple(f"{name}={value}" for name, value in (instance.get("labels") or {}).items()),
+            )
+        )
     return seen
 
 

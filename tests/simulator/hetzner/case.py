@@ -14,8 +14,12 @@ BUGS = (
     Bug("widened source", ":Firewall", each("rules", has(direction="in", port="22"), with_(sourceIps=[WORLD])), "edge"),
     Bug("other port range", ":Firewall", each("rules", has(direction="in", port=RTP), with_(port=OTHER_RTP)), "edge"),
     Bug("other protocol", ":Firewall", each("rules", has(direction="in", port="443"), with_(protocol="udp")), "edge"),
-    Bug("a rule too many", ":Firewall", put("rules", lambda rules: [*rules, {
-        "direction": "in", "protocol": "tcp", "port": "5432", "sourceIps": [WORLD]}]), "data"),
+    Bug(
+        "a rule too many",
+        ":Firewall",
+        put("rules", lambda rules: [*rules, {"direction": "in", "protocol": "tcp", "port": "5432", "sourceIps": [WORLD]}]),
+        "data",
+    ),
     Bug("no rule out, so everything out", ":Firewall", each("rules", has(direction="out"), drop), "data"),
     Bug("a way out dropped", ":Firewall", each("rules", has(direction="out", port="123"), drop), "app"),
     Bug("firewall not attached", ":Server", put("firewallIds", []), "data-1"),
@@ -45,9 +49,14 @@ RECORD_BUGS = (
 
 CASE = Case(
     types=Types(
-        MACHINE, "hcloud:index/volume:Volume", ("image", "userData", "sshKeys"),
-        "hcloud:index/primaryIp:PrimaryIp", "hcloud:index/sshKey:SshKey", "hcloud:index/volumeAttachment:VolumeAttachment",
-        ("hcloud:index/volume:Volume", "hcloud:index/primaryIp:PrimaryIp")),
+        MACHINE,
+        "hcloud:index/volume:Volume",
+        ("image", "userData", "sshKeys"),
+        "hcloud:index/primaryIp:PrimaryIp",
+        "hcloud:index/sshKey:SshKey",
+        "hcloud:index/volumeAttachment:VolumeAttachment",
+        ("hcloud:index/volume:Volume", "hcloud:index/primaryIp:PrimaryIp"),
+    ),
     see=see,
     off=("status", "off"),
     stopping=("stopping",),

@@ -15,9 +15,7 @@ PLACES = ("fsn1", "nbg1", "hel1")
 
 LOOKUPS = Lookups(
     names={
-        "hcloud:index": (
-            "Network", "Server", "Firewall", "SshKey", "PrimaryIp", "Volume",
-            "PlacementGroup", "Zone", "ZoneRrset"),
+        "hcloud:index": ("Network", "Server", "Firewall", "SshKey", "PrimaryIp", "Volume", "PlacementGroup", "Zone", "ZoneRrset"),
     },
     lists={
         "hcloud:index/getFirewalls": ("hcloud:index/firewall:Firewall", "firewalls"),
@@ -35,11 +33,20 @@ LOOKUPS = Lookups(
 def _server_types(account: Account, arguments: Properties) -> Properties:
     names = [machine.name for machine in load_machine_types("hetzner")]
     found = offers(account, "hetzner", PLACES)
-    return {"id": "types", "serverTypes": [
-        {"id": number, "name": name, "locations": [
-            {"id": n, "name": place, "available": name in found[place], "isDeprecated": False, "recommended": True}
-            for n, place in enumerate(found)]}
-        for number, name in enumerate(names)]}
+    return {
+        "id": "types",
+        "serverTypes": [
+            {
+                "id": number,
+                "name": name,
+                "locations": [
+                    {"id": n, "name": place, "available": name in found[place], "isDeprecated": False, "recommended": True}
+                    for n, place in enumerate(found)
+                ],
+            }
+            for number, name in enumerate(names)
+        ],
+    }
 
 
 FUNCTIONS: Mapping[str, Function] = {

@@ -43,8 +43,12 @@ class Server(Hetzner):
 
     type = SERVER
     references: ClassVar = {
-        "firewallIds": FIREWALL, "placementGroupId": GROUP, "publicNets[].ipv4": PRIMARY_IP, "publicNets[].ipv6": PRIMARY_IP,
-        "networks[].networkId": NETWORK, "networks[].subnetId": SUBNET,
+        "firewallIds": FIREWALL,
+        "placementGroupId": GROUP,
+        "publicNets[].ipv4": PRIMARY_IP,
+        "publicNets[].ipv6": PRIMARY_IP,
+        "networks[].networkId": NETWORK,
+        "networks[].subnetId": SUBNET,
     }
     values: ClassVar = {"location": set(ZONES), "serverType": set(_DISKS)}
     untold: ClassVar = ("userData", "sshKeys", "keepDisk", "shutdownBeforeDeletion", "publicNets", "networks")
@@ -87,11 +91,18 @@ class Server(Hetzner):
                 raise Refused("a placement group takes 10 servers (placement_error)")
         number = call.id
         return {
-            **super().make(call), **self._take_addresses(call, location), "backupWindow": "",
+            **super().make(call),
+            **self._take_addresses(call, location),
+            "backupWindow": "",
             "status": call.outputs.get("status", "running"),
-            "location": location, "datacenter": f"{location}-dc1", "primaryDiskSize": self._choose_disk(call),
-            **({"networks": [attach(call, number, wish, ZONES[location]) for wish in inputs["networks"]]}
-               if inputs.get("networks") else {}),
+            "location": location,
+            "datacenter": f"{location}-dc1",
+            "primaryDiskSize": self._choose_disk(call),
+            **(
+                {"networks": [attach(call, number, wish, ZONES[location]) for wish in inputs["networks"]]}
+                if inputs.get("networks")
+                else {}
+            ),
         }
 
     def change(self, call: Call) -> Properties:
@@ -157,10 +168,15 @@ class Server(Hetzner):
                 kept = [token for token in server.holds if not token.startswith("primary IP ")]
                 address = world.find(PRIMARY_IP, str(has))
                 assert address, f"no address {has}"
-                world.put(replace(
-                    server, inputs={**server.inputs, "publicNets": [{"ipv4Enabled": False, "ipv6Enabled": False}]},
-                    outputs={**server.outputs, "ipv4Address": ""}, holds=kept,
-                    uses=[key for key in server.uses if key != address.key]))
+                world.put(
+                    replace(
+                        server,
+                        inputs={**server.inputs, "publicNets": [{"ipv4Enabled": False, "ipv6Enabled": False}]},
+                        outputs={**server.outputs, "ipv4Address": ""},
+                        holds=kept,
+                        uses=[key for key in server.uses if key != address.key],
+                    )
+                )
             if has not in named:
                 with self.account.world.change() as world:
                     if address.inputs.get("deleteProtection"):

@@ -21,8 +21,14 @@ ERRORS: Mapping[str, str] = {
     "rate": "limit of 3600 requests per hour reached (rate_limit_exceeded)",
     "error": "server error (server_error)",
 }
-ZONES = {"fsn1": "eu-central", "nbg1": "eu-central", "hel1": "eu-central", "ash": "us-east", "hil": "us-west",
-         "sin": "ap-southeast"}
+ZONES = {
+    "fsn1": "eu-central",
+    "nbg1": "eu-central",
+    "hel1": "eu-central",
+    "ash": "us-east",
+    "hil": "us-west",
+    "sin": "ap-southeast",
+}
 _PORT = re.compile(r"any|(\d+)(?:-(\d+))?")
 
 NETWORK, SUBNET = "hcloud:index/network:Network", "hcloud:index/networkSubnet:NetworkSubnet"
@@ -59,8 +65,10 @@ class Network(Hetzner):
     type = NETWORK
 
     def make(self, call: Call) -> Properties:
-        if not any(ip_network(call.inputs["ipRange"]).subnet_of(IPv4Network(private))  # type: ignore[arg-type]
-                   for private in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")):
+        if not any(
+            ip_network(call.inputs["ipRange"]).subnet_of(IPv4Network(private))  # type: ignore[arg-type]
+            for private in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+        ):
             raise Refused(f"ip_range {call.inputs['ipRange']} is not private (invalid_input)")
         return super().make(call)
 

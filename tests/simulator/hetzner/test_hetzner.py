@@ -19,8 +19,7 @@ def cloud(make_driver: Callable[[str], Driver]) -> Driver:
 
 def make_subnet(cloud: Driver) -> Made:
     network = cloud.create("Network", "net", name="net", ipRange="10.20.0.0/16")
-    return cloud.create(
-        "NetworkSubnet", networkId=network.number, type="cloud", networkZone="eu-central", ipRange="10.20.0.0/24")
+    return cloud.create("NetworkSubnet", networkId=network.number, type="cloud", networkZone="eu-central", ipRange="10.20.0.0/24")
 
 
 def make_server(cloud: Driver, name: str = "edge-1", **inputs: Any) -> Made:
@@ -28,35 +27,41 @@ def make_server(cloud: Driver, name: str = "edge-1", **inputs: Any) -> Made:
     return cloud.create("Server", name, **given)
 
 
-@pytest.mark.parametrize(("wrong", "words"), [
-    ({"colour": "red"}, "colour is no input"),
-    ({"serverType": 3}, "must be a string"),
-    ({"serverType": None}, "missing required property"),
-    ({"datacenter": "fsn1-dc14"}, "cannot be given"),
-    ({"deleteProtection": True}, "must have the same value"),
-    ({"networks": [{"ip": "10.20.0.10"}]}, "needs networkId or subnetId"),
-    ({"networks": [{"networkId": 1}, {"networkId": 1}]}, "once"),
-    ({"networks": [{"subnetId": "1-10.20.0.0/24", "ip": "10.21.0.10"}]}, "not inside subnet"),
-    ({"networks": [{"networkId": 1, "macAddress": "86:00:00:00:00:01"}]}, "cannot be given"),
-    ({"publicNets": [{"ipv4": "1"}]}, "must be a integer"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"colour": "red"}, "colour is no input"),
+        ({"serverType": 3}, "must be a string"),
+        ({"serverType": None}, "missing required property"),
+        ({"datacenter": "fsn1-dc14"}, "cannot be given"),
+        ({"deleteProtection": True}, "must have the same value"),
+        ({"networks": [{"ip": "10.20.0.10"}]}, "needs networkId or subnetId"),
+        ({"networks": [{"networkId": 1}, {"networkId": 1}]}, "once"),
+        ({"networks": [{"subnetId": "1-10.20.0.0/24", "ip": "10.21.0.10"}]}, "not inside subnet"),
+        ({"networks": [{"networkId": 1, "macAddress": "86:00:00:00:00:01"}]}, "cannot be given"),
+        ({"publicNets": [{"ipv4": "1"}]}, "must be a integer"),
+    ],
+)
 def test_server_inputs_refused_by_the_provider(cloud: Driver, wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(CheckFailed, match=words):
         make_server(cloud, **wrong)
 
 
-@pytest.mark.parametrize(("wrong", "words"), [
-    ({"serverType": "ccx14"}, "serverType: ccx14"),
-    ({"location": "fra1"}, "location: fra1"),
-    ({"image": "debian-9"}, "image debian-9"),
-    ({"name": "edge_1"}, "host name"),
-    ({"userData": "x" * 32769}, "32768"),
-    ({"sshKeys": ["nobody"]}, "SSH key nobody"),
-    ({"firewallIds": [7]}, "not found"),
-    ({"networks": [{"networkId": 99}]}, "not found"),
-    ({"publicNets": [{"ipv4Enabled": False, "ipv6Enabled": False}]}, "needs a network"),
-    ({"labels": {"role": "a b"}}, "labels"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"serverType": "ccx14"}, "serverType: ccx14"),
+        ({"location": "fra1"}, "location: fra1"),
+        ({"image": "debian-9"}, "image debian-9"),
+        ({"name": "edge_1"}, "host name"),
+        ({"userData": "x" * 32769}, "32768"),
+        ({"sshKeys": ["nobody"]}, "SSH key nobody"),
+        ({"firewallIds": [7]}, "not found"),
+        ({"networks": [{"networkId": 99}]}, "not found"),
+        ({"publicNets": [{"ipv4Enabled": False, "ipv6Enabled": False}]}, "needs a network"),
+        ({"labels": {"role": "a b"}}, "labels"),
+    ],
+)
 def test_server_refused_by_the_cloud(cloud: Driver, wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(Refused, match=words):
         make_server(cloud, **wrong)
@@ -116,11 +121,16 @@ def test_address_says_whose_it_is(cloud: Driver) -> None:
     assert cloud.diff(address).changed == []
 
 
-@pytest.mark.parametrize(("short", "inputs"), [
-    ("Server", {"serverType": "ccx13", "image": "debian-12", "rebuildProtection": True}), ("Network", {"ipRange": "10.0.0.0/16"}),
-    ("Volume", {"size": 10, "location": "fsn1"}), ("PrimaryIp", {"type": "ipv4", "location": "fsn1"}),
-    ("Zone", {"mode": "primary", "name": "example.com"}),
-])
+@pytest.mark.parametrize(
+    ("short", "inputs"),
+    [
+        ("Server", {"serverType": "ccx13", "image": "debian-12", "rebuildProtection": True}),
+        ("Network", {"ipRange": "10.0.0.0/16"}),
+        ("Volume", {"size": 10, "location": "fsn1"}),
+        ("PrimaryIp", {"type": "ipv4", "location": "fsn1"}),
+        ("Zone", {"mode": "primary", "name": "example.com"}),
+    ],
+)
 def test_nothing_protected_is_deleted_before_an_update_lifts_it(cloud: Driver, short: str, inputs: dict[str, Any]) -> None:
     made = cloud.create(short, **{"name": "one", **inputs}, deleteProtection=True)
     with pytest.raises(Refused, match="deletion is protected"):
@@ -175,12 +185,15 @@ def test_address_with_auto_delete_goes_with_its_server(cloud: Driver) -> None:
     assert cloud.read(address) is None
 
 
-@pytest.mark.parametrize(("inputs", "words"), [
-    ({"type": "ipv4", "datacenter": "fsn1-dc14", "location": "fsn1"}, "cannot be given"),
-    ({"type": "ipv4"}, "exactly one of"),
-    ({"type": "ipv4", "location": "fsn1", "assigneeId": 1}, "exactly one of"),
-    ({"type": "ipv4", "assigneeId": 1}, "needs assigneeType"),
-])
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"type": "ipv4", "datacenter": "fsn1-dc14", "location": "fsn1"}, "cannot be given"),
+        ({"type": "ipv4"}, "exactly one of"),
+        ({"type": "ipv4", "location": "fsn1", "assigneeId": 1}, "exactly one of"),
+        ({"type": "ipv4", "assigneeId": 1}, "needs assigneeType"),
+    ],
+)
 def test_primary_address_inputs(cloud: Driver, inputs: dict[str, Any], words: str) -> None:
     with pytest.raises(CheckFailed, match=words):
         cloud.create("PrimaryIp", **inputs)
@@ -244,26 +257,32 @@ def test_volume_keeps_its_path_grows_and_is_attached_once(cloud: Driver) -> None
 RULE = {"direction": "in", "protocol": "tcp", "port": "443", "sourceIps": ["0.0.0.0/0"]}
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"protocol": "sctp"}, "not one of"),
-    ({"sourceIps": ["10.20.0.1/16"]}, "host bits"),
-    ({"direction": "both"}, "not one of"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"protocol": "sctp"}, "not one of"),
+        ({"sourceIps": ["10.20.0.1/16"]}, "host bits"),
+        ({"direction": "both"}, "not one of"),
+    ],
+)
 def test_firewall_rules_refused_by_the_provider(cloud: Driver, change: dict[str, Any], words: str) -> None:
     with pytest.raises(CheckFailed, match=words):
         cloud.create("Firewall", rules=[{**RULE, **change}])
 
 
-@pytest.mark.parametrize(("rules", "words"), [
-    ([{**RULE, "port": "20000-10000"}], "port"),
-    ([{**RULE, "port": "70000"}], "port"),
-    ([{**RULE, "port": None}], "port"),
-    ([{**RULE, "protocol": "icmp"}], "not supported"),
-    ([{**RULE, "sourceIps": []}], "needs sourceIps"),
-    ([{**RULE, "direction": "out"}], "needs destinationIps"),
-    ([{**RULE, "sourceIps": [f"10.0.{n}.0/24" for n in range(101)]}], "at most 100"),
-    ([{**RULE, "port": str(n)} for n in range(1, 52)], "at most 50"),
-])
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ([{**RULE, "port": "20000-10000"}], "port"),
+        ([{**RULE, "port": "70000"}], "port"),
+        ([{**RULE, "port": None}], "port"),
+        ([{**RULE, "protocol": "icmp"}], "not supported"),
+        ([{**RULE, "sourceIps": []}], "needs sourceIps"),
+        ([{**RULE, "direction": "out"}], "needs destinationIps"),
+        ([{**RULE, "sourceIps": [f"10.0.{n}.0/24" for n in range(101)]}], "at most 100"),
+        ([{**RULE, "port": str(n)} for n in range(1, 52)], "at most 50"),
+    ],
+)
 def test_firewall_rules_refused_by_the_cloud(cloud: Driver, rules: list[dict[str, Any]], words: str) -> None:
     with pytest.raises(Refused, match=words):
         cloud.create("Firewall", rules=rules)
@@ -324,15 +343,17 @@ def test_subnets_stay_inside_and_apart(cloud: Driver) -> None:
 def test_who_reaches_whom(cloud: Driver) -> None:
     network = cloud.create("Network", "net", ipRange="10.20.0.0/16")
     subnet = cloud.create(
-        "NetworkSubnet", networkId=network.number, type="cloud", networkZone="eu-central", ipRange="10.20.0.0/24")
+        "NetworkSubnet", networkId=network.number, type="cloud", networkZone="eu-central", ipRange="10.20.0.0/24"
+    )
     rule = {"direction": "in", "protocol": "tcp", "port": "443", "sourceIps": ["203.0.113.0/24"]}
     firewall = cloud.create("Firewall", rules=[rule])
     base = {"serverType": "ccx13", "image": "debian-12", "location": "fsn1"}
     inside = {"networks": [{"subnetId": subnet.id}]}
     cloud.create("Server", "closed", name="closed", **base, **inside, firewallIds=[firewall.number])
     cloud.create("Server", "open", name="open", **base, **inside)
-    nothing = cloud.create("Firewall", "out", rules=[{**rule, "direction": "out", "sourceIps": None,
-                                                     "destinationIps": ["203.0.113.0/24"]}])
+    nothing = cloud.create(
+        "Firewall", "out", rules=[{**rule, "direction": "out", "sourceIps": None, "destinationIps": ["203.0.113.0/24"]}]
+    )
     cloud.create("Server", "shut", name="shut", **base, firewallIds=[nothing.number])
     closed, opened, shut = look(cloud.world)
     assert from_outside(closed, OFFICE) == {"tcp": ((443, 443),)}

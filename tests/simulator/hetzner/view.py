@@ -23,13 +23,20 @@ def _look_at(world: World, server: Thing) -> Machine:
     firewalls = [one for one in world.all(FIREWALL) if one.id in worn or _is_applied(one, server)]
     rules = [rule for firewall in firewalls for rule in firewall.inputs.get("rules") or []]
     inward, outward = ([_read(rule) for rule in rules if rule["direction"] == side] for side in ("in", "out"))
-    joined = [{"networkId": one.get("networkId"), "ip": one.get("ip")} for one in world.all(ServerNetwork.type)
-              if str(one.inputs["serverId"]) == server.id]
+    joined = [
+        {"networkId": one.get("networkId"), "ip": one.get("ip")}
+        for one in world.all(ServerNetwork.type)
+        if str(one.inputs["serverId"]) == server.id
+    ]
     place: dict[str, Any] = next(iter([*(server.outputs.get("networks") or []), *joined]), {})
     public = server.get("ipv4Address") or ""
     return Machine(
-        id=server.id, name=server.inputs["name"], network=f"{NETWORK} {place.get('networkId')}" if place else "",
-        private=place.get("ip") or "", public=public, reachable=bool(public),
+        id=server.id,
+        name=server.inputs["name"],
+        network=f"{NETWORK} {place.get('networkId')}" if place else "",
+        private=place.get("ip") or "",
+        public=public,
+        reachable=bool(public),
         way_out=bool(public or server.get("ipv6Address")),
         ingress=(tuple(inward),) if firewalls else (),
         egress=(tuple(outward or [Rule("any", 1, 65535, EVERYWHERE)]),) if firewalls else (),
@@ -42,7 +49,8 @@ def _is_applied(firewall: Thing, server: Thing) -> bool:
     wishes = firewall.inputs.get("applyTos") or []
     return any(
         str(wish.get("server")) == server.id or wish.get("labelSelector") in {f"{key}={value}" for key, value in labels.items()}
-        for wish in wishes)
+        for wish in wishes
+    )
 
 
 def _read(rule: dict[str, Any]) -> Rule:
@@ -62,8 +70,11 @@ def see(world: World) -> list[Seen]:
         attached.setdefault(str(thing.get("serverId")), {})[volume.get("name")] = volume.get("size")
     return [
         Seen(
-            name=server.get("name"), machine_type=server.get("serverType"), image=server.get("image"),
-            user_data=server.inputs.get("userData", ""), place=server.get("location"),
+            name=server.get("name"),
+            machine_type=server.get("serverType"),
+            image=server.get("image"),
+            user_data=server.inputs.get("userData", ""),
+            place=server.get("location"),
             private_address=server.get("networks")[0]["ip"],
             public_address=server.outputs.get("ipv4Address") or None,
             firewalls=tuple(firewalls[str(id)] for id in server.get("firewallIds") or ()),

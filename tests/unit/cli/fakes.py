@@ -42,7 +42,12 @@ def make_engine(folder: Path, body: str, stack: str = "local-basic") -> Engine:
 
 
 def make_node(
-    key: str, stack: str = "local-basic", *, address: str = "127.0.0.1", user: str = "root", via: tuple[Hop, ...] = (),
+    key: str,
+    stack: str = "local-basic",
+    *,
+    address: str = "127.0.0.1",
+    user: str = "root",
+    via: tuple[Hop, ...] = (),
     ssh_via: str = "",
 ) -> NodeAccess:
     """A node as it is reached; the id of its machine is its key."""

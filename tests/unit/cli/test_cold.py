@@ -27,8 +27,9 @@ building Pulumi 3.259.0: 900 packages in 100 s
 
 def run(text: str, status: int = 0) -> tuple[dict[str, float], float]:
     """Watch a program that says this, a line each tenth of a second."""
-    program = (f"import sys, time\nfor line in {text.splitlines()!r}:\n print(line, flush=True)\n time.sleep(0.1)\n"
-               f"sys.exit({status})")
+    program = (
+        f"import sys, time\nfor line in {text.splitlines()!r}:\n print(line, flush=True)\n time.sleep(0.1)\nsys.exit({status})"
+    )
     return cold.watch([sys.executable, "-c", program], Path("/"), os.environ)
 
 

@@ -24,7 +24,9 @@ REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
 
 @pytest.mark.parametrize("cloud", REAL)
 def test_without_credentials_the_variables_and_the_log_in_are_told(
-    cloud: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    cloud: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for facts in CLOUDS.values():
         for name in [name for names in facts.credentials.variables for name in names]:
@@ -71,8 +73,10 @@ def test_a_quota_that_is_just_enough_and_answers_that_are_missing() -> None:
 
 
 def test_the_engines_errors_are_found_in_what_it_prints() -> None:
-    said = ("Diagnostics:\n  pulumi:providers:aws (aws):\n    error: unable to validate AWS credentials.\n"
-            "      Details: no EC2 IMDS role found\n  pulumi:pulumi:Stack (q-s):\n    error: preview failed\n")
+    said = (
+        "Diagnostics:\n  pulumi:providers:aws (aws):\n    error: unable to validate AWS credentials.\n"
+        "      Details: no EC2 IMDS role found\n  pulumi:pulumi:Stack (q-s):\n    error: preview failed\n"
+    )
     assert summarize(said) == "unable to validate AWS credentials. Details: no EC2 IMDS role found; preview failed"
 
 

@@ -12,6 +12,7 @@ from tests.unit.cli.fakes import make_node
 
 def read(*lines: str) -> Writer:
     """A writer that has read these lines to their end."""
+
     async def say() -> AsyncIterator[bytes]:
         for line in lines:
             yield line.encode()

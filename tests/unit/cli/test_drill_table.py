@@ -31,7 +31,8 @@ def test_a_node_that_says_nothing_is_named_before_what_others_lack() -> None:
     row = ServiceRow(name="haproxy", healthy=False, why="no broker")
     reports = {
         "app-1": NodeReport(node="s-app-1", key="app-1", services=(row,), healthy=False),
-        "data-1": make_silent_report("data-1", "s-data-1", "no answer within 6 s")}
+        "data-1": make_silent_report("data-1", "s-data-1", "no answer within 6 s"),
+    }
     assert describe_first(reports) == "data-1: no answer within 6 s"
     assert describe_first({"app-1": reports["app-1"]}) == "app-1 haproxy: no broker"
     assert describe_first({"app-1": NodeReport(node="s-app-1", key="app-1", healthy=True)}) == ""

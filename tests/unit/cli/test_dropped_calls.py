@@ -28,6 +28,7 @@ def warn(text: str) -> str:
 @pytest.fixture
 def look(tmp_path: Path) -> Look:
     """Looks with a preview that does this; returns with what the engine was run."""
+
     def run(body: str) -> list[str]:
         ran = tmp_path / "ran"
         engine = make_engine(tmp_path, f"open({str(ran)!r}, 'w').write(json.dumps(sys.argv[1:]))\n{body}")
@@ -42,8 +43,10 @@ def test_what_drops_calls_is_named_with_the_command_that_does_it(look: Look) -> 
     with pytest.raises(Failure) as caught:
         look(warn("cloud-init reports an error") + warn(DROPS) * 2)
     assert str(caught.value).splitlines() == [
-        "Calls in progress would suffer. Nothing was changed.", "  local-basic-edge-1: OpenSIPS restarts: calls fail",
-        f"Do it when few calls run: {AGAIN} --disruptive"]
+        "Calls in progress would suffer. Nothing was changed.",
+        "  local-basic-edge-1: OpenSIPS restarts: calls fail",
+        f"Do it when few calls run: {AGAIN} --disruptive",
+    ]
 
 
 def test_what_drops_none_is_looked_at_and_nothing_is_changed(look: Look, capsys: pytest.CaptureFixture[str]) -> None:

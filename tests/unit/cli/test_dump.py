@@ -47,11 +47,21 @@ def gather(monkeypatch: pytest.MonkeyPatch, target: Path, answers: Mapping[str, 
 
 
 def test_every_secret_is_masked_and_silent_nodes_are_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    said = {"logs/a.log": f"login with {SECRETS['database_password']} failed", "files/etc/key.pem": SECRETS["storage_key"],
-            "files/etc/a.json": json.dumps(SECRETS), "units.txt": "a.service active"}
-    texts, output = gather(monkeypatch, tmp_path / "d.tar.gz", {
-        "app-1": Answer(0, json.dumps(said)), "data-1": Answer(problem="no answer within 120 s"),
-        "edge-1": Answer(1, "", "Traceback: no such command")})
+    said = {
+        "logs/a.log": f"login with {SECRETS['database_password']} failed",
+        "files/etc/key.pem": SECRETS["storage_key"],
+        "files/etc/a.json": json.dumps(SECRETS),
+        "units.txt": "a.service active",
+    }
+    texts, output = gather(
+        monkeypatch,
+        tmp_path / "d.tar.gz",
+        {
+            "app-1": Answer(0, json.dumps(said)),
+            "data-1": Answer(problem="no answer within 120 s"),
+            "edge-1": Answer(1, "", "Traceback: no such command"),
+        },
+    )
     whole = "".join(texts.values())
     assert SECRETS["database_password"] not in whole and "A1b2" * 12 not in whole
     assert texts["local-basic/local-basic-app-1/logs/a.log"] == "login with [secret] failed"

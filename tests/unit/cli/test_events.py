@@ -25,8 +25,10 @@ def step(event: str, operation: str, kind: str, name: str, when: int = 0) -> dic
 
 def message(name: str, text: str, when: int = 0, **more: Any) -> dict[str, Any]:
     """An event with a text about a node's configuration."""
-    return {"timestamp": when, "diagnosticEvent": {
-        "urn": urn("webitel:index:NodeConfiguration", name), "message": text, "severity": "info", **more}}
+    return {
+        "timestamp": when,
+        "diagnosticEvent": {"urn": urn("webitel:index:NodeConfiguration", name), "message": text, "severity": "info", **more},
+    }
 
 
 def feed(*events: dict[str, Any]) -> Rollout:

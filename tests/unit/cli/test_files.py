@@ -79,6 +79,8 @@ def test_render_writes_every_node_twice_the_same(tmp_path: Path) -> None:
         assert (tmp_path / "one" / node / "user-data.decoded").read_text().startswith("#cloud-config\n")
         assert json.loads((tmp_path / "one" / node / "units.json").read_text())
         assert list((tmp_path / "one" / node / "files").rglob("*.conf"))
-    one, two = ({path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*")
-                 if path.is_file()} for name in ("one", "two"))
+    one, two = (
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*") if path.is_file()}
+        for name in ("one", "two")
+    )
     assert one == two

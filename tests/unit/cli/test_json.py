@@ -22,8 +22,20 @@ from tests.unit.test_pages import documented
 def sample_changes() -> Changes:
     """Return the change of one file on one node."""
     old, new = ({"files": {"/etc/nginx/nginx.conf": text}} for text in ("a\n", "b\n"))
-    return Changes([read_change({"op": "update", "type": resource_types.CONFIGURATION, "urn": "u::data-1", "diffs": ["files"],
-                                 "old": {"inputs": old}, "new": {"inputs": new}})])
+    return Changes(
+        [
+            read_change(
+                {
+                    "op": "update",
+                    "type": resource_types.CONFIGURATION,
+                    "urn": "u::data-1",
+                    "diffs": ["files"],
+                    "old": {"inputs": old},
+                    "new": {"inputs": new},
+                }
+            )
+        ]
+    )
 
 
 DOCUMENTS: dict[str, Any] = {
@@ -34,8 +46,23 @@ DOCUMENTS: dict[str, Any] = {
     "status": status_document("s", "https://voice.example.com/", True, {}),
 }
 PROMISED = {
-    "preview": {"stack", "changes", "resources", "files", "create", "update", "replace", "delete", "operation", "type", "name",
-                "inputs", "path", "nodes", "lines"},
+    "preview": {
+        "stack",
+        "changes",
+        "resources",
+        "files",
+        "create",
+        "update",
+        "replace",
+        "delete",
+        "operation",
+        "type",
+        "name",
+        "inputs",
+        "path",
+        "nodes",
+        "lines",
+    },
     "drift": {"stack", "drift", "changed", "unknown", "nodes_asked"},
     "doctor": {"stack", "ready", "checks", "name", "state", "found", "remedy"},
     "drill": {field.name for field in fields(Outcome)},
@@ -61,7 +88,8 @@ def test_names_are_as_promised(command: str) -> None:
 def test_values() -> None:
     assert DOCUMENTS["preview"]["changes"] == {"create": 0, "update": 1, "replace": 0, "delete": 0}
     assert DOCUMENTS["preview"]["files"] == [
-        {"path": "/etc/nginx/nginx.conf", "nodes": ["data-1"], "lines": ["@@ -1 +1 @@", "-a", "+b"]}]
+        {"path": "/etc/nginx/nginx.conf", "nodes": ["data-1"], "lines": ["@@ -1 +1 @@", "-a", "+b"]}
+    ]
     assert DOCUMENTS["drift"]["drift"] is True
     assert DOCUMENTS["doctor"]["ready"] is False
     assert DOCUMENTS["doctor"]["checks"][0]["state"] == "missing"

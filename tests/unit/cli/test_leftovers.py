@@ -30,8 +30,11 @@ def lock(tmp_path: Path, pid: int, host: str = "") -> Path:
     """A lock as the engine writes it."""
     path = tmp_path / "a state/.pulumi/locks/organization/webitel/local-basic/1.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"pid": pid, "username": "root", "hostname": host or socket.gethostname(),
-                                "timestamp": "2026-11-23T13:00:17Z"}))
+    path.write_text(
+        json.dumps(
+            {"pid": pid, "username": "root", "hostname": host or socket.gethostname(), "timestamp": "2026-11-23T13:00:17Z"}
+        )
+    )
     return path
 
 
@@ -60,7 +63,9 @@ def test_the_lock_of_a_number_given_again_goes(tmp_path: Path, engine: Engine) -
 
 
 def test_the_lock_of_a_living_engine_stays(
-    tmp_path: Path, engine: Engine, living: subprocess.Popen[bytes],
+    tmp_path: Path,
+    engine: Engine,
+    living: subprocess.Popen[bytes],
 ) -> None:
     path = lock(tmp_path, living.pid)
     with pytest.raises(Failure, match=f"process {living.pid}"):

@@ -21,8 +21,7 @@ def test_a_step_is_printed_once_then_every_ten_seconds_with_its_count(monkeypatc
         for step in ("start consul", "start consul", "packages 23/30"):
             row.steps.append((now[0], step))
             display.update(row)
-    assert [line.split("  ")[-1] for line in lines] == [
-        "packages 0/30", "packages 10/30", "packages 20/30", "start consul"]
+    assert [line.split("  ")[-1] for line in lines] == ["packages 0/30", "packages 10/30", "packages 20/30", "start consul"]
 
 
 def test_steps_that_come_in_turn_are_printed_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,11 @@ async def server() -> AsyncIterator[int]:
     """An SSH server on the loopback that lets the client's key in; yields its port."""
     allowed = asyncssh.import_authorized_keys(public(CLIENT))
     async with await asyncssh.listen(
-        "127.0.0.1", 0, server_host_keys=[HOST], authorized_client_keys=allowed, process_factory=answer,
+        "127.0.0.1",
+        0,
+        server_host_keys=[HOST],
+        authorized_client_keys=allowed,
+        process_factory=answer,
         server_factory=JumpHost,
     ) as listening:
         yield listening.get_port()
@@ -75,8 +79,9 @@ def access(*nodes: NodeAccess, **pins: asyncssh.SSHKey) -> Access:
 def to_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """The port 22 of the loopback is the server's; at 127.0.0.2 nothing listens."""
     connect = asyncssh.connect
-    monkeypatch.setattr(asyncssh, "connect", lambda host, port, **more: connect(
-        host, PORTS[-1] if host == "127.0.0.1" else 1, **more))
+    monkeypatch.setattr(
+        asyncssh, "connect", lambda host, port, **more: connect(host, PORTS[-1] if host == "127.0.0.1" else 1, **more)
+    )
 
 
 PORTS: list[int] = []
@@ -84,6 +89,7 @@ PORTS: list[int] = []
 
 def ask(deployment: Access, command: str, seconds: float = 10) -> dict[str, Answer]:
     """Ask every node of a deployment while the server runs."""
+
     async def run() -> dict[str, Answer]:
         async with server() as port:
             PORTS.append(port)
@@ -95,7 +101,7 @@ def ask(deployment: Access, command: str, seconds: float = 10) -> dict[str, Answ
 @pytest.mark.usefixtures("to_server")
 def test_answers_come_with_status_and_user() -> None:
     answers = ask(access(make_node("all-1"), make_node("app-1", user="admin")), node_command("logs", "it's"))
-    assert answers["all-1"] == Answer(3, 'root: /usr/bin/python3 /usr/lib/webitel/node logs \'it\'"\'"\'s\'\n')
+    assert answers["all-1"] == Answer(3, "root: /usr/bin/python3 /usr/lib/webitel/node logs 'it'\"'\"'s'\n")
     assert answers["app-1"].output.startswith("admin: sudo -n -- /usr/bin/python3 ")
 
 
@@ -137,28 +143,59 @@ def test_nodes_by_both_names() -> None:
 def test_nodes_are_read_from_the_state_even_of_a_failed_run(tmp_path: Path) -> None:
     hidden = {SECRET_MARK: "1b47061264138c4ac30d75fd1eb44270", "plaintext": json.dumps("the key")}
     common = {"private_key": hidden, "user": "admin", "files": {}}
-    state = {"deployment": {"resources": [
-        {"type": "pulumi:providers:pulumi", "urn": "p"},  # what reads the stack's outputs may come before the stack
-        {"type": "pulumi:pulumi:Stack", "urn": "u", "outputs": {"url": "https://203.0.113.5/"}},
-        {"type": CONFIGURATION, "inputs": common | {
-            "key": "edge-1", "node": "s-edge-1", "address": "203.0.113.5",
-        }, "outputs": {"machine_id": "m", "host_keys": {"m": "k1"}}},
-        {"type": CONFIGURATION, "inputs": common | {
-            "key": "data-1", "node": "s-data-1", "address": "10.0.0.2", "via": [{"address": "203.0.113.5", "machine_id": "m"}],
-        }, "outputs": {"machine_id": "n", "host_keys": {"m": "old", "n": "k2"}}},
-        {"type": CONFIGURATION, "inputs": common | {
-            "key": "app-1", "node": "s-app-1", "address": "10.0.0.3", "ssh_via": "me@bastion:2222",
-        }, "outputs": {"machine_id": "o", "host_keys": {"o": "k3"}}},
-    ]}}
-    engine = make_engine(tmp_path, f"""
+    state = {
+        "deployment": {
+            "resources": [
+                {"type": "pulumi:providers:pulumi", "urn": "p"},  # what reads the stack's outputs may come before the stack
+                {"type": "pulumi:pulumi:Stack", "urn": "u", "outputs": {"url": "https://203.0.113.5/"}},
+                {
+                    "type": CONFIGURATION,
+                    "inputs": common
+                    | {
+                        "key": "edge-1",
+                        "node": "s-edge-1",
+                        "address": "203.0.113.5",
+                    },
+                    "outputs": {"machine_id": "m", "host_keys": {"m": "k1"}},
+                },
+                {
+                    "type": CONFIGURATION,
+                    "inputs": common
+                    | {
+                        "key": "data-1",
+                        "node": "s-data-1",
+                        "address": "10.0.0.2",
+                        "via": [{"address": "203.0.113.5", "machine_id": "m"}],
+                    },
+                    "outputs": {"machine_id": "n", "host_keys": {"m": "old", "n": "k2"}},
+                },
+                {
+                    "type": CONFIGURATION,
+                    "inputs": common
+                    | {
+                        "key": "app-1",
+                        "node": "s-app-1",
+                        "address": "10.0.0.3",
+                        "ssh_via": "me@bastion:2222",
+                    },
+                    "outputs": {"machine_id": "o", "host_keys": {"o": "k3"}},
+                },
+            ]
+        }
+    }
+    engine = make_engine(
+        tmp_path,
+        f"""
 print({json.dumps(state)!r} if "export" in sys.argv else '[{{"name": "local-basic"}}]')
-""")
+""",
+    )
     read = read_access(engine)
     assert read.private_key == "the key" and read.url == "https://203.0.113.5/"
     assert read.pins == {"m": "k1", "n": "k2", "o": "k3"}
     hop = Hop(address="203.0.113.5", machine_id="m")
     assert read.nodes["data-1"] == NodeAccess(
-        "data-1", "s-data-1", Target(address="10.0.0.2", machine_id="n", user="admin", via=(hop,)))
+        "data-1", "s-data-1", Target(address="10.0.0.2", machine_id="n", user="admin", via=(hop,))
+    )
     assert read.nodes["app-1"].target.ssh_via == "me@bastion:2222"
 
 
@@ -180,10 +217,13 @@ def test_the_configuration_of_the_system_s_ssh(tmp_path: Path) -> None:
     assert (tmp_path / "known_hosts").read_text().splitlines() == [f"{name} {public(HOST)}" for name in ("data-1", "edge-1")]
 
 
-@pytest.mark.parametrize(("ssh_via", "way"), [
-    ("me@bastion:2222", "ssh -W %h:%p -p 2222 me@bastion"),
-    ("me@bastion", "ssh -W %h:%p me@bastion"),  # the port is the one of the user's own configuration
-])
+@pytest.mark.parametrize(
+    ("ssh_via", "way"),
+    [
+        ("me@bastion:2222", "ssh -W %h:%p -p 2222 me@bastion"),
+        ("me@bastion", "ssh -W %h:%p me@bastion"),  # the port is the one of the user's own configuration
+    ],
+)
 def test_the_user_s_own_way_with_the_system_s_ssh(tmp_path: Path, ssh_via: str, way: str) -> None:
     data = make_node("data-1", ssh_via=ssh_via)
     assert read_way(write_config(access(data), data, tmp_path).read_text()) == way
@@ -202,7 +242,8 @@ def test_the_system_s_ssh_takes_the_configuration(tmp_path: Path) -> None:
             text = config.read_text().replace("Host *", f"Host *\n  Port {port}")
             config.write_text(text)
             process = await asyncio.create_subprocess_exec(
-                "ssh", "-F", str(config), "all-1", "echo 'a  b'", stdout=asyncio.subprocess.PIPE)
+                "ssh", "-F", str(config), "all-1", "echo 'a  b'", stdout=asyncio.subprocess.PIPE
+            )
             output, _ = await process.communicate()
             return process.returncode, output.decode()
 
@@ -210,8 +251,13 @@ def test_the_system_s_ssh_takes_the_configuration(tmp_path: Path) -> None:
 
 
 def test_reports() -> None:
-    good = {"node": "s-all-1", "key": "all-1", "healthy": True, "disks": [], "services": [
-        {"name": "nginx", "healthy": True, "why": "", "log": []}]}
+    good = {
+        "node": "s-all-1",
+        "key": "all-1",
+        "healthy": True,
+        "disks": [],
+        "services": [{"name": "nginx", "healthy": True, "why": "", "log": []}],
+    }
     report = read_answer("s-all-1", "all-1", Answer(0, json.dumps(good)))
     assert is_healthy({"all-1": report}) and count_services({"all-1": report}) == "1 of 1 service healthy"
     silent = read_answer("s-all-1", "all-1", Answer(problem="no answer"))

@@ -26,14 +26,17 @@ def make_state(folder: Path, resources: list[Any], pending: list[Any]) -> Engine
     """An engine whose state is a file, and which writes down what it was told."""
     state = folder / "state.json"
     state.write_text(json.dumps({"version": 3, "deployment": {"resources": resources, "pending_operations": pending}}))
-    return make_engine(folder, f"""
+    return make_engine(
+        folder,
+        f"""
 with open({str(folder / "told")!r}, "a") as told:
     told.write(" ".join(sys.argv[1:]) + "\\n")
 if sys.argv[1:3] == ["stack", "export"]:
     print(open({str(state)!r}).read())
 elif sys.argv[1:3] == ["stack", "import"]:
     open({str(state)!r}, "w").write(sys.stdin.read())
-""")
+""",
+    )
 
 
 def read(folder: Path) -> tuple[list[Any], list[Any], str]:
@@ -60,7 +63,8 @@ def test_what_was_made_is_adopted_and_read(tmp_path: Path) -> None:
     settle_pending_operations(make_state(tmp_path, [], [begun]))
     resources, left, told = read(tmp_path)
     assert [(one["urn"], one["id"], one["outputs"]) for one in resources] == [
-        (URN.format(DISK, "data"), "projects/p/zones/z/disks/n", {**given, "options": [{"one": 1}]})]
+        (URN.format(DISK, "data"), "projects/p/zones/z/disks/n", {**given, "options": [{"one": 1}]})
+    ]
     assert left == []
     assert f"--target {URN.format(DISK, 'data')}" in told
 

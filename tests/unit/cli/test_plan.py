@@ -31,13 +31,16 @@ def run(*arguments: str) -> str:
 
 
 def test_plan_imports_nothing_heavy_and_is_fast() -> None:
-    code = ("import sys; from cli.__main__ import main; sys.argv[1:] = ['plan', 'aws-extended'];\n"
-            "try: main()\nexcept SystemExit as end: assert not end.code\n"
-            "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)")
+    code = (
+        "import sys; from cli.__main__ import main; sys.argv[1:] = ['plan', 'aws-extended'];\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
     # The processor's seconds: what runs beside this test takes no part in them.
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True,
-                          env={"PYTHONPATH": str(ROOT), "PATH": ""})
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT), "PATH": ""}
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < GENEROUS_SECONDS
     assert "aws-extended-sip-1" in done.stdout
@@ -47,8 +50,7 @@ def test_plan_imports_nothing_heavy_and_is_fast() -> None:
 @pytest.mark.parametrize("stack", list_stacks())
 def test_every_committed_stack(stack: str) -> None:
     document = json.loads(run("plan", stack, "--json"))
-    assert set(document) == {
-        "stack", "cloud", "tier", "region", "nodes", "kept_disks", "openings", "monthly_price", "warnings"}
+    assert set(document) == {"stack", "cloud", "tier", "region", "nodes", "kept_disks", "openings", "monthly_price", "warnings"}
     text = run("plan", stack)
     for node in document["nodes"]:
         names = ([node["name"]], [node["name"].removeprefix(f"{stack}-")])
@@ -75,7 +77,8 @@ def test_all_shows_what_is_open_between_nodes() -> None:
 def test_recordings_are_where_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "STACKS", tmp_path)
     (tmp_path / "Pulumi.x.yaml").write_text(
-        "config:\n  webitel:cloud: aws\n  webitel:tier: basic\n  webitel:recordings_share: {source: '10.3.0.4:/webitel'}\n")
+        "config:\n  webitel:cloud: aws\n  webitel:tier: basic\n  webitel:recordings_share: {source: '10.3.0.4:/webitel'}\n"
+    )
     text = run("plan", "x")
     assert "on 10.3.0.4:/webitel, which you run: 41 GiB a day at 400 thousand calls a day" in text and "full in about" not in text
 
@@ -85,10 +88,14 @@ def test_openings_of_a_role_share_a_line() -> None:
         return Opening("edge", service, service, protocol, ports, "internet", sources)
 
     world = "0.0.0.0/0"
-    assert describe_openings([
-        opening("nginx", "tcp", "80", world), opening("nginx", "tcp", "443", world),
-        opening("opensips", "udp", "5060", "198.51.100.0/24"), opening("opensips", "tcp", "5060", "198.51.100.0/24"),
-    ]) == ["edge: 80,443/tcp nginx", "edge: 5060/udp+tcp opensips (198.51.100.0/24)"]
+    assert describe_openings(
+        [
+            opening("nginx", "tcp", "80", world),
+            opening("nginx", "tcp", "443", world),
+            opening("opensips", "udp", "5060", "198.51.100.0/24"),
+            opening("opensips", "tcp", "5060", "198.51.100.0/24"),
+        ]
+    ) == ["edge: 80,443/tcp nginx", "edge: 5060/udp+tcp opensips (198.51.100.0/24)"]
 
 
 def test_calls_in_words() -> None:

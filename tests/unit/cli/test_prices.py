@@ -53,8 +53,17 @@ def serve() -> Iterator[Callable[[Answer], str]]:
 
 
 def azure_item(price: float, **more: str) -> dict[str, Any]:
-    return {"retailPrice": price, "unitOfMeasure": "1 Hour", "productName": "Virtual Machines Falsv6 Series",
-            "skuName": "F4als v6", "armSkuName": "", "meterName": "", "currencyCode": "USD", "type": "Consumption", **more}
+    return {
+        "retailPrice": price,
+        "unitOfMeasure": "1 Hour",
+        "productName": "Virtual Machines Falsv6 Series",
+        "skuName": "F4als v6",
+        "armSkuName": "",
+        "meterName": "",
+        "currencyCode": "USD",
+        "type": "Consumption",
+        **more,
+    }
 
 
 def test_azure_page_by_page_without_windows_and_spot(serve: Callable[[Answer], str]) -> None:
@@ -65,14 +74,22 @@ def test_azure_page_by_page_without_windows_and_spot(serve: Callable[[Answer], s
         if "Virtual Machines" in wish and "$skip" not in query:
             size = {"armSkuName": "Standard_F4als_v6"}
             following = f"https://prices.azure.com:443/api/retail/prices?$filter={wish.replace(' ', '%20')}&$skip=1000"
-            items = [azure_item(0.1, skuName="F4als v6 Spot", **size), azure_item(9.9, armSkuName="Standard_M128"),
-                     azure_item(0.4, productName="F Series Windows", **size)]
+            items = [
+                azure_item(0.1, skuName="F4als v6 Spot", **size),
+                azure_item(9.9, armSkuName="Standard_M128"),
+                azure_item(0.4, productName="F Series Windows", **size),
+            ]
             return {"Items": items, "NextPageLink": following}
         if "Virtual Machines" in wish:
             return {"Items": [azure_item(0.291, armSkuName="Standard_F4als_v6")], "NextPageLink": None}
         if "Premium SSD" in wish:
-            return {"Items": [azure_item(20.6, unitOfMeasure="1/Month", meterName="P10 LRS Disk"),
-                              azure_item(1.0, unitOfMeasure="1/Month", meterName="P10 LRS Disk Mount")], "NextPageLink": None}
+            return {
+                "Items": [
+                    azure_item(20.6, unitOfMeasure="1/Month", meterName="P10 LRS Disk"),
+                    azure_item(1.0, unitOfMeasure="1/Month", meterName="P10 LRS Disk Mount"),
+                ],
+                "NextPageLink": None,
+            }
         return {"Items": [azure_item(0.005)] if "Public IP" in wish else [], "NextPageLink": None}
 
     found = azure.find_prices(["Standard_F4als_v6"], ["westeurope"], serve(answer))
@@ -81,12 +98,32 @@ def test_azure_page_by_page_without_windows_and_spot(serve: Callable[[Answer], s
 
 
 def test_aws_reads_the_one_row_that_counts(serve: Callable[[Answer], str]) -> None:
-    head = ["SKU", "TermType", "PriceDescription", "Unit", "PricePerUnit", "Instance Type", "Operating System", "Tenancy",
-            "Pre Installed S/W", "CapacityStatus", "operation", "usageType", "Volume API Name"]
+    head = [
+        "SKU",
+        "TermType",
+        "PriceDescription",
+        "Unit",
+        "PricePerUnit",
+        "Instance Type",
+        "Operating System",
+        "Tenancy",
+        "Pre Installed S/W",
+        "CapacityStatus",
+        "operation",
+        "usageType",
+        "Volume API Name",
+    ]
 
     def row(price: float, unit: str = "Hrs", **more: str) -> dict[str, str]:
-        instance = {"TermType": "OnDemand", "Operating System": "Linux", "Tenancy": "Shared", "Pre Installed S/W": "NA",
-                    "CapacityStatus": "Used", "operation": "RunInstances", "Instance Type": "c7a.xlarge"}
+        instance = {
+            "TermType": "OnDemand",
+            "Operating System": "Linux",
+            "Tenancy": "Shared",
+            "Pre Installed S/W": "NA",
+            "CapacityStatus": "Used",
+            "operation": "RunInstances",
+            "Instance Type": "c7a.xlarge",
+        }
         plain = dict.fromkeys(head, "") | {"TermType": "OnDemand"} | (instance if "usage" not in more else {})
         return plain | {"PricePerUnit": str(price), "Unit": unit, "usageType": more.pop("usage", "")} | more
 
@@ -94,20 +131,30 @@ def test_aws_reads_the_one_row_that_counts(serve: Callable[[Answer], str]) -> No
         rows = [row(0.005, usage="EUC1-PublicIPv4:InUseAddress"), row(0.006, usage="EUC1-PublicIPv4:IdleAddress")]
         if "AmazonEC2" in path:
             assert path.endswith("/eu-central-1/index.csv")
-            rows = [row(0.2345), row(9, Tenancy="Dedicated"), row(9, CapacityStatus="UnusedCapacityReservation"),
-                    row(9, **{"Operating System": "Windows"}), row(9, **{"Pre Installed S/W": "SQL Std"}),
-                    row(9, TermType="Reserved"), row(9, **{"Instance Type": "t3.large"}),
-                    row(0.0952, "GB-Mo", usage="EUC1-EBS:VolumeUsage.gp3", **{"Volume API Name": "gp3"}),
-                    row(0.006, "IOPS-Mo", usage="EUC1-EBS:VolumeP-IOPS.gp3", **{"Volume API Name": "gp3"}),
-                    row(0.052, usage="EUC1-NatGateway-Hours"), row(0.052, "GB", usage="EUC1-NatGateway-Bytes")]
+            rows = [
+                row(0.2345),
+                row(9, Tenancy="Dedicated"),
+                row(9, CapacityStatus="UnusedCapacityReservation"),
+                row(9, **{"Operating System": "Windows"}),
+                row(9, **{"Pre Installed S/W": "SQL Std"}),
+                row(9, TermType="Reserved"),
+                row(9, **{"Instance Type": "t3.large"}),
+                row(0.0952, "GB-Mo", usage="EUC1-EBS:VolumeUsage.gp3", **{"Volume API Name": "gp3"}),
+                row(0.006, "IOPS-Mo", usage="EUC1-EBS:VolumeP-IOPS.gp3", **{"Volume API Name": "gp3"}),
+                row(0.052, usage="EUC1-NatGateway-Hours"),
+                row(0.052, "GB", usage="EUC1-NatGateway-Bytes"),
+            ]
         lines = [f'"{name}","..."' for name in ("FormatVersion", "Disclaimer", "Publication Date", "Version", "OfferCode")]
         lines += [",".join(f'"{name}"' for name in head), *(",".join(f'"{one[name]}"' for name in head) for one in rows)]
         return "\n".join(lines) + "\n"
 
     found = aws.find_prices(["c7a.xlarge"], ["eu-central-1"], serve(answer))
     assert found.machines == {"c7a.xlarge": {"eu-central-1": 0.2345}}
-    assert found.others == {("disk", "gp3"): {"eu-central-1": 0.0952}, ("nat",): {"eu-central-1": 37.96},
-                            ("address",): {"eu-central-1": 3.65}}
+    assert found.others == {
+        ("disk", "gp3"): {"eu-central-1": 0.0952},
+        ("nat",): {"eu-central-1": 37.96},
+        ("address",): {"eu-central-1": 3.65},
+    }
 
 
 def test_hetzner_and_digitalocean_with_a_token(serve: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,10 +164,15 @@ def test_hetzner_and_digitalocean_with_a_token(serve: Callable[[Answer], str], m
         if path == "/v2/sizes":
             return {"sizes": [{"slug": "c-4", "price_monthly": 84.0}, {"slug": "s-1vcpu-1gb", "price_monthly": 6.0}]}
         assert path == "/v1/pricing"
-        return {"pricing": {
-            "currency": "EUR", "vat_rate": "19.00", "volume": {"price_per_gb_month": {"net": "0.0572", "gross": "0.068"}},
-            "primary_ips": [{"type": "ipv4", "prices": [{"location": "fsn1", **price}]}, {"type": "ipv6", "prices": []}],
-            "server_types": [{"name": "ccx13", "prices": [{"location": "fsn1", **price}]}, {"name": "cx22", "prices": []}]}}
+        return {
+            "pricing": {
+                "currency": "EUR",
+                "vat_rate": "19.00",
+                "volume": {"price_per_gb_month": {"net": "0.0572", "gross": "0.068"}},
+                "primary_ips": [{"type": "ipv4", "prices": [{"location": "fsn1", **price}]}, {"type": "ipv6", "prices": []}],
+                "server_types": [{"name": "ccx13", "prices": [{"location": "fsn1", **price}]}, {"name": "cx22", "prices": []}],
+            }
+        }
 
     address = serve(answer)
     monkeypatch.setenv("HCLOUD_TOKEN", "t")
@@ -134,15 +186,24 @@ def test_hetzner_and_digitalocean_with_a_token(serve: Callable[[Answer], str], m
 def test_google_adds_core_and_memory(serve: Callable[[Answer], str], monkeypatch: pytest.MonkeyPatch) -> None:
     def sku(text: str, nanos: int, usage: str = "OnDemand", *regions: str) -> dict[str, Any]:
         rate = {"startUsageAmount": 0, "unitPrice": {"currencyCode": "USD", "units": "0", "nanos": nanos}}
-        return {"description": text, "category": {"usageType": usage}, "serviceRegions": list(regions or ("europe-west3",)),
-                "pricingInfo": [{"pricingExpression": {"usageUnit": "h", "tieredRates": [rate]}}]}
+        return {
+            "description": text,
+            "category": {"usageType": usage},
+            "serviceRegions": list(regions or ("europe-west3",)),
+            "pricingInfo": [{"pricingExpression": {"usageUnit": "h", "tieredRates": [rate]}}],
+        }
 
     pages = [
-        [sku("C2D AMD Instance Core running in Frankfurt", 40_000_000),
-         sku("C2D AMD Instance Core running in Frankfurt", 1, "Preemptible"), sku("Commitment v1: C2D AMD Cpu in Frankfurt", 1)],
-        [sku("C2D AMD Instance Ram running in Frankfurt", 5_000_000),
-         sku("SSD backed PD Capacity in Frankfurt", 204_000_000),
-         sku("External IP Charge on a Standard VM", 5_000_000, "OnDemand", "global")],
+        [
+            sku("C2D AMD Instance Core running in Frankfurt", 40_000_000),
+            sku("C2D AMD Instance Core running in Frankfurt", 1, "Preemptible"),
+            sku("Commitment v1: C2D AMD Cpu in Frankfurt", 1),
+        ],
+        [
+            sku("C2D AMD Instance Ram running in Frankfurt", 5_000_000),
+            sku("SSD backed PD Capacity in Frankfurt", 204_000_000),
+            sku("External IP Charge on a Standard VM", 5_000_000, "OnDemand", "global"),
+        ],
     ]
 
     def answer(path: str, query: dict[str, list[str]]) -> Any:
@@ -164,7 +225,10 @@ def test_google_adds_core_and_memory(serve: Callable[[Answer], str], monkeypatch
 
 
 def test_what_cannot_be_asked_keeps_its_prices(
-    serve: Callable[[Answer], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    serve: Callable[[Answer], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name in ("HCLOUD_TOKEN", "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "GOOGLE_API_KEY"):
         monkeypatch.delenv(name, raising=False)

@@ -29,6 +29,7 @@ def run(folder: Path, body: str) -> Run:
 
 def interrupt_when(path: Path, times: int = 1) -> threading.Thread:
     """Send this process Ctrl-C as soon as a file is there."""
+
     def wait() -> None:
         deadline = time.monotonic() + 20
         while not path.exists() and time.monotonic() < deadline:
@@ -43,7 +44,9 @@ def interrupt_when(path: Path, times: int = 1) -> threading.Thread:
 
 
 def test_steps_are_lines_where_nobody_watches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    done = run(tmp_path, """
+    done = run(
+        tmp_path,
+        """
 assert "--yes" in sys.argv and "--skip-preview" in sys.argv and "--non-interactive" in sys.argv
 assert option("--stack") == "local-basic" and sys.argv[1] == "up"
 say("resourcePreEvent", op="create")
@@ -52,23 +55,29 @@ diagnose("packages 2/30", ephemeral=True)
 diagnose("start consul", ephemeral=True)
 say("resOutputsEvent", op="create")
 write({"summaryEvent": {"resourceChanges": {"create": 1}}})
-""")
+""",
+    )
     report_failure(done, AGAIN, PLAN)
     shown = capsys.readouterr().err.splitlines()
     assert [line.partition("s  ")[2] for line in shown] == [
-        "local-basic-data-1  creating node configuration", "local-basic-data-1  packages 1/30",
-        "local-basic-data-1  start consul"]
+        "local-basic-data-1  creating node configuration",
+        "local-basic-data-1  packages 1/30",
+        "local-basic-data-1  start consul",
+    ]
     assert done.rollout.changes == {"create": 1} and not done.interrupted
 
 
 def test_a_failed_node_is_told_with_its_lines_and_how_to_go_on(tmp_path: Path) -> None:
-    done = run(tmp_path, """
+    done = run(
+        tmp_path,
+        """
 say("resourcePreEvent", op="create")
 diagnose("rabbitmq-server failed on data-1\\n  address already in use", "error")
 say("resOpFailedEvent", op="create")
 diagnose("update failed", "error", urn="")
 sys.exit(255)
-""")
+""",
+    )
     with pytest.raises(Failure) as caught:
         report_failure(done, AGAIN, PLAN)
     text = str(caught.value)
@@ -78,10 +87,13 @@ sys.exit(255)
 
 
 def test_what_was_refused_for_calls_in_progress_is_resumed_with_the_leave(tmp_path: Path) -> None:
-    done = run(tmp_path, f"""
+    done = run(
+        tmp_path,
+        f"""
 diagnose("data-1: {REFUSED}OpenSIPS restarts", "error")
 sys.exit(255)
-""")
+""",
+    )
     for again in (AGAIN, f"{AGAIN} --disruptive"):
         with pytest.raises(Failure, match=rf"Run {AGAIN} --disruptive again: it resumes\.$"):
             report_failure(done, again, PLAN)
@@ -96,7 +108,9 @@ def test_what_never_became_an_event_is_told(tmp_path: Path) -> None:
 def test_ctrl_c_reaches_the_engine_once_and_waits_for_it(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)  # ignored where CI runs in the background
     thread = interrupt_when(tmp_path / "ready")
-    done = run(tmp_path, f"""
+    done = run(
+        tmp_path,
+        f"""
 def stop(*_):
     diagnose("cancelled: running the update again resumes here", "error")
     open({str(tmp_path / "stopped")!r}, "a").write("x")
@@ -105,7 +119,8 @@ def stop(*_):
 signal.signal(signal.SIGINT, stop)
 open({str(tmp_path / "ready")!r}, "w")
 time.sleep(60)
-""")
+""",
+    )
     thread.join()
     assert (tmp_path / "stopped").read_text() == "x" and done.interrupted and done.status == 1
     with pytest.raises(Failure, match=r"(?s)Interrupted.*cancelled.*it resumes"):
@@ -114,18 +129,22 @@ time.sleep(60)
 
 
 def test_an_engine_that_does_not_stop_is_ended_with_its_children(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rollout, "CANCEL_SECONDS", 0.5)
     thread = interrupt_when(tmp_path / "ready", times=2)
     started = time.monotonic()
-    done = run(tmp_path, f"""
+    done = run(
+        tmp_path,
+        f"""
 import subprocess
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 child = subprocess.Popen(["sleep", "60"])
 open({str(tmp_path / "ready")!r}, "w").write(str(child.pid))
 time.sleep(60)
-""")
+""",
+    )
     thread.join()
     assert time.monotonic() - started < 20 and done.status == -signal.SIGKILL
     state = Path(f"/proc/{(tmp_path / 'ready').read_text()}/stat")

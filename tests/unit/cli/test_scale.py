@@ -80,14 +80,17 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["scale", *arguments, "s"])
 
 
-@pytest.mark.parametrize(("role", "count", "words"), [
-    ("sip", "2", "OpenSIPS cannot run twice yet; use 1"),
-    ("storage", "2", "Storage runs on the first node only"),
-    ("db", "2", "a cluster of 2 cannot lose a node"),
-    ("media", "1", "fewer than the tier's; use 2 or more"),
-    ("media", "251", "use 250 or fewer"),
-    ("medai", "2", "did you mean media?"),
-])
+@pytest.mark.parametrize(
+    ("role", "count", "words"),
+    [
+        ("sip", "2", "OpenSIPS cannot run twice yet; use 1"),
+        ("storage", "2", "Storage runs on the first node only"),
+        ("db", "2", "a cluster of 2 cannot lose a node"),
+        ("media", "1", "fewer than the tier's; use 2 or more"),
+        ("media", "251", "use 250 or fewer"),
+        ("medai", "2", "did you mean media?"),
+    ],
+)
 def test_refused_before_anything_happens(engine: FakeEngine, role: str, count: str, words: str) -> None:
     result = run(role, count, "--yes")
     assert result.exit_code == 1 and words in str(result.exception)
@@ -139,8 +142,10 @@ def gone(engine: FakeEngine, tmp_path: Path) -> FakeEngine:
     """Lowered before: of db-3 only its disk is left."""
     (tmp_path / "Pulumi.s.yaml").write_text(KEPT)
     engine.left = [
-        {"type": resource_types.NODE, "urn": f"{PARENT}db-1"}, resource("cloud:Machine", "db-1", "db-1"),
-        {"type": resource_types.NODE, "urn": f"{PARENT}db-3"}, resource("cloud:Disk", "db-3-database", "db-3", protect=True),
+        {"type": resource_types.NODE, "urn": f"{PARENT}db-1"},
+        resource("cloud:Machine", "db-1", "db-1"),
+        {"type": resource_types.NODE, "urn": f"{PARENT}db-3"},
+        resource("cloud:Disk", "db-3-database", "db-3", protect=True),
     ]
     return engine
 

@@ -19,21 +19,36 @@ from cli.engine.engine import Engine
 from tests.unit.cli.fakes import make_engine
 
 VALUES = {"grafana_password": "a-generated-one", "storage_key": "-----BEGIN\nkey-----"}
-STATE = {"deployment": {"resources": [
-    {"type": "pulumi:pulumi:Stack", "urn": "u"},
-    {"type": "webitel:index:Secrets", "urn": "u", "outputs": {
-        "values": {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
-                   "plaintext": json.dumps(VALUES)}}},
-]}}
+STATE = {
+    "deployment": {
+        "resources": [
+            {"type": "pulumi:pulumi:Stack", "urn": "u"},
+            {
+                "type": "webitel:index:Secrets",
+                "urn": "u",
+                "outputs": {
+                    "values": {
+                        "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+                        "plaintext": json.dumps(VALUES),
+                    }
+                },
+            },
+        ]
+    }
+}
 
 
 @pytest.fixture(autouse=True)
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine whose state has two secrets."""
-    made = make_engine(tmp_path, f"""
+    made = make_engine(
+        tmp_path,
+        f"""
 assert "init" not in sys.argv
 print({json.dumps(STATE)!r} if "export" in sys.argv else '[{{"name": "local-single"}}]')
-""", "local-single")
+""",
+        "local-single",
+    )
 
     @contextmanager
     def opened(stack: str) -> Iterator[Engine]:
@@ -72,6 +87,7 @@ def test_the_recovery_file_opens_with_openssl(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and "generated" not in file.read_text()
     again = run("export-secrets", str(file), WEBITEL_RECOVERY_PASSPHRASE=passphrase)
     assert again.exit_code == 1 and "exists already" in str(again.exception)
-    opened = subprocess.run([*DECRYPT.split(), str(file), "-pass", "stdin"], input=passphrase, text=True,
-                            capture_output=True, check=True)
+    opened = subprocess.run(
+        [*DECRYPT.split(), str(file), "-pass", "stdin"], input=passphrase, text=True, capture_output=True, check=True
+    )
     assert json.loads(opened.stdout) == {"stack": "local-single", "secrets": VALUES}

@@ -16,24 +16,36 @@ from cli.engine.engine import Engine
 from tests.unit.cli.fakes import make_engine
 
 STACK = "hetzner-basic"
-STATE = {"version": 3, "deployment": {"resources": [
-    {"type": "pulumi:pulumi:Stack", "urn": f"urn:pulumi:{STACK}::webitel::pulumi:pulumi:Stack::webitel-{STACK}"},
-    {"type": "hcloud:index/network:Network", "urn": f"urn:pulumi:{STACK}::webitel::hcloud:index/network:Network::network"},
-]}}
+STATE = {
+    "version": 3,
+    "deployment": {
+        "resources": [
+            {"type": "pulumi:pulumi:Stack", "urn": f"urn:pulumi:{STACK}::webitel::pulumi:pulumi:Stack::webitel-{STACK}"},
+            {
+                "type": "hcloud:index/network:Network",
+                "urn": f"urn:pulumi:{STACK}::webitel::hcloud:index/network:Network::network",
+            },
+        ]
+    },
+}
 
 
 @pytest.fixture
 def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the engine writes the state it is given."""
     file = tmp_path / "imported"
-    made = make_engine(tmp_path, f"""
+    made = make_engine(
+        tmp_path,
+        f"""
 if sys.argv[1:3] == ["stack", "ls"]:
     print(json.dumps([dict(name={STACK!r})]))
 elif sys.argv[1:3] == ["stack", "export"]:
     print({json.dumps(STATE)!r})
 elif sys.argv[1:3] == ["stack", "import"]:
     open({str(file)!r}, "w").write(sys.stdin.read())
-""", STACK)
+""",
+        STACK,
+    )
 
     @contextmanager
     def open_it(stack: str) -> Iterator[Engine]:

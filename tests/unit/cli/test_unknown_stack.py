@@ -8,10 +8,15 @@ from cli.__main__ import app
 from stacks.settings import UnknownStackError
 
 ARGUMENTS = {
-    "drill": ["kill-leader", "nosuch"], "dump": ["nosuch", "/nowhere.tar.gz"], "export-secrets": ["/nowhere", "nosuch"],
-    "logs": ["edge-1", "--stack", "nosuch"], "render": ["nosuch", "/nowhere"],
+    "drill": ["kill-leader", "nosuch"],
+    "dump": ["nosuch", "/nowhere.tar.gz"],
+    "export-secrets": ["/nowhere", "nosuch"],
+    "logs": ["edge-1", "--stack", "nosuch"],
+    "render": ["nosuch", "/nowhere"],
     "replace": ["edge-1", "--stack", "nosuch", "--yes"],
-    "scale": ["app", "2", "nosuch"], "secrets": ["--stack", "nosuch"], "ssh": ["edge-1", "--stack", "nosuch"],
+    "scale": ["app", "2", "nosuch"],
+    "secrets": ["--stack", "nosuch"],
+    "ssh": ["edge-1", "--stack", "nosuch"],
 }
 """Where the stack is not the only argument."""
 NO_STACK = {"doctor", "init", "prices", "pulumi", "schema", "test", "comment", "state", "bench"}

@@ -12,10 +12,13 @@ from cli.show import end
 from stacks.load import load_deployment
 
 
-@pytest.mark.parametrize(("stack", "said"), [
-    ("local-single", "First log-in: none in the sandbox"),
-    ("hetzner-basic", "First log-in: https://voice.example.com/ > Create account: your domain, a user name and a password"),
-])
+@pytest.mark.parametrize(
+    ("stack", "said"),
+    [
+        ("local-single", "First log-in: none in the sandbox"),
+        ("hetzner-basic", "First log-in: https://voice.example.com/ > Create account: your domain, a user name and a password"),
+    ],
+)
 def test_the_first_log_in_and_the_licence(monkeypatch: pytest.MonkeyPatch, stack: str, said: str) -> None:
     shown = io.StringIO()
     monkeypatch.setattr(end, "out", Console(file=shown, width=250))

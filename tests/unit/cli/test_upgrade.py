@@ -58,14 +58,22 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     nodes = {key: make_node(key, "s") for key in VERSIONS}
 
     def ask_status(_: Access) -> dict[str, NodeReport]:
-        return {node.key: NodeReport(node=node.name, key=node.key, healthy=fake.healthy, services=tuple(
-            ServiceRow(name=name, healthy=fake.healthy or name != "engine") for name in node.services))
-            for node in load_deployment("s").plan.nodes}
+        return {
+            node.key: NodeReport(
+                node=node.name,
+                key=node.key,
+                healthy=fake.healthy,
+                services=tuple(ServiceRow(name=name, healthy=fake.healthy or name != "engine") for name in node.services),
+            )
+            for node in load_deployment("s").plan.nodes
+        }
 
     async def ask_nodes(access: Access, nodes: list[NodeAccess], command: str, seconds: float) -> dict[str, Answer]:
         fake.asked.append(command)
-        return {node.key: fake.told[node.key] if isinstance(fake.told[node.key], Answer) else Answer(0, fake.told[node.key])
-                for node in nodes}
+        return {
+            node.key: fake.told[node.key] if isinstance(fake.told[node.key], Answer) else Answer(0, fake.told[node.key])
+            for node in nodes
+        }
 
     def bring_up(stack: str, yes: bool, disruptive: bool, again: str) -> None:
         fake.ran.append((disruptive, again, fake.settings().get("webitel:package_versions")))
@@ -126,10 +134,14 @@ def test_only_what_drops_calls_is_left(deployment: Fake) -> None:
     assert "No newer patch version." in run("--yes", "--only", "opensips").output
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["--release", "26.4"], "Nothing was changed: release 26.4 is not known"), (["--release", "24.12"], "is older than 25.08"),
-    (["--only", "engin"], "no service engin; did you mean engine?"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--release", "26.4"], "Nothing was changed: release 26.4 is not known"),
+        (["--release", "24.12"], "is older than 25.08"),
+        (["--only", "engin"], "no service engin; did you mean engine?"),
+    ],
+)
 def test_refused_before_a_node_is_asked(deployment: Fake, arguments: list[str], words: str) -> None:
     assert words in refused(deployment, "--yes", *arguments)
     assert deployment.asked == []
@@ -147,11 +159,14 @@ def test_an_unhealthy_deployment_is_not_upgraded(deployment: Fake) -> None:
     assert deployment.asked == []
 
 
-@pytest.mark.parametrize(("answer", "words"), [
-    (Answer(problem="no answer within 120 s"), "app-1: no answer within 120 s"),
-    (Answer(1, json.dumps({"error": "apt-get update failed"})), "app-1: apt-get update failed"),
-    (Answer(2, "", "invalid choice: 'versions'"), "app-1: its node program failed with exit status 2: invalid choice"),
-])
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer(problem="no answer within 120 s"), "app-1: no answer within 120 s"),
+        (Answer(1, json.dumps({"error": "apt-get update failed"})), "app-1: apt-get update failed"),
+        (Answer(2, "", "invalid choice: 'versions'"), "app-1: its node program failed with exit status 2: invalid choice"),
+    ],
+)
 def test_a_node_that_cannot_look_is_named(deployment: Fake, answer: Answer, words: str) -> None:
     deployment.told["app-1"] = answer
     said = refused(deployment, "--yes")

@@ -159,7 +159,9 @@ def test_what_moves_is_bound_to_its_lock_where_there_are_several_nodes() -> None
         candidates = {service["name"]: service["candidates"] for service in made.manifest["services"] if "candidates" in service}
         assert set(candidates) == {"logger", "messages-bot"}
         assert candidates["logger"] == [
-            {"key": "app-1", "address": "{{address:app-1}}"}, {"key": "app-2", "address": "{{address:app-2}}", "leaving": True}]
+            {"key": "app-1", "address": "{{address:app-1}}"},
+            {"key": "app-2", "address": "{{address:app-2}}", "leaving": True},
+        ]
     site = compose_configuration(plan, plan.node("edge-1"), settings).files["/etc/nginx/sites-enabled/default"]
     assert "{{address:app-1}}:10031" in site and "{{address:app-2}}:10031" in site, "it runs there until it has moved"
     assert "{{address:app-1}}:8080" in site and "{{address:app-2}}:8080" not in site

@@ -13,41 +13,78 @@ from tests.unit.cloud_init.test_telephony_fragments import PRIVATE, STACKS, TRIA
 
 STATED: dict[str, dict[str, tuple[str, str]]] = {
     "switch.conf": {
-        "max-sessions": ("1000", "1000"), "sessions-per-second": ("50", "30"),
-        "rtp-start-port": ("20000", "16384"), "rtp-end-port": ("39998", "32768"),
-        "rtp-port-usage-robustness": ("true", "false"), "loglevel": ("warning", "debug"),
+        "max-sessions": ("1000", "1000"),
+        "sessions-per-second": ("50", "30"),
+        "rtp-start-port": ("20000", "16384"),
+        "rtp-end-port": ("39998", "32768"),
+        "rtp-port-usage-robustness": ("true", "false"),
+        "loglevel": ("warning", "debug"),
         "verbose-channel-events": ("yes", "no"),
         "core-db-dsn": ("sqlite://memory://file:core.db?mode=memory&cache=shared", "a file"),
     },
     "event_socket.conf": {
-        "nat-map": ("false", "false"), "listen-ip": ("127.0.0.1", "127.0.0.1"), "listen-port": ("8021", "8021"),
-        "password": ("secret", "ClueCon"), "apply-inbound-acl": ("esl", "loopback.auto"), "stop-on-bind-error": ("true", "false"),
+        "nat-map": ("false", "false"),
+        "listen-ip": ("127.0.0.1", "127.0.0.1"),
+        "listen-port": ("8021", "8021"),
+        "password": ("secret", "ClueCon"),
+        "apply-inbound-acl": ("esl", "loopback.auto"),
+        "stop-on-bind-error": ("true", "false"),
     },
     "sofia.conf": {
-        "log-level": ("0", "0"), "debug-presence": ("0", "0"),
-        "sip-ip": (PRIVATE, "guessed"), "rtp-ip": (PRIVATE, "guessed"), "sip-port": ("5080", "5060"),
-        "user-agent-string": ("Webitel", "FreeSWITCH with its version"), "username": ("Webitel", "FreeSWITCH"),
-        "context": ("public", "default"), "dialplan": ("XML", "XML"), "auth-calls": ("false", "false"),
-        "inbound-codec-prefs": ("PCMA", "every codec"), "outbound-codec-prefs": ("PCMA", "every codec"),
-        "inbound-codec-negotiation": ("generous", "generous"), "inbound-late-negotiation": ("false", "false"),
-        "enable-3pcc": ("proxy", "false"), "disable-transcoding": ("true", "false"), "caller-id-type": ("rpid", "rpid"),
-        "rfc2833-pt": ("101", "101"), "dtmf-duration": ("2000", "100"), "rtp-timer-name": ("soft", "none"),
-        "rtp-timeout-sec": ("300", "never"), "rtp-hold-timeout-sec": ("1800", "never, or ten times the former"),
-        "rtp-rewrite-timestamps": ("true", "false"), "vad": ("none", "none"), "hold-music": ("local_stream://default", "none"),
-        "apply-candidate-acl": ("0.0.0.0/0", "wan.auto"), "manage-presence": ("false", "false"),
-        "send-display-update": ("false", "true"), "outbound-use-uuid-as-callid": ("true", "false"),
-        "inbound-use-callid-as-uuid": ("false", "false"), "watchdog-enabled": ("no", "no"), "tls": ("false", "false"),
+        "log-level": ("0", "0"),
+        "debug-presence": ("0", "0"),
+        "sip-ip": (PRIVATE, "guessed"),
+        "rtp-ip": (PRIVATE, "guessed"),
+        "sip-port": ("5080", "5060"),
+        "user-agent-string": ("Webitel", "FreeSWITCH with its version"),
+        "username": ("Webitel", "FreeSWITCH"),
+        "context": ("public", "default"),
+        "dialplan": ("XML", "XML"),
+        "auth-calls": ("false", "false"),
+        "inbound-codec-prefs": ("PCMA", "every codec"),
+        "outbound-codec-prefs": ("PCMA", "every codec"),
+        "inbound-codec-negotiation": ("generous", "generous"),
+        "inbound-late-negotiation": ("false", "false"),
+        "enable-3pcc": ("proxy", "false"),
+        "disable-transcoding": ("true", "false"),
+        "caller-id-type": ("rpid", "rpid"),
+        "rfc2833-pt": ("101", "101"),
+        "dtmf-duration": ("2000", "100"),
+        "rtp-timer-name": ("soft", "none"),
+        "rtp-timeout-sec": ("300", "never"),
+        "rtp-hold-timeout-sec": ("1800", "never, or ten times the former"),
+        "rtp-rewrite-timestamps": ("true", "false"),
+        "vad": ("none", "none"),
+        "hold-music": ("local_stream://default", "none"),
+        "apply-candidate-acl": ("0.0.0.0/0", "wan.auto"),
+        "manage-presence": ("false", "false"),
+        "send-display-update": ("false", "true"),
+        "outbound-use-uuid-as-callid": ("true", "false"),
+        "inbound-use-callid-as-uuid": ("false", "false"),
+        "watchdog-enabled": ("no", "no"),
+        "tls": ("false", "false"),
     },
     "grpc.conf": {
-        "grpc_host": (PRIVATE, ""), "grpc_port": ("50051", ""), "consul_address": ("http://127.0.0.1:8500", ""),
-        "consul_ttl_sec": ("60", ""), "consul_deregister_critical_ttl_sec": ("120", ""), "amd_ai_address": ("", ""),
+        "grpc_host": (PRIVATE, ""),
+        "grpc_port": ("50051", ""),
+        "consul_address": ("http://127.0.0.1:8500", ""),
+        "consul_ttl_sec": ("60", ""),
+        "consul_deregister_critical_ttl_sec": ("120", ""),
+        "amd_ai_address": ("", ""),
     },
     "amqp.conf": {
-        "hostname": ("127.0.0.1", "localhost"), "port": ("5672", "0"), "virtualhost": ("/", "/"),
-        "username": ("webitel", "guest"), "password": ("secret", "guest"), "heartbeat": ("10", "0"),
+        "hostname": ("127.0.0.1", "localhost"),
+        "port": ("5672", "0"),
+        "virtualhost": ("/", "/"),
+        "username": ("webitel", "guest"),
+        "password": ("secret", "guest"),
+        "heartbeat": ("10", "0"),
         "exchange-name": ("call", "TAP.Events"),
-        "exchange-type": ("topic", "topic"), "circuit_breaker_ms": ("10000", "10000"), "reconnect_interval_ms": ("1000", "1000"),
-        "send_queue_size": ("5000", "5000"), "enable_fallback_format_fields": ("3", "0"),
+        "exchange-type": ("topic", "topic"),
+        "circuit_breaker_ms": ("10000", "10000"),
+        "reconnect_interval_ms": ("1000", "1000"),
+        "send_queue_size": ("5000", "5000"),
+        "enable_fallback_format_fields": ("3", "0"),
         "format_fields": ("#events,event,cc_app_id,domain_id,user_id", ""),
         "event_filter": ("SWITCH_EVENT_CUSTOM::WEBITEL_CALL", ""),
     },
@@ -103,14 +140,19 @@ def test_no_variable_shortens_the_time_on_hold(tmp_path: Path) -> None:
     config = read(TRIAL, tmp_path)
     assert not {"media_timeout", "media_hold_timeout"} & set(config.variables)
     actions = [action for context in config.dialplan.contexts for action in config.dialplan.actions(context, {})]
-    assert not [data for application, data in actions if application in ("set", "export") and "media_" in data.partition("=")[0]
-                and "timeout" in data]
+    assert not [
+        data
+        for application, data in actions
+        if application in ("set", "export") and "media_" in data.partition("=")[0] and "timeout" in data
+    ]
 
 
 @pytest.mark.parametrize("context", ["default", "public"])
 @pytest.mark.parametrize("number", ["1001", "service", "call-from-web"])
 def test_a_call_that_flow_manager_does_not_take_is_answered_so_that_another_node_gets_it(
-    context: str, number: str, tmp_path: Path,
+    context: str,
+    number: str,
+    tmp_path: Path,
 ) -> None:
     actions = read(TRIAL, tmp_path).dialplan.actions(context, {"destination_number": number})
     place = next(place for place, (application, _) in enumerate(actions) if application == "socket")

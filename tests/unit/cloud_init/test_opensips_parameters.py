@@ -15,9 +15,17 @@ FILES = with_bundle(files_with(TRIAL, "opensips"))
 CONFIG = read_config(FILES[CONFIGURATION], FILES)
 SET = sorted(CONFIG.parameters)
 SAME_AS_THE_DEFAULT = {
-    ("auth_db", "calculate_ha1"), ("db_virtual", "db_probe_time"), ("dialog", "db_mode"), ("dialog", "dlg_match_mode"),
-    ("dialog", "options_ping_interval"), ("dispatcher", "ds_ping_method"), ("event_rabbitmq", "heartbeat"),
-    ("nathelper", "natping_tcp"), ("nathelper", "sipping_method"), ("pike", "remove_latency"), ("pike", "sampling_time_unit"),
+    ("auth_db", "calculate_ha1"),
+    ("db_virtual", "db_probe_time"),
+    ("dialog", "db_mode"),
+    ("dialog", "dlg_match_mode"),
+    ("dialog", "options_ping_interval"),
+    ("dispatcher", "ds_ping_method"),
+    ("event_rabbitmq", "heartbeat"),
+    ("nathelper", "natping_tcp"),
+    ("nathelper", "sipping_method"),
+    ("pike", "remove_latency"),
+    ("pike", "sampling_time_unit"),
 }
 """What the file says although taking it out changes nothing."""
 

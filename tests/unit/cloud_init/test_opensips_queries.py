@@ -13,8 +13,9 @@ from tests.unit.cloud_init.test_telephony_fragments import STACKS, TRIAL, files_
 SCHEMA = Path(__file__).parents[3] / "sandbox" / "webitel" / "schema" / "webitel-db-schema.sql"
 MISTAKES: dict[str, Callable[[str], str]] = {
     "load_credentials: no column rpid in sip_subscriber": lambda t: t.replace('modparam("auth_db", "load_credentials", "")', ""),
-    "password_column: no column ha1 in sip_subscriber": lambda t:
-        t.replace('modparam("auth_db", "password_column", "digest_ha1")', ""),
+    "password_column: no column ha1 in sip_subscriber": lambda t: t.replace(
+        'modparam("auth_db", "password_column", "digest_ha1")', ""
+    ),
     "attr_column: no column attr in location": lambda t: t.replace('modparam("usrloc", "attr_column", "device_id")', ""),
     "no table registrant": lambda t: t.replace('modparam("uac_registrant", "table_name", "sip_registrant")', ""),
     "no column expiry in sip_registrant": lambda t: t.replace('modparam("uac_registrant", "expiry_column", "expires")', ""),

@@ -15,8 +15,9 @@ BIND = {"source": "/srv/recordings", "type": "bind"}
 
 
 def settings(share: dict[str, str], **values: Any) -> Settings:
-    return Settings.model_validate({
-        "cloud": "aws", "tier": "extended", "counts": {"storage": 2}, "recordings_share": share, **values})
+    return Settings.model_validate(
+        {"cloud": "aws", "tier": "extended", "counts": {"storage": 2}, "recordings_share": share, **values}
+    )
 
 
 def configure(given: Settings, key: str) -> Configuration:
@@ -27,8 +28,12 @@ def configure(given: Settings, key: str) -> Configuration:
 def test_storage_never_runs_without_its_share() -> None:
     made = configure(settings(NFS), "storage-2")
     drop_in = made.files[DROP_IN].splitlines()
-    for line in ("RequiresMountsFor=/var/lib/webitel/share", "BindsTo=var-lib-webitel-share.mount",
-                 "BindsTo=webitel-locks.service", "ExecStartPre=+/usr/local/sbin/webitel-node wait disk:/var/lib/webitel/share"):
+    for line in (
+        "RequiresMountsFor=/var/lib/webitel/share",
+        "BindsTo=var-lib-webitel-share.mount",
+        "BindsTo=webitel-locks.service",
+        "ExecStartPre=+/usr/local/sbin/webitel-node wait disk:/var/lib/webitel/share",
+    ):
         assert line in drop_in
     waits = drop_in.index("ExecStartPre=+/usr/local/sbin/webitel-node wait disk:/var/lib/webitel/share")
     assert all(waits < drop_in.index(line) for line in drop_in if "/usr/bin/mkdir" in line), "nothing is made on the boot disk"
@@ -36,7 +41,10 @@ def test_storage_never_runs_without_its_share() -> None:
     assert len(written) == 3 and all("/var/lib/webitel/share/storage/" in line for line in written)
     assert made.manifest["disks"] == [] and {one["disk"] for one in made.manifest["directories"]} == {"share"}
     assert made.manifest["share"] == {
-        "source": "10.3.0.4:/webitel", "mount": "/var/lib/webitel/share", "unit": "var-lib-webitel-share.mount"}
+        "source": "10.3.0.4:/webitel",
+        "mount": "/var/lib/webitel/share",
+        "unit": "var-lib-webitel-share.mount",
+    }
 
 
 def test_a_network_file_system_is_mounted_by_a_unit_when_the_network_is_there() -> None:

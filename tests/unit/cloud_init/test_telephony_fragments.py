@@ -20,8 +20,19 @@ FILES = Path(__file__).parents[3] / "cloud_init" / "files"
 PRIVATE, PUBLIC = "10.20.0.10", "203.0.113.9"
 
 RTPENGINE_OPTIONS = {
-    "table", "interface", "listen-ng", "listen-cli", "port-min", "port-max", "timeout", "silent-timeout", "tos", "log-level",
-    "log-stderr", "delete-delay", "endpoint-learning",
+    "table",
+    "interface",
+    "listen-ng",
+    "listen-cli",
+    "port-min",
+    "port-max",
+    "timeout",
+    "silent-timeout",
+    "tos",
+    "log-level",
+    "log-stderr",
+    "delete-delay",
+    "endpoint-learning",
 }
 """Of rtpengine 10.5 (`rtpengine --help`); the program passes over an option it does not know."""
 
@@ -69,12 +80,17 @@ SIDES = {
 """What rtpengine and OpenSIPS bind, and where carriers are told to send calls (`facts/calls-observed.md` 1, V3)."""
 
 
-@pytest.mark.parametrize(("stack", "network", "sides"), [
-    *((f"{cloud}-basic", "bridged", "translated") for cloud in ("aws", "gcp", "azure")),
-    *((f"{cloud}-extended", "bridged", "own") for cloud in ("digitalocean", "hetzner")),
-    ("local-basic", "nat", "translated"), ("local-basic", "late_address", "own"), ("local-single", "late_network", "own"),
-    (TRIAL, "bridged", "private"),
-])
+@pytest.mark.parametrize(
+    ("stack", "network", "sides"),
+    [
+        *((f"{cloud}-basic", "bridged", "translated") for cloud in ("aws", "gcp", "azure")),
+        *((f"{cloud}-extended", "bridged", "own") for cloud in ("digitalocean", "hetzner")),
+        ("local-basic", "nat", "translated"),
+        ("local-basic", "late_address", "own"),
+        ("local-single", "late_network", "own"),
+        (TRIAL, "bridged", "private"),
+    ],
+)
 def test_the_outer_side_says_the_public_address_and_the_inner_one_never(stack: str, network: str, sides: str) -> None:
     interface, sockets, contact = SIDES[sides]
     files = files_with(stack, "opensips", local_network=network)
@@ -93,8 +109,10 @@ def test_opensips_file_is_accepted(stack: str) -> None:
     assert config.parameter("httpd", "ip") == "127.0.0.1"
     assert config.parameter("rtpengine", "rtpengine_sock") == "udp:127.0.0.1:60000"
     assert [call.arguments[1].partition("@")[2] for call in config.calls_of("subscribe_event")] == [
-        "127.0.0.1:5672/exchange=opensips?sip.register", "127.0.0.1:5672/exchange=opensips?sip.register",
-        "127.0.0.1:5672/exchange=webitel?hotdesk"]
+        "127.0.0.1:5672/exchange=opensips?sip.register",
+        "127.0.0.1:5672/exchange=opensips?sip.register",
+        "127.0.0.1:5672/exchange=webitel?hotdesk",
+    ]
 
 
 ROUTES = (bundle_folder("opensips") / "routes.cfg").read_text()
@@ -111,7 +129,8 @@ def test_only_offers_name_the_sides_and_their_result_is_looked_at() -> None:
     assert route("branch_route[media]").count("in-iface=ext out-iface=int") == 1
     assert ROUTES.count("rtpengine_offer(") == ROUTES.count("if (!rtpengine_offer(") == 2
     assert ROUTES.count("t_on_failure(") == route("route[relay]").count("t_on_failure(") + route("failure_route[failed]").count(
-        "t_on_failure(")
+        "t_on_failure("
+    )
 
 
 def test_a_refused_change_of_a_running_call_ends_no_audio() -> None:
@@ -136,8 +155,10 @@ LIMITS: list[tuple[dict[str, object], list[str]]] = [
     ({}, ["^(112|911)$", "$var(calls) >= 10)", "$var(minute) > 60)"]),
     ({"account_limits": {"calls": 3}, "trunk_limits": {"per_minute": 7}}, ["$var(calls) >= 3)", "$var(minute) > 7)"]),
     ({"destinations": ("+49", "*31#")}, ['!($rU =~ "^([+]49|[*]31#)")']),
-    ({"outgoing_hours": {"mon-fri": "07:00-20:00", "sat": "09:00-14:00"}}, [
-        '($time(%u) =~ "[12345]" && $var(now) >= "07:00" && $var(now) < "20:00") || ($time(%u) =~ "[6]"']),
+    (
+        {"outgoing_hours": {"mon-fri": "07:00-20:00", "sat": "09:00-14:00"}},
+        ['($time(%u) =~ "[12345]" && $var(now) >= "07:00" && $var(now) < "20:00") || ($time(%u) =~ "[6]"'],
+    ),
     ({"srtp": "required"}, ['$var(srtp) = "required";']),
     ({"trunk_transfers": True}, ["$var(trunk_transfers) = 1;"]),
     ({"phones": (IPv4Network("192.0.2.0/24"),)}, ["$(si{ip.matches,192.0.2.0/24}) == 1)\n        $var(named) = 1;"]),
@@ -201,7 +222,10 @@ def bans_after(folder: Path, name: str, *lines: str) -> list[str]:
     (folder / "lines").write_text("".join(f"Nov 28 17:12:{n:02} edge-1 {line}\n" for n, line in enumerate(lines)))
     done = subprocess.run(
         ["fail2ban-regex", "-o", "ip", str(folder / "lines"), str(FILES / "fail2ban" / name)],
-        capture_output=True, text=True, check=True)
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return done.stdout.split()
 
 
@@ -221,22 +245,37 @@ def test_fail2ban_believes_only_what_opensips_itself_says(tmp_path: Path) -> Non
         for n, line in enumerate(logged, 1)
     ]
     found = bans_after(
-        tmp_path, "opensips.conf", f"{OPENSIPS}WARNING:PIKE - BLOCKing ip 203.0.113.12, node=0x7f",
+        tmp_path,
+        "opensips.conf",
+        f"{OPENSIPS}WARNING:PIKE - BLOCKing ip 203.0.113.12, node=0x7f",
         "opensips[7]: nothing from 192.0.2.9",
-        *lines)
+        *lines,
+    )
     assert found == ["203.0.113.12", *(f"198.51.100.{n}" for n in range(1, len(logged) + 1))]
 
 
 @pytest.mark.parametrize("forged", ["PIKE - BLOCKing ip 192.0.2.1, x", "Auth error for x from 192.0.2.1 (relay) cause -2"])
 def test_nobody_has_another_banned_by_words_that_opensips_prints(forged: str, tmp_path: Path) -> None:
     """Seen: what the real program cannot parse it prints whole, 35 such packets were 35 bans of another."""
-    assert bans_after(
-        tmp_path, "opensips.conf", f"{OPENSIPS}ERROR:core:parse_msg_opt: message=<{forged}>", f"{OPENSIPS}ERROR:core:x: {forged}",
-        f"{OPENSIPS}NOTICE:refused: INVITE of {forged}", f"nginx[7]: {forged}") == []
+    assert (
+        bans_after(
+            tmp_path,
+            "opensips.conf",
+            f"{OPENSIPS}ERROR:core:parse_msg_opt: message=<{forged}>",
+            f"{OPENSIPS}ERROR:core:x: {forged}",
+            f"{OPENSIPS}NOTICE:refused: INVITE of {forged}",
+            f"nginx[7]: {forged}",
+        )
+        == []
+    )
 
 
 def test_fail2ban_believes_only_nginx_own_lines_of_refusals(tmp_path: Path) -> None:
     assert bans_after(
-        tmp_path, "web.conf", "nginx_refused: refused sip 429 from 198.51.100.1", "nginx: refused sip 429 from 198.51.100.2",
-        "nginx_refused: refused login 401 from 198.51.100.3", "x nginx_refused: refused sip 429 from 198.51.100.4") == [
-            "198.51.100.1", "198.51.100.3"]
+        tmp_path,
+        "web.conf",
+        "nginx_refused: refused sip 429 from 198.51.100.1",
+        "nginx: refused sip 429 from 198.51.100.2",
+        "nginx_refused: refused login 401 from 198.51.100.3",
+        "x nginx_refused: refused sip 429 from 198.51.100.4",
+    ) == ["198.51.100.1", "198.51.100.3"]

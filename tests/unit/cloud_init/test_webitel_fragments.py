@@ -81,14 +81,20 @@ def test_health_asks_for_what_an_idle_one_shows_too(name: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_binding_is_asked_for(name: str) -> None:
     facts, service = SERVICES[name], CATALOGUE[name]
-    asked = {tuple(probe.arguments[key] for key in ("source", "destination", "key"))
-             for probe in service.probes if probe.kind == "binding"}
+    asked = {
+        tuple(probe.arguments[key] for key in ("source", "destination", "key"))
+        for probe in service.probes
+        if probe.kind == "binding"
+    }
     named = {tuple(binding) for binding in facts.get("bindings", []) if binding[1]}
     assert asked == named
     for probe in service.probes:
         if probe.kind == "binding":
-            known = [other["exchanges"][probe.arguments["source"]] for other in SERVICES.values()
-                     if probe.arguments["source"] in other.get("exchanges", {})]
+            known = [
+                other["exchanges"][probe.arguments["source"]]
+                for other in SERVICES.values()
+                if probe.arguments["source"] in other.get("exchanges", {})
+            ]
             assert set(known) <= {probe.arguments["type"]}
             assert (probe.arguments["to"] == "queue") == (probe.arguments["destination"] in facts["queues"])
     counts = [probe.arguments for probe in service.probes if probe.kind == "own_queues"]
@@ -182,7 +188,10 @@ def test_no_secret_outside_private_files(stack: str) -> None:
         for name in SERVICES:
             if name in node.services:
                 assert configuration.attributes[f"/etc/webitel/{name}.env"] == {
-                    "mode": "0600", "owner": "root:root", "actions": [f"restart {CATALOGUE[name].units[0]}"]}
+                    "mode": "0600",
+                    "owner": "root:root",
+                    "actions": [f"restart {CATALOGUE[name].units[0]}"],
+                }
                 unit = configuration.files[f"/etc/systemd/system/{CATALOGUE[name].units[0]}.service"]
                 assert f"\nExecStart=/usr/local/bin/{SERVICES[name]['program']}" in unit
                 assert f"\nEnvironmentFile=/etc/webitel/{name}.env\n" in unit

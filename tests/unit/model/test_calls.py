@@ -37,23 +37,39 @@ def test_what_is_set_is_taken() -> None:
     assert found.hours == (Hours("167", "09:00", "24:00"),)
 
 
-@pytest.mark.parametrize(("text", "digits"), [
-    ("mon", "1"), ("mon-fri", "12345"), ("sat-sun", "67"), ("fri-mon", "1567"), ("mon-mon", "1"), ("monday", ""), ("mon-", "1"),
-    ("-fri", ""), ("", ""),
-])
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [
+        ("mon", "1"),
+        ("mon-fri", "12345"),
+        ("sat-sun", "67"),
+        ("fri-mon", "1567"),
+        ("mon-mon", "1"),
+        ("monday", ""),
+        ("mon-", "1"),
+        ("-fri", ""),
+        ("", ""),
+    ],
+)
 def test_days_are_read(text: str, digits: str) -> None:
     assert weekdays(text) == digits
 
 
-@pytest.mark.parametrize(("values", "says"), [
-    ({"account_limits": {"calls": 0}}, "webitel:account_limits.calls = 0: no call would be allowed; use a number such as 30"),
-    ({"trunk_limits": {"per_minute": -1}}, "webitel:trunk_limits.per_minute = -1: no call would be allowed"),
-    ({"destinations": ["+49", "germany"]}, "webitel:destinations = germany: not a number as it is dialled; use digits"),
-    ({"emergency_numbers": ["1|2"]}, "webitel:emergency_numbers = 1|2: not a number as it is dialled"),
-    ({"outgoing_hours": {"workdays": "07:00-20:00"}}, "webitel:outgoing_hours.workdays = 07:00-20:00: not days of the week; use"),
-    ({"outgoing_hours": {"mon": "7-20"}}, "webitel:outgoing_hours.mon = 7-20: not hours of a day; use a span such as 07:00-"),
-    ({"outgoing_hours": {"mon": "20:00-07:00"}}, "webitel:outgoing_hours.mon = 20:00-07:00: not hours of a day"),
-])
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"account_limits": {"calls": 0}}, "webitel:account_limits.calls = 0: no call would be allowed; use a number such as 30"),
+        ({"trunk_limits": {"per_minute": -1}}, "webitel:trunk_limits.per_minute = -1: no call would be allowed"),
+        ({"destinations": ["+49", "germany"]}, "webitel:destinations = germany: not a number as it is dialled; use digits"),
+        ({"emergency_numbers": ["1|2"]}, "webitel:emergency_numbers = 1|2: not a number as it is dialled"),
+        (
+            {"outgoing_hours": {"workdays": "07:00-20:00"}},
+            "webitel:outgoing_hours.workdays = 07:00-20:00: not days of the week; use",
+        ),
+        ({"outgoing_hours": {"mon": "7-20"}}, "webitel:outgoing_hours.mon = 7-20: not hours of a day; use a span such as 07:00-"),
+        ({"outgoing_hours": {"mon": "20:00-07:00"}}, "webitel:outgoing_hours.mon = 20:00-07:00: not hours of a day"),
+    ],
+)
 def test_what_no_call_could_meet_is_refused(values: dict[str, Any], says: str) -> None:
     with pytest.raises(PlanError) as caught:
         limits(**values)

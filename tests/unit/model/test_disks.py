@@ -20,7 +20,9 @@ def plan(cloud: str = "hetzner", **settings: Any) -> Plan:
 def test_disks_of_nodes_that_are_gone_are_there_and_paid() -> None:
     made, without = plan(kept_disks=["data-3", "s-data-2"]), plan()
     assert [(node.name, {disk.purpose: disk.size_gib for disk in node.disks}) for node in made.kept] == [
-        ("s-data-2", {"database": 200}), ("s-data-3", {"database": 200})]
+        ("s-data-2", {"database": 200}),
+        ("s-data-3", {"database": 200}),
+    ]
     assert made.nodes == without.nodes
     assert (made.openings, made.secrets, made.consul_servers) == (without.openings, without.secrets, without.consul_servers)
     assert made.monthly_price.amount and without.monthly_price.amount

@@ -50,9 +50,14 @@ def test_sips_only_where_the_catalogue_listens(monkeypatch: pytest.MonkeyPatch) 
     assert not any(line.startswith("_sips") for line in lines_of("basic"))
 
 
-@pytest.mark.parametrize(("zone", "inside"), [
-    ("your-company.com", "_sip._udp.voice"), ("voice.your-company.com", "_sip._udp"), ("com", "_sip._udp.voice.your-company"),
-])
+@pytest.mark.parametrize(
+    ("zone", "inside"),
+    [
+        ("your-company.com", "_sip._udp.voice"),
+        ("voice.your-company.com", "_sip._udp"),
+        ("com", "_sip._udp.voice.your-company"),
+    ],
+)
 def test_names_inside_a_zone(zone: str, inside: str) -> None:
     records = list_records(make_plan(settings_of("hetzner", "basic"), "hetzner-basic"))
     assert records[1].inside(Zone(zone)) == inside
@@ -64,24 +69,33 @@ def test_zone_with_its_key() -> None:
     assert read_zone("your-company.com") == Zone("your-company.com")
 
 
-@pytest.mark.parametrize(("cloud", "zone"), [
-    ("hetzner", "your-company.com"), ("digitalocean", "voice.your-company.com"), ("aws", "Z0123456789ABC/your-company.com"),
-    ("gcp", "company-zone/your-company.com"), ("azure", "dns-group/your-company.com"),
-])
+@pytest.mark.parametrize(
+    ("cloud", "zone"),
+    [
+        ("hetzner", "your-company.com"),
+        ("digitalocean", "voice.your-company.com"),
+        ("aws", "Z0123456789ABC/your-company.com"),
+        ("gcp", "company-zone/your-company.com"),
+        ("azure", "dns-group/your-company.com"),
+    ],
+)
 def test_zones_that_fit(cloud: str, zone: str) -> None:
     make_plan(settings_of(cloud, "basic", dns_zone=zone), f"{cloud}-basic")
 
 
-@pytest.mark.parametrize(("cloud", "zone", "message"), [
-    ("hetzner", "other.com", "webitel:domain = voice.your-company.com is not in it; use .* such as your-company.com"),
-    ("hetzner", "company.com", "is not in it"),
-    ("hetzner", "not a zone", "not a zone; use one such as your-company.com"),
-    ("hetzner", "key/your-company.com", "finds a zone by its name; use your-company.com"),
-    ("aws", "your-company.com", r"use Z0123456789ABCDEFGHIJ/your-company.com \(hosted zone id before the slash\)"),
-    ("gcp", "your-company.com", r"use company-zone/your-company.com \(name of the managed zone before the slash\)"),
-    ("azure", "your-company.com", r"use dns-group/your-company.com \(resource group before the slash\)"),
-    ("local", "your-company.com", "this machine has no DNS; remove the setting"),
-])
+@pytest.mark.parametrize(
+    ("cloud", "zone", "message"),
+    [
+        ("hetzner", "other.com", "webitel:domain = voice.your-company.com is not in it; use .* such as your-company.com"),
+        ("hetzner", "company.com", "is not in it"),
+        ("hetzner", "not a zone", "not a zone; use one such as your-company.com"),
+        ("hetzner", "key/your-company.com", "finds a zone by its name; use your-company.com"),
+        ("aws", "your-company.com", r"use Z0123456789ABCDEFGHIJ/your-company.com \(hosted zone id before the slash\)"),
+        ("gcp", "your-company.com", r"use company-zone/your-company.com \(name of the managed zone before the slash\)"),
+        ("azure", "your-company.com", r"use dns-group/your-company.com \(resource group before the slash\)"),
+        ("local", "your-company.com", "this machine has no DNS; remove the setting"),
+    ],
+)
 def test_zones_that_do_not(cloud: str, zone: str, message: str) -> None:
     with pytest.raises(PlanError, match=f"webitel:dns_zone = {zone}: .*{message}"):
         make_plan(settings_of(cloud, "basic", dns_zone=zone), f"{cloud}-basic")

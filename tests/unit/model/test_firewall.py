@@ -29,7 +29,9 @@ def settings(**values: Any) -> Settings:
 
 
 def derive(
-    values: Settings, nodes: Sequence[Node] = fakes.NODES, catalogue: Catalogue = fakes.CATALOGUE,
+    values: Settings,
+    nodes: Sequence[Node] = fakes.NODES,
+    catalogue: Catalogue = fakes.CATALOGUE,
 ) -> set[tuple[str, str, str, str, str, tuple[str, ...]]]:
     """Role, listener, protocol, ports, audience, sources of every opening."""
     return {
@@ -110,28 +112,37 @@ def test_nobody_is_let_in_by_default() -> None:
 def test_phones_of_the_whole_internet() -> None:
     opened = {one for one in derive(settings(phones="internet", carriers=[TRUNK])) if one[1] == "web.sip"}
     assert opened == {
-        ("edge", "web.sip", "udp", "5060", "phones", ("0.0.0.0/0",)), ("edge", "web.sip", "udp", "5060", "carriers", (TRUNK,))}
+        ("edge", "web.sip", "udp", "5060", "phones", ("0.0.0.0/0",)),
+        ("edge", "web.sip", "udp", "5060", "carriers", (TRUNK,)),
+    }
 
 
-@pytest.mark.parametrize(("service", "called"), [
-    (Service("x", "X", calls=("database",)), ""),  # through the proxy
-    (Service("x", "X", calls=("database.rest",)), "rest"),
-    (Service("x", "X", calls=("database",), beside=("database",)), "sql rest hidden"),
-    (Service("x", "X", calls=("database",), beside=("keeper",)), ""),
-    (fakes.CATALOGUE["database"], "sql rest hidden"),
-    (Service("x", "X", calls=("mesh",)), "gossip"),
-    (Service("x", "X", calls=("mesh.http",)), ""),  # for its own node only
-])
+@pytest.mark.parametrize(
+    ("service", "called"),
+    [
+        (Service("x", "X", calls=("database",)), ""),  # through the proxy
+        (Service("x", "X", calls=("database.rest",)), "rest"),
+        (Service("x", "X", calls=("database",), beside=("database",)), "sql rest hidden"),
+        (Service("x", "X", calls=("database",), beside=("keeper",)), ""),
+        (fakes.CATALOGUE["database"], "sql rest hidden"),
+        (Service("x", "X", calls=("mesh",)), "gossip"),
+        (Service("x", "X", calls=("mesh.http",)), ""),  # for its own node only
+    ],
+)
 def test_which_listeners_a_call_means(service: Service, called: str) -> None:
     assert " ".join(one.name for _, one in firewall.called_listeners(service, fakes.CATALOGUE)) == called
 
 
 def test_openings_of_a_role_are_those_of_all_its_nodes() -> None:
     nodes = [
-        fakes.make_node("data", 1, "keeper"), fakes.make_node("data", 2, "keeper", "worker"), fakes.make_node("app", 1, "worker")]
+        fakes.make_node("data", 1, "keeper"),
+        fakes.make_node("data", 2, "keeper", "worker"),
+        fakes.make_node("app", 1, "worker"),
+    ]
     assert ("data", "keeper.files", "tcp", "10021", "callers", ("role:data", "role:app")) in derive(settings(), nodes)
     assert ("data", "keeper.files", "tcp", "10021", "callers", ("role:app", "role:data")) in derive(
-        settings(), [nodes[1], nodes[0], nodes[2]])
+        settings(), [nodes[1], nodes[0], nodes[2]]
+    )
 
 
 def test_on_containers_the_host_is_the_operator_unless_others_are_set() -> None:
@@ -153,8 +164,10 @@ def test_a_way_in_of_the_users_own_reaches_private_nodes_from_private_networks()
 
 def test_egress_is_what_services_ask_for() -> None:
     values = settings(carriers=[TRUNK])
-    found = {(one.role, one.protocol, one.ports, one.destinations, one.purposes)
-             for one in firewall.derive_egress(fakes.NODES, values, fakes.CATALOGUE)}
+    found = {
+        (one.role, one.protocol, one.ports, one.destinations, one.purposes)
+        for one in firewall.derive_egress(fakes.NODES, values, fakes.CATALOGUE)
+    }
     assert found == {
         ("data", "udp", "123", ("0.0.0.0/0",), ("time",)),
         ("data", "tcp", "443", ("0.0.0.0/0",), ("files",)),
@@ -193,7 +206,8 @@ def test_rules_of_the_nodes_and_of_their_role_agree(tier: str) -> None:
     roles = {node.key: node.role for node in plan.nodes}
     from_nodes = {
         (node.role, rule.service, rule.listener, rule.audience, source)
-        for node in plan.nodes for rule in firewall.node_openings(plan, node, values)
+        for node in plan.nodes
+        for rule in firewall.node_openings(plan, node, values)
         for source in (*rule.networks, *(f"role:{roles[key]}" for key in rule.nodes))
     }
     assert from_nodes == {
@@ -201,8 +215,9 @@ def test_rules_of_the_nodes_and_of_their_role_agree(tier: str) -> None:
     }
 
 
-@pytest.mark.parametrize(("network", "host"), [
-    ("bridged", "10.77.1.1/32"), ("nat", "198.18.1.1/32"), ("late_network", "198.18.1.1/32")])
+@pytest.mark.parametrize(
+    ("network", "host"), [("bridged", "10.77.1.1/32"), ("nat", "198.18.1.1/32"), ("late_network", "198.18.1.1/32")]
+)
 def test_a_container_host_logs_in_from_the_side_on_which_the_node_is_reached(network: str, host: str) -> None:
     values = Settings.model_validate({"cloud": "local", "tier": "basic", "local_network": network})
     plan = make_plan(values, "local-basic")

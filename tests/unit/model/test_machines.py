@@ -24,8 +24,9 @@ def test_rows_and_the_price_list_agree(cloud: CloudFacts) -> None:
     data = load_prices()["clouds"][cloud.name]
     assert {row["name"] for row in data["machine_types"]} == {machine.name for machine in cloud.machine_types}
     assert all(machine.price_in(cloud.default_region) for machine in cloud.machine_types)
-    assert not any(cloud.is_shared(one.name) or cloud.is_not_x86(one.name) or cloud.is_discouraged(one.name)
-                   for one in cloud.machine_types)
+    assert not any(
+        cloud.is_shared(one.name) or cloud.is_not_x86(one.name) or cloud.is_discouraged(one.name) for one in cloud.machine_types
+    )
     assert {cloud.disk_type, *cloud.disk_type_by_family.values()} <= data["disk"].keys()
     assert set(cloud.closed_families) <= {machine.family for machine in cloud.machine_types}
 
@@ -39,21 +40,24 @@ def test_local_needs_no_price_list() -> None:
     assert (price.amount, price.currency, warning) == (0, "EUR", "")
 
 
-@pytest.mark.parametrize(("cloud", "need", "voice", "machine"), [
-    ("aws", size(4, 8), False, "c7i.xlarge"),
-    ("aws", size(4, 8), True, "c7a.xlarge"),  # whole cores are worth their price
-    ("aws", size(8, 32), False, "m7i.2xlarge"),
-    ("aws", size(3, 5), False, "c7i.xlarge"),
-    ("gcp", size(4, 8), True, "c3d-highcpu-4"),
-    ("gcp", size(8, 32), False, "c3d-standard-8"),
-    ("azure", size(4, 8), True, "Standard_F4als_v6"),
-    ("azure", size(4, 8), False, "Standard_D4as_v5"),  # Fs_v2 is cheaper, and nobody new gets one
-    ("digitalocean", size(4, 8, 50), True, "c-4"),
-    ("digitalocean", size(4, 8, 60), True, "c2-4vcpu-8gb"),  # the root disk comes with the type
-    ("hetzner", size(4, 8), True, "ccx23"),
-    ("hetzner", size(8, 32, 200), False, "ccx33"),
-    ("hetzner", size(8, 32, 300), False, "ccx43"),
-])
+@pytest.mark.parametrize(
+    ("cloud", "need", "voice", "machine"),
+    [
+        ("aws", size(4, 8), False, "c7i.xlarge"),
+        ("aws", size(4, 8), True, "c7a.xlarge"),  # whole cores are worth their price
+        ("aws", size(8, 32), False, "m7i.2xlarge"),
+        ("aws", size(3, 5), False, "c7i.xlarge"),
+        ("gcp", size(4, 8), True, "c3d-highcpu-4"),
+        ("gcp", size(8, 32), False, "c3d-standard-8"),
+        ("azure", size(4, 8), True, "Standard_F4als_v6"),
+        ("azure", size(4, 8), False, "Standard_D4as_v5"),  # Fs_v2 is cheaper, and nobody new gets one
+        ("digitalocean", size(4, 8, 50), True, "c-4"),
+        ("digitalocean", size(4, 8, 60), True, "c2-4vcpu-8gb"),  # the root disk comes with the type
+        ("hetzner", size(4, 8), True, "ccx23"),
+        ("hetzner", size(8, 32, 200), False, "ccx33"),
+        ("hetzner", size(8, 32, 300), False, "ccx43"),
+    ],
+)
 def test_the_cheapest_that_meets_the_size(cloud: str, need: Size, voice: bool, machine: str) -> None:
     row = CLOUDS[cloud]
     assert choose_machine_type(row, need, row.default_region, voice).name == machine
@@ -66,8 +70,11 @@ def test_a_region_without_prices_is_ordered_by_the_default_one() -> None:
 
 def test_prices_of_the_region_decide_where_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
     machines = (
-        MachineType("here", 4, 8, monthly={"fsn1": 20, "hel1": 10}), MachineType("there", 4, 8, monthly={"fsn1": 10, "hel1": 20}),
-        MachineType("nowhere", 4, 8), MachineType("old", 4, 8, monthly={"fsn1": 1, "hel1": 1}, family="old"))
+        MachineType("here", 4, 8, monthly={"fsn1": 20, "hel1": 10}),
+        MachineType("there", 4, 8, monthly={"fsn1": 10, "hel1": 20}),
+        MachineType("nowhere", 4, 8),
+        MachineType("old", 4, 8, monthly={"fsn1": 1, "hel1": 1}, family="old"),
+    )
     monkeypatch.setattr("components.model.clouds.facts.load_machine_types", lambda cloud: machines)
     cloud = replace(CLOUDS["hetzner"], closed_families=("old",))
     assert choose_machine_type(cloud, size(4, 8), "hel1", False).name == "here"
@@ -110,24 +117,33 @@ BOOT, DATA = Disk("boot", 60), Disk("database", 200)
 def test_prices_computed_by_hand() -> None:
     assert price("aws", "c7a.xlarge", Public.SERVICE, BOOT, DATA) == pytest.approx(0.20528 * 730 + 260 * 0.08 + 3.65, abs=0.01)
     assert price("aws", "c7a.xlarge", Public.NO, BOOT, nat_nodes=3) == pytest.approx(
-        0.20528 * 730 + 60 * 0.08 + 32.85 / 3, abs=0.01)
+        0.20528 * 730 + 60 * 0.08 + 32.85 / 3, abs=0.01
+    )
     assert price("gcp", "c3d-highcpu-4", Public.NO, BOOT) == pytest.approx(0.17691 * 730 + 60 * 0.204 + 0.0014 * 730, abs=0.01)
     assert price("gcp", "c3d-highcpu-4", Public.NO, BOOT, nat_nodes=64) == pytest.approx(
-        0.17691 * 730 + 60 * 0.204 + 32.7 / 64, abs=0.01)
+        0.17691 * 730 + 60 * 0.204 + 32.7 / 64, abs=0.01
+    )
     assert price("hetzner", "ccx23", Public.EGRESS, Disk("boot", 160), DATA) == pytest.approx(85.99 + 200 * 0.0572 + 0.5)
     assert price("digitalocean", "c-4", Public.SERVICE, Disk("boot", 50)) == 84
 
 
-@pytest.mark.parametrize(("cloud", "machine", "region", "disks", "unpriced"), [
-    ("aws", "c7a.xlarge", "eu-central-1", (BOOT,), ("gp3 disks", "public addresses")),
-    ("aws", "c7a.xlarge", "eu-west-1", (BOOT,), ("machine type c7a.xlarge", "gp3 disks", "public addresses")),
-    ("gcp", "c4-highcpu-4", "europe-west3", (BOOT,), ("hyperdisk-balanced disks",)),
-    ("azure", "Standard_F4als_v6", "westeurope", (BOOT,), ("Premium_LRS disks",)),
-    ("digitalocean", "c-4", "fra1", (Disk("boot", 50), DATA), ("volume disks",)),
-    ("hetzner", "ccx23", "ash", (DATA,), ("machine type ccx23", "volume disks", "public addresses")),
-])
+@pytest.mark.parametrize(
+    ("cloud", "machine", "region", "disks", "unpriced"),
+    [
+        ("aws", "c7a.xlarge", "eu-central-1", (BOOT,), ("gp3 disks", "public addresses")),
+        ("aws", "c7a.xlarge", "eu-west-1", (BOOT,), ("machine type c7a.xlarge", "gp3 disks", "public addresses")),
+        ("gcp", "c4-highcpu-4", "europe-west3", (BOOT,), ("hyperdisk-balanced disks",)),
+        ("azure", "Standard_F4als_v6", "westeurope", (BOOT,), ("Premium_LRS disks",)),
+        ("digitalocean", "c-4", "fra1", (Disk("boot", 50), DATA), ("volume disks",)),
+        ("hetzner", "ccx23", "ash", (DATA,), ("machine type ccx23", "volume disks", "public addresses")),
+    ],
+)
 def test_what_has_no_dated_price_is_named(
-    cloud: str, machine: str, region: str, disks: tuple[Disk, ...], unpriced: tuple[str, ...],
+    cloud: str,
+    machine: str,
+    region: str,
+    disks: tuple[Disk, ...],
+    unpriced: tuple[str, ...],
 ) -> None:
     row = CLOUDS[cloud]
     found = row.machine_type(machine)
@@ -142,7 +158,13 @@ def test_what_has_no_dated_price_is_named(
 
 def test_currencies_and_dates() -> None:
     assert {cloud.name: currency_of(cloud) for cloud in CLOUDS.values()} == {
-        "local": "EUR", "aws": "USD", "gcp": "USD", "azure": "USD", "digitalocean": "USD", "hetzner": "EUR"}
+        "local": "EUR",
+        "aws": "USD",
+        "gcp": "USD",
+        "azure": "USD",
+        "digitalocean": "USD",
+        "hetzner": "EUR",
+    }
     assert price_date(CLOUDS["aws"]) == "2026-07-20"
     assert price_date(CLOUDS["hetzner"]) == "2026-08-17"
     assert price_date(CLOUDS["local"]) == ""

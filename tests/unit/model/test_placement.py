@@ -15,11 +15,16 @@ from components.model.planning import placement
 from tests.unit.model import fakes
 
 SIZE = Size(2, 4, 10, 0, "test")
-TIER = Tier("test", "Test", 1, (
-    Role("data", ("keeper", "database"), 1, SIZE, SIZE),
-    Role("app", ("worker",), 1, SIZE, SIZE),
-    Role("edge", ("web",), 1, SIZE, SIZE, Public.SERVICE),
-))
+TIER = Tier(
+    "test",
+    "Test",
+    1,
+    (
+        Role("data", ("keeper", "database"), 1, SIZE, SIZE),
+        Role("app", ("worker",), 1, SIZE, SIZE),
+        Role("edge", ("web",), 1, SIZE, SIZE, Public.SERVICE),
+    ),
+)
 
 
 def test_services_of_every_node_first_node_and_beside_callers() -> None:
@@ -36,15 +41,18 @@ def services(**calls: tuple[str, ...]) -> dict[str, Service]:
     return {name: Service(name, name, calls=called) for name, called in calls.items()}
 
 
-@pytest.mark.parametrize(("calls", "order"), [
-    ({"a": ("b",), "b": ("c",), "c": ()}, "cba"),
-    ({"a": (), "b": (), "c": ()}, "abc"),
-    ({"a": ("c.port",), "b": (), "c": ()}, "bca"),
-    ({"a": ("b",), "b": ("a",), "c": ()}, "abc"),
-    ({"a": ("b",), "b": ("c",), "c": ("a",), "d": ("a",), "e": ()}, "abcde"),  # a circle, then what calls it
-    ({"a": ("b",), "b": ("a", "c"), "c": ()}, "cab"),  # all of a circle waits for what one of it calls
-    ({"a": ("a",), "b": ()}, "ab"),
-])
+@pytest.mark.parametrize(
+    ("calls", "order"),
+    [
+        ({"a": ("b",), "b": ("c",), "c": ()}, "cba"),
+        ({"a": (), "b": (), "c": ()}, "abc"),
+        ({"a": ("c.port",), "b": (), "c": ()}, "bca"),
+        ({"a": ("b",), "b": ("a",), "c": ()}, "abc"),
+        ({"a": ("b",), "b": ("c",), "c": ("a",), "d": ("a",), "e": ()}, "abcde"),  # a circle, then what calls it
+        ({"a": ("b",), "b": ("a", "c"), "c": ()}, "cab"),  # all of a circle waits for what one of it calls
+        ({"a": ("a",), "b": ()}, "ab"),
+    ],
+)
 def test_start_order(calls: dict[str, tuple[str, ...]], order: str) -> None:
     found = placement.start_order(calls, services(**calls))
     assert "".join(found) == order
@@ -63,20 +71,29 @@ def test_callers_start_behind_the_proxy_to_what_they_call() -> None:
 def test_the_real_services_start_behind_what_they_need() -> None:
     order = placement.place_services(TIERS["single"], {"all": 1})["all", 1]
     assert set(order) == set(CATALOGUE) - BETWEEN_SEVERAL
-    for before, after in (("consul", "postgresql"), ("postgresql", "haproxy"), ("rabbitmq", "haproxy"),
-                          ("haproxy", "engine"), ("rtpengine", "opensips"), ("webitel-api", "nginx")):
+    for before, after in (
+        ("consul", "postgresql"),
+        ("postgresql", "haproxy"),
+        ("rabbitmq", "haproxy"),
+        ("haproxy", "engine"),
+        ("rtpengine", "opensips"),
+        ("webitel-api", "nginx"),
+    ):
         assert order.index(before) < order.index(after), (before, after)
 
 
-@pytest.mark.parametrize(("tier", "raised", "servers"), [
-    ("single", {}, "all-1"),
-    ("basic", {}, "data-1"),
-    ("basic", {"app": 5}, "data-1"),
-    ("basic", {"data": 3}, "data-1 data-2 data-3"),
-    ("extended", {}, "db-1 bus-1 storage-1"),
-    ("extended", {"db": 3}, "db-1 bus-1 storage-1"),
-    ("extended", {"db": 5, "bus": 3}, "db-1 bus-1 storage-1"),
-])
+@pytest.mark.parametrize(
+    ("tier", "raised", "servers"),
+    [
+        ("single", {}, "all-1"),
+        ("basic", {}, "data-1"),
+        ("basic", {"app": 5}, "data-1"),
+        ("basic", {"data": 3}, "data-1 data-2 data-3"),
+        ("extended", {}, "db-1 bus-1 storage-1"),
+        ("extended", {"db": 3}, "db-1 bus-1 storage-1"),
+        ("extended", {"db": 5, "bus": 3}, "db-1 bus-1 storage-1"),
+    ],
+)
 def test_consul_servers(tier: str, raised: dict[str, int], servers: str) -> None:
     counts = {role.name: role.count for role in TIERS[tier].roles} | raised
     chosen = placement.choose_quorum(TIERS[tier], counts)
@@ -92,16 +109,19 @@ def test_consul_servers_where_roles_have_different_counts(counts: tuple[int, int
     assert " ".join(f"{role}-{n}" for role, n in chosen) == servers
 
 
-@pytest.mark.parametrize(("first", "second", "clashes"), [
-    (tcp("x", 80), tcp("y", 80), True),
-    (tcp("x", 80), udp("y", 80), False),
-    (tcp("x", 80), tcp("y", 81), False),
-    (tcp("x", 80), tcp("y", 80, bind=Bind.LOOPBACK), False),
-    (tcp("x", 80, bind=Bind.LOOPBACK), tcp("y", 80, bind=Bind.ANY), True),
-    (tcp("x", 80), tcp("y", 80, bind=Bind.ANY), True),
-    (udp("x", 10000, last=19999), udp("y", 19999, last=20001), True),
-    (udp("x", 10000, last=19999), udp("y", 20000, last=20001), False),
-])
+@pytest.mark.parametrize(
+    ("first", "second", "clashes"),
+    [
+        (tcp("x", 80), tcp("y", 80), True),
+        (tcp("x", 80), udp("y", 80), False),
+        (tcp("x", 80), tcp("y", 81), False),
+        (tcp("x", 80), tcp("y", 80, bind=Bind.LOOPBACK), False),
+        (tcp("x", 80, bind=Bind.LOOPBACK), tcp("y", 80, bind=Bind.ANY), True),
+        (tcp("x", 80), tcp("y", 80, bind=Bind.ANY), True),
+        (udp("x", 10000, last=19999), udp("y", 19999, last=20001), True),
+        (udp("x", 10000, last=19999), udp("y", 20000, last=20001), False),
+    ],
+)
 def test_listeners_on_one_address_and_port(first: Listener, second: Listener, clashes: bool) -> None:
     catalogue = {"a": Service("a", "a", listeners=(first,)), "b": Service("b", "b", listeners=(second,))}
     found = placement.find_clashes(("a", "b"), catalogue)
@@ -112,7 +132,9 @@ def test_listeners_on_one_address_and_port(first: Listener, second: Listener, cl
 def test_calls_of_what_there_is_not() -> None:
     catalogue = {"a": Service("a", "a", calls=("nobody", "a.x", "a.y"), listeners=(tcp("x", 80),))}
     assert placement.find_unknown_calls(catalogue) == [
-        "a calls nobody, and there is no service nobody", "a calls a.y, and the listeners of a are x"]
+        "a calls nobody, and there is no service nobody",
+        "a calls a.y, and the listeners of a are x",
+    ]
     silent = {"a": Service("a", "a", calls=("a.x",))}
     assert placement.find_unknown_calls(silent) == ["a calls a.x, and the listeners of a are none"]
     assert placement.find_unknown_calls(CATALOGUE) == []
@@ -130,13 +152,16 @@ BETWEEN_SEVERAL = {"locks"}
 """Services that no tier has as it is: they come with a raised count."""
 
 
-@pytest.mark.parametrize(("tier", "role", "count", "moving"), [
-    ("basic", "app", 2, {"logger", "messages-bot"}),
-    ("extended", "web", 3, {"logger", "messages-bot"}),
-    ("basic", "data", 3, {"grafana"}),
-    ("extended", "db", 3, {"grafana"}),
-    ("extended", "media", 3, set()),
-])
+@pytest.mark.parametrize(
+    ("tier", "role", "count", "moving"),
+    [
+        ("basic", "app", 2, {"logger", "messages-bot"}),
+        ("extended", "web", 3, {"logger", "messages-bot"}),
+        ("basic", "data", 3, {"grafana"}),
+        ("extended", "db", 3, {"grafana"}),
+        ("extended", "media", 3, set()),
+    ],
+)
 def test_what_may_move_is_ready_on_every_node_of_its_role(tier: str, role: str, count: int, moving: set[str]) -> None:
     placed = placement.place_services(TIERS[tier], {one.name: one.count for one in TIERS[tier].roles} | {role: count})
     firsts = {name for name, service in CATALOGUE.items() if service.placement is Placement.FIRST}

@@ -35,7 +35,8 @@ def plan(cloud: str, tier: str, stack: str = "", **values: Any) -> Plan:
 def test_every_stack_has_a_plan(cloud: str, tier: str) -> None:
     made, row = plan(cloud, tier), CLOUDS[cloud]
     assert [node.key for node in made.nodes] == [
-        f"{role.name}-{n}" for role in TIERS[tier].roles for n in range(1, role.count + 1)]
+        f"{role.name}-{n}" for role in TIERS[tier].roles for n in range(1, role.count + 1)
+    ]
     network = IPv4Network(made.network)
     for node in made.nodes:
         role = TIERS[tier].role(node.role)
@@ -67,7 +68,12 @@ def test_raising_a_count_moves_no_other_node(cloud: str, tier: str) -> None:
             for node in before.nodes:
                 same = after.node(node.key)
                 assert (same.name, same.private_address, same.machine_type, same.disks, same.public) == (
-                    node.name, node.private_address, node.machine_type, node.disks, node.public)
+                    node.name,
+                    node.private_address,
+                    node.machine_type,
+                    node.disks,
+                    node.public,
+                )
                 # Between several nodes services move; with three, Consul's servers are three.
                 expected = set(node.services) | ({"locks"} if node.role == role.name and "locks" in same.services else set())
                 if role.name != "data":
@@ -119,18 +125,23 @@ def test_a_machine_type_given_by_hand_is_taken() -> None:
     assert any("smaller than the tier's 4 vCPU, 8 GiB, 60 GiB disk" in warning for warning in tight.warnings)
 
 
-@pytest.mark.parametrize(("values", "words"), [
-    ({"phones": "internet"}, "toll fraud"),
-    ({}, "SIP is closed to everybody"),
-    ({"package_source": "sandbox"}, "stand-ins"),
-    ({"region": "eu-central-1"}, "no dated price in eu-central-1 of gp3 disks, public addresses"),
-])
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"phones": "internet"}, "toll fraud"),
+        ({}, "SIP is closed to everybody"),
+        ({"package_source": "sandbox"}, "stand-ins"),
+        ({"region": "eu-central-1"}, "no dated price in eu-central-1 of gp3 disks, public addresses"),
+    ],
+)
 def test_warnings(values: dict[str, Any], words: str) -> None:
     assert any(words in warning for warning in plan("aws", "single", **values).warnings)
 
 
-@pytest.mark.parametrize("values", [
-    {"cloud": "aws", "carriers": ["198.51.100.0/24"]}, {"cloud": "aws", "phones": ["192.0.2.0/24"]}, {"cloud": "local"}])
+@pytest.mark.parametrize(
+    "values",
+    [{"cloud": "aws", "carriers": ["198.51.100.0/24"]}, {"cloud": "aws", "phones": ["192.0.2.0/24"]}, {"cloud": "local"}],
+)
 def test_no_warnings(values: dict[str, Any]) -> None:
     assert make_plan(Settings.model_validate({"tier": "single", **values}), "test").warnings == ()
 
@@ -140,7 +151,9 @@ def test_prices_of_nodes_make_the_price_of_the_plan() -> None:
     assert made.region == "nbg1"
     assert {node.key: node.monthly_price for node in made.nodes} == {
         "data-1": pytest.approx(138.49 + 700 * 0.0572 + 0.5),
-        "app-1": pytest.approx(138.49 + 0.5), "edge-1": pytest.approx(85.99 + 0.5)}
+        "app-1": pytest.approx(138.49 + 0.5),
+        "edge-1": pytest.approx(85.99 + 0.5),
+    }
     assert made.monthly_price.amount == pytest.approx(sum(node.monthly_price or 0 for node in made.nodes), abs=0.02)
     assert plan("hetzner", "basic", region="ash").monthly_price.amount is None
 
@@ -175,7 +188,17 @@ def test_json_has_the_documented_shape() -> None:
     made = plan_to_json(plan("aws", "basic", carriers=["198.51.100.0/24"]))
     assert list(made) == ["stack", "cloud", "tier", "region", "nodes", "kept_disks", "openings", "monthly_price", "warnings"]
     assert list(made["nodes"][0]) == [
-        "name", "role", "services", "machine_type", "vcpus", "memory_gib", "disks", "private_address", "public", "monthly_price"]
+        "name",
+        "role",
+        "services",
+        "machine_type",
+        "vcpus",
+        "memory_gib",
+        "disks",
+        "private_address",
+        "public",
+        "monthly_price",
+    ]
     assert made["nodes"][0]["disks"][1] == {"purpose": "database", "size_gib": 200}
     assert list(made["openings"][0]) == ["role", "service", "protocol", "ports", "audience", "sources"]
     assert list(made["monthly_price"]) == ["amount", "currency", "as_of"]

@@ -59,8 +59,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"cloud": "local", "local_network": "nat", "public_network": "10.7.0.0/24"}, "must not be a private one; use a network"),
     ({"cloud": "local", "local_network": "late_address", "public_network": "198.18.7.0/28"}, "has 16 addresses, too few"),
     # machine types
-    ({"machine_types": {"edge": "t3.large"}}, "webitel:machine_types.edge = t3.large: burstable, its CPU is throttled "
-     "under steady voice load; use c7a.xlarge (4 vCPU, 8 GiB, USD 150/month)"),
+    (
+        {"machine_types": {"edge": "t3.large"}},
+        "webitel:machine_types.edge = t3.large: burstable, its CPU is throttled "
+        "under steady voice load; use c7a.xlarge (4 vCPU, 8 GiB, USD 150/month)",
+    ),
     ({"machine_types": {"edge": "m7i-flex.xlarge"}}, "burstable"),
     ({"machine_types": {"data": "c7g.4xlarge"}}, "not x86-64, which the vendor's packages need; use m7i.2xlarge (8 vCPU, 32 GiB"),
     ({"machine_types": {"edge": "c7a.xlagre"}}, "did you mean c7a.xlarge"),
@@ -71,17 +74,23 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"cloud": "azure", "machine_types": {"edge": "Standard_B4ms"}}, "burstable or shared"),
     ({"cloud": "azure", "machine_types": {"edge": "Standard_D4ps_v5"}}, "not x86-64"),
     ({"cloud": "digitalocean", "machine_types": {"edge": "s-4vcpu-8gb"}}, "shared"),
-    ({"cloud": "hetzner", "machine_types": {"edge": "cx33"}}, "shared, its CPU is taken away under steady voice load; "
-     "use ccx23 (4 vCPU, 16 GiB, EUR 86/month)"),
+    (
+        {"cloud": "hetzner", "machine_types": {"edge": "cx33"}},
+        "shared, its CPU is taken away under steady voice load; use ccx23 (4 vCPU, 16 GiB, EUR 86/month)",
+    ),
     ({"cloud": "hetzner", "machine_types": {"edge": "cpx41"}}, "shared"),
     ({"cloud": "local", "machine_types": {"edge": "c7a.xlarge"}}, "local has containers, no machine types"),
     # versions of packages
-    ({"package_versions": {"engine": "25.08.3-1"}}, "webitel:package_versions.engine = 25.08.3-1: no service has a package of "
-     "that name; did you mean webitel-engine?"),
+    (
+        {"package_versions": {"engine": "25.08.3-1"}},
+        "webitel:package_versions.engine = 25.08.3-1: no service has a package of that name; did you mean webitel-engine?",
+    ),
     ({"package_versions": {"webitel-engin": "25.08.3-1"}}, "did you mean webitel-engine?"),
     ({"package_versions": {"zzz": "1"}}, "use one such as webitel-engine"),
-    ({"package_versions": {"webitel-engine": "latest"}}, "webitel:package_versions.webitel-engine = latest: not a version of a "
-     "Debian package; use one such as 25.08.3-1"),
+    (
+        {"package_versions": {"webitel-engine": "latest"}},
+        "webitel:package_versions.webitel-engine = latest: not a version of a Debian package; use one such as 25.08.3-1",
+    ),
     ({"package_versions": {"webitel-engine": "25.08 3"}}, "not a version"),
     # disks
     ({"disk_sizes": {"data.recordings": 499}}, "webitel:disk_sizes.data.recordings = 499: smaller than the tier's; use 500 GiB"),
@@ -191,8 +200,9 @@ def fail_to_find(name: str) -> None:
 
 
 def test_all_problems_at_once() -> None:
-    settings = Settings.model_validate({
-        **BASE, "machine_types": {"edge": "t3.large"}, "operators": ["0.0.0.0/0"], "counts": {"data": 2}})
+    settings = Settings.model_validate(
+        {**BASE, "machine_types": {"edge": "t3.large"}, "operators": ["0.0.0.0/0"], "counts": {"data": 2}}
+    )
     with pytest.raises(PlanError) as raised:
         make_plan(settings, "aws-basic")
     assert str(raised.value).splitlines() == [
@@ -200,8 +210,7 @@ def test_all_problems_at_once() -> None:
         "  webitel:machine_types.edge = t3.large: burstable, its CPU is throttled under steady voice load; "
         "use c7a.xlarge (4 vCPU, 8 GiB, USD 150/month)",
         "  webitel:counts.data = 2: a cluster of 2 cannot lose a node; use 1 or 3",
-        "  webitel:operators = 0.0.0.0/0: SSH would be open to the world; use your office or VPN network, "
-        "such as 203.0.113.0/24",
+        "  webitel:operators = 0.0.0.0/0: SSH would be open to the world; use your office or VPN network, such as 203.0.113.0/24",
     ]
 
 
@@ -219,30 +228,38 @@ def test_a_broken_catalogue_is_an_error_of_the_plan() -> None:
 CREDENTIALS = {"repository_user": "hush1", "repository_password": "hush2", "freeswitch_token": "hush3"}
 KEYS = dict.fromkeys(("webitel", "opensips", "freeswitch"), "0123456789ABCDEF0123456789ABCDEF01234567")
 SET = {
-    "repository_keys": KEYS, "domain": "voice.acme.io", "operators": ["20.1.2.0/24"], "carriers": ["20.1.3.0/24"], **CREDENTIALS}
+    "repository_keys": KEYS,
+    "domain": "voice.acme.io",
+    "operators": ["20.1.2.0/24"],
+    "carriers": ["20.1.3.0/24"],
+    **CREDENTIALS,
+}
 
 
-@pytest.mark.parametrize(("values", "settings"), [
-    ({}, []),
-    ({"domain": "example.com"}, ["webitel:domain"]),
-    ({"domain": "voice.example.org"}, ["webitel:domain"]),
-    ({"domain": "voice.test"}, ["webitel:domain"]),
-    ({"domain": "example.com.ua"}, []),
-    ({"operators": ["203.0.113.0/24"]}, ["webitel:operators"]),
-    ({"operators": ["20.1.2.0/24", "203.0.113.7/32"]}, ["webitel:operators"]),
-    ({"operators": []}, ["webitel:operators"]),
-    ({"carriers": ["198.51.100.0/25"]}, ["webitel:carriers"]),
-    ({"carriers": []}, []),
-    ({"phones": ["192.0.2.0/24"]}, ["webitel:phones"]),
-    ({"phones": "internet"}, []),
-    ({"freeswitch_token": ""}, ["webitel:freeswitch_token"]),
-    ({"repository_keys": {**KEYS, "opensips": ""}}, ["webitel:repository_keys.opensips"]),
-    ({"repository_keys": {}, "package_source": "mirror", "mirror": "https://p.acme.io"}, ["webitel:repository_keys.mirror"]),
-    ({"repository_user": "", "repository_password": ""}, ["webitel:repository_user", "webitel:repository_password"]),
-    ({"package_source": "sandbox", **dict.fromkeys(CREDENTIALS, "")}, []),
-    ({"cloud": "local", "domain": "example.com", "operators": [], **dict.fromkeys(CREDENTIALS, "")}, []),
-    ({"cloud": "local", "package_source": "vendor", **CREDENTIALS, "repository_user": ""}, ["webitel:repository_user"]),
-])
+@pytest.mark.parametrize(
+    ("values", "settings"),
+    [
+        ({}, []),
+        ({"domain": "example.com"}, ["webitel:domain"]),
+        ({"domain": "voice.example.org"}, ["webitel:domain"]),
+        ({"domain": "voice.test"}, ["webitel:domain"]),
+        ({"domain": "example.com.ua"}, []),
+        ({"operators": ["203.0.113.0/24"]}, ["webitel:operators"]),
+        ({"operators": ["20.1.2.0/24", "203.0.113.7/32"]}, ["webitel:operators"]),
+        ({"operators": []}, ["webitel:operators"]),
+        ({"carriers": ["198.51.100.0/25"]}, ["webitel:carriers"]),
+        ({"carriers": []}, []),
+        ({"phones": ["192.0.2.0/24"]}, ["webitel:phones"]),
+        ({"phones": "internet"}, []),
+        ({"freeswitch_token": ""}, ["webitel:freeswitch_token"]),
+        ({"repository_keys": {**KEYS, "opensips": ""}}, ["webitel:repository_keys.opensips"]),
+        ({"repository_keys": {}, "package_source": "mirror", "mirror": "https://p.acme.io"}, ["webitel:repository_keys.mirror"]),
+        ({"repository_user": "", "repository_password": ""}, ["webitel:repository_user", "webitel:repository_password"]),
+        ({"package_source": "sandbox", **dict.fromkeys(CREDENTIALS, "")}, []),
+        ({"cloud": "local", "domain": "example.com", "operators": [], **dict.fromkeys(CREDENTIALS, "")}, []),
+        ({"cloud": "local", "package_source": "vendor", **CREDENTIALS, "repository_user": ""}, ["webitel:repository_user"]),
+    ],
+)
 def test_documentation_values(values: dict[str, Any], settings: list[str]) -> None:
     given = Settings.model_validate({**BASE, **SET, **values})
     found = documentation_values(given, find_facts(given.cloud))

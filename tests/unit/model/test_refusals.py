@@ -12,6 +12,7 @@ from tests.simulator.case import load_case
 
 REAL = [name for name, facts in CLOUDS.items() if facts.real]
 
+
 @pytest.mark.parametrize("kind", ORDER)
 @pytest.mark.parametrize("cloud", REAL)
 def test_each_names_type_place_and_a_way_on(cloud: str, kind: Refusal) -> None:

@@ -10,12 +10,15 @@ from stacks.load import load_deployment
 from tests.plans import make_plan
 
 
-@pytest.mark.parametrize(("wanted", "words"), [
-    ("25.08", "25.08 is the release that runs"),
-    ("24.12", "24.12 is older than 25.08, which runs"),
-    ("26.4", "release 26.4 is not known to this version of the project: the catalogue has neither"),
-    ("newest", "newest is no release; write it such as 25.08"),
-])
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ("25.08", "25.08 is the release that runs"),
+        ("24.12", "24.12 is older than 25.08, which runs"),
+        ("26.4", "release 26.4 is not known to this version of the project: the catalogue has neither"),
+        ("newest", "newest is no release; write it such as 25.08"),
+    ],
+)
 def test_releases_that_cannot_follow_are_refused(wanted: str, words: str) -> None:
     said = explain_release("25.08", wanted)
     assert said.startswith(words)
@@ -25,7 +28,8 @@ def test_releases_that_cannot_follow_are_refused(wanted: str, words: str) -> Non
 def test_a_known_release_needs_a_migration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(releases, "RELEASES", ("25.08", "26.4"))
     assert explain_release("25.08", "26.4") == (
-        "no migration of the database from 25.08 to 26.4 is known; known migrations: none")
+        "no migration of the database from 25.08 to 26.4 is known; known migrations: none"
+    )
     monkeypatch.setattr(releases, "MIGRATIONS", {("25.08", "26.4"): "program"})
     assert explain_release("25.08", "26.4") == ""
 
@@ -53,8 +57,10 @@ def test_a_lost_quorum_and_what_is_not_healthy_are_named() -> None:
     lost = {"data_2": ["postgresql", "engine"], "data_3": ["postgresql", "rabbitmq"]}
     said = find_obstacles(*reports("local-basic", {"data": 3}, **lost))
     assert said == [
-        "PostgreSQL 15 under Patroni has no quorum: of 3 members work data-1", "data-2 is not healthy: postgresql",
-        "data-3 is not healthy: postgresql, rabbitmq"]
+        "PostgreSQL 15 under Patroni has no quorum: of 3 members work data-1",
+        "data-2 is not healthy: postgresql",
+        "data-3 is not healthy: postgresql, rabbitmq",
+    ]
 
 
 def test_nodes_that_say_nothing_or_were_never_met_are_named() -> None:

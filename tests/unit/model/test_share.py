@@ -30,8 +30,9 @@ def problems(share: dict[str, str], cloud: str = "aws", **values: Any) -> list[s
     return [str(problem) for problem in caught.value.problems]
 
 
-@pytest.mark.parametrize(("tier", "role", "count"), [
-    ("basic", "data", 3), ("extended", "storage", 2), ("extended", "storage", 1)])
+@pytest.mark.parametrize(
+    ("tier", "role", "count"), [("basic", "data", 3), ("extended", "storage", 2), ("extended", "storage", 1)]
+)
 def test_with_a_share_storage_is_ready_on_every_node_of_its_role_and_needs_no_disk(tier: str, role: str, count: int) -> None:
     made = plan(tier, counts={role: count})
     assert [node.key for node in made.nodes_with("storage")] == [f"{role}-{n}" for n in range(1, count + 1)]
@@ -48,30 +49,44 @@ def test_without_one_everything_is_as_the_catalogue_says() -> None:
     assert [node.key for node in made.nodes_with("storage")] == ["data-1"] and made.share == ""
 
 
-@pytest.mark.parametrize(("share", "ways"), [
-    (NFS, {("2049", ("10.3.0.4/32",))}),
-    ({"source": "files.your-company.com:/webitel"}, {("2049", ("0.0.0.0/0",))}),
-    ({"source": "10.3.0.4:recordings", "type": "glusterfs"},
-     {("24007", ("10.3.0.4/32",)), ("49152-60999", ("10.3.0.4/32",))}),
-    ({"source": "/srv/recordings", "type": "bind"}, set()),
-])
+@pytest.mark.parametrize(
+    ("share", "ways"),
+    [
+        (NFS, {("2049", ("10.3.0.4/32",))}),
+        ({"source": "files.your-company.com:/webitel"}, {("2049", ("0.0.0.0/0",))}),
+        (
+            {"source": "10.3.0.4:recordings", "type": "glusterfs"},
+            {("24007", ("10.3.0.4/32",)), ("49152-60999", ("10.3.0.4/32",))},
+        ),
+        ({"source": "/srv/recordings", "type": "bind"}, set()),
+    ],
+)
 def test_the_way_out_to_the_share_is_that_of_its_type(share: dict[str, str], ways: set[tuple[str, tuple[str, ...]]]) -> None:
     made = plan(share=share, counts={"storage": 2})
     found = {(rule.role, rule.ports, rule.destinations) for rule in made.egress if rule.purposes == ("recordings",)}
     assert found == {("storage", *way) for way in ways}
 
 
-@pytest.mark.parametrize(("share", "said"), [
-    ({"source": "10.3.0.4"}, "webitel:recordings_share.source = 10.3.0.4: nothing that nfs4 can mount; use one such as files"),
-    ({"source": "/srv/recordings"}, "nothing that nfs4 can mount"),
-    ({"type": "nfs4"}, "webitel:recordings_share.source: nothing that nfs4 can mount"),
-    ({"source": "10.3.0.4:/webitel", "type": "bind"}, "nothing that bind can mount; use one such as /srv/recordings"),
-    ({"source": "/srv/a b", "type": "bind"}, "nothing that bind can mount"),
-    ({"source": "10.3.0.4:/%h"}, "nothing that nfs4 can mount"),
-    ({"source": "10.3.0.4:/webitel", "type": "nfs"}, "webitel:recordings_share.type = nfs: no way to mount; did you mean nfs4?"),
-    ({"source": "10.3.0.4:/webitel", "type": "smb"}, "use nfs4 or glusterfs or bind"),
-    ({**NFS, "options": "hard, noatime"}, "webitel:recordings_share.options = hard, noatime: not options of mount(8)"),
-])
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        (
+            {"source": "10.3.0.4"},
+            "webitel:recordings_share.source = 10.3.0.4: nothing that nfs4 can mount; use one such as files",
+        ),
+        ({"source": "/srv/recordings"}, "nothing that nfs4 can mount"),
+        ({"type": "nfs4"}, "webitel:recordings_share.source: nothing that nfs4 can mount"),
+        ({"source": "10.3.0.4:/webitel", "type": "bind"}, "nothing that bind can mount; use one such as /srv/recordings"),
+        ({"source": "/srv/a b", "type": "bind"}, "nothing that bind can mount"),
+        ({"source": "10.3.0.4:/%h"}, "nothing that nfs4 can mount"),
+        (
+            {"source": "10.3.0.4:/webitel", "type": "nfs"},
+            "webitel:recordings_share.type = nfs: no way to mount; did you mean nfs4?",
+        ),
+        ({"source": "10.3.0.4:/webitel", "type": "smb"}, "use nfs4 or glusterfs or bind"),
+        ({**NFS, "options": "hard, noatime"}, "webitel:recordings_share.options = hard, noatime: not options of mount(8)"),
+    ],
+)
 def test_what_cannot_be_mounted_is_refused(share: dict[str, str], said: str) -> None:
     (problem,) = problems(share, counts={"storage": 2})
     assert said in problem
@@ -79,9 +94,20 @@ def test_what_cannot_be_mounted_is_refused(share: dict[str, str], said: str) -> 
 
 def test_a_container_is_handed_what_it_cannot_mount() -> None:
     assert "webitel:recordings_share.type = nfs4: a container cannot mount" in problems(NFS, "local")[0]
-    assert make_plan(Settings.model_validate({
-        "cloud": "local", "tier": "extended", "counts": {"storage": 2},
-        "recordings_share": {"source": "/srv/recordings", "type": "bind"}}), "s").share == "/srv/recordings"
+    assert (
+        make_plan(
+            Settings.model_validate(
+                {
+                    "cloud": "local",
+                    "tier": "extended",
+                    "counts": {"storage": 2},
+                    "recordings_share": {"source": "/srv/recordings", "type": "bind"},
+                }
+            ),
+            "s",
+        ).share
+        == "/srv/recordings"
+    )
 
 
 def test_examples_are_right() -> None:
@@ -91,7 +117,8 @@ def test_examples_are_right() -> None:
 
 def running(made: Plan) -> dict[str, Any]:
     return {
-        node.key: {"disks": {disk.purpose: float(disk.size_gib) for disk in node.disks if disk.is_data}} for node in made.nodes}
+        node.key: {"disks": {disk.purpose: float(disk.size_gib) for disk in node.disks if disk.is_data}} for node in made.nodes
+    }
 
 
 def test_a_disk_with_recordings_never_goes_silently() -> None:

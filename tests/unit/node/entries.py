@@ -8,8 +8,15 @@ from cloud_init.node.state import State
 from cloud_init.node.system import Unhealthy
 
 PORTS = {
-    "consul_http": 8500, "haproxy_sql": 5432, "haproxy_amqp": 5672, "haproxy_management": 15672, "postgresql_sql": 5432,
-    "postgresql_rest": 8008, "rabbitmq_amqp": 5672, "rabbitmq_management": 15672, "nginx_https": 443,
+    "consul_http": 8500,
+    "haproxy_sql": 5432,
+    "haproxy_amqp": 5672,
+    "haproxy_management": 15672,
+    "postgresql_sql": 5432,
+    "postgresql_rest": 8008,
+    "rabbitmq_amqp": 5672,
+    "rabbitmq_management": 15672,
+    "nginx_https": 443,
 }
 
 
@@ -25,14 +32,26 @@ def state(**parts: Any) -> State:
 
 def service(name: str, *probes: ProbeEntry, **parts: Any) -> ServiceEntry:
     """A service with one unit of its name."""
-    return cast(ServiceEntry, {
-        "name": name, "title": name, "units": [name], "probes": list(probes), "restarts_when_deaf": False, **parts})
+    return cast(
+        ServiceEntry, {"name": name, "title": name, "units": [name], "probes": list(probes), "restarts_when_deaf": False, **parts}
+    )
 
 
 def unit(name: str, service: str = "", **parts: Any) -> UnitEntry:
     """A unit of a service of its name, unless told otherwise."""
-    return cast(UnitEntry, {"name": name, "service": service or name, "mounts": [], "waits": [], "unit_lines": [],
-                            "service_lines": [], "oneshot": False, **parts})
+    return cast(
+        UnitEntry,
+        {
+            "name": name,
+            "service": service or name,
+            "mounts": [],
+            "waits": [],
+            "unit_lines": [],
+            "service_lines": [],
+            "oneshot": False,
+            **parts,
+        },
+    )
 
 
 def probe(kind: str = "http", says: str = "it is ill", **arguments: Any) -> ProbeEntry:

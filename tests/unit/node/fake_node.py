@@ -46,10 +46,19 @@ class FakeNode:
         self.packaged: dict[str, list[str]] = {}
         self.refuses: Callable[[str], bool] = lambda path: False
         places = {
-            "MANIFEST": "etc/webitel/node.json", "STATE": "var/state.json", "LOCK": "run/apply.lock", "PROGRAM": "lib/node",
-            "BUNDLES": "share/bundles", "PROBE_SECRETS": "etc/webitel/probe.json", "WRAPPER": "sbin/webitel-node",
-            "SANDBOX": "var/sandbox", "SOURCES": "etc/sources", "PLAN": "etc/webitel/packages.json",
-            "PROGRESS": "run/install.json", "HELD": "run/locks", "CONFIGURED": "etc/webitel/node.json",
+            "MANIFEST": "etc/webitel/node.json",
+            "STATE": "var/state.json",
+            "LOCK": "run/apply.lock",
+            "PROGRAM": "lib/node",
+            "BUNDLES": "share/bundles",
+            "PROBE_SECRETS": "etc/webitel/probe.json",
+            "WRAPPER": "sbin/webitel-node",
+            "SANDBOX": "var/sandbox",
+            "SOURCES": "etc/sources",
+            "PLAN": "etc/webitel/packages.json",
+            "PROGRESS": "run/install.json",
+            "HELD": "run/locks",
+            "CONFIGURED": "etc/webitel/node.json",
             "UNIT_FILES": "etc/systemd/system",
         }
         for module in (manifest, state, configuration, drift, status, install, locks, units):
@@ -99,17 +108,25 @@ class FakeNode:
         for device in devices.values():
             Path(device).touch()
         texts = json.dumps([made.files, own])
-        named = {kind: {name for found, name in files.PLACEHOLDER.findall(texts) if found == kind}
-                 for kind in ("address", "secret")}
+        named = {
+            kind: {name for found, name in files.PLACEHOLDER.findall(texts) if found == kind} for kind in ("address", "secret")
+        }
         sent = {
             "files": {f"{self.root}{path}": text for path, text in made.files.items()},
             "attributes": {
                 f"{self.root}{path}": {**entry, "owner": OWNER, "check": f"check {path} {{path}}" if entry.get("check") else ""}
-                for path, entry in made.attributes.items()},
-            "manifest": own, "bundles": made.bundles, "devices": devices, "login": {"user": "root", "key": key},
+                for path, entry in made.attributes.items()
+            },
+            "manifest": own,
+            "bundles": made.bundles,
+            "devices": devices,
+            "login": {"user": "root", "key": key},
         }
-        return {"configuration": sent, "addresses": dict.fromkeys(named["address"], ADDRESS),
-                "secrets": dict.fromkeys({*named["secret"], *made.manifest["probe_secrets"]}, SECRET)}
+        return {
+            "configuration": sent,
+            "addresses": dict.fromkeys(named["address"], ADDRESS),
+            "secrets": dict.fromkeys({*named["secret"], *made.manifest["probe_secrets"]}, SECRET),
+        }
 
     def run(self, command: list[str], **more: Any) -> subprocess.CompletedProcess[Any]:
         """Every program but apt-get."""
@@ -167,7 +184,7 @@ class FakeNode:
     def run_apt(self, arguments: list[str], step: str, total: int) -> None:
         """Have apt install the packages named."""
         if "install" in arguments:
-            wanted = [one.partition("=") for one in arguments[arguments.index("install") + 1:] if not one.startswith("-")]
+            wanted = [one.partition("=") for one in arguments[arguments.index("install") + 1 :] if not one.startswith("-")]
             fresh: Mapping[str, str] = {name: version or "1" for name, _, version in wanted}
             self.enabled |= {unit for name in fresh.keys() - self.packages.keys() for unit in self.packaged.get(name, ())}
             self.packages |= fresh

@@ -47,6 +47,7 @@ def routes(node: FakeNode) -> str:
 
 def fail_with_packages(node: FakeNode) -> None:
     """Apply what cannot get its packages."""
+
     def fail(*_: object, **__: object) -> None:
         raise install.InstallError("the mirror is away")
 
@@ -94,7 +95,8 @@ def test_the_node_program_does_not_wait(running: FakeNode, monkeypatch: pytest.M
 
 
 def test_wherever_a_run_is_killed_the_bundle_is_there_after_the_next_one_and_its_reader_told(
-    changed: FakeNode, monkeypatch: pytest.MonkeyPatch,
+    changed: FakeNode,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     was, file, kept = placed(changed), routes(changed), changed.root.with_name("kept")
     shutil.copytree(changed.root, kept, symlinks=True)

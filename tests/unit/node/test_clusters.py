@@ -18,8 +18,11 @@ MEMBERS = [{"key": f"data-{n}", "name": f"s-data-{n}", "address": f"10.0.0.{n}"}
 
 
 def view_of(n: int) -> View:
-    return View(manifest(key=f"data-{n}", node=f"s-data-{n}", address=f"10.0.0.{n}",
-                         clusters={"rabbitmq": MEMBERS, "postgresql": MEMBERS}))
+    return View(
+        manifest(
+            key=f"data-{n}", node=f"s-data-{n}", address=f"10.0.0.{n}", clusters={"rabbitmq": MEMBERS, "postgresql": MEMBERS}
+        )
+    )
 
 
 def may_start(n: int) -> str:
@@ -59,13 +62,18 @@ def test_a_broker_with_data_starts_whoever_answers(world: dict[str, Any]) -> Non
     assert may_start(2) == ""
 
 
-@pytest.mark.parametrize(("online", "missing"), [
-    (["rabbit@s-data-1", "rabbit@s-data-2"], ""),
-    (["rabbit@s-data-3"], "orders"),
-    (["rabbit@s-data-1", "rabbit@s-data-3"], "orders"),
-])
+@pytest.mark.parametrize(
+    ("online", "missing"),
+    [
+        (["rabbit@s-data-1", "rabbit@s-data-2"], ""),
+        (["rabbit@s-data-3"], "orders"),
+        (["rabbit@s-data-1", "rabbit@s-data-3"], "orders"),
+    ],
+)
 def test_a_broker_is_spared_only_with_a_majority_of_the_others(
-    monkeypatch: pytest.MonkeyPatch, online: list[str], missing: str,
+    monkeypatch: pytest.MonkeyPatch,
+    online: list[str],
+    missing: str,
 ) -> None:
     row = {"name": "orders", "type": "quorum", "members": [f"rabbit@s-data-{n}" for n in (1, 2, 3)], "online": online}
     monkeypatch.setattr(broker_cluster, "broker", lambda view, path: [row])
@@ -73,10 +81,14 @@ def test_a_broker_is_spared_only_with_a_majority_of_the_others(
     assert missing in said and bool(said) == bool(missing)
 
 
-@pytest.mark.parametrize(("running", "said"), [
-    (False, "s-data-3 of the brokers is away, the queues need this one"), (True, "RabbitMQ management: timed out")])
+@pytest.mark.parametrize(
+    ("running", "said"),
+    [(False, "s-data-3 of the brokers is away, the queues need this one"), (True, "RabbitMQ management: timed out")],
+)
 def test_a_broker_that_is_away_is_named_where_it_keeps_another_from_going(
-    monkeypatch: pytest.MonkeyPatch, running: bool, said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    running: bool,
+    said: str,
 ) -> None:
     nodes = [{"name": f"rabbit@s-data-{n}", "running": running or n != 3} for n in (1, 2, 3)]
 
@@ -91,7 +103,9 @@ def test_a_broker_that_is_away_is_named_where_it_keeps_another_from_going(
 
 @pytest.mark.parametrize(("running", "said"), [(True, "1 quorum queues have no copy on this node yet"), (False, "")])
 def test_a_broker_is_not_called_sick_for_the_silence_of_another(
-    monkeypatch: pytest.MonkeyPatch, running: bool, said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    running: bool,
+    said: str,
 ) -> None:
     """RabbitMQ lists queues within seconds only while all members are there."""
     nodes = [{"name": f"rabbit@s-data-{n}", "running": running or n != 3} for n in (1, 2, 3)]
@@ -115,9 +129,13 @@ class Patroni:
     def members(self, _: Any) -> list[dict[str, Any]]:
         standby = "data-2" if self.leader == "data-1" else "data-1"
         return [
-            {"name": member["key"], "state": "running", "api_url": f"http://{member['key']}/patroni",
-             "role": "leader" if member["key"] == self.leader else "sync_standby" if member["key"] == standby else "replica",
-             **({"pending_restart": True} if member["key"] in self.pending else {})}
+            {
+                "name": member["key"],
+                "state": "running",
+                "api_url": f"http://{member['key']}/patroni",
+                "role": "leader" if member["key"] == self.leader else "sync_standby" if member["key"] == standby else "replica",
+                **({"pending_restart": True} if member["key"] in self.pending else {}),
+            }
             for member in MEMBERS
         ]
 
@@ -173,21 +191,33 @@ def test_nothing_restarts_without_need(patroni: Patroni) -> None:
     assert patroni.orders == []
 
 
-@pytest.mark.parametrize(("me", "roles", "at", "gone", "copied"), [
-    (3, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "1/2A", "t", True),
-    (3, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "1/2A", "f", False),
-    (3, {"data-1": "leader", "data-2": "replica", "data-3": "replica"}, "1/2A", "t", False),
-    (2, {"data-1": "leader", "data-2": "replica", "data-3": "replica"}, "1/2A", "t", True),
-    (2, {"data-1": "leader", "data-2": "replica"}, "1/2A", "t", False),
-    (3, {"data-2": "sync_standby", "data-3": "replica"}, "1/2A", "t", False),
-    (3, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "", "t", False),
-    (1, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "1/2A", "t", False),
-])
+@pytest.mark.parametrize(
+    ("me", "roles", "at", "gone", "copied"),
+    [
+        (3, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "1/2A", "t", True),
+        (3, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "1/2A", "f", False),
+        (3, {"data-1": "leader", "data-2": "replica", "data-3": "replica"}, "1/2A", "t", False),
+        (2, {"data-1": "leader", "data-2": "replica", "data-3": "replica"}, "1/2A", "t", True),
+        (2, {"data-1": "leader", "data-2": "replica"}, "1/2A", "t", False),
+        (3, {"data-2": "sync_standby", "data-3": "replica"}, "1/2A", "t", False),
+        (3, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "", "t", False),
+        (1, {"data-1": "leader", "data-2": "sync_standby", "data-3": "replica"}, "1/2A", "t", False),
+    ],
+)
 def test_a_member_that_cannot_follow_is_copied_anew_while_two_others_have_data(
-    monkeypatch: pytest.MonkeyPatch, patroni: Patroni, me: int, roles: dict[str, str], at: str, gone: str, copied: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    patroni: Patroni,
+    me: int,
+    roles: dict[str, str],
+    at: str,
+    gone: str,
+    copied: bool,
 ) -> None:
-    monkeypatch.setattr(database_cluster, "list_members", lambda _: [
-        {"name": name, "role": role, "state": "running"} for name, role in roles.items()])
+    monkeypatch.setattr(
+        database_cluster,
+        "list_members",
+        lambda _: [{"name": name, "role": role, "state": "running"} for name, role in roles.items()],
+    )
     monkeypatch.setattr(database_cluster, "query", lambda view, statement, own=False: at if "receive" in statement else gone)
     follower = database_cluster.Follower()
     assert follower.recopy(view_of(me)) == "" and patroni.orders == []

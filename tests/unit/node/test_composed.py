@@ -16,7 +16,8 @@ from tests.plans import compose_configuration, make_plan
 from tests.unit.node.fake_node import FakeNode
 
 BUNDLES = {
-    "freeswitch": ["let calls end", "restart freeswitch", "let calls in"], "nginx": ["reload-or-restart nginx"],
+    "freeswitch": ["let calls end", "restart freeswitch", "let calls in"],
+    "nginx": ["reload-or-restart nginx"],
     "opensips": ["/usr/lib/webitel/setup/opensips.sh reload_routes"],
 }
 """Bundle -> what a node does when it is another one."""
@@ -56,8 +57,11 @@ def running(node: FakeNode) -> FakeNode:
 def change_template(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
     """Another version of the project has another text in that template."""
     render: Callable[..., str] = compose.render_template
-    monkeypatch.setattr(compose, "render_template",
-                        lambda name, *rest, **more: render(name, *rest, **more) + ("# another day\n" if name == changed else ""))
+    monkeypatch.setattr(
+        compose,
+        "render_template",
+        lambda name, *rest, **more: render(name, *rest, **more) + ("# another day\n" if name == changed else ""),
+    )
 
 
 def change_bundle(monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
@@ -98,7 +102,9 @@ def test_every_bundle_of_ours_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("bundle", BUNDLES)
 def test_a_changed_bundle_reaches_the_program_that_reads_it(
-    bundle: str, running: FakeNode, monkeypatch: pytest.MonkeyPatch,
+    bundle: str,
+    running: FakeNode,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     change_bundle(monkeypatch, bundle)
     done = running.apply(given())
@@ -108,7 +114,8 @@ def test_a_changed_bundle_reaches_the_program_that_reads_it(
 
 
 def test_a_new_node_program_is_taken_up_by_what_runs_all_the_time_and_by_nothing_else(
-    running: FakeNode, monkeypatch: pytest.MonkeyPatch,
+    running: FakeNode,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     change_bundle(monkeypatch, "node")
     running.apply(given())

@@ -42,13 +42,21 @@ def stand(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
     config.write_text(f"postgresql:\n  data_dir: {made.data}\n  bin_dir: /x\n")
     monkeypatch.setattr(database_data, "CONFIG", config)
     monkeypatch.setattr(database_data, "find_key", lambda key: {"holder": made.keys.get(key, ""), "session": ""})
-    monkeypatch.setattr(database_data, "list_keys", lambda prefix: {
-        key.removeprefix(prefix): {"Value": value} for key, value in made.keys.items() if key.startswith(prefix)})
+    monkeypatch.setattr(
+        database_data,
+        "list_keys",
+        lambda prefix: {key.removeprefix(prefix): {"Value": value} for key, value in made.keys.items() if key.startswith(prefix)},
+    )
     for session in (database_data._blank, database_data._ends):
         monkeypatch.setattr(session, "hold", lambda key, value: made.keys.update({key: value}))
     monkeypatch.setattr(database_data, "find_end", lambda data: made.end)
-    monkeypatch.setattr(database_data, "run", lambda words, seconds: subprocess.CompletedProcess(
-        words, 0, f"pg_control version number:            1300\nDatabase system identifier:           {made.identifier}\n", ""))
+    monkeypatch.setattr(
+        database_data,
+        "run",
+        lambda words, seconds: subprocess.CompletedProcess(
+            words, 0, f"pg_control version number:            1300\nDatabase system identifier:           {made.identifier}\n", ""
+        ),
+    )
     return made
 
 
@@ -75,17 +83,20 @@ def test_own_data_starts_at_once_where_the_cluster_is_known_or_nobody_else_there
     assert stand.ask(3) == ""
 
 
-@pytest.mark.parametrize(("others", "said"), [
-    ({}, "db-1 and db-2 is newer than this member's is not known"),
-    ({"ends/db-1": "00000001/0000000000000029"}, "whether the data of db-2 is newer"),
-    ({"ends/db-1": "00000001/0000000000000029", "ends/db-2": "00000001/000000000000002B"}, "of db-2 ends later"),
-    # As far as another one: only one of them may begin.
-    ({"ends/db-1": "00000001/000000000000002A", "ends/db-2": "00000001/0000000000000029"}, "of db-1 ends later"),
-    # A time line that came after ours holds all that was acknowledged, however far ours went on.
-    ({"ends/db-1": "00000002/0000000000000001", "blank/db-2": ""}, "of db-1 ends later"),
-    ({"ends/db-1": "00000001/0000000000000029", "blank/db-2": ""}, ""),
-    ({"ends/db-1": "00000001/0000000000000029", "ends/db-2": ""}, ""),
-])
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ({}, "db-1 and db-2 is newer than this member's is not known"),
+        ({"ends/db-1": "00000001/0000000000000029"}, "whether the data of db-2 is newer"),
+        ({"ends/db-1": "00000001/0000000000000029", "ends/db-2": "00000001/000000000000002B"}, "of db-2 ends later"),
+        # As far as another one: only one of them may begin.
+        ({"ends/db-1": "00000001/000000000000002A", "ends/db-2": "00000001/0000000000000029"}, "of db-1 ends later"),
+        # A time line that came after ours holds all that was acknowledged, however far ours went on.
+        ({"ends/db-1": "00000002/0000000000000001", "blank/db-2": ""}, "of db-1 ends later"),
+        ({"ends/db-1": "00000001/0000000000000029", "blank/db-2": ""}, ""),
+        ({"ends/db-1": "00000001/0000000000000029", "ends/db-2": ""}, ""),
+    ],
+)
 def test_after_a_destroy_the_newest_data_begin(stand: Stand, others: dict[str, str], said: str) -> None:
     stand.fill()
     stand.keys = {f"webitel/postgresql/{key}": value for key, value in others.items()}

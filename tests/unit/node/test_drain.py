@@ -15,9 +15,13 @@ from cloud_init.node.system import ApplyError
 from tests.unit.node.entries import manifest, probe, service, wrong
 
 SWITCH = probe("freeswitch", address="127.0.0.1", port=1)
-MANIFEST = manifest(drain_timeout=0.3, services=[
-    service("consul", probe("consul")),
-    service("freeswitch", SWITCH, probe("consul_entry", name="freeswitch", id="stack-app-1"))])
+MANIFEST = manifest(
+    drain_timeout=0.3,
+    services=[
+        service("consul", probe("consul")),
+        service("freeswitch", SWITCH, probe("consul_entry", name="freeswitch", id="stack-app-1")),
+    ],
+)
 OUT = "/v1/agent/service/maintenance/stack-app-1?enable=true&reason=draining"
 BACK = "/v1/agent/service/maintenance/stack-app-1?enable=false"
 
@@ -138,10 +142,14 @@ def test_calls_are_let_in_again_even_where_freeswitch_is_down(monkeypatch: pytes
     assert switch.told == [BACK]
 
 
-@pytest.mark.parametrize(("paused", "said"), [
-    (set(), ""), ({"inbound"}, "paused, new inbound calls are refused"),
-    ({"inbound", "outbound"}, "paused, new inbound and outbound calls are refused"),
-])
+@pytest.mark.parametrize(
+    ("paused", "said"),
+    [
+        (set(), ""),
+        ({"inbound"}, "paused, new inbound calls are refused"),
+        ({"inbound", "outbound"}, "paused, new inbound and outbound calls are refused"),
+    ],
+)
 def test_health_says_that_freeswitch_is_paused(paused: set[str], said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def ask(arguments: object, view: object, command: str) -> str:
         if command == "status":
@@ -153,10 +161,15 @@ def test_health_says_that_freeswitch_is_paused(paused: set[str], said: str, monk
     assert answer.startswith(said) and bool(answer) == bool(said)
 
 
-@pytest.mark.parametrize(("states", "said"), [
-    (["passing"], ""), (["passing", "critical"], "10.0.0.1:50051 passing/critical"), (["critical"], "10.0.0.1:50051 critical"),
-    ([], "10.0.0.1:50051 no check"),
-])
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        (["passing"], ""),
+        (["passing", "critical"], "10.0.0.1:50051 passing/critical"),
+        (["critical"], "10.0.0.1:50051 critical"),
+        ([], "10.0.0.1:50051 no check"),
+    ],
+)
 def test_health_says_that_consul_hides_freeswitch(states: list[str], said: str) -> None:
     asked = View(manifest(address="10.0.0.1"))
     asked.__dict__["consul_services"] = {"n": {"Service": "freeswitch", "Address": "10.0.0.1", "Port": 50051, "States": states}}
@@ -166,7 +179,8 @@ def test_health_says_that_consul_hides_freeswitch(states: list[str], said: str) 
 
 
 def test_a_changed_password_of_the_event_socket_is_no_way_to_stay_undrained(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(apply, "PROBE_SECRETS", tmp_path / "probe.json")
     monkeypatch.setattr(view_module, "PROBE_SECRETS", tmp_path / "probe.json")

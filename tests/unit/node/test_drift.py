@@ -24,15 +24,18 @@ def test_a_file_is_as_it_was(tmp_path: Path) -> None:
     assert compare_file(was, describe_file(file)) == "is gone"
 
 
-@pytest.mark.parametrize(("now", "what"), [
-    ({"UnitFileState": "enabled", "ActiveState": "active"}, ""),
-    ({"UnitFileState": "enabled", "ActiveState": "activating"}, ""),
-    ({"UnitFileState": "disabled", "ActiveState": "active"}, "disabled"),
-    ({"UnitFileState": "masked", "ActiveState": "inactive"}, "masked and stopped"),
-    ({"UnitFileState": "enabled", "ActiveState": "inactive"}, "stopped"),
-    ({"UnitFileState": "enabled", "ActiveState": "failed"}, "failed"),
-    ({"LoadState": "not-found", "UnitFileState": "", "ActiveState": "inactive"}, "is gone"),
-])
+@pytest.mark.parametrize(
+    ("now", "what"),
+    [
+        ({"UnitFileState": "enabled", "ActiveState": "active"}, ""),
+        ({"UnitFileState": "enabled", "ActiveState": "activating"}, ""),
+        ({"UnitFileState": "disabled", "ActiveState": "active"}, "disabled"),
+        ({"UnitFileState": "masked", "ActiveState": "inactive"}, "masked and stopped"),
+        ({"UnitFileState": "enabled", "ActiveState": "inactive"}, "stopped"),
+        ({"UnitFileState": "enabled", "ActiveState": "failed"}, "failed"),
+        ({"LoadState": "not-found", "UnitFileState": "", "ActiveState": "inactive"}, "is gone"),
+    ],
+)
 def test_units(now: dict[str, str], what: str) -> None:
     assert compare_unit("enabled", now) == what
 

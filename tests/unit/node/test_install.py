@@ -23,6 +23,7 @@ def test_services_and_sockets_that_exist_are_disabled_in_one_call(monkeypatch: p
 
 def test_without_units_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """systemctl lists all there are where none is named: sshd and the installation itself would be among them."""
+
     def run(command: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
         raise AssertionError(command)
 

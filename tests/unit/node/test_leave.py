@@ -9,8 +9,9 @@ from cloud_init.node.health import status
 from cloud_init.node.system import ApplyError
 from tests.unit.node.entries import manifest, unit
 
-MANIFEST = manifest(node="s-app-2", key="app-2", leaving=True, units=[
-    unit(name) for name in ("ssh", "consul", "flow_manager", "freeswitch")])
+MANIFEST = manifest(
+    node="s-app-2", key="app-2", leaving=True, units=[unit(name) for name in ("ssh", "consul", "flow_manager", "freeswitch")]
+)
 
 
 @pytest.fixture
@@ -32,8 +33,15 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_calls_end_before_anything_stops_and_consul_hears_of_it(done: list[str]) -> None:
     leave.leave(MANIFEST, lambda step, text: None)
-    assert done == ["disable --now webitel-watch.service", "drain", "disable --now freeswitch", "disable --now flow_manager",
-                    "forget", "consul leave", "disable --now consul"]
+    assert done == [
+        "disable --now webitel-watch.service",
+        "drain",
+        "disable --now freeswitch",
+        "disable --now flow_manager",
+        "forget",
+        "consul leave",
+        "disable --now consul",
+    ]
     done.remove("drain")
     leave.leave(MANIFEST, lambda step, text: None)
     assert "drain" not in done, "what has stopped is not drained again"

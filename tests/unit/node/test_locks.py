@@ -14,9 +14,19 @@ from cloud_init.node.system import ApplyError
 from tests.unit.node.entries import manifest, service, unit
 
 MANIFEST = manifest(
-    node="s-app-2", key="app-2", address="10.0.0.2", units=[unit("webitel-logger", "logger", moves=True)],
-    services=[service("logger", units=["webitel-logger"], restarts_when_deaf=True,
-                      candidates=[{"key": f"app-{n}", "address": f"10.0.0.{n}"} for n in (1, 2)])])
+    node="s-app-2",
+    key="app-2",
+    address="10.0.0.2",
+    units=[unit("webitel-logger", "logger", moves=True)],
+    services=[
+        service(
+            "logger",
+            units=["webitel-logger"],
+            restarts_when_deaf=True,
+            candidates=[{"key": f"app-{n}", "address": f"10.0.0.{n}"} for n in (1, 2)],
+        )
+    ],
+)
 
 
 @pytest.fixture
@@ -75,6 +85,7 @@ def test_a_program_started_anew_goes_on_with_what_it_held(lease: locks.Lease, mo
 
 def report(monkeypatch: pytest.MonkeyPatch, active: str, holder: str | ConsulError) -> ServiceRow:
     """The Logger's row of the second node."""
+
     def list_keys(prefix: str) -> dict[str, dict[str, str]]:
         if isinstance(holder, ConsulError):
             raise holder
@@ -87,18 +98,25 @@ def report(monkeypatch: pytest.MonkeyPatch, active: str, holder: str | ConsulErr
     return status.ask({"logger"})["services"][0]
 
 
-@pytest.mark.parametrize(("active", "holder", "why", "standby"), [
-    ("active", "app-2", "", ""),
-    ("inactive", "app-1", "", "app-1"),
-    ("failed", "app-1", "", "app-1"),
-    ("inactive", "", "no node runs it: its lock in Consul is free", ""),
-    ("inactive", "app-2", "webitel-logger is inactive", ""),
-    ("active", "app-1", "it runs here, and its lock in Consul is held by app-1", "app-1"),
-    ("active", "", "it runs here, and its lock in Consul is free", ""),
-    ("inactive", ConsulError("Consul agent: refused"), "Consul agent: refused", ""),
-])
+@pytest.mark.parametrize(
+    ("active", "holder", "why", "standby"),
+    [
+        ("active", "app-2", "", ""),
+        ("inactive", "app-1", "", "app-1"),
+        ("failed", "app-1", "", "app-1"),
+        ("inactive", "", "no node runs it: its lock in Consul is free", ""),
+        ("inactive", "app-2", "webitel-logger is inactive", ""),
+        ("active", "app-1", "it runs here, and its lock in Consul is held by app-1", "app-1"),
+        ("active", "", "it runs here, and its lock in Consul is free", ""),
+        ("inactive", ConsulError("Consul agent: refused"), "Consul agent: refused", ""),
+    ],
+)
 def test_one_runs_and_the_others_are_ready(
-    active: str, holder: str | ConsulError, why: str, standby: str, monkeypatch: pytest.MonkeyPatch,
+    active: str,
+    holder: str | ConsulError,
+    why: str,
+    standby: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     row = report(monkeypatch, active, holder)
     assert (row["why"], row["healthy"], row.get("standby", "")) == (why, not why, standby)

@@ -19,12 +19,15 @@ def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr(machine, "run", lambda *_: subprocess.CompletedProcess([], 0, text, ""))
 
 
-@pytest.mark.parametrize(("shown", "healthy", "why"), [
-    (TRACKING.format("0.000012", "slow", "Normal"), True, "0.0 ms slow"),
-    (TRACKING.format("2.500000", "fast", "Normal"), False, "2500.0 ms fast"),
-    (TRACKING.format("0.000000", "slow", "Not synchronised"), True, "no time server has answered yet"),
-    ("506 Cannot talk to daemon", True, "no time server has answered yet"),
-])
+@pytest.mark.parametrize(
+    ("shown", "healthy", "why"),
+    [
+        (TRACKING.format("0.000012", "slow", "Normal"), True, "0.0 ms slow"),
+        (TRACKING.format("2.500000", "fast", "Normal"), False, "2500.0 ms fast"),
+        (TRACKING.format("0.000000", "slow", "Not synchronised"), True, "no time server has answered yet"),
+        ("506 Cannot talk to daemon", True, "no time server has answered yet"),
+    ],
+)
 def test_clock(monkeypatch: pytest.MonkeyPatch, shown: str, healthy: bool, why: str) -> None:
     answer(monkeypatch, shown)
     row = machine.clock()

@@ -26,7 +26,10 @@ def main(arguments):
 
 @pytest.mark.parametrize(("times", "status", "said"), [(0, 7, "wait consul\n"), (1, 7, "wait consul\n"), (2, 1, "")])
 def test_a_program_that_was_read_half_from_another_version_begins_anew_once(
-    times: int, status: int, said: str, tmp_path: Path,
+    times: int,
+    status: int,
+    said: str,
+    tmp_path: Path,
 ) -> None:
     place = tmp_path / "node"
     shutil.copytree(PROGRAM, place, ignore=shutil.ignore_patterns("__pycache__"))

@@ -25,8 +25,9 @@ class Keys:
         self.home = home
 
     def gpg(self, *arguments: str, given: bytes = b"") -> bytes:
-        done = subprocess.run(["gpg", "--homedir", str(self.home), *KEEP_STILL, *arguments], input=given, capture_output=True,
-                              check=False)
+        done = subprocess.run(
+            ["gpg", "--homedir", str(self.home), *KEEP_STILL, *arguments], input=given, capture_output=True, check=False
+        )
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
 
@@ -77,8 +78,9 @@ class Place:
         return self.folder / "rings/webitel-x.gpg"
 
     def add(self, fingerprint: str, uri: str = "file:/nowhere", suite: str = "./") -> None:
-        install.add_repository({"name": "x", "uri": uri, "suite": suite, "component": "", "key": f"copy:{self.key}",
-                                "fingerprint": fingerprint})
+        install.add_repository(
+            {"name": "x", "uri": uri, "suite": suite, "component": "", "key": f"copy:{self.key}", "fingerprint": fingerprint}
+        )
 
     def shown(self) -> list[str]:
         """The primary keys in the ring, as gpg shows them."""
@@ -145,17 +147,28 @@ Update = Callable[[], str]
 @pytest.fixture
 def update(place: Place) -> Update:
     """Reads the package lists as apt does; returns what it complains about."""
+
     def run() -> str:
         state = place.folder / "apt"
         options = {
-            "Dir::State": state, "Dir::State::Status": "/var/lib/dpkg/status", "Dir::Cache": state, "Dir::Etc::SourceList": "-",
-            "Dir::Etc::SourceParts": place.folder / "sources", "APT::Sandbox::User": "root", "Dir::Etc::Parts": "-",
+            "Dir::State": state,
+            "Dir::State::Status": "/var/lib/dpkg/status",
+            "Dir::Cache": state,
+            "Dir::Etc::SourceList": "-",
+            "Dir::Etc::SourceParts": place.folder / "sources",
+            "APT::Sandbox::User": "root",
+            "Dir::Etc::Parts": "-",
         }
         (state / "lists/partial").mkdir(parents=True, exist_ok=True)
         (state / "archives/partial").mkdir(parents=True, exist_ok=True)
         words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-        done = subprocess.run(["apt-get", *words, "-o", "APT::Update::Error-Mode=any", "update"], capture_output=True, text=True,
-                              check=False, env=os.environ | {"LC_ALL": "C.UTF-8"})
+        done = subprocess.run(
+            ["apt-get", *words, "-o", "APT::Update::Error-Mode=any", "update"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"LC_ALL": "C.UTF-8"},
+        )
         return done.stderr if done.returncode else ""
 
     return run
@@ -172,7 +185,11 @@ def sign(keys: Keys, folder: Path, name: str) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="apt-get update wants root")
 def test_apt_takes_a_repository_of_the_pinned_key_and_of_no_other(
-    place: Place, update: Update, keys: Keys, vendor: str, stranger: str,
+    place: Place,
+    update: Update,
+    keys: Keys,
+    vendor: str,
+    stranger: str,
 ) -> None:
     repository = place.folder / "repository"
     place.key.write_bytes(keys.export("vendor", "stranger"))

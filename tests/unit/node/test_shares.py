@@ -28,17 +28,22 @@ class Node:
         self.told.append(arguments)
         if arguments[0] in ("start", "stop") and not self.refuses:
             self.state = {"start": "active", "stop": "inactive"}[arguments[0]]
-        said = {"is-active": self.state,
-                "show": f"ActiveState={self.state}\nAssertResult={self.asserted}\nAssertTimestampMonotonic=7\n"
-                        f"UnitFileState={'enabled' if self.enabled else 'disabled'}\n"
-                        f"NeedDaemonReload={'no' if self.reloaded else 'yes'}"}
+        said = {
+            "is-active": self.state,
+            "show": f"ActiveState={self.state}\nAssertResult={self.asserted}\nAssertTimestampMonotonic=7\n"
+            f"UnitFileState={'enabled' if self.enabled else 'disabled'}\n"
+            f"NeedDaemonReload={'no' if self.reloaded else 'yes'}",
+        }
         failed = self.refuses and arguments[0] == "start"
         return subprocess.CompletedProcess(arguments, int(failed), said.get(arguments[0], ""), "Job failed." if failed else "")
 
     @property
     def manifest(self) -> Manifest:
-        return entries.manifest(share=self.share, stack="s", directories=[
-            {"path": f"{self.share['mount']}/storage", "owner": "root:root", "mode": "0750", "disk": "share"}])
+        return entries.manifest(
+            share=self.share,
+            stack="s",
+            directories=[{"path": f"{self.share['mount']}/storage", "owner": "root:root", "mode": "0750", "disk": "share"}],
+        )
 
 
 @pytest.fixture
@@ -91,7 +96,9 @@ def test_status_names_what_is_wrong(node: Node, tmp_path: Path, monkeypatch: pyt
     assert shares.report(node.share)["why"] == f"the share /srv/recordings at {tmp_path} is not mounted"
     node.state = "failed"
     node.journal = [
-        "2026-01-01 s mount[9]: mount.nfs4: Connection refused", "2026-01-01 s systemd[1]: x.mount: Failed with result"]
+        "2026-01-01 s mount[9]: mount.nfs4: Connection refused",
+        "2026-01-01 s systemd[1]: x.mount: Failed with result",
+    ]
     assert shares.report(node.share)["why"].endswith("is not mounted: mount.nfs4: Connection refused")
     node.state = "active"
     answers = {
@@ -118,14 +125,20 @@ def test_it_is_mounted_again_and_unmounted_where_it_is_no_longer_wanted(node: No
 
 @pytest.mark.parametrize(("peer", "gives_up"), [(True, True), (None, False)])
 def test_without_its_share_for_a_while_a_node_leaves_storage_to_another_one(
-    node: Node, peer: bool | None, gives_up: bool, monkeypatch: pytest.MonkeyPatch,
+    node: Node,
+    peer: bool | None,
+    gives_up: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(keeper.Keeper, "read_manifest", lambda self: None)
     monkeypatch.setattr(keeper, "is_yielding", lambda: False)
     monkeypatch.setattr(keeper, "ask_peer", lambda *_: peer)
     made = keeper.Keeper(1)
-    made.manifest = {**node.manifest, "key": "storage-1", "units": [
-        entries.unit("storage", mounts=[node.share["mount"]]), entries.unit("webitel-logger", "logger")]}
+    made.manifest = {
+        **node.manifest,
+        "key": "storage-1",
+        "units": [entries.unit("storage", mounts=[node.share["mount"]]), entries.unit("webitel-logger", "logger")],
+    }
     candidates = [{"key": f"storage-{n}", "address": f"10.0.0.{n}"} for n in (1, 2)]
     made.services = {name: entries.service(name, candidates=candidates) for name in ("storage", "logger")}
     leases = {name: Lease(name, "storage-1", 0) for name in made.services}

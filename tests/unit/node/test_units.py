@@ -62,8 +62,9 @@ def test_an_update_touches_only_what_is_concerned_and_waits_for_it(monkeypatch: 
     assert "reload-or-restart nginx" in system.asked and asked == [{"nginx"}]
 
 
-@pytest.mark.parametrize(("action", "raises"), [
-    (f"{units.SETUP}opensips.sh reload_routes", True), ("sysctl -eq --system", False)])
+@pytest.mark.parametrize(
+    ("action", "raises"), [(f"{units.SETUP}opensips.sh reload_routes", True), ("sysctl -eq --system", False)]
+)
 def test_a_command_of_ours_that_fails_is_an_error(action: str, raises: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(units, "systemctl", FakeSystem(consul="active", patroni="active", nginx="active").systemctl)
     monkeypatch.setattr(units, "run", lambda command, timeout: CompletedProcess(command, 1, "", "OpenSIPS refused reload_routes"))
@@ -83,12 +84,17 @@ def test_a_reload_that_fails_is_an_error_with_the_unit(monkeypatch: pytest.Monke
     assert caught.value.unit == "nginx"
 
 
-@pytest.mark.parametrize(("state", "words"), [
-    ({"LoadState": "not-found"}, "x is not installed"),
-    ({"ActiveState": "failed", "SubState": "failed", "Result": "exit-code", "ExecMainStatus": "102", "NRestarts": "3"},
-     "x is failed, exit-code, exit 102, restarted 3 times"),
-    ({"ActiveState": "inactive", "SubState": "dead", "Result": "success"}, "x is inactive (dead)"),
-])
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ({"LoadState": "not-found"}, "x is not installed"),
+        (
+            {"ActiveState": "failed", "SubState": "failed", "Result": "exit-code", "ExecMainStatus": "102", "NRestarts": "3"},
+            "x is failed, exit-code, exit 102, restarted 3 times",
+        ),
+        ({"ActiveState": "inactive", "SubState": "dead", "Result": "success"}, "x is inactive (dead)"),
+    ],
+)
 def test_a_unit_that_is_not_active_is_told_in_words(state: dict[str, str], words: str) -> None:
     assert status.describe_state("x", state, []) == words
 
@@ -101,7 +107,9 @@ def test_what_the_program_said_last_is_told_too() -> None:
 
 @pytest.mark.parametrize(("brief", "read"), [(False, ["a", "c"]), (True, ["a"])])
 def test_a_brief_report_reads_the_journal_of_the_first_fault_only(
-    brief: bool, read: list[str], monkeypatch: pytest.MonkeyPatch,
+    brief: bool,
+    read: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names = ("a", "b", "c")
     own = manifest(node="n", key="n-1", services=[service(name) for name in names], units=[unit(name) for name in names])

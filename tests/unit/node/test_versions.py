@@ -42,16 +42,25 @@ def rows(**found: str) -> str:
     return "".join(f"{name.replace('_', '-')} hold installed {version}\n" for name, version in found.items())
 
 
-@pytest.mark.parametrize(("shown", "stale", "actions"), [
-    (rows(webitel_sandbox="1", webitel_engine="1"), {"webitel-sandbox": "1"}, ["restart engine", "drain freeswitch"]),
-    (rows(webitel_engine="0", webitel_sandbox="3"), {"webitel-sandbox": "3", "webitel-engine": "0"},
-     ["restart engine", "drain freeswitch"]),
-    (rows(grafana="1"), {}, []),
-    ("grafana hold config-files 0\n", {}, []),
-    ("", {}, []),
-])
+@pytest.mark.parametrize(
+    ("shown", "stale", "actions"),
+    [
+        (rows(webitel_sandbox="1", webitel_engine="1"), {"webitel-sandbox": "1"}, ["restart engine", "drain freeswitch"]),
+        (
+            rows(webitel_engine="0", webitel_sandbox="3"),
+            {"webitel-sandbox": "3", "webitel-engine": "0"},
+            ["restart engine", "drain freeswitch"],
+        ),
+        (rows(grafana="1"), {}, []),
+        ("grafana hold config-files 0\n", {}, []),
+        ("", {}, []),
+    ],
+)
 def test_only_what_is_there_in_another_version_is_stale(
-    node: dict[str, Any], shown: str, stale: dict[str, str], actions: list[str],
+    node: dict[str, Any],
+    shown: str,
+    stale: dict[str, str],
+    actions: list[str],
 ) -> None:
     node["installed"] = shown
     assert versions.find_stale(WANTED) == stale
@@ -70,8 +79,11 @@ ENGINE: dict[str, VersionEntry] = {"webitel-engine": {"version": "25.08.3-1", "a
 
 def test_a_version_that_nobody_offers_is_said_with_what_there_is(node: dict[str, Any]) -> None:
     node["installed"], node["offered"] = rows(webitel_engine="25.08.1-1"), MADISON.format("25.08.2-1")
-    with pytest.raises(ApplyError, match=r"no package was changed:\nwebitel:package_versions.webitel-engine = 25.08.3-1: "
-                                         r"s-app-1: its repositories have 25.08.2-1$"):
+    with pytest.raises(
+        ApplyError,
+        match=r"no package was changed:\nwebitel:package_versions.webitel-engine = 25.08.3-1: "
+        r"s-app-1: its repositories have 25.08.2-1$",
+    ):
         versions.check(ENGINE, {"webitel-engine": "25.08.1-1"}, True, "s-app-1")
     assert node["ran"] == [["update"]], "the lists may have been old"
     node["fresh"] = MADISON.format("25.08.3-1")
@@ -95,24 +107,33 @@ def test_a_lower_version_is_refused_once_its_service_has_run(node: dict[str, Any
     versions.check({"webitel-engine": {**ENGINE["webitel-engine"], "lower": True}}, stale, True, "n")
 
 
-@pytest.mark.parametrize(("one", "other"), [
-    ("25.08.3-1", "25.08.10-1"), ("25.08.3~rc1-1", "25.08.3-1"), ("25.08+sandbox1.ab12", "25.08+sandbox1.ab12+1"),
-    ("3.10.8-1.1", "3.10.8-1.1+deb12u1"), ("9", "1:0"),
-])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("25.08.3-1", "25.08.10-1"),
+        ("25.08.3~rc1-1", "25.08.3-1"),
+        ("25.08+sandbox1.ab12", "25.08+sandbox1.ab12+1"),
+        ("3.10.8-1.1", "3.10.8-1.1+deb12u1"),
+        ("9", "1:0"),
+    ],
+)
 def test_versions_are_compared_as_debian_does(one: str, other: str) -> None:
     assert versions.is_lower(one, other) and not versions.is_lower(other, one)
     assert (versions.compare(one, other), versions.compare(other, one), versions.compare(one, one)) == (-1, 1, 0)
 
 
 def test_newer_versions_of_held_packages_are_told(
-    node: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    node: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(commands, "load_manifest", lambda: {"packages": ["webitel-engine", "curl"]})
     node["installed"] = rows(webitel_engine="25.08.2-1") + "curl install installed 7\n"
     node["fresh"] = "".join(MADISON.format(version) for version in ("25.08.2-1", "25.08.3-1", "25.08.10-1", "25.08.1-1"))
     assert commands.main(["versions"]) == 0
     assert json.loads(capsys.readouterr().out) == {
-        "versions": {"webitel-engine": {"now": "25.08.2-1", "newer": ["25.08.10-1", "25.08.3-1"]}}}
+        "versions": {"webitel-engine": {"now": "25.08.2-1", "newer": ["25.08.10-1", "25.08.3-1"]}}
+    }
 
     def fail(*_: object) -> None:
         raise install.InstallError("apt-get update failed:\nno route")

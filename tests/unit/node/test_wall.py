@@ -73,12 +73,18 @@ def test_the_ports_are_those_of_the_catalogue() -> None:
 
 
 def test_a_manifest_of_before_is_completed_before_the_new_program_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Between the new program and its manifest lie minutes of packages, in which units start and wait with that program."""
     program, kept = tmp_path / "lib" / "node", tmp_path / "node.json"
-    for name, value in {"PROGRAM": program, "MANIFEST": kept, "PROBE_SECRETS": tmp_path / "probe",
-                        "WRAPPER": tmp_path / "wrapper", "BUNDLES": tmp_path / "bundles"}.items():
+    for name, value in {
+        "PROGRAM": program,
+        "MANIFEST": kept,
+        "PROBE_SECRETS": tmp_path / "probe",
+        "WRAPPER": tmp_path / "wrapper",
+        "BUNDLES": tmp_path / "bundles",
+    }.items():
         monkeypatch.setattr(apply, name, value)
     monkeypatch.setattr(wall, "MANIFEST", kept)
     monkeypatch.setattr(state, "STATE", tmp_path / "state.json")

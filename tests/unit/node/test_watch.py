@@ -25,8 +25,14 @@ def binding(owner: str, key: str) -> ProbeEntry:
 
 
 def row(name: str, failed: ProbeEntry | None = None, state: str = "active") -> ServiceRow:
-    made: ServiceRow = {"name": name, "title": name, "units": {name: state}, "healthy": failed is None,
-                        "why": failed["says"] if failed else "", "log": []}
+    made: ServiceRow = {
+        "name": name,
+        "title": name,
+        "units": {name: state},
+        "healthy": failed is None,
+        "why": failed["says"] if failed else "",
+        "log": [],
+    }
     if failed:
         made["probe"] = failed
     return made
@@ -36,8 +42,7 @@ class Node:
     """A node with a clock of its own; `rows` is what its services are at each look."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *services: str, **more: Any) -> None:
-        self.manifest = manifest(services=[
-            service(name, restarts_when_deaf=name != "flow_manager", **more) for name in services])
+        self.manifest = manifest(services=[service(name, restarts_when_deaf=name != "flow_manager", **more) for name in services])
         self.watcher, self.now, self.asked = Watcher(), 1000.0, list[str]()
         monkeypatch.setattr(watch, "systemctl", self.systemctl)
 
@@ -52,8 +57,11 @@ class Node:
         while self.now < end:
             named = {one["name"] for one in rows}
             seen = [*rows, *(one for one in base if one["name"] not in named)]
-            self.watcher.look(self.manifest, {"node": "n", "key": "n-1", "healthy": False, "services": seen, "disks": [],
-                                              "machine": [], "uptime": 1.0}, self.now)
+            self.watcher.look(
+                self.manifest,
+                {"node": "n", "key": "n-1", "healthy": False, "services": seen, "disks": [], "machine": [], "uptime": 1.0},
+                self.now,
+            )
             self.now += ROUND_SECONDS
         return self.asked[before:]
 
@@ -95,7 +103,8 @@ def test_a_missing_exchange_is_declared_by_the_setup_at_once(monkeypatch: pytest
 
 
 def test_a_lost_binding_is_put_back_and_only_where_that_is_refused_the_service_restarted(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     node, answers = Node(monkeypatch, "cases", "flow_manager"), {"flow_manager": "", "cases": "HTTP 405 it is another's"}
     bound = list[str]()
@@ -120,7 +129,8 @@ def test_a_lost_binding_is_put_back_and_only_where_that_is_refused_the_service_r
 
 
 def test_whoever_waits_for_a_hung_freeswitch_is_left_alone(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     node = Node(monkeypatch, "engine", calls_freeswitch=True)
     monkeypatch.setattr(watch, "find_hung_freeswitch", lambda manifest: "FreeSWITCH fs: it answers no call")
@@ -132,7 +142,12 @@ def test_whoever_waits_for_a_hung_freeswitch_is_left_alone(
 
 def test_a_wait_goes_on_whatever_a_question_meets(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     met: list[Exception | None] = [
-        ConnectionRefusedError("nobody there"), ValueError("no JSON"), KeyError("leader"), Unhealthy("no leader"), None]
+        ConnectionRefusedError("nobody there"),
+        ValueError("no JSON"),
+        KeyError("leader"),
+        Unhealthy("no leader"),
+        None,
+    ]
 
     def consul(probe: ProbeEntry, view: Any) -> None:
         if one := met.pop(0):
@@ -155,7 +170,10 @@ JOURNAL = """
 
 @pytest.mark.parametrize(("times", "ago", "expected"), [(4, 5, True), (2, 5, False), (4, 30, False)])
 def test_a_wrong_schema_is_read_from_the_journal_while_queries_fail(
-    times: int, ago: int, expected: bool, monkeypatch: pytest.MonkeyPatch,
+    times: int,
+    ago: int,
+    expected: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lines = (JOURNAL % ((int(time.time() - ago) * 10**6,) * 3)).strip() + "\n"
     asked: list[list[str]] = []

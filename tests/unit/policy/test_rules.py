@@ -9,8 +9,13 @@ import pytest
 
 from policy.rules import RULES
 
-AZURE_RULE = {"direction": "Inbound", "access": "Allow", "protocol": "Tcp", "destinationPortRange": "22",
-              "sourceAddressPrefix": "*"}
+AZURE_RULE = {
+    "direction": "Inbound",
+    "access": "Allow",
+    "protocol": "Tcp",
+    "destinationPortRange": "22",
+    "sourceAddressPrefix": "*",
+}
 HETZNER_NETS = [{"ipv4Enabled": True, "ipv6Enabled": False}]
 WRONG: list[tuple[str, str, Mapping[str, Any]]] = [
     ("no-shared-cpu", "aws:ec2/instance:Instance", {"instanceType": "t3.large"}),
@@ -18,22 +23,37 @@ WRONG: list[tuple[str, str, Mapping[str, Any]]] = [
     ("no-shared-cpu", "digitalocean:index/droplet:Droplet", {"size": "s-4vcpu-8gb"}),
     ("no-shared-cpu", "gcp:compute/instance:Instance", {"machineType": "e2-standard-4"}),
     ("no-shared-cpu", "hcloud:index/server:Server", {"serverType": "cpx31", "publicNets": HETZNER_NETS}),
-    ("no-open-ssh", "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
-     {"ipProtocol": "tcp", "fromPort": 20, "toPort": 30, "cidrIpv4": "0.0.0.0/0"}),
+    (
+        "no-open-ssh",
+        "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+        {"ipProtocol": "tcp", "fromPort": 20, "toPort": 30, "cidrIpv4": "0.0.0.0/0"},
+    ),
     ("no-open-ssh", "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", {"ipProtocol": "-1", "cidrIpv6": "::/0"}),
-    ("no-open-ssh", "aws:ec2/securityGroup:SecurityGroup",
-     {"ingress": [{"protocol": "tcp", "fromPort": 22, "toPort": 22, "cidrBlocks": ["0.0.0.0/1"]}]}),
+    (
+        "no-open-ssh",
+        "aws:ec2/securityGroup:SecurityGroup",
+        {"ingress": [{"protocol": "tcp", "fromPort": 22, "toPort": 22, "cidrBlocks": ["0.0.0.0/1"]}]},
+    ),
     ("no-open-ssh", "azure-native:network:NetworkSecurityGroup", {"securityRules": [AZURE_RULE]}),
-    ("no-open-ssh", "digitalocean:index/firewall:Firewall",
-     {"inboundRules": [{"protocol": "tcp", "portRange": "all", "sourceAddresses": ["0.0.0.0/0"]}]}),
+    (
+        "no-open-ssh",
+        "digitalocean:index/firewall:Firewall",
+        {"inboundRules": [{"protocol": "tcp", "portRange": "all", "sourceAddresses": ["0.0.0.0/0"]}]},
+    ),
     ("no-open-ssh", "gcp:compute/firewall:Firewall", {"allows": [{"protocol": "all"}], "sourceRanges": ["0.0.0.0/0"]}),
-    ("no-open-ssh", "hcloud:index/firewall:Firewall",
-     {"rules": [{"direction": "in", "protocol": "tcp", "port": "22", "sourceIps": ["::/0"]}]}),
+    (
+        "no-open-ssh",
+        "hcloud:index/firewall:Firewall",
+        {"rules": [{"direction": "in", "protocol": "tcp", "port": "22", "sourceIps": ["::/0"]}]},
+    ),
     ("no-unplanned-address", "aws:ec2/eip:Eip", {"tags": {"webitel:role": "data"}}),
     ("no-unplanned-address", "aws:ec2/subnet:Subnet", {"mapPublicIpOnLaunch": True}),
     ("no-unplanned-address", "azure-native:network:PublicIPAddress", {"tags": {"role": "app"}}),
-    ("no-unplanned-address", "gcp:compute/instance:Instance",
-     {"labels": {"role": "data"}, "networkInterfaces": [{"accessConfigs": [{}]}]}),
+    (
+        "no-unplanned-address",
+        "gcp:compute/instance:Instance",
+        {"labels": {"role": "data"}, "networkInterfaces": [{"accessConfigs": [{}]}]},
+    ),
     ("no-unplanned-address", "digitalocean:index/droplet:Droplet", {"size": "c-4", "ipv6": True}),
     ("no-unplanned-address", "hcloud:index/primaryIp:PrimaryIp", {"labels": {"role": "bus"}}),
     ("no-unplanned-address", "hcloud:index/server:Server", {"serverType": "ccx33"}),
@@ -47,14 +67,22 @@ def test_each_wrong_thing_is_found(rule: str, type: str, inputs: Mapping[str, An
     assert rule in {one.name for one in RULES for _ in one.check(type, inputs)}
 
 
-@pytest.mark.parametrize(("type", "inputs"), [
-    ("gcp:compute/firewall:Firewall", {"direction": "EGRESS", "allows": [{"protocol": "all"}]}),
-    ("hcloud:index/firewall:Firewall",
-     {"rules": [{"direction": "in", "protocol": "udp", "port": "10000-19999", "sourceIps": ["0.0.0.0/0"]}]}),
-    ("azure-native:network:NetworkSecurityGroup", {"securityRules": [{**AZURE_RULE, "sourceAddressPrefix": "203.0.113.0/24"}]}),
-    ("aws:ec2/eip:Eip", {"tags": {"Name": "aws-basic-nat"}}),
-    ("hcloud:index/firewall:Firewall", {"rules": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"}),
-    ("webitel:index:Health", {}),
-])
+@pytest.mark.parametrize(
+    ("type", "inputs"),
+    [
+        ("gcp:compute/firewall:Firewall", {"direction": "EGRESS", "allows": [{"protocol": "all"}]}),
+        (
+            "hcloud:index/firewall:Firewall",
+            {"rules": [{"direction": "in", "protocol": "udp", "port": "10000-19999", "sourceIps": ["0.0.0.0/0"]}]},
+        ),
+        (
+            "azure-native:network:NetworkSecurityGroup",
+            {"securityRules": [{**AZURE_RULE, "sourceAddressPrefix": "203.0.113.0/24"}]},
+        ),
+        ("aws:ec2/eip:Eip", {"tags": {"Name": "aws-basic-nat"}}),
+        ("hcloud:index/firewall:Firewall", {"rules": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"}),
+        ("webitel:index:Health", {}),
+    ],
+)
 def test_what_is_right_is_left_alone(type: str, inputs: Mapping[str, Any]) -> None:
     assert [text for one in RULES for text in one.check(type, inputs)] == []

@@ -44,14 +44,18 @@ def test_a_bastion_at_a_port_of_its_own(node: FakeNode, bastion: FakeNode) -> No
 
 
 def test_the_port_of_a_bastion_is_by_default_the_one_of_the_user_s_configuration(
-    node: FakeNode, bastion: FakeNode, tmp_path: Path,
+    node: FakeNode,
+    bastion: FakeNode,
+    tmp_path: Path,
 ) -> None:
     (tmp_path / ".ssh" / "config").write_text(f"Host 127.0.0.1\n  Port {bastion.port}\n")
     assert reach(node, "admin@127.0.0.1") == {"m-1": node.host_key}
 
 
 def test_a_bastion_that_is_not_known_gets_nothing(
-    new_node: Callable[[], FakeNode], bastion: FakeNode, tmp_path: Path,
+    new_node: Callable[[], FakeNode],
+    bastion: FakeNode,
+    tmp_path: Path,
 ) -> None:
     (tmp_path / ".ssh" / "known_hosts").write_text("")
     with pytest.raises(SshError, match=rf"the host key of admin@127.0.0.1:{bastion.port} is not in your known_hosts"):

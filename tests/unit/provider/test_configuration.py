@@ -71,7 +71,8 @@ def test_sends_everything_and_pins_the_host_key(call: Call, node: FakeNode, inpu
     assert outputs["configured"]
     assert "files 1 of 1 to write" in call.shown
     folder = re.fullmatch(
-        r"sudo -n -- /usr/bin/python3 (/run/webitel/incoming-\w{8})/node apply --incoming \1", node.commands[-1])
+        r"sudo -n -- /usr/bin/python3 (/run/webitel/incoming-\w{8})/node apply --incoming \1", node.commands[-1]
+    )
     assert folder is not None
     assert f"tar -xf - -C {folder[1]}'" in node.commands[-2]
     archive = next(data for data, command in zip(node.inputs, node.commands, strict=True) if "tar -xf" in command)
@@ -102,7 +103,10 @@ def test_only_what_the_node_is_given_is_a_change(call: Call, inputs: dict[str, A
     way = {"address": "10.0.0.9", "via": [{"address": "192.0.2.1", "machine_id": "edge"}], "disruptive": True}
     assert HANDLER.diff(call, "all-1", inputs, outputs, inputs | way).changed == []
     given: list[dict[str, Any]] = [
-        {"machine_id": "machine-2"}, {"files": {}}, {"addresses": {"all-1": UNKNOWN}}, {"devices": {"a": "/dev/b"}}
+        {"machine_id": "machine-2"},
+        {"files": {}},
+        {"addresses": {"all-1": UNKNOWN}},
+        {"devices": {"a": "/dev/b"}},
     ]
     for more in given:
         changes = HANDLER.diff(call, "all-1", inputs, outputs, inputs | more)
@@ -344,20 +348,20 @@ def test_deleting_touches_nothing(call: Call, node: FakeNode, inputs: dict[str, 
     assert node.commands == []
 
 
-
-
 def finds(*findings: dict[str, str]) -> Callable[[str], Answer]:
     """A node that says this to `drift`."""
     applied = applies(*GOOD)
-    return lambda command: (
-        Answer([json.dumps({"drift": list(findings)})]) if command.endswith(" drift") else applied(command))
+    return lambda command: Answer([json.dumps({"drift": list(findings)})]) if command.endswith(" drift") else applied(command)
 
 
 CHANGED = [{"kind": "file", "name": "/etc/one", "what": "content changed"}, {"kind": "unit", "name": "nginx", "what": "disabled"}]
 
 
 def test_refresh_asks_the_node_only_when_told(
-    call: Call, node: FakeNode, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch,
+    call: Call,
+    node: FakeNode,
+    inputs: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     outputs = create(call, inputs)
     node.answer, told = finds(*CHANGED), len(node.commands)
@@ -376,7 +380,10 @@ def test_refresh_asks_the_node_only_when_told(
 
 
 def test_refresh_of_an_unchanged_node_changes_nothing(
-    call: Call, node: FakeNode, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch,
+    call: Call,
+    node: FakeNode,
+    inputs: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     outputs = create(call, inputs)
     node.answer = finds()
@@ -386,7 +393,11 @@ def test_refresh_of_an_unchanged_node_changes_nothing(
 
 
 def test_a_node_that_does_not_answer_is_said(
-    call: Call, node: FakeNode, servers: Servers, inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch,
+    call: Call,
+    node: FakeNode,
+    servers: Servers,
+    inputs: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     outputs = create(call, inputs)
     monkeypatch.setenv("WEBITEL_ASK_NODES", "yes")

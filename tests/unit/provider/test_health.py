@@ -20,8 +20,12 @@ ASKED = "sudo -n -- /usr/bin/python3 /usr/lib/webitel/node status --json"
 def report(key: str, why: str = "") -> str:
     """What `status --json` says of a node with two services, the second one unhealthy with a reason."""
     second = {
-        "name": "rabbitmq", "title": "RabbitMQ", "units": {"rabbitmq-server": "activating" if why else "active"},
-        "healthy": not why, "why": why, "log": ["line one", "line two"] if why else [],
+        "name": "rabbitmq",
+        "title": "RabbitMQ",
+        "units": {"rabbitmq-server": "activating" if why else "active"},
+        "healthy": not why,
+        "why": why,
+        "log": ["line one", "line two"] if why else [],
     }
     first = {"name": "consul", "title": "Consul", "units": {"consul": "active"}, "healthy": True, "why": "", "log": []}
     disks = [{"purpose": "database", "healthy": True, "why": ""}]
@@ -51,8 +55,11 @@ def short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def describe(node: FakeNode, machine_id: str) -> dict[str, Any]:
     return {
-        "address": node.address, "machine_id": machine_id, "user": "debian",
-        "host_keys": {machine_id: node.host_key}, "services": 2,
+        "address": node.address,
+        "machine_id": machine_id,
+        "user": "debian",
+        "host_keys": {machine_id: node.host_key},
+        "services": 2,
     }
 
 
@@ -83,9 +90,7 @@ def test_ends_when_all_are_healthy_twice_in_a_row(call: Call, nodes: dict[str, F
     assert call.shown[-1] == "4 of 4 services"
 
 
-def test_a_failure_names_node_unit_reason_and_last_lines(
-    call: Call, nodes: dict[str, FakeNode], inputs: dict[str, Any]
-) -> None:
+def test_a_failure_names_node_unit_reason_and_last_lines(call: Call, nodes: dict[str, FakeNode], inputs: dict[str, Any]) -> None:
     nodes["data-1"].answer = Says(report("data-1", "no quorum yet"))
     nodes["app-1"].answer = Says(report("app-1", "rabbitmq-server is failed, exit 1"))
     with pytest.raises(PartialFailure) as caught:
@@ -114,9 +119,7 @@ def test_a_node_that_is_not_reached_is_named(
     assert call.shown[0].startswith("2 of 4 services: waiting for app-1: SSH to")
 
 
-def test_a_connection_is_made_anew(
-    call: Call, servers: Servers, nodes: dict[str, FakeNode], inputs: dict[str, Any]
-) -> None:
+def test_a_connection_is_made_anew(call: Call, servers: Servers, nodes: dict[str, FakeNode], inputs: dict[str, Any]) -> None:
     """A node that reboots while it is asked."""
     key = make_ssh_key()[0]
     servers.stop_last()
@@ -136,9 +139,7 @@ def test_a_connection_is_made_anew(
     timer.join()
 
 
-def test_another_machine_is_not_asked(
-    call: Call, servers: Servers, nodes: dict[str, FakeNode], inputs: dict[str, Any]
-) -> None:
+def test_another_machine_is_not_asked(call: Call, servers: Servers, nodes: dict[str, FakeNode], inputs: dict[str, Any]) -> None:
     nodes["data-1"].answer = Says(report("data-1"))
     servers.stop_last()
     servers.start(nodes["app-1"])
@@ -147,9 +148,7 @@ def test_another_machine_is_not_asked(
     assert nodes["app-1"].commands == []
 
 
-def test_a_node_without_its_program_tells_what_it_said(
-    call: Call, nodes: dict[str, FakeNode], inputs: dict[str, Any]
-) -> None:
+def test_a_node_without_its_program_tells_what_it_said(call: Call, nodes: dict[str, FakeNode], inputs: dict[str, Any]) -> None:
     nodes["data-1"].answer = lambda command: Answer(errors="python3: can't open file\n", status=2)
     nodes["app-1"].answer = Says(report("app-1"))
     with pytest.raises(PartialFailure, match="data-1: its node program failed with exit status 2: python3: can't open file"):

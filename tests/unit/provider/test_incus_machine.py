@@ -148,9 +148,13 @@ def test_container_with_another_ssh_key_is_not_adopted(serve: Callable[[Answer],
     """With the state lost the deployment has a new key, which such a machine would never let in."""
     config = MachineInputs.model_validate(MACHINE).label_config() | {"user.meta-data": 'public-keys: ["ssh-ed25519 BBBB"]\n'}
     serve(lambda method, path: {"type": "sync", "metadata": {"config": config, "status": "Running"}})
-    with pytest.raises(ProviderError, match=(
-        r"test-all-1 was made with another SSH key.*Bring that state back.*"
-        r"incus delete --force test-all-1; incus storage volume delete webitel test-database")):
+    with pytest.raises(
+        ProviderError,
+        match=(
+            r"test-all-1 was made with another SSH key.*Bring that state back.*"
+            r"incus delete --force test-all-1; incus storage volume delete webitel test-database"
+        ),
+    ):
         LocalMachine().create(REQUEST, MACHINE)
 
 
@@ -172,8 +176,7 @@ def test_absent_daemon_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_machine_with_two_addresses_has_the_way_out_on_the_public_one() -> None:
-    machine = MachineInputs.model_validate(
-        MACHINE | {"public_network": "p-test", "public_address": "198.18.7.10", "late": True})
+    machine = MachineInputs.model_validate(MACHINE | {"public_network": "p-test", "public_address": "198.18.7.10", "late": True})
     assert [machine.devices()[name]["network"] for name in ("eth0", "eth1")] == ["p-test", "webitel0"]
     assert set(machine.devices()) - set(machine.first_devices()) == {"eth1"}
     gateway = network.find_gateway(IPv4Network("198.18.7.0/24"))

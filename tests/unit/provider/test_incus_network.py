@@ -99,7 +99,8 @@ def test_own_bridge_does_not_count_as_taken(monkeypatch: pytest.MonkeyPatch, rou
 
 
 def test_the_network_that_stands_for_the_internet_is_named_when_it_is_unfit(
-    monkeypatch: pytest.MonkeyPatch, routes: list[network.Route],
+    monkeypatch: pytest.MonkeyPatch,
+    routes: list[network.Route],
 ) -> None:
     monkeypatch.setattr("provider.incus.read_routes", lambda: routes)
     inputs = {"name": "p-test", "cidr": "192.0.2.0/24", "labels": LABELS, "public": True, "nat": False}

@@ -122,9 +122,7 @@ def test_a_rotated_authority_signs_the_certificate_anew(made: Properties) -> Non
     x509.load_pem_x509_certificate(rotated["values"]["web_certificate"].encode()).verify_directly_issued_by(authority)
 
 
-def test_a_new_domain_and_an_end_in_sight_renew_the_certificate(
-    made: Properties, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_domain_and_an_end_in_sight_renew_the_certificate(made: Properties, monkeypatch: pytest.MonkeyPatch) -> None:
     assert differing(made, update(made, domain="other.example.com")) == {"web_certificate"}
     real = datetime.datetime
 

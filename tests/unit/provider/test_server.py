@@ -47,9 +47,7 @@ class Thing(Handler):
 
     def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
         changes = super().diff(request, id, old, outputs, new)
-        return changes._replace(
-            replaces=[name for name in changes.changed if name == "image"], delete_before_replace=True
-        )
+        return changes._replace(replaces=[name for name in changes.changed if name == "image"], delete_before_replace=True)
 
     def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
         self.calls.append("create")
@@ -59,9 +57,7 @@ class Thing(Handler):
     def preview_create(self, request: Request, inputs: Properties) -> Properties:
         return {"address": UNKNOWN, "size": inputs["size"]}
 
-    def read(
-        self, request: Request, id: str, inputs: Properties, outputs: Properties
-    ) -> tuple[Properties, Properties] | None:
+    def read(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> tuple[Properties, Properties] | None:
         return None if id == "gone" else (inputs, outputs)
 
     def update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
@@ -253,9 +249,7 @@ def test_unknown_type_is_named_with_those_there_are(engine: Any) -> None:
 
 def test_partial_failure_carries_the_resource(engine: Any, thing: Thing) -> None:
     def half(request: Request, inputs: Properties) -> tuple[str, Properties]:
-        raise PartialFailure(
-            f"unit failed: {PASSWORD}", "half-1", {"password": inputs["password"], "log": "x" * 50_000}
-        )
+        raise PartialFailure(f"unit failed: {PASSWORD}", "half-1", {"password": inputs["password"], "log": "x" * 50_000})
 
     thing.on_create = half
     error = fail(lambda: create(engine, password=secret(PASSWORD)))
@@ -365,16 +359,12 @@ def test_configure_and_invoke() -> None:
             raise ProviderError("toy:token is missing")
         seen.append(settings)
 
-    provider = Provider(
-        "toy", "1", [], configure=configure, invoke=lambda request, token, inputs: {token: inputs["of"]}
-    )
+    provider = Provider("toy", "1", [], configure=configure, invoke=lambda request, token, inputs: {token: inputs["of"]})
     with grpc.insecure_channel(f"127.0.0.1:{provider.start()}") as channel:
         engine: Any = provider_pb2_grpc.ResourceProviderStub(channel)
         assert fail(lambda: engine.Configure(pb.ConfigureRequest(args=wire()))).details() == "toy:token is missing"
         answer = engine.Configure(pb.ConfigureRequest(args=wire(token=secret(PASSWORD))))
-        assert (answer.acceptSecrets, answer.supportsPreview, answer.acceptResources, answer.acceptOutputs) == (
-            True,
-        ) * 4
+        assert (answer.acceptSecrets, answer.supportsPreview, answer.acceptResources, answer.acceptOutputs) == (True,) * 4
         assert seen == [{"token": PASSWORD}]
         result = engine.Invoke(pb.InvokeRequest(tok="toy:index:get", args=wire(of=secret(PASSWORD))))
         plain, marks = unwire(getattr(result, "return"))

@@ -30,26 +30,32 @@ def change(text: str, *keys: str, value: Any) -> tuple[list[str], list[str]]:
     return [line for line in before if line not in after], [line for line in after if line not in before]
 
 
-@pytest.mark.parametrize(("keys", "value", "gone", "new"), [
-    (("webitel:counts", "media"), 4, "    media: 3   # two were too few", "    media: 4   # two were too few"),
-    (("webitel:counts", "db"), 3, None, "    db: 3"),
-    (("webitel:leaving",), ["media-3"], None, "  webitel:leaving: [media-3]"),
-    (("webitel:counts", "web"), None, "    web: 2", None),
-    (("webitel:leaving",), None, None, None),
-    (("webitel:counts", "db"), None, None, None),
-])
+@pytest.mark.parametrize(
+    ("keys", "value", "gone", "new"),
+    [
+        (("webitel:counts", "media"), 4, "    media: 3   # two were too few", "    media: 4   # two were too few"),
+        (("webitel:counts", "db"), 3, None, "    db: 3"),
+        (("webitel:leaving",), ["media-3"], None, "  webitel:leaving: [media-3]"),
+        (("webitel:counts", "web"), None, "    web: 2", None),
+        (("webitel:leaving",), None, None, None),
+        (("webitel:counts", "db"), None, None, None),
+    ],
+)
 def test_one_line_changes(keys: tuple[str, ...], value: Any, gone: str | None, new: str | None) -> None:
     assert change(FILE, *keys, value=value) == ([gone] if gone else [], [new] if new else [])
 
 
-@pytest.mark.parametrize(("text", "result"), [
-    ("config:\n  webitel:cloud: local\n", "config:\n  webitel:cloud: local\n  webitel:counts: {app: 2}\n"),
-    ("config:\n  webitel:counts: {data: 3} # c\n", "config:\n  webitel:counts: {data: 3, app: 2} # c\n"),
-    ("config:\n  webitel:counts: {}\n", "config:\n  webitel:counts: {app: 2}\n"),
-    ("config:\n  webitel:counts:\n", "config:\n  webitel:counts: {app: 2}\n"),
-    ("config:\n  webitel:counts: {app: 3, data: 3}\n", "config:\n  webitel:counts: {app: 2, data: 3}\n"),
-    ("config: {'webitel:cloud': local}\n", "config: {'webitel:cloud': local, webitel:counts: {app: 2}}\n"),
-])
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("config:\n  webitel:cloud: local\n", "config:\n  webitel:cloud: local\n  webitel:counts: {app: 2}\n"),
+        ("config:\n  webitel:counts: {data: 3} # c\n", "config:\n  webitel:counts: {data: 3, app: 2} # c\n"),
+        ("config:\n  webitel:counts: {}\n", "config:\n  webitel:counts: {app: 2}\n"),
+        ("config:\n  webitel:counts:\n", "config:\n  webitel:counts: {app: 2}\n"),
+        ("config:\n  webitel:counts: {app: 3, data: 3}\n", "config:\n  webitel:counts: {app: 2, data: 3}\n"),
+        ("config: {'webitel:cloud': local}\n", "config: {'webitel:cloud': local, webitel:counts: {app: 2}}\n"),
+    ],
+)
 def test_every_layout(text: str, result: str) -> None:
     assert edit_text(text, (("webitel:counts", "app"), 2)) == result
 

@@ -41,50 +41,69 @@ def refusals() -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-@pytest.mark.parametrize(("line", "setting", "told"), [
-    ("webitel:counts: {app: 010}", "webitel:counts.app = 010", 'write 10, or in quotes "010"'),
-    ("webitel:max_connections: 0500", "webitel:max_connections = 0500", "write 500"),
-    ("webitel:max_connections: 08", "webitel:max_connections = 08", "write 8"),
-    ("webitel:max_connections: 0x1F4", "webitel:max_connections = 0x1F4", "in quotes"),
-    ("webitel:max_connections: 0o764", "webitel:max_connections = 0o764", "in quotes"),
-    ("webitel:max_connections: 0b111110100", "webitel:max_connections = 0b111110100", "in quotes"),
-    ("webitel:max_connections: 1_000", "webitel:max_connections = 1_000", "write 1000"),
-    ("webitel:max_connections: +500", "webitel:max_connections = +500", "write 500"),
-    ("webitel:max_connections: -0", "webitel:max_connections = -0", "write 0, or"),
-    ("webitel:max_connections: 5e2", "webitel:max_connections = 5e2", "is a fraction"),
-    ("webitel:domain: .inf", "webitel:domain = .inf", "is a fraction"),
-    ("webitel:release: 25.08", "webitel:release = 25.08", 'in quotes, "25.08"'),
-    ("webitel:destinations: [0049, 1]", "webitel:destinations = 0049", 'in quotes "0049"'),
-    ("webitel:emergency_numbers: [112, 12345678901234567890123]",
-     "webitel:emergency_numbers = 12345678901234567890123", "in quotes"),
-    ("webitel:package_versions: {webitel-engine: 2026-11-28}", "webitel:package_versions.webitel-engine = 2026-11-28",
-     "is a point in time"),
-    ("webitel:domain: 2026-13-45", "webitel:domain = 2026-13-45", "is a point in time"),
-    ("webitel:domain: !host voice.acme.io", "webitel:domain = voice.acme.io", "has the tag !host; write the value alone"),
-    ("webitel:counts: {? {a: b} : 1}", "webitel:counts", "line 4: no name"),
-    ("webitel:trunk_limits: &all {calls: 5}\nwebitel:account_limits: {<<: *all}", "webitel:account_limits = <<",
-     "line 5: no name"),
-])
+@pytest.mark.parametrize(
+    ("line", "setting", "told"),
+    [
+        ("webitel:counts: {app: 010}", "webitel:counts.app = 010", 'write 10, or in quotes "010"'),
+        ("webitel:max_connections: 0500", "webitel:max_connections = 0500", "write 500"),
+        ("webitel:max_connections: 08", "webitel:max_connections = 08", "write 8"),
+        ("webitel:max_connections: 0x1F4", "webitel:max_connections = 0x1F4", "in quotes"),
+        ("webitel:max_connections: 0o764", "webitel:max_connections = 0o764", "in quotes"),
+        ("webitel:max_connections: 0b111110100", "webitel:max_connections = 0b111110100", "in quotes"),
+        ("webitel:max_connections: 1_000", "webitel:max_connections = 1_000", "write 1000"),
+        ("webitel:max_connections: +500", "webitel:max_connections = +500", "write 500"),
+        ("webitel:max_connections: -0", "webitel:max_connections = -0", "write 0, or"),
+        ("webitel:max_connections: 5e2", "webitel:max_connections = 5e2", "is a fraction"),
+        ("webitel:domain: .inf", "webitel:domain = .inf", "is a fraction"),
+        ("webitel:release: 25.08", "webitel:release = 25.08", 'in quotes, "25.08"'),
+        ("webitel:destinations: [0049, 1]", "webitel:destinations = 0049", 'in quotes "0049"'),
+        (
+            "webitel:emergency_numbers: [112, 12345678901234567890123]",
+            "webitel:emergency_numbers = 12345678901234567890123",
+            "in quotes",
+        ),
+        (
+            "webitel:package_versions: {webitel-engine: 2026-11-28}",
+            "webitel:package_versions.webitel-engine = 2026-11-28",
+            "is a point in time",
+        ),
+        ("webitel:domain: 2026-13-45", "webitel:domain = 2026-13-45", "is a point in time"),
+        ("webitel:domain: !host voice.acme.io", "webitel:domain = voice.acme.io", "has the tag !host; write the value alone"),
+        ("webitel:counts: {? {a: b} : 1}", "webitel:counts", "line 4: no name"),
+        (
+            "webitel:trunk_limits: &all {calls: 5}\nwebitel:account_limits: {<<: *all}",
+            "webitel:account_limits = <<",
+            "line 5: no name",
+        ),
+    ],
+)
 def test_what_the_engine_would_read_as_something_else(folder: Path, line: str, setting: str, told: str) -> None:
     write(folder, line)
     assert any(text.startswith(setting) and told in text for text in refusals()), refusals()
 
 
-@pytest.mark.parametrize(("line", "name", "value"), [
-    ("webitel:max_connections: '0500'", "max_connections", 500), ("webitel:max_connections: 500", "max_connections", 500),
-    ("webitel:disruptive: yes", "disruptive", True), ("webitel:disruptive: TRUE", "disruptive", True),
-    ("webitel:disruptive: off", "disruptive", False), ("webitel:domain: ~", "domain", "example.com"),
-    ("webitel:region: null", "region", ""), ("webitel:counts: {app: !!int '2'}", None, None),
-    ("webitel:destinations: ['0049']", "destinations", ("0049",)),
-    ("webitel:destinations: [!!str 010]", "destinations", ("010",)),
-    ("webitel:destinations: [49, 1]", "destinations", ("49", "1")),
-    ("webitel:emergency_numbers: [112, 911]", "emergency_numbers", ("112", "911")),
-    ("webitel:package_versions: {webitel-engine: '25.10'}", "package_versions", {"webitel-engine": "25.10"}),
-    ("webitel:package_versions: '{\"webitel-engine\": 25.10}'", "package_versions", {"webitel-engine": "25.10"}),
-    ("webitel:outgoing_hours: {mon-fri: 07:00-20:00}", "outgoing_hours", {"mon-fri": "07:00-20:00"}),
-    ("webitel:trunk_limits: &all {calls: 5}\nwebitel:account_limits: *all", "account_limits", {"calls": 5}),
-    ("aws:profile: 010\naws:maxRetries: 1.5", "cloud", "aws"),
-])
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ("webitel:max_connections: '0500'", "max_connections", 500),
+        ("webitel:max_connections: 500", "max_connections", 500),
+        ("webitel:disruptive: yes", "disruptive", True),
+        ("webitel:disruptive: TRUE", "disruptive", True),
+        ("webitel:disruptive: off", "disruptive", False),
+        ("webitel:domain: ~", "domain", "example.com"),
+        ("webitel:region: null", "region", ""),
+        ("webitel:counts: {app: !!int '2'}", None, None),
+        ("webitel:destinations: ['0049']", "destinations", ("0049",)),
+        ("webitel:destinations: [!!str 010]", "destinations", ("010",)),
+        ("webitel:destinations: [49, 1]", "destinations", ("49", "1")),
+        ("webitel:emergency_numbers: [112, 911]", "emergency_numbers", ("112", "911")),
+        ("webitel:package_versions: {webitel-engine: '25.10'}", "package_versions", {"webitel-engine": "25.10"}),
+        ("webitel:package_versions: '{\"webitel-engine\": 25.10}'", "package_versions", {"webitel-engine": "25.10"}),
+        ("webitel:outgoing_hours: {mon-fri: 07:00-20:00}", "outgoing_hours", {"mon-fri": "07:00-20:00"}),
+        ("webitel:trunk_limits: &all {calls: 5}\nwebitel:account_limits: *all", "account_limits", {"calls": 5}),
+        ("aws:profile: 010\naws:maxRetries: 1.5", "cloud", "aws"),
+    ],
+)
 def test_what_every_reader_takes_alike(folder: Path, line: str, name: str | None, value: object) -> None:
     write(folder, line)
     if name is None:
@@ -93,25 +112,35 @@ def test_what_every_reader_takes_alike(folder: Path, line: str, name: str | None
         assert getattr(load_deployment("try").settings, name) == value
 
 
-@pytest.mark.parametrize("values", [
-    {"emergency_numbers": "[112,911]"}, {"destinations": "[49]"}, {"package_versions": '{"webitel-engine":25}'},
-])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"emergency_numbers": "[112,911]"},
+        {"destinations": "[49]"},
+        {"package_versions": '{"webitel-engine":25}'},
+    ],
+)
 def test_numbers_in_lists_of_texts_as_the_engine_hands_them_on(values: dict[str, str]) -> None:
-    (name, text), = values.items()
+    ((name, text),) = values.items()
     settings = check({"cloud": "aws", "tier": "basic", **values}, "try", ()).settings
     given = json.loads(text)
     wanted = {key: str(one) for key, one in given.items()} if isinstance(given, dict) else tuple(map(str, given))
     assert getattr(settings, name) == wanted
 
 
-@pytest.mark.parametrize(("lines", "told"), [
-    ("webitel:domain: a.acme.io\nwebitel:region: eu-west-1\nwebitel:domain: b.acme.io",
-     "webitel:domain: stands in lines 4 and 6; keep one of them"),
-    ("webitel:counts: {app: 1, app: 2}", "webitel:counts.app: stands in lines 4 and 4; keep one of them"),
-    ("webitel:counts:\n  app: 1\n  app: 2\n  app: 3", "webitel:counts.app: stands in lines 5, 6 and 7; keep one of them"),
-    ("aws:region: eu-west-1\naws:region: eu-west-2", "aws:region: stands in lines 4 and 5; keep one of them"),
-    ("webitel:repository_user: {secure: a, secure: b}", "webitel:repository_user.secure: stands in lines 4 and 4"),
-])
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            "webitel:domain: a.acme.io\nwebitel:region: eu-west-1\nwebitel:domain: b.acme.io",
+            "webitel:domain: stands in lines 4 and 6; keep one of them",
+        ),
+        ("webitel:counts: {app: 1, app: 2}", "webitel:counts.app: stands in lines 4 and 4; keep one of them"),
+        ("webitel:counts:\n  app: 1\n  app: 2\n  app: 3", "webitel:counts.app: stands in lines 5, 6 and 7; keep one of them"),
+        ("aws:region: eu-west-1\naws:region: eu-west-2", "aws:region: stands in lines 4 and 5; keep one of them"),
+        ("webitel:repository_user: {secure: a, secure: b}", "webitel:repository_user.secure: stands in lines 4 and 4"),
+    ],
+)
 def test_a_key_that_stands_twice_is_told_with_its_lines(folder: Path, lines: str, told: str) -> None:
     write(folder, lines)
     assert any(text.startswith(told) for text in refusals()), refusals()
@@ -122,27 +151,34 @@ def test_two_configs_are_one_too_many(folder: Path) -> None:
     assert "config: stands in lines 1 and 4; keep one of them" in refusals()
 
 
-@pytest.mark.parametrize(("text", "told"), [
-    ("webitel:cloud: aws\nwebitel:tier: basic\n", "webitel:cloud: stands beside `config:`; indent it below (line 1)"),
-    ("config:\n", "config: is missing"), ("", "config: is missing"), ("config: ~\n", "config: is missing"),
-    ("confg:\n  webitel:cloud: aws\n", "config: is missing"),
-    ("config: aws\n", "stacks/Pulumi.try.yaml: has no map of settings under `config:`"),
-    ("- config\n", "stacks/Pulumi.try.yaml: is no map of settings"),
-    ("config: [\n", "stacks/Pulumi.try.yaml: is not YAML: line 2: "),
-    ("config:\n\t- x\n", "stacks/Pulumi.try.yaml: is not YAML: line 2: "),
-    ("a: 1\n---\nb: 2\n", "stacks/Pulumi.try.yaml: is not YAML: line 2: "),
-    ("config: \x00\n", "stacks/Pulumi.try.yaml: is not YAML: "),
-    ("config: &a [*a]\n", "stacks/Pulumi.try.yaml: line 1: a value contains itself"),
-    (f"config: {'[' * 3000}{']' * 3000}\n", "stacks/Pulumi.try.yaml: "),
-    ("a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
-        f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in ("ab", "bc", "cd", "de")),
-     f"stacks/Pulumi.try.yaml: has more than {MAX_VALUES} values"),
-    (HEAD + "  webite:operators: [203.0.113.0/24]\n", "webite:operators: nobody reads it; did you mean webitel:operators?"),
-    (HEAD + "  Webitel:domain: voice.acme.io\n", "Webitel:domain: nobody reads it; did you mean webitel:domain?"),
-    (HEAD + "  webitel:config:domain: voice.acme.io\n", "webitel:config:domain: write webitel:domain"),
-    (HEAD + "  domain: voice.acme.io\n", "domain: has no namespace: write webitel:domain"),
-    (HEAD + "  7: x\n", "7: has no namespace: write webitel:7"),
-])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("webitel:cloud: aws\nwebitel:tier: basic\n", "webitel:cloud: stands beside `config:`; indent it below (line 1)"),
+        ("config:\n", "config: is missing"),
+        ("", "config: is missing"),
+        ("config: ~\n", "config: is missing"),
+        ("confg:\n  webitel:cloud: aws\n", "config: is missing"),
+        ("config: aws\n", "stacks/Pulumi.try.yaml: has no map of settings under `config:`"),
+        ("- config\n", "stacks/Pulumi.try.yaml: is no map of settings"),
+        ("config: [\n", "stacks/Pulumi.try.yaml: is not YAML: line 2: "),
+        ("config:\n\t- x\n", "stacks/Pulumi.try.yaml: is not YAML: line 2: "),
+        ("a: 1\n---\nb: 2\n", "stacks/Pulumi.try.yaml: is not YAML: line 2: "),
+        ("config: \x00\n", "stacks/Pulumi.try.yaml: is not YAML: "),
+        ("config: &a [*a]\n", "stacks/Pulumi.try.yaml: line 1: a value contains itself"),
+        (f"config: {'[' * 3000}{']' * 3000}\n", "stacks/Pulumi.try.yaml: "),
+        (
+            "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+            + "".join(f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in ("ab", "bc", "cd", "de")),
+            f"stacks/Pulumi.try.yaml: has more than {MAX_VALUES} values",
+        ),
+        (HEAD + "  webite:operators: [203.0.113.0/24]\n", "webite:operators: nobody reads it; did you mean webitel:operators?"),
+        (HEAD + "  Webitel:domain: voice.acme.io\n", "Webitel:domain: nobody reads it; did you mean webitel:domain?"),
+        (HEAD + "  webitel:config:domain: voice.acme.io\n", "webitel:config:domain: write webitel:domain"),
+        (HEAD + "  domain: voice.acme.io\n", "domain: has no namespace: write webitel:domain"),
+        (HEAD + "  7: x\n", "7: has no namespace: write webitel:7"),
+    ],
+)
 def test_a_file_of_another_shape(folder: Path, text: str, told: str) -> None:
     write(folder, "", text)
     assert any(one.startswith(told) for one in refusals()), refusals()
@@ -186,11 +222,15 @@ def test_a_stack_name_that_no_file_system_takes() -> None:
 def test_every_wrong_item_of_a_list_is_told_and_the_others_are_checked(folder: Path) -> None:
     write(folder, "webitel:carriers: [1.2.3.4/33, foo, 10.0.0.1/8, 4.0.0.0/6]\nwebitel:counts: {app: many, edge: few, data: 2}")
     told = refusals()
-    for start in ("webitel:carriers = 1.2.3.4/33: is not", "webitel:carriers = foo: is not",
-                  "webitel:carriers = 10.0.0.1/8: has host bits set, the network is 10.0.0.0/8",
-                  "webitel:carriers = 4.0.0.0/6: SIP would be open to the world",
-                  "webitel:counts.app = many: must be a whole number", "webitel:counts.edge = few: must be a whole number",
-                  "webitel:counts.data = 2: a cluster of 2"):
+    for start in (
+        "webitel:carriers = 1.2.3.4/33: is not",
+        "webitel:carriers = foo: is not",
+        "webitel:carriers = 10.0.0.1/8: has host bits set, the network is 10.0.0.0/8",
+        "webitel:carriers = 4.0.0.0/6: SIP would be open to the world",
+        "webitel:counts.app = many: must be a whole number",
+        "webitel:counts.edge = few: must be a whole number",
+        "webitel:counts.data = 2: a cluster of 2",
+    ):
         assert sum(text.startswith(start) for text in told) == 1, (start, told)
     assert len(told) == 7
 
@@ -202,10 +242,14 @@ def test_a_union_speaks_once(folder: Path) -> None:
     assert len(refusals()) == 1
 
 
-@pytest.mark.parametrize(("operators", "told"), [
-    ("10.20.5.0/24", "such as 10.0.0.0/16"), ("10.0.0.0/8", "such as 172.16.0.0/16"),
-    ("10.20.0.0/16, 10.0.0.0/12", "such as 10.16.0.0/16"),
-])
+@pytest.mark.parametrize(
+    ("operators", "told"),
+    [
+        ("10.20.5.0/24", "such as 10.0.0.0/16"),
+        ("10.0.0.0/8", "such as 172.16.0.0/16"),
+        ("10.20.0.0/16, 10.0.0.0/12", "such as 10.16.0.0/16"),
+    ],
+)
 def test_the_network_that_is_advised_is_free(folder: Path, operators: str, told: str) -> None:
     write(folder, f"webitel:operators: [{operators}]")
     text = next(text for text in refusals() if text.startswith("webitel:network = 10.20.0.0/16: overlaps"))
@@ -214,14 +258,26 @@ def test_the_network_that_is_advised_is_free(folder: Path, operators: str, told:
     load_deployment("try")
 
 
-@pytest.mark.parametrize(("key", "told"), [
-    (f"{KEY} ssh:", ""), (f"{KEY} a: b # c", ""), (KEY.replace(" ", "\t"), ""), (f"{KEY}  Bürö", ""), (f" {KEY}\n", ""),
-    (f"{KEY}\n{KEY}", "more than one line"), (f"{KEY} a\rcommand", "more than one line"), (f"{KEY} a\x07", "cannot be seen"),
-    ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAA\n", "a private key: never give it away"),
-    ("~/.ssh/id_ed25519.pub", "not a public key"), (f'command="x" {KEY}', "not a public key"), ("ssh-ed25519", "the key is cut"),
-    ("ssh-dss AAAAB3NzaC1kc3MAAACBAP me", "not a public key"), (KEY[:40], "perhaps cut"),
-    (KEY.replace("ssh-ed25519 ", "ssh-rsa "), "not of type"),
-])
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        (f"{KEY} ssh:", ""),
+        (f"{KEY} a: b # c", ""),
+        (KEY.replace(" ", "\t"), ""),
+        (f"{KEY}  Bürö", ""),
+        (f" {KEY}\n", ""),
+        (f"{KEY}\n{KEY}", "more than one line"),
+        (f"{KEY} a\rcommand", "more than one line"),
+        (f"{KEY} a\x07", "cannot be seen"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAA\n", "a private key: never give it away"),
+        ("~/.ssh/id_ed25519.pub", "not a public key"),
+        (f'command="x" {KEY}', "not a public key"),
+        ("ssh-ed25519", "the key is cut"),
+        ("ssh-dss AAAAB3NzaC1kc3MAAACBAP me", "not a public key"),
+        (KEY[:40], "perhaps cut"),
+        (KEY.replace("ssh-ed25519 ", "ssh-rsa "), "not of type"),
+    ],
+)
 def test_keys_of_operators(folder: Path, key: str, told: str) -> None:
     write(folder, f"webitel:operator_keys: [{json.dumps(key)}]")
     if told:
@@ -231,11 +287,15 @@ def test_keys_of_operators(folder: Path, key: str, told: str) -> None:
         assert load_deployment("try").settings.operator_keys == (key.strip(),)
 
 
-@pytest.mark.parametrize(("name", "value", "told"), [
-    ("webitl", "0123456789ABCDEF0123456789ABCDEF01234567", "did you mean webitel?"),
-    ("webitel", "0123 4567", "40 hexadecimal digits"),
-    ("mirror", "'0123456789ABCDEF0123456789ABCDEF01234567'", ""), ("webitel", "''", ""),
-])
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("webitl", "0123456789ABCDEF0123456789ABCDEF01234567", "did you mean webitel?"),
+        ("webitel", "0123 4567", "40 hexadecimal digits"),
+        ("mirror", "'0123456789ABCDEF0123456789ABCDEF01234567'", ""),
+        ("webitel", "''", ""),
+    ],
+)
 def test_fingerprints_of_repositories(folder: Path, name: str, value: str, told: str) -> None:
     write(folder, f"webitel:repository_keys: {{{name}: {value}}}")
     if told:

@@ -31,10 +31,17 @@ def test_stack_files_name_the_schema_and_fit_it(stack: str) -> None:
     jsonschema.validate(yaml.safe_load(text), schema())
 
 
-@pytest.mark.parametrize("wrong", [
-    {"webitel:cloud": "ovh"}, {"webitel:colour": "blue"}, {"webitel:repository_password": "plain"},
-    {"webitel:operators": "203.0.113.0/24"}, {"cloud": "aws"}, {"webitel:max_connections": 1},
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"webitel:cloud": "ovh"},
+        {"webitel:colour": "blue"},
+        {"webitel:repository_password": "plain"},
+        {"webitel:operators": "203.0.113.0/24"},
+        {"cloud": "aws"},
+        {"webitel:max_connections": 1},
+    ],
+)
 def test_the_schema_refuses(wrong: dict[str, Any]) -> None:
     config = {"webitel:cloud": "aws", "webitel:tier": "basic"} | wrong
     with pytest.raises(jsonschema.ValidationError):
@@ -42,8 +49,13 @@ def test_the_schema_refuses(wrong: dict[str, Any]) -> None:
 
 
 def test_the_schema_takes_what_else_stands_in_a_stack_file() -> None:
-    config = {"webitel:cloud": "aws", "webitel:tier": "basic", "aws:region": "eu-central-1",
-              "webitel:repository_password": {"secure": "v1:x"}, "webitel:phones": "internet"}
+    config = {
+        "webitel:cloud": "aws",
+        "webitel:tier": "basic",
+        "aws:region": "eu-central-1",
+        "webitel:repository_password": {"secure": "v1:x"},
+        "webitel:phones": "internet",
+    }
     jsonschema.validate({"config": config, "encryptionsalt": "v1:x"}, schema())
 
 

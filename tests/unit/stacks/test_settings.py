@@ -57,18 +57,22 @@ def test_committed_stack(cloud: str, tier: str) -> None:
     settings = load_deployment(f"{cloud}-{tier}").settings
     assert (settings.cloud, settings.tier) == (cloud, tier)
     assert settings.model_fields_set == (
-        {"cloud", "tier"} if cloud == "local" else {"cloud", "tier", "domain", "operators", "carriers"})
+        {"cloud", "tier"} if cloud == "local" else {"cloud", "tier", "domain", "operators", "carriers"}
+    )
 
 
 def test_every_value_as_the_command_line_stores_it(folder: Path) -> None:
-    write(folder, """webitel:operators: '["203.0.113.0/24"]'
+    write(
+        folder,
+        """webitel:operators: '["203.0.113.0/24"]'
 webitel:phones: internet
 webitel:counts: {app: 2}
 webitel:upload_limit_mib: "128"
 webitel:disruptive: "true"
 webitel:network:
 webitel:release: '25.08'
-other:setting: left alone""")
+other:setting: left alone""",
+    )
     settings = load_deployment("try").settings
     assert [str(network) for network in settings.operators] == ["203.0.113.0/24"]
     assert settings.phones == "internet" and settings.counts == {"app": 2} and settings.upload_limit_mib == 128
@@ -76,7 +80,9 @@ other:setting: left alone""")
 
 
 def test_all_problems_at_once_with_value_and_example(folder: Path) -> None:
-    found = problems(folder, """webitel:cloud: hetzner
+    found = problems(
+        folder,
+        """webitel:cloud: hetzner
 webitel:tier: extendet
 webitel:domian: voice.company.com
 webitel:operators: 203.0.113.0/24
@@ -84,11 +90,21 @@ webitel:carriers: [198.51.100.7/24, nonsense]
 webitel:counts: {app: many}
 webitel:upload_limit_mib: 1000000
 webitel:package_versions: {webitel-engine: 25.10, grafana: 11.6.1}
-webitel:release: 25.08""")
+webitel:release: 25.08""",
+    )
     assert set(found) == {
-        f"webitel:{name}" for name in
-        ("tier", "domian", "operators", "carriers", "counts.app", "upload_limit_mib", "release",
-         "package_versions.webitel-engine")}
+        f"webitel:{name}"
+        for name in (
+            "tier",
+            "domian",
+            "operators",
+            "carriers",
+            "counts.app",
+            "upload_limit_mib",
+            "release",
+            "package_versions.webitel-engine",
+        )
+    }
     assert "did you mean extended?" in found["webitel:tier"] and "'single'" in found["webitel:tier"]
     assert "did you mean webitel:domain?" in found["webitel:domian"] and "voice.company.com" in found["webitel:domian"]
     assert "must be a list" in found["webitel:operators"] and "[203.0.113.0/24]" in found["webitel:operators"]
@@ -146,7 +162,8 @@ def given(stack: str, values: dict[str, str], secret: tuple[str, ...] = ()) -> N
     """Give the running program configuration as the engine does: strings, structures as JSON."""
     pulumi.runtime.settings.configure(pulumi.runtime.Settings("webitel", stack))
     pulumi.runtime.set_all_config(
-        {f"webitel:{name}": value for name, value in values.items()}, [f"webitel:{name}" for name in secret])
+        {f"webitel:{name}": value for name, value in values.items()}, [f"webitel:{name}" for name in secret]
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -161,17 +178,25 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 @pytest.mark.parametrize("stack", ["local-single", "aws-extended"])
 def test_the_program_reads_the_same_settings(stack: str) -> None:
     values = yaml.safe_load(stack_settings.stack_file(stack).read_text())["config"]
-    given(stack, {name.removeprefix("webitel:"): value if isinstance(value, str) else json.dumps(value)
-                  for name, value in values.items()})
+    given(
+        stack,
+        {name.removeprefix("webitel:"): value if isinstance(value, str) else json.dumps(value) for name, value in values.items()},
+    )
     assert load_program() == load_deployment(stack)
 
 
 def test_the_program_reads_defaults_of_the_project_as_unset() -> None:
     declared = yaml.safe_load((stack_settings.STACKS.parent / "Pulumi.yaml").read_text())["config"]
-    defaults = {name.removeprefix("webitel:"): declaration["default"] for name, declaration in declared.items()
-                if "default" in declaration}
-    given("local-single", {"cloud": "local", "tier": "single"} | {
-        name: value if isinstance(value, str) else json.dumps(value) for name, value in defaults.items()})
+    defaults = {
+        name.removeprefix("webitel:"): declaration["default"]
+        for name, declaration in declared.items()
+        if "default" in declaration
+    }
+    given(
+        "local-single",
+        {"cloud": "local", "tier": "single"}
+        | {name: value if isinstance(value, str) else json.dumps(value) for name, value in defaults.items()},
+    )
     assert load_program() == load_deployment("local-single")
 
 
@@ -189,8 +214,7 @@ def test_the_program_keeps_secrets_out_of_the_settings(loop: asyncio.AbstractEve
 
 
 def test_the_program_is_told_all_problems_too() -> None:
-    given("local-single", {"cloud": "local", "tier": "single", "colour": "blue", "operators": "[\"x\"]", "counts": "{"})
+    given("local-single", {"cloud": "local", "tier": "single", "colour": "blue", "operators": '["x"]', "counts": "{"})
     with pytest.raises(SettingsError) as caught:
         load_program()
-    assert {problem.setting for problem in caught.value.problems} == {
-        "webitel:colour", "webitel:operators", "webitel:counts"}
+    assert {problem.setting for problem in caught.value.problems} == {"webitel:colour", "webitel:operators", "webitel:counts"}

@@ -84,7 +84,9 @@ def test_a_checkout_of_somebody_else_is_told_in_a_line(tmp_path: Path) -> None:
 
 
 def test_an_extra_is_installed_for_every_checkout_of_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lines: list[str],
 ) -> None:
     venv = tmp_path / "venv"
     venv.mkdir()

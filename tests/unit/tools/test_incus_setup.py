@@ -134,11 +134,14 @@ def test_two_runs_make_the_pool_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert made == ["btrfs"]
 
 
-@pytest.mark.parametrize(("shown", "line"), [
-    ("", ("booting", "")),
-    ('{"step": "packages", "done": 3, "total": 60, "error": ""}', ("installing packages", "3 done")),
-    ('{"step": "downloading packages", "done": 0, "total": 60, "error": ""}', ("downloading packages", "")),
-    ('{"step": "package lists", "done": 0, "total": 0, "error": ""}', ("package lists", "")),
-])
+@pytest.mark.parametrize(
+    ("shown", "line"),
+    [
+        ("", ("booting", "")),
+        ('{"step": "packages", "done": 3, "total": 60, "error": ""}', ("installing packages", "3 done")),
+        ('{"step": "downloading packages", "done": 0, "total": 60, "error": ""}', ("downloading packages", "")),
+        ('{"step": "package lists", "done": 0, "total": 0, "error": ""}', ("package lists", "")),
+    ],
+)
 def test_installation_is_told_with_its_count(shown: str, line: tuple[str, str]) -> None:
     assert builder.describe_progress(shown) == line

@@ -65,9 +65,14 @@ class Machine:
         """Run the launcher with nothing in its environment but these."""
         # The kernel finds the shell of the script; its programs are those of this machine alone.
         return subprocess.run(
-            [str(shutil.which("sh")), str(self.checkout / "webitel"), *arguments], cwd=self.folder,
+            [str(shutil.which("sh")), str(self.checkout / "webitel"), *arguments],
+            cwd=self.folder,
             env={"PATH": f"{self.bin}:{self.folder}/none", "PYTHONDONTWRITEBYTECODE": "1", **variables},
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
 
 @pytest.fixture
@@ -88,7 +93,9 @@ def test_root_gets_python_installed(machine: Machine) -> None:
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "['plan', 'x y']"), done.stderr
     assert "Installing python3 and python3-venv" in done.stderr
     assert [call.split("=300 ")[1] for call in (machine.folder / "calls").read_text().splitlines()] == [
-        "update", "install -y --no-install-recommends python3 python3-venv"]
+        "update",
+        "install -y --no-install-recommends python3 python3-venv",
+    ]
 
 
 def test_a_mirror_that_stumbles_is_asked_again(machine: Machine) -> None:
@@ -98,10 +105,13 @@ def test_a_mirror_that_stumbles_is_asked_again(machine: Machine) -> None:
     assert machine.run("plan", HOME=str(machine.folder)).returncode == 0
 
 
-@pytest.mark.parametrize(("said", "tries"), [
-    ("E: Failed to fetch http://me:secret@mirror.example/debian/python3.deb  Connection refused", 3),
-    ("E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)\nE: mirror http://mirror.example/", 4),
-])
+@pytest.mark.parametrize(
+    ("said", "tries"),
+    [
+        ("E: Failed to fetch http://me:secret@mirror.example/debian/python3.deb  Connection refused", 3),
+        ("E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)\nE: mirror http://mirror.example/", 4),
+    ],
+)
 def test_what_fails_for_good_names_the_host(machine: Machine, said: str, tries: int) -> None:
     machine.add("apt-get", APT_GET)
     (machine.folder / "install.says").write_text(said + "\n")

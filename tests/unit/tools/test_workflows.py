@@ -47,8 +47,12 @@ def test_actions_are_pinned_and_say_their_version() -> None:
 
 
 FIRST_ON_NODE_24 = {
-    "actions/checkout": 5, "actions/cache": 5, "actions/upload-artifact": 6, "actions/download-artifact": 7,
-    "aws-actions/configure-aws-credentials": 6, "google-github-actions/auth": 3,
+    "actions/checkout": 5,
+    "actions/cache": 5,
+    "actions/upload-artifact": 6,
+    "actions/download-artifact": 7,
+    "aws-actions/configure-aws-credentials": 6,
+    "google-github-actions/auth": 3,
 }
 """The first major version whose `action.yml` says `using: node24` (read in each repository's tags): the runners have no Node 20
 since 2026-09-23."""
@@ -92,8 +96,7 @@ def test_every_command_and_option_exists() -> None:
         assert called or path.name != "preview.yml"
         for name, rest in called:
             assert name in commands, f"{path.name}: webitel {name}"
-            known = {option for parameter in commands[name].params
-                     for option in (*parameter.opts, *parameter.secondary_opts)}
+            known = {option for parameter in commands[name].params for option in (*parameter.opts, *parameter.secondary_opts)}
             assert set(re.findall(r"--[a-z-]+", rest)) <= known, f"{path.name}: webitel {name}{rest}"
     options = {option for parameter in commands["drift"].params for option in (*parameter.opts, *parameter.secondary_opts)}
     assert {"--nodes", "--no-nodes"} <= options
@@ -130,15 +133,18 @@ def test_shell_of_the_workflows_is_sound() -> None:
                 assert not checked.stderr, f"{path.name}: {checked.stderr}"
 
 
-@pytest.mark.parametrize(("files", "expected"), [
-    (["stacks/Pulumi.aws-basic.yaml"], ["aws-basic"]),
-    (["README.md", "tests/unit/model/test_planner.py", "cli/commands/plan.py"], []),
-    (["cloud_init/files/nginx/nginx.conf", "README.md"], ["mine", "yours"]),
-    (["__main__.py", "stacks/Pulumi.aws-basic.yaml"], ["aws-basic", "mine", "yours"]),
-    (["components/ssh.py"], ["mine", "yours"]),
-    (["components/model/clouds/machines.json"], ["mine", "yours"]),
-    (["pyproject.toml"], ["mine", "yours"]),
-])
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["stacks/Pulumi.aws-basic.yaml"], ["aws-basic"]),
+        (["README.md", "tests/unit/model/test_planner.py", "cli/commands/plan.py"], []),
+        (["cloud_init/files/nginx/nginx.conf", "README.md"], ["mine", "yours"]),
+        (["__main__.py", "stacks/Pulumi.aws-basic.yaml"], ["aws-basic", "mine", "yours"]),
+        (["components/ssh.py"], ["mine", "yours"]),
+        (["components/model/clouds/machines.json"], ["mine", "yours"]),
+        (["pyproject.toml"], ["mine", "yours"]),
+    ],
+)
 def test_changed_files_choose_stacks(files: list[str], expected: list[str]) -> None:
     assert choose(files, ["mine", "yours"]) == expected
 
@@ -150,7 +156,12 @@ def test_every_stack_on_a_cloud_is_described() -> None:
 
 
 def test_changed_stacks_runs_on_plain_python() -> None:
-    done = subprocess.run(["python3", "-S", "-m", "tools.changed_stacks", "hetzner-single"], cwd=ROOT, text=True,
-                          input="components/ssh.py\nstacks/Pulumi.aws-basic.yaml\n", capture_output=True, check=True)
-    assert json.loads(done.stdout) == [
-        {"stack": "aws-basic", "cloud": "aws"}, {"stack": "hetzner-single", "cloud": "hetzner"}]
+    done = subprocess.run(
+        ["python3", "-S", "-m", "tools.changed_stacks", "hetzner-single"],
+        cwd=ROOT,
+        text=True,
+        input="components/ssh.py\nstacks/Pulumi.aws-basic.yaml\n",
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == [{"stack": "aws-basic", "cloud": "aws"}, {"stack": "hetzner-single", "cloud": "hetzner"}]

@@ -67,11 +67,14 @@ def test_lost_passphrase_is_told_not_replaced(environ: dict[str, str]) -> None:
         run_environment(environ)
 
 
-@pytest.mark.parametrize(("own", "spared"), [
-    ({"https_proxy": "http://proxy.example:3128"}, "localhost,127.0.0.1,::1"),
-    ({"HTTP_PROXY": "http://proxy.example:3128", "NO_PROXY": "a.example, 127.0.0.1"}, "a.example,127.0.0.1,localhost,::1"),
-    ({"http_proxy": "x", "no_proxy": "a.example", "NO_PROXY": "b.example"}, "a.example,b.example,localhost,127.0.0.1,::1"),
-])
+@pytest.mark.parametrize(
+    ("own", "spared"),
+    [
+        ({"https_proxy": "http://proxy.example:3128"}, "localhost,127.0.0.1,::1"),
+        ({"HTTP_PROXY": "http://proxy.example:3128", "NO_PROXY": "a.example, 127.0.0.1"}, "a.example,127.0.0.1,localhost,::1"),
+        ({"http_proxy": "x", "no_proxy": "a.example", "NO_PROXY": "b.example"}, "a.example,b.example,localhost,127.0.0.1,::1"),
+    ],
+)
 def test_a_proxy_is_kept_out_of_the_loopback(environ: dict[str, str], own: dict[str, str], spared: str) -> None:
     """Without it the engine cannot reach its own plugins: "Resource monitor has terminated"."""
     made = run_environment({**environ, **own})

@@ -195,8 +195,13 @@ def official(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
             if self.path.endswith("-checksums.txt"):
                 content = b"other" if "swapped" in self.path else archive.getvalue()
                 lines = [(b"no", "darwin-arm64"), (content, "linux-x64")]
-                self.wfile.write("".join(f"{hashlib.sha256(content).hexdigest()}  pulumi-v{VERSION}-{kind}.tar.gz\n"
-                                         for content, kind in lines if "lacking" not in self.path).encode())
+                self.wfile.write(
+                    "".join(
+                        f"{hashlib.sha256(content).hexdigest()}  pulumi-v{VERSION}-{kind}.tar.gz\n"
+                        for content, kind in lines
+                        if "lacking" not in self.path
+                    ).encode()
+                )
             else:
                 self.wfile.write(archive.getvalue()[: -100 if "cut" in self.path else None])
 
@@ -221,11 +226,21 @@ def test_official_binaries_come_first(machine: Path, cached: Path, official: lis
     assert not cached.with_name("language_host.py").exists()
 
 
-@pytest.mark.parametrize(("fault", "said"), [
-    ("cut", "failed: its SHA-256 is "), ("swapped", "failed: its SHA-256 is "), ("lacking", "checksums.txt does not name it"),
-])
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("cut", "failed: its SHA-256 is "),
+        ("swapped", "failed: its SHA-256 is "),
+        ("lacking", "checksums.txt does not name it"),
+    ],
+)
 def test_official_archive_that_is_not_the_published_one_falls_back_to_the_build(
-    machine: Path, cached: Path, official: list[str], monkeypatch: pytest.MonkeyPatch, fault: str, said: str,
+    machine: Path,
+    cached: Path,
+    official: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    said: str,
 ) -> None:
     add_go(machine)
     monkeypatch.setattr(get, "_DOWNLOADS", f"{get._DOWNLOADS}/{fault}")

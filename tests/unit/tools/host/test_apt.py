@@ -100,11 +100,14 @@ def test_who_is_not_root_gets_one_command(world: World, monkeypatch: pytest.Monk
 INCUS_TOOLS = "dnsmasq-base btrfs-progs nftables"
 
 
-@pytest.mark.parametrize(("system", "incus", "go"), [
-    (DEBIAN_12, f"incus-base incus-client {INCUS_TOOLS}", "-t bookworm-backports golang-go"),
-    ({"ID": "debian", "VERSION_ID": "13"}, f"incus-base incus-client {INCUS_TOOLS}", "golang-go"),
-    ({"ID": "ubuntu", "VERSION_ID": "24.04"}, f"incus incus-client {INCUS_TOOLS}", "golang-go"),
-])
+@pytest.mark.parametrize(
+    ("system", "incus", "go"),
+    [
+        (DEBIAN_12, f"incus-base incus-client {INCUS_TOOLS}", "-t bookworm-backports golang-go"),
+        ({"ID": "debian", "VERSION_ID": "13"}, f"incus-base incus-client {INCUS_TOOLS}", "golang-go"),
+        ({"ID": "ubuntu", "VERSION_ID": "24.04"}, f"incus incus-client {INCUS_TOOLS}", "golang-go"),
+    ],
+)
 def test_what_a_release_gets(world: World, monkeypatch: pytest.MonkeyPatch, system: dict[str, str], incus: str, go: str) -> None:
     monkeypatch.setattr("platform.freedesktop_os_release", lambda: system)
     monkeypatch.setattr("tools.engine.go._PLACES", ["go"])
@@ -137,9 +140,12 @@ def test_debian_machines_take_the_mirror_of_the_host(world: World) -> None:
 
 def test_the_mirror_of_debian_13_has_bookworm_too(world: World) -> None:
     (world.folder / "targets").write_text(
-        "http://mirror.example/debian/|trixie|main|Debian\nhttp://mirror.example/debian-security/|trixie-security|main|Debian\n")
+        "http://mirror.example/debian/|trixie|main|Debian\nhttp://mirror.example/debian-security/|trixie-security|main|Debian\n"
+    )
     assert read_debian_sources() == {
-        "bookworm": "http://mirror.example/debian", "bookworm-security": "http://mirror.example/debian-security"}
+        "bookworm": "http://mirror.example/debian",
+        "bookworm-security": "http://mirror.example/debian-security",
+    }
 
 
 def test_ubuntu_has_no_mirror_of_debian(world: World) -> None:

@@ -43,32 +43,51 @@ def test_what_fails_for_good_names_step_host_and_way_on(monkeypatch: pytest.Monk
 
 def test_words_without_a_host_take_the_configured_ones() -> None:
     with pytest.raises(SetupError, match=r"It asks index\.example"):
-        fetch("installing", lambda: answer(1, said="ERROR: No matching distribution found")[0], lambda line: None,
-              configured=lambda: ["index.example"])
+        fetch(
+            "installing",
+            lambda: answer(1, said="ERROR: No matching distribution found")[0],
+            lambda line: None,
+            configured=lambda: ["index.example"],
+        )
 
 
 def test_what_no_retry_mends_is_told_at_once(pauses: list[float]) -> None:
     with pytest.raises(SetupError, match="installing failed:\n  E: Unable to locate package nope"):
-        fetch("installing", lambda: answer(100, said="E: Unable to locate package nope")[0], lambda line: None,
-              hopeless=re.compile("Unable to locate"))
+        fetch(
+            "installing",
+            lambda: answer(100, said="E: Unable to locate package nope")[0],
+            lambda line: None,
+            hopeless=re.compile("Unable to locate"),
+        )
     assert pauses == []
 
 
-@pytest.mark.parametrize(("said", "hosts"), [
-    ("Err:1 http://deb.example/debian bookworm InRelease\n  Could not connect to deb.example:80 (127.0.0.1)", ["deb.example"]),
-    ("Temporary failure resolving 'deb.example'", ["deb.example"]),
-    ("HTTPSConnectionPool(host='index.example', port=443): Max retries exceeded", ["index.example"]),
-    ('Get "https://proxy.example/x/@v/list": dial tcp: lookup proxy.example on 127.0.0.53:53: no such host', ["proxy.example"]),
-    ("dial tcp: lookup sums.example: i/o timeout", ["sums.example"]),
-    ("No space left on device", []),
-])
+@pytest.mark.parametrize(
+    ("said", "hosts"),
+    [
+        (
+            "Err:1 http://deb.example/debian bookworm InRelease\n  Could not connect to deb.example:80 (127.0.0.1)",
+            ["deb.example"],
+        ),
+        ("Temporary failure resolving 'deb.example'", ["deb.example"]),
+        ("HTTPSConnectionPool(host='index.example', port=443): Max retries exceeded", ["index.example"]),
+        (
+            'Get "https://proxy.example/x/@v/list": dial tcp: lookup proxy.example on 127.0.0.53:53: no such host',
+            ["proxy.example"],
+        ),
+        ("dial tcp: lookup sums.example: i/o timeout", ["sums.example"]),
+        ("No space left on device", []),
+    ],
+)
 def test_hosts_are_found_in_what_programs_say(said: str, hosts: list[str]) -> None:
     assert find_hosts(said) == hosts
 
 
 def test_hosts_of_addresses_have_no_password() -> None:
     assert list_hosts(["https://me:secret@index.example:8443/simple", "direct", "", "http://a.example"]) == [
-        "index.example", "a.example"]
+        "index.example",
+        "a.example",
+    ]
 
 
 def test_the_proxy_is_named_without_its_password() -> None:

@@ -24,7 +24,8 @@ with lock(Path(sys.argv[1]), "making a thing", print):
 
 def hold(path: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        [sys.executable, "-c", HOLD, str(path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
 
 def test_the_second_run_waits_and_says_for_what(tmp_path: Path) -> None:

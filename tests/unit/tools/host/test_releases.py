@@ -13,33 +13,42 @@ MINT = {"ID": "linuxmint", "ID_LIKE": "ubuntu debian", "VERSION_ID": "22.1", "PR
 TOOLS = ("dnsmasq-base", "btrfs-progs", "nftables")
 
 
-@pytest.mark.parametrize(("system", "wanted"), [
-    (DEBIAN_12, Wanted(("golang-go",), "bookworm-backports", only_newer=True)),
-    (DEBIAN_13, Wanted(("golang-go",))),
-    (TESTING, Wanted(("golang-go",))),
-    (UBUNTU_24, Wanted(("golang-go",))),
-    (MINT, Wanted(("golang-go",))),
-])
+@pytest.mark.parametrize(
+    ("system", "wanted"),
+    [
+        (DEBIAN_12, Wanted(("golang-go",), "bookworm-backports", only_newer=True)),
+        (DEBIAN_13, Wanted(("golang-go",))),
+        (TESTING, Wanted(("golang-go",))),
+        (UBUNTU_24, Wanted(("golang-go",))),
+        (MINT, Wanted(("golang-go",))),
+    ],
+)
 def test_go(system: dict[str, str], wanted: Wanted) -> None:
     assert choose_go(system) == wanted
 
 
-@pytest.mark.parametrize(("system", "wanted"), [
-    (DEBIAN_12, Wanted(("incus-base", "incus-client", *TOOLS), "bookworm-backports")),
-    (DEBIAN_13, Wanted(("incus-base", "incus-client", *TOOLS))),
-    (TESTING, Wanted(("incus-base", "incus-client", *TOOLS))),
-    (UBUNTU_24, Wanted(("incus", "incus-client", *TOOLS))),
-])
+@pytest.mark.parametrize(
+    ("system", "wanted"),
+    [
+        (DEBIAN_12, Wanted(("incus-base", "incus-client", *TOOLS), "bookworm-backports")),
+        (DEBIAN_13, Wanted(("incus-base", "incus-client", *TOOLS))),
+        (TESTING, Wanted(("incus-base", "incus-client", *TOOLS))),
+        (UBUNTU_24, Wanted(("incus", "incus-client", *TOOLS))),
+    ],
+)
 def test_incus(system: dict[str, str], wanted: Wanted) -> None:
     assert choose_incus(system) == wanted
 
 
-@pytest.mark.parametrize(("system", "name"), [
-    ({"ID": "debian", "VERSION_ID": "11", "PRETTY_NAME": "Debian 11"}, "Debian 11"),
-    ({"ID": "ubuntu", "VERSION_ID": "22.04", "PRETTY_NAME": "Ubuntu 22.04"}, "Ubuntu 22.04"),
-    ({"ID": "arch", "PRETTY_NAME": "Arch Linux"}, "Arch Linux"),
-    ({}, "this system"),
-])
+@pytest.mark.parametrize(
+    ("system", "name"),
+    [
+        ({"ID": "debian", "VERSION_ID": "11", "PRETTY_NAME": "Debian 11"}, "Debian 11"),
+        ({"ID": "ubuntu", "VERSION_ID": "22.04", "PRETTY_NAME": "Ubuntu 22.04"}, "Ubuntu 22.04"),
+        ({"ID": "arch", "PRETTY_NAME": "Arch Linux"}, "Arch Linux"),
+        ({}, "this system"),
+    ],
+)
 def test_where_incus_cannot_be_installed(system: dict[str, str], name: str) -> None:
     with pytest.raises(SetupError, match=f"cannot be installed on {name}"):
         choose_incus(system)
