@@ -82,6 +82,35 @@ def test_freeswitch_calls_outside_through_the_inner_socket_and_changes_the_call(
     assert telephony.fs_cli("originate nonsense").stdout.startswith("-USAGE")
 
 
+class Watching(Caller):
+    """Remembers the Via lines of what it is asked."""
+
+    ways: dict[str, list[str]]
+
+    def take(self, message: sip.Message, source: tuple[str, int]) -> None:
+        """Notes the last of each method."""
+        self.ways |= {message.method: message.all("via")}
+        super().take(message, source)
+
+
+def test_freeswitchs_address_stands_in_no_via_and_its_answers_find_it(telephony: Telephony) -> None:
+    callee = Watching((NODE, 5060), TRUNK, "", "1000", "carrier.example", "", port=5090)
+    callee.ways = {}
+    results: list[Result] = []
+    answering = threading.Thread(target=lambda: results.append(callee.receive(3.0)))
+    answering.start()
+    try:
+        said = telephony.fs_cli(f"originate sofia/sip/1000@{TRUNK}:5090;fs_path=sip:{NODE}:5062 &echo()").stdout
+        assert said.startswith("+OK "), said
+        assert telephony.fs_cli(f"uuid_media_reneg {said.split()[1]}").stdout == "+OK Success\n"
+        assert telephony.fs_cli("hupall").stdout == "+OK hangup all channels 1\n"
+    finally:
+        answering.join()
+        callee.close()
+    assert set(callee.ways) == {"INVITE", "ACK", "BYE"}
+    assert all(len(lines) == 1 and ":5060;" in lines[0] for lines in callee.ways.values()), callee.ways
+
+
 class Refusing(Caller):
     """Takes a call, and no change of it."""
 

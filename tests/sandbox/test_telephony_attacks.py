@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from sandbox.standin.freeswitch import sip
-from tests.sandbox.attacker import DOORS, INNER, MEDIA, OURS, VICTIM, Line, Victim, listener, register
+from tests.sandbox.attacker import DOORS, INNER, MEDIA, OURS, VICTIM, Line, Victim, listener, register, status
 from tests.sandbox.telephony import NODE, PASSWORD, TRUNK, Telephony
 from tests.tools.caller import Caller
 
@@ -33,6 +33,7 @@ WAYS = {
 CHECK = "if ($du != NULL || $var(to_media) == 0) {"
 NEXT_HOP = '$du = "sip:" + $rd + ":" + $rp;'
 WORDS = 'remove_hf_re("^X-Webitel-");'
+MADE_UP = 'is_method("MESSAGE") && !match_dialog()'
 addresses = (f"127.0.81.{number}" for number in itertools.count(1))
 """Each used once: whom a test has cut off for its flood is not the next one's stranger."""
 
@@ -71,7 +72,9 @@ def test_nothing_is_relayed_through_any_door(telephony: Telephony) -> None:
 
 
 def test_every_way_would_lead_to_the_victim_without_the_check_of_requests_within_calls(telephony: Telephony) -> None:
-    with telephony.changed((CHECK, "if ($var(to_media) == 2) {"), (NEXT_HOP, ""), ("route(inner_socket);", "")):
+    with telephony.changed(
+        (CHECK, "if ($var(to_media) == 2) {"), (NEXT_HOP, ""), ("route(inner_socket);", ""), (MADE_UP, 'is_method("SUBSCRIBE")')
+    ):
         found = relayed()
     assert {way for _, way, _ in found} == set(WAYS)
     assert {door for door, _, _ in found} == set(DOORS)
@@ -113,7 +116,7 @@ def spoken(telephony: Telephony) -> set[str]:
             for door in DOORS:
                 with Line(door, next(addresses)) as line:
                     target = f"sip:{door}@{NODE}:5060;media=all-1"
-                    line.ask(line.request("MESSAGE", target, tag="x", routes=(OURS[door], INNER), more=said))
+                    line.ask(line.request("INFO", target, tag="x", routes=(OURS[door], INNER), more=said))
             assert {sip.user_of(one.start.split()[1]) for one in heard} >= {"1", *DOORS}
     finally:
         telephony.start_freeswitch()
@@ -141,6 +144,31 @@ def test_nobody_outside_says_freeswitchs_words(telephony: Telephony) -> None:
             "x-fs-support: forged",
             "remote-party-id: <sip:forged@b.example>",
         }
+
+
+def test_a_message_within_a_call_that_there_is_not_stays_outside(telephony: Telephony) -> None:
+    telephony.stop("freeswitch")
+    try:
+        with listener() as heard:
+            answers = {door: message_of_a_stranger(door) for door in DOORS}
+        assert answers == dict.fromkeys(DOORS, 403)
+        assert heard == []
+    finally:
+        telephony.start_freeswitch()
+    caller = Caller((NODE, 5060), TRUNK, "echo", "380441234567", "carrier.example", "")
+    try:
+        caller.set_up()
+        assert caller.transact("MESSAGE").status != 403
+    finally:
+        caller.finish()
+        caller.close()
+
+
+def message_of_a_stranger(door: str) -> int:
+    """What he is answered who makes a call's tag up."""
+    with Line(door, next(addresses)) as line:
+        request = line.request("MESSAGE", f"sip:{door}@{NODE}:5060;media=all-1", tag="x", routes=(OURS[door], INNER))
+        return status(line.ask(request))
 
 
 def leaving(telephony: Telephony) -> int:

@@ -64,10 +64,12 @@ def remove_hf_re(context: Context, pattern: str) -> int:
 
 
 def remove(context: Context, fits: object) -> int:
-    """Takes headers away."""
+    """Takes headers away; of a request's Via the core forgets it again before anything is sent."""
     assert callable(fits)
     message = context.current
     found = [place for place, header in enumerate(message.headers) if fits(header.key)]
+    if context.reply is None:
+        found = [place for place in found if message.headers[place].key != "via"]
     message.edits.removed.update(found)
     return 1 if found else -1
 
@@ -168,16 +170,19 @@ def replace_body_all(context: Context, pattern: str, text: str) -> int:
 
 
 def change_headers(context: Context, pattern: str, text: str, every: bool) -> int:
-    """Replaces in header values."""
+    """Replaces in header lines, or takes one away as a whole."""
     message = context.current
     changed = 0
     for place, header in enumerate(message.headers):
         if place in message.edits.removed or (changed and not every):
             continue
-        whole = f"{header.name}: {message.current(place)}"
+        whole = f"{header.name}: {message.current(place)}\r\n"
         new, count = compiled(pattern).subn(lambda _: text, whole, count=0 if every else 1)
-        if count and new.startswith(f"{header.name}: "):
-            message.set_header(place, new[len(header.name) + 2 :])
+        if count and not new:
+            message.edits.removed.add(place)
+            changed += count
+        elif count and new.startswith(f"{header.name}: "):
+            message.set_header(place, new[len(header.name) + 2 :].removesuffix("\r\n"))
             changed += count
     return 1 if changed else -1
 

@@ -301,6 +301,8 @@ class Transaction:
         if name:
             count = len(self.branches)
             self.in_failure = True
+            # As it came: what lookup() or the script made of it was the branch's.
+            self.request.new_uri = self.request.destination = ""
             run_route(self.context("failure", None), "failure_route", name)
             self.in_failure = False
             if len(self.branches) > count and any(branch.last < 200 for branch in self.branches[count:]):
