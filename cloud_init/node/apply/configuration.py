@@ -194,9 +194,8 @@ def place_bundles(names: Iterable[str]) -> None:
             target.rename(former)
         bundle_place(name, ".new").rename(target)
         shutil.rmtree(former, ignore_errors=True)
-    if not WRAPPER.exists():
-        WRAPPER.write_text(f'#!/bin/sh\nexec /usr/bin/python3 {PROGRAM} "$@"\n')
-        WRAPPER.chmod(0o755)
+    # Every time: what was cut off while it wrote this would stay half.
+    write_private(WRAPPER, f'#!/bin/sh\nexec /usr/bin/python3 {PROGRAM} "$@"\n', 0o755)
 
 
 def wait_for_packages(tell: Tell) -> None:

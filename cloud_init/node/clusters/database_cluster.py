@@ -18,8 +18,6 @@ from ..system import ApplyError, Tell, Unhealthy, systemctl
 
 LOGIN = pathlib.Path("/etc/webitel/patroni.curl")
 LEADER, STANDBY = "leader", "sync_standby"
-LOOP_SECONDS = 5.0
-"""Patroni's loop_wait (`files/postgresql/dcs.json`): what members say about themselves is at most that old."""
 RESTART_SECONDS, HAND_OVER_SECONDS = 300.0, 90.0
 _lock = Session("webitel: restarts of PostgreSQL")
 

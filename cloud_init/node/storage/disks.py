@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from ..manifest import DirectoryEntry, Manifest
 from ..state import State
-from ..system import ApplyError, Tell, run, systemctl
+from ..system import ApplyError, Tell, run, systemctl, write_private
 
+FSTAB = pathlib.Path("/etc/fstab")
 SENTINEL = ".webitel-disk"
 SHARE = "share"
 """The purpose of a directory on no disk of this node's (`shares.py`)."""
@@ -75,16 +76,20 @@ def mount_device(device: pathlib.Path, purpose: str, mount: str, state: State) -
     elif found.stdout.strip() != "ext4":
         raise ApplyError(f"disk {purpose}: {device} holds {found.stdout.strip() or signatures!r}, not ext4: it is left as it is")
     uuid = run(["blkid", "-p", "-o", "value", "-s", "UUID", str(device)], 30).stdout.strip()
-    fstab = pathlib.Path("/etc/fstab")
-    lines = [line for line in fstab.read_text().splitlines() if f" {mount} " not in line] if fstab.exists() else []
-    lines.append(f"UUID={uuid} {mount} ext4 defaults,noatime,nofail,x-systemd.device-timeout=90s 0 2")
-    fstab.write_text("\n".join(lines) + "\n")
+    list_mount(mount, uuid)
     pathlib.Path(mount).mkdir(parents=True, exist_ok=True)
     systemctl("daemon-reload")
     mounted = run(["mount", mount], 120)
     if mounted.returncode != 0 and not is_mounted(mount):
         raise ApplyError(f"disk {purpose}: mount {mount}: {mounted.stderr.strip()}")
     state["disks"][purpose] = uuid
+
+
+def list_mount(mount: str, uuid: str) -> None:
+    """Have a file system mounted at every boot. In one step: half of that file, and the node may not come up again."""
+    lines = [line for line in FSTAB.read_text().splitlines() if f" {mount} " not in line] if FSTAB.exists() else []
+    lines.append(f"UUID={uuid} {mount} ext4 defaults,noatime,nofail,x-systemd.device-timeout=90s 0 2")
+    write_private(FSTAB, "\n".join(lines) + "\n", 0o644)
 
 
 def mark(purpose: str, mount: str, stack: str) -> bool:

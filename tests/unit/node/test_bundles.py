@@ -130,3 +130,13 @@ def test_wherever_a_run_is_killed_the_bundle_is_there_after_the_next_one_and_its
         assert placed(changed) == recorded(changed) == "another" and routes(changed) != file
         assert changed.asked == BUNDLES["opensips"]
     assert cut == 3, "out of the way, into place, the file"
+
+
+@pytest.mark.parametrize(("text", "mode"), [("", 0o644), ("#!/bin/sh\n", 0o755)])
+def test_a_command_that_was_written_half_is_whole_after_the_next_run(running: FakeNode, text: str, mode: int) -> None:
+    command = running.root / "sbin/webitel-node"
+    whole = command.read_text()
+    command.write_text(text)
+    command.chmod(mode)
+    running.apply(given())
+    assert (command.read_text(), command.stat().st_mode & 0o777) == (whole, 0o755)
