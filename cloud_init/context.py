@@ -8,6 +8,7 @@ from typing import Any
 
 from cloud_init.node.clusters.locks import LEASE_SECONDS, STOP_SECONDS
 from cloud_init.node.manifest import BASE
+from cloud_init.sources import list_others, list_roles, split_sources
 from cloud_init.versions import main_units
 from components.model.calls import carrier_hosts, carrier_networks, resolve_call_limits
 from components.model.catalogue.node import CONSUL_SOURCES
@@ -171,6 +172,15 @@ class Context:
         """What this node's nftables let in."""
         return node_openings(self.plan, self.node, self.settings, self.catalogue)
 
+    def source_roles(self) -> dict[str, tuple[str, ...]]:
+        """The roles whose nodes nftables knows by name, with the keys of those."""
+        return list_roles(self.rules(), list_others(self.plan, self.node))
+
+    def sources(self, rule: NodeRule) -> list[str]:
+        """Whom a rule lets in, in the words of nftables."""
+        roles, keys = split_sources(rule, list_others(self.plan, self.node))
+        return [*rule.networks, *(f"${role}_nodes" for role in roles), *map(address_placeholder, keys)]
+
     def private_peers(self) -> list[str]:
         """The private networks that the settings name: the only ones that may lie behind a public address."""
         named = {
@@ -212,6 +222,8 @@ class Context:
                     "here",
                     "mount",
                     "rules",
+                    "sources",
+                    "source_roles",
                     "private_peers",
                     "instance_id",
                     "identity",

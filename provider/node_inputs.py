@@ -13,7 +13,8 @@ from components.ssh import Hop, Target
 from provider.handler import Failure
 from provider.values import Properties
 
-_LARGEST_BYTES = 65536  # of all texts of a node: the state of 100 nodes stays small
+LARGEST_TEXTS_BYTES = 65536
+"""Of a node: the state of 100 nodes stays small."""
 
 if TYPE_CHECKING:
     SentManifest: TypeAlias = Manifest
@@ -87,6 +88,6 @@ def find_excess(new: Properties) -> list[Failure]:
     """Whether the texts are too large together."""
     texts = new["files"].values() if isinstance(new.get("files"), Mapping) else ()
     size = sum(len(text.encode()) for text in texts if isinstance(text, str))
-    if size <= _LARGEST_BYTES:
+    if size <= LARGEST_TEXTS_BYTES:
         return []
-    return [Failure("files", f"{size} bytes of texts, at most {_LARGEST_BYTES}: what never varies belongs into a bundle")]
+    return [Failure("files", f"{size} bytes of texts, at most {LARGEST_TEXTS_BYTES}: what never varies belongs into a bundle")]
