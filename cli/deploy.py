@@ -115,7 +115,8 @@ def refuse_dropped_calls(engine: Engine, deployment: Deployment, arguments: Sequ
     if found:
         lines = "\n".join(f"  {name}: {dropped}" for name, dropped in found.items())
         raise Failure(
-            f"Calls in progress would suffer. Nothing was changed.\n{lines}\nDo it when few calls run: {with_leave(again())}"
+            f"Calls in progress would suffer. Nothing was changed.\n{lines}\n"
+            f"When few calls are in progress, run: {with_leave(again())}"
         )
 
 
