@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..ask import amqp, sip
-from ..ask.view import RECENT, TIMEOUT, View, broker, fetch_json, query, request
+from ..ask.view import RECENT_SECONDS, TIMEOUT_SECONDS, View, broker, fetch_json, query, request
 from ..clusters import broker_cluster
 from ..manifest import ProbeEntry
 from ..system import Unhealthy
@@ -23,29 +23,29 @@ ANY = "*"
 LISTEN = "0A"
 """TCP_LISTEN as the kernel's table of connections writes it."""
 LEAST_FAILURES = 3
-"""Failed queries within the looked-at time that are no accident."""
+"""Failed queries within `RECENT_SECONDS` that are no accident."""
 RECOVERED_SECONDS = 20.0
-"""Since the last failed query, after which it is over, such as with a database that is back. The watcher asks every 15 s,
+"""Without a failed query, after which the fault is over, as when a database is back. The watcher asks every 15 s,
 and who asks the database only when asked fails then."""
 QUERY_GAP_SECONDS = 6.0
-"""Whoever asks the database every five seconds and whose session has just been closed has a new one by then."""
+"""A service that queries the database every five seconds has a new session by then if its last one was just closed."""
 
 DUMMY = "192.0.0.8"
 """An address that nobody has (RFC 7600)."""
 
-ROOMY, CROWDED = 2.0, 0.85
-"""A broker is called sick when its free disk is below so many times RabbitMQ's limit, its memory above that share."""
+LEAST_FREE_RATIO, LARGEST_MEMORY_SHARE = 2.0, 0.85
+"""A broker is unhealthy when its free disk is below this many times RabbitMQ's limit, or its memory above this share."""
 
 
 def answer(probe: ProbeEntry, view: View) -> None:
-    """Ask one probe of the manifest; a probe that this program does not know is an error, never a pass."""
+    """Ask one probe of the manifest; a kind that this program does not know is an error, never a pass."""
     if probe["kind"] not in PROBES:
         raise Unhealthy(f"this node's program knows no probe `{probe['kind']}`")
     ask(PROBES[probe["kind"]], probe, view)
 
 
 def ask(question: Question, probe: ProbeEntry, view: View) -> None:
-    """Ask a question; nobody there, or nonsense said, is an answer too and no end of who asks."""
+    """Ask a question; silence and nonsense are answers too, and never end the caller."""
     try:
         question(probe, view)
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
@@ -130,7 +130,7 @@ def database_sessions(probe: ProbeEntry, view: View) -> None:
 
 def broker_log_in(_: ProbeEntry, view: View) -> None:
     """Log in at the broker with the services' own password."""
-    amqp.log_in("127.0.0.1", view.ports["haproxy_amqp"], "webitel", view.secrets.get("broker_password", ""), TIMEOUT)
+    amqp.log_in("127.0.0.1", view.ports["haproxy_amqp"], "webitel", view.secrets.get("broker_password", ""), TIMEOUT_SECONDS)
 
 
 def broker_ready(probe: ProbeEntry, view: View) -> None:
@@ -163,13 +163,13 @@ def rabbitmq(_: ProbeEntry, view: View) -> None:
 def describe_limits(node: Mapping[str, Any]) -> str:
     """How near a broker node is to an alarm, which blocks publishers on all nodes; "" = far from it."""
     free, least = int(node.get("disk_free") or 0), int(node.get("disk_free_limit") or 0)
-    if least and free < ROOMY * least:
+    if least and free < LEAST_FREE_RATIO * least:
         return (
             f"its disk has {free / 1e9:.1f} GB left: below {least / 1e9:.1f} GB publishers are blocked on every node; "
             "make room now"
         )
     used, most = int(node.get("mem_used") or 0), int(node.get("mem_limit") or 0)
-    if most and used > CROWDED * most:
+    if most and used > LARGEST_MEMORY_SHARE * most:
         return f"it uses {used / 1e6:.0f} MB of memory: at {most / 1e6:.0f} MB publishers are blocked on every node"
     return ""
 
@@ -234,7 +234,7 @@ def schema(probe: ProbeEntry, view: View) -> None:
     """Check that its queries find their tables. It says so in the journal only, and goes on."""
     count, age, last = view.schema_errors.get(probe["unit"], (0, 0.0, ""))
     if count >= LEAST_FAILURES and age <= RECOVERED_SECONDS:
-        raise Unhealthy(f"{count} queries failed within {RECENT} s, the last one: {last}")
+        raise Unhealthy(f"{count} queries failed within {RECENT_SECONDS} s, the last one: {last}")
 
 
 def disk_space(probe: ProbeEntry, view: View) -> None:

@@ -83,6 +83,7 @@ class FakeNode:
             assert getattr(module, step) in units.BEFORE_RESTART.values()
         monkeypatch.setattr(units, "BEFORE_RESTART", {})
         monkeypatch.setattr(disks, "is_mounted", lambda mount: mount in self.mounted)
+        monkeypatch.setattr(disks, "FSTAB", self.root / "fstab")
 
     def apply(self, made: Configuration, key: str = "ssh-ed25519 AAAAfirst") -> Applied:
         """Bring the node to what was composed; at the first time nothing is waited for, as `provider/configuration.py` has it."""
