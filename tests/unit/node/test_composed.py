@@ -178,7 +178,7 @@ def test_a_unit_comes_and_goes(node: FakeNode) -> None:
 
 def test_a_disk_is_given_a_file_system_once_in_its_life(running: FakeNode) -> None:
     running.mounted.clear()
-    with pytest.raises(ApplyError, match="is empty, but this node has had one"):
+    with pytest.raises(ApplyError, match="is empty, but this node once had one"):
         running.apply(given())
     assert not any(line.startswith("mkfs") for line in running.asked)
 

@@ -118,4 +118,4 @@ def test_the_program_knows_every_probe_of_the_catalogue_and_no_other() -> None:
     kinds = {probe.kind for service in CATALOGUE.values() for probe in service.probes}
     assert kinds == probes.PROBES.keys()
     said = wrong(probes.answer, probe("astrology"), View(manifest()))
-    assert said == "this node's program knows no probe `astrology`"
+    assert said == "this node's program has no probe `astrology`"

@@ -122,9 +122,9 @@ def test_a_lost_binding_is_put_back_and_only_where_that_is_refused_the_service_r
         one["probes"] = [binding(one["name"], key) for key in ("#", "other")]
     assert node.pass_time(ROUND_SECONDS, *rows) == [] and set(bound) == set(answers)
     said = capsys.readouterr().out
-    lines = {f"put back a binding of flow_manager: call to flow_manager by {key}" for key in ("#", "other")}
+    lines = {f"restored a binding of flow_manager: call to flow_manager with the key {key}" for key in ("#", "other")}
     assert lines <= set(said.splitlines()), "all of them at once"
-    assert "cannot put back a binding of cases: call to cases by #: HTTP 405" in said
+    assert "cannot restore a binding of cases: call to cases with the key #: HTTP 405" in said
     assert node.pass_time(DEAF_SECONDS + ROUND_SECONDS, *rows) == ["restart --no-block cases"]
 
 
@@ -190,4 +190,4 @@ def test_a_wrong_schema_is_read_from_the_journal_while_queries_fail(
     assert [bool(answer) for answer in answers] == [expected, expected, False] and len(asked) == 1
     assert {f"--unit={unit}" for unit in units} <= set(asked[0])
     if expected:
-        assert answers[0].endswith("the last one: column b.metadata does not exist")
+        assert answers[0].endswith("most recently: column b.metadata does not exist")
