@@ -15,6 +15,15 @@ SAY_AGAIN_SECONDS = 10.0
 ALONE: ProbeEntry = {"kind": "wait", "says": ""}
 """A question that needs nothing but its name."""
 
+QUESTIONS: dict[str, probes.Question] = {
+    "consul": probes.consul,
+    "postgresql": probes.postgresql,
+    "rabbitmq": probes.broker_ready,
+    "broker-cluster": broker_cluster.may_start,
+    "database-cluster": database_data.may_start,
+}
+"""What a unit can wait for: an `awaited` service of the catalogue, or what a service's fragment names."""
+
 
 def wait_for(names: list[str]) -> int:
     """Return 0 when everything named is available; print what it waits for when that changes, and every 10 s."""
@@ -43,13 +52,6 @@ def ask(name: str, view: View) -> None:
         if not (disks.is_mounted(argument) and disks.sentinel(argument).exists()):
             raise Unhealthy(f"no disk at {argument}")
         return
-    known: dict[str, probes.Question] = {
-        "consul": probes.consul,
-        "postgresql": probes.postgresql,
-        "rabbitmq": probes.broker_ready,
-        "broker-cluster": broker_cluster.may_start,
-        "database-cluster": database_data.may_start,
-    }
-    if kind not in known:
-        raise SystemExit(f"cannot wait for {name}, only for {', '.join(known)} or disk:PATH")
-    probes.ask(known[kind], ALONE, view)
+    if kind not in QUESTIONS:
+        raise SystemExit(f"cannot wait for {name}, only for {', '.join(QUESTIONS)} or disk:PATH")
+    probes.ask(QUESTIONS[kind], ALONE, view)

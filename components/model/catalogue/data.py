@@ -50,6 +50,7 @@ POSTGRESQL = Service(
     ),
     on_change=OnChange.RELOAD,
     cluster_sizes=(1, 3, 5),
+    awaited=True,
 )
 
 RABBITMQ = Service(
@@ -71,6 +72,7 @@ RABBITMQ = Service(
     ),
     on_change=OnChange.RESTART,
     cluster_sizes=(1, 3),
+    awaited=True,
 )
 
 CONSUL_SERVER = Service(

@@ -154,6 +154,7 @@ class Service:
     `reload_renews`: its reload takes up a new version of its program too.
     `front`: what it answers at the deployment's domain. `carries_calls`: more nodes of it carry more calls at once.
     `has_standby`: false where exactly one may run, and nothing takes over when it is gone.
+    `awaited`: units of its callers wait for it before they start (`cloud_init/node/health/waiting.py`).
     `knows_one_address`: it cannot choose among the nodes of what it calls, so that what moves needs a proxy in front of it.
     """
 
@@ -179,6 +180,7 @@ class Service:
     front: Front | None = None
     carries_calls: bool = False
     has_standby: bool = True
+    awaited: bool = False
     knows_one_address: bool = False
     repositories: tuple[str, ...] = ()
     restarts_when_deaf: bool = False
