@@ -21,6 +21,8 @@ from .reader import Config, ConfigError
 from .words import VERSION
 
 MODULES = Path("/usr/lib/freeswitch/mod")
+SPEED = float(os.environ.get("SANDBOX_SPEED", "1"))
+"""Only for tests: times in less than their real ones."""
 STOPS_AFTER = 5.0
 """Seconds from SIGTERM to the end (`facts/calls-observed.md` 5)."""
 
@@ -65,11 +67,11 @@ def register(config: Config, hostname: str) -> Entry:
     """mod_grpc's entry in Consul; a ConsulError means that the module does not load."""
     value = config.parameters["grpc.conf"]
     ttl = float(value["consul_ttl_sec"])
-    registration = Registration(
-        "freeswitch", hostname, "grpc", ttl, ttl / 2, config.number("grpc.conf", "consul_deregister_critical_ttl_sec")
-    )
+    deregister = config.number("grpc.conf", "consul_deregister_critical_ttl_sec")
+    # Made once: it renews what Consul has lost, and never makes it anew (`facts/services-real.md` 2).
+    registration = Registration("freeswitch", hostname, "grpc", ttl, ttl / 2, deregister, recovers=False)
     agent, address = value["consul_address"].removeprefix("http://"), value["grpc_host"]
-    entry = Entry(agent, registration, hostname, address, int(value["grpc_port"]), 1.0, say)
+    entry = Entry(agent, registration, hostname, address, int(value["grpc_port"]), SPEED, say)
     entry.register()
     entry.start()
     return entry
@@ -119,7 +121,7 @@ class FreeSwitch:
         await self.ends.wait()
         phone.hang_up_all()
         entry.deregister()
-        await asyncio.sleep(STOPS_AFTER / float(os.environ.get("SANDBOX_SPEED", "1")))
+        await asyncio.sleep(STOPS_AFTER / SPEED)
         return 0
 
 
