@@ -83,9 +83,11 @@ class ProbeEntry(TypedDict):
     address: NotRequired[str]
     port: NotRequired[int]
     protocol: NotRequired[str]
-    # consul_entry
+    # consul_entry; `ttl` and `deregister`, in seconds, of an entry that its program never makes again
     name: NotRequired[str]
     id: NotRequired[str]
+    ttl: NotRequired[int]
+    deregister: NotRequired[int]
     # database_sessions, schema
     application: NotRequired[str]
     minimum: NotRequired[int]

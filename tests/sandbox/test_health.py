@@ -75,6 +75,23 @@ def test_after_a_database_outage_nobody_is_deaf_who_is_not_asked(runner: Runner,
     assert [platform.sessions(name) for name in ("logger", "messages-srv", "webitel-app")] == [0, 0, 0]
 
 
+def test_cases_says_the_same_of_a_lost_database_as_of_a_wrong_schema(runner: Runner, health: Health) -> None:
+    said = "ERROR internal server error\n"
+    runner.start("cases", speed=1)
+    wait_for_health(runner, health, "cases")
+    assert said not in runner.log("cases")
+    runner.platform.stop("postgresql")
+    wait_until(lambda: runner.log("cases").count(said) > 1, 30, "it complains every few seconds")
+    runner.platform.start("postgresql")
+    wait_for_health(runner, health, "cases")
+    told = runner.log("cases").count(said)
+    runner.platform.sql("alter schema cases rename to other")
+    try:
+        wait_until(lambda: runner.log("cases").count(said) > told, 30, "it complains of its schema in the same words")
+    finally:
+        runner.platform.sql("alter schema other rename to cases")
+
+
 @pytest.mark.usefixtures("working")
 def test_lost_bindings_are_seen_and_most_are_put_back(runner: Runner, health: Health) -> None:
     platform = runner.platform

@@ -80,6 +80,19 @@ class View:
         return found
 
     @Once
+    def session_ages(self) -> dict[str, float]:
+        """Seconds since the oldest of this node's sessions in the database was opened, by application name."""
+        found: dict[str, float] = json.loads(
+            query(
+                self,
+                "select coalesce(json_object_agg(application_name, age), '{}') from (select application_name, "
+                "extract(epoch from clock_timestamp() - min(backend_start)) age from pg_stat_activity "
+                f"where datname = 'webitel' and host(client_addr) = '{self.address}' group by 1) s",
+            )
+        )
+        return found
+
+    @Once
     def consul_services(self) -> dict[str, dict[str, Any]]:
         """Return this agent's services by id, with the state of their checks."""
         try:
@@ -111,9 +124,9 @@ class View:
         return {(row["source"], row["destination_type"], row["destination"], row["routing_key"]) for row in rows}
 
     @Once
-    def schema_errors(self) -> dict[str, tuple[int, float, str]]:
-        """Return by unit how many queries failed lately for what the database lacks, how many seconds ago the
-        last one did, and its words."""
+    def schema_errors(self) -> dict[str, tuple[list[float], str]]:
+        """Return by unit that is asked for it how many seconds ago queries failed for what the database lacks, the last one at the
+        end, and its words."""
         probes = (probe for service in self.manifest["services"] for probe in service["probes"])
         units = [probe["unit"] for probe in probes if probe["kind"] == "schema"]
         done = run(
@@ -133,13 +146,13 @@ class View:
         )
         if done.returncode not in (0, 1):
             raise Unhealthy(f"journalctl: {done.stderr.strip()[:200]}")
-        found: dict[str, tuple[int, float, str]] = {}
+        found: dict[str, tuple[list[float], str]] = {}
         for line in done.stdout.splitlines():
             entry = json.loads(line)
             unit = str(entry.get("_SYSTEMD_UNIT", "")).removesuffix(".service")
             said = re.search(LACKING, str(entry.get("MESSAGE", "")))
             age = time.time() - int(entry["__REALTIME_TIMESTAMP"]) / 1e6
-            found[unit] = found.get(unit, (0, 0.0, ""))[0] + 1, age, said[0] if said else ""
+            found[unit] = [*found.get(unit, ([], ""))[0], age], said[0] if said else ""
         return found
 
 

@@ -231,10 +231,15 @@ def listens(probe: ProbeEntry, view: View) -> None:
 
 
 def schema(probe: ProbeEntry, view: View) -> None:
-    """Check that its queries find their tables. A service reports that in the journal only, and goes on."""
-    count, age, last = view.schema_errors.get(probe["unit"], (0, 0.0, ""))
-    if count >= LEAST_FAILURES and age <= RECOVERED_SECONDS:
-        raise Unhealthy(f"{count} queries failed within {RECENT_SECONDS} s, most recently: {last}")
+    """Check that its queries find their tables. It says so in the journal only, and goes on.
+
+    `application`: its errors say no cause, so that those from before its present sessions may be of a database that was away.
+    """
+    ages, last = view.schema_errors.get(probe["unit"], ([], ""))
+    if ages and "application" in probe:
+        ages = [age for age in ages if age < view.session_ages.get(probe["application"], 0.0)]
+    if len(ages) >= LEAST_FAILURES and ages[-1] <= RECOVERED_SECONDS:
+        raise Unhealthy(f"{len(ages)} queries failed within {RECENT_SECONDS} s, most recently: {last}")
 
 
 def disk_space(probe: ProbeEntry, view: View) -> None:

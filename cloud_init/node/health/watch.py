@@ -1,5 +1,5 @@
-"""The careful watcher: starts what is dead, restores what the broker lost, restarts what went deaf although all it calls has
-been healthy for a minute, and has a member of a cluster given what it lacks.
+"""The careful watcher: starts what is dead, puts back what the broker or Consul lost, restarts what went deaf although all it
+calls has been healthy for a minute, and has a member of a cluster given what it lacks.
 
 What serves is restarted never, what carries calls neither (`restarts_when_deaf` of the catalogue), and the rest for one and the
 same reason at most once in five minutes: a restart that did not help is not repeated at once, and holds up no other one.
@@ -16,7 +16,7 @@ from ..manifest import Manifest, ProbeEntry, ServiceEntry, load_manifest
 from ..report import Report, ServiceRow
 from ..storage import disks, shares
 from ..system import Unhealthy, systemctl
-from . import machine, opensips, status, topology
+from . import entries, machine, opensips, status, topology
 
 ROUND_SECONDS = 15.0
 DEAF_SECONDS = 60.0
@@ -60,6 +60,7 @@ class Watcher:
         rows = {row["name"]: row for row in report["services"]}
         self.set_up_broker(rows, now)
         view = View(manifest)
+        entries.put_back(manifest, rows, view)
         mended = mend_bindings(manifest, rows, view)
         if not all(rows[name]["healthy"] for name in ("consul", "haproxy") if name in rows):
             self.base_since = 0.0
