@@ -24,7 +24,7 @@ def tell(world: World, package: str, **facts: Any) -> None:
 
 
 def read_facts(account: Account) -> Properties:
-    """What the test says of the account; a ProviderError where its credentials are refused."""
+    """What the test says of the account; a ProviderError where its credentials are refused, in its words (`facts/clouds.md`)."""
     facts: Properties = {"refused": "", "withdrawn": {}, "limits": {}}
     for thing in account.world.all(f"{account.package}:simulated:Account"):
         facts |= thing.inputs

@@ -1,4 +1,5 @@
-"""One call of a simulated cloud's API, and the account that it is made in."""
+"""One call of a simulated cloud's API, and the account that it is made in. What is referred to has to exist on every cloud
+(`facts/schemas/README.md` 8)."""
 
 from __future__ import annotations
 

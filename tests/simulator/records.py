@@ -1,4 +1,4 @@
-"""What every cloud's DNS refuses in a record set."""
+"""What every cloud's DNS refuses in a record set (`facts/clouds.md` 0)."""
 
 from __future__ import annotations
 

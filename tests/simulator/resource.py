@@ -1,4 +1,5 @@
-"""What every simulated resource type does; a type adds its references, what it holds and its own rules.
+"""What every simulated resource type does (`facts/schemas/README.md` 4, 8, 24); a type adds its references, what it holds
+and its own rules.
 
 A type in ten lines:
 
@@ -22,6 +23,7 @@ from typing import ClassVar
 from provider.server import UNKNOWN, Changes, Failure, Handler, Properties, Request
 from tests.simulator.call import Account, Call
 from tests.simulator.changes import DEFAULTS, find_changes, is_changed
+from tests.simulator.deletions import DELETIONS
 from tests.simulator.schema import resolve
 from tests.simulator.world import Refused, Thing
 
@@ -152,6 +154,8 @@ class Simulated(Handler):
 
     def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
         account = self.account
+        if account.schema.resources[self.type].get("deletion") not in DELETIONS:
+            raise Refused(f"{self.type}: no rule knows how it ends; say it in schema.json, deletion")
         account.faults.before(request, "delete", inputs, account.errors)
         with account.world.change() as world:
             if thing := world.find(self.type, id):

@@ -1,4 +1,4 @@
-"""Public keys as the clouds take them."""
+"""Public keys as the clouds take them (`facts/clouds.md`)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 ROWS = [
     [cell.strip() for cell in line.strip("|").split(" | ")]
-    for line in (FOLDER / "README.md").read_text().partition("## Which rule")[2].splitlines()
+    for line in (FOLDER / "README.md").read_text().partition("## Which rule")[2].partition("\n## ")[0].splitlines()
     if line.startswith("| ")
 ][1:]
 

@@ -41,6 +41,7 @@ class Recorded:
         with self.world.change() as world:
             if thing := world.find(self.type, id):
                 world.remove(thing)
+        self.faults.after(request, "delete", {})
 
 
 class SimulatedConfiguration(Recorded, NodeConfiguration):

@@ -1,4 +1,5 @@
-"""What exists in the simulated clouds, kept in a file.
+"""What exists in the simulated clouds, kept in a file. Names and addresses have one holder, and what is in use stays
+(`facts/clouds.md` 0).
 
 The file is a journal of JSON lines, the newest state of a thing last: another process may add a line (a change behind
 Pulumi's back), the next call sees it. What happened can be read from it in order.

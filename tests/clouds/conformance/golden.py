@@ -1,7 +1,7 @@
 """What a first preview of each cloud's `basic` registers, as reviewed files in `tests/golden/`.
 
 `python -m tests.clouds.conformance.golden` writes them anew, and the nodes' files beside them (`node_files.py`): read
-`git diff tests/golden` before you commit it.
+`git diff tests/golden` before you commit it. It writes the table of the simulators' rules too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from provider.values import UNKNOWN
 from tests.clouds.conformance import node_files
 from tests.clouds.conformance.checks import CONFIGURATION, HEALTH
 from tests.clouds.conformance.program import CLOUD_CONFIG, Registration, run_program
-from tests.simulator import webitel
+from tests.simulator import rules, webitel
 from tests.simulator.case import ZONE, load_case
 from tests.simulator.faults import Faults
 from tests.simulator.simulators import make_provider
@@ -126,6 +126,7 @@ def main() -> None:
         if not file.exists() or file.read_text() != text:
             file.write_text(text)
             print(f"{file.relative_to(Path.cwd())}: written")
+    rules.main()
 
 
 if __name__ == "__main__":

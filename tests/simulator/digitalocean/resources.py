@@ -77,6 +77,7 @@ class Vpc(Simulated):
         }
 
     def end(self, call: Call, thing: Thing) -> None:
+        """A network that became its region's default stays (`facts/real-clouds.md` B8)."""
         if thing.outputs["default"]:
             raise Refused("403 Can not delete default VPCs")
 

@@ -55,8 +55,8 @@ class Hetzner(Simulated):
         return {}
 
     def end(self, call: Call, thing: Thing) -> None:
-        """Protection is lifted by an update only: the provider's code never does it by itself at a deletion (its source,
-        v1.68.0; its documentation says otherwise)."""
+        """Protection is lifted by an update only: the provider's code never does it by itself at a deletion, whatever its
+        documentation says (`facts/real-clouds.md` P1)."""
         if thing.inputs.get("deleteProtection"):
             raise Refused(f"{self.type.rpartition(':')[2]} deletion is protected (protected)")
 

@@ -1,0 +1,15 @@
+"""How things end: every type names its way in `<cloud>/schema.json`, `deletion`, and one that names none cannot be deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+DELETIONS: Mapping[str, str] = {
+    "gone": "gone at once; refused while another thing uses it (`facts/clouds.md`)",
+    "guarded": "likewise, and refused while its own protection is on, which no deletion lifts (`facts/real-clouds.md` P1)",
+    "off first": "likewise; shut down before, and it stays off when its deletion then fails (`facts/real-clouds.md` P2)",
+    "with all in it": "whatever lies in it goes too, asked for or not (`facts/clouds.md` 3)",
+    "by its ends": "undoes what ties its two ends, whichever resource tied them (`facts/real-clouds.md` P2)",
+    "lasting": "a network that became its region's default is never deleted (`facts/real-clouds.md` B8)",
+}
+"""What each word of the data means, and how it is known."""
