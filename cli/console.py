@@ -56,6 +56,8 @@ StackName = Annotated[str, typer.Argument(metavar="[STACK]", show_default=True, 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output instead.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
+Ask = Annotated[bool, typer.Option("--ask/--no-ask", help="Ask the cloud first what it would refuse.")]
+
 
 class Failure(Exception):
     """Ends the command with exit status 1; the message is all the user sees."""

@@ -33,9 +33,10 @@ def bring_up(
     arguments: Sequence[str] = (),
     again: str | Callable[[Engine], str] = "",
     repair: bool = False,
+    ask: bool = True,
 ) -> None:
     """Do all of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one, or
-    says so by what the engine has come to."""
+    says so by what the engine has come to. `ask`: the cloud, before the first machine is made."""
     deployment = load_deployment(stack)
     settings, plan = deployment.settings, deployment.plan
     refuse_documentation_values(deployment)
@@ -50,6 +51,7 @@ def bring_up(
         refuse_small_host(plan)
         begin_images(plan, settings)
 
+    from cli.cloud.before import refuse_what_is_refused
     from cli.engine.engine import asking_nodes, open_engine, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.power import explain_silence
@@ -67,6 +69,8 @@ def bring_up(
     with open_engine(stack) as engine:
         start_stack(engine)
         clear_leftovers(engine)
+        if ask:
+            refuse_what_is_refused(engine, plan)
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
         asking = asking_nodes(engine) if repair else engine

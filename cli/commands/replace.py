@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.console import Failure, Yes, is_terminal, progress
+from cli.console import Ask, Failure, Yes, is_terminal, progress
 from cli.deploy import bring_up, prepare
 from cli.engine.events import name_of
 from cli.help import DAY_TWO
@@ -33,8 +33,10 @@ def replace(
     stack: StackOption = "",
     yes: Yes = False,
     disruptive: Annotated[bool, typer.Option(help="Do not wait for calls on the node to end.")] = False,
+    ask: Ask = True,
 ) -> None:
     """Replace a node's machine, such as one that is lost or broken. Its data disks are kept."""
+    from cli.cloud.before import refuse_what_is_refused
     from cli.engine.engine import open_engine, require_existing, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.protection import lift_protection
@@ -60,6 +62,11 @@ def replace(
     machine = group.get("outputs", {}).get("machine", "")
     if not machine:
         raise Failure(f"{target.key} has no machine yet. Next: ./webitel up {stack}")
+    prepare(plan)
+    if ask:
+        with open_engine(stack) as engine:
+            clear_leftovers(engine)
+            refuse_what_is_refused(engine, plan, [target.key])
     if not disruptive and target.key in access.nodes:
         drain(access, target.key, settings.drain_timeout)
     renew = ["--replace", machine]
@@ -71,11 +78,10 @@ def replace(
     )
     if not plan.facts.fixed_addresses:
         # The others must learn its new address before it can work with them.
-        bring_up(stack, True, disruptive=disruptive, arguments=renew, again=again)
+        bring_up(stack, True, disruptive=disruptive, arguments=renew, again=again, ask=False)
         return
     # The node alone at first: a pending change of another member of its cluster would wait for this node, and this node,
     # further back in the order, for the change.
-    prepare(plan)
     with open_engine(stack) as engine:
         clear_leftovers(engine)
         lift_protection(engine, plan, f"./webitel replace {target.key} --stack {stack}", [machine])
@@ -84,7 +90,7 @@ def replace(
         targets = [word for urn in list_below(resources, group["urn"]) for word in ("--target", urn)]
         run = run_engine(engine, plan.nodes, "up", *renew, *targets)
         report_failure(run, again(engine), plan)
-    bring_up(stack, True, disruptive=disruptive)
+    bring_up(stack, True, disruptive=disruptive, ask=ask)
 
 
 def choose_next(machine: str, before: Sequence[Mapping[str, Any]], replace: str, up: str) -> Callable[[Engine], str]:

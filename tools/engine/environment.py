@@ -50,14 +50,19 @@ def _data_folder(environ: Mapping[str, str]) -> Path:
 
 
 def _has_backend(environ: Mapping[str, str]) -> bool:
-    if environ.get("PULUMI_BACKEND_URL") or environ.get("PULUMI_ACCESS_TOKEN"):
-        return True
+    return bool(environ.get("PULUMI_ACCESS_TOKEN") or read_backend(environ))
+
+
+def read_backend(environ: Mapping[str, str]) -> str:
+    """Return the address of the state of who has one of their own, "" of who has none, or Pulumi's by a token alone."""
+    if address := environ.get("PULUMI_BACKEND_URL"):
+        return address
     home = Path(environ.get("PULUMI_CREDENTIALS_PATH") or environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     try:
         # Written by `pulumi login`; `current` is empty after `pulumi logout`.
-        return bool(json.loads((home / "credentials.json").read_text()).get("current"))
+        return str(json.loads((home / "credentials.json").read_text()).get("current") or "")
     except FileNotFoundError:
-        return False
+        return ""
 
 
 def _make_passphrase(home: Path) -> Path:

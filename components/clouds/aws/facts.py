@@ -11,6 +11,7 @@ FACTS = CloudFacts(
     name="aws",
     title="AWS",
     default_region="us-east-1",
+    first_region="eu-central-1",  # c7a and m7a are not in every zone of us-east-1 (real-clouds.md B4)
     default_network="10.20.0.0/16",
     login_user="admin",
     private_node=Public.NO,

@@ -13,7 +13,7 @@ from ipaddress import IPv4Network
 from pulumi import Input, ResourceOptions, ResourceTransformationArgs, ResourceTransformationResult
 from pulumi_azure_native import compute, dns, network, resources
 
-from components.clouds.azure.machines import IMAGE, has_nvme, name_device, refer_to_image
+from components.clouds.azure.machines import IMAGE, name_controller, name_device, refer_to_image
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.rules import Rule, rules_in, rules_out
 from components.model.catalogue.services import CATALOGUE
@@ -280,7 +280,7 @@ class Adapter(Cloud):
             ),
             storage_profile=compute.StorageProfileArgs(
                 image_reference=refer_to_image(self.settings.image or IMAGE),
-                disk_controller_type="NVMe" if has_nvme(node.machine_type) else "SCSI",
+                disk_controller_type=name_controller(node.machine_type),
                 os_disk=compute.OSDiskArgs(
                     name=disk_name(node.name, "boot"),
                     create_option="FromImage",

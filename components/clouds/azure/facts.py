@@ -13,6 +13,7 @@ FACTS = CloudFacts(
     name="azure",
     title="Azure",
     default_region="westeurope",
+    first_region="germanywestcentral",  # West Europe is short of capacity (real-clouds.md B3)
     default_network="10.20.0.0/16",
     login_user="debian",
     private_node=Public.NO,

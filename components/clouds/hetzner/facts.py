@@ -11,6 +11,7 @@ FACTS = CloudFacts(
     name="hetzner",
     title="Hetzner",
     default_region="fsn1",
+    first_region="nbg1",  # dedicated CPUs were refused in fsn1 (real-clouds.md B7)
     default_network="10.20.0.0/16",
     login_user="root",
     private_node=Public.EGRESS,

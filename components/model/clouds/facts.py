@@ -74,6 +74,8 @@ class CloudFacts:
     cloud never deletes, and the function that tells it (`default`), "" = no such thing. `dns`: has DNS of its own for the
     domain's records; `dns_key` is what its zones are found by beside their names, with an example, "" = by name alone.
 
+    `default_region` is where a deployment stands that names none, for good: another one would be other machines. `first_region`
+    is what a new stack file names, where another one is better now ("" = the default).
     `region_shape` is a regular expression of region names, `zones` the letters or numbers of zones, the default first
     (empty = no zones). `network_prefixes` are the longest and shortest network (prefix lengths) the cloud takes,
     `reserved_networks` are ranges it keeps for itself. `disk_type` is the provider's name of the disks we order (a key
@@ -95,6 +97,7 @@ class CloudFacts:
     firewall_filters_private: bool
     real: bool
     region_shape: str
+    first_region: str = ""
     trial: bool = False
     way_out_by_subnet: bool = False
     user_data_gzip: bool = False
@@ -123,6 +126,11 @@ class CloudFacts:
     discouraged_types: tuple[str, ...] = ()
     other_architectures: tuple[str, ...] = ()
     credentials: Sources = NO_SOURCES
+
+    @property
+    def best_region(self) -> str:
+        """The region that a new stack file names."""
+        return self.first_region or self.default_region
 
     @property
     def machine_types(self) -> tuple[MachineType, ...]:

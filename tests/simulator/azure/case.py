@@ -90,7 +90,7 @@ CASE = Case(
     config=CONFIG,
     variables={"ARM_CLIENT_ID": "c", "ARM_CLIENT_SECRET": "s", "ARM_TENANT_ID": "t", "ARM_SUBSCRIPTION_ID": "s"},
     account="subscription Simulated",
-    quota=("cores", r"Total Regional vCPUs in westeurope: 10, 4 used, 20 needed", "portal.azure.com"),
+    quota=("cores", r"Quota cores in westeurope: 10, 0 used, 20 needed", "portal.azure.com"),
     refusals={
         "capacity": 'Code="ZonalAllocationFailed" Message="Allocation failed. We do not have sufficient capacity"',
         "quota": 'Code="OperationNotAllowed" Message="... exceeding approved standardDSv5Family Cores quota"',

@@ -57,7 +57,7 @@ CASE = Case(
     config={"project": "simulated"},
     variables={"GOOGLE_CREDENTIALS": "{}", "GOOGLE_PROJECT": "simulated"},
     account="project simulated",
-    quota=("INSTANCES", r"INSTANCES in europe-west3: 2, 1 used, 3 needed", "console.cloud.google.com"),
+    quota=("INSTANCES", r"INSTANCES in europe-west3: 2, 0 used, 3 needed", "console.cloud.google.com"),
     refusals={
         "capacity": "Error 503: ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS: The zone does not have enough resources",
         "quota": "googleapi: Error 403: Quota 'CPUS' exceeded.  Limit: 24.0 in region europe-west3., quotaExceeded",

@@ -97,6 +97,6 @@ def test_a_name_server_that_never_answers_is_not_waited_for_twice(monkeypatch: p
 def test_a_program_that_ended_before_the_accounts_answer_has_no_good_credentials() -> None:
     answers = gather('{"what": "offers", "error": "InvalidClientTokenId"}\n', "", "preview failed")
     assert answers.errors["account"] == "preview failed; InvalidClientTokenId"
-    assert gather("", "no answer within 25 s").errors == {"account": "no answer within 25 s"}
-    assert gather("", "").errors == {"account": "the engine ended without an answer"}
-    assert not gather('{"what": "account", "answer": "account 1"}\n{"what": "end"}\n', "noise").errors
+    assert gather("", "no answer within 25 s", "").errors == {"account": "no answer within 25 s"}
+    assert gather("", "", "").errors == {"account": "the engine ended without an answer"}
+    assert not gather('{"what": "account", "answer": "account 1"}\n{"what": "end"}\n', "", "noise").errors
