@@ -13,6 +13,7 @@ from cli.help import DEPLOY, DEVELOP
 from components.model.naming import explain_name, node_name
 from components.model.planning.planner import documentation_values
 from stacks import settings as stack_settings
+from stacks.copying import leave_out_secrets
 from stacks.load import Deployment, load_deployment
 from stacks.schema import schema_text
 
@@ -39,13 +40,18 @@ def init(
     path = stack_settings.stack_file(name)
     if path.exists():
         raise Failure(f"stacks/{path.name} exists already. Edit it, or take another name.")
-    deployment = load_deployment(source)
-    text = stack_settings.stack_file(source).read_text()
-    # The salt belongs to the other stack's passphrase, and with it what is encrypted there.
-    kept = [line for line in text.splitlines() if not line.startswith(("encryptionsalt:", "encryptedkey:"))]
-    path.write_text("\n".join(kept) + "\n")
+    load_deployment(source)
+    text, left_out = leave_out_secrets(stack_settings.stack_file(source).read_text())
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise Failure(f"stacks/{path.name} cannot be written: {error.strerror}. Clone into a folder of your own.") from error
     out.print(f"stacks/{path.name} created from {source}.")
-    for line in describe_edits(deployment):
+    if left_out:
+        out.print(f"Left out, since only {source} can decrypt them:")
+        for key in left_out:
+            out.print(f"  ./webitel pulumi config set --secret {key} --stack {name}")
+    for line in describe_edits(load_deployment(name)):
         out.print(line)
     out.print(f"Next: ./webitel plan {name}")
 
@@ -81,8 +87,14 @@ def render_stack(deployment: Deployment, directory: Path) -> int:
         texts[home / "units.json"] = json.dumps(configuration.units, indent=1) + "\n"
         texts[home / "attributes.json"] = json.dumps(configuration.attributes, indent=1, sort_keys=True) + "\n"
         texts |= {home / "files" / path.lstrip("/"): text for path, text in configuration.files.items()}
-    for path, text in texts.items():
-        target = directory / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+    try:
+        for path, text in texts.items():
+            target = directory / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+    except OSError as error:
+        raise Failure(
+            f"{error.filename or directory} cannot be written: {error.strerror}; "
+            f"name a folder of your own: ./webitel render {plan.stack} DIR"
+        ) from error
     return len(texts)
