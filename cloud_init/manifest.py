@@ -91,6 +91,7 @@ def make_manifest(
     services that read it."""
     manifest: Manifest = {
         "node": context.node.name,
+        "time_zone": context.settings.time_zone,
         "key": context.node.key,
         "id": context.instance_id,
         "stack": context.plan.stack,

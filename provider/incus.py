@@ -15,11 +15,11 @@ from components.model import resource_types
 from provider.handler import Changes, Failure, Handler, ProviderError, Request, changed_inputs
 from provider.values import UNKNOWN, Properties
 from tools.incus import api
+from tools.incus.forwarding import find_forwarding_problem
 from tools.incus.network import (
     PRIVATE_BLOCKS,
     TEST_BLOCKS,
     describe_bridge,
-    find_forwarding_problem,
     find_gateway,
     find_network_problem,
     read_gateway,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import StackName, out
+from cli.console import Failure, StackName, out
 from cli.help import DEVELOP
 from stacks.load import Deployment, load_deployment
 from stacks.schema import schema_text
@@ -50,8 +50,14 @@ def render_stack(deployment: Deployment, directory: Path) -> int:
         texts[home / "units.json"] = json.dumps(configuration.units, indent=1) + "\n"
         texts[home / "attributes.json"] = json.dumps(configuration.attributes, indent=1, sort_keys=True) + "\n"
         texts |= {home / "files" / path.lstrip("/"): text for path, text in configuration.files.items()}
-    for path, text in texts.items():
-        target = directory / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+    try:
+        for path, text in texts.items():
+            target = directory / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+    except OSError as error:
+        raise Failure(
+            f"{error.filename or directory} cannot be written: {error.strerror}; "
+            f"name a folder of your own: ./webitel render {plan.stack} DIR"
+        ) from error
     return len(texts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
@@ -18,6 +19,7 @@ from components.model.planning.planner import documentation_values
 from components.model.problems import PlanError
 from components.model.settings import TierName
 from stacks import settings as stack_settings
+from stacks.copying import leave_out_secrets
 from stacks.edit import set_setting
 from stacks.load import Deployment, check, load_deployment
 from stacks.problems import NAMESPACE, to_yaml
@@ -59,16 +61,20 @@ def init(
     if source:
         if given:
             raise Failure(f"--from copies a file as it is: leave out {', '.join(f'--{flag}' for flag in given)}, or --from")
-        copy(name, source)
+        left_out = copy(name, source)
         deployment = load_deployment(name)
         out.print(f"stacks/{path.name} created from {source}.")
+        if left_out:
+            out.print(f"Left out, since only {source} can decrypt them:")
+            for key in left_out:
+                out.print(f"  ./webitel pulumi config set --secret {key} --stack {name}")
     else:
         values = complete(name, given)
         deployment = check(values, name, ())
         show_plan(deployment)
         if is_terminal() and not yes:
             typer.confirm(f"Write stacks/{path.name}?", default=True, abort=True)
-        path.write_text(HEAD + "".join(write_setting(setting, value) for setting, value in values.items()))
+        write(path, HEAD + "".join(write_setting(setting, value) for setting, value in values.items()))
         out.print(f"stacks/{path.name} created.")
     if deployment.plan.facts.real:
         from cli.cloud.place import settle_place
@@ -80,17 +86,26 @@ def init(
     out.print(f"Next: ./webitel plan {name}")
 
 
-def copy(name: str, source: str) -> None:
-    """Copy a stack's file; where it leaves the region to the cloud's default, the new one names the region that is best now."""
+def copy(name: str, source: str) -> list[str]:
+    """Copy a stack's file, and return the keys that stay behind, since only the other stack can decrypt them.
+
+    Where the file leaves the region to the cloud's default, the new one names the region that is best now."""
     deployment = load_deployment(source)
-    text = stack_settings.stack_file(source).read_text()
-    # The salt belongs to the other stack's passphrase, and with it what is encrypted there.
-    kept = [line for line in text.splitlines() if not line.startswith(("encryptionsalt:", "encryptedkey:"))]
+    text, left_out = leave_out_secrets(stack_settings.stack_file(source).read_text())
     path = stack_settings.stack_file(name)
-    path.write_text("\n".join(kept) + "\n")
+    write(path, text)
     facts = deployment.plan.facts
     if facts.real and not deployment.settings.region:
         set_setting(path, "region", facts.best_region)
+    return left_out
+
+
+def write(path: Path, text: str) -> None:
+    """Write a new stack file; a Failure where the folder is another's."""
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise Failure(f"stacks/{path.name} cannot be written: {error.strerror}. Clone into a folder of your own.") from error
 
 
 def complete(name: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 CONFIGURED = pathlib.Path("/etc/webitel/node.json")
 SOURCES = pathlib.Path("/etc/apt/sources.list.d")
 RINGS = pathlib.Path("/usr/share/keyrings")
+LOG = pathlib.Path("/var/log/webitel-install.log")
 TRIES = 5
 PATIENCE = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30")
 """The tries are ours: apt's own, with their growing pauses for each of a hundred packages, take many minutes to give up."""
@@ -173,8 +174,7 @@ def run_apt(arguments: list[str], step: str, total: int) -> None:
         *PATIENCE,
         *arguments,
     ]
-    log = pathlib.Path("/var/log/webitel-install.log")
-    with log.open("a") as sink:
+    with LOG.open("a") as sink:
         start = sink.tell()
         process = subprocess.Popen(
             command,
@@ -193,9 +193,26 @@ def run_apt(arguments: list[str], step: str, total: int) -> None:
                     seen.add(package)
                 report(step if kind != "dlstatus" else "downloading packages", len(seen), max(total, len(seen)))
     if process.wait() != 0:
-        said = log.read_bytes()[start:].decode(errors="replace").strip().splitlines()
+        said = LOG.read_bytes()[start:].decode(errors="replace").strip().splitlines()
         verb = next(word for word in arguments if word in ("update", "install"))
         raise InstallError(f"apt-get {verb} failed:\n" + "\n".join(said[-12:]))
+
+
+def read_all_lists() -> str:
+    """Read all package lists anew. Returns apt's error where one cannot be had: what is in the others can be installed still,
+    and what is not would only be told as unknown."""
+    try:
+        run_apt(["-o", "APT::Update::Error-Mode=any", "update"], "package lists", 0)
+    except InstallError as error:
+        return str(error)
+    return ""
+
+
+def find_cause(said: str) -> str:
+    """The first reason in apt's error, of which the name of a file that nobody knows is no part."""
+    lines = said.splitlines()
+    fetches = [line.split("  ", 1)[1].strip() for line in lines if line.startswith("E: Failed to fetch") and "  " in line]
+    return (fetches or lines)[0]
 
 
 def read_lists(source: str) -> None:
@@ -235,14 +252,15 @@ def install(
     POLICY.chmod(0o755)
     try:
         for attempt in range(1, TRIES + 1):
+            unread = read_all_lists() if fresh_lists or attempt > 1 else ""
+            if unread:
+                report(f"no package lists yet: {find_cause(unread)}")
             try:
-                if fresh_lists or attempt > 1:
-                    run_apt(["update"], "package lists", 0)
                 run_apt([*options, "install", "--no-install-recommends", *names], "packages", len(missing))
                 break
-            except InstallError:
+            except InstallError as error:
                 if attempt == TRIES:
-                    raise
+                    raise InstallError("\n".join(filter(None, [unread, str(error)]))) from error
                 time.sleep(2 * attempt)
         # A service that starts before its configuration is there does harm: RabbitMQ then never joins a cluster.
         if not CONFIGURED.exists():

@@ -170,6 +170,7 @@ class Manifest(TypedDict):
     drain_timeout: int
     share: NotRequired[ShareEntry]
     emergency_numbers: NotRequired[list[str]]
+    time_zone: NotRequired[str]
     leaving: NotRequired[bool]
 
 

@@ -70,7 +70,7 @@ class Applied(TypedDict):
 
 
 class Finding(TypedDict):
-    """What was changed on a node: a file, a unit or a package; never its content."""
+    """What was changed on a node: a file, a unit, a package, or `machine`: time zone and host name; never a content."""
 
     kind: str
     name: str

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from tools.engine.environment import read_backend
+from tools.engine.environment import find_backend
 from tools.engine.get import EngineError, build, install
 from tools.host.fetching import Progress
 from tools.host.locks import cache_folder, lock
@@ -66,7 +66,7 @@ def _find_on_path(progress: Progress = lambda _: None) -> Path | None:
     version = _read_version(engine) or (0,)
     if not host_is_there or version < _OLDEST:
         return None
-    if _SPOILING[0] <= version < _SPOILING[1] and is_foreign_bucket(read_backend(os.environ)):
+    if _SPOILING[0] <= version < _SPOILING[1] and is_foreign_bucket(find_backend(os.environ)):
         progress(
             f"{engine} {'.'.join(map(str, version))} is not used: with `endpoint` in the state's address it would spoil the "
             f"state. Taken instead: {VERSION}."

@@ -14,7 +14,7 @@ from ..report import Applied
 from ..state import load_state, save_state
 from ..storage import disks, shares
 from ..system import ApplyError, Tell, systemctl, write_private
-from . import drift, files, keys, leave, units, versions
+from . import drift, files, identity, keys, leave, units, versions
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
@@ -95,6 +95,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     files.write(plan, lambda: place_bundles(others))
     # Only once the operators' own file is there.
     reduced = keys.reduce(configuration["login"])
+    corrected = identity.correct(manifest, tell)
     # From here on with addresses in place of placeholders.
     manifest = fill_manifest(manifest, fill)
     save_manifest(manifest)
@@ -127,7 +128,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     return {
         "changed": sorted([*plan.changed, *reduced]),
         "removed": sorted(plan.removed),
-        "actions": performed,
+        "actions": [*corrected, *performed],
         "seconds": seconds,
     }
 

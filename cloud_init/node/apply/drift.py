@@ -10,7 +10,7 @@ from ..manifest import LOCK, Login, Manifest, load_manifest
 from ..report import Finding
 from ..state import State, Stock, load_state
 from ..system import ApplyError, run
-from . import keys
+from . import identity, keys
 from .units import WATCH
 
 MARK = "drift"
@@ -24,6 +24,7 @@ def take_stock(manifest: Manifest, paths: Iterable[str], login: Login) -> Stock:
         "files": {path: describe_file(pathlib.Path(path)) for path in sorted(paths)},
         "units": {name: state["UnitFileState"] for name, state in unit_states(manifest).items()},
         "packages": list_packages(manifest["packages"]),
+        "identity": identity.describe(),
     }
 
 
@@ -47,6 +48,11 @@ def find() -> list[Finding]:
         found += [("unit", name, compare_unit(was, states.get(name, {}), name in moving)) for name, was in units.items()]
         packages = list_packages(stock["packages"])
         found += [("package", name, compare_package(was, packages.get(name))) for name, was in stock["packages"].items()]
+        now = identity.describe()
+        found += [
+            ("machine", what, f"{now[what]} instead of {was}" if now[what] != was else "")
+            for what, was in stock.get("identity", {}).items()
+        ]
         strangers = keys.find_strangers(stock["login"]) if "login" in stock else {}
         found += [("file", path, f"lets in {count} more keys than the deployment's") for path, count in strangers.items()]
     return [{"kind": kind, "name": name, "what": what} for kind, name, what in found if what]

@@ -36,9 +36,10 @@ def check(wanted: Wanted, stale: dict[str, str], runs: bool, node: str) -> None:
     """
     missing = wanted.keys() - list_packages(wanted).keys()
     names = sorted({*missing, *stale})
+    unread = ""
     offered = list_offered(names)
     if any(wanted[name]["version"] not in offered[name] for name in names):
-        install.run_apt(["update"], "package lists", 0)
+        unread = install.read_all_lists()
         offered = list_offered(names)
     problems = []
     for name in names:
@@ -52,7 +53,12 @@ def check(wanted: Wanted, stale: dict[str, str], runs: bool, node: str) -> None:
                 "so it is not installed"
             )
     if problems:
-        raise ApplyError("no packages were changed:\n" + "\n".join(problems), "webitel-install.service")
+        raise ApplyError(
+            "no packages were changed:\n"
+            + "\
+".join(filter(None, [*problems, unread])),
+            "webitel-install.service",
+        )
 
 
 def list_offered(names: Iterable[str]) -> dict[str, list[str]]:
@@ -82,7 +88,8 @@ def find_newer(packages: Iterable[str]) -> dict[str, NewerEntry]:
 
     Security updates renew by themselves what is not held. Raises InstallError.
     """
-    install.run_apt(["update"], "package lists", 0)
+    if unread := install.read_all_lists():
+        raise install.InstallError(unread)
     held = {name: version for name, (version, is_held) in list_packages(packages).items() if is_held}
     offered = list_offered(held)
     newer = {name: [version for version in offered[name] if is_lower(now, version)] for name, now in held.items()}

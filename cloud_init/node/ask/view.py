@@ -125,8 +125,8 @@ class View:
 
     @Once
     def schema_errors(self) -> dict[str, tuple[list[float], str]]:
-        """Return by unit that is asked for it how many seconds ago queries failed for what the database lacks, the last one at the
-        end, and its words."""
+        """Return by unit that is asked for it how many seconds ago queries failed for what the database lacks, the last one at
+        the end, and its words."""
         probes = (probe for service in self.manifest["services"] for probe in service["probes"])
         units = [probe["unit"] for probe in probes if probe["kind"] == "schema"]
         done = run(

@@ -40,6 +40,19 @@ def test_schema() -> None:
     assert json.loads(run("schema").stdout) == schema()
 
 
+def refuse(*_: object, **__: object) -> None:
+    """What a file system of others does."""
+    raise PermissionError(13, "Permission denied", "/there")
+
+
+def test_render_into_a_folder_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    result = run("render", "local-single", str(tmp_path / "there"))
+    assert "/there cannot be written: Permission denied; name a folder of your own: ./webitel render local-single DIR" in str(
+        result.exception
+    )
+
+
 def test_render_writes_every_node_twice_the_same(tmp_path: Path) -> None:
     for name in ("one", "two"):
         result = run("render", "aws-basic", str(tmp_path / name))

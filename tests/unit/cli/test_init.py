@@ -290,3 +290,48 @@ def test_who_has_no_public_address_is_offered_none(folder: Path) -> None:
     assert "SSH_CLIENT" not in shown
     os.write(terminal.master, b"\x04")
     assert terminal.end() == 1 and not (folder / "Pulumi.acme.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "left_out"),
+    [
+        ("webitel:repository_password: {secure: v1:a}", ["webitel:repository_password"]),
+        ("webitel:repository_password:\n    secure: v1:a", ["webitel:repository_password"]),
+        ("aws:secretKey: {secure: v1:a}\n  aws:region: eu-west-1", ["aws:secretKey"]),
+        (
+            "webitel:repository_user:\n    secure: v1:a\n  webitel:freeswitch_token:\n    secure: v1:b",
+            ["webitel:repository_user", "webitel:freeswitch_token"],
+        ),
+        ("other:list:\n    - secure: v1:a\n    - plain", ["other:list"]),
+        ("other:map: {deep: {deeper: {secure: v1:a}}}", ["other:map"]),
+        ('"webitel:repository_password": {"secure": "v1:a"}', ["webitel:repository_password"]),
+        ("webitel:repository_password: # the reader's\n    secure: v1:a # old", ["webitel:repository_password"]),
+        ("webitel:disk_sizes:\n    data.recordings: 600", []),
+        ("webitel:domain: secure.acme.io", []),
+    ],
+)
+def test_init_leaves_out_what_only_the_other_can_decrypt(folder: Path, lines: str, left_out: list[str]) -> None:
+    (folder / "Pulumi.aws-basic.yaml").write_text(SALTED + f"  {lines}\n  webitel:time_zone: Europe/Berlin # last\n")
+    result = run("acme-voice", "--from", "aws-basic")
+    assert result.exit_code == 0, result.output
+    written = (folder / "Pulumi.acme-voice.yaml").read_text()
+    assert (
+        "secure:" not in written
+        and "v1:" not in written
+        and written.endswith("Europe/Berlin # last\n  webitel:region: eu-central-1\n")
+    )
+    assert ("Left out" in result.stdout) is bool(left_out)
+    for key in left_out:
+        assert f"config set --secret {key} --stack acme-voice" in result.stdout and f"{key}:" not in written
+    assert "It can be brought up" not in result.stdout
+
+
+def refuse(*_: object, **__: object) -> None:
+    """What a file system of others does."""
+    raise PermissionError(13, "Permission denied", "/there")
+
+
+def test_init_into_a_folder_of_another(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "write_text", refuse)
+    result = run("acme-voice", "--from", "aws-basic")
+    assert "stacks/Pulumi.acme-voice.yaml cannot be written: Permission denied" in str(result.exception)
