@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from components.model.catalogue.service import PackageSource
-from components.model.catalogue.tiers import TIERS, Tier, is_voice
+from components.model.catalogue.tiers import TIERS, Role, Tier, is_voice
 from components.model.clouds.facts import CloudFacts, resolve_facts
 from components.model.clouds.machines import check_machine_type, choose_machine_type, fits
 from components.model.clouds.prices import NodePrice, price_node, sum_prices
@@ -138,6 +138,7 @@ def find_warnings(draft: Draft) -> Iterator[str]:
                 f"webitel:disk_sizes.{role.name}.{RECORDINGS}: beside webitel:recordings_share the disk is kept for what is "
                 "on it; copy that once (docs/operate/availability.md)"
             )
+        yield from find_slow_boot(draft, role)
         machine, size = draft.machines[role.name], draft.size_of(role)
         if not fits(machine, size):
             disk = f", {size.boot_gib} GiB disk" if 0 < machine.root_disk_gib < size.boot_gib else ""
@@ -145,6 +146,14 @@ def find_warnings(draft: Draft) -> Iterator[str]:
                 f"webitel:machine_types.{role.name} = {machine.name}: smaller than the tier's "
                 f"{size.vcpus} vCPU, {size.memory_gib:g} GiB{disk}"
             )
+
+
+def find_slow_boot(draft: Draft, role: Role) -> Iterator[str]:
+    """Find a boot disk that somebody chose too small for what its services write there."""
+    key = f"{role.name}.boot"
+    iops = max(draft.catalogue[name].boot_iops for name in role.services)
+    if (gib := draft.settings.disk_sizes.get(key)) and gib < (fast := draft.facts.boot_gib_for(iops)):
+        yield f"webitel:disk_sizes.{key} = {gib}: too slow for a broker's {iops:,} IOPS on {draft.facts.title}; use {fast}"
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
