@@ -155,7 +155,8 @@ class Service:
     `front`: what it answers at the deployment's domain. `carries_calls`: more nodes of it carry more calls at once.
     `has_standby`: false where exactly one may run, and nothing takes over when it is gone.
     `knows_one_address`: it cannot choose among the nodes of what it calls, so that what moves needs a proxy in front of it.
-    `boot_iops`: what its data on the boot disk asks of that disk, 0 = nothing to speak of.
+    `sends_audio`: a call's audio leaves the deployment by it. `boot_iops`: what its data on the boot disk asks of that disk,
+    0 = nothing to speak of.
     """
 
     name: str
@@ -181,6 +182,7 @@ class Service:
     carries_calls: bool = False
     has_standby: bool = True
     knows_one_address: bool = False
+    sends_audio: bool = False
     boot_iops: int = 0
     repositories: tuple[str, ...] = ()
     restarts_when_deaf: bool = False

@@ -189,6 +189,7 @@ def load_machine_types(cloud: str) -> tuple[MachineType, ...]:
                 family=row["family"],
                 whole_cores=row["full_core_vcpu"] is True,
                 root_disk_gib=row["local_disk_gib"] if row.get("root_disk_included") else 0,
+                transfer_gib=row.get("transfer_gib", 0),
             )
         )
     return tuple(machines)
