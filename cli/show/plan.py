@@ -27,6 +27,8 @@ def show_plan(deployment: Deployment, everything: bool = False) -> None:
         f"{plan.stack}   {place}   {tier.title}: about {format_calls(tier.calls_per_day)} calls a day   Webitel {plan.release}"
     )
     out.print(nodes_table(plan))
+    if plan.bill:
+        out.print(bill_table(plan))
     out.print(facts_table(plan, settings, everything))
 
 
@@ -71,8 +73,16 @@ def fill_nodes_table(plan: Plan, *, short: bool) -> Table:
         )
     for node in plan.kept:
         add(node, "gone, disks kept", "", "", list_sizes(node), "", "")
-    if priced and len(plan.nodes) > 1:
-        table.add_row("total", *[""] * (len(titles) - 2), format_price(plan.monthly_price.amount), style="bold")
+    return table
+
+
+def bill_table(plan: Plan) -> Table:
+    """Return a line for each part of the month's bill, and their sum."""
+    table = make_table("a month", plan.monthly_price.currency, "for", "prices of", right=(plan.monthly_price.currency,))
+    for line in plan.bill:
+        about = "about " if line.derived and line.amount is not None else ""
+        table.add_row(line.what, f"{about}{format_price(line.amount)}", line.detail, line.as_of)
+    table.add_row("total", format_price(plan.monthly_price.amount), "without tax", "", style="bold")
     return table
 
 

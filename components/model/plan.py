@@ -71,8 +71,22 @@ class EgressRule:
 
 
 @dataclass(frozen=True)
+class BillLine:
+    """A line of the month's bill without tax. `amount` is None when a part of it has no dated price.
+
+    `as_of` is the date of its oldest figure; `derived`: a figure was made from other prices.
+    """
+
+    what: str
+    amount: float | None
+    detail: str
+    as_of: str
+    derived: bool = False
+
+
+@dataclass(frozen=True)
 class Price:
-    """A month's price without tax; `amount` is None when a part of it has no dated price."""
+    """A month's price without tax, traffic at the tier's load included; `amount` is None when a part of it has no dated price."""
 
     amount: float | None
     currency: str
@@ -85,7 +99,8 @@ class Plan:
     source of the network file system with Storage's files, "" where they are on a disk. `facts` are the cloud's, as this
     deployment's machines have them.
 
-    `kept` are nodes that are gone: of each only its data disks are there, for a later node of its name.
+    `kept` are nodes that are gone: of each only its data disks are there, for a later node of its name. `bill` are the lines of
+    `monthly_price`, none where nothing is paid.
     """
 
     stack: str
@@ -106,6 +121,7 @@ class Plan:
     zone: str = ""
     share: str = ""
     kept: tuple[Node, ...] = ()
+    bill: tuple[BillLine, ...] = ()
 
     @property
     def cloud(self) -> str:

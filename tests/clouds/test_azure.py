@@ -96,9 +96,12 @@ def test_rules_name_networks_or_the_nodes_of_a_role(ask: Ask) -> None:
 
 def test_what_azure_refuses_to_change_is_ignored_or_replaces(basic: Asked) -> None:
     for one in basic.all("VirtualMachine").values():
-        assert {"osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference"} == set(
-            one.ignore_changes
-        )
+        assert {
+            "osProfile.customData",
+            "osProfile.linuxConfiguration",
+            "storageProfile.imageReference",
+            "storageProfile.osDisk.diskSizeGB",
+        } == set(one.ignore_changes)
         assert one.delete_before_replace
         text = gzip.decompress(base64.b64decode(one.inputs["osProfile"]["customData"]))
         assert text.startswith(b"#cloud-config\n")

@@ -32,6 +32,9 @@ PLATFORM = "168.63.129.16"
 FIRST, LAST = 100, 4096
 """Priorities of security rules; Azure's own come after."""
 
+V2_IOPS, V2_MBPS = 3000, 125
+"""What a data disk has at no price of its own."""
+
 VERSIONED = re.compile(r":\w+/v\d{8}\w*:")
 
 
@@ -204,6 +207,9 @@ class Adapter(Cloud):
     def create_disks(self, node: Node, group: NodeGroup) -> dict[str, compute.Disk]:
         kept = self.kept(group)
         kept.replace_on_changes = ["zones"]  # so that the protection refuses it, with its reason, and not Azure
+        # A disk stays of the kind that it was made of: earlier versions made another, which takes no IOPS, and Azure changes
+        # the kind of none that a machine has. `webitel:disk_sizes` and replacing a member of a cluster are the ways to a new one.
+        kept.ignore_changes = ["sku", "diskIOPSReadWrite", "diskMBpsReadWrite"]
         return {
             disk.purpose: compute.Disk(
                 f"{node.key}-{disk.purpose}",
@@ -213,7 +219,9 @@ class Adapter(Cloud):
                 zones=[self.choose_zone(node)],
                 creation_data=compute.CreationDataArgs(create_option="Empty"),
                 disk_size_gb=disk.size_gib,
-                sku=compute.DiskSkuArgs(name=self.facts.disk_type_for(node.machine_type)),
+                sku=compute.DiskSkuArgs(name=self.facts.disk_type_for(node.machine_type, data=True)),
+                disk_iops_read_write=max(V2_IOPS, TIERS[self.plan.tier].role(node.role).size.iops),
+                disk_m_bps_read_write=V2_MBPS,
                 network_access_policy="DenyAll",
                 public_network_access="Disabled",
                 tags=self.tags_of(node),
@@ -248,7 +256,7 @@ class Adapter(Cloud):
             tags=tags,
             opts=ResourceOptions(parent=group, delete_before_replace=True),
         )
-        options = self.replaceable(group, "osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference")
+        options = self.replaceable(group, *self.list_only_at_creation(node))
         options.replace_on_changes = [
             "osProfile.adminUsername",
             "osProfile.computerName",
@@ -316,6 +324,12 @@ class Adapter(Cloud):
             devices={purpose: name_device(node.machine_type, lun) for lun, purpose in enumerate(disks)},
             needs=(machine,),
         )
+
+    def list_only_at_creation(self, node: Node) -> list[str]:
+        """What counts when a machine is made. A boot disk's size too, unless somebody chose it: ours has grown since."""
+        chosen = f"{node.role}.{node.disks[0].purpose}" in self.settings.disk_sizes
+        grown = [] if chosen else ["storageProfile.osDisk.diskSizeGB"]
+        return ["osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference", *grown]
 
     def tags_of(self, node: Node) -> dict[str, str]:
         """What all that belongs to a node wears."""

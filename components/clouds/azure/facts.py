@@ -8,6 +8,7 @@ from components.model.machine import Public
 # clouds.md 0, 3.1, 3.3 (login may not be root or admin), 3.4; Debian's image has 30 GiB. Fs_v2 retires in 2028, and no
 # new subscription gets one since July 2026 (real-clouds.md B2).
 # westeurope has dated prices of address and NAT; no region has one of the disks (machines.md, uncertain 3).
+# A Premium SSD's speed comes with its size (real-clouds.md B11); Premium SSD v2 is for data disks only.
 # What a node begins leaves by its subnet's NAT gateway even where it has an address of its own.
 FACTS = CloudFacts(
     name="azure",
@@ -29,6 +30,8 @@ FACTS = CloudFacts(
     network_prefixes=(8, 28),
     way_out_by_subnet=True,
     disk_type="Premium_LRS",
+    data_disk_type="PremiumV2_LRS",
+    boot_iops={32: 120, 64: 240, 128: 500, 256: 1100, 512: 2300, 1024: 5000, 2048: 7500},
     closed_families=("Fs_v2",),
     disk_rules="node/61-webitel-azure-disks.rules",
     shared_reason="burstable or shared, its CPU is throttled under steady voice load",

@@ -73,6 +73,7 @@ RABBITMQ = Service(
     on_change=OnChange.RESTART,
     cluster_sizes=(1, 3),
     awaited=True,
+    boot_iops=2000,  # ours: a durable message is on the disk before it is acknowledged
 )
 
 CONSUL_SERVER = Service(

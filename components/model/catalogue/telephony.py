@@ -27,6 +27,7 @@ RTPENGINE = Service(
     egress=(Egress("media", "udp", Ports(1024, 65535)),),
     probes=(Probe("rtpengine", "rtpengine does not answer, or cannot open media ports on its address", {"listener": "ng"}),),
     drops_calls="audio of running calls stops until the next re-INVITE",
+    sends_audio=True,
 )
 
 OPENSIPS = Service(

@@ -79,11 +79,13 @@ class CloudFacts:
     `region_shape` is a regular expression of region names, `zones` the letters or numbers of zones, the default first
     (empty = no zones). `network_prefixes` are the longest and shortest network (prefix lengths) the cloud takes,
     `reserved_networks` are ranges it keeps for itself. `disk_type` is the provider's name of the disks we order (a key
-    of the price list), `disk_type_by_family` where a machine family takes only another. `closed_families` are sold to
-    nobody new: never chosen, never advised. `disk_rules` are udev's for the names of data disks that Debian has none for, a
-    file of `cloud_init/files`. `boot_min_gib` is the smallest boot disk of the Debian image. `refusals` are regular expressions
-    for the cloud's errors, `quota_page` is where more is asked for. `shared_types`, `discouraged_types` and
-    `other_architectures` are shell patterns of machine types that no node gets. `credentials` is where the provider finds them.
+    of the price list), `disk_type_by_family` where a machine family takes only another, `data_disk_type` that of data
+    disks where it is no type for boot disks. `boot_iops` are the IOPS of boot disks by GiB where size decides the speed.
+    `closed_families` are sold to nobody new: never chosen, never advised. `disk_rules` are udev's for the names of data
+    disks that Debian has none for, a file of `cloud_init/files`. `boot_min_gib` is the smallest boot disk of the Debian image.
+    `refusals` are regular expressions for the cloud's errors, `quota_page` is where more is asked for. `shared_types`,
+    `discouraged_types` and `other_architectures` are shell patterns of machine types that no node gets. `credentials` is
+    where the provider finds them.
     """
 
     name: str
@@ -117,6 +119,8 @@ class CloudFacts:
     reserved_networks: tuple[str, ...] = ()
     disk_type: str = ""
     disk_type_by_family: Mapping[str, str] = field(default_factory=dict)
+    data_disk_type: str = ""
+    boot_iops: Mapping[int, int] = field(default_factory=dict)
     closed_families: tuple[str, ...] = ()
     shared_state: str = ""
     disk_rules: str = ""
@@ -153,9 +157,15 @@ class CloudFacts:
         """Return whether the type has another architecture than the vendor's packages."""
         return _matches(self.other_architectures, machine_type)
 
-    def disk_type_for(self, machine_type: MachineType) -> str:
-        """Return the provider's name of the disks that this machine type takes."""
+    def disk_type_for(self, machine_type: MachineType, *, data: bool = False) -> str:
+        """Return the provider's name of the boot disk that this machine type takes, or of its data disks."""
+        if data and self.data_disk_type:
+            return self.data_disk_type
         return self.disk_type_by_family.get(machine_type.family, self.disk_type)
+
+    def boot_gib_for(self, iops: int) -> int:
+        """Return the smallest boot disk that does so many IOPS, GiB; 0 where its size has nothing to do with it."""
+        return min((gib for gib, carried in self.boot_iops.items() if carried >= iops), default=0) if iops else 0
 
 
 def _matches(globs: Iterable[str], name: str) -> bool:
@@ -187,6 +197,7 @@ def load_machine_types(cloud: str) -> tuple[MachineType, ...]:
                 family=row["family"],
                 whole_cores=row["full_core_vcpu"] is True,
                 root_disk_gib=row["local_disk_gib"] if row.get("root_disk_included") else 0,
+                transfer_gib=row.get("transfer_gib", 0),
             )
         )
     return tuple(machines)

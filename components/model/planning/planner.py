@@ -7,15 +7,16 @@ from dataclasses import asdict
 from typing import Any
 
 from components.model.catalogue.service import PackageSource
-from components.model.catalogue.tiers import TIERS, Tier, is_voice
+from components.model.catalogue.tiers import TIERS, Role, Tier, is_voice
 from components.model.clouds.facts import CloudFacts, resolve_facts
 from components.model.clouds.machines import check_machine_type, choose_machine_type, fits
-from components.model.clouds.prices import NodePrice, price_node, sum_prices
+from components.model.clouds.prices import NodePrice, price_node
 from components.model.machine import MachineType, Public
 from components.model.naming import node_name
 from components.model.plan import Node, Plan
 from components.model.planning import firewall
 from components.model.planning.addresses import address_offset, subnet_of
+from components.model.planning.bill import make_bill, sum_bill
 from components.model.planning.check_shape import count_nodes, explain_count
 from components.model.planning.checks import CHECKS
 from components.model.planning.disks import choose_disks, keeps_disk, list_kept, make_kept
@@ -40,7 +41,9 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
         raise PlanError(problems)
     nodes, prices = make_nodes(draft)
     kept, prices_kept = make_kept(draft)
-    total, price_warning = sum_prices(draft.facts, draft.region, [*prices, *prices_kept])
+    bill = make_bill(draft.facts, draft.region, draft.tier.name, nodes, kept)
+    unpriced = (what for price in (*prices, *prices_kept) for what in price.unpriced)
+    total, price_warning = sum_bill(draft.facts, draft.region, bill, unpriced)
     used = {name for node in nodes for service in node.services for name in draft.catalogue[service].secrets}
     return Plan(
         stack=stack,
@@ -61,6 +64,7 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
         warnings=(*find_warnings(draft), *filter(None, [price_warning])),
         zone=settings.zone or (draft.facts.zones[0] if draft.facts.zones else ""),
         kept=kept,
+        bill=bill,
     )
 
 
@@ -138,6 +142,7 @@ def find_warnings(draft: Draft) -> Iterator[str]:
                 f"webitel:disk_sizes.{role.name}.{RECORDINGS}: beside webitel:recordings_share the disk is kept for what is "
                 "on it; copy that once (docs/operate/availability.md)"
             )
+        yield from find_slow_boot(draft, role)
         machine, size = draft.machines[role.name], draft.size_of(role)
         if not fits(machine, size):
             disk = f", {size.boot_gib} GiB disk" if 0 < machine.root_disk_gib < size.boot_gib else ""
@@ -145,6 +150,14 @@ def find_warnings(draft: Draft) -> Iterator[str]:
                 f"webitel:machine_types.{role.name} = {machine.name}: smaller than the tier's "
                 f"{size.vcpus} vCPU, {size.memory_gib:g} GiB{disk}"
             )
+
+
+def find_slow_boot(draft: Draft, role: Role) -> Iterator[str]:
+    """Find a boot disk that somebody chose too small for what its services write there."""
+    key = f"{role.name}.boot"
+    iops = max(draft.catalogue[name].boot_iops for name in role.services)
+    if (gib := draft.settings.disk_sizes.get(key)) and gib < (fast := draft.facts.boot_gib_for(iops)):
+        yield f"webitel:disk_sizes.{key} = {gib}: too slow for a broker's {iops:,} IOPS on {draft.facts.title}; use {fast}"
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -188,6 +201,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
             }
             for opening in plan.openings
         ],
+        "bill": [asdict(line) for line in plan.bill],
         "monthly_price": asdict(plan.monthly_price),
         "warnings": list(plan.warnings),
     }

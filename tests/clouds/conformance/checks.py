@@ -70,6 +70,12 @@ def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterat
         yield "private address", node.private_address, machine.private_address
     if machine.boot_gib is not None:
         yield "boot disk", next(disk.size_gib for disk in node.disks if not disk.is_data), machine.boot_gib
+    if machine.boot_iops is not None:
+        asked = max(CATALOGUE[name].boot_iops for name in node.services)
+        yield f"speed of the boot disk, {machine.boot_iops} IOPS", True, machine.boot_iops >= asked
+    if machine.data_iops is not None:
+        asked = TIERS[plan.tier].role(node.role).size.iops
+        yield f"speed of data disks, {machine.data_iops} IOPS", True, machine.data_iops >= asked
     for what in ("encrypted", "guarded", "tokens_only"):
         if getattr(machine, what) is not None:
             yield what, True, getattr(machine, what)

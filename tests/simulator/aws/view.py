@@ -154,6 +154,8 @@ def see(world: World) -> list[Seen]:
                 private_address=interface.outputs["privateIp"],
                 public_address=associated.get(interface.id) or instance.outputs.get("publicIp") or None,
                 firewalls=tuple(groups[id] for id in interface.get("securityGroups") or ()),
+                boot_iops=root.get("iops") or 3000,
+                data_iops=min((disk.get("iops") or 3000 for disk in disks), default=None),
                 disks={disk.get("tags")["Name"]: disk.get("size") for disk in disks},
                 boot_gib=root["volumeSize"],
                 encrypted=bool(root["encrypted"]) and all(disk.get("encrypted") for disk in disks),

@@ -107,8 +107,23 @@ class NetworkInterface(Azure):
         return {**wish, "privateIPAddress": private}
 
 
+WITH_V2 = re.compile(
+    "austriaeast|australiaeast|brazilsouth|canadacentral|centralindia|centralus|eastasia|eastus|eastus2|"
+    "francecentral|germanywestcentral|indonesiacentral|israelcentral|italynorth|japaneast|koreacentral|"
+    "malaysiawest|mexicocentral|newzealandnorth|northeurope|norwayeast|polandcentral|spaincentral|"
+    "southafricanorth|southcentralus|southeastasia|swedencentral|switzerlandnorth|uaenorth|uksouth|westeurope|"
+    "westus2|westus3"
+)
+"""Regions that have Premium SSD v2 in three zones (azure-compute-docs, disks-premv2-regions.md)."""
+
+V2_IOPS, V2_MOST_IOPS, V2_IOPS_PER_GIB = 3000, 80_000, 500
+V2_MBPS, V2_MOST_MBPS, V2_MBPS_PER_IOPS = 125, 1200, 0.25
+"""What a disk has without asking, and may have by its size and its IOPS (disks-types.md)."""
+
+
 class Disk(Azure):
-    """Only growing; in one zone or in none, for good."""
+    """Only growing; in one zone or in none, for good. Premium SSD v2 has the speed that is asked for, the others what their
+    size gives them."""
 
     type = DISK
     name_input = "diskName"
@@ -125,12 +140,33 @@ class Disk(Azure):
             raise Refused('Code="PropertyChangeNotAllowed" Message="zones and creationData of a disk cannot change"')
         if len(inputs.get("zones") or []) > 1:
             raise Refused('Code="InvalidParameter" Message="a disk stands in one zone or none"')
+        self._check_speed(call, size or 4)
         return {
             **super().make(call),
             "diskState": "Unattached",
             "uniqueId": call.outputs.get("uniqueId") or f"d-{call.number()}",
             "sku": inputs.get("sku") or {"name": "Standard_LRS"},
         }
+
+    def _check_speed(self, call: Call, size: int) -> None:
+        inputs, kind = call.inputs, (call.inputs.get("sku") or {}).get("name", "Standard_LRS")
+        if call.is_changed("sku"):
+            raise Refused('Code="OperationNotAllowed" Message="the sku of a disk that a machine has cannot change"')
+        iops, mbps = inputs.get("diskIOPSReadWrite"), inputs.get("diskMBpsReadWrite")
+        if kind != "PremiumV2_LRS":
+            if kind != "UltraSSD_LRS" and (iops, mbps) != (None, None):
+                raise Refused(f'Code="InvalidParameter" Message="diskIOPSReadWrite, diskMBpsReadWrite: not of a {kind} disk"')
+            return
+        if not WITH_V2.fullmatch(self._locate(call)):
+            raise Refused(f'Code="InvalidParameter" Message="PremiumV2_LRS is not available in {self._locate(call)}"')
+        if not inputs.get("zones"):
+            raise Refused('Code="InvalidParameter" Message="a PremiumV2_LRS disk stands in a zone"')
+        most = min(V2_MOST_IOPS, max(V2_IOPS, V2_IOPS_PER_GIB * size))
+        if iops is not None and not V2_IOPS <= iops <= most:
+            raise Refused(f'Code="InvalidParameter" Message="diskIOPSReadWrite {iops}: {V2_IOPS} to {most} at {size} GiB"')
+        most = min(V2_MOST_MBPS, max(V2_MBPS, int(V2_MBPS_PER_IOPS * (iops or V2_IOPS))))
+        if mbps is not None and not V2_MBPS <= mbps <= most:
+            raise Refused(f'Code="InvalidParameter" Message="diskMBpsReadWrite {mbps}: {V2_MBPS} to {most}"')
 
 
 class AvailabilitySet(Azure):
@@ -212,6 +248,8 @@ class VirtualMachine(Azure):
             raise Refused(f'Code="ResizeDiskError" Message="osDisk of {disk["diskSizeGB"]} GB, at least {max(30, old)}"')
         if disk.get("diskSizeGB", 30) > old and call.old:
             raise Refused('Code="OperationNotAllowed" Message="the OS disk of a running machine is resized by its disk only"')
+        if (disk.get("managedDisk") or {}).get("storageAccountType") in ("PremiumV2_LRS", "UltraSSD_LRS"):
+            raise Refused('Code="InvalidParameter" Message="PremiumV2_LRS and UltraSSD_LRS are no type of an OS disk"')
         luns = [one["lun"] for one in storage.get("dataDisks") or []]
         if len(luns) != len(set(luns)):
             raise Refused('Code="InvalidParameter" Message="dataDisks: a LUN stands there twice"')
@@ -222,6 +260,8 @@ class VirtualMachine(Azure):
             call.hold(f"attachment of {kept.id}")
             if (kept.inputs.get("zones") or []) != (call.inputs.get("zones") or []):
                 raise Refused(f'Code="BadRequest" Message="disk {kept.id} is not in the zone of the machine"')
+            if (kept.inputs.get("sku") or {}).get("name") == "PremiumV2_LRS" and one.get("caching", "None") != "None":
+                raise Refused(f'Code="InvalidParameter" Message="caching {one["caching"]}: PremiumV2_LRS has no host cache"')
 
 
 def check_os(profile: Properties, name: str) -> None:

@@ -274,6 +274,35 @@ def test_security_group(cloud: Driver) -> None:
         cloud.delete(group)
 
 
+def test_premium_v2_disks(cloud: Driver) -> None:
+    net = Net(cloud)
+    empty = {**IN, "creationData": {"createOption": "Empty"}, "diskSizeGB": 10}
+    v2 = {"sku": {"name": "PremiumV2_LRS"}, "zones": ["1"]}
+    for wish, words in (
+        ({"sku": v2["sku"]}, "stands in a zone"),
+        ({**v2, "location": "westus"}, "not available in westus"),
+        ({**v2, "diskIOPSReadWrite": 2000}, "3000 to 5000 at 10 GiB"),
+        ({**v2, "diskIOPSReadWrite": 6000}, "3000 to 5000 at 10 GiB"),
+        ({**v2, "diskMBpsReadWrite": 800}, "125 to 750"),
+        ({"sku": {"name": "Premium_LRS"}, "zones": ["1"], "diskIOPSReadWrite": 3000}, "not of a Premium_LRS disk"),
+    ):
+        with pytest.raises(Refused, match=words):
+            cloud.create("Disk", "refused", **empty | wish)
+    disk = cloud.create("Disk", diskName="data", **empty, **v2, diskIOPSReadWrite=5000, diskMBpsReadWrite=300)
+    cloud.update(disk, diskIOPSReadWrite=4000)
+    with pytest.raises(Refused, match="cannot change"):
+        cloud.update(disk, sku={"name": "Premium_LRS"})
+    inputs = describe_machine(net.interface)
+    with pytest.raises(Refused, match="no type of an OS disk"):
+        cloud.create(
+            "VirtualMachine", **put(inputs, "storageProfile.osDisk.managedDisk", {"storageAccountType": "PremiumV2_LRS"})
+        )
+    attach = {"lun": 0, "createOption": "Attach", "managedDisk": {"id": disk.id}, "caching": "ReadOnly"}
+    with pytest.raises(Refused, match="no host cache"):
+        cloud.create("VirtualMachine", **put(inputs, "storageProfile.dataDisks", [attach]))
+    cloud.create("VirtualMachine", **put(inputs, "storageProfile.dataDisks", [{**attach, "caching": "None"}]))
+
+
 def test_disks_and_sets(cloud: Driver) -> None:
     net = Net(cloud)
     empty = {**IN, "creationData": {"createOption": "Empty"}, "zones": ["1"]}

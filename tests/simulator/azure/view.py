@@ -97,6 +97,22 @@ def _read_prefixes(rule: dict[str, Any], end: str, inside: tuple[IPv4Network, ..
     return tuple(found), ()
 
 
+STEPS = {32: 120, 64: 240, 128: 500, 256: 1100, 512: 2300, 1024: 5000, 2048: 7500, 4096: 7500}
+"""IOPS of Premium SSD up to a size, GiB (azure-docs, disk-storage-premium-ssd-sizes.md)."""
+
+
+def steps_of(gib: int) -> int:
+    """What a Premium SSD of that size does."""
+    return next((iops for step, iops in STEPS.items() if gib <= step), max(STEPS.values()))
+
+
+def speed_of(disk: Thing) -> int:
+    """What a data disk does: as it was asked for, or as its size gives."""
+    if disk.get("sku")["name"] == "PremiumV2_LRS":
+        return int(disk.inputs.get("diskIOPSReadWrite") or 3000)
+    return steps_of(disk.get("diskSizeGB"))
+
+
 def see(world: World) -> list[Seen]:
     """Virtual machines, each with an interface of its own."""
     interfaces = {thing.id: thing for thing in world.all("azure-native:network:NetworkInterface")}
@@ -123,6 +139,8 @@ def see(world: World) -> list[Seen]:
                 firewalls=(find_by_link(groups, group["id"]).get("networkSecurityGroupName"),) if group else (),
                 disks={disk.get("diskName"): disk.get("diskSizeGB") for disk in attached},
                 boot_gib=storage["osDisk"].get("diskSizeGB"),
+                boot_iops=steps_of(storage["osDisk"].get("diskSizeGB") or 30),
+                data_iops=min(map(speed_of, attached), default=None),
                 labels=tuple(f"{name}={value}" for name, value in (machine.get("tags") or {}).items()),
             )
         )
