@@ -21,6 +21,7 @@ SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
 OWN_BUNDLES = ("node", "sandbox")
 """What the steps themselves need. A service reads every other bundle, together with its files: they are placed at once."""
 PACKAGE_FILES = (str(install.PLAN), "/etc/apt/auth.conf.d/webitel.conf")
+PAUSE_SECONDS = 0.3
 INSTALL_SECONDS = 1500
 """For packages at most; a slow mirror with a hundred packages stays far below."""
 
@@ -213,7 +214,7 @@ def wait_for_packages(tell: Tell) -> None:
             raise ApplyError(f"packages cannot be installed:\n{progress['error']}", "webitel-install.service")
         if time.monotonic() - start > INSTALL_SECONDS:
             raise ApplyError(f"packages were not installed within {INSTALL_SECONDS} s: {progress}", "webitel-install.service")
-        time.sleep(1)
+        time.sleep(PAUSE_SECONDS)
 
 
 def find_stale(manifest: Manifest, runs: bool) -> list[str]:
@@ -238,7 +239,7 @@ def install_packages(manifest: Manifest, stale: list[str], tell: Tell) -> None:
     for name in stale:
         tell("packages", f"package {name} {wanted[name]}")
     # Stand-ins are no data: their files need not reach the disk one by one.
-    options = ("-o", "Dpkg::Options::=--force-unsafe-io") if SANDBOX.is_dir() else ()
+    options = install.QUICK if SANDBOX.is_dir() else ()
     install.install(
         list(dict.fromkeys([*manifest["packages"], *wanted])),
         manifest["install_units"],
