@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from components.model.clouds.tags import TagRules
 from components.model.machine import MachineType, Public
 from components.model.settings import Settings
 
@@ -82,6 +83,7 @@ class CloudFacts:
     file of `cloud_init/files`. `boot_min_gib` is the smallest boot disk of the Debian image. `refusals` are regular expressions
     for the cloud's errors, `quota_page` is where more is asked for. `shared_types`, `discouraged_types` and
     `other_architectures` are shell patterns of machine types that no node gets. `credentials` is where the provider finds them.
+    `tags` are the rules of a deployment's own tags, None where nothing wears any.
     """
 
     name: str
@@ -123,6 +125,7 @@ class CloudFacts:
     discouraged_types: tuple[str, ...] = ()
     other_architectures: tuple[str, ...] = ()
     credentials: Sources = NO_SOURCES
+    tags: TagRules | None = None
 
     @property
     def machine_types(self) -> tuple[MachineType, ...]:
