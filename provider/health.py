@@ -25,7 +25,7 @@ from provider.handler import Changes, Handler, PartialFailure, ProviderError, Re
 from provider.values import Properties
 
 _STATUS = node_command("status", "--json")
-_PAUSE_SECONDS = 2.0  # between two rounds
+_PAUSE_SECONDS = 1.0  # between two rounds
 _ROUNDS = 2  # healthy ones in a row
 _ANSWER_SECONDS = 30  # the node program needs at most 10 of its own
 _CONNECT_SECONDS = 5

@@ -101,6 +101,11 @@ class Settings(BaseModel):
         (), description="SSH public keys of the operators.", examples=[["ssh-ed25519 AAAA... you@office"]]
     )
     counts: dict[str, int] = Field({}, description="Nodes by role, where more than the tier's.", examples=[{"app": 2}])
+    tags: dict[str, str] = Field(
+        {},
+        description="Your own tags (labels on gcp and hetzner) of all that can wear them, for cost centres and the like.",
+        examples=[{"cost-center": "telephony"}],
+    )
     machine_types: dict[str, str] = Field(
         {}, description="The provider's machine type by role.", examples=[{"edge": "c7a.xlarge"}]
     )

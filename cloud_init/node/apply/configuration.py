@@ -21,6 +21,7 @@ SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
 OWN_BUNDLES = ("node", "sandbox")
 """What the steps themselves need. Every other bundle is read by a service together with its files: they are placed together."""
 PACKAGE_FILES = (str(install.PLAN), "/etc/apt/auth.conf.d/webitel.conf")
+PAUSE_SECONDS = 0.3
 INSTALL_SECONDS = 1500
 """The limit for packages; a hundred packages from a slow mirror stay far below."""
 
@@ -214,7 +215,7 @@ def wait_for_packages(tell: Tell) -> None:
             raise ApplyError(f"packages could not be installed:\n{progress['error']}", "webitel-install.service")
         if time.monotonic() - start > INSTALL_SECONDS:
             raise ApplyError(f"packages were not installed within {INSTALL_SECONDS} s: {progress}", "webitel-install.service")
-        time.sleep(1)
+        time.sleep(PAUSE_SECONDS)
 
 
 def find_stale(manifest: Manifest, runs: bool) -> list[str]:
@@ -239,7 +240,7 @@ def install_packages(manifest: Manifest, stale: list[str], tell: Tell) -> None:
     for name in stale:
         tell("packages", f"package {name} {wanted[name]}")
     # Stand-ins are not data: their files need not be synced to the disk one by one.
-    options = ("-o", "Dpkg::Options::=--force-unsafe-io") if SANDBOX.is_dir() else ()
+    options = install.QUICK if SANDBOX.is_dir() else ()
     install.install(
         list(dict.fromkeys([*manifest["packages"], *wanted])),
         manifest["install_units"],

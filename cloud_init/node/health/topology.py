@@ -7,7 +7,7 @@ from ..manifest import ProbeEntry
 from ..system import Unhealthy
 
 EXPECTED = ("call", "chat", "webitel", "opensips")
-"""The exchanges that services expect but do not declare; `webitel-setup-rabbitmq` does."""
+"""The exchanges that services expect but do not declare; `rabbitmq/definitions.json` does."""
 
 
 def exchanges(_: ProbeEntry, view: View) -> None:

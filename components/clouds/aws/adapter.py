@@ -294,7 +294,8 @@ class Adapter(Cloud):
     def tags(self, name: str, role: str = "") -> dict[str, str]:
         """The tags of a resource; AWS shows `Name`."""
         of_role = {"webitel:role": role} if role else {}
-        return {"Name": f"{self.plan.stack}-{name}", "webitel:stack": self.plan.stack, **of_role}
+        own = {"Name": f"{self.plan.stack}-{name}", "webitel:stack": self.plan.stack}
+        return {**self.settings.tags, **own, **of_role}
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         route53.Record(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.clouds.tags import TagRules
 from components.model.machine import Public
 
 # clouds.md 0 (address, firewall, NAT, user data), 1.1 (network sizes), 1.3 (login, disks, burstable), 1.4.
@@ -45,5 +46,12 @@ FACTS = CloudFacts(
         (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_PROFILE",), ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")),
         "aws configure",
         (".aws/credentials", ".aws/config"),
+    ),
+    # facts/clouds.md 1: letters, digits, spaces and + - = . _ : / @; `aws:` is theirs.
+    tags=TagRules(
+        name=r"[\w .:/=+@-]{1,128}",
+        value=r"[\w .:/=+@-]{0,256}",
+        words="letters, digits, spaces and + - = . _ : / @, names up to 128 and values up to 256",
+        reserved=("aws:.*", "Name", "webitel:.*"),
     ),
 )

@@ -52,7 +52,7 @@ class Adapter(Cloud):
     transformations = (drop_versions,)
 
     def create_network(self) -> None:
-        self.tags = {"stack": self.plan.stack, "managed-by": "webitel"}
+        self.tags = {**self.settings.tags, "stack": self.plan.stack, "managed-by": "webitel"}
         self.group = resources.ResourceGroup(
             "group", resource_group_name=self.plan.stack, location=self.plan.region, tags=self.tags, opts=self.child()
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.clouds.tags import TagRules
 from components.model.machine import Public
 
 # clouds.md 0, 3.1, 3.3 (login may not be root or admin), 3.4; Debian's image has 30 GiB. Fs_v2 retires in 2028, and no
@@ -59,5 +60,12 @@ FACTS = CloudFacts(
         "az login",
         (".azure/azureProfile.json",),
         ("clientId",),
+    ),
+    # facts/clouds.md 3; the names that begin so are Microsoft's.
+    tags=TagRules(
+        name=r"[^<>%&\\?/]{1,512}",
+        value=r".{0,256}",
+        words=r"names up to 512 without < > % & \ ? / and values up to 256",
+        reserved=("stack", "managed-by", "role", "node", "azure.*", "microsoft.*", "windows.*"),
     ),
 )

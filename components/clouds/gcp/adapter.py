@@ -53,7 +53,7 @@ class Adapter(Cloud):
 
     def create_network(self) -> None:
         self.zone = f"{self.plan.region}-{self.plan.zone}"
-        self.labels = {"stack": self.plan.stack, "managed-by": "webitel"}
+        self.labels = {**self.settings.tags, "stack": self.plan.stack, "managed-by": "webitel"}
         self.network = compute.Network("network", name=self.plan.stack, auto_create_subnetworks=False, opts=self.child())
         self.subnetwork = compute.Subnetwork(
             "network",
@@ -202,7 +202,9 @@ class Adapter(Cloud):
             address = compute.Address(
                 node.key, name=node.name, region=self.plan.region, address_type="EXTERNAL", labels=labels, opts=self.kept(group)
             )
-        options = self.replaceable(group, "bootDisk.initializeParams.image", 'metadata["startup-script"]')
+        options = self.replaceable(
+            group, "bootDisk.initializeParams.image", "bootDisk.initializeParams.labels", 'metadata["startup-script"]'
+        )
         # Its first boot installs packages.
         options.depends_on = [*self.egress[node.role], *(self.way_out if node.public is Public.NO else [])]
         policy = self.placement_policies.get(node.role)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.clouds.tags import TagRules
 from components.model.machine import Public
 
 # clouds.md 0, 2.1, 2.3 (disks by family, no cloud-init), 2.4: the metadata address is also the resolver, so
@@ -53,5 +54,12 @@ FACTS = CloudFacts(
                 "export GOOGLE_PROJECT=your-project",
             )
         },
+    ),
+    # facts/clouds.md 2: labels.
+    tags=TagRules(
+        name="[a-z][a-z0-9_-]{0,62}",
+        value="[a-z0-9_-]{0,63}",
+        words="small letters, digits, _ and -, names up to 63 and beginning with a letter, values up to 63",
+        reserved=("stack", "managed-by", "role", "node", "goog-.*"),
     ),
 )

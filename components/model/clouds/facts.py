@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from components.model.clouds.tags import TagRules
 from components.model.machine import MachineType, Public
 from components.model.settings import Settings
 
@@ -85,7 +86,7 @@ class CloudFacts:
     disks that Debian has none for, a file of `cloud_init/files`. `boot_min_gib` is the smallest boot disk of the Debian image.
     `refusals` are regular expressions for the cloud's errors, `quota_page` is where more is asked for. `shared_types`,
     `discouraged_types` and `other_architectures` are shell patterns of machine types that no node gets. `credentials` is
-    where the provider finds them.
+    where the provider finds them. `tags` are the rules of a deployment's own tags, None where nothing wears any.
     """
 
     name: str
@@ -130,6 +131,7 @@ class CloudFacts:
     discouraged_types: tuple[str, ...] = ()
     other_architectures: tuple[str, ...] = ()
     credentials: Sources = NO_SOURCES
+    tags: TagRules | None = None
 
     @property
     def best_region(self) -> str:

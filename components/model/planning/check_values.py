@@ -59,6 +59,15 @@ def check_place(draft: Draft) -> Iterator[Problem]:
         yield setting_problem("zone", settings.zone, f"no zone of {facts.title}; {use}")
 
 
+def check_tags(draft: Draft) -> Iterator[Problem]:
+    """Find tags that the cloud refuses."""
+    tags, facts = draft.settings.tags, draft.facts
+    if facts.tags:
+        yield from facts.tags.find_problems(tags, facts.title)
+    elif tags:
+        yield setting_problem("tags", next(iter(tags)), f"nothing wears tags on {facts.name}; remove the setting")
+
+
 def check_bastion(draft: Draft) -> Iterator[Problem]:
     """Find a way in of the user's own that is none."""
     bastion = draft.settings.ssh_via

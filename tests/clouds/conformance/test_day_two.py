@@ -3,6 +3,7 @@ step, each test going on where the one before ended. The end of it goes through 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -124,6 +125,18 @@ def test_settings_keys_and_images_replace_nothing(story: Story) -> None:
     assert touched(steps) == []
     assert {step.name for step in steps if step.type == OURS[0]} == {"data-1", "app-1", "edge-1"}
     assert (story.machines(), story.ids(), story.disks()) == (machines, ids, disks)
+
+
+def test_tags_of_ones_own_come_in_place(story: Story) -> None:
+    ids, disks = story.ids(), story.disks()
+    story.change({"tags": {"cost-center": "4711"}})
+    steps = story.deployment.up()
+    assert {step.op for step in steps if step.type not in OURS} <= {"update", "create"}
+    assert [step.name for step in steps if step.op == "create"] == (["cost-center"] if story.cloud == "digitalocean" else [])
+    assert (story.ids(), story.disks()) == (ids, disks)
+    for kind in (TYPES[story.cloud].machine, TYPES[story.cloud].disk):
+        for thing in story.world.all(kind):
+            assert "4711" in json.dumps(thing.inputs), f"{thing.urn} wears none"
 
 
 def test_changed_line_shows_while_nodes_are_added(story: Story) -> None:
