@@ -240,7 +240,12 @@ class KeyPair(Aws):
     def make(self, call: Call) -> Properties:
         kind = "rsa" if call.inputs["publicKey"].startswith("ssh-rsa") else "ed25519"
         mark = fingerprint(call.inputs["publicKey"])
-        return {**super().make(call), "fingerprint": mark, "keyPairId": f"key-{call.number():017x}", "keyType": kind}
+        return {
+            **super().make(call),
+            "fingerprint": mark,
+            "keyPairId": call.lasting("keyPairId", "key-{:017x}".format),
+            "keyType": kind,
+        }
 
 
 class PlacementGroup(Aws):
@@ -251,7 +256,7 @@ class PlacementGroup(Aws):
 
     def make(self, call: Call) -> Properties:
         spread = {"spreadLevel": call.inputs.get("spreadLevel") or "rack"} if call.inputs["strategy"] == "spread" else {}
-        return {**super().make(call), **spread, "placementGroupId": f"pg-{call.number():017x}"}
+        return {**super().make(call), **spread, "placementGroupId": call.lasting("placementGroupId", "pg-{:017x}".format)}
 
 
 class Zone(Aws):

@@ -85,8 +85,8 @@ class NetworkInterface(Azure):
         return {
             **super().make(call),
             "ipConfigurations": made,
-            "macAddress": f"00-0D-3A-{call.number() % 2**24:06X}",
-            "resourceGuid": f"guid-{call.number()}",
+            "macAddress": call.lasting("macAddress", lambda number: f"00-0D-3A-{number % 2**24:06X}"),
+            "resourceGuid": call.lasting("resourceGuid", "guid-{}".format),
             "primary": True,
         }
 
@@ -144,7 +144,7 @@ class Disk(Azure):
         return {
             **super().make(call),
             "diskState": "Unattached",
-            "uniqueId": call.outputs.get("uniqueId") or f"d-{call.number()}",
+            "uniqueId": call.lasting("uniqueId", "d-{}".format),
             "sku": inputs.get("sku") or {"name": "Standard_LRS"},
         }
 

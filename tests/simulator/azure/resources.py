@@ -139,7 +139,7 @@ class VirtualNetwork(Azure):
             parse_network(prefix, "addressSpace")
         if call.inputs.get("subnets"):
             raise Refused("this simulator knows subnets as resources of their own only")
-        return {**super().make(call), "resourceGuid": f"guid-{call.number()}"}
+        return {**super().make(call), "resourceGuid": call.lasting("resourceGuid", "guid-{}".format)}
 
 
 def parse_network(text: str, path: str) -> IPv4Network:
