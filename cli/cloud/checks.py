@@ -65,17 +65,25 @@ def judge(plan: Plan, answers: Answers) -> Iterator[Check]:
 
 
 def judge_machine_types(plan: Plan, offers: Offers) -> Iterator[Check]:
-    """Check whether the place has every machine type of the plan; what fits instead, and which other place has them all."""
-    wanted = {node.role: node.machine_type.name for node in plan.nodes}
-    here = offers.types.get(offers.current, ())
+    """Check whether every zone, or the one place, has the machine types of the nodes there; what fits instead, and where else."""
+    for zone in plan.zones if offers.setting == "zone" and plan.zones else ("",):
+        yield from judge_place(plan, offers, zone)
+
+
+def judge_place(plan: Plan, offers: Offers, zone: str) -> Iterator[Check]:
+    """Check the machine types of the nodes in a zone, "" = of all."""
+    wanted = {node.role: node.machine_type.name for node in plan.nodes if not zone or node.zone == zone}
+    here = offers.types.get(zone or offers.current, ())
     lacking = {role: name for role, name in wanted.items() if name not in here}
-    place = f"{plan.region}{f' zone {plan.zone}' if offers.setting == 'zone' else ''}"
+    place = f"{plan.region}{f' zone {zone}' if zone else ''}"
     if not lacking:
         yield Check("machine types", f"{', '.join(sorted(set(wanted.values())))} in {place}")
         return
-    others = [value for value, types in sorted(offers.types.items()) if set(wanted.values()) <= set(types)]
+    taken = plan.zones if len(plan.zones) > 1 else ()
+    others = [value for value, types in sorted(offers.types.items()) if set(wanted.values()) <= set(types) and value not in taken]
+    setting = f"webitel:zones: in place of {zone}," if taken else f"webitel:{offers.setting}:"
     for role, name in lacking.items():
-        ways = [*find_fit(plan, role, here), *(f"webitel:{offers.setting}: {value} has all of them" for value in others[:2])]
+        ways = [*find_fit(plan, role, here), *(f"{setting} {value} has all of them" for value in others[:2])]
         yield Check(
             "machine types",
             f"{name} (role {role}) is not offered in {place}",

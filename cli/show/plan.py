@@ -11,6 +11,7 @@ from components.model.catalogue.tiers import TIERS
 from components.model.plan import Node, Opening, Plan
 from components.model.planning.capacity import recordings_days, recordings_gib, recordings_gib_per_day
 from components.model.planning.planner import documentation_values
+from components.model.planning.zone_traffic import price_zone_traffic, zone_traffic_gb
 from components.model.settings import Settings
 from stacks.load import Deployment
 
@@ -38,11 +39,12 @@ def nodes_table(plan: Plan) -> Table:
 
 def fill_nodes_table(plan: Plan, *, short: bool) -> Table:
     """Return the table. A short name has the role in it, which then needs no column; such a table fits in 80 columns."""
-    priced = bool(plan.monthly_price.as_of)
+    priced, apart = bool(plan.monthly_price.as_of), len(plan.zones) > 1
     title = f"{plan.monthly_price.currency}/month"
     titles = [
         "node",
         *(["role"] if not short else []),
+        *(["zone"] if apart else []),
         "machine",
         "vCPU",
         "GiB" if short else "memory",
@@ -55,7 +57,8 @@ def fill_nodes_table(plan: Plan, *, short: bool) -> Table:
 
     def add(node: Node, *cells: str) -> None:
         price = [format_price(node.monthly_price)] if priced else []
-        table.add_row(*([node.key] if short else [node.name, node.role]), *cells, *price)
+        zone = [node.zone] if apart else []
+        table.add_row(*([node.key] if short else [node.name, node.role]), *zone, *cells, *price)
 
     for node in plan.nodes:
         machine = node.machine_type
@@ -120,9 +123,18 @@ def facts_table(plan: Plan, settings: Settings, everything: bool) -> Table:
     )
     per_day = recordings_gib_per_day(TIERS[plan.tier].calls_per_day)
     add("recordings", [f"on {plan.share}, which you run: {per_day:.0f} GiB a day at {calls} calls a day"] if plan.share else [])
+    if len(plan.zones) > 1 and plan.facts.real:
+        add("between zones", [describe_zone_traffic(plan)])
     add("note", plan.warnings)
     add("to be set before up", map(str, documentation_values(settings, plan.facts)))
     return table
+
+
+def describe_zone_traffic(plan: Plan) -> str:
+    """Return such as `about 2,370 GB a month at 400 thousand calls a day: USD 47, and what the database copies`."""
+    price, calls = price_zone_traffic(plan), format_calls(TIERS[plan.tier].calls_per_day)
+    paid = "no dated price" if price is None else f"{plan.monthly_price.currency} {price:,.0f}"
+    return f"about {zone_traffic_gb(plan):,.0f} GB a month at {calls} calls a day: {paid}, and what the database copies"
 
 
 def describe_openings(openings: Iterable[Opening]) -> list[str]:

@@ -44,9 +44,10 @@ async def ask_offers(asked: Asked, options: InvokeOptions) -> Offers:
 
 
 async def ask_quotas(asked: Asked, options: InvokeOptions) -> list[Quota]:
-    # The gateway has an address of its own; limits include what already runs, so the whole plan is compared.
+    # Every zone's gateway has an address of its own; limits include what already runs, so the whole plan is compared.
     nodes = asked.plan.nodes
-    addresses = sum(node.public is Public.SERVICE for node in nodes) + any(node.public is Public.NO for node in nodes)
+    gateways = len({node.zone for node in nodes if node.public is Public.NO})
+    addresses = sum(node.public is Public.SERVICE for node in nodes) + gateways
     needed = {VCPUS: sum(node.machine_type.vcpus for node in nodes), ADDRESSES: addresses}
     quotas = []
     for code, amount in needed.items():

@@ -50,9 +50,9 @@ def price_node(
     machine: MachineType,
     disks: Sequence[Disk],
     public: Public,
-    nat_nodes: int,
+    nat_nodes: float,
 ) -> NodePrice:
-    """Return the price of one node, where `nat_nodes` nodes of the deployment share the NAT gateway."""
+    """Return the price of one node, where so many nodes share a NAT gateway, on average where every zone has one."""
     if facts.trial:
         return NodePrice(0.0, ())
     disk_type = facts.disk_type_for(machine)
@@ -103,7 +103,7 @@ def _price_disks(facts: CloudFacts, region: str, disk_type: str, sizes: Sequence
     return None if None in prices else sum(filter(None, prices))
 
 
-def _price_nat_share(facts: CloudFacts, region: str, nat_nodes: int) -> float | None:
+def _price_nat_share(facts: CloudFacts, region: str, nat_nodes: float) -> float | None:
     data = load_prices()
     nat = data["clouds"][facts.name]["nat"]
     whole = _lookup(facts, region, "nat")
