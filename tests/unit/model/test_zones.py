@@ -237,6 +237,24 @@ def test_changed_zones_move_nobody_and_place_the_next() -> None:
     assert [zones(made[2])[f"app-{n}"] for n in (1, 2, 3, 4)] == ["a", "b", "c", "c"]
 
 
+def test_a_disk_that_outlived_its_node_keeps_its_zone() -> None:
+    three = settings(counts={"data": 3}, zones=["a", "b", "c"])
+    gone = settings(kept_disks=["data-2", "data-3"], zones=["c", "a"])
+    back = settings(counts={"data": 3}, kept_disks=["data-2", "data-3"], zones=["c", "a"])
+    made = carry_out([three, gone, gone, back])
+    assert {node.key: node.zone for node in made[1].kept} == {node.key: node.zone for node in made[2].kept}
+    assert {key: zone for key, zone in zones(made[3]).items() if key[:4] == "data"} == {
+        "data-1": "a",
+        "data-2": "b",
+        "data-3": "c",
+    }
+
+
+def test_every_zone_pays_for_a_way_out() -> None:
+    one, three = (plan(counts=THREE["counts"], zones=list(given)).monthly_price.amount for given in ("a", "abc"))
+    assert one and three and round(three - one, 2) == pytest.approx(2 * 32.85, abs=0.1)
+
+
 def test_a_zone_given_to_a_node_whose_disk_is_elsewhere_is_refused() -> None:
     standing = Standing({"data-1": "a", "app-1": "a"}, ("data-1",))
     wish = settings(node_zones={"data-1": "b", "app-1": "b"})
