@@ -83,8 +83,11 @@ class Writer:
 
     async def start_alone(self, access: Access) -> None:
         """Begin to write without anybody who listens, where the way to the node is lost with what the drill takes."""
-        write = node_command("load", "write", "--writer", self.name)
-        script = f"rm -f {ALONE_FILE}; systemd-run -q --collect --unit={ALONE_UNIT} sh -c {shlex.quote(PIPE.format(write=write))}"
+        pipe = shlex.quote(PIPE.format(write=node_command("load", "write", "--writer", self.name)))
+        script = (
+            f"systemctl stop -q {ALONE_UNIT} 2>/dev/null; rm -f {ALONE_FILE}; "
+            f"systemd-run -q --collect --unit={ALONE_UNIT} sh -c {pipe}"
+        )
         clock = await run_script(access, self.node, f"{script} && date +%s.%N")
         self._ahead = float(clock) - time.time()
 
