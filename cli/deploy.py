@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -56,6 +56,7 @@ def bring_up(
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.power import explain_silence
     from cli.engine.rollout import report_failure, run_engine, with_leave
+    from cli.engine.standing import find_unwritten
     from cli.nodes.access import read_access
     from cli.nodes.reports import ask_status
     from cli.show.end import show_end, show_records
@@ -69,6 +70,9 @@ def bring_up(
     with open_engine(stack) as engine:
         start_stack(engine)
         clear_leftovers(engine)
+        if unwritten := find_unwritten(engine, deployment):
+            deployment = write_standing(deployment, unwritten)
+            settings, plan = deployment.settings, deployment.plan
         if ask:
             refuse_what_is_refused(engine, plan)
         if disruptive:
@@ -102,6 +106,16 @@ def bring_up(
     if not as_json:
         show_end(plan, access)
         show_records(access, settings.dns_zone)
+
+
+def write_standing(deployment: Deployment, unwritten: Mapping[str, Any]) -> Deployment:
+    """Write into the stack file what keeps everything where it stands, and return the deployment as it then is."""
+    stack = deployment.plan.stack
+    for name, value in unwritten.items():
+        edit_setting(stack, name, value)
+    names = " and ".join(f"webitel:{name}" for name in unwritten)
+    progress(f"What is up stays where it is: {names} in stacks/{stack_file(stack).name}")
+    return load_deployment(stack)
 
 
 def refuse_dropped_calls(engine: Engine, deployment: Deployment, arguments: Sequence[str], again: Callable[[], str]) -> None:

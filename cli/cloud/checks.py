@@ -68,17 +68,26 @@ def judge(plan: Plan, answers: Answers, anew: Sequence[str] = ()) -> Iterator[Ch
 
 
 def judge_machine_types(plan: Plan, nodes: Sequence[Node], offers: Offers) -> Iterator[Check]:
-    """Check whether the place has every machine type of these nodes; what fits instead, and which other place has them all."""
+    """Check whether every zone, or the one place, has the machine types of these nodes; what fits instead, and where else."""
+    zones = dict.fromkeys(node.zone for node in nodes) if offers.setting == "zone" and plan.zones else ("",)
+    for zone in zones:
+        yield from judge_place(plan, [node for node in nodes if not zone or node.zone == zone], offers, zone)
+
+
+def judge_place(plan: Plan, nodes: Sequence[Node], offers: Offers, zone: str) -> Iterator[Check]:
+    """Check the machine types of the nodes in a zone, "" = in the one place there is."""
     wanted = {node.role: node.machine_type.name for node in nodes}
-    here = offers.types.get(offers.current, ())
+    here = offers.types.get(zone or offers.current, ())
     lacking = {role: name for role, name in wanted.items() if name not in here}
-    place = f"{plan.region}{f' zone {plan.zone}' if offers.setting == 'zone' else ''}"
+    place = f"{plan.region}{f' zone {zone}' if zone else ''}"
     if not lacking:
         yield Check("machine types", f"{', '.join(sorted(set(wanted.values())))} in {place}")
         return
-    others = [value for value, types in sorted(offers.types.items()) if set(wanted.values()) <= set(types)]
+    taken = plan.zones if len(plan.zones) > 1 else ()
+    others = [value for value, types in sorted(offers.types.items()) if set(wanted.values()) <= set(types) and value not in taken]
+    setting = f"webitel:zones: in place of {zone}," if taken else f"webitel:{offers.setting}:"
     for role, name in lacking.items():
-        ways = [*find_fit(plan, role, here), *(f"webitel:{offers.setting}: {value} has all of them" for value in others[:2])]
+        ways = [*find_fit(plan, role, here), *(f"{setting} {value} has all of them" for value in others[:2])]
         yield Check(
             "machine types",
             f"webitel:machine_types.{role} = {name}: not offered in {place}",

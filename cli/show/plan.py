@@ -40,11 +40,12 @@ def nodes_table(plan: Plan) -> Table:
 
 def fill_nodes_table(plan: Plan, *, short: bool) -> Table:
     """Return the table. A short name has the role in it, which then needs no column; such a table fits in 80 columns."""
-    priced = bool(plan.monthly_price.as_of)
+    priced, apart = bool(plan.monthly_price.as_of), len(plan.zones) > 1
     title = f"{plan.monthly_price.currency}/month"
     titles = [
         "node",
         *(["role"] if not short else []),
+        *(["zone"] if apart else []),
         "machine",
         "vCPU",
         "GiB" if short else "memory",
@@ -57,7 +58,8 @@ def fill_nodes_table(plan: Plan, *, short: bool) -> Table:
 
     def add(node: Node, *cells: str) -> None:
         price = [format_price(node.monthly_price)] if priced else []
-        table.add_row(*([node.key] if short else [node.name, node.role]), *cells, *price)
+        zone = [node.zone] if apart else []
+        table.add_row(*([node.key] if short else [node.name, node.role]), *zone, *cells, *price)
 
     for node in plan.nodes:
         machine = node.machine_type

@@ -43,7 +43,28 @@ class Settings(BaseModel):
     cloud: CloudName = Field(description="Where the machines stand; local = containers on this machine.", examples=["hetzner"])
     tier: TierName = Field(description="Preset of roles and counts: single, basic or extended.", examples=["basic"])
     region: str = Field("", description="The cloud's region or location; empty = the cloud's default.", examples=["eu-central-1"])
-    zone: str = Field("", description="Zone letter inside the region, where the cloud has zones; empty = a.", examples=["a"])
+    zone: str = Field("", description="The same as webitel:zones with one zone in it.", examples=["a"])
+    zones: tuple[str, ...] = Field(
+        (),
+        description="Zones inside the region, where the cloud has zones: a role's first new node stands in the first, its second "
+        "in the second, and so on; empty = one, the first that the region has. On local, nodes that drills lose together.",
+        examples=[["a", "b", "c"]],
+    )
+    node_zones: dict[str, str] = Field(
+        {},
+        description="Zone by node, where it is not its turn in webitel:zones (set by `webitel up` for nodes that are there).",
+        examples=[{"data-1": "b"}],
+    )
+    consul_servers: tuple[str, ...] = Field(
+        (),
+        description="Nodes with Consul's servers, where a new deployment would have others (set by `webitel up`).",
+        examples=[["db-1", "bus-1", "storage-1"]],
+    )
+    zone_subnets: bool = Field(
+        True,
+        description="Whether every zone has subnets of its own, on aws and azure (`webitel up` sets false where they were made "
+        "before there was webitel:zones, and fill the network).",
+    )
     domain: str = Field("example.com", description="Public host name of the contact centre.", examples=["voice.your-company.com"])
     dns_zone: str = Field(
         "",

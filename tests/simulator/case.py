@@ -47,7 +47,8 @@ class Seen:
     data disk, None where the cloud does not sell disks by it. `disks` are the attached data disks, GiB by the disk's name.
     `apart` names the group that keeps its machines on different hosts, "" = none, None where the cloud has neither groups
     nor zones. `guarded`: the cloud itself refuses the machine's deletion; `tokens_only`: its metadata needs a token; both
-    None where the cloud has no such thing or it is not used. `runs`: as far as the simulated cloud ever turns one off.
+    None where the cloud has no such thing or it is not used. `way_out` is the zone of the gateway by which it gets out, None
+    where that is not a zone's. `runs`: as far as the simulated cloud ever turns one off.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Seen:
     apart: str | None = ""
     guarded: bool | None = None
     tokens_only: bool | None = None
+    way_out: str | None = None
     runs: bool = True
     labels: tuple[str, ...] = ()
     more_addresses: tuple[str, ...] = ()
@@ -83,7 +85,8 @@ class Case:
     what a record answers. `rule` is an input of a firewall that somebody changed: type, input, other value. `unknown` is an
     input with a nested one that is none, by the type's short name. `late` are resources of which a later look learns more
     than their creation told. `off` is the output of a machine that somebody turned off, with its word; `stopping` are the
-    words while it goes down, when its own interface refuses a start.
+    words while it goes down, when its own interface refuses a start. `apart`: machines of one zone are on different hosts
+    without a group, too.
     """
 
     types: Types
@@ -105,6 +108,7 @@ class Case:
     quota: tuple[str, ...] = ()
     late: tuple[str, ...] = ()
     stopping: tuple[str, ...] = ()
+    apart: bool = False
 
 
 @cache

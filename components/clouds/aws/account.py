@@ -87,8 +87,9 @@ async def ask_quotas(asked: Asked, options: InvokeOptions) -> list[Quota]:
 def list_limits(asked: Asked, addresses: int, networks: int) -> Iterator[Limit]:
     """The quotas that the whole plan is held against, since limits count what runs already; how many others have is given."""
     plan = asked.plan
-    # The gateway has an address of its own.
-    own = sum(node.public is Public.SERVICE for node in plan.nodes) + any(node.public is Public.NO for node in plan.nodes)
+    # Every zone's gateway has an address of its own.
+    gateways = len({node.zone for node in plan.nodes if node.public is Public.NO})
+    own = sum(node.public is Public.SERVICE for node in plan.nodes) + gateways
     rules = [len(rules) for role in plan.roles for rules in (rules_in(plan, role), rules_out(plan, role))]
     # Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances; EC2-VPC Elastic IPs; VPCs per Region; inbound or outbound
     # rules per security group, of which one lets everything out into the network.

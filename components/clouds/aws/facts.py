@@ -24,7 +24,17 @@ FACTS = CloudFacts(
     user_data_gzip=True,
     boot_min_gib=8,
     package="aws",
-    zones=("a", "b", "c", "d", "e", "f"),
+    # Of some old regions an account has not all of these; which ones, it is asked by `doctor`.
+    zones=("a", "b", "c"),
+    region_zones={
+        "us-east-1": ("a", "b", "c", "d", "e", "f"),
+        "us-west-2": ("a", "b", "c", "d"),
+        "ap-northeast-1": ("a", "c", "d", "b"),
+        "ap-northeast-2": ("a", "b", "c", "d"),
+        "ca-central-1": ("a", "b", "d"),
+    },
+    zone_outputs={"aws:ec2/instance:Instance": "availabilityZone", "aws:ebs/volume:Volume": "availabilityZone"},
+    subnet_output=("aws:ec2/subnet:Subnet", "cidrBlock"),
     disk_type="gp3",
     way_out_by_subnet=True,
     network_prefixes=(16, 27),

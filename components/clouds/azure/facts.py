@@ -6,6 +6,27 @@ from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, So
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
 
+WITHOUT_ZONES = (
+    "australiacentral",
+    "australiacentral2",
+    "australiasoutheast",
+    "brazilsoutheast",
+    "canadaeast",
+    "francesouth",
+    "germanynorth",
+    "koreasouth",
+    "northcentralus",
+    "norwaywest",
+    "southafricawest",
+    "southindia",
+    "switzerlandwest",
+    "uaecentral",
+    "ukwest",
+    "westcentralus",
+    "westus",
+)
+"""Regions that are one place (Microsoft, List of Azure regions)."""
+
 # clouds.md 0, 3.1, 3.3 (login may not be root or admin), 3.4; Debian's image has 30 GiB. Fs_v2 retires in 2028, and no
 # new subscription gets one since July 2026 (real-clouds.md B2).
 # westeurope has dated prices of address and NAT; no region has one of the disks (machines.md, uncertain 3).
@@ -28,6 +49,9 @@ FACTS = CloudFacts(
     boot_min_gib=30,
     package="azure-native",
     zones=("1", "2", "3"),
+    region_zones=dict.fromkeys(WITHOUT_ZONES, ()),
+    zone_outputs={"azure-native:compute:VirtualMachine": "zones", "azure-native:compute:Disk": "zones"},
+    subnet_output=("azure-native:network:Subnet", "addressPrefix"),
     network_prefixes=(8, 28),
     way_out_by_subnet=True,
     disk_type="Premium_LRS",

@@ -1,4 +1,4 @@
-"""Google Cloud: instances in one zone of a network of their own, told apart by network tags.
+"""Google Cloud: instances in the zones of a region, in a network of their own, told apart by network tags.
 
 Sources: `facts/clouds.md` 0 and 2, `facts/schemas/README.md` 20 to 23. Google encrypts every disk by itself.
 """
@@ -52,7 +52,6 @@ class Adapter(Cloud):
         return [Provider("gcp", project=config.project, region=plan.region)]
 
     def create_network(self) -> None:
-        self.zone = f"{self.plan.region}-{self.plan.zone}"
         self.labels = {**self.settings.tags, "stack": self.plan.stack, "managed-by": "webitel"}
         self.network = compute.Network("network", name=self.plan.stack, auto_create_subnetworks=False, opts=self.child())
         self.subnetwork = compute.Subnetwork(
@@ -184,7 +183,7 @@ class Adapter(Cloud):
             disk.purpose: compute.Disk(
                 f"{node.key}-{disk.purpose}",
                 name=disk_name(node.name, disk.purpose),
-                zone=self.zone,
+                zone=self.zone_of(node),
                 size=disk.size_gib,
                 type=disk_type,
                 provisioned_iops=iops,
@@ -211,7 +210,7 @@ class Adapter(Cloud):
         instance = compute.Instance(
             node.key,
             name=node.name,
-            zone=self.zone,
+            zone=self.zone_of(node),
             machine_type=node.machine_type.name,
             tags=[self.tag(node.role)],
             allow_stopping_for_update=True,  # another machine type is a stop and a start, not another machine
@@ -265,6 +264,10 @@ class Adapter(Cloud):
             devices={purpose: f"/dev/disk/by-id/google-{purpose}" for purpose in disks},
             needs=(instance,),
         )
+
+    def zone_of(self, node: Node) -> str:
+        """The name of a node's zone; all else is the region's."""
+        return f"{self.plan.region}-{node.zone}"
 
     def labels_of(self, node: Node) -> dict[str, str]:
         """What all that belongs to a node wears."""

@@ -77,16 +77,18 @@ class CloudFacts:
 
     `default_region` is where a deployment stands that names none, for good: another one would be other machines. `first_region`
     is what a new stack file names, where another one is better now ("" = the default).
-    `region_shape` is a regular expression of region names, `zones` the letters or numbers of zones, the default first
-    (empty = no zones). `network_prefixes` are the longest and shortest network (prefix lengths) the cloud takes,
-    `reserved_networks` are ranges it keeps for itself. `disk_type` is the provider's name of the disks we order (a key
-    of the price list), `disk_type_by_family` where a machine family takes only another, `data_disk_type` that of data
-    disks where it is no type for boot disks. `boot_iops` are the IOPS of boot disks by GiB where size decides the speed.
-    `closed_families` are sold to nobody new: never chosen, never advised. `disk_rules` are udev's for the names of data
-    disks that Debian has none for, a file of `cloud_init/files`. `boot_min_gib` is the smallest boot disk of the Debian image.
-    `refusals` are regular expressions for the cloud's errors, `quota_page` is where more is asked for. `shared_types`,
-    `discouraged_types` and `other_architectures` are shell patterns of machine types that no node gets. `credentials` is
-    where the provider finds them. `tags` are the rules of a deployment's own tags, None where nothing wears any.
+    `region_shape` is a regular expression of region names, `zones` the letters or numbers of zones, the default first (empty =
+    no zones), `region_zones` those of regions that have others. `zone_outputs` are the types of resources that stand in one
+    zone for good and the output that tells it; `subnet_output` the type of a subnet that belongs to a zone, so that every zone
+    has its own, and the output with its range, "" = subnets are the region's. `network_prefixes` are the longest and shortest
+    network (prefix lengths) the cloud takes, `reserved_networks` are ranges it keeps for itself. `disk_type` is the provider's
+    name of the disks we order (a key of the price list), `disk_type_by_family` where a machine family takes only another,
+    `data_disk_type` that of data disks where it is no type for boot disks. `boot_iops` are the IOPS of boot disks by GiB where
+    size decides the speed. `closed_families` are sold to nobody new: never chosen, never advised. `disk_rules` are udev's for
+    the names of data disks that Debian has none for, a file of `cloud_init/files`. `boot_min_gib` is the smallest boot disk of
+    the Debian image. `refusals` are regular expressions for the cloud's errors, `quota_page` is where more is asked for.
+    `shared_types`, `discouraged_types` and `other_architectures` are shell patterns of machine types that no node gets.
+    `credentials` is where the provider finds them. `tags` are the rules of a deployment's own tags, None where nothing wears any.
     """
 
     name: str
@@ -116,6 +118,9 @@ class CloudFacts:
     dns: bool = False
     dns_key: str = ""
     zones: tuple[str, ...] = ()
+    region_zones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    zone_outputs: Mapping[str, str] = field(default_factory=dict)
+    subnet_output: tuple[str, str] = ("", "")
     network_prefixes: tuple[int, int] = (16, 28)
     reserved_networks: tuple[str, ...] = ()
     disk_type: str = ""
@@ -142,6 +147,15 @@ class CloudFacts:
     def machine_types(self) -> tuple[MachineType, ...]:
         """The dedicated-CPU machine types; none where machines are containers."""
         return () if self.trial else load_machine_types(self.name)
+
+    def zones_in(self, region: str) -> tuple[str, ...]:
+        """Return the zones of a region, the default first; none where it is one place."""
+        return self.region_zones.get(region, self.zones)
+
+    @property
+    def has_zone_subnets(self) -> bool:
+        """Whether a subnet belongs to a zone."""
+        return bool(self.subnet_output[0])
 
     def machine_type(self, name: str) -> MachineType | None:
         """Return the machine type of that provider's name, None where it is not in the list."""

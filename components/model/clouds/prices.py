@@ -64,9 +64,9 @@ def price_node(
     machine: MachineType,
     disks: Sequence[Disk],
     public: Public,
-    nat_nodes: int,
+    nat_nodes: float,
 ) -> NodePrice:
-    """Return the price of one node, where `nat_nodes` nodes of the deployment share the NAT gateway."""
+    """Return the price of one node, where so many nodes share a NAT gateway, on average where every zone has one."""
     if facts.trial:
         return NodePrice(0.0, ())
     machine_price = price_machine(facts, region, machine)
@@ -125,8 +125,8 @@ def price_address(facts: CloudFacts, region: str) -> Figure | None:
     return find_figure(facts, region, "address")
 
 
-def price_nat(facts: CloudFacts, region: str, nodes: int) -> Figure | None:
-    """Return the price of the gateway for so many nodes, without the data that goes through it."""
+def price_nat(facts: CloudFacts, region: str, nodes: float) -> Figure | None:
+    """Return the price of the gateway for so many nodes (on average, of several), without the data that goes through it."""
     data = load_prices()
     whole, per_hour = find_figure(facts, region, "nat"), data["clouds"][facts.name]["nat"].get("per_vm_hour")
     if whole is None or per_hour is None:

@@ -14,6 +14,7 @@ from components.model.clouds.facts import CloudFacts
 from components.model.clouds.prices import (
     Figure,
     currency_of,
+    find_figure,
     free_traffic_gib,
     is_transfer_pooled,
     price_address,
@@ -33,21 +34,25 @@ from components.model.planning.capacity import (
     RTP_BITS_PER_SECOND,
     traffic_gib_per_month,
 )
+from components.model.planning.zone_traffic import zone_traffic_gb
 
-NAT, TRAFFIC = "NAT", "traffic"
+NAT, TRAFFIC, BETWEEN_ZONES = "NAT", "traffic", "between zones"
 """Lines that are not a sum of what single nodes cost."""
 
 
-def make_bill(facts: CloudFacts, region: str, tier: str, nodes: Sequence[Node], kept: Sequence[Node]) -> tuple[BillLine, ...]:
-    """Return the lines, in the order in which they are shown."""
+def make_bill(
+    facts: CloudFacts, region: str, tier: str, nodes: Sequence[Node], kept: Sequence[Node], gateways: int
+) -> tuple[BillLine, ...]:
+    """Return the lines, in the order in which they are shown; `gateways` let nodes without an address out."""
     if facts.trial:
         return ()
     lines = [
         list_machines(facts, region, nodes),
         list_disks(facts, region, [*nodes, *kept]),
-        list_addresses(facts, region, nodes),
-        list_nat(facts, region, nodes),
+        list_addresses(facts, region, nodes, gateways),
+        list_nat(facts, region, nodes, gateways),
         list_traffic(facts, region, tier, nodes),
+        list_zone_traffic(facts, region, tier, nodes),
     ]
     return tuple(line for line in lines if line)
 
@@ -55,7 +60,7 @@ def make_bill(facts: CloudFacts, region: str, tier: str, nodes: Sequence[Node], 
 def sum_bill(facts: CloudFacts, region: str, bill: Sequence[BillLine], unpriced: Iterable[str]) -> tuple[Price, str]:
     """Return the price of all, and a warning that names what has no dated price ("" when everything has one)."""
     known = round(sum(line.amount or 0.0 for line in bill), 2)
-    apart = {line.what for line in bill if line.amount is None and line.what in (NAT, TRAFFIC)}
+    apart = {line.what for line in bill if line.amount is None and line.what in (NAT, TRAFFIC, BETWEEN_ZONES)}
     names = sorted({*unpriced, *apart})
     price = Price(None if names else known, currency_of(facts), price_date(facts))
     return price, f"monthly price unknown: no dated price in {region} of {', '.join(names)}" if names else ""
@@ -92,23 +97,23 @@ def list_disks(facts: CloudFacts, region: str, nodes: Sequence[Node]) -> BillLin
     return make_line("disks", detail, figures) if figures else None
 
 
-def list_addresses(facts: CloudFacts, region: str, nodes: Sequence[Node]) -> BillLine:
-    """Return the line of public addresses, the gateway's too."""
-    number = sum(node.public is not Public.NO for node in nodes) + any(node.public is Public.NO for node in nodes)
+def list_addresses(facts: CloudFacts, region: str, nodes: Sequence[Node], gateways: int) -> BillLine:
+    """Return the line of public addresses, the gateways' too."""
+    number = sum(node.public is not Public.NO for node in nodes) + gateways
     figure = price_address(facts, region)
     included = "" if figure is None or figure.price else ", included"
     return make_line("addresses", f"{number} public IPv4{included}", [figure.times(number) if figure else None])
 
 
-def list_nat(facts: CloudFacts, region: str, nodes: Sequence[Node]) -> BillLine | None:
-    """Return the line of the gateway for nodes without an address."""
+def list_nat(facts: CloudFacts, region: str, nodes: Sequence[Node], gateways: int) -> BillLine | None:
+    """Return the line of the gateways for nodes without an address."""
     inner = sum(node.public is Public.NO for node in nodes)
     if not inner:
         return None
     gib = inner * NAT_GIB_PER_NODE
-    return make_line(
-        NAT, f"a gateway, {gib} GiB through it", [price_nat(facts, region, inner), price_nat_data(facts, region, gib)]
-    )
+    gateway = price_nat(facts, region, inner / gateways)
+    detail = f"{f'{gateways} gateways' if gateways > 1 else 'a gateway'}, {gib} GiB through {'them' if gateways > 1 else 'it'}"
+    return make_line(NAT, detail, [gateway.times(gateways) if gateway else None, price_nat_data(facts, region, gib)])
 
 
 def list_traffic(facts: CloudFacts, region: str, tier: str, nodes: Sequence[Node]) -> BillLine:
@@ -124,3 +129,13 @@ def list_traffic(facts: CloudFacts, region: str, tier: str, nodes: Sequence[Node
         f"{RTP_BITS_PER_SECOND // 1000} kbit/s" + (f"; {free:,.0f} GiB included" if free else "")
     )
     return make_line(TRAFFIC, detail, [price_traffic(facts, region, max(0.0, gib - included))])
+
+
+def list_zone_traffic(facts: CloudFacts, region: str, tier: str, nodes: Sequence[Node]) -> BillLine | None:
+    """Return the line of calls between zones, where there are several."""
+    if len({node.zone for node in nodes}) < 2:
+        return None
+    gb = zone_traffic_gb(tier, nodes)
+    figure = find_figure(facts, region, "zone_traffic")
+    detail = f"{gb:,.0f} GB of calls from zone to zone, without what the database copies"
+    return make_line(BETWEEN_ZONES, detail, [figure.times(gb) if figure else None])

@@ -48,15 +48,12 @@ def check_domain(draft: Draft) -> Iterator[Problem]:
 
 
 def check_place(draft: Draft) -> Iterator[Problem]:
-    """Find a region or zone that the cloud does not have."""
+    """Find a region that the cloud does not have."""
     settings, facts = draft.settings, draft.facts
     if not re.fullmatch(facts.region_shape, draft.region):
         yield setting_problem(
             "region", settings.region, f"{facts.title} has no such region; use one such as {facts.default_region}"
         )
-    if settings.zone and settings.zone not in facts.zones:
-        use = f"use one of {', '.join(facts.zones)}" if facts.zones else "it has none, remove the setting"
-        yield setting_problem("zone", settings.zone, f"no zone of {facts.title}; {use}")
 
 
 def check_tags(draft: Draft) -> Iterator[Problem]:

@@ -34,6 +34,7 @@ from components.model.planning.check_values import (
 from components.model.planning.disks import check_kept
 from components.model.planning.draft import Draft
 from components.model.planning.placement import find_clashes
+from components.model.planning.zones import check_zones
 from components.model.problems import Problem, setting_problem
 from components.model.share import check_share
 
@@ -84,6 +85,7 @@ CHECKS: tuple[Check, ...] = (
     check_domain,
     check_zone,
     check_place,
+    check_zones,
     check_bastion,
     check_tags,
     check_image,

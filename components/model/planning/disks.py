@@ -89,6 +89,7 @@ def make_kept(draft: Draft) -> tuple[tuple[Node, ...], list[NodePrice]]:
                 private_address=None,
                 public=Public.NO,
                 monthly_price=price.amount,
+                zone=draft.zone_of(name, n),
             )
         )
     return tuple(nodes), prices

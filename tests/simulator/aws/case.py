@@ -33,10 +33,15 @@ BUGS = (
     Bug("smaller boot disk", ":Instance", put("rootBlockDevice.volumeSize", 8), "app-1"),
     Bug("smaller disk", ":Volume", put("size", 10), "data-1-database"),
     Bug("disk in another zone", ":Volume", put("availabilityZone", "us-east-1b"), "data-1-database"),
+    Bug("subnet in another zone", ":Subnet", put("availabilityZone", "us-east-1c"), "private-b", zones=True),
+    Bug("way out through another zone", ":Subnet", put("availabilityZone", "us-east-1a"), "public-b", zones=True),
+    Bug("one zone's disk in another", ":Volume", put("availabilityZone", "us-east-1a"), "data-2-database", zones=True),
     Bug("disk not attached", ":VolumeAttachment", forget, "data-1-database"),
     Bug("metadata without token", ":Instance", put("metadataOptions.httpTokens", "optional"), "app-1"),
     Bug("no protection by the cloud", ":Instance", put("disableApiTermination", False)),
     Bug("no placement group", ":Instance", put("placementGroup", None), "data-2"),
+    Bug("no placement group of a role without a cluster", ":Instance", put("placementGroup", None), "app-2"),
+    Bug("no placement group in a zone", ":Instance", put("placementGroup", None), "app-4", zones=True),
     Bug("input unknown to the cloud", ":Instance", update(userdata="x"), "app-1"),
 )
 
@@ -52,7 +57,7 @@ CASE = Case(
     types=Types(
         MACHINE,
         "aws:ebs/volume:Volume",
-        ("ami", "userDataBase64", "keyName"),
+        ("ami", "userDataBase64", "keyName", "placementGroup"),
         "aws:ec2/eip:Eip",
         "aws:ec2/keyPair:KeyPair",
         "aws:ec2/volumeAttachment:VolumeAttachment",

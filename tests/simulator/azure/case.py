@@ -79,7 +79,12 @@ BUGS = (
     Bug("disk in another zone", ":Disk", put("zones", ["3"]), "data-1-database"),
     Bug("disk not attached", ":VirtualMachine", put("storageProfile.dataDisks", []), "data-1"),
     Bug("disks on a controller that it lacks", ":VirtualMachine", put("storageProfile.diskControllerType", "SCSI"), "app-1"),
-    Bug("one zone for all", ":VirtualMachine", put("zones", ["1"]), "data-2"),
+    Bug("one zone for all", ":VirtualMachine", put("zones", ["1"]), "data-2", zones=True),
+    Bug("way out through another zone", ":NatGateway", put("zones", ["1"]), "nat-2", zones=True),
+    Bug("way out in no zone", ":NatGateway", put("zones", None), "nat-2", zones=True),
+    Bug("address of another zone", ":PublicIPAddress", put("zones", ["2"]), "edge-1", zones=True),
+    Bug("no scale set", ":VirtualMachine", put("virtualMachineScaleSet", None), "data-2"),
+    Bug("one fault domain of three", ":VirtualMachineScaleSet", put("platformFaultDomainCount", 3), "data-zone-1"),
     Bug("input unknown to the cloud", ":VirtualMachine", update(userdata="x"), "app-1"),
 )
 
@@ -93,7 +98,7 @@ CASE = Case(
     types=Types(
         MACHINE,
         "azure-native:compute:Disk",
-        ("osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference"),
+        ("osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference", "virtualMachineScaleSet"),
         "azure-native:network:PublicIPAddress",
     ),
     see=see,

@@ -17,6 +17,7 @@ from tests.simulator.azure.resources import (
     MACHINE,
     NAT,
     RULES,
+    SCALE_SET,
     SUBNET,
     Azure,
 )
@@ -63,8 +64,17 @@ class NatGateway(Azure):
         if call.is_changed("zones"):
             raise Refused('Code="ResourceAvailabilityZonesCannotBeModified" Message="zones of a NAT gateway stay"')
         for reference in call.inputs.get("publicIpAddresses") or []:
-            call.hold(f"association of {self.refer(call, ADDRESS, reference, 'publicIpAddresses').id}")
+            address = self.refer(call, ADDRESS, reference, "publicIpAddresses")
+            call.hold(f"association of {address.id}")
+            check_same_zone(call.inputs, address, "NatGatewayAndPublicIpAddressZonesDoNotMatch")
         return super().make(call)
+
+
+def check_same_zone(inputs: Properties, address: Thing, code: str) -> None:
+    """Refuses an address of other zones only; one of no zone or of all goes with everything."""
+    mine, theirs = set(inputs.get("zones") or []), set(address.inputs.get("zones") or [])
+    if mine and theirs and not mine <= theirs:
+        raise Refused(f'Code="{code}" Message="zones {sorted(mine)}, and {address.id} in {sorted(theirs)}"')
 
 
 class NetworkInterface(Azure):
@@ -183,6 +193,26 @@ class AvailabilitySet(Azure):
         return super().make(call)
 
 
+class VirtualMachineScaleSet(Azure):
+    """Flexible and empty: machines enter it when they are made. In zones one fault domain is all there is to set, and means as
+    many as Azure has."""
+
+    type = SCALE_SET
+    name_input = "vmScaleSetName"
+    path = "Microsoft.Compute/virtualMachineScaleSets"
+
+    def make(self, call: Call) -> Properties:
+        inputs = call.inputs
+        if inputs.get("orchestrationMode") != "Flexible":
+            raise Refused("this simulator knows flexible scale sets only")
+        if inputs.get("singlePlacementGroup"):
+            raise Refused('Code="InvalidParameter" Message="singlePlacementGroup of a flexible scale set is false"')
+        domains = inputs.get("platformFaultDomainCount", 1)
+        if domains not in ((1,) if inputs.get("zones") else (1, 2, 3)):
+            raise Refused(f'Code="InvalidParameter" Message="platformFaultDomainCount {domains}"')
+        return {**super().make(call), "uniqueId": call.outputs.get("uniqueId") or f"s-{call.number()}"}
+
+
 POWER = "powerState"
 """Where the simulator keeps what the instance view tells."""
 
@@ -204,6 +234,14 @@ class VirtualMachine(Azure):
             raise Refused('Code="OperationNotAllowed" Message="a machine stands in one zone, or in an availability set"')
         if inputs.get("availabilitySet"):
             self.refer(call, AVAILABILITY, inputs["availabilitySet"], "availabilitySet")
+        if inputs.get("virtualMachineScaleSet"):
+            group = self.refer(call, SCALE_SET, inputs["virtualMachineScaleSet"], "virtualMachineScaleSet")
+            if not set(inputs.get("zones") or []) <= set(group.inputs.get("zones") or []):
+                raise Refused(f'Code="BadRequest" Message="{group.id} is not in the zone of the machine"')
+        if call.is_changed("virtualMachineScaleSet"):
+            raise Refused('Code="PropertyChangeNotAllowed" Message="virtualMachineScaleSet is set when a machine is made"')
+        for interface in (inputs.get("networkProfile") or {}).get("networkInterfaces") or []:
+            self._check_addresses(call, self.refer(call, INTERFACE, interface, "networkInterfaces"))
         if call.is_changed("availabilitySet", "osProfile.linuxConfiguration.ssh.publicKeys", "storageProfile.osDisk.name"):
             raise Refused('Code="PropertyChangeNotAllowed" Message="availabilitySet, ssh.publicKeys and osDisk.name stay"')
         check_os(inputs.get("osProfile") or {}, inputs["vmName"])
@@ -221,6 +259,13 @@ class VirtualMachine(Azure):
             "timeCreated": "2026-11-23T00:00:00Z",
             POWER: call.outputs.get(POWER, "running"),
         }
+
+    def _check_addresses(self, call: Call, interface: Thing) -> None:
+        """A public address in one zone serves machines of that zone only."""
+        for one in interface.inputs.get("ipConfigurations") or []:
+            if wish := one.get("publicIPAddress"):
+                address = next(a for a in call.world.all(ADDRESS) if a.id.lower() == wish["id"].lower())
+                check_same_zone(call.inputs, address, "ZonalAllocationMismatch")
 
     def show(self, thing: Thing) -> Properties:
         """Whether it runs is told by the instance view only."""
@@ -293,4 +338,4 @@ def check_base64(name: str, text: str | None) -> None:
         raise Refused(f'Code="InvalidParameter" Message="{name} of {size} bytes, at most {_USER_DATA}"')
 
 
-TYPES = (PublicIPAddress, NatGateway, NetworkInterface, Disk, AvailabilitySet, VirtualMachine)
+TYPES = (PublicIPAddress, NatGateway, NetworkInterface, Disk, AvailabilitySet, VirtualMachineScaleSet, VirtualMachine)

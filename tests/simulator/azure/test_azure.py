@@ -337,6 +337,52 @@ def test_disks_and_sets(cloud: Driver) -> None:
         cloud.update(machine, availabilitySet=None)
 
 
+def test_zones_of_what_belongs_together(cloud: Driver) -> None:
+    net = Net(cloud)
+    standard = {**IN, "sku": {"name": "Standard"}, "publicIPAllocationMethod": "Static"}
+    second, everywhere = (
+        cloud.create("PublicIPAddress", name, publicIpAddressName=name, **standard, zones=zones)
+        for name, zones in (("second", ["2"]), ("everywhere", ["1", "2", "3"]))
+    )
+    with pytest.raises(Refused, match="ZonesDoNotMatch"):
+        cloud.create("NatGateway", **IN, sku={"name": "Standard"}, zones=["1"], publicIpAddresses=[{"id": second.id}])
+    cloud.create("NatGateway", **IN, sku={"name": "Standard"}, zones=["1"], publicIpAddresses=[{"id": everywhere.id}])
+    reached = make_interface(cloud, net.subnet, "b", None, publicIPAddress={"id": second.id})
+    with pytest.raises(Refused, match="ZonalAllocationMismatch"):
+        cloud.create("VirtualMachine", "b", **describe_machine(reached, "b"))
+    cloud.create("VirtualMachine", "b", **put(describe_machine(reached, "b"), "zones", ["2"]))
+
+
+def test_regions_without_zones(cloud: Driver) -> None:
+    group = cloud.create("ResourceGroup", resourceGroupName="west", location="westus")
+    empty = {"creationData": {"createOption": "Empty"}, "diskSizeGB": 10}
+    where = {"resourceGroupName": "west", "location": "westus", **empty}
+    with pytest.raises(Refused, match="LocationDoesNotSupportAvailabilityZones"):
+        cloud.create("Disk", "a", **where, zones=["1"])
+    assert cloud.create("Disk", "a", **where).outputs["location"] == group.outputs["location"] == "westus"
+
+
+def test_flexible_scale_sets(cloud: Driver) -> None:
+    net = Net(cloud)
+    flexible = {**IN, "orchestrationMode": "Flexible", "platformFaultDomainCount": 1, "singlePlacementGroup": False}
+    for inputs, words in (
+        ({"orchestrationMode": "Uniform"}, "flexible"),
+        ({"singlePlacementGroup": True}, "singlePlacementGroup"),
+        ({"zones": ["1"], "platformFaultDomainCount": 3}, "platformFaultDomainCount 3"),
+    ):
+        with pytest.raises(Refused, match=words):
+            cloud.create("VirtualMachineScaleSet", **{**flexible, **inputs})
+    first, second = (cloud.create("VirtualMachineScaleSet", zone, **flexible, zones=[zone]) for zone in "12")
+    inputs = describe_machine(net.interface)
+    with pytest.raises(Refused, match="not in the zone"):
+        cloud.create("VirtualMachine", **inputs, virtualMachineScaleSet={"id": second.id})
+    machine = cloud.create("VirtualMachine", **inputs, virtualMachineScaleSet={"id": first.id})
+    with pytest.raises(Refused, match="is set when a machine is made"):
+        cloud.update(machine, virtualMachineScaleSet=None)
+    with pytest.raises(Refused, match="in use"):
+        cloud.delete(first)
+
+
 def test_records(cloud: Driver) -> None:
     Net(cloud)
     with pytest.raises(CheckFailed, match="Global"):

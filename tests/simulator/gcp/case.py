@@ -29,6 +29,8 @@ BUGS = (
     Bug("smaller boot disk", ":Instance", put("bootDisk.initializeParams.size", 10), "app-1"),
     Bug("smaller disk", ":Disk", put("size", 10), "data-1-database"),
     Bug("disk in another zone", ":Disk", put("zone", "europe-west3-b"), "data-1-database"),
+    Bug("machine in another zone", ":Instance", put("zone", "europe-west3-c"), "app-2", zones=True),
+    Bug("all in one zone", ":Instance", put("zone", "europe-west3-a"), "data-2", zones=True),
     Bug("disk not attached", ":Instance", put("attachedDisks", []), "data-1"),
     Bug("no placement policy", ":Instance", put("resourcePolicies", None), "data-2"),
     Bug("input unknown to the cloud", ":Instance", update(userdata="x"), "app-1"),
@@ -69,4 +71,5 @@ CASE = Case(
     records={"gcp:dns/recordSet:RecordSet": read_record},
     rule=("gcp:compute/firewall:Firewall", "sourceRanges", ["10.0.0.0/8"]),
     unknown=("Instance", {"bootDisk": {"speed": 1}}),
+    apart=True,  # Google, Placement policies overview: different hosts by default
 )

@@ -17,7 +17,7 @@ from cli.cloud.credentials import find_credentials
 from cli.cloud.questions import Answers, gather, summarize
 from components.clouds.registry import CLOUDS
 from components.model.clouds.offers import Offers, Quota
-from stacks.load import load_deployment
+from stacks.load import load_deployment, make_deployment
 
 REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
 
@@ -62,6 +62,19 @@ def test_nothing_fits_and_nothing_elsewhere() -> None:
     plan = load_deployment("aws-single").plan
     (check,) = judge(plan, Answers(offers=Offers("zone", "a", {"b": ["c7a.large"]})))
     assert check.state == "MISSING" and "us-east-1 zone a has no machine type that fits" in check.mend
+
+
+def test_every_zone_needs_the_machine_types_of_its_own_nodes() -> None:
+    settings = load_deployment("aws-basic").settings.model_copy(update={"zones": ("a", "b"), "counts": {"app": 2}})
+    plan = make_deployment(settings, "aws-basic").plan
+    every = sorted({node.machine_type.name for node in plan.nodes})
+    app = plan.node("app-2").machine_type.name
+    offers = Offers("zone", "a", {"a": every, "b": [name for name in every if name != app], "c": every})
+    first, second = judge(plan, Answers(offers=offers))
+    assert first.state == "ok" and first.found.endswith("in us-east-1 zone a")
+    assert second.state == "MISSING" and second.found == f"{app} (role app) is not offered in us-east-1 zone b"
+    assert "webitel:zones: in place of b, c has all of them" in second.mend
+    assert [check.state for check in judge(plan, Answers(offers=Offers("zone", "a", {"a": every, "b": [app]})))] == ["ok", "ok"]
 
 
 def test_a_quota_that_is_just_enough_and_answers_that_are_missing() -> None:

@@ -211,6 +211,7 @@ def test_json_has_the_documented_shape() -> None:
         "memory_gib",
         "disks",
         "private_address",
+        "zone",
         "public",
         "monthly_price",
     ]
