@@ -122,6 +122,12 @@ class Settings(BaseModel):
         (), description="SSH public keys of the operators.", examples=[["ssh-ed25519 AAAA... you@office"]]
     )
     counts: dict[str, int] = Field({}, description="Nodes by role, where more than the tier's.", examples=[{"app": 2}])
+    disk_key: str = Field(
+        "",
+        description="Encryption key of your own for disks made from now on; the cloud must let its disks use it. On aws a KMS "
+        "key's ARN, on gcp a Cloud KMS key, on azure a disk encryption set; empty = the cloud's key.",
+        examples=["arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
+    )
     tags: dict[str, str] = Field(
         {},
         description="Your own tags (labels on gcp and hetzner) of all that can wear them, for cost centres and the like.",

@@ -101,6 +101,7 @@ def test_what_azure_refuses_to_change_is_ignored_or_replaces(basic: Asked) -> No
             "osProfile.linuxConfiguration",
             "storageProfile.imageReference",
             "storageProfile.osDisk.diskSizeGB",
+            "storageProfile.osDisk.managedDisk.diskEncryptionSet",
             "virtualMachineScaleSet",
         } == set(one.ignore_changes)
         assert one.delete_before_replace

@@ -208,8 +208,9 @@ class Adapter(Cloud):
                 type=self.facts.disk_type_for(node.machine_type),
                 iops=self.iops(node),
                 encrypted=True,
+                kms_key_id=self.settings.disk_key or None,
                 tags={**self.tags(node.key, node.role), "Name": disk_name(node.name, disk.purpose)},
-                opts=self.kept(group),
+                opts=self.kept_disk(group, "kmsKeyId"),
             )
             for disk in node.disks
             if disk.is_data
@@ -242,7 +243,8 @@ class Adapter(Cloud):
                     opts=ResourceOptions(parent=group, delete_before_replace=True, depends_on=list(needs)),
                 )
             )
-        options = self.replaceable(group, "ami", "userDataBase64", "keyName", "placementGroup")
+        at_creation = ("ami", "userDataBase64", "keyName", "placementGroup", "rootBlockDevice.kmsKeyId")
+        options = self.replaceable(group, *at_creation)
         options.depends_on = [*needs, *self.egress[node.role]]  # its first boot installs packages
         instance = ec2.Instance(
             node.key,
@@ -257,6 +259,7 @@ class Adapter(Cloud):
                 volume_size=node.disks[0].size_gib,
                 iops=self.iops(node),
                 encrypted=True,
+                kms_key_id=self.settings.disk_key or None,
                 delete_on_termination=True,
                 tags={**tags, "Name": disk_name(node.name, "boot")},
             ),

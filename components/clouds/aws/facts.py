@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
@@ -56,6 +57,11 @@ FACTS = CloudFacts(
         (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_PROFILE",), ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")),
         "aws configure",
         (".aws/credentials", ".aws/config"),
+    ),
+    # The key's ARN: an alias is resolved at the creation, and would differ ever after.
+    disk_keys=DiskKeys(
+        shape=r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{12}:key/[A-Za-z0-9-]+",
+        example="arn:aws:kms:{region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
     ),
     # facts/clouds.md 1: letters, digits, spaces and + - = . _ : / @; `aws:` is theirs.
     tags=TagRules(

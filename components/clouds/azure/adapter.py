@@ -233,11 +233,11 @@ class Adapter(Cloud):
         """None: a machine is given the key itself."""
 
     def create_disks(self, node: Node, group: NodeGroup) -> dict[str, compute.Disk]:
-        kept = self.kept(group)
+        key = self.settings.disk_key
+        kept = self.kept_disk(group, "sku", "diskIOPSReadWrite", "diskMBpsReadWrite", "encryption")
         kept.replace_on_changes = ["zones"]  # so that the protection refuses it, with its reason, and not Azure
         # A disk stays of the kind that it was made of: earlier versions made another, which takes no IOPS, and Azure changes
         # the kind of none that a machine has. `webitel:disk_sizes` and replacing a member of a cluster are the ways to a new one.
-        kept.ignore_changes = ["sku", "diskIOPSReadWrite", "diskMBpsReadWrite"]
         return {
             disk.purpose: compute.Disk(
                 f"{node.key}-{disk.purpose}",
@@ -250,6 +250,11 @@ class Adapter(Cloud):
                 sku=compute.DiskSkuArgs(name=self.facts.disk_type_for(node.machine_type, data=True)),
                 disk_iops_read_write=max(V2_IOPS, TIERS[self.plan.tier].role(node.role).size.iops),
                 disk_m_bps_read_write=V2_MBPS,
+                encryption=compute.EncryptionArgs(
+                    disk_encryption_set_id=key, type=compute.EncryptionType.ENCRYPTION_AT_REST_WITH_CUSTOMER_KEY
+                )
+                if key
+                else None,
                 network_access_policy="DenyAll",
                 public_network_access="Disabled",
                 tags=self.tags_of(node),
@@ -260,7 +265,7 @@ class Adapter(Cloud):
         }
 
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
-        tags, disks = self.tags_of(node), self.create_disks(node, group)
+        tags, disks, key = self.tags_of(node), self.create_disks(node, group), self.settings.disk_key
         address = None
         if node.public is Public.SERVICE:
             address = self.create_address(node.key, node.name, tags, self.kept(group))
@@ -326,7 +331,8 @@ class Adapter(Cloud):
                     disk_size_gb=node.disks[0].size_gib,
                     delete_option="Delete",
                     managed_disk=compute.ManagedDiskParametersArgs(
-                        storage_account_type=self.facts.disk_type_for(node.machine_type)
+                        storage_account_type=self.facts.disk_type_for(node.machine_type),
+                        disk_encryption_set=compute.DiskEncryptionSetParametersArgs(id=key) if key else None,
                     ),
                 ),
                 data_disks=[
@@ -364,6 +370,7 @@ class Adapter(Cloud):
             "osProfile.customData",
             "osProfile.linuxConfiguration",
             "storageProfile.imageReference",
+            "storageProfile.osDisk.managedDisk.diskEncryptionSet",
             "virtualMachineScaleSet",
             *grown,
         ]

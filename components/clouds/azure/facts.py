@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
@@ -84,6 +85,11 @@ FACTS = CloudFacts(
         "az login",
         (".azure/azureProfile.json",),
         ("clientId",),
+    ),
+    disk_keys=DiskKeys(
+        shape=r"/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\.Compute/diskEncryptionSets/[\w.-]+",
+        example="/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/keys"
+        "/providers/Microsoft.Compute/diskEncryptionSets/disks",
     ),
     # facts/clouds.md 3; the names that begin so are Microsoft's.
     tags=TagRules(

@@ -177,7 +177,7 @@ class Adapter(Cloud):
         """None: it is metadata of each instance, where Google's agent takes it and adds a new one at any time."""
 
     def create_disks(self, node: Node, group: NodeGroup) -> dict[str, compute.Disk]:
-        disk_type = self.facts.disk_type_for(node.machine_type)
+        disk_type, key = self.facts.disk_type_for(node.machine_type), self.settings.disk_key
         iops = max(HYPERDISK_IOPS, TIERS[self.plan.tier].role(node.role).size.iops) if HYPERDISK in disk_type else None
         return {
             disk.purpose: compute.Disk(
@@ -187,8 +187,9 @@ class Adapter(Cloud):
                 size=disk.size_gib,
                 type=disk_type,
                 provisioned_iops=iops,
+                disk_encryption_key=compute.DiskDiskEncryptionKeyArgs(kms_key_self_link=key) if key else None,
                 labels=self.labels_of(node),
-                opts=self.kept(group),
+                opts=self.kept_disk(group, "diskEncryptionKey"),
             )
             for disk in node.disks
             if disk.is_data
@@ -202,7 +203,11 @@ class Adapter(Cloud):
                 node.key, name=node.name, region=self.plan.region, address_type="EXTERNAL", labels=labels, opts=self.kept(group)
             )
         options = self.replaceable(
-            group, "bootDisk.initializeParams.image", "bootDisk.initializeParams.labels", 'metadata["startup-script"]'
+            group,
+            "bootDisk.initializeParams.image",
+            "bootDisk.initializeParams.labels",
+            "bootDisk.kmsKeySelfLink",
+            'metadata["startup-script"]',
         )
         # Its first boot installs packages.
         options.depends_on = [*self.egress[node.role], *(self.way_out if node.public is Public.NO else [])]
@@ -217,6 +222,7 @@ class Adapter(Cloud):
             boot_disk=compute.InstanceBootDiskArgs(
                 device_name="boot",
                 auto_delete=True,
+                kms_key_self_link=self.settings.disk_key or None,
                 initialize_params=compute.InstanceBootDiskInitializeParamsArgs(
                     image=self.settings.image or IMAGE,
                     size=node.disks[0].size_gib,

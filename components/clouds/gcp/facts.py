@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
@@ -56,6 +57,11 @@ FACTS = CloudFacts(
                 "export GOOGLE_PROJECT=your-project",
             )
         },
+    ),
+    disk_keys=DiskKeys(
+        shape=r"projects/[a-z][a-z0-9:.-]*/locations/(?P<region>[a-z0-9-]+)/keyRings/[\w-]{1,63}/cryptoKeys/[\w-]{1,63}",
+        example="projects/your-project/locations/{region}/keyRings/webitel/cryptoKeys/disks",
+        anywhere=("global",),
     ),
     # facts/clouds.md 2: labels.
     tags=TagRules(

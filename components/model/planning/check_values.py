@@ -56,6 +56,15 @@ def check_place(draft: Draft) -> Iterator[Problem]:
         )
 
 
+def check_disk_key(draft: Draft) -> Iterator[Problem]:
+    """Find an encryption key that the cloud's disks cannot have."""
+    key, facts = draft.settings.disk_key, draft.facts
+    if key and facts.disk_keys is None:
+        yield setting_problem("disk_key", key, f"disks of {facts.title} take no key of one's own; remove the setting")
+    elif key and facts.disk_keys and (why := facts.disk_keys.explain(key, draft.region)):
+        yield setting_problem("disk_key", key, why)
+
+
 def check_tags(draft: Draft) -> Iterator[Problem]:
     """Find tags that the cloud refuses."""
     tags, facts = draft.settings.tags, draft.facts
