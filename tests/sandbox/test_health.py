@@ -2,9 +2,11 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -19,6 +21,8 @@ from tests.unit.node.entries import wrong
 
 pytestmark = pytest.mark.sandbox
 
+SETTINGS = bytes(3) + b"\4" + bytes(5)
+"""HTTP/2's frame of that name with nothing in it: how a server greets."""
 LOST = ("call", "chat", "webitel", "cases", "flow")
 
 
@@ -155,9 +159,35 @@ def register_freeswitch(platform: Platform, port: int) -> None:
     assert status == 200, said
 
 
+@contextmanager
+def silent_freeswitch(platform: Platform, greeting: bytes) -> Iterator[None]:
+    """A FreeSWITCH in Consul that takes connections, greets, and says no more."""
+    taken: list[socket.socket] = []
+
+    def serve(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                taken.append(server.accept()[0])
+                taken[-1].sendall(greeting)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        register_freeswitch(platform, server.getsockname()[1])
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        yield
+        server.shutdown(socket.SHUT_RDWR)
+    for connection in taken:
+        connection.close()
+
+
+def test_an_engine_passes_a_frozen_freeswitch_over(runner: Runner, health: Health) -> None:
+    """Its kernel takes the connection and nothing greets: for that the engine has a limit."""
+    with silent_freeswitch(runner.platform, b""):
+        runner.start("engine", speed=1)
+        wait_for_health(runner, health, "engine", seconds=20)
+
+
 def test_an_engine_waits_for_ever_for_a_freeswitch_that_answers_no_call(runner: Runner, health: Health) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as hung:
-        register_freeswitch(runner.platform, hung.getsockname()[1])
+    with silent_freeswitch(runner.platform, SETTINGS):
         process = runner.start("engine", speed=1)
         wait_until(lambda: runner.platform.checks().get("engine-101") == "passing", 10, "the engine in Consul")
         time.sleep(4)
