@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +11,7 @@ from cli.cloud.check import Check, RefusedError
 from cli.cloud.checks import judge
 from cli.cloud.credentials import Found, find_credentials
 from cli.cloud.questions import Answers, ask_with, find_lacking_plugin, list_made, list_nodes, read_provider_config
-from cli.console import Failure, format_count, progress
+from cli.console import format_count, progress
 from cli.engine.engine import Engine
 from components.model.plan import Plan
 
@@ -26,7 +27,10 @@ def refuse_what_is_refused(engine: Engine, plan: Plan, anew: Sequence[str] = ())
     made = list_made(engine.resources())
     if not anew and len(list_nodes(made, plan)) == len(plan.nodes):
         return
-    install_plugin(engine, plan)
+    if lacking := install_plugin(engine, plan):
+        # The engine tries as well, and says what that means.
+        progress(f"{plan.facts.title} is not asked what it would refuse: {lacking}")
+        return
     found = find_credentials(plan.facts, read_provider_config(plan))
     progress(f"Asking {plan.facts.title} what it would refuse: at most {SECONDS:g} s.")
     answers = ask_with(engine, plan, made, time.monotonic() + SECONDS)
@@ -54,14 +58,21 @@ def judge_account(plan: Plan, found: Found, answers: Answers) -> Iterator[Check]
         yield Check("credentials", f"{', '.join(found.names)}: {said}", f"replace them: {found.remedy}")
 
 
-def install_plugin(engine: Engine, plan: Plan) -> None:
-    """Install the provider's plugin, which the engine would do a moment later: without it nobody can be asked."""
+def install_plugin(engine: Engine, plan: Plan) -> str:
+    """Install the provider's plugin, which the engine would do a moment later: without it nobody can be asked. Returns why it is
+    not there, "" = it is."""
     package = plan.facts.package
     if not find_lacking_plugin(plan):
-        return
+        return ""
     version = importlib.metadata.version(f"pulumi-{package}")
     progress(f"Installing Pulumi's provider {package} {version}.")
-    try:
-        engine.run("plugin", "install", "resource", package, f"v{version}")
-    except Failure as failure:  # the questions, and then the engine itself, say what that means
-        progress(str(failure))
+    done = subprocess.run(
+        [str(engine.binary), "plugin", "install", "resource", package, f"v{version}", "--non-interactive", "--color", "never"],
+        cwd=engine.folder,
+        env=engine.environment,
+        text=True,
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    return "" if done.returncode == 0 else done.stderr.strip() or f"exit status {done.returncode}"

@@ -11,7 +11,7 @@ import typer
 
 from cli.console import Failure, Yes, is_terminal, out
 from cli.help import DEPLOY
-from cli.show.plan import show_plan
+from cli.show.plan import bill_table, nodes_table
 from cli.show.questions import QUESTIONS, Question, ask
 from components.clouds.registry import CLOUDS
 from components.model.naming import explain_name, node_name
@@ -71,7 +71,9 @@ def init(
     else:
         values = complete(name, given)
         deployment = check(values, name, ())
-        show_plan(deployment)
+        out.print(nodes_table(deployment.plan))
+        if deployment.plan.bill:
+            out.print(bill_table(deployment.plan))
         if is_terminal() and not yes:
             typer.confirm(f"Write stacks/{path.name}?", default=True, abort=True)
         write(path, HEAD + "".join(write_setting(setting, value) for setting, value in values.items()))

@@ -57,7 +57,7 @@ def test_azure(attach: Attach) -> None:
     assert f"= {size}: its disks want a controller NVMe, and Azure has SCSI there" in find(told, "MISSING disks", "controller")
     assert "webitel:region: swedencentral" in find(told, "MISSING disks", "the subscription gets no disks Premium")
     family = find(told, "standardFalsv6Family in westeurope: 4")
-    assert "support ticket" in family and "webitel:machine_types: {" in family and "has room)" in family
+    assert "support ticket" in family and "webitel:machine_types: {" in family and ": room for them)" in family
     assert "1, 0 used, 2 needed" in find(told, "MISSING quota", "StandardSkuPublicIpAddresses")
     assert "resource group azure-basic already" in find(told, "MISSING names")
 

@@ -90,13 +90,14 @@ def list_limits(asked: Asked, addresses: int, networks: int) -> Iterator[Limit]:
     # Every zone's gateway has an address of its own.
     gateways = len({node.zone for node in plan.nodes if node.public is Public.NO})
     own = sum(node.public is Public.SERVICE for node in plan.nodes) + gateways
-    rules = [len(rules) for role in plan.roles for rules in (rules_in(plan, role), rules_out(plan, role))]
+    # One rule more lets everything out into the network.
+    rules = [number for role in plan.roles for number in (len(rules_in(plan, role)), len(rules_out(plan, role)) + 1)]
     # Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances; EC2-VPC Elastic IPs; VPCs per Region; inbound or outbound
-    # rules per security group, of which one lets everything out into the network.
+    # rules per security group.
     yield Limit("ec2", "L-1216C47A", sum(node.machine_type.vcpus for node in plan.nodes))
     yield Limit("ec2", "L-0263D0A3", own, addresses)
     yield Limit("vpc", "L-F678F1CE", 1, networks)
-    yield Limit("vpc", "L-0EA8095F", max(rules) + 1)
+    yield Limit("vpc", "L-0EA8095F", max(rules))
 
 
 async def ask_image(asked: Asked, options: InvokeOptions) -> list[Finding]:

@@ -136,31 +136,42 @@ async def ask_quotas(asked: Asked, skus: Skus) -> list[Quota]:
     found, usages = await asyncio.gather(
         skus(), get(asked, f"/providers/Microsoft.Compute/locations/{asked.plan.region}/usages?api-version={USAGES}")
     )
-    families = {sku["name"]: sku["family"] for sku in list_machines(found)}
+    # Spelled with large and small letters in more than one way.
+    families = {sku["name"]: sku["family"].lower() for sku in list_machines(found)}
     needed: Counter[str] = Counter()
     for node in asked.missing:
-        needed["virtualMachines"] += 1
+        needed["virtualmachines"] += 1
         # A size that the subscription may not use has no family here; the machine types say that.
         for name in ("cores", families.get(node.machine_type.name)):
             if name:
                 needed[name] += node.machine_type.vcpus
-    room = {one["name"]["value"]: one["limit"] - one["currentValue"] for one in usages["value"]}
+    told = {one["name"]["value"].lower(): one for one in usages["value"]}
+    titles = {name: str(one["name"]["localizedValue"]) for name, one in told.items()}
+    room = {name: one["limit"] - one["currentValue"] - needed[name] for name, one in told.items()}
     return [
         Quota(
             f"{one['name']['localizedValue']} in {asked.plan.region}",
             one["limit"],
-            needed[one["name"]["value"]],
-            explain_family(asked, one["name"]["value"], families, room) if one["name"]["value"] in families.values() else MORE,
+            needed[name],
+            explain_family(asked, name, families, room, titles) if name in families.values() else MORE,
             one["currentValue"],
         )
-        for one in usages["value"]
-        if one["name"]["value"] in needed
+        for name, one in told.items()
+        if name in needed
     ]
 
 
-def explain_family(asked: Asked, family: str, families: Mapping[str, str], room: Mapping[str, float]) -> str:
+def explain_family(
+    asked: Asked,
+    family: str,
+    families: Mapping[str, str],
+    room: Mapping[str, float],
+    titles: Mapping[str, str],
+) -> str:
     """How more of a family is had, and the cheapest machine types of families with room for all that would move there."""
-    ticket = f"support ticket, Service and subscription limits (quotas), Compute-VM, {asked.plan.region}, {family}; {MORE}"
+    ticket = (
+        f"support ticket, Service and subscription limits (quotas), Compute-VM, {asked.plan.region}, {titles[family]}; {MORE}"
+    )
     moving = {node.role: node for node in asked.missing if families.get(node.machine_type.name) == family}
     amount = sum(node.machine_type.vcpus for node in asked.missing if node.role in moving)
     for other in sorted({one for one in families.values() if one != family and room.get(one, 0) >= amount}):
@@ -180,7 +191,7 @@ def explain_family(asked: Asked, family: str, families: Mapping[str, str], room:
             continue
         if sum(fit[node.role].vcpus for node in asked.missing if node.role in moving) <= room[other]:
             types = ", ".join(f"{role}: {machine.name}" for role, machine in fit.items())
-            return f"webitel:machine_types: {{{types}}} ({other} has room), or a {ticket}"
+            return f"webitel:machine_types: {{{types}}} ({titles[other]}: room for them), or a {ticket}"
     return ticket
 
 
@@ -237,5 +248,5 @@ async def ask_names(asked: Asked) -> list[Finding]:
         if ": 404 " in str(error):
             return []
         raise
-    text = f"the subscription has a resource group {asked.plan.stack} already, which is none of this deployment's"
+    text = f"the subscription has a resource group {asked.plan.stack} already, which this deployment's state does not know"
     return [Finding("names", text, "delete it, or take another name for the deployment: ./webitel init NAME")]

@@ -80,7 +80,9 @@ async def ask_network(asked: Asked) -> list[Finding]:
     found = []
     if any(one["name"] == plan.stack for one in networks):
         remedy = "delete or rename it, or take another name for the deployment: ./webitel init NAME"
-        found.append(Finding("names", f"the account has a VPC {plan.stack} already, which is none of this deployment's", remedy))
+        found.append(
+            Finding("names", f"the account has a VPC {plan.stack} already, which this deployment's state does not know", remedy)
+        )
     for one in networks:
         if one["name"] != plan.stack and IPv4Network(one["ip_range"]).overlaps(IPv4Network(plan.network)):
             told = f"webitel:network = {plan.network}: the VPC {one['name']} ({one['region']}) has {one['ip_range']}"

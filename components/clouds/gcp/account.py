@@ -112,7 +112,11 @@ async def ask_constraints(asked: Asked) -> list[Finding]:
     names = [f"{place}/{node.name}" for node in public]
     allowed = {one.removeprefix("is:") for one in rule.get("allowedValues", ())}
     barred = {one.removeprefix("is:") for one in rule.get("deniedValues", ())}
-    refused = [name for name in names if rule.get("allValues") == "DENY" or name in barred or (allowed and name not in allowed)]
+    # A rule for whole folders tells nothing of an instance.
+    lacking = (
+        {name for name in names if name not in allowed} if allowed and not any("under:" in one for one in allowed) else set()
+    )
+    refused = [name for name in names if rule.get("allValues") == "DENY" or name in barred or name in lacking]
     if refused:
         found.append(
             Finding(
@@ -135,4 +139,6 @@ async def ask_names(asked: Asked) -> list[Finding]:
     if not asked.count(NETWORK):
         networks = (await get(asked, "/global/networks?fields=items(name)")).get("items", ())
         told += [f"a network {one['name']}" for one in networks if one["name"] == plan.stack]
-    return [Finding("names", f"the project has {one} already, which is none of this deployment's", remedy) for one in told]
+    return [
+        Finding("names", f"the project has {one} already, which this deployment's state does not know", remedy) for one in told
+    ]

@@ -111,16 +111,17 @@ async def ask_families(asked: Asked, region: Document) -> list[Finding]:
 def judge_family(asked: Asked, family: str, amount: int, told: Iterable[Any], page: str) -> Finding:
     """Whether a family's quota of the region is enough for the whole plan."""
     region = asked.plan.region
-    limits = [
-        float(one.details[0].value)
+    name = f"vCPUs of {family} in {region}"
+    fit = [
+        one
         for one in told
         if one.details
         and region in (*one.applicable_locations, one.dimensions.get("region"))
         and one.dimensions.get("vm_family", family) == family
     ]
-    name = f"vCPUs of {family} in {region}"
-    if not limits:
+    if not fit:
         return Finding("quota by family", f"{name}: not told, {amount} needed", f"look at {page}", waits=True)
-    limit = min(limits)
+    # One without a family or region is that of all families and regions without their own.
+    limit = float(max(fit, key=lambda one: ("vm_family" in one.dimensions, "region" in one.dimensions)).details[0].value)
     enough = limit < 0 or amount <= limit  # -1 is no limit
     return Finding("quota by family", f"{name}: {limit:g}, {amount} needed", "" if enough else f"ask for more: {page}")

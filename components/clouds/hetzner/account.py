@@ -80,7 +80,7 @@ async def ask_names(asked: Asked, servers: Callable[[], Awaitable[list[str]]]) -
     return [
         Finding(
             "names",
-            f"the project has {one} already, which is none of this deployment's",
+            f"the project has {one} already, which this deployment's state does not know",
             "delete or rename it, or take another name for the deployment: ./webitel init NAME",
         )
         for one in found

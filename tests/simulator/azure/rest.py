@@ -11,6 +11,7 @@ from tests.simulator.rest import Answer, Asked
 
 REGION = "westeurope"
 DISKS = ("Standard_LRS", "StandardSSD_LRS", "Premium_LRS", "PremiumV2_LRS", "UltraSSD_LRS")
+IMAGES = [["Debian", f"debian-{number}", f"{number}-gen2"] for number in (12, 13)]
 USUAL = {"cores": 200, "virtualMachines": 25000}
 NETWORK = {"VirtualNetworks": 1000, "NetworkSecurityGroups": 5000, "PublicIPAddresses": 1000, "StandardSkuPublicIpAddresses": 20}
 FIRST_WITH_NVME = 6
@@ -28,7 +29,8 @@ def _sku(name: str, kind: str, barred: tuple[str, ...], capabilities: Mapping[st
     return {
         "resourceType": kind,
         "name": name,
-        "family": family_of(name),
+        # The usages begin with a small letter.
+        "family": family_of(name).replace("standard", "Standard", 1),
         "locations": [REGION],
         "locationInfo": [{"location": REGION, "zones": ["1", "2", "3"], "zoneDetails": []}],
         "capabilities": [{"name": key, "value": value} for key, value in capabilities.items()],
@@ -75,7 +77,7 @@ def _network(asked: Asked) -> Any:
 
 def _versions(asked: Asked) -> Any:
     parts = [asked.part(name) for name in ("publishers", "offers", "skus")]
-    return [{"name": "0.20261110.2291", "location": REGION}] if parts == ["Debian", "debian-12", "12-gen2"] else None
+    return [{"name": "0.20261110.2291", "location": REGION}] if parts in IMAGES else None
 
 
 def _group(asked: Asked) -> Any:

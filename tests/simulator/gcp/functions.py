@@ -65,12 +65,15 @@ def _families(account: Account, arguments: Properties) -> Properties:
         "id": arguments["quotaId"],
         "dimensions": ["region", "vm_family"],
         "dimensionsInfos": [
-            {
-                "applicableLocations": [region],
-                "details": [{"value": str(limit)}],
-                "dimensions": {"region": region, "vm_family": family},
-            }
-            for family, limit in limits.items()
+            {"applicableLocations": [region], "details": [{"value": "0"}], "dimensions": {}},
+            *(
+                {
+                    "applicableLocations": [region],
+                    "details": [{"value": str(limit)}],
+                    "dimensions": {"region": region, "vm_family": family},
+                }
+                for family, limit in limits.items()
+            ),
         ],
     }
 

@@ -11,7 +11,7 @@ from tests.simulator.rest import Answer, Asked
 USUAL = {"INSTANCES": 2000.0, "CPUS_ALL_REGIONS": 512.0, "FIREWALLS": 100.0, "NETWORKS": 5.0, "STATIC_ADDRESSES": 8.0}
 IN_REGION = ("INSTANCES", "STATIC_ADDRESSES")
 DISKS = ("pd-standard", "pd-balanced", "pd-ssd", "hyperdisk-balanced")
-FAMILY = "debian-12"
+FAMILIES = {"debian-12": "bookworm", "debian-13": "trixie"}
 
 
 def _quotas(asked: Asked, names: tuple[str, ...]) -> dict[str, Any]:
@@ -47,7 +47,8 @@ def _networks(asked: Asked) -> Any:
 
 
 def _image(asked: Asked) -> Any:
-    return {"name": f"{FAMILY}-bookworm-v20261110"} if asked.path.endswith(f"/{FAMILY}") else None
+    family = asked.part("family")
+    return {"name": f"{family}-{FAMILIES[family]}-v20261110"} if family in FAMILIES else None
 
 
 def _constraint(asked: Asked) -> Any:
