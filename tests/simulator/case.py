@@ -74,6 +74,26 @@ class Seen:
 
 
 @dataclass(frozen=True)
+class Needed:
+    """An input that only counts on a later day: its path, with `[]` for every element of a list, the value that it has to have,
+    and what comes of another one."""
+
+    type: str
+    path: str
+    value: Any
+    otherwise: str
+
+    def find_wrong(self, inputs: Mapping[str, Any]) -> list[Any]:
+        """Values that are others; None where there is none."""
+        found: list[Any] = [inputs]
+        for part in self.path.split("."):
+            found = [one.get(part.removesuffix("[]")) if isinstance(one, Mapping) else None for one in found]
+            if part.endswith("[]"):
+                found = [item for one in found for item in one or ()]
+        return [value for value in found if value != self.value]
+
+
+@dataclass(frozen=True)
 class Case:
     """A cloud in tests.
 
@@ -83,7 +103,8 @@ class Case:
     `Refusal`. `image` is a newer image than the adapter's. `zone` is
     `webitel:dns_zone` (`{id}` is the zone's id) and `zones` what a user has made for it, by type; `records` reads by type
     what a record answers. `rule` is an input of a firewall that somebody changed: type, input, other value. `unknown` is an
-    input with a nested one that is none, by the type's short name. `late` are resources of which a later look learns more
+    input with a nested one that is none, by the type's short name.
+    `needed` are inputs that only a later day shows. `late` are resources of which a later look learns more
     than their creation told. `off` is the output of a machine that somebody turned off, with its word; `stopping` are the
     words while it goes down, when its own interface refuses a start. `apart`: machines of one zone are on different hosts
     without a group, too.
@@ -104,6 +125,7 @@ class Case:
     records: Mapping[str, Callable[[Thing], Iterator[Answer]]]
     rule: tuple[str, str, Any]
     unknown: tuple[str, Mapping[str, Any]]
+    needed: tuple[Needed, ...]
     config: Mapping[str, str] = field(default_factory=dict)
     quota: tuple[str, ...] = ()
     late: tuple[str, ...] = ()

@@ -133,6 +133,9 @@ def find_option_problems(plan: Plan, registrations: Sequence[Registration]) -> I
             yield f"{one.name}: {one.type} is not protected by the cloud"
         if one.given.get("deleteProtection") and not kept:
             yield f"{one.name}: the cloud refuses its deletion, and nobody lifts that"
+        for needed in load_case(plan.cloud).needed:
+            if one.type == needed.type and needed.find_wrong(one.given):
+                yield f"{one.name}: {needed.path} is not {needed.value}: {needed.otherwise}"
         if one.type == types.attachments and not one.delete_before_replace:
             yield f"{one.name}: the end of an attachment may undo its successor"
         if one.type == types.machine:

@@ -6,7 +6,7 @@ from components.clouds.aws.facts import FACTS
 from tests.simulator.aws.images import image_id
 from tests.simulator.aws.view import read_record, see
 from tests.simulator.bugs import NEIGHBOUR, RTP, WORLD, Bug, forget, put, update
-from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Types
+from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Needed, Types
 
 MACHINE = FACTS.machine_resource
 RULE_IN = ":SecurityGroupIngressRule"
@@ -42,6 +42,15 @@ BUGS = (
     Bug("no placement group", ":Instance", put("placementGroup", None), "data-2"),
     Bug("no placement group of a role without a cluster", ":Instance", put("placementGroup", None), "app-2"),
     Bug("no placement group in a zone", ":Instance", put("placementGroup", None), "app-4", zones=True),
+    Bug("a boot disk that outlives its machine", ":Instance", put("rootBlockDevice.deleteOnTermination", False), "app-1"),
+    Bug("an instance that nobody can end", ":Instance", put("forceDestroy", False), "app-1"),
+    Bug("a disk torn from a running machine", ":VolumeAttachment", put("stopInstanceBeforeDetaching", None), "data-1-database"),
+    Bug(
+        "instance ended at the machine's own shutdown",
+        ":Instance",
+        update(instanceInitiatedShutdownBehavior="terminate"),
+        "app-1",
+    ),
     Bug("input unknown to the cloud", ":Instance", update(userdata="x"), "app-1"),
 )
 
@@ -82,5 +91,16 @@ CASE = Case(
     zones=(("aws:route53/zone:Zone", {"name": ZONE}),),
     records={"aws:route53/record:Record": read_record},
     rule=("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "cidrIpv4", "10.0.0.0/8"),
+    needed=(
+        Needed(MACHINE, "rootBlockDevice.deleteOnTermination", True, "the boot disk stays and is paid for"),
+        Needed(MACHINE, "forceDestroy", True, "its own protection refuses every deletion"),
+        Needed(MACHINE, "instanceInitiatedShutdownBehavior", None, "who shuts it down from inside may end it for good"),
+        Needed(
+            "aws:ec2/volumeAttachment:VolumeAttachment",
+            "stopInstanceBeforeDetaching",
+            True,
+            "the disk is torn from a database that runs",
+        ),
+    ),
     unknown=("Instance", {"rootBlockDevice": {"speed": 1}}),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from components.clouds.azure.facts import FACTS
 from tests.simulator.azure.view import read_record, see
 from tests.simulator.bugs import NEIGHBOUR, OTHER_RTP, RTP, Bug, drop, each, forget, has, put, update, with_
-from tests.simulator.case import RECORD_LABEL, ZONE, Case, Types
+from tests.simulator.case import RECORD_LABEL, ZONE, Case, Needed, Types
 
 MACHINE = FACTS.machine_resource
 CONFIG = {"subscriptionId": "00000000-0000-0000-0000-000000000001"}
@@ -85,6 +85,15 @@ BUGS = (
     Bug("address of another zone", ":PublicIPAddress", put("zones", ["2"]), "edge-1", zones=True),
     Bug("no scale set", ":VirtualMachine", put("virtualMachineScaleSet", None), "data-2"),
     Bug("one fault domain of three", ":VirtualMachineScaleSet", put("platformFaultDomainCount", 3), "data-zone-1"),
+    Bug("a boot disk that outlives its machine", ":VirtualMachine", put("storageProfile.osDisk.deleteOption", "Detach"), "app-1"),
+    Bug("data that goes with the machine", ":VirtualMachine", put("storageProfile.dataDisks.0.deleteOption", "Delete"), "data-1"),
+    Bug("no word on the data", ":VirtualMachine", put("storageProfile.dataDisks.0.deleteOption", None), "data-1"),
+    Bug(
+        "an interface that goes with the machine",
+        ":VirtualMachine",
+        put("networkProfile.networkInterfaces.0.deleteOption", "Delete"),
+        "app-1",
+    ),
     Bug("input unknown to the cloud", ":VirtualMachine", update(userdata="x"), "app-1"),
 )
 
@@ -124,5 +133,15 @@ CASE = Case(
     ),
     records={"azure-native:dns:RecordSet": read_record},
     rule=("azure-native:network:NetworkSecurityGroup", "securityRules", []),
+    needed=(
+        Needed(MACHINE, "storageProfile.osDisk.deleteOption", "Delete", "it stays, is paid for, and its name is taken"),
+        Needed(MACHINE, "storageProfile.dataDisks[].deleteOption", "Detach", "the data goes with the machine"),
+        Needed(
+            MACHINE,
+            "networkProfile.networkInterfaces[].deleteOption",
+            "Detach",
+            "it goes with the machine, and its address with it, of which the state knows nothing",
+        ),
+    ),
     unknown=("VirtualMachine", {"storageProfile": {"osDisk": {"speed": 1}}}),
 )

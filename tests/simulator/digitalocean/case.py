@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from components.clouds.digitalocean.facts import FACTS
 from tests.simulator.bugs import OTHER_RTP, RTP, WORLD, Bug, drop, each, forget, has, put, update, with_
-from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Types
+from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Needed, Types
 from tests.simulator.digitalocean.view import read_record, see
 
 MACHINE = FACTS.machine_resource
@@ -38,6 +38,10 @@ BUGS = (
     Bug("smaller disk", ":Volume", put("size", 10), "data-1-database"),
     Bug("other name of a disk", ":Volume", put("name", "data"), "data-1-database"),
     Bug("disk not attached", ":VolumeAttachment", forget, "data-1-database"),
+    Bug("a machine switched off like a lamp", ":Droplet", put("gracefulShutdown", False), "data-1"),
+    Bug("a boot disk that only grows", ":Droplet", put("resizeDisk", True), "app-1"),
+    Bug("disks in the machine's inputs too", ":Droplet", update(volumeIds=[]), "data-1"),
+    Bug("an attachment before the machine", ":VolumeAttachment", put("dropletId", 1), "data-1-database"),
     Bug("input unknown to the cloud", ":Droplet", update(userdata="x"), "app-1"),
 )
 
@@ -73,5 +77,10 @@ CASE = Case(
     zones=(("digitalocean:index/domain:Domain", {"name": ZONE}),),
     records={"digitalocean:index/dnsRecord:DnsRecord": read_record},
     rule=("digitalocean:index/firewall:Firewall", "inboundRules", []),
+    needed=(
+        Needed(MACHINE, "gracefulShutdown", True, "the database has no time to stop before a replacement"),
+        Needed(MACHINE, "resizeDisk", False, "no smaller type ever fits again"),
+        Needed(MACHINE, "volumeIds", None, "two resources attach one disk, and take it from one another"),
+    ),
     unknown=("Firewall", {"inboundRules": [{"speed": 1}]}),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from components.clouds.gcp.facts import FACTS
 from tests.simulator.bugs import NEIGHBOUR, OTHER_RTP, WORLD, Bug, each, forget, has, put, update, with_
-from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Types
+from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Needed, Types
 from tests.simulator.gcp.view import read_record, see
 
 MACHINE = FACTS.machine_resource
@@ -33,6 +33,10 @@ BUGS = (
     Bug("all in one zone", ":Instance", put("zone", "europe-west3-a"), "data-2", zones=True),
     Bug("disk not attached", ":Instance", put("attachedDisks", []), "data-1"),
     Bug("no placement policy", ":Instance", put("resourcePolicies", None), "data-2"),
+    Bug("a boot disk that outlives its machine", ":Instance", put("bootDisk.autoDelete", False), "app-1"),
+    Bug("an instance that nobody can delete", ":Instance", put("deletionProtection", True), "app-1"),
+    Bug("another type needs another machine", ":Instance", put("allowStoppingForUpdate", False), "app-1"),
+    Bug("an address that nothing can delete", ":Address", update(deletionPolicy="PREVENT"), "edge-1"),
     Bug("input unknown to the cloud", ":Instance", update(userdata="x"), "app-1"),
 )
 
@@ -70,6 +74,12 @@ CASE = Case(
     zones=(("gcp:dns/managedZone:ManagedZone", {"name": "company-zone", "dnsName": f"{ZONE}."}),),
     records={"gcp:dns/recordSet:RecordSet": read_record},
     rule=("gcp:compute/firewall:Firewall", "sourceRanges", ["10.0.0.0/8"]),
+    needed=(
+        Needed(MACHINE, "bootDisk.autoDelete", True, "it stays and is paid for, and its name is taken"),
+        Needed(MACHINE, "deletionProtection", False, "neither destroy nor a replacement can delete it"),
+        Needed(MACHINE, "allowStoppingForUpdate", True, "another machine type is refused"),
+        Needed("gcp:compute/address:Address", "deletionPolicy", None, "destroy with the data never ends"),
+    ),
     unknown=("Instance", {"bootDisk": {"speed": 1}}),
     apart=True,  # Google, Placement policies overview: different hosts by default
 )

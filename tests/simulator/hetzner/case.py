@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from components.clouds.hetzner.facts import FACTS
 from tests.simulator.bugs import NEIGHBOUR, OTHER_RTP, RTP, WORLD, Bug, drop, each, forget, has, put, update, with_
-from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Types
+from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Needed, Types
 from tests.simulator.hetzner.view import read_record, see
 
 MACHINE = FACTS.machine_resource
@@ -38,6 +38,10 @@ BUGS = (
     Bug("an address not protected by the cloud", ":PrimaryIp", update(deleteProtection=False), "edge-1"),
     Bug("no placement group", ":Server", put("placementGroupId", None), "data-2"),
     Bug("no labels", ":Server", update(labels={})),
+    Bug("an address that goes with the server", ":PrimaryIp", put("autoDelete", True), "edge-1"),
+    Bug("a server switched off like a lamp", ":Server", put("shutdownBeforeDeletion", False), "data-1"),
+    Bug("a boot disk that only grows", ":Server", put("keepDisk", False), "app-1"),
+    Bug("disks mounted by the cloud", ":VolumeAttachment", put("automount", True), "data-1-database"),
     Bug("input unknown to the cloud", ":Server", update(userdata="x"), "app-1"),
 )
 
@@ -75,6 +79,12 @@ CASE = Case(
     zones=(("hcloud:index/zone:Zone", {"name": ZONE, "mode": "primary"}),),
     records={"hcloud:index/zoneRrset:ZoneRrset": read_record},
     rule=("hcloud:index/firewall:Firewall", "rules", []),
+    needed=(
+        Needed("hcloud:index/primaryIp:PrimaryIp", "autoDelete", False, "the address is lost with the server"),
+        Needed(MACHINE, "shutdownBeforeDeletion", True, "the database has no time to stop before a replacement"),
+        Needed(MACHINE, "keepDisk", True, "no smaller type ever fits again"),
+        Needed("hcloud:index/volumeAttachment:VolumeAttachment", "automount", False, "two hands mount one file system"),
+    ),
     unknown=("Server", {"networks": [{"speed": 1}]}),
     late=("edge-1",),
 )
