@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,8 @@ BRINGING_UP_SECONDS = 300
 MAY_GO = ("Rule",)
 """How the types of what `up` may delete end: of a listener that is gone, or moved to another port, the opening goes."""
 NEEDS_HISTORY = (
-    "this test needs the project's history, and this clone is shallow: run `git fetch --unshallow`, or in a workflow give "
-    "actions/checkout `fetch-depth: 0`"
+    "No upgrade was tested. It needs the project's history, and this clone is shallow: run `git fetch --unshallow`, "
+    "or in a workflow give actions/checkout `fetch-depth: 0`"
 )
 
 
@@ -46,7 +47,9 @@ def find_earlier() -> str:
     """Find the commit to begin with."""
     if named := os.environ.get("WEBITEL_UPGRADE_FROM"):
         return named
-    assert git("rev-parse", "--is-shallow-repository").strip() == b"false", NEEDS_HISTORY
+    if git("rev-parse", "--is-shallow-repository").strip() != b"false":
+        warnings.warn(NEEDS_HISTORY, stacklevel=2)  # a reason alone is not shown
+        pytest.skip(NEEDS_HISTORY)
     now = int(git("log", "-1", "--format=%ct"))
     earlier = git("rev-list", "-1", f"--before={now - DAY_SECONDS}", "HEAD") or git("rev-list", "--max-parents=0", "HEAD")
     return earlier.decode().split()[0]
