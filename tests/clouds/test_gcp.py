@@ -19,7 +19,12 @@ def test_the_start_up_script_is_metadata_that_can_change_in_place(basic: Asked) 
     for one in basic.all("Instance").values():
         assert "metadataStartupScript" not in one.inputs
         assert one.inputs["metadata"]["startup-script"].startswith("#!/bin/sh\n")
-        assert {'metadata["startup-script"]', "bootDisk.initializeParams.image"} == set(one.ignore_changes)
+        assert set(one.ignore_changes) == {
+            'metadata["startup-script"]',
+            "bootDisk.initializeParams.image",
+            "bootDisk.initializeParams.labels",
+            "bootDisk.kmsKeySelfLink",
+        }
         assert one.delete_before_replace
         assert one.inputs["allowStoppingForUpdate"]
 
