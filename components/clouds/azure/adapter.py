@@ -14,8 +14,8 @@ from pulumi import Input, ResourceOptions, ResourceTransformationArgs, ResourceT
 from pulumi_azure_native import compute, dns, network, resources
 
 from components.clouds.azure.machines import IMAGE, name_controller, name_device, refer_to_image
+from components.clouds.azure.security import list_rules_in, list_rules_out
 from components.clouds.base import Cloud, Machine, NodeGroup
-from components.clouds.rules import Rule, rules_in, rules_out
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.machine import Public
@@ -25,12 +25,6 @@ from components.model.planning.addresses import subnet_of
 from components.model.planning.check_shape import growing_roles
 from components.model.planning.dns import PRIORITY, TTL_SECONDS, WEIGHT, Record, Zone
 from components.model.user_data import UserData
-
-PLATFORM = "168.63.129.16"
-"""Azure's own services for a machine: its agent and the resolver."""
-
-FIRST, LAST = 100, 4096
-"""Priorities of security rules; Azure's own come after."""
 
 V2_IOPS, V2_MBPS = 3000, 125
 """What a data disk has at no price of its own."""
@@ -158,76 +152,18 @@ class Adapter(Cloud):
         )
 
     def create_firewalls(self) -> None:
-        # Roles are sources by the fixed addresses of their nodes; a further node changes the rules in place.
-        self.addresses_of = {
-            role: [node.private_address for node in self.plan.nodes if node.role == role and node.private_address]
-            for role in self.plan.roles
-        }
         self.firewalls = {
             role: network.NetworkSecurityGroup(
                 role,
                 resource_group_name=self.group.name,
                 network_security_group_name=f"{self.plan.stack}-{role}",
                 location=self.plan.region,
-                security_rules=[*self.list_rules_in(role), *self.list_rules_out(role)],
+                security_rules=[*list_rules_in(self.plan, role), *list_rules_out(self.plan, role)],
                 tags=self.tags,
                 opts=self.child(),
             )
             for role in self.plan.roles
         }
-
-    def list_rules_in(self, role: str) -> list[network.SecurityRuleArgs]:
-        opened = [
-            network.SecurityRuleArgs(
-                name=name_rule("in", rule),
-                description=purpose,
-                priority=priority,
-                direction="Inbound",
-                access="Allow",
-                protocol=rule.protocol.title(),
-                source_port_range="*",
-                source_address_prefix=rule.network or None,
-                source_address_prefixes=self.addresses_of.get(rule.peer_role),
-                destination_address_prefix="*",
-                destination_port_range=rule.ports,
-            )
-            for priority, (rule, purpose) in enumerate(rules_in(self.plan, role).items(), FIRST)
-        ]
-        # Azure's own rules let everything pass inside the network.
-        return [*opened, close("Inbound")]
-
-    def list_rules_out(self, role: str) -> list[network.SecurityRuleArgs]:
-        opened = [
-            network.SecurityRuleArgs(
-                name=name_rule("out", rule),
-                description=purpose,
-                priority=priority,
-                direction="Outbound",
-                access="Allow",
-                protocol=rule.protocol.title(),
-                source_address_prefix="*",
-                source_port_range="*",
-                destination_address_prefix=rule.network,
-                destination_port_range=rule.ports,
-            )
-            for priority, (rule, purpose) in enumerate(rules_out(self.plan, role).items(), FIRST)
-        ]
-        # Inside the network the group at the other end decides; Azure's agent needs Azure.
-        inside = [
-            network.SecurityRuleArgs(
-                name=f"out-{name}",
-                priority=LAST - before,
-                direction="Outbound",
-                access="Allow",
-                protocol="*",
-                source_address_prefix="*",
-                source_port_range="*",
-                destination_address_prefix=destination,
-                destination_port_range="*",
-            )
-            for before, (name, destination) in enumerate((("network", self.plan.network), ("platform", PLATFORM)), 1)
-        ]
-        return [*opened, *inside, close("Outbound")]
 
     def create_ssh_key(self) -> None:
         """None: a machine is given the key itself."""
@@ -397,23 +333,3 @@ class Adapter(Cloud):
 def list_zones(zone: str) -> list[str] | None:
     """A zone as Azure takes it; nothing where the region has none."""
     return [zone] if zone else None
-
-
-def name_rule(direction: str, rule: Rule) -> str:
-    """A name of letters, digits, dots and hyphens."""
-    return f"{direction}-{rule.key}".replace("/", "-")
-
-
-def close(direction: str) -> network.SecurityRuleArgs:
-    """The rule before Azure's own."""
-    return network.SecurityRuleArgs(
-        name=f"close-{direction.lower()}",
-        priority=LAST,
-        direction=direction,
-        access="Deny",
-        protocol="*",
-        source_address_prefix="*",
-        source_port_range="*",
-        destination_address_prefix="*",
-        destination_port_range="*",
-    )
