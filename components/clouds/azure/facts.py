@@ -69,6 +69,7 @@ FACTS = CloudFacts(
     dns=True,
     dns_key="resource group, dns-group",
     # Azure Resource Manager, Troubleshoot SKU, allocation, quota and throttling errors.
+    budget_by="the deployment",
     refusals={
         Refusal.CAPACITY: "SkuNotAvailable|AllocationFailed|OverconstrainedAllocationRequest|OverconstrainedZonalAllocation",
         Refusal.QUOTA: "QuotaExceeded|exceeding approved|LimitExceeded|CountLimitReached",

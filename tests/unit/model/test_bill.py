@@ -149,6 +149,14 @@ def test_kept_disks_are_in_the_bill() -> None:
     assert kept - without == pytest.approx(200 * 0.0572)
 
 
+def test_a_bill_above_the_budget_is_told() -> None:
+    mail = ["ops@your-company.com"]
+    warning = "webitel:budget = 2000: the bill at the tier's load is USD "
+    assert any(one.startswith(warning) for one in plan("aws", "extended", budget=2000, budget_mail=mail).warnings)
+    assert not any("budget" in one for one in plan("aws", "extended", budget=20_000, budget_mail=mail).warnings)
+    assert plan("gcp", budget=20_000), "the billing account's administrators hear it in any case"
+
+
 def test_local_has_no_bill() -> None:
     assert plan("local").bill == () and plan("local").monthly_price.amount == 0
 
