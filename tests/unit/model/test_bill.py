@@ -92,8 +92,9 @@ def test_published_examples_within_two_per_cent(example: str) -> None:
 
 @pytest.mark.parametrize("tier", ["single", "basic", "extended"])
 @pytest.mark.parametrize("cloud", REAL)
-def test_every_tier_has_a_whole_bill(cloud: str, tier: str) -> None:
-    made = plan(cloud, tier)
+@pytest.mark.parametrize("new", [False, True], ids=["default region", "region of new stacks"])
+def test_every_tier_has_a_whole_bill(cloud: str, tier: str, new: bool) -> None:
+    made = plan(cloud, tier, region=CLOUDS[cloud].first_region if new else "")
     assert all(line.amount is not None and line.as_of for line in made.bill)
     assert made.monthly_price.amount == pytest.approx(sum(line.amount or 0 for line in made.bill), abs=0.01)
     assert [line.what for line in made.bill] == [
