@@ -132,6 +132,10 @@ def facts_table(plan: Plan, settings: Settings, everything: bool) -> Table:
     )
     per_day = recordings_gib_per_day(TIERS[plan.tier].calls_per_day)
     add("recordings", [f"on {plan.share}, which you run: {per_day:.0f} GiB a day at {calls} calls a day"] if plan.share else [])
+    if settings.budget:
+        whom = ", ".join(settings.budget_mail) or "the billing account's administrators"
+        alarm = f"alarm at {plan.monthly_price.currency} {settings.budget:,} a month of {plan.facts.budget_by}, to {whom}"
+        add("budget", [alarm])
     add("note", plan.warnings)
     add("to be set before up", map(str, documentation_values(settings, plan.facts)))
     return table

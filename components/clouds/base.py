@@ -75,6 +75,8 @@ class Cloud(pulumi.ComponentResource, ABC):
             group = NodeGroup(node, self)
             self.create_disks(node, group)
             group.register_outputs({})
+        if settings.budget:
+            self.create_budget()
         if settings.dns_zone:
             for record in list_records(plan):
                 self.create_record(read_zone(settings.dns_zone), record, self.public_addresses(record) or [record.value])
@@ -103,6 +105,10 @@ class Cloud(pulumi.ComponentResource, ABC):
     @abstractmethod
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
         """The node's disks (by `create_disks`), addresses and machine, in `group`."""
+
+    def create_budget(self) -> None:
+        """The alarm at a month's bill. Only where the cloud's row has `budget_by`."""
+        raise RunError(f"webitel:budget: {self.facts.title} has no alarm that could be made; leave it out")
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         """A record set of the domain with its values as DNS writes them, in a zone that is there. Only where the cloud's

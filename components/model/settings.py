@@ -145,6 +145,19 @@ class Settings(BaseModel):
         "options as for mount(8), type nfs4 (unless set), glusterfs, or bind for a folder that you mount yourself.",
         examples=[{"source": "files.your-company.com:/webitel"}],
     )
+    budget: int = Field(
+        0,
+        ge=0,
+        le=10_000_000,
+        description="A month's bill, in its currency: the cloud itself alarms at 80 and 100 % of it and at a forecast of 100 %; "
+        "0 = no alarm. AWS counts the account, Google Cloud the project, Azure the deployment.",
+        examples=[2000],
+    )
+    budget_mail: tuple[str, ...] = Field(
+        (),
+        description="Who is alarmed; on gcp beside the administrators of the billing account.",
+        examples=[["ops@your-company.com"]],
+    )
     network: Network | None = Field(
         None, description="The deployment's private network; empty = the cloud's default.", examples=["10.20.0.0/16"]
     )

@@ -79,6 +79,8 @@ def test_azure_replaces_by_the_path_and_few_fields_only(make_driver: MakeDriver)
         "AvailabilitySet": {"location"},
         "dns:Zone": {"location"},
         "dns:RecordSet": {"recordType"},
+        "VirtualMachineScaleSet": {"location"},
+        "consumption:Budget": {"scope"},
     }
     schema, driver = load_schema("azure-native"), make_driver("azure")
     for type, handler in driver.provider.handlers.items():

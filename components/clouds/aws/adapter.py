@@ -11,6 +11,7 @@ import pulumi
 from pulumi import Input, InvokeOptions, ResourceOptions
 from pulumi_aws import Provider, ebs, ec2, route53, vpc
 
+from components.clouds.aws.budget import create_budget
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.rules import rules_in, rules_out
 from components.model.catalogue.services import CATALOGUE
@@ -317,6 +318,16 @@ class Adapter(Cloud):
         of_role = {"webitel:role": role} if role else {}
         own = {"Name": f"{self.plan.stack}-{name}", "webitel:stack": self.plan.stack}
         return {**self.settings.tags, **own, **of_role}
+
+    def create_budget(self) -> None:
+        create_budget(
+            self.plan.stack,
+            self.settings.budget,
+            self.plan.monthly_price.currency,
+            self.settings.budget_mail,
+            self.tags("budget"),
+            self.child(),
+        )
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         route53.Record(

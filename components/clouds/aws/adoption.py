@@ -25,6 +25,9 @@ def by_tags(name: str, ids: str = "ids", tags: str = "tags", **more: Any) -> Way
 
 
 WAYS: Mapping[str, Way] = {
+    "aws:budgets/budget:Budget": Way(
+        lambda inputs, answer: [f"{answer['accountId']}:{inputs['name']}"], "aws:index/getCallerIdentity:getCallerIdentity"
+    ),
     "aws:ebs/volume:Volume": by_tags("ebs/getEbsVolumes"),
     "aws:ec2/eip:Eip": by_tags("ec2/getEips", "allocationIds"),
     "aws:ec2/eipAssociation:EipAssociation": Way(

@@ -45,6 +45,7 @@ FACTS = CloudFacts(
     dns=True,
     dns_key="hosted zone id, Z0123456789ABCDEFGHIJ",
     # EC2's table of error codes.
+    budget_by="the whole account",
     refusals={
         Refusal.CAPACITY: "InsufficientInstanceCapacity|InsufficientHostCapacity|InsufficientCapacity",
         Refusal.QUOTA: "LimitExceeded|MaxSpotInstanceCountExceeded|InstanceLimitExceeded",

@@ -13,6 +13,7 @@ from ipaddress import IPv4Network
 from pulumi import Input, ResourceOptions, ResourceTransformationArgs, ResourceTransformationResult
 from pulumi_azure_native import compute, dns, network, resources
 
+from components.clouds.azure.budget import create_budget
 from components.clouds.azure.machines import IMAGE, name_controller, name_device, refer_to_image
 from components.clouds.azure.security import list_rules_in, list_rules_out
 from components.clouds.base import Cloud, Machine, NodeGroup
@@ -314,6 +315,9 @@ class Adapter(Cloud):
     def tags_of(self, node: Node) -> dict[str, str]:
         """What all that belongs to a node wears."""
         return {**self.tags, "role": node.role, "node": node.key}
+
+    def create_budget(self) -> None:
+        create_budget(self.plan.stack, self.settings.budget, self.group.id, self.settings.budget_mail, self.child())
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         service = dns.SrvRecordArgs(priority=PRIORITY, weight=WEIGHT, port=record.port, target=f"{record.target}.")

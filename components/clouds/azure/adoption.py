@@ -21,6 +21,9 @@ WAYS: Mapping[str, Way] = {
     "azure-native:compute:VirtualMachineScaleSet": in_group(
         "{resourceGroupName}/providers/Microsoft.Compute/virtualMachineScaleSets/{vmScaleSetName}"
     ),
+    "azure-native:consumption:Budget": Way(
+        lambda inputs, answer: ["{scope}/providers/Microsoft.Consumption/budgets/{budgetName}".format_map(inputs)]
+    ),
     "azure-native:dns:RecordSet": in_group(
         "{resourceGroupName}/providers/Microsoft.Network/dnsZones/{zoneName}/{recordType}/{relativeRecordSetName}"
     ),

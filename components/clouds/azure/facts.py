@@ -30,7 +30,6 @@ WITHOUT_ZONES = (
 
 # clouds.md 0, 3.1, 3.3 (login may not be root or admin), 3.4; Debian's image has 30 GiB. Fs_v2 retires in 2028, and no
 # new subscription gets one since July 2026 (real-clouds.md B2).
-# westeurope has dated prices of address and NAT; no region has one of the disks (machines.md, uncertain 3).
 # A Premium SSD's speed comes with its size (real-clouds.md B11); Premium SSD v2 is for data disks only.
 # What a node begins leaves by its subnet's NAT gateway even where it has an address of its own.
 FACTS = CloudFacts(
@@ -69,6 +68,7 @@ FACTS = CloudFacts(
     dns=True,
     dns_key="resource group, dns-group",
     # Azure Resource Manager, Troubleshoot SKU, allocation, quota and throttling errors.
+    budget_by="the deployment",
     refusals={
         Refusal.CAPACITY: "SkuNotAvailable|AllocationFailed|OverconstrainedAllocationRequest|OverconstrainedZonalAllocation",
         Refusal.QUOTA: "QuotaExceeded|exceeding approved|LimitExceeded|CountLimitReached",

@@ -34,6 +34,7 @@ FACTS = CloudFacts(
     # The first one of a region (terraform-provider-digitalocean issues 472 and 1267).
     lasting_network=("digitalocean:index/vpc:Vpc", "digitalocean:index/getVpc:getVpc"),
     # The API answers in sentences.
+    budget_page="https://cloud.digitalocean.com/account/billing (Billing alerts)",
     refusals={
         Refusal.CAPACITY: r"(?i)size .*not available in (the selected )?region|size is not available|currently unavailable",
         Refusal.QUOTA: r"(?i)will exceed your .*limit|limit (was )?exceeded for|reached .*limit",

@@ -12,6 +12,7 @@ from pulumi import Input, Output, RunError
 from pulumi_gcp import Provider, compute, config, dns
 
 from components.clouds.base import Cloud, Machine, NodeGroup
+from components.clouds.gcp.budget import create_budget
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.machine import Public
@@ -282,6 +283,9 @@ class Adapter(Cloud):
     def tag(self, role: str) -> str:
         """The network tag of a role's nodes."""
         return f"{self.plan.stack}-{role}"
+
+    def create_budget(self) -> None:
+        create_budget(self.plan.stack, self.settings.budget, self.settings.budget_mail, self.child())
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         dns.RecordSet(

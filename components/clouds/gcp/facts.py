@@ -36,6 +36,8 @@ FACTS = CloudFacts(
     dns=True,
     dns_key="name of the managed zone, company-zone",
     # Compute Engine, Troubleshooting resource availability and quota errors.
+    budget_by="the project",
+    budget_hears=True,
     refusals={
         Refusal.CAPACITY: "RESOURCE_POOL_EXHAUSTED|does not have enough resources|STOCKOUT",
         Refusal.QUOTA: "quotaExceeded|QUOTA_EXCEEDED",

@@ -34,6 +34,7 @@ FACTS = CloudFacts(
     machine_resource="hcloud:index/server:Server",
     dns=True,
     # Hetzner Cloud API, Errors.
+    budget_page="https://console.hetzner.com (the project, Usage)",
     refusals={
         Refusal.CAPACITY: "resource_unavailable|placement_error",
         Refusal.QUOTA: "resource_limit_exceeded|limit_reached",

@@ -72,9 +72,12 @@ class CloudFacts:
     `user_data_limit`: bytes as sent, ours for every cloud (the smallest of theirs). `metadata_ports`: ports of the
     metadata address that only root may use, empty = all of them. `cloud_init_preinstalled`: the official Debian 12
     image has cloud-init. `package` is the name of the Pulumi package, "" = none but our own; `machine_resource` the Pulumi
-    type of a machine. `lasting_network`: the type of a network that may have become the region's default, which the
-    cloud never deletes, and the function that tells it (`default`), "" = no such thing. `dns`: has DNS of its own for the
-    domain's records; `dns_key` is what its zones are found by beside their names, with an example, "" = by name alone.
+    type of a machine.
+    `lasting_network`: the type of a network that may have become the region's default, which the cloud never deletes, and the
+    function that tells it (`default`), "" = no such thing. `budget_by`: of what `budget` makes an alarm, "" = it makes none,
+    and `budget_page` is where the console has one; `budget_hears`: the alarm reaches somebody by itself. `dns`: has DNS of its
+    own for the domain's records; `dns_key` is what its zones are found by beside their names, with an example, "" = by name
+    alone.
 
     `default_region` is where a deployment stands that names none, for good: another one would be other machines. `first_region`
     is what a new stack file names, where another one is better now ("" = the default).
@@ -117,6 +120,9 @@ class CloudFacts:
     package: str = ""
     machine_resource: str = ""
     lasting_network: tuple[str, str] = ("", "")
+    budget_by: str = ""
+    budget_page: str = ""
+    budget_hears: bool = False
     dns: bool = False
     dns_key: str = ""
     zones: tuple[str, ...] = ()

@@ -186,6 +186,33 @@ def check_zone(draft: Draft) -> Iterator[Problem]:
     yield setting_problem("dns_zone", settings.dns_zone, message)
 
 
+MAX_ALARMED = 5
+"""Addresses that every cloud's alarm takes (Google: five channels)."""
+
+MAIL = re.compile(rf"[^@\s]+@{HOST.pattern}", re.IGNORECASE)
+
+
+def check_budget(draft: Draft) -> Iterator[Problem]:
+    """Find a budget of which no alarm can be made, or that alarms nobody."""
+    settings, facts = draft.settings, draft.facts
+    for mail in settings.budget_mail:
+        if not MAIL.fullmatch(mail):
+            yield setting_problem("budget_mail", mail, "not a mail address; use one such as ops@your-company.com")
+    if len(settings.budget_mail) > MAX_ALARMED:
+        yield setting_problem(
+            "budget_mail", len(settings.budget_mail), f"at most {MAX_ALARMED} addresses; use a list such as ops@your-company.com"
+        )
+    if not settings.budget:
+        return
+    if not facts.budget_by:
+        instead = f"set the alert in the console: {facts.budget_page}" if facts.budget_page else "it costs nothing"
+        yield setting_problem("budget", settings.budget, f"{facts.title} has no alarm to be made; remove the setting, {instead}")
+    elif not settings.budget_mail and not facts.budget_hears:
+        yield setting_problem(
+            "budget_mail", "empty", f"webitel:budget = {settings.budget} would alarm nobody; use [ops@your-company.com]"
+        )
+
+
 def check_networks(draft: Draft) -> Iterator[Problem]:
     """Find networks of people that are the whole world."""
     instead = {

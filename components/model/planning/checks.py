@@ -18,6 +18,7 @@ from components.model.planning.check_shape import (
 )
 from components.model.planning.check_values import (
     check_bastion,
+    check_budget,
     check_disk_key,
     check_domain,
     check_image,
@@ -88,6 +89,7 @@ CHECKS: tuple[Check, ...] = (
     check_place,
     check_zones,
     check_bastion,
+    check_budget,
     check_disk_key,
     check_tags,
     check_image,

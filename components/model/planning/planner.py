@@ -13,7 +13,7 @@ from components.model.clouds.machines import check_machine_type, choose_machine_
 from components.model.clouds.prices import NodePrice, price_node
 from components.model.machine import MachineType, Public
 from components.model.naming import node_name
-from components.model.plan import Node, Plan
+from components.model.plan import Node, Plan, Price
 from components.model.planning import firewall
 from components.model.planning.addresses import address_offset, subnet_of
 from components.model.planning.bill import make_bill, sum_bill
@@ -63,7 +63,11 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
         consul_servers=tuple(node_name(stack, role, n) for role, n in draft.quorum),
         share=share.source if (share := read_share(settings)) else "",
         monthly_price=total,
-        warnings=(*find_warnings(draft), *warn_of_losses(nodes, draft), *filter(None, [price_warning])),
+        warnings=(
+            *find_warnings(draft),
+            *warn_of_losses(nodes, draft),
+            *filter(None, [price_warning, compare_budget(settings, total)]),
+        ),
         zone=draft.home,
         slots={zone: draft.slot_of(zone) for zone in dict.fromkeys(node.zone for node in nodes)},
         kept=kept,
@@ -161,6 +165,13 @@ def find_warnings(draft: Draft) -> Iterator[str]:
                 f"webitel:machine_types.{role.name} = {machine.name}: smaller than the tier's "
                 f"{size.vcpus} vCPU, {size.memory_gib:g} GiB{disk}"
             )
+
+
+def compare_budget(settings: Settings, price: Price) -> str:
+    """Say where the bill at the tier's load is more than the budget; "" where it is not."""
+    if not settings.budget or price.amount is None or price.amount <= settings.budget:
+        return ""
+    return f"webitel:budget = {settings.budget}: the bill at the tier's load is {price.currency} {price.amount:,.0f}"
 
 
 def find_slow_boot(draft: Draft, role: Role) -> Iterator[str]:

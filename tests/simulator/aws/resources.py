@@ -33,7 +33,7 @@ TABLE, ROUTE, GROUP = "aws:ec2/routeTable:RouteTable", "aws:ec2/route:Route", "a
 NAT, INTERFACE = "aws:ec2/natGateway:NatGateway", "aws:ec2/networkInterface:NetworkInterface"
 INSTANCE, EIP, VOLUME, KEY = "aws:ec2/instance:Instance", "aws:ec2/eip:Eip", "aws:ebs/volume:Volume", "aws:ec2/keyPair:KeyPair"
 ASSOCIATION, PLACEMENT = "aws:ec2/routeTableAssociation:RouteTableAssociation", "aws:ec2/placementGroup:PlacementGroup"
-ZONE = "aws:route53/zone:Zone"
+ZONE, BUDGET = "aws:route53/zone:Zone", "aws:budgets/budget:Budget"
 
 
 def check_settings(settings: Properties) -> None:
@@ -289,6 +289,36 @@ class Record(Aws):
         return {"fqdn": whole}
 
 
+class Budget(Aws):
+    """Of an account. An alarm that nobody hears is refused, and so is the name of another one."""
+
+    type = BUDGET
+
+    def make_id(self, call: Call) -> str:
+        return f"{OWNER}:{call.inputs['name']}"
+
+    def make(self, call: Call) -> Properties:
+        inputs = call.inputs
+        if inputs["budgetType"] == "COST" and not (
+            float(inputs.get("limitAmount") or 0) > 0 and inputs.get("limitUnit") == "USD"
+        ):
+            raise Refused("InvalidParameterException: a budget of costs needs limitAmount and limitUnit USD")
+        if re.search(r"[:\\]", inputs["name"]):
+            raise Refused(f"InvalidParameterException: budget name {inputs['name']}: neither : nor \\")
+        places = [(one["notificationType"], one["threshold"], one["thresholdType"]) for one in inputs.get("notifications") or ()]
+        if len(places) != len(set(places)):
+            raise Refused("DuplicateRecordException: the notification exists already")
+        for one in inputs.get("notifications") or ():
+            if not one.get("subscriberEmailAddresses") and not one.get("subscriberSnsTopicArns"):
+                raise Refused("Notification must have at least one subscriber!")
+        return {
+            **super().make(call),
+            "accountId": OWNER,
+            "arn": f"arn:aws:budgets::{OWNER}:budget/{inputs['name']}",
+            "timePeriodStart": call.outputs.get("timePeriodStart") or "2026-11-01_00:00",
+        }
+
+
 TYPES = (
     Vpc,
     Subnet,
@@ -303,4 +333,5 @@ TYPES = (
     PlacementGroup,
     Zone,
     Record,
+    Budget,
 )

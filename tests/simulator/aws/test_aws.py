@@ -414,3 +414,28 @@ def test_who_reaches_whom(cloud: Driver) -> None:
     nat = cloud.create("NatGateway", subnetId=subnets["public"].id, allocationId=cloud.create("Eip", "nat").id)
     cloud.create("Route", routeTableId=tables["private"].id, destinationCidrBlock="0.0.0.0/0", natGatewayId=nat.id)
     assert to_outside(look(cloud.world)[1], ANYBODY) == ALL
+
+
+def test_budgets(cloud: Driver) -> None:
+    alarm = {
+        "comparisonOperator": "GREATER_THAN",
+        "notificationType": "ACTUAL",
+        "threshold": 80,
+        "thresholdType": "PERCENTAGE",
+        "subscriberEmailAddresses": ["ops@your-company.com"],
+    }
+    good = {"budgetType": "COST", "timeUnit": "MONTHLY", "limitAmount": "2000", "limitUnit": "USD", "notifications": [alarm]}
+    for wrong, words in (
+        ({"limitUnit": "EUR"}, "limitUnit USD"),
+        ({"limitAmount": "0"}, "limitAmount"),
+        ({"notifications": [alarm, alarm]}, "Duplicate"),
+        ({"notifications": [{**alarm, "subscriberEmailAddresses": []}]}, "at least one subscriber"),
+        ({"name": "a:b"}, "neither"),
+    ):
+        with pytest.raises(Refused, match=words):
+            cloud.create("Budget", **{"name": "refused", **good, **wrong})
+    made = cloud.create("Budget", name="mine", **good)
+    assert made.id.endswith(":mine") and made.outputs["arn"].startswith("arn:aws:budgets::")
+    cloud.update(made, limitAmount="3000")
+    with pytest.raises(Refused):
+        cloud.create("Budget", "twice", name="mine", **good)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from ipaddress import IPv4Network, ip_network
 from typing import Any, ClassVar
 
@@ -278,4 +279,38 @@ class RecordSet(Azure):
         return {"name": name, "fqdn": f"{name}.{call.inputs['zoneName']}.", "provisioningState": "Succeeded"}
 
 
-TYPES = (ResourceGroup, VirtualNetwork, Subnet, NetworkSecurityGroup, DnsZone, RecordSet)
+class Budget(Azure):
+    """Of whatever its scope is. It begins with a month that has not ended, for good, and somebody has to be told."""
+
+    type = "azure-native:consumption:Budget"
+    name_input = "budgetName"
+    path = "Microsoft.Consumption/budgets"
+
+    def make_id(self, call: Call) -> str:
+        return f"{call.inputs['scope']}/providers/{self.path}/{call.inputs['budgetName']}"
+
+    def make(self, call: Call) -> Properties:
+        inputs = call.inputs
+        scope = str(inputs["scope"]).lower()
+        group = next((group for group in call.world.all(GROUP) if group.id.lower() == scope), None)
+        if group is None:
+            raise Refused(f'Code="ResourceGroupNotFound" Message="scope {inputs["scope"]}"')
+        call.use(group)
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,63}", inputs["budgetName"]) or inputs["amount"] <= 0:
+            raise Refused('Code="400" Message="a budget has a name of letters, digits, _ and -, and an amount"')
+        start = str(inputs["timePeriod"]["startDate"])
+        if not re.fullmatch(r"\d{4}-\d\d-01T00:00:00Z", start):
+            raise Refused(f'Code="400" Message="Budget start date {start} must be first of the month"')
+        if call.old is None and start[:7] < datetime.now(UTC).strftime("%Y-%m"):
+            raise Refused(f'Code="400" Message="start date {start} should be within the time grain"')
+        if call.is_changed("timePeriod.startDate"):
+            raise Refused('Code="400" Message="The start date of a budget cannot be updated"')
+        notifications = inputs.get("notifications") or {}
+        if len(notifications) > 5 or any(
+            not one["contactEmails"] and not one.get("contactGroups") for one in notifications.values()
+        ):
+            raise Refused('Code="400" Message="at most five notifications, each with a contact email or group"')
+        return {"name": inputs["budgetName"], "type": self.path, "azureApiVersion": ""}
+
+
+TYPES = (Budget, ResourceGroup, VirtualNetwork, Subnet, NetworkSecurityGroup, DnsZone, RecordSet)

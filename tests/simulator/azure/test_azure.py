@@ -4,6 +4,7 @@ import base64
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -280,7 +281,7 @@ def test_premium_v2_disks(cloud: Driver) -> None:
     v2 = {"sku": {"name": "PremiumV2_LRS"}, "zones": ["1"]}
     for wish, words in (
         ({"sku": v2["sku"]}, "stands in a zone"),
-        ({**v2, "location": "westus"}, "not available in westus"),
+        ({**v2, "location": "qatarcentral"}, "not available in qatarcentral"),
         ({**v2, "diskIOPSReadWrite": 2000}, "3000 to 5000 at 10 GiB"),
         ({**v2, "diskIOPSReadWrite": 6000}, "3000 to 5000 at 10 GiB"),
         ({**v2, "diskMBpsReadWrite": 800}, "125 to 750"),
@@ -466,3 +467,31 @@ def test_who_reaches_whom(cloud: Driver) -> None:
     assert from_outside(bare, ANYBODY) == {}
     assert to_outside(edge, ANYBODY) == ALL
     assert to_outside(data, ANYBODY) == {}
+
+
+def test_budgets(cloud: Driver) -> None:
+    group = cloud.create("ResourceGroup", resourceGroupName="test")
+    alarm = {"enabled": True, "operator": "GreaterThan", "threshold": 80, "contactEmails": ["ops@your-company.com"]}
+    start = datetime.now(UTC).strftime("%Y-%m-01T00:00:00Z")
+    good = {
+        "scope": group.id,
+        "amount": 2000,
+        "category": "Cost",
+        "timeGrain": "Monthly",
+        "timePeriod": {"startDate": start},
+        "notifications": {"actual": alarm},
+    }
+    for wrong, words in (
+        ({"scope": "/subscriptions/x/resourceGroups/none"}, "ResourceGroupNotFound"),
+        ({"timePeriod": {"startDate": "2026-11-15T00:00:00Z"}}, "first of the month"),
+        ({"timePeriod": {"startDate": "2019-01-01T00:00:00Z"}}, "within the time grain"),
+        ({"notifications": {"actual": {**alarm, "contactEmails": []}}}, "contact email"),
+        ({"notifications": {str(n): alarm for n in range(6)}}, "at most five"),
+        ({"budgetName": "a b"}, "letters, digits"),
+    ):
+        with pytest.raises(Refused, match=words):
+            cloud.create("Budget", **{"budgetName": "refused", **good, **wrong})
+    made = cloud.create("Budget", budgetName="mine", **good)
+    cloud.update(made, amount=3000)
+    with pytest.raises(Refused, match="cannot be updated"):
+        cloud.update(made, timePeriod={"startDate": "2027-01-01T00:00:00Z"})

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from provider.server import Properties, ProviderError
 from tests.simulator.account import Function, offers, read_facts
 from tests.simulator.call import Account
+from tests.simulator.gcp.resources import BILLING_ACCOUNT, CHANNEL
 from tests.simulator.lookups import Lookups
 
 PLACES = ("europe-west3-a", "europe-west3-b", "europe-west3-c")
@@ -22,7 +23,19 @@ LOOKUPS = Lookups(
 
 def _get_project(account: Account, arguments: Properties) -> Properties:
     read_facts(account)
-    return {"projectId": _project(account), "number": "1", "id": f"projects/{_project(account)}"}
+    return {
+        "projectId": _project(account),
+        "number": "1",
+        "id": f"projects/{_project(account)}",
+        "billingAccount": BILLING_ACCOUNT,
+    }
+
+
+def _get_channel(account: Account, arguments: Properties) -> Properties:
+    for thing in account.world.all(CHANNEL):
+        if all(thing.inputs.get(name) == value for name, value in arguments.items() if name in ("displayName", "type", "labels")):
+            return {**arguments, "id": thing.id, "name": thing.id}
+    raise ProviderError("No NotificationChannel found using filter")
 
 
 def _project(account: Account) -> str:
@@ -81,6 +94,7 @@ def _families(account: Account, arguments: Properties) -> Properties:
 FUNCTIONS: Mapping[str, Function] = {
     **LOOKUPS.make_functions(),
     "gcp:organizations/getProject:getProject": _get_project,
+    "gcp:monitoring/getNotificationChannel:getNotificationChannel": _get_channel,
     "gcp:organizations/getClientConfig:getClientConfig": _client,
     "gcp:compute/getZones:getZones": _zones,
     "gcp:cloudquota/getSQuotaInfo:getSQuotaInfo": _families,

@@ -35,7 +35,8 @@ _PROTOCOLS = {"tcp", "udp", "icmp", "esp", "ah", "sctp", "ipip", "all"}
 NETWORK, SUBNETWORK = "gcp:compute/network:Network", "gcp:compute/subnetwork:Subnetwork"
 ROUTER, ADDRESS, DISK = "gcp:compute/router:Router", "gcp:compute/address:Address", "gcp:compute/disk:Disk"
 INSTANCE, POLICY = "gcp:compute/instance:Instance", "gcp:compute/resourcePolicy:ResourcePolicy"
-MANAGED_ZONE = "gcp:dns/managedZone:ManagedZone"
+MANAGED_ZONE, CHANNEL = "gcp:dns/managedZone:ManagedZone", "gcp:monitoring/notificationChannel:NotificationChannel"
+BILLING_ACCOUNT = "012345-6789AB-CDEF01"
 
 
 def check_settings(settings: Properties) -> None:
@@ -279,4 +280,41 @@ class RecordSet(Google):
         return super().make(call)
 
 
-TYPES = (Network, Subnetwork, Router, RouterNat, Firewall, Address, ManagedZone, RecordSet)
+class NotificationChannel(Google):
+    """Somebody's address; in use while a budget names it."""
+
+    type = CHANNEL
+
+    def make_id(self, call: Call) -> str:
+        return f"projects/{self.place(call, 'project')}/notificationChannels/{call.number()}"
+
+    def make(self, call: Call) -> Properties:
+        mail = (call.inputs.get("labels") or {}).get("email_address")
+        if call.inputs["type"] == "email" and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", str(mail)):
+            raise Refused(f"googleapi: Error 400: labels.email_address {mail} is not an email address")
+        return {"name": call.id, "project": self.place(call, "project")}
+
+
+class Budget(Google):
+    """Of a billing account. Its projects are named by number; its channels exist."""
+
+    type = "gcp:billing/budget:Budget"
+
+    def make_id(self, call: Call) -> str:
+        return f"billingAccounts/{call.inputs['billingAccount']}/budgets/{call.number()}"
+
+    def make(self, call: Call) -> Properties:
+        inputs = call.inputs
+        if inputs["billingAccount"] != BILLING_ACCOUNT:
+            raise Refused(f"googleapi: Error 403: The caller does not have permission on {inputs['billingAccount']}")
+        if not (inputs["amount"].get("specifiedAmount") or {}).get("units"):
+            raise Refused("googleapi: Error 400: amount.specifiedAmount.units")
+        for project in (inputs.get("budgetFilter") or {}).get("projects") or ():
+            if not re.fullmatch(r"projects/\d+", project):
+                raise Refused(f"googleapi: Error 400: budgetFilter.projects {project}: projects/NUMBER")
+        for channel in (inputs.get("allUpdatesRule") or {}).get("monitoringNotificationChannels") or ():
+            call.use(call.find(CHANNEL, channel))
+        return {"name": call.id}
+
+
+TYPES = (Network, Subnetwork, Router, RouterNat, Firewall, Address, ManagedZone, RecordSet, NotificationChannel, Budget)

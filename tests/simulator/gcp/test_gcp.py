@@ -306,3 +306,28 @@ def test_who_reaches_whom(cloud: Driver) -> None:
         sourceSubnetworkIpRangesToNat="ALL_SUBNETWORKS_ALL_IP_RANGES",
     )
     assert to_outside(look(cloud.world)[1], ANYBODY) == ALL
+
+
+def test_budgets(cloud: Driver) -> None:
+    with pytest.raises(Refused, match="not an email address"):
+        cloud.create("NotificationChannel", type="email", labels={"email_address": "nobody"})
+    channel = cloud.create("NotificationChannel", type="email", labels={"email_address": "ops@your-company.com"})
+    good = {
+        "billingAccount": "012345-6789AB-CDEF01",
+        "amount": {"specifiedAmount": {"units": "2000"}},
+        "budgetFilter": {"projects": ["projects/1"]},
+        "thresholdRules": [{"thresholdPercent": 0.8}],
+        "allUpdatesRule": {"monitoringNotificationChannels": [channel.outputs["name"]]},
+    }
+    for wrong, words in (
+        ({"billingAccount": "000000-000000-000000"}, "does not have permission"),
+        ({"amount": {"specifiedAmount": {}}}, "units"),
+        ({"budgetFilter": {"projects": ["projects/by-id"]}}, "projects/NUMBER"),
+        ({"allUpdatesRule": {"monitoringNotificationChannels": ["projects/p/notificationChannels/0"]}}, "notificationChannels/0"),
+    ):
+        with pytest.raises(Refused, match=words):
+            cloud.create("Budget", "refused", **good | wrong)
+    made = cloud.create("Budget", **good)
+    assert made.id.startswith("billingAccounts/012345-6789AB-CDEF01/budgets/")
+    with pytest.raises(Refused):
+        cloud.delete(channel)

@@ -92,8 +92,9 @@ def test_published_examples_within_two_per_cent(example: str) -> None:
 
 @pytest.mark.parametrize("tier", ["single", "basic", "extended"])
 @pytest.mark.parametrize("cloud", REAL)
-def test_every_tier_has_a_whole_bill(cloud: str, tier: str) -> None:
-    made = plan(cloud, tier)
+@pytest.mark.parametrize("new", [False, True], ids=["default region", "region of new stacks"])
+def test_every_tier_has_a_whole_bill(cloud: str, tier: str, new: bool) -> None:
+    made = plan(cloud, tier, region=CLOUDS[cloud].first_region if new else "")
     assert all(line.amount is not None and line.as_of for line in made.bill)
     assert made.monthly_price.amount == pytest.approx(sum(line.amount or 0 for line in made.bill), abs=0.01)
     assert [line.what for line in made.bill] == [
@@ -147,6 +148,14 @@ def test_a_line_is_as_old_as_its_oldest_figure() -> None:
 def test_kept_disks_are_in_the_bill() -> None:
     kept, without = (lines(plan("hetzner", kept_disks=names))["disks"].amount or 0 for names in (["data-3"], []))
     assert kept - without == pytest.approx(200 * 0.0572)
+
+
+def test_a_bill_above_the_budget_is_told() -> None:
+    mail = ["ops@your-company.com"]
+    warning = "webitel:budget = 2000: the bill at the tier's load is USD "
+    assert any(one.startswith(warning) for one in plan("aws", "extended", budget=2000, budget_mail=mail).warnings)
+    assert not any("budget" in one for one in plan("aws", "extended", budget=20_000, budget_mail=mail).warnings)
+    assert plan("gcp", budget=20_000), "the billing account's administrators hear it in any case"
 
 
 def test_local_has_no_bill() -> None:

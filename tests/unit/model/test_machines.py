@@ -134,7 +134,13 @@ def test_prices_computed_by_hand() -> None:
     [
         ("aws", "c7a.xlarge", "eu-west-1", (BOOT,), ("machine type c7a.xlarge", "gp3 disks", "public addresses")),
         ("gcp", "c4-highcpu-4", "europe-west3", (BOOT,), ("hyperdisk-balanced disks",)),
-        ("azure", "Standard_F4als_v6", "germanywestcentral", (BOOT, DATA), ("Premium_LRS disks", "PremiumV2_LRS disks")),
+        (
+            "azure",
+            "Standard_F4als_v6",
+            "eastus2",
+            (BOOT, DATA),
+            ("machine type Standard_F4als_v6", "Premium_LRS disks", "PremiumV2_LRS disks"),
+        ),
         ("hetzner", "ccx23", "ash", (DATA,), ("machine type ccx23", "volume disks", "public addresses")),
     ],
 )

@@ -35,6 +35,27 @@ def problems(stack: str = "test", **values: Any) -> list[str]:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
+    # budget
+    (
+        {"cloud": "hetzner", "budget": 500},
+        "webitel:budget = 500: Hetzner has no alarm to be made; remove the setting, set the alert in the console: "
+        "https://console.hetzner.com (the project, Usage)",
+    ),
+    (
+        {"cloud": "digitalocean", "budget": 500},
+        "webitel:budget = 500: DigitalOcean has no alarm to be made; remove the setting, set the alert in the console: "
+        "https://cloud.digitalocean.com/account/billing (Billing alerts)",
+    ),
+    (
+        {"cloud": "local", "budget": 5},
+        "webitel:budget = 5: this machine has no alarm to be made; remove the setting, it costs nothing",
+    ),
+    ({"budget": 2000}, "webitel:budget_mail = empty: webitel:budget = 2000 would alarm nobody; use [ops@your-company.com]"),
+    ({"budget_mail": ["ops"]}, "webitel:budget_mail = ops: not a mail address; use one such as ops@your-company.com"),
+    (
+        {"budget_mail": [f"{n}@your-company.com" for n in range(6)]},
+        "webitel:budget_mail = 6: at most 5 addresses; use a list such as ops@your-company.com",
+    ),
     # counts
     ({"counts": {"dat": 3}}, "webitel:counts.dat = 3: tier basic has no role dat; did you mean data?"),
     ({"counts": {"sip": 1}}, "webitel:counts.sip = 1: tier basic has no role sip; use data or app or edge"),
