@@ -15,7 +15,7 @@ from pulumi_azure_native import compute, dns, network, resources
 
 from components.clouds.azure.machines import IMAGE, name_controller, name_device, refer_to_image
 from components.clouds.base import Cloud, Machine, NodeGroup
-from components.clouds.rules import Rule, rules_in, rules_out
+from components.clouds.rules import Rule, join_networks, rules_in, rules_out
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.machine import Public
@@ -186,12 +186,12 @@ class Adapter(Cloud):
                 access="Allow",
                 protocol=rule.protocol.title(),
                 source_port_range="*",
-                source_address_prefix=rule.network or None,
-                source_address_prefixes=self.addresses_of.get(rule.peer_role),
+                source_address_prefix=(rule.network or None) if not networks else None,
+                source_address_prefixes=networks or self.addresses_of.get(rule.peer_role),
                 destination_address_prefix="*",
                 destination_port_range=rule.ports,
             )
-            for priority, (rule, purpose) in enumerate(rules_in(self.plan, role).items(), FIRST)
+            for priority, (rule, purpose, networks) in enumerate(join_networks(self.plan, role, rules_in(self.plan, role)), FIRST)
         ]
         # Azure's own rules let everything pass inside the network.
         return [*opened, close("Inbound")]
@@ -207,10 +207,13 @@ class Adapter(Cloud):
                 protocol=rule.protocol.title(),
                 source_address_prefix="*",
                 source_port_range="*",
-                destination_address_prefix=rule.network,
+                destination_address_prefix=rule.network if not networks else None,
+                destination_address_prefixes=networks,
                 destination_port_range=rule.ports,
             )
-            for priority, (rule, purpose) in enumerate(rules_out(self.plan, role).items(), FIRST)
+            for priority, (rule, purpose, networks) in enumerate(
+                join_networks(self.plan, role, rules_out(self.plan, role)), FIRST
+            )
         ]
         # Inside the network the group at the other end decides; Azure's agent needs Azure.
         inside = [
