@@ -27,6 +27,9 @@ FILES = Path(__file__).parent / "files"
 
 INSTALL_PROGRAM = Path(__file__).parent / "node" / "install.py"
 
+BOOT_KEYS_BYTES = 4096
+"""Of operators' keys in user data, where they are for the time before the first configuration: five of 4096 bits fill it."""
+
 
 def address_placeholder(key: str, kind: str = "private") -> str:
     """Return the placeholder of the address of the node with that key, `private` or `public`."""
@@ -181,6 +184,15 @@ class Context:
             if is_private(network)
         }
         return sorted(named)
+
+    @property
+    def boot_keys(self) -> list[str]:
+        """The operators' keys that user data has room for; all of them come with the configuration."""
+        kept: list[str] = []
+        for key in self.settings.operator_keys:
+            if sum(map(len, kept)) + len(key) <= BOOT_KEYS_BYTES:
+                kept.append(key)
+        return kept
 
     def variables(self) -> dict[str, Any]:
         """Return the names that a template sees."""

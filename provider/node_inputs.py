@@ -13,8 +13,9 @@ from components.ssh import Hop, Target
 from provider.handler import Failure
 from provider.values import Properties
 
-LARGEST_TEXTS_BYTES = 65536
-"""Of a node: the state of 100 nodes stays small."""
+LARGEST_TEXTS_BYTES = 256 * 1024
+"""Of all texts of a node. Most have a tenth; what names every node and every carrier grows with them, up to this in the largest
+plan that there can be (`components/model/planning/check_limits.py`)."""
 
 if TYPE_CHECKING:
     SentManifest: TypeAlias = Manifest

@@ -41,7 +41,7 @@ def replace(
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.protection import lift_protection
     from cli.engine.rollout import report_failure, run_engine
-    from cli.nodes.access import read_access
+    from cli.nodes.access import list_met, read_access
 
     stack = stack or stack_of(node)
     deployment = load_deployment(stack)
@@ -57,7 +57,8 @@ def replace(
     with open_engine(stack) as engine:
         require_existing(engine)
         resources = engine.resources()
-        access = read_access(engine)
+        # A machine that was never reached may be the very one that has to go: it runs no calls.
+        access = read_access(engine) if list_met(resources) else None
     group = next((one for one in resources if one["type"] == resource_types.NODE and name_of(one["urn"]) == target.key), {})
     machine = group.get("outputs", {}).get("machine", "")
     if not machine:
@@ -67,7 +68,7 @@ def replace(
         with open_engine(stack) as engine:
             clear_leftovers(engine)
             refuse_what_is_refused(engine, plan, [target.key])
-    if not disruptive and target.key in access.nodes:
+    if not disruptive and access and target.key in access.nodes:
         drain(access, target.key, settings.drain_timeout)
     renew = ["--replace", machine]
     again = choose_next(

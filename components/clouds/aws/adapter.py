@@ -13,7 +13,7 @@ from pulumi_aws import Provider, ebs, ec2, route53, vpc
 
 from components.clouds.aws.budget import create_budget
 from components.clouds.base import Cloud, Machine, NodeGroup
-from components.clouds.rules import rules_in, rules_out
+from components.clouds.rules import chunks, networks_of_people, rules_in, rules_out
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.machine import Public
@@ -22,7 +22,7 @@ from components.model.plan import Node, Plan
 from components.model.planning.addresses import subnet_of
 from components.model.planning.check_shape import growing_roles
 from components.model.planning.dns import TTL_SECONDS, Record, Zone
-from components.model.planning.firewall import ANYWHERE
+from components.model.planning.firewall import ANYWHERE, is_crowded
 from components.model.user_data import UserData
 
 DEBIAN = "136693071363"
@@ -150,12 +150,17 @@ class Adapter(Cloud):
             )
             for role in self.plan.roles
         }
+        rules = (self.facts, self.plan.openings, self.plan.egress)
+        self.crowds = {role: self.create_crowd(role) if is_crowded(*rules, role) else [] for role in self.plan.roles}
         self.egress = {role: self.create_rules(role, group) for role, group in self.firewalls.items()}
 
     def create_rules(self, role: str, group: ec2.SecurityGroup) -> list[pulumi.Resource]:
         """The rules of a role; returns those of its ways out."""
         options = ResourceOptions(parent=group)
+        elsewhere = networks_of_people(self.plan, role) if self.crowds[role] else ()
         for rule, purpose in rules_in(self.plan, role).items():
+            if rule.network in elsewhere:
+                continue
             vpc.SecurityGroupIngressRule(
                 f"{role}-in-{rule.key}",
                 security_group_id=group.id,
@@ -192,6 +197,29 @@ class Adapter(Cloud):
                 opts=options,
             )
             for rule, purpose in rules_out(self.plan, role).items()
+            if rule.network not in elsewhere
+        ]
+
+    def create_crowd(self, role: str) -> list[ec2.SecurityGroup]:
+        """The groups of carriers and phones where there are too many for the role's own: a rule a network, or they would be too
+        many for these too. Which ports they reach is then up to the nodes' own nftables.
+
+        Rules inside their groups, as AWS is told first what goes and then what comes: one by one it would be the other way
+        round, and a full group has room for none.
+        """
+        rooms = chunks(networks_of_people(self.plan, role), self.facts.rules_per_group)
+        return [
+            ec2.SecurityGroup(
+                f"{role}-networks-{number}",
+                name=f"{self.plan.stack}-{role}-networks-{number}",
+                vpc_id=self.vpc.id,
+                description=f"Carriers and phones of role {role}, part {number}",  # never to be changed
+                ingress=[ec2.SecurityGroupIngressArgs(protocol="-1", from_port=0, to_port=0, cidr_blocks=networks)],
+                egress=[ec2.SecurityGroupEgressArgs(protocol="-1", from_port=0, to_port=0, cidr_blocks=networks)],
+                tags=self.tags(f"{role}-networks-{number}"),
+                opts=self.child(),
+            )
+            for number, networks in enumerate(rooms, 1)
         ]
 
     def create_ssh_key(self) -> None:
@@ -226,7 +254,7 @@ class Adapter(Cloud):
             node.key,
             subnet_id=self.subnets[node.public, node.zone].id,
             private_ips=[node.private_address],
-            security_groups=[self.firewalls[node.role].id],
+            security_groups=[self.firewalls[node.role].id, *(group.id for group in self.crowds[node.role])],
             tags=tags,
             opts=inside,
         )

@@ -37,6 +37,13 @@ FACTS = CloudFacts(
     zone_outputs={"aws:ec2/instance:Instance": "availabilityZone", "aws:ebs/volume:Volume": "availabilityZone"},
     subnet_output=("aws:ec2/subnet:Subnet", "cidrBlock"),
     disk_type="gp3",
+    disk_limits={"gp3": (1, 65_536)},
+    boot_max_gib=65_536,
+    # clouds.md 1.2: 60 rules each way in a group, 5 groups at an interface; the role's own group keeps room for its other rules.
+    rules_per_group=60,
+    max_networks=240,
+    max_operators=30,
+    reserved_names="sg-.*",
     way_out_by_subnet=True,
     network_prefixes=(16, 27),
     shared_reason="burstable, its CPU is throttled under steady voice load",

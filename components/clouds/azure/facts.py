@@ -57,6 +57,11 @@ FACTS = CloudFacts(
     disk_type="Premium_LRS",
     data_disk_type="PremiumV2_LRS",
     boot_iops={32: 120, 64: 240, 128: 500, 256: 1100, 512: 2300, 1024: 5000, 2048: 7500},
+    disk_limits={"Premium_LRS": (1, 32_767), "PremiumV2_LRS": (1, 65_536)},
+    boot_max_gib=4_095,
+    # 4000 addresses and ranges in a group (clouds.md 3.2), each named by five rules; what a node's own files bear is less.
+    max_networks=400,
+    max_operators=200,
     closed_families=("Fs_v2",),
     disk_rules="node/61-webitel-azure-disks.rules",
     shared_reason="burstable or shared, its CPU is throttled under steady voice load",

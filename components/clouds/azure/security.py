@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pulumi_azure_native import network
 
-from components.clouds.rules import Rule, rules_in, rules_out
+from components.clouds.rules import Rule, join_networks, rules_in, rules_out
 from components.model.plan import Plan
 
 PLATFORM = "168.63.129.16"
@@ -25,12 +25,12 @@ def list_rules_in(plan: Plan, role: str) -> list[network.SecurityRuleArgs]:
             access="Allow",
             protocol=rule.protocol.title(),
             source_port_range="*",
-            source_address_prefix=rule.network or None,
-            source_address_prefixes=addresses_of(plan, rule.peer_role),
+            source_address_prefix=(rule.network or None) if not networks else None,
+            source_address_prefixes=networks or addresses_of(plan, rule.peer_role),
             destination_address_prefix="*",
             destination_port_range=rule.ports,
         )
-        for priority, (rule, purpose) in enumerate(rules_in(plan, role).items(), FIRST)
+        for priority, (rule, purpose, networks) in enumerate(join_networks(plan, role, rules_in(plan, role)), FIRST)
     ]
     # Azure's own rules let everything pass inside the network.
     return [*opened, close("Inbound")]
@@ -48,10 +48,11 @@ def list_rules_out(plan: Plan, role: str) -> list[network.SecurityRuleArgs]:
             protocol=rule.protocol.title(),
             source_address_prefix="*",
             source_port_range="*",
-            destination_address_prefix=rule.network,
+            destination_address_prefix=rule.network if not networks else None,
+            destination_address_prefixes=networks,
             destination_port_range=rule.ports,
         )
-        for priority, (rule, purpose) in enumerate(rules_out(plan, role).items(), FIRST)
+        for priority, (rule, purpose, networks) in enumerate(join_networks(plan, role, rules_out(plan, role)), FIRST)
     ]
     # Inside the network the group at the other end decides; Azure's agent needs Azure.
     inside = [

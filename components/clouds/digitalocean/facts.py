@@ -23,6 +23,10 @@ FACTS = CloudFacts(
     package="digitalocean",
     network_prefixes=(16, 24),
     disk_type="volume",
+    disk_limits={"volume": (1, 16_384)},
+    # 1000 sources in a rule (clouds.md 4.2); what a node's own files bear is less.
+    max_networks=400,
+    max_operators=400,
     reserved_networks=("10.244.0.0/16", "10.245.0.0/16", "10.246.0.0/24", "10.229.0.0/16"),
     shared_reason="shared, its CPU is taken away under steady voice load",
     shared_state=(

@@ -29,6 +29,11 @@ FACTS = CloudFacts(
     zone_outputs={"gcp:compute/instance:Instance": "zone", "gcp:compute/disk:Disk": "zone"},
     network_prefixes=(8, 29),
     disk_type="pd-ssd",
+    disk_limits={"pd-ssd": (10, 65_536), "hyperdisk-balanced": (4, 65_536)},
+    boot_max_gib=65_536,
+    # 256 ranges in a rule (clouds.md 2.2).
+    max_networks=256,
+    max_operators=256,
     disk_type_by_family={"c4": "hyperdisk-balanced", "c4d": "hyperdisk-balanced"},
     shared_reason="shared, its CPU is taken away under steady voice load",
     shared_state="gcloud storage buckets create gs://YOUR-BUCKET && export PULUMI_BACKEND_URL=gs://YOUR-BUCKET",

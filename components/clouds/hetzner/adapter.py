@@ -5,11 +5,14 @@ Sources: `facts/clouds.md` 0 and 5, `facts/schemas/README.md` 1 to 8.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_hcloud as hcloud
 from pulumi import Input
 
 from components.clouds.base import Cloud, Machine, NodeGroup
+from components.clouds.hetzner.firewalls import Entry, distribute
 from components.clouds.rules import by_ports, rules_in, rules_out
 from components.model.machine import Public
 from components.model.naming import disk_name
@@ -64,32 +67,37 @@ class Adapter(Cloud):
 
     def create_firewalls(self) -> None:
         """The public side only: Hetzner never filters the private network, nftables of the nodes do."""
-        self.firewalls = {role: self.create_firewall(role) for role in self.plan.roles}
+        self.firewalls = {role: self.create_role(role) for role in self.plan.roles}
 
-    def create_firewall(self, role: str) -> hcloud.Firewall:
-        entering, leaving = rules_in(self.plan, role), rules_out(self.plan, role)
-        incoming = [
-            hcloud.FirewallRuleArgs(
-                direction="in", protocol=protocol, port=ports, source_ips=networks, description=entering[rules[0]]
-            )
-            for (protocol, ports), rules in by_ports(entering).items()
+    def create_role(self, role: str) -> list[hcloud.Firewall]:
+        """The firewalls of a role: one, and further ones for networks that it has no room for."""
+        entries = [
+            Entry(direction, protocol, ports, found[rules[0]], networks)
+            for direction, found in (("in", rules_in(self.plan, role)), ("out", rules_out(self.plan, role)))
+            for (protocol, ports), rules in by_ports(found).items()
             if (networks := [rule.network for rule in rules if rule.network])
         ]
-        # Without a single outgoing rule everything would be let out.
-        outgoing = [
-            hcloud.FirewallRuleArgs(
-                direction="out",
-                protocol=protocol,
-                port=ports,
-                destination_ips=[rule.network for rule in rules],
-                description=leaving[rules[0]],
-            )
-            for (protocol, ports), rules in by_ports(leaving).items()
+        return [
+            self.create_firewall(role, f"{role}-networks-{number}" if number else role, part)
+            for number, part in enumerate(distribute(entries))
         ]
+
+    def create_firewall(self, role: str, name: str, entries: Sequence[Entry]) -> hcloud.Firewall:
         return hcloud.Firewall(
-            role,
-            name=f"{self.plan.stack}-{role}",
-            rules=[*incoming, *outgoing],
+            name,
+            name=f"{self.plan.stack}-{name}",
+            # Without a single outgoing rule everything would be let out.
+            rules=[
+                hcloud.FirewallRuleArgs(
+                    direction=entry.direction,
+                    protocol=entry.protocol,
+                    port=entry.ports,
+                    source_ips=entry.networks if entry.direction == "in" else None,
+                    destination_ips=entry.networks if entry.direction == "out" else None,
+                    description=entry.purpose,
+                )
+                for entry in entries
+            ],
             labels={**self.labels, "role": role},
             opts=self.child(),
         )
@@ -146,7 +154,7 @@ class Adapter(Cloud):
                     ipv4_enabled=node.public is not Public.NO, ipv4=address.id.apply(int) if address else None, ipv6_enabled=False
                 )
             ],
-            firewall_ids=[self.firewalls[node.role].id.apply(int)],
+            firewall_ids=[firewall.id.apply(int) for firewall in self.firewalls[node.role]],
             placement_group_id=self.placement_groups[node.role, placement_part(node)].id.apply(int),
             # The provider never lifts them at a deletion (its documentation says otherwise): with them, neither `destroy` nor
             # a lowered count nor a replacement could delete the server, which would stay behind, shut down.

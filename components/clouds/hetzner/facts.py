@@ -25,6 +25,10 @@ FACTS = CloudFacts(
     package="hcloud",
     network_prefixes=(8, 28),
     disk_type="volume",
+    disk_limits={"volume": (10, 10_240)},
+    # 500 rules counted by address in a firewall, 5 firewalls at a server (clouds.md 5.2); a carrier's network takes five of them.
+    max_networks=400,
+    max_operators=90,
     reserved_networks=("172.31.1.1/32",),
     shared_reason="shared, its CPU is taken away under steady voice load",
     shared_state=(

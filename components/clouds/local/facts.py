@@ -21,5 +21,7 @@ FACTS = CloudFacts(
     boot_min_gib=5,
     # Nothing on one host; drills lose the nodes of one together.
     zones=("a", "b", "c"),
+    # No firewall but the nodes' own, whose files grow with them (`provider/node_inputs.py`).
+    max_networks=400,
     machine_resource="webitel:index:LocalMachine",
 )

@@ -88,7 +88,13 @@ class CloudFacts:
     network (prefix lengths) the cloud takes, `reserved_networks` are ranges it keeps for itself. `disk_type` is the provider's
     name of the disks we order (a key of the price list), `disk_type_by_family` where a machine family takes only another,
     `data_disk_type` that of data disks where it is no type for boot disks. `boot_iops` are the IOPS of boot disks by GiB where
-    size decides the speed. `closed_families` are sold to nobody new: never chosen, never advised. `disk_rules` are udev's for
+    size decides the speed.
+    `disk_limits` are the smallest and the largest data disk by that name, `boot_max_gib` is the largest boot disk (0 = not
+    known). `max_networks` are as many of carriers and phones, adjacent ones merged, as the firewalls of one machine have
+    room for, `max_operators` as many operators; 0 = any number. `rules_per_group`: what a group of rules holds each way
+    where a machine has few groups (0 = enough of both). `reserved_names`: stack names that the cloud refuses for what is
+    named after them.
+    `closed_families` are sold to nobody new: never chosen, never advised. `disk_rules` are udev's for
     the names of data disks that Debian has none for, a file of `cloud_init/files`. `boot_min_gib` is the smallest boot disk of
     the Debian image. `refusals` are regular expressions for the cloud's errors, `quota_page` is where more is asked for.
     `shared_types`, `discouraged_types` and `other_architectures` are shell patterns of machine types that no node gets.
@@ -135,6 +141,12 @@ class CloudFacts:
     disk_type_by_family: Mapping[str, str] = field(default_factory=dict)
     data_disk_type: str = ""
     boot_iops: Mapping[int, int] = field(default_factory=dict)
+    disk_limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    boot_max_gib: int = 0
+    max_networks: int = 0
+    max_operators: int = 0
+    rules_per_group: int = 0
+    reserved_names: str = ""
     closed_families: tuple[str, ...] = ()
     shared_state: str = ""
     disk_rules: str = ""

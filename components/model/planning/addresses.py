@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import CloudFacts, PublicAddress
@@ -14,6 +15,13 @@ NEAR_NODES = 10
 
 MAX_NODES_PER_ROLE = 250
 """Nodes of a role that have an address."""
+
+MAX_NODES = 100
+"""Nodes of a deployment: as many as were tried, and as a network of Hetzner's takes."""
+
+MERGE_FROM = 50
+"""Networks of a setting from which on those that adjoin or contain each other are one to a firewall: before, every rule is as
+it was written."""
 
 RESERVED_LAST_ADDRESSES = 2
 """Addresses at the end of a subnet that a cloud may keep (Google: the last two, `facts/clouds.md` 2.1)."""
@@ -97,6 +105,11 @@ PRIVATE = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "1
 def is_private(network: IPv4Network) -> bool:
     """Return whether a network lies in the private ranges."""
     return any(network.subnet_of(private) for private in PRIVATE)
+
+
+def merge_networks(networks: Sequence[IPv4Network]) -> tuple[IPv4Network, ...]:
+    """Return networks as firewalls have them: exactly the same addresses, in as few networks as can be once they are many."""
+    return tuple(networks) if len(networks) < MERGE_FROM else tuple(collapse_addresses(networks))
 
 
 def networks_given(settings: Settings, name: str) -> tuple[IPv4Network, ...]:

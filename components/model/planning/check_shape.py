@@ -11,7 +11,7 @@ from components.model.catalogue.service import Placement
 from components.model.catalogue.tiers import Role, Tier
 from components.model.clouds.facts import PublicAddress
 from components.model.planning.addresses import (
-    MAX_NODES_PER_ROLE,
+    MAX_NODES,
     PRIVATE,
     address_offset,
     is_inside,
@@ -72,8 +72,8 @@ def explain_count(role: Role, count: int, catalogue: Catalogue) -> str:
         )
     if count < role.count:
         return f"fewer than the tier's; use {role.count} or more, or a smaller webitel:tier"
-    if count > MAX_NODES_PER_ROLE:
-        return f"more than the {MAX_NODES_PER_ROLE} that have an address; use {MAX_NODES_PER_ROLE} or fewer"
+    if count > MAX_NODES:
+        return f"a deployment has at most {MAX_NODES} nodes, those of other roles too; use fewer than {MAX_NODES}"
     return ""
 
 
@@ -157,7 +157,7 @@ def check_network(draft: Draft) -> Iterator[Problem]:
             text,
             (
                 f"has {network.num_addresses} addresses, too few for {number} {'node' if number == 1 else 'nodes'} "
-                f"with fixed places; use /{needed} or larger, such as {facts.default_network}"
+                f"with fixed places; use /{needed} or larger, such as {find_free_network(draft, needed)}"
             ),
         )
     elif not shortest <= network.prefixlen <= longest:
@@ -171,9 +171,12 @@ def list_outside(draft: Draft) -> Iterator[tuple[str, IPv4Network]]:
         yield from ((name, network) for network in networks_given(draft.settings, name) if network.prefixlen >= MIN_PREFIX_LENGTH)
 
 
-def find_free_network(draft: Draft) -> IPv4Network:
-    """Find a network that could be set: the cloud's default, else a private one of its size that nobody has."""
+def find_free_network(draft: Draft, longest: int = 32) -> IPv4Network:
+    """Find a network that could be set: the cloud's default, else a private one of its size that nobody has; `longest` is the
+    prefix of the smallest that is large enough."""
     default = IPv4Network(draft.facts.default_network)
+    if default.prefixlen > longest:
+        default = default.supernet(new_prefix=longest)
     taken = [*map(IPv4Network, draft.facts.reserved_networks), *(network for _, network in list_outside(draft))]
     candidates = (
         network

@@ -8,6 +8,12 @@ from components.model.calls import check_calls, check_carrier_profiles
 from components.model.catalogue.tiers import is_voice
 from components.model.clouds.machines import check_machine_type, choose_machine_type
 from components.model.naming import explain_name, node_name
+from components.model.planning.check_limits import (
+    check_disk_limits,
+    check_network_numbers,
+    check_number_of_nodes,
+    check_stack_name,
+)
 from components.model.planning.check_shape import (
     check_counts,
     check_disk_sizes,
@@ -64,6 +70,8 @@ def check_name(draft: Draft) -> Iterator[Problem]:
     longest = max((node_name(draft.stack, role, count) for role, count in draft.counts.items()), key=len)
     if why := explain_name(longest):
         yield Problem("stack name", draft.stack, f"{why}; use a name such as aws-basic")
+    else:
+        yield from check_stack_name(draft)
 
 
 def check_clashes(draft: Draft) -> Iterator[Problem]:
@@ -79,7 +87,9 @@ CHECKS: tuple[Check, ...] = (
     check_machine_types,
     check_name,
     check_counts,
+    check_number_of_nodes,
     check_disk_sizes,
+    check_disk_limits,
     check_network,
     check_public_network,
     check_leaving,
@@ -94,6 +104,7 @@ CHECKS: tuple[Check, ...] = (
     check_tags,
     check_image,
     check_networks,
+    check_network_numbers,
     check_calls,
     check_carrier_profiles,
     check_time_zone,

@@ -15,7 +15,7 @@ from components.model.catalogue.services import CATALOGUE
 from components.model.clouds.facts import CloudFacts
 from components.model.machine import Public
 from components.model.plan import ROLE_SOURCE, EgressRule, Node, Opening, Plan
-from components.model.planning.addresses import host_address, is_private, networks_given
+from components.model.planning.addresses import host_address, is_private, merge_networks, networks_given
 from components.model.settings import Settings
 
 ANYWHERE = "0.0.0.0/0"
@@ -83,6 +83,25 @@ def node_egress(plan: Plan, node: Node, settings: Settings, catalogue: Catalogue
     return tuple(_egress_of(node.role, (catalogue[name] for name in catalogue if name in node.services), settings))
 
 
+def is_crowded(facts: CloudFacts, openings: Iterable[Opening], egress: Iterable[EgressRule], role: str) -> bool:
+    """Return whether a role's rules are more than its group holds (`rules_per_group`): then networks of carriers and phones have
+    groups of their own."""
+    entering = {(one.protocol, one.ports, source) for one in openings if one.role == role for source in one.sources}
+    leaving = {(rule.protocol, rule.ports, network) for rule in egress if rule.role == role for network in rule.destinations}
+    # One more leads into the network.
+    return bool(facts.rules_per_group) and max(len(entering), len(leaving) + 1) > facts.rules_per_group
+
+
+def find_crowds(facts: CloudFacts, openings: Sequence[Opening], egress: Sequence[EgressRule]) -> Iterator[str]:
+    """Find roles whose firewalls on the cloud know no ports of carriers and phones, and say so."""
+    for role in dict.fromkeys(one.role for one in openings):
+        if is_crowded(facts, openings, egress, role):
+            yield (
+                f"{facts.title} has no room for the ports of so many carriers and phones: its firewall lets those networks to "
+                f"every port of {role} nodes, whose own firewall (nftables) closes all but SIP"
+            )
+
+
 def called_listeners(service: Service, catalogue: Catalogue = CATALOGUE) -> Iterator[tuple[str, Listener]]:
     """Return the listeners of other nodes that a service connects to itself.
 
@@ -144,7 +163,7 @@ def networks_of(audience: Audience, settings: Settings) -> tuple[str, ...]:
     if audience is Audience.INTERNET or (audience is Audience.PHONES and settings.phones == "internet"):
         return (ANYWHERE,)
     name = {Audience.CARRIERS: "carriers", Audience.PHONES: "phones"}.get(audience)
-    return tuple(str(network) for network in networks_given(settings, name)) if name else ()
+    return tuple(map(str, merge_networks(networks_given(settings, name)))) if name else ()
 
 
 def _operators_of(
@@ -158,12 +177,13 @@ def _operators_of(
     On a container host the operators are that host unless set. With a way in of the user's own (`ssh_via`) private
     networks of operators reach every node.
     """
-    networks = tuple(str(network) for network in settings.operators)
+    networks = tuple(map(str, merge_networks(settings.operators)))
     if facts.trial and not networks:
         networks = (f"{host_address(settings, facts)}/32",)
     if node.public is Public.SERVICE:
         return networks, ()
-    private = tuple(str(network) for network in settings.operators if is_private(network)) if settings.ssh_via else ()
+    own = [network for network in settings.operators if is_private(network)] if settings.ssh_via else []
+    private = tuple(map(str, merge_networks(own)))
     return private, tuple(other.key for other in nodes if other.public is Public.SERVICE)
 
 

@@ -47,6 +47,9 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
     unpriced = (what for price in (*prices, *prices_kept) for what in price.unpriced)
     total, price_warning = sum_bill(draft.facts, draft.region, bill, unpriced)
     used = {name for node in nodes for service in node.services for name in draft.catalogue[service].secrets}
+    openings = firewall.derive(nodes, settings, draft.facts, draft.catalogue)
+    egress = firewall.derive_egress(nodes, settings, draft.catalogue)
+    crowds = firewall.find_crowds(draft.facts, openings, egress)
     return Plan(
         stack=stack,
         facts=draft.facts,
@@ -57,8 +60,8 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
         domain=settings.domain.lower(),
         network=str(draft.network),
         nodes=nodes,
-        openings=firewall.derive(nodes, settings, draft.facts, draft.catalogue),
-        egress=firewall.derive_egress(nodes, settings, draft.catalogue),
+        openings=openings,
+        egress=egress,
         secrets=tuple(name for name in SECRETS if name in used or name in DEPLOYMENT_SECRETS),
         consul_servers=tuple(node_name(stack, role, n) for role, n in draft.quorum),
         share=share.source if (share := read_share(settings)) else "",
@@ -66,6 +69,7 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
         warnings=(
             *find_warnings(draft),
             *warn_of_losses(nodes, draft),
+            *crowds,
             *filter(None, [price_warning, compare_budget(settings, total)]),
         ),
         zone=draft.home,

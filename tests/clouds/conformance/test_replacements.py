@@ -20,6 +20,7 @@ from stacks.load import load_deployment
 from tests.clouds.conformance.checks import TYPES, find_wrong_ways
 from tests.clouds.conformance.command import OWN, Command, command_line
 from tests.clouds.conformance.conftest import Live, Standing, Start
+from tests.clouds.conformance.engine import EngineError
 from tests.clouds.conformance.test_day_two import identity, name_of, touched
 from tests.simulator.case import load_case
 
@@ -129,3 +130,20 @@ def test_what_an_earlier_version_had_the_cloud_protect_goes_all_the_same(live: L
     ran = webitel("destroy", stack, "--yes", "--with-data")
     assert ran.exit_code == 0, ran.exception
     assert live.world.all() == []
+
+
+def test_a_machine_that_was_never_reached_can_be_replaced(start: Start) -> None:
+    """Such as one whose user data its cloud-init did not understand."""
+    live = start("hetzner-single")
+    live.deployment.configure(OWN)
+    faults = live.simulators.faults.file
+    assert faults
+    faults.write_text(json.dumps([{"kind": "error", "operation": "create", "type": "NodeConfiguration"}]))
+    with pytest.raises(EngineError):
+        live.deployment.up()
+    faults.unlink()
+    before = machines(live)
+    with command_line(live) as command:
+        ran = command("replace", "all-1", "--stack", live.deployment.stack, "--yes")
+    assert ran.exit_code == 0, ran.exception
+    assert machines(live).keys() == before.keys() and machines(live) != before

@@ -195,9 +195,15 @@ class SecurityGroup(Aws):
             raise Refused(f"InvalidParameterValue: name or description of {inputs['name']}")
         call.hold(f"security group name {inputs['name']} in {inputs['vpcId']}")
         sides = {side: inputs.get(side) or [] for side in ("ingress", "egress")}
-        if any(len(rules) > 60 for rules in sides.values()):
+        if any(sum(map(count_ends, rules)) > 60 for rules in sides.values()):
             raise Refused("RulesPerSecurityGroupLimitExceeded: 60 rules each way")
         return {**super().make(call), **sides}
+
+
+def count_ends(rule: Properties) -> int:
+    """As how many rules one inside a group counts: one for each source or destination, a prefix list for all it may hold."""
+    ends = ("cidrBlocks", "ipv6CidrBlocks", "securityGroups", "prefixListIds")
+    return sum(len(rule.get(name) or []) for name in ends) + bool(rule.get("self"))
 
 
 class SecurityGroupRule(Aws):

@@ -439,3 +439,17 @@ def test_budgets(cloud: Driver) -> None:
     cloud.update(made, limitAmount="3000")
     with pytest.raises(Refused):
         cloud.create("Budget", "twice", name="mine", **good)
+
+
+@pytest.mark.parametrize(("sizes", "fits"), [((60,), True), ((61,), False), ((30, 30), True), ((30, 31), False)])
+def test_rules_inside_a_group_count_by_their_sources(cloud: Driver, sizes: tuple[int, ...], fits: bool) -> None:
+    vpc = cloud.create("Vpc", cidrBlock="10.20.0.0/16").id
+    rules = [
+        {"protocol": "-1", "fromPort": 0, "toPort": 0, "cidrBlocks": [f"62.{part}.{n}.0/24" for n in range(size)]}
+        for part, size in enumerate(sizes)
+    ]
+    if fits:
+        cloud.create("SecurityGroup", name="g", vpcId=vpc, description="g", ingress=rules)
+    else:
+        with pytest.raises(Refused, match="RulesPerSecurityGroupLimitExceeded"):
+            cloud.create("SecurityGroup", name="g", vpcId=vpc, description="g", ingress=rules)

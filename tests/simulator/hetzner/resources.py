@@ -101,7 +101,7 @@ class NetworkRoute(Simulated):
 
 
 class Firewall(Hetzner):
-    """At most 50 rules; ports belong to TCP and UDP; the public side only is filtered."""
+    """At most 50 rules, 500 where each counts by its networks; ports belong to TCP and UDP; the public side only."""
 
     type = FIREWALL
 
@@ -109,6 +109,9 @@ class Firewall(Hetzner):
         rules = call.inputs.get("rules") or []
         if len(rules) > 50:
             raise Refused(f"{len(rules)} rules, at most 50 (invalid_input)")
+        effective = sum(len(rule.get("sourceIps") or rule.get("destinationIps") or []) for rule in rules)
+        if effective > 500:
+            raise Refused(f"{effective} effective rules, at most 500 (invalid_input)")
         for rule in rules:
             side, other = ("sourceIps", "destinationIps") if rule["direction"] == "in" else ("destinationIps", "sourceIps")
             if not rule.get(side) or rule.get(other):

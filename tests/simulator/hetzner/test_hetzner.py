@@ -365,3 +365,17 @@ def test_who_reaches_whom(cloud: Driver) -> None:
     assert to_outside(shut, OFFICE) == {"tcp": ((443, 443),)}
     assert to_outside(shut, ANYBODY) == {}
     assert between(opened, shut) == {}
+
+
+@pytest.mark.parametrize(("rules", "networks", "told"), [(5, 100, ""), (6, 84, "504 effective rules"), (2, 101, "at most 100")])
+def test_a_firewall_counts_rules_by_their_networks(cloud: Driver, rules: int, networks: int, told: str) -> None:
+    def make() -> Made:
+        sources = [f"62.0.{n}.0/24" for n in range(networks)]
+        each = [{"direction": "in", "protocol": "tcp", "port": str(80 + n), "sourceIps": sources} for n in range(rules)]
+        return cloud.create("Firewall", name="f", rules=each)
+
+    if told:
+        with pytest.raises(Refused, match=told):
+            make()
+    else:
+        make()

@@ -110,6 +110,8 @@ def test_another_host_key_is_never_spoken_to() -> None:
     answers = ask(access(make_node("all-1"), make_node("app-1"), app_1=OTHER), "true")
     assert answers["all-1"].status == 3
     assert "127.0.0.1 answers with another host key" in answers["app-1"].problem and not answers["app-1"].output
+    for part in ("cloud-init clean", "metadata were out of reach", "you reinstalled it", "./webitel replace NODE"):
+        assert part in answers["app-1"].problem
 
 
 @pytest.mark.usefixtures("to_server")

@@ -87,7 +87,7 @@ def run(*arguments: str) -> Result:
         ("storage", "2", "Storage runs on the first node only"),
         ("db", "2", "a cluster of 2 cannot lose a node"),
         ("media", "1", "fewer than the tier's; use 2 or more"),
-        ("media", "251", "use 250 or fewer"),
+        ("media", "101", "use fewer than 100"),
         ("medai", "2", "did you mean media?"),
     ],
 )

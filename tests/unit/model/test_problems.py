@@ -72,7 +72,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tier": "extended", "counts": {"storage": 0}}, "webitel:counts.storage = 0: fewer than the tier's; use 1 or more"),
     ({"tier": "extended", "counts": {"media": 1}}, "webitel:counts.media = 1: fewer than the tier's; use 2 or more"),
     ({"counts": {"app": 0}}, "webitel:counts.app = 0: fewer than the tier's; use 1 or more"),
-    ({"counts": {"app": 70000}}, "use 250 or fewer"),
+    ({"counts": {"app": 70000}}, "at most 100 nodes, those of other roles too; use fewer than 100"),
     # networks of containers
     ({"local_network": "nat"}, "webitel:local_network = nat: only containers of webitel:cloud = local have it; AWS has its own"),
     ({"public_network": "198.18.7.0/24"}, "webitel:public_network = 198.18.7.0/24: only webitel:cloud = local has one"),

@@ -290,8 +290,8 @@ def test_a_placeholder_without_value_names_its_file(call: Call, inputs: dict[str
 
 
 def test_too_many_texts_are_refused(call: Call, inputs: dict[str, Any]) -> None:
-    _, failures = HANDLER.check(call, None, inputs | {"files": {"/etc/large": "x" * 65537}})
-    assert "65537 bytes" in failures[0].reason
+    _, failures = HANDLER.check(call, None, inputs | {"files": {"/etc/large": "x" * 262145}})
+    assert "262145 bytes" in failures[0].reason
 
 
 def test_dropped_calls_are_announced_and_need_leave(call: Call, node: FakeNode, inputs: dict[str, Any]) -> None:

@@ -113,3 +113,31 @@ def test_a_proxy_is_kept_out_of_the_loopback(environ: dict[str, str], own: dict[
 
 def test_without_a_proxy_nothing_is_added(environ: dict[str, str]) -> None:
     assert not {"no_proxy", "NO_PROXY"} & run_environment(environ).keys()
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"http_proxy": "http://127.0.0.1:9"},
+        {"HTTP_PROXY": "http://proxy.acme.io:3128"},
+        {"https_proxy": "socks5://proxy.acme.io"},
+        {"HTTPS_PROXY": "proxy.acme.io:3128"},
+        {"ALL_PROXY": "http://user:p%40ss@proxy.acme.io"},
+        {"all_proxy": "socks5h://127.0.0.1:1080"},
+        {"grpc_proxy": "http://proxy.acme.io"},
+        {"http_proxy": "http://proxy.acme.io", "no_proxy": "acme.io, .internal"},
+        {"http_proxy": "http://proxy.acme.io", "NO_PROXY": "10.0.0.0/8"},
+        {"http_proxy": "http://proxy.acme.io", "no_proxy": "", "NO_PROXY": ""},
+        {"http_proxy": "http://proxy.acme.io", "no_proxy": "*"},
+        {"http_proxy": "http://proxy.acme.io", "no_proxy": "localhost,127.0.0.1,::1"},
+        {"Http_Proxy": "http://proxy.acme.io"},
+    ],
+)
+def test_whatever_the_proxy_both_spellings_spare_the_loopback(environ: dict[str, str], own: dict[str, str]) -> None:
+    made = run_environment({**environ, **own})
+    stated = [one.strip() for name in ("no_proxy", "NO_PROXY") for one in own.get(name, "").split(",") if one.strip()]
+    for name in ("no_proxy", "NO_PROXY"):
+        assert made[name].split(",") == list(dict.fromkeys([*stated, "localhost", "127.0.0.1", "::1"]))
+    assert {name: made[name] for name in own if "no" not in name.lower()} == {
+        name: value for name, value in own.items() if "no" not in name.lower()
+    }

@@ -1,0 +1,87 @@
+"""Operators' keys: quoted wherever they stand, all of them on the node, in user data as many as it has room for."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cloud_init.compose import compose_user_data
+from components.clouds.registry import CLOUDS
+from components.model.settings import Settings
+from stacks import settings as stack_settings
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
+
+ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8n3cFvqLBD3T6kFm5QH0Yj3VfVtAbJ6bXQ5XqM0d4L"
+
+
+def field(data: bytes) -> bytes:
+    """A field of a key, behind its length (RFC 4253)."""
+    return struct.pack(">I", len(data)) + data
+
+
+def make_key(kind: str, *fields: bytes) -> str:
+    """A public key with these fields."""
+    return f"{kind} {base64.b64encode(b''.join(map(field, (kind.encode(), *fields)))).decode()}"
+
+
+def make_rsa(n: int) -> str:
+    """A key of 4096 bits, another one for each number; as incompressible as a real one."""
+    modulus = b"".join(hashlib.sha512(f"{n} {part}".encode()).digest() for part in range(8))
+    key = make_key("ssh-rsa", bytes([1, 0, 1]), bytes([0, *modulus]))
+    return f"{key} operator-{n}@office"
+
+
+POINT = b"\x04" + bytes(range(64))
+SECURITY_KEYS = [
+    make_key("sk-ssh-ed25519@openssh.com", bytes(range(32)), b"ssh:"),
+    make_key("sk-ecdsa-sha2-nistp256@openssh.com", b"nistp256", POINT, b"ssh:"),
+    make_key("ecdsa-sha2-nistp256", b"nistp256", POINT),
+]
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(f"{key} {comment}".strip() for key in (ED25519, *SECURITY_KEYS) for comment in ("ssh:", "", "a: b")),
+        f"{ED25519} # not a comment",
+        f"{ED25519} {{{{ secret }}}} {{% if %}}",
+        f"{ED25519} 'single' \"double\" \\n \\",
+        f"{ED25519} - dash: [list] {{map}} &anchor *alias !tag |",
+        f"{ED25519} %u@%h",
+        f"{ED25519} Jürgen Straße",
+        f"{ED25519} $(reboot) `reboot` ;",
+    ],
+)
+def test_a_key_arrives_as_it_is(cloud: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack_settings, "STACKS", tmp_path)
+    text = f"config:\n  webitel:cloud: {cloud}\n  webitel:tier: single\n  webitel:operator_keys: [{json.dumps(key)}]\n"
+    (tmp_path / "Pulumi.try.yaml").write_text(text)
+    deployment = load_deployment("try")
+    node = deployment.plan.nodes[0]
+    document = yaml.safe_load(compose_user_data(deployment.plan, node, deployment.settings).decoded)
+    path = f"/etc/ssh/authorized_keys.d/{deployment.plan.facts.login_user}"
+    (written,) = [one["content"] for one in document["write_files"] if one["path"] == path]
+    configured = compose_configuration(deployment.plan, node, deployment.settings).files[path]
+    for lines in (written.splitlines(), configured.splitlines()):
+        assert [line for line in lines if line and not line.startswith("#")] == [key]
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize("number", [1, 4, 7, 8, 10, 20, 40, 80, 200])
+def test_many_keys_fit(cloud: str, number: int) -> None:
+    keys = tuple(make_rsa(n) for n in range(number))
+    settings = Settings.model_validate({"cloud": cloud, "tier": "basic", "operator_keys": keys})
+    plan = make_plan(settings, "try")
+    node = plan.nodes[0]
+    text = compose_user_data(plan, node, settings).decoded
+    assert sum(key in text for key in keys) == min(number, 5)
+    configured = compose_configuration(plan, node, settings).files[f"/etc/ssh/authorized_keys.d/{plan.facts.login_user}"]
+    assert all(f"{key}\n" in configured for key in keys)
