@@ -58,11 +58,11 @@ def run_tests(
 
     words: tuple[str, ...] = context.meta[WORDS]
     if unknown := set(parts or ()) - PARTS.keys():
-        raise Failure(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        raise Failure(f"no part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
     chosen = list(dict.fromkeys(parts or [part for part in PARTS if part not in ONLY_BY_NAME]))
     steps = [step for part in chosen for step in PARTS[part] if step.is_pytest or not words]
     if not steps:
-        raise Failure(f"{', '.join(chosen)}: nothing of it runs pytest, which {' '.join(words)} is for")
+        raise Failure(f"{', '.join(chosen)} does not run pytest, which {' '.join(words)} is for")
     ensure_extra("test")
     for cloud in CLOUDS.values():
         if cloud.package:

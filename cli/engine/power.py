@@ -44,7 +44,7 @@ class Machines:
 
     def list_unknown(self) -> dict[str, str]:
         """A sentence on each machine of which nothing is known."""
-        return {key: f"the cloud does not tell whether its machine runs: {why}" for key, why in self.unknown.items()}
+        return {key: f"the cloud does not say whether its machine is running: {why}" for key, why in self.unknown.items()}
 
     def list_waiting(self, words: Collection[str]) -> dict[str, str]:
         """A sentence on each machine that has one of these words still, or may have."""

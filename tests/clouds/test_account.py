@@ -54,7 +54,7 @@ def test_azure(attach: Attach) -> None:
     )
     put(simulators, Thing("azure-native:resources:ResourceGroup", "g", "", {"resourceGroupName": plan.stack}))
     told = list(ask(simulators, "azure-basic"))
-    assert f"= {size}: its disks want a controller NVMe, and Azure has SCSI there" in find(told, "MISSING disks", "controller")
+    assert f"= {size}: its disks need a controller NVMe, and Azure has SCSI there" in find(told, "MISSING disks", "controller")
     assert "webitel:region: swedencentral" in find(told, "MISSING disks", "the subscription gets no disks Premium")
     family = find(told, "standardFalsv6Family in westeurope: 4")
     assert "support ticket" in family and "webitel:machine_types: {" in family and ": room for them)" in family

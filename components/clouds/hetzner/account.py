@@ -81,7 +81,7 @@ async def ask_names(asked: Asked, servers: Callable[[], Awaitable[list[str]]]) -
         Finding(
             "names",
             f"the project has {one} already, which this deployment's state does not know",
-            "delete or rename it, or take another name for the deployment: ./webitel init NAME",
+            "delete or rename it, or use another name for the deployment: ./webitel init NAME",
         )
         for one in found
     ]
@@ -97,7 +97,7 @@ async def ask_limit(asked: Asked, servers: Callable[[], Awaitable[list[str]]]) -
                 "server limit",
                 f"not told by Hetzner: {there} in this project, {needed} more needed, and a new account may have {LEAST_LIMIT}, "
                 "with as few primary addresses",
-                f"look at {LIMITS}, and ask for more there before `up`",
+                f"check {LIMITS}, and ask for more there before `up`",
                 waits=True,
             )
         )
