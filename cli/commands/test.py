@@ -93,7 +93,7 @@ def run_tests(
 
 
 def on_nodes(parts: list[str]) -> list[Step]:
-    """The steps that need real nodes."""
+    """List the steps that need real nodes."""
     return [step for part in parts if part in ON_NODES for step in PARTS[part]]
 
 
@@ -134,7 +134,7 @@ def nodes_alone() -> Iterator[None]:
 
 
 def list_changes(root: Path) -> set[str]:
-    """What `git status` shows; empty where this is no repository."""
+    """Return what `git status` shows; empty where this is not a repository."""
     if not (root / ".git").exists():
         return set()
     shown = subprocess.run(["git", "status", "--porcelain"], cwd=root, check=True, capture_output=True, text=True)

@@ -107,7 +107,7 @@ def to_json(answer: Any) -> Any:
 
 
 async def known(output: pulumi.Output[T]) -> T:
-    """What a provider's function answered. Raises what it raised."""
+    """Return what a provider's function answered. Raises what it raised."""
     answer = await output.future()
     if answer is None:
         raise ValueError("the provider gave no answer")

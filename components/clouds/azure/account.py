@@ -38,7 +38,7 @@ Skus = Callable[[], Awaitable[list[Sku]]]
 
 
 def make_questions(asked: Asked) -> Questions:
-    """What Azure is asked."""
+    """List what Azure is asked."""
     # Long, and several questions need it.
     skus = once(partial(list_skus, asked))
     return Questions(
@@ -55,7 +55,7 @@ def make_questions(asked: Asked) -> Questions:
 
 
 async def get(asked: Asked, path: str) -> Any:
-    """A document of the subscription; of a list that comes in pages, all of them."""
+    """Fetch a document of the subscription; of a list in pages, all pages."""
     client, token = await asyncio.gather(
         known(authorization.get_client_config_output()), known(authorization.get_client_token_output())
     )
@@ -89,7 +89,7 @@ def list_machines(skus: list[Sku]) -> list[Sku]:
 
 
 def list_zones(sku: Sku) -> Iterator[str]:
-    """The zones that offer a size."""
+    """List the zones that offer a size."""
     barred = {
         zone for rule in sku["restrictions"] if rule["type"] == "Zone" for zone in rule["restrictionInfo"].get("zones") or ()
     }

@@ -376,7 +376,7 @@ class Adapter(Cloud):
         ]
 
     def tags_of(self, node: Node) -> dict[str, str]:
-        """What all that belongs to a node wears."""
+        """Return the tags of everything that belongs to a node."""
         return {**self.tags, "role": node.role, "node": node.key}
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
@@ -400,12 +400,12 @@ def list_zones(zone: str) -> list[str] | None:
 
 
 def name_rule(direction: str, rule: Rule) -> str:
-    """A name of letters, digits, dots and hyphens."""
+    """Make a name of letters, digits, dots and hyphens."""
     return f"{direction}-{rule.key}".replace("/", "-")
 
 
 def close(direction: str) -> network.SecurityRuleArgs:
-    """The rule before Azure's own."""
+    """Return the rule before Azure's own."""
     return network.SecurityRuleArgs(
         name=f"close-{direction.lower()}",
         priority=LAST,

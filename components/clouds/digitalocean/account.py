@@ -25,7 +25,7 @@ PAGE = 200
 
 
 def make_questions(asked: Asked) -> Questions:
-    """What DigitalOcean is asked."""
+    """List what DigitalOcean is asked."""
     return Questions(
         ask_account,
         partial(ask_offers, asked),
@@ -101,7 +101,7 @@ async def ask_network(asked: Asked) -> list[Finding]:
 
 
 def find_range(networks: Iterable[Mapping[str, Any]]) -> str:
-    """A private range that none of these networks has."""
+    """Find a private range that none of these networks has."""
     taken = [IPv4Network(one["ip_range"]) for one in networks]
     free = (f"10.{second}.0.0/16" for second in range(20, 200))
     return next(text for text in free if not any(IPv4Network(text).overlaps(one) for one in taken))

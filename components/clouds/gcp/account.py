@@ -22,7 +22,7 @@ MANAGER = "https://cloudresourcemanager.googleapis.com"
 
 
 def make_questions(asked: Asked) -> Questions:
-    """What Google Cloud is asked."""
+    """List what Google Cloud is asked."""
     region = once(partial(get, asked, f"/regions/{asked.plan.region}?fields=quotas"))
     project = once(partial(get, asked, "?fields=quotas"))
     return Questions(

@@ -29,7 +29,7 @@ SHORT_OF = {"fsn1": ("nbg1", "hel1")}
 
 
 def make_questions(asked: Asked) -> Questions:
-    """What Hetzner Cloud is asked."""
+    """List what Hetzner Cloud is asked."""
     servers = once(list_servers)
     return Questions(
         ask_account,
