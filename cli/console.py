@@ -71,7 +71,7 @@ def explain_file(error: OSError) -> str:
     """Say what this machine refused, with the file; no setting of a deployment can be at fault."""
     named = error.filename2 or error.filename
     if not isinstance(named, str | bytes):
-        return f"this machine refuses: {error.strerror or error}"
+        return f"this machine refused: {error.strerror or error}"
     path = os.fsdecode(named)
     text = f"{path}: {error.strerror}."
     if isinstance(error, PermissionError) and Path(path).is_relative_to(Path.home()):

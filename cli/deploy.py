@@ -177,7 +177,7 @@ def refuse_small_host(plan: Plan) -> None:
 
     new = [node for node in plan.nodes if api.find(api.instance_path(node.name)) is None]
     if shortage := explain_shortage(new, read_free_memory(), read_free_disk()):
-        raise Failure(f"Nothing was created: {shortage}. Take a smaller tier or count, or a larger machine.")
+        raise Failure(f"Nothing was created: {shortage}. Use a smaller tier or count, or a larger machine.")
 
 
 def start_stack(engine: Engine) -> None:

@@ -14,7 +14,7 @@ Addresses = Mapping[str, Input[str]]
 
 
 def _secret(*names: str, opts: ResourceOptions | None) -> ResourceOptions:
-    """The options with outputs that are secret whatever the provider says."""
+    """Return the options with outputs that are secret whatever the provider says."""
     return ResourceOptions.merge(ResourceOptions(additional_secret_outputs=list(names)), opts)
 
 

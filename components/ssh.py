@@ -63,7 +63,7 @@ class WrongHostKey(SshError):
     def __init__(self, hop: Hop) -> None:
         super().__init__(
             f"{hop.address} answers with another host key than machine {hop.machine_id} had at the first contact: "
-            "it is another machine, or somebody stands in between, so nothing was sent.\n"
+            "it is another machine, or somebody is intercepting the connection, so nothing was sent.\n"
             "If it made new host keys (you reinstalled it, or ran cloud-init clean; cloud-init does it too where the cloud's "
             "metadata were out of reach at a start), give the deployment a new machine: ./webitel replace NODE"
         )
@@ -127,7 +127,7 @@ class _Way(NamedTuple):
     pin_new: bool
 
     async def open(self, target: Target) -> list[asyncssh.SSHClientConnection]:
-        """The connection to the node and the one it goes through."""
+        """Open the connection to the node and the one it goes through."""
         if target.ssh_via:
             return await self._go_through(target.ssh_via, self._open_bastion(target.ssh_via), target)
         if not target.via:
@@ -154,7 +154,7 @@ class _Way(NamedTuple):
             raise
 
     async def _open_bastion(self, ssh_via: str) -> asyncssh.SSHClientConnection:
-        """The user's own way: their SSH configuration, agent and known_hosts decide."""
+        """Connect in the user's own way: their SSH configuration, agent and known_hosts decide."""
         bastion = Bastion.parse(ssh_via)
         options: dict[str, Any] = {"username": bastion.user} if bastion.user else {}
         options |= {"port": bastion.port} if bastion.port else {}

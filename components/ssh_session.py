@@ -17,7 +17,7 @@ class Result(NamedTuple):
     errors: str
 
     def last_lines(self, count: int = 12) -> str:
-        """The last lines it wrote, the error output before the other."""
+        """Return the last lines it wrote, error output first."""
         return "\n".join((self.errors.strip() or self.output.strip()).splitlines()[-count:])
 
 

@@ -54,7 +54,9 @@ def read_config(path: Path) -> tuple[dict[str, Any], list[Problem]]:
     if root is None:
         return {}, [Problem("config", "", "is missing: the settings stand below it, each as webitel:NAME: VALUE")]
     if not isinstance(root, yaml.MappingNode):
-        raise DocumentError(path, "is no map of settings; begin with `config:` and set webitel:cloud and webitel:tier below it")
+        raise DocumentError(
+            path, "is not a map of settings; begin with `config:` and set webitel:cloud and webitel:tier below it"
+        )
     reader = Reader(path)
     reader.check_nesting(root)
     problems: list[Problem] = []
@@ -123,7 +125,9 @@ class Reader:
                 if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE_TAG:
                     self.problems.append(
                         Problem(
-                            where or "config", str(key.value), f"line {line_of(key)}: no name; write every value under its own"
+                            where or "config",
+                            str(key.value),
+                            f"line {line_of(key)}: a value without a name; give every value its own",
                         )
                     )
                 else:
@@ -160,7 +164,7 @@ def explain_text(text: str) -> str:
         number = text.replace("_", "").lstrip("+")
         digits = number.removeprefix("-")
         meant = f"{int(number)}, or " if digits.isdecimal() and len(digits) < MAX_DIGITS else ""
-        return f'is another number to the engine: write {meant}in quotes "{text}"'
+        return f'is a different number to the engine: write {meant}in quotes "{text}"'
     if FRACTION.fullmatch(text):
         return f'is a fraction to YAML: write it in quotes, "{text}"'
     if DATE.fullmatch(text):

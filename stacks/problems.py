@@ -66,7 +66,7 @@ def explain_error(name: str, part: Part, error: ErrorDetails) -> Problem:
     if kind == "extra_forbidden":
         near = difflib.get_close_matches(name, Settings.model_fields, 1, 0.5)
         hint = f"did you mean {NAMESPACE}:{near[0]}? {describe(near[0])}" if near else "webitel schema lists them all"
-        return setting_problem(name, SET if near and near[0] in SECRET_SETTINGS else value, f"there is no such setting; {hint}")
+        return setting_problem(name, SET if near and near[0] in SECRET_SETTINGS else value, f"no such setting; {hint}")
     what = next(
         (text.format(**context) for kinds, text in REQUIREMENTS.items() if kind in kinds),
         error["msg"][0].lower() + error["msg"][1:],

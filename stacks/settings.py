@@ -36,10 +36,10 @@ def find_stack(stack: str) -> Path:
         known = list_stacks()
         near = get_close_matches(stack, known, 1)
         raise UnknownStackError(
-            f"no stack {stack}: there is no {path.parent.name}/{path.name}\n"
+            f"no stack {stack}: {path.parent.name}/{path.name} does not exist\n"
             + (f"Did you mean {near[0]}? " if near else "")
-            + f"There are {', '.join(known) or 'none'}\n"
-            f"Make it: ./webitel init {stack}"
+            + f"The stacks are {', '.join(known) or 'none'}\n"
+            f"Create it: ./webitel init {stack}"
         )
     return path
 
@@ -64,7 +64,7 @@ def read_file(path: Path) -> tuple[dict[str, Any], list[Problem]]:
         elif namespace == NAMESPACE:
             values[name] = value
         elif name in Settings.model_fields and get_close_matches(namespace.lower(), [NAMESPACE], 1, 0.7):
-            problems.append(Problem(key, "", f"nobody reads it; did you mean {NAMESPACE}:{name}?"))
+            problems.append(Problem(key, "", f"nothing reads it; did you mean {NAMESPACE}:{name}?"))
     for name, value in list(values.items()):
         if name in SECRET_SETTINGS:
             if value and not is_encrypted(value):

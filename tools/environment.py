@@ -33,7 +33,7 @@ HOPELESS = re.compile(
 
 
 def ensure_environment(root: Path, cache: Path) -> Path:
-    """The environment for these lock files and this Python, made if it is missing; `root/.venv` links to it."""
+    """Find the environment for these lock files and this Python, or make it; `root/.venv` links to it."""
     version = ".".join(map(str, sys.version_info[:3]))
     # Those of the extras too: what is in an environment is then always what each of its checkouts asks for.
     locked = "\n".join(file.read_text() for file in sorted(LOCKS.glob("*.lock")))
@@ -90,7 +90,7 @@ def install_with_pip(python: Path, name: str) -> None:
 
 
 def read_requirements(extra: str = "") -> list[str]:
-    """The requirements of the project itself, or those of one extra."""
+    """Return the requirements of the project itself, or those of one extra."""
     project = tomllib.loads(PROJECT_FILE.read_text())["project"]
     requirements: list[str] = project["optional-dependencies"][extra] if extra else project["dependencies"]
     return requirements
@@ -110,7 +110,7 @@ def ensure_extra(extra: str) -> None:
 
 
 def list_missing(extra: str) -> list[str]:
-    """The requirements of an extra that are not installed."""
+    """List the requirements of an extra that are not installed."""
     return [requirement for requirement in read_requirements(extra) if not is_installed(requirement)]
 
 
@@ -125,7 +125,7 @@ def is_installed(requirement: str) -> bool:
 
 
 def say(text: str) -> None:
-    """A line of progress."""
+    """Print a line of progress."""
     print(text, file=sys.stderr, flush=True)
 
 

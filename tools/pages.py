@@ -135,7 +135,7 @@ def describe_price(cloud: str, tier: str) -> str:
 
 
 def bill_table() -> str:
-    """The bill of the middle tier on every cloud, line by line, with the date of each line's oldest figure."""
+    """Return the bill of the middle tier on every cloud, line by line, with the date of each line's oldest figure."""
     rows = []
     for cloud in CLOUDS.values():
         plan = load_deployment(f"{cloud.name}-basic").plan

@@ -42,7 +42,7 @@ def refuse_what_is_refused(engine: Engine, plan: Plan, anew: Sequence[str] = ())
         lines = "\n".join(f"  {check.name}: {check.found}; {check.mend}" for check in problems)
         raise RefusedError(
             f"{plan.facts.title} would refuse {format_count(len(problems), 'thing')}. Nothing was created.\n{lines}\n"
-            f"Who knows better than these answers says --no-ask. All that is missing: ./webitel doctor {plan.stack}"
+            f"Use --no-ask to go ahead despite these answers. Everything that is missing: ./webitel doctor {plan.stack}"
         )
 
 

@@ -66,7 +66,7 @@ def destroy(
             return
         if default_network:
             out.print(
-                f"The network {default_network} is there still: it became {plan.region}'s default, which "
+                f"The network {default_network} still exists: it became {plan.region}'s default, which "
                 f"{plan.facts.title} never deletes. It costs nothing; give it another name in the console before the "
                 "next `up`."
             )

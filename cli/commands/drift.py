@@ -38,7 +38,7 @@ class Drift:
 
 def drift(
     stack: StackName = DEFAULT_STACK,
-    nodes: Annotated[bool, typer.Option("--nodes/--no-nodes", help="Files, units and packages of the nodes too.")] = True,
+    nodes: Annotated[bool, typer.Option("--nodes/--no-nodes", help="Include files, units and packages of the nodes.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """List what was changed outside `webitel`. Exit status 2 if anything was; changes nothing, not even the state."""
@@ -71,7 +71,7 @@ def drift(
         if not done.returncode:
             add_power(seen, ask_power(found, plan))
     if done.returncode:
-        raise Failure("\n".join(["What is there could not be read:", *(seen.errors or [done.stdout, done.stderr])]))
+        raise Failure("\n".join(["The real state could not be read:", *(seen.errors or [done.stdout, done.stderr])]))
     if as_json:
         print_document(drift_document(stack, seen.changed, seen.unknown, nodes=nodes))
     else:

@@ -59,7 +59,7 @@ def drill(
         out.print(f"Next: ./webitel drill {next(iter(known))} {stack}   ./webitel drill --all {stack}")
         return
     if name and name not in known:
-        raise Failure(f"no drill {name} on {stack}; there are {', '.join(known)}")
+        raise Failure(f"no drill {name} on {stack}; the drills are {', '.join(known)}")
     chosen = [one for one in (name, command) if one] or [one for one in known if everything or one in SHORT]
     if not yes:
         if not is_terminal():

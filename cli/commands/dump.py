@@ -48,7 +48,7 @@ def dump(
                 access.hide.add(resource["outputs"]["values"])
     target = file or Path(f"webitel-{stack}-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz")
     if target.exists():
-        raise Failure(f"{target} exists already; take another name")
+        raise Failure(f"{target} already exists; use another name")
     command = node_command("dump", "--lines", str(lines))
     answers = asyncio.run(ask_nodes(access, list(access.nodes.values()), command, DUMP_SECONDS))
     texts = {"plan.json": json.dumps(plan_to_json(plan), indent=2)}

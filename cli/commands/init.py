@@ -48,7 +48,7 @@ def init(
         raise Failure(f"stack name {name}: {why}. Use one such as aws-basic.")
     path = stack_settings.stack_file(name)
     if path.exists():
-        raise Failure(f"stacks/{path.name} exists already. Edit it, or take another name.")
+        raise Failure(f"stacks/{path.name} already exists. Edit it, or use another name.")
     given: dict[str, Any] = {
         "cloud": cloud,
         "tier": tier,

@@ -30,7 +30,7 @@ def prices(
     known = [cloud.name for cloud in CLOUDS.values() if cloud.real]
     for name in clouds or ():
         if name not in known:
-            raise Failure(f"{name}: no cloud with prices; there are {', '.join(known)}")
+            raise Failure(f"{name}: not a cloud with prices; those are {', '.join(known)}")
     renewed = renew(clouds or known, MACHINES_FILE)
     if not renewed:
         raise Failure("No cloud could be asked; the list is unchanged.")
@@ -60,6 +60,6 @@ def renew(clouds: list[str], file: Path, addresses: Mapping[str, str] | None = N
         lost = len(names) - len(found.machines)
         out.print(
             f"{name}: {format_count(len(found.machines), 'machine type')} and {len(found.others)} other prices from "
-            f"{found.source}" + (f"; {lost} have no price any more" if lost else "")
+            f"{found.source}" + (f"; {lost} no longer have a price" if lost else "")
         )
     return renewed

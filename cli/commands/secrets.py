@@ -42,7 +42,7 @@ def secrets(
         out.print(f"Next: ./webitel secrets NAME --stack {stack}")
         return
     if name not in values:
-        raise Failure(f"{stack} has no secret {name}; there are {', '.join(values)}")
+        raise Failure(f"{stack} has no secret {name}; its secrets are {', '.join(values)}")
     if not yes:
         if not is_terminal():
             raise Failure(f"this would show {name} as plain text; confirm with --yes")
@@ -60,12 +60,12 @@ def export_secrets(
         "Passphrase of the recovery file", hide_input=True, confirmation_prompt=True
     )
     if len(passphrase) < 12:
-        raise Failure("the passphrase must have 12 characters or more")
+        raise Failure("the passphrase must have at least 12 characters")
     text = json.dumps({"stack": stack, "secrets": values}, indent=1)
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
-        raise Failure(f"{file} exists already: take another name") from error
+        raise Failure(f"{file} already exists; use another name") from error
     with os.fdopen(descriptor, "wb") as target:
         target.write(encrypt(text.encode(), passphrase))
     out.print(f"{format_count(len(values), 'secret')} of {stack} in {file}. Without the passphrase nobody can read it:")

@@ -87,7 +87,7 @@ def read_backup(file: Path, stack: str) -> dict[str, Any]:
     except OSError as error:
         raise Failure(f"{file} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise Failure(f"{file} is no saved state; use a file that ./webitel state backup {stack} wrote") from error
+        raise Failure(f"{file} is not a saved state; use a file that ./webitel state backup {stack} wrote") from error
     if others := sorted({name for name in names if name != stack}):
         raise Failure(f"{file} is the state of {', '.join(others)}, not of {stack}: ./webitel state restore {others[0]} {file}")
     return saved

@@ -58,11 +58,11 @@ def run_tests(
 
     words: tuple[str, ...] = context.meta[WORDS]
     if unknown := set(parts or ()) - PARTS.keys():
-        raise Failure(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+        raise Failure(f"no part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
     chosen = list(dict.fromkeys(parts or [part for part in PARTS if part not in ONLY_BY_NAME]))
     steps = [step for part in chosen for step in PARTS[part] if step.is_pytest or not words]
     if not steps:
-        raise Failure(f"{', '.join(chosen)}: nothing of it runs pytest, which {' '.join(words)} is for")
+        raise Failure(f"{', '.join(chosen)} does not run pytest, which {' '.join(words)} is for")
     ensure_extra("test")
     for cloud in CLOUDS.values():
         if cloud.package:
@@ -93,7 +93,7 @@ def run_tests(
 
 
 def on_nodes(parts: list[str]) -> list[Step]:
-    """The steps that need real nodes."""
+    """List the steps that need real nodes."""
     return [step for part in parts if part in ON_NODES for step in PARTS[part]]
 
 
@@ -134,7 +134,7 @@ def nodes_alone() -> Iterator[None]:
 
 
 def list_changes(root: Path) -> set[str]:
-    """What `git status` shows; empty where this is no repository."""
+    """Return what `git status` shows; empty where this is not a repository."""
     if not (root / ".git").exists():
         return set()
     shown = subprocess.run(["git", "status", "--porcelain"], cwd=root, check=True, capture_output=True, text=True)

@@ -149,7 +149,7 @@ def port_lines(plan: Plan, changes: Changes) -> list[str]:
     """Return what is opened and closed, as lists."""
     after = outline(plan)["openings"]
     if changes.before is None and not changes.is_new:
-        return ["Opened and closed ports are not known: the deployment was made by a version that kept no record."]
+        return ["Opened and closed ports are unknown: the deployment was made by a version that kept no record."]
     before = changes.before["openings"] if changes.before else []
     parts = []
     for title, lines in (

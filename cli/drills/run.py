@@ -144,10 +144,10 @@ async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
     there = await ask_json(access, near, "load", "collect")
     outcome.lost = find_lost(writers, there)
     if strange := [f"{writer.name}: {writer.said['line']!r}" for writer in writers if "line" in writer.said]:
-        tell(f"  said by the load, and not understood: {'; '.join(strange)}")
+        tell(f"  printed by the load, and not understood: {'; '.join(strange)}")
     cut = writers[0].said.get("ssh", "")
     if cut:
-        tell(f"  the load itself was cut off ({cut}): for how long nothing was acknowledged is not known")
+        tell(f"  the load itself was cut off ({cut}): it is unknown for how long nothing was acknowledged")
     for kind in KINDS:
         if not cut:
             outcome.gaps[kind] = writers[0].longest_gap(kind, begun - 1, stopped)

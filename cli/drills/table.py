@@ -118,7 +118,7 @@ def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, 
         Drill("full-broker", f"the broker's disk at {brokers[-1].key} called full", (brokers[-1].key,), BROKER_FULL, FULL_SECONDS)
     )
     everywhere = tuple(node.key for node in plan.nodes)
-    drills.append(Drill("no-packages", "no way to package repositories", everywhere, OFFLINE, FULL_SECONDS))
+    drills.append(Drill("no-packages", "package repositories out of reach", everywhere, OFFLINE, FULL_SECONDS))
     return {drill.name: drill for drill in drills}
 
 

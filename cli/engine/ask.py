@@ -113,7 +113,7 @@ class Providers:
 
 
 def read_questions() -> list[Question]:
-    """The questions of the file that an environment variable names."""
+    """Read the questions from the file that an environment variable names."""
     return [Question(**one) for one in json.loads(Path(os.environ[QUESTIONS]).read_text())]
 
 

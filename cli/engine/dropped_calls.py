@@ -39,7 +39,7 @@ def list_dropped_calls(resources: Sequence[Mapping[str, Any]], deployment: Deplo
 def preview_dropped_calls(engine: Engine, plan: Plan, arguments: Sequence[str], again: Callable[[], str]) -> dict[str, str]:
     """Return the same of a run with these arguments, by a preview: it knows which machines are to be new ones, without calls,
     and what a refresh finds. A Failure where it fails; `again` is the command that is then to be run again."""
-    progress("Looking whether calls in progress would suffer.")
+    progress("Checking whether calls in progress would suffer.")
     run = run_engine(engine, plan.nodes, "preview", *arguments)
     if run.status:
         report_failure(run, again(), plan)

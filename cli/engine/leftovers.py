@@ -27,7 +27,7 @@ def remove_dead_locks(engine: Engine) -> None:
             continue  # its run has just ended
         except ValueError as error:
             raise Failure(
-                f"{path} is a damaged lock: if nobody works on {engine.stack} now, remove it and start again"
+                f"{path} is a damaged lock: if nobody is changing {engine.stack} now, remove it and start again"
             ) from error
         if lock["hostname"] == socket.gethostname() and not is_engine(lock["pid"]):
             for file in (path, path.with_name(f"{path.name}.attrs")):

@@ -31,7 +31,7 @@ def settle_pending_operations(engine: Engine) -> None:
     pending = state["deployment"].get("pending_operations", [])
     if not pending:
         return
-    progress(f"Resuming after an interrupted run: {format_count(len(pending), 'operation')} looked at again.")
+    progress(f"Resuming after an interrupted run: checking {format_count(len(pending), 'operation')} again.")
     resources: list[Resource] = state["deployment"].get("resources", [])
     theirs = [one for one in pending if not one["resource"]["type"].startswith(NOT_ASKED)]
     begun = {one["resource"]["urn"]: one["resource"] for one in theirs if one["type"] == "creating"}
@@ -105,7 +105,7 @@ def find_ids(engine: Engine, begun: Sequence[Resource], resources: Sequence[Reso
         if answer.error and way.nothing and re.search(way.nothing, answer.error):
             continue
         if answer.error:
-            raise Failure(f"the cloud does not tell whether {describe(urn)} was made:\n{answer.error}")
+            raise Failure(f"the cloud does not say whether {describe(urn)} was created:\n{answer.error}")
         if way.ask:
             answer = Answer(ask_directly(engine, urn, way))
         others = {other.get("id") for other in resources if other["type"] == one["type"] and is_another(other, one)}
@@ -136,8 +136,8 @@ def find_way(resource: Resource) -> Way:
         return load_ways()[resource["type"]]
     except KeyError:
         raise Failure(
-            f"nobody knows whether {describe(resource['urn'])} was made, and its type {resource['type']} cannot be looked "
-            "up. Look in the cloud's console, then say it: pulumi refresh (it asks for the id, or clears it)"
+            f"it is unknown whether {describe(resource['urn'])} was created, and its type {resource['type']} cannot be looked "
+            "up. Look in the cloud's console, then run: pulumi refresh (it asks for the id, or clears it)"
         ) from None
 
 
@@ -177,4 +177,4 @@ def ask_directly(engine: Engine, urn: str, way: Way) -> Mapping[str, Any]:
     try:
         return way.ask(engine.setting)
     except (URLError, TimeoutError) as error:
-        raise Failure(f"the cloud does not tell whether {describe(urn)} was made: {error}") from error
+        raise Failure(f"the cloud does not say whether {describe(urn)} was created: {error}") from error

@@ -43,17 +43,17 @@ class Machines:
     unknown: dict[str, str] = field(default_factory=dict)
 
     def list_unknown(self) -> dict[str, str]:
-        """A sentence on each machine of which nothing is known."""
-        return {key: f"the cloud does not tell whether its machine runs: {why}" for key, why in self.unknown.items()}
+        """Return a sentence on each machine of which nothing is known."""
+        return {key: f"the cloud does not say whether its machine is running: {why}" for key, why in self.unknown.items()}
 
     def list_waiting(self, words: Collection[str]) -> dict[str, str]:
-        """A sentence on each machine that has one of these words still, or may have."""
+        """Return a sentence on each machine that still has one of these states, or may have."""
         still = {key: f"its machine is still {word}" for key, word in self.off.items() if word in words}
         return still | self.list_unknown()
 
 
 def find_machines(resources: Sequence[Resource], plan: Plan, keys: Collection[str] = ()) -> dict[str, Resource]:
-    """The machines in the state by the key of their node, all of them or those."""
+    """Find the machines in the state by the key of their node, all of them or those."""
     known = {
         str(one["urn"]).rpartition("::")[2]: one
         for one in resources
@@ -83,7 +83,7 @@ def ask_power(engine: Engine, plan: Plan, keys: Collection[str] = ()) -> Machine
 
 
 def explain_silence(engine: Engine, plan: Plan, reports: Mapping[str, NodeReport]) -> dict[str, NodeReport]:
-    """The reports, where nodes that said nothing have the cloud's word for a machine that is off."""
+    """Return the reports, in which silent nodes get the cloud's word for a machine that is off."""
     told = dict(reports)
     silent = list_silent(reports)
     for key, word in ask_power(engine, plan, silent).off.items() if silent else ():
@@ -173,7 +173,7 @@ def wait_for(
 
 
 def read_token(engine: Engine, request: Request, question: Question) -> str:
-    """The bearer's token of a request: its own, or the one that the provider uses."""
+    """Return the bearer token of a request: its own, or the one that the provider uses."""
     if not request.function:
         return request.token
     (answer,) = ask(engine, [question])

@@ -150,6 +150,6 @@ def report_failure(run: Run, again: str, plan: Plan) -> None:
     if run.status < 0:
         lines.append(f"the Pulumi engine was ended by signal {-run.status} ({signal.Signals(-run.status).name})")
     if not lines:
-        lines = [run.said.strip() or f"the Pulumi engine ended with exit status {run.status} and said nothing"]
+        lines = [run.said.strip() or f"the Pulumi engine ended with exit status {run.status} and no message"]
     head = f"{format_count(len(lines), 'thing')} failed:" if len(lines) > 1 else "Failed:"
     raise Failure("\n".join([head, *lines, f"Run {again} again: it resumes."]))

@@ -58,7 +58,7 @@ class Access:
         for node in self.nodes.values():
             if name in (node.key, node.name):
                 return node
-        raise Failure(f"no node {name}; there are {', '.join(self.nodes)}")
+        raise Failure(f"no node {name}; the nodes are {', '.join(self.nodes)}")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def read_access(engine: Engine) -> Access:
     require_existing(engine)
     resources = engine.open_resources()
     if not (met := list_met(resources)):
-        raise Failure(f"no node of {engine.stack} has been reached yet. Next: ./webitel up {engine.stack}")
+        raise Failure(f"no node of {engine.stack} was ever reached. Next: ./webitel up {engine.stack}")
     nodes = [read_node(resource["inputs"], resource["outputs"]) for resource in met]
     pins = merge_pins((resource["outputs"]["machine_id"], resource["outputs"]["host_keys"]) for resource in met)
     outputs = next((resource.get("outputs") or {} for resource in resources if resource["type"] == STACK_TYPE), {})

@@ -54,7 +54,7 @@ def list_regions(facts: CloudFacts | None) -> str:
 
 def explain_operators(facts: CloudFacts | None) -> str:
     """Say what an operators' network is, and whose address is offered."""
-    told = "  Networks that may use SSH, with a blank between two. This machine, from which nodes are set up, has to be in one."
+    told = "  Networks that may use SSH, separated by spaces. This machine, from which nodes are set up, has to be in one."
     address = read_own_address()
     return told + (f"\n  {address}/32 is where you come from (SSH_CLIENT)." if address else "")
 
@@ -84,7 +84,7 @@ QUESTIONS = (
         "carriers",
         "Carriers",
         "NETWORK-OF-TRUNKS",
-        lambda _: f"  Networks of SIP trunks, with a blank between two; {NOBODY} = nobody yet.",
+        lambda _: f"  Networks of SIP trunks, separated by spaces; {NOBODY} = nobody yet.",
         lambda _: NOBODY,
         needed=False,
         many=True,
@@ -101,6 +101,6 @@ def ask(question: Question, facts: CloudFacts | None, find_problem: Callable[[An
         answer: str | list[str] = [part for part in said.replace(",", " ").split() if part != NOBODY] if question.many else said
         if not answer and not question.needed:
             return answer
-        if not (problem := find_problem(answer) if answer else "an answer is needed"):
+        if not (problem := find_problem(answer) if answer else "please answer"):
             return answer
         out.print(f"  {problem}")

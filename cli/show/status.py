@@ -14,7 +14,7 @@ def count_services(reports: Reports) -> str:
     """Return such as `21 of 22 services healthy`, with the nodes that said nothing of theirs."""
     rows, silent = list_services(reports), list_silent(reports)
     text = f"{sum(service.healthy for service in rows)} of {format_count(len(rows), 'service')} healthy"
-    return f"{text}, nothing known of {', '.join(silent)}" if silent else text
+    return f"{text}, no answer from {', '.join(silent)}" if silent else text
 
 
 def describe_disk(disk: DiskRow, planned_days: float | None) -> str:
@@ -23,7 +23,7 @@ def describe_disk(disk: DiskRow, planned_days: float | None) -> str:
         return disk.why
     used = f"{100 * (disk.size - disk.free) // disk.size} % of {disk.size / 1024**3:.0f} GiB used"
     if disk.days_until_full is not None:
-        return f"{used}, full in {format_count(round(disk.days_until_full), 'day')} at its present growth"
+        return f"{used}, full in {format_count(round(disk.days_until_full), 'day')} at its current growth"
     if planned_days is not None:
         return f"{used}, full in {format_count(round(planned_days * disk.free / disk.size), 'day')} at the tier's load"
     return used

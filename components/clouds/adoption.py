@@ -37,12 +37,12 @@ REPEATED = Way(lambda inputs, answer: [])
 
 
 def tell(id: Any) -> str:
-    """An id as text: numbers of an answer arrive with a decimal point."""
+    """Return an id as text: numbers in an answer arrive with a decimal point."""
     return str(int(id)) if isinstance(id, float) else str(id)
 
 
 def made_of(shape: str, imported: bool = False) -> Way:
-    """An id made of inputs."""
+    """Look for an id that is made of inputs."""
     return Way(
         lambda inputs, answer: [shape.format_map({name: tell(value) for name, value in inputs.items()})], imported=imported
     )

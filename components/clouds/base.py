@@ -83,12 +83,12 @@ class Cloud(pulumi.ComponentResource, ABC):
         self.register_outputs({})
 
     def create_providers(self, plan: Plan) -> list[pulumi.ProviderResource]:
-        """Providers that the plan configures; none where each resource says itself in which region it stands."""
+        """Create the providers that the plan configures; none where each resource itself says in which region it is."""
         return []
 
     @abstractmethod
     def create_network(self) -> None:
-        """The private network and the way out for nodes without an address of their own."""
+        """Create the private network and the way out for nodes without an address of their own."""
 
     @abstractmethod
     def create_firewalls(self) -> None:
@@ -96,11 +96,11 @@ class Cloud(pulumi.ComponentResource, ABC):
 
     @abstractmethod
     def create_ssh_key(self) -> None:
-        """The deployment's public key, where the cloud wants it as a resource of its own."""
+        """Create the deployment's public key, where the cloud wants it as a resource of its own."""
 
     @abstractmethod
     def create_disks(self, node: Node, group: NodeGroup) -> Mapping[str, pulumi.Resource]:
-        """The node's data disks by purpose: what is left of a node that is gone, so nothing of them comes from its machine."""
+        """Create the node's data disks by purpose: they outlive the node, so nothing of them comes from its machine."""
 
     @abstractmethod
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
@@ -116,7 +116,7 @@ class Cloud(pulumi.ComponentResource, ABC):
         raise RunError(f"webitel:dns_zone: {self.facts.title} has no DNS; leave it out, and the outputs name the records to set")
 
     def public_addresses(self, record: Record) -> list[Input[str]]:
-        """The addresses of a record of type A."""
+        """Return the addresses of a record of type A."""
         found = [self.machines[key].public_address for key in record.nodes]
         return [address for address in found if address is not None]
 
@@ -168,7 +168,7 @@ class Cloud(pulumi.ComponentResource, ABC):
         return machine.public_address if direct and machine.public_address is not None else machine.private_address
 
     def ssh_hops(self, node: Node) -> list[Machine]:
-        """The machines through which the node's SSH is reached, each tried in turn; empty = directly."""
+        """List the machines through which the node's SSH is reached, each tried in turn; empty = directly."""
         if node.public is Public.SERVICE or self.settings.ssh_via:
             return []
         return [self.machines[other.key] for other in self.plan.nodes if other.public is Public.SERVICE]

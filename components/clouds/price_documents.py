@@ -34,7 +34,7 @@ def opened(address: str, token: str = "") -> Iterator[HTTPResponse]:
 
 
 def fetch(address: str, token: str = "") -> Mapping[str, Any]:
-    """A JSON document."""
+    """Fetch a JSON document."""
     with opened(address, token) as answer:
         document: Mapping[str, Any] = json.load(answer)
         return document

@@ -107,10 +107,10 @@ def to_json(answer: Any) -> Any:
 
 
 async def known(output: pulumi.Output[T]) -> T:
-    """What a provider's function answered. Raises what it raised."""
+    """Return what a provider's function answered. Raises what it raised."""
     answer = await output.future()
     if answer is None:
-        raise ValueError("the provider answered nothing")
+        raise ValueError("the provider gave no answer")
     return answer
 
 
@@ -134,7 +134,7 @@ async def find_image(image: str, example: str, answer: Awaitable[Any], nothing: 
     except Exception as error:  # a provider's refusal has no class of its own
         if not re.search(nothing, str(error)):
             raise
-        return [Finding("image", f"webitel:image = {image}: not there ({error})", f"take one such as {example}, or none")]
+        return [Finding("image", f"webitel:image = {image}: it does not exist ({error})", f"take one such as {example}, or none")]
     return [Finding("image", image)]
 
 

@@ -43,7 +43,7 @@ class Rule:
 
 
 def rules_in(plan: Plan, role: str) -> dict[Rule, str]:
-    """What a role lets in, with the listeners it is for."""
+    """List what a role lets in, with the listeners it is for."""
     return _join(
         (Rule(opening.protocol, opening.ports, **peer), f"{opening.service} {opening.listener}")
         for opening in plan.openings
@@ -53,7 +53,7 @@ def rules_in(plan: Plan, role: str) -> dict[Rule, str]:
 
 
 def rules_out(plan: Plan, role: str) -> dict[Rule, str]:
-    """What a role lets out of the deployment, with the purposes."""
+    """List what a role lets out of the deployment, with the purposes."""
     return _join(
         (Rule(rule.protocol, rule.ports, network), purpose)
         for rule in plan.egress

@@ -106,7 +106,7 @@ def check_carrier_profiles(draft: Draft) -> Iterator[Problem]:
             yield setting_problem("carrier_profiles", name, "neither a network of webitel:carriers nor a host name")
             continue
         if not any(network.subnet_of(carrier) for carrier in draft.settings.carriers):
-            yield setting_problem("carrier_profiles", name, "lies in no network of webitel:carriers; add it there")
+            yield setting_problem("carrier_profiles", name, "is in no network of webitel:carriers; add it there")
 
 
 def check_calls(draft: Draft) -> Iterator[Problem]:
@@ -123,7 +123,7 @@ def check_calls(draft: Draft) -> Iterator[Problem]:
     for name in ("emergency_numbers", "destinations"):
         for number in getattr(settings, name):
             if not NUMBER.fullmatch(number):
-                yield setting_problem(name, number, "not a number as it is dialled; use digits such as 112 or +49")
+                yield setting_problem(name, number, "not a number as people dial it; use digits such as 112 or +49")
     for days, span in settings.outgoing_hours.items():
         setting = f"outgoing_hours.{days}"
         if not weekdays(days):

@@ -13,7 +13,7 @@ REFUSED = "calls in progress would suffer, so nothing was changed: "
 
 
 def find_dropped_calls(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """What the changed files, bundles and versions of packages do to calls in progress, by service; "" for nothing."""
+    """Say what the changed files, bundles and versions do to calls in progress, by service; "" for nothing."""
     if not isinstance(new.get("files"), Mapping) or not isinstance(new.get("attributes"), Mapping):
         return ""
     changed = [path for path, text in new["files"].items() if old["files"].get(path) != text]
@@ -38,5 +38,5 @@ def find_dropped_calls(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def list_units(service: Service) -> set[str]:
-    """The units of a service with any package source."""
+    """List the units of a service with any package source."""
     return {*service.units, *(unit for units in service.units_by_source.values() for unit in units)}

@@ -102,7 +102,7 @@ def read_report(key: str, node: str, output: str, errors: str, status: int) -> N
         if status == 0 and said:
             wrong = error.errors(include_url=False)[0]
             said = [f"{'.'.join(map(str, wrong['loc'])) or 'its report'}: {wrong['msg']}"]
-        return make_silent_report(key, node, f"its node program failed with exit status {status}: {''.join(said) or 'nothing'}")
+        return make_silent_report(key, node, f"its node program failed with exit status {status}: {''.join(said) or 'no output'}")
     known = report.services or report.left is not None
     return NodeReport.model_validate(report.as_json() | {"problem": "" if known else "not configured yet"})
 

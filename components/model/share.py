@@ -106,24 +106,24 @@ def check_share(draft: Draft) -> Iterator[Problem]:
     if share.type not in SHARE_TYPES:
         near = get_close_matches(share.type, SHARE_TYPES, 1)
         hint = f"did you mean {near[0]}?" if near else f"use {' or '.join(SHARE_TYPES)}"
-        yield setting_problem("recordings_share.type", share.type, f"no way to mount; {hint}")
+        yield setting_problem("recordings_share.type", share.type, f"not a way to mount; {hint}")
     elif draft.facts.trial and share.type != BIND:
         yield setting_problem(
             "recordings_share.type",
             share.type,
-            (f"a container cannot mount a network file system; mount it here, hand it to the containers and use {BIND}"),
+            (f"a container cannot mount a network file system; mount it on this host, pass it to the containers and use {BIND}"),
         )
     if not share.facts.source.fullmatch(share.source):
         yield setting_problem(
             "recordings_share.source",
             share.source,
-            (f"nothing that {share.type} can mount; use one such as {share.facts.example}"),
+            (f"not something that {share.type} can mount; use one such as {share.facts.example}"),
         )
     if not OPTIONS.fullmatch(share.options):
         yield setting_problem(
             "recordings_share.options",
             share.options,
-            ("not options of mount(8), which stand together without blanks, such as nfsvers=4.1,noresvport"),
+            ("not options of mount(8), which have no spaces between them, such as nfsvers=4.1,noresvport"),
         )
 
 

@@ -54,7 +54,7 @@ def test_azure(attach: Attach) -> None:
     )
     put(simulators, Thing("azure-native:resources:ResourceGroup", "g", "", {"resourceGroupName": plan.stack}))
     told = list(ask(simulators, "azure-basic"))
-    assert f"= {size}: its disks want a controller NVMe, and Azure has SCSI there" in find(told, "MISSING disks", "controller")
+    assert f"= {size}: its disks need a controller NVMe, and Azure has SCSI there" in find(told, "MISSING disks", "controller")
     assert "webitel:region: swedencentral" in find(told, "MISSING disks", "the subscription gets no disks Premium")
     family = find(told, "standardFalsv6Family in westeurope: 4")
     assert "support ticket" in family and "webitel:machine_types: {" in family and ": room for them)" in family
@@ -98,7 +98,7 @@ def test_digitalocean(attach: Attach) -> None:
     vpc = {"region": "nyc3", "name": "office", "ipRange": "10.20.64.0/20", "default": True}
     put(simulators, Thing("digitalocean:index/vpc:Vpc", "v", "", vpc))
     told = list(ask(simulators, "digitalocean-basic"))
-    assert "the VPC office (nyc3) has 10.20.64.0/20; take a range" in find(
+    assert "the VPC office (nyc3) has 10.20.64.0/20; use a range" in find(
         told, "MISSING network", "webitel:network = 10.20.0.0/16"
     )
     assert "such as 10.21.0.0/16" in find(told, "MISSING network")
@@ -151,4 +151,4 @@ def test_an_image_that_is_gone(attach: Attach, stack: str, image: str, words: st
     read = read_stack_config
     monkeypatch.setattr(questions, "read_stack_config", lambda name: {**read(name), "webitel:image": image})
     line = find(list(ask(simulators, stack)), "MISSING image")
-    assert f"webitel:image = {image}: not there" in line and words in line and "take one such as" in line
+    assert f"webitel:image = {image}: it does not exist" in line and words in line and "take one such as" in line

@@ -34,7 +34,7 @@ class Limit:
 
 
 def make_questions(asked: Asked) -> Questions:
-    """What AWS is asked, by the provider that the adapter makes too: one for the plan's region."""
+    """List what AWS is asked, through the same provider as the adapter's: one for the plan's region."""
     options = InvokeOptions(provider=Provider("aws", region=asked.plan.region))
     return Questions(
         partial(ask_account, options),
@@ -85,7 +85,8 @@ async def ask_quotas(asked: Asked, options: InvokeOptions) -> list[Quota]:
 
 
 def list_limits(asked: Asked, addresses: int, networks: int) -> Iterator[Limit]:
-    """The quotas that the whole plan is held against, since limits count what runs already; how many others have is given."""
+    """List the quotas to compare the whole plan with, since limits count what runs already. `addresses` and `networks`: those
+    of others."""
     plan = asked.plan
     # Every zone's gateway has an address of its own.
     gateways = len({node.zone for node in plan.nodes if node.public is Public.NO})

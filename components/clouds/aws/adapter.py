@@ -155,7 +155,7 @@ class Adapter(Cloud):
         self.egress = {role: self.create_rules(role, group) for role, group in self.firewalls.items()}
 
     def create_rules(self, role: str, group: ec2.SecurityGroup) -> list[pulumi.Resource]:
-        """The rules of a role; returns those of its ways out."""
+        """Create the rules of a role; return those of its ways out."""
         options = ResourceOptions(parent=group)
         elsewhere = networks_of_people(self.plan, role) if self.crowds[role] else ()
         for rule, purpose in rules_in(self.plan, role).items():
@@ -330,7 +330,7 @@ class Adapter(Cloud):
         )
 
     def network_of(self, public: Public, zone: str) -> IPv4Network:
-        """The range of a subnet: one for nodes reached from outside, one for the others, since routes are by subnet."""
+        """Return the range of a subnet: one for nodes reached from outside, one for the others, since routes are by subnet."""
         return subnet_of(IPv4Network(self.plan.network), self.facts, public, self.plan.slots[zone])
 
     def place(self, zone: str) -> str:
@@ -338,11 +338,11 @@ class Adapter(Cloud):
         return f"{self.plan.region}{zone}"
 
     def iops(self, node: Node) -> int:
-        """What each of the node's disks has."""
+        """Return the inputs that all disks of the node share."""
         return max(GP3_IOPS, TIERS[self.plan.tier].role(node.role).size.iops)
 
     def tags(self, name: str, role: str = "") -> dict[str, str]:
-        """The tags of a resource; AWS shows `Name`."""
+        """Return the tags of a resource; AWS shows `Name`."""
         of_role = {"webitel:role": role} if role else {}
         own = {"Name": f"{self.plan.stack}-{name}", "webitel:stack": self.plan.stack}
         return {**self.settings.tags, **own, **of_role}

@@ -11,7 +11,7 @@ from components.clouds.power import Power, Switch
 
 
 def start(id: str, state: str, setting: Setting) -> Switch:
-    """The instance as one that runs."""
+    """Return the resource that has the instance run."""
     return Switch("aws:ec2transitgateway/instanceState:InstanceState", {"instanceId": id, "state": "running"})
 
 

@@ -47,5 +47,5 @@ def find_prices(names: Sequence[str], regions: Sequence[str], address: str = ADD
 
 
 def rows(address: str, offer: str, region: str) -> Iterator[Mapping[str, str]]:
-    """The rows of an offer in a region."""
+    """Yield the rows of an offer in a region."""
     return stream_rows(f"{address}/offers/v1.0/aws/{offer}/current/{region}/index.csv", skip=METADATA_LINES)

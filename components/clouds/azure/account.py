@@ -38,7 +38,7 @@ Skus = Callable[[], Awaitable[list[Sku]]]
 
 
 def make_questions(asked: Asked) -> Questions:
-    """What Azure is asked."""
+    """List what Azure is asked."""
     # Long, and several questions need it.
     skus = once(partial(list_skus, asked))
     return Questions(
@@ -55,7 +55,7 @@ def make_questions(asked: Asked) -> Questions:
 
 
 async def get(asked: Asked, path: str) -> Any:
-    """A document of the subscription; of a list that comes in pages, all of them."""
+    """Fetch a document of the subscription; of a list in pages, all pages."""
     client, token = await asyncio.gather(
         known(authorization.get_client_config_output()), known(authorization.get_client_token_output())
     )
@@ -89,7 +89,7 @@ def list_machines(skus: list[Sku]) -> list[Sku]:
 
 
 def list_zones(sku: Sku) -> Iterator[str]:
-    """The zones that offer a size."""
+    """List the zones that offer a size."""
     barred = {
         zone for rule in sku["restrictions"] if rule["type"] == "Zone" for zone in rule["restrictionInfo"].get("zones") or ()
     }
@@ -121,14 +121,14 @@ async def ask_disks(asked: Asked, skus: Skus) -> list[Finding]:
         wanted = name_controller(node.machine_type)
         if (offered := told.get("DiskControllerTypes")) and wanted not in [one.strip() for one in offered.split(",")]:
             text = (
-                f"webitel:machine_types.{node.role} = {name}: its disks want a controller {wanted}, and Azure has {offered} there"
+                f"webitel:machine_types.{node.role} = {name}: its disks need a controller {wanted}, and Azure has {offered} there"
             )
-            found.append(Finding("disks", text, "take another machine type, and tell us: this is a mistake of ours"))
+            found.append(Finding("disks", text, "use another machine type, and report it: this is our mistake"))
     offered_disks = [sku for sku in known_skus if sku["resourceType"] == "disks" and not is_barred(sku)]
     for kind in sorted({FACTS.disk_type_for(node.machine_type) for node in asked.missing}):
         if offered_disks and not any(sku["name"] == kind for sku in offered_disks):
             text = f"webitel:region = {asked.plan.region}: the subscription gets no disks {kind} there"
-            found.append(Finding("disks", text, "take another region, such as webitel:region: swedencentral"))
+            found.append(Finding("disks", text, "use another region, such as webitel:region: swedencentral"))
     return found
 
 
@@ -249,4 +249,4 @@ async def ask_names(asked: Asked) -> list[Finding]:
             return []
         raise
     text = f"the subscription has a resource group {asked.plan.stack} already, which this deployment's state does not know"
-    return [Finding("names", text, "delete it, or take another name for the deployment: ./webitel init NAME")]
+    return [Finding("names", text, "delete it, or use another name for the deployment: ./webitel init NAME")]

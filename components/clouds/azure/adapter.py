@@ -313,7 +313,7 @@ class Adapter(Cloud):
         ]
 
     def tags_of(self, node: Node) -> dict[str, str]:
-        """What all that belongs to a node wears."""
+        """Return the tags of everything that belongs to a node."""
         return {**self.tags, "role": node.role, "node": node.key}
 
     def create_budget(self) -> None:

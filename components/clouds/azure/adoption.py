@@ -8,7 +8,7 @@ from components.clouds.adoption import Way
 
 
 def in_group(path: str) -> Way:
-    """A path made of the subscription, the group and names."""
+    """Look for a path that is made of the subscription, the group and names."""
     return Way(
         lambda inputs, answer: [f"/subscriptions/{answer['subscriptionId']}/resourceGroups/" + path.format_map(inputs)],
         "azure-native:authorization:getClientConfig",

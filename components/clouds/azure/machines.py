@@ -27,7 +27,7 @@ def name_device(machine: MachineType, lun: int) -> str:
 
 
 def refer_to_image(image: str) -> compute.ImageReferenceArgs:
-    """An image by its id, or by `publisher:offer:sku:version`."""
+    """Find an image by its id, or by `publisher:offer:sku:version`."""
     if image.startswith("/"):
         return compute.ImageReferenceArgs(id=image)
     parts = image.split(":")

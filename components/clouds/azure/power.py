@@ -19,7 +19,7 @@ def name_machine(id: str) -> Values:
 
 
 def read_state(answer: Values) -> str:
-    """The word after `PowerState/`; none where the platform does not know, as while it makes the machine."""
+    """Return the word after `PowerState/`; none where the platform does not know, as while it creates the machine."""
     codes = [str(one["code"]) for one in (answer.get("instanceView") or {}).get("statuses") or ()]
     return next((code.removeprefix(PREFIX) for code in codes if code.startswith(PREFIX)), "")
 

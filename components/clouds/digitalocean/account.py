@@ -25,7 +25,7 @@ PAGE = 200
 
 
 def make_questions(asked: Asked) -> Questions:
-    """What DigitalOcean is asked."""
+    """List what DigitalOcean is asked."""
     return Questions(
         ask_account,
         partial(ask_offers, asked),
@@ -79,14 +79,14 @@ async def ask_network(asked: Asked) -> list[Finding]:
     plan, networks = asked.plan, await list_networks()
     found = []
     if any(one["name"] == plan.stack for one in networks):
-        remedy = "delete or rename it, or take another name for the deployment: ./webitel init NAME"
+        remedy = "delete or rename it, or use another name for the deployment: ./webitel init NAME"
         found.append(
             Finding("names", f"the account has a VPC {plan.stack} already, which this deployment's state does not know", remedy)
         )
     for one in networks:
         if one["name"] != plan.stack and IPv4Network(one["ip_range"]).overlaps(IPv4Network(plan.network)):
             told = f"webitel:network = {plan.network}: the VPC {one['name']} ({one['region']}) has {one['ip_range']}"
-            found.append(Finding("network", told, f"take a range that no VPC of the account has, such as {find_range(networks)}"))
+            found.append(Finding("network", told, f"use a range that no VPC of the account has, such as {find_range(networks)}"))
     if not any(one["region"] == plan.region and one["default"] for one in networks):
         name = f"default-{plan.region}"
         found.append(
@@ -101,7 +101,7 @@ async def ask_network(asked: Asked) -> list[Finding]:
 
 
 def find_range(networks: Iterable[Mapping[str, Any]]) -> str:
-    """A private range that none of these networks has."""
+    """Find a private range that none of these networks has."""
     taken = [IPv4Network(one["ip_range"]) for one in networks]
     free = (f"10.{second}.0.0/16" for second in range(20, 200))
     return next(text for text in free if not any(IPv4Network(text).overlaps(one) for one in taken))

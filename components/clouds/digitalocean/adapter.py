@@ -146,7 +146,7 @@ class Adapter(Cloud):
         )
 
     def tags_of(self, node: Node) -> list[pulumi.Output[str]]:
-        """What all that belongs to a node wears."""
+        """Return the tags of everything that belongs to a node."""
         return [tag.name for tag in (self.stack_tag, self.role_tags[node.role], *self.own_tags)]
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:

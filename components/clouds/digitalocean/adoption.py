@@ -23,7 +23,7 @@ def filtered(name: str, field: str) -> Way:
 
 
 def only(name: str, nothing: str, *inputs: str) -> Way:
-    """The only one of a name."""
+    """Find the only one of a name."""
     return Way(
         lambda given, answer: [tell(answer["id"])],
         f"digitalocean:index/{name}:{name}",

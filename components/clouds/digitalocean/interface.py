@@ -11,10 +11,10 @@ REST = "https://api.digitalocean.com"
 
 
 def read_token(setting: Setting) -> str:
-    """The token that the provider has too."""
+    """Return the token that the provider uses too."""
     return setting("digitalocean:token") or next((os.environ[name] for name in VARIABLES if os.environ.get(name)), "")
 
 
 def read_base(setting: Setting) -> str:
-    """The address without the slash at its end."""
+    """Return the address without the slash at its end."""
     return (setting("digitalocean:apiEndpoint") or os.environ.get("DIGITALOCEAN_API_URL") or REST).rstrip("/")

@@ -8,7 +8,7 @@ from components.clouds.power import Power, Request
 
 
 def start(id: str, state: str, setting: Setting) -> Request:
-    """The action `power_on`."""
+    """Return the request of the action `power_on`."""
     return Request(f"{read_base(setting)}/v2/droplets/{id}/actions", {"type": "power_on"}, read_token(setting))
 
 

@@ -22,7 +22,7 @@ MANAGER = "https://cloudresourcemanager.googleapis.com"
 
 
 def make_questions(asked: Asked) -> Questions:
-    """What Google Cloud is asked."""
+    """List what Google Cloud is asked."""
     region = once(partial(get, asked, f"/regions/{asked.plan.region}?fields=quotas"))
     project = once(partial(get, asked, "?fields=quotas"))
     return Questions(
@@ -71,7 +71,7 @@ async def ask_disks(asked: Asked) -> list[Finding]:
         Finding(
             "disks",
             f"webitel:zone = {plan.zone}: no disks {kind} in {plan.region}-{plan.zone}, and {node.machine_type.name} needs them",
-            "take another zone, or a machine type of another family",
+            "use another zone, or a machine type of another family",
         )
         for kind, node in wanted.items()
         if kind not in offered
@@ -132,7 +132,7 @@ async def ask_constraints(asked: Asked) -> list[Finding]:
 async def ask_names(asked: Asked) -> list[Finding]:
     """Names that are another's in the project."""
     plan = asked.plan
-    remedy = "delete it, or take another name for the deployment: ./webitel init NAME"
+    remedy = "delete it, or use another name for the deployment: ./webitel init NAME"
     found = await get(asked, f"/zones/{plan.region}-{plan.zone}/instances?fields=items(name)") if asked.missing else {}
     taken = {one["name"] for one in found.get("items", ())}
     told = [f"an instance {node.name}" for node in asked.missing if node.name in taken]

@@ -133,7 +133,7 @@ class Adapter(Cloud):
         )
 
     def create_firewall(self, role: str) -> list[compute.Firewall]:
-        """The firewalls of a role; returns those of its ways out."""
+        """Create the firewalls of a role; return those of its ways out."""
         openings = [opening for opening in self.plan.openings if opening.role == role]
         for audience, networks in dict.fromkeys((one.audience, one.networks) for one in openings if one.networks):
             found = [one for one in openings if (one.audience, one.networks) == (audience, networks)]
@@ -277,11 +277,11 @@ class Adapter(Cloud):
         return f"{self.plan.region}-{node.zone}"
 
     def labels_of(self, node: Node) -> dict[str, str]:
-        """What all that belongs to a node wears."""
+        """Return the labels of everything that belongs to a node."""
         return {**self.labels, "role": node.role, "node": node.key}
 
     def tag(self, role: str) -> str:
-        """The network tag of a role's nodes."""
+        """Return the network tag of a role's nodes."""
         return f"{self.plan.stack}-{role}"
 
     def create_budget(self) -> None:
@@ -300,7 +300,7 @@ class Adapter(Cloud):
 
 
 def allow(rules: Iterable[Opening | EgressRule]) -> list[compute.FirewallAllowArgs]:
-    """The ports of rules by protocol."""
+    """Return the ports of rules by protocol."""
     ports: Mapping[str, dict[str, None]] = {"tcp": {}, "udp": {}}
     for rule in rules:
         ports[rule.protocol][rule.ports] = None

@@ -74,7 +74,7 @@ FACTS = CloudFacts(
     tags=TagRules(
         name="[a-z][a-z0-9_-]{0,62}",
         value="[a-z0-9_-]{0,63}",
-        words="small letters, digits, _ and -, names up to 63 and beginning with a letter, values up to 63",
+        words="lower case letters, digits, _ and -, names of at most 63 that begin with a letter, values of at most 63",
         reserved=("stack", "managed-by", "role", "node", "goog-.*"),
     ),
 )

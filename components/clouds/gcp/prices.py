@@ -68,6 +68,6 @@ def list_skus(address: str, key: str) -> Iterator[Mapping[str, Any]]:
 
 
 def read_price(sku: Mapping[str, Any]) -> float:
-    """The price of a unit: the last step, the first ones may be free."""
+    """Return the price of a unit: the last step, since the first ones may be free."""
     price = sku["pricingInfo"][-1]["pricingExpression"]["tieredRates"][-1]["unitPrice"]
     return int(price.get("units") or 0) + float(price.get("nanos", 0)) / 1e9

@@ -32,7 +32,7 @@ Document = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 async def get(asked: Asked, path: str) -> Mapping[str, Any]:
-    """A document of the project."""
+    """Fetch a document of the project."""
     client = await known(organizations.get_client_config_output())
     return await fetch(f"{asked.rest or REST}/compute/v1/projects/{client.project}{path}", client.access_token)
 

@@ -29,7 +29,7 @@ SHORT_OF = {"fsn1": ("nbg1", "hel1")}
 
 
 def make_questions(asked: Asked) -> Questions:
-    """What Hetzner Cloud is asked."""
+    """List what Hetzner Cloud is asked."""
     servers = once(list_servers)
     return Questions(
         ask_account,
@@ -81,7 +81,7 @@ async def ask_names(asked: Asked, servers: Callable[[], Awaitable[list[str]]]) -
         Finding(
             "names",
             f"the project has {one} already, which this deployment's state does not know",
-            "delete or rename it, or take another name for the deployment: ./webitel init NAME",
+            "delete or rename it, or use another name for the deployment: ./webitel init NAME",
         )
         for one in found
     ]
@@ -97,7 +97,7 @@ async def ask_limit(asked: Asked, servers: Callable[[], Awaitable[list[str]]]) -
                 "server limit",
                 f"not told by Hetzner: {there} in this project, {needed} more needed, and a new account may have {LEAST_LIMIT}, "
                 "with as few primary addresses",
-                f"look at {LIMITS}, and ask for more there before `up`",
+                f"check {LIMITS}, and ask for more there before `up`",
                 waits=True,
             )
         )

@@ -66,7 +66,7 @@ class Adapter(Cloud):
         }
 
     def create_firewalls(self) -> None:
-        """The public side only: Hetzner never filters the private network, nftables of the nodes do."""
+        """Create the firewall of the public side: Hetzner never filters the private network, the nodes' nftables do."""
         self.firewalls = {role: self.create_role(role) for role in self.plan.roles}
 
     def create_role(self, role: str) -> list[hcloud.Firewall]:
@@ -186,7 +186,7 @@ class Adapter(Cloud):
         )
 
     def labels_of(self, node: Node) -> dict[str, str]:
-        """What all that belongs to a node wears."""
+        """Return the labels of everything that belongs to a node."""
         return {**self.labels, "role": node.role, "node": node.key}
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:

@@ -11,7 +11,7 @@ REST = "https://api.hetzner.cloud/v1"
 
 
 def start(id: str, state: str, setting: Setting) -> Request:
-    """The action `poweron`, by the token that the provider has too."""
+    """Return the request of the action `poweron`, with the token that the provider uses too."""
     base = setting("hcloud:endpoint") or os.environ.get("HCLOUD_ENDPOINT") or REST
     token = setting("hcloud:token") or os.environ.get("HCLOUD_TOKEN", "")
     return Request(f"{base.rstrip('/')}/servers/{id}/actions/poweron", {}, token)

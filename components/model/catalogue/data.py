@@ -67,7 +67,7 @@ RABBITMQ = Service(
     calls=("rabbitmq",),
     secrets=("broker_password", "broker_cookie"),
     probes=(
-        Probe("rabbitmq", "the broker's node does not run or has an alarm (memory, disk) that blocks publishers"),
+        Probe("rabbitmq", "the broker is not running, or has an alarm (memory, disk) that blocks publishers"),
         Probe("exchanges", "an exchange that services expect is missing"),
     ),
     on_change=OnChange.RESTART,

@@ -91,8 +91,8 @@ HAPROXY = Service(
     ),
     secrets=("database_password", "broker_password"),
     probes=(
-        Probe("postgresql", "127.0.0.1:5432 leads to no writable database: HAProxy, Patroni or the password"),
-        Probe("amqp", "127.0.0.1:5672 leads to no broker: HAProxy, RabbitMQ or the password"),
+        Probe("postgresql", "no writable database behind 127.0.0.1:5432: check HAProxy, Patroni and the password"),
+        Probe("amqp", "no broker behind 127.0.0.1:5672: check HAProxy, RabbitMQ and the password"),
     ),
 )
 
@@ -104,7 +104,7 @@ LOCKS = Service(
     on_change=OnChange.RELOAD,
     calls=("consul", "locks"),
     listeners=(tcp("peers", 10049, authenticated=False),),
-    probes=(Probe("http", "it answers no other node", {"listener": "peers", "path": "/", "status": 200}),),
+    probes=(Probe("http", "it does not answer other nodes", {"listener": "peers", "path": "/", "status": 200}),),
 )
 
 SERVICES = (CHRONY, NFTABLES, SSH, CONSUL, HAPROXY, LOCKS)

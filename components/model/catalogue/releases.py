@@ -22,14 +22,14 @@ MIGRATIONS: Mapping[tuple[str, str], str] = {}
 def explain_release(now: str, wanted: str) -> str:
     """Say why a deployment of one release cannot become another one; "" = it can."""
     if not re.fullmatch(r"\d+\.\d+", wanted):
-        return f"{wanted} is no release; write it such as {RELEASES[-1]}"
+        return f"{wanted} is not a release; use one such as {RELEASES[-1]}"
     if wanted == now:
-        return f"{wanted} is the release that runs; without --release its patch versions are looked up"
+        return f"{wanted} is running already; leave out --release to look for its patch versions"
     known = f"known {'is' if len(RELEASES) == 1 else 'are'} {', '.join(RELEASES)}"
     if order(wanted) < order(now):
         return (
-            f"{wanted} is older than {now}, which runs: its services cannot be expected to read a newer release's database, "
-            f"so the only way back is a backup of before; {known}"
+            f"{wanted} is older than {now}, which is running: its services cannot be expected to read a newer "
+            f"release's database, so the only way back is an earlier backup; {known}"
         )
     if wanted not in RELEASES:
         return (
@@ -56,13 +56,13 @@ def find_obstacles(plan: Plan, reports: Reports) -> list[str]:
     problems = []
     leaving = [node.key for node in plan.nodes if node.leaving]
     if left := sorted({*leaving, *(key for key, report in reports.items() if report.left is not None)}):
-        problems.append(f"nodes on their way out: {', '.join(left)}; ./webitel scale brings it to its end")
+        problems.append(f"nodes are still leaving: {', '.join(left)}; finish with ./webitel scale")
     healthy = {(key, row.name) for key, report in reports.items() for row in report.services if row.healthy}
     for service in CATALOGUE.values():
         nodes = plan.serving(service.name) if service.cluster_sizes or service.placement is Placement.QUORUM else ()
         working = [node.key for node in nodes if (node.key, service.name) in healthy]
         if len(nodes) > 1 and 2 * len(working) <= len(nodes):
-            problems.append(f"{service.title} has no quorum: of {len(nodes)} members work {', '.join(working) or 'none'}")
+            problems.append(f"{service.title} has no quorum: of {len(nodes)} members only {', '.join(working) or 'none'} work")
     problems += [f"{node.key} was never configured" for node in plan.nodes if node.key not in reports]
     for key, report in reports.items():
         if not report.healthy and key not in left:

@@ -26,7 +26,7 @@ RTPENGINE = Service(
     calls=("freeswitch.rtp",),
     egress=(Egress("media", "udp", Ports(1024, 65535)),),
     probes=(Probe("rtpengine", "rtpengine does not answer, or cannot open media ports on its address", {"listener": "ng"}),),
-    drops_calls="audio of running calls stops until the next re-INVITE",
+    drops_calls="audio of calls in progress stops until the next re-INVITE",
     sends_audio=True,
 )
 
@@ -69,12 +69,12 @@ OPENSIPS = Service(
         Probe("sip", "OPTIONS is not answered on the SIP socket", {"method": "OPTIONS", "listener": "sip", "status": 200}),
         Probe(
             "sip",
-            "REGISTER with a password is not judged: OpenSIPS has lost its database, or cannot read accounts",
+            "REGISTER with a password gets no verdict: OpenSIPS has lost its database, or cannot read accounts",
             {"method": "REGISTER", "listener": "sip", "status": 401, "credentials": "made up"},
         ),
-        Probe("opensips_rtpengine", "OpenSIPS holds rtpengine for disabled", {"listener": "mi"}),
+        Probe("opensips_rtpengine", "OpenSIPS considers rtpengine disabled", {"listener": "mi"}),
     ),
-    drops_calls="calls that are being set up fail; calls in progress go on",
+    drops_calls="calls being set up fail; calls in progress continue",
 )
 
 SIP_WEBSOCKET = Service(
@@ -152,7 +152,7 @@ FREESWITCH = Service(
         ),
         Probe("freeswitch", "FreeSWITCH is not ready for calls", {"listener": "esl"}),
         # Engine starts only where this is answered, and has no limit for it.
-        Probe("freeswitch_calls", "FreeSWITCH takes connections and answers no call on its gRPC", {"listener": "grpc"}),
+        Probe("freeswitch_calls", "FreeSWITCH accepts connections but answers no call on its gRPC", {"listener": "grpc"}),
         # mod_grpc makes it at its start only (facts/services-real.md 2); the seconds are those of its configuration.
         Probe(
             "consul_entry",
@@ -161,7 +161,7 @@ FREESWITCH = Service(
         ),
     ),
     on_change=OnChange.DRAIN,
-    drops_calls="running calls end",
+    drops_calls="calls in progress end",
 )
 
 FAIL2BAN = Service(

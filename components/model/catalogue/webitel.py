@@ -15,7 +15,7 @@ def sessions(application: str, minimum: int = 1) -> Probe:
     the database by itself every few seconds: the others have a session while somebody uses them, and none after an outage."""
     return Probe(
         "database_sessions",
-        "it has no session in the database: deaf, although the process lives",
+        "it has no session in the database: deaf, although the process is alive",
         {"application": application, "minimum": minimum},
     )
 
@@ -31,14 +31,14 @@ def registered(name: str, identifier: str, listener: str = "grpc") -> Probe:
 
 def consumes(queue: str) -> Probe:
     """Ask for a consumer on its queue in RabbitMQ."""
-    return Probe("queue", "nobody consumes its queue: it has lost the broker", {"queue": queue})
+    return Probe("queue", "its queue has no consumer: it has lost the broker", {"queue": queue})
 
 
 def bound(source: str, destination: str, key: str, kind: str = "topic", to: str = "queue") -> Probe:
     """Ask for a binding that it makes at its start only; `kind` is the type of the exchange it comes from."""
     return Probe(
         "binding",
-        f"a binding to the exchange `{source}` is gone: it hears nothing from there",
+        f"a binding to the exchange `{source}` is gone: it gets nothing from there",
         {"source": source, "destination": destination, "key": key, "type": kind, "to": to},
     )
 
@@ -145,7 +145,7 @@ MESSAGES_BOT = Service(
     calls=(DATABASE, BROKER, "consul", "webitel-app", "messages-srv.grpc", "storage.grpc", "flow_manager.grpc"),
     egress=(Egress("messengers", "tcp", Ports(443, 443)),),
     placement=Placement.FIRST,
-    placement_reason="sessions with messengers must not be held twice",
+    placement_reason="sessions with messengers must not be open twice",
     moves=True,
     consul_name="webitel.chat.bot",
     secrets=("database_password", "broker_password"),
@@ -153,7 +153,7 @@ MESSAGES_BOT = Service(
     probes=(
         schema("messages-bot"),
         registered("webitel.chat.bot", "prefix"),
-        Probe("http", "it does not answer or cannot ask the database", {"listener": "http", "path": "/", "not_status": 502}),
+        Probe("http", "it does not answer or cannot query the database", {"listener": "http", "path": "/", "not_status": 502}),
         own_queues(1, 1),
     ),
 )
@@ -187,7 +187,7 @@ ENGINE = Service(
         # A name that nobody gives: 404 when the database was asked, 500 when that failed. /websocket logs an error each time.
         Probe(
             "http",
-            "the WebSocket listener does not answer or cannot ask the database",
+            "the WebSocket listener does not answer or cannot query the database",
             {
                 "listener": "websocket",
                 "path": "/appointments/webitel-node",

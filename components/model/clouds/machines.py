@@ -68,7 +68,7 @@ def check_machine_type(facts: CloudFacts, role: str, name: str, fit: MachineType
     """Find what is wrong with the machine type given for a role; `fit` is the one that would be chosen. None = nothing."""
     key = f"machine_types.{role}"
     if facts.trial:
-        return setting_problem(key, name, f"{facts.name} has containers, no machine types; remove the setting")
+        return setting_problem(key, name, f"{facts.name} has containers, not machine types; remove the setting")
     if facts.machine_type(name):
         return None
     use = f"use {describe_machine_type(facts, fit, region)}"
@@ -79,8 +79,8 @@ def check_machine_type(facts: CloudFacts, role: str, name: str, fit: MachineType
     if facts.is_discouraged(name):
         return setting_problem(key, name, f"an old or cost-optimised family whose CPU varies under load; {use}")
     near = get_close_matches(name, [machine.name for machine in facts.machine_types], 2, 0.6)
-    hint = f"did you mean {' or '.join(near)}? Else {use}" if near else use
-    return setting_problem(key, name, f"not a dedicated machine type we know on {facts.title}; {hint}")
+    hint = f"did you mean {' or '.join(near)}? Otherwise {use}" if near else use
+    return setting_problem(key, name, f"not a dedicated machine type known on {facts.title}; {hint}")
 
 
 def describe_machine_type(facts: CloudFacts, machine: MachineType, region: str) -> str:

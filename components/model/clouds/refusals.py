@@ -28,12 +28,12 @@ def explain_refusal(plan: Plan, node: Node | None, text: str) -> str:
     place = f"{facts.title} {plan.region}"
     if refusal is Refusal.RATE:
         what = f" for {node.key} ({node.machine_type.name})" if node else ""
-        return f"{place} was asked too often{what}, perhaps also by others who use your account: wait a few minutes"
+        return f"{place} got too many requests{what}, perhaps also from others who use your account: wait a few minutes"
     if node is None:
         return (
-            f"{place} gives your account no more of it: ask for a higher limit at {facts.quota_page}"
+            f"your account's limit in {place} is reached: ask for a higher limit at {facts.quota_page}"
             if refusal is Refusal.QUOTA
-            else f"{place} has none free: wait, or take another webitel:region"
+            else f"{place} has none free: wait, or use another webitel:region"
         )
     key, name = f"machine_types.{node.role}", node.machine_type.name
     if refusal is Refusal.QUOTA:

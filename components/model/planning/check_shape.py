@@ -109,7 +109,7 @@ def check_disk_sizes(draft: Draft) -> Iterator[Problem]:
         sizes = draft.disks_of(roles[name])
         if purpose not in sizes:
             has = " or ".join(f"{name}.{one}" for one in sizes)
-            yield setting_problem(setting, size, f"{name} has no disk of that purpose; use {has}")
+            yield setting_problem(setting, size, f"{name} has no disk for that purpose; use {has}")
         elif purpose == "boot" and (root := draft.machines[name].root_disk_gib):
             yield setting_problem(
                 setting,
@@ -140,7 +140,7 @@ def check_network(draft: Draft) -> Iterator[Problem]:
         yield setting_problem("network", text, f"not a private network; {example}")
     for other in map(IPv4Network, facts.reserved_networks):
         if network.overlaps(other):
-            yield setting_problem("network", text, f"{facts.title} keeps {other} for itself; {example}")
+            yield setting_problem("network", text, f"{facts.title} reserves {other}; {example}")
     for name, outside in list_outside(draft):
         if network.overlaps(outside):
             yield setting_problem("network", text, f"overlaps webitel:{name} {outside}; {example}")
@@ -161,7 +161,7 @@ def check_network(draft: Draft) -> Iterator[Problem]:
             ),
         )
     elif not shortest <= network.prefixlen <= longest:
-        yield setting_problem("network", text, f"{facts.title} takes /{shortest} to /{longest}; {example}")
+        yield setting_problem("network", text, f"{facts.title} accepts /{shortest} to /{longest}; {example}")
 
 
 def list_outside(draft: Draft) -> Iterator[tuple[str, IPv4Network]]:
@@ -194,7 +194,7 @@ def check_public_network(draft: Draft) -> Iterator[Problem]:
         yield setting_problem(
             "local_network",
             settings.local_network,
-            (f"only containers of webitel:cloud = local have it; {facts.title} has its own way, remove the setting"),
+            (f"it is only for containers of webitel:cloud = local; {facts.title} does it in its own way, so remove the setting"),
         )
     if not facts.trial or facts.public_address is PublicAddress.PRIVATE:
         if settings.public_network is not None:
@@ -219,7 +219,7 @@ def check_leaving(draft: Draft) -> Iterator[Problem]:
     leaving = {name.removeprefix(f"{stack}-") for name in settings.leaving}
     for name in settings.leaving:
         if name.removeprefix(f"{stack}-") not in keys:
-            yield setting_problem("leaving", name, f"no such node in this deployment; there are {', '.join(keys)}")
+            yield setting_problem("leaving", name, f"no such node in this deployment; its nodes are {', '.join(keys)}")
     for role in tier.roles:
         stay = [n for n in range(1, counts[role.name] + 1) if f"{role.name}-{n}" not in leaving]
         gone = counts[role.name] - len(stay)
@@ -234,4 +234,4 @@ def check_leaving(draft: Draft) -> Iterator[Problem]:
                 f"only the nodes with the highest numbers can leave, here {last}: webitel scale {role.name} {len(stay)}",
             )
         elif why := explain_count(role, len(stay), draft.catalogue):
-            yield setting_problem("leaving", text, f"{len(stay)} of {role.name} would be left: {why}")
+            yield setting_problem("leaving", text, f"{len(stay)} of {role.name} would remain: {why}")

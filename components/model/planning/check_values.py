@@ -71,7 +71,7 @@ def check_tags(draft: Draft) -> Iterator[Problem]:
     if facts.tags:
         yield from facts.tags.find_problems(tags, facts.title)
     elif tags:
-        yield setting_problem("tags", next(iter(tags)), f"nothing wears tags on {facts.name}; remove the setting")
+        yield setting_problem("tags", next(iter(tags)), f"nothing can have tags on {facts.name}; remove the setting")
 
 
 def check_bastion(draft: Draft) -> Iterator[Problem]:
@@ -127,7 +127,7 @@ def check_rotation(draft: Draft) -> Iterator[Problem]:
             yield setting_problem(
                 f"rotate.{name}",
                 generation,
-                (f"all its nodes need the same one at the same moment, so it is not rotated while they run; these can be: {can}"),
+                (f"all its nodes need the same one at the same moment, so it cannot be rotated while they run; these can: {can}"),
             )
 
 
@@ -144,7 +144,7 @@ def check_repository_keys(draft: Draft) -> Iterator[Problem]:
                 setting,
                 fingerprint,
                 (
-                    "not a fingerprint, which has 40 hexadecimal digits and no blanks, "
+                    "not a fingerprint; it has 40 hexadecimal digits and no spaces, "
                     "such as 0123456789ABCDEF0123456789ABCDEF01234567 (gpg --show-keys FILE prints it)"
                 ),
             )
@@ -245,22 +245,22 @@ def check_time_zone(draft: Draft) -> Iterator[Problem]:
 def explain_key(line: str) -> str:
     """Say why a line is no SSH public key; "" = it is one."""
     if "PRIVATE KEY" in line:
-        return "a private key: never give it away, set the line of the file that ends in .pub"
+        return "a private key: never give it away; use the line in the file that ends in .pub"
     if "\n" in line or "\r" in line:
-        return "more than one line, as several keys are; give each one an entry of the list"
+        return "more than one line, perhaps several keys; make each key an entry of its own in the list"
     if not line.replace("\t", " ").isprintable():
-        return "it has characters that cannot be seen"
+        return "it has invisible characters"
     kind, rest = (*line.split(None, 1), "", "")[:2]
     if kind not in KEY_TYPES:
-        return f"not a public key, which begins with {', '.join(KEY_TYPES[:3])} ..."
+        return f"not a public key; those begin with {', '.join(KEY_TYPES[:3])} ..."
     try:
         blob = base64.b64decode((rest.split() or [""])[0], validate=True)
         fields = split_fields(blob)
     except (binascii.Error, ValueError, struct.error):
-        return "the second word is not the key in base64, perhaps cut"
+        return "the second word is not a key in base64, perhaps it was cut off"
     if fields and fields[0] != kind.encode():
         return f"the key inside is not of type {kind}"
-    return "" if len(fields) > 1 else "the key is cut"
+    return "" if len(fields) > 1 else "the key is cut off"
 
 
 def split_fields(blob: bytes) -> list[bytes]:

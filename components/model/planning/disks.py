@@ -58,7 +58,7 @@ def check_kept(draft: Draft) -> Iterator[Problem]:
             yield setting_problem(
                 "kept_disks",
                 name,
-                (f"no node of tier {draft.tier.name} that could have left data disks; use a name such as {keeping[0]}-3"),
+                (f"not a node of tier {draft.tier.name} that could have left data disks; use a name such as {keeping[0]}-3"),
             )
 
 

@@ -37,7 +37,7 @@ def list_problems(plan: Plan, lost: list[str]) -> list[Problem]:
                 setting_problem(
                     f"counts.{role}",
                     counts[role],
-                    f"{nodes} {'is' if len(keys) == 1 else 'are'} up and would be torn out with "
+                    f"{nodes} {'is' if len(keys) == 1 else 'are'} up and would be lost with "
                     f"calls and data; set it back to {counts[role] + len(keys)}, then ./webitel scale {role} {counts[role]} "
                     f"{plan.stack}",
                 )

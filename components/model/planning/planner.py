@@ -146,19 +146,19 @@ def find_warnings(draft: Draft) -> Iterator[str]:
     """Find what is allowed and should be known."""
     settings, facts = draft.settings, draft.facts
     if settings.phones == "internet":
-        yield "webitel:phones = internet: SIP is open to the world, scanners and toll fraud will come"
+        yield "webitel:phones = internet: SIP is open to the world; expect scanners and toll fraud"
     if facts.real and not settings.carriers and not settings.phones:
         yield "SIP is closed to everybody: set webitel:carriers or webitel:phones"
     if facts.real and draft.package_source is PackageSource.SANDBOX:
         yield "webitel:package_source = sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins"
     if settings.leaving:
-        yield "nodes on their way out (webitel:leaving); webitel scale brings it to its end"
+        yield "nodes are leaving (webitel:leaving); finish with ./webitel scale"
     if back := [f"{role}-{n}" for role, n in list_kept(settings, draft.stack, draft.tier, back=True)]:
-        yield f"{', '.join(back)}: kept disks are taken again; a database on them becomes a copy of its cluster's leader"
+        yield f"{', '.join(back)}: kept disks are used again; a database on them becomes a copy of its cluster's leader"
     for role in draft.tier.roles:
         if keeps_disk(settings, role.name, RECORDINGS):
             yield (
-                f"webitel:disk_sizes.{role.name}.{RECORDINGS}: beside webitel:recordings_share the disk is kept for what is "
+                f"webitel:disk_sizes.{role.name}.{RECORDINGS}: with webitel:recordings_share the disk is kept for what is "
                 "on it; copy that once (docs/operate/availability.md)"
             )
         yield from find_slow_boot(draft, role)

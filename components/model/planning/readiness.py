@@ -44,7 +44,7 @@ def find_documentation_values(settings: Settings, facts: CloudFacts) -> Iterator
         yield setting_problem(
             "operators",
             "",
-            ("nobody could reach the nodes to configure them; set your office or VPN network, such as 203.0.113.0/24"),
+            ("the nodes could not be reached to configure them; set your office or VPN network, such as 203.0.113.0/24"),
         )
     yield from missing_credentials(settings, facts)
 

@@ -270,7 +270,7 @@ def test_refusals_are_explained_and_the_next_up_goes_on(undisturbed: Live, stand
     told = str(caught.value)
     lines = [line for line in told.splitlines() if f"{plan.facts.title} {plan.region}" in line]
     assert len(lines) == len(plan.nodes), told
-    for words in ("has none free for", "gives your account no more for", "was asked too often for"):
+    for words in ("has none free for", "gives your account no more for", "got too many requests for"):
         (line,) = [line for line in lines if words in line]
         assert any(node.machine_type.name in line and node.key in line for node in plan.nodes), line
     stand.faults.unlink()

@@ -118,7 +118,7 @@ def test_a_machine_that_the_cloud_says_nothing_of_ends_it(
         plan = load_deployment(live.deployment.stack).plan
         with monkeypatch.context() as patch:
             patch.setattr("cli.engine.power.ask", lambda engine, questions: [Answer({}, "429 slow down") for _ in questions])
-            with pytest.raises(Failure, match=f"{NODE}: the cloud does not tell whether its machine runs: 429 slow down"):
+            with pytest.raises(Failure, match=f"{NODE}: the cloud does not say whether its machine is running: 429 slow down"):
                 start_machines(engine, plan)
         live.world.erase(machine.type, machine.id)
         assert ask_power(engine, plan).unknown

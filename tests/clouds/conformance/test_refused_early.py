@@ -28,7 +28,7 @@ def test_up_refuses_before_it_changes_anything(start: Start) -> None:
             assert list_given(live.simulators) == before
             assert str(refused.exception).splitlines() == [
                 "Calls in progress would suffer. Nothing was changed.",
-                f"  {STACK}-edge-1: OpenSIPS restarts: calls that are being set up fail; calls in progress go on",
+                f"  {STACK}-edge-1: OpenSIPS restarts: calls being set up fail; calls in progress continue",
                 f"When few calls are in progress, run: ./webitel up {STACK}{words} --disruptive",
             ]
         assert webitel("up", STACK, "--yes", "--disruptive").exit_code == 0

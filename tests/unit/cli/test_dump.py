@@ -75,4 +75,4 @@ def test_every_secret_is_masked_and_silent_nodes_are_said(monkeypatch: pytest.Mo
 def test_an_archive_is_not_overwritten(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     gather(monkeypatch, tmp_path / "d.tar.gz", {"app-1": Answer(0, "{}")})
     result = CliRunner().invoke(app, ["dump", "local-basic", str(tmp_path / "d.tar.gz")])
-    assert result.exit_code == 1 and "exists already" in str(result.exception)
+    assert result.exit_code == 1 and "already exists" in str(result.exception)

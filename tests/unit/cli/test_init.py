@@ -76,7 +76,7 @@ def test_the_default_region_of_what_stands_is_another_matter() -> None:
 
 def test_it_never_overwrites(folder: Path) -> None:
     result = run("aws-basic", "--from", "aws-basic")
-    assert result.exit_code == 1 and "exists already" in str(result.exception)
+    assert result.exit_code == 1 and "already exists" in str(result.exception)
     assert (folder / "Pulumi.aws-basic.yaml").read_text() == SALTED
 
 

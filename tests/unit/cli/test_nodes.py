@@ -138,7 +138,7 @@ def test_silence_is_bounded_and_told() -> None:
 def test_nodes_by_both_names() -> None:
     deployment = access(make_node("edge-1", "s"))
     assert deployment.node("edge-1") == deployment.node("s-edge-1")
-    with pytest.raises(Failure, match="there are edge-1"):
+    with pytest.raises(Failure, match="the nodes are edge-1"):
         deployment.node("edge-2")
 
 
@@ -265,5 +265,5 @@ def test_reports() -> None:
     silent = read_answer("s-all-1", "all-1", Answer(problem="no answer"))
     broken = read_answer("s-all-1", "all-1", Answer(127, "", "python3: not found\n"))
     assert not is_healthy({"all-1": silent}) and not is_healthy({})
-    assert "nothing known of all-1" in count_services({"all-1": silent})
+    assert "no answer from all-1" in count_services({"all-1": silent})
     assert "python3: not found" in broken.problem

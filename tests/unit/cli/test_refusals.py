@@ -30,15 +30,15 @@ def test_texts_are_shown_as_they_are_written(stream: Console, text: str) -> None
     [
         (PermissionError(13, "Permission denied", "/somewhere/else"), "/somewhere/else: Permission denied."),
         (PermissionError(13, "Permission denied", str(Path.home() / "x")), "sudo chown -R $(id -un) "),
-        (OSError(28, "No space left on device"), "this machine refuses: No space left on device"),
+        (OSError(28, "No space left on device"), "this machine refused: No space left on device"),
         (OSError(30, "Read-only file system", "/a", None, "/b"), "/b: Read-only file system."),
         (FileNotFoundError(2, "No usable temporary directory found in ['/x']"), "No usable temporary directory"),
         (NotADirectoryError(20, "Not a directory", "/etc/passwd/x"), "/etc/passwd/x: Not a directory."),
         (IsADirectoryError(21, "Is a directory", b"/etc"), "Is a directory."),
         (OSError(36, "File name too long", "x" * 300), "File name too long."),
         (OSError(24, "Too many open files", "/tmp"), "/tmp: Too many open files."),
-        (OSError("something else"), "this machine refuses: something else"),
-        (BlockingIOError(11, "Resource temporarily unavailable"), "this machine refuses: Resource"),
+        (OSError("something else"), "this machine refused: something else"),
+        (BlockingIOError(11, "Resource temporarily unavailable"), "this machine refused: Resource"),
     ],
 )
 def test_a_refusal_of_this_machine_names_the_file(
@@ -66,4 +66,4 @@ def test_a_full_disk_behind_standard_output_is_told_in_a_line() -> None:
             text=True,
             check=False,
         )
-    assert done.returncode == 1 and done.stderr == "this machine refuses: No space left on device\n"
+    assert done.returncode == 1 and done.stderr == "this machine refused: No space left on device\n"

@@ -87,13 +87,13 @@ def test_words_go_to_pytest(ran: Ran) -> None:
 
 
 def test_words_for_what_runs_no_pytest_are_refused(ran: Ran) -> None:
-    with pytest.raises(Failure, match=r"lint: nothing of it runs pytest, which -k firewall is for"):
+    with pytest.raises(Failure, match=r"lint does not run pytest, which -k firewall is for"):
         run("lint", "--", "-k", "firewall")
     assert ran.commands == []
 
 
 def test_an_unknown_part_is_refused(ran: Ran) -> None:
-    with pytest.raises(Failure, match="no part firewall; there are lint, unit"):
+    with pytest.raises(Failure, match="no part firewall; the parts are lint, unit"):
         run("unit", "firewall")
 
 

@@ -86,7 +86,7 @@ def test_the_recovery_file_opens_with_openssl(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and "generated" not in file.read_text()
     again = run("export-secrets", str(file), WEBITEL_RECOVERY_PASSPHRASE=passphrase)
-    assert again.exit_code == 1 and "exists already" in str(again.exception)
+    assert again.exit_code == 1 and "already exists" in str(again.exception)
     opened = subprocess.run(
         [*DECRYPT.split(), str(file), "-pass", "stdin"], input=passphrase, text=True, capture_output=True, check=True
     )

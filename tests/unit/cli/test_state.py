@@ -75,7 +75,7 @@ def test_nothing_is_overwritten_and_nothing_foreign_is_put_back(tmp_path: Path, 
     with pytest.raises(Failure, match="confirm with --yes"):
         restore(STACK, file, yes=False)
     (tmp_path / "other").write_text("[]")
-    with pytest.raises(Failure, match="is no saved state"):
+    with pytest.raises(Failure, match="is not a saved state"):
         restore(STACK, tmp_path / "other", yes=True)
     with pytest.raises(Failure, match="cannot be read"):
         restore(STACK, tmp_path / "none", yes=True)

@@ -107,7 +107,7 @@ def test_patches_are_shown_written_and_rolled_out(deployment: Fake) -> None:
     assert ["app-1", "webitel-engine", "25.08.1-1", "25.08.3-1", "restart", "Engine"] in rows
     assert ["edge-1", "haproxy", "2.6.12-1", "2.6.12-1+deb12u1", "reload", "HAProxy"] in rows
     words = " ".join(done.output.split())
-    assert "restart OpenSIPS, calls that are being set up fail; calls in progress go on: left out without --disruptive" in words
+    assert "restart OpenSIPS, calls being set up fail; calls in progress continue: left out without --disruptive" in words
     assert "grafana" not in done.output, "12.0 is no patch of 11.6"
     assert deployment.ran == [(False, "./webitel up s", {"haproxy": "2.6.12-1+deb12u1", "webitel-engine": "25.08.3-1"})]
     assert deployment.file.read_text().startswith(FILE)

@@ -60,8 +60,8 @@ def test_days_are_read(text: str, digits: str) -> None:
     [
         ({"account_limits": {"calls": 0}}, "webitel:account_limits.calls = 0: no call would be allowed; use a number such as 30"),
         ({"trunk_limits": {"per_minute": -1}}, "webitel:trunk_limits.per_minute = -1: no call would be allowed"),
-        ({"destinations": ["+49", "germany"]}, "webitel:destinations = germany: not a number as it is dialled; use digits"),
-        ({"emergency_numbers": ["1|2"]}, "webitel:emergency_numbers = 1|2: not a number as it is dialled"),
+        ({"destinations": ["+49", "germany"]}, "webitel:destinations = germany: not a number as people dial it; use digits"),
+        ({"emergency_numbers": ["1|2"]}, "webitel:emergency_numbers = 1|2: not a number as people dial it"),
         (
             {"outgoing_hours": {"workdays": "07:00-20:00"}},
             "webitel:outgoing_hours.workdays = 07:00-20:00: not days of the week; use",

@@ -45,7 +45,7 @@ def test_they_are_the_disks_of_the_node_that_comes_back() -> None:
     made = plan(kept_disks=["data-2", "data-3"], counts={"data": 3})
     assert made.kept == ()
     assert made.nodes == plan(counts={"data": 3}).nodes
-    assert [text for text in made.warnings if "data-2, data-3: kept disks are taken again" in text]
+    assert [text for text in made.warnings if "data-2, data-3: kept disks are used again" in text]
     for key in ("data-2", "data-3"):
         before = plan(kept_disks=[key]).kept[0]
         assert [disk for disk in made.node(before.name).disks if disk.is_data] == list(before.disks)
@@ -59,5 +59,5 @@ def test_containers_cost_nothing() -> None:
 
 @pytest.mark.parametrize("name", ["app-2", "data-x", "data", "data-0", "data-999999999", "edge-2", "other-data-2"])
 def test_what_never_left_a_disk_is_named(name: str) -> None:
-    with pytest.raises(PlanError, match=f"webitel:kept_disks = {name}: no node of tier basic .* such as data-3"):
+    with pytest.raises(PlanError, match=f"webitel:kept_disks = {name}: not a node of tier basic .* such as data-3"):
         plan(kept_disks=[name])

@@ -13,10 +13,10 @@ from tests.plans import make_plan
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        ("25.08", "25.08 is the release that runs"),
-        ("24.12", "24.12 is older than 25.08, which runs"),
+        ("25.08", "25.08 is running already"),
+        ("24.12", "24.12 is older than 25.08, which is running"),
         ("26.4", "release 26.4 is not known to this version of the project: the catalogue has neither"),
-        ("newest", "newest is no release; write it such as 25.08"),
+        ("newest", "newest is not a release; use one such as 25.08"),
     ],
 )
 def test_releases_that_cannot_follow_are_refused(wanted: str, words: str) -> None:
@@ -57,7 +57,7 @@ def test_a_lost_quorum_and_what_is_not_healthy_are_named() -> None:
     lost = {"data_2": ["postgresql", "engine"], "data_3": ["postgresql", "rabbitmq"]}
     said = find_obstacles(*reports("local-basic", {"data": 3}, **lost))
     assert said == [
-        "PostgreSQL 15 under Patroni has no quorum: of 3 members work data-1",
+        "PostgreSQL 15 under Patroni has no quorum: of 3 members only data-1 work",
         "data-2 is not healthy: postgresql",
         "data-3 is not healthy: postgresql, rabbitmq",
     ]
@@ -73,4 +73,4 @@ def test_nodes_that_say_nothing_or_were_never_met_are_named() -> None:
 def test_nodes_on_their_way_out_are_named() -> None:
     plan, found = reports("local-basic", {"app": 2})
     found["app-2"] = NodeReport(node="s-app-2", key="app-2", left=False, healthy=False)
-    assert find_obstacles(plan, found) == ["nodes on their way out: app-2; ./webitel scale brings it to its end"]
+    assert find_obstacles(plan, found) == ["nodes are still leaving: app-2; finish with ./webitel scale"]

@@ -84,7 +84,7 @@ def test_nodes_that_say_nothing_are_named_before_what_others_lack() -> None:
     ("output", "errors", "status", "said"),
     [
         ("", "Traceback:\npython3: can't open file\n", 2, "its node program failed with exit status 2: python3: can't open file"),
-        ("", "", 127, "its node program failed with exit status 127: nothing"),
+        ("", "", 127, "its node program failed with exit status 127: no output"),
         ("[]", "", 0, "its node program failed with exit status 0: its report: Input should be an object"),
         ('{"node": "s", "key": "k"}', "", 0, "its node program failed with exit status 0: healthy: Field required"),
         ('{"node": "s", "key": "k", "healthy": false}', "", 1, "not configured yet"),

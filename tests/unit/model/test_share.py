@@ -72,16 +72,16 @@ def test_the_way_out_to_the_share_is_that_of_its_type(share: dict[str, str], way
     [
         (
             {"source": "10.3.0.4"},
-            "webitel:recordings_share.source = 10.3.0.4: nothing that nfs4 can mount; use one such as files",
+            "webitel:recordings_share.source = 10.3.0.4: not something that nfs4 can mount; use one such as files",
         ),
-        ({"source": "/srv/recordings"}, "nothing that nfs4 can mount"),
-        ({"type": "nfs4"}, "webitel:recordings_share.source: nothing that nfs4 can mount"),
-        ({"source": "10.3.0.4:/webitel", "type": "bind"}, "nothing that bind can mount; use one such as /srv/recordings"),
-        ({"source": "/srv/a b", "type": "bind"}, "nothing that bind can mount"),
-        ({"source": "10.3.0.4:/%h"}, "nothing that nfs4 can mount"),
+        ({"source": "/srv/recordings"}, "not something that nfs4 can mount"),
+        ({"type": "nfs4"}, "webitel:recordings_share.source: not something that nfs4 can mount"),
+        ({"source": "10.3.0.4:/webitel", "type": "bind"}, "not something that bind can mount; use one such as /srv/recordings"),
+        ({"source": "/srv/a b", "type": "bind"}, "not something that bind can mount"),
+        ({"source": "10.3.0.4:/%h"}, "not something that nfs4 can mount"),
         (
             {"source": "10.3.0.4:/webitel", "type": "nfs"},
-            "webitel:recordings_share.type = nfs: no way to mount; did you mean nfs4?",
+            "webitel:recordings_share.type = nfs: not a way to mount; did you mean nfs4?",
         ),
         ({"source": "10.3.0.4:/webitel", "type": "smb"}, "use nfs4 or glusterfs or bind"),
         ({**NFS, "options": "hard, noatime"}, "webitel:recordings_share.options = hard, noatime: not options of mount(8)"),

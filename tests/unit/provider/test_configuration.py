@@ -304,7 +304,7 @@ def test_dropped_calls_are_announced_and_need_leave(call: Call, node: FakeNode, 
     known = HANDLER.preview_update(call, "all-1", old, outputs, new)
     assert known["host_key"] == node.host_key
     assert "digest" not in known
-    assert any("audio of running calls stops" in text and "--disruptive" in text for text in call.kept)
+    assert any("audio of calls in progress stops" in text and "--disruptive" in text for text in call.kept)
     node.commands.clear()
     with pytest.raises(ProviderError, match="webitel up --disruptive"):
         HANDLER.update(call, "all-1", old, outputs, new)
