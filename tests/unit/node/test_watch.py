@@ -157,7 +157,7 @@ def test_a_wait_goes_on_whatever_a_question_meets(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(waiting, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(waiting, "load_manifest", manifest)
-    monkeypatch.setattr(probes, "consul", consul)
+    monkeypatch.setitem(waiting.QUESTIONS, "consul", consul)
     assert waiting.wait_for(["consul"]) == 0 and not met
     said = capsys.readouterr().out
     assert "waiting for consul: ConnectionRefusedError: nobody there" in said and "waiting for consul: no leader\n" in said
