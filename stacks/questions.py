@@ -33,4 +33,5 @@ def ask() -> None:
     )
     # However long the engine and the provider took to start.
     seconds = max(min(job["seconds"], job["until"] - time.time()), LEAST_SECONDS)
-    pulumi.export("asked", pulumi.Output.from_input(ask_all(questions, Path(job["answers"]), seconds)))
+    # Awaited before the SDK looks at what failed: there, the first refusal would end the program, and with it other questions.
+    pulumi.run(lambda: ask_all(questions, Path(job["answers"]), seconds))

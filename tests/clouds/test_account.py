@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -134,6 +136,19 @@ def test_aws(attach: Attach) -> None:
     assert "--service-code vpc --quota-code L-0EA8095F" in find(
         told, "MISSING quota: Inbound or outbound rules per security group"
     )
+
+
+def test_a_refusal_that_comes_first_leaves_the_others_their_time(
+    attach: Attach, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulators, read = attach("hetzner"), read_stack_config
+    slow = [
+        {"kind": "slow", "operation": "invoke", "type": name, "seconds": 4, "times": 0} for name in ("getSshKeys", "getServers")
+    ]
+    (tmp_path / "world/faults.json").write_text(json.dumps(slow))
+    monkeypatch.setattr(questions, "read_stack_config", lambda name: {**read(name), "webitel:image": "debian-11"})
+    told = list(ask(simulators, "hetzner-extended"))
+    assert find(told, "MISSING image") and find(told, "note server limit")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from components.clouds.gcp.quotas import NETWORK, REST, ask_families, ask_quotas
 from components.clouds.questions import Asked, Questions, fetch, find_image, known, once
 from components.model.clouds.offers import Finding, Offers
 from components.model.machine import Public
+from components.model.plan import Node
 
 MANAGER = "https://cloudresourcemanager.googleapis.com"
 
@@ -60,22 +61,32 @@ async def ask_offers(asked: Asked) -> Offers:
 
 
 async def ask_disks(asked: Asked) -> list[Finding]:
-    """Whether the zone has the kinds of disks that the machine types take."""
-    plan = asked.plan
-    wanted = {FACTS.disk_type_for(node.machine_type): node for node in asked.missing}
-    if not wanted:
-        return []
-    found = await get(asked, f"/zones/{plan.region}-{plan.zone}/diskTypes?fields=items(name)")
-    offered = {one["name"] for one in found.get("items", ())}
-    return [
-        Finding(
-            "disks",
-            f"webitel:zone = {plan.zone}: no disks {kind} in {plan.region}-{plan.zone}, and {node.machine_type.name} needs them",
-            "use another zone, or a machine type of another family",
-        )
-        for kind, node in wanted.items()
-        if kind not in offered
-    ]
+    """Whether the zones have the kinds of disks that the machine types take."""
+    region, found = asked.plan.region, []
+    for zone in list_zones(asked):
+        wanted = {FACTS.disk_type_for(node.machine_type): node for node in asked.missing if zone_of(asked, node) == zone}
+        told = await get(asked, f"/zones/{region}-{zone}/diskTypes?fields=items(name)")
+        offered = {one["name"] for one in told.get("items", ())}
+        found += [
+            Finding(
+                "disks",
+                f"webitel:zone = {zone}: no disks {kind} in {region}-{zone}, and {node.machine_type.name} needs them",
+                "use another zone, or a machine type of another family",
+            )
+            for kind, node in wanted.items()
+            if kind not in offered
+        ]
+    return found
+
+
+def zone_of(asked: Asked, node: Node) -> str:
+    """The letter of the zone in which a node stands."""
+    return node.zone or asked.plan.zone
+
+
+def list_zones(asked: Asked) -> list[str]:
+    """The letters of the zones in which something is to be made."""
+    return list(dict.fromkeys(zone_of(asked, node) for node in asked.missing))
 
 
 async def ask_image(asked: Asked) -> list[Finding]:
@@ -108,8 +119,8 @@ async def ask_constraints(asked: Asked) -> list[Finding]:
         )
     public = [node for node in asked.missing if node.public is Public.SERVICE]
     rule = outside.get("listPolicy", {})
-    place = f"projects/{client.project}/zones/{asked.plan.region}-{asked.plan.zone}/instances"
-    names = [f"{place}/{node.name}" for node in public]
+    place = f"projects/{client.project}/zones/{asked.plan.region}"
+    names = [f"{place}-{zone_of(asked, node)}/instances/{node.name}" for node in public]
     allowed = {one.removeprefix("is:") for one in rule.get("allowedValues", ())}
     barred = {one.removeprefix("is:") for one in rule.get("deniedValues", ())}
     # A rule for whole folders tells nothing of an instance.
@@ -133,8 +144,10 @@ async def ask_names(asked: Asked) -> list[Finding]:
     """Names that are another's in the project."""
     plan = asked.plan
     remedy = "delete it, or use another name for the deployment: ./webitel init NAME"
-    found = await get(asked, f"/zones/{plan.region}-{plan.zone}/instances?fields=items(name)") if asked.missing else {}
-    taken = {one["name"] for one in found.get("items", ())}
+    taken = set[str]()
+    for zone in list_zones(asked):
+        found = await get(asked, f"/zones/{plan.region}-{zone}/instances?fields=items(name)")
+        taken |= {one["name"] for one in found.get("items", ())}
     told = [f"an instance {node.name}" for node in asked.missing if node.name in taken]
     if not asked.count(NETWORK):
         networks = (await get(asked, "/global/networks?fields=items(name)")).get("items", ())
