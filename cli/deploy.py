@@ -33,9 +33,10 @@ def bring_up(
     arguments: Sequence[str] = (),
     again: str | Callable[[Engine], str] = "",
     repair: bool = False,
+    before: Callable[[], None] = lambda: None,
 ) -> None:
     """Do all of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one, or
-    says so by what the engine has come to."""
+    says so by what the engine has come to; `before` is called when nothing is left to be refused and nothing changed yet."""
     deployment = load_deployment(stack)
     settings, plan = deployment.settings, deployment.plan
     refuse_documentation_values(deployment)
@@ -75,6 +76,7 @@ def bring_up(
         words = [*(["--refresh"] if repair else []), *arguments]
         if not disruptive and not settings.disruptive:
             refuse_dropped_calls(asking, deployment, words, resumes)
+        before()
         run = run_engine(asking, plan.nodes, "up", *words)
         report_failure(run, with_leave(resumes()) if disruptive else resumes(), plan)
         access = read_access(engine)
@@ -100,10 +102,17 @@ def bring_up(
         show_records(access, settings.dns_zone)
 
 
-def refuse_dropped_calls(engine: Engine, deployment: Deployment, arguments: Sequence[str], again: Callable[[], str]) -> None:
+def refuse_dropped_calls(
+    engine: Engine,
+    deployment: Deployment,
+    arguments: Sequence[str],
+    again: Callable[[], str],
+    replaced: str = "",
+) -> None:
     """Raise a Failure where calls in progress would suffer: before the first change, or others would count on what is refused.
 
-    With arguments machines may be new ones, without calls, and nodes may have lost files: only a preview knows.
+    With arguments machines may be new ones, without calls, and nodes may have lost files: only a preview knows. Of a node
+    whose machine is `replaced` the calls have ended before.
     """
     from cli.engine.dropped_calls import list_dropped_calls, preview_dropped_calls
     from cli.engine.rollout import with_leave
@@ -112,6 +121,7 @@ def refuse_dropped_calls(engine: Engine, deployment: Deployment, arguments: Sequ
         found = preview_dropped_calls(engine, deployment.plan, arguments, again)
     else:
         found = list_dropped_calls(engine.resources(), deployment)
+    found.pop(replaced, None)
     if found:
         lines = "\n".join(f"  {name}: {dropped}" for name, dropped in found.items())
         raise Failure(
