@@ -20,6 +20,7 @@ from cli.commands import (
     drill,
     dump,
     files,
+    init,
     plan,
     preview,
     prices,
@@ -40,7 +41,7 @@ from cli.commands import (
 from cli.commands import (
     test as run_tests,
 )
-from cli.console import Failure, err
+from cli.console import Failure, err, explain_file
 from cli.help import WIDTH, Panels
 from components.model.problems import PlanError
 from stacks.edit import EditError
@@ -70,6 +71,7 @@ for module in (
     nodes_commands,
     dump,
     destroy,
+    init,
     files,
     doctor,
     secrets,
@@ -89,6 +91,9 @@ def main() -> None:
         app(prog_name="webitel")
     except (Failure, PlanError, UnknownStackError, EditError, EngineError, SetupError) as problem:
         err.print(str(problem))
+        sys.exit(1)
+    except OSError as problem:
+        err.print(explain_file(problem))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

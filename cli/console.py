@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
 from collections.abc import Collection
+from pathlib import Path
 from typing import IO, Annotated, cast
 
 import typer
@@ -42,23 +44,39 @@ class Trimmed:
         return sys.stdout.fileno()
 
 
+# Neither markup nor emoji: names and values are shown as they are written (`webitel:cloud: x` is no cloud).
 out = Console(
     highlight=False,
     markup=False,
+    emoji=False,
     file=cast(IO[str], Trimmed()),
     width=shutil.get_terminal_size().columns if sys.stdout.isatty() else COLUMNS,
 )
 # A line of an error is searched for and copied as a whole: where it is too long, the terminal wraps it.
-err = Console(highlight=False, markup=False, soft_wrap=True, stderr=True)
+err = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=True)
 
 DEFAULT_STACK = "local-single"
 StackName = Annotated[str, typer.Argument(metavar="[STACK]", show_default=True, help="The deployment.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output instead.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
+Ask = Annotated[bool, typer.Option("--ask/--no-ask", help="Ask the cloud first what it would refuse.")]
+
 
 class Failure(Exception):
     """Ends the command with exit status 1; the message is all the user sees."""
+
+
+def explain_file(error: OSError) -> str:
+    """Say what this machine refused, with the file; no setting of a deployment can be at fault."""
+    named = error.filename2 or error.filename
+    if not isinstance(named, str | bytes):
+        return f"this machine refuses: {error.strerror or error}"
+    path = os.fsdecode(named)
+    text = f"{path}: {error.strerror}."
+    if isinstance(error, PermissionError) and Path(path).is_relative_to(Path.home()):
+        text += f" If it is left from a run as root: sudo chown -R $(id -un) {path}"
+    return text
 
 
 def make_table(*titles: str, right: Collection[str] = (), header: bool = True) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -33,10 +33,12 @@ def bring_up(
     arguments: Sequence[str] = (),
     again: str | Callable[[Engine], str] = "",
     repair: bool = False,
+    ask: bool = True,
     before: Callable[[], None] = lambda: None,
 ) -> None:
     """Do all of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one, or
-    says so by what the engine has come to; `before` is called when nothing is left to be refused and nothing changed yet."""
+    says so by what the engine has come to. `ask`: the cloud, before the first machine is made. `before` is called when nothing
+    is left to be refused and nothing changed yet."""
     deployment = load_deployment(stack)
     settings, plan = deployment.settings, deployment.plan
     refuse_documentation_values(deployment)
@@ -51,10 +53,12 @@ def bring_up(
         refuse_small_host(plan)
         begin_images(plan, settings)
 
+    from cli.cloud.before import refuse_what_is_refused
     from cli.engine.engine import asking_nodes, open_engine, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.power import explain_silence
     from cli.engine.rollout import report_failure, run_engine, with_leave
+    from cli.engine.standing import find_unwritten
     from cli.nodes.access import read_access
     from cli.nodes.reports import ask_status
     from cli.show.end import show_end, show_records
@@ -68,6 +72,11 @@ def bring_up(
     with open_engine(stack) as engine:
         start_stack(engine)
         clear_leftovers(engine)
+        if unwritten := find_unwritten(engine, deployment):
+            deployment = write_standing(deployment, unwritten)
+            settings, plan = deployment.settings, deployment.plan
+        if ask:
+            refuse_what_is_refused(engine, plan)
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
         asking = asking_nodes(engine) if repair else engine
@@ -102,6 +111,16 @@ def bring_up(
         show_records(access, settings.dns_zone)
 
 
+def write_standing(deployment: Deployment, unwritten: Mapping[str, Any]) -> Deployment:
+    """Write into the stack file what keeps everything where it stands, and return the deployment as it then is."""
+    stack = deployment.plan.stack
+    for name, value in unwritten.items():
+        edit_setting(stack, name, value)
+    names = " and ".join(f"webitel:{name}" for name in unwritten)
+    progress(f"What is up stays where it is: {names} in stacks/{stack_file(stack).name}")
+    return load_deployment(stack)
+
+
 def refuse_dropped_calls(
     engine: Engine,
     deployment: Deployment,
@@ -125,7 +144,8 @@ def refuse_dropped_calls(
     if found:
         lines = "\n".join(f"  {name}: {dropped}" for name, dropped in found.items())
         raise Failure(
-            f"Calls in progress would suffer. Nothing was changed.\n{lines}\nDo it when few calls run: {with_leave(again())}"
+            f"Calls in progress would suffer. Nothing was changed.\n{lines}\n"
+            f"When few calls are in progress, run: {with_leave(again())}"
         )
 
 

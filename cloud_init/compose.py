@@ -67,17 +67,17 @@ class Configuration:
 
     @property
     def units(self) -> list[UnitEntry]:
-        """The units in start order with what each waits for."""
+        """Return the units in start order with what each waits for."""
         return self.manifest["units"]
 
 
 def load_yaml(text: str) -> object:
-    """A YAML document; by libyaml where PyYAML has it, which is ten times as fast."""
+    """Load a YAML document; with libyaml where PyYAML has it, which is ten times as fast."""
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def dump_yaml(document: object) -> str:
-    """A document's text, keys sorted; by libyaml too, with the same bytes as without: the two differ in breaking lines only."""
+    """Write a document with sorted keys; with libyaml too, and the same bytes: the two differ only in breaking lines."""
     text: str = yaml.dump(
         document, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=True, width=2**30, default_flow_style=False
     )
@@ -86,7 +86,7 @@ def dump_yaml(document: object) -> str:
 
 @cache
 def template_environment() -> Environment:
-    """Jinja2 with strict variables: a missing value fails the composer and names the variable."""
+    """Make Jinja2 with strict variables: a missing value fails the composer and names the variable."""
     environment = Environment(
         loader=FileSystemLoader([HERE / "files", HERE]),
         undefined=StrictUndefined,
@@ -100,7 +100,7 @@ def template_environment() -> Environment:
 
 
 def render_template(name: str, context: Context, **more: object) -> str:
-    """The text of a template; an error names the template and what is missing."""
+    """Render a template; an error names the template and what is missing."""
     try:
         return template_environment().get_template(name).render(**context.variables(), **more)
     except Exception as error:
@@ -108,7 +108,7 @@ def render_template(name: str, context: Context, **more: object) -> str:
 
 
 def load_fragment(service: Service, context: Context) -> Fragment:
-    """The service's fragment; a service without one has nothing of its own beyond the catalogue's facts."""
+    """Load the service's fragment; a service without one has nothing beyond what the catalogue says."""
     name = f"services/{service.name}.yaml.j2"
     if not (HERE / name).exists():
         return {}
@@ -116,7 +116,7 @@ def load_fragment(service: Service, context: Context) -> Fragment:
 
 
 def compose_user_data(plan: Plan, node: Node, settings: Settings) -> UserData:
-    """The node's user data: equal input gives equal bytes; no peer address, no secret, ASCII."""
+    """Compose the node's user data: equal input gives equal bytes; no peer address, no secret, ASCII."""
     context = Context(plan, node, settings)
     documents = {"base.yaml.j2": cast(Document, load_yaml(render_template("base.yaml.j2", context)))}
     for name in node.services:
@@ -128,12 +128,12 @@ def compose_user_data(plan: Plan, node: Node, settings: Settings) -> UserData:
 
 
 def compose_configuration(plan: Plan, node: Node, settings: Settings, sandbox: StandIns) -> Configuration:
-    """Every file, package, unit, disk and probe of the node."""
+    """Compose every file, package, unit, disk and probe of the node."""
     context = Context(plan, node, settings)
     files: dict[str, str] = {}
     attributes: dict[str, FileEntry] = {}
     bundles = {"node": bundle_digest("node")}
-    if context.source == PackageSource.SANDBOX and context.stand_in_packages():
+    if context.source == PackageSource.SANDBOX and context.packages.list_later():
         bundles[SANDBOX] = sandbox.source_digest()
     origin: dict[str, str] = {}
 

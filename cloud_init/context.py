@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from cloud_init.node.clusters.locks import LEASE_SECONDS, STOP_SECONDS
-from cloud_init.node.manifest import BASE
-from cloud_init.versions import main_units
+from cloud_init.node.health.topology import EXPECTED
+from cloud_init.packages import Packages
+from cloud_init.sources import list_others, list_roles, split_sources
 from components.model.calls import carrier_hosts, carrier_networks, resolve_call_limits
-from components.model.catalogue.node import CONSUL_SOURCES
-from components.model.catalogue.packages import find_package
-from components.model.catalogue.repositories import CREDENTIALS, Repository, needed_repositories
+from components.model.catalogue.repositories import CREDENTIALS
 from components.model.catalogue.service import Bind, PackageSource, Service
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import CloudFacts, PublicAddress
@@ -29,21 +27,14 @@ FILES = Path(__file__).parent / "files"
 
 INSTALL_PROGRAM = Path(__file__).parent / "node" / "install.py"
 
-PACKAGED_UNITS = {"rabbitmq-server": ("epmd.socket", "epmd.service"), "nginx": ("nginx",)}
-"""By package the units that it enables beside the services' own: epmd would listen on every address, and so would the site of
-Debian's nginx where only its program is wanted."""
-
-SANDBOX_PACKAGES = ("python3-psycopg2", "python3-pika")
-"""Debian's packages under the sandbox's stand-ins."""
-
 
 def address_placeholder(key: str, kind: str = "private") -> str:
-    """The placeholder of the address of the node with that key, `private` or `public`."""
+    """Return the placeholder of the address of the node with that key, `private` or `public`."""
     return "{{address:" + key + ("}}" if kind == "private" else f".{kind}}}}}")
 
 
 class Context:
-    """One node of a plan, as its templates see it."""
+    """One node of a plan as its templates see it."""
 
     def __init__(self, plan: Plan, node: Node, settings: Settings) -> None:
         self.plan, self.node, self.settings = plan, node, settings
@@ -51,41 +42,42 @@ class Context:
         self.source = PackageSource(plan.package_source)
         self.catalogue = resolve_catalogue(settings)
         self.services = tuple(self.catalogue[name] for name in node.services)
+        self.packages = Packages(self.source, self.services, settings, self.share)
 
     def secret(self, name: str) -> str:
-        """The placeholder of a secret."""
+        """Return the placeholder of a secret."""
         if name not in SECRETS and name not in CREDENTIALS:
-            raise ValueError(f"no secret {name}: {', '.join(SECRETS)}")
+            raise ValueError(f"no secret {name}; the secrets are {', '.join(SECRETS)}")
         return "{{secret:" + name + "}}"
 
     def address(self, node: Node | None = None, kind: str = "private") -> str:
-        """The placeholder of a node's address, `private` or `public`; of this node by default."""
+        """Return the placeholder of a node's address, `private` or `public`; of this node by default."""
         return address_placeholder((node or self.node).key, kind)
 
     def port(self, service: str, listener: str) -> int:
-        """A listener's (first) port."""
+        """Return a listener's (first) port."""
         return self.catalogue[service].listener(listener).port
 
     def ports(self, service: str, listener: str) -> tuple[int, int]:
-        """A listener's first and last port."""
+        """Return a listener's first and last port."""
         ports = self.catalogue[service].listener(listener).ports
         return ports.first, ports.last
 
     def bind(self, service: str, listener: str) -> str:
-        """The address a listener binds on this node."""
+        """Return the address that a listener binds on this node."""
         return {Bind.PRIVATE: self.address(), Bind.LOOPBACK: "127.0.0.1", Bind.ANY: "0.0.0.0"}[
             self.catalogue[service].listener(listener).bind
         ]
 
     def outside(self, service: str, listener: str) -> list[str]:
-        """Where a listener for people outside binds: the private address, and the public one if the machine itself has it."""
+        """List where a listener for people outside binds: the private address, and the machine's own public one."""
         addresses = [self.bind(service, listener)]
         if self.node.public is Public.SERVICE and self.cloud.public_address is PublicAddress.OWN:
             addresses.append(self.address(kind="public"))
         return addresses
 
     def reach(self, service: str, listener: str) -> str:
-        """`address:port` where this node reaches a listener: its own node's, else the first that has the service; HAProxy's
+        """Return `address:port` where this node reaches a listener: its own, else the first node's with the service; HAProxy's
         where that moves."""
         target = self.catalogue[service].listener(listener)
         if (service, listener) in self.proxied:
@@ -97,16 +89,16 @@ class Context:
         return f"{self.address(node)}:{target.port}"
 
     def nodes_with(self, service: str) -> tuple[Node, ...]:
-        """The nodes that carry a service, the leaving ones too: a cluster's members."""
+        """Return the nodes that carry a service, leaving ones included: a cluster's members."""
         return self.plan.nodes_with(service)
 
     def serving(self, service: str) -> tuple[Node, ...]:
-        """The nodes that carry a service and are sent work: the leaving ones are not, unless it runs there until it has moved."""
+        """Return the nodes that carry a service and get work: no leaving ones, unless it runs there until it has moved."""
         return self.plan.nodes_with(service) if self.catalogue[service].moves else self.plan.serving(service)
 
     @property
     def proxied(self) -> list[tuple[str, str]]:
-        """The listeners of services that move to which HAProxy leads the callers of this node."""
+        """List the listeners of moving services to which HAProxy leads this node's callers."""
         known = {listener.name for listener in self.catalogue["haproxy"].listeners}
         return [
             (service.name, listener.name)
@@ -117,7 +109,7 @@ class Context:
         ]
 
     def identity(self, service: Service) -> int:
-        """`-id` of a service: its node's, but what moves with its data goes on with the marks that it left in them and in the
+        """Return `-id` of a service: its node's; but one that moves with its data relies on marks that it left there and in the
         database, such as Storage's uploads under way (`facts/webitel.md` 1.9)."""
         if not (service.moves and service.data):
             return self.instance_id
@@ -125,54 +117,63 @@ class Context:
 
     @property
     def share(self) -> Share | None:
-        """What is to be mounted on this node, None where no service of it keeps data there."""
+        """Return what this node mounts, None where none of its services keeps data there."""
         on_share = any(data.disk == SHARE for service in self.services for data in service.data)
         return read_share(self.settings) if on_share else None
 
     def here(self, service: str) -> bool:
-        """Whether this node carries a service."""
+        """Tell whether this node carries a service."""
         return service in self.node.services
 
     @property
     def instance_id(self) -> int:
-        """A number unique in the deployment and stable when counts change, for `-id` of the vendor's services."""
+        """Return a number that is unique in the deployment and stable when counts change, for `-id` of the vendor's services."""
         return self.id_of(self.node)
 
     def id_of(self, node: Node) -> int:
-        """Likewise, of any node."""
+        """Return that number of any node."""
         roles = [role.name for role in TIERS[self.plan.tier].roles]
         return 100 * (roles.index(node.role) + 1) + node.n
 
     def mount(self, purpose: str) -> str:
-        """Where a data disk, or the share, is mounted."""
+        """Return where a data disk, or the share, is mounted."""
         return f"{MOUNT_ROOT}/{purpose}"
 
     def mount_unit(self, purpose: str) -> str:
-        """The unit of systemd's that mounts it (systemd.unit(5)); such a path has nothing that would be escaped."""
+        """Return the systemd unit that mounts it (systemd.unit(5)); nothing in such a path needs escaping."""
         return f"{self.mount(purpose).strip('/').replace('/', '-')}.mount"
 
     def shared_buffers_mib(self) -> int:
-        """PostgreSQL's buffers: a quarter of a database node's memory, an eighth where it shares the node with everything."""
+        """Size PostgreSQL's buffers: a quarter of a database node's memory, an eighth where it shares the node."""
         share = 8 if self.here("rtpengine") else 4
         return max(128, int(self.node.machine_type.memory_gib * 1024) // share)
 
     def wal_keep_mib(self) -> int:
-        """WAL that a member of the cluster finds when it comes back, a tenth of the disk: one that was away for longer is
+        """Size the WAL kept for a cluster member that returns, a tenth of the disk: one that was away for longer is
         copied anew (`node/clusters/database_cluster.py`), since its slot goes when it is lost."""
         (disk,) = [disk for disk in self.node.disks if disk.purpose == "database"]
         return disk.size_gib * 1024 // 10
 
     def broker_memory_mib(self) -> int:
-        """Where RabbitMQ stops publishers: absolute, since a container sees the host's memory (`facts/ha-measured.md` 4)."""
+        """Size the memory at which RabbitMQ stops publishers: a container sees its host's (`facts/ha-measured.md` 4)."""
         share = 8 if self.here("postgresql") else 2
         return max(256, int(self.node.machine_type.memory_gib * 1024) // share)
 
     def rules(self) -> tuple[NodeRule, ...]:
-        """What this node's nftables let in."""
+        """Return what this node's nftables let in."""
         return node_openings(self.plan, self.node, self.settings, self.catalogue)
 
+    def source_roles(self) -> dict[str, tuple[str, ...]]:
+        """Return the roles that nftables knows by name, with the keys of their nodes."""
+        return list_roles(self.rules(), list_others(self.plan, self.node))
+
+    def sources(self, rule: NodeRule) -> list[str]:
+        """Return whom a rule lets in, in the words of nftables."""
+        roles, keys = split_sources(rule, list_others(self.plan, self.node))
+        return [*rule.networks, *(f"${role}_nodes" for role in roles), *map(address_placeholder, keys)]
+
     def private_peers(self) -> list[str]:
-        """The private networks that the settings name: the only ones that may lie behind a public address."""
+        """Return the private networks that the settings name: the only ones that may be behind a public address."""
         named = {
             str(network)
             for name in ("operators", "carriers", "phones")
@@ -182,7 +183,7 @@ class Context:
         return sorted(named)
 
     def variables(self) -> dict[str, Any]:
-        """The names a template sees."""
+        """Return the names that a template sees."""
         return {
             "plan": self.plan,
             "node": self.node,
@@ -195,6 +196,7 @@ class Context:
             "limits": resolve_call_limits(self.plan, self.settings),
             "carrier_networks": carrier_networks(self.settings),
             "carrier_hosts": carrier_hosts(self.settings),
+            "exchanges": EXPECTED,
             "stop_seconds": STOP_SECONDS,
             "lease_seconds": f"{LEASE_SECONDS:g}",
             **{
@@ -212,42 +214,25 @@ class Context:
                     "here",
                     "mount",
                     "rules",
+                    "sources",
+                    "source_roles",
                     "private_peers",
                     "instance_id",
                     "identity",
                     "share",
                     "mount_unit",
                     "proxied",
-                    "packages_json",
                     "include_file",
-                    "repository_logins",
                 )
             },
+            "packages_json": self.packages.as_json,
+            "repository_logins": self.repository_logins,
             "install_program": lambda: INSTALL_PROGRAM.read_text().rstrip("\n"),
             "egress_rules": lambda: node_egress(self.plan, self.node, self.settings, self.catalogue),
         }
 
-    def packages(self) -> list[str]:
-        """Packages that Debian (with the suites of `suites`) has and that need no credential."""
-        names = [
-            package
-            for service in self.services
-            if not service.stand_in
-            for package in service.packages_from(self.source)
-            if find_package(package).at_boot
-        ]
-        names += self.share.facts.packages if self.share else ()
-        if self.source == PackageSource.SANDBOX and any(service.stand_in for service in self.services):
-            names += SANDBOX_PACKAGES
-        return sorted(set(names))
-
-    def stand_in_packages(self) -> list[str]:
-        """Packages from the vendor, the mirror or the sandbox: installed with the configuration."""
-        names = {package for service in self.services for package in service.packages_from(self.source)}
-        return sorted(names - set(self.packages()))
-
     def secrets(self) -> tuple[str, ...]:
-        """The secrets this node's services use."""
+        """Return the secrets that this node's services use."""
         used = {name for service in self.services for name in service.secrets}
         logins = self.repository_logins()
         return (
@@ -255,34 +240,10 @@ class Context:
             *(name for name in CREDENTIALS if self.secret(name) in logins),
         )
 
-    def install_units(self) -> list[str]:
-        """Units that a package's installation would enable, and that must not start before their configuration."""
-        units = {unit for service in self.services if service.name not in BASE for unit in main_units(service, self.source)}
-        units |= {unit for package in self.packages() for unit in PACKAGED_UNITS.get(package, ())}
-        return sorted(units)
-
-    def packages_json(self, with_credentials: bool = False) -> str:
-        """What `install.py` reads; user data gets the repositories that need no credential."""
-        return json.dumps(
-            {
-                "suites": {"bullseye": ["consul"]} if CONSUL_SOURCES[self.source] == "bullseye" else {},
-                "repositories": [entry.as_source() for entry in self.repositories() if with_credentials or not entry.login],
-                "packages": self.packages(),
-                "units": self.install_units(),
-            },
-            sort_keys=True,
-        )
-
-    def repositories(self) -> tuple[Repository, ...]:
-        """The repositories outside Debian that this node's packages come from."""
-        return needed_repositories(self.source, self.services, self.settings.repository_keys, self.settings.mirror)
-
     def repository_logins(self) -> str:
-        """`/etc/apt/auth.conf.d` of the repositories that ask who reads them; empty without one."""
-        placeholders = {name: self.secret(name) for name in CREDENTIALS}
-        lines = [entry.login.format(**placeholders) for entry in self.repositories() if entry.login]
-        return "".join(f"{line}\n" for line in lines)
+        """Return `/etc/apt/auth.conf.d` of the repositories that require a log-in; empty without one."""
+        return self.packages.format_logins({name: self.secret(name) for name in CREDENTIALS})
 
     def include_file(self, name: str) -> str:
-        """A file of `files/` as it is, without its last line end."""
+        """Return a file of `files/` as it is, without its final newline."""
         return (FILES / name).read_text().rstrip("\n")

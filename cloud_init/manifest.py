@@ -1,4 +1,4 @@
-"""What the node program needs to know of its node: units, services with their probes, clusters, disks, versions."""
+"""What the node program needs to know about its node: units, services with their probes, clusters, disks, versions."""
 
 from __future__ import annotations
 
@@ -20,30 +20,25 @@ from cloud_init.node.manifest import (
 from cloud_init.versions import main_units, wanted_versions
 from components.model.catalogue.service import OnChange, Probe, Service
 from components.model.catalogue.services import called_service
+from components.model.secret_specs import SECRETS
 from components.model.share import SHARE, Share
-
-PROBE_SECRETS = ("database_password", "broker_password", "esl_password")
-"""What the health check logs in with; kept on the node in a file that only root reads."""
-
-WAITS = ("consul", "postgresql", "rabbitmq")
-"""What a unit can wait for before it starts (`node wait`)."""
 
 
 def at_next_start(service: Service) -> str:
-    """What a changed drop-in does: what reloads otherwise keeps running, since the drop-in counts at the next start."""
+    """Return what a changed drop-in does: a unit that would reload keeps running, since the drop-in counts at its next start."""
     keeps = service.on_change in (OnChange.NOTHING, OnChange.RELOAD)
     return "refresh" if keeps else service.on_change.value
 
 
 def list_actions(on_change: str | list[str]) -> list[str]:
-    """What a fragment says of a change: one action, several, or `nothing`."""
+    """List what a fragment says about a change: one action, several, or `nothing`."""
     if isinstance(on_change, list):
         return on_change
     return [] if on_change == "nothing" else [on_change]
 
 
 def actions(context: Context, service: Service, on_change: str | list[str] | None) -> list[str]:
-    """What a changed file does, such as `["reload nginx"]`; the fragment may say it, else the catalogue does."""
+    """List what a changed file does, such as `["reload nginx"]`; the fragment may say it, else the catalogue does."""
     if on_change is not None:
         return list_actions(on_change)
     if service.on_change == OnChange.NOTHING:
@@ -52,7 +47,7 @@ def actions(context: Context, service: Service, on_change: str | list[str] | Non
 
 
 class UnitSettings(TypedDict):
-    """What a fragment says of a unit: what it waits for, and lines for `[Unit]` and `[Service]`."""
+    """What a fragment says about a unit: what it waits for, and lines for `[Unit]` and `[Service]`."""
 
     waits: NotRequired[list[str]]
     unit: NotRequired[list[str]]
@@ -63,7 +58,7 @@ class UnitSettings(TypedDict):
 def list_units(context: Context, service: Service, settings: Mapping[str, UnitSettings]) -> list[UnitEntry]:
     """List the service's units with what each waits for, and what the fragment adds to `[Unit]` and `[Service]`."""
     called = [called_service(call) for call in service.calls]
-    waits = [name for name in WAITS if name in called and name != service.name]
+    waits = [name for name, one in context.catalogue.items() if one.awaited and name in called and name != service.name]
     unknown = set(settings) - set(service.units_from(context.source))
     if unknown:
         raise ValueError(f"services/{service.name}.yaml.j2 has settings for {sorted(unknown)}, which the catalogue lacks")
@@ -92,14 +87,15 @@ def make_manifest(
     bundle_actions: dict[str, list[str]],
     sandbox: StandIns,
 ) -> Manifest:
-    """Put together all that the node program needs to know, `bundle_actions`: what a new version of a bundle does to the
+    """Put together all that the node program needs to know. `bundle_actions`: what a new version of a bundle does to the
     services that read it."""
     manifest: Manifest = {
         "node": context.node.name,
+        "time_zone": context.settings.time_zone,
         "key": context.node.key,
         "id": context.instance_id,
         "stack": context.plan.stack,
-        "packages": context.packages() + context.stand_in_packages(),
+        "packages": context.packages.list_at_boot() + context.packages.list_later(),
         "disks": [
             {"purpose": disk.purpose, "mount": context.mount(disk.purpose), "size_gib": disk.size_gib}
             for disk in context.node.disks
@@ -113,8 +109,8 @@ def make_manifest(
         "clusters": {service.name: members(context, service) for service in context.services if service.cluster_sizes},
         "address": context.address(),
         "drain_timeout": context.settings.drain_timeout,
-        "install_units": context.install_units(),
-        "probe_secrets": [name for name in PROBE_SECRETS if name in context.secrets()],
+        "install_units": context.packages.list_units(),
+        "probe_secrets": [name for name, spec in SECRETS.items() if spec.probed and name in context.secrets()],
         "services": [describe_service(context, service) for service in context.services],
         "versions": wanted_versions(context.services, context.source, context.settings.package_versions, sandbox),
         "ports": list_ports(context),
@@ -131,22 +127,13 @@ def make_manifest(
 
 
 def list_ports(context: Context) -> PortsEntry:
-    """The ports of listeners that the node program asks without a probe that names them."""
-    return {
-        "consul_http": context.port("consul", "http"),
-        "haproxy_sql": context.port("haproxy", "sql"),
-        "haproxy_amqp": context.port("haproxy", "amqp"),
-        "haproxy_management": context.port("haproxy", "management"),
-        "postgresql_sql": context.port("postgresql", "sql"),
-        "postgresql_rest": context.port("postgresql", "rest"),
-        "rabbitmq_amqp": context.port("rabbitmq", "amqp"),
-        "rabbitmq_management": context.port("rabbitmq", "management"),
-        "nginx_https": context.port("nginx", "https"),
-    }
+    """List the ports that the node program itself asks, by `<service>_<listener>`."""
+    names = {key: key.split("_", 1) for key in PortsEntry.__annotations__}
+    return cast(PortsEntry, {key: context.port(service, listener) for key, (service, listener) in names.items()})
 
 
 def describe_service(context: Context, service: Service) -> ServiceEntry:
-    """A service with its units and its questions."""
+    """Describe a service with its units and its probes."""
     entry: ServiceEntry = {
         "name": service.name,
         "title": service.title,
@@ -162,22 +149,22 @@ def describe_service(context: Context, service: Service) -> ServiceEntry:
 
 
 def describe_share(context: Context, share: Share) -> ShareEntry:
-    """The share, where it is mounted and by which unit of systemd's."""
+    """Describe the share: where it is mounted, and by which systemd unit."""
     return {"source": share.source, "mount": context.mount(SHARE), "unit": context.mount_unit(SHARE)}
 
 
 def members(context: Context, service: Service) -> list[MemberEntry]:
-    """The nodes that form a service's cluster and stay in it, in the order of the plan."""
+    """List the nodes that form a service's cluster and stay in it, in the order of the plan."""
     return [{"key": node.key, "name": node.name, "address": context.address(node)} for node in context.plan.serving(service.name)]
 
 
 def moves(context: Context, service: Service) -> bool:
-    """Whether another node of this role may run the service instead."""
+    """Tell whether another node of this role may run the service instead."""
     return service.moves and len(context.plan.candidates(service.name, context.node)) > 1
 
 
 def candidates(context: Context, service: Service) -> list[CandidateEntry]:
-    """The nodes between which a service moves, this one too."""
+    """List the nodes between which a service moves, this one included."""
     found: list[CandidateEntry] = []
     for node in context.plan.candidates(service.name, context.node):
         found.append({"key": node.key, "address": context.address(node)})

@@ -9,7 +9,7 @@ Document = dict[str, object]
 
 
 def merge_documents(documents: Mapping[str, Document]) -> Document:
-    """One document out of several, keyed by where each comes from."""
+    """Join several documents, keyed by where each comes from, into one."""
     result: Document = {}
     origin: dict[tuple[str, ...], str] = {}
     for name, document in documents.items():

@@ -1,4 +1,4 @@
-"""How the program on every node is called from outside."""
+"""How the program on every node is called from the host."""
 
 import shlex
 from pathlib import PurePath
@@ -7,5 +7,5 @@ from cloud_init.node.manifest import PROGRAM
 
 
 def node_command(*arguments: str, program: PurePath = PROGRAM) -> str:
-    """Return the call of a node's program, quoted for its shell; `program` where it is not the installed one."""
+    """Return the command that runs a node's program, quoted for its shell; `program` where it is not the installed one."""
     return f"/usr/bin/python3 {program} {shlex.join(arguments)}"

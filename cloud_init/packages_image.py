@@ -11,7 +11,7 @@ from components.model.user_data import PackagesImage
 
 
 def compose_packages_image(source: PackageSource, facts: CloudFacts) -> PackagesImage:
-    """The image for packages from that source, for containers of these facts."""
+    """Compose the image for packages from that source, for containers of these facts."""
     settings = Settings.model_validate({"cloud": "local", "tier": "single", "package_source": source})
     plan = make_plan(settings, "webitel-packages", facts)
     return PackagesImage(compose_user_data(plan, plan.nodes[0], settings).sent)

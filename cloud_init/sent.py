@@ -1,4 +1,4 @@
-"""User data as each cloud takes it best (`facts/clouds.md` 0.3 and 8)."""
+"""User data in the form that each cloud accepts best (`facts/clouds.md` 0.3 and 8)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ cloud-init init --local && cloud-init init && cloud-init modules --mode=config &
 
 
 def compress(text: str) -> str:
-    """Base64 of gzip: equal text gives equal bytes."""
+    """Compress to base64 of gzip: equal text gives equal bytes."""
     return base64.b64encode(gzip.compress(text.encode("ascii"), 9, mtime=0)).decode()
 
 
 def encode_user_data(decoded: str, cloud: CloudFacts) -> str:
-    """The text to hand to the cloud; an error says by how many bytes it is too long or which character is not ASCII."""
+    """Encode the text for the cloud; an error says by how many bytes it is too long or which character is not ASCII."""
     if not decoded.isascii():
-        # cloud-init 22.4.2 mangles other characters in gzip parts (`facts/clouds.md` 0.3).
+        # cloud-init 22.4.2 garbles other characters in gzip parts (`facts/clouds.md` 0.3).
         wrong = sorted({character for character in decoded if not character.isascii()})
         raise ValueError(f"user data must be ASCII, found {' '.join(wrong)}")
     packed = "\n".join(textwrap.wrap(compress(decoded), 76))
@@ -55,5 +55,5 @@ def encode_user_data(decoded: str, cloud: CloudFacts) -> str:
 
 
 def measure_sent(sent: str, cloud: CloudFacts) -> int:
-    """Bytes as the cloud counts them: AWS and Azure count before base64."""
+    """Count the bytes as the cloud does: AWS and Azure count before base64."""
     return len(base64.b64decode(sent)) if cloud.user_data_gzip else len(sent)

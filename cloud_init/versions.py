@@ -1,4 +1,4 @@
-"""Which packages of a node shall be of a certain version, and what another one does to its units."""
+"""Which packages of a node are pinned to a version, and what a new version does to its units."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from components.model.patches import find_reactions
 
 
 def main_units(service: Service, source: PackageSource) -> list[str]:
-    """The units of a service that keep running."""
+    """List the units of a service that keep running."""
     return [unit for unit in service.units_from(source) if not unit.startswith("webitel-setup")]
 
 
@@ -21,7 +21,7 @@ def wanted_versions(
     wanted: Mapping[str, str],
     sandbox: StandIns,
 ) -> dict[str, VersionEntry]:
-    """By package, what the manifest says of its version.
+    """Return by package what the manifest says of its version.
 
     Such are the packages of `webitel:package_versions`, and the sandbox's stand-ins, whose versions come from their content:
     of two such versions the new one may well be the lower one, so that theirs has `lower`.
@@ -37,7 +37,7 @@ def wanted_versions(
                 entry = found.setdefault(name, {"version": stand_ins[name], "actions": [], "lower": True})
             else:
                 continue
-            # What the stand-ins run on is in no service's list: a new one is a new program of each of them.
+            # What the stand-ins run on is in no service's list: a new version is a new program for each of them.
             if find_reactions(name, [service], source) or (name not in own and service.stand_in):
                 new = [f"{service.on_new_version.value} {unit}" for unit in main_units(service, source)]
                 entry["actions"] += [action for action in new if action not in entry["actions"]]

@@ -64,7 +64,8 @@ class WrongHostKey(SshError):
         super().__init__(
             f"{hop.address} answers with another host key than machine {hop.machine_id} had at the first contact: "
             "it is another machine, or somebody stands in between, so nothing was sent.\n"
-            "If you reinstalled it yourself, give the deployment a new one: ./webitel replace NODE"
+            "If it made new host keys (you reinstalled it, or ran cloud-init clean; cloud-init does it too where the cloud's "
+            "metadata were out of reach at a start), give the deployment a new machine: ./webitel replace NODE"
         )
 
 

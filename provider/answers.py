@@ -1,4 +1,4 @@
-"""What the engine is answered beside values: which inputs differ, and how a call failed."""
+"""What the engine is told apart from values: which inputs differ, and how a call failed."""
 
 import json
 import traceback
@@ -27,7 +27,7 @@ class AnswerStatus(grpc.Status):
 
 
 def answer_diff(changes: Changes, old: Properties, new: Properties) -> Any:
-    """Tell the engine which inputs differ, to the entry of a map."""
+    """Tell the engine which inputs differ, down to the entry of a map."""
     changed = sorted({*changes.changed, *changes.replaces})  # the engine looks at replaces only where diffs name them
     details = {
         path: pb.PropertyDiff(kind=_REPLACING[kind] if name in changes.replaces else kind, inputDiff=True)
@@ -53,7 +53,7 @@ _REPLACING = {
 
 
 def _describe_change(path: str, old: object, new: object) -> Iterator[tuple[str, pb.PropertyDiff.Kind.ValueType]]:
-    """The paths that differ below a map, each with the kind of its change."""
+    """Yield the paths that differ below a map, each with the kind of its change."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             if old.get(key) != new.get(key):

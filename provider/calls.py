@@ -45,28 +45,28 @@ class Calls:
         self._engine: engine_pb2_grpc.EngineStub | None = None
 
     def attach(self, engine_address: str) -> None:
-        """Sends the log to the engine at the address from now on; an earlier `cancel` was another run's."""
+        """Send the log to the engine at the address from now on; an earlier `cancel` was another run's."""
         stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine_address))
         with self._lock:
             self._engine = stub
             self._cancelled = False
 
     def cancel(self) -> None:
-        """Cancels what runs, and what still comes of the same run."""
+        """Cancel the calls under way, and those that the same run still makes."""
         with self._lock:
             self._cancelled = True
             for request in self._running:
                 request.cancelled.set()
 
     def begin(self, request: Request) -> None:
-        """Makes the request one that `cancel` reaches."""
+        """Register a request, so that `cancel` reaches it."""
         with self._lock:
             self._running.add(request)
             if self._cancelled:
                 request.cancelled.set()
 
     def end(self, request: Request) -> None:
-        """Forgets a request that was begun."""
+        """Forget a request that was begun."""
         with self._lock:
             self._running.discard(request)
 
@@ -76,7 +76,7 @@ class Calls:
             return bool(self._running)
 
     def log(self, severity: Severity, text: str, urn: str, ephemeral: bool) -> None:
-        """Sends a text to the engine's display, filtered."""
+        """Send a text to the engine's display, filtered."""
         if self._engine is None:
             return
         level = {"info": engine_pb2.INFO, "warning": engine_pb2.WARNING}[severity]

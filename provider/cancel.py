@@ -14,7 +14,7 @@ _CANCEL_SECONDS = 0.25
 def run_cancellable(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in this thread until it ends; raise Cancelled at once when the request is cancelled.
 
-    A node that cannot be reached ends the call as any other error of ours does.
+    A node that cannot be reached ends the call like any other error of ours.
     """
 
     async def guard() -> T:

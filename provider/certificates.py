@@ -18,12 +18,12 @@ _CLOCK_SKEW = datetime.timedelta(hours=1)
 
 
 def make_base64_key() -> str:
-    """32 random bytes in base64."""
+    """Make 32 random bytes, in base64."""
     return base64.b64encode(secrets.token_bytes(_BASE64_KEY_BYTES)).decode()
 
 
 def make_rsa_key() -> tuple[str, str]:
-    """An RSA key as PKCS#1 PEM, which alone the vendor's storage reads (`facts/webitel.md` 3); no public half."""
+    """Make an RSA key as PKCS#1 PEM, the only form the vendor's storage reads (`facts/webitel.md` 3); no public half."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
@@ -32,7 +32,7 @@ def make_rsa_key() -> tuple[str, str]:
 
 
 def make_ssh_key() -> tuple[str, str]:
-    """An Ed25519 key in OpenSSH's format, and its line for authorized_keys."""
+    """Make an Ed25519 key in OpenSSH's format, and its line for authorized_keys."""
     key = ed25519.Ed25519PrivateKey.generate()
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
@@ -40,7 +40,7 @@ def make_ssh_key() -> tuple[str, str]:
 
 
 def make_authority() -> tuple[str, str]:
-    """A certificate authority (10 years): key and certificate as one PEM, and the certificate alone."""
+    """Make a certificate authority (10 years): key and certificate as one PEM, and the certificate alone."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Webitel deployment authority")])
     public = key.public_key()
@@ -56,7 +56,7 @@ def make_authority() -> tuple[str, str]:
 
 
 def sign_server(authority: str, domain: str) -> str:
-    """A server certificate for the domain (825 days), signed by the authority: key and certificate as one PEM."""
+    """Sign a server certificate for the domain (825 days) with the authority: key and certificate as one PEM."""
     issuer = x509.load_pem_x509_certificate(authority.encode())
     issuer_key = serialization.load_pem_private_key(authority.encode(), password=None)
     assert isinstance(issuer_key, ec.EllipticCurvePrivateKey), "make_authority made it"
@@ -76,7 +76,7 @@ def sign_server(authority: str, domain: str) -> str:
 
 
 def make_member(host: str) -> str:
-    """A certificate that is its own authority (10 years), for both ends of a connection: key and certificate as one PEM."""
+    """Make a certificate that is its own authority (10 years), for both ends of a connection, as one PEM with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     certificate = (
@@ -91,7 +91,7 @@ def make_member(host: str) -> str:
 
 
 def ends_soon(certificate: str) -> bool:
-    """Whether fewer than 60 days of a certificate are left."""
+    """Tell whether fewer than 60 days of a certificate are left."""
     end = x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
     return end - datetime.datetime.now(datetime.UTC) < datetime.timedelta(days=_RENEW_DAYS)
 

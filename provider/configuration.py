@@ -19,12 +19,12 @@ from provider.values import Properties
 
 _BOOTED = "test -e /var/lib/cloud/instance/boot-finished || cloud-init status --wait"
 _INSTANCE = "cat /var/lib/cloud/data/instance-id"
-_TRIES = 2  # of an application whose connection was lost, and one more for each node on the way to it
+_TRIES = 2  # where the connection is lost while applying, and one more for each node on the way
 
 
 class NodeConfiguration(Handler):
-    """Inputs: NodeInputs. Outputs: digest ("" after a failure), machine_id, configured (whether this machine once was
-    completely), host_key, host_keys (of the machines in between too, by machine id) and seconds by step.
+    """Inputs: NodeInputs. Outputs: digest ("" after a failure), machine_id, configured (whether this machine was once
+    completely), host_key, host_keys (of the jump hosts too, by machine id) and seconds by step.
 
     Applying twice does no harm, so whatever was interrupted is repeated.
     """
@@ -54,7 +54,9 @@ class NodeConfiguration(Handler):
         runs = outputs["configured"] and wanted.machine_id == outputs["machine_id"]
         dropped = find_dropped_calls(old, new) if runs else ""
         if dropped and not wanted.disruptive:
-            raise ProviderError(f"{wanted.node}: {REFUSED}{dropped}\nDo it when few calls run: webitel up --disruptive")
+            raise ProviderError(
+                f"{wanted.node}: {REFUSED}{dropped}\nWhen few calls are in progress, run: ./webitel up --disruptive"
+            )
         return _configure(request, wanted, NodeInputs.model_validate(old), outputs)
 
     def read(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> tuple[Properties, Properties] | None:
@@ -65,7 +67,7 @@ class NodeConfiguration(Handler):
 
 
 def _configure(request: Request, wanted: NodeInputs, old: NodeInputs | None, outputs: Properties) -> Properties:
-    """Applies the configuration; a failure after the first contact keeps the pinned host key."""
+    """Apply the configuration; a failure after the first contact keeps the pinned host key."""
     met: dict[str, str] = outputs.get("host_keys", {})
     machines = {wanted.machine_id, *(hop.machine_id for hop in wanted.via)}
     pins: Pins = {machine: key for machine, key in met.items() if machine in machines}
@@ -86,14 +88,14 @@ def _configure(request: Request, wanted: NodeInputs, old: NodeInputs | None, out
 
 
 async def _apply(request: Request, wanted: NodeInputs, old: NodeInputs | None, pins: Pins, *, update: bool) -> dict[str, float]:
-    """Goes all the way again where the connection is lost. `update` makes the node program return only when the node
-    does its own duties again; at first it must not wait, for its peers are not there yet."""
+    """Start over where the connection is lost. `update` makes the node program return only when the node
+    does its own duties again; the first time it must not wait, because its peers do not exist yet."""
     keys = [read_key(wanted.private_key)]
     if old and old.private_key != wanted.private_key:
         keys.append(read_key(old.private_key))
     is_new = wanted.machine_id not in pins
     start = time.monotonic()
-    # Each node on the way brings up its own firewall meanwhile, and may cut what goes through it.
+    # Each node on the way is loading its own firewall meanwhile, and may cut what passes through it.
     tries = _TRIES + len(wanted.via)
     for attempt in range(1, tries + 1):
         session = await connect(wanted.target(), keys, pins, seconds=wanted.limits.ssh, pin_new=True, progress=request.progress)
@@ -110,31 +112,31 @@ async def _apply(request: Request, wanted: NodeInputs, old: NodeInputs | None, p
         except (asyncssh.Error, OSError, TimeoutError) as error:
             if attempt == tries:
                 raise ProviderError(f"{wanted.node} at {wanted.address}: {explain(error)}") from error
-            request.progress(f"connecting again: {explain(error)}")
+            request.progress(f"reconnecting: {explain(error)}")
         finally:
             session.close()
     raise AssertionError("the last attempt returns or raises")
 
 
 async def _check_instance(session: Session, wanted: NodeInputs) -> None:
-    """Who stands at the address of a machine never met before takes any key, but does not know what the cloud calls it."""
+    """Check the instance id of a machine never met before: another one at its address takes any key, but has another id."""
     shown = await session.run(_INSTANCE, seconds=30)
     found = shown.output.strip()
     if not found:
         # cloud-init wrote it before it let the deployment's key in.
         raise ProviderError(
-            f"the machine at {wanted.address} does not say which one it is, so nothing was sent: {wanted.instance_id} would "
+            f"the machine at {wanted.address} did not show its instance id, so nothing was sent: expected {wanted.instance_id} "
             f"({_INSTANCE}); {shown.last_lines(1) or f'exit status {shown.status}'}"
         )
     if found != wanted.instance_id:
         raise ProviderError(
-            f"{wanted.address} is answered by machine {found}, not by {wanted.instance_id}, so nothing was sent: "
-            "another machine has this address"
+            f"machine {found} answers at {wanted.address}, not {wanted.instance_id}, so nothing was sent: "
+            "the address belongs to another machine"
         )
 
 
 async def _exchange_key(session: Session, old: asyncssh.SSHKey, new: asyncssh.SSHKey) -> None:
-    """Lets the deployment's new key in and its old one no more."""
+    """Replace the deployment's old key in authorized_keys with its new one."""
     old_line, new_line = (show_public(key).split() for key in (old, new))
     file = "~/.ssh/authorized_keys"
     command = (
@@ -143,21 +145,21 @@ async def _exchange_key(session: Session, old: asyncssh.SSHKey, new: asyncssh.SS
     )
     done = await session.run(command, seconds=30, root=False)
     if done.status:
-        raise ProviderError(f"the new SSH key was not put into {file}: {done.last_lines()}")
+        raise ProviderError(f"the new SSH key was not written to {file}: {done.last_lines()}")
 
 
 async def _wait_for_boot(request: Request, session: Session, wanted: NodeInputs) -> None:
     request.progress("boot: waiting for cloud-init")
     try:
-        # Its status "error" is not the end: a module that failed may not matter, and what matters is seen later.
+        # Its status "error" is not fatal: a module that failed may not matter, and what matters shows later.
         done = await session.run(f"sh -c '{_BOOTED}'", seconds=wanted.limits.boot)
     except TimeoutError as error:
         raise ProviderError(
             f"{wanted.node}: cloud-init did not finish within {wanted.limits.boot:g} s; "
-            "look: cloud-init status --long, /var/log/cloud-init-output.log"
+            "see cloud-init status --long and /var/log/cloud-init-output.log"
         ) from error
     if done.status:
-        request.warn(f"cloud-init reports an error; going on. It said: {done.last_lines(3)}")
+        request.warn(f"cloud-init reported an error; continuing. It said: {done.last_lines(3)}")
 
 
 async def _send_and_apply(request: Request, session: Session, wanted: NodeInputs, update: bool) -> dict[str, float]:
@@ -177,13 +179,13 @@ async def _send_and_apply(request: Request, session: Session, wanted: NodeInputs
     folder = upload.name_folder()
     sent = await session.run(upload.receive(folder), seconds=wanted.limits.boot, input=archive)
     if sent.status:
-        raise ProviderError(f"{wanted.node} did not take its configuration: {sent.last_lines()}")
+        raise ProviderError(f"{wanted.node} could not receive its configuration: {sent.last_lines()}")
     report = _Report(request)
     try:
         done = await session.run(upload.apply(folder, update=update), seconds=wanted.limits.apply, on_line=report.read)
     except TimeoutError as error:
         raise ProviderError(
-            f"{wanted.node}: not configured within {wanted.limits.apply:g} s, at last: {report.step or 'nothing said'}"
+            f"{wanted.node}: not configured within {wanted.limits.apply:g} s; last step: {report.step or 'none reported'}"
         ) from error
     if done.status or report.result is None:
         raise ProviderError(f"{wanted.node}: {report.error or done.last_lines() or f'apply ended with {done.status}'}")
@@ -193,7 +195,7 @@ async def _send_and_apply(request: Request, session: Session, wanted: NodeInputs
 
 
 class _Report:
-    """What the node program says: progress, then a result or an error, one JSON object a line."""
+    """What the node program reports: progress, then a result or an error, one JSON object a line."""
 
     def __init__(self, request: Request) -> None:
         self._request = request

@@ -1,4 +1,4 @@
-"""Drift of a node: what was changed on it outside `webitel`, asked over SSH."""
+"""Drift of a node: what was changed on it outside `webitel`, found over SSH."""
 
 import json
 import os
@@ -20,21 +20,21 @@ _ANSWER_SECONDS = 60
 
 
 def is_asked() -> bool:
-    """Whether a refresh may open SSH: only a person who asks for it by `webitel drift` or `up --repair`. A preview in a
-    pull request has no way to the nodes, and no business there."""
+    """Tell whether a refresh may open SSH: only when a person runs `webitel drift` or `up --repair`. A preview in a
+    pull request cannot reach the nodes, and has no business there."""
     return os.environ.get(_ASKED) == "yes"
 
 
 def read_node(request: Request, inputs: Properties, outputs: Properties) -> Properties:
-    """The inputs as they are on the node: without the files that were changed there, and with every finding in the
-    manifest, so that the next `up` sees a difference and brings all of it back. A node that cannot be asked is as it
-    was, with a warning that says so."""
+    """Return the inputs as they are on the node: without the files that were changed there, and with every finding in the
+    manifest, so that the next `up` sees a difference and restores everything. A node that cannot be asked counts as
+    unchanged, with a warning that says so."""
     wanted = NodeInputs.model_validate(inputs)
     pins = dict(outputs["host_keys"])
     try:
         found = run_cancellable(request, _ask(request, wanted, pins))
     except ProviderError as error:
-        request.warn(f"{wanted.node} could not be asked, nothing is known of its files, units and packages: {error}")
+        request.warn(f"{wanted.node} could not be asked, so its files, units and packages were not checked: {error}")
         return inputs
     changed = {finding["name"] for finding in found if finding["kind"] == "file"}
     lines = [f"{finding['kind']} {finding['name']}: {finding['what']}" for finding in found]
@@ -57,7 +57,7 @@ async def _ask(request: Request, wanted: NodeInputs, pins: Pins) -> list[Finding
     try:
         answer = json.loads(done.output)
     except ValueError as error:
-        raise ProviderError(f"its node program failed with exit status {done.status}: {done.last_lines(2)}") from error
+        raise ProviderError(f"the node program failed with exit status {done.status}: {done.last_lines(2)}") from error
     if "error" in answer:
         raise ProviderError(answer["error"])
     found: list[Finding] = answer["drift"]

@@ -27,14 +27,14 @@ class Changes(NamedTuple):
 
 
 class ProviderError(Exception):
-    """Ends a call; its message, several lines if need be, is shown whole under the resource."""
+    """Ends a call; its message, on several lines if need be, is shown in full under the resource."""
 
 
 class Cancelled(ProviderError):
     """The user interrupted the update, or the engine is gone."""
 
     def __init__(self) -> None:
-        super().__init__("cancelled: running the update again resumes here")
+        super().__init__("cancelled: run the update again to resume here")
 
 
 class PartialFailure(ProviderError):
@@ -57,28 +57,28 @@ class Request:
         self.type = parts[2].rpartition("$")[2] if len(parts) == 4 else ""
         self.preview = preview
         self.timeout = timeout
-        """Seconds the user allows (`customTimeouts`), None without a limit of theirs."""
+        """Seconds the user allows (`customTimeouts`); None where they set no limit."""
         self.cancelled = threading.Event()
         """Set when the user interrupts or the engine is gone: every wait looks at it."""
         self._log = log or (lambda severity, text, urn, ephemeral: None)
         self._shown = ""
 
     def progress(self, text: str) -> None:
-        """Shows the text in the resource's own row until the next one."""
+        """Show the text in the resource's own row until the next one."""
         if text != self._shown:
             self._shown = text
             self._log("info", text, self.urn, True)
 
     def info(self, text: str) -> None:
-        """Leaves the text as a diagnostic of the resource."""
+        """Leave the text as a diagnostic of the resource."""
         self._log("info", text, self.urn, False)
 
     def warn(self, text: str) -> None:
-        """Leaves the text as a warning of the resource."""
+        """Leave the text as a warning of the resource."""
         self._log("warning", text, self.urn, False)
 
     def sleep(self, seconds: float) -> None:
-        """Waits; raises Cancelled as soon as the call is cancelled."""
+        """Wait; raise Cancelled as soon as the call is cancelled."""
         if self.cancelled.wait(seconds):
             raise Cancelled
 
@@ -87,49 +87,49 @@ class Handler(ABC):
     """One resource type. Values are plain Python; a value that a preview does not know yet is `UNKNOWN`.
 
     Calls of different resources run at the same time in different threads. Every method may raise ProviderError.
-    `check` and `diff` are called in previews too, and without being told so: they touch nothing.
+    `check` and `diff` are called in previews too, without being told so: they touch nothing.
     """
 
     type: ClassVar[str]  # such as "webitel:index:Secrets"
 
     def check(self, request: Request, old: Properties | None, new: Properties) -> tuple[Properties, list[Failure]]:
-        """Returns the inputs with defaults filled in, and what is wrong with them. `old` is None at creation."""
+        """Return the inputs with defaults filled in, and what is wrong with them. `old` is None at creation."""
         return new, []
 
     def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
-        """Compares old and new inputs."""
+        """Compare old and new inputs."""
         return Changes(changed_inputs(old, new))
 
     @abstractmethod
     def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
-        """Makes the resource; returns its id, not empty, and its outputs."""
+        """Create the resource; return its id, not empty, and its outputs."""
 
     def preview_create(self, request: Request, inputs: Properties) -> Properties:
-        """Returns the outputs known before creation; those not named are unknown to the program."""
+        """Return the outputs known before creation; those not named are unknown to the program."""
         return {}
 
     def read(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> tuple[Properties, Properties] | None:
-        """Returns inputs and outputs as they really are, None when the resource is gone."""
+        """Return inputs and outputs as they really are, None when the resource is gone."""
         return inputs, outputs
 
     def find_imported(self, id: str) -> str:
-        """The id of what is imported, from the one that the user gave."""
+        """Return the id of what is imported, from the one that the user gave."""
         return id
 
     def update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
-        """Changes the resource in place and returns its outputs; also called to resume after a PartialFailure."""
+        """Change the resource in place and return its outputs; also called to resume after a PartialFailure."""
         raise ProviderError(f"{self.type} cannot be changed in place")
 
     def preview_update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
-        """Returns the outputs known before the update; those not named are unknown to the program."""
+        """Return the outputs known before the update; those not named are unknown to the program."""
         return {}
 
     def delete(  # noqa: B027 - most types leave nothing behind
         self, request: Request, id: str, inputs: Properties, outputs: Properties
     ) -> None:
-        """Removes the resource; one that is gone already is no error."""
+        """Delete the resource; one that is gone already is no error."""
 
 
 def changed_inputs(old: Properties, new: Properties) -> list[str]:
-    """Returns the names of the top-level inputs that differ, sorted; an unknown value differs from every other."""
+    """Return the names of the top-level inputs that differ, sorted; an unknown value differs from every other."""
     return sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))

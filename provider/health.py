@@ -25,7 +25,7 @@ from provider.handler import Changes, Handler, PartialFailure, ProviderError, Re
 from provider.values import Properties
 
 _STATUS = node_command("status", "--json")
-_PAUSE = 2.0  # seconds between two rounds
+_PAUSE_SECONDS = 1.0  # between two rounds
 _ROUNDS = 2  # healthy ones in a row
 _ANSWER_SECONDS = 30  # the node program needs at most 10 of its own
 _CONNECT_SECONDS = 5
@@ -33,7 +33,7 @@ _LOG_LINES = 10
 
 
 class NodeToAsk(Target):
-    """A node, its pinned host keys (its own and those of the machines in between) and how many services it has."""
+    """A node, the pinned host keys (its own and those of its jump hosts) and how many services it has."""
 
     host_keys: dict[str, str]
     services: int
@@ -50,17 +50,17 @@ class HealthInputs(BaseModel):
 
     @property
     def pins(self) -> dict[str, str]:
-        """The host keys of all machines by id."""
+        """Return the host keys of all machines by id."""
         return merge_pins((node.machine_id, node.host_keys) for node in self.nodes.values())
 
     @property
     def services(self) -> int:
-        """The services of all nodes."""
+        """Count the services of all nodes."""
         return sum(node.services for node in self.nodes.values())
 
 
 class Health(Handler):
-    """Inputs: HealthInputs. Outputs: healthy, services (how many) and seconds. A failure is kept as one, so that the next
+    """Inputs: HealthInputs. Outputs: healthy, services (how many) and seconds. A failure is recorded, so that the next
     run asks again."""
 
     type = resource_types.HEALTH
@@ -104,14 +104,14 @@ async def _ask_until_healthy(request: Request, wanted: HealthInputs, reports: di
             if not good and is_last:
                 raise ProviderError(describe_failure(reports, wanted.timeout))
             if good < _ROUNDS:
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_PAUSE_SECONDS)
     finally:
         for asker in askers.values():
             asker.close()
 
 
 class _Asker:
-    """Asks one node again and again over one connection, made anew when it is lost."""
+    """Asks one node again and again over one connection, which is reopened when it is lost."""
 
     def __init__(self, name: str, node: NodeToAsk, key: asyncssh.SSHKey, pins: dict[str, str]) -> None:
         self._name = name
@@ -121,7 +121,7 @@ class _Asker:
         self._session: Session | None = None
 
     async def ask(self, *, brief: bool) -> NodeReport:
-        """Ask for the node's report; a brief one spares a node that is starting the reading of every journal."""
+        """Ask for the node's report; a brief one spares a node that is still starting from reading every journal."""
         command = f"{_STATUS} --brief" if brief else _STATUS
         try:
             if self._session is None or not self._session.is_open:
@@ -143,15 +143,15 @@ class _Asker:
 
 
 def describe_progress(reports: Reports, services: int) -> str:
-    """`21 of 22 services: waiting for data-1 rabbitmq: no quorum yet`, the first that is not healthy."""
+    """Describe the first service that is not healthy: `21 of 22 services: waiting for data-1 rabbitmq: no quorum yet`."""
     text = f"{sum(service.healthy for service in list_services(reports))} of {services} services"
     first = describe_first(reports)
     return f"{text}: waiting for {first}" if first else text
 
 
 def describe_failure(reports: Reports, seconds: float) -> str:
-    """Every node's faults with their last log lines."""
+    """Describe every node's faults with their last log lines."""
     lines = list(describe_all(reports, _LOG_LINES))
     if not lines:
-        lines = ["every service was healthy at the last look, but not twice in a row"]
+        lines = ["every service was healthy at the last check, but not twice in a row"]
     return "\n".join([f"not healthy within {seconds:g} s (webitel:health_timeout):", *(f"  {line}" for line in lines)])

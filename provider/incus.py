@@ -1,7 +1,7 @@
 """What the resource types of the platform `local` do: bridges, volumes and containers of Incus.
 
-All names are the program's and deterministic. A create of which nobody knows whether it happened finds what it made by
-name and takes it over when labels and inputs are equal; anything else of that name is somebody's own and is refused.
+All names are the program's and deterministic. A create that may or may not have happened finds what it made by
+name and adopts it when labels and inputs are equal; anything else of that name belongs to somebody else and is refused.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from components.model import resource_types
 from provider.handler import Changes, Failure, Handler, ProviderError, Request, changed_inputs
 from provider.values import UNKNOWN, Properties
 from tools.incus import api
+from tools.incus.forwarding import find_forwarding_problem
 from tools.incus.network import (
     PRIVATE_BLOCKS,
     TEST_BLOCKS,
     describe_bridge,
-    find_forwarding_problem,
     find_gateway,
     find_network_problem,
     read_gateway,
@@ -30,11 +30,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _LONGEST_BRIDGE_NAME = 15  # IFNAMSIZ
-_DELETIONS = 10  # tries, a second apart
+_DELETE_TRIES = 10  # a second apart
 
 
 def show_refusals(method: Callable[P, T]) -> Callable[P, T]:
-    """Lets what Incus refuses reach the user as an error of the resource."""
+    """Show the user what Incus refuses as an error of the resource."""
 
     @wraps(method)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -54,11 +54,11 @@ class LocalInputs(BaseModel):
     labels: dict[str, str]
 
     def label_config(self) -> dict[str, str]:
-        """The labels as Incus configuration keys."""
+        """Return the labels as configuration keys of Incus."""
         return {f"user.webitel.{key}": value for key, value in sorted(self.labels.items())}
 
     def owns(self, config: dict[str, str]) -> bool:
-        """Tells whether an object with that configuration carries the same labels."""
+        """Tell whether an object with that configuration carries the same labels."""
         return all(config.get(key) == value for key, value in self.label_config().items())
 
 
@@ -73,7 +73,7 @@ class NetworkInputs(LocalInputs):
 
     @property
     def gateway(self) -> IPv4Interface:
-        """The bridge's own address with its prefix length."""
+        """Return the bridge's own address with its prefix length."""
         return find_gateway(IPv4Network(self.cidr))
 
 
@@ -85,7 +85,7 @@ class DiskInputs(LocalInputs):
 
 
 def find_failures(model: type[LocalInputs], new: Properties) -> list[Failure]:
-    """Returns what is wrong with the inputs as far as they are known."""
+    """Return what is wrong with the inputs as far as they are known."""
     try:
         model.model_validate(new)
     except ValidationError as error:
@@ -133,9 +133,9 @@ class LocalNetwork(Handler):
             }
             api.call("POST", "/networks", body, pause=request.sleep)
         elif not wanted.owns(found["config"]) or read_gateway(found["config"]) != str(wanted.gateway):
-            whose = "of this stack but with another address" if wanted.owns(found["config"]) else "of somebody else"
+            whose = "of this stack, but with another address," if wanted.owns(found["config"]) else "that is not this stack's"
             raise ProviderError(
-                f"a network {wanted.name} {whose} exists already; if nobody needs it: incus network delete {wanted.name}"
+                f"a network {wanted.name} {whose} already exists; if nobody needs it: incus network delete {wanted.name}"
             )
         problem = find_forwarding_problem(wanted.name)
         if problem:
@@ -164,12 +164,12 @@ class LocalNetwork(Handler):
     @show_refusals
     def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
         request.progress(f"deleting bridge {id}")
-        for left in reversed(range(_DELETIONS)):
+        for left in reversed(range(_DELETE_TRIES)):
             try:
                 api.remove(api.network_path(id), pause=request.sleep)
                 return
             except api.IncusError as error:
-                # Incus looks at every interface of the host and gives up when one goes meanwhile, such as another bridge.
+                # Incus looks at every interface of the host and gives up when one disappears meanwhile, such as another bridge.
                 if not left or "bridge children interfaces" not in str(error):
                     raise
             request.sleep(1)
@@ -184,7 +184,7 @@ class LocalDisk(Handler):
         failures = find_failures(DiskInputs, new)
         was, size = (old or {}).get("size_gib"), new.get("size_gib")
         if isinstance(was, int) and isinstance(size, int) and size < was:
-            failures.append(Failure("size_gib", f"{size}: a disk only grows, it has {was} GiB"))
+            failures.append(Failure("size_gib", f"{size}: a disk can only grow, and has {was} GiB now"))
         return new, failures
 
     def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
@@ -201,7 +201,7 @@ class LocalDisk(Handler):
             api.call("POST", f"/storage-pools/{api.POOL}/volumes/custom", body, pause=request.sleep)
         elif not wanted.owns(found["config"]):
             raise ProviderError(
-                f"a volume {wanted.name} of somebody else exists already on pool {api.POOL}; "
+                f"a volume {wanted.name} that is not this stack's already exists on pool {api.POOL}; "
                 f"if nobody needs its data: incus storage volume delete {api.POOL} {wanted.name}"
             )
         else:

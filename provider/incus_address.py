@@ -1,8 +1,8 @@
 """The resource type of a public address on this host: 1:1 translation in a table of its own, as clouds do it.
 
-The private network is closed as theirs is: nothing begins from outside but through the translation, and no machine
-inside reaches a public address of its own network (`facts/calls-observed.md`, lab). A restart of this host takes the
-table away; `pulumi refresh` notices.
+The private network is closed like theirs: nothing connects from outside except through the translation, and no machine
+inside reaches a public address of its own network (`facts/calls-observed.md`, lab). A restart of this host removes the
+table; `pulumi refresh` notices.
 """
 
 import subprocess
@@ -40,7 +40,7 @@ table ip {table} {{
   }}
 }}
 """
-"""Before Incus' own masquerading, whose priority is 100 and which leads on to the real internet: there nobody knows `public`."""
+"""Before Incus' own masquerading (priority 100), which leads on to the real internet, where nobody knows `public`."""
 
 
 class AddressInputs(BaseModel):
@@ -55,20 +55,20 @@ class AddressInputs(BaseModel):
 
     @property
     def table(self) -> str:
-        """The name of the table."""
+        """Return the name of the table."""
         return f"webitel_{self.bridge}_{self.public}".replace("-", "_").replace(".", "_")
 
 
 def run_nft(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-    """Runs nft on this host."""
+    """Run nft on this host."""
     try:
         return subprocess.run(["nft", *arguments], input=text, capture_output=True, text=True, check=False)
     except OSError as error:
-        raise ProviderError(f"nft: {error.strerror}; install it: apt-get install nftables") from error
+        raise ProviderError(f"nft: {error.strerror}; install it with: apt-get install nftables") from error
 
 
 def has_table(name: str) -> bool:
-    """Whether this host has that table."""
+    """Tell whether this host has that table."""
     return run_nft("list", "table", "ip", name).returncode == 0
 
 
@@ -101,7 +101,7 @@ class LocalAddress(Handler):
             ),
         )
         if done.returncode:
-            raise ProviderError(f"{wanted.public} was not translated to {wanted.private}: {done.stderr.strip()}")
+            raise ProviderError(f"{wanted.public} could not be translated to {wanted.private}: {done.stderr.strip()}")
         return wanted.table, dict(inputs)
 
     def preview_create(self, request: Request, inputs: Properties) -> Properties:

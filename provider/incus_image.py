@@ -13,7 +13,7 @@ from tools.incus import api, ensure_base_image, ensure_incus, ensure_packages_im
 
 
 class ImageInputs(BaseModel):
-    """`alias`: an image of the user's own. Else `user_data`: an image on which that has run, named by `key`. Else the
+    """`alias`: an image of the user's own. Otherwise `user_data`: an image on which that has run, named by `key`. Otherwise the
     base image."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,7 +26,7 @@ class LocalImage(Handler):
     """Inputs: ImageInputs. Outputs: alias. Installs and starts Incus where it is missing.
 
     Images are a cache shared by all stacks: deleting the resource leaves the image, and one that was cleaned away is
-    made again. Other user data alone makes no new one: machines that run do not need it, and a new one installs what its
+    made again. Changed user data alone makes no new one: running machines do not need it, and new ones install what the
     image lacks.
     """
 
@@ -43,7 +43,7 @@ class LocalImage(Handler):
         return _ensure(request, ImageInputs.model_validate(new))
 
     def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
-        """Leaves the image to other stacks and the next run."""
+        """Leave the image to other stacks and the next run."""
 
 
 @show_refusals
@@ -54,7 +54,7 @@ def _ensure(request: Request, wanted: ImageInputs) -> Properties:
         ensure_pool(progress)
         if wanted.alias:
             if not _exists(wanted.alias):
-                raise ProviderError(f"webitel:image = {wanted.alias}: Incus has no image of that alias; see: incus image list")
+                raise ProviderError(f"webitel:image = {wanted.alias}: Incus has no image with that alias; see: incus image list")
             return {"alias": wanted.alias}
         if wanted.user_data:
             return {"alias": ensure_packages_image(wanted.key, wanted.user_data, progress)}
@@ -72,7 +72,7 @@ def _until_cancelled(request: Request) -> Callable[[str], None]:
 
 
 def _exists(alias: str) -> bool:
-    """Whether the image is there; where Incus does not answer nobody needs to know yet."""
+    """Tell whether the image is there; where Incus does not answer, nobody needs to know yet."""
     try:
         return api.find(f"/images/aliases/{alias}") is not None
     except api.IncusError:

@@ -19,13 +19,13 @@ _DIGEST_KEY = "user.webitel.inputs"
 _MACHINE_KEY = "user.webitel.machine"
 _ADDRESS_KEY = "user.webitel.address"
 _AT_CREATION = {"image", "user_data", "ssh_public_key"}
-"""What counts when a machine is made and changes none that runs. The program's `ignore_changes` would not do: a
-replacement would then get the image of back then, which may be gone."""
+"""What counts when a machine is created and changes none that runs. The program's `ignore_changes` would not do: a
+replacement would then get the image of that time, which may be gone."""
 
 _FIRST_CHOSEN = 10
 _choosing = threading.Lock()
 _reserved: set[str] = set()
-"""Addresses that this run gave to machines which Incus does not show yet."""
+"""Addresses given in this run to machines that Incus does not show yet."""
 
 
 class LocalMachine(Handler):
@@ -53,7 +53,7 @@ class LocalMachine(Handler):
         else:
             id = self._adopt(found, wanted)
             address = wanted.address or found["config"][_ADDRESS_KEY]
-            request.progress(f"found container {wanted.name} as an earlier run left it")
+            request.progress(f"found container {wanted.name} from an earlier run")
         outputs = {"machine_id": id, "address": address, "name": wanted.name}
         try:
             if wanted.late:
@@ -94,11 +94,11 @@ class LocalMachine(Handler):
     def _find_gateway(self, wanted: MachineInputs, name: str) -> IPv4Interface:
         network = api.find(api.network_path(name))
         if network is None:
-            raise ProviderError(f"container {wanted.name}: there is no network {name}")
+            raise ProviderError(f"container {wanted.name}: network {name} does not exist")
         return IPv4Interface(read_gateway(network["config"]))
 
     def _first_config(self, wanted: MachineInputs, id: str) -> dict[str, str]:
-        """Configuration that counts at creation. JSON is YAML: no text of an input can break out of its place."""
+        """Return the configuration that counts at creation. JSON is YAML: no text of an input can break out of its place."""
         # The image's template appends these lines to its own; the last instance-id counts.
         meta_data = f"instance-id: {id}\npublic-keys: {json.dumps([wanted.ssh_public_key])}\n"
         return wanted.live_config() | {
@@ -114,19 +114,19 @@ class LocalMachine(Handler):
         if wanted.owns(config) and wanted.ssh_public_key not in config.get("user.meta-data", ""):
             volumes = "".join(f"; incus storage volume delete {api.POOL} {disk.name}" for disk in wanted.disks)
             raise ProviderError(
-                f"container {wanted.name} was made with another SSH key than this deployment has now: it is of a run whose state "
-                "and secrets are lost. Bring that state back (PULUMI_BACKEND_URL or ~/.local/share/webitel); or, if nobody needs "
+                f"container {wanted.name} was created with another SSH key than this deployment has now, by a run whose state "
+                "and secrets are lost. Restore that state (PULUMI_BACKEND_URL or ~/.local/share/webitel); or, if nobody needs "
                 f"its data, which cannot be read without them: incus delete --force {wanted.name}{volumes}"
             )
         if not wanted.owns(config) or config.get(_DIGEST_KEY) != wanted.digest():
-            whose = "of this stack but with other inputs" if wanted.owns(config) else "of somebody else"
+            whose = "of this stack, but with other inputs," if wanted.owns(config) else "that is not this stack's"
             raise ProviderError(
-                f"a container {wanted.name} {whose} exists already; if nobody needs it: incus delete --force {wanted.name}"
+                f"a container {wanted.name} {whose} already exists; if nobody needs it: incus delete --force {wanted.name}"
             )
         return config[_MACHINE_KEY]
 
     def _apply(self, request: Request, wanted: MachineInputs) -> None:
-        """Gives the container its limits and disks as wanted now, and starts it where it does not run."""
+        """Give the container its limits and disks as wanted now, and start it where it does not run."""
         path = api.instance_path(wanted.name)
         found = api.call("GET", path)
         config = {**found["config"], **wanted.live_config()}
@@ -137,7 +137,7 @@ class LocalMachine(Handler):
         self._start(request, wanted)
 
     def _start(self, request: Request, wanted: MachineInputs) -> None:
-        # Asked anew: a call before waits for the end of a failed start, which looks like running.
+        # Asked again: the earlier call waits for the end of a failed start, which looks like running.
         if api.call("GET", api.instance_path(wanted.name))["status"] != "Running":
             request.progress("starting container")
             api.change_state(wanted.name, "start", pause=request.sleep)
@@ -157,7 +157,7 @@ class LocalMachine(Handler):
     @show_refusals
     def update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
         if self._find(id, outputs) is None:
-            raise ProviderError(f"container {new['name']} is gone or another one; run: pulumi refresh")
+            raise ProviderError(f"container {new['name']} no longer exists, or is another one; run: pulumi refresh")
         self._apply(request, MachineInputs.model_validate(new))
         return outputs
 
@@ -171,13 +171,13 @@ class LocalMachine(Handler):
             api.delete_instance(outputs["name"], pause=request.sleep)
 
     def _find(self, id: str, outputs: Properties) -> dict[str, Any] | None:
-        """Returns the very machine, not another one of its name."""
+        """Return this very machine, not another one of its name."""
         found = api.find(api.instance_path(outputs["name"]))
         return found if found and found["config"].get(_MACHINE_KEY) == id else None
 
 
 def choose_address(gateway: IPv4Interface, network: str) -> str:
-    """An address of the network that no machine has, by chance: nothing may rely on an order."""
+    """Choose a free address of the network at random: nothing may rely on an order."""
     with _choosing:
         used = {
             machine["config"].get(_ADDRESS_KEY)
@@ -186,7 +186,7 @@ def choose_address(gateway: IPv4Interface, network: str) -> str:
         }
         free = [str(host) for host in list(gateway.network.hosts())[_FIRST_CHOSEN:] if str(host) not in used | _reserved]
         if not free:
-            raise ProviderError(f"no address of {gateway.network} is free")
+            raise ProviderError(f"no free address left in {gateway.network}")
         chosen = secrets.choice(free)
         _reserved.add(chosen)
         return chosen

@@ -9,7 +9,7 @@ from provider.incus import LocalInputs
 from tools.incus import api
 
 IN_PLACE = {"vcpus", "memory_gib", "disks", "labels"}
-"""Inputs that change on a machine that runs."""
+"""Inputs that change on a running machine."""
 
 
 class AttachedDisk(BaseModel):
@@ -25,7 +25,7 @@ class MachineInputs(LocalInputs):
     """`image` is an alias of Incus, `network` a LocalNetwork by name, `user_data` what cloud-init gets,
     `ssh_public_key` one line as in authorized_keys. The key and the user data count at the first boot only.
 
-    `address` "" = one that nobody chose. With `public_address` the machine has that one, on `public_network`, as its
+    `address` "" = any free one. With `public_address` the machine has that one, on `public_network`, as its
     first interface and way out, and the private one on a second; `late`: the second is attached when it runs already.
     """
 
@@ -42,17 +42,17 @@ class MachineInputs(LocalInputs):
     disks: tuple[AttachedDisk, ...] = ()
 
     def digest(self) -> str:
-        """Equal for inputs that give the same machine, whatever its limits and disks."""
+        """Return a digest that is equal for inputs of the same machine, whatever its limits and disks."""
         fixed = self.model_dump(exclude=IN_PLACE, exclude_defaults=True)
         return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
 
     def live_config(self) -> dict[str, str]:
-        """The configuration keys that change in a running container."""
+        """Return the configuration keys that change in a running container."""
         memory = f"{round(self.memory_gib * 1024)}MiB"
         return self.label_config() | {"limits.cpu": str(self.vcpus), "limits.memory": memory}
 
     def devices(self) -> dict[str, dict[str, str]]:
-        """All devices; the volumes are mounted before the machine's systemd starts."""
+        """Return all devices; the volumes are mounted before the machine's systemd starts."""
         disks = {disk.purpose: {"type": "disk", "pool": api.POOL, "source": disk.name, "path": disk.path} for disk in self.disks}
         networks = [self.public_network, self.network] if self.public_network else [self.network]
         interfaces = {
@@ -61,5 +61,5 @@ class MachineInputs(LocalInputs):
         return disks | interfaces | {"root": {"type": "disk", "pool": api.POOL, "path": "/"}}
 
     def first_devices(self) -> dict[str, dict[str, str]]:
-        """The devices that the machine boots with the first time."""
+        """Return the devices that the machine has at its first boot."""
         return {name: device for name, device in self.devices().items() if not (self.late and name == "eth1")}

@@ -13,18 +13,19 @@ from components.ssh import Hop, Target
 from provider.handler import Failure
 from provider.values import Properties
 
-_LARGEST_BYTES = 65536  # of all texts of a node: the state of 100 nodes stays small
+LARGEST_TEXTS_BYTES = 65536
+"""Of a node: the state of 100 nodes stays small."""
 
 if TYPE_CHECKING:
     SentManifest: TypeAlias = Manifest
     SentFile: TypeAlias = FileEntry
 else:
-    # pydantic reads no TypedDict of the standard library's before Python 3.12; and inputs of the last `up`, by an older
-    # version of this project, are read again and lack what a manifest has got since.
+    # Before Python 3.12 pydantic cannot read a TypedDict of the standard library; and inputs of the last `up`, by an older
+    # version of this project, are read again and lack what manifests have gained since.
     SentManifest = SentFile = dict
 
 APPLIED = ("attributes", "addresses", "bundles", "devices", "files", "key", "machine_id", "manifest", "node", "secrets")
-"""Inputs that the node is given; the others only say how to reach it, and a change of those alone calls nobody."""
+"""Inputs that the node is given; the others only say how to reach it, and a change of those alone contacts no node."""
 
 
 class Limits(BaseModel):
@@ -37,7 +38,7 @@ class Limits(BaseModel):
 
 
 class NodeInputs(BaseModel):
-    """Inputs. `via` are the nodes in between, tried in turn; `instance_id`, where known, is what cloud-init on the machine
+    """Inputs. `via` are the jump hosts, tried in turn; `instance_id`, where known, is what cloud-init on the machine
     must say; `devices` maps the purpose of a data disk to its device's path."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -61,17 +62,17 @@ class NodeInputs(BaseModel):
     limits: Limits = Field(default_factory=Limits)
 
     def target(self) -> Target:
-        """The node as SSH needs it."""
+        """Return the node as SSH needs it."""
         return Target(address=self.address, machine_id=self.machine_id, user=self.user, via=self.via, ssh_via=self.ssh_via)
 
     def digest(self) -> str:
-        """Equal for equal configurations."""
+        """Return a digest that is equal for equal configurations."""
         applied = self.model_dump(include=set(APPLIED))
         return hashlib.sha256(json.dumps(applied, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def find_missing(new: Properties) -> list[Failure]:
-    """Placeholders of the texts that have no value, each with its file."""
+    """Find placeholders of the texts that have no value, each with its file."""
     given = {"address": new.get("addresses"), "secret": new.get("secrets")}
     texts = new["files"] if isinstance(new.get("files"), Mapping) else {}
     failures = []
@@ -79,14 +80,14 @@ def find_missing(new: Properties) -> list[Failure]:
         for kind, name in PLACEHOLDER.findall(text if isinstance(text, str) else ""):
             values = given[kind]
             if isinstance(values, Mapping) and name not in values:
-                failures.append(Failure("files", f"{path} needs the {kind} {name}, which the node is not given"))
+                failures.append(Failure("files", f"{path} needs the {kind} {name}, which is not among the node's inputs"))
     return failures
 
 
 def find_excess(new: Properties) -> list[Failure]:
-    """Whether the texts are too large together."""
+    """Find out whether the texts are too large together."""
     texts = new["files"].values() if isinstance(new.get("files"), Mapping) else ()
     size = sum(len(text.encode()) for text in texts if isinstance(text, str))
-    if size <= _LARGEST_BYTES:
+    if size <= LARGEST_TEXTS_BYTES:
         return []
-    return [Failure("files", f"{size} bytes of texts, at most {_LARGEST_BYTES}: what never varies belongs into a bundle")]
+    return [Failure("files", f"{size} bytes of texts, at most {LARGEST_TEXTS_BYTES}: what never varies belongs in a bundle")]

@@ -1,4 +1,4 @@
-"""What the resource type `Secrets` does: makes every secret of a deployment once, and one of them anew on request."""
+"""What the resource type `Secrets` does: makes every secret of a deployment once, and rotates one on request."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -20,14 +20,14 @@ class Secrets(Handler):
     """Inputs: `names` of components/model/secret_specs.py, `generations` (name -> number, 1 where absent) and `domain` of
     the web certificate. Outputs: `values` (secret) and `public`, maps by name; `generations` and `domain` as made.
 
-    A secret once made stays, also when no longer named: without the storage key a database is worthless.
+    A secret stays once it is made, even when no longer named: without the storage key a database is worthless.
     """
 
     type = resource_types.SECRETS
 
     def check(self, request: Request, old: Properties | None, new: Properties) -> tuple[Properties, list[Failure]]:
         failures = [
-            Failure("names", f"there is no secret {name}; there are {', '.join(SECRETS)}")
+            Failure("names", f"there is no secret {name}; the secrets are {', '.join(SECRETS)}")
             for name in new["names"]
             if name not in SECRETS
         ]
@@ -35,9 +35,9 @@ class Secrets(Handler):
         for name, generation in new["generations"].items():
             problem = ""
             if name not in SECRETS:
-                problem = f"there is no such secret; there are {', '.join(SECRETS)}"
+                problem = f"there is no such secret; the secrets are {', '.join(SECRETS)}"
             elif not isinstance(generation, int) or generation < 1:
-                problem = "must be a whole number from 1, such as 2"
+                problem = "must be a whole number of at least 1, such as 2"
             elif generation < was.get(name, 1):
                 problem = f"it was {was[name]}; raise it to rotate"
             if problem:
@@ -53,7 +53,7 @@ class Secrets(Handler):
         changed = {"names"} if missing else set()
         changed |= {"generations"} if rotated else set()
         changed |= {"domain"} if new["domain"] != outputs["domain"] else set()
-        return Changes(sorted(changed) or ["domain"])  # a certificate that ends soon shows as its domain
+        return Changes(sorted(changed) or ["domain"])  # a certificate that expires soon shows as its domain
 
     def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
         return "secrets", _make_outputs(inputs, {})
@@ -72,7 +72,7 @@ class Secrets(Handler):
 
 
 def find_stale(inputs: Properties, outputs: Properties) -> list[str]:
-    """Returns the names of the secrets to make: missing, rotated, or a certificate for which it is time."""
+    """Return the names of the secrets to make: missing, rotated, or a certificate that is due."""
     values, made = outputs.get("values", {}), outputs.get("generations", {})
     wanted = inputs["generations"]
     stale = [name for name in inputs["names"] if name not in values or wanted.get(name, 1) > made.get(name, 1)]
@@ -106,7 +106,7 @@ def _make_outputs(inputs: Properties, outputs: Properties) -> Properties:
 
 
 def make_password(length: int = _LENGTH) -> str:
-    """A password no configuration file, URL or command line of the platform trips over: it never starts with `-`."""
+    """Make a password that is safe in every configuration file, URL and command line: it never starts with `-`."""
     while True:
         password = "".join(secrets.choice(_ALPHABET) for _ in range(length))
         if not password.startswith("-"):
@@ -122,4 +122,4 @@ _MAKERS: Mapping[SecretKind, Callable[[], tuple[str, str]]] = {
     SecretKind.SSH_KEY: certificates.make_ssh_key,
     SecretKind.AUTHORITY: certificates.make_authority,
 }
-"""Kind -> a function that makes one and its public half, "" without one."""
+"""Kind -> a function that makes one and its public half ("" where it has none)."""

@@ -1,4 +1,4 @@
-"""The one gRPC base of resource providers: ours, started by the engine, and simulated clouds, which it attaches to.
+"""The common gRPC base of resource providers: ours, started by the engine, and simulated clouds, which it attaches to.
 
 What was seen of the engine's side: facts/engine.md.
 """
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 _MESSAGE_BYTES = 400 * 2**20  # as the engine's own
-_THREADS = 1024  # made on demand; calls beyond `workers` wait in theirs, so that Cancel is always served
+_THREADS = 1024  # created on demand; calls beyond `workers` wait in theirs, so that Cancel is always served
 
 
 class Provider(Calls):
@@ -49,7 +49,7 @@ class Provider(Calls):
     _server: grpc.Server | None = None
 
     def start(self) -> int:
-        """Serves on a free port of the loopback and returns it."""
+        """Serve on a free port of the loopback and return it."""
         options = [("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES)]
         self._server = grpc.server(ThreadPoolExecutor(_THREADS, thread_name_prefix=self.name), options=options)
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(self), self._server)
@@ -58,13 +58,13 @@ class Provider(Calls):
         return port
 
     def stop(self, grace: float = 1.0) -> None:
-        """Cancels what runs, waits at most `grace` seconds for it and stops serving."""
+        """Cancel the calls under way, wait at most `grace` seconds for them and stop serving."""
         self.cancel()
         if self._server:
             self._server.stop(grace).wait()
 
     def serve(self, engine_address: str | None) -> None:
-        """Runs as a child process of the engine until that is gone or says stop; ends the process."""
+        """Run as a child process of the engine until that is gone or says stop; end the process."""
         if engine_address:
             self.attach(engine_address)
         run_until_engine_gone(self.start, self.stop, engine_address)

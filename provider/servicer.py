@@ -28,7 +28,7 @@ class _Call:
         self._marks = Marks()
 
     def read(self, properties: struct_pb2.Struct, *, mark: bool = True) -> Properties:
-        """Returns plain values; with `mark`, what was secret in them is secret in what is written later."""
+        """Return plain values; with `mark`, what was secret in them is secret in what is written later."""
         marks = self._marks if mark else Marks()
         plain = decode(properties, marks)
         self._redact.add(marks.values)
@@ -101,7 +101,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Check(self, request: Any, context: grpc.ServicerContext) -> Any:
         def work(call: _Call, handler: Handler) -> Any:
-            # What only used to be secret need not stay so: the old inputs leave no mark.
+            # What used to be secret need not stay so: the old inputs leave no mark.
             old = call.read(request.olds, mark=False) if request.HasField("olds") else None
             inputs, failures = handler.check(call.request, old, call.read(request.news))
             shown = [pb.CheckFailure(property=f.property, reason=self._provider.redact(f.reason)) for f in failures]
@@ -170,10 +170,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return self._run(context, request, work_with_handler, slow=slow)
 
     def _run(self, context: grpc.ServicerContext, request: Request, work: Callable[[_Call], T], *, slow: bool = False) -> T:
-        """Does the work or aborts the call; slow work waits for its turn and may be cancelled while it waits."""
+        """Do the work or abort the call; slow work waits for its turn and may be cancelled while it waits."""
         call = _Call(request, self._provider.redact)
         self._provider.begin(request)
-        # The connection breaks together with the engine's process: whoever waits for `cancelled` learns of it at once.
+        # The connection breaks when the engine's process ends: whoever waits for `cancelled` learns of it at once.
         if not context.add_callback(request.cancelled.set):
             request.cancelled.set()
         details: list[Any] = []

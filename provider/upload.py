@@ -1,4 +1,4 @@
-"""What a node is sent: one tar archive with its bundles and what varies."""
+"""What is sent to a node: one tar archive with its bundles and what varies."""
 
 import io
 import json
@@ -12,27 +12,27 @@ from cloud_init.node_command import node_command
 from sandbox.build import build_packages
 
 _PLACE = "/run/webitel"
-_STALE_MINUTES = 150  # longer than any application may take
+_STALE_MINUTES = 150  # longer than any run may take
 
 
 def name_folder() -> str:
-    """A folder of the node for one application: what an interrupted run left behind may still be at work in its own."""
+    """Name a folder on the node for one run: what an interrupted run left behind may still be at work in its own."""
     return f"{_PLACE}/incoming-{secrets.token_hex(4)}"
 
 
 def receive(folder: str) -> str:
-    """The command that reads the archive. The secrets in it touch no disk (/run) and no argument of a process."""
+    """Return the command that reads the archive. Its secrets touch no disk (/run) and no argument of a process."""
     clean = f'find {_PLACE} -maxdepth 1 -name "incoming-*" -mmin +{_STALE_MINUTES} -exec rm -rf {{}} +'
     return f"sh -c 'umask 077; mkdir -p {folder}; {clean}; tar -xf - -C {folder}'"
 
 
 def apply(folder: str, *, update: bool) -> str:
-    """The command that applies what lies there and removes the folder."""
+    """Return the command that applies what the folder holds and removes it."""
     return node_command("apply", "--incoming", folder, *["--update"] * update, program=PurePath(folder, "node"))
 
 
 def pack(bundles: Iterable[str], documents: Mapping[str, object]) -> bytes:
-    """Returns the archive: every bundle's files under its name, every document as JSON."""
+    """Return the archive: every bundle's files under its name, every document as JSON."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for bundle in bundles:

@@ -15,7 +15,7 @@ _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 _RESOURCE = "5cf8f73096256a8f31e491e813e4eb8e"
 _OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
-# One text for every type a value might get (sdk/go/common/resource/plugin/rpc.go).
+# One text for each type a value may have (sdk/go/common/resource/plugin/rpc.go).
 _UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _UNKNOWN_TEXTS = {
     _UNKNOWN_TEXT,
@@ -27,7 +27,7 @@ _UNKNOWN_TEXTS = {
     "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
 }
 _EXACT_INTEGERS = 2**53  # numbers travel as IEEE doubles
-_SHORTEST_TEXT = 6  # a shorter secret equals too many ordinary texts to be recognised by its value
+_SHORTEST_TEXT = 6  # characters; a shorter secret equals too many ordinary texts to be recognised by its value
 
 
 class Unknown(Enum):
@@ -50,24 +50,24 @@ class Secret:
 
 
 def secret(value: Any) -> Secret:
-    """Marks an output value, or a value anywhere inside one, as secret."""
+    """Mark an output value, or a value anywhere inside one, as secret."""
     return value if isinstance(value, Secret) else Secret(value)
 
 
 @dataclass
 class Marks:
-    """What is known to be secret in one call: the places, and the values found there."""
+    """What is known to be secret in one call: the paths, and the values found there."""
 
     paths: set[Path] = field(default_factory=set)
     values: list[Any] = field(default_factory=list)
 
     def texts(self) -> set[str]:
-        """Secret texts long enough to be recognised where they turn up again."""
+        """Return the secret texts that are long enough to be recognised where they turn up again."""
         return {value for value in self.values if isinstance(value, str) and len(value) >= _SHORTEST_TEXT}
 
 
 def decode(properties: struct_pb2.Struct, marks: Marks) -> Properties:
-    """Returns the properties as plain values: secrets unwrapped (and noted in `marks`), whole numbers as int,
+    """Return the properties as plain values: secrets unwrapped (and noted in `marks`), whole numbers as int,
     unknown values as `UNKNOWN`, references to resources as their id."""
     return {key: _decode(value, (key,), marks) for key, value in properties.fields.items()}
 
@@ -105,9 +105,9 @@ def _decode_object(fields: Mapping[str, struct_pb2.Value], path: Path, marks: Ma
 
 
 def encode(properties: Mapping[str, Any], marks: Marks) -> struct_pb2.Struct:
-    """Returns the wire form. Secret is what is wrapped in `Secret`, stands at a marked place or equals a marked text.
+    """Return the wire form. Secret is what is wrapped in `Secret`, stands at a marked path or equals a marked text.
 
-    Raises TypeError for what cannot travel, naming the place.
+    Raises TypeError for what cannot travel, naming the path.
     """
     texts = marks.texts()
     return struct_pb2.Struct(fields={key: _encode(value, (key,), marks.paths, texts) for key, value in properties.items()})
@@ -128,7 +128,7 @@ def _encode(value: Any, path: Path, paths: Collection[Path], texts: Collection[s
         return struct_pb2.Value(string_value=value)
     if isinstance(value, (int, float)):
         if isinstance(value, int) and abs(value) > _EXACT_INTEGERS:
-            raise TypeError(f"{_show(path)}: {value} is too large for a number of the engine; make it a text")
+            raise TypeError(f"{_show(path)}: {value} is too large for the engine's numbers; make it a string")
         return struct_pb2.Value(number_value=value)
     if isinstance(value, (list, tuple)):
         items = [_encode(item, (*path, i), paths, texts) for i, item in enumerate(value)]
@@ -136,11 +136,11 @@ def _encode(value: Any, path: Path, paths: Collection[Path], texts: Collection[s
     if isinstance(value, Mapping):
         fields = {key: _encode(item, (*path, key), paths, texts) for key, item in value.items()}
         return struct_pb2.Value(struct_value=struct_pb2.Struct(fields=fields))
-    raise TypeError(f"{_show(path)}: a {type(value).__name__} is no property value")
+    raise TypeError(f"{_show(path)}: a {type(value).__name__} is not a property value")
 
 
 def reveal(value: Any) -> Any:
-    """Returns the value without any `Secret` around it or inside it."""
+    """Return the value without any `Secret` around it or inside it."""
     if isinstance(value, Secret):
         return reveal(value.value)
     if isinstance(value, Mapping):
@@ -151,7 +151,7 @@ def reveal(value: Any) -> Any:
 
 
 def find_secrets(value: Any) -> list[Any]:
-    """Returns the plain values of everything wrapped in `Secret` inside `value`."""
+    """Return the plain values of everything wrapped in `Secret` inside `value`."""
     if isinstance(value, Secret):
         return [reveal(value)]
     if isinstance(value, Mapping):

@@ -21,13 +21,15 @@ from components.model.planning.dns import list_records
 from components.model.planning.lowering import refuse_lowering
 from components.model.planning.outline import outline
 from components.model.planning.readiness import missing_secrets
+from components.model.planning.standing import OUTPUT, describe, keep_standing, refuse_moves
 from components.model.problems import PlanError
 from components.model.settings import Settings
 from components.resources import Health, NodeConfiguration, Secrets
 from sandbox import build
-from stacks.load import load_program
+from stacks.load import load_program, make_deployment
 from stacks.problems import SettingsError
 from stacks.settings import secret_settings
+from stacks.standing import find_standing, read_outputs
 
 APPLY_SECONDS = 3600
 """For packages, files and units of one node; a drain adds its own time."""
@@ -42,8 +44,13 @@ def deploy() -> None:
         settings, plan = deployment.settings, deployment.plan
         if lacking := list(missing_secrets(settings, plan.facts)):
             raise SettingsError(lacking)
-        running = read_nodes()
+        told = read_outputs()
+        running = told.get("nodes") or {}
+        standing = find_standing(deployment, told)
+        if (kept := keep_standing(settings, plan.facts, standing)) != settings:
+            settings, plan = kept, make_deployment(kept, plan.stack).plan
         refuse_lowering(plan, running)
+        refuse_moves(plan, standing)
     except (SettingsError, PlanError) as error:
         raise pulumi.RunError(str(error)) from error
     # All texts before the first resource: a template that fails must not leave half a deployment.
@@ -117,16 +124,6 @@ def configure_nodes(
         options = ResourceOptions(parent=cloud.groups[node.key], depends_on=waits)
         configurations[node.key] = NodeConfiguration(node.key, inputs, options)
     return configurations
-
-
-def read_nodes() -> Mapping[str, Any]:
-    """Return the nodes that the last finished `up` left, by key: the stack's own outputs as they were.
-
-    Not by a StackReference: what it tells comes too late to refuse anything before the first resource.
-    """
-    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    told = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name})
-    return ((told.value or {}).get("outputs") or {}).get("nodes") or {}
 
 
 def choose_waits(
@@ -215,6 +212,7 @@ def export(
     pulumi.export("authority_certificate", secrets.public["authority_certificate"])
     pulumi.export("url", make_url(plan, cloud))
     pulumi.export("dns_records", list_dns_lines(plan, cloud))
+    pulumi.export(OUTPUT, describe(plan, settings))
     pulumi.export("plan", outline(plan))  # a later preview compares with it (cli/engine/changes.py)
 
 

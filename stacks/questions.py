@@ -1,7 +1,8 @@
 """The program that only asks: what a cloud says about an account before anything is made there.
 
 The command line runs it in a project and with a state of its own, by `pulumi preview`, which creates nothing. The job
-stands in the file that `WEBITEL_QUESTIONS` names: {"answers": path, "there": keys of nodes, "rest": address, "seconds": number}.
+stands in the file that `WEBITEL_QUESTIONS` names: {"answers": path, "made": what is there, "rest": address, "seconds": number
+for one answer, "until": seconds since 1970 at which the last one is due}.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import time
 from pathlib import Path
 
 import pulumi
@@ -17,13 +19,18 @@ from components.clouds.questions import Asked, ask_all
 from stacks.load import load_program
 
 JOB = "WEBITEL_QUESTIONS"
+LEAST_SECONDS = 0.5
+"""For an answer, however late it is."""
 
 
 def ask() -> None:
     """Ask the cloud of the stack's settings."""
     job = json.loads(Path(os.environ[JOB]).read_text())
-    plan = load_program().plan
+    deployment = load_program()
+    plan = deployment.plan
     questions = importlib.import_module(f"components.clouds.{plan.cloud}.account").make_questions(
-        Asked(plan, job["there"], job["rest"])
+        Asked(plan, frozenset(job["made"]), job["rest"], deployment.settings.image)
     )
-    pulumi.export("asked", pulumi.Output.from_input(ask_all(questions, Path(job["answers"]), job["seconds"])))
+    # However long the engine and the provider took to start.
+    seconds = max(min(job["seconds"], job["until"] - time.time()), LEAST_SECONDS)
+    pulumi.export("asked", pulumi.Output.from_input(ask_all(questions, Path(job["answers"]), seconds)))

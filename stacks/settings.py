@@ -39,7 +39,7 @@ def find_stack(stack: str) -> Path:
             f"no stack {stack}: there is no {path.parent.name}/{path.name}\n"
             + (f"Did you mean {near[0]}? " if near else "")
             + f"There are {', '.join(known) or 'none'}\n"
-            f"Make it: webitel init {stack} --from {'aws-basic' if 'aws-basic' in known else 'EXISTING'}"
+            f"Make it: ./webitel init {stack}"
         )
     return path
 

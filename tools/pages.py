@@ -19,6 +19,7 @@ from components.model.catalogue.tiers import TIERS, Role, Tier
 from components.model.clouds.facts import load_prices
 from components.model.clouds.prices import price_date
 from components.model.machine import Size
+from components.model.planning.bill import TRAFFIC
 from components.model.settings import Settings
 from stacks.load import load_deployment
 
@@ -122,12 +123,27 @@ RUN_FOR_REAL = {f"local-{tier}" for tier in TIERS}
 
 
 def describe_price(cloud: str, tier: str) -> str:
-    """Return a stack's monthly price as `plan` shows it."""
-    stack = f"{cloud}-{tier}"
-    price = load_deployment(stack).plan.monthly_price
+    """Return a stack's monthly price as `plan` shows it: what stands there, and the traffic of the tier's load."""
+    plan = load_deployment(f"{cloud}-{tier}").plan
+    price = plan.monthly_price
     if not price.as_of:
         return "-"
-    return "unknown" if price.amount is None else f"{price.currency} {price.amount:,.0f}"
+    traffic = next(line.amount for line in plan.bill if line.what == TRAFFIC)
+    if price.amount is None or traffic is None:
+        return "unknown"
+    return f"{price.amount - traffic:,.0f}+{traffic:,.0f}"
+
+
+def bill_table() -> str:
+    """The bill of the middle tier on every cloud, line by line, with the date of each line's oldest figure."""
+    rows = []
+    for cloud in CLOUDS.values():
+        plan = load_deployment(f"{cloud.name}-basic").plan
+        for line in plan.bill:
+            about = "about " if line.derived else ""
+            amount = "unknown" if line.amount is None else f"{about}{line.amount:,.0f}"
+            rows.append((f"`{cloud.name}`", line.what, f"{plan.monthly_price.currency} {amount}", line.detail, line.as_of))
+    return table(("cloud", "line", "a month", "for", "prices of"), rows)
 
 
 def describe_trial(cloud: str) -> str:
@@ -235,10 +251,21 @@ def sources_list() -> str:
     return "\n".join(f"- {row['name']}, {row['date'] or row['date_estimate']}: {row['licence']}" for row in rows)
 
 
+ALL_HEALTHY = re.compile(r"\b\d+ of \d+ services healthy\.")
+"""The last line but one of a first `up`, which is shown as it is for the default stack."""
+
+
+def count_services() -> str:
+    """Return what a first `up` on this machine ends with."""
+    services = sum(len(node.services) for node in load_deployment("local-single").plan.nodes)
+    return f"{services} of {services} services healthy."
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "topology": topology_table,
     "tiers": tiers_table,
     "stacks": stacks_table,
+    "bill": bill_table,
     "buckets": buckets_table,
     "credentials": credentials_table,
     "services": services_table,
@@ -257,7 +284,7 @@ def renew(text: str) -> str:
         if not found:
             raise ValueError(f"<!-- {name} --> has no end: <!-- /{name} -->")
         text = f"{text[: found.start()]}{found[1]}{BLOCKS[name]()}\n{found[2]}{text[found.end() :]}"
-    return text
+    return ALL_HEALTHY.sub(count_services(), text)
 
 
 def main() -> int:

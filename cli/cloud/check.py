@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cli.console import Failure
+
+
+class RefusedError(Failure):
+    """What the cloud would refuse, told before anything was created."""
+
 
 @dataclass(frozen=True)
 class Check:

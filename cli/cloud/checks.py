@@ -9,23 +9,23 @@ from collections.abc import Iterator, Sequence
 
 from cli.cloud.check import Check
 from cli.cloud.credentials import Found, find_credentials
-from cli.cloud.questions import ANSWERS_SECONDS, Answers, ask_cloud, find_obstacle, read_stack_config
+from cli.cloud.questions import ANSWERS_SECONDS, Answers, ask_cloud, find_obstacle, read_provider_config
 from components.model.catalogue.tiers import TIERS, is_voice
 from components.model.clouds.machines import choose_machine_type, describe_machine_type
 from components.model.clouds.offers import Offers, Quota
-from components.model.plan import Plan
+from components.model.plan import Node, Plan
 from components.model.planning.draft import tier_size
 
 NAME_SECONDS = 10.0
 """For a name server's answer."""
+MEANT = {"offers": "machine types", "quotas": "quota"}
+"""Questions by another name than what they are about."""
 
 
 def check_cloud(plan: Plan, documentation: set[str], *, rest: str = "", seconds: float = 0) -> Iterator[Check]:
     """Check what a deployment on a cloud needs there. `documentation` are settings that are examples still, so not asked for.
     Changes nothing; takes at most `seconds`. `rest` is another address of the cloud's REST interface."""
-    package = plan.facts.package
-    config = [name.partition(":")[2] for name in read_stack_config(plan.stack) if name.startswith(f"{package}:")]
-    found = find_credentials(plan.facts, config)
+    found = find_credentials(plan.facts, read_provider_config(plan))
     name = None if "domain" in documentation else Name(plan.domain)
     answers = None
     obstacle = "" if found.missing else find_obstacle(plan)
@@ -48,37 +48,49 @@ def check_credentials(plan: Plan, found: Found, obstacle: str, answers: Answers 
     if answers and "account" in answers.errors:
         yield Check("credentials", f"{names}: {answers.errors['account']}", f"replace them: {found.remedy}")
     elif answers:
-        yield Check("credentials", f"{names}: {answers.account}")
+        yield Check("credentials", f"{names or 'found by the provider'}: {answers.account}")
     elif not found.missing:
         yield Check("credentials", f"{names}; not tried: {obstacle}", f"./webitel preview {plan.stack} installs it", True)
 
 
-def judge(plan: Plan, answers: Answers) -> Iterator[Check]:
-    """Check the machine types and quotas of an account against the plan."""
+def judge(plan: Plan, answers: Answers, anew: Sequence[str] = ()) -> Iterator[Check]:
+    """Check what an account is told against the plan; `anew` are the keys of nodes that are there and get a new machine."""
     if answers.offers:
-        yield from judge_machine_types(plan, answers.offers)
+        new = [node for node in plan.nodes if node.key not in answers.there or node.key in anew]
+        yield from judge_machine_types(plan, new or plan.nodes, answers.offers)
     for quota in answers.quotas:
         yield judge_quota(quota)
-    for what, meant in (("offers", "machine types"), ("quotas", "quota")):
-        if what in answers.errors and "account" not in answers.errors:
-            yield Check(meant, "unknown", answers.errors[what], True)
+    for finding in answers.findings:
+        yield Check(finding.about, finding.found, finding.remedy, finding.waits)
+    for what, error in answers.errors.items():
+        if what != "account" and "account" not in answers.errors:
+            yield Check(MEANT.get(what, what), "unknown", error, True)
 
 
-def judge_machine_types(plan: Plan, offers: Offers) -> Iterator[Check]:
-    """Check whether the place has every machine type of the plan; what fits instead, and which other place has them all."""
-    wanted = {node.role: node.machine_type.name for node in plan.nodes}
-    here = offers.types.get(offers.current, ())
+def judge_machine_types(plan: Plan, nodes: Sequence[Node], offers: Offers) -> Iterator[Check]:
+    """Check whether every zone, or the one place, has the machine types of these nodes; what fits instead, and where else."""
+    zones = dict.fromkeys(node.zone for node in nodes) if offers.setting == "zone" and plan.zones else ("",)
+    for zone in zones:
+        yield from judge_place(plan, [node for node in nodes if not zone or node.zone == zone], offers, zone)
+
+
+def judge_place(plan: Plan, nodes: Sequence[Node], offers: Offers, zone: str) -> Iterator[Check]:
+    """Check the machine types of the nodes in a zone, "" = in the one place there is."""
+    wanted = {node.role: node.machine_type.name for node in nodes}
+    here = offers.types.get(zone or offers.current, ())
     lacking = {role: name for role, name in wanted.items() if name not in here}
-    place = f"{plan.region}{f' zone {plan.zone}' if offers.setting == 'zone' else ''}"
+    place = f"{plan.region}{f' zone {zone}' if zone else ''}"
     if not lacking:
         yield Check("machine types", f"{', '.join(sorted(set(wanted.values())))} in {place}")
         return
-    others = [value for value, types in sorted(offers.types.items()) if set(wanted.values()) <= set(types)]
+    taken = plan.zones if len(plan.zones) > 1 else ()
+    others = [value for value, types in sorted(offers.types.items()) if set(wanted.values()) <= set(types) and value not in taken]
+    setting = f"webitel:zones: in place of {zone}," if taken else f"webitel:{offers.setting}:"
     for role, name in lacking.items():
-        ways = [*find_fit(plan, role, here), *(f"webitel:{offers.setting}: {value} has all of them" for value in others[:2])]
+        ways = [*find_fit(plan, role, here), *(f"{setting} {value} has all of them" for value in others[:2])]
         yield Check(
             "machine types",
-            f"{name} (role {role}) is not offered in {place}",
+            f"webitel:machine_types.{role} = {name}: not offered in {place}",
             ", or ".join(ways) or f"another webitel:region: {place} has no machine type that fits",
         )
 

@@ -10,7 +10,7 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,8 @@ import yaml
 from cli.console import Failure
 from cli.engine.ask import open_aside
 from cli.engine.engine import Engine, open_engine
-from components.model.clouds.offers import Offers, Quota
+from cli.engine.events import name_of
+from components.model.clouds.offers import Finding, Offers, Quota
 from components.model.plan import Plan
 from stacks import document
 from stacks.questions import JOB
@@ -29,20 +30,26 @@ from stacks.settings import is_encrypted, stack_file
 
 ANSWERS_SECONDS = 25.0
 """For everything here; one answer gets the part of it that the engine's start leaves."""
-START_SECONDS = 8.0
-"""Seconds that the engine, the program and the provider may need before the first question."""
+END_SECONDS = 1.0
+"""Seconds between the time at which the last answer is due and the end of the engine that asked."""
+REST = ""
+"""Another address of the clouds' REST interfaces, as tests have one; "" = their own."""
 
 PROGRAM = "from stacks.questions import ask\n\nask()\n"
 
 
 @dataclass
 class Answers:
-    """What the cloud answered; `errors` has what it did not, by the name of the question, in its own words."""
+    """What the cloud answered; `errors` has what it did not, by the name of the question, in its own words, and `late` names
+    those of them that are nobody's refusal. `there` are the keys of the nodes that are up."""
 
     account: str = ""
     offers: Offers | None = None
     quotas: list[Quota] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
+    late: set[str] = field(default_factory=set)
+    there: tuple[str, ...] = ()
 
 
 def find_obstacle(plan: Plan) -> str:
@@ -50,12 +57,17 @@ def find_obstacle(plan: Plan) -> str:
     from tools.engine.find import find_made_engine
     from tools.environment import is_installed, read_requirements
 
-    package = plan.facts.package
     lacking = [requirement for requirement in read_requirements(plan.cloud) if not is_installed(requirement)]
     if find_made_engine() is None:
         return "the Pulumi engine is not installed yet"
     if lacking:
         return f"{', '.join(lacking)} is not installed yet"
+    return find_lacking_plugin(plan)
+
+
+def find_lacking_plugin(plan: Plan) -> str:
+    """Why the provider cannot be asked yet: its plugin is not here; "" = it is, or runs already."""
+    package = plan.facts.package
     attached = [one.partition(":")[0] for one in os.environ.get("PULUMI_DEBUG_PROVIDERS", "").split(",")]
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     version = importlib.metadata.version(f"pulumi-{package}")
@@ -73,31 +85,46 @@ def ask_cloud(plan: Plan, *, rest: str = "", seconds: float = ANSWERS_SECONDS, o
     assert engine, "find_obstacle comes first"
     deadline = time.monotonic() + seconds
     with open_engine(plan.stack, lambda progress: engine) as own:
-        file = own.folder / "answers"
         try:
-            there = read_nodes(own, deadline)
-            settings, secret = read_config(own, plan.facts.package, deadline)
-            job = {"answers": str(file), "there": there, "rest": rest, "seconds": one or max(seconds - START_SECONDS, 1)}
-            said = run_questions(own, settings, secret, job, file, deadline)
+            made = read_made(own, deadline)
         except Failure as error:
             return Answers(errors={"account": str(error)})
         except subprocess.TimeoutExpired:
-            return Answers(errors={"account": f"the Pulumi state did not answer within {seconds:g} s"})
-        written = file.read_text() if file.exists() else ""
-    late = f"no answer within {seconds:g} s" if time.monotonic() > deadline else ""
-    return gather(written, late, said)
+            return Answers(errors={"account": f"the Pulumi state did not answer within {seconds:g} s"}, late={"account"})
+        return ask_with(own, plan, made, deadline, rest=rest, one=one)
 
 
-def gather(written: str, *notes: str) -> Answers:
-    """Return the answers of the program's lines. Where it says nothing of the account, that is its error: the `notes` (how it
-    ended) and the other refusals."""
+def ask_with(engine: Engine, plan: Plan, made: Sequence[str], deadline: float, *, rest: str = "", one: float = 0) -> Answers:
+    """Ask by an engine that is open, for what is missing beside what is there. `deadline`: of the monotonic clock."""
+    file = engine.folder / "answers"
+    file.unlink(missing_ok=True)
+    left = deadline - time.monotonic()
+    try:
+        settings, secret = read_config(engine, plan.facts.package, deadline)
+        until = time.time() + deadline - time.monotonic() - END_SECONDS
+        job = {"answers": str(file), "made": list(made), "rest": rest or REST, "seconds": one or left, "until": until}
+        said = run_questions(engine, settings, secret, job, file, deadline - END_SECONDS)
+    except Failure as error:
+        return Answers(errors={"account": str(error)})
+    except subprocess.TimeoutExpired:
+        return Answers(errors={"account": f"the Pulumi engine did not answer within {left:.0f} s"}, late={"account"})
+    late = f"no answer within {left:.0f} s" if time.monotonic() > deadline - END_SECONDS else ""
+    answers = gather(file.read_text() if file.exists() else "", late, said)
+    answers.there = list_nodes(made, plan)
+    return answers
+
+
+def gather(written: str, late: str, said: str) -> Answers:
+    """Return the answers of the program's lines. Where it says nothing of the account, that is its error: how it ended (`late`,
+    where that was the deadline, and what the engine `said`) and the other refusals."""
     answers = Answers()
     for line in written.splitlines():
         take(answers, json.loads(line))
     # The first refusal ends the program, whichever question it came to.
     if not answers.account and "account" not in answers.errors:
-        reasons = dict.fromkeys(filter(None, (*notes, *answers.errors.values())))
+        reasons = dict.fromkeys(filter(None, (late, said, *answers.errors.values())))
         answers.errors["account"] = "; ".join(reasons) or "the engine ended without an answer"
+        answers.late |= {"account"} if late else set()
     return answers
 
 
@@ -106,12 +133,15 @@ def take(answers: Answers, line: Mapping[str, Any]) -> None:
     what = line["what"]
     if "error" in line:
         answers.errors[what] = line["error"]
+        answers.late |= {what} if line.get("late") else set()
     elif what == "offers":
         answers.offers = Offers(**line["answer"])
     elif what == "quotas":
         answers.quotas = [Quota(**quota) for quota in line["answer"]]
     elif what == "account":
         answers.account = line["answer"]
+    elif "answer" in line:
+        answers.findings += [Finding(**finding) for finding in line["answer"]]
 
 
 def run(engine: Engine, deadline: float, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -128,17 +158,33 @@ def run(engine: Engine, deadline: float, *arguments: str, stdin: str = "") -> su
     )
 
 
-def read_nodes(engine: Engine, deadline: float) -> list[str]:
-    """Return the keys of the nodes that are up; none where the stack was never made."""
-    done = run(engine, deadline, "stack", "output", "--json")
+def read_made(engine: Engine, deadline: float) -> list[str]:
+    """Return what is there by the state; nothing where the stack was never made."""
+    done = run(engine, deadline, "stack", "export")
     if done.returncode and "no stack named" not in done.stderr:
         raise Failure(f"the Pulumi state cannot be read: {done.stderr.strip()}")
-    return list(json.loads(done.stdout).get("nodes", ())) if done.returncode == 0 else []
+    return list_made(json.loads(done.stdout)["deployment"].get("resources", [])) if done.returncode == 0 else []
+
+
+def list_made(resources: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return `TYPE::NAME` of the resources of a state that are there."""
+    gone = ("delete", "pendingReplacement")
+    return [f"{one['type']}::{name_of(one['urn'])}" for one in resources if not any(one.get(word) for word in gone)]
+
+
+def list_nodes(made: Sequence[str], plan: Plan) -> tuple[str, ...]:
+    """Return the keys of the plan's nodes that have a machine."""
+    return tuple(node.key for node in plan.nodes if f"{plan.facts.machine_resource}::{node.key}" in made)
 
 
 def read_stack_config(stack: str) -> dict[str, Any]:
     """Return what stands under `config` in a stack file as the engine reads it, encrypted values as they are there."""
     return document.read_config(stack_file(stack))[0]
+
+
+def read_provider_config(plan: Plan) -> list[str]:
+    """Return the names under the provider's namespace in the stack file."""
+    return [name.partition(":")[2] for name in read_stack_config(plan.stack) if name.startswith(f"{plan.facts.package}:")]
 
 
 def read_config(engine: Engine, package: str, deadline: float) -> tuple[dict[str, Any], dict[str, str]]:

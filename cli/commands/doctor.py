@@ -13,6 +13,7 @@ from cli.cloud.check import Check
 from cli.console import DEFAULT_STACK, AsJson, StackName, format_count, make_table, out
 from cli.help import DEPLOY
 from cli.show.documents import doctor_document, print_document
+from components.model.naming import bridge_name
 from components.model.plan import Plan
 from components.model.planning.planner import PlanError, documentation_values
 from stacks.load import load_deployment
@@ -89,8 +90,20 @@ def check_stack(stack: str) -> Iterator[Check]:
         yield from check_cloud(plan, {problem.setting.rpartition(":")[2] for problem in problems})
 
 
+def check_network(plan: Plan) -> Iterator[Check]:
+    """Check whether this host has room for the deployment's network, and lets what is in it out."""
+    from tools.incus.forwarding import find_forwarding_problem
+    from tools.incus.network import find_network_problem, read_routes
+
+    bridge = bridge_name(plan.stack)
+    taken = find_network_problem(bridge, plan.network, read_routes())
+    yield Check("network", f"{plan.network} is free" if not taken else "taken", taken or "")
+    if dropped := find_forwarding_problem(bridge):
+        yield Check("forwarding", "dropped by this host's firewall", dropped)
+
+
 def check_containers(plan: Plan) -> Iterator[Check]:
-    """Check what containers on this machine need: Incus, memory, disk."""
+    """Check what containers on this machine need: Incus, network, memory, disk."""
     from tools.environment import SetupError
     from tools.incus.daemon import find_program, is_answering
 
@@ -108,6 +121,7 @@ def check_containers(plan: Plan) -> Iterator[Check]:
             f"{state}; {mends}" if root and not answers else state,
             "" if answers or root else f"sudo ./webitel up {plan.stack}",
         )
+    yield from check_network(plan)
     wanted = sum(node.machine_type.memory_gib for node in plan.nodes)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     yield Check(

@@ -1,4 +1,4 @@
-"""Commands about files: `schema`, `init` and `render`."""
+"""Commands about files: `schema` and `render`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.console import Failure, StackName, out
-from cli.help import DEPLOY, DEVELOP
-from components.model.naming import explain_name, node_name
-from components.model.planning.planner import documentation_values
-from stacks import settings as stack_settings
+from cli.help import DEVELOP
 from stacks.load import Deployment, load_deployment
 from stacks.schema import schema_text
 
@@ -20,40 +17,12 @@ from stacks.schema import schema_text
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command(rich_help_panel=DEVELOP)(schema)
-    app.command(rich_help_panel=DEPLOY)(init)
     app.command(rich_help_panel=DEVELOP)(render)
 
 
 def schema() -> None:
     """Print the JSON Schema of a stack file: every setting with its description."""
     print(schema_text(), end="")
-
-
-def init(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The new deployment's name; becomes part of host names.")],
-    source: Annotated[str, typer.Option("--from", help="The stack whose file is copied.")] = "aws-basic",
-) -> None:
-    """Create a stack file from an existing one."""
-    if why := explain_name(node_name(name, "storage", 1)):
-        raise Failure(f"stack name {name}: {why}. Use one such as aws-basic.")
-    path = stack_settings.stack_file(name)
-    if path.exists():
-        raise Failure(f"stacks/{path.name} exists already. Edit it, or take another name.")
-    deployment = load_deployment(source)
-    text = stack_settings.stack_file(source).read_text()
-    # The salt belongs to the other stack's passphrase, and with it what is encrypted there.
-    kept = [line for line in text.splitlines() if not line.startswith(("encryptionsalt:", "encryptedkey:"))]
-    path.write_text("\n".join(kept) + "\n")
-    out.print(f"stacks/{path.name} created from {source}.")
-    for line in describe_edits(deployment):
-        out.print(line)
-    out.print(f"Next: ./webitel plan {name}")
-
-
-def describe_edits(deployment: Deployment) -> list[str]:
-    """Return what must be set before the new stack can go up, with the command that sets it."""
-    lines = [f"  edit {problem}" for problem in documentation_values(deployment.settings, deployment.plan.facts)]
-    return ["Set these before `up`:", *lines] if lines else ["It can be brought up as it is."]
 
 
 def render(
@@ -81,8 +50,14 @@ def render_stack(deployment: Deployment, directory: Path) -> int:
         texts[home / "units.json"] = json.dumps(configuration.units, indent=1) + "\n"
         texts[home / "attributes.json"] = json.dumps(configuration.attributes, indent=1, sort_keys=True) + "\n"
         texts |= {home / "files" / path.lstrip("/"): text for path, text in configuration.files.items()}
-    for path, text in texts.items():
-        target = directory / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
+    try:
+        for path, text in texts.items():
+            target = directory / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+    except OSError as error:
+        raise Failure(
+            f"{error.filename or directory} cannot be written: {error.strerror}; "
+            f"name a folder of your own: ./webitel render {plan.stack} DIR"
+        ) from error
     return len(texts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.console import Failure, Yes, is_terminal, progress
+from cli.console import Ask, Failure, Yes, is_terminal, progress
 from cli.deploy import bring_up, prepare, refuse_dropped_calls
 from cli.engine.events import name_of
 from cli.help import DAY_TWO
@@ -33,8 +33,10 @@ def replace(
     stack: StackOption = "",
     yes: Yes = False,
     disruptive: Annotated[bool, typer.Option(help="Do not wait for calls on the node to end.")] = False,
+    ask: Ask = True,
 ) -> None:
     """Replace a node's machine, such as one that is lost or broken. Its data disks are kept."""
+    from cli.cloud.before import refuse_what_is_refused
     from cli.engine.engine import open_engine, require_existing, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.protection import lift_protection
@@ -62,6 +64,9 @@ def replace(
     machine = group.get("outputs", {}).get("machine", "")
     if not machine:
         raise Failure(f"{target.key} has no machine yet. Next: ./webitel up {stack}")
+    if ask:
+        with open_engine(stack) as engine:
+            refuse_what_is_refused(engine, plan, [target.key])
     # One whose deletion was the last that an interrupted run did is no more in the state: it is made, not replaced.
     renew = ["--replace", machine] if any(one["urn"] == machine for one in resources) else []
     again = choose_next(
@@ -77,7 +82,7 @@ def replace(
 
     if not plan.facts.fixed_addresses:
         # The others must learn its new address before it can work with them.
-        bring_up(stack, True, disruptive=disruptive, arguments=renew, again=again, before=empty)
+        bring_up(stack, True, disruptive=disruptive, arguments=renew, again=again, ask=False, before=empty)
         return
     # The node alone at first: a pending change of another member of its cluster would wait for this node, and this node,
     # further back in the order, for the change.
@@ -90,7 +95,7 @@ def replace(
             set_for_this_run(engine, "disruptive", "true")
         run = run_engine(engine, plan.nodes, "up", *renew, *choose_targets(group["urn"], target.key))
         report_failure(run, again(engine), plan)
-    bring_up(stack, True, disruptive=disruptive)
+    bring_up(stack, True, disruptive=disruptive, ask=ask)
 
 
 def choose_targets(group: str, key: str) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.console import DEFAULT_STACK, Failure, StackName, Yes, is_terminal, out
+from cli.cloud.check import RefusedError
+from cli.console import DEFAULT_STACK, Ask, Failure, StackName, Yes, is_terminal, out
 from cli.deploy import bring_up, edit_setting
 from cli.engine.events import name_of
 from cli.help import DAY_TWO
@@ -19,6 +20,7 @@ from components.model.planning.check_shape import count_nodes, unknown_role
 from components.model.planning.disks import list_kept
 from components.model.settings import Settings
 from stacks.load import load_deployment, make_deployment
+from stacks.settings import stack_file
 
 DeleteData = Annotated[
     bool,
@@ -50,6 +52,7 @@ def scale(
     yes: Yes = False,
     delete_data: DeleteData = False,
     disruptive: Annotated[bool, typer.Option(help="Allow changes that drop calls in progress.")] = False,
+    ask: Ask = True,
 ) -> None:
     """Change how many nodes a role has, in the stack file and in the deployment. Running it again resumes."""
     settings = load_deployment(stack).settings
@@ -65,10 +68,15 @@ def scale(
     again = f"./webitel scale {role} {count} {stack}"
     if not beyond.nodes and not (delete_data and beyond.disks):
         ask_about_data(wanted, stack, role, yes)
+        before = stack_file(stack).read_bytes()
         change(stack, role, count, leaving, list_kept(wanted, stack, tier))
-        bring_up(stack, yes, disruptive=disruptive, again=again)
+        try:
+            bring_up(stack, yes, disruptive=disruptive, again=again, ask=ask)
+        except RefusedError:
+            stack_file(stack).write_bytes(before)
+            raise
         return
-    with_data = ask(beyond, yes, delete_data)
+    with_data = ask_what_goes(beyond, yes, delete_data)
     if beyond.nodes and count < counts[role]:
         # First they leave, with everybody else knowing it; a member that cannot leave ends the command here.
         make_deployment(settings.model_copy(update={"leaving": (*leaving, *beyond.nodes)}), stack)
@@ -129,7 +137,7 @@ def list_beyond(resources: Sequence[Mapping[str, Any]], stack: str, role: str, c
     )
 
 
-def ask(beyond: Beyond, yes: bool, delete_data: bool) -> bool:
+def ask_what_goes(beyond: Beyond, yes: bool, delete_data: bool) -> bool:
     """Have the person agree to what goes; returns whether the data disks go too."""
     if yes:
         return delete_data

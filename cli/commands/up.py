@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import DEFAULT_STACK, AsJson, StackName, Yes
+from cli.console import DEFAULT_STACK, AsJson, Ask, StackName, Yes
 from cli.deploy import bring_up
 from cli.help import DEPLOY
 
@@ -22,6 +22,7 @@ def up(
     as_json: AsJson = False,
     disruptive: Annotated[bool, typer.Option(help="Allow changes that drop calls in progress.")] = False,
     repair: Annotated[bool, typer.Option("--repair", help="Look for drift first (`drift` lists it), and undo it.")] = False,
+    ask: Ask = True,
 ) -> None:
     """Create or change a deployment. It ends when every service is healthy; running it again resumes."""
-    bring_up(stack, yes, as_json, disruptive, repair=repair)
+    bring_up(stack, yes, as_json, disruptive, repair=repair, ask=ask)

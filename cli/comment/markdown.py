@@ -91,7 +91,7 @@ def write_preview(plan: Plan, changes: Changes) -> str:
         for names, what in ((replaced, "REPLACED, what runs on it ends"), (deleted, "DELETED"))
         if names
     ]
-    body = [f"#### {plan.stack}", *port_lines(plan, changes), f"```mermaid\n{draw_plan(plan)}\n```"]
+    body = [f"#### {plan.stack}", *bill_table(plan, changes), *port_lines(plan, changes), f"```mermaid\n{draw_plan(plan)}\n```"]
     resources = "\n".join(map(str, changes.resources))
     folded = [
         *(fold_diff(plan.stack, diff) for diff in diff_files(changes)),
@@ -114,11 +114,35 @@ def price_cells(plan: Plan, changes: Changes) -> list[str]:
         return ["none"] * 3
     told = changes.before["price"] if changes.before else {}
     before: float | None = 0.0 if changes.is_new else told.get("amount")
+    if changes.before and "bill" not in changes.before:
+        before = None  # of a version that counted no traffic
     currency = told.get("currency", after.currency)
     difference = "unknown"
     if before is not None and after.amount is not None and currency == after.currency:
         difference = f"{after.amount - before:+,.0f}"
     return [f"{currency} {format_price(before)}", f"{after.currency} {format_price(after.amount)}", difference]
+
+
+def bill_table(plan: Plan, changes: Changes) -> list[str]:
+    """Return the bill of a month before and after, line by line; nothing where nothing is paid or nothing changes."""
+    before: dict[str, float | None] = (changes.before or {}).get("bill") or {}
+    after = {line.what: line for line in plan.bill}
+    if not after or before == {what: line.amount for what, line in after.items()}:
+        return []
+    rows = []
+    for what in dict.fromkeys((*before, *after)):
+        line = after.get(what)
+        was = "none" if changes.is_new or (before and what not in before) else format_price(before.get(what))
+        cells = (
+            what,
+            was,
+            format_price(line.amount) if line else "none",
+            line.detail if line else "",
+            line.as_of if line else "",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    head = f"| {plan.monthly_price.currency} a month | before | after | for | prices of |\n| --- | ---: | ---: | --- | --- |"
+    return ["\n".join([head, *rows])]
 
 
 def port_lines(plan: Plan, changes: Changes) -> list[str]:

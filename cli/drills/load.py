@@ -22,6 +22,9 @@ KINDS = ("row", "message")
 NEAR = "near"
 """The writer on the majority's side; any other one is named after its node."""
 ASK_SECONDS = 180
+ALONE_UNIT, ALONE_FILE = "webitel-drill-load", "/run/webitel-drill-load"
+PIPE = f"sleep 3600 | {{write}} > {ALONE_FILE}"
+"""Its input ends with the unit, or after an hour whatever became of who began it."""
 
 
 @dataclass
@@ -34,6 +37,7 @@ class Writer:
     said: dict[str, str] = field(default_factory=dict)
     _process: asyncssh.SSHClientProcess[bytes] | None = None
     _reader: asyncio.Task[None] | None = None
+    _ahead: float | None = None
 
     async def start(self, access: Access, stack: AsyncExitStack, *, direct: bool) -> None:
         """Begin to write; the writing ends with the connection."""
@@ -44,25 +48,27 @@ class Writer:
 
     async def _read(self) -> None:
         assert self._process
-        ahead: float | None = None
         try:
             async for line in self._process.stdout:
-                if not line:
-                    continue  # asyncssh's last one, where the end comes after it was asked for a line
-                try:
-                    said = json.loads(line)
-                except ValueError:
-                    # One line that is none of the writer's must not end the count.
-                    self.said["line"] = line.decode(errors="replace").strip()
-                    continue
-                if ahead is None:
-                    ahead = said["t"] - time.time()
-                if "n" in said:
-                    self.acknowledged[said["kind"]][said["n"]] = said["t"] - ahead
-                elif "error" in said:
-                    self.said[said["kind"]] = said["error"]
+                if line:  # asyncssh's last one is none, where the end comes after it was asked for a line
+                    self._take(line.decode(errors="replace"))
         except (OSError, asyncssh.Error) as error:
             self.said["ssh"] = str(error)
+
+    def _take(self, line: str) -> None:
+        """Note what a line says; the first one comes at once, and so tells how far the node's clock is ahead."""
+        try:
+            said = json.loads(line)
+        except ValueError:
+            # One line that is none of the writer's must not end the count.
+            self.said["line"] = line.strip()
+            return
+        if self._ahead is None:
+            self._ahead = said["t"] - time.time()
+        if "n" in said:
+            self.acknowledged[said["kind"]][said["n"]] = said["t"] - self._ahead
+        elif "error" in said:
+            self.said[said["kind"]] = said["error"]
 
     async def stop(self) -> None:
         """End the writing and read what it still says."""
@@ -74,6 +80,22 @@ class Writer:
                 await asyncio.wait_for(self._reader, 10)
             except (OSError, asyncssh.Error, TimeoutError):
                 self._reader.cancel()
+
+    async def start_alone(self, access: Access) -> None:
+        """Begin to write without anybody who listens, where the way to the node is lost with what the drill takes."""
+        pipe = shlex.quote(PIPE.format(write=node_command("load", "write", "--writer", self.name)))
+        script = (
+            f"systemctl stop -q {ALONE_UNIT} 2>/dev/null; rm -f {ALONE_FILE}; "
+            f"systemd-run -q --collect --unit={ALONE_UNIT} sh -c {pipe}"
+        )
+        clock = await run_script(access, self.node, f"{script} && date +%s.%N")
+        self._ahead = float(clock) - time.time()
+
+    async def stop_alone(self, access: Access) -> None:
+        """End that writing, and read what it said."""
+        script = f"systemctl stop {ALONE_UNIT}; cat {ALONE_FILE}; rm -f {ALONE_FILE}"
+        for line in (await run_script(access, self.node, script, ASK_SECONDS)).splitlines():
+            self._take(line)
 
     def longest_gap(self, kind: str, begin: float, end: float) -> float:
         """Return the longest time without an acknowledgement between two moments."""

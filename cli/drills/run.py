@@ -15,6 +15,7 @@ from cli.drills.load import KINDS, NEAR, Writer, ask_json, find_lost, run_script
 from cli.drills.table import SERVICES, Drill, Leaders, has_clients, has_data, list_drills
 from cli.nodes.access import Access, NodeAccess
 from cli.nodes.reports import ask_status_async
+from components.model.machine import Public
 from components.model.plan import Node, Plan
 from components.model.report import Reports, describe_first, is_healthy
 
@@ -95,6 +96,12 @@ def choose_client(access: Access, plan: Plan, but: Collection[str] = ()) -> Node
     return replace(chosen, target=chosen.target.model_copy(update={"via": via}))
 
 
+def is_cut_off(plan: Plan, key: str, lost: Collection[str]) -> bool:
+    """Return whether a node that stays is reached through lost ones only."""
+    hops = {node.key for node in plan.nodes if node.public is Public.SERVICE}
+    return key not in lost and key not in hops and hops <= set(lost)
+
+
 async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
     """Load, fault, healing, and the count of what is left."""
     access, plan = await asyncio.to_thread(look)
@@ -103,7 +110,8 @@ async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
     machines = [access.nodes[node.key] for node in targets]
     writers = [Writer(NEAR, near)]
     async with AsyncExitStack() as stack:
-        await writers[0].start(access, stack, direct=False)
+        alone = is_cut_off(plan, near.key, drill.targets)
+        await (writers[0].start_alone(access) if alone else writers[0].start(access, stack, direct=False))
         if not drill.fault.silent:
             for node in targets:
                 if has_data(node) and node.key != near.key:
@@ -127,7 +135,9 @@ async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
         outcome.help = await wait_healthy(access, tell, note) or failed
         outcome.healthy = time.time() - ended
         await asyncio.sleep(AFTER_SECONDS)
-        for writer in writers:
+        if alone:
+            await writers[0].stop_alone(access)
+        for writer in writers[alone:]:
             await writer.stop()
         stopped = time.time() - 1
     outcome.dropped = max(0, outcome.calls - await count_calls(access, plan))

@@ -87,6 +87,9 @@ def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, 
             # The one whose loss has more to move.
             target = next((node.key for node in nodes if node.key in runners), nodes[0].key)
             drills.append(Drill(f"stop-{role}", f"power off at {target}", (target,), off, STOPPED_SECONDS))
+    for zone in plan.zones if len(plan.zones) > 1 else ():
+        there = tuple(node.key for node in plan.nodes if node.zone == zone)
+        drills.append(Drill(f"stop-zone-{zone}", f"power off at every node of zone {zone}", there, off, STOPPED_SECONDS))
     drills.append(Drill("off-and-on", "power off everywhere, then on", tuple(node.key for node in plan.nodes), off, 10))
     first, second = leaders.get("postgresql", ""), leaders.get("standby", "")
     if first and second and power:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 import yaml
 
 from stacks.settings import STACKS
+from tools.engine.environment import FILE, find_backend
 
 ROOT = STACKS.parent
 
@@ -25,7 +26,15 @@ def mend_sidecars(environment: Mapping[str, str]) -> None:
 
 
 def state_folder(environment: Mapping[str, str]) -> Path | None:
-    """Return the folder of a `file://` backend; None for every other kind, which are the user's own."""
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text()).get("backend", {}).get("url", "")
-    url = urlparse(environment.get("PULUMI_BACKEND_URL") or declared)
-    return Path(unquote(url.path)) / ".pulumi" if url.scheme == "file" and url.path.startswith("/") else None
+    """Return the folder of a `file://` backend; None for every other kind, which are the user's own.
+
+    As the engine reads it: `~` is the user's home, and what follows a question mark are options.
+    """
+    declared = (yaml.safe_load((ROOT / "Pulumi.yaml").read_text()).get("backend") or {}).get("url", "")
+    address = environment.get("PULUMI_BACKEND_URL") or declared or find_backend(environment)
+    if not address.startswith(FILE):
+        return None
+    path = Path(unquote(address.removeprefix(FILE).partition("?")[0]))
+    if path.parts[:1] == ("~",):
+        path = Path(environment.get("HOME") or Path.home(), *path.parts[1:])
+    return path / ".pulumi" if path.is_absolute() else None

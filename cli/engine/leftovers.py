@@ -21,7 +21,14 @@ def clear_leftovers(engine: Engine) -> None:
 def remove_dead_locks(engine: Engine) -> None:
     """Remove locks whose process is dead on this very host; a Failure where one is alive or on another host."""
     for path in find_locks(engine):
-        lock = json.loads(path.read_text())
+        try:
+            lock = json.loads(path.read_text())
+        except FileNotFoundError:
+            continue  # its run has just ended
+        except ValueError as error:
+            raise Failure(
+                f"{path} is a damaged lock: if nobody works on {engine.stack} now, remove it and start again"
+            ) from error
         if lock["hostname"] == socket.gethostname() and not is_engine(lock["pid"]):
             for file in (path, path.with_name(f"{path.name}.attrs")):
                 file.unlink(missing_ok=True)
@@ -29,8 +36,15 @@ def remove_dead_locks(engine: Engine) -> None:
         else:
             raise Failure(
                 f"{engine.stack} is being changed by process {lock['pid']} of {lock['username']} on {lock['hostname']} "
-                f"since {lock['timestamp']}. Wait for it to end."
+                f"since {lock['timestamp']}. Wait for it to end" + explain_host(engine.stack, lock["hostname"])
             )
+
+
+def explain_host(stack: str, host: str) -> str:
+    """Say what to do about a lock of another host: this one under the name it had then, perhaps."""
+    if host == socket.gethostname():
+        return "."
+    return f"; if {host} is gone, or this machine's former name: ./webitel pulumi cancel --yes --stack {stack}"
 
 
 def find_locks(engine: Engine) -> list[Path]:

@@ -48,7 +48,9 @@ def display(rollout: Rollout, live: bool) -> Iterator[Display]:
         yield Display(rollout, None)
         return
     # At the terminal's true width: a wrapped line would break the picture.
-    with Live(draw(rollout), console=Console(highlight=False), auto_refresh=False, transient=True) as view:
+    with Live(
+        draw(rollout), console=Console(highlight=False, markup=False, emoji=False), auto_refresh=False, transient=True
+    ) as view:
         yield Display(rollout, view)
 
 

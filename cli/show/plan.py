@@ -27,6 +27,8 @@ def show_plan(deployment: Deployment, everything: bool = False) -> None:
         f"{plan.stack}   {place}   {tier.title}: about {format_calls(tier.calls_per_day)} calls a day   Webitel {plan.release}"
     )
     out.print(nodes_table(plan))
+    if plan.bill:
+        out.print(bill_table(plan))
     out.print(facts_table(plan, settings, everything))
 
 
@@ -38,11 +40,12 @@ def nodes_table(plan: Plan) -> Table:
 
 def fill_nodes_table(plan: Plan, *, short: bool) -> Table:
     """Return the table. A short name has the role in it, which then needs no column; such a table fits in 80 columns."""
-    priced = bool(plan.monthly_price.as_of)
+    priced, apart = bool(plan.monthly_price.as_of), len(plan.zones) > 1
     title = f"{plan.monthly_price.currency}/month"
     titles = [
         "node",
         *(["role"] if not short else []),
+        *(["zone"] if apart else []),
         "machine",
         "vCPU",
         "GiB" if short else "memory",
@@ -55,7 +58,8 @@ def fill_nodes_table(plan: Plan, *, short: bool) -> Table:
 
     def add(node: Node, *cells: str) -> None:
         price = [format_price(node.monthly_price)] if priced else []
-        table.add_row(*([node.key] if short else [node.name, node.role]), *cells, *price)
+        zone = [node.zone] if apart else []
+        table.add_row(*([node.key] if short else [node.name, node.role]), *zone, *cells, *price)
 
     for node in plan.nodes:
         machine = node.machine_type
@@ -71,8 +75,16 @@ def fill_nodes_table(plan: Plan, *, short: bool) -> Table:
         )
     for node in plan.kept:
         add(node, "gone, disks kept", "", "", list_sizes(node), "", "")
-    if priced and len(plan.nodes) > 1:
-        table.add_row("total", *[""] * (len(titles) - 2), format_price(plan.monthly_price.amount), style="bold")
+    return table
+
+
+def bill_table(plan: Plan) -> Table:
+    """Return a line for each part of the month's bill, and their sum."""
+    table = make_table("a month", plan.monthly_price.currency, "for", "prices of", right=(plan.monthly_price.currency,))
+    for line in plan.bill:
+        about = "about " if line.derived and line.amount is not None else ""
+        table.add_row(line.what, f"{about}{format_price(line.amount)}", line.detail, line.as_of)
+    table.add_row("total", format_price(plan.monthly_price.amount), "without tax", "", style="bold")
     return table
 
 

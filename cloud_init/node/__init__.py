@@ -1,1 +1,1 @@
-"""The program on every node: brings the node to its configuration and says how it is. Standard library only."""
+"""The program on every node: brings the node to its configuration and reports its state. Standard library only."""

@@ -1,4 +1,4 @@
-"""Start of the node program: `python3 /usr/lib/webitel/node COMMAND`, from wherever its folder lies."""
+"""Start of the node program: `python3 /usr/lib/webitel/node COMMAND`, wherever its folder is."""
 
 import importlib
 import os
@@ -7,9 +7,9 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-BEGUN_ANEW = "WEBITEL_NODE_BEGUN_ANEW"
+RESTARTED = "WEBITEL_NODE_RESTARTED"
 SWAP_SECONDS = 1.0
-"""More than an application needs to put another version of this folder in its place."""
+"""More than a run needs to put another version of this folder in its place."""
 
 sys.dont_write_bytecode = True
 sys.path[0] = str(HERE.parent)
@@ -17,8 +17,8 @@ try:
     commands = importlib.import_module(f"{HERE.name}.commands")
 except ImportError:
     # Read half from the version before and half from the one after it: a unit that starts just now waits with this program.
-    if os.environ.get(BEGUN_ANEW):
+    if os.environ.get(RESTARTED):
         raise
     time.sleep(SWAP_SECONDS)
-    os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {BEGUN_ANEW: "yes"})
+    os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {RESTARTED: "yes"})
 sys.exit(commands.main(sys.argv[1:]))

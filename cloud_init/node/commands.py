@@ -40,38 +40,38 @@ from .system import ApplyError
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; the exit status is 0 when what was asked is so."""
+    """Run one command; return 0 when it succeeded, or when what it asks for is so."""
     parser = argparse.ArgumentParser(prog="webitel-node", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("apply", help="bring the node to the configuration in a folder")
-    command.add_argument("--update", action="store_true", help="return when the changed services work again")
+    command.add_argument("--update", action="store_true", help="return only when the changed services work again")
     command.add_argument("--incoming", type=pathlib.Path, default=pathlib.Path("/run/webitel/incoming"))
-    command = commands.add_parser("status", help="ask every service of the node for what only a working one has")
+    command = commands.add_parser("status", help="check every service of the node")
     command.add_argument("--json", action="store_true")
-    command.add_argument("--brief", action="store_true", help="the journal of the first service at fault only")
-    command = commands.add_parser("wait", help="return when consul, postgresql, rabbitmq or disk:PATH is there")
+    command.add_argument("--brief", action="store_true", help="read the journal of the first failing service only")
+    command = commands.add_parser("wait", help="wait until consul, postgresql, rabbitmq or disk:PATH is available")
     command.add_argument("names", nargs="+")
-    command = commands.add_parser("logs", help="the last lines of a service's units")
+    command = commands.add_parser("logs", help="show the last log lines of a service's units")
     command.add_argument("service", nargs="?")
     command.add_argument("--lines", type=int, default=100)
-    command = commands.add_parser("fetch", help="what a listener on the private address answers to GET PATH")
+    command = commands.add_parser("fetch", help="GET a path from a listener on the private address")
     command.add_argument("port", type=int)
     command.add_argument("path")
-    commands.add_parser("restart-databases", help="restart what waits for it in the database's cluster, followers first")
-    command = commands.add_parser("leaders", help="who leads what")
+    commands.add_parser("restart-databases", help="restart the cluster's databases that wait for a restart, followers first")
+    command = commands.add_parser("leaders", help="show which node leads what")
     command.add_argument("--queue", default=load.QUEUE)
     command = commands.add_parser("load", help="write rows and messages until standard input ends (for drills)")
     command.add_argument("step", choices=("prepare", "write", "collect", "clean"))
     command.add_argument("--writer", default="near")
-    command.add_argument("--direct", action="store_true", help="to this node's own database and broker, past HAProxy")
-    command = commands.add_parser("dump", help="logs, states and files as JSON; secrets are still in it")
+    command.add_argument("--direct", action="store_true", help="write to this node's own database and broker, bypassing HAProxy")
+    command = commands.add_parser("dump", help="print logs, states and files as JSON, secrets included")
     command.add_argument("--lines", type=int, default=2000)
-    commands.add_parser("drain", help="let no new call in, hand over what moves; return when no call runs any more")
-    commands.add_parser("resume", help="let calls in again after a drain")
-    commands.add_parser("drift", help="what was changed outside `webitel`, as JSON: files, units, packages")
-    commands.add_parser("locks", help="start what this node holds the lock of, stop what it does not (a service of its own)")
-    commands.add_parser("versions", help="held packages as JSON: their versions, and newer ones that can be had")
-    commands.add_parser("watch", help="start what is dead, restart what went deaf, carefully (a service of its own)")
+    commands.add_parser("drain", help="take no new calls, hand over services that move, and wait until no call is left")
+    commands.add_parser("resume", help="take calls again after a drain")
+    commands.add_parser("drift", help="print files, units and packages that were changed outside `webitel`, as JSON")
+    commands.add_parser("locks", help="start services whose lock this node holds, stop the others (runs as a unit)")
+    commands.add_parser("versions", help="print versions of held packages, and newer ones that are available, as JSON")
+    commands.add_parser("watch", help="start dead services and carefully restart hung ones (runs as a unit)")
     options = parser.parse_args(arguments)
     if options.command == "apply":
         return run_apply(options.incoming, options.update)
@@ -111,7 +111,7 @@ def main(arguments: list[str]) -> int:
 
 
 def run_load(step: str, writer: str, direct: bool) -> int:
-    """One step of a drill's load."""
+    """Run one step of a drill's load."""
     steps = {"prepare": load.prepare, "collect": load.collect, "clean": load.clean}
     return load.run(writer, direct) if step == "write" else steps[step]()
 
@@ -151,7 +151,7 @@ def run_drain() -> int:
 
 
 def tell_drift() -> int:
-    """Print {"drift": [finding]}, or {"error"} where it is not known."""
+    """Print {"drift": [finding]}, or {"error"} where it is unknown."""
     try:
         print(json.dumps({"drift": drift.find()}))
     except ApplyError as error:
@@ -175,7 +175,10 @@ def show_logs(service: str | None, lines: int) -> int:
     services = load_manifest()["services"]
     chosen = [entry for entry in services if service in (None, entry["name"])]
     if not chosen:
-        print(f"no service {service} on this node: {', '.join(entry['name'] for entry in services)}", file=sys.stderr)
+        print(
+            f"no service {service} on this node; its services are {', '.join(entry['name'] for entry in services)}",
+            file=sys.stderr,
+        )
         return 1
     units = [f"--unit={unit}" for entry in chosen for unit in entry["units"]]
     return subprocess.run(["journalctl", "--no-pager", "-o", "short-iso", "-n", str(lines), *units], check=False).returncode

@@ -1,4 +1,4 @@
-"""Everything about the node that helps somebody else to understand a fault, as one JSON document of texts."""
+"""Everything about the node that helps somebody else understand a fault, as one JSON document of texts."""
 
 import pathlib
 
@@ -24,7 +24,7 @@ LOGS = ("/var/log/cloud-init-output.log", "/var/log/webitel-install.log")
 
 
 def gather(lines: int) -> dict[str, str]:
-    """Texts by their path in the archive: logs of every unit, states, the rendered files. Secrets are still in them."""
+    """Gather texts by their path in the archive: every unit's log, states, rendered files. Secrets are still in them."""
     manifest = load_manifest()
     found: dict[str, str] = {}
     for name, command in COMMANDS.items():

@@ -1,4 +1,4 @@
-"""A steady load for drills: numbered rows and confirmed messages, each acknowledged one told with its time.
+"""A steady load for drills: numbered rows and confirmed messages; each acknowledged one is reported with its time.
 
 Rows go through a session of psql as a service's do through its driver: no timeout around a commit, and a new session when the
 old one is lost. Messages go to a quorum queue with publisher confirms.
@@ -85,7 +85,7 @@ def write_rows(view: View, writer: str, direct: bool, ended: threading.Event, te
                 tell("row", n=number)
                 time.sleep(PAUSE_SECONDS)
         except BrokenPipeError:
-            pass  # the session is over: why, it says on its standard error
+            pass  # the session has ended; the reason is on its standard error
         session.kill()
         if not ended.is_set():
             tell("row", error=" ".join(session.stderr.read().split())[-200:] or "the session ended")
@@ -112,26 +112,26 @@ def write_messages(view: View, writer: str, direct: bool, ended: threading.Event
 
 
 def open_broker(view: View, direct: bool) -> amqp.Connection:
-    """A connection through HAProxy, or to this node's own broker."""
+    """Connect through HAProxy, or to this node's own broker."""
     place = (view.address, view.ports["rabbitmq_amqp"]) if direct else ("127.0.0.1", view.ports["haproxy_amqp"])
     return amqp.Connection(*place, "webitel", view.secrets.get("broker_password", ""), CONNECT_SECONDS)
 
 
 def prepare() -> int:
-    """An empty table and an empty queue."""
+    """Create an empty table and an empty queue."""
     clean()
     view = View(load_manifest())
     try:
         query(view, f"create schema webitel_drill; create table {TABLE} (writer text, n bigint, primary key (writer, n))")
     except Unhealthy as error:
-        raise SystemExit(f"no table for the drill: {error}") from error
+        raise SystemExit(f"cannot create the drill's table: {error}") from error
     with open_broker(view, direct=False) as connection:
         connection.open_queue(QUEUE)
     return 0
 
 
 def collect() -> int:
-    """Print what is there: {"rows": {writer: [n]}, "messages": {writer: [n]}}."""
+    """Print what was written: {"rows": {writer: [n]}, "messages": {writer: [n]}}."""
     view = View(load_manifest())
     try:
         found = query(
@@ -140,7 +140,7 @@ def collect() -> int:
             f"(select writer, json_agg(n) ns from {TABLE} group by 1) s",
         )
     except Unhealthy as error:
-        raise SystemExit(f"the rows cannot be read: {error}") from error
+        raise SystemExit(f"cannot read the rows: {error}") from error
     messages: dict[str, list[int]] = {}
     with open_broker(view, direct=False) as connection:
         connection.socket.settimeout(READ_SECONDS)
@@ -153,12 +153,12 @@ def collect() -> int:
 
 
 def clean() -> int:
-    """Take the table and the queue away."""
+    """Remove the table and the queue."""
     view = View(load_manifest())
     try:
         query(view, "set client_min_messages = warning; drop schema if exists webitel_drill cascade")
     except Unhealthy as error:
-        raise SystemExit(f"the drill's table cannot be taken away: {error}") from error
+        raise SystemExit(f"cannot remove the drill's table: {error}") from error
     with open_broker(view, direct=False) as connection:
         connection.socket.settimeout(READ_SECONDS)
         connection.open_queue(QUEUE)

@@ -17,7 +17,7 @@ PROGRAM = pathlib.Path("/usr/lib/webitel/node")
 BUNDLES = pathlib.Path("/usr/share/webitel/bundles")
 
 BASE = ("ssh", "nftables", "chrony")
-"""Services that run from the boot on and as long as the machine does."""
+"""Services that run from boot for as long as the machine does."""
 
 
 class DiskEntry(TypedDict):
@@ -46,7 +46,7 @@ class ShareEntry(TypedDict):
 
 
 class MemberEntry(TypedDict):
-    """A node that forms a cluster."""
+    """A member of a cluster."""
 
     key: str
     name: str
@@ -54,7 +54,7 @@ class MemberEntry(TypedDict):
 
 
 class CandidateEntry(TypedDict):
-    """A node between which and others a service moves."""
+    """A node that may run a service that moves."""
 
     key: str
     address: str
@@ -75,7 +75,7 @@ class UnitEntry(TypedDict):
 
 
 class ProbeEntry(TypedDict):
-    """A question of the health check, `says` what a failure means; the other keys are what its kind asks with."""
+    """A question of the health check; `says` is what a failure means, the other keys are parameters of its kind."""
 
     kind: str
     says: str
@@ -83,9 +83,11 @@ class ProbeEntry(TypedDict):
     address: NotRequired[str]
     port: NotRequired[int]
     protocol: NotRequired[str]
-    # consul_entry
+    # consul_entry; `ttl` and `deregister`, in seconds, of an entry that its program never makes again
     name: NotRequired[str]
     id: NotRequired[str]
+    ttl: NotRequired[int]
+    deregister: NotRequired[int]
     # database_sessions, schema
     application: NotRequired[str]
     minimum: NotRequired[int]
@@ -168,11 +170,12 @@ class Manifest(TypedDict):
     drain_timeout: int
     share: NotRequired[ShareEntry]
     emergency_numbers: NotRequired[list[str]]
+    time_zone: NotRequired[str]
     leaving: NotRequired[bool]
 
 
 class FileEntry(TypedDict):
-    """How a file is written and what its change does; `check` is a command with `{path}` that judges it first."""
+    """How a file is written and what its change does; `check` is a command with `{path}` that validates it first."""
 
     mode: str
     owner: str
@@ -199,7 +202,7 @@ class Configuration(TypedDict):
 
 
 def empty_manifest() -> Manifest:
-    """What a node knows of itself before its first configuration."""
+    """Return what a node knows of itself before its first configuration."""
     return {
         "node": "",
         "key": "",
@@ -232,7 +235,7 @@ def empty_manifest() -> Manifest:
 
 
 def load_manifest() -> Manifest:
-    """Read the node's manifest; an empty one before the first configuration."""
+    """Read the node's manifest; return an empty one before the first configuration."""
     if not MANIFEST.exists():
         return empty_manifest()
     manifest: Manifest = json.loads(MANIFEST.read_text())

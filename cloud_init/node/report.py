@@ -1,4 +1,4 @@
-"""What a node answers, as types: how it is, what an application did, what was changed on it, which versions there are.
+"""What a node answers, as types: its health, what a run did, what was changed on it, which versions exist.
 
 `components/model/report.py` reads a `Report` on the host.
 """
@@ -36,7 +36,7 @@ class DiskRow(TypedDict):
 
 
 class MachineRow(TypedDict):
-    """What is no service: `days` that the certificate has left, `seconds` that the clock is off; `warning` where something is
+    """What is not a service: `days` that the certificate has left, `seconds` that the clock is off; `warning` where something is
     worth a look and nothing is broken."""
 
     name: str
@@ -61,7 +61,7 @@ class Report(TypedDict):
 
 
 class Applied(TypedDict):
-    """What an application did."""
+    """What a run of `apply` did."""
 
     changed: list[str]
     removed: list[str]
@@ -70,7 +70,7 @@ class Applied(TypedDict):
 
 
 class Finding(TypedDict):
-    """What was changed on a node: a file, a unit or a package; never a content."""
+    """What was changed on a node: a file, a unit, a package, or `machine`: time zone and host name; never a content."""
 
     kind: str
     name: str

@@ -11,16 +11,18 @@ STATE = pathlib.Path("/var/lib/webitel/state.json")
 
 
 class Stock(TypedDict):
-    """What an application left behind: files with digest and rights, units with their state, packages with version and hold."""
+    """What a run left behind: files with digest and mode, units with their state, packages with version and hold, time zone
+    and host name."""
 
     login: NotRequired[Login]
     files: dict[str, tuple[str, str]]
     units: dict[str, str]
     packages: dict[str, tuple[str, bool]]
+    identity: NotRequired[dict[str, str]]
 
 
 class State(TypedDict):
-    """What earlier runs did; without the keys of those that never came so far."""
+    """What earlier runs did; keys of steps that no run has reached are missing."""
 
     files: list[str]
     pending: list[str]
@@ -40,5 +42,5 @@ def load_state() -> State:
 
 
 def save_state(state: State) -> None:
-    """Keep the state across crashes and reboots."""
+    """Save the state so that it survives crashes and reboots."""
     write_private(STATE, json.dumps(state, indent=1, sort_keys=True))

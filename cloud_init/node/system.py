@@ -1,4 +1,4 @@
-"""What every part of the node program needs of the system: programs run, units told, files written, errors for the operator."""
+"""What every part of the node program needs of the system: running programs and units, writing files, errors for the operator."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ from .install import NATIVE
 
 COMMAND_SECONDS = 120
 ENDED, NOT_INSTALLED = 124, 127
-"""Exit statuses, as timeout(1) and a shell have them, of a program that hung and of one that is not there."""
+"""Exit statuses, as timeout(1) and a shell use them, of a program that hung and of one that does not exist."""
 
 Tell = Callable[[str, str], None]
 """Report one line of progress: the step and a text."""
@@ -24,11 +24,11 @@ class ApplyError(Exception):
 
 
 class Unhealthy(Exception):
-    """A question of the health check was not answered as by something that works; the text says what was seen instead."""
+    """A question of the health check was not answered the way a working service would; the text says what was seen instead."""
 
 
 def write_private(path: pathlib.Path, text: str, mode: int = 0o600) -> None:
-    """Write a file in one step; a crash leaves the old one or the new one, on the disk."""
+    """Write a file atomically; a crash leaves either the old one or the new one on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".webitel-new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
@@ -41,7 +41,7 @@ def write_private(path: pathlib.Path, text: str, mode: int = 0o600) -> None:
 
 
 def run(command: list[str], timeout: float = COMMAND_SECONDS, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a program; never raise for its exit status. A program that hangs is ended and reads as `ENDED`."""
+    """Run a program; never raise for its exit status. A program that hangs is killed and reads as `ENDED`."""
     try:
         return subprocess.run(
             command,
@@ -59,11 +59,11 @@ def run(command: list[str], timeout: float = COMMAND_SECONDS, text: str | None =
 
 
 def systemctl(*arguments: str, timeout: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
-    """Run systemctl without a pager and without questions."""
+    """Run systemctl without a pager and without prompts."""
     return run(["systemctl", "--no-pager", "--no-ask-password", *arguments], timeout)
 
 
 def last_lines(unit: str, lines: int = 20) -> list[str]:
-    """Read the last journal lines of a unit, of its current boot."""
+    """Read a unit's last journal lines since the current boot."""
     shown = run(["journalctl", "-b", "--no-pager", "-q", "-o", "short-iso", "-n", str(lines), "-u", unit], 10)
     return shown.stdout.splitlines()

@@ -122,6 +122,12 @@ class Cloud(pulumi.ComponentResource, ABC):
         """Options of what outlives its machine (data disks, public addresses): protected where losing it hurts."""
         return ResourceOptions(parent=group, protect=self.facts.real)
 
+    def kept_disk(self, group: NodeGroup, *only_at_creation: str) -> ResourceOptions:
+        """Options of a data disk: the inputs named count when it is made, since it would lose its data with another one."""
+        options = self.kept(group)
+        options.ignore_changes = list(only_at_creation)
+        return options
+
     def replaceable(self, group: NodeGroup, *only_at_creation: str) -> ResourceOptions:
         """Options of a machine: the inputs named (user data, image, keys) count at its creation and never replace it.
 

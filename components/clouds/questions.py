@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pulumi
 
-from components.model.clouds.offers import Offers, Quota
+from components.model.clouds.offers import Finding, Offers, Quota
 from components.model.plan import Node, Plan
 
 SECONDS = 15.0
@@ -28,54 +29,78 @@ END = "end"
 T = TypeVar("T")
 
 
+class UnreachableError(OSError):
+    """Nobody was there to answer: no refusal of the cloud's."""
+
+
 @dataclass(frozen=True)
 class Asked:
-    """What is asked for: a plan, the keys of its nodes that are there already, and where the REST interface answers
-    (empty: the cloud's own address)."""
+    """What is asked for: a plan, what is there of it already (`TYPE::NAME` of the program's resources), where the REST
+    interface answers (empty: the cloud's own address), and the image that the settings name (empty: the cloud's own
+    Debian)."""
 
     plan: Plan
-    there: Sequence[str] = ()
+    made: Collection[str] = ()
     rest: str = ""
+    image: str = ""
 
     @property
     def missing(self) -> list[Node]:
-        """The nodes still to be made."""
-        return [node for node in self.plan.nodes if node.key not in self.there]
+        """The nodes without a machine."""
+        return [node for node in self.plan.nodes if not self.has(self.plan.facts.machine_resource, node.key)]
+
+    def has(self, type: str, name: str) -> bool:
+        """Whether a resource of the program is there."""
+        return f"{type}::{name}" in self.made
+
+    def count(self, type: str) -> int:
+        """How many resources of a type are there."""
+        return sum(one.rpartition("::")[0] == type for one in self.made)
 
 
 @dataclass(frozen=True)
 class Questions:
     """`account`: whose credentials these are. `offers`: which machine types there are where. `quotas`: how much the
-    account may have, None where the cloud does not tell."""
+    account may have, None where the cloud does not tell. `others`: what else it may refuse, by what it is about."""
 
     account: Callable[[], Awaitable[str]]
     offers: Callable[[], Awaitable[Offers]]
     quotas: Callable[[], Awaitable[list[Quota]]] | None = None
+    others: Mapping[str, Callable[[], Awaitable[list[Finding]]]] = field(default_factory=dict)
+
+    @property
+    def all(self) -> Mapping[str, Callable[[], Awaitable[Any]]]:
+        """Every question by its name."""
+        own = {"account": self.account, "offers": self.offers, "quotas": self.quotas}
+        return {name: question for name, question in own.items() if question} | dict(self.others)
 
 
 async def ask_all(questions: Questions, file: Path, seconds: float = SECONDS) -> None:
-    """Ask everything; every answer becomes a line of JSON in `file`: {"what": ..., "answer": ...} or "error"; `END`
-    is the last one."""
+    """Ask everything; every answer becomes a line of JSON in `file`: {"what": ..., "answer": ...} or "error", with "late" where
+    that is no refusal but nobody's answer; `END` is the last one."""
 
     def write(line: Mapping[str, Any]) -> None:
         with file.open("a") as out:
             out.write(json.dumps(line) + "\n")
 
     async def ask(what: str, question: Callable[[], Awaitable[Any]]) -> None:
+        line: dict[str, Any]
         try:
             line = {"answer": to_json(await asyncio.wait_for(question(), seconds))}
         except TimeoutError:
-            line = {"error": f"no answer within {seconds:g} s"}
+            line = {"error": f"no answer within {seconds:.0f} s", "late": True}
+        except UnreachableError as error:
+            line = {"error": str(error), "late": True}
         except Exception as error:  # a provider's refusal has no class of its own, and its words are what helps
             line = {"error": str(error) or type(error).__name__}
         write({"what": what, **line})
 
-    await asyncio.gather(*(ask(what, question) for what, question in vars(questions).items() if question))
+    await asyncio.gather(*(ask(what, question) for what, question in questions.all.items()))
     write({"what": END})
 
 
 def to_json(answer: Any) -> Any:
-    """An answer as plain values."""
+    """Return an answer as plain values."""
     if isinstance(answer, list):
         return [asdict(one) for one in answer]
     return answer if isinstance(answer, str) else asdict(answer)
@@ -89,13 +114,42 @@ async def known(output: pulumi.Output[T]) -> T:
     return answer
 
 
-async def fetch(address: str, token: str) -> Mapping[str, Any]:
-    """A JSON document of a REST interface. Raises OSError with the interface's own words."""
-    return await asyncio.to_thread(_fetch, address, token)
+def once(question: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
+    """A question that several others wait for, asked at most once; one of them that gives up leaves it to the others."""
+    asked: list[asyncio.Future[T]] = []
+
+    async def ask() -> T:
+        if not asked:
+            asked.append(asyncio.ensure_future(question()))
+        return await asyncio.shield(asked[0])
+
+    return ask
 
 
-def _fetch(address: str, token: str) -> Mapping[str, Any]:
-    wanted = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}", "Accept": "application/json"})
+async def find_image(image: str, example: str, answer: Awaitable[Any], nothing: str) -> list[Finding]:
+    """What is to be said of an image: `answer` tells it, or raises an error with `nothing`, a regular expression, where there is
+    none. Raises every other error."""
+    try:
+        await answer
+    except Exception as error:  # a provider's refusal has no class of its own
+        if not re.search(nothing, str(error)):
+            raise
+        return [Finding("image", f"webitel:image = {image}: not there ({error})", f"take one such as {example}, or none")]
+    return [Finding("image", image)]
+
+
+async def fetch(address: str, token: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    """A JSON document of a REST interface; `body` is posted where the interface wants that of a question. Raises OSError with
+    the interface's own words, UnreachableError where it has none."""
+    return await asyncio.to_thread(_fetch, address, token, body)
+
+
+def _fetch(address: str, token: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    wanted = urllib.request.Request(
+        address,
+        None if body is None else json.dumps(body).encode(),
+        {"Authorization": f"Bearer {token}", "Accept": "application/json", "Content-Type": "application/json"},
+    )
     place = address.partition("?")[0]
     try:
         with urllib.request.urlopen(wanted, timeout=SECONDS) as answer:
@@ -104,4 +158,4 @@ def _fetch(address: str, token: str) -> Mapping[str, Any]:
     except urllib.error.HTTPError as error:
         raise OSError(f"{place}: {error.code} {error.reason} {error.read(500).decode(errors='replace')}".strip()) from error
     except (urllib.error.URLError, TimeoutError) as error:
-        raise OSError(f"{place}: {getattr(error, 'reason', error)}") from error
+        raise UnreachableError(f"{place}: {getattr(error, 'reason', error)}") from error

@@ -32,7 +32,7 @@ class MachineType:
 
     `monthly` maps a region (or `any`) to the price of a month without tax; a region that is missing has no dated price.
     `whole_cores`: a vCPU is a core of its own, not a thread of one. `root_disk_gib`: the boot disk comes with the
-    machine in this size; 0 = the boot disk is chosen and paid apart.
+    machine in this size; 0 = the boot disk is chosen and paid apart. `transfer_gib`: traffic that a month of it includes.
     """
 
     name: str
@@ -43,6 +43,7 @@ class MachineType:
     family: str = ""
     whole_cores: bool = False
     root_disk_gib: int = 0
+    transfer_gib: int = 0
 
     def price_in(self, region: str) -> float | None:
         """Return the price of a month in a region, None where no dated price is known."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from components.model.clouds.facts import CloudFacts
 from components.model.machine import Disk, MachineType, Public
@@ -15,7 +16,8 @@ ROLE_SOURCE = "role:"
 class Node:
     """One machine of the plan. `name` is `<stack>-<role>-<n>`, `n` counts from 1. `services` are in start order.
 
-    `private_address` is None where the cloud cannot fix it before the machine exists. A `leaving` node gives up its
+    `private_address` is None where the cloud cannot fix it before the machine exists. `zone` is "" where there are none. A
+    `leaving` node gives up its
     services and leaves its clusters before its machine goes.
     """
 
@@ -29,6 +31,7 @@ class Node:
     public: Public
     monthly_price: float | None
     leaving: bool = False
+    zone: str = ""
 
     @property
     def key(self) -> str:
@@ -71,8 +74,22 @@ class EgressRule:
 
 
 @dataclass(frozen=True)
+class BillLine:
+    """A line of the month's bill without tax. `amount` is None when a part of it has no dated price.
+
+    `as_of` is the date of its oldest figure; `derived`: a figure was made from other prices.
+    """
+
+    what: str
+    amount: float | None
+    detail: str
+    as_of: str
+    derived: bool = False
+
+
+@dataclass(frozen=True)
 class Price:
-    """A month's price without tax; `amount` is None when a part of it has no dated price."""
+    """A month's price without tax, traffic at the tier's load included; `amount` is None when a part of it has no dated price."""
 
     amount: float | None
     currency: str
@@ -81,11 +98,13 @@ class Price:
 
 @dataclass(frozen=True)
 class Plan:
-    """A deployment, decided. `nodes` in rollout order (roles as the tier lists them); `zone` is "" where none is, `share` the
-    source of the network file system with Storage's files, "" where they are on a disk. `facts` are the cloud's, as this
-    deployment's machines have them.
+    """A deployment, decided. `nodes` in rollout order (roles as the tier lists them); `zone` is that of what a deployment has
+    once, "" where none is; `slots` say by zone which part of the network its subnets have, None where they are the region's.
+    `share` is the source of the network file system with Storage's files, "" where they are on a disk. `facts` are the cloud's,
+    as this deployment's machines have them.
 
-    `kept` are nodes that are gone: of each only its data disks are there, for a later node of its name.
+    `kept` are nodes that are gone: of each only its data disks are there, for a later node of its name. `bill` are the lines of
+    `monthly_price`, none where nothing is paid.
     """
 
     stack: str
@@ -104,8 +123,10 @@ class Plan:
     monthly_price: Price
     warnings: tuple[str, ...]
     zone: str = ""
+    slots: Mapping[str, int | None] = field(default_factory=dict)
     share: str = ""
     kept: tuple[Node, ...] = ()
+    bill: tuple[BillLine, ...] = ()
 
     @property
     def cloud(self) -> str:
@@ -116,6 +137,11 @@ class Plan:
     def roles(self) -> tuple[str, ...]:
         """The roles that have nodes, in rollout order."""
         return tuple(dict.fromkeys(node.role for node in self.nodes))
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """The zones in which nodes stand, that of the first node first; none where the region is one place."""
+        return tuple(dict.fromkeys(node.zone for node in self.nodes if node.zone))
 
     def nodes_with(self, service: str) -> tuple[Node, ...]:
         """Return the nodes that carry a service, in rollout order."""

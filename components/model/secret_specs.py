@@ -24,7 +24,8 @@ class SecretKind(StrEnum):
 class SecretSpec:
     """One secret. `public` is the name of the output with its public half, where it has one; `host` the name that a
     member's certificate is for. What is `together` must be the same on all its nodes at the same moment: no rotation,
-    which goes from node to node, leads there."""
+    which goes from node to node, leads there. `probed`: the health check logs in with it, so that each node with it keeps it
+    in a file that only root can read."""
 
     name: str
     kind: SecretKind
@@ -32,17 +33,18 @@ class SecretSpec:
     public: str = ""
     host: str = ""
     together: bool = False
+    probed: bool = False
 
 
 _all = (
-    SecretSpec("database_password", SecretKind.PASSWORD, "role opensips, owner of the database webitel"),
+    SecretSpec("database_password", SecretKind.PASSWORD, "role opensips, owner of the database webitel", probed=True),
     SecretSpec("postgres_password", SecretKind.PASSWORD, "PostgreSQL superuser"),
     SecretSpec("replication_password", SecretKind.PASSWORD, "PostgreSQL replication"),
     SecretSpec("rewind_password", SecretKind.PASSWORD, "pg_rewind"),
     SecretSpec("patroni_password", SecretKind.PASSWORD, "Patroni's REST interface"),
     SecretSpec("grafana_database_password", SecretKind.PASSWORD, "read-only role of Grafana"),
     SecretSpec("grafana_store_password", SecretKind.PASSWORD, "role grafana_store, owner of Grafana's own database"),
-    SecretSpec("broker_password", SecretKind.PASSWORD, "RabbitMQ user webitel"),
+    SecretSpec("broker_password", SecretKind.PASSWORD, "RabbitMQ user webitel", probed=True),
     SecretSpec("broker_cookie", SecretKind.PASSWORD, "Erlang cookie of the RabbitMQ nodes", together=True),
     SecretSpec("consul_gossip_key", SecretKind.BASE64_KEY, "Consul gossip encryption", together=True),
     SecretSpec(
@@ -52,7 +54,7 @@ _all = (
         host="server.webitel.consul",
         together=True,
     ),
-    SecretSpec("esl_password", SecretKind.PASSWORD, "FreeSWITCH event socket"),
+    SecretSpec("esl_password", SecretKind.PASSWORD, "FreeSWITCH event socket", probed=True),
     SecretSpec("grafana_password", SecretKind.PASSWORD, "Grafana user admin"),
     SecretSpec("cookie_keys", SecretKind.COOKIE_KEYS, "session cookies of the API gateway"),
     SecretSpec("storage_key", SecretKind.RSA_PKCS1, "signed URLs and stored encrypted values"),

@@ -43,7 +43,28 @@ class Settings(BaseModel):
     cloud: CloudName = Field(description="Where the machines stand; local = containers on this machine.", examples=["hetzner"])
     tier: TierName = Field(description="Preset of roles and counts: single, basic or extended.", examples=["basic"])
     region: str = Field("", description="The cloud's region or location; empty = the cloud's default.", examples=["eu-central-1"])
-    zone: str = Field("", description="Zone letter inside the region, where the cloud has zones; empty = a.", examples=["a"])
+    zone: str = Field("", description="The same as webitel:zones with one zone in it.", examples=["a"])
+    zones: tuple[str, ...] = Field(
+        (),
+        description="Zones inside the region, where the cloud has zones: a role's first new node stands in the first, its second "
+        "in the second, and so on; empty = one, the first that the region has. On local, nodes that drills lose together.",
+        examples=[["a", "b", "c"]],
+    )
+    node_zones: dict[str, str] = Field(
+        {},
+        description="Zone by node, where it is not its turn in webitel:zones (set by `webitel up` for nodes that are there).",
+        examples=[{"data-1": "b"}],
+    )
+    consul_servers: tuple[str, ...] = Field(
+        (),
+        description="Nodes with Consul's servers, where a new deployment would have others (set by `webitel up`).",
+        examples=[["db-1", "bus-1", "storage-1"]],
+    )
+    zone_subnets: bool = Field(
+        True,
+        description="Whether every zone has subnets of its own, on aws and azure (`webitel up` sets false where they were made "
+        "before there was webitel:zones, and fill the network).",
+    )
     domain: str = Field("example.com", description="Public host name of the contact centre.", examples=["voice.your-company.com"])
     dns_zone: str = Field(
         "",
@@ -101,6 +122,17 @@ class Settings(BaseModel):
         (), description="SSH public keys of the operators.", examples=[["ssh-ed25519 AAAA... you@office"]]
     )
     counts: dict[str, int] = Field({}, description="Nodes by role, where more than the tier's.", examples=[{"app": 2}])
+    disk_key: str = Field(
+        "",
+        description="Encryption key of your own for disks made from now on; the cloud must let its disks use it. On aws a KMS "
+        "key's ARN, on gcp a Cloud KMS key, on azure a disk encryption set; empty = the cloud's key.",
+        examples=["arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
+    )
+    tags: dict[str, str] = Field(
+        {},
+        description="Your own tags (labels on gcp and hetzner) of all that can wear them, for cost centres and the like.",
+        examples=[{"cost-center": "telephony"}],
+    )
     machine_types: dict[str, str] = Field(
         {}, description="The provider's machine type by role.", examples=[{"edge": "c7a.xlarge"}]
     )

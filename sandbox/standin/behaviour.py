@@ -401,6 +401,7 @@ CASES = Behaviour(
     "webitel-cases",
     relations=("cases.case",),
     complains=5.0,
+    hides_cause=True,
     pool=Pool(polls=5.0, lifetime=PGX_LIFETIME, idle=PGX_IDLE),
     after_broker="deaf",
     stuck_unregistered=True,

@@ -67,10 +67,11 @@ class Database:
         relations: tuple[str, ...],
         say: Callable[[str], None],
         complains: float = 0.0,
+        hides_cause: bool = False,
         speed: float = 1.0,
     ) -> None:
         self.arguments, self.pool, self.relations, self.say = connection_arguments(url), pool, relations, say
-        self.complains, self.speed = complains, speed
+        self.complains, self.hides_cause, self.speed = complains, hides_cause, speed
         self.free: list[Session] = []
         self.lock = threading.Lock()
 
@@ -181,9 +182,11 @@ class Database:
             polled = time.monotonic()
             try:
                 self.use(self.pool.size)
-                if self.complains and polled - complained > self.complains and (absent := self.missing()):
-                    complained = polled
-                    self.say(f'internal server error: pq: relation "{absent[0]}" does not exist')
-            except DatabaseError:
-                # As the real ones: no word, no exit, no change in Consul.
-                continue
+                absent = self.missing() if self.complains and polled - complained > self.complains else []
+                cause = f'pq: relation "{absent[0]}" does not exist' if absent else ""
+            except DatabaseError as error:
+                # As the real ones: no exit, no change in Consul.
+                cause = str(error) if self.hides_cause and polled - complained > self.complains else ""
+            if cause:
+                complained = polled
+                self.say("ERROR internal server error" + ("" if self.hides_cause else f": {cause}"))

@@ -7,16 +7,17 @@ import struct
 from .consul import ConsulError, call_http
 
 CONNECT = 2.0
-"""Seconds to connect (FS_CONNECTION_TIMEOUT of the engine's call_manager); the call itself has none."""
+"""Seconds to connect and be greeted (FS_CONNECTION_TIMEOUT of the engine's call_manager, which waits for the connection); the
+call itself has none."""
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS = 0, 1, 4
-END_STREAM, END_HEADERS = 1, 4
+END_STREAM, ACK, END_HEADERS = 1, 1, 4
 EXECUTE_VERSION = b"\x0a\x07version"
 """fs.ExecuteRequest with `version` as its first field."""
 
 
 def wait_for_calls(agent: str) -> None:
-    """Return when each has answered; one that refuses the connection is passed over."""
+    """Return when each has answered; one that refuses the connection, or takes it and does not greet, is passed over."""
     status, text = call_http(agent, "GET", "/v1/health/service/freeswitch?passing=1")
     if status != 200:
         raise ConsulError(f"freeswitch: {status} {text.strip()}")
@@ -44,6 +45,11 @@ def unchunk(text: str) -> str:
 def call(address: str, port: int) -> None:
     """fs.Api/Execute; returns with the first frame of its answer, or when the connection ends."""
     with socket.create_connection((address, port), CONNECT) as connection:
+        connection.sendall(PREFACE + frame(SETTINGS, 0, 0, b""))
+        stream = connection.makefile("rb")
+        if len(top := stream.read(9)) < 9:
+            return
+        stream.read(int.from_bytes(top[:3], "big"))
         connection.settimeout(None)
         fields = {
             ":method": "POST",
@@ -56,13 +62,12 @@ def call(address: str, port: int) -> None:
         head = b"".join(literal(name) + string(value) for name, value in fields.items())
         message = struct.pack(">BI", 0, len(EXECUTE_VERSION)) + EXECUTE_VERSION
         connection.sendall(
-            PREFACE + frame(SETTINGS, 0, 0, b"") + frame(HEADERS, END_HEADERS, 1, head) + frame(DATA, END_STREAM, 1, message)
+            frame(SETTINGS, ACK, 0, b"") + frame(HEADERS, END_HEADERS, 1, head) + frame(DATA, END_STREAM, 1, message)
         )
-        stream = connection.makefile("rb")
         while len(top := stream.read(9)) == 9:
             stream.read(int.from_bytes(top[:3], "big"))
             if top[3] == SETTINGS and not top[4]:
-                connection.sendall(frame(SETTINGS, 1, 0, b""))
+                connection.sendall(frame(SETTINGS, ACK, 0, b""))
             elif int.from_bytes(top[5:9], "big") == 1 and top[3] in (DATA, HEADERS):
                 return
 

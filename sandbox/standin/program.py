@@ -38,7 +38,9 @@ class StandIn:
         self.flaps = float(os.environ.get("SANDBOX_FLAPS", str(row.flaps)))
         self.stopping = threading.Event()
         relations = row.relations + tuple(listener.needs for listener in row.listeners if listener.needs)
-        self.database = Database(settings.get(row.data_source, ""), row.pool, relations, self.say, row.complains, self.speed)
+        self.database = Database(
+            settings.get(row.data_source, ""), row.pool, relations, self.say, row.complains, row.hides_cause, self.speed
+        )
         self.broker = Broker(settings.get(row.broker_url, ""), row.topology, settings, row.after_broker, self.speed, self.say)
         self.server = Server(row.binary, self.lacks, {"srvinfo": self.server_info, "appointment": self.appointment})
         self.entry: Entry | None = None

@@ -126,8 +126,9 @@ class Behaviour(NamedTuple):
     `environment`: names without a flag. `data_source` and `broker_url` are the environment names of the connections.
     `after_broker`: once a lost broker is back: `reconnect`, `exit 112 5` (status, seconds) or `deaf` (declares nothing).
     `stops`: seconds from SIGTERM to the end; with `stops_with_broker` it does not end while there is no broker.
-    `flaps`: share of starts that end by themselves. `complains`: seconds between
-    errors while its relations are missing. `asks`: the setting with an address it sends JSON-RPC `version` to, now and then.
+    `flaps`: share of starts that end by themselves. `complains`: seconds between errors while its relations are missing;
+    `hides_cause`: they say no cause, and come without a database too. `asks`: the setting with an address it sends JSON-RPC
+    `version` to, now and then.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Behaviour(NamedTuple):
     silent: bool = False
     flaps: float = 0.0
     complains: float = 0.0
+    hides_cause: bool = False
     key: Mapping[str, int] | None = None
     assumed: bool = False
     asks: str = ""

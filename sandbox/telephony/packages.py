@@ -61,12 +61,13 @@ FREESWITCH_MODULES = {
 """Package `freeswitch-mod-<name>` -> module `mod_<name>.so`, a file that says what it is."""
 
 
-def system_user(name: str, *folders: str) -> str:
-    """A postinst that makes the user and gives it its folders."""
+def system_user(name: str, *folders: str, runs_in: str = "") -> str:
+    """A postinst that makes the user and gives it its folders. `runs_in` is one that no restart of the machine keeps."""
     return (
         '#!/bin/sh\nset -e\nif [ "$1" = configure ]; then\n'
         f"  adduser --quiet --system --group --home /var/lib/{name} --no-create-home {name}\n"
-        f"  chown -R {name}:{name} {' '.join(folders)}\n"
+        + (f"  mkdir -p {runs_in}\n" if runs_in else "")
+        + f"  chown -R {name}:{name} {' '.join((*folders, runs_in))}\n"
         "  if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi\nfi\n"
     )
 
@@ -103,7 +104,12 @@ FREESWITCH = Package(
     },
     scripts={
         "postinst": system_user(
-            "freeswitch", "/etc/freeswitch", "/var/lib/freeswitch", "/var/log/freeswitch", "/var/cache/freeswitch"
+            "freeswitch",
+            "/etc/freeswitch",
+            "/var/lib/freeswitch",
+            "/var/log/freeswitch",
+            "/var/cache/freeswitch",
+            runs_in="/var/run/freeswitch",
         )
     },
 )
@@ -113,7 +119,10 @@ SYSTEMD = Package(
     FREESWITCH_VERSION,
     "Unit of FreeSWITCH",
     depends=(FREESWITCH.name,),
-    files={"/lib/systemd/system/freeswitch.service": HERE / "freeswitch.service"},
+    files={
+        "/lib/systemd/system/freeswitch.service": HERE / "freeswitch.service",
+        "/usr/lib/tmpfiles.d/freeswitch.conf": "d /var/run/freeswitch 0755 freeswitch freeswitch - -\n",
+    },
 )
 
 

@@ -4,7 +4,7 @@ The simulated clouds of tests/simulator are stricter; what they compute from is 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,12 +15,41 @@ from provider.server import Properties, Provider, Request
 from tests.clouds.conformance.program import CLOUD_CONFIG, Registration, run_program
 from tests.simulator import webitel
 from tests.simulator.call import Account, Call
+from tests.simulator.case import load_case
 from tests.simulator.faults import Faults
 from tests.simulator.resource import Simulated
+from tests.simulator.simulators import Simulators
 from tests.simulator.world import World
+from tools.engine.find import cache_folder
 
 TEXTS = {"address", "allocationId", "instanceId", "ipAddress", "keyName", "publicIp", "selfLink", "vmId"}
 """Outputs that adapters use."""
+
+
+Attach = Callable[[str], Simulators]
+
+LONG = 120.0
+"""Seconds, for a machine with much else to do."""
+
+
+@pytest.fixture
+def attach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Attach]:
+    """Makes a simulated cloud and the environment of somebody who has its credentials."""
+    running: list[Simulators] = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_folder().parent))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+
+    def start(cloud: str) -> Simulators:
+        running.append(Simulators(tmp_path / "world", [cloud]))
+        monkeypatch.setenv("PULUMI_DEBUG_PROVIDERS", running[-1].attached)
+        for name, value in {**running[-1].environment, **load_case(cloud).variables}.items():
+            monkeypatch.setenv(name, value)
+        return running[-1]
+
+    yield start
+    for simulators in running:
+        simulators.stop()
 
 
 class Recorded(Simulated):

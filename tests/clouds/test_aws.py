@@ -109,12 +109,15 @@ def test_rules_name_groups_and_never_repeat(ask: Ask) -> None:
     assert asked.all("SecurityGroupIngressRule")["edge-in-udp-5060-198.51.100.0/24"]
 
 
-def test_members_of_a_cluster_stand_apart_from_the_first_on(ask: Ask, basic: Asked) -> None:
-    three = ask("aws-basic", AMI, counts={"data": 3})
-    for asked in (basic, three):
+def test_nodes_of_a_role_stand_apart_from_the_first_on_seven_in_a_group(ask: Ask, basic: Asked) -> None:
+    many = ask("aws-basic", AMI, counts={"data": 3, "app": 8})
+    for asked in (basic, many):
         assert asked.one("PlacementGroup", "data")["strategy"] == "spread"
-        grouped = {name for name, one in asked.all("Instance").items() if "placementGroup" in one.inputs}
-        assert grouped == {name for name in asked.all("Instance") if name.startswith("data-")}
+        groups = {name: one.inputs.get("placementGroup") for name, one in asked.all("Instance").items()}
+        assert groups["data-1"] == "aws-basic-data" and groups["app-1"] == "aws-basic-app"
+        assert groups["edge-1"] is None, "it can never have a peer"
+        assert all("placementGroup" in one.ignore_changes for one in asked.all("Instance").values()), "or it would be replaced"
+    assert (groups["app-7"], groups["app-8"]) == ("aws-basic-app", "aws-basic-app-2")
     assert not ask("aws-single", AMI).all("PlacementGroup"), "its one node can never have a peer"
 
 

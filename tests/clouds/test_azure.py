@@ -96,9 +96,14 @@ def test_rules_name_networks_or_the_nodes_of_a_role(ask: Ask) -> None:
 
 def test_what_azure_refuses_to_change_is_ignored_or_replaces(basic: Asked) -> None:
     for one in basic.all("VirtualMachine").values():
-        assert {"osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference"} == set(
-            one.ignore_changes
-        )
+        assert {
+            "osProfile.customData",
+            "osProfile.linuxConfiguration",
+            "storageProfile.imageReference",
+            "storageProfile.osDisk.diskSizeGB",
+            "storageProfile.osDisk.managedDisk.diskEncryptionSet",
+            "virtualMachineScaleSet",
+        } == set(one.ignore_changes)
         assert one.delete_before_replace
         text = gzip.decompress(base64.b64decode(one.inputs["osProfile"]["customData"]))
         assert text.startswith(b"#cloud-config\n")
@@ -149,16 +154,32 @@ def test_disks(basic: Asked) -> None:
         assert one.inputs["networkAccessPolicy"] == "DenyAll"
 
 
-def test_members_of_a_cluster_stand_in_zones_of_their_own(ask: Ask) -> None:
-    asked = ask("azure-basic", counts={"data": 3}, zone="2")
+def test_machines_and_disks_stand_in_their_zones_and_apart_in_each(ask: Ask) -> None:
+    asked = ask("azure-basic", counts={"data": 3, "app": 2}, zones=["2", "3"])
     zones = {name: one.inputs["zones"] for name, one in asked.all("VirtualMachine").items()}
-    assert zones == {"data-1": ["2"], "data-2": ["3"], "data-3": ["1"], "app-1": ["2"], "edge-1": ["2"]}
+    assert zones == {"data-1": ["2"], "data-2": ["3"], "data-3": ["2"], "app-1": ["2"], "app-2": ["3"], "edge-1": ["2"]}
     assert {name: one.inputs["zones"] for name, one in asked.all("Disk").items()} == {
         "data-1-database": ["2"],
         "data-1-recordings": ["2"],
         "data-2-database": ["3"],
-        "data-3-database": ["1"],
+        "data-3-database": ["2"],
     }
+    assert {name: one.inputs["zones"] for name, one in asked.all("NatGateway").items()} == {"nat": ["2"], "nat-3": ["3"]}
+    sets = {one.id: name for name, one in asked.all("VirtualMachineScaleSet").items()}
+    worn = {name: one.inputs.get("virtualMachineScaleSet") for name, one in asked.all("VirtualMachine").items()}
+    assert {name: sets[one["id"]] for name, one in worn.items() if one} == {
+        "data-1": "data-zone-2",
+        "data-2": "data-zone-3",
+        "data-3": "data-zone-2",
+        "app-1": "app-zone-2",
+        "app-2": "app-zone-3",
+    }
+
+
+def test_a_region_without_zones_gets_none(ask: Ask) -> None:
+    asked = ask("azure-basic", region="westus", counts={"app": 2})
+    for type in ("VirtualMachine", "PublicIPAddress", "NatGateway", "VirtualMachineScaleSet"):
+        assert not [name for name, one in asked.all(type).items() if one.inputs.get("zones")], type
 
 
 def test_an_image_is_an_id_or_four_words() -> None:

@@ -15,7 +15,7 @@ DRILL_SECONDS = 1200
 NO_GAP = 3.0
 """Seconds of a busy machine in which nobody was kept from writing."""
 
-SETTINGS = {"tier": "basic", "counts": {"data": 3}}
+SETTINGS = {"tier": "basic", "counts": {"data": 3}, "zones": ["a", "b", "c"]}
 Load = Callable[[str], AbstractContextManager[None]]
 
 

@@ -132,7 +132,7 @@ def test_a_member_away_for_longer_than_the_log_is_kept(cluster: Telephony, load:
         finally:
             cluster.at(leader).on_node(KEEP.format(kept))
             incus("start", f"{cluster.name}-{away}")
-    assert "it is copied anew" in cluster.at(away).on_node("journalctl -u webitel-watch -o cat --no-pager")
+    assert "copying it again" in cluster.at(away).on_node("journalctl -u webitel-watch -o cat --no-pager")
 
 
 MARK = "/var/lib/webitel/database/of-the-test"
@@ -156,7 +156,7 @@ def test_one_to_three_killed_on_the_way(cluster: Telephony, load: Load) -> None:
     assert len(cluster.with_service("postgresql")) == 3
     # The disk is the one that was kept, and what the member had of before it left is not what it begins with.
     cluster.at("data-2").on_node(f"rm {MARK}")
-    assert "its copy takes the place of" in cluster.at("data-2").on_node("journalctl -u patroni -o cat --no-pager")
+    assert "its copy replaces" in cluster.at("data-2").on_node("journalctl -u patroni -o cat --no-pager")
     assert "Nothing to change." in cluster.up().output
 
 
@@ -175,7 +175,7 @@ def test_where_consul_has_forgotten_all_the_newest_data_begin(cluster: Telephony
         node.on_node("rm -r /var/lib/consul/* && systemctl start --no-block consul")
     behind.on_node("systemctl start --no-block patroni")
     time.sleep(AWAY)
-    assert "newer than this member's is not known" in behind.on_node("journalctl -u patroni -o cat --no-pager -n 20")
+    assert "is newer than this member's" in behind.on_node("journalctl -u patroni -o cat --no-pager -n 20")
     for node in nodes:
         node.on_node("systemctl start --no-block patroni webitel-watch")
     wait_all_healthy(cluster, DRILL_SECONDS)

@@ -26,6 +26,9 @@ BOUNDS = {
     for what, bound in (("leader", ("row", 17)), ("standby", ("row", 17)), ("queue", ("message", 8)))
 }
 """Of what nothing may be acknowledged for how many seconds, as a median of three."""
+ZONES = {f"stop-zone-{zone}" for zone in PLAN.zones}
+ZONE_SECONDS = 17
+"""In which rows are written again where a whole zone is lost, whether or not the leader was in it."""
 BACK = 90
 """Seconds in which a lost node is one of the cluster again, as a median of three."""
 ONCE = set(ALL) - {WITHOUT_CONSUL} - set(BOUNDS) if LONG else SHORT
@@ -37,7 +40,9 @@ def test_nothing_acknowledged_is_lost_and_nobody_is_called(
     name: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    break_it(cluster, name, capsys, call=name not in END_CALLS)
+    outcome = break_it(cluster, name, capsys, call=name not in END_CALLS)
+    if name in ZONES:
+        assert outcome["gaps"]["row"] <= ZONE_SECONDS
 
 
 @pytest.mark.skipif(not LONG, reason="three times each: WEBITEL_TEST_LONG=1")

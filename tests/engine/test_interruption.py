@@ -48,7 +48,7 @@ def test_interrupt_cancels_a_create_and_leaves_the_stack_usable(toy: Toy) -> Non
     took = time.monotonic() - started
     assert run.returncode != 0
     assert took < 5
-    assert "cancelled: running the update again resumes here" in shown
+    assert "cancelled: run the update again to resume here" in shown
     assert "Traceback" not in shown
     assert not is_running(provider)
     assert not (toy.world / "note-a").exists()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Network
 
-from tools.incus.network import find_free_network, read_routes
+from components.clouds.registry import CLOUDS
+from tools.incus.network import Route, find_free_network, read_routes
 
 NAME = "webitel-bare"
 """Of the name space and of the table of nftables."""
@@ -23,10 +24,16 @@ table ip {name} {{
 """
 
 
+def choose_network(routes: Iterable[Route]) -> IPv4Network:
+    """Choose a network for the link that this host does not reach, and that the machine itself does not want for its nodes."""
+    wanted = Route(IPv4Network(CLOUDS["local"].default_network), "the machine's nodes")
+    return find_free_network([*routes, wanted], prefix=30)
+
+
 @contextmanager
 def own_network() -> Iterator[str]:
     """A name space of the network, joined by `nsenter --net=PATH`; gives the path."""
-    network = find_free_network(read_routes(), prefix=30)
+    network = choose_network(read_routes())
     _remove()
     forwarded = _run("sysctl", "-n", FORWARDING).strip()
     try:

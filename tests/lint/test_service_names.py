@@ -13,14 +13,15 @@ OWN = ("components/model/catalogue/", "cloud_init/files/")
 
 EXCEPTIONS: Mapping[str, str] = {
     "cloud_init/node/": "the program on a node takes services from its manifest and has a part of its own for each cluster",
-    "cloud_init/manifest.py": "what the node program can wait for, by the names of its own questions",
+    "cloud_init/manifest.py": "settings that the program on a node asks OpenSIPS and FreeSWITCH about",
+    "cloud_init/packages.py": "names of Debian's packages and their units",
     "cloud_init/context.py": "functions that the templates of single services call",
     "cli/drills/": "a drill breaks one certain program",
     "cli/develop/": "names of Debian's packages and of the parts of the tests",
     "cli/commands/doctor.py": "the program ssh of this machine",
     "cli/nodes/": "the program ssh of this machine",
     "cli/show/end.py": "where the first administrator is made, and the address that phones are told",
-    "cli/commands/files.py": "the longest name of a role",
+    "cli/commands/init.py": "the longest name of a role",
     "provider/configuration.py": "a step of a node's configuration and its seconds",
     "components/clouds/aws/adapter.py": "the tag of a key pair",
 }

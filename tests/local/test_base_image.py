@@ -43,7 +43,7 @@ def test_packages_come_from_the_network(bare: Deployment, figure: Figure) -> Non
     with cut_off(bare):
         failed = bare.up(status=1, seconds=300)
     figure("up without a package source until it fails", failed.seconds)
-    assert f"{bare.node}: webitel-install.service: packages cannot be installed" in failed.said
+    assert f"{bare.node}: webitel-install.service: packages could not be installed" in failed.said
     assert "E: " in failed.said  # apt's own words
     done = bare.up()
     figure("up on the base image, packages from the network", done.seconds)

@@ -136,7 +136,7 @@ def test_a_patch_version_restarts_its_service_only(versions: Deployment, figure:
     assert {name for name in before if after[name] != before[name]} == {"engine"}
     assert versions.versions(*was) == was | {"webitel-engine": (f"{version}+1", True)}
     with wanted(versions, "webitel-engine", version) as said:
-        assert f"webitel-engine = {version}: {versions.node} runs {version}+1 already" in said
+        assert f"webitel-engine = {version}: {versions.node}: {version}+1 has run already" in said
 
 
 def test_upgrade_brings_what_drops_no_call_and_a_version_that_runs_changes_nothing(versions: Deployment, figure: Figure) -> None:

@@ -160,9 +160,9 @@ def test_create_of_which_nobody_knows_is_adopted(inputs: dict[str, Any], shell: 
     api.change_state(inputs["name"], "stop", force=True)  # as if we had been killed before the start
     assert handler.create(make_request(), inputs) == (id, outputs)
     assert shell("cat /var/lib/cloud/data/instance-id") == id
-    with pytest.raises(ProviderError, match="of this stack but with other inputs exists already"):
+    with pytest.raises(ProviderError, match="of this stack, but with other inputs, already exists"):
         handler.create(make_request(), inputs | {"user_data": "#cloud-config\n"})
-    with pytest.raises(ProviderError, match=f"of somebody else exists already.*incus delete --force {STACK}-all-1"):
+    with pytest.raises(ProviderError, match=f"that is not this stack.s already exists.*incus delete --force {STACK}-all-1"):
         handler.create(make_request(), inputs | {"labels": {"stack": "another"}})
 
 
@@ -192,7 +192,7 @@ def test_network_in_use_elsewhere_is_refused(network: dict[str, Any]) -> None:
     failures = LocalNetwork().check(make_request(), None, {"name": "wtest1", "cidr": str(route.network), "labels": LABELS})[1]
     assert len(failures) == 1
     assert f"webitel:network = {route.network}: this host already reaches" in failures[0].reason
-    with pytest.raises(ProviderError, match="a network wtest0 of somebody else exists already"):
+    with pytest.raises(ProviderError, match="a network wtest0 that is not this stack's already exists"):
         LocalNetwork().create(make_request(), {"name": "wtest0", "cidr": str(route.network), "labels": {"stack": "another"}})
 
 

@@ -60,7 +60,7 @@ def test_a_change_that_fails_leaves_the_nodes_behind_it_alone(basic: Deployment)
     was = basic.at("app-2").on_node(f"sha256sum {file}")
     with basic.edit("cloud_init/files/freeswitch/freeswitch.xml", "</document>", "</documen>"):
         failed = basic.up(status=1)
-    assert "app-1" in failed.said and "is refused by its own program" in failed.said
+    assert "app-1" in failed.said and "was rejected by its own program" in failed.said
     assert "app-2  " not in failed.errors
     assert basic.at("app-2").units() == before
     assert basic.at("app-2").on_node(f"sha256sum {file}") == was

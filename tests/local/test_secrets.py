@@ -25,7 +25,7 @@ LARGEST = 1 << 26
 LOUD = """[Service]
 ExecStartPre=
 ExecStartPre=/bin/sh -c 'grep password: /etc/patroni/config.yml; head -4 /etc/ssl/private/webitel.pem; \
- cat /etc/webitel/broker.password; exit 1'
+ cat /etc/rabbitmq/definitions.json; exit 1'
 """
 SEARCH = """
 import json, os, stat, sys
@@ -118,7 +118,7 @@ def watch_arguments(needles: dict[str, str]) -> Iterator[set[str]]:
 def test_needles_are_found_where_they_are(single: Deployment, needles: dict[str, str], tmp_path: Path) -> None:
     """The search itself: what root may read holds them, and arguments are seen."""
     hits = look_on_node(single, needles, 0, "/etc", "")
-    assert {"/etc/webitel/broker.password", "/etc/patroni/config.yml"} <= {hit.split(":")[0] for hit in hits}
+    assert {"/etc/rabbitmq/definitions.json", "/etc/patroni/config.yml"} <= {hit.split(":")[0] for hit in hits}
     (tmp_path / "file").write_text(f"x {next(iter(needles))} y")
     assert look_below(needles, tmp_path)
     harmless = {"a-needle-of-the-test": "test"}

@@ -51,7 +51,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     deployment.make_checkout()
     try:
         failed = deployment.up(status=1)
-        assert f"the share {SOURCE} at {MOUNT} is not mounted: {SOURCE} is no mount point on this node" in failed.said
+        assert f"the share {SOURCE} at {MOUNT} is not mounted: {SOURCE} is not a mount point on this node" in failed.said
         for key in CANDIDATES:
             assert list_files(deployment.at(key), MOUNT) == [], "nothing was written to the boot disk"
             hand_over(deployment, key, folder)
@@ -113,7 +113,7 @@ def test_a_share_that_is_gone_is_named_and_nothing_is_written_beside_it(shared: 
     node.on_node(f"umount {MOUNT}")
     try:
         wait_until(lambda: "" if "storage-1" not in find_runners(shared) else "Storage runs without its share", 10)
-        wait_until(lambda: "" if "is no mount point" in (said := fault_of(shared, "storage-1")) else f"status says {said}", 60)
+        wait_until(lambda: "" if "is not a mount point" in (said := fault_of(shared, "storage-1")) else f"status says {said}", 60)
         wait_until(lambda: "" if find_runners(shared) == {"storage-2"} else "the node with the share does not take over", 90)
         assert list_files(node, MOUNT, SOURCE) == []
     finally:

@@ -190,4 +190,7 @@ def test_ssh_and_logs(single: Deployment) -> None:
     done = single.webitel("ssh", single.node, "--", "sh", "-c", "hostname; echo 'two  blanks'; exit 3", status=3)
     assert done.output == f"{single.node}\ntwo  blanks\n"
     assert "consul" in single.webitel("logs", single.node, "consul", "--lines", "5").output
-    assert "no service nonsense on this node: chrony" in single.webitel("logs", single.node, "nonsense", status=1).errors
+    assert (
+        "no service nonsense on this node; its services are chrony"
+        in single.webitel("logs", single.node, "nonsense", status=1).errors
+    )

@@ -194,8 +194,9 @@ def credentials(answer: sip.Message, method: str, target: str, user: str, passwo
     words = dict(re.findall(r'(\w+)="?([^",]*)"?', proxy or answer.one("www-authenticate")))
     one, two = md5(f"{user}:{words['realm']}:{password}"), md5(f"{method}:{target}")
     proof = md5(f"{one}:{words['nonce']}:00000001:abcd:auth:{two}")
+    opaque = f'opaque="{words["opaque"]}", ' if "opaque" in words else ""
     return (
-        f'{"Proxy-" if proxy else ""}Authorization: Digest username="{user}", realm="{words["realm"]}", '
+        f'{"Proxy-" if proxy else ""}Authorization: Digest username="{user}", realm="{words["realm"]}", {opaque}'
         f'nonce="{words["nonce"]}", uri="{target}", qop=auth, nc=00000001, cnonce="abcd", response="{proof}"'
     )
 

@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from stacks.load import load_deployment
+from tests.plans import compose_configuration
 from tests.sandbox.consul_program import find_consul
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +43,13 @@ def missing_programs() -> list[str]:
         == 0,
     }
     return [name for name, there in found.items() if not there]
+
+
+def rendered_definitions() -> str:
+    """What a node's broker reads at its start: user, virtual host and exchanges come from there, and from nowhere else."""
+    deployment = load_deployment("local-single")
+    files = compose_configuration(deployment.plan, deployment.plan.node("all-1"), deployment.settings).files
+    return files["/etc/rabbitmq/definitions.json"].replace("{{secret:broker_password}}", "broker-password")
 
 
 def free_port() -> int:
@@ -199,24 +208,21 @@ class Platform:
         self.set_up_database()
         self.start("consul")
         wait_until(lambda: self.rabbit("/exchanges")[0] == 200, 60, "RabbitMQ")
-        for exchange in ("call", "chat", "webitel", "opensips"):
-            self.declare(exchange)
 
     def write_broker_files(self) -> None:
         """What RabbitMQ reads at its start."""
         (self.folder / "rabbit" / "plugins").write_text("[rabbitmq_management].\n")
         (self.folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.ports['rabbitmq']}\nmanagement.tcp.ip = 127.0.0.1\n"
-            f"management.tcp.port = {self.ports['management']}\ndefault_user = webitel\ndefault_pass = broker-password\n"
+            f"management.tcp.port = {self.ports['management']}\nload_definitions = {self.folder}/definitions.json\n"
             "log.console = true\nlog.file = false\n"
         )
+        (self.folder / "definitions.json").write_text(rendered_definitions())
 
     def set_up_broker(self) -> None:
-        """RabbitMQ running, with the exchanges that services expect."""
+        """RabbitMQ running, with what our definitions make in it."""
         self.write_broker_files()
         self.start("rabbitmq")
-        for exchange in ("call", "chat", "webitel", "opensips"):
-            self.declare(exchange)
 
     def set_up_database(self) -> None:
         """PostgreSQL running, with the schema in the database `webitel`."""

@@ -78,11 +78,12 @@ def node_files(stack: str = "local-single", key: str = "all-1", **values: object
 
 
 class Consul(ThreadingHTTPServer):
-    """Takes registrations; `entries` are their bodies."""
+    """Takes registrations; `entries` are their bodies, `passes` the renewals, which it refuses where it `forgot` the entry."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.entries: list[dict[str, object]] = []
-        entries = self.entries
+        self.passes, self.forgot = list[str](), False
+        consul = self
 
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, format: str, *args: object) -> None:
@@ -91,9 +92,13 @@ class Consul(ThreadingHTTPServer):
             def do_PUT(self) -> None:
                 """Register, pass, deregister."""
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                status = 200
                 if self.path.startswith("/v1/agent/service/register"):
-                    entries.append(json.loads(body))
-                self.send_response(200)
+                    consul.entries.append(json.loads(body))
+                elif self.path.startswith("/v1/agent/check/"):
+                    consul.passes.append(self.path)
+                    status = 404 if consul.forgot else 200
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -324,6 +324,19 @@ def ask_calls(media: Media) -> str:
     return ""
 
 
+def test_it_registers_at_its_start_only(media: Media) -> None:
+    """mod_grpc goes on renewing an entry that Consul has no more, and nothing comes of it."""
+    consul = media.consul
+    assert len(consul.entries) == 1
+    consul.forgot = True
+    try:
+        before = len(consul.passes)
+        wait_until(lambda: len(consul.passes) > before + 1, 10, "two renewals")
+        assert len(consul.entries) == 1
+    finally:
+        consul.forgot = False
+
+
 def test_a_hung_freeswitch_accepts_and_answers_nothing(media: Media) -> None:
     switch = media.folder / "run" / "hang"
     switch.touch()
@@ -331,7 +344,7 @@ def test_a_hung_freeswitch_accepts_and_answers_nothing(media: Media) -> None:
         with client(media) as channel, pytest.raises(grpc.RpcError) as caught:
             execute(channel, "version")
         assert caught.value.code().name == "DEADLINE_EXCEEDED"
-        assert "accepts connections and answers no call" in ask_calls(media)
+        assert "accepts connections but answered no call" in ask_calls(media)
     finally:
         switch.unlink()
     with client(media) as channel:

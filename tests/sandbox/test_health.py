@@ -2,9 +2,11 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -19,6 +21,8 @@ from tests.unit.node.entries import wrong
 
 pytestmark = pytest.mark.sandbox
 
+SETTINGS = bytes(3) + b"\4" + bytes(5)
+"""HTTP/2's frame of that name with nothing in it: how a server greets."""
 LOST = ("call", "chat", "webitel", "cases", "flow")
 
 
@@ -73,6 +77,23 @@ def test_after_a_database_outage_nobody_is_deaf_who_is_not_asked(runner: Runner,
     assert [platform.sessions(name) for name in ("logger", "messages-srv", "webitel-app")] == [0, 0, 0]
     wait_for_health(runner, health)
     assert [platform.sessions(name) for name in ("logger", "messages-srv", "webitel-app")] == [0, 0, 0]
+
+
+def test_cases_says_the_same_of_a_lost_database_as_of_a_wrong_schema(runner: Runner, health: Health) -> None:
+    said = "ERROR internal server error\n"
+    runner.start("cases", speed=1)
+    wait_for_health(runner, health, "cases")
+    assert said not in runner.log("cases")
+    runner.platform.stop("postgresql")
+    wait_until(lambda: runner.log("cases").count(said) > 1, 30, "it complains every few seconds")
+    runner.platform.start("postgresql")
+    wait_for_health(runner, health, "cases")
+    told = runner.log("cases").count(said)
+    runner.platform.sql("alter schema cases rename to other")
+    try:
+        wait_until(lambda: runner.log("cases").count(said) > told, 30, "it complains of its schema in the same words")
+    finally:
+        runner.platform.sql("alter schema other rename to cases")
 
 
 @pytest.mark.usefixtures("working")
@@ -138,9 +159,35 @@ def register_freeswitch(platform: Platform, port: int) -> None:
     assert status == 200, said
 
 
+@contextmanager
+def silent_freeswitch(platform: Platform, greeting: bytes) -> Iterator[None]:
+    """A FreeSWITCH in Consul that takes connections, greets, and says no more."""
+    taken: list[socket.socket] = []
+
+    def serve(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                taken.append(server.accept()[0])
+                taken[-1].sendall(greeting)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        register_freeswitch(platform, server.getsockname()[1])
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        yield
+        server.shutdown(socket.SHUT_RDWR)
+    for connection in taken:
+        connection.close()
+
+
+def test_an_engine_passes_a_frozen_freeswitch_over(runner: Runner, health: Health) -> None:
+    """Its kernel takes the connection and nothing greets: for that the engine has a limit."""
+    with silent_freeswitch(runner.platform, b""):
+        runner.start("engine", speed=1)
+        wait_for_health(runner, health, "engine", seconds=20)
+
+
 def test_an_engine_waits_for_ever_for_a_freeswitch_that_answers_no_call(runner: Runner, health: Health) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as hung:
-        register_freeswitch(runner.platform, hung.getsockname()[1])
+    with silent_freeswitch(runner.platform, SETTINGS):
         process = runner.start("engine", speed=1)
         wait_until(lambda: runner.platform.checks().get("engine-101") == "passing", 10, "the engine in Consul")
         time.sleep(4)

@@ -100,3 +100,15 @@ def test_two_builds_at_once_leave_one_bundle(tmp_path: Path, monkeypatch: pytest
     side_by_side(*[lambda: made.append(build_packages())] * 2)
     assert made == [tmp_path / "webitel" / f"sandbox-{source_digest()}"] * 2
     assert list((tmp_path / "webitel").iterdir()) == made[:1]
+
+
+def test_freeswitch_has_its_run_directory_from_its_packages() -> None:
+    """Its unit names no user and makes no directory: what systemd made would be root's, and given back to root before each
+    command of the unit (`facts/services-real.md` 2)."""
+    found = {
+        path: content for package in all_packages() if "freeswitch" in package.name for path, content in package.files.items()
+    }
+    unit = Path(found["/lib/systemd/system/freeswitch.service"]).read_text()
+    names = [line.partition("=")[0] for line in unit.splitlines()]
+    assert not {"User", "Group", "RuntimeDirectory"} & set(names)
+    assert "d /var/run/freeswitch 0755 freeswitch freeswitch" in str(found["/usr/lib/tmpfiles.d/freeswitch.conf"])

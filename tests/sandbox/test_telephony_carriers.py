@@ -16,8 +16,8 @@ from tests.unit.cloud_init.opensips_files import with_bundle
 
 pytestmark = pytest.mark.sandbox
 
-BY_TCP, PLAIN = "127.0.79.20", "127.0.79.21"
-"""A carrier that comes by TCP, and one of which nothing is said."""
+BY_TCP, PLAIN, BY_TLS = "127.0.79.20", "127.0.79.21", "127.0.79.22"
+"""A carrier that comes by TCP, one of which nothing is said, and one that comes by TLS."""
 
 NAMED, LONGER = "carrier.example", "carrier.example.net"
 """Carriers that a gateway names; the one's name begins as the other's."""
@@ -25,6 +25,7 @@ NAMED, LONGER = "carrier.example", "carrier.example.net"
 PROFILES = {
     f"{TRUNK}/32": {"codecs": ["PCMU"]},
     f"{BY_TCP}/32": {"transport": "tcp"},
+    f"{BY_TLS}/32": {"transport": "tls"},
     NAMED: {"codecs": ["PCMU"]},
     LONGER: {"codecs": ["G722"]},
 }
@@ -38,7 +39,7 @@ def carriers() -> Iterator[Telephony]:
             made.write(name, made.opensips_text(files[place]))
 
     with running_telephony(prepare) as made:
-        for address in (BY_TCP, PLAIN):
+        for address in (BY_TCP, PLAIN, BY_TLS):
             made.allow_trunk(address)
         made.ask("address_reload")
         yield made
@@ -179,3 +180,13 @@ def test_a_carrier_is_taken_by_its_transport_only(carriers: Telephony) -> None:
     assert called("udp", BY_TCP) == 403
     assert carriers.said("opensips", f"from {BY_TCP} comes by udp (webitel:carrier_profiles)")
     assert called("udp", PLAIN) == 200
+
+
+def test_a_carrier_by_tls_is_found_by_the_host_that_its_gateway_has(carriers: Telephony) -> None:
+    """Behind it stands our port of UDP, 5060, and not 5061."""
+    assert called("tls", BY_TLS) == 200
+    assert called("udp", BY_TLS) == 403
+    exact = ("split_part(host, ':', 1) = '$td'", "host = '$td:$socket_in(port)'")
+    # As the module's own files are.
+    with carriers.changed(exact):
+        assert called("tls", BY_TLS) == 403

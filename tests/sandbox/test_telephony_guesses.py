@@ -93,8 +93,8 @@ def test_a_guesser_by_web_socket_ends_whatever_he_opens_and_nobody_else_is_distu
         assert register(known, "1006", PASSWORD) == 200
         assert register(owner, "1007", PASSWORD) == 200
         assert register(phone, "1008", PASSWORD) == 200
-    assert telephony.said("opensips", f"Auth error for 1007@webitel from {office} (password)")
-    with telephony.changed(('cache_fetch("local", "wrong:$si", $avp(wrong)) && ', "0 == 1 && ")):
+    assert telephony.said("opensips", f"refused: 1007@webitel (password) by ws from {office}")
+    with telephony.changed(('cache_fetch("local", "wrong:$var(door):$si", $avp(wrong)) && ', "0 == 1 && ")):
         judged = 0
         for _ in range(8):
             with Line("ws", office) as guesser:

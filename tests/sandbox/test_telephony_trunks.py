@@ -1,11 +1,10 @@
-"""Who is a trunk: by number *and* source, by no pattern, never over a web socket; what a trunk may not; scanners that lie about
-where they are (`facts/audit.md` 1b, 11, 19)."""
+"""Who is a trunk: by number *and* source, by no pattern, never over a web socket; what a trunk may not
+(`facts/audit.md` 1b, 11)."""
 
 import itertools
 import re
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +13,7 @@ import pytest
 from sandbox.standin.freeswitch import sip
 from tests.sandbox.attacker import Line, status
 from tests.sandbox.platform import wait_until
-from tests.sandbox.telephony import NODE, TRUNK, Telephony, node_files
+from tests.sandbox.telephony import NODE, TRUNK, Telephony
 from tests.tools.caller import Caller
 
 pytestmark = pytest.mark.sandbox
@@ -148,52 +147,3 @@ def test_a_trunk_transfers_nobody_unless_the_settings_say_so(telephony: Telephon
     assert transfer() == 403
     with telephony.changed(("$var(trunk_transfers) = 0;", "$var(trunk_transfers) = 1;")):
         assert transfer() != 403
-
-
-def counted(telephony: Telephony) -> list[str]:
-    """The lines of the journal for which fail2ban counts somebody, by its own patterns."""
-    text = node_files()["/etc/fail2ban/filter.d/opensips.conf"]
-    patterns = re.findall(r"(?m)^(?:failregex = |            )(.*)$", text)
-    assert len(patterns) == 2
-    begin = re.findall(r"(?m)^_begin = (.*)$", text)[0]
-    patterns = [one.replace("%(_begin)s", begin).replace("<HOST>", r"[0-9.]+") for one in patterns]
-    log = (telephony.folder / "opensips.log").read_text(errors="replace")
-    # What the journal puts before each.
-    lines = [f"edge-1 /usr/sbin/opensips[77]: {line}" for line in log.splitlines()]
-    return [line for line in lines if any(re.search(one, line) for one in patterns)]
-
-
-def test_calls_that_are_forged_ban_nobody(telephony: Telephony) -> None:
-    def strangers(door: str) -> None:
-        with Line(door, next(addresses)) as line:
-            for _ in range(30):
-                line.send(line.request("INVITE", f"sip:1@{NODE}"))
-                # Slow enough for pike.
-                time.sleep(0.12)
-
-    with telephony.changed():
-        strangers("udp")
-        wait_until(lambda: telephony.said("opensips", "refused: INVITE of sip:a@b.example"), 20, "a line for each")
-        assert counted(telephony) == []
-        strangers("tcp")
-        wait_until(lambda: len(counted(telephony)) == 30, 20, "a line for each call by TCP, which nobody forges")
-
-
-def burst(door: str) -> None:
-    """As many requests of a scanner as a ban needs, one way."""
-    with Line(door, next(addresses)) as line:
-        for _ in range(33):
-            line.send(line.request("REGISTER", "sip:webitel", more=("User-Agent: friendly-scanner",)))
-        assert line.receive(0.5) is None
-
-
-def test_a_forged_burst_of_a_scanner_bans_nobody(telephony: Telephony) -> None:
-    with telephony.changed():
-        burst("udp")
-        assert counted(telephony) == []
-        burst("tcp")
-        wait_until(lambda: len(counted(telephony)) == 33, 20, "a line for each request by TCP, which nobody forges")
-    line = 'xlog("L_NOTICE", "Auth error for a scanner'
-    with telephony.changed((f'if ($socket_in(proto) != "udp")\n            {line}', line)):
-        burst("udp")
-        wait_until(lambda: len(counted(telephony)) == 33, 20, "a line for each request by UDP")

@@ -25,11 +25,17 @@ def tell(world: World, package: str, **facts: Any) -> None:
 
 def read_facts(account: Account) -> Properties:
     """What the test says of the account; a ProviderError where its credentials are refused, in its words (`facts/clouds.md`)."""
-    facts: Properties = {"refused": "", "withdrawn": {}, "limits": {}}
-    for thing in account.world.all(f"{account.package}:simulated:Account"):
-        facts |= thing.inputs
+    facts = facts_of(account.world, account.package)
     if facts["refused"]:
         raise ProviderError(facts["refused"])
+    return facts
+
+
+def facts_of(world: World, package: str) -> Properties:
+    """What the test says of the account of a package."""
+    facts: Properties = {"refused": "", "withdrawn": {}, "limits": {}}
+    for thing in world.all(f"{package}:simulated:Account"):
+        facts |= thing.inputs
     return facts
 
 

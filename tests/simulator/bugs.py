@@ -27,12 +27,14 @@ Change = Callable[[Draft], None]
 
 @dataclass(frozen=True)
 class Bug:
-    """What is done to every resource of a type (the end of its token), or to the one whose name fits."""
+    """What is done to every resource of a type (the end of its token), or to the one whose name fits; `zones`: on the stack over
+    several zones."""
 
     title: str
     type: str
     change: Change
     name: str = ""
+    zones: bool = False
 
     def fits(self, draft: Draft) -> bool:
         """Whether the bug goes into this registration."""

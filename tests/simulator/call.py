@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +83,10 @@ class Call:
     def number(self) -> int:
         """A number never used before."""
         return self.world.next_number()
+
+    def lasting(self, output: str, form: Callable[[int], str]) -> str:
+        """What a thing is given once and keeps in every update: its output, else one formed of a number never used before."""
+        return str(self.outputs.get(output) or form(self.number()))
 
     def is_changed(self, *paths: str) -> bool:
         """Whether an update changes one of the inputs."""

@@ -43,10 +43,12 @@ class Seen:
     """A machine as the cloud has it; `more_addresses` are public ones beside the one of IPv4.
 
     `boot_gib` is None where the boot disk comes with the machine type; `encrypted` is None where the cloud has no input
-    for it (its disks always are, or never). `disks` are the attached data disks, GiB by the disk's name. `apart` names
-    the group that keeps its machines on different hosts, "" = none, None where the cloud has neither groups nor zones.
-    `guarded`: the cloud itself refuses the machine's deletion; `tokens_only`: its metadata needs a token; both None
-    where the cloud has no such thing or it is not used. `runs`: as far as the simulated cloud ever turns one off.
+    for it (its disks always are, or never). `boot_iops` and `data_iops` are the speed of its boot disk and of the slowest
+    data disk, None where the cloud does not sell disks by it. `disks` are the attached data disks, GiB by the disk's name.
+    `apart` names the group that keeps its machines on different hosts, "" = none, None where the cloud has neither groups
+    nor zones. `guarded`: the cloud itself refuses the machine's deletion; `tokens_only`: its metadata needs a token; both
+    None where the cloud has no such thing or it is not used. `way_out` is the zone of the gateway by which it gets out, None
+    where that is not a zone's. `runs`: as far as the simulated cloud ever turns one off.
     """
 
     name: str
@@ -59,10 +61,13 @@ class Seen:
     firewalls: tuple[str, ...]
     disks: Mapping[str, int] = field(default_factory=dict)
     boot_gib: int | None = None
+    boot_iops: int | None = None
+    data_iops: int | None = None
     encrypted: bool | None = None
     apart: str | None = ""
     guarded: bool | None = None
     tokens_only: bool | None = None
+    way_out: str | None = None
     runs: bool = True
     labels: tuple[str, ...] = ()
     more_addresses: tuple[str, ...] = ()
@@ -101,7 +106,8 @@ class Case:
     input with a nested one that is none, by the type's short name.
     `needed` are inputs that only a later day shows. `late` are resources of which a later look learns more
     than their creation told. `off` is the output of a machine that somebody turned off, with its word; `stopping` are the
-    words while it goes down, when its own interface refuses a start.
+    words while it goes down, when its own interface refuses a start. `apart`: machines of one zone are on different hosts
+    without a group, too.
     """
 
     types: Types
@@ -124,6 +130,7 @@ class Case:
     quota: tuple[str, ...] = ()
     late: tuple[str, ...] = ()
     stopping: tuple[str, ...] = ()
+    apart: bool = False
 
 
 @cache

@@ -1,6 +1,6 @@
 """The part of the clouds' own interfaces that our command line calls itself: what no function of a provider tells or does.
 
-DigitalOcean's list of firewalls; on all but AWS, whose provider does it, the start of a machine.
+DigitalOcean's list of firewalls; on all but AWS, whose provider does it, the start of a machine; what `rest` tells.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 from components.clouds.registry import CLOUDS
+from tests.simulator import rest
 from tests.simulator.case import load_case
 from tests.simulator.world import Thing, World
 
@@ -42,11 +44,20 @@ class Interface:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 firewalls = [{"id": thing.id, "name": thing.get("name")} for thing in world.all(FIREWALL)]
-                found = self.path.startswith("/v2/firewalls")
-                self.answer(200 if found else 404, {"firewalls": firewalls, "links": {}} if found else {"id": "not_found"})
+                if self.path.startswith("/v2/firewalls"):
+                    self.answer(200, {"firewalls": firewalls, "links": {}})
+                    return
+                self.tell("GET", {})
+
+            def tell(self, method: str, body: Mapping[str, Any]) -> None:
+                document = rest.tell(world, method, urlsplit(self.path).path, body)
+                self.answer(404 if document is None else 200, {"id": "not_found"} if document is None else document)
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if self.path.endswith(":getEffectiveOrgPolicy"):
+                    self.tell("POST", body)
+                    return
                 try:
                     started = start(world, self.path, body)
                 except Busy as busy:

@@ -254,6 +254,8 @@ class Dialog:
 
         one, two = md5(user, realm, self.password), md5(method, uri)
         head = f'Digest username="{user}", realm="{realm}", nonce="{nonce}", uri="{uri}"'
+        if "opaque" in words:
+            head += f', opaque="{words["opaque"]}"'
         if "qop" not in words:
             return f'{head}, response="{md5(one, nonce, two)}"'
         return f'{head}, qop=auth, nc=00000001, cnonce="{cnonce}", response="{md5(one, nonce, "00000001", cnonce, "auth", two)}"'

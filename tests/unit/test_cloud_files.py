@@ -46,6 +46,7 @@ EXAMPLES = (
     "tests/unit/",
     "tests/simulator/test_",
     "tests/simulator/README.md",
+    "tests/clouds/test_account.py",
     "tests/clouds/test_doctor.py",
     "docs/",
     "README.md",

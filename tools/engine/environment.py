@@ -13,6 +13,7 @@ from tools.engine.get import EngineError
 WITHOUT_SIDECARS = "?metadata=skip"
 """The engine replaces a file of the state in one step, but not the one beside it with its attributes: who reads at that
 moment, or after a kill then, is told `failed to load checkpoint: EOF`. Nobody needs the attributes."""
+FILE = "file://"
 _NO_PROXY = ("no_proxy", "NO_PROXY")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -26,9 +27,13 @@ def run_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     variables = {**environ, "PULUMI_SKIP_UPDATE_CHECK": "1", **_spare_loopback(environ)}
     home = _data_folder(environ)
     ours = (home / "state").as_uri()
-    if not _has_backend(environ):
+    backend = find_backend(environ)
+    if not backend and not environ.get("PULUMI_ACCESS_TOKEN"):
         (home / "state").mkdir(mode=0o700, parents=True, exist_ok=True)
         variables["PULUMI_BACKEND_URL"] = ours + WITHOUT_SIDECARS
+    elif backend.startswith(FILE) and not backend.startswith((f"{FILE}/", f"{FILE}~")):
+        # The engine runs in a folder that is removed after it: there a relative one would be lost.
+        variables["PULUMI_BACKEND_URL"] = f"{FILE}{Path.cwd() / backend.removeprefix(FILE)}"
     has_passphrase = "PULUMI_CONFIG_PASSPHRASE" in environ or "PULUMI_CONFIG_PASSPHRASE_FILE" in environ
     if variables.get("PULUMI_BACKEND_URL", "").removesuffix(WITHOUT_SIDECARS) == ours and not has_passphrase:
         variables["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_make_passphrase(home))
@@ -49,15 +54,20 @@ def _data_folder(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "webitel"
 
 
-def _has_backend(environ: Mapping[str, str]) -> bool:
-    if environ.get("PULUMI_BACKEND_URL") or environ.get("PULUMI_ACCESS_TOKEN"):
-        return True
+def find_backend(environ: Mapping[str, str]) -> str:
+    """Return the address of the user's own backend, by a variable or by `pulumi login`; "" where there is none."""
+    if address := environ.get("PULUMI_BACKEND_URL"):
+        return address
     home = Path(environ.get("PULUMI_CREDENTIALS_PATH") or environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     try:
         # Written by `pulumi login`; `current` is empty after `pulumi logout`.
-        return bool(json.loads((home / "credentials.json").read_text()).get("current"))
+        return str(json.loads((home / "credentials.json").read_text()).get("current") or "")
     except FileNotFoundError:
-        return False
+        return ""
+    except OSError as error:
+        raise EngineError(f"{home / 'credentials.json'} cannot be read: {error.strerror}") from error
+    except (ValueError, AttributeError) as error:
+        raise EngineError(f"{home / 'credentials.json'} is damaged; log in again: pulumi login YOUR-BACKEND") from error
 
 
 def _make_passphrase(home: Path) -> Path:

@@ -3,12 +3,15 @@
 In this order: on the path; in the cache; the official binaries; built from its Go modules (facts/engine.md).
 """
 
+import os
 import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+from tools.engine.environment import find_backend
 from tools.engine.get import EngineError, build, install
 from tools.host.fetching import Progress
 from tools.host.locks import cache_folder, lock
@@ -17,6 +20,9 @@ __all__ = ["VERSION", "EngineError", "cache_folder", "find_engine", "find_made_e
 
 VERSION = "3.259.0"
 _OLDEST = (3, 200)  # the first with everything that Pulumi.yaml and the provider use
+_SPOILING = ((3, 245), (3, 258))
+"""From the first of these to before the second: writes of state to a bucket that is not AWS's fail, or it cannot be read any more
+(facts/real-clouds.md B6)."""
 _HOST_FILES = ("pulumi-language-python", "language_host.py")
 _HERE = Path(__file__).resolve().parent
 
@@ -26,7 +32,7 @@ def find_engine(progress: Progress) -> Path:
 
     `progress` gets one line a step. Raises EngineError with what to install.
     """
-    if found := _find_on_path():
+    if found := _find_on_path(progress):
         return found
     home = _home()
     if not (home / "pulumi").exists():
@@ -51,13 +57,28 @@ def _home() -> Path:
     return cache_folder() / f"engine-{VERSION}"
 
 
-def _find_on_path() -> Path | None:
+def _find_on_path(progress: Progress = lambda _: None) -> Path | None:
     found = shutil.which("pulumi")
     if not found:
         return None
     engine = Path(found)
     host_is_there = (engine.resolve().parent / _HOST_FILES[0]).exists() or shutil.which(_HOST_FILES[0])
-    return engine if host_is_there and (_read_version(engine) or (0,)) >= _OLDEST else None
+    version = _read_version(engine) or (0,)
+    if not host_is_there or version < _OLDEST:
+        return None
+    if _SPOILING[0] <= version < _SPOILING[1] and is_foreign_bucket(find_backend(os.environ)):
+        progress(
+            f"{engine} {'.'.join(map(str, version))} is not used: with `endpoint` in the state's address it would spoil the "
+            f"state. Taken instead: {VERSION}."
+        )
+        return None
+    return engine
+
+
+def is_foreign_bucket(backend: str) -> bool:
+    """Return whether a backend is a bucket of another than AWS: its address has `endpoint`."""
+    address = urlsplit(backend)
+    return address.scheme == "s3" and bool(parse_qs(address.query).get("endpoint"))
 
 
 def _read_version(engine: Path) -> tuple[int, ...] | None:

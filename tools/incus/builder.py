@@ -10,10 +10,10 @@ from ipaddress import IPv4Interface
 from tools.host.fetching import Progress, SetupError
 from tools.host.pace import Pace
 from tools.incus import api, execute
+from tools.incus.forwarding import find_forwarding_problem
 from tools.incus.network import (
     describe_bridge,
     describe_interface,
-    find_forwarding_problem,
     find_free_network,
     find_gateway,
     read_resolvers,

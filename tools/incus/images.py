@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tools.host.fetching import Progress, SetupError
 from tools.host.locks import cache_folder, lock
-from tools.incus import api, builder
+from tools.incus import api, builder, stored
 from tools.incus.apt import format_debian_sources
 from tools.incus.rootfs import RECIPE, make_rootfs, read_packages, read_recipe, write_metadata
 
@@ -32,10 +32,9 @@ def ensure_base_image(progress: Progress) -> str:
     with _lock(progress):
         if not _exists(alias):
             _make_base_image(alias, cache_directory() / f"{alias}.tar", progress)
-            for old in cache_directory().glob(f"{_BASE}*"):
-                if old.name != f"{alias}.tar":
-                    old.unlink()
-            _remove_aliases(_BASE, keep=alias)
+            stored.mark_used(cache_directory() / f"{alias}.tar")
+            stored.keep_newest(cache_directory(), _BASE)
+            _remove_aliases(_BASE, keep=alias, unused_since=datetime.now(UTC) - _KEPT_UNUSED)
     return alias
 
 
@@ -115,16 +114,15 @@ def ensure_packages_image(key: str, user_data: str, progress: Progress) -> str:
     base = ensure_base_image(progress)
     alias = f"{_PACKAGES}{key}-{base.removeprefix(_BASE)[:6]}"
     with _lock(progress):
-        stored = cache_directory() / f"{alias}.tar"
-        if not _exists(alias) and stored.exists():
+        file = cache_directory() / f"{alias}.tar"
+        if not _exists(alias) and file.exists():
             progress("importing the image with packages")
-            _incus("image", "import", str(stored), "--alias", alias)
+            _incus("image", "import", str(file), "--alias", alias)
+        stored.mark_used(file)
         if not _exists(alias):
             with builder.start_builder(base, user_data, progress):
                 builder.wait_for_install(progress)
                 builder.publish(alias, f"Webitel machine with packages, {key}", progress)
-            for old in cache_directory().glob(f"{_PACKAGES}*"):
-                old.unlink()
             _remove_aliases(_PACKAGES, keep=alias, unused_since=datetime.now(UTC) - _KEPT_UNUSED)
     return alias
 
@@ -135,12 +133,11 @@ def store_images(progress: Progress) -> None:
     with _lock(progress):
         for image in sorted(api.list_objects("/images"), key=lambda image: str(image["uploaded_at"])):
             for name in (alias["name"] for alias in image["aliases"] if alias["name"].startswith(_PACKAGES)):
-                stored = cache_directory() / f"{name}.tar"
-                if not stored.exists():
-                    for old in cache_directory().glob(f"{_PACKAGES}*"):
-                        old.unlink()
-                    _incus("image", "export", name, str(stored.with_suffix(".part")), "--quiet")
-                    stored.with_suffix(".part.tar").replace(stored)
+                file = cache_directory() / f"{name}.tar"
+                if not file.exists():
+                    _incus("image", "export", name, str(file.with_suffix(".part")), "--quiet")
+                    file.with_suffix(".part.tar").replace(file)
+        stored.keep_newest(cache_directory(), _PACKAGES)
         _remove_aliases("webitel-")
 
 

@@ -1,7 +1,5 @@
 """Networks and name servers of this host, and what Incus and cloud-init are told about those of local machines."""
 
-import shutil
-import subprocess
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address
 from pathlib import Path
@@ -130,14 +128,3 @@ def describe_interface(address: str, gateway: IPv4Interface, more: Mapping[str, 
     }
     others = {name: {"addresses": [other], "optional": True} for name, other in (more or {}).items()}
     return {"version": 2, "ethernets": {"eth0": interface, **others}}
-
-
-def find_forwarding_problem(bridge: str) -> str | None:
-    """Tells why machines behind the bridge may reach nothing, and what to do: Docker and ufw drop what they do not know."""
-    if shutil.which("iptables") is None:
-        return None
-    done = subprocess.run(["iptables", "-S", "FORWARD"], capture_output=True, text=True, check=False)
-    if "-P FORWARD DROP" not in done.stdout or f" {bridge} " in done.stdout:
-        return None
-    rules = " && ".join(f"iptables -I FORWARD {way} {bridge} -j ACCEPT" for way in ("-i", "-o"))
-    return f"this host's firewall drops forwarded packets (Docker and ufw set it so); let local machines out with: {rules}"

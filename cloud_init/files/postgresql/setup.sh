@@ -45,8 +45,10 @@ if [ "$(psql -Atc "select to_regclass('webitel_setup.done') is not null" webitel
 fi
 
 # The cluster's settings are kept in Consul and were read from the file at the first bootstrap only.
-before=$(curl -sS "$REST/config")
-curl -sSf -K /etc/webitel/patroni.curl -o /dev/null -X PATCH -d @/etc/webitel/patroni-dcs.json "$REST/config"
+# Right after that bootstrap Patroni answers 502 and 503 until it has looked again.
+rest() { curl -sSf --retry 60 --retry-delay 1 "$@" "$REST/config"; }
+before=$(rest)
+rest -K /etc/webitel/patroni.curl -o /dev/null -X PATCH -d @/etc/webitel/patroni-dcs.json
 # Members say only after their next look at it that they need a restart.
-[ "$before" = "$(curl -sS "$REST/config")" ] || sleep 6
+[ "$before" = "$(rest)" ] || sleep 6
 restart_pending

@@ -14,15 +14,16 @@ from ..report import Applied
 from ..state import load_state, save_state
 from ..storage import disks, shares
 from ..system import ApplyError, Tell, systemctl, write_private
-from . import drift, files, keys, leave, units, versions
+from . import drift, files, identity, keys, leave, units, versions
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
 OWN_BUNDLES = ("node", "sandbox")
-"""What the steps themselves need. A service reads every other bundle, together with its files: they are placed at once."""
+"""What the steps themselves need. Every other bundle is read by a service together with its files: they are placed together."""
 PACKAGE_FILES = (str(install.PLAN), "/etc/apt/auth.conf.d/webitel.conf")
+PAUSE_SECONDS = 0.3
 INSTALL_SECONDS = 1500
-"""For packages at most; a slow mirror with a hundred packages stays far below."""
+"""The limit for packages; a hundred packages from a slow mirror stay far below."""
 
 
 def run(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
@@ -32,7 +33,7 @@ def run(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            tell("lock", "another run is under way on this node: waiting for it")
+            tell("lock", "waiting for another run on this node")
             fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             return apply(incoming, update, tell)
@@ -65,13 +66,13 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     place_bundles(own)
     keep_probe_secrets({name: secrets[name] for name in manifest["probe_secrets"] if name in secrets})
     done("program")
-    # Package sources and their credentials come before all other files, whose owners the packages make.
+    # Package sources and their credentials come before all other files, whose owners are created by the packages.
     early = {path: text for path, text in configuration["files"].items() if path in PACKAGE_FILES}
     files.write(files.compare(early, configuration["attributes"], fill, ()))
     wait_for_packages(tell)
     try:
         stale = find_stale(manifest, "stock" in state)
-        # Kept first: when we die between a package and the restart of what it changed, the next run still does that.
+        # Saved first: if we die between a package and the restart of what it changed, the next run still does that.
         state["pending"] = [*state["pending"], *versions.actions_of(stale, manifest["versions"])]
         save_state(state)
         install_packages(manifest, stale, tell)
@@ -85,7 +86,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     done("disks")
     plan = files.compare(configuration["files"], configuration["attributes"], fill, state["files"])
     actions = units.order_actions([*state["pending"], *plan.actions, *units.actions_of_bundles(configuration, state)], manifest)
-    # Written before the files: when we die between a file and its reload, the next run still does the reload.
+    # Saved before the files: if we die between a file and its reload, the next run still does the reload.
     save_state({**state, "pending": actions, "bundles": state.get("bundles", {})})
     tell("files", f"files {len(plan.changed)} of {len(configuration['files'])} to write")
     names = {unit["name"] for unit in manifest["units"]}
@@ -93,9 +94,10 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     shares.drop(plan.removed)
     stage_bundles(incoming, others)
     files.write(plan, lambda: place_bundles(others))
-    # After the operators' own file is there.
+    # Only once the operators' own file is there.
     reduced = keys.reduce(configuration["login"])
-    # From here on with addresses in the place of placeholders.
+    corrected = identity.correct(manifest, tell)
+    # From here on with addresses in place of placeholders.
     manifest = fill_manifest(manifest, fill)
     save_manifest(manifest)
     done("files")
@@ -127,24 +129,24 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     return {
         "changed": sorted([*plan.changed, *reduced]),
         "removed": sorted(plan.removed),
-        "actions": performed,
+        "actions": [*corrected, *performed],
         "seconds": seconds,
     }
 
 
 def fill_manifest(manifest: Manifest, fill: files.Placeholders) -> Manifest:
-    """The manifest with every placeholder filled."""
+    """Return the manifest with every placeholder filled."""
     filled: Manifest = json.loads(fill.apply(json.dumps(manifest), "the manifest"))
     return filled
 
 
 def save_manifest(whole: Mapping[str, object]) -> None:
-    """Put a manifest where the program's other processes read it."""
+    """Save a manifest where the program's other processes read it."""
     write_private(MANIFEST, json.dumps(whole, indent=1, sort_keys=True), 0o644)
 
 
 def complete_manifest(manifest: Manifest) -> None:
-    """Give the manifest that is still there what a program of its time did not need, before the new program is put beside it:
+    """Add to the old manifest what the program of its time did not need, before the new program is put beside it:
     units that start meanwhile wait with the new one."""
     if not MANIFEST.exists():
         return
@@ -154,7 +156,7 @@ def complete_manifest(manifest: Manifest) -> None:
 
 
 def keep_probe_secrets(fresh: dict[str, str]) -> None:
-    """What the health check logs in with. FreeSWITCH keeps the password of its last start until it is drained: so do we."""
+    """Save what the health check logs in with. FreeSWITCH keeps the password of its last start until it is drained: so do we."""
     kept: dict[str, str] = json.loads(PROBE_SECRETS.read_text()) if PROBE_SECRETS.exists() else {}
     is_same = kept.get("esl_password") == fresh.get("esl_password")
     before = kept.get("esl_password_before" if is_same else "esl_password")
@@ -162,20 +164,20 @@ def keep_probe_secrets(fresh: dict[str, str]) -> None:
 
 
 def bundle_place(name: str, suffix: str = "") -> pathlib.Path:
-    """Where a bundle lies, or the one that is staged (`.new`) or out of the way (`.old`) beside it."""
+    """Return where a bundle is, or the one staged (`.new`) or moved out of the way (`.old`) beside it."""
     target = PROGRAM if name == "node" else SANDBOX if name == "sandbox" else BUNDLES / name
     return target.with_name(target.name + suffix)
 
 
 def bring_back(names: Iterable[str]) -> None:
-    """Put back what a run that was killed between two renames left out of the way."""
+    """Move back what a run that was killed between two renames had moved out of the way."""
     for name in names:
         if not bundle_place(name).exists() and bundle_place(name, ".old").exists():
             bundle_place(name, ".old").rename(bundle_place(name))
 
 
 def stage_bundles(incoming: pathlib.Path, names: Iterable[str]) -> None:
-    """Put bundles beside those in place. There a check of files finds them (`services/opensips.yaml.j2`)."""
+    """Put bundles beside those in place, where the checks of files find them (`services/opensips.yaml.j2`)."""
     for name in names:
         fresh = bundle_place(name, ".new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -188,21 +190,21 @@ def place_bundles(names: Iterable[str]) -> None:
     """Put staged bundles in place, each replaced as a whole."""
     for name in names:
         target, former = bundle_place(name), bundle_place(name, ".old")
-        # Out of the way first, so that nothing is missing for longer than two renames take: units start meanwhile.
+        # Out of the way first, so that nothing is missing for longer than two renames take: units may start meanwhile.
         shutil.rmtree(former, ignore_errors=True)
         if target.exists():
             target.rename(former)
         bundle_place(name, ".new").rename(target)
         shutil.rmtree(former, ignore_errors=True)
-    # Every time: what was cut off while it wrote this would stay half.
+    # Every time: a run cut off while writing this would leave half of it.
     write_private(WRAPPER, f'#!/bin/sh\nexec /usr/bin/python3 {PROGRAM} "$@"\n', 0o755)
 
 
 def wait_for_packages(tell: Tell) -> None:
-    """Wait for the installation that the boot began."""
+    """Wait for the installation that was started at boot."""
     start = time.monotonic()
     tell("packages", "packages")
-    # Only the first boot starts it: after a restart of the node it is inactive, and nothing is to be waited for.
+    # Only the first boot starts it: after a restart of the node it is inactive, and there is nothing to wait for.
     while systemctl("is-active", "webitel-install.service").stdout.strip() == "activating":
         progress = {"step": "packages", "done": 0, "total": 0}
         if install.PROGRESS.exists():
@@ -210,14 +212,14 @@ def wait_for_packages(tell: Tell) -> None:
         count = f" {progress['done']}/{progress['total']}" if progress["total"] else ""
         tell("packages", f"{progress['step']}{count}")
         if progress.get("error") and time.monotonic() - start > 60:
-            raise ApplyError(f"packages cannot be installed:\n{progress['error']}", "webitel-install.service")
+            raise ApplyError(f"packages could not be installed:\n{progress['error']}", "webitel-install.service")
         if time.monotonic() - start > INSTALL_SECONDS:
             raise ApplyError(f"packages were not installed within {INSTALL_SECONDS} s: {progress}", "webitel-install.service")
-        time.sleep(1)
+        time.sleep(PAUSE_SECONDS)
 
 
 def find_stale(manifest: Manifest, runs: bool) -> list[str]:
-    """Write the package sources; the packages that are there in another version than the manifest's, all of which can be had.
+    """Write the package sources; return the packages installed in another version than the manifest's, all of them available.
 
     Raises ApplyError or InstallError, with no package changed.
     """
@@ -237,8 +239,8 @@ def install_packages(manifest: Manifest, stale: list[str], tell: Tell) -> None:
     wanted = {name: entry["version"] for name, entry in manifest["versions"].items()}
     for name in stale:
         tell("packages", f"package {name} {wanted[name]}")
-    # Stand-ins are no data: their files need not reach the disk one by one.
-    options = ("-o", "Dpkg::Options::=--force-unsafe-io") if SANDBOX.is_dir() else ()
+    # Stand-ins are not data: their files need not be synced to the disk one by one.
+    options = install.QUICK if SANDBOX.is_dir() else ()
     install.install(
         list(dict.fromkeys([*manifest["packages"], *wanted])),
         manifest["install_units"],

@@ -15,13 +15,13 @@ TOTAL = re.compile(r"^(\d+) total\.", re.MULTILINE)
 
 
 def drain(manifest: Manifest, tell: Tell) -> None:
-    """Let no new call in and wait until none runs any more; at the end FreeSWITCH is paused in both directions.
+    """Take no new calls and wait until none is left; at the end FreeSWITCH is paused in both directions.
 
     New calls from outside are refused with 503 at once: the dispatcher has them answered elsewhere. What Webitel itself
     begins goes on at first, because the agent's leg of a running call is such a call; when all calls of before have ended,
     Consul is told that this FreeSWITCH is out of service, and diallers and desktops choose another one. Their running calls
     can still get an agent. Not sooner: calls of what Consul does not show can be neither held nor transferred nor queued.
-    At most `drain_timeout` seconds; then calls are let in again and the change is given up.
+    At most `drain_timeout` seconds; then calls are taken again and the change is abandoned.
     """
     switch = Switch(manifest)
     deadline = time.monotonic() + float(manifest["drain_timeout"])
@@ -32,8 +32,8 @@ def drain(manifest: Manifest, tell: Tell) -> None:
             if time.monotonic() > deadline:
                 calls = switch.count_calls()
                 raise ApplyError(
-                    f"{calls} calls still run after {manifest['drain_timeout']} s (webitel:drain_timeout); nothing was "
-                    "restarted, new calls are let in again: run `webitel up` again when fewer calls run",
+                    f"{calls} calls are still in progress after {manifest['drain_timeout']} s (webitel:drain_timeout); "
+                    "nothing was restarted and new calls are taken again: run `./webitel up` again when there are fewer calls",
                     "freeswitch",
                 )
             time.sleep(PAUSE_SECONDS)
@@ -43,7 +43,7 @@ def drain(manifest: Manifest, tell: Tell) -> None:
 
 
 def admit(manifest: Manifest) -> None:
-    """Let calls in again; a FreeSWITCH that was restarted meanwhile is not paused, one that is down is left alone."""
+    """Take calls again; a FreeSWITCH that was restarted meanwhile is not paused, one that is down is left alone."""
     switch = Switch(manifest)
     switch.tell_consul(False)
     try:
@@ -53,14 +53,14 @@ def admit(manifest: Manifest) -> None:
 
 
 def is_empty(switch: "Switch") -> bool:
-    """Whether the last leg is gone, with the door shut for good; takes FreeSWITCH out of Consul when it is time for that."""
+    """Tell whether the last leg is gone and no new one can begin; takes FreeSWITCH out of Consul when it is time for that."""
     legs = switch.list_legs()
     if legs is None:
         return False
     if switch.elder is None:
         switch.elder = legs
     if not legs:
-        # What Webitel begins between this answer and the restart is refused, not cut.
+        # What Webitel starts between this answer and the restart is refused, not cut off.
         switch.ask("fsctl pause")
         if switch.list_legs() == set():
             return True
@@ -72,7 +72,7 @@ def is_empty(switch: "Switch") -> bool:
 
 @dataclass
 class Switch:
-    """This node's FreeSWITCH. `elder` are the legs of before, `is_out` says that Consul shows it as out of service."""
+    """This node's FreeSWITCH. `elder` are the earlier legs, `is_out` says that Consul shows it as out of service."""
 
     manifest: Manifest
     elder: set[str] | None = None
@@ -85,28 +85,28 @@ class Switch:
         self.probes = {probe["kind"]: probe for probe in own["probes"]}
 
     def ask(self, command: str) -> str:
-        """What the event socket answers."""
+        """Return what the event socket answers."""
         return sip.ask_freeswitch(self.probes["freeswitch"], View(self.manifest), command)
 
     def list_legs(self) -> set[str] | None:
-        """Every leg there is; None where the answer is not understood."""
+        """List every leg; None where the answer is not understood."""
         said = self.ask("show channels")
         found = set(LEG.findall(said))
         total = TOTAL.search(said)
         return found if total and int(total[1]) == len(found) else None
 
     def count_calls(self) -> str:
-        """How many calls run, in words."""
+        """Say how many calls are in progress, in words."""
         found = TOTAL.search(self.ask("show calls count"))
         return found[1] if found else "an unknown number of"
 
     def describe(self) -> str:
-        """The line of progress."""
-        more = "; this node is given no new ones" if self.is_out else ""
-        return f"draining: {self.count_calls()} calls still run{more}"
+        """Return the line of progress."""
+        more = "; this node gets no new ones" if self.is_out else ""
+        return f"draining: {self.count_calls()} calls still in progress{more}"
 
     def tell_consul(self, out: bool) -> None:
-        """Out of service or back; an agent that does not answer is asked again at the next round."""
+        """Take FreeSWITCH out of service or back; an agent that does not answer is asked again in the next round."""
         path = f"/v1/agent/service/maintenance/{self.probes['consul_entry']['id']}"
         try:
             consul.call("PUT", f"{path}?enable=true&reason=draining" if out else f"{path}?enable=false", "")

@@ -10,28 +10,29 @@ from ..manifest import LOCK, Login, Manifest, load_manifest
 from ..report import Finding
 from ..state import State, Stock, load_state
 from ..system import ApplyError, run
-from . import keys
+from . import identity, keys
 from .units import WATCH
 
 MARK = "drift"
-"""The entry of a manifest under which the state has what was found, until the node is configured anew."""
+"""The entry of a manifest under which the state keeps what was found, until the node is configured again."""
 
 
 def take_stock(manifest: Manifest, paths: Iterable[str], login: Login) -> Stock:
-    """Note what is there now, for a later comparison."""
+    """Record what is there now, for a later comparison."""
     return {
         "login": login,
         "files": {path: describe_file(pathlib.Path(path)) for path in sorted(paths)},
         "units": {name: state["UnitFileState"] for name, state in unit_states(manifest).items()},
         "packages": list_packages(manifest["packages"]),
+        "identity": identity.describe(),
     }
 
 
 def find() -> list[Finding]:
-    """Everything that differs from what the last run left behind. Raises ApplyError where that is not known."""
+    """Find everything that differs from what the last run left behind. Raises ApplyError where that is unknown."""
     stock = load_state().get("stock")
     if stock is None:
-        raise ApplyError("this node was never configured by a version that keeps a record")
+        raise ApplyError("this node was last configured by a version that kept no record")
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     with LOCK.open("w") as lock:
         try:
@@ -41,19 +42,24 @@ def find() -> list[Finding]:
         manifest = load_manifest()
         found = [("file", path, compare_file(was, describe_file(pathlib.Path(path)))) for path, was in stock["files"].items()]
         states = unit_states(manifest)
-        # What runs on a node that leaves is no matter of ours.
+        # What runs on a node that leaves is not our concern.
         units = {} if manifest.get("leaving") else stock["units"]
         moving = {unit["name"] for unit in manifest["units"] if unit.get("moves")}
         found += [("unit", name, compare_unit(was, states.get(name, {}), name in moving)) for name, was in units.items()]
         packages = list_packages(stock["packages"])
         found += [("package", name, compare_package(was, packages.get(name))) for name, was in stock["packages"].items()]
+        now = identity.describe()
+        found += [
+            ("machine", what, f"{now[what]} instead of {was}" if now[what] != was else "")
+            for what, was in stock.get("identity", {}).items()
+        ]
         strangers = keys.find_strangers(stock["login"]) if "login" in stock else {}
-        found += [("file", path, f"lets in {count} more than the deployment") for path, count in strangers.items()]
+        found += [("file", path, f"lets in {count} more keys than the deployment's") for path, count in strangers.items()]
     return [{"kind": kind, "name": name, "what": what} for kind, name, what in found if what]
 
 
 def hold_again(state: State) -> None:
-    """Hold packages that were held at the end of the last run and are not any more."""
+    """Hold packages again that were held at the end of the last run."""
     stock = state.get("stock")
     was = {name for name, (_, held) in stock["packages"].items() if held} if stock else set()
     if loose := [name for name, (_, held) in list_packages(was).items() if not held]:
@@ -61,7 +67,7 @@ def hold_again(state: State) -> None:
 
 
 def describe_file(path: pathlib.Path) -> tuple[str, str]:
-    """A file's digest, "" where it is none, and its mode and owner."""
+    """Return a file's digest, "" where there is none, and its mode and owner."""
     if path.is_symlink() or not path.is_file():
         return "", ""
     found = path.stat()
@@ -69,7 +75,7 @@ def describe_file(path: pathlib.Path) -> tuple[str, str]:
 
 
 def compare_file(was: tuple[str, str], now: tuple[str, str]) -> str:
-    """What happened to a file; "" for nothing."""
+    """Say what happened to a file; "" for nothing."""
     if not now[0]:
         return "is gone" if was[0] else ""
     if was[0] != now[0]:
@@ -78,12 +84,12 @@ def compare_file(was: tuple[str, str], now: tuple[str, str]) -> str:
 
 
 def unit_states(manifest: Manifest) -> dict[str, dict[str, str]]:
-    """The states of our units by name."""
+    """Return the states of our units by name."""
     return status.unit_states([*(unit["name"] for unit in manifest["units"]), WATCH.removesuffix(".service")])
 
 
 def compare_unit(was: str, now: dict[str, str], moves: bool = False) -> str:
-    """What happened to a unit; "" for nothing. One that moves is stopped wherever its lock is not: `status` looks at that."""
+    """Say what happened to a unit; "" for nothing. One that moves is stopped wherever its lock is not: `status` checks that."""
     if now.get("LoadState") == "not-found":
         return "is gone"
     changed = [now.get("UnitFileState", "")] if now.get("UnitFileState") != was else []
@@ -103,7 +109,7 @@ def list_packages(names: Iterable[str]) -> dict[str, tuple[str, bool]]:
 
 
 def compare_package(was: tuple[str, bool], now: tuple[str, bool] | None) -> str:
-    """What happened to a package; "" for nothing. One that is not held may be renewed by security updates."""
+    """Say what happened to a package; "" for nothing. Security updates may renew one that is not held."""
     if now is None:
         return "removed"
     version, held = was

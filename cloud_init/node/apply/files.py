@@ -1,4 +1,4 @@
-"""The files of a configuration: placeholders filled, compared, checked, written in one step each."""
+"""The files of a configuration: placeholders filled, compared, checked, each written atomically."""
 
 import grp
 import os
@@ -21,12 +21,12 @@ class Placeholders:
         self.values = {"address": addresses, "secret": secrets}
 
     def apply(self, text: str, where: str) -> str:
-        """The text with every placeholder filled; an error names the file and the placeholder."""
+        """Fill every placeholder of a text; an error names the file and the placeholder."""
 
         def fill(match: re.Match[str]) -> str:
             kind, name = match.groups()
             if name not in self.values[kind]:
-                raise ApplyError(f"{where} needs the {kind} {name}, which this node was not given")
+                raise ApplyError(f"{where} needs the {kind} {name}, which this node did not receive")
             return self.values[kind][name]
 
         return PLACEHOLDER.sub(fill, text)
@@ -42,7 +42,7 @@ class FilePlan:
 
 
 def compare(texts: dict[str, str], attributes: Mapping[str, FileEntry], fill: Placeholders, known: Iterable[str]) -> FilePlan:
-    """Find which files must be written, which of the `known` ones be removed, and what that does to services."""
+    """Find which files must be written, which of the `known` ones removed, and what that does to services."""
     plan = FilePlan()
     for path, template in texts.items():
         wanted = attributes[path]
@@ -65,7 +65,7 @@ def compare(texts: dict[str, str], attributes: Mapping[str, FileEntry], fill: Pl
 
 
 def is_same(path: pathlib.Path, text: str, mode: int, uid: int, gid: int) -> bool:
-    """Whether the file is there with that content, mode and owner, and is no link."""
+    """Tell whether the file is there with that content, mode and owner, and is not a link."""
     if path.is_symlink() or not path.is_file():
         return False
     found = path.stat()
@@ -92,13 +92,13 @@ def write(plan: FilePlan, place_bundles: Callable[[], None] = lambda: None) -> N
                 target.flush()
                 os.fsync(target.fileno())
             staged.append((fresh, path))
-        # With all of them staged: a file that includes another is checked with that one as it will be.
+        # Only now that all are staged: a file that includes another is checked with that one as it will be.
         for (fresh, path), (*_, check) in zip(staged, plan.changed.values(), strict=True):
             if "{path}" in check:
                 checked = run(["sh", "-c", check.replace("{path}", str(fresh))], 60)
                 if checked.returncode != 0:
                     said = (checked.stdout + checked.stderr).strip().replace(fresh.name, path.name)
-                    raise ApplyError(f"{path} is refused by its own program ({check.split()[0]}):\n{said[-2000:]}")
+                    raise ApplyError(f"{path} was rejected by its own program ({check.split()[0]}):\n{said[-2000:]}")
         place_bundles()
         for fresh, path in staged:
             fresh.replace(path)

@@ -19,7 +19,7 @@ _TYPE = re.compile(r"(?:ssh|ecdsa|sk)-[a-z0-9@.-]+")
 
 
 def list_homes() -> dict[str, pathlib.Path]:
-    """The homes of root and of people, by name."""
+    """List the homes of root and of people, by name."""
     return {
         one.pw_name: pathlib.Path(one.pw_dir)
         for one in pwd.getpwall()
@@ -28,13 +28,13 @@ def list_homes() -> dict[str, pathlib.Path]:
 
 
 def list_files() -> dict[str, pathlib.Path]:
-    """The files of keys that are there, by user."""
+    """List the files of keys that exist, by user."""
     named = {user: home / ".ssh" / "authorized_keys" for user, home in list_homes().items()}
     return {user: path for user, path in named.items() if path.is_symlink() or path.is_file()}
 
 
 def key_of(line: str) -> str:
-    """Type and text of the key of a line, whatever options stand before it; "" for a comment, the line itself for no key."""
+    """Return type and text of a line's key, whatever options precede it; "" for a comment, the line itself if it has none."""
     if not line.strip() or line.lstrip().startswith("#"):
         return ""
     fields = _FIELD.findall(line.strip())
@@ -44,17 +44,17 @@ def key_of(line: str) -> str:
 
 
 def is_ours(line: str, login: Login) -> bool:
-    """Whether a line lets nobody in but the deployment."""
+    """Tell whether a line lets in nobody but the deployment."""
     return key_of(line) in ("", login["key"])
 
 
 def read_lines(path: pathlib.Path) -> list[str]:
-    """The lines of a file, none of a link: where it leads is not ours to read or write."""
+    """Read the lines of a file, none of a link: its target is not ours to read or write."""
     return [] if path.is_symlink() else path.read_text(errors="replace").splitlines()
 
 
 def find_strangers(login: Login) -> dict[str, int]:
-    """How many lines of each file let in somebody else; a link counts as one."""
+    """Count the lines of each file that let in somebody else; a link counts as one."""
     counts = {
         str(path): 1 if path.is_symlink() else sum(not is_ours(line, login) for line in read_lines(path))
         for path in list_files().values()
@@ -63,7 +63,7 @@ def find_strangers(login: Login) -> dict[str, int]:
 
 
 def reduce(login: Login) -> list[str]:
-    """Take everybody else out of every file, and make sure that the deployment stands in its own; returns what changed."""
+    """Remove everybody else from every file, and make sure that the deployment is in its own; return what changed."""
     changed = []
     for user, path in list_files().items():
         lines = read_lines(path)
@@ -81,7 +81,7 @@ def reduce(login: Login) -> list[str]:
 
 
 def replace(path: pathlib.Path, lines: list[str]) -> None:
-    """Another text in one step, with the owner and mode of the file, or of its folder where the file was a link."""
+    """Write another text atomically, with the owner and mode of the file, or of its folder where the file was a link."""
     found = path.parent.stat() if path.is_symlink() else path.stat()
     fresh = path.with_name(f".{path.name}.webitel-new")
     fresh.unlink(missing_ok=True)

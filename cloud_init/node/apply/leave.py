@@ -11,7 +11,7 @@ from .drain import drain
 from .units import WATCH, is_running
 
 STOP_SECONDS = 120
-"""For a unit to stop."""
+"""How long a unit may take to stop."""
 
 STEPS: dict[str, Callable[[Manifest, Tell], None]] = {
     "freeswitch": drain,
@@ -20,10 +20,10 @@ STEPS: dict[str, Callable[[Manifest, Tell], None]] = {
     "consul-server": consul_servers.leave,
     "locks": locks.hand_over,
 }
-"""What a service does before anything stops, while the whole node still works; an ApplyError keeps the node as it is."""
+"""What a service does before anything stops, while the whole node still works; an ApplyError leaves the node as it is."""
 
 STOPPED: dict[str, Callable[[Manifest], None]] = {"postgresql": database_data.mark_left}
-"""What a service does when all its units have stopped."""
+"""What a service does once all its units have stopped."""
 
 
 def leave(manifest: Manifest, tell: Tell) -> None:
@@ -32,7 +32,7 @@ def leave(manifest: Manifest, tell: Tell) -> None:
     Raises ApplyError when a step cannot be done; then nothing has been stopped.
     """
     units = [unit for unit in reversed(manifest["units"]) if unit["service"] not in BASE]
-    # It would start again what is stopped here.
+    # It would restart what is stopped here.
     systemctl("disable", "--now", WATCH)
     try:
         for unit in units:
@@ -50,16 +50,16 @@ def leave(manifest: Manifest, tell: Tell) -> None:
             run(["consul", "leave"], STOP_SECONDS)
         done = systemctl("disable", "--now", unit["name"], timeout=STOP_SECONDS)
         if is_running(unit["name"]):
-            raise ApplyError(f"{unit['name']} does not stop: {done.stderr.strip()}", unit["name"])
+            raise ApplyError(f"{unit['name']} did not stop: {done.stderr.strip()}", unit["name"])
     for service in sorted({unit["service"] for unit in units} & STOPPED.keys()):
         STOPPED[service](manifest)
 
 
 def forget_services(manifest: Manifest) -> None:
-    """Take out of Consul what did not do so at its own end (`facts/observed.md` 0.6)."""
+    """Deregister from Consul what did not do so when it stopped (`facts/observed.md` 0.6)."""
     agent = "127.0.0.1", manifest["ports"]["consul_http"]
     try:
         for identifier in fetch_json(*agent, "/v1/agent/services"):
             request(*agent, f"/v1/agent/service/deregister/{identifier}", method="PUT")
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise ApplyError(f"Consul's agent does not forget this node's services: {error}", "consul") from error
+        raise ApplyError(f"this node's services could not be deregistered from Consul: {error}", "consul") from error

@@ -1,4 +1,4 @@
-"""The node's units: enabled, started, and touched only where a change concerns them."""
+"""The node's units: enabled, started, and touched only where a change affects them."""
 
 import pathlib
 import time
@@ -18,20 +18,20 @@ SETUP = "/usr/lib/webitel/setup/"
 UNIT_FILES = pathlib.Path("/etc/systemd/system")
 
 SETTLE_SECONDS = 300
-"""For a touched service to work again at an update."""
+"""How long a touched service may take to work again after an update."""
 
 BEFORE_RESTART: dict[str, Callable[[Manifest, Tell], None]] = {
     "patroni": database_cluster.step_down,
     "rabbitmq-server": broker_cluster.drain,
 }
-"""What a member of a cluster does before its restart, so that the others go on without it."""
+"""What a member of a cluster does before its restart, so that the others continue without it."""
 
 VERBS = ("reload", "restart", "drain", "refresh")
 """`refresh` is for what matters at the next start only: it touches a unit that is still on its way up."""
 
 
 def actions_of_bundles(configuration: Configuration, state: State) -> list[str]:
-    """What a new version of a bundle does: the manifest says it for every bundle that a service reads."""
+    """Return what a new version of a bundle does: the manifest says it for every bundle that a service reads."""
     before = state.get("bundles", {})
     uses = configuration["manifest"]["bundle_actions"]
     return [
@@ -43,7 +43,7 @@ def actions_of_bundles(configuration: Configuration, state: State) -> list[str]:
 
 
 def order_actions(actions: list[str], manifest: Manifest) -> list[str]:
-    """Each action once, in start order of the units; a restart makes a reload of the same unit needless."""
+    """Order the actions by the units' start, each once; a restart makes a reload of the same unit unnecessary."""
     names = [unit["name"] for unit in manifest["units"]]
     wanted = list(dict.fromkeys(actions))
     wanted = [
@@ -53,7 +53,7 @@ def order_actions(actions: list[str], manifest: Manifest) -> list[str]:
     ]
 
     def place(action: str) -> int:
-        # Our commands speak to a program that runs: to the new one, where the same change restarts it.
+        # Our commands talk to a running program: the new one, where the same change restarts it.
         if action.startswith(SETUP):
             return len(names)
         unit = action.partition(" ")[2]
@@ -63,7 +63,7 @@ def order_actions(actions: list[str], manifest: Manifest) -> list[str]:
 
 
 def converge(manifest: Manifest, actions: list[str], update: bool, tell: Tell) -> list[str]:
-    """Units as the manifest has them. At creation everything is told to start and nothing is waited for."""
+    """Bring units to what the manifest says. At creation everything is told to start and nothing is waited for."""
     names = [unit["name"] for unit in manifest["units"]]
     moving = {unit["name"] for unit in manifest["units"] if unit.get("moves")}
     if "daemon-reload" in actions:
@@ -71,7 +71,7 @@ def converge(manifest: Manifest, actions: list[str], update: bool, tell: Tell) -
     if missing := [name for name in (*names, WATCH) if name not in moving and systemctl("is-enabled", name).returncode != 0]:
         systemctl("unmask", *missing)
         systemctl("enable", *missing)
-    # Only the holder of its lock starts it; one that runs already goes on until the lock has been asked for.
+    # Only the holder of its lock starts it; one that is running goes on until the lock has been asked for.
     if loose := [name for name in sorted(moving) if systemctl("is-enabled", name).stdout.strip() != "disabled"]:
         systemctl("unmask", *loose)
         systemctl("disable", *loose)
@@ -93,7 +93,7 @@ def converge(manifest: Manifest, actions: list[str], update: bool, tell: Tell) -
             BEFORE_RESTART[unit](manifest, tell)
         perform(verb, unit, update)
         if verb == "drain" and update:
-            # What was restarted is not paused, but Consul may remember that it was out of service.
+            # A restarted one is not paused, but Consul may remember that it was out of service.
             admit(manifest)
         if verb != "refresh":
             touched.append(unit)
@@ -109,7 +109,7 @@ def converge(manifest: Manifest, actions: list[str], update: bool, tell: Tell) -
 
 
 def list_resting(units: list[str]) -> list[str]:
-    """Those of the units that are neither active nor on their way, in the given order."""
+    """List the units that are neither active nor activating, in the given order."""
     states = systemctl("is-active", *units).stdout.split()
     return [unit for unit, state in zip(units, states, strict=True) if state not in ("active", "activating", "reloading")]
 
@@ -135,12 +135,12 @@ def keep_off(names: list[str]) -> None:
 
 
 def is_running(unit: str) -> bool:
-    """Whether the unit is active or on its way."""
+    """Tell whether the unit is active or activating."""
     return not list_resting([unit])
 
 
 def perform(verb: str, unit: str, update: bool) -> None:
-    """One action on one unit; a reload that fails is an error with the unit's last lines."""
+    """Perform one action on one unit; a reload that fails is an error with the unit's last lines."""
     if verb == "refresh":
         if systemctl("is-active", unit).stdout.strip() == "activating":
             systemctl("restart", "--no-block", unit)
@@ -148,16 +148,16 @@ def perform(verb: str, unit: str, update: bool) -> None:
     if verb == "reload":
         done = systemctl("reload-or-restart", unit)
         if done.returncode != 0:
-            raise ApplyError(f"{unit} refused to reload: {done.stderr.strip()}\n" + "\n".join(last_lines(unit)), unit)
+            raise ApplyError(f"{unit} could not be reloaded: {done.stderr.strip()}\n" + "\n".join(last_lines(unit)), unit)
         return
     blocking = [] if update else ["--no-block"]
     done = systemctl("restart", *blocking, unit, timeout=SETTLE_SECONDS)
     if done.returncode != 0:
-        raise ApplyError(f"{unit} did not restart: {done.stderr.strip()}\n" + "\n".join(last_lines(unit)), unit)
+        raise ApplyError(f"{unit} could not be restarted: {done.stderr.strip()}\n" + "\n".join(last_lines(unit)), unit)
 
 
 def perform_command(action: str, tell: Tell) -> None:
-    """A changed file's own command. One of ours that fails is an error and stays to be done; a container refuses others."""
+    """Run a changed file's own command. One of ours that fails is an error and stays pending; a container refuses others."""
     ours = action.startswith(SETUP)
     if ours:
         tell("services", action.removeprefix(SETUP))
@@ -167,7 +167,7 @@ def perform_command(action: str, tell: Tell) -> None:
 
 
 def settle(manifest: Manifest, touched: list[str], tell: Tell) -> None:
-    """Wait until the services of the touched units do their work again."""
+    """Wait until the services of the touched units work again."""
     concerned = {unit["service"] for unit in manifest["units"] if unit["name"] in touched}
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:

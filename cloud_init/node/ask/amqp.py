@@ -21,7 +21,7 @@ Method = tuple[int, int]
 
 
 def log_in(address: str, port: int, user: str, password: str, timeout: float) -> None:
-    """Log in to `/` in full. Raises Unhealthy with what the broker said or how the connection ended."""
+    """Log in to `/` completely. Raises Unhealthy with what the broker said or how the connection ended."""
     try:
         Connection(address, port, user, password, timeout).socket.close()
     except (OSError, ValueError) as error:
@@ -40,7 +40,7 @@ class Connection:
             response = f"\0{user}\0{password}".encode()
             self.send(START_OK, struct.pack(">I", 0) + short("PLAIN") + long(response) + short("en_US"), channel=0)
             limits = self.expect(TUNE)
-            # No heartbeats: whoever uses this speaks all the time, or is soon gone.
+            # No heartbeats: callers talk all the time, or are soon gone.
             self.send(TUNE_OK, limits[:6] + b"\0\0", channel=0)
             self.send(OPEN, short("/") + short("") + b"\0", channel=0)
             self.expect(OPEN_OK)
@@ -55,7 +55,7 @@ class Connection:
         self.socket.close()
 
     def ask(self, method: Method, arguments: bytes, answer: Method) -> bytes:
-        """One method of the channel and the arguments of its answer."""
+        """Call one method of the channel and return the arguments of its answer."""
         self.send(method, arguments)
         return self.expect(answer)
 
@@ -77,7 +77,7 @@ class Connection:
         self.expect(ACK)
 
     def take(self, queue: str) -> bytes | None:
-        """The next message; None when there is none. It is back in the queue when the connection ends."""
+        """Take the next message, None when there is none. It returns to the queue when the connection ends."""
         self.send(GET, b"\0\0" + short(queue) + b"\0")
         method, _ = self.receive_method()
         if method == GET_EMPTY:
@@ -95,22 +95,22 @@ class Connection:
         self.ask(DELETE, b"\0\0" + short(name) + b"\0", DELETE_OK)
 
     def send(self, method: Method, arguments: bytes, channel: int = 1) -> None:
-        """One method frame."""
+        """Send one method frame."""
         self.frame(METHOD, struct.pack(">HH", *method) + arguments, channel)
 
     def frame(self, kind: int, payload: bytes, channel: int = 1) -> None:
-        """One frame."""
+        """Send one frame."""
         self.socket.sendall(struct.pack(">BHI", kind, channel, len(payload)) + payload + END)
 
     def expect(self, method: Method) -> bytes:
-        """The arguments of the expected method."""
+        """Receive the arguments of the expected method."""
         found, arguments = self.receive_method()
         if found != method:
             raise ValueError(f"the broker answered method {found}, expected {method}")
         return arguments
 
     def receive_method(self) -> tuple[Method, bytes]:
-        """The next method with its arguments; a close from the broker becomes its text."""
+        """Receive the next method with its arguments; a close by the broker raises its text."""
         while True:
             kind, payload = self.receive_frame()
             found = struct.unpack(">HH", payload[:4]) if kind == METHOD else (0, 0)
@@ -122,28 +122,28 @@ class Connection:
             return (found[0], found[1]), payload[4:]
 
     def receive_frame(self) -> tuple[int, bytes]:
-        """The next frame: its kind and payload."""
+        """Receive the next frame: its kind and payload."""
         kind, _, size = struct.unpack(">BHI", receive(self.socket, 7))
         return kind, receive(self.socket, size + 1)[:-1]
 
 
 def short(text: str) -> bytes:
-    """A short string."""
+    """Encode a short string."""
     return bytes([len(text)]) + text.encode()
 
 
 def long(data: bytes) -> bytes:
-    """A long string, or a table's content."""
+    """Encode a long string, or a table's content."""
     return struct.pack(">I", len(data)) + data
 
 
 def receive(connection: socket.socket, size: int) -> bytes:
-    """Exactly so many bytes."""
+    """Receive exactly so many bytes."""
     data = b""
     while len(data) < size:
         part = connection.recv(size - len(data))
         if not part:
-            # A refused log-in may come as a silent close.
+            # A rejected log-in may show as a silent close.
             raise ValueError("the broker closed the connection" + (" (wrong password?)" if not data else ""))
         data += part
     return data

@@ -17,7 +17,7 @@ TTL_SECONDS = 13.0
 
 
 CERTAIN = "consistent"
-"""Has a leader answer only when it has read its whole log: after a restart of all servers it would deny what it holds."""
+"""Makes a leader answer only once it has read its whole log: after a restart of all servers it would deny what it holds."""
 
 
 class ConsulError(Unhealthy):
@@ -25,12 +25,12 @@ class ConsulError(Unhealthy):
 
 
 def find_agent() -> str:
-    """Where this node's agent answers."""
+    """Return where this node's agent answers."""
     return f"http://127.0.0.1:{load_manifest()['ports']['consul_http']}"
 
 
 def call(method: str, path: str, body: str | None = None, timeout: float = TIMEOUT_SECONDS) -> Any:
-    """The JSON that the agent answers; None for what is not there."""
+    """Return the JSON that the agent answers; None for what does not exist."""
     request = urllib.request.Request(find_agent() + path, None if body is None else body.encode(), method=method)
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
@@ -44,13 +44,13 @@ def call(method: str, path: str, body: str | None = None, timeout: float = TIMEO
 
 
 def list_keys(prefix: str) -> dict[str, dict[str, Any]]:
-    """The entries below a prefix, by the rest of their key; `Value` as text, `Session` the one that holds it."""
+    """List the entries below a prefix by the rest of their key; `Value` as text, `Session` the one that holds it."""
     rows = call("GET", f"/v1/kv/{quote(prefix)}?recurse&{CERTAIN}") or []
     return {row["Key"].removeprefix(prefix): row | {"Value": base64.b64decode(row["Value"] or "").decode()} for row in rows}
 
 
 def find_key(key: str, timeout: float = TIMEOUT_SECONDS) -> dict[str, str]:
-    """{"holder", "session"} of a key: its text and the session that holds it, "" where none does."""
+    """Return {"holder", "session"} of a key: its text and the session that holds it, "" where none does."""
     row = (call("GET", f"/v1/kv/{quote(key)}?{CERTAIN}", timeout=timeout) or [{}])[0]
     return {"holder": base64.b64decode(row.get("Value") or "").decode(), "session": row.get("Session") or ""}
 
@@ -60,18 +60,18 @@ class Session:
 
     def __init__(self, name: str) -> None:
         self.name, self.id = name, ""
-        # Without checks, by default that Consul holds the node for alive: it ends by time alone.
+        # Without checks (by default that Consul considers the node alive): it ends by time alone.
         self.wanted = {"Name": name, "TTL": f"{TTL_SECONDS:g}s", "Behavior": "delete", "LockDelay": "0s", "Checks": []}
 
     def renew(self) -> str:
-        """The session's id; a new one where Consul has lost it."""
+        """Return the session's id; a new one where Consul has lost it."""
         if not self.keep():
             self.id = call("PUT", "/v1/session/create", json.dumps(self.wanted))["ID"]
         return self.id
 
     def keep(self, timeout: float = TIMEOUT_SECONDS) -> bool:
-        """Renew it; false where there is none any more."""
-        # A renewal takes no `CERTAIN`, so that it is gone has to be asked.
+        """Renew it; return false where it no longer exists."""
+        # A renewal does not accept `CERTAIN`, so whether it is gone has to be asked.
         if (
             self.id
             and call("PUT", f"/v1/session/renew/{self.id}", "", timeout) is None
@@ -81,7 +81,7 @@ class Session:
         return bool(self.id)
 
     def hold(self, key: str, value: str) -> bool:
-        """Whether this session holds the key, taken if it was free."""
+        """Tell whether this session holds the key, which it takes if it is free."""
         return bool(call("PUT", f"/v1/kv/{quote(key)}?acquire={self.renew()}", value))
 
     def release(self, key: str) -> None:
@@ -90,7 +90,7 @@ class Session:
             call("PUT", f"/v1/kv/{quote(key)}?release={self.id}", "")
 
     def end(self) -> None:
-        """Frees what the session holds."""
+        """Release what the session holds."""
         if self.id:
             call("PUT", f"/v1/session/destroy/{self.id}", "")
             self.id = ""

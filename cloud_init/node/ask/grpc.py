@@ -13,11 +13,11 @@ NO_TABLE = struct.pack(">HI", 1, 0)
 
 
 def call(address: str, port: int, method: str, message: bytes, timeout: float) -> bytes:
-    """The message that `/package.Service/Method` answers; OSError when nobody does, ValueError when it is refused.
+    """Return the message that `/package.Service/Method` answers; OSError when nothing does, ValueError when it is refused.
 
-    An answer is shorter than 64 KiB: nothing is said of a larger window.
+    An answer is shorter than 64 KiB: no larger window is announced.
     """
-    deadline, silent = time.monotonic() + timeout, f"it accepts connections and answers no call within {timeout:g} s"
+    deadline, silent = time.monotonic() + timeout, f"it accepts connections but answered no call within {timeout:g} s"
     with socket.create_connection((address, port), timeout) as connection:
         head = b"".join(
             field(name, value)
@@ -66,12 +66,12 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def field(name: str, value: str) -> bytes:
-    """A header field that nobody shall index, without Huffman's code; name and value are shorter than 127 bytes."""
+    """Encode a header field, never indexed, without Huffman coding; name and value are shorter than 127 bytes."""
     return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
 
 
 def read_frame(stream: BinaryIO) -> tuple[int, int, int, bytes]:
-    """Kind, flags, stream and payload of the next frame."""
+    """Read kind, flags, stream and payload of the next frame."""
     head = stream.read(9)
     size = int.from_bytes(head[:3], "big")
     payload = stream.read(size) if size else b""
@@ -81,19 +81,19 @@ def read_frame(stream: BinaryIO) -> tuple[int, int, int, bytes]:
 
 
 def describe_status(payload: bytes) -> str:
-    """`grpc-status` in a block of header fields, where it is written in plain letters, as grpc's C++ library does."""
+    """Find `grpc-status` in a block of header fields, where grpc's C++ library writes it in plain letters."""
     _, found, rest = payload.partition(b"grpc-status")
     size = rest[0] if found and rest else 0
     return f"gRPC status {rest[1 : 1 + size].decode(errors='replace')}" if 0 < size < 4 else "no reason that is readable here"
 
 
 def text_field(number: int, value: str) -> bytes:
-    """A string of a protobuf message; shorter than 128 bytes."""
+    """Encode a string of a protobuf message; shorter than 128 bytes."""
     return bytes([number << 3 | 2, len(value)]) + value.encode()
 
 
 def read_text(message: bytes, number: int) -> str:
-    """A string of a protobuf message when it is the first field, else an empty one."""
+    """Read a string of a protobuf message if it is the first field, else an empty one."""
     if not message or message[0] != number << 3 | 2:
         return ""
     size = shift = 0

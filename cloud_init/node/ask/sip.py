@@ -14,19 +14,19 @@ from . import grpc
 if TYPE_CHECKING:
     from .view import View
 
-TIMEOUT = 2.5
+TIMEOUT_SECONDS = 2.5
 
 
 def sip_request(probe: ProbeEntry, view: "View") -> None:
-    """Send a request outside a dialog and judge the status of its answer; `accept` is another status that is fine, too.
+    """Send a request outside a dialog and judge the status of its answer; `accept` is another status that is fine too.
 
-    With `credentials` a challenge is answered, by an account that nobody has: only then is the database asked for accounts
+    With `credentials` a challenge is answered for an account that nobody has: only then is the database asked for accounts
     (`facts/telephony-real.md` 1), and the answer is the same challenge again.
     """
     method, target = probe["method"], f"{probe['address']}:{probe['port']}"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((view.address, 0))
-        sock.settimeout(TIMEOUT)
+        sock.settimeout(TIMEOUT_SECONDS)
         sock.connect((probe["address"], probe["port"]))
         try:
             answer = exchange(sock, method, view.address, "")
@@ -34,14 +34,14 @@ def sip_request(probe: ProbeEntry, view: "View") -> None:
             if probe.get("credentials") and challenge:
                 answer = exchange(sock, method, view.address, answer_challenge(challenge[1], method, view.address))
         except TimeoutError as error:
-            raise Unhealthy(f"no answer to {method} at {target} within {TIMEOUT} s") from error
+            raise Unhealthy(f"no answer to {method} at {target} within {TIMEOUT_SECONDS} s") from error
     first = answer.splitlines()[0]
     if first.split(" ")[1] not in {str(probe["status"]), probe.get("accept")}:
         raise Unhealthy(f"{method}: {first}, expected {probe['status']}")
 
 
 def exchange(sock: socket.socket, method: str, host: str, header: str) -> str:
-    """One request and its final answer; a TimeoutError without one."""
+    """Send one request and return its final answer; raise a TimeoutError without one."""
     mine, target = ("{}:{}".format(*name) for name in (sock.getsockname(), sock.getpeername()))
     token = secrets.token_hex(8)
     sock.send(
@@ -60,7 +60,7 @@ def exchange(sock: socket.socket, method: str, host: str, header: str) -> str:
 
 
 def answer_challenge(challenge: str, method: str, host: str) -> str:
-    """The header with an answer that cannot be right."""
+    """Return the header with an answer that cannot be right."""
     words = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     return (
         f'Authorization: Digest username="webitel-probe", realm="{words.get("realm", "")}", nonce="{words.get("nonce", "")}", '
@@ -70,7 +70,7 @@ def answer_challenge(challenge: str, method: str, host: str) -> str:
 
 
 def bencode(value: object) -> bytes:
-    """rtpengine's wire format."""
+    """Encode rtpengine's wire format."""
     if isinstance(value, str):
         return f"{len(value.encode())}:{value}".encode()
     if isinstance(value, list):
@@ -80,10 +80,10 @@ def bencode(value: object) -> bytes:
 
 
 def ask_rtpengine(address: str, port: int, message: dict[str, Any]) -> str:
-    """One command and its answer. The cookie is fresh: a repeated one gets the former answer replayed."""
+    """Send one command and return its answer. The cookie is fresh: a repeated one gets the earlier answer replayed."""
     cookie = secrets.token_hex(8)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(TIMEOUT)
+        sock.settimeout(TIMEOUT_SECONDS)
         sock.sendto(f"{cookie} ".encode() + bencode(message), (address, port))
         return sock.recv(65535).decode(errors="replace").removeprefix(f"{cookie} ")
 
@@ -106,9 +106,9 @@ def rtpengine(probe: ProbeEntry, view: "View") -> None:
 
 
 def ask_freeswitch(probe: ProbeEntry, view: "View", command: str) -> str:
-    """Ask FreeSWITCH's event socket a command. Raises PermissionError when it refuses the password.
+    """Send FreeSWITCH's event socket a command. Raises PermissionError when it rejects the password.
 
-    It has the password of its last start: where that was changed since, the one before is tried as well.
+    It has the password of its last start: where that has changed since, the previous one is tried as well.
     """
     passwords = [view.secrets[name] for name in ("esl_password", "esl_password_before") if name in view.secrets]
     for password in passwords[:-1]:
@@ -118,14 +118,14 @@ def ask_freeswitch(probe: ProbeEntry, view: "View", command: str) -> str:
 
 
 def ask_with(password: str, probe: ProbeEntry, command: str) -> str:
-    """Ask one command with one password."""
-    with socket.create_connection((probe["address"], probe["port"]), TIMEOUT) as connection:
-        connection.settimeout(TIMEOUT)
+    """Send one command with one password."""
+    with socket.create_connection((probe["address"], probe["port"]), TIMEOUT_SECONDS) as connection:
+        connection.settimeout(TIMEOUT_SECONDS)
         stream = connection.makefile("rb")
         read_block(stream)
         connection.sendall(f"auth {password}\n\n".encode())
         if "+OK" not in read_block(stream):
-            raise PermissionError("the event socket refuses the password")
+            raise PermissionError("the event socket rejects the password")
         connection.sendall(f"api {command}\n\n".encode())
         header = read_block(stream)
         length = int(next((line.split(":")[1] for line in header.splitlines() if line.startswith("Content-Length")), "0"))
@@ -139,8 +139,8 @@ def freeswitch(probe: ProbeEntry, view: "View") -> None:
     paused = [name for name in ("inbound", "outbound") if "true" in ask_freeswitch(probe, view, f"fsctl pause_check {name}")]
     if paused:
         raise Unhealthy(
-            f"paused, new {' and '.join(paused)} calls are refused: a drain is under way, or was left; "
-            "`webitel-node resume` lets them in"
+            f"paused, new {' and '.join(paused)} calls are refused: a drain is in progress, or was abandoned; "
+            "`webitel-node resume` takes calls again"
         )
     if "is ready" not in text:
         raise Unhealthy(next((line for line in text.splitlines() if "ready" in line), text[:100]))
@@ -152,14 +152,14 @@ def freeswitch_calls(probe: ProbeEntry, _: "View") -> None:
 
 
 def call_freeswitch(address: str, port: int) -> None:
-    """Have fs.Api/Execute answer: whoever connects only, as a port that is open does, waits for ever for the next call."""
-    answered = grpc.call(address, port, "/fs.Api/Execute", grpc.text_field(1, "version"), TIMEOUT)
+    """Have fs.Api/Execute answer: a server that merely accepts connections would keep the next caller waiting for ever."""
+    answered = grpc.call(address, port, "/fs.Api/Execute", grpc.text_field(1, "version"), TIMEOUT_SECONDS)
     if not grpc.read_text(answered, 1):
-        raise Unhealthy("it answers a call with nothing")
+        raise Unhealthy("it answers a call with an empty message")
 
 
 def read_block(stream: Any) -> str:
-    """Header lines up to an empty one."""
+    """Read header lines up to an empty one."""
     lines = []
     while line := stream.readline().decode(errors="replace").strip():
         lines.append(line)

@@ -20,17 +20,17 @@ from .consul import list_keys
 
 T = TypeVar("T")
 
-TIMEOUT = 3.0
-LIST = 64 << 20
-"""Bytes of the broker's longest answer: each agent in a browser has a queue with a consumer and several bindings."""
-RECENT = 60
-"""Seconds of the journal in which queries that fail count."""
+TIMEOUT_SECONDS = 3.0
+LONGEST_LIST_BYTES = 64 << 20
+"""Of the broker's answers: each agent in a browser has a queue with a consumer and several bindings."""
+RECENT_SECONDS = 60
+"""How far back in the journal failed queries count."""
 LACKING = r"(relation|column|function|type|schema) \S[^:;{}]{0,150}? does not exist|ERROR internal server error$"
-"""What PostgreSQL says of a schema that is not the one a program was written for; Cases keeps that for itself."""
+"""What PostgreSQL says of a schema that a program was not written for; Cases hides that and reports an internal error."""
 
 
 class Once(Generic[T]):
-    """A property that is asked for once, however many threads want it at the same time; so is the failure to answer."""
+    """A property that is fetched once, however many threads want it at the same time; a failure is remembered as well."""
 
     def __init__(self, ask: "Callable[[View], T]") -> None:
         self.ask, self.name, self.__doc__ = ask, ask.__name__, ask.__doc__
@@ -49,7 +49,7 @@ class Once(Generic[T]):
 
 
 class View:
-    """What several probes ask for is asked once. Secrets come from a file that only root reads."""
+    """What several probes need, fetched once. Secrets come from a file that only root can read."""
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
@@ -59,17 +59,17 @@ class View:
 
     @cached_property
     def secrets(self) -> dict[str, str]:
-        """Secrets for probes: name -> value."""
+        """Return the secrets for probes: name -> value."""
         found: dict[str, str] = json.loads(PROBE_SECRETS.read_text()) if PROBE_SECRETS.exists() else {}
         return found
 
     @Once
     def sessions(self) -> dict[str, int]:
-        """This node's sessions in the database by application name."""
+        """Return this node's sessions in the database by application name."""
         return self.ask_sessions()
 
     def ask_sessions(self) -> dict[str, int]:
-        """Ask for `sessions` anew."""
+        """Fetch `sessions` again."""
         found: dict[str, int] = json.loads(
             query(
                 self,
@@ -80,8 +80,21 @@ class View:
         return found
 
     @Once
+    def session_ages(self) -> dict[str, float]:
+        """Seconds since the oldest of this node's sessions in the database was opened, by application name."""
+        found: dict[str, float] = json.loads(
+            query(
+                self,
+                "select coalesce(json_object_agg(application_name, age), '{}') from (select application_name, "
+                "extract(epoch from clock_timestamp() - min(backend_start)) age from pg_stat_activity "
+                f"where datname = 'webitel' and host(client_addr) = '{self.address}' group by 1) s",
+            )
+        )
+        return found
+
+    @Once
     def consul_services(self) -> dict[str, dict[str, Any]]:
-        """This agent's services by id, with the state of their checks."""
+        """Return this agent's services by id, with the state of their checks."""
         try:
             services = fetch_json("127.0.0.1", self.ports["consul_http"], "/v1/agent/services")
             checks = fetch_json("127.0.0.1", self.ports["consul_http"], "/v1/agent/checks")
@@ -94,26 +107,26 @@ class View:
 
     @Once
     def lock_holders(self) -> dict[str, str]:
-        """By service that moves, the key of the node that holds its lock."""
+        """Return by service that moves the key of the node that holds its lock."""
         return {name: row["Value"] for name, row in list_keys(PREFIX).items() if row.get("Session")}
 
     @Once
     def consumers(self) -> list[tuple[str, str, str]]:
-        """Queue, address and connection of every consumer."""
+        """Return queue, address and connection of every consumer."""
         rows = broker(self, "/api/consumers?columns=queue.name,channel_details.peer_host,channel_details.connection_name")
         details = [(row["queue"]["name"], row.get("channel_details") or {}) for row in rows]
         return [(name, str(one.get("peer_host", "")), str(one.get("connection_name", ""))) for name, one in details]
 
     @Once
     def bindings(self) -> set[tuple[str, str, str, str]]:
-        """Source, kind of destination (`queue` or `exchange`), destination and key of every binding."""
+        """Return source, kind of destination (`queue` or `exchange`), destination and key of every binding."""
         rows = broker(self, "/api/bindings/%2f?columns=source,destination_type,destination,routing_key")
         return {(row["source"], row["destination_type"], row["destination"], row["routing_key"]) for row in rows}
 
     @Once
-    def schema_errors(self) -> dict[str, tuple[int, float, str]]:
-        """By unit that is asked for it: how many queries failed lately for what the database lacks, how many seconds ago the
-        last one did, and its words."""
+    def schema_errors(self) -> dict[str, tuple[list[float], str]]:
+        """Return by unit that is asked for it how many seconds ago queries failed for what the database lacks, the last one at
+        the end, and its words."""
         probes = (probe for service in self.manifest["services"] for probe in service["probes"])
         units = [probe["unit"] for probe in probes if probe["kind"] == "schema"]
         done = run(
@@ -124,7 +137,7 @@ class View:
                 "--no-pager",
                 "-o",
                 "json",
-                f"--since=-{RECENT}s",
+                f"--since=-{RECENT_SECONDS}s",
                 "--grep",
                 LACKING,
                 *(f"--unit={unit}" for unit in units),
@@ -133,13 +146,13 @@ class View:
         )
         if done.returncode not in (0, 1):
             raise Unhealthy(f"journalctl: {done.stderr.strip()[:200]}")
-        found: dict[str, tuple[int, float, str]] = {}
+        found: dict[str, tuple[list[float], str]] = {}
         for line in done.stdout.splitlines():
             entry = json.loads(line)
             unit = str(entry.get("_SYSTEMD_UNIT", "")).removesuffix(".service")
             said = re.search(LACKING, str(entry.get("MESSAGE", "")))
             age = time.time() - int(entry["__REALTIME_TIMESTAMP"]) / 1e6
-            found[unit] = found.get(unit, (0, 0.0, ""))[0] + 1, age, said[0] if said else ""
+            found[unit] = [*found.get(unit, ([], ""))[0], age], said[0] if said else ""
         return found
 
 
@@ -154,13 +167,13 @@ def request(
     tls: bool = False,
     most: int = 1 << 20,
 ) -> tuple[int, str]:
-    """One HTTP request: status and the first `most` bytes of the answer."""
+    """Send one HTTP request; return status and the first `most` bytes of the answer."""
     connection: http.client.HTTPConnection
     if tls:
-        # The certificate may be the deployment's own: here it is asked whether anything is served at all.
-        connection = http.client.HTTPSConnection(address, port, timeout=TIMEOUT, context=ssl._create_unverified_context())
+        # The certificate may be the deployment's own: the question here is whether anything is served at all.
+        connection = http.client.HTTPSConnection(address, port, timeout=TIMEOUT_SECONDS, context=ssl._create_unverified_context())
     else:
-        connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT)
+        connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT_SECONDS)
     try:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
@@ -170,15 +183,15 @@ def request(
 
 
 def fetch_json(address: str, port: int, path: str, headers: dict[str, str] | None = None) -> Any:
-    """The JSON behind a path; a ValueError says the status otherwise."""
-    status, body = request(address, port, path, headers=headers, most=LIST)
+    """Fetch the JSON behind a path; raise a ValueError with any other status."""
+    status, body = request(address, port, path, headers=headers, most=LONGEST_LIST_BYTES)
     if status != 200:
         raise ValueError(f"{path}: HTTP {status}")
     return json.loads(body)
 
 
 def query(view: View, statement: str, *, own: bool = False) -> str:
-    """Ask the database for one value as the services' own role: through HAProxy, or this node's `own` by its socket."""
+    """Query the database for one value with the services' own role: through HAProxy, or this node's `own` by its socket."""
     password = view.secrets.get("database_password", "")
     command = [
         "psql",
@@ -207,14 +220,14 @@ def query(view: View, statement: str, *, own: bool = False) -> str:
 
 
 def reach_database(view: View, own: bool = False) -> str:
-    """Where the database is, for libpq: behind HAProxy, or this node's own."""
+    """Return where the database is, for libpq: behind HAProxy, or this node's own."""
     if own:
         return f"host=/var/run/postgresql port={view.ports['postgresql_sql']}"
     return f"host=127.0.0.1 port={view.ports['haproxy_sql']}"
 
 
 def broker(view: View, path: str) -> Any:
-    """Fetch JSON of RabbitMQ's management interface, through HAProxy where the node has it."""
+    """Fetch JSON from RabbitMQ's management interface, through HAProxy where the node has it."""
     try:
         return fetch_json(*reach_broker(view), path, log_in_at_broker(view))
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -233,13 +246,13 @@ def tell_broker(view: View, method: str, path: str, body: Mapping[str, object]) 
 
 
 def reach_broker(view: View) -> tuple[str, int]:
-    """Where its management interface is for this node."""
+    """Return where its management interface is for this node."""
     if any(service["name"] == "haproxy" for service in view.manifest["services"]):
         return "127.0.0.1", view.ports["haproxy_management"]
     return view.address, view.ports["rabbitmq_management"]
 
 
 def log_in_at_broker(view: View) -> dict[str, str]:
-    """The header of the services' own user."""
+    """Return the header that logs in the services' own user."""
     token = base64.b64encode(f"webitel:{view.secrets.get('broker_password', '')}".encode()).decode()
     return {"Authorization": f"Basic {token}"}

@@ -7,29 +7,29 @@ import time
 from typing import Any
 
 from ..ask.consul import Session, list_keys
-from ..ask.view import TIMEOUT, View, broker
+from ..ask.view import TIMEOUT_SECONDS, View, broker
 from ..manifest import Manifest, MemberEntry, ProbeEntry
 from ..system import ApplyError, Tell, Unhealthy, run, systemctl
 
 DATA = pathlib.Path("/var/lib/rabbitmq/mnesia")
 BLANK = "webitel/rabbitmq/blank/"
 SPARED_SECONDS = 120.0
-"""For the others to become able to do without a node."""
+"""How long the others may take until they can do without a node."""
 _blank = Session("webitel: a broker without data")
 
 
 def list_members(manifest: Manifest) -> list[MemberEntry]:
-    """The nodes that are to form the broker, the one that may begin first."""
+    """List the nodes that are to form the broker, the one that may begin first."""
     return manifest["clusters"].get("rabbitmq", [])
 
 
 def broker_name(node: str) -> str:
-    """The Erlang node of a node's broker."""
+    """Return the Erlang node name of a node's broker."""
     return f"rabbit@{node}"
 
 
 def may_start(_: ProbeEntry, view: View) -> None:
-    """Check whether this broker may start: without data only where it finds its cluster, for alone it would make one of its
+    """Check whether this broker may start: without data only where it finds its cluster, since alone it would make one of its
     own and never join.
 
     The first member may begin the cluster when all the others are known to be without data too.
@@ -45,13 +45,13 @@ def may_start(_: ProbeEntry, view: View) -> None:
     blank = list_keys(BLANK)
     if view.manifest["key"] != members[0]["key"]:
         names = " or ".join(member["key"] for member in others)
-        raise Unhealthy(f"this broker has no data yet and joins {names}, none of which answers")
+        raise Unhealthy(f"this broker has no data yet and must join {names}, but none answers")
     if missing := [member["key"] for member in others if member["key"] not in blank]:
-        raise Unhealthy(f"this broker has no data, and whether {' and '.join(missing)} have some is not known")
+        raise Unhealthy(f"this broker has no data, and it is unknown whether {' and '.join(missing)} have some")
 
 
 def forget(member: str, node: str) -> None:
-    """Have a running member forget the broker that this node's name once stood for; a machine was replaced."""
+    """Have a running member forget the broker that once had this node's name; a machine was replaced."""
     done = run(["rabbitmqctl", "-q", "-n", broker_name(member), "forget_cluster_node", broker_name(node)], 60)
     said = (done.stdout + done.stderr).strip()
     if done.returncode != 0 and "not_a_cluster_node" not in said and "not in the cluster" not in said:
@@ -59,9 +59,9 @@ def forget(member: str, node: str) -> None:
 
 
 def is_open(address: str, port: int) -> bool:
-    """Whether something accepts connections."""
+    """Tell whether something accepts connections."""
     try:
-        with socket.create_connection((address, port), TIMEOUT):
+        with socket.create_connection((address, port), TIMEOUT_SECONDS):
             return True
     except OSError:
         return False
@@ -75,7 +75,7 @@ def count_missing_replicas(view: View) -> int:
 
 
 def grow(view: View) -> str:
-    """Give this node a copy of every quorum queue; returns what was done, "" where nothing was missing."""
+    """Give this node a copy of every quorum queue; return what was done, "" where nothing was missing."""
     if len(list_members(view.manifest)) < 2:
         return ""
     try:
@@ -86,11 +86,11 @@ def grow(view: View) -> str:
         return ""
     done = run(["rabbitmq-queues", "-q", "grow", broker_name(view.manifest["node"]), "all"], 300)
     said = (done.stdout + done.stderr).strip()
-    return f"{missing} quorum queues get a copy on this node" + (f": {said[-300:]}" if done.returncode else "")
+    return f"adding copies of {missing} quorum queues to this node" + (f": {said[-300:]}" if done.returncode else "")
 
 
 def list_away(rows: list[dict[str, Any]]) -> list[str]:
-    """Members that do not run, by node, of what RabbitMQ says of its nodes."""
+    """List the members that are not running, from RabbitMQ's view of its nodes."""
     return [row["name"].partition("@")[2] for row in rows if not row.get("running")]
 
 
@@ -100,36 +100,36 @@ def check_spared(view: View) -> None:
     try:
         rows = broker(view, "/api/queues/%2f?columns=name,type,members,online")
     except Unhealthy:
-        # Without a member the list of the queues comes too late, and a second one would be missed by most of them.
+        # Without a member the list of queues comes too late, and most of them could not spare a second one.
         if away := list_away(broker(view, "/api/nodes")):
-            raise Unhealthy(f"{' and '.join(away)} of the brokers is away, the queues need this one") from None
+            raise Unhealthy(f"broker {' and '.join(away)} is down, so the queues need this one") from None
         raise
     for row in rows:
         others = [member for member in row.get("members", []) if member != me]
         online = [member for member in row.get("online", []) if member != me]
         if row.get("type") == "quorum" and me in row.get("members", []) and (not others or 2 * len(online) <= len(others)):
-            raise Unhealthy(f"queue {row['name']} has no majority without this node")
+            raise Unhealthy(f"queue {row['name']} would have no majority without this node")
 
 
 def wait_until_spared(manifest: Manifest, tell: Tell) -> None:
-    """Wait until the others can do without this node; an ApplyError where they cannot."""
+    """Wait until the others can do without this node; raise an ApplyError where they cannot."""
     deadline = time.monotonic() + SPARED_SECONDS
     while True:
         try:
             return check_spared(View(manifest))
         except Unhealthy as error:
             if time.monotonic() > deadline:
-                raise ApplyError(f"{error}: nothing was changed on it", "rabbitmq-server") from error
+                raise ApplyError(f"{error}; nothing was changed on it", "rabbitmq-server") from error
             tell("services", f"waiting for the other brokers: {error}")
         time.sleep(2)
 
 
 def drain(manifest: Manifest, tell: Tell) -> None:
-    """Before a restart: the queues that this node leads are led elsewhere, and its clients go there."""
+    """Prepare a restart: move leadership of this node's queues, and its clients, to the others."""
     if len(list_members(manifest)) < 2:
         return
     wait_until_spared(manifest, tell)
-    tell("services", "the other brokers take over")
+    tell("services", "handing over to the other brokers")
     run(["rabbitmq-upgrade", "-q", "drain"], 60)
 
 
@@ -149,11 +149,11 @@ def leave(manifest: Manifest, tell: Tell) -> None:
         if shrunk.returncode:
             run(["rabbitmq-upgrade", "-q", "revive"], 60)
             said = (shrunk.stdout + shrunk.stderr)[-500:]
-            raise ApplyError(f"its copies of queues cannot be given up: {said}", "rabbitmq-server")
+            raise ApplyError(f"its copies of queues could not be removed: {said}", "rabbitmq-server")
         run(["rabbitmqctl", "-q", "stop_app"], 120)
     try:
         forget(running, manifest["node"])
     except Unhealthy as error:
-        raise ApplyError(f"the cluster does not forget {me}: {error}", "rabbitmq-server") from error
+        raise ApplyError(f"{me} could not be removed from the cluster: {error}", "rabbitmq-server") from error
     systemctl("stop", "rabbitmq-server", timeout=120)
     shutil.rmtree(DATA, ignore_errors=True)

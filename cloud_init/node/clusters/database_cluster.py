@@ -1,4 +1,4 @@
-"""PostgreSQL as Patroni keeps it: who leads, restarts in the right order, leadership handed over, a member on its way out."""
+"""PostgreSQL under Patroni: who leads, restarts in the right order, handing over leadership, a member that leaves."""
 
 import base64
 import http.client
@@ -25,7 +25,7 @@ Member = dict[str, Any]
 
 
 def find_patroni(manifest: Manifest) -> str:
-    """Where this member's Patroni answers."""
+    """Return where this member's Patroni answers."""
     return f"http://{manifest['address']}:{manifest['ports']['postgresql_rest']}"
 
 
@@ -37,9 +37,9 @@ def list_members(manifest: Manifest) -> list[Member]:
 
 
 def post(url: str, what: Mapping[str, object], seconds: float) -> str:
-    """Give one order to a member's Patroni; "" or why it was not done."""
+    """Send one command to a member's Patroni; return "" or why it was not done."""
     found = re.search(r'user = "(.*)"', LOGIN.read_text())
-    assert found, f"{LOGIN} holds no log-in"
+    assert found, f"{LOGIN} has no credentials"
     token = base64.b64encode(found[1].encode()).decode()
     order = urllib.request.Request(url, json.dumps(what).encode(), {"Authorization": f"Basic {token}"}, method="POST")
     try:
@@ -52,64 +52,64 @@ def post(url: str, what: Mapping[str, object], seconds: float) -> str:
 
 
 class Follower:
-    """This member as one that has to follow, looked at again and again."""
+    """This member as one that has to follow, observed again and again."""
 
     def __init__(self) -> None:
         self.stuck_at = ""
 
     def recopy(self, view: View) -> str:
-        """Have the member copied anew where the leader has thrown away what it lacks; returns what was done, "" for nothing.
+        """Have the member copied again where the leader has discarded what it lacks; return what was done, "" for nothing.
 
-        Patroni lets it wait for good. What it holds was the leader's once, and it is given up only while the leader and another
-        member are there. Two looks in a row have to see the same.
+        Patroni would let it wait for ever. What it has was the leader's once, and is discarded only while the leader and another
+        member are there. Two observations in a row have to agree.
         """
         before, self.stuck_at = self.stuck_at, find_stuck(view)
         if not self.stuck_at or self.stuck_at != before:
             return ""
         self.stuck_at = ""
         said = post(f"{find_patroni(view.manifest)}/reinitialize", {"force": True}, 60)
-        return f"PostgreSQL here ends at {before}, and the leader has thrown away what follows: it is copied anew" + (
+        return f"PostgreSQL here ends at {before}, and the leader has discarded what follows: copying it again" + (
             f": {said}" if said else ""
         )
 
 
 def find_stuck(view: View) -> str:
-    """Where in the log this member is when the leader can no longer bring it further and it may be copied anew; else ""."""
+    """Return where in the log this member is stuck, if the leader can bring it no further and it may be copied; else ""."""
     if len(view.manifest["clusters"].get("postgresql", [])) < 2:
         return ""
     try:
         others = [member for member in list_members(view.manifest) if member["name"] != view.manifest["key"]]
     except (OSError, ValueError):
-        return ""  # `status` says so of Patroni itself
+        return ""  # `status` reports Patroni itself
     there = {member["name"]: member["role"] for member in others if member["state"] in ("running", "streaming")}
     followers = [name for name, role in there.items() if role != LEADER]
-    # Without a standby the followers may all be stuck: one after the other, so that none is without data at the same time.
+    # Without a standby all followers may be stuck: one after the other, so that only one is without data at a time.
     if len(followers) == len(there) or not followers or (STANDBY not in there.values() and min(followers) < view.manifest["key"]):
         return ""
     try:
         at = query(view, "select greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())", own=True)
         if not re.fullmatch("[0-9A-F]+/[0-9A-F]+", at):
             return ""  # a leader
-        # The log's files by number without the time line, which is another one after each change of the leader.
+        # The log's files by number, without the timeline, which changes with each leader.
         gone = query(
             view,
             f"select '{at}' < pg_current_wal_lsn() and not exists (select from pg_ls_waldir() "
             f"where right(name, 16) = right(pg_walfile_name('{at}'::pg_lsn + 1), 16))",
         )
     except Unhealthy:
-        return ""  # not up, which `status` says too
+        return ""  # not up, which `status` reports too
     return at if gone == "t" else ""
 
 
 def restart_pending(tell: Tell) -> int:
-    """Restart what has parameters that count at a start only: followers one after the other, then leadership is handed over
+    """Restart what has parameters that take effect at a start only: followers one after the other, then leadership is handed over
     and the old leader follows. One run at a time in the whole cluster; returns 0, or 1 where a member does not come back."""
     manifest = load_manifest()
     try:
         while not _lock.hold("webitel/postgresql/restart", manifest["key"]):
             time.sleep(1)
     except ConsulError as error:
-        tell("services", f"{error}: PostgreSQL is not restarted now")
+        tell("services", f"{error}; PostgreSQL is not restarted now")
         return 1
     try:
         members = list_members(manifest)
@@ -132,14 +132,14 @@ def restart_pending(tell: Tell) -> int:
             restart_member(manifest, leader, tell)
         return 0
     except (ApplyError, OSError, ValueError) as error:
-        tell("services", f"PostgreSQL is not restarted everywhere: {error}")
+        tell("services", f"PostgreSQL was not restarted everywhere: {error}")
         return 1
     finally:
         _lock.end()
 
 
 def restart_member(manifest: Manifest, member: Member, tell: Tell) -> None:
-    """Restart one member and wait until it runs without the need."""
+    """Restart one member and wait until it runs with no restart pending."""
     tell("services", f"restart PostgreSQL on {member['name']}")
     url = member["api_url"].removesuffix("/patroni") + "/restart"
     said = post(url, {"restart_pending": True}, RESTART_SECONDS)
@@ -155,7 +155,7 @@ def restart_member(manifest: Manifest, member: Member, tell: Tell) -> None:
 
 
 def hand_over(manifest: Manifest, leader: str, tell: Tell) -> None:
-    """Have the synchronous standby lead instead; an ApplyError where it does not. Patroni's word is not trusted, its state is."""
+    """Have the synchronous standby lead instead; an ApplyError where it does not. Patroni's state counts, not its answer."""
     deadline = time.monotonic() + HAND_OVER_SECONDS
     said = "no synchronous standby"
     while time.monotonic() < deadline:
@@ -165,34 +165,34 @@ def hand_over(manifest: Manifest, leader: str, tell: Tell) -> None:
             if all(member["state"] == "running" for member in members if member["name"] == leader):
                 return
         elif now and (standby := next((member for member in members if member["role"] == STANDBY), None)):
-            tell("services", f"{standby['name']} takes the lead of PostgreSQL from {leader}")
+            tell("services", f"PostgreSQL: {standby['name']} takes over from {leader}")
             url = now["api_url"].removesuffix("/patroni") + "/switchover"
             said = post(url, {"leader": leader, "candidate": standby["name"]}, 60)
         time.sleep(1)
-    raise ApplyError(f"PostgreSQL's leadership does not move away from {leader}: {said}", "patroni")
+    raise ApplyError(f"PostgreSQL's leadership could not be moved from {leader}: {said}", "patroni")
 
 
 def step_down(manifest: Manifest, tell: Tell) -> None:
-    """Before a restart: another member leads, where there is one and this one does. An ApplyError where none can."""
+    """Prepare a restart: have another member lead, if there is one and this one leads. Raises ApplyError where none can."""
     me = manifest["key"]
     try:
         members = list_members(manifest)
     except (OSError, ValueError) as error:
-        tell("services", f"Patroni does not say how the cluster is, it is restarted as it is: {error}")
+        tell("services", f"Patroni does not report the cluster's state; restarting without handing over: {error}")
         return
     if len(members) > 1 and any(member["role"] == LEADER and member["name"] == me for member in members):
         hand_over(manifest, me, tell)
 
 
 def leave(manifest: Manifest, tell: Tell) -> None:
-    """Give up the lead and the place of the synchronous standby, so that nobody waits for this member when it stops."""
+    """Give up leadership and the role of synchronous standby, so that nobody waits for this member when it stops."""
     me = manifest["key"]
     if not any(member["key"] != me for member in manifest["clusters"]["postgresql"]):
         raise ApplyError("no other node has the database", "patroni")
     try:
         if any(member["role"] == LEADER and member["name"] == me for member in list_members(manifest)):
             hand_over(manifest, me, tell)
-        # Its configuration says by now that it is no candidate and no synchronous standby.
+        # By now its configuration says that it is neither a candidate nor a synchronous standby.
         systemctl("reload", "patroni")
         deadline = time.monotonic() + HAND_OVER_SECONDS
         while any(member["name"] == me and member["role"] in (LEADER, STANDBY) for member in list_members(manifest)):
@@ -200,4 +200,4 @@ def leave(manifest: Manifest, tell: Tell) -> None:
                 raise ApplyError(f"{me} is still needed by the database's cluster", "patroni")
             time.sleep(1)
     except (OSError, ValueError) as error:
-        raise ApplyError(f"Patroni does not say how the cluster is: {error}", "patroni") from error
+        raise ApplyError(f"Patroni does not report the cluster's state: {error}", "patroni") from error

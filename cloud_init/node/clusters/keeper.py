@@ -1,4 +1,4 @@
-"""The program beside services that move: it starts a unit when this node gets its lock, and stops it when it may lose it."""
+"""The program beside services that move: it starts a unit when this node gets its lock, and stops it before that can be lost."""
 
 import http.client
 import http.server
@@ -20,17 +20,17 @@ from .locks import Lease, is_yielding, list_moving
 
 ROUND_SECONDS, TICK_SECONDS, PEER_ANSWER_SECONDS = 2.0, 0.5, 1.0
 LOOK_AGAIN_SECONDS = 5.0
-"""Between two looks at a unit whose lock has not changed."""
+"""Between two checks of a unit whose lock has not changed."""
 SHARE_GONE_SECONDS = 20.0
-"""After which a node without the share gives up what has its files there: it has been mounted anew by then, or never."""
+"""After which a node without the share gives up services with files on it: by then it is mounted again, or never will be."""
 
 
 class Keeper:
-    """The program: a thread a service looks after its lock, this one starts and stops units."""
+    """The program: one thread for each service looks after its lock, this one starts and stops units."""
 
     def __init__(self, port: int) -> None:
         self.port, self.stamp = port, 0
-        # What this program starts is not to speak to systemd in its name.
+        # What this program starts must not talk to systemd in its name.
         self.socket = os.environ.pop("NOTIFY_SOCKET", "")
         self.leases: dict[str, Lease] = {}
         self.threads: list[threading.Thread] = []
@@ -40,7 +40,7 @@ class Keeper:
         self.read_manifest()
 
     def read_manifest(self) -> None:
-        """Follow a new configuration; a service that is new here gets its thread."""
+        """Follow a new configuration; a service that is new here gets a thread."""
         stamp = MANIFEST.stat().st_mtime_ns
         if stamp == self.stamp:
             return
@@ -54,7 +54,7 @@ class Keeper:
                 self.threads[-1].start()
 
     def others(self, name: str) -> list[CandidateEntry]:
-        """The other candidates of a service."""
+        """List the other candidates of a service."""
         return [one for one in self.services[name]["candidates"] if one["key"] != self.manifest["key"]]
 
     def follow(self, lease: Lease) -> None:
@@ -64,14 +64,14 @@ class Keeper:
             self.ended.wait(TICK_SECONDS if lease.deaf else ROUND_SECONDS)
 
     def gives_up(self, lease: Lease) -> bool:
-        """Whether this node wants to be rid of a service, and another one is ready for it."""
+        """Tell whether this node wants to hand over a service, and another one is ready for it."""
         if not (self.manifest.get("leaving") or is_yielding() or self.lacks_share(lease.name)):
             return False
         staying = [one for one in self.others(lease.name) if not one.get("leaving")]
         return lease.until == 0 or any(ask_peer(one["address"], self.port, "") is not None for one in staying)
 
     def lacks_share(self, name: str) -> bool:
-        """Whether the share with a service's files has not been mounted here for a while."""
+        """Tell whether the share with a service's files has been missing here for a while."""
         share = self.manifest.get("share")
         mounts = [mount for unit in self.manifest["units"] if unit["service"] == name for mount in unit["mounts"]]
         if not share or share["mount"] not in mounts or shares.is_mounted(share):
@@ -80,16 +80,16 @@ class Keeper:
         return time.monotonic() - self.missed.setdefault(name, time.monotonic()) >= SHARE_GONE_SECONDS
 
     def others_stand_by(self, name: str) -> bool:
-        """Whether every other candidate reaches no Consul either and will not begin."""
+        """Tell whether no other candidate reaches Consul either, so that none will begin."""
         return all(ask_peer(one["address"], self.port, name) is True for one in self.others(name))
 
     def is_stopped(self, name: str) -> bool:
-        """Whether nothing of a service runs any more."""
+        """Tell whether no unit of a service is running any more."""
         states = [systemctl("is-active", unit).stdout.strip() for unit in self.services[name]["units"]]
         return all(state in ("inactive", "failed") for state in states)
 
     def act(self) -> None:
-        """Start what this node may run, stop what it may not; what somebody else started or stopped too."""
+        """Start what this node may run, stop what it may not, whoever started or stopped it."""
         for name, service in self.services.items():
             now = time.monotonic()
             may = now < self.leases[name].until
@@ -104,7 +104,7 @@ class Keeper:
                     systemctl("start" if may else "stop", "--no-block", unit)
 
     def run(self) -> int:
-        """Until told to end (0), or until a thread is dead (1); systemd's watchdog ends it when it hangs."""
+        """Run until told to end (0), or until a thread is dead (1); systemd's watchdog ends it when it hangs."""
         self.notify("READY=1")
         while not self.ended.wait(TICK_SECONDS):
             if self.renewed.is_set():
@@ -114,7 +114,7 @@ class Keeper:
             if not all(thread.is_alive() for thread in self.threads):
                 return 1
             self.notify("WATCHDOG=1")
-        # systemd has stopped the units before: they are bound to this one and ordered after it.
+        # systemd has stopped the units already: they are bound to this one and ordered after it.
         for name in self.services:
             if self.leases[name].session.id and self.is_stopped(name):
                 try:
@@ -124,14 +124,14 @@ class Keeper:
         return 0
 
     def notify(self, text: str) -> None:
-        """Tell systemd, where it asked for it."""
+        """Notify systemd where it asked for it."""
         if self.socket:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.sendto(text.encode(), self.socket.replace("@", "\0", 1) if self.socket.startswith("@") else self.socket)
 
 
 def run() -> int:
-    """The service of its own on every node with services that move."""
+    """Run the keeper, a unit on every node with services that move."""
     manifest = load_manifest()
     listener = next(probe for service in manifest["services"] if service["name"] == "locks" for probe in service["probes"])
     keeper = Keeper(listener["port"])
@@ -145,7 +145,7 @@ def run() -> int:
 
 
 def serve(address: str, port: int, leases: dict[str, Lease]) -> http.server.ThreadingHTTPServer:
-    """Answers the other candidates in a thread: `/` that this program runs, `/<service>` whether this node stands by."""
+    """Answer the other candidates in a thread: `/` that this program runs, `/<service>` whether this node stands by."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -158,7 +158,7 @@ def serve(address: str, port: int, leases: dict[str, Lease]) -> http.server.Thre
             self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Says nothing: candidates ask each other every other second."""
+            """Log nothing: candidates ask each other every other second."""
 
     server = http.server.ThreadingHTTPServer((address, port), Handler)
     server.daemon_threads = True
@@ -167,7 +167,7 @@ def serve(address: str, port: int, leases: dict[str, Lease]) -> http.server.Thre
 
 
 def ask_peer(address: str, port: int, name: str) -> bool | None:
-    """What another candidate's program says; None where it does not answer."""
+    """Return what another candidate's program says; None where it does not answer."""
     try:
         with urllib.request.urlopen(f"http://{address}:{port}/{name}", timeout=PEER_ANSWER_SECONDS) as answer:
             return bool(json.loads(answer.read()))

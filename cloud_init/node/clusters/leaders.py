@@ -1,4 +1,4 @@
-"""Who leads what, as this node sees it: PostgreSQL, its synchronous standby, Consul, a quorum queue; who runs what moves."""
+"""Who leads what, as seen from this node: PostgreSQL, its synchronous standby, Consul, a quorum queue; who runs what moves."""
 
 import http.client
 import json
@@ -11,7 +11,7 @@ from ..system import Unhealthy
 
 
 def show(queue: str) -> int:
-    """Print {"postgresql", "standby", "consul", "queue"}: keys of nodes, or addresses or names; "" = nobody knows. "moving":
+    """Print {"postgresql", "standby", "consul", "queue"}: keys of nodes, or addresses or names; "" = unknown. "moving":
     by service, the key of the node that holds its lock.
     """
     view = View(load_manifest())
@@ -34,7 +34,7 @@ def show(queue: str) -> int:
 
 
 def ask_patroni() -> dict[str, str]:
-    """The leader and the synchronous standbys as Patroni keeps them in Consul."""
+    """Return the leader and the synchronous standbys, as Patroni keeps them in Consul."""
     try:
         keys = list_keys("service/webitel/")
         sync = json.loads(keys.get("sync", {}).get("Value") or "{}")
@@ -44,7 +44,7 @@ def ask_patroni() -> dict[str, str]:
 
 
 def ask_consul() -> str:
-    """The address of Consul's leader."""
+    """Return the address of Consul's leader."""
     try:
         return str(call("GET", "/v1/status/leader") or "").partition(":")[0]
     except ConsulError:
@@ -52,7 +52,7 @@ def ask_consul() -> str:
 
 
 def ask_broker(view: View, queue: str) -> str:
-    """The name of the node that leads a queue."""
+    """Return the name of the node that leads a queue."""
     try:
         return str(broker(view, f"/api/queues/%2f/{queue}").get("leader", "")).partition("@")[2]
     except Unhealthy:
@@ -60,7 +60,7 @@ def ask_broker(view: View, queue: str) -> str:
 
 
 def count_calls(view: View) -> int:
-    """Calls on this node's FreeSWITCH; -1 = it has none, or does not say."""
+    """Count the calls on this node's FreeSWITCH; -1 = there is none, or it does not answer."""
     for service in view.manifest["services"]:
         for probe in service["probes"]:
             if probe["kind"] == "freeswitch":

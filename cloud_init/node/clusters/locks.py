@@ -23,45 +23,45 @@ from ..system import ApplyError, Tell, write_private
 PREFIX = "webitel/locks/"
 HELD = pathlib.Path("/run/webitel/locks")
 YIELD = "yield"
-"""The file beside the sessions that has this node give up what it holds; it counts for `YIELD_SECONDS`."""
+"""The file beside the sessions that makes this node give up what it holds; it is valid for `YIELD_SECONDS`."""
 YIELD_SECONDS = 300.0
 
 ANSWER_SECONDS = 2.0
 LEASE_SECONDS = 7.5
 STOP_SECONDS = 4
-"""For a unit to end, then it is killed: LEASE_SECONDS, these and a tick together stay below the `TTL_SECONDS` of the session."""
+"""Until a stopping unit is killed: LEASE_SECONDS, these and a tick together stay below the session's `TTL_SECONDS`."""
 HEAD_START_SECONDS = 10.0
-"""That each candidate after the first leaves a free lock alone once its program has begun."""
+"""How long each candidate after the first leaves a free lock alone after its program has started."""
 HAND_OVER_SECONDS = 60.0
 
 
 def list_moving(manifest: Manifest) -> list[ServiceEntry]:
-    """The node's services that may run on another one, each with `candidates`."""
+    """List the node's services that may run on another one, each with `candidates`."""
     return [service for service in manifest["services"] if service.get("candidates")]
 
 
 def judge(running: bool, holder: str, own: str) -> str:
-    """What is wrong between a unit and the lock; "" = it runs where the lock is, or is ready elsewhere."""
+    """Say what is wrong between a unit and the lock; "" = it runs where the lock is, or is ready elsewhere."""
     if running and holder != own:
         return f"it runs here, and its lock in Consul is {f'held by {holder}' if holder else 'free'}"
     return "" if holder or running else "no node runs it: its lock in Consul is free"
 
 
 class Lease:
-    """Until when this node may run one service."""
+    """How long this node may run one service."""
 
     def __init__(self, name: str, key: str, position: int) -> None:
         self.name, self.key, self.file = name, key, HELD / name
         self.session = Session(f"webitel: {name} on {key}")
         self.until, self.promised, self.deaf = 0.0, 0.0, False
         if self.file.exists():
-            # This program was started anew: what it held it still holds.
+            # This program was restarted: what it held it still holds.
             self.session.id, self.until = json.loads(self.file.read_text())
         self.begins = time.monotonic() + HEAD_START_SECONDS * position
         self.mutex = threading.Lock()
 
     def look(self, gives_up: bool, is_stopped: Callable[[], bool], others_stand_by: Callable[[], bool]) -> None:
-        """Ask for the lock, or renew it, or give it up once the unit has stopped."""
+        """Take the lock, or renew it, or give it up once the unit has stopped."""
         sent = time.monotonic()
         try:
             held = self.ask(sent, gives_up, is_stopped)
@@ -76,7 +76,7 @@ class Lease:
             with self.mutex:
                 self.deaf = False
         with self.mutex:
-            # What a candidate has said to another one binds it, whatever it found out since.
+            # What a candidate has told another one binds it, whatever it has found out since.
             held = held and (sent < self.until or sent >= self.promised)
             self.until = sent + LEASE_SECONDS if held else 0.0
             if held:
@@ -85,7 +85,7 @@ class Lease:
                 self.file.unlink(missing_ok=True)
 
     def ask(self, now: float, gives_up: bool, is_stopped: Callable[[], bool]) -> bool:
-        """Whether the lock is this node's, taken if it was free."""
+        """Tell whether the lock is this node's, which takes it if it is free."""
         session = find_key(PREFIX + self.name, ANSWER_SECONDS)["session"]
         if session and session == self.session.id:
             if gives_up and is_stopped():
@@ -100,7 +100,7 @@ class Lease:
         self.file.unlink(missing_ok=True)
 
     def stands_by(self) -> bool:
-        """Whether this node reaches no Consul and does not run the service; if so it will not begin for a while."""
+        """Tell whether this node reaches no Consul and does not run the service; if so it will not begin for a while."""
         with self.mutex:
             now = time.monotonic()
             if not self.deaf or now < self.until:
@@ -110,7 +110,7 @@ class Lease:
 
 
 def is_yielding() -> bool:
-    """Whether this node was asked, not long ago, to give up what it holds."""
+    """Tell whether this node was asked recently to give up what it holds."""
     try:
         return time.time() - (HELD / YIELD).stat().st_mtime < YIELD_SECONDS
     except FileNotFoundError:
@@ -123,7 +123,7 @@ def take_again() -> None:
 
 
 def hand_over(manifest: Manifest, tell: Tell) -> None:
-    """Have other nodes run what moves; returns when they hold the locks. Raises ApplyError when none takes one."""
+    """Have other nodes run what moves; return when they hold the locks. Raises ApplyError when none takes one."""
     left = [service["name"] for service in list_moving(manifest)]
     if left:
         write_private(HELD / YIELD, "")
@@ -133,11 +133,11 @@ def hand_over(manifest: Manifest, tell: Tell) -> None:
         try:
             found = find_key(PREFIX + left[0])
         except ConsulError as error:
-            raise ApplyError(f"who runs {left[0]} is not known: {error}", "webitel-locks") from error
+            raise ApplyError(f"it is unknown which node runs {left[0]}: {error}", "webitel-locks") from error
         if found["session"] and found["holder"] != manifest["key"]:
             left.pop(0)
         elif time.monotonic() > deadline:
             take_again()
-            raise ApplyError(f"no other node takes {left[0]} over: is one of them down? ./webitel status", "webitel-locks")
+            raise ApplyError(f"no other node takes over {left[0]}; check whether one is down: ./webitel status", "webitel-locks")
         else:
             time.sleep(1)

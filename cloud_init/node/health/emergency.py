@@ -1,4 +1,4 @@
-"""Emergency numbers that nobody here could call: worth a look, and no fault of a service."""
+"""Emergency numbers that nobody here could call: worth a warning, and not a fault of a service."""
 
 from ..ask.view import View, query
 from ..report import MachineRow
@@ -6,9 +6,9 @@ from ..system import Unhealthy
 
 
 def emergency_calls(numbers: list[str], view: View) -> MachineRow:
-    """Ask which of these numbers no route leads to, as Flow Manager searches (`SearchToDestination` of its store).
+    """Find numbers to which no route leads, the way Flow Manager searches (`SearchToDestination` of its store).
 
-    Only domains with accounts of phones are looked at. Where the database cannot be asked, that is all there is to say.
+    Only domains with phone accounts are checked. Where the database does not answer, that is all there is to say.
     """
     listed = ", ".join(f"('{number}')" for number in numbers)
     try:

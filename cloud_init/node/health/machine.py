@@ -1,4 +1,4 @@
-"""What is not a service but ends one some day: the certificate that is served, the clock, disks that fill."""
+"""What is not a service but stops one some day: the certificate that is served, the clock, disks that fill up."""
 
 import json
 import pathlib
@@ -14,18 +14,18 @@ from ..system import run, write_private
 from .emergency import emergency_calls
 
 GROWTH = pathlib.Path("/var/lib/webitel/growth.json")
-"""By mount the samples [seconds since the epoch, bytes used], oldest first."""
+"""By mount, the samples [seconds since the epoch, bytes used], oldest first."""
 SAMPLE_SECONDS, SAMPLES_KEPT = 3600.0, 24 * 14
 LEAST_SAMPLED_SECONDS = 86400.0
-"""Of samples from which on a growth means something: a day has its busy and its quiet hours."""
-SHARED = 2.0
-"""A file system is somebody else's too when it is so many times as large as the disk that was planned."""
+"""Growth means something only over a day, which has its busy and its quiet hours."""
+SHARED_RATIO = 2.0
+"""A file system is shared with others when it is this many times as large as the planned disk."""
 CLOCK_OFF_SECONDS = 1.0
-"""From which on tokens, certificates and Patroni's leases are at risk."""
+"""Beyond this, tokens, certificates and Patroni's leases are at risk."""
 
 
 def ask(manifest: Manifest) -> list[MachineRow]:
-    """Ask for all of it but the disks."""
+    """Check all of it but the disks."""
     rows = [clock()]
     if numbers := manifest.get("emergency_numbers"):
         rows.append(emergency_calls(numbers, View(manifest)))
@@ -35,7 +35,7 @@ def ask(manifest: Manifest) -> list[MachineRow]:
 
 
 def certificate(address: str, port: int) -> MachineRow:
-    """Look at the certificate that nginx serves."""
+    """Check the certificate that nginx serves."""
     try:
         served = ssl.get_server_certificate((address, port), timeout=3)
     except OSError as error:
@@ -69,15 +69,15 @@ def measure_disk(disk: DiskEntry) -> tuple[int, int]:
     """Measure a data disk: its size and what is free on it, bytes."""
     usage = shutil.disk_usage(disk["mount"])
     limit = disk["size_gib"] << 30
-    if usage.total < SHARED * limit:
+    if usage.total < SHARED_RATIO * limit:
         return usage.total, usage.free
-    # A container's disk is a share of its host's pool: statvfs shows the pool, and writing ends at the share's own limit.
+    # A container's disk is part of its host's pool: statvfs shows the pool, and writing stops at the part's own limit.
     used = int(run(["du", "-sxB1", disk["mount"]]).stdout.split()[0])
     return limit, max(0, min(limit - used, usage.free))
 
 
 def sample_disks(mounted: list[DiskEntry]) -> None:
-    """Remember how full the disks are, once an hour."""
+    """Record how full the disks are, once an hour."""
     samples = read_growth()
     now = time.time()
     for disk in mounted:
@@ -91,13 +91,13 @@ def sample_disks(mounted: list[DiskEntry]) -> None:
 
 
 def read_growth() -> dict[str, list[list[float]]]:
-    """The samples so far."""
+    """Read the samples so far."""
     found: dict[str, list[list[float]]] = json.loads(GROWTH.read_text()) if GROWTH.exists() else {}
     return found
 
 
 def days_until_full(mount: str, free: int) -> float | None:
-    """At the growth measured over the samples kept; None where less than a day was seen or nothing grows."""
+    """Estimate from the growth over the samples kept; None where they span less than a day or nothing grows."""
     own = read_growth().get(mount, [])
     if len(own) < 2 or own[-1][0] - own[0][0] < LEAST_SAMPLED_SECONDS:
         return None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..ask import amqp, sip
-from ..ask.view import RECENT, TIMEOUT, View, broker, fetch_json, query, request
+from ..ask.view import RECENT_SECONDS, TIMEOUT_SECONDS, View, broker, fetch_json, query, request
 from ..clusters import broker_cluster
 from ..manifest import ProbeEntry
 from ..system import Unhealthy
@@ -23,29 +23,29 @@ ANY = "*"
 LISTEN = "0A"
 """TCP_LISTEN as the kernel's table of connections writes it."""
 LEAST_FAILURES = 3
-"""Failed queries within the looked-at time that are no accident."""
+"""Failed queries within `RECENT_SECONDS` that are no accident."""
 RECOVERED_SECONDS = 20.0
-"""Since the last failed query, after which it is over, such as with a database that is back. The watcher asks every 15 s,
+"""Without a failed query, after which the fault is over, as when a database is back. The watcher asks every 15 s,
 and who asks the database only when asked fails then."""
 QUERY_GAP_SECONDS = 6.0
-"""Whoever asks the database every five seconds and whose session has just been closed has a new one by then."""
+"""A service that queries the database every five seconds has a new session by then if its last one was just closed."""
 
 DUMMY = "192.0.0.8"
 """An address that nobody has (RFC 7600)."""
 
-ROOMY, CROWDED = 2.0, 0.85
-"""A broker is called sick when its free disk is below so many times RabbitMQ's limit, its memory above that share."""
+LEAST_FREE_RATIO, LARGEST_MEMORY_SHARE = 2.0, 0.85
+"""A broker is unhealthy when its free disk is below this many times RabbitMQ's limit, or its memory above this share."""
 
 
 def answer(probe: ProbeEntry, view: View) -> None:
-    """Ask one probe of the manifest; a probe that this program does not know is an error, never a pass."""
+    """Ask one probe of the manifest; a kind that this program does not know is an error, never a pass."""
     if probe["kind"] not in PROBES:
-        raise Unhealthy(f"this node's program knows no probe `{probe['kind']}`")
+        raise Unhealthy(f"this node's program has no probe `{probe['kind']}`")
     ask(PROBES[probe["kind"]], probe, view)
 
 
 def ask(question: Question, probe: ProbeEntry, view: View) -> None:
-    """Ask a question; nobody there, or nonsense said, is an answer too and no end of who asks."""
+    """Ask a question; silence and nonsense are answers too, and never end the caller."""
     try:
         question(probe, view)
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
@@ -70,10 +70,10 @@ def consul_server(_: ProbeEntry, view: View) -> None:
 
 
 def consul_entry(probe: ProbeEntry, view: View) -> None:
-    """Look for the service's own entry at this agent: id (or prefix of it), address, port; under whatever name where nobody
+    """Look for the service's own entry at this agent: id (or prefix of it), address, port; under any name where nobody
     knows it.
 
-    Nothing but passing checks: out of service for maintenance is one check more, and nobody calls what has it.
+    Every check must pass: out of service for maintenance is an additional check, and nobody calls an entry that has it.
     """
     wanted = (probe["address"], probe["port"])
     found = [
@@ -104,10 +104,10 @@ def patroni(probe: ProbeEntry, view: View) -> None:
     _, body = request(probe["address"], probe["port"], "/patroni")
     state = json.loads(body)
     if state.get("state") != "running":
-        raise Unhealthy(f"state {state.get('state')}")
+        raise Unhealthy(f"its state is {state.get('state')}")
     if state.get("role") in ("master", "primary"):
         return
-    # Patroni 3.0 does not say whether a replica follows.
+    # Patroni 3.0 does not report whether a replica follows.
     try:
         status = query(view, "select status from pg_stat_wal_receiver", own=True)
     except Unhealthy as error:
@@ -117,8 +117,8 @@ def patroni(probe: ProbeEntry, view: View) -> None:
 
 
 def database_sessions(probe: ProbeEntry, view: View) -> None:
-    """Look for sessions of the service's own in the database, from this node. Only for a service that asks the database all
-    the time; pools close each session every few minutes, so their absence must last."""
+    """Look for sessions of the service's own in the database, from this node. Only for a service that queries the
+    database all the time; pools close each session every few minutes, so their absence must last."""
     deadline = time.monotonic() + QUERY_GAP_SECONDS
     sessions = view.sessions
     while (count := sessions.get(probe["application"], 0)) < probe["minimum"]:
@@ -129,29 +129,29 @@ def database_sessions(probe: ProbeEntry, view: View) -> None:
 
 
 def broker_log_in(_: ProbeEntry, view: View) -> None:
-    """Log in at the broker with the services' own password."""
-    amqp.log_in("127.0.0.1", view.ports["haproxy_amqp"], "webitel", view.secrets.get("broker_password", ""), TIMEOUT)
+    """Log in to the broker with the services' own password."""
+    amqp.log_in("127.0.0.1", view.ports["haproxy_amqp"], "webitel", view.secrets.get("broker_password", ""), TIMEOUT_SECONDS)
 
 
 def broker_ready(probe: ProbeEntry, view: View) -> None:
-    """Check what a service needs of the broker before it starts: the log-in, and the exchanges that it expects."""
+    """Check what a service needs from the broker before it starts: the log-in, and the exchanges that it expects."""
     broker_log_in(probe, view)
     topology.exchanges(probe, view)
 
 
 def rabbitmq(_: ProbeEntry, view: View) -> None:
-    """Check that this broker node runs, is no minority, and has no alarm."""
+    """Check that this broker node is running, is not in a minority, and has no alarm."""
     rows = broker(view, "/api/nodes")
     own = [row for row in rows if row["name"] == f"rabbit@{view.manifest['node']}"]
     if not own or not own[0].get("running"):
         raise Unhealthy("this node is not a running member of its cluster")
     alarms = [name for name in ("mem_alarm", "disk_free_alarm") if own[0].get(name)]
     if alarms:
-        raise Unhealthy(f"{' and '.join(alarms)}: publishers are blocked on every node")
+        raise Unhealthy(f"{' and '.join(alarms)}: publishers on every node are blocked")
     if near := describe_limits(own[0]):
         raise Unhealthy(near)
     silent = broker_cluster.list_away(rows)
-    # While a member is away, a list of the queues waits for it longer than anybody here does, and no copy is made anyway.
+    # While a member is down, listing the queues would wait for it longer than we can, and no copy is made anyway.
     lacking = broker_cluster.count_missing_replicas(view) if len(rows) > 1 and not silent else 0
     if lacking:
         raise Unhealthy(f"{lacking} quorum queues have no copy on this node yet")
@@ -161,26 +161,26 @@ def rabbitmq(_: ProbeEntry, view: View) -> None:
 
 
 def describe_limits(node: Mapping[str, Any]) -> str:
-    """How near a broker node is to an alarm, which blocks publishers on all nodes; "" = far from it."""
+    """Say how near a broker node is to an alarm, which blocks publishers on all nodes; "" = far from it."""
     free, least = int(node.get("disk_free") or 0), int(node.get("disk_free_limit") or 0)
-    if least and free < ROOMY * least:
+    if least and free < LEAST_FREE_RATIO * least:
         return (
-            f"its disk has {free / 1e9:.1f} GB left: below {least / 1e9:.1f} GB publishers are blocked on every node; "
-            "make room now"
+            f"its disk has {free / 1e9:.1f} GB left: below {least / 1e9:.1f} GB publishers on every node are blocked; "
+            "free space now"
         )
     used, most = int(node.get("mem_used") or 0), int(node.get("mem_limit") or 0)
-    if most and used > CROWDED * most:
-        return f"it uses {used / 1e6:.0f} MB of memory: at {most / 1e6:.0f} MB publishers are blocked on every node"
+    if most and used > LARGEST_MEMORY_SHARE * most:
+        return f"it uses {used / 1e6:.0f} MB of memory: at {most / 1e6:.0f} MB publishers on every node are blocked"
     return ""
 
 
 def http_answer(probe: ProbeEntry, view: View) -> None:
-    """Ask over HTTP and judge the answer."""
+    """Send a request over HTTP and judge the answer."""
     judge_answer(probe, *request(probe["address"], probe["port"], probe["path"]))
 
 
 def https_answer(probe: ProbeEntry, view: View) -> None:
-    """Ask nginx on this node over TLS and judge the answer."""
+    """Send a request to nginx on this node over TLS and judge the answer."""
     judge_answer(probe, *request(view.address, view.ports["nginx_https"], probe["path"], tls=True))
 
 
@@ -198,7 +198,7 @@ def judge_answer(probe: ProbeEntry, status: int, body: str) -> None:
 
 
 def web_socket(probe: ProbeEntry, view: View) -> None:
-    """Make a handshake of SIP by web socket, as of a browser elsewhere: only then does the answer need its way back."""
+    """Make a SIP handshake over a web socket, like a browser elsewhere: only then does the answer need a way back."""
     key = base64.b64encode(os.urandom(16)).decode()
     status, _ = request(
         probe["address"],
@@ -219,7 +219,7 @@ def web_socket(probe: ProbeEntry, view: View) -> None:
 
 
 def listens(probe: ProbeEntry, view: View) -> None:
-    """Check that something listens there. Asked of the kernel: a program that takes a probe's connection for a call logs an
+    """Check that something listens there. The kernel is asked: a program that takes a probe's connection for a call logs an
     error each time."""
     address = socket.inet_aton(probe["address"])[::-1].hex().upper()
     wanted = {f"{where}:{probe['port']:04X}" for where in (address, "00000000")}
@@ -227,18 +227,23 @@ def listens(probe: ProbeEntry, view: View) -> None:
         _, local, _, state = line.split()[:4]
         if local in wanted and state == LISTEN:
             return
-    raise Unhealthy(f"nobody listens on {probe['address']}:{probe['port']}")
+    raise Unhealthy(f"nothing listens on {probe['address']}:{probe['port']}")
 
 
 def schema(probe: ProbeEntry, view: View) -> None:
-    """Check that its queries find their tables. It says so in the journal only, and goes on."""
-    count, age, last = view.schema_errors.get(probe["unit"], (0, 0.0, ""))
-    if count >= LEAST_FAILURES and age <= RECOVERED_SECONDS:
-        raise Unhealthy(f"{count} queries failed within {RECENT} s, the last one: {last}")
+    """Check that its queries find their tables. It says so in the journal only, and goes on.
+
+    `application`: its errors say no cause, so that those from before its present sessions may be of a database that was away.
+    """
+    ages, last = view.schema_errors.get(probe["unit"], ([], ""))
+    if ages and "application" in probe:
+        ages = [age for age in ages if age < view.session_ages.get(probe["application"], 0.0)]
+    if len(ages) >= LEAST_FAILURES and ages[-1] <= RECOVERED_SECONDS:
+        raise Unhealthy(f"{len(ages)} queries failed within {RECENT_SECONDS} s, most recently: {last}")
 
 
 def disk_space(probe: ProbeEntry, view: View) -> None:
-    """Check that less than so many percent are used."""
+    """Check that less than the allowed percentage is used."""
     if not os.path.ismount(probe["path"]):
         raise Unhealthy(f"nothing is mounted at {probe['path']}")
     size, free = machine.measure_disk(next(disk for disk in view.manifest["disks"] if disk["mount"] == probe["path"]))
@@ -272,4 +277,4 @@ PROBES: dict[str, Question] = {
     "freeswitch": sip.freeswitch,
     "freeswitch_calls": sip.freeswitch_calls,
 }
-"""By kind of a probe, its question."""
+"""The question of each kind of probe."""

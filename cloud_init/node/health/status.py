@@ -1,4 +1,4 @@
-"""How the node is: every service asked for what only a working one has, all at once, within 10 seconds."""
+"""The state of the node: every service is asked for what only a working one has, all at once, within 10 seconds."""
 
 import pathlib
 import re
@@ -17,7 +17,7 @@ from ..system import Unhealthy, last_lines, systemctl
 from . import machine, probes
 
 JUST_NOW_SECONDS = 30.0
-"""Longer than a unit's pause between two starts."""
+"""Longer than the pause between two starts of a unit."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Fault:
 
 
 def ask(only: Collection[str] | None = None, *, brief: bool = False) -> Report:
-    """Ask the node how it is.
+    """Report the state of the node.
 
-    `only` limits it to some services. `brief`, for who asks again and again: without the rows of the machine, and of the
+    `only` limits it to some services. `brief`, for callers that ask again and again: without the rows of the machine, and of the
     services at fault only the first one's journal is read. All of them, while a whole node starts, cost more than the start.
     """
     manifest = load_manifest()
@@ -63,7 +63,7 @@ def ask(only: Collection[str] | None = None, *, brief: bool = False) -> Report:
 
 
 def report_leaving(manifest: Manifest) -> Report:
-    """Report of a node on its way out: healthy when it has left."""
+    """Report on a node that leaves: healthy once it has left."""
     left = bool(load_state().get("left"))
     return {
         "node": manifest["node"],
@@ -78,12 +78,12 @@ def report_leaving(manifest: Manifest) -> Report:
 
 
 def read_uptime() -> float:
-    """Seconds since the boot."""
+    """Read the seconds since boot."""
     return float(pathlib.Path("/proc/uptime").read_text().split()[0])
 
 
 def unit_states(names: list[str]) -> dict[str, dict[str, str]]:
-    """By unit: ActiveState, SubState, Result, NRestarts, StatusText, the control process that runs (a wait)."""
+    """Read by unit ActiveState, SubState, Result, NRestarts, StatusText and a running control process (a wait)."""
     if not names:
         return {}
     wanted = "Id,ActiveState,SubState,Result,NRestarts,ExecMainStatus,UnitFileState,LoadState,ActiveEnterTimestampMonotonic"
@@ -145,15 +145,15 @@ def report_service(
 
 
 def find_holder(service: ServiceEntry, view: View) -> str:
-    """The key of the node that runs what moves; "" where nobody does, or nobody knows."""
+    """Return the key of the node that runs what moves; "" where none does, or it is unknown."""
     try:
         return view.lock_holders.get(service["name"], "") if service.get("candidates") else ""
     except Unhealthy:
-        return ""  # the service's fault says so
+        return ""  # the service's fault reports that
 
 
 def describe_state(unit: str, state: dict[str, str], log: list[str]) -> str:
-    """A unit that is not active, in words."""
+    """Describe a unit that is not active."""
     if state.get("LoadState") == "not-found":
         return f"{unit} is not installed"
     active, sub, said = state.get("ActiveState", "unknown"), state.get("SubState", ""), last_words(log)
@@ -168,18 +168,18 @@ def describe_state(unit: str, state: dict[str, str], log: list[str]) -> str:
 
 
 def describe_restarts(unit: str, state: dict[str, str], log: list[str]) -> str:
-    """For a unit met alive between two crashes: that it was restarted just now, and what it said last; else ""."""
+    """Describe a unit seen alive between two crashes: restarted just now, and what it said last; else ""."""
     age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(state.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
     if state.get("NRestarts", "0") in ("", "0") or age > JUST_NOW_SECONDS:
         return ""
     said = last_words(log)
-    return f"; {unit} restarted {age:.0f} s ago, {state['NRestarts']} times in all" + (f"; it said: {said}" if said else "")
+    return f"; {unit} restarted {age:.0f} s ago, {state['NRestarts']} times in total" + (f"; it said: {said}" if said else "")
 
 
 def last_words(log: list[str]) -> str:
-    """What the program itself said last: nearer to the cause than any state of systemd's."""
+    """Return what the program itself said last: closer to the cause than any state of systemd's."""
     said = [line for line in log if " systemd[1]: " not in line]
-    # `messages` says the whole address of the broker when it leaves it.
+    # `messages` prints the broker's whole address when it disconnects.
     return re.sub(r"://([^:/@\s]+):[^@\s]+@", r"://\1:***@", said[-1].split(": ", 1)[-1])[:300] if said else ""
 
 
@@ -189,7 +189,7 @@ def report_disk(disk: DiskEntry) -> DiskRow:
     if not disks.is_mounted(mount):
         return {"purpose": disk["purpose"], "healthy": False, "why": f"disk {disk['purpose']} is not attached at {mount}"}
     if not disks.sentinel(mount).exists():
-        return {"purpose": disk["purpose"], "healthy": False, "why": f"{mount} is not the disk of this node: no sentinel file"}
+        return {"purpose": disk["purpose"], "healthy": False, "why": f"{mount} is not this node's disk: it has no sentinel file"}
     size, free = machine.measure_disk(disk)
     return {
         "purpose": disk["purpose"],
@@ -202,12 +202,12 @@ def report_disk(disk: DiskEntry) -> DiskRow:
 
 
 def describe(entry: ServiceRow) -> str:
-    """Tell a service's row in words."""
+    """Describe a service's row."""
     return entry["why"] or (f"standby, {entry['standby']} runs it" if "standby" in entry else "ok")
 
 
 def as_text(report: Report) -> str:
-    """Write the report for a person on the node."""
+    """Format the report for a person on the node."""
     rows = [f"{report['node']}  {'healthy' if report['healthy'] else 'not healthy'}  {time.strftime('%F %T %Z')}"]
     for entry in report["services"]:
         rows.append(f"  {entry['name']:<14} {describe(entry)}")

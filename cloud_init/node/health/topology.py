@@ -1,4 +1,4 @@
-"""What services need in the broker: exchanges, consumers and bindings. And what is put back there without a restart."""
+"""What services need in the broker: exchanges, consumers and bindings; and how bindings are restored without a restart."""
 
 from urllib.parse import quote
 
@@ -7,11 +7,11 @@ from ..manifest import ProbeEntry
 from ..system import Unhealthy
 
 EXPECTED = ("call", "chat", "webitel", "opensips")
-"""The exchanges that services expect and nobody declares; `webitel-setup-rabbitmq` does."""
+"""The exchanges that services expect but do not declare; `rabbitmq/definitions.json` does."""
 
 
 def exchanges(_: ProbeEntry, view: View) -> None:
-    """Look for the exchanges that nobody declares."""
+    """Look for the exchanges that no service declares."""
     there = {row["name"] for row in broker(view, "/api/exchanges/%2f") if row["type"] == "topic" and row["durable"]}
     if missing := [name for name in EXPECTED if name not in there]:
         raise Unhealthy(f"missing: {', '.join(missing)}")
@@ -22,23 +22,23 @@ def queue(probe: ProbeEntry, view: View) -> None:
     peers = {peer for name, peer, _ in view.consumers if name == probe["queue"]}
     if view.address not in peers:
         others = f" (others: {', '.join(sorted(peers))})" if peers else ""
-        raise Unhealthy(f"no consumer of this node on {probe['queue']}{others}")
+        raise Unhealthy(f"no consumer from this node on {probe['queue']}{others}")
 
 
 def binding(probe: ProbeEntry, view: View) -> None:
     """Look for a binding from an exchange to the service's queue or exchange, with its key."""
     wanted = binding_of(probe)
     if wanted not in view.bindings:
-        raise Unhealthy(f"{wanted[0]} does not lead to the {wanted[1]} {wanted[2]} by {wanted[3]}")
+        raise Unhealthy(f"exchange {wanted[0]} is not bound to the {wanted[1]} {wanted[2]} with the key {wanted[3]}")
 
 
 def binding_of(probe: ProbeEntry) -> tuple[str, str, str, str]:
-    """The binding that a probe looks for, as `View.bindings` has it."""
+    """Return the binding that a probe looks for, as `View.bindings` has it."""
     return probe["source"], probe["to"], probe["destination"], probe["key"]
 
 
 def own_queues(probe: ProbeEntry, view: View) -> None:
-    """Look for queues with names of the broker's own, consumed from this node over one connection and bound to the exchange:
+    """Look for queues named by the broker, consumed from this node over one connection and bound to the exchange:
     between `least` and `most`, by which programs of the same kind are told apart."""
     bound = {name for source, kind, name, _ in view.bindings if source == probe["exchange"] and kind == "queue"}
     by_connection: dict[str, set[str]] = {}
@@ -49,11 +49,11 @@ def own_queues(probe: ProbeEntry, view: View) -> None:
     least, most = probe["least"], probe["most"]
     if not any(least <= count <= most for count in counts):
         found = f" (but {', '.join(map(str, counts))})" if counts else ""
-        raise Unhealthy(f"of this node's connections none has {least} queues bound to {probe['exchange']}{found}")
+        raise Unhealthy(f"no connection of this node has {least} queues bound to {probe['exchange']}{found}")
 
 
 def bind(probe: ProbeEntry, view: View) -> None:
-    """Put a missing binding back as its service would. Raises Unhealthy with what the broker said.
+    """Restore a missing binding as its service would. Raises Unhealthy with what the broker said.
 
     It refuses where only the service itself can: a queue that is gone, or that belongs to one connection.
     """

@@ -11,13 +11,22 @@ from . import probes
 
 PAUSE_SECONDS = 1.0
 SAY_AGAIN_SECONDS = 10.0
-"""Between two lines of a wait that goes on: enough for a person, little for the journal."""
+"""Between two lines of a continuing wait: enough for a person, little for the journal."""
 ALONE: ProbeEntry = {"kind": "wait", "says": ""}
-"""A question that is asked with nothing but its name."""
+"""A question that needs nothing but its name."""
+
+QUESTIONS: dict[str, probes.Question] = {
+    "consul": probes.consul,
+    "postgresql": probes.postgresql,
+    "rabbitmq": probes.broker_ready,
+    "broker-cluster": broker_cluster.may_start,
+    "database-cluster": database_data.may_start,
+}
+"""What a unit can wait for: an `awaited` service of the catalogue, or what a service's fragment names."""
 
 
 def wait_for(names: list[str]) -> int:
-    """Return 0 when everything named is there; says what it waits for, when that changes and every 10 s."""
+    """Return 0 when everything named is available; print what it waits for when that changes, and every 10 s."""
     missing, told, last = list(names), "", 0.0
     while True:
         view = View(load_manifest())
@@ -37,19 +46,12 @@ def wait_for(names: list[str]) -> int:
 
 
 def ask(name: str, view: View) -> None:
-    """Ask once for what a name stands for."""
+    """Check once for what a name stands for."""
     kind, _, argument = name.partition(":")
     if kind == "disk":
         if not (disks.is_mounted(argument) and disks.sentinel(argument).exists()):
             raise Unhealthy(f"no disk at {argument}")
         return
-    known: dict[str, probes.Question] = {
-        "consul": probes.consul,
-        "postgresql": probes.postgresql,
-        "rabbitmq": probes.broker_ready,
-        "broker-cluster": broker_cluster.may_start,
-        "database-cluster": database_data.may_start,
-    }
-    if kind not in known:
-        raise SystemExit(f"cannot wait for {name}: {', '.join(known)} or disk:PATH")
-    probes.ask(known[kind], ALONE, view)
+    if kind not in QUESTIONS:
+        raise SystemExit(f"cannot wait for {name}, only for {', '.join(QUESTIONS)} or disk:PATH")
+    probes.ask(QUESTIONS[kind], ALONE, view)

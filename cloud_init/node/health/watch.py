@@ -1,5 +1,5 @@
-"""The careful watcher: starts what is dead, puts back what the broker lost, restarts what went deaf although all it calls has
-been healthy for a minute, and has a member of a cluster given what it lacks.
+"""The careful watcher: starts what is dead, puts back what the broker or Consul lost, restarts what went deaf although all it
+calls has been healthy for a minute, and has a member of a cluster given what it lacks.
 
 What serves is restarted never, what carries calls neither (`restarts_when_deaf` of the catalogue), and the rest for one and the
 same reason at most once in five minutes: a restart that did not help is not repeated at once, and holds up no other one.
@@ -16,7 +16,7 @@ from ..manifest import Manifest, ProbeEntry, ServiceEntry, load_manifest
 from ..report import Report, ServiceRow
 from ..storage import disks, shares
 from ..system import Unhealthy, systemctl
-from . import machine, opensips, status, topology
+from . import entries, machine, opensips, status, topology
 
 ROUND_SECONDS = 15.0
 DEAF_SECONDS = 60.0
@@ -28,7 +28,7 @@ Rows = Mapping[str, ServiceRow]
 
 
 def run() -> int:
-    """Until the end of the node."""
+    """Watch for as long as the node runs."""
     watcher = Watcher()
     follower = database_cluster.Follower()
     while True:
@@ -46,7 +46,7 @@ def run() -> int:
 
 
 class Watcher:
-    """What the watcher remembers between two looks: how long each has been deaf, and what was restarted for which reason."""
+    """What the watcher remembers between two rounds: how long each service has been deaf, and what was restarted and why."""
 
     def __init__(self) -> None:
         self.deaf_since: dict[str, float] = {}
@@ -56,10 +56,11 @@ class Watcher:
         self.set_up = -MIN_SETUP_INTERVAL_SECONDS
 
     def look(self, manifest: Manifest, report: Report, now: float) -> None:
-        """Do what a report asks for."""
+        """Do what a report calls for."""
         rows = {row["name"]: row for row in report["services"]}
         self.set_up_broker(rows, now)
         view = View(manifest)
+        entries.put_back(manifest, rows, view)
         mended = mend_bindings(manifest, rows, view)
         if not all(rows[name]["healthy"] for name in ("consul", "haproxy") if name in rows):
             self.base_since = 0.0
@@ -86,7 +87,7 @@ class Watcher:
             self.restarted[reason] = now
 
     def set_up_broker(self, rows: Rows, now: float) -> None:
-        """Have the broker's setup declare an exchange that is missing."""
+        """Have the broker's setup declare a missing exchange."""
         row = rows.get("rabbitmq")
         failed = row["probe"]["kind"] if row and "probe" in row else ""
         if row and failed == "exchanges" and now - self.set_up >= MIN_SETUP_INTERVAL_SECONDS:
@@ -96,7 +97,7 @@ class Watcher:
 
 
 def list_deaf(manifest: Manifest, rows: Rows) -> list[ServiceEntry]:
-    """List the services that run, fail a question that a restart may cure, and that may be restarted for it."""
+    """List running services that fail a question that a restart may cure, and that may be restarted for it."""
     return [
         service
         for service in manifest["services"]
@@ -109,15 +110,15 @@ def list_deaf(manifest: Manifest, rows: Rows) -> list[ServiceEntry]:
 
 
 def identify(probe: ProbeEntry) -> str:
-    """A probe's name among those of its service."""
+    """Name a probe among those of its service."""
     return " ".join(str(value) for name, value in sorted(probe.items()) if name != "says")
 
 
 def mend_bindings(manifest: Manifest, rows: Rows, view: View) -> set[str]:
-    """Put back the bindings that services lost with an exchange, and made at their start only; returns the services' names.
+    """Restore bindings that services lost with an exchange and create at their start only; return the services' names.
 
-    What the broker refuses to be done for another one's queue is left to that service's restart. Every running service is looked
-    at: a row names one fault only, and that may be another one.
+    What the broker refuses to do for another one's queue is left to that service's restart. Every running service is
+    checked: a row names one fault only, and that may be a different one.
     """
     mended: set[str] = set()
     for service in manifest["services"]:
@@ -125,19 +126,19 @@ def mend_bindings(manifest: Manifest, rows: Rows, view: View) -> set[str]:
         if row is None or set(row["units"].values()) != {"active"}:
             continue
         for probe in list_lost(service, view):
-            what = f"a binding of {name}: {probe['source']} to {probe['destination']} by {probe['key']}"
+            what = f"a binding of {name}: {probe['source']} to {probe['destination']} with the key {probe['key']}"
             try:
                 topology.bind(probe, view)
             except Unhealthy as error:
-                print(f"cannot put back {what}: {error}", flush=True)
+                print(f"cannot restore {what}: {error}", flush=True)
             else:
-                print(f"put back {what}", flush=True)
+                print(f"restored {what}", flush=True)
                 mended.add(name)
     return mended
 
 
 def list_lost(service: ServiceEntry, view: View) -> list[ProbeEntry]:
-    """List the bindings of a service that are gone; none where the broker does not say which there are."""
+    """List the bindings of a service that are gone; none where the broker does not list them."""
     wanted = [probe for probe in service["probes"] if probe["kind"] == "binding"]
     try:
         found = view.bindings if wanted else set()
@@ -147,8 +148,8 @@ def list_lost(service: ServiceEntry, view: View) -> list[ProbeEntry]:
 
 
 def find_hung_freeswitch(manifest: Manifest) -> str:
-    """Find a FreeSWITCH in Consul that takes connections and answers no call: who calls it waits for it for ever, and a
-    restart of the caller only begins that anew. "" = none."""
+    """Find a FreeSWITCH in Consul that accepts connections but answers no call: callers wait for it for ever, and
+    restarting a caller only starts that again. "" = none."""
     try:
         entries = fetch_json("127.0.0.1", manifest["ports"]["consul_http"], "/v1/health/service/freeswitch?passing=1")
     except (OSError, http.client.HTTPException, ValueError):
@@ -164,7 +165,7 @@ def find_hung_freeswitch(manifest: Manifest) -> str:
 
 
 def start_dead(manifest: Manifest) -> None:
-    """Start enabled units that nothing starts any more: a failed dependency is not retried by systemd."""
+    """Start enabled units that nothing else will start: systemd does not retry after a failed dependency."""
     states = status.unit_states([unit["name"] for unit in manifest["units"]])
     for name, state in states.items():
         if state.get("ActiveState") in ("inactive", "failed") and state.get("UnitFileState") == "enabled":
@@ -174,7 +175,7 @@ def start_dead(manifest: Manifest) -> None:
 
 
 def wake_rtpengine(manifest: Manifest, report: Report) -> None:
-    """Have OpenSIPS look at rtpengine again: by itself it does so only when a call needs it, and loses that call's time."""
+    """Have OpenSIPS test rtpengine again: by itself it does so only when a call needs it, and makes that call wait."""
     healthy = {entry["name"]: entry["healthy"] for entry in report["services"]}
     if healthy.get("opensips", True) or not healthy.get("rtpengine"):
         return
@@ -182,6 +183,6 @@ def wake_rtpengine(manifest: Manifest, report: Report) -> None:
     for probe in wanted:
         try:
             for url in opensips.enable_rtpengines(probe):
-                print(f"OpenSIPS held {url} for disabled although it works: it looks again", flush=True)
+                print(f"OpenSIPS considered {url} disabled although it works: testing it again", flush=True)
         except (OSError, http.client.HTTPException) as error:
             print(f"OpenSIPS' management interface: {error}", flush=True)

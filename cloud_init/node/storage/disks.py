@@ -1,4 +1,4 @@
-"""Data disks: waited for, given a file system once in their life, mounted by UUID, marked with a sentinel."""
+"""Data disks: waited for, formatted once in their life, mounted by UUID, marked with a sentinel."""
 
 import pathlib
 import shutil
@@ -12,39 +12,39 @@ from ..system import ApplyError, Tell, run, systemctl, write_private
 FSTAB = pathlib.Path("/etc/fstab")
 SENTINEL = ".webitel-disk"
 SHARE = "share"
-"""The purpose of a directory on no disk of this node's (`shares.py`)."""
+"""The purpose of a directory that is on none of this node's disks (`shares.py`)."""
 APPEAR_SECONDS = 180
-"""That a disk may take to appear: clouds attach it while the machine boots."""
+"""How long a disk may take to appear: clouds attach it while the machine boots."""
 
 
 def is_mounted(mount: str) -> bool:
-    """Whether something is mounted exactly there."""
+    """Tell whether something is mounted exactly there."""
     return run(["findmnt", "-n", "-M", mount], 10).returncode == 0
 
 
 def sentinel(mount: str) -> pathlib.Path:
-    """The file that only the right disk has."""
+    """Return the file that only the right disk has."""
     return pathlib.Path(mount) / SENTINEL
 
 
 def prepare(manifest: Manifest, devices: dict[str, str], state: State, tell: Tell) -> None:
-    """Every data disk of the manifest mounted, and the directories on it there."""
+    """Mount every data disk of the manifest, and create the directories on them."""
     for disk in manifest["disks"]:
         purpose, mount = disk["purpose"], disk["mount"]
         tell("disks", f"disk {purpose}")
         if not is_mounted(mount):
             device = devices.get(purpose, "")
             if not device:
-                raise ApplyError(f"disk {purpose} is not mounted at {mount}: attach it, then run `webitel up` again")
+                raise ApplyError(f"disk {purpose} is not mounted at {mount}: attach it, then run `./webitel up` again")
             mount_device(pathlib.Path(device), purpose, mount, state)
         if mark(purpose, mount, manifest["stack"]):
-            # A file system's root is closed to others by default; services of several users have directories on it.
+            # A file system's root is closed to others by default; services with different users have directories on it.
             pathlib.Path(mount).chmod(0o755)
     make_directories(directory for directory in manifest["directories"] if directory["disk"] != SHARE)
 
 
 def make_directories(directories: Iterable[DirectoryEntry]) -> None:
-    """Those that are not there yet, with their owner and mode."""
+    """Create those that do not exist yet, with their owner and mode."""
     for directory in directories:
         path = pathlib.Path(directory["path"])
         fresh = not path.exists()
@@ -56,7 +56,7 @@ def make_directories(directories: Iterable[DirectoryEntry]) -> None:
 
 
 def mount_device(device: pathlib.Path, purpose: str, mount: str, state: State) -> None:
-    """Mount a device; make a file system only where there is nothing and where none was ever made."""
+    """Mount a device; make a file system only where there is none and none was ever made."""
     deadline = time.monotonic() + APPEAR_SECONDS
     while not device.exists():
         if time.monotonic() > deadline:
@@ -67,14 +67,14 @@ def mount_device(device: pathlib.Path, purpose: str, mount: str, state: State) -
     if found.returncode == 2 and not signatures:
         if purpose in state["disks"]:
             raise ApplyError(
-                f"disk {purpose}: {device} is empty, but this node has had one with UUID {state['disks'][purpose]}: "
+                f"disk {purpose}: {device} is empty, but this node once had one with UUID {state['disks'][purpose]}: "
                 "it is not formatted; attach the right disk, or delete the entry in /var/lib/webitel/state.json"
             )
         made = run(["mkfs.ext4", "-q", "-m", "1", "-L", f"webitel-{purpose[:8]}", str(device)], 600)
         if made.returncode != 0:
             raise ApplyError(f"disk {purpose}: mkfs.ext4 {device}: {made.stderr.strip()}")
     elif found.stdout.strip() != "ext4":
-        raise ApplyError(f"disk {purpose}: {device} holds {found.stdout.strip() or signatures!r}, not ext4: it is left as it is")
+        raise ApplyError(f"disk {purpose}: {device} contains {found.stdout.strip() or signatures!r}, not ext4: it was left alone")
     uuid = run(["blkid", "-p", "-o", "value", "-s", "UUID", str(device)], 30).stdout.strip()
     list_mount(mount, uuid)
     pathlib.Path(mount).mkdir(parents=True, exist_ok=True)
@@ -86,14 +86,14 @@ def mount_device(device: pathlib.Path, purpose: str, mount: str, state: State) -
 
 
 def list_mount(mount: str, uuid: str) -> None:
-    """Have a file system mounted at every boot. In one step: half of that file, and the node may not come up again."""
+    """Have a file system mounted at every boot. Atomically: with half of that file the node may not boot again."""
     lines = [line for line in FSTAB.read_text().splitlines() if f" {mount} " not in line] if FSTAB.exists() else []
     lines.append(f"UUID={uuid} {mount} ext4 defaults,noatime,nofail,x-systemd.device-timeout=90s 0 2")
     write_private(FSTAB, "\n".join(lines) + "\n", 0o644)
 
 
 def mark(purpose: str, mount: str, stack: str) -> bool:
-    """Leave the sentinel; whether it is new. A disk of another purpose or deployment is refused."""
+    """Leave the sentinel, and tell whether it is new. A disk of another purpose or deployment is refused."""
     text = f"{stack} {purpose}\n"
     if sentinel(mount).exists():
         found = sentinel(mount).read_text()

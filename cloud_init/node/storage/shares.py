@@ -1,6 +1,6 @@
-"""The share: a network file system of the operator's, mounted by a unit of systemd's where several nodes have the same files.
+"""The share: the operator's network file system, mounted by a systemd unit where several nodes have the same files.
 
-Nothing here touches it but in a process of its own: who asks a file system whose server is gone waits for as long as it is.
+Only separate processes touch it: a call to a file system whose server is gone blocks for as long as that is.
 """
 
 import pathlib
@@ -12,15 +12,15 @@ from . import disks
 
 UNITS = pathlib.Path("/etc/systemd/system")
 MOUNT_SECONDS, ANSWER_SECONDS = 90, 4
-"""That a mount may take, and a question."""
+"""How long a mount may take, and a question."""
 NEARLY_FULL_PERCENT = 90
 WRITABLE = "it must be writable for root there (NFS: no_root_squash)"
-# The sentinel's time is set, which a file system that can only be read refuses and a full one does not.
+# The sentinel's time is set: a read-only file system refuses that, a full one does not.
 ASK = 'test -e "$0" && touch -c "$0" && stat -f -c "%S %b %a" "$0"'
 
 
 def prepare(manifest: Manifest, tell: Tell) -> None:
-    """Have the share mounted, the new way where its unit has changed, and the directories on it there. Raises ApplyError."""
+    """Mount the share, again where its unit has changed, and create the directories on it. Raises ApplyError."""
     share = manifest.get("share")
     if not share:
         return
@@ -29,7 +29,7 @@ def prepare(manifest: Manifest, tell: Tell) -> None:
         systemctl("stop", share["unit"])
         systemctl("daemon-reload")
         systemctl("enable", share["unit"])
-    # Of what is mounted systemd has to be asked nothing: read anew meanwhile, its unit may wait for a device that a container
+    # systemd need not be asked about what is mounted: if it reloads meanwhile, its unit may wait for a device that a container
     # does not have.
     done = systemctl("start", share["unit"], timeout=MOUNT_SECONDS) if not is_mounted(share) else None
     if done and done.returncode != 0:
@@ -42,20 +42,20 @@ def prepare(manifest: Manifest, tell: Tell) -> None:
 
 
 def is_new(share: ShareEntry) -> bool:
-    """Whether systemd has not taken its unit up as it is now, by this run or by one that was cut off."""
+    """Tell whether systemd has not loaded its unit as it is now, by this run or by one that was cut off."""
     shown = systemctl("show", "-p", "UnitFileState,NeedDaemonReload", share["unit"]).stdout.split()
     return "UnitFileState=enabled" not in shown or "NeedDaemonReload=yes" in shown
 
 
 def drop(removed: list[str]) -> None:
-    """Unmount what this node has no longer, while its unit is still there to be stopped and disabled."""
+    """Unmount what this node no longer has, while its unit still exists to be stopped and disabled."""
     for path in map(pathlib.Path, removed):
         if path.parent == UNITS and path.suffix == ".mount":
             systemctl("disable", "--now", path.name)
 
 
 def keep(manifest: Manifest) -> None:
-    """Mount it again where it is gone: systemd tries it once."""
+    """Mount it again where it is gone: systemd tries only once."""
     share = manifest.get("share")
     if share and not is_mounted(share):
         print(f"mounting {describe(share)}", flush=True)
@@ -64,7 +64,7 @@ def keep(manifest: Manifest) -> None:
 
 
 def report(share: ShareEntry) -> DiskRow:
-    """The share's row among the disks: mounted, ours, writable, not nearly full."""
+    """Make the share's row among the disks: mounted, ours, writable, not nearly full."""
 
     def sick(why: str) -> DiskRow:
         return {"purpose": disks.SHARE, "healthy": False, "why": f"{describe(share)}{why}"}
@@ -91,21 +91,21 @@ def report(share: ShareEntry) -> DiskRow:
 
 
 def is_mounted(share: ShareEntry) -> bool:
-    """Whether its unit is active."""
+    """Tell whether its unit is active."""
     return systemctl("is-active", share["unit"]).stdout.strip() == "active"
 
 
 def describe(share: ShareEntry) -> str:
-    """The share in words."""
+    """Describe the share in words."""
     return f"the share {share['source']} at {share['mount']}"
 
 
 def why_not(share: ShareEntry) -> str:
-    """What was said at the last try to mount it; "" = nothing, as when somebody unmounted it."""
+    """Return what the last attempt to mount it said; "" = nothing, as when somebody unmounted it."""
     shown = systemctl("show", "-p", "ActiveState,AssertResult,AssertTimestampMonotonic", share["unit"]).stdout
     state = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
     if state.get("AssertTimestampMonotonic", "0") != "0" and state.get("AssertResult") == "no":
-        return f"{share['source']} is no mount point on this node, so it may be a folder of its boot disk"
+        return f"{share['source']} is not a mount point on this node, so it may be a folder of its boot disk"
     if state.get("ActiveState") != "failed":
         return ""
     lines = [line.partition(": ")[2] for line in last_lines(share["unit"], 10)]

@@ -1,28 +1,47 @@
-"""AWS: the account, instance types by zone, quotas of vCPUs and addresses (limits only, AWS counts by itself).
+"""AWS: the account, instance types by zone, the image, quotas of vCPUs, addresses, networks and rules.
 
-Sources: `facts/clouds.md` 1; quota codes: AWS Service Quotas, service `ec2`.
+Sources: `facts/clouds.md` 1; codes of Service Quotas: `facts/real-clouds.md` B18. AWS tells limits; what is used of
+addresses and networks is counted here, of vCPUs it is not told.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from pulumi import InvokeOptions
 from pulumi_aws import Provider, ec2, get_caller_identity_output, servicequotas
 
+from components.clouds.aws.adapter import DEBIAN, IMAGE
 from components.clouds.aws.facts import FACTS
-from components.clouds.questions import Asked, Questions, known
-from components.model.clouds.offers import Offers, Quota
+from components.clouds.questions import Asked, Questions, find_image, known
+from components.clouds.rules import rules_in, rules_out
+from components.model.clouds.offers import Finding, Offers, Quota
 from components.model.machine import Public
 
-VCPUS, ADDRESSES = "L-1216C47A", "L-0263D0A3"
-"""Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances; EC2-VPC Elastic IPs."""
+STACK_TAG = "webitel:stack"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A quota of AWS: its service and code, how much the plan needs, how much others have, None = AWS does not tell."""
+
+    service: str
+    code: str
+    needed: float
+    used: float | None = None
 
 
 def make_questions(asked: Asked) -> Questions:
     """What AWS is asked, by the provider that the adapter makes too: one for the plan's region."""
     options = InvokeOptions(provider=Provider("aws", region=asked.plan.region))
-    return Questions(partial(ask_account, options), partial(ask_offers, asked, options), partial(ask_quotas, asked, options))
+    return Questions(
+        partial(ask_account, options),
+        partial(ask_offers, asked, options),
+        partial(ask_quotas, asked, options),
+        {"image": partial(ask_image, asked, options)},
+    )
 
 
 async def ask_account(options: InvokeOptions) -> str:
@@ -44,20 +63,46 @@ async def ask_offers(asked: Asked, options: InvokeOptions) -> Offers:
 
 
 async def ask_quotas(asked: Asked, options: InvokeOptions) -> list[Quota]:
-    # The gateway has an address of its own; limits include what already runs, so the whole plan is compared.
-    nodes = asked.plan.nodes
-    addresses = sum(node.public is Public.SERVICE for node in nodes) + any(node.public is Public.NO for node in nodes)
-    needed = {VCPUS: sum(node.machine_type.vcpus for node in nodes), ADDRESSES: addresses}
+    own = {STACK_TAG: asked.plan.stack}
+    addresses = [len((await known(ec2.get_eips_output(tags=tags, opts=options))).allocation_ids or ()) for tags in (None, own)]
+    networks = [len((await known(ec2.get_vpcs_output(tags=tags, opts=options))).ids or ()) for tags in (None, own)]
     quotas = []
-    for code, amount in needed.items():
-        found = await known(servicequotas.get_service_quota_output(service_code="ec2", quota_code=code, opts=options))
+    for limit in list_limits(asked, addresses[0] - addresses[1], networks[0] - networks[1]):
+        found = await known(
+            servicequotas.get_service_quota_output(service_code=limit.service, quota_code=limit.code, opts=options)
+        )
         quotas.append(
             Quota(
                 found.quota_name,
                 found.value,
-                amount,
-                f"aws service-quotas request-service-quota-increase --service-code ec2 --quota-code {code} "
+                limit.needed,
+                f"aws service-quotas request-service-quota-increase --service-code {limit.service} --quota-code {limit.code} "
                 f"--desired-value NUMBER --region {asked.plan.region}",
+                limit.used,
             )
         )
     return quotas
+
+
+def list_limits(asked: Asked, addresses: int, networks: int) -> Iterator[Limit]:
+    """The quotas that the whole plan is held against, since limits count what runs already; how many others have is given."""
+    plan = asked.plan
+    # Every zone's gateway has an address of its own.
+    gateways = len({node.zone for node in plan.nodes if node.public is Public.NO})
+    own = sum(node.public is Public.SERVICE for node in plan.nodes) + gateways
+    # One rule more lets everything out into the network.
+    rules = [number for role in plan.roles for number in (len(rules_in(plan, role)), len(rules_out(plan, role)) + 1)]
+    # Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances; EC2-VPC Elastic IPs; VPCs per Region; inbound or outbound
+    # rules per security group.
+    yield Limit("ec2", "L-1216C47A", sum(node.machine_type.vcpus for node in plan.nodes))
+    yield Limit("ec2", "L-0263D0A3", own, addresses)
+    yield Limit("vpc", "L-F678F1CE", 1, networks)
+    yield Limit("vpc", "L-0EA8095F", max(rules))
+
+
+async def ask_image(asked: Asked, options: InvokeOptions) -> list[Finding]:
+    wish = ec2.GetAmiFilterArgs(name="image-id" if asked.image else "name", values=[asked.image or IMAGE])
+    owners = None if asked.image else [DEBIAN]
+    answer = known(ec2.get_ami_output(owners=owners, most_recent=True, filters=[wish], opts=options))
+    example = f"the newest {IMAGE} of {DEBIAN}"
+    return await find_image(asked.image or IMAGE, example, answer, "returned no results|InvalidAMIID")

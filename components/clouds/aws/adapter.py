@@ -1,4 +1,4 @@
-"""AWS: EC2 instances in one zone of a VPC, those reached from outside in a subnet of their own.
+"""AWS: EC2 instances in the zones of a VPC, those reached from outside in a subnet of their own.
 
 Sources: `facts/clouds.md` 0 and 1, `facts/schemas/README.md` 13 to 19.
 """
@@ -19,7 +19,7 @@ from components.model.machine import Public
 from components.model.naming import disk_name
 from components.model.plan import Node, Plan
 from components.model.planning.addresses import subnet_of
-from components.model.planning.check_shape import clustered_roles
+from components.model.planning.check_shape import growing_roles
 from components.model.planning.dns import TTL_SECONDS, Record, Zone
 from components.model.planning.firewall import ANYWHERE
 from components.model.user_data import UserData
@@ -39,6 +39,10 @@ DEVICES = "fghijklmnop"
 """Letters of `/dev/sd?` that AWS recommends for data disks; the machine itself never shows them."""
 
 
+GROUP_MEMBERS = 7
+"""Instances in one placement group: as many as it takes in a single zone."""
+
+
 class Adapter(Cloud):
     """Interfaces, addresses and data disks are resources of their own, so that they outlive an instance."""
 
@@ -46,8 +50,6 @@ class Adapter(Cloud):
         return [Provider("aws", region=plan.region)]  # without a region it refuses to start
 
     def create_network(self) -> None:
-        # From the plan, never from an instance: a disk whose zone were derived would go with its instance.
-        self.zone = f"{self.plan.region}{self.plan.zone}"
         self.vpc = ec2.Vpc(
             "network",
             cidr_block=self.plan.network,
@@ -57,17 +59,21 @@ class Adapter(Cloud):
             opts=self.child(),
         )
         self.gateway = ec2.InternetGateway("gateway", vpc_id=self.vpc.id, tags=self.tags("gateway"), opts=self.child())
-        self.subnets = {Public.SERVICE: self.create_subnet("public", Public.SERVICE)}
-        way_out = ec2.Route(
-            "public",
-            route_table_id=self.create_route_table("public", Public.SERVICE).id,
-            destination_cidr_block=ANYWHERE,
-            gateway_id=self.gateway.id,
-            opts=self.child(),
-        )
-        self.ways_out = {Public.SERVICE: way_out}
-        if any(node.public is Public.NO for node in self.plan.nodes):
-            self.create_nat()
+        self.subnets: dict[tuple[Public, str], ec2.Subnet] = {}
+        self.ways_out: dict[tuple[Public, str], ec2.Route] = {}
+        inner = {node.zone for node in self.plan.nodes if node.public is Public.NO}
+        # A NAT gateway stands in a public subnet of its zone.
+        for zone in self.plan.zones:
+            self.subnets[Public.SERVICE, zone] = self.create_subnet("public", Public.SERVICE, zone)
+            self.ways_out[Public.SERVICE, zone] = ec2.Route(
+                self.named("public", zone),
+                route_table_id=self.create_route_table("public", Public.SERVICE, zone).id,
+                destination_cidr_block=ANYWHERE,
+                gateway_id=self.gateway.id,
+                opts=self.child(),
+            )
+            if zone in inner:
+                self.create_nat(zone)
         self.image = (
             self.settings.image
             or ec2.get_ami_output(
@@ -77,46 +83,54 @@ class Adapter(Cloud):
                 opts=InvokeOptions(parent=self),
             ).id
         )
-        # Every role whose nodes may form a cluster has one from its first node on: an instance enters or leaves a
-        # placement group only by being replaced.
+        # An instance enters or leaves a placement group only by being replaced: every role that may grow has its groups from the
+        # first node on, a node's group follows from its own number alone, and one that was made without stays without.
+        growing = growing_roles(TIERS[self.plan.tier], CATALOGUE)
         self.placement_groups = {
-            role: ec2.PlacementGroup(
-                role, name=f"{self.plan.stack}-{role}", strategy="spread", tags=self.tags(role), opts=self.child()
+            key: ec2.PlacementGroup(
+                key, name=f"{self.plan.stack}-{key}", strategy="spread", tags=self.tags(key), opts=self.child()
             )
-            for role in clustered_roles(TIERS[self.plan.tier], CATALOGUE)
+            for key in dict.fromkeys(placement_group(node) for node in self.plan.nodes if node.role in growing)
         }
 
-    def create_subnet(self, name: str, public: Public) -> ec2.Subnet:
+    def named(self, name: str, zone: str) -> str:
+        """The name of what every zone has of its own; that of the first one has had none of the zone since before there were
+        several."""
+        return name if zone == self.plan.zone else f"{name}-{zone}"
+
+    def create_subnet(self, name: str, public: Public, zone: str) -> ec2.Subnet:
         return ec2.Subnet(
-            name,
+            self.named(name, zone),
             vpc_id=self.vpc.id,
-            cidr_block=str(self.network_of(public)),
-            availability_zone=self.zone,
+            cidr_block=str(self.network_of(public, zone)),
+            availability_zone=self.place(zone),
             map_public_ip_on_launch=False,
-            tags=self.tags(name),
+            tags=self.tags(self.named(name, zone)),
             opts=self.child(),
         )
 
-    def create_route_table(self, name: str, public: Public) -> ec2.RouteTable:
-        table = ec2.RouteTable(name, vpc_id=self.vpc.id, tags=self.tags(name), opts=self.child())
-        ec2.RouteTableAssociation(name, route_table_id=table.id, subnet_id=self.subnets[public].id, opts=self.child())
+    def create_route_table(self, name: str, public: Public, zone: str) -> ec2.RouteTable:
+        key = self.named(name, zone)
+        table = ec2.RouteTable(key, vpc_id=self.vpc.id, tags=self.tags(key), opts=self.child())
+        ec2.RouteTableAssociation(key, route_table_id=table.id, subnet_id=self.subnets[public, zone].id, opts=self.child())
         return table
 
-    def create_nat(self) -> None:
-        """The way out for nodes without an address of their own."""
-        self.subnets[Public.NO] = self.create_subnet("private", Public.NO)
-        address = ec2.Eip("nat", domain="vpc", tags=self.tags("nat"), opts=self.child())
+    def create_nat(self, zone: str) -> None:
+        """The way out for a zone's nodes without an address of their own: another zone's would be lost with that zone."""
+        key = self.named("nat", zone)
+        self.subnets[Public.NO, zone] = self.create_subnet("private", Public.NO, zone)
+        address = ec2.Eip(key, domain="vpc", tags=self.tags(key), opts=self.child())
         nat = ec2.NatGateway(
-            "nat",
-            subnet_id=self.subnets[Public.SERVICE].id,
+            key,
+            subnet_id=self.subnets[Public.SERVICE, zone].id,
             allocation_id=address.allocation_id,
-            private_ip=str(self.network_of(Public.SERVICE)[NAT_HOST]),
-            tags=self.tags("nat"),
+            private_ip=str(self.network_of(Public.SERVICE, zone)[NAT_HOST]),
+            tags=self.tags(key),
             opts=ResourceOptions(parent=self, depends_on=[self.gateway]),
         )
-        self.ways_out[Public.NO] = ec2.Route(
-            "private",
-            route_table_id=self.create_route_table("private", Public.NO).id,
+        self.ways_out[Public.NO, zone] = ec2.Route(
+            self.named("private", zone),
+            route_table_id=self.create_route_table("private", Public.NO, zone).id,
             destination_cidr_block=ANYWHERE,
             nat_gateway_id=nat.id,
             opts=self.child(),
@@ -188,13 +202,15 @@ class Adapter(Cloud):
         return {
             disk.purpose: ebs.Volume(
                 f"{node.key}-{disk.purpose}",
-                availability_zone=self.zone,
+                # From the plan, never from an instance: a disk whose zone were derived would go with its instance.
+                availability_zone=self.place(node.zone),
                 size=disk.size_gib,
                 type=self.facts.disk_type_for(node.machine_type),
                 iops=self.iops(node),
                 encrypted=True,
+                kms_key_id=self.settings.disk_key or None,
                 tags={**self.tags(node.key, node.role), "Name": disk_name(node.name, disk.purpose)},
-                opts=self.kept(group),
+                opts=self.kept_disk(group, "kmsKeyId"),
             )
             for disk in node.disks
             if disk.is_data
@@ -207,13 +223,13 @@ class Adapter(Cloud):
         volumes = self.create_disks(node, group)
         interface = ec2.NetworkInterface(
             node.key,
-            subnet_id=self.subnets[node.public].id,
+            subnet_id=self.subnets[node.public, node.zone].id,
             private_ips=[node.private_address],
             security_groups=[self.firewalls[node.role].id],
             tags=tags,
             opts=inside,
         )
-        needs: list[pulumi.Resource] = [self.ways_out[node.public]]
+        needs: list[pulumi.Resource] = [self.ways_out[node.public, node.zone]]
         address = None
         if node.public is Public.SERVICE:
             # It depends on nothing, so that it can be kept when all else goes; associating it needs the gateway.
@@ -227,9 +243,9 @@ class Adapter(Cloud):
                     opts=ResourceOptions(parent=group, delete_before_replace=True, depends_on=list(needs)),
                 )
             )
-        options = self.replaceable(group, "ami", "userDataBase64", "keyName")
+        at_creation = ("ami", "userDataBase64", "keyName", "placementGroup", "rootBlockDevice.kmsKeyId")
+        options = self.replaceable(group, *at_creation)
         options.depends_on = [*needs, *self.egress[node.role]]  # its first boot installs packages
-        placement = self.placement_groups.get(node.role)
         instance = ec2.Instance(
             node.key,
             ami=self.image,
@@ -237,12 +253,13 @@ class Adapter(Cloud):
             key_name=self.ssh_key.key_name,
             # What stands on the interface (subnet, addresses, security groups) must not stand here too.
             primary_network_interface=ec2.InstancePrimaryNetworkInterfaceArgs(network_interface_id=interface.id),
-            placement_group=placement.name if placement else None,
+            placement_group=group_of.name if (group_of := self.placement_groups.get(placement_group(node))) else None,
             root_block_device=ec2.InstanceRootBlockDeviceArgs(
                 volume_type=self.facts.disk_type_for(node.machine_type),
                 volume_size=node.disks[0].size_gib,
                 iops=self.iops(node),
                 encrypted=True,
+                kms_key_id=self.settings.disk_key or None,
                 delete_on_termination=True,
                 tags={**tags, "Name": disk_name(node.name, "boot")},
             ),
@@ -283,9 +300,13 @@ class Adapter(Cloud):
             needs=(instance, *needs, *attachments),
         )
 
-    def network_of(self, public: Public) -> IPv4Network:
+    def network_of(self, public: Public, zone: str) -> IPv4Network:
         """The range of a subnet: one for nodes reached from outside, one for the others, since routes are by subnet."""
-        return subnet_of(IPv4Network(self.plan.network), self.facts, public)
+        return subnet_of(IPv4Network(self.plan.network), self.facts, public, self.plan.slots[zone])
+
+    def place(self, zone: str) -> str:
+        """The name of a zone."""
+        return f"{self.plan.region}{zone}"
 
     def iops(self, node: Node) -> int:
         """What each of the node's disks has."""
@@ -294,9 +315,16 @@ class Adapter(Cloud):
     def tags(self, name: str, role: str = "") -> dict[str, str]:
         """The tags of a resource; AWS shows `Name`."""
         of_role = {"webitel:role": role} if role else {}
-        return {"Name": f"{self.plan.stack}-{name}", "webitel:stack": self.plan.stack, **of_role}
+        own = {"Name": f"{self.plan.stack}-{name}", "webitel:stack": self.plan.stack}
+        return {**self.settings.tags, **own, **of_role}
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         route53.Record(
             record.label, zone_id=zone.key, name=record.name, type=record.type, ttl=TTL_SECONDS, records=values, opts=self.child()
         )
+
+
+def placement_group(node: Node) -> str:
+    """Which of its role's placement groups a node is in; the first has the role's name."""
+    part = (node.n - 1) // GROUP_MEMBERS
+    return f"{node.role}-{part + 1}" if part else node.role

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.clouds.tags import TagRules
 from components.model.machine import Public
 
 # clouds.md 0 (address, firewall, NAT, user data), 1.1 (network sizes), 1.3 (login, disks, burstable), 1.4.
@@ -11,6 +13,7 @@ FACTS = CloudFacts(
     name="aws",
     title="AWS",
     default_region="us-east-1",
+    first_region="eu-central-1",  # c7a and m7a are not in every zone of us-east-1 (real-clouds.md B4)
     default_network="10.20.0.0/16",
     login_user="admin",
     private_node=Public.NO,
@@ -22,7 +25,17 @@ FACTS = CloudFacts(
     user_data_gzip=True,
     boot_min_gib=8,
     package="aws",
-    zones=("a", "b", "c", "d", "e", "f"),
+    # Of some old regions an account has not all of these; which ones, it is asked by `doctor`.
+    zones=("a", "b", "c"),
+    region_zones={
+        "us-east-1": ("a", "b", "c", "d", "e", "f"),
+        "us-west-2": ("a", "b", "c", "d"),
+        "ap-northeast-1": ("a", "c", "d", "b"),
+        "ap-northeast-2": ("a", "b", "c", "d"),
+        "ca-central-1": ("a", "b", "d"),
+    },
+    zone_outputs={"aws:ec2/instance:Instance": "availabilityZone", "aws:ebs/volume:Volume": "availabilityZone"},
+    subnet_output=("aws:ec2/subnet:Subnet", "cidrBlock"),
     disk_type="gp3",
     way_out_by_subnet=True,
     network_prefixes=(16, 27),
@@ -44,5 +57,17 @@ FACTS = CloudFacts(
         (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ("AWS_PROFILE",), ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")),
         "aws configure",
         (".aws/credentials", ".aws/config"),
+    ),
+    # The key's ARN: an alias is resolved at the creation, and would differ ever after.
+    disk_keys=DiskKeys(
+        shape=r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{12}:key/[A-Za-z0-9-]+",
+        example="arn:aws:kms:{region}:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+    ),
+    # facts/clouds.md 1: letters, digits, spaces and + - = . _ : / @; `aws:` is theirs.
+    tags=TagRules(
+        name=r"[\w .:/=+@-]{1,128}",
+        value=r"[\w .:/=+@-]{0,256}",
+        words="letters, digits, spaces and + - = . _ : / @, names up to 128 and values up to 256",
+        reserved=("aws:.*", "Name", "webitel:.*"),
     ),
 )

@@ -13,7 +13,7 @@ from ipaddress import IPv4Network
 from pulumi import Input, ResourceOptions, ResourceTransformationArgs, ResourceTransformationResult
 from pulumi_azure_native import compute, dns, network, resources
 
-from components.clouds.azure.machines import IMAGE, has_nvme, name_device, refer_to_image
+from components.clouds.azure.machines import IMAGE, name_controller, name_device, refer_to_image
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.rules import Rule, rules_in, rules_out
 from components.model.catalogue.services import CATALOGUE
@@ -22,7 +22,7 @@ from components.model.machine import Public
 from components.model.naming import disk_name
 from components.model.plan import Node
 from components.model.planning.addresses import subnet_of
-from components.model.planning.check_shape import clustered_roles
+from components.model.planning.check_shape import growing_roles
 from components.model.planning.dns import PRIORITY, TTL_SECONDS, WEIGHT, Record, Zone
 from components.model.user_data import UserData
 
@@ -31,6 +31,9 @@ PLATFORM = "168.63.129.16"
 
 FIRST, LAST = 100, 4096
 """Priorities of security rules; Azure's own come after."""
+
+V2_IOPS, V2_MBPS = 3000, 125
+"""What a data disk has at no price of its own."""
 
 VERSIONED = re.compile(r":\w+/v\d{8}\w*:")
 
@@ -49,11 +52,10 @@ class Adapter(Cloud):
     transformations = (drop_versions,)
 
     def create_network(self) -> None:
-        self.tags = {"stack": self.plan.stack, "managed-by": "webitel"}
+        self.tags = {**self.settings.tags, "stack": self.plan.stack, "managed-by": "webitel"}
         self.group = resources.ResourceGroup(
             "group", resource_group_name=self.plan.stack, location=self.plan.region, tags=self.tags, opts=self.child()
         )
-        self.clustered = clustered_roles(TIERS[self.plan.tier], CATALOGUE)
         # Subnets are resources of their own: listed here too, each update of one would delete the others.
         self.network = network.VirtualNetwork(
             "network",
@@ -64,45 +66,74 @@ class Adapter(Cloud):
             tags=self.tags,
             opts=ResourceOptions(parent=self, ignore_changes=["subnets"]),
         )
-        self.subnets = {Public.SERVICE: self.create_subnet("public", Public.SERVICE)}
-        if any(node.public is Public.NO for node in self.plan.nodes):
-            # One after the other: Azure refuses a second change of a network while the first is under way.
-            self.subnets[Public.NO] = self.create_subnet(
-                "private", Public.NO, self.create_nat(), after=self.subnets[Public.SERVICE]
-            )
+        self.subnets: dict[tuple[Public, int | None], network.Subnet] = {}
+        for node in sorted(self.plan.nodes, key=lambda node: node.public is not Public.SERVICE):
+            if self.subnet_key(node) not in self.subnets:
+                self.subnets[self.subnet_key(node)] = self.create_subnet(node)
+        self.scale_sets = {key: self.create_scale_set(*key) for key in self.list_scale_sets()}
 
-    def create_subnet(
-        self,
-        name: str,
-        public: Public,
-        nat: network.NatGateway | None = None,
-        after: network.Subnet | None = None,
-    ) -> network.Subnet:
+    def subnet_key(self, node: Node) -> tuple[Public, int | None]:
+        """What tells a node's subnet from the others: in a deployment from before there were zones they are the region's."""
+        return node.public, self.plan.slots[node.zone]
+
+    def named(self, name: str, zone: str) -> str:
+        """The name of what every zone has of its own; that of the first one has had none of the zone since before there were
+        several."""
+        return f"{name}-{zone}" if self.plan.slots[zone] else name
+
+    def create_subnet(self, node: Node) -> network.Subnet:
+        """The subnet of a node and of those like it, with its own way out where they have no address of their own."""
+        inner = node.public is not Public.SERVICE
+        name, after = self.named("private" if inner else "public", node.zone), list(self.subnets.values())[-1:]
         return network.Subnet(
             name,
             resource_group_name=self.group.name,
             virtual_network_name=self.network.name,
             subnet_name=name,
-            address_prefix=str(subnet_of(IPv4Network(self.plan.network), self.facts, public)),
-            nat_gateway=network.SubResourceArgs(id=nat.id) if nat else None,
+            address_prefix=str(subnet_of(IPv4Network(self.plan.network), self.facts, node.public, self.plan.slots[node.zone])),
+            nat_gateway=network.SubResourceArgs(id=self.create_nat(node.zone).id) if inner else None,
             default_outbound_access=False,  # else every machine goes out by an address that nobody knows
-            opts=ResourceOptions(parent=self, depends_on=[after] if after else []),
+            # One after the other: Azure refuses a second change of a network while the first is under way.
+            opts=ResourceOptions(parent=self, depends_on=after),
         )
 
-    def create_nat(self) -> network.NatGateway:
-        """The way out for nodes without an address of their own: of the other zones' nodes too, while its zone is there."""
-        address = self.create_address("nat", f"{self.plan.stack}-nat", self.tags, self.child())
+    def create_nat(self, zone: str) -> network.NatGateway:
+        """The way out for a zone's nodes without an address of their own: another zone's would be lost with that zone. Where
+        subnets are the region's, the first zone's is everybody's."""
+        key = self.named("nat", zone)
+        address = self.create_address(key, f"{self.plan.stack}-{key}", self.tags, self.child())
         return network.NatGateway(
-            "nat",
+            key,
             resource_group_name=self.group.name,
-            nat_gateway_name=f"{self.plan.stack}-nat",
+            nat_gateway_name=f"{self.plan.stack}-{key}",
             location=self.plan.region,
             sku=network.NatGatewaySkuArgs(name="Standard"),
             # In no zone it would stand in one that Azure chooses and tells nobody. It stays where it was made.
-            zones=[self.plan.zone],
+            zones=list_zones(zone if self.plan.slots[zone] is not None else self.plan.zone),
             public_ip_addresses=[network.SubResourceArgs(id=address.id)],
             tags=self.tags,
             opts=ResourceOptions(parent=self, ignore_changes=["zones"]),
+        )
+
+    def list_scale_sets(self) -> list[tuple[str, str]]:
+        """Role and zone of every scale set, where the role may grow."""
+        growing = growing_roles(TIERS[self.plan.tier], CATALOGUE)
+        return list(dict.fromkeys((node.role, node.zone) for node in self.plan.nodes if node.role in growing))
+
+    def create_scale_set(self, role: str, zone: str) -> compute.VirtualMachineScaleSet:
+        """What keeps a role's machines of one zone apart, as far as Azure can: availability sets know no zones."""
+        name = f"{role}-zone-{zone}" if zone else role
+        return compute.VirtualMachineScaleSet(
+            name,
+            resource_group_name=self.group.name,
+            vm_scale_set_name=f"{self.plan.stack}-{name}",
+            location=self.plan.region,
+            orchestration_mode="Flexible",
+            platform_fault_domain_count=1,  # as many as there are, says Azure by that
+            single_placement_group=False,
+            zones=list_zones(zone),
+            tags=self.tags,
+            opts=self.child(),
         )
 
     def create_address(
@@ -121,7 +152,7 @@ class Adapter(Cloud):
             sku=network.PublicIPAddressSkuArgs(name="Standard", tier="Regional"),
             public_ip_allocation_method="Static",
             public_ip_address_version="IPv4",
-            zones=list(self.facts.zones),
+            zones=list(self.facts.zones_in(self.plan.region)) or None,
             tags=tags,
             opts=options,
         )
@@ -202,18 +233,28 @@ class Adapter(Cloud):
         """None: a machine is given the key itself."""
 
     def create_disks(self, node: Node, group: NodeGroup) -> dict[str, compute.Disk]:
-        kept = self.kept(group)
+        key = self.settings.disk_key
+        kept = self.kept_disk(group, "sku", "diskIOPSReadWrite", "diskMBpsReadWrite", "encryption")
         kept.replace_on_changes = ["zones"]  # so that the protection refuses it, with its reason, and not Azure
+        # A disk stays of the kind that it was made of: earlier versions made another, which takes no IOPS, and Azure changes
+        # the kind of none that a machine has. `webitel:disk_sizes` and replacing a member of a cluster are the ways to a new one.
         return {
             disk.purpose: compute.Disk(
                 f"{node.key}-{disk.purpose}",
                 resource_group_name=self.group.name,
                 disk_name=disk_name(node.name, disk.purpose),
                 location=self.plan.region,
-                zones=[self.choose_zone(node)],
+                zones=list_zones(node.zone),
                 creation_data=compute.CreationDataArgs(create_option="Empty"),
                 disk_size_gb=disk.size_gib,
-                sku=compute.DiskSkuArgs(name=self.facts.disk_type_for(node.machine_type)),
+                sku=compute.DiskSkuArgs(name=self.facts.disk_type_for(node.machine_type, data=True)),
+                disk_iops_read_write=max(V2_IOPS, TIERS[self.plan.tier].role(node.role).size.iops),
+                disk_m_bps_read_write=V2_MBPS,
+                encryption=compute.EncryptionArgs(
+                    disk_encryption_set_id=key, type=compute.EncryptionType.ENCRYPTION_AT_REST_WITH_CUSTOMER_KEY
+                )
+                if key
+                else None,
                 network_access_policy="DenyAll",
                 public_network_access="Disabled",
                 tags=self.tags_of(node),
@@ -224,7 +265,7 @@ class Adapter(Cloud):
         }
 
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
-        tags, disks = self.tags_of(node), self.create_disks(node, group)
+        tags, disks, key = self.tags_of(node), self.create_disks(node, group), self.settings.disk_key
         address = None
         if node.public is Public.SERVICE:
             address = self.create_address(node.key, node.name, tags, self.kept(group))
@@ -241,14 +282,15 @@ class Adapter(Cloud):
                     primary=True,
                     private_ip_address=node.private_address,
                     private_ip_allocation_method="Static",
-                    subnet=network.SubnetArgs(id=self.subnets[node.public].id),
+                    subnet=network.SubnetArgs(id=self.subnets[self.subnet_key(node)].id),
                     public_ip_address=network.PublicIPAddressArgs(id=address.id) if address else None,
                 )
             ],
             tags=tags,
             opts=ResourceOptions(parent=group, delete_before_replace=True),
         )
-        options = self.replaceable(group, "osProfile.customData", "osProfile.linuxConfiguration", "storageProfile.imageReference")
+        scale_set = self.scale_sets.get((node.role, node.zone))
+        options = self.replaceable(group, *self.list_only_at_creation(node))
         options.replace_on_changes = [
             "osProfile.adminUsername",
             "osProfile.computerName",
@@ -261,7 +303,8 @@ class Adapter(Cloud):
             resource_group_name=self.group.name,
             vm_name=node.name,
             location=self.plan.region,
-            zones=[self.choose_zone(node)],
+            zones=list_zones(node.zone),
+            virtual_machine_scale_set=compute.SubResourceArgs(id=scale_set.id) if scale_set else None,
             hardware_profile=compute.HardwareProfileArgs(vm_size=node.machine_type.name),
             os_profile=compute.OSProfileArgs(
                 computer_name=node.name,
@@ -280,7 +323,7 @@ class Adapter(Cloud):
             ),
             storage_profile=compute.StorageProfileArgs(
                 image_reference=refer_to_image(self.settings.image or IMAGE),
-                disk_controller_type="NVMe" if has_nvme(node.machine_type) else "SCSI",
+                disk_controller_type=name_controller(node.machine_type),
                 os_disk=compute.OSDiskArgs(
                     name=disk_name(node.name, "boot"),
                     create_option="FromImage",
@@ -288,7 +331,8 @@ class Adapter(Cloud):
                     disk_size_gb=node.disks[0].size_gib,
                     delete_option="Delete",
                     managed_disk=compute.ManagedDiskParametersArgs(
-                        storage_account_type=self.facts.disk_type_for(node.machine_type)
+                        storage_account_type=self.facts.disk_type_for(node.machine_type),
+                        disk_encryption_set=compute.DiskEncryptionSetParametersArgs(id=key) if key else None,
                     ),
                 ),
                 data_disks=[
@@ -317,15 +361,23 @@ class Adapter(Cloud):
             needs=(machine,),
         )
 
+    def list_only_at_creation(self, node: Node) -> list[str]:
+        """What counts when a machine is made: it enters a scale set then, and never leaves it. A boot disk's size too, unless
+        somebody chose it: ours has grown since."""
+        chosen = f"{node.role}.{node.disks[0].purpose}" in self.settings.disk_sizes
+        grown = [] if chosen else ["storageProfile.osDisk.diskSizeGB"]
+        return [
+            "osProfile.customData",
+            "osProfile.linuxConfiguration",
+            "storageProfile.imageReference",
+            "storageProfile.osDisk.managedDisk.diskEncryptionSet",
+            "virtualMachineScaleSet",
+            *grown,
+        ]
+
     def tags_of(self, node: Node) -> dict[str, str]:
         """What all that belongs to a node wears."""
         return {**self.tags, "role": node.role, "node": node.key}
-
-    def choose_zone(self, node: Node) -> str:
-        """The plan's zone; members of a cluster stand in one after the other."""
-        zones = self.facts.zones
-        apart = node.n - 1 if node.role in self.clustered else 0
-        return zones[(zones.index(self.plan.zone) + apart) % len(zones)]
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         service = dns.SrvRecordArgs(priority=PRIORITY, weight=WEIGHT, port=record.port, target=f"{record.target}.")
@@ -340,6 +392,11 @@ class Adapter(Cloud):
             srv_records=None if record.nodes else [service],
             opts=self.child(),
         )
+
+
+def list_zones(zone: str) -> list[str] | None:
+    """A zone as Azure takes it; nothing where the region has none."""
+    return [zone] if zone else None
 
 
 def name_rule(direction: str, rule: Rule) -> str:

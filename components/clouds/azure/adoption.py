@@ -18,6 +18,9 @@ def in_group(path: str) -> Way:
 WAYS: Mapping[str, Way] = {
     "azure-native:compute:Disk": in_group("{resourceGroupName}/providers/Microsoft.Compute/disks/{diskName}"),
     "azure-native:compute:VirtualMachine": in_group("{resourceGroupName}/providers/Microsoft.Compute/virtualMachines/{vmName}"),
+    "azure-native:compute:VirtualMachineScaleSet": in_group(
+        "{resourceGroupName}/providers/Microsoft.Compute/virtualMachineScaleSets/{vmScaleSetName}"
+    ),
     "azure-native:dns:RecordSet": in_group(
         "{resourceGroupName}/providers/Microsoft.Network/dnsZones/{zoneName}/{recordType}/{relativeRecordSetName}"
     ),

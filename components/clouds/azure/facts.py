@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.clouds.tags import TagRules
 from components.model.machine import Public
+
+WITHOUT_ZONES = (
+    "australiacentral",
+    "australiacentral2",
+    "australiasoutheast",
+    "brazilsoutheast",
+    "canadaeast",
+    "francesouth",
+    "germanynorth",
+    "koreasouth",
+    "northcentralus",
+    "norwaywest",
+    "southafricawest",
+    "southindia",
+    "switzerlandwest",
+    "uaecentral",
+    "ukwest",
+    "westcentralus",
+    "westus",
+)
+"""Regions that are one place (Microsoft, List of Azure regions)."""
 
 # clouds.md 0, 3.1, 3.3 (login may not be root or admin), 3.4; Debian's image has 30 GiB. Fs_v2 retires in 2028, and no
 # new subscription gets one since July 2026 (real-clouds.md B2).
 # westeurope has dated prices of address and NAT; no region has one of the disks (machines.md, uncertain 3).
+# A Premium SSD's speed comes with its size (real-clouds.md B11); Premium SSD v2 is for data disks only.
 # What a node begins leaves by its subnet's NAT gateway even where it has an address of its own.
 FACTS = CloudFacts(
     name="azure",
     title="Azure",
     default_region="westeurope",
+    first_region="germanywestcentral",  # West Europe is short of capacity (real-clouds.md B3)
     default_network="10.20.0.0/16",
     login_user="debian",
     private_node=Public.NO,
@@ -25,9 +50,14 @@ FACTS = CloudFacts(
     boot_min_gib=30,
     package="azure-native",
     zones=("1", "2", "3"),
+    region_zones=dict.fromkeys(WITHOUT_ZONES, ()),
+    zone_outputs={"azure-native:compute:VirtualMachine": "zones", "azure-native:compute:Disk": "zones"},
+    subnet_output=("azure-native:network:Subnet", "addressPrefix"),
     network_prefixes=(8, 28),
     way_out_by_subnet=True,
     disk_type="Premium_LRS",
+    data_disk_type="PremiumV2_LRS",
+    boot_iops={32: 120, 64: 240, 128: 500, 256: 1100, 512: 2300, 1024: 5000, 2048: 7500},
     closed_families=("Fs_v2",),
     disk_rules="node/61-webitel-azure-disks.rules",
     shared_reason="burstable or shared, its CPU is throttled under steady voice load",
@@ -55,5 +85,17 @@ FACTS = CloudFacts(
         "az login",
         (".azure/azureProfile.json",),
         ("clientId",),
+    ),
+    disk_keys=DiskKeys(
+        shape=r"/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\.Compute/diskEncryptionSets/[\w.-]+",
+        example="/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/keys"
+        "/providers/Microsoft.Compute/diskEncryptionSets/disks",
+    ),
+    # facts/clouds.md 3; the names that begin so are Microsoft's.
+    tags=TagRules(
+        name=r"[^<>%&\\?/]{1,512}",
+        value=r".{0,256}",
+        words=r"names up to 512 without < > % & \ ? / and values up to 256",
+        reserved=("stack", "managed-by", "role", "node", "azure.*", "microsoft.*", "windows.*"),
     ),
 )

@@ -16,6 +16,11 @@ def has_nvme(machine: MachineType) -> bool:
     return int(machine.name.rpartition("_v")[2]) >= FIRST_WITH_NVME
 
 
+def name_controller(machine: MachineType) -> str:
+    """Azure's word for that controller."""
+    return "NVMe" if has_nvme(machine) else "SCSI"
+
+
 def name_device(machine: MachineType, lun: int) -> str:
     """The stable path of a data disk; NVMe's is made by a rule of ours in the user data, Debian 12 has names for SCSI's only."""
     return f"/dev/disk/azure/{'data/by-lun/' if has_nvme(machine) else 'scsi1/lun'}{lun}"

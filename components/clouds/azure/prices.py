@@ -19,7 +19,7 @@ Item = Mapping[str, Any]
 
 
 def find_prices(names: Sequence[str], regions: Sequence[str], address: str = ADDRESS) -> Found:
-    """Prices of VM sizes, Premium SSD, addresses and the NAT gateway. Raises NotAsked."""
+    """Prices of VM sizes, Premium SSD and its v2, addresses and the NAT gateway. Raises NotAsked."""
     machines: dict[str, dict[str, float]] = {}
     others: dict[tuple[str, ...], dict[str, float]] = {}
     for region in regions:
@@ -32,6 +32,10 @@ def find_prices(names: Sequence[str], regions: Sequence[str], address: str = ADD
             found = re.fullmatch(r"(P\d+) LRS Disk", item["meterName"])
             if found and found[1] in TIERS and item["unitOfMeasure"] == "1/Month":
                 others.setdefault(("disk", "Premium_LRS", "tiers", str(TIERS[found[1]])), {})[region] = item["retailPrice"]
+        for item in list_items(address, f"productName eq 'Azure Premium SSD v2' and armRegionName eq '{region}'"):
+            # IOPS and throughput beyond what is included are meters of their own, which no disk of ours has.
+            if item["meterName"] == "Premium LRS Provisioned Capacity" and item["unitOfMeasure"] == "1 GiB/Hour":
+                others.setdefault(("disk", "PremiumV2_LRS"), {})[region] = round(item["retailPrice"] * HOURS, 4)
         for path, wish in {
             ("address",): "meterName eq 'Standard IPv4 Static Public IP'",
             ("nat",): "meterName eq 'Standard Gateway'",

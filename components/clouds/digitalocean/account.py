@@ -1,22 +1,37 @@
-"""DigitalOcean: the account, sizes by region, how many droplets there may be.
+"""DigitalOcean: the account, sizes by region, how many droplets there may be, the image, networks.
 
-Source: `facts/clouds.md` 4.
+Source: `facts/clouds.md` 4, `facts/real-clouds.md` B8, B17; networks: API v2, `GET /v2/vpcs`, as Pulumi's provider has no
+function that lists them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import partial
+from ipaddress import IPv4Network
+from typing import Any
 
-from pulumi_digitalocean import get_account_output, get_droplets_output, get_sizes_output
+import pulumi
+from pulumi_digitalocean import get_account_output, get_droplets_output, get_image_output, get_sizes_output
 
+from components.clouds.digitalocean.adapter import IMAGE
 from components.clouds.digitalocean.facts import FACTS
-from components.clouds.questions import Asked, Questions, known
-from components.model.clouds.offers import Offers, Quota
+from components.clouds.digitalocean.interface import read_base, read_token
+from components.clouds.questions import Asked, Questions, fetch, find_image, known
+from components.model.clouds.offers import Finding, Offers, Quota
+
+PAGE = 200
+"""Things on one page of a list, at most."""
 
 
 def make_questions(asked: Asked) -> Questions:
     """What DigitalOcean is asked."""
-    return Questions(ask_account, partial(ask_offers, asked), partial(ask_quotas, asked))
+    return Questions(
+        ask_account,
+        partial(ask_offers, asked),
+        partial(ask_quotas, asked),
+        {"image": partial(ask_image, asked), "network": partial(ask_network, asked)},
+    )
 
 
 async def ask_account() -> str:
@@ -49,3 +64,60 @@ async def ask_quotas(asked: Asked) -> list[Quota]:
             len(droplets.droplets),
         )
     ]
+
+
+async def ask_image(asked: Asked) -> list[Finding]:
+    image = asked.image or IMAGE
+    wish = {"id": int(image)} if image.isdecimal() else {"slug": image}
+    return await find_image(image, IMAGE, known(get_image_output(**wish)), "(?i)image not found|no image")
+
+
+async def ask_network(asked: Asked) -> list[Finding]:
+    """What the account's networks have to do with ours, before it is made: a region's first one stays for good."""
+    if asked.has("digitalocean:index/vpc:Vpc", "network"):
+        return []
+    plan, networks = asked.plan, await list_networks()
+    found = []
+    if any(one["name"] == plan.stack for one in networks):
+        remedy = "delete or rename it, or take another name for the deployment: ./webitel init NAME"
+        found.append(
+            Finding("names", f"the account has a VPC {plan.stack} already, which this deployment's state does not know", remedy)
+        )
+    for one in networks:
+        if one["name"] != plan.stack and IPv4Network(one["ip_range"]).overlaps(IPv4Network(plan.network)):
+            told = f"webitel:network = {plan.network}: the VPC {one['name']} ({one['region']}) has {one['ip_range']}"
+            found.append(Finding("network", told, f"take a range that no VPC of the account has, such as {find_range(networks)}"))
+    if not any(one["region"] == plan.region and one["default"] for one in networks):
+        name = f"default-{plan.region}"
+        found.append(
+            Finding(
+                "network",
+                f"{plan.region} has no default VPC: the deployment's own would become it, and could never be deleted",
+                f"make another one first: doctl vpcs create --name {name} --region {plan.region}; else `destroy` leaves it",
+                waits=True,
+            )
+        )
+    return found
+
+
+def find_range(networks: Iterable[Mapping[str, Any]]) -> str:
+    """A private range that none of these networks has."""
+    taken = [IPv4Network(one["ip_range"]) for one in networks]
+    free = (f"10.{second}.0.0/16" for second in range(20, 200))
+    return next(text for text in free if not any(IPv4Network(text).overlaps(one) for one in taken))
+
+
+async def list_networks() -> list[Mapping[str, Any]]:
+    """The account's VPCs, by its token: the provider's own."""
+
+    def read(name: str) -> str:
+        package, _, key = name.partition(":")
+        return pulumi.Config(package).get(key) or ""
+
+    token, base = read_token(read), read_base(read)
+    networks: list[Mapping[str, Any]] = []
+    while True:
+        page = await fetch(f"{base}/v2/vpcs?per_page={PAGE}&page={len(networks) // PAGE + 1}", token)
+        networks += page["vpcs"]
+        if len(page["vpcs"]) < PAGE:
+            return networks

@@ -36,6 +36,9 @@ class Adapter(Cloud):
         self.role_tags = {
             role: digitalocean.Tag(role, name=f"webitel:{self.plan.stack}:{role}", opts=self.child()) for role in self.plan.roles
         }
+        self.own_tags = [
+            digitalocean.Tag(name, name=f"{name}:{value}", opts=self.child()) for name, value in self.settings.tags.items()
+        ]
         self.droplets: list[digitalocean.Droplet] = []
 
     def create_firewalls(self) -> None:
@@ -144,7 +147,7 @@ class Adapter(Cloud):
 
     def tags_of(self, node: Node) -> list[pulumi.Output[str]]:
         """What all that belongs to a node wears."""
-        return [self.stack_tag.name, self.role_tags[node.role].name]
+        return [tag.name for tag in (self.stack_tag, self.role_tags[node.role], *self.own_tags)]
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         priority, weight, port = (None, None, None) if record.nodes else (PRIORITY, WEIGHT, record.port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.clouds.tags import TagRules
 from components.model.machine import Public
 
 # clouds.md 0, 4.1 (VPC /16 to /24 and the reserved ranges, no fixed private address, NAT in private preview),
@@ -44,5 +45,12 @@ FACTS = CloudFacts(
         (("DIGITALOCEAN_TOKEN",), ("DIGITALOCEAN_ACCESS_TOKEN",)),
         "https://cloud.digitalocean.com/account/api/tokens",
         config=("token",),
+    ),
+    # facts/clouds.md 4: a tag is one text.
+    tags=TagRules(
+        name="[A-Za-z0-9_-]{1,127}",
+        value="[A-Za-z0-9_-]{1,127}",
+        words="letters, digits, _ and -, up to 127 each, as one tag name:value",
+        reserved=("webitel",),
     ),
 )

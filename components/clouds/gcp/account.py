@@ -1,28 +1,42 @@
-"""Google Cloud: the project, machine types by zone, the region's quotas.
+"""Google Cloud: the project, machine and disk types by zone, the image, quotas, what the organisation forbids, names.
 
-Sources: `facts/clouds.md` 2; quotas: REST `compute/v1/projects/P/regions/R`, field `quotas` of `metric`, `limit`,
-`usage`. Pulumi's provider has limits only, by an interface that each project has to enable first.
+Sources: `facts/clouds.md` 2, `facts/real-clouds.md` B16; REST compute v1, Resource Manager v1 for constraints: Pulumi's provider
+has no functions for these.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from functools import partial
 
 from pulumi_gcp import compute, organizations
 
+from components.clouds.gcp.adapter import IMAGE
 from components.clouds.gcp.facts import FACTS
-from components.clouds.questions import Asked, Questions, fetch, known
-from components.model.clouds.offers import Offers, Quota
+from components.clouds.gcp.quotas import NETWORK, REST, ask_families, ask_quotas, get
+from components.clouds.questions import Asked, Questions, fetch, find_image, known, once
+from components.model.clouds.offers import Finding, Offers
 from components.model.machine import Public
 
-REST = "https://compute.googleapis.com"
+MANAGER = "https://cloudresourcemanager.googleapis.com"
 
 
 def make_questions(asked: Asked) -> Questions:
     """What Google Cloud is asked."""
-    return Questions(ask_account, partial(ask_offers, asked), partial(ask_quotas, asked))
+    region = once(partial(get, asked, f"/regions/{asked.plan.region}?fields=quotas"))
+    project = once(partial(get, asked, "?fields=quotas"))
+    return Questions(
+        ask_account,
+        partial(ask_offers, asked),
+        partial(ask_quotas, asked, region, project),
+        {
+            "quota by family": partial(ask_families, asked, region),
+            "disks": partial(ask_disks, asked),
+            "image": partial(ask_image, asked),
+            "constraints": partial(ask_constraints, asked),
+            "names": partial(ask_names, asked),
+        },
+    )
 
 
 async def ask_account() -> str:
@@ -45,29 +59,86 @@ async def ask_offers(asked: Asked) -> Offers:
     )
 
 
-async def ask_quotas(asked: Asked) -> list[Quota]:
-    client = await known(organizations.get_client_config_output())
-    region = await fetch(
-        f"{asked.rest or REST}/compute/v1/projects/{client.project}/regions/{asked.plan.region}?fields=quotas",
-        client.access_token,
-    )
-    needed: Counter[str] = Counter()
-    for node in asked.missing:
-        needed["INSTANCES"] += 1
-        needed["STATIC_ADDRESSES"] += node.public is Public.SERVICE
-        needed[f"{node.machine_type.family.upper()}_CPUS"] += node.machine_type.vcpus
-        if FACTS.disk_type_for(node.machine_type) == "pd-ssd":
-            needed["SSD_TOTAL_GB"] += sum(disk.size_gib for disk in node.disks)
-    # What the region tells no quota of is not compared: some families count elsewhere.
-    page = f"https://console.cloud.google.com/iam-admin/quotas?project={client.project}"
+async def ask_disks(asked: Asked) -> list[Finding]:
+    """Whether the zone has the kinds of disks that the machine types take."""
+    plan = asked.plan
+    wanted = {FACTS.disk_type_for(node.machine_type): node for node in asked.missing}
+    if not wanted:
+        return []
+    found = await get(asked, f"/zones/{plan.region}-{plan.zone}/diskTypes?fields=items(name)")
+    offered = {one["name"] for one in found.get("items", ())}
     return [
-        Quota(
-            f"{one['metric']} in {asked.plan.region}",
-            one["limit"],
-            needed[one["metric"]],
-            f"ask for more: {page}",
-            one.get("usage", 0),
+        Finding(
+            "disks",
+            f"webitel:zone = {plan.zone}: no disks {kind} in {plan.region}-{plan.zone}, and {node.machine_type.name} needs them",
+            "take another zone, or a machine type of another family",
         )
-        for one in region["quotas"]
-        if one["metric"] in needed
+        for kind, node in wanted.items()
+        if kind not in offered
+    ]
+
+
+async def ask_image(asked: Asked) -> list[Finding]:
+    image, client = asked.image or IMAGE, await known(organizations.get_client_config_output())
+    if not image.startswith("projects/"):  # spelled in one of the other ways that the provider takes
+        return []
+    answer = fetch(f"{asked.rest or REST}/compute/v1/{image}?fields=name", client.access_token)
+    return await find_image(image, IMAGE, answer, ": 404 ")
+
+
+async def ask_constraints(asked: Asked) -> list[Finding]:
+    """What an organisation forbids in its projects, and every node of ours needs."""
+    client = await known(organizations.get_client_config_output())
+    address = f"{asked.rest or MANAGER}/v1/projects/{client.project}:getEffectiveOrgPolicy"
+    login, outside = await asyncio.gather(
+        *(
+            fetch(address, client.access_token, {"constraint": f"constraints/compute.{name}"})
+            for name in ("requireOsLogin", "vmExternalIpAccess")
+        )
+    )
+    found = []
+    if login.get("booleanPolicy", {}).get("enforced"):
+        found.append(
+            Finding(
+                "constraints",
+                f"constraints/compute.requireOsLogin holds for the project {client.project}: nodes take keys of their own",
+                "have your organisation's administrator except the project: gcloud resource-manager org-policies "
+                f"disable-enforce compute.requireOsLogin --project {client.project}",
+            )
+        )
+    public = [node for node in asked.missing if node.public is Public.SERVICE]
+    rule = outside.get("listPolicy", {})
+    place = f"projects/{client.project}/zones/{asked.plan.region}-{asked.plan.zone}/instances"
+    names = [f"{place}/{node.name}" for node in public]
+    allowed = {one.removeprefix("is:") for one in rule.get("allowedValues", ())}
+    barred = {one.removeprefix("is:") for one in rule.get("deniedValues", ())}
+    # A rule for whole folders tells nothing of an instance.
+    lacking = (
+        {name for name in names if name not in allowed} if allowed and not any("under:" in one for one in allowed) else set()
+    )
+    refused = [name for name in names if rule.get("allValues") == "DENY" or name in barred or name in lacking]
+    if refused:
+        found.append(
+            Finding(
+                "constraints",
+                f"constraints/compute.vmExternalIpAccess of the project {client.project} lets no public address to "
+                f"{', '.join(refused)}",
+                "have your organisation's administrator allow these instances",
+            )
+        )
+    return found
+
+
+async def ask_names(asked: Asked) -> list[Finding]:
+    """Names that are another's in the project."""
+    plan = asked.plan
+    remedy = "delete it, or take another name for the deployment: ./webitel init NAME"
+    found = await get(asked, f"/zones/{plan.region}-{plan.zone}/instances?fields=items(name)") if asked.missing else {}
+    taken = {one["name"] for one in found.get("items", ())}
+    told = [f"an instance {node.name}" for node in asked.missing if node.name in taken]
+    if not asked.count(NETWORK):
+        networks = (await get(asked, "/global/networks?fields=items(name)")).get("items", ())
+        told += [f"a network {one['name']}" for one in networks if one["name"] == plan.stack]
+    return [
+        Finding("names", f"the project has {one} already, which this deployment's state does not know", remedy) for one in told
     ]

@@ -1,4 +1,4 @@
-"""Google Cloud: instances in one zone of a network of their own, told apart by network tags.
+"""Google Cloud: instances in the zones of a region, in a network of their own, told apart by network tags.
 
 Sources: `facts/clouds.md` 0 and 2, `facts/schemas/README.md` 20 to 23. Google encrypts every disk by itself.
 """
@@ -52,8 +52,7 @@ class Adapter(Cloud):
         return [Provider("gcp", project=config.project, region=plan.region)]
 
     def create_network(self) -> None:
-        self.zone = f"{self.plan.region}-{self.plan.zone}"
-        self.labels = {"stack": self.plan.stack, "managed-by": "webitel"}
+        self.labels = {**self.settings.tags, "stack": self.plan.stack, "managed-by": "webitel"}
         self.network = compute.Network("network", name=self.plan.stack, auto_create_subnetworks=False, opts=self.child())
         self.subnetwork = compute.Subnetwork(
             "network",
@@ -178,18 +177,19 @@ class Adapter(Cloud):
         """None: it is metadata of each instance, where Google's agent takes it and adds a new one at any time."""
 
     def create_disks(self, node: Node, group: NodeGroup) -> dict[str, compute.Disk]:
-        disk_type = self.facts.disk_type_for(node.machine_type)
+        disk_type, key = self.facts.disk_type_for(node.machine_type), self.settings.disk_key
         iops = max(HYPERDISK_IOPS, TIERS[self.plan.tier].role(node.role).size.iops) if HYPERDISK in disk_type else None
         return {
             disk.purpose: compute.Disk(
                 f"{node.key}-{disk.purpose}",
                 name=disk_name(node.name, disk.purpose),
-                zone=self.zone,
+                zone=self.zone_of(node),
                 size=disk.size_gib,
                 type=disk_type,
                 provisioned_iops=iops,
+                disk_encryption_key=compute.DiskDiskEncryptionKeyArgs(kms_key_self_link=key) if key else None,
                 labels=self.labels_of(node),
-                opts=self.kept(group),
+                opts=self.kept_disk(group, "diskEncryptionKey"),
             )
             for disk in node.disks
             if disk.is_data
@@ -202,20 +202,27 @@ class Adapter(Cloud):
             address = compute.Address(
                 node.key, name=node.name, region=self.plan.region, address_type="EXTERNAL", labels=labels, opts=self.kept(group)
             )
-        options = self.replaceable(group, "bootDisk.initializeParams.image", 'metadata["startup-script"]')
+        options = self.replaceable(
+            group,
+            "bootDisk.initializeParams.image",
+            "bootDisk.initializeParams.labels",
+            "bootDisk.kmsKeySelfLink",
+            'metadata["startup-script"]',
+        )
         # Its first boot installs packages.
         options.depends_on = [*self.egress[node.role], *(self.way_out if node.public is Public.NO else [])]
         policy = self.placement_policies.get(node.role)
         instance = compute.Instance(
             node.key,
             name=node.name,
-            zone=self.zone,
+            zone=self.zone_of(node),
             machine_type=node.machine_type.name,
             tags=[self.tag(node.role)],
             allow_stopping_for_update=True,  # another machine type is a stop and a start, not another machine
             boot_disk=compute.InstanceBootDiskArgs(
                 device_name="boot",
                 auto_delete=True,
+                kms_key_self_link=self.settings.disk_key or None,
                 initialize_params=compute.InstanceBootDiskInitializeParamsArgs(
                     image=self.settings.image or IMAGE,
                     size=node.disks[0].size_gib,
@@ -263,6 +270,10 @@ class Adapter(Cloud):
             devices={purpose: f"/dev/disk/by-id/google-{purpose}" for purpose in disks},
             needs=(instance,),
         )
+
+    def zone_of(self, node: Node) -> str:
+        """The name of a node's zone; all else is the region's."""
+        return f"{self.plan.region}-{node.zone}"
 
     def labels_of(self, node: Node) -> dict[str, str]:
         """What all that belongs to a node wears."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.clouds.tags import TagRules
 from components.model.machine import Public
 
 # clouds.md 0, 2.1, 2.3 (disks by family, no cloud-init), 2.4: the metadata address is also the resolver, so
@@ -22,7 +24,9 @@ FACTS = CloudFacts(
     metadata_ports=(80,),
     cloud_init_preinstalled=False,
     package="gcp",
-    zones=("a", "b", "c", "d", "f"),
+    zones=("a", "b", "c"),
+    region_zones={"us-east1": ("b", "c", "d"), "europe-west1": ("b", "c", "d"), "us-central1": ("a", "b", "c", "f")},
+    zone_outputs={"gcp:compute/instance:Instance": "zone", "gcp:compute/disk:Disk": "zone"},
     network_prefixes=(8, 29),
     disk_type="pd-ssd",
     disk_type_by_family={"c4": "hyperdisk-balanced", "c4d": "hyperdisk-balanced"},
@@ -53,5 +57,17 @@ FACTS = CloudFacts(
                 "export GOOGLE_PROJECT=your-project",
             )
         },
+    ),
+    disk_keys=DiskKeys(
+        shape=r"projects/[a-z][a-z0-9:.-]*/locations/(?P<region>[a-z0-9-]+)/keyRings/[\w-]{1,63}/cryptoKeys/[\w-]{1,63}",
+        example="projects/your-project/locations/{region}/keyRings/webitel/cryptoKeys/disks",
+        anywhere=("global",),
+    ),
+    # facts/clouds.md 2: labels.
+    tags=TagRules(
+        name="[a-z][a-z0-9_-]{0,62}",
+        value="[a-z0-9_-]{0,63}",
+        words="small letters, digits, _ and -, names up to 63 and beginning with a letter, values up to 63",
+        reserved=("stack", "managed-by", "role", "node", "goog-.*"),
     ),
 )

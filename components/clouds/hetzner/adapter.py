@@ -37,7 +37,7 @@ class Adapter(Cloud):
     """Ids are numbers in strings, references to them are numbers: hence `id.apply(int)`."""
 
     def create_network(self) -> None:
-        self.labels = {"stack": self.plan.stack, "managed-by": "webitel"}
+        self.labels = {**self.settings.tags, "stack": self.plan.stack, "managed-by": "webitel"}
         self.network = hcloud.Network(
             "network", name=self.plan.stack, ip_range=self.plan.network, labels=self.labels, opts=self.child()
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.clouds.tags import TagRules
 from components.model.machine import Public
 
 # clouds.md 0, 5.1 (no NAT, fixed address, 172.31.1.1 reserved), 5.2 (private network unfiltered), 5.3 (root
@@ -11,6 +12,7 @@ FACTS = CloudFacts(
     name="hetzner",
     title="Hetzner",
     default_region="fsn1",
+    first_region="nbg1",  # dedicated CPUs were refused in fsn1 (real-clouds.md B7)
     default_network="10.20.0.0/16",
     login_user="root",
     private_node=Public.EGRESS,
@@ -42,5 +44,12 @@ FACTS = CloudFacts(
     other_architectures=("cax*",),
     credentials=Sources(
         (("HCLOUD_TOKEN",),), "https://console.hetzner.com: project, Security, API tokens (read and write)", config=("token",)
+    ),
+    # facts/clouds.md 5: labels, formed as Kubernetes' are.
+    tags=TagRules(
+        name=r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?",
+        value=r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?",
+        words="letters, digits, - _ and . between them, up to 63",
+        reserved=("stack", "managed-by", "role", "node"),
     ),
 )

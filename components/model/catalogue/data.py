@@ -50,6 +50,7 @@ POSTGRESQL = Service(
     ),
     on_change=OnChange.RELOAD,
     cluster_sizes=(1, 3, 5),
+    awaited=True,
 )
 
 RABBITMQ = Service(
@@ -71,6 +72,8 @@ RABBITMQ = Service(
     ),
     on_change=OnChange.RESTART,
     cluster_sizes=(1, 3),
+    awaited=True,
+    boot_iops=2000,  # ours: a durable message is on the disk before it is acknowledged
 )
 
 CONSUL_SERVER = Service(

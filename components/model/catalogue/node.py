@@ -70,6 +70,7 @@ CONSUL = Service(
     secrets=("consul_gossip_key", "consul_certificate"),
     on_change=OnChange.RESTART,
     probes=(Probe("consul", "no Consul leader is known on this node"),),
+    awaited=True,
 )
 
 HAPROXY = Service(

@@ -154,7 +154,10 @@ class Service:
     `reload_renews`: its reload takes up a new version of its program too.
     `front`: what it answers at the deployment's domain. `carries_calls`: more nodes of it carry more calls at once.
     `has_standby`: false where exactly one may run, and nothing takes over when it is gone.
+    `awaited`: units of its callers wait for it before they start (`cloud_init/node/health/waiting.py`).
     `knows_one_address`: it cannot choose among the nodes of what it calls, so that what moves needs a proxy in front of it.
+    `sends_audio`: a call's audio leaves the deployment by it. `boot_iops`: what its data on the boot disk asks of that disk,
+    0 = nothing to speak of.
     """
 
     name: str
@@ -179,7 +182,10 @@ class Service:
     front: Front | None = None
     carries_calls: bool = False
     has_standby: bool = True
+    awaited: bool = False
     knows_one_address: bool = False
+    sends_audio: bool = False
+    boot_iops: int = 0
     repositories: tuple[str, ...] = ()
     restarts_when_deaf: bool = False
     consul_name: str = ""

@@ -27,6 +27,7 @@ RTPENGINE = Service(
     egress=(Egress("media", "udp", Ports(1024, 65535)),),
     probes=(Probe("rtpengine", "rtpengine does not answer, or cannot open media ports on its address", {"listener": "ng"}),),
     drops_calls="audio of running calls stops until the next re-INVITE",
+    sends_audio=True,
 )
 
 OPENSIPS = Service(
@@ -152,10 +153,11 @@ FREESWITCH = Service(
         Probe("freeswitch", "FreeSWITCH is not ready for calls", {"listener": "esl"}),
         # Engine starts only where this is answered, and has no limit for it.
         Probe("freeswitch_calls", "FreeSWITCH takes connections and answers no call on its gRPC", {"listener": "grpc"}),
+        # mod_grpc makes it at its start only (facts/services-real.md 2); the seconds are those of its configuration.
         Probe(
             "consul_entry",
             "Consul has no entry of FreeSWITCH with this node's address",
-            {"name": "freeswitch", "id": "{hostname}", "listener": "grpc"},
+            {"name": "freeswitch", "id": "{hostname}", "listener": "grpc", "ttl": 60, "deregister": 120},
         ),
     ),
     on_change=OnChange.DRAIN,

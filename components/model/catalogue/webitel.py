@@ -48,10 +48,12 @@ def own_queues(least: int, most: int) -> Probe:
     return Probe("own_queues", "its queues on the exchange `chat` are gone", {"exchange": "chat", "least": least, "most": most})
 
 
-def schema(unit: str) -> Probe:
+def schema(unit: str, application: str = "") -> Probe:
     """Ask whether no query of it fails for a table or column that the database lacks; it runs on and looks well all the same.
-    Asked before what fails for that reason too: a restart would not cure it."""
-    return Probe("schema", "the database's schema is not the one of its release", {"unit": unit}, restart_cures=False)
+    Asked before what fails for that reason too: a restart would not cure it. `application`: its name in the data source, where
+    its errors look the same while the database is away."""
+    asked = {"unit": unit, "application": application} if application else {"unit": unit}
+    return Probe("schema", "the database's schema is not the one of its release", asked, restart_cures=False)
 
 
 WEBITEL_APP = Service(
@@ -353,7 +355,7 @@ CASES = Service(
         sessions("cases"),
         consumes("custom-cases-{id}"),
         bound("webitel", "custom-cases-{id}", "custom.dataset.#"),
-        schema("webitel-cases"),
+        schema("webitel-cases", "cases"),
     ),
 )
 

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from components.model.clouds.disk_keys import DiskKeys
+from components.model.clouds.tags import TagRules
 from components.model.machine import MachineType, Public
 from components.model.settings import Settings
 
@@ -74,14 +76,21 @@ class CloudFacts:
     cloud never deletes, and the function that tells it (`default`), "" = no such thing. `dns`: has DNS of its own for the
     domain's records; `dns_key` is what its zones are found by beside their names, with an example, "" = by name alone.
 
-    `region_shape` is a regular expression of region names, `zones` the letters or numbers of zones, the default first
-    (empty = no zones). `network_prefixes` are the longest and shortest network (prefix lengths) the cloud takes,
-    `reserved_networks` are ranges it keeps for itself. `disk_type` is the provider's name of the disks we order (a key
-    of the price list), `disk_type_by_family` where a machine family takes only another. `closed_families` are sold to
-    nobody new: never chosen, never advised. `disk_rules` are udev's for the names of data disks that Debian has none for, a
-    file of `cloud_init/files`. `boot_min_gib` is the smallest boot disk of the Debian image. `refusals` are regular expressions
-    for the cloud's errors, `quota_page` is where more is asked for. `shared_types`, `discouraged_types` and
-    `other_architectures` are shell patterns of machine types that no node gets. `credentials` is where the provider finds them.
+    `default_region` is where a deployment stands that names none, for good: another one would be other machines. `first_region`
+    is what a new stack file names, where another one is better now ("" = the default).
+    `region_shape` is a regular expression of region names, `zones` the letters or numbers of zones, the default first (empty =
+    no zones), `region_zones` those of regions that have others. `zone_outputs` are the types of resources that stand in one
+    zone for good and the output that tells it; `subnet_output` the type of a subnet that belongs to a zone, so that every zone
+    has its own, and the output with its range, "" = subnets are the region's. `network_prefixes` are the longest and shortest
+    network (prefix lengths) the cloud takes, `reserved_networks` are ranges it keeps for itself. `disk_type` is the provider's
+    name of the disks we order (a key of the price list), `disk_type_by_family` where a machine family takes only another,
+    `data_disk_type` that of data disks where it is no type for boot disks. `boot_iops` are the IOPS of boot disks by GiB where
+    size decides the speed. `closed_families` are sold to nobody new: never chosen, never advised. `disk_rules` are udev's for
+    the names of data disks that Debian has none for, a file of `cloud_init/files`. `boot_min_gib` is the smallest boot disk of
+    the Debian image. `refusals` are regular expressions for the cloud's errors, `quota_page` is where more is asked for.
+    `shared_types`, `discouraged_types` and `other_architectures` are shell patterns of machine types that no node gets.
+    `credentials` is where the provider finds them. `tags` are the rules of a deployment's own tags, None where nothing wears any.
+    `disk_keys` is how it names an encryption key of one's own, None where it takes none.
     """
 
     name: str
@@ -95,6 +104,7 @@ class CloudFacts:
     firewall_filters_private: bool
     real: bool
     region_shape: str
+    first_region: str = ""
     trial: bool = False
     way_out_by_subnet: bool = False
     user_data_gzip: bool = False
@@ -110,10 +120,15 @@ class CloudFacts:
     dns: bool = False
     dns_key: str = ""
     zones: tuple[str, ...] = ()
+    region_zones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    zone_outputs: Mapping[str, str] = field(default_factory=dict)
+    subnet_output: tuple[str, str] = ("", "")
     network_prefixes: tuple[int, int] = (16, 28)
     reserved_networks: tuple[str, ...] = ()
     disk_type: str = ""
     disk_type_by_family: Mapping[str, str] = field(default_factory=dict)
+    data_disk_type: str = ""
+    boot_iops: Mapping[int, int] = field(default_factory=dict)
     closed_families: tuple[str, ...] = ()
     shared_state: str = ""
     disk_rules: str = ""
@@ -123,11 +138,27 @@ class CloudFacts:
     discouraged_types: tuple[str, ...] = ()
     other_architectures: tuple[str, ...] = ()
     credentials: Sources = NO_SOURCES
+    tags: TagRules | None = None
+    disk_keys: DiskKeys | None = None
+
+    @property
+    def best_region(self) -> str:
+        """The region that a new stack file names."""
+        return self.first_region or self.default_region
 
     @property
     def machine_types(self) -> tuple[MachineType, ...]:
         """The dedicated-CPU machine types; none where machines are containers."""
         return () if self.trial else load_machine_types(self.name)
+
+    def zones_in(self, region: str) -> tuple[str, ...]:
+        """Return the zones of a region, the default first; none where it is one place."""
+        return self.region_zones.get(region, self.zones)
+
+    @property
+    def has_zone_subnets(self) -> bool:
+        """Whether a subnet belongs to a zone."""
+        return bool(self.subnet_output[0])
 
     def machine_type(self, name: str) -> MachineType | None:
         """Return the machine type of that provider's name, None where it is not in the list."""
@@ -145,9 +176,15 @@ class CloudFacts:
         """Return whether the type has another architecture than the vendor's packages."""
         return _matches(self.other_architectures, machine_type)
 
-    def disk_type_for(self, machine_type: MachineType) -> str:
-        """Return the provider's name of the disks that this machine type takes."""
+    def disk_type_for(self, machine_type: MachineType, *, data: bool = False) -> str:
+        """Return the provider's name of the boot disk that this machine type takes, or of its data disks."""
+        if data and self.data_disk_type:
+            return self.data_disk_type
         return self.disk_type_by_family.get(machine_type.family, self.disk_type)
+
+    def boot_gib_for(self, iops: int) -> int:
+        """Return the smallest boot disk that does so many IOPS, GiB; 0 where its size has nothing to do with it."""
+        return min((gib for gib, carried in self.boot_iops.items() if carried >= iops), default=0) if iops else 0
 
 
 def _matches(globs: Iterable[str], name: str) -> bool:
@@ -179,6 +216,7 @@ def load_machine_types(cloud: str) -> tuple[MachineType, ...]:
                 family=row["family"],
                 whole_cores=row["full_core_vcpu"] is True,
                 root_disk_gib=row["local_disk_gib"] if row.get("root_disk_included") else 0,
+                transfer_gib=row.get("transfer_gib", 0),
             )
         )
     return tuple(machines)

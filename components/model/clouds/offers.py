@@ -1,4 +1,5 @@
-"""What a cloud says about itself for one account: who we are there, which machine types it has where, how much we may."""
+"""What a cloud says about itself for one account: who we are there, which machine types it has where, how much we may, and
+what else it would refuse."""
 
 from __future__ import annotations
 
@@ -35,3 +36,14 @@ class Quota:
     def is_enough(self) -> bool:
         """Whether the deployment can have what it needs."""
         return (self.used or 0) + self.needed <= self.limit
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something else that a cloud told: `about` what, what was `found`, and the way on, `remedy`, "" where all is well.
+    `waits`: worth knowing, and not in the way of `up`."""
+
+    about: str
+    found: str
+    remedy: str = ""
+    waits: bool = False

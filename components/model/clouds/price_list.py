@@ -49,13 +49,15 @@ def merge(data: Mapping[str, Any], cloud: str, found: Found, today: str) -> dict
             if newer is None:
                 price.setdefault("as_of", before)
             else:
-                entry[region] = {"price": newer, "source": found.source}
+                # What it says beside the price stays: what passes through a gateway is paid apart.
+                kept = {key: value for key, value in price.items() if key not in ("as_of", "derived", "note")}
+                entry[region] = {**kept, "price": newer, "source": found.source}
     for path, prices in found.others.items():
         place = row
         for key in path:
             place = place.setdefault(key, {})
         for region, price in prices.items():
-            place.setdefault("regions", {})[region] = {"price": price, "source": found.source}
+            place.setdefault("regions", {}).setdefault(region, {"price": price, "source": found.source})
     merged["as_of"][cloud] = today
     merged["sources"][found.source] = {
         "name": found.source,
@@ -83,14 +85,22 @@ def list_entries(row: Mapping[str, Any]) -> list[tuple[tuple[str, ...], dict[str
 
 
 def format_list(data: Mapping[str, Any]) -> str:
-    """Return the list as JSON: a line a machine type, so that a change of prices is one line in a review."""
+    """Return the list as JSON: a line a machine type and a line a price, so that a change of prices is one line in a review."""
     whole = copy.deepcopy(dict(data))
-    rows = {}
-    for number, (cloud, row) in enumerate(whole["clouds"].items()):
-        mark = f"@{number}@"
-        rows[json.dumps(mark)] = "[\n" + ",\n".join(f"    {json.dumps(machine)}" for machine in row["machine_types"]) + "\n   ]"
-        whole["clouds"][cloud]["machine_types"] = mark
+    rows: dict[str, str] = {}
+
+    def mark(text: str) -> str:
+        name = f"@{len(rows)}@"
+        rows[json.dumps(name)] = text
+        return name
+
+    for row in whole["clouds"].values():
+        for _, regions in list_entries(row):
+            for region, price in regions.items():
+                regions[region] = mark(json.dumps(price))
+        machines = ",\n".join(f"    {json.dumps(machine)}" for machine in row["machine_types"])
+        row["machine_types"] = mark(f"[\n{machines}\n   ]")
     text = json.dumps(whole, indent=1)
-    for mark, rows_text in rows.items():
-        text = text.replace(mark, rows_text)
+    for name, row_text in rows.items():
+        text = text.replace(name, row_text)
     return text + "\n"

@@ -48,14 +48,15 @@ def explain_refusal(plan: Plan, node: Node | None, text: str) -> str:
         )
     other = choose_other(facts, node.machine_type, plan.region)
     take = f"take another type, such as {describe_machine_type(facts, other, plan.region)}, " if other else "wait, "
-    zone = f"zone {plan.zone} of " if plan.zone else ""
-    # Another zone or region is another deployment: its disks stand where they are.
+    zone = f"zone {node.zone} of " if node.zone else ""
+    # What was made stays where it is: only a deployment from nothing stands elsewhere.
     return str(
         setting_problem(
             key,
             name,
-            f"{zone}{place} has none free for {node.key}: {take}or, as long as there is no data, another "
-            f"{'webitel:zone or ' if plan.zone else ''}webitel:region",
+            f"{zone}{place} has none free for {node.key}: {take}or, as long as there is no data, "
+            f"./webitel destroy {plan.stack} --with-data and then another "
+            f"{'webitel:zone or ' if node.zone else ''}webitel:region",
         )
     )
 

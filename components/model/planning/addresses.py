@@ -58,12 +58,21 @@ def address_offset(first_host: int, role_index: int, n: int) -> int:
     return first_host + NEAR_NODES * role_index + n - 1 if n <= NEAR_NODES else 256 * (role_index + 1) + n
 
 
-def subnet_of(network: IPv4Network, facts: CloudFacts, public: Public) -> IPv4Network:
-    """Return the part of the network in which a node stands: half of it where a subnet has one way out, else all."""
+ZONE_SUBNETS = 8
+"""Into how many subnets a half of the network is divided where every zone has its own: more than any region has zones."""
+
+ZONE_SUBNETS_PREFIX = 17
+"""The smallest network that is divided so: an eighth of its half still has room for every node that a role may have."""
+
+
+def subnet_of(network: IPv4Network, facts: CloudFacts, public: Public, slot: int | None = None) -> IPv4Network:
+    """Return the part of the network in which a node stands: half of it where a subnet has one way out, else all; with a
+    slot, the part of that half that its zone has."""
     if not facts.way_out_by_subnet:
         return network
     lower, upper = network.subnets()
-    return upper if public is Public.SERVICE else lower
+    half = upper if public is Public.SERVICE else lower
+    return half if slot is None else list(half.subnets(ZONE_SUBNETS.bit_length() - 1))[slot]
 
 
 def is_inside(network: IPv4Network, facts: CloudFacts, offset: int) -> bool:

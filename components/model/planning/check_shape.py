@@ -90,6 +90,13 @@ def clustered_roles(tier: Tier, catalogue: Catalogue) -> tuple[str, ...]:
     )
 
 
+def growing_roles(tier: Tier, catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the roles that may have several nodes, be it one node today."""
+    return tuple(
+        role.name for role in tier.roles if any(n > role.count and not explain_count(role, n, catalogue) for n in range(2, 5))
+    )
+
+
 def check_disk_sizes(draft: Draft) -> Iterator[Problem]:
     """Find disk sizes of unknown roles or purposes, or smaller than the tier's."""
     roles = {role.name: role for role in draft.tier.roles}

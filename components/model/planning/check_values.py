@@ -48,15 +48,30 @@ def check_domain(draft: Draft) -> Iterator[Problem]:
 
 
 def check_place(draft: Draft) -> Iterator[Problem]:
-    """Find a region or zone that the cloud does not have."""
+    """Find a region that the cloud does not have."""
     settings, facts = draft.settings, draft.facts
     if not re.fullmatch(facts.region_shape, draft.region):
         yield setting_problem(
             "region", settings.region, f"{facts.title} has no such region; use one such as {facts.default_region}"
         )
-    if settings.zone and settings.zone not in facts.zones:
-        use = f"use one of {', '.join(facts.zones)}" if facts.zones else "it has none, remove the setting"
-        yield setting_problem("zone", settings.zone, f"no zone of {facts.title}; {use}")
+
+
+def check_disk_key(draft: Draft) -> Iterator[Problem]:
+    """Find an encryption key that the cloud's disks cannot have."""
+    key, facts = draft.settings.disk_key, draft.facts
+    if key and facts.disk_keys is None:
+        yield setting_problem("disk_key", key, f"disks of {facts.title} take no key of one's own; remove the setting")
+    elif key and facts.disk_keys and (why := facts.disk_keys.explain(key, draft.region)):
+        yield setting_problem("disk_key", key, why)
+
+
+def check_tags(draft: Draft) -> Iterator[Problem]:
+    """Find tags that the cloud refuses."""
+    tags, facts = draft.settings.tags, draft.facts
+    if facts.tags:
+        yield from facts.tags.find_problems(tags, facts.title)
+    elif tags:
+        yield setting_problem("tags", next(iter(tags)), f"nothing wears tags on {facts.name}; remove the setting")
 
 
 def check_bastion(draft: Draft) -> Iterator[Problem]:

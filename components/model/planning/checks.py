@@ -18,6 +18,7 @@ from components.model.planning.check_shape import (
 )
 from components.model.planning.check_values import (
     check_bastion,
+    check_disk_key,
     check_domain,
     check_image,
     check_mirror,
@@ -26,6 +27,7 @@ from components.model.planning.check_values import (
     check_place,
     check_repository_keys,
     check_rotation,
+    check_tags,
     check_time_zone,
     check_versions,
     check_zone,
@@ -33,6 +35,7 @@ from components.model.planning.check_values import (
 from components.model.planning.disks import check_kept
 from components.model.planning.draft import Draft
 from components.model.planning.placement import find_clashes
+from components.model.planning.zones import check_zones
 from components.model.problems import Problem, setting_problem
 from components.model.share import check_share
 
@@ -83,7 +86,10 @@ CHECKS: tuple[Check, ...] = (
     check_domain,
     check_zone,
     check_place,
+    check_zones,
     check_bastion,
+    check_disk_key,
+    check_tags,
     check_image,
     check_networks,
     check_calls,

@@ -22,15 +22,16 @@ def choose_disks(draft: Draft, role: Role, n: int, services: Sequence[str]) -> t
     """Return the disks of a role's n-th node, the boot disk first.
 
     It has a data disk only where one of its services keeps data on it; with a share the first node keeps the one it had where
-    a disk size says so.
+    a disk size says so. Where a boot disk's size decides its speed, it is as large as what services write there asks for.
     """
     machine = draft.machines[role.name]
+    fast_boot_gib = draft.facts.boot_gib_for(max((draft.catalogue[name].boot_iops for name in services), default=0))
     return tuple(
         Disk(
             purpose,
             machine.root_disk_gib
             if purpose == "boot" and machine.root_disk_gib
-            else draft.settings.disk_sizes.get(f"{role.name}.{purpose}", gib),
+            else draft.settings.disk_sizes.get(f"{role.name}.{purpose}", max(gib, fast_boot_gib) if purpose == "boot" else gib),
         )
         for purpose, gib in draft.disks_of(role).items()
         if purpose == "boot"
@@ -88,6 +89,7 @@ def make_kept(draft: Draft) -> tuple[tuple[Node, ...], list[NodePrice]]:
                 private_address=None,
                 public=Public.NO,
                 monthly_price=price.amount,
+                zone=draft.zone_of(name, n),
             )
         )
     return tuple(nodes), prices

@@ -14,12 +14,14 @@ INNER = " nodes"
 
 
 def outline(plan: Plan) -> dict[str, Any]:
-    """Return the price and the openings of a plan as plain values: {"price": {amount, currency, as_of}, "openings": [line]}.
+    """Return the price, the bill and the openings of a plan as plain values: {"price": {amount, currency, as_of},
+    "bill": {line: amount}, "openings": [line]}.
 
     A line is one opening to one source, so that two outlines differ in exactly what was opened and closed.
     """
     lines = [line for opening in plan.openings for line in describe_opening(opening)]
-    return {"price": asdict(plan.monthly_price), "openings": list(dict.fromkeys(lines))}
+    bill = {line.what: line.amount for line in plan.bill}
+    return {"price": asdict(plan.monthly_price), "bill": bill, "openings": list(dict.fromkeys(lines))}
 
 
 def describe_opening(opening: Opening) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 
 from components.model.catalogue.service import Bind, Listener, Placement, Service
@@ -15,29 +16,42 @@ QUORUM_NODES = 3
 Catalogue = Mapping[str, Service]
 
 
+def stand_together(role: str, n: int) -> str:
+    """Say that all nodes stand in one zone."""
+    return ""
+
+
 def choose_quorum(
     tier: Tier,
     counts: Mapping[str, int],
     catalogue: Catalogue = CATALOGUE,
+    zone_of: Callable[[str, int], str] = stand_together,
+    standing: Sequence[tuple[str, int]] = (),
 ) -> tuple[tuple[str, int], ...]:
     """Choose role and number of the nodes with the service that needs a quorum: three where three can host it, else one.
 
-    First nodes of the hosting roles as the tier lists them, then second nodes: a raised count adds candidates behind
-    the ones chosen, so the choice of three never moves.
+    Those that are `standing` stay. Others: from every zone one before any zone has two; first nodes of the hosting roles as the
+    tier lists them, then second nodes. In one zone a raised count adds candidates behind the ones chosen.
     """
     hosts = [role.name for role in tier.roles if any(catalogue[name].placement is Placement.QUORUM for name in role.services)]
     most = max((counts[role] for role in hosts), default=0)
     candidates = [(role, n) for n in range(1, most + 1) for role in hosts if n <= counts[role]]
-    return tuple(candidates[: QUORUM_NODES if len(candidates) >= QUORUM_NODES else 1])
+    wanted = QUORUM_NODES if len(candidates) >= QUORUM_NODES else min(1, len(candidates))
+    chosen = [node for node in standing if node in candidates][:wanted]
+    while len(chosen) < wanted:
+        times = Counter(zone_of(*node) for node in chosen)
+        chosen.append(min((node for node in candidates if node not in chosen), key=lambda node: times[zone_of(*node)]))
+    return tuple(sorted(chosen, key=candidates.index))
 
 
 def place_services(
     tier: Tier,
     counts: Mapping[str, int],
     catalogue: Catalogue = CATALOGUE,
+    quorum: Collection[tuple[str, int]] | None = None,
 ) -> dict[tuple[str, int], tuple[str, ...]]:
-    """Return the services of every node by role and number, in start order."""
-    quorum = choose_quorum(tier, counts, catalogue)
+    """Return the services of every node by role and number, in start order; `quorum` are the nodes of `choose_quorum`."""
+    quorum = choose_quorum(tier, counts, catalogue) if quorum is None else quorum
     everywhere = {name for name, service in catalogue.items() if service.placement is Placement.EVERY}
     keepers = {name for name, service in catalogue.items() if service.placement is Placement.BESIDE_MOVING}
     proxies = [service for service in catalogue.values() if service.beside]

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from components.model.catalogue.service import PackageSource
-from components.model.catalogue.tiers import TIERS, Tier, is_voice
+from components.model.catalogue.tiers import TIERS, Role, Tier, is_voice
 from components.model.clouds.facts import CloudFacts, resolve_facts
 from components.model.clouds.machines import check_machine_type, choose_machine_type, fits
-from components.model.clouds.prices import NodePrice, price_node, sum_prices
+from components.model.clouds.prices import NodePrice, price_node
 from components.model.machine import MachineType, Public
 from components.model.naming import node_name
 from components.model.plan import Node, Plan
 from components.model.planning import firewall
 from components.model.planning.addresses import address_offset, subnet_of
+from components.model.planning.bill import make_bill, sum_bill
 from components.model.planning.check_shape import count_nodes, explain_count
 from components.model.planning.checks import CHECKS
 from components.model.planning.disks import choose_disks, keeps_disk, list_kept, make_kept
 from components.model.planning.draft import Catalogue, Draft, tier_size
-from components.model.planning.placement import choose_quorum, find_unknown_calls
+from components.model.planning.placement import find_unknown_calls
 from components.model.planning.readiness import documentation_values
+from components.model.planning.zones import warn_of_losses
 from components.model.problems import PlanError, Problem
 from components.model.secret_specs import DEPLOYMENT_SECRETS, SECRETS
 from components.model.settings import Settings
@@ -40,7 +42,10 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
         raise PlanError(problems)
     nodes, prices = make_nodes(draft)
     kept, prices_kept = make_kept(draft)
-    total, price_warning = sum_prices(draft.facts, draft.region, [*prices, *prices_kept])
+    gateways = count_gateways(draft, [node.zone for node in nodes if node.public is Public.NO])
+    bill = make_bill(draft.facts, draft.region, draft.tier.name, nodes, kept, gateways)
+    unpriced = (what for price in (*prices, *prices_kept) for what in price.unpriced)
+    total, price_warning = sum_bill(draft.facts, draft.region, bill, unpriced)
     used = {name for node in nodes for service in node.services for name in draft.catalogue[service].secrets}
     return Plan(
         stack=stack,
@@ -55,12 +60,14 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
         openings=firewall.derive(nodes, settings, draft.facts, draft.catalogue),
         egress=firewall.derive_egress(nodes, settings, draft.catalogue),
         secrets=tuple(name for name in SECRETS if name in used or name in DEPLOYMENT_SECRETS),
-        consul_servers=tuple(node_name(stack, role, n) for role, n in choose_quorum(draft.tier, draft.counts, draft.catalogue)),
+        consul_servers=tuple(node_name(stack, role, n) for role, n in draft.quorum),
         share=share.source if (share := read_share(settings)) else "",
         monthly_price=total,
-        warnings=(*find_warnings(draft), *filter(None, [price_warning])),
-        zone=settings.zone or (draft.facts.zones[0] if draft.facts.zones else ""),
+        warnings=(*find_warnings(draft), *warn_of_losses(nodes, draft), *filter(None, [price_warning])),
+        zone=draft.home,
+        slots={zone: draft.slot_of(zone) for zone in dict.fromkeys(node.zone for node in nodes)},
         kept=kept,
+        bill=bill,
     )
 
 
@@ -87,20 +94,27 @@ def choose_machines(settings: Settings, facts: CloudFacts, tier: Tier) -> dict[s
     return chosen
 
 
+def count_gateways(draft: Draft, zones: Sequence[str]) -> int:
+    """Return how many NAT gateways let the nodes of these zones out."""
+    return len(set(zones)) if draft.has_zone_subnets else bool(zones)
+
+
 def make_nodes(draft: Draft) -> tuple[tuple[Node, ...], list[NodePrice]]:
     """Return the nodes in rollout order, and what each costs."""
     stack, tier, facts = draft.stack, draft.tier, draft.facts
     publics = {role.name: role.public if role.public is Public.SERVICE else facts.private_node for role in tier.roles}
-    nat_nodes = sum(publics[role] is Public.NO for role, _ in draft.placed)
+    inner = [(role, n) for role, n in draft.placed if publics[role] is Public.NO]
+    gateways = count_gateways(draft, [draft.zone_of(role, n) for role, n in inner])
     leaving = {name if name.startswith(f"{stack}-") else f"{stack}-{name}" for name in draft.settings.leaving}
     nodes, prices = [], []
     for index, role in enumerate(tier.roles):
         for n in (n for name, n in draft.placed if name == role.name):
             services, machine = draft.placed[role.name, n], draft.machines[role.name]
             disks = choose_disks(draft, role, n, services)
-            price = price_node(facts, draft.region, machine, disks, publics[role.name], nat_nodes)
+            price = price_node(facts, draft.region, machine, disks, publics[role.name], len(inner) / max(gateways, 1))
             prices.append(price)
-            subnet = subnet_of(draft.network, facts, publics[role.name])
+            zone = draft.zone_of(role.name, n)
+            subnet = subnet_of(draft.network, facts, publics[role.name], draft.slot_of(zone))
             address = str(subnet.network_address + address_offset(facts.first_host, index, n))
             nodes.append(
                 Node(
@@ -114,6 +128,7 @@ def make_nodes(draft: Draft) -> tuple[tuple[Node, ...], list[NodePrice]]:
                     public=publics[role.name],
                     monthly_price=price.amount,
                     leaving=node_name(stack, role.name, n) in leaving,
+                    zone=zone,
                 )
             )
     return tuple(nodes), prices
@@ -138,6 +153,7 @@ def find_warnings(draft: Draft) -> Iterator[str]:
                 f"webitel:disk_sizes.{role.name}.{RECORDINGS}: beside webitel:recordings_share the disk is kept for what is "
                 "on it; copy that once (docs/operate/availability.md)"
             )
+        yield from find_slow_boot(draft, role)
         machine, size = draft.machines[role.name], draft.size_of(role)
         if not fits(machine, size):
             disk = f", {size.boot_gib} GiB disk" if 0 < machine.root_disk_gib < size.boot_gib else ""
@@ -145,6 +161,14 @@ def find_warnings(draft: Draft) -> Iterator[str]:
                 f"webitel:machine_types.{role.name} = {machine.name}: smaller than the tier's "
                 f"{size.vcpus} vCPU, {size.memory_gib:g} GiB{disk}"
             )
+
+
+def find_slow_boot(draft: Draft, role: Role) -> Iterator[str]:
+    """Find a boot disk that somebody chose too small for what its services write there."""
+    key = f"{role.name}.boot"
+    iops = max(draft.catalogue[name].boot_iops for name in role.services)
+    if (gib := draft.settings.disk_sizes.get(key)) and gib < (fast := draft.facts.boot_gib_for(iops)):
+        yield f"webitel:disk_sizes.{key} = {gib}: too slow for a broker's {iops:,} IOPS on {draft.facts.title}; use {fast}"
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -164,6 +188,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
                 "memory_gib": node.machine_type.memory_gib,
                 "disks": [{"purpose": disk.purpose, "size_gib": disk.size_gib} for disk in node.disks],
                 "private_address": node.private_address,
+                "zone": node.zone,
                 "public": node.public.value,
                 "monthly_price": node.monthly_price,
             }
@@ -188,6 +213,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
             }
             for opening in plan.openings
         ],
+        "bill": [asdict(line) for line in plan.bill],
         "monthly_price": asdict(plan.monthly_price),
         "warnings": list(plan.warnings),
     }

@@ -21,6 +21,8 @@ from .reader import Config, ConfigError
 from .words import VERSION
 
 MODULES = Path("/usr/lib/freeswitch/mod")
+SPEED = float(os.environ.get("SANDBOX_SPEED", "1"))
+"""Only for tests: times in less than their real ones."""
 STOPS_AFTER = 5.0
 """Seconds from SIGTERM to the end (`facts/calls-observed.md` 5)."""
 
@@ -65,11 +67,11 @@ def register(config: Config, hostname: str) -> Entry:
     """mod_grpc's entry in Consul; a ConsulError means that the module does not load."""
     value = config.parameters["grpc.conf"]
     ttl = float(value["consul_ttl_sec"])
-    registration = Registration(
-        "freeswitch", hostname, "grpc", ttl, ttl / 2, config.number("grpc.conf", "consul_deregister_critical_ttl_sec")
-    )
+    deregister = config.number("grpc.conf", "consul_deregister_critical_ttl_sec")
+    # Made once: it renews what Consul has lost, and never makes it anew (`facts/services-real.md` 2).
+    registration = Registration("freeswitch", hostname, "grpc", ttl, ttl / 2, deregister, recovers=False)
     agent, address = value["consul_address"].removeprefix("http://"), value["grpc_host"]
-    entry = Entry(agent, registration, hostname, address, int(value["grpc_port"]), 1.0, say)
+    entry = Entry(agent, registration, hostname, address, int(value["grpc_port"]), SPEED, say)
     entry.register()
     entry.start()
     return entry
@@ -119,7 +121,7 @@ class FreeSwitch:
         await self.ends.wait()
         phone.hang_up_all()
         entry.deregister()
-        await asyncio.sleep(STOPS_AFTER / float(os.environ.get("SANDBOX_SPEED", "1")))
+        await asyncio.sleep(STOPS_AFTER / SPEED)
         return 0
 
 
@@ -138,8 +140,7 @@ def read_arguments() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def pid_file(path: Path) -> Iterator[None]:
-    """Our process id in a file as long as we run."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Our process id in a file as long as we run. Its folder is made and given to our user by the packages."""
     path.write_text(f"{os.getpid()}\n")
     try:
         yield
@@ -147,8 +148,8 @@ def pid_file(path: Path) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def become(user: str | None, group: str | None, run: Path) -> None:
-    """The user and group of the flags, when started by root; the run directory is theirs."""
+def become(user: str | None, group: str | None) -> None:
+    """The user and group of the flags, when started by root."""
     import grp
     import pwd
 
@@ -156,8 +157,6 @@ def become(user: str | None, group: str | None, run: Path) -> None:
         return
     account = pwd.getpwnam(user)
     gid = grp.getgrnam(group).gr_gid if group else account.pw_gid
-    run.mkdir(parents=True, exist_ok=True)
-    os.chown(run, account.pw_uid, gid)
     os.initgroups(user, gid)
     os.setgid(gid)
     os.setuid(account.pw_uid)
@@ -191,12 +190,22 @@ def main() -> int:
 
 def start(arguments: argparse.Namespace, tell: Callable[[int], object]) -> int:
     """Reads, starts and serves; 255 in the foreground when the configuration is refused."""
-    hostname = socket.gethostname()
     try:
-        become(arguments.u, arguments.g, arguments.run)
-        config = read_config(arguments.conf / "freeswitch.xml", hostname, arguments.mod)
-    except (ConfigError, OSError, KeyError) as error:
+        become(arguments.u, arguments.g)
+    except (KeyError, OSError) as error:
         say(f"Cannot Initialize [{error}]")
         return 255
-    with pid_file(arguments.run / "freeswitch.pid"):
+    path = arguments.run / "freeswitch.pid"
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(pid_file(path))
+        except OSError:
+            say(f"Cannot open pid file {path}.")
+            return 255
+        hostname = socket.gethostname()
+        try:
+            config = read_config(arguments.conf / "freeswitch.xml", hostname, arguments.mod)
+        except (ConfigError, OSError, KeyError) as error:
+            say(f"Cannot Initialize [{error}]")
+            return 255
         return asyncio.run(FreeSwitch(config, hostname, arguments.run).run(tell))

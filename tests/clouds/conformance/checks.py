@@ -60,6 +60,10 @@ def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterat
     yield "running", True, machine.runs
     yield "more public addresses", (), machine.more_addresses
     yield "place in the region", True, machine.place.startswith(plan.region)
+    if node.zone:
+        yield "zone", node.zone, machine.place.removeprefix(plan.region).removeprefix("-")
+    if node.public is Public.NO and plan.slots.get(node.zone) is not None:
+        yield "zone of its way out", machine.place, machine.way_out
     yield (
         "firewalls of its role only",
         True,
@@ -70,6 +74,12 @@ def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterat
         yield "private address", node.private_address, machine.private_address
     if machine.boot_gib is not None:
         yield "boot disk", next(disk.size_gib for disk in node.disks if not disk.is_data), machine.boot_gib
+    if machine.boot_iops is not None:
+        asked = max(CATALOGUE[name].boot_iops for name in node.services)
+        yield f"speed of the boot disk, {machine.boot_iops} IOPS", True, machine.boot_iops >= asked
+    if machine.data_iops is not None:
+        asked = TIERS[plan.tier].role(node.role).size.iops
+        yield f"speed of data disks, {machine.data_iops} IOPS", True, machine.data_iops >= asked
     for what in ("encrypted", "guarded", "tokens_only"):
         if getattr(machine, what) is not None:
             yield what, True, getattr(machine, what)
@@ -78,15 +88,18 @@ def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterat
 
 
 def find_not_apart(plan: Plan, seen: Mapping[str, Seen]) -> Iterator[str]:
-    """Members of a cluster that nothing keeps apart: neither a group of the cloud nor different places."""
-    clustered = set(clustered_roles(TIERS[plan.tier], CATALOGUE)) & set(plan.roles)
-    for role in clustered:
+    """Nodes of a role in one zone that nothing keeps on different hosts; members of a cluster are in one group."""
+    clustered = clustered_roles(TIERS[plan.tier], CATALOGUE)
+    by_itself = load_case(plan.cloud).apart
+    for role in plan.roles:
         members = [seen[node.name] for node in plan.nodes if node.role == role]
-        places = {machine.place for machine in members}
-        groups = {machine.apart for machine in members}
-        spread = len(places) >= min(len(members), len(plan.facts.zones) or len(members))
-        if None not in groups and not spread and (len(groups) > 1 or "" in groups):
-            yield f"{role}: nothing keeps its nodes apart: {sorted(places)}, groups {sorted(filter(None, groups))}"
+        for place in dict.fromkeys(machine.place for machine in members):
+            together = [machine for machine in members if machine.place == place]
+            groups = {machine.apart for machine in together}
+            if len(together) < 2 or None in groups or (by_itself and role not in clustered):
+                continue
+            if "" in groups or (role in clustered and len(groups) > 1):
+                yield f"{role}: nothing keeps its nodes apart in {place}: groups {sorted(filter(None, groups))}"
 
 
 def find_wrong_ways(plan: Plan, world: World, seen: Mapping[str, Seen]) -> Iterator[str]:

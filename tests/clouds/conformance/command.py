@@ -44,6 +44,7 @@ def command_line(live: Live) -> Iterator[Command]:
             patch.setattr(f"{module}.ask_nodes", answer)
         # No variable leads its provider, nor us, to another address of the interface.
         patch.setattr("components.clouds.azure.power.REST", live.simulators.interface.url)
+        patch.setattr("cli.cloud.questions.REST", live.simulators.interface.url)
 
         def run(*words: str, typed: str = "") -> Result:
             for module in ("destroy", "scale"):

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -40,10 +40,20 @@ class EngineError(Exception):
     """A run that failed; its text is what the user would read."""
 
 
+class Kept(Protocol):
+    """What a deployment can go on with: a state, and the stack file whose secrets are encrypted as in that."""
+
+    @property
+    def state_file(self) -> Path: ...
+
+    @property
+    def file(self) -> Path: ...
+
+
 class Deployment:
     """A project of its own with one stack, a copy of a committed one with changed settings."""
 
-    def __init__(self, engine: Path, folder: Path, stack: str, attached: str, like: Deployment | None = None) -> None:
+    def __init__(self, engine: Path, folder: Path, stack: str, attached: str, like: Kept | None = None) -> None:
         """`attached` is what PULUMI_DEBUG_PROVIDERS says; the state is that of `like`, else an empty one."""
         self.engine, self.folder, self.stack = engine, folder, stack
         make_project(folder)

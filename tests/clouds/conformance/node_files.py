@@ -1,5 +1,5 @@
-"""What nodes of the committed stacks are made of, as reviewed files in `tests/golden/nodes/`: user data, files and units of one
-node of each role, with placeholders for addresses and secrets. `golden.py` writes them anew.
+"""What nodes of the committed stacks are made of, as reviewed files in `tests/golden/nodes/`: user data, files, units and
+probes of one node of each role, with placeholders for addresses and secrets. `golden.py` writes them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def render() -> dict[str, str]:
             configuration = compose_configuration(plan, node, settings)
             parts = {"user data": compose_user_data(plan, node, settings).decoded, **configuration.files}
             name = f"{stack}.{node.key}.txt"
-            lines = list(tell_units(configuration))
+            lines = [*tell_units(configuration), *tell_probes(configuration)]
             for path in sorted(parts):
                 text = parts[path]
                 known = shown.setdefault((path, text), name)
@@ -57,6 +57,15 @@ def tell_units(configuration: Configuration) -> Iterator[str]:
     for unit in configuration.units:
         more = {name: value for name, value in unit.items() if name != "name" and value}
         yield f"{unit['name']} {json.dumps(more, sort_keys=True)}"
+
+
+def tell_probes(configuration: Configuration) -> Iterator[str]:
+    """Yield the questions of the health check, a line each."""
+    yield f"{HEAD} probes"
+    for service in configuration.manifest["services"]:
+        for probe in service["probes"]:
+            more = {name: value for name, value in probe.items() if name not in ("kind", "says")}
+            yield f"{service['name']} {probe['kind']} {json.dumps(more, sort_keys=True)}: {probe['says']}"
 
 
 def write() -> list[Path]:

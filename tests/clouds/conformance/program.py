@@ -139,7 +139,7 @@ class DirectMonitor(MockMonitor):
 
     def Invoke(self, request: Any) -> Any:
         response = resource_pb2.ResourceInvokeResponse()
-        if request.tok == "pulumi:pulumi:readStackOutputs":
+        if request.tok in ("pulumi:pulumi:readStackOutputs", "pulumi:pulumi:readStackResourceOutputs"):
             answer: Properties = {"outputs": {}}  # of the run before: there was none
         else:
             invoke = self._provider(request.tok).invoke

@@ -58,6 +58,7 @@ def test_a_new_deployment_is_created(start: Start) -> None:
     assert (before, difference) == ("EUR 0", "+" + after.removeprefix("EUR "))
     assert text.startswith(MARK)
     assert "- edge 443/tcp nginx from the internet" in text
+    assert re.search(r"\| machines \| none \| 363 \| 2 ccx33, ccx23 \| \d{4}-\d\d-\d\d \|", text)
     assert "```mermaid\nflowchart LR" in text
     assert "**Closed:**" not in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.clouds.conformance.conftest import Standing
 from tests.clouds.conformance.program import CLOUD_CONFIG, Config, Registration, list_texts, read_config, run_program
 from tests.plans import make_plan
 from tests.simulator import webitel
+from tests.simulator.case import load_case
 from tests.simulator.faults import Faults
 from tests.simulator.simulators import make_provider
 from tests.simulator.world import World
@@ -47,6 +49,11 @@ MANY: Config = {
 
 KEPT: Config = {"kept_disks": ["data-3"]}
 """A `basic` stack with the disk of a node that is gone."""
+
+APART: Mapping[str, Config] = {
+    cloud: {"zones": list(CLOUDS[cloud].zones[:3]), "counts": {"data": 3, "app": 4}} for cloud in REAL if CLOUDS[cloud].zones
+}
+"""A `basic` stack over three zones."""
 
 VARIANTS: list[tuple[str, Config]] = [*((tier, {}) for tier in TIERS), ("basic", WIDE), ("extended", MANY), ("basic", KEPT)]
 
@@ -78,6 +85,23 @@ def test_program_makes_the_plan(cloud: str, tier: str, changes: Config, tmp_path
         for text in rule.check(thing.type, thing.inputs)
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("cloud", APART)
+def test_every_zone_has_its_nodes_disks_and_ways_out(cloud: str, tmp_path: Path) -> None:
+    stack, changes = f"{cloud}-basic", APART[cloud]
+    plan, settings = plan_of(stack, changes)
+    assert [node.zone for node in plan.nodes if node.role == "app"] == [*plan.zones, plan.zones[0]]
+    world, registrations = build(stack, tmp_path, changes)
+    assert [*find_world_problems(plan, settings, world), *find_option_problems(plan, registrations)] == []
+    # Whichever zone but the first is lost: every role has a node left, every cluster its majority, every node its way out.
+    seen = {one.name: one for one in load_case(cloud).see(world)}
+    for lost in plan.zones[1:]:
+        left = [node for node in plan.nodes if node.zone != lost]
+        assert {node.role for node in left} == set(plan.roles)
+        assert sum("consul-server" in node.services for node in left) == sum(node.role == "data" for node in left) == 2
+        places = {seen[node.name].place for node in left}
+        assert {seen[node.name].way_out for node in left} <= places | {None}
 
 
 @pytest.mark.parametrize("cloud", REAL)

@@ -3,6 +3,7 @@ step, each test going on where the one before ended. The end of it goes through 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import yaml
 
 from cli.commands.replace import choose_targets
 from components.clouds.registry import CLOUDS
+from components.model.problems import PlanError
 from stacks.load import load_deployment
 from tests.clouds.conformance.checks import SECRETS, TYPES, find_world_problems, find_wrong_ways
 from tests.clouds.conformance.command import OWN, Command, command_line
@@ -19,6 +21,7 @@ from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import REPLACING, EngineError, Step, replaced
 from tests.clouds.conformance.program import Config
 from tests.clouds.conformance.test_conformance import plan_of
+from tests.plans import make_plan
 from tests.simulator.case import Seen, load_case
 from tests.simulator.world import Thing
 
@@ -124,6 +127,31 @@ def test_settings_keys_and_images_replace_nothing(story: Story) -> None:
     assert touched(steps) == []
     assert {step.name for step in steps if step.type == OURS[0]} == {"data-1", "app-1", "edge-1"}
     assert (story.machines(), story.ids(), story.disks()) == (machines, ids, disks)
+
+
+def test_tags_of_ones_own_come_in_place(story: Story) -> None:
+    ids, disks = story.ids(), story.disks()
+    story.change({"tags": {"cost-center": "4711"}})
+    steps = story.deployment.up()
+    assert {step.op for step in steps if step.type not in OURS} <= {"update", "create"}
+    assert [step.name for step in steps if step.op == "create"] == (["cost-center"] if story.cloud == "digitalocean" else [])
+    assert (story.ids(), story.disks()) == (ids, disks)
+    for kind in (TYPES[story.cloud].machine, TYPES[story.cloud].disk):
+        for thing in story.world.all(kind):
+            assert "4711" in json.dumps(thing.inputs), f"{thing.urn} wears none"
+
+
+def test_a_key_of_ones_own_is_for_disks_made_from_now_on(story: Story) -> None:
+    facts = CLOUDS[story.cloud]
+    if facts.disk_keys is None:
+        settings = load_deployment(story.deployment.stack).settings.model_copy(update={"disk_key": "disks"})
+        with pytest.raises(PlanError, match="take no key of one's own"):
+            make_plan(settings, story.deployment.stack)
+        return
+    disks = story.disks()
+    story.change({"disk_key": facts.disk_keys.example.format(region=facts.default_region)})
+    assert touched(story.deployment.up()) == []
+    assert story.disks() == disks
 
 
 def test_changed_line_shows_while_nodes_are_added(story: Story) -> None:

@@ -17,7 +17,7 @@ from tests.clouds.conformance import checks
 from tests.clouds.conformance.bugs import common
 from tests.clouds.conformance.checks import find_option_problems, find_world_problems
 from tests.clouds.conformance.program import ProgramError
-from tests.clouds.conformance.test_conformance import WIDE, build, plan_of
+from tests.clouds.conformance.test_conformance import APART, WIDE, build, plan_of
 from tests.simulator.bugs import Bug, Draft
 from tests.simulator.case import load_case
 
@@ -52,8 +52,8 @@ ALL = [(cloud, bug) for cloud, bugs in BUGS.items() for bug in (*bugs, *common(c
 
 @pytest.mark.parametrize(("cloud", "bug"), ALL, ids=[f"{cloud}-{bug.title}" for cloud, bug in ALL])
 def test_is_found(cloud: str, bug: Bug, tmp_path: Path) -> None:
-    stack = f"{cloud}-basic"
-    plan, settings = plan_of(stack, WIDE)
+    stack, changes = f"{cloud}-basic", APART[cloud] if bug.zones else WIDE
+    plan, settings = plan_of(stack, changes)
     planted: list[str] = []
 
     def plant(draft: Draft) -> None:
@@ -62,7 +62,7 @@ def test_is_found(cloud: str, bug: Bug, tmp_path: Path) -> None:
             planted.append(draft.name)
 
     try:
-        world, registrations = build(stack, tmp_path, WIDE, tamper=plant)
+        world, registrations = build(stack, tmp_path, changes, tamper=plant)
     except ProgramError as refused:
         assert planted, f"refused before the bug was planted: {refused}"
         return

@@ -29,7 +29,7 @@ def test_up_refuses_before_it_changes_anything(start: Start) -> None:
             assert str(refused.exception).splitlines() == [
                 "Calls in progress would suffer. Nothing was changed.",
                 f"  {STACK}-edge-1: OpenSIPS restarts: calls that are being set up fail; calls in progress go on",
-                f"Do it when few calls run: ./webitel up {STACK}{words} --disruptive",
+                f"When few calls are in progress, run: ./webitel up {STACK}{words} --disruptive",
             ]
         assert webitel("up", STACK, "--yes", "--disruptive").exit_code == 0
         assert {key for key, count in list_given(live.simulators).items() if count != before[key]} == {

@@ -71,9 +71,12 @@ def _quota(account: Account, arguments: Properties) -> Properties:
     known = {
         "L-1216C47A": ("Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", 256),
         "L-0263D0A3": ("EC2-VPC Elastic IPs", 5),
+        "L-F678F1CE": ("VPCs per Region", 5),
+        "L-0EA8095F": ("Inbound or outbound rules per security group", 60),
     }
     code = arguments["quotaCode"]
-    if arguments["serviceCode"] != "ec2" or code not in known:
+    service = "ec2" if code in ("L-1216C47A", "L-0263D0A3") else "vpc"
+    if arguments["serviceCode"] != service or code not in known:
         raise ProviderError(f"NoSuchResourceException: {arguments}")
     name, usual = known[code]
     return {

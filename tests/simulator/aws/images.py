@@ -47,6 +47,8 @@ def get_ami(account: Account, arguments: Properties) -> Properties:
     for wish in arguments.get("filters") or []:
         if wish["name"] == "name":
             names = [name for name in names if any(fnmatchcase(name, glob) for glob in wish["values"])]
+        elif wish["name"] == "image-id":
+            names = [name for name in names if image_id(name, region) in wish["values"]]
         elif wish["name"] not in ("architecture", "virtualization-type", "root-device-type", "state"):
             raise ProviderError(f"InvalidParameterValue: The filter '{wish['name']}' is invalid")
     if not names:

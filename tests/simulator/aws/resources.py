@@ -24,7 +24,9 @@ ERRORS: Mapping[str, str] = {
 }
 OWNER = "123456789012"
 _DESCRIPTION = re.compile(r"[0-9A-Za-z_ .:/()#,@\[\]+=&;{}!$*-]*")
-_ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-f]")
+_ZONE = re.compile(r"([a-z]{2}(?:-[a-z]+)+-\d)([a-f])")
+_ZONES = {"us-east-1": "abcdef", "us-west-2": "abcd", "ap-northeast-1": "acd", "ap-northeast-2": "abcd", "ca-central-1": "abd"}
+"""Of a new account; every other region has a, b and c."""
 
 VPC, SUBNET, GATEWAY = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:ec2/internetGateway:InternetGateway"
 TABLE, ROUTE, GROUP = "aws:ec2/routeTable:RouteTable", "aws:ec2/route:Route", "aws:ec2/securityGroup:SecurityGroup"
@@ -50,7 +52,8 @@ def region_of(call: Call) -> str:
 
 def check_zone(call: Call, zone: str) -> None:
     """Refuses an availability zone that is not of the region."""
-    if not _ZONE.fullmatch(zone) or not zone.startswith(region_of(call)):
+    found, region = _ZONE.fullmatch(zone), region_of(call)
+    if not found or found[1] != region or found[2] not in _ZONES.get(region, "abc"):
         raise Refused(f"InvalidParameterValue: availability zone {zone} is not one of {region_of(call)}")
 
 
@@ -240,7 +243,12 @@ class KeyPair(Aws):
     def make(self, call: Call) -> Properties:
         kind = "rsa" if call.inputs["publicKey"].startswith("ssh-rsa") else "ed25519"
         mark = fingerprint(call.inputs["publicKey"])
-        return {**super().make(call), "fingerprint": mark, "keyPairId": f"key-{call.number():017x}", "keyType": kind}
+        return {
+            **super().make(call),
+            "fingerprint": mark,
+            "keyPairId": call.lasting("keyPairId", "key-{:017x}".format),
+            "keyType": kind,
+        }
 
 
 class PlacementGroup(Aws):
@@ -251,7 +259,7 @@ class PlacementGroup(Aws):
 
     def make(self, call: Call) -> Properties:
         spread = {"spreadLevel": call.inputs.get("spreadLevel") or "rack"} if call.inputs["strategy"] == "spread" else {}
-        return {**super().make(call), **spread, "placementGroupId": f"pg-{call.number():017x}"}
+        return {**super().make(call), **spread, "placementGroupId": call.lasting("placementGroupId", "pg-{:017x}".format)}
 
 
 class Zone(Aws):

@@ -44,6 +44,9 @@ def test_subnets_routes_and_gateways(cloud: Driver) -> None:
             cloud.create("Subnet", vpcId=net.vpc.id, cidrBlock=block)
     with pytest.raises(Refused, match="availability zone"):
         cloud.create("Subnet", vpcId=net.vpc.id, cidrBlock="10.20.32.0/24", availabilityZone="eu-central-1a")
+    for region, letter in (("eu-central-1", "d"), ("ca-central-1", "c"), ("us-east-1", "g")):
+        with pytest.raises(Refused, match="availability zone"):
+            cloud.create("Volume", region=region, availabilityZone=f"{region}{letter}", size=100)
     with pytest.raises(CheckFailed, match="IPv4 CIDR"):
         cloud.create("Subnet", vpcId=net.vpc.id, cidrBlock="10.20.32.1/24")
     with pytest.raises(CheckFailed, match="within /16 to /28"):

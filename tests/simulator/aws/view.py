@@ -100,6 +100,16 @@ def _has_nat(world: World, subnet: Thing) -> bool:
     return False
 
 
+def _zone_of_nat(world: World, interface: Thing) -> str | None:
+    """Where the NAT gateway stands to which an interface's subnet sends everything."""
+    subnet = world.find(SUBNET, interface.inputs["subnetId"])
+    for id in _routes_to(world, subnet, "natGatewayId") if subnet else ():
+        nat = world.find(NAT, id)
+        home = world.find(SUBNET, nat.inputs["subnetId"]) if nat else None
+        return str(home.get("availabilityZone")) if home else None
+    return None
+
+
 def _rules_of(world: World, worn: list[str], side: str, groups: dict[str, list[str]]) -> Iterator[Rule]:
     for thing in world.all(_SIDES[side]):
         if thing.inputs["securityGroupId"] in worn:
@@ -154,10 +164,13 @@ def see(world: World) -> list[Seen]:
                 private_address=interface.outputs["privateIp"],
                 public_address=associated.get(interface.id) or instance.outputs.get("publicIp") or None,
                 firewalls=tuple(groups[id] for id in interface.get("securityGroups") or ()),
+                boot_iops=root.get("iops") or 3000,
+                data_iops=min((disk.get("iops") or 3000 for disk in disks), default=None),
                 disks={disk.get("tags")["Name"]: disk.get("size") for disk in disks},
                 boot_gib=root["volumeSize"],
                 encrypted=bool(root["encrypted"]) and all(disk.get("encrypted") for disk in disks),
                 apart=instance.get("placementGroup") or "",
+                way_out=_zone_of_nat(world, interface),
                 guarded=bool(instance.get("disableApiTermination")),
                 tokens_only=metadata.get("httpTokens") == "required" and metadata.get("httpPutResponseHopLimit") == 1,
                 labels=tuple(f"{name}={value}" for name, value in tags.items()),

@@ -17,6 +17,7 @@ from tests.simulator.azure.resources import (
     MACHINE,
     NAT,
     RULES,
+    SCALE_SET,
     SUBNET,
     Azure,
 )
@@ -63,8 +64,17 @@ class NatGateway(Azure):
         if call.is_changed("zones"):
             raise Refused('Code="ResourceAvailabilityZonesCannotBeModified" Message="zones of a NAT gateway stay"')
         for reference in call.inputs.get("publicIpAddresses") or []:
-            call.hold(f"association of {self.refer(call, ADDRESS, reference, 'publicIpAddresses').id}")
+            address = self.refer(call, ADDRESS, reference, "publicIpAddresses")
+            call.hold(f"association of {address.id}")
+            check_same_zone(call.inputs, address, "NatGatewayAndPublicIpAddressZonesDoNotMatch")
         return super().make(call)
+
+
+def check_same_zone(inputs: Properties, address: Thing, code: str) -> None:
+    """Refuses an address of other zones only; one of no zone or of all goes with everything."""
+    mine, theirs = set(inputs.get("zones") or []), set(address.inputs.get("zones") or [])
+    if mine and theirs and not mine <= theirs:
+        raise Refused(f'Code="{code}" Message="zones {sorted(mine)}, and {address.id} in {sorted(theirs)}"')
 
 
 class NetworkInterface(Azure):
@@ -85,8 +95,8 @@ class NetworkInterface(Azure):
         return {
             **super().make(call),
             "ipConfigurations": made,
-            "macAddress": f"00-0D-3A-{call.number() % 2**24:06X}",
-            "resourceGuid": f"guid-{call.number()}",
+            "macAddress": call.lasting("macAddress", lambda number: f"00-0D-3A-{number % 2**24:06X}"),
+            "resourceGuid": call.lasting("resourceGuid", "guid-{}".format),
             "primary": True,
         }
 
@@ -107,8 +117,23 @@ class NetworkInterface(Azure):
         return {**wish, "privateIPAddress": private}
 
 
+WITH_V2 = re.compile(
+    "austriaeast|australiaeast|brazilsouth|canadacentral|centralindia|centralus|eastasia|eastus|eastus2|"
+    "francecentral|germanywestcentral|indonesiacentral|israelcentral|italynorth|japaneast|koreacentral|"
+    "malaysiawest|mexicocentral|newzealandnorth|northeurope|norwayeast|polandcentral|spaincentral|"
+    "southafricanorth|southcentralus|southeastasia|swedencentral|switzerlandnorth|uaenorth|uksouth|westeurope|"
+    "westus2|westus3"
+)
+"""Regions that have Premium SSD v2 in three zones (azure-compute-docs, disks-premv2-regions.md)."""
+
+V2_IOPS, V2_MOST_IOPS, V2_IOPS_PER_GIB = 3000, 80_000, 500
+V2_MBPS, V2_MOST_MBPS, V2_MBPS_PER_IOPS = 125, 1200, 0.25
+"""What a disk has without asking, and may have by its size and its IOPS (disks-types.md)."""
+
+
 class Disk(Azure):
-    """Only growing; in one zone or in none, for good."""
+    """Only growing; in one zone or in none, for good. Premium SSD v2 has the speed that is asked for, the others what their
+    size gives them."""
 
     type = DISK
     name_input = "diskName"
@@ -125,12 +150,33 @@ class Disk(Azure):
             raise Refused('Code="PropertyChangeNotAllowed" Message="zones and creationData of a disk cannot change"')
         if len(inputs.get("zones") or []) > 1:
             raise Refused('Code="InvalidParameter" Message="a disk stands in one zone or none"')
+        self._check_speed(call, size or 4)
         return {
             **super().make(call),
             "diskState": "Unattached",
-            "uniqueId": call.outputs.get("uniqueId") or f"d-{call.number()}",
+            "uniqueId": call.lasting("uniqueId", "d-{}".format),
             "sku": inputs.get("sku") or {"name": "Standard_LRS"},
         }
+
+    def _check_speed(self, call: Call, size: int) -> None:
+        inputs, kind = call.inputs, (call.inputs.get("sku") or {}).get("name", "Standard_LRS")
+        if call.is_changed("sku"):
+            raise Refused('Code="OperationNotAllowed" Message="the sku of a disk that a machine has cannot change"')
+        iops, mbps = inputs.get("diskIOPSReadWrite"), inputs.get("diskMBpsReadWrite")
+        if kind != "PremiumV2_LRS":
+            if kind != "UltraSSD_LRS" and (iops, mbps) != (None, None):
+                raise Refused(f'Code="InvalidParameter" Message="diskIOPSReadWrite, diskMBpsReadWrite: not of a {kind} disk"')
+            return
+        if not WITH_V2.fullmatch(self._locate(call)):
+            raise Refused(f'Code="InvalidParameter" Message="PremiumV2_LRS is not available in {self._locate(call)}"')
+        if not inputs.get("zones"):
+            raise Refused('Code="InvalidParameter" Message="a PremiumV2_LRS disk stands in a zone"')
+        most = min(V2_MOST_IOPS, max(V2_IOPS, V2_IOPS_PER_GIB * size))
+        if iops is not None and not V2_IOPS <= iops <= most:
+            raise Refused(f'Code="InvalidParameter" Message="diskIOPSReadWrite {iops}: {V2_IOPS} to {most} at {size} GiB"')
+        most = min(V2_MOST_MBPS, max(V2_MBPS, int(V2_MBPS_PER_IOPS * (iops or V2_IOPS))))
+        if mbps is not None and not V2_MBPS <= mbps <= most:
+            raise Refused(f'Code="InvalidParameter" Message="diskMBpsReadWrite {mbps}: {V2_MBPS} to {most}"')
 
 
 class AvailabilitySet(Azure):
@@ -145,6 +191,26 @@ class AvailabilitySet(Azure):
         if (inputs.get("sku") or {}).get("name") != "Aligned":
             raise Refused('Code="OperationNotAllowed" Message="managed disks need an availability set of sku Aligned"')
         return super().make(call)
+
+
+class VirtualMachineScaleSet(Azure):
+    """Flexible and empty: machines enter it when they are made. In zones one fault domain is all there is to set, and means as
+    many as Azure has."""
+
+    type = SCALE_SET
+    name_input = "vmScaleSetName"
+    path = "Microsoft.Compute/virtualMachineScaleSets"
+
+    def make(self, call: Call) -> Properties:
+        inputs = call.inputs
+        if inputs.get("orchestrationMode") != "Flexible":
+            raise Refused("this simulator knows flexible scale sets only")
+        if inputs.get("singlePlacementGroup"):
+            raise Refused('Code="InvalidParameter" Message="singlePlacementGroup of a flexible scale set is false"')
+        domains = inputs.get("platformFaultDomainCount", 1)
+        if domains not in ((1,) if inputs.get("zones") else (1, 2, 3)):
+            raise Refused(f'Code="InvalidParameter" Message="platformFaultDomainCount {domains}"')
+        return {**super().make(call), "uniqueId": call.outputs.get("uniqueId") or f"s-{call.number()}"}
 
 
 POWER = "powerState"
@@ -168,6 +234,14 @@ class VirtualMachine(Azure):
             raise Refused('Code="OperationNotAllowed" Message="a machine stands in one zone, or in an availability set"')
         if inputs.get("availabilitySet"):
             self.refer(call, AVAILABILITY, inputs["availabilitySet"], "availabilitySet")
+        if inputs.get("virtualMachineScaleSet"):
+            group = self.refer(call, SCALE_SET, inputs["virtualMachineScaleSet"], "virtualMachineScaleSet")
+            if not set(inputs.get("zones") or []) <= set(group.inputs.get("zones") or []):
+                raise Refused(f'Code="BadRequest" Message="{group.id} is not in the zone of the machine"')
+        if call.is_changed("virtualMachineScaleSet"):
+            raise Refused('Code="PropertyChangeNotAllowed" Message="virtualMachineScaleSet is set when a machine is made"')
+        for interface in (inputs.get("networkProfile") or {}).get("networkInterfaces") or []:
+            self._check_addresses(call, self.refer(call, INTERFACE, interface, "networkInterfaces"))
         if call.is_changed("availabilitySet", "osProfile.linuxConfiguration.ssh.publicKeys", "storageProfile.osDisk.name"):
             raise Refused('Code="PropertyChangeNotAllowed" Message="availabilitySet, ssh.publicKeys and osDisk.name stay"')
         check_os(inputs.get("osProfile") or {}, inputs["vmName"])
@@ -185,6 +259,13 @@ class VirtualMachine(Azure):
             "timeCreated": "2026-11-23T00:00:00Z",
             POWER: call.outputs.get(POWER, "running"),
         }
+
+    def _check_addresses(self, call: Call, interface: Thing) -> None:
+        """A public address in one zone serves machines of that zone only."""
+        for one in interface.inputs.get("ipConfigurations") or []:
+            if wish := one.get("publicIPAddress"):
+                address = next(a for a in call.world.all(ADDRESS) if a.id.lower() == wish["id"].lower())
+                check_same_zone(call.inputs, address, "ZonalAllocationMismatch")
 
     def show(self, thing: Thing) -> Properties:
         """Whether it runs is told by the instance view only."""
@@ -212,6 +293,8 @@ class VirtualMachine(Azure):
             raise Refused(f'Code="ResizeDiskError" Message="osDisk of {disk["diskSizeGB"]} GB, at least {max(30, old)}"')
         if disk.get("diskSizeGB", 30) > old and call.old:
             raise Refused('Code="OperationNotAllowed" Message="the OS disk of a running machine is resized by its disk only"')
+        if (disk.get("managedDisk") or {}).get("storageAccountType") in ("PremiumV2_LRS", "UltraSSD_LRS"):
+            raise Refused('Code="InvalidParameter" Message="PremiumV2_LRS and UltraSSD_LRS are no type of an OS disk"')
         luns = [one["lun"] for one in storage.get("dataDisks") or []]
         if len(luns) != len(set(luns)):
             raise Refused('Code="InvalidParameter" Message="dataDisks: a LUN stands there twice"')
@@ -222,6 +305,8 @@ class VirtualMachine(Azure):
             call.hold(f"attachment of {kept.id}")
             if (kept.inputs.get("zones") or []) != (call.inputs.get("zones") or []):
                 raise Refused(f'Code="BadRequest" Message="disk {kept.id} is not in the zone of the machine"')
+            if (kept.inputs.get("sku") or {}).get("name") == "PremiumV2_LRS" and one.get("caching", "None") != "None":
+                raise Refused(f'Code="InvalidParameter" Message="caching {one["caching"]}: PremiumV2_LRS has no host cache"')
 
 
 def check_os(profile: Properties, name: str) -> None:
@@ -253,4 +338,4 @@ def check_base64(name: str, text: str | None) -> None:
         raise Refused(f'Code="InvalidParameter" Message="{name} of {size} bytes, at most {_USER_DATA}"')
 
 
-TYPES = (PublicIPAddress, NatGateway, NetworkInterface, Disk, AvailabilitySet, VirtualMachine)
+TYPES = (PublicIPAddress, NatGateway, NetworkInterface, Disk, AvailabilitySet, VirtualMachineScaleSet, VirtualMachine)

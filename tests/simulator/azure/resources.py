@@ -27,6 +27,7 @@ ERRORS: Mapping[str, str] = {
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
 _LOCATION = re.compile(r"[a-z]+\d?")
 _SERVICE_TAGS = {"*", "Internet", "VirtualNetwork", "AzureLoadBalancer", "Storage", "AzureCloud", "AzurePlatformDNS"}
+_WITHOUT_ZONES = {"westus", "northcentralus", "westcentralus", "canadaeast", "ukwest", "southindia", "koreasouth"}
 _PORTS = re.compile(r"\*|(\d+)(?:-(\d+))?")
 
 GROUP, NETWORK = "azure-native:resources:ResourceGroup", "azure-native:network:VirtualNetwork"
@@ -34,6 +35,7 @@ SUBNET, RULES = "azure-native:network:Subnet", "azure-native:network:NetworkSecu
 ADDRESS, NAT = "azure-native:network:PublicIPAddress", "azure-native:network:NatGateway"
 INTERFACE, DISK = "azure-native:network:NetworkInterface", "azure-native:compute:Disk"
 MACHINE, AVAILABILITY = "azure-native:compute:VirtualMachine", "azure-native:compute:AvailabilitySet"
+SCALE_SET = "azure-native:compute:VirtualMachineScaleSet"
 DNS_ZONE = "azure-native:dns:Zone"
 
 
@@ -89,7 +91,10 @@ class Azure(Simulated):
             location = location or group.get("location")
         if not location or not _LOCATION.fullmatch(location.replace(" ", "").lower()):
             raise Refused(f'Code="LocationNotAvailableForResourceType" Message="location \'{location}\'"')
-        return str(location.replace(" ", "").lower())
+        place, zones = str(location.replace(" ", "").lower()), call.inputs.get("zones") or []
+        if zones and (place in _WITHOUT_ZONES or not set(zones) <= {"1", "2", "3"}):
+            raise Refused(f'Code="LocationDoesNotSupportAvailabilityZones" Message="zones {zones} of {place}"')
+        return place
 
     def find_group(self, call: Call) -> Thing:
         """The resource group that an input names."""
@@ -139,7 +144,7 @@ class VirtualNetwork(Azure):
             parse_network(prefix, "addressSpace")
         if call.inputs.get("subnets"):
             raise Refused("this simulator knows subnets as resources of their own only")
-        return {**super().make(call), "resourceGuid": f"guid-{call.number()}"}
+        return {**super().make(call), "resourceGuid": call.lasting("resourceGuid", "guid-{}".format)}
 
 
 def parse_network(text: str, path: str) -> IPv4Network:

@@ -274,6 +274,35 @@ def test_security_group(cloud: Driver) -> None:
         cloud.delete(group)
 
 
+def test_premium_v2_disks(cloud: Driver) -> None:
+    net = Net(cloud)
+    empty = {**IN, "creationData": {"createOption": "Empty"}, "diskSizeGB": 10}
+    v2 = {"sku": {"name": "PremiumV2_LRS"}, "zones": ["1"]}
+    for wish, words in (
+        ({"sku": v2["sku"]}, "stands in a zone"),
+        ({**v2, "location": "westus"}, "not available in westus"),
+        ({**v2, "diskIOPSReadWrite": 2000}, "3000 to 5000 at 10 GiB"),
+        ({**v2, "diskIOPSReadWrite": 6000}, "3000 to 5000 at 10 GiB"),
+        ({**v2, "diskMBpsReadWrite": 800}, "125 to 750"),
+        ({"sku": {"name": "Premium_LRS"}, "zones": ["1"], "diskIOPSReadWrite": 3000}, "not of a Premium_LRS disk"),
+    ):
+        with pytest.raises(Refused, match=words):
+            cloud.create("Disk", "refused", **empty | wish)
+    disk = cloud.create("Disk", diskName="data", **empty, **v2, diskIOPSReadWrite=5000, diskMBpsReadWrite=300)
+    cloud.update(disk, diskIOPSReadWrite=4000)
+    with pytest.raises(Refused, match="cannot change"):
+        cloud.update(disk, sku={"name": "Premium_LRS"})
+    inputs = describe_machine(net.interface)
+    with pytest.raises(Refused, match="no type of an OS disk"):
+        cloud.create(
+            "VirtualMachine", **put(inputs, "storageProfile.osDisk.managedDisk", {"storageAccountType": "PremiumV2_LRS"})
+        )
+    attach = {"lun": 0, "createOption": "Attach", "managedDisk": {"id": disk.id}, "caching": "ReadOnly"}
+    with pytest.raises(Refused, match="no host cache"):
+        cloud.create("VirtualMachine", **put(inputs, "storageProfile.dataDisks", [attach]))
+    cloud.create("VirtualMachine", **put(inputs, "storageProfile.dataDisks", [{**attach, "caching": "None"}]))
+
+
 def test_disks_and_sets(cloud: Driver) -> None:
     net = Net(cloud)
     empty = {**IN, "creationData": {"createOption": "Empty"}, "zones": ["1"]}
@@ -306,6 +335,52 @@ def test_disks_and_sets(cloud: Driver) -> None:
     machine = cloud.create("VirtualMachine", "b", **{**apart, "availabilitySet": {"id": group.id}})
     with pytest.raises(Refused, match="availabilitySet"):
         cloud.update(machine, availabilitySet=None)
+
+
+def test_zones_of_what_belongs_together(cloud: Driver) -> None:
+    net = Net(cloud)
+    standard = {**IN, "sku": {"name": "Standard"}, "publicIPAllocationMethod": "Static"}
+    second, everywhere = (
+        cloud.create("PublicIPAddress", name, publicIpAddressName=name, **standard, zones=zones)
+        for name, zones in (("second", ["2"]), ("everywhere", ["1", "2", "3"]))
+    )
+    with pytest.raises(Refused, match="ZonesDoNotMatch"):
+        cloud.create("NatGateway", **IN, sku={"name": "Standard"}, zones=["1"], publicIpAddresses=[{"id": second.id}])
+    cloud.create("NatGateway", **IN, sku={"name": "Standard"}, zones=["1"], publicIpAddresses=[{"id": everywhere.id}])
+    reached = make_interface(cloud, net.subnet, "b", None, publicIPAddress={"id": second.id})
+    with pytest.raises(Refused, match="ZonalAllocationMismatch"):
+        cloud.create("VirtualMachine", "b", **describe_machine(reached, "b"))
+    cloud.create("VirtualMachine", "b", **put(describe_machine(reached, "b"), "zones", ["2"]))
+
+
+def test_regions_without_zones(cloud: Driver) -> None:
+    group = cloud.create("ResourceGroup", resourceGroupName="west", location="westus")
+    empty = {"creationData": {"createOption": "Empty"}, "diskSizeGB": 10}
+    where = {"resourceGroupName": "west", "location": "westus", **empty}
+    with pytest.raises(Refused, match="LocationDoesNotSupportAvailabilityZones"):
+        cloud.create("Disk", "a", **where, zones=["1"])
+    assert cloud.create("Disk", "a", **where).outputs["location"] == group.outputs["location"] == "westus"
+
+
+def test_flexible_scale_sets(cloud: Driver) -> None:
+    net = Net(cloud)
+    flexible = {**IN, "orchestrationMode": "Flexible", "platformFaultDomainCount": 1, "singlePlacementGroup": False}
+    for inputs, words in (
+        ({"orchestrationMode": "Uniform"}, "flexible"),
+        ({"singlePlacementGroup": True}, "singlePlacementGroup"),
+        ({"zones": ["1"], "platformFaultDomainCount": 3}, "platformFaultDomainCount 3"),
+    ):
+        with pytest.raises(Refused, match=words):
+            cloud.create("VirtualMachineScaleSet", **{**flexible, **inputs})
+    first, second = (cloud.create("VirtualMachineScaleSet", zone, **flexible, zones=[zone]) for zone in "12")
+    inputs = describe_machine(net.interface)
+    with pytest.raises(Refused, match="not in the zone"):
+        cloud.create("VirtualMachine", **inputs, virtualMachineScaleSet={"id": second.id})
+    machine = cloud.create("VirtualMachine", **inputs, virtualMachineScaleSet={"id": first.id})
+    with pytest.raises(Refused, match="is set when a machine is made"):
+        cloud.update(machine, virtualMachineScaleSet=None)
+    with pytest.raises(Refused, match="in use"):
+        cloud.delete(first)
 
 
 def test_records(cloud: Driver) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import Any
 
-from tests.simulator.azure.resources import ADDRESS, INTERFACE, MACHINE, NETWORK, RULES, SUBNET
+from tests.simulator.azure.resources import ADDRESS, INTERFACE, MACHINE, NAT, NETWORK, RULES, SUBNET
 from tests.simulator.case import Answer, Seen, find_by_link, format_number, whole
 from tests.simulator.reach import EVERYWHERE, Machine, Network, Rule
 from tests.simulator.world import Thing, World
@@ -97,6 +97,22 @@ def _read_prefixes(rule: dict[str, Any], end: str, inside: tuple[IPv4Network, ..
     return tuple(found), ()
 
 
+STEPS = {32: 120, 64: 240, 128: 500, 256: 1100, 512: 2300, 1024: 5000, 2048: 7500, 4096: 7500}
+"""IOPS of Premium SSD up to a size, GiB (azure-docs, disk-storage-premium-ssd-sizes.md)."""
+
+
+def steps_of(gib: int) -> int:
+    """What a Premium SSD of that size does."""
+    return next((iops for step, iops in STEPS.items() if gib <= step), max(STEPS.values()))
+
+
+def speed_of(disk: Thing) -> int:
+    """What a data disk does: as it was asked for, or as its size gives."""
+    if disk.get("sku")["name"] == "PremiumV2_LRS":
+        return int(disk.inputs.get("diskIOPSReadWrite") or 3000)
+    return steps_of(disk.get("diskSizeGB"))
+
+
 def see(world: World) -> list[Seen]:
     """Virtual machines, each with an interface of its own."""
     interfaces = {thing.id: thing for thing in world.all("azure-native:network:NetworkInterface")}
@@ -117,16 +133,27 @@ def see(world: World) -> list[Seen]:
                 machine_type=machine.inputs["hardwareProfile"]["vmSize"],
                 image=":".join(map(str, storage["imageReference"].values())),
                 user_data=system.get("customData", ""),
-                place=f"{machine.get('location')}-{machine.get('zones')[0]}",
+                place="-".join((machine.get("location"), *(machine.get("zones") or ()))),
                 private_address=place["privateIPAddress"],
                 public_address=find_by_link(addresses, public["id"]).get("ipAddress") if public else None,
                 firewalls=(find_by_link(groups, group["id"]).get("networkSecurityGroupName"),) if group else (),
                 disks={disk.get("diskName"): disk.get("diskSizeGB") for disk in attached},
                 boot_gib=storage["osDisk"].get("diskSizeGB"),
+                boot_iops=steps_of(storage["osDisk"].get("diskSizeGB") or 30),
+                data_iops=min(map(speed_of, attached), default=None),
+                apart=(machine.inputs.get("virtualMachineScaleSet") or {}).get("id", ""),
+                way_out=_zone_of_nat(world, interface, str(machine.get("location"))),
                 labels=tuple(f"{name}={value}" for name, value in (machine.get("tags") or {}).items()),
             )
         )
     return seen
+
+
+def _zone_of_nat(world: World, interface: Thing, location: str) -> str | None:
+    """Where the NAT gateway of an interface's subnet stands; None for one that is in no zone that anybody knows."""
+    nat = _find(world, NAT, _used(world, interface, SUBNET).inputs.get("natGateway"))
+    zones = nat.inputs.get("zones") if nat else None
+    return f"{location}-{zones[0]}" if zones else None
 
 
 def read_record(thing: Thing) -> Iterator[Answer]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from provider.server import Properties
+from provider.server import Properties, ProviderError
 from tests.simulator.account import Function, limit, offers, read_facts
 from tests.simulator.call import Account
 from tests.simulator.lookups import Lookups
 
 PLACES = ("fra1", "ams3", "nyc3")
 """Regions."""
+IMAGES = ("debian-12-x64", "debian-13-x64")
 
 LOOKUPS = Lookups(
     names={
@@ -50,9 +51,17 @@ def _sizes(account: Account, arguments: Properties) -> Properties:
     }
 
 
+def _image(account: Account, arguments: Properties) -> Properties:
+    """Words of the provider's data source (v2.99.1, `digitalocean/image/datasource_image.go`)."""
+    if arguments.get("slug") not in IMAGES:
+        raise ProviderError(f"image not found: GET https://api.digitalocean.com/v2/images/{arguments.get('slug')}: 404")
+    return {**arguments, "id": 1, "name": "12 x64", "distribution": "Debian", "regions": [*PLACES], "status": "available"}
+
+
 FUNCTIONS: Mapping[str, Function] = {
     **LOOKUPS.make_functions(),
     "digitalocean:index/getAccount:getAccount": _account,
+    "digitalocean:index/getImage:getImage": _image,
     "digitalocean:index/getSizes:getSizes": _sizes,
 }
 """By token."""

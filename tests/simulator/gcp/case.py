@@ -29,6 +29,8 @@ BUGS = (
     Bug("smaller boot disk", ":Instance", put("bootDisk.initializeParams.size", 10), "app-1"),
     Bug("smaller disk", ":Disk", put("size", 10), "data-1-database"),
     Bug("disk in another zone", ":Disk", put("zone", "europe-west3-b"), "data-1-database"),
+    Bug("machine in another zone", ":Instance", put("zone", "europe-west3-c"), "app-2", zones=True),
+    Bug("all in one zone", ":Instance", put("zone", "europe-west3-a"), "data-2", zones=True),
     Bug("disk not attached", ":Instance", put("attachedDisks", []), "data-1"),
     Bug("no placement policy", ":Instance", put("resourcePolicies", None), "data-2"),
     Bug("a boot disk that outlives its machine", ":Instance", put("bootDisk.autoDelete", False), "app-1"),
@@ -61,7 +63,7 @@ CASE = Case(
     config={"project": "simulated"},
     variables={"GOOGLE_CREDENTIALS": "{}", "GOOGLE_PROJECT": "simulated"},
     account="project simulated",
-    quota=("INSTANCES", r"INSTANCES in europe-west3: 2, 1 used, 3 needed", "console.cloud.google.com"),
+    quota=("INSTANCES", r"INSTANCES in europe-west3: 2, 0 used, 3 needed", "console.cloud.google.com"),
     refusals={
         "capacity": "Error 503: ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS: The zone does not have enough resources",
         "quota": "googleapi: Error 403: Quota 'CPUS' exceeded.  Limit: 24.0 in region europe-west3., quotaExceeded",
@@ -79,4 +81,5 @@ CASE = Case(
         Needed("gcp:compute/address:Address", "deletionPolicy", None, "destroy with the data never ends"),
     ),
     unknown=("Instance", {"bootDisk": {"speed": 1}}),
+    apart=True,  # Google, Placement policies overview: different hosts by default
 )

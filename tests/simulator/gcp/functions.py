@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from provider.server import Properties
+from provider.server import Properties, ProviderError
 from tests.simulator.account import Function, offers, read_facts
 from tests.simulator.call import Account
 from tests.simulator.lookups import Lookups
@@ -52,11 +52,38 @@ def _client(account: Account, arguments: Properties) -> Properties:
     }
 
 
+def _families(account: Account, arguments: Properties) -> Properties:
+    """Limits by family, in a project that has the interface enabled: it is no part of a new one."""
+    limits = read_facts(account).get("families")
+    if limits is None:
+        raise ProviderError("googleapi: Error 403: Cloud Quotas API has not been used in project 1 before or it is disabled.")
+    if arguments["quotaId"] != "CPUS-PER-VM-FAMILY-per-project-region" or arguments["service"] != "compute.googleapis.com":
+        raise ProviderError(f"googleapi: Error 404: {arguments['quotaId']}")
+    region = PLACES[0].rpartition("-")[0]
+    return {
+        **arguments,
+        "id": arguments["quotaId"],
+        "dimensions": ["region", "vm_family"],
+        "dimensionsInfos": [
+            {"applicableLocations": [region], "details": [{"value": "0"}], "dimensions": {}},
+            *(
+                {
+                    "applicableLocations": [region],
+                    "details": [{"value": str(limit)}],
+                    "dimensions": {"region": region, "vm_family": family},
+                }
+                for family, limit in limits.items()
+            ),
+        ],
+    }
+
+
 FUNCTIONS: Mapping[str, Function] = {
     **LOOKUPS.make_functions(),
     "gcp:organizations/getProject:getProject": _get_project,
     "gcp:organizations/getClientConfig:getClientConfig": _client,
     "gcp:compute/getZones:getZones": _zones,
+    "gcp:cloudquota/getSQuotaInfo:getSQuotaInfo": _families,
     "gcp:compute/getMachineTypes:getMachineTypes": _types,
 }
 """By token."""

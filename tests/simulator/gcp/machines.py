@@ -56,7 +56,7 @@ class Disk(Google):
             raise Refused(f"googleapi: Error 400: Disk size {size} GB of {kind}")
         if inputs.get("provisionedIops") and kind in ("pd-standard", "pd-balanced", "pd-ssd"):
             raise Refused(f"googleapi: Error 400: provisionedIops do not belong to {kind}")
-        return {**super().make(call), "size": size, "diskId": str(call.number()), "users": []}
+        return {**super().make(call), "size": size, "diskId": call.lasting("diskId", str), "users": []}
 
 
 class ResourcePolicy(Google):
@@ -105,7 +105,7 @@ class Instance(Google):
             "bootDisk": self._boot(call, machine),
             "attachedDisks": self._attach(call, machine, made["zone"]),
             "networkInterfaces": [self._connect(call, index, wish) for index, wish in enumerate(inputs["networkInterfaces"])],
-            "instanceId": call.outputs.get("instanceId") or str(8_000_000_000 + call.number()),
+            "instanceId": call.lasting("instanceId", lambda number: str(8_000_000_000 + number)),
             "currentStatus": call.outputs.get("currentStatus", "RUNNING"),
             "cpuPlatform": "AMD Milan",
             "metadataFingerprint": "m",

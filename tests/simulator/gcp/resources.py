@@ -25,7 +25,9 @@ ERRORS: Mapping[str, str] = {
 LINK = "https://www.googleapis.com/compute/v1/"
 _NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL_KEY, _LABEL_VALUE = re.compile(r"[a-z][a-z0-9_-]{0,62}"), re.compile(r"[a-z0-9_-]{0,63}")
-_ZONE = re.compile(r"([a-z]+-[a-z]+\d+)-[a-f]")
+_ZONE = re.compile(r"([a-z]+-[a-z]+\d+)-([a-f])")
+_ZONES = {"us-east1": "bcd", "europe-west1": "bcd", "us-central1": "abcf"}
+"""Every other region has a, b and c."""
 _PORTS = re.compile(r"(\d+)(?:-(\d+))?")
 _PUBLIC = "198.19.64.0/18"
 _PROTOCOLS = {"tcp", "udp", "icmp", "esp", "ah", "sctp", "ipip", "all"}
@@ -95,7 +97,8 @@ class Google(Simulated):
 
 def check_zone(zone: str) -> None:
     """Refuses a zone that cannot be one."""
-    if not _ZONE.fullmatch(zone.rpartition("/")[2]):
+    found = _ZONE.fullmatch(zone.rpartition("/")[2])
+    if not found or found[2] not in _ZONES.get(found[1], "abc"):
         raise Refused(f"googleapi: Error 400: Invalid value for field 'zone': '{zone}'. Unknown zone.")
 
 

@@ -63,6 +63,8 @@ def test_instance_inputs_refused_by_the_provider(cloud: Driver, wrong: dict[str,
     [
         ({"machineType": "c3-highcpu-16"}, "machineTypes/c3-highcpu-16"),
         ({"zone": "europe-west3"}, "Unknown zone"),
+        ({"zone": "us-east1-a"}, "Unknown zone"),
+        ({"zone": "europe-west3-d"}, "Unknown zone"),
         ({"zone": "us-central1-a"}, "not in the instance's region"),
         ({"metadata": {"startup-script": "x" * 262145}}, "too large"),
         ({"metadata": {"a": "x" * 262144, "b": "x" * 262144, "c": "x"}}, "too large"),

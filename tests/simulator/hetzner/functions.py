@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components.model.clouds.facts import load_machine_types
-from provider.server import Properties
+from provider.server import Properties, ProviderError
 from tests.simulator.account import Function, offers
 from tests.simulator.call import Account
 from tests.simulator.lookups import Lookups
 
 PLACES = ("fsn1", "nbg1", "hel1")
 """Regions."""
+IMAGES = ("debian-12", "debian-13")
 
 LOOKUPS = Lookups(
     names={
@@ -49,8 +50,15 @@ def _server_types(account: Account, arguments: Properties) -> Properties:
     }
 
 
+def _image(account: Account, arguments: Properties) -> Properties:
+    if arguments.get("name") not in IMAGES or arguments.get("withArchitecture") != "x86":
+        raise ProviderError(f"no image found with name {arguments.get('name')}")
+    return {**arguments, "id": 1, "architecture": "x86", "type": "system", "isDeprecated": False}
+
+
 FUNCTIONS: Mapping[str, Function] = {
     **LOOKUPS.make_functions(),
+    "hcloud:index/getImage:getImage": _image,
     "hcloud:index/getServerTypes:getServerTypes": _server_types,
 }
 """By token."""

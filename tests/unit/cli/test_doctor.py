@@ -17,7 +17,7 @@ from cli.cloud.credentials import find_credentials
 from cli.cloud.questions import Answers, gather, summarize
 from components.clouds.registry import CLOUDS
 from components.model.clouds.offers import Offers, Quota
-from stacks.load import load_deployment
+from stacks.load import load_deployment, make_deployment
 
 REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
 
@@ -64,6 +64,19 @@ def test_nothing_fits_and_nothing_elsewhere() -> None:
     assert check.state == "MISSING" and "us-east-1 zone a has no machine type that fits" in check.mend
 
 
+def test_every_zone_needs_the_machine_types_of_its_own_nodes() -> None:
+    settings = load_deployment("aws-basic").settings.model_copy(update={"zones": ("a", "b"), "counts": {"app": 2}})
+    plan = make_deployment(settings, "aws-basic").plan
+    every = sorted({node.machine_type.name for node in plan.nodes})
+    app = plan.node("app-2").machine_type.name
+    offers = Offers("zone", "a", {"a": every, "b": [name for name in every if name != app], "c": every})
+    first, second = judge(plan, Answers(offers=offers))
+    assert first.state == "ok" and first.found.endswith("in us-east-1 zone a")
+    assert second.state == "MISSING" and second.found == f"{app} (role app) is not offered in us-east-1 zone b"
+    assert "webitel:zones: in place of b, c has all of them" in second.mend
+    assert [check.state for check in judge(plan, Answers(offers=Offers("zone", "a", {"a": every, "b": [app]})))] == ["ok", "ok"]
+
+
 def test_a_quota_that_is_just_enough_and_answers_that_are_missing() -> None:
     plan = load_deployment("aws-single").plan
     answers = Answers(quotas=[Quota("vCPU", 8, 4, "ask", 4), Quota("vCPU", 8, 5, "ask", 4)], errors={"offers": "AccessDenied"})
@@ -97,6 +110,6 @@ def test_a_name_server_that_never_answers_is_not_waited_for_twice(monkeypatch: p
 def test_a_program_that_ended_before_the_accounts_answer_has_no_good_credentials() -> None:
     answers = gather('{"what": "offers", "error": "InvalidClientTokenId"}\n', "", "preview failed")
     assert answers.errors["account"] == "preview failed; InvalidClientTokenId"
-    assert gather("", "no answer within 25 s").errors == {"account": "no answer within 25 s"}
-    assert gather("", "").errors == {"account": "the engine ended without an answer"}
-    assert not gather('{"what": "account", "answer": "account 1"}\n{"what": "end"}\n', "noise").errors
+    assert gather("", "no answer within 25 s", "").errors == {"account": "no answer within 25 s"}
+    assert gather("", "", "").errors == {"account": "the engine ended without an answer"}
+    assert not gather('{"what": "account", "answer": "account 1"}\n{"what": "end"}\n', "", "noise").errors

@@ -1,6 +1,6 @@
 """Which node a drill is about, and what is named while it is broken."""
 
-from cli.drills.run import choose_client
+from cli.drills.run import choose_client, is_cut_off
 from cli.drills.table import list_drills
 from cli.nodes.access import Access
 from components.model.report import NodeReport, ServiceRow, describe_first, make_silent_report
@@ -16,6 +16,26 @@ def test_of_a_role_the_node_that_runs_what_moves_is_switched_off() -> None:
     drills = list_drills(plan, {"postgresql": "data-1", "logger": "app-2", "grafana": "data-1"}, None)
     assert drills["stop-app"].targets == ("app-2",) and "app-2" in drills["stop-app"].says
     assert drills["stop-edge"].targets == ("edge-1",)
+
+
+def test_every_zone_can_be_lost_where_there_are_several() -> None:
+    values = {"cloud": "local", "tier": "basic", "counts": {"data": 3}}
+    plan = make_plan(Settings.model_validate({**values, "zones": ["a", "b", "c"]}), "s")
+    drills = list_drills(plan, {}, None)
+    zones = {name: drill.targets for name, drill in drills.items() if name.startswith("stop-zone")}
+    assert zones == {
+        "stop-zone-a": ("data-1", "app-1", "edge-1"),
+        "stop-zone-b": ("data-2",),
+        "stop-zone-c": ("data-3",),
+    }
+    assert not [name for name in list_drills(make_plan(Settings.model_validate(values), "s"), {}, None) if "zone" in name]
+
+
+def test_the_load_writes_alone_where_its_way_in_is_lost() -> None:
+    plan = make_plan(Settings.model_validate({"cloud": "local", "tier": "basic", "counts": {"data": 3}}), "s")
+    assert is_cut_off(plan, "data-2", ("data-1", "app-1", "edge-1"))
+    assert not is_cut_off(plan, "data-2", ("data-1",))
+    assert not is_cut_off(plan, "edge-1", ("edge-1",)) and not is_cut_off(plan, "data-2", ("data-2", "edge-1"))
 
 
 def test_the_load_is_reached_by_another_way_than_through_the_lost_node() -> None:

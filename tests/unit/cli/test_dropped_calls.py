@@ -45,7 +45,7 @@ def test_what_drops_calls_is_named_with_the_command_that_does_it(look: Look) -> 
     assert str(caught.value).splitlines() == [
         "Calls in progress would suffer. Nothing was changed.",
         "  local-basic-edge-1: OpenSIPS restarts: calls fail",
-        f"Do it when few calls run: {AGAIN} --disruptive",
+        f"When few calls are in progress, run: {AGAIN} --disruptive",
     ]
 
 

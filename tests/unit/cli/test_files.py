@@ -1,4 +1,4 @@
-"""`schema`, `init` and `render`."""
+"""`schema` and `render`."""
 
 from __future__ import annotations
 
@@ -40,31 +40,17 @@ def test_schema() -> None:
     assert json.loads(run("schema").stdout) == schema()
 
 
-def test_init_copies_and_says_what_to_edit(folder: Path) -> None:
-    result = run("init", "acme-voice")
-    assert result.exit_code == 0, result.output
-    assert (folder / "Pulumi.acme-voice.yaml").read_text() == SALTED.replace("encryptionsalt: v1:abc\n", "")
-    for part in ("webitel:domain", "webitel:operators", "webitel:repository_user", "./webitel plan acme-voice"):
-        assert part in result.stdout
+def refuse(*_: object, **__: object) -> None:
+    """What a file system of others does."""
+    raise PermissionError(13, "Permission denied", "/there")
 
 
-def test_init_never_overwrites(folder: Path) -> None:
-    result = run("init", "aws-basic")
-    assert result.exit_code == 1 and "exists already" in str(result.exception)
-    assert (folder / "Pulumi.aws-basic.yaml").read_text() == SALTED
-
-
-@pytest.mark.parametrize("name", ["Acme", "acme_voice", "../acme", "a" * 60])
-def test_init_refuses_what_is_no_host_name(folder: Path, name: str) -> None:
-    result = run("init", name)
-    assert result.exit_code == 1 and "such as aws-basic" in str(result.exception)
-    assert [path.name for path in folder.parent.rglob("Pulumi.*")] == ["Pulumi.aws-basic.yaml"]
-
-
-def test_init_from_an_unknown_stack(folder: Path) -> None:
-    result = run("init", "acme", "--from", "gone")
-    assert result.exit_code == 1 and "no stack gone" in str(result.exception)
-    assert not (folder / "Pulumi.acme.yaml").exists()
+def test_render_into_a_folder_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    result = run("render", "local-single", str(tmp_path / "there"))
+    assert "/there cannot be written: Permission denied; name a folder of your own: ./webitel render local-single DIR" in str(
+        result.exception
+    )
 
 
 def test_render_writes_every_node_twice_the_same(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from cli.__main__ import app
@@ -45,6 +46,9 @@ DOCUMENTS: dict[str, Any] = {
     "drill": drill_document([Outcome("kill-leader", "data-1")]),
     "status": status_document("s", "https://voice.example.com/", True, {}),
 }
+IN_OTHER_WORDS = {"plan", "up"}
+"""`plan` is compared with its page in `tests/unit/test_pages.py`, and `up` prints what `status` does."""
+
 PROMISED = {
     "preview": {
         "stack",
@@ -76,6 +80,12 @@ def names(value: object) -> Iterator[str]:
         yield from value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from names(inner)
+
+
+def test_every_command_with_json_is_promised() -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    found = {name for name, command in commands.items() if any("--json" in option.opts for option in command.params)}
+    assert found - IN_OTHER_WORDS == DOCUMENTS.keys()
 
 
 @pytest.mark.parametrize("command", DOCUMENTS)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cli.console import Failure
-from cli.engine.backend import mend_sidecars
+from cli.engine.backend import mend_sidecars, state_folder
 from cli.engine.engine import Engine
 from cli.engine.leftovers import remove_dead_locks
 from tests.unit.cli.fakes import make_engine
@@ -78,6 +78,45 @@ def test_the_lock_of_another_host_stays(tmp_path: Path, engine: Engine) -> None:
     with pytest.raises(Failure, match="elsewhere"):
         remove_dead_locks(engine)
     assert path.exists()
+
+
+def test_the_lock_of_a_former_host_name_says_how_to_go_on(tmp_path: Path, engine: Engine) -> None:
+    lock(tmp_path, 1, "laptop-before")
+    with pytest.raises(Failure, match=r"former name: ./webitel pulumi cancel --yes --stack local-basic$"):
+        remove_dead_locks(engine)
+
+
+def test_a_damaged_lock_is_told(tmp_path: Path, engine: Engine) -> None:
+    path = lock(tmp_path, 1)
+    path.write_text("")
+    with pytest.raises(Failure, match=f"{path} is a damaged lock"):
+        remove_dead_locks(engine)
+
+
+@pytest.mark.parametrize(
+    ("address", "folder"),
+    [
+        ("file://~", "home/.pulumi"),
+        ("file://~/a/b", "home/a/b/.pulumi"),
+        ("file://~?metadata=skip", "home/.pulumi"),
+        ("file://{root}/x%20y?metadata=skip&no_tmp_dir=true", "x y/.pulumi"),
+        ("file://{root}/x#y", "x#y/.pulumi"),
+        ("file://{root}", ".pulumi"),
+        ("login file://~", "home/.pulumi"),
+        ("login file://{root}/in", "in/.pulumi"),
+        ("s3://bucket/file:///x", ""),
+        ("login https://api.pulumi.com", ""),
+        ("login ", ""),
+    ],
+)
+def test_the_folder_of_every_file_backend(tmp_path: Path, address: str, folder: str) -> None:
+    login, _, said = address.format(root=tmp_path).rpartition("login ")
+    environment = {"HOME": str(tmp_path / "home"), "PULUMI_HOME": str(tmp_path)}
+    if address.startswith("login "):
+        (tmp_path / "credentials.json").write_text(json.dumps({"current": said}))
+    else:
+        environment["PULUMI_BACKEND_URL"] = said
+    assert not login and state_folder(environment) == (tmp_path / folder if folder else None)
 
 
 def test_a_backend_that_is_no_folder_is_left_to_its_owner(engine: Engine) -> None:

@@ -50,7 +50,18 @@ def test_plan_imports_nothing_heavy_and_is_fast() -> None:
 @pytest.mark.parametrize("stack", list_stacks())
 def test_every_committed_stack(stack: str) -> None:
     document = json.loads(run("plan", stack, "--json"))
-    assert set(document) == {"stack", "cloud", "tier", "region", "nodes", "kept_disks", "openings", "monthly_price", "warnings"}
+    assert set(document) == {
+        "stack",
+        "cloud",
+        "tier",
+        "region",
+        "nodes",
+        "kept_disks",
+        "openings",
+        "bill",
+        "monthly_price",
+        "warnings",
+    }
     text = run("plan", stack)
     for node in document["nodes"]:
         names = ([node["name"]], [node["name"].removeprefix(f"{stack}-")])
@@ -58,6 +69,9 @@ def test_every_committed_stack(stack: str) -> None:
         assert node["machine_type"] in line and f" {node['memory_gib']:g} " in line
     assert f"Next: ./webitel up {stack}" in text
     assert ("to be set before up" in text) == (document["cloud"] != "local")
+    for line in document["bill"]:
+        assert any(shown.split()[:1] == [line["what"]] and line["as_of"] in shown for shown in text.splitlines()), line
+    assert document["monthly_price"]["amount"] is not None, "no tier's price is unknown"
     assert ("Price list of" in text) == (document["cloud"] != "local")
 
 

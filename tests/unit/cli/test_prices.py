@@ -82,6 +82,10 @@ def test_azure_page_by_page_without_windows_and_spot(serve: Callable[[Answer], s
             return {"Items": items, "NextPageLink": following}
         if "Virtual Machines" in wish:
             return {"Items": [azure_item(0.291, armSkuName="Standard_F4als_v6")], "NextPageLink": None}
+        if "Premium SSD v2" in wish:
+            capacity = {"unitOfMeasure": "1 GiB/Hour", "meterName": "Premium LRS Provisioned Capacity"}
+            items = [azure_item(0.000121, **capacity), azure_item(7e-06, meterName="Premium LRS Provisioned IOPS")]
+            return {"Items": items, "NextPageLink": None}
         if "Premium SSD" in wish:
             return {
                 "Items": [
@@ -94,7 +98,11 @@ def test_azure_page_by_page_without_windows_and_spot(serve: Callable[[Answer], s
 
     found = azure.find_prices(["Standard_F4als_v6"], ["westeurope"], serve(answer))
     assert found.machines == {"Standard_F4als_v6": {"westeurope": 0.291}} and found.per == "hourly"
-    assert found.others == {("disk", "Premium_LRS", "tiers", "128"): {"westeurope": 20.6}, ("address",): {"westeurope": 3.65}}
+    assert found.others == {
+        ("disk", "Premium_LRS", "tiers", "128"): {"westeurope": 20.6},
+        ("disk", "PremiumV2_LRS"): {"westeurope": 0.0883},
+        ("address",): {"westeurope": 3.65},
+    }
 
 
 def test_aws_reads_the_one_row_that_counts(serve: Callable[[Answer], str]) -> None:
@@ -248,7 +256,9 @@ def test_newer_prices_in_the_list() -> None:
     machines = {machine["name"]: machine["monthly"] for machine in row["machine_types"]}
     assert machines["ccx13"]["fsn1"] == 44.0 and machines["ccx13"]["nbg1"] is None and machines["ccx23"]["fsn1"] is None
     assert row["disk"]["volume"]["regions"]["fsn1"] == {"price": 0.06, "source": "Hetzner pricing"}
-    assert row["disk"]["volume"]["regions"]["nbg1"]["as_of"] == data["as_of"]["hetzner"]  # not told: its own date stays
+    assert row["disk"]["volume"]["regions"]["nbg1"]["as_of"] == "2026-05-27"  # not told: its own date stays
+    gateway = merge(data, "aws", Found("AWS price list", "hourly", {}, {("nat",): {"us-east-1": 33.0}}), "2026-11-24")
+    assert gateway["clouds"]["aws"]["nat"]["regions"]["us-east-1"] == {"price": 33.0, "source": "AWS price list", "per_gb": 0.045}
     assert made["as_of"]["hetzner"] == "2026-11-24" and made["clouds"]["aws"] == data["clouds"]["aws"]
     assert "Hetzner pricing" in made["sources"] and list_regions(made, "hetzner") == list_regions(data, "hetzner")
 

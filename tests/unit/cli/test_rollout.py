@@ -112,7 +112,7 @@ def test_ctrl_c_reaches_the_engine_once_and_waits_for_it(tmp_path: Path) -> None
         tmp_path,
         f"""
 def stop(*_):
-    diagnose("cancelled: running the update again resumes here", "error")
+    diagnose("cancelled: run the update again to resume here", "error")
     open({str(tmp_path / "stopped")!r}, "a").write("x")
     time.sleep(0.3)
     sys.exit(1)

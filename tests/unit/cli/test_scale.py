@@ -67,7 +67,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     (tmp_path / "Pulumi.s.yaml").write_text(FILE)
     monkeypatch.setattr("cli.engine.engine.open_engine", lambda stack: fake)
 
-    def bring_up(stack: str, yes: bool, disruptive: bool = False, again: str = "") -> None:
+    def bring_up(stack: str, yes: bool, disruptive: bool = False, again: str = "", ask: bool = True) -> None:
         fake.ran.append(("up", (tmp_path / "Pulumi.s.yaml").read_text()))
         fake.allowed.append(disruptive)
 

@@ -29,7 +29,7 @@ def test_it_is_named_with_the_way_to_make_it(command: str) -> None:
     result = CliRunner().invoke(app, [command, *ARGUMENTS.get(command, ["nosuch"])])
     assert isinstance(result.exception, UnknownStackError), (result.exception, result.output)
     assert "no stack nosuch" in str(result.exception)
-    assert "webitel init nosuch --from" in str(result.exception)
+    assert "./webitel init nosuch" in str(result.exception)
 
 
 def test_the_lists_are_of_commands_that_there_are() -> None:

@@ -239,9 +239,12 @@ OPENSIPS = "/usr/sbin/opensips[77]: "
 
 def test_fail2ban_believes_only_what_opensips_itself_says(tmp_path: Path) -> None:
     logged = re.findall(r'xlog\("L_NOTICE", "(Auth error for .*?)\\n"\)', ROUTES)
-    assert len(logged) >= 5
+    assert len(logged) >= 3
     lines = [
-        f"{OPENSIPS}NOTICE:" + re.sub(r"\$(fU|au)", "from 192.0.2.1 (relay) cause -2", line).replace("$si", f"198.51.100.{n}")
+        f"{OPENSIPS}NOTICE:"
+        + re.sub(r"\$(fU|au)", "from 192.0.2.1 (relay) cause -2", line)
+        .replace("$si", f"198.51.100.{n}")
+        .replace("$var(why)", "password")
         for n, line in enumerate(logged, 1)
     ]
     found = bans_after(
@@ -251,7 +254,8 @@ def test_fail2ban_believes_only_what_opensips_itself_says(tmp_path: Path) -> Non
         "opensips[7]: nothing from 192.0.2.9",
         *lines,
     )
-    assert found == ["203.0.113.12", *(f"198.51.100.{n}" for n in range(1, len(logged) + 1))]
+    # Not pike's line, which says not by what: by UDP it may be forged.
+    assert found == [f"198.51.100.{n}" for n in range(1, len(logged) + 1)]
 
 
 @pytest.mark.parametrize("forged", ["PIKE - BLOCKing ip 192.0.2.1, x", "Auth error for x from 192.0.2.1 (relay) cause -2"])

@@ -31,6 +31,16 @@ def test_disks_of_nodes_that_are_gone_are_there_and_paid() -> None:
     assert min(kept) > 1
 
 
+def test_a_boot_disk_is_large_where_that_makes_it_fast() -> None:
+    """On Azure 512 GiB are the least that carry a broker's 2,000 IOPS."""
+    boot = {node.key: node.disks[0].size_gib for node in plan("azure").nodes}
+    assert boot == {"data-1": 512, "app-1": 80, "edge-1": 60}
+    assert {node.disks[0].size_gib for node in plan("aws").nodes} == {40, 80, 60}
+    chosen = plan("azure", disk_sizes={"data.boot": 200})
+    assert chosen.node("data-1").disks[0].size_gib == 200
+    assert "webitel:disk_sizes.data.boot = 200: too slow for a broker's 2,000 IOPS on Azure; use 512" in chosen.warnings
+
+
 def test_they_are_the_disks_of_the_node_that_comes_back() -> None:
     made = plan(kept_disks=["data-2", "data-3"], counts={"data": 3})
     assert made.kept == ()

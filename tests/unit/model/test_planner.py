@@ -131,7 +131,10 @@ def test_a_machine_type_given_by_hand_is_taken() -> None:
         ({"phones": "internet"}, "toll fraud"),
         ({}, "SIP is closed to everybody"),
         ({"package_source": "sandbox"}, "stand-ins"),
-        ({"region": "eu-central-1"}, "no dated price in eu-central-1 of gp3 disks, public addresses"),
+        (
+            {"region": "eu-west-1"},
+            "no dated price in eu-west-1 of gp3 disks, machine type c7a.2xlarge, public addresses, traffic",
+        ),
     ],
 )
 def test_warnings(values: dict[str, Any], words: str) -> None:
@@ -155,6 +158,7 @@ def test_prices_of_nodes_make_the_price_of_the_plan() -> None:
         "edge-1": pytest.approx(85.99 + 0.5),
     }
     assert made.monthly_price.amount == pytest.approx(sum(node.monthly_price or 0 for node in made.nodes), abs=0.02)
+    assert made.monthly_price.amount == pytest.approx(sum(line.amount or 0 for line in made.bill), abs=0.01)
     assert plan("hetzner", "basic", region="ash").monthly_price.amount is None
 
 
@@ -186,7 +190,18 @@ def test_stacks_of_all_tiers_fit_on_one_container_host() -> None:
 
 def test_json_has_the_documented_shape() -> None:
     made = plan_to_json(plan("aws", "basic", carriers=["198.51.100.0/24"]))
-    assert list(made) == ["stack", "cloud", "tier", "region", "nodes", "kept_disks", "openings", "monthly_price", "warnings"]
+    assert list(made) == [
+        "stack",
+        "cloud",
+        "tier",
+        "region",
+        "nodes",
+        "kept_disks",
+        "openings",
+        "bill",
+        "monthly_price",
+        "warnings",
+    ]
     assert list(made["nodes"][0]) == [
         "name",
         "role",
@@ -196,11 +211,13 @@ def test_json_has_the_documented_shape() -> None:
         "memory_gib",
         "disks",
         "private_address",
+        "zone",
         "public",
         "monthly_price",
     ]
     assert made["nodes"][0]["disks"][1] == {"purpose": "database", "size_gib": 200}
     assert list(made["openings"][0]) == ["role", "service", "protocol", "ports", "audience", "sources"]
+    assert list(made["bill"][0]) == ["what", "amount", "detail", "as_of", "derived"]
     assert list(made["monthly_price"]) == ["amount", "currency", "as_of"]
     assert json.loads(json.dumps(made)) == made
 

@@ -17,7 +17,7 @@ import pytest
 
 from cloud_init.compose import Configuration
 from cloud_init.node import install, manifest, state
-from cloud_init.node.apply import configuration, drain, drift, files, keys, units
+from cloud_init.node.apply import configuration, drain, drift, files, identity, keys, units
 from cloud_init.node.clusters import broker_cluster, database_cluster, locks
 from cloud_init.node.health import machine, status
 from cloud_init.node.report import Applied
@@ -71,6 +71,7 @@ class FakeNode:
         monkeypatch.setattr(install, "prepare_sources", lambda plan: None)
         monkeypatch.setattr(install, "run_apt", self.run_apt)
         monkeypatch.setattr(install, "POLICY", root / "policy")
+        monkeypatch.setattr(identity, "correct", lambda manifest, tell: [])
         monkeypatch.setattr(keys, "list_homes", lambda: {"root": root / "root"})
         monkeypatch.setattr(shutil, "chown", lambda *_: None)
         monkeypatch.setattr(status, "ask", lambda *_, **__: {"services": []})
@@ -83,6 +84,7 @@ class FakeNode:
             assert getattr(module, step) in units.BEFORE_RESTART.values()
         monkeypatch.setattr(units, "BEFORE_RESTART", {})
         monkeypatch.setattr(disks, "is_mounted", lambda mount: mount in self.mounted)
+        monkeypatch.setattr(disks, "FSTAB", self.root / "fstab")
 
     def apply(self, made: Configuration, key: str = "ssh-ed25519 AAAAfirst") -> Applied:
         """Bring the node to what was composed; at the first time nothing is waited for, as `provider/configuration.py` has it."""

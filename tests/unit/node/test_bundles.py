@@ -82,7 +82,7 @@ def test_files_are_checked_with_the_new_bundle_and_a_refused_one_leaves_the_old_
         return path == ROUTES
 
     changed.refuses = refuse
-    with pytest.raises(ApplyError, match="is refused by its own program"):
+    with pytest.raises(ApplyError, match="was rejected by its own program"):
         changed.apply(given())
     assert seen == [(was, "another")]
     assert placed(changed) == recorded(changed) == was and routes(changed) == file

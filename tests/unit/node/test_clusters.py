@@ -48,7 +48,7 @@ def test_only_the_first_broker_begins_a_cluster_and_only_when_nobody_has_data(wo
     assert "data-3" in may_start(1)
     world["blank"] = {"data-1": {}, "data-2": {}, "data-3": {}}
     assert may_start(1) == ""
-    assert "joins data-1 or data-3" in may_start(2)
+    assert "must join data-1 or data-3" in may_start(2)
 
 
 def test_a_new_machine_joins_whoever_answers_and_its_old_membership_is_forgotten(world: dict[str, Any]) -> None:
@@ -83,7 +83,7 @@ def test_a_broker_is_spared_only_with_a_majority_of_the_others(
 
 @pytest.mark.parametrize(
     ("running", "said"),
-    [(False, "s-data-3 of the brokers is away, the queues need this one"), (True, "RabbitMQ management: timed out")],
+    [(False, "broker s-data-3 is down, so the queues need this one"), (True, "RabbitMQ management: timed out")],
 )
 def test_a_broker_that_is_away_is_named_where_it_keeps_another_from_going(
     monkeypatch: pytest.MonkeyPatch,

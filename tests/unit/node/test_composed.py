@@ -75,6 +75,7 @@ def test_at_first_packages_disks_files_and_then_all_units_start_at_once(node: Fa
     # The list of packages is written before all other files, whose owners the packages make.
     assert {path.removeprefix(str(node.root)) for path in done["changed"]} == made.files.keys() - {"/etc/webitel/packages.json"}
     assert {f"mkfs.ext4 dev-{purpose}" for purpose in ("database", "recordings")} <= set(node.asked)
+    assert [line.split()[2] for line in (node.root / "fstab").read_text().splitlines()] == ["ext4", "ext4"]
     names = [unit["name"] for unit in made.units]
     started = next(line for line in node.asked if line.startswith("start "))
     assert started.split()[2:] == [name for name in names if name in started.split()] and "--no-block" in started
@@ -177,7 +178,7 @@ def test_a_unit_comes_and_goes(node: FakeNode) -> None:
 
 def test_a_disk_is_given_a_file_system_once_in_its_life(running: FakeNode) -> None:
     running.mounted.clear()
-    with pytest.raises(ApplyError, match="is empty, but this node has had one"):
+    with pytest.raises(ApplyError, match="is empty, but this node once had one"):
         running.apply(given())
     assert not any(line.startswith("mkfs") for line in running.asked)
 

@@ -61,7 +61,7 @@ def stand(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Stand:
 
 
 def test_only_the_first_member_begins_and_only_when_nobody_has_data(stand: Stand) -> None:
-    assert "db-2 and db-3 have some is not known" in stand.ask(1)
+    assert "it is unknown whether db-2 and db-3 have some" in stand.ask(1)
     assert "none of db-1 and db-3 has begun" in stand.ask(2)
     assert "whether db-3 have some" in stand.ask(1)
     stand.ask(3)
@@ -86,13 +86,19 @@ def test_own_data_starts_at_once_where_the_cluster_is_known_or_nobody_else_there
 @pytest.mark.parametrize(
     ("others", "said"),
     [
-        ({}, "db-1 and db-2 is newer than this member's is not known"),
+        ({}, "it is unknown whether the data of db-1 and db-2 is newer than this member's"),
         ({"ends/db-1": "00000001/0000000000000029"}, "whether the data of db-2 is newer"),
-        ({"ends/db-1": "00000001/0000000000000029", "ends/db-2": "00000001/000000000000002B"}, "of db-2 ends later"),
+        (
+            {"ends/db-1": "00000001/0000000000000029", "ends/db-2": "00000001/000000000000002B"},
+            "of db-2 is newer than this member's",
+        ),
         # As far as another one: only one of them may begin.
-        ({"ends/db-1": "00000001/000000000000002A", "ends/db-2": "00000001/0000000000000029"}, "of db-1 ends later"),
+        (
+            {"ends/db-1": "00000001/000000000000002A", "ends/db-2": "00000001/0000000000000029"},
+            "of db-1 is newer than this member's",
+        ),
         # A time line that came after ours holds all that was acknowledged, however far ours went on.
-        ({"ends/db-1": "00000002/0000000000000001", "blank/db-2": ""}, "of db-1 ends later"),
+        ({"ends/db-1": "00000002/0000000000000001", "blank/db-2": ""}, "of db-1 is newer than this member's"),
         ({"ends/db-1": "00000001/0000000000000029", "blank/db-2": ""}, ""),
         ({"ends/db-1": "00000001/0000000000000029", "ends/db-2": ""}, ""),
     ],
@@ -120,7 +126,7 @@ def test_an_end_that_cannot_be_read_is_told_and_not_taken_for_the_oldest(stand: 
     monkeypatch.setattr(database_data, "find_end", stand.find_end.__wrapped__)
     stand.fill()
     said = stand.ask(3)
-    assert f"{stand.data} has no log that can be read: 0 files in pg_wal; to begin with this member's data: touch" in said
+    assert f"{stand.data} has no readable log: 0 files in pg_wal; to begin with this member's data: touch" in said
     assert stand.keys == {}
 
 

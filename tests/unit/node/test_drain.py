@@ -64,7 +64,7 @@ def test_it_waits_until_no_call_runs_and_shuts_both_doors(monkeypatch: pytest.Mo
     switch, said = FakeSwitch(monkeypatch, "ab", "a", ""), list[str]()
     drain.drain(MANIFEST, lambda step, text: said.append(text))
     assert switch.asked[0] == "fsctl pause inbound" and switch.paused == {"inbound", "outbound"}
-    assert said[0] == "draining: 1 calls still run" and switch.told == [], "running calls keep Consul's entry"
+    assert said[0] == "draining: 1 calls still in progress" and switch.told == [], "running calls keep Consul's entry"
 
 
 def test_running_calls_can_still_get_an_agent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_what_webitel_begins_is_sent_elsewhere_once_the_calls_of_before_have_end
     switch, said = FakeSwitch(monkeypatch, "a", "ac", "cd", "d", "d", ""), list[str]()
     drain.drain(MANIFEST, lambda step, text: said.append(text))
     assert switch.told == [OUT] and "fsctl pause outbound" not in switch.asked
-    assert said[-1].endswith("; this node is given no new ones") and not said[0].endswith("new ones")
+    assert said[-1].endswith("; this node gets no new ones") and not said[0].endswith("new ones")
 
 
 def test_a_call_between_the_last_look_and_the_shut_door_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def test_a_call_between_the_last_look_and_the_shut_door_is_waited_for(monkeypatc
 
 def test_it_gives_up_in_time_and_lets_calls_in_again(monkeypatch: pytest.MonkeyPatch) -> None:
     switch = FakeSwitch(monkeypatch, "a", "xyz")
-    with pytest.raises(ApplyError, match=r"3 calls still run after 0\.3 s"):
+    with pytest.raises(ApplyError, match=r"3 calls are still in progress after 0\.3 s"):
         drain.drain(MANIFEST, lambda step, text: None)
     assert switch.paused == set() and switch.told[0] == OUT and switch.told[-1] == BACK
 

@@ -42,7 +42,7 @@ def test_one_refused_file_changes_nothing_at_all(tmp_path: pathlib.Path) -> None
     texts = {str(good): "new", str(bad): "wrong"}
     check = "grep -q right {path} || { echo line 1: no; exit 1; }"
     plan = files.compare(texts, attributes(good) | attributes(bad, check=check), NOTHING, ())
-    with pytest.raises(ApplyError, match=r"bad is refused by its own program \(grep\):\nline 1: no"):
+    with pytest.raises(ApplyError, match=r"bad was rejected by its own program \(grep\):\nline 1: no"):
         files.write(plan)
     assert not list(tmp_path.iterdir())
 

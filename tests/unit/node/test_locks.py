@@ -134,7 +134,7 @@ def test_handing_over_ends_when_another_node_has_the_lock(monkeypatch: pytest.Mo
     assert not locks.is_yielding()
     monkeypatch.setattr(locks, "find_key", lambda key: {"holder": "", "session": ""})
     monkeypatch.setattr(locks, "HAND_OVER_SECONDS", -1.0)
-    with pytest.raises(ApplyError, match="no other node takes logger over"):
+    with pytest.raises(ApplyError, match="no other node takes over logger"):
         locks.hand_over(MANIFEST, lambda step, text: None)
     assert not locks.is_yielding(), "it keeps what nobody else takes"
 

@@ -77,7 +77,7 @@ def test_it_is_mounted_marked_and_has_its_directories(node: Node, tmp_path: Path
 
 def test_what_is_not_mounted_is_not_written_to(node: Node, tmp_path: Path) -> None:
     node.refuses, node.state, node.asserted = True, "inactive", "no"
-    with pytest.raises(ApplyError, match=r"the share /srv/recordings at .* is not mounted: /srv/recordings is no mount point"):
+    with pytest.raises(ApplyError, match=r"the share /srv/recordings at .* is not mounted: /srv/recordings is not a mount point"):
         shares.prepare(node.manifest, tell)
     assert not list(tmp_path.iterdir())
     disks.prepare(node.manifest, {}, entries.state(), tell)

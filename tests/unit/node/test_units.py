@@ -79,7 +79,7 @@ def test_a_reload_that_fails_is_an_error_with_the_unit(monkeypatch: pytest.Monke
     system = FakeSystem(consul="active", patroni="active", nginx="active", reload="fails")
     monkeypatch.setattr(units, "systemctl", system.systemctl)
     monkeypatch.setattr(units, "last_lines", lambda unit: ["nginx: [emerg] no such file"])
-    with pytest.raises(ApplyError, match=r"nginx refused to reload: Job failed\nnginx: \[emerg\] no such file") as caught:
+    with pytest.raises(ApplyError, match=r"nginx could not be reloaded: Job failed\nnginx: \[emerg\] no such file") as caught:
         units.converge(MANIFEST, ["reload nginx"], True, lambda step, text: None)
     assert caught.value.unit == "nginx"
 

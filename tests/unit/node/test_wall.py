@@ -13,7 +13,7 @@ from cloud_init.node import state
 from cloud_init.node.apply import configuration as apply
 from cloud_init.node.apply import files
 from cloud_init.node.ask.view import View
-from cloud_init.node.health import probes
+from cloud_init.node.health import probes, waiting
 from components.model.catalogue.services import CATALOGUE
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
@@ -118,4 +118,11 @@ def test_the_program_knows_every_probe_of_the_catalogue_and_no_other() -> None:
     kinds = {probe.kind for service in CATALOGUE.values() for probe in service.probes}
     assert kinds == probes.PROBES.keys()
     said = wrong(probes.answer, probe("astrology"), View(manifest()))
-    assert said == "this node's program knows no probe `astrology`"
+    assert said == "this node's program has no probe `astrology`"
+
+
+def test_the_program_can_wait_for_what_units_wait_for_and_nothing_else() -> None:
+    deployments = [load_deployment(stack) for stack in STACKS]
+    composed = [compose_configuration(one.plan, node, one.settings) for one in deployments for node in one.plan.nodes]
+    assert {name for made in composed for unit in made.units for name in unit["waits"]} == waiting.QUESTIONS.keys()
+    assert {service.name for service in CATALOGUE.values() if service.awaited} <= waiting.QUESTIONS.keys()

@@ -1,5 +1,6 @@
 """What the watcher restarts, puts back and leaves alone."""
 
+import json
 import time
 from subprocess import CompletedProcess
 from typing import Any
@@ -12,6 +13,7 @@ from cloud_init.node.health.watch import DEAF_SECONDS, MIN_RESTART_INTERVAL_SECO
 from cloud_init.node.manifest import ProbeEntry
 from cloud_init.node.report import ServiceRow
 from cloud_init.node.system import Unhealthy
+from components.model.catalogue.services import CATALOGUE
 from tests.unit.node.entries import manifest, probe, service, wrong
 
 HTTP = probe("http", "it cannot ask the database", path="/")
@@ -122,9 +124,9 @@ def test_a_lost_binding_is_put_back_and_only_where_that_is_refused_the_service_r
         one["probes"] = [binding(one["name"], key) for key in ("#", "other")]
     assert node.pass_time(ROUND_SECONDS, *rows) == [] and set(bound) == set(answers)
     said = capsys.readouterr().out
-    lines = {f"put back a binding of flow_manager: call to flow_manager by {key}" for key in ("#", "other")}
+    lines = {f"restored a binding of flow_manager: call to flow_manager with the key {key}" for key in ("#", "other")}
     assert lines <= set(said.splitlines()), "all of them at once"
-    assert "cannot put back a binding of cases: call to cases by #: HTTP 405" in said
+    assert "cannot restore a binding of cases: call to cases with the key #: HTTP 405" in said
     assert node.pass_time(DEAF_SECONDS + ROUND_SECONDS, *rows) == ["restart --no-block cases"]
 
 
@@ -190,4 +192,24 @@ def test_a_wrong_schema_is_read_from_the_journal_while_queries_fail(
     assert [bool(answer) for answer in answers] == [expected, expected, False] and len(asked) == 1
     assert {f"--unit={unit}" for unit in units} <= set(asked[0])
     if expected:
-        assert answers[0].endswith("the last one: column b.metadata does not exist")
+        assert answers[0].endswith("most recently: column b.metadata does not exist")
+
+
+@pytest.mark.parametrize(("session", "expected"), [(8.0, False), (3600.0, True)])
+def test_errors_of_a_database_that_was_away_are_no_wrong_schema(
+    session: float, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cases logs the same line for either; what it said before its present session is about the database."""
+    line = {"_SYSTEMD_UNIT": "webitel-cases.service", "MESSAGE": "2026/11/29 00:47:12 ERROR internal server error"}
+    lines = [{**line, "__REALTIME_TIMESTAMP": str(int((time.time() - age) * 1e6))} for age in range(55, 9, -5)]
+    said = "\n".join(json.dumps(one) for one in lines)
+    monkeypatch.setattr(view, "run", lambda command, timeout=120: CompletedProcess(command, 0, said, ""))
+    monkeypatch.setattr(view, "query", lambda *_: json.dumps({"cases": session}))
+    asked = probe("schema", unit="webitel-cases", application="cases")
+    answer = wrong(probes.schema, asked, view.View(manifest(services=[service("cases", asked)])))
+    assert bool(answer) == expected
+
+
+def test_the_catalogue_asks_so_of_who_hides_the_cause() -> None:
+    asked = [one for one in CATALOGUE["cases"].probes if one.kind == "schema"]
+    assert [one.arguments.get("application") for one in asked] == ["cases"]

@@ -49,7 +49,7 @@ class Says:
 
 @pytest.fixture(autouse=True)
 def short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provider.health._PAUSE", 0.05)
+    monkeypatch.setattr("provider.health._PAUSE_SECONDS", 0.05)
     monkeypatch.setattr("provider.health._CONNECT_SECONDS", 0.2)
 
 

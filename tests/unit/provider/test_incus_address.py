@@ -66,5 +66,5 @@ def test_inputs_are_checked_as_far_as_known_and_a_refusal_is_told(nft: Nft) -> N
     wrong = INPUTS | {"bridge": 'w"; drop', "public": "198.18.7"}
     assert {failure.property for failure in handler.check(REQUEST, None, wrong)[1]} == {"bridge", "public"}
     nft.refuses = "Operation not permitted"
-    with pytest.raises(ProviderError, match=r"198\.18\.7\.30 was not translated to 10\.77\.7\.30: Operation not permitted"):
+    with pytest.raises(ProviderError, match=r"198\.18\.7\.30 could not be translated to 10\.77\.7\.30: Operation not permitted"):
         handler.create(REQUEST, INPUTS)

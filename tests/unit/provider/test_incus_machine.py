@@ -38,7 +38,7 @@ def test_disk_only_grows() -> None:
     inputs = {"name": "test-database", "purpose": "database", "size_gib": 20, "labels": LABELS}
     assert LocalDisk().check(REQUEST, inputs, inputs | {"size_gib": 30})[1] == []
     (failure,) = LocalDisk().check(REQUEST, inputs, inputs | {"size_gib": 10})[1]
-    assert failure == ("size_gib", "10: a disk only grows, it has 20 GiB")
+    assert failure == ("size_gib", "10: a disk can only grow, and has 20 GiB now")
     (failure,) = LocalDisk().check(REQUEST, None, inputs | {"size_gib": 0})[1]
     assert failure.property == "size_gib"
 
@@ -151,7 +151,7 @@ def test_container_with_another_ssh_key_is_not_adopted(serve: Callable[[Answer],
     with pytest.raises(
         ProviderError,
         match=(
-            r"test-all-1 was made with another SSH key.*Bring that state back.*"
+            r"test-all-1 was created with another SSH key.*Restore that state.*"
             r"incus delete --force test-all-1; incus storage volume delete webitel test-database"
         ),
     ):
@@ -197,5 +197,5 @@ def test_an_address_that_nobody_chose_is_given_once(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("provider.incus_machine.api.list_objects", lambda path: [taken, elsewhere])
     gateway = network.find_gateway(IPv4Network("10.78.0.0/28"))
     assert {choose_address(gateway, "late") for _ in range(3)} == {"10.78.0.12", "10.78.0.13", "10.78.0.14"}
-    with pytest.raises(ProviderError, match=r"no address of 10\.78\.0\.0/28 is free"):
+    with pytest.raises(ProviderError, match=r"no free address left in 10\.78\.0\.0/28"):
         choose_address(gateway, "late")

@@ -153,7 +153,7 @@ def test_a_preview_knows_what_stays(made: Properties) -> None:
     [
         ({"names": ["nonsense"]}, "there is no secret nonsense"),
         ({"generations": {"nonsense": 2}}, "webitel:rotate.nonsense = 2: there is no such secret"),
-        ({"generations": {"esl_password": 0}}, "webitel:rotate.esl_password = 0: must be a whole number from 1"),
+        ({"generations": {"esl_password": 0}}, "webitel:rotate.esl_password = 0: must be a whole number of at least 1"),
         ({"generations": {"broker_cookie": 1}}, "webitel:rotate.broker_cookie = 1: it was 3"),
     ],
 )

@@ -237,7 +237,7 @@ def test_unforeseen_exception_tells_type_and_place_and_is_filtered(engine: Any, 
 
 def test_output_that_cannot_travel_is_named(engine: Any, thing: Thing) -> None:
     thing.on_create = lambda request, inputs: ("x", {"a": [{"b": {1, 2}}]})
-    assert "a.0.b: a set is no property value" in fail(lambda: create(engine)).details()
+    assert "a.0.b: a set is not a property value" in fail(lambda: create(engine)).details()
     thing.on_create = lambda request, inputs: ("x", {"a": 2**60})
     assert "too large" in fail(lambda: create(engine)).details()
 

@@ -155,7 +155,7 @@ def test_unknown_stack_lists_those_there_are(folder: Path) -> None:
     with pytest.raises(UnknownStackError) as caught:
         load_deployment("aws-basci")
     assert "Did you mean aws-basic?" in str(caught.value) and "mine" in str(caught.value)
-    assert "webitel init aws-basci --from aws-basic" in str(caught.value)
+    assert "./webitel init aws-basci" in str(caught.value)
 
 
 def given(stack: str, values: dict[str, str], secret: tuple[str, ...] = ()) -> None:

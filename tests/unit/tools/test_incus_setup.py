@@ -90,7 +90,7 @@ def test_two_runs_make_an_image_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(images, "read_recipe", lambda: b"recipe")
     monkeypatch.setattr(images, "_exists", lambda alias: alias in made)
     monkeypatch.setattr(images, "_make_base_image", make)
-    monkeypatch.setattr(images, "_remove_aliases", lambda prefix, keep: None)
+    monkeypatch.setattr(images, "_remove_aliases", lambda prefix, **_: None)
     lines: list[str] = []
     side_by_side(*[lambda: images.ensure_base_image(lines.append)] * 2)
     assert len(made) == 1

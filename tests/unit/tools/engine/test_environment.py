@@ -44,6 +44,36 @@ def test_login_counts_as_own_backend(environ: dict[str, str], current: str, is_o
     assert ("PULUMI_BACKEND_URL" not in run_environment(environ)) is is_own
 
 
+@pytest.mark.parametrize("way", ["variable", "login"])
+@pytest.mark.parametrize("address", ["file://state", "file://./state", "file://state?metadata=skip"])
+def test_a_relative_folder_is_that_of_the_user(
+    environ: dict[str, str], way: str, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine runs in a folder that is removed after each run, and the state with it."""
+    monkeypatch.chdir(tmp_path)
+    if way == "variable":
+        environ = {**environ, "PULUMI_BACKEND_URL": address}
+    else:
+        log_in(environ, json.dumps({"current": address}))
+    wanted = f"file://{tmp_path}/state" + address.partition("state")[2]
+    assert run_environment(environ)["PULUMI_BACKEND_URL"] == wanted
+
+
+def log_in(environ: dict[str, str], text: str) -> Path:
+    """Write what `pulumi login` writes."""
+    credentials = Path(environ["PULUMI_HOME"]) / "credentials.json"
+    credentials.parent.mkdir()
+    credentials.write_text(text)
+    return credentials
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
+def test_a_damaged_login_is_told(environ: dict[str, str], text: str) -> None:
+    log_in(environ, text)
+    with pytest.raises(EngineError, match=r"credentials.json is damaged; log in again"):
+        run_environment(environ)
+
+
 @pytest.mark.parametrize("name", ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])
 def test_own_passphrase_is_left_alone(environ: dict[str, str], name: str) -> None:
     made = run_environment({**environ, name: "own"})

@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import io
+import json
 import os
 import tarfile
 import threading
@@ -80,6 +81,38 @@ def test_pulumi_on_the_path(machine: Path, cached: Path, version: str, host: boo
         write_program(machine / "bin/pulumi-language-python", "#!/bin/sh\n")
     write_program(cached, PULUMI.format(version=VERSION))
     assert find_engine(print) == (own if is_used else cached)
+
+
+FOREIGN = "s3://state?region=fsn1&endpoint=https://fsn1.your-objectstorage.com"
+
+
+@pytest.mark.parametrize(
+    ("version", "backend", "is_used"),
+    [
+        ("3.244.9", FOREIGN, True),
+        ("3.245.0", FOREIGN, False),
+        ("3.255.0", FOREIGN, False),
+        ("3.257.3", FOREIGN, False),
+        ("3.258.0", FOREIGN, True),
+        ("3.255.0", "s3://state?region=us-east-1", True),
+        ("3.255.0", "file:///tmp/endpoint=", True),
+    ],
+)
+def test_one_that_spoils_a_foreign_bucket_is_left_alone(
+    machine: Path, cached: Path, version: str, backend: str, is_used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = write_program(machine / "bin/pulumi", PULUMI.format(version=version))
+    write_program(machine / "bin/pulumi-language-python", "#!/bin/sh\n")
+    write_program(cached, PULUMI.format(version=VERSION))
+    told: list[str] = []
+    monkeypatch.setenv("PULUMI_BACKEND_URL", backend)
+    assert find_engine(told.append) == (engine if is_used else cached)
+    assert bool(told) is not is_used and (is_used or version in told[0])
+    # Who has logged in there has no variable.
+    monkeypatch.delenv("PULUMI_BACKEND_URL")
+    monkeypatch.setenv("PULUMI_HOME", str(machine / "home"))
+    write_program(machine / "home/credentials.json", json.dumps({"current": backend}))
+    assert find_engine(told.append) == (engine if is_used else cached)
 
 
 def test_cached_one_gets_the_language_host_of_this_checkout(cached: Path) -> None:

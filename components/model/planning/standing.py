@@ -1,0 +1,136 @@
+"""What is up already and stays where it is, told by the state, and the settings that say so to the plan, which asks nobody.
+
+Only new nodes are placed by `webitel:zones`: a machine or a disk of another zone would be another one, and a Consul server that
+moves puts the quorum at risk. The program completes its settings before it plans; `up` writes the same into the stack file.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.model.catalogue.tiers import TIERS
+from components.model.clouds.facts import CloudFacts
+from components.model.plan import Plan
+from components.model.planning.addresses import ZONE_SUBNETS_PREFIX, resolve_network
+from components.model.planning.check_shape import count_nodes
+from components.model.planning.draft import list_zones
+from components.model.planning.placement import choose_quorum
+from components.model.problems import PlanError, setting_problem
+from components.model.settings import Settings
+from components.model.share import resolve_catalogue
+
+OUTPUT = "places"
+"""The stack's output with what `describe` says of it."""
+
+SETTINGS = ("node_zones", "consul_servers", "zone_subnets")
+"""What `keep_standing` completes."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource of the state, by its name."""
+
+    type: str
+    name: str
+    outputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands where. `zones` by node, of disks that outlived theirs too; `consul_servers` are nodes; `zone_subnets`: the
+    subnets are such that every zone has its own."""
+
+    zones: Mapping[str, str]
+    consul_servers: tuple[str, ...]
+    zone_subnets: bool = True
+
+
+def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
+    """Return what a later run has to know of a plan that is carried out, as plain values."""
+    names = {node.name: node.key for node in plan.nodes}
+    return {
+        "zones": {node.key: node.zone for node in (*plan.nodes, *plan.kept)},
+        "consul_servers": [names[name] for name in plan.consul_servers],
+        "zone_subnets": settings.zone_subnets,
+    }
+
+
+def read_standing(told: Mapping[str, Any], resources: Iterable[Resource], settings: Settings, facts: CloudFacts) -> Standing:
+    """Return what the state tells: `told` is what an `up` of this version described, else the resources are looked at."""
+    found = list(resources)
+    region = settings.region or facts.default_region
+    zones = {
+        key_of(one, facts): shorten(one.outputs[output], region)
+        for one in found
+        if (output := facts.zone_outputs.get(one.type)) and one.outputs.get(output)
+    }
+    if told:
+        return Standing({**zones, **told["zones"]}, tuple(told["consul_servers"]), bool(told["zone_subnets"]))
+    counts = Counter(one.name.rpartition("-")[0] for one in found if one.type == facts.machine_resource)
+    tier, catalogue = TIERS[settings.tier], resolve_catalogue(settings)
+    # As they were chosen before there were zones.
+    chosen = choose_quorum(tier, {role.name: counts[role.name] for role in tier.roles}, catalogue) if counts else ()
+    return Standing(zones, tuple(f"{role}-{n}" for role, n in chosen), not is_filled(found, settings, facts))
+
+
+def is_filled(resources: Iterable[Resource], settings: Settings, facts: CloudFacts) -> bool:
+    """Return whether a subnet takes a whole half of the network, as they did before there were zones."""
+    type, output = facts.subnet_output
+    network = resolve_network(settings, facts)
+    halves = [str(half) for half in network.subnets()] if network.prefixlen <= ZONE_SUBNETS_PREFIX else []
+    return any(one.outputs.get(output) in halves for one in resources if type and one.type == type)
+
+
+def key_of(resource: Resource, facts: CloudFacts) -> str:
+    """Return the node of a machine or of a data disk, `data-1` of `data-1-database`."""
+    return resource.name if resource.type == facts.machine_resource else resource.name.rpartition("-")[0]
+
+
+def shorten(zone: Any, region: str) -> str:
+    """Return `b` of `eu-central-1b`, `europe-west3-b`, and `2` of `["2"]`."""
+    text = zone[0] if isinstance(zone, list) else zone
+    return str(text).removeprefix(region).removeprefix("-")
+
+
+def keep_standing(settings: Settings, facts: CloudFacts, standing: Standing) -> Settings:
+    """Return the settings with what makes everything that stands stay there. A zone that a person gave a node is left alone."""
+    zones = list_zones(settings, facts)
+    if not zones:
+        return settings
+    tier, catalogue = TIERS[settings.tier], resolve_catalogue(settings)
+    turns = {key: zones[(int(key.rpartition("-")[2]) - 1) % len(zones)] for key in {**standing.zones, **settings.node_zones}}
+    wanted = {**standing.zones, **settings.node_zones}
+    node_zones = {key: zone for key, zone in sorted(wanted.items()) if zone and zone != turns[key]}
+
+    def zone_of(role: str, n: int) -> str:
+        return node_zones.get(f"{role}-{n}") or zones[(n - 1) % len(zones)]
+
+    counts = count_nodes(tier, settings)
+    servers = [(role, int(n)) for role, _, n in (key.rpartition("-") for key in standing.consul_servers)]
+    as_new = choose_quorum(tier, counts, catalogue, zone_of)
+    as_is = choose_quorum(tier, counts, catalogue, zone_of, servers)
+    return settings.model_copy(
+        update={
+            "node_zones": node_zones,
+            "consul_servers": () if as_is == as_new else tuple(f"{role}-{n}" for role, n in as_is),
+            "zone_subnets": settings.zone_subnets and standing.zone_subnets,
+        }
+    )
+
+
+def refuse_moves(plan: Plan, standing: Standing) -> None:
+    """Raise a PlanError where a node would stand in another zone than its data disk, which cannot move."""
+    problems = [
+        setting_problem(
+            f"node_zones.{node.key}",
+            node.zone,
+            f"its data disk is in zone {standing.zones[node.key]} and cannot move; remove webitel:node_zones.{node.key}",
+        )
+        for node in (*plan.nodes, *plan.kept)
+        if any(disk.is_data for disk in node.disks) and standing.zones.get(node.key, node.zone) != node.zone
+    ]
+    if problems:
+        raise PlanError(problems)

@@ -1,0 +1,154 @@
+"""What clouds would refuse, one account a cloud in which much is wrong: all of it is told by one asking, with the way on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cli.cloud import questions
+from cli.cloud.checks import judge
+from cli.cloud.questions import ask_cloud, read_stack_config
+from stacks.load import load_deployment
+from tests.clouds.conftest import LONG, Attach
+from tests.simulator.account import tell
+from tests.simulator.simulators import Simulators
+from tests.simulator.world import Thing
+
+pytestmark = pytest.mark.clouds
+
+
+def ask(simulators: Simulators, stack: str) -> Iterator[str]:
+    """`STATE NAME: FOUND; REMEDY` of everything that is not well."""
+    plan = load_deployment(stack).plan
+    answers = ask_cloud(plan, rest=simulators.interface.url, seconds=LONG)
+    assert answers.account, answers.errors
+    for check in judge(plan, answers):
+        if check.state != "ok":
+            yield f"{check.state} {check.name}: {check.found}; {check.mend}"
+
+
+def put(simulators: Simulators, *things: Thing) -> None:
+    """Things that the account has already."""
+    with simulators.world.change():
+        for thing in things:
+            simulators.world.put(thing)
+
+
+def find(told: list[str], *words: str) -> str:
+    """The one line that has all of these words."""
+    (line,) = [line for line in told if all(word in line for word in words)]
+    return line
+
+
+def test_azure(attach: Attach) -> None:
+    simulators = attach("azure")
+    plan = load_deployment("azure-basic").plan
+    size = plan.node("edge-1").machine_type.name
+    tell(
+        simulators.world,
+        "azure-native",
+        controllers={size: "SCSI"},
+        withdrawn={"Premium_LRS": ["1"], "PremiumV2_LRS": ["1"]},
+        limits={"standardFalsv6Family": 4, "StandardSkuPublicIpAddresses": 1},
+    )
+    put(simulators, Thing("azure-native:resources:ResourceGroup", "g", "", {"resourceGroupName": plan.stack}))
+    told = list(ask(simulators, "azure-basic"))
+    assert f"= {size}: its disks want a controller NVMe, and Azure has SCSI there" in find(told, "MISSING disks", "controller")
+    assert "webitel:region: swedencentral" in find(told, "MISSING disks", "the subscription gets no disks Premium")
+    family = find(told, "standardFalsv6Family in westeurope: 4")
+    assert "support ticket" in family and "webitel:machine_types: {" in family and ": room for them)" in family
+    assert "1, 0 used, 2 needed" in find(told, "MISSING quota", "StandardSkuPublicIpAddresses")
+    assert "resource group azure-basic already" in find(told, "MISSING names")
+
+
+def test_google_cloud(attach: Attach) -> None:
+    simulators = attach("gcp")
+    plan = load_deployment("gcp-basic").plan
+    family = plan.node("edge-1").machine_type.family.upper()
+    tell(
+        simulators.world,
+        "gcp",
+        families={family: 8},
+        limits={"FIREWALLS": 10, "CPUS_ALL_REGIONS": 12},
+        withdrawn={"pd-ssd": ["europe-west3-a"]},
+        constraints={
+            "constraints/compute.requireOsLogin": {"booleanPolicy": {"enforced": True}},
+            "constraints/compute.vmExternalIpAccess": {"listPolicy": {"allValues": "DENY"}},
+        },
+    )
+    put(simulators, Thing("gcp:compute/network:Network", "n", "", {"name": plan.stack}))
+    told = list(ask(simulators, "gcp-basic"))
+    assert "8, 20 needed" in find(told, "MISSING quota by family", f"vCPUs of {family} in europe-west3")
+    assert "10, 0 used" in find(told, "MISSING quota: FIREWALLS in the project")
+    assert "12, 0 used, 20 needed" in find(told, "MISSING quota: CPUS_ALL_REGIONS")
+    assert "disable-enforce compute.requireOsLogin --project simulated" in find(told, "MISSING constraints", "requireOsLogin")
+    assert "zones/europe-west3-a/instances/gcp-basic-edge-1" in find(told, "MISSING constraints", "vmExternalIpAccess")
+    assert "no disks pd-ssd in europe-west3-a" in find(told, "MISSING disks")
+    assert "a network gcp-basic already" in find(told, "MISSING names")
+
+
+def test_google_cloud_whose_quotas_by_family_nobody_tells(attach: Attach) -> None:
+    told = list(ask(attach("gcp"), "gcp-basic"))
+    assert "Cloud Quotas API has not been used" in find(told, "note quota by family: not compared", "CPUS_PER_VM_FAMILY")
+
+
+def test_digitalocean(attach: Attach) -> None:
+    simulators = attach("digitalocean")
+    vpc = {"region": "nyc3", "name": "office", "ipRange": "10.20.64.0/20", "default": True}
+    put(simulators, Thing("digitalocean:index/vpc:Vpc", "v", "", vpc))
+    told = list(ask(simulators, "digitalocean-basic"))
+    assert "the VPC office (nyc3) has 10.20.64.0/20; take a range" in find(
+        told, "MISSING network", "webitel:network = 10.20.0.0/16"
+    )
+    assert "such as 10.21.0.0/16" in find(told, "MISSING network")
+    assert "doctl vpcs create --name default-fra1 --region fra1" in find(told, "note network: fra1 has no default VPC")
+
+
+def test_hetzner(attach: Attach) -> None:
+    simulators = attach("hetzner")
+    server, network = "hcloud:index/server:Server", "hcloud:index/network:Network"
+    put(
+        simulators,
+        Thing(server, "7", "", {"name": "hetzner-extended-sip-1"}),
+        Thing(network, "8", "", {"name": "hetzner-extended", "ipRange": "10.9.0.0/16"}),
+    )
+    told = list(ask(simulators, "hetzner-extended"))
+    assert find(told, "MISSING names", "a server hetzner-extended-sip-1") and find(told, "a network hetzner-extended already")
+    limit = find(told, "note server limit", "1 in this project, 7 more needed, and a new account may have 5")
+    assert "https://console.hetzner.cloud/limits" in limit
+    assert "webitel:region: nbg1 or webitel:region: hel1" in find(told, "note capacity", "refused in fsn1")
+
+
+def test_aws(attach: Attach) -> None:
+    simulators = attach("aws")
+    tell(simulators.world, "aws", limits={"L-0EA8095F": 5})
+    others = [Thing("aws:ec2/eip:Eip", f"eipalloc-{n}", "", {"tags": {"webitel:stack": "another"}}) for n in range(4)]
+    own = Thing("aws:ec2/eip:Eip", "eipalloc-9", "", {"tags": {"webitel:stack": "aws-basic"}})
+    vpcs = [Thing("aws:ec2/vpc:Vpc", f"vpc-{n}", "", {"cidrBlock": "10.0.0.0/16", "tags": {}}) for n in range(5)]
+    put(simulators, *others, own, *vpcs)
+    told = list(ask(simulators, "aws-basic"))
+    # One of the five is of an `up` that went half the way.
+    assert "5, 4 used, 2 needed; aws service-quotas" in find(told, "MISSING quota: EC2-VPC Elastic IPs")
+    assert "5, 5 used, 1 needed" in find(told, "MISSING quota: VPCs per Region")
+    assert "--service-code vpc --quota-code L-0EA8095F" in find(
+        told, "MISSING quota: Inbound or outbound rules per security group"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stack", "image", "words"),
+    [
+        ("hetzner-single", "debian-11", "no image found with name debian-11"),
+        ("digitalocean-single", "debian-11-x64", "image not found"),
+        ("gcp-single", "projects/debian-cloud/global/images/family/debian-11", "404"),
+        ("azure-single", "Debian:debian-11:11-gen2:latest", "404"),
+        ("aws-single", "ami-00000000000000000", "returned no results"),
+    ],
+)
+def test_an_image_that_is_gone(attach: Attach, stack: str, image: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulators = attach(stack.partition("-")[0])
+    read = read_stack_config
+    monkeypatch.setattr(questions, "read_stack_config", lambda name: {**read(name), "webitel:image": image})
+    line = find(list(ask(simulators, stack)), "MISSING image")
+    assert f"webitel:image = {image}: not there" in line and words in line and "take one such as" in line

@@ -1,0 +1,96 @@
+"""A first installation does not wait for the disk after each file; a machine that is cut off in it is mended at its next boot."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from cloud_init.node import install
+
+
+class Machine:
+    """A node before its first configuration. `calls` are what it was asked to do, `missing` what dpkg does not know."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.calls = list[str]()
+        self.missing = ["nginx"]
+        self.fails = False
+        for name in ("UNSYNCED", "BOOT", "UNPACKED", "CONFIGURED", "POLICY"):
+            monkeypatch.setattr(install, name, root / name.lower())
+        install.UNPACKED.mkdir()
+        self.boot("one")
+        monkeypatch.setattr(install, "run_apt", self.run_apt)
+        monkeypatch.setattr(install, "list_missing", lambda packages, versions: list(self.missing))
+        monkeypatch.setattr(install, "disable", lambda units: None)
+        monkeypatch.setattr(time, "sleep", lambda seconds: None)
+        monkeypatch.setattr(subprocess, "run", lambda command, **_: self.calls.append(" ".join(command)))
+        monkeypatch.setattr(os, "sync", lambda: self.calls.append("sync"))
+
+    def boot(self, name: str) -> None:
+        """Start the machine anew."""
+        install.BOOT.write_text(name)
+
+    def unpack(self, package: str, seconds: int) -> None:
+        """A package whose files were unpacked that many seconds after the installation began, or before."""
+        path = install.UNPACKED / f"{package}.list"
+        path.touch()
+        began = install.UNSYNCED.stat().st_mtime
+        os.utime(path, (began + seconds, began + seconds))
+
+    def run_apt(self, arguments: list[str], step: str, total: int) -> None:
+        assert install.POLICY.exists(), "a service could start"
+        self.calls.append(" ".join(word for word in arguments if not word.startswith("--no-install")))
+        if self.fails and "install" in arguments:
+            raise install.InstallError("cut")
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, monkeypatch)
+
+
+QUICK = " ".join(install.QUICK)
+
+
+def test_the_first_installation_is_on_the_disk_when_it_ends(machine: Machine) -> None:
+    install.install(["nginx"], [])
+    assert machine.calls == ["sync", "update", f"{QUICK} install nginx", "apt-mark hold nginx", "sync"]
+    assert not install.UNSYNCED.exists()
+
+
+def test_a_configured_node_waits_for_the_disk(machine: Machine) -> None:
+    install.CONFIGURED.touch()
+    install.install(["nginx"], [])
+    assert machine.calls == ["update", "install nginx", "apt-mark hold nginx"]
+
+
+def test_a_failure_in_the_same_boot_unpacks_nothing_twice(machine: Machine) -> None:
+    machine.fails = True
+    with pytest.raises(install.InstallError):
+        install.install(["nginx"], [])
+    machine.unpack("libssl3:amd64", 1)
+    machine.fails = False
+    machine.calls.clear()
+    install.install(["nginx"], [])
+    assert not [call for call in machine.calls if "--reinstall" in call]
+
+
+@pytest.mark.parametrize("missing", [["nginx"], []])
+def test_what_a_cut_boot_unpacked_is_unpacked_anew(machine: Machine, missing: list[str]) -> None:
+    """Also when dpkg believes that everything is there."""
+    machine.fails = True
+    with pytest.raises(install.InstallError):
+        install.install(["nginx"], [])
+    machine.unpack("libc6:amd64", -1000)
+    machine.unpack("libssl3:amd64", 1)
+    machine.unpack("curl", 2)
+    machine.fails, machine.missing = False, missing
+    machine.boot("two")
+    machine.calls.clear()
+    install.install(["nginx"], [])
+    assert machine.calls[:4] == ["dpkg --configure -a", "update", "install --reinstall curl libssl3:amd64", "sync"]
+    assert not install.UNSYNCED.exists()
+    assert not install.POLICY.exists()
