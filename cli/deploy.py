@@ -34,9 +34,11 @@ def bring_up(
     again: str | Callable[[Engine], str] = "",
     repair: bool = False,
     ask: bool = True,
+    before: Callable[[], None] = lambda: None,
 ) -> None:
     """Do all of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one, or
-    says so by what the engine has come to. `ask`: the cloud, before the first machine is made."""
+    says so by what the engine has come to. `ask`: the cloud, before the first machine is made. `before` is called when nothing
+    is left to be refused and nothing changed yet."""
     deployment = load_deployment(stack)
     settings, plan = deployment.settings, deployment.plan
     refuse_documentation_values(deployment)
@@ -83,6 +85,7 @@ def bring_up(
         words = [*(["--refresh"] if repair else []), *arguments]
         if not disruptive and not settings.disruptive:
             refuse_dropped_calls(asking, deployment, words, resumes)
+        before()
         run = run_engine(asking, plan.nodes, "up", *words)
         report_failure(run, with_leave(resumes()) if disruptive else resumes(), plan)
         access = read_access(engine)
@@ -118,10 +121,17 @@ def write_standing(deployment: Deployment, unwritten: Mapping[str, Any]) -> Depl
     return load_deployment(stack)
 
 
-def refuse_dropped_calls(engine: Engine, deployment: Deployment, arguments: Sequence[str], again: Callable[[], str]) -> None:
+def refuse_dropped_calls(
+    engine: Engine,
+    deployment: Deployment,
+    arguments: Sequence[str],
+    again: Callable[[], str],
+    replaced: str = "",
+) -> None:
     """Raise a Failure where calls in progress would suffer: before the first change, or others would count on what is refused.
 
-    With arguments machines may be new ones, without calls, and nodes may have lost files: only a preview knows.
+    With arguments machines may be new ones, without calls, and nodes may have lost files: only a preview knows. Of a node
+    whose machine is `replaced` the calls have ended before.
     """
     from cli.engine.dropped_calls import list_dropped_calls, preview_dropped_calls
     from cli.engine.rollout import with_leave
@@ -130,6 +140,7 @@ def refuse_dropped_calls(engine: Engine, deployment: Deployment, arguments: Sequ
         found = preview_dropped_calls(engine, deployment.plan, arguments, again)
     else:
         found = list_dropped_calls(engine.resources(), deployment)
+    found.pop(replaced, None)
     if found:
         lines = "\n".join(f"  {name}: {dropped}" for name, dropped in found.items())
         raise Failure(

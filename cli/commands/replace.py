@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.console import Ask, Failure, Yes, is_terminal, progress
-from cli.deploy import bring_up, prepare
+from cli.deploy import bring_up, prepare, refuse_dropped_calls
 from cli.engine.events import name_of
 from cli.help import DAY_TWO
 from cli.nodes.names import NodeName, StackOption, stack_of
@@ -54,8 +54,10 @@ def replace(
         if not is_terminal():
             raise Failure(f"this would delete and recreate the machine of {target.key}; confirm with --yes")
         typer.confirm(f"Delete the machine of {target.key} and create a new one?", abort=True)
+    prepare(plan)
     with open_engine(stack) as engine:
         require_existing(engine)
+        clear_leftovers(engine)
         resources = engine.resources()
         # A machine that was never reached may be the very one that has to go: it runs no calls.
         access = read_access(engine) if list_met(resources) else None
@@ -63,35 +65,45 @@ def replace(
     machine = group.get("outputs", {}).get("machine", "")
     if not machine:
         raise Failure(f"{target.key} has no machine yet. Next: ./webitel up {stack}")
-    prepare(plan)
     if ask:
         with open_engine(stack) as engine:
-            clear_leftovers(engine)
             refuse_what_is_refused(engine, plan, [target.key])
-    if not disruptive and access and target.key in access.nodes:
-        drain(access, target.key, settings.drain_timeout)
-    renew = ["--replace", machine]
+    # One whose deletion was the last that an interrupted run did is no more in the state: it is made, not replaced.
+    renew = ["--replace", machine] if any(one["urn"] == machine for one in resources) else []
     again = choose_next(
         machine,
         resources,
         f"./webitel replace {target.key} --stack {stack}" + " --disruptive" * disruptive,
         f"./webitel up {stack}" + " --disruptive" * disruptive,
     )
+
+    def empty() -> None:
+        if not disruptive and access and target.key in access.nodes:
+            drain(access, target.key, settings.drain_timeout)
+
     if not plan.facts.fixed_addresses:
         # The others must learn its new address before it can work with them.
-        bring_up(stack, True, disruptive=disruptive, arguments=renew, again=again, ask=False)
+        bring_up(stack, True, disruptive=disruptive, arguments=renew, again=again, ask=False, before=empty)
         return
     # The node alone at first: a pending change of another member of its cluster would wait for this node, and this node,
     # further back in the order, for the change.
     with open_engine(stack) as engine:
-        clear_leftovers(engine)
+        if not disruptive and not settings.disruptive:
+            refuse_dropped_calls(engine, deployment, (), lambda: again(engine), replaced=target.name)
+        empty()
         lift_protection(engine, plan, f"./webitel replace {target.key} --stack {stack}", [machine])
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
-        targets = [word for urn in list_below(resources, group["urn"]) for word in ("--target", urn)]
-        run = run_engine(engine, plan.nodes, "up", *renew, *targets)
+        run = run_engine(engine, plan.nodes, "up", *renew, *choose_targets(group["urn"], target.key))
         report_failure(run, again(engine), plan)
     bring_up(stack, True, disruptive=disruptive, ask=ask)
+
+
+def choose_targets(group: str, key: str) -> list[str]:
+    """Return arguments that choose a node's resources, those too that are no more, or not yet, in the state."""
+    # A component's children have its type in theirs, and its name before their own.
+    below = f"{group.removesuffix(f'::{key}')}$**::{key}"
+    return ["--target", below, "--target", f"{below}-*"]
 
 
 def choose_next(machine: str, before: Sequence[Mapping[str, Any]], replace: str, up: str) -> Callable[[Engine], str]:
@@ -104,15 +116,6 @@ def choose_next(machine: str, before: Sequence[Mapping[str, Any]], replace: str,
 
     old = find(before)
     return lambda engine: up if find(engine.resources()) not in (old, ()) else replace
-
-
-def list_below(resources: Sequence[Mapping[str, Any]], group: str) -> list[str]:
-    """Return the resources of a node, by what their parents are."""
-    found = [group]
-    for one in resources:  # parents stand before their children
-        if one.get("parent") in found:
-            found.append(one["urn"])
-    return found[1:]
 
 
 def drain(access: Access, key: str, seconds: int) -> None:

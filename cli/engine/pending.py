@@ -87,7 +87,24 @@ def adopt(resources: Sequence[Resource], made: Resource) -> list[Resource]:
                 continue  # adopted by a run that was interrupted too, or deleted before its successor was made
             one = {**one, "delete": True}
         kept.append(one)
-    return [*kept, made]
+    # Behind what it needs, and before what needs its predecessor: each stands in the state behind what it refers to.
+    needed = list_needed(made)
+    known = {one["urn"]: place for place, one in reversed([*enumerate(kept, 1)]) if not one.get("delete")}
+    place = max((place for urn, place in known.items() if urn in needed), default=len(kept))
+    return [*kept[:place], made, *kept[place:]]
+
+
+def list_needed(resource: Resource) -> set[str]:
+    """Return the names of the resources that one refers to."""
+    by_property: Mapping[str, Sequence[str]] = resource.get("propertyDependencies") or {}
+    provider = resource.get("provider", "").rpartition("::")[0]
+    return {
+        *(resource.get("dependencies") or ()),
+        *(urn for urns in by_property.values() for urn in urns),
+        resource.get("parent", ""),
+        resource.get("deletedWith", ""),
+        provider,
+    }
 
 
 def find_ids(engine: Engine, begun: Sequence[Resource], resources: Sequence[Resource]) -> dict[str, str]:

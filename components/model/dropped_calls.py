@@ -13,10 +13,16 @@ REFUSED = "calls in progress would suffer, so nothing was changed: "
 
 
 def find_dropped_calls(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """Say what the changed files, bundles and versions do to calls in progress, by service; "" for nothing."""
+    """Say what the changed files, bundles and versions of packages do to calls in progress, by service; "" for nothing. A file
+    changes by its text, or by an address in it."""
     if not isinstance(new.get("files"), Mapping) or not isinstance(new.get("attributes"), Mapping):
         return ""
-    changed = [path for path, text in new["files"].items() if old["files"].get(path) != text]
+    moved = list_moved(old, new)
+    changed = [
+        path
+        for path, text in new["files"].items()
+        if old["files"].get(path) != text or any(place in str(text) for place in moved)
+    ]
     actions = {action for path in changed for action in new["attributes"][path].get("actions", ())}
     if isinstance(new.get("manifest"), Mapping):
         for name, wanted in new["manifest"].get("bundle_actions", {}).items():
@@ -35,6 +41,15 @@ def find_dropped_calls(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
         if service.drops_calls and actions & {f"restart {unit}" for unit in list_units(service)}
     ]
     return "; ".join(dropped)
+
+
+def list_moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The places in texts where an address stands that is another one now, or not known yet: a machine was replaced where a
+    cloud chooses addresses. The text stays the same, the file on the node does not."""
+    before, after = ((inputs.get("addresses") or {}) for inputs in (old, new))
+    if not isinstance(before, Mapping) or not isinstance(after, Mapping):
+        return []
+    return [f"{{{{address:{name}}}}}" for name, address in after.items() if before.get(name, address) != address]
 
 
 def list_units(service: Service) -> set[str]:

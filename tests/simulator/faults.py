@@ -38,16 +38,13 @@ class Faults:
         """Set as soon as a call hangs by `cut` or `stuck`."""
         self.calls: list[str] = []
         """Operation, type and name of every call that changes something, in the order in which they came."""
+        self.hits = 0
+        """How many calls a rule hit."""
         self._lock = threading.Lock()
         self._text = ""
         self._rules: list[Mapping[str, Any]] = []
         self._met: list[int] = []
         self._hit: set[tuple[str, str]] = set()
-
-    @property
-    def hits(self) -> int:
-        """How many calls were hit by rules with `each`."""
-        return len(self._hit)
 
     def before(self, request: Request, operation: str, inputs: Properties, words: Mapping[str, str]) -> None:
         """Fails as the first rule says that hits this call; `words` are the cloud's, by kind."""
@@ -102,10 +99,12 @@ class Faults:
                     if (call := (operation, request.urn)) in self._hit:
                         continue
                     self._hit.add(call)
+                    self.hits += 1
                     return rule
                 self._met[index] += 1
                 beyond = self._met[index] - rule.get("nth", 1)
                 if beyond >= 0 and (rule.get("times", 1) == 0 or beyond < rule.get("times", 1)):
+                    self.hits += 1
                     return rule
         return None
 

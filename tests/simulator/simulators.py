@@ -12,6 +12,7 @@ from provider.server import Properties, Provider, ProviderError, Request
 from tests.simulator import account as accounts
 from tests.simulator import webitel
 from tests.simulator.account import Function
+from tests.simulator.attached import Attached
 from tests.simulator.call import Account
 from tests.simulator.faults import Faults
 from tests.simulator.interface import Interface
@@ -49,7 +50,7 @@ def make_provider(cloud: str, world: World, faults: Faults) -> Provider:
         return functions[token](account, arguments)
 
     handlers = [one(account) for one in types]
-    return Provider(account.package, account.schema.version, handlers, configure=configure, invoke=invoke)
+    return Attached(account.package, account.schema.version, handlers, configure=configure, invoke=invoke)
 
 
 class Simulators:

@@ -13,6 +13,7 @@ from provider.health import Health, HealthInputs
 from provider.node_inputs import NodeInputs
 from provider.secrets import Secrets
 from provider.server import Properties, Provider, Request
+from tests.simulator.attached import Attached
 from tests.simulator.call import ERRORS
 from tests.simulator.faults import Faults
 from tests.simulator.world import Refused, Thing, World
@@ -105,4 +106,4 @@ class SimulatedHealth(Recorded, Health):
 
 def make_provider(world: World, faults: Faults) -> Provider:
     """The provider `webitel` without machines."""
-    return Provider("webitel", "0.1.0", [Secrets(), SimulatedConfiguration(world, faults), SimulatedHealth(world, faults)])
+    return Attached("webitel", "0.1.0", [Secrets(), SimulatedConfiguration(world, faults), SimulatedHealth(world, faults)])

@@ -15,6 +15,8 @@ from tests.simulator.simulators import Simulators
 from tests.simulator.world import World
 from tools.engine.find import find_engine
 
+pytest.register_assert_rewrite("tests.clouds.conformance.killing")
+
 
 @dataclass
 class Live:

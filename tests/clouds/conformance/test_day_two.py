@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from cli.commands.replace import list_below
+from cli.commands.replace import choose_targets
 from components.clouds.registry import CLOUDS
 from components.model.problems import PlanError
 from stacks.load import load_deployment
@@ -245,12 +245,7 @@ def test_replaced_machine_keeps_disk_and_address(story: Story) -> None:
     groups = {one["urn"].rpartition("::")[2]: one for one in resources if one["type"] == "webitel:index:Node"}
     words = [word for key in ("data-1", "edge-1") for word in ("--replace", groups[key]["outputs"]["machine"])]
     if CLOUDS[story.cloud].fixed_addresses:
-        words += [
-            word
-            for key in ("data-1", "edge-1")
-            for urn in list_below(resources, groups[key]["urn"])
-            for word in ("--target", urn)
-        ]
+        words += [word for key in ("data-1", "edge-1") for word in choose_targets(groups[key]["urn"], key)]
     announced = story.deployment.preview(*words)
     assert {step.name for step in announced if step.type == machine and step.op in REPLACING} == {"data-1", "edge-1"}
     if CLOUDS[story.cloud].fixed_addresses:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from cli.deploy import edit_setting
 from components.clouds.registry import CLOUDS
 from stacks.load import load_deployment
 from tests.clouds.conformance.checks import TYPES, find_wrong_ways
@@ -147,3 +148,30 @@ def test_a_machine_that_was_never_reached_can_be_replaced(start: Start) -> None:
         ran = command("replace", "all-1", "--stack", live.deployment.stack, "--yes")
     assert ran.exit_code == 0, ran.exception
     assert machines(live).keys() == before.keys() and machines(live) != before
+
+
+@pytest.mark.parametrize("cloud", ["digitalocean", "hetzner"])
+def test_what_drops_calls_is_refused_before_a_node_is_emptied(
+    cloud: str,
+    start: Start,
+    standing: Standing,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A change that waits for `--disruptive`, of another node than the one that is replaced."""
+    emptied: list[str] = []
+    monkeypatch.setattr("cli.commands.replace.drain", lambda access, key, seconds: emptied.append(key))
+    made = start(f"{cloud}-basic", standing(f"{cloud}-basic"))
+    made.deployment.configure(OWN)
+    made.deployment.up()
+    things = made.world.all()
+    with command_line(made) as webitel:
+        edit_setting(made.deployment.stack, "package_versions", {"opensips": "3.4.99-1"})
+        ran = webitel("replace", "app-1", "--stack", made.deployment.stack, "--yes")
+        said = str(ran.exception)
+        assert "Calls in progress would suffer. Nothing was changed." in said and "edge-1: OpenSIPS restarts" in said, said
+        assert f"./webitel replace app-1 --stack {made.deployment.stack} --disruptive" in said
+        assert emptied == [] and made.world.all() == things
+        edit_setting(made.deployment.stack, "package_versions", None)
+        ran = webitel("replace", "data-1", "--stack", made.deployment.stack, "--yes")
+        assert ran.exit_code == 0, ran.exception
+        assert emptied == ["data-1"]

@@ -99,6 +99,15 @@ def test_adopting_twice_changes_nothing_and_a_successor_marks_the_old_one() -> N
     assert adopt([{"urn": "a", "id": "0", "pendingReplacement": True}], made) == [made]
 
 
+def test_an_adopted_successor_stands_behind_what_it_needs_and_before_what_needs_its_predecessor() -> None:
+    """The engine takes no state in which something refers to what comes after it."""
+    server, old = {"urn": "server", "id": "2"}, {"urn": "a", "id": "0", "pendingReplacement": True}
+    made = {"urn": "a", "id": "1", "dependencies": ["server"], "provider": "provider::id", "parent": "node"}
+    node, provider, user = {"urn": "node"}, {"urn": "provider", "id": "id"}, {"urn": "user", "dependencies": ["a"]}
+    assert adopt([node, provider, server, old, user], made) == [node, provider, server, made, user]
+    assert adopt([node, provider, server, user], made) == [node, provider, server, made, user]
+
+
 def test_what_the_state_has_already_is_not_what_was_made(tmp_path: Path) -> None:
     engine = make_state(tmp_path, [], [])
     begun = operation(DISK, "d", project="p", zone="z", name="n")["resource"]

@@ -313,6 +313,22 @@ def test_dropped_calls_are_announced_and_need_leave(call: Call, node: FakeNode, 
     assert HANDLER.update(call, "all-1", old, outputs | {"configured": False}, new)["digest"], "nothing of it runs yet"
 
 
+def test_another_address_in_a_file_drops_calls_like_a_changed_text(call: Call, inputs: dict[str, Any]) -> None:
+    """A machine was replaced where the cloud chooses addresses: OpenSIPS' routes name each FreeSWITCH by its own."""
+    path = "/etc/opensips/routes.cfg"
+    attributes = {path: {"actions": [f"restart {CATALOGUE['opensips'].units[0]}"]}}
+    texts = {"files": {path: "{{address:app-1}}\n"}, "attributes": attributes, "secrets": {}}
+    old = inputs | texts | {"addresses": {"app-1": "10.0.0.2", "app-2": "10.0.0.3"}}
+    outputs = create(call, old)
+    moved = old | {"addresses": {"app-1": "10.0.0.9", "app-2": "10.0.0.3"}}
+    with pytest.raises(ProviderError, match=r"OpenSIPS restarts.*\n.*--disruptive"):
+        HANDLER.update(call, "all-1", old, outputs, moved)
+    HANDLER.preview_update(call, "all-1", old, outputs, old | {"addresses": {"app-1": UNKNOWN, "app-2": "10.0.0.3"}})
+    assert any("OpenSIPS restarts" in text for text in call.kept)
+    elsewhere = old | {"addresses": {"app-1": "10.0.0.2", "app-2": "10.0.0.9"}}
+    assert HANDLER.update(call, "all-1", old, outputs, elsewhere)["digest"], "no file names that one"
+
+
 def test_another_version_drops_calls_like_a_changed_file(call: Call, inputs: dict[str, Any]) -> None:
     actions = [f"restart {CATALOGUE['opensips'].units[0]}"]
 
