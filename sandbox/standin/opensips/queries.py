@@ -47,6 +47,7 @@ WORDS = frozenset(
         "coalesce",
         "nullif",
         "length",
+        "split_part",
         "substr",
         "starts_with",
         "now",
