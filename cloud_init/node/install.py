@@ -31,6 +31,10 @@ UNPACKED = pathlib.Path("/var/lib/dpkg/info")
 QUICK = ("-o", "Dpkg::Options::=--force-unsafe-io")
 """Unpacking without waiting for the disk after each file: a seventh of a first boot's time for packages."""
 
+OFFLINE = {"SYSTEMD_OFFLINE": "1"}
+"""systemctl(1): leaves running units alone. Every package with a unit would have systemd read all of them anew, some thirty times
+in a first installation, in which none is started."""
+
 TRIES = 5
 PATIENCE = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30")
 """The tries are ours: apt's own, with their growing pauses for each of a hundred packages, take many minutes to give up."""
@@ -194,7 +198,12 @@ def run_apt(arguments: list[str], step: str, total: int) -> None:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             pass_fds=[writing],
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
+            env={
+                **os.environ,
+                "DEBIAN_FRONTEND": "noninteractive",
+                "LC_ALL": "C.UTF-8",
+                **({} if CONFIGURED.exists() else OFFLINE),
+            },
         )
         os.close(writing)
         seen = set()
@@ -315,6 +324,7 @@ def install(
                 time.sleep(2 * attempt)
         # A service that starts before its configuration is there does harm: RabbitMQ then never joins a cluster.
         if first:
+            subprocess.run(["systemctl", "daemon-reload"], capture_output=True, check=False)
             disable(units)
         subprocess.run(["apt-mark", "hold", *missing], capture_output=True, check=False)
         if first:

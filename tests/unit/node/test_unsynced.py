@@ -53,12 +53,13 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 QUICK = " ".join(install.QUICK)
+RELOAD = "systemctl daemon-reload"
 READ = "-o APT::Update::Error-Mode=any update"
 
 
 def test_the_first_installation_is_on_the_disk_when_it_ends(machine: Machine) -> None:
     install.install(["nginx"], [])
-    assert machine.calls == ["sync", READ, f"{QUICK} install nginx", "apt-mark hold nginx", "sync"]
+    assert machine.calls == ["sync", READ, f"{QUICK} install nginx", RELOAD, "apt-mark hold nginx", "sync"]
     assert not install.UNSYNCED.exists()
 
 
