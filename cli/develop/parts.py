@@ -60,7 +60,9 @@ PARTS: dict[str, tuple[Step, ...]] = {
     "unit": (Step("unit tests", PYTEST, BUSY),),
     "engine": (Step("engine tests", marked("engine", "tests/engine", "tests/simulator"), BUSY),),
     "clouds": (
-        Step("deployments on simulated clouds", (*marked("clouds", "tests/clouds", "tests/simulator"), f"--ignore={SPEED}"), BUSY),
+        Step(
+            "deployments on simulated clouds", (*marked("clouds", "tests/clouds", "tests/simulator"), f"--ignore={SPEED}"), BUSY
+        ),
         Step("speed on simulated clouds", marked("clouds", SPEED)),
     ),
     "sandbox": (Step("stand-ins on Debian's programs", marked("sandbox", "tests/sandbox"), WAITING, as_root=True),),
