@@ -29,11 +29,11 @@ UNSYNCED = pathlib.Path("/var/lib/webitel/unsynced")
 BOOT = pathlib.Path("/proc/sys/kernel/random/boot_id")
 UNPACKED = pathlib.Path("/var/lib/dpkg/info")
 QUICK = ("-o", "Dpkg::Options::=--force-unsafe-io")
-"""Unpacking without waiting for the disk after each file: a seventh of a first boot's time for packages."""
+"""Unpacking without waiting for the disk after each file: a seventh of what dpkg takes (`facts/first-boot.md` 2)."""
 
 OFFLINE = {"SYSTEMD_OFFLINE": "1"}
-"""systemctl(1): leaves running units alone. Every package with a unit would have systemd read all of them anew, some thirty times
-in a first installation, in which none is started."""
+"""systemctl leaves running units alone (`facts/first-boot.md` 3). Every package with a unit would have systemd read all of them
+anew, some thirty times in a first installation, in which none is started."""
 
 TRIES = 5
 PATIENCE = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30")
