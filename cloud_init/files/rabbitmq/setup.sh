@@ -1,16 +1,15 @@
 #!/bin/sh
-# User, virtual host with quorum queues, and the exchanges that services expect but nobody declares, while the broker runs: at
-# its start it reads the same definitions by itself. Safe at any time.
+# User, virtual host with quorum queues, and the exchanges that services expect. Safe at any time.
 set -eu
 export LC_ALL=C.UTF-8
 
 API=http://{{ bind("rabbitmq", "management") }}:{{ port("rabbitmq", "management") }}/api
-# The password goes to curl by its standard input, never as an argument.
+# The password is no argument: others could read it.
 ask() { path=$1; shift; login | curl -sf -K - "$@" "$API/$path"; }
 login() { sed -n 's/.*"name": "\(webitel\)", "password": "\([^"]*\)".*/user = "\1:\2"/p' /etc/rabbitmq/definitions.json; }
 make_exchange() { ask "exchanges/%2F/$1" -o /dev/null -X PUT -H 'content-type: application/json' -d '{"type":"topic","durable":true}'; }
 
-# What a first start made by itself is asked for in a tenth of a second; each rabbitmqctl below takes one or two.
+# A first start makes all of it by itself, and each rabbitmqctl below takes a second or two.
 is_set_up() {
   ask vhosts | grep -q '"metadata":{"default_queue_type":"quorum"[^}]*},"name":"/"' || return 1
   for exchange in {{ exchanges | join(" ") }}; do make_exchange "$exchange" || return 1; done
@@ -18,8 +17,8 @@ is_set_up() {
 if is_set_up; then exit; fi
 
 rabbitmqctl -q await_startup --timeout 600
-# A broker whose first start knew no definitions made `/` without a default queue type, which cannot be changed afterwards:
-# the member that began the cluster makes it anew while it is empty, the others wait for it.
+# Without definitions `/` is made with no default queue type, for good: the member that began the cluster makes it anew while
+# it is empty, the others wait.
 tries=0
 until rabbitmqctl -q list_vhosts name default_queue_type | grep -q "^/	quorum"; do
   if [ "$(hostname)" != "{{ nodes_with("rabbitmq")[0].name }}" ] && [ $tries -lt 120 ]; then
