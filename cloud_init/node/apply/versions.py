@@ -32,7 +32,7 @@ def actions_of(stale: Iterable[str], wanted: Wanted) -> list[str]:
 def check(wanted: Wanted, stale: dict[str, str], runs: bool, node: str) -> None:
     """Check that every version not installed yet can be; `runs`: the services of this node have run before.
 
-    Raises ApplyError with all that cannot, before anything is changed; InstallError where the lists cannot be read.
+    Raises ApplyError with all that cannot, and with the lists that could not be read, before anything is changed.
     """
     missing = wanted.keys() - list_packages(wanted).keys()
     names = sorted({*missing, *stale})
@@ -53,12 +53,8 @@ def check(wanted: Wanted, stale: dict[str, str], runs: bool, node: str) -> None:
                 "so it is not installed"
             )
     if problems:
-        raise ApplyError(
-            "no packages were changed:\n"
-            + "\
-".join(filter(None, [*problems, unread])),
-            "webitel-install.service",
-        )
+        lines = ["no packages were changed:", *problems, *filter(None, [unread])]
+        raise ApplyError("\n".join(lines), "webitel-install.service")
 
 
 def list_offered(names: Iterable[str]) -> dict[str, list[str]]:

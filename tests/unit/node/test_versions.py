@@ -93,6 +93,24 @@ def test_a_version_that_nobody_offers_is_said_with_what_there_is(node: dict[str,
     assert node["ran"] == []
 
 
+def test_all_that_cannot_be_installed_is_listed_with_what_apt_could_not_read(
+    node: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A line each."""
+
+    def fail(*_: object) -> None:
+        raise install.InstallError("apt-get update failed:\nE: no route")
+
+    monkeypatch.setattr(install, "run_apt", fail)
+    wanted: versions.Wanted = {**ENGINE, "grafana": {"version": "1", "actions": []}}
+    with pytest.raises(ApplyError) as caught:
+        versions.check(wanted, {}, False, "n")
+    first, *problems, failed, cause = str(caught.value).splitlines()
+    assert (first, failed, cause) == ("no packages were changed:", "apt-get update failed:", "E: no route")
+    assert [line.partition(" = ")[0].rpartition(".")[2] for line in problems] == ["grafana", "webitel-engine"]
+
+
 def test_what_is_missing_must_be_offered_too(node: dict[str, Any]) -> None:
     with pytest.raises(ApplyError, match="no package of that name"):
         versions.check(ENGINE, {}, False, "n")
