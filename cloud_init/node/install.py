@@ -30,6 +30,9 @@ BOOT = pathlib.Path("/proc/sys/kernel/random/boot_id")
 UNPACKED = pathlib.Path("/var/lib/dpkg/info")
 QUICK = ("-o", "Dpkg::Options::=--force-unsafe-io")
 """Unpacking without waiting for the disk after each file: a seventh of what dpkg takes (`facts/first-boot.md` 2)."""
+LOST_TOO = ("-o", "Dpkg::Options::=--force-confmiss")
+"""Configuration files that are gone are put back (`facts/first-boot.md` 8)."""
+EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 
 OFFLINE = {"SYSTEMD_OFFLINE": "1"}
 """systemctl leaves running units alone (`facts/first-boot.md` 3). Every package with a unit would have systemd read all of them
@@ -283,9 +286,20 @@ def mend_unsynced() -> None:
         subprocess.run(["dpkg", "--configure", "-a"], capture_output=True, check=False, stdin=subprocess.DEVNULL)
         if names:
             run_apt(["update"], "package lists", 0)
-            run_apt(["install", "--reinstall", "--no-install-recommends", *names], "packages once more", len(names))
+            remove_emptied(names)
+            run_apt([*LOST_TOO, "install", "--reinstall", "--no-install-recommends", *names], "packages once more", len(names))
     os.sync()
     UNSYNCED.unlink()
+
+
+def remove_emptied(packages: list[str]) -> None:
+    """Remove configuration files that are empty and should not be: dpkg would take them for edited, and keep them."""
+    command = ["dpkg-query", "-W", "-f", "${Conffiles}\n", *packages]
+    for line in subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines():
+        name, digest = [*line.split(), "", ""][:2]
+        path = pathlib.Path(name)
+        if digest not in ("", EMPTY_MD5) and path.is_file() and path.stat().st_size == 0:
+            path.unlink()
 
 
 def install(

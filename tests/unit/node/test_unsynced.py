@@ -18,6 +18,7 @@ class Machine:
         self.calls = list[str]()
         self.missing = ["nginx"]
         self.fails = False
+        self.conffiles = ""
         for name in ("UNSYNCED", "BOOT", "UNPACKED", "CONFIGURED", "POLICY"):
             monkeypatch.setattr(install, name, root / name.lower())
         install.UNPACKED.mkdir()
@@ -26,7 +27,7 @@ class Machine:
         monkeypatch.setattr(install, "list_missing", lambda packages, versions: list(self.missing))
         monkeypatch.setattr(install, "disable", lambda units: None)
         monkeypatch.setattr(time, "sleep", lambda seconds: None)
-        monkeypatch.setattr(subprocess, "run", lambda command, **_: self.calls.append(" ".join(command)))
+        monkeypatch.setattr(subprocess, "run", self.run)
         monkeypatch.setattr(os, "sync", lambda: self.calls.append("sync"))
 
     def boot(self, name: str) -> None:
@@ -39,6 +40,11 @@ class Machine:
         path.touch()
         began = install.UNSYNCED.stat().st_mtime
         os.utime(path, (began + seconds, began + seconds))
+
+    def run(self, command: list[str], **_: object) -> "subprocess.CompletedProcess[str]":
+        if command[0] != "dpkg-query":
+            self.calls.append(" ".join(command))
+        return subprocess.CompletedProcess(command, 0, self.conffiles, "")
 
     def run_apt(self, arguments: list[str], step: str, total: int) -> None:
         assert install.POLICY.exists(), "a service could start"
@@ -93,6 +99,26 @@ def test_what_a_cut_boot_unpacked_is_unpacked_anew(machine: Machine, missing: li
     machine.boot("two")
     machine.calls.clear()
     install.install(["nginx"], [])
-    assert machine.calls[:4] == ["dpkg --configure -a", "update", "install --reinstall curl libssl3:amd64", "sync"]
+    again = f"{' '.join(install.LOST_TOO)} install --reinstall curl libssl3:amd64"
+    assert machine.calls[:4] == ["dpkg --configure -a", "update", again, "sync"]
     assert not install.UNSYNCED.exists()
     assert not install.POLICY.exists()
+
+
+def test_configuration_files_that_were_emptied_are_unpacked_anew_too(machine: Machine) -> None:
+    """dpkg keeps what it takes for edited, and puts a file back only where it is gone and dpkg is told so."""
+    texts = {
+        "emptied": ("", "f75b8179"),
+        "new": ("", "newconffile"),
+        "edited": ("mine", "f75b8179"),
+        "empty": ("", install.EMPTY_MD5),
+    }
+    for name, (text, _) in texts.items():
+        (machine.root / name).write_text(text)
+    lines = [f" {machine.root / name} {digest}" for name, (_, digest) in texts.items()]
+    machine.conffiles = "\n".join(["", *lines, f" {machine.root}/gone f75b8179 obsolete", ""])
+    install.begin_unsynced()
+    machine.unpack("nginx", 1)
+    machine.boot("two")
+    install.install(["nginx"], [])
+    assert {name for name in texts if (machine.root / name).exists()} == {"edited", "empty"}
