@@ -1,4 +1,4 @@
-"""What only the first boot sets otherwise: the machine's time zone and host name."""
+"""What otherwise only the first boot sets: the machine's time zone and host name."""
 
 import os
 import pathlib
@@ -14,13 +14,13 @@ HOST_NAME = pathlib.Path("/etc/hostname")
 
 
 def describe() -> dict[str, str]:
-    """What the machine says of itself, by what it is."""
+    """Return what the machine has now, by what it is."""
     return {"time zone": read_zone(), "host name": read_host_name()}
 
 
 def correct(manifest: Manifest, tell: Tell) -> list[str]:
-    """Give the machine its time zone and host name back; what was changed. Programs that run keep what they started with, and
-    none is restarted for it but cron, which would go on at the hours of the zone before."""
+    """Give the machine its time zone and host name back; return what was changed. Running programs keep what they started with,
+    and none is restarted but cron, which would go on at the hours of the zone before."""
     done = []
     if (zone := manifest.get("time_zone", "")) and resolve(zone) != resolve(read_zone()):
         if not (ZONES / zone).is_file():
@@ -34,7 +34,8 @@ def correct(manifest: Manifest, tell: Tell) -> list[str]:
         systemctl("try-restart", "cron")
         done.append("time zone")
     name = manifest["node"]
-    if name != read_host_name():
+    # The one of now and the one of the next start.
+    if not name == read_host_name() == read_written_name():
         tell("files", f"host name {name}")
         write_private(HOST_NAME, f"{name}\n", 0o644)
         if (set_name := run(["hostname", name])).returncode:
@@ -44,12 +45,18 @@ def correct(manifest: Manifest, tell: Tell) -> list[str]:
 
 
 def read_host_name() -> str:
-    """The host name, without a domain that a cloud may add."""
+    """Return the host name, without a domain that a cloud may add."""
     return socket.gethostname().partition(".")[0]
 
 
+def read_written_name() -> str:
+    """Return the name that the next start will take; where nothing is written, the present one."""
+    written = HOST_NAME.read_text().strip() if HOST_NAME.exists() else socket.gethostname()
+    return written.partition(".")[0]
+
+
 def read_zone() -> str:
-    """The time zone's name; where it is no link but a copy, the one that is written beside it."""
+    """Return the time zone's name; where it is a copy instead of a link, the name that is written beside it."""
     if not LOCAL_TIME.exists():
         return "UTC"
     if LOCAL_TIME.is_symlink():
@@ -59,5 +66,5 @@ def read_zone() -> str:
 
 
 def resolve(zone: str) -> pathlib.Path:
-    """The file of a zone: one zone has several names."""
+    """Return the file of a zone: one zone has several names."""
     return (ZONES / zone).resolve()

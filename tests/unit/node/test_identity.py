@@ -119,6 +119,15 @@ def test_a_host_name_is_put_right(machine: Machine, name: str) -> None:
     assert machine.name == "acme-app-1" and (machine.root / "etc/hostname").read_text() == "acme-app-1\n"
 
 
+@pytest.mark.parametrize(("written", "changes"), [("localhost\n", True), ("", True), ("acme-app-1.c.project.internal\n", False)])
+def test_the_name_of_the_next_start_is_put_right_too(machine: Machine, written: str, changes: bool) -> None:
+    """A broker that starts under another name is another one, without data."""
+    path = machine.root / "etc/hostname"
+    path.write_text(written)
+    assert correct("UTC") == (["host name"] if changes else [])
+    assert path.read_text() == ("acme-app-1\n" if changes else written)
+
+
 @pytest.mark.parametrize("name", ["acme-app-1", "acme-app-1.europe-west3-a.c.project.internal"])
 def test_a_clouds_domain_behind_the_name_is_no_other_name(machine: Machine, name: str) -> None:
     machine.name = name
