@@ -233,10 +233,10 @@ def read_all_lists() -> str:
 
 
 def find_cause(said: str) -> str:
-    """The first reason in apt's error, of which the name of a file that nobody knows is no part."""
-    lines = said.splitlines()
-    fetches = [line.split("  ", 1)[1].strip() for line in lines if line.startswith("E: Failed to fetch") and "  " in line]
-    return (fetches or lines)[0]
+    """The first reason in apt's error, without the address of the list."""
+    errors = [line.removeprefix("E: ") for line in said.splitlines() if line.startswith("E: ")] or said.splitlines()
+    fetches = [line.split("  ", 1)[1].strip() for line in errors if line.startswith("Failed to fetch") and "  " in line]
+    return (fetches or errors)[0]
 
 
 def read_lists(source: str) -> None:

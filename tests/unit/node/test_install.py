@@ -119,3 +119,13 @@ def test_without_an_unread_list_the_error_is_the_installations(apt: Apt) -> None
     apt.answers(0, 100, "")
     with pytest.raises(install.InstallError, match=r"^apt-get install failed:\n"):
         install.install(["package-1"], [])
+
+
+def test_an_error_of_another_kind_is_told_too(apt: Apt) -> None:
+    """As apt 2.6.1 says it while another program reads the lists."""
+    why = "Could not get lock /var/lib/apt/lists/lock. It is held by process 812 (apt-get)"
+    apt.answers(100, 100, "")
+    apt.set("UNREAD", f"Reading package lists...\nE: {why}\nE: Unable to lock directory /var/lib/apt/lists/")
+    with pytest.raises(install.InstallError):
+        install.install(["package-1"], [])
+    assert apt.steps == [f"no package lists yet: {why}"] * (install.TRIES - 1)
