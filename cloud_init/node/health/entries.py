@@ -1,4 +1,4 @@
-"""Entries in Consul that a program makes once, at its start, and never again: put back for it, as it goes on renewing them."""
+"""Entries in Consul that a program makes at its start only: put back for it, as it goes on renewing them."""
 
 import http.client
 import json
@@ -11,9 +11,9 @@ from ..system import Unhealthy
 
 
 def put_back(manifest: Manifest, rows: Mapping[str, ServiceRow], view: View) -> None:
-    """Make the missing entries of services that run and answer whatever was asked before.
+    """Make the missing entries of running services that passed every probe before that one.
 
-    An entry that is there and does not pass is left alone: its program renews it no more.
+    An entry that is there and does not pass is left alone: its program has stopped renewing it.
     """
     for service in manifest["services"]:
         row = rows.get(service["name"])
@@ -31,7 +31,7 @@ def put_back(manifest: Manifest, rows: Mapping[str, ServiceRow], view: View) -> 
 
 
 def register(probe: ProbeEntry, view: View) -> None:
-    """Make the entry as its program does, passing until it has to renew it. Raises Unhealthy with what Consul said."""
+    """Make the entry as its program does, passing until its next renewal is due. Raises Unhealthy with what Consul said."""
     body = {
         "Name": probe["name"],
         "ID": probe["id"],
