@@ -14,7 +14,6 @@ from pulumi_aws import Provider, ebs, ec2, route53, vpc
 from components.clouds.aws.budget import create_budget
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.rules import chunks, networks_of_people, rules_in, rules_out
-from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.machine import Public
 from components.model.naming import disk_name
@@ -23,6 +22,7 @@ from components.model.planning.addresses import subnet_of
 from components.model.planning.check_shape import growing_roles
 from components.model.planning.dns import TTL_SECONDS, Record, Zone
 from components.model.planning.firewall import ANYWHERE, is_crowded
+from components.model.share import resolve_catalogue
 from components.model.user_data import UserData
 
 DEBIAN = "136693071363"
@@ -86,7 +86,7 @@ class Adapter(Cloud):
         )
         # An instance enters or leaves a placement group only by being replaced: every role that may grow has its groups from the
         # first node on, a node's group follows from its own number alone, and one that was made without stays without.
-        growing = growing_roles(TIERS[self.plan.tier], CATALOGUE)
+        growing = growing_roles(TIERS[self.plan.tier], resolve_catalogue(self.settings))
         self.placement_groups = {
             key: ec2.PlacementGroup(
                 key, name=f"{self.plan.stack}-{key}", strategy="spread", tags=self.tags(key), opts=self.child()

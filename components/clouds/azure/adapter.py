@@ -17,7 +17,6 @@ from components.clouds.azure.budget import create_budget
 from components.clouds.azure.machines import IMAGE, name_controller, name_device, refer_to_image
 from components.clouds.azure.security import list_rules_in, list_rules_out
 from components.clouds.base import Cloud, Machine, NodeGroup
-from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.machine import Public
 from components.model.naming import disk_name
@@ -25,6 +24,7 @@ from components.model.plan import Node
 from components.model.planning.addresses import subnet_of
 from components.model.planning.check_shape import growing_roles
 from components.model.planning.dns import PRIORITY, TTL_SECONDS, WEIGHT, Record, Zone
+from components.model.share import resolve_catalogue
 from components.model.user_data import UserData
 
 V2_IOPS, V2_MBPS = 3000, 125
@@ -112,7 +112,7 @@ class Adapter(Cloud):
 
     def list_scale_sets(self) -> list[tuple[str, str]]:
         """Role and zone of every scale set, where the role may grow."""
-        growing = growing_roles(TIERS[self.plan.tier], CATALOGUE)
+        growing = growing_roles(TIERS[self.plan.tier], resolve_catalogue(self.settings))
         return list(dict.fromkeys((node.role, node.zone) for node in self.plan.nodes if node.role in growing))
 
     def create_scale_set(self, role: str, zone: str) -> compute.VirtualMachineScaleSet:

@@ -28,5 +28,5 @@ def test_the_first_network_of_a_region_does_not_stop_destroy(start: Start) -> No
         assert [one.id for one in live.world.all(VPC)] == [network.id] and live.world.all(DROPLET)
         ran = webitel("destroy", stack, "--yes", "--with-data")
         assert ran.exit_code == 0, (ran.exception, ran.output)
-        assert f"The network {stack} is there still" in " ".join(ran.output.split())
+        assert f"The network {stack} still exists" in " ".join(ran.output.split())
     assert {one.type for one in live.world.all()} == {VPC, "digitalocean:simulated:Account"}
