@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, collapse_addresses
 
-from components.model.catalogue.service import Audience
 from components.model.plan import Plan
-from components.model.planning.firewall import ANYWHERE
-
-PEOPLE = (Audience.CARRIERS.value, Audience.PHONES.value)
-"""Whose networks may be many."""
+from components.model.planning.crowds import networks_of_people
 
 JOIN_FROM = 200
 """Rules of a role and direction from which on those of people are joined: fewer stay as they were made."""
@@ -71,18 +66,10 @@ def by_ports(rules: Mapping[Rule, str]) -> dict[tuple[str, str], list[Rule]]:
     return found
 
 
-def networks_of_people(plan: Plan, role: str) -> tuple[str, ...]:
-    """The networks of carriers and phones that a role lets in or out to."""
-    ingoing = [network for one in plan.openings if one.role == role and one.audience in PEOPLE for network in one.networks]
-    outgoing = [network for rule in plan.egress if rule.role == role for network in rule.destinations]
-    known = {network for one in plan.openings if one.audience in PEOPLE for network in one.networks}
-    return tuple(network for network in dict.fromkeys((*ingoing, *outgoing)) if network in known and network != ANYWHERE)
-
-
 def join_networks(plan: Plan, role: str, rules: Mapping[Rule, str]) -> Iterator[tuple[Rule, str, list[str] | None]]:
     """A role's rules of one direction with their purposes. Where they are many, those of carriers and phones for the same ports
     are one, with all its networks, for clouds whose groups hold more networks than rules."""
-    people = networks_of_people(plan, role) if len(rules) > JOIN_FROM else ()
+    people = networks_of_people(plan.openings, plan.egress, role) if len(rules) > JOIN_FROM else ()
     joined: dict[tuple[str, str], list[str]] = {}
     for rule in rules:
         if rule.network in people:
@@ -93,12 +80,6 @@ def join_networks(plan: Plan, role: str, rules: Mapping[Rule, str]) -> Iterator[
             yield rule, purpose, None
         elif rule.network == networks[0]:
             yield replace(rule, network="networks"), purpose, networks
-
-
-def chunks(networks: Sequence[str], size: int) -> list[list[str]]:
-    """Networks in parts of at most that many, adjacent ones merged."""
-    merged = [str(network) for network in collapse_addresses(map(IPv4Network, networks))]
-    return [merged[start : start + size] for start in range(0, len(merged), size)]
 
 
 def _join(found: Iterable[tuple[Rule, str]]) -> dict[Rule, str]:

@@ -11,8 +11,12 @@ import pytest
 from cli.cloud import questions
 from cli.cloud.checks import judge
 from cli.cloud.questions import ask_cloud, read_stack_config
+from components.clouds.aws.account import list_limits
+from components.clouds.questions import Asked
+from components.model.settings import Settings
 from stacks.load import load_deployment
 from tests.clouds.conftest import LONG, Attach
+from tests.plans import make_plan
 from tests.simulator.account import tell
 from tests.simulator.simulators import Simulators
 from tests.simulator.world import Thing
@@ -167,3 +171,11 @@ def test_an_image_that_is_gone(attach: Attach, stack: str, image: str, words: st
     monkeypatch.setattr(questions, "read_stack_config", lambda name: {**read(name), "webitel:image": image})
     line = find(list(ask(simulators, stack)), "MISSING image")
     assert f"webitel:image = {image}: it does not exist" in line and words in line and "take one such as" in line
+
+
+def test_aws_holds_no_group_with_all_carriers_against_the_quota() -> None:
+    """Too many for one group have further ones: `up` must not be refused for what nothing makes."""
+    carriers = [f"62.{n}.0.0/24" for n in range(0, 100, 2)]
+    plan = make_plan(Settings.model_validate({"cloud": "aws", "tier": "basic", "carriers": carriers}), "aws-many")
+    (rules,) = (limit.needed for limit in list_limits(Asked(plan), 0, 0) if limit.code == "L-0EA8095F")
+    assert rules <= plan.facts.rules_per_group

@@ -15,8 +15,8 @@ from pulumi_aws import Provider, ec2, get_caller_identity_output, servicequotas
 
 from components.clouds.aws.adapter import DEBIAN, IMAGE
 from components.clouds.aws.facts import FACTS
+from components.clouds.aws.groups import own_rules
 from components.clouds.questions import Asked, Questions, find_image, known
-from components.clouds.rules import rules_in, rules_out
 from components.model.clouds.offers import Finding, Offers, Quota
 from components.model.machine import Public
 
@@ -92,7 +92,7 @@ def list_limits(asked: Asked, addresses: int, networks: int) -> Iterator[Limit]:
     gateways = len({node.zone for node in plan.nodes if node.public is Public.NO})
     own = sum(node.public is Public.SERVICE for node in plan.nodes) + gateways
     # One rule more lets everything out into the network.
-    rules = [number for role in plan.roles for number in (len(rules_in(plan, role)), len(rules_out(plan, role)) + 1)]
+    rules = [len(found) + more for role in plan.roles for found, more in zip(own_rules(plan, role), (0, 1), strict=True)]
     # Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances; EC2-VPC Elastic IPs; VPCs per Region; inbound or outbound
     # rules per security group.
     yield Limit("ec2", "L-1216C47A", sum(node.machine_type.vcpus for node in plan.nodes))

@@ -6,14 +6,15 @@ Sources: `facts/clouds.md` 0 and 1, `facts/schemas/README.md` 13 to 19.
 from __future__ import annotations
 
 from ipaddress import IPv4Network
+from typing import Any
 
 import pulumi
 from pulumi import Input, InvokeOptions, ResourceOptions
 from pulumi_aws import Provider, ebs, ec2, route53, vpc
 
 from components.clouds.aws.budget import create_budget
+from components.clouds.aws.groups import GroupRule, list_crowd, own_rules
 from components.clouds.base import Cloud, Machine, NodeGroup
-from components.clouds.rules import chunks, networks_of_people, rules_in, rules_out
 from components.model.catalogue.tiers import TIERS
 from components.model.machine import Public
 from components.model.naming import disk_name
@@ -21,7 +22,7 @@ from components.model.plan import Node, Plan
 from components.model.planning.addresses import subnet_of
 from components.model.planning.check_shape import growing_roles
 from components.model.planning.dns import TTL_SECONDS, Record, Zone
-from components.model.planning.firewall import ANYWHERE, is_crowded
+from components.model.planning.firewall import ANYWHERE
 from components.model.share import resolve_catalogue
 from components.model.user_data import UserData
 
@@ -150,17 +151,14 @@ class Adapter(Cloud):
             )
             for role in self.plan.roles
         }
-        rules = (self.facts, self.plan.openings, self.plan.egress)
-        self.crowds = {role: self.create_crowd(role) if is_crowded(*rules, role) else [] for role in self.plan.roles}
+        self.crowds = {role: self.create_crowd(role) for role in self.plan.roles}
         self.egress = {role: self.create_rules(role, group) for role, group in self.firewalls.items()}
 
     def create_rules(self, role: str, group: ec2.SecurityGroup) -> list[pulumi.Resource]:
         """Create the rules of a role; return those of its ways out."""
         options = ResourceOptions(parent=group)
-        elsewhere = networks_of_people(self.plan, role) if self.crowds[role] else ()
-        for rule, purpose in rules_in(self.plan, role).items():
-            if rule.network in elsewhere:
-                continue
+        entering, leaving = own_rules(self.plan, role)
+        for rule, purpose in entering.items():
             vpc.SecurityGroupIngressRule(
                 f"{role}-in-{rule.key}",
                 security_group_id=group.id,
@@ -196,30 +194,31 @@ class Adapter(Cloud):
                 tags=self.tags(f"{role}-out-{rule.key}"),
                 opts=options,
             )
-            for rule, purpose in rules_out(self.plan, role).items()
-            if rule.network not in elsewhere
+            for rule, purpose in leaving.items()
         ]
 
     def create_crowd(self, role: str) -> list[ec2.SecurityGroup]:
-        """The groups of carriers and phones where there are too many for the role's own: a rule a network, or they would be too
-        many for these too. Which ports they reach is then up to the nodes' own nftables.
+        """Create the groups of carriers and phones where there are too many for the role's own.
 
         Rules inside their groups, as AWS is told first what goes and then what comes: one by one it would be the other way
         round, and a full group has room for none.
         """
-        rooms = chunks(networks_of_people(self.plan, role), self.facts.rules_per_group)
+
+        def arguments(rule: GroupRule) -> dict[str, Any]:
+            return {"protocol": rule.protocol, "from_port": rule.first, "to_port": rule.last, "cidr_blocks": list(rule.networks)}
+
         return [
             ec2.SecurityGroup(
                 f"{role}-networks-{number}",
                 name=f"{self.plan.stack}-{role}-networks-{number}",
                 vpc_id=self.vpc.id,
                 description=f"Carriers and phones of role {role}, part {number}",  # never to be changed
-                ingress=[ec2.SecurityGroupIngressArgs(protocol="-1", from_port=0, to_port=0, cidr_blocks=networks)],
-                egress=[ec2.SecurityGroupEgressArgs(protocol="-1", from_port=0, to_port=0, cidr_blocks=networks)],
+                ingress=[ec2.SecurityGroupIngressArgs(**arguments(rule)) for rule in entering],
+                egress=[ec2.SecurityGroupEgressArgs(**arguments(rule)) for rule in leaving],
                 tags=self.tags(f"{role}-networks-{number}"),
                 opts=self.child(),
             )
-            for number, networks in enumerate(rooms, 1)
+            for number, (entering, leaving) in enumerate(list_crowd(self.plan, role), 1)
         ]
 
     def create_ssh_key(self) -> None:

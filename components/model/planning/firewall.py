@@ -83,25 +83,6 @@ def node_egress(plan: Plan, node: Node, settings: Settings, catalogue: Catalogue
     return tuple(_egress_of(node.role, (catalogue[name] for name in catalogue if name in node.services), settings))
 
 
-def is_crowded(facts: CloudFacts, openings: Iterable[Opening], egress: Iterable[EgressRule], role: str) -> bool:
-    """Return whether a role's rules are more than its group holds (`rules_per_group`): then networks of carriers and phones have
-    groups of their own."""
-    entering = {(one.protocol, one.ports, source) for one in openings if one.role == role for source in one.sources}
-    leaving = {(rule.protocol, rule.ports, network) for rule in egress if rule.role == role for network in rule.destinations}
-    # One more leads into the network.
-    return bool(facts.rules_per_group) and max(len(entering), len(leaving) + 1) > facts.rules_per_group
-
-
-def find_crowds(facts: CloudFacts, openings: Sequence[Opening], egress: Sequence[EgressRule]) -> Iterator[str]:
-    """Find roles whose firewalls on the cloud know no ports of carriers and phones, and say so."""
-    for role in dict.fromkeys(one.role for one in openings):
-        if is_crowded(facts, openings, egress, role):
-            yield (
-                f"{facts.title} has no room for the ports of so many carriers and phones: its firewall lets those networks to "
-                f"every port of {role} nodes, whose own firewall (nftables) closes all but SIP"
-            )
-
-
 def called_listeners(service: Service, catalogue: Catalogue = CATALOGUE) -> Iterator[tuple[str, Listener]]:
     """Return the listeners of other nodes that a service connects to itself.
 

@@ -19,6 +19,7 @@ from components.model.planning.addresses import address_offset, subnet_of
 from components.model.planning.bill import make_bill, sum_bill
 from components.model.planning.check_shape import count_nodes, explain_count
 from components.model.planning.checks import CHECKS
+from components.model.planning.crowds import find_crowds
 from components.model.planning.disks import choose_disks, keeps_disk, list_kept, make_kept
 from components.model.planning.draft import Catalogue, Draft, tier_size
 from components.model.planning.placement import find_unknown_calls
@@ -49,7 +50,7 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
     used = {name for node in nodes for service in node.services for name in draft.catalogue[service].secrets}
     openings = firewall.derive(nodes, settings, draft.facts, draft.catalogue)
     egress = firewall.derive_egress(nodes, settings, draft.catalogue)
-    crowds = firewall.find_crowds(draft.facts, openings, egress)
+    crowds = find_crowds(draft.facts, openings, egress)
     return Plan(
         stack=stack,
         facts=draft.facts,
