@@ -19,7 +19,7 @@ from components.model.planning.planner import documentation_values
 from components.model.problems import PlanError
 from components.model.settings import TierName
 from stacks import settings as stack_settings
-from stacks.copying import leave_out_secrets
+from stacks.copying import leave_out_nodes, leave_out_secrets
 from stacks.edit import set_setting
 from stacks.load import Deployment, check, load_deployment
 from stacks.problems import NAMESPACE, to_yaml
@@ -95,7 +95,7 @@ def copy(name: str, source: str) -> list[str]:
     deployment = load_deployment(source)
     text, left_out = leave_out_secrets(stack_settings.stack_file(source).read_text())
     path = stack_settings.stack_file(name)
-    write(path, text)
+    write(path, leave_out_nodes(text))
     facts = deployment.plan.facts
     if facts.real and not deployment.settings.region:
         set_setting(path, "region", facts.best_region)

@@ -36,9 +36,6 @@ class Adapter(Cloud):
         self.role_tags = {
             role: digitalocean.Tag(role, name=f"webitel:{self.plan.stack}:{role}", opts=self.child()) for role in self.plan.roles
         }
-        self.own_tags = [
-            digitalocean.Tag(name, name=f"{name}:{value}", opts=self.child()) for name, value in self.settings.tags.items()
-        ]
         self.droplets: list[digitalocean.Droplet] = []
 
     def create_firewalls(self) -> None:
@@ -145,9 +142,13 @@ class Adapter(Cloud):
             needs=(droplet, *attachments),
         )
 
-    def tags_of(self, node: Node) -> list[pulumi.Output[str]]:
-        """Return the tags of everything that belongs to a node."""
-        return [tag.name for tag in (self.stack_tag, self.role_tags[node.role], *self.own_tags)]
+    def tags_of(self, node: Node) -> list[Input[str]]:
+        """Return the tags of everything that belongs to a node.
+
+        The user's own are the account's: what wears one makes it, and a resource here would take it from all others.
+        """
+        own = [f"{name}:{value}" for name, value in self.settings.tags.items()]
+        return [self.stack_tag.name, self.role_tags[node.role].name, *own]
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         priority, weight, port = (None, None, None) if record.nodes else (PRIORITY, WEIGHT, record.port)

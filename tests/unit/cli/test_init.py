@@ -63,6 +63,21 @@ def test_a_copy_names_the_region_and_says_what_to_edit(folder: Path) -> None:
         assert part in result.stdout
 
 
+def test_a_copy_knows_nothing_of_what_stands_elsewhere(folder: Path) -> None:
+    """Else a new deployment would be placed as an old one, and could never have zones on AWS and Azure."""
+    own = """  webitel:zone_subnets: false
+  webitel:node_zones: {data-1: b}
+  webitel:consul_servers: [data-1]
+  webitel:kept_disks: [data-3]
+"""
+    (folder / "Pulumi.aws-old.yaml").write_text(SALTED + own)
+    result = run("acme-voice", "--from", "aws-old")
+    assert result.exit_code == 0, result.output
+    settings = load_deployment("acme-voice").settings
+    assert settings.zone_subnets
+    assert (settings.node_zones, settings.consul_servers, settings.kept_disks) == ({}, (), ())
+
+
 def test_the_default_region_of_what_stands_is_another_matter() -> None:
     """Another one would replace every machine of a stack that names none."""
     assert {name: facts.default_region for name, facts in CLOUDS.items() if facts.real} == {
