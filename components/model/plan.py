@@ -143,6 +143,11 @@ class Plan:
         """The zones in which nodes stand, that of the first node first; none where the region is one place."""
         return tuple(dict.fromkeys(node.zone for node in self.nodes if node.zone))
 
+    @property
+    def gateways(self) -> int:
+        """How many NAT gateways let nodes without an address out: one where subnets are the region's, else one a zone."""
+        return len({self.slots.get(node.zone) for node in self.nodes if node.public is Public.NO})
+
     def nodes_with(self, service: str) -> tuple[Node, ...]:
         """Return the nodes that carry a service, in rollout order."""
         return tuple(node for node in self.nodes if service in node.services)

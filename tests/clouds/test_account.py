@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from cli.cloud import questions
 from cli.cloud.checks import judge
 from cli.cloud.questions import ask_cloud, read_stack_config
 from components.clouds.aws.account import list_limits
+from components.clouds.azure import account as azure
 from components.clouds.questions import Asked
 from components.model.settings import Settings
 from stacks.load import load_deployment
@@ -171,6 +173,19 @@ def test_an_image_that_is_gone(attach: Attach, stack: str, image: str, words: st
     monkeypatch.setattr(questions, "read_stack_config", lambda name: {**read(name), "webitel:image": image})
     line = find(list(ask(simulators, stack)), "MISSING image")
     assert f"webitel:image = {image}: it does not exist" in line and words in line and "take one such as" in line
+
+
+def test_azure_counts_the_address_of_every_zones_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"cloud": "azure", "tier": "basic", "zones": ["1", "2", "3"], "counts": {"data": 3}}
+    plan = make_plan(Settings.model_validate(settings), "azure-zones")
+    usage = {"name": {"value": "PublicIPAddresses", "localizedValue": "Addresses"}, "limit": 3, "currentValue": 0}
+
+    async def get(asked: Asked, path: str) -> dict[str, list[dict[str, object]]]:
+        return {"value": [usage]}
+
+    monkeypatch.setattr(azure, "get", get)
+    (finding,) = asyncio.run(azure.ask_network_limits(Asked(plan)))
+    assert "3, 0 used, 4 needed" in finding.found
 
 
 def test_aws_holds_no_group_with_all_carriers_against_the_quota() -> None:

@@ -88,9 +88,7 @@ def list_limits(asked: Asked, addresses: int, networks: int) -> Iterator[Limit]:
     """List the quotas to compare the whole plan with, since limits count what runs already. `addresses` and `networks`: those
     of others."""
     plan = asked.plan
-    # Every zone's gateway has an address of its own.
-    gateways = len({node.zone for node in plan.nodes if node.public is Public.NO})
-    own = sum(node.public is Public.SERVICE for node in plan.nodes) + gateways
+    own = sum(node.public is Public.SERVICE for node in plan.nodes) + plan.gateways  # each has an address of its own
     # One rule more lets everything out into the network.
     rules = [len(found) + more for role in plan.roles for found, more in zip(own_rules(plan, role), (0, 1), strict=True)]
     # Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances; EC2-VPC Elastic IPs; VPCs per Region; inbound or outbound

@@ -337,7 +337,7 @@ class Adapter(Cloud):
         return f"{self.plan.region}{zone}"
 
     def iops(self, node: Node) -> int:
-        """Return the inputs that all disks of the node share."""
+        """Return the IOPS that each of the node's disks has."""
         return max(GP3_IOPS, TIERS[self.plan.tier].role(node.role).size.iops)
 
     def tags(self, name: str, role: str = "") -> dict[str, str]:

@@ -199,7 +199,7 @@ async def ask_network_limits(asked: Asked) -> list[Finding]:
     """Whether there is room for what the deployment's network still needs."""
     region, nodes = asked.plan.region, asked.plan.nodes
     usages = await get(asked, f"/providers/Microsoft.Network/locations/{region}/usages?api-version={NETWORK_USAGES}")
-    addresses = sum(node.public is Public.SERVICE for node in nodes) + any(node.public is Public.NO for node in nodes)
+    addresses = sum(node.public is Public.SERVICE for node in nodes) + asked.plan.gateways
     needed = {
         "VirtualNetworks": 1 - asked.count(NETWORK),
         "NetworkSecurityGroups": len(asked.plan.roles) - asked.count(GROUP),

@@ -205,8 +205,8 @@ def check_budget(draft: Draft) -> Iterator[Problem]:
     if not settings.budget:
         return
     if not facts.budget_by:
-        instead = f"set the alert in the console: {facts.budget_page}" if facts.budget_page else "it costs nothing"
-        yield setting_problem("budget", settings.budget, f"{facts.title} has no alarm to be made; remove the setting, {instead}")
+        instead = f", and set the alert in the console: {facts.budget_page}" if facts.budget_page else "; it costs nothing"
+        yield setting_problem("budget", settings.budget, f"no alarm can be made on {facts.title}; remove the setting{instead}")
     elif not settings.budget_mail and not facts.budget_hears:
         yield setting_problem(
             "budget_mail", "empty", f"webitel:budget = {settings.budget} would alarm nobody; use [ops@your-company.com]"

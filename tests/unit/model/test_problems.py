@@ -38,17 +38,17 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     # budget
     (
         {"cloud": "hetzner", "budget": 500},
-        "webitel:budget = 500: Hetzner has no alarm to be made; remove the setting, set the alert in the console: "
+        "webitel:budget = 500: no alarm can be made on Hetzner; remove the setting, and set the alert in the console: "
         "https://console.hetzner.com (the project, Usage)",
     ),
     (
         {"cloud": "digitalocean", "budget": 500},
-        "webitel:budget = 500: DigitalOcean has no alarm to be made; remove the setting, set the alert in the console: "
+        "webitel:budget = 500: no alarm can be made on DigitalOcean; remove the setting, and set the alert in the console: "
         "https://cloud.digitalocean.com/account/billing (Billing alerts)",
     ),
     (
         {"cloud": "local", "budget": 5},
-        "webitel:budget = 5: this machine has no alarm to be made; remove the setting, it costs nothing",
+        "webitel:budget = 5: no alarm can be made on this machine; remove the setting; it costs nothing",
     ),
     ({"budget": 2000}, "webitel:budget_mail = empty: webitel:budget = 2000 would alarm nobody; use [ops@your-company.com]"),
     ({"budget_mail": ["ops"]}, "webitel:budget_mail = ops: not a mail address; use one such as ops@your-company.com"),
