@@ -10,8 +10,10 @@ from cli.cloud.questions import ask_cloud, find_obstacle, read_provider_config
 from cli.console import is_terminal, out, progress
 from components.model.clouds.offers import Offers
 from components.model.plan import Plan
+from components.model.problems import PlanError
+from components.model.settings import Settings
 from stacks.edit import set_setting
-from stacks.load import load_deployment
+from stacks.load import load_deployment, make_deployment
 from stacks.settings import stack_file
 
 SECONDS = 15.0
@@ -22,25 +24,38 @@ def settle_place(stack: str) -> None:
     """Write the first zone that has every machine type into a new stack file, and ask for another region where none has. Without
     credentials nobody is asked, which is said."""
     while True:
-        plan = load_deployment(stack).plan
+        settings, plan = (deployment := load_deployment(stack)).settings, deployment.plan
         if not (offers := ask_offers(plan)):
             return
-        if offers.current in (fit := list_fit(plan, offers)):
+        lacking = [check for check in judge_machine_types(plan, plan.nodes, offers) if check.state != "ok"]
+        if not lacking:
             out.print(f"{plan.facts.title} has all machine types in {describe_place(plan, offers)}.")
             return
+        fit = [] if settings.zones else list_fit(plan, offers)  # zones of a copied file are for its owner to choose
         if offers.setting == "zone" and fit:
             set_setting(stack_file(stack), "zone", fit[0])
             out.print(f"Zone {fit[0]}: {describe_place(plan, offers)} lacks machine types that {', '.join(fit)} have.")
             return
-        for check in judge_machine_types(plan, plan.nodes, offers):
+        for check in lacking:
             out.print(f"{check.found}; {check.mend}")
         if not is_terminal():
             return
         wish = ", ".join(fit) if offers.setting == "region" else "another one"
-        region = typer.prompt(f"Region ({wish}; empty leaves it)", default="", show_default=False).strip()
-        if not region:
+        if not (region := ask_region(stack, settings, wish)):
             return
         set_setting(stack_file(stack), "region", region)
+
+
+def ask_region(stack: str, settings: Settings, wish: str) -> str:
+    """Ask for another region until one can be planned; "" = none is wanted."""
+    while region := str(typer.prompt(f"Region ({wish}; empty leaves it)", default="", show_default=False)).strip():
+        try:
+            make_deployment(settings.model_copy(update={"region": region}), stack)
+        except PlanError as error:
+            out.print(str(error))
+        else:
+            break
+    return region
 
 
 def ask_offers(plan: Plan) -> Offers | None:
@@ -65,4 +80,4 @@ def list_fit(plan: Plan, offers: Offers) -> list[str]:
 
 def describe_place(plan: Plan, offers: Offers) -> str:
     """Return such as `eu-central-1 zone a`."""
-    return f"{plan.region} zone {offers.current}" if offers.setting == "zone" else plan.region
+    return f"{plan.region} zone {', '.join(plan.zones)}" if offers.setting == "zone" else plan.region

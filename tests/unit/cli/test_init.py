@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 from typer.testing import CliRunner, Result
 
@@ -198,6 +199,30 @@ def test_the_first_zone_with_all_types_is_written(folder: Path, monkeypatch: pyt
     assert result.exit_code == 0, (result.output, result.exception)
     assert yaml.safe_load((folder / "Pulumi.acme.yaml").read_text())["config"]["webitel:zone"] == "b"
     assert "Zone b" in result.output
+
+
+def test_zones_of_the_copied_file_are_left_to_its_owner(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`zone` beside `zones` would be refused ever after."""
+    (folder / "Pulumi.aws-zoned.yaml").write_text(f"{SALTED}  webitel:zones: [a, b]\n  webitel:counts: {{data: 3}}\n")
+    offer(monkeypatch, "zone", {"a": ["one"], "b": ["one", "two", "three"], "c": ["one", "two", "three"]})
+    result = run("acme", "--from", "aws-zoned")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "webitel:zone:" not in (folder / "Pulumi.acme.yaml").read_text()
+    assert "not offered in eu-central-1 zone a" in " ".join(result.output.split())
+    offer(monkeypatch, "zone", {"a": ["one", "two", "three"], "b": ["one", "two", "three"]})
+    (folder / "Pulumi.acme.yaml").unlink()
+    assert "has all machine types in eu-central-1 zone a, b." in " ".join(run("acme", "--from", "aws-zoned").output.split())
+
+
+def test_a_region_that_cannot_be_leaves_the_file_as_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, "zone", {"a": ["one"]})
+    answers = iter(["middle earth", ""])
+    monkeypatch.setattr(place, "is_terminal", lambda: True)
+    monkeypatch.setattr(typer, "prompt", lambda *_, **__: next(answers))
+    result = run(*ON_AWS)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "middle earth" in result.output
+    assert load_deployment("acme").plan.region == "eu-central-1"
 
 
 def test_a_region_without_them_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
