@@ -60,6 +60,7 @@ class Registration:
     secret_paths: frozenset[tuple[str | int, ...]] = frozenset()
     secret_values: tuple[str, ...] = ()
     replace_on_changes: tuple[str, ...] = ()
+    provider: str = ""
 
 
 Tamper = Callable[[Draft], None]
@@ -129,6 +130,7 @@ class DirectMonitor(MockMonitor):
             frozenset(marks.paths),
             tuple(list_texts(find_secrets(outputs))),
             tuple(request.replaceOnChanges),
+            request.provider,
         )
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=encode(outputs, marks))
 
