@@ -173,7 +173,10 @@ def find_warnings(draft: Draft) -> Iterator[str]:
 
 
 def compare_budget(settings: Settings, price: Price) -> str:
-    """Say where the bill at the tier's load is more than the budget; "" where it is not."""
+    """Say where the bill at the tier's load is more than the budget, or where there is none for those to be alarmed; "" where all
+    is well."""
+    if settings.budget_mail and not settings.budget:
+        return "webitel:budget_mail alarms nobody without webitel:budget; set one such as 2000"
     if not settings.budget or price.amount is None or price.amount <= settings.budget:
         return ""
     return f"webitel:budget = {settings.budget}: the bill at the tier's load is {price.currency} {price.amount:,.0f}"

@@ -155,6 +155,9 @@ def test_a_bill_above_the_budget_is_told() -> None:
     warning = "webitel:budget = 2000: the bill at the tier's load is USD "
     assert any(one.startswith(warning) for one in plan("aws", "extended", budget=2000, budget_mail=mail).warnings)
     assert not any("budget" in one for one in plan("aws", "extended", budget=20_000, budget_mail=mail).warnings)
+    assert (
+        "webitel:budget_mail alarms nobody without webitel:budget; set one such as 2000" in plan("aws", budget_mail=mail).warnings
+    )
     assert plan("gcp", budget=20_000), "the billing account's administrators hear it in any case"
 
 
