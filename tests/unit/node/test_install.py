@@ -35,9 +35,9 @@ def test_without_units_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None
     install.disable([])
 
 
-UNREAD = """Err:1 http://deb.debian.org/debian bookworm InRelease
+UNREAD = """Err:1 http://mirror.example.org/debian bookworm InRelease
   {why}
-E: Failed to fetch http://deb.debian.org/debian/dists/bookworm/InRelease  {why}
+E: Failed to fetch http://mirror.example.org/debian/dists/bookworm/InRelease  {why}
 E: Some index files failed to download. They have been ignored, or old ones used instead."""
 """What apt 2.6.1 said in a network name space without a way out."""
 
@@ -89,12 +89,12 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Apt:
 @pytest.mark.parametrize(
     "why",
     [
-        "Temporary failure resolving 'deb.debian.org'",
-        "Could not connect to deb.debian.org:80 (151.101.1.1). - connect (113: No route to host)",
+        "Temporary failure resolving 'mirror.example.org'",
+        "Could not connect to mirror.example.org:80 (192.0.2.1). - connect (113: No route to host)",
         "Could not connect to 127.0.0.1:9 (127.0.0.1). - connect (111: Connection refused)",
-        "Connection timed out [IP: 151.101.1.1 80]",
+        "Connection timed out [IP: 192.0.2.1 80]",
         "403  Forbidden [IP: 10.0.0.1 3128]",
-        "404  Not Found [IP: 151.101.1.1 80]",
+        "404  Not Found [IP: 192.0.2.1 80]",
         "401  Unauthorized [IP: 10.0.0.1 443]",
         "Certificate verification failed: The certificate is NOT trusted.",
         "Clearsigned file isn't valid, got 'NOSPLIT' (does the network require authentication?)",
