@@ -25,7 +25,7 @@ LARGEST = 1 << 26
 LOUD = """[Service]
 ExecStartPre=
 ExecStartPre=/bin/sh -c 'grep password: /etc/patroni/config.yml; head -4 /etc/ssl/private/webitel.pem; \
- cat /etc/rabbitmq/definitions.json; exit 1'
+ grep password /etc/rabbitmq/definitions.json; exit 1'
 """
 SEARCH = """
 import json, os, stat, sys
