@@ -60,7 +60,7 @@ def bring_up(
     from cli.engine.rollout import report_failure, run_engine, with_leave
     from cli.engine.standing import find_unwritten
     from cli.nodes.access import read_access
-    from cli.nodes.reports import ask_status
+    from cli.nodes.reports import ask_settled_status
     from cli.show.end import show_end, show_records
     from cli.show.status import show_status
     from cli.show.times import measure_nodes, show_times
@@ -89,7 +89,7 @@ def bring_up(
         run = run_engine(asking, plan.nodes, "up", *words)
         report_failure(run, with_leave(resumes()) if disruptive else resumes(), plan)
         access = read_access(engine)
-        reports = explain_silence(engine, plan, ask_status(access))
+        reports = explain_silence(engine, plan, ask_settled_status(access))
     if as_json:
         print_document(
             {

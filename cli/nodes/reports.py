@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from cli.nodes.access import Access, Answer, ask_nodes
 from cloud_init.node_command import node_command
-from components.model.report import NodeReport, make_silent_report, read_report
+from components.model.report import NodeReport, is_healthy, make_silent_report, read_report
 
 STATUS_SECONDS = 15
+SETTLING_LOOKS = 3
+SETTLING_PAUSE_SECONDS = 3
 
 
 def ask_status(access: Access) -> dict[str, NodeReport]:
     """Ask every node for its own report; by key."""
     return asyncio.run(ask_status_async(access))
+
+
+def ask_settled_status(access: Access) -> dict[str, NodeReport]:
+    """Ask every node, and a few times more while one is not healthy: what was healthy a moment ago may be busy with its
+    peers, as a broker is whose new queue has no copy on it yet."""
+    reports = ask_status(access)
+    for _ in range(SETTLING_LOOKS):
+        if is_healthy(reports):
+            break
+        time.sleep(SETTLING_PAUSE_SECONDS)
+        reports = ask_status(access)
+    return reports
 
 
 async def ask_status_async(access: Access) -> dict[str, NodeReport]:
