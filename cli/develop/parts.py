@@ -31,7 +31,7 @@ class Step:
         return self.command[: len(PYTEST)] == PYTEST
 
     def words(self, more: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """The whole command. A choice of the user's runs in one process: several take longer to start than it takes."""
+        """Return the whole command. A choice of the user's runs in one process: several take longer to start than it takes."""
         if not more and self.workers and (os.geteuid() == 0 or not self.as_root):
             # Whole files each: the tests of one go on where others ended.
             return (*self.command, "-n", str(self.workers), "--dist", "loadfile")
@@ -45,7 +45,7 @@ WAITING = BUSY + 1
 
 
 def marked(part: str, *folders: str) -> tuple[str, ...]:
-    """The tests with a part's mark. Its folders are named: to collect all tests takes longer than some parts, in each worker."""
+    """Select the tests with a part's mark. Its folders are named: collecting all tests takes longer than some parts do."""
     return (*PYTEST, "-m", part, *folders)
 
 

@@ -58,7 +58,7 @@ def report(step: str, done: int = 0, total: int = 0, error: str = "") -> None:
 
 
 def debian_mirror() -> str:
-    """The mirror this machine's own apt sources use for Debian itself."""
+    """Find the mirror this machine's own apt sources use for Debian itself."""
     texts = [p.read_text() for p in [pathlib.Path("/etc/apt/sources.list"), *sorted(SOURCES.glob("*"))] if p.is_file()]
     for text in texts:
         for uri in re.findall(r"(?:^URIs:\s*|^deb\s+(?:\[[^]]*\]\s+)?)(\S+)", text, re.MULTILINE):
@@ -81,19 +81,19 @@ def write_suites(suites: dict[str, list[str]]) -> None:
 
 
 def run_gpg(home: str, *arguments: str, given: bytes = b"") -> bytes:
-    """What gpg says, with nothing but a folder of its own."""
+    """Return what gpg says, with nothing but a folder of its own."""
     command = ["gpg", "--homedir", home, "--batch", "--quiet", "--no-options", "--no-autostart", *arguments]
     return subprocess.run(command, input=given, capture_output=True, check=False).stdout
 
 
 def list_keys(home: str, given: bytes) -> list[str]:
-    """The fingerprints of the keys, not of their subkeys: any key can take on another one's."""
+    """List the fingerprints of the keys, not of their subkeys: any key can take on another one's."""
     shown = run_gpg(home, "--show-keys", "--with-colons", given=given).decode(errors="replace")
     return re.findall(r"^pub:.*\n(?:(?!fpr:).*\n)*fpr:+([0-9A-F]{40,}):", shown, re.MULTILINE)
 
 
 def take_key(given: bytes, fingerprint: str) -> tuple[bytes, list[str]]:
-    """The one key of that fingerprint and nothing else that was given, b"" without it; and all fingerprints given."""
+    """Export the one key of that fingerprint and nothing else that was given, b"" without it; and all fingerprints given."""
     with tempfile.TemporaryDirectory(dir=PROGRESS.parent) as home:
         found = list_keys(home, given)
         if fingerprint not in found:
@@ -104,7 +104,7 @@ def take_key(given: bytes, fingerprint: str) -> tuple[bytes, list[str]]:
 
 
 def write_ring(repository: dict[str, str], ring: pathlib.Path) -> None:
-    """The key of a repository, accepted by its fingerprint only: it alone opens the repository."""
+    """Fetch the key of a repository, accepted by its fingerprint only: it alone opens the repository."""
     name, wanted = repository["name"], repository["fingerprint"]
     PROGRESS.parent.mkdir(parents=True, exist_ok=True)
     before = ring.read_bytes() if ring.exists() else b""
@@ -132,7 +132,7 @@ def write_ring(repository: dict[str, str], ring: pathlib.Path) -> None:
 
 
 def add_repository(repository: dict[str, str]) -> None:
-    """A repository outside Debian."""
+    """Set up a repository outside Debian."""
     name, ring = repository["name"], RINGS / f"webitel-{repository['name']}.gpg"
     if repository.get("key"):
         write_ring(repository, ring)
@@ -233,14 +233,14 @@ def read_all_lists() -> str:
 
 
 def find_cause(said: str) -> str:
-    """The first reason in apt's error, without the address of the list."""
+    """Find the first reason in apt's error, without the address of the list."""
     errors = [line.removeprefix("E: ") for line in said.splitlines() if line.startswith("E: ")] or said.splitlines()
     fetches = [line.split("  ", 1)[1].strip() for line in errors if line.startswith("Failed to fetch") and "  " in line]
     return (fetches or errors)[0]
 
 
 def read_lists(source: str) -> None:
-    """The package lists of one file of apt sources, the others left as they are."""
+    """Fetch the package lists of one file of apt sources, the others left as they are."""
     run_apt(
         [
             "-o",

@@ -104,14 +104,14 @@ class Cloud(pulumi.ComponentResource, ABC):
 
     @abstractmethod
     def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
-        """The node's disks (by `create_disks`), addresses and machine, in `group`."""
+        """Create the node's disks (by `create_disks`), addresses and machine, in `group`."""
 
     def create_budget(self) -> None:
-        """The alarm at a month's bill. Only where the cloud's row has `budget_by`."""
+        """Create the alarm at a month's bill. Only where the cloud's row has `budget_by`."""
         raise RunError(f"webitel:budget: {self.facts.title} has no alarm that could be made; leave it out")
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
-        """A record set of the domain with its values as DNS writes them, in a zone that is there. Only where the cloud's
+        """Create a record set of the domain with its values as DNS writes them, in a zone that is there. Only where the cloud's
         row has `dns`."""
         raise RunError(f"webitel:dns_zone: {self.facts.title} has no DNS; leave it out, and the outputs name the records to set")
 

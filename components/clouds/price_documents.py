@@ -21,7 +21,7 @@ class NotAsked(Exception):
 
 @contextmanager
 def opened(address: str, token: str = "") -> Iterator[HTTPResponse]:
-    """An open answer. Raises NotAsked; the query is never told, a key may stand in it."""
+    """Open an answer. Raises NotAsked; the query is never told, a key may stand in it."""
     headers = {"Accept": "*/*", **({"Authorization": f"Bearer {token}"} if token else {})}
     place = address.partition("?")[0]
     try:
@@ -41,7 +41,7 @@ def fetch(address: str, token: str = "") -> Mapping[str, Any]:
 
 
 def stream_rows(address: str, *, skip: int) -> Iterator[Mapping[str, str]]:
-    """The rows of a CSV document of any length, by the names in its head; `skip` lines stand before that."""
+    """Read the rows of a CSV document of any length, by the names in its head; `skip` lines stand before that."""
     with opened(address) as answer:
         lines = (line.decode() for line in answer)
         for _ in range(skip):

@@ -115,7 +115,7 @@ async def known(output: pulumi.Output[T]) -> T:
 
 
 def once(question: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
-    """A question that several others wait for, asked at most once; one of them that gives up leaves it to the others."""
+    """Ask a question that several others wait for at most once; one of them that gives up leaves it to the others."""
     asked: list[asyncio.Future[T]] = []
 
     async def ask() -> T:
@@ -127,8 +127,8 @@ def once(question: Callable[[], Awaitable[T]]) -> Callable[[], Awaitable[T]]:
 
 
 async def find_image(image: str, example: str, answer: Awaitable[Any], nothing: str) -> list[Finding]:
-    """What is to be said of an image: `answer` tells it, or raises an error with `nothing`, a regular expression, where there is
-    none. Raises every other error."""
+    """Return what is to be said of an image: `answer` tells it, or raises an error with `nothing`, a regular expression,
+    where there is none. Raises every other error."""
     try:
         await answer
     except Exception as error:  # a provider's refusal has no class of its own
@@ -139,8 +139,8 @@ async def find_image(image: str, example: str, answer: Awaitable[Any], nothing: 
 
 
 async def fetch(address: str, token: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-    """A JSON document of a REST interface; `body` is posted where the interface wants that of a question. Raises OSError with
-    the interface's own words, UnreachableError where it has none."""
+    """Fetch a JSON document of a REST interface; `body` is posted where the interface wants that of a question. Raises
+    OSError with the interface's own words, UnreachableError where it has none."""
     return await asyncio.to_thread(_fetch, address, token, body)
 
 

@@ -67,8 +67,8 @@ def by_ports(rules: Mapping[Rule, str]) -> dict[tuple[str, str], list[Rule]]:
 
 
 def join_networks(plan: Plan, role: str, rules: Mapping[Rule, str]) -> Iterator[tuple[Rule, str, list[str] | None]]:
-    """A role's rules of one direction with their purposes. Where they are many, those of carriers and phones for the same ports
-    are one, with all its networks, for clouds whose groups hold more networks than rules."""
+    """Return a role's rules of one direction with their purposes. Where they are many, those of carriers and phones for the
+    same ports are one, with all its networks, for clouds whose groups hold more networks than rules."""
     people = networks_of_people(plan.openings, plan.egress, role) if len(rules) > JOIN_FROM else ()
     joined: dict[tuple[str, str], list[str]] = {}
     for rule in rules:

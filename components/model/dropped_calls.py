@@ -44,7 +44,7 @@ def find_dropped_calls(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def list_moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """The places in texts where an address stands that is another one now, or not known yet: a machine was replaced where a
+    """Find the places in texts where an address stands that is another one now, or not known yet: a machine was replaced where a
     cloud chooses addresses. The text stays the same, the file on the node does not."""
     before, after = ((inputs.get("addresses") or {}) for inputs in (old, new))
     if not isinstance(before, Mapping) or not isinstance(after, Mapping):

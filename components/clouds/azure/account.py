@@ -75,7 +75,7 @@ async def ask_account(asked: Asked) -> str:
 
 
 async def list_skus(asked: Asked) -> list[Sku]:
-    """The VM sizes of our list, and the kinds of disks, that the region has for the subscription, as the interface tells them."""
+    """Ask for the VM sizes of our list, and the kinds of disks, that the region has for the subscription."""
     names = {machine.name for machine in FACTS.machine_types}
     wish = quote(f"location eq '{asked.plan.region}'")
     found = await get(asked, f"/providers/Microsoft.Compute/skus?api-version={SKUS}&$filter={wish}")
@@ -239,7 +239,7 @@ async def find_version(asked: Asked, path: str, version: str) -> None:
 
 
 async def ask_names(asked: Asked) -> list[Finding]:
-    """A resource group of the deployment's name is another's before the first `up`."""
+    """Find a resource group of the deployment's name, which is another's before the first `up`."""
     if asked.has("azure-native:resources:ResourceGroup", "group"):
         return []
     try:

@@ -68,16 +68,16 @@ class Adapter(Cloud):
         self.scale_sets = {key: self.create_scale_set(*key) for key in self.list_scale_sets()}
 
     def subnet_key(self, node: Node) -> tuple[Public, int | None]:
-        """What tells a node's subnet from the others: in a deployment from before there were zones they are the region's."""
+        """Return what tells a node's subnet from others: in a deployment from before there were zones they are the region's."""
         return node.public, self.plan.slots[node.zone]
 
     def named(self, name: str, zone: str) -> str:
-        """The name of what every zone has of its own; that of the first one has had none of the zone since before there were
+        """Name what every zone has of its own; the first one's name has had none of the zone since before there were
         several."""
         return f"{name}-{zone}" if self.plan.slots[zone] else name
 
     def create_subnet(self, node: Node) -> network.Subnet:
-        """The subnet of a node and of those like it, with its own way out where they have no address of their own."""
+        """Make the subnet of a node and of those like it, with its own way out where they have no address of their own."""
         inner = node.public is not Public.SERVICE
         name, after = self.named("private" if inner else "public", node.zone), list(self.subnets.values())[-1:]
         return network.Subnet(
@@ -93,7 +93,7 @@ class Adapter(Cloud):
         )
 
     def create_nat(self, zone: str) -> network.NatGateway:
-        """The way out for a zone's nodes without an address of their own: another zone's would be lost with that zone. Where
+        """Make the way out for a zone's nodes without an address of their own: another zone's would be lost with that zone. Where
         subnets are the region's, the first zone's is everybody's."""
         key = self.named("nat", zone)
         address = self.create_address(key, f"{self.plan.stack}-{key}", self.tags, self.child())
@@ -116,7 +116,7 @@ class Adapter(Cloud):
         return list(dict.fromkeys((node.role, node.zone) for node in self.plan.nodes if node.role in growing))
 
     def create_scale_set(self, role: str, zone: str) -> compute.VirtualMachineScaleSet:
-        """What keeps a role's machines of one zone apart, as far as Azure can: availability sets know no zones."""
+        """Make what keeps a role's machines of one zone apart, as far as Azure can: availability sets know no zones."""
         name = f"{role}-zone-{zone}" if zone else role
         return compute.VirtualMachineScaleSet(
             name,
@@ -138,7 +138,7 @@ class Adapter(Cloud):
         tags: dict[str, str],
         options: ResourceOptions,
     ) -> network.PublicIPAddress:
-        """A public address in all zones, so that a machine may move to another with it."""
+        """Make a public address in all zones, so that a machine may move to another with it."""
         return network.PublicIPAddress(
             key,
             resource_group_name=self.group.name,
@@ -299,8 +299,8 @@ class Adapter(Cloud):
         )
 
     def list_only_at_creation(self, node: Node) -> list[str]:
-        """What counts when a machine is made: it enters a scale set then, and never leaves it. A boot disk's size too, unless
-        somebody chose it: ours has grown since."""
+        """Return what counts when a machine is made: it enters a scale set then, and never leaves it. A boot disk's size
+        too, unless somebody chose it: ours has grown since."""
         chosen = f"{node.role}.{node.disks[0].purpose}" in self.settings.disk_sizes
         grown = [] if chosen else ["storageProfile.osDisk.diskSizeGB"]
         return [
@@ -335,5 +335,5 @@ class Adapter(Cloud):
 
 
 def list_zones(zone: str) -> list[str] | None:
-    """A zone as Azure takes it; nothing where the region has none."""
+    """Return a zone as Azure takes it; nothing where the region has none."""
     return [zone] if zone else None

@@ -22,7 +22,7 @@ def name_controller(machine: MachineType) -> str:
 
 
 def name_device(machine: MachineType, lun: int) -> str:
-    """The stable path of a data disk; NVMe's is made by a rule of ours in the user data, Debian 12 has names for SCSI's only."""
+    """Return a data disk's stable path; for NVMe a rule of ours in the user data makes it, Debian 12 has SCSI's only."""
     return f"/dev/disk/azure/{'data/by-lun/' if has_nvme(machine) else 'scsi1/lun'}{lun}"
 
 

@@ -13,7 +13,7 @@ PREFIX = "PowerState/"
 
 
 def name_machine(id: str) -> Values:
-    """What the function takes, of `/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/virtualMachines/N`."""
+    """Return what the function takes, of `/subscriptions/S/resourceGroups/G/providers/Microsoft.Compute/virtualMachines/N`."""
     parts = id.split("/")
     return {"resourceGroupName": parts[4], "vmName": parts[8], "expand": "instanceView"}
 

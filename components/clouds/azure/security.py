@@ -78,12 +78,12 @@ def addresses_of(plan: Plan, role: str) -> list[str] | None:
 
 
 def name_rule(direction: str, rule: Rule) -> str:
-    """A name of letters, digits, dots and hyphens."""
+    """Make a name of letters, digits, dots and hyphens."""
     return f"{direction}-{rule.key}".replace("/", "-")
 
 
 def close(direction: str) -> network.SecurityRuleArgs:
-    """The rule before Azure's own."""
+    """Return the rule before Azure's own."""
     return network.SecurityRuleArgs(
         name=f"close-{direction.lower()}",
         priority=LAST,

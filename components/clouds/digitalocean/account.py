@@ -73,7 +73,7 @@ async def ask_image(asked: Asked) -> list[Finding]:
 
 
 async def ask_network(asked: Asked) -> list[Finding]:
-    """What the account's networks have to do with ours, before it is made: a region's first one stays for good."""
+    """Find what the account's networks have to do with ours, before it is made: a region's first one stays for good."""
     if asked.has("digitalocean:index/vpc:Vpc", "network"):
         return []
     plan, networks = asked.plan, await list_networks()
@@ -108,7 +108,7 @@ def find_range(networks: Iterable[Mapping[str, Any]]) -> str:
 
 
 async def list_networks() -> list[Mapping[str, Any]]:
-    """The account's VPCs, by its token: the provider's own."""
+    """List the account's VPCs, by its token: the provider's own."""
 
     def read(name: str) -> str:
         package, _, key = name.partition(":")

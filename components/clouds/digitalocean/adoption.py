@@ -33,7 +33,7 @@ def only(name: str, nothing: str, *inputs: str) -> Way:
 
 
 def list_firewalls(setting: Setting) -> Values:
-    """The account's firewalls by the API itself: the provider's function takes an id only."""
+    """List the account's firewalls by the API itself: the provider's function takes an id only."""
     token = read_token(setting)
     found: list[Any] = []
     url = f"{read_base(setting)}/v2/firewalls?per_page=200"

@@ -80,12 +80,12 @@ async def ask_disks(asked: Asked) -> list[Finding]:
 
 
 def zone_of(asked: Asked, node: Node) -> str:
-    """The letter of the zone in which a node stands."""
+    """Return the letter of the zone in which a node stands."""
     return node.zone or asked.plan.zone
 
 
 def list_zones(asked: Asked) -> list[str]:
-    """The letters of the zones in which something is to be made."""
+    """List the letters of the zones in which something is to be made."""
     return list(dict.fromkeys(zone_of(asked, node) for node in asked.missing))
 
 
@@ -98,7 +98,7 @@ async def ask_image(asked: Asked) -> list[Finding]:
 
 
 async def ask_constraints(asked: Asked) -> list[Finding]:
-    """What an organisation forbids in its projects, and every node of ours needs."""
+    """Find what an organisation forbids in its projects, and every node of ours needs."""
     client = await known(organizations.get_client_config_output())
     address = f"{asked.rest or MANAGER}/v1/projects/{client.project}:getEffectiveOrgPolicy"
     login, outside = await asyncio.gather(

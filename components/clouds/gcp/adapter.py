@@ -273,7 +273,7 @@ class Adapter(Cloud):
         )
 
     def zone_of(self, node: Node) -> str:
-        """The name of a node's zone; all else is the region's."""
+        """Return the name of a node's zone; all else is the region's."""
         return f"{self.plan.region}-{node.zone}"
 
     def labels_of(self, node: Node) -> dict[str, str]:

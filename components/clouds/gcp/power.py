@@ -11,7 +11,7 @@ REST = "https://compute.googleapis.com/compute/v1"
 
 
 def name_instance(id: str) -> Values:
-    """What the function takes, of `projects/P/zones/Z/instances/N`."""
+    """Return what the function takes, of `projects/P/zones/Z/instances/N`."""
     _, project, _, zone, _, name = id.split("/")
     return {"project": project, "zone": zone, "name": name}
 

@@ -54,7 +54,7 @@ async def ask_quotas(asked: Asked, region: Document, project: Document) -> list[
 
 
 def count_in_region(asked: Asked) -> Counter[str]:
-    """What is still to be made by the metric of a region's quota. What it has no quota of is asked for elsewhere."""
+    """Count what is still to be made by the metric of a region's quota. What it has no quota of is asked for elsewhere."""
     needed: Counter[str] = Counter()
     for node in asked.missing:
         needed["INSTANCES"] += 1
@@ -69,7 +69,7 @@ def count_in_region(asked: Asked) -> Counter[str]:
 
 
 def count_in_project(asked: Asked) -> Counter[str]:
-    """What is still to be made by the metric of a project's quota."""
+    """Count what is still to be made by the metric of a project's quota."""
     return Counter(
         NETWORKS=1 - asked.count(NETWORK),
         FIREWALLS=count_firewalls(asked.plan) - asked.count(FIREWALL),
@@ -85,7 +85,7 @@ def count_firewalls(plan: Plan) -> int:
 
 
 async def ask_families(asked: Asked, region: Document) -> list[Finding]:
-    """The quotas of families without one of the region's: Cloud Quotas tells the limit, and nobody what is used."""
+    """Ask for the quotas of families without one of the region's: Cloud Quotas tells the limit, and nobody what is used."""
     metrics = {one["metric"] for one in (await region())["quotas"]}
     needed: Counter[str] = Counter()
     for node in asked.plan.nodes if asked.missing else ():

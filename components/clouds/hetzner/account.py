@@ -71,7 +71,7 @@ async def ask_image(asked: Asked) -> list[Finding]:
 
 
 async def ask_names(asked: Asked, servers: Callable[[], Awaitable[list[str]]]) -> list[Finding]:
-    """A project has a server and a network of a name once."""
+    """Find servers and networks of our names: a project has each name once."""
     taken = set(await servers())
     found = [f"a server {node.name}" for node in asked.missing if node.name in taken]
     if not asked.has("hcloud:index/network:Network", "network"):
@@ -88,7 +88,7 @@ async def ask_names(asked: Asked, servers: Callable[[], Awaitable[list[str]]]) -
 
 
 async def ask_limit(asked: Asked, servers: Callable[[], Awaitable[list[str]]]) -> list[Finding]:
-    """What nobody is told: how many servers there may be, and whether the location has CPUs of one's own to give."""
+    """Say what nobody is told: how many servers there may be, and whether the location has CPUs of one's own to give."""
     there, needed = len(await servers()), len(asked.missing)
     found = []
     if needed and there + needed > LEAST_LIMIT:

@@ -70,7 +70,7 @@ class Adapter(Cloud):
         self.firewalls = {role: self.create_role(role) for role in self.plan.roles}
 
     def create_role(self, role: str) -> list[hcloud.Firewall]:
-        """The firewalls of a role: one, and further ones for networks that it has no room for."""
+        """Make the firewalls of a role: one, and further ones for networks that it has no room for."""
         entries = [
             Entry(direction, protocol, ports, found[rules[0]], networks)
             for direction, found in (("in", rules_in(self.plan, role)), ("out", rules_out(self.plan, role)))

@@ -121,7 +121,7 @@ class Adapter(Cloud):
         )
 
     def choose_public_address(self, node: Node) -> str:
-        """The node's place in the network that stands for the internet, which no count moves."""
+        """Return the node's place in the network that stands for the internet, which no count moves."""
         roles = [role.name for role in TIERS[self.plan.tier].roles]
         offset = address_offset(self.facts.first_host, roles.index(node.role), node.n)
         return str(resolve_public_network(self.settings)[offset])
