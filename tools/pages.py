@@ -189,6 +189,13 @@ def credentials_table() -> str:
     return table(("cloud", "log-in, or where the token is made", "variables", "quotas"), rows)
 
 
+def consoles_table() -> str:
+    """The way to a node that nobody reaches over its network, by cloud."""
+    found = [(cloud, cloud.console) for cloud in CLOUDS.values() if cloud.console]
+    rows = [(f"[{cloud.title}]({one.page})", one.way, one.before, one.without) for cloud, one in found]
+    return table(("vendor's page", "console", "beforehand", "without that"), rows)
+
+
 def describe_type(schema: Mapping[str, Any]) -> str:
     """Return a setting's type in words, from its JSON Schema."""
     if "anyOf" in schema:
@@ -268,6 +275,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "bill": bill_table,
     "buckets": buckets_table,
     "credentials": credentials_table,
+    "consoles": consoles_table,
     "services": services_table,
     "settings": settings_table,
     "sources": sources_list,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
@@ -77,5 +78,11 @@ FACTS = CloudFacts(
         value=r"[\w .:/=+@-]{0,256}",
         words="letters, digits, spaces and + - = . _ : / @, names up to 128 and values up to 256",
         reserved=("aws:.*", "Name", "webitel:.*"),
+    ),
+    console=Console(
+        way="serial console: EC2, Instances, NODE, Connect",
+        before="`aws ec2 enable-serial-console-access`, once for the account and region; a password",
+        without="stop the instance, attach its boot volume to another instance, mend it there and put it back as `/dev/xvda`",
+        page="https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configure-access-to-serial-console.html",
     ),
 )

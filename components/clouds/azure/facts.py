@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
@@ -102,5 +103,12 @@ FACTS = CloudFacts(
         value=r".{0,256}",
         words=r"names up to 512 without < > % & \ ? / and values up to 256",
         reserved=("stack", "managed-by", "role", "node", "azure.*", "microsoft.*", "windows.*"),
+    ),
+    console=Console(
+        way="`az serial-console connect --resource-group STACK --name NODE`; boot diagnostics, which it needs, are on",
+        before="a password, or nothing",
+        without="`az vm user update --resource-group STACK --name NODE --username debian --password ...` has the agent on the "
+        "machine set one",
+        page="https://learn.microsoft.com/troubleshoot/azure/virtual-machines/linux/serial-console-linux",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.model.clouds.consoles import Console
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
@@ -56,5 +57,12 @@ FACTS = CloudFacts(
         value=r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?",
         words="letters, digits, - _ and . between them, up to 63",
         reserved=("stack", "managed-by", "role", "node"),
+    ),
+    console=Console(
+        way="the server, console button at the top",
+        before="a password",
+        without="`hcloud server reset-password NODE`; or `hcloud server enable-rescue NODE && hcloud server reset NODE`, "
+        "which boots a system beside the one on the disk",
+        page="https://docs.hetzner.com/cloud/servers/how-to-rescue/reset-password",
     ),
 )

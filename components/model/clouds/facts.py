@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.tags import TagRules
 from components.model.machine import MachineType, Public
@@ -99,7 +100,8 @@ class CloudFacts:
     the Debian image. `refusals` are regular expressions for the cloud's errors, `quota_page` is where more is asked for.
     `shared_types`, `discouraged_types` and `other_architectures` are shell patterns of machine types that no node gets.
     `credentials` is where the provider finds them. `tags` are the rules of a deployment's own tags, None where nothing wears any.
-    `disk_keys` is how it names an encryption key of one's own, None where it takes none.
+    `disk_keys` is how it names an encryption key of one's own, None where it takes none. `console` is the way to a machine that
+    nobody reaches over its network, None where that is this machine's own.
     """
 
     name: str
@@ -158,6 +160,7 @@ class CloudFacts:
     credentials: Sources = NO_SOURCES
     tags: TagRules | None = None
     disk_keys: DiskKeys | None = None
+    console: Console | None = None
 
     @property
     def best_region(self) -> str:
