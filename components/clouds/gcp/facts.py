@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
+from components.model.clouds.existing import GivenNetworks
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
@@ -84,5 +85,12 @@ FACTS = CloudFacts(
         before="a password; no constraint `compute.disableSerialPortAccess`",
         without="attach the boot disk to another instance",
         page="https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-using-serial-console",
+    ),
+    given_networks=GivenNetworks(
+        shape=r"projects/[a-z][a-z0-9:.-]*/global/networks/[a-z]([a-z0-9-]{0,61}[a-z0-9])?",
+        example="projects/your-project/global/networks/your-network",
+        subnet_shape=r"projects/[a-z][a-z0-9:.-]*/regions/(?P<region>[a-z0-9-]+)/subnetworks/[a-z]([a-z0-9-]{0,61}[a-z0-9])?",
+        subnet_example="projects/your-project/regions/{region}/subnetworks/telephony",
+        resource="gcp:compute/network:Network",
     ),
 )

@@ -14,6 +14,7 @@ from typing import Any
 
 from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
+from components.model.clouds.existing import GivenNetworks
 from components.model.clouds.tags import TagRules
 from components.model.machine import MachineType, Public
 from components.model.settings import Settings
@@ -101,7 +102,8 @@ class CloudFacts:
     `shared_types`, `discouraged_types` and `other_architectures` are shell patterns of machine types that no node gets.
     `credentials` is where the provider finds them. `tags` are the rules of a deployment's own tags, None where nothing wears any.
     `disk_keys` is how it names an encryption key of one's own, None where it takes none. `console` is the way to a machine that
-    nobody reaches over its network, None where that is this machine's own.
+    nobody reaches over its network, None where that is this machine's own. `given_networks`: how a network that the company has
+    is named, None where a deployment always makes its own.
     """
 
     name: str
@@ -161,6 +163,7 @@ class CloudFacts:
     tags: TagRules | None = None
     disk_keys: DiskKeys | None = None
     console: Console | None = None
+    given_networks: GivenNetworks | None = None
 
     @property
     def best_region(self) -> str:

@@ -135,6 +135,8 @@ def unknown_role(name: str, tier: Tier) -> str:
 def check_network(draft: Draft) -> Iterator[Problem]:
     """Find a network that is not private, of a size the cloud does not take, in use, or with too few addresses."""
     facts, counts, network = draft.facts, draft.counts, draft.network
+    if draft.is_given:  # with ranges of its own
+        return
     text, example = network, f"use a network of your own such as {find_free_network(draft)}"
     if not is_private(network):
         yield setting_problem("network", text, f"not a private network; {example}")

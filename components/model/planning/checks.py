@@ -41,6 +41,7 @@ from components.model.planning.check_values import (
 )
 from components.model.planning.disks import check_kept
 from components.model.planning.draft import Draft
+from components.model.planning.existing import check_existing_network
 from components.model.planning.placement import find_clashes
 from components.model.planning.zones import check_zones
 from components.model.problems import Problem, setting_problem
@@ -92,6 +93,7 @@ CHECKS: tuple[Check, ...] = (
     check_disk_limits,
     check_network,
     check_public_network,
+    check_existing_network,
     check_leaving,
     check_kept,
     check_domain,
