@@ -201,6 +201,11 @@ class Settings(BaseModel):
             }
         ],
     )
+    private_only: bool = Field(
+        False,
+        description="No node has a public address but those that are reached from outside: refused where the cloud has no way "
+        "out without one.",
+    )
     local_network: LocalNetwork = Field(
         "bridged",
         description="On local, how nodes have addresses: bridged = one each; nat = public ones translated on this "

@@ -16,6 +16,7 @@ FACTS = CloudFacts(
     default_network="10.20.0.0/16",
     login_user="root",
     private_node=Public.EGRESS,
+    egress_reason="its NAT gateway is a preview, in some regions only",
     public_address=PublicAddress.OWN,
     fixed_addresses=False,
     firewall_filters_private=True,

@@ -17,6 +17,7 @@ FACTS = CloudFacts(
     default_network="10.20.0.0/16",
     login_user="root",
     private_node=Public.EGRESS,
+    egress_reason="it has no NAT gateway",
     public_address=PublicAddress.OWN,
     fixed_addresses=True,
     firewall_filters_private=False,

@@ -64,7 +64,8 @@ NO_SOURCES = Sources((), "")
 class CloudFacts:
     """Facts about one cloud (sources: `facts/clouds.md` by section, `facts/machines.md`).
 
-    `private_node` is how nodes that nobody reaches from outside get out. `fixed_addresses`: private addresses can be
+    `private_node` is how nodes that nobody reaches from outside get out, `egress_reason` why by addresses of their own where they
+    do. `fixed_addresses`: private addresses can be
     chosen before the machine exists.
     `firewall_filters_private`: the cloud's firewall also filters traffic inside the network.
     `way_out_by_subnet`: a subnet has one way out for all its nodes, so those reached from outside stand in the upper
@@ -118,6 +119,7 @@ class CloudFacts:
     real: bool
     region_shape: str
     first_region: str = ""
+    egress_reason: str = ""
     trial: bool = False
     way_out_by_subnet: bool = False
     user_data_gzip: bool = False

@@ -10,6 +10,7 @@ from itertools import chain
 from components.model.catalogue.service import Placement
 from components.model.catalogue.tiers import Role, Tier
 from components.model.clouds.facts import PublicAddress
+from components.model.machine import Public
 from components.model.planning.addresses import (
     MAX_NODES,
     PRIVATE,
@@ -130,6 +131,20 @@ def unknown_role(name: str, tier: Tier) -> str:
     near = get_close_matches(name, roles, 1)
     hint = f"did you mean {near[0]}?" if near else f"use {' or '.join(roles)}"
     return f"tier {tier.name} has no role {name}; {hint}"
+
+
+def check_private_only(draft: Draft) -> Iterator[Problem]:
+    """Find nodes that have a public address only to get out, where that is not wanted."""
+    facts = draft.facts
+    only_out = [role.name for role in draft.tier.roles if draft.public_of(role.name) is Public.EGRESS]
+    if draft.settings.private_only and only_out:
+        why = f": {facts.egress_reason}" if facts.egress_reason else ""
+        yield setting_problem(
+            "private_only",
+            "true",
+            f"on {facts.title} {', '.join(only_out)} nodes get out by a public address of their own, closed to everybody{why}; "
+            "use aws, gcp or azure, webitel:tier = single, or remove the setting",
+        )
 
 
 def check_network(draft: Draft) -> Iterator[Problem]:

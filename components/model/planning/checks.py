@@ -19,6 +19,7 @@ from components.model.planning.check_shape import (
     check_disk_sizes,
     check_leaving,
     check_network,
+    check_private_only,
     check_public_network,
     unknown_role,
 )
@@ -93,6 +94,7 @@ CHECKS: tuple[Check, ...] = (
     check_disk_limits,
     check_network,
     check_public_network,
+    check_private_only,
     check_existing_network,
     check_leaving,
     check_kept,

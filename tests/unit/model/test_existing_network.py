@@ -83,6 +83,19 @@ def test_nodes_stand_in_the_subnets_from_the_first_address_on() -> None:
     assert any("is yours: its NAT, routes and what they cost are not in the bill" in text for text in plan.warnings)
 
 
+@pytest.mark.parametrize(
+    ("cloud", "tier", "refused"),
+    [("hetzner", "basic", True), ("digitalocean", "extended", True), ("hetzner", "single", False), ("azure", "extended", False)],
+)
+def test_no_public_address_but_of_those_reached_from_outside(cloud: str, tier: str, refused: bool) -> None:
+    settings = Settings.model_validate({"cloud": cloud, "tier": tier, "private_only": True})
+    if refused:
+        with pytest.raises(PlanError, match=r"webitel:private_only = true: on .* by a public address of their own.*NAT"):
+            make_plan(settings, "test")
+    else:
+        assert {node.public.value for node in make_plan(settings, "test").nodes} <= {"service", "no"}
+
+
 def test_a_subnet_of_another_region_or_network_is_none() -> None:
     network = "projects/company/global/networks/main"
     subnets = {"projects/company/regions/us-east1/subnetworks/tel": {"range": "10.40.0.0/24"}}
