@@ -18,6 +18,7 @@ from components.model.catalogue.service import Front
 from components.model.catalogue.services import find_front
 from components.model.plan import Node, Plan
 from components.model.planning.dns import list_records
+from components.model.planning.existing import refuse_other_network
 from components.model.planning.lowering import refuse_lowering
 from components.model.planning.outline import outline
 from components.model.planning.readiness import missing_secrets
@@ -51,6 +52,7 @@ def deploy() -> None:
             settings, plan = kept, make_deployment(kept, plan.stack).plan
         refuse_lowering(plan, running)
         refuse_moves(plan, standing)
+        refuse_other_network(plan, standing.existing, standing.own_network)
     except (SettingsError, PlanError) as error:
         raise pulumi.RunError(str(error)) from error
     # All texts before the first resource: a template that fails must not leave half a deployment.

@@ -64,7 +64,7 @@ def pulumi_config() -> dict[str, Any]:
     declarations = {}
     for name, value in Settings.model_json_schema()["properties"].items():
         kinds = [kind for kind in value.get("anyOf", [value]) if kind.get("type") != "null"]
-        kind = kinds[0].get("type", "string")
+        kind = find_kind(kinds[0])
         if len(kinds) > 1 or name in SECRET_SETTINGS:
             continue
         declaration = {"type": kind, "description": value["description"]}
@@ -74,6 +74,13 @@ def pulumi_config() -> dict[str, Any]:
             declaration["default"] = "" if value["default"] is None else value["default"]
         declarations[f"{NAMESPACE}:{name}"] = declaration
     return declarations
+
+
+def find_kind(schema: dict[str, Any]) -> str:
+    """Return the type of a setting; the others refer to the names of an enumeration."""
+    refers = schema.get("$ref", "").rpartition("/")[2]
+    kind: str = (Settings.model_json_schema()["$defs"][refers] if refers else schema).get("type", "string")
+    return kind
 
 
 def schema_text() -> str:

@@ -20,7 +20,7 @@ from components.model.clouds.facts import load_prices
 from components.model.clouds.prices import price_date
 from components.model.machine import Size
 from components.model.planning.bill import TRAFFIC
-from components.model.settings import Settings
+from components.model.settings import ExistingNetwork, Settings
 from stacks.load import load_deployment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -189,6 +189,13 @@ def credentials_table() -> str:
     return table(("cloud", "log-in, or where the token is made", "variables", "quotas"), rows)
 
 
+def consoles_table() -> str:
+    """The way to a node that nobody reaches over its network, by cloud."""
+    found = [(cloud, cloud.console) for cloud in CLOUDS.values() if cloud.console]
+    rows = [(f"[{cloud.title}]({one.page})", one.way, one.before, one.without) for cloud, one in found]
+    return table(("vendor's page", "console", "beforehand", "without that"), rows)
+
+
 def describe_type(schema: Mapping[str, Any]) -> str:
     """Return a setting's type in words, from its JSON Schema."""
     if "anyOf" in schema:
@@ -198,6 +205,8 @@ def describe_type(schema: Mapping[str, Any]) -> str:
         return f"`{schema['const']}`"
     if "enum" in schema:
         return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
+    if "$ref" in schema and "properties" in find_definition(schema):
+        return "map of the rows below"
     if "$ref" in schema:
         return "one of " + ", ".join(f"`{value}`" for value in PackageSource)
     if schema.get("type") == "array":
@@ -216,6 +225,12 @@ def describe_type(schema: Mapping[str, Any]) -> str:
     return "network" if schema.get("format") == "ipv4network" else "text"
 
 
+def find_definition(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a reference in the settings' schema is to."""
+    found: Mapping[str, Any] = Settings.model_json_schema()["$defs"][schema["$ref"].rpartition("/")[2]]
+    return found
+
+
 def show_value(value: object) -> str:
     """Return a value as a stack file may have it."""
     return value if isinstance(value, str) else json.dumps(value)
@@ -223,7 +238,7 @@ def show_value(value: object) -> str:
 
 def show_default(value: object) -> str:
     """Return what a setting is unless set; nothing where that is nothing."""
-    return "" if value in ("", None, [], {}) else f"`{show_value(value)}`"
+    return "" if value in ("", None, [], {}) or value == ExistingNetwork().model_dump() else f"`{show_value(value)}`"
 
 
 def settings_table() -> str:
@@ -232,10 +247,21 @@ def settings_table() -> str:
     schema = Settings.model_json_schema()
     for name, row in schema["properties"].items():
         rows.append(describe_setting(name, row, name in schema["required"]))
-        inner = (row.get("additionalProperties") or {}) if row.get("type") == "object" else {}
-        parts = schema["$defs"][inner["$ref"].rpartition("/")[2]]["properties"] if "$ref" in inner else {}
-        rows += [describe_setting(f"{name}.*.{part}", one, required=False) for part, one in parts.items()]
+        rows += list_inner(name, row)
     return table(("setting", "type", "unless set", "what it is", "example"), rows)
+
+
+def list_inner(name: str, row: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return the rows of what stands in a setting: in itself, or in each entry of a map."""
+    inner = (row.get("additionalProperties") or {}) if row.get("type") == "object" else row
+    if "$ref" not in inner or "properties" not in (definition := find_definition(inner)):
+        return []
+    prefix = name if inner is row else f"{name}.*"
+    rows = []
+    for part, one in definition["properties"].items():
+        rows.append(describe_setting(f"{prefix}.{part}", one, part in definition.get("required", ())))
+        rows += list_inner(f"{prefix}.{part}", one)
+    return rows
 
 
 def describe_setting(name: str, row: Mapping[str, Any], required: bool) -> tuple[str, ...]:
@@ -268,6 +294,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "bill": bill_table,
     "buckets": buckets_table,
     "credentials": credentials_table,
+    "consoles": consoles_table,
     "services": services_table,
     "settings": settings_table,
     "sources": sources_list,

@@ -138,6 +138,36 @@ async def find_image(image: str, example: str, answer: Awaitable[Any], nothing: 
     return [Finding("image", image)]
 
 
+@dataclass(frozen=True)
+class SubnetFound:
+    """What the cloud tells of a subnet: its ranges, and where it is. `wrong` is what else does not fit."""
+
+    ranges: Collection[str]
+    wrong: str = ""
+
+
+async def find_given(plan: Plan, tell: Callable[[str], Awaitable[SubnetFound]], nothing: str) -> list[Finding]:
+    """What is to be said of the company's network: `tell` tells of a subnet by its id, or raises an error with `nothing`, a
+    regular expression, where there is none. Raises every other error."""
+    assert plan.existing
+    found = []
+    for id, subnet in plan.existing.subnets.items():
+        setting = f"webitel:existing_network.subnets.{id}"
+        try:
+            told = await tell(id)
+        except Exception as error:  # a provider's refusal has no class of its own
+            if not re.search(nothing, str(error)):
+                raise
+            found.append(Finding("network", f"{setting}: it does not exist ({error})", "name one that the account has"))
+            continue
+        if str(subnet.range) not in told.ranges:
+            ranges = ", ".join(told.ranges)
+            found.append(Finding("network", f"{setting}.range = {subnet.range}: it has {ranges}", f"write range: {ranges}"))
+        if told.wrong:
+            found.append(Finding("network", f"{setting}: {told.wrong}", "name another subnet, or mend this one"))
+    return found or [Finding("network", f"{plan.existing.id} with its subnets")]
+
+
 async def fetch(address: str, token: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
     """Fetch a JSON document of a REST interface; `body` is posted where the interface wants that of a question. Raises
     OSError with the interface's own words, UnreachableError where it has none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from components.model.plan import Plan
@@ -35,6 +35,11 @@ class Rule:
     def last(self) -> int:
         """The last port."""
         return int(self.ports.rpartition("-")[2])
+
+
+def name_networks(networks: Sequence[str]) -> dict[str, str]:
+    """Name the networks in which the nodes stand for rules, the first as the only one was always named."""
+    return {f"network-{number}" if number > 1 else "network": network for number, network in enumerate(networks, 1)}
 
 
 def rules_in(plan: Plan, role: str) -> dict[Rule, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from components.model.clouds.facts import CloudFacts
 from components.model.machine import Disk, MachineType, Public
+from components.model.settings import ExistingNetwork
 
 ROLE_SOURCE = "role:"
 """What a source of an opening begins with when it is the nodes of a role."""
@@ -16,9 +17,9 @@ ROLE_SOURCE = "role:"
 class Node:
     """One machine of the plan. `name` is `<stack>-<role>-<n>`, `n` counts from 1. `services` are in start order.
 
-    `private_address` is None where the cloud cannot fix it before the machine exists. `zone` is "" where there are none. A
-    `leaving` node gives up its
-    services and leaves its clusters before its machine goes.
+    `private_address` is None where the cloud cannot fix it before the machine exists. `zone` is "" where there are none, `subnet`
+    the company's one that it stands in, "" in a network of our own. A `leaving` node gives up its services and leaves its
+    clusters before its machine goes.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Node:
     monthly_price: float | None
     leaving: bool = False
     zone: str = ""
+    subnet: str = ""
 
     @property
     def key(self) -> str:
@@ -104,7 +106,8 @@ class Plan:
     as this deployment's machines have them.
 
     `kept` are nodes that are gone: of each only its data disks are there, for a later node of its name. `bill` are the lines of
-    `monthly_price`, none where nothing is paid.
+    `monthly_price`, none where nothing is paid. `existing` is the company's network in which all this stands, None where the
+    deployment has one of its own; `network` is then what has its subnets in it.
     """
 
     stack: str
@@ -127,6 +130,7 @@ class Plan:
     share: str = ""
     kept: tuple[Node, ...] = ()
     bill: tuple[BillLine, ...] = ()
+    existing: ExistingNetwork | None = None
 
     @property
     def cloud(self) -> str:
@@ -145,8 +149,18 @@ class Plan:
 
     @property
     def gateways(self) -> int:
-        """How many NAT gateways let nodes without an address out: one where subnets are the region's, else one a zone."""
+        """How many NAT gateways of ours let nodes without an address out: one where subnets are the region's, else one a zone."""
+        if self.existing:
+            return 0
         return len({self.slots.get(node.zone) for node in self.nodes if node.public is Public.NO})
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The networks in which nodes stand: the deployment's own, or those of the company's subnets that it uses."""
+        if not self.existing:
+            return (self.network,)
+        used = dict.fromkeys(node.subnet for node in self.nodes)
+        return tuple(str(self.existing.subnets[id].range) for id in used)
 
     def nodes_with(self, service: str) -> tuple[Node, ...]:
         """Return the nodes that carry a service, in rollout order."""

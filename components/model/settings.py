@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,6 +33,32 @@ class CarrierProfile(BaseModel):
     options: bool = Field(
         False, description="It answers OPTIONS within a call, and its calls end half a minute after it has vanished."
     )
+
+
+class ExistingSubnet(BaseModel):
+    """A subnet that the company has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    range: Network = Field(description="Its addresses; `doctor` and `up` compare them with the cloud's.")
+    zone: str = Field("", description="On aws, the zone that it is in.")
+    public: bool = Field(
+        False, description="On aws and azure, whether it is for nodes reached from outside; the others go out by what it has."
+    )
+    first: IPv4Address | None = Field(
+        None, description="The first address that nodes may have; empty = the tenth. They stand at fixed places after it."
+    )
+
+
+class ExistingNetwork(BaseModel):
+    """A network that the company has, with the subnets for the nodes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    id: str = Field(
+        default="", description="The VPC's id on aws, projects/.../networks/NAME on gcp, the network's resource id on azure."
+    )
+    subnets: dict[str, ExistingSubnet] = Field(default={}, description="Subnets by id: see the rows below.")
 
 
 class Settings(BaseModel):
@@ -160,6 +186,25 @@ class Settings(BaseModel):
     )
     network: Network | None = Field(
         None, description="The deployment's private network; empty = the cloud's default.", examples=["10.20.0.0/16"]
+    )
+    existing_network: ExistingNetwork = Field(
+        ExistingNetwork(),
+        description="A network of yours to stand in, on aws, gcp and azure: nothing is made in it but firewalls and machines; "
+        "empty = one of the deployment's own.",
+        examples=[
+            {
+                "id": "vpc-0123456789abcdef0",
+                "subnets": {
+                    "subnet-0aaaaaaaaaaaaaaaa": {"range": "10.40.0.0/24", "zone": "a", "public": True},
+                    "subnet-0bbbbbbbbbbbbbbbb": {"range": "10.40.1.0/24", "zone": "a"},
+                },
+            }
+        ],
+    )
+    private_only: bool = Field(
+        False,
+        description="No node has a public address but those that are reached from outside: refused where the cloud has no way "
+        "out without one.",
     )
     local_network: LocalNetwork = Field(
         "bridged",

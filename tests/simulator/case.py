@@ -94,6 +94,15 @@ class Needed:
 
 
 @dataclass(frozen=True)
+class Given:
+    """A network that the company has: `make` lists what it is made of for these zones, by key, type and inputs, where `<key>` is
+    the id of an earlier one and `network` the network itself; `subnets` are those of them that the setting names, as it does."""
+
+    make: Callable[[tuple[str, ...]], list[tuple[str, str, dict[str, Any]]]]
+    subnets: Callable[[tuple[str, ...]], dict[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
 class Case:
     """A cloud in tests.
 
@@ -107,7 +116,7 @@ class Case:
     `needed` are inputs that only a later day shows. `late` are resources of which a later look learns more
     than their creation told. `off` is the output of a machine that somebody turned off, with its word; `stopping` are the
     words while it goes down, when its own interface refuses a start. `apart`: machines of one zone are on different hosts
-    without a group, too.
+    without a group, too. `given` is a network that the company has, None where none can be given.
     """
 
     types: Types
@@ -131,6 +140,7 @@ class Case:
     late: tuple[str, ...] = ()
     stopping: tuple[str, ...] = ()
     apart: bool = False
+    given: Given | None = None
 
 
 @cache

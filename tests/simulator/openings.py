@@ -83,9 +83,16 @@ def list_probes(plan: Plan, machines: list[Machine]) -> list[str]:
         for layer in (*machine.ingress, *machine.egress):
             blocks |= {block for rule in layer for block in (*rule.networks, *rule.but) if isinstance(block, IPv4Network)}
     edges = {edge for block in blocks for edge in (int(block[0]) - 1, int(block[0]), int(block[-1]), int(block[-1]) + 1)}
-    inside = IPv4Network(plan.network)
+    inside = [IPv4Network(network) for network in plan.networks]
     found = [IPv4Address(edge) for edge in sorted(edges) if 0 < edge < 2**32 - 1]
-    return [*ANYBODY, *(str(address) for address in found if address not in inside and str(address) not in PLATFORM)]
+    return [
+        *ANYBODY,
+        *(
+            str(address)
+            for address in found
+            if not any(address in network for network in inside) and str(address) not in PLATFORM
+        ),
+    ]
 
 
 def find_ipv6(node: Node, machine: Machine) -> Iterator[str]:

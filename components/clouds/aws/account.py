@@ -16,7 +16,7 @@ from pulumi_aws import Provider, ec2, get_caller_identity_output, servicequotas
 from components.clouds.aws.adapter import DEBIAN, IMAGE
 from components.clouds.aws.facts import FACTS
 from components.clouds.aws.groups import own_rules
-from components.clouds.questions import Asked, Questions, find_image, known
+from components.clouds.questions import Asked, Questions, SubnetFound, find_given, find_image, known
 from components.model.clouds.offers import Finding, Offers, Quota
 from components.model.machine import Public
 
@@ -40,7 +40,10 @@ def make_questions(asked: Asked) -> Questions:
         partial(ask_account, options),
         partial(ask_offers, asked, options),
         partial(ask_quotas, asked, options),
-        {"image": partial(ask_image, asked, options)},
+        {
+            "image": partial(ask_image, asked, options),
+            **({"network": partial(ask_network, asked, options)} if asked.plan.existing else {}),
+        },
     )
 
 
@@ -89,14 +92,31 @@ def list_limits(asked: Asked, addresses: int, networks: int) -> Iterator[Limit]:
     of others."""
     plan = asked.plan
     own = sum(node.public is Public.SERVICE for node in plan.nodes) + plan.gateways  # each has an address of its own
-    # One rule more lets everything out into the network.
-    rules = [len(found) + more for role in plan.roles for found, more in zip(own_rules(plan, role), (0, 1), strict=True)]
+    # One rule more, or one a subnet that was given, lets everything out into the network.
+    inside = len(plan.networks)
+    rules = [len(found) + more for role in plan.roles for found, more in zip(own_rules(plan, role), (0, inside), strict=True)]
     # Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances; EC2-VPC Elastic IPs; VPCs per Region; inbound or outbound
     # rules per security group.
     yield Limit("ec2", "L-1216C47A", sum(node.machine_type.vcpus for node in plan.nodes))
     yield Limit("ec2", "L-0263D0A3", own, addresses)
-    yield Limit("vpc", "L-F678F1CE", 1, networks)
+    if not plan.existing:
+        yield Limit("vpc", "L-F678F1CE", 1, networks)
     yield Limit("vpc", "L-0EA8095F", max(rules))
+
+
+async def ask_network(asked: Asked, options: InvokeOptions) -> list[Finding]:
+    plan, given = asked.plan, asked.plan.existing
+    assert given
+
+    async def tell(id: str) -> SubnetFound:
+        found = await known(ec2.get_subnet_output(id=id, opts=options))
+        if found.vpc_id != given.id:
+            return SubnetFound([found.cidr_block], f"it is in {found.vpc_id}, not in webitel:existing_network.id = {given.id}")
+        wanted = f"{plan.region}{given.subnets[id].zone}"
+        elsewhere = f"it is in {found.availability_zone}, not in {wanted}" if found.availability_zone != wanted else ""
+        return SubnetFound([found.cidr_block], elsewhere)
+
+    return await find_given(plan, tell, r"no matching EC2 Subnet|InvalidSubnetID")
 
 
 async def ask_image(asked: Asked, options: InvokeOptions) -> list[Finding]:

@@ -5,7 +5,6 @@ Sources: `facts/clouds.md` 0 and 1, `facts/schemas/README.md` 13 to 19.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
 from typing import Any
 
 import pulumi
@@ -14,15 +13,15 @@ from pulumi_aws import Provider, ebs, ec2, route53, vpc
 
 from components.clouds.aws.budget import create_budget
 from components.clouds.aws.groups import GroupRule, list_crowd, own_rules
+from components.clouds.aws.network import GivenNetwork, OwnNetwork
 from components.clouds.base import Cloud, Machine, NodeGroup
+from components.clouds.rules import name_networks
 from components.model.catalogue.tiers import TIERS
 from components.model.machine import Public
 from components.model.naming import disk_name
 from components.model.plan import Node, Plan
-from components.model.planning.addresses import subnet_of
 from components.model.planning.check_shape import growing_roles
 from components.model.planning.dns import TTL_SECONDS, Record, Zone
-from components.model.planning.firewall import ANYWHERE
 from components.model.share import resolve_catalogue
 from components.model.user_data import UserData
 
@@ -33,9 +32,6 @@ IMAGE = "debian-12-amd64-*"
 
 GP3_IOPS = 3_000
 """What a gp3 disk has without extra price, and at least."""
-
-NAT_HOST = 4
-"""The NAT gateway's place in its subnet: AWS keeps the first four, and of the others it would take any."""
 
 DEVICES = "fghijklmnop"
 """Letters of `/dev/sd?` that AWS recommends for data disks; the machine itself never shows them."""
@@ -52,30 +48,7 @@ class Adapter(Cloud):
         return [Provider("aws", region=plan.region)]  # without a region it refuses to start
 
     def create_network(self) -> None:
-        self.vpc = ec2.Vpc(
-            "network",
-            cidr_block=self.plan.network,
-            enable_dns_support=True,
-            enable_dns_hostnames=True,
-            tags=self.tags("network"),
-            opts=self.child(),
-        )
-        self.gateway = ec2.InternetGateway("gateway", vpc_id=self.vpc.id, tags=self.tags("gateway"), opts=self.child())
-        self.subnets: dict[tuple[Public, str], ec2.Subnet] = {}
-        self.ways_out: dict[tuple[Public, str], ec2.Route] = {}
-        inner = {node.zone for node in self.plan.nodes if node.public is Public.NO}
-        # A NAT gateway stands in a public subnet of its zone.
-        for zone in self.plan.zones:
-            self.subnets[Public.SERVICE, zone] = self.create_subnet("public", Public.SERVICE, zone)
-            self.ways_out[Public.SERVICE, zone] = ec2.Route(
-                self.named("public", zone),
-                route_table_id=self.create_route_table("public", Public.SERVICE, zone).id,
-                destination_cidr_block=ANYWHERE,
-                gateway_id=self.gateway.id,
-                opts=self.child(),
-            )
-            if zone in inner:
-                self.create_nat(zone)
+        self.network = GivenNetwork(self.plan) if self.plan.existing else OwnNetwork(self, self.plan, self.tags, self.place)
         self.image = (
             self.settings.image
             or ec2.get_ami_output(
@@ -95,56 +68,13 @@ class Adapter(Cloud):
             for key in dict.fromkeys(placement_group(node) for node in self.plan.nodes if node.role in growing)
         }
 
-    def named(self, name: str, zone: str) -> str:
-        """Name what every zone has of its own; the first one's name has had none of the zone since before there were
-        several."""
-        return name if zone == self.plan.zone else f"{name}-{zone}"
-
-    def create_subnet(self, name: str, public: Public, zone: str) -> ec2.Subnet:
-        return ec2.Subnet(
-            self.named(name, zone),
-            vpc_id=self.vpc.id,
-            cidr_block=str(self.network_of(public, zone)),
-            availability_zone=self.place(zone),
-            map_public_ip_on_launch=False,
-            tags=self.tags(self.named(name, zone)),
-            opts=self.child(),
-        )
-
-    def create_route_table(self, name: str, public: Public, zone: str) -> ec2.RouteTable:
-        key = self.named(name, zone)
-        table = ec2.RouteTable(key, vpc_id=self.vpc.id, tags=self.tags(key), opts=self.child())
-        ec2.RouteTableAssociation(key, route_table_id=table.id, subnet_id=self.subnets[public, zone].id, opts=self.child())
-        return table
-
-    def create_nat(self, zone: str) -> None:
-        """Make the way out for a zone's nodes without an address of their own: another zone's would be lost with that zone."""
-        key = self.named("nat", zone)
-        self.subnets[Public.NO, zone] = self.create_subnet("private", Public.NO, zone)
-        address = ec2.Eip(key, domain="vpc", tags=self.tags(key), opts=self.child())
-        nat = ec2.NatGateway(
-            key,
-            subnet_id=self.subnets[Public.SERVICE, zone].id,
-            allocation_id=address.allocation_id,
-            private_ip=str(self.network_of(Public.SERVICE, zone)[NAT_HOST]),
-            tags=self.tags(key),
-            opts=ResourceOptions(parent=self, depends_on=[self.gateway]),
-        )
-        self.ways_out[Public.NO, zone] = ec2.Route(
-            self.named("private", zone),
-            route_table_id=self.create_route_table("private", Public.NO, zone).id,
-            destination_cidr_block=ANYWHERE,
-            nat_gateway_id=nat.id,
-            opts=self.child(),
-        )
-
     def create_firewalls(self) -> None:
         # All groups come before the first rule, since rules name other groups.
         self.firewalls = {
             role: ec2.SecurityGroup(
                 role,
                 name=f"{self.plan.stack}-{role}",
-                vpc_id=self.vpc.id,
+                vpc_id=self.network.id,
                 description=f"Nodes of role {role}",  # never to be changed: that replaces the group
                 tags=self.tags(role),
                 opts=self.child(),
@@ -172,15 +102,16 @@ class Adapter(Cloud):
                 opts=options,
             )
         # Inside the network the group at the other end decides. All protocols have no ports.
-        vpc.SecurityGroupEgressRule(
-            f"{role}-out-network",
-            security_group_id=group.id,
-            ip_protocol="-1",
-            cidr_ipv4=self.plan.network,
-            description="the deployment",
-            tags=self.tags(f"{role}-out-network"),
-            opts=options,
-        )
+        for name, network in name_networks(self.plan.networks).items():
+            vpc.SecurityGroupEgressRule(
+                f"{role}-out-{name}",
+                security_group_id=group.id,
+                ip_protocol="-1",
+                cidr_ipv4=network,
+                description="the deployment",
+                tags=self.tags(f"{role}-out-{name}"),
+                opts=options,
+            )
         # The provider takes away the rule that lets everything out, so every way out is a rule of ours.
         return [
             vpc.SecurityGroupEgressRule(
@@ -211,7 +142,7 @@ class Adapter(Cloud):
             ec2.SecurityGroup(
                 f"{role}-networks-{number}",
                 name=f"{self.plan.stack}-{role}-networks-{number}",
-                vpc_id=self.vpc.id,
+                vpc_id=self.network.id,
                 description=f"Carriers and phones of role {role}, part {number}",  # never to be changed
                 ingress=[ec2.SecurityGroupIngressArgs(**arguments(rule)) for rule in entering],
                 egress=[ec2.SecurityGroupEgressArgs(**arguments(rule)) for rule in leaving],
@@ -251,13 +182,13 @@ class Adapter(Cloud):
         volumes = self.create_disks(node, group)
         interface = ec2.NetworkInterface(
             node.key,
-            subnet_id=self.subnets[node.public, node.zone].id,
+            subnet_id=self.network.subnet_of(node),
             private_ips=[node.private_address],
             security_groups=[self.firewalls[node.role].id, *(group.id for group in self.crowds[node.role])],
             tags=tags,
             opts=inside,
         )
-        needs: list[pulumi.Resource] = [self.ways_out[node.public, node.zone]]
+        needs = self.network.list_needs(node)
         address = None
         if node.public is Public.SERVICE:
             # It depends on nothing, so that it can be kept when all else goes; associating it needs the gateway.
@@ -328,12 +259,8 @@ class Adapter(Cloud):
             needs=(instance, *needs, *attachments),
         )
 
-    def network_of(self, public: Public, zone: str) -> IPv4Network:
-        """Return the range of a subnet: one for nodes reached from outside, one for the others, since routes are by subnet."""
-        return subnet_of(IPv4Network(self.plan.network), self.facts, public, self.plan.slots[zone])
-
     def place(self, zone: str) -> str:
-        """Return the name of a zone."""
+        """The name of a zone."""
         return f"{self.plan.region}{zone}"
 
     def iops(self, node: Node) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
+from components.model.clouds.existing import GivenNetworks
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
@@ -77,5 +79,19 @@ FACTS = CloudFacts(
         value=r"[\w .:/=+@-]{0,256}",
         words="letters, digits, spaces and + - = . _ : / @, names up to 128 and values up to 256",
         reserved=("aws:.*", "Name", "webitel:.*"),
+    ),
+    console=Console(
+        way="serial console: EC2, Instances, NODE, Connect",
+        before="`aws ec2 enable-serial-console-access`, once for the account and region; a password",
+        without="stop the instance, attach its boot volume to another instance, mend it there and put it back as `/dev/xvda`",
+        page="https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configure-access-to-serial-console.html",
+    ),
+    given_networks=GivenNetworks(
+        shape=r"vpc-([0-9a-f]{8}|[0-9a-f]{17})",
+        example="vpc-0123456789abcdef0",
+        subnet_shape=r"subnet-([0-9a-f]{8}|[0-9a-f]{17})",
+        subnet_example="subnet-0123456789abcdef0",
+        resource="aws:ec2/vpc:Vpc",
+        by_zone=True,
     ),
 )

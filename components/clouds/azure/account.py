@@ -13,11 +13,11 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from pulumi_azure_native import authorization
+from pulumi_azure_native import authorization, network
 
 from components.clouds.azure.facts import FACTS
 from components.clouds.azure.machines import IMAGE, name_controller
-from components.clouds.questions import Asked, Questions, fetch, find_image, known, once
+from components.clouds.questions import Asked, Questions, SubnetFound, fetch, find_given, find_image, known, once
 from components.model.catalogue.tiers import TIERS, is_voice
 from components.model.clouds.machines import choose_machine_type
 from components.model.clouds.offers import Finding, Offers, Quota
@@ -50,6 +50,7 @@ def make_questions(asked: Asked) -> Questions:
             "image": partial(ask_image, asked),
             "addresses": partial(ask_network_limits, asked),
             "names": partial(ask_names, asked),
+            **({"network": partial(ask_network, asked)} if asked.plan.existing else {}),
         },
     )
 
@@ -201,7 +202,7 @@ async def ask_network_limits(asked: Asked) -> list[Finding]:
     usages = await get(asked, f"/providers/Microsoft.Network/locations/{region}/usages?api-version={NETWORK_USAGES}")
     addresses = sum(node.public is Public.SERVICE for node in nodes) + asked.plan.gateways
     needed = {
-        "VirtualNetworks": 1 - asked.count(NETWORK),
+        "VirtualNetworks": 0 if asked.plan.existing else 1 - asked.count(NETWORK),
         "NetworkSecurityGroups": len(asked.plan.roles) - asked.count(GROUP),
         "PublicIPAddresses": addresses - asked.count(ADDRESS),
         "StandardSkuPublicIpAddresses": addresses - asked.count(ADDRESS),
@@ -215,6 +216,28 @@ async def ask_network_limits(asked: Asked) -> list[Finding]:
         for one in usages["value"]
         if (more := needed.get(one["name"]["value"], 0)) > 0 and one["currentValue"] + more > one["limit"]
     ]
+
+
+async def ask_network(asked: Asked) -> list[Finding]:
+    """Whether the company's subnets are there, and have the ways out that their nodes need."""
+    given = asked.plan.existing
+    assert given
+    parts = given.id.split("/")
+    ask = once(lambda: known(network.get_virtual_network_output(resource_group_name=parts[4], virtual_network_name=parts[8])))
+
+    async def tell(id: str) -> SubnetFound:
+        found = await ask()
+        subnet = next((one for one in found.subnets or () if str(one.id).lower() == id.lower()), None)
+        if subnet is None:
+            raise LookupError(f"NotFound: {given.id} has no such subnet")
+        ranges = [*(subnet.address_prefixes or ()), *([subnet.address_prefix] if subnet.address_prefix else ())]
+        region = str(found.location).replace(" ", "").lower()
+        wrong = "" if region == asked.plan.region else f"its network is in {region}, not in {asked.plan.region}"
+        if given.subnets[id].public and subnet.nat_gateway:
+            wrong = wrong or "nodes that are reached from outside would go out by its NAT gateway, not by their own address"
+        return SubnetFound(ranges, wrong)
+
+    return await find_given(asked.plan, tell, "(?i)not ?found")
 
 
 async def ask_image(asked: Asked) -> list[Finding]:

@@ -51,6 +51,11 @@ class Adapter(Cloud):
         self.group = resources.ResourceGroup(
             "group", resource_group_name=self.plan.stack, location=self.plan.region, tags=self.tags, opts=self.child()
         )
+        if not self.plan.existing:  # else with its subnets, and their ways out
+            self.create_own_network()
+        self.scale_sets = {key: self.create_scale_set(*key) for key in self.list_scale_sets()}
+
+    def create_own_network(self) -> None:
         # Subnets are resources of their own: listed here too, each update of one would delete the others.
         self.network = network.VirtualNetwork(
             "network",
@@ -65,7 +70,6 @@ class Adapter(Cloud):
         for node in sorted(self.plan.nodes, key=lambda node: node.public is not Public.SERVICE):
             if self.subnet_key(node) not in self.subnets:
                 self.subnets[self.subnet_key(node)] = self.create_subnet(node)
-        self.scale_sets = {key: self.create_scale_set(*key) for key in self.list_scale_sets()}
 
     def subnet_key(self, node: Node) -> tuple[Public, int | None]:
         """Return what tells a node's subnet from others: in a deployment from before there were zones they are the region's."""
@@ -219,7 +223,7 @@ class Adapter(Cloud):
                     primary=True,
                     private_ip_address=node.private_address,
                     private_ip_allocation_method="Static",
-                    subnet=network.SubnetArgs(id=self.subnets[self.subnet_key(node)].id),
+                    subnet=network.SubnetArgs(id=node.subnet or self.subnets[self.subnet_key(node)].id),
                     public_ip_address=network.PublicIPAddressArgs(id=address.id) if address else None,
                 )
             ],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
+from components.model.clouds.existing import GivenNetworks
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
@@ -27,6 +29,8 @@ WITHOUT_ZONES = (
     "westus",
 )
 """Regions that are one place (Microsoft, List of Azure regions)."""
+
+NETWORK_ID = r"/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\.Network/virtualNetworks/[\w.-]{2,64}"
 
 # clouds.md 0, 3.1, 3.3 (login may not be root or admin), 3.4; Debian's image has 30 GiB. Fs_v2 retires in 2028, and no
 # new subscription gets one since July 2026 (real-clouds.md B2).
@@ -102,5 +106,20 @@ FACTS = CloudFacts(
         value=r".{0,256}",
         words=r"names up to 512 without < > % & \ ? / and values up to 256",
         reserved=("stack", "managed-by", "role", "node", "azure.*", "microsoft.*", "windows.*"),
+    ),
+    console=Console(
+        way="`az serial-console connect --resource-group STACK --name NODE`; boot diagnostics, which it needs, are on",
+        before="a password, or nothing",
+        without="`az vm user update --resource-group STACK --name NODE --username debian --password ...` has the agent on the "
+        "machine set one",
+        page="https://learn.microsoft.com/troubleshoot/azure/virtual-machines/linux/serial-console-linux",
+    ),
+    given_networks=GivenNetworks(
+        shape=NETWORK_ID,
+        example="/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/network"
+        "/providers/Microsoft.Network/virtualNetworks/your-network",
+        subnet_shape=rf"(?P<network>{NETWORK_ID})/subnets/[\w.-]{{1,80}}",
+        subnet_example="{network}/subnets/telephony",
+        resource="azure-native:network:VirtualNetwork",
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pulumi_azure_native import network
 
-from components.clouds.rules import Rule, join_networks, rules_in, rules_out
+from components.clouds.rules import Rule, join_networks, name_networks, rules_in, rules_out
 from components.model.plan import Plan
 
 PLATFORM = "168.63.129.16"
@@ -54,6 +54,9 @@ def list_rules_out(plan: Plan, role: str) -> list[network.SecurityRuleArgs]:
         )
         for priority, (rule, purpose, networks) in enumerate(join_networks(plan, role, rules_out(plan, role)), FIRST)
     ]
+    # The order of those that there always were keeps their priorities.
+    first, *more = name_networks(plan.networks).items()
+    named = (first, ("platform", PLATFORM), *more)
     # Inside the network the group at the other end decides; Azure's agent needs Azure.
     inside = [
         network.SecurityRuleArgs(
@@ -67,7 +70,7 @@ def list_rules_out(plan: Plan, role: str) -> list[network.SecurityRuleArgs]:
             destination_address_prefix=destination,
             destination_port_range="*",
         )
-        for before, (name, destination) in enumerate((("network", plan.network), ("platform", PLATFORM)), 1)
+        for before, (name, destination) in enumerate(named, 1)
     ]
     return [*opened, *inside, close("Outbound")]
 

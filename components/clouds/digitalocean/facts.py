@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.model.clouds.consoles import Console
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
@@ -15,6 +16,7 @@ FACTS = CloudFacts(
     default_network="10.20.0.0/16",
     login_user="root",
     private_node=Public.EGRESS,
+    egress_reason="its NAT gateway is a preview, in some regions only",
     public_address=PublicAddress.OWN,
     fixed_addresses=False,
     firewall_filters_private=True,
@@ -57,5 +59,11 @@ FACTS = CloudFacts(
         value="[A-Za-z0-9_-]{1,127}",
         words="letters, digits, _ and -, up to 127 each, as one tag name:value",
         reserved=("webitel",),
+    ),
+    console=Console(
+        way="the droplet, Access, Recovery Console",
+        before="a password",
+        without="the droplet, Access, Reset root password (sent by mail); or Recovery, Boot from Recovery ISO",
+        page="https://docs.digitalocean.com/products/droplets/how-to/recovery/",
     ),
 )

@@ -14,7 +14,7 @@ from pulumi_gcp import compute, organizations
 from components.clouds.gcp.adapter import IMAGE
 from components.clouds.gcp.facts import FACTS
 from components.clouds.gcp.quotas import NETWORK, REST, ask_families, ask_quotas, get
-from components.clouds.questions import Asked, Questions, fetch, find_image, known, once
+from components.clouds.questions import Asked, Questions, SubnetFound, fetch, find_given, find_image, known, once
 from components.model.clouds.offers import Finding, Offers
 from components.model.machine import Public
 from components.model.plan import Node
@@ -36,6 +36,7 @@ def make_questions(asked: Asked) -> Questions:
             "image": partial(ask_image, asked),
             "constraints": partial(ask_constraints, asked),
             "names": partial(ask_names, asked),
+            **({"network": partial(ask_network, asked)} if asked.plan.existing else {}),
         },
     )
 
@@ -58,6 +59,20 @@ async def ask_offers(asked: Asked) -> Offers:
             for zone, types in zip(zones, found, strict=True)
         },
     )
+
+
+async def ask_network(asked: Asked) -> list[Finding]:
+    """Whether the company's subnets are there."""
+    given = asked.plan.existing
+    assert given
+
+    async def tell(id: str) -> SubnetFound:
+        _, project, _, region, _, name = id.split("/")
+        found = await known(compute.get_subnetwork_output(name=name, region=region, project=project))
+        elsewhere = f"it is in {found.network}, not in webitel:existing_network.id = {given.id}"
+        return SubnetFound([found.ip_cidr_range], "" if found.network.endswith(given.id) else elsewhere)
+
+    return await find_given(asked.plan, tell, "(?i)not ?found")
 
 
 async def ask_disks(asked: Asked) -> list[Finding]:

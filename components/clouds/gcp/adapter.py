@@ -6,6 +6,7 @@ Sources: `facts/clouds.md` 0 and 2, `facts/schemas/README.md` 20 to 23. Google e
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import pulumi
 from pulumi import Input, Output, RunError
@@ -28,6 +29,9 @@ IMAGE = "projects/debian-cloud/global/images/family/debian-12"
 
 LAST = 65534
 """The priority of what closes, before Google's own rules, which let everything out."""
+
+FIRST_AMONG_OTHERS, LAST_AMONG_OTHERS = 900, 990
+"""Priorities of ours in a network of the company's: before 1000, which firewalls have that name none."""
 
 DOMAINS = 8
 """Availability domains of a placement policy. It cannot grow with a cluster: another number is another policy."""
@@ -54,21 +58,40 @@ class Adapter(Cloud):
 
     def create_network(self) -> None:
         self.labels = {**self.settings.tags, "stack": self.plan.stack, "managed-by": "webitel"}
-        self.network = compute.Network("network", name=self.plan.stack, auto_create_subnetworks=False, opts=self.child())
+        # Names of projects: of a network shared by several, its firewalls are in the one that has it.
+        self.way_out: list[pulumi.Resource] = []
+        self.network: Input[str]
+        self.firewall_project: str | None = None
+        if self.plan.existing:  # with its subnets, and the NAT of its routers
+            self.network, self.firewall_project = self.plan.existing.id, self.plan.existing.id.split("/")[1]
+        else:
+            self.create_own_network()
+        # Every role whose nodes may form a cluster has one from its first node on: another policy is another instance.
+        self.placement_policies = {
+            role: compute.ResourcePolicy(
+                role,
+                name=f"{self.plan.stack}-{role}",
+                region=self.plan.region,
+                group_placement_policy=compute.ResourcePolicyGroupPlacementPolicyArgs(availability_domain_count=DOMAINS),
+                opts=self.child(),
+            )
+            for role in clustered_roles(TIERS[self.plan.tier], CATALOGUE)
+        }
+
+    def create_own_network(self) -> None:
+        network = compute.Network("network", name=self.plan.stack, auto_create_subnetworks=False, opts=self.child())
         self.subnetwork = compute.Subnetwork(
             "network",
             name=self.plan.stack,
-            network=self.network.id,
+            network=network.id,
             region=self.plan.region,
             ip_cidr_range=self.plan.network,
             opts=self.child(),
         )
+        self.network = network.id
         # An instance with an address of its own never uses it: one subnetwork does for all.
-        self.way_out: list[pulumi.Resource] = []
         if any(node.public is Public.NO for node in self.plan.nodes):
-            router = compute.Router(
-                "nat", name=self.plan.stack, network=self.network.id, region=self.plan.region, opts=self.child()
-            )
+            router = compute.Router("nat", name=self.plan.stack, network=network.id, region=self.plan.region, opts=self.child())
             # One that stays: whoever is called by web hooks lets in known addresses.
             address = compute.Address(
                 "nat",
@@ -95,41 +118,37 @@ class Adapter(Cloud):
                     opts=self.child(),
                 )
             )
-        # Every role whose nodes may form a cluster has one from its first node on: another policy is another instance.
-        self.placement_policies = {
-            role: compute.ResourcePolicy(
-                role,
-                name=f"{self.plan.stack}-{role}",
-                region=self.plan.region,
-                group_placement_policy=compute.ResourcePolicyGroupPlacementPolicyArgs(availability_domain_count=DOMAINS),
-                opts=self.child(),
-            )
-            for role in clustered_roles(TIERS[self.plan.tier], CATALOGUE)
-        }
 
     def create_firewalls(self) -> None:
         """By tag, one for each kind of sources; what nobody opens is closed, also inside the network."""
         self.egress = {role: self.create_firewall(role) for role in self.plan.roles}
-        everything = compute.FirewallDenyArgs(protocol="all")
-        compute.Firewall(
-            "out",
-            name=f"{self.plan.stack}-out",
-            network=self.network.id,
-            direction="EGRESS",
-            priority=LAST,
-            destination_ranges=[ANYWHERE],
-            denies=[everything],
-            opts=self.child(),
-        )
+        everything = [compute.FirewallDenyArgs(protocol="all")]
+        # In a network of the company's ours concern our nodes alone, and go before its own, which may open what ours close.
+        own = None if not self.plan.existing else [self.tag(role) for role in self.plan.roles]
+        last = LAST if not self.plan.existing else LAST_AMONG_OTHERS
+        if self.plan.existing:
+            self.open_or_close("in", "INGRESS", last, source_ranges=[ANYWHERE], denies=everything, target_tags=own)
+        self.open_or_close("out", "EGRESS", last, destination_ranges=[ANYWHERE], denies=everything, target_tags=own)
         # Inside the network the firewall at the other end decides.
-        compute.Firewall(
+        self.open_or_close(
             "out-network",
-            name=f"{self.plan.stack}-out-network",
-            network=self.network.id,
-            direction="EGRESS",
-            destination_ranges=[self.plan.network],
+            "EGRESS",
+            destination_ranges=list(self.plan.networks),
             allows=[compute.FirewallAllowArgs(protocol="all")],
+            target_tags=own,
+        )
+
+    def open_or_close(self, key: str, direction: str, priority: int | None = None, **rule: Any) -> compute.Firewall:
+        """Create one firewall."""
+        return compute.Firewall(
+            key,
+            name=f"{self.plan.stack}-{key}",
+            network=self.network,
+            project=self.firewall_project,
+            direction=direction,
+            priority=priority or (FIRST_AMONG_OTHERS if self.plan.existing else None),
             opts=self.child(),
+            **rule,
         )
 
     def create_firewall(self, role: str) -> list[compute.Firewall]:
@@ -137,39 +156,30 @@ class Adapter(Cloud):
         openings = [opening for opening in self.plan.openings if opening.role == role]
         for audience, networks in dict.fromkeys((one.audience, one.networks) for one in openings if one.networks):
             found = [one for one in openings if (one.audience, one.networks) == (audience, networks)]
-            compute.Firewall(
+            self.open_or_close(
                 f"{role}-{audience}",
-                name=f"{self.plan.stack}-{role}-{audience}",
-                network=self.network.id,
-                direction="INGRESS",
+                "INGRESS",
                 source_ranges=list(networks),
                 target_tags=[self.tag(role)],
                 allows=allow(found),
-                opts=self.child(),
             )
         for peer in dict.fromkeys(peer for one in openings for peer in one.roles):
             # Tags of sources count for private addresses only.
-            compute.Firewall(
+            self.open_or_close(
                 f"{role}-from-{peer}",
-                name=f"{self.plan.stack}-{role}-from-{peer}",
-                network=self.network.id,
-                direction="INGRESS",
+                "INGRESS",
                 source_tags=[self.tag(peer)],
                 target_tags=[self.tag(role)],
                 allows=allow(one for one in openings if peer in one.roles),
-                opts=self.child(),
             )
         rules = [rule for rule in self.plan.egress if rule.role == role]
         return [
-            compute.Firewall(
+            self.open_or_close(
                 f"{role}-out-{number}",
-                name=f"{self.plan.stack}-{role}-out-{number}",
-                network=self.network.id,
-                direction="EGRESS",
+                "EGRESS",
                 destination_ranges=list(destinations),
                 target_tags=[self.tag(role)],
                 allows=allow(rule for rule in rules if rule.destinations == destinations),
-                opts=self.child(),
             )
             for number, destinations in enumerate(dict.fromkeys(rule.destinations for rule in rules), 1)
         ]
@@ -238,7 +248,7 @@ class Adapter(Cloud):
             network_interfaces=[
                 compute.InstanceNetworkInterfaceArgs(
                     # As text: through an address resource it would be unknown in a preview.
-                    subnetwork=self.subnetwork.id,
+                    subnetwork=node.subnet or self.subnetwork.id,
                     network_ip=node.private_address,
                     nic_type="GVNIC",
                     access_configs=[compute.InstanceNetworkInterfaceAccessConfigArgs(nat_ip=address.address)] if address else [],

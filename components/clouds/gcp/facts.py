@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
+from components.model.clouds.existing import GivenNetworks
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
@@ -76,5 +78,19 @@ FACTS = CloudFacts(
         value="[a-z0-9_-]{0,63}",
         words="lower case letters, digits, _ and -, names of at most 63 that begin with a letter, values of at most 63",
         reserved=("stack", "managed-by", "role", "node", "goog-.*"),
+    ),
+    console=Console(
+        way="`gcloud compute instances add-metadata NODE --metadata serial-port-enable=TRUE`, then "
+        "`gcloud compute connect-to-serial-port NODE`; afterwards `FALSE`, as it is open to every address",
+        before="a password; no constraint `compute.disableSerialPortAccess`",
+        without="attach the boot disk to another instance",
+        page="https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-using-serial-console",
+    ),
+    given_networks=GivenNetworks(
+        shape=r"projects/[a-z][a-z0-9:.-]*/global/networks/[a-z]([a-z0-9-]{0,61}[a-z0-9])?",
+        example="projects/your-project/global/networks/your-network",
+        subnet_shape=r"projects/[a-z][a-z0-9:.-]*/regions/(?P<region>[a-z0-9-]+)/subnetworks/[a-z]([a-z0-9-]{0,61}[a-z0-9])?",
+        subnet_example="projects/your-project/regions/{region}/subnetworks/telephony",
+        resource="gcp:compute/network:Network",
     ),
 )

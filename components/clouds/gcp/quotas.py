@@ -71,7 +71,7 @@ def count_in_region(asked: Asked) -> Counter[str]:
 def count_in_project(asked: Asked) -> Counter[str]:
     """Count what is still to be made by the metric of a project's quota."""
     return Counter(
-        NETWORKS=1 - asked.count(NETWORK),
+        NETWORKS=0 if asked.plan.existing else 1 - asked.count(NETWORK),
         FIREWALLS=count_firewalls(asked.plan) - asked.count(FIREWALL),
         CPUS_ALL_REGIONS=sum(node.machine_type.vcpus for node in asked.missing),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.model.clouds.consoles import Console
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
 from components.model.clouds.tags import TagRules
 from components.model.machine import Public
@@ -16,6 +17,7 @@ FACTS = CloudFacts(
     default_network="10.20.0.0/16",
     login_user="root",
     private_node=Public.EGRESS,
+    egress_reason="it has no NAT gateway",
     public_address=PublicAddress.OWN,
     fixed_addresses=True,
     firewall_filters_private=False,
@@ -56,5 +58,12 @@ FACTS = CloudFacts(
         value=r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?",
         words="letters, digits, - _ and . between them, up to 63",
         reserved=("stack", "managed-by", "role", "node"),
+    ),
+    console=Console(
+        way="the server, console button at the top",
+        before="a password",
+        without="`hcloud server reset-password NODE`; or `hcloud server enable-rescue NODE && hcloud server reset NODE`, "
+        "which boots a system beside the one on the disk",
+        page="https://docs.hetzner.com/cloud/servers/how-to-rescue/reset-password",
     ),
 )

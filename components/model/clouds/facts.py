@@ -12,7 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
+from components.model.clouds.existing import GivenNetworks
 from components.model.clouds.tags import TagRules
 from components.model.machine import MachineType, Public
 from components.model.settings import Settings
@@ -62,7 +64,8 @@ NO_SOURCES = Sources((), "")
 class CloudFacts:
     """Facts about one cloud (sources: `facts/clouds.md` by section, `facts/machines.md`).
 
-    `private_node` is how nodes that nobody reaches from outside get out. `fixed_addresses`: private addresses can be
+    `private_node` is how nodes that nobody reaches from outside get out, `egress_reason` why by addresses of their own where they
+    do. `fixed_addresses`: private addresses can be
     chosen before the machine exists.
     `firewall_filters_private`: the cloud's firewall also filters traffic inside the network.
     `way_out_by_subnet`: a subnet has one way out for all its nodes, so those reached from outside stand in the upper
@@ -99,7 +102,9 @@ class CloudFacts:
     the Debian image. `refusals` are regular expressions for the cloud's errors, `quota_page` is where more is asked for.
     `shared_types`, `discouraged_types` and `other_architectures` are shell patterns of machine types that no node gets.
     `credentials` is where the provider finds them. `tags` are the rules of a deployment's own tags, None where nothing wears any.
-    `disk_keys` is how it names an encryption key of one's own, None where it takes none.
+    `disk_keys` is how it names an encryption key of one's own, None where it takes none. `console` is the way to a machine that
+    nobody reaches over its network, None where that is this machine's own. `given_networks`: how a network that the company has
+    is named, None where a deployment always makes its own.
     """
 
     name: str
@@ -114,6 +119,7 @@ class CloudFacts:
     real: bool
     region_shape: str
     first_region: str = ""
+    egress_reason: str = ""
     trial: bool = False
     way_out_by_subnet: bool = False
     user_data_gzip: bool = False
@@ -158,6 +164,8 @@ class CloudFacts:
     credentials: Sources = NO_SOURCES
     tags: TagRules | None = None
     disk_keys: DiskKeys | None = None
+    console: Console | None = None
+    given_networks: GivenNetworks | None = None
 
     @property
     def best_region(self) -> str:

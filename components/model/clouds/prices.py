@@ -71,7 +71,9 @@ def price_node(
         return NodePrice(0.0, ())
     machine_price = price_machine(facts, region, machine)
     parts = [(f"machine type {machine.name}", machine_price), *price_node_disks(facts, region, machine, disks)]
-    if public is Public.NO:
+    if public is Public.NO and not nat_nodes:
+        """The way out is the company's, and its price too."""
+    elif public is Public.NO:
         whole = price_nat(facts, region, nat_nodes)
         parts.append(("the NAT gateway", whole.times(1 / nat_nodes) if whole else None))
     else:

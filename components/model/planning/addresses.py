@@ -28,14 +28,24 @@ RESERVED_LAST_ADDRESSES = 2
 
 
 def resolve_network(settings: Settings, facts: CloudFacts) -> IPv4Network:
-    """Return the network set, else the cloud's default; where all stacks share one host, each tier has its own default."""
+    """Return the network set or given, else the cloud's default; where all stacks share one host, each tier has its own."""
     if settings.network is not None:
         return settings.network
+    if given := [subnet.range for subnet in settings.existing_network.subnets.values()]:
+        return find_cover(given)
     default = IPv4Network(facts.default_network)
     if not facts.trial:
         return default
     first = default.network_address + default.num_addresses * list(TIERS).index(settings.tier)
     return IPv4Network((first, default.prefixlen))
+
+
+def find_cover(networks: Sequence[IPv4Network]) -> IPv4Network:
+    """Return the smallest network with all of these in it: what is shown where there are several."""
+    cover = networks[0]
+    while not all(network.subnet_of(cover) for network in networks):
+        cover = cover.supernet()
+    return cover
 
 
 PUBLIC_NETWORK = IPv4Network("198.18.0.0/24")

@@ -108,7 +108,7 @@ def list_addresses(facts: CloudFacts, region: str, nodes: Sequence[Node], gatewa
 def list_nat(facts: CloudFacts, region: str, nodes: Sequence[Node], gateways: int) -> BillLine | None:
     """Return the line of the gateways for nodes without an address."""
     inner = sum(node.public is Public.NO for node in nodes)
-    if not inner:
+    if not inner or not gateways:
         return None
     gib = inner * NAT_GIB_PER_NODE
     gateway = price_nat(facts, region, inner / gateways)

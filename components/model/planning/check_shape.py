@@ -10,6 +10,7 @@ from itertools import chain
 from components.model.catalogue.service import Placement
 from components.model.catalogue.tiers import Role, Tier
 from components.model.clouds.facts import PublicAddress
+from components.model.machine import Public
 from components.model.planning.addresses import (
     MAX_NODES,
     PRIVATE,
@@ -132,9 +133,25 @@ def unknown_role(name: str, tier: Tier) -> str:
     return f"tier {tier.name} has no role {name}; {hint}"
 
 
+def check_private_only(draft: Draft) -> Iterator[Problem]:
+    """Find nodes that have a public address only to get out, where that is not wanted."""
+    facts = draft.facts
+    only_out = [role.name for role in draft.tier.roles if draft.public_of(role.name) is Public.EGRESS]
+    if draft.settings.private_only and only_out:
+        why = f": {facts.egress_reason}" if facts.egress_reason else ""
+        yield setting_problem(
+            "private_only",
+            "true",
+            f"on {facts.title} {', '.join(only_out)} nodes get out by a public address of their own, closed to everybody{why}; "
+            "use aws, gcp or azure, webitel:tier = single, or remove the setting",
+        )
+
+
 def check_network(draft: Draft) -> Iterator[Problem]:
     """Find a network that is not private, of a size the cloud does not take, in use, or with too few addresses."""
     facts, counts, network = draft.facts, draft.counts, draft.network
+    if draft.is_given:  # with ranges of its own
+        return
     text, example = network, f"use a network of your own such as {find_free_network(draft)}"
     if not is_private(network):
         yield setting_problem("network", text, f"not a private network; {example}")

@@ -19,6 +19,7 @@ from components.model.planning.check_shape import (
     check_disk_sizes,
     check_leaving,
     check_network,
+    check_private_only,
     check_public_network,
     unknown_role,
 )
@@ -41,6 +42,7 @@ from components.model.planning.check_values import (
 )
 from components.model.planning.disks import check_kept
 from components.model.planning.draft import Draft
+from components.model.planning.existing import check_existing_network
 from components.model.planning.placement import find_clashes
 from components.model.planning.zones import check_zones
 from components.model.problems import Problem, setting_problem
@@ -92,6 +94,8 @@ CHECKS: tuple[Check, ...] = (
     check_disk_limits,
     check_network,
     check_public_network,
+    check_private_only,
+    check_existing_network,
     check_leaving,
     check_kept,
     check_domain,

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 from components.model.catalogue.service import PackageSource, Service
 from components.model.catalogue.tiers import Role, Tier
 from components.model.clouds.facts import CloudFacts
-from components.model.machine import MachineType, Size
+from components.model.machine import MachineType, Public, Size
 from components.model.planning.addresses import ZONE_SUBNETS, ZONE_SUBNETS_PREFIX, resolve_network
 from components.model.planning.placement import choose_quorum, place_services
 from components.model.settings import Settings
@@ -78,10 +78,20 @@ class Draft:
         return self.zone_of(self.tier.roles[0].name, 1)
 
     @property
+    def is_given(self) -> bool:
+        """Whether the network is the company's."""
+        return bool(self.settings.existing_network.id or self.settings.existing_network.subnets)
+
+    def public_of(self, role: str) -> Public:
+        """Return how a role's nodes are reached, and get out."""
+        public = self.tier.role(role).public
+        return public if public is Public.SERVICE else self.facts.private_node
+
+    @property
     def has_zone_subnets(self) -> bool:
         """Whether every zone has subnets of its own."""
         roomy = self.network.prefixlen <= ZONE_SUBNETS_PREFIX
-        return self.facts.has_zone_subnets and bool(self.zones) and self.settings.zone_subnets and roomy
+        return self.facts.has_zone_subnets and bool(self.zones) and self.settings.zone_subnets and roomy and not self.is_given
 
     def slot_of(self, zone: str) -> int | None:
         """Return which of the subnets a zone has, the home's the first whatever zones there are; None where subnets are not by

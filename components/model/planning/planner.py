@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from ipaddress import IPv4Address
 from typing import Any
 
 from components.model.catalogue.service import PackageSource
@@ -22,6 +23,7 @@ from components.model.planning.checks import CHECKS
 from components.model.planning.crowds import find_crowds
 from components.model.planning.disks import choose_disks, keeps_disk, list_kept, make_kept
 from components.model.planning.draft import Catalogue, Draft, tier_size
+from components.model.planning.existing import find_subnets, place_in
 from components.model.planning.placement import find_unknown_calls
 from components.model.planning.readiness import documentation_values
 from components.model.planning.zones import warn_of_losses
@@ -77,6 +79,7 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
         slots={zone: draft.slot_of(zone) for zone in dict.fromkeys(node.zone for node in nodes)},
         kept=kept,
         bill=bill,
+        existing=settings.existing_network if draft.is_given else None,
     )
 
 
@@ -104,14 +107,16 @@ def choose_machines(settings: Settings, facts: CloudFacts, tier: Tier) -> dict[s
 
 
 def count_gateways(draft: Draft, zones: Sequence[str]) -> int:
-    """Return how many NAT gateways let the nodes of these zones out."""
+    """Return how many NAT gateways of ours let the nodes of these zones out; a network that was given has its own way."""
+    if draft.is_given:
+        return 0
     return len(set(zones)) if draft.has_zone_subnets else bool(zones)
 
 
 def make_nodes(draft: Draft) -> tuple[tuple[Node, ...], list[NodePrice]]:
     """Return the nodes in rollout order, and what each costs."""
     stack, tier, facts = draft.stack, draft.tier, draft.facts
-    publics = {role.name: role.public if role.public is Public.SERVICE else facts.private_node for role in tier.roles}
+    publics = {role.name: draft.public_of(role.name) for role in tier.roles}
     inner = [(role, n) for role, n in draft.placed if publics[role] is Public.NO]
     gateways = count_gateways(draft, [draft.zone_of(role, n) for role, n in inner])
     leaving = {name if name.startswith(f"{stack}-") else f"{stack}-{name}" for name in draft.settings.leaving}
@@ -120,11 +125,10 @@ def make_nodes(draft: Draft) -> tuple[tuple[Node, ...], list[NodePrice]]:
         for n in (n for name, n in draft.placed if name == role.name):
             services, machine = draft.placed[role.name, n], draft.machines[role.name]
             disks = choose_disks(draft, role, n, services)
-            price = price_node(facts, draft.region, machine, disks, publics[role.name], len(inner) / max(gateways, 1))
+            price = price_node(facts, draft.region, machine, disks, publics[role.name], len(inner) / gateways if gateways else 0)
             prices.append(price)
             zone = draft.zone_of(role.name, n)
-            subnet = subnet_of(draft.network, facts, publics[role.name], draft.slot_of(zone))
-            address = str(subnet.network_address + address_offset(facts.first_host, index, n))
+            given, address = choose_place(draft, publics[role.name], zone, index, n)
             nodes.append(
                 Node(
                     name=node_name(stack, role.name, n),
@@ -133,14 +137,25 @@ def make_nodes(draft: Draft) -> tuple[tuple[Node, ...], list[NodePrice]]:
                     services=services,
                     machine_type=machine,
                     disks=disks,
-                    private_address=address if facts.fixed_addresses else None,
+                    private_address=str(address) if facts.fixed_addresses else None,
                     public=publics[role.name],
                     monthly_price=price.amount,
                     leaving=node_name(stack, role.name, n) in leaving,
                     zone=zone,
+                    subnet=given,
                 )
             )
     return tuple(nodes), prices
+
+
+def choose_place(draft: Draft, public: Public, zone: str, role_index: int, n: int) -> tuple[str, IPv4Address]:
+    """Return the company's subnet in which a node stands, "" in a network of our own, and the node's address."""
+    facts, given = draft.facts, draft.settings.existing_network
+    if draft.is_given:
+        (found,) = find_subnets(given, facts, public, zone)
+        return found, place_in(given.subnets[found], facts, role_index, n)
+    subnet = subnet_of(draft.network, facts, public, draft.slot_of(zone))
+    return "", subnet.network_address + address_offset(facts.first_host, role_index, n)
 
 
 def find_warnings(draft: Draft) -> Iterator[str]:
@@ -152,6 +167,8 @@ def find_warnings(draft: Draft) -> Iterator[str]:
         yield "SIP is closed to everybody: set webitel:carriers or webitel:phones"
     if facts.real and draft.package_source is PackageSource.SANDBOX:
         yield "webitel:package_source = sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins"
+    if draft.is_given:
+        yield f"{settings.existing_network.id} is yours: its NAT, routes and what they cost are not in the bill"
     if settings.leaving:
         yield "nodes are leaving (webitel:leaving); finish with ./webitel scale"
     if back := [f"{role}-{n}" for role, n in list_kept(settings, draft.stack, draft.tier, back=True)]:

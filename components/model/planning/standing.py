@@ -17,6 +17,7 @@ from components.model.plan import Plan
 from components.model.planning.addresses import ZONE_SUBNETS_PREFIX, resolve_network
 from components.model.planning.check_shape import count_nodes
 from components.model.planning.draft import list_zones
+from components.model.planning.existing import SETTING, describe_network
 from components.model.planning.placement import choose_quorum
 from components.model.problems import PlanError, setting_problem
 from components.model.settings import Settings
@@ -41,11 +42,14 @@ class Resource:
 @dataclass(frozen=True)
 class Standing:
     """What stands where. `zones` by node, of disks that outlived theirs too; `consul_servers` are nodes; `zone_subnets`: the
-    subnets are such that every zone has its own."""
+    subnets are such that every zone has its own. `existing` is what an `up` said of the company's network, None where it said
+    nothing; `own_network`: the deployment made one."""
 
     zones: Mapping[str, str]
     consul_servers: tuple[str, ...]
     zone_subnets: bool = True
+    existing: Mapping[str, Any] | None = None
+    own_network: bool = False
 
 
 def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
@@ -55,6 +59,7 @@ def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
         "zones": {node.key: node.zone for node in (*plan.nodes, *plan.kept)},
         "consul_servers": [names[name] for name in plan.consul_servers],
         "zone_subnets": settings.zone_subnets,
+        **describe_network(plan),
     }
 
 
@@ -67,13 +72,15 @@ def read_standing(told: Mapping[str, Any], resources: Iterable[Resource], settin
         for one in found
         if (output := facts.zone_outputs.get(one.type)) and one.outputs.get(output)
     }
+    given = told.get(SETTING)
     if told:
-        return Standing({**zones, **told["zones"]}, tuple(told["consul_servers"]), bool(told["zone_subnets"]))
+        return Standing({**zones, **told["zones"]}, tuple(told["consul_servers"]), bool(told["zone_subnets"]), given, not given)
     counts = Counter(one.name.rpartition("-")[0] for one in found if one.type == facts.machine_resource)
     tier, catalogue = TIERS[settings.tier], resolve_catalogue(settings)
     # As they were chosen before there were zones.
     chosen = choose_quorum(tier, {role.name: counts[role.name] for role in tier.roles}, catalogue) if counts else ()
-    return Standing(zones, tuple(f"{role}-{n}" for role, n in chosen), not is_filled(found, settings, facts))
+    own = facts.given_networks is not None and any(one.type == facts.given_networks.resource for one in found)
+    return Standing(zones, tuple(f"{role}-{n}" for role, n in chosen), not is_filled(found, settings, facts), own_network=own)
 
 
 def is_filled(resources: Iterable[Resource], settings: Settings, facts: CloudFacts) -> bool:

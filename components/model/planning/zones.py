@@ -30,7 +30,7 @@ def check_zones(draft: Draft) -> Iterator[Problem]:
         yield setting_problem(
             "zones", zone, f"stands there twice; name every zone once, such as [{', '.join(dict.fromkeys(settings.zones))}]"
         )
-    if len(draft.zones) > 1 and facts.has_zone_subnets and not draft.has_zone_subnets:
+    if len(draft.zones) > 1 and facts.has_zone_subnets and not draft.has_zone_subnets and not draft.is_given:
         shown = ", ".join(draft.zones)
         if not settings.zone_subnets:
             why = (

@@ -64,12 +64,19 @@ def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterat
         yield "zone", node.zone, machine.place.removeprefix(plan.region).removeprefix("-")
     if node.public is Public.NO and plan.slots.get(node.zone) is not None:
         yield "zone of its way out", machine.place, machine.way_out
+    # Of all roles where the network is not the deployment's alone: else they are of everybody in it, and worn by nobody.
+    of_all = {f"{plan.stack}-{name}" for name in ("in", "out", "out-network")} if plan.existing else set()
+    worn_by_role = [name for name in machine.firewalls if name not in of_all]
     yield (
         "firewalls of its role only",
         True,
-        bool(machine.firewalls) and all(f"{name}-".startswith(f"{plan.stack}-{node.role}-") for name in machine.firewalls),
+        bool(worn_by_role) and all(f"{name}-".startswith(f"{plan.stack}-{node.role}-") for name in worn_by_role),
     )
-    yield "place in the network", True, IPv4Address(machine.private_address) in IPv4Network(plan.network)
+    yield (
+        "place in the network",
+        True,
+        any(IPv4Address(machine.private_address) in IPv4Network(network) for network in plan.networks),
+    )
     if node.private_address:
         yield "private address", node.private_address, machine.private_address
     if machine.boot_gib is not None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from components.clouds.aws.facts import FACTS
 from tests.simulator.aws.images import image_id
+from tests.simulator.aws.resources import ASSOCIATION, EIP, GATEWAY, NAT, ROUTE, SUBNET, TABLE, VPC
 from tests.simulator.aws.view import read_record, see
 from tests.simulator.bugs import NEIGHBOUR, RTP, WORLD, Bug, forget, put, update
-from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Needed, Types
+from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Given, Needed, Types
 
 MACHINE = FACTS.machine_resource
 RULE_IN = ":SecurityGroupIngressRule"
@@ -62,6 +65,40 @@ RECORD_BUGS = (
     Bug("forgotten", "", forget, RECORD_LABEL),
 )
 
+
+def make_given(zones: tuple[str, ...]) -> list[tuple[str, str, dict[str, Any]]]:
+    """A VPC as a company has it: in each zone a public and a private subnet, with routes and a NAT gateway of its own."""
+    made: list[tuple[str, str, dict[str, Any]]] = [
+        ("network", VPC, {"cidrBlock": "10.40.0.0/16"}),
+        ("gateway", GATEWAY, {"vpcId": "<network>"}),
+    ]
+    for number, zone in enumerate(zones):
+        for part, kind in enumerate(("public", "private")):
+            place = {"availabilityZone": f"{DEFAULT_REGION}{zone}", "cidrBlock": f"10.40.{2 * number + part}.0/24"}
+            made += [
+                (f"{kind}-{zone}", SUBNET, {"vpcId": "<network>", **place}),
+                (f"table-{kind}-{zone}", TABLE, {"vpcId": "<network>"}),
+                (f"tie-{kind}-{zone}", ASSOCIATION, {"routeTableId": f"<table-{kind}-{zone}>", "subnetId": f"<{kind}-{zone}>"}),
+            ]
+        everywhere = {"destinationCidrBlock": WORLD}
+        made += [
+            (f"address-{zone}", EIP, {"domain": "vpc"}),
+            (f"nat-{zone}", NAT, {"subnetId": f"<public-{zone}>", "allocationId": f"<address-{zone}>"}),
+            (f"out-{zone}", ROUTE, {"routeTableId": f"<table-public-{zone}>", "gatewayId": "<gateway>", **everywhere}),
+            (f"way-{zone}", ROUTE, {"routeTableId": f"<table-private-{zone}>", "natGatewayId": f"<nat-{zone}>", **everywhere}),
+        ]
+    return made
+
+
+def list_given(zones: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Those subnets, as the setting has them."""
+    return {
+        f"{kind}-{zone}": {"range": f"10.40.{2 * number + part}.0/24", "zone": zone, "public": not part}
+        for number, zone in enumerate(zones)
+        for part, kind in enumerate(("public", "private"))
+    }
+
+
 CASE = Case(
     types=Types(
         MACHINE,
@@ -102,5 +139,6 @@ CASE = Case(
             "the disk is torn from a database that runs",
         ),
     ),
+    given=Given(make_given, list_given),
     unknown=("Instance", {"rootBlockDevice": {"speed": 1}}),
 )

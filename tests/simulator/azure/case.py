@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from components.clouds.azure.facts import FACTS
+from tests.simulator.azure.resources import ADDRESS, GROUP, NAT, NETWORK, SUBNET
 from tests.simulator.azure.view import read_record, see
 from tests.simulator.bugs import NEIGHBOUR, OTHER_RTP, RTP, Bug, drop, each, forget, has, put, update, with_
-from tests.simulator.case import RECORD_LABEL, ZONE, Case, Needed, Types
+from tests.simulator.case import RECORD_LABEL, ZONE, Case, Given, Needed, Types
 
 MACHINE = FACTS.machine_resource
 CONFIG = {"subscriptionId": "00000000-0000-0000-0000-000000000001"}
@@ -103,6 +106,44 @@ RECORD_BUGS = (
     Bug("forgotten", "", forget, RECORD_LABEL),
 )
 
+
+def make_given(zones: tuple[str, ...]) -> list[tuple[str, str, dict[str, Any]]]:
+    """A virtual network as a company has it, in a resource group of its own."""
+    group = {"resourceGroupName": "company"}
+    inside = {**group, "virtualNetworkName": "company"}
+    return [
+        ("group", GROUP, {**group, "location": FACTS.default_region}),
+        ("network", NETWORK, {**inside, "addressSpace": {"addressPrefixes": ["10.40.0.0/16"]}}),
+        (
+            "address",
+            ADDRESS,
+            {**group, "publicIpAddressName": "nat", "sku": {"name": "Standard"}, "publicIPAllocationMethod": "Static"},
+        ),
+        (
+            "nat",
+            NAT,
+            {**group, "natGatewayName": "nat", "sku": {"name": "Standard"}, "publicIpAddresses": [{"id": "<address>"}]},
+        ),
+        ("public", SUBNET, {**inside, "subnetName": "edge", "addressPrefix": "10.40.0.0/24", "defaultOutboundAccess": False}),
+        (
+            "private",
+            SUBNET,
+            {
+                **inside,
+                "subnetName": "inner",
+                "addressPrefix": "10.40.1.0/24",
+                "natGateway": {"id": "<nat>"},
+                "defaultOutboundAccess": False,
+            },
+        ),
+    ]
+
+
+def list_given(zones: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Its subnets, as the setting has them."""
+    return {"public": {"range": "10.40.0.0/24", "public": True}, "private": {"range": "10.40.1.0/24"}}
+
+
 CASE = Case(
     types=Types(
         MACHINE,
@@ -143,5 +184,6 @@ CASE = Case(
             "it goes with the machine, and its address with it, of which the state knows nothing",
         ),
     ),
+    given=Given(make_given, list_given),
     unknown=("VirtualMachine", {"storageProfile": {"osDisk": {"speed": 1}}}),
 )

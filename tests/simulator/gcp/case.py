@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from components.clouds.gcp.facts import FACTS
 from tests.simulator.bugs import NEIGHBOUR, OTHER_RTP, WORLD, Bug, each, forget, has, put, update, with_
-from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Needed, Types
+from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Given, Needed, Types
+from tests.simulator.gcp.resources import NETWORK, ROUTER, SUBNETWORK, Firewall, RouterNat
 from tests.simulator.gcp.view import read_record, see
 
 MACHINE = FACTS.machine_resource
@@ -47,6 +50,36 @@ RECORD_BUGS = (
     Bug("forgotten", "", forget, RECORD_LABEL),
 )
 
+
+def make_given(zones: tuple[str, ...]) -> list[tuple[str, str, dict[str, Any]]]:
+    """A network as a company has it, in which its own firewalls are wide open inside."""
+    return [
+        ("network", NETWORK, {"name": "company", "autoCreateSubnetworks": False}),
+        ("subnet", SUBNETWORK, {"name": "telephony", "network": "<network>", "ipCidrRange": "10.40.0.0/24"}),
+        ("router", ROUTER, {"name": "company", "network": "<network>"}),
+        (
+            "nat",
+            RouterNat.type,
+            {
+                "name": "company",
+                "router": "company",
+                "natIpAllocateOption": "AUTO_ONLY",
+                "sourceSubnetworkIpRangesToNat": "ALL_SUBNETWORKS_ALL_IP_RANGES",
+            },
+        ),
+        (
+            "inside",
+            Firewall.type,
+            {"name": "company-inside", "network": "<network>", "sourceRanges": [WORLD], "allows": [{"protocol": "all"}]},
+        ),
+    ]
+
+
+def list_given(zones: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Its subnet, as the setting has it."""
+    return {"subnet": {"range": "10.40.0.0/24"}}
+
+
 CASE = Case(
     types=Types(
         MACHINE,
@@ -80,6 +113,7 @@ CASE = Case(
         Needed(MACHINE, "allowStoppingForUpdate", True, "another machine type is refused"),
         Needed("gcp:compute/address:Address", "deletionPolicy", None, "destroy with the data never ends"),
     ),
+    given=Given(make_given, list_given),
     unknown=("Instance", {"bootDisk": {"speed": 1}}),
     apart=True,  # Google, Placement policies overview: different hosts by default
 )
