@@ -91,7 +91,7 @@ class Rollout:
         if "resOpFailedEvent" in event:
             metadata = event["resOpFailedEvent"]["metadata"]
             self.end(metadata, when, failed=True)
-            if metadata["op"] in CREATIONS:
+            if metadata.get("op") in CREATIONS:
                 self.failed_creations[metadata["urn"]] = metadata["new"]
         if "diagnosticEvent" in event:
             return self.note(event["diagnosticEvent"], when)

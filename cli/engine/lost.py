@@ -8,7 +8,7 @@ from typing import Any
 
 from cli.console import Failure, err, progress
 from cli.engine.engine import Engine
-from cli.engine.events import Rollout
+from cli.engine.events import Rollout, resource_type
 from cli.engine.pending import NOT_ASKED, describe, settle
 from components.clouds.adoption import tell
 from components.clouds.registry import CLOUDS
@@ -31,8 +31,8 @@ def list_lost(rollout: Rollout) -> list[Mapping[str, Any]]:
     return [
         resource
         for urn, resource in rollout.failed_creations.items()
-        if not resource["type"].startswith(NOT_ASKED)
-        and any(is_lost(resource["type"], text) for text in rollout.errors_of.get(urn, ()))
+        if not resource_type(urn).startswith(NOT_ASKED)
+        and any(is_lost(resource_type(urn), text) for text in rollout.errors_of.get(urn, ()))
     ]
 
 

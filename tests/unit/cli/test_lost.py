@@ -18,9 +18,9 @@ REAL = [cloud for cloud in CLOUDS if CLOUDS[cloud].real]
 
 def failed(text: str, op: str = "create", type: str = "aws:ec2/instance:Instance") -> Rollout:
     """A run in which one creation failed with this."""
-    rollout = Rollout([])
-    rollout.feed({"diagnosticEvent": {"urn": URN, "severity": "error", "message": text}})
-    rollout.feed({"resOpFailedEvent": {"metadata": {"op": op, "urn": URN, "new": {**MADE, "type": type}}}})
+    rollout, urn = Rollout([]), URN.replace("aws:ec2/instance:Instance", type)
+    rollout.feed({"diagnosticEvent": {"urn": urn, "severity": "error", "message": text}})
+    rollout.feed({"resOpFailedEvent": {"metadata": {"op": op, "urn": urn, "new": {**MADE, "urn": urn, "type": type}}}})
     return rollout
 
 
