@@ -23,6 +23,8 @@ VERBS = {
 }
 """The engine's operations that do something."""
 
+CREATIONS = ("create", "create-replacement")
+
 COLOUR = re.compile(r"<\{%.*?%\}>")
 LIST_OF_ONE = re.compile(r"\A1 error occurred:\s*\* ")
 """What the engine puts before the only error of a resource."""
@@ -74,6 +76,10 @@ class Rollout:
         self.errors: list[Error] = []
         self.warnings: list[Error] = []
         self.changes: Mapping[str, int] = {}
+        self.failed_creations: dict[str, Mapping[str, Any]] = {}
+        """What was to be created, by URN, inputs too: secret ones are masked."""
+        self.errors_of: dict[str, list[str]] = {}
+        """Texts by URN."""
 
     def feed(self, event: Mapping[str, Any]) -> Row | None:
         """Take one event; returns the row that has a new step."""
@@ -83,7 +89,10 @@ class Rollout:
         if "resOutputsEvent" in event:
             self.end(event["resOutputsEvent"]["metadata"], when)
         if "resOpFailedEvent" in event:
-            self.end(event["resOpFailedEvent"]["metadata"], when, failed=True)
+            metadata = event["resOpFailedEvent"]["metadata"]
+            self.end(metadata, when, failed=True)
+            if metadata.get("op") in CREATIONS:
+                self.failed_creations[metadata["urn"]] = metadata["new"]
         if "diagnosticEvent" in event:
             return self.note(event["diagnosticEvent"], when)
         if "summaryEvent" in event:
@@ -128,6 +137,7 @@ class Rollout:
         message = Error(self.row_name(urn) if urn and is_shown(urn) else "", text)
         if diagnostic.get("severity") == "error":
             self.errors.append(message)
+            self.errors_of.setdefault(urn, []).append(text)
         elif diagnostic.get("severity") == "warning":
             self.warnings.append(message)
         return None

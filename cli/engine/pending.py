@@ -26,12 +26,15 @@ NOT_ASKED = ("webitel:", "pulumi:")
 
 
 def settle_pending_operations(engine: Engine) -> None:
-    """Adopt what interrupted creations made, look again at what was being changed or deleted, and forget the operations."""
+    """Settle what an engine that died left in the state."""
     state = engine.export()
-    pending = state["deployment"].get("pending_operations", [])
-    if not pending:
-        return
-    progress(f"Resuming after an interrupted run: checking {format_count(len(pending), 'operation')} again.")
+    if pending := state["deployment"].get("pending_operations"):
+        progress(f"Resuming after an interrupted run: checking {format_count(len(pending), 'operation')} again.")
+        settle(engine, state, pending)
+
+
+def settle(engine: Engine, state: dict[str, Any], pending: Sequence[Mapping[str, Any]]) -> None:
+    """Adopt what interrupted creations made, look again at what was being changed or deleted, and forget the operations."""
     resources: list[Resource] = state["deployment"].get("resources", [])
     theirs = [one for one in pending if not one["resource"]["type"].startswith(NOT_ASKED)]
     begun = {one["resource"]["urn"]: one["resource"] for one in theirs if one["type"] == "creating"}
@@ -42,7 +45,7 @@ def settle_pending_operations(engine: Engine) -> None:
         for urn, id in found.items():
             resources = adopt(resources, as_made(begun[urn], id))
         state["deployment"]["resources"] = resources
-        # The operations stay until all is read: interrupted here, the next run does the same again.
+        # An import drops the operations. Interrupted here, the next run goes on with what was adopted, and as yet unread.
         engine.run("stack", "import", stdin=json.dumps(state))
     if targets := sorted(unsure | found.keys()):
         # In the checkout, where the project's own provider is.

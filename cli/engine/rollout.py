@@ -16,6 +16,7 @@ from cli.engine.backend import ROOT
 from cli.engine.engine import Engine
 from cli.engine.events import Error, EventLog, Rollout
 from cli.engine.live import display
+from cli.engine.lost import adopt_lost
 from components.model.clouds.refusals import explain_refusal
 from components.model.dropped_calls import REFUSED
 from components.model.plan import Node, Plan
@@ -78,6 +79,8 @@ def run_engine(engine: Engine, nodes: Sequence[Node], *arguments: str) -> Run:
             interrupt.enforce()
             if running:
                 time.sleep(POLL_SECONDS)
+    if not looks:
+        adopt_lost(engine, rollout)
     return Run(rollout, process.returncode, interrupt.when is not None, said.read_text(errors="replace"), time.time())
 
 
