@@ -190,7 +190,7 @@ def credentials_table() -> str:
 
 
 def consoles_table() -> str:
-    """The way to a node that nobody reaches over its network, by cloud."""
+    """Return the way to a node that nobody reaches over its network, by cloud."""
     found = [(cloud, cloud.console) for cloud in CLOUDS.values() if cloud.console]
     rows = [(f"[{cloud.title}]({one.page})", one.way, one.before, one.without) for cloud, one in found]
     return table(("vendor's page", "console", "beforehand", "without that"), rows)

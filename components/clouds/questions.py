@@ -147,8 +147,8 @@ class SubnetFound:
 
 
 async def find_given(plan: Plan, tell: Callable[[str], Awaitable[SubnetFound]], nothing: str) -> list[Finding]:
-    """What is to be said of the company's network: `tell` tells of a subnet by its id, or raises an error with `nothing`, a
-    regular expression, where there is none. Raises every other error."""
+    """Return what is to be said of the company's network: `tell` tells of a subnet by its id, or raises an error with
+    `nothing`, a regular expression, where there is none. Raises every other error."""
     assert plan.existing
     found = []
     for id, subnet in plan.existing.subnets.items():

@@ -260,7 +260,7 @@ class Adapter(Cloud):
         )
 
     def place(self, zone: str) -> str:
-        """The name of a zone."""
+        """Return the name of a zone."""
         return f"{self.plan.region}{zone}"
 
     def iops(self, node: Node) -> int:

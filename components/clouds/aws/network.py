@@ -78,7 +78,7 @@ class OwnNetwork:
         return [self.ways_out[node.public, node.zone]]
 
     def named(self, name: str, zone: str) -> str:
-        """The name of what every zone has of its own; that of the first one has had none of the zone since before there were
+        """Name what every zone has of its own; the first one's name has had none of the zone since before there were
         several."""
         return name if zone == self.plan.zone else f"{name}-{zone}"
 
@@ -102,7 +102,7 @@ class OwnNetwork:
         return table
 
     def create_nat(self, zone: str) -> None:
-        """The way out for a zone's nodes without an address of their own: another zone's would be lost with that zone."""
+        """Make the way out for a zone's nodes without an address of their own: another zone's would be lost with that zone."""
         key = self.named("nat", zone)
         self.subnets[Public.NO, zone] = self.create_subnet("private", Public.NO, zone)
         address = ec2.Eip(key, domain="vpc", tags=self.tags(key), opts=ResourceOptions(parent=self.cloud))
