@@ -11,19 +11,17 @@ import re
 
 from ..manifest import Login
 
-FIRST_PERSON, LAST_PERSON = 1000, 59999
-"""The user ids of people, as adduser gives them."""
+NO_SHELLS = ("nologin", "false")
+"""Programs in place of a shell, with which nobody logs in. Accounts of packages may have a real one, such as postgres."""
 
 _FIELD = re.compile(r'((?:[^\s"]|"(?:\\.|[^"\\])*")+)\s*')
 _TYPE = re.compile(r"(?:ssh|ecdsa|sk)-[a-z0-9@.-]+")
 
 
 def list_homes() -> dict[str, pathlib.Path]:
-    """List the homes of root and of people, by name."""
+    """List the homes of every account that can log in, by name."""
     return {
-        one.pw_name: pathlib.Path(one.pw_dir)
-        for one in pwd.getpwall()
-        if one.pw_uid == 0 or FIRST_PERSON <= one.pw_uid <= LAST_PERSON
+        one.pw_name: pathlib.Path(one.pw_dir) for one in pwd.getpwall() if pathlib.PurePath(one.pw_shell).name not in NO_SHELLS
     }
 
 

@@ -85,3 +85,16 @@ def test_many_keys_fit(cloud: str, number: int) -> None:
     assert sum(key in text for key in keys) == min(number, 5)
     configured = compose_configuration(plan, node, settings).files[f"/etc/ssh/authorized_keys.d/{plan.facts.login_user}"]
     assert all(f"{key}\n" in configured for key in keys)
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_root_logs_in_only_where_there_is_nobody_else(cloud: str) -> None:
+    settings = Settings.model_validate({"cloud": cloud, "tier": "basic"})
+    plan = make_plan(settings, "try")
+    node, path = plan.nodes[0], "/etc/ssh/sshd_config.d/60-webitel.conf"
+    document = yaml.safe_load(compose_user_data(plan, node, settings).decoded)
+    (booted,) = [one["content"] for one in document["write_files"] if one["path"] == path]
+    configured = compose_configuration(plan, node, settings).files[path]
+    wanted = "PermitRootLogin prohibit-password" if plan.facts.login_user == "root" else "PermitRootLogin no"
+    for text in (booted, configured):
+        assert [line for line in text.splitlines() if line.startswith("PermitRootLogin")] == [wanted]

@@ -1,5 +1,6 @@
 """Who may log in by the first file of keys: the deployment alone. Operators' keys stand in a file of the configuration."""
 
+import pwd
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,23 @@ def test_a_link_is_not_followed(homes: Path) -> None:
 
 def test_homes_of_this_machine() -> None:
     assert keys.list_homes()["root"] == Path("/root")
+
+
+def test_a_packages_account_with_a_shell_is_one_to_log_in_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def account(name: str, uid: int, shell: str) -> pwd.struct_passwd:
+        return pwd.struct_passwd((name, "x", uid, uid, "", str(tmp_path / name), shell))
+
+    accounts = [
+        account("root", 0, "/bin/bash"),
+        account("postgres", 106, "/bin/bash"),
+        account("old", 107, ""),  # that is /bin/sh: passwd(5)
+        account("guest", 1000, "/bin/sh"),
+        account("consul", 108, "/usr/sbin/nologin"),
+        account("www", 33, "/bin/false"),
+    ]
+    monkeypatch.setattr(pwd, "getpwall", lambda: accounts)
+    assert set(keys.list_homes()) == {"root", "postgres", "old", "guest"}
+    planted = write(tmp_path, "postgres", FORMER)
+    assert keys.find_strangers(LOGIN) == {str(planted): 1}
+    assert keys.reduce(LOGIN) == [str(planted)]
+    assert planted.read_text() == ""
