@@ -11,7 +11,7 @@ from cloud_init.packages import Packages
 from cloud_init.sources import list_others, list_roles, split_sources
 from components.model.calls import carrier_hosts, carrier_networks, resolve_call_limits
 from components.model.catalogue.repositories import CREDENTIALS
-from components.model.catalogue.service import Bind, PackageSource, Service
+from components.model.catalogue.service import Bind, Listener, PackageSource, Service
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import CloudFacts, PublicAddress
 from components.model.machine import Public
@@ -166,6 +166,10 @@ class Context:
         """Return what this node's nftables let in."""
         return node_openings(self.plan, self.node, self.settings, self.catalogue)
 
+    def untracked(self) -> list[Listener]:
+        """Return the listeners of this node's services whose packets its nftables treat one by one."""
+        return [one for service in self.services for one in service.listeners if not one.tracked]
+
     def source_roles(self) -> dict[str, tuple[str, ...]]:
         """Return the roles that nftables knows by name, with the keys of their nodes."""
         return list_roles(self.rules(), list_others(self.plan, self.node))
@@ -226,6 +230,7 @@ class Context:
                     "here",
                     "mount",
                     "rules",
+                    "untracked",
                     "sources",
                     "source_roles",
                     "private_peers",

@@ -79,9 +79,14 @@ def planned(plan: Plan, node: Node, settings: Settings, addresses: dict[str, str
     return found
 
 
+def settings_of(stack: str) -> Settings:
+    """The settings of a stack, with what is set here."""
+    return Settings.model_validate(read_config(stack, STACKS[stack]))
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_kernel_opens_what_the_plan_opens(stack: str, tmp_path: Path) -> None:
-    settings = Settings.model_validate(read_config(stack, STACKS[stack]))
+    settings = settings_of(stack)
     plan = make_plan(settings, stack)
     for node in plan.nodes:
         text, addresses = fill(plan, compose_configuration(plan, node, settings).files["/etc/nftables.conf"])

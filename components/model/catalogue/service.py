@@ -88,7 +88,11 @@ class Ports:
 
 @dataclass(frozen=True)
 class Listener:
-    """Ports, protocol and audience of a service. `authenticated` is false where anybody who connects is obeyed."""
+    """Ports, protocol and audience of a service. `authenticated` is false where anybody who connects is obeyed.
+
+    `tracked` is false where firewalls need not remember who spoke first, and would forget others for it: thousands of streams
+    of audio, each with ports of its own that nobody else on the node has.
+    """
 
     name: str
     protocol: str
@@ -96,6 +100,7 @@ class Listener:
     audiences: tuple[Audience, ...]
     bind: Bind = Bind.PRIVATE
     authenticated: bool = True
+    tracked: bool = True
 
     @property
     def port(self) -> int:
@@ -225,6 +230,7 @@ def udp(
     last: int | None = None,
     bind: Bind = Bind.PRIVATE,
     authenticated: bool = True,
+    tracked: bool = True,
 ) -> Listener:
     """Return a UDP listener on a port or a range; without audience only the callers reach it."""
-    return Listener(name, "udp", Ports(first, last or first), audiences or (Audience.CALLERS,), bind, authenticated)
+    return Listener(name, "udp", Ports(first, last or first), audiences or (Audience.CALLERS,), bind, authenticated, tracked)

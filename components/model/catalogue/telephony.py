@@ -19,7 +19,7 @@ RTPENGINE = Service(
     packages=("rtpengine-daemon",),
     units=("rtpengine-daemon",),
     listeners=(
-        udp("rtp", 10000, Audience.INTERNET, Audience.CALLERS, last=19999),
+        udp("rtp", 10000, Audience.INTERNET, Audience.CALLERS, last=19999, tracked=False),
         udp("ng", 60000, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
         tcp("cli", 2224, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
     ),
@@ -138,7 +138,7 @@ FREESWITCH = Service(
         udp("sip", 5080),
         tcp("sip-tcp", 5080),
         tcp("grpc", 50051, authenticated=False),
-        udp("rtp", 20000, last=39999),
+        udp("rtp", 20000, last=39999, tracked=False),
         tcp("esl", 8021, Audience.NODE, bind=Bind.LOOPBACK),
     ),
     calls=("rabbitmq", "opensips.inner", "rtpengine.rtp", "storage.internal", "flow_manager.esl"),
