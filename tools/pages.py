@@ -196,6 +196,14 @@ def consoles_table() -> str:
     return table(("vendor's page", "console", "beforehand", "without that"), rows)
 
 
+def mail_table() -> str:
+    """Return the ports for outgoing mail that each cloud closes."""
+    return table(
+        ("cloud", "closed to new accounts"),
+        [(cloud.title, ", ".join(map(str, cloud.closed_mail_ports))) for cloud in CLOUDS.values() if cloud.closed_mail_ports],
+    )
+
+
 def describe_type(schema: Mapping[str, Any]) -> str:
     """Return a setting's type in words, from its JSON Schema."""
     if "anyOf" in schema:
@@ -295,6 +303,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "buckets": buckets_table,
     "credentials": credentials_table,
     "consoles": consoles_table,
+    "mail": mail_table,
     "services": services_table,
     "settings": settings_table,
     "sources": sources_list,

@@ -80,6 +80,7 @@ FACTS = CloudFacts(
         words="letters, digits, spaces and + - = . _ : / @, names up to 128 and values up to 256",
         reserved=("aws:.*", "Name", "webitel:.*"),
     ),
+    closed_mail_ports=(25,),  # real-clouds.md B21
     console=Console(
         way="serial console: EC2, Instances, NODE, Connect",
         before="`aws ec2 enable-serial-console-access`, once for the account and region; a password",

@@ -107,6 +107,7 @@ FACTS = CloudFacts(
         words=r"names up to 512 without < > % & \ ? / and values up to 256",
         reserved=("stack", "managed-by", "role", "node", "azure.*", "microsoft.*", "windows.*"),
     ),
+    closed_mail_ports=(25,),  # real-clouds.md B21
     console=Console(
         way="`az serial-console connect --resource-group STACK --name NODE`; boot diagnostics, which it needs, are on",
         before="a password, or nothing",

@@ -60,6 +60,7 @@ FACTS = CloudFacts(
         words="letters, digits, _ and -, up to 127 each, as one tag name:value",
         reserved=("webitel",),
     ),
+    closed_mail_ports=(25, 465, 587),  # real-clouds.md B21
     console=Console(
         way="the droplet, Access, Recovery Console",
         before="a password",

@@ -79,6 +79,7 @@ FACTS = CloudFacts(
         words="lower case letters, digits, _ and -, names of at most 63 that begin with a letter, values of at most 63",
         reserved=("stack", "managed-by", "role", "node", "goog-.*"),
     ),
+    closed_mail_ports=(25,),  # real-clouds.md B21
     console=Console(
         way="`gcloud compute instances add-metadata NODE --metadata serial-port-enable=TRUE`, then "
         "`gcloud compute connect-to-serial-port NODE`; afterwards `FALSE`, as it is open to every address",

@@ -59,6 +59,7 @@ FACTS = CloudFacts(
         words="letters, digits, - _ and . between them, up to 63",
         reserved=("stack", "managed-by", "role", "node"),
     ),
+    closed_mail_ports=(25, 465),  # real-clouds.md B21
     console=Console(
         way="the server, console button at the top",
         before="a password",

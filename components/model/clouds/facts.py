@@ -104,7 +104,7 @@ class CloudFacts:
     `credentials` is where the provider finds them. `tags` are the rules of a deployment's own tags, None where nothing wears any.
     `disk_keys` is how it names an encryption key of one's own, None where it takes none. `console` is the way to a machine that
     nobody reaches over its network, None where that is this machine's own. `given_networks`: how a network that the company has
-    is named, None where a deployment always makes its own.
+    is named, None where a deployment always makes its own. `closed_mail_ports`: where no mail of a new account gets out.
     """
 
     name: str
@@ -166,6 +166,7 @@ class CloudFacts:
     disk_keys: DiskKeys | None = None
     console: Console | None = None
     given_networks: GivenNetworks | None = None
+    closed_mail_ports: tuple[int, ...] = ()
 
     @property
     def best_region(self) -> str:

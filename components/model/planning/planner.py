@@ -24,6 +24,7 @@ from components.model.planning.crowds import find_crowds
 from components.model.planning.disks import choose_disks, keeps_disk, list_kept, make_kept
 from components.model.planning.draft import Catalogue, Draft, tier_size
 from components.model.planning.existing import find_subnets, place_in
+from components.model.planning.mail import warn_of_closed_mail
 from components.model.planning.placement import find_unknown_calls
 from components.model.planning.readiness import documentation_values
 from components.model.planning.zones import warn_of_losses
@@ -169,6 +170,7 @@ def find_warnings(draft: Draft) -> Iterator[str]:
         yield "webitel:package_source = sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins"
     if draft.is_given:
         yield f"{settings.existing_network.id} is yours: its NAT, routes and what they cost are not in the bill"
+    yield from warn_of_closed_mail(draft)
     if settings.leaving:
         yield "nodes are leaving (webitel:leaving); finish with ./webitel scale"
     if back := [f"{role}-{n}" for role, n in list_kept(settings, draft.stack, draft.tier, back=True)]:

@@ -1,0 +1,27 @@
+"""Outgoing mail: what a cloud closes is said where Webitel would send by it."""
+
+import pytest
+
+from stacks.load import load_deployment
+
+
+def said(stack: str) -> list[str]:
+    return [warning for warning in load_deployment(stack).plan.warnings if warning.startswith("outgoing mail")]
+
+
+@pytest.mark.parametrize(
+    ("stack", "closed", "mend"),
+    [
+        ("hetzner-basic", "Hetzner closes 465 to", "with port 587"),
+        ("digitalocean-extended", "DigitalOcean closes 465 and 587 to", "ask its support"),
+    ],
+)
+def test_a_closed_port_is_said_with_the_one_that_is_left(stack: str, closed: str, mend: str) -> None:
+    (warning,) = said(stack)
+    assert closed in warning
+    assert mend in warning
+
+
+@pytest.mark.parametrize("stack", ["aws-single", "gcp-basic", "azure-extended", "local-single"])
+def test_what_webitel_does_not_send_by_is_not_worth_a_word(stack: str) -> None:
+    assert said(stack) == []
