@@ -1,7 +1,8 @@
 """Who may log in by the first file of keys that sshd reads, `~/.ssh/authorized_keys`: the deployment itself.
 
 cloud-init and the cloud's own agent write that file, once, and nobody takes anything out of it. Operators' keys stand in
-the second file, /etc/ssh/authorized_keys.d, which is the configuration's: a key left out of the setting is gone from there.
+the second file, in /etc/ssh/authorized_keys.d, which is the configuration's: a key left out of the setting is gone from there.
+Any other file in that folder would let somebody into the account that it is named after.
 """
 
 import os
@@ -11,6 +12,7 @@ import re
 
 from ..manifest import Login
 
+OPERATORS_FOLDER = pathlib.Path("/etc/ssh/authorized_keys.d")
 NO_SHELLS = ("nologin", "false")
 """Programs in place of a shell, with which nobody logs in. Accounts of packages may have a real one, such as postgres."""
 
@@ -29,6 +31,12 @@ def list_files() -> dict[str, pathlib.Path]:
     """List the files of keys that exist, by user."""
     named = {user: home / ".ssh" / "authorized_keys" for user, home in list_homes().items()}
     return {user: path for user, path in named.items() if path.is_symlink() or path.is_file()}
+
+
+def list_planted(login: Login) -> list[pathlib.Path]:
+    """List the files of the operators' folder that are not the configuration's."""
+    found = OPERATORS_FOLDER.iterdir() if OPERATORS_FOLDER.is_dir() else ()
+    return sorted(path for path in found if path.name != login["user"] and (path.is_symlink() or path.is_file()))
 
 
 def key_of(line: str) -> str:
@@ -57,6 +65,9 @@ def find_strangers(login: Login) -> dict[str, int]:
         str(path): 1 if path.is_symlink() else sum(not is_ours(line, login) for line in read_lines(path))
         for path in list_files().values()
     }
+    counts |= {
+        str(path): 1 if path.is_symlink() else sum(map(bool, map(key_of, read_lines(path)))) for path in list_planted(login)
+    }
     return {path: count for path, count in counts.items() if count}
 
 
@@ -74,6 +85,9 @@ def reduce(login: Login) -> list[str]:
             replace(path, kept)
         else:
             continue
+        changed.append(str(path))
+    for path in list_planted(login):
+        path.unlink()
         changed.append(str(path))
     return changed
 

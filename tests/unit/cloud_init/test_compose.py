@@ -62,6 +62,14 @@ def test_operators_keys_stand_where_the_configuration_takes_them_out_again(stack
 
 
 @pytest.mark.parametrize("stack", STACKS)
+def test_what_looks_at_a_file_is_told_which(stack: str) -> None:
+    settings, plan = plan_of(stack)
+    for node in plan.nodes:
+        entries = compose_configuration(plan, node, settings).attributes
+        assert [path for path, entry in entries.items() if entry.get("check") and "{path}" not in entry["check"]] == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
 def test_every_placeholder_has_a_value(stack: str) -> None:
     settings, plan = plan_of(stack)
     keys = {node.key for node in plan.nodes}

@@ -24,6 +24,7 @@ def write(folder: Path, user: str, *lines: str) -> Path:
 @pytest.fixture
 def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three people's homes, one without any file."""
+    monkeypatch.setattr(keys, "OPERATORS_FOLDER", tmp_path / "authorized_keys.d")
     monkeypatch.setattr(keys, "list_homes", lambda: {name: tmp_path / name for name in ("root", "debian", "guest", "nobody")})
     return tmp_path
 
@@ -74,6 +75,20 @@ def test_a_link_is_not_followed(homes: Path) -> None:
     assert not (homes / "guest/.ssh/authorized_keys").exists()
 
 
+def test_another_file_of_operators_lets_nobody_in(homes: Path) -> None:
+    folder = homes / "authorized_keys.d"
+    folder.mkdir()
+    operators, planted, link = (folder / name for name in ("debian", "root", "guest"))
+    operators.write_text(f"{FORMER}\n")  # the configuration's own, which it writes and compares as a file
+    planted.write_text(f"# by hand\n{FORMER}\n{FORMER}\n")
+    link.symlink_to(operators)
+    assert keys.find_strangers(LOGIN) == {str(planted): 2, str(link): 1}
+    assert sorted(keys.reduce(LOGIN)) == sorted(map(str, (planted, link)))
+    assert list(folder.iterdir()) == [operators]
+    assert operators.read_text() == f"{FORMER}\n"
+    assert keys.find_strangers(LOGIN) == {}
+
+
 def test_homes_of_this_machine() -> None:
     assert keys.list_homes()["root"] == Path("/root")
 
@@ -91,6 +106,7 @@ def test_a_packages_account_with_a_shell_is_one_to_log_in_by(tmp_path: Path, mon
         account("www", 33, "/bin/false"),
     ]
     monkeypatch.setattr(pwd, "getpwall", lambda: accounts)
+    monkeypatch.setattr(keys, "OPERATORS_FOLDER", tmp_path / "authorized_keys.d")
     assert set(keys.list_homes()) == {"root", "postgres", "old", "guest"}
     planted = write(tmp_path, "postgres", FORMER)
     assert keys.find_strangers(LOGIN) == {str(planted): 1}
