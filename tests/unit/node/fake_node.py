@@ -73,7 +73,8 @@ class FakeNode:
         monkeypatch.setattr(install, "POLICY", root / "policy")
         monkeypatch.setattr(identity, "correct", lambda manifest, tell: [])
         monkeypatch.setattr(keys, "list_homes", lambda: {"root": root / "root"})
-        monkeypatch.setattr(keys, "OPERATORS_FOLDER", root / "etc/ssh/authorized_keys.d")
+        # Who logs in here is root, and the plan's files are made for another user.
+        monkeypatch.setattr(keys, "OPERATORS_FOLDER", root / "etc/ssh/elsewhere.d")
         monkeypatch.setattr(shutil, "chown", lambda *_: None)
         monkeypatch.setattr(status, "ask", lambda *_, **__: {"services": []})
         monkeypatch.setattr(subprocess, "run", self.run)
