@@ -54,7 +54,7 @@ def find() -> list[Finding]:
             for what, was in stock.get("identity", {}).items()
         ]
         strangers = keys.find_strangers(stock["login"]) if "login" in stock else {}
-        found += [("file", path, f"lets in {count} more keys than the deployment's") for path, count in strangers.items()]
+        found += [("file", path, f"lets in keys that are not the deployment's: {count}") for path, count in strangers.items()]
     return [{"kind": kind, "name": name, "what": what} for kind, name, what in found if what]
 
 

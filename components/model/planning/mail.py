@@ -26,7 +26,7 @@ def warn_of_closed_mail(draft: Draft) -> Iterator[str]:
         return
     sending = [port for port in SENDING_PORTS if any(ports.overlaps(Ports(port, port)) for ports in ways)]
     left = [port for port in sending if port not in closed]
-    what = f"outgoing mail: {draft.facts.title} closes {_join(closed)} to new accounts"
+    what = f"outgoing mail: {draft.facts.title} may close {_join(closed)} to new accounts"
     if left:
         yield f"{what}; name your mail service in Webitel with port {_join(left)}"
     else:
