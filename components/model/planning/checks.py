@@ -38,6 +38,7 @@ from components.model.planning.check_values import (
     check_tags,
     check_time_zone,
     check_versions,
+    check_web_names,
     check_zone,
 )
 from components.model.planning.disks import check_kept
@@ -99,6 +100,7 @@ CHECKS: tuple[Check, ...] = (
     check_leaving,
     check_kept,
     check_domain,
+    check_web_names,
     check_zone,
     check_place,
     check_zones,
