@@ -1,6 +1,7 @@
 """The rendered site under real nginx: every route of the vendor's own site of 25.08, who is told what, and the limits."""
 
 import http.client
+import json
 import os
 import re
 import shutil
@@ -425,6 +426,22 @@ def test_old_tls_is_refused_by_name(version: ssl.TLSVersion, served: bool, site:
     # Alert 70; OpenSSL's own security level would say 80.
     with pytest.raises(ssl.SSLError, match="TLSV1_ALERT_PROTOCOL_VERSION"):
         site.connect(version=version)
+
+
+def test_a_scanner_finds_nothing(site: Site, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    # Protocols, ciphers, known weaknesses; the certificate is the test's own.
+    subprocess.run(
+        ["testssl", "--quiet", "--warnings", "off", "-p", "-s", "-U", "--jsonfile", str(report), f"127.0.0.1:{site.https}"],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        timeout=300,
+    )
+    found = {row["id"]: row["severity"] for row in json.loads(report.read_text())}
+    assert {"SSLv3", "TLS1_3", "cipherlist_3DES_IDEA", "cipherlist_AVERAGE", "heartbleed", "ROBOT", "LUCKY13"} <= found.keys()
+    # It would like a proprietary engine of OpenSSL for ciphers that nobody has.
+    assert {name for name, severity in found.items() if severity not in ("OK", "INFO")} <= {"engine_problem"}
 
 
 def test_web_sockets_of_one_address_are_limited_and_others_are_not_disturbed(site: Site) -> None:
