@@ -265,6 +265,16 @@ class Settings(BaseModel):
         "is refused.",
         examples=[["pbx.your-company.com"]],
     )
+    certificate: Literal["self-signed", "provided"] = Field(
+        "self-signed",
+        description="Certificate of the web and of SIP over TLS: self-signed = by our own authority, provided = yours.",
+        examples=["provided"],
+    )
+    certificate_pem: str = Field(
+        "",
+        description="Your certificate with those of its issuers and its key, one after the other as PEM (secret).",
+        json_schema_extra={"secret": True},
+    )
     web_origins: tuple[str, ...] = Field(
         (),
         description="Other sites whose pages may open web sockets for SIP and events, such as a CRM with a phone in it. Web "

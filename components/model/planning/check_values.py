@@ -60,6 +60,16 @@ def check_web_names(draft: Draft) -> Iterator[Problem]:
             )
 
 
+def check_certificate(draft: Draft) -> Iterator[Problem]:
+    """Find a certificate that is said to be provided and is not there, or is there and not used."""
+    kind, given = draft.settings.certificate, draft.settings.certificate_pem
+    if kind == "provided" and not given:
+        how = "cat fullchain.pem key.pem | ./webitel pulumi config set --secret webitel:certificate_pem --stack STACK"
+        yield setting_problem("certificate", kind, f"webitel:certificate_pem is not set; write it by: {how}")
+    if kind != "provided" and given:
+        yield setting_problem("certificate", kind, "webitel:certificate_pem is set; say provided, or remove it")
+
+
 def check_place(draft: Draft) -> Iterator[Problem]:
     """Find a region that the cloud does not have."""
     settings, facts = draft.settings, draft.facts

@@ -26,6 +26,7 @@ from components.model.planning.check_shape import (
 from components.model.planning.check_values import (
     check_bastion,
     check_budget,
+    check_certificate,
     check_disk_key,
     check_domain,
     check_image,
@@ -101,6 +102,7 @@ CHECKS: tuple[Check, ...] = (
     check_kept,
     check_domain,
     check_web_names,
+    check_certificate,
     check_zone,
     check_place,
     check_zones,
