@@ -355,6 +355,8 @@ def test_grafana_is_for_operators_unless_it_is_opened(site: Site) -> None:
     assert site.ask("GET", "/api/srvinfo", NO_OPERATOR).status == 200
     text = site_files(grafana="internet")["/etc/nginx/sites-enabled/default"]
     assert "deny all" not in text and "grafana" in text
+    # On this host, whose own address is the operators' unless set: as for SSH.
+    assert site_files(operators=())["/etc/nginx/sites-enabled/default"].count("    allow 10.77.0.1/32;\n    deny all;\n") == 2
 
 
 def test_a_reload_drops_no_web_socket(site: Site) -> None:
