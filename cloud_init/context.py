@@ -170,6 +170,10 @@ class Context:
         """Return the listeners of this node's services whose packets its nftables treat one by one."""
         return [one for service in self.services for one in service.listeners if not one.tracked]
 
+    def operator_networks(self) -> list[str]:
+        """List the networks from which operators reach this node, by SSH as by all that is theirs."""
+        return [network for rule in self.rules() if rule.service == "ssh" for network in rule.networks]
+
     def source_roles(self) -> dict[str, tuple[str, ...]]:
         """Return the roles that nftables knows by name, with the keys of their nodes."""
         return list_roles(self.rules(), list_others(self.plan, self.node))
@@ -234,6 +238,7 @@ class Context:
                     "sources",
                     "source_roles",
                     "private_peers",
+                    "operator_networks",
                     "instance_id",
                     "identity",
                     "share",

@@ -31,9 +31,13 @@ class Secrets(pulumi.CustomResource):
         names: Sequence[str],
         generations: Mapping[str, int],
         domain: str,
+        certificate: Input[str] | None = None,
+        web_names: Sequence[str] = (),
         opts: ResourceOptions | None = None,
     ) -> None:
-        inputs = {"names": list(names), "generations": dict(generations), "domain": domain}
+        inputs: dict[str, Any] = {"names": list(names), "generations": dict(generations), "domain": domain}
+        if certificate is not None:
+            inputs |= {"certificate": Output.secret(certificate), "web_names": list(web_names)}
         super().__init__(resource_types.SECRETS, name, {**inputs, "values": None, "public": None}, _secret("values", opts=opts))
 
 

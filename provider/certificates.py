@@ -5,6 +5,7 @@ import datetime
 import secrets
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -94,6 +95,17 @@ def ends_soon(certificate: str) -> bool:
     """Tell whether fewer than 60 days of a certificate are left."""
     end = x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
     return end - datetime.datetime.now(datetime.UTC) < datetime.timedelta(days=_RENEW_DAYS)
+
+
+def is_signed_by(authority: str, certificate: str) -> bool:
+    """Tell whether the authority has signed a certificate."""
+    try:
+        x509.load_pem_x509_certificate(certificate.encode()).verify_directly_issued_by(
+            x509.load_pem_x509_certificate(authority.encode())
+        )
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _start_certificate(

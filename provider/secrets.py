@@ -1,12 +1,13 @@
 """What the resource type `Secrets` does: makes every secret of a deployment once, and rotates one on request."""
 
+import datetime
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from components.model import resource_types
 from components.model.secret_specs import SECRETS, SecretKind
-from provider import certificates
+from provider import certificates, provided
 from provider.handler import Changes, Failure, Handler, Request
 from provider.values import UNKNOWN, Properties, secret
 
@@ -18,7 +19,8 @@ Values = dict[str, Any]
 
 class Secrets(Handler):
     """Inputs: `names` of components/model/secret_specs.py, `generations` (name -> number, 1 where absent) and `domain` of
-    the web certificate. Outputs: `values` (secret) and `public`, maps by name; `generations` and `domain` as made.
+    the web certificate; where its owner provides that, `certificate` (PEM, secret) and `web_names` too. Outputs: `values`
+    (secret) and `public`, maps by name; `generations` and `domain` as made.
 
     A secret stays once it is made, even when no longer named: without the storage key a database is worthless.
     """
@@ -42,6 +44,7 @@ class Secrets(Handler):
                 problem = f"it was {was[name]}; raise it to rotate"
             if problem:
                 failures.append(Failure("generations", f"webitel:rotate.{name} = {generation}: {problem}"))
+        failures += [Failure("certificate", f"webitel:certificate_pem: {problem}") for problem in find_wrong(old or {}, new)]
         return new, failures
 
     def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
@@ -53,6 +56,7 @@ class Secrets(Handler):
         changed = {"names"} if missing else set()
         changed |= {"generations"} if rotated else set()
         changed |= {"domain"} if new["domain"] != outputs["domain"] else set()
+        changed |= {"certificate"} if new.get("certificate") and new["certificate"] != old.get("certificate") else set()
         return Changes(sorted(changed) or ["domain"])  # a certificate that expires soon shows as its domain
 
     def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
@@ -71,6 +75,22 @@ class Secrets(Handler):
         }
 
 
+def find_wrong(old: Properties, new: Properties) -> list[str]:
+    """Tell what is wrong with a certificate that is provided. One that is in use already may end: other changes must go on."""
+    text = new.get("certificate", "")
+    if not text or text is UNKNOWN:
+        return []
+    asked = ("certificate", "domain", "web_names")
+    if all(old.get(name) == new.get(name) for name in asked):
+        return []
+    try:
+        found = provided.read(text)
+    except provided.ProvidedError as error:
+        return [str(error)]
+    names = [new["domain"], *new.get("web_names", ())]
+    return list(provided.check(found, names, datetime.datetime.now(datetime.UTC)))
+
+
 def find_stale(inputs: Properties, outputs: Properties) -> list[str]:
     """Return the names of the secrets to make: missing, rotated, or a certificate that is due."""
     values, made = outputs.get("values", {}), outputs.get("generations", {})
@@ -79,7 +99,14 @@ def find_stale(inputs: Properties, outputs: Properties) -> list[str]:
     for name, spec in SECRETS.items():
         if spec.kind == SecretKind.CERTIFICATE and name in values and name in inputs["names"] and name not in stale:
             new_authority = any(SECRETS[other].kind == SecretKind.AUTHORITY for other in stale)
-            if new_authority or inputs["domain"] != outputs["domain"] or certificates.ends_soon(values[name]):
+            due = (
+                new_authority
+                or certificates.ends_soon(values[name])
+                or not certificates.is_signed_by(values["authority"], values[name])
+            )
+            if own := inputs.get("certificate"):
+                due = own is UNKNOWN or provided.read(own).text() != values[name]
+            if due or inputs["domain"] != outputs["domain"]:
                 stale.append(name)
     return stale
 
@@ -92,7 +119,8 @@ def _make_outputs(inputs: Properties, outputs: Properties) -> Properties:
     for name in (name for name in SECRETS if name in stale):
         spec = SECRETS[name]
         if spec.kind == SecretKind.CERTIFICATE:
-            values[name] = certificates.sign_server(values["authority"], inputs["domain"])
+            own = inputs.get("certificate")
+            values[name] = provided.read(own).text() if own else certificates.sign_server(values["authority"], inputs["domain"])
             continue
         if spec.kind == SecretKind.MEMBER_CERTIFICATE:
             values[name] = certificates.make_member(spec.host)

@@ -63,6 +63,8 @@ def deploy() -> None:
         names=plan.secrets,
         generations=settings.rotate,
         domain=plan.domain,
+        certificate=secret_settings()["certificate_pem"] if settings.certificate == "provided" else None,
+        web_names=settings.web_names,
         opts=ResourceOptions(protect=plan.facts.real),
     )
     cloud = load_adapter(plan.cloud)(plan, settings, boot, secrets.public["ssh_public_key"])

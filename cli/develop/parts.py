@@ -78,7 +78,16 @@ ON_NODES = ("local", "nodes", "drills")
 """What needs Incus, and names and images of its own there: one run on a machine at a time."""
 PACKAGES: dict[str, tuple[str, ...]] = {
     "unit": ("fail2ban", "gnupg", "openssl", "openssh-client"),
-    "sandbox": ("nginx", "postgresql-15", "rabbitmq-server", "python3-psycopg2", "python3-pika", "rtpengine-daemon", "openssl"),
+    "sandbox": (
+        "nginx",
+        "postgresql-15",
+        "rabbitmq-server",
+        "python3-psycopg2",
+        "python3-pika",
+        "rtpengine-daemon",
+        "openssl",
+        "testssl.sh",
+    ),
     "local": ("openssh-client",),
     "nodes": ("openssh-client",),
     "drills": ("openssh-client",),

@@ -259,6 +259,31 @@ class Settings(BaseModel):
         description="Web sockets of each kind (SIP, events, chats) that one address may have: at least the "
         "agents of an office that share one.",
     )
+    web_names: tuple[str, ...] = Field(
+        (),
+        description="Further host names by which the web is reached; any but these, webitel:domain and a node's own addresses "
+        "is refused.",
+        examples=[["pbx.your-company.com"]],
+    )
+    certificate: Literal["self-signed", "provided"] = Field(
+        "self-signed",
+        description="Certificate of the web and of SIP over TLS: self-signed = by our own authority, provided = yours.",
+        examples=["provided"],
+    )
+    certificate_pem: str = Field(
+        "",
+        description="Your certificate with those of its issuers and its key, one after the other as PEM (secret).",
+        json_schema_extra={"secret": True},
+    )
+    web_origins: tuple[str, ...] = Field(
+        (),
+        description="Other sites whose pages may open web sockets for SIP and events, such as a CRM with a phone in it. Web "
+        "chat is open to all sites.",
+        examples=[["https://crm.your-company.com"]],
+    )
+    grafana: Literal["operators", "internet"] = Field(
+        "operators", description="Who reaches Grafana on the web: the networks of webitel:operators, or everybody."
+    )
     max_connections: int = Field(300, ge=100, le=5000, description="PostgreSQL's connection limit.")
     ssh_via: str = Field("", description="Your own way in: user@host of a bastion.", examples=["admin@bastion.your-company.com"])
     drain_timeout: int = Field(1800, ge=0, le=86400, description="Seconds to wait for calls to end when a FreeSWITCH is drained.")

@@ -1,6 +1,7 @@
 """The rendered site under real nginx: every route of the vendor's own site of 25.08, who is told what, and the limits."""
 
 import http.client
+import json
 import os
 import re
 import shutil
@@ -21,6 +22,9 @@ import pytest
 
 from cloud_init.bundles import bundle_folder
 from components.model.catalogue.services import CATALOGUE
+from components.model.settings import Settings
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
 from tests.sandbox.platform import free_port, wait_until
 from tests.sandbox.runner import node_files
 
@@ -35,6 +39,20 @@ UPSTREAMS = {
     "grafana": ("grafana", "http"),
 }
 STRANGER = "127.0.99.7"
+OPERATORS, NO_OPERATOR = "127.0.0.0/17", "127.0.200.1"
+NAME, OTHER_NAME, CRM = "example.com", "pbx.your-company.com", "https://crm.your-company.com"
+"""What `webitel:domain`, `web_names` and `web_origins` say."""
+PRIVATE, PUBLIC = "10.99.0.10", "203.0.113.10"
+"""The node's addresses, of which clients may speak."""
+
+
+def site_files(**values: object) -> dict[str, str]:
+    """Path -> text of the files of a node with nginx."""
+    given = {"operators": (OPERATORS,), "web_names": (OTHER_NAME,), "web_origins": (CRM,), **values}
+    settings = Settings.model_validate(load_deployment("local-single").settings.model_dump(exclude_unset=True) | given)
+    plan = make_plan(settings, "local-single")
+    return dict(compose_configuration(plan, plan.nodes[0], settings).files)
+
 
 # Method, path, who gets it and as what: nginx/default of webitel/deployment 82b8b5e. Not here is /webitel.portal., whose program
 # is not part of a deployment.
@@ -167,7 +185,7 @@ class Site:
             capture_output=True,
         )
         (folder / "webitel.pem").write_text((folder / "certificate").read_text() + (folder / "key").read_text())
-        files = node_files()
+        files = site_files()
         for path in ("nginx.conf", "sites-enabled/default", "conf.d/webitel.conf"):
             target = folder / path
             target.parent.mkdir(exist_ok=True)
@@ -199,6 +217,7 @@ class Site:
         text = text.replace("{{address:all-1}}:443", f"127.0.0.1:{self.https}").replace(
             "{{address:all-1}}:80", f"127.0.0.1:{self.http}"
         )
+        text = text.replace("{{address:all-1}}", PRIVATE).replace("{{address:all-1.public}}", PUBLIC)
         assert "{{" not in text
         for old, new in (
             ("/usr/share/webitel/bundles/nginx", "/bundle"),
@@ -224,17 +243,19 @@ class Site:
     def ask(self, method: str, path: str, source: str = "127.0.0.1", **headers: str) -> Got:
         """One request."""
         with self.connect(source) as connection:
-            head = {"Host": "pbx.example.com", "Connection": "close", "Content-Length": "0", **headers}
+            head = {"Host": NAME, "Connection": "close", "Content-Length": "0", **headers}
             lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items())]
             connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
             response = http.client.HTTPResponse(connection, method=method)
             response.begin()
             return Got(response.status, response.read().decode(), {name.lower(): value for name, value in response.getheaders()})
 
-    def open_socket(self, path: str, source: str) -> tuple[int, ssl.SSLSocket]:
+    def open_socket(self, path: str, source: str, origin: str = "", host: str = NAME) -> tuple[int, ssl.SSLSocket]:
         """The status of a handshake, and its connection."""
         connection = self.connect(source)
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n".encode())
+        lines = [f"GET {path} HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade"]
+        lines += [f"Origin: {origin}"] if origin else []
+        connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
         return int(connection.recv(4096).split(b" ")[1]), connection
 
     def told(self) -> list[str]:
@@ -277,6 +298,81 @@ def test_route(method: str, path: str, receiver: str, expected: str, site: Site)
     assert (site.ports[port], seen) == (receiver, expected)
 
 
+@pytest.mark.parametrize("host", ["evil.example", "", "example.com.evil.example", "127.0.0.1", "10.99.0.11"])
+def test_a_host_that_is_not_ours_is_refused_at_both_doors(host: str, site: Site) -> None:
+    for path in ("/", "/api/srvinfo", "/.well-known/openid-configuration"):
+        got = site.ask("GET", path, Host=host)
+        # An empty name is no name: nginx itself says so.
+        assert got.status in ((400, 421) if not host else (421,)) and "location" not in got.headers, path
+    connection = http.client.HTTPConnection("127.0.0.1", site.http, timeout=10)
+    connection.request("GET", "/x", headers={"Host": host})
+    assert connection.getresponse().status in ((400, 421) if not host else (421,))
+
+
+@pytest.mark.parametrize("host", [NAME, "EXAMPLE.com:443", OTHER_NAME, PRIVATE, PUBLIC])
+def test_the_names_and_addresses_of_the_node_are_known(host: str, site: Site) -> None:
+    assert site.ask("GET", "/app/auth/", Host=host).status == 200
+    connection = http.client.HTTPConnection("127.0.0.1", site.http, timeout=10)
+    connection.request("GET", "/x?y=1", headers={"Host": host})
+    answer = connection.getresponse()
+    assert (answer.status, answer.getheader("Location")) == (301, f"https://{host.lower().partition(':')[0]}/x?y=1")
+
+
+@pytest.mark.parametrize(
+    ("origin", "opened"),
+    [
+        ("", True),  # no browser: no page of another site speaks here
+        (f"https://{NAME}", True),
+        (f"https://{NAME}:443", True),
+        (f"https://{OTHER_NAME}", True),
+        (f"https://{PUBLIC}", True),
+        (CRM, True),
+        ("https://evil.example", False),
+        (f"https://{NAME}.evil.example", False),
+        (f"https://evil.example/https://{NAME}", False),
+        ("https://exampleXcom", False),
+        (f"http://{NAME}", False),
+        (f"{CRM}.evil.example", False),
+        ("null", False),
+    ],
+)
+def test_pages_of_other_sites_open_no_web_socket_but_web_chats(origin: str, opened: bool, site: Site) -> None:
+    site.told()
+    for path, always in (("/sip", False), ("/ws/websocket", False), ("/chat/portal", True)):
+        status, connection = site.open_socket(path, "127.0.66.9", origin)
+        connection.close()
+        assert status == (101 if opened or always else 403), path
+    # Whoever is led to a foreign page is no guesser: fail2ban would shut his office out.
+    assert site.told() == []
+
+
+def test_grafana_is_for_operators_unless_it_is_opened(site: Site) -> None:
+    site.told()
+    for path in ("/grafana/", "/grafana/login", "/grafana/api/health", "/grafana"):
+        assert site.ask("GET", path, NO_OPERATOR).status == 403
+        assert site.ask("GET", path, STRANGER).status == 200
+    assert site.told() == [], "a link to Grafana is no guess"
+    assert site.ask("GET", "/api/srvinfo", NO_OPERATOR).status == 200
+    text = site_files(grafana="internet")["/etc/nginx/sites-enabled/default"]
+    assert "deny all" not in text and "grafana" in text
+    # On this host, whose own address is the operators' unless set: as for SSH.
+    assert site_files(operators=())["/etc/nginx/sites-enabled/default"].count("    allow 10.77.0.1/32;\n    deny all;\n") == 2
+
+
+def test_a_reload_drops_no_web_socket(site: Site) -> None:
+    status, connection = site.open_socket("/ws", STRANGER)
+    workers = Path(f"/proc/{site.process.pid}/task/{site.process.pid}/children")
+    before = set(workers.read_text().split())
+    site.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: set(workers.read_text().split()) - before, 10, "new workers")
+    assert site.ask("GET", "/api/srvinfo").status == 200
+    connection.settimeout(2)
+    with pytest.raises(TimeoutError):
+        connection.recv(1)  # closed, it would be read as nothing at once
+    connection.close()
+    assert status == 101
+
+
 def test_what_a_client_says_of_its_address_is_not_passed_on(site: Site) -> None:
     forged = {"X-Forwarded-For": "10.1.2.3", "X-Real-IP": "10.1.2.3", "X-Forwarded-Proto": "http"}
     for path in (
@@ -294,7 +390,7 @@ def test_what_a_client_says_of_its_address_is_not_passed_on(site: Site) -> None:
         "/grafana/login",
     ):
         seen = site.ask("GET", path, STRANGER, **forged).body.split("\n")
-        assert "host: pbx.example.com" in seen and f"x-forwarded-for: {STRANGER}" in seen and "x-forwarded-proto: https" in seen
+        assert f"host: {NAME}" in seen and f"x-forwarded-for: {STRANGER}" in seen and "x-forwarded-proto: https" in seen
         (real,) = [line for line in seen if line.startswith("x-real-ip: ")]
         # The vendor's programs differ in what they expect.
         with_port = path.startswith(("/api/srv", "/api/login", "/chat", "/app", "/end", "/ws"))
@@ -308,6 +404,9 @@ def test_the_pages_have_their_headers(site: Site) -> None:
         assert headers["strict-transport-security"] == "max-age=31536000" and headers["x-content-type-options"] == "nosniff"
     assert page["x-frame-options"] == "SAMEORIGIN" and "access-control-allow-origin" not in page
     assert widget["access-control-allow-origin"] == "*" and "x-frame-options" not in widget
+    assert "frame-ancestors 'self'" in page["content-security-policy"] and "content-security-policy" not in widget
+    # A phone in the browser needs them; nobody whose page is shown within ours does.
+    assert "microphone=(self)" in page["permissions-policy"] and "camera=(self)" in page["permissions-policy"]
     assert page["cache-control"] == widget["cache-control"] == "no-cache" and "cache-control" not in answer
 
 
@@ -329,6 +428,22 @@ def test_old_tls_is_refused_by_name(version: ssl.TLSVersion, served: bool, site:
     # Alert 70; OpenSSL's own security level would say 80.
     with pytest.raises(ssl.SSLError, match="TLSV1_ALERT_PROTOCOL_VERSION"):
         site.connect(version=version)
+
+
+def test_a_scanner_finds_nothing(site: Site, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    # Protocols, ciphers, known weaknesses; the certificate is the test's own.
+    subprocess.run(
+        ["testssl", "--quiet", "--warnings", "off", "-p", "-s", "-U", "--jsonfile", str(report), f"127.0.0.1:{site.https}"],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        timeout=300,
+    )
+    found = {row["id"]: row["severity"] for row in json.loads(report.read_text())}
+    assert {"SSLv3", "TLS1_3", "cipherlist_3DES_IDEA", "cipherlist_AVERAGE", "heartbleed", "ROBOT", "LUCKY13"} <= found.keys()
+    # It would like a proprietary engine of OpenSSL for ciphers that nobody has.
+    assert {name for name, severity in found.items() if severity not in ("OK", "INFO")} <= {"engine_problem"}
 
 
 def test_web_sockets_of_one_address_are_limited_and_others_are_not_disturbed(site: Site) -> None:

@@ -47,6 +47,29 @@ def check_domain(draft: Draft) -> Iterator[Problem]:
         yield setting_problem("domain", domain, "not a host name; use one such as voice.your-company.com")
 
 
+def check_web_names(draft: Draft) -> Iterator[Problem]:
+    """Find a further name of the web that is no host name, and a foreign site that is no origin of a browser."""
+    for name in draft.settings.web_names:
+        if not HOST.fullmatch(name):
+            yield setting_problem("web_names", name, "not a host name; use one such as pbx.your-company.com")
+    for origin in draft.settings.web_origins:
+        host = re.fullmatch(r"https://([^:/]+)(:\d{1,5})?", origin)
+        if not host or not HOST.fullmatch(host[1]):
+            yield setting_problem(
+                "web_origins", origin, "not a site as a browser names it; use one such as https://crm.your-company.com"
+            )
+
+
+def check_certificate(draft: Draft) -> Iterator[Problem]:
+    """Find a certificate that is said to be provided and is not there, or is there and not used."""
+    kind, given = draft.settings.certificate, draft.settings.certificate_pem
+    if kind == "provided" and not given:
+        how = "cat fullchain.pem key.pem | ./webitel pulumi config set --secret webitel:certificate_pem --stack STACK"
+        yield setting_problem("certificate", kind, f"webitel:certificate_pem is not set; write it by: {how}")
+    if kind != "provided" and given:
+        yield setting_problem("certificate", kind, "webitel:certificate_pem is set; say provided, or remove it")
+
+
 def check_place(draft: Draft) -> Iterator[Problem]:
     """Find a region that the cloud does not have."""
     settings, facts = draft.settings, draft.facts

@@ -26,6 +26,7 @@ from components.model.planning.check_shape import (
 from components.model.planning.check_values import (
     check_bastion,
     check_budget,
+    check_certificate,
     check_disk_key,
     check_domain,
     check_image,
@@ -38,6 +39,7 @@ from components.model.planning.check_values import (
     check_tags,
     check_time_zone,
     check_versions,
+    check_web_names,
     check_zone,
 )
 from components.model.planning.disks import check_kept
@@ -99,6 +101,8 @@ CHECKS: tuple[Check, ...] = (
     check_leaving,
     check_kept,
     check_domain,
+    check_web_names,
+    check_certificate,
     check_zone,
     check_place,
     check_zones,

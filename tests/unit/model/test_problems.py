@@ -35,6 +35,13 @@ def problems(stack: str = "test", **values: Any) -> list[str]:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
+    # the web
+    ({"certificate": "provided"}, "webitel:certificate = provided: webitel:certificate_pem is not set; write it by: cat"),
+    ({"certificate_pem": "[secret]"}, "webitel:certificate = self-signed: webitel:certificate_pem is set; say provided, or"),
+    ({"web_names": ["pbx.acme.io", "a b"]}, "webitel:web_names = a b: not a host name; use one such as pbx.your-company.com"),
+    ({"web_origins": ["https://crm.acme.io/"]}, "webitel:web_origins = https://crm.acme.io/: not a site as a browser names it"),
+    ({"web_origins": ["http://crm.acme.io"]}, "webitel:web_origins = http://crm.acme.io: not a site as a browser names it"),
+    ({"web_origins": ["*"]}, "webitel:web_origins = *: not a site as a browser names it"),
     # budget
     (
         {"cloud": "hetzner", "budget": 500},
@@ -191,6 +198,8 @@ ACCEPTED: list[dict[str, Any]] = [
     {"ssh_via": "admin@bastion.your-company.com:2222"},
     {"ssh_via": "admin@10.1.2.3"},
     {"cloud": "local", "image": "base"},
+    {"web_names": ["pbx.acme.io"], "web_origins": ["https://crm.acme.io", "https://crm.acme.io:8443"], "grafana": "internet"},
+    {"certificate": "provided", "certificate_pem": "[secret]"},
     {"time_zone": "Europe/Kyiv"},
     {"operator_keys": [key(), key("ssh-rsa", size=260)]},
     {"package_source": "mirror", "mirror": "https://packages.your-company.com/webitel"},
