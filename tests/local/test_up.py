@@ -150,15 +150,16 @@ def test_https_answers_with_the_deployments_certificate(single: Deployment, tmp_
     certificate = tmp_path / "authority.pem"
     outputs = json.loads(single.webitel("pulumi", "stack", "output", "--json", "--stack", single.name).output)
     certificate.write_text(outputs["authority_certificate"])
+    asked = f"GET / HTTP/1.1\r\nHost: {Settings.model_fields['domain'].default}\r\n\r\n".encode()
     context = ssl.create_default_context(cafile=str(certificate))
     with (
         socket.create_connection((single.address, 443), 10) as raw,
         context.wrap_socket(raw, server_hostname=Settings.model_fields["domain"].default) as connection,
     ):
-        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        connection.sendall(asked)
         assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
     with socket.create_connection((single.address, 80), 10) as plain:
-        plain.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        plain.sendall(asked)
         assert plain.recv(4096).startswith(b"HTTP/1.1 301 ")
 
 
