@@ -14,8 +14,9 @@ from cloud_init.bundles import SANDBOX, StandIns, bundle_digest
 from cloud_init.context import Context, address_placeholder
 from cloud_init.manifest import UnitSettings, actions, at_next_start, list_actions, list_units, make_manifest
 from cloud_init.merge import Document, merge_documents
-from cloud_init.node.manifest import FileEntry, Manifest, UnitEntry
+from cloud_init.node.manifest import CERTIFICATE, FileEntry, Manifest, UnitEntry
 from cloud_init.sent import encode_user_data
+from components.model.acme import read_order
 from components.model.catalogue.service import PackageSource, Service
 from components.model.plan import Node, Plan
 from components.model.settings import Settings
@@ -33,6 +34,7 @@ class FileSpec(TypedDict):
     mode: NotRequired[str]
     owner: NotRequired[str]
     check: NotRequired[str]
+    seed: NotRequired[bool]
     on_change: NotRequired[str | list[str]]
 
 
@@ -142,6 +144,8 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings, sandbox: S
         wanted: FileEntry = {"mode": spec.get("mode", "0644"), "owner": spec.get("owner", "root:root"), "actions": actions}
         if "check" in spec:
             wanted["check"] = spec["check"]
+        if spec.get("seed"):
+            wanted["seed"] = True
         if path in files:
             # Several services may need one file (the storage key): then a change concerns each of them.
             known = attributes[path]
@@ -179,4 +183,11 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings, sandbox: S
                 [f"{at_next_start(service)} {unit['name']}"],
             )
     manifest = make_manifest(context, units, bundle_actions, sandbox)
+    if (order := read_order(settings)) and CERTIFICATE in files:
+        manifest["order"] = {
+            "names": list(order.names),
+            "server": order.server,
+            "email": order.email,
+            "actions": attributes[CERTIFICATE]["actions"],
+        }
     return Configuration(files, attributes, manifest, context.secrets(), bundles)

@@ -9,6 +9,7 @@ from cloud_init.node.clusters.locks import LEASE_SECONDS, STOP_SECONDS
 from cloud_init.node.health.topology import EXPECTED
 from cloud_init.packages import Packages
 from cloud_init.sources import list_others, list_roles, split_sources
+from components.model.acme import read_order
 from components.model.calls import carrier_hosts, carrier_networks, resolve_call_limits
 from components.model.catalogue.repositories import CREDENTIALS
 from components.model.catalogue.service import Bind, Listener, PackageSource, Service
@@ -216,6 +217,7 @@ class Context:
             "limits": resolve_call_limits(self.plan, self.settings),
             "carrier_networks": carrier_networks(self.settings),
             "carrier_hosts": carrier_hosts(self.settings),
+            "acme": read_order(self.settings),
             "exchanges": EXPECTED,
             "stop_seconds": STOP_SECONDS,
             "lease_seconds": f"{LEASE_SECONDS:g}",

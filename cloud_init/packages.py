@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from cloud_init.node.manifest import BASE
 from cloud_init.versions import main_units
+from components.model.acme import CLIENT, SHOWN, read_order
 from components.model.catalogue.node import CONSUL_SOURCES
 from components.model.catalogue.packages import find_package
 from components.model.catalogue.repositories import Repository, needed_repositories
@@ -42,6 +43,8 @@ class Packages:
             if find_package(package).at_boot
         ]
         names += self.share.facts.packages if self.share else ()
+        if read_order(self.settings) and any(SHOWN in service.secrets for service in self.services):
+            names.append(CLIENT)
         if self.source == PackageSource.SANDBOX and any(service.stand_in for service in self.services):
             names += SANDBOX_PACKAGES
         return sorted(set(names))

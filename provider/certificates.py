@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import hashlib
 import secrets
 
 from cryptography import x509
@@ -30,6 +31,29 @@ def make_rsa_key() -> tuple[str, str]:
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )
     return pem.decode(), ""
+
+
+def make_account_key() -> tuple[str, str]:
+    """Make an ECDSA P-256 key as SEC 1 PEM, the form that lego reads; its thumbprint is a secret of its own."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    return pem.decode(), ""
+
+
+def thumbprint(account_key: str) -> str:
+    """Return the thumbprint of an account's key, by which each challenge of its orders is answered (RFC 8555 8.1, RFC 7638)."""
+    key = serialization.load_pem_private_key(account_key.encode(), password=None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey), "make_account_key made it"
+    numbers = key.public_key().public_numbers()
+    x, y = (_url_base64(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
+    # The members in this order and without a blank: that is what is hashed.
+    return _url_base64(hashlib.sha256(f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'.encode()).digest())
+
+
+def _url_base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def make_ssh_key() -> tuple[str, str]:

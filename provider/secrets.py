@@ -96,6 +96,8 @@ def find_stale(inputs: Properties, outputs: Properties) -> list[str]:
     values, made = outputs.get("values", {}), outputs.get("generations", {})
     wanted = inputs["generations"]
     stale = [name for name in inputs["names"] if name not in values or wanted.get(name, 1) > made.get(name, 1)]
+    if "acme_account_key" in stale and "acme_thumbprint" in inputs["names"] and "acme_thumbprint" not in stale:
+        stale.append("acme_thumbprint")
     for name, spec in SECRETS.items():
         if spec.kind == SecretKind.CERTIFICATE and name in values and name in inputs["names"] and name not in stale:
             new_authority = any(SECRETS[other].kind == SecretKind.AUTHORITY for other in stale)
@@ -115,12 +117,15 @@ def _make_outputs(inputs: Properties, outputs: Properties) -> Properties:
     values: Values = dict(outputs.get("values", {}))
     public = dict(outputs.get("public", {}))
     stale = find_stale(inputs, outputs)
-    # The authority before what it signs: the order of SECRETS.
+    # The authority before what it signs, a key before its thumbprint: the order of SECRETS.
     for name in (name for name in SECRETS if name in stale):
         spec = SECRETS[name]
         if spec.kind == SecretKind.CERTIFICATE:
             own = inputs.get("certificate")
             values[name] = provided.read(own).text() if own else certificates.sign_server(values["authority"], inputs["domain"])
+            continue
+        if spec.kind == SecretKind.THUMBPRINT:
+            values[name] = certificates.thumbprint(values["acme_account_key"])
             continue
         if spec.kind == SecretKind.MEMBER_CERTIFICATE:
             values[name] = certificates.make_member(spec.host)
@@ -147,6 +152,7 @@ _MAKERS: Mapping[SecretKind, Callable[[], tuple[str, str]]] = {
     # Two keys joined by a comma, each of 32 characters (`facts/webitel.md` 3).
     SecretKind.COOKIE_KEYS: lambda: (f"{make_password()},{make_password()}", ""),
     SecretKind.RSA_PKCS1: certificates.make_rsa_key,
+    SecretKind.ACCOUNT_KEY: certificates.make_account_key,
     SecretKind.SSH_KEY: certificates.make_ssh_key,
     SecretKind.AUTHORITY: certificates.make_authority,
 }

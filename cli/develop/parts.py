@@ -87,6 +87,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "rtpengine-daemon",
         "openssl",
         "testssl.sh",
+        "lego",
     ),
     "local": ("openssh-client",),
     "nodes": ("openssh-client",),

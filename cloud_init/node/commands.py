@@ -13,13 +13,14 @@ from . import (
     load,
 )
 from .apply import (
-    configuration as apply,
-)
-from .apply import (
+    certificate,
     drain,
     drift,
     units,
     versions,
+)
+from .apply import (
+    configuration as apply,
 )
 from .ask import (
     view,
@@ -70,6 +71,7 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("resume", help="take calls again after a drain")
     commands.add_parser("drift", help="print files, units and packages that were changed outside `webitel`, as JSON")
     commands.add_parser("locks", help="start services whose lock this node holds, stop the others (runs as a unit)")
+    commands.add_parser("certificate", help="order the public certificate where it is due (runs as a unit, by a timer)")
     commands.add_parser("versions", help="print versions of held packages, and newer ones that are available, as JSON")
     commands.add_parser("watch", help="start dead services and carefully restart hung ones (runs as a unit)")
     options = parser.parse_args(arguments)
@@ -103,6 +105,8 @@ def main(arguments: list[str]) -> int:
         return tell_drift()
     if options.command == "locks":
         return keeper.run()
+    if options.command == "certificate":
+        return 0 if certificate.renew(load_manifest(), lambda _, text: print(text, flush=True)) else 1
     if options.command == "versions":
         return tell_versions()
     if options.command == "watch":

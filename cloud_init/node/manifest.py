@@ -14,6 +14,8 @@ MANIFEST = pathlib.Path("/etc/webitel/node.json")
 PROBE_SECRETS = pathlib.Path("/etc/webitel/probe.json")
 LOCK = pathlib.Path("/run/webitel/apply.lock")
 PROGRAM = pathlib.Path("/usr/lib/webitel/node")
+CERTIFICATE = "/etc/ssl/private/webitel.pem"
+"""What nginx and OpenSIPS show, with its key."""
 BUNDLES = pathlib.Path("/usr/share/webitel/bundles")
 
 BASE = ("ssh", "nftables", "chrony")
@@ -148,6 +150,16 @@ class PortsEntry(TypedDict):
     nginx_https: int
 
 
+class OrderEntry(TypedDict):
+    """The public certificate that this node shows: its names, the issuer's ACME directory and whom that writes to; `actions`
+    are what a new one does to services."""
+
+    names: list[str]
+    server: str
+    email: str
+    actions: list[str]
+
+
 class Manifest(TypedDict):
     """What the program knows of its node. Texts hold placeholders until the node fills them."""
 
@@ -172,15 +184,18 @@ class Manifest(TypedDict):
     emergency_numbers: NotRequired[list[str]]
     time_zone: NotRequired[str]
     leaving: NotRequired[bool]
+    order: NotRequired[OrderEntry]
 
 
 class FileEntry(TypedDict):
-    """How a file is written and what its change does; `check` is a command with `{path}` that validates it first."""
+    """How a file is written and what its change does; `check` is a command with `{path}` that validates it first. What is a
+    `seed` is written where there is none: the node itself goes on from there."""
 
     mode: str
     owner: str
     actions: list[str]
     check: NotRequired[str]
+    seed: NotRequired[bool]
 
 
 class Login(TypedDict):

@@ -17,6 +17,8 @@ class SecretKind(StrEnum):
     SSH_KEY = "Ed25519 key, OpenSSH"
     AUTHORITY = "certificate authority, PEM"
     CERTIFICATE = "server certificate with its key, PEM"
+    ACCOUNT_KEY = "ECDSA P-256 key of an ACME account, PEM"
+    THUMBPRINT = "thumbprint of the ACME account's key (RFC 7638)"
     MEMBER_CERTIFICATE = "certificate of every member of a group, trusted by them alone, with its key, PEM"
 
 
@@ -60,7 +62,10 @@ _all = (
     SecretSpec("storage_key", SecretKind.RSA_PKCS1, "signed URLs and stored encrypted values"),
     SecretSpec("ssh_key", SecretKind.SSH_KEY, "configuration of the nodes over SSH", public="ssh_public_key"),
     SecretSpec("authority", SecretKind.AUTHORITY, "signs the deployment's own certificates", public="authority_certificate"),
-    SecretSpec("web_certificate", SecretKind.CERTIFICATE, "nginx until a public certificate is there"),
+    SecretSpec("web_certificate", SecretKind.CERTIFICATE, "nginx and SIP over TLS, until a public certificate is there"),
+    SecretSpec("acme_account_key", SecretKind.ACCOUNT_KEY, "account at the issuer of the public certificate"),
+    SecretSpec("acme_thumbprint", SecretKind.THUMBPRINT, "nginx's answer to that issuer's question"),
+    SecretSpec("certificate_password", SecretKind.PASSWORD, "encrypts the public certificate that nodes share in Consul"),
 )
 
 SECRETS: Mapping[str, SecretSpec] = {spec.name: spec for spec in _all}

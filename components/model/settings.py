@@ -265,10 +265,20 @@ class Settings(BaseModel):
         "is refused.",
         examples=[["pbx.your-company.com"]],
     )
-    certificate: Literal["self-signed", "provided"] = Field(
+    certificate: Literal["self-signed", "provided", "letsencrypt"] = Field(
         "self-signed",
-        description="Certificate of the web and of SIP over TLS: self-signed = by our own authority, provided = yours.",
+        description="Certificate of the web and of SIP over TLS: self-signed = by our own authority, provided = yours, "
+        "letsencrypt = ordered and renewed by the nodes.",
         examples=["provided"],
+    )
+    certificate_email: str = Field(
+        "", description="Whom the certificate's issuer writes to (letsencrypt).", examples=["admin@your-company.com"]
+    )
+    certificate_server: str = Field(
+        "https://acme-v02.api.letsencrypt.org/directory",
+        description="ACME directory that certificates are ordered from (letsencrypt): Let's Encrypt's, its staging one for "
+        "trials, or another public issuer's.",
+        examples=["https://acme-staging-v02.api.letsencrypt.org/directory"],
     )
     certificate_pem: str = Field(
         "",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from ipaddress import AddressValueError, IPv4Address
 
+from components.model.acme import add_account
 from components.model.catalogue.service import Audience, Bind, DataDirectory, Egress, Ports, Service
 from components.model.catalogue.services import CATALOGUE
 from components.model.planning.draft import Draft
@@ -129,7 +130,8 @@ def check_share(draft: Draft) -> Iterator[Problem]:
 
 def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CATALOGUE) -> Mapping[str, Service]:
     """Return the catalogue as these settings have it: with a share, what kept data on the recordings disk has it there and
-    moves, and the proxy leads to where it runs."""
+    moves, and the proxy leads to where it runs; with a public certificate, what orders it."""
+    catalogue = add_account(settings, catalogue)
     share = read_share(settings)
     if share is None:
         return catalogue

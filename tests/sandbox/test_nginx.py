@@ -148,7 +148,7 @@ class Echo(BaseHTTPRequestHandler):
 class Site:
     """nginx with the files of local-single's node, everything of it below a folder and on the loopback."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files: dict[str, str] | None = None) -> None:
         self.folder = folder
         self.servers = {name: ThreadingHTTPServer(("127.0.0.1", 0), Echo) for name in UPSTREAMS}
         self.ports = {str(server.server_port): name for name, server in self.servers.items()}
@@ -185,7 +185,7 @@ class Site:
             capture_output=True,
         )
         (folder / "webitel.pem").write_text((folder / "certificate").read_text() + (folder / "key").read_text())
-        files = site_files()
+        files = files or site_files()
         for path in ("nginx.conf", "sites-enabled/default", "conf.d/webitel.conf"):
             target = folder / path
             target.parent.mkdir(exist_ok=True)

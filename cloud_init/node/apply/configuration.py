@@ -113,6 +113,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         performed = units.converge(manifest, actions, update, tell)
         if renewed or not units.is_running(units.WATCH):
             systemctl("restart", units.WATCH)
+    # What the node goes on from by itself is no drift.
+    kept = [path for path in configuration["files"] if not configuration["attributes"][path].get("seed")]
     save_state(
         {
             **state,
@@ -122,7 +124,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
             "left": leaving,
             "disks": state["disks"],
             "units": [unit["name"] for unit in manifest["units"]],
-            "stock": drift.take_stock(manifest, configuration["files"], configuration["login"]),
+            "stock": drift.take_stock(manifest, kept, configuration["login"]),
         }
     )
     done("services")

@@ -53,6 +53,8 @@ def compare(texts: dict[str, str], attributes: Mapping[str, FileEntry], fill: Pl
         except KeyError as error:
             raise ApplyError(f"{path}: owner {wanted['owner']} does not exist on this node ({error})") from error
         mode = int(wanted["mode"], 8)
+        if wanted.get("seed") and pathlib.Path(path).is_file():
+            continue
         if not is_same(pathlib.Path(path), text, mode, uid, gid):
             plan.changed[path] = (text, mode, uid, gid, wanted.get("check", ""))
             plan.actions += wanted["actions"]

@@ -7,8 +7,9 @@ import shutil
 import ssl
 import time
 
+from ..ask.certificate import SHOWN, is_due, is_taken, remember
 from ..ask.view import View
-from ..manifest import DiskEntry, Manifest
+from ..manifest import DiskEntry, Manifest, OrderEntry
 from ..report import MachineRow
 from ..system import run, write_private
 from .emergency import emergency_calls
@@ -20,6 +21,8 @@ LEAST_SAMPLED_SECONDS = 86400.0
 """Growth means something only over a day, which has its busy and its quiet hours."""
 SHARED_RATIO = 2.0
 """A file system is shared with others when it is this many times as large as the planned disk."""
+LATE_DAYS = 14
+"""`up` renews our own long before."""
 CLOCK_OFF_SECONDS = 1.0
 """Beyond this, tokens, certificates and Patroni's leases are at risk."""
 
@@ -29,25 +32,39 @@ def ask(manifest: Manifest) -> list[MachineRow]:
     rows = [clock()]
     if numbers := manifest.get("emergency_numbers"):
         rows.append(emergency_calls(numbers, View(manifest)))
+    order = manifest.get("order")
     if any(service["name"] == "nginx" for service in manifest["services"]):
-        rows.append(certificate(manifest["address"], manifest["ports"]["nginx_https"]))
+        try:
+            served = ssl.get_server_certificate((manifest["address"], manifest["ports"]["nginx_https"]), timeout=3)
+        except OSError as error:
+            return [*rows, {"name": "certificate", "healthy": True, "why": f"not seen: {error}", "days": None}]
+        rows.append(certificate(served, order))
+    elif order:
+        rows.append(certificate(SHOWN.read_text(), order))  # that of SIP over TLS
     return rows
 
 
-def certificate(address: str, port: int) -> MachineRow:
-    """Check the certificate that nginx serves."""
-    try:
-        served = ssl.get_server_certificate((address, port), timeout=3)
-    except OSError as error:
-        return {"name": "certificate", "healthy": True, "why": f"not seen: {error}", "days": None}
+def certificate(served: str, order: OrderEntry | None = None) -> MachineRow:
+    """Check the certificate that is served; one that nobody renews in time, or that was ordered and is not there, is worth a
+    look."""
     shown = run(["openssl", "x509", "-noout", "-enddate"], 10, served).stdout.strip()
     days = round((ssl.cert_time_to_seconds(shown.removeprefix("notAfter=")) - time.time()) / 86400, 1)
-    return {
+    row: MachineRow = {
         "name": "certificate",
         "healthy": days > 0,
         "days": days,
         "why": f"{days:.0f} days left" if days > 0 else f"it ended {-days:.0f} days ago",
     }
+    if order is None:
+        if 0 < days < LATE_DAYS:
+            row |= {"warning": True, "why": f"{row['why']}; get a new one and run `up`"}
+        return row
+    memory = remember()
+    if not is_taken(memory, order):
+        row |= {"warning": True, "why": f"not the issuer's yet: {memory['problem'] or 'a new one is on its way'}"}
+    elif memory["problem"] and is_due(served):
+        row |= {"warning": True, "why": f"{row['why']}, and it was not renewed: {memory['problem']}"}
+    return row
 
 
 def clock() -> MachineRow:

@@ -23,6 +23,7 @@ _tools = (
     "curl",
     "freeswitch-music-default",
     "glusterfs-client",
+    "lego",
     "nfs-common",
     "python3-consul",
     "python3-psycopg2",

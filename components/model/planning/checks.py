@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from components.model.acme import check_order
 from components.model.calls import check_calls, check_carrier_profiles
 from components.model.catalogue.tiers import is_voice
 from components.model.clouds.machines import check_machine_type, choose_machine_type
@@ -103,6 +104,7 @@ CHECKS: tuple[Check, ...] = (
     check_domain,
     check_web_names,
     check_certificate,
+    check_order,
     check_zone,
     check_place,
     check_zones,

@@ -37,6 +37,15 @@ def problems(stack: str = "test", **values: Any) -> list[str]:
 REFUSED: list[tuple[dict[str, Any], str]] = [
     # the web
     ({"certificate": "provided"}, "webitel:certificate = provided: webitel:certificate_pem is not set; write it by: cat"),
+    ({"certificate": "letsencrypt"}, "webitel:certificate_email = : the issuer wants to know whom to write to; use an address"),
+    (
+        {"certificate": "letsencrypt", "certificate_email": "a@acme.io", "certificate_server": "https://ca.acme.io:9000/acme"},
+        "webitel:certificate_server = https://ca.acme.io:9000/acme: not a directory that nodes reach, which is https on port 443",
+    ),
+    (
+        {"cloud": "local", "certificate": "letsencrypt", "certificate_email": "a@acme.io"},
+        "webitel:certificate = letsencrypt: no issuer on the internet reaches machines of local; use self-signed or provided",
+    ),
     ({"certificate_pem": "[secret]"}, "webitel:certificate = self-signed: webitel:certificate_pem is set; say provided, or"),
     ({"web_names": ["pbx.acme.io", "a b"]}, "webitel:web_names = a b: not a host name; use one such as pbx.your-company.com"),
     ({"web_origins": ["https://crm.acme.io/"]}, "webitel:web_origins = https://crm.acme.io/: not a site as a browser names it"),
@@ -200,6 +209,7 @@ ACCEPTED: list[dict[str, Any]] = [
     {"cloud": "local", "image": "base"},
     {"web_names": ["pbx.acme.io"], "web_origins": ["https://crm.acme.io", "https://crm.acme.io:8443"], "grafana": "internet"},
     {"certificate": "provided", "certificate_pem": "[secret]"},
+    {"certificate": "letsencrypt", "certificate_email": "admin@acme.io"},
     {"time_zone": "Europe/Kyiv"},
     {"operator_keys": [key(), key("ssh-rsa", size=260)]},
     {"package_source": "mirror", "mirror": "https://packages.your-company.com/webitel"},

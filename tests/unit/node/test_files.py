@@ -37,6 +37,18 @@ def test_only_a_difference_is_written_and_acts(tmp_path: pathlib.Path) -> None:
     assert list(files.compare({str(path): "one\n"}, attributes(path), NOTHING, ()).changed) == [str(path)]
 
 
+def test_what_the_node_goes_on_from_is_written_once(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "certificate.pem"
+    seed = attributes(path)
+    seed[str(path)]["seed"] = True
+    files.write(files.compare({str(path): "ours\n"}, seed, NOTHING, ()))
+    assert path.read_text() == "ours\n"
+    path.write_text("the issuer's\n")
+    assert files.compare({str(path): "ours\n"}, seed, NOTHING, [str(path)]) == files.FilePlan()
+    # Taken back by a configuration that has it as a file like any other.
+    assert list(files.compare({str(path): "ours\n"}, attributes(path), NOTHING, ()).changed) == [str(path)]
+
+
 def test_one_refused_file_changes_nothing_at_all(tmp_path: pathlib.Path) -> None:
     good, bad = tmp_path / "good", tmp_path / "bad"
     texts = {str(good): "new", str(bad): "wrong"}

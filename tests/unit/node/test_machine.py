@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cloud_init.node.ask import certificate as ask_certificate
 from cloud_init.node.health import machine
 from cloud_init.node.manifest import DiskEntry
 
@@ -37,9 +38,8 @@ def test_clock(monkeypatch: pytest.MonkeyPatch, shown: str, healthy: bool, why: 
 @pytest.mark.parametrize(("days", "healthy", "why"), [(30.5, True, "30 days left"), (-3.5, False, "it ended 4 days ago")])
 def test_certificate(monkeypatch: pytest.MonkeyPatch, days: float, healthy: bool, why: str) -> None:
     end = time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(time.time() + days * 86400))
-    monkeypatch.setattr("ssl.get_server_certificate", lambda *_, timeout: "PEM")
     answer(monkeypatch, f"notAfter={end}\n")
-    row = machine.certificate("10.0.0.1", 443)
+    row = machine.certificate("PEM")
     assert (row["healthy"], row["why"]) == (healthy, why)
 
 
@@ -73,3 +73,16 @@ def test_a_disk_that_is_a_share_of_a_larger_one_is_full_at_its_own_size(tmp_path
     size, free = machine.measure_disk(share)
     assert size == 1 << 30
     assert (900 << 20) < free < (925 << 20)
+
+
+@pytest.mark.parametrize(("days", "left", "due"), [(90, 31, False), (90, 29, True), (6, 2.1, False), (6, 1.9, True)])
+def test_a_certificate_is_due_in_the_last_third_of_its_time(
+    monkeypatch: pytest.MonkeyPatch, days: float, left: float, due: bool
+) -> None:
+    begin, end = (
+        time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(time.time() + offset * 86400)) for offset in (left - days, left)
+    )
+    monkeypatch.setattr(
+        ask_certificate, "run", lambda *_: subprocess.CompletedProcess([], 0, f"notBefore={begin}\nnotAfter={end}\n", "")
+    )
+    assert ask_certificate.is_due("PEM") == due

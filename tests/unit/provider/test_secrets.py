@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from components.model.secret_specs import SECRETS, SecretKind
+from provider import certificates
 from provider.handler import Request
 from provider.secrets import Secrets, make_password
 from provider.values import UNKNOWN, Properties, Secret, reveal
@@ -73,6 +74,16 @@ def test_the_server_certificate_is_signed_by_the_authority_for_the_domain(made: 
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     assert key.public_key() == server.public_key()
     assert "PRIVATE" not in made["public"]["authority_certificate"]
+
+
+def test_the_thumbprint_is_that_of_the_account_and_follows_it(made: Properties) -> None:
+    values = made["values"]
+    assert values["acme_account_key"].startswith("-----BEGIN EC PRIVATE KEY-----"), "SEC 1, which lego reads"
+    assert values["acme_thumbprint"] == certificates.thumbprint(values["acme_account_key"])
+    assert re.fullmatch(r"[\w-]{43}", values["acme_thumbprint"])
+    rotated = update(made, generations={"acme_account_key": 2})
+    assert differing(made, rotated) == {"acme_account_key", "acme_thumbprint"}
+    assert rotated["values"]["acme_thumbprint"] == certificates.thumbprint(rotated["values"]["acme_account_key"])
 
 
 def test_a_members_certificate_is_for_both_ends_and_trusts_itself(made: Properties) -> None:
