@@ -23,7 +23,6 @@ _tools = (
     "curl",
     "freeswitch-music-default",
     "glusterfs-client",
-    "lego",
     "nfs-common",
     "python3-consul",
     "python3-psycopg2",

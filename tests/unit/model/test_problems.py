@@ -37,7 +37,7 @@ def problems(stack: str = "test", **values: Any) -> list[str]:
 REFUSED: list[tuple[dict[str, Any], str]] = [
     # the web
     ({"certificate": "provided"}, "webitel:certificate = provided: webitel:certificate_pem is not set; write it by: cat"),
-    ({"certificate": "letsencrypt"}, "webitel:certificate_email = : the issuer wants to know whom to write to; use an address"),
+    ({"certificate": "letsencrypt"}, "webitel:certificate_email: the issuer wants to know whom to write to; use an address"),
     (
         {"certificate": "letsencrypt", "certificate_email": "a@acme.io", "certificate_server": "https://ca.acme.io:9000/acme"},
         "webitel:certificate_server = https://ca.acme.io:9000/acme: not a directory that nodes reach, which is https on port 443",
