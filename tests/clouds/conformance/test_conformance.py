@@ -65,7 +65,7 @@ def plan_of(stack: str, changes: Config | None = None) -> tuple[Plan, Settings]:
 
 
 def build(stack: str, folder: Path, changes: Config | None = None, **more: Any) -> tuple[World, list[Registration]]:
-    """The whole program in this process, on a simulated cloud of its own."""
+    """The whole program in this process, on a simulated cloud of its own, whose world may be there already."""
     world, faults = World(folder / "world.jsonl"), Faults(None)
     providers = [make_provider(stack.partition("-")[0], world, faults), webitel.make_provider(world, faults)]
     return world, run_program(stack, providers, changes, cloud_config=CLOUD_CONFIG, **more)[0]

@@ -281,7 +281,10 @@ class VirtualMachine(Azure):
         if not image.get("id") and not (known and image.get("version")):
             raise Refused(f'Code="PlatformImageNotFound" Message="The platform image \'{image}\' is not available"')
         size = call.inputs["hardwareProfile"]["vmSize"]
-        only = "NVMe" if int(size.rpartition("_v")[2]) >= 6 else "SCSI"
+        generation = size.rpartition("_v")[2]
+        only = "NVMe" if generation.isdecimal() and int(generation) >= 6 else "SCSI"
+        if only == "NVMe" and image.get("sku") and "gen2" not in image["sku"]:
+            raise Refused(f"Code=\"BadRequest\" Message=\"The VM size '{size}' cannot boot Hypervisor Generation '1'\"")
         if storage.get("diskControllerType") not in (None, only):
             raise Refused(
                 f'Code="InvalidParameter" Message="the VM size \'{size}\' has disks on {only} only" '
