@@ -232,6 +232,11 @@ class Settings(BaseModel):
         description="Base URL of your mirror of the vendor's repositories, with package_source mirror.",
         examples=["https://packages.your-company.com"],
     )
+    allow_plain_http: bool = Field(
+        False,
+        description="Let a package repository's user and password go over plain http, where whoever is on the way reads them: "
+        "the vendor's own repository offers nothing else.",
+    )
     repository_user: str = Field("", description="User of the Webitel repository (secret).", json_schema_extra={"secret": True})
     repository_password: str = Field(
         "", description="Password of the Webitel repository (secret).", json_schema_extra={"secret": True}
