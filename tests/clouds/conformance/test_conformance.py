@@ -13,7 +13,8 @@ from components.clouds.registry import CLOUDS
 from components.model.catalogue.tiers import TIERS
 from components.model.plan import Plan
 from components.model.settings import Settings
-from policy.rules import RULES
+from policy.planned import PlannedOpenings
+from policy.rules import RULES, Rule
 from tests.clouds.conformance.checks import SECRETS, find_option_problems, find_world_problems
 from tests.clouds.conformance.conftest import Standing
 from tests.clouds.conformance.program import CLOUD_CONFIG, Config, Registration, list_texts, read_config, run_program
@@ -81,7 +82,7 @@ def test_program_makes_the_plan(cloud: str, tier: str, changes: Config, tmp_path
     wrong = [
         f"{rule.name}: {thing.type} {text}"
         for thing in world.all()
-        for rule in RULES
+        for rule in (*RULES, Rule("no-unplanned-opening", "", PlannedOpenings(plan).check))
         for text in rule.check(thing.type, thing.inputs)
     ]
     assert wrong == []
