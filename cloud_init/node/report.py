@@ -7,6 +7,9 @@ from typing import NotRequired, TypedDict
 
 from .manifest import ProbeEntry
 
+CONFIRM = "confirm"
+"""The step of a run at which the host is to log in anew and say `webitel-node confirm`: else the run goes back."""
+
 
 class ServiceRow(TypedDict):
     """A service: `why` names the cause nearest to its fault, `log` the last lines of the unit at fault.
