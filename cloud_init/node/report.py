@@ -73,7 +73,8 @@ class Applied(TypedDict):
 
 
 class Finding(TypedDict):
-    """What was changed on a node: a file, a unit, a package, or `machine`: time zone and host name; never a content."""
+    """What was changed on a node: a file, a unit, a package, an account, a setting of `sshd` that another file overrules, or
+    `machine`: time zone and host name; never a content."""
 
     kind: str
     name: str

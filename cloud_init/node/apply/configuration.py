@@ -14,7 +14,7 @@ from ..report import Applied
 from ..state import load_state, save_state
 from ..storage import disks, shares
 from ..system import ApplyError, Tell, systemctl, write_private
-from . import drift, files, guard, identity, keys, leave, units, versions
+from . import accounts, drift, files, guard, identity, keys, leave, units, versions
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
@@ -88,6 +88,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     done("packages")
     disks.prepare(manifest, configuration["devices"], state, tell)
     done("disks")
+    changed_accounts = accounts.prepare(manifest.get("operators", []), tell)
     plan = files.compare(configuration["files"], configuration["attributes"], fill, state["files"])
     actions = units.order_actions([*state["pending"], *plan.actions, *units.actions_of_bundles(configuration, state)], manifest)
     # Saved before the files: if we die between a file and its reload, the next run still does the reload.
@@ -104,7 +105,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
 
     files.write(plan, before_files)
     # Only once the operators' own file is there.
-    reduced = keys.reduce(configuration["login"])
+    reduced = keys.reduce(configuration["login"], configuration["files"])
     left = guard.prove(actions, tell)
     corrected = identity.correct(manifest, tell)
     # From here on with addresses in place of placeholders.
@@ -139,7 +140,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     return {
         "changed": sorted([*plan.changed, *reduced]),
         "removed": sorted(plan.removed),
-        "actions": [*corrected, *performed],
+        "actions": [*changed_accounts, *corrected, *performed],
         "seconds": seconds,
     }
 
