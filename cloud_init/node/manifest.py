@@ -172,6 +172,7 @@ class Manifest(TypedDict):
     emergency_numbers: NotRequired[list[str]]
     time_zone: NotRequired[str]
     leaving: NotRequired[bool]
+    operators: NotRequired[list[str]]
 
 
 class FileEntry(TypedDict):

@@ -147,6 +147,21 @@ class Settings(BaseModel):
     operator_keys: tuple[str, ...] = Field(
         (), description="SSH public keys of the operators.", examples=[["ssh-ed25519 AAAA... you@office"]]
     )
+    operator_accounts: dict[str, tuple[str, ...]] = Field(
+        {},
+        description="Personal accounts on the nodes, each with its SSH public keys; sudo logs their names.",
+        examples=[{"anna": ["ssh-ed25519 AAAA... anna@office"]}],
+    )
+    ssh_authorities: tuple[str, ...] = Field(
+        (),
+        description="Public keys of authorities whose SSH certificates let operators in, by the names in them.",
+        examples=[["ssh-ed25519 AAAA... authority@office"]],
+    )
+    ssh_principals: tuple[str, ...] = Field(
+        (),
+        description="Names in certificates that may use the deployment's own account, beside that account's name.",
+        examples=[["operators"]],
+    )
     counts: dict[str, int] = Field({}, description="Nodes by role, where more than the tier's.", examples=[{"app": 2}])
     disk_key: str = Field(
         "",
