@@ -121,6 +121,8 @@ def make_manifest(
         manifest["share"] = describe_share(context, context.share)
     if context.here("opensips"):
         manifest["emergency_numbers"] = list(context.settings.emergency_numbers)
+    if context.settings.operator_accounts:
+        manifest["operators"] = sorted(context.settings.operator_accounts)
     if context.node.leaving:
         manifest["leaving"] = True
     return manifest

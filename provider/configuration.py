@@ -2,11 +2,12 @@
 
 import json
 import time
+from collections.abc import Callable
 
 import asyncssh
 
 from cloud_init.node.manifest import Configuration
-from cloud_init.node.report import Applied
+from cloud_init.node.report import CONFIRM, Applied
 from components.model import resource_types
 from components.model.dropped_calls import ANNOUNCED, REFUSED, UNLESS_ALLOWED, find_dropped_calls
 from components.ssh import Pins, connect, explain, read_key, show_public
@@ -14,6 +15,7 @@ from components.ssh_session import Session
 from provider import drift, upload
 from provider.cancel import run_cancellable
 from provider.handler import Changes, Failure, Handler, PartialFailure, ProviderError, Request, changed_inputs
+from provider.log_in import LogIn
 from provider.node_inputs import APPLIED, NodeInputs, find_excess, find_missing
 from provider.values import Properties
 
@@ -107,7 +109,7 @@ async def _apply(request: Request, wanted: NodeInputs, old: NodeInputs | None, p
                 await _exchange_key(session, keys[1], keys[0])
             await _wait_for_boot(request, session, wanted)
             booted = time.monotonic()
-            seconds = await _send_and_apply(request, session, wanted, update)
+            seconds = await _send_and_apply(request, session, wanted, keys[0], pins, update=update)
             return {"ssh": round(answered - start, 1), "boot": round(booted - answered, 1), **seconds}
         except (asyncssh.Error, OSError, TimeoutError) as error:
             if attempt == tries:
@@ -162,7 +164,9 @@ async def _wait_for_boot(request: Request, session: Session, wanted: NodeInputs)
         request.warn(f"cloud-init reported an error; continuing. It said: {done.last_lines(3)}")
 
 
-async def _send_and_apply(request: Request, session: Session, wanted: NodeInputs, update: bool) -> dict[str, float]:
+async def _send_and_apply(
+    request: Request, session: Session, wanted: NodeInputs, key: asyncssh.SSHKey, pins: Pins, *, update: bool
+) -> dict[str, float]:
     request.progress("sending the configuration")
     configuration: Configuration = {
         "files": wanted.files,
@@ -180,15 +184,17 @@ async def _send_and_apply(request: Request, session: Session, wanted: NodeInputs
     sent = await session.run(upload.receive(folder), seconds=wanted.limits.boot, input=archive)
     if sent.status:
         raise ProviderError(f"{wanted.node} could not receive its configuration: {sent.last_lines()}")
-    report = _Report(request)
-    try:
-        done = await session.run(upload.apply(folder, update=update), seconds=wanted.limits.apply, on_line=report.read)
-    except TimeoutError as error:
-        raise ProviderError(
-            f"{wanted.node}: not configured within {wanted.limits.apply:g} s; last step: {report.step or 'none reported'}"
-        ) from error
+    async with LogIn(wanted.target(), key, pins) as log_in:
+        report = _Report(request, log_in.start)
+        try:
+            done = await session.run(upload.apply(folder, update=update), seconds=wanted.limits.apply, on_line=report.read)
+        except TimeoutError as error:
+            raise ProviderError(
+                f"{wanted.node}: not configured within {wanted.limits.apply:g} s; last step: {report.step or 'none reported'}"
+            ) from error
     if done.status or report.result is None:
-        raise ProviderError(f"{wanted.node}: {report.error or done.last_lines() or f'apply ended with {done.status}'}")
+        why = report.error or done.last_lines() or f"apply ended with {done.status}"
+        raise ProviderError(f"{wanted.node}: {why}" + (f"\nThe new log-in failed: {log_in.failure}" if log_in.failure else ""))
     if update and report.result["actions"]:
         request.info(", ".join(report.result["actions"]))
     return report.result["seconds"]
@@ -197,8 +203,8 @@ async def _send_and_apply(request: Request, session: Session, wanted: NodeInputs
 class _Report:
     """What the node program reports: progress, then a result or an error, one JSON object a line."""
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
+    def __init__(self, request: Request, log_in: Callable[[], None]) -> None:
+        self._request, self._log_in = request, log_in
         self.step = ""
         self.result: Applied | None = None
         self.error = ""
@@ -217,3 +223,5 @@ class _Report:
         else:
             self.step = str(said.get("text") or said.get("step") or "")
             self._request.progress(self.step)
+            if said.get("step") == CONFIRM:
+                self._log_in()

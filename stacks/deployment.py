@@ -21,7 +21,7 @@ from components.model.planning.dns import list_records
 from components.model.planning.existing import refuse_other_network
 from components.model.planning.lowering import refuse_lowering
 from components.model.planning.outline import outline
-from components.model.planning.readiness import missing_secrets
+from components.model.planning.readiness import missing_secrets, refused_plain_http
 from components.model.planning.standing import OUTPUT, describe, keep_standing, refuse_moves
 from components.model.problems import PlanError
 from components.model.settings import Settings
@@ -43,7 +43,7 @@ def deploy() -> None:
     try:
         deployment = load_program()
         settings, plan = deployment.settings, deployment.plan
-        if lacking := list(missing_secrets(settings, plan.facts)):
+        if lacking := [*missing_secrets(settings, plan.facts), *refused_plain_http(settings, plan.facts)]:
             raise SettingsError(lacking)
         told = read_outputs()
         running = told.get("nodes") or {}

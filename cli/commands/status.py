@@ -7,6 +7,7 @@ import typer
 from cli.console import DEFAULT_STACK, AsJson, StackName, out
 from cli.help import LOOK
 from cli.show.documents import print_document, status_document
+from components.model.planning.planner import describe_plain_http
 from components.model.report import is_healthy
 from stacks.load import load_deployment
 
@@ -27,14 +28,18 @@ def status(
     from cli.nodes.reports import ask_status
     from cli.show.status import show_status
 
-    plan = load_deployment(stack).plan
+    deployment = load_deployment(stack)
+    plan = deployment.plan
+    warnings = describe_plain_http(deployment.settings, plan.facts)
     with open_engine(stack) as engine:
         access = read_access(engine)
         reports = explain_silence(engine, plan, ask_status(access))
     if as_json:
-        print_document(status_document(stack, access.url, is_healthy(reports), reports))
+        print_document(status_document(stack, access.url, is_healthy(reports), reports, warnings))
     else:
         show_status(reports, plan)
+        for warning in warnings:
+            out.print(f"Warning: {warning}.")
         next_step = next((f"./webitel logs {key} --stack {stack}" for key, report in reports.items() if not report.healthy), "")
         if next_step:
             out.print(f"Next: {next_step}")

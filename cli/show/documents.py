@@ -21,9 +21,10 @@ def print_document(document: object) -> None:
     print(json.dumps(document, indent=2))
 
 
-def status_document(stack: str, url: str, healthy: bool, reports: Reports) -> Document:
+def status_document(stack: str, url: str, healthy: bool, reports: Reports, warnings: Collection[str] = ()) -> Document:
     """Return what `status` knows; `nodes` by key."""
-    return {"stack": stack, "healthy": healthy, "url": url, "nodes": {key: report.as_json() for key, report in reports.items()}}
+    nodes = {key: report.as_json() for key, report in reports.items()}
+    return {"stack": stack, "healthy": healthy, "url": url, "warnings": list(warnings), "nodes": nodes}
 
 
 def preview_document(stack: str, changes: Changes) -> Document:

@@ -16,6 +16,7 @@ from .apply import (
     certificate,
     drain,
     drift,
+    guard,
     units,
     versions,
 )
@@ -67,6 +68,8 @@ def main(arguments: list[str]) -> int:
     command.add_argument("--direct", action="store_true", help="write to this node's own database and broker, bypassing HAProxy")
     command = commands.add_parser("dump", help="print logs, states and files as JSON, secrets included")
     command.add_argument("--lines", type=int, default=2000)
+    commands.add_parser("confirm", help="keep a changed firewall or sshd: whoever says so has logged in by it")
+    commands.add_parser("revert", help="take back a changed firewall or sshd by which nobody has logged in (runs as a unit)")
     commands.add_parser("drain", help="take no new calls, hand over services that move, and wait until no call is left")
     commands.add_parser("resume", help="take calls again after a drain")
     commands.add_parser("drift", help="print files, units and packages that were changed outside `webitel`, as JSON")
@@ -95,6 +98,11 @@ def main(arguments: list[str]) -> int:
         return run_load(options.step, options.writer, options.direct)
     if options.command == "dump":
         print(json.dumps(dump.gather(options.lines)))
+        return 0
+    if options.command == "confirm":
+        return run_confirm()
+    if options.command == "revert":
+        guard.revert()
         return 0
     if options.command == "drain":
         return run_drain()
@@ -132,6 +140,16 @@ def run_apply(incoming: pathlib.Path, update: bool) -> int:
         print(json.dumps({"error": str(error), "unit": error.unit}), flush=True)
         return 1
     print(json.dumps({"result": result}), flush=True)
+    return 0
+
+
+def run_confirm() -> int:
+    """Keep what waits for a log-in."""
+    try:
+        guard.confirm()
+    except ApplyError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

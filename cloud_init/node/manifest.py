@@ -185,6 +185,7 @@ class Manifest(TypedDict):
     time_zone: NotRequired[str]
     leaving: NotRequired[bool]
     order: NotRequired[OrderEntry]
+    operators: NotRequired[list[str]]
 
 
 class FileEntry(TypedDict):

@@ -7,6 +7,9 @@ from typing import NotRequired, TypedDict
 
 from .manifest import ProbeEntry
 
+CONFIRM = "confirm"
+"""The step of a run at which the host is to log in anew and say `webitel-node confirm`: else the run goes back."""
+
 
 class ServiceRow(TypedDict):
     """A service: `why` names the cause nearest to its fault, `log` the last lines of the unit at fault.
@@ -70,7 +73,8 @@ class Applied(TypedDict):
 
 
 class Finding(TypedDict):
-    """What was changed on a node: a file, a unit, a package, or `machine`: time zone and host name; never a content."""
+    """What was changed on a node: a file, a unit, a package, an account, a setting of `sshd` that another file overrules, or
+    `machine`: time zone and host name; never a content."""
 
     kind: str
     name: str

@@ -12,13 +12,14 @@ STATE = pathlib.Path("/var/lib/webitel/state.json")
 
 class Stock(TypedDict):
     """What a run left behind: files with digest and mode, units with their state, packages with version and hold, time zone
-    and host name."""
+    and host name, accounts that can log in."""
 
     login: NotRequired[Login]
     files: dict[str, tuple[str, str]]
     units: dict[str, str]
     packages: dict[str, tuple[str, bool]]
     identity: NotRequired[dict[str, str]]
+    accounts: NotRequired[list[str]]
 
 
 class State(TypedDict):

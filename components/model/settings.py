@@ -147,6 +147,21 @@ class Settings(BaseModel):
     operator_keys: tuple[str, ...] = Field(
         (), description="SSH public keys of the operators.", examples=[["ssh-ed25519 AAAA... you@office"]]
     )
+    operator_accounts: dict[str, tuple[str, ...]] = Field(
+        {},
+        description="Personal accounts on the nodes, each with its SSH public keys; sudo logs their names.",
+        examples=[{"anna": ["ssh-ed25519 AAAA... anna@office"]}],
+    )
+    ssh_authorities: tuple[str, ...] = Field(
+        (),
+        description="Public keys of authorities whose SSH certificates let operators in, by the names in them.",
+        examples=[["ssh-ed25519 AAAA... authority@office"]],
+    )
+    ssh_principals: tuple[str, ...] = Field(
+        (),
+        description="Names in certificates that may use the deployment's own account, beside that account's name.",
+        examples=[["operators"]],
+    )
     counts: dict[str, int] = Field({}, description="Nodes by role, where more than the tier's.", examples=[{"app": 2}])
     disk_key: str = Field(
         "",
@@ -231,6 +246,11 @@ class Settings(BaseModel):
         "",
         description="Base URL of your mirror of the vendor's repositories, with package_source mirror.",
         examples=["https://packages.your-company.com"],
+    )
+    allow_plain_http: bool = Field(
+        False,
+        description="Let a package repository's user and password go over plain http, where whoever is on the way reads them: "
+        "the vendor's own repository offers nothing else.",
     )
     repository_user: str = Field("", description="User of the Webitel repository (secret).", json_schema_extra={"secret": True})
     repository_password: str = Field(

@@ -32,7 +32,12 @@ BAD: dict[str, tuple[Mapping[str, Any], tuple[str, ...]]] = {
     "two of a cluster": (LOCAL | {"tier": "basic", "counts": {"data": 2}}, ("webitel:counts.data = 2", "use 1 or 3")),
     "no credentials of the vendor": (
         LOCAL | {"package_source": "vendor"},
-        ("webitel:repository_user", "webitel:repository_password", "webitel:freeswitch_token"),
+        (
+            "webitel:repository_user",
+            "webitel:repository_password",
+            "webitel:freeswitch_token",
+            "webitel:allow_plain_http",
+        ),
     ),
     "shared CPU": (AWS | {"machine_types": {"edge": "t3.large"}}, ("webitel:machine_types.edge = t3.large", "c7a.xlarge")),
     "several": (

@@ -28,13 +28,14 @@ Change = Callable[[Draft], None]
 @dataclass(frozen=True)
 class Bug:
     """What is done to every resource of a type (the end of its token), or to the one whose name fits; `zones`: on the stack over
-    several zones."""
+    several zones; `given`: in a network that the company has."""
 
     title: str
     type: str
     change: Change
     name: str = ""
     zones: bool = False
+    given: bool = False
 
     def fits(self, draft: Draft) -> bool:
         """Whether the bug goes into this registration."""

@@ -49,6 +49,8 @@ class Seen:
     nor zones. `guarded`: the cloud itself refuses the machine's deletion; `tokens_only`: its metadata needs a token; both
     None where the cloud has no such thing or it is not used. `way_out` is the zone of the gateway by which it gets out, None
     where that is not a zone's. `runs`: as far as the simulated cloud ever turns one off.
+    `devices` are the paths under which the node finds its disks, by the disk's name; `seat` is its place inside `apart` where
+    machines of one place share a host; `lets_in`: its operating system is told an SSH key.
     """
 
     name: str
@@ -68,6 +70,9 @@ class Seen:
     guarded: bool | None = None
     tokens_only: bool | None = None
     way_out: str | None = None
+    devices: Mapping[str, str] = field(default_factory=dict)
+    seat: int | None = None
+    lets_in: bool = True
     runs: bool = True
     labels: tuple[str, ...] = ()
     more_addresses: tuple[str, ...] = ()

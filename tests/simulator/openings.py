@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 from components.model.machine import Public
 from components.model.plan import Node, Plan
-from tests.simulator.reach import Machine, Open, between, from_outside, look, to_outside, union
+from tests.simulator.reach import Machine, Open, between, from_inside, from_outside, look, to_outside, union
 from tests.simulator.world import World
 
 ANYBODY = ("192.0.2.77", "9.9.9.9")
@@ -20,7 +20,8 @@ PLATFORM = {"168.63.129.16"}
 def find_reach_problems(plan: Plan, world: World) -> Iterator[str]:
     """What is open and not in the plan, or in the plan and not open: a line each.
 
-    Every pair of nodes is looked at, and the internet at both edges of each network that a rule or the plan names.
+    Every pair of nodes is looked at, somebody else in the network, and the internet at both edges of each network that a rule
+    or the plan names.
     Where a cloud does not filter its private network the nodes' own nftables do, and nothing is compared there.
     """
     machines = {machine.name: machine for machine in look(world, plan.cloud)}
@@ -28,6 +29,8 @@ def find_reach_problems(plan: Plan, world: World) -> Iterator[str]:
     if missing:
         yield f"no machine for {', '.join(missing)}"
         return
+    taken = {machine.private for machine in machines.values()}
+    strangers = [str(network[-3]) for network in map(IPv4Network, plan.networks) if str(network[-3]) not in taken]
     outside = list_probes(plan, list(machines.values()))
     for node in plan.nodes:
         machine = machines[node.name]
@@ -37,6 +40,10 @@ def find_reach_problems(plan: Plan, world: World) -> Iterator[str]:
             yield from differ(f"{node.key} -> {address}", expect_to_outside(plan, node, address), to_outside(machine, address))
         yield from find_ipv6(node, machine)
         if plan.facts.firewall_filters_private:
+            for address in strangers:
+                yield from differ(
+                    f"{address} -> {node.key}", expect_from_inside(plan, node, address), from_inside(machine, address)
+                )
             for other in plan.nodes:
                 if other is not node:
                     source = machines[other.name]
@@ -48,6 +55,15 @@ def expect_from_outside(plan: Plan, node: Node, address: str) -> Open:
     """What the plan opens to an address of the internet."""
     if node.public is not Public.SERVICE:
         return {}
+    return union(
+        (opening.protocol, *split(opening.ports))
+        for opening in plan.openings
+        if opening.role == node.role and any(holds(source, address) for source in opening.sources if ":" not in source)
+    )
+
+
+def expect_from_inside(plan: Plan, node: Node, address: str) -> Open:
+    """What the plan opens to an address of the network that no node has: what everybody gets, and whose network it is in."""
     return union(
         (opening.protocol, *split(opening.ports))
         for opening in plan.openings

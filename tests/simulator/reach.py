@@ -90,6 +90,11 @@ def between(source: Machine, target: Machine) -> Open:
     return _meet(out, into)
 
 
+def from_inside(machine: Machine, address: str) -> Open:
+    """What somebody else in its network reaches on a machine's private address."""
+    return _evaluate(machine.ingress, lambda rule: rule.meets(address, None))
+
+
 def union(protocol_ports: Iterable[tuple[str, int, int]]) -> Open:
     """Ports from single ranges, put together where they touch."""
     found: Open = {}

@@ -16,6 +16,13 @@ pytestmark = pytest.mark.engine
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = (ROOT / "tests/simulator/program.py").read_text()
 CONFIG = {"hcloud:token": "x" * 64}
+SETTINGS = {
+    "webitel:cloud": "hetzner",
+    "webitel:tier": "basic",
+    "webitel:domain": "example.com",
+    "webitel:operators": '["203.0.113.0/24"]',
+}
+"""What the pack makes its plan of: it opens 443 of the edge, and 22 for the operators."""
 
 
 @pytest.fixture
@@ -28,7 +35,7 @@ def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_the_pack_forbids_is_refused(pack: Path, start_project: StartProject, simulators: Simulators) -> None:
-    project = start_project(PROGRAM, CONFIG)
+    project = start_project(PROGRAM, {**CONFIG, **SETTINGS})
     fine = project.run("preview", "--policy-pack", str(pack))
     assert "webitel@v" in fine
     assert not [word for word in ("mandatory", "advisory") if word in fine], fine
@@ -38,6 +45,7 @@ def test_what_the_pack_forbids_is_refused(pack: Path, start_project: StartProjec
     shown = project.run("preview", "--policy-pack", str(pack), fails=True)
     for name, text in (
         ("no-open-ssh", "port 22 is open to 0.0.0.0/0: name the networks of your operators in webitel:operators"),
+        ("no-unplanned-opening", "port 22/tcp is open to 0.0.0.0/0: the plan has no such opening"),
         ("no-shared-cpu", "serverType = cx33: shared"),
         ("no-unplanned-address", "ipv6Enabled: no firewall of ours knows IPv6"),
     ):
@@ -49,3 +57,9 @@ def test_what_the_pack_forbids_is_refused(pack: Path, start_project: StartProjec
 def test_a_pack_without_what_it_needs_fails(start_project: StartProject) -> None:
     shown = start_project(PROGRAM, CONFIG).run("preview", "--policy-pack", str(ROOT / "policy"), fails=True)
     assert "No module named 'pulumi_policy'" in shown
+
+
+def test_without_settings_there_is_no_plan_and_nothing_may_be_open(pack: Path, start_project: StartProject) -> None:
+    shown = start_project(PROGRAM, CONFIG).run("preview", "--policy-pack", str(pack), fails=True)
+    said = "port 443/tcp is open to 0.0.0.0/0: there is no plan to hold it against: Pulumi.test.yaml has no settings of webitel:"
+    assert said in shown

@@ -36,7 +36,7 @@ SHARED = (
     "components/model/clouds/machines.json",  # machine types and prices, renewed together by `prices`
     "pyproject.toml",  # the SDK
     ".github/workflows/preview.yml",  # how a preview gets credentials
-    "policy/rules.py",  # which inputs of its resources are forbidden what
+    "policy/resources.py",  # which inputs of its resources are forbidden what
 )
 """With a line for each cloud."""
 

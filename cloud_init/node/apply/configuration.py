@@ -14,13 +14,14 @@ from ..report import Applied
 from ..state import load_state, save_state
 from ..storage import disks, shares
 from ..system import ApplyError, Tell, systemctl, write_private
-from . import drift, files, identity, keys, leave, units, versions
+from . import accounts, drift, files, guard, identity, keys, leave, units, versions
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
 OWN_BUNDLES = ("node", "sandbox")
 """What the steps themselves need. Every other bundle is read by a service together with its files: they are placed together."""
 PACKAGE_FILES = (str(install.PLAN), "/etc/apt/auth.conf.d/webitel.conf")
+GUARD_FILES = (f"/etc/systemd/system/{guard.UNIT}",)
 PAUSE_SECONDS = 0.3
 INSTALL_SECONDS = 1500
 """The limit for packages; a hundred packages from a slow mirror stay far below."""
@@ -66,8 +67,11 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     place_bundles(own)
     keep_probe_secrets({name: secrets[name] for name in manifest["probe_secrets"] if name in secrets})
     done("program")
-    # Package sources and their credentials come before all other files, whose owners are created by the packages.
-    early = {path: text for path, text in configuration["files"].items() if path in PACKAGE_FILES}
+    # A run that was cut off before its firewall or sshd had proved itself starts from what worked.
+    guard.revert()
+    # Package sources and their credentials come before all other files, whose owners are created by the packages; and the unit
+    # that brings a file back before any file that it may have to.
+    early = {path: text for path, text in configuration["files"].items() if path in (*PACKAGE_FILES, *GUARD_FILES)}
     files.write(files.compare(early, configuration["attributes"], fill, ()))
     wait_for_packages(tell)
     try:
@@ -84,6 +88,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     done("packages")
     disks.prepare(manifest, configuration["devices"], state, tell)
     done("disks")
+    changed_accounts = accounts.prepare(manifest.get("operators", []), tell)
     plan = files.compare(configuration["files"], configuration["attributes"], fill, state["files"])
     actions = units.order_actions([*state["pending"], *plan.actions, *units.actions_of_bundles(configuration, state)], manifest)
     # Saved before the files: if we die between a file and its reload, the next run still does the reload.
@@ -93,9 +98,15 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     units.drop([name for name in reversed(state.get("units", [])) if name not in names], tell)
     shares.drop(plan.removed)
     stage_bundles(incoming, others)
-    files.write(plan, lambda: place_bundles(others))
+
+    def before_files() -> None:
+        place_bundles(others)
+        guard.arm(plan.changed, configuration["attributes"])
+
+    files.write(plan, before_files)
     # Only once the operators' own file is there.
-    reduced = keys.reduce(configuration["login"])
+    reduced = keys.reduce(configuration["login"], configuration["files"])
+    left = guard.prove(actions, tell)
     corrected = identity.correct(manifest, tell)
     # From here on with addresses in place of placeholders.
     manifest = fill_manifest(manifest, fill)
@@ -110,7 +121,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         locks.take_again()
         if renewed := state.get("bundles", {}).get("node") != configuration["bundles"]["node"]:
             systemctl("try-reload-or-restart", units.LOCKS)
-        performed = units.converge(manifest, actions, update, tell)
+        performed = [one for one in actions if one not in left] + units.converge(manifest, left, update, tell)
         if renewed or not units.is_running(units.WATCH):
             systemctl("restart", units.WATCH)
     # What the node goes on from by itself is no drift.
@@ -131,7 +142,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     return {
         "changed": sorted([*plan.changed, *reduced]),
         "removed": sorted(plan.removed),
-        "actions": [*corrected, *performed],
+        "actions": [*changed_accounts, *corrected, *performed],
         "seconds": seconds,
     }
 

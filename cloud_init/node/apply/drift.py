@@ -10,7 +10,7 @@ from ..manifest import LOCK, Login, Manifest, load_manifest
 from ..report import Finding
 from ..state import State, Stock, load_state
 from ..system import ApplyError, run
-from . import identity, keys
+from . import identity, keys, sshd
 from .units import WATCH
 
 MARK = "drift"
@@ -25,6 +25,7 @@ def take_stock(manifest: Manifest, paths: Iterable[str], login: Login) -> Stock:
         "units": {name: state["UnitFileState"] for name, state in unit_states(manifest).items()},
         "packages": list_packages(manifest["packages"]),
         "identity": identity.describe(),
+        "accounts": sorted(keys.list_homes()),
     }
 
 
@@ -53,7 +54,9 @@ def find() -> list[Finding]:
             ("machine", what, f"{now[what]} instead of {was}" if now[what] != was else "")
             for what, was in stock.get("identity", {}).items()
         ]
-        strangers = keys.find_strangers(stock["login"]) if "login" in stock else {}
+        strangers = keys.find_strangers(stock["login"], stock["files"]) if "login" in stock else {}
+        found += [("account", name, what) for name, what in compare_accounts(stock.get("accounts"), keys.list_homes()).items()]
+        found += [("sshd", name, what) for name, what in sshd.find_overruled().items()]
         found += [("file", path, f"lets in keys that are not the deployment's: {count}") for path, count in strangers.items()]
     return [{"kind": kind, "name": name, "what": what} for kind, name, what in found if what]
 
@@ -86,6 +89,13 @@ def compare_file(was: tuple[str, str], now: tuple[str, str]) -> str:
 def unit_states(manifest: Manifest) -> dict[str, dict[str, str]]:
     """Return the states of our units by name."""
     return status.unit_states([*(unit["name"] for unit in manifest["units"]), WATCH.removesuffix(".service")])
+
+
+def compare_accounts(was: Iterable[str] | None, now: Iterable[str]) -> dict[str, str]:
+    """Say which accounts that can log in came and went; nothing where none were recorded."""
+    before, after = set(now if was is None else was), set(now)
+    came = dict.fromkeys(sorted(after - before), "can log in, and was made by somebody else")
+    return came | dict.fromkeys(sorted(before - after), "cannot log in any more")
 
 
 def compare_unit(was: str, now: dict[str, str], moves: bool = False) -> str:

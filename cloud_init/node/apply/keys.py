@@ -1,18 +1,20 @@
 """Who may log in by the first file of keys that sshd reads, `~/.ssh/authorized_keys`: the deployment itself.
 
 cloud-init and the cloud's own agent write that file, once, and nobody takes anything out of it. Operators' keys stand in
-the second file, in /etc/ssh/authorized_keys.d, which is the configuration's: a key left out of the setting is gone from there.
-Any other file in that folder would let somebody into the account that it is named after.
+the second file, in /etc/ssh/authorized_keys.d, which is the configuration's, as are those of persons' own accounts: a key left
+out of the setting is gone from there. Any other file in that folder would let somebody into the account it is named after.
 """
 
 import os
 import pathlib
 import pwd
 import re
+from collections.abc import Collection
 
 from ..manifest import Login
 
 OPERATORS_FOLDER = pathlib.Path("/etc/ssh/authorized_keys.d")
+PRINCIPALS_FOLDER = pathlib.Path("/etc/ssh/authorized_principals.d")
 NO_SHELLS = ("nologin", "false")
 """Programs in place of a shell, with which nobody logs in. Accounts of packages may have a real one, such as postgres."""
 
@@ -33,10 +35,10 @@ def list_files() -> dict[str, pathlib.Path]:
     return {user: path for user, path in named.items() if path.is_symlink() or path.is_file()}
 
 
-def list_planted(login: Login) -> list[pathlib.Path]:
-    """List the files of the operators' folder that are not the configuration's."""
-    found = OPERATORS_FOLDER.iterdir() if OPERATORS_FOLDER.is_dir() else ()
-    return sorted(path for path in found if path.name != login["user"] and (path.is_symlink() or path.is_file()))
+def list_planted(ours: Collection[str]) -> list[pathlib.Path]:
+    """List the files of the operators' folders that are not the configuration's, whose paths are `ours`."""
+    found = [path for folder in (OPERATORS_FOLDER, PRINCIPALS_FOLDER) if folder.is_dir() for path in folder.iterdir()]
+    return sorted(path for path in found if str(path) not in ours and (path.is_symlink() or path.is_file()))
 
 
 def key_of(line: str) -> str:
@@ -59,19 +61,19 @@ def read_lines(path: pathlib.Path) -> list[str]:
     return [] if path.is_symlink() else path.read_text(errors="replace").splitlines()
 
 
-def find_strangers(login: Login) -> dict[str, int]:
-    """Count the lines of each file that let in somebody else; a link counts as one."""
+def find_strangers(login: Login, ours: Collection[str]) -> dict[str, int]:
+    """Count the lines of each file that let in somebody else; a link counts as one. `ours` are the configuration's files."""
     counts = {
         str(path): 1 if path.is_symlink() else sum(not is_ours(line, login) for line in read_lines(path))
         for path in list_files().values()
     }
     counts |= {
-        str(path): 1 if path.is_symlink() else sum(map(bool, map(key_of, read_lines(path)))) for path in list_planted(login)
+        str(path): 1 if path.is_symlink() else sum(map(bool, map(key_of, read_lines(path)))) for path in list_planted(ours)
     }
     return {path: count for path, count in counts.items() if count}
 
 
-def reduce(login: Login) -> list[str]:
+def reduce(login: Login, ours: Collection[str]) -> list[str]:
     """Remove everybody else from every file, and make sure that the deployment is in its own; return what changed."""
     changed = []
     for user, path in list_files().items():
@@ -86,7 +88,7 @@ def reduce(login: Login) -> list[str]:
         else:
             continue
         changed.append(str(path))
-    for path in list_planted(login):
+    for path in list_planted(ours):
         path.unlink()
         changed.append(str(path))
     return changed

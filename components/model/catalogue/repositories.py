@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
 
 from components.model.catalogue.service import PackageSource, Service
 
@@ -103,6 +104,21 @@ def needed_repositories(
         for repository in VENDOR
         if repository.name in names
     )
+
+
+def list_plain_logins(source: PackageSource, mirror: str) -> tuple[str, ...]:
+    """List the addresses to which credentials would go by plain http, readable on the way; without the credentials."""
+    if source is PackageSource.VENDOR:
+        return tuple(entry.uri for entry in VENDOR if entry.login and any(map(is_plain, (entry.uri, entry.key))))
+    if source is PackageSource.MIRROR and is_plain(mirror) and "@" in urlsplit(mirror).netloc:
+        parts = urlsplit(mirror)
+        return (parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(),)
+    return ()
+
+
+def is_plain(address: str) -> bool:
+    """Tell whether an address is reached by plain http."""
+    return urlsplit(address).scheme == "http"
 
 
 def missing_fingerprints(source: PackageSource, fingerprints: Mapping[str, str]) -> tuple[str, ...]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-import struct
 import zoneinfo
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -23,21 +20,9 @@ from components.model.secret_specs import SECRETS
 MIN_PREFIX_LENGTH = 8
 """A network shorter than this is no office, VPN or carrier."""
 
-MAX_SHOWN_KEY_LENGTH = 40
-"""Characters of a public key in a message."""
-
 LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 HOST = re.compile(rf"(?=.{{1,253}}$){LABEL}(\.{LABEL})+", re.IGNORECASE)
 BASTION = re.compile(rf"[a-z_][-a-z0-9_.]*@({HOST.pattern}|{LABEL}|\d+(\.\d+){{3}})(:\d{{1,5}})?", re.IGNORECASE)
-KEY_TYPES = (
-    "ssh-ed25519",
-    "ssh-rsa",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
-)
 
 
 def check_domain(draft: Draft) -> Iterator[Problem]:
@@ -111,15 +96,6 @@ def check_image(draft: Draft) -> Iterator[Problem]:
         yield setting_problem("image", image, "not an image; leave it empty for the newest Debian 12")
     if trial and image not in ("", "base"):
         yield setting_problem("image", image, "on local use base, or leave it empty for the image with the packages in it")
-
-
-def check_operator_keys(draft: Draft) -> Iterator[Problem]:
-    """Find SSH public keys that are none."""
-    for key in draft.settings.operator_keys:
-        if why := explain_key(key):
-            shown = " ".join(key.split())
-            shown = shown if len(shown) <= MAX_SHOWN_KEY_LENGTH else f"{shown[: MAX_SHOWN_KEY_LENGTH - 3]}..."
-            yield setting_problem("operator_keys", shown, f"{why}; use a line such as ssh-ed25519 AAAA... you@office")
 
 
 def check_mirror(draft: Draft) -> Iterator[Problem]:
@@ -263,36 +239,3 @@ def check_time_zone(draft: Draft) -> Iterator[Problem]:
     near = by_end or get_close_matches(name, known, 1)
     use = near[0] if near else "one such as Europe/Berlin"
     yield setting_problem("time_zone", name, f"no such time zone; use {use}")
-
-
-def explain_key(line: str) -> str:
-    """Say why a line is no SSH public key; "" = it is one."""
-    if "PRIVATE KEY" in line:
-        return "a private key: never give it away; use the line in the file that ends in .pub"
-    if "\n" in line or "\r" in line:
-        return "more than one line, perhaps several keys; make each key an entry of its own in the list"
-    if not line.replace("\t", " ").isprintable():
-        return "it has invisible characters"
-    kind, rest = (*line.split(None, 1), "", "")[:2]
-    if kind not in KEY_TYPES:
-        return f"not a public key; those begin with {', '.join(KEY_TYPES[:3])} ..."
-    try:
-        blob = base64.b64decode((rest.split() or [""])[0], validate=True)
-        fields = split_fields(blob)
-    except (binascii.Error, ValueError, struct.error):
-        return "the second word is not a key in base64, perhaps it was cut off"
-    if fields and fields[0] != kind.encode():
-        return f"the key inside is not of type {kind}"
-    return "" if len(fields) > 1 else "the key is cut off"
-
-
-def split_fields(blob: bytes) -> list[bytes]:
-    """Split a key into its fields, each behind its length (RFC 4253, 6.6). Raises ValueError or struct.error where it is cut."""
-    fields = []
-    while blob:
-        (length,) = struct.unpack_from(">I", blob)
-        if len(blob) < 4 + length:
-            raise ValueError("cut")
-        fields.append(blob[4 : 4 + length])
-        blob = blob[4 + length :]
-    return fields

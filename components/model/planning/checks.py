@@ -15,6 +15,7 @@ from components.model.planning.check_limits import (
     check_number_of_nodes,
     check_stack_name,
 )
+from components.model.planning.check_logins import check_operator_accounts, check_operator_keys, check_ssh_authorities
 from components.model.planning.check_shape import (
     check_counts,
     check_disk_sizes,
@@ -33,7 +34,6 @@ from components.model.planning.check_values import (
     check_image,
     check_mirror,
     check_networks,
-    check_operator_keys,
     check_place,
     check_repository_keys,
     check_rotation,
@@ -119,6 +119,8 @@ CHECKS: tuple[Check, ...] = (
     check_carrier_profiles,
     check_time_zone,
     check_operator_keys,
+    check_operator_accounts,
+    check_ssh_authorities,
     check_mirror,
     check_share,
     check_repository_keys,

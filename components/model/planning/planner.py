@@ -26,14 +26,14 @@ from components.model.planning.draft import Catalogue, Draft, tier_size
 from components.model.planning.existing import find_subnets, place_in
 from components.model.planning.mail import warn_of_closed_mail
 from components.model.planning.placement import find_unknown_calls
-from components.model.planning.readiness import documentation_values
+from components.model.planning.readiness import describe_plain_http, documentation_values
 from components.model.planning.zones import warn_of_losses
 from components.model.problems import PlanError, Problem
 from components.model.secret_specs import DEPLOYMENT_SECRETS, SECRETS
 from components.model.settings import Settings
 from components.model.share import RECORDINGS, read_share, resolve_catalogue
 
-__all__ = ["PlanError", "Problem", "documentation_values", "make_plan", "plan_to_json"]
+__all__ = ["PlanError", "Problem", "describe_plain_http", "documentation_values", "make_plan", "plan_to_json"]
 
 
 def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Catalogue | None = None) -> Plan:
@@ -168,6 +168,7 @@ def find_warnings(draft: Draft) -> Iterator[str]:
         yield "SIP is closed to everybody: set webitel:carriers or webitel:phones"
     if facts.real and draft.package_source is PackageSource.SANDBOX:
         yield "webitel:package_source = sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins"
+    yield from describe_plain_http(settings, facts)
     if draft.is_given:
         yield f"{settings.existing_network.id} is yours: its NAT, routes and what they cost are not in the bill"
     yield from warn_of_closed_mail(draft)

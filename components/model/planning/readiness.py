@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
-from components.model.catalogue.repositories import CREDENTIALS, missing_fingerprints
+from components.model.catalogue.repositories import CREDENTIALS, list_plain_logins, missing_fingerprints
 from components.model.catalogue.service import PackageSource
 from components.model.clouds.facts import CloudFacts
 from components.model.planning.addresses import networks_given
@@ -62,6 +62,36 @@ def missing_credentials(settings: Settings, facts: CloudFacts) -> Iterator[Probl
             ),
         )
     yield from missing_secrets(settings, facts)
+    yield from refused_plain_http(settings, facts)
+
+
+def refused_plain_http(settings: Settings, facts: CloudFacts) -> Iterator[Problem]:
+    """Return what would send credentials over plain http, unless that is allowed in so many words."""
+    source = resolve_package_source(settings, facts)
+    for address in () if settings.allow_plain_http else list_plain_logins(source, settings.mirror):
+        if source is PackageSource.MIRROR:
+            message = (
+                "its user and password would go over plain http, readable to whoever is on the way; use an address such as "
+                "https://packages.your-company.com, or accept that: webitel:allow_plain_http: true"
+            )
+            yield setting_problem("mirror", address, message)
+        else:
+            message = (
+                f"user and password of {address} would go over plain http, readable to whoever is on the way, and the vendor "
+                "offers nothing else; use webitel:package_source: mirror with webitel:mirror such as "
+                "https://packages.your-company.com, or accept that: webitel:allow_plain_http: true"
+            )
+            yield setting_problem("allow_plain_http", "false", message)
+
+
+def describe_plain_http(settings: Settings, facts: CloudFacts) -> tuple[str, ...]:
+    """Return what goes over plain http because the settings allow it: what `plan` and `status` keep naming."""
+    allowed = list_plain_logins(resolve_package_source(settings, facts), settings.mirror) if settings.allow_plain_http else ()
+    return tuple(
+        f"webitel:allow_plain_http = true: user and password of {address} go over the network unencrypted; a mirror with "
+        "https (webitel:package_source = mirror) ends that"
+        for address in allowed
+    )
 
 
 def missing_secrets(settings: Settings, facts: CloudFacts) -> Iterator[Problem]:

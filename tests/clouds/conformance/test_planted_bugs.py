@@ -16,10 +16,12 @@ from stacks import deployment
 from tests.clouds.conformance import checks
 from tests.clouds.conformance.bugs import common
 from tests.clouds.conformance.checks import find_option_problems, find_world_problems
+from tests.clouds.conformance.given import prepare
 from tests.clouds.conformance.program import ProgramError
 from tests.clouds.conformance.test_conformance import APART, WIDE, build, plan_of
 from tests.simulator.bugs import Bug, Draft
 from tests.simulator.case import load_case
+from tests.simulator.world import World
 
 pytestmark = [pytest.mark.clouds, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -53,6 +55,8 @@ ALL = [(cloud, bug) for cloud, bugs in BUGS.items() for bug in (*bugs, *common(c
 @pytest.mark.parametrize(("cloud", "bug"), ALL, ids=[f"{cloud}-{bug.title}" for cloud, bug in ALL])
 def test_is_found(cloud: str, bug: Bug, tmp_path: Path) -> None:
     stack, changes = f"{cloud}-basic", APART[cloud] if bug.zones else WIDE
+    if bug.given:
+        changes = {**APART[cloud], "existing_network": prepare(cloud, World(tmp_path / "world.jsonl"))[0]}
     plan, settings = plan_of(stack, changes)
     planted: list[str] = []
 

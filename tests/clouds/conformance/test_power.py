@@ -184,6 +184,7 @@ def test_drift_and_status_say_it_and_repair_starts_it(
         status = webitel("status", live.deployment.stack)
         assert status.exit_code == 1 and "its machine is off" in " ".join(status.output.split()), status.output
         assert f"./webitel up {live.deployment.stack} --repair" in status.output
+        assert "Warning: webitel:allow_plain_http = true: user and password of http://" in " ".join(status.output.split())
         plain = webitel("up", live.deployment.stack, "--yes")
         assert plain.exit_code and not runs(live), "nothing is started that nobody asked for"
         assert "its machine is off" in " ".join(plain.output.split()), plain.output

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.clouds.conformance.engine import ROOT, Deployment, replaced
+from tests.clouds.conformance.program import ACCEPTED
 from tests.simulator.simulators import Simulators
 from tools.engine.find import find_engine
 
@@ -107,7 +108,7 @@ def upgrade(request: pytest.FixtureRequest, earlier: Path, tmp_path: Path) -> It
 def test_up_replaces_nothing_and_loses_nothing(upgrade: Upgrade) -> None:
     deployment = upgrade.deployment
     # Calls in progress are none here.
-    deployment.configure({"disruptive": True})
+    deployment.configure({"disruptive": True, **ACCEPTED})
     steps = deployment.up()
     assert replaced(steps) == []
     assert [step for step in steps if step.op == "delete" and not step.type.endswith(MAY_GO)] == []

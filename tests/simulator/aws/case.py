@@ -16,6 +16,8 @@ RULE_IN = ":SecurityGroupIngressRule"
 RULE_OUT = ":SecurityGroupEgressRule"
 DEFAULT_REGION = FACTS.default_region
 
+GIVEN_SOURCE = {"cidrIpv4": "10.40.0.0/16", "referencedSecurityGroupId": None}
+
 BUGS = (
     Bug("dropped rule", RULE_IN, forget, f"edge-in-tcp-443-{WORLD}"),
     Bug("widened source", RULE_IN, put("cidrIpv4", WORLD), "edge-in-tcp-22-203.0.113.0/24"),
@@ -54,6 +56,17 @@ BUGS = (
         update(instanceInitiatedShutdownBehavior="terminate"),
         "app-1",
     ),
+    Bug("all members on one rack", ":PlacementGroup", put("strategy", "cluster"), "data"),
+    Bug("a disk that spins", ":Volume", lambda draft: draft.inputs.update(type="st1", iops=None), "data-1-database"),
+    Bug("no metadata, so no user data", ":Instance", put("metadataOptions.httpEndpoint", "disabled"), "app-1"),
+    Bug("no way out", ":Route", forget, "private"),
+    Bug("a subnet without its table", ":RouteTableAssociation", forget, "private"),
+    Bug("a disk at another device's name", ":VolumeAttachment", put("deviceName", "/dev/sda1"), "data-1-database"),
+    Bug("no SSH key", ":Instance", put("keyName", None), "app-1"),
+    Bug("the account's rights for every process", ":Instance", update(iamInstanceProfile="admin"), "app-1"),
+    Bug("every machine gets an address", ":Subnet", put("mapPublicIpOnLaunch", True), "private"),
+    Bug("no firewall in the company's network", ":NetworkInterface", put("securityGroups", None), "data-1", given=True),
+    Bug("wide open to it", RULE_IN, lambda draft: draft.inputs.update(GIVEN_SOURCE), "data-in-tcp-5432-app", given=True),
     Bug("input unknown to the cloud", ":Instance", update(userdata="x"), "app-1"),
 )
 
@@ -132,6 +145,8 @@ CASE = Case(
         Needed(MACHINE, "rootBlockDevice.deleteOnTermination", True, "the boot disk stays and is paid for"),
         Needed(MACHINE, "forceDestroy", True, "its own protection refuses every deletion"),
         Needed(MACHINE, "instanceInitiatedShutdownBehavior", None, "who shuts it down from inside may end it for good"),
+        Needed(MACHINE, "iamInstanceProfile", None, "every process on the node gets rights in the account from the metadata"),
+        Needed(SUBNET, "mapPublicIpOnLaunch", False, "whatever is made there has a public address"),
         Needed(
             "aws:ec2/volumeAttachment:VolumeAttachment",
             "stopInstanceBeforeDetaching",

@@ -137,6 +137,14 @@ def _read(protocol: str, first: Any, last: Any, ends: list[Any], others: list[An
     return Rule(name, 1 if name == "any" else first, 65535 if name == "any" else last, networks, machines)
 
 
+NVME = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_"
+
+
+def speed_of(kind: str | None, volume: Any) -> int:
+    """IOPS of a volume: 3000 are part of gp3, what spins has too few to count."""
+    return int(volume.get("iops") or (0 if kind in ("standard", "st1", "sc1") else 3000))
+
+
 def see(world: World) -> list[Seen]:
     """Instances, each with an interface of its own."""
     groups = {thing.id: thing.get("name") for thing in world.all("aws:ec2/securityGroup:SecurityGroup")}
@@ -148,6 +156,7 @@ def see(world: World) -> list[Seen]:
     attached: dict[str, list[Thing]] = {}
     for thing in world.all("aws:ec2/volumeAttachment:VolumeAttachment"):
         attached.setdefault(thing.get("instanceId"), []).append(volumes[thing.get("volumeId")])
+    spread = {one.get("name") for one in world.all("aws:ec2/placementGroup:PlacementGroup") if one.get("strategy") == "spread"}
     seen = []
     for instance in world.all("aws:ec2/instance:Instance"):
         interface = interfaces[instance.outputs["primaryNetworkInterfaceId"]]
@@ -159,17 +168,20 @@ def see(world: World) -> list[Seen]:
                 runs=instance.get("instanceState") == "running",
                 machine_type=instance.get("instanceType"),
                 image=instance.get("ami"),
-                user_data=instance.inputs.get("userDataBase64", ""),
+                # cloud-init reads it from the metadata.
+                user_data=instance.inputs.get("userDataBase64", "") if metadata.get("httpEndpoint") != "disabled" else "",
                 place=instance.outputs["availabilityZone"],
                 private_address=interface.outputs["privateIp"],
                 public_address=associated.get(interface.id) or instance.outputs.get("publicIp") or None,
                 firewalls=tuple(groups[id] for id in interface.get("securityGroups") or ()),
-                boot_iops=root.get("iops") or 3000,
-                data_iops=min((disk.get("iops") or 3000 for disk in disks), default=None),
+                boot_iops=speed_of(root.get("volumeType"), root),
+                data_iops=min((speed_of(disk.get("type"), disk) for disk in disks), default=None),
                 disks={disk.get("tags")["Name"]: disk.get("size") for disk in disks},
                 boot_gib=root["volumeSize"],
                 encrypted=bool(root["encrypted"]) and all(disk.get("encrypted") for disk in disks),
-                apart=instance.get("placementGroup") or "",
+                devices={disk.get("tags")["Name"]: f"{NVME}{disk.id.replace('-', '')}" for disk in disks},
+                lets_in=bool(instance.get("keyName")),
+                apart=instance.get("placementGroup") if instance.get("placementGroup") in spread else "",
                 way_out=_zone_of_nat(world, interface),
                 guarded=bool(instance.get("disableApiTermination")),
                 tokens_only=metadata.get("httpTokens") == "required" and metadata.get("httpPutResponseHopLimit") == 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.clouds.azure.facts import FACTS
-from tests.simulator.azure.resources import ADDRESS, GROUP, NAT, NETWORK, SUBNET
+from tests.simulator.azure.resources import ADDRESS, DISK, GROUP, INTERFACE, NAT, NETWORK, SUBNET
 from tests.simulator.azure.view import read_record, see
 from tests.simulator.bugs import NEIGHBOUR, OTHER_RTP, RTP, Bug, drop, each, forget, has, put, update, with_
 from tests.simulator.case import RECORD_LABEL, ZONE, Case, Given, Needed, Types
@@ -97,6 +97,23 @@ BUGS = (
         put("networkProfile.networkInterfaces.0.deleteOption", "Delete"),
         "app-1",
     ),
+    Bug("a way out that nobody chose", ":Subnet", put("defaultOutboundAccess", True), "private"),
+    Bug("no way out", ":Subnet", put("natGateway", None), "private"),
+    Bug("an image of generation 1", ":VirtualMachine", put("storageProfile.imageReference.sku", "12"), "app-1"),
+    Bug("a disk's place that the node is not told", ":VirtualMachine", put("storageProfile.dataDisks.0.lun", 1), "data-1"),
+    Bug("a disk that the world may export", ":Disk", put("networkAccessPolicy", "AllowAll"), "data-1-database"),
+    Bug("no console", ":VirtualMachine", put("diagnosticsProfile", None), "app-1"),
+    Bug("taken away at any time", ":VirtualMachine", update(priority="Spot"), "app-1"),
+    Bug("packets by the host's switch", ":NetworkInterface", put("enableAcceleratedNetworking", False), "edge-1"),
+    Bug(
+        "passwords",
+        ":VirtualMachine",
+        put("osProfile.linuxConfiguration.disablePasswordAuthentication", False),
+        "app-1",
+    ),
+    Bug("an address that changes", ":PublicIPAddress", put("publicIPAllocationMethod", "Dynamic"), "edge-1"),
+    Bug("no firewall in the company's network", ":NetworkInterface", put("networkSecurityGroup", None), "app-1", given=True),
+    Bug("wide open to it", ":NetworkSecurityGroup", each("securityRules", has(name="close-inbound"), drop), "data", given=True),
     Bug("input unknown to the cloud", ":VirtualMachine", update(userdata="x"), "app-1"),
 )
 
@@ -177,6 +194,12 @@ CASE = Case(
     needed=(
         Needed(MACHINE, "storageProfile.osDisk.deleteOption", "Delete", "it stays, is paid for, and its name is taken"),
         Needed(MACHINE, "storageProfile.dataDisks[].deleteOption", "Detach", "the data goes with the machine"),
+        Needed(SUBNET, "defaultOutboundAccess", False, "an address of Azure's choice that no carrier has in a list"),
+        Needed(DISK, "networkAccessPolicy", "DenyAll", "whoever may read the disk's resource gets a link to its content"),
+        Needed(MACHINE, "diagnosticsProfile.bootDiagnostics.enabled", True, "no serial console (real-clouds.md B22)"),
+        Needed(MACHINE, "priority", None, "it is evicted when somebody pays more"),
+        Needed(MACHINE, "osProfile.linuxConfiguration.disablePasswordAuthentication", True, "passwords can be tried"),
+        Needed(INTERFACE, "enableAcceleratedNetworking", True, "every packet of a call goes through the host's software switch"),
         Needed(
             MACHINE,
             "networkProfile.networkInterfaces[].deleteOption",

@@ -213,6 +213,10 @@ class VirtualMachineScaleSet(Azure):
         return {**super().make(call), "uniqueId": call.outputs.get("uniqueId") or f"s-{call.number()}"}
 
 
+MOST_OS_GB = 4095
+LUNS = range(64)
+"""What a boot disk may have, and the places of data disks (real-clouds.md B25)."""
+
 POWER = "powerState"
 """Where the simulator keeps what the instance view tells."""
 
@@ -277,7 +281,10 @@ class VirtualMachine(Azure):
         if not image.get("id") and not (known and image.get("version")):
             raise Refused(f'Code="PlatformImageNotFound" Message="The platform image \'{image}\' is not available"')
         size = call.inputs["hardwareProfile"]["vmSize"]
-        only = "NVMe" if int(size.rpartition("_v")[2]) >= 6 else "SCSI"
+        generation = size.rpartition("_v")[2]
+        only = "NVMe" if generation.isdecimal() and int(generation) >= 6 else "SCSI"
+        if only == "NVMe" and image.get("sku") and "gen2" not in image["sku"]:
+            raise Refused(f"Code=\"BadRequest\" Message=\"The VM size '{size}' cannot boot Hypervisor Generation '1'\"")
         if storage.get("diskControllerType") not in (None, only):
             raise Refused(
                 f'Code="InvalidParameter" Message="the VM size \'{size}\' has disks on {only} only" '
@@ -291,11 +298,15 @@ class VirtualMachine(Azure):
         old = (((call.old or {}).get("storageProfile") or {}).get("osDisk") or {}).get("diskSizeGB", 30)
         if disk.get("diskSizeGB", 30) < max(30, old):
             raise Refused(f'Code="ResizeDiskError" Message="osDisk of {disk["diskSizeGB"]} GB, at least {max(30, old)}"')
+        if disk.get("diskSizeGB", 30) > MOST_OS_GB:
+            raise Refused(f'Code="InvalidParameter" Message="osDisk.diskSizeGB {disk["diskSizeGB"]}: at most {MOST_OS_GB}"')
         if disk.get("diskSizeGB", 30) > old and call.old:
             raise Refused('Code="OperationNotAllowed" Message="the OS disk of a running machine is resized by its disk only"')
         if (disk.get("managedDisk") or {}).get("storageAccountType") in ("PremiumV2_LRS", "UltraSSD_LRS"):
             raise Refused('Code="InvalidParameter" Message="PremiumV2_LRS and UltraSSD_LRS are no type of an OS disk"')
         luns = [one["lun"] for one in storage.get("dataDisks") or []]
+        if any(lun not in LUNS for lun in luns):
+            raise Refused(f'Code="InvalidParameter" Message="dataDisks: LUNs {luns} are not all of 0 to {LUNS[-1]}"')
         if len(luns) != len(set(luns)):
             raise Refused('Code="InvalidParameter" Message="dataDisks: a LUN stands there twice"')
         for one in storage.get("dataDisks") or []:

@@ -106,6 +106,8 @@ def test_machine_inputs_refused_by_the_provider(cloud: Driver, path: str, value:
         ("osProfile.linuxConfiguration.ssh.publicKeys.0.keyData", "x", "no OpenSSH"),
         ("storageProfile.imageReference.sku", "12-gen3", "PlatformImageNotFound"),
         ("storageProfile.osDisk.diskSizeGB", 20, "at least 30"),
+        ("storageProfile.osDisk.diskSizeGB", 4096, "at most 4095"),
+        ("storageProfile.dataDisks", [{"createOption": "Attach", "lun": 64}], "0 to 63"),
         ("storageProfile.osDisk.caching", "Some", "not one of"),
         ("networkProfile", None, "one primary"),
         ("networkProfile.networkInterfaces.0.id", "/none", "not found"),

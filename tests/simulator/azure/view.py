@@ -113,6 +113,11 @@ def speed_of(disk: Thing) -> int:
     return steps_of(disk.get("diskSizeGB"))
 
 
+def name_device(lun: int, nvme: bool) -> str:
+    """What the rules of udev on a node call a data disk."""
+    return f"/dev/disk/azure/data/by-lun/{lun}" if nvme else f"/dev/disk/azure/scsi1/lun{lun}"
+
+
 def see(world: World) -> list[Seen]:
     """Virtual machines, each with an interface of its own."""
     interfaces = {thing.id: thing for thing in world.all("azure-native:network:NetworkInterface")}
@@ -126,6 +131,8 @@ def see(world: World) -> list[Seen]:
         public, group = place.get("publicIPAddress"), interface.inputs.get("networkSecurityGroup")
         storage, system = machine.inputs["storageProfile"], machine.inputs["osProfile"]
         attached = [find_by_link(disks, one["managedDisk"]["id"]) for one in storage.get("dataDisks") or ()]
+        luns = [one["lun"] for one in storage.get("dataDisks") or ()]
+        nvme = storage.get("diskControllerType") == "NVMe"
         seen.append(
             Seen(
                 name=machine.get("vmName"),
@@ -138,6 +145,8 @@ def see(world: World) -> list[Seen]:
                 public_address=find_by_link(addresses, public["id"]).get("ipAddress") if public else None,
                 firewalls=(find_by_link(groups, group["id"]).get("networkSecurityGroupName"),) if group else (),
                 disks={disk.get("diskName"): disk.get("diskSizeGB") for disk in attached},
+                devices={disk.get("diskName"): name_device(int(lun), nvme) for disk, lun in zip(attached, luns, strict=True)},
+                lets_in=bool(system["linuxConfiguration"]["ssh"]["publicKeys"]),
                 boot_gib=storage["osDisk"].get("diskSizeGB"),
                 boot_iops=steps_of(storage["osDisk"].get("diskSizeGB") or 30),
                 data_iops=min(map(speed_of, attached), default=None),

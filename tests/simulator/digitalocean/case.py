@@ -42,6 +42,14 @@ BUGS = (
     Bug("a boot disk that only grows", ":Droplet", put("resizeDisk", True), "app-1"),
     Bug("disks in the machine's inputs too", ":Droplet", update(volumeIds=[]), "data-1"),
     Bug("an attachment before the machine", ":VolumeAttachment", put("dropletId", 1), "data-1-database"),
+    Bug("no SSH key, so a password by mail", ":Droplet", put("sshKeys", []), "app-1"),
+    Bug("disk in another region", ":Volume", put("region", "ams3"), "data-1-database"),
+    Bug("SSH open to IPv6", ":Firewall", each("inboundRules", has(portRange="22"), with_(sourceAddresses=["::/0"])), "edge"),
+    Bug("one role's firewall on all", ":Firewall", put("tags", lambda tags: [tags[0].rpartition(":")[0]]), "edge"),
+    Bug("a disk at another machine", ":VolumeAttachment", put("dropletId", lambda id: id + 1), "data-1-database"),
+    Bug("a file system of the cloud", ":Volume", update(initialFilesystemType="ext4"), "data-1-database"),
+    Bug("backups that nobody asked for", ":Droplet", update(backups=True), "app-1"),
+    Bug("another range than the plan's", ":Vpc", put("ipRange", "10.21.0.0/16")),
     Bug("input unknown to the cloud", ":Droplet", update(userdata="x"), "app-1"),
 )
 
@@ -80,6 +88,8 @@ CASE = Case(
     needed=(
         Needed(MACHINE, "gracefulShutdown", True, "the database has no time to stop before a replacement"),
         Needed(MACHINE, "resizeDisk", False, "no smaller type ever fits again"),
+        Needed(MACHINE, "backups", None, "a fifth of its price more, and copies of a disk that holds nothing"),
+        Needed("digitalocean:index/volume:Volume", "initialFilesystemType", None, "the node takes none of others"),
         Needed(MACHINE, "volumeIds", None, "two resources attach one disk, and take it from one another"),
     ),
     unknown=("Firewall", {"inboundRules": [{"speed": 1}]}),

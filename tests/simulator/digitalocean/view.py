@@ -83,6 +83,8 @@ def see(world: World) -> list[Seen]:
             runs=droplet.get("status") == "active",
             firewalls=worn(droplet),
             disks=attached.get(droplet.id, {}),
+            devices={name: f"/dev/disk/by-id/scsi-0DO_Volume_{name}" for name in attached.get(droplet.id, {})},
+            lets_in=bool(droplet.inputs.get("sshKeys")),
             apart=None,
             labels=tuple(droplet.get("tags") or ()),
             more_addresses=tuple(filter(None, [droplet.outputs.get("ipv6Address")])),

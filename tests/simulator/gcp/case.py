@@ -12,6 +12,8 @@ from tests.simulator.gcp.view import read_record, see
 
 MACHINE = FACTS.machine_resource
 
+ALL_RIGHTS = {"email": "default", "scopes": ["cloud-platform"]}
+
 BUGS = (
     Bug("dropped rule", ":Firewall", forget, "edge-internet"),
     Bug("widened source", ":Firewall", put("sourceRanges", [WORLD]), "edge-operators"),
@@ -40,6 +42,17 @@ BUGS = (
     Bug("an instance that nobody can delete", ":Instance", put("deletionProtection", True), "app-1"),
     Bug("another type needs another machine", ":Instance", put("allowStoppingForUpdate", False), "app-1"),
     Bug("an address that nothing can delete", ":Address", update(deletionPolicy="PREVENT"), "edge-1"),
+    Bug("OS Login in place of keys", ":Instance", put("metadata.enable-oslogin", "TRUE"), "app-1"),
+    Bug("two members on one host", ":Instance", put("scheduling.availabilityDomain", 1), "data-2"),
+    Bug("other name of a disk's device", ":Instance", put("attachedDisks.0.deviceName", "persistent-disk-1"), "data-1"),
+    Bug("a disk that only reads", ":Instance", put("attachedDisks.0.mode", "READ_ONLY"), "data-1"),
+    Bug("the project's rights for every process", ":Instance", update(serviceAccount=ALL_RIGHTS), "app-1"),
+    Bug("ended at maintenance", ":Instance", put("scheduling.onHostMaintenance", "TERMINATE"), "edge-1"),
+    Bug("subnets everywhere", ":Network", put("autoCreateSubnetworks", True)),
+    Bug("64 ports of NAT", ":RouterNat", put("minPortsPerVm", 64)),
+    Bug("an address that changes", ":Instance", put("networkInterfaces.0.accessConfigs", [{}]), "edge-1"),
+    Bug("the company's opening goes first", ":Firewall", put("priority", 1001), "in", given=True),
+    Bug("in another subnet than named", ":Instance", put("networkInterfaces.0.subnetwork", "company-other"), "app-1", given=True),
     Bug("input unknown to the cloud", ":Instance", update(userdata="x"), "app-1"),
 )
 
@@ -111,6 +124,10 @@ CASE = Case(
         Needed(MACHINE, "bootDisk.autoDelete", True, "it stays and is paid for, and its name is taken"),
         Needed(MACHINE, "deletionProtection", False, "neither destroy nor a replacement can delete it"),
         Needed(MACHINE, "allowStoppingForUpdate", True, "another machine type is refused"),
+        Needed(MACHINE, "serviceAccount", None, "every process on the node gets rights in the project from the metadata"),
+        Needed(MACHINE, "scheduling.onHostMaintenance", "MIGRATE", "maintenance of the host ends the node and its calls"),
+        Needed(NETWORK, "autoCreateSubnetworks", False, "a subnet in every region, in ranges that others have too"),
+        Needed(RouterNat.type, "minPortsPerVm", 256, "the 65th connection to one destination is lost (real-clouds.md B12)"),
         Needed("gcp:compute/address:Address", "deletionPolicy", None, "destroy with the data never ends"),
     ),
     given=Given(make_given, list_given),

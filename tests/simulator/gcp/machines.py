@@ -212,7 +212,7 @@ class Instance(Google):
             return
         policy = self.refer(call, POLICY, call.inputs["resourcePolicies"], "resourcePolicies")
         most = (policy.inputs.get("groupPlacementPolicy") or {}).get("availabilityDomainCount", 0)
-        if domain and domain > most:
+        if domain is not None and not 1 <= domain <= most:
             raise Refused(f"googleapi: Error 400: availabilityDomain {domain} of {most}")
 
 

@@ -79,23 +79,30 @@ def see(world: World) -> list[Seen]:
     for instance in world.all("gcp:compute/instance:Instance"):
         interface = (instance.outputs.get("networkInterfaces") or instance.inputs["networkInterfaces"])[0]
         access = interface.get("accessConfigs") or []
-        attached = [find_by_link(disks, one["source"]) for one in instance.get("attachedDisks") or ()]
+        # What cannot be written to holds no data of ours.
+        writable = [one for one in instance.get("attachedDisks") or () if one.get("mode", "READ_WRITE") == "READ_WRITE"]
+        attached = {one["deviceName"]: find_by_link(disks, one["source"]) for one in writable}
+        metadata = instance.get("metadata") or {}
         seen.append(
             Seen(
                 name=instance.get("name"),
                 runs=instance.get("currentStatus") == "RUNNING",
                 machine_type=instance.get("machineType"),
                 image=instance.inputs["bootDisk"]["initializeParams"]["image"],
-                user_data=(instance.get("metadata") or {}).get("startup-script", ""),
+                user_data=metadata.get("startup-script", ""),
                 place=instance.get("zone"),
                 private_address=interface["networkIp"],
                 public_address=access[0].get("natIp") if access else None,
                 firewalls=tuple(
                     one.get("name") for one in firewalls if set(one.get("targetTags")) & set(instance.get("tags") or ())
                 ),
-                disks={disk.get("name"): disk.get("size") for disk in attached},
+                disks={disk.get("name"): disk.get("size") for disk in attached.values()},
+                devices={disk.get("name"): f"/dev/disk/by-id/google-{name}" for name, disk in attached.items()},
                 boot_gib=instance.inputs["bootDisk"]["initializeParams"].get("size"),
                 apart=instance.get("resourcePolicies") or "",
+                seat=(instance.get("scheduling") or {}).get("availabilityDomain"),
+                # Keys in the metadata are asked for no longer once OS Login decides who comes in.
+                lets_in="ssh-keys" in metadata and metadata.get("enable-oslogin", "").lower() != "true",
                 labels=tuple(f"{name}={value}" for name, value in (instance.get("labels") or {}).items()),
             )
         )

@@ -42,6 +42,14 @@ BUGS = (
     Bug("a server switched off like a lamp", ":Server", put("shutdownBeforeDeletion", False), "data-1"),
     Bug("a boot disk that only grows", ":Server", put("keepDisk", False), "app-1"),
     Bug("disks mounted by the cloud", ":VolumeAttachment", put("automount", True), "data-1-database"),
+    Bug("no SSH key, so a password by mail", ":Server", put("sshKeys", []), "app-1"),
+    Bug("another server's address", ":Server", put("publicNets.0.ipv4", None), "edge-1"),
+    Bug("the network of another zone", ":NetworkSubnet", put("networkZone", "us-east")),
+    Bug("address in another location", ":PrimaryIp", put("location", "nbg1"), "edge-1"),
+    Bug("a disk at another server", ":VolumeAttachment", put("serverId", lambda id: id + 1), "data-1-database"),
+    Bug("a file system of the cloud", ":Volume", update(format="ext4"), "data-1-database"),
+    Bug("backups that nobody asked for", ":Server", update(backups=True), "app-1"),
+    Bug("one role's firewall on all", ":Firewall", update(applyTos=[{"labelSelector": "stack=hetzner-basic"}]), "edge"),
     Bug("input unknown to the cloud", ":Server", update(userdata="x"), "app-1"),
 )
 
@@ -83,6 +91,8 @@ CASE = Case(
         Needed("hcloud:index/primaryIp:PrimaryIp", "autoDelete", False, "the address is lost with the server"),
         Needed(MACHINE, "shutdownBeforeDeletion", True, "the database has no time to stop before a replacement"),
         Needed(MACHINE, "keepDisk", True, "no smaller type ever fits again"),
+        Needed(MACHINE, "backups", None, "a fifth of its price more, and copies of a disk that holds nothing"),
+        Needed("hcloud:index/volume:Volume", "format", None, "the node makes the file system, and takes none that is there"),
         Needed("hcloud:index/volumeAttachment:VolumeAttachment", "automount", False, "two hands mount one file system"),
     ),
     unknown=("Server", {"networks": [{"speed": 1}]}),

@@ -65,9 +65,11 @@ def see(world: World) -> list[Seen]:
     groups = {thing.id: thing.get("name") for thing in world.all("hcloud:index/placementGroup:PlacementGroup")}
     volumes = {thing.id: thing for thing in world.all("hcloud:index/volume:Volume")}
     attached: dict[str, dict[str, int]] = {}
+    devices: dict[str, dict[str, str]] = {}
     for thing in world.all("hcloud:index/volumeAttachment:VolumeAttachment"):
         volume = volumes[str(thing.get("volumeId"))]
         attached.setdefault(str(thing.get("serverId")), {})[volume.get("name")] = volume.get("size")
+        devices.setdefault(str(thing.get("serverId")), {})[volume.get("name")] = volume.outputs["linuxDevice"]
     return [
         Seen(
             name=server.get("name"),
@@ -79,6 +81,8 @@ def see(world: World) -> list[Seen]:
             public_address=server.outputs.get("ipv4Address") or None,
             firewalls=tuple(firewalls[str(id)] for id in server.get("firewallIds") or ()),
             disks=attached.get(server.id, {}),
+            devices=devices.get(server.id, {}),
+            lets_in=bool(server.inputs.get("sshKeys")),
             apart=groups.get(str(server.get("placementGroupId")), ""),
             more_addresses=tuple(filter(None, [server.outputs.get("ipv6Address")])),
             runs=server.get("status") == "running",

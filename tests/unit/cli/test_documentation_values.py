@@ -13,7 +13,7 @@ from stacks.settings import list_stacks
 REAL = [stack for stack in list_stacks() if CLOUDS[load_deployment(stack).settings.cloud].real]
 OWN = ("domain", "operators", "carriers")
 """What only the owner can know: at most three."""
-VENDOR = ("repository_user", "repository_password", "freeswitch_token", "repository_keys")
+VENDOR = ("allow_plain_http", "repository_user", "repository_password", "freeswitch_token", "repository_keys")
 """What the vendor gives, with its packages only."""
 
 

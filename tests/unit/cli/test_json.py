@@ -70,7 +70,7 @@ PROMISED = {
     "drift": {"stack", "drift", "changed", "unknown", "nodes_asked"},
     "doctor": {"stack", "ready", "checks", "name", "state", "found", "remedy"},
     "drill": {field.name for field in fields(Outcome)},
-    "status": {"stack", "healthy", "url", "nodes"},
+    "status": {"stack", "healthy", "url", "warnings", "nodes"},
 }
 
 

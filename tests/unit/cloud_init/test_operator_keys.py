@@ -98,3 +98,48 @@ def test_root_logs_in_only_where_there_is_nobody_else(cloud: str) -> None:
     wanted = "PermitRootLogin prohibit-password" if plan.facts.login_user == "root" else "PermitRootLogin no"
     for text in (booted, configured):
         assert [line for line in text.splitlines() if line.startswith("PermitRootLogin")] == [wanted]
+
+
+ACCOUNTS = {"anna": (ED25519,), "bo": SECURITY_KEYS[:1]}
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_persons_have_accounts_and_files_of_their_own(cloud: str) -> None:
+    settings = Settings.model_validate({"cloud": cloud, "tier": "basic", "operator_accounts": ACCOUNTS})
+    plan = make_plan(settings, "try")
+    for node in plan.nodes:
+        made = compose_configuration(plan, node, settings)
+        assert made.manifest["operators"] == ["anna", "bo"]
+        for name, keys in ACCOUNTS.items():
+            lines = made.files[f"/etc/ssh/authorized_keys.d/{name}"].splitlines()
+            assert [line for line in lines if not line.startswith("#")] == list(keys)
+        sudo = made.files["/etc/sudoers.d/webitel-operators"].splitlines()
+        assert sudo[1:] == ["%webitel-operators ALL=(ALL:ALL) NOPASSWD: ALL"]
+        assert made.attributes["/etc/sudoers.d/webitel-operators"]["mode"] == "0440"
+        # A machine is not made anew for a person, and the shared account takes no key of theirs.
+        plain = Settings.model_validate({"cloud": cloud, "tier": "basic"})
+        assert compose_user_data(plan, node, settings) == compose_user_data(plan, node, plain)
+        assert ED25519 not in made.files[f"/etc/ssh/authorized_keys.d/{plan.facts.login_user}"]
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_certificates_let_in_by_names_that_an_account_has(cloud: str) -> None:
+    more = {"ssh_authorities": [ED25519], "ssh_principals": ["on-call"], "operator_accounts": {"anna": []}}
+    settings = Settings.model_validate({"cloud": cloud, "tier": "basic", **more})
+    plan = make_plan(settings, "try")
+    node, user = plan.nodes[0], plan.facts.login_user
+    made = compose_configuration(plan, node, settings)
+    sshd = "/etc/ssh/sshd_config.d/60-webitel.conf"
+    lines = made.files[sshd].splitlines()
+    assert lines[-2:] == [
+        "TrustedUserCAKeys /etc/ssh/webitel_authorities",
+        "AuthorizedPrincipalsFile /etc/ssh/authorized_principals.d/%u",
+    ]
+    assert ED25519 in made.files["/etc/ssh/webitel_authorities"].splitlines()
+    names = {path: made.files[f"/etc/ssh/authorized_principals.d/{path}"].splitlines() for path in (user, "anna")}
+    assert [name for name in names[user] if not name.startswith("#")] == [user, "on-call"]
+    assert names["anna"] == ["anna"]
+    assert made.attributes[sshd]["actions"] == ["reload ssh"], "an authority that is taken out is trusted no more"
+    plain = Settings.model_validate({"cloud": cloud, "tier": "basic"})
+    assert compose_user_data(plan, node, settings) == compose_user_data(plan, node, plain)
+    assert "Trusted" not in compose_configuration(plan, node, plain).files[sshd]

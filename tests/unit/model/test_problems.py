@@ -13,7 +13,7 @@ import pytest
 from components.model.catalogue.service import tcp
 from components.model.catalogue.services import CATALOGUE
 from components.model.planning.planner import PlanError
-from components.model.planning.readiness import documentation_values
+from components.model.planning.readiness import describe_plain_http, documentation_values
 from components.model.settings import Settings
 from stacks.load import find_facts
 from tests.plans import make_plan
@@ -180,6 +180,26 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"operator_keys": ["rsa AAAA"]}, "not a public key; those begin with ssh-ed25519"),
     ({"operator_keys": [key(inside="ssh-rsa")]}, "the key inside is not of type ssh-ed25519"),
     ({"operator_keys": [key(size=0)]}, "the key is cut"),
+    ({"operator_accounts": {"Anna": [key()]}}, "webitel:operator_accounts.Anna = Anna: no name of an account; use small letters"),
+    ({"operator_accounts": {"../x": [key()]}}, "no name of an account"),
+    ({"operator_accounts": {"root": [key()]}}, "webitel:operator_accounts.root = root: a name of the system; use the person's"),
+    ({"operator_accounts": {"webitel-x": [key()]}}, "a name of the system"),
+    ({"operator_accounts": {"admin": [key()]}}, "the deployment's own account; its keys are webitel:operator_keys"),
+    (
+        {"operator_accounts": {"anna": []}},
+        "webitel:operator_accounts.anna = empty: nobody could log in by it; name a key",
+    ),
+    ({"operator_accounts": {"anna": [key(size=0)]}}, "the key is cut off; use a line such as ssh-ed25519 AAAA... anna@office"),
+    ({"ssh_authorities": ["rsa AAAA"]}, "webitel:ssh_authorities = rsa AAAA: not a public key"),
+    (
+        {"ssh_authorities": ["ssh-ed25519-cert-v01@openssh.com AAAA"]},
+        "a certificate: webitel:ssh_authorities takes the public key of the authority that signed it",
+    ),
+    (
+        {"ssh_authorities": [key()], "ssh_principals": ["two words"]},
+        "ssh_principals = two words: no name of a certificate",
+    ),
+    ({"ssh_principals": ["operators"]}, "without webitel:ssh_authorities no certificate is accepted"),
     ({"package_source": "mirror"}, "webitel:mirror: with webitel:package_source = mirror it must be the base URL"),
     ({"package_source": "mirror", "mirror": "packages"}, "webitel:mirror = packages"),
     ({"leaving": ["data-2"]}, "webitel:leaving = data-2: no such node in this deployment; its nodes are data-1, app-1, edge-1"),
@@ -212,6 +232,8 @@ ACCEPTED: list[dict[str, Any]] = [
     {"certificate": "letsencrypt", "certificate_email": "admin@acme.io"},
     {"time_zone": "Europe/Kyiv"},
     {"operator_keys": [key(), key("ssh-rsa", size=260)]},
+    {"operator_accounts": {"anna-b": [key()], "bo_2": [key(), key("ssh-rsa", size=260)]}},
+    {"ssh_authorities": [key()], "ssh_principals": ["operators", "on-call@your-company.com"], "operator_accounts": {"anna": []}},
     {"package_source": "mirror", "mirror": "https://packages.your-company.com/webitel"},
     {"leaving": ["app-2", "test-app-3"], "counts": {"app": 3}},
     {"rotate": {"database_password": 2}},
@@ -271,6 +293,7 @@ def test_a_broken_catalogue_is_an_error_of_the_plan() -> None:
 CREDENTIALS = {"repository_user": "hush1", "repository_password": "hush2", "freeswitch_token": "hush3"}
 KEYS = dict.fromkeys(("webitel", "opensips", "freeswitch"), "0123456789ABCDEF0123456789ABCDEF01234567")
 SET = {
+    "allow_plain_http": True,
     "repository_keys": KEYS,
     "domain": "voice.acme.io",
     "operators": ["20.1.2.0/24"],
@@ -297,6 +320,9 @@ SET = {
         ({"freeswitch_token": ""}, ["webitel:freeswitch_token"]),
         ({"repository_keys": {**KEYS, "opensips": ""}}, ["webitel:repository_keys.opensips"]),
         ({"repository_keys": {}, "package_source": "mirror", "mirror": "https://p.acme.io"}, ["webitel:repository_keys.mirror"]),
+        ({"allow_plain_http": False}, ["webitel:allow_plain_http"]),
+        ({"cloud": "local", "package_source": "vendor", "allow_plain_http": False}, ["webitel:allow_plain_http"]),
+        ({"allow_plain_http": False, "package_source": "sandbox"}, []),
         ({"repository_user": "", "repository_password": ""}, ["webitel:repository_user", "webitel:repository_password"]),
         ({"package_source": "sandbox", **dict.fromkeys(CREDENTIALS, "")}, []),
         ({"cloud": "local", "domain": "example.com", "operators": [], **dict.fromkeys(CREDENTIALS, "")}, []),
@@ -309,3 +335,32 @@ def test_documentation_values(values: dict[str, Any], settings: list[str]) -> No
     assert [problem.setting for problem in found] == settings
     assert "hush" not in str(found)
     make_plan(Settings.model_validate({**BASE, **SET, **values}), "test")  # the plan itself works with them
+
+
+@pytest.mark.parametrize(
+    ("mirror", "refused"),
+    [
+        ("http://hush1:hush2@packages.acme.io/apt", "http://packages.acme.io/apt"),
+        ("https://hush1:hush2@packages.acme.io/apt", ""),
+        ("http://packages.acme.io/apt@2", ""),
+    ],
+)
+def test_credentials_of_a_mirror_do_not_go_over_plain_http_unless_that_is_allowed(mirror: str, refused: str) -> None:
+    given = {**BASE, **SET, "package_source": "mirror", "repository_keys": {"mirror": KEYS["webitel"]}, "mirror": mirror}
+    cautious = Settings.model_validate({**given, "allow_plain_http": False})
+    found = documentation_values(cautious, find_facts(cautious.cloud))
+    assert [str(problem).split(": its")[0] for problem in found] == ([f"webitel:mirror = {refused}"] if refused else [])
+    allowed = Settings.model_validate(given)
+    assert documentation_values(allowed, find_facts(allowed.cloud)) == ()
+    told = [text for text in make_plan(allowed, "test").warnings if "allow_plain_http" in text]
+    assert len(told) == bool(refused)
+    assert all(refused in text and "hush" not in text for text in (*told, *map(str, found)))
+
+
+def test_what_goes_over_plain_http_is_named_as_long_as_it_is_allowed() -> None:
+    settings = Settings.model_validate({**BASE, **SET})
+    (told,) = describe_plain_http(settings, find_facts(settings.cloud))
+    assert told.startswith("webitel:allow_plain_http = true: user and password of http://deb.webitel.com/debian go over")
+    assert told in make_plan(settings, "test").warnings
+    sandbox = Settings.model_validate({**BASE, **SET, "package_source": "sandbox"})
+    assert describe_plain_http(sandbox, find_facts(sandbox.cloud)) == ()

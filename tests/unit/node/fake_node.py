@@ -17,10 +17,10 @@ import pytest
 
 from cloud_init.compose import Configuration
 from cloud_init.node import install, manifest, state
-from cloud_init.node.apply import configuration, drain, drift, files, identity, keys, units
+from cloud_init.node.apply import configuration, drain, drift, files, guard, identity, keys, units
 from cloud_init.node.clusters import broker_cluster, database_cluster, locks
 from cloud_init.node.health import machine, status
-from cloud_init.node.report import Applied
+from cloud_init.node.report import CONFIRM, Applied
 from cloud_init.node.storage import disks
 
 OWNER = pwd.getpwuid(os.getuid()).pw_name
@@ -33,7 +33,8 @@ class FakeNode:
     """`asked` since the last application; `units` by name: whether each is active; `packages` by name: the version.
 
     `packaged` has the units that a package enables at its first installation,
-    `refuses` says of a file's path whether its own program finds fault with it.
+    `refuses` says of a file's path whether its own program finds fault with it, `log_in` is what the host does when it is to log
+    in anew.
     """
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,6 +46,7 @@ class FakeNode:
         self.mounted: set[str] = set()
         self.packaged: dict[str, list[str]] = {}
         self.refuses: Callable[[str], bool] = lambda path: False
+        self.log_in: Callable[[], None] = guard.confirm
         places = {
             "MANIFEST": "etc/webitel/node.json",
             "STATE": "var/state.json",
@@ -60,8 +62,12 @@ class FakeNode:
             "HELD": "run/locks",
             "CONFIGURED": "etc/webitel/node.json",
             "UNIT_FILES": "etc/systemd/system",
+            "UNSYNCED": "var/unsynced",
+            "ARMED": "var/guard/armed",
+            "REVERTING": "var/guard/reverting",
+            "REVERTED": "var/guard/reverted",
         }
-        for module in (manifest, state, configuration, drift, status, install, locks, units):
+        for module in (manifest, state, configuration, drift, status, install, locks, units, guard):
             for name, place in places.items():
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, root / place)
@@ -99,7 +105,7 @@ class FakeNode:
         self.offered = {name: entry["version"] for name, entry in made.manifest["versions"].items()}
         for name, document in self.relocate(made, key).items():
             (incoming / f"{name}.json").write_text(json.dumps(document))
-        return configuration.run(incoming, update, lambda step, text: None)
+        return configuration.run(incoming, update, lambda step, text: self.log_in() if step == CONFIRM else None)
 
     def relocate(self, made: Configuration, key: str) -> dict[str, Any]:
         """What the provider sends, with every path in the folder of this node."""

@@ -25,6 +25,7 @@ def write(folder: Path, user: str, *lines: str) -> Path:
 def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three people's homes, one without any file."""
     monkeypatch.setattr(keys, "OPERATORS_FOLDER", tmp_path / "authorized_keys.d")
+    monkeypatch.setattr(keys, "PRINCIPALS_FOLDER", tmp_path / "authorized_principals.d")
     monkeypatch.setattr(keys, "list_homes", lambda: {name: tmp_path / name for name in ("root", "debian", "guest", "nobody")})
     return tmp_path
 
@@ -34,34 +35,34 @@ def test_only_the_deployments_key_stays_everywhere(homes: Path) -> None:
     root = write(homes, "root", forced, f'command="echo no" {FORMER}')
     debian = write(homes, "debian", "# by hand", f"{OURS} webitel", "", FORMER, 'from="192.0.2.1" ecdsa-sha2-nistp256 AAAA x')
     guest = write(homes, "guest", FORMER)
-    assert keys.find_strangers(LOGIN) == {str(root): 1, str(debian): 2, str(guest): 1}
-    keys.reduce(LOGIN)
+    assert keys.find_strangers(LOGIN, ()) == {str(root): 1, str(debian): 2, str(guest): 1}
+    keys.reduce(LOGIN, ())
     assert root.read_text() == f"{forced}\n"
     assert debian.read_text() == f"# by hand\n{OURS} webitel\n\n"
     assert guest.read_text() == ""
     assert debian.stat().st_mode & 0o777 == 0o600
-    assert keys.find_strangers(LOGIN) == {}
+    assert keys.find_strangers(LOGIN, ()) == {}
     assert [path.name for path in debian.parent.iterdir()] == ["authorized_keys"]
 
 
 def test_a_key_in_the_comment_of_another_is_none(homes: Path) -> None:
     write(homes, "debian", f"{OURS} webitel", f"{FORMER} {OURS}", f'command="{OURS} x" {FORMER}')
-    assert list(keys.find_strangers(LOGIN).values()) == [2]
+    assert list(keys.find_strangers(LOGIN, ()).values()) == [2]
 
 
 def test_the_deployment_is_never_locked_out(homes: Path) -> None:
     debian = write(homes, "debian", FORMER)
-    keys.reduce(LOGIN)
+    keys.reduce(LOGIN, ())
     assert debian.read_text() == f"{OURS} webitel\n"
     write(homes, "root", FORMER)
-    keys.reduce({"user": "root", "key": OURS})
+    keys.reduce({"user": "root", "key": OURS}, ())
     assert (homes / "root/.ssh/authorized_keys").read_text() == f"{OURS} webitel\n"
 
 
 def test_what_is_right_is_not_written_again(homes: Path) -> None:
     debian = write(homes, "debian", f"{OURS} webitel")
     before = debian.stat()
-    keys.reduce(LOGIN)
+    keys.reduce(LOGIN, ())
     assert (debian.stat().st_ino, debian.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
@@ -70,7 +71,7 @@ def test_a_link_is_not_followed(homes: Path) -> None:
     target.write_text("words\n")
     (homes / "guest/.ssh").mkdir(parents=True)
     (homes / "guest/.ssh/authorized_keys").symlink_to(target)
-    keys.reduce(LOGIN)
+    keys.reduce(LOGIN, ())
     assert target.read_text() == "words\n"
     assert not (homes / "guest/.ssh/authorized_keys").exists()
 
@@ -82,11 +83,22 @@ def test_another_file_of_operators_lets_nobody_in(homes: Path) -> None:
     operators.write_text(f"{FORMER}\n")  # the configuration's own, which it writes and compares as a file
     planted.write_text(f"# by hand\n{FORMER}\n{FORMER}\n")
     link.symlink_to(operators)
-    assert keys.find_strangers(LOGIN) == {str(planted): 2, str(link): 1}
-    assert sorted(keys.reduce(LOGIN)) == sorted(map(str, (planted, link)))
+    assert keys.find_strangers(LOGIN, [str(operators)]) == {str(planted): 2, str(link): 1}
+    assert sorted(keys.reduce(LOGIN, [str(operators)])) == sorted(map(str, (planted, link)))
     assert list(folder.iterdir()) == [operators]
     assert operators.read_text() == f"{FORMER}\n"
-    assert keys.find_strangers(LOGIN) == {}
+    assert keys.find_strangers(LOGIN, [str(operators)]) == {}
+
+
+def test_names_of_certificates_that_somebody_planted_let_nobody_in(homes: Path) -> None:
+    folder = homes / "authorized_principals.d"
+    folder.mkdir()
+    operators, planted = folder / "debian", folder / "postgres"
+    for path in (operators, planted):
+        path.write_text("operators\n")
+    assert keys.find_strangers(LOGIN, [str(operators)]) == {str(planted): 1}
+    keys.reduce(LOGIN, [str(operators)])
+    assert list(folder.iterdir()) == [operators]
 
 
 def test_homes_of_this_machine() -> None:
@@ -109,6 +121,6 @@ def test_a_packages_account_with_a_shell_is_one_to_log_in_by(tmp_path: Path, mon
     monkeypatch.setattr(keys, "OPERATORS_FOLDER", tmp_path / "authorized_keys.d")
     assert set(keys.list_homes()) == {"root", "postgres", "old", "guest"}
     planted = write(tmp_path, "postgres", FORMER)
-    assert keys.find_strangers(LOGIN) == {str(planted): 1}
-    assert keys.reduce(LOGIN) == [str(planted)]
+    assert keys.find_strangers(LOGIN, ()) == {str(planted): 1}
+    assert keys.reduce(LOGIN, ()) == [str(planted)]
     assert planted.read_text() == ""

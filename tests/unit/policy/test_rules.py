@@ -57,6 +57,26 @@ WRONG: list[tuple[str, str, Mapping[str, Any]]] = [
     ("no-unplanned-address", "digitalocean:index/droplet:Droplet", {"size": "c-4", "ipv6": True}),
     ("no-unplanned-address", "hcloud:index/primaryIp:PrimaryIp", {"labels": {"role": "bus"}}),
     ("no-unplanned-address", "hcloud:index/server:Server", {"serverType": "ccx33"}),
+    (
+        "no-open-ssh",
+        "aws:ec2/securityGroupRule:SecurityGroupRule",
+        {"type": "ingress", "protocol": "6", "fromPort": 22, "toPort": 22, "cidrBlocks": ["0.0.0.0/0"]},
+    ),
+    ("no-open-ssh", "azure-native:network:SecurityRule", AZURE_RULE),
+    (
+        "no-open-ssh",
+        "digitalocean:index/firewall:Firewall",
+        {"inboundRules": [{"protocol": "tcp", "portRange": "0", "sourceAddresses": ["0.0.0.0/0"]}]},
+    ),
+    ("no-open-ssh", "gcp:compute/firewall:Firewall", {"allows": [{"protocol": "TCP", "ports": ["22"]}]}),
+    ("no-metadata-without-token", "aws:ec2/instance:Instance", {"instanceType": "m7a.large"}),
+    ("no-metadata-without-token", "aws:ec2/instance:Instance", {"metadataOptions": {"httpTokens": "optional"}}),
+    (
+        "no-metadata-without-token",
+        "aws:ec2/launchTemplate:LaunchTemplate",
+        {"metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 5}},
+    ),
+    ("no-metadata-without-token", "aws:ec2/instanceMetadataDefaults:InstanceMetadataDefaults", {"httpTokens": "no-preference"}),
     ("no-unencrypted-disk", "aws:ebs/volume:Volume", {"size": 10}),
     ("no-unencrypted-disk", "aws:ec2/instance:Instance", {"rootBlockDevice": {"encrypted": False}}),
 ]
@@ -82,6 +102,10 @@ def test_each_wrong_thing_is_found(rule: str, type: str, inputs: Mapping[str, An
         ("aws:ec2/eip:Eip", {"tags": {"Name": "aws-basic-nat"}}),
         ("hcloud:index/firewall:Firewall", {"rules": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"}),
         ("webitel:index:Health", {}),
+        (
+            "aws:ec2/launchTemplate:LaunchTemplate",
+            {"metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 1}},
+        ),
     ],
 )
 def test_what_is_right_is_left_alone(type: str, inputs: Mapping[str, Any]) -> None:

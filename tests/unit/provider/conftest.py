@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import asyncssh
@@ -16,7 +16,7 @@ from provider.handler import Request
 class Answer:
     """What a command says: lines of output with a pause before each, error output, exit status."""
 
-    lines: list[str] = field(default_factory=list)
+    lines: Iterable[str] = ()
     errors: str = ""
     status: int = 0
     pause: float = 0.0
@@ -24,7 +24,10 @@ class Answer:
 
 @dataclass
 class FakeNode:
-    """A node. `commands` and `inputs` are what it was told; `answer` decides what it says; `drops` connections left to cut."""
+    """A node. `commands` and `inputs` are what it was told; `answer` decides what it says; `drops` connections left to cut.
+
+    `logins` are the connections so far.
+    """
 
     private_key: str
     public_key: str
@@ -34,6 +37,7 @@ class FakeNode:
     inputs: list[bytes] = field(default_factory=list)
     tunnels: list[tuple[str, int]] = field(default_factory=list)
     drops: int = 0
+    logins: int = 0
     answer: Callable[[str], Answer] = lambda command: Answer()
 
     @property
@@ -59,6 +63,9 @@ class FakeNode:
 class Gate(asyncssh.SSHServer):
     def __init__(self, node: FakeNode) -> None:
         self._node = node
+
+    def auth_completed(self) -> None:
+        self._node.logins += 1
 
     def connection_requested(self, host: str, port: int, orig_host: str, orig_port: int) -> bool:
         self._node.tunnels.append((host, port))

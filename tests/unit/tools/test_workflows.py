@@ -14,6 +14,7 @@ from cli.__main__ import app
 from cli.comment.markdown import MARK
 from cli.develop.parts import ONLY_BY_NAME, PARTS
 from stacks.settings import list_stacks
+from tests.unit.tools.leaks import find_gitlab_leaks, find_leaks
 from tools.changed_stacks import choose, describe
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -83,6 +84,59 @@ def test_forks_get_nothing(workflow: dict[str, Any]) -> None:
     for step in steps_of(workflow):
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] == "false"
+
+
+def test_no_job_hands_anything_to_a_branch_that_nobody_has_read(workflow: dict[str, Any]) -> None:
+    assert list(find_leaks(workflow)) == []
+
+
+def test_no_job_of_gitlab_does_either() -> None:
+    (path,) = OTHERS
+    pipeline = yaml.safe_load(path.read_text())
+    assert {"preview", "note"} <= pipeline.keys()
+    assert list(find_gitlab_leaks(pipeline)) == []
+
+
+CHECKOUT = {"uses": "actions/checkout@v5"}
+PASSPHRASE = {"env": {"PULUMI_CONFIG_PASSPHRASE": "${{ secrets.PULUMI_CONFIG_PASSPHRASE }}"}, "run": "./webitel preview"}
+
+
+@pytest.mark.parametrize(
+    ("on", "job", "says"),
+    [
+        ("pull_request", {"steps": [CHECKOUT, PASSPHRASE]}, "without an environment"),
+        ("pull_request", {"environment": "anything", "steps": [CHECKOUT, PASSPHRASE]}, "without an environment"),
+        ("pull_request", {"env": {"X": "${{ toJSON(secrets) }}"}, "steps": [CHECKOUT]}, "without an environment"),
+        ("pull_request", {"permissions": {"pull-requests": "write"}, "steps": [CHECKOUT]}, "a token that writes"),
+        ("pull_request", {"permissions": {"id-token": "write"}, "steps": [{"run": "./webitel preview"}]}, "a token that writes"),
+        ("pull_request", {"permissions": "write-all", "steps": [CHECKOUT]}, "a token that writes"),
+        ("pull_request", {"runs-on": "self-hosted", "steps": []}, "a runner of yours"),
+        ("pull_request", {"uses": "./.github/workflows/x.yml", "secrets": "inherit"}, "inherits every secret"),
+        ({"pull_request_target": ""}, {"steps": [CHECKOUT]}, "runs with more rights"),
+        (["push", "workflow_run"], {"steps": [CHECKOUT]}, "runs with more rights"),
+    ],
+)
+def test_each_way_to_hand_something_to_a_branch_is_found(on: Any, job: dict[str, Any], says: str) -> None:
+    found = list(find_leaks({"on": on, "permissions": {}, "jobs": {"planted": job}}))
+    assert len(found) == 1 and says in found[0], found
+
+
+@pytest.mark.parametrize(
+    ("job", "says"),
+    [
+        ({"script": ["./webitel preview x"]}, "./webitel preview without an environment"),
+        ({"script": ["./webitel preview x"], "environment": "production"}, "without an environment"),
+        ({"script": ['echo "$PULUMI_CONFIG_PASSPHRASE"'], "variables": {"GIT_STRATEGY": "none"}}, "without an environment"),
+        (
+            {"script": ["./webitel comment x", "curl $WEBITEL_NOTES_TOKEN"], "environment": "webitel-notes"},
+            "beside WEBITEL_NOTES",
+        ),
+        ({"script": ["curl $WEBITEL_NOTES_TOKEN"], "environment": {"name": "webitel-notes"}}, "beside WEBITEL_NOTES_TOKEN"),
+    ],
+)
+def test_each_way_of_gitlab_is_found(job: dict[str, Any], says: str) -> None:
+    found = list(find_gitlab_leaks({"planted": job}))
+    assert len(found) == 1 and says in found[0], found
 
 
 def test_no_text_of_others_is_run_as_a_command(workflow: dict[str, Any]) -> None:
