@@ -314,6 +314,12 @@ class Settings(BaseModel):
     grafana: Literal["operators", "internet"] = Field(
         "operators", description="Who reaches Grafana on the web: the networks of webitel:operators, or everybody."
     )
+    grafana_reads: tuple[str, ...] = Field(
+        ("call_center",),
+        description="What Grafana's role reads of the database webitel: schemas, or tables as schema.table. Columns with "
+        "credentials are left out of each.",
+        examples=[["call_center", "storage.files"]],
+    )
     max_connections: int = Field(300, ge=100, le=5000, description="PostgreSQL's connection limit.")
     ssh_via: str = Field("", description="Your own way in: user@host of a bastion.", examples=["admin@bastion.your-company.com"])
     drain_timeout: int = Field(1800, ge=0, le=86400, description="Seconds to wait for calls to end when a FreeSWITCH is drained.")

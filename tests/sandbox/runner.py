@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+from components.model.settings import Settings
 from sandbox.standin.behaviour import BEHAVIOURS
 from sandbox.webitel.packages import LAUNCHER
 from stacks.load import load_deployment
@@ -22,9 +23,10 @@ SECRETS = {
 }
 
 
-def node_files() -> dict[str, str]:
-    """Path -> text of the files of local-single's node, with placeholders."""
+def node_files(**values: object) -> dict[str, str]:
+    """Path -> text of the files of local-single's node, with placeholders; `values` are settings that differ."""
     settings = load_deployment("local-single").settings
+    settings = Settings.model_validate(settings.model_dump(exclude_unset=True) | values)
     plan = make_plan(settings, "local-single")
     return dict(compose_configuration(plan, plan.nodes[0], settings).files)
 

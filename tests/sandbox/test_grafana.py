@@ -42,3 +42,49 @@ def test_it_needs_its_own_database(runner: Runner, platform: Platform, tmp_path:
     assert platform.sql("select tableowner from pg_tables where tablename = 'sandbox'", "grafana") == "grafana_store"
     platform.stop("postgresql")
     assert ask(tmp_path, "/api/health").returncode != 0
+
+
+SETTINGS_OF_OTHERS = """
+create table call_center.cc_email_profile (id int, name text, password text, token jsonb, params jsonb);
+create view call_center.cc_email_profile_list as
+  select id, name, password as login_passwd, params from call_center.cc_email_profile;
+create schema somewhere; create table somewhere.log (id int, api_key text); create table somewhere.other (id int);
+"""
+
+
+def test_grafanas_role_reads_reports_and_no_credentials(runner: Runner, platform: Platform, tmp_path: Path) -> None:
+    def read(what: str) -> bool:
+        """Whether the role may."""
+        try:
+            platform.sql(f"set role grafana; {what}")
+        except AssertionError:
+            return False
+        return True
+
+    def settle(**settings: object) -> None:
+        """What `up` runs on the leader."""
+        for name in ("roles.sql", "grafana.sql"):
+            platform.sql(node_files(**settings)[f"/etc/webitel/{name}"])
+
+    platform.start("postgresql")
+    platform.sql("create role grafana login; grant pg_read_all_data to grafana")
+    platform.sql(SETTINGS_OF_OTHERS)
+    secret = "select digest_ha1 from sip_subscriber"
+    assert read(secret), "as it was"
+    settle()
+    assert not read(secret)
+    assert read("select count(*), max(created_at) from call_center.cc_calls_history")
+    assert read("select id, name from call_center.cc_email_profile")
+    for column in ("password", "token", "params", "*"):
+        assert not read(f"select {column} from call_center.cc_email_profile"), column
+    for column in ("login_passwd", "params"):
+        assert not read(f"select {column} from call_center.cc_email_profile_list"), column
+    assert not read("select id from somewhere.other")
+    settle(grafana_reads=("call_center", "somewhere.log"))
+    assert read("select id from somewhere.log")
+    assert not read("select api_key from somewhere.log")
+    assert not read("select id from somewhere.other")
+    settle(grafana_reads=("somewhere.other",))
+    assert not read("select id from somewhere.log")
+    assert not read("select count(*) from call_center.cc_calls_history")
+    assert read("select id from somewhere.other")

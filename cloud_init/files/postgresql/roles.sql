@@ -7,5 +7,4 @@ SELECT 'CREATE ROLE grafana LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE 
 ALTER ROLE grafana NOSUPERUSER PASSWORD '{{ secret("grafana_database_password") }}';
 SELECT 'CREATE ROLE grafana_store LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'grafana_store') \gexec
 ALTER ROLE grafana_store NOSUPERUSER PASSWORD '{{ secret("grafana_store_password") }}';
-GRANT pg_read_all_data TO grafana;
 GRANT pg_monitor TO opensips;

@@ -44,6 +44,8 @@ if [ "$(psql -Atc "select to_regclass('webitel_setup.done') is not null" webitel
   } | psql -f - webitel >/dev/null
 fi
 
+psql -f /etc/webitel/grafana.sql webitel
+
 # The cluster's settings are kept in Consul and were read from the file at the first bootstrap only.
 # Right after that bootstrap Patroni answers 502 and 503 until it has looked again.
 rest() { curl -sSf --retry 60 --retry-delay 1 "$@" "$REST/config"; }

@@ -45,6 +45,13 @@ def check_web_names(draft: Draft) -> Iterator[Problem]:
             )
 
 
+def check_grafana_reads(draft: Draft) -> Iterator[Problem]:
+    """Find what is no schema and no table of PostgreSQL's."""
+    for name in draft.settings.grafana_reads:
+        if not re.fullmatch(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?", name):
+            yield setting_problem("grafana_reads", name, "not a schema or table; use one such as call_center or storage.files")
+
+
 def check_certificate(draft: Draft) -> Iterator[Problem]:
     """Find a certificate that is said to be provided and is not there, or is there and not used."""
     kind, given = draft.settings.certificate, draft.settings.certificate_pem

@@ -37,6 +37,7 @@ def problems(stack: str = "test", **values: Any) -> list[str]:
 REFUSED: list[tuple[dict[str, Any], str]] = [
     # the web
     ({"certificate": "provided"}, "webitel:certificate = provided: webitel:certificate_pem is not set; write it by: cat"),
+    ({"grafana_reads": ["x; drop"]}, "webitel:grafana_reads = x; drop: not a schema or table; use one such as call_center or"),
     ({"certificate": "letsencrypt"}, "webitel:certificate_email: the issuer wants to know whom to write to; use an address"),
     (
         {"certificate": "letsencrypt", "certificate_email": "a@acme.io", "certificate_server": "https://ca.acme.io:9000/acme"},
