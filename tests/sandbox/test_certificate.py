@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import signal
 import socket
 import ssl
@@ -18,7 +19,7 @@ from cloud_init.node.apply import certificate
 from cloud_init.node.ask import certificate as asked
 from cloud_init.node.ask import consul
 from cloud_init.node.health import machine
-from cloud_init.node.manifest import Manifest, OrderEntry
+from cloud_init.node.manifest import DiskEntry, Manifest, OrderEntry, empty_manifest
 from components.model.settings import Settings
 from provider.certificates import make_account_key, make_authority, sign_server, thumbprint
 from provider.secrets import make_password
@@ -64,7 +65,9 @@ class Node:
     def look(self, order: OrderEntry) -> bool:
         """Run what the timer runs."""
         self.folder.mkdir(exist_ok=True)
-        return certificate.renew(Manifest(order=order), lambda _, text: self.said.append(text))  # type: ignore[typeddict-item]
+        disks: list[DiskEntry] = [{"purpose": "database", "mount": str(self.folder / "disk"), "size_gib": 1}]
+        manifest = empty_manifest() | Manifest(order=order, disks=disks)  # type: ignore[typeddict-item]
+        return certificate.renew(manifest, lambda _, text: self.said.append(text))
 
     @property
     def shown(self) -> str:
@@ -212,6 +215,19 @@ def test_consul_that_lost_its_data_gets_it_back(world: World, monkeypatch: pytes
     assert first.look(world.order)
     assert certificate.find_kept(world.order) == first.shown
     assert first.serial() == serial
+
+
+def test_a_new_machine_with_the_data_disk_of_the_old_one_and_an_empty_consul_orders_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Node(world.site.folder.parent / "first", world.account, world.password).become(monkeypatch)
+    serial = first.serial()
+    consul.call("DELETE", f"/v1/kv/{certificate.KEPT}")
+    machine_again = world.node("again").become(monkeypatch)
+    shutil.copytree(first.folder / "disk", machine_again.folder / "disk")
+    assert machine_again.look(world.order)
+    assert machine_again.serial() == serial
+    assert not any(text.startswith("order one") for text in machine_again.said)
 
 
 def test_one_node_orders_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,8 @@
 """The public certificate: ordered from an ACME server when it is due, by one node for all that show it.
 
-It is kept in Consul, encrypted, so that every node and every new machine shows the same one: issuers give few for the same
-names in a week. Nothing here stops a service: until there is one, or while the issuer refuses, the one shown stays.
+It is kept in Consul and on the node's data disk, enciphered, so that every node and every new machine shows the same one: issuers
+give few for the same names in a week. Nothing here stops a service: until there is one, or while the issuer refuses, the one shown
+stays.
 """
 
 import hashlib
@@ -36,7 +37,7 @@ def renew(manifest: Manifest, tell: Tell) -> bool:
         return True
     memory = remember()
     try:
-        memory = take_up(order, memory, tell)
+        memory = take_up(order, find_shelf(manifest), memory, tell)
         problem = ""
     except (OrderError, ApplyError, ConsulError, OSError) as error:
         problem = str(error)
@@ -45,15 +46,20 @@ def renew(manifest: Manifest, tell: Tell) -> bool:
     return not problem
 
 
-def take_up(order: OrderEntry, memory: Memory, tell: Tell) -> Memory:
+def find_shelf(manifest: Manifest) -> pathlib.Path | None:
+    """Return the place on a data disk where the certificate outlives the machine, None where the node has no such disk."""
+    return next((pathlib.Path(disk["mount"]) / "certificate.kept" for disk in manifest["disks"]), None)
+
+
+def take_up(order: OrderEntry, shelf: pathlib.Path | None, memory: Memory, tell: Tell) -> Memory:
     """Return what is remembered once the certificate shown is not due."""
     if is_taken(memory, order) and not is_due(SHOWN.read_text()):
         if not find_key(KEPT)["holder"]:
-            keep(order, SHOWN.read_text())  # Consul has lost its data
+            keep(order, SHOWN.read_text(), shelf)  # Consul has lost its data
         return memory
-    text = find_kept(order)
+    text = find_kept(order, shelf)
     if not text or is_due(text):
-        text = ask_alone(order, tell)
+        text = ask_alone(order, shelf, tell)
     check(text, order["names"])
     write_private(SHOWN, text)
     for action in order["actions"]:
@@ -67,18 +73,18 @@ def take_up(order: OrderEntry, memory: Memory, tell: Tell) -> Memory:
     return {"digest": digest(text), "names": order["names"], "server": order["server"], "problem": ""}
 
 
-def ask_alone(order: OrderEntry, tell: Tell) -> str:
+def ask_alone(order: OrderEntry, shelf: pathlib.Path | None, tell: Tell) -> str:
     """Order one while no other node does, unless another one just had it."""
     session = Session("webitel: certificate", ttl=ORDER_SECONDS)
     try:
         if not session.hold(LOCK, "order"):
             raise OrderError("another node is ordering it; looked at again in two hours, or by: webitel-node certificate")
-        text = find_kept(order)
+        text = find_kept(order, shelf)
         if not text or is_due(text):
             tell("certificate", f"order one for {', '.join(order['names'])} from {urlsplit(order['server']).hostname}")
             text = place(order)
             check(text, order["names"])
-            keep(order, text)
+            keep(order, text, shelf)
         return text
     finally:
         session.end()
@@ -118,9 +124,19 @@ def check(text: str, names: list[str]) -> None:
         raise OrderError(f"the certificate that came is not for {', '.join(missing)}")
 
 
-def find_kept(order: OrderEntry) -> str:
-    """Return the certificate that another node had for the same names from the same issuer; "" where there is none."""
-    found = find_key(KEPT)["holder"]
+def find_kept(order: OrderEntry, shelf: pathlib.Path | None = None) -> str:
+    """Return the certificate that was had for the same names from the same issuer, out of Consul or from the shelf; "" where
+    there is none."""
+    return next(filter(None, (open_kept(text, order) for text in (find_key(KEPT)["holder"], read_shelf(shelf)))), "")
+
+
+def read_shelf(shelf: pathlib.Path | None) -> str:
+    """Return what a machine before this one left on its data disk."""
+    return shelf.read_text() if shelf and shelf.is_file() else ""
+
+
+def open_kept(found: str, order: OrderEntry) -> str:
+    """Return the certificate that was kept; "" for what is not of this order and this deployment."""
     try:
         kept = json.loads(found) if found else {}
         if kept.get("for") != mark(order) or not hmac.compare_digest(kept["mac"], sign(kept["text"])):
@@ -132,10 +148,13 @@ def find_kept(order: OrderEntry) -> str:
     return text
 
 
-def keep(order: OrderEntry, text: str) -> None:
-    """Keep a certificate for the other nodes."""
+def keep(order: OrderEntry, text: str, shelf: pathlib.Path | None = None) -> None:
+    """Keep a certificate for the other nodes, and for the next machine."""
     hidden = encipher(text)
-    call("PUT", f"/v1/kv/{quote(KEPT)}", json.dumps({"for": mark(order), "text": hidden, "mac": sign(hidden)}))
+    kept = json.dumps({"for": mark(order), "text": hidden, "mac": sign(hidden)})
+    if shelf:
+        write_private(shelf, kept)
+    call("PUT", f"/v1/kv/{quote(KEPT)}", kept)
 
 
 def mark(order: OrderEntry) -> str:
