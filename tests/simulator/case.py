@@ -50,7 +50,8 @@ class Seen:
     None where the cloud has no such thing or it is not used. `way_out` is the zone of the gateway by which it gets out, None
     where that is not a zone's. `runs`: as far as the simulated cloud ever turns one off.
     `devices` are the paths under which the node finds its disks, by the disk's name; `seat` is its place inside `apart` where
-    machines of one place share a host; `lets_in`: its operating system is told an SSH key.
+    machines of one place share a host; `lets_in`: its operating system is told an SSH key. `untracked`:
+    protocol and ports open to everybody whose flows the firewall does not remember, None where it remembers all.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Seen:
     devices: Mapping[str, str] = field(default_factory=dict)
     seat: int | None = None
     lets_in: bool = True
+    untracked: frozenset[tuple[str, str]] | None = None
     runs: bool = True
     labels: tuple[str, ...] = ()
     more_addresses: tuple[str, ...] = ()

@@ -43,6 +43,7 @@ FACTS = CloudFacts(
     boot_max_gib=65_536,
     # clouds.md 1.2: 60 rules each way in a group, 5 groups at an interface; the role's own group keeps room for its other rules.
     rules_per_group=60,
+    tracks_all_but="0-65535",  # real-clouds.md B20
     max_networks=240,
     max_operators=30,
     reserved_names="sg-.*",

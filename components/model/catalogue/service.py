@@ -110,13 +110,17 @@ class Listener:
 
 @dataclass(frozen=True)
 class Egress:
-    """A way out a service needs: `audience` is INTERNET, CARRIERS or PHONES; `networks` say more exactly where to, if known."""
+    """A way out a service needs: `audience` is INTERNET, CARRIERS or PHONES; `networks` say more exactly where to, if known.
+
+    `tracked` is false for that of a listener which is so.
+    """
 
     purpose: str
     protocol: str
     ports: Ports
     audience: Audience = Audience.INTERNET
     networks: tuple[str, ...] = ()
+    tracked: bool = True
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ RTPENGINE = Service(
         tcp("cli", 2224, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
     ),
     calls=("freeswitch.rtp",),
-    egress=(Egress("media", "udp", Ports(1024, 65535)),),
+    egress=(Egress("media", "udp", Ports(1024, 65535), tracked=False),),
     probes=(Probe("rtpengine", "rtpengine does not answer, or cannot open media ports on its address", {"listener": "ng"}),),
     drops_calls="audio of calls in progress stops until the next re-INVITE",
     sends_audio=True,

@@ -105,6 +105,8 @@ class CloudFacts:
     `disk_keys` is how it names an encryption key of one's own, None where it takes none. `console` is the way to a machine that
     nobody reaches over its network, None where that is this machine's own. `given_networks`: how a network that the company has
     is named, None where a deployment always makes its own. `closed_mail_ports`: where no mail of a new account gets out.
+    `tracks_all_but`: ports of a way out to everybody with which the firewall does not remember what everybody may send in,
+    "" = it remembers each flow, or none.
     """
 
     name: str
@@ -167,6 +169,7 @@ class CloudFacts:
     console: Console | None = None
     given_networks: GivenNetworks | None = None
     closed_mail_ports: tuple[int, ...] = ()
+    tracks_all_but: str = ""
 
     @property
     def best_region(self) -> str:

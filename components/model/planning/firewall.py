@@ -67,18 +67,19 @@ def node_openings(plan: Plan, node: Node, settings: Settings, catalogue: Catalog
 def derive_egress(
     nodes: Sequence[Node],
     settings: Settings,
+    facts: CloudFacts,
     catalogue: Catalogue = CATALOGUE,
 ) -> tuple[EgressRule, ...]:
-    """Return the ways out of every role to what is not of the deployment."""
+    """Return the ways out of every role to what is not of the deployment, as the cloud's firewall has them."""
     rules: list[EgressRule] = []
     for role in dict.fromkeys(node.role for node in nodes):
         services = {name for node in nodes if node.role == role for name in node.services}
-        rules += _egress_of(role, (catalogue[name] for name in catalogue if name in services), settings)
+        rules += _egress_of(role, (catalogue[name] for name in catalogue if name in services), settings, facts.tracks_all_but)
     return tuple(rules)
 
 
 def node_egress(plan: Plan, node: Node, settings: Settings, catalogue: Catalogue = CATALOGUE) -> tuple[EgressRule, ...]:
-    """Return the ways out of one node of a plan."""
+    """Return the exact ways out of one node of a plan."""
     assert node in plan.nodes, f"{node.name} is no node of {plan.stack}"
     return tuple(_egress_of(node.role, (catalogue[name] for name in catalogue if name in node.services), settings))
 
@@ -168,12 +169,14 @@ def _operators_of(
     return private, tuple(other.key for other in nodes if other.public is Public.SERVICE)
 
 
-def _egress_of(role: str, services: Iterable[Service], settings: Settings) -> Iterator[EgressRule]:
+def _egress_of(role: str, services: Iterable[Service], settings: Settings, untracked_ports: str = "") -> Iterator[EgressRule]:
     found: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for service in services:
         for egress in service.egress:
             destinations = egress.networks or networks_of(egress.audience, settings)
             if destinations:
-                found.setdefault((egress.protocol, str(egress.ports), destinations), []).append(egress.purpose)
+                wide = untracked_ports and not egress.tracked and destinations == (ANYWHERE,)
+                ports = untracked_ports if wide else str(egress.ports)
+                found.setdefault((egress.protocol, ports, destinations), []).append(egress.purpose)
     for (protocol, ports, destinations), purposes in found.items():
         yield EgressRule(role, protocol, ports, destinations, tuple(dict.fromkeys(purposes)))

@@ -52,7 +52,7 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
     total, price_warning = sum_bill(draft.facts, draft.region, bill, unpriced)
     used = {name for node in nodes for service in node.services for name in draft.catalogue[service].secrets}
     openings = firewall.derive(nodes, settings, draft.facts, draft.catalogue)
-    egress = firewall.derive_egress(nodes, settings, draft.catalogue)
+    egress = firewall.derive_egress(nodes, settings, draft.facts, draft.catalogue)
     crowds = find_crowds(draft.facts, openings, egress)
     return Plan(
         stack=stack,

@@ -14,6 +14,7 @@ from components.model.machine import Public
 from components.model.naming import disk_name
 from components.model.plan import Node, Plan
 from components.model.planning.check_shape import clustered_roles
+from components.model.planning.firewall import ANYWHERE
 from components.model.settings import Settings
 from tests.clouds.conformance.program import Registration
 from tests.simulator.case import Seen, Types, load_case
@@ -58,6 +59,16 @@ def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterat
     yield "data disks", {disk_name(node.name, disk.purpose): disk.size_gib for disk in node.disks if disk.is_data}, machine.disks
     yield "public address", node.public is not Public.NO, machine.public_address is not None
     yield "running", True, machine.runs
+    if machine.untracked is not None:
+        listeners = {(name, one.name): one for name in node.services for one in CATALOGUE[name].listeners}
+        audio = {
+            (opening.protocol, opening.ports)
+            for opening in plan.openings
+            if opening.role == node.role
+            and ANYWHERE in opening.sources
+            and not listeners[opening.service, opening.listener].tracked
+        }
+        yield "audio that the firewall tracks", set(), audio - machine.untracked
     yield "told an SSH key", True, machine.lets_in
     yield "more public addresses", (), machine.more_addresses
     yield "place in the region", True, machine.place.startswith(plan.region)

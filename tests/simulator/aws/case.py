@@ -26,6 +26,7 @@ BUGS = (
     Bug("other protocol", RULE_IN, put("ipProtocol", "udp"), "data-in-tcp-5432-app"),
     Bug("a way out dropped", RULE_OUT, forget, f"app-out-udp-123-{WORLD}"),
     Bug("everything out", RULE_OUT, put("cidrIpv4", WORLD), "data-out-network"),
+    Bug("audio tracked", RULE_OUT, put("fromPort", 1024), f"edge-out-udp-0-65535-{WORLD}"),
     Bug("no way to the other nodes", RULE_OUT, forget, "app-out-network"),
     Bug("firewall not attached", ":NetworkInterface", put("securityGroups", []), "data-1"),
     Bug("public address too many", ":EipAssociation", put("networkInterfaceId", None), "edge-1"),

@@ -130,6 +130,18 @@ def _rules_of(world: World, worn: list[str], side: str, groups: dict[str, list[s
                 yield _read(rule["protocol"], rule["fromPort"], rule["toPort"], ends, others, groups)
 
 
+def _untracked(world: World, worn: list[str]) -> Iterator[tuple[str, str]]:
+    """What everybody may send and be answered from by every port: such a flow is not tracked (`facts/real-clouds.md` B20)."""
+    found: dict[str, list[Any]] = {"ingress": [], "egress": []}
+    for side, rules in found.items():
+        of_all = (thing.inputs for thing in world.all(_SIDES[side]) if thing.inputs["securityGroupId"] in worn)
+        rules += [rule for rule in of_all if rule.get("cidrIpv4") == "0.0.0.0/0"]
+    for rule in found["ingress"]:
+        wide = {rule["ipProtocol"]: (0, 65535), "-1": (None, None)}
+        if any((one.get("fromPort"), one.get("toPort")) == wide.get(one["ipProtocol"], ()) for one in found["egress"]):
+            yield rule["ipProtocol"], f"{rule.get('fromPort'):g}-{rule.get('toPort'):g}"
+
+
 def _read(protocol: str, first: Any, last: Any, ends: list[Any], others: list[Any], groups: dict[str, list[str]]) -> Rule:
     name = _PROTOCOLS.get(protocol, protocol)
     machines = frozenset(id for id, worn in groups.items() if {*worn} & {*others})
@@ -180,6 +192,7 @@ def see(world: World) -> list[Seen]:
                 boot_gib=root["volumeSize"],
                 encrypted=bool(root["encrypted"]) and all(disk.get("encrypted") for disk in disks),
                 devices={disk.get("tags")["Name"]: f"{NVME}{disk.id.replace('-', '')}" for disk in disks},
+                untracked=frozenset(_untracked(world, interface.get("securityGroups") or [])),
                 lets_in=bool(instance.get("keyName")),
                 apart=instance.get("placementGroup") if instance.get("placementGroup") in spread else "",
                 way_out=_zone_of_nat(world, interface),

@@ -166,7 +166,7 @@ def test_egress_is_what_services_ask_for() -> None:
     values = settings(carriers=[TRUNK])
     found = {
         (one.role, one.protocol, one.ports, one.destinations, one.purposes)
-        for one in firewall.derive_egress(fakes.NODES, values, fakes.CATALOGUE)
+        for one in firewall.derive_egress(fakes.NODES, values, CLOUDS["hetzner"], fakes.CATALOGUE)
     }
     assert found == {
         ("data", "udp", "123", ("0.0.0.0/0",), ("time",)),
@@ -177,8 +177,19 @@ def test_egress_is_what_services_ask_for() -> None:
     }
     plan = plan_of(fakes.NODES)
     assert [rule.purposes for rule in firewall.node_egress(plan, plan.node("data-2"), values, fakes.CATALOGUE)] == [("time",)]
-    phones = firewall.derive_egress(fakes.NODES, settings(phones="internet"), fakes.CATALOGUE)
+    phones = firewall.derive_egress(fakes.NODES, settings(phones="internet"), CLOUDS["aws"], fakes.CATALOGUE)
     assert ("1024-65535", ("0.0.0.0/0",)) in {(one.ports, one.destinations) for one in phones}
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_audio_gets_out_by_every_port_where_the_cloud_forgets_it_then(cloud: str) -> None:
+    values = settings(cloud=cloud, tier="basic", operators=[OFFICE], carriers=[TRUNK])
+    plan = make_plan(values, f"{cloud}-basic")
+    (media,) = [rule for rule in plan.egress if "media" in rule.purposes]
+    assert media.ports == (CLOUDS[cloud].tracks_all_but or "1024-65535")
+    # The node's own are what its services need, on every cloud.
+    (own,) = [rule for rule in firewall.node_egress(plan, plan.node("edge-1"), values) if "media" in rule.purposes]
+    assert own.ports == "1024-65535"
 
 
 @pytest.mark.parametrize("tier", TIERS)
