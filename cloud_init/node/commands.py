@@ -185,7 +185,7 @@ def tell_drift() -> int:
 def tell_versions() -> int:
     """Print {"versions": {package: {"now", "newer"}}}, or {"error"} where the package lists cannot be read."""
     try:
-        print(json.dumps({"versions": versions.find_newer(load_manifest()["packages"])}))
+        print(json.dumps({"versions": versions.find_newer(load_manifest())}))
     except install.InstallError as error:
         print(json.dumps({"error": str(error)}))
         return 1
