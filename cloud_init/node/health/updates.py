@@ -86,7 +86,7 @@ def reboot() -> MachineRow | None:
         reasons += [f"{', '.join(others) or 'a package'} asks for it"] if others or not reasons else []
     if not reasons:
         return None
-    return {"name": "reboot", "healthy": True, "warning": True, "why": f"wanted: {'; '.join(reasons)}"}
+    return {"name": "reboot", "healthy": True, "warning": True, "why": f"wanted: {'; '.join(reasons)}; ./webitel reboot"}
 
 
 def find_newer_kernel() -> str:

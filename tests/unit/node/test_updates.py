@@ -82,15 +82,15 @@ def test_nothing_is_said_where_nothing_waits(machine: Path, monkeypatch: pytest.
 def test_a_reboot_that_a_kernel_wants_is_named(machine: Path) -> None:
     assert "reboot" not in ask()
     set_kernel(machine, "6.1.140-1")
-    assert ask()["reboot"].why == "wanted: kernel 6.1.153-1 is installed and 6.1.140-1 runs"
+    assert ask()["reboot"].why == "wanted: kernel 6.1.153-1 is installed and 6.1.140-1 runs; ./webitel reboot"
     (machine / "reboot-required").touch()
     (machine / "reboot-required.pkgs").write_text("linux-image-6.1.0-40-amd64\n")
-    assert ask()["reboot"].why == "wanted: kernel 6.1.153-1 is installed and 6.1.140-1 runs"
+    assert ask()["reboot"].why == "wanted: kernel 6.1.153-1 is installed and 6.1.140-1 runs; ./webitel reboot"
     (machine / "reboot-required.pkgs").write_text("linux-image-6.1.0-40-amd64\ndbus\ndbus\n")
-    assert ask()["reboot"].why.startswith("wanted: kernel 6.1.153-1 is installed and 6.1.140-1 runs; dbus asks for it")
+    assert ask()["reboot"].why.startswith("wanted: kernel 6.1.153-1 is installed and 6.1.140-1 runs; dbus asks for it;")
     # A container has its host's kernel, and can still be told to restart.
     (machine / "container").touch()
-    assert ask()["reboot"].why == "wanted: dbus, linux-image-6.1.0-40-amd64 asks for it"
+    assert ask()["reboot"].why == "wanted: dbus, linux-image-6.1.0-40-amd64 asks for it; ./webitel reboot"
 
 
 def test_packages_that_renew_themselves_are_let_go_and_the_others_held(monkeypatch: pytest.MonkeyPatch) -> None:
