@@ -23,6 +23,7 @@ from components.model.planning.firewall import NodeRule, node_egress, node_openi
 from components.model.secret_specs import DEPLOYMENT_SECRETS, SECRETS
 from components.model.settings import Settings
 from components.model.share import SHARE, Share, proxy_name, read_share, resolve_catalogue
+from components.model.update_window import read_window
 
 FILES = Path(__file__).parent / "files"
 
@@ -250,6 +251,8 @@ class Context:
                 )
             },
             "packages_json": self.packages.as_json,
+            "kept_patterns": self.packages.list_kept_patterns,
+            "update_window": lambda: read_window(self.settings.update_window),
             "repository_logins": self.repository_logins,
             "install_program": lambda: INSTALL_PROGRAM.read_text().rstrip("\n"),
             "egress_rules": lambda: node_egress(self.plan, self.node, self.settings, self.catalogue),

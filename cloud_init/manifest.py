@@ -116,6 +116,8 @@ def make_manifest(
         "ports": list_ports(context),
         "units": units,
         "bundle_actions": bundle_actions,
+        "parts": context.packages.list_parts(),
+        "renewed": context.packages.list_renewed(),
     }
     if context.share:
         manifest["share"] = describe_share(context, context.share)

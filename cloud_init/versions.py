@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from cloud_init.bundles import StandIns
 from cloud_init.node.manifest import VersionEntry
+from components.model.catalogue.packages import is_part
 from components.model.catalogue.service import PackageSource, Service
 from components.model.patches import find_reactions
 
@@ -30,8 +31,11 @@ def wanted_versions(
     for service in services:
         own = service.packages_from(source)
         stand_ins = sandbox.needed_packages(own) if source is PackageSource.SANDBOX else {}
-        for name in sorted({*own, *stand_ins}):
-            if name in wanted:
+        parts = {name for name in wanted if is_part(name, own)}
+        for name in sorted({*own, *stand_ins, *parts}):
+            if name in parts:
+                entry = found.setdefault(name, {"version": wanted[name], "actions": [], "part": True})
+            elif name in wanted:
                 entry = found.setdefault(name, {"version": wanted[name], "actions": []})
             elif name in stand_ins:
                 entry = found.setdefault(name, {"version": stand_ins[name], "actions": [], "lower": True})

@@ -16,6 +16,7 @@ from components.model import resource_types
 from stacks.load import load_deployment
 
 if TYPE_CHECKING:
+    from cli.engine.engine import Engine
     from cli.engine.power import Machines
 
 DRIFT_STATUS = 2
@@ -25,6 +26,10 @@ DRIFT_STATUS = 2
 def register(app: typer.Typer) -> None:
     """Add the command of this file."""
     app.command(rich_help_panel=LOOK)(drift)
+
+
+Waiting = Mapping[str, Mapping[str, str]]
+"""By key of a node: the packages that wait for a security update, with its version."""
 
 
 @dataclass
@@ -70,13 +75,27 @@ def drift(
         seen = read_drift(log.read())
         if not done.returncode:
             add_power(seen, ask_power(found, plan))
+        waiting = ask_waiting(found) if nodes and not done.returncode else {}
     if done.returncode:
         raise Failure("\n".join(["The real state could not be read:", *(seen.errors or [done.stdout, done.stderr])]))
     if as_json:
-        print_document(drift_document(stack, seen.changed, seen.unknown, nodes=nodes))
+        print_document(drift_document(stack, seen.changed, seen.unknown, waiting, nodes=nodes))
     else:
         show_drift(seen, stack, nodes)
+        show_waiting(waiting, stack)
     raise typer.Exit(DRIFT_STATUS if seen.changed else int(bool(seen.unknown)))
+
+
+def ask_waiting(engine: Engine) -> Waiting:
+    """Ask the nodes that `up` has met which security updates wait on them; who does not answer has been told of already."""
+    from cli.nodes.access import list_met, read_access
+    from cli.nodes.reports import ask_status
+
+    if not list_met(engine.resources()):
+        return {}
+    reports = ask_status(read_access(engine))
+    found = {key: {name: new for row in report.machine for name, new in row.packages.items()} for key, report in reports.items()}
+    return {key: packages for key, packages in found.items() if packages}
 
 
 def add_power(seen: Drift, machines: Machines) -> None:
@@ -130,3 +149,11 @@ def show_drift(seen: Drift, stack: str, nodes: bool) -> None:
         print_item(line)
     given = "" if stack == DEFAULT_STACK else f" {stack}"
     out.print(f"Next: ./webitel up{given} --repair")
+
+
+def show_waiting(waiting: Waiting, stack: str) -> None:
+    """Print how many security updates wait on each node, and the command that installs them. That is no drift."""
+    for key, packages in waiting.items():
+        out.print(f"{key}: {format_count(len(packages), 'security update')} waiting: {', '.join(packages)}")
+    if waiting:
+        out.print("Next: ./webitel upgrade" + ("" if stack == DEFAULT_STACK else f" {stack}") + " --security")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.console import Ask, Failure, Yes, is_terminal, progress
+from cli.console import Ask, Failure, Yes, is_terminal
 from cli.deploy import bring_up, prepare, refuse_dropped_calls
 from cli.engine.events import name_of
 from cli.help import DAY_TWO
@@ -18,9 +17,6 @@ from stacks.load import load_deployment
 
 if TYPE_CHECKING:
     from cli.engine.engine import Engine
-    from cli.nodes.access import Access
-
-ANSWER_SECONDS = 60
 
 
 def register(app: typer.Typer) -> None:
@@ -42,6 +38,7 @@ def replace(
     from cli.engine.protection import lift_protection
     from cli.engine.rollout import report_failure, run_engine
     from cli.nodes.access import list_met, read_access
+    from cli.nodes.drain import drain
 
     stack = stack or stack_of(node)
     deployment = load_deployment(stack)
@@ -116,16 +113,3 @@ def choose_next(machine: str, before: Sequence[Mapping[str, Any]], replace: str,
 
     old = find(before)
     return lambda engine: up if find(engine.resources()) not in (old, ()) else replace
-
-
-def drain(access: Access, key: str, seconds: int) -> None:
-    """Wait until no call runs on the node; one that does not answer has none to lose."""
-    from cli.nodes.access import ask_nodes
-    from cloud_init.node_command import node_command
-
-    progress(f"{key}: waiting for calls to end, at most {seconds} s (webitel:drain_timeout; --disruptive does not wait)")
-    answer = asyncio.run(ask_nodes(access, [access.nodes[key]], node_command("drain"), seconds + ANSWER_SECONDS))[key]
-    if answer.problem:
-        progress(f"{key} does not answer ({answer.problem}): nothing to wait for")
-    elif answer.status:
-        raise Failure(f"{key}: {(answer.errors or answer.output).strip()}")

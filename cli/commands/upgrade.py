@@ -38,6 +38,7 @@ def upgrade(
         list[str] | None, typer.Option(metavar="SERVICE", help="Only this service's packages; may be repeated.")
     ] = None,
     release: Annotated[str, typer.Option(metavar="RELEASE", help="A new release of the vendor's packages.")] = "",
+    security: Annotated[bool, typer.Option("--security", help="Only Debian's security updates.")] = False,
     disruptive: Annotated[bool, typer.Option(help="Include what drops calls in progress.")] = False,
 ) -> None:
     """Roll out newer patch versions of packages, node by node. The nodes look for them, and the stack file records them."""
@@ -59,12 +60,16 @@ def upgrade(
             + f"\nNext: ./webitel status {stack}"
         )
     progress(f"Looking for newer versions on {format_count(len(access.nodes), 'node')}.")
-    found = choose_patches(plan, ask_versions(access), only or ())
+    offers = ask_versions(access)
+    if old := [key for key, packages in offers.items() if security and any("security" not in one for one in packages.values())]:
+        raise Failure(f"Nothing was changed: {', '.join(old)} cannot tell security updates yet. Next: ./webitel up {stack}")
+    found = choose_patches(plan, offers, only or (), security)
     patches = [patch for patch in found if disruptive or not patch.drops_calls]
     if found:
         show_patches(found, disruptive)
     if not patches:
-        out.print("No newer patch version." if not found else "Nothing else has a newer patch version.")
+        kind = "security update" if security else "newer patch version"
+        out.print(f"No {kind}." if not found else f"Nothing else has a {kind}.")
         return
     if not yes and not is_terminal():
         nodes = ", ".join(dict.fromkeys(patch.node for patch in patches))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +42,23 @@ def preview_document(stack: str, changes: Changes) -> Document:
     }
 
 
-def drift_document(stack: str, changed: Collection[str], unknown: Collection[str], *, nodes: bool) -> Document:
+def drift_document(
+    stack: str,
+    changed: Collection[str],
+    unknown: Collection[str],
+    waiting: Mapping[str, Mapping[str, str]],
+    *,
+    nodes: bool,
+) -> Document:
     """Return what was changed outside `webitel`; `nodes_asked` tells whether the nodes were looked at as well."""
-    return {"stack": stack, "drift": bool(changed), "changed": list(changed), "unknown": list(unknown), "nodes_asked": nodes}
+    return {
+        "stack": stack,
+        "drift": bool(changed),
+        "changed": list(changed),
+        "unknown": list(unknown),
+        "nodes_asked": nodes,
+        "security_updates": {key: dict(packages) for key, packages in waiting.items()},
+    }
 
 
 def doctor_document(stack: str, checks: Sequence[Check]) -> Document:

@@ -70,7 +70,10 @@ def main(arguments: list[str]) -> int:
     command.add_argument("--lines", type=int, default=2000)
     commands.add_parser("confirm", help="keep a changed firewall or sshd: whoever says so has logged in by it")
     commands.add_parser("revert", help="take back a changed firewall or sshd by which nobody has logged in (runs as a unit)")
-    commands.add_parser("drain", help="take no new calls, hand over services that move, and wait until no call is left")
+    command = commands.add_parser("drain", help="take no new calls, hand over services that move, and wait until no call is left")
+    command.add_argument(
+        "--restart", action="store_true", help="have other nodes lead the clusters too, for the machine restarts"
+    )
     commands.add_parser("resume", help="take calls again after a drain")
     commands.add_parser("drift", help="print files, units and packages that were changed outside `webitel`, as JSON")
     commands.add_parser("locks", help="start services whose lock this node holds, stop the others (runs as a unit)")
@@ -105,10 +108,9 @@ def main(arguments: list[str]) -> int:
         guard.revert()
         return 0
     if options.command == "drain":
-        return run_drain()
+        return run_drain(restart=options.restart)
     if options.command == "resume":
-        drain.admit(load_manifest())
-        return 0
+        return run_resume()
     if options.command == "drift":
         return tell_drift()
     if options.command == "locks":
@@ -153,8 +155,9 @@ def run_confirm() -> int:
     return 0
 
 
-def run_drain() -> int:
-    """Drain this node's FreeSWITCH, where it has one that runs, and have other nodes run what moves."""
+def run_drain(restart: bool) -> int:
+    """Drain this node's FreeSWITCH, where it has one that runs, and have other nodes run what moves; before a restart of the
+    machine have them lead what this one leads. What fails is taken back."""
 
     def tell(step: str, text: str) -> None:
         print(text, flush=True)
@@ -166,9 +169,21 @@ def run_drain() -> int:
             drain.drain(manifest, tell)
         if "locks" in running:
             locks.hand_over(manifest, tell)
+        if restart:
+            units.leave_clusters_to_others(manifest, tell)
     except ApplyError as error:
+        run_resume()
         print(error, file=sys.stderr)
         return 1
+    return 0
+
+
+def run_resume() -> int:
+    """Take calls again, and let this node run what moves."""
+    manifest = load_manifest()
+    if any(service["name"] == "freeswitch" for service in manifest["services"]):
+        drain.admit(manifest)
+    locks.take_again()
     return 0
 
 
@@ -185,7 +200,7 @@ def tell_drift() -> int:
 def tell_versions() -> int:
     """Print {"versions": {package: {"now", "newer"}}}, or {"error"} where the package lists cannot be read."""
     try:
-        print(json.dumps({"versions": versions.find_newer(load_manifest()["packages"])}))
+        print(json.dumps({"versions": versions.find_newer(load_manifest())}))
     except install.InstallError as error:
         print(json.dumps({"error": str(error)}))
         return 1

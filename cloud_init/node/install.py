@@ -6,6 +6,7 @@ fingerprint}], "packages": [name], "units": [name]}. Progress goes to /run/webit
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -37,6 +38,11 @@ EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 OFFLINE = {"SYSTEMD_OFFLINE": "1"}
 """systemctl leaves running units alone (`facts/first-boot.md` 3). Every package with a unit would have systemd read all of them
 anew, some thirty times in a first installation, in which none is started."""
+
+DAILY_LOCK = pathlib.Path("/var/lib/apt/daily_lock")
+"""What Debian's own timers hold while they read lists and install: who holds it has apt to itself (`facts/updates.md` 2)."""
+DAILY_SECONDS = 1200.0
+DAILY_HELD: list[pathlib.Path] = []
 
 TRIES = 5
 PATIENCE = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=30", "-o", "Acquire::https::Timeout=30")
@@ -173,6 +179,30 @@ def disable(units: list[str]) -> None:
         subprocess.run(["systemctl", "disable", "--now", "-q", *found], capture_output=True, check=False, env=os.environ | NATIVE)
 
 
+@contextlib.contextmanager
+def apt_to_itself() -> Iterator[None]:
+    """Have the machine's own updates wait meanwhile; wait for those that run already."""
+    if DAILY_HELD or not DAILY_LOCK.parent.is_dir():
+        yield
+        return
+    with DAILY_LOCK.open("a") as lock:
+        until = time.monotonic() + DAILY_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() > until:
+                    raise InstallError(f"apt-daily.service did not end within {DAILY_SECONDS:.0f} s") from error
+                report("waiting for the machine's own updates")
+                time.sleep(1)
+        DAILY_HELD.append(DAILY_LOCK)
+        try:
+            yield
+        finally:
+            DAILY_HELD.clear()
+
+
 def run_apt(arguments: list[str], step: str, total: int) -> None:
     """apt-get with its status read line by line; the error holds its last lines."""
     reading, writing = os.pipe()
@@ -193,7 +223,7 @@ def run_apt(arguments: list[str], step: str, total: int) -> None:
         *PATIENCE,
         *arguments,
     ]
-    with LOG.open("a") as sink:
+    with apt_to_itself(), LOG.open("a") as sink:
         start = sink.tell()
         process = subprocess.Popen(
             command,
@@ -281,7 +311,7 @@ def mend_unsynced() -> None:
         return
     began = UNSYNCED.stat().st_mtime
     names = sorted(path.name.removesuffix(".list") for path in UNPACKED.glob("*.list") if path.stat().st_mtime >= began)
-    with starts_forbidden():
+    with apt_to_itself(), starts_forbidden():
         # apt refuses to go on from where dpkg was cut off. What cannot be configured yet is unpacked anew by the next call.
         subprocess.run(["dpkg", "--configure", "-a"], capture_output=True, check=False, stdin=subprocess.DEVNULL)
         if names:
@@ -322,7 +352,7 @@ def install(
     names = [f"{package}={versions[package]}" if package in versions else package for package in missing]
     if not missing:
         return []
-    with starts_forbidden():
+    with apt_to_itself(), starts_forbidden():
         if first:
             begin_unsynced()
         for attempt in range(1, TRIES + 1):

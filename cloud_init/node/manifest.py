@@ -129,11 +129,13 @@ class ServiceEntry(TypedDict):
 
 
 class VersionEntry(TypedDict):
-    """A package's version, what another one does to which unit; `lower` where the new one may be the lower one."""
+    """A package's version, what another one does to which unit; `lower` where the new one may be the lower one, `part` where the
+    package is changed but never installed for this."""
 
     version: str
     actions: list[str]
     lower: NotRequired[bool]
+    part: NotRequired[bool]
 
 
 class PortsEntry(TypedDict):
@@ -183,6 +185,8 @@ class Manifest(TypedDict):
     share: NotRequired[ShareEntry]
     emergency_numbers: NotRequired[list[str]]
     time_zone: NotRequired[str]
+    parts: NotRequired[list[str]]
+    renewed: NotRequired[list[str]]
     leaving: NotRequired[bool]
     order: NotRequired[OrderEntry]
     operators: NotRequired[list[str]]

@@ -39,13 +39,14 @@ class DiskRow(TypedDict):
 
 
 class MachineRow(TypedDict):
-    """What is not a service: `days` that the certificate has left, `seconds` that the clock is off; `warning` where something is
-    worth a look and nothing is broken."""
+    """What is not a service: `days` that the certificate has left, `seconds` that the clock is off, `packages` that wait, with
+    their new versions; `warning` where something is worth a look and nothing is broken."""
 
     name: str
     healthy: bool
     why: str
     warning: NotRequired[bool]
+    packages: NotRequired[dict[str, str]]
     days: NotRequired[float | None]
     seconds: NotRequired[float | None]
 
@@ -82,7 +83,9 @@ class Finding(TypedDict):
 
 
 class NewerEntry(TypedDict):
-    """A held package's version and the newer ones there are, the highest first."""
+    """A held package's version and the newer ones there are, the highest first; `security`: those that Debian's security team
+    made."""
 
     now: str
     newer: list[str]
+    security: list[str]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components.model.catalogue.packages import find_package
+from components.model.catalogue.packages import find_package, is_part
 from components.model.catalogue.service import OnChange, PackageSource, Service
 from components.model.catalogue.services import CATALOGUE
 from components.model.plan import Plan
@@ -38,8 +38,14 @@ def find_reactions(package: str, services: Iterable[Service], source: PackageSou
     return {
         service.name: service.on_new_version
         for service in services
-        if package in service.packages_from(source) and service.on_new_version is not OnChange.NOTHING
+        if is_of(package, service, source) and service.on_new_version is not OnChange.NOTHING
     }
+
+
+def is_of(package: str, service: Service, source: PackageSource) -> bool:
+    """Tell whether a package is one of a service's, or a part of one."""
+    own = service.packages_from(source)
+    return package in own or is_part(package, own)
 
 
 @dataclass(frozen=True)
@@ -59,25 +65,32 @@ class Patch:
 
 
 Offers = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""By key of a node and package: {"now": version, "newer": [version, the highest first]} (`cloud_init/node/apply/versions.py`)."""
+"""By key of a node and package: {"now": version, "newer": [version, the highest first], "security": [those of `newer` that are
+security updates of Debian's]} (`cloud_init/node/apply/versions.py`)."""
 
 
-def choose_patches(plan: Plan, offers: Offers, only: Iterable[str] = ()) -> list[Patch]:
+def choose_patches(plan: Plan, offers: Offers, only: Iterable[str] = (), security: bool = False) -> list[Patch]:
     """Return the highest patch version of every package that all of its nodes can have, in the order of the rollout.
 
-    `only`: names of services, where not the packages of all of them are meant.
+    `only`: names of services, where not the packages of all of them are meant. `security`: security updates and nothing else;
+    within a release of Debian all of them are patches, whatever their numbers.
     """
+    if security:
+        offers = {
+            key: {name: {**entry, "newer": entry.get("security", [])} for name, entry in packages.items()}
+            for key, packages in offers.items()
+        }
     source = PackageSource(plan.package_source)
     chosen: dict[str, str] = {}
     for package in sorted({name for packages in offers.values() for name in packages}):
         entries = [packages[package] for packages in offers.values() if package in packages]
         candidates = [new for entry in entries for new in entry["newer"]]
+
         # One that a node runs already is no news there, and no way down either.
-        fit = [
-            new
-            for new in candidates
-            if all(new == entry["now"] or (new in entry["newer"] and is_patch(package, entry["now"], new)) for entry in entries)
-        ]
+        def fits(entry: Mapping[str, Any], new: str, name: str = package) -> bool:
+            return new == entry["now"] or (new in entry["newer"] and (security or is_patch(name, entry["now"], new)))
+
+        fit = [new for new in candidates if all(fits(entry, new) for entry in entries)]
         if fit:
             chosen[package] = max(
                 fit, key=lambda new: -min(entry["newer"].index(new) for entry in entries if new in entry["newer"])
@@ -87,7 +100,7 @@ def choose_patches(plan: Plan, offers: Offers, only: Iterable[str] = ()) -> list
     for node in sorted(plan.nodes, key=lambda node: node.leaving):
         services = [CATALOGUE[name] for name in node.services]
         for package, entry in offers.get(node.key, {}).items():
-            wanted = not names or any(one.name in names and package in one.packages_from(source) for one in services)
+            wanted = not names or any(one.name in names and is_of(package, one, source) for one in services)
             if wanted and chosen.get(package, entry["now"]) != entry["now"]:
                 reactions = find_reactions(package, services, source)
                 patches.append(Patch(node.key, package, entry["now"], chosen[package], reactions))

@@ -43,8 +43,8 @@ class DiskRow(Said):
 
 
 class MachineRow(Said):
-    """What is no service: `days` that the certificate has left, `seconds` that the clock is off; `warning` where something is
-    worth a look and nothing is broken."""
+    """What is no service: `days` that the certificate has left, `seconds` that the clock is off, `packages` that wait, with their
+    new versions; `warning` where something is worth a look and nothing is broken."""
 
     name: str
     healthy: bool
@@ -52,6 +52,7 @@ class MachineRow(Said):
     warning: bool = False
     days: float | None = None
     seconds: float | None = None
+    packages: dict[str, str] = {}
 
 
 Row = ServiceRow | DiskRow | MachineRow

@@ -239,6 +239,13 @@ class Settings(BaseModel):
         "one stays as it was installed.",
         examples=[{"webitel-engine": "25.08.3-1"}],
     )
+    update_window: str = Field(
+        "03:00-05:00",
+        pattern=r"^(off|([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)$",
+        description="When nodes install Debian's security updates of packages that no call waits for, in the nodes' time zone; "
+        "off = never by themselves.",
+        examples=["01:30-04:00"],
+    )
     package_source: PackageSource | None = Field(
         None, description="vendor, mirror or sandbox; empty = sandbox on local, else vendor.", examples=["vendor"]
     )

@@ -48,6 +48,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     addresses: dict[str, str] = json.loads((incoming / "addresses.json").read_text())
     secrets: dict[str, str] = json.loads((incoming / "secrets.json").read_text())
     manifest = configuration["manifest"]
+    manifest["versions"] = dict(versions.leave_out_absent(manifest["versions"]))
     seconds: dict[str, float] = {}
     state = load_state()
     clock = time.monotonic()
@@ -84,7 +85,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         raise ApplyError(str(error), "webitel-install.service") from error
     finally:
         units.keep_off(manifest["install_units"])
-    drift.hold_again(state)
+    drift.hold_again(state, manifest.get("renewed", ()))
     done("packages")
     disks.prepare(manifest, configuration["devices"], state, tell)
     done("disks")

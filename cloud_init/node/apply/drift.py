@@ -3,7 +3,7 @@
 import fcntl
 import hashlib
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ..health import status
 from ..manifest import LOCK, Login, Manifest, load_manifest
@@ -61,12 +61,14 @@ def find() -> list[Finding]:
     return [{"kind": kind, "name": name, "what": what} for kind, name, what in found if what]
 
 
-def hold_again(state: State) -> None:
-    """Hold packages again that were held at the end of the last run."""
+def hold_again(state: State, renewed: Collection[str]) -> None:
+    """Hold packages again that were held at the end of the last run, and let those go that security updates renew."""
     stock = state.get("stock")
     was = {name for name, (_, held) in stock["packages"].items() if held} if stock else set()
-    if loose := [name for name, (_, held) in list_packages(was).items() if not held]:
+    if loose := [name for name, (_, held) in list_packages(was - set(renewed)).items() if not held]:
         run(["apt-mark", "hold", *loose])
+    if kept := [name for name, (_, held) in list_packages(renewed).items() if held]:
+        run(["apt-mark", "unhold", *kept])
 
 
 def describe_file(path: pathlib.Path) -> tuple[str, str]:

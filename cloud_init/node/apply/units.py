@@ -108,6 +108,14 @@ def converge(manifest: Manifest, actions: list[str], update: bool, tell: Tell) -
     return actions
 
 
+def leave_clusters_to_others(manifest: Manifest, tell: Tell) -> None:
+    """Have other members lead what this node leads, before all of it stops at once."""
+    names = {unit["name"] for unit in manifest["units"]}
+    for unit, step in BEFORE_RESTART.items():
+        if unit in names and is_running(unit):
+            step(manifest, tell)
+
+
 def list_resting(units: list[str]) -> list[str]:
     """List the units that are neither active nor activating, in the given order."""
     states = systemctl("is-active", *units).stdout.split()

@@ -1,13 +1,13 @@
 """Packages pinned to a version: which differ, whether that version is available, and what newer ones exist."""
 
 import functools
-import subprocess
 from collections.abc import Iterable, Mapping
 
 from .. import install
-from ..manifest import VersionEntry
+from ..health.updates import SECURITY_SUITE, is_lower, list_kept, list_offers
+from ..manifest import Manifest, VersionEntry
 from ..report import NewerEntry
-from ..system import ApplyError, run
+from ..system import ApplyError
 from .drift import list_packages
 
 STAND_INS = "webitel-sandbox.list"
@@ -59,19 +59,12 @@ def check(wanted: Wanted, stale: dict[str, str], runs: bool, node: str) -> None:
 
 def list_offered(names: Iterable[str]) -> dict[str, list[str]]:
     """List by package every version in the package lists of this node."""
-    wanted = sorted(names)
-    found: dict[str, list[str]] = {name: [] for name in wanted}
+    found: dict[str, list[str]] = {name: [] for name in sorted(names)}
     # A package that is twice in one repository is twice in madison's output.
-    for line in run(["apt-cache", "madison", *wanted], 60).stdout.splitlines() if wanted else ():
-        name, version = (part.strip() for part in line.split("|")[:2])
+    for name, version, _ in list_offers(found):
         if version not in found[name]:
             found[name].append(version)
     return found
-
-
-def is_lower(one: str, other: str) -> bool:
-    """Tell whether a version is lower than another one, by Debian's rules."""
-    return subprocess.run(["dpkg", "--compare-versions", one, "lt", other], check=False).returncode == 0
 
 
 def compare(one: str, other: str) -> int:
@@ -79,15 +72,31 @@ def compare(one: str, other: str) -> int:
     return 0 if one == other else -1 if is_lower(one, other) else 1
 
 
-def find_newer(packages: Iterable[str]) -> dict[str, NewerEntry]:
-    """Find newer versions of held packages. Refreshes the package lists first.
+def find_newer(manifest: Manifest) -> dict[str, NewerEntry]:
+    """Find newer versions of packages that only a roll-out renews, and which of them are security updates. Refreshes the package
+    lists first.
 
-    Security updates renew by themselves what is not held. Raises InstallError.
+    Security updates renew the others by themselves. Raises InstallError.
     """
     if unread := install.read_all_lists():
         raise install.InstallError(unread)
-    held = {name: version for name, (version, is_held) in list_packages(packages).items() if is_held}
-    offered = list_offered(held)
-    newer = {name: [version for version in offered[name] if is_lower(now, version)] for name, now in held.items()}
+    own = set(manifest["packages"])
+    parts = tuple(manifest.get("parts", ()))
+    held = {name: version for name, version in list_kept(manifest).items() if name in own or name.startswith(parts)}
+    offered: dict[str, dict[str, bool]] = {name: {} for name in held}
+    for name, version, suite in list_offers(held):
+        if is_lower(held[name], version):
+            offered[name][version] = offered[name].get(version, False) or suite.endswith(SECURITY_SUITE)
     order = functools.cmp_to_key(compare)
-    return {name: {"now": held[name], "newer": sorted(newer[name], key=order, reverse=True)} for name in sorted(held)}
+    found: dict[str, NewerEntry] = {}
+    for name in sorted(held):
+        newer = sorted(offered[name], key=order, reverse=True)
+        found[name] = {"now": held[name], "newer": newer, "security": [one for one in newer if offered[name][one]]}
+    return found
+
+
+def leave_out_absent(wanted: Wanted) -> Wanted:
+    """Leave out parts of packages that this node does not have: nobody asked for them here."""
+    parts = [name for name, entry in wanted.items() if entry.get("part")]
+    absent = set(parts) - list_packages(parts).keys()
+    return {name: entry for name, entry in wanted.items() if name not in absent}

@@ -12,6 +12,7 @@ from ..ask.view import View
 from ..manifest import DiskEntry, Manifest, OrderEntry
 from ..report import MachineRow
 from ..system import run, write_private
+from . import updates
 from .emergency import emergency_calls
 
 GROWTH = pathlib.Path("/var/lib/webitel/growth.json")
@@ -37,11 +38,12 @@ def ask(manifest: Manifest) -> list[MachineRow]:
         try:
             served = ssl.get_server_certificate((manifest["address"], manifest["ports"]["nginx_https"]), timeout=3)
         except OSError as error:
-            return [*rows, {"name": "certificate", "healthy": True, "why": f"not seen: {error}", "days": None}]
-        rows.append(certificate(served, order))
+            rows.append({"name": "certificate", "healthy": True, "why": f"not seen: {error}", "days": None})
+        else:
+            rows.append(certificate(served, order))
     elif order:
         rows.append(certificate(SHOWN.read_text(), order))  # that of SIP over TLS
-    return rows
+    return [*rows, *updates.ask(manifest)]
 
 
 def certificate(served: str, order: OrderEntry | None = None) -> MachineRow:

@@ -7,6 +7,7 @@ import zoneinfo
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from components.model.catalogue.packages import is_part
 from components.model.catalogue.repositories import REPOSITORY_NAMES
 from components.model.catalogue.service import PackageSource
 from components.model.catalogue.services import CATALOGUE
@@ -16,6 +17,7 @@ from components.model.planning.dns import read_zone
 from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
 from components.model.secret_specs import SECRETS
+from components.model.update_window import LEAST_MINUTES, read_window
 
 MIN_PREFIX_LENGTH = 8
 """A network shorter than this is no office, VPN or carrier."""
@@ -161,7 +163,7 @@ def check_versions(draft: Draft) -> Iterator[Problem]:
     known = known_packages(draft.package_source, draft.catalogue)
     for name, version in draft.settings.package_versions.items():
         setting = f"package_versions.{name}"
-        if name not in known:
+        if name not in known and not is_part(name, known):
             # A service's name is what a person thinks of first.
             first = CATALOGUE[name].packages[:1] if name in CATALOGUE else ()
             near = first or get_close_matches(name, known, 1)
@@ -169,6 +171,14 @@ def check_versions(draft: Draft) -> Iterator[Problem]:
             yield setting_problem(setting, version, f"no service has a package of that name; {hint}")
         elif not VERSION.fullmatch(version):
             yield setting_problem(setting, version, "not a version of a Debian package; use one such as 25.08.3-1")
+
+
+def check_update_window(draft: Draft) -> Iterator[Problem]:
+    """Find a window that is too short for what has to happen in it."""
+    window = read_window(draft.settings.update_window)
+    if window and window.minutes < LEAST_MINUTES:
+        message = f"too short, downloads and installation take up to {LEAST_MINUTES} minutes; use one such as 03:00-05:00"
+        yield setting_problem("update_window", draft.settings.update_window, message)
 
 
 def check_zone(draft: Draft) -> Iterator[Problem]:

@@ -159,7 +159,7 @@ def test_what_drops_calls_is_refused_before_a_node_is_emptied(
 ) -> None:
     """A change that waits for `--disruptive`, of another node than the one that is replaced."""
     emptied: list[str] = []
-    monkeypatch.setattr("cli.commands.replace.drain", lambda access, key, seconds: emptied.append(key))
+    monkeypatch.setattr("cli.nodes.drain.drain", lambda access, key, seconds: emptied.append(key))
     made = start(f"{cloud}-basic", standing(f"{cloud}-basic"))
     made.deployment.configure(OWN)
     made.deployment.up()

@@ -41,7 +41,7 @@ def sample_changes() -> Changes:
 
 DOCUMENTS: dict[str, Any] = {
     "preview": preview_document("s", sample_changes()),
-    "drift": drift_document("s", ["app-1 /etc/hosts changed"], [], nodes=True),
+    "drift": drift_document("s", ["app-1 /etc/hosts changed"], [], {}, nodes=True),
     "doctor": doctor_document("s", [Check("memory", "2 GiB", "take a smaller tier")]),
     "drill": drill_document([Outcome("kill-leader", "data-1")]),
     "status": status_document("s", "https://voice.example.com/", True, {}),
@@ -67,7 +67,7 @@ PROMISED = {
         "nodes",
         "lines",
     },
-    "drift": {"stack", "drift", "changed", "unknown", "nodes_asked"},
+    "drift": {"stack", "drift", "changed", "unknown", "nodes_asked", "security_updates"},
     "doctor": {"stack", "ready", "checks", "name", "state", "found", "remedy"},
     "drill": {field.name for field in fields(Outcome)},
     "status": {"stack", "healthy", "url", "warnings", "nodes"},

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.model.catalogue.packages import PECULIAR
+from components.model.catalogue.packages import PECULIAR, UPDATERS
 from components.model.catalogue.service import OnChange, PackageSource
 from components.model.catalogue.services import CATALOGUE
 from components.model.patches import VERSION, choose_patches, find_reactions, is_patch, known_packages
@@ -36,6 +36,7 @@ def test_a_patch_keeps_the_series(package: str, now: str, new: str, same: bool) 
 
 def test_every_exception_is_a_package_of_the_catalogue() -> None:
     packages = {name for source in PackageSource for name in known_packages(source)}
+    packages.update(UPDATERS)
     packages.update(name for facts in SHARE_TYPES.values() for name in facts.packages)
     assert set(PECULIAR) <= packages
     assert all(VERSION.fullmatch(one) for one in ("25.08.3-1", "1:1.10~rc1", "3.10.8-1.1+deb12u1"))
@@ -103,3 +104,17 @@ def test_services_can_be_chosen_and_what_drops_calls_is_known() -> None:
     }
     assert choose(offers, "logger") == [("app-1", "webitel-logger", "25.08.2")]
     assert {patch.package for patch in choose_patches(PLAN, offers) if patch.drops_calls} == {"opensips", "rtpengine-daemon"}
+
+
+def test_security_updates_and_nothing_else_whatever_their_numbers() -> None:
+    common = {**entry("248", "249", "248+deb12u1"), "security": ["248+deb12u1"]}
+    offers = {"data-1": {"rabbitmq-server": {**entry("3.10.8-1", "3.10.8-2"), "security": []}, "postgresql-common": common}}
+    (patch,) = choose_patches(PLAN, offers, security=True)
+    assert (patch.package, patch.new) == ("postgresql-common", "248+deb12u1")
+    assert list(patch.reactions) == ["postgresql"], "what a package consists of is restarted like itself"
+
+
+def test_the_broker_restarts_for_its_erlang() -> None:
+    offers = {"data-1": {"erlang-base": entry("1:25.2.3+dfsg-1", "1:25.2.3+dfsg-1+deb12u3")}}
+    (patch,) = choose_patches(PLAN, offers, ["rabbitmq"])
+    assert list(patch.reactions) == ["rabbitmq"]

@@ -291,6 +291,14 @@ def test_a_broken_catalogue_is_an_error_of_the_plan() -> None:
         make_plan(settings, "test", clashing)
 
 
+def test_a_window_that_is_too_short() -> None:
+    assert problems(update_window="03:00-03:29") == [
+        "webitel:update_window = 03:00-03:29: too short, downloads and installation take up to 30 minutes; "
+        "use one such as 03:00-05:00"
+    ]
+    assert problems(update_window="23:50-00:20") == problems(update_window="off") == []
+
+
 CREDENTIALS = {"repository_user": "hush1", "repository_password": "hush2", "freeswitch_token": "hush3"}
 KEYS = dict.fromkeys(("webitel", "opensips", "freeswitch"), "0123456789ABCDEF0123456789ABCDEF01234567")
 SET = {

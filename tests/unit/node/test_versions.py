@@ -8,6 +8,7 @@ import pytest
 
 from cloud_init.node import commands, install
 from cloud_init.node.apply import drift, versions
+from cloud_init.node.health import updates
 from cloud_init.node.manifest import VersionEntry
 from cloud_init.node.system import ApplyError
 
@@ -17,6 +18,12 @@ WANTED: versions.Wanted = {
     "grafana": {"version": "1", "actions": ["restart grafana-server"]},
 }
 MADISON = "webitel-engine | {0} | http://one Packages\nwebitel-engine | {0} | http://one again Packages\n"
+SECURITY = """\
+erlang-base | 1:25.2-1+deb12u2 | http://deb.debian.org/debian bookworm/main amd64 Packages
+erlang-base | 1:25.2-1+deb12u1 | http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
+erlang-base |   1:25.2-1 | http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
+"""
+"""Lines of `apt-cache madison`."""
 
 
 @pytest.fixture
@@ -32,7 +39,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         said["offered"] = said["fresh"] or said["offered"]
 
     monkeypatch.setattr(drift, "run", run)
-    monkeypatch.setattr(versions, "run", run)
+    monkeypatch.setattr(updates, "run", run)
     monkeypatch.setattr(install, "run_apt", run_apt)
     return said
 
@@ -68,7 +75,7 @@ def test_only_what_is_there_in_another_version_is_stale(
 
 
 def test_without_wanted_versions_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(versions, "run")
+    monkeypatch.delattr(updates, "run")
     monkeypatch.delattr(drift, "run")
     assert versions.find_stale({}) == {}
     versions.check({}, {}, True, "n")
@@ -136,7 +143,7 @@ def test_a_lower_version_is_refused_once_its_service_has_run(node: dict[str, Any
     ],
 )
 def test_versions_are_compared_as_debian_does(one: str, other: str) -> None:
-    assert versions.is_lower(one, other) and not versions.is_lower(other, one)
+    assert updates.is_lower(one, other) and not updates.is_lower(other, one)
     assert (versions.compare(one, other), versions.compare(other, one), versions.compare(one, one)) == (-1, 1, 0)
 
 
@@ -145,12 +152,20 @@ def test_newer_versions_of_held_packages_are_told(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(commands, "load_manifest", lambda: {"packages": ["webitel-engine", "curl"]})
-    node["installed"] = rows(webitel_engine="25.08.2-1") + "curl install installed 7\n"
+    monkeypatch.setattr(commands, "load_manifest", lambda: {"packages": ["webitel-engine", "curl"], "parts": ["erlang-"]})
+    node["installed"] = rows(webitel_engine="25.08.2-1") + "curl install installed 7\nerlang-base install installed 1:25.2-1\n"
     node["fresh"] = "".join(MADISON.format(version) for version in ("25.08.2-1", "25.08.3-1", "25.08.10-1", "25.08.1-1"))
+    node["fresh"] += SECURITY
     assert commands.main(["versions"]) == 0
     assert json.loads(capsys.readouterr().out) == {
-        "versions": {"webitel-engine": {"now": "25.08.2-1", "newer": ["25.08.10-1", "25.08.3-1"]}}
+        "versions": {
+            "erlang-base": {
+                "now": "1:25.2-1",
+                "newer": ["1:25.2-1+deb12u2", "1:25.2-1+deb12u1"],
+                "security": ["1:25.2-1+deb12u1"],
+            },
+            "webitel-engine": {"now": "25.08.2-1", "newer": ["25.08.10-1", "25.08.3-1"], "security": []},
+        }
     }
 
     def fail(*_: object) -> None:

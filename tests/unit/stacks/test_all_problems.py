@@ -40,8 +40,8 @@ HEAD = "config:\n  webitel:cloud: aws\n  webitel:tier: basic\n"
             ["repository_keys.webitel = short", "repository_keys.wrong = 0123"],
         ),
         (
-            "package_versions: {nginx-no: 1-1, webitel-engine: a b}",
-            ["package_versions.nginx-no", "package_versions.webitel-engine"],
+            "package_versions: {no-nginx: 1-1, webitel-engine: a b}",
+            ["package_versions.no-nginx", "package_versions.webitel-engine"],
         ),
         ("leaving: [data-9, app-7]", ["leaving = data-9", "leaving = app-7"]),
         (
