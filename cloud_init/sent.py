@@ -7,6 +7,7 @@ import gzip
 import textwrap
 
 from components.model.clouds.facts import CloudFacts
+from components.model.user_data import UserData
 
 BOUNDARY = "==webitel=="
 
@@ -27,6 +28,16 @@ cloud-init init --local && cloud-init init && cloud-init modules --mode=config &
 """
 
 
+HOST_KEY_BYTES = 700
+"""Of a host key in user data as sent, at most."""
+
+
+def add_host_key(user_data: UserData, private: str, public: str, cloud: CloudFacts) -> str:
+    """Return the user data as sent, with a host key in it: the machine has that one from its first boot on, and no other."""
+    lines = textwrap.indent(private, "    ")
+    return encode(f"{user_data.decoded}ssh_keys:\n  ed25519_private: |\n{lines}  ed25519_public: {public}\n", cloud)
+
+
 def compress(text: str) -> str:
     """Compress to base64 of gzip: equal text gives equal bytes."""
     return base64.b64encode(gzip.compress(text.encode("ascii"), 9, mtime=0)).decode()
@@ -34,6 +45,16 @@ def compress(text: str) -> str:
 
 def encode_user_data(decoded: str, cloud: CloudFacts) -> str:
     """Encode the text for the cloud; an error says by how many bytes it is too long or which character is not ASCII."""
+    sent = encode(decoded, cloud)
+    # A host key is added once there is one; that it fits is known before anything is made.
+    size = measure_sent(sent, cloud) + HOST_KEY_BYTES
+    if size > cloud.user_data_limit:
+        raise ValueError(f"user data is {size} bytes as sent, {size - cloud.user_data_limit} over the limit on {cloud.title}")
+    return sent
+
+
+def encode(decoded: str, cloud: CloudFacts) -> str:
+    """Encode the text for the cloud, whatever its length."""
     if not decoded.isascii():
         # cloud-init 22.4.2 garbles other characters in gzip parts (`facts/clouds.md` 0.3).
         wrong = sorted({character for character in decoded if not character.isascii()})
@@ -48,9 +69,6 @@ def encode_user_data(decoded: str, cloud: CloudFacts) -> str:
             f'Content-Type: multipart/mixed; boundary="{BOUNDARY}"\nMIME-Version: 1.0\n\n--{BOUNDARY}\n'
             f"Content-Type: application/x-gzip\nContent-Transfer-Encoding: base64\n\n{packed}\n--{BOUNDARY}--\n"
         )
-    size = measure_sent(sent, cloud)
-    if size > cloud.user_data_limit:
-        raise ValueError(f"user data is {size} bytes as sent, {size - cloud.user_data_limit} over the limit on {cloud.title}")
     return sent
 
 

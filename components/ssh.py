@@ -5,11 +5,12 @@ import os
 import socket
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, MutableMapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import asyncssh
 from pydantic import BaseModel, ConfigDict
 
+from components.host_keys import own_key, throw_away_key
 from components.ssh_session import Session
 
 Progress = Callable[[str], None]
@@ -23,11 +24,24 @@ _PORT = 22
 
 
 class Hop(BaseModel):
-    """A machine that SSH reaches: `address` with `:port` where it is not 22."""
+    """A machine that SSH reaches: `address` with `:port` where it is not 22.
+
+    `boot_key` names the node whose throw-away host key it booted with, if it did; `expected` are the host keys that it may have
+    at the first contact, its own and then the throw-away one.
+    """
 
     model_config = ConfigDict(frozen=True)
     address: str
     machine_id: str
+    boot_key: str = ""
+    expected: tuple[str, ...] = ()
+
+    def expect(self, seed: str) -> Self:
+        """Return the machine with the host keys that it may have; as it is where it booted without one of ours."""
+        if not (self.boot_key and seed):
+            return self
+        keys = own_key(seed, self.machine_id), throw_away_key(seed, self.boot_key)
+        return self.model_copy(update={"expected": tuple(key.public for key in keys)})
 
 
 class Target(Hop):
@@ -100,7 +114,7 @@ async def connect(
     progress: Progress = lambda text: None,
 ) -> Session:
     """Open a session, trying again for so many seconds (0 = one attempt); with `pin_new` host keys of machines met for the
-    first time are accepted and put into `pins`.
+    first time are accepted and put into `pins`, where it is not known which one they have.
 
     Raises WrongHostKey, and whatever no later attempt can mend, at once; otherwise SshError with the last reason.
     """
@@ -170,9 +184,10 @@ class _Way(NamedTuple):
     async def _open_hop(self, hop: Hop, user: str, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
         host, _, port = hop.address.partition(":")
         pin = self.pins.get(hop.machine_id)
-        if pin is None and not self.pin_new:
+        right = (pin,) if pin else hop.expected
+        if not right and not self.pin_new:
             raise _HopError(f"the host key of {hop.address} is not known yet, so nothing was sent: ./webitel up pins it")
-        known: Any = ([asyncssh.import_public_key(pin)], [], []) if pin else None
+        known: Any = ([asyncssh.import_public_key(key) for key in right], [], []) if right else None
         try:
             connection = await asyncssh.connect(
                 host,
@@ -189,11 +204,20 @@ class _Way(NamedTuple):
                 keepalive_interval=_KEEPALIVE_SECONDS,
             )
         except asyncssh.HostKeyNotVerifiable as error:
+            if pin is None:
+                # It may be about to get it: where cloud-init comes late, the image's own is there first.
+                raise _HopError(
+                    f"{hop.address} does not have the host key that its machine was given, so nothing was sent: another machine "
+                    f"answers, or somebody is intercepting the connection. If this lasts: ./webitel replace {hop.boot_key}"
+                ) from error
             raise WrongHostKey(hop) from error
         if pin is None:
             key = connection.get_server_host_key()
             assert key is not None, "asyncssh knows the host key of an open connection"
-            self.pins[hop.machine_id] = key.export_public_key().decode().strip()
+            shown = show_public(key)
+            # A throw-away one proves who it is once, and is nobody's from then on.
+            if shown not in hop.expected[1:]:
+                self.pins[hop.machine_id] = shown
         return connection
 
 

@@ -8,6 +8,7 @@ import asyncssh
 
 from cloud_init.node.manifest import Configuration
 from cloud_init.node.report import CONFIRM, Applied
+from components.host_keys import own_key
 from components.model import resource_types
 from components.model.dropped_calls import ANNOUNCED, REFUSED, UNLESS_ALLOWED, find_dropped_calls
 from components.ssh import Pins, connect, explain, read_key, show_public
@@ -21,6 +22,15 @@ from provider.values import Properties
 
 _BOOTED = "test -e /var/lib/cloud/instance/boot-finished || cloud-init status --wait"
 _INSTANCE = "cat /var/lib/cloud/data/instance-id"
+_HOST_KEY = "/etc/ssh/webitel_host_ed25519_key"
+_HOST_KEY_SETTING = "/etc/ssh/sshd_config.d/10-webitel-host-key.conf"
+# A file of its own, which no cloud-init writes: that one puts the throw-away key back where it takes the machine for a new one.
+_TAKE_HOST_KEY = (
+    f"sh -c 'umask 077; cat >{_HOST_KEY}.new && mv {_HOST_KEY}.new {_HOST_KEY} && "
+    f'echo "HostKey {_HOST_KEY}" >{_HOST_KEY_SETTING}.new && chmod 644 {_HOST_KEY_SETTING}.new && '
+    f"mv {_HOST_KEY_SETTING}.new {_HOST_KEY_SETTING} && "
+    f"{{ sshd -t || {{ rm {_HOST_KEY_SETTING}; exit 1; }}; }} && systemctl try-reload-or-restart ssh.service'"
+)
 _TRIES = 2  # where the connection is lost while applying, and one more for each node on the way
 
 
@@ -108,6 +118,8 @@ async def _apply(request: Request, wanted: NodeInputs, old: NodeInputs | None, p
             if len(keys) > 1:
                 await _exchange_key(session, keys[1], keys[0])
             await _wait_for_boot(request, session, wanted)
+            if wanted.boot_key and wanted.machine_id not in pins:
+                pins[wanted.machine_id] = await _give_own_host_key(session, wanted)
             booted = time.monotonic()
             seconds = await _send_and_apply(request, session, wanted, keys[0], pins, update=update)
             return {"ssh": round(answered - start, 1), "boot": round(booted - answered, 1), **seconds}
@@ -148,6 +160,15 @@ async def _exchange_key(session: Session, old: asyncssh.SSHKey, new: asyncssh.SS
     done = await session.run(command, seconds=30, root=False)
     if done.status:
         raise ProviderError(f"the new SSH key was not written to {file}: {done.last_lines()}")
+
+
+async def _give_own_host_key(session: Session, wanted: NodeInputs) -> str:
+    """Replace the throw-away host key, with which the machine has just proved itself, by its own; return that one's line."""
+    own = own_key(wanted.host_key_seed, wanted.machine_id)
+    done = await session.run(_TAKE_HOST_KEY, seconds=30, input=own.private.encode())
+    if done.status:
+        raise ProviderError(f"{wanted.node} could not take its own host key: {done.last_lines(2)}")
+    return own.public
 
 
 async def _wait_for_boot(request: Request, session: Session, wanted: NodeInputs) -> None:

@@ -40,7 +40,8 @@ class Limits(BaseModel):
 
 class NodeInputs(BaseModel):
     """Inputs. `via` are the jump hosts, tried in turn; `instance_id`, where known, is what cloud-init on the machine
-    must say; `devices` maps the purpose of a data disk to its device's path."""
+    must say; `devices` maps the purpose of a data disk to its device's path; machines with a `boot_key` have host keys
+    that are made of `host_key_seed`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     node: str
@@ -52,6 +53,8 @@ class NodeInputs(BaseModel):
     ssh_via: str = ""
     user: str
     private_key: str
+    boot_key: str = ""
+    host_key_seed: str = ""
     files: dict[str, str]
     attributes: dict[str, SentFile]
     manifest: SentManifest
@@ -64,7 +67,15 @@ class NodeInputs(BaseModel):
 
     def target(self) -> Target:
         """Return the node as SSH needs it."""
-        return Target(address=self.address, machine_id=self.machine_id, user=self.user, via=self.via, ssh_via=self.ssh_via)
+        node = Target(
+            address=self.address,
+            machine_id=self.machine_id,
+            boot_key=self.boot_key,
+            user=self.user,
+            via=tuple(hop.expect(self.host_key_seed) for hop in self.via),
+            ssh_via=self.ssh_via,
+        )
+        return node.expect(self.host_key_seed)
 
     def digest(self) -> str:
         """Return a digest that is equal for equal configurations."""

@@ -27,6 +27,8 @@ from components.model.problems import PlanError
 from components.model.settings import Settings
 from components.resources import Health, NodeConfiguration, Secrets
 from sandbox import build
+from stacks.first_contact import OUTPUT as BOOT_KEY
+from stacks.first_contact import find_boot_keys, make_user_data
 from stacks.load import load_program, make_deployment
 from stacks.problems import SettingsError
 from stacks.settings import secret_settings
@@ -67,10 +69,12 @@ def deploy() -> None:
         web_names=settings.web_names,
         opts=ResourceOptions(protect=plan.facts.real),
     )
-    cloud = load_adapter(plan.cloud)(plan, settings, boot, secrets.public["ssh_public_key"])
-    configurations = configure_nodes(plan, settings, secrets, cloud, texts, running)
+    boot_keys = find_boot_keys(plan, running)
+    user_data = make_user_data(plan, boot, boot_keys, secrets.values["host_key_seed"])
+    cloud = load_adapter(plan.cloud)(plan, settings, boot, user_data, secrets.public["ssh_public_key"])
+    configurations = configure_nodes(plan, settings, secrets, cloud, texts, running, boot_keys)
     check_health(plan, settings, secrets, cloud, configurations)
-    export(plan, settings, secrets, cloud, configurations)
+    export(plan, settings, secrets, cloud, configurations, boot_keys)
 
 
 def load_adapter(name: str) -> type[Cloud]:
@@ -94,6 +98,7 @@ def configure_nodes(
     cloud: Cloud,
     texts: Mapping[str, Configuration],
     running: Collection[str],
+    boot_keys: Collection[str],
 ) -> dict[str, NodeConfiguration]:
     """Configure every node. Nodes that were up before are changed one after the other, in the order of the plan, the
     leaving ones last, when nobody sends them work any more; a failure stops everything behind it. New ones interrupt
@@ -109,7 +114,9 @@ def configure_nodes(
         inputs = {
             "node": node.name,
             "key": node.key,
-            **describe_way(node, cloud, settings),
+            **describe_way(node, cloud, settings, boot_keys),
+            **({"boot_key": node.key} if node.key in boot_keys else {}),
+            **({"host_key_seed": secrets.values["host_key_seed"]} if boot_keys else {}),
             "instance_id": machine.instance_id,
             "private_key": secrets.values["ssh_key"],
             "files": configuration.files,
@@ -141,11 +148,12 @@ def choose_waits(
     return [*needs, *before[-1:]]
 
 
-def describe_way(node: Node, cloud: Cloud, settings: Settings) -> dict[str, Any]:
+def describe_way(node: Node, cloud: Cloud, settings: Settings, boot_keys: Collection[str] = ()) -> dict[str, Any]:
     """Describe how SSH reaches a node, and which machine has to answer."""
     hops = [
         {"address": hop.private_address if hop.public_address is None else hop.public_address, "machine_id": hop.machine_id}
-        for hop in cloud.ssh_hops(node)
+        | ({"boot_key": key} if key in boot_keys else {})
+        for key, hop in cloud.ssh_hops(node).items()
     ]
     return {
         "address": cloud.ssh_address(node),
@@ -195,6 +203,7 @@ def export(
     secrets: Secrets,
     cloud: Cloud,
     configurations: Mapping[str, NodeConfiguration],
+    boot_keys: Collection[str],
 ) -> None:
     """Export what the command line needs to reach the nodes, and what a person wants to know."""
     nodes = {}
@@ -209,6 +218,7 @@ def export(
             "host_key": configurations[node.key].host_key,
             "machine_id": way["machine_id"],
             "leaving": node.leaving,
+            **({BOOT_KEY: True} if node.key in boot_keys else {}),
             "disks": {disk.purpose: disk.size_gib for disk in node.disks if disk.is_data},
         }
     pulumi.export("nodes", nodes)

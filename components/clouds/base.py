@@ -18,7 +18,7 @@ from components.model.machine import Public
 from components.model.plan import Node, Plan
 from components.model.planning.dns import Record, Zone, list_records, read_zone
 from components.model.settings import Settings
-from components.model.user_data import BootTexts, UserData
+from components.model.user_data import BootTexts
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,14 @@ class Cloud(pulumi.ComponentResource, ABC):
     transformations: Sequence[pulumi.ResourceTransformation] = ()
     """Of every resource of the deployment."""
 
-    def __init__(self, plan: Plan, settings: Settings, boot: BootTexts, ssh_public_key: Output[str]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        settings: Settings,
+        boot: BootTexts,
+        user_data: Mapping[str, Input[str]],
+        ssh_public_key: Output[str],
+    ) -> None:
         super().__init__(
             resource_types.CLOUD,
             plan.cloud,
@@ -68,7 +75,7 @@ class Cloud(pulumi.ComponentResource, ABC):
         self.create_ssh_key()
         for node in plan.nodes:
             group = self.groups[node.key] = NodeGroup(node, self)
-            machine = self.machines[node.key] = self.create_node(node, group, boot.nodes[node.key])
+            machine = self.machines[node.key] = self.create_node(node, group, user_data[node.key])
             # `webitel replace` finds in the state which resource to replace.
             group.register_outputs({"machine": machine.needs[0].urn})
         for node in plan.kept:
@@ -103,7 +110,7 @@ class Cloud(pulumi.ComponentResource, ABC):
         """Create the node's data disks by purpose: they outlive the node, so nothing of them comes from its machine."""
 
     @abstractmethod
-    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
+    def create_node(self, node: Node, group: NodeGroup, user_data: Input[str]) -> Machine:
         """Create the node's disks (by `create_disks`), addresses and machine, in `group`."""
 
     def create_budget(self) -> None:
@@ -167,8 +174,8 @@ class Cloud(pulumi.ComponentResource, ABC):
         direct = node.public is Public.SERVICE and not self.settings.ssh_via
         return machine.public_address if direct and machine.public_address is not None else machine.private_address
 
-    def ssh_hops(self, node: Node) -> list[Machine]:
-        """List the machines through which the node's SSH is reached, each tried in turn; empty = directly."""
+    def ssh_hops(self, node: Node) -> dict[str, Machine]:
+        """Return the machines through which the node's SSH is reached, by node, each tried in turn; empty = directly."""
         if node.public is Public.SERVICE or self.settings.ssh_via:
-            return []
-        return [self.machines[other.key] for other in self.plan.nodes if other.public is Public.SERVICE]
+            return {}
+        return {other.key: self.machines[other.key] for other in self.plan.nodes if other.public is Public.SERVICE}

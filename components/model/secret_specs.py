@@ -61,6 +61,7 @@ _all = (
     SecretSpec("cookie_keys", SecretKind.COOKIE_KEYS, "session cookies of the API gateway"),
     SecretSpec("storage_key", SecretKind.RSA_PKCS1, "signed URLs and stored encrypted values"),
     SecretSpec("ssh_key", SecretKind.SSH_KEY, "configuration of the nodes over SSH", public="ssh_public_key"),
+    SecretSpec("host_key_seed", SecretKind.BASE64_KEY, "host keys of new machines", together=True),
     SecretSpec("authority", SecretKind.AUTHORITY, "signs the deployment's own certificates", public="authority_certificate"),
     SecretSpec("web_certificate", SecretKind.CERTIFICATE, "nginx and SIP over TLS, until a public certificate is there"),
     SecretSpec("acme_account_key", SecretKind.ACCOUNT_KEY, "account at the issuer of the public certificate"),
@@ -70,5 +71,5 @@ _all = (
 
 SECRETS: Mapping[str, SecretSpec] = {spec.name: spec for spec in _all}
 
-DEPLOYMENT_SECRETS = ("ssh_key", "authority")
+DEPLOYMENT_SECRETS = ("ssh_key", "host_key_seed", "authority")
 """Kept in the state and used by the provider; no node gets them."""

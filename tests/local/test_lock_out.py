@@ -11,6 +11,7 @@ import pytest
 
 from tests.local.conftest import Figure
 from tests.local.deployment import Deployment, wait_until
+from tests.local.processes import descendants
 
 pytestmark = [
     pytest.mark.local,
@@ -56,7 +57,9 @@ def test_it_goes_back_though_host_and_node_were_killed_in_between(healthy: Deplo
         running = healthy.start("up", healthy.name)
         wait_until(lambda: "" if "armed" in healthy.on_node(f"ls {ARMED}", check=False) else "not armed", 120, pause=0.1)
         wait_until(lambda: "" if "tcp dport 22 drop" in healthy.on_node("nft list ruleset") else "not loaded", 30, pause=0.1)
-        os.killpg(running.process.pid, signal.SIGKILL)
+        # All of the host: the engine and the provider have groups of their own.
+        for pid in (running.process.pid, *descendants(running.process.pid)):
+            os.kill(pid, signal.SIGKILL)
         running.process.wait(30)
     healthy.on_node("systemctl reboot --force --force", check=False)
     wait_until(

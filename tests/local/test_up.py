@@ -4,11 +4,13 @@ import json
 import re
 import socket
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from components.model.settings import Settings
+from tests.clouds.conformance.checks import read_sent
 from tests.local.conftest import Figure
 from tests.local.deployment import Deployment
 
@@ -180,7 +182,21 @@ def test_cloud_init_accepts_the_user_data(single: Deployment, tmp_path: Path) ->
     assert "Valid cloud-config" in single.on_node("cloud-init schema --system 2>&1")
     sent = (tmp_path / single.node / "user-data").read_text()
     assert len(sent.encode("ascii")) <= 16384
-    assert sent.strip() == single.on_node("cat /var/lib/cloud/instance/user-data.txt")
+    text, key = read_sent(single.on_node("cat /var/lib/cloud/instance/user-data.txt"))
+    assert text == user_data and "PRIVATE KEY" in key
+
+
+def test_the_throw_away_host_key_of_the_user_data_opens_nothing_any_more(single: Deployment) -> None:
+    scan = ["ssh-keyscan", "-t", "rsa,ecdsa,ed25519", single.address]
+    shown = subprocess.run(scan, capture_output=True, text=True, check=True, timeout=30, stdin=subprocess.DEVNULL).stdout
+    served = [line.split()[1:] for line in shown.splitlines() if not line.startswith("#")]
+    own = single.find_resource("NodeConfiguration")["outputs"]["host_key"].split()
+    assert served == [own]
+    booted = single.on_node("cat /etc/ssh/ssh_host_*_key.pub").splitlines()
+    assert [line.split()[0] for line in booted] == ["ssh-ed25519"] and booted[0].split()[1] != own[1]
+    # cloud-init puts that one back, and nobody notices.
+    single.on_node("cloud-init single --name ssh --frequency always && systemctl reload ssh", seconds=60)
+    single.webitel("ssh", single.node, "--", "true")
 
 
 def test_every_unit_of_the_system_works(single: Deployment) -> None:

@@ -23,7 +23,6 @@ from components.model.plan import Node, Plan
 from components.model.planning.check_shape import growing_roles
 from components.model.planning.dns import TTL_SECONDS, Record, Zone
 from components.model.share import resolve_catalogue
-from components.model.user_data import UserData
 
 DEBIAN = "136693071363"
 """The account that publishes Debian's images."""
@@ -175,7 +174,7 @@ class Adapter(Cloud):
             if disk.is_data
         }
 
-    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
+    def create_node(self, node: Node, group: NodeGroup, user_data: Input[str]) -> Machine:
         assert node.private_address, "AWS's private addresses are chosen by the plan"
         tags = self.tags(node.key, node.role)
         inside = ResourceOptions(parent=group, delete_before_replace=True)
@@ -226,7 +225,7 @@ class Adapter(Cloud):
             metadata_options=ec2.InstanceMetadataOptionsArgs(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
             ),
-            user_data_base64=user_data.sent,
+            user_data_base64=user_data,
             disable_api_termination=True,
             force_destroy=True,  # refuses the console, lets Pulumi
             tags=tags,

@@ -25,7 +25,6 @@ from components.model.planning.addresses import subnet_of
 from components.model.planning.check_shape import growing_roles
 from components.model.planning.dns import PRIORITY, TTL_SECONDS, WEIGHT, Record, Zone
 from components.model.share import resolve_catalogue
-from components.model.user_data import UserData
 
 V2_IOPS, V2_MBPS = 3000, 125
 """What a data disk has at no price of its own."""
@@ -205,7 +204,7 @@ class Adapter(Cloud):
             if disk.is_data
         }
 
-    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
+    def create_node(self, node: Node, group: NodeGroup, user_data: Input[str]) -> Machine:
         tags, disks, key = self.tags_of(node), self.create_disks(node, group), self.settings.disk_key
         address = None
         if node.public is Public.SERVICE:
@@ -250,7 +249,7 @@ class Adapter(Cloud):
             os_profile=compute.OSProfileArgs(
                 computer_name=node.name,
                 admin_username=self.facts.login_user,
-                custom_data=user_data.sent,
+                custom_data=user_data,
                 linux_configuration=compute.LinuxConfigurationArgs(
                     disable_password_authentication=True,
                     ssh=compute.SshConfigurationArgs(

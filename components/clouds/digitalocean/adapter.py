@@ -16,7 +16,6 @@ from components.model.naming import disk_name
 from components.model.plan import Node
 from components.model.planning.dns import PRIORITY, TTL_SECONDS, WEIGHT, Record, Zone
 from components.model.planning.firewall import ANY_PORT
-from components.model.user_data import UserData
 
 IMAGE = "debian-12-x64"
 
@@ -94,7 +93,7 @@ class Adapter(Cloud):
             if disk.is_data
         }
 
-    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
+    def create_node(self, node: Node, group: NodeGroup, user_data: Input[str]) -> Machine:
         volumes = self.create_disks(node, group)
         # Of an adopted droplet nobody knows whether it has the agent, and a change of that would replace it.
         options = self.replaceable(group, "image", "userData", "sshKeys", "dropletAgent")
@@ -107,7 +106,7 @@ class Adapter(Cloud):
             image=self.settings.image or IMAGE,
             vpc_uuid=self.vpc.id,
             ssh_keys=[self.ssh_key.fingerprint],
-            user_data=user_data.sent,
+            user_data=user_data,
             tags=self.tags_of(node),
             ipv6=False,
             public_networking=node.public is not Public.NO,

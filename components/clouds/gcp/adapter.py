@@ -22,7 +22,6 @@ from components.model.plan import EgressRule, Node, Opening, Plan
 from components.model.planning.check_shape import clustered_roles
 from components.model.planning.dns import TTL_SECONDS, Record, Zone
 from components.model.planning.firewall import ANYWHERE
-from components.model.user_data import UserData
 
 IMAGE = "projects/debian-cloud/global/images/family/debian-12"
 """Google resolves the family when a disk is made: no look-up."""
@@ -206,7 +205,7 @@ class Adapter(Cloud):
             if disk.is_data
         }
 
-    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
+    def create_node(self, node: Node, group: NodeGroup, user_data: Input[str]) -> Machine:
         labels, disks = self.labels_of(node), self.create_disks(node, group)
         address = None
         if node.public is Public.SERVICE:
@@ -256,7 +255,7 @@ class Adapter(Cloud):
             ],
             metadata={
                 # Never metadata_startup_script: a change of that replaces the instance.
-                "startup-script": user_data.sent,
+                "startup-script": user_data,
                 "ssh-keys": Output.concat(self.facts.login_user, ":", self.ssh_public_key),
                 # Else everybody with a key in the project's metadata or a role in it logs in here too.
                 "block-project-ssh-keys": "true",

@@ -18,7 +18,6 @@ from components.model.machine import Public
 from components.model.naming import disk_name
 from components.model.plan import Node
 from components.model.planning.dns import TTL_SECONDS, Record, Zone
-from components.model.user_data import UserData
 
 IMAGE = "debian-12"
 
@@ -122,7 +121,7 @@ class Adapter(Cloud):
             if disk.is_data
         }
 
-    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
+    def create_node(self, node: Node, group: NodeGroup, user_data: Input[str]) -> Machine:
         assert node.private_address, "Hetzner's private addresses are chosen by the plan"
         labels, volumes = self.labels_of(node), self.create_disks(node, group)
         address = None
@@ -145,7 +144,7 @@ class Adapter(Cloud):
             location=self.plan.region,
             image=self.settings.image or IMAGE,
             ssh_keys=[self.ssh_key.id],
-            user_data=user_data.sent,
+            user_data=user_data,
             # Attached after the boot, whatever is written here, as soon as a server has a public address: the
             # configuration waits for it, user data knows no address. Without `alias_ips` every run would attach it anew.
             networks=[hcloud.ServerNetworkArgs(subnet_id=self.subnet.id, ip=node.private_address, alias_ips=[])],

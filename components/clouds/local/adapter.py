@@ -12,7 +12,6 @@ from components.model.machine import Public
 from components.model.naming import MOUNT_ROOT, bridge_name, disk_name
 from components.model.plan import Node
 from components.model.planning.addresses import address_offset, resolve_public_network
-from components.model.user_data import UserData
 from components.resources import LocalAddress, LocalDisk, LocalImage, LocalMachine, LocalNetwork
 
 BASE_IMAGE = "base"
@@ -73,7 +72,7 @@ class Adapter(Cloud):
             if disk.is_data
         }
 
-    def create_node(self, node: Node, group: NodeGroup, user_data: UserData) -> Machine:
+    def create_node(self, node: Node, group: NodeGroup, user_data: Input[str]) -> Machine:
         disks = self.create_disks(node, group)
         own = self.facts.public_address is PublicAddress.OWN
         public = self.choose_public_address(node)
@@ -89,7 +88,7 @@ class Adapter(Cloud):
                 **({"late": True} if self.settings.local_network == "late_network" else {}),
                 "vcpus": node.machine_type.vcpus,
                 "memory_gib": node.machine_type.memory_gib,
-                "user_data": user_data.sent,
+                "user_data": user_data,
                 "ssh_public_key": self.ssh_public_key,
                 "disks": [
                     {"name": disk.name, "purpose": purpose, "path": f"{MOUNT_ROOT}/{purpose}"} for purpose, disk in disks.items()

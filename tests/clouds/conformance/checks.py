@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
@@ -52,10 +55,21 @@ def find_world_problems(plan: Plan, settings: Settings, world: World) -> Iterato
     yield from find_reach_problems(plan, world)
 
 
+def read_sent(sent: object) -> tuple[str, str]:
+    """What cloud-init gets of user data as sent: without a throw-away host key, and that."""
+    # Whatever is around it (nothing, MIME, a script), the longest block of such lines is it.
+    packed = re.findall(r"(?:^[A-Za-z0-9+/=]+$\n?)+", str(sent), re.MULTILINE)
+    text = gzip.decompress(base64.b64decode(max(packed, key=len, default="").removesuffix("END\n"))).decode()
+    before, found, key = text.partition("ssh_keys:\n  ed25519_private: |\n")
+    return before, found and key
+
+
 def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterator[tuple[str, object, object]]:
     """What of a machine, as it should be and as it is."""
     yield "machine type", node.machine_type.name, machine.machine_type
-    yield "user data", compose_user_data(plan, node, settings).sent, machine.user_data
+    text, host_key = read_sent(machine.user_data)
+    yield "user data", compose_user_data(plan, node, settings).decoded, text
+    yield "a host key of its own", True, host_key != ""
     yield "data disks", {disk_name(node.name, disk.purpose): disk.size_gib for disk in node.disks if disk.is_data}, machine.disks
     yield "public address", node.public is not Public.NO, machine.public_address is not None
     yield "running", True, machine.runs
