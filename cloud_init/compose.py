@@ -17,7 +17,8 @@ from cloud_init.merge import Document, merge_documents
 from cloud_init.node.manifest import CERTIFICATE, FileEntry, Manifest, UnitEntry
 from cloud_init.sent import encode_user_data
 from components.model.acme import read_order
-from components.model.catalogue.service import PackageSource, Service
+from components.model.catalogue.hardening import HARDENED
+from components.model.catalogue.service import DataDirectory, PackageSource, Service
 from components.model.plan import Node, Plan
 from components.model.settings import Settings
 from components.model.user_data import UserData
@@ -157,9 +158,17 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings, sandbox: S
         files[path] = text
         attributes[path] = wanted
 
+    def harden(unit: str, does: list[str], data: tuple[DataDirectory, ...] = ()) -> None:
+        if hardening := HARDENED.get(unit):
+            text = render_template("hardening.conf.j2", context, hardening=hardening, data=data)
+            path = f"/etc/systemd/system/{unit}.service.d/hardening.conf"
+            add({"path": path}, text, "hardening.conf.j2", [f"restart {unit}"] if hardening.restarts else does)
+
     for spec in cast(Fragment, load_yaml(render_template("configuration.yaml.j2", context)))["files"]:
         text = spec["text"] if "text" in spec else render_template(spec["file"], context)
         add(spec, text, "configuration.yaml.j2", list_actions(spec.get("on_change", [])))
+    # The node program restarts it by itself.
+    harden("webitel-watch", [])
     units: list[UnitEntry] = []
     bundle_actions: dict[str, list[str]] = {}
     for name in node.services:
@@ -182,6 +191,7 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings, sandbox: S
                 "unit.conf.j2",
                 [f"{at_next_start(service)} {unit['name']}"],
             )
+            harden(unit["name"], [f"refresh {unit['name']}"], service.data)
     manifest = make_manifest(context, units, bundle_actions, sandbox)
     if (order := read_order(settings)) and CERTIFICATE in files:
         manifest["order"] = {

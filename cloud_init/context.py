@@ -11,6 +11,7 @@ from cloud_init.packages import Packages
 from cloud_init.sources import list_others, list_roles, split_sources
 from components.model.acme import read_order
 from components.model.calls import carrier_hosts, carrier_networks, resolve_call_limits
+from components.model.catalogue.hardening import HARDENED
 from components.model.catalogue.repositories import CREDENTIALS
 from components.model.catalogue.service import Bind, Listener, PackageSource, Service
 from components.model.catalogue.tiers import TIERS
@@ -119,6 +120,10 @@ class Context:
         if not (service.moves and service.data):
             return self.instance_id
         return self.id_of(self.plan.candidates(service.name, self.node)[0])
+
+    def hardening(self, unit: str) -> str:
+        """Return the lines that shut in a unit which is no service's own."""
+        return HARDENED[unit].text
 
     @property
     def share(self) -> Share | None:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from components.model.catalogue.hardening import EXPOSURE_LIMIT, HARDENED
 from tests.local.conftest import Figure
 from tests.local.deployment import Deployment
 
@@ -133,3 +134,13 @@ def test_the_vendors_passwords_are_refused(healthy: Deployment) -> None:
     assert "-ERR invalid" in healthy.python_on_node(program)
     cfg = healthy.on_node("cat /etc/opensips/opensips.cfg")
     assert not re.search(r'th_callid_passwd"\s*,\s*"webitel"', cfg)
+
+
+def test_units_are_shut_in(healthy: Deployment) -> None:
+    judged = dict(re.findall(r"^(\S+)\.service +([\d.]+) ", healthy.on_node("systemd-analyze security --no-pager"), re.M))
+    here = [name for name in HARDENED if name in judged]
+    assert len(here) > 15 and {name: judged[name] for name in here if float(judged[name]) > EXPOSURE_LIMIT} == {}
+    # What a unit's file says counts from its program's next start on.
+    look = "p=$(systemctl show -P MainPID $unit); [ $p = 0 ] || echo $unit $(grep ^NoNewPrivs /proc/$p/status)"
+    running = [line.split() for line in healthy.on_node(f"for unit in {' '.join(here)}; do {look}; done").splitlines()]
+    assert len(running) > 12 and [unit for unit, _, value in running if value != "1"] == []

@@ -1,8 +1,8 @@
 """The public certificate: ordered from an ACME server when it is due, by one node for all that show it.
 
 It is kept in Consul and on the node's data disk, enciphered, so that every node and every new machine shows the same one: issuers
-give few for the same names in a week. Nothing here stops a service: until there is one, or while the issuer refuses, the one shown
-stays.
+give few for the same names in a week. Nothing here stops a service: until there is one, or while the issuer refuses, the old
+one stays.
 """
 
 import hashlib

@@ -123,7 +123,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         if renewed := state.get("bundles", {}).get("node") != configuration["bundles"]["node"]:
             systemctl("try-reload-or-restart", units.LOCKS)
         performed = [one for one in actions if one not in left] + units.converge(manifest, left, update, tell)
-        if renewed or not units.is_running(units.WATCH):
+        changed = any(units.WATCH in path for path in plan.changed)
+        if renewed or changed or not units.is_running(units.WATCH):
             systemctl("restart", units.WATCH)
     # What the node goes on from by itself is no drift.
     kept = [path for path in configuration["files"] if not configuration["attributes"][path].get("seed")]

@@ -1,0 +1,62 @@
+"""Every unit is shut in or has a reason not to be, and no call ends for it."""
+
+from pathlib import Path
+
+import pytest
+
+from cloud_init.compose import Configuration
+from components.model.catalogue.hardening import HARDENED, LEFT_ALONE
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
+
+STACKS = sorted(path.name.split(".")[1] for path in Path("stacks").glob("Pulumi.*.yaml"))
+
+
+def configurations(stack: str) -> list[Configuration]:
+    settings = load_deployment(stack).settings
+    plan = make_plan(settings, stack)
+    return [compose_configuration(plan, node, settings) for node in plan.nodes]
+
+
+def drop_in(unit: str) -> str:
+    return f"/etc/systemd/system/{unit}.service.d/hardening.conf"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_unit_is_shut_in_or_has_a_reason(stack: str) -> None:
+    for configuration in configurations(stack):
+        for name in ("webitel-watch", *(unit["name"] for unit in configuration.units)):
+            assert (name in HARDENED) != (name in LEFT_ALONE), name
+            assert (drop_in(name) in configuration.files) == (name in HARDENED), name
+
+
+def test_who_has_more_rights_than_others_says_why() -> None:
+    assert [name for name, one in HARDENED.items() if one.capabilities and not one.reason] == []
+    assert [name for name, reason in LEFT_ALONE.items() if not reason] == []
+
+
+def test_only_what_no_call_notices_is_restarted() -> None:
+    restarted = {
+        "engine",
+        "storage",
+        "messages-srv",
+        "messages-bot",
+        "webitel-logger",
+        "webitel-cases",
+        "fail2ban",
+        "webitel-watch",
+    }
+    attributes = configurations("local-single")[0].attributes
+    for name in HARDENED:
+        if drop_in(name) in attributes and attributes[drop_in(name)]["actions"]:
+            assert attributes[drop_in(name)]["actions"] == [f"{'restart' if name in restarted else 'refresh'} {name}"]
+
+
+def test_a_service_may_write_where_its_data_is() -> None:
+    text = configurations("local-single")[0].files[drop_in("storage")]
+    assert "ProtectSystem=strict" in text and "ReadWritePaths=-/var/lib/webitel/recordings/storage\n" in text
+
+
+def test_what_runs_as_root_does_not_reach_the_metadata_unless_that_is_the_resolver_too() -> None:
+    assert "IPAddressDeny=169.254.169.254\n" in configurations("hetzner-single")[0].files[drop_in("engine")]
+    assert "IPAddressDeny" not in configurations("gcp-single")[0].files[drop_in("engine")]
