@@ -76,9 +76,8 @@ def webitel(*lines: str, restarts: bool = True) -> Hardening:
 
 
 HARDENED: Mapping[str, Hardening] = {
-    **{
-        unit: webitel(NO_GENERATED_CODE) for unit in ("engine", "messages-srv", "messages-bot", "webitel-logger", "webitel-cases")
-    },
+    **{unit: webitel(NO_GENERATED_CODE) for unit in ("engine", "webitel-logger", "webitel-cases")},
+    **{unit: webitel(NO_GENERATED_CODE, *EMPTY_HOME) for unit in ("messages-srv", "messages-bot")},
     **{unit: webitel(NO_GENERATED_CODE, restarts=False) for unit in ("flow_manager", "call_center")},
     # It runs other programs on what people upload.
     "storage": webitel(),
@@ -146,6 +145,8 @@ LEFT_ALONE: Mapping[str, str] = {
     "webitel-uac": "the same program as webitel-app",
     "freeswitch": "not seen under a sandbox yet: it starts as root, gives itself its folders and takes real-time priority",
     "grafana-server": "its package has shut it in",
+    "webitel-certificate": "not seen under a sandbox yet: it orders certificates and has others take them up",
+    "webitel-guard": "it puts back files of the firewall and of sshd, whatever they are",
     "webitel-locks": "not seen under a sandbox yet: it starts and stops what carries calls",
     "ssh": "who logs in works in it: an operator's session would be as shut in as the server",
     "nftables": "it loads the rules and ends",

@@ -60,3 +60,8 @@ def test_a_service_may_write_where_its_data_is() -> None:
 def test_what_runs_as_root_does_not_reach_the_metadata_unless_that_is_the_resolver_too() -> None:
     assert "IPAddressDeny=169.254.169.254\n" in configurations("hetzner-single")[0].files[drop_in("engine")]
     assert "IPAddressDeny" not in configurations("gcp-single")[0].files[drop_in("engine")]
+
+
+def test_go_micro_has_a_home_to_write_to() -> None:
+    for unit in ("messages-srv", "messages-bot"):
+        assert "TemporaryFileSystem=/" in configurations("local-single")[0].files[drop_in(unit)], unit
