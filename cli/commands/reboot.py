@@ -11,6 +11,7 @@ import typer
 
 from cli.console import DEFAULT_STACK, Failure, StackName, Yes, is_terminal, out, progress
 from cli.help import DAY_TWO
+from components.model.catalogue.service import OnChange
 from components.model.catalogue.services import CATALOGUE
 from components.model.plan import Node, Plan
 from components.model.report import NodeReport, Reports, describe_first, is_healthy
@@ -104,12 +105,13 @@ def find_asking(reports: Reports) -> dict[str, str]:
 def list_dropped(plan: Plan, chosen: Sequence[Node]) -> list[str]:
     """List what the restart of these nodes does to calls that neither end before nor go on by another node."""
     lines = []
+    drained = [name for name, service in CATALOGUE.items() if service.on_change is OnChange.DRAIN]
     for node in chosen:
-        # With the only FreeSWITCH on the same machine all calls end before.
-        alone = plan.nodes_with("freeswitch") == (node,)
+        # With all that is drained on the same machine every call ends before.
+        alone = all(plan.nodes_with(name) in ((), (node,)) for name in drained)
         for service in (CATALOGUE[name] for name in node.services):
             handed = service.moves and len(plan.candidates(service.name, node)) > 1
-            if service.drops_calls and service.name != "freeswitch" and not (alone or handed):
+            if service.drops_calls and service.name not in drained and not (alone or handed):
                 lines.append(f"{node.key}: {service.title} has no standby: {service.drops_calls}")
     return lines
 

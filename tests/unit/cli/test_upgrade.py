@@ -172,3 +172,20 @@ def test_a_node_that_cannot_look_is_named(deployment: Fake, answer: Answer, word
     said = refused(deployment, "--yes")
     assert "some nodes could not look up their packages" in said
     assert words in said
+
+
+def test_security_updates_alone_are_rolled_out(deployment: Fake) -> None:
+    offers = json.loads(json.dumps(VERSIONS))
+    for entry in (entry for packages in offers.values() for entry in packages.values()):
+        entry["security"] = [version for version in entry["newer"] if "deb12" in version]
+    deployment.told = {key: json.dumps({"versions": found}) for key, found in offers.items()}
+    assert run("--security", "--yes").exit_code == 0
+    assert deployment.ran == [(False, "./webitel up s", {"haproxy": "2.6.12-1+deb12u1"})]
+    offers["edge-1"]["haproxy"]["security"] = []
+    deployment.told["edge-1"] = json.dumps({"versions": offers["edge-1"]})
+    assert "No security update." in run("--security", "--yes").output
+
+
+def test_nodes_that_cannot_tell_security_updates_yet_are_named(deployment: Fake) -> None:
+    said = refused(deployment, "--security", "--yes")
+    assert "app-1, edge-1, data-1 cannot tell security updates yet. Next: ./webitel up s" in said
