@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from .. import install
 from ..clusters import locks
 from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
+from ..records import who
 from ..report import Applied
 from ..state import load_state, save_state
 from ..storage import disks, shares
@@ -121,6 +122,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         locks.take_again()
         if renewed := state.get("bundles", {}).get("node") != configuration["bundles"]["node"]:
             systemctl("try-reload-or-restart", units.LOCKS)
+            systemctl("try-restart", units.RECORDS)
         performed = [one for one in actions if one not in left] + units.converge(manifest, left, update, tell)
         if renewed or not units.is_running(units.WATCH):
             systemctl("restart", units.WATCH)
@@ -139,6 +141,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         }
     )
     done("services")
+    who.record_changes([*plan.changed, *reduced], plan.removed)
     return {
         "changed": sorted([*plan.changed, *reduced]),
         "removed": sorted(plan.removed),
