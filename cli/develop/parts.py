@@ -86,6 +86,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "python3-pika",
         "rtpengine-daemon",
         "openssl",
+        "rsyslog",
+        "rsyslog-gnutls",
         "testssl.sh",
         "lego",
     ),

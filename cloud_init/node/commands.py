@@ -38,6 +38,8 @@ from .health import (
     watch,
 )
 from .manifest import load_manifest
+from .records import daemon as records
+from .records import who
 from .system import ApplyError
 
 
@@ -80,7 +82,9 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("certificate", help="order the public certificate where it is due (runs as a unit, by a timer)")
     commands.add_parser("versions", help="print versions of held packages, and newer ones that are available, as JSON")
     commands.add_parser("watch", help="start dead services and carefully restart hung ones (runs as a unit)")
+    commands.add_parser("records", help="keep and send the records of this node (a unit does)")
     options = parser.parse_args(arguments)
+    who.record_command(options.command, arguments)
     if options.command == "apply":
         return run_apply(options.incoming, options.update)
     if options.command == "status":
@@ -117,6 +121,8 @@ def main(arguments: list[str]) -> int:
         return keeper.run()
     if options.command == "certificate":
         return 0 if certificate.renew(load_manifest(), lambda _, text: print(text, flush=True)) else 1
+    if options.command == "records":
+        return records.run()
     if options.command == "versions":
         return tell_versions()
     if options.command == "watch":

@@ -327,6 +327,20 @@ class Settings(BaseModel):
         "credentials are left out of each.",
         examples=[["call_center", "storage.files"]],
     )
+    audit_days: int = Field(
+        365, ge=1, le=3650, description="Days for which a node keeps its records of log-ins, sudo, commands and changes."
+    )
+    log_target: str = Field(
+        "",
+        description="Log server for these records, as host:port: syslog over TLS (RFC 5425).",
+        examples=["logs.your-company.com:6514"],
+    )
+    log_authority: str = Field(
+        "",
+        description="Certificate authority of the log server as PEM; empty = the public ones.",
+        examples=["-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----"],
+    )
+    journal_mib: int = Field(500, ge=100, le=100_000, description="Room for a node's journal, MiB; the oldest lines go first.")
     max_connections: int = Field(300, ge=100, le=5000, description="PostgreSQL's connection limit.")
     ssh_via: str = Field("", description="Your own way in: user@host of a bastion.", examples=["admin@bastion.your-company.com"])
     drain_timeout: int = Field(1800, ge=0, le=86400, description="Seconds to wait for calls to end when a FreeSWITCH is drained.")

@@ -258,11 +258,11 @@ class Site:
         connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
         return int(connection.recv(4096).split(b" ")[1]), connection
 
-    def told(self) -> list[str]:
-        """What the journal has got since the last call, without what syslog adds in front."""
+    def told(self, tag: str = "nginx_refused") -> list[str]:
+        """What the journal has got under a tag since the last call, without what syslog adds in front."""
         time.sleep(0.3)
         lines, self.heard = self.heard, []
-        return [line.partition(" nginx_refused: ")[2] for line in lines]
+        return [text for line in lines if (text := line.partition(f" {tag}: ")[2])]
 
     def hear(self) -> None:
         """Take what nginx sends to the journal at once: what does not fit into the socket it drops."""
@@ -461,6 +461,14 @@ def test_web_sockets_of_one_address_are_limited_and_others_are_not_disturbed(sit
     finally:
         for _, connection in opened:
             connection.close()
+
+
+@pytest.mark.parametrize(("path", "door"), [("/api/login", "webitel"), ("/grafana/login", "grafana")])
+def test_log_ins_are_told_for_the_records_and_their_pages_are_not(path: str, door: str, site: Site) -> None:
+    source = {"webitel": "127.0.66.9", "grafana": "127.0.66.10"}[door]
+    site.told()
+    assert [site.ask(method, path, source).status for method in ("GET", "POST")] == [200, 200]
+    assert site.told("webitel_login") == [f"log-in to {door} answered 200 from {source}"]
 
 
 @pytest.mark.parametrize(("path", "door"), [("/api/login", "login"), ("/grafana/login", "grafana")])

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from .. import install
 from ..clusters import locks
 from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
+from ..records import who
 from ..report import Applied
 from ..state import load_state, save_state
 from ..storage import disks, shares
@@ -122,6 +123,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         locks.take_again()
         if renewed := state.get("bundles", {}).get("node") != configuration["bundles"]["node"]:
             systemctl("try-reload-or-restart", units.LOCKS)
+            systemctl("try-restart", units.RECORDS)
         performed = [one for one in actions if one not in left] + units.converge(manifest, left, update, tell)
         changed = any(units.WATCH in path for path in plan.changed)
         if renewed or changed or not units.is_running(units.WATCH):
@@ -141,6 +143,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         }
     )
     done("services")
+    who.record_changes([*plan.changed, *reduced], plan.removed)
     return {
         "changed": sorted([*plan.changed, *reduced]),
         "removed": sorted(plan.removed),

@@ -11,7 +11,7 @@ from ..state import State
 from ..system import ApplyError, Tell, last_lines, run, systemctl
 from .drain import admit, drain
 
-WATCH, LOCKS = "webitel-watch.service", "webitel-locks.service"
+WATCH, LOCKS, RECORDS = "webitel-watch.service", "webitel-locks.service", "webitel-records.service"
 SETUP = "/usr/lib/webitel/setup/"
 """Our own commands."""
 

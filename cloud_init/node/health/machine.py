@@ -10,6 +10,7 @@ import time
 from ..ask.certificate import SHOWN, is_due, is_taken, remember
 from ..ask.view import View
 from ..manifest import DiskEntry, Manifest, OrderEntry
+from ..records import send
 from ..report import MachineRow
 from ..system import run, write_private
 from . import updates
@@ -24,13 +25,15 @@ SHARED_RATIO = 2.0
 """A file system is shared with others when it is this many times as large as the planned disk."""
 LATE_DAYS = 14
 """`up` renews our own long before."""
+RECORDS_LATE_SECONDS = 600.0
+"""Beyond this somebody should know that the log server takes no records; until then it may be starting again."""
 CLOCK_OFF_SECONDS = 1.0
 """Beyond this, tokens, certificates and Patroni's leases are at risk."""
 
 
 def ask(manifest: Manifest) -> list[MachineRow]:
     """Check all of it but the disks."""
-    rows = [clock()]
+    rows = [clock(), *log_server()]
     if numbers := manifest.get("emergency_numbers"):
         rows.append(emergency_calls(numbers, View(manifest)))
     order = manifest.get("order")
@@ -44,6 +47,19 @@ def ask(manifest: Manifest) -> list[MachineRow]:
     elif order:
         rows.append(certificate(SHOWN.read_text(), order))  # that of SIP over TLS
     return [*rows, *updates.ask(manifest)]
+
+
+def log_server() -> list[MachineRow]:
+    """Say since when the log server takes no records, where there is one."""
+    try:
+        told = json.loads(send.STATE.read_text())
+    except (OSError, ValueError):
+        return []
+    late = time.time() - told["since"]
+    if not told["why"] or late < RECORDS_LATE_SECONDS:
+        return []
+    why = f"no records reach it for {late / 60:.0f} minutes ({told['why']}); they wait on the node"
+    return [{"name": "log server", "healthy": True, "warning": True, "why": why}]
 
 
 def certificate(served: str, order: OrderEntry | None = None) -> MachineRow:

@@ -107,7 +107,15 @@ LOCKS = Service(
     probes=(Probe("http", "it does not answer other nodes", {"listener": "peers", "path": "/", "status": 200}),),
 )
 
-SERVICES = (CHRONY, NFTABLES, SSH, CONSUL, HAPROXY, LOCKS)
+RECORDS = Service(
+    "audit-records",
+    "Audit records",
+    units=("webitel-records",),
+    placement=Placement.EVERY,
+    on_change=OnChange.RESTART,
+)
+
+SERVICES = (CHRONY, NFTABLES, SSH, RECORDS, CONSUL, HAPROXY, LOCKS)
 
 CONSUL_SOURCES = {PackageSource.VENDOR: "hashicorp", PackageSource.MIRROR: "hashicorp", PackageSource.SANDBOX: "bullseye"}
 """The repository Consul comes from: Debian 12 has none (`facts/engine.md`)."""

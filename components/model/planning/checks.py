@@ -48,6 +48,7 @@ from components.model.planning.check_values import (
 from components.model.planning.disks import check_kept
 from components.model.planning.draft import Draft
 from components.model.planning.existing import check_existing_network
+from components.model.planning.log_target import check_log_target
 from components.model.planning.placement import find_clashes
 from components.model.planning.zones import check_zones
 from components.model.problems import Problem, setting_problem
@@ -108,6 +109,7 @@ CHECKS: tuple[Check, ...] = (
     check_certificate,
     check_order,
     check_grafana_reads,
+    check_log_target,
     check_zone,
     check_place,
     check_zones,

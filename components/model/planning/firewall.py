@@ -16,6 +16,7 @@ from components.model.clouds.facts import CloudFacts
 from components.model.machine import Public
 from components.model.plan import ROLE_SOURCE, EgressRule, Node, Opening, Plan
 from components.model.planning.addresses import host_address, is_private, merge_networks, networks_given
+from components.model.planning.log_target import find_log_egress
 from components.model.settings import Settings
 
 ANYWHERE = "0.0.0.0/0"
@@ -180,3 +181,4 @@ def _egress_of(role: str, services: Iterable[Service], settings: Settings, untra
                 found.setdefault((egress.protocol, ports, destinations), []).append(egress.purpose)
     for (protocol, ports, destinations), purposes in found.items():
         yield EgressRule(role, protocol, ports, destinations, tuple(dict.fromkeys(purposes)))
+    yield from find_log_egress(role, settings)

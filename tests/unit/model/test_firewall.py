@@ -234,3 +234,11 @@ def test_a_container_host_logs_in_from_the_side_on_which_the_node_is_reached(net
     plan = make_plan(values, "local-basic")
     (rule,) = [rule for rule in firewall.node_openings(plan, plan.node("edge-1"), values) if rule.service == "ssh"]
     assert rule.networks == (host,)
+
+
+@pytest.mark.parametrize(("target", "network"), [("10.0.0.7:6514", "10.0.0.7/32"), ("logs.example.com:6514", "0.0.0.0/0")])
+def test_every_role_may_reach_the_log_server(target: str, network: str) -> None:
+    more = set(firewall.derive_egress(fakes.NODES, settings(log_target=target), fakes.CATALOGUE))
+    added = more - set(firewall.derive_egress(fakes.NODES, settings(), fakes.CATALOGUE))
+    assert {(one.protocol, one.ports, one.destinations) for one in added} == {("tcp", "6514", (network,))}
+    assert {one.role for one in added} == {node.role for node in fakes.NODES}

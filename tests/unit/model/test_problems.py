@@ -34,8 +34,14 @@ def problems(stack: str = "test", **values: Any) -> list[str]:
     return []
 
 
+LOG_AUTHORITY = "-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n"
 REFUSED: list[tuple[dict[str, Any], str]] = [
     # the web
+    ({"log_target": "logs.example.com"}, "webitel:log_target = logs.example.com: not a log server; use host:port such as"),
+    ({"log_target": "logs.example.com:70000"}, "webitel:log_target = logs.example.com:70000: not a log server"),
+    ({"log_target": "tls://x:6514"}, "not a log server; use host:port such as logs.your-company.com:6514"),
+    ({"log_authority": LOG_AUTHORITY}, "webitel:log_authority = [PEM]: no log server is named: set webitel:log_target"),
+    ({"log_target": "x.example:6514", "log_authority": "ca.pem"}, "webitel:log_authority = ca.pem: not a certificate as PEM"),
     ({"certificate": "provided"}, "webitel:certificate = provided: webitel:certificate_pem is not set; write it by: cat"),
     ({"grafana_reads": ["x; drop"]}, "webitel:grafana_reads = x; drop: not a schema or table; use one such as call_center or"),
     ({"certificate": "letsencrypt"}, "webitel:certificate_email: the issuer wants to know whom to write to; use an address"),
@@ -231,6 +237,8 @@ ACCEPTED: list[dict[str, Any]] = [
     {"web_names": ["pbx.acme.io"], "web_origins": ["https://crm.acme.io", "https://crm.acme.io:8443"], "grafana": "internet"},
     {"certificate": "provided", "certificate_pem": "[secret]"},
     {"certificate": "letsencrypt", "certificate_email": "admin@acme.io"},
+    {"log_target": "logs.example.com:6514", "log_authority": LOG_AUTHORITY},
+    {"log_target": "10.0.0.7:6514"},
     {"time_zone": "Europe/Kyiv"},
     {"operator_keys": [key(), key("ssh-rsa", size=260)]},
     {"operator_accounts": {"anna-b": [key()], "bo_2": [key(), key("ssh-rsa", size=260)]}},

@@ -122,7 +122,7 @@ def test_a_new_node_program_is_taken_up_by_what_runs_all_the_time_and_by_nothing
 ) -> None:
     change_bundle(monkeypatch, "node")
     running.apply(given())
-    assert running.asked == ["try-reload-or-restart webitel-locks", *WATCH]
+    assert running.asked == ["try-reload-or-restart webitel-locks", "try-restart webitel-records", *WATCH]
 
 
 @pytest.mark.parametrize(("stack", "key"), [("aws-basic", "app-1"), ("aws-basic", "edge-1"), ("hetzner-extended", "media-2")])
