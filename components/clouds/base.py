@@ -16,7 +16,7 @@ from pulumi import Input, Output, ResourceOptions, RunError
 from components.model import resource_types
 from components.model.machine import Public
 from components.model.plan import Node, Plan
-from components.model.planning.dns import Record, Zone, list_records, read_zone
+from components.model.planning.dns import Record, Zone, list_names, list_records, read_zone
 from components.model.settings import Settings
 from components.model.user_data import BootTexts
 
@@ -87,6 +87,9 @@ class Cloud(pulumi.ComponentResource, ABC):
         if settings.dns_zone:
             for record in list_records(plan):
                 self.create_record(read_zone(settings.dns_zone), record, self.public_addresses(record) or [record.value])
+        if settings.reverse_dns:
+            for key, name in list_names(plan).items():
+                self.create_reverse_name(key, name)
         self.register_outputs({})
 
     def create_providers(self, plan: Plan) -> list[pulumi.ProviderResource]:
@@ -121,6 +124,10 @@ class Cloud(pulumi.ComponentResource, ABC):
         """Create a record set of the domain with its values as DNS writes them, in a zone that is there. Only where the cloud's
         row has `dns`."""
         raise RunError(f"webitel:dns_zone: {self.facts.title} has no DNS; leave it out, and the outputs name the records to set")
+
+    def create_reverse_name(self, key: str, name: str) -> None:
+        """Create the name to which a node's public address leads. Only where the cloud's row has `reverse_dns`."""
+        raise RunError(f"webitel:reverse_dns: {self.facts.title} has no resource for it; leave it out")
 
     def public_addresses(self, record: Record) -> list[Input[str]]:
         """Return the addresses of a record of type A."""

@@ -100,6 +100,11 @@ class Settings(BaseModel):
         ),
         examples=["your-company.com"],
     )
+    reverse_dns: bool = Field(
+        False,
+        description="Whether public addresses have their name of the domain as reverse name (PTR), on hetzner, and on aws where "
+        "`dns_zone` has the domain.",
+    )
     operators: tuple[Network, ...] = Field((), description="Networks that may use SSH.", examples=[["203.0.113.0/24"]])
     carriers: tuple[Network, ...] = Field((), description="Networks of SIP trunks.", examples=[["198.51.100.0/24"]])
     carrier_profiles: dict[str, CarrierProfile] = Field(

@@ -124,6 +124,7 @@ class Case:
     than their creation told. `off` is the output of a machine that somebody turned off, with its word; `stopping` are the
     words while it goes down, when its own interface refuses a start. `apart`: machines of one zone are on different hosts
     without a group, too. `given` is a network that the company has, None where none can be given.
+    `reverse_names` reads what addresses answer, None where no resource names them.
     """
 
     types: Types
@@ -148,6 +149,7 @@ class Case:
     stopping: tuple[str, ...] = ()
     apart: bool = False
     given: Given | None = None
+    reverse_names: Callable[[World], Iterator[Answer]] | None = None
 
 
 @cache

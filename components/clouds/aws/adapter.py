@@ -47,6 +47,8 @@ class Adapter(Cloud):
         return [Provider("aws", region=plan.region)]  # without a region it refuses to start
 
     def create_network(self) -> None:
+        self.elastic_ips: dict[str, ec2.Eip] = {}
+        self.records: dict[str, route53.Record] = {}
         self.network = GivenNetwork(self.plan) if self.plan.existing else OwnNetwork(self, self.plan, self.tags, self.place)
         self.image = (
             self.settings.image
@@ -192,6 +194,7 @@ class Adapter(Cloud):
         if node.public is Public.SERVICE:
             # It depends on nothing, so that it can be kept when all else goes; associating it needs the gateway.
             address = ec2.Eip(node.key, domain="vpc", tags=tags, opts=self.kept(group))
+            self.elastic_ips[node.key] = address
             needs.append(
                 ec2.EipAssociation(
                     node.key,
@@ -282,8 +285,17 @@ class Adapter(Cloud):
             self.child(),
         )
 
+    def create_reverse_name(self, key: str, name: str) -> None:
+        ec2.EipDomainName(
+            key,
+            allocation_id=self.elastic_ips[key].allocation_id,
+            domain_name=name,
+            # AWS looks whether it leads to the address.
+            opts=ResourceOptions(parent=self.groups[key], depends_on=[self.records[f"{name} A"]]),
+        )
+
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
-        route53.Record(
+        self.records[record.label] = route53.Record(
             record.label, zone_id=zone.key, name=record.name, type=record.type, ttl=TTL_SECONDS, records=values, opts=self.child()
         )
 

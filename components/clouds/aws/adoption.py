@@ -35,6 +35,7 @@ WAYS: Mapping[str, Way] = {
         "aws:ec2/getElasticIp:getElasticIp",
         lambda inputs: {"id": inputs["allocationId"]},
     ),
+    "aws:ec2/eipDomainName:EipDomainName": made_of("{allocationId}"),
     "aws:ec2/instance:Instance": by_tags("ec2/getInstances", tags="instanceTags", instanceStateNames=ALIVE),
     "aws:ec2/internetGateway:InternetGateway": Way(
         lambda inputs, answer: [answer["id"]],

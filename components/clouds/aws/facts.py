@@ -53,6 +53,8 @@ FACTS = CloudFacts(
     shared_state="aws s3 mb s3://YOUR-BUCKET && export PULUMI_BACKEND_URL='s3://YOUR-BUCKET?region=us-east-1'",
     machine_resource="aws:ec2/instance:Instance",
     dns=True,
+    reverse_dns=True,
+    reverse_dns_first=True,  # real-clouds.md B27
     dns_key="hosted zone id, Z0123456789ABCDEFGHIJ",
     # EC2's table of error codes.
     budget_by="the whole account",

@@ -39,6 +39,7 @@ class Adapter(Cloud):
     """Ids are numbers in strings, references to them are numbers: hence `id.apply(int)`."""
 
     def create_network(self) -> None:
+        self.primary_ips: dict[str, hcloud.PrimaryIp] = {}
         self.labels = {**self.settings.tags, "stack": self.plan.stack, "managed-by": "webitel"}
         self.network = hcloud.Network(
             "network", name=self.plan.stack, ip_range=self.plan.network, labels=self.labels, opts=self.child()
@@ -137,6 +138,7 @@ class Adapter(Cloud):
                 labels=labels,
                 opts=self.kept(group),
             )
+            self.primary_ips[node.key] = address
         server = hcloud.Server(
             node.key,
             name=node.name,
@@ -187,6 +189,16 @@ class Adapter(Cloud):
     def labels_of(self, node: Node) -> dict[str, str]:
         """Return the labels of everything that belongs to a node."""
         return {**self.labels, "role": node.role, "node": node.key}
+
+    def create_reverse_name(self, key: str, name: str) -> None:
+        address = self.primary_ips[key]
+        hcloud.Rdns(
+            key,
+            primary_ip_id=address.id.apply(int),
+            ip_address=address.ip_address,
+            dns_ptr=name,
+            opts=pulumi.ResourceOptions(parent=self.groups[key]),
+        )
 
     def create_record(self, zone: Zone, record: Record, values: list[Input[str]]) -> None:
         hcloud.ZoneRrset(

@@ -22,6 +22,7 @@ WAYS: Mapping[str, Way] = {
     "hcloud:index/networkSubnet:NetworkSubnet": made_of("{networkId}-{ipRange}"),
     "hcloud:index/placementGroup:PlacementGroup": listed("getPlacementGroups", "placementGroups"),
     "hcloud:index/primaryIp:PrimaryIp": listed("getPrimaryIps", "primaryIps"),
+    "hcloud:index/rdns:Rdns": made_of("p-{primaryIpId}-{ipAddress}"),
     "hcloud:index/server:Server": listed("getServers", "servers"),
     "hcloud:index/sshKey:SshKey": listed("getSshKeys", "sshKeys"),
     "hcloud:index/volume:Volume": listed("getVolumes", "volumes"),

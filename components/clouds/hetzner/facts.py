@@ -39,6 +39,7 @@ FACTS = CloudFacts(
     ),
     machine_resource="hcloud:index/server:Server",
     dns=True,
+    reverse_dns=True,
     # Hetzner Cloud API, Errors.
     budget_page="https://console.hetzner.com (the project, Usage)",
     refusals={

@@ -106,7 +106,8 @@ class CloudFacts:
     nobody reaches over its network, None where that is this machine's own. `given_networks`: how a network that the company has
     is named, None where a deployment always makes its own. `closed_mail_ports`: where no mail of a new account gets out.
     `tracks_all_but`: ports of a way out to everybody with which the firewall does not remember what everybody may send in,
-    "" = it remembers each flow, or none.
+    "" = it remembers each flow, or none. `reverse_dns`: names of addresses are resources that come and go by themselves;
+    `reverse_dns_first`: a name has to lead to its address before that leads back.
     """
 
     name: str
@@ -170,6 +171,8 @@ class CloudFacts:
     given_networks: GivenNetworks | None = None
     closed_mail_ports: tuple[int, ...] = ()
     tracks_all_but: str = ""
+    reverse_dns: bool = False
+    reverse_dns_first: bool = False
 
     @property
     def best_region(self) -> str:

@@ -202,6 +202,21 @@ def check_zone(draft: Draft) -> Iterator[Problem]:
     yield setting_problem("dns_zone", settings.dns_zone, message)
 
 
+def check_reverse_dns(draft: Draft) -> Iterator[Problem]:
+    """Find reverse names of which no resource can be made."""
+    settings, facts = draft.settings, draft.facts
+    if settings.reverse_dns and not facts.reverse_dns:
+        message = f"{facts.title}'s addresses get no name that way; remove the setting and see docs/operate/clouds.md, DNS"
+        yield setting_problem("reverse_dns", "true", message)
+    elif settings.reverse_dns and facts.reverse_dns_first and not settings.dns_zone:
+        _, _, example = facts.dns_key.partition(", ")
+        message = (
+            f"{facts.title} gives an address only a name that leads to it already; set webitel:dns_zone too, such as "
+            f"{example}/your-company.com"
+        )
+        yield setting_problem("reverse_dns", "true", message)
+
+
 MAX_ALARMED = 5
 """Addresses that every cloud's alarm takes (Google: five channels)."""
 

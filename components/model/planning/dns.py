@@ -62,6 +62,15 @@ def read_zone(setting: str) -> Zone:
     return Zone(name.lower().rstrip("."), key)
 
 
+def list_names(plan: Plan) -> dict[str, str]:
+    """Return the name that leads to the public address of each node (key) which has one, the domain itself first."""
+    found: dict[str, str] = {}
+    for record in list_records(plan):
+        for key in record.nodes:
+            found.setdefault(key, record.name)
+    return found
+
+
 def list_records(plan: Plan) -> tuple[Record, ...]:
     """Return the records of the plan's domain. Where SIP is answered by other nodes than the web it has a name of its own."""
     web, sip = (tuple(node.key for node in plan.nodes_with(find_front(front).name)) for front in (Front.WEB, Front.SIP))

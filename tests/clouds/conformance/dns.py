@@ -20,10 +20,13 @@ def make_zone(cloud: str, provider: Provider) -> str:
 
 def resolve_all(world: World, cloud: str) -> set[Answer]:
     """Everything that the cloud's name servers answer."""
-    records = load_case(cloud).records
-    return {
+    case = load_case(cloud)
+    records = case.records
+    found = {
         (name.rstrip("."), type, value.rstrip("."))
         for thing in world.all()
         if thing.type in records
         for name, type, value in records[thing.type](thing)
     }
+    reverse = case.reverse_names(world) if case.reverse_names else ()
+    return found | {(address, type, name.rstrip(".")) for address, type, name in reverse}

@@ -29,7 +29,7 @@ def build(cloud: str, tier: str, folder: Path, tamper: Tamper | None = None, **c
     if provider.configure:
         provider.configure({"region": CLOUDS[cloud].default_region, **CLOUD_CONFIG.get(provider.name, {})})
     zone = make_zone(cloud, provider)
-    settings = {"domain": NAME, "dns_zone": zone, **changes}
+    settings = {"domain": NAME, "dns_zone": zone, "reverse_dns": CLOUDS[cloud].reverse_dns, **changes}
     providers = [provider, webitel.make_provider(world, faults)]
     return world, run_program(f"{cloud}-{tier}", providers, settings, cloud_config=CLOUD_CONFIG, tamper=tamper)[1]
 
@@ -39,7 +39,8 @@ def expected(cloud: str, world: World, web: str, sip: str) -> set[Answer]:
     machines = load_case(cloud).see(world)
     addresses = {machine.name.partition("-")[2].partition("-")[2]: machine.public_address for machine in machines}
     target = NAME if web == sip else f"sip.{NAME}"
-    return {
+    names = {(str(addresses[web]), "PTR", NAME), (str(addresses[sip]), "PTR", target)} if CLOUDS[cloud].reverse_dns else set()
+    return names | {
         (NAME, "A", str(addresses[web])),
         (target, "A", str(addresses[sip])),
         (f"_sip._udp.{NAME}", "SRV", f"10 10 5060 {target}"),
@@ -55,7 +56,7 @@ def test_records_of_the_domain(cloud: str, tier: str, web: str, sip: str, tmp_pa
     wanted = expected(cloud, world, web, sip)
     assert resolve_all(world, cloud) == wanted
     assert set(outputs["dns_records"]) == {
-        f"{name}. 300 IN {type} {value}{'.' if type == 'SRV' else ''}" for name, type, value in wanted
+        f"{name}. 300 IN {type} {value}{'.' if type == 'SRV' else ''}" for name, type, value in wanted if type != "PTR"
     }
 
 
@@ -68,7 +69,7 @@ def test_domain_that_is_the_zone_itself(cloud: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cloud", REAL)
 def test_without_a_zone_the_records_are_told_only(cloud: str, tmp_path: Path) -> None:
-    world, outputs = build(cloud, "single", tmp_path, dns_zone=None)
+    world, outputs = build(cloud, "single", tmp_path, dns_zone=None, reverse_dns=False)
     assert resolve_all(world, cloud) == set()
     assert len(outputs["dns_records"]) == 4
 

@@ -7,7 +7,7 @@ from typing import Any
 from components.clouds.aws.facts import FACTS
 from tests.simulator.aws.images import image_id
 from tests.simulator.aws.resources import ASSOCIATION, EIP, GATEWAY, NAT, ROUTE, SUBNET, TABLE, VPC
-from tests.simulator.aws.view import read_record, see
+from tests.simulator.aws.view import read_record, read_reverse_names, see
 from tests.simulator.bugs import NEIGHBOUR, RTP, WORLD, Bug, forget, put, update
 from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Given, Needed, Types
 
@@ -77,6 +77,8 @@ RECORD_BUGS = (
     Bug("no address", "Record", put("records.0", "edge-1"), f"{RECORD_NAME} A"),
     Bug("outside the zone", "Record", put("name", "_sip._udp.voice.example.org"), RECORD_LABEL),
     Bug("forgotten", "", forget, RECORD_LABEL),
+    Bug("no name for the address", ":EipDomainName", forget),
+    Bug("a name that leads nowhere", ":EipDomainName", put("domainName", "edge-1.example.com")),
 )
 
 
@@ -141,6 +143,7 @@ CASE = Case(
     zone=f"{{id}}/{ZONE}",
     zones=(("aws:route53/zone:Zone", {"name": ZONE}),),
     records={"aws:route53/record:Record": read_record},
+    reverse_names=read_reverse_names,
     rule=("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "cidrIpv4", "10.0.0.0/8"),
     needed=(
         Needed(MACHINE, "rootBlockDevice.deleteOnTermination", True, "the boot disk stays and is paid for"),

@@ -141,6 +141,23 @@ class EipAssociation(Aws):
         return {**super().make(call), "publicIp": address.get("publicIp"), "privateIpAddress": private}
 
 
+class EipDomainName(Aws):
+    """A name that leads to the address already; the address cannot be released before it goes (`facts/real-clouds.md` B27)."""
+
+    type = "aws:ec2/eipDomainName:EipDomainName"
+    references: ClassVar = {"allocationId": EIP}
+
+    def make_id(self, call: Call) -> str:
+        return str(call.inputs["allocationId"])
+
+    def make(self, call: Call) -> Properties:
+        name, address = call.inputs["domainName"], call.find(EIP, call.inputs["allocationId"]).get("publicIp")
+        records = [one for one in call.world.all("aws:route53/record:Record") if one.inputs["type"] == "A"]
+        if not any(one.get("fqdn") == name.rstrip(".") and address in one.inputs["records"] for one in records):
+            raise Refused(f"InvalidAddress.Unmappable: {name} does not lead to {address}")
+        return {**super().make(call), "ptrRecord": f"{name.rstrip('.')}."}
+
+
 class NatGateway(Aws):
     """Zonal and public: a subnet with a way to the internet gateway, an elastic address of its own."""
 
@@ -297,4 +314,4 @@ class VolumeAttachment(Aws):
         return super().make(call)
 
 
-TYPES = (NetworkInterface, Eip, EipAssociation, NatGateway, Instance, InstanceState, Volume, VolumeAttachment)
+TYPES = (NetworkInterface, Eip, EipAssociation, EipDomainName, NatGateway, Instance, InstanceState, Volume, VolumeAttachment)

@@ -453,3 +453,16 @@ def test_rules_inside_a_group_count_by_their_sources(cloud: Driver, sizes: tuple
     else:
         with pytest.raises(Refused, match="RulesPerSecurityGroupLimitExceeded"):
             cloud.create("SecurityGroup", name="g", vpcId=vpc, description="g", ingress=rules)
+
+
+def test_an_address_gets_only_a_name_that_leads_to_it(cloud: Driver) -> None:
+    Net(cloud)
+    address, zone = cloud.create("Eip", domain="vpc"), cloud.create("Zone", name="example.com")
+    with pytest.raises(Refused, match="does not lead to"):
+        cloud.create("EipDomainName", allocationId=address.id, domainName="voice.example.com")
+    record = {"zoneId": zone.id, "name": "voice.example.com", "type": "A", "ttl": 300, "records": [address.outputs["publicIp"]]}
+    cloud.create("Record", **record)
+    name = cloud.create("EipDomainName", allocationId=address.id, domainName="voice.example.com")
+    assert name.id == address.id and name.outputs["ptrRecord"] == "voice.example.com."
+    with pytest.raises(Refused, match="in use"):
+        cloud.delete(address)

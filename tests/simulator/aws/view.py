@@ -204,6 +204,14 @@ def see(world: World) -> list[Seen]:
     return seen
 
 
+def read_reverse_names(world: World) -> Iterator[Answer]:
+    """To which names addresses lead."""
+    for thing in world.all("aws:ec2/eipDomainName:EipDomainName"):
+        address = world.find(EIP, thing.inputs["allocationId"])
+        if address:
+            yield str(address.get("publicIp")), "PTR", thing.outputs["ptrRecord"]
+
+
 def read_record(thing: Thing) -> Iterator[Answer]:
     """What a record answers."""
     yield from ((thing.outputs["fqdn"], thing.inputs["type"], value) for value in thing.inputs["records"])

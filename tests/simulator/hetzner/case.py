@@ -5,7 +5,7 @@ from __future__ import annotations
 from components.clouds.hetzner.facts import FACTS
 from tests.simulator.bugs import NEIGHBOUR, OTHER_RTP, RTP, WORLD, Bug, drop, each, forget, has, put, update, with_
 from tests.simulator.case import RECORD_LABEL, RECORD_NAME, ZONE, Case, Needed, Types
-from tests.simulator.hetzner.view import read_record, see
+from tests.simulator.hetzner.view import read_record, read_reverse_names, see
 
 MACHINE = FACTS.machine_resource
 
@@ -57,6 +57,9 @@ RECORD_BUGS = (
     Bug("another port", "ZoneRrset", put("records.0.value", f"10 10 5061 {RECORD_NAME}."), RECORD_LABEL),
     Bug("whole name", "ZoneRrset", put("name", f"_sip._udp.{RECORD_NAME}"), RECORD_LABEL),
     Bug("forgotten", "", forget, RECORD_LABEL),
+    Bug("no name for the address", ":Rdns", forget),
+    Bug("another name for the address", ":Rdns", put("dnsPtr", "edge-1.example.com")),
+    Bug("another address", ":Rdns", put("ipAddress", "198.18.0.250")),
 )
 
 CASE = Case(
@@ -86,6 +89,7 @@ CASE = Case(
     zone=ZONE,
     zones=(("hcloud:index/zone:Zone", {"name": ZONE, "mode": "primary"}),),
     records={"hcloud:index/zoneRrset:ZoneRrset": read_record},
+    reverse_names=read_reverse_names,
     rule=("hcloud:index/firewall:Firewall", "rules", []),
     needed=(
         Needed("hcloud:index/primaryIp:PrimaryIp", "autoDelete", False, "the address is lost with the server"),

@@ -193,6 +193,13 @@ class Rdns(Simulated):
         name = "serverId" if call.inputs.get("serverId") else "primaryIpId"
         return f"{name[0]}-{call.inputs[name]}-{call.inputs['ipAddress']}"
 
+    def make(self, call: Call) -> Properties:
+        if call.inputs.get("primaryIpId"):
+            address = call.find(PRIMARY_IP, call.inputs["primaryIpId"])
+            if address.get("ipAddress") != call.inputs["ipAddress"]:
+                raise Refused(f"ip {call.inputs['ipAddress']} is not of primary IP {address.id} (invalid_input)")
+        return super().make(call)
+
 
 class Zone(Hetzner):
     type = ZONE

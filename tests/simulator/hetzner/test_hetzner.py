@@ -379,3 +379,13 @@ def test_a_firewall_counts_rules_by_their_networks(cloud: Driver, rules: int, ne
             make()
     else:
         make()
+
+
+def test_a_name_is_for_an_address_of_its_own(cloud: Driver) -> None:
+    address = cloud.create("PrimaryIp", name="a", type="ipv4", location="fsn1", autoDelete=False)
+    named = {"primaryIpId": address.number, "dnsPtr": "voice.example.com"}
+    with pytest.raises(Refused, match="is not of primary IP"):
+        cloud.create("Rdns", **named, ipAddress="198.18.9.9")
+    made = cloud.create("Rdns", **named, ipAddress=address.outputs["ipAddress"])
+    assert made.id == f"p-{address.id}-{address.outputs['ipAddress']}"
+    assert cloud.diff(made, dnsPtr="sip.example.com").replaces == []

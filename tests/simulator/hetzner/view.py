@@ -92,6 +92,11 @@ def see(world: World) -> list[Seen]:
     ]
 
 
+def read_reverse_names(world: World) -> Iterator[Answer]:
+    """To which names addresses lead."""
+    yield from ((one.inputs["ipAddress"], "PTR", one.inputs["dnsPtr"]) for one in world.all("hcloud:index/rdns:Rdns"))
+
+
 def read_record(thing: Thing) -> Iterator[Answer]:
     """What a record answers."""
     name = whole(thing.inputs["name"], thing.inputs["zone"])

@@ -7,7 +7,7 @@ import pytest
 from components.clouds.registry import CLOUDS
 from components.model.catalogue.services import CATALOGUE, find_front
 from components.model.planning import dns
-from components.model.planning.dns import Zone, list_records, read_zone
+from components.model.planning.dns import Zone, list_names, list_records, read_zone
 from components.model.planning.planner import PlanError
 from components.model.settings import Settings
 from tests.plans import make_plan
@@ -103,3 +103,21 @@ def test_zones_that_do_not(cloud: str, zone: str, message: str) -> None:
 
 def test_every_cloud_says_whether_it_has_dns() -> None:
     assert {name for name, cloud in CLOUDS.items() if not cloud.dns} == {"local"}
+
+
+@pytest.mark.parametrize(
+    ("cloud", "zone", "message"),
+    [
+        ("gcp", "company-zone/your-company.com", "Google Cloud's addresses get no name that way; remove the setting"),
+        ("local", "", "get no name that way; remove the setting"),
+        ("aws", "", "leads to it already; set webitel:dns_zone too, such as Z0123456789ABCDEFGHIJ/your-company.com"),
+    ],
+)
+def test_reverse_names_that_cannot_be(cloud: str, zone: str, message: str) -> None:
+    with pytest.raises(PlanError, match=f"webitel:reverse_dns = true: .*{message}"):
+        make_plan(settings_of(cloud, "basic", dns_zone=zone, reverse_dns=True), f"{cloud}-basic")
+
+
+def test_an_address_has_the_name_that_leads_to_it() -> None:
+    plan = make_plan(settings_of("hetzner", "extended", reverse_dns=True), "hetzner-extended")
+    assert list_names(plan) == {"web-1": plan.domain, "sip-1": f"sip.{plan.domain}"}
