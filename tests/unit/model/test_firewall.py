@@ -238,7 +238,7 @@ def test_a_container_host_logs_in_from_the_side_on_which_the_node_is_reached(net
 
 @pytest.mark.parametrize(("target", "network"), [("10.0.0.7:6514", "10.0.0.7/32"), ("logs.example.com:6514", "0.0.0.0/0")])
 def test_every_role_may_reach_the_log_server(target: str, network: str) -> None:
-    more = set(firewall.derive_egress(fakes.NODES, settings(log_target=target), fakes.CATALOGUE))
-    added = more - set(firewall.derive_egress(fakes.NODES, settings(), fakes.CATALOGUE))
+    more = set(firewall.derive_egress(fakes.NODES, settings(log_target=target), CLOUDS["hetzner"], fakes.CATALOGUE))
+    added = more - set(firewall.derive_egress(fakes.NODES, settings(), CLOUDS["hetzner"], fakes.CATALOGUE))
     assert {(one.protocol, one.ports, one.destinations) for one in added} == {("tcp", "6514", (network,))}
     assert {one.role for one in added} == {node.role for node in fakes.NODES}
