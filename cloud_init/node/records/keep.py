@@ -1,6 +1,6 @@
 """From the journal into files: log-ins, sudo, changed accounts, our own commands and changes, and log-ins to the web.
 
-The journal is read by what the kernel says of a sender (`_EXE`, `_UID`), which no program can write into its own message.
+What a message calls itself anybody may write. Who sent it the journal knows by itself: root, or the program whose name it bears.
 """
 
 import datetime
@@ -18,18 +18,17 @@ CURSOR = pathlib.Path("/var/lib/webitel-records/cursor")
 
 IDENTIFIER, LOGIN_TAG = "webitel-node", "webitel_login"
 
-ACCOUNT_PROGRAMS = ("chage", "chfn", "chsh", "gpasswd", "passwd", "su")
-ACCOUNT_TOOLS = ("groupadd", "groupdel", "groupmod", "useradd", "userdel", "usermod", "visudo")
-SOURCES: tuple[tuple[str, ...], ...] = (
-    ("_EXE=/usr/sbin/sshd",),
-    ("_EXE=/usr/bin/sudo",),
-    *((f"_EXE=/usr/bin/{name}",) for name in ACCOUNT_PROGRAMS),
-    *((f"_EXE=/usr/sbin/{name}",) for name in ACCOUNT_TOOLS),
-    ("_UID=0", f"SYSLOG_IDENTIFIER={IDENTIFIER}"),
-    ("_EXE=/usr/sbin/nginx", f"SYSLOG_IDENTIFIER={LOGIN_TAG}"),
-    ("_TRANSPORT=audit",),
-)
-"""What is recorded: any of these, each with all of its parts."""
+PROGRAMS: dict[str, str] = {
+    **{name: f"/usr/sbin/{name}" for name in ("sshd", "groupadd", "groupdel", "groupmod", "useradd", "userdel", "usermod")},
+    **{name: f"/usr/bin/{name}" for name in ("sudo", "su", "passwd", "chage", "chfn", "chsh", "gpasswd")},
+    "sshd-session": "/usr/lib/openssh/sshd-session",
+    LOGIN_TAG: "/usr/sbin/nginx",
+    IDENTIFIER: "",
+}
+"""What is recorded by the name that a message bears, and the only program that may send it when it is not root."""
+
+LONG_LIVED = (IDENTIFIER, LOGIN_TAG)
+"""Whose program is there long enough for the journal to see; the others may be gone when it looks."""
 
 AUDIT_KEY = 'key="webitel'
 """Of the kernel's own records, those of our rules (`/etc/audit/rules.d/60-webitel.rules`)."""
@@ -40,19 +39,29 @@ AUTHPRIV, NOTICE = 10, 5
 DAY_SECONDS = 86400
 
 
-def read_journal(cursor: str) -> subprocess.Popen[str]:
-    """Follow the journal behind a cursor; without one from the start of what it has."""
-    command = ["journalctl", "--follow", "--output=json", "--quiet", "--no-pager"]
-    command += [f"--after-cursor={cursor}"] if cursor else ["--no-tail"]
-    for number, parts in enumerate(SOURCES):
-        command += [*(["+"] if number else []), *parts]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, errors="replace")
+def read_journal(cursor: str, *, follow: bool) -> subprocess.Popen[str]:
+    """Read the journal behind a cursor, from its start without one. Following alone would show this boot only, and where another
+    boot's name shows in /proc, as in some containers, nothing: hence `--merge`."""
+    command = ["journalctl", "--output=json", "--quiet", "--no-pager"]
+    command += ["--follow", "--no-tail", "--merge"] if follow else []
+    command += [f"--after-cursor={cursor}"] if cursor else []
+    names = [f"SYSLOG_IDENTIFIER={name}" for name in PROGRAMS]
+    return subprocess.Popen([*command, *names, "+", "_TRANSPORT=audit"], stdout=subprocess.PIPE, text=True, errors="replace")
+
+
+def find_doubt(entry: dict[str, object]) -> str | None:
+    """Return what has to be said of an entry's sender, empty where it is the one it says, None where it is another one."""
+    name = str(entry.get("SYSLOG_IDENTIFIER"))
+    program, expected, user = entry.get("_EXE"), PROGRAMS.get(name, ""), word(entry.get("_UID"))
+    if user == "0" or entry.get("_TRANSPORT") == "audit" or (program and program == expected):
+        return ""
+    return f" [from user {user}, whose program was gone]" if not program and name not in LONG_LIVED else None
 
 
 def as_record(entry: dict[str, object]) -> str:
     """Return an entry of the journal as a line of RFC 5424, empty where it says nothing."""
-    message = as_text(entry.get("MESSAGE"))
-    if not message or (entry.get("_TRANSPORT") == "audit" and AUDIT_KEY not in message):
+    message, doubt = as_text(entry.get("MESSAGE")), find_doubt(entry)
+    if not message or doubt is None or (entry.get("_TRANSPORT") == "audit" and AUDIT_KEY not in message):
         return ""
     at = datetime.datetime.fromtimestamp(int(str(entry["__REALTIME_TIMESTAMP"])) / 1e6, datetime.UTC)
     facility, severity = (
@@ -61,7 +70,7 @@ def as_record(entry: dict[str, object]) -> str:
     host, program, process = (
         word(entry.get(name)) for name in ("_HOSTNAME", "SYSLOG_IDENTIFIER" if "SYSLOG_IDENTIFIER" in entry else "_COMM", "_PID")
     )
-    return f"<{facility * 8 + severity}>1 {at:%Y-%m-%dT%H:%M:%S.%fZ} {host} {program} {process} - - {message}"
+    return f"<{facility * 8 + severity}>1 {at:%Y-%m-%dT%H:%M:%S.%fZ} {host} {program} {process} - - {message}{doubt}"
 
 
 def as_text(value: object) -> str:
@@ -140,11 +149,12 @@ def remember(path: pathlib.Path, text: str) -> None:
 
 
 def run(days: int, written: threading.Event) -> int:
-    """Keep records until the journal's reader ends; `written` is set after each."""
-    cursor = CURSOR.read_text().strip() if CURSOR.exists() else ""
-    reader = read_journal(cursor)
-    assert reader.stdout is not None
-    with reader:
-        for _ in keep(reader.stdout, Files(FOLDER, days), CURSOR):
-            written.set()
+    """Keep records until the journal's reader ends; `written` is set after each. First what earlier boots have left."""
+    files = Files(FOLDER, days)
+    for follow in (False, True):
+        reader = read_journal(CURSOR.read_text().strip() if CURSOR.exists() else "", follow=follow)
+        assert reader.stdout is not None
+        with reader:
+            for _ in keep(reader.stdout, files, CURSOR):
+                written.set()
     return reader.returncode or 1

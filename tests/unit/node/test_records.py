@@ -28,6 +28,7 @@ def entry(message: object, **more: object) -> dict[str, object]:
         "__CURSOR": "s=1;i=2",
         "_HOSTNAME": "edge-1",
         "_PID": "42",
+        "_UID": "0",
         "_COMM": "sshd",
         "SYSLOG_IDENTIFIER": "sshd",
         "SYSLOG_FACILITY": "4",
@@ -56,9 +57,26 @@ def test_of_the_kernels_records_ours_are_kept_and_empty_lines_are_not() -> None:
     assert not keep.as_record(entry(None)) and not keep.as_record(entry(""))
 
 
-def test_the_journal_is_asked_by_what_no_program_can_forge() -> None:
-    for parts in keep.SOURCES:
-        assert any(part.startswith(("_EXE=", "_UID=", "_TRANSPORT=")) for part in parts), parts
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [
+        ({"_UID": "0"}, True),
+        ({"SYSLOG_IDENTIFIER": "sudo", "_UID": "1000", "_EXE": "/usr/bin/sudo"}, True),
+        ({"SYSLOG_IDENTIFIER": "sudo", "_UID": "1000", "_EXE": "/usr/bin/logger"}, False),
+        ({"SYSLOG_IDENTIFIER": "sshd", "_UID": "1000", "_EXE": "/usr/bin/sudo"}, False),
+        ({"SYSLOG_IDENTIFIER": "webitel_login", "_UID": "33", "_EXE": "/usr/sbin/nginx"}, True),
+        ({"SYSLOG_IDENTIFIER": "webitel_login", "_UID": "33"}, False),
+        ({"SYSLOG_IDENTIFIER": "webitel-node", "_UID": "1000", "_EXE": "/usr/bin/python3.11"}, False),
+        ({"SYSLOG_IDENTIFIER": "webitel-node", "_UID": "1000", "_EXE": ""}, False),
+    ],
+)
+def test_a_record_is_of_root_or_of_the_program_whose_name_it_bears(more: dict[str, object], kept: bool) -> None:
+    assert bool(keep.as_record(entry("text", **{"_UID": "1000", **more}))) is kept
+
+
+def test_a_sender_that_was_gone_is_said() -> None:
+    record = keep.as_record(entry("command not allowed", SYSLOG_IDENTIFIER="sudo", _UID="1000"))
+    assert record.endswith("command not allowed [from user 1000, whose program was gone]")
 
 
 def test_records_are_in_a_file_a_day_and_old_ones_go(tmp_path: Path) -> None:
