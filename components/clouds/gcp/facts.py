@@ -40,6 +40,9 @@ FACTS = CloudFacts(
     shared_reason="shared, its CPU is taken away under steady voice load",
     shared_state="gcloud storage buckets create gs://YOUR-BUCKET && export PULUMI_BACKEND_URL=gs://YOUR-BUCKET",
     machine_resource="gcp:compute/instance:Instance",
+    max_packets=1_800_000,  # real-clouds.md B28
+    flows_per_vcpu=130_000,
+    max_flows=1_040_000,
     dns=True,
     dns_key="name of the managed zone, company-zone",
     # Compute Engine, Troubleshooting resource availability and quota errors.

@@ -17,6 +17,7 @@ from components.model.naming import node_name
 from components.model.plan import Node, Plan, Price
 from components.model.planning import firewall
 from components.model.planning.addresses import address_offset, subnet_of
+from components.model.planning.audio import warn_of_audio
 from components.model.planning.bill import make_bill, sum_bill
 from components.model.planning.check_shape import count_nodes, explain_count
 from components.model.planning.checks import CHECKS
@@ -172,6 +173,7 @@ def find_warnings(draft: Draft) -> Iterator[str]:
     if draft.is_given:
         yield f"{settings.existing_network.id} is yours: its NAT, routes and what they cost are not in the bill"
     yield from warn_of_closed_mail(draft)
+    yield from warn_of_audio(draft)
     if settings.leaving:
         yield "nodes are leaving (webitel:leaving); finish with ./webitel scale"
     if back := [f"{role}-{n}" for role, n in list_kept(settings, draft.stack, draft.tier, back=True)]:
