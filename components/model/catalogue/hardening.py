@@ -147,7 +147,7 @@ LEFT_ALONE: Mapping[str, str] = {
     "grafana-server": "its package has shut it in",
     "webitel-certificate": "not seen under a sandbox yet: it orders certificates and has others take them up",
     "webitel-guard": "it puts back files of the firewall and of sshd, whatever they are",
-    "webitel-records": "not seen under a sandbox yet: it reads the whole journal",
+    "webitel-records": "its unit file shuts it in",
     "webitel-locks": "not seen under a sandbox yet: it starts and stops what carries calls",
     "ssh": "who logs in works in it: an operator's session would be as shut in as the server",
     "nftables": "it loads the rules and ends",
