@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
@@ -59,7 +60,10 @@ def read_sent(sent: object) -> tuple[str, str]:
     """What cloud-init gets of user data as sent: without a throw-away host key, and that."""
     # Whatever is around it (nothing, MIME, a script), the longest block of such lines is it.
     packed = re.findall(r"(?:^[A-Za-z0-9+/=]+$\n?)+", str(sent), re.MULTILINE)
-    text = gzip.decompress(base64.b64decode(max(packed, key=len, default="").removesuffix("END\n"))).decode()
+    try:
+        text = gzip.decompress(base64.b64decode(max(packed, key=len, default="").removesuffix("END\n"))).decode()
+    except (EOFError, OSError, ValueError, zlib.error) as error:
+        return f"what cloud-init cannot read: {error}", ""
     before, found, key = text.partition("ssh_keys:\n  ed25519_private: |\n")
     return before, found and key
 
