@@ -124,13 +124,15 @@ def restart(access: Access, key: str) -> None:
 
     progress(f"{key}: restarting")
     target = [access.nodes[key]]
+    # Each a command of its own: another user than root runs no more than one by `sudo`.
+    asyncio.run(ask_nodes(access, target, f"mkdir -p {LOCK.parent}", LOOK_SECONDS))
     # Not while it is being configured, nor in the middle of its own updates.
-    begin = f"mkdir -p {LOCK.parent} && flock -n {LOCK} flock -w {UPDATES_SECONDS} {DAILY_LOCK} touch {MARK}"
+    begin = f"flock -n {LOCK} flock -w {UPDATES_SECONDS} {DAILY_LOCK} touch {MARK}"
     answer = asyncio.run(ask_nodes(access, target, begin, UPDATES_SECONDS + LOOK_SECONDS))[key]
     if answer.problem or answer.status:
         why = answer.problem or answer.errors.strip() or "it is being configured, or installs updates, right now"
         raise Failure(f"{key} was not restarted: {why}")
-    asyncio.run(ask_nodes(access, target, "sync; systemctl --no-block reboot", LOOK_SECONDS))
+    asyncio.run(ask_nodes(access, target, "systemctl --no-block reboot", LOOK_SECONDS))
     until = time.monotonic() + RESTART_SECONDS
     while time.monotonic() < until:
         answer = asyncio.run(ask_nodes(access, target, f"test ! -e {MARK}", LOOK_SECONDS))[key]

@@ -37,12 +37,15 @@ class World:
 
     def ask(self, key: str, command: str) -> Answer:
         """Answer as the machine does."""
+        assert not set(command) & set(";&|"), "`sudo` stands before the first word only"
         if self.down.get(key, 0):
             self.down[key] -= 1
             return Answer(problem="SSH failed")
         if "drain" in command:
             self.log.append(f"drain {key}" + " --restart" * ("--restart" in command))
             return Answer(1, "", "3 calls are still in progress") if key in self.full else Answer(0)
+        if command.startswith("mkdir"):
+            return Answer(0)
         if "touch" in command:
             self.marked |= {key} - self.busy
             return Answer(int(key in self.busy))
