@@ -51,11 +51,15 @@ def bench(
     stack: StackName = DEFAULT_STACK,
     keep: Annotated[bool, typer.Option("--keep", help="Keep what the measurement started.")] = False,
     cold: Annotated[bool, typer.Option("--cold", help="Measure only an `up` with nothing cached; takes minutes.")] = False,
+    hardening: Annotated[bool, typer.Option("--hardening", help="Show only what lynis finds on nodes that are up.")] = False,
 ) -> None:
     """Measure `plan`, `up`, an unchanged `up`, `status` and memory. On local, what is not up is started and deleted."""
     from cli.engine.engine import open_engine
 
     facts = load_deployment(stack).plan.facts
+    if hardening:
+        show_hardening(stack)
+        return
     if cold:
         show_cold(stack, is_local=facts.trial)
         return
@@ -71,6 +75,16 @@ def bench(
     finally:
         if not was_up and not keep:
             run("destroy", stack, "--yes")
+    out.print(table)
+
+
+def show_hardening(stack: str) -> None:
+    """Show lynis' index of each node beside a stock Debian's, and what it finds (reasons: `docs/operate/security.md`)."""
+    from cli.develop.hardening import STOCK, measure_hardening
+
+    table = make_table("node", "lynis", "stock", "findings", right=("lynis", "stock"))
+    for key, seen in measure_hardening(stack):
+        table.add_row(key, str(seen.index), str(STOCK), " ".join(name for name, _ in seen.findings))
     out.print(table)
 
 
