@@ -197,7 +197,7 @@ def test_nobody_commands_consul(single: Deployment) -> None:
     assert single.on_node(f"{ask}/session/create -X PUT") == "403"
     assert single.on_node(f"{ask}/agent/leave -X PUT") == "403"
     for path in ("/etc/webitel/access.json", "/etc/webitel/probe.json", "/etc/consul.d/access.json", "/etc/patroni/config.yml"):
-        assert single.on_node(f"runuser -u nobody -- cat {path} 2>&1", check=False).endswith("Permission denied"), path
+        assert "Permission denied" in single.on_node(f"runuser -u nobody -- cat {path} 2>&1", check=False), path
 
 
 def test_passwords_are_no_way_in(single: Deployment) -> None:
