@@ -2,6 +2,7 @@
 
 import datetime
 import secrets
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -148,6 +149,7 @@ def make_password(length: int = _LENGTH) -> str:
 
 _MAKERS: Mapping[SecretKind, Callable[[], tuple[str, str]]] = {
     SecretKind.PASSWORD: lambda: (make_password(), ""),
+    SecretKind.UUID: lambda: (str(uuid.uuid4()), ""),
     SecretKind.BASE64_KEY: lambda: (certificates.make_base64_key(), ""),
     # Two keys joined by a comma, each of 32 characters (`facts/webitel.md` 3).
     SecretKind.COOKIE_KEYS: lambda: (f"{make_password()},{make_password()}", ""),

@@ -40,8 +40,11 @@ def write_private(path: pathlib.Path, text: str, mode: int = 0o600) -> None:
     fresh.replace(path)
 
 
-def run(command: list[str], timeout: float = COMMAND_SECONDS, text: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a program; never raise for its exit status. A program that hangs is killed and reads as `ENDED`."""
+def run(
+    command: list[str], timeout: float = COMMAND_SECONDS, text: str | None = None, more: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program, with `more` in its environment; never raise for its exit status. One that hangs is killed and reads as
+    `ENDED`."""
     try:
         return subprocess.run(
             command,
@@ -50,7 +53,7 @@ def run(command: list[str], timeout: float = COMMAND_SECONDS, text: str | None =
             timeout=timeout,
             input=text,
             check=False,
-            env=os.environ | NATIVE | {"LC_ALL": "C.UTF-8"},
+            env=os.environ | NATIVE | {"LC_ALL": "C.UTF-8"} | (more or {}),
         )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(command, ENDED, "", f"{command[0]} did not end within {timeout:.0f} s")

@@ -19,6 +19,7 @@ class SecretKind(StrEnum):
     CERTIFICATE = "server certificate with its key, PEM"
     ACCOUNT_KEY = "ECDSA P-256 key of an ACME account, PEM"
     THUMBPRINT = "thumbprint of the ACME account's key (RFC 7638)"
+    UUID = "UUID"
     MEMBER_CERTIFICATE = "certificate of every member of a group, trusted by them alone, with its key, PEM"
 
 
@@ -26,7 +27,7 @@ class SecretKind(StrEnum):
 class SecretSpec:
     """One secret. `public` is the name of the output with its public half, where it has one; `host` the name that a
     member's certificate is for. What is `together` must be the same on all its nodes at the same moment: no rotation,
-    which goes from node to node, leads there. `probed`: the health check logs in with it, so that each node with it keeps it
+    which goes from node to node, leads there. `probed`: the node program logs in with it, so that each node with it keeps it
     in a file that only root can read."""
 
     name: str
@@ -56,6 +57,10 @@ _all = (
         host="server.webitel.consul",
         together=True,
     ),
+    SecretSpec("consul_management_token", SecretKind.UUID, "Consul's access lists", probed=True),
+    SecretSpec("consul_database_token", SecretKind.UUID, "Patroni's keys in Consul", probed=True),
+    SecretSpec("consul_program_token", SecretKind.UUID, "the node program's keys in Consul", probed=True),
+    SecretSpec("consul_agent_key", SecretKind.PASSWORD, "tokens of Consul's agents, one a node, are made with it", probed=True),
     SecretSpec("esl_password", SecretKind.PASSWORD, "FreeSWITCH event socket", probed=True),
     SecretSpec("grafana_password", SecretKind.PASSWORD, "Grafana user admin"),
     SecretSpec("cookie_keys", SecretKind.COOKIE_KEYS, "session cookies of the API gateway"),

@@ -187,6 +187,19 @@ def test_metadata_is_for_root(single: Deployment) -> None:
         assert "Failed to connect" in single.on_node(f"runuser -u postgres -- {fetch} 2>&1", check=False)
 
 
+def test_nobody_commands_consul(single: Deployment) -> None:
+    """Patroni's settings name programs that it runs: who writes them is PostgreSQL's superuser (`facts/audit.md` 3)."""
+    ask = "runuser -u nobody -- curl -sS -o /dev/null -w '%{http_code}' http://127.0.0.1:8500/v1"
+    evil = """'{"postgresql": {"callbacks": {"on_reload": "/bin/sh -c id"}}}'"""
+    assert single.on_node(f"{ask}/status/leader") == "200"
+    assert single.on_node(f"{ask}/kv/service/webitel/config -X PUT --data {evil}") == "403"
+    assert single.on_node(f"{ask}/kv/webitel/locks/grafana -X PUT --data mine") == "403"
+    assert single.on_node(f"{ask}/session/create -X PUT") == "403"
+    assert single.on_node(f"{ask}/agent/leave -X PUT") == "403"
+    for path in ("/etc/webitel/access.json", "/etc/webitel/probe.json", "/etc/consul.d/access.json", "/etc/patroni/config.yml"):
+        assert "Permission denied" in single.on_node(f"runuser -u nobody -- cat {path} 2>&1", check=False), path
+
+
 def test_passwords_are_no_way_in(single: Deployment) -> None:
     shown = single.on_node("sshd -T").splitlines()
     assert {"passwordauthentication no", "kbdinteractiveauthentication no", "permitrootlogin no"} <= set(shown)

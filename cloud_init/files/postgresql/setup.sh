@@ -6,14 +6,10 @@ psql() { command psql -X -q -v ON_ERROR_STOP=1 "$@"; }
 
 REST=http://{{ bind("postgresql", "rest") }}:{{ port("postgresql", "rest") }}
 
-# Some parameters take effect at a restart only: followers first, then the lead is handed over. A run that was cut off is
-# taken up by the next one.
-restart_pending() { /usr/local/sbin/webitel-node restart-databases; }
-
 tries=0
 until [ "$(psql -Atc 'select pg_is_in_recovery()' postgres 2>/dev/null || true)" = f ]; do
   # A replica has nothing to make: what the leader made arrives by replication.
-  [ "$(psql -Atc 'select pg_is_in_recovery()' postgres 2>/dev/null || true)" = t ] && { restart_pending; exit; }
+  [ "$(psql -Atc 'select pg_is_in_recovery()' postgres 2>/dev/null || true)" = t ] && exit
   tries=$((tries + 1))
   [ $tries -lt 600 ] || { echo "PostgreSQL did not answer on its socket for 10 minutes" >&2; exit 1; }
   sleep 1
@@ -53,4 +49,3 @@ before=$(rest)
 rest -K /etc/webitel/patroni.curl -o /dev/null -X PATCH -d @/etc/webitel/patroni-dcs.json
 # Members say only after their next look at it that they need a restart.
 [ "$before" = "$(rest)" ] || sleep 6
-restart_pending

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from .. import install
-from ..clusters import locks
+from ..clusters import access, locks
 from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
 from ..records import who
 from ..report import Applied
@@ -91,21 +91,26 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     disks.prepare(manifest, configuration["devices"], state, tell)
     done("disks")
     changed_accounts = accounts.prepare(manifest.get("operators", []), tell)
-    plan = files.compare(configuration["files"], configuration["attributes"], fill, state["files"])
-    actions = units.order_actions([*state["pending"], *plan.actions, *units.actions_of_bundles(configuration, state)], manifest)
-    # Saved before the files: if we die between a file and its reload, the next run still does the reload.
-    save_state({**state, "pending": actions, "bundles": state.get("bundles", {})})
-    tell("files", f"files {len(plan.changed)} of {len(configuration['files'])} to write")
-    names = {unit["name"] for unit in manifest["units"]}
-    units.drop([name for name in reversed(state.get("units", [])) if name not in names], tell)
-    shares.drop(plan.removed)
-    stage_bundles(incoming, others)
+    access.prepare(manifest)
+    with access.held(access.WRITING):
+        fill.values["secret"] = access.fill(secrets)
+        plan = files.compare(configuration["files"], configuration["attributes"], fill, state["files"])
+        actions = units.order_actions(
+            [*state["pending"], *plan.actions, *units.actions_of_bundles(configuration, state)], manifest
+        )
+        # Saved before the files: if we die between a file and its reload, the next run still does the reload.
+        save_state({**state, "pending": actions, "bundles": state.get("bundles", {})})
+        tell("files", f"files {len(plan.changed)} of {len(configuration['files'])} to write")
+        names = {unit["name"] for unit in manifest["units"]}
+        units.drop([name for name in reversed(state.get("units", [])) if name not in names], tell)
+        shares.drop(plan.removed)
+        stage_bundles(incoming, others)
 
-    def before_files() -> None:
-        place_bundles(others)
-        guard.arm(plan.changed, configuration["attributes"])
+        def before_files() -> None:
+            place_bundles(others)
+            guard.arm(plan.changed, configuration["attributes"])
 
-    files.write(plan, before_files)
+        files.write(plan, before_files)
     # Only once the operators' own file is there.
     reduced = keys.reduce(configuration["login"], configuration["files"])
     left = guard.prove(actions, tell)

@@ -5,6 +5,7 @@ import hashlib
 import pathlib
 from collections.abc import Collection, Iterable
 
+from ..clusters import access
 from ..health import status
 from ..manifest import LOCK, Login, Manifest, load_manifest
 from ..report import Finding
@@ -76,7 +77,9 @@ def describe_file(path: pathlib.Path) -> tuple[str, str]:
     if path.is_symlink() or not path.is_file():
         return "", ""
     found = path.stat()
-    return hashlib.sha256(path.read_bytes()).hexdigest(), f"{found.st_mode & 0o7777:04o} {found.st_uid} {found.st_gid}"
+    return hashlib.sha256(
+        access.blank(path.read_bytes())
+    ).hexdigest(), f"{found.st_mode & 0o7777:04o} {found.st_uid} {found.st_gid}"
 
 
 def compare_file(was: tuple[str, str], now: tuple[str, str]) -> str:

@@ -3,6 +3,7 @@
 import http.client
 from collections.abc import Callable
 
+from ..ask import tokens
 from ..ask.view import fetch_json, request
 from ..clusters import broker_cluster, consul_servers, database_cluster, database_data, locks
 from ..manifest import BASE, Manifest
@@ -47,7 +48,7 @@ def leave(manifest: Manifest, tell: Tell) -> None:
         tell("services", f"stop {unit['name']}")
         if unit["name"] == "consul" and is_running(unit["name"]):
             forget_services(manifest)
-            run(["consul", "leave"], STOP_SECONDS)
+            run(["consul", "leave"], STOP_SECONDS, more={"CONSUL_HTTP_TOKEN": tokens.list_in_use().get(tokens.PROGRAM, "")})
         done = systemctl("disable", "--now", unit["name"], timeout=STOP_SECONDS)
         if is_running(unit["name"]):
             raise ApplyError(f"{unit['name']} did not stop: {done.stderr.strip()}", unit["name"])

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from ..manifest import load_manifest
 from ..system import Unhealthy
+from . import tokens
 
 TIMEOUT_SECONDS = 3.0
 TTL_SECONDS = 13.0
@@ -24,21 +25,33 @@ class ConsulError(Unhealthy):
     """The agent or its servers did not answer, or refused."""
 
 
+class RefusedError(ConsulError):
+    """Consul's access lists do not know the token, or do not let it do that."""
+
+
 def find_agent() -> str:
     """Return where this node's agent answers."""
     return f"http://127.0.0.1:{load_manifest()['ports']['consul_http']}"
 
 
-def call(method: str, path: str, body: str | None = None, timeout: float = TIMEOUT_SECONDS) -> Any:
-    """Return the JSON that the agent answers; None for what does not exist."""
+def call(method: str, path: str, body: str | None = None, timeout: float = TIMEOUT_SECONDS, token: str | None = None) -> Any:
+    """Return the JSON that the agent answers; None for what does not exist.
+
+    Without a `token` this program's own, where it is in use; with "" that of the agent, as for everybody who has none.
+    """
     request = urllib.request.Request(find_agent() + path, None if body is None else body.encode(), method=method)
+    if token is None:
+        token = tokens.list_in_use().get(tokens.PROGRAM, "")
+    if token:
+        request.add_header("X-Consul-Token", token)
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             return json.loads(answer.read() or "null")
     except urllib.error.HTTPError as error:
         if error.code == http.client.NOT_FOUND:
             return None
-        raise ConsulError(f"Consul: {path}: HTTP {error.code} {error.read(200).decode(errors='replace').strip()}") from error
+        said = f"Consul: {path}: HTTP {error.code} {error.read(200).decode(errors='replace').strip()}"
+        raise (RefusedError if error.code == http.client.FORBIDDEN else ConsulError)(said) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise ConsulError(f"Consul agent: {error}") from error
 

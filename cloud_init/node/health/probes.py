@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..ask import amqp, sip
-from ..ask.view import RECENT_SECONDS, TIMEOUT_SECONDS, View, broker, fetch_json, query, request
-from ..clusters import broker_cluster
+from ..ask.consul import call as call_consul
+from ..ask.view import RECENT_SECONDS, TIMEOUT_SECONDS, View, broker, query, request
+from ..clusters import access, broker_cluster
 from ..manifest import ProbeEntry
 from ..system import Unhealthy
 from . import machine, opensips, topology
@@ -53,15 +54,16 @@ def ask(question: Question, probe: ProbeEntry, view: View) -> None:
 
 
 def consul(_: ProbeEntry, view: View) -> None:
-    """Check that this node's agent knows a leader."""
+    """Check that this node's agent knows a leader, and the access lists this node's programs."""
     status, body = request("127.0.0.1", view.ports["consul_http"], "/v1/status/leader")
     if status != http.HTTPStatus.OK or ":" not in body:
         raise Unhealthy(f"HTTP {status} {body.strip()[:80]}")
+    access.check()
 
 
 def consul_server(_: ProbeEntry, view: View) -> None:
     """Check that this server votes."""
-    for server in fetch_json("127.0.0.1", view.ports["consul_http"], "/v1/operator/raft/configuration")["Servers"]:
+    for server in call_consul("GET", "/v1/operator/raft/configuration")["Servers"]:
         if str(server["Address"]).startswith(f"{view.address}:"):
             if not server["Voter"]:
                 raise Unhealthy("it does not vote yet")

@@ -3,7 +3,7 @@
 import time
 
 from ..ask.view import View
-from ..clusters import broker_cluster, database_data
+from ..clusters import access, broker_cluster, database_data
 from ..manifest import ProbeEntry, load_manifest
 from ..storage import disks
 from ..system import Unhealthy
@@ -15,8 +15,18 @@ SAY_AGAIN_SECONDS = 10.0
 ALONE: ProbeEntry = {"kind": "wait", "says": ""}
 """A question that needs nothing but its name."""
 
+
+def ask_consul(probe: ProbeEntry, view: View) -> None:
+    """Ask as the health check does; what the access lists lack is seen to here: at boot the watcher starts after who waits."""
+    try:
+        probes.consul(probe, view)
+    except Unhealthy:
+        access.look(view.manifest)
+        raise
+
+
 QUESTIONS: dict[str, probes.Question] = {
-    "consul": probes.consul,
+    "consul": ask_consul,
     "postgresql": probes.postgresql,
     "rabbitmq": probes.broker_ready,
     "broker-cluster": broker_cluster.may_start,

@@ -6,12 +6,13 @@ same reason at most once in five minutes: a restart that did not help is not rep
 """
 
 import http.client
+import threading
 import time
 from collections.abc import Mapping
 
 from ..ask import sip
 from ..ask.view import View, fetch_json
-from ..clusters import broker_cluster, database_cluster
+from ..clusters import access, broker_cluster, database_cluster
 from ..manifest import Manifest, ProbeEntry, ServiceEntry, load_manifest
 from ..report import Report, ServiceRow
 from ..storage import disks, shares
@@ -28,10 +29,12 @@ Rows = Mapping[str, ServiceRow]
 
 
 def run() -> int:
-    """Watch for as long as the node runs."""
+    """Watch for as long as the node runs; return 1 where a part of it has ended."""
     watcher = Watcher()
     follower = database_cluster.Follower()
-    while True:
+    keeper = threading.Thread(target=access.follow, daemon=True)
+    keeper.start()
+    while keeper.is_alive():
         time.sleep(ROUND_SECONDS)
         manifest = load_manifest()
         start_dead(manifest)
@@ -43,6 +46,7 @@ def run() -> int:
             if done:
                 print(done, flush=True)
         watcher.look(manifest, report, time.monotonic())
+    return 1
 
 
 class Watcher:

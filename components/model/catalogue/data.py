@@ -37,6 +37,7 @@ POSTGRESQL = Service(
         "database_password",
         "grafana_database_password",
         "grafana_store_password",
+        "consul_database_token",
     ),
     data=(DataDirectory("/var/lib/webitel/database/postgresql", "database", "postgres:postgres"),),
     probes=(
@@ -85,7 +86,14 @@ CONSUL_SERVER = Service(
     placement=Placement.QUORUM,
     listeners=(tcp("rpc", 8300),),
     calls=("consul-server",),
-    secrets=("consul_gossip_key", "consul_certificate"),
+    secrets=(
+        "consul_gossip_key",
+        "consul_certificate",
+        "consul_management_token",
+        "consul_database_token",
+        "consul_program_token",
+        "consul_agent_key",
+    ),
     probes=(Probe("consul_server", "this Consul server is not a voting member of the quorum"),),
 )
 

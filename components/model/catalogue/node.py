@@ -67,7 +67,7 @@ CONSUL = Service(
         udp("dns-udp", 8600, Audience.NODE, bind=Bind.LOOPBACK),
     ),
     calls=("consul", "consul-server"),
-    secrets=("consul_gossip_key", "consul_certificate"),
+    secrets=("consul_gossip_key", "consul_certificate", "consul_program_token", "consul_agent_key"),
     on_change=OnChange.RESTART,
     probes=(Probe("consul", "no Consul leader is known on this node"),),
     awaited=True,

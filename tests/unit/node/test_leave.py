@@ -26,7 +26,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(leave, "systemctl", systemctl)
     monkeypatch.setattr(leave, "is_running", lambda unit: f"disable --now {unit}" not in asked)
     monkeypatch.setattr(leave, "forget_services", lambda manifest: asked.append("forget"))
-    monkeypatch.setattr(leave, "run", lambda command, seconds: asked.append(" ".join(command)))
+    monkeypatch.setattr(leave, "run", lambda command, seconds, more: asked.append(" ".join(command)))
     monkeypatch.setitem(leave.STEPS, "freeswitch", lambda manifest, tell: asked.append("drain"))
     return asked
 

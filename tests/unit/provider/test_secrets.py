@@ -2,6 +2,7 @@
 
 import datetime
 import re
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ def test_every_kind_is_what_its_program_reads(made: Properties) -> None:
     for name, spec in SECRETS.items():
         if spec.kind == SecretKind.PASSWORD:
             assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{31}", values[name])
+        if spec.kind == SecretKind.UUID:
+            assert str(uuid.UUID(values[name])) == values[name]
     assert re.fullmatch(r"[\w-]{32},[\w-]{32}", values["cookie_keys"])
     assert re.fullmatch(r"[A-Za-z0-9+/]{43}=", values["consul_gossip_key"])
     assert values["storage_key"].startswith("-----BEGIN RSA PRIVATE KEY-----"), "PKCS#1"
