@@ -33,5 +33,10 @@ def make_user_data(plan: Plan, boot: BootTexts, keys: Collection[str], seed: Out
 
 
 def add_key(plan: Plan, boot: BootTexts, node: str, seed: Output[str]) -> Output[str]:
-    """Return a node's user data with its throw-away key, as a secret."""
-    return Output.secret(seed.apply(lambda seed: add_host_key(boot.nodes[node], *throw_away_key(seed, node), plan.facts)))
+    """Return a node's user data with its throw-away key.
+
+    No secret for the engine: it would leave the text out of its events, of which a machine whose answer got lost is adopted
+    (`cli/engine/lost.py`), and which that machine's replacement boots with. The cloud shows the key to whoever may read the
+    machine's user data, and after the first contact it opens nothing.
+    """
+    return Output.unsecret(seed.apply(lambda seed: add_host_key(boot.nodes[node], *throw_away_key(seed, node), plan.facts)))

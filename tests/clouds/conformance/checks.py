@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 
 from cloud_init.compose import compose_user_data
+from cloud_init.sent import encode
 from components.clouds.registry import CLOUDS
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
@@ -56,6 +57,9 @@ def find_world_problems(plan: Plan, settings: Settings, world: World) -> Iterato
     yield from find_reach_problems(plan, world)
 
 
+HOST_KEY = "ssh_keys:\n  ed25519_private: |\n"
+
+
 def read_sent(sent: object) -> tuple[str, str]:
     """What cloud-init gets of user data as sent: without a throw-away host key, and that."""
     # Whatever is around it (nothing, MIME, a script), the longest block of such lines is it.
@@ -64,7 +68,7 @@ def read_sent(sent: object) -> tuple[str, str]:
         text = gzip.decompress(base64.b64decode(max(packed, key=len, default="").removesuffix("END\n"))).decode()
     except (EOFError, OSError, ValueError, zlib.error) as error:
         return f"what cloud-init cannot read: {error}", ""
-    before, found, key = text.partition("ssh_keys:\n  ed25519_private: |\n")
+    before, found, key = text.partition(HOST_KEY)
     return before, found and key
 
 
@@ -72,7 +76,10 @@ def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterat
     """What of a machine, as it should be and as it is."""
     yield "machine type", node.machine_type.name, machine.machine_type
     text, host_key = read_sent(machine.user_data)
-    yield "user data", compose_user_data(plan, node, settings).decoded, text
+    decoded = compose_user_data(plan, node, settings).decoded
+    yield "user data", decoded, text
+    # What is around it too: a script that lost its end still holds the text.
+    yield "user data as sent", encode(f"{decoded}{HOST_KEY}{host_key}", plan.facts), machine.user_data
     yield "a host key of its own", True, host_key != ""
     yield "data disks", {disk_name(node.name, disk.purpose): disk.size_gib for disk in node.disks if disk.is_data}, machine.disks
     yield "public address", node.public is not Public.NO, machine.public_address is not None
