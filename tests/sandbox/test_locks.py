@@ -121,7 +121,13 @@ class Candidate:
                 stdout=log,
                 stderr=log,
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT), "FOLDER": str(self.folder), "SHARED": str(self.world.shared)},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(ROOT),
+                    "PYTHONSAFEPATH": "1",  # the folder of this script has a module platform
+                    "FOLDER": str(self.folder),
+                    "SHARED": str(self.world.shared),
+                },
             )
 
     def unit(self) -> int:

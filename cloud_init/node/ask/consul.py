@@ -71,10 +71,10 @@ def find_key(key: str, timeout: float = TIMEOUT_SECONDS) -> dict[str, str]:
 class Session:
     """A session that its holder renews: what it holds is free again at most half a minute after the holder is gone."""
 
-    def __init__(self, name: str, ttl: float = TTL_SECONDS) -> None:
+    def __init__(self, name: str, ttl: float = 0.0) -> None:
         self.name, self.id = name, ""
         # Without checks (by default that Consul considers the node alive): it ends by time alone.
-        self.wanted = {"Name": name, "TTL": f"{ttl:g}s", "Behavior": "delete", "LockDelay": "0s", "Checks": []}
+        self.wanted = {"Name": name, "TTL": f"{ttl or TTL_SECONDS:g}s", "Behavior": "delete", "LockDelay": "0s", "Checks": []}
 
     def renew(self) -> str:
         """Return the session's id; a new one where Consul has lost it."""
