@@ -43,8 +43,8 @@ fi
 psql -f /etc/webitel/grafana.sql webitel
 
 # The cluster's settings are kept in Consul and were read from the file at the first bootstrap only.
-# Right after that bootstrap Patroni answers 502 and 503 until it has looked again.
-rest() { curl -sSf --retry 60 --retry-delay 1 "$@" "$REST/config"; }
+# Right after that bootstrap Patroni answers 502 and 503 until it has looked again, and while it takes new settings nothing at all.
+rest() { curl -sSf --retry 60 --retry-all-errors --retry-delay 1 "$@" "$REST/config"; }
 before=$(rest)
 rest -K /etc/webitel/patroni.curl -o /dev/null -X PATCH -d @/etc/webitel/patroni-dcs.json
 # Members say only after their next look at it that they need a restart.
