@@ -125,9 +125,9 @@ HARDENED: Mapping[str, Hardening] = {
     ),
     "webitel-watch": Hardening(
         (*CHANGES_USER, *KEEPS_FILES, "CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_NET_RAW", "CAP_NET_ADMIN", "CAP_SYS_PTRACE"),
-        ("/run", "/etc/webitel", "/var/lib/webitel", "/var/lib/rabbitmq", "/var/log"),
+        ("/run", "/etc/webitel", "/etc/consul.d", "/etc/patroni", "/var/lib/webitel", "/var/lib/rabbitmq", "/var/log"),
         metadata=True,
-        reason="it starts and restarts services, measures disks and asks the broker as its user",
+        reason="it starts and restarts services, measures disks, asks the broker as its user, hands out tokens",
     ),
     "webitel-setup-postgresql": Hardening(writes=("/run",)),
     "webitel-setup-rabbitmq": Hardening(
