@@ -15,7 +15,7 @@ from components.model.catalogue.hardening import HARDENED
 from components.model.catalogue.repositories import CREDENTIALS
 from components.model.catalogue.service import Bind, Listener, PackageSource, Service
 from components.model.catalogue.tiers import TIERS
-from components.model.clouds.facts import CloudFacts, PublicAddress
+from components.model.clouds.facts import METADATA, CloudFacts, PublicAddress
 from components.model.machine import Public
 from components.model.naming import MOUNT_ROOT
 from components.model.plan import Node, Plan
@@ -224,6 +224,7 @@ class Context:
             "carrier_networks": carrier_networks(self.settings),
             "carrier_hosts": carrier_hosts(self.settings),
             "acme": read_order(self.settings),
+            "metadata": METADATA,
             "exchanges": EXPECTED,
             "stop_seconds": STOP_SECONDS,
             "lease_seconds": f"{LEASE_SECONDS:g}",

@@ -18,9 +18,6 @@ SHOWN = "web_certificate"
 """The secret of the services that show the deployment's certificate; it stands in until the public one is there."""
 ACCOUNT = ("acme_account_key", "acme_thumbprint", "certificate_password")
 
-HTTPS_PORT = 443
-"""The way out that every node has."""
-
 
 @dataclass(frozen=True)
 class Order:
@@ -57,8 +54,8 @@ def check_order(draft: Draft) -> Iterator[Problem]:
         message = "the issuer wants to know whom to write to; use an address such as admin@your-company.com"
         yield setting_problem("certificate_email", settings.certificate_email, message)
     found = urlsplit(order.server)
-    if found.scheme != "https" or not found.hostname or found.port not in (None, HTTPS_PORT):
-        message = "not a directory that nodes reach, which is https on port 443; use one such as "
+    if found.scheme != "https" or not found.hostname or found.port:
+        message = "not a directory that nodes reach, which begins with https:// and names no port; use one such as "
         yield setting_problem("certificate_server", order.server, message + Settings.model_fields["certificate_server"].default)
     if draft.facts.trial and order.server == Settings.model_fields["certificate_server"].default:
         message = f"no issuer on the internet reaches machines of {draft.facts.name}; use self-signed or provided"

@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -230,14 +231,26 @@ def test_a_new_machine_with_the_data_disk_of_the_old_one_and_an_empty_consul_ord
     assert not any(text.startswith("order one") for text in machine_again.said)
 
 
-def test_one_node_orders_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_node_orders_and_the_others_take_it_up_as_soon_as_it_is_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     node = world.node("late").become(monkeypatch)
+    kept = consul.find_key(certificate.KEPT)["holder"]
     consul.call("DELETE", f"/v1/kv/{certificate.KEPT}")
     other = consul.Session("another node", ttl=60)
     assert other.hold(certificate.LOCK, "order")
-    assert not node.look(world.order)
-    assert "another node is ordering" in node.said[-1]
-    other.end()
+
+    def have_it() -> None:
+        """The other node ends its order."""
+        consul.call("PUT", f"/v1/kv/{certificate.KEPT}", kept)
+        other.end()
+
+    later = threading.Timer(2, have_it)
+    later.start()
+    try:
+        assert node.look(world.order), node.said
+    finally:
+        later.join()
+    assert not any(text.startswith("order one") for text in node.said)
+    assert node.done == [RELOADED]
 
 
 def test_only_known_names_are_answered_for(world: World) -> None:

@@ -10,6 +10,7 @@ import hmac
 import json
 import pathlib
 import ssl
+import time
 from urllib.parse import quote, urlsplit
 
 from ..ask.certificate import FOLDER, MEMORY, SHOWN, Memory, OrderError, ask_openssl, dates, digest, is_due, is_taken, remember
@@ -24,6 +25,7 @@ KEPT, LOCK = "webitel/certificate/kept", "webitel/certificate/lock"
 """Keys in Consul."""
 
 ORDER_SECONDS = 240
+PAUSE_SECONDS = 1.0
 
 KEY_TYPE = "rsa2048"
 """Desk phones of some makers know no other."""
@@ -54,13 +56,13 @@ def find_shelf(manifest: Manifest) -> pathlib.Path | None:
 def take_up(order: OrderEntry, shelf: pathlib.Path | None, memory: Memory, tell: Tell) -> Memory:
     """Return what is remembered once the certificate shown is not due."""
     if is_taken(memory, order) and not is_due(SHOWN.read_text()):
-        if not find_key(KEPT)["holder"]:
-            keep(order, SHOWN.read_text(), shelf)  # Consul has lost its data
+        keep_again(order, SHOWN.read_text(), shelf)
         return memory
     text = find_kept(order, shelf)
     if not text or is_due(text):
         text = ask_alone(order, shelf, tell)
     check(text, order["names"])
+    keep_again(order, text, shelf)
     write_private(SHOWN, text)
     for action in order["actions"]:
         verb, _, unit = action.partition(" ")
@@ -74,11 +76,14 @@ def take_up(order: OrderEntry, shelf: pathlib.Path | None, memory: Memory, tell:
 
 
 def ask_alone(order: OrderEntry, shelf: pathlib.Path | None, tell: Tell) -> str:
-    """Order one while no other node does, unless another one just had it."""
+    """Order one while no other node does, unless another one just had it: all nodes begin at once, and the first one orders."""
     session = Session("webitel: certificate", ttl=ORDER_SECONDS)
+    deadline = time.monotonic() + ORDER_SECONDS
     try:
-        if not session.hold(LOCK, "order"):
-            raise OrderError("another node is ordering it; looked at again in two hours, or by: webitel-node certificate")
+        while not session.hold(LOCK, "order"):
+            if time.monotonic() > deadline:
+                raise OrderError(f"another node has been ordering it for {ORDER_SECONDS} s; asked again by the timer")
+            time.sleep(PAUSE_SECONDS)
         text = find_kept(order, shelf)
         if not text or is_due(text):
             tell("certificate", f"order one for {', '.join(order['names'])} from {urlsplit(order['server']).hostname}")
@@ -155,6 +160,12 @@ def keep(order: OrderEntry, text: str, shelf: pathlib.Path | None = None) -> Non
     if shelf:
         write_private(shelf, kept)
     call("PUT", f"/v1/kv/{quote(KEPT)}", kept)
+
+
+def keep_again(order: OrderEntry, text: str, shelf: pathlib.Path | None) -> None:
+    """Keep a certificate where it is no longer kept: Consul may have lost its data, or the disk is a new one."""
+    if not find_key(KEPT)["holder"] or (shelf and not shelf.is_file()):
+        keep(order, text, shelf)
 
 
 def mark(order: OrderEntry) -> str:

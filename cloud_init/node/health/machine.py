@@ -76,7 +76,7 @@ def certificate(served: str, order: OrderEntry | None = None) -> MachineRow:
     }
     if order is None:
         if 0 < days < LATE_DAYS:
-            row |= {"warning": True, "why": f"{row['why']}; get a new one and run `up`"}
+            row |= {"warning": True, "why": f"{row['why']}; set webitel:certificate_pem to a new one and run `up`"}
         return row
     memory = remember()
     if not is_taken(memory, order):

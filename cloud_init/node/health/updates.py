@@ -66,7 +66,7 @@ def list_offers(names: Iterable[str]) -> list[tuple[str, str, str]]:
     wanted = sorted(names)
     shown = run(["apt-cache", "madison", *wanted], 60).stdout.splitlines() if wanted else ()
     rows = [[part.strip() for part in line.split("|")] for line in shown]
-    # Such as `nginx | 1.22.1-9+deb12u3 | http://deb.debian.org/debian-security bookworm-security/main amd64 Packages`.
+    # Such as `nginx | 1.22.1-9+deb12u3 | http://mirror.example/debian-security bookworm-security/main amd64 Packages`.
     return [(row[0], row[1], [*row[2].split(), "", ""][1].partition("/")[0]) for row in rows if len(row) > 2]
 
 

@@ -11,6 +11,8 @@ import subprocess
 import threading
 from collections.abc import Iterable, Iterator
 
+from ..system import write_private
+
 FOLDER = pathlib.Path("/var/log/webitel")
 CURRENT = "audit.log"
 """A link to the file of the day, `audit-YYYY-MM-DD.log`."""
@@ -138,14 +140,7 @@ def keep(lines: Iterable[str], files: Files, cursor: pathlib.Path) -> Iterator[s
         if record:
             files.write(record, datetime.datetime.now(datetime.UTC).date())
             yield record
-        remember(cursor, str(entry["__CURSOR"]))
-
-
-def remember(path: pathlib.Path, text: str) -> None:
-    """Write a small file that is whole whenever somebody reads it."""
-    new = path.with_suffix(".new")
-    new.write_text(text)
-    new.replace(path)
+        write_private(cursor, str(entry["__CURSOR"]))
 
 
 def run(days: int, written: threading.Event) -> int:

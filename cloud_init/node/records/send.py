@@ -14,7 +14,8 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .keep import FOLDER, list_files, remember
+from ..system import write_private
+from .keep import FOLDER, list_files
 
 SENT = pathlib.Path("/var/lib/webitel-records/sent.json")
 STATE = pathlib.Path("/var/lib/webitel-records/target.json")
@@ -105,7 +106,7 @@ class Sender:
         if settled:
             self.place = settled[-1]
             self.on_the_way = self.on_the_way[len(settled) :]
-            remember(SENT, json.dumps(self.place))
+            write_private(SENT, json.dumps(self.place))
 
     def serve(self, written: threading.Event) -> None:
         """Send over one connection until it breaks."""
@@ -124,7 +125,7 @@ def tell(why: str) -> None:
     before = STATE.read_text() if STATE.exists() else ""
     known = json.loads(before)["why"] if before else None
     if known != why:
-        remember(STATE, json.dumps({"since": round(time.time()), "why": why}))
+        write_private(STATE, json.dumps({"since": round(time.time()), "why": why}))
         print(f"records wait: {why}" if why else "records are sent", file=sys.stderr, flush=True)
 
 

@@ -129,6 +129,8 @@ HARDENED: Mapping[str, Hardening] = {
         metadata=True,
         reason="it starts and restarts services, measures disks, asks the broker as its user, hands out tokens",
     ),
+    # Root, so that no other program can rewrite what stands in its files, and without anything else that root may.
+    "webitel-records": Hardening(lines=(NO_GENERATED_CODE, "ProtectProc=invisible"), restarts=True, metadata=True),
     "webitel-setup-postgresql": Hardening(writes=("/run",)),
     "webitel-setup-rabbitmq": Hardening(
         (*CHANGES_USER, *KEEPS_FILES),
@@ -147,7 +149,6 @@ LEFT_ALONE: Mapping[str, str] = {
     "grafana-server": "its package has shut it in",
     "webitel-certificate": "not seen under a sandbox yet: it orders certificates and has others take them up",
     "webitel-guard": "it puts back files of the firewall and of sshd, whatever they are",
-    "webitel-records": "its unit file shuts it in",
     "webitel-locks": "not seen under a sandbox yet: it starts and stops what carries calls",
     "ssh": "who logs in works in it: an operator's session would be as shut in as the server",
     "nftables": "it loads the rules and ends",

@@ -40,6 +40,10 @@ class Refusal(StrEnum):
     RATE = "rate"
 
 
+METADATA = "169.254.169.254"
+"""Where a machine asks its cloud about itself (IPv4, the same on all five)."""
+
+
 @dataclass(frozen=True)
 class Sources:
     """Where a provider finds its credentials.

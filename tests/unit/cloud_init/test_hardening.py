@@ -1,10 +1,14 @@
 """Every unit is shut in or has a reason not to be, and no call ends for it."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from cloud_init.compose import Configuration
+from cloud_init.node.ask import tokens
+from cloud_init.node.clusters import access
+from cloud_init.node.health import machine
 from components.model.catalogue.hardening import HARDENED, LEFT_ALONE
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
@@ -45,6 +49,7 @@ def test_only_what_no_call_notices_is_restarted() -> None:
         "webitel-cases",
         "fail2ban",
         "webitel-watch",
+        "webitel-records",
     }
     attributes = configurations("local-single")[0].attributes
     for name in HARDENED:
@@ -55,6 +60,24 @@ def test_only_what_no_call_notices_is_restarted() -> None:
 def test_a_service_may_write_where_its_data_is() -> None:
     text = configurations("local-single")[0].files[drop_in("storage")]
     assert "ProtectSystem=strict" in text and "ReadWritePaths=-/var/lib/webitel/recordings/storage\n" in text
+
+
+def test_the_watcher_may_write_what_it_hands_out() -> None:
+    written = (access.CONSUL_FILE, access.PATRONI_FILE, access.WRITING, access.TURN, tokens.IN_USE, machine.GROWTH)
+    for path in written:
+        assert any(path.is_relative_to(folder) for folder in HARDENED["webitel-watch"].writes), path
+
+
+def test_what_is_run_before_a_shut_in_program_makes_folders_where_it_may() -> None:
+    """What is opened to it has to be there as it starts."""
+    for configuration in configurations("local-single"):
+        for unit in configuration.units:
+            opened = re.findall(r"^ReadWritePaths=-(.*)$", configuration.files.get(drop_in(unit["name"]), ""), re.MULTILINE)
+            for line in unit["service_lines"]:
+                program, *words = line.removeprefix("ExecStartPre=").split()
+                if unit["name"] in HARDENED and program == "/usr/bin/mkdir":
+                    folders = [Path(word) for word in words if word.startswith("/")]
+                    assert all(any(one.is_relative_to(folder) for folder in opened) for one in folders), line
 
 
 def test_what_runs_as_root_does_not_reach_the_metadata_unless_that_is_the_resolver_too() -> None:

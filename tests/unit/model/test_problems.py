@@ -47,7 +47,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"certificate": "letsencrypt"}, "webitel:certificate_email: the issuer wants to know whom to write to; use an address"),
     (
         {"certificate": "letsencrypt", "certificate_email": "a@acme.io", "certificate_server": "https://ca.acme.io:9000/acme"},
-        "webitel:certificate_server = https://ca.acme.io:9000/acme: not a directory that nodes reach, which is https on port 443",
+        "webitel:certificate_server = https://ca.acme.io:9000/acme: not a directory that nodes reach, which begins with https://",
     ),
     (
         {"cloud": "local", "certificate": "letsencrypt", "certificate_email": "a@acme.io"},

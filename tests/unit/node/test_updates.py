@@ -27,11 +27,11 @@ openssh-server install installed 1:9.2p1-2+deb12u5
 erlang-base install config-files 1:25.2-1
 """
 MADISON = """\
-     nginx | 1.22.1-9+deb12u11 | http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
-     nginx | 1.22.1-9+deb12u10 | http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
-     nginx | 1.22.1-9+deb12u9 | http://deb.debian.org/debian bookworm/main amd64 Packages
-     nginx | 1.22.1-9+deb12u12 | http://deb.debian.org/debian bookworm/main amd64 Packages
-nginx-common | 1.22.1-9+deb12u11 | http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
+     nginx | 1.22.1-9+deb12u11 | http://mirror.example/debian-security bookworm-security/main amd64 Packages
+     nginx | 1.22.1-9+deb12u10 | http://mirror.example/debian-security bookworm-security/main amd64 Packages
+     nginx | 1.22.1-9+deb12u9 | http://mirror.example/debian bookworm/main amd64 Packages
+     nginx | 1.22.1-9+deb12u12 | http://mirror.example/debian bookworm/main amd64 Packages
+nginx-common | 1.22.1-9+deb12u11 | http://mirror.example/debian-security bookworm-security/main amd64 Packages
   opensips | 3.4.9 | https://apt.opensips.org bookworm/3.4-releases amd64 Packages
 """
 """What `apt-cache madison` prints (apt 2.6.1)."""

@@ -19,9 +19,9 @@ WANTED: versions.Wanted = {
 }
 MADISON = "webitel-engine | {0} | http://one Packages\nwebitel-engine | {0} | http://one again Packages\n"
 SECURITY = """\
-erlang-base | 1:25.2-1+deb12u2 | http://deb.debian.org/debian bookworm/main amd64 Packages
-erlang-base | 1:25.2-1+deb12u1 | http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
-erlang-base |   1:25.2-1 | http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
+erlang-base | 1:25.2-1+deb12u2 | http://mirror.example/debian bookworm/main amd64 Packages
+erlang-base | 1:25.2-1+deb12u1 | http://mirror.example/debian-security bookworm-security/main amd64 Packages
+erlang-base |   1:25.2-1 | http://mirror.example/debian-security bookworm-security/main amd64 Packages
 """
 """Lines of `apt-cache madison`."""
 
