@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from cli.console import Failure
-from cli.develop.hardening import SCRIPT, read_report
+from cli.develop.hardening import COMMAND, SCRIPT, read_report
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -31,6 +32,7 @@ def test_a_report_is_an_index_and_each_finding_once() -> None:
 
 
 def test_the_script_is_sound() -> None:
+    assert shlex.split(COMMAND) == ["sh", "-c", SCRIPT], "one program for sudo"
     assert not subprocess.run(["sh", "-n"], input=SCRIPT, text=True, capture_output=True, check=True).stderr
 
 
