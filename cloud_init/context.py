@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cloud_init.node.clusters.encryption import ROOT
 from cloud_init.node.clusters.locks import LEASE_SECONDS, STOP_SECONDS
 from cloud_init.node.health.topology import EXPECTED
 from cloud_init.packages import Packages
@@ -21,7 +22,7 @@ from components.model.naming import MOUNT_ROOT
 from components.model.plan import Node, Plan
 from components.model.planning.addresses import is_private, networks_given
 from components.model.planning.firewall import NodeRule, node_egress, node_openings
-from components.model.secret_specs import DEPLOYMENT_SECRETS, SECRETS
+from components.model.secret_specs import BROKER_HOST, DEPLOYMENT_SECRETS, SECRETS
 from components.model.settings import Settings
 from components.model.share import SHARE, Share, proxy_name, read_share, resolve_catalogue
 from components.model.update_window import read_window
@@ -145,6 +146,11 @@ class Context:
         roles = [role.name for role in TIERS[self.plan.tier].roles]
         return 100 * (roles.index(node.role) + 1) + node.n
 
+    @property
+    def nodes_root(self) -> str:
+        """Return where a node keeps what it holds other nodes' certificates against."""
+        return str(ROOT)
+
     def mount(self, purpose: str) -> str:
         """Return where a data disk, or the share, is mounted."""
         return f"{MOUNT_ROOT}/{purpose}"
@@ -226,6 +232,7 @@ class Context:
             "acme": read_order(self.settings),
             "metadata": METADATA,
             "exchanges": EXPECTED,
+            "broker_tls": f"ssl verify required ca-file {ROOT} verifyhost {BROKER_HOST}",
             "stop_seconds": STOP_SECONDS,
             "lease_seconds": f"{LEASE_SECONDS:g}",
             **{

@@ -3,6 +3,7 @@
 import base64
 import datetime
 import hashlib
+import ipaddress
 import secrets
 
 from cryptography import x509
@@ -82,15 +83,34 @@ def make_authority() -> tuple[str, str]:
 
 def sign_server(authority: str, domain: str) -> str:
     """Sign a server certificate for the domain (825 days) with the authority: key and certificate as one PEM."""
+    return _sign(authority, domain, [x509.DNSName(domain)], _SERVER_DAYS)
+
+
+def sign_node(authority: str, host: str) -> str:
+    """Sign the certificate of a service towards other nodes (10 years, as the authority's): key and certificate as one PEM.
+
+    Clients reach it through HAProxy on their own loopback, and that address is the name they compare. Nothing else that the
+    authority signs for the same address may run on another kind of node: each holder can answer in this service's place.
+    """
+    names = [x509.DNSName(host), x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
+    return _sign(authority, host, names, _AUTHORITY_DAYS)
+
+
+def show_certificate(pem: str) -> str:
+    """Return the certificate alone of what is kept with its key."""
+    return x509.load_pem_x509_certificate(pem.encode()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _sign(authority: str, title: str, names: list[x509.GeneralName], days: int) -> str:
     issuer = x509.load_pem_x509_certificate(authority.encode())
     issuer_key = serialization.load_pem_private_key(authority.encode(), password=None)
     assert isinstance(issuer_key, ec.EllipticCurvePrivateKey), "make_authority made it"
     key = ec.generate_private_key(ec.SECP256R1())
-    # A common name has at most 64 characters; clients look at the alternative name only.
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain[:64])])
+    # A common name has at most 64 characters; clients look at the alternative names only.
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, title[:64])])
     certificate = (
-        _start_certificate(name, issuer.subject, key.public_key(), _SERVER_DAYS)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(domain)]), critical=False)
+        _start_certificate(name, issuer.subject, key.public_key(), days)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

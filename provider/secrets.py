@@ -101,15 +101,18 @@ def find_stale(inputs: Properties, outputs: Properties) -> list[str]:
         stale.append("acme_thumbprint")
     for name, spec in SECRETS.items():
         if spec.kind == SecretKind.CERTIFICATE and name in values and name in inputs["names"] and name not in stale:
-            new_authority = any(SECRETS[other].kind == SecretKind.AUTHORITY for other in stale)
             due = (
-                new_authority
+                "authority" in stale
                 or certificates.ends_soon(values[name])
                 or not certificates.is_signed_by(values["authority"], values[name])
             )
             if own := inputs.get("certificate"):
                 due = own is UNKNOWN or provided.read(own).text() != values[name]
             if due or inputs["domain"] != outputs["domain"]:
+                stale.append(name)
+        if spec.kind == SecretKind.NODE_CERTIFICATE and name in values and name in inputs["names"] and name not in stale:
+            signed = certificates.is_signed_by(values.get("nodes_authority", ""), values[name])
+            if not signed or certificates.ends_soon(values[name]):
                 stale.append(name)
     return stale
 
@@ -127,6 +130,12 @@ def _make_outputs(inputs: Properties, outputs: Properties) -> Properties:
             continue
         if spec.kind == SecretKind.THUMBPRINT:
             values[name] = certificates.thumbprint(values["acme_account_key"])
+            continue
+        if spec.kind == SecretKind.ROOT:
+            values[name] = certificates.show_certificate(values["nodes_authority"])
+            continue
+        if spec.kind == SecretKind.NODE_CERTIFICATE:
+            values[name] = certificates.sign_node(values["nodes_authority"], spec.host)
             continue
         if spec.kind == SecretKind.MEMBER_CERTIFICATE:
             values[name] = certificates.make_member(spec.host)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from .ask import amqp
 from .ask.view import View, query, reach_database
+from .clusters import encryption
 from .manifest import load_manifest
 from .system import Unhealthy
 
@@ -73,7 +74,7 @@ def write_rows(view: View, writer: str, direct: bool, ended: threading.Event, te
             stderr=subprocess.PIPE,
             text=True,
             bufsize=1,
-            env={**os.environ, "PGPASSWORD": view.secrets.get("database_password", "")},
+            env={**os.environ, **encryption.list_environment(), "PGPASSWORD": view.secrets.get("database_password", "")},
         )
         assert session.stdin and session.stdout and session.stderr
         try:

@@ -21,12 +21,14 @@ class SecretKind(StrEnum):
     THUMBPRINT = "thumbprint of the ACME account's key (RFC 7638)"
     UUID = "UUID"
     MEMBER_CERTIFICATE = "certificate of every member of a group, trusted by them alone, with its key, PEM"
+    ROOT = "certificate of the authority among nodes, PEM"
+    NODE_CERTIFICATE = "certificate of a service towards other nodes, with its key, PEM"
 
 
 @dataclass(frozen=True)
 class SecretSpec:
     """One secret. `public` is the name of the output with its public half, where it has one; `host` the name that a
-    member's certificate is for. What is `together` must be the same on all its nodes at the same moment: no rotation,
+    certificate among nodes is for. What is `together` must be the same on all its nodes at the same moment: no rotation,
     which goes from node to node, leads there. `probed`: the node program logs in with it, so that each node with it keeps it
     in a file that only root can read."""
 
@@ -38,6 +40,9 @@ class SecretSpec:
     together: bool = False
     probed: bool = False
 
+
+BROKER_HOST = "broker.webitel.nodes"
+"""In the broker's certificate; HAProxy on each node compares it, and the name leads nowhere."""
 
 _all = (
     SecretSpec("database_password", SecretKind.PASSWORD, "role opensips, owner of the database webitel", probed=True),
@@ -69,6 +74,18 @@ _all = (
     SecretSpec("host_key_seed", SecretKind.BASE64_KEY, "host keys of new machines", together=True),
     SecretSpec("authority", SecretKind.AUTHORITY, "signs the deployment's own certificates", public="authority_certificate"),
     SecretSpec("web_certificate", SecretKind.CERTIFICATE, "nginx and SIP over TLS, until a public certificate is there"),
+    SecretSpec(
+        "nodes_authority",
+        SecretKind.AUTHORITY,
+        "signs certificates that only nodes look at",
+        public="nodes_authority_certificate",
+        together=True,
+    ),
+    SecretSpec("nodes_root", SecretKind.ROOT, "what clients on nodes hold those certificates against", together=True),
+    SecretSpec(
+        "database_certificate", SecretKind.NODE_CERTIFICATE, "PostgreSQL towards other nodes", host="database.webitel.nodes"
+    ),
+    SecretSpec("broker_certificate", SecretKind.NODE_CERTIFICATE, "RabbitMQ towards other nodes", host=BROKER_HOST),
     SecretSpec("acme_account_key", SecretKind.ACCOUNT_KEY, "account at the issuer of the public certificate"),
     SecretSpec("acme_thumbprint", SecretKind.THUMBPRINT, "nginx's answer to that issuer's question"),
     SecretSpec("certificate_password", SecretKind.PASSWORD, "encrypts the public certificate that nodes share in Consul"),
@@ -76,5 +93,5 @@ _all = (
 
 SECRETS: Mapping[str, SecretSpec] = {spec.name: spec for spec in _all}
 
-DEPLOYMENT_SECRETS = ("ssh_key", "host_key_seed", "authority")
+DEPLOYMENT_SECRETS = ("ssh_key", "host_key_seed", "authority", "nodes_authority")
 """Kept in the state and used by the provider; no node gets them."""

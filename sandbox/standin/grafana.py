@@ -39,7 +39,18 @@ KNOWN = {
     "snapshots": {"external_enabled"},
     "news": {"news_feed_enabled"},
     "log": {"mode", "level"},
-    "database": {"type", "host", "name", "user", "password", "ssl_mode", "max_open_conn", "max_idle_conn", "conn_max_lifetime"},
+    "database": {
+        "type",
+        "host",
+        "name",
+        "user",
+        "password",
+        "ssl_mode",
+        "ca_cert_path",
+        "max_open_conn",
+        "max_idle_conn",
+        "conn_max_lifetime",
+    },
     "paths": {"data", "logs", "plugins", "provisioning"},
     "plugins": {"preinstall_disabled", "plugin_admin_enabled"},
     "date_formats": {"default_timezone"},
@@ -99,6 +110,8 @@ class Grafana:
         store = self.settings.get("database", {})
         if store.get("type", "sqlite3") == "postgres":
             place = f"{store.get('host', '')}/{store.get('name', '')}?sslmode={store.get('ssl_mode', 'disable')}"
+            if "ca_cert_path" in store:
+                place += f"&sslrootcert={store['ca_cert_path']}"
             session = Database(f"postgres://{store.get('user', '')}:{store.get('password', '')}@{place}", Pool(), (), print)
             try:
                 session.open()
@@ -141,6 +154,8 @@ class Grafana:
             return 404, "application/json", '{"message":"Data source not found"}'
         options, password = source.get("jsonData", {}), source.get("secureJsonData", {}).get("password", "")
         place = f"{source['url']}/{options.get('database', '')}?sslmode={options.get('sslmode', 'require')}"
+        if options.get("tlsConfigurationMethod") == "file-path" and "sslRootCertFile" in options:
+            place += f"&sslrootcert={options['sslRootCertFile']}"
         database = Database(f"postgres://{source['user']}:{password}@{place}", Pool(), (), print)
         try:
             database.open()

@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from cloud_init.node.clusters.encryption import ROOT as NODES_ROOT
+from provider import certificates
 from stacks.load import load_deployment
 from tests.plans import compose_configuration
 from tests.sandbox.consul_program import find_consul
@@ -104,6 +106,16 @@ class Platform:
             (folder / name).mkdir()
         os.chown(folder / "pg", self.account.pw_uid, self.account.pw_gid)
         self.as_root = os.geteuid() == 0
+        authority, root = certificates.make_authority()
+        self.root, self.certificate = folder / "nodes.pem", folder / "pg" / "database.pem"
+        self.root.write_text(root)
+        self.certificate.write_text(certificates.sign_node(authority, "database"))
+        self.certificate.chmod(0o600)
+        os.chown(self.certificate, self.account.pw_uid, self.account.pw_gid)
+
+    def lead_to_database(self, text: str) -> str:
+        """A file's text with this database's port, and the certificate that clients hold it against."""
+        return text.replace("127.0.0.1:5432", f"127.0.0.1:{self.ports['postgresql']}").replace(str(NODES_ROOT), str(self.root))
 
     def as_postgres(self) -> dict[str, Any]:
         """PostgreSQL refuses to run as root."""
@@ -131,6 +143,12 @@ class Platform:
                     "127.0.0.1",
                     "-p",
                     str(self.ports[name]),
+                    "-c",
+                    "ssl=on",
+                    "-c",
+                    f"ssl_cert_file={self.certificate}",
+                    "-c",
+                    f"ssl_key_file={self.certificate}",
                     "-c",
                     "fsync=off",
                     "-c",

@@ -53,7 +53,7 @@ class Runner:
         """The service's settings on this platform."""
         ports = self.platform.ports
         settings = {
-            name: value.replace("127.0.0.1:5432", f"127.0.0.1:{ports['postgresql']}")
+            name: self.platform.lead_to_database(value)
             .replace("127.0.0.1:5672", f"127.0.0.1:{ports['rabbitmq']}")
             .replace("127.0.0.1:8500", f"127.0.0.1:{ports['consul']}")
             for name, value in settings_file(self.files, service).items()

@@ -122,7 +122,7 @@ class Telephony:
         """A file's text with this test's addresses instead of the node's loopback, and the ports of its database and broker."""
         text = re.sub(r"127\.0\.0\.1(?!:5432|:5672)", LOOPBACK, text)
         text = text.replace("127.0.0.1:5672", f"127.0.0.1:{self.platform.ports['rabbitmq']}")
-        return text.replace("127.0.0.1:5432", f"127.0.0.1:{self.platform.ports['postgresql']}")
+        return self.platform.lead_to_database(text)
 
     def write_files(self) -> None:
         """The node's own files, where the programs look for them."""

@@ -31,7 +31,7 @@ def ask(folder: Path, *paths: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_needs_its_own_database(runner: Runner, platform: Platform, tmp_path: Path) -> None:
-    text = node_files()["/etc/grafana/grafana.ini"].replace("127.0.0.1:5432", f"127.0.0.1:{platform.ports['postgresql']}")
+    text = platform.lead_to_database(node_files()["/etc/grafana/grafana.ini"])
     (tmp_path / "grafana.ini").write_text(text)
     refused = ask(tmp_path, "/api/health")
     assert refused.returncode != 0 and "grafana_store" in refused.stderr

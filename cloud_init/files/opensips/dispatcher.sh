@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes set 1 of the dispatcher what the plan says: `start` before OpenSIPS reads it, `reload` while it runs.
 set -eu
-export PGPASSFILE=/etc/opensips/pgpass PGCONNECT_TIMEOUT=3 PGAPPNAME=webitel-setup
+export PGPASSFILE=/etc/opensips/pgpass PGCONNECT_TIMEOUT=3 PGAPPNAME=webitel-setup PGSSLMODE=verify-full PGSSLROOTCERT={{ context.nodes_root }} PGSSLCERT=/nonexistent
 
 # At the first configuration OpenSIPS does not run yet: its own start does it.
 [ "$1" = start ] || systemctl is-active -q opensips || exit 0

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from .. import install
-from ..clusters import access, locks
+from ..clusters import access, encryption, locks
 from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
 from ..records import who
 from ..report import Applied
@@ -94,7 +94,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     access.prepare(manifest)
     with access.held(access.WRITING):
         fill.values["secret"] = access.fill(secrets)
-        plan = files.compare(configuration["files"], configuration["attributes"], fill, state["files"])
+        texts = encryption.relax(fill_manifest(manifest, fill), configuration["files"], configuration["attributes"], fill.apply)
+        plan = files.compare(texts, configuration["attributes"], fill, state["files"])
         actions = units.order_actions(
             [*state["pending"], *plan.actions, *units.actions_of_bundles(configuration, state)], manifest
         )

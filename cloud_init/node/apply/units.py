@@ -4,7 +4,7 @@ import pathlib
 import time
 from collections.abc import Callable
 
-from ..clusters import broker_cluster, database_cluster
+from ..clusters import broker_cluster, database_cluster, encryption
 from ..health import status
 from ..manifest import Configuration, Manifest
 from ..state import State
@@ -25,6 +25,9 @@ BEFORE_RESTART: dict[str, Callable[[Manifest, Tell], None]] = {
     "rabbitmq-server": broker_cluster.drain,
 }
 """What a member of a cluster does before its restart, so that the others continue without it."""
+
+AFTER_RELOAD: dict[str, Callable[[Manifest], None]] = {"patroni": encryption.await_offer}
+"""What has to be true before what follows is restarted."""
 
 VERBS = ("reload", "restart", "drain", "refresh")
 """`refresh` is for what matters at the next start only: it touches a unit that is still on its way up."""
@@ -92,6 +95,8 @@ def converge(manifest: Manifest, actions: list[str], update: bool, tell: Tell) -
         if verb == "restart" and update and unit in BEFORE_RESTART:
             BEFORE_RESTART[unit](manifest, tell)
         perform(verb, unit, update)
+        if verb == "reload" and update and unit in AFTER_RELOAD:
+            AFTER_RELOAD[unit](manifest)
         if verb == "drain" and update:
             # A restarted one is not paused, but Consul may remember that it was out of service.
             admit(manifest)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
+from ..clusters import encryption
 from ..clusters.locks import PREFIX
 from ..manifest import PROBE_SECRETS, Manifest
 from ..system import Unhealthy, run
@@ -210,7 +211,7 @@ def query(view: View, statement: str, *, own: bool = False) -> str:
             timeout=6,
             check=False,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PGPASSWORD": password, "PGOPTIONS": "-c statement_timeout=4000"},
+            env={**os.environ, **encryption.list_environment(), "PGPASSWORD": password, "PGOPTIONS": "-c statement_timeout=4000"},
         )
     except subprocess.TimeoutExpired as error:
         raise Unhealthy("no answer within 6 s") from error

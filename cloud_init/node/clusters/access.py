@@ -159,14 +159,20 @@ def arm(manifest: Manifest) -> bool:
 
 def hand_to_patroni(token: str) -> None:
     """Have Patroni use a token; it takes a new one while it runs."""
-    found = PATRONI_FILE.stat()
-    fresh = PATRONI_FILE.with_name(f".{PATRONI_FILE.name}")
-    write_private(fresh, PATRONI_TOKEN.sub(rf"\g<1>{token}\g<2>", PATRONI_FILE.read_text()))
-    os.chown(fresh, found.st_uid, found.st_gid)
-    fresh.replace(PATRONI_FILE)
+    replace_text(PATRONI_FILE, PATRONI_TOKEN.sub(rf"\g<1>{token}\g<2>", PATRONI_FILE.read_text()))
     # One that does not run yet may wait for this very token, and reads it when it starts.
     if systemctl("is-active", "patroni").stdout.strip() == "active":
         systemctl("reload", "--no-block", "patroni")
+
+
+def replace_text(path: pathlib.Path, text: str) -> None:
+    """Replace a file's content at once, with owner and mode as they are. `WRITING` is held."""
+    found = path.stat()
+    fresh = path.with_name(f".{path.name}")
+    write_private(fresh, text)
+    os.chown(fresh, found.st_uid, found.st_gid)
+    fresh.chmod(found.st_mode & 0o7777)
+    fresh.replace(path)
 
 
 def blank(text: bytes) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from ..ask import sip
 from ..ask.view import View, fetch_json
-from ..clusters import access, broker_cluster, database_cluster
+from ..clusters import access, broker_cluster, database_cluster, encryption
 from ..manifest import Manifest, ProbeEntry, ServiceEntry, load_manifest
 from ..report import Report, ServiceRow
 from ..storage import disks, shares
@@ -40,6 +40,7 @@ def run() -> int:
         start_dead(manifest)
         shares.keep(manifest)
         machine.sample_disks([disk for disk in manifest["disks"] if disks.is_mounted(disk["mount"])])
+        encryption.look(manifest)
         report = status.ask(brief=True)
         wake_rtpengine(manifest, report)
         for done in (broker_cluster.grow(View(manifest)), follower.recopy(View(manifest))):

@@ -38,6 +38,8 @@ POSTGRESQL = Service(
         "grafana_database_password",
         "grafana_store_password",
         "consul_database_token",
+        "nodes_root",
+        "database_certificate",
     ),
     data=(DataDirectory("/var/lib/webitel/database/postgresql", "database", "postgres:postgres"),),
     probes=(
@@ -60,13 +62,16 @@ RABBITMQ = Service(
     packages=("rabbitmq-server", "curl"),
     units=("rabbitmq-server", "webitel-setup-rabbitmq"),
     listeners=(
+        # Without TLS: what a node of before asks until it has its turn, and this node's own programs.
         tcp("amqp", 5672),
         tcp("management", 15672),
+        tcp("amqps", 5671),
+        tcp("management-tls", 15671),
         tcp("epmd", 4369),
         tcp("distribution", 25672),
     ),
     calls=("rabbitmq",),
-    secrets=("broker_password", "broker_cookie"),
+    secrets=("broker_password", "broker_cookie", "broker_certificate", "nodes_root"),
     probes=(
         Probe("rabbitmq", "the broker is not running, or has an alarm (memory, disk) that blocks publishers"),
         Probe("exchanges", "an exchange that services expect is missing"),

@@ -65,19 +65,20 @@ class Hardening:
 NO_GENERATED_CODE = "MemoryDenyWriteExecute=yes"
 NO_RIGHTS = "SystemCallFilter=~@privileged"
 EMPTY_HOME = ("ProtectHome=tmpfs", "TemporaryFileSystem=/root:mode=0700")
-"""go-micro ends at once where it cannot make `~/.micro`; what it keeps there is for its own command line, which nobody uses."""
+"""go-micro ends at once where it cannot make `~/.micro`; what it keeps there is for its own command line, which nobody uses. And
+whoever asks PostgreSQL for TLS looks for a certificate of its own at home: none is right, a shut home ends the try."""
 CHANGES_USER = ("CAP_SETUID", "CAP_SETGID")
 KEEPS_FILES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER")
 
 
 def webitel(*lines: str, restarts: bool = True) -> Hardening:
     """Return what one of Webitel's programs in Go has. Not restarted are the two that callers' flows and queues live in."""
-    return Hardening(lines=(NO_RIGHTS, *lines), restarts=restarts, metadata=True)
+    return Hardening(lines=(NO_RIGHTS, *EMPTY_HOME, *lines), restarts=restarts, metadata=True)
 
 
 HARDENED: Mapping[str, Hardening] = {
     **{unit: webitel(NO_GENERATED_CODE) for unit in ("engine", "webitel-logger", "webitel-cases")},
-    **{unit: webitel(NO_GENERATED_CODE, *EMPTY_HOME) for unit in ("messages-srv", "messages-bot")},
+    **{unit: webitel(NO_GENERATED_CODE) for unit in ("messages-srv", "messages-bot")},
     **{unit: webitel(NO_GENERATED_CODE, restarts=False) for unit in ("flow_manager", "call_center")},
     # It runs other programs on what people upload.
     "storage": webitel(),
@@ -125,7 +126,17 @@ HARDENED: Mapping[str, Hardening] = {
     ),
     "webitel-watch": Hardening(
         (*CHANGES_USER, *KEEPS_FILES, "CAP_DAC_READ_SEARCH", "CAP_KILL", "CAP_NET_RAW", "CAP_NET_ADMIN", "CAP_SYS_PTRACE"),
-        ("/run", "/etc/webitel", "/etc/consul.d", "/etc/patroni", "/var/lib/webitel", "/var/lib/rabbitmq", "/var/log"),
+        (
+            "/run",
+            "/etc/webitel",
+            "/etc/consul.d",
+            "/etc/patroni",
+            "/etc/grafana",
+            "/etc/haproxy",
+            "/var/lib/webitel",
+            "/var/lib/rabbitmq",
+            "/var/log",
+        ),
         metadata=True,
         reason="it starts and restarts services, measures disks, asks the broker as its user, hands out tokens",
     ),

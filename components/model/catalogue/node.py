@@ -83,13 +83,19 @@ HAPROXY = Service(
     beside=("postgresql", "rabbitmq"),
     on_change=OnChange.RELOAD,
     reload_renews=True,
-    calls=("postgresql", "rabbitmq.amqp", "rabbitmq.management"),
+    calls=(
+        "postgresql",
+        "rabbitmq.amqp",
+        "rabbitmq.management",
+        "rabbitmq.amqps",
+        "rabbitmq.management-tls",
+    ),
     listeners=(
         tcp("sql", 5432, Audience.NODE, bind=Bind.LOOPBACK),
         tcp("amqp", 5672, Audience.NODE, bind=Bind.LOOPBACK),
         tcp("management", 15672, Audience.NODE, bind=Bind.LOOPBACK),
     ),
-    secrets=("database_password", "broker_password"),
+    secrets=("database_password", "broker_password", "nodes_root"),
     probes=(
         Probe("postgresql", "no writable database behind 127.0.0.1:5432: check HAProxy, Patroni and the password"),
         Probe("amqp", "no broker behind 127.0.0.1:5672: check HAProxy, RabbitMQ and the password"),

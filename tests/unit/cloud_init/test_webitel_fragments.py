@@ -178,7 +178,8 @@ def test_no_secret_outside_private_files(stack: str) -> None:
     for node in plan.nodes:
         configuration = compose_configuration(plan, node, settings)
         for path, text in configuration.files.items():
-            if SECRET.search(text):
+            # A certificate without its key hides nothing.
+            if set(SECRET.findall(text)) - {"nodes_root"}:
                 assert configuration.attributes[path]["mode"][-1] == "0", f"{path} is readable by everybody"
                 assert not path.startswith("/etc/systemd/"), f"{path} would show a secret in `systemctl show`"
             for word in FACTS["default_passwords"]:

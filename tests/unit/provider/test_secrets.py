@@ -79,6 +79,28 @@ def test_the_server_certificate_is_signed_by_the_authority_for_the_domain(made: 
     assert "PRIVATE" not in made["public"]["authority_certificate"]
 
 
+def test_the_databases_certificate_is_for_the_loopback_and_signed_by_an_authority_of_its_own(made: Properties) -> None:
+    values = made["values"]
+    root = x509.load_pem_x509_certificate(values["nodes_root"].encode())
+    server = x509.load_pem_x509_certificate(values["database_certificate"].encode())
+    server.verify_directly_issued_by(root)
+    names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"], "HAProxy stands before it"
+    assert "PRIVATE" not in values["nodes_root"]
+    assert not certificates.is_signed_by(values["nodes_root"], values["web_certificate"]), "the edge could pass for the database"
+    # No clock brings them down together: whoever has not run `up` for years has a database.
+    assert (server.not_valid_after_utc - server.not_valid_before_utc).days >= 3650
+
+
+def test_a_deployment_from_before_gets_the_database_a_certificate_and_keeps_all_else(made: Properties) -> None:
+    fresh = {"nodes_authority", "nodes_root", "database_certificate", "broker_certificate"}
+    before = made | {"values": {name: value for name, value in made["values"].items() if name not in fresh}}
+    assert differing(before, update(before)) == fresh
+    rotated = update(made, generations={"database_certificate": 2})
+    assert differing(made, rotated) == {"database_certificate"}
+    assert certificates.is_signed_by(rotated["values"]["nodes_root"], rotated["values"]["database_certificate"])
+
+
 def test_the_thumbprint_is_that_of_the_account_and_follows_it(made: Properties) -> None:
     values = made["values"]
     assert values["acme_account_key"].startswith("-----BEGIN EC PRIVATE KEY-----"), "SEC 1, which lego reads"

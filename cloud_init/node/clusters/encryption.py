@@ -1,0 +1,221 @@
+"""PostgreSQL's traffic between nodes under TLS. A deployment that ran without it gets there in rounds, and nobody is refused.
+
+The files say what holds in the end: members of the database's cluster let nobody in from another node but by TLS, and clients ask
+for it and hold the certificate against the deployment's. A new node has them as they are. On a running one the members offer TLS
+first. Clients ask as soon as no member says that it has none; those beside a member that went first ask a little later. When
+every node has noted in Consul that its clients do, the members refuse who does not, one after the other.
+"""
+
+import json
+import pathlib
+import re
+import socket
+import struct
+import time
+from collections.abc import Callable, Mapping
+
+from ..ask.consul import ConsulError, Session, call, find_key, list_keys
+from ..manifest import FileEntry, Manifest
+from ..report import MachineRow
+from ..state import load_state
+from ..system import systemctl, write_private
+from . import access, access_lists
+
+ROOT = pathlib.Path("/etc/webitel/nodes.pem")
+"""What clients hold certificates of other nodes against."""
+DATABASE_FILE = pathlib.Path("/etc/patroni/config.yml")
+PROXY_FILE = pathlib.Path("/etc/haproxy/haproxy.cfg")
+WAITING = pathlib.Path("/var/lib/webitel/plain-clients.json")
+"""Files that do without TLS until every member, or broker, offers it, each with what its change does."""
+NOTES = "webitel/encryption/"
+"""By node, that its clients ask for TLS."""
+READY = "asks"
+CLOSING = "webitel/closing-database"
+"""The key that the member holds which begins to refuse."""
+
+CLIENT = (
+    (f"sslmode=verify-full&sslrootcert={ROOT}", "sslmode=disable"),
+    ("ssl_mode = verify-full", "ssl_mode = disable"),
+    ("sslmode: verify-full", "sslmode: disable"),
+)
+BROKER = tuple(
+    (f":{tls} ssl verify required ca-file {ROOT} verifyhost broker.webitel.nodes", f":{plain} # in the clear")
+    for tls, plain in ((5671, 5672), (15671, 15672))
+)
+MEMBER = (
+    ("- hostssl ", "- host "),
+    ("sslmode: verify-ca", "sslmode: prefer"),
+    ("channel_binding: require", "channel_binding: prefer"),
+)
+"""What files say in the end, and until then: of clients, of HAProxy towards brokers, of members."""
+BROKER_PLACE = re.compile(r"^    server \S+ (\S+):5671 ssl ", re.MULTILINE)
+
+SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+"""What a client sends before all else to ask for TLS (PostgreSQL's protocol, SSLRequest)."""
+NONE = "/nonexistent"
+"""Of a client's own certificate. By default libpq looks for one in the home folder, and gives up where that is shut."""
+ANSWER_SECONDS = 2.0
+OFFER_SECONDS = 30.0
+"""Patroni has PostgreSQL read its settings anew in its next round."""
+SETTLE_SECONDS = 8.0
+"""Between two members: the receiver of a standby connects anew, and Patroni looks at it once."""
+_turn = Session("webitel: closing PostgreSQL")
+
+
+def offers(address: str, port: int) -> bool | None:
+    """Tell whether the PostgreSQL there offers TLS; None where nobody answers."""
+    try:
+        with socket.create_connection((address, port), ANSWER_SECONDS) as connection:
+            connection.settimeout(ANSWER_SECONDS)
+            connection.sendall(SSL_REQUEST)
+            said = connection.recv(1)
+    except OSError:
+        return None
+    return {b"S": True, b"N": False}.get(said)
+
+
+def list_plain(manifest: Manifest) -> list[str]:
+    """List the other members of the database's cluster that say they have no TLS."""
+    members = manifest["clusters"].get("postgresql", [])
+    port = manifest["ports"]["postgresql_sql"]
+    return [one["key"] for one in members if one["key"] != manifest["key"] and offers(one["address"], port) is False]
+
+
+def list_plain_brokers(manifest: Manifest, proxy: str) -> list[str]:
+    """List the addresses of other nodes' brokers, of those in a text for HAProxy, that answer without TLS only."""
+    places = [place for place in BROKER_PLACE.findall(proxy) if place != manifest["address"]]
+    return [place for place in places if not answers(place, 5671) and answers(place, 5672)]
+
+
+def answers(address: str, port: int) -> bool:
+    """Tell whether somebody listens there."""
+    try:
+        with socket.create_connection((address, port), ANSWER_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def is_closed() -> bool:
+    """Tell whether this member refuses who comes from another node without TLS."""
+    return "- hostssl " in DATABASE_FILE.read_text()
+
+
+def relax(
+    manifest: Manifest, texts: Mapping[str, str], attributes: Mapping[str, FileEntry], fill: Callable[[str, str], str]
+) -> dict[str, str]:
+    """Return the texts of files as they may be for now; `fill` puts addresses into one."""
+    relaxed = dict(texts)
+    if str(DATABASE_FILE) in texts and DATABASE_FILE.exists() and not is_closed():
+        relaxed[str(DATABASE_FILE)] = replace(texts[str(DATABASE_FILE)], MEMBER)
+    plain: dict[str, str] = {}
+    if list_plain(manifest):
+        plain |= {path: changed for path, text in texts.items() if (changed := replace(text, CLIENT)) != text}
+    proxy = str(PROXY_FILE)
+    if proxy in texts and PROXY_FILE.exists() and list_plain_brokers(manifest, fill(texts[proxy], proxy)):
+        plain[proxy] = replace(texts[proxy], BROKER)
+    if plain:
+        write_private(WAITING, json.dumps({path: attributes[path]["actions"] for path in plain}))
+    else:
+        WAITING.unlink(missing_ok=True)
+    return relaxed | plain
+
+
+def replace(text: str, pairs: tuple[tuple[str, str], ...], back: bool = False) -> str:
+    """Put the second of each pair in place of the first, or the other way round."""
+    for strict, plain in pairs:
+        text = text.replace(plain, strict) if back else text.replace(strict, plain)
+    return text
+
+
+def blank(text: bytes) -> bytes:
+    """Return a file's content as it is in the end: what the rounds do to it is no drift."""
+    for strict, plain in (*CLIENT, *BROKER, *MEMBER):
+        text = text.replace(plain.encode(), strict.encode())
+    return text
+
+
+def list_environment() -> dict[str, str]:
+    """Return how a client of this program's own asks, for libpq."""
+    if not ROOT.exists() or WAITING.exists():
+        return {}
+    return {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": str(ROOT), "PGSSLCERT": NONE}
+
+
+def await_offer(manifest: Manifest) -> None:
+    """Wait until this member offers TLS, which clients beside it are about to ask for. `status` reports one that never does."""
+    deadline = time.monotonic() + OFFER_SECONDS
+    while offers(manifest["address"], manifest["ports"]["postgresql_sql"]) is False and time.monotonic() < deadline:
+        time.sleep(0.5)
+
+
+def look(manifest: Manifest) -> None:
+    """Do the round that is due on this node, if one is. Nothing while `webitel` is at work here or was cut off at it."""
+    if not ROOT.exists() or access.is_being_configured() or load_state()["pending"]:
+        return
+    try:
+        if WAITING.exists() and not ask_now(manifest):
+            return
+        if find_key(NOTES + manifest["node"])["holder"] != READY:
+            call("PUT", f"/v1/kv/{NOTES}{manifest['node']}", READY)
+        if DATABASE_FILE.exists() and not is_closed() and not list_waited_for(manifest):
+            close(manifest)
+    except ConsulError:
+        return  # `status` reports Consul itself
+
+
+def ask_now(manifest: Manifest) -> bool:
+    """Have the clients ask that waited for a member, unless one still has no TLS; tell whether they do."""
+    waiting: dict[str, list[str]] = json.loads(WAITING.read_text())
+    fresh = {
+        path: replace(path.read_text(), BROKER if path == PROXY_FILE else CLIENT, back=True)
+        for path in map(pathlib.Path, waiting)
+    }
+    if list_plain(manifest) or list_plain_brokers(manifest, fresh.get(PROXY_FILE, "")):
+        return False
+    for path, text in fresh.items():
+        rewrite(path, text)
+    print(f"every member of the database, and every broker, offers TLS: {len(fresh)} files ask for it now", flush=True)
+    for action in dict.fromkeys(action for actions in waiting.values() for action in actions):
+        verb, _, unit = action.partition(" ")
+        systemctl("try-reload-or-restart" if verb == "reload" else "try-restart", unit)
+    WAITING.unlink()
+    return True
+
+
+def list_waited_for(manifest: Manifest) -> list[str]:
+    """List the nodes whose clients may still come without TLS, and the members that do not offer it."""
+    notes = list_keys(NOTES)
+    behind = [node for node in access_lists.list_nodes() if notes.get(node, {}).get("Value") != READY]
+    return sorted([*behind, *list_plain(manifest)])
+
+
+def close(manifest: Manifest) -> None:
+    """Have this member refuse who comes without TLS, one member at a time. Sessions that are open stay."""
+    if not _turn.hold(CLOSING, manifest["key"]):
+        return
+    try:
+        rewrite(DATABASE_FILE, replace(DATABASE_FILE.read_text(), MEMBER, back=True))
+        systemctl("reload", "patroni")
+        print("every node's clients ask for TLS: PostgreSQL refuses who does not", flush=True)
+        time.sleep(SETTLE_SECONDS)
+    finally:
+        _turn.end()
+
+
+def rewrite(path: pathlib.Path, text: str) -> None:
+    """Replace a file's content, with owner and mode as they are."""
+    with access.held(access.WRITING):
+        access.replace_text(path, text)
+
+
+def report(manifest: Manifest) -> MachineRow | None:
+    """Tell that PostgreSQL still lets in clients without TLS, and what it waits for; None where it does not."""
+    if not DATABASE_FILE.exists() or is_closed():
+        return None
+    try:
+        missing = list_waited_for(manifest)
+    except ConsulError as error:
+        missing = [str(error)]
+    why = f"waiting for {', '.join(missing)}" if missing else "this member refuses them within a minute"
+    return {"name": "encryption", "healthy": True, "warning": True, "why": f"PostgreSQL still lets in clients without TLS; {why}"}
