@@ -40,6 +40,7 @@ FACTS = CloudFacts(
     shared_reason="shared, its CPU is taken away under steady voice load",
     shared_state="gcloud storage buckets create gs://YOUR-BUCKET && export PULUMI_BACKEND_URL=gs://YOUR-BUCKET",
     machine_resource="gcp:compute/instance:Instance",
+    type_output="machineType",
     max_packets=1_800_000,  # real-clouds.md B28
     flows_per_vcpu=130_000,
     max_flows=1_040_000,

@@ -79,7 +79,7 @@ class CloudFacts:
     `user_data_limit`: bytes as sent, ours for every cloud (the smallest of theirs). `metadata_ports`: ports of the
     metadata address that only root may use, empty = all of them. `cloud_init_preinstalled`: the official Debian 12
     image has cloud-init. `package` is the name of the Pulumi package, "" = none but our own; `machine_resource` the Pulumi
-    type of a machine.
+    type of a machine, `type_output` which output tells its machine type.
     `lasting_network`: the type of a network that may have become the region's default, which the cloud never deletes, and the
     function that tells it (`default`), "" = no such thing. `budget_by`: of what `budget` makes an alarm, "" = it makes none,
     and `budget_page` is where the console has one; `budget_hears`: the alarm reaches somebody by itself. `dns`: has DNS of its
@@ -139,6 +139,7 @@ class CloudFacts:
     boot_min_gib: int = 10
     package: str = ""
     machine_resource: str = ""
+    type_output: str = ""
     lasting_network: tuple[str, str] = ("", "")
     budget_by: str = ""
     budget_page: str = ""
