@@ -8,7 +8,7 @@ larger one: that restarts them. The program completes its settings before it pla
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,7 +49,8 @@ class Resource:
 class Standing:
     """What stands where. `zones` by node, of disks that outlived theirs too; `consul_servers` are nodes; `zone_subnets`: the
     subnets are such that every zone has its own. `existing` is what an `up` said of the company's network, None where it said
-    nothing; `own_network`: the deployment made one. `machine_types` are the roles' whose nodes are up."""
+    nothing; `own_network`: the deployment made one. `machine_types` are the roles' whose nodes are up. `subnets` are
+    those of the company's by node, where no `up` ended that would have said more."""
 
     zones: Mapping[str, str]
     consul_servers: tuple[str, ...]
@@ -57,6 +58,7 @@ class Standing:
     existing: Mapping[str, Any] | None = None
     own_network: bool = False
     machine_types: Mapping[str, str] = field(default_factory=dict)
+    subnets: Mapping[str, str] = field(default_factory=dict)
 
 
 def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
@@ -91,8 +93,18 @@ def read_standing(told: Mapping[str, Any], resources: Iterable[Resource], settin
     # As they were chosen before there were zones.
     chosen = choose_quorum(tier, {role.name: counts[role.name] for role in tier.roles}, catalogue) if counts else ()
     own = facts.given_networks is not None and any(one.type == facts.given_networks.resource for one in found)
+    subnets = find_given_subnets(found, facts) if not own else {}
     servers = tuple(f"{role}-{n}" for role, n in chosen)
-    return Standing(zones, servers, not is_filled(found, settings, facts), own_network=own, machine_types=types)
+    return Standing(zones, servers, not is_filled(found, settings, facts), own_network=own, machine_types=types, subnets=subnets)
+
+
+def find_given_subnets(resources: Iterable[Resource], facts: CloudFacts) -> dict[str, str]:
+    """Return the subnet of each node that is there, where the cloud can be given a network."""
+    if not facts.given_networks:
+        return {}
+    type, output = facts.given_networks.place
+    found = {one.name: find_output(one.outputs, output) for one in resources if one.type == type}
+    return {key: subnet for key, subnet in found.items() if subnet}
 
 
 def is_filled(resources: Iterable[Resource], settings: Settings, facts: CloudFacts) -> bool:
@@ -110,9 +122,15 @@ def key_of(resource: Resource, facts: CloudFacts) -> str:
 
 def type_of(machine: Resource, facts: CloudFacts) -> str:
     """Return the machine type of a machine."""
-    value: Any = machine.outputs
-    for name in facts.type_output.split("."):
-        value = (value or {}).get(name)
+    return find_output(machine.outputs, facts.type_output)
+
+
+def find_output(outputs: Mapping[str, Any], path: str) -> str:
+    """Return what stands at `ipConfigurations.0.subnet.id` of a resource's outputs, "" where nothing does."""
+    value: Any = outputs
+    for name in path.split("."):
+        within = isinstance(value, Sequence) and len(value) > int(name) if name.isdigit() else isinstance(value, Mapping)
+        value = (value[int(name)] if name.isdigit() else value.get(name)) if within else None
     return str(value or "")
 
 
