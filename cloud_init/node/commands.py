@@ -24,6 +24,7 @@ from .apply import (
     configuration as apply,
 )
 from .ask import (
+    media,
     view,
 )
 from .clusters import (
@@ -81,6 +82,9 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("locks", help="start services whose lock this node holds, stop the others (runs as a unit)")
     commands.add_parser("certificate", help="order the public certificate where it is due (runs as a unit, by a timer)")
     commands.add_parser("versions", help="print versions of held packages, and newer ones that are available, as JSON")
+    command = commands.add_parser("media", help="join two ends of audio in rtpengine until standard input ends (for smoke)")
+    command.add_argument("address", help="of both ends")
+    command.add_argument("ports", nargs=media.PORTS, type=int)
     commands.add_parser("watch", help="start dead services and carefully restart hung ones (runs as a unit)")
     commands.add_parser("records", help="keep and send the records of this node (a unit does)")
     options = parser.parse_args(arguments)
@@ -123,6 +127,8 @@ def main(arguments: list[str]) -> int:
         return 0 if certificate.renew(load_manifest(), lambda _, text: print(text, flush=True)) else 1
     if options.command == "records":
         return records.run()
+    if options.command == "media":
+        return media.join(load_manifest(), options.address, options.ports)
     if options.command == "versions":
         return tell_versions()
     if options.command == "watch":
