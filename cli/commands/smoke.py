@@ -22,6 +22,15 @@ def smoke(
     seen_as: Annotated[
         str, typer.Option("--from", metavar="ADDRESS", help="This machine's address as the nodes see it, if SSH has a jump host.")
     ] = "",
+    account: Annotated[
+        str,
+        typer.Option(
+            metavar="USER[@DOMAIN]:FILE", help="Register this phone too, with the password in FILE; this machine is in `phones`."
+        ),
+    ] = "",
+    call: Annotated[
+        str, typer.Option(metavar="NUMBER", help="Call this number with it, best one that sends back what it hears.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Test a deployment from outside, within 60 s. Exit status 0 only if nothing fails; changes nothing."""
@@ -29,6 +38,7 @@ def smoke(
     from cli.nodes.access import read_access
     from cli.show.documents import print_document, smoke_document
     from cli.show.smoke import show_smoke
+    from cli.smoke.account import read_account
     from cli.smoke.check import World, passed, run_checks
     from cli.smoke.checks import make_checks
     from cli.smoke.world import find_seen_as
@@ -44,6 +54,7 @@ def smoke(
         read_address(seen_as) if seen_as else find_seen_as(access),
         deployment.plan.domain if deployment.plan.facts.real else "",
         access.authority,
+        read_account(account, call, deployment.plan.domain),
     )
     rows = run_checks(world, make_checks())
     seconds = time.monotonic() - begun

@@ -13,6 +13,8 @@ FRAME_BYTES = 160
 """20 ms of G.711."""
 PACKET_SECONDS = 0.02
 CLOCK_HERTZ = 8000
+TAIL_SECONDS = 0.5
+"""For the last packets to arrive."""
 HEADER_BYTES = 12
 PCMA = 8
 SILENCE = bytes([0xD5]) * FRAME_BYTES
@@ -121,7 +123,7 @@ def run_ends(ends: tuple[End, ...], peers: tuple[End, ...], seconds: float) -> N
     """Have all ends send for a while; what `ends[n]` hears was sent by `peers[n]`."""
     begun = time.monotonic()
     next_packet, until = begun, begun + seconds
-    while (now := time.monotonic()) < until + 0.5:
+    while (now := time.monotonic()) < until + TAIL_SECONDS:
         if now >= next_packet and now < until:
             for end in ends:
                 end.send(now)

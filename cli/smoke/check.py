@@ -51,6 +51,16 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Account:
+    """A phone that `smoke` may register and call with."""
+
+    user: str
+    domain: str
+    password: str = field(repr=False)
+    number: str = ""
+
+
+@dataclass(frozen=True)
 class World:
     """A deployment as this machine sees it. `seen_as` is the address that nodes see this machine by, "" where it is not known;
     `name` the domain that leads to the web, "" where its address is asked for; `authority` the certificate of the deployment's
@@ -62,6 +72,7 @@ class World:
     seen_as: str
     name: str = ""
     authority: str = ""
+    account: Account | None = None
     ports: Mapping[str, int] = field(default_factory=dict)
     """Where a listener (`service.listener`) is not at the catalogue's port: in tests."""
 

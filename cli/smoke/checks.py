@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli.smoke import closed, media, names, sip, web
+from cli.smoke import account, closed, media, names, sip, web
 from cli.smoke.check import Check
 from cli.smoke.inside import Inside
 
@@ -68,4 +68,10 @@ def make_checks() -> tuple[Check, ...]:
         Check("services", "Every other service does its work", "./webitel status", inside.check("services")),
         Check("clocks", "No node's clock is off", "./webitel ssh NODE -- chronyc sources", inside.check("clocks")),
         Check("disks", "Every data disk is there and has room", "./webitel status", inside.check("disks")),
+        Check(
+            "call",
+            "With `--account`: the phone registers, and a call of ten seconds to the number of `--call` is answered and heard",
+            "./webitel logs NODE opensips; the account and the number have to exist in Webitel",
+            account.check_call,
+        ),
     )

@@ -7,19 +7,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.nodes.access import Access
-from cli.smoke import closed, media, sip, web
+from cli.smoke import account, audio, closed, media, sip, web
 from cli.smoke.audio import End
-from cli.smoke.check import Finding, World
+from cli.smoke.check import Account, Finding, World
 from components.model.settings import Settings
 from stacks.load import load_deployment
 from tests.plans import make_plan
-from tests.sandbox.telephony import LOOPBACK, NODE, TRUNK, Telephony
+from tests.sandbox.telephony import LOOPBACK, NODE, PASSWORD, TRUNK, Telephony
 from tests.sandbox.test_nginx import NAME, OPERATORS, Echo, Site
 from tests.unit.cli.fakes import make_node
 
@@ -102,7 +104,7 @@ def test_a_certificate_of_another_issuer_or_name_fails(site: Site, world: World)
     assert "self-signed" in wrong.found
     assert world.authority == ""
     authority = (site.folder / "certificate").read_text()
-    (other,) = web.check_certificate(World(**{**vars(world), "authority": authority}))
+    (other,) = web.check_certificate(replace(world, authority=authority))
     assert other.right is False
     assert "ismatch" in other.found
 
@@ -129,7 +131,8 @@ def joined(ends: tuple[End, End]) -> Iterator[None]:
 
 
 def test_audio_goes_both_ways_and_its_loss_is_seen(telephony: Telephony, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media, "WARM_UP_SECONDS", 1.0)
+    monkeypatch.setattr(media, "WARM_UP_SECONDS", 0.3)
+    monkeypatch.setattr(audio, "TAIL_SECONDS", 0.2)
     ends = End(NODE), End(NODE)
     with joined(ends):
         media.measure(ends, 1.0)
@@ -157,6 +160,34 @@ def test_options_by_every_door_or_by_none(telephony: Telephony, tmp_path: Path) 
     assert [one.right for one in shut] == [False] * 3
     elsewhere = [one for one in sip.check_doors(make_world("127.0.79.77", phones=["127.0.0.0/8"])) if "wss" not in one.target]
     assert [one.right for one in elsewhere] == [False] * 3
+
+
+def test_a_phone_registers_and_calls_and_a_wrong_password_or_a_lost_call_is_told(
+    telephony: Telephony, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "SECONDS", 1.0)
+    inner = make_world(NODE, phones=["127.0.0.0/8"])
+    phone = partial(Account, "1001", "webitel")
+
+    def call(given: Account) -> list[Finding]:
+        return list(account.check_call(replace(inner, account=given)))
+
+    registered, called = call(phone(PASSWORD, "echo"))
+    assert registered.found == "REGISTER: 200 OK"
+    assert called.right, called
+    assert called.figures["echoed"] >= 40
+    assert [one.right for one in call(phone("wrong", "echo"))] == [False]
+    telephony.fs_cli("fsctl pause inbound")
+    try:
+        refused = call(phone(PASSWORD, "echo"))
+    finally:
+        telephony.fs_cli("fsctl resume inbound")
+    assert [one.right for one in refused] == [True, False], refused
+    assert "INVITE: 503" in refused[1].found
+    # Nobody is registered after it.
+    assert "1001" not in json.dumps(telephony.ask("ul_dump"))
+    stranger = list(account.check_call(replace(make_world(NODE), account=phone(PASSWORD))))
+    assert [one.right for one in stranger] == [None]
 
 
 def test_what_is_open_although_it_should_be_closed_is_named(telephony: Telephony, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,17 +8,20 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli.console import Failure
 from cli.nodes.access import Access
 from cli.show.smoke import show_smoke
-from cli.smoke import checks, inside, names, sip, web, world
+from cli.smoke import account, checks, inside, names, sip, web, world
 from cli.smoke.audio import Stream, estimate_mos
-from cli.smoke.check import Check, Finding, World, passed, run_checks
+from cli.smoke.check import Account, Check, Finding, World, passed, run_checks
 from cli.smoke.closed import list_doors
 from cli.smoke.paths import SITE, make_path, read_site
+from cli.smoke.phone import answer_challenge
 from components.model.report import NodeReport
 from stacks.load import load_deployment
 from tests.plans import compose_configuration
@@ -299,3 +302,29 @@ def test_an_answer_that_is_not_to_our_request_is_none() -> None:
     with pytest.raises(ValueError, match="no answer of SIP"):
         sip.read_answer(b"SIP/2.0 200 OK\r\nCall-ID: other\r\n\r\n", "abc")
     assert json.dumps(sip.compose("UDP", "127.0.0.1:5", "127.0.0.2", "t").decode())
+
+
+# The account
+
+
+def test_an_account_is_read_from_a_file_that_nobody_else_reads(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("s3cret\n")
+    secret.chmod(0o600)
+    found = account.read_account(f"1001@office.example:{secret}", "600", "voice.example")
+    assert found == Account("1001", "office.example", "s3cret", "600")
+    assert "s3cret" not in repr(found)
+    assert account.read_account(f"1001:{secret}", "", "voice.example") == Account("1001", "voice.example", "s3cret", "")
+    assert account.read_account("", "", "voice.example") is None
+    secret.chmod(0o644)
+    with pytest.raises(Failure, match="chmod 600"):
+        account.read_account(f"1001:{secret}", "", "")
+    with pytest.raises(Failure, match="such as --account"):
+        account.read_account("1001", "", "")
+
+
+def test_a_challenge_is_answered_as_rfc_2617_has_it() -> None:
+    plain = 'Digest realm="r", nonce="n"'
+    assert 'response="5790559ba44538767b07fb5adb649909"' in answer_challenge(plain, "REGISTER", "sip:r", "u", "p")
+    said = answer_challenge(plain + ', qop="auth", opaque="o"', "REGISTER", "sip:r", "u", "p")
+    assert 'opaque="o", qop=auth, nc=00000001, cnonce="' in said
