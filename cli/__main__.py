@@ -31,6 +31,7 @@ from cli.commands import (
     smoke,
     state,
     status,
+    trace,
     up,
     upgrade,
 )
@@ -73,6 +74,7 @@ for module in (
     smoke,
     drift,
     nodes_commands,
+    trace,
     dump,
     destroy,
     init,
