@@ -22,7 +22,7 @@ LOSS_ROBUSTNESS = 25.1
 """Bpl of G.711 with concealment, and Ie of it is 0 (ITU-T G.113, table I.4)."""
 BEST_R = 93.2
 LATE_MS = 177.3
-"""One-way delay from which a conversation suffers (G.107)."""
+"""One-way delay from which a conversation suffers."""
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Stream:
 
 
 def estimate_mos(loss: float, seconds: float) -> float:
-    """Return the score of G.711 with that share of loss, and that delay from mouth to ear (G.107, and its annex B)."""
+    """Return the score of G.711 with that share of loss, and that delay from mouth to ear (`facts/telephony.md`, rtpengine)."""
     late = 1000 * seconds
     delay_loss = 0.024 * late + 0.11 * max(0.0, late - LATE_MS)
     percent = 100 * loss
