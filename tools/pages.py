@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cli.smoke.checks import make_checks
 from components.clouds.registry import CLOUDS
 from components.model.catalogue.service import Audience, OnChange, PackageSource, Service
 from components.model.catalogue.services import CATALOGUE
@@ -24,7 +25,14 @@ from components.model.settings import ExistingNetwork, Settings
 from stacks.load import load_deployment
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "NOTICE", "docs/operate/clouds.md", "docs/operate/day-two.md", "docs/settings.md")
+PAGES = (
+    "README.md",
+    "NOTICE",
+    "docs/operate/clouds.md",
+    "docs/operate/day-two.md",
+    "docs/operate/smoke.md",
+    "docs/settings.md",
+)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -285,6 +293,11 @@ def sources_list() -> str:
     return "\n".join(f"- {row['name']}, {row['date'] or row['date_estimate']}: {row['licence']}" for row in rows)
 
 
+def smoke_table() -> str:
+    """Return what the smoke test asks, and what to do where the answer is wrong."""
+    return table(("check", "passes when", "where it fails"), [(one.name, one.asks, one.remedy) for one in make_checks()])
+
+
 ALL_HEALTHY = re.compile(r"\b\d+ of \d+ services healthy\.")
 """The last line but one of a first `up`, which is shown as it is for the default stack."""
 
@@ -306,6 +319,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "mail": mail_table,
     "services": services_table,
     "settings": settings_table,
+    "smoke": smoke_table,
     "sources": sources_list,
 }
 

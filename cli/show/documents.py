@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cli.cloud.check import Check
     from cli.drills.run import Outcome
     from cli.engine.changes import Changes
+    from cli.smoke.check import Row
     from components.model.report import Reports
 
 Document = dict[str, Any]
@@ -75,3 +76,9 @@ def doctor_document(stack: str, checks: Sequence[Check]) -> Document:
 def drill_document(outcomes: Sequence[Outcome]) -> list[Document]:
     """Return an entry a drill."""
     return [asdict(outcome) for outcome in outcomes]
+
+
+def smoke_document(stack: str, passed: bool, seen_as: str, seconds: float, rows: Sequence[Row]) -> Document:
+    """Return an entry a question; `seen_as` is this machine's address as the nodes see it."""
+    checks = [asdict(row) | {"figures": dict(row.figures)} for row in rows]
+    return {"stack": stack, "passed": passed, "seen_as": seen_as, "seconds": round(seconds, 1), "checks": checks}

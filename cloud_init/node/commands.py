@@ -24,6 +24,8 @@ from .apply import (
     configuration as apply,
 )
 from .ask import (
+    media,
+    trace,
     view,
 )
 from .clusters import (
@@ -58,6 +60,9 @@ def main(arguments: list[str]) -> int:
     command = commands.add_parser("logs", help="show the last log lines of a service's units")
     command.add_argument("service", nargs="?")
     command.add_argument("--lines", type=int, default=100)
+    command.add_argument("--since", default="", help="such as -10m, or 2026-01-31 12:00")
+    command.add_argument("--grep", default="", help="only lines that match")
+    command.add_argument("--stamped", action="store_true", help="seconds since 1970 in front of each line")
     command = commands.add_parser("fetch", help="GET a path from a listener on the private address")
     command.add_argument("port", type=int)
     command.add_argument("path")
@@ -81,6 +86,15 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("locks", help="start services whose lock this node holds, stop the others (runs as a unit)")
     commands.add_parser("certificate", help="order the public certificate where it is due (runs as a unit, by a timer)")
     commands.add_parser("versions", help="print versions of held packages, and newer ones that are available, as JSON")
+    command = commands.add_parser("media", help="join two ends of audio in rtpengine until standard input ends (for smoke)")
+    command.add_argument("address", help="of both ends")
+    command.add_argument("ports", nargs=media.PORTS, type=int)
+    command = commands.add_parser("trace", help="write SIP that passes this node to standard output until standard input ends")
+    command.add_argument("--ports", nargs="+", type=int, required=True)
+    command.add_argument("--seconds", type=float, required=True)
+    command.add_argument("--bytes", type=int, required=True)
+    command.add_argument("--number", default="")
+    command.add_argument("--address", default="")
     commands.add_parser("watch", help="start dead services and carefully restart hung ones (runs as a unit)")
     commands.add_parser("records", help="keep and send the records of this node (a unit does)")
     options = parser.parse_args(arguments)
@@ -123,11 +137,15 @@ def main(arguments: list[str]) -> int:
         return 0 if certificate.renew(load_manifest(), lambda _, text: print(text, flush=True)) else 1
     if options.command == "records":
         return records.run()
+    if options.command == "media":
+        return media.join(load_manifest(), options.address, options.ports)
+    if options.command == "trace":
+        return trace.run(options.ports, options.seconds, options.bytes, trace.Wanted(options.number, options.address))
     if options.command == "versions":
         return tell_versions()
     if options.command == "watch":
         return watch.run()
-    return show_logs(options.service, options.lines)
+    return show_logs(options.service, options.lines, options.since, options.grep, stamped=options.stamped)
 
 
 def run_load(step: str, writer: str, direct: bool) -> int:
@@ -213,7 +231,7 @@ def tell_versions() -> int:
     return 0
 
 
-def show_logs(service: str | None, lines: int) -> int:
+def show_logs(service: str | None, lines: int, since: str, grep: str, *, stamped: bool) -> int:
     """Journal lines of a service's units, or of all of the node's units."""
     services = load_manifest()["services"]
     chosen = [entry for entry in services if service in (None, entry["name"])]
@@ -223,5 +241,8 @@ def show_logs(service: str | None, lines: int) -> int:
             file=sys.stderr,
         )
         return 1
-    units = [f"--unit={unit}" for entry in chosen for unit in entry["units"]]
-    return subprocess.run(["journalctl", "--no-pager", "-o", "short-iso", "-n", str(lines), *units], check=False).returncode
+    command = ["journalctl", "--no-pager", "-o", "short-unix" if stamped else "short-iso", "-n", str(lines)]
+    command += [f"--since={since}"] if since else []
+    command += [f"--grep={grep}"] if grep else []
+    command += [f"--unit={unit}" for entry in chosen for unit in entry["units"]]
+    return subprocess.run(command, check=False).returncode

@@ -158,6 +158,7 @@ class Service:
     `packages` and `units` are the same with every package source, unless `packages_by_source`/`units_by_source` says
     otherwise for one. `repositories` are the ones outside Debian that they come from (`repositories.py`).
     `secrets` are names of `secrets.py`.
+    `web_socket`: the path where it takes web sockets before any log-in.
     `moves`: one node of several runs it, whichever holds its lock in Consul (`cloud_init/node/clusters/locks.py`); the others of
     the role have it ready.
     `reload_renews`: its reload takes up a new version of its program too.
@@ -198,6 +199,7 @@ class Service:
     repositories: tuple[str, ...] = ()
     restarts_when_deaf: bool = False
     consul_name: str = ""
+    web_socket: str = ""
     packages_by_source: BySource = field(default_factory=dict)
     units_by_source: BySource = field(default_factory=dict)
 

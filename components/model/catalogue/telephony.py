@@ -86,6 +86,7 @@ SIP_WEBSOCKET = Service(
     # Who connects says which address it connects for: nginx of the web is believed, and nobody else gets here.
     listeners=(tcp("http", 5071, authenticated=False),),
     calls=("opensips.ws",),
+    web_socket="/sip",
     probes=(Probe("web_socket", "a browser's web socket does not reach OpenSIPS", {"listener": "http"}),),
 )
 

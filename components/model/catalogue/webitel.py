@@ -178,6 +178,7 @@ ENGINE = Service(
         "storage.grpc",
     ),
     consul_name="engine",
+    web_socket="/websocket",
     secrets=("database_password", "broker_password", "storage_key"),
     restarts_when_deaf=True,
     egress=(Egress("push, mail, web hooks", "tcp", Ports(443, 443)),),

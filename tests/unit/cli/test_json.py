@@ -15,7 +15,8 @@ from cli.__main__ import app
 from cli.cloud.check import Check
 from cli.drills.run import Outcome
 from cli.engine.changes import Changes, read_change
-from cli.show.documents import doctor_document, drift_document, drill_document, preview_document, status_document
+from cli.show.documents import doctor_document, drift_document, drill_document, preview_document, smoke_document, status_document
+from cli.smoke.check import Row
 from components.model import resource_types
 from tests.unit.test_pages import documented
 
@@ -44,6 +45,7 @@ DOCUMENTS: dict[str, Any] = {
     "drift": drift_document("s", ["app-1 /etc/hosts changed"], [], {}, nodes=True),
     "doctor": doctor_document("s", [Check("memory", "2 GiB", "take a smaller tier")]),
     "drill": drill_document([Outcome("kill-leader", "data-1")]),
+    "smoke": smoke_document("s", True, "192.0.2.7", 3.1, [Row("sip", "udp:192.0.2.1:5060", "pass", "200 OK", "", {"ms": 3.0})]),
     "status": status_document("s", "https://voice.example.com/", True, {}),
 }
 IN_OTHER_WORDS = {"plan", "up"}
@@ -70,6 +72,20 @@ PROMISED = {
     "drift": {"stack", "drift", "changed", "unknown", "nodes_asked", "security_updates"},
     "doctor": {"stack", "ready", "checks", "name", "state", "found", "remedy"},
     "drill": {field.name for field in fields(Outcome)},
+    "smoke": {
+        "stack",
+        "passed",
+        "seen_as",
+        "seconds",
+        "checks",
+        "check",
+        "target",
+        "state",
+        "found",
+        "remedy",
+        "figures",
+        "ms",
+    },
     "status": {"stack", "healthy", "url", "warnings", "nodes"},
 }
 
