@@ -150,6 +150,8 @@ class PortsEntry(TypedDict):
     rabbitmq_amqp: int
     rabbitmq_management: int
     nginx_https: int
+    rtpengine_cli: int
+    redis_calls: int
 
 
 class OrderEntry(TypedDict):
@@ -211,7 +213,7 @@ class Login(TypedDict):
 
 
 class Configuration(TypedDict):
-    """The document `configuration.json` that the provider sends."""
+    """The document `configuration.json` that the provider sends; `disruptive`: nothing waits for calls."""
 
     files: dict[str, str]
     attributes: dict[str, FileEntry]
@@ -219,6 +221,7 @@ class Configuration(TypedDict):
     bundles: dict[str, str]
     devices: dict[str, str]
     login: Login
+    disruptive: NotRequired[bool]
 
 
 def empty_manifest() -> Manifest:
@@ -250,6 +253,8 @@ def empty_manifest() -> Manifest:
             "rabbitmq_amqp": 0,
             "rabbitmq_management": 0,
             "nginx_https": 0,
+            "rtpengine_cli": 0,
+            "redis_calls": 0,
         },
     }
 

@@ -65,11 +65,12 @@ class Report(TypedDict):
 
 
 class Applied(TypedDict):
-    """What a run of `apply` did."""
+    """What a run of `apply` did; `put_off`: units whose restart waits for calls to end."""
 
     changed: list[str]
     removed: list[str]
     actions: list[str]
+    put_off: NotRequired[list[str]]
     seconds: dict[str, float]
 
 

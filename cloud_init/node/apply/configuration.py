@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from .. import install
 from ..clusters import access, locks
+from ..health import calls
 from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
 from ..records import who
 from ..report import Applied
@@ -118,6 +119,9 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     # From here on with addresses in place of placeholders.
     manifest = fill_manifest(manifest, fill)
     save_manifest(manifest)
+    disruptive = configuration.get("disruptive", False)
+    if disruptive:
+        left = units.order_actions([*left, *(f"revive {unit}" for unit in calls.list_put_off())], manifest)
     done("files")
     shares.prepare(manifest, tell)
     leaving = manifest.get("leaving", False)
@@ -129,7 +133,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         if renewed := state.get("bundles", {}).get("node") != configuration["bundles"]["node"]:
             systemctl("try-reload-or-restart", units.LOCKS)
             systemctl("try-restart", units.RECORDS)
-        performed = [one for one in actions if one not in left] + units.converge(manifest, left, update, tell)
+        performed = [one for one in actions if one not in left] + units.converge(manifest, left, update, tell, disruptive)
         changed = any(units.WATCH in path for path in plan.changed)
         if renewed or changed or not units.is_running(units.WATCH):
             systemctl("restart", units.WATCH)
@@ -149,12 +153,15 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     )
     done("services")
     who.record_changes([*plan.changed, *reduced], plan.removed)
-    return {
+    applied: Applied = {
         "changed": sorted([*plan.changed, *reduced]),
         "removed": sorted(plan.removed),
         "actions": [*changed_accounts, *corrected, *performed],
         "seconds": seconds,
     }
+    if waiting := calls.list_put_off():
+        applied["put_off"] = waiting
+    return applied
 
 
 def fill_manifest(manifest: Manifest, fill: files.Placeholders) -> Manifest:

@@ -45,6 +45,8 @@ class OnChange(StrEnum):
     RELOAD = "reload"
     RESTART = "restart"
     DRAIN = "drain"
+    REVIVE = "revive"
+    """A restart after which calls in progress go on, put off while one of them would not."""
 
 
 class Placement(StrEnum):
@@ -164,6 +166,7 @@ class Service:
     `reload_renews`: its reload takes up a new version of its program too.
     `front`: what it answers at the deployment's domain. `carries_calls`: more nodes of it carry more calls at once.
     `has_standby`: false where exactly one may run, and nothing takes over when it is gone.
+    `kept_by`: the service in which its calls survive its restart.
     `awaited`: units of its callers wait for it before they start (`cloud_init/node/health/waiting.py`).
     `knows_one_address`: it cannot choose among the nodes of what it calls, so that what moves needs a proxy in front of it.
     `sends_audio`: a call's audio leaves the deployment by it. `boot_iops`: what its data on the boot disk asks of that disk,
@@ -183,6 +186,7 @@ class Service:
     on_change: OnChange = OnChange.RESTART
     reload_renews: bool = False
     drops_calls: str = ""
+    kept_by: str = ""
     placement: Placement = Placement.ROLE
     placement_reason: str = ""
     moves: bool = False

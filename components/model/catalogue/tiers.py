@@ -20,7 +20,7 @@ WEBITEL_SERVICES = (
 """The Webitel services without a place of their own (uac, Storage and Flow Manager have one)."""
 
 MEDIA = ("freeswitch", "flow_manager")
-SIP = ("opensips", "rtpengine", "webitel-uac", "sip-websocket")
+SIP = ("opensips", "rtpengine", "redis", "webitel-uac", "sip-websocket")
 WEB = ("nginx", "webitel-web")
 GUARD = ("fail2ban",)
 """Where the internet comes in."""

@@ -20,6 +20,8 @@ WALL = (
     "cloud_init/node/load.py",
     "cloud_init/node/apply/*.py",
     "cloud_init/node/storage/*.py",
+    "cloud_init/node/ask/redis.py",
+    "cloud_init/node/health/calls.py",
     "cloud_init/node/health/machine.py",
     "cloud_init/node/health/opensips.py",
     "cloud_init/node/health/status.py",
