@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from .. import install
 from ..clusters import access, locks
-from ..health import calls
+from ..health import kept_calls
 from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
 from ..records import who
 from ..report import Applied
@@ -121,7 +121,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     save_manifest(manifest)
     disruptive = configuration.get("disruptive", False)
     if disruptive:
-        left = units.order_actions([*left, *(f"revive {unit}" for unit in calls.list_put_off())], manifest)
+        left = units.order_actions([*left, *(f"revive {unit}" for unit in kept_calls.list_put_off())], manifest)
     done("files")
     shares.prepare(manifest, tell)
     leaving = manifest.get("leaving", False)
@@ -159,7 +159,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         "actions": [*changed_accounts, *corrected, *performed],
         "seconds": seconds,
     }
-    if waiting := calls.list_put_off():
+    if waiting := kept_calls.list_put_off():
         applied["put_off"] = waiting
     return applied
 

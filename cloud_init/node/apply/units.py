@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from ..clusters import broker_cluster, database_cluster
-from ..health import calls, status
+from ..health import kept_calls, status
 from ..manifest import Configuration, Manifest
 from ..state import State
 from ..system import ApplyError, Tell, last_lines, run, systemctl
@@ -94,8 +94,8 @@ def converge(manifest: Manifest, actions: list[str], update: bool, tell: Tell, d
             drain(manifest, tell)
         if verb == "restart" and update and unit in BEFORE_RESTART:
             BEFORE_RESTART[unit](manifest, tell)
-        if verb == "revive" and update and not disruptive and (why := calls.describe_obstacle(manifest)):
-            calls.put_off(unit)
+        if verb == "revive" and update and not disruptive and (why := kept_calls.describe_obstacle(manifest)):
+            kept_calls.put_off(unit)
             tell("services", f"{unit} is not restarted: {why}")
             done[done.index(action)] = f"{unit} not restarted: {why}"
             continue

@@ -14,7 +14,7 @@ from ..manifest import DiskEntry, Manifest, OrderEntry
 from ..records import send
 from ..report import MachineRow
 from ..system import run, write_private
-from . import calls, updates
+from . import kept_calls, updates
 from .emergency import emergency_calls
 
 GROWTH = pathlib.Path("/var/lib/webitel/growth.json")
@@ -34,7 +34,7 @@ CLOCK_OFF_SECONDS = 1.0
 
 def ask(manifest: Manifest) -> list[MachineRow]:
     """Check all of it but the disks."""
-    rows = [clock(), *filter(None, [access.report(manifest), calls.report(manifest)]), *log_server()]
+    rows = [clock(), *filter(None, [access.report(manifest), kept_calls.report(manifest)]), *log_server()]
     if numbers := manifest.get("emergency_numbers"):
         rows.append(emergency_calls(numbers, View(manifest)))
     order = manifest.get("order")

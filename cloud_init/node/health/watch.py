@@ -17,7 +17,7 @@ from ..manifest import Manifest, ProbeEntry, ServiceEntry, load_manifest
 from ..report import Report, ServiceRow
 from ..storage import disks, shares
 from ..system import Unhealthy, systemctl
-from . import calls, entries, machine, opensips, status, topology
+from . import entries, kept_calls, machine, opensips, status, topology
 
 ROUND_SECONDS = 15.0
 DEAF_SECONDS = 60.0
@@ -31,7 +31,7 @@ Rows = Mapping[str, ServiceRow]
 def run() -> int:
     """Watch for as long as the node runs; return 1 where a part of it has ended."""
     watcher = Watcher()
-    kept = calls.Keeper()
+    kept = kept_calls.Keeper()
     follower = database_cluster.Follower()
     keeper = threading.Thread(target=access.follow, daemon=True)
     keeper.start()

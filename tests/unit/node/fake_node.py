@@ -19,7 +19,7 @@ from cloud_init.compose import Configuration
 from cloud_init.node import install, manifest, state
 from cloud_init.node.apply import configuration, drain, drift, files, guard, identity, keys, units
 from cloud_init.node.clusters import broker_cluster, database_cluster, locks
-from cloud_init.node.health import calls, machine, status
+from cloud_init.node.health import kept_calls, machine, status
 from cloud_init.node.report import CONFIRM, Applied
 from cloud_init.node.storage import disks
 
@@ -69,7 +69,7 @@ class FakeNode:
             "REVERTED": "var/guard/reverted",
             "PUT_OFF": "run/put-off",
         }
-        for module in (manifest, state, configuration, drift, status, install, locks, units, guard, calls):
+        for module in (manifest, state, configuration, drift, status, install, locks, units, guard, kept_calls):
             for name, place in places.items():
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, root / place)
@@ -88,7 +88,7 @@ class FakeNode:
         monkeypatch.setattr(subprocess, "run", self.run)
         monkeypatch.setattr(units, "drain", lambda own, tell: self.asked.append("let calls end"))
         monkeypatch.setattr(units, "admit", lambda own: self.asked.append("let calls in"))
-        monkeypatch.setattr(calls, "describe_obstacle", lambda own: self.obstacle)
+        monkeypatch.setattr(kept_calls, "describe_obstacle", lambda own: self.obstacle)
         monkeypatch.setattr(drain, "Switch", None)
         monkeypatch.setattr(machine, "GROWTH", root / "growth.json")
         for module, step in ((database_cluster, "step_down"), (broker_cluster, "drain")):

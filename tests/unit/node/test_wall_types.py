@@ -21,7 +21,7 @@ WALL = (
     "cloud_init/node/apply/*.py",
     "cloud_init/node/storage/*.py",
     "cloud_init/node/ask/redis.py",
-    "cloud_init/node/health/calls.py",
+    "cloud_init/node/health/kept_calls.py",
     "cloud_init/node/health/machine.py",
     "cloud_init/node/health/opensips.py",
     "cloud_init/node/health/status.py",

@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from cloud_init.node.ask.view import View
-from cloud_init.node.health import calls, probes
+from cloud_init.node.health import kept_calls, probes
 from cloud_init.node.manifest import Manifest
 from tests.unit.node.entries import PORTS, manifest, probe, service, wrong
 
@@ -61,9 +61,9 @@ def media(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Media]:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     ports = dict(zip(("rtpengine_cli", "redis_calls"), (server.server_address[1] for server in servers), strict=True))
-    monkeypatch.setattr("tests.unit.node.test_calls.OWN", manifest(services=[service("redis")], ports={**PORTS, **ports}))
-    monkeypatch.setattr(calls, "WRITING_SECONDS", 0.0)
-    monkeypatch.setattr(calls, "PUT_OFF", tmp_path / "put-off")
+    monkeypatch.setattr(f"{__name__}.OWN", manifest(services=[service("redis")], ports={**PORTS, **ports}))
+    monkeypatch.setattr(kept_calls, "WRITING_SECONDS", 0.0)
+    monkeypatch.setattr(kept_calls, "PUT_OFF", tmp_path / "put-off")
     yield made
     for server in servers:
         server.shutdown()
@@ -87,50 +87,50 @@ class System:
 
 def test_only_calls_in_progress_that_redis_lacks_are_lost(media: Media) -> None:
     media.calls, media.ended, media.kept = {"a", "b@10.0.0.1", "probe-12-ab"}, {"old"}, {"a", "gone"}
-    assert calls.list_lost(OWN) == {"b@10.0.0.1"}
+    assert kept_calls.list_lost(OWN) == {"b@10.0.0.1"}
 
 
 def test_rtpengine_is_made_to_write_what_a_new_redis_lacks(media: Media) -> None:
     media.calls = {"a", "b"}
-    assert calls.describe_obstacle(OWN) == "" and media.kept == {"a", "b"}
+    assert kept_calls.describe_obstacle(OWN) == "" and media.kept == {"a", "b"}
     media.kept.clear()
     media.knows_redis = False
-    assert calls.describe_obstacle(OWN) == "2 calls would not come back, as Redis does not have them"
+    assert kept_calls.describe_obstacle(OWN) == "2 calls would not come back, as Redis does not have them"
     media.calls.clear()
-    assert calls.describe_obstacle(OWN) == "", "it is idle"
+    assert kept_calls.describe_obstacle(OWN) == "", "it is idle"
 
 
 def test_the_restart_is_made_once_no_call_would_end(media: Media, monkeypatch: pytest.MonkeyPatch) -> None:
     system = System()
-    monkeypatch.setattr(calls, "systemctl", system.systemctl)
-    keeper, media.calls, media.knows_redis = calls.Keeper(), {"a"}, False
-    calls.put_off(UNIT)
+    monkeypatch.setattr(kept_calls, "systemctl", system.systemctl)
+    keeper, media.calls, media.knows_redis = kept_calls.Keeper(), {"a"}, False
+    kept_calls.put_off(UNIT)
     keeper.look(OWN, 1000.0)
-    row = calls.report(OWN)
+    row = kept_calls.report(OWN)
     assert row and row.get("warning") and "1 calls" in row["why"] and UNIT in row["why"] and "--disruptive" in row["why"]
     assert not any("restart" in asked for asked in system.asked)
     media.calls.clear()
     keeper.look(OWN, 1015.0)
     assert f"restart --no-block {UNIT}" in system.asked
     system.runs += 1
-    assert calls.report(OWN) is None and calls.list_put_off() == [], "it runs anew"
+    assert kept_calls.report(OWN) is None and kept_calls.list_put_off() == [], "it runs anew"
 
 
 def test_calls_without_audio_are_not_kept_alive_by_rewriting_them(media: Media) -> None:
-    keeper, media.calls, media.knows_redis = calls.Keeper(), {"a"}, False
+    keeper, media.calls, media.knows_redis = kept_calls.Keeper(), {"a"}, False
     for now in range(1000, 1090, 15):
         keeper.look(OWN, float(now))
     assert media.commands.count("active") == 1
-    keeper.look(OWN, 1000.0 + calls.REWRITE_SECONDS)
+    keeper.look(OWN, 1000.0 + kept_calls.REWRITE_SECONDS)
     assert media.commands.count("active") == 2
     media.knows_redis = True
-    keeper.look(OWN, 1000.0 + 2 * calls.REWRITE_SECONDS)
-    assert media.kept == {"a"} and calls.report(OWN) is None
+    keeper.look(OWN, 1000.0 + 2 * kept_calls.REWRITE_SECONDS)
+    assert media.kept == {"a"} and kept_calls.report(OWN) is None
 
 
 def test_without_redis_nobody_is_asked(media: Media) -> None:
-    calls.Keeper().look(manifest(), 0.0)
-    assert calls.report(manifest()) is None and media.commands == []
+    kept_calls.Keeper().look(manifest(), 0.0)
+    assert kept_calls.report(manifest()) is None and media.commands == []
 
 
 def test_redis_is_healthy_while_it_answers_and_has_room(media: Media) -> None:
