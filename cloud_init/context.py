@@ -94,6 +94,18 @@ class Context:
         node = self.node if self.node in nodes else nodes[0]
         return f"{self.address(node)}:{target.port}"
 
+    def measured(self) -> list[Service]:
+        """List the services that Prometheus asks for their figures."""
+        return [service for service in self.catalogue.values() if service.metrics and self.plan.serving(service.name)]
+
+    def targets(self, service: Service) -> list[tuple[Node, str]]:
+        """List the nodes where this node's Prometheus asks a service, each with `address:port`: on the loopback its own only."""
+        assert service.metrics, f"{service.name} has no figures for Prometheus"
+        target = service.listener(service.metrics.listener)
+        if target.bind is Bind.LOOPBACK:
+            return [(self.node, f"127.0.0.1:{target.port}")]
+        return [(node, f"{self.address(node)}:{target.port}") for node in self.plan.serving(service.name)]
+
     def nodes_with(self, service: str) -> tuple[Node, ...]:
         """Return the nodes that carry a service, leaving ones included: a cluster's members."""
         return self.plan.nodes_with(service)

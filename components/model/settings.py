@@ -332,6 +332,14 @@ class Settings(BaseModel):
         "credentials are left out of each.",
         examples=[["call_center", "storage.files"]],
     )
+    monitoring: bool = Field(
+        True,
+        description="Prometheus beside Grafana, and what it asks on every node, with its alerts.",
+    )
+    metrics_days: int = Field(15, ge=1, le=730, description="Days for which Prometheus keeps its figures.")
+    metrics_gib: int = Field(
+        2, ge=1, le=1000, description="Room for them on the boot disk of each node with Prometheus, GiB; the oldest go first."
+    )
     audit_days: int = Field(
         365, ge=1, le=3650, description="Days for which a node keeps its records of log-ins, sudo, commands and changes."
     )

@@ -17,7 +17,7 @@ from ..manifest import Manifest, ProbeEntry, ServiceEntry, load_manifest
 from ..report import Report, ServiceRow
 from ..storage import disks, shares
 from ..system import Unhealthy, systemctl
-from . import entries, machine, opensips, status, topology
+from . import entries, figures, machine, opensips, status, topology
 
 ROUND_SECONDS = 15.0
 DEAF_SECONDS = 60.0
@@ -32,6 +32,7 @@ def run() -> int:
     """Watch for as long as the node runs; return 1 where a part of it has ended."""
     watcher = Watcher()
     follower = database_cluster.Follower()
+    exporter = figures.Exporter()
     keeper = threading.Thread(target=access.follow, daemon=True)
     keeper.start()
     while keeper.is_alive():
@@ -41,6 +42,7 @@ def run() -> int:
         shares.keep(manifest)
         machine.sample_disks([disk for disk in manifest["disks"] if disks.is_mounted(disk["mount"])])
         report = status.ask(brief=True)
+        exporter.write(manifest, report)
         wake_rtpengine(manifest, report)
         for done in (broker_cluster.grow(View(manifest)), follower.recopy(View(manifest))):
             if done:
