@@ -90,6 +90,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "rsyslog-gnutls",
         "testssl.sh",
         "lego",
+        "prometheus",
+        "prometheus-node-exporter",
     ),
     "local": ("openssh-client",),
     "nodes": ("openssh-client",),
