@@ -10,7 +10,7 @@ from components.model.catalogue.alert import Alert, Severity
 from components.model.catalogue.alerts import ALERTS
 from components.model.catalogue.services import CATALOGUE
 
-RULES = Path(__file__).parent / "bundles" / "prometheus" / "rules.yml"
+RULES = Path(__file__).parent / "bundles" / "alerts" / "rules.yml"
 
 HEAD = "# Written from components/model/catalogue/alerts.py by `python -m tools.pages`.\n"
 

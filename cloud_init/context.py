@@ -10,6 +10,7 @@ from cloud_init.node.health.topology import EXPECTED
 from cloud_init.packages import Packages
 from cloud_init.sources import list_others, list_roles, split_sources
 from components.model.acme import read_order
+from components.model.alerting import ALERT_SECRETS, secrets_for
 from components.model.calls import carrier_hosts, carrier_networks, resolve_call_limits
 from components.model.catalogue.hardening import HARDENED
 from components.model.catalogue.repositories import CREDENTIALS
@@ -52,7 +53,7 @@ class Context:
 
     def secret(self, name: str) -> str:
         """Return the placeholder of a secret."""
-        if name not in SECRETS and name not in CREDENTIALS:
+        if name not in SECRETS and name not in CREDENTIALS and name not in ALERT_SECRETS:
             raise ValueError(f"no secret {name}; the secrets are {', '.join(SECRETS)}")
         return "{{secret:" + name + "}}"
 
@@ -283,6 +284,7 @@ class Context:
         return (
             *(name for name in SECRETS if name in used and name not in DEPLOYMENT_SECRETS),
             *(name for name in CREDENTIALS if self.secret(name) in logins),
+            *(secrets_for(self.settings) if self.here("alertmanager") else ()),
         )
 
     def repository_logins(self) -> str:

@@ -91,6 +91,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "testssl.sh",
         "lego",
         "prometheus",
+        "prometheus-alertmanager",
         "prometheus-node-exporter",
     ),
     "local": ("openssh-client",),

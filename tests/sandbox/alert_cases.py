@@ -145,6 +145,12 @@ CASES: Mapping[str, Case] = {
     "CallRateNearLimit": share("webitel_freeswitch_new_sessions", "webitel_freeswitch_new_sessions_limit", "1", "90", 1),
     "CertificateLate": gauge("webitel_machine_warning", "0", "1", 60, check="certificate"),
     "CertificateEnds": gauge("webitel_certificate_days", "30", "0.5", 60),
+    "AlertsNotTold": Case(
+        {'alertmanager_notifications_failed_total{node="edge-1",integration="email"}': "0x5 1+1x15 16x20"},
+        18,
+        32,
+        {"node": "edge-1", "integration": "email"},
+    ),
     "Heartbeat": Case({"anything": "1x9"}, 0, None, {}),
     "FiguresMissing": gauge("up", "1", "0", 5, job="haproxy", role="edge"),
     "RulesRefused": gauge("prometheus_config_last_reload_successful", "1", "0", 5),

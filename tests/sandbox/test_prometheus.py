@@ -23,7 +23,7 @@ from tests.unit.node.entries import manifest, service
 pytestmark = pytest.mark.sandbox
 
 WAIT_SECONDS = 30.0
-BUNDLED = "/usr/share/webitel/bundles/prometheus/rules.yml"
+BUNDLED = "/usr/share/webitel/bundles/alerts/rules.yml"
 
 
 def arguments(text: str) -> list[str]:

@@ -89,7 +89,7 @@ def ask(manifest: Manifest, view: View) -> list[Sample]:
 
 
 def rtpengine(probe: ProbeEntry, _: View) -> Iterator[Sample]:
-    """Ask rtpengine for its statistics (`facts/monitoring.md` 3)."""
+    """Ask rtpengine for its statistics (`facts/monitoring.md` 3.1)."""
     said = sip.ask_rtpengine(probe["address"], probe["port"], {"command": "statistics"})
     statistics = decode(said.encode())[0]["statistics"]
     for part, names in (("currentstatistics", CURRENT), ("totalstatistics", TOTALS), ("mos", MOS)):

@@ -1,6 +1,6 @@
 """Alert rules by the service that they watch: the expression, for how long, how bad, what it means for callers, where to look.
 
-`cloud_init/bundles/prometheus/rules.yml` is written from here (`python -m tools.pages`), the same for every deployment: what one
+`cloud_init/bundles/alerts/rules.yml` is written from here (`python -m tools.pages`), the same for every deployment: what one
 does not have never fires. Each rule has its firing and its clearing series in `tests/sandbox/alert_cases.py`.
 """
 
@@ -261,6 +261,16 @@ ALERTS: Mapping[str, tuple[Alert, ...]] = {
         ),
     ),
     "webitel-web": (down("webitel-web", C, "The sign-in page is not served."),),
+    "alertmanager": (
+        down("alertmanager", W, "One Alertmanager is away: where it is the only one, nobody is told of alerts; calls go on."),
+        warning(
+            "AlertsNotTold",
+            "sum by (node, integration) (rate(alertmanager_notifications_failed_total[5m])) > 0",
+            5 * MINUTE,
+            "A target of alerts refuses them: somebody is not told.",
+            logs("alertmanager"),
+        ),
+    ),
     "prometheus": (
         down("prometheus", W, "Nothing is measured here; calls go on."),
         Alert("Heartbeat", "vector(1)", 0, Severity.HEARTBEAT, "Alerts reach you: when this stays away, nobody is alarmed."),

@@ -52,6 +52,7 @@ def test_only_what_no_call_notices_is_restarted() -> None:
         "webitel-records",
         "prometheus",
         "prometheus-node-exporter",
+        "prometheus-alertmanager",
     }
     attributes = configurations("local-single")[0].attributes
     for name in HARDENED:

@@ -86,3 +86,35 @@ def test_how_long_and_how_much_is_kept() -> None:
     settings, plan = deployment("local-single", metrics_days=90, metrics_gib=7)
     text = compose_configuration(plan, plan.nodes[0], settings).files["/etc/default/prometheus"]
     assert "--storage.tsdb.retention.time=90d" in text and "--storage.tsdb.retention.size=7GB" in text
+
+
+def test_alertmanagers_of_a_cluster_know_one_another() -> None:
+    settings, plan = deployment("aws-basic", counts={"data": 3})
+    text = compose_configuration(plan, plan.nodes[0], settings).files["/etc/default/prometheus-alertmanager"]
+    assert text.count("--cluster.peer=") == 2 and "--cluster.listen-address={{address:data-1}}:9094" in text
+    peers = {
+        rule.listener: rule.nodes for key, rule in openings(settings, plan) if key == "data-1" and rule.service == "alertmanager"
+    }
+    assert peers == dict.fromkeys(("http", "gossip", "gossip-udp"), ("data-2", "data-3"))
+    settings, plan = deployment("aws-basic")
+    assert (
+        '--cluster.listen-address="'
+        in compose_configuration(plan, plan.nodes[0], settings).files["/etc/default/prometheus-alertmanager"]
+    )
+
+
+def test_targets_of_alerts_have_their_way_out_and_secrets_go_to_alertmanager_alone() -> None:
+    settings, plan = deployment(
+        "aws-basic",
+        alert_mail=["night@your-company.com"],
+        alert_mail_server="192.0.2.25:2525",
+        alert_mail_from="phones@your-company.com",
+        alert_webhook="https://alerts.your-company.com:8443/x",
+        alert_heartbeat="SET",
+    )
+    ways = {(way.role, way.ports, way.destinations) for way in plan.egress if "alerts" in way.purposes}
+    assert ways == {("data", "2525", ("192.0.2.25/32",)), ("data", "8443", ("0.0.0.0/0",))}
+    for node in plan.nodes:
+        configuration = compose_configuration(plan, node, settings)
+        assert ("alert_heartbeat" in configuration.secrets) == (node.role == "data")
+        assert ("{{secret:alert_heartbeat}}" in "".join(configuration.files.values())) == (node.role == "data")
