@@ -1,4 +1,5 @@
-"""What the pages for people have from the code: `python -m tools.pages` writes it, a test says that it is current.
+"""What the pages for people, and Prometheus' rules, have from the code: `python -m tools.pages` writes it, a test says that it is
+current.
 
 A page holds blocks between `<!-- name -->` and `<!-- /name -->`; what stands in them is made here.
 """
@@ -13,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from cli.smoke.checks import make_checks
+from cloud_init.alerts import RULES, render_rules
 from components.clouds.registry import CLOUDS
+from components.model.catalogue.alert import Severity
+from components.model.catalogue.alerts import ALERTS
 from components.model.catalogue.service import Audience, OnChange, PackageSource, Service
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS, Role, Tier
@@ -31,6 +35,7 @@ PAGES = (
     "docs/operate/clouds.md",
     "docs/operate/day-two.md",
     "docs/operate/smoke.md",
+    "docs/operate/monitoring.md",
     "docs/settings.md",
 )
 
@@ -308,6 +313,23 @@ def count_services() -> str:
     return f"{services} of {services} services healthy."
 
 
+def alerts_table() -> str:
+    """Alerts with what they mean for callers, what wakes somebody first."""
+    rules = [alert for alerts in ALERTS.values() for alert in alerts]
+    order = list(Severity)
+    rows = [
+        (f"`{alert.name}`", alert.severity.value, describe_seconds(alert.seconds), alert.means)
+        for alert in sorted(rules, key=lambda alert: order.index(alert.severity))
+    ]
+    return table(("alert", "severity", "after", "means"), rows)
+
+
+def describe_seconds(seconds: int) -> str:
+    """Return a time in the largest unit that fits."""
+    size, unit = next((size, unit) for size, unit in ((3600, "h"), (60, "min"), (1, "s")) if seconds % size == 0)
+    return f"{seconds // size} {unit}" if seconds else "at once"
+
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "topology": topology_table,
     "tiers": tiers_table,
@@ -321,6 +343,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "settings": settings_table,
     "smoke": smoke_table,
     "sources": sources_list,
+    "alerts": alerts_table,
 }
 
 
@@ -341,6 +364,7 @@ def main() -> int:
     """Write every page anew."""
     for page in PAGES:
         (ROOT / page).write_text(renew((ROOT / page).read_text()))
+    RULES.write_text(render_rules())
     return 0
 
 

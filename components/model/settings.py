@@ -332,6 +332,46 @@ class Settings(BaseModel):
         "credentials are left out of each.",
         examples=[["call_center", "storage.files"]],
     )
+    monitoring: bool = Field(
+        True,
+        description="Prometheus beside Grafana, and what it asks on every node, with its alerts.",
+    )
+    metrics_days: int = Field(15, ge=1, le=730, description="Days for which Prometheus keeps its figures.")
+    metrics_gib: int = Field(
+        2, ge=1, le=1000, description="Room for them on the boot disk of each node with Prometheus, GiB; the oldest go first."
+    )
+    alert_mail: tuple[str, ...] = Field((), description="Who gets alerts by mail.", examples=[["night@your-company.com"]])
+    alert_mail_server: str = Field(
+        "", description="Mail server that takes them, as host:port.", examples=["mail.your-company.com:587"]
+    )
+    alert_mail_from: str = Field("", description="Their sender.", examples=["phones@your-company.com"])
+    alert_mail_user: str = Field("", description="User at the mail server; empty = no log-in.", examples=["phones"])
+    alert_mail_password: str = Field("", description="Its password (secret).", json_schema_extra={"secret": True})
+    alert_mail_tls: bool = Field(True, description="Whether mail goes out encrypted only (STARTTLS; port 465 always is).")
+    alert_webhook: str = Field(
+        "",
+        description="URL that gets alerts as JSON, in Alertmanager's format.",
+        examples=["https://alerts.your-company.com/webitel"],
+    )
+    alert_webhook_token: str = Field(
+        "", description="Bearer token that it is sent with (secret).", json_schema_extra={"secret": True}
+    )
+    alert_slack: str = Field(
+        "",
+        description="URL of an incoming webhook of Slack, Mattermost or the like, by https on port 443 (secret).",
+        json_schema_extra={"secret": True},
+    )
+    alert_pagerduty: str = Field(
+        "",
+        description="Key of a service of PagerDuty (Events API v2) or the like, which gets critical alerts only (secret).",
+        json_schema_extra={"secret": True},
+    )
+    alert_pagerduty_server: str = Field("https://events.pagerduty.com/v2/enqueue", description="Where that service takes events.")
+    alert_heartbeat: str = Field(
+        "",
+        description="URL that is called every minute, by https on port 443: what expects it alarms when it stays away (secret).",
+        json_schema_extra={"secret": True},
+    )
     audit_days: int = Field(
         365, ge=1, le=3650, description="Days for which a node keeps its records of log-ins, sudo, commands and changes."
     )

@@ -17,7 +17,7 @@ from ..manifest import Manifest, ProbeEntry, ServiceEntry, load_manifest
 from ..report import Report, ServiceRow
 from ..storage import disks, shares
 from ..system import Unhealthy, systemctl
-from . import entries, kept_calls, machine, opensips, status, topology
+from . import entries, figures, kept_calls, machine, opensips, status, topology
 
 ROUND_SECONDS = 15.0
 DEAF_SECONDS = 60.0
@@ -33,6 +33,7 @@ def run() -> int:
     watcher = Watcher()
     kept = kept_calls.Keeper()
     follower = database_cluster.Follower()
+    exporter = figures.Exporter()
     keeper = threading.Thread(target=access.follow, daemon=True)
     keeper.start()
     while keeper.is_alive():
@@ -42,6 +43,7 @@ def run() -> int:
         shares.keep(manifest)
         machine.sample_disks([disk for disk in manifest["disks"] if disks.is_mounted(disk["mount"])])
         report = status.ask(brief=True)
+        exporter.write(manifest, report)
         wake_rtpengine(manifest, report)
         kept.look(manifest, time.monotonic())
         for done in (broker_cluster.grow(View(manifest)), follower.recopy(View(manifest))):

@@ -142,6 +142,9 @@ HARDENED: Mapping[str, Hardening] = {
     ),
     # Root, so that no other program can rewrite what stands in its files, and without anything else that root may.
     "webitel-records": Hardening(lines=(NO_GENERATED_CODE, "ProtectProc=invisible"), restarts=True, metadata=True),
+    "prometheus": Hardening(writes=("/var/lib/prometheus",), lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
+    "prometheus-alertmanager": Hardening(writes=("/var/lib/prometheus",), lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
+    "prometheus-node-exporter": Hardening(lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
     "webitel-setup-postgresql": Hardening(writes=("/run",)),
     "webitel-setup-rabbitmq": Hardening(
         (*CHANGES_USER, *KEEPS_FILES),

@@ -55,7 +55,7 @@ class Placement(StrEnum):
     `ROLE`: on every node of the roles that list it. `FIRST`: only on the first node of such a role.
     `EVERY`: on every node of the plan. `BESIDE_CALLERS`: on every node with a service that calls one of `beside`.
     `BESIDE_MOVING`: on every node with a service that may move to another node of the role.
-    `QUORUM`: on three nodes of the roles that list it, on one where there are not as many.
+    `QUORUM`: on three nodes of the roles that list it, on one where there are not as many. `NOWHERE`: its setting turns it off.
     """
 
     ROLE = "role"
@@ -64,6 +64,7 @@ class Placement(StrEnum):
     BESIDE_CALLERS = "beside callers"
     BESIDE_MOVING = "beside services that move"
     QUORUM = "a quorum of nodes"
+    NOWHERE = "nowhere"
 
 
 class Front(StrEnum):
@@ -126,6 +127,14 @@ class Egress:
 
 
 @dataclass(frozen=True)
+class Metrics:
+    """Where Prometheus asks a service for its figures: one of its listeners, over plain HTTP."""
+
+    listener: str
+    path: str = "/metrics"
+
+
+@dataclass(frozen=True)
 class DataDirectory:
     """A directory whose content must outlive the machine, on the data disk of that purpose or on the share."""
 
@@ -169,6 +178,7 @@ class Service:
     `kept_by`: the service in which its calls survive its restart.
     `awaited`: units of its callers wait for it before they start (`cloud_init/node/health/waiting.py`).
     `knows_one_address`: it cannot choose among the nodes of what it calls, so that what moves needs a proxy in front of it.
+    `metrics`: where Prometheus asks it for its figures, None where the node program asks it for them (`node/health/figures.py`).
     `sends_audio`: a call's audio leaves the deployment by it. `boot_iops`: what its data on the boot disk asks of that disk,
     0 = nothing to speak of.
     """
@@ -183,6 +193,7 @@ class Service:
     secrets: tuple[str, ...] = ()
     data: tuple[DataDirectory, ...] = ()
     probes: tuple[Probe, ...] = ()
+    metrics: Metrics | None = None
     on_change: OnChange = OnChange.RESTART
     reload_renews: bool = False
     drops_calls: str = ""

@@ -50,6 +50,9 @@ def test_only_what_no_call_notices_is_restarted() -> None:
         "fail2ban",
         "webitel-watch",
         "webitel-records",
+        "prometheus",
+        "prometheus-node-exporter",
+        "prometheus-alertmanager",
     }
     attributes = configurations("local-single")[0].attributes
     for name in HARDENED:

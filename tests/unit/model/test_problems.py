@@ -35,8 +35,20 @@ def problems(stack: str = "test", **values: Any) -> list[str]:
 
 
 LOG_AUTHORITY = "-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n"
+MAIL = {"alert_mail": ["a@acme.io"], "alert_mail_server": "10.0.0.8:25", "alert_mail_from": "b@acme.io"}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     # the web
+    (
+        {**MAIL, "alert_mail": ["night"]},
+        "webitel:alert_mail = night: not a mail address; use one such as phones@your-company.com",
+    ),
+    ({**MAIL, "alert_mail_server": ""}, "webitel:alert_mail_server: needed for webitel:alert_mail; set it to one such as mail."),
+    ({**MAIL, "alert_mail_from": ""}, "webitel:alert_mail_from: needed for webitel:alert_mail; set it to one such as phones@"),
+    ({"alert_mail_server": "mail.acme.io"}, "webitel:alert_mail_server = mail.acme.io: not a mail server; use host:port"),
+    ({"alert_mail_user": "phones"}, "webitel:alert_mail_user = phones: it has no password; pulumi config set --secret"),
+    ({"alert_webhook": "alerts.acme.io"}, "webitel:alert_webhook = alerts.acme.io: not a URL; use one such as https://alerts."),
+    ({"alert_pagerduty_server": "https://x:0/"}, "webitel:alert_pagerduty_server = https://x:0/: not a URL"),
+    ({"monitoring": False, "alert_slack": "SET"}, "webitel:alert_slack = set: webitel:monitoring is false, so nothing alerts"),
     ({"log_target": "logs.example.com"}, "webitel:log_target = logs.example.com: not a log server; use host:port such as"),
     ({"log_target": "logs.example.com:70000"}, "webitel:log_target = logs.example.com:70000: not a log server"),
     ({"log_target": "tls://x:6514"}, "not a log server; use host:port such as logs.your-company.com:6514"),
@@ -239,6 +251,9 @@ ACCEPTED: list[dict[str, Any]] = [
     {"certificate": "letsencrypt", "certificate_email": "admin@acme.io"},
     {"log_target": "logs.example.com:6514", "log_authority": LOG_AUTHORITY},
     {"log_target": "10.0.0.7:6514"},
+    {**MAIL, "alert_mail_tls": False},
+    {"alert_webhook": "http://10.0.0.9:8080/x", "alert_slack": "SET", "alert_pagerduty": "SET", "alert_heartbeat": "SET"},
+    {"monitoring": False},
     {"time_zone": "Europe/Kyiv"},
     {"operator_keys": [key(), key("ssh-rsa", size=260)]},
     {"operator_accounts": {"anna-b": [key()], "bo_2": [key(), key("ssh-rsa", size=260)]}},
