@@ -81,10 +81,19 @@ def test_what_is_run_before_a_shut_in_program_makes_folders_where_it_may() -> No
 
 
 def test_what_runs_as_root_does_not_reach_the_metadata_unless_that_is_the_resolver_too() -> None:
-    assert "IPAddressDeny=169.254.169.254\n" in configurations("hetzner-single")[0].files[drop_in("engine")]
-    assert "IPAddressDeny" not in configurations("gcp-single")[0].files[drop_in("engine")]
+    assert "IPAddressDeny=169.254.169.254\n" in configurations("hetzner-single")[0].files[drop_in("fail2ban")]
+    assert "IPAddressDeny" not in configurations("gcp-single")[0].files[drop_in("fail2ban")]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_whoever_runs_as_a_user_of_ours_can_read_what_it_needs(stack: str) -> None:
+    for configuration in configurations(stack):
+        users = configuration.manifest.get("users", {})
+        for path, text in configuration.files.items():
+            if path.endswith("/hardening.conf") and "\nUser=" in text:
+                assert "\nUser=webitel\nGroup=webitel\n" in text and users == {"webitel": 640}, path
 
 
 def test_go_micro_has_a_home_to_write_to() -> None:
     for unit in ("messages-srv", "messages-bot"):
-        assert "TemporaryFileSystem=/" in configurations("local-single")[0].files[drop_in(unit)], unit
+        assert "TemporaryFileSystem=/home:mode=1777\n" in configurations("local-single")[0].files[drop_in(unit)], unit
