@@ -1,7 +1,6 @@
 """One program for every stand-in: the row of its binary says what it does, step by step."""
 
 import os
-import pwd
 import signal
 import sys
 import threading
@@ -79,20 +78,8 @@ class StandIn:
             return 503, "application/json", f'{{"code":503,"detail":"{str(error).replace(chr(34), chr(39))}"}}'
         return 200, "application/json", f'{{"id":"{rows[0][0]}","version":"{VERSION}","build":"sandbox stand-in"}}'
 
-    def make_home(self) -> None:
-        """go-micro's first act, in the home that the list of users has: without it the program ends (`facts/hardening.md` 3)."""
-        home = Path(pwd.getpwuid(os.getuid()).pw_dir, ".micro")
-        try:
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            self.say(f"file=user/user.go:31 level=fatal mkdir {home}: {error.strerror}")
-            raise Stop(1) from error
-
     def start(self) -> None:
         """Takes every step of the row; raises Stop where the real program ends."""
-        # Only as a unit: in a test the home is its developer's.
-        if "MICRO_REGISTRY" in self.settings and "INVOCATION_ID" in os.environ:
-            self.make_home()
         for step in self.row.steps:
             self._try(step)
         if not any(step.what == "database" for step in self.row.steps):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from .. import install
-from ..clusters import access, locks
+from ..clusters import access, locks, trust
 from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
 from ..records import who
 from ..report import Applied
@@ -96,7 +96,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     changed_accounts = accounts.prepare(manifest.get("operators", []), tell)
     access.prepare(manifest)
     with access.held(access.WRITING):
-        fill.values["secret"] = access.fill(secrets)
+        fill.values["secret"] = trust.fill(access.fill(secrets))
         plan = files.compare(configuration["files"], configuration["attributes"], fill, state["files"])
         actions = units.order_actions(
             [*state["pending"], *plan.actions, *units.actions_of_bundles(configuration, state)], manifest
