@@ -77,9 +77,11 @@ def own(path: pathlib.Path, owner: str) -> None:
 
 
 def finish(path: pathlib.Path, manifest: Manifest) -> None:
-    """Give what came since to the new owner, before the service's first start as that user on this node."""
-    owner = next((entry["owner"] for entry in manifest["directories"] if entry["path"] == str(path)), "")
+    """Give what came since to the new owner, before the service's first start as that user on this node.
+
+    The owner is the one of the mark: the manifest may still be the former, where `up` was cut off."""
     mark = load_mark(path)
+    owner = mark["owner"] if mark else find_owner(path, manifest)
     if not owner or (mark is None and has_owner(path, owner)) or (mark and is_over(mark, path, manifest)):
         return
     if mark is None or "since" not in mark:
@@ -89,6 +91,12 @@ def finish(path: pathlib.Path, manifest: Manifest) -> None:
         raise ApplyError(f"{mark_of(path)} is gone")
     walk(path, owner, mark.get("since", 0.0) - SLACK_SECONDS)
     save_mark(path, {**mark, "done": sorted({*mark["done"], manifest["key"]})})
+
+
+def find_owner(path: pathlib.Path, manifest: Manifest) -> str:
+    """Return whose a directory is that earlier versions gave to another one; "" of any other."""
+    entries = [entry for entry in manifest["directories"] if entry.get("changed_owner") and entry["path"] == str(path)]
+    return entries[0]["owner"] if entries else ""
 
 
 def is_over(mark: Mark, path: pathlib.Path, manifest: Manifest) -> bool:

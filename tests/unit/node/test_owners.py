@@ -111,6 +111,15 @@ def test_on_a_share_a_node_of_before_may_still_add_files_of_root(tree: Path, giv
     assert not given
 
 
+def test_the_manifest_of_before_gives_nothing_back(tree: Path, given: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owners, "number_of", {OWNER: NUMBER, "root:root": 0}.__getitem__)
+    owners.own(tree, OWNER)
+    former = manifest(tree)
+    former["directories"] = [{"path": str(tree), "owner": "root:root", "mode": "0750", "disk": "recordings"}]
+    owners.finish(tree, former)
+    assert set(given.values()) == {NUMBER}
+
+
 def test_a_link_is_not_followed(tree: Path, tmp_path: Path, given: dict[str, int]) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
