@@ -9,6 +9,7 @@ from cloud_init.bundles import StandIns
 from cloud_init.context import Context
 from cloud_init.node.manifest import (
     CandidateEntry,
+    DirectoryEntry,
     Manifest,
     MemberEntry,
     PortsEntry,
@@ -18,7 +19,7 @@ from cloud_init.node.manifest import (
     UnitEntry,
 )
 from cloud_init.versions import main_units, wanted_versions
-from components.model.catalogue.service import OnChange, Probe, Service
+from components.model.catalogue.service import DataDirectory, OnChange, Probe, Service
 from components.model.catalogue.services import called_service
 from components.model.secret_specs import SECRETS
 from components.model.share import SHARE, Share
@@ -101,11 +102,7 @@ def make_manifest(
             for disk in context.node.disks
             if disk.is_data
         ],
-        "directories": [
-            {"path": directory.path, "owner": directory.owner, "mode": directory.mode, "disk": directory.disk}
-            for service in context.services
-            for directory in service.data
-        ],
+        "directories": [describe_directory(directory) for service in context.services for directory in service.data],
         "clusters": {service.name: members(context, service) for service in context.services if service.cluster_sizes},
         "address": context.address(),
         "drain_timeout": context.settings.drain_timeout,
@@ -127,7 +124,17 @@ def make_manifest(
         manifest["operators"] = sorted(context.settings.operator_accounts)
     if context.node.leaving:
         manifest["leaving"] = True
+    if users := {service.account.name: service.account.number for service in context.services if service.account}:
+        manifest["users"] = users
     return manifest
+
+
+def describe_directory(directory: DataDirectory) -> DirectoryEntry:
+    """Describe a directory that must outlive the machine."""
+    entry: DirectoryEntry = {"path": directory.path, "owner": directory.owner, "mode": directory.mode, "disk": directory.disk}
+    if directory.changed_owner:
+        entry["changed_owner"] = True
+    return entry
 
 
 def list_ports(context: Context) -> PortsEntry:

@@ -42,6 +42,7 @@ from .health import (
 from .manifest import load_manifest
 from .records import daemon as records
 from .records import who
+from .storage import owners
 from .system import ApplyError
 
 
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> int:
     command = commands.add_parser("status", help="check every service of the node")
     command.add_argument("--json", action="store_true")
     command.add_argument("--brief", action="store_true", help="read the journal of the first failing service only")
-    command = commands.add_parser("wait", help="wait until consul, postgresql, rabbitmq or disk:PATH is available")
+    command = commands.add_parser("wait", help="wait until consul, postgresql, rabbitmq, disk:PATH or owner:PATH is available")
     command.add_argument("names", nargs="+")
     command = commands.add_parser("logs", help="show the last log lines of a service's units")
     command.add_argument("service", nargs="?")
@@ -81,6 +82,9 @@ def main(arguments: list[str]) -> int:
     command.add_argument(
         "--restart", action="store_true", help="have other nodes lead the clusters too, for the machine restarts"
     )
+    command = commands.add_parser("own", help="give everything in a directory to another user (runs as a unit)")
+    command.add_argument("path", type=pathlib.Path)
+    command.add_argument("owner")
     commands.add_parser("resume", help="take calls again after a drain")
     commands.add_parser("drift", help="print files, units and packages that were changed outside `webitel`, as JSON")
     commands.add_parser("locks", help="start services whose lock this node holds, stop the others (runs as a unit)")
@@ -127,6 +131,9 @@ def main(arguments: list[str]) -> int:
         return 0
     if options.command == "drain":
         return run_drain(restart=options.restart)
+    if options.command == "own":
+        owners.own(options.path, options.owner)
+        return 0
     if options.command == "resume":
         return run_resume()
     if options.command == "drift":

@@ -37,6 +37,7 @@ class DirectoryEntry(TypedDict):
     owner: str
     mode: str
     disk: str
+    changed_owner: NotRequired[bool]
 
 
 class ShareEntry(TypedDict):
@@ -192,6 +193,7 @@ class Manifest(TypedDict):
     leaving: NotRequired[bool]
     order: NotRequired[OrderEntry]
     operators: NotRequired[list[str]]
+    users: NotRequired[dict[str, int]]
 
 
 class FileEntry(TypedDict):

@@ -144,3 +144,13 @@ def test_units_are_shut_in(healthy: Deployment) -> None:
     look = "p=$(systemctl show -P MainPID $unit); [ $p = 0 ] || echo $unit $(grep ^NoNewPrivs /proc/$p/status)"
     running = [line.split() for line in healthy.on_node(f"for unit in {' '.join(here)}; do {look}; done").splitlines()]
     assert len(running) > 12 and [unit for unit, _, value in running if value != "1"] == []
+
+
+def test_webitels_services_are_not_root(healthy: Deployment) -> None:
+    units = "engine storage flow_manager call_center messages-srv messages-bot webitel-logger webitel-cases"
+    look = "echo $unit $(stat -c %U /proc/$(systemctl show -P MainPID $unit))"
+    running = [line.split() for line in healthy.on_node(f"for unit in {units}; do {look}; done").splitlines()]
+    assert running == [[unit, "webitel"] for unit in units.split()]
+    told = healthy.on_node("setpriv --reuid webitel --regid webitel --clear-groups cat /etc/webitel/engine.env 2>&1", check=False)
+    assert "Permission denied" in told
+    assert healthy.on_node("find /var/lib/webitel/recordings/storage ! -user webitel") == ""

@@ -8,15 +8,15 @@ import time
 from collections.abc import Iterable, Mapping
 
 from .. import install
-from ..clusters import access, locks
+from ..clusters import access, locks, trust
 from ..health import kept_calls
 from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
 from ..records import who
 from ..report import Applied
 from ..state import load_state, save_state
-from ..storage import disks, shares
+from ..storage import disks, owners, shares
 from ..system import ApplyError, Tell, systemctl, write_private
-from . import accounts, drift, files, guard, identity, keys, leave, units, versions
+from . import accounts, drift, files, guard, identity, keys, leave, units, users, versions
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
@@ -89,12 +89,15 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         units.keep_off(manifest["install_units"])
     drift.hold_again(state, manifest.get("renewed", ()))
     done("packages")
+    users.prepare(manifest)
     disks.prepare(manifest, configuration["devices"], state, tell)
+    # Before the units are written that run as the new one.
+    owners.begin([entry for entry in manifest["directories"] if entry.get("changed_owner")], tell)
     done("disks")
     changed_accounts = accounts.prepare(manifest.get("operators", []), tell)
     access.prepare(manifest)
     with access.held(access.WRITING):
-        fill.values["secret"] = access.fill(secrets)
+        fill.values["secret"] = trust.fill(access.fill(secrets))
         plan = files.compare(configuration["files"], configuration["attributes"], fill, state["files"])
         actions = units.order_actions(
             [*state["pending"], *plan.actions, *units.actions_of_bundles(configuration, state)], manifest

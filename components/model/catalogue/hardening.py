@@ -64,7 +64,7 @@ class Hardening:
 
 NO_GENERATED_CODE = "MemoryDenyWriteExecute=yes"
 NO_RIGHTS = "SystemCallFilter=~@privileged"
-EMPTY_HOME = ("ProtectHome=tmpfs", "TemporaryFileSystem=/root:mode=0700")
+EMPTY_HOME = ("ProtectHome=tmpfs", "TemporaryFileSystem=/home:mode=1777")
 """go-micro ends at once where it cannot make `~/.micro`; what it keeps there is for its own command line, which nobody uses."""
 CHANGES_USER = ("CAP_SETUID", "CAP_SETGID")
 KEEPS_FILES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER")
@@ -72,7 +72,7 @@ KEEPS_FILES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER")
 
 def webitel(*lines: str, restarts: bool = True) -> Hardening:
     """Return what one of Webitel's programs in Go has. Not restarted are the two that callers' flows and queues live in."""
-    return Hardening(lines=(NO_RIGHTS, *lines), restarts=restarts, metadata=True)
+    return Hardening(lines=(NO_RIGHTS, *lines), restarts=restarts)
 
 
 HARDENED: Mapping[str, Hardening] = {

@@ -136,12 +136,24 @@ class Metrics:
 
 @dataclass(frozen=True)
 class DataDirectory:
-    """A directory whose content must outlive the machine, on the data disk of that purpose or on the share."""
+    """A directory whose content must outlive the machine, on the data disk of that purpose or on the share.
+
+    `changed_owner`: earlier versions gave it to another one, and all in it (`cloud_init/node/storage/owners.py`)."""
 
     path: str
     disk: str
     owner: str
     mode: str = "0700"
+    changed_owner: bool = False
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user, and its group of the same name and number, that no package makes. The same number on every node: on a share files
+    belong to numbers."""
+
+    name: str
+    number: int
 
 
 @dataclass(frozen=True)
@@ -179,6 +191,7 @@ class Service:
     `awaited`: units of its callers wait for it before they start (`cloud_init/node/health/waiting.py`).
     `knows_one_address`: it cannot choose among the nodes of what it calls, so that what moves needs a proxy in front of it.
     `metrics`: where Prometheus asks it for its figures, None where the node program asks it for them (`node/health/figures.py`).
+    `account`: the user that it runs as, where no package makes it.
     `sends_audio`: a call's audio leaves the deployment by it. `boot_iops`: what its data on the boot disk asks of that disk,
     0 = nothing to speak of.
     """
@@ -213,6 +226,7 @@ class Service:
     boot_iops: int = 0
     repositories: tuple[str, ...] = ()
     restarts_when_deaf: bool = False
+    account: Account | None = None
     consul_name: str = ""
     web_socket: str = ""
     packages_by_source: BySource = field(default_factory=dict)

@@ -120,6 +120,8 @@ class FakeNode:
             for name in ("mount", "path"):
                 if name in entry:
                     entry[name] = f"{self.root}{entry[name]}"
+            if "owner" in entry:
+                entry["owner"] = OWNER
         devices = {disk["purpose"]: str(self.root / f"dev-{disk['purpose']}") for disk in own["disks"]}
         for device in devices.values():
             Path(device).touch()
