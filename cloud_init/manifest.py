@@ -18,6 +18,7 @@ from cloud_init.node.manifest import (
     UnitEntry,
 )
 from cloud_init.versions import main_units, wanted_versions
+from components.model.backup import read_bucket
 from components.model.catalogue.service import OnChange, Probe, Service
 from components.model.catalogue.services import called_service
 from components.model.secret_specs import SECRETS
@@ -125,6 +126,15 @@ def make_manifest(
         manifest["emergency_numbers"] = list(context.settings.emergency_numbers)
     if context.settings.operator_accounts:
         manifest["operators"] = sorted(context.settings.operator_accounts)
+    if context.here("postgresql") and (bucket := read_bucket(context.settings)):
+        given = context.settings.backup
+        manifest["backup"] = {
+            "stack": context.plan.stack,
+            "host": bucket.host,
+            "port": bucket.port,
+            "at": given.at,
+            "full_days": given.full_days,
+        }
     if context.node.leaving:
         manifest["leaving"] = True
     return manifest

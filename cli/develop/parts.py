@@ -92,6 +92,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "rsyslog-gnutls",
         "testssl.sh",
         "lego",
+        "pgbackrest",
     ),
     "local": ("openssh-client",),
     "nodes": ("openssh-client",),

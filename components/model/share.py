@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from ipaddress import AddressValueError, IPv4Address
 
 from components.model.acme import add_account
+from components.model.backup import add_backup
 from components.model.catalogue.service import Audience, Bind, DataDirectory, Egress, Ports, Service
 from components.model.catalogue.services import CATALOGUE
 from components.model.planning.draft import Draft
@@ -130,8 +131,8 @@ def check_share(draft: Draft) -> Iterator[Problem]:
 
 def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CATALOGUE) -> Mapping[str, Service]:
     """Return the catalogue as these settings have it: with a share, what kept data on the recordings disk has it there and
-    moves, and the proxy leads to where it runs; with a public certificate, what orders it."""
-    catalogue = add_account(settings, catalogue)
+    moves, and the proxy leads to where it runs; with a public certificate, what orders it; with backups, what makes them."""
+    catalogue = add_backup(settings, add_account(settings, catalogue))
     share = read_share(settings)
     if share is None:
         return catalogue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from components.model.acme import check_order
+from components.model.backup import check_backup
 from components.model.calls import check_calls, check_carrier_profiles
 from components.model.catalogue.tiers import is_voice
 from components.model.clouds.machines import check_machine_type, choose_machine_type
@@ -111,6 +112,7 @@ CHECKS: tuple[Check, ...] = (
     check_order,
     check_grafana_reads,
     check_log_target,
+    check_backup,
     check_zone,
     check_place,
     check_zones,
