@@ -13,6 +13,7 @@ except ModuleNotFoundError as missing:
     )
 
 from cli.commands import (
+    backup,
     bench,
     destroy,
     doctor,
@@ -69,6 +70,7 @@ for module in (
     upgrade,
     replace,
     reboot,
+    backup,
     preview,
     status,
     smoke,

@@ -11,6 +11,8 @@ from cloud_init.packages import Packages
 from cloud_init.sources import list_others, list_roles, split_sources
 from components.model.acme import read_order
 from components.model.alerting import ALERT_SECRETS, secrets_for
+from components.model.backup import CIPHER, read_bucket
+from components.model.backup import CREDENTIALS as BUCKET_LOGIN
 from components.model.calls import carrier_hosts, carrier_networks, resolve_call_limits
 from components.model.catalogue.hardening import HARDENED
 from components.model.catalogue.repositories import CREDENTIALS
@@ -53,7 +55,7 @@ class Context:
 
     def secret(self, name: str) -> str:
         """Return the placeholder of a secret."""
-        if name not in SECRETS and name not in CREDENTIALS and name not in ALERT_SECRETS:
+        if name not in SECRETS and name not in (*CREDENTIALS, *BUCKET_LOGIN, *ALERT_SECRETS):
             raise ValueError(f"no secret {name}; the secrets are {', '.join(SECRETS)}")
         return "{{secret:" + name + "}}"
 
@@ -237,6 +239,7 @@ class Context:
             "carrier_networks": carrier_networks(self.settings),
             "carrier_hosts": carrier_hosts(self.settings),
             "acme": read_order(self.settings),
+            "bucket": read_bucket(self.settings),
             "metadata": METADATA,
             "exchanges": EXPECTED,
             "stop_seconds": STOP_SECONDS,
@@ -285,6 +288,7 @@ class Context:
             *(name for name in SECRETS if name in used and name not in DEPLOYMENT_SECRETS),
             *(name for name in CREDENTIALS if self.secret(name) in logins),
             *(secrets_for(self.settings) if self.here("alertmanager") else ()),
+            *(name for name in BUCKET_LOGIN if CIPHER in used),
         )
 
     def repository_logins(self) -> str:

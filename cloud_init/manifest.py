@@ -19,6 +19,7 @@ from cloud_init.node.manifest import (
     UnitEntry,
 )
 from cloud_init.versions import main_units, wanted_versions
+from components.model.backup import read_bucket
 from components.model.catalogue.service import DataDirectory, OnChange, Probe, Service
 from components.model.catalogue.services import called_service
 from components.model.secret_specs import SECRETS
@@ -122,6 +123,15 @@ def make_manifest(
         manifest["emergency_numbers"] = list(context.settings.emergency_numbers)
     if context.settings.operator_accounts:
         manifest["operators"] = sorted(context.settings.operator_accounts)
+    if context.here("postgresql") and (bucket := read_bucket(context.settings)):
+        given = context.settings.backup
+        manifest["backup"] = {
+            "stack": context.plan.stack,
+            "host": bucket.host,
+            "port": bucket.port,
+            "at": given.at,
+            "full_days": given.full_days,
+        }
     if context.node.leaving:
         manifest["leaving"] = True
     if users := {service.account.name: service.account.number for service in context.services if service.account}:

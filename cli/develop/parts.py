@@ -95,6 +95,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "prometheus",
         "prometheus-alertmanager",
         "prometheus-node-exporter",
+        "pgbackrest",
     ),
     "local": ("openssh-client",),
     "nodes": ("openssh-client",),

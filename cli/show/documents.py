@@ -62,6 +62,18 @@ def drift_document(
     }
 
 
+def backups_document(stack: str, node: str, kept: Mapping[str, Any]) -> Document:
+    """Return what can be restored, as the node says that leads the database."""
+    return {
+        "stack": stack,
+        "node": node,
+        "earliest": kept["earliest"],
+        "latest": kept["latest"],
+        "waiting": kept["waiting"],
+        "backups": [dict(row) for row in kept["backups"]],
+    }
+
+
 def doctor_document(stack: str, checks: Sequence[Check]) -> Document:
     """Return what `doctor` looked at; `ready` where nothing is in the way of `up`."""
     return {

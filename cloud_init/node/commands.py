@@ -28,6 +28,10 @@ from .ask import (
     trace,
     view,
 )
+from .backups import (
+    jobs,
+)
+from .backups.repository import BackupError
 from .clusters import (
     database_cluster,
     keeper,
@@ -89,6 +93,9 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("drift", help="print files, units and packages that were changed outside `webitel`, as JSON")
     commands.add_parser("locks", help="start services whose lock this node holds, stop the others (runs as a unit)")
     commands.add_parser("certificate", help="order the public certificate where it is due (runs as a unit, by a timer)")
+    command = commands.add_parser("backup", help="back up what is due (runs as a unit, by a timer)")
+    command.add_argument("--now", choices=("incr", "full"), default="", help="make a backup although none is due")
+    commands.add_parser("backups", help="print the database's backups as JSON, on the node that leads it")
     commands.add_parser("versions", help="print versions of held packages, and newer ones that are available, as JSON")
     command = commands.add_parser("media", help="join two ends of audio in rtpengine until standard input ends (for smoke)")
     command.add_argument("address", help="of both ends")
@@ -142,6 +149,10 @@ def main(arguments: list[str]) -> int:
         return keeper.run()
     if options.command == "certificate":
         return 0 if certificate.renew(load_manifest(), lambda _, text: print(text, flush=True)) else 1
+    if options.command == "backup":
+        return 0 if jobs.look(load_manifest(), lambda _, text: print(text, flush=True), options.now) else 1
+    if options.command == "backups":
+        return tell_backups()
     if options.command == "records":
         return records.run()
     if options.command == "media":
@@ -223,6 +234,16 @@ def tell_drift() -> int:
     try:
         print(json.dumps({"drift": drift.find()}))
     except ApplyError as error:
+        print(json.dumps({"error": str(error)}))
+        return 1
+    return 0
+
+
+def tell_backups() -> int:
+    """Print what can be restored; {"error"} where it is unknown."""
+    try:
+        print(json.dumps(jobs.list_kept(load_manifest())))
+    except BackupError as error:
         print(json.dumps({"error": str(error)}))
         return 1
     return 0

@@ -165,6 +165,17 @@ class OrderEntry(TypedDict):
     actions: list[str]
 
 
+class BackupEntry(TypedDict):
+    """How the database is backed up: the deployment, where the bucket answers, when by the clock, and after how many days a
+    full one is due."""
+
+    stack: str
+    host: str
+    port: int
+    at: str
+    full_days: int
+
+
 class Manifest(TypedDict):
     """What the program knows of its node. Texts hold placeholders until the node fills them."""
 
@@ -194,6 +205,7 @@ class Manifest(TypedDict):
     order: NotRequired[OrderEntry]
     operators: NotRequired[list[str]]
     users: NotRequired[dict[str, int]]
+    backup: NotRequired[BackupEntry]
 
 
 class FileEntry(TypedDict):

@@ -71,6 +71,7 @@ _all = (
     SecretSpec("web_certificate", SecretKind.CERTIFICATE, "nginx and SIP over TLS, until a public certificate is there"),
     SecretSpec("acme_account_key", SecretKind.ACCOUNT_KEY, "account at the issuer of the public certificate"),
     SecretSpec("acme_thumbprint", SecretKind.THUMBPRINT, "nginx's answer to that issuer's question"),
+    SecretSpec("backup_cipher", SecretKind.PASSWORD, "everything in the backup's bucket", together=True),
     SecretSpec("certificate_password", SecretKind.PASSWORD, "encrypts the public certificate that nodes share in Consul"),
 )
 

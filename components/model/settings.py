@@ -61,6 +61,36 @@ class ExistingNetwork(BaseModel):
     subnets: dict[str, ExistingSubnet] = Field(default={}, description="Subnets by id: see the rows below.")
 
 
+class Backup(BaseModel):
+    """Where backups go, when they are made, and for how long they are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    url: str = Field(
+        default="",
+        description="An S3-compatible bucket as https://host/bucket, perhaps with a folder; empty = no backups.",
+        examples=["https://s3.eu-central-1.amazonaws.com/your-bucket"],
+    )
+    region: str = Field(default="us-east-1", description="The bucket's region; most storage of others than AWS takes any.")
+    authority: str = Field(
+        default="",
+        description="Certificate authority of the storage as PEM; empty = the public ones.",
+        examples=["-----BEGIN CERTIFICATE..."],
+    )
+    at: str = Field(
+        default="02:30",
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        description="When the daily one begins, in the nodes' time zone.",
+    )
+    full_days: int = Field(
+        default=7, ge=1, le=90, description="Days after which one is a full one; the others hold what changed."
+    )
+    keep_days: int = Field(default=14, ge=1, le=3650, description="Days back to which the database can be restored.")
+    recordings_days: int = Field(
+        default=0, ge=0, le=3650, description="Days for which recordings stay in the bucket, by their age; 0 = for ever."
+    )
+
+
 class Settings(BaseModel):
     """What a deployment's owner decides. Everything else is derived by the planner."""
 
@@ -386,6 +416,15 @@ class Settings(BaseModel):
         examples=["-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----"],
     )
     journal_mib: int = Field(500, ge=100, le=100_000, description="Room for a node's journal, MiB; the oldest lines go first.")
+    backup: Backup = Field(
+        Backup(),
+        description="Backups of the database and the recordings to a bucket, enciphered: see the rows below; empty = none.",
+        examples=[{"url": "https://s3.eu-central-1.amazonaws.com/your-bucket", "region": "eu-central-1"}],
+    )
+    backup_key: str = Field(
+        "", description="Access key of the backup's bucket (secret).", json_schema_extra={"secret": True}, examples=["AKIA..."]
+    )
+    backup_secret: str = Field("", description="Secret key of the backup's bucket (secret).", json_schema_extra={"secret": True})
     max_connections: int = Field(300, ge=100, le=5000, description="PostgreSQL's connection limit.")
     ssh_via: str = Field("", description="Your own way in: user@host of a bastion.", examples=["admin@bastion.your-company.com"])
     drain_timeout: int = Field(1800, ge=0, le=86400, description="Seconds to wait for calls to end when a FreeSWITCH is drained.")

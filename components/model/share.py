@@ -13,6 +13,7 @@ from ipaddress import AddressValueError, IPv4Address
 
 from components.model.acme import add_account
 from components.model.alerting import add_targets
+from components.model.backup import add_backup
 from components.model.catalogue.monitoring import OPTIONAL
 from components.model.catalogue.service import Audience, Bind, DataDirectory, Egress, Placement, Ports, Service
 from components.model.catalogue.services import CATALOGUE
@@ -132,9 +133,9 @@ def check_share(draft: Draft) -> Iterator[Problem]:
 
 def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CATALOGUE) -> Mapping[str, Service]:
     """Return the catalogue as these settings have it: with a share, what kept data on the recordings disk has it there and
-    moves, and the proxy leads to where it runs; with a public certificate, what orders it;
+    moves, and the proxy leads to where it runs; with a public certificate, what orders it; with backups, what makes them;
     with targets of alerts, the ways to them; without monitoring, nothing of it."""
-    catalogue = leave_out(settings, add_targets(settings, add_account(settings, catalogue)))
+    catalogue = leave_out(settings, add_targets(settings, add_backup(settings, add_account(settings, catalogue))))
     share = read_share(settings)
     if share is None:
         return catalogue

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from components.model.acme import check_order
 from components.model.alerting import check_alerting
+from components.model.backup import check_backup
 from components.model.calls import check_calls, check_carrier_profiles
 from components.model.clouds.machines import check_machine_type
 from components.model.naming import explain_name, node_name
@@ -113,6 +114,7 @@ CHECKS: tuple[Check, ...] = (
     check_grafana_reads,
     check_log_target,
     check_alerting,
+    check_backup,
     check_zone,
     check_place,
     check_zones,
