@@ -16,6 +16,7 @@ from tests.plans import compose_configuration, make_plan
 from tests.unit.node.fake_node import FakeNode
 
 BUNDLES = {
+    "alerts": ["reload-or-restart prometheus"],
     "freeswitch": ["let calls end", "restart freeswitch", "let calls in"],
     "nginx": ["reload-or-restart nginx"],
     "opensips": ["/usr/lib/webitel/setup/opensips.sh reload_routes"],
