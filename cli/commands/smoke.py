@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.console import DEFAULT_STACK, AsJson, Failure, StackName
 from cli.help import LOOK
 from stacks.load import load_deployment
+
+if TYPE_CHECKING:
+    from cli.smoke.check import World
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +35,12 @@ def smoke(
     call: Annotated[
         str, typer.Option(metavar="NUMBER", help="Call this number with it, best one that sends back what it hears.")
     ] = "",
+    load: Annotated[
+        int,
+        typer.Option(min=0, max=1000, metavar="CALLS", help="Instead: ramp to so many calls to --call, until a packet is lost."),
+    ] = 0,
+    beyond: Annotated[bool, typer.Option("--beyond", help="More calls than the tier is made for.")] = False,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the calls of --load over time (SVG).")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Test a deployment from outside, within 60 s. Exit status 0 only if nothing fails; changes nothing."""
@@ -41,10 +51,12 @@ def smoke(
     from cli.smoke.account import read_account
     from cli.smoke.check import World, passed, run_checks
     from cli.smoke.checks import make_checks
+    from cli.smoke.load import check_limit
     from cli.smoke.world import find_seen_as
 
     begun = time.monotonic()
     deployment = load_deployment(stack)
+    check_limit(deployment.plan, load, beyond)
     with open_engine(stack) as engine:
         access = read_access(engine)
     world = World(
@@ -56,6 +68,8 @@ def smoke(
         access.authority,
         read_account(account, call, deployment.plan.domain),
     )
+    if load:
+        raise typer.Exit(run_load(world, stack, load, call, beyond, plot, as_json))
     rows = run_checks(world, make_checks())
     seconds = time.monotonic() - begun
     if as_json:
@@ -63,6 +77,22 @@ def smoke(
     else:
         show_smoke(rows, seconds)
     raise typer.Exit(0 if passed(rows) else 1)
+
+
+def run_load(world: World, stack: str, calls: int, number: str, beyond: bool, plot: Path | None, as_json: bool) -> int:
+    """Run the load and show it; the exit status."""
+    from cli.show.documents import print_document
+    from cli.show.smoke import plot_load, show_load
+    from cli.smoke.loading import load
+
+    outcome = load(world, calls, number, beyond)
+    if plot:
+        plot.write_text(plot_load(outcome, stack))
+    if as_json:
+        print_document({"stack": stack, "passed": outcome.whole, "load": outcome.as_json()})
+    else:
+        show_load(outcome)
+    return 0 if outcome.whole else 1
 
 
 def read_address(text: str) -> str:

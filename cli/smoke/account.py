@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cli.console import Failure
-from cli.smoke.audio import CLOCK_HERTZ, HEADER_BYTES, PACKET_SECONDS, Stream, estimate_mos
+from cli.smoke.audio import CLOCK_HERTZ, HEADER_BYTES, PACKET_SECONDS, End, Stream, estimate_mos
 from cli.smoke.check import Account, Finding, World
 from cli.smoke.media import LEAST_MOS, MOST_LOSS
 from cli.smoke.phone import CallProblem, Phone
@@ -17,6 +17,7 @@ from cli.smoke.sip import SIP
 SECONDS = 10.0
 TAIL_SECONDS = 0.6
 """For the last packets to come back."""
+RTP_VERSION = 2
 SWALLOWED = 5
 """Packets that FreeSWITCH's `echo` keeps at its beginning (`facts/telephony.md`)."""
 EXAMPLE = "such as --account 1001@your-company.com:/root/phone-password --call 600"
@@ -82,25 +83,22 @@ def talk(phone: Phone, seconds: float) -> tuple[Stream, set[int]]:
             phone.audio.send(now)
             next_packet += PACKET_SECONDS
         phone.hear(0.001)
-        take_all(phone, heard, back)
+        while (data := phone.audio.take()) is not None:
+            take_packet(data, phone.audio, heard, back)
     if heard.numbers:
         heard.first, heard.sent = min(heard.numbers), max(heard.numbers) + 1
     return heard, back
 
 
-def take_all(phone: Phone, heard: Stream, back: set[int]) -> None:
-    """Take the packets that are there."""
-    while True:
-        try:
-            data = phone.audio.sock.recv(2048)
-        except BlockingIOError:
-            return
-        if len(data) > HEADER_BYTES and data[0] >> 6 == 2:
-            stamp = int.from_bytes(data[4:8], "big")
-            heard.take(int.from_bytes(data[2:4], "big"), stamp / CLOCK_HERTZ, time.monotonic())
-            ours = int.from_bytes(data[HEADER_BYTES : HEADER_BYTES + 4], "big")
-            if ours in phone.audio.begun:
-                back.add(ours)
+def take_packet(data: bytes, end: End, heard: Stream, back: set[int]) -> None:
+    """Take a packet by its own number, and note whether it is one of ours that came back."""
+    if len(data) <= HEADER_BYTES or data[0] >> 6 != RTP_VERSION:
+        return
+    stamp = int.from_bytes(data[4:8], "big")
+    heard.take(int.from_bytes(data[2:4], "big"), stamp / CLOCK_HERTZ, time.monotonic())
+    ours = int.from_bytes(data[HEADER_BYTES : HEADER_BYTES + 4], "big")
+    if ours in end.begun:
+        back.add(ours)
 
 
 def judge(target: str, set_up: float, heard: Stream, back: set[int], sent: int) -> Finding:

@@ -114,6 +114,13 @@ class End:
         data = self.sock.recv(2048)
         return int.from_bytes(data[HEADER_BYTES : HEADER_BYTES + 4], "big") if len(data) == HEADER_BYTES + FRAME_BYTES else -1
 
+    def take(self) -> bytes | None:
+        """Return a packet that is there already, None without one; the socket does not block."""
+        try:
+            return self.sock.recv(2048)
+        except BlockingIOError:
+            return None
+
     def close(self) -> None:
         """Close it."""
         self.sock.close()

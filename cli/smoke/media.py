@@ -50,10 +50,15 @@ async def stream(world: World, node: NodeAccess, seconds: float) -> list[Finding
             process.stdin.write_eof()
             await asyncio.wait_for(process.wait_closed(), ANSWER_SECONDS)
         ways = (ends[1], ends[0]), (ends[0], ends[1])
-        return [judge(f"{one.target} to {other.target}", other) for other, one in ways]
+        return [judge(f"{show(one.target)} to {show(other.target)}", other) for other, one in ways]
     finally:
         for end in ends:
             end.close()
+
+
+def show(target: tuple[str, int] | None) -> str:
+    """Write an address and port."""
+    return "{}:{}".format(*target) if target else ""
 
 
 def measure(ends: tuple[End, ...], seconds: float) -> None:

@@ -10,16 +10,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from cli.console import Failure
 from cli.nodes.access import Access
-from cli.show.smoke import show_smoke
-from cli.smoke import account, checks, inside, names, sip, web, world
+from cli.show.plot import count_by_step
+from cli.show.smoke import plot_load, show_smoke
+from cli.smoke import account, checks, inside, loading, names, sip, web, world
 from cli.smoke.audio import Stream, estimate_mos
 from cli.smoke.check import Account, Check, Finding, World, passed, run_checks
 from cli.smoke.closed import list_doors
+from cli.smoke.load import Outcome, check_limit, find_limit, quantile
 from cli.smoke.paths import SITE, make_path, read_site
 from cli.smoke.phone import answer_challenge
 from components.model.report import NodeReport
@@ -328,3 +331,48 @@ def test_a_challenge_is_answered_as_rfc_2617_has_it() -> None:
     assert 'response="5790559ba44538767b07fb5adb649909"' in answer_challenge(plain, "REGISTER", "sip:r", "u", "p")
     said = answer_challenge(plain + ', qop="auth", opaque="o"', "REGISTER", "sip:r", "u", "p")
     assert 'opaque="o", qop=auth, nc=00000001, cnonce="' in said
+
+
+# The load
+
+
+def test_more_calls_than_the_tier_is_made_for_are_refused_unless_told() -> None:
+    plan = make_world().plan
+    limit = find_limit(plan)
+    assert 1 < limit < 100
+    check_limit(plan, limit, beyond=False)
+    check_limit(plan, limit + 1, beyond=True)
+    with pytest.raises(Failure, match=f"made for {limit} calls"):
+        check_limit(plan, limit + 1, beyond=False)
+
+
+def test_a_load_is_for_whom_the_settings_let_in() -> None:
+    with pytest.raises(Failure, match="--call"):
+        loading.load(make_world(), 1, "", beyond=False)
+    with pytest.raises(Failure, match="webitel:carriers"):
+        loading.load(make_world(), 1, "600", beyond=False)
+
+
+def test_figures_of_a_load() -> None:
+    outcome = Outcome(4, calls=4, set_ups=[0.1, 0.2, 0.3, 0.9], cores={"rtpengine": 0.5, "freeswitch": 0.0})
+    assert outcome.whole
+    said = outcome.as_json()
+    assert said["set_up_ms"] == {"median": 200, "p99": 900}
+    assert said["calls_per_core"] == {"rtpengine": 8}
+    assert quantile([], 0.5) == 0
+    assert not Outcome(4, calls=3).whole
+    assert not Outcome(4, calls=4, ended="1 packet lost").whole
+
+
+def test_its_picture_has_a_row_for_each_figure_and_a_mark_where_it_ended() -> None:
+    outcome = Outcome(3, calls=2, ended="5 packets lost", moments=[(0.0, 0, 0), (0.5, 1, 0), (1.0, 2, 5)])
+    root = ElementTree.fromstring(plot_load(outcome, "a<b"))
+    lines = [one for one in root.iter() if one.tag.endswith("polyline")]
+    assert len(lines) == 2
+    assert all(len(one.attrib["points"].split()) == 11 for one in lines)
+    texts = [one.text for one in root.iter() if one.tag.endswith("text")]
+    assert "5 packets lost" in texts and any(text and text.startswith("a<b: 2 of 3 calls") for text in texts)
+
+
+def test_moments_are_counted_by_step() -> None:
+    assert count_by_step([1.0, 1.05, 1.31, 9.0], 1.0, 1.4) == [2, 0, 0, 1]
