@@ -87,6 +87,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "python3-psycopg2",
         "python3-pika",
         "rtpengine-daemon",
+        "redis-server",
         "openssl",
         "rsyslog",
         "rsyslog-gnutls",

@@ -23,6 +23,8 @@ from tests.sandbox.telephony import LOOPBACK, NODE, node_files
 CALLER, MEDIA = "127.0.79.21", "127.0.79.22"
 """Where the two ends of a call's audio are."""
 NG_PORT, CLI_PORT, REDIS_PORT = 60000, 2224, 6379
+DELETE_SECONDS, DISABLED_SECONDS = 1, 2
+"""Shorter than a node has it: how long an ended call stays, and how long a Redis that failed is left alone."""
 PACKET = bytes([0x80, 8]) + bytes(10) + bytes(160)
 PACE_SECONDS = 0.02
 
@@ -122,6 +124,9 @@ class Relay:
         self.calls = list[Call]()
         files = node_files()
         text = files["/etc/rtpengine/rtpengine.conf"].replace("127.0.0.1", LOOPBACK)
+        for name, seconds in (("delete-delay", DELETE_SECONDS), ("redis-disable-time", DISABLED_SECONDS)):
+            text, count = re.subn(rf"(?m)^{name} = \d+$", f"{name} = {seconds}", text)
+            assert count == 1, name
         self.write("rtpengine.conf", text if redis else re.sub(r"(?m)^(no-)?redis.*\n", "", text))
         self.write("redis.conf", files["/etc/redis/redis.conf"].replace("127.0.0.1", LOOPBACK) + f"dir {folder}\n")
 
@@ -146,10 +151,13 @@ class Relay:
 
     def answers(self) -> bool:
         """Whether rtpengine answers a ping."""
-        try:
-            return "pong" in self.ask({"command": "ping"})
-        except OSError:
-            return False
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(PACE_SECONDS)
+            sock.sendto(b"1 d7:command4:pinge", (LOOPBACK, NG_PORT))
+            try:
+                return b"pong" in sock.recv(100)
+            except OSError:
+                return False
 
     def ask(self, message: dict[str, object]) -> str:
         """One command to rtpengine."""

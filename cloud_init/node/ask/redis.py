@@ -1,6 +1,7 @@
 """Redis, asked in its own protocol (RESP 2)."""
 
 import socket
+from collections.abc import Sequence
 from typing import BinaryIO
 
 CALLS = 1
@@ -16,12 +17,19 @@ class RedisError(OSError):
 
 def ask(address: str, port: int, *command: str) -> Answer:
     """Send one command about the calls and return its answer."""
+    return ask_all(address, port, [command])[0]
+
+
+def ask_all(address: str, port: int, commands: Sequence[Sequence[str]]) -> list[Answer]:
+    """Send several, one after the other, and return their answers."""
     with socket.create_connection((address, port), TIMEOUT_SECONDS) as connection:
         connection.settimeout(TIMEOUT_SECONDS)
         stream = connection.makefile("rb")
-        connection.sendall(encode("SELECT", str(CALLS)) + encode(*command))
-        read(stream)
-        return read(stream)
+        answers = []
+        for command in (("SELECT", str(CALLS)), *commands):
+            connection.sendall(encode(*command))
+            answers.append(read(stream))
+        return answers[1:]
 
 
 def encode(*words: str) -> bytes:

@@ -20,7 +20,9 @@ WRITING_SECONDS = 0.3
 REWRITE_SECONDS = 90.0
 """Between two rewrites. Each keeps calls without audio from ending for rtpengine's `timeout`, which must be shorter."""
 LARGEST_MEMORY_SHARE = 0.85
-CALL = re.compile(r"^callid:\s+(\S+) \| deletionmark:\s*no\b", re.MULTILINE)
+CALL = re.compile(r"^callid:\s+(.+?) \| deletionmark:\s*no\b", re.MULTILINE)
+BROWSER = '"protocol":"UDP/TLS'
+"""What stands in the value of a call whose ICE and DTLS no restart brings back (`facts/rtpengine-redis.md` 5)."""
 PROBE = "probe-"
 """How the calls of the health check begin (`ask/sip.py`)."""
 
@@ -77,13 +79,27 @@ def rewrite(manifest: Manifest) -> set[str]:
     return list_lost(manifest)
 
 
+def list_browsers(manifest: Manifest) -> set[str]:
+    """List the calls of browsers, which end with rtpengine although Redis has them."""
+    keys = sorted(list_calls(manifest) & list_kept(manifest))
+    values = redis.ask_all(LOOPBACK, manifest["ports"]["redis_calls"], [("GET", key) for key in keys]) if keys else []
+    return {key for key, value in zip(keys, values, strict=True) if BROWSER in str(value)}
+
+
 def describe_obstacle(manifest: Manifest) -> str:
     """Say what keeps rtpengine from being restarted; "" = all its calls would come back."""
     try:
         lost = list_lost(manifest) and rewrite(manifest)
+        browsers = list_browsers(manifest)
     except OSError as error:
         return f"it does not say which calls it has ({error})"
-    return f"{len(lost)} calls would not come back, as Redis does not have them" if lost else ""
+    return describe(lost, browsers)
+
+
+def describe(lost: set[str], browsers: set[str]) -> str:
+    """Say which calls in progress would end with rtpengine; "" = none."""
+    parts = [f"{len(lost)} that Redis does not have"] * bool(lost) + [f"{len(browsers)} of browsers"] * bool(browsers)
+    return f"calls in progress would end: {' and '.join(parts)}" if parts else ""
 
 
 def put_off(unit: str) -> None:
@@ -112,16 +128,18 @@ def report(manifest: Manifest) -> MachineRow | None:
     """Make a row where calls would end with rtpengine, or its restart waits for their end."""
     if not has_redis(manifest):
         return None
+    waiting = list_put_off()
     try:
-        lost = list_lost(manifest)
+        why = describe(list_lost(manifest), list_browsers(manifest) if waiting else set())
     except OSError:
-        return None  # the service's own row says that it is away
-    why = f"{len(lost)} calls in progress would end with rtpengine, as Redis does not have them" if lost else ""
-    if waiting := list_put_off():
+        return None  # the services' own rows say who is away
+    if waiting:
         why = (
-            f"{' and '.join(waiting)} was not restarted, and goes on with what it had: {len(lost)} calls in progress would end; "
-            "it is once there are none. ./webitel up --disruptive does not wait"
+            f"{' and '.join(waiting)} goes on with what it had until none would end; ./webitel up --disruptive does not wait. "
+            f"If it were restarted now, {why or 'none would'}"
         )
+    elif why:
+        why = f"if rtpengine died now, {why}"
     return {"name": "calls", "healthy": True, "warning": True, "why": why} if why else None
 
 
@@ -140,15 +158,14 @@ class Keeper:
             lost = list_lost(manifest)
             if lost and now - self.rewritten >= REWRITE_SECONDS and answers(manifest):
                 self.rewritten = now
-                left = rewrite(manifest)
-                print(f"Redis lacked {len(lost)} calls of rtpengine, and lacks {len(left)} now", flush=True)
-                lost = left
+                print(f"Redis lacked {len(lost)} calls of rtpengine, and lacks {len(rewrite(manifest))} now", flush=True)
+            restarts = bool(waiting) and not describe(list_lost(manifest), list_browsers(manifest))
         except OSError as error:
             print(f"rtpengine's calls: {error}", flush=True)
             return
-        for unit in () if lost else waiting:
-            print(f"restarting {unit}: that waited for calls, and none would end now", flush=True)
-            systemctl("restart", "--no-block", unit)
+        if restarts:
+            print(f"restarting {' and '.join(waiting)}: that waited for calls, and none would end now", flush=True)
+            systemctl("restart", "--no-block", *waiting)
 
 
 def answers(manifest: Manifest) -> bool:

@@ -36,6 +36,9 @@ class Media:
         """What Redis says."""
         if words[0] == "KEYS":
             return f"*{len(self.kept)}\r\n" + "".join(f"${len(key)}\r\n{key}\r\n" for key in sorted(self.kept))
+        if words[0] == "GET":
+            text = '{"media-0":{"protocol":"UDP/TLS/RTP/SAVPF"}}' if words[1].startswith("browser") else "{}"
+            return f"${len(text)}\r\n{text}\r\n"
         if words[0] == "INFO":
             text = f"# Memory\r\nused_memory:{self.memory}\r\nmaxmemory:2000000\r\n"
             return f"${len(text)}\r\n{text}\r\n"
@@ -61,7 +64,7 @@ def media(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Media]:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     ports = dict(zip(("rtpengine_cli", "redis_calls"), (server.server_address[1] for server in servers), strict=True))
-    monkeypatch.setattr(f"{__name__}.OWN", manifest(services=[service("redis")], ports={**PORTS, **ports}))
+    monkeypatch.setattr("tests.unit.node.test_kept_calls.OWN", manifest(services=[service("redis")], ports={**PORTS, **ports}))
     monkeypatch.setattr(kept_calls, "WRITING_SECONDS", 0.0)
     monkeypatch.setattr(kept_calls, "PUT_OFF", tmp_path / "put-off")
     yield made
@@ -95,9 +98,11 @@ def test_rtpengine_is_made_to_write_what_a_new_redis_lacks(media: Media) -> None
     assert kept_calls.describe_obstacle(OWN) == "" and media.kept == {"a", "b"}
     media.kept.clear()
     media.knows_redis = False
-    assert kept_calls.describe_obstacle(OWN) == "2 calls would not come back, as Redis does not have them"
+    assert kept_calls.describe_obstacle(OWN) == "calls in progress would end: 2 that Redis does not have"
     media.calls.clear()
     assert kept_calls.describe_obstacle(OWN) == "", "it is idle"
+    media.calls = media.kept = {"a", "browser-1"}
+    assert kept_calls.describe_obstacle(OWN) == "calls in progress would end: 1 of browsers"
 
 
 def test_the_restart_is_made_once_no_call_would_end(media: Media, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +112,7 @@ def test_the_restart_is_made_once_no_call_would_end(media: Media, monkeypatch: p
     kept_calls.put_off(UNIT)
     keeper.look(OWN, 1000.0)
     row = kept_calls.report(OWN)
-    assert row and row.get("warning") and "1 calls" in row["why"] and UNIT in row["why"] and "--disruptive" in row["why"]
+    assert row and row.get("warning") and "1 that Redis" in row["why"] and UNIT in row["why"] and "--disruptive" in row["why"]
     assert not any("restart" in asked for asked in system.asked)
     media.calls.clear()
     keeper.look(OWN, 1015.0)
