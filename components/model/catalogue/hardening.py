@@ -127,6 +127,15 @@ HARDENED: Mapping[str, Hardening] = {
             "IPAddressAllow=localhost",
         ),
     ),
+    "freeswitch": Hardening(
+        (*CHANGES_USER, *KEEPS_FILES, "CAP_SYS_NICE", "CAP_SYS_RESOURCE"),
+        tuple(
+            f"{folder}/freeswitch"
+            for folder in ("/run", "/etc", "/var/lib", "/var/cache", "/var/log", "/var/spool", "/usr/share")
+        ),
+        ("RestrictRealtime=no",),
+        reason="its unit gives it its folders as root, and it takes real-time priority; its user is freeswitch",
+    ),
     "fail2ban": Hardening(
         ("CAP_DAC_READ_SEARCH", "CAP_NET_ADMIN", "CAP_NET_RAW"),
         ("/run", "/var/lib/fail2ban", "/var/log"),
@@ -159,7 +168,6 @@ LEFT_ALONE: Mapping[str, str] = {
     "webitel-app": "closed: what it takes the licence's identifier from is not known, and was not seen under a sandbox",
     "webitel-api": "the same program as webitel-app",
     "webitel-uac": "the same program as webitel-app",
-    "freeswitch": "not seen under a sandbox yet: it starts as root, gives itself its folders and takes real-time priority",
     "grafana-server": "its package has shut it in",
     "webitel-certificate": "not seen under a sandbox yet: it orders certificates and has others take them up",
     "webitel-guard": "it puts back files of the firewall and of sshd, whatever they are",
