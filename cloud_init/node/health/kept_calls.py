@@ -91,6 +91,8 @@ def describe_obstacle(manifest: Manifest) -> str:
     try:
         lost = list_lost(manifest) and rewrite(manifest)
         browsers = list_browsers(manifest)
+    except ConnectionRefusedError:
+        return ""  # it does not run
     except OSError as error:
         return f"it does not say which calls it has ({error})"
     return describe(lost, browsers)

@@ -103,6 +103,8 @@ def test_rtpengine_is_made_to_write_what_a_new_redis_lacks(media: Media) -> None
     assert kept_calls.describe_obstacle(OWN) == "", "it is idle"
     media.calls = media.kept = {"a", "browser-1"}
     assert kept_calls.describe_obstacle(OWN) == "calls in progress would end: 1 of browsers"
+    gone = manifest(services=[service("redis")], ports={**OWN["ports"], "rtpengine_cli": 1})
+    assert kept_calls.describe_obstacle(gone) == "", "who does not run has no calls"
 
 
 def test_the_restart_is_made_once_no_call_would_end(media: Media, monkeypatch: pytest.MonkeyPatch) -> None:
