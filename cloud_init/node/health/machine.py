@@ -37,6 +37,8 @@ def ask(manifest: Manifest) -> list[MachineRow]:
     """Check all of it but the disks."""
     ours = filter(None, [access.report(manifest), trust.report(manifest), kept_calls.report(manifest)])
     rows = [clock(), *ours, *log_server(), *jobs.report(manifest)]
+    if most := manifest.get("largest_packet"):
+        rows += packets(manifest["address"], most)
     if numbers := manifest.get("emergency_numbers"):
         rows.append(emergency_calls(numbers, View(manifest)))
     order = manifest.get("order")
@@ -50,6 +52,23 @@ def ask(manifest: Manifest) -> list[MachineRow]:
     elif order:
         rows.append(certificate(SHOWN.read_text(), order))  # that of SIP over TLS
     return [*rows, *updates.ask(manifest)]
+
+
+def packets(address: str, most: int) -> list[MachineRow]:
+    """Say where the interface of the private network sends larger packets than the cloud carries, which vanish. DHCP tells the
+    size; an image of one's own may not take it."""
+    shown = run(["ip", "-json", "address", "show", "to", address], 10).stdout
+    found = [(one["ifname"], one["mtu"]) for one in json.loads(shown or "[]") if one.get("mtu", 0) > most]
+    return [
+        {
+            "name": "packet size",
+            "healthy": True,
+            "warning": True,
+            "why": f"{name} sends packets of {size} bytes, and between nodes {most} get through; larger ones vanish. "
+            f"Run `ip link set dev {name} mtu {most}`, and let the image's DHCP client take the size it is told",
+        }
+        for name, size in found
+    ]
 
 
 def log_server() -> list[MachineRow]:
