@@ -136,6 +136,8 @@ def make_manifest(
         manifest["leaving"] = True
     if users := {service.account.name: service.account.number for service in context.services if service.account}:
         manifest["users"] = users
+    if context.plan.facts.largest_packet and not context.plan.existing:  # a company's network may carry larger ones
+        manifest["largest_packet"] = context.plan.facts.largest_packet
     return manifest
 
 

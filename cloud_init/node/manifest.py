@@ -202,6 +202,7 @@ class Manifest(TypedDict):
     parts: NotRequired[list[str]]
     renewed: NotRequired[list[str]]
     leaving: NotRequired[bool]
+    largest_packet: NotRequired[int]
     order: NotRequired[OrderEntry]
     operators: NotRequired[list[str]]
     users: NotRequired[dict[str, int]]

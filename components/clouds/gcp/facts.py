@@ -39,6 +39,7 @@ FACTS = CloudFacts(
     disk_type_by_family={"c4": "hyperdisk-balanced", "c4d": "hyperdisk-balanced"},
     shared_reason="shared, its CPU is taken away under steady voice load",
     shared_state="gcloud storage buckets create gs://YOUR-BUCKET && export PULUMI_BACKEND_URL=gs://YOUR-BUCKET",
+    largest_packet=1460,
     machine_resource="gcp:compute/instance:Instance",
     type_output="machineType",
     max_packets=1_800_000,  # real-clouds.md B28
