@@ -69,6 +69,13 @@ def make_checks() -> tuple[Check, ...]:
         Check("clocks", "No node's clock is off", "./webitel ssh NODE -- chronyc sources", inside.check("clocks")),
         Check("disks", "Every data disk is there and has room", "./webitel status", inside.check("disks")),
         Check(
+            "backup",
+            "Where backups are set, the newest is not late and none of the database's log waits",
+            "./webitel backups says what there is, ./webitel backup makes one now",
+            inside.check("backup"),
+        ),
+        Check("alerts", "No critical alert fires", "./webitel status says where to look", inside.check_alerts),
+        Check(
             "call",
             "With `--account`: the phone registers, and a call of ten seconds to the number of `--call` is answered and heard",
             "./webitel logs NODE opensips; the account and the number have to exist in Webitel",

@@ -6,19 +6,22 @@ from collections.abc import Callable, Iterable
 
 from cli.nodes.reports import ask_status
 from cli.smoke.check import Finding, World
-from components.model.report import MachineRow, NodeReport, Reports, Row
+from components.model.report import MachineRow, NodeReport, Reports, Row, list_alerts
 
 DISCOVERY = {"consul", "consul_server", "consul_entry"}
 """Kinds of probes that ask whether services find one another (`cloud_init/node/health/probes.py`)."""
 DATABASE = {"postgresql", "patroni", "haproxy"}
 BROKER = {"rabbitmq"}
-GROUPS = ("discovery", "database", "broker", "services", "clocks", "disks")
+MACHINE = {"clock": "clocks", "backup": "backup"}
+GROUPS = ("discovery", "database", "broker", "services", "clocks", "disks", "backup")
+CRITICAL = "critical"
+"""The severity of an alert that somebody is woken for; any other one is told of, and is no failure."""
 
 
 def group_of(row: Row) -> str:
     """Return which check a line of a report belongs to, "" where one of its own asks from outside."""
     if isinstance(row, MachineRow):
-        return "clocks" if row.name == "clock" else ""
+        return MACHINE.get(row.name, "")
     name = getattr(row, "name", "")
     if not name:
         return "disks"
@@ -48,10 +51,20 @@ class Inside:
         """Return the check of a group."""
 
         def run(world: World) -> Iterable[Finding]:
-            for key, report in self.ask(world).items():
-                yield from judge(group, key, report)
+            findings = [one for key, report in self.ask(world).items() for one in judge(group, key, report)]
+            yield from findings or [Finding("", None, "no node says anything of it")]
 
         return run
+
+    def check_alerts(self, world: World) -> Iterable[Finding]:
+        """Judge the alerts that fire."""
+        alerts = list_alerts(self.ask(world))
+        for one in alerts:
+            if one.severity == CRITICAL:
+                yield Finding(f"{one.node} {one.name}".strip(), False, one.means, one.look)
+        others = [one.name for one in alerts if one.severity != CRITICAL]
+        if len(others) == len(alerts):
+            yield Finding("", True, f"none is critical: {', '.join(others)}" if others else "none fires")
 
 
 def judge(group: str, key: str, report: NodeReport) -> Iterable[Finding]:
@@ -63,17 +76,22 @@ def judge(group: str, key: str, report: NodeReport) -> Iterable[Finding]:
     rows: list[Row] = [*report.services, *report.disks, *report.machine]
     mine = [row for row in rows if group_of(row) == group]
     for row in mine:
-        if not row.healthy:
+        if is_wrong(row):
             name = getattr(row, "name", "") or f"disk {getattr(row, 'purpose', '')}"
             yield Finding(f"{key} {name}", False, row.why)
-    well = [row for row in mine if row.healthy]
+    well = [row for row in mine if not is_wrong(row)]
     if well:
         yield Finding(key, True, describe(group, well))
 
 
+def is_wrong(row: Row) -> bool:
+    """Tell whether a line is worth a failure: of a backup a warning is, for nothing else tells that it is late."""
+    return not row.healthy or (isinstance(row, MachineRow) and row.name == "backup" and row.warning)
+
+
 def describe(group: str, rows: list[Row]) -> str:
     """Say what is well."""
-    if group == "clocks":
+    if group in MACHINE.values():
         return rows[0].why
     names = [str(getattr(row, "name", "") or getattr(row, "purpose", "")) for row in rows]
     return f"{len(names)} healthy" if group == "services" else f"healthy: {', '.join(names)}"

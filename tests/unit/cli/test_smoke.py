@@ -289,6 +289,24 @@ def test_lines_of_a_report_are_sorted_by_what_they_are_about() -> None:
     assert judge("services", lost) == []
 
 
+def test_a_late_backup_and_a_critical_alert_fail() -> None:
+    rows = {"node": "n", "key": "a", "healthy": True, "services": [{"name": "consul", "healthy": True}]}
+    late = NodeReport.model_validate(rows | {"machine": [{"name": "backup", "healthy": True, "warning": True, "why": "late"}]})
+    fresh = NodeReport.model_validate(rows | {"machine": [{"name": "backup", "healthy": True, "why": "1 hour old"}]})
+    assert judge("backup", late) == [("a backup", False)]
+    assert judge("backup", fresh) == [("a", True)]
+    assert judge("backup", NodeReport.model_validate(rows)) == []
+
+    def alerts(*severities: str) -> list[bool | None]:
+        asked = inside.Inside()
+        firing = [{"name": f"x{at}", "severity": one, "means": "calls fail"} for at, one in enumerate(severities)]
+        asked._reports = {"a": NodeReport.model_validate(rows | {"alerts": firing})}
+        return [one.right for one in asked.check_alerts(make_world())]
+
+    assert alerts() == alerts("warning") == [True]
+    assert alerts("critical", "warning") == [False]
+
+
 def test_a_node_that_says_nothing_is_one_failure() -> None:
     silent = NodeReport(node="n", key="a", healthy=False, problem="no answer within 6 s")
     assert [judge(group, silent) for group in inside.GROUPS].count([("a", False)]) == 1
