@@ -1,5 +1,5 @@
-"""What the pages for people, and Prometheus' rules, have from the code: `python -m tools.pages` writes it, a test says that it is
-current.
+"""What the pages for people, Prometheus' rules and Grafana's dashboards have from the code: `python -m tools.pages` writes it, a
+test says that it is current.
 
 A page holds blocks between `<!-- name -->` and `<!-- /name -->`; what stands in them is made here.
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 from cli.smoke.checks import make_checks
 from cloud_init.alerts import RULES, render_rules
+from cloud_init.dashboards import write_dashboards
 from components.clouds.registry import CLOUDS
 from components.model.catalogue.alert import Severity
 from components.model.catalogue.alerts import ALERTS
@@ -365,6 +366,7 @@ def main() -> int:
     for page in PAGES:
         (ROOT / page).write_text(renew((ROOT / page).read_text()))
     RULES.write_text(render_rules())
+    write_dashboards()
     return 0
 
 

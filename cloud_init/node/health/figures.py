@@ -9,8 +9,8 @@ from ..ask.view import View
 from ..manifest import Manifest, ProbeEntry, ServiceEntry
 from ..report import DiskRow, MachineRow, Report, ServiceRow
 from ..system import Unhealthy
-from . import calls, machine
-from .calls import Sample
+from . import call_figures, machine
+from .call_figures import Sample
 
 FILE = pathlib.Path("/run/webitel-metrics/webitel.prom")
 """In memory: it is written four times a minute."""
@@ -33,7 +33,7 @@ HELP = {
     "webitel_certificate_days": "Days that the certificate which is shown has left.",
     "webitel_clock_offset_seconds": "How far the clock is off by what chrony has been told.",
     "webitel_security_updates": "Security updates that wait for a roll-out.",
-    **calls.HELP,
+    **call_figures.HELP,
 }
 
 UNTOLD = ("kind", "says", "restart_cures", "address", "port", "protocol", "status", "credentials", "accept")
@@ -58,7 +58,7 @@ class Exporter:
         """Ask what is slow to change if it is due, and write everything."""
         if time.monotonic() - self.asked >= MACHINE_SECONDS and manifest["services"]:
             self.rows, self.asked = machine.ask(manifest), time.monotonic()
-        write_public(format_samples([*list_samples(manifest, report, self.rows), *calls.ask(manifest, View(manifest))]))
+        write_public(format_samples([*list_samples(manifest, report, self.rows), *call_figures.ask(manifest, View(manifest))]))
 
 
 def write_public(text: str) -> None:

@@ -134,6 +134,13 @@ ALERTS: Mapping[str, tuple[Alert, ...]] = {
             logs("postgresql"),
         ),
         warning(
+            "BackupLate",
+            'webitel_machine_warning{check="backup"} == 1',
+            10 * MINUTE,
+            "There is no recent backup, or the log waits: were the database lost now, what came since would be too.",
+            "./webitel backups",
+        ),
+        warning(
             "DatabaseRestartDue",
             "patroni_pending_restart == 1",
             HOUR,
@@ -159,6 +166,7 @@ ALERTS: Mapping[str, tuple[Alert, ...]] = {
         ),
     ),
     "grafana": (down("grafana", W, "Reports and dashboards are away; calls go on."),),
+    "redis": (down("redis", W, "Calls in progress would end with rtpengine: nothing else keeps them."),),
     "rtpengine": (
         down("rtpengine", C, "New calls have no audio."),
         critical(

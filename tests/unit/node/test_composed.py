@@ -17,6 +17,7 @@ from tests.unit.node.fake_node import FakeNode
 
 BUNDLES = {
     "alerts": ["reload-or-restart prometheus"],
+    "dashboards": [],
     "freeswitch": ["let calls end", "restart freeswitch", "let calls in"],
     "nginx": ["reload-or-restart nginx"],
     "opensips": ["/usr/lib/webitel/setup/opensips.sh reload_routes"],

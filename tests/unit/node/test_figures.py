@@ -12,7 +12,7 @@ import pytest
 
 from cloud_init.node.ask import sip
 from cloud_init.node.ask.view import View
-from cloud_init.node.health import calls, figures, machine
+from cloud_init.node.health import call_figures, figures, machine
 from cloud_init.node.report import MachineRow, Report, ServiceRow
 from tests.unit.node.entries import manifest, probe, service
 
@@ -100,7 +100,7 @@ def test_the_machine_is_asked_once_a_minute_and_a_failure_ends_nothing(
 ANSWER: dict[str, Any] = {
     "statistics": {
         "currentstatistics": {"sessionstotal": 3},
-        "totalstatistics": dict.fromkeys(calls.TOTALS, 7),
+        "totalstatistics": dict.fromkeys(call_figures.TOTALS, 7),
         "mos": {"mos_total": "12.600000", "mos_samples_total": 3},
         "interfaces": [{"name": "ext", "ports": {"free": 90, "totals": 100}}],
     },
@@ -137,7 +137,7 @@ def rtpengine() -> Iterator[int]:
 
 def test_rtpengine_says_its_calls(rtpengine: int) -> None:
     known = manifest(services=[service("rtpengine", probe("rtpengine", address="127.0.0.1", port=rtpengine))])
-    found = calls.ask(known, View(known))
+    found = call_figures.ask(known, View(known))
     assert ("webitel_rtpengine_sessions", {}, 3.0) in found and ("webitel_rtpengine_mos_total", {}, 12.6) in found
     assert ("webitel_rtpengine_ports_free", {"interface": "ext"}, 90.0) in found
     assert {name for name, _, _ in found} <= set(figures.HELP)
@@ -160,7 +160,7 @@ def test_opensips_says_its_calls() -> None:
         threading.Thread(target=server.handle_request).start()
         asked = probe("opensips_rtpengine", address="127.0.0.1", port=server.server_port)
         known = manifest(services=[service("opensips", asked)])
-        assert calls.ask(known, View(known)) == [
+        assert call_figures.ask(known, View(known)) == [
             ("webitel_opensips_dialogs", {}, 2.0),
             ("webitel_opensips_answers_total", {"code": "5xx"}, 4.0),
         ]
@@ -178,7 +178,7 @@ FreeSWITCH (Version 1.10.10) is ready
 def test_freeswitch_says_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sip, "ask_freeswitch", lambda *_: STATUS)
     known = manifest(services=[service("freeswitch", probe("freeswitch", address="127.0.0.1", port=1))])
-    assert {name: value for name, _, value in calls.ask(known, View(known))} == {
+    assert {name: value for name, _, value in call_figures.ask(known, View(known))} == {
         "webitel_freeswitch_sessions_total": 512.0,
         "webitel_freeswitch_sessions": 7.0,
         "webitel_freeswitch_new_sessions": 2.0,
@@ -189,4 +189,4 @@ def test_freeswitch_says_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_who_does_not_answer_has_no_figures() -> None:
     known = manifest(services=[service("opensips", probe("opensips_rtpengine", address="127.0.0.1", port=1))])
-    assert calls.ask(known, View(known)) == []
+    assert call_figures.ask(known, View(known)) == []
