@@ -28,11 +28,17 @@ def register(app: typer.Typer) -> None:
 def restore(
     stack: StackName = DEFAULT_STACK,
     at: Annotated[str, typer.Option(metavar="TIME", help="Such as '2026-11-29 13:45:00+00'; `backups` shows from when.")] = "",
+    recordings: Annotated[
+        bool, typer.Option("--recordings", help="Instead: bring back recordings that are in the bucket and not here.")
+    ] = False,
     yes: Yes = False,
 ) -> None:
     """Bring the database back to a second. What was written after it is discarded, and calls end meanwhile."""
     from cli.nodes.backups import open_database
 
+    if recordings:
+        bring_recordings(stack)
+        return
     moment = read_time(at)
     access, keys = open_database(stack)
     again = "" if stack == DEFAULT_STACK else f" {stack}"
@@ -48,6 +54,17 @@ def restore(
     carry_out(access, leader, keys, show(moment))
     out.print(f"The database of {stack} is that of {show(moment)}.")
     out.print(f"Next: ./webitel status{again}   ./webitel backup{again} --full")
+
+
+def bring_recordings(stack: str) -> None:
+    """Have the nodes with recordings copy what is missing."""
+    from cli.nodes.backups import ask_each, open_database
+    from cloud_init.node_command import node_command
+
+    access, _ = open_database(stack)
+    for key, said in ask_each(access, list(access.nodes), node_command("restore", "recordings"), TRANSFER_SECONDS).items():
+        for line in said.splitlines():
+            out.print(f"{key}: {line}")
 
 
 def read_time(text: str) -> datetime:

@@ -23,7 +23,8 @@ CREDENTIALS = ("backup_key", "backup_secret")
 """Settings that are secrets: the bucket's log-in."""
 CIPHER = "backup_cipher"
 """The secret that everything in the bucket is enciphered with."""
-PROGRAMS: Mapping[str, str] = {"database": "pgbackrest", "recordings": "rclone"}
+RCLONE = "rclone"
+PROGRAMS: Mapping[str, str] = {"database": "pgbackrest", "recordings": RCLONE}
 """Debian's package that backs up what stands on the disk of that purpose."""
 
 

@@ -5,10 +5,10 @@ import json
 from ..ask.consul import ConsulError
 from ..manifest import Manifest
 from ..system import Tell
-from . import restore
+from . import recordings, restore
 from .repository import BackupError
 
-STEPS = ("check", "prepare", "stop", "stop-database", "place", "follow", "start")
+STEPS = ("check", "prepare", "stop", "stop-database", "place", "follow", "start", "recordings")
 
 
 def run(step: str, at: str, manifest: Manifest, tell: Tell) -> int:
@@ -27,6 +27,8 @@ def run(step: str, at: str, manifest: Manifest, tell: Tell) -> int:
             restore.place(manifest, moment, tell)
         elif step == "follow":
             restore.follow(tell)
+        elif step == "recordings":
+            recordings.bring_back(manifest, tell)
         else:
             restore.start(manifest, tell)
     except (BackupError, ConsulError) as error:

@@ -100,3 +100,8 @@ def test_what_was_cut_off_goes_on_to_the_same_second_only(asked: list[str]) -> N
     assert f"a restore to {begun} was begun and not finished" in str(result.exception) and asked == []
     assert run("--at", at(-600)).exit_code == 0, "what is lost was asked before"
     assert asked[-1] == "start: data-1 data-2 edge-1"
+
+
+def test_recordings_come_back_by_themselves_and_nothing_stops(asked: list[str]) -> None:
+    assert run("--recordings").exit_code == 0
+    assert asked == ["recordings: data-1 data-2 edge-1"]
