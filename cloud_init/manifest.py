@@ -19,7 +19,7 @@ from cloud_init.node.manifest import (
     UnitEntry,
 )
 from cloud_init.versions import main_units, wanted_versions
-from components.model.backup import read_bucket
+from components.model.backup import RCLONE, read_bucket
 from components.model.catalogue.service import DataDirectory, OnChange, Probe, Service
 from components.model.catalogue.services import called_service
 from components.model.secret_specs import SECRETS
@@ -123,7 +123,8 @@ def make_manifest(
         manifest["emergency_numbers"] = list(context.settings.emergency_numbers)
     if context.settings.operator_accounts:
         manifest["operators"] = sorted(context.settings.operator_accounts)
-    if context.here("postgresql") and (bucket := read_bucket(context.settings)):
+    bucket = read_bucket(context.settings)
+    if bucket and context.here("postgresql"):
         given = context.settings.backup
         manifest["backup"] = {
             "stack": context.plan.stack,
@@ -131,6 +132,14 @@ def make_manifest(
             "port": bucket.port,
             "at": given.at,
             "full_days": given.full_days,
+        }
+    if bucket and (service := next((one for one in context.services if RCLONE in one.packages), None)):
+        manifest["backup_files"] = {
+            "host": bucket.host,
+            "port": bucket.port,
+            "folder": service.data[0].path,
+            "unit": service.units_from(context.source)[0],
+            "days": context.settings.backup.recordings_days,
         }
     if context.node.leaving:
         manifest["leaving"] = True

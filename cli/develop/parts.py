@@ -97,6 +97,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "prometheus-alertmanager",
         "prometheus-node-exporter",
         "pgbackrest",
+        "rclone",
     ),
     "local": ("openssh-client",),
     "nodes": ("openssh-client",),

@@ -30,6 +30,8 @@ from .ask import (
 )
 from .backups import (
     jobs,
+    recordings,
+    steps,
 )
 from .backups.repository import BackupError
 from .clusters import (
@@ -95,7 +97,11 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("certificate", help="order the public certificate where it is due (runs as a unit, by a timer)")
     command = commands.add_parser("backup", help="back up what is due (runs as a unit, by a timer)")
     command.add_argument("--now", choices=("incr", "full"), default="", help="make a backup although none is due")
+    commands.add_parser("backup-files", help="copy new recordings to the bucket (runs as a unit, by a timer)")
     commands.add_parser("backups", help="print the database's backups as JSON, on the node that leads it")
+    command = commands.add_parser("restore", help="one step of bringing the database back to a second")
+    command.add_argument("step", choices=steps.STEPS)
+    command.add_argument("--at", default="", help="the time, with its offset from UTC")
     commands.add_parser("versions", help="print versions of held packages, and newer ones that are available, as JSON")
     command = commands.add_parser("media", help="join two ends of audio in rtpengine until standard input ends (for smoke)")
     command.add_argument("address", help="of both ends")
@@ -151,8 +157,12 @@ def main(arguments: list[str]) -> int:
         return 0 if certificate.renew(load_manifest(), lambda _, text: print(text, flush=True)) else 1
     if options.command == "backup":
         return 0 if jobs.look(load_manifest(), lambda _, text: print(text, flush=True), options.now) else 1
+    if options.command == "backup-files":
+        return 0 if recordings.copy(load_manifest(), lambda _, text: print(text, flush=True)) else 1
     if options.command == "backups":
         return tell_backups()
+    if options.command == "restore":
+        return steps.run(options.step, options.at, load_manifest(), lambda _, text: print(text, flush=True))
     if options.command == "records":
         return records.run()
     if options.command == "media":

@@ -176,6 +176,17 @@ class BackupEntry(TypedDict):
     full_days: int
 
 
+class FilesEntry(TypedDict):
+    """The files that are copied to the bucket: where it answers, their folder, the unit that writes them, and for how many days
+    they are kept there (0 = for ever)."""
+
+    host: str
+    port: int
+    folder: str
+    unit: str
+    days: int
+
+
 class Manifest(TypedDict):
     """What the program knows of its node. Texts hold placeholders until the node fills them."""
 
@@ -207,6 +218,7 @@ class Manifest(TypedDict):
     operators: NotRequired[list[str]]
     users: NotRequired[dict[str, int]]
     backup: NotRequired[BackupEntry]
+    backup_files: NotRequired[FilesEntry]
 
 
 class FileEntry(TypedDict):

@@ -23,8 +23,9 @@ CREDENTIALS = ("backup_key", "backup_secret")
 """Settings that are secrets: the bucket's log-in."""
 CIPHER = "backup_cipher"
 """The secret that everything in the bucket is enciphered with."""
-FILES = "recordings"
-"""The purpose of the directory whose files are copied."""
+RCLONE = "rclone"
+PROGRAMS: Mapping[str, str] = {"database": "pgbackrest", "recordings": RCLONE}
+"""Debian's package that backs up what stands on the disk of that purpose."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,8 @@ def add_backup(settings: Settings, catalogue: Mapping[str, Service]) -> Mapping[
     way = Egress("backup", "tcp", Ports(bucket.port, bucket.port))
 
     def add(service: Service) -> Service:
-        if service.name == "postgresql":
-            package = "pgbackrest"
-        elif any(data.disk == FILES for data in service.data):
-            package = "rclone"
-        else:
+        package = next((PROGRAMS[data.disk] for data in service.data if data.disk in PROGRAMS), "")
+        if not package:
             return service
         return replace(
             service,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_init.node.backups import jobs, repository
+from cloud_init.node.backups import jobs, repository, restore, steps
 from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.manifest import Manifest, empty_manifest
 from components.model.settings import Settings
@@ -24,6 +25,7 @@ from tests.sandbox.platform import POSTGRES, wait_until
 
 pytestmark = pytest.mark.sandbox
 
+LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
 CIPHER = "cipher-of-the-deployment"
 PORT = "5432"
 
@@ -39,6 +41,7 @@ class Node:
     said: list[str] = field(default_factory=list)
     cipher: str = CIPHER
     role: str = database_cluster.LEADER
+    forgotten: list[str] = field(default_factory=list)
 
     @property
     def data(self) -> Path:
@@ -76,6 +79,21 @@ class Node:
         text = text.replace("/var/lib/postgresql/pgbackrest", str(self.folder / "pg" / "lock"))
         path = self.folder / "pgbackrest.conf"
         path.write_text(text)
+
+    def systemctl(self, verb: str, *names: str, **_: object) -> subprocess.CompletedProcess[str]:
+        """systemd with one unit: Patroni, which starts the database as the leader."""
+        if "patroni" in names:
+            running = (self.data / "postmaster.pid").exists()
+            if running == (verb == "stop"):
+                (self.stop if running else self.start)()
+        return subprocess.CompletedProcess([], 0, "", "")
+
+    def step(self, step: str, at: str = "") -> bool:
+        """One step of a restore, as the command line asks for it."""
+        return steps.run(step, at, self.manifest, lambda _, text: self.said.append(text)) == 0
+
+    def now(self) -> str:
+        return self.sql("select clock_timestamp() at time zone 'UTC' || '+00'")
 
     def look(self, kind: str = "") -> bool:
         return jobs.look(self.manifest, lambda _, text: self.said.append(text), kind)
@@ -121,6 +139,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
             node.sql("select pg_reload_conf()")
             return ""
 
+        patch.setenv("PGHOST", str(folder / "pg"))
+        patch.setenv("PGPORT", PORT)
+        patch.setattr(restore, "systemctl", node.systemctl)
+        patch.setattr(restore, "is_running", lambda _: (node.data / "postmaster.pid").exists())
+        patch.setattr(restore, "call", lambda _, path, **__: node.forgotten.append(path.rpartition("/")[2]))
         patch.setattr(database_cluster, "read_parameters", lambda _: parameters)
         patch.setattr(database_cluster, "change_parameters", change)
         node.start()
@@ -201,3 +224,68 @@ def test_what_is_late_or_waits_is_named(world: Node, monkeypatch: pytest.MonkeyP
     (row,) = jobs.report(world.manifest)
     ready.unlink()
     assert row.get("warning") and "waits on its disk since 15 minutes" in row["why"]
+
+
+def test_a_second_before_a_delete_without_where_comes_back_with_all_that_was_acknowledged(world: Node) -> None:
+    assert world.look("incr"), world.said
+    for n in range(1000, 1005):
+        world.sql(f"insert into calls values ({n})")
+    before = int(world.sql("select count(*) from calls"))
+    at = world.now()
+    time.sleep(0.1)
+    world.sql("delete from calls")
+    world.sql("create table written_after (n int)")
+    assert world.step("prepare", at), world.said
+    assert world.sql("select count(*) from calls") == "0", "the running database goes on until the other one is proved"
+    assert world.step("prepare", at), "a step may be repeated"
+    assert world.step("stop-database")
+    assert restore.check(world.manifest)["begun"].startswith(at[:22]), "cut off here, it is known where to go on"
+    assert world.step("place", at), world.said
+    assert int(world.sql("select count(*) from calls")) == before
+    assert world.sql("select to_regclass('written_after')") == ""
+    assert world.step("place", at) and world.step("start")
+    assert {"leader", "sync", "status"} <= set(world.forgotten)
+    assert (world.data.with_name("15.before") / "PG_VERSION").exists()
+    # It goes on from there, archived on a time line of its own.
+    world.wait_for_archive()
+    assert world.sql("select timeline_id from pg_control_checkpoint()") != "1"
+
+
+@pytest.mark.skipif(not LONG, reason="takes a quarter of a minute: WEBITEL_TEST_LONG=1")
+def test_what_was_restored_is_backed_up_and_restored_again(world: Node) -> None:
+    world.sql("insert into calls values (-1)")
+    before = int(world.sql("select count(*) from calls"))
+    assert world.look("incr"), world.said
+    at = world.now()
+    time.sleep(0.1)
+    world.sql("truncate calls")
+    for step, when in (("prepare", at), ("stop-database", ""), ("place", at), ("start", "")):
+        assert world.step(step, when), world.said
+    assert int(world.sql("select count(*) from calls")) == before
+
+
+def test_what_cannot_be_restored_is_refused_and_named_before_anything_stops(
+    world: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not world.step("prepare", "2026-11-29 12:00")
+    assert "says no offset" in capsys.readouterr().out
+    assert not world.step("prepare", "2020-01-01 00:00:00+00")
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
+    assert "2020-01-01" in said or "backup" in said, said
+    assert world.sql("select 1") == "1"
+
+
+def test_a_backup_that_was_cut_or_changed_is_refused_and_named(world: Node, capsys: pytest.CaptureFixture[str]) -> None:
+    assert world.look("full"), world.said
+    label = jobs.remember()["backups"][-1]["label"]
+    (largest,) = sorted(world.storage.objects.rglob(f"{label}/**/bundle/*"), key=lambda path: path.stat().st_size)[-1:]
+    whole = largest.read_bytes()
+    at = world.now()
+    changed = whole[: len(whole) // 2] + bytes(64) + whole[len(whole) // 2 + 64 :]
+    for damaged in (whole[: len(whole) // 2], changed) if LONG else (changed,):
+        largest.write_bytes(damaged)
+        assert not world.step("prepare", at)
+        said = json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
+        assert said.startswith("what the bucket has is damaged, and nothing was changed"), said
+        assert world.sql("select 1") == "1"
+    largest.write_bytes(whole)

@@ -7,7 +7,7 @@ import socket
 from typing import TypedDict
 
 from ..clusters import database_data
-from ..manifest import BackupEntry
+from ..manifest import BackupEntry, FilesEntry
 from ..system import ENDED, run
 
 CONFIG = pathlib.Path("/etc/webitel/pgbackrest.conf")
@@ -29,7 +29,7 @@ class BackupError(Exception):
     """Something that has to do with backups did not work; the text is for the operator."""
 
 
-def reach(entry: BackupEntry) -> None:
+def reach(entry: BackupEntry | FilesEntry) -> None:
     """Ask whether the bucket's host answers at all, which pgBackRest would try for minutes. Raises BackupError."""
     try:
         socket.create_connection((entry["host"], entry["port"]), timeout=ANSWER_SECONDS).close()

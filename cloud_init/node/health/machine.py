@@ -10,7 +10,7 @@ import time
 from ..ask.certificate import SHOWN, is_due, is_taken, remember
 from ..ask.counters import read_counters
 from ..ask.view import View
-from ..backups import jobs
+from ..backups import jobs, recordings
 from ..clusters import access, trust
 from ..manifest import DiskEntry, Manifest, OrderEntry
 from ..records import send
@@ -39,7 +39,7 @@ CLOCK_OFF_SECONDS = 1.0
 def ask(manifest: Manifest) -> list[MachineRow]:
     """Check all of it but the disks."""
     ours = filter(None, [access.report(manifest), trust.report(manifest), kept_calls.report(manifest)])
-    rows = [clock(), *ours, *log_server(), *jobs.report(manifest)]
+    rows = [clock(), *ours, *log_server(), *jobs.report(manifest), *recordings.report(manifest)]
     if most := manifest.get("largest_packet"):
         rows += packets(manifest["address"], most)
     rows += allowances(manifest["address"])
