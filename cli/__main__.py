@@ -13,6 +13,7 @@ except ModuleNotFoundError as missing:
     )
 
 from cli.commands import (
+    backup,
     bench,
     destroy,
     doctor,
@@ -26,10 +27,13 @@ from cli.commands import (
     prices,
     reboot,
     replace,
+    restore,
     scale,
     secrets,
+    smoke,
     state,
     status,
+    trace,
     up,
     upgrade,
 )
@@ -67,10 +71,14 @@ for module in (
     upgrade,
     replace,
     reboot,
+    backup,
+    restore,
     preview,
     status,
+    smoke,
     drift,
     nodes_commands,
+    trace,
     dump,
     destroy,
     init,

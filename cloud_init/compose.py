@@ -18,7 +18,7 @@ from cloud_init.node.manifest import CERTIFICATE, FileEntry, Manifest, UnitEntry
 from cloud_init.sent import encode_user_data
 from components.model.acme import read_order
 from components.model.catalogue.hardening import HARDENED
-from components.model.catalogue.service import DataDirectory, PackageSource, Service
+from components.model.catalogue.service import PackageSource, Service
 from components.model.plan import Node, Plan
 from components.model.settings import Settings
 from components.model.user_data import UserData
@@ -158,9 +158,9 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings, sandbox: S
         files[path] = text
         attributes[path] = wanted
 
-    def harden(unit: str, does: list[str], data: tuple[DataDirectory, ...] = ()) -> None:
+    def harden(unit: str, does: list[str], service: Service | None = None) -> None:
         if hardening := HARDENED.get(unit):
-            text = render_template("hardening.conf.j2", context, hardening=hardening, data=data)
+            text = render_template("hardening.conf.j2", context, hardening=hardening, service=service)
             path = f"/etc/systemd/system/{unit}.service.d/hardening.conf"
             add({"path": path}, text, "hardening.conf.j2", [f"restart {unit}"] if hardening.restarts else does)
 
@@ -191,7 +191,7 @@ def compose_configuration(plan: Plan, node: Node, settings: Settings, sandbox: S
                 "unit.conf.j2",
                 [f"{at_next_start(service)} {unit['name']}"],
             )
-            harden(unit["name"], [f"refresh {unit['name']}"], service.data)
+            harden(unit["name"], [f"refresh {unit['name']}"], service)
     manifest = make_manifest(context, units, bundle_actions, sandbox)
     if (order := read_order(settings)) and CERTIFICATE in files:
         manifest["order"] = {

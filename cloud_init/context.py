@@ -11,6 +11,9 @@ from cloud_init.node.health.topology import EXPECTED
 from cloud_init.packages import Packages
 from cloud_init.sources import list_others, list_roles, split_sources
 from components.model.acme import read_order
+from components.model.alerting import ALERT_SECRETS, secrets_for
+from components.model.backup import CIPHER, read_bucket
+from components.model.backup import CREDENTIALS as BUCKET_LOGIN
 from components.model.calls import carrier_hosts, carrier_networks, resolve_call_limits
 from components.model.catalogue.hardening import HARDENED
 from components.model.catalogue.repositories import CREDENTIALS
@@ -53,7 +56,7 @@ class Context:
 
     def secret(self, name: str) -> str:
         """Return the placeholder of a secret."""
-        if name not in SECRETS and name not in CREDENTIALS:
+        if name not in SECRETS and name not in (*CREDENTIALS, *BUCKET_LOGIN, *ALERT_SECRETS):
             raise ValueError(f"no secret {name}; the secrets are {', '.join(SECRETS)}")
         return "{{secret:" + name + "}}"
 
@@ -94,6 +97,18 @@ class Context:
         nodes = self.plan.nodes_with(service)
         node = self.node if self.node in nodes else nodes[0]
         return f"{self.address(node)}:{target.port}"
+
+    def measured(self) -> list[Service]:
+        """List the services that Prometheus asks for their figures."""
+        return [service for service in self.catalogue.values() if service.metrics and self.plan.serving(service.name)]
+
+    def targets(self, service: Service) -> list[tuple[Node, str]]:
+        """List the nodes where this node's Prometheus asks a service, each with `address:port`: on the loopback its own only."""
+        assert service.metrics, f"{service.name} has no figures for Prometheus"
+        target = service.listener(service.metrics.listener)
+        if target.bind is Bind.LOOPBACK:
+            return [(self.node, f"127.0.0.1:{target.port}")]
+        return [(node, f"{self.address(node)}:{target.port}") for node in self.plan.serving(service.name)]
 
     def nodes_with(self, service: str) -> tuple[Node, ...]:
         """Return the nodes that carry a service, leaving ones included: a cluster's members."""
@@ -230,6 +245,7 @@ class Context:
             "carrier_networks": carrier_networks(self.settings),
             "carrier_hosts": carrier_hosts(self.settings),
             "acme": read_order(self.settings),
+            "bucket": read_bucket(self.settings),
             "metadata": METADATA,
             "exchanges": EXPECTED,
             "broker_tls": f"ssl verify required ca-file {ROOT} verifyhost {BROKER_HOST}",
@@ -278,6 +294,8 @@ class Context:
         return (
             *(name for name in SECRETS if name in used and name not in DEPLOYMENT_SECRETS),
             *(name for name in CREDENTIALS if self.secret(name) in logins),
+            *(secrets_for(self.settings) if self.here("alertmanager") else ()),
+            *(name for name in BUCKET_LOGIN if CIPHER in used),
         )
 
     def repository_logins(self) -> str:

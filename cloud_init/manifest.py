@@ -9,6 +9,7 @@ from cloud_init.bundles import StandIns
 from cloud_init.context import Context
 from cloud_init.node.manifest import (
     CandidateEntry,
+    DirectoryEntry,
     Manifest,
     MemberEntry,
     PortsEntry,
@@ -18,7 +19,8 @@ from cloud_init.node.manifest import (
     UnitEntry,
 )
 from cloud_init.versions import main_units, wanted_versions
-from components.model.catalogue.service import OnChange, Probe, Service
+from components.model.backup import RCLONE, read_bucket
+from components.model.catalogue.service import DataDirectory, OnChange, Probe, Service
 from components.model.catalogue.services import called_service
 from components.model.secret_specs import SECRETS
 from components.model.share import SHARE, Share
@@ -101,11 +103,7 @@ def make_manifest(
             for disk in context.node.disks
             if disk.is_data
         ],
-        "directories": [
-            {"path": directory.path, "owner": directory.owner, "mode": directory.mode, "disk": directory.disk}
-            for service in context.services
-            for directory in service.data
-        ],
+        "directories": [describe_directory(directory) for service in context.services for directory in service.data],
         "clusters": {service.name: members(context, service) for service in context.services if service.cluster_sizes},
         "address": context.address(),
         "drain_timeout": context.settings.drain_timeout,
@@ -125,9 +123,39 @@ def make_manifest(
         manifest["emergency_numbers"] = list(context.settings.emergency_numbers)
     if context.settings.operator_accounts:
         manifest["operators"] = sorted(context.settings.operator_accounts)
+    bucket = read_bucket(context.settings)
+    if bucket and context.here("postgresql"):
+        given = context.settings.backup
+        manifest["backup"] = {
+            "stack": context.plan.stack,
+            "host": bucket.host,
+            "port": bucket.port,
+            "at": given.at,
+            "full_days": given.full_days,
+        }
+    if bucket and (service := next((one for one in context.services if RCLONE in one.packages), None)):
+        manifest["backup_files"] = {
+            "host": bucket.host,
+            "port": bucket.port,
+            "folder": service.data[0].path,
+            "unit": service.units_from(context.source)[0],
+            "days": context.settings.backup.recordings_days,
+        }
     if context.node.leaving:
         manifest["leaving"] = True
+    if users := {service.account.name: service.account.number for service in context.services if service.account}:
+        manifest["users"] = users
+    if context.plan.facts.largest_packet and not context.plan.existing:  # a company's network may carry larger ones
+        manifest["largest_packet"] = context.plan.facts.largest_packet
     return manifest
+
+
+def describe_directory(directory: DataDirectory) -> DirectoryEntry:
+    """Describe a directory that must outlive the machine."""
+    entry: DirectoryEntry = {"path": directory.path, "owner": directory.owner, "mode": directory.mode, "disk": directory.disk}
+    if directory.changed_owner:
+        entry["changed_owner"] = True
+    return entry
 
 
 def list_ports(context: Context) -> PortsEntry:

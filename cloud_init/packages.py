@@ -20,6 +20,7 @@ from components.model.share import Share
 PACKAGED_UNITS = {
     "rabbitmq-server": ("epmd.socket", "epmd.service"),
     "nginx": ("nginx",),
+    "pgbackrest": ("pgbackrest",),
     "unattended-upgrades": ("unattended-upgrades",),
 }
 """By package, the units that it enables beside the services' own: epmd would listen on every address, and so would the site of

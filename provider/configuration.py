@@ -10,7 +10,7 @@ from cloud_init.node.manifest import Configuration
 from cloud_init.node.report import CONFIRM, Applied
 from components.host_keys import own_key
 from components.model import resource_types
-from components.model.dropped_calls import ANNOUNCED, REFUSED, UNLESS_ALLOWED, find_dropped_calls
+from components.model.dropped_calls import ANNOUNCED, REFUSED, UNLESS_ALLOWED, find_dropped_calls, find_put_off
 from components.ssh import Pins, connect, explain, read_key, show_public
 from components.ssh_session import Session
 from provider import drift, upload
@@ -36,7 +36,8 @@ _TRIES = 2  # where the connection is lost while applying, and one more for each
 
 class NodeConfiguration(Handler):
     """Inputs: NodeInputs. Outputs: digest ("" after a failure), machine_id, configured (whether this machine was once
-    completely), host_key, host_keys (of the jump hosts too, by machine id) and seconds by step.
+    completely), host_key, host_keys (of the jump hosts too, by machine id), put_off (units whose restart waits for calls to end,
+    which `disruptive` does not) and seconds by step.
 
     Applying twice does no harm, so whatever was interrupted is repeated.
     """
@@ -48,7 +49,8 @@ class NodeConfiguration(Handler):
 
     def diff(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Changes:
         # A new private key has to reach the node as long as the old one still opens it.
-        return Changes([key for key in changed_inputs(old, new) if key in (*APPLIED, "private_key")])
+        due = ["disruptive"] if new.get("disruptive") and outputs.get("put_off") else []
+        return Changes([key for key in changed_inputs(old, new) if key in (*APPLIED, "private_key")] or due)
 
     def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
         wanted = NodeInputs.model_validate(inputs)
@@ -59,6 +61,8 @@ class NodeConfiguration(Handler):
             return {}
         if dropped := find_dropped_calls(old, new) if outputs["configured"] else "":
             request.warn(f"{ANNOUNCED}{dropped}{'' if new.get('disruptive') else UNLESS_ALLOWED}")
+        if put_off := find_put_off(old, new) if outputs["configured"] and not new.get("disruptive") else "":
+            request.warn(put_off)
         return {key: outputs[key] for key in ("machine_id", "host_key", "host_keys")}
 
     def update(self, request: Request, id: str, old: Properties, outputs: Properties, new: Properties) -> Properties:
@@ -90,16 +94,16 @@ def _configure(request: Request, wanted: NodeInputs, old: NodeInputs | None, out
         return known | more
 
     try:
-        seconds = run_cancellable(request, _apply(request, wanted, old, pins, update=configured))
+        applied = run_cancellable(request, _apply(request, wanted, old, pins, update=configured))
     except ProviderError as error:
         if wanted.machine_id not in pins:
             raise  # it was never reached, so nothing was changed
         left = describe(digest="", configured=configured, seconds={})
         raise PartialFailure(str(error), wanted.key, left) from error
-    return describe(digest=wanted.digest(), configured=True, seconds=seconds)
+    return describe(digest=wanted.digest(), configured=True, **applied)
 
 
-async def _apply(request: Request, wanted: NodeInputs, old: NodeInputs | None, pins: Pins, *, update: bool) -> dict[str, float]:
+async def _apply(request: Request, wanted: NodeInputs, old: NodeInputs | None, pins: Pins, *, update: bool) -> Properties:
     """Start over where the connection is lost. `update` makes the node program return only when the node
     does its own duties again; the first time it must not wait, because its peers do not exist yet."""
     keys = [read_key(wanted.private_key)]
@@ -121,8 +125,9 @@ async def _apply(request: Request, wanted: NodeInputs, old: NodeInputs | None, p
             if wanted.boot_key and wanted.machine_id not in pins:
                 pins[wanted.machine_id] = await _give_own_host_key(session, wanted)
             booted = time.monotonic()
-            seconds = await _send_and_apply(request, session, wanted, keys[0], pins, update=update)
-            return {"ssh": round(answered - start, 1), "boot": round(booted - answered, 1), **seconds}
+            result = await _send_and_apply(request, session, wanted, keys[0], pins, update=update)
+            seconds = {"ssh": round(answered - start, 1), "boot": round(booted - answered, 1), **result["seconds"]}
+            return {"seconds": seconds} | ({"put_off": result["put_off"]} if "put_off" in result else {})
         except (asyncssh.Error, OSError, TimeoutError) as error:
             if attempt == tries:
                 raise ProviderError(f"{wanted.node} at {wanted.address}: {explain(error)}") from error
@@ -187,7 +192,7 @@ async def _wait_for_boot(request: Request, session: Session, wanted: NodeInputs)
 
 async def _send_and_apply(
     request: Request, session: Session, wanted: NodeInputs, key: asyncssh.SSHKey, pins: Pins, *, update: bool
-) -> dict[str, float]:
+) -> Applied:
     request.progress("sending the configuration")
     configuration: Configuration = {
         "files": wanted.files,
@@ -197,6 +202,8 @@ async def _send_and_apply(
         "devices": wanted.devices,
         "login": {"user": wanted.user, "key": show_public(read_key(wanted.private_key))},
     }
+    if wanted.disruptive:
+        configuration["disruptive"] = True
     archive = upload.pack(
         wanted.bundles,
         {"configuration.json": configuration, "addresses.json": wanted.addresses, "secrets.json": wanted.secrets},
@@ -218,7 +225,7 @@ async def _send_and_apply(
         raise ProviderError(f"{wanted.node}: {why}" + (f"\nThe new log-in failed: {log_in.failure}" if log_in.failure else ""))
     if update and report.result["actions"]:
         request.info(", ".join(report.result["actions"]))
-    return report.result["seconds"]
+    return report.result
 
 
 class _Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from components.model.planning.standing import SETTINGS as STANDING
+from components.model.planning.standing import PLACES
 from stacks.edit import edit_text
 from stacks.problems import NAMESPACE
 from stacks.settings import contains_encrypted
@@ -13,7 +13,7 @@ OWN_KEYS = ("encryptionsalt", "encryptedkey")
 """What the engine writes beside `config` for one stack's secrets."""
 
 
-NODES = (*STANDING, "leaving", "kept_disks")
+NODES = (*PLACES, "leaving", "kept_disks")
 """Settings about nodes that stand, or stood."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pulumi
 
-from components.model.planning.standing import OUTPUT, Resource, Standing, read_standing
+from components.model.planning.standing import OUTPUT, TYPES, Resource, Standing, read_standing
 from stacks.load import Deployment
 
 
@@ -24,7 +24,7 @@ def find_standing(deployment: Deployment, told: Mapping[str, Any]) -> Standing:
     """Return what stands already. Resources are looked at only where no `up` of this version has said it."""
     places, facts = told.get(OUTPUT) or {}, deployment.plan.facts
     found: Mapping[str, Any] = {}
-    if not places and facts.zone_outputs:
+    if TYPES not in places and facts.type_output:
         answer = pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": find_own_name()})
         found = (answer.value or {}).get("outputs") or {}
     resources = [Resource(one["type"], urn.rpartition("::")[2], one["outputs"] or {}) for urn, one in found.items()]

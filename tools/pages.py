@@ -1,4 +1,5 @@
-"""What the pages for people have from the code: `python -m tools.pages` writes it, a test says that it is current.
+"""What the pages for people, Prometheus' rules and Grafana's dashboards have from the code: `python -m tools.pages` writes it, a
+test says that it is current.
 
 A page holds blocks between `<!-- name -->` and `<!-- /name -->`; what stands in them is made here.
 """
@@ -12,7 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cli.smoke.checks import make_checks
+from cloud_init.alerts import RULES, render_rules
+from cloud_init.dashboards import write_dashboards
 from components.clouds.registry import CLOUDS
+from components.model.catalogue.alert import Severity
+from components.model.catalogue.alerts import ALERTS
 from components.model.catalogue.service import Audience, OnChange, PackageSource, Service
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS, Role, Tier
@@ -24,7 +30,15 @@ from components.model.settings import ExistingNetwork, Settings
 from stacks.load import load_deployment
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "NOTICE", "docs/operate/clouds.md", "docs/operate/day-two.md", "docs/settings.md")
+PAGES = (
+    "README.md",
+    "NOTICE",
+    "docs/operate/clouds.md",
+    "docs/operate/day-two.md",
+    "docs/operate/smoke.md",
+    "docs/operate/monitoring.md",
+    "docs/settings.md",
+)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -285,6 +299,11 @@ def sources_list() -> str:
     return "\n".join(f"- {row['name']}, {row['date'] or row['date_estimate']}: {row['licence']}" for row in rows)
 
 
+def smoke_table() -> str:
+    """Return what the smoke test asks, and what to do where the answer is wrong."""
+    return table(("check", "passes when", "where it fails"), [(one.name, one.asks, one.remedy) for one in make_checks()])
+
+
 ALL_HEALTHY = re.compile(r"\b\d+ of \d+ services healthy\.")
 """The last line but one of a first `up`, which is shown as it is for the default stack."""
 
@@ -293,6 +312,23 @@ def count_services() -> str:
     """Return what a first `up` on this machine ends with."""
     services = sum(len(node.services) for node in load_deployment("local-single").plan.nodes)
     return f"{services} of {services} services healthy."
+
+
+def alerts_table() -> str:
+    """Alerts with what they mean for callers, what wakes somebody first."""
+    rules = [alert for alerts in ALERTS.values() for alert in alerts]
+    order = list(Severity)
+    rows = [
+        (f"`{alert.name}`", alert.severity.value, describe_seconds(alert.seconds), alert.means)
+        for alert in sorted(rules, key=lambda alert: order.index(alert.severity))
+    ]
+    return table(("alert", "severity", "after", "means"), rows)
+
+
+def describe_seconds(seconds: int) -> str:
+    """Return a time in the largest unit that fits."""
+    size, unit = next((size, unit) for size, unit in ((3600, "h"), (60, "min"), (1, "s")) if seconds % size == 0)
+    return f"{seconds // size} {unit}" if seconds else "at once"
 
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
@@ -306,7 +342,9 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "mail": mail_table,
     "services": services_table,
     "settings": settings_table,
+    "smoke": smoke_table,
     "sources": sources_list,
+    "alerts": alerts_table,
 }
 
 
@@ -327,6 +365,8 @@ def main() -> int:
     """Write every page anew."""
     for page in PAGES:
         (ROOT / page).write_text(renew((ROOT / page).read_text()))
+    RULES.write_text(render_rules())
+    write_dashboards()
     return 0
 
 

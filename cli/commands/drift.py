@@ -13,6 +13,7 @@ from cli.console import DEFAULT_STACK, AsJson, Failure, StackName, format_count,
 from cli.help import LOOK
 from cli.show.documents import drift_document, print_document
 from components.model import resource_types
+from components.model.report import Reports
 from stacks.load import load_deployment
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def drift(
         seen = read_drift(log.read())
         if not done.returncode:
             add_power(seen, ask_power(found, plan))
-        waiting = ask_waiting(found) if nodes and not done.returncode else {}
+        reports = ask_reports(found) if nodes and not done.returncode else {}
+        waiting = find_waiting(reports)
     if done.returncode:
         raise Failure("\n".join(["The real state could not be read:", *(seen.errors or [done.stdout, done.stderr])]))
     if as_json:
@@ -83,17 +85,20 @@ def drift(
     else:
         show_drift(seen, stack, nodes)
         show_waiting(waiting, stack)
+        show_backups(reports)
     raise typer.Exit(DRIFT_STATUS if seen.changed else int(bool(seen.unknown)))
 
 
-def ask_waiting(engine: Engine) -> Waiting:
-    """Ask the nodes that `up` has met which security updates wait on them; who does not answer has been told of already."""
+def ask_reports(engine: Engine) -> Reports:
+    """Ask the nodes that `up` has met how they are; who does not answer has been told of already."""
     from cli.nodes.access import list_met, read_access
     from cli.nodes.reports import ask_status
 
-    if not list_met(engine.resources()):
-        return {}
-    reports = ask_status(read_access(engine))
+    return ask_status(read_access(engine)) if list_met(engine.resources()) else {}
+
+
+def find_waiting(reports: Reports) -> Waiting:
+    """Return which security updates wait on the nodes."""
     found = {key: {name: new for row in report.machine for name, new in row.packages.items()} for key, report in reports.items()}
     return {key: packages for key, packages in found.items() if packages}
 
@@ -149,6 +154,14 @@ def show_drift(seen: Drift, stack: str, nodes: bool) -> None:
         print_item(line)
     given = "" if stack == DEFAULT_STACK else f" {stack}"
     out.print(f"Next: ./webitel up{given} --repair")
+
+
+def show_backups(reports: Reports) -> None:
+    """Print what is wrong with backups. That is no drift either."""
+    for key, report in reports.items():
+        for row in report.machine:
+            if row.warning and row.name in ("backup", "recordings' backup"):
+                out.print(f"{key}: {row.name}: {row.why}")
 
 
 def show_waiting(waiting: Waiting, stack: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,12 +11,13 @@ import typer
 from cli.console import DEFAULT_STACK, AsJson, Failure, StackName, Yes, is_terminal, make_table, out, progress
 from cli.help import DAY_TWO
 from cli.show.documents import drill_document, print_document
+from cli.show.plot import count_by_step, draw_timeline
 from components.model.plan import Plan
 from stacks.load import load_deployment
 
 if TYPE_CHECKING:
     from cli.drills.faults import Power
-    from cli.drills.run import Choose, Outcome
+    from cli.drills.run import Choose, Outcome, Timeline
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +35,9 @@ def drill(
         typer.Option("--run", metavar="COMMAND", help="Run this change instead, such as './webitel scale data 3 STACK --yes'."),
     ] = "",
     times: Annotated[int, typer.Option(min=1, help="How often to run each.")] = 1,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw what was acknowledged over time (SVG), a file a drill.")
+    ] = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
@@ -69,12 +74,33 @@ def drill(
     def choose(one: str) -> Choose:
         return lambda drills: make_change(command) if command else drills[one]
 
-    outcomes = [asyncio.run(run_drill(look, choose(one), power, progress)) for _ in range(times) for one in chosen]
+    def note(drill: str, timeline: Timeline) -> None:
+        if plot:
+            draw(plot if times * len(chosen) == 1 else name_plot(plot, drill), stack, drill, timeline)
+
+    outcomes = [asyncio.run(run_drill(look, choose(one), power, progress, note)) for _ in range(times) for one in chosen]
     if as_json:
         print_document(drill_document(outcomes))
     else:
         show(outcomes)
     raise typer.Exit(0 if outcomes and all(outcome.is_good for outcome in outcomes) else 1)
+
+
+def name_plot(plot: Path, drill: str) -> Path:
+    """Name the picture of one of several drills; none of an earlier run is lost."""
+    names = (plot.with_stem(f"{plot.stem}-{drill}{more}") for more in ("", *(f"-{number}" for number in range(2, 1000))))
+    return next(path for path in names if not path.exists())
+
+
+def draw(file: Path, stack: str, drill: str, timeline: Timeline) -> None:
+    """Draw what was acknowledged in each tenth of a second."""
+    series = {
+        f"{kind}s acknowledged": count_by_step(moments, timeline.begun, timeline.ended)
+        for kind, moments in timeline.acknowledged.items()
+    }
+    marks = {name: moment - timeline.begun for name, moment in timeline.marks.items()}
+    file.write_text(draw_timeline(f"{stack}: {drill}", series, marks))
+    progress(f"Drawn: {file}")
 
 
 def make_power(plan: Plan) -> Power | None:

@@ -1,17 +1,16 @@
-"""`logs` and `ssh`: on one node."""
+"""`logs` and `ssh`: on one node, and the logs of all of them in the order of time."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
 
-from cli.console import Failure, err, out
+from cli.console import Failure
 from cli.help import LOOK
 from cli.nodes.names import NodeName, StackOption, stack_of
 
-LOG_SECONDS = 60
+EVERY_NODE = "all"
 
 
 def register(app: typer.Typer) -> None:
@@ -21,27 +20,36 @@ def register(app: typer.Typer) -> None:
 
 
 def logs(
-    node: NodeName,
-    service: Annotated[str, typer.Argument(metavar="[SERVICE]", help="One service; all of the node by default.")] = "",
-    lines: Annotated[int, typer.Option(min=1, max=100_000, help="How many lines.")] = 100,
+    node: Annotated[
+        str, typer.Argument(metavar="NODE", help="edge-1, or the whole name: aws-basic-edge-1; `all` for every node, by time.")
+    ] = EVERY_NODE,
+    service: Annotated[str, typer.Argument(metavar="[SERVICE]", help="One service; every one by default.")] = "",
+    lines: Annotated[int, typer.Option(min=1, max=100_000, help="How many lines of a node.")] = 100,
+    since: Annotated[str, typer.Option(metavar="TIME", help="30s, 10m, 2h, 1d ago, or '2026-01-31 12:00' of the nodes.")] = "",
+    grep: Annotated[str, typer.Option(metavar="PATTERN", help="Only lines that match this regular expression.")] = "",
+    call: Annotated[
+        str, typer.Option(metavar="CALL_ID", help="Only lines of this call, by its Call-ID and the identifiers beside it.")
+    ] = "",
     stack: StackOption = "",
 ) -> None:
-    """Show the last log lines of a node's services."""
+    """Show the last log lines of a node's services, or of every node's in the order of time."""
     from cli.engine.engine import open_engine
-    from cli.nodes.access import ask_nodes, read_access
-    from cloud_init.node_command import node_command
+    from cli.nodes.access import read_access
+    from cli.nodes.journal import Asked, read_since, show_call, show_every, show_one
 
+    if call and grep:
+        raise Failure("--call and --grep: one of them")
+    asked = Asked(service, lines, read_since(since), grep)
     with open_engine(stack or stack_of(node)) as engine:
         access = read_access(engine)
+    if node == EVERY_NODE:
+        nodes = list(access.nodes.values())
+        raise typer.Exit(show_call(access, nodes, asked, call) if call else show_every(access, nodes, asked))
     target = access.node(node)
-    command = node_command("logs", "--lines", str(lines), *([service] if service else []))
-    answer = asyncio.run(ask_nodes(access, [target], command, LOG_SECONDS))[target.key]
-    if answer.problem:
-        raise Failure(f"{target.key}: {answer.problem}")
-    out.print(answer.output, end="", soft_wrap=True)
-    if answer.status:
-        err.print(answer.errors, end="")
-        raise typer.Exit(1)
+    if call:
+        raise typer.Exit(show_call(access, [target], asked, call))
+    # With a pattern journalctl begins with the newest line.
+    raise typer.Exit(show_every(access, [target], asked) if grep else show_one(access, target, asked))
 
 
 def ssh(

@@ -16,7 +16,7 @@ from rich.table import Table
 from typer.core import TyperCommand
 
 from cli.console import Failure, err, format_duration, out
-from cli.develop.parts import ON_NODES, ONLY_BY_NAME, PACKAGES, PARTS, Step
+from cli.develop.parts import ON_NODES, ONLY_BY_NAME, PACKAGES, PARTS, SWEEP, Step
 from cli.help import DEVELOP
 from components.clouds.registry import CLOUDS
 
@@ -73,7 +73,7 @@ def run_tests(
     before = list_changes(ROOT)
     results = [run_step(step, words, ROOT, environment) for step in steps if step not in on_nodes(chosen)]
     if later := [step for step in steps if step in on_nodes(chosen)]:
-        with nodes_alone():
+        with nodes_alone(ROOT, environment):
             results += [run_step(step, words, ROOT, environment) for step in later]
     started = time.monotonic()
     if left := sorted(list_changes(ROOT) - before):
@@ -111,8 +111,9 @@ def run_step(
 
 
 @contextmanager
-def nodes_alone() -> Iterator[None]:
-    """One run at a time on this machine's nodes: another one waits. Incus is stopped afterwards where it was not running."""
+def nodes_alone(root: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """One run at a time on this machine's nodes: another one waits. What a run left behind that was interrupted, this one or one
+    before it, is deleted, and Incus is stopped afterwards where it was not running."""
     from tools.incus import stop_incus
     from tools.incus.daemon import is_answering
     from tools.incus.images import cache_directory
@@ -126,9 +127,11 @@ def nodes_alone() -> Iterator[None]:
             err.print("Waiting for another run's tests on this machine's nodes ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
         had_incus = is_answering()
+        subprocess.run(SWEEP, cwd=root, env=environment, check=True)
         try:
             yield
         finally:
+            subprocess.run(SWEEP, cwd=root, env=environment, check=True)
             if not had_incus:
                 stop_incus(err.print)
 

@@ -76,6 +76,8 @@ ONLY_BY_NAME = ("nodes", "first_run")
 """What takes a quiet machine and many minutes: not a part of the whole."""
 ON_NODES = ("local", "nodes", "drills")
 """What needs Incus, and names and images of its own there: one run on a machine at a time."""
+SWEEP = (*PYTHON, "tests.local.ended")
+"""Deletes the nodes of runs that were killed or interrupted."""
 PACKAGES: dict[str, tuple[str, ...]] = {
     "unit": ("fail2ban", "gnupg", "openssl", "openssh-client"),
     "sandbox": (
@@ -85,11 +87,17 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "python3-psycopg2",
         "python3-pika",
         "rtpengine-daemon",
+        "redis-server",
         "openssl",
         "rsyslog",
         "rsyslog-gnutls",
         "testssl.sh",
         "lego",
+        "prometheus",
+        "prometheus-alertmanager",
+        "prometheus-node-exporter",
+        "pgbackrest",
+        "rclone",
     ),
     "local": ("openssh-client",),
     "nodes": ("openssh-client",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 
@@ -28,6 +28,20 @@ QUIET = ("standby", "postgresql", "queue", "consul")
 Tell = Callable[[str], None]
 Look = Callable[[], tuple[Access, Plan]]
 Choose = Callable[[Mapping[str, Drill]], Drill]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When what was acknowledged, by kind, from `begun` to `ended` of this machine's clock, and when what happened."""
+
+    begun: float
+    ended: float
+    acknowledged: Mapping[str, Sequence[float]]
+    marks: Mapping[str, float]
+
+
+Note = Callable[[str, Timeline], None]
+"""Takes what a drill's name and its course were."""
 
 
 @dataclass
@@ -64,7 +78,11 @@ async def read_leaders(access: Access, plan: Plan) -> dict[str, str]:
     return {what: (keys | addresses).get(said[what], "") for what in SERVICES} | moving
 
 
-async def run_drill(look: Look, choose: Choose, power: Power | None, tell: Tell) -> Outcome:
+def forget(name: str, timeline: Timeline) -> None:
+    """Note nothing."""
+
+
+async def run_drill(look: Look, choose: Choose, power: Power | None, tell: Tell, note: Note = forget) -> Outcome:
     """Run a drill; raises Failure where it cannot begin. The load's table and queue are taken away in any case.
 
     `look` gives the deployment as it is now, `choose` the drill, from all that there are.
@@ -79,7 +97,7 @@ async def run_drill(look: Look, choose: Choose, power: Power | None, tell: Tell)
         outcome = Outcome(drill.name, ", ".join(drill.targets) if len(targets) < len(plan.nodes) else "every node")
         if drill.gather:
             await gather_leaders(access, plan, targets[0], tell)
-        await watch(look, drill, outcome, tell)
+        note(drill.name, await watch(look, drill, outcome, tell))
     finally:
         access, plan = await asyncio.to_thread(look)
         with suppress(Failure):
@@ -102,8 +120,8 @@ def is_cut_off(plan: Plan, key: str, lost: Collection[str]) -> bool:
     return key not in lost and key not in hops and hops <= set(lost)
 
 
-async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
-    """Load, fault, healing, and the count of what is left."""
+async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> Timeline:
+    """Load, fault, healing, and the count of what is left; its course."""
     access, plan = await asyncio.to_thread(look)
     near = choose_client(access, plan, drill.targets)
     targets = [node for node in plan.nodes if node.key in drill.targets]
@@ -155,6 +173,8 @@ async def watch(look: Look, drill: Drill, outcome: Outcome, tell: Tell) -> None:
         outcome.isolated[kind] = sum(
             begun < moment <= ended for writer in writers[1:] for moment in writer.acknowledged[kind].values()
         )
+    moments = {kind: sorted(writers[0].acknowledged[kind].values()) for kind in KINDS}
+    return Timeline(begun - BEFORE_SECONDS, stopped, moments, {"fault": begun, "mended": ended})
 
 
 async def run_command(command: str) -> str:

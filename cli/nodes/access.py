@@ -52,6 +52,8 @@ class Access:
     """Takes every secret of the deployment out of a text that a person will see."""
     records: tuple[str, ...] = ()
     """The DNS records of the domain, as lines of a zone file."""
+    authority: str = ""
+    """The certificate of the deployment's own authority."""
 
     def node(self, name: str) -> NodeAccess:
         """Return the node of that short or full name; a Failure names the ones there are."""
@@ -90,6 +92,7 @@ def read_access(engine: Engine) -> Access:
         pins,
         hide,
         tuple(outputs.get("dns_records", ())),
+        outputs.get("authority_certificate", ""),
     )
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cli.cloud.check import Check
     from cli.drills.run import Outcome
     from cli.engine.changes import Changes
+    from cli.smoke.check import Row
     from components.model.report import Reports
 
 Document = dict[str, Any]
@@ -61,6 +62,18 @@ def drift_document(
     }
 
 
+def backups_document(stack: str, node: str, kept: Mapping[str, Any]) -> Document:
+    """Return what can be restored, as the node says that leads the database."""
+    return {
+        "stack": stack,
+        "node": node,
+        "earliest": kept["earliest"],
+        "latest": kept["latest"],
+        "waiting": kept["waiting"],
+        "backups": [dict(row) for row in kept["backups"]],
+    }
+
+
 def doctor_document(stack: str, checks: Sequence[Check]) -> Document:
     """Return what `doctor` looked at; `ready` where nothing is in the way of `up`."""
     return {
@@ -75,3 +88,9 @@ def doctor_document(stack: str, checks: Sequence[Check]) -> Document:
 def drill_document(outcomes: Sequence[Outcome]) -> list[Document]:
     """Return an entry a drill."""
     return [asdict(outcome) for outcome in outcomes]
+
+
+def smoke_document(stack: str, passed: bool, seen_as: str, seconds: float, rows: Sequence[Row]) -> Document:
+    """Return an entry a question; `seen_as` is this machine's address as the nodes see it."""
+    checks = [asdict(row) | {"figures": dict(row.figures)} for row in rows]
+    return {"stack": stack, "passed": passed, "seen_as": seen_as, "seconds": round(seconds, 1), "checks": checks}

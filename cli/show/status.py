@@ -5,7 +5,7 @@ from __future__ import annotations
 from cli.console import format_count, make_table, out
 from components.model.plan import Plan
 from components.model.planning.capacity import recordings_days
-from components.model.report import DiskRow, MachineRow, Reports, Row, ServiceRow, list_services, list_silent
+from components.model.report import DiskRow, MachineRow, Reports, Row, ServiceRow, list_alerts, list_services, list_silent
 
 LOG_LINES = 4
 
@@ -38,6 +38,18 @@ def describe_state(row: Row) -> tuple[str, str | None]:
     return ("standby" if isinstance(row, ServiceRow) and row.standby else "healthy"), None
 
 
+def show_alerts(reports: Reports) -> None:
+    """Print the alerts that fire, where any does."""
+    alerts = list_alerts(reports)
+    if not alerts:
+        return
+    table = make_table("alert", "node", "since (UTC)", "means", "look")
+    for one in alerts:
+        since = one.since.replace("T", " ").removesuffix("Z")
+        table.add_row(one.name, one.node, since, one.means, one.look, style="red" if one.severity == "critical" else "yellow")
+    out.print(table)
+
+
 def show_status(reports: Reports, plan: Plan) -> None:
     """Print one line a service, disk, certificate and clock, and the last log lines of what is not healthy."""
     days = recordings_days(plan)
@@ -63,4 +75,5 @@ def show_status(reports: Reports, plan: Plan) -> None:
         for service in report.services:
             for line in service.log[-LOG_LINES:] if not service.healthy else ():
                 out.print(f"  {key} {service.name}: {line}")
+    show_alerts(reports)
     out.print(f"{count_services(reports)}.")

@@ -24,8 +24,16 @@ from .apply import (
     configuration as apply,
 )
 from .ask import (
+    media,
+    trace,
     view,
 )
+from .backups import (
+    jobs,
+    recordings,
+    steps,
+)
+from .backups.repository import BackupError
 from .clusters import (
     database_cluster,
     keeper,
@@ -40,6 +48,7 @@ from .health import (
 from .manifest import load_manifest
 from .records import daemon as records
 from .records import who
+from .storage import owners
 from .system import ApplyError
 
 
@@ -53,11 +62,14 @@ def main(arguments: list[str]) -> int:
     command = commands.add_parser("status", help="check every service of the node")
     command.add_argument("--json", action="store_true")
     command.add_argument("--brief", action="store_true", help="read the journal of the first failing service only")
-    command = commands.add_parser("wait", help="wait until consul, postgresql, rabbitmq or disk:PATH is available")
+    command = commands.add_parser("wait", help="wait until consul, postgresql, rabbitmq, disk:PATH or owner:PATH is available")
     command.add_argument("names", nargs="+")
     command = commands.add_parser("logs", help="show the last log lines of a service's units")
     command.add_argument("service", nargs="?")
     command.add_argument("--lines", type=int, default=100)
+    command.add_argument("--since", default="", help="such as -10m, or 2026-01-31 12:00")
+    command.add_argument("--grep", default="", help="only lines that match")
+    command.add_argument("--stamped", action="store_true", help="seconds since 1970 in front of each line")
     command = commands.add_parser("fetch", help="GET a path from a listener on the private address")
     command.add_argument("port", type=int)
     command.add_argument("path")
@@ -76,11 +88,30 @@ def main(arguments: list[str]) -> int:
     command.add_argument(
         "--restart", action="store_true", help="have other nodes lead the clusters too, for the machine restarts"
     )
+    command = commands.add_parser("own", help="give everything in a directory to another user (runs as a unit)")
+    command.add_argument("path", type=pathlib.Path)
+    command.add_argument("owner")
     commands.add_parser("resume", help="take calls again after a drain")
     commands.add_parser("drift", help="print files, units and packages that were changed outside `webitel`, as JSON")
     commands.add_parser("locks", help="start services whose lock this node holds, stop the others (runs as a unit)")
     commands.add_parser("certificate", help="order the public certificate where it is due (runs as a unit, by a timer)")
+    command = commands.add_parser("backup", help="back up what is due (runs as a unit, by a timer)")
+    command.add_argument("--now", choices=("incr", "full"), default="", help="make a backup although none is due")
+    commands.add_parser("backup-files", help="copy new recordings to the bucket (runs as a unit, by a timer)")
+    commands.add_parser("backups", help="print the database's backups as JSON, on the node that leads it")
+    command = commands.add_parser("restore", help="one step of bringing the database back to a second")
+    command.add_argument("step", choices=steps.STEPS)
+    command.add_argument("--at", default="", help="the time, with its offset from UTC")
     commands.add_parser("versions", help="print versions of held packages, and newer ones that are available, as JSON")
+    command = commands.add_parser("media", help="join two ends of audio in rtpengine until standard input ends (for smoke)")
+    command.add_argument("address", help="of both ends")
+    command.add_argument("ports", nargs=media.PORTS, type=int)
+    command = commands.add_parser("trace", help="write SIP that passes this node to standard output until standard input ends")
+    command.add_argument("--ports", nargs="+", type=int, required=True)
+    command.add_argument("--seconds", type=float, required=True)
+    command.add_argument("--bytes", type=int, required=True)
+    command.add_argument("--number", default="")
+    command.add_argument("--address", default="")
     commands.add_parser("watch", help="start dead services and carefully restart hung ones (runs as a unit)")
     commands.add_parser("records", help="keep and send the records of this node (a unit does)")
     options = parser.parse_args(arguments)
@@ -113,6 +144,9 @@ def main(arguments: list[str]) -> int:
         return 0
     if options.command == "drain":
         return run_drain(restart=options.restart)
+    if options.command == "own":
+        owners.own(options.path, options.owner)
+        return 0
     if options.command == "resume":
         return run_resume()
     if options.command == "drift":
@@ -121,13 +155,25 @@ def main(arguments: list[str]) -> int:
         return keeper.run()
     if options.command == "certificate":
         return 0 if certificate.renew(load_manifest(), lambda _, text: print(text, flush=True)) else 1
+    if options.command == "backup":
+        return 0 if jobs.look(load_manifest(), lambda _, text: print(text, flush=True), options.now) else 1
+    if options.command == "backup-files":
+        return 0 if recordings.copy(load_manifest(), lambda _, text: print(text, flush=True)) else 1
+    if options.command == "backups":
+        return tell_backups()
+    if options.command == "restore":
+        return steps.run(options.step, options.at, load_manifest(), lambda _, text: print(text, flush=True))
     if options.command == "records":
         return records.run()
+    if options.command == "media":
+        return media.join(load_manifest(), options.address, options.ports)
+    if options.command == "trace":
+        return trace.run(options.ports, options.seconds, options.bytes, trace.Wanted(options.number, options.address))
     if options.command == "versions":
         return tell_versions()
     if options.command == "watch":
         return watch.run()
-    return show_logs(options.service, options.lines)
+    return show_logs(options.service, options.lines, options.since, options.grep, stamped=options.stamped)
 
 
 def run_load(step: str, writer: str, direct: bool) -> int:
@@ -203,6 +249,16 @@ def tell_drift() -> int:
     return 0
 
 
+def tell_backups() -> int:
+    """Print what can be restored; {"error"} where it is unknown."""
+    try:
+        print(json.dumps(jobs.list_kept(load_manifest())))
+    except BackupError as error:
+        print(json.dumps({"error": str(error)}))
+        return 1
+    return 0
+
+
 def tell_versions() -> int:
     """Print {"versions": {package: {"now", "newer"}}}, or {"error"} where the package lists cannot be read."""
     try:
@@ -213,7 +269,7 @@ def tell_versions() -> int:
     return 0
 
 
-def show_logs(service: str | None, lines: int) -> int:
+def show_logs(service: str | None, lines: int, since: str, grep: str, *, stamped: bool) -> int:
     """Journal lines of a service's units, or of all of the node's units."""
     services = load_manifest()["services"]
     chosen = [entry for entry in services if service in (None, entry["name"])]
@@ -223,5 +279,8 @@ def show_logs(service: str | None, lines: int) -> int:
             file=sys.stderr,
         )
         return 1
-    units = [f"--unit={unit}" for entry in chosen for unit in entry["units"]]
-    return subprocess.run(["journalctl", "--no-pager", "-o", "short-iso", "-n", str(lines), *units], check=False).returncode
+    command = ["journalctl", "--no-pager", "-o", "short-unix" if stamped else "short-iso", "-n", str(lines)]
+    command += [f"--since={since}"] if since else []
+    command += [f"--grep={grep}"] if grep else []
+    command += [f"--unit={unit}" for entry in chosen for unit in entry["units"]]
+    return subprocess.run(command, check=False).returncode

@@ -37,6 +37,7 @@ class DirectoryEntry(TypedDict):
     owner: str
     mode: str
     disk: str
+    changed_owner: NotRequired[bool]
 
 
 class ShareEntry(TypedDict):
@@ -150,6 +151,8 @@ class PortsEntry(TypedDict):
     rabbitmq_amqp: int
     rabbitmq_management: int
     nginx_https: int
+    rtpengine_cli: int
+    redis_calls: int
 
 
 class OrderEntry(TypedDict):
@@ -160,6 +163,28 @@ class OrderEntry(TypedDict):
     server: str
     email: str
     actions: list[str]
+
+
+class BackupEntry(TypedDict):
+    """How the database is backed up: the deployment, where the bucket answers, when by the clock, and after how many days a
+    full one is due."""
+
+    stack: str
+    host: str
+    port: int
+    at: str
+    full_days: int
+
+
+class FilesEntry(TypedDict):
+    """The files that are copied to the bucket: where it answers, their folder, the unit that writes them, and for how many days
+    they are kept there (0 = for ever)."""
+
+    host: str
+    port: int
+    folder: str
+    unit: str
+    days: int
 
 
 class Manifest(TypedDict):
@@ -188,8 +213,12 @@ class Manifest(TypedDict):
     parts: NotRequired[list[str]]
     renewed: NotRequired[list[str]]
     leaving: NotRequired[bool]
+    largest_packet: NotRequired[int]
     order: NotRequired[OrderEntry]
     operators: NotRequired[list[str]]
+    users: NotRequired[dict[str, int]]
+    backup: NotRequired[BackupEntry]
+    backup_files: NotRequired[FilesEntry]
 
 
 class FileEntry(TypedDict):
@@ -211,7 +240,7 @@ class Login(TypedDict):
 
 
 class Configuration(TypedDict):
-    """The document `configuration.json` that the provider sends."""
+    """The document `configuration.json` that the provider sends; `disruptive`: nothing waits for calls."""
 
     files: dict[str, str]
     attributes: dict[str, FileEntry]
@@ -219,6 +248,7 @@ class Configuration(TypedDict):
     bundles: dict[str, str]
     devices: dict[str, str]
     login: Login
+    disruptive: NotRequired[bool]
 
 
 def empty_manifest() -> Manifest:
@@ -250,6 +280,8 @@ def empty_manifest() -> Manifest:
             "rabbitmq_amqp": 0,
             "rabbitmq_management": 0,
             "nginx_https": 0,
+            "rtpengine_cli": 0,
+            "redis_calls": 0,
         },
     }
 

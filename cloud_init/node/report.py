@@ -51,8 +51,22 @@ class MachineRow(TypedDict):
     seconds: NotRequired[float | None]
 
 
+class AlertRow(TypedDict):
+    """An alert that fires: the node and the service that it is about ("" = none), since when (UTC), what it means for callers,
+    and the command that shows more."""
+
+    name: str
+    severity: str
+    node: str
+    service: str
+    since: str
+    means: str
+    look: str
+
+
 class Report(TypedDict):
-    """A node; `uptime` in seconds, `left` of one that is leaving: whether it has."""
+    """A node; `uptime` in seconds, `left` of one that is leaving: whether it has. `alerts` are those of its Prometheus, about all
+    nodes."""
 
     node: str
     key: str
@@ -62,14 +76,16 @@ class Report(TypedDict):
     machine: list[MachineRow]
     uptime: float
     left: NotRequired[bool]
+    alerts: NotRequired[list[AlertRow]]
 
 
 class Applied(TypedDict):
-    """What a run of `apply` did."""
+    """What a run of `apply` did; `put_off`: units whose restart waits for calls to end."""
 
     changed: list[str]
     removed: list[str]
     actions: list[str]
+    put_off: NotRequired[list[str]]
     seconds: dict[str, float]
 
 

@@ -50,6 +50,7 @@ def run(
             command,
             capture_output=True,
             text=True,
+            errors="replace",  # pgBackRest prints what it cannot read
             timeout=timeout,
             input=text,
             check=False,

@@ -140,10 +140,11 @@ async def find_image(image: str, example: str, answer: Awaitable[Any], nothing: 
 
 @dataclass(frozen=True)
 class SubnetFound:
-    """What the cloud tells of a subnet: its ranges, and where it is. `wrong` is what else does not fit."""
+    """What the cloud tells of a subnet: its ranges, and where it is. `wrong` is what else does not fit, `doubt` what may not."""
 
     ranges: Collection[str]
     wrong: str = ""
+    doubt: str = ""
 
 
 async def find_given(plan: Plan, tell: Callable[[str], Awaitable[SubnetFound]], nothing: str) -> list[Finding]:
@@ -165,6 +166,8 @@ async def find_given(plan: Plan, tell: Callable[[str], Awaitable[SubnetFound]], 
             found.append(Finding("network", f"{setting}.range = {subnet.range}: it has {ranges}", f"write range: {ranges}"))
         if told.wrong:
             found.append(Finding("network", f"{setting}: {told.wrong}", "name another subnet, or mend this one"))
+        elif told.doubt:
+            found.append(Finding("network", f"{setting}: {told.doubt}", "look whether that is so", waits=True))
     return found or [Finding("network", f"{plan.existing.id} with its subnets")]
 
 

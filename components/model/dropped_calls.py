@@ -15,8 +15,34 @@ REFUSED = "calls in progress would suffer, so nothing was changed: "
 def find_dropped_calls(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Say what the changed files, bundles and versions of packages do to calls in progress, by service; "" for nothing. A file
     changes by its text, or by an address in it."""
+    actions = list_actions(old, new)
+    dropped = [
+        f"{service.title} restarts: {service.drops_calls}"
+        for service in CATALOGUE.values()
+        # A drain waits for the end of calls.
+        if service.drops_calls and actions & {f"restart {unit}" for unit in list_units(service)}
+    ]
+    return "; ".join(dropped)
+
+
+def find_put_off(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Say which services go on as they are while calls are in progress, since what would keep those through a restart is only
+    now installed; "" for none."""
+    actions = list_actions(old, new)
+    before = old["manifest"].get("services", ()) if isinstance(old.get("manifest"), Mapping) else ()
+    known = {service["name"] for service in before}
+    return "; ".join(
+        f"{service.title} goes on without {CATALOGUE[service.kept_by].title} until no call is in progress; "
+        "./webitel up --disruptive does not wait"
+        for service in CATALOGUE.values()
+        if service.kept_by and service.kept_by not in known and actions & {f"revive {unit}" for unit in list_units(service)}
+    )
+
+
+def list_actions(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    """List what changed files, bundles and versions of packages do to units, such as `restart nginx`."""
     if not isinstance(new.get("files"), Mapping) or not isinstance(new.get("attributes"), Mapping):
-        return ""
+        return set()
     moved = list_moved(old, new)
     changed = [
         path
@@ -34,13 +60,7 @@ def find_dropped_calls(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
             # Of one that had no version of ours nobody here knows which it is.
             if before.get(name, entry["version"]) != entry["version"]:
                 actions.update(entry["actions"])
-    dropped = [
-        f"{service.title} restarts: {service.drops_calls}"
-        for service in CATALOGUE.values()
-        # A drain waits for the end of calls.
-        if service.drops_calls and actions & {f"restart {unit}" for unit in list_units(service)}
-    ]
-    return "; ".join(dropped)
+    return actions
 
 
 def list_moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -55,11 +55,24 @@ class MachineRow(Said):
     packages: dict[str, str] = {}
 
 
+class AlertRow(Said):
+    """An alert that fires: about which node and service, "" = none, since when, what it means for callers, where to look."""
+
+    name: str
+    severity: str = ""
+    node: str = ""
+    service: str = ""
+    since: str = ""
+    means: str = ""
+    look: str = ""
+
+
 Row = ServiceRow | DiskRow | MachineRow
 
 
 class NodeReport(Said):
-    """A node. `problem` is why nothing is known of it, `left` of one that is leaving: whether it has."""
+    """A node. `problem` is why nothing is known of it, `left` of one that is leaving: whether it has. `alerts` are those of its
+    Prometheus, about all nodes."""
 
     node: str
     key: str
@@ -70,6 +83,7 @@ class NodeReport(Said):
     uptime: float | None = None
     left: bool | None = None
     problem: str = ""
+    alerts: tuple[AlertRow, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return what the node said, for `--json`: without what it did not say."""
@@ -132,6 +146,14 @@ def is_healthy(reports: Reports) -> bool:
 def list_services(reports: Reports) -> list[ServiceRow]:
     """List the services of all nodes."""
     return [service for report in reports.values() for service in report.services]
+
+
+def list_alerts(reports: Reports) -> list[AlertRow]:
+    """List the alerts that fire, each once: where several Prometheus tell of one, since the earliest of their times."""
+    found: dict[tuple[str, str, str], AlertRow] = {}
+    for alert in sorted((alert for report in reports.values() for alert in report.alerts), key=lambda alert: alert.since):
+        found.setdefault((alert.name, alert.node, alert.service), alert)
+    return sorted(found.values(), key=lambda alert: (alert.severity, alert.since))
 
 
 def list_silent(reports: Reports) -> list[str]:

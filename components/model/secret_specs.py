@@ -54,13 +54,13 @@ _all = (
     SecretSpec("grafana_store_password", SecretKind.PASSWORD, "role grafana_store, owner of Grafana's own database"),
     SecretSpec("broker_password", SecretKind.PASSWORD, "RabbitMQ user webitel", probed=True),
     SecretSpec("broker_cookie", SecretKind.PASSWORD, "Erlang cookie of the RabbitMQ nodes", together=True),
-    SecretSpec("consul_gossip_key", SecretKind.BASE64_KEY, "Consul gossip encryption", together=True),
+    SecretSpec("consul_gossip_key", SecretKind.BASE64_KEY, "Consul gossip encryption", probed=True),
     SecretSpec(
         "consul_certificate",
         SecretKind.MEMBER_CERTIFICATE,
         "Consul agents and servers among themselves",
         host="server.webitel.consul",
-        together=True,
+        probed=True,
     ),
     SecretSpec("consul_management_token", SecretKind.UUID, "Consul's access lists", probed=True),
     SecretSpec("consul_database_token", SecretKind.UUID, "Patroni's keys in Consul", probed=True),
@@ -88,6 +88,7 @@ _all = (
     SecretSpec("broker_certificate", SecretKind.NODE_CERTIFICATE, "RabbitMQ towards other nodes", host=BROKER_HOST),
     SecretSpec("acme_account_key", SecretKind.ACCOUNT_KEY, "account at the issuer of the public certificate"),
     SecretSpec("acme_thumbprint", SecretKind.THUMBPRINT, "nginx's answer to that issuer's question"),
+    SecretSpec("backup_cipher", SecretKind.PASSWORD, "everything in the backup's bucket", together=True),
     SecretSpec("certificate_password", SecretKind.PASSWORD, "encrypts the public certificate that nodes share in Consul"),
 )
 

@@ -61,6 +61,36 @@ class ExistingNetwork(BaseModel):
     subnets: dict[str, ExistingSubnet] = Field(default={}, description="Subnets by id: see the rows below.")
 
 
+class Backup(BaseModel):
+    """Where backups go, when they are made, and for how long they are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    url: str = Field(
+        default="",
+        description="An S3-compatible bucket as https://host/bucket, perhaps with a folder; empty = no backups.",
+        examples=["https://s3.eu-central-1.amazonaws.com/your-bucket"],
+    )
+    region: str = Field(default="us-east-1", description="The bucket's region; most storage of others than AWS takes any.")
+    authority: str = Field(
+        default="",
+        description="Certificate authority of the storage as PEM; empty = the public ones.",
+        examples=["-----BEGIN CERTIFICATE..."],
+    )
+    at: str = Field(
+        default="02:30",
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        description="When the daily one begins, in the nodes' time zone.",
+    )
+    full_days: int = Field(
+        default=7, ge=1, le=90, description="Days after which one is a full one; the others hold what changed."
+    )
+    keep_days: int = Field(default=14, ge=1, le=3650, description="Days back to which the database can be restored.")
+    recordings_days: int = Field(
+        default=0, ge=0, le=3650, description="Days for which recordings stay in the bucket, by their age; 0 = for ever."
+    )
+
+
 class Settings(BaseModel):
     """What a deployment's owner decides. Everything else is derived by the planner."""
 
@@ -332,6 +362,46 @@ class Settings(BaseModel):
         "credentials are left out of each.",
         examples=[["call_center", "storage.files"]],
     )
+    monitoring: bool = Field(
+        True,
+        description="Prometheus beside Grafana, and what it asks on every node, with its alerts.",
+    )
+    metrics_days: int = Field(15, ge=1, le=730, description="Days for which Prometheus keeps its figures.")
+    metrics_gib: int = Field(
+        2, ge=1, le=1000, description="Room for them on the boot disk of each node with Prometheus, GiB; the oldest go first."
+    )
+    alert_mail: tuple[str, ...] = Field((), description="Who gets alerts by mail.", examples=[["night@your-company.com"]])
+    alert_mail_server: str = Field(
+        "", description="Mail server that takes them, as host:port.", examples=["mail.your-company.com:587"]
+    )
+    alert_mail_from: str = Field("", description="Their sender.", examples=["phones@your-company.com"])
+    alert_mail_user: str = Field("", description="User at the mail server; empty = no log-in.", examples=["phones"])
+    alert_mail_password: str = Field("", description="Its password (secret).", json_schema_extra={"secret": True})
+    alert_mail_tls: bool = Field(True, description="Whether mail goes out encrypted only (STARTTLS; port 465 always is).")
+    alert_webhook: str = Field(
+        "",
+        description="URL that gets alerts as JSON, in Alertmanager's format.",
+        examples=["https://alerts.your-company.com/webitel"],
+    )
+    alert_webhook_token: str = Field(
+        "", description="Bearer token that it is sent with (secret).", json_schema_extra={"secret": True}
+    )
+    alert_slack: str = Field(
+        "",
+        description="URL of an incoming webhook of Slack, Mattermost or the like, by https on port 443 (secret).",
+        json_schema_extra={"secret": True},
+    )
+    alert_pagerduty: str = Field(
+        "",
+        description="Key of a service of PagerDuty (Events API v2) or the like, which gets critical alerts only (secret).",
+        json_schema_extra={"secret": True},
+    )
+    alert_pagerduty_server: str = Field("https://events.pagerduty.com/v2/enqueue", description="Where that service takes events.")
+    alert_heartbeat: str = Field(
+        "",
+        description="URL that is called every minute, by https on port 443: what expects it alarms when it stays away (secret).",
+        json_schema_extra={"secret": True},
+    )
     audit_days: int = Field(
         365, ge=1, le=3650, description="Days for which a node keeps its records of log-ins, sudo, commands and changes."
     )
@@ -346,6 +416,15 @@ class Settings(BaseModel):
         examples=["-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----"],
     )
     journal_mib: int = Field(500, ge=100, le=100_000, description="Room for a node's journal, MiB; the oldest lines go first.")
+    backup: Backup = Field(
+        Backup(),
+        description="Backups of the database and the recordings to a bucket, enciphered: see the rows below; empty = none.",
+        examples=[{"url": "https://s3.eu-central-1.amazonaws.com/your-bucket", "region": "eu-central-1"}],
+    )
+    backup_key: str = Field(
+        "", description="Access key of the backup's bucket (secret).", json_schema_extra={"secret": True}, examples=["AKIA..."]
+    )
+    backup_secret: str = Field("", description="Secret key of the backup's bucket (secret).", json_schema_extra={"secret": True})
     max_connections: int = Field(300, ge=100, le=5000, description="PostgreSQL's connection limit.")
     ssh_via: str = Field("", description="Your own way in: user@host of a bastion.", examples=["admin@bastion.your-company.com"])
     drain_timeout: int = Field(1800, ge=0, le=86400, description="Seconds to wait for calls to end when a FreeSWITCH is drained.")

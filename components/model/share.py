@@ -12,7 +12,10 @@ from difflib import get_close_matches
 from ipaddress import AddressValueError, IPv4Address
 
 from components.model.acme import add_account
-from components.model.catalogue.service import Audience, Bind, DataDirectory, Egress, Ports, Service
+from components.model.alerting import add_targets
+from components.model.backup import add_backup
+from components.model.catalogue.monitoring import OPTIONAL
+from components.model.catalogue.service import Audience, Bind, DataDirectory, Egress, Placement, Ports, Service
 from components.model.catalogue.services import CATALOGUE
 from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
@@ -130,8 +133,9 @@ def check_share(draft: Draft) -> Iterator[Problem]:
 
 def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CATALOGUE) -> Mapping[str, Service]:
     """Return the catalogue as these settings have it: with a share, what kept data on the recordings disk has it there and
-    moves, and the proxy leads to where it runs; with a public certificate, what orders it."""
-    catalogue = add_account(settings, catalogue)
+    moves, and the proxy leads to where it runs; with a public certificate, what orders it; with backups, what makes them;
+    with targets of alerts, the ways to them; without monitoring, nothing of it."""
+    catalogue = leave_out(settings, add_targets(settings, add_backup(settings, add_account(settings, catalogue))))
     share = read_share(settings)
     if share is None:
         return catalogue
@@ -148,6 +152,14 @@ def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CAT
     ]
     proxy = next(service for service in catalogue.values() if service.beside)
     return {**catalogue, **shared, proxy.name: replace(proxy, listeners=(*proxy.listeners, *inner))}
+
+
+def leave_out(settings: Settings, catalogue: Mapping[str, Service]) -> Mapping[str, Service]:
+    """Return the catalogue without what the settings turn off: nowhere, and no listener of others open for it."""
+    if settings.monitoring:
+        return catalogue
+    off = {name: replace(catalogue[name], placement=Placement.NOWHERE, calls=()) for name in catalogue if name in OPTIONAL}
+    return {**catalogue, **off}
 
 
 def proxy_name(service: str, listener: str) -> str:

@@ -32,7 +32,7 @@ STORAGE_FILES = (
 """The paths of its public interface that a browser uses, and what they say without log-in (apis/*.go)."""
 ENGINE = (
     NOT_FOUND,
-    Answer("/websocket", 400, "Bad Request\n"),
+    Answer("/websocket", 400, "Bad Request\n", upgrades=True),
     Answer("/appointments/*", 404, "appointment", JSON, ("GET", "POST", "DELETE")),
     Answer("/endpoint/oauth2/*/callback", 400, '{"id":"api.context.invalid_url_param.app_error","code":400}', JSON, ("GET",)),
 )

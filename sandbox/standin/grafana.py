@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ KNOWN = {
     "plugins": {"preinstall_disabled", "plugin_admin_enabled"},
     "date_formats": {"default_timezone"},
 }
-REQUIRED = {"name", "type", "url", "user"}
+REQUIRED = {"postgres": {"name", "type", "url", "user"}, "prometheus": {"name", "type", "url"}}
+"""By type of a data source."""
 
 
 class ConfigurationError(Exception):
@@ -87,7 +89,9 @@ def read_data_sources(folder: Path) -> list[dict[str, Any]]:
         if document.get("apiVersion") != 1:
             raise ConfigurationError(f"{path}: apiVersion is not 1")
         for source in document.get("datasources", []):
-            if missing := REQUIRED - set(source):
+            if source.get("type") not in REQUIRED:
+                raise ConfigurationError(f"{path}: a data source of type {source.get('type')}")
+            if missing := REQUIRED[source["type"]] - set(source):
                 raise ConfigurationError(f"{path}: a data source without {' '.join(sorted(missing))}")
             found.append(source)
     return found
@@ -152,6 +156,8 @@ class Grafana:
         source = next((source for source in self.sources if source.get("uid") == uid), None)
         if source is None:
             return 404, "application/json", '{"message":"Data source not found"}'
+        if source["type"] == "prometheus":
+            return ask_prometheus(source["url"])
         options, password = source.get("jsonData", {}), source.get("secureJsonData", {}).get("password", "")
         place = f"{source['url']}/{options.get('database', '')}?sslmode={options.get('sslmode', 'require')}"
         if options.get("tlsConfigurationMethod") == "file-path" and "sslRootCertFile" in options:
@@ -165,6 +171,16 @@ class Grafana:
         finally:
             database.close()
         return 200, "application/json", '{"status":"OK","message":"Database Connection OK"}'
+
+
+def ask_prometheus(url: str) -> tuple[int, str, str]:
+    """Asks a Prometheus for a value, as the real health check does."""
+    try:
+        with urllib.request.urlopen(f"{url}/api/v1/query?query=1%2B1", timeout=5) as answer:
+            json.load(answer)["data"]["result"]
+    except (OSError, ValueError, KeyError) as error:
+        return 400, "application/json", json.dumps({"status": "ERROR", "message": str(error)})
+    return 200, "application/json", '{"status":"OK","message":"Successfully queried the Prometheus API."}'
 
 
 def main() -> int:

@@ -1,5 +1,7 @@
 """The sockets of a stand-in, all served by one thread: HTTP, gRPC's first frame, pprof, FreeSWITCH's outbound socket."""
 
+import base64
+import hashlib
 import selectors
 import socket
 import sys
@@ -22,6 +24,10 @@ REASONS = {
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HTTP2_SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 LIMIT = 1 << 20
+OPEN = "open"
+"""The kind of a connection that has become a web socket."""
+SOCKET_KEY = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+"""What RFC 6455 1.3 appends to a client's key."""
 
 Dynamic = Callable[[str, str, dict[str, str], bytes], "tuple[int, str, str]"]
 """(method, path, headers, body) -> status, kind, text."""
@@ -100,7 +106,7 @@ class Server:
         if not chunk:
             self._close(connection)
             return
-        if listener.kind == "esl":
+        if listener.kind in ("esl", OPEN):
             return
         buffer += chunk
         if listener.kind == "grpc":
@@ -120,6 +126,11 @@ class Server:
             self._close(connection)
         elif found and len(body) >= int(length):
             words = lines[0].split(" ")
+            if upgrade := self.upgrade(listener, words, headers):
+                connection.sendall(upgrade)
+                # What is said by it from now on is nobody's: it stays open until the other side closes it.
+                self.selector.modify(connection, selectors.EVENT_READ, (listener._replace(kind=OPEN), bytearray()))
+                return
             status, kind, text = self.answer(listener, words[0], words[1] if len(words) > 1 else "/", headers, body)
             content = text.encode()
             connection.sendall(
@@ -128,6 +139,19 @@ class Server:
                 + (b"" if words[0] == "HEAD" else content)
             )
             self._close(connection)
+
+    def upgrade(self, listener: Listener, words: list[str], headers: dict[str, str]) -> bytes:
+        """The answer that opens a web socket (RFC 6455 4.2.2), empty where none is asked for or there is none."""
+        key = headers.get("sec-websocket-key", "")
+        path = words[1].partition("?")[0] if len(words) > 1 else ""
+        takes = [answer for answer in listener.answers if answer.upgrades and fits(path, answer.path)]
+        if not takes or words[0] != "GET" or headers.get("upgrade", "").lower() != "websocket" or not key:
+            return b""
+        accept = base64.b64encode(hashlib.sha1((key + SOCKET_KEY).encode(), usedforsecurity=False).digest()).decode()
+        return (
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        ).encode()
 
     def answer(self, listener: Listener, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, str, str]:
         """Status, content type and text for a request."""

@@ -25,13 +25,15 @@ class Step(NamedTuple):
 
 class Answer(NamedTuple):
     """An HTTP answer. `path` is a prefix, the longest wins; with `*` for one segment it is a whole path, which wins over all
-    prefixes. `methods`: the others are answered 405; empty = any."""
+    prefixes. `methods`: the others are answered 405; empty = any. `upgrades`: a web socket is opened where one is asked for,
+    before any log-in, whatever page asks."""
 
     path: str
     status: int
     body: str = ""
     kind: str = "text/plain; charset=utf-8"
     methods: tuple[str, ...] = ()
+    upgrades: bool = False
 
 
 class Listener(NamedTuple):

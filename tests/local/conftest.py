@@ -1,7 +1,7 @@
 """Deployments that tests share, the order of the tests, their two groups, and the figures they print.
 
-Two workers (`-n 2`) run two groups side by side: the tests of the shared deployment, in their order, and those that make machines
-of their own.
+Two workers (`-n 2`) run two groups side by side, about as long as each other: most tests of the shared deployment, in order, and
+those that make machines of their own, with the outages, which wait most of the time, on another shared deployment.
 """
 
 import os
@@ -20,15 +20,15 @@ ORDER = (
     "test_running",
     "test_day_two",
     "test_drift",
-    "test_outages",
     "test_failures",
     "test_secrets",
     "test_interruptions",
     "test_base_image",
+    "test_outages",
 )
 """What breaks more comes later; the search for secrets wants the output of failures. Other files keep their place."""
-OF_THEIR_OWN = ("test_interruptions", "test_base_image", "test_incus", "test_incus_tools")
-"""Files that leave the shared deployment alone."""
+SECOND_WORKER = ("test_interruptions", "test_base_image", "test_incus", "test_incus_tools", "test_outages")
+"""Files that leave the first worker's deployment alone."""
 
 FIGURES = pytest.StashKey[list[tuple[str, float, str]]]()
 
@@ -50,7 +50,7 @@ class Groups(LoadScopeScheduling):  # type: ignore[misc]  # it says nothing of i
     """Gives each worker a whole group. (xdist's own `--dist loadgroup` splits groups with pytest 9.2, without a word.)"""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "their own" if Path(nodeid.partition("::")[0]).stem in OF_THEIR_OWN else "shared"
+        return "second" if Path(nodeid.partition("::")[0]).stem in SECOND_WORKER else "first"
 
 
 @pytest.hookimpl(optionalhook=True)  # xdist's
@@ -88,7 +88,7 @@ def figure(request: pytest.FixtureRequest) -> Figure:
 
 @pytest.fixture(scope="session")
 def single(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Deployment]:
-    """The deployment that tests share: one node with everything, up and healthy when the first test gets it."""
+    """The deployment that tests of a worker share: one node with everything, up and healthy when the first test gets it."""
     deployment = Deployment(tmp_path_factory.mktemp("single"), f"t{os.getpid()}-single", {})
     deployment.make_checkout()
     try:

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import yaml
 
+from tests.local import ended
 from tools.incus import api, execute
 from tools.incus.network import read_routes
 
@@ -55,6 +56,7 @@ class Deployment:
         self.environment = mine | {"XDG_DATA_HOME": str(folder / "data"), "PULUMI_HOME": str(folder / "pulumi")}
         self.key = "all-1"
         self._started: list[subprocess.Popen[str]] = []
+        self._held = ended.hold(name)
 
     @property
     def node(self) -> str:
@@ -278,6 +280,7 @@ class Deployment:
         if (self.folder / "data").exists():
             done = self.start("destroy", self.name, "--yes").wait(300)
             assert done.status == 0 or "is not up yet" in done.said, done.said
+        ended.release(self._held)
 
 
 @dataclass(frozen=True)

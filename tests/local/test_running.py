@@ -2,12 +2,13 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 
 from components.model.catalogue.hardening import EXPOSURE_LIMIT, HARDENED
 from tests.local.conftest import Figure
-from tests.local.deployment import Deployment
+from tests.local.deployment import Deployment, wait_until
 
 pytestmark = pytest.mark.local
 
@@ -110,6 +111,44 @@ def test_memory(healthy: Deployment, figure: Figure) -> None:
     assert used < 3
 
 
+COST = """
+import os, pathlib, subprocess, time
+kib = ticks = seconds = 0
+for unit in ("prometheus", "prometheus-node-exporter", "prometheus-alertmanager"):
+    pid = subprocess.run(["systemctl", "show", "-p", "MainPID", "--value", unit], capture_output=True, text=True).stdout.strip()
+    rollup = pathlib.Path("/proc", pid, "smaps_rollup").read_text()
+    kib += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+    fields = pathlib.Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") / age
+print(kib, seconds)
+"""
+
+
+def ask_prometheus(healthy: Deployment, path: str) -> Any:
+    """What Prometheus on the node answers."""
+    return json.loads(healthy.on_node(f"curl -sSfg 'http://127.0.0.1:9090/api/v1/{path}'"))["data"]
+
+
+def test_monitoring_sees_everything_and_costs_little(healthy: Deployment, figure: Figure) -> None:
+    def find_silent() -> str:
+        targets = ask_prometheus(healthy, "targets")["activeTargets"]
+        silent = [f"{one['labels']['job']}: {one['health']} {one['lastError']}" for one in targets if one["health"] != "up"]
+        failing = ask_prometheus(healthy, "query?query=webitel_probe_success==0")["result"]
+        probes = int(ask_prometheus(healthy, "query?query=count(webitel_probe_success)")["result"][0]["value"][1])
+        few = [] if probes > 40 and len(targets) == 6 else [f"{probes} probes, {len(targets)} targets"]
+        return "; ".join((*silent, *(str(one["metric"]) for one in failing), *few))
+
+    wait_until(find_silent, 90)
+    firing = {alert["labels"]["alertname"] for alert in ask_prometheus(healthy, "alerts")["alerts"] if alert["state"] == "firing"}
+    assert "Heartbeat" in firing
+    assert healthy.on_node("amtool --alertmanager.url=http://$(hostname -I | cut -d' ' -f1):9093 alert query -o simple Heartbeat")
+    kib, share = map(float, healthy.python_on_node(COST).split())
+    figure("memory of Prometheus, Alertmanager and the exporter", kib / 1024, "MiB")
+    figure("processor time of these", 100 * share, "% of a core")
+    assert kib < 400 * 1024
+
+
 def test_the_vendors_passwords_are_refused(healthy: Deployment) -> None:
     """Every default of `facts/webitel.md` 3 against the service that would take it."""
 
@@ -144,3 +183,13 @@ def test_units_are_shut_in(healthy: Deployment) -> None:
     look = "p=$(systemctl show -P MainPID $unit); [ $p = 0 ] || echo $unit $(grep ^NoNewPrivs /proc/$p/status)"
     running = [line.split() for line in healthy.on_node(f"for unit in {' '.join(here)}; do {look}; done").splitlines()]
     assert len(running) > 12 and [unit for unit, _, value in running if value != "1"] == []
+
+
+def test_webitels_services_are_not_root(healthy: Deployment) -> None:
+    units = "engine storage flow_manager call_center messages-srv messages-bot webitel-logger webitel-cases"
+    look = "echo $unit $(stat -c %U /proc/$(systemctl show -P MainPID $unit))"
+    running = [line.split() for line in healthy.on_node(f"for unit in {units}; do {look}; done").splitlines()]
+    assert running == [[unit, "webitel"] for unit in units.split()]
+    told = healthy.on_node("setpriv --reuid webitel --regid webitel --clear-groups cat /etc/webitel/engine.env 2>&1", check=False)
+    assert "Permission denied" in told
+    assert healthy.on_node("find /var/lib/webitel/recordings/storage ! -user webitel") == ""

@@ -15,19 +15,20 @@ from unittest.mock import patch
 
 from cloud_init.node.ask import consul, tokens
 from cloud_init.node.ask.consul import Session
-from cloud_init.node.clusters import access
+from cloud_init.node.clusters import access, trust
 from cloud_init.node.system import Unhealthy
 from tests.sandbox.consul_program import find_consul
 from tests.unit.node.entries import PORTS, manifest, service
 
 ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = (ROOT / "cloud_init/files/consul/webitel.json").read_text()
 SERVERS = 3
 FIRST_HTTP = 18600
 
 
 def rendered_acl() -> object:
     """What our file says of access lists."""
-    found = re.search(r'^  "acl": (\{.*\}),$', (ROOT / "cloud_init/files/consul/webitel.json").read_text(), re.MULTILINE)
+    found = re.search(r'^  "acl": (\{.*\}),$', TEMPLATE, re.MULTILINE)
     assert found, "our file says nothing of access lists"
     return json.loads(found[1])
 
@@ -65,6 +66,7 @@ class Node:
         self.restarts = 0
         self.patroni = self.folder / "patroni.yml"
         self.patroni.write_text('consul:\n  token: ""\n')
+        self.of_members = False
 
     def give(self, secrets: dict[str, str]) -> None:
         """What the provider sends: servers get all, the others what their services use."""
@@ -76,9 +78,12 @@ class Node:
         if with_lists:
             with self.acting():
                 access.prepare(self.manifest)
+        if self.of_members:
+            self.fill()
         (self.folder / "etc" / "webitel.json").write_text(
             json.dumps(
                 {
+                    **(self.of_group() if self.of_members else {}),
                     **({"acl": rendered_acl()} if with_lists else {}),
                     "node_name": self.name,
                     "datacenter": "webitel",
@@ -100,6 +105,24 @@ class Node:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
+    def fill(self) -> None:
+        """What `up` does with the key and the certificate of the group."""
+        with self.acting():
+            secrets = json.loads((self.folder / "probe.json").read_text())
+            self.filled = trust.fill(secrets)
+            (self.folder / "etc" / "webitel.pem").write_text(self.filled[trust.CERTIFICATE])
+
+    def of_group(self) -> dict[str, object]:
+        """What our file says of the group's key and certificate."""
+        ours = dict(re.findall(r'"(\w+)": ("/etc/consul.d/webitel.pem"|true|"\{\{ secret[^}]*\}\}"),', TEMPLATE))
+        names = {name for name in ours if name.endswith("_file") or name.startswith("verify_")}
+        assert len(names) == 6 and "encrypt" in ours
+        pem = str(self.folder / "etc" / "webitel.pem")
+        return {
+            "encrypt": self.filled[trust.KEY],
+            **{name: pem if name.endswith("_file") else True for name in names},
+        }
+
     def stop(self) -> None:
         """End its Consul."""
         if self.process:
@@ -120,6 +143,16 @@ class Node:
             for module, changes in (
                 (tokens, {"IN_USE": self.folder / "in-use.json", "PROBE_SECRETS": self.folder / "probe.json"}),
                 (consul, {"load_manifest": lambda: self.manifest}),
+                (
+                    trust,
+                    {
+                        "IN_USE": self.folder / "trust.json",
+                        "PROBE_SECRETS": self.folder / "probe.json",
+                        "KEY_FILE": self.folder / "etc" / "webitel.json",
+                        "CERTIFICATE_FILE": self.folder / "etc" / "webitel.pem",
+                        "SERF": self.folder / "data" / "serf",
+                    },
+                ),
                 (
                     access,
                     {

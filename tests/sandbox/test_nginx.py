@@ -1,5 +1,7 @@
 """The rendered site under real nginx: every route of the vendor's own site of 25.08, who is told what, and the limits."""
 
+import base64
+import hashlib
 import http.client
 import json
 import os
@@ -127,7 +129,10 @@ class Echo(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.headers.get("Upgrade") and self.answers == 200:
-            self.connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            key = self.headers.get("Sec-WebSocket-Key", "") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+            accept = base64.b64encode(hashlib.sha1(key.encode(), usedforsecurity=False).digest()).decode()
+            opened = "HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"
+            self.connection.sendall("\r\n".join((*opened, f"Sec-WebSocket-Accept: {accept}", "", "")).encode())
             self.connection.recv(1)
             self.close_connection = True
             return

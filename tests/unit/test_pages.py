@@ -8,7 +8,7 @@ import pytest
 from cli.develop.parts import ONLY_BY_NAME, PARTS
 from cli.drills.run import Outcome
 from components.model.planning.planner import plan_to_json
-from components.model.report import DiskRow, MachineRow, NodeReport, ServiceRow
+from components.model.report import AlertRow, DiskRow, MachineRow, NodeReport, ServiceRow
 from components.model.settings import Settings
 from stacks.load import load_deployment, make_deployment
 from tools.pages import PAGES, ROOT, renew
@@ -52,7 +52,7 @@ def test_the_json_of_a_plan_is_documented() -> None:
 
 
 def test_the_json_of_a_status_is_documented() -> None:
-    names = {name for part in (NodeReport, ServiceRow, DiskRow, MachineRow) for name in part.model_fields}
+    names = {name for part in (NodeReport, ServiceRow, DiskRow, MachineRow, AlertRow) for name in part.model_fields}
     assert names - documented("status") == set()
 
 

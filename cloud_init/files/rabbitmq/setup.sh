@@ -14,7 +14,14 @@ is_set_up() {
   ask vhosts | grep -q '"metadata":{"default_queue_type":"quorum"[^}]*},"name":"/"' || return 1
   for exchange in {{ exchanges | join(" ") }}; do make_exchange "$exchange" || return 1; done
 }
-if is_set_up; then exit; fi
+# The broker of an earlier version runs without the plugin that Prometheus asks, and takes it up without a restart.
+add_figures() {
+  if ask "nodes/rabbit@$(hostname)?columns=enabled_plugins" | grep -q '"rabbitmq_prometheus"'; then return; fi
+  where='[{ip, "{{ bind("rabbitmq", "metrics") }}"}, {port, {{ port("rabbitmq", "metrics") }}}]'
+  rabbitmqctl -q eval "application:set_env(rabbitmq_prometheus, tcp_config, $where, [{persistent, true}]),
+    rabbit_plugins:ensure(\"/etc/rabbitmq/enabled_plugins\")."
+}
+if is_set_up; then add_figures; exit; fi
 
 rabbitmqctl -q await_startup --timeout 600
 # Without definitions `/` is made with no default queue type, for good: the member that began the cluster makes it anew while
@@ -33,3 +40,4 @@ until rabbitmqctl -q list_vhosts name default_queue_type | grep -q "^/	quorum"; 
 done
 rabbitmqctl -q import_definitions /etc/rabbitmq/definitions.json
 if rabbitmqctl -q list_users --no-table-headers | grep -q "^guest	"; then rabbitmqctl -q delete_user guest; fi
+add_figures

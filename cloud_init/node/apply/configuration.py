@@ -8,14 +8,15 @@ import time
 from collections.abc import Iterable, Mapping
 
 from .. import install
-from ..clusters import access, encryption, locks
+from ..clusters import access, encryption, locks, trust
+from ..health import kept_calls
 from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
 from ..records import who
 from ..report import Applied
 from ..state import load_state, save_state
-from ..storage import disks, shares
+from ..storage import disks, owners, shares
 from ..system import ApplyError, Tell, systemctl, write_private
-from . import accounts, drift, files, guard, identity, keys, leave, units, versions
+from . import accounts, drift, files, guard, identity, keys, leave, units, users, versions
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
@@ -88,12 +89,15 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         units.keep_off(manifest["install_units"])
     drift.hold_again(state, manifest.get("renewed", ()))
     done("packages")
+    users.prepare(manifest)
     disks.prepare(manifest, configuration["devices"], state, tell)
+    # Before the units are written that run as the new one.
+    owners.begin([entry for entry in manifest["directories"] if entry.get("changed_owner")], tell)
     done("disks")
     changed_accounts = accounts.prepare(manifest.get("operators", []), tell)
     access.prepare(manifest)
     with access.held(access.WRITING):
-        fill.values["secret"] = access.fill(secrets)
+        fill.values["secret"] = trust.fill(access.fill(secrets))
         texts = encryption.relax(fill_manifest(manifest, fill), configuration["files"], configuration["attributes"], fill.apply)
         plan = files.compare(texts, configuration["attributes"], fill, state["files"])
         actions = units.order_actions(
@@ -119,6 +123,9 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     # From here on with addresses in place of placeholders.
     manifest = fill_manifest(manifest, fill)
     save_manifest(manifest)
+    disruptive = configuration.get("disruptive", False)
+    if disruptive:
+        left = units.order_actions([*left, *(f"revive {unit}" for unit in kept_calls.list_put_off())], manifest)
     done("files")
     shares.prepare(manifest, tell)
     leaving = manifest.get("leaving", False)
@@ -130,7 +137,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         if renewed := state.get("bundles", {}).get("node") != configuration["bundles"]["node"]:
             systemctl("try-reload-or-restart", units.LOCKS)
             systemctl("try-restart", units.RECORDS)
-        performed = [one for one in actions if one not in left] + units.converge(manifest, left, update, tell)
+        performed = [one for one in actions if one not in left] + units.converge(manifest, left, update, tell, disruptive)
         changed = any(units.WATCH in path for path in plan.changed)
         if renewed or changed or not units.is_running(units.WATCH):
             systemctl("restart", units.WATCH)
@@ -150,12 +157,15 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     )
     done("services")
     who.record_changes([*plan.changed, *reduced], plan.removed)
-    return {
+    applied: Applied = {
         "changed": sorted([*plan.changed, *reduced]),
         "removed": sorted(plan.removed),
         "actions": [*changed_accounts, *corrected, *performed],
         "seconds": seconds,
     }
+    if waiting := kept_calls.list_put_off():
+        applied["put_off"] = waiting
+    return applied
 
 
 def fill_manifest(manifest: Manifest, fill: files.Placeholders) -> Manifest:

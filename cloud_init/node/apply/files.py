@@ -57,7 +57,9 @@ def compare(texts: dict[str, str], attributes: Mapping[str, FileEntry], fill: Pl
             continue
         if not is_same(pathlib.Path(path), text, mode, uid, gid):
             plan.changed[path] = (text, mode, uid, gid, wanted.get("check", ""))
-            plan.actions += wanted["actions"]
+            # Who runs has read it: another owner or mode concerns the next start.
+            if not has_text(pathlib.Path(path), text):
+                plan.actions += wanted["actions"]
     for path in known:
         if path not in texts and pathlib.Path(path).exists():
             plan.removed.append(path)
@@ -68,10 +70,15 @@ def compare(texts: dict[str, str], attributes: Mapping[str, FileEntry], fill: Pl
 
 def is_same(path: pathlib.Path, text: str, mode: int, uid: int, gid: int) -> bool:
     """Tell whether the file is there with that content, mode and owner, and is not a link."""
-    if path.is_symlink() or not path.is_file():
+    if not has_text(path, text):
         return False
     found = path.stat()
-    return (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (mode, uid, gid) and path.read_text(errors="replace") == text
+    return (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (mode, uid, gid)
+
+
+def has_text(path: pathlib.Path, text: str) -> bool:
+    """Tell whether the file is there with that content, and is not a link."""
+    return not path.is_symlink() and path.is_file() and path.read_text(errors="replace") == text
 
 
 def write(plan: FilePlan, place_bundles: Callable[[], None] = lambda: None) -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from ..clusters import broker_cluster, database_cluster, encryption
-from ..health import status
+from ..health import kept_calls, status
 from ..manifest import Configuration, Manifest
 from ..state import State
 from ..system import ApplyError, Tell, last_lines, run, systemctl
@@ -29,8 +29,9 @@ BEFORE_RESTART: dict[str, Callable[[Manifest, Tell], None]] = {
 AFTER_RELOAD: dict[str, Callable[[Manifest], None]] = {"patroni": encryption.await_offer}
 """What has to be true before what follows is restarted."""
 
-VERBS = ("reload", "restart", "drain", "refresh")
-"""`refresh` is for what matters at the next start only: it touches a unit that is still on its way up."""
+VERBS = ("reload", "restart", "drain", "refresh", "revive")
+"""`revive` is a restart that is put off while calls would not come back. `refresh` is for what matters at the next start only:
+it touches a unit that is still on its way up."""
 
 
 def actions_of_bundles(configuration: Configuration, state: State) -> list[str]:
@@ -65,8 +66,10 @@ def order_actions(actions: list[str], manifest: Manifest) -> list[str]:
     return sorted(wanted, key=place)
 
 
-def converge(manifest: Manifest, actions: list[str], update: bool, tell: Tell) -> list[str]:
-    """Bring units to what the manifest says. At creation everything is told to start and nothing is waited for."""
+def converge(manifest: Manifest, actions: list[str], update: bool, tell: Tell, disruptive: bool = False) -> list[str]:
+    """Bring units to what the manifest says; return what was done. At creation everything is told to start and nothing is
+    waited for. With `disruptive` nothing is put off for calls."""
+    done = list(actions)
     names = [unit["name"] for unit in manifest["units"]]
     moving = {unit["name"] for unit in manifest["units"] if unit.get("moves")}
     if "daemon-reload" in actions:
@@ -94,6 +97,11 @@ def converge(manifest: Manifest, actions: list[str], update: bool, tell: Tell) -
             drain(manifest, tell)
         if verb == "restart" and update and unit in BEFORE_RESTART:
             BEFORE_RESTART[unit](manifest, tell)
+        if verb == "revive" and update and not disruptive and (why := kept_calls.describe_obstacle(manifest)):
+            kept_calls.put_off(unit)
+            tell("services", f"{unit} is not restarted: {why}")
+            done[done.index(action)] = f"{unit} not restarted: {why}"
+            continue
         perform(verb, unit, update)
         if verb == "reload" and update and unit in AFTER_RELOAD:
             AFTER_RELOAD[unit](manifest)
@@ -110,7 +118,7 @@ def converge(manifest: Manifest, actions: list[str], update: bool, tell: Tell) -
             touched += resting
     if update and touched:
         settle(manifest, touched, tell)
-    return actions
+    return done
 
 
 def leave_clusters_to_others(manifest: Manifest, tell: Tell) -> None:

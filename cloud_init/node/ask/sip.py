@@ -44,19 +44,32 @@ def exchange(sock: socket.socket, method: str, host: str, header: str) -> str:
     """Send one request and return its final answer; raise a TimeoutError without one."""
     mine, target = ("{}:{}".format(*name) for name in (sock.getsockname(), sock.getpeername()))
     token = secrets.token_hex(8)
-    sock.send(
-        (
-            f"{method} sip:{target if method == 'OPTIONS' else host} SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP {mine};branch=z9hG4bK{token};rport\r\nMax-Forwards: 10\r\n"
-            f"From: <sip:probe@{host}>;tag={token}\r\nTo: <sip:probe@{host}>\r\n"
-            f"Call-ID: {token}@{host}\r\nCSeq: 1 {method}\r\nContact: <sip:probe@{mine}>\r\n"
-            f"{header}User-Agent: webitel-node\r\nContent-Length: 0\r\n\r\n"
-        ).encode()
-    )
+    sock.send(write_request(method, target if method == "OPTIONS" else host, host, mine, token, header))
     while True:
         data = sock.recv(65535).decode(errors="replace")
         if data.startswith("SIP/2.0 ") and not data.startswith("SIP/2.0 1") and token in data:
             return data
+
+
+def write_request(
+    method: str,
+    target: str,
+    host: str,
+    mine: str,
+    token: str,
+    header: str = "",
+    transport: str = "UDP",
+    agent: str = "webitel-node",
+) -> bytes:
+    """Write a request outside a dialog, to `target`, from `mine` (address and port); `token` marks what belongs to it."""
+    contact = f"sip:probe@{mine}" + ("" if transport == "UDP" else f";transport={transport.lower()}")
+    return (
+        f"{method} sip:{target} SIP/2.0\r\n"
+        f"Via: SIP/2.0/{transport} {mine};branch=z9hG4bK{token};rport\r\nMax-Forwards: 10\r\n"
+        f"From: <sip:probe@{host}>;tag={token}\r\nTo: <sip:probe@{host}>\r\n"
+        f"Call-ID: {token}@{host}\r\nCSeq: 1 {method}\r\nContact: <{contact}>\r\n"
+        f"{header}User-Agent: {agent}\r\nContent-Length: 0\r\n\r\n"
+    ).encode()
 
 
 def answer_challenge(challenge: str, method: str, host: str) -> str:

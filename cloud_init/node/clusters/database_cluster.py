@@ -36,12 +36,24 @@ def list_members(manifest: Manifest) -> list[Member]:
     return members
 
 
-def post(url: str, what: Mapping[str, object], seconds: float) -> str:
+def read_parameters(manifest: Manifest) -> dict[str, Any]:
+    """Read the parameters of PostgreSQL that the whole cluster has. Raises OSError or ValueError."""
+    with urllib.request.urlopen(f"{find_patroni(manifest)}/config", timeout=5) as answer:
+        found: dict[str, Any] = json.loads(answer.read()).get("postgresql", {}).get("parameters", {})
+    return found
+
+
+def change_parameters(manifest: Manifest, wanted: Mapping[str, object]) -> str:
+    """Change some of them; return "" or why it was not done."""
+    return post(f"{find_patroni(manifest)}/config", {"postgresql": {"parameters": wanted}}, 30, method="PATCH")
+
+
+def post(url: str, what: Mapping[str, object], seconds: float, method: str = "POST") -> str:
     """Send one command to a member's Patroni; return "" or why it was not done."""
     found = re.search(r'user = "(.*)"', LOGIN.read_text())
     assert found, f"{LOGIN} has no credentials"
     token = base64.b64encode(found[1].encode()).decode()
-    order = urllib.request.Request(url, json.dumps(what).encode(), {"Authorization": f"Basic {token}"}, method="POST")
+    order = urllib.request.Request(url, json.dumps(what).encode(), {"Authorization": f"Basic {token}"}, method=method)
     try:
         with urllib.request.urlopen(order, timeout=seconds):
             return ""

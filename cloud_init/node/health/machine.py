@@ -8,13 +8,15 @@ import ssl
 import time
 
 from ..ask.certificate import SHOWN, is_due, is_taken, remember
+from ..ask.counters import read_counters
 from ..ask.view import View
-from ..clusters import access, encryption
+from ..backups import jobs, recordings
+from ..clusters import access, encryption, trust
 from ..manifest import DiskEntry, Manifest, OrderEntry
 from ..records import send
 from ..report import MachineRow
 from ..system import run, write_private
-from . import updates
+from . import kept_calls, updates
 from .emergency import emergency_calls
 
 GROWTH = pathlib.Path("/var/lib/webitel/growth.json")
@@ -28,13 +30,19 @@ LATE_DAYS = 14
 """`up` renews our own long before."""
 RECORDS_LATE_SECONDS = 600.0
 """Beyond this somebody should know that the log server takes no records; until then it may be starting again."""
+ALLOWANCE = "_allowance_exceeded"
+"""How the counters of AWS' driver for what was too much end (`facts/real-clouds.md` B28)."""
 CLOCK_OFF_SECONDS = 1.0
 """Beyond this, tokens, certificates and Patroni's leases are at risk."""
 
 
 def ask(manifest: Manifest) -> list[MachineRow]:
     """Check all of it but the disks."""
-    rows = [clock(), *filter(None, [access.report(manifest), encryption.report(manifest)]), *log_server()]
+    told = (access.report(manifest), trust.report(manifest), encryption.report(manifest), kept_calls.report(manifest))
+    rows = [clock(), *filter(None, told), *log_server(), *jobs.report(manifest), *recordings.report(manifest)]
+    if most := manifest.get("largest_packet"):
+        rows += packets(manifest["address"], most)
+    rows += allowances(manifest["address"])
     if numbers := manifest.get("emergency_numbers"):
         rows.append(emergency_calls(numbers, View(manifest)))
     order = manifest.get("order")
@@ -48,6 +56,41 @@ def ask(manifest: Manifest) -> list[MachineRow]:
     elif order:
         rows.append(certificate(SHOWN.read_text(), order))  # that of SIP over TLS
     return [*rows, *updates.ask(manifest)]
+
+
+def interfaces(address: str) -> list[tuple[str, int]]:
+    """Return name and packet size of the interface that has an address of this node's."""
+    shown = run(["ip", "-json", "address", "show", "to", address], 10).stdout
+    return [(one["ifname"], one["mtu"]) for one in json.loads(shown or "[]") if one]
+
+
+def packets(address: str, most: int) -> list[MachineRow]:
+    """Say where the interface of the private network sends larger packets than the cloud carries, which vanish. DHCP tells the
+    size; an image of one's own may not take it."""
+    return [
+        {
+            "name": "packet size",
+            "healthy": True,
+            "warning": True,
+            "why": f"{name} sends packets of {size} bytes, and between nodes {most} get through; larger ones vanish. "
+            f"Run `ip link set dev {name} mtu {most}`, and let the image's DHCP client take the size it is told",
+        }
+        for name, size in interfaces(address)
+        if size > most
+    ]
+
+
+def allowances(address: str) -> list[MachineRow]:
+    """Say what the cloud dropped because it was more than this machine is allowed, where the driver is told that, as AWS' is."""
+    rows: list[MachineRow] = []
+    for name, _ in interfaces(address):
+        over = {key: count for key, count in read_counters(name).items() if key.endswith(ALLOWANCE) and count}
+        if over:
+            told = ", ".join(f"{key} {count}" for key, count in over.items())
+            why = f"the cloud dropped packets of {name} since it started, beyond what it allows the machine ({told}); "
+            why += "a larger webitel:machine_types is allowed more"
+            rows.append({"name": "allowance", "healthy": True, "warning": True, "why": why})
+    return rows
 
 
 def log_server() -> list[MachineRow]:

@@ -16,7 +16,7 @@ from ..ask.view import RECENT_SECONDS, TIMEOUT_SECONDS, View, broker, query, req
 from ..clusters import access, broker_cluster
 from ..manifest import ProbeEntry
 from ..system import Unhealthy
-from . import machine, opensips, topology
+from . import kept_calls, machine, opensips, topology
 
 Question = Callable[[ProbeEntry, View], None]
 
@@ -274,6 +274,7 @@ PROBES: dict[str, Question] = {
     "schema": schema,
     "disk_space": disk_space,
     "rtpengine": sip.rtpengine,
+    "redis": kept_calls.probe_redis,
     "sip": sip.sip_request,
     "opensips_rtpengine": opensips.check_rtpengines,
     "freeswitch": sip.freeswitch,

@@ -14,7 +14,7 @@ from ..report import DiskRow, Report, ServiceRow
 from ..state import STATE, load_state
 from ..storage import disks, shares
 from ..system import Unhealthy, last_lines, systemctl
-from . import machine, probes
+from . import alerts, machine, probes
 
 JUST_NOW_SECONDS = 30.0
 """Longer than the pause between two starts of a unit."""
@@ -50,8 +50,9 @@ def ask(only: Collection[str] | None = None, *, brief: bool = False) -> Report:
     reports = [report_service(service, fault, states, logs, view) for service, fault in zip(chosen, faults, strict=True)]
     disk_reports = [*(report_disk(disk) for disk in manifest["disks"]), *([shared.result()] if shared else [])]
     machine_rows = machine.ask(manifest) if only is None and not brief and manifest["services"] else []
+    firing = alerts.list_firing(manifest) if only is None and not brief else None
     configured = STATE.exists() and bool(manifest["services"])
-    return {
+    report: Report = {
         "node": manifest["node"],
         "key": manifest["key"],
         "services": reports,
@@ -60,6 +61,7 @@ def ask(only: Collection[str] | None = None, *, brief: bool = False) -> Report:
         "healthy": configured and all(row["healthy"] for row in (*reports, *disk_reports, *machine_rows)),
         "uptime": read_uptime(),
     }
+    return report if firing is None else {**report, "alerts": firing}
 
 
 def report_leaving(manifest: Manifest) -> Report:

@@ -1,11 +1,12 @@
 """What a unit waits for before it starts (`ExecStartPre`): Consul's leader, a writable database, the broker, a disk."""
 
+import pathlib
 import time
 
 from ..ask.view import View
 from ..clusters import access, broker_cluster, database_data
 from ..manifest import ProbeEntry, load_manifest
-from ..storage import disks
+from ..storage import disks, owners
 from ..system import Unhealthy
 from . import probes
 
@@ -62,6 +63,9 @@ def ask(name: str, view: View) -> None:
         if not (disks.is_mounted(argument) and disks.sentinel(argument).exists()):
             raise Unhealthy(f"no disk at {argument}")
         return
+    if kind == "owner":
+        owners.finish(pathlib.Path(argument), view.manifest)
+        return
     if kind not in QUESTIONS:
-        raise SystemExit(f"cannot wait for {name}, only for {', '.join(QUESTIONS)} or disk:PATH")
+        raise SystemExit(f"cannot wait for {name}, only for {', '.join(QUESTIONS)}, disk:PATH or owner:PATH")
     probes.ask(QUESTIONS[kind], ALONE, view)

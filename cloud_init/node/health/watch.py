@@ -17,7 +17,7 @@ from ..manifest import Manifest, ProbeEntry, ServiceEntry, load_manifest
 from ..report import Report, ServiceRow
 from ..storage import disks, shares
 from ..system import Unhealthy, systemctl
-from . import entries, machine, opensips, status, topology
+from . import entries, figures, kept_calls, machine, opensips, status, topology
 
 ROUND_SECONDS = 15.0
 DEAF_SECONDS = 60.0
@@ -31,7 +31,9 @@ Rows = Mapping[str, ServiceRow]
 def run() -> int:
     """Watch for as long as the node runs; return 1 where a part of it has ended."""
     watcher = Watcher()
+    kept = kept_calls.Keeper()
     follower = database_cluster.Follower()
+    exporter = figures.Exporter()
     keeper = threading.Thread(target=access.follow, daemon=True)
     keeper.start()
     while keeper.is_alive():
@@ -42,7 +44,9 @@ def run() -> int:
         machine.sample_disks([disk for disk in manifest["disks"] if disks.is_mounted(disk["mount"])])
         encryption.look(manifest)
         report = status.ask(brief=True)
+        exporter.write(manifest, report)
         wake_rtpengine(manifest, report)
+        kept.look(manifest, time.monotonic())
         for done in (broker_cluster.grow(View(manifest)), follower.recopy(View(manifest))):
             if done:
                 print(done, flush=True)

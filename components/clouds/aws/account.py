@@ -6,12 +6,14 @@ addresses and networks is counted here, of vCPUs it is not told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from pulumi import InvokeOptions
 from pulumi_aws import Provider, ec2, get_caller_identity_output, servicequotas
+from pulumi_aws.ec2.outputs import GetRouteTableRouteResult as Route
 
 from components.clouds.aws.adapter import DEBIAN, IMAGE
 from components.clouds.aws.facts import FACTS
@@ -21,6 +23,9 @@ from components.model.clouds.offers import Finding, Offers, Quota
 from components.model.machine import Public
 
 STACK_TAG = "webitel:stack"
+EVERYWHERE = "0.0.0.0/0"
+INTERNET_GATEWAY = "igw-"
+"""How an internet gateway's id begins; a firewall's endpoint may stand in its place."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +118,43 @@ async def ask_network(asked: Asked, options: InvokeOptions) -> list[Finding]:
         if found.vpc_id != given.id:
             return SubnetFound([found.cidr_block], f"it is in {found.vpc_id}, not in webitel:existing_network.id = {given.id}")
         wanted = f"{plan.region}{given.subnets[id].zone}"
-        elsewhere = f"it is in {found.availability_zone}, not in {wanted}" if found.availability_zone != wanted else ""
-        return SubnetFound([found.cidr_block], elsewhere)
+        if found.availability_zone != wanted:
+            return SubnetFound([found.cidr_block], f"it is in {found.availability_zone}, not in {wanted}")
+        routes = await list_routes(id, given.id, options)
+        return SubnetFound([found.cidr_block], *(judge_public(routes) if given.subnets[id].public else judge_private(routes)))
 
     return await find_given(plan, tell, r"no matching EC2 Subnet|InvalidSubnetID")
+
+
+async def list_routes(subnet: str, vpc: str, options: InvokeOptions) -> Sequence[Route]:
+    """Return the routes of a subnet: of the table that it is associated with, else of the VPC's main one."""
+    try:
+        table = await known(ec2.get_route_table_output(subnet_id=subnet, opts=options))
+    except Exception as error:  # a provider's refusal has no class of its own
+        if not re.search("returned no results|no matching EC2 Route Table", str(error)):
+            raise
+        main = ec2.GetRouteTableFilterArgs(name="association.main", values=["true"])
+        table = await known(ec2.get_route_table_output(vpc_id=vpc, filters=[main], opts=options))
+    return table.routes
+
+
+def judge_public(routes: Sequence[Route]) -> tuple[str, str]:
+    """Return what does not fit a subnet whose nodes are reached from outside, and what may not; "" = nothing."""
+    if way := next((one for one in routes if one.cidr_block == EVERYWHERE), None):
+        nat = f"0.0.0.0/0 leads to {way.nat_gateway_id}, so nobody reaches its nodes; it needs a route to an internet gateway"
+        return (nat if way.nat_gateway_id else ""), ""
+    if any(one.gateway_id.startswith(INTERNET_GATEWAY) for one in routes):
+        return "", ""
+    return "it has no route for 0.0.0.0/0; nodes that are reached from outside need one to an internet gateway", ""
+
+
+def judge_private(routes: Sequence[Route]) -> tuple[str, str]:
+    """Likewise of a subnet whose nodes have no public address. Routes that a gateway propagates are told to nobody."""
+    ways = [one for one in routes if one.cidr_block == EVERYWHERE]
+    if found := [one.gateway_id for one in ways if one.gateway_id.startswith(INTERNET_GATEWAY)]:
+        return f"0.0.0.0/0 leads to {found[0]}, through which nodes without a public address get no answer", ""
+    doubt = "it has no route for 0.0.0.0/0 but one that a gateway may propagate, and its nodes fetch their packages that way"
+    return "", "" if ways else doubt
 
 
 async def ask_image(asked: Asked, options: InvokeOptions) -> list[Finding]:

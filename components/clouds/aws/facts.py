@@ -52,6 +52,7 @@ FACTS = CloudFacts(
     shared_reason="burstable, its CPU is throttled under steady voice load",
     shared_state="aws s3 mb s3://YOUR-BUCKET && export PULUMI_BACKEND_URL='s3://YOUR-BUCKET?region=us-east-1'",
     machine_resource="aws:ec2/instance:Instance",
+    type_output="instanceType",
     dns=True,
     reverse_dns=True,
     reverse_dns_first=True,  # real-clouds.md B27
@@ -96,6 +97,7 @@ FACTS = CloudFacts(
         subnet_shape=r"subnet-([0-9a-f]{8}|[0-9a-f]{17})",
         subnet_example="subnet-0123456789abcdef0",
         resource="aws:ec2/vpc:Vpc",
+        place=("aws:ec2/networkInterface:NetworkInterface", "subnetId"),
         by_zone=True,
     ),
 )

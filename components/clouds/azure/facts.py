@@ -74,6 +74,7 @@ FACTS = CloudFacts(
         "PULUMI_BACKEND_URL='azblob://YOUR-CONTAINER?storage_account=YOUR-ACCOUNT'"
     ),
     machine_resource="azure-native:compute:VirtualMachine",
+    type_output="hardwareProfile.vmSize",
     max_flows=500_000,  # real-clouds.md B28
     dns=True,
     dns_key="resource group, dns-group",
@@ -123,5 +124,6 @@ FACTS = CloudFacts(
         subnet_shape=rf"(?P<network>{NETWORK_ID})/subnets/[\w.-]{{1,80}}",
         subnet_example="{network}/subnets/telephony",
         resource="azure-native:network:VirtualNetwork",
+        place=("azure-native:network:NetworkInterface", "ipConfigurations.0.subnet.id"),
     ),
 )

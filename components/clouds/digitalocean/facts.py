@@ -36,6 +36,7 @@ FACTS = CloudFacts(
         "PULUMI_BACKEND_URL='s3://YOUR-SPACE?region=us-east-1&endpoint=https://fra1.digitaloceanspaces.com'"
     ),
     machine_resource="digitalocean:index/droplet:Droplet",
+    type_output="size",
     dns=True,
     # The first one of a region (terraform-provider-digitalocean issues 472 and 1267).
     lasting_network=("digitalocean:index/vpc:Vpc", "digitalocean:index/getVpc:getVpc"),

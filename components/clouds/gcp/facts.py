@@ -39,7 +39,9 @@ FACTS = CloudFacts(
     disk_type_by_family={"c4": "hyperdisk-balanced", "c4d": "hyperdisk-balanced"},
     shared_reason="shared, its CPU is taken away under steady voice load",
     shared_state="gcloud storage buckets create gs://YOUR-BUCKET && export PULUMI_BACKEND_URL=gs://YOUR-BUCKET",
+    largest_packet=1460,
     machine_resource="gcp:compute/instance:Instance",
+    type_output="machineType",
     max_packets=1_800_000,  # real-clouds.md B28
     flows_per_vcpu=130_000,
     max_flows=1_040_000,
@@ -96,5 +98,6 @@ FACTS = CloudFacts(
         subnet_shape=r"projects/[a-z][a-z0-9:.-]*/regions/(?P<region>[a-z0-9-]+)/subnetworks/[a-z]([a-z0-9-]{0,61}[a-z0-9])?",
         subnet_example="projects/your-project/regions/{region}/subnetworks/telephony",
         resource="gcp:compute/network:Network",
+        place=("gcp:compute/instance:Instance", "networkInterfaces.0.subnetwork"),
     ),
 )

@@ -37,7 +37,9 @@ FACTS = CloudFacts(
         "make a bucket (Object Storage), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are its key, export "
         "PULUMI_BACKEND_URL='s3://YOUR-BUCKET?region=fsn1&endpoint=https://fsn1.your-objectstorage.com'"
     ),
+    largest_packet=1450,
     machine_resource="hcloud:index/server:Server",
+    type_output="serverType",
     dns=True,
     reverse_dns=True,
     # Hetzner Cloud API, Errors.

@@ -2,6 +2,7 @@
 
 from components.model.catalogue.service import (
     DataDirectory,
+    Metrics,
     OnChange,
     PackageSource,
     Placement,
@@ -28,6 +29,7 @@ POSTGRESQL = Service(
     repositories=("timescaledb", "webitel"),
     units=("patroni", "webitel-setup-postgresql"),
     listeners=(tcp("sql", 5432), tcp("rest", 8008)),
+    metrics=Metrics("rest"),
     calls=("postgresql", "consul"),
     secrets=(
         "postgres_password",
@@ -69,7 +71,9 @@ RABBITMQ = Service(
         tcp("management-tls", 15671),
         tcp("epmd", 4369),
         tcp("distribution", 25672),
+        tcp("metrics", 15692),
     ),
+    metrics=Metrics("metrics"),
     calls=("rabbitmq",),
     secrets=("broker_password", "broker_cookie", "broker_certificate", "nodes_root"),
     probes=(

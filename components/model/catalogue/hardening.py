@@ -64,7 +64,7 @@ class Hardening:
 
 NO_GENERATED_CODE = "MemoryDenyWriteExecute=yes"
 NO_RIGHTS = "SystemCallFilter=~@privileged"
-EMPTY_HOME = ("ProtectHome=tmpfs", "TemporaryFileSystem=/root:mode=0700")
+EMPTY_HOME = ("ProtectHome=tmpfs", "TemporaryFileSystem=/home:mode=1777")
 """go-micro ends at once where it cannot make `~/.micro`; what it keeps there is for its own command line, which nobody uses. And
 whoever asks PostgreSQL for TLS looks for a certificate of its own at home: none is right, a shut home ends the try."""
 CHANGES_USER = ("CAP_SETUID", "CAP_SETGID")
@@ -73,7 +73,7 @@ KEEPS_FILES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER")
 
 def webitel(*lines: str, restarts: bool = True) -> Hardening:
     """Return what one of Webitel's programs in Go has. Not restarted are the two that callers' flows and queues live in."""
-    return Hardening(lines=(NO_RIGHTS, *EMPTY_HOME, *lines), restarts=restarts, metadata=True)
+    return Hardening(lines=(NO_RIGHTS, *EMPTY_HOME, *lines), restarts=restarts)
 
 
 HARDENED: Mapping[str, Hardening] = {
@@ -117,6 +117,26 @@ HARDENED: Mapping[str, Hardening] = {
         ("RestrictRealtime=no",),
         reason="its package gives it these two rights: the kernel's table of streams, and priority over what is not audio",
     ),
+    # Beyond what its package does: it writes nowhere, and speaks to this node only.
+    "redis-server": Hardening(
+        lines=(
+            NO_GENERATED_CODE,
+            NO_RIGHTS,
+            "SystemCallFilter=~@resources",
+            "ReadWritePaths=",
+            "IPAddressDeny=any",
+            "IPAddressAllow=localhost",
+        ),
+    ),
+    "freeswitch": Hardening(
+        (*CHANGES_USER, *KEEPS_FILES, "CAP_SYS_NICE", "CAP_SYS_RESOURCE"),
+        tuple(
+            f"{folder}/freeswitch"
+            for folder in ("/run", "/etc", "/var/lib", "/var/cache", "/var/log", "/var/spool", "/usr/share")
+        ),
+        ("RestrictRealtime=no",),
+        reason="its unit gives it its folders as root, and it takes real-time priority; its user is freeswitch",
+    ),
     "fail2ban": Hardening(
         ("CAP_DAC_READ_SEARCH", "CAP_NET_ADMIN", "CAP_NET_RAW"),
         ("/run", "/var/lib/fail2ban", "/var/log"),
@@ -142,6 +162,9 @@ HARDENED: Mapping[str, Hardening] = {
     ),
     # Root, so that no other program can rewrite what stands in its files, and without anything else that root may.
     "webitel-records": Hardening(lines=(NO_GENERATED_CODE, "ProtectProc=invisible"), restarts=True, metadata=True),
+    "prometheus": Hardening(writes=("/var/lib/prometheus",), lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
+    "prometheus-alertmanager": Hardening(writes=("/var/lib/prometheus",), lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
+    "prometheus-node-exporter": Hardening(lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
     "webitel-setup-postgresql": Hardening(writes=("/run",)),
     "webitel-setup-rabbitmq": Hardening(
         (*CHANGES_USER, *KEEPS_FILES),
@@ -156,7 +179,6 @@ LEFT_ALONE: Mapping[str, str] = {
     "webitel-app": "closed: what it takes the licence's identifier from is not known, and was not seen under a sandbox",
     "webitel-api": "the same program as webitel-app",
     "webitel-uac": "the same program as webitel-app",
-    "freeswitch": "not seen under a sandbox yet: it starts as root, gives itself its folders and takes real-time priority",
     "grafana-server": "its package has shut it in",
     "webitel-certificate": "not seen under a sandbox yet: it orders certificates and has others take them up",
     "webitel-guard": "it puts back files of the firewall and of sshd, whatever they are",

@@ -4,6 +4,7 @@ from components.model.catalogue.service import (
     Audience,
     Bind,
     Egress,
+    Metrics,
     OnChange,
     PackageSource,
     Placement,
@@ -94,7 +95,9 @@ HAPROXY = Service(
         tcp("sql", 5432, Audience.NODE, bind=Bind.LOOPBACK),
         tcp("amqp", 5672, Audience.NODE, bind=Bind.LOOPBACK),
         tcp("management", 15672, Audience.NODE, bind=Bind.LOOPBACK),
+        tcp("metrics", 8405),
     ),
+    metrics=Metrics("metrics"),
     secrets=("database_password", "broker_password", "nodes_root"),
     probes=(
         Probe("postgresql", "no writable database behind 127.0.0.1:5432: check HAProxy, Patroni and the password"),

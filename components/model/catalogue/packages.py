@@ -49,6 +49,7 @@ PECULIAR: Mapping[str, Package] = {
         Package("nginx", parts=("nginx-", "libnginx-mod-")),
         Package("opensips", parts=("opensips-",)),
         Package("rtpengine-daemon", parts=("rtpengine-", "ngcp-rtpengine-")),
+        Package("redis-server", parts=("redis-tools",)),
         Package("freeswitch", parts=("freeswitch-", "libfreeswitch")),
         # Their restart ends nothing: sessions, bans and the clock go on.
         *(Package(name, renews_itself=True) for name in ("chrony", "fail2ban", "openssh-server")),

@@ -45,6 +45,8 @@ class OnChange(StrEnum):
     RELOAD = "reload"
     RESTART = "restart"
     DRAIN = "drain"
+    REVIVE = "revive"
+    """A restart after which calls in progress go on, put off while one of them would not."""
 
 
 class Placement(StrEnum):
@@ -53,7 +55,7 @@ class Placement(StrEnum):
     `ROLE`: on every node of the roles that list it. `FIRST`: only on the first node of such a role.
     `EVERY`: on every node of the plan. `BESIDE_CALLERS`: on every node with a service that calls one of `beside`.
     `BESIDE_MOVING`: on every node with a service that may move to another node of the role.
-    `QUORUM`: on three nodes of the roles that list it, on one where there are not as many.
+    `QUORUM`: on three nodes of the roles that list it, on one where there are not as many. `NOWHERE`: its setting turns it off.
     """
 
     ROLE = "role"
@@ -62,6 +64,7 @@ class Placement(StrEnum):
     BESIDE_CALLERS = "beside callers"
     BESIDE_MOVING = "beside services that move"
     QUORUM = "a quorum of nodes"
+    NOWHERE = "nowhere"
 
 
 class Front(StrEnum):
@@ -124,13 +127,33 @@ class Egress:
 
 
 @dataclass(frozen=True)
+class Metrics:
+    """Where Prometheus asks a service for its figures: one of its listeners, over plain HTTP."""
+
+    listener: str
+    path: str = "/metrics"
+
+
+@dataclass(frozen=True)
 class DataDirectory:
-    """A directory whose content must outlive the machine, on the data disk of that purpose or on the share."""
+    """A directory whose content must outlive the machine, on the data disk of that purpose or on the share.
+
+    `changed_owner`: earlier versions gave it to another one, and all in it (`cloud_init/node/storage/owners.py`)."""
 
     path: str
     disk: str
     owner: str
     mode: str = "0700"
+    changed_owner: bool = False
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user, and its group of the same name and number, that no package makes. The same number on every node: on a share files
+    belong to numbers."""
+
+    name: str
+    number: int
 
 
 @dataclass(frozen=True)
@@ -158,13 +181,17 @@ class Service:
     `packages` and `units` are the same with every package source, unless `packages_by_source`/`units_by_source` says
     otherwise for one. `repositories` are the ones outside Debian that they come from (`repositories.py`).
     `secrets` are names of `secrets.py`.
+    `web_socket`: the path where it takes web sockets before any log-in.
     `moves`: one node of several runs it, whichever holds its lock in Consul (`cloud_init/node/clusters/locks.py`); the others of
     the role have it ready.
     `reload_renews`: its reload takes up a new version of its program too.
     `front`: what it answers at the deployment's domain. `carries_calls`: more nodes of it carry more calls at once.
     `has_standby`: false where exactly one may run, and nothing takes over when it is gone.
+    `kept_by`: the service in which its calls survive its restart.
     `awaited`: units of its callers wait for it before they start (`cloud_init/node/health/waiting.py`).
     `knows_one_address`: it cannot choose among the nodes of what it calls, so that what moves needs a proxy in front of it.
+    `metrics`: where Prometheus asks it for its figures, None where the node program asks it for them (`node/health/figures.py`).
+    `account`: the user that it runs as, where no package makes it.
     `sends_audio`: a call's audio leaves the deployment by it. `boot_iops`: what its data on the boot disk asks of that disk,
     0 = nothing to speak of.
     """
@@ -179,9 +206,11 @@ class Service:
     secrets: tuple[str, ...] = ()
     data: tuple[DataDirectory, ...] = ()
     probes: tuple[Probe, ...] = ()
+    metrics: Metrics | None = None
     on_change: OnChange = OnChange.RESTART
     reload_renews: bool = False
     drops_calls: str = ""
+    kept_by: str = ""
     placement: Placement = Placement.ROLE
     placement_reason: str = ""
     moves: bool = False
@@ -197,7 +226,9 @@ class Service:
     boot_iops: int = 0
     repositories: tuple[str, ...] = ()
     restarts_when_deaf: bool = False
+    account: Account | None = None
     consul_name: str = ""
+    web_socket: str = ""
     packages_by_source: BySource = field(default_factory=dict)
     units_by_source: BySource = field(default_factory=dict)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.model.catalogue import data, node, telephony, web, webitel
+from components.model.catalogue import data, monitoring, node, telephony, web, webitel
 from components.model.catalogue.service import Front, Service
 
 CATALOGUE: Mapping[str, Service] = {
-    service.name: service for service in (*node.SERVICES, *data.SERVICES, *telephony.SERVICES, *webitel.SERVICES, *web.SERVICES)
+    service.name: service
+    for service in (*node.SERVICES, *data.SERVICES, *telephony.SERVICES, *webitel.SERVICES, *web.SERVICES, *monitoring.SERVICES)
 }
 
 

@@ -13,6 +13,16 @@ from components.model.catalogue.service import (
     udp,
 )
 
+REDIS = Service(
+    "redis",
+    "Redis",
+    packages=("redis-server",),
+    units=("redis-server",),
+    listeners=(tcp("calls", 6379, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),),
+    probes=(Probe("redis", "Redis does not take calls: those in progress would end with rtpengine", {"listener": "calls"}),),
+    restarts_when_deaf=True,
+)
+
 RTPENGINE = Service(
     "rtpengine",
     "rtpengine",
@@ -23,9 +33,12 @@ RTPENGINE = Service(
         udp("ng", 60000, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
         tcp("cli", 2224, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False),
     ),
-    calls=("freeswitch.rtp",),
+    calls=("freeswitch.rtp", "redis.calls"),
     egress=(Egress("media", "udp", Ports(1024, 65535), tracked=False),),
     probes=(Probe("rtpengine", "rtpengine does not answer, or cannot open media ports on its address", {"listener": "ng"}),),
+    # The restart of the whole machine empties Redis too.
+    on_change=OnChange.REVIVE,
+    kept_by="redis",
     drops_calls="audio of calls in progress stops until the next re-INVITE",
     sends_audio=True,
 )
@@ -86,6 +99,7 @@ SIP_WEBSOCKET = Service(
     # Who connects says which address it connects for: nginx of the web is believed, and nobody else gets here.
     listeners=(tcp("http", 5071, authenticated=False),),
     calls=("opensips.ws",),
+    web_socket="/sip",
     probes=(Probe("web_socket", "a browser's web socket does not reach OpenSIPS", {"listener": "http"}),),
 )
 
@@ -172,4 +186,4 @@ FAIL2BAN = Service(
     on_change=OnChange.RELOAD,
 )
 
-SERVICES = (RTPENGINE, OPENSIPS, SIP_WEBSOCKET, FAIL2BAN, FREESWITCH)
+SERVICES = (REDIS, RTPENGINE, OPENSIPS, SIP_WEBSOCKET, FAIL2BAN, FREESWITCH)

@@ -20,8 +20,9 @@ WEBITEL_SERVICES = (
 """The Webitel services without a place of their own (uac, Storage and Flow Manager have one)."""
 
 MEDIA = ("freeswitch", "flow_manager")
-SIP = ("opensips", "rtpengine", "webitel-uac", "sip-websocket")
+SIP = ("opensips", "rtpengine", "redis", "webitel-uac", "sip-websocket")
 WEB = ("nginx", "webitel-web")
+REPORTS = ("grafana", "alertmanager", "prometheus")
 GUARD = ("fail2ban",)
 """Where the internet comes in."""
 
@@ -86,7 +87,7 @@ _single = Tier(
     (
         Role(
             "all",
-            ("postgresql", "rabbitmq", "consul-server", "grafana", *SIP, *GUARD, *MEDIA, "storage", *WEBITEL_SERVICES, *WEB),
+            ("postgresql", "rabbitmq", "consul-server", *REPORTS, *SIP, *GUARD, *MEDIA, "storage", *WEBITEL_SERVICES, *WEB),
             1,
             Size(8, 16, 60, 2000, OURS),
             trial(4),
@@ -104,7 +105,7 @@ _basic = Tier(
     (
         Role(
             "data",
-            ("postgresql", "rabbitmq", "consul-server", "grafana", "storage"),
+            ("postgresql", "rabbitmq", "consul-server", *REPORTS, "storage"),
             1,
             Size(8, 32, 40, 3000, OURS),
             trial(2),
@@ -123,7 +124,7 @@ _extended = Tier(
     (
         Role(
             "db",
-            ("postgresql", "consul-server", "grafana"),
+            ("postgresql", "consul-server", *REPORTS),
             1,
             Size(8, 32, 40, 3000, "vendor (vCPU), ours (memory)"),
             trial(1.5),

@@ -3,11 +3,25 @@
 gRPC ports that the vendor leaves to chance are pinned, so that firewalls can be derived.
 """
 
-from components.model.catalogue.service import Audience, Bind, DataDirectory, Egress, Placement, Ports, Probe, Service, tcp
+from components.model.catalogue.service import (
+    Account,
+    Audience,
+    Bind,
+    DataDirectory,
+    Egress,
+    Placement,
+    Ports,
+    Probe,
+    Service,
+    tcp,
+)
 
 DATABASE = "postgresql"
 BROKER = "rabbitmq"
 VENDOR = ("webitel",)
+ACCOUNT = Account("webitel", 640)
+"""The number is between what adduser gives a system's users, from 100 up, and systemd, from 999 down. The vendor's packages of
+26.4 have a user of this name."""
 
 
 def sessions(application: str, minimum: int = 1) -> Probe:
@@ -125,6 +139,7 @@ MESSAGES_SRV = Service(
     packages=("webitel-messages", "webitel-common"),
     units=("messages-srv",),
     stand_in=True,
+    account=ACCOUNT,
     repositories=VENDOR,
     listeners=(tcp("grpc", 10039), tcp("pprof", 6060, Audience.NODE, bind=Bind.LOOPBACK, authenticated=False)),
     calls=(DATABASE, BROKER, "consul", "webitel-app", "flow_manager.grpc", "messages-bot.grpc", "storage.grpc"),
@@ -140,6 +155,7 @@ MESSAGES_BOT = Service(
     packages=("webitel-messages", "webitel-common"),
     units=("messages-bot",),
     stand_in=True,
+    account=ACCOUNT,
     repositories=VENDOR,
     listeners=(tcp("http", 10031), tcp("grpc", 10048)),
     calls=(DATABASE, BROKER, "consul", "webitel-app", "messages-srv.grpc", "storage.grpc", "flow_manager.grpc"),
@@ -164,6 +180,7 @@ ENGINE = Service(
     packages=("webitel-engine", "webitel-common"),
     units=("engine",),
     stand_in=True,
+    account=ACCOUNT,
     repositories=VENDOR,
     listeners=(tcp("grpc", 10040), tcp("websocket", 10022)),
     calls=(
@@ -178,6 +195,7 @@ ENGINE = Service(
         "storage.grpc",
     ),
     consul_name="engine",
+    web_socket="/websocket",
     secrets=("database_password", "broker_password", "storage_key"),
     restarts_when_deaf=True,
     egress=(Egress("push, mail, web hooks", "tcp", Ports(443, 443)),),
@@ -206,6 +224,7 @@ STORAGE = Service(
     packages=("webitel-storage", "webitel-common"),
     units=("storage",),
     stand_in=True,
+    account=ACCOUNT,
     repositories=VENDOR,
     listeners=(
         tcp("public", 10023),
@@ -217,7 +236,11 @@ STORAGE = Service(
     egress=(Egress("object storage, speech services", "tcp", Ports(443, 443)),),
     placement=Placement.FIRST,
     placement_reason="its files are on one node's disk unless webitel:recordings_share is set",
-    data=(DataDirectory("/var/lib/webitel/recordings/storage", "recordings", "root:root", "0750"),),
+    data=(
+        DataDirectory(
+            "/var/lib/webitel/recordings/storage", "recordings", f"{ACCOUNT.name}:{ACCOUNT.name}", "0750", changed_owner=True
+        ),
+    ),
     consul_name="storage",
     secrets=("database_password", "broker_password", "storage_key"),
     restarts_when_deaf=True,
@@ -250,6 +273,7 @@ CALL_CENTER = Service(
     packages=("webitel-call-center", "webitel-common"),
     units=("call_center",),
     stand_in=True,
+    account=ACCOUNT,
     repositories=VENDOR,
     listeners=(tcp("grpc", 10032),),
     consul_name="call_center",
@@ -272,6 +296,7 @@ FLOW_MANAGER = Service(
     packages=("webitel-flow-manager", "webitel-common"),
     units=("flow_manager",),
     stand_in=True,
+    account=ACCOUNT,
     repositories=VENDOR,
     listeners=(
         tcp("grpc", 10033),
@@ -318,6 +343,7 @@ LOGGER = Service(
     packages=("webitel-logger", "webitel-common"),
     units=("webitel-logger",),
     stand_in=True,
+    account=ACCOUNT,
     repositories=VENDOR,
     listeners=(tcp("grpc", 10011),),
     calls=(DATABASE, BROKER, "consul", "webitel-app", "storage.grpc"),
@@ -344,6 +370,7 @@ CASES = Service(
     packages=("webitel-cases", "webitel-common"),
     units=("webitel-cases",),
     stand_in=True,
+    account=ACCOUNT,
     repositories=VENDOR,
     listeners=(tcp("grpc", 22103),),
     calls=(DATABASE, BROKER, "consul", "webitel-app", "storage.grpc", "engine.grpc", "flow_manager.grpc", "logger"),

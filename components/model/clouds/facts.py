@@ -79,7 +79,7 @@ class CloudFacts:
     `user_data_limit`: bytes as sent, ours for every cloud (the smallest of theirs). `metadata_ports`: ports of the
     metadata address that only root may use, empty = all of them. `cloud_init_preinstalled`: the official Debian 12
     image has cloud-init. `package` is the name of the Pulumi package, "" = none but our own; `machine_resource` the Pulumi
-    type of a machine.
+    type of a machine, `type_output` which output tells its machine type.
     `lasting_network`: the type of a network that may have become the region's default, which the cloud never deletes, and the
     function that tells it (`default`), "" = no such thing. `budget_by`: of what `budget` makes an alarm, "" = it makes none,
     and `budget_page` is where the console has one; `budget_hears`: the alarm reaches somebody by itself. `dns`: has DNS of its
@@ -110,7 +110,8 @@ class CloudFacts:
     nobody reaches over its network, None where that is this machine's own. `given_networks`: how a network that the company has
     is named, None where a deployment always makes its own. `closed_mail_ports`: where no mail of a new account gets out.
     `tracks_all_but`: ports of a way out to everybody with which the firewall does not remember what everybody may send in,
-    "" = it remembers each flow, or none. `max_packets`: a second, from outside, to one machine; `max_flows`: of one machine, by
+    "" = it remembers each flow, or none. `largest_packet`: bytes that get through between nodes where that is less than an
+    interface has by itself, 0 elsewhere. `max_packets`: a second, from outside, to one machine; `max_flows`: of one machine, by
     its size where that is less (`flows_per_vcpu`); 0 = not published. `reverse_dns`: names of addresses are resources that come
     and go by themselves; `reverse_dns_first`: a name has to lead to its address before that leads back.
     """
@@ -139,6 +140,7 @@ class CloudFacts:
     boot_min_gib: int = 10
     package: str = ""
     machine_resource: str = ""
+    type_output: str = ""
     lasting_network: tuple[str, str] = ("", "")
     budget_by: str = ""
     budget_page: str = ""
@@ -176,6 +178,7 @@ class CloudFacts:
     given_networks: GivenNetworks | None = None
     closed_mail_ports: tuple[int, ...] = ()
     tracks_all_but: str = ""
+    largest_packet: int = 0
     max_packets: int = 0
     max_flows: int = 0
     flows_per_vcpu: int = 0

@@ -5,16 +5,16 @@ The figures are `docs/facts/real-clouds.md` B28's, those of the load ours and na
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 
 from components.model.catalogue.service import Audience, Service
-from components.model.catalogue.tiers import Role
+from components.model.catalogue.tiers import Role, Tier, is_voice
 from components.model.clouds.facts import CloudFacts
 from components.model.clouds.machines import choose_machine_type, describe_machine_type, fits
 from components.model.machine import MachineType
-from components.model.planning.draft import Draft
+from components.model.planning.draft import Catalogue, Draft, tier_size
 
 CALLS_AT_ONCE_PER_DAILY = 300 / 400_000
 """Calls at a time by calls a day (the vendor's figures for basic)."""
@@ -47,13 +47,29 @@ class Load:
     flows: int
 
 
+def choose_by_size(facts: CloudFacts, tier: Tier, role: str, region: str) -> MachineType:
+    """Return the cheapest machine type that meets a role's size, which is what its nodes got before audio counted too."""
+    found = tier.role(role)
+    return choose_machine_type(facts, tier_size(found, facts), region, is_voice(found))
+
+
+def choose_default(facts: CloudFacts, tier: Tier, role: str, region: str, catalogue: Catalogue) -> MachineType:
+    """Return the machine type of a role for which none is set: the cheapest that meets its size and bears the audio of the
+    tier's load. Counts that somebody raised do not count: a further node makes no other machine of one that is up."""
+    by_size, found = choose_by_size(facts, tier, role, region), tier.role(role)
+    load = load_of(tier, {one.name: one.count for one in tier.roles}, found, catalogue)
+    if facts.trial or cores_of(by_size) >= load.cores:
+        return by_size
+    return choose_for_audio(facts, found, region, load) or by_size
+
+
 def warn_of_audio(draft: Draft) -> Iterator[str]:
     """Find roles whose machines are too small for the audio of the tier's load."""
     if draft.facts.trial:
         return
-    calls = f"{ceil(calls_at_once(draft)):,} calls at a time"
+    calls = f"{ceil(calls_at_once(draft.tier, draft.counts, draft.catalogue)):,} calls at a time"
     for role in draft.tier.roles:
-        machine, load = draft.machines[role.name], load_of(draft, role)
+        machine, load = draft.machines[role.name], load_of(draft.tier, draft.counts, role, draft.catalogue)
         setting, cores = f"webitel:machine_types.{role.name} = {machine.name}", cores_of(machine)
         if load.cores > cores:
             use = advise(draft, role, load)
@@ -66,22 +82,22 @@ def warn_of_audio(draft: Draft) -> Iterator[str]:
                 yield f"{setting}: {draft.facts.title} lets {most:,} {what} through to it, {calls} make {needed:,}"
 
 
-def calls_at_once(draft: Draft) -> float:
+def calls_at_once(tier: Tier, counts: Mapping[str, int], catalogue: Catalogue) -> float:
     """Return the calls at a time of the tier's load, more where there are more media servers than the tier has."""
-    carrying = [role for role in draft.tier.roles if carries(draft, role)]
-    growth = sum(draft.counts[role.name] for role in carrying) / sum(role.count for role in carrying) if carrying else 1
-    return draft.tier.calls_per_day * CALLS_AT_ONCE_PER_DAILY * max(1.0, growth)
+    carrying = [role for role in tier.roles if carries(catalogue, role)]
+    growth = sum(counts[role.name] for role in carrying) / sum(role.count for role in carrying) if carrying else 1
+    return tier.calls_per_day * CALLS_AT_ONCE_PER_DAILY * max(1.0, growth)
 
 
-def load_of(draft: Draft, role: Role) -> Load:
+def load_of(tier: Tier, counts: Mapping[str, int], role: Role, catalogue: Catalogue) -> Load:
     """Return what each node of a role has to bear. The relay is on one node at a time, however many stand by."""
-    dialogs = calls_at_once(draft) * DIALOGS_PER_CALL
+    dialogs = calls_at_once(tier, counts, catalogue) * DIALOGS_PER_CALL
     cores, packets, flows = 0.0, 0, 0
-    if any(relays(draft.catalogue[name]) for name in role.services):
+    if any(relays(catalogue[name]) for name in role.services):
         cores += dialogs / RELAYED_PER_CORE
         packets, flows = ceil(dialogs * PACKETS_PER_SECOND), ceil(dialogs * FLOWS_PER_DIALOG)
-    if carries(draft, role):
-        cores += dialogs / draft.counts[role.name] / MIXED_PER_CORE
+    if carries(catalogue, role):
+        cores += dialogs / counts[role.name] / MIXED_PER_CORE
     return Load(cores, packets, flows)
 
 
@@ -90,9 +106,9 @@ def relays(service: Service) -> bool:
     return any(not one.tracked and Audience.INTERNET in one.audiences for one in service.listeners)
 
 
-def carries(draft: Draft, role: Role) -> bool:
+def carries(catalogue: Catalogue, role: Role) -> bool:
     """Return whether a role has a media server."""
-    return any(draft.catalogue[name].carries_calls for name in role.services)
+    return any(catalogue[name].carries_calls for name in role.services)
 
 
 def cores_of(machine: MachineType) -> float:
@@ -107,10 +123,16 @@ def max_flows(facts: CloudFacts, machine: MachineType) -> int:
 
 def advise(draft: Draft, role: Role, load: Load) -> str:
     """Name the cheapest machine type with so many whole cores."""
-    size = draft.size_of(role)
-    enough = [one.name for one in draft.facts.machine_types if cores_of(one) >= load.cores and fits(one, size)]
+    if best := choose_for_audio(draft.facts, role, draft.region, load):
+        return f"use {describe_machine_type(draft.facts, best, draft.region)}"
+    return "no machine type here has so many: fewer calls, or a deployment more"
+
+
+def choose_for_audio(facts: CloudFacts, role: Role, region: str, load: Load) -> MachineType | None:
+    """Return the cheapest machine type of a role's size with so many whole cores, None where there is none."""
+    size = tier_size(role, facts)
+    enough = [one.name for one in facts.machine_types if cores_of(one) >= load.cores and fits(one, size)]
     try:
-        best = choose_machine_type(draft.facts, size, draft.region, True, enough)
+        return choose_machine_type(facts, size, region, True, enough)
     except LookupError:
-        return "no machine type here has so many: fewer calls, or a deployment more"
-    return f"use {describe_machine_type(draft.facts, best, draft.region)}"
+        return None

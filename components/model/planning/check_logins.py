@@ -29,7 +29,7 @@ ACCOUNT = re.compile(r"[a-z][-a-z0-9_]{0,30}")
 PRINCIPAL = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.@:+]*")
 PROGRAMS = """
 root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody messagebus sshd polkitd
-postgres rabbitmq consul haproxy nginx grafana opensips freeswitch rtpengine fail2ban sudo adm staff users
+postgres rabbitmq consul haproxy nginx grafana opensips freeswitch rtpengine redis fail2ban sudo adm staff users
 """
 """Names that a node has for its programs and groups. What is missing here is refused by the node itself."""
 

@@ -7,6 +7,7 @@ import zoneinfo
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from components.model.backup import CIPHER
 from components.model.catalogue.packages import is_part
 from components.model.catalogue.repositories import REPOSITORY_NAMES
 from components.model.catalogue.service import PackageSource
@@ -130,6 +131,9 @@ def check_rotation(draft: Draft) -> Iterator[Problem]:
             yield setting_problem(f"rotate.{name}", generation, f"no secret of that name; {hint}")
         elif generation < 1:
             yield setting_problem(f"rotate.{name}", generation, "counts from 1; use 2 to rotate it for the first time")
+        elif name == CIPHER and generation > 1:
+            message = "what is in the backup's bucket would be lost: this one stays as long as the deployment"
+            yield setting_problem(f"rotate.{name}", generation, message)
         elif SECRETS[name].together and generation > 1:
             can = ", ".join(spec.name for spec in SECRETS.values() if not spec.together)
             yield setting_problem(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from components.model.acme import check_order
+from components.model.alerting import check_alerting
+from components.model.backup import check_backup
 from components.model.calls import check_calls, check_carrier_profiles
-from components.model.catalogue.tiers import is_voice
-from components.model.clouds.machines import check_machine_type, choose_machine_type
+from components.model.clouds.machines import check_machine_type
 from components.model.naming import explain_name, node_name
+from components.model.planning.audio import choose_default
 from components.model.planning.check_limits import (
     check_disk_limits,
     check_network_numbers,
@@ -69,7 +71,7 @@ def check_machine_types(draft: Draft) -> Iterator[Problem]:
         if name not in roles:
             yield setting_problem(f"machine_types.{name}", machine, unknown_role(name, draft.tier))
         elif machine:
-            fit = choose_machine_type(draft.facts, draft.size_of(roles[name]), draft.region, is_voice(roles[name]))
+            fit = choose_default(draft.facts, draft.tier, name, draft.region, draft.catalogue)
             if problem := check_machine_type(draft.facts, name, machine, fit, draft.region):
                 yield problem
 
@@ -111,6 +113,8 @@ CHECKS: tuple[Check, ...] = (
     check_order,
     check_grafana_reads,
     check_log_target,
+    check_alerting,
+    check_backup,
     check_zone,
     check_place,
     check_zones,

@@ -128,9 +128,9 @@ def describe_network(plan: Plan) -> dict[str, Any]:
     return {SETTING: {"id": plan.existing.id, "subnets": subnets}}
 
 
-def refuse_other_network(plan: Plan, told: Mapping[str, Any] | None, own: bool) -> None:
+def refuse_other_network(plan: Plan, told: Mapping[str, Any] | None, own: bool, stands: Mapping[str, str]) -> None:
     """Raise a PlanError where what is up stands in another network: `told` is what the last `up` said of the company's, None
-    where it said nothing, and `own` whether the deployment made one itself."""
+    where it said nothing, and `own` whether the deployment made one itself. `stands` are the subnets by node where none ended."""
     now = plan.existing.model_dump(mode="json", exclude_none=True) if plan.existing else {}
     way = "what is up cannot move; make a new deployment there (./webitel init NAME) and move to it"
     if own and now:
@@ -140,6 +140,15 @@ def refuse_other_network(plan: Plan, told: Mapping[str, Any] | None, own: bool) 
     elif changed := [id for id, subnet in (told or {}).get("subnets", {}).items() if now["subnets"].get(id) != subnet]:
         text = ", ".join(f"{id}: {json.dumps(told['subnets'][id], sort_keys=True)}" for id in changed) if told else ""
         problem = setting_problem(f"{SETTING}.subnets", ", ".join(changed), f"nodes stand there, and {way}; put back {text}")
+    elif moved := [node for node in plan.nodes if not same_subnet(node.subnet, stands.get(node.key, node.subnet))]:
+        text = f"{moved[0].key} stands in {stands[moved[0].key]}, and {way}"
+        problem = setting_problem(f"{SETTING}.subnets" if now else SETTING, moved[0].subnet or "none", text)
     else:
         return
     raise PlanError([problem])
+
+
+def same_subnet(written: str, told: str) -> bool:
+    """Return whether the cloud's name of a subnet is the one in the setting: it may begin with the interface's address, or have
+    letters of another size."""
+    return bool(written) == bool(told) and told.lower().endswith(written.lower())

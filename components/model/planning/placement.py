@@ -61,7 +61,8 @@ def place_services(
             chosen = {
                 name
                 for name in role.services
-                if (catalogue[name].placement is not Placement.QUORUM or (role.name, n) in quorum)
+                if catalogue[name].placement is not Placement.NOWHERE
+                and (catalogue[name].placement is not Placement.QUORUM or (role.name, n) in quorum)
                 and (n == 1 or catalogue[name].placement is not Placement.FIRST or catalogue[name].moves)
             }
             chosen |= keepers if counts[role.name] > 1 and any(catalogue[name].moves for name in chosen) else set()

@@ -8,22 +8,22 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from components.model.catalogue.service import PackageSource
-from components.model.catalogue.tiers import TIERS, Role, Tier, is_voice
+from components.model.catalogue.tiers import TIERS, Role, Tier
 from components.model.clouds.facts import CloudFacts, resolve_facts
-from components.model.clouds.machines import check_machine_type, choose_machine_type, fits
+from components.model.clouds.machines import check_machine_type, fits
 from components.model.clouds.prices import NodePrice, price_node
 from components.model.machine import MachineType, Public
 from components.model.naming import node_name
 from components.model.plan import Node, Plan, Price
 from components.model.planning import firewall
 from components.model.planning.addresses import address_offset, subnet_of
-from components.model.planning.audio import warn_of_audio
+from components.model.planning.audio import choose_default, warn_of_audio
 from components.model.planning.bill import make_bill, sum_bill
 from components.model.planning.check_shape import count_nodes, explain_count
 from components.model.planning.checks import CHECKS
 from components.model.planning.crowds import find_crowds
 from components.model.planning.disks import choose_disks, keeps_disk, list_kept, make_kept
-from components.model.planning.draft import Catalogue, Draft, tier_size
+from components.model.planning.draft import Catalogue, Draft
 from components.model.planning.existing import find_subnets, place_in
 from components.model.planning.mail import warn_of_closed_mail
 from components.model.planning.placement import find_unknown_calls
@@ -93,15 +93,15 @@ def make_draft(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cat
     asked = count_nodes(tier, settings)
     wrong = {role.name for role in tier.roles if explain_count(role, asked[role.name], catalogue)}
     counts = {role.name: role.count if role.name in wrong else asked[role.name] for role in tier.roles}
-    return Draft(settings, stack, facts, tier, catalogue, counts, choose_machines(settings, facts, tier))
+    return Draft(settings, stack, facts, tier, catalogue, counts, choose_machines(settings, facts, tier, catalogue))
 
 
-def choose_machines(settings: Settings, facts: CloudFacts, tier: Tier) -> dict[str, MachineType]:
+def choose_machines(settings: Settings, facts: CloudFacts, tier: Tier, catalogue: Catalogue) -> dict[str, MachineType]:
     """Choose the machine type of every role: as set where that can be used, else the cheapest that fits."""
     region = settings.region or facts.default_region
     chosen = {}
     for role in tier.roles:
-        fit = choose_machine_type(facts, tier_size(role, facts), region, is_voice(role))
+        fit = choose_default(facts, tier, role.name, region, catalogue)
         name = settings.machine_types.get(role.name, "")
         usable = name and check_machine_type(facts, role.name, name, fit, region) is None
         chosen[role.name] = (facts.machine_type(name) if usable else None) or fit

@@ -1,20 +1,22 @@
 """What is up already and stays where it is, told by the state, and the settings that say so to the plan, which asks nobody.
 
 Only new nodes are placed by `webitel:zones`: a machine or a disk of another zone would be another one, and a Consul server that
-moves puts the quorum at risk. The program completes its settings before it plans; `up` writes the same into the stack file.
+moves puts the quorum at risk. Nor does a role whose nodes are up get another machine type because a new deployment would get a
+larger one: that restarts them. The program completes its settings before it plans; `up` writes the same into the stack file.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import CloudFacts
 from components.model.plan import Plan
 from components.model.planning.addresses import ZONE_SUBNETS_PREFIX, resolve_network
+from components.model.planning.audio import choose_by_size, choose_default
 from components.model.planning.check_shape import count_nodes
 from components.model.planning.draft import list_zones
 from components.model.planning.existing import SETTING, describe_network
@@ -23,10 +25,14 @@ from components.model.problems import PlanError, setting_problem
 from components.model.settings import Settings
 from components.model.share import resolve_catalogue
 
+TYPES = "machine_types"
 OUTPUT = "places"
 """The stack's output with what `describe` says of it."""
 
-SETTINGS = ("node_zones", "consul_servers", "zone_subnets")
+PLACES = ("node_zones", "consul_servers", "zone_subnets")
+"""What is said of the nodes of one deployment, and of no other."""
+
+SETTINGS = (*PLACES, "machine_types")
 """What `keep_standing` completes."""
 
 
@@ -43,13 +49,16 @@ class Resource:
 class Standing:
     """What stands where. `zones` by node, of disks that outlived theirs too; `consul_servers` are nodes; `zone_subnets`: the
     subnets are such that every zone has its own. `existing` is what an `up` said of the company's network, None where it said
-    nothing; `own_network`: the deployment made one."""
+    nothing; `own_network`: the deployment made one. `machine_types` are the roles' whose nodes are up. `subnets` are
+    those of the company's by node, where no `up` ended that would have said more."""
 
     zones: Mapping[str, str]
     consul_servers: tuple[str, ...]
     zone_subnets: bool = True
     existing: Mapping[str, Any] | None = None
     own_network: bool = False
+    machine_types: Mapping[str, str] = field(default_factory=dict)
+    subnets: Mapping[str, str] = field(default_factory=dict)
 
 
 def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
@@ -59,6 +68,7 @@ def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
         "zones": {node.key: node.zone for node in (*plan.nodes, *plan.kept)},
         "consul_servers": [names[name] for name in plan.consul_servers],
         "zone_subnets": settings.zone_subnets,
+        TYPES: {node.role: node.machine_type.name for node in plan.nodes},
         **describe_network(plan),
     }
 
@@ -72,15 +82,29 @@ def read_standing(told: Mapping[str, Any], resources: Iterable[Resource], settin
         for one in found
         if (output := facts.zone_outputs.get(one.type)) and one.outputs.get(output)
     }
+    machines = [one for one in found if one.type == facts.machine_resource]
+    types = {key.rpartition("-")[0]: type for key, type in sorted((one.name, type_of(one, facts)) for one in machines)}
     given = told.get(SETTING)
     if told:
-        return Standing({**zones, **told["zones"]}, tuple(told["consul_servers"]), bool(told["zone_subnets"]), given, not given)
-    counts = Counter(one.name.rpartition("-")[0] for one in found if one.type == facts.machine_resource)
+        places = tuple(told["consul_servers"]), bool(told["zone_subnets"])
+        return Standing({**zones, **told["zones"]}, *places, given, not given, told.get(TYPES, types))
+    counts = Counter(one.name.rpartition("-")[0] for one in machines)
     tier, catalogue = TIERS[settings.tier], resolve_catalogue(settings)
     # As they were chosen before there were zones.
     chosen = choose_quorum(tier, {role.name: counts[role.name] for role in tier.roles}, catalogue) if counts else ()
     own = facts.given_networks is not None and any(one.type == facts.given_networks.resource for one in found)
-    return Standing(zones, tuple(f"{role}-{n}" for role, n in chosen), not is_filled(found, settings, facts), own_network=own)
+    subnets = find_given_subnets(found, facts) if not own else {}
+    servers = tuple(f"{role}-{n}" for role, n in chosen)
+    return Standing(zones, servers, not is_filled(found, settings, facts), own_network=own, machine_types=types, subnets=subnets)
+
+
+def find_given_subnets(resources: Iterable[Resource], facts: CloudFacts) -> dict[str, str]:
+    """Return the subnet of each node that is there, where the cloud can be given a network."""
+    if not facts.given_networks:
+        return {}
+    type, output = facts.given_networks.place
+    found = {one.name: find_output(one.outputs, output) for one in resources if one.type == type}
+    return {key: subnet for key, subnet in found.items() if subnet}
 
 
 def is_filled(resources: Iterable[Resource], settings: Settings, facts: CloudFacts) -> bool:
@@ -96,6 +120,20 @@ def key_of(resource: Resource, facts: CloudFacts) -> str:
     return resource.name if resource.type == facts.machine_resource else resource.name.rpartition("-")[0]
 
 
+def type_of(machine: Resource, facts: CloudFacts) -> str:
+    """Return the machine type of a machine."""
+    return find_output(machine.outputs, facts.type_output)
+
+
+def find_output(outputs: Mapping[str, Any], path: str) -> str:
+    """Return what stands at `ipConfigurations.0.subnet.id` of a resource's outputs, "" where nothing does."""
+    value: Any = outputs
+    for name in path.split("."):
+        within = isinstance(value, Sequence) and len(value) > int(name) if name.isdigit() else isinstance(value, Mapping)
+        value = (value[int(name)] if name.isdigit() else value.get(name)) if within else None
+    return str(value or "")
+
+
 def shorten(zone: Any, region: str) -> str:
     """Return `b` of `eu-central-1b`, `europe-west3-b`, and `2` of `["2"]`."""
     text = zone[0] if isinstance(zone, list) else zone
@@ -103,7 +141,9 @@ def shorten(zone: Any, region: str) -> str:
 
 
 def keep_standing(settings: Settings, facts: CloudFacts, standing: Standing) -> Settings:
-    """Return the settings with what makes everything that stands stay there. A zone that a person gave a node is left alone."""
+    """Return the settings with what makes everything that stands stay there. A zone that a person gave a node is left alone, and
+    so is a machine type that a person gave a role."""
+    settings = keep_machines(settings, facts, standing)
     zones = list_zones(settings, facts)
     if not zones:
         return settings
@@ -126,6 +166,19 @@ def keep_standing(settings: Settings, facts: CloudFacts, standing: Standing) -> 
             "zone_subnets": settings.zone_subnets and standing.zone_subnets,
         }
     )
+
+
+def keep_machines(settings: Settings, facts: CloudFacts, standing: Standing) -> Settings:
+    """Return the settings with the machine types that roles got by their size alone, where a new deployment gets a larger one."""
+    region, tier, catalogue = settings.region or facts.default_region, TIERS[settings.tier], resolve_catalogue(settings)
+    kept = {
+        role.name: by_size.name
+        for role in tier.roles
+        if not settings.machine_types.get(role.name)
+        and standing.machine_types.get(role.name) == (by_size := choose_by_size(facts, tier, role.name, region)).name
+        and by_size != choose_default(facts, tier, role.name, region, catalogue)
+    }
+    return settings.model_copy(update={"machine_types": {**settings.machine_types, **kept}}) if kept else settings
 
 
 def refuse_moves(plan: Plan, standing: Standing) -> None:

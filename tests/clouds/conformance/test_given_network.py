@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from cli.engine.engine import Engine
 from components.clouds.registry import CLOUDS
-from tests.clouds.conformance.checks import find_option_problems, find_world_problems
+from tests.clouds.conformance.checks import TYPES, find_option_problems, find_world_problems
 from tests.clouds.conformance.command import OWN, command_line
 from tests.clouds.conformance.conftest import Live, Start
 from tests.clouds.conformance.engine import EngineError
 from tests.clouds.conformance.given import prepare
 from tests.clouds.conformance.program import CLOUD_CONFIG, run_program
 from tests.clouds.conformance.test_conformance import plan_of
+from tests.clouds.conformance.test_interruptions import Stand
 from tests.simulator import webitel
 from tests.simulator.faults import Faults
 from tests.simulator.simulators import make_provider
@@ -110,3 +112,27 @@ def test_up_asks_for_the_network_before_anything_is_made(cloud: str, start: Star
     assert done.exit_code == 1
     assert f"webitel:existing_network.subnets.{gone}: it does not exist" in str(done.exception)
     assert {one.key for one in live.world.all() if ACCOUNT not in one.type} == before
+
+
+@pytest.mark.parametrize("cloud", GIVEN if LONG else ["aws"])
+def test_a_first_up_that_was_cut_resumes_and_still_moves_nowhere(cloud: str, start: Start) -> None:
+    """Whatever is there stands in the company's network already, though no `up` has ended and said so."""
+    live, setting, before = start_given(start, cloud)
+    stack, machine = live.deployment.stack, TYPES[cloud].machine
+    stand = Stand(live, Engine(stack, live.deployment.engine, live.deployment.environment, live.deployment.folder))
+    assert stand.interrupt("NodeConfiguration")
+    first = {one.key for one in live.world.all(machine)}
+    assert first
+    live.deployment.configure(OWN)
+    with command_line(live) as webitel_command:
+        moved = webitel_command("up", stack, "--yes")
+    assert moved.exit_code and "what is up cannot move" in str(moved.exception), (moved.output, moved.exception)
+    assert first <= {one.key for one in live.world.all(machine)}
+    live.deployment.configure({**OWN, "existing_network": setting})
+    with command_line(live) as webitel_command:
+        done = webitel_command("up", stack, "--yes")
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert first <= {one.key for one in live.world.all(machine)}
+    assert [step for step in live.deployment.preview() if not step.type.startswith("pulumi:")] == []
+    kinds = {one.type.rpartition(":")[2] for one in list_new(live.world, before)}
+    assert kinds.isdisjoint({"Vpc", "Network", "VirtualNetwork"})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from provider.server import Properties, ProviderError
 from tests.simulator.account import Function, limit, offers, read_facts
-from tests.simulator.aws import images
+from tests.simulator.aws import images, routes
 from tests.simulator.call import Account
 from tests.simulator.lookups import Lookups
 
@@ -97,6 +97,7 @@ def _quota(account: Account, arguments: Properties) -> Properties:
 FUNCTIONS: Mapping[str, Function] = {
     **LOOKUPS.make_functions(),
     **images.FUNCTIONS,
+    **routes.FUNCTIONS,
     "aws:index/getCallerIdentity:getCallerIdentity": _identity,
     "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": _offerings,
     "aws:servicequotas/getServiceQuota:getServiceQuota": _quota,

@@ -15,7 +15,16 @@ from cli.__main__ import app
 from cli.cloud.check import Check
 from cli.drills.run import Outcome
 from cli.engine.changes import Changes, read_change
-from cli.show.documents import doctor_document, drift_document, drill_document, preview_document, status_document
+from cli.show.documents import (
+    backups_document,
+    doctor_document,
+    drift_document,
+    drill_document,
+    preview_document,
+    smoke_document,
+    status_document,
+)
+from cli.smoke.check import Row
 from components.model import resource_types
 from tests.unit.test_pages import documented
 
@@ -39,11 +48,14 @@ def sample_changes() -> Changes:
     )
 
 
+BACKUP = {"label": "l", "kind": "full", "start": 1.0, "stop": 2.0, "size": 3, "stored": 4, "damaged": False}
 DOCUMENTS: dict[str, Any] = {
     "preview": preview_document("s", sample_changes()),
     "drift": drift_document("s", ["app-1 /etc/hosts changed"], [], {}, nodes=True),
+    "backups": backups_document("s", "all-1", {"earliest": 1.0, "latest": 2.0, "waiting": 0, "backups": [BACKUP]}),
     "doctor": doctor_document("s", [Check("memory", "2 GiB", "take a smaller tier")]),
     "drill": drill_document([Outcome("kill-leader", "data-1")]),
+    "smoke": smoke_document("s", True, "192.0.2.7", 3.1, [Row("sip", "udp:192.0.2.1:5060", "pass", "200 OK", "", {"ms": 3.0})]),
     "status": status_document("s", "https://voice.example.com/", True, {}),
 }
 IN_OTHER_WORDS = {"plan", "up"}
@@ -68,8 +80,23 @@ PROMISED = {
         "lines",
     },
     "drift": {"stack", "drift", "changed", "unknown", "nodes_asked", "security_updates"},
+    "backups": {"stack", "node", "earliest", "latest", "waiting", "backups", *BACKUP},
     "doctor": {"stack", "ready", "checks", "name", "state", "found", "remedy"},
     "drill": {field.name for field in fields(Outcome)},
+    "smoke": {
+        "stack",
+        "passed",
+        "seen_as",
+        "seconds",
+        "checks",
+        "check",
+        "target",
+        "state",
+        "found",
+        "remedy",
+        "figures",
+        "ms",
+    },
     "status": {"stack", "healthy", "url", "warnings", "nodes"},
 }
 

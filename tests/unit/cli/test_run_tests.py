@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from cli.commands import test as command
 from cli.console import Failure
-from cli.develop.parts import ONLY_BY_NAME, PARTS, PYTEST
+from cli.develop.parts import ONLY_BY_NAME, PARTS, PYTEST, SWEEP
 from tools.host import apt
 from tools.incus import daemon, images
 
@@ -27,6 +27,11 @@ class Ran:
     def __init__(self) -> None:
         self.commands: list[list[str]] = []
         self.statuses: dict[str, int] = {}
+
+    @property
+    def tests(self) -> list[list[str]]:
+        """Without what only clears up."""
+        return [words for words in self.commands if tuple(words) != SWEEP]
 
     def __call__(self, words: tuple[str, ...], **options: Any) -> SimpleNamespace:
         self.commands.append(list(words))
@@ -59,7 +64,12 @@ def run(*words: str) -> tuple[int, str]:
 
 def test_all_parts_but_those_that_are_named_only(ran: Ran) -> None:
     assert run()[0] == 0
-    assert len(ran.commands) == sum(len(steps) for part, steps in PARTS.items() if part not in ONLY_BY_NAME)
+    assert len(ran.tests) == sum(len(steps) for part, steps in PARTS.items() if part not in ONLY_BY_NAME)
+
+
+def test_what_ended_runs_left_behind_is_deleted_before_the_tests_on_nodes_and_after(ran: Ran) -> None:
+    run("unit", "local")
+    assert [tuple(words) == SWEEP for words in ran.commands] == [False, True, False, True]
 
 
 def test_a_part_of_its_own_for_what_reads_the_code_only(ran: Ran) -> None:

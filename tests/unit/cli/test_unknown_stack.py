@@ -14,6 +14,7 @@ ARGUMENTS = {
     "logs": ["edge-1", "--stack", "nosuch"],
     "render": ["nosuch", "/nowhere"],
     "replace": ["edge-1", "--stack", "nosuch", "--yes"],
+    "restore": ["nosuch", "--at", "2026-11-29 13:45:00+00"],
     "scale": ["app", "2", "nosuch"],
     "secrets": ["--stack", "nosuch"],
     "ssh": ["edge-1", "--stack", "nosuch"],

@@ -26,9 +26,9 @@ def test_waiting_updates_are_told_by_node_and_are_no_drift(
     monkeypatch.setattr(type(engine), "resources", lambda _: [])
     monkeypatch.setattr("cli.nodes.access.read_access", lambda _: None)
     monkeypatch.setattr("cli.nodes.reports.ask_status", lambda _: reports)
-    assert drift.ask_waiting(engine) == {}, "before `up` has met a node there is nobody to ask"
+    assert drift.ask_reports(engine) == {}, "before `up` has met a node there is nobody to ask"
     monkeypatch.setattr("cli.nodes.access.list_met", lambda _: [{}])
-    waiting = drift.ask_waiting(engine)
+    waiting = drift.find_waiting(drift.ask_reports(engine))
     assert waiting == {"edge-1": {"nginx": "1.2", "haproxy": "2.7"}}
     drift.show_waiting(waiting, "s")
     said = capsys.readouterr().out

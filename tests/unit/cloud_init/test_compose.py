@@ -182,3 +182,19 @@ def test_a_unit_of_two_services_has_what_the_fragments_say_on_every_node() -> No
     for node in plan.nodes:
         drop_in = compose_configuration(plan, node, settings).files["/etc/systemd/system/consul.service.d/webitel.conf"]
         assert "LimitNOFILE=65536" in drop_in and "TimeoutStopSec=30" in drop_in, node.key
+
+
+@pytest.mark.parametrize(
+    ("stack", "most"), [("gcp-single", 1460), ("hetzner-single", 1450), ("aws-single", None), ("local-single", None)]
+)
+def test_a_node_knows_how_large_packets_may_be_where_dhcp_has_to_tell(stack: str, most: int | None) -> None:
+    settings, plan = plan_of(stack)
+    assert compose_configuration(plan, plan.nodes[0], settings).manifest.get("largest_packet") == most
+
+
+def test_a_company_s_network_may_carry_larger_packets() -> None:
+    subnet = "projects/company/regions/europe-west3/subnetworks/telephony"
+    given = {"id": "projects/company/global/networks/main", "subnets": {subnet: {"range": "10.40.0.0/24"}}}
+    settings = Settings.model_validate({"cloud": "gcp", "tier": "single", "region": "europe-west3", "existing_network": given})
+    plan = make_plan(settings, "test")
+    assert "largest_packet" not in compose_configuration(plan, plan.nodes[0], settings).manifest

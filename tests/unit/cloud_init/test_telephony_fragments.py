@@ -33,6 +33,12 @@ RTPENGINE_OPTIONS = {
     "log-stderr",
     "delete-delay",
     "endpoint-learning",
+    "redis",
+    "no-redis-required",
+    "redis-connect-timeout",
+    "redis-cmd-timeout",
+    "redis-allowed-errors",
+    "redis-disable-time",
 }
 """Of rtpengine 10.5 (`rtpengine --help`); the program passes over an option it does not know."""
 
@@ -69,6 +75,9 @@ def test_rtpengine_gets_only_options_that_it_knows(stack: str) -> None:
     options = read_options(text)
     assert set(options) == RTPENGINE_OPTIONS
     assert options["listen-ng"] == "127.0.0.1:60000"
+    assert (options["redis"], options["redis-cmd-timeout"]) == ("127.0.0.1:6379/1", "100"), (
+        "without a limit no call outlives Redis"
+    )
     assert (int(options["port-min"]), int(options["port-max"]), options["table"]) == (10000, 19999, "-1")
 
 

@@ -55,7 +55,7 @@ def test_a_setting_has_the_last_word_and_may_not_fall(stack: str) -> None:
         "webitel-core": ["restart webitel-app", "restart webitel-uac", "restart webitel-api"],
         "webitel-common": [],
         "rabbitmq-server": ["restart rabbitmq-server"],
-        "rtpengine-daemon": ["restart rtpengine-daemon"],
+        "rtpengine-daemon": ["revive rtpengine-daemon"],
         "postgresql-15": ["restart patroni"],
         "haproxy": ["reload haproxy"],
         "nginx": ["restart sip-websocket", "restart nginx"],

@@ -204,7 +204,7 @@ def test_the_storage_key_reaches_every_reader_and_restarts_them(local: Configura
     assert readers == {"engine", "storage", "flow_manager"}
     assert {name for name in SERVICES if "storage_key" in CATALOGUE[name].secrets} == readers
     key = local.attributes["/opt/storage/key.pem"]
-    assert (key["mode"], key["owner"]) == ("0600", "root:root")
+    assert (key["mode"], key["owner"]) == ("0640", "root:webitel")
     assert sorted(key["actions"]) == [f"restart {name}" for name in sorted(readers)]
     assert local.files["/opt/storage/key.pem"] == "{{secret:storage_key}}"
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from components.clouds.registry import CLOUDS
+from components.model.catalogue.tiers import TIERS
 from components.model.planning.audio import max_flows
 from components.model.settings import Settings
 from tests.plans import make_plan
@@ -20,13 +21,23 @@ def warnings_of(cloud: str, tier: str, **values: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
-@pytest.mark.parametrize("tier", ["single", "basic"])
-def test_small_tiers_have_enough(cloud: str, tier: str) -> None:
+@pytest.mark.parametrize("tier", TIERS)
+def test_no_tier_has_less_than_its_own_load_takes(cloud: str, tier: str) -> None:
     assert warnings_of(cloud, tier) == []
 
 
+def test_more_nodes_change_no_machine_type() -> None:
+    """What is up would restart for it."""
+
+    def types(**counts: int) -> dict[str, str]:
+        settings = Settings.model_validate({"cloud": "hetzner", "tier": "extended", "counts": counts})
+        return {node.role: node.machine_type.name for node in make_plan(settings, "test").nodes}
+
+    assert types(media=6) == types() and types()["sip"] == "ccx33"
+
+
 def test_a_vcpu_that_is_half_a_core_is_not_enough_for_the_largest() -> None:
-    (text,) = warnings_of("hetzner", "extended")
+    (text,) = warnings_of("hetzner", "extended", machine_types={"sip": "ccx23"})
     assert text.startswith(
         "webitel:machine_types.sip = ccx23: 2 whole cores, 750 calls at a time take about 3.0 for audio alone; use ccx33"
     )

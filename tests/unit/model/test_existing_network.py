@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from components.clouds.registry import CLOUDS
 from components.model.planning.existing import describe_network, refuse_other_network
 from components.model.planning.planner import PlanError
+from components.model.planning.standing import Resource, read_standing
 from components.model.settings import Settings
 from tests.plans import make_plan
 
@@ -106,10 +108,10 @@ def test_a_subnet_of_another_region_or_network_is_none() -> None:
 def test_what_is_up_stays_in_its_network() -> None:
     own, given = make_plan(Settings.model_validate({"cloud": "aws", "tier": "basic"}), "test"), plan_with(GIVEN)
     told = describe_network(given)["existing_network"]
-    refuse_other_network(own, None, True)
-    refuse_other_network(given, told, False)
+    refuse_other_network(own, None, True, {})
+    refuse_other_network(given, told, False, {})
     further = {**SUBNETS, "subnet-0cccccccccccccccc": {"range": "10.40.2.0/24", "zone": "b"}}
-    refuse_other_network(plan_with({**GIVEN, "subnets": further}), told, False)
+    refuse_other_network(plan_with({**GIVEN, "subnets": further}), told, False, {})
     for plan, before, made, message in (
         (given, None, True, "test stands in a network of its own"),
         (own, told, False, "webitel:existing_network = none: test stands in vpc-0123456789abcdef0"),
@@ -117,4 +119,28 @@ def test_what_is_up_stays_in_its_network() -> None:
         (plan_with(changed(PRIVATE, first="10.40.1.50")), told, False, "subnets = subnet-0b+: nodes stand there.*put back"),
     ):
         with pytest.raises(PlanError, match=message):
-            refuse_other_network(plan, before, made)
+            refuse_other_network(plan, before, made, {})
+
+
+@pytest.mark.parametrize(
+    ("cloud", "type", "outputs"),
+    [
+        ("aws", "aws:ec2/networkInterface:NetworkInterface", {"subnetId": PUBLIC}),
+        ("gcp", "gcp:compute/instance:Instance", {"networkInterfaces": [{"subnetwork": f"https://compute.example/v1/{PUBLIC}"}]}),
+        ("azure", "azure-native:network:NetworkInterface", {"ipConfigurations": [{"subnet": {"id": PUBLIC.upper()}}]}),
+    ],
+)
+def test_what_an_up_that_was_cut_left_stays_in_its_network(cloud: str, type: str, outputs: dict[str, Any]) -> None:
+    """No `up` said where it stands: the state's resources do."""
+    facts, given = CLOUDS[cloud], plan_with(GIVEN)
+    wish = Settings.model_validate({"cloud": cloud, "tier": "basic"})
+    standing = read_standing({}, [Resource(type, "edge-1", outputs)], wish, facts)
+    assert standing.subnets.keys() == {"edge-1"}
+    refuse_other_network(given, standing.existing, standing.own_network, standing.subnets)
+    others = {f"{PUBLIC[:-1]}f": SUBNETS[PUBLIC], PRIVATE: SUBNETS[PRIVATE]}
+    for plan in (make_plan(wish, "test"), plan_with({**GIVEN, "subnets": others})):
+        with pytest.raises(PlanError, match=r"edge-1 stands in .*, and what is up cannot move"):
+            refuse_other_network(plan, standing.existing, standing.own_network, standing.subnets)
+    assert facts.given_networks
+    own = [Resource(type, "edge-1", outputs), Resource(facts.given_networks.resource, "network", {})]
+    assert read_standing({}, own, wish, facts).subnets == {}

@@ -13,6 +13,7 @@ import pytest
 
 from components.clouds.registry import CLOUDS
 from components.model.acme import ACCOUNT
+from components.model.backup import CIPHER
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
 from components.model.machine import Public
@@ -52,7 +53,7 @@ def test_every_stack_has_a_plan(cloud: str, tier: str) -> None:
         assert node.public is (Public.SERVICE if role.public is Public.SERVICE else row.private_node)
         assert len(node.name + LONGEST_SUFFIX) <= MAX_NAME_LENGTH
     assert len({node.private_address for node in made.nodes}) == (len(made.nodes) if row.fixed_addresses else 1)
-    assert set(made.secrets) == set(SECRETS) - set(ACCOUNT)
+    assert set(made.secrets) == set(SECRETS) - {*ACCOUNT, CIPHER}
     assert made.package_source == ("sandbox" if row.trial else "vendor")
     assert made == plan(cloud, tier)
 
@@ -171,7 +172,7 @@ def test_the_boot_disk_may_come_with_the_machine() -> None:
 def test_secrets_are_those_of_the_services_and_of_the_deployment() -> None:
     without = {**CATALOGUE, "freeswitch": replace(CATALOGUE["freeswitch"], secrets=())}
     made = make_plan(Settings.model_validate({"cloud": "local", "tier": "single"}), "test", without)
-    assert set(SECRETS) - set(made.secrets) == {"esl_password", *ACCOUNT}
+    assert set(SECRETS) - set(made.secrets) == {"esl_password", *ACCOUNT, CIPHER}
 
 
 def test_zones() -> None:

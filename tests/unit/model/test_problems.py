@@ -35,13 +35,42 @@ def problems(stack: str = "test", **values: Any) -> list[str]:
 
 
 LOG_AUTHORITY = "-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n"
+MAIL = {"alert_mail": ["a@acme.io"], "alert_mail_server": "10.0.0.8:25", "alert_mail_from": "b@acme.io"}
+BACKUP: dict[str, Any] = {
+    "backup": {"url": "https://objects.acme.io:9000/webitel/a"},
+    "backup_key": "[secret]",
+    "backup_secret": "[secret]",
+}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     # the web
+    (
+        {**MAIL, "alert_mail": ["night"]},
+        "webitel:alert_mail = night: not a mail address; use one such as phones@your-company.com",
+    ),
+    ({**MAIL, "alert_mail_server": ""}, "webitel:alert_mail_server: needed for webitel:alert_mail; set it to one such as mail."),
+    ({**MAIL, "alert_mail_from": ""}, "webitel:alert_mail_from: needed for webitel:alert_mail; set it to one such as phones@"),
+    ({"alert_mail_server": "mail.acme.io"}, "webitel:alert_mail_server = mail.acme.io: not a mail server; use host:port"),
+    ({"alert_mail_user": "phones"}, "webitel:alert_mail_user = phones: it has no password; pulumi config set --secret"),
+    ({"alert_webhook": "alerts.acme.io"}, "webitel:alert_webhook = alerts.acme.io: not a URL; use one such as https://alerts."),
+    ({"alert_pagerduty_server": "https://x:0/"}, "webitel:alert_pagerduty_server = https://x:0/: not a URL"),
+    ({"monitoring": False, "alert_slack": "SET"}, "webitel:alert_slack = set: webitel:monitoring is false, so nothing alerts"),
     ({"log_target": "logs.example.com"}, "webitel:log_target = logs.example.com: not a log server; use host:port such as"),
     ({"log_target": "logs.example.com:70000"}, "webitel:log_target = logs.example.com:70000: not a log server"),
     ({"log_target": "tls://x:6514"}, "not a log server; use host:port such as logs.your-company.com:6514"),
     ({"log_authority": LOG_AUTHORITY}, "webitel:log_authority = [PEM]: no log server is named: set webitel:log_target"),
     ({"log_target": "x.example:6514", "log_authority": "ca.pem"}, "webitel:log_authority = ca.pem: not a certificate as PEM"),
+    # backups
+    (
+        BACKUP | {"backup": {"url": "s3://bucket"}},
+        "webitel:backup.url = s3://bucket: not a bucket, which is https://, host, bucket",
+    ),
+    (BACKUP | {"backup": {"url": "https://10.0.0.7/bucket"}}, "not understood by pgBackRest, so name the host; use one"),
+    (BACKUP | {"backup_secret": ""}, "webitel:backup_secret: the bucket's log-in is needed; pulumi config set"),
+    ({"backup": {"keep_days": 30}}, "webitel:backup.keep_days: there is nowhere to back up to: set webitel:backup.url; use one"),
+    ({"backup_key": "[secret]"}, "webitel:backup_key: there is nowhere to back up to: set webitel:backup.url; use one such as"),
+    (BACKUP | {"backup": {**BACKUP["backup"], "full_days": 30}}, "webitel:backup.full_days = 30: what is kept for 14 days has"),
+    (BACKUP | {"backup": {**BACKUP["backup"], "authority": "ca.pem"}}, "webitel:backup.authority = ca.pem: not a certificate"),
+    (BACKUP | {"rotate": {"backup_cipher": 2}}, "webitel:rotate.backup_cipher = 2: what is in the backup's bucket would be lost"),
     ({"certificate": "provided"}, "webitel:certificate = provided: webitel:certificate_pem is not set; write it by: cat"),
     ({"grafana_reads": ["x; drop"]}, "webitel:grafana_reads = x; drop: not a schema or table; use one such as call_center or"),
     ({"certificate": "letsencrypt"}, "webitel:certificate_email: the issuer wants to know whom to write to; use an address"),
@@ -239,6 +268,11 @@ ACCEPTED: list[dict[str, Any]] = [
     {"certificate": "letsencrypt", "certificate_email": "admin@acme.io"},
     {"log_target": "logs.example.com:6514", "log_authority": LOG_AUTHORITY},
     {"log_target": "10.0.0.7:6514"},
+    {**MAIL, "alert_mail_tls": False},
+    {"alert_webhook": "http://10.0.0.9:8080/x", "alert_slack": "SET", "alert_pagerduty": "SET", "alert_heartbeat": "SET"},
+    {"monitoring": False},
+    BACKUP,
+    BACKUP | {"backup": {"url": "https://s3.acme.io/bucket", "authority": LOG_AUTHORITY, "at": "23:15", "recordings_days": 365}},
     {"time_zone": "Europe/Kyiv"},
     {"operator_keys": [key(), key("ssh-rsa", size=260)]},
     {"operator_accounts": {"anna-b": [key()], "bo_2": [key(), key("ssh-rsa", size=260)]}},

@@ -17,6 +17,8 @@ PORTS = {
     "rabbitmq_amqp": 5672,
     "rabbitmq_management": 15672,
     "nginx_https": 443,
+    "rtpengine_cli": 2224,
+    "redis_calls": 6379,
 }
 
 

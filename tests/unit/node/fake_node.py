@@ -19,7 +19,7 @@ from cloud_init.compose import Configuration
 from cloud_init.node import install, manifest, state
 from cloud_init.node.apply import configuration, drain, drift, files, guard, identity, keys, units
 from cloud_init.node.clusters import broker_cluster, database_cluster, locks
-from cloud_init.node.health import machine, status
+from cloud_init.node.health import kept_calls, machine, status
 from cloud_init.node.report import CONFIRM, Applied
 from cloud_init.node.storage import disks
 
@@ -33,8 +33,8 @@ class FakeNode:
     """`asked` since the last application; `units` by name: whether each is active; `packages` by name: the version.
 
     `packaged` has the units that a package enables at its first installation,
-    `refuses` says of a file's path whether its own program finds fault with it, `log_in` is what the host does when it is to log
-    in anew.
+    `obstacle` says why rtpengine's calls would not come back, `refuses` says of a file's path whether its own program finds fault
+    with it, `log_in` is what the host does when it is to log in anew.
     """
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,6 +46,7 @@ class FakeNode:
         self.mounted: set[str] = set()
         self.packaged: dict[str, list[str]] = {}
         self.refuses: Callable[[str], bool] = lambda path: False
+        self.obstacle = ""
         self.log_in: Callable[[], None] = guard.confirm
         places = {
             "MANIFEST": "etc/webitel/node.json",
@@ -66,8 +67,9 @@ class FakeNode:
             "ARMED": "var/guard/armed",
             "REVERTING": "var/guard/reverting",
             "REVERTED": "var/guard/reverted",
+            "PUT_OFF": "run/put-off",
         }
-        for module in (manifest, state, configuration, drift, status, install, locks, units, guard):
+        for module in (manifest, state, configuration, drift, status, install, locks, units, guard, kept_calls):
             for name, place in places.items():
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, root / place)
@@ -86,6 +88,7 @@ class FakeNode:
         monkeypatch.setattr(subprocess, "run", self.run)
         monkeypatch.setattr(units, "drain", lambda own, tell: self.asked.append("let calls end"))
         monkeypatch.setattr(units, "admit", lambda own: self.asked.append("let calls in"))
+        monkeypatch.setattr(kept_calls, "describe_obstacle", lambda own: self.obstacle)
         monkeypatch.setattr(drain, "Switch", None)
         monkeypatch.setattr(machine, "GROWTH", root / "growth.json")
         for module, step in ((database_cluster, "step_down"), (broker_cluster, "drain")):
@@ -94,7 +97,7 @@ class FakeNode:
         monkeypatch.setattr(disks, "is_mounted", lambda mount: mount in self.mounted)
         monkeypatch.setattr(disks, "FSTAB", self.root / "fstab")
 
-    def apply(self, made: Configuration, key: str = "ssh-ed25519 AAAAfirst") -> Applied:
+    def apply(self, made: Configuration, key: str = "ssh-ed25519 AAAAfirst", disruptive: bool = False) -> Applied:
         """Bring the node to what was composed; at the first time nothing is waited for, as `provider/configuration.py` has it."""
         update = (self.root / "var/state.json").exists()
         self.asked.clear()
@@ -103,7 +106,10 @@ class FakeNode:
             (incoming / bundle).mkdir(parents=True)
             (incoming / bundle / "digest").write_text(made.bundles[bundle])
         self.offered = {name: entry["version"] for name, entry in made.manifest["versions"].items()}
-        for name, document in self.relocate(made, key).items():
+        sent = self.relocate(made, key)
+        if disruptive:
+            sent["configuration"]["disruptive"] = True
+        for name, document in sent.items():
             (incoming / f"{name}.json").write_text(json.dumps(document))
         return configuration.run(incoming, update, lambda step, text: self.log_in() if step == CONFIRM else None)
 
@@ -114,6 +120,8 @@ class FakeNode:
             for name in ("mount", "path"):
                 if name in entry:
                     entry[name] = f"{self.root}{entry[name]}"
+            if "owner" in entry:
+                entry["owner"] = OWNER
         devices = {disk["purpose"]: str(self.root / f"dev-{disk['purpose']}") for disk in own["disks"]}
         for device in devices.values():
             Path(device).touch()
@@ -175,6 +183,8 @@ class FakeNode:
             return 0, "\n".join("active" if self.units.get(name) else "inactive" for name in names)
         if verb == "is-enabled":
             return (0, "enabled") if set(names) <= self.enabled else (1, "disabled")
+        if verb == "show" and "InvocationID" in names:
+            return 0, str(sum(line == f"restart {names[-1]}" for line in self.asked))
         if verb == "show":
             return 0, "\n\n".join(f"Id={name}.service\nUnitFileState=enabled" for name in names if "," not in name)
         if verb == "list-unit-files" and "--state=enabled" in flags:

@@ -16,6 +16,8 @@ from tests.plans import compose_configuration, make_plan
 from tests.unit.node.fake_node import FakeNode
 
 BUNDLES = {
+    "alerts": ["reload-or-restart prometheus"],
+    "dashboards": [],
     "freeswitch": ["let calls end", "restart freeswitch", "let calls in"],
     "nginx": ["reload-or-restart nginx"],
     "opensips": ["/usr/lib/webitel/setup/opensips.sh reload_routes"],
@@ -96,6 +98,17 @@ def test_a_changed_file_touches_what_reads_it(template: str, running: FakeNode, 
     done = running.apply(given())
     assert len(done["changed"]) == 1 and running.asked == FILES[template]
     assert running.apply(given())["changed"] == running.asked == []
+
+
+def test_rtpengine_goes_on_while_its_calls_would_not_come_back(running: FakeNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    change_template(monkeypatch, "rtpengine/rtpengine.conf")
+    running.obstacle = "3 calls would not come back"
+    done = running.apply(given())
+    assert running.asked == [] and done["put_off"] == ["rtpengine-daemon"], "the file is there, and nothing was restarted"
+    assert done["actions"] == ["rtpengine-daemon not restarted: 3 calls would not come back"]
+    assert running.apply(given())["put_off"] == ["rtpengine-daemon"] and running.asked == [], "that is not forgotten"
+    done = running.apply(given(), disruptive=True)
+    assert running.asked == FILES["rtpengine/rtpengine.conf"] and "put_off" not in done
 
 
 def test_every_bundle_of_ours_is_in_the_table() -> None:

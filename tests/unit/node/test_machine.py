@@ -35,6 +35,41 @@ def test_clock(monkeypatch: pytest.MonkeyPatch, shown: str, healthy: bool, why: 
     assert (row["healthy"], row["why"]) == (healthy, why)
 
 
+INTERFACE = '[{},{"ifname":"enp7s0","mtu":SIZE,"operstate":"UP","addr_info":[{"family":"inet","local":"10.20.0.10"}]}]'
+"""As iproute2 6.1 prints it: a place for each interface that does not fit."""
+
+
+@pytest.mark.parametrize("shown", [INTERFACE.replace("SIZE", "1450"), "", "[{}]"])
+def test_packets_that_fit_are_no_row(monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
+    answer(monkeypatch, shown)
+    assert machine.packets("10.20.0.10", 1450) == []
+
+
+def test_packets_that_vanish_between_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, INTERFACE.replace("SIZE", "1500"))
+    (row,) = machine.packets("10.20.0.10", 1450)
+    assert row["healthy"] and row["warning"] and "`ip link set dev enp7s0 mtu 1450`" in row["why"]
+
+
+@pytest.mark.parametrize(
+    ("counters", "why"),
+    [
+        ({"pps_allowance_exceeded": 0, "conntrack_allowance_exceeded": 0, "rx_drops": 7, "conntrack_allowance_available": 9}, ""),
+        ({}, ""),
+        (
+            {"pps_allowance_exceeded": 12, "conntrack_allowance_exceeded": 3},
+            "pps_allowance_exceeded 12, conntrack_allowance_exceeded 3",
+        ),
+    ],
+)
+def test_what_the_cloud_dropped(monkeypatch: pytest.MonkeyPatch, counters: dict[str, int], why: str) -> None:
+    answer(monkeypatch, INTERFACE.replace("SIZE", "9001"))
+    monkeypatch.setattr(machine, "read_counters", lambda name: counters if name == "enp7s0" else {})
+    rows = machine.allowances("10.20.0.10")
+    assert [row["healthy"] and row["warning"] for row in rows] == [True] * bool(why)
+    assert all(why in row["why"] and "enp7s0" in row["why"] for row in rows)
+
+
 @pytest.mark.parametrize(("days", "healthy", "why"), [(30.5, True, "30 days left"), (-3.5, False, "it ended 4 days ago")])
 def test_certificate(monkeypatch: pytest.MonkeyPatch, days: float, healthy: bool, why: str) -> None:
     end = time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(time.time() + days * 86400))

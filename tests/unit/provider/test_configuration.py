@@ -313,6 +313,28 @@ def test_dropped_calls_are_announced_and_need_leave(call: Call, node: FakeNode, 
     assert HANDLER.update(call, "all-1", old, outputs | {"configured": False}, new)["digest"], "nothing of it runs yet"
 
 
+def test_what_waits_for_calls_is_said_and_done_with_leave(call: Call, node: FakeNode, inputs: dict[str, Any]) -> None:
+    attributes = {"/etc/media": {"mode": "0644", "owner": "root:root", "actions": ["revive rtpengine-daemon"]}}
+    given = inputs | {"attributes": attributes, "secrets": {}, "addresses": {}, "manifest": {"key": "all-1", "services": []}}
+    old, new = (given | {"files": {"/etc/media": text}} for text in "ab")
+    outputs = create(call, old)
+    HANDLER.preview_update(call, "all-1", old, outputs, new)
+    assert any("rtpengine goes on without Redis" in text and "--disruptive" in text for text in call.kept)
+    call.kept.clear()
+    known = old | {"manifest": {"key": "all-1", "services": [{"name": "redis"}]}}
+    HANDLER.preview_update(call, "all-1", known, outputs, new)
+    assert call.kept == [], "it has had Redis"
+    result = {"changed": [], "actions": [], "put_off": ["rtpengine-daemon"], "seconds": {}}
+    node.answer = applies(json.dumps({"result": result}))
+    outputs = HANDLER.update(call, "all-1", old, outputs, new)
+    assert HANDLER.diff(call, "all-1", new, outputs, new).changed == []
+    leave = new | {"disruptive": True}
+    assert HANDLER.diff(call, "all-1", new, outputs, leave).changed == ["disruptive"]
+    node.answer = applies(*GOOD)
+    outputs = HANDLER.update(call, "all-1", new, outputs, leave)
+    assert HANDLER.diff(call, "all-1", leave, outputs, leave).changed == [], "done"
+
+
 def test_another_address_in_a_file_drops_calls_like_a_changed_text(call: Call, inputs: dict[str, Any]) -> None:
     """A machine was replaced where the cloud chooses addresses: OpenSIPS' routes name each FreeSWITCH by its own."""
     path = "/etc/opensips/routes.cfg"

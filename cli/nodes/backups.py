@@ -1,0 +1,70 @@
+"""What the nodes say of backups: one of them leads the database and answers for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from cli.console import Failure
+from stacks.load import load_deployment
+
+if TYPE_CHECKING:
+    from cli.nodes.access import Access
+
+ASK_SECONDS = 240
+"""For the bucket's answers."""
+
+
+def open_database(stack: str) -> tuple[Access, list[str]]:
+    """Return the way to the nodes and the keys of those that have the database. A Failure where nothing backs them up."""
+    from cli.engine.engine import open_engine
+    from cli.nodes.access import read_access
+
+    deployment = load_deployment(stack)
+    if not deployment.settings.backup.url:
+        raise Failure(
+            f"{stack} has no backups: set webitel:backup.url, webitel:backup_key and webitel:backup_secret\n"
+            f"How: docs/operate/backups.md   Then: ./webitel up {stack}"
+        )
+    with open_engine(stack) as engine:
+        access = read_access(engine)
+    return access, [node.key for node in deployment.plan.nodes_with("postgresql") if node.key in access.nodes]
+
+
+def ask_each(access: Access, keys: list[str], command: str, seconds: float) -> Mapping[str, str]:
+    """Run a command on these nodes and return what each printed. A Failure with what the first said that could not do it."""
+    from cli.nodes.access import ask_nodes
+
+    answers = asyncio.run(ask_nodes(access, [access.nodes[key] for key in keys], command, seconds))
+    for key, answer in answers.items():
+        if answer.problem or answer.status:
+            raise Failure(f"{key}: {answer.problem or read_error(answer.output) or answer.errors.strip()}")
+    return {key: answer.output for key, answer in answers.items()}
+
+
+def read_error(output: str) -> str:
+    """Return the error in a document, or what was printed."""
+    try:
+        found = json.loads(output)
+    except ValueError:
+        return output.strip()
+    return str(found.get("error", "")) if isinstance(found, dict) else ""
+
+
+def ask_kept(access: Access, keys: list[str]) -> tuple[str, Mapping[str, Any]]:
+    """Return the key of the node that leads the database and what it says can be restored."""
+    from cloud_init.node_command import node_command
+
+    for key, output in ask_each(access, keys, node_command("backups"), ASK_SECONDS).items():
+        found = json.loads(output)
+        if found["stanza"]:
+            return key, found
+    raise Failure("no node leads the database. Next: ./webitel status")
+
+
+def show_time(seconds: float) -> str:
+    """Return a time as `--at` takes it."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d %H:%M:%S+00")

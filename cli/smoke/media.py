@@ -1,0 +1,87 @@
+"""Audio through the advertised address: two ends on this machine that rtpengine joins as it joins the ends of a call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+
+from cli.nodes.access import NodeAccess, connect
+from cli.smoke.audio import End, begin_measuring, run_ends
+from cli.smoke.check import Finding, World
+from cloud_init.node_command import node_command
+
+SECONDS = 10.0
+WARM_UP_SECONDS = 4.0
+"""rtpengine learns for three seconds where an end really is, behind a translated address (`endpoint-learning`)."""
+ANSWER_SECONDS = 15.0
+MOST_LOSS = 0.01
+LEAST_MOS = 3.6
+"""Where callers begin to complain (ITU-T G.107, `facts/telephony.md`)."""
+OLD = "its program does not know the question yet. Next: ./webitel up"
+
+
+def check_audio(world: World) -> Iterable[Finding]:
+    """Send audio both ways through every rtpengine that is reached from outside."""
+    for node, address in world.outside("rtpengine"):
+        if not world.seen_as:
+            yield Finding(address, None, "the address that nodes see this machine by is not known: give it as --from")
+            continue
+        yield from asyncio.run(stream(world, world.access.nodes[node.key], SECONDS))
+
+
+async def stream(world: World, node: NodeAccess, seconds: float) -> list[Finding]:
+    """Join two ends on a node and send audio between them."""
+    ends = (End(), End())
+    try:
+        async with await connect(world.access, node) as session:
+            command = node_command("media", world.seen_as, *(str(end.port) for end in ends))
+            process = await session.start(command)
+            line = await asyncio.wait_for(process.stdout.readline(), ANSWER_SECONDS)
+            try:
+                said = json.loads(line)
+            except ValueError:
+                return [Finding(node.address, False, OLD)]
+            if "error" in said:
+                return [Finding(node.address, False, said["error"])]
+            for end, (address, port) in zip(ends, said["media"], strict=True):
+                end.target = address, port
+            await asyncio.to_thread(measure, ends, seconds)
+            process.stdin.write_eof()
+            await asyncio.wait_for(process.wait_closed(), ANSWER_SECONDS)
+        ways = (ends[1], ends[0]), (ends[0], ends[1])
+        return [judge(f"{show(one.target)} to {show(other.target)}", other) for other, one in ways]
+    finally:
+        for end in ends:
+            end.close()
+
+
+def show(target: tuple[str, int] | None) -> str:
+    """Write an address and port."""
+    return "{}:{}".format(*target) if target else ""
+
+
+def measure(ends: tuple[End, ...], seconds: float) -> None:
+    """Send until each end is known, then measure."""
+    run_ends(ends, ends[::-1], WARM_UP_SECONDS)
+    begin_measuring(ends, ends[::-1])
+    run_ends(ends, ends[::-1], seconds)
+
+
+def judge(target: str, end: End) -> Finding:
+    """Judge what one end heard."""
+    heard = end.heard
+    figures = {
+        "sent": heard.sent - heard.first,
+        "lost": heard.lost,
+        "jitter_ms": round(1000 * heard.jitter, 1),
+        "delay_ms": round(1000 * heard.delay, 1),
+        "mos": heard.mos,
+    }
+    if not heard.numbers:
+        return Finding(target, False, f"none of {figures['sent']} packets arrived", figures=figures)
+    found = (
+        f"{heard.lost} of {figures['sent']} packets lost, jitter {figures['jitter_ms']} ms, delay {figures['delay_ms']} ms, "
+        f"MOS {heard.mos}"
+    )
+    return Finding(target, heard.loss <= MOST_LOSS and heard.mos >= LEAST_MOS, found, figures=figures)

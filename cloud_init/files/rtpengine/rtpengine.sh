@@ -1,0 +1,19 @@
+#!/bin/sh
+# forget: before rtpengine starts, has Redis forget the calls that must not come back. A Redis that does not answer gives none back.
+set -eu
+redis() { timeout 5 redis-cli -h {{ bind("redis", "calls") }} -p {{ port("redis", "calls") }} -n 1 "$@"; }
+
+left=$(systemctl show -P ActiveExitTimestampMonotonic rtpengine-daemon)
+read -r now _ </proc/uptime
+if [ "${left:-0}" -gt 0 ] && [ $((${now%.*} - left / 1000000)) -gt 300 ]; then
+    # FreeSWITCH has hung up by now, after 300 s without audio.
+    redis FLUSHDB || true
+    exit 0
+fi
+# Of a browser's call ICE and DTLS do not come back, so that it would end half a minute later, and a re-INVITE would mend nothing.
+# One that is not there begins anew with the browser's next re-INVITE (facts/rtpengine-redis.md 5).
+folder=$(mktemp -d)
+trap 'rm -r "$folder"' EXIT
+redis KEYS '*' | sed 's/[\\"]/\\&/g; /./!d' >"$folder/keys"
+sed 's/.*/GET "&"/' "$folder/keys" | redis | grep -n '"protocol":"UDP/TLS' | cut -d: -f1 >"$folder/lines"
+awk 'NR == FNR { wanted[$0]; next } FNR in wanted { print "DEL \"" $0 "\"" }' "$folder/lines" "$folder/keys" | redis

@@ -1,0 +1,192 @@
+"""The database's backups: made when they are due, by the node that leads it, and what `status` says of them.
+
+Nothing here stops a service. While the bucket does not answer, PostgreSQL keeps what it has to archive on its own disk.
+"""
+
+import datetime
+import fcntl
+import json
+import pathlib
+import time
+from typing import TypedDict
+
+from ..clusters import database_cluster, database_data
+from ..manifest import BackupEntry, Manifest
+from ..report import MachineRow
+from ..system import Tell, write_private
+from .repository import LONG_SECONDS, BackupError, BackupRow, Repository, reach
+
+MEMORY = pathlib.Path("/var/lib/webitel/backup.json")
+BUSY = pathlib.Path("/run/webitel/backup.lock")
+LATE_SECONDS = 3 * 3600.0
+"""After the hour at which a backup is due: that long a large one may take."""
+WAITS_SECONDS = 600.0
+"""PostgreSQL hands over its log at least once a minute; beyond this something is wrong."""
+
+
+class Memory(TypedDict):
+    """What the last look found: when, the problem if there was one and since when, the database's place and its backups."""
+
+    looked: float
+    problem: str
+    since: float
+    stanza: str
+    backups: list[BackupRow]
+
+
+def remember() -> Memory:
+    """Return what the last look found."""
+    try:
+        found: Memory = json.loads(MEMORY.read_text())
+    except (OSError, ValueError):
+        return {"looked": 0.0, "problem": "", "since": 0.0, "stanza": "", "backups": []}
+    return found
+
+
+def leads(manifest: Manifest) -> bool:
+    """Tell whether this node leads the database. Raises BackupError where Patroni does not tell."""
+    try:
+        members = database_cluster.list_members(manifest)
+    except (OSError, ValueError) as error:
+        raise BackupError(f"Patroni does not answer: {error}") from error
+    return any(member["name"] == manifest["key"] and member["role"] == database_cluster.LEADER for member in members)
+
+
+def look(manifest: Manifest, tell: Tell, kind: str = "") -> bool:
+    """Do what is due; `kind` (full, incr) makes a backup in any case. Tell whether all is well; safe to run at any time."""
+    entry = manifest.get("backup")
+    if entry is None:
+        tell("backup", "there is no bucket to back up to: set webitel:backup")
+        return not kind
+    BUSY.parent.mkdir(parents=True, exist_ok=True)
+    with BUSY.open("w") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        before = remember()
+        memory: Memory = {**before, "looked": time.time(), "problem": "", "since": 0.0}
+        try:
+            if not leads(manifest):
+                tell("backup", "another node leads the database, and backs it up")
+                MEMORY.unlink(missing_ok=True)  # what was true here once is not for `status`
+                return True
+            reach(entry)
+            repository = Repository(entry)
+            memory["stanza"] = repository.stanza
+            prepare(manifest, repository, tell)
+            rows = repository.list_backups()
+            if wanted := kind or find_due(entry, rows, time.time()):
+                tell("backup", f"a {'full' if wanted == 'full' or not rows else 'incremental'} one begins")
+                repository.call("backup", f"--type={wanted}", seconds=LONG_SECONDS)
+                rows = repository.list_backups()
+                tell("backup", f"{rows[-1]['label']}: {rows[-1]['size']} bytes, {rows[-1]['stored']} of them new in the bucket")
+            memory["backups"] = rows
+        except (BackupError, OSError) as error:
+            memory |= {"problem": str(error), "since": before["since"] or time.time()}
+            tell("backup", str(error))
+        write_private(MEMORY, json.dumps(memory))
+    return not memory["problem"]
+
+
+def prepare(manifest: Manifest, repository: Repository, tell: Tell) -> None:
+    """Make the database's place in the bucket, and only then have PostgreSQL archive to it: what came there before would be in
+    the way."""
+    wanted = repository.archive_command()
+    if database_cluster.read_parameters(manifest).get("archive_command") != wanted:
+        tell("backup", f"make {repository.stanza} in the bucket")
+        repository.call("stanza-create")
+        said = database_cluster.change_parameters(manifest, {"archive_command": wanted})
+        if said:
+            raise BackupError(f"Patroni does not take the command that archives: {said}")
+    elif remember()["stanza"] != repository.stanza or remember()["problem"]:
+        # Another bucket, or an emptied one; where it is there already, this only looks.
+        repository.call("stanza-create")
+
+
+def last_moment(entry: BackupEntry, now: float) -> float:
+    """Return when a backup was due last."""
+    hour, _, minute = entry["at"].partition(":")
+    moment = datetime.datetime.fromtimestamp(now).replace(hour=int(hour), minute=int(minute), second=0, microsecond=0)
+    return (moment if moment.timestamp() <= now else moment - datetime.timedelta(days=1)).timestamp()
+
+
+def find_due(entry: BackupEntry, rows: list[BackupRow], now: float) -> str:
+    """Return the kind of backup that is due now: full, incr, or "" for none."""
+    sound = [row for row in rows if not row["damaged"]]
+    if not any(row["kind"] == "full" for row in sound):
+        return "full"
+    due = last_moment(entry, now)
+    if sound[-1]["start"] >= due:
+        return ""
+    # An hour's grace: a full one that took longer last week does not move the next one by a day.
+    newest = max(row["start"] for row in sound if row["kind"] == "full")
+    return "full" if now - newest > entry["full_days"] * 86400 - 3600 else "incr"
+
+
+class Kept(TypedDict):
+    """What can be restored: to any second between two times, from these backups; the database's place in the bucket. All of it
+    empty on a node that does not lead the database."""
+
+    stanza: str
+    earliest: float
+    latest: float
+    waiting: int
+    backups: list[BackupRow]
+
+
+def list_kept(manifest: Manifest) -> Kept:
+    """Ask the bucket what can be restored. Raises BackupError."""
+    entry = manifest.get("backup")
+    if entry is None or not leads(manifest):
+        return {"stanza": "", "earliest": 0.0, "latest": 0.0, "waiting": 0, "backups": []}
+    reach(entry)
+    repository = Repository(entry)
+    rows = repository.list_backups()
+    sound = [row["stop"] for row in rows if not row["damaged"]]
+    data = database_data.data_folder()
+    done = [path.stat().st_mtime for path in (data / "pg_wal" / "archive_status").glob("*.done")]
+    return {
+        "stanza": repository.stanza,
+        "earliest": min(sound, default=0.0),
+        # What was archived holds all that was written until it was closed.
+        "latest": max([*done, *sound], default=0.0) if sound else 0.0,
+        "waiting": find_waiting(data)[0],
+        "backups": rows,
+    }
+
+
+def find_waiting(data: pathlib.Path) -> tuple[int, float]:
+    """Return how many pieces of the log wait to be archived, and when the oldest one was ready."""
+    found = [path.stat().st_mtime for path in (data / "pg_wal" / "archive_status").glob("*.ready")]
+    return len(found), min(found, default=0.0)
+
+
+def report(manifest: Manifest) -> list[MachineRow]:
+    """Say on the node that leads the database how its backups are; nothing on the others."""
+    entry = manifest.get("backup")
+    memory = remember()
+    if entry is None or not memory["looked"]:
+        return []
+    now = time.time()
+    row: MachineRow = {"name": "backup", "healthy": True, "why": ""}
+    newest = max((row["stop"] for row in memory["backups"]), default=0.0)
+    waiting, oldest = find_waiting(database_data.data_folder())
+    if waiting and now - oldest > WAITS_SECONDS:
+        since = f"{(now - oldest) / 60:.0f} minutes"
+        why = f"the database's log waits on its disk since {since} ({waiting} pieces of 16 MiB)"
+        return [row | {"warning": True, "why": f"{why}: {memory['problem'] or 'PostgreSQL cannot hand it over'}"}]
+    if memory["problem"]:
+        return [row | {"warning": True, "why": memory["problem"]}]
+    if not newest:
+        return [row | {"warning": True, "why": "there is none yet"}]
+    age = f"the newest is {describe_age(now - newest)} old"
+    due = last_moment(entry, now)
+    if newest < due and now - due > LATE_SECONDS:
+        return [row | {"warning": True, "why": f"late: {age}, and one was due {describe_age(now - due)} ago"}]
+    return [row | {"why": age}]
+
+
+def describe_age(seconds: float) -> str:
+    """Say how long that is, in the largest unit that tells enough."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

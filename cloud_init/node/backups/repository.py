@@ -1,0 +1,127 @@
+"""pgBackRest and what it keeps in the bucket: how it is called, what it said, which backups there are."""
+
+import json
+import pathlib
+import re
+import socket
+from typing import TypedDict
+
+from ..clusters import database_data
+from ..manifest import BackupEntry, FilesEntry
+from ..system import ENDED, run
+
+CONFIG = pathlib.Path("/etc/webitel/pgbackrest.conf")
+ANSWER_SECONDS = 10.0
+QUICK_SECONDS, LONG_SECONDS = 180.0, 86400.0
+"""For a question to the bucket, which pgBackRest itself repeats; for a transfer of all that there is."""
+MEANINGS = {
+    "CryptoError|outside of section|cipher header": "the bucket holds something that this deployment's key (secret "
+    "backup_cipher) does not open: it was made with another key, or changed",
+    r"failed with 40[13]": "the bucket refuses the log-in: webitel:backup_key, webitel:backup_secret, or their rights",
+    r"failed with 404": "there is no such bucket: webitel:backup.url",
+    r"unable to (get address|connect)|timeout (connecting|waiting)": "the bucket's host does not answer",
+    "certificate": "the bucket's host is not believed: webitel:backup.authority is what signs its certificate",
+}
+"""What some of pgBackRest 2.45's complaints mean (`docs/facts/backups.md` 2)."""
+
+
+class BackupError(Exception):
+    """Something that has to do with backups did not work; the text is for the operator."""
+
+
+def reach(entry: BackupEntry | FilesEntry) -> None:
+    """Ask whether the bucket's host answers at all, which pgBackRest would try for minutes. Raises BackupError."""
+    try:
+        socket.create_connection((entry["host"], entry["port"]), timeout=ANSWER_SECONDS).close()
+    except OSError as error:
+        raise BackupError(f"the bucket's host does not answer: {entry['host']}:{entry['port']}: {error}") from error
+
+
+class BackupRow(TypedDict):
+    """A backup; times in seconds since the epoch, sizes in bytes: the database's, and what the bucket got for this one."""
+
+    label: str
+    kind: str
+    start: float
+    stop: float
+    size: int
+    stored: int
+    damaged: bool
+
+
+class Repository:
+    """One database's place in the bucket. A database that begins anew has another number, and so another place."""
+
+    def __init__(self, entry: BackupEntry) -> None:
+        self.data = database_data.data_folder()
+        self.stanza = f"{entry['stack']}-{self.find_number()}"
+
+    def find_number(self) -> str:
+        """Return the number that the database was born with."""
+        said = run([database_data.CONTROL, str(self.data)], 30)
+        found = re.search(r"^Database system identifier: *(\d+)", said.stdout, re.MULTILINE)
+        if not found:
+            raise BackupError(f"{self.data} holds no database: {said.stderr.strip()}")
+        return found[1]
+
+    def options(self) -> list[str]:
+        """List the words that every call begins with."""
+        return ["pgbackrest", f"--config={CONFIG}", f"--stanza={self.stanza}"]
+
+    def archive_command(self) -> str:
+        """Return what PostgreSQL runs for each piece of its log."""
+        return " ".join([*self.options(), f"--pg1-path={self.data}", 'archive-push "%p"'])
+
+    def call(self, command: str, *options: str, seconds: float = QUICK_SECONDS, database: bool = True) -> str:
+        """Run one command as the database's user and return what it printed. Raises BackupError with what it complained of."""
+        about = [f"--pg1-path={self.data}"] if database else []
+        # Whoever kills runuser would leave pgBackRest running, with its lock.
+        as_user = ["runuser", "-u", "postgres", "--", "timeout", "-k", "5", f"{seconds:.0f}"]
+        done = run([*as_user, *self.options(), *about, *options, command], seconds + 30)
+        if done.returncode == ENDED:
+            raise BackupError(f"{command}: not done within {seconds:.0f} s")
+        if done.returncode != 0:
+            raise BackupError(explain(command, done.stdout + done.stderr))
+        return done.stdout
+
+    def list_backups(self) -> list[BackupRow]:
+        """List the backups that the bucket has of this database, oldest first. Raises BackupError."""
+        try:
+            found = json.loads(self.call("info", "--output=json", database=False))
+        except ValueError as error:
+            raise BackupError(f"pgBackRest's list is not readable: {error}") from error
+        rows: list[BackupRow] = []
+        for stanza in found:
+            code = stanza["status"]["code"]
+            # Without a backup, or while one runs, the list is right all the same.
+            if code not in (0, 1, 2, 4):
+                raise BackupError(explain("info", stanza["repo"][0]["status"]["message"]))
+            rows += [read_row(backup) for backup in stanza.get("backup", [])]
+        return sorted(rows, key=lambda row: row["stop"])
+
+
+def read_row(backup: dict[str, object]) -> BackupRow:
+    """Read one backup as `info` prints it."""
+    times, info = backup["timestamp"], backup["info"]
+    assert isinstance(times, dict) and isinstance(info, dict)
+    return {
+        "label": str(backup["label"]),
+        "kind": str(backup["type"]),
+        "start": float(times["start"]),
+        "stop": float(times["stop"]),
+        "size": int(info["size"]),
+        "stored": int(info["repository"]["delta"]),
+        "damaged": bool(backup.get("error")),
+    }
+
+
+def explain(command: str, said: str) -> str:
+    """Say what went wrong in the words of pgBackRest, and what that means where they do not tell."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    first = next((n for n, line in enumerate(lines) if "ERROR:" in line), 0)
+    text = " ".join(re.sub(r"^(P\d+ +)?ERROR: (\[\d+\]: )?", "", line) for line in lines[first:])
+    text = "".join(letter for letter in text if letter.isascii() and letter.isprintable())
+    for known, meaning in MEANINGS.items():
+        if re.search(known, text, re.IGNORECASE):
+            return f"{meaning} ({command}: {text[:200]})"
+    return f"{command}: {text[:500] or 'no answer'}"

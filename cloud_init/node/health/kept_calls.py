@@ -1,0 +1,178 @@
+"""rtpengine's calls: whether a restart finds them again in Redis, and the restarts that wait for that."""
+
+import pathlib
+import re
+import socket
+import time
+
+from ..ask import redis
+from ..ask.view import View
+from ..manifest import Manifest, ProbeEntry
+from ..report import MachineRow
+from ..system import Unhealthy, systemctl
+
+PUT_OFF = pathlib.Path("/run/webitel/put-off")
+"""A file for each unit whose restart waits, with the invocation that is to end."""
+LOOPBACK = "127.0.0.1"
+TIMEOUT_SECONDS = 3.0
+WRITING_SECONDS = 0.3
+"""What rtpengine takes at most to write a call that has just begun."""
+REWRITE_SECONDS = 90.0
+"""Between two rewrites. Each keeps calls without audio from ending for rtpengine's `timeout`, which must be shorter."""
+LARGEST_MEMORY_SHARE = 0.85
+CALL = re.compile(r"^callid:\s+(.+?) \| deletionmark:\s*no\b", re.MULTILINE)
+BROWSER = '"protocol":"UDP/TLS'
+"""What stands in the value of a call whose ICE and DTLS no restart brings back (`facts/rtpengine-redis.md` 5)."""
+PROBE = "probe-"
+"""How the calls of the health check begin (`ask/sip.py`)."""
+
+
+def probe_redis(probe: ProbeEntry, _: View) -> None:
+    """Check that Redis answers, and has room."""
+    said = str(redis.ask(probe["address"], probe["port"], "INFO", "memory"))
+    used, most = (int(found[1]) if (found := re.search(rf"{name}:(\d+)", said)) else 0 for name in ("used_memory", "maxmemory"))
+    if used > LARGEST_MEMORY_SHARE * most:
+        raise Unhealthy(f"it uses {used / 1e6:.0f} MB of {most / 1e6:.0f} MB")
+
+
+def has_redis(manifest: Manifest) -> bool:
+    """Tell whether this node's rtpengine keeps its calls."""
+    return any(service["name"] == "redis" for service in manifest["services"])
+
+
+def ask_rtpengine(manifest: Manifest, command: str) -> str:
+    """Send rtpengine's command line interface one command."""
+    with socket.create_connection((LOOPBACK, manifest["ports"]["rtpengine_cli"]), TIMEOUT_SECONDS) as connection:
+        connection.settimeout(TIMEOUT_SECONDS)
+        connection.sendall(f"{command}\n".encode())
+        connection.shutdown(socket.SHUT_WR)
+        return connection.makefile("rb").read().decode(errors="replace")
+
+
+def list_calls(manifest: Manifest) -> set[str]:
+    """List the calls in progress."""
+    said = ask_rtpengine(manifest, "list sessions all")
+    return {name for name in CALL.findall(said) if not name.startswith(PROBE)}
+
+
+def list_kept(manifest: Manifest) -> set[str]:
+    """List the calls that are in Redis; none where it does not answer."""
+    try:
+        keys = redis.ask(LOOPBACK, manifest["ports"]["redis_calls"], "KEYS", "*")
+    except OSError:
+        return set()
+    return {str(key) for key in keys} if isinstance(keys, list) else set()
+
+
+def list_lost(manifest: Manifest) -> set[str]:
+    """List the calls that would end with rtpengine."""
+    if lost := list_calls(manifest) - list_kept(manifest):
+        time.sleep(WRITING_SECONDS)
+        lost &= list_calls(manifest) - list_kept(manifest)
+    return lost
+
+
+def rewrite(manifest: Manifest) -> set[str]:
+    """Have rtpengine write all its calls into Redis, which it does by itself only when something changes in one
+    (`facts/rtpengine-redis.md` 3); return those that would still end with it."""
+    ask_rtpengine(manifest, "active")
+    return list_lost(manifest)
+
+
+def list_browsers(manifest: Manifest) -> set[str]:
+    """List the calls of browsers, which end with rtpengine although Redis has them."""
+    keys = sorted(list_calls(manifest) & list_kept(manifest))
+    values = redis.ask_all(LOOPBACK, manifest["ports"]["redis_calls"], [("GET", key) for key in keys]) if keys else []
+    return {key for key, value in zip(keys, values, strict=True) if BROWSER in str(value)}
+
+
+def describe_obstacle(manifest: Manifest) -> str:
+    """Say what keeps rtpengine from being restarted; "" = all its calls would come back."""
+    try:
+        lost = list_lost(manifest) and rewrite(manifest)
+        browsers = list_browsers(manifest)
+    except ConnectionRefusedError:
+        return ""  # it does not run
+    except OSError as error:
+        return f"it does not say which calls it has ({error})"
+    return describe(lost, browsers)
+
+
+def describe(lost: set[str], browsers: set[str]) -> str:
+    """Say which calls in progress would end with rtpengine; "" = none."""
+    parts = [f"{len(lost)} that Redis does not have"] * bool(lost) + [f"{len(browsers)} of browsers"] * bool(browsers)
+    return f"calls in progress would end: {' and '.join(parts)}" if parts else ""
+
+
+def put_off(unit: str) -> None:
+    """Remember that a unit is to be restarted."""
+    PUT_OFF.mkdir(parents=True, exist_ok=True)
+    (PUT_OFF / unit).write_text(find_invocation(unit))
+
+
+def list_put_off() -> list[str]:
+    """List the units whose restart waits; what has been restarted since for another reason is no longer one."""
+    found = []
+    for path in sorted(PUT_OFF.iterdir()) if PUT_OFF.is_dir() else ():
+        if find_invocation(path.name) == path.read_text():
+            found.append(path.name)
+        else:
+            path.unlink()
+    return found
+
+
+def find_invocation(unit: str) -> str:
+    """Return what systemd calls the present run of a unit."""
+    return systemctl("show", "-P", "InvocationID", unit).stdout.strip()
+
+
+def report(manifest: Manifest) -> MachineRow | None:
+    """Make a row where calls would end with rtpengine, or its restart waits for their end."""
+    if not has_redis(manifest):
+        return None
+    waiting = list_put_off()
+    try:
+        why = describe(list_lost(manifest), list_browsers(manifest) if waiting else set())
+    except OSError:
+        return None  # the services' own rows say who is away
+    if waiting:
+        why = (
+            f"{' and '.join(waiting)} goes on with what it had until none would end; ./webitel up --disruptive does not wait. "
+            f"If it were restarted now, {why or 'none would'}"
+        )
+    elif why:
+        why = f"if rtpengine died now, {why}"
+    return {"name": "calls", "healthy": True, "warning": True, "why": why} if why else None
+
+
+class Keeper:
+    """What the watcher does about calls that would not come back."""
+
+    def __init__(self) -> None:
+        self.rewritten = -REWRITE_SECONDS
+
+    def look(self, manifest: Manifest, now: float) -> None:
+        """Restart what waited for its calls, and have calls written that a new Redis does not have."""
+        if not has_redis(manifest):
+            return
+        waiting = list_put_off()
+        try:
+            lost = list_lost(manifest)
+            if lost and now - self.rewritten >= REWRITE_SECONDS and answers(manifest):
+                self.rewritten = now
+                print(f"Redis lacked {len(lost)} calls of rtpengine, and lacks {len(rewrite(manifest))} now", flush=True)
+            restarts = bool(waiting) and not describe(list_lost(manifest), list_browsers(manifest))
+        except OSError as error:
+            print(f"rtpengine's calls: {error}", flush=True)
+            return
+        if restarts:
+            print(f"restarting {' and '.join(waiting)}: that waited for calls, and none would end now", flush=True)
+            systemctl("restart", "--no-block", *waiting)
+
+
+def answers(manifest: Manifest) -> bool:
+    """Tell whether Redis answers."""
+    try:
+        return redis.ask(LOOPBACK, manifest["ports"]["redis_calls"], "PING") == "PONG"
+    except OSError:
+        return False

@@ -1,0 +1,92 @@
+"""An S3-compatible object storage from its Go module (versitygw): it checks log-ins and signatures, and objects are files."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from provider.certificates import make_authority, sign_server
+from tests.sandbox.platform import free_port, wait_until
+from tools.engine.go import get_go
+
+MODULE = "github.com/versity/versitygw"
+VERSION = "v1.8.0"
+PROGRAM = "versitygw"
+HOST, NAME = "localhost", "webitel"
+KEY, SECRET = "test-access", "test-secret-key"
+
+
+def build() -> Path:
+    """The program, built once a machine."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "webitel" / f"{PROGRAM}-{VERSION}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / PROGRAM).exists():
+            go = get_go(print)
+            environment = {**go.environment, "GOBIN": str(folder), "GOFLAGS": "-mod=mod"}
+            wanted = f"{MODULE}/cmd/{PROGRAM}@{VERSION}"
+            subprocess.run([go.program, "install", wanted], check=True, cwd=folder, env=environment)
+    return folder / PROGRAM
+
+
+@dataclass
+class ObjectStorage:
+    """A running one with an empty bucket. It can be ended and started again; its objects are files."""
+
+    folder: Path
+    port: int
+    running: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """What `webitel:backup.url` says."""
+        return f"https://{HOST}:{self.port}/{NAME}/kept"
+
+    @property
+    def authority(self) -> Path:
+        return self.folder / "authority.pem"
+
+    @property
+    def objects(self) -> Path:
+        return self.folder / "objects" / NAME
+
+    def start(self) -> None:
+        own, log = str(self.folder / "own.pem"), self.folder / "log"
+        options = ["--port", f"127.0.0.1:{self.port}", "--cert", own, "--key", own, "--access", KEY, "--secret", SECRET]
+        with log.open("ab") as target:
+            command = [str(build()), *options, "posix", "--sidecar", str(self.folder / "sidecar"), str(self.folder / "objects")]
+            self.running = subprocess.Popen(command, stdout=target, stderr=target)
+        wait_until(lambda: listens(self.port), 20, PROGRAM)
+
+    def stop(self) -> None:
+        if self.running:
+            self.running.kill()
+            self.running.wait()
+            self.running = None
+
+
+def listens(port: int) -> bool:
+    return f":{port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text()
+
+
+@contextmanager
+def run_bucket(folder: Path) -> Iterator[ObjectStorage]:
+    """An object storage on the loopback, with a certificate of its own authority."""
+    folder.mkdir()
+    made = ObjectStorage(folder, free_port())
+    (folder / "sidecar").mkdir()
+    made.objects.mkdir(parents=True)
+    authority, shown = make_authority()
+    made.authority.write_text(shown)
+    (folder / "own.pem").write_text(sign_server(authority, HOST))
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()

@@ -1,0 +1,291 @@
+"""Backups by the node program: Debian's pgBackRest with the rendered file, a real PostgreSQL, a real S3-compatible server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from cloud_init.node.backups import jobs, repository, restore, steps
+from cloud_init.node.clusters import database_cluster, database_data
+from cloud_init.node.manifest import Manifest, empty_manifest
+from components.model.settings import Settings
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
+from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
+from tests.sandbox.platform import POSTGRES, wait_until
+
+pytestmark = pytest.mark.sandbox
+
+LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
+CIPHER = "cipher-of-the-deployment"
+PORT = "5432"
+
+
+@dataclass
+class Node:
+    """A node that leads the database: PostgreSQL as Patroni would run it, and the files of its configuration."""
+
+    folder: Path
+    storage: ObjectStorage
+    manifest: Manifest
+    config: str
+    said: list[str] = field(default_factory=list)
+    cipher: str = CIPHER
+    role: str = database_cluster.LEADER
+    forgotten: list[str] = field(default_factory=list)
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "pg" / "15"
+
+    def as_postgres(self, *command: str) -> str:
+        done = subprocess.run(["runuser", "-u", "postgres", "--", *command], capture_output=True, text=True, check=False, cwd="/")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.strip()
+
+    def make_database(self) -> None:
+        (self.folder / "pg").mkdir()
+        shutil.chown(self.folder / "pg", "postgres")
+        options = ["-A", "peer", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--data-checksums"]
+        self.as_postgres(str(POSTGRES / "initdb"), "-D", str(self.data), *options)
+
+    def start(self) -> None:
+        options = f"-k {self.folder}/pg -p {PORT} -c listen_addresses= -c archive_mode=on -c archive_timeout=60s"
+        command = ["-D", str(self.data), "-o", options, "-l", str(self.folder / "pg" / "log"), "-w", "start"]
+        self.as_postgres(str(POSTGRES / "pg_ctl"), *command)
+
+    def stop(self, mode: str = "fast") -> None:
+        self.as_postgres(str(POSTGRES / "pg_ctl"), "-D", str(self.data), "-m", mode, "-w", "stop")
+
+    def sql(self, text: str) -> str:
+        return self.as_postgres("psql", "-XAtq", "-h", str(self.folder / "pg"), "-p", PORT, "-c", text, "postgres")
+
+    def write_config(self) -> None:
+        """The rendered file with the secrets of the deployment, and paths of this test."""
+        secrets = {"backup_key": KEY, "backup_secret": SECRET, "backup_cipher": self.cipher}
+        text = self.config
+        for name, value in secrets.items():
+            text = text.replace("{{secret:" + name + "}}", value)
+        text = text.replace("/etc/webitel/backup-authority.pem", str(self.storage.authority))
+        text = text.replace("/var/lib/postgresql/pgbackrest", str(self.folder / "pg" / "lock"))
+        path = self.folder / "pgbackrest.conf"
+        path.write_text(text)
+
+    def systemctl(self, verb: str, *names: str, **_: object) -> subprocess.CompletedProcess[str]:
+        """systemd with one unit: Patroni, which starts the database as the leader."""
+        if "patroni" in names:
+            running = (self.data / "postmaster.pid").exists()
+            if running == (verb == "stop"):
+                (self.stop if running else self.start)()
+        return subprocess.CompletedProcess([], 0, "", "")
+
+    def step(self, step: str, at: str = "") -> bool:
+        """One step of a restore, as the command line asks for it."""
+        return steps.run(step, at, self.manifest, lambda _, text: self.said.append(text)) == 0
+
+    def now(self) -> str:
+        return self.sql("select clock_timestamp() at time zone 'UTC' || '+00'")
+
+    def look(self, kind: str = "") -> bool:
+        return jobs.look(self.manifest, lambda _, text: self.said.append(text), kind)
+
+    def wait_for_archive(self) -> None:
+        """Until all that was written is in the bucket."""
+        last = self.sql("select pg_walfile_name(pg_switch_wal())")
+        wait_until(lambda: self.sql("select last_archived_wal from pg_stat_archiver") >= last, 30, "the archive")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    folder = tmp_path_factory.mktemp("backup")
+    for above in (folder, *folder.parents[:3]):
+        with contextlib.suppress(PermissionError):
+            above.chmod(0o755)
+    with run_bucket(folder / "storage") as storage, pytest.MonkeyPatch.context() as patch:
+        settings = Settings.model_validate(
+            load_deployment("local-single").settings.model_dump(exclude_unset=True)
+            | {
+                "backup": {"url": storage.url, "authority": storage.authority.read_text()},
+                "backup_key": "[secret]",
+                "backup_secret": "[secret]",
+            }
+        )
+        plan = make_plan(settings, "local-single")
+        configuration = compose_configuration(plan, plan.nodes[0], settings)
+        manifest: Manifest = empty_manifest() | {"key": "all-1", "backup": configuration.manifest["backup"]}
+        node = Node(folder, storage, manifest, configuration.files["/etc/webitel/pgbackrest.conf"])
+        node.make_database()
+        node.write_config()
+        patch.setattr(repository, "CONFIG", folder / "pgbackrest.conf")
+        patch.setattr(jobs, "MEMORY", folder / "memory.json")
+        patch.setattr(jobs, "BUSY", folder / "busy")
+        patch.setattr(database_data, "data_folder", lambda: node.data)
+        patch.setenv("PGBACKREST_PG1_SOCKET_PATH", str(folder / "pg"))
+        patch.setattr(database_cluster, "list_members", lambda _: [{"name": "all-1", "role": node.role}])
+        parameters: dict[str, object] = {}
+
+        def change(_: Manifest, wanted: dict[str, object]) -> str:
+            parameters.update(wanted)
+            node.sql(f"alter system set archive_command = '{wanted['archive_command']}'")
+            node.sql("select pg_reload_conf()")
+            return ""
+
+        patch.setenv("PGHOST", str(folder / "pg"))
+        patch.setenv("PGPORT", PORT)
+        patch.setattr(restore, "systemctl", node.systemctl)
+        patch.setattr(restore, "is_running", lambda _: (node.data / "postmaster.pid").exists())
+        patch.setattr(restore, "call", lambda _, path, **__: node.forgotten.append(path.rpartition("/")[2]))
+        patch.setattr(database_cluster, "read_parameters", lambda _: parameters)
+        patch.setattr(database_cluster, "change_parameters", change)
+        node.start()
+        try:
+            yield node
+        finally:
+            if (node.data / "postmaster.pid").exists():
+                node.stop("immediate")
+
+
+def test_the_first_look_makes_a_place_in_the_bucket_archives_and_backs_up(world: Node) -> None:
+    world.sql("create table calls (n int primary key, at timestamptz default clock_timestamp())")
+    assert jobs.report(world.manifest) == []
+    assert world.look(), world.said
+    world.wait_for_archive()
+    (row,) = jobs.remember()["backups"]
+    assert row["kind"] == "full" and 0 < row["stored"] < row["size"]
+    assert jobs.report(world.manifest)[0].get("warning") is None
+    assert world.look(), "nothing is due"
+    assert len(jobs.remember()["backups"]) == 1
+    assert world.look("incr")
+    kept = jobs.list_kept(world.manifest)
+    assert [row["kind"] for row in kept["backups"]] == ["full", "incr"]
+    assert kept["earliest"] == row["stop"] and kept["latest"] >= kept["backups"][-1]["stop"]
+
+
+def test_nothing_in_the_bucket_can_be_read_without_the_deployments_key(world: Node) -> None:
+    world.sql("create table spoken (words text); insert into spoken values ('nobody-should-read-this')")
+    assert world.look("incr")
+    for path in world.storage.objects.rglob("*"):
+        assert not path.is_file() or b"nobody-should-read-this" not in path.read_bytes()
+
+
+def test_another_nodes_database_is_not_backed_up_here(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world, "role", "replica")
+    assert world.look("full")
+    assert jobs.report(world.manifest) == []
+    assert jobs.list_kept(world.manifest)["stanza"] == ""
+
+
+def test_a_lost_key_is_said_at_once(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world, "cipher", "another")
+    world.write_config()
+    assert not world.look("incr")
+    (row,) = jobs.report(world.manifest)
+    assert row.get("warning") and "backup_cipher" in row["why"]
+    monkeypatch.undo()
+    world.write_config()
+    assert world.look() and not jobs.remember()["problem"]
+
+
+def test_a_refused_log_in_and_a_storage_that_is_away_are_told_apart_and_nothing_is_lost(world: Node) -> None:
+    path = repository.CONFIG
+    path.write_text(path.read_text().replace(SECRET, "wrong"))
+    assert not world.look()
+    assert "webitel:backup_key" in jobs.remember()["problem"]
+    world.write_config()
+    world.storage.stop()
+    world.sql("insert into calls select generate_series(1, 100)")
+    assert not world.look("incr")
+    assert "does not answer" in jobs.remember()["problem"]
+    assert world.sql("select count(*) from calls") == "100", "the database goes on"
+    world.storage.start()
+    world.wait_for_archive()
+    assert world.look() and not jobs.remember()["problem"]
+
+
+def test_what_is_late_or_waits_is_named(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert world.look()
+    later = time.time() + 2 * 86400
+    monkeypatch.setattr(time, "time", lambda: later)
+    (row,) = jobs.report(world.manifest)
+    assert row.get("warning") and row["why"].startswith("late: ")
+    monkeypatch.undo()
+    ready = world.data / "pg_wal" / "archive_status" / "000000010000000000000000.ready"
+    ready.touch()
+    os.utime(ready, (time.time() - 900, time.time() - 900))
+    (row,) = jobs.report(world.manifest)
+    ready.unlink()
+    assert row.get("warning") and "waits on its disk since 15 minutes" in row["why"]
+
+
+def test_a_second_before_a_delete_without_where_comes_back_with_all_that_was_acknowledged(world: Node) -> None:
+    assert world.look("incr"), world.said
+    for n in range(1000, 1005):
+        world.sql(f"insert into calls values ({n})")
+    before = int(world.sql("select count(*) from calls"))
+    at = world.now()
+    time.sleep(0.1)
+    world.sql("delete from calls")
+    world.sql("create table written_after (n int)")
+    assert world.step("prepare", at), world.said
+    assert world.sql("select count(*) from calls") == "0", "the running database goes on until the other one is proved"
+    assert world.step("prepare", at), "a step may be repeated"
+    assert world.step("stop-database")
+    assert restore.check(world.manifest)["begun"].startswith(at[:22]), "cut off here, it is known where to go on"
+    assert world.step("place", at), world.said
+    assert int(world.sql("select count(*) from calls")) == before
+    assert world.sql("select to_regclass('written_after')") == ""
+    assert world.step("place", at) and world.step("start")
+    assert {"leader", "sync", "status"} <= set(world.forgotten)
+    assert (world.data.with_name("15.before") / "PG_VERSION").exists()
+    # It goes on from there, archived on a time line of its own.
+    world.wait_for_archive()
+    assert world.sql("select timeline_id from pg_control_checkpoint()") != "1"
+
+
+@pytest.mark.skipif(not LONG, reason="takes a quarter of a minute: WEBITEL_TEST_LONG=1")
+def test_what_was_restored_is_backed_up_and_restored_again(world: Node) -> None:
+    world.sql("insert into calls values (-1)")
+    before = int(world.sql("select count(*) from calls"))
+    assert world.look("incr"), world.said
+    at = world.now()
+    time.sleep(0.1)
+    world.sql("truncate calls")
+    for step, when in (("prepare", at), ("stop-database", ""), ("place", at), ("start", "")):
+        assert world.step(step, when), world.said
+    assert int(world.sql("select count(*) from calls")) == before
+
+
+def test_what_cannot_be_restored_is_refused_and_named_before_anything_stops(
+    world: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not world.step("prepare", "2026-11-29 12:00")
+    assert "says no offset" in capsys.readouterr().out
+    assert not world.step("prepare", "2020-01-01 00:00:00+00")
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
+    assert "2020-01-01" in said or "backup" in said, said
+    assert world.sql("select 1") == "1"
+
+
+def test_a_backup_that_was_cut_or_changed_is_refused_and_named(world: Node, capsys: pytest.CaptureFixture[str]) -> None:
+    assert world.look("full"), world.said
+    label = jobs.remember()["backups"][-1]["label"]
+    (largest,) = sorted(world.storage.objects.rglob(f"{label}/**/bundle/*"), key=lambda path: path.stat().st_size)[-1:]
+    whole = largest.read_bytes()
+    at = world.now()
+    changed = whole[: len(whole) // 2] + bytes(64) + whole[len(whole) // 2 + 64 :]
+    for damaged in (whole[: len(whole) // 2], changed) if LONG else (changed,):
+        largest.write_bytes(damaged)
+        assert not world.step("prepare", at)
+        said = json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
+        assert said.startswith("what the bucket has is damaged, and nothing was changed"), said
+        assert world.sql("select 1") == "1"
+    largest.write_bytes(whole)

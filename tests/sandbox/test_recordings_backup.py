@@ -1,0 +1,129 @@
+"""Recordings copied to the bucket and back: Debian's rclone with the rendered file, a real S3-compatible server."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from cloud_init.node.backups import recordings
+from cloud_init.node.manifest import Manifest, empty_manifest
+from components.model.settings import Settings
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
+from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
+
+pytestmark = pytest.mark.sandbox
+
+
+@dataclass
+class Node:
+    """A node that runs Storage, with files."""
+
+    folder: Path
+    storage: ObjectStorage
+    manifest: Manifest
+    runs: bool = True
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def files(self) -> Path:
+        return self.folder / "files"
+
+    def record(self, name: str, seconds: float = 600) -> None:
+        """A file that was written so long ago."""
+        path = self.files / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"words of {name}".encode() * 1000)
+        os.utime(path, (time.time() - seconds, time.time() - seconds))
+
+    def sums(self) -> dict[str, str]:
+        found = (path for path in self.files.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.files)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+    def copy(self) -> bool:
+        return recordings.copy(self.manifest, lambda _, text: self.said.append(text))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    folder = tmp_path_factory.mktemp("recordings")
+    with run_bucket(folder / "storage") as storage, pytest.MonkeyPatch.context() as patch:
+        settings = Settings.model_validate(
+            load_deployment("local-single").settings.model_dump(exclude_unset=True)
+            | {
+                "backup": {"url": storage.url, "authority": storage.authority.read_text()},
+                "backup_key": "[secret]",
+                "backup_secret": "[secret]",
+            }
+        )
+        plan = make_plan(settings, "local-single")
+        configuration = compose_configuration(plan, plan.nodes[0], settings)
+        entry = configuration.manifest["backup_files"]
+        assert (entry["folder"], entry["unit"]) == ("/var/lib/webitel/recordings/storage", "storage")
+        manifest: Manifest = empty_manifest() | {"backup_files": {**entry, "folder": str(folder / "files")}}
+        text = configuration.files["/etc/webitel/rclone.conf"]
+        for name, value in {"backup_key": KEY, "backup_secret": SECRET}.items():
+            text = text.replace("{{secret:" + name + "}}", value)
+        (folder / "rclone.conf").write_text(text)
+        (folder / "cipher").write_text("cipher-of-the-deployment\n")
+        node = Node(folder, storage, manifest)
+        patch.delenv("AWS_CA_BUNDLE", raising=False)  # of whoever runs the tests; rclone 1.60 cannot have both
+        patch.setattr(recordings, "AUTHORITY", storage.authority)
+        patch.setattr(recordings, "CONFIG", folder / "rclone.conf")
+        patch.setattr(recordings, "CIPHER", folder / "cipher")
+        patch.setattr(recordings, "MEMORY", folder / "memory.json")
+        patch.setattr(recordings, "BUSY", folder / "busy")
+        patch.setattr(recordings, "is_running", lambda _: node.runs)
+        yield node
+
+
+def test_files_come_back_as_they_were_after_their_disk_was_lost(world: Node) -> None:
+    world.record("recordings/2026/11/a.wav")
+    world.record("data/ä file.txt", 90000)
+    world.record("cache/nothing")
+    assert world.copy(), world.said
+    world.record("recordings/2026/11/b.wav")
+    assert world.copy(), world.said
+    before = {name: digest for name, digest in world.sums().items() if not name.startswith("cache/")}
+    for path in world.storage.objects.rglob("*"):
+        assert "a.wav" not in path.name and (not path.is_file() or b"words of" not in path.read_bytes())
+    shutil.rmtree(world.files)
+    world.files.mkdir()
+    assert world.copy(), "an empty disk takes nothing away there"
+    recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+    assert world.sums() == before and len(before) == 3
+    (row,) = recordings.report(world.manifest)
+    assert row["why"].startswith("copied ") and not row.get("warning")
+
+
+def test_a_file_that_is_being_written_waits(world: Node) -> None:
+    world.record("recordings/now.wav", 5)
+    assert world.copy()
+    (world.files / "recordings" / "now.wav").unlink()
+    recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+    assert not (world.files / "recordings" / "now.wav").exists()
+
+
+def test_a_bucket_that_is_away_is_named_and_a_late_copy_too(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.storage.stop()
+    assert not world.copy()
+    (row,) = recordings.report(world.manifest)
+    assert row.get("warning") and "does not answer" in row["why"] and "copied" in row["why"]
+    world.storage.start()
+    assert world.copy(), world.said
+    later = time.time() + 5 * 3600
+    monkeypatch.setattr(time, "time", lambda: later)
+    (row,) = recordings.report(world.manifest)
+    assert row.get("warning") and row["why"] == "late: copied 5 hours ago"
+
+
+def test_the_node_that_does_not_run_storage_copies_nothing(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world, "runs", False)
+    assert world.copy() and recordings.report(world.manifest) == []

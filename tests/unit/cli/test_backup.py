@@ -1,0 +1,69 @@
+"""`backup` and `backups`: asked of the node that leads the database."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.__main__ import app
+from cli.console import Failure
+from cli.nodes import access as nodes_access
+from cli.nodes import backups
+from cli.nodes.access import Answer
+
+NONE = {"stanza": "", "earliest": 0.0, "latest": 0.0, "waiting": 0, "backups": []}
+ROW = {"label": "20261129-0230F", "kind": "full", "start": 1.0, "stop": 1795900000.0, "size": 3 << 20, "stored": 1 << 20}
+KEPT = NONE | {
+    "stanza": "s-7",
+    "earliest": 1795900000.0,
+    "latest": 1795990000.0,
+    "waiting": 2,
+    "backups": [ROW | {"damaged": False}],
+}
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> dict[str, Answer]:
+    """What each node answers."""
+    answers: dict[str, Answer] = {}
+
+    class Nodes:
+        nodes: ClassVar = {"data-1": "data-1", "data-2": "data-2"}
+
+    async def ask(*_: Any) -> dict[str, Answer]:
+        return answers
+
+    monkeypatch.setattr(nodes_access, "ask_nodes", ask)
+    monkeypatch.setattr(backups, "open_database", lambda _: (Nodes(), list(Nodes.nodes)))
+    return answers
+
+
+def test_what_can_be_restored_comes_from_the_node_that_leads(said: dict[str, Answer]) -> None:
+    said |= {"data-1": Answer(0, json.dumps(NONE)), "data-2": Answer(0, json.dumps(KEPT))}
+    shown = " ".join(CliRunner().invoke(app, ["backups", "local-single"]).stdout.split())
+    assert "20261129-0230F" in shown
+    assert "any second from 2026-11-28 21:06:40+00 to 2026-11-29 22:06:40+00; 2 pieces of the log wait on data-2" in shown
+    document = json.loads(CliRunner().invoke(app, ["backups", "local-single", "--json"]).stdout)
+    assert document["node"] == "data-2" and document["backups"][0]["size"] == 3 << 20
+
+
+def test_what_the_node_could_not_do_is_told(said: dict[str, Answer]) -> None:
+    said |= {"data-1": Answer(1, json.dumps({"error": "the bucket refuses the log-in"}))}
+    result = CliRunner().invoke(app, ["backups", "local-single"])
+    assert isinstance(result.exception, Failure) and "data-1: the bucket refuses the log-in" in str(result.exception)
+    said |= {"data-1": Answer(0, json.dumps(NONE))}
+    assert "no node leads the database" in str(CliRunner().invoke(app, ["backups", "local-single"]).exception)
+
+
+def test_one_is_made_now(said: dict[str, Answer]) -> None:
+    said |= {"data-1": Answer(0, "a full one begins\n20261129F: 3 bytes\n")}
+    assert "data-1: 20261129F: 3 bytes" in CliRunner().invoke(app, ["backup", "local-single", "--full"]).stdout
+
+
+def test_without_a_bucket_the_settings_are_named(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["backup", "local-single"])
+    assert isinstance(result.exception, Failure) and "set webitel:backup.url" in str(result.exception)

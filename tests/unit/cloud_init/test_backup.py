@@ -1,0 +1,65 @@
+"""The files of backups: none without a bucket, and what the settings say with one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cloud_init.compose import Configuration
+from components.model.settings import Settings
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
+
+BACKUP = {
+    "backup": {"url": "https://objects.acme.io:9000/webitel/a", "keep_days": 30, "at": "23:15"},
+    "backup_key": "[secret]",
+    "backup_secret": "[secret]",
+}
+
+
+def compose(stack: str, key: str, **more: Any) -> Configuration:
+    settings = Settings.model_validate(load_deployment(stack).settings.model_dump(exclude_unset=True) | more)
+    plan = make_plan(settings, stack)
+    return compose_configuration(plan, next(node for node in plan.nodes if node.key == key), settings)
+
+
+def test_without_a_bucket_nothing_is_archived_but_archiving_is_on_from_the_first_day() -> None:
+    made = compose("local-single", "all-1")
+    assert not any("backup" in path for path in made.files)
+    assert "pgbackrest" not in made.manifest["packages"] and "backup" not in made.manifest
+    later, first = made.files["/etc/webitel/patroni-dcs.json"], made.files["/etc/patroni/config.yml"]
+    assert '"archive_command": "/bin/true"' in later and "archive_mode" not in later, "that would restart a running database"
+    assert '"archive_mode": "on"' in first
+
+
+def test_with_one_its_node_has_what_the_settings_say() -> None:
+    made = compose("local-single", "all-1", **BACKUP)
+    text = made.files["/etc/webitel/pgbackrest.conf"]
+    for line in (
+        "repo1-path=/a/local-single/postgresql",
+        "repo1-s3-endpoint=objects.acme.io",
+        "repo1-storage-port=9000",
+        "repo1-s3-bucket=webitel",
+        "repo1-retention-full=30",
+        "repo1-cipher-pass={{secret:backup_cipher}}",
+    ):
+        assert line in text.splitlines()
+    assert made.attributes["/etc/webitel/pgbackrest.conf"]["mode"] == "0640"
+    assert made.manifest.get("backup") == {
+        "stack": "local-single",
+        "host": "objects.acme.io",
+        "port": 9000,
+        "at": "23:15",
+        "full_days": 7,
+    }
+    assert {"backup_key", "backup_secret", "backup_cipher"} <= set(made.secrets)
+    # Debian's own unit would listen for other hosts.
+    assert "pgbackrest" in made.manifest["install_units"]
+    assert '"archive_mode": "on"' in made.files["/etc/webitel/patroni-dcs.json"]
+
+
+def test_only_nodes_with_something_to_keep_have_the_key_and_the_way_out() -> None:
+    assert not {"backup_key", "backup_cipher"} & set(compose("local-basic", "edge-1", **BACKUP).secrets)
+    plan = make_plan(
+        Settings.model_validate(load_deployment("aws-basic").settings.model_dump(exclude_unset=True) | BACKUP), "aws-basic"
+    )
+    assert {rule.role for rule in plan.egress if rule.ports == "9000"} == {"data"}

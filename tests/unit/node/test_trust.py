@@ -1,0 +1,132 @@
+"""Consul's key and certificate on a node: what an agent that has run goes on with, and what a rotation does in which order."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cloud_init.node.ask.consul import ConsulError
+from cloud_init.node.clusters import trust
+from cloud_init.node.clusters.trust import Note, Trust
+
+
+def pem(name: str) -> str:
+    return f"-----BEGIN KEY-----\n{name}\n-----END KEY-----\n-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n"
+
+
+OLD = {trust.KEY: "old-key=", trust.CERTIFICATE: pem("old")}
+NEW = {trust.KEY: "new-key=", trust.CERTIFICATE: pem("new")}
+
+
+@pytest.fixture
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A node whose agent has run with the old ones; its Consul reloads."""
+    for name, path in {
+        "KEY_FILE": "webitel.json",
+        "CERTIFICATE_FILE": "webitel.pem",
+        "SERF": "serf",
+        "IN_USE": "trust.json",
+    }.items():
+        monkeypatch.setattr(trust, name, tmp_path / path)
+    (tmp_path / "serf").mkdir()
+    (tmp_path / "webitel.json").write_text('{\n  "encrypt": "old-key=",\n  "server": true\n}\n')
+    (tmp_path / "webitel.pem").write_text(pem("old"))
+    monkeypatch.setattr(trust, "call", lambda *_, **__: None)
+    return tmp_path
+
+
+def used() -> Trust:
+    found = trust.load()
+    assert found
+    return found
+
+
+def note(key: str, trusts: tuple[str, ...], shows: str, ring: bool = False) -> Note:
+    return {
+        "key": trust.digest(key),
+        "ring": ring,
+        "trusts": [trust.digest(pem(one)) for one in trusts],
+        "shows": trust.digest(pem(shows)),
+    }
+
+
+def test_an_agent_that_has_run_goes_on_with_what_it_has(node: Path) -> None:
+    assert trust.fill(NEW) == OLD
+    assert trust.fill(NEW) == OLD
+
+
+def test_a_new_one_begins_with_what_it_is_given(node: Path) -> None:
+    (node / "serf").rmdir()
+    assert trust.fill(NEW) == NEW
+
+
+def test_the_new_certificate_is_trusted_then_shown_then_the_only_one(node: Path) -> None:
+    trust.fill(NEW)
+    behind = note("new-key=", ("old",), "old")
+    ready = note("new-key=", ("old", "new"), "old")
+    trust.step(NEW, used(), [behind])
+    assert (node / "webitel.pem").read_text().startswith(pem("old")) and "\nnew\n" in (node / "webitel.pem").read_text()
+    assert "KEY-----\nnew" not in (node / "webitel.pem").read_text()
+    trust.step(NEW, used(), [ready, behind])
+    assert used()["shows"] == pem("old")
+    trust.step(NEW, used(), [ready, ready])
+    assert (node / "webitel.pem").read_text().startswith(pem("new")) and "\nold\n" in (node / "webitel.pem").read_text()
+    trust.step(NEW, used(), [ready, note("new-key=", ("old", "new"), "new")])
+    assert len(used()["trusts"]) == 2
+    trust.step(NEW, used(), [note("new-key=", ("old", "new"), "new")] * 2)
+    assert (node / "webitel.pem").read_text() == pem("new")
+
+
+def test_a_step_that_consul_did_not_take_up_is_done_again(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trust.fill(NEW)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ConsulError("busy")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(trust, "call", refuse)
+        with pytest.raises(ConsulError):
+            trust.step(NEW, used(), [])
+    assert len(used()["trusts"]) == 1
+    trust.step(NEW, used(), [])
+    assert len(used()["trusts"]) == 2
+
+
+def test_the_file_has_the_new_key_once_the_agent_has_no_other(node: Path) -> None:
+    trust.fill(NEW)
+    (node / "serf" / "local.keyring").write_text(json.dumps(["new-key=", "old-key="]))
+    trust.step(NEW, used(), [])
+    assert '"old-key="' in (node / "webitel.json").read_text()
+    (node / "serf" / "local.keyring").write_text(json.dumps(["new-key="]))
+    trust.step(NEW, used(), [])
+    assert (node / "webitel.json").read_text() == '{\n  "encrypt": "new-key=",\n  "server": true\n}\n'
+    assert trust.fill(NEW)[trust.KEY] == "new-key="
+
+
+@pytest.mark.parametrize("other", [{}, note("old-key=", ("old",), "old")])
+def test_no_ring_changes_before_every_node_was_given_the_key(monkeypatch: pytest.MonkeyPatch, other: Note) -> None:
+    asked: list[str] = []
+    rings = [{"Keys": {"old-key=": 2}, "NumNodes": 2}]
+
+    def call(method: str, *_: object, **__: object) -> object:
+        asked.append(method)
+        return rings
+
+    monkeypatch.setattr(trust, "call", call)
+    trust.turn_ring("new-key=", [note("new-key=", ("old",), "old"), other])
+    assert asked == []
+    trust.turn_ring("new-key=", [note("new-key=", ("old",), "old")] * 2)
+    assert asked == ["GET", "POST"]
+
+
+def test_what_the_node_changes_by_itself_is_no_drift(node: Path) -> None:
+    trust.fill(NEW)
+    before = [trust.blank((node / name).read_bytes()) for name in ("webitel.json", "webitel.pem")]
+    (node / "serf" / "local.keyring").write_text(json.dumps(["new-key="]))
+    everybody = [note("new-key=", ("old", "new"), "new", ring=True)]
+    for _ in range(3):
+        trust.step(NEW, used(), everybody)
+        assert [trust.blank((node / name).read_bytes()) for name in ("webitel.json", "webitel.pem")] == before
+    assert used()["trusts"] and pem("old") not in (node / "webitel.pem").read_text()
+    (node / "webitel.pem").write_text(pem("planted"))
+    assert trust.blank((node / "webitel.pem").read_bytes()) != before[1]
