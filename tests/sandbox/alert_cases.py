@@ -101,6 +101,7 @@ CASES: Mapping[str, Case] = {
         {"node": "db-2"},
     ),
     "DatabaseAlone": stuck("patroni_dcs_last_seen"),
+    "CallsNotKept": gauge("webitel_machine_warning", "0", "1", 10, check="calls"),
     "BackupLate": gauge("webitel_machine_warning", "0", "1", 10, check="backup"),
     "DatabaseRestartDue": gauge("patroni_pending_restart", "0", "1", 60),
     "BrokerBlocked": Case(

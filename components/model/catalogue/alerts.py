@@ -166,7 +166,15 @@ ALERTS: Mapping[str, tuple[Alert, ...]] = {
         ),
     ),
     "grafana": (down("grafana", W, "Reports and dashboards are away; calls go on."),),
-    "redis": (down("redis", W, "Calls in progress would end with rtpengine: nothing else keeps them."),),
+    "redis": (
+        down("redis", W, "Calls in progress would end with rtpengine: nothing else keeps them."),
+        warning(
+            "CallsNotKept",
+            'webitel_machine_warning{check="calls"} == 1',
+            10 * MINUTE,
+            "Calls in progress would end with rtpengine, or its restart waits for them.",
+        ),
+    ),
     "rtpengine": (
         down("rtpengine", C, "New calls have no audio."),
         critical(
