@@ -15,12 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypedDict
 
-from ..apply.units import is_running
 from ..ask import tokens
 from ..ask.consul import call
 from ..clusters import database_data
 from ..manifest import Manifest
-from ..system import Tell, run, systemctl, write_private
+from ..system import Tell, is_running, run, systemctl, write_private
 from . import jobs
 from .repository import LONG_SECONDS, BackupError, Repository, reach
 
