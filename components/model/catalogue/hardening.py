@@ -170,6 +170,8 @@ LEFT_ALONE: Mapping[str, str] = {
     "webitel-uac": "the same program as webitel-app",
     "grafana-server": "its package has shut it in",
     "webitel-certificate": "not seen under a sandbox yet: it orders certificates and has others take them up",
+    "webitel-backup": "not seen under a sandbox yet: it runs pgBackRest as the database's user",
+    "webitel-install": "it installs packages at the first boot, whatever their scripts do",
     "webitel-guard": "it puts back files of the firewall and of sshd, whatever they are",
     "webitel-locks": "not seen under a sandbox yet: it starts and stops what carries calls",
     "ssh": "who logs in works in it: an operator's session would be as shut in as the server",
