@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypedDict
 
-from ..apply.units import is_running
+from ..apply import units  # as a whole: it reads what reads this
 from ..ask import tokens
 from ..ask.consul import call
 from ..clusters import database_data
@@ -86,7 +86,7 @@ def check(manifest: Manifest) -> Checked:
     """Say what there is to restore from, and whether there is room. Raises BackupError."""
     data = database_data.data_folder()
     mark = read_mark(data)
-    if mark["stage"] == "placed" or (mark["stage"] and not is_running("patroni")):
+    if mark["stage"] == "placed" or (mark["stage"] and not units.is_running("patroni")):
         # Cut off while the database stood still: here it goes on, and nowhere else.
         return {"leads": True, "begun": mark["at"], "earliest": 0.0, "latest": 0.0, "size": 0, "free": 0}
     kept = jobs.list_kept(manifest) if jobs.leads(manifest) else None
