@@ -153,6 +153,7 @@ HARDENED: Mapping[str, Hardening] = {
     "webitel-records": Hardening(lines=(NO_GENERATED_CODE, "ProtectProc=invisible"), restarts=True, metadata=True),
     "prometheus": Hardening(writes=("/var/lib/prometheus",), lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
     "prometheus-alertmanager": Hardening(writes=("/var/lib/prometheus",), lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
+    "prometheus-blackbox-exporter": Hardening(lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
     "prometheus-node-exporter": Hardening(lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
     "webitel-setup-postgresql": Hardening(writes=("/run",)),
     "webitel-setup-rabbitmq": Hardening(

@@ -61,6 +61,7 @@ def test_only_what_no_call_notices_is_restarted() -> None:
         "prometheus",
         "prometheus-node-exporter",
         "prometheus-alertmanager",
+        "prometheus-blackbox-exporter",
     }
     attributes = configurations("local-single")[0].attributes
     for name in HARDENED:
