@@ -67,6 +67,11 @@ def systemctl(*arguments: str, timeout: float = COMMAND_SECONDS) -> subprocess.C
     return run(["systemctl", "--no-pager", "--no-ask-password", *arguments], timeout)
 
 
+def is_active(unit: str) -> bool:
+    """Tell whether the unit is active or on its way there."""
+    return systemctl("is-active", unit).stdout.strip() in ("active", "activating", "reloading")
+
+
 def last_lines(unit: str, lines: int = 20) -> list[str]:
     """Read a unit's last journal lines since the current boot."""
     shown = run(["journalctl", "-b", "--no-pager", "-q", "-o", "short-iso", "-n", str(lines), "-u", unit], 10)

@@ -9,10 +9,9 @@ import pathlib
 import time
 from typing import TypedDict
 
-from ..apply.units import is_running
 from ..manifest import FilesEntry, Manifest
 from ..report import MachineRow
-from ..system import Tell, run, write_private
+from ..system import Tell, is_active, run, write_private
 from .jobs import LATE_SECONDS, describe_age
 from .repository import LONG_SECONDS, BackupError, reach
 
@@ -56,7 +55,7 @@ def rclone(*words: str) -> None:
 def copy(manifest: Manifest, tell: Tell) -> bool:
     """Copy what is new; tell whether all is well."""
     entry = manifest.get("backup_files")
-    if entry is None or not is_running(entry["unit"]):
+    if entry is None or not is_active(entry["unit"]):
         MEMORY.unlink(missing_ok=True)  # what was true here once is not for `status`
         return True
     BUSY.parent.mkdir(parents=True, exist_ok=True)

@@ -15,12 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypedDict
 
-from ..apply.units import is_running
 from ..ask import tokens
 from ..ask.consul import call
 from ..clusters import database_data
 from ..manifest import Manifest
-from ..system import Tell, run, systemctl, write_private
+from ..system import Tell, is_active, run, systemctl, write_private
 from . import jobs
 from .repository import LONG_SECONDS, BackupError, Repository, reach
 
@@ -86,7 +85,7 @@ def check(manifest: Manifest) -> Checked:
     """Say what there is to restore from, and whether there is room. Raises BackupError."""
     data = database_data.data_folder()
     mark = read_mark(data)
-    if mark["stage"] == "placed" or (mark["stage"] and not is_running("patroni")):
+    if mark["stage"] == "placed" or (mark["stage"] and not is_active("patroni")):
         # Cut off while the database stood still: here it goes on, and nowhere else.
         return {"leads": True, "begun": mark["at"], "earliest": 0.0, "latest": 0.0, "size": 0, "free": 0}
     kept = jobs.list_kept(manifest) if jobs.leads(manifest) else None
