@@ -80,7 +80,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         patch.setattr(recordings, "CIPHER", folder / "cipher")
         patch.setattr(recordings, "MEMORY", folder / "memory.json")
         patch.setattr(recordings, "BUSY", folder / "busy")
-        patch.setattr("cloud_init.node.apply.units.is_running", lambda _: node.runs)
+        patch.setattr(recordings, "is_running", lambda _: node.runs)
         yield node
 
 
