@@ -17,7 +17,7 @@ from components.model.backup import CREDENTIALS as BUCKET_LOGIN
 from components.model.calls import carrier_hosts, carrier_networks, resolve_call_limits
 from components.model.catalogue.hardening import HARDENED
 from components.model.catalogue.repositories import CREDENTIALS
-from components.model.catalogue.service import Bind, Listener, PackageSource, Service
+from components.model.catalogue.service import Bind, Listener, Look, PackageSource, Service
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import METADATA, CloudFacts, PublicAddress
 from components.model.machine import Public
@@ -101,6 +101,17 @@ class Context:
     def measured(self) -> list[Service]:
         """List the services that Prometheus asks for their figures."""
         return [service for service in self.catalogue.values() if service.metrics and self.plan.serving(service.name)]
+
+    def looks(self) -> list[tuple[Service, Look, Node, str]]:
+        """List what is looked at from this node: service, how, on which node, and the target as the module takes it."""
+        found = []
+        for service in self.catalogue.values():
+            for look in service.looks:
+                port = service.listener(look.listener).port
+                for node in self.plan.serving(service.name):
+                    where = f"{self.address(node)}:{port}"
+                    found.append((service, look, node, f"https://{where}{look.url}" if look.url else where))
+        return found
 
     def targets(self, service: Service) -> list[tuple[Node, str]]:
         """List the nodes where this node's Prometheus asks a service, each with `address:port`: on the loopback its own only."""

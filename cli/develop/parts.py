@@ -95,6 +95,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "lego",
         "prometheus",
         "prometheus-alertmanager",
+        "prometheus-blackbox-exporter",
         "prometheus-node-exporter",
         "pgbackrest",
         "rclone",

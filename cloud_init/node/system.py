@@ -11,6 +11,9 @@ COMMAND_SECONDS = 120
 ENDED, NOT_INSTALLED = 124, 127
 """Exit statuses, as timeout(1) and a shell use them, of a program that hung and of one that does not exist."""
 
+RUNNING = ("active", "activating", "reloading")
+"""States of a unit that has begun."""
+
 Tell = Callable[[str, str], None]
 """Report one line of progress: the step and a text."""
 
@@ -65,6 +68,11 @@ def run(
 def systemctl(*arguments: str, timeout: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
     """Run systemctl without a pager and without prompts."""
     return run(["systemctl", "--no-pager", "--no-ask-password", *arguments], timeout)
+
+
+def is_running(unit: str) -> bool:
+    """Tell whether the unit is active or activating."""
+    return systemctl("is-active", unit).stdout.strip() in RUNNING
 
 
 def last_lines(unit: str, lines: int = 20) -> list[str]:

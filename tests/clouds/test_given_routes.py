@@ -1,7 +1,8 @@
-"""AWS: the routes of a company's subnets, which nobody can see in the plan, are asked for before anything is made."""
+"""The ways out of a company's subnets, which nobody can see in the plan, are asked for before anything is made."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from cli.cloud import questions
 from cli.cloud.checks import judge
 from cli.cloud.questions import ask_cloud, read_stack_config
+from components.clouds.registry import CLOUDS
 from components.model.plan import Plan
 from components.model.settings import Settings
 from tests.clouds.conformance.given import prepare
@@ -49,19 +51,28 @@ class Company:
         self.world.edit(ROUTE, route.id, **{"gatewayId": None, "natGatewayId": None, **target})
 
     def ask(self) -> list[str]:
-        """What is not well with the network."""
-        answers = ask_cloud(self.plan, rest=self.simulators.interface.url, seconds=LONG)
-        assert "network" not in answers.errors, answers.errors
-        checks = [check for check in judge(self.plan, answers) if check.name == "network"]
-        assert checks
-        return [f"{check.state}: {check.found}" for check in checks if check.state != "ok"]
+        return ask(self.simulators, self.plan)
+
+
+def ask(simulators: Simulators, plan: Plan) -> list[str]:
+    """What is not well with the network."""
+    answers = ask_cloud(plan, rest=simulators.interface.url, seconds=LONG)
+    assert "network" not in answers.errors, answers.errors
+    checks = [check for check in judge(plan, answers) if check.name == "network"]
+    assert checks
+    return [f"{check.state}: {check.found}" for check in checks if check.state != "ok"]
+
+
+def write_settings(monkeypatch: pytest.MonkeyPatch, wish: Mapping[str, Any]) -> None:
+    """Let the stack file say so."""
+    read, written = read_stack_config, {f"webitel:{name}": value for name, value in wish.items()}
+    monkeypatch.setattr(questions, "read_stack_config", lambda name: {**read(name), **written})
 
 
 @pytest.fixture
 def company(attach: Attach, monkeypatch: pytest.MonkeyPatch) -> Company:
-    company, read = Company(attach("aws")), read_stack_config
-    written = {f"webitel:{name}": value for name, value in company.wish.items()}
-    monkeypatch.setattr(questions, "read_stack_config", lambda name: {**read(name), **written})
+    company = Company(attach("aws"))
+    write_settings(monkeypatch, company.wish)
     return company
 
 
@@ -99,3 +110,20 @@ def test_routes_inside_a_table(company: Company) -> None:
     company.world.erase(ROUTE, company.route_of(company.public).id)
     company.world.edit(TABLE, table, routes=[{"cidrBlock": "0.0.0.0/1", "gatewayId": company.gateway}])
     assert company.ask() == []
+
+
+def test_a_private_subnet_of_azure_without_a_way_out(attach: Attach, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A route may come from elsewhere, as in a virtual WAN, so that is no refusal."""
+    simulators = attach("azure")
+    setting, _ = prepare("azure", simulators.world)
+    wish: dict[str, Any] = {"region": CLOUDS["azure"].default_region, "existing_network": setting}
+    plan = make_plan(Settings.model_validate({"cloud": "azure", "tier": "basic", **wish}), "azure-basic")
+    write_settings(monkeypatch, wish)
+    assert ask(simulators, plan) == []
+    (private,) = (id for id, subnet in setting["subnets"].items() if not subnet.get("public"))
+    subnet = next(one for one in simulators.world.all("azure-native:network:Subnet") if one.get("natGateway"))
+    simulators.world.edit(subnet.type, subnet.id, natGateway=None)
+    assert ask(simulators, plan) == [
+        f"note: webitel:existing_network.subnets.{private}: it has no NAT gateway and no route table, and its nodes fetch their "
+        "packages from outside"
+    ]

@@ -101,6 +101,7 @@ CASES: Mapping[str, Case] = {
         {"node": "db-2"},
     ),
     "DatabaseAlone": stuck("patroni_dcs_last_seen"),
+    "CallsNotKept": gauge("webitel_machine_warning", "0", "1", 10, check="calls"),
     "BackupLate": gauge("webitel_machine_warning", "0", "1", 10, check="backup"),
     "DatabaseRestartDue": gauge("patroni_pending_restart", "0", "1", 60),
     "BrokerBlocked": Case(
@@ -144,6 +145,9 @@ CASES: Mapping[str, Case] = {
     "PhonesLost": Case({'webitel_opensips_registered_users{node="edge-1"}': "100x6 50x20"}, 9, 14),
     "CallsNearLimit": share("webitel_freeswitch_sessions", "webitel_freeswitch_sessions_limit", "10", "90", 1),
     "CallRateNearLimit": share("webitel_freeswitch_new_sessions", "webitel_freeswitch_new_sessions_limit", "1", "90", 1),
+    "WebUnreachable": gauge("probe_success", "1", "0", 1, look="web"),
+    "WebSocketUnreachable": gauge("probe_success", "1", "0", 1, look="web_socket"),
+    "SipUnreachable": gauge("probe_success", "1", "0", 1, look="sip"),
     "CertificateLate": gauge("webitel_machine_warning", "0", "1", 60, check="certificate"),
     "CertificateEnds": gauge("webitel_certificate_days", "30", "0.5", 60),
     "AlertsNotTold": Case(

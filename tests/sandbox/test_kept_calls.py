@@ -181,6 +181,11 @@ def test_calls_of_hours_ago_are_forgotten(relay: Relay) -> None:
         assert relay.keys() == {"old"}, "the machine started, a crash, a restart"
     forget(400)
     assert relay.keys() == set()
+    relay.hold("redis", signal.SIGSTOP)
+    start = time.monotonic()
+    forget(3)
+    assert time.monotonic() - start < 5, "rtpengine's start does not wait for it"
+    relay.hold("redis", signal.SIGCONT)
     relay.kill("redis")
     for left in (3, 400):
         forget(left)

@@ -102,7 +102,7 @@ def test_a_probe_that_fails_is_an_alert_and_nothing_of_ours_is_refused(
     (beat,) = place.wait_for('ALERTS{alertname="Heartbeat",alertstate="firing"}')
     assert beat["metric"]["severity"] == "heartbeat"
     jobs = {target["labels"]["job"] for target in place.ask("targets")["activeTargets"]}
-    assert jobs == {"alertmanager", "haproxy", "postgresql", "rabbitmq", "node-exporter", "prometheus"}
+    assert jobs == {"blackbox-exporter", "alertmanager", "haproxy", "postgresql", "rabbitmq", "node-exporter", "prometheus"}
     assert place.wait_for('up{job="prometheus"} == 1') and place.wait_for('up{job="haproxy"} == 0')
     failing = place.ask(f"query?query={urllib.parse.quote('node_scrape_collector_success == 0')}")["result"]
     assert [one["metric"]["collector"] for one in failing] == []

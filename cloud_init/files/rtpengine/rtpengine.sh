@@ -1,13 +1,14 @@
 #!/bin/sh
 # forget: before rtpengine starts, has Redis forget the calls that must not come back. A Redis that does not answer gives none back.
 set -eu
-redis() { timeout 5 redis-cli -h {{ bind("redis", "calls") }} -p {{ port("redis", "calls") }} -n 1 "$@"; }
+redis() { timeout "${limit:-5}" redis-cli -h {{ bind("redis", "calls") }} -p {{ port("redis", "calls") }} -n 1 "$@"; }
 
+[ "$(limit=1 redis PING)" = PONG ] || exit 0
 left=$(systemctl show -P ActiveExitTimestampMonotonic rtpengine-daemon)
 read -r now _ </proc/uptime
 if [ "${left:-0}" -gt 0 ] && [ $((${now%.*} - left / 1000000)) -gt 300 ]; then
     # FreeSWITCH has hung up by now, after 300 s without audio.
-    redis FLUSHDB || true
+    redis FLUSHDB
     exit 0
 fi
 # Of a browser's call ICE and DTLS do not come back, so that it would end half a minute later, and a re-INVITE would mend nothing.

@@ -8,7 +8,7 @@ from ..clusters import broker_cluster, database_cluster, encryption
 from ..health import kept_calls, status
 from ..manifest import Configuration, Manifest
 from ..state import State
-from ..system import ApplyError, Tell, last_lines, run, systemctl
+from ..system import RUNNING, ApplyError, Tell, last_lines, run, systemctl
 from .drain import admit, drain
 
 WATCH, LOCKS, RECORDS = "webitel-watch.service", "webitel-locks.service", "webitel-records.service"
@@ -132,7 +132,7 @@ def leave_clusters_to_others(manifest: Manifest, tell: Tell) -> None:
 def list_resting(units: list[str]) -> list[str]:
     """List the units that are neither active nor activating, in the given order."""
     states = systemctl("is-active", *units).stdout.split()
-    return [unit for unit, state in zip(units, states, strict=True) if state not in ("active", "activating", "reloading")]
+    return [unit for unit, state in zip(units, states, strict=True) if state not in RUNNING]
 
 
 def drop(names: list[str], tell: Tell) -> None:

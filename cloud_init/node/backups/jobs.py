@@ -14,12 +14,13 @@ from ..clusters import database_cluster, database_data
 from ..manifest import BackupEntry, Manifest
 from ..report import MachineRow
 from ..system import Tell, write_private
-from .repository import LONG_SECONDS, BackupError, BackupRow, Repository, reach
+from .repository import LONG_SECONDS, BackupError, BackupRow, Repository, query, reach
 
 MEMORY = pathlib.Path("/var/lib/webitel/backup.json")
 BUSY = pathlib.Path("/run/webitel/backup.lock")
 LATE_SECONDS = 3 * 3600.0
 """After the hour at which a backup is due: that long a large one may take."""
+TAKES_SECONDS = 60.0
 WAITS_SECONDS = 600.0
 """PostgreSQL hands over its log at least once a minute; beyond this something is wrong."""
 
@@ -96,6 +97,12 @@ def prepare(manifest: Manifest, repository: Repository, tell: Tell) -> None:
         said = database_cluster.change_parameters(manifest, {"archive_command": wanted})
         if said:
             raise BackupError(f"Patroni does not take the command that archives: {said}")
+        # It hands it on at its next look at the cluster.
+        until = time.monotonic() + TAKES_SECONDS
+        while query("show archive_command") != wanted:
+            if time.monotonic() > until:
+                raise BackupError("PostgreSQL does not archive: it has to be restarted first, which the next ./webitel up does")
+            time.sleep(1)
     elif remember()["stanza"] != repository.stanza or remember()["problem"]:
         # Another bucket, or an emptied one; where it is there already, this only looks.
         repository.call("stanza-create")

@@ -9,10 +9,9 @@ import pathlib
 import time
 from typing import TypedDict
 
-from ..apply.units import is_running
 from ..manifest import FilesEntry, Manifest
 from ..report import MachineRow
-from ..system import Tell, run, write_private
+from ..system import Tell, is_running, run, write_private
 from .jobs import LATE_SECONDS, describe_age
 from .repository import LONG_SECONDS, BackupError, reach
 

@@ -37,6 +37,14 @@ def reach(entry: BackupEntry | FilesEntry) -> None:
         raise BackupError(f"the bucket's host does not answer: {entry['host']}:{entry['port']}: {error}") from error
 
 
+def query(statement: str, *options: str) -> str:
+    """Ask a database on this node as its superuser. Raises BackupError."""
+    done = run(["runuser", "-u", "postgres", "--", "psql", "-XAtq", *options, "-c", statement, "postgres"], 60)
+    if done.returncode != 0:
+        raise BackupError(f"the database does not answer: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
 class BackupRow(TypedDict):
     """A backup; times in seconds since the epoch, sizes in bytes: the database's, and what the bucket got for this one."""
 

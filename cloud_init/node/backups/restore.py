@@ -15,14 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypedDict
 
-from ..apply.units import is_running
 from ..ask import tokens
 from ..ask.consul import call
 from ..clusters import database_data
 from ..manifest import Manifest
-from ..system import Tell, run, systemctl, write_private
+from ..system import Tell, is_running, run, systemctl, write_private
 from . import jobs
-from .repository import LONG_SECONDS, BackupError, Repository, reach
+from .repository import LONG_SECONDS, BackupError, Repository, query, reach
 
 BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 PORT = "5999"
@@ -148,14 +147,6 @@ def flush(data: pathlib.Path, tell: Tell) -> None:
             waiting = jobs.find_waiting(data)[0]
             raise BackupError(f"the database's log does not reach the bucket ({waiting} pieces wait): see ./webitel status")
         time.sleep(1)
-
-
-def query(statement: str, *options: str) -> str:
-    """Ask a database on this node as its superuser. Raises BackupError."""
-    done = run(["runuser", "-u", "postgres", "--", "psql", "-XAtq", *options, "-c", statement, "postgres"], 60)
-    if done.returncode != 0:
-        raise BackupError(f"the database does not answer: {done.stderr.strip()}")
-    return done.stdout.strip()
 
 
 def recover(new: pathlib.Path) -> None:

@@ -235,7 +235,9 @@ async def ask_network(asked: Asked) -> list[Finding]:
         wrong = "" if region == asked.plan.region else f"its network is in {region}, not in {asked.plan.region}"
         if given.subnets[id].public and subnet.nat_gateway:
             wrong = wrong or "nodes that are reached from outside would go out by its NAT gateway, not by their own address"
-        return SubnetFound(ranges, wrong)
+        lost = not given.subnets[id].public and not subnet.nat_gateway and not subnet.route_table
+        doubt = "it has no NAT gateway and no route table, and its nodes fetch their packages from outside" if lost else ""
+        return SubnetFound(ranges, wrong, doubt)
 
     return await find_given(asked.plan, tell, "(?i)not ?found")
 

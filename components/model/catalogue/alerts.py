@@ -166,7 +166,15 @@ ALERTS: Mapping[str, tuple[Alert, ...]] = {
         ),
     ),
     "grafana": (down("grafana", W, "Reports and dashboards are away; calls go on."),),
-    "redis": (down("redis", W, "Calls in progress would end with rtpengine: nothing else keeps them."),),
+    "redis": (
+        down("redis", W, "Calls in progress would end with rtpengine: nothing else keeps them."),
+        warning(
+            "CallsNotKept",
+            'webitel_machine_warning{check="calls"} == 1',
+            10 * MINUTE,
+            "Calls in progress would end with rtpengine, or its restart waits for them.",
+        ),
+    ),
     "rtpengine": (
         down("rtpengine", C, "New calls have no audio."),
         critical(
@@ -200,6 +208,13 @@ ALERTS: Mapping[str, tuple[Alert, ...]] = {
     ),
     "opensips": (
         down("opensips", C, "No call comes in or goes out, and phones do not register."),
+        critical(
+            "SipUnreachable",
+            'probe_success{look="sip"} == 0',
+            MINUTE,
+            "From another node SIP is not answered: phones and trunks reach nothing either.",
+            logs("opensips"),
+        ),
         critical(
             "SipMemoryShort",
             "webitel_opensips_memory_used_bytes / webitel_opensips_memory_total_bytes > 0.8",
@@ -255,6 +270,20 @@ ALERTS: Mapping[str, tuple[Alert, ...]] = {
     "storage": (down("storage", C, "Recordings are not kept, and prompts and files do not play."),),
     "nginx": (
         down("nginx", C, "The web is away: agents cannot log in or take calls in the browser."),
+        critical(
+            "WebUnreachable",
+            'probe_success{look="web"} == 0',
+            MINUTE,
+            "From another node the sign-in page is not served: agents cannot log in.",
+            logs("nginx"),
+        ),
+        critical(
+            "WebSocketUnreachable",
+            'probe_success{look="web_socket"} == 0',
+            MINUTE,
+            "From another node no SIP web socket opens: agents' phones in the browser do not connect.",
+            logs("nginx"),
+        ),
         warning(
             "CertificateLate",
             'webitel_machine_warning{check="certificate"} == 1',
@@ -269,6 +298,7 @@ ALERTS: Mapping[str, tuple[Alert, ...]] = {
         ),
     ),
     "webitel-web": (down("webitel-web", C, "The sign-in page is not served."),),
+    "blackbox-exporter": (down("blackbox-exporter", W, "Nobody looks at web and SIP from this node; calls go on."),),
     "alertmanager": (
         down("alertmanager", W, "One Alertmanager is away: where it is the only one, nobody is told of alerts; calls go on."),
         warning(

@@ -164,6 +164,7 @@ HARDENED: Mapping[str, Hardening] = {
     "webitel-records": Hardening(lines=(NO_GENERATED_CODE, "ProtectProc=invisible"), restarts=True, metadata=True),
     "prometheus": Hardening(writes=("/var/lib/prometheus",), lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
     "prometheus-alertmanager": Hardening(writes=("/var/lib/prometheus",), lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
+    "prometheus-blackbox-exporter": Hardening(lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
     "prometheus-node-exporter": Hardening(lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
     "webitel-setup-postgresql": Hardening(writes=("/run",)),
     "webitel-setup-rabbitmq": Hardening(
@@ -181,6 +182,8 @@ LEFT_ALONE: Mapping[str, str] = {
     "webitel-uac": "the same program as webitel-app",
     "grafana-server": "its package has shut it in",
     "webitel-certificate": "not seen under a sandbox yet: it orders certificates and has others take them up",
+    "webitel-backup": "not seen under a sandbox yet: it runs pgBackRest as the database's user",
+    "webitel-install": "it installs packages at the first boot, whatever their scripts do",
     "webitel-guard": "it puts back files of the firewall and of sshd, whatever they are",
     "webitel-locks": "not seen under a sandbox yet: it starts and stops what carries calls",
     "ssh": "who logs in works in it: an operator's session would be as shut in as the server",

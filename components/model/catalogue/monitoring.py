@@ -26,6 +26,18 @@ ALERTMANAGER = Service(
     probes=(Probe("http", "it does not answer", {"listener": "http", "path": "/-/ready", "status": 200}),),
 )
 
+BLACKBOX = Service(
+    "blackbox-exporter",
+    "Blackbox exporter",
+    packages=("prometheus-blackbox-exporter",),
+    units=("prometheus-blackbox-exporter",),
+    listeners=(tcp("http", 9115, Audience.NODE, bind=Bind.LOOPBACK),),
+    # The web is open to everybody.
+    calls=("opensips.sip-tcp",),
+    on_change=OnChange.RELOAD,
+    probes=(Probe("http", "it does not answer Prometheus", {"listener": "http", "path": "/", "status": 200}),),
+)
+
 PROMETHEUS = Service(
     "prometheus",
     "Prometheus",
@@ -40,7 +52,7 @@ PROMETHEUS = Service(
     probes=(Probe("http", "it does not answer", {"listener": "http", "path": "/-/ready", "status": 200}),),
 )
 
-SERVICES = (NODE_EXPORTER, ALERTMANAGER, PROMETHEUS)
+SERVICES = (NODE_EXPORTER, BLACKBOX, ALERTMANAGER, PROMETHEUS)
 
 OPTIONAL = frozenset(service.name for service in SERVICES)
 """What a deployment with `webitel:monitoring` off does not have."""

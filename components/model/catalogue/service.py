@@ -135,6 +135,16 @@ class Metrics:
 
 
 @dataclass(frozen=True)
+class Look:
+    """How a service is looked at from another node, as its users do: one of its listeners, by a module of
+    `cloud_init/files/prometheus/blackbox.yml`; `url` is the path where that module takes a URL."""
+
+    module: str
+    listener: str
+    url: str = ""
+
+
+@dataclass(frozen=True)
 class DataDirectory:
     """A directory whose content must outlive the machine, on the data disk of that purpose or on the share.
 
@@ -192,6 +202,7 @@ class Service:
     `knows_one_address`: it cannot choose among the nodes of what it calls, so that what moves needs a proxy in front of it.
     `metrics`: where Prometheus asks it for its figures, None where the node program asks it for them (`node/health/figures.py`).
     `account`: the user that it runs as, where no package makes it.
+    `looks`: how Prometheus' nodes look at it.
     `sends_audio`: a call's audio leaves the deployment by it. `boot_iops`: what its data on the boot disk asks of that disk,
     0 = nothing to speak of.
     """
@@ -207,6 +218,7 @@ class Service:
     data: tuple[DataDirectory, ...] = ()
     probes: tuple[Probe, ...] = ()
     metrics: Metrics | None = None
+    looks: tuple[Look, ...] = ()
     on_change: OnChange = OnChange.RESTART
     reload_renews: bool = False
     drops_calls: str = ""

@@ -5,6 +5,7 @@ from components.model.catalogue.service import (
     Bind,
     Egress,
     Front,
+    Look,
     OnChange,
     Ports,
     Probe,
@@ -50,6 +51,7 @@ OPENSIPS = Service(
     units=("opensips",),
     repositories=("opensips",),
     front=Front.SIP,
+    looks=(Look("sip", "sip-tcp"),),
     has_standby=False,
     packages=(
         "opensips",
@@ -64,7 +66,7 @@ OPENSIPS = Service(
     ),
     listeners=(
         udp("sip", 5060, Audience.CARRIERS, Audience.PHONES),
-        tcp("sip-tcp", 5060, Audience.CARRIERS, Audience.PHONES),
+        tcp("sip-tcp", 5060, Audience.CARRIERS, Audience.PHONES, Audience.CALLERS),
         tcp("sip-tls", 5061, Audience.CARRIERS, Audience.PHONES),
         udp("inner", 5062),
         tcp("ws", 5070, Audience.NODE),

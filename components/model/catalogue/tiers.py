@@ -22,7 +22,7 @@ WEBITEL_SERVICES = (
 MEDIA = ("freeswitch", "flow_manager")
 SIP = ("opensips", "rtpengine", "redis", "webitel-uac", "sip-websocket")
 WEB = ("nginx", "webitel-web")
-REPORTS = ("grafana", "alertmanager", "prometheus")
+REPORTS = ("grafana", "blackbox-exporter", "alertmanager", "prometheus")
 GUARD = ("fail2ban",)
 """Where the internet comes in."""
 

@@ -1,6 +1,6 @@
 """nginx and the web applications."""
 
-from components.model.catalogue.service import Audience, Bind, Front, OnChange, Probe, Service, tcp
+from components.model.catalogue.service import Audience, Bind, Front, Look, OnChange, Probe, Service, tcp
 
 WEBITEL_WEB = Service(
     "webitel-web",
@@ -35,6 +35,7 @@ NGINX = Service(
     ),
     calls=("webitel-api.http", "storage.public", "messages-bot.http", "engine.websocket", "sip-websocket.http", "grafana"),
     secrets=("web_certificate",),
+    looks=(Look("web", "https", "/app/auth/"), Look("web_socket", "https")),
     probes=(
         Probe("http", "port 80 does not redirect to https", {"listener": "http", "path": "/", "status": 301}),
         Probe("https", "https is not served", {"path": "/", "status": 200}),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_init.compose import Configuration
+from cloud_init.compose import HERE, Configuration
 from cloud_init.node.ask import tokens
 from cloud_init.node.clusters import access, trust
 from cloud_init.node.health import machine
@@ -34,6 +34,14 @@ def test_a_unit_is_shut_in_or_has_a_reason(stack: str) -> None:
             assert (drop_in(name) in configuration.files) == (name in HARDENED), name
 
 
+def test_so_is_a_unit_of_ours_that_is_started_by_another() -> None:
+    """A timer's, or one of the first boot: no list of a service's units has them."""
+    ours = {path.stem for path in (HERE / "files").rglob("*.service")}
+    ours |= set(re.findall(r"/etc/systemd/system/([\w-]+)\.service\b", (HERE / "base.yaml.j2").read_text()))
+    assert {"webitel-watch", "webitel-install"} < ours
+    assert sorted(name for name in ours if (name in HARDENED) == (name in LEFT_ALONE)) == []
+
+
 def test_who_has_more_rights_than_others_says_why() -> None:
     assert [name for name, one in HARDENED.items() if one.capabilities and not one.reason] == []
     assert [name for name, reason in LEFT_ALONE.items() if not reason] == []
@@ -53,6 +61,7 @@ def test_only_what_no_call_notices_is_restarted() -> None:
         "prometheus",
         "prometheus-node-exporter",
         "prometheus-alertmanager",
+        "prometheus-blackbox-exporter",
     }
     attributes = configurations("local-single")[0].attributes
     for name in HARDENED:

@@ -1,0 +1,185 @@
+"""A restore of a cluster of two members under real Patroni and Consul, in the steps that the command line asks for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from cloud_init.node.ask import consul, tokens
+from cloud_init.node.backups import jobs, repository, restore, steps
+from cloud_init.node.clusters import database_cluster, database_data
+from cloud_init.node.manifest import Manifest, empty_manifest
+from components.model.settings import Settings
+from stacks.load import load_deployment
+from tests.plans import compose_configuration, make_plan
+from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
+from tests.sandbox.consul_program import find_consul
+from tests.sandbox.platform import fetch, free_port, wait_until
+
+pytestmark = [
+    pytest.mark.sandbox,
+    pytest.mark.skipif(not os.environ.get("WEBITEL_TEST_LONG"), reason="takes a minute: WEBITEL_TEST_LONG=1"),
+]
+
+ADDRESSES = {"data-1": "127.0.61.1", "data-2": "127.0.61.2"}
+"""The rendered files have one port for all members, and so each has an address of its own."""
+
+
+@dataclass
+class Member:
+    """A node with a member of the cluster."""
+
+    key: str
+    folder: Path
+    manifest: Manifest
+    running: subprocess.Popen[bytes] | None = None
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "postgresql" / "15"
+
+    def systemctl(self, verb: str, *names: str, **_: object) -> subprocess.CompletedProcess[str]:
+        """systemd with one unit."""
+        if "patroni" in names and verb == "start" and self.running is None:
+            with (self.folder / "patroni.log").open("ab") as log:
+                command = ["runuser", "-u", "postgres", "--", "patroni", str(self.folder / "config.yml")]
+                self.running = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
+        elif "patroni" in names and verb == "stop" and self.running:
+            self.running.terminate()
+            self.running.wait(60)
+            self.running = None
+        return subprocess.CompletedProcess([], 0, "", "")
+
+    def sql(self, text: str) -> str:
+        command = ["runuser", "-u", "postgres", "--", "psql", "-XAtq", "-h", str(self.folder / "socket"), "-c", text, "postgres"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+        return done.stdout.strip() if done.returncode == 0 else f"no: {done.stderr}"
+
+    def step(self, patch: pytest.MonkeyPatch, step: str, at: str = "") -> bool:
+        """One step, run as on this node."""
+        self.become(patch)
+        return steps.run(step, at, self.manifest, lambda _, text: self.said.append(text)) == 0
+
+    def become(self, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(database_data, "data_folder", lambda: self.data)
+        patch.setattr(database_cluster, "LOGIN", self.folder / "patroni.curl")
+        patch.setattr(restore, "systemctl", self.systemctl)
+        patch.setattr(restore, "is_running", lambda _: self.running is not None)
+        patch.setattr(jobs, "MEMORY", self.folder / "memory.json")
+        patch.setattr(jobs, "BUSY", self.folder / "busy")
+        patch.setattr(repository, "CONFIG", self.folder / "pgbackrest.conf")
+        patch.setenv("PGHOST", str(self.folder / "socket"))
+        patch.setenv("PGBACKREST_PG1_SOCKET_PATH", str(self.folder / "socket"))
+
+
+def make_member(key: str, folder: Path, storage: ObjectStorage, agent: int) -> Member:
+    """A member with its rendered files."""
+    settings = Settings.model_validate(
+        load_deployment("local-basic").settings.model_dump(exclude_unset=True)
+        | {
+            "counts": {"data": 3},
+            "backup": {"url": storage.url, "authority": storage.authority.read_text()},
+            "backup_key": "[secret]",
+            "backup_secret": "[secret]",
+        }
+    )
+    plan = make_plan(settings, "local-basic")
+    node = next(node for node in plan.nodes if node.key == key)
+    configuration = compose_configuration(plan, node, settings)
+    for name in ("postgresql", "socket"):
+        (folder / name).mkdir(parents=True)
+        shutil.chown(folder / name, "postgres")
+    secrets = {"backup_key": KEY, "backup_secret": SECRET}
+
+    def fill(text: str) -> str:
+        text = re.sub(r"\{\{address:[^}]*\}\}/32", "127.0.0.0/8", text)
+        text = re.sub(r"\{\{address:([^}]*)\}\}", lambda found: ADDRESSES.get(found[1], "127.0.61.9"), text)
+        text = re.sub(r"\{\{secret:([^}]*)\}\}", lambda found: secrets.get(found[1], f"the-{found[1]}"), text)
+        text = text.replace('token: "the-consul_database_token"', 'token: ""').replace(":8500", f":{agent}")
+        text = text.replace("/etc/webitel/backup-authority.pem", str(storage.authority))
+        text = text.replace("/var/lib/postgresql/pgbackrest", str(folder / "postgresql" / "lock"))
+        text = text.replace("/var/lib/postgresql/.patroni.pgpass", str(folder / "postgresql" / "pgpass"))
+        text = text.replace("/var/run/postgresql", str(folder / "socket")).replace("shared_buffers: ", "shared_buffers: 32MB #")
+        return text.replace("/var/lib/webitel/database/postgresql/15", str(folder / "postgresql" / "15"))
+
+    wanted = {"config.yml": "/etc/patroni/config.yml", "pgbackrest.conf": "/etc/webitel/pgbackrest.conf"}
+    for name, path in {**wanted, "patroni.curl": "/etc/webitel/patroni.curl"}.items():
+        (folder / name).write_text(fill(configuration.files[path]))
+        shutil.chown(folder / name, "postgres")
+    manifest: Manifest = empty_manifest() | {
+        "key": key,
+        "address": ADDRESSES[key],
+        "ports": configuration.manifest["ports"],
+        "backup": configuration.manifest["backup"],
+    }
+    return Member(key, folder, manifest)
+
+
+@pytest.fixture
+def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Member, Member]]:
+    folder = tmp_path_factory.mktemp("cluster")
+    for above in (folder, *folder.parents[:3]):
+        with contextlib.suppress(PermissionError):
+            above.chmod(0o755)
+    agent = free_port()
+    command = [str(find_consul()), "agent", "-dev", "-http-port", str(agent), "-bind", "127.0.0.1"]
+    ports = [word for name in ("dns", "grpc", "server", "serf-lan", "serf-wan") for word in (f"-{name}-port", str(free_port()))]
+    with run_bucket(folder / "storage") as storage, (folder / "consul").open("w") as log, pytest.MonkeyPatch.context() as patch:
+        process = subprocess.Popen([*command, *ports], stdout=log, stderr=log)
+        made = tuple(make_member(key, folder / key, storage, agent) for key in ADDRESSES)
+        try:
+            patch.setattr(consul, "find_agent", lambda: f"http://127.0.0.1:{agent}")
+            patch.setattr(tokens, "list_in_use", dict)
+            wait_until(lambda: ":" in fetch(f"http://127.0.0.1:{agent}/v1/status/leader")[1], 30, "Consul")
+            made[0].systemctl("start", "patroni")
+            wait_until(lambda: made[0].sql("select pg_is_in_recovery()") == "f", 60, "the leader")
+            made[1].systemctl("start", "patroni")
+            wait_until(lambda: made[0].sql("select sync_state from pg_stat_replication") == "sync", 60, "the standby")
+            yield made  # type: ignore[misc]
+        finally:
+            for member in reversed(made):
+                member.systemctl("stop", "patroni")
+            process.kill()
+            process.wait()
+
+
+def test_the_leader_has_the_database_of_that_second_and_the_other_member_follows_it(
+    members: tuple[Member, Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader, other = members
+    leader.become(monkeypatch)
+    assert jobs.look(leader.manifest, lambda _, text: leader.said.append(text)), leader.said
+    other.become(monkeypatch)
+    assert jobs.look(other.manifest, lambda _, text: other.said.append(text)), other.said
+    assert "another node leads" in other.said[-1]
+    leader.sql("create table calls as select generate_series(1, 1000) n")
+    at = leader.sql("select clock_timestamp() at time zone 'UTC' || '+00'")
+    time.sleep(1)
+    leader.sql("delete from calls")
+    # More than Patroni lets a candidate lag behind what it knows.
+    leader.sql("create table later as select repeat('x', 1000) x from generate_series(1, 20000)")
+
+    assert leader.step(monkeypatch, "prepare", at), leader.said
+    assert leader.sql("select count(*) from calls") == "0"
+    assert other.step(monkeypatch, "stop-database") and leader.step(monkeypatch, "stop-database")
+    assert leader.step(monkeypatch, "place", at), leader.said
+    assert leader.sql("select count(*) from calls") == "1000"
+    assert leader.sql("select to_regclass('later')") == ""
+    assert other.step(monkeypatch, "follow"), other.said
+    wait_until(lambda: leader.sql("select sync_state from pg_stat_replication") == "sync", 60, "the standby")
+    assert other.sql("select count(*) from calls") == "1000"
+    leader.sql("insert into calls values (0)")
+    last = leader.sql("select pg_walfile_name(pg_switch_wal())")
+    wait_until(lambda: leader.sql("select last_archived_wal from pg_stat_archiver")[8:] >= last[8:], 60, "the archive")
+    leader.become(monkeypatch)
+    assert jobs.look(leader.manifest, lambda _, text: leader.said.append(text), "incr"), leader.said
