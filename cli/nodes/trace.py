@@ -33,7 +33,8 @@ def list_ports() -> list[int]:
     def of(service: Service) -> set[int]:
         return {one.port for one in service.listeners if one.name.startswith(("sip", "inner")) and one.name != ENCRYPTED}
 
-    return sorted(of(find_front(Front.SIP)) | of(CATALOGUE["freeswitch"]))
+    speakers = [find_front(Front.SIP), *(service for service in CATALOGUE.values() if service.carries_calls)]
+    return sorted(set().union(*map(of, speakers)))
 
 
 def capture(

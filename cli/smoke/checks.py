@@ -29,7 +29,12 @@ def make_checks() -> tuple[Check, ...]:
             "./webitel status, then ./webitel logs NODE nginx",
             web.check_places,
         ),
-        Check("api", "The API gateway answers through nginx", "./webitel logs NODE webitel-api", web.check_api),
+        Check(
+            "api",
+            "The API gateway answers through nginx, and Grafana where this machine may ask it",
+            "./webitel logs NODE webitel-api, or grafana",
+            web.check_api,
+        ),
         Check(
             "web sockets",
             "The doors for events and for SIP in a browser open a web socket",

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable
 
 from cli.nodes.reports import ask_status
 from cli.smoke.check import Finding, World
+from components.model.catalogue.services import CATALOGUE
 from components.model.report import MachineRow, NodeReport, Reports, Row, list_alerts
 
-DISCOVERY = {"consul", "consul_server", "consul_entry"}
-"""Kinds of probes that ask whether services find one another (`cloud_init/node/health/probes.py`)."""
-DATABASE = {"postgresql", "patroni", "haproxy"}
-BROKER = {"rabbitmq"}
+KINDS = {
+    "discovery": {"consul", "consul_server", "consul_entry"},
+    "database": {"postgresql", "patroni"},
+    "broker": {"rabbitmq"},
+}
+"""By check the kinds of probes (`cloud_init/node/health/probes.py`) of what it is about: a service's own say where it belongs."""
 MACHINE = {"clock": "clocks", "backup": "backup"}
 GROUPS = ("discovery", "database", "broker", "services", "clocks", "disks", "backup")
 CRITICAL = "critical"
@@ -25,10 +28,11 @@ def group_of(row: Row) -> str:
     name = getattr(row, "name", "")
     if not name:
         return "disks"
-    asked = str(getattr(row, "probe", {}).get("kind", ""))
-    if name == "consul" or asked in DISCOVERY:
+    failed = str(getattr(row, "probe", {}).get("kind", ""))
+    asked = {probe.kind for probe in CATALOGUE[name].probes} - {"consul_entry"} if name in CATALOGUE else set()
+    if failed in KINDS["discovery"]:
         return "discovery"
-    return "database" if name in DATABASE else "broker" if name in BROKER else "services"
+    return next((group for group, kinds in KINDS.items() if asked & kinds), "services")
 
 
 class Inside:

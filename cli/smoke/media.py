@@ -10,6 +10,7 @@ from cli.nodes.access import NodeAccess, connect
 from cli.smoke.audio import End, begin_measuring, run_ends
 from cli.smoke.check import Finding, World
 from cloud_init.node_command import node_command
+from components.model.catalogue.services import CATALOGUE
 
 SECONDS = 10.0
 WARM_UP_SECONDS = 4.0
@@ -22,8 +23,9 @@ OLD = "its program does not know the question yet. Next: ./webitel up"
 
 
 def check_audio(world: World) -> Iterable[Finding]:
-    """Send audio both ways through every rtpengine that is reached from outside."""
-    for node, address in world.outside("rtpengine"):
+    """Send audio both ways through every relay that is reached from outside."""
+    relays = [service.name for service in CATALOGUE.values() if service.sends_audio]
+    for node, address in (one for name in relays for one in world.outside(name)):
         if not world.seen_as:
             yield Finding(address, None, "the address that nodes see this machine by is not known: give it as --from")
             continue

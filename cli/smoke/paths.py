@@ -26,7 +26,8 @@ class Location:
     """A place of the site. `path` is one that leads there; `networks` may ask for it, everybody where there are none.
 
     `proxied`: a program behind nginx answers. `page`: a file that every application has. `moved`: it only leads elsewhere.
-    `socket` is the path of a door that takes nothing but web sockets, "" of any other place. `service` answers behind nginx.
+    `socket` is the path of a door that takes nothing but web sockets, "" of any other place. `service` answers behind nginx,
+    `rewritten` tells whether it is asked for what follows the path.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Location:
     moved: bool
     socket: str = ""
     service: str = ""
+    rewritten: bool = False
     networks: tuple[str, ...] = ()
 
 
@@ -82,7 +84,9 @@ def _judge(path: str, body: str, service: Service | None) -> Location:
     if service and GUARD in body:
         # Where nothing is rewritten, the service is asked for the site's own path.
         socket = path.rstrip("/") + service.web_socket if "rewrite " in body else path
-    return Location(path, proxied, page, "return 301 " in body, socket, service.name if service else "", networks)
+    return Location(
+        path, proxied, page, "return 301 " in body, socket, service.name if service else "", "rewrite " in body, networks
+    )
 
 
 def make_path(pattern: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from cli.smoke.check import Finding, World
 from cli.smoke.closed import judge_closed
-from cli.smoke.web import WEB, explain, hear, open_socket, say
+from cli.smoke.web import WEB, explain, hear, open_socket, say, speaks_sip
 from cloud_init.node.ask.sip import write_request
 from components.model.catalogue.service import Front
 from components.model.catalogue.services import CATALOGUE, find_front
@@ -45,7 +45,7 @@ def check_doors(world: World) -> Iterable[Finding]:
 
 def check_browsers(world: World) -> Iterable[Finding]:
     """Send OPTIONS as a browser does: through nginx, which lets everybody in."""
-    path = CATALOGUE["sip-websocket"].web_socket
+    path = next(one.web_socket for one in CATALOGUE.values() if one.web_socket and speaks_sip(one))
     for _, address in world.outside(WEB):
         target = f"wss://{world.name or address}{path}"
         begun = time.monotonic()

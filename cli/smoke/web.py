@@ -15,7 +15,7 @@ from functools import cache, partial
 
 from cli.smoke.check import Finding, World, ask_many
 from cli.smoke.paths import SITE, Location, read_site
-from components.model.catalogue.service import Front
+from components.model.catalogue.service import Front, Probe, Service
 from components.model.catalogue.services import CATALOGUE, find_front
 from components.model.plan import Node
 
@@ -35,7 +35,7 @@ LEAST_DAYS = 14
 """A certificate that somebody renews by hand fails below."""
 LEAST_SHARE = 1 / 6
 """What is left of the time of one that renews itself, due at a third (`cloud_init/node/ask/certificate.py`)."""
-WEB = find_front(Front.WEB).name
+WEB, SIP = (find_front(front).name for front in (Front.WEB, Front.SIP))
 
 
 def check_places(world: World) -> Iterable[Finding]:
@@ -46,13 +46,24 @@ def check_places(world: World) -> Iterable[Finding]:
 
 
 def check_api(world: World) -> Iterable[Finding]:
-    """Ask the API what its own probe asks, through nginx."""
-    (probe,) = (probe for probe in CATALOGUE["webitel-api"].probes if probe.kind == "http")
-    path, wanted = f"/api{probe.arguments['path']}", int(probe.arguments["status"])
-    for _, address in world.outside(WEB):
-        status, took = get(world, address, path)
-        found = f"HTTP {status} in {1000 * took:.0f} ms" + ("" if status == wanted else f", expected {wanted}")
-        yield Finding(f"https://{world.name or address}{path}", status == wanted, found, figures={"ms": round(1000 * took)})
+    """Ask each program behind nginx what its own probe asks it: the API gateway, and Grafana where this machine may."""
+    for node, address in world.outside(WEB):
+        for place in read_places(world, node):
+            probe = find_probe(place)
+            if probe is None or (place.networks and not world.is_among(place.networks)):
+                continue
+            path, wanted = f"{place.path.rstrip('/')}{probe.arguments['path']}", int(probe.arguments["status"])
+            status, took = get(world, address, path)
+            found = f"HTTP {status} in {1000 * took:.0f} ms" + ("" if status == wanted else f", expected {wanted}")
+            yield Finding(f"https://{world.name or address}{path}", status == wanted, found, figures={"ms": round(1000 * took)})
+
+
+def find_probe(place: Location) -> Probe | None:
+    """Find what a program is asked for where all of it is below a place, None where it has no such question."""
+    if not place.rewritten or not place.path.endswith("/"):
+        return None
+    probes = CATALOGUE[place.service].probes if place.service else ()
+    return next((one for one in probes if one.kind == "http" and one.arguments.get("status") == http.HTTPStatus.OK), None)
 
 
 def check_sockets(world: World) -> Iterable[Finding]:
@@ -73,7 +84,7 @@ def check_certificate(world: World) -> Iterable[Finding]:
 def _parts() -> Mapping[str, str]:
     from cloud_init.bundles import bundle_folder
 
-    return {path.name: path.read_text() for path in bundle_folder("nginx").iterdir()}
+    return {path.name: path.read_text() for path in bundle_folder(WEB).iterdir()}
 
 
 def read_places(world: World, node: Node) -> list[Location]:
@@ -149,11 +160,16 @@ def ask_socket(world: World, address: str, place: Location) -> Finding:
     """Open one web socket, and close it."""
     target = f"wss://{world.name or address}{place.socket}"
     try:
-        connection, said = open_socket(world, address, place.socket, CATALOGUE[place.service].name == "sip-websocket")
+        connection, said = open_socket(world, address, place.socket, speaks_sip(CATALOGUE[place.service]))
     except OSError as error:
         return Finding(target, False, explain(error))
     connection.close()
     return Finding(target, not said, said or "opened")
+
+
+def speaks_sip(service: Service) -> bool:
+    """Tell whether it passes a web socket on to what speaks SIP."""
+    return any(call.partition(".")[0] == SIP for call in service.calls)
 
 
 def open_socket(world: World, address: str, path: str, is_sip: bool) -> tuple[ssl.SSLSocket, str]:

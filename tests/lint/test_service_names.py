@@ -20,6 +20,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "cli/develop/": "names of Debian's packages and of the parts of the tests",
     "cli/commands/doctor.py": "the program ssh of this machine",
     "cli/nodes/": "the program ssh of this machine",
+    "cli/smoke/inside.py": "kinds of probes",
     "cli/show/end.py": "where the first administrator is made, and the address that phones are told",
     "cli/commands/init.py": "the longest name of a role",
     "components/model/settings.py": "a schema of the database",

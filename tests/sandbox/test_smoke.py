@@ -70,7 +70,7 @@ def test_a_program_that_is_away_and_an_application_that_is_not_installed_are_nam
     assert "nobody answers" in found["/api/"].found
     assert found["/api/"].remedy == "./webitel logs local-single-all-1 webitel-api"
     assert "/workspace/" not in found
-    assert [one.right for one in api] == [False]
+    assert [one.right for one in api] == [False, False]
 
 
 def test_grafana_that_is_open_to_all_is_a_failure(site: Site) -> None:

@@ -236,5 +236,10 @@ def test_a_load_is_carried_or_ends_with_the_first_loss(telephony: Telephony, mon
     assert "packets lost with 3 calls" in ended.ended
     assert ended.lost > 0
     assert ended.moments[-1][0] < 4
+    monkeypatch.setattr(load, "HOLD_SECONDS", 1.0)
+    telephony.allow_trunk("127.0.0.1")
+    telephony.ask("address_reload")
+    trunk = load.run_load(partial(Phone, (NODE, 5060), "127.0.0.1", "smoke", "127.0.0.1", ""), "echo", 1, dict)
+    assert (trunk.calls, trunk.ended) == (1, ""), trunk
     refused = load.run_load(partial(phone.func, *phone.args[:-1], "wrong"), "echo", 3, dict)
     assert refused.ended.startswith("call 1: INVITE: ")
