@@ -3,7 +3,8 @@
 set -eu
 redis() { timeout "${limit:-5}" redis-cli -h {{ bind("redis", "calls") }} -p {{ port("redis", "calls") }} -n 1 "$@"; }
 
-[ "$(limit=1 redis PING)" = PONG ] || exit 0
+keys=$(limit=1 redis KEYS '*') || exit 0
+[ -n "$keys" ] || exit 0
 left=$(systemctl show -P ActiveExitTimestampMonotonic rtpengine-daemon)
 read -r now _ </proc/uptime
 if [ "${left:-0}" -gt 0 ] && [ $((${now%.*} - left / 1000000)) -gt 300 ]; then
@@ -13,8 +14,11 @@ if [ "${left:-0}" -gt 0 ] && [ $((${now%.*} - left / 1000000)) -gt 300 ]; then
 fi
 # Of a browser's call ICE and DTLS do not come back, so that it would end half a minute later, and a re-INVITE would mend nothing.
 # One that is not there begins anew with the browser's next re-INVITE (facts/rtpengine-redis.md 5).
+# Callers wait for this, so it takes few programs.
 folder=$(mktemp -d)
 trap 'rm -r "$folder"' EXIT
-redis KEYS '*' | sed 's/[\\"]/\\&/g; /./!d' >"$folder/keys"
-sed 's/.*/GET "&"/' "$folder/keys" | redis | grep -n '"protocol":"UDP/TLS' | cut -d: -f1 >"$folder/lines"
-awk 'NR == FNR { wanted[$0]; next } FNR in wanted { print "DEL \"" $0 "\"" }' "$folder/lines" "$folder/keys" | redis
+printf '%s\n' "$keys" | sed 's/[\\"]/\\&/g; s/.*/GET "&"/' >"$folder/get"
+redis <"$folder/get" | awk -v get="$folder/get" '
+    { getline command <get }
+    /"protocol":"UDP\/TLS/ { sub("GET", "DEL", command); print command }' >"$folder/delete"
+[ ! -s "$folder/delete" ] || redis <"$folder/delete"
