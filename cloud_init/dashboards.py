@@ -158,6 +158,17 @@ DATABASE = Dashboard(
             unit="bytes",
         ),
         lines("Written", ("rate(patroni_xlog_location[2m]) and patroni_primary == 1", "{{node}}"), unit="Bps"),
+        lines(
+            "Sessions",
+            ("webitel_database_connections", "{{node}}"),
+            ("webitel_database_connections_limit", "{{node}} limit"),
+        ),
+        lines(
+            "Transactions a second",
+            ("rate(webitel_database_commits_total[5m])", "{{node}}"),
+            ("rate(webitel_database_rollbacks_total[5m])", "{{node}} rolled back"),
+        ),
+        lines("Size", ("webitel_database_size_bytes", "{{node}}"), unit="bytes"),
         lines("Consul seen before", ("time() - patroni_dcs_last_seen", "{{node}}"), unit="s"),
         lines("Waits for a restart", ("patroni_pending_restart", "{{node}}")),
         lines(

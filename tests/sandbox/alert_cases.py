@@ -102,6 +102,8 @@ CASES: Mapping[str, Case] = {
     ),
     "DatabaseAlone": stuck("patroni_dcs_last_seen"),
     "CallsNotKept": gauge("webitel_machine_warning", "0", "1", 10, check="calls"),
+    "DatabaseConnectionsShort": share("webitel_database_connections", "webitel_database_connections_limit", "10", "90", 2),
+    "DatabaseUnfrozen": gauge("webitel_database_transaction_age", "1000", "1600000000", 60),
     "BackupLate": gauge("webitel_machine_warning", "0", "1", 10, check="backup"),
     "DatabaseRestartDue": gauge("patroni_pending_restart", "0", "1", 60),
     "BrokerBlocked": Case(

@@ -9,13 +9,13 @@ from ..ask.view import View
 from ..manifest import Manifest, ProbeEntry, ServiceEntry
 from ..report import DiskRow, MachineRow, Report, ServiceRow
 from ..system import Unhealthy
-from . import call_figures, machine
+from . import call_figures, database_figures, machine
 from .call_figures import Sample
 
 FILE = pathlib.Path("/run/webitel-metrics/webitel.prom")
 """In memory: it is written four times a minute."""
 MACHINE_SECONDS = 60.0
-"""The certificate, the clock and what waits for an update change slowly and take programs to be asked."""
+"""The certificate, the clock, what waits for an update and the database change slowly and take programs to be asked."""
 
 
 HELP = {
@@ -34,6 +34,7 @@ HELP = {
     "webitel_clock_offset_seconds": "How far the clock is off by what chrony has been told.",
     "webitel_security_updates": "Security updates that wait for a roll-out.",
     **call_figures.HELP,
+    **database_figures.HELP,
 }
 
 UNTOLD = ("kind", "says", "restart_cures", "address", "port", "protocol", "status", "credentials", "accept")
@@ -41,10 +42,11 @@ UNTOLD = ("kind", "says", "restart_cures", "address", "port", "protocol", "statu
 
 
 class Exporter:
-    """What the watcher remembers between two rounds: the checks of the machine."""
+    """What the watcher remembers between two rounds: the checks of the machine, and what its database said."""
 
     def __init__(self) -> None:
         self.rows: list[MachineRow] = []
+        self.database: list[Sample] = []
         self.asked = -MACHINE_SECONDS
 
     def write(self, manifest: Manifest, report: Report) -> None:
@@ -58,7 +60,9 @@ class Exporter:
         """Ask what is slow to change if it is due, and write everything."""
         if time.monotonic() - self.asked >= MACHINE_SECONDS and manifest["services"]:
             self.rows, self.asked = machine.ask(manifest), time.monotonic()
-        write_public(format_samples([*list_samples(manifest, report, self.rows), *call_figures.ask(manifest, View(manifest))]))
+            self.database = list(database_figures.ask(manifest, View(manifest)))
+        of_calls = call_figures.ask(manifest, View(manifest))
+        write_public(format_samples([*list_samples(manifest, report, self.rows), *self.database, *of_calls]))
 
 
 def write_public(text: str) -> None:

@@ -133,6 +133,21 @@ ALERTS: Mapping[str, tuple[Alert, ...]] = {
             "The database on this node has lost Consul: a leader steps down, and writes stop.",
             logs("postgresql"),
         ),
+        critical(
+            "DatabaseConnectionsShort",
+            "webitel_database_connections / webitel_database_connections_limit > 0.8",
+            2 * MINUTE,
+            "Nearly as many sessions as the database has: beyond that services are refused, and calls with them. "
+            "Raise webitel:max_connections.",
+            logs("postgresql"),
+        ),
+        warning(
+            "DatabaseUnfrozen",
+            "webitel_database_transaction_age > 1500000000",
+            HOUR,
+            "Vacuum does not keep up: at two thousand million transactions the database stops writing, and calls with it.",
+            logs("postgresql"),
+        ),
         warning(
             "BackupLate",
             'webitel_machine_warning{check="backup"} == 1',

@@ -12,7 +12,7 @@ import pytest
 
 from cloud_init.node.ask import sip
 from cloud_init.node.ask.view import View
-from cloud_init.node.health import call_figures, figures, machine
+from cloud_init.node.health import call_figures, database_figures, figures, machine
 from cloud_init.node.report import MachineRow, Report, ServiceRow
 from tests.unit.node.entries import manifest, probe, service
 
@@ -190,3 +190,19 @@ def test_freeswitch_says_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_does_not_answer_has_no_figures() -> None:
     known = manifest(services=[service("opensips", probe("opensips_rtpengine", address="127.0.0.1", port=1))])
     assert call_figures.ask(known, View(known)) == []
+
+
+def test_the_database_is_asked_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def query(view: View, statement: str, *, own: bool = False) -> str:
+        asked.append(own)
+        return '{"webitel_database_connections": 12, "webitel_database_size_bytes": 4096}'
+
+    monkeypatch.setattr(database_figures, "query", query)
+    without = manifest(services=[service("engine")])
+    assert list(database_figures.ask(without, View(without))) == [] and asked == []
+    known = manifest(services=[service("postgresql", probe("patroni"))])
+    assert ("webitel_database_connections", {}, 12.0) in list(database_figures.ask(known, View(known))) and asked == [True]
+    monkeypatch.setattr(database_figures, "query", lambda *_, **__: "")
+    assert list(database_figures.ask(known, View(known))) == []

@@ -22,6 +22,7 @@ WALL = (
     "cloud_init/node/storage/*.py",
     "cloud_init/node/ask/redis.py",
     "cloud_init/node/health/kept_calls.py",
+    "cloud_init/node/health/database_figures.py",
     "cloud_init/node/health/figures.py",
     "cloud_init/node/health/machine.py",
     "cloud_init/node/health/opensips.py",
