@@ -99,6 +99,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "prometheus-node-exporter",
         "pgbackrest",
         "rclone",
+        "patroni",
+        "python3-consul",
     ),
     "local": ("openssh-client",),
     "nodes": ("openssh-client",),

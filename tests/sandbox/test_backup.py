@@ -280,6 +280,7 @@ def test_a_backup_that_was_cut_or_changed_is_refused_and_named(world: Node, caps
     label = jobs.remember()["backups"][-1]["label"]
     (largest,) = sorted(world.storage.objects.rglob(f"{label}/**/bundle/*"), key=lambda path: path.stat().st_size)[-1:]
     whole = largest.read_bytes()
+    time.sleep(1.1)  # the backup that ended before that second is taken
     at = world.now()
     changed = whole[: len(whole) // 2] + bytes(64) + whole[len(whole) // 2 + 64 :]
     for damaged in (whole[: len(whole) // 2], changed) if LONG else (changed,):
