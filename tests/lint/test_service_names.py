@@ -15,6 +15,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "cloud_init/node/": "the program on a node takes services from its manifest and has a part of its own for each cluster",
     "cloud_init/manifest.py": "settings that the program on a node asks OpenSIPS and FreeSWITCH about",
     "cloud_init/packages.py": "names of Debian's packages and their units",
+    "cloud_init/dashboard.py": "Grafana's word for a kind of data source",
     "cloud_init/context.py": "functions that the templates of single services call",
     "cli/drills/": "a drill breaks one certain program",
     "cli/develop/": "names of Debian's packages and of the parts of the tests",
