@@ -1,0 +1,15 @@
+"""What of this machine no unit test of the node program touches."""
+
+from pathlib import Path
+
+import pytest
+
+from cloud_init.node import install
+
+
+@pytest.fixture(autouse=True)
+def daily_lock(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The lock of Debian's own timers: another program here that updates packages would have the tests wait for it."""
+    lock: Path = tmp_path_factory.mktemp("apt") / "daily_lock"
+    monkeypatch.setattr(install, "DAILY_LOCK", lock)
+    return lock
