@@ -44,6 +44,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(backups, "open_database", lambda _: (Nodes(), ["data-1", "data-2"]))
     monkeypatch.setattr(backups, "ask_each", ask)
     monkeypatch.setattr(restore, "KNOWN", known, raising=False)
+    monkeypatch.setattr(time, "time", lambda: NOW)
     return steps
 
 
