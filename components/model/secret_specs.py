@@ -74,13 +74,7 @@ _all = (
     SecretSpec("host_key_seed", SecretKind.BASE64_KEY, "host keys of new machines", together=True),
     SecretSpec("authority", SecretKind.AUTHORITY, "signs the deployment's own certificates", public="authority_certificate"),
     SecretSpec("web_certificate", SecretKind.CERTIFICATE, "nginx and SIP over TLS, until a public certificate is there"),
-    SecretSpec(
-        "nodes_authority",
-        SecretKind.AUTHORITY,
-        "signs certificates that only nodes look at",
-        public="nodes_authority_certificate",
-        together=True,
-    ),
+    SecretSpec("nodes_authority", SecretKind.AUTHORITY, "signs certificates that only nodes look at", together=True),
     SecretSpec("nodes_root", SecretKind.ROOT, "what clients on nodes hold those certificates against", together=True),
     SecretSpec(
         "database_certificate", SecretKind.NODE_CERTIFICATE, "PostgreSQL towards other nodes", host="database.webitel.nodes"
