@@ -63,6 +63,8 @@ def needles(single: Deployment) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in secrets.items():
         blocks = PRIVATE_KEY.findall(value)
+        if not blocks and value.startswith("-----BEGIN CERTIFICATE-----"):
+            continue
         # Of a key's text no line may show but what every key begins with; certificates beside it are public.
         lines = [line for block in blocks for line in block.split() if len(line) >= SHORTEST_LINE and line not in anybodys]
         texts = lines if blocks else [value]
