@@ -6,12 +6,10 @@ A page holds blocks between `<!-- name -->` and `<!-- /name -->`; what stands in
 
 from __future__ import annotations
 
-import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from cli.smoke.checks import make_checks
 from cloud_init.alerts import RULES, render_rules
@@ -19,15 +17,15 @@ from cloud_init.dashboards import write_dashboards
 from components.clouds.registry import CLOUDS
 from components.model.catalogue.alert import Severity
 from components.model.catalogue.alerts import ALERTS
-from components.model.catalogue.service import Audience, OnChange, PackageSource, Service
+from components.model.catalogue.service import Audience, OnChange, Service
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS, Role, Tier
 from components.model.clouds.facts import load_prices
-from components.model.clouds.prices import price_date
 from components.model.machine import Size
-from components.model.planning.bill import TRAFFIC
-from components.model.settings import ExistingNetwork, Settings
 from stacks.load import load_deployment
+from tools.markdown import table
+from tools.page_clouds import bill_table, buckets_table, consoles_table, credentials_table, mail_table, stacks_table
+from tools.page_settings import settings_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
@@ -39,12 +37,6 @@ PAGES = (
     "docs/operate/monitoring.md",
     "docs/settings.md",
 )
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def describe_size(size: Size) -> str:
@@ -130,167 +122,6 @@ def describe_new_version(service: Service) -> str:
         return "-"
     restarts = service.on_new_version is OnChange.RESTART
     return service.on_new_version.value + (", `--disruptive`" if restarts and service.drops_calls else "")
-
-
-RUN_FOR_REAL = {f"local-{tier}" for tier in TIERS}
-"""Stacks that somebody brought up on the real thing; the others came up on simulated clouds only."""
-
-
-def describe_price(cloud: str, tier: str) -> str:
-    """Return a stack's monthly price as `plan` shows it: what stands there, and the traffic of the tier's load."""
-    plan = load_deployment(f"{cloud}-{tier}").plan
-    price = plan.monthly_price
-    if not price.as_of:
-        return "-"
-    traffic = next(line.amount for line in plan.bill if line.what == TRAFFIC)
-    if price.amount is None or traffic is None:
-        return "unknown"
-    return f"{price.amount - traffic:,.0f}+{traffic:,.0f}"
-
-
-def bill_table() -> str:
-    """Return the bill of the middle tier on every cloud, line by line, with the date of each line's oldest figure."""
-    rows = []
-    for cloud in CLOUDS.values():
-        plan = load_deployment(f"{cloud.name}-basic").plan
-        for line in plan.bill:
-            about = "about " if line.derived else ""
-            amount = "unknown" if line.amount is None else f"{about}{line.amount:,.0f}"
-            rows.append((f"`{cloud.name}`", line.what, f"{plan.monthly_price.currency} {amount}", line.detail, line.as_of))
-    return table(("cloud", "line", "a month", "for", "prices of"), rows)
-
-
-def describe_trial(cloud: str) -> str:
-    """How far a cloud's stacks were tried."""
-    return "run for real" if {f"{cloud}-{tier}" for tier in TIERS} <= RUN_FOR_REAL else "simulated"
-
-
-def stacks_table() -> str:
-    """Clouds by tiers: how far each was tried, what it costs a month, how old that price is."""
-    rows = [
-        (
-            f"`{cloud.name}`",
-            cloud.default_region,
-            describe_trial(cloud.name),
-            *(describe_price(cloud.name, tier) for tier in TIERS),
-            price_date(cloud) or "-",
-        )
-        for cloud in CLOUDS.values()
-    ]
-    return table(("cloud", "region", "tried", *(f"`{tier}`" for tier in TIERS), "prices of"), rows)
-
-
-def buckets_table() -> str:
-    """How the state gets into a bucket, by cloud."""
-    return table(
-        ("cloud", "a bucket for the state"),
-        [(f"`{cloud.name}`", f"`{cloud.shared_state}`") for cloud in CLOUDS.values() if cloud.shared_state],
-    )
-
-
-def credentials_table() -> str:
-    """Where each cloud's provider finds its credentials, and where more quota is asked for."""
-    rows = []
-    for cloud in CLOUDS.values():
-        if cloud.real:
-            sources = cloud.credentials
-            variables = [
-                "; or ".join(", ".join(f"`{name}`" for name in names) for names in sources.variables),
-                *(f"and `{command}`" for _, _, command in sources.also.values()),
-            ]
-            login = f"`{sources.login}`" if sources.files else sources.login
-            rows.append((cloud.title, login, "; ".join(variables), cloud.quota_page))
-    return table(("cloud", "log-in, or where the token is made", "variables", "quotas"), rows)
-
-
-def consoles_table() -> str:
-    """Return the way to a node that nobody reaches over its network, by cloud."""
-    found = [(cloud, cloud.console) for cloud in CLOUDS.values() if cloud.console]
-    rows = [(f"[{cloud.title}]({one.page})", one.way, one.before, one.without) for cloud, one in found]
-    return table(("vendor's page", "console", "beforehand", "without that"), rows)
-
-
-def mail_table() -> str:
-    """Return the ports for outgoing mail that each cloud closes."""
-    return table(
-        ("cloud", "closed to new accounts"),
-        [(cloud.title, ", ".join(map(str, cloud.closed_mail_ports))) for cloud in CLOUDS.values() if cloud.closed_mail_ports],
-    )
-
-
-def describe_type(schema: Mapping[str, Any]) -> str:
-    """Return a setting's type in words, from its JSON Schema."""
-    if "anyOf" in schema:
-        kinds = [describe_type(kind) for kind in schema["anyOf"] if kind.get("type") != "null"]
-        return " or ".join(kinds)
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if "enum" in schema:
-        return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
-    if "$ref" in schema and "properties" in find_definition(schema):
-        return "map of the rows below"
-    if "$ref" in schema:
-        return "one of " + ", ".join(f"`{value}`" for value in PackageSource)
-    if schema.get("type") == "array":
-        items = schema["items"]
-        if "enum" in items:
-            return "list of " + ", ".join(f"`{value}`" for value in items["enum"])
-        return f"list of {'networks' if items.get('format') == 'ipv4network' else 'texts'}"
-    if schema.get("type") == "object" and "$ref" in schema["additionalProperties"]:
-        return "map of the rows below"
-    if schema.get("type") == "object":
-        return "map of " + ("numbers" if schema["additionalProperties"].get("type") == "integer" else "texts")
-    if schema.get("type") == "integer":
-        return f"number, {schema['minimum']} to {schema['maximum']}"
-    if schema.get("type") == "boolean":
-        return "true or false"
-    return "network" if schema.get("format") == "ipv4network" else "text"
-
-
-def find_definition(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what a reference in the settings' schema is to."""
-    found: Mapping[str, Any] = Settings.model_json_schema()["$defs"][schema["$ref"].rpartition("/")[2]]
-    return found
-
-
-def show_value(value: object) -> str:
-    """Return a value as a stack file may have it."""
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def show_default(value: object) -> str:
-    """Return what a setting is unless set; nothing where that is nothing."""
-    return "" if value in ("", None, [], {}) or value == ExistingNetwork().model_dump() else f"`{show_value(value)}`"
-
-
-def settings_table() -> str:
-    """Return every setting with type, default and an example, in the order of the model."""
-    rows = []
-    schema = Settings.model_json_schema()
-    for name, row in schema["properties"].items():
-        rows.append(describe_setting(name, row, name in schema["required"]))
-        rows += list_inner(name, row)
-    return table(("setting", "type", "unless set", "what it is", "example"), rows)
-
-
-def list_inner(name: str, row: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Return the rows of what stands in a setting: in itself, or in each entry of a map."""
-    inner = (row.get("additionalProperties") or {}) if row.get("type") == "object" else row
-    if "$ref" not in inner or "properties" not in (definition := find_definition(inner)):
-        return []
-    prefix = name if inner is row else f"{name}.*"
-    rows = []
-    for part, one in definition["properties"].items():
-        rows.append(describe_setting(f"{prefix}.{part}", one, part in definition.get("required", ())))
-        rows += list_inner(f"{prefix}.{part}", one)
-    return rows
-
-
-def describe_setting(name: str, row: Mapping[str, Any], required: bool) -> tuple[str, ...]:
-    """Return a row of the settings' table."""
-    examples = ", ".join(f"`{show_value(example)}`" for example in row.get("examples", ()))
-    default = "required" if required else show_default(row["default"])
-    return (f"`{name}`", describe_type(row), default, row["description"], examples)
 
 
 def sources_list() -> str:
