@@ -36,9 +36,9 @@ def smoke(
         str, typer.Option(metavar="NUMBER", help="Call this number with it, best one that sends back what it hears.")
     ] = "",
     load: Annotated[
-        int,
-        typer.Option(min=0, max=1000, metavar="CALLS", help="Instead: ramp to so many calls to --call, until a packet is lost."),
-    ] = 0,
+        int | None,
+        typer.Option(min=1, max=1000, metavar="CALLS", help="Instead: ramp to so many calls to --call, until a packet is lost."),
+    ] = None,
     beyond: Annotated[bool, typer.Option("--beyond", help="More calls than the tier is made for.")] = False,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the calls of --load over time (SVG).")] = None,
     as_json: AsJson = False,
@@ -49,28 +49,32 @@ def smoke(
     from cli.show.documents import print_document, smoke_document
     from cli.show.smoke import show_smoke
     from cli.smoke.account import read_account
-    from cli.smoke.check import World, passed, run_checks
+    from cli.smoke.check import LIMIT_SECONDS, World, passed, run_checks
     from cli.smoke.checks import make_checks
     from cli.smoke.load import check_limit
     from cli.smoke.world import find_seen_as
 
     begun = time.monotonic()
     deployment = load_deployment(stack)
-    check_limit(deployment.plan, load, beyond)
+    check_options(account, call, load, plot)
+    phone = read_account(account, call, deployment.plan.domain)
+    seen = read_address(seen_as) if seen_as else ""
+    if load:
+        check_limit(deployment.plan, load, beyond)
     with open_engine(stack) as engine:
         access = read_access(engine)
     world = World(
         deployment.plan,
         deployment.settings,
         access,
-        read_address(seen_as) if seen_as else find_seen_as(access),
+        seen or find_seen_as(access),
         deployment.plan.domain if deployment.plan.facts.real else "",
         access.authority,
-        read_account(account, call, deployment.plan.domain),
+        phone,
     )
     if load:
-        raise typer.Exit(run_load(world, stack, load, call, beyond, plot, as_json))
-    rows = run_checks(world, make_checks())
+        raise typer.Exit(run_load(world, stack, load, call, plot, as_json))
+    rows = run_checks(world, make_checks(), begun + LIMIT_SECONDS - time.monotonic())
     seconds = time.monotonic() - begun
     if as_json:
         print_document(smoke_document(stack, passed(rows), world.seen_as, seconds, rows))
@@ -79,13 +83,13 @@ def smoke(
     raise typer.Exit(0 if passed(rows) else 1)
 
 
-def run_load(world: World, stack: str, calls: int, number: str, beyond: bool, plot: Path | None, as_json: bool) -> int:
+def run_load(world: World, stack: str, calls: int, number: str, plot: Path | None, as_json: bool) -> int:
     """Run the load and show it; the exit status."""
     from cli.show.documents import print_document
     from cli.show.smoke import plot_load, show_load
     from cli.smoke.loading import load
 
-    outcome = load(world, calls, number, beyond)
+    outcome = load(world, calls, number)
     if plot:
         plot.write_text(plot_load(outcome, stack))
     if as_json:
@@ -93,6 +97,18 @@ def run_load(world: World, stack: str, calls: int, number: str, beyond: bool, pl
     else:
         show_load(outcome)
     return 0 if outcome.whole else 1
+
+
+def check_options(account: str, call: str, load: int | None, plot: Path | None) -> None:
+    """Refuse options that another one is missing for, before anybody is asked or called."""
+    if call and not account and not load:
+        raise Failure(f"--call {call} needs the phone that calls: --account 1001@your-company.com:/root/phone-password")
+    if load and not call:
+        raise Failure(f"--load {load} needs a number that answers and sends back what it hears: --call 600")
+    if plot and not load:
+        raise Failure(f"--plot {plot} draws a load: --load 20 --call 600 --plot {plot}")
+    if plot and (plot.is_dir() or not plot.absolute().parent.is_dir()):
+        raise Failure(f"--plot {plot}: no file can be written there; write such as --plot load.svg")
 
 
 def read_address(text: str) -> str:

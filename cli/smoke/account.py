@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cli.console import Failure
 from cli.smoke.audio import CLOCK_HERTZ, HEADER_BYTES, PACKET_SECONDS, End, Stream, estimate_mos
-from cli.smoke.check import Account, Finding, World
+from cli.smoke.check import Account, Finding, World, explain
 from cli.smoke.media import LEAST_MOS, MOST_LOSS
 from cli.smoke.phone import CallProblem, Phone
 from cli.smoke.sip import SIP
@@ -31,10 +31,22 @@ def read_account(given: str, number: str, domain: str) -> Account | None:
     user, _, own = who.partition("@")
     if not user or not file:
         raise Failure(f"--account {given}: user and a file with the password, {EXAMPLE}")
-    path = Path(file).expanduser()
-    if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise Failure(f"{path} is readable for others: chmod 600 {path}")
-    return Account(user, own or domain, path.read_text().strip(), number)
+    if not (own or domain):
+        raise Failure(f"--account {given}: this deployment has no domain, so name the phone's, {EXAMPLE}")
+    return Account(user, own or domain, read_password(given, Path(file).expanduser()), number)
+
+
+def read_password(given: str, path: Path) -> str:
+    """Read a password from a file that nobody else reads."""
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise Failure(f"--account {given}: {path} is readable for others. Next: chmod 600 {path}")
+        password = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(f"--account {given}: {path} has no password that can be read: {explain(error)}; {EXAMPLE}") from error
+    if len(password.splitlines()) != 1:
+        raise Failure(f"--account {given}: {path} has to have the password as its only line, {EXAMPLE}")
+    return password
 
 
 def check_call(world: World) -> Iterable[Finding]:
@@ -119,7 +131,8 @@ def judge(target: str, set_up: float, heard: Stream, back: set[int], sent: int) 
         f"jitter {figures['jitter_ms']} ms, MOS {mos}"
     )
     right = heard.loss <= MOST_LOSS and mos >= LEAST_MOS
-    if len(back) > sent / 2:
+    if len(back) > SWALLOWED:
+        # It sends back what it hears, so it has to until the end.
         gone = sent - min(back) - len(back)
         figures["echoed"] = len(back)
         found += f"; of {sent} sent {len(back)} came back"

@@ -34,6 +34,8 @@ class Stream:
     numbers: set[int] = field(default_factory=set)
     delays: list[float] = field(default_factory=list)
     jitter: float = 0.0
+    last: float = 0.0
+    """When the last packet came."""
     _transit: float | None = None
 
     def take(self, number: int, sent_at: float, now: float) -> None:
@@ -41,6 +43,7 @@ class Stream:
         if number in self.numbers or number < self.first:
             return
         self.numbers.add(number)
+        self.last = now
         transit = now - sent_at
         self.delays.append(transit)
         if self._transit is not None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address, ip_network
-from typing import Any, Literal
+from threading import BoundedSemaphore, Thread
+from typing import Literal, TypeVar
 
 from cli.console import Failure
 from cli.nodes.access import Access
@@ -18,13 +19,16 @@ from components.model.plan import Node, Plan
 from components.model.planning.firewall import ANYWHERE
 from components.model.settings import Settings
 
+Target = TypeVar("Target")
+Told = TypeVar("Told")
+
 State = Literal["pass", "fail", "skipped"]
 
 LIMIT_SECONDS = 55.0
 """For all checks, which run at the same time: `smoke` promises an end within 60 s."""
 
 AT_ONCE = 24
-"""Questions under way at the same time, of one check or checks themselves."""
+"""Questions of one check under way at the same time."""
 
 
 @dataclass(frozen=True)
@@ -115,14 +119,25 @@ class Check:
     run: Callable[[World], Iterable[Finding]]
 
 
+def start(task: Callable[[], Told]) -> Future[Told]:
+    """Run it beside. The program ends without waiting for it, which no executor's thread lets it."""
+    future: Future[Told] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(task())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, name="smoke", daemon=True).start()
+    return future
+
+
 def run_checks(world: World, checks: Sequence[Check], seconds: float = LIMIT_SECONDS) -> list[Row]:
     """Run all checks at the same time; one that is not through by then has failed."""
-    pool = ThreadPoolExecutor(len(checks), thread_name_prefix="smoke")
-    running = [pool.submit(partial(_run, check, world)) for check in checks]
+    running = [start(partial(_run, check, world)) for check in checks]
     wait(running, timeout=seconds)
-    rows = [row for check, future in zip(checks, running, strict=True) for row in _rows(check, future, seconds)]
-    pool.shutdown(wait=False, cancel_futures=True)
-    return rows
+    return [row for check, future in zip(checks, running, strict=True) for row in _rows(check, future, seconds)]
 
 
 def _run(check: Check, world: World) -> list[Finding]:
@@ -130,21 +145,36 @@ def _run(check: Check, world: World) -> list[Finding]:
 
 
 def _rows(check: Check, future: Future[list[Finding]], seconds: float) -> Iterable[Row]:
-    try:
-        findings = future.result(timeout=0)
-    except TimeoutError:
+    if not future.done():
         findings = [Finding("", False, f"no answer within {seconds:.0f} s")]
-    except (OSError, Failure) as error:
-        findings = [Finding("", False, str(error))]
+    elif error := future.exception():
+        # Whatever one check breaks by, the others' lines are shown.
+        findings = [Finding("", False, explain(error))]
+    else:
+        findings = future.result()
     for one in findings:
         state: State = "skipped" if one.right is None else "pass" if one.right else "fail"
         yield Row(check.name, one.target, state, one.found, (one.remedy or check.remedy) if state == "fail" else "", one.figures)
 
 
-def ask_many(ask: Callable[[Any], Finding], targets: Iterable[Any]) -> list[Finding]:
-    """Ask the same of many targets at the same time; what the network says against it is a finding."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(ask, targets))
+def explain(error: BaseException) -> str:
+    """Say what went wrong with a question."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError | Failure):
+        return (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def ask_many(ask: Callable[[Target], Told], targets: Iterable[Target]) -> list[Told]:
+    """Ask the same of many targets at the same time; the answers in their order."""
+    gate = BoundedSemaphore(AT_ONCE)
+
+    def ask_one(target: Target) -> Told:
+        with gate:
+            return ask(target)
+
+    return [future.result() for future in [start(partial(ask_one, target)) for target in targets]]
 
 
 def passed(rows: Iterable[Row]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli.smoke import account, closed, media, names, sip, web
+from cli.smoke import account, certificate, closed, media, names, sip, sockets, web
 from cli.smoke.check import Check
 from cli.smoke.inside import Inside
 
@@ -21,7 +21,7 @@ def make_checks() -> tuple[Check, ...]:
             "certificate",
             "What each node of the web shows has a chain to its issuer, the right name, and enough days left",
             "./webitel status says why it was not renewed; certificate_pem takes a new one of your own",
-            web.check_certificate,
+            certificate.check_certificate,
         ),
         Check(
             "web",
@@ -39,7 +39,7 @@ def make_checks() -> tuple[Check, ...]:
             "web sockets",
             "The doors for events and for SIP in a browser open a web socket",
             "./webitel logs NODE engine, or sip-websocket on the node of OpenSIPS",
-            web.check_sockets,
+            sockets.check_sockets,
         ),
         Check(
             "sip",

@@ -31,15 +31,20 @@ class Door(NamedTuple):
 def check_closed(world: World) -> Iterable[Finding]:
     """Knock at every closed port of every node; one line a node, and one for each port that is open."""
     nodes = {node.key: (node, address) for service in CATALOGUE for node, address in world.outside(service)}
-    for node, address in nodes.values():
-        doors, unknown = list_doors(world, node)
-        findings = ask_many(partial(knock, address), doors)
-        opened = [one for one in findings if not one.right]
-        yield from opened
-        shut = len(findings) - len(opened)
-        yield Finding(address, bool(shut) or not findings or None, f"{shut} of {len(findings)} closed ports are closed")
-        if unknown:
-            yield Finding(address, None, f"not judged without --from: {', '.join(unknown[:SHOWN_PORTS])}")
+    for findings in ask_many(lambda one: check_node(world, *one), nodes.values()):
+        yield from findings
+
+
+def check_node(world: World, node: Node, address: str) -> list[Finding]:
+    """Knock at the closed ports of one node."""
+    doors, unknown = list_doors(world, node)
+    findings = ask_many(partial(knock, address), doors)
+    opened = [one for one in findings if not one.right]
+    shut = len(findings) - len(opened)
+    told = [Finding(address, bool(shut) or not findings or None, f"{shut} of {len(findings)} closed ports are closed")]
+    if unknown:
+        told.append(Finding(address, None, f"not judged without --from: {', '.join(unknown[:SHOWN_PORTS])}"))
+    return [*opened, *told]
 
 
 def list_doors(world: World, node: Node) -> tuple[list[Door], list[str]]:

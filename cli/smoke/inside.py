@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from cli.nodes.reports import ask_status
 from cli.smoke.check import Finding, World
 from components.model.catalogue.services import CATALOGUE
-from components.model.report import MachineRow, NodeReport, Reports, Row, list_alerts
+from components.model.report import MachineRow, NodeReport, Reports, Row, list_alerts, list_silent
 
 KINDS = {
     "discovery": {"consul", "consul_server", "consul_entry"},
@@ -62,7 +62,14 @@ class Inside:
 
     def check_alerts(self, world: World) -> Iterable[Finding]:
         """Judge the alerts that fire."""
-        alerts = list_alerts(self.ask(world))
+        reports = self.ask(world)
+        if not world.settings.monitoring:
+            yield Finding("", None, "monitoring is off")
+            return
+        if len(list_silent(reports)) == len(reports):
+            yield Finding("", None, "no node says anything of it")
+            return
+        alerts = list_alerts(reports)
         for one in alerts:
             if one.severity == CRITICAL:
                 yield Finding(f"{one.node} {one.name}".strip(), False, one.means, one.look)

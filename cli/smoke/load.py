@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from cli.console import Failure
 from cli.smoke.account import take_packet
 from cli.smoke.audio import PACKET_SECONDS, Stream, estimate_mos
+from cli.smoke.check import ask_many
 from cli.smoke.phone import CallProblem, Phone
 from components.model.catalogue.tiers import TIERS
 from components.model.plan import Plan
@@ -29,6 +30,10 @@ SETTLED_PACKETS = 25
 """Of a call's begin: half a second, in which rtpengine learns where its ends are."""
 OVERTAKEN_PACKETS = 5
 """The last ones that were heard: what is missing among these may still be on its way."""
+LEARN_SECONDS = 3.0
+"""For the first packet of a call: so long rtpengine learns where its ends are."""
+SILENT_SECONDS = 2.0
+"""A number that sends back what it hears is never silent for so long; a stream that ends altogether has no gap to count."""
 LATE_SECONDS = 0.1
 """This machine itself does not keep up where its packets leave so late."""
 
@@ -41,6 +46,11 @@ class Line:
     set_up: float
     heard: Stream = field(default_factory=Stream)
     back: set[int] = field(default_factory=set)
+    begun: float = field(default_factory=time.monotonic)
+
+    def is_silent(self, now: float) -> bool:
+        """Return whether nothing has been heard of it for too long."""
+        return now - max(self.heard.last, self.begun + LEARN_SECONDS) > SILENT_SECONDS
 
     @property
     def lost(self) -> int:
@@ -112,6 +122,7 @@ class Audio(threading.Thread):
         self.selector = selectors.DefaultSelector()
         self.ended = threading.Event()
         self.late = 0.0
+        self.problem = ""
 
     def add(self, line: Line) -> None:
         """Begin with one more."""
@@ -120,6 +131,13 @@ class Audio(threading.Thread):
         self.lines = [*self.lines, line]
 
     def run(self) -> None:
+        """Send and hear; what ends it before its time is kept for whoever watches."""
+        try:
+            self._run()
+        except OSError as error:
+            self.problem = f"this machine cannot send or hear audio: {error.strerror or error}"
+
+    def _run(self) -> None:
         """Send every 20 ms, and hear meanwhile."""
         next_packet = time.monotonic()
         while not self.ended.is_set():
@@ -156,8 +174,7 @@ def run_load(make_phone: Callable[[], Phone], number: str, wanted: int, measure:
     finally:
         audio.ended.set()
         audio.join()
-        for line in lines:
-            hang_up(line.phone)
+        ask_many(hang_up, [line.phone for line in lines])
     return outcome
 
 
@@ -188,8 +205,12 @@ def watch(lines: list[Line], outcome: Outcome, audio: Audio, begun: float, secon
                 return f"the other side hung up {len(ended)} of {len(lines)} calls"
             if audio.late > LATE_SECONDS:
                 return f"this machine cannot send the audio of {len(lines)} calls in time ({1000 * audio.late:.0f} ms late)"
+            if audio.problem:
+                return audio.problem
             if lost:
                 return f"{lost} packets lost with {len(lines)} calls"
+            if silent := [line for line in lines if line.is_silent(now)]:
+                return f"nothing is heard any more of {len(silent)} of {len(lines)} calls"
         if now >= until:
             return ""
         time.sleep(min(0.01, max(0.0, until - now)))

@@ -9,7 +9,7 @@ from functools import partial
 from cli.console import Failure
 from cli.nodes.access import ask_nodes
 from cli.smoke.check import Account, World
-from cli.smoke.load import Outcome, check_limit, run_load
+from cli.smoke.load import Outcome, run_load
 from cli.smoke.phone import Phone
 from cli.smoke.sip import SIP
 from components.model.catalogue.service import Audience
@@ -20,11 +20,8 @@ MEASURED = tuple(one.name for one in CATALOGUE.values() if one.carries_calls or 
 """The programs that a call's audio goes through."""
 
 
-def load(world: World, calls: int, number: str, beyond: bool) -> Outcome:
+def load(world: World, calls: int, number: str) -> Outcome:
     """Ramp to that many calls; a Failure where this machine may not place them."""
-    check_limit(world.plan, calls, beyond)
-    if not number:
-        raise Failure("--load needs a number that answers and sends back what it hears: --call 600")
     edges = world.outside(SIP.name)
     if not edges:
         raise Failure("no node of OpenSIPS is reached from outside")

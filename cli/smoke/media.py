@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
+from functools import partial
 
+import asyncssh
+
+from cli.console import Failure
 from cli.nodes.access import NodeAccess, connect
 from cli.smoke.audio import End, begin_measuring, run_ends
-from cli.smoke.check import Finding, World
+from cli.smoke.check import Finding, World, ask_many, explain, start
 from cloud_init.node_command import node_command
 from components.model.catalogue.services import CATALOGUE
+from components.model.plan import Node
 
 SECONDS = 10.0
 WARM_UP_SECONDS = 4.0
@@ -25,11 +30,18 @@ OLD = "its program does not know the question yet. Next: ./webitel up"
 def check_audio(world: World) -> Iterable[Finding]:
     """Send audio both ways through every relay that is reached from outside."""
     relays = [service.name for service in CATALOGUE.values() if service.sends_audio]
-    for node, address in (one for name in relays for one in world.outside(name)):
-        if not world.seen_as:
-            yield Finding(address, None, "the address that nodes see this machine by is not known: give it as --from")
-            continue
-        yield from asyncio.run(stream(world, world.access.nodes[node.key], SECONDS))
+    for findings in ask_many(lambda one: ask_relay(world, *one), [one for name in relays for one in world.outside(name)]):
+        yield from findings
+
+
+def ask_relay(world: World, node: Node, address: str) -> list[Finding]:
+    """Send audio through one relay."""
+    if not world.seen_as:
+        return [Finding(address, None, "the address that nodes see this machine by is not known: give it as --from")]
+    try:
+        return asyncio.run(stream(world, world.access.nodes[node.key], SECONDS))
+    except (OSError, asyncssh.Error, Failure) as error:
+        return [Finding(address, False, explain(error))]
 
 
 async def stream(world: World, node: NodeAccess, seconds: float) -> list[Finding]:
@@ -48,7 +60,7 @@ async def stream(world: World, node: NodeAccess, seconds: float) -> list[Finding
                 return [Finding(node.address, False, said["error"])]
             for end, (address, port) in zip(ends, said["media"], strict=True):
                 end.target = address, port
-            await asyncio.to_thread(measure, ends, seconds)
+            await asyncio.wrap_future(start(partial(measure, ends, seconds)))
             process.stdin.write_eof()
             await asyncio.wait_for(process.wait_closed(), ANSWER_SECONDS)
         ways = (ends[1], ends[0]), (ends[0], ends[1])

@@ -9,12 +9,14 @@ import ssl
 import time
 from collections.abc import Iterable
 
-from cli.smoke.check import Finding, World
+from cli.smoke.check import Finding, World, ask_many, explain
 from cli.smoke.closed import judge_closed
-from cli.smoke.web import WEB, explain, hear, open_socket, say, speaks_sip
+from cli.smoke.sockets import hear, open_socket, say, speaks_sip
+from cli.smoke.web import WEB
 from cloud_init.node.ask.sip import write_request
 from components.model.catalogue.service import Front
 from components.model.catalogue.services import CATALOGUE, find_front
+from components.model.plan import Node
 
 TIMEOUT_SECONDS = 4.0
 TRIES = 3
@@ -26,40 +28,41 @@ AGENT = "webitel-smoke"
 
 
 def check_doors(world: World) -> Iterable[Finding]:
-    """Send OPTIONS by each door that the plan opens to this machine."""
-    for node, address in world.outside(SIP.name):
-        for name, transport in DOORS.items():
-            listener = SIP.listener(name)
-            admitted = world.admits(node, SIP.name, listener)
-            port = world.port(SIP.name, name)
-            target = f"{transport.lower()}:{address}:{port}"
-            if admitted is None:
-                yield Finding(target, None, "the address that nodes see this machine by is not known: give it as --from")
-                continue
-            try:
-                yield judge(target, *ask(transport, address, port), admitted)
-            except (OSError, ValueError) as error:
-                yield judge_closed(target, error, admitted)
-    yield from check_browsers(world)
+    """Send OPTIONS by each door that the plan opens to this machine, and as a browser does."""
+    doors = [(node, address, name) for node, address in world.outside(SIP.name) for name in DOORS]
+    yield from ask_many(lambda one: ask_door(world, *one), doors)
+    yield from ask_many(lambda one: ask_as_browser(world, one[1]), world.outside(WEB))
 
 
-def check_browsers(world: World) -> Iterable[Finding]:
-    """Send OPTIONS as a browser does: through nginx, which lets everybody in."""
+def ask_door(world: World, node: Node, address: str, name: str) -> Finding:
+    """Send OPTIONS by one door."""
+    listener, transport = SIP.listener(name), DOORS[name]
+    admitted = world.admits(node, SIP.name, listener)
+    port = world.port(SIP.name, name)
+    target = f"{transport.lower()}:{address}:{port}"
+    if admitted is None:
+        return Finding(target, None, "the address that nodes see this machine by is not known: give it as --from")
+    try:
+        return judge(target, *ask(transport, address, port), admitted)
+    except (OSError, ValueError) as error:
+        return judge_closed(target, error, admitted)
+
+
+def ask_as_browser(world: World, address: str) -> Finding:
+    """Send OPTIONS through nginx, which lets everybody in."""
     path = next(one.web_socket for one in CATALOGUE.values() if one.web_socket and speaks_sip(one))
-    for _, address in world.outside(WEB):
-        target = f"wss://{world.name or address}{path}"
-        begun = time.monotonic()
-        try:
-            connection, wrong = open_socket(world, address, path, True)
-            with connection:
-                if wrong:
-                    yield Finding(target, False, wrong)
-                    continue
-                token = secrets.token_hex(8)
-                say(connection, compose("WSS", f"{token}.invalid:443", address, token))
-                yield judge(target, read_answer(hear(connection), token), time.monotonic() - begun, True)
-        except (OSError, ValueError) as error:
-            yield Finding(target, False, explain(error))
+    target = f"wss://{world.name or address}{path}"
+    begun = time.monotonic()
+    try:
+        connection, wrong = open_socket(world, address, path, True)
+        with connection:
+            if wrong:
+                return Finding(target, False, wrong)
+            token = secrets.token_hex(8)
+            say(connection, compose("WSS", f"{token}.invalid:443", address, token))
+            return judge(target, read_answer(hear(connection), token), time.monotonic() - begun, True)
+    except (OSError, ValueError) as error:
+        return Finding(target, False, explain(error))
 
 
 def judge(target: str, answer: str, seconds: float, admitted: bool) -> Finding:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cli.nodes.access import Access
-from cli.smoke import web
+from cli.smoke import certificate, sockets, web
 from cli.smoke.check import Finding, World
 from components.model.settings import Settings
 from stacks.load import load_deployment
@@ -82,18 +82,18 @@ def test_grafana_that_is_open_to_all_is_a_failure(site: Site) -> None:
 
 
 def test_web_sockets_open_or_are_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    good = list(web.check_sockets(world))
+    good = list(sockets.check_sockets(world))
     assert [(one.target, one.right) for one in good] == [(f"wss://{NAME}/ws/websocket", True), (f"wss://{NAME}/sip", True)]
     monkeypatch.setattr(Echo, "answers", 400)
-    assert [one.found for one in failures(web.check_sockets(world))] == ["HTTP 400 to a handshake, expected 101"] * 2
+    assert [one.found for one in failures(sockets.check_sockets(world))] == ["HTTP 400 to a handshake, expected 101"] * 2
 
 
 def test_a_certificate_of_another_issuer_or_name_fails(site: Site, world: World) -> None:
-    (wrong,) = web.check_certificate(world)
+    (wrong,) = certificate.check_certificate(world)
     assert wrong.right is False
     assert "self-signed" in wrong.found
     assert world.authority == ""
     authority = (site.folder / "certificate").read_text()
-    (other,) = web.check_certificate(replace(world, authority=authority))
+    (other,) = certificate.check_certificate(replace(world, authority=authority))
     assert other.right is False
     assert "ismatch" in other.found
