@@ -14,7 +14,7 @@ import asyncssh
 from cli.console import Failure, progress
 from cli.nodes.access import Access, NodeAccess, connect
 from cli.nodes.journal import explain
-from cloud_init.node.ask.trace import RECORD
+from cloud_init.node.ask.trace import FULL, RECORD
 from cloud_init.node_command import node_command
 from components.model.catalogue.service import Front, Service
 from components.model.catalogue.services import CATALOGUE, find_front
@@ -42,6 +42,8 @@ def capture(
 ) -> tuple[int, list[str]]:
     """Capture on all nodes of OpenSIPS at the same time; how many packets are in the file, and why a node gave none."""
     nodes = [access.nodes[node.key] for node in plan.nodes_with(find_front(Front.SIP).name) if node.key in access.nodes]
+    if not nodes:
+        raise Failure(f"no node of OpenSIPS was ever reached. Next: ./webitel up {plan.stack}")
     words = ["trace", "--ports", *map(str, list_ports()), "--seconds", str(seconds), "--bytes", str(most_bytes // len(nodes))]
     words += [f"--number={number}"] if number else []
     words += [f"--address={address}"] if address else []
@@ -49,33 +51,45 @@ def capture(
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.fchmod(descriptor, 0o600)
     counts: dict[str, int] = {}
+    problems: list[str] = []
     with os.fdopen(descriptor, "wb") as target:
         target.write(FILE_HEAD)
         progress(f"Capturing for {seconds} s on {', '.join(node.key for node in nodes)}; Ctrl-C ends it.")
         try:
-            problems = asyncio.run(_capture(access, nodes, node_command(*words), seconds, target, counts))
+            asyncio.run(_capture(access, nodes, node_command(*words), seconds, target, counts, problems))
         except KeyboardInterrupt:
-            problems = []
+            progress("Ended.")
     return sum(counts.values()), problems
 
 
 async def _capture(
-    access: Access, nodes: Sequence[NodeAccess], command: str, seconds: int, target: BinaryIO, counts: dict[str, int]
-) -> list[str]:
-    async def one(node: NodeAccess) -> str:
+    access: Access,
+    nodes: Sequence[NodeAccess],
+    command: str,
+    seconds: int,
+    target: BinaryIO,
+    counts: dict[str, int],
+    problems: list[str],
+) -> None:
+    async def one(node: NodeAccess) -> None:
         try:
             async with asyncio.timeout(seconds + MARGIN_SECONDS), await connect(access, node) as session:
                 process = await session.start(command)
                 await read_records(process.stdout, target, counts, node.key)
                 said = (await process.stderr.read()).decode(errors="replace")
                 await process.wait_closed()
-                if process.exit_status:
-                    return f"{node.key}: {explain(said).strip()}"
+                if process.exit_status is None:
+                    problems.append(f"{node.key}: the connection was lost; what was seen until then is in the file")
+                elif process.exit_status:
+                    problems.append(f"{node.key}: {explain(said).strip()}")
+                elif FULL in said:
+                    progress(f"{node.key}: {FULL} before the time was over; --size takes more MiB.")
+        except TimeoutError:
+            problems.append(f"{node.key}: no end within {MARGIN_SECONDS} s of the time that was given")
         except (OSError, asyncssh.Error, Failure) as error:
-            return f"{node.key}: {error}"
-        return ""
+            problems.append(f"{node.key}: {error}")
 
-    return [problem for problem in await asyncio.gather(*map(one, nodes)) if problem]
+    await asyncio.gather(*map(one, nodes))
 
 
 async def read_records(

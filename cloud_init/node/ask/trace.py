@@ -28,12 +28,13 @@ FRAGMENT = 0x1FFF
 LOOK_SECONDS = 0.5
 MOST_CALLS = 4096
 """Call-IDs and connections that are remembered: the oldest is forgotten first."""
+FULL = "the size that was given is reached"
 START = re.compile(rb"(?:[A-Z]+ sips?:\S+ SIP/2\.0|SIP/2\.0 \d{3} )")
 CALL_ID = re.compile(rb"^(?:Call-ID|i)\s*:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 NUMBER = re.compile(
     rb"(?:^[A-Z]+ |^(?:From|f|To|t|P-Asserted-Identity|Contact|m)\s*:.*?)sips?:([^@;>\s]+)@", re.IGNORECASE | re.MULTILINE
 )
-SECRETS = re.compile(rb'(inline:)([A-Za-z0-9+/=]+)|(\bresponse=")([0-9a-f]+)|(\ba=ice-pwd:)(\S+)')
+SECRETS = re.compile(rb'(inline:)([A-Za-z0-9+/=]+)|(\bresponse\s*=\s*"?)([0-9a-f]+)|(\ba=ice-pwd:)(\S+)', re.IGNORECASE)
 
 # struct pcap_pkthdr, and the header that `tcpdump -i any` writes (LINKTYPE_LINUX_SLL)
 RECORD = struct.Struct("<IIII")
@@ -200,7 +201,7 @@ def run(ports: "list[int]", seconds: float, most_bytes: int, wanted: Wanted) -> 
         body = COOKED.pack(kind, 1, 0, b"", IPV4) + hide(data)
         written += RECORD.size + len(body)
         if written > most_bytes:
-            print("the size that was given is reached", file=sys.stderr, flush=True)
+            print(FULL, file=sys.stderr, flush=True)
             return 0
         sys.stdout.buffer.write(RECORD.pack(int(at), int(at % 1 * 1_000_000), len(body), len(body)) + body)
         sys.stdout.buffer.flush()

@@ -1,5 +1,7 @@
 """The node's part of `trace`: which packets belong to a call, and what must not leave the node."""
 
+import pytest
+
 from cloud_init.node.ask.trace import FRAGMENT, TCP, UDP, Calls, Packet, Wanted, hide, read_packet, write_filter
 
 PEER, EDGE, MEDIA = "198.51.100.7", "10.0.0.10", "10.0.0.20"
@@ -50,6 +52,11 @@ def test_what_opens_something_is_overwritten_and_lengths_stay() -> None:
     assert len(hidden) == len(text)
     assert b"00ff" not in hidden and b"QUJD" not in hidden and b"secret" not in hidden
     assert b"AES_CM_128_HMAC_SHA1_80 inline:xxxxxxx\r\n" in hidden
+
+
+@pytest.mark.parametrize("proof", ['response="00FF"', 'Response = "00ff"', "response=00ff,"])
+def test_proofs_are_overwritten_however_a_phone_writes_them(proof: str) -> None:
+    assert hide(proof.encode()).lower() == proof.lower().replace("00ff", "xxxx").encode()
 
 
 def test_a_packet_is_read() -> None:
