@@ -99,6 +99,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "prometheus-node-exporter",
         "pgbackrest",
         "rclone",
+        "tcpdump",
         "patroni",
         "python3-consul",
     ),

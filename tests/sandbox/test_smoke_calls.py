@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -105,9 +104,8 @@ def test_a_call_is_seen_on_both_sides_and_others_and_audio_are_not(telephony: Te
     assert all(b'response="' + 32 * b"x" + b'"' in line for line in proofs)
     file = tmp_path / "trace.pcap"
     file.write_bytes(FILE_HEAD + records)
-    if reader := shutil.which("tcpdump"):
-        shown = subprocess.run([reader, "-r", str(file), "-n"], capture_output=True, text=True, check=True).stdout
-        assert len([line for line in shown.splitlines() if " IP " in line]) == len(said), shown
+    shown = subprocess.run(["tcpdump", "-r", str(file), "-n"], capture_output=True, text=True, check=True).stdout
+    assert len([line for line in shown.splitlines() if " IP " in line]) == len(said), shown
 
 
 def test_by_address_all_and_bounded(telephony: Telephony) -> None:
