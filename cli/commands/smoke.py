@@ -90,12 +90,12 @@ def run_load(world: World, stack: str, calls: int, number: str, plot: Path | Non
     from cli.smoke.loading import load
 
     outcome = load(world, calls, number)
-    if plot:
-        plot.write_text(plot_load(outcome, stack))
     if as_json:
         print_document({"stack": stack, "passed": outcome.whole, "load": outcome.as_json()})
     else:
         show_load(outcome)
+    if plot:
+        plot.write_text(plot_load(outcome, stack))
     return 0 if outcome.whole else 1
 
 

@@ -27,6 +27,9 @@ State = Literal["pass", "fail", "skipped"]
 LIMIT_SECONDS = 55.0
 """For all checks, which run at the same time: `smoke` promises an end within 60 s."""
 
+AGENT = "webitel-smoke"
+"""What it calls itself, in the logs of whatever it asks."""
+
 AT_ONCE = 24
 """Questions of one check under way at the same time."""
 

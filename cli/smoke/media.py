@@ -11,6 +11,7 @@ import asyncssh
 
 from cli.console import Failure
 from cli.nodes.access import NodeAccess, connect
+from cli.nodes.journal import OLD
 from cli.smoke.audio import End, begin_measuring, run_ends
 from cli.smoke.check import Finding, World, ask_many, explain, start
 from cloud_init.node_command import node_command
@@ -24,7 +25,6 @@ ANSWER_SECONDS = 15.0
 MOST_LOSS = 0.01
 LEAST_MOS = 3.6
 """Where callers begin to complain (ITU-T G.107, `facts/telephony.md`)."""
-OLD = "its program does not know the question yet. Next: ./webitel up"
 
 
 def check_audio(world: World) -> Iterable[Finding]:
@@ -52,10 +52,10 @@ async def stream(world: World, node: NodeAccess, seconds: float) -> list[Finding
             command = node_command("media", world.seen_as, *(str(end.port) for end in ends))
             process = await session.start(command)
             line = await asyncio.wait_for(process.stdout.readline(), ANSWER_SECONDS)
-            try:
-                said = json.loads(line)
-            except ValueError:
-                return [Finding(node.address, False, OLD)]
+            if not line:
+                errors = await asyncio.wait_for(process.stderr.read(), ANSWER_SECONDS)
+                return [Finding(node.address, False, explain_program(errors.decode(errors="replace")))]
+            said = json.loads(line)
             if "error" in said:
                 return [Finding(node.address, False, said["error"])]
             for end, (address, port) in zip(ends, said["media"], strict=True):
@@ -68,6 +68,13 @@ async def stream(world: World, node: NodeAccess, seconds: float) -> list[Finding
     finally:
         for end in ends:
             end.close()
+
+
+def explain_program(errors: str) -> str:
+    """Say why a node's program did not answer."""
+    if OLD.search(errors):
+        return "its program does not know the question yet. Next: ./webitel up"
+    return "".join(errors.strip().splitlines()[-1:]) or "its program ended without an answer"
 
 
 def show(target: tuple[str, int] | None) -> str:

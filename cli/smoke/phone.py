@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cli.smoke.audio import End
+from cli.smoke.check import AGENT
 
 T1_SECONDS, T2_SECONDS = 0.5, 4.0
 """Between repetitions of a request at first, and at most (RFC 3261 17.1)."""
@@ -112,7 +113,7 @@ class Phone:
             f"Call-ID: {self.call_id}",
             f"CSeq: {self.sequence} {method}",
             f"Contact: <{self.contact}>",
-            "User-Agent: webitel-smoke",
+            f"User-Agent: {AGENT}",
             *more,
             *(["Content-Type: application/sdp"] if body else []),
             f"Content-Length: {len(body)}",
@@ -139,20 +140,23 @@ class Phone:
         self.sequence += 1
         self.branch = "z9hG4bK" + secrets.token_hex(8)
         data, begun, pause, heard = self.compose(method, body, more), time.monotonic(), T1_SECONDS, False
-        again, limit = begun, RING_SECONDS if method == "INVITE" else ANSWER_SECONDS
-        while (now := time.monotonic()) < begun + limit:
-            if not heard and now >= again:
-                self.sock.send(data)
-                again, pause = now + pause, min(2 * pause, T2_SECONDS)
-            message = self.hear(0.05)
-            if message and message.status and message.one("cseq") == f"{self.sequence} {method}":
-                heard = True
-                if message.status >= 200:
-                    if method == "INVITE":
-                        self._acknowledge(message)
-                    return message
-        if method == "INVITE":
-            self.sock.send(self.compose("CANCEL"))
+        again, limit, final = begun, RING_SECONDS if method == "INVITE" else ANSWER_SECONDS, False
+        try:
+            while (now := time.monotonic()) < begun + limit:
+                if not heard and now >= again:
+                    self.sock.send(data)
+                    again, pause = now + pause, min(2 * pause, T2_SECONDS)
+                message = self.hear(0.05)
+                if message and message.status and message.one("cseq") == f"{self.sequence} {method}":
+                    heard, final = True, message.status >= 200
+                    if final:
+                        if method == "INVITE":
+                            self._acknowledge(message)
+                        return message
+        finally:
+            # Interrupted or not: nobody's phone rings on for a caller who is gone.
+            if method == "INVITE" and not final:
+                self.sock.send(self.compose("CANCEL"))
         raise CallProblem(f"no {'final answer' if heard else 'answer'} to {method} within {limit:.0f} s")
 
     def _acknowledge(self, message: Message) -> None:

@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import Iterable
 
-from cli.smoke.check import Finding, World, ask_many, explain
+from cli.smoke.check import AGENT, Finding, World, ask_many, explain
 from cli.smoke.closed import judge_closed
 from cli.smoke.sockets import hear, open_socket, say, speaks_sip
 from cli.smoke.web import WEB
@@ -24,7 +24,6 @@ TRIES = 3
 SIP = find_front(Front.SIP)
 DOORS = {"sip": "UDP", "sip-tcp": "TCP", "sip-tls": "TLS"}
 """By listener of the catalogue: what the first line of Via calls it (RFC 3261 20.42)."""
-AGENT = "webitel-smoke"
 
 
 def check_doors(world: World) -> Iterable[Finding]:

@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Iterable
 
-from cli.smoke.check import Finding, World, ask_many, explain
+from cli.smoke.check import AGENT, Finding, World, ask_many, explain
 from cli.smoke.paths import Location
 from cli.smoke.web import TIMEOUT_SECONDS, WEB, list_places
 from components.model.catalogue.service import Front, Service
@@ -52,7 +52,7 @@ def open_socket(world: World, address: str, path: str, is_sip: bool) -> tuple[ss
     lines = [f"GET {path} HTTP/1.1", f"Host: {world.name or address}", "Upgrade: websocket", "Connection: Upgrade"]
     # A browser always says whose page it shows, and OpenSIPS refuses a handshake without it.
     lines.append(f"Origin: https://{world.name or address}")
-    lines += [f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", "User-Agent: webitel-smoke"]
+    lines += [f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", f"User-Agent: {AGENT}"]
     lines += ["Sec-WebSocket-Protocol: sip"] * is_sip
     connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
     head = b""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from cli.smoke.check import Finding, World, ask_many, explain
+from cli.smoke.check import AGENT, Finding, World, ask_many, explain
 from cli.smoke.paths import SITE, Location, read_site
 from components.model.catalogue.service import Front, Probe
 from components.model.catalogue.services import CATALOGUE, find_front
@@ -140,7 +140,7 @@ def get(world: World, address: str, path: str) -> tuple[int, float]:
         address, world.port(WEB, "https"), timeout=TIMEOUT_SECONDS, context=ssl._create_unverified_context()
     )
     try:
-        connection.request("GET", path, headers={"Host": world.name or address, "User-Agent": "webitel-smoke"})
+        connection.request("GET", path, headers={"Host": world.name or address, "User-Agent": AGENT})
         return connection.getresponse().status, time.monotonic() - begun
     finally:
         connection.close()

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -286,11 +286,8 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    made = Site(tmp_path_factory.mktemp("nginx"))
-    try:
+    with closing(Site(tmp_path_factory.mktemp("nginx"))) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.mark.parametrize(("method", "path", "receiver", "expected"), ROUTES, ids=[f"{route[0]} {route[1]}" for route in ROUTES])

@@ -1,6 +1,7 @@
 """The smoke test against real nginx, real rtpengine and OpenSIPS' stand-in: each check right, and made to fail."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -31,11 +32,8 @@ def make_world(address: str, ports: dict[str, int] | None = None, **given: objec
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    made = Site(tmp_path_factory.mktemp("smoke"))
-    try:
+    with closing(Site(tmp_path_factory.mktemp("smoke"))) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

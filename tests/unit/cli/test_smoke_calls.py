@@ -1,6 +1,8 @@
 """The smoke test's phone and audio, and its load."""
 
+import asyncio
 import json
+import socket
 import time
 from pathlib import Path
 from xml.etree import ElementTree
@@ -8,9 +10,10 @@ from xml.etree import ElementTree
 import pytest
 
 from cli.console import Failure
+from cli.nodes.access import Access
 from cli.show.plot import count_by_step
 from cli.show.smoke import plot_load
-from cli.smoke import account, load, loading, sip
+from cli.smoke import account, load, loading, media, sip
 from cli.smoke.audio import Stream, estimate_mos
 from cli.smoke.check import Account
 from cli.smoke.load import Outcome, check_limit, find_limit, quantile
@@ -108,6 +111,57 @@ def test_more_calls_than_the_tier_is_made_for_are_refused_unless_told() -> None:
 def test_a_load_is_for_whom_the_settings_let_in() -> None:
     with pytest.raises(Failure, match="webitel:carriers"):
         loading.load(make_world(), 1, "600")
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, ConnectionRefusedError])
+def test_a_call_that_is_interrupted_while_it_rings_is_taken_back(
+    ends: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hear(_: Phone, seconds: float) -> None:
+        raise ends
+
+    monkeypatch.setattr(Phone, "hear", hear)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(5)
+        phone = Phone(server.getsockname(), "127.0.0.1", "1001", "office.example", "")
+        with pytest.raises(ends):
+            phone.invite("600")
+        assert [server.recv(65535).split(b" ")[0] for _ in range(2)] == [b"INVITE", b"CANCEL"]
+        phone.close()
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        (b"usage: x\nwebitel-node: error: argument command: invalid choice: 'media'\n", "Next: ./webitel up"),
+        (b"sudo: a password is required\n", "sudo: a password is required"),
+        (b"", "its program ended without an answer"),
+    ],
+)
+def test_a_node_that_does_not_join_the_audio_says_why(errors: bytes, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent:
+        def __init__(self) -> None:
+            self.stdout, self.stderr = asyncio.StreamReader(), asyncio.StreamReader()
+            self.stdout.feed_eof()
+            self.stderr.feed_data(errors)
+            self.stderr.feed_eof()
+
+        async def __aenter__(self) -> "Silent":
+            return self
+
+        async def __aexit__(self, *error: object) -> None: ...
+
+        async def start(self, command: str) -> "Silent":
+            return self
+
+    async def connect(access: Access, node: object) -> Silent:
+        return Silent()
+
+    monkeypatch.setattr(media, "connect", connect)
+    (found,) = media.check_audio(make_world())
+    assert found.right is False
+    assert said in found.found
 
 
 def make_phone() -> Phone:
