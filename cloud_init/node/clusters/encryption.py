@@ -167,15 +167,12 @@ def look(manifest: Manifest) -> None:
 def ask_now(manifest: Manifest) -> bool:
     """Have the clients ask that waited for a member, unless one still has no TLS; tell whether they do."""
     waiting: dict[str, list[str]] = json.loads(WAITING.read_text())
-    fresh = {
-        path: replace(path.read_text(), BROKER if path == PROXY_FILE else CLIENT, back=True)
-        for path in map(pathlib.Path, waiting)
-    }
-    if list_plain(manifest) or list_plain_brokers(manifest, fresh.get(PROXY_FILE, "")):
+    proxy = replace(PROXY_FILE.read_text(), BROKER, back=True) if str(PROXY_FILE) in waiting else ""
+    if list_plain(manifest) or list_plain_brokers(manifest, proxy):
         return False
-    for path, text in fresh.items():
-        rewrite(path, text)
-    print(f"every member of the database, and every broker, offers TLS: {len(fresh)} files ask for it now", flush=True)
+    for path in map(pathlib.Path, waiting):
+        tighten(path, BROKER if path == PROXY_FILE else CLIENT)
+    print(f"every member of the database, and every broker, offers TLS: {len(waiting)} files ask for it now", flush=True)
     for action in dict.fromkeys(action for actions in waiting.values() for action in actions):
         verb, _, unit = action.partition(" ")
         systemctl("try-reload-or-restart" if verb == "reload" else "try-restart", unit)
@@ -195,7 +192,7 @@ def close(manifest: Manifest) -> None:
     if not _turn.hold(CLOSING, manifest["key"]):
         return
     try:
-        rewrite(DATABASE_FILE, replace(DATABASE_FILE.read_text(), MEMBER, back=True))
+        tighten(DATABASE_FILE, MEMBER)
         systemctl("reload", "patroni")
         print("every node's clients ask for TLS: PostgreSQL refuses who does not", flush=True)
         time.sleep(SETTLE_SECONDS)
@@ -203,10 +200,10 @@ def close(manifest: Manifest) -> None:
         _turn.end()
 
 
-def rewrite(path: pathlib.Path, text: str) -> None:
-    """Replace a file's content, with owner and mode as they are."""
+def tighten(path: pathlib.Path, pairs: tuple[tuple[str, str], ...]) -> None:
+    """Have a file say what holds in the end. Others write into it too: it is read while they cannot."""
     with access.held(access.WRITING):
-        access.replace_text(path, text)
+        access.replace_text(path, replace(path.read_text(), pairs, back=True))
 
 
 def report(manifest: Manifest) -> MachineRow | None:

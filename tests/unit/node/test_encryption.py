@@ -156,6 +156,29 @@ def test_members_refuse_once_every_node_asks(files: Path, consul: Consul, done: 
     assert encryption.report(node(1)) is None
 
 
+def test_what_another_process_wrote_meanwhile_stays(
+    files: Path, consul: Consul, done: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Consul's token for Patroni comes into the same file, and `webitel` begins whenever it likes."""
+    client = files / "storage.env"
+    turns = iter((client, encryption.DATABASE_FILE))
+
+    @contextmanager
+    def held(lock: Path) -> Iterator[None]:
+        path = next(turns)
+        path.write_text(path.read_text().replace("before", "after"))
+        yield
+
+    client.write_text("PASSWORD=before\n" + encryption.replace(CLIENT_TEXT, encryption.CLIENT))
+    encryption.WAITING.write_text(json.dumps({str(client): ["restart storage"]}))
+    encryption.DATABASE_FILE.write_text("token: before\n" + encryption.replace(MEMBER_TEXT, encryption.MEMBER))
+    consul.keys["webitel/encryption/stack-app-1"] = "asks"
+    monkeypatch.setattr(access, "held", held)
+    encryption.look(node(1))
+    assert client.read_text() == "PASSWORD=after\n" + CLIENT_TEXT
+    assert encryption.DATABASE_FILE.read_text() == "token: after\n" + MEMBER_TEXT
+
+
 def test_nothing_is_noted_before_a_changed_client_was_restarted(
     files: Path, consul: Consul, monkeypatch: pytest.MonkeyPatch
 ) -> None:
