@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _RSA_BITS = 2048
 _BASE64_KEY_BYTES = 32
 _AUTHORITY_DAYS = 3650
+_NODES_AUTHORITY_DAYS = 3 * 3650  # of what no rotation replaces
 _SERVER_DAYS = 825  # the longest that Apple's devices accept
 _RENEW_DAYS = 60
 _CLOCK_SKEW = datetime.timedelta(hours=1)
@@ -65,13 +66,18 @@ def make_ssh_key() -> tuple[str, str]:
     return private.decode(), f"{public.decode()} webitel"
 
 
-def make_authority() -> tuple[str, str]:
+def make_nodes_authority() -> tuple[str, str]:
+    """Make the certificate authority among nodes (30 years), as one PEM with its key; its certificate is a secret of its own."""
+    return make_authority(_NODES_AUTHORITY_DAYS)[0], ""
+
+
+def make_authority(days: int = _AUTHORITY_DAYS) -> tuple[str, str]:
     """Make a certificate authority (10 years): key and certificate as one PEM, and the certificate alone."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Webitel deployment authority")])
     public = key.public_key()
     certificate = (
-        _start_certificate(name, name, public, _AUTHORITY_DAYS)
+        _start_certificate(name, name, public, days)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
@@ -86,13 +92,15 @@ def sign_server(authority: str, domain: str) -> str:
     return _sign(authority, domain, [x509.DNSName(domain)], _SERVER_DAYS)
 
 
-def sign_node(authority: str, host: str) -> str:
-    """Sign the certificate of a service towards other nodes (10 years, as the authority's): key and certificate as one PEM.
+def sign_node(authority: str, host: str, *, loopback: bool) -> str:
+    """Sign the certificate of a service towards other nodes (10 years): key and certificate as one PEM.
 
-    Clients reach it through HAProxy on their own loopback, and that address is the name they compare. Nothing else that the
-    authority signs for the same address may run on another kind of node: each holder can answer in this service's place.
+    With `loopback` for who is reached through HAProxy on the client's own loopback, and compared by that address. Nothing else
+    that the authority signs may be for it: each holder can answer in this service's place.
     """
-    names = [x509.DNSName(host), x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
+    names: list[x509.GeneralName] = [x509.DNSName(host)]
+    if loopback:
+        names += [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
     return _sign(authority, host, names, _AUTHORITY_DAYS)
 
 

@@ -135,7 +135,7 @@ def _make_outputs(inputs: Properties, outputs: Properties) -> Properties:
             values[name] = certificates.show_certificate(values["nodes_authority"])
             continue
         if spec.kind == SecretKind.NODE_CERTIFICATE:
-            values[name] = certificates.sign_node(values["nodes_authority"], spec.host)
+            values[name] = certificates.sign_node(values["nodes_authority"], spec.host, loopback=spec.loopback)
             continue
         if spec.kind == SecretKind.MEMBER_CERTIFICATE:
             values[name] = certificates.make_member(spec.host)
@@ -166,5 +166,6 @@ _MAKERS: Mapping[SecretKind, Callable[[], tuple[str, str]]] = {
     SecretKind.ACCOUNT_KEY: certificates.make_account_key,
     SecretKind.SSH_KEY: certificates.make_ssh_key,
     SecretKind.AUTHORITY: certificates.make_authority,
+    SecretKind.NODES_AUTHORITY: certificates.make_nodes_authority,
 }
 """Kind -> a function that makes one and its public half ("" where it has none)."""

@@ -21,6 +21,7 @@ class SecretKind(StrEnum):
     THUMBPRINT = "thumbprint of the ACME account's key (RFC 7638)"
     UUID = "UUID"
     MEMBER_CERTIFICATE = "certificate of every member of a group, trusted by them alone, with its key, PEM"
+    NODES_AUTHORITY = "certificate authority among nodes, PEM"
     ROOT = "certificate of the authority among nodes, PEM"
     NODE_CERTIFICATE = "certificate of a service towards other nodes, with its key, PEM"
 
@@ -28,15 +29,16 @@ class SecretKind(StrEnum):
 @dataclass(frozen=True)
 class SecretSpec:
     """One secret. `public` is the name of the output with its public half, where it has one; `host` the name that a
-    certificate among nodes is for. What is `together` must be the same on all its nodes at the same moment: no rotation,
-    which goes from node to node, leads there. `probed`: the node program logs in with it, so that each node with it keeps it
-    in a file that only root can read."""
+    certificate among nodes is for, with `loopback` the address that clients reach it by too. What is `together` must be the same
+    on all its nodes at the same moment: no rotation, which goes from node to node, leads there. `probed`: the node program logs
+    in with it, so that each node with it keeps it in a file that only root can read."""
 
     name: str
     kind: SecretKind
     use: str
     public: str = ""
     host: str = ""
+    loopback: bool = False
     together: bool = False
     probed: bool = False
 
@@ -74,10 +76,14 @@ _all = (
     SecretSpec("host_key_seed", SecretKind.BASE64_KEY, "host keys of new machines", together=True),
     SecretSpec("authority", SecretKind.AUTHORITY, "signs the deployment's own certificates", public="authority_certificate"),
     SecretSpec("web_certificate", SecretKind.CERTIFICATE, "nginx and SIP over TLS, until a public certificate is there"),
-    SecretSpec("nodes_authority", SecretKind.AUTHORITY, "signs certificates that only nodes look at", together=True),
+    SecretSpec("nodes_authority", SecretKind.NODES_AUTHORITY, "signs certificates that only nodes look at", together=True),
     SecretSpec("nodes_root", SecretKind.ROOT, "what clients on nodes hold those certificates against", together=True),
     SecretSpec(
-        "database_certificate", SecretKind.NODE_CERTIFICATE, "PostgreSQL towards other nodes", host="database.webitel.nodes"
+        "database_certificate",
+        SecretKind.NODE_CERTIFICATE,
+        "PostgreSQL towards other nodes",
+        host="database.webitel.nodes",
+        loopback=True,
     ),
     SecretSpec("broker_certificate", SecretKind.NODE_CERTIFICATE, "RabbitMQ towards other nodes", host=BROKER_HOST),
     SecretSpec("acme_account_key", SecretKind.ACCOUNT_KEY, "account at the issuer of the public certificate"),

@@ -109,7 +109,7 @@ class Platform:
         authority, root = certificates.make_authority()
         self.root, self.certificate = folder / "nodes.pem", folder / "pg" / "database.pem"
         self.root.write_text(root)
-        self.certificate.write_text(certificates.sign_node(authority, "database"))
+        self.certificate.write_text(certificates.sign_node(authority, "database", loopback=True))
         self.certificate.chmod(0o600)
         os.chown(self.certificate, self.account.pw_uid, self.account.pw_gid)
 

@@ -6,7 +6,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 import yaml
@@ -51,24 +51,26 @@ def test_who_comes_without_tls_is_refused_and_a_member_follows_bound_to_its_conn
         assert followed.returncode == 0, followed.stderr
 
 
-def test_nobody_else_can_answer_in_the_databases_place(nodes: Nodes) -> None:
-    """The node that the internet reaches has a certificate of the deployment too."""
-    web = nodes.folder / "web.pem"
-    web.write_text(nodes.secrets["web_certificate"])
+@pytest.mark.parametrize("held", ["web_certificate", "broker_certificate"])
+def test_nobody_else_can_answer_in_the_databases_place(nodes: Nodes, held: str) -> None:
+    """The node that the internet reaches has a certificate of the deployment too, and the broker one of the same authority."""
+    other = nodes.folder / "other.pem"
+    other.write_text(nodes.secrets[held])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(web)
+    context.load_cert_chain(other)
     with socket.create_server(("127.0.0.1", 5432)) as impostor, ExitStack() as stack:
 
         def answer() -> None:
             connection, _ = impostor.accept()
             connection.recv(8)
             connection.sendall(b"S")
-            with pytest.raises((ssl.SSLError, OSError)):
+            with suppress(OSError):  # the client says why it leaves, or leaves
                 stack.enter_context(context.wrap_socket(connection, server_side=True)).recv(1)
 
         thread = threading.Thread(target=answer)
         thread.start()
-        assert "certificate verify failed" in nodes.ask(nodes.source, "select 1").stderr
+        said = nodes.ask(nodes.source, "select 1").stderr
+        assert "certificate verify failed" in said or "does not match host name" in said
         thread.join(10)
 
 

@@ -90,6 +90,15 @@ def test_the_databases_certificate_is_for_the_loopback_and_signed_by_an_authorit
     assert not certificates.is_signed_by(values["nodes_root"], values["web_certificate"]), "the edge could pass for the database"
     # No clock brings them down together: whoever has not run `up` for years has a database.
     assert (server.not_valid_after_utc - server.not_valid_before_utc).days >= 3650
+    # Nothing renews it, and the certificate is renewed under it.
+    assert (root.not_valid_after_utc - root.not_valid_before_utc).days >= 3 * 3650
+
+
+def test_the_brokers_certificate_is_for_no_address(made: Properties) -> None:
+    """Whoever holds it would pass for the database at every client's 127.0.0.1."""
+    broker = x509.load_pem_x509_certificate(made["values"]["broker_certificate"].encode())
+    names = broker.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [name.value for name in names] == ["broker.webitel.nodes"]
 
 
 def test_a_deployment_from_before_gets_the_database_a_certificate_and_keeps_all_else(made: Properties) -> None:
