@@ -4,7 +4,6 @@ step, each test going on where the one before ended. The end of it goes through 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 
@@ -20,6 +19,7 @@ from tests.clouds.conformance.command import OWN, Command, command_line
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import REPLACING, EngineError, Step, replaced
 from tests.clouds.conformance.program import Config
+from tests.clouds.conformance.sample import LONG, do_on
 from tests.clouds.conformance.test_conformance import plan_of
 from tests.plans import make_plan
 from tests.simulator.case import Seen, load_case
@@ -27,7 +27,6 @@ from tests.simulator.world import Thing
 
 pytestmark = pytest.mark.clouds
 
-LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
 SCALED, RAISED = ("azure", "hetzner"), ("hetzner",)
 """Clouds whose counts are lowered, and of those the ones where they are raised again, in the short form too."""
 
@@ -104,8 +103,7 @@ def touched(steps: list[Step]) -> list[str]:
 
 
 def skip_what_is_planned(story: Story) -> None:
-    if not LONG and story.cloud not in PLANNED:
-        pytest.skip(f"is the same on every cloud, and is done on {' and '.join(PLANNED)}: WEBITEL_TEST_LONG=1")
+    do_on(PLANNED, story.cloud, "is the same on every cloud")
 
 
 def test_up_makes_the_plan(story: Story) -> None:
@@ -281,8 +279,7 @@ def test_a_lowered_count_keeps_the_disks_of_who_left(story: Story, webitel: Comm
 
 def test_a_count_raised_again_takes_the_kept_disks(story: Story, webitel: Command) -> None:
     """Disks with the names of the new nodes' ones are there: on most clouds nobody else can have these."""
-    if not LONG and story.cloud not in RAISED:
-        pytest.skip(f"takes half a minute, and is done on {' and '.join(RAISED)}: WEBITEL_TEST_LONG=1")
+    do_on(RAISED, story.cloud, "takes half a minute")
     ids, disks = story.ids(), story.disks()
     ran = webitel("scale", "data", "3", story.deployment.stack)
     assert "use the kept disks of data-2, data-3 again" in str(ran.exception)
@@ -306,8 +303,7 @@ def test_a_count_raised_again_takes_the_kept_disks(story: Story, webitel: Comman
 
 def lower(story: Story, webitel: Command) -> None:
     """From three `data` nodes to one; the disks of the two stay."""
-    if not LONG and story.cloud not in SCALED:
-        pytest.skip(f"takes half a minute, and is done on {' and '.join(SCALED)}: WEBITEL_TEST_LONG=1")
+    do_on(SCALED, story.cloud, "takes half a minute")
     ids, disks = story.ids(), story.disks()
     ran = webitel("scale", "data", "1", story.deployment.stack, "--yes")
     assert ran.exit_code == 0, ran.exception

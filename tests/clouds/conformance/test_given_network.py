@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from tests.clouds.conformance.conftest import Live, Start
 from tests.clouds.conformance.engine import EngineError
 from tests.clouds.conformance.given import prepare
 from tests.clouds.conformance.program import CLOUD_CONFIG, run_program
+from tests.clouds.conformance.sample import do_on
 from tests.clouds.conformance.test_conformance import plan_of
 from tests.clouds.conformance.test_interruptions import Stand
 from tests.simulator import webitel
@@ -26,7 +26,6 @@ from tests.simulator.world import Thing, World
 pytestmark = [pytest.mark.clouds, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 GIVEN = [name for name, facts in CLOUDS.items() if facts.given_networks]
-LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
 """Every such cloud on the real engine, else one."""
 ACCOUNT = ":simulated:"
 """What a simulated cloud knows of the account."""
@@ -68,8 +67,9 @@ def start_given(start: Start, cloud: str) -> tuple[Live, dict[str, Any], set[str
     return live, setting, before
 
 
-@pytest.mark.parametrize("cloud", GIVEN if LONG else ["gcp"])
+@pytest.mark.parametrize("cloud", GIVEN)
 def test_destroy_leaves_the_network_and_another_one_is_refused(cloud: str, start: Start) -> None:
+    do_on(["gcp"], cloud, "takes half a minute")
     live, setting, before = start_given(start, cloud)
     stack = live.deployment.stack
     with command_line(live) as webitel_command:
@@ -93,8 +93,9 @@ def test_destroy_leaves_the_network_and_another_one_is_refused(cloud: str, start
     assert {one.key for one in live.world.all() if ACCOUNT not in one.type} == before
 
 
-@pytest.mark.parametrize("cloud", GIVEN if LONG else ["azure"])
+@pytest.mark.parametrize("cloud", GIVEN)
 def test_up_asks_for_the_network_before_anything_is_made(cloud: str, start: Start) -> None:
+    do_on(["azure"], cloud, "takes half a minute")
     live, setting, before = start_given(start, cloud)
     first = next(iter(setting["subnets"]))
     subnets = {**setting["subnets"], first: {**setting["subnets"][first], "range": "10.40.128.0/24"}}
@@ -114,9 +115,10 @@ def test_up_asks_for_the_network_before_anything_is_made(cloud: str, start: Star
     assert {one.key for one in live.world.all() if ACCOUNT not in one.type} == before
 
 
-@pytest.mark.parametrize("cloud", GIVEN if LONG else ["aws"])
+@pytest.mark.parametrize("cloud", GIVEN)
 def test_a_first_up_that_was_cut_resumes_and_still_moves_nowhere(cloud: str, start: Start) -> None:
     """Whatever is there stands in the company's network already, though no `up` has ended and said so."""
+    do_on(["aws"], cloud, "takes half a minute")
     live, setting, before = start_given(start, cloud)
     stack, machine = live.deployment.stack, TYPES[cloud].machine
     stand = Stand(live, Engine(stack, live.deployment.engine, live.deployment.environment, live.deployment.folder))

@@ -32,12 +32,12 @@ from provider.server import Request
 from tests.clouds.conformance.checks import TYPES, find_world_problems
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import ROOT, Deployment
+from tests.clouds.conformance.sample import LONG, do_on
 from tests.clouds.conformance.test_conformance import plan_of
 from tests.simulator.world import World
 
 pytestmark = pytest.mark.clouds
 
-LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
 REAL = [cloud for cloud in CLOUDS if CLOUDS[cloud].real]
 SECONDS = 240
 RUNS = 30 if LONG else 3
@@ -48,6 +48,8 @@ POINTS = 5 if LONG else 1
 """Places of each kind a cloud."""
 CUT = random.Random(20).sample(REAL, 2)
 """Clouds whose `up` is cut inside creations in the short form; that of the others is killed between calls."""
+LOST = ("aws", "hetzner")
+"""Clouds where an answer is lost in the short form; one that tells of an error is had in the long form only."""
 REFUSED = random.Random(18).sample(REAL, 2)
 """Clouds that refuse machines in the short form; what each says is in tests/unit/model/test_refusals.py."""
 
@@ -208,8 +210,7 @@ def test_every_creation_is_found_again_as_itself(
 def test_cut_inside_creations(undisturbed: Live, stand: Stand) -> None:
     """One `up` after the other is cut in creations of types that were not cut before."""
     cloud, types = stand.deployment.stack.partition("-")[0], cloud_types(undisturbed)
-    if not LONG and cloud not in CUT:
-        pytest.skip(f"takes half a minute, and is done on {' and '.join(CUT)}: WEBITEL_TEST_LONG=1")
+    do_on(CUT, cloud, "takes half a minute")
     left = set(types if LONG else choose_cuts(cloud, types, 3))
     cuts = 0
     while left:
@@ -232,8 +233,7 @@ def test_a_creation_whose_answer_is_lost_is_adopted(undisturbed: Live, stand: St
     """The engine goes on, and takes it for failed. One type, and in the long form every creation the first time it is made;
     what failed and was not made is made by the next `up`."""
     cloud = stand.deployment.stack.partition("-")[0]
-    if not LONG and (cloud, kind) not in (("aws", "lost"), ("hetzner", "lost")):
-        pytest.skip("takes fifteen seconds, and is done on two clouds: WEBITEL_TEST_LONG=1")
+    do_on(LOST if kind == "lost" else (), cloud, "takes fifteen seconds")
     plan, _ = plan_of(stand.deployment.stack)
     rule = {"kind": kind, **({"each": True} if LONG else {"type": TYPES[cloud].machine, "times": 0})}
     stand.faults.write_text(json.dumps([rule]))
@@ -257,8 +257,7 @@ def test_a_creation_whose_answer_is_lost_is_adopted(undisturbed: Live, stand: St
 
 @pytest.mark.parametrize("number", range(POINTS))
 def test_killed_anywhere(undisturbed: Live, stand: Stand, tell: Told, number: int) -> None:
-    if not LONG and stand.deployment.stack.partition("-")[0] in CUT:
-        pytest.skip("takes fifteen seconds, and is done where no creation is cut: WEBITEL_TEST_LONG=1")
+    do_on([cloud for cloud in REAL if cloud not in CUT], stand.deployment.stack.partition("-")[0], "takes fifteen seconds")
     size = len(undisturbed.world.all())
     things = random.Random(f"{stand.deployment.stack} {number}").randrange(2, size - 4)
     assert stand.interrupt(things=things)
@@ -292,8 +291,7 @@ def test_refusals_are_explained_and_the_next_up_goes_on(undisturbed: Live, stand
     """One machine finds no capacity, the second no quota, the third is asked for too often."""
     stack = stand.deployment.stack
     plan, _ = plan_of(stack)
-    if not LONG and plan.cloud not in REFUSED:
-        pytest.skip(f"takes fifteen seconds, and is done on {' and '.join(REFUSED)}: WEBITEL_TEST_LONG=1")
+    do_on(REFUSED, plan.cloud, "takes fifteen seconds")
     machine = TYPES[plan.cloud].machine
     stand.faults.write_text(
         json.dumps(

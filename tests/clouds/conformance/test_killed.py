@@ -9,7 +9,6 @@ one call of one command a cloud.
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator, Mapping
 
@@ -20,12 +19,12 @@ from tests.clouds.conformance.checks import TYPES
 from tests.clouds.conformance.command import OWN
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.killing import Rule, Stand, stand_on
+from tests.clouds.conformance.sample import LONG, do_on
 from tests.clouds.conformance.test_day_two import name_of
 from tests.simulator.case import load_case
 
 pytestmark = pytest.mark.clouds
 
-LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
 REAL = [cloud for cloud in CLOUDS if CLOUDS[cloud].real]
 NODE = "data-1"
 """It has two data disks."""
@@ -129,8 +128,7 @@ def test_scaling_down(stand: Stand, kind: str) -> None:
 
 def test_a_machine_that_somebody_deleted_comes_back_by_a_repair(stand: Stand) -> None:
     """With its disks and addresses; `drift` names it before, and the other machines stay as they are."""
-    if not LONG and stand.cloud != "hetzner":
-        pytest.skip("takes half a minute, and is done on one cloud: WEBITEL_TEST_LONG=1")
+    do_on(["hetzner"], stand.cloud, "takes half a minute")
     look, before = stand.look(), stand.machines()
     (machine,) = [one for one in stand.live.world.all(TYPES[stand.cloud].machine) if name_of(one) == NODE]
     erase(stand, machine.key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import shutil
 import tempfile
 import threading
@@ -18,6 +17,7 @@ from provider.handler import ProviderError, Request
 from provider.server import Provider
 from provider.values import Properties
 from tests.clouds.conformance.program import CLOUD_CONFIG, ProgramError
+from tests.clouds.conformance.sample import LONG
 from tests.clouds.conformance.test_conformance import APART, MANY, WIDE, build
 from tests.simulator.bugs import Draft, put
 from tests.simulator.faults import Faults
@@ -27,8 +27,6 @@ from tests.simulator.world import World
 pytestmark = [pytest.mark.clouds, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
-LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
-"""Other tiers and several zones too."""
 WRONG = (-7, 10**9)
 
 FREE: Mapping[tuple[str, str, int], str] = {}
@@ -108,6 +106,7 @@ def shape_of(path: str) -> str:
 
 
 @pytest.mark.parametrize("cloud", REAL)
+# Other tiers and several zones in the long form only.
 @pytest.mark.parametrize("kind", ["wide", "apart", "many", "single"] if LONG else ["wide"])
 def test_no_number_may_be_any(cloud: str, kind: str, tmp_path: Path) -> None:
     tier, changes = {

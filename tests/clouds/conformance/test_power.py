@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Sequence
@@ -23,17 +22,17 @@ from components.model.resource_types import CONFIGURATION
 from stacks.load import load_deployment
 from tests.clouds.conformance import command
 from tests.clouds.conformance.conftest import Live, Standing, Start
+from tests.clouds.conformance.sample import LONG
 from tests.simulator.case import load_case
 from tests.simulator.world import Thing
 
 pytestmark = pytest.mark.clouds
 
 NODE = "all-1"
-LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
-"""Every word of a cloud for a machine on its way down, else its first."""
 STOPPING = [
     (name, word) for name, facts in CLOUDS.items() if facts.real for word in load_case(name).stopping[: None if LONG else 1]
 ]
+"""Every word of a cloud for a machine on its way down; in the short form its first."""
 
 
 def cloud_of(live: Live) -> str:

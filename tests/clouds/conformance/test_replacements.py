@@ -10,7 +10,6 @@ A replacement that fails leaves resources that are gone already and resources th
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 from collections.abc import Iterator, Mapping
@@ -25,12 +24,12 @@ from tests.clouds.conformance.checks import TYPES, find_wrong_ways
 from tests.clouds.conformance.command import OWN, Command, command_line
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import EngineError
+from tests.clouds.conformance.sample import LONG, do_on
 from tests.clouds.conformance.test_day_two import identity, name_of, touched
 from tests.simulator.case import load_case
 
 pytestmark = pytest.mark.clouds
 
-LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
 REAL = [cloud for cloud in CLOUDS if CLOUDS[cloud].real]
 
 NODE = "data-1"
@@ -92,8 +91,7 @@ def look(live: Live) -> dict[str, tuple[object, ...]]:
 def test_what_is_advised_finishes_a_replacement(live: Live, webitel: Command, what: str) -> None:
     stack = live.deployment.stack
     cloud, fault, before, seen = stack.partition("-")[0], FAULTS[what], machines(live), look(live)
-    if not LONG and SAMPLE.get(what) != cloud:
-        pytest.skip("takes half a minute, and two are done on a cloud each: WEBITEL_TEST_LONG=1")
+    do_on([SAMPLE[what]] if what in SAMPLE else (), cloud, "takes half a minute")
     if fault["type"] == "attachments" and not TYPES[cloud].attachments:
         pytest.skip(f"{cloud} has no attachment of its own: the disks stand in the machine's inputs")
     faults = live.simulators.faults.file

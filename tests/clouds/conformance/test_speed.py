@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import time
 from collections.abc import Mapping
@@ -15,12 +14,12 @@ import pytest
 from components.model.settings import Settings
 from tests.clouds.conformance.conftest import Start
 from tests.clouds.conformance.program import Config, read_config
+from tests.clouds.conformance.sample import LONG
 from tests.clouds.conformance.test_conformance import REAL
 from tests.plans import make_plan
 
 pytestmark = pytest.mark.clouds
 
-LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
 CLOUDS = REAL if LONG else ["hetzner"]
 
 COUNTS: Mapping[int, Config] = {
