@@ -1,4 +1,13 @@
 """When every cloud alarms."""
 
-ALARMS = ((80, False), (100, False), (100, True))
-"""Per cent of a budget at which the cloud alarms, and whether what it forecasts counts."""
+from typing import NamedTuple
+
+
+class Alarm(NamedTuple):
+    """The part of a budget at which a cloud alarms; with `forecast` of what it foresees for the month, else of what is spent."""
+
+    percent: int
+    forecast: bool = False
+
+
+ALARMS = (Alarm(percent=80), Alarm(percent=100), Alarm(percent=100, forecast=True))
