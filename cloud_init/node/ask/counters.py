@@ -1,6 +1,7 @@
 """What the driver of a network interface counts, as `ethtool -S` prints it, without that program."""
 
 import array
+import errno
 import fcntl
 import socket
 import struct
@@ -23,7 +24,7 @@ def read_counters(interface: str) -> dict[str, int]:
             names = ask(control, interface, struct.pack("=III", GET_STRINGS, STATISTICS, number) + bytes(number * NAME_BYTES))
             values = ask(control, interface, struct.pack("=II", GET_STATISTICS, number) + bytes(number * 8))
         except OSError as error:
-            if error.errno == 95:  # EOPNOTSUPP
+            if error.errno == errno.EOPNOTSUPP:
                 return {}
             raise
     texts = [names[12 + n * NAME_BYTES :][:NAME_BYTES].split(b"\0")[0].decode(errors="replace") for n in range(number)]

@@ -84,7 +84,12 @@ def allowances(address: str) -> list[MachineRow]:
     """Say what the cloud dropped because it was more than this machine is allowed, where the driver is told that, as AWS' is."""
     rows: list[MachineRow] = []
     for name, _ in interfaces(address):
-        over = {key: count for key, count in read_counters(name).items() if key.endswith(ALLOWANCE) and count}
+        try:
+            counters = read_counters(name)
+        except OSError as error:
+            rows.append({"name": "allowance", "healthy": True, "why": f"not seen: {name}: {error}"})
+            continue
+        over = {key: count for key, count in counters.items() if key.endswith(ALLOWANCE) and count}
         if over:
             told = ", ".join(f"{key} {count}" for key, count in over.items())
             why = f"the cloud dropped packets of {name} since it started, beyond what it allows the machine ({told}); "

@@ -70,6 +70,18 @@ def test_what_the_cloud_dropped(monkeypatch: pytest.MonkeyPatch, counters: dict[
     assert all(why in row["why"] and "enp7s0" in row["why"] for row in rows)
 
 
+def test_a_driver_that_tells_nothing_costs_no_other_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it resets an interface, which it does by itself, its questions fail in its own words."""
+
+    def refuse(name: str) -> dict[str, int]:
+        raise OSError(524, "Unknown error 524")
+
+    answer(monkeypatch, INTERFACE.replace("SIZE", "1500"))
+    monkeypatch.setattr(machine, "read_counters", refuse)
+    (row,) = machine.allowances("10.20.0.10")
+    assert row["healthy"] and "enp7s0: [Errno 524]" in row["why"]
+
+
 @pytest.mark.parametrize(("days", "healthy", "why"), [(30.5, True, "30 days left"), (-3.5, False, "it ended 4 days ago")])
 def test_certificate(monkeypatch: pytest.MonkeyPatch, days: float, healthy: bool, why: str) -> None:
     end = time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(time.time() + days * 86400))
