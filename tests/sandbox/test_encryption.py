@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from cloud_init.node.clusters import encryption
+from stacks.load import load_deployment
+from tests.plans import compose_configuration
 from tests.sandbox.encrypted_nodes import DATABASE, SECRET, Nodes, Wire, made_nodes
 
 pytestmark = pytest.mark.sandbox
@@ -106,6 +108,25 @@ def test_each_round_refuses_nobody_and_the_last_one_who_asks_for_no_tls(nodes: N
             assert nodes.ask(plain, "select 1").returncode != 0
             assert held.communicate("select 2;\n", 10)[0] == "2\n", "a session from before was cut"
     assert encryption.offers(DATABASE, 5432) is None
+
+
+def test_a_wrong_file_of_haproxys_is_named_with_its_line_at_the_first_configuration_too(nodes: Nodes) -> None:
+    """The certificate that it names is only staged then."""
+    deployment = load_deployment("local-basic")
+    composed = compose_configuration(deployment.plan, deployment.plan.node("app-1"), deployment.settings)
+    file, root = nodes.folder / ".haproxy.cfg.webitel-new", nodes.folder / "nodes.pem"
+    command = composed.attributes["/etc/haproxy/haproxy.cfg"]["check"].replace("/etc/webitel/", f"{nodes.folder}/")
+
+    def check(more: str = "") -> subprocess.CompletedProcess[str]:
+        file.write_text(nodes.files["app-1"]["/etc/haproxy/haproxy.cfg"] + more)
+        return subprocess.run(["sh", "-c", command.replace("{path}", str(file))], text=True, capture_output=True, check=False)
+
+    assert command.split()[0] == "haproxy", "what the error calls its own program"
+    for place in (root, root.with_name(".nodes.pem.webitel-new")):
+        root = root.rename(place)
+        assert check().returncode == 0
+        wrong = check("\nfrontend x\n    nonsense 1\n")
+        assert wrong.returncode and "unknown keyword 'nonsense'" in wrong.stderr
 
 
 def test_a_certificate_is_the_databases_alone(nodes: Nodes) -> None:
