@@ -21,7 +21,7 @@ from ..ask.consul import ConsulError, Session, call, find_key
 from ..manifest import LOCK, Manifest, load_manifest
 from ..report import MachineRow
 from ..system import Unhealthy, run, systemctl, write_private
-from . import access_lists, trust
+from . import access_lists, trust, waiting
 
 CONSUL_FILE = pathlib.Path("/etc/consul.d/access.json")
 CONSUL_DATA = pathlib.Path("/var/lib/consul")
@@ -206,12 +206,8 @@ def report(manifest: Manifest) -> MachineRow | None:
     """Tell that this node's Consul still obeys every program, and what it takes to close it; None where it is closed."""
     if not tokens.list_given(manifest["node"]) or read_policy() == CLOSED:
         return None
-    try:
-        missing = list_waited_for(manifest)
-    except ConsulError as error:
-        missing = [str(error)]
-    why = f"waiting for {', '.join(missing)}" if missing else "this node's agent restarts closed within a minute"
-    return {"name": "access", "healthy": True, "warning": True, "why": f"Consul still obeys every program on this node; {why}"}
+    what, last = "Consul still obeys every program on this node", "this node's agent restarts closed within a minute"
+    return waiting.describe("access", what, lambda: list_waited_for(manifest), last)
 
 
 def runs_closed() -> bool:

@@ -19,7 +19,7 @@ from ..manifest import FileEntry, Manifest
 from ..report import MachineRow
 from ..state import load_state
 from ..system import systemctl, write_private
-from . import access, access_lists
+from . import access, access_lists, waiting
 
 ROOT = pathlib.Path("/etc/webitel/nodes.pem")
 """What clients hold certificates of other nodes against."""
@@ -166,14 +166,14 @@ def look(manifest: Manifest) -> None:
 
 def ask_now(manifest: Manifest) -> bool:
     """Have the clients ask that waited for a member, unless one still has no TLS; tell whether they do."""
-    waiting: dict[str, list[str]] = json.loads(WAITING.read_text())
-    proxy = replace(PROXY_FILE.read_text(), BROKER, back=True) if str(PROXY_FILE) in waiting else ""
+    clients: dict[str, list[str]] = json.loads(WAITING.read_text())
+    proxy = replace(PROXY_FILE.read_text(), BROKER, back=True) if str(PROXY_FILE) in clients else ""
     if list_plain(manifest) or list_plain_brokers(manifest, proxy):
         return False
-    for path in map(pathlib.Path, waiting):
+    for path in map(pathlib.Path, clients):
         tighten(path, BROKER if path == PROXY_FILE else CLIENT)
-    print(f"every member of the database, and every broker, offers TLS: {len(waiting)} files ask for it now", flush=True)
-    for action in dict.fromkeys(action for actions in waiting.values() for action in actions):
+    print(f"every member of the database, and every broker, offers TLS: {len(clients)} files ask for it now", flush=True)
+    for action in dict.fromkeys(action for actions in clients.values() for action in actions):
         verb, _, unit = action.partition(" ")
         systemctl("try-reload-or-restart" if verb == "reload" else "try-restart", unit)
     WAITING.unlink()
@@ -210,9 +210,5 @@ def report(manifest: Manifest) -> MachineRow | None:
     """Tell that PostgreSQL still lets in clients without TLS, and what it waits for; None where it does not."""
     if not DATABASE_FILE.exists() or is_closed():
         return None
-    try:
-        missing = list_waited_for(manifest)
-    except ConsulError as error:
-        missing = [str(error)]
-    why = f"waiting for {', '.join(missing)}" if missing else "this member refuses them within a minute"
-    return {"name": "encryption", "healthy": True, "warning": True, "why": f"PostgreSQL still lets in clients without TLS; {why}"}
+    what, last = "PostgreSQL still lets in clients without TLS", "this member refuses them within a minute"
+    return waiting.describe("encryption", what, lambda: list_waited_for(manifest), last)

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from ..ask import tokens
-from ..ask.consul import ConsulError, call, find_key, list_keys
+from ..ask.consul import call, find_key, list_keys
 from ..manifest import PROBE_SECRETS, Manifest
 from ..report import MachineRow
 from ..system import write_private
-from . import access_lists
+from . import access_lists, waiting
 
 KEY, CERTIFICATE = "consul_gossip_key", "consul_certificate"
 KEY_FILE = pathlib.Path("/etc/consul.d/webitel.json")
@@ -212,12 +212,11 @@ def report(manifest: Manifest) -> MachineRow | None:
     said = digest(given[CERTIFICATE])
     if used["key"] == given[KEY] and [digest(one) for one in used["trusts"]] == [said]:
         return None
-    try:
+
+    def list_waited_for() -> list[str]:
         notes = {name: json.loads(row["Value"]) for name, row in list_keys(NOTES).items()}
         nodes = sorted(access_lists.list_nodes())
         missing = [node for node in nodes if notes.get(node, {}).get("key") != digest(given[KEY])]
-        missing = missing or [node for node in nodes if not notes[node]["ring"] or notes[node]["shows"] != said]
-    except ConsulError as error:
-        missing = [str(error)]
-    why = f"waiting for {', '.join(missing)}" if missing else "done within a minute"
-    return {"name": "trust", "healthy": True, "warning": True, "why": f"Consul's key and certificate are being rotated; {why}"}
+        return missing or [node for node in nodes if not notes[node]["ring"] or notes[node]["shows"] != said]
+
+    return waiting.describe("trust", "Consul's key and certificate are being rotated", list_waited_for, "done within a minute")
