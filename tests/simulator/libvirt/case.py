@@ -1,0 +1,95 @@
+"""KVM by libvirt in tests, and bugs that its adapter might have, on the wide stack of `test_conformance.py`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from components.clouds.libvirt.facts import FACTS
+from tests.simulator.bugs import NEIGHBOUR, Bug, Draft, forget, put, update
+from tests.simulator.case import Case, Needed, Types
+from tests.simulator.libvirt.resources import DISC, VOLUME
+from tests.simulator.libvirt.view import see
+
+MACHINE = FACTS.machine_resource
+
+
+def other_address(text: str) -> str:
+    network: dict[str, Any] = json.loads(text)
+    for one in network["ethernets"].values():
+        one["addresses"] = [f"{NEIGHBOUR}/16"]
+    return json.dumps(network)
+
+
+def unignored(name: str) -> Any:
+    def change(draft: Draft) -> None:
+        draft.ignore_changes.remove(name)
+
+    return change
+
+
+BUGS = (
+    Bug("smaller machine", ":Domain", put("memory", 1024), "data-1"),
+    Bug("fewer CPUs", ":Domain", put("vcpu", 1), "data-1"),
+    Bug("other private address", ":CloudInitDisk", put("networkConfig", other_address), "app-1"),
+    Bug("another interface than the disc says", ":Domain", put("networkInterfaces.0.mac", "52:54:00:00:00:01"), "app-1"),
+    Bug("a network that is not there", ":Domain", put("networkInterfaces.0.networkName", "office"), "app-1"),
+    Bug("waiting for a lease that nobody gives", ":Domain", put("networkInterfaces.0.waitForLease", True), "app-1"),
+    Bug("other user data", ":CloudInitDisk", put("userData", lambda text: text[:-8]), "app-1"),
+    Bug("no disc, so no user data", ":Domain", put("cloudinit", None), "app-1"),
+    Bug("smaller disk", ":Volume", put("size", 10 * 1024**3), "data-1-database"),
+    Bug("smaller boot disk", ":Volume", put("size", 4 * 1024**3), "data-1-boot"),
+    Bug("disk not attached", ":Domain", put("disks", lambda disks: disks[:-1]), "data-1"),
+    Bug("disk forgotten", ":Volume", forget, "data-1-database"),
+    Bug("a disk by its order only", ":Domain", put("disks.1.wwn", None), "data-1"),
+    Bug("a disk on a bus without names", ":Domain", put("disks.1.scsi", None), "data-1"),
+    Bug("two disks of one name", ":Domain", put("disks.2.wwn", "5000000000000000"), "data-1"),
+    Bug("no name of the image", ":Volume", put("baseVolumeName", "debian-11"), "app-1-boot"),
+    Bug("size of a disk not ignored, so it would be made anew", ":Volume", unignored("size"), "data-1-database"),
+    Bug("size of a boot disk not ignored", ":Volume", unignored("size"), "app-1-boot"),
+    Bug("user data not ignored", ":CloudInitDisk", unignored("userData"), "app-1"),
+    Bug("network of the disc not ignored", ":CloudInitDisk", unignored("networkConfig"), "app-1"),
+    Bug("disc for the IDE that the machine has not", ":Domain", put("machine", "q35"), "app-1"),
+    Bug("no UUID of ours, so a failed start blocks the next", ":Domain", put("xml", None), "app-1"),
+    Bug("a machine that stays off when its host restarts", ":Domain", put("autostart", False), "edge-1"),
+    Bug("a CPU without the host's features", ":Domain", put("cpu.mode", "qemu64"), "edge-1"),
+    Bug("a boot volume whose name stays, taken as it is the next time", ":Volume", put("name", "app-1.qcow2"), "app-1-boot"),
+    Bug("input unknown to the provider", ":Domain", update(vcpus=2), "app-1"),
+)
+
+CASE = Case(
+    types=Types(
+        MACHINE,
+        VOLUME,
+        ("xml", "cpu", "machine", "networkInterfaces", "consoles"),
+        parts={
+            (DISC, ""): ("userData", "metaData", "networkConfig", "pool"),
+            (VOLUME, "-boot"): ("pool", "size", "format", "baseVolumeName", "baseVolumePool"),
+        },
+        kept_inputs=("size", "pool", "format"),
+        none_of="-boot",
+    ),
+    see=see,
+    off=("state", "shut off"),
+    stopping=("in shutdown",),
+    bugs=BUGS,
+    record_bugs=(),
+    settings={"uri": "qemu+ssh://root@kvm-1/system"},
+    variables={"LIBVIRT_DEFAULT_URI": "qemu+ssh://root@kvm-1/system"},
+    config={"uri": "qemu+ssh://root@kvm-1/system"},
+    account="a host with 64 CPUs and 512 GiB",
+    refusals={
+        "capacity": "error creating libvirt domain: internal error: cannot set up guest memory 'pc.ram': Cannot allocate memory"
+    },
+    image="debian-13-genericcloud-amd64.qcow2",
+    zone="",
+    zones=(),
+    records={},
+    rule=("", "", None),
+    needed=(
+        Needed(MACHINE, "autostart", True, "it stays off when its host restarts"),
+        Needed(MACHINE, "cpu.mode", "host-passthrough", "programs built for AVX2 end with an illegal instruction"),
+        Needed(MACHINE, "networkInterfaces[].waitForLease", False, "every run waits five minutes for an address by DHCP"),
+    ),
+    unknown=("Domain", {"disks": [{"serial": "database"}]}),
+)

@@ -1,0 +1,81 @@
+"""KVM by libvirt: the only function that tells anything of a host (`pulumi_libvirt.get_node_info`), and what `virsh` answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from provider.server import Properties
+from tests.simulator.account import Function, facts_of, read_facts
+from tests.simulator.call import Account
+from tests.simulator.libvirt.machines import HOST_MEMORY_MIB, NETWORKS, RUNNING, start
+from tests.simulator.libvirt.resources import DISC, DOMAIN, GIB, IMAGES, POOLS, VOLUME
+from tests.simulator.world import Thing, World
+
+PLACES = ("host",)
+
+
+def _node_info(account: Account, arguments: Properties) -> Properties:
+    read_facts(account)
+    return {
+        "id": "1",
+        "cpuModel": "x86_64",
+        "cpuCoresTotal": 64,
+        "cpuCoresPerSocket": 16,
+        "cpuSockets": 2,
+        "cpuThreadsPerCore": 2,
+        "memoryTotalKb": HOST_MEMORY_MIB * 1024,
+        "numaNodes": 2,
+    }
+
+
+FUNCTIONS: Mapping[str, Function] = {"libvirt:index/getNodeInfo:getNodeInfo": _node_info}
+"""By token."""
+
+
+class VirshError(Exception):
+    """What `virsh` says behind `error: `."""
+
+
+def answer(world: World, words: Sequence[str]) -> str:
+    """What `virsh --quiet` prints for a command (virsh 9.0, seen in Debian 12; its columns and words)."""
+    command, *rest = words
+    told = facts_of(world, "libvirt")
+    if told["refused"]:
+        raise VirshError(f"failed to connect to the hypervisor\nerror: {told['refused']}")
+    pools, networks = told.get("pools", POOLS), told.get("networks", NETWORKS)
+    if command == "pool-list":
+        return "".join(f"{pool}\n" for pool in pools)
+    if command == "net-list":
+        return "".join(f"{network}\n" for network in networks)
+    if command == "vol-list":
+        return "".join(f" {name:<40} {path}\n" for name, path in _list_files(world, rest[0]))
+    if command == "pool-info":
+        free = told.get("free_gib", 4000)
+        return f"Name: {rest[0]}\nState: running\nCapacity: {8000 * GIB}\nAvailable: {free * GIB}\n"
+    if command == "freecell":
+        return f"Total: {told.get('memory_gib', 400) * 1024 * 1024} KiB\n"
+    if command == "list":
+        return "".join(f"{one.inputs['name']}\n" for one in world.all(DOMAIN))
+    machine = world.find(DOMAIN, rest[0])
+    if machine is None:
+        raise VirshError(f"failed to get domain '{rest[0]}'")
+    if command == "domstate":
+        return f"{machine.outputs['state']}\n"
+    assert command == "start", f"virsh {command} is not simulated"
+    if machine.outputs["state"] == RUNNING:
+        raise VirshError("Domain is already active")
+    with world.change():
+        world.put(start(machine))
+    return f"Domain '{machine.inputs['name']}' started\n"
+
+
+def _list_files(world: World, pool: str) -> Iterator[tuple[str, str]]:
+    if pool == POOLS[0]:
+        yield from ((name, f"/var/lib/libvirt/{pool}/{name}") for name in IMAGES)
+    for thing in (*world.all(VOLUME), *world.all(DISC)):
+        if thing.inputs["pool"] == pool:
+            yield thing.inputs["name"], _path(thing)
+
+
+def _path(thing: Thing) -> str:
+    return thing.id.partition(";")[0]

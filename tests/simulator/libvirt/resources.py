@@ -1,0 +1,111 @@
+"""KVM by libvirt: volumes and discs (`facts/onprem.md` 6; dmacvicar/terraform-provider-libvirt v0.8.3, its volume and cloud-init
+files). Nothing of them changes in place, and a volume that a running machine uses is deleted like any other."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+from provider.server import Properties, ProviderError, Request
+from tests.simulator.call import Call
+from tests.simulator.resource import Simulated
+from tests.simulator.world import Refused, Thing
+
+ERRORS: Mapping[str, str] = {
+    "capacity": "error creating libvirt domain: internal error: process exited while connecting to monitor: "
+    "cannot set up guest memory 'pc.ram': Cannot allocate memory",
+    "quota": "error creating libvirt volume: cannot write data to file: No space left on device",
+    "rate": "failed to connect: internal error: client socket is closed",
+    "error": "internal error: client socket is closed",
+}
+VOLUME, DISC = "libvirt:index/volume:Volume", "libvirt:index/cloudInitDisk:CloudInitDisk"
+DOMAIN = "libvirt:index/domain:Domain"
+
+POOLS = ("default", "fast")
+"""Of the host, each a folder."""
+GIB = 1024**3
+IMAGES = {"debian-12-genericcloud-amd64.qcow2": 3 * GIB, "debian-13-genericcloud-amd64.qcow2": 3 * GIB}
+"""Volumes of the first pool that the host's owner made, and their bytes."""
+MOST_BYTES = 8 * 1024**4
+"""A file of more is none on the host's file system."""
+
+
+def check_settings(settings: Properties) -> None:
+    """The provider takes the address from the environment where it is not given."""
+    uri = settings.get("uri")
+    if uri is not None and "://" not in uri and not uri.startswith("qemu:"):
+        raise ProviderError(f"failed to dial libvirt: unsupported transport of {uri}")
+
+
+def key_of(pool: str, name: str) -> str:
+    """The key of a volume in a pool that is a folder: its path."""
+    if pool not in POOLS:
+        raise Refused(f"can't find storage pool '{pool}'")
+    return f"/var/lib/libvirt/{pool}/{name}"
+
+
+def token_of(key: str) -> str:
+    """What the holder of a file holds."""
+    return f"file {key}"
+
+
+class Volume(Simulated):
+    """One that is there by that name is taken as it is, whatever is in it and however large."""
+
+    type = VOLUME
+
+    def make_id(self, call: Call) -> str:
+        return key_of(call.inputs["pool"], call.inputs["name"])
+
+    def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
+        there = self.account.world.find(VOLUME, key_of(inputs["pool"], inputs["name"]))
+        if there is None:
+            return super().create(request, inputs)
+        self.account.faults.before(request, "create", inputs, self.account.errors)
+        return there.id, self.show(there)
+
+    def make(self, call: Call) -> Properties:
+        inputs, size = call.inputs, call.inputs.get("size")
+        call.hold(token_of(call.id))
+        if inputs.get("source"):
+            if size is not None:
+                raise Refused("'size' can't be specified when also 'source' is given")
+            return {"size": 3 * GIB, "format": "qcow2"}
+        base = 0
+        if name := inputs.get("baseVolumeName"):
+            if inputs.get("baseVolumePool", inputs["pool"]) != POOLS[0] or name not in IMAGES:
+                raise Refused(f"can't retrieve base volume with name '{name}': Storage volume not found")
+            base = IMAGES[name]
+        if size is not None and size < base:
+            raise Refused("when 'size' is specified, it shouldn't be smaller than the backing store")
+        if not 0 < (size or base) <= MOST_BYTES:
+            raise Refused(f"error creating libvirt volume: cannot extend file '{call.id}': File too large")
+        if inputs.get("format", "qcow2") not in ("raw", "qcow2"):
+            raise Refused(f"error creating libvirt volume: unknown volume format type {inputs['format']}")
+        return {"size": size or base, "format": inputs.get("format") or "qcow2"}
+
+
+class CloudInitDisk(Simulated):
+    """Made on the client and sent; its id has something of its own behind the path, and any such is read."""
+
+    type = DISC
+
+    def make_id(self, call: Call) -> str:
+        return f"{key_of(call.inputs['pool'], call.inputs['name'])};{uuid.uuid4()}"
+
+    def make(self, call: Call) -> Properties:
+        key = call.id.partition(";")[0]
+        if call.world.is_held(token_of(key)):
+            name = call.inputs["name"]
+            raise Refused(f"error creating libvirt volume for cloudinit device {name}: storage volume '{name}' exists already")
+        call.hold(token_of(key))
+        return {}
+
+    def find_imported(self, id: str) -> str:
+        return next((one.id for one in self._all() if one.id.partition(";")[0] == id.partition(";")[0]), id)
+
+    def _all(self) -> list[Thing]:
+        return self.account.world.all(DISC)
+
+
+TYPES = (Volume, CloudInitDisk)
