@@ -8,7 +8,11 @@ from typing import Any
 
 from components.model.catalogue.service import PackageSource
 from components.model.settings import ExistingNetwork, Settings
+from components.model.site import Site
 from tools.markdown import table
+
+EMPTY: tuple[object, ...] = ("", None, [], {}, ExistingNetwork().model_dump(mode="json"), Site().model_dump(mode="json"))
+"""What a setting is that says nothing."""
 
 
 def describe_type(schema: Mapping[str, Any]) -> str:
@@ -53,7 +57,7 @@ def show_value(value: object) -> str:
 
 def show_default(value: object) -> str:
     """Return what a setting is unless set; nothing where that is nothing."""
-    return "" if value in ("", None, [], {}) or value == ExistingNetwork().model_dump() else f"`{show_value(value)}`"
+    return "" if value in EMPTY else f"`{show_value(value)}`"
 
 
 def settings_table() -> str:

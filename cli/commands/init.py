@@ -11,7 +11,7 @@ import typer
 
 from cli.console import Failure, Yes, is_terminal, out
 from cli.help import DEPLOY
-from cli.show.plan import bill_table, nodes_table
+from cli.show.plan import nodes_table, sum_tables
 from cli.show.questions import QUESTIONS, Question, ask
 from components.clouds.registry import CLOUDS
 from components.model.naming import explain_name, node_name
@@ -72,13 +72,13 @@ def init(
         values = complete(name, given)
         deployment = check(values, name, ())
         out.print(nodes_table(deployment.plan))
-        if deployment.plan.bill:
-            out.print(bill_table(deployment.plan))
+        for table in sum_tables(deployment.plan):
+            out.print(table)
         if is_terminal() and not yes:
             typer.confirm(f"Write stacks/{path.name}?", default=True, abort=True)
         write(path, HEAD + "".join(write_setting(setting, value) for setting, value in values.items()))
         out.print(f"stacks/{path.name} created.")
-    if deployment.plan.facts.real:
+    if deployment.plan.facts.priced:
         from cli.cloud.place import settle_place
 
         settle_place(name)
@@ -97,7 +97,7 @@ def copy(name: str, source: str) -> list[str]:
     path = stack_settings.stack_file(name)
     write(path, leave_out_nodes(text))
     facts = deployment.plan.facts
-    if facts.real and not deployment.settings.region:
+    if facts.real and not facts.is_one_place and not deployment.settings.region:
         set_setting(path, "region", facts.best_region)
     return left_out
 
@@ -118,6 +118,8 @@ def complete(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     for question in QUESTIONS:
         facts = CLOUDS.get(values.get("cloud", ""))
         if facts is not None and not facts.real and question.real:
+            continue
+        if facts is not None and facts.is_one_place and question.setting == "region":
             continue
         if question.setting in given:
             values[question.setting] = given[question.setting]

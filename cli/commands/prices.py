@@ -27,7 +27,7 @@ def prices(
     clouds: Annotated[list[str] | None, typer.Argument(metavar="[CLOUD]...", help="Only these clouds; all by default.")] = None,
 ) -> None:
     """Update the price list from the clouds' own interfaces. What cannot be asked keeps its prices and date."""
-    known = [cloud.name for cloud in CLOUDS.values() if cloud.real]
+    known = [cloud.name for cloud in CLOUDS.values() if cloud.priced]
     for name in clouds or ():
         if name not in known:
             raise Failure(f"{name}: not a cloud with prices; those are {', '.join(known)}")

@@ -110,7 +110,7 @@ def write_failure(stack: str, text: str) -> str:
 def price_cells(plan: Plan, changes: Changes) -> list[str]:
     """Return the price of a month before and after, and the difference; `unknown` rather than a guess."""
     after = plan.monthly_price
-    if plan.facts.trial:
+    if not plan.facts.priced:
         return ["none"] * 3
     told = changes.before["price"] if changes.before else {}
     before: float | None = 0.0 if changes.is_new else told.get("amount")

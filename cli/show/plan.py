@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.table import Table
 
@@ -11,6 +11,7 @@ from components.model.catalogue.tiers import TIERS
 from components.model.plan import Node, Opening, Plan
 from components.model.planning.capacity import recordings_days, recordings_gib, recordings_gib_per_day
 from components.model.planning.planner import documentation_values
+from components.model.planning.sums import Sum, sum_by_role, sum_by_zone, sum_nodes
 from components.model.settings import Settings
 from stacks.load import Deployment
 
@@ -22,13 +23,13 @@ def show_plan(deployment: Deployment, everything: bool = False) -> None:
     """Print the plan as tables."""
     plan, settings = deployment.plan, deployment.settings
     tier, cloud = TIERS[plan.tier], plan.facts
-    place = cloud.title if cloud.trial else f"{cloud.title} {plan.region}"
+    place = cloud.title if cloud.is_one_place else f"{cloud.title} {plan.region}"
     out.print(
         f"{plan.stack}   {place}   {tier.title}: about {format_calls(tier.calls_per_day)} calls a day   Webitel {plan.release}"
     )
     out.print(nodes_table(plan))
-    if plan.bill:
-        out.print(bill_table(plan))
+    for table in sum_tables(plan):
+        out.print(table)
     out.print(facts_table(plan, settings, everything))
 
 
@@ -75,6 +76,31 @@ def fill_nodes_table(plan: Plan, *, short: bool) -> Table:
         )
     for node in plan.kept:
         add(node, "gone, disks kept", "", "", list_sizes(node), "", "")
+    return table
+
+
+def sum_tables(plan: Plan) -> Iterator[Table]:
+    """Return what all of it costs, or what it takes of hosts of one's own; nothing of what is only tried."""
+    if plan.bill:
+        yield bill_table(plan)
+    elif plan.facts.real:
+        yield capacity_table(plan)
+
+
+def capacity_table(plan: Plan) -> Table:
+    """Return a line for each role with what its nodes take of the hosts, one for all, and one a host where they are several."""
+    table = make_table("taken of your hosts", "nodes", "vCPU", "GiB", "disks GiB", right=("nodes", "vCPU", "GiB", "disks GiB"))
+
+    def add(what: str, found: Sum, style: str | None = None) -> None:
+        cells = (str(found.nodes), str(found.vcpus), f"{found.memory_gib:,g}", f"{found.disk_gib:,}")
+        table.add_row(what, *cells, style=style)
+
+    for role, found in sum_by_role(plan).items():
+        add(role, found)
+    add("total", sum_nodes(plan.nodes, plan.kept), "bold")
+    if len(zones := sum_by_zone(plan)) > 1:
+        for zone, found in zones.items():
+            add(f"on {zone}", found)
     return table
 
 

@@ -60,11 +60,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Questions:
-    """`account`: whose credentials these are. `offers`: which machine types there are where. `quotas`: how much the
+    """`account`: whose credentials these are. `offers`: which machine types there are where, None where
+    machines are made to measure. `quotas`: how much the
     account may have, None where the cloud does not tell. `others`: what else it may refuse, by what it is about."""
 
     account: Callable[[], Awaitable[str]]
-    offers: Callable[[], Awaitable[Offers]]
+    offers: Callable[[], Awaitable[Offers]] | None = None
     quotas: Callable[[], Awaitable[list[Quota]]] | None = None
     others: Mapping[str, Callable[[], Awaitable[list[Finding]]]] = field(default_factory=dict)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import ceil
 
 
 class Public(StrEnum):
@@ -48,6 +50,21 @@ class MachineType:
     def price_in(self, region: str) -> float | None:
         """Return the price of a month in a region, None where no dated price is known."""
         return self.monthly.get(region, self.monthly.get("any"))
+
+
+MEASURE = re.compile(r"([1-9]\d{0,2})x([1-9]\d{0,3})")
+"""vCPU and whole GiB of a machine that is made to measure, `4x8`."""
+
+
+def make_to_measure(vcpus: int, memory_gib: float) -> MachineType:
+    """Return a machine with just so many vCPU and at least so much memory: it has no price."""
+    return MachineType(f"{vcpus}x{ceil(memory_gib)}", vcpus, ceil(memory_gib))
+
+
+def read_measure(name: str) -> MachineType | None:
+    """Return the machine that `4x8` means, None where it means none."""
+    found = MEASURE.fullmatch(name)
+    return make_to_measure(int(found[1]), int(found[2])) if found else None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,12 @@ def bridge_name(stack: str, prefix: str = "w") -> str:
     return f"{prefix}-{stack[:8].strip('-')}-{hashlib.sha256(stack.encode()).hexdigest()[:4]}"
 
 
+def mac_address(prefix: str, stack: str, key: str) -> str:
+    """Return the MAC address of a node, always the same, behind a hypervisor's own `BC:24:11`."""
+    digest = hashlib.sha256(f"{stack}/{key}".encode()).hexdigest()[:6].upper()
+    return ":".join((prefix, digest[:2], digest[2:4], digest[4:]))
+
+
 def explain_name(name: str) -> str:
     """Return what is wrong with a node's name as a resource and host name; "" = nothing."""
     if not NAME.fullmatch(name):

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.model.catalogue.service import PackageSource
+from components.model.site import Site
 
 CloudName = Literal["local", "aws", "gcp", "azure", "digitalocean", "hetzner"]
 """Each has its folder in `components/clouds/`."""
@@ -210,7 +211,10 @@ class Settings(BaseModel):
         examples=[{"cost-center": "telephony"}],
     )
     machine_types: dict[str, str] = Field(
-        {}, description="The provider's machine type by role.", examples=[{"edge": "c7a.xlarge"}]
+        {},
+        description="The provider's machine type by role; where machines are made to measure vCPU and GiB of memory, such as "
+        "8x16.",
+        examples=[{"edge": "c7a.xlarge"}],
     )
     disk_sizes: dict[str, int] = Field(
         {}, description="GiB by role and purpose, where more than the tier's.", examples=[{"data.recordings": 1000}]
@@ -250,6 +254,11 @@ class Settings(BaseModel):
                 },
             }
         ],
+    )
+    site: Site = Field(
+        Site(),
+        description="The place on a hypervisor of yours where machines are made: see the rows below.",
+        examples=[{"network": "vmbr1", "gateway": "10.20.0.1", "store": "local-lvm"}],
     )
     private_only: bool = Field(
         False,

@@ -18,6 +18,7 @@ FACTS = CloudFacts(
     real=False,
     region_shape="local",
     trial=True,
+    priced=False,
     boot_min_gib=5,
     # Nothing on one host; drills lose the nodes of one together.
     zones=("a", "b", "c"),

@@ -16,7 +16,7 @@ from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.existing import GivenNetworks
 from components.model.clouds.tags import TagRules
-from components.model.machine import MachineType, Public
+from components.model.machine import MachineType, Public, read_measure
 from components.model.settings import Settings
 
 MACHINES_FILE = Path(__file__).with_name("machines.json")
@@ -75,8 +75,10 @@ class CloudFacts:
     `way_out_by_subnet`: a subnet has one way out for all its nodes, so those reached from outside stand in the upper
     half of the network and the others in the lower.
     `real`: costs money and is reached from the internet, so documentation values are refused by `up`.
-    `trial`: machines are small containers on one host. `user_data_gzip`: takes gzip bytes in base64 as user data.
-    `user_data_limit`: bytes as sent, ours for every cloud (the smallest of theirs). `metadata_ports`: ports of the
+    `trial`: machines are small containers on one host. `priced`: machines are of types with prices, in the price list; else
+    nobody is paid for them by the month. `made_to_measure`: a machine has the vCPU and the memory that its role needs, on hosts
+    of one's own, which are not promised twice; the nodes' MAC addresses then begin with `mac_prefix`. `user_data_gzip`: takes
+    gzip bytes in base64 as user data. `user_data_limit`: bytes as sent, ours for every cloud (the smallest of theirs). `metadata_ports`: ports of the
     metadata address that only root may use, empty = all of them. `cloud_init_preinstalled`: the official Debian 12
     image has cloud-init. `package` is the name of the Pulumi package, "" = none but our own; `machine_resource` the Pulumi
     type of a machine, `type_output` which output tells its machine type.
@@ -89,7 +91,8 @@ class CloudFacts:
     `default_region` is where a deployment stands that names none, for good: another one would be other machines. `first_region`
     is what a new stack file names, where another one is better now ("" = the default).
     `region_shape` is a regular expression of region names, `zones` the letters or numbers of zones, the default first (empty =
-    no zones), `region_zones` those of regions that have others. `zone_outputs` are the types of resources that stand in one
+    no zones), `region_zones` those of regions that have others. `zone_shape` is a regular expression of zones whose names their
+    owner chose (hosts of a hypervisor), "" = there are just those. `zone_outputs` are the types of resources that stand in one
     zone for good and the output that tells it; `subnet_output` the type of a subnet that belongs to a zone, so that every zone
     has its own, and the output with its range, "" = subnets are the region's. `network_prefixes` are the longest and shortest
     network (prefix lengths) the cloud takes, `reserved_networks` are ranges it keeps for itself. `disk_type` is the provider's
@@ -130,6 +133,9 @@ class CloudFacts:
     first_region: str = ""
     egress_reason: str = ""
     trial: bool = False
+    priced: bool = True
+    made_to_measure: bool = False
+    mac_prefix: str = ""
     way_out_by_subnet: bool = False
     user_data_gzip: bool = False
     user_data_limit: int = 16384
@@ -149,6 +155,7 @@ class CloudFacts:
     dns_key: str = ""
     zones: tuple[str, ...] = ()
     region_zones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    zone_shape: str = ""
     zone_outputs: Mapping[str, str] = field(default_factory=dict)
     subnet_output: tuple[str, str] = ("", "")
     network_prefixes: tuple[int, int] = (16, 28)
@@ -191,9 +198,14 @@ class CloudFacts:
         return self.first_region or self.default_region
 
     @property
+    def is_one_place(self) -> bool:
+        """Whether there is one region only, which nobody has to name."""
+        return self.region_shape == self.default_region
+
+    @property
     def machine_types(self) -> tuple[MachineType, ...]:
-        """The dedicated-CPU machine types; none where machines are containers."""
-        return () if self.trial else load_machine_types(self.name)
+        """The dedicated-CPU machine types; none where nobody sells any."""
+        return load_machine_types(self.name) if self.priced else ()
 
     def zones_in(self, region: str) -> tuple[str, ...]:
         """Return the zones of a region, the default first; none where it is one place."""
@@ -205,7 +217,9 @@ class CloudFacts:
         return bool(self.subnet_output[0])
 
     def machine_type(self, name: str) -> MachineType | None:
-        """Return the machine type of that provider's name, None where it is not in the list."""
+        """Return the machine type of that provider's name, None where it is not in the list; one made to measure by `4x8`."""
+        if self.made_to_measure:
+            return read_measure(name)
         return next((machine for machine in self.machine_types if machine.name == name), None)
 
     def is_shared(self, machine_type: str) -> bool:
@@ -278,4 +292,9 @@ LOCAL_NETWORKS: Mapping[str, Mapping[str, Any]] = {
 
 def resolve_facts(facts: CloudFacts, settings: Settings) -> CloudFacts:
     """Return the facts as a deployment's machines have them, with the network that they get."""
+    if facts.made_to_measure:
+        # Whoever has a router of their own says what it translates.
+        return replace(
+            facts, public_address=PublicAddress.TRANSLATED if settings.site.public_addresses else PublicAddress.PRIVATE
+        )
     return replace(facts, **LOCAL_NETWORKS[settings.local_network]) if facts.trial else facts

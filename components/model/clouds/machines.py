@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from components.model.clouds.facts import CloudFacts
 from components.model.clouds.prices import currency_of
-from components.model.machine import MachineType, Size
+from components.model.machine import MachineType, Size, make_to_measure
 from components.model.problems import Problem, setting_problem
 
 CONTAINER = "container"
@@ -24,7 +24,8 @@ def choose_machine_type(
     voice: bool,
     among: Collection[str] | None = None,
 ) -> MachineType:
-    """Return the cheapest machine type of a region that meets the size; on a container host, a container of that size.
+    """Return the cheapest machine type of a region that meets the size; on a container host, a container of that size, and on
+    hosts of one's own a machine made to it.
     `among` are the names to choose from, None = all. A LookupError says that none fits.
 
     For `voice` (roles with SIP or media) price is compared by core: a type whose vCPUs are whole cores may cost up to
@@ -33,6 +34,8 @@ def choose_machine_type(
     """
     if facts.trial:
         return MachineType(CONTAINER, size.vcpus, size.memory_gib, monthly={"any": 0.0})
+    if facts.made_to_measure:
+        return make_to_measure(size.vcpus, size.memory_gib)
 
     def worth(machine: MachineType) -> tuple[bool, float, str]:
         price = machine.price_in(region)
@@ -71,6 +74,10 @@ def check_machine_type(facts: CloudFacts, role: str, name: str, fit: MachineType
         return setting_problem(key, name, f"{facts.name} has containers, not machine types; remove the setting")
     if facts.machine_type(name):
         return None
+    if facts.made_to_measure:
+        return setting_problem(
+            key, name, f"{facts.title} makes machines to measure; say vCPU and GiB of memory, such as {fit.name}"
+        )
     use = f"use {describe_machine_type(facts, fit, region)}"
     if facts.is_shared(name):
         return setting_problem(key, name, f"{facts.shared_reason}; {use}")

@@ -13,7 +13,7 @@ from components.model.catalogue.service import Audience, Service
 from components.model.catalogue.tiers import Role, Tier, is_voice
 from components.model.clouds.facts import CloudFacts
 from components.model.clouds.machines import choose_machine_type, describe_machine_type, fits
-from components.model.machine import MachineType
+from components.model.machine import MachineType, make_to_measure
 from components.model.planning.draft import Catalogue, Draft, tier_size
 
 CALLS_AT_ONCE_PER_DAILY = 300 / 400_000
@@ -131,6 +131,8 @@ def advise(draft: Draft, role: Role, load: Load) -> str:
 def choose_for_audio(facts: CloudFacts, role: Role, region: str, load: Load) -> MachineType | None:
     """Return the cheapest machine type of a role's size with so many whole cores, None where there is none."""
     size = tier_size(role, facts)
+    if facts.made_to_measure:
+        return make_to_measure(max(size.vcpus, ceil(load.cores * THREADS_PER_CORE)), size.memory_gib)
     enough = [one.name for one in facts.machine_types if cores_of(one) >= load.cores and fits(one, size)]
     try:
         return choose_machine_type(facts, size, region, True, enough)

@@ -27,6 +27,7 @@ from components.model.planning.check_shape import (
     check_public_network,
     unknown_role,
 )
+from components.model.planning.check_site import check_site
 from components.model.planning.check_values import (
     check_bastion,
     check_budget,
@@ -105,6 +106,7 @@ CHECKS: tuple[Check, ...] = (
     check_public_network,
     check_private_only,
     check_existing_network,
+    check_site,
     check_leaving,
     check_kept,
     check_domain,

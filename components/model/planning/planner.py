@@ -28,6 +28,7 @@ from components.model.planning.existing import find_subnets, place_in
 from components.model.planning.mail import warn_of_closed_mail
 from components.model.planning.placement import find_unknown_calls
 from components.model.planning.readiness import describe_plain_http, documentation_values
+from components.model.planning.sums import sum_by_role, sum_by_zone
 from components.model.planning.zones import warn_of_losses
 from components.model.problems import PlanError, Problem
 from components.model.secret_specs import DEPLOYMENT_SECRETS, SECRETS
@@ -254,6 +255,10 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
             }
             for opening in plan.openings
         ],
+        "capacity": {
+            "roles": [{"role": role, **asdict(found)} for role, found in sum_by_role(plan).items()],
+            "zones": [{"zone": zone, **asdict(found)} for zone, found in sum_by_zone(plan).items()],
+        },
         "bill": [asdict(line) for line in plan.bill],
         "monthly_price": asdict(plan.monthly_price),
         "warnings": list(plan.warnings),

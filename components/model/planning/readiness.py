@@ -46,6 +46,12 @@ def find_documentation_values(settings: Settings, facts: CloudFacts) -> Iterator
             "",
             ("the nodes could not be reached to configure them; set your office or VPN network, such as 203.0.113.0/24"),
         )
+    if facts.made_to_measure and settings.network is None:
+        yield setting_problem(
+            "network", "", f"nodes stand in a network that you have; set its range, such as {facts.default_network}"
+        )
+    if facts.made_to_measure and not (settings.zone or settings.zones):
+        yield setting_problem("zones", "", f"machines stand on hosts that you name; set such as [{facts.zones[0]}]")
     yield from missing_credentials(settings, facts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from components.model.catalogue.service import Front, Placement
@@ -51,6 +52,9 @@ def explain_zone(zone: str, facts: CloudFacts, region: str) -> str:
     known = facts.zones_in(region)
     if zone in known:
         return ""
+    if facts.zone_shape:
+        named = re.fullmatch(facts.zone_shape, zone)
+        return "" if named else f"not the name of a host of {facts.title}; use one such as {known[0]}"
     if not facts.zones:
         return f"{facts.title} has no zones inside a location, which is one place that fails as a whole; remove the setting"
     if not known:

@@ -59,6 +59,7 @@ def test_every_committed_stack(stack: str) -> None:
         "kept_disks",
         "openings",
         "bill",
+        "capacity",
         "monthly_price",
         "warnings",
     }

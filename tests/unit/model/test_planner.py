@@ -200,6 +200,7 @@ def test_json_has_the_documented_shape() -> None:
         "nodes",
         "kept_disks",
         "openings",
+        "capacity",
         "bill",
         "monthly_price",
         "warnings",
