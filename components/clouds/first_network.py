@@ -7,6 +7,7 @@ import json
 from ipaddress import IPv4Network
 
 from components.model.plan import Node, Plan
+from components.model.planning.addresses import gateway_of
 from components.model.site import Site
 
 INTERFACE = "eth0"
@@ -15,7 +16,7 @@ INTERFACE = "eth0"
 def write_network(plan: Plan, site: Site, node: Node, mac: str) -> str:
     """Return cloud-init's network configuration (version 2) of a node."""
     network = IPv4Network(plan.network)
-    gateway = str(site.gateway or network[1])
+    gateway = str(site.gateway or gateway_of(network))
     interface = {
         "match": {"macaddress": mac.lower()},
         "set-name": INTERFACE,

@@ -27,7 +27,10 @@ Answer = tuple[str, str, str]
 @dataclass(frozen=True)
 class Types:
     """A cloud's resource types, and the inputs of a machine that count at its creation only. `keys`, `addresses` and
-    `attachments` (of disks) are "" where the cloud has no such resource; `guarded` are those with `deleteProtection`."""
+    `attachments` (of disks) are "" where the cloud has no such resource; `guarded` are those with `deleteProtection`. `parts`
+    are other resources that make a machine, by type and the end of their name, with the inputs that count at its creation
+    only; `kept_inputs` are those of a data disk. `none_of` is how the names of things end that have the type of a data disk
+    and are none."""
 
     machine: str
     disk: str
@@ -36,6 +39,17 @@ class Types:
     keys: str = ""
     attachments: str = ""
     guarded: tuple[str, ...] = ()
+    parts: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    kept_inputs: tuple[str, ...] = ()
+    none_of: str = ""
+
+    def is_disk(self, type: str, name: str) -> bool:
+        """Whether a resource, or the thing that it made, is a data disk."""
+        return type == self.disk and not (self.none_of and name.endswith(self.none_of))
+
+    def list_disks(self, world: World) -> list[Thing]:
+        """Every data disk."""
+        return [one for one in world.all(self.disk) if self.is_disk(one.type, one.urn)]
 
 
 @dataclass(frozen=True)
@@ -82,8 +96,8 @@ class Seen:
 
 @dataclass(frozen=True)
 class Needed:
-    """An input that only counts on a later day: its path, with `[]` for every element of a list, the value that it has to have,
-    and what comes of another one."""
+    """An input that only counts on a later day: its path, with `[]` for every element of a list, the value that it has to have
+    (or what says whether one is right), and what comes of another one."""
 
     type: str
     path: str
@@ -97,7 +111,7 @@ class Needed:
             found = [one.get(part.removesuffix("[]")) if isinstance(one, Mapping) else None for one in found]
             if part.endswith("[]"):
                 found = [item for one in found for item in one or ()]
-        return [value for value in found if value != self.value]
+        return [value for value in found if not (self.value(value) if callable(self.value) else value == self.value)]
 
 
 @dataclass(frozen=True)
@@ -157,6 +171,15 @@ def load_case(cloud: str) -> Case:
     """What tests know of a cloud."""
     case: Case = importlib.import_module(f"tests.simulator.{cloud}.case").CASE
     return case
+
+
+def identity(thing: Thing) -> str:
+    """What no other thing ever has: Google's and Azure's ids are made of names, their outputs tell one from the next, and a
+    libvirt machine's UUID is its node's, the id of the disc that it was made with another one each time."""
+    for name in ("instanceId", "vmId", "diskId", "uniqueId", "cloudinit"):
+        if thing.get(name):
+            return str(thing.get(name))
+    return thing.id
 
 
 def whole(name: str, zone: str) -> str:

@@ -17,6 +17,7 @@ FACTS = CloudFacts(
     public_address=PublicAddress.PRIVATE,
     fixed_addresses=True,
     firewall_filters_private=False,
+    firewalls=False,
     real=True,
     priced=False,
     made_to_measure=True,

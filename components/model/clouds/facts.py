@@ -71,7 +71,8 @@ class CloudFacts:
     `private_node` is how nodes that nobody reaches from outside get out, `egress_reason` why by addresses of their own where they
     do. `fixed_addresses`: private addresses can be
     chosen before the machine exists.
-    `firewall_filters_private`: the cloud's firewall also filters traffic inside the network.
+    `firewalls`: the cloud filters what goes to and from machines, by firewalls that we make; else the nodes do it alone.
+    `firewall_filters_private`: they also filter traffic inside the network.
     `way_out_by_subnet`: a subnet has one way out for all its nodes, so those reached from outside stand in the upper
     half of the network and the others in the lower.
     `real`: costs money and is reached from the internet, so documentation values are refused by `up`.
@@ -132,6 +133,7 @@ class CloudFacts:
     real: bool
     region_shape: str
     first_region: str = ""
+    firewalls: bool = True
     egress_reason: str = ""
     trial: bool = False
     priced: bool = True

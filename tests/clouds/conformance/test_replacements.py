@@ -25,8 +25,8 @@ from tests.clouds.conformance.command import OWN, Command, command_line
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import EngineError
 from tests.clouds.conformance.sample import LONG, do_on
-from tests.clouds.conformance.test_day_two import identity, name_of, touched
-from tests.simulator.case import load_case
+from tests.clouds.conformance.test_day_two import name_of, touched
+from tests.simulator.case import identity, load_case
 
 pytestmark = pytest.mark.clouds
 

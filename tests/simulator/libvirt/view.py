@@ -11,14 +11,17 @@ from tests.simulator.reach import Machine
 from tests.simulator.world import Thing, World
 
 
+NOWHERE = "0.0.0.0"
+
+
 def read_address(world: World, machine: Thing) -> str:
-    """The address that the guest gives the interface whose MAC address its disc names, "" = none: then it has no network."""
+    """The address that the guest gives the interface whose MAC address its disc names; of no network without one."""
     disc = world.find(DISC, str(machine.inputs.get("cloudinit")))
     if disc is None:
-        return ""
+        return NOWHERE
     macs = {one.get("mac", "").lower() for one in machine.inputs.get("networkInterfaces") or []}
     interfaces = json.loads(disc.inputs.get("networkConfig") or "{}").get("ethernets", {})
-    return next((one["addresses"][0].partition("/")[0] for one in interfaces.values() if one["match"]["macaddress"] in macs), "")
+    return next((one["addresses"][0].partition("/")[0] for one in interfaces.values() if one["match"]["macaddress"] in macs), NOWHERE)
 
 
 def look(world: World) -> list[Machine]:
