@@ -29,6 +29,6 @@ def write_network(plan: Plan, site: Site, node: Node, mac: str) -> str:
     return json.dumps({"version": 2, "ethernets": {INTERFACE: interface}})
 
 
-def write_metadata(node: Node) -> str:
-    """Return cloud-init's metadata of a node."""
-    return json.dumps({"instance-id": node.name, "local-hostname": node.name})
+def write_metadata(node: Node, ssh_public_key: str) -> str:
+    """Return cloud-init's metadata of a node, with the key that lets us in."""
+    return json.dumps({"instance-id": node.name, "local-hostname": node.name, "public-keys": [ssh_public_key.strip()]})

@@ -6,17 +6,23 @@ DigitalOcean's list of firewalls; on all but AWS, whose provider does it, the st
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from components.clouds.registry import CLOUDS
 from tests.simulator import rest
 from tests.simulator.case import load_case
+from tests.simulator.libvirt.functions import VirshError
+from tests.simulator.libvirt.functions import answer as virsh
 from tests.simulator.world import Thing, World
 
 FIREWALL = "digitalocean:index/firewall:Firewall"
@@ -37,6 +43,18 @@ GOING_DOWN = {word for name, facts in CLOUDS.items() if facts.real for word in l
 """Words of a machine with which a cloud refuses to start it: Azure by 409, Google by 400, Hetzner by 423."""
 
 
+VIRSH = """#!{python} -I
+# virsh --quiet --connect URI COMMAND ...: what the simulated host answers.
+import sys, urllib.error, urllib.request
+try:
+    with urllib.request.urlopen("{url}/virsh", "\\n".join(sys.argv[4:]).encode()) as answer:
+        sys.stdout.write(answer.read().decode())
+except urllib.error.HTTPError as error:
+    sys.exit(error.read().decode().strip())
+"""
+"""A program in place of libvirt's own."""
+
+
 class Interface:
     """A server on the loopback until `stop()`; `environment` leads to it."""
 
@@ -54,6 +72,9 @@ class Interface:
                 self.answer(404 if document is None else 200, {"id": "not_found"} if document is None else document)
 
             def do_POST(self) -> None:
+                if self.path == "/virsh":
+                    self.answer_virsh(self.rfile.read(int(self.headers["Content-Length"])).decode().strip().split("\n"))
+                    return
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if self.path.endswith(":getEffectiveOrgPolicy"):
                     self.tell("POST", body)
@@ -64,6 +85,15 @@ class Interface:
                     self.answer(409, {"error": str(busy)})
                     return
                 self.answer(201 if started else 404, {"action": {"status": "running"}} if started else {"id": "not_found"})
+
+            def answer_virsh(self, words: list[str]) -> None:
+                try:
+                    status, said = 200, virsh(world, words)
+                except VirshError as error:
+                    status, said = 400, f"error: {error}"
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(said.encode())
 
             def answer(self, status: int, document: Mapping[str, Any]) -> None:
                 known = len(self.headers.get("Authorization", "").split()) == 2
@@ -77,7 +107,12 @@ class Interface:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.folder = tempfile.TemporaryDirectory()
+        program = Path(self.folder.name) / "virsh"
+        program.write_text(VIRSH.format(url=self.url, python=sys.executable))
+        program.chmod(0o755)
         self.environment = {
+            "PATH": f"{self.folder.name}:{os.environ['PATH']}",
             "DIGITALOCEAN_API_URL": self.url,
             "DIGITALOCEAN_TOKEN": "simulated",
             "HCLOUD_ENDPOINT": self.url,
@@ -90,6 +125,7 @@ class Interface:
         """Ends the server."""
         self.server.shutdown()
         self.server.server_close()
+        self.folder.cleanup()
 
 
 class Busy(Exception):

@@ -87,7 +87,7 @@ class Adapter(Cloud):
             name=f"{node.name}.iso",
             pool=self.store,
             user_data=user_data,
-            meta_data=write_metadata(node),
+            meta_data=self.ssh_public_key.apply(lambda key: write_metadata(node, key)),
             network_config=write_network(self.plan, self.site, node, mac),
             opts=self.replaceable(group, "userData", "metaData", "networkConfig", "pool"),
         )

@@ -47,6 +47,7 @@ BUGS = (
     Bug("a network that is not there", ":Domain", put("networkInterfaces.0.networkName", "office"), "app-1"),
     Bug("waiting for a lease that nobody gives", ":Domain", put("networkInterfaces.0.waitForLease", True), "app-1"),
     Bug("other user data", ":CloudInitDisk", put("userData", lambda text: text[:-8]), "app-1"),
+    Bug("no SSH key", ":CloudInitDisk", put("metaData", None), "app-1"),
     Bug("no disc, so no user data", ":Domain", put("cloudinit", None), "app-1"),
     Bug("smaller disk", ":Volume", put("size", 10 * 1024**3), "data-1-database"),
     Bug("smaller boot disk", ":Volume", put("size", 4 * 1024**3), "data-1-boot"),

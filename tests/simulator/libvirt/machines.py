@@ -78,6 +78,9 @@ class Domain(Simulated):
         for wish in inputs.get("networkInterfaces") or []:
             if wish.get("networkName") and wish["networkName"] not in NETWORKS:
                 raise Refused(f"can't retrieve network '{wish['networkName']}'")
+        for console in inputs.get("consoles") or []:
+            if not console["targetPort"].isdecimal() or int(console["targetPort"]) >= 2**16:
+                raise Refused(f'invalid port when parsing "{console["targetPort"]}"')
         for disk in inputs.get("disks") or []:
             if disk.get("wwn") and not WIDE_NAME.fullmatch(disk["wwn"]):
                 raise Refused("error defining libvirt domain: XML error: malformed wwn")

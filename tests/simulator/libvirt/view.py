@@ -71,6 +71,7 @@ def _see(world: World, machine: Thing) -> Seen:
             for disk in data
             if (found := volumes[disk["volumeId"]]) and disk.get("scsi") and disk.get("wwn")
         },
+        lets_in=bool(disc and json.loads(disc.inputs.get("metaData") or "{}").get("public-keys")),
         runs=machine.outputs["state"] == RUNNING,
         labels=(machine.inputs["name"],),
     )
