@@ -78,7 +78,8 @@ class CloudFacts:
     `real`: costs money and is reached from the internet, so documentation values are refused by `up`.
     `trial`: machines are small containers on one host. `priced`: machines are of types with prices, in the price list; else
     nobody is paid for them by the month. `made_to_measure`: a machine has the vCPU and the memory that its role needs, on hosts
-    of one's own, which are not promised twice; the nodes' MAC addresses then begin with `mac_prefix`. `user_data_gzip`: takes
+    of one's own, which are not promised twice; the nodes' MAC addresses then begin with `mac_prefix`, and
+    `site_ignores` are parts of `webitel:site` that are of no use there. `user_data_gzip`: takes
     gzip bytes in base64 as user data. `user_data_limit`: bytes as sent, ours for every cloud (the smallest of theirs).
     `metadata_ports`: ports of the
     metadata address that only root may use, empty = all of them. `cloud_init_preinstalled`: the official Debian 12
@@ -139,6 +140,7 @@ class CloudFacts:
     priced: bool = True
     made_to_measure: bool = False
     mac_prefix: str = ""
+    site_ignores: tuple[str, ...] = ()
     way_out_by_subnet: bool = False
     user_data_gzip: bool = False
     user_data_limit: int = 16384

@@ -20,6 +20,9 @@ def check_site(draft: Draft) -> Iterator[Problem]:
         if site != Site():
             yield setting_problem("site", "given", f"{facts.title} is no hypervisor of yours; remove the setting")
         return
+    for name in facts.site_ignores:
+        if getattr(site, name) != getattr(Site(), name):
+            yield setting_problem(f"site.{name}", "given", f"of no use on {facts.title}; remove it (docs/operate/{facts.name}.md)")
     gateway = site.gateway or gateway_of(draft.network)
     if gateway not in draft.network:
         yield setting_problem(

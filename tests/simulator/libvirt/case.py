@@ -105,5 +105,5 @@ CASE = Case(
         Needed(MACHINE, "cpu.mode", "host-passthrough", "programs built for AVX2 end with an illegal instruction"),
         Needed(MACHINE, "networkInterfaces[].waitForLease", False, "every run waits five minutes for an address by DHCP"),
     ),
-    unknown=("Domain", {"disks": [{"serial": "database"}]}),
+    unknown=("Domain", {"disks": [{"speed": 1}]}),
 )

@@ -108,9 +108,10 @@ class Domain(Simulated):
         return {**self._show(thing.inputs), "running": thing.outputs["state"] == RUNNING}
 
     def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
-        if self.account.world.find(DOMAIN, id) is None:
-            raise Refused("error retrieving libvirt domain by delete: Domain not found: no domain with matching uuid")
+        there = self.account.world.find(DOMAIN, id)
         super().delete(request, id, inputs, outputs)
+        if there is None:
+            raise Refused("error retrieving libvirt domain by delete: Domain not found: no domain with matching uuid")
 
 
 def volumes_of(inputs: Mapping[str, Any]) -> set[str]:

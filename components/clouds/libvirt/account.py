@@ -1,0 +1,139 @@
+"""KVM by libvirt: whether the host answers, what it has room for, its pools, network and image, and the programs that the provider
+starts on this machine.
+
+Source: `facts/onprem.md` 6; what the provider's one function does not tell, `virsh` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from functools import partial
+
+import pulumi
+from pulumi_libvirt import get_node_info_output
+
+from components.clouds.libvirt.adapter import GIB, IMAGE, USUAL
+from components.clouds.libvirt.virsh import ask, list_volumes, read_fields
+from components.clouds.questions import Asked, Questions, known
+from components.model.clouds.offers import Finding
+from components.model.planning.sums import sum_nodes
+
+KIB_PER_GIB = 1024**2
+PROGRAMS = {
+    "mkisofs": "the disc with a machine's user data is made here: apt install genisoimage",
+    "xsltproc": "the definition of a machine is made here: apt install xsltproc",
+    "virsh": "pools, networks and the state of machines are asked by it: apt install libvirt-clients",
+}
+"""What has to be on this machine, why, and where it comes from."""
+RESERVE_GIB = 2
+"""Memory that the host keeps for itself."""
+
+
+def make_questions(asked: Asked) -> Questions:
+    """List what a host is asked."""
+    return Questions(
+        ask_account,
+        others={
+            "programs": ask_programs,
+            "stores": partial(ask_stores, asked),
+            "network": partial(ask_network, asked),
+            "image": partial(ask_image, asked),
+            "memory": partial(ask_memory, asked),
+            "names": partial(ask_names, asked),
+        },
+    )
+
+
+def read_uri() -> str:
+    """Return the address that the provider uses too."""
+    return pulumi.Config("libvirt").get("uri") or os.environ.get("LIBVIRT_DEFAULT_URI", "")
+
+
+async def tell(*words: str) -> str:
+    """Return what `virsh` prints."""
+    return await asyncio.to_thread(ask, read_uri(), *words)
+
+
+async def ask_account() -> str:
+    info = await known(get_node_info_output())
+    return f"a host with {info.cpu_cores_total} CPUs and {info.memory_total_kb // KIB_PER_GIB} GiB"
+
+
+async def ask_programs() -> list[Finding]:
+    return [
+        Finding("programs", f"{name} is not on this machine", why) for name, why in PROGRAMS.items() if not shutil.which(name)
+    ] or [Finding("programs", ", ".join(PROGRAMS))]
+
+
+async def ask_stores(asked: Asked) -> list[Finding]:
+    """Find pools that are missing or off, and those with less room than the disks would take once they are full."""
+    there = (await tell("pool-list", "--name")).split()
+    boot = asked.site.store or USUAL
+    wanted: dict[str, int] = {}
+    for node in asked.missing:
+        for disk in node.disks:
+            if not disk.is_data or not asked.has("libvirt:index/volume:Volume", f"{node.key}-{disk.purpose}"):
+                pool = asked.site.data_store or boot if disk.is_data else boot
+                wanted[pool] = wanted.get(pool, 0) + disk.size_gib
+    found = []
+    for pool in dict.fromkeys((boot, asked.site.data_store or boot, asked.site.files_store or boot)):
+        if pool not in there:
+            remedy = f"on the host: virsh pool-define-as {pool} dir --target /var/lib/libvirt/{pool}, then pool-build, pool-start"
+            found.append(Finding("stores", f"no pool {pool} that is started; there are {', '.join(there) or 'none'}", remedy))
+            continue
+        free = int(read_fields(await tell("pool-info", "--bytes", pool))["Available"]) // GIB
+        needed = wanted.get(pool, 0)
+        if needed > free:
+            # Files take their room as they fill, so nothing refuses it now.
+            told = f"{pool} has {free:,} GiB free, {needed:,} GiB are needed once the disks are full"
+            found.append(Finding("stores", told, "make it larger, or webitel:disk_sizes smaller", waits=True))
+        else:
+            found.append(Finding("stores", f"{pool}: {free:,} GiB free, {needed:,} GiB needed"))
+    return found
+
+
+async def ask_network(asked: Asked) -> list[Finding]:
+    there = (await tell("net-list", "--name")).split()
+    network = asked.site.network or USUAL
+    if network in there:
+        return [Finding("network", network)]
+    remedy = "define one on the host's bridge (docs/operate/libvirt.md), and name it in webitel:site.network"
+    return [Finding("network", f"no network {network} that is started; there are {', '.join(there) or 'none'}", remedy)]
+
+
+async def ask_image(asked: Asked) -> list[Finding]:
+    image = asked.image or IMAGE
+    pool = asked.site.files_store or asked.site.store or USUAL
+    if (pool, image) in await asyncio.to_thread(list_volumes, read_uri()):
+        return [Finding("image", f"{image} in {pool}")]
+    remedy = "fetch it, compare its checksum and put it there as docs/operate/libvirt.md says"
+    return [Finding("image", f"webitel:image = {image}: no such volume in the pool {pool}", remedy)]
+
+
+async def ask_memory(asked: Asked) -> list[Finding]:
+    """Compare what the machines that are missing get with what is free: a host that swaps makes audio stutter."""
+    free = int(read_fields(await tell("freecell"))["Total"].split()[0]) / KIB_PER_GIB - RESERVE_GIB
+    needed = sum_nodes(asked.missing).memory_gib
+    if needed > free:
+        remedy = "free some, or take smaller ones: webitel:machine_types"
+        return [Finding("memory", f"{max(free, 0):,.0f} GiB free, {needed:g} GiB needed", remedy)]
+    return [Finding("memory", f"{free:,.0f} GiB free, {needed:g} GiB needed")]
+
+
+async def ask_names(asked: Asked) -> list[Finding]:
+    """Find machines of our names that no state of ours knows: those of another deployment, or of an `up` that was cut."""
+    taken = set((await tell("list", "--all", "--name")).split())
+    return [
+        Finding(
+            "names",
+            f"the host has a machine {node.name} already, which this deployment's state does not know",
+            f"virsh undefine {node.name} where nobody needs it, or use another name for the deployment: ./webitel init NAME",
+            waits=True,
+        )
+        for node in asked.missing
+        if node.name in taken
+    ]
+
+
