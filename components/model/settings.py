@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from components.model.catalogue.service import PackageSource
 from components.model.site import Site
 
-CloudName = Literal["local", "aws", "gcp", "azure", "digitalocean", "hetzner"]
+CloudName = Literal["local", "aws", "gcp", "azure", "digitalocean", "hetzner", "proxmox"]
 """Each has its folder in `components/clouds/`."""
 LocalNetwork = Literal["bridged", "nat", "late_address", "late_network"]
 TierName = Literal["single", "basic", "extended"]

@@ -71,7 +71,8 @@ class CloudFacts:
     `private_node` is how nodes that nobody reaches from outside get out, `egress_reason` why by addresses of their own where they
     do. `fixed_addresses`: private addresses can be
     chosen before the machine exists.
-    `firewall_filters_private`: the cloud's firewall also filters traffic inside the network.
+    `firewall_filters_private`: the cloud's firewall also filters traffic inside the network; `firewalls`: there is one at all,
+    else the nodes' own is the only one.
     `way_out_by_subnet`: a subnet has one way out for all its nodes, so those reached from outside stand in the upper
     half of the network and the others in the lower.
     `real`: costs money and is reached from the internet, so documentation values are refused by `up`.
@@ -137,6 +138,7 @@ class CloudFacts:
     priced: bool = True
     made_to_measure: bool = False
     mac_prefix: str = ""
+    firewalls: bool = True
     way_out_by_subnet: bool = False
     user_data_gzip: bool = False
     user_data_limit: int = 16384
