@@ -22,7 +22,7 @@ def show_plan(deployment: Deployment, everything: bool = False) -> None:
     """Print the plan as tables."""
     plan, settings = deployment.plan, deployment.settings
     tier, cloud = TIERS[plan.tier], plan.facts
-    place = cloud.title if not cloud.has_types else f"{cloud.title} {plan.region}"
+    place = cloud.title if not cloud.priced else f"{cloud.title} {plan.region}"
     out.print(
         f"{plan.stack}   {place}   {tier.title}: about {format_calls(tier.calls_per_day)} calls a day   Webitel {plan.release}"
     )

@@ -27,18 +27,17 @@ class Host(BaseModel):
         None, description="The address by which browsers, phones and carriers reach it; empty = `address`."
     )
     translated: bool = Field(
-        False,
-        description="A router of yours translates `public_address` 1:1 to `private_address`; else the host has both itself.",
+        False, description="A router translates `public_address` 1:1 to `private_address`; else the host has both itself."
     )
     host_key: str = Field(
         "",
-        description="Its SSH host key, as `ssh-keyscan` and /etc/ssh/ssh_host_ed25519_key.pub write it, without the host; accept = "
-        "take the one that answers at the first contact.",
+        description="Its SSH host key, as /etc/ssh/ssh_host_ed25519_key.pub has it; accept = take the one that answers at the "
+        "first contact.",
     )
     devices: dict[Literal["database", "recordings"], str] = Field(
         {},
-        description="Where its data go, by purpose: an empty disk or partition such as /dev/disk/by-id/..., or a directory, which "
-        "shares the fate of the disk that it is on.",
+        description="Where its data go, by purpose: an empty disk or partition such as /dev/disk/by-id/..., or a directory, "
+        "which shares the fate of the disk that it is on.",
     )
 
     @property

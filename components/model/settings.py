@@ -275,7 +275,7 @@ class Settings(BaseModel):
     host_user: str = Field(
         "debian",
         pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
-        description="On onprem, the account of the hosts by which the deployment logs in: root, or one with sudo that asks for no "
+        description="On onprem, the hosts' account by which the deployment logs in: root, or one with sudo that asks for no "
         "password. At the first contact by your own SSH keys, then by the deployment's.",
         examples=["root"],
     )

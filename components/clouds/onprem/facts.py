@@ -18,6 +18,7 @@ FACTS = CloudFacts(
     fixed_addresses=True,
     firewall_filters_private=False,
     real=False,
+    priced=False,
     given=True,
     region_shape="onprem",
     # A host is what its owner has: no smaller boot disk than the tier's is known to be too small.

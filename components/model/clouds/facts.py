@@ -75,7 +75,8 @@ class CloudFacts:
     `firewall_filters_private`: the cloud's firewall also filters traffic inside the network.
     `way_out_by_subnet`: a subnet has one way out for all its nodes, so those reached from outside stand in the upper
     half of the network and the others in the lower.
-    `real`: machines are made by an account and cost money. `given`: hosts are given, none is made, and nothing has a price.
+    `real`: machines are made by an account and cost money. `given`: hosts are given, none is made.
+    `priced`: machines are of types with prices, in the price list; else nobody is paid for them by the month.
     `trial`: machines are small containers on one host. `user_data_gzip`: takes gzip bytes in base64 as user data.
     `user_data_limit`: bytes as sent, ours for every cloud (the smallest of theirs). `metadata_ports`: ports of the
     metadata address that only root may use, empty = all of them. `cloud_init_preinstalled`: the official Debian 12
@@ -131,6 +132,7 @@ class CloudFacts:
     first_region: str = ""
     egress_reason: str = ""
     trial: bool = False
+    priced: bool = True
     given: bool = False
     way_out_by_subnet: bool = False
     user_data_gzip: bool = False
@@ -193,11 +195,6 @@ class CloudFacts:
         return self.real or self.given
 
     @property
-    def has_types(self) -> bool:
-        """Whether machines are chosen from a list of types, with prices."""
-        return not (self.trial or self.given)
-
-    @property
     def best_region(self) -> str:
         """The region that a new stack file names."""
         return self.first_region or self.default_region
@@ -205,7 +202,7 @@ class CloudFacts:
     @property
     def machine_types(self) -> tuple[MachineType, ...]:
         """The dedicated-CPU machine types; none where machines are containers or hosts that are given."""
-        return load_machine_types(self.name) if self.has_types else ()
+        return load_machine_types(self.name) if self.priced else ()
 
     def zones_in(self, region: str) -> tuple[str, ...]:
         """Return the zones of a region, the default first; none where it is one place."""

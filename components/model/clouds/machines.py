@@ -34,7 +34,7 @@ def choose_machine_type(
     twice as much, since no other thread's load jitters its RTP. Where a region has no dated price, the prices of the
     default region decide the order.
     """
-    if not facts.has_types:
+    if not facts.priced:
         return MachineType(GIVEN if facts.given else CONTAINER, size.vcpus, size.memory_gib, monthly={"any": 0.0})
 
     def worth(machine: MachineType) -> tuple[bool, float, str]:
@@ -70,7 +70,7 @@ def fits(machine: MachineType, size: Size) -> bool:
 def check_machine_type(facts: CloudFacts, role: str, name: str, fit: MachineType, region: str) -> Problem | None:
     """Find what is wrong with the machine type given for a role; `fit` is the one that would be chosen. None = nothing."""
     key = f"machine_types.{role}"
-    if not facts.has_types:
+    if not facts.priced:
         kind = "given hosts" if facts.given else "containers"
         return setting_problem(key, name, f"{facts.name} has {kind}, not machine types; remove the setting")
     if facts.machine_type(name):

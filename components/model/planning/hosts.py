@@ -160,16 +160,18 @@ def warn_of_hosts(draft: Draft) -> Iterator[str]:
         return
     for number, host in enumerate(draft.settings.hosts, 1):
         for purpose, device in host.devices.items():
+            setting = f"webitel:hosts.{number}.devices.{purpose} = {device}"
             if is_directory(device):
-                yield f"webitel:hosts.{number}.devices.{purpose} = {device}: a directory shares the fate of the disk that it is on"
+                yield f"{setting}: a directory shares the fate of the disk that it is on"
             elif not STABLE.match(device):
                 yield (
-                    f"webitel:hosts.{number}.devices.{purpose} = {device}: may be another disk after a restart; it is found again "
-                    "by its file system, but name it such as /dev/disk/by-id/..."
+                    f"{setting}: may be another disk after a restart; it is found again by its file system, but name it such as "
+                    "/dev/disk/by-id/..."
                 )
         if host.host_key == ACCEPT:
             yield f"webitel:hosts.{number}.host_key = {ACCEPT}: whichever machine answers at {host.address} first is taken for it"
     for role in draft.tier.roles:
         has = len(list_hosts(draft.settings, role.name))
         if has > draft.counts[role.name]:
-            yield f"webitel:hosts has {has} of role {role.name}, and webitel:counts uses {draft.counts[role.name]}: the last are idle"
+            used = draft.counts[role.name]
+            yield f"webitel:hosts has {has} of role {role.name}, and webitel:counts uses {used}: the last stand idle"
