@@ -207,5 +207,3 @@ def tell_machine(node: Node, key: str) -> str:
     """Return the metadata of a machine: its name, which stays, and the key of the deployment. With user data of our own Proxmox
     VE tells it none, and makes its name of that text."""
     return f"instance-id: {node.name}\nlocal-hostname: {node.name}\npublic-keys:\n  - {key.strip()}\n"
-
-
