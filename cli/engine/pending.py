@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.error import URLError
 
 from cli.console import Failure, format_count, progress
 from cli.engine.ask import Answer, Question, ask
@@ -196,5 +195,5 @@ def ask_directly(engine: Engine, urn: str, way: Way) -> Mapping[str, Any]:
     assert way.ask
     try:
         return way.ask(engine.setting)
-    except (URLError, TimeoutError) as error:
+    except OSError as error:
         raise Failure(f"the cloud does not say whether {describe(urn)} was created: {error}") from error

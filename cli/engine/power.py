@@ -15,10 +15,11 @@ from cli.console import DEFAULT_STACK, Failure, progress
 from cli.engine.ask import Question, ask, make
 from cli.engine.backend import ROOT
 from cli.engine.engine import Engine
-from cli.engine.events import EventLog
+from cli.engine.events import EventLog, name_of
 from cli.engine.pending import make_question
-from components.clouds.power import Request, Switch
+from components.clouds.power import Direct, Request, Switch
 from components.clouds.registry import load_power
+from components.model.naming import is_node_key
 from components.model.plan import Plan
 from components.model.report import NodeReport, list_silent, make_silent_report
 from tools.host.pace import Pace
@@ -57,7 +58,7 @@ def find_machines(resources: Sequence[Resource], plan: Plan, keys: Collection[st
     known = {
         str(one["urn"]).rpartition("::")[2]: one
         for one in resources
-        if one["type"] == plan.facts.machine_resource and not one.get("delete")
+        if one["type"] == plan.facts.machine_resource and is_node_key(name_of(one["urn"])) and not one.get("delete")
     }
     return {key: one for key, one in known.items() if not keys or key in keys}
 
@@ -68,17 +69,25 @@ def ask_power(engine: Engine, plan: Plan, keys: Collection[str] = ()) -> Machine
         return Machines()
     power, resources = load_power(plan.cloud), engine.resources()
     found = find_machines(resources, plan, keys)
-    questions = [make_question(one, power.function, power.arguments(str(one["id"])), resources) for one in found.values()]
-    try:
-        answers = ask(engine, questions)
-    except Failure as failure:
-        return Machines(unknown=dict.fromkeys(found, str(failure)))
-    told = Machines()
-    for key, answer in zip(found, answers, strict=True):
-        if answer.error:
-            told.unknown[key] = answer.error
-        elif (word := power.state(answer.values)) in power.off:
-            told.off[key] = word
+    told, words = Machines(), dict[str, str]()
+    if power.tell:
+        for key, one in found.items():
+            try:
+                words[key] = power.tell(str(one["id"]), engine.setting)
+            except OSError as error:
+                told.unknown[key] = str(error)
+    else:
+        questions = [make_question(one, power.function, power.arguments(str(one["id"])), resources) for one in found.values()]
+        try:
+            answers = ask(engine, questions)
+        except Failure as failure:
+            return Machines(unknown=dict.fromkeys(found, str(failure)))
+        for key, answer in zip(found, answers, strict=True):
+            if answer.error:
+                told.unknown[key] = answer.error
+            else:
+                words[key] = power.state(answer.values)
+    told.off = {key: word for key, word in words.items() if word in power.off}
     return told
 
 
@@ -108,6 +117,11 @@ def start_machines(engine: Engine, plan: Plan) -> list[str]:
         start = power.start(str(one["id"]), told.off[key], engine.setting)
         if isinstance(start, Switch):
             switches.append(make_question(one, start.type, start.inputs, resources))
+        elif isinstance(start, Direct):
+            try:
+                start.run()
+            except OSError as error:
+                raise Failure(f"{key} could not be started: {error}") from error
         else:
             call(key, start, read_token(engine, start, make_question(one, start.function, {}, resources)))
     if switches:

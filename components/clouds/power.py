@@ -34,14 +34,23 @@ class Switch:
 
 
 @dataclass(frozen=True)
+class Direct:
+    """A start that `run` does itself. Raises OSError with the interface's own words."""
+
+    run: Callable[[], object]
+
+
+@dataclass(frozen=True)
 class Power:
     """`function` of the provider tells of the machine by `arguments` of its id; `state` finds the word in its answer, `off`
     are the words for a machine that does not run and never will by itself, `stopping` those of them with which the cloud
-    refuses a start, until the machine has come down. `start` is made of id and word."""
+    refuses a start, until the machine has come down. `start` is made of id and word. `tell` returns the word by id
+    where the provider has no function for it, and raises OSError."""
 
     function: str
     arguments: Callable[[str], Values]
     state: Callable[[Values], str]
     off: frozenset[str]
-    start: Callable[[str, str, Setting], Request | Switch]
+    start: Callable[[str, str, Setting], Request | Switch | Direct]
     stopping: frozenset[str] = frozenset()
+    tell: Callable[[str, Setting], str] | None = None

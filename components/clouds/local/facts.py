@@ -19,7 +19,6 @@ FACTS = CloudFacts(
     priced=False,
     region_shape="local",
     trial=True,
-    priced=False,
     boot_min_gib=5,
     # Nothing on one host; drills lose the nodes of one together.
     zones=("a", "b", "c"),

@@ -1,6 +1,6 @@
 """Proxmox VE: machines on hosts of one's own, on a bridge that is there, their data disks with machines that never run.
 
-Sources: `facts/onprem.md` 2 and 7, pulumi_proxmoxve 8.6.0, the provider's source as `tests/simulator/proxmox/schema.json` names it.
+Sources: `facts/onprem.md` 2 and 7, pulumi_proxmoxve 8.6.0, the provider's source (`tests/simulator/proxmox/schema.json`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import pulumi_proxmoxve as proxmoxve
 from pulumi import Input
 
 from components.clouds.base import Cloud, Machine, NodeGroup
+from components.clouds.first_network import write_metadata
 from components.clouds.proxmox.places import Places
+from components.model.machine import Public
 from components.model.naming import disk_name
 from components.model.plan import Node
 
@@ -88,7 +90,8 @@ class Adapter(Cloud):
         assert node.private_address, "the plan chooses the private addresses"
         disks, places = self.create_disks(node, group), self.places
         voice, machine = places.is_voice(node), node.machine_type
-        texts = {"user": user_data, "meta": self.ssh_public_key.apply(lambda key: tell_machine(node, key))}
+        # With user data of our own Proxmox VE tells a machine no key, and makes its identity of that text.
+        texts = {"user": user_data, "meta": self.ssh_public_key.apply(lambda key: write_metadata(node, key))}
         snippets = {kind: self.create_snippet(node, group, kind, text) for kind, text in texts.items()}
         boot = next(disk.size_gib for disk in node.disks if not disk.is_data)
         vm = proxmoxve.VmLegacy(
@@ -172,11 +175,12 @@ class Adapter(Cloud):
                 group, "disks[0].importFrom", "clone", "initialization.userDataFileId", "initialization.metaDataFileId"
             ),
         )
-        public = self.settings.site.public_addresses.get(node.key)
+        # Without a router that translates, whoever comes from outside comes to the private address.
+        public = self.settings.site.public_addresses.get(node.key, node.private_address)
         return Machine(
             machine_id=vm.mac_addresses.apply(lambda found: found[0]),
             private_address=node.private_address,
-            public_address=str(public) if public else None,
+            public_address=str(public) if node.public is Public.SERVICE else None,
             devices={purpose: DEVICE.format(serial=purpose) for purpose in disks},
             instance_id=node.name,
             needs=(vm,),
@@ -201,9 +205,3 @@ class Adapter(Cloud):
             return None
         host, number = template
         return proxmoxve.VmLegacyCloneArgs(vm_id=number, node_name=host or None, datastore_id=self.places.store, full=True)
-
-
-def tell_machine(node: Node, key: str) -> str:
-    """Return the metadata of a machine: its name, which stays, and the key of the deployment. With user data of our own Proxmox
-    VE tells it none, and makes its name of that text."""
-    return f"instance-id: {node.name}\nlocal-hostname: {node.name}\npublic-keys:\n  - {key.strip()}\n"

@@ -6,8 +6,8 @@ from components.model.clouds.consoles import Console
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
 from components.model.machine import Public
 
-# onprem.md 2 and 7: machines are made to measure, hosts have their owner's names, `ip_configs` fix the address, no firewall of its own
-# is used (2.6: its conntrack is the host's, which audio fills).
+# onprem.md 2 and 7: machines are made to measure, hosts have their owner's names, `ip_configs` fix the address, its firewall is
+# not used (2.6: it follows connections on the host, whose table audio fills).
 FACTS = CloudFacts(
     name="proxmox",
     title="Proxmox VE",

@@ -15,6 +15,7 @@ from cloud_init.sent import encode
 from components.clouds.registry import CLOUDS
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS
+from components.model.clouds.facts import PublicAddress
 from components.model.machine import Public
 from components.model.naming import disk_name
 from components.model.plan import Node, Plan
@@ -22,7 +23,7 @@ from components.model.planning.check_shape import clustered_roles
 from components.model.planning.firewall import ANYWHERE
 from components.model.settings import Settings
 from tests.clouds.conformance.program import Registration
-from tests.simulator.case import Seen, Types, load_case
+from tests.simulator.case import Seen, Types, identity, load_case
 from tests.simulator.openings import find_reach_problems
 from tests.simulator.world import World
 
@@ -46,7 +47,7 @@ def find_world_problems(plan: Plan, settings: Settings, world: World) -> Iterato
             if wanted != found:
                 yield f"{node.key}: {what} is {show(found)}, not {show(wanted)}"
     wanted = Counter(f"{node.key}-{disk.purpose}" for node in (*plan.nodes, *plan.kept) for disk in node.disks if disk.is_data)
-    if wanted != (found := Counter(disk.urn.rpartition("::")[2] for disk in world.all(TYPES[plan.cloud].disk))):
+    if wanted != (found := Counter(disk.urn.rpartition("::")[2] for disk in TYPES[plan.cloud].list_disks(world))):
         yield f"data disks: {sorted(found.elements())} instead of {sorted(wanted.elements())}"
     for what in ("private_address", "public_address"):
         for address, times in Counter(getattr(machine, what) for machine in seen.values()).items():
@@ -54,7 +55,8 @@ def find_world_problems(plan: Plan, settings: Settings, world: World) -> Iterato
                 yield f"{what} {address} is of {times} machines"
     yield from find_not_apart(plan, seen)
     yield from find_wrong_ways(plan, world, seen)
-    yield from find_reach_problems(plan, world)
+    if plan.facts.firewalls:
+        yield from find_reach_problems(plan, world)
 
 
 HOST_KEY = "ssh_keys:\n  ed25519_private: |\n"
@@ -82,7 +84,8 @@ def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterat
     yield "user data as sent", encode(f"{decoded}{HOST_KEY}{host_key}", plan.facts), machine.user_data
     yield "a host key of its own", True, host_key != ""
     yield "data disks", {disk_name(node.name, disk.purpose): disk.size_gib for disk in node.disks if disk.is_data}, machine.disks
-    yield "public address", node.public is not Public.NO, machine.public_address is not None
+    if plan.facts.public_address is not PublicAddress.PRIVATE:
+        yield "public address", node.public is not Public.NO, machine.public_address is not None
     yield "running", True, machine.runs
     if machine.untracked is not None:
         listeners = {(name, one.name): one for name in node.services for one in CATALOGUE[name].listeners}
@@ -107,7 +110,8 @@ def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterat
     yield (
         "firewalls of its role only",
         True,
-        bool(worn_by_role) and all(f"{name}-".startswith(f"{plan.stack}-{node.role}-") for name in worn_by_role),
+        bool(worn_by_role) is plan.facts.firewalls
+        and all(f"{name}-".startswith(f"{plan.stack}-{node.role}-") for name in worn_by_role),
     )
     yield (
         "place in the network",
@@ -151,16 +155,18 @@ def find_not_apart(plan: Plan, seen: Mapping[str, Seen]) -> Iterator[str]:
 
 def find_wrong_ways(plan: Plan, world: World, seen: Mapping[str, Seen]) -> Iterator[str]:
     """Configurations that were told another machine, address or disk than the node's."""
-    ids = {thing.urn.rpartition("::")[2]: thing for thing in world.all(TYPES[plan.cloud].machine)}
+    ids = {thing.urn.rpartition("::")[2]: thing for thing in TYPES[plan.cloud].list_machines(world)}
     told = {thing.inputs["node"]: thing.inputs for thing in world.all(CONFIGURATION)}
     for node in plan.nodes:
         inputs, machine = told.get(node.name), seen[node.name]
         if inputs is None:
             yield f"{node.key}: has no configuration"
             continue
-        if str(inputs["machine_id"]) not in {ids[node.key].id, *map(str, ids[node.key].outputs.values())}:
+        thing = ids[node.key]
+        if str(inputs["machine_id"]) not in {thing.id, identity(thing), *map(str, thing.outputs.values())}:
             yield f"{node.key}: its configuration is for machine {inputs['machine_id']}"
-        address = machine.public_address if node.public is Public.SERVICE else machine.private_address
+        reached = node.public is Public.SERVICE and plan.facts.public_address is not PublicAddress.PRIVATE
+        address = machine.public_address if reached else machine.private_address
         if inputs["address"] != address:
             yield f"{node.key}: SSH goes to {inputs['address']}, not to {address}"
         purposes = {disk.purpose for disk in node.disks if disk.is_data}
@@ -174,19 +180,25 @@ def find_option_problems(plan: Plan, registrations: Sequence[Registration]) -> I
     types = TYPES[plan.cloud]
     serving = {node.key for node in plan.nodes if node.public is Public.SERVICE}
     for one in registrations:
-        kept = one.type in (types.disk, SECRETS) or (one.type == types.addresses and one.name in serving)
+        kept = types.is_disk(one.type, one.name) or one.type == SECRETS or (one.type == types.addresses and one.name in serving)
         if kept and not one.protect:
             yield f"{one.name}: {one.type} is not protected"
-        if one.type in types.guarded and not one.given.get("deleteProtection"):
+        guarded = one.type in types.guarded and not types.is_machine(one.type, one.name)
+        if guarded and not one.given.get(types.guard):
             yield f"{one.name}: {one.type} is not protected by the cloud"
-        if one.given.get("deleteProtection") and not kept:
+        if one.given.get(types.guard) and not kept:
             yield f"{one.name}: the cloud refuses its deletion, and nobody lifts that"
         for needed in load_case(plan.cloud).needed:
-            if one.type == needed.type and needed.find_wrong(one.given):
-                yield f"{one.name}: {needed.path} is not {needed.value}: {needed.otherwise}"
+            if one.type == needed.type and needed.is_of(types, one.name) and needed.find_wrong(one.given):
+                yield f"{one.name}: {needed.path} is not as needed ({needed.value}): {needed.otherwise}"
+        for (type, end), inputs in types.parts.items():
+            if one.type == type and one.name.endswith(end) and (missing := set(inputs) - set(one.ignore_changes)):
+                yield f"{one.name}: a change of {', '.join(sorted(missing))} makes the machine anew"
+        if types.is_disk(one.type, one.name) and (missing := set(types.kept_inputs) - set(one.ignore_changes)):
+            yield f"{one.name}: a change of {', '.join(sorted(missing))} makes the disk anew, empty"
         if one.type == types.attachments and not one.delete_before_replace:
             yield f"{one.name}: the end of an attachment may undo its successor"
-        if one.type == types.machine:
+        if types.is_machine(one.type, one.name):
             if missing := set(types.at_creation) - set(one.ignore_changes):
                 yield f"{one.name}: a change of {', '.join(sorted(missing))} replaces or breaks the machine"
             if not one.delete_before_replace:

@@ -24,8 +24,8 @@ from tests.clouds.conformance import command
 from tests.clouds.conformance.checks import SECRETS, TYPES, find_wrong_ways
 from tests.clouds.conformance.command import Command, command_line
 from tests.clouds.conformance.conftest import Live
-from tests.clouds.conformance.test_day_two import identity, name_of
-from tests.simulator.case import load_case
+from tests.clouds.conformance.test_day_two import name_of
+from tests.simulator.case import identity, load_case
 
 KILLS = ("cut", "stuck")
 """Kinds of failure in which the engine is killed: the call was done, or was not."""
@@ -112,7 +112,7 @@ class Stand:
 
     def machines(self) -> dict[str, str]:
         """Ids of the machines by node."""
-        return {name_of(thing): identity(thing) for thing in self.live.world.all(TYPES[self.cloud].machine)}
+        return {name_of(thing): identity(thing) for thing in TYPES[self.cloud].list_machines(self.live.world)}
 
     def look(self) -> dict[str, tuple[object, ...]]:
         """What each machine has to have after as before, the last whether it runs; of a public address that only lets its
@@ -135,7 +135,7 @@ class Stand:
     def kept(self) -> dict[str, str]:
         """Ids of what is protected in the state and stands in the cloud: disks, addresses."""
         types = TYPES[self.cloud]
-        things = [*self.live.world.all(types.disk), *(self.live.world.all(types.addresses) if types.addresses else [])]
+        things = [*types.list_disks(self.live.world), *(self.live.world.all(types.addresses) if types.addresses else [])]
         return {f"{thing.type} {name_of(thing)}": identity(thing) for thing in things}
 
     def remember(self) -> None:

@@ -22,7 +22,7 @@ from tests.clouds.conformance.program import Config
 from tests.clouds.conformance.sample import LONG, do_on
 from tests.clouds.conformance.test_conformance import plan_of
 from tests.plans import make_plan
-from tests.simulator.case import Seen, load_case
+from tests.simulator.case import Seen, identity, load_case
 from tests.simulator.world import Thing
 
 pytestmark = pytest.mark.clouds
@@ -62,7 +62,7 @@ class Story:
 
     def disks(self) -> dict[str, str]:
         """Ids of the data disks by the name of the resource that made them."""
-        return {name_of(thing): identity(thing) for thing in self.world.all(TYPES[self.cloud].disk)}
+        return {name_of(thing): identity(thing) for thing in TYPES[self.cloud].list_disks(self.world)}
 
     def secrets(self) -> dict[str, object]:
         """What the `Secrets` are, in the clear."""
@@ -70,19 +70,11 @@ class Story:
 
     def ids(self) -> dict[str, str]:
         """Ids of the machines, likewise."""
-        return {name_of(thing): identity(thing) for thing in self.world.all(TYPES[self.cloud].machine)}
+        return {name_of(thing): identity(thing) for thing in TYPES[self.cloud].list_machines(self.world)}
 
 
 def name_of(thing: Thing) -> str:
     return thing.urn.rpartition("::")[2]
-
-
-def identity(thing: Thing) -> str:
-    """What no other thing ever has: Google's and Azure's ids are made of names, their outputs tell one from the next."""
-    for name in ("instanceId", "vmId", "diskId", "uniqueId"):
-        if name in thing.outputs:
-            return str(thing.outputs[name])
-    return thing.id
 
 
 @pytest.fixture(scope="module", params=[cloud for cloud in CLOUDS if CLOUDS[cloud].real])

@@ -25,8 +25,8 @@ from tests.clouds.conformance.command import OWN, Command, command_line
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import EngineError
 from tests.clouds.conformance.sample import LONG, do_on
-from tests.clouds.conformance.test_day_two import identity, name_of, touched
-from tests.simulator.case import load_case
+from tests.clouds.conformance.test_day_two import name_of, touched
+from tests.simulator.case import identity, load_case
 
 pytestmark = pytest.mark.clouds
 
@@ -74,7 +74,7 @@ def webitel(live: Live) -> Iterator[Command]:
 
 def machines(live: Live) -> dict[str, str]:
     cloud = live.deployment.stack.partition("-")[0]
-    return {name_of(thing): identity(thing) for thing in live.world.all(TYPES[cloud].machine)}
+    return {name_of(thing): identity(thing) for thing in TYPES[cloud].list_machines(live.world)}
 
 
 def look(live: Live) -> dict[str, tuple[object, ...]]:
