@@ -14,6 +14,7 @@ from cli.comment.diagram import draw_plan
 from cli.console import format_count
 from cli.engine.changes import OPERATIONS, Changes, FileDiff, diff_files
 from cli.show.plan import format_price
+from components.model.naming import is_node_key
 from components.model.plan import Plan
 from components.model.planning.outline import INNER, outline
 
@@ -83,7 +84,7 @@ def write_preview(plan: Plan, changes: Changes) -> str:
     if not changes.resources:
         return ""
     machine = plan.facts.machine_resource
-    replaced, deleted = (changes.names(operation, machine) for operation in ("replace", "delete"))
+    replaced, deleted = ([*filter(is_node_key, changes.names(operation, machine))] for operation in ("replace", "delete"))
     counts = [str(changes.count(operation)) for operation in OPERATIONS]
     cells = [f"`{plan.stack}`", f"**{', '.join(replaced)}**" if replaced else "none", *counts, *price_cells(plan, changes)]
     loud = [

@@ -15,10 +15,11 @@ from cli.console import DEFAULT_STACK, Failure, progress
 from cli.engine.ask import Question, ask, make
 from cli.engine.backend import ROOT
 from cli.engine.engine import Engine
-from cli.engine.events import EventLog
+from cli.engine.events import EventLog, name_of
 from cli.engine.pending import make_question
 from components.clouds.power import Direct, Request, Switch
 from components.clouds.registry import load_power
+from components.model.naming import is_node_key
 from components.model.plan import Plan
 from components.model.report import NodeReport, list_silent, make_silent_report
 from tools.host.pace import Pace
@@ -57,7 +58,7 @@ def find_machines(resources: Sequence[Resource], plan: Plan, keys: Collection[st
     known = {
         str(one["urn"]).rpartition("::")[2]: one
         for one in resources
-        if one["type"] == plan.facts.machine_resource and not one.get("delete")
+        if one["type"] == plan.facts.machine_resource and is_node_key(name_of(one["urn"])) and not one.get("delete")
     }
     return {key: one for key, one in known.items() if not keys or key in keys}
 

@@ -23,7 +23,7 @@ def show_plan(deployment: Deployment, everything: bool = False) -> None:
     """Print the plan as tables."""
     plan, settings = deployment.plan, deployment.settings
     tier, cloud = TIERS[plan.tier], plan.facts
-    place = cloud.title if cloud.is_one_place else f"{cloud.title} {plan.region}"
+    place = cloud.title if not cloud.priced else f"{cloud.title} {plan.region}"
     out.print(
         f"{plan.stack}   {place}   {tier.title}: about {format_calls(tier.calls_per_day)} calls a day   Webitel {plan.release}"
     )
@@ -83,7 +83,7 @@ def sum_tables(plan: Plan) -> Iterator[Table]:
     """Return what all of it costs, or what it takes of hosts of one's own; nothing of what is only tried."""
     if plan.bill:
         yield bill_table(plan)
-    elif plan.facts.real:
+    elif plan.facts.in_earnest:
         yield capacity_table(plan)
 
 

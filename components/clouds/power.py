@@ -44,8 +44,8 @@ class Direct:
 class Power:
     """`function` of the provider tells of the machine by `arguments` of its id; `state` finds the word in its answer, `off`
     are the words for a machine that does not run and never will by itself, `stopping` those of them with which the cloud
-    refuses a start, until the machine has come down. `start` is made of id and word. `tell` returns the word by id where the provider has no
-    function for it, and raises OSError."""
+    refuses a start, until the machine has come down. `start` is made of id and word. `tell` returns the word by id
+    where the provider has no function for it, and raises OSError."""
 
     function: str
     arguments: Callable[[str], Values]

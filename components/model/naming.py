@@ -23,6 +23,11 @@ def node_name(stack: str, role: str, n: int) -> str:
     return f"{stack}-{role}-{n}"
 
 
+def is_node_key(name: str) -> bool:
+    """Return whether a name is a node's inside its deployment, `data-1`, and not that of a part of it, `data-1-database`."""
+    return re.fullmatch(r"[a-z]+-[1-9]\d*", name) is not None
+
+
 def disk_name(node: str, purpose: str) -> str:
     """Return the name of a node's data disk, from the node's full name."""
     return f"{node}-{purpose}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from components.model.naming import is_node_key
 from tests.simulator.bugs import Bug
 from tests.simulator.world import Thing, World
 
@@ -27,7 +28,8 @@ Answer = tuple[str, str, str]
 @dataclass(frozen=True)
 class Types:
     """A cloud's resource types, and the inputs of a machine that count at its creation only. `keys`, `addresses` and
-    `attachments` (of disks) are "" where the cloud has no such resource; `guarded` are those with `deleteProtection`. `parts`
+    `attachments` (of disks) are "" where the cloud has no such resource; `guarded` are those that the cloud itself protects, by
+    the input `guard`. `parts`
     are other resources that make a machine, by type and the end of their name, with the inputs that count at its creation
     only; `kept_inputs` are those of a data disk. `none_of` is how the names of things end that have the type of a data disk
     and are none."""
@@ -39,13 +41,26 @@ class Types:
     keys: str = ""
     attachments: str = ""
     guarded: tuple[str, ...] = ()
+    guard: str = "deleteProtection"
     parts: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     kept_inputs: tuple[str, ...] = ()
     none_of: str = ""
 
     def is_disk(self, type: str, name: str) -> bool:
         """Whether a resource, or the thing that it made, is a data disk."""
-        return type == self.disk and not (self.none_of and name.endswith(self.none_of))
+        return (
+            type == self.disk
+            and not (self.none_of and name.endswith(self.none_of))
+            and not (self.machine == self.disk and self.is_machine(type, name))
+        )
+
+    def is_machine(self, type: str, name: str) -> bool:
+        """Whether a resource, or the thing that it made, is a node's machine, and none that keeps a disk."""
+        return type == self.machine and is_node_key(name.rpartition("::")[2])
+
+    def list_machines(self, world: World) -> list[Thing]:
+        """Every machine of a node."""
+        return [one for one in world.all(self.machine) if self.is_machine(one.type, one.urn)]
 
     def list_disks(self, world: World) -> list[Thing]:
         """Every data disk."""
@@ -103,6 +118,10 @@ class Needed:
     path: str
     value: Any
     otherwise: str
+
+    def is_of(self, types: Types, name: str) -> bool:
+        """Whether it is asked of a resource of that name: where disks have the type of machines, of machines alone."""
+        return self.type != types.machine or types.is_machine(self.type, name)
 
     def find_wrong(self, inputs: Mapping[str, Any]) -> list[Any]:
         """Values that are others; None where there is none."""
@@ -176,7 +195,7 @@ def load_case(cloud: str) -> Case:
 def identity(thing: Thing) -> str:
     """What no other thing ever has: Google's and Azure's ids are made of names, their outputs tell one from the next, and a
     libvirt machine's UUID is its node's, the id of the disc that it was made with another one each time."""
-    for name in ("instanceId", "vmId", "diskId", "uniqueId", "cloudinit"):
+    for name in ("simulatedNumber", "instanceId", "vmId", "diskId", "uniqueId", "cloudinit"):
         if thing.get(name):
             return str(thing.get(name))
     return thing.id

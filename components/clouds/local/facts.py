@@ -16,9 +16,9 @@ FACTS = CloudFacts(
     fixed_addresses=True,
     firewall_filters_private=False,
     real=False,
+    priced=False,
     region_shape="local",
     trial=True,
-    priced=False,
     boot_min_gib=5,
     # Nothing on one host; drills lose the nodes of one together.
     zones=("a", "b", "c"),

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from components.model.catalogue.tiers import TIERS
 from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.existing import GivenNetworks
@@ -71,11 +72,11 @@ class CloudFacts:
     `private_node` is how nodes that nobody reaches from outside get out, `egress_reason` why by addresses of their own where they
     do. `fixed_addresses`: private addresses can be
     chosen before the machine exists.
-    `firewalls`: the cloud filters what goes to and from machines, by firewalls that we make; else the nodes do it alone.
-    `firewall_filters_private`: they also filter traffic inside the network.
+    `firewall_filters_private`: the cloud's firewall also filters traffic inside the network; `firewalls`: there is one at all,
+    else the nodes' own is the only one.
     `way_out_by_subnet`: a subnet has one way out for all its nodes, so those reached from outside stand in the upper
     half of the network and the others in the lower.
-    `real`: costs money and is reached from the internet, so documentation values are refused by `up`.
+    `real`: machines are made by an account of a provider. `given`: hosts are given, none is made.
     `trial`: machines are small containers on one host. `priced`: machines are of types with prices, in the price list; else
     nobody is paid for them by the month. `made_to_measure`: a machine has the vCPU and the memory that its role needs, on hosts
     of one's own, which are not promised twice; the nodes' MAC addresses then begin with `mac_prefix`, and
@@ -141,6 +142,8 @@ class CloudFacts:
     made_to_measure: bool = False
     mac_prefix: str = ""
     site_ignores: tuple[str, ...] = ()
+    firewalls: bool = True
+    given: bool = False
     way_out_by_subnet: bool = False
     user_data_gzip: bool = False
     user_data_limit: int = 16384
@@ -196,6 +199,11 @@ class CloudFacts:
     flows_per_vcpu: int = 0
     reverse_dns: bool = False
     reverse_dns_first: bool = False
+
+    @property
+    def in_earnest(self) -> bool:
+        """Whether people rely on it and the internet reaches it: then documentation values are refused by `up`."""
+        return self.real or self.given
 
     @property
     def best_region(self) -> str:
@@ -302,4 +310,15 @@ def resolve_facts(facts: CloudFacts, settings: Settings) -> CloudFacts:
         return replace(
             facts, public_address=PublicAddress.TRANSLATED if settings.site.public_addresses else PublicAddress.PRIVATE
         )
+    if facts.given:
+        return replace(facts, login_user=settings.host_user, public_address=find_public_address(settings))
     return replace(facts, **LOCAL_NETWORKS[settings.local_network]) if facts.trial else facts
+
+
+def find_public_address(settings: Settings) -> PublicAddress:
+    """Return what given hosts know of the addresses by which they are reached. Hosts that differ are refused elsewhere."""
+    outer = {role.name for role in TIERS[settings.tier].roles if role.public is Public.SERVICE}
+    reached = [host for host in settings.hosts if host.role in outer]
+    if any(host.translated for host in reached):
+        return PublicAddress.TRANSLATED
+    return PublicAddress.OWN if any(host.public != host.private for host in reached) else PublicAddress.PRIVATE

@@ -14,6 +14,7 @@ from typing import Any
 
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import CloudFacts
+from components.model.naming import is_node_key
 from components.model.plan import Plan
 from components.model.planning.addresses import ZONE_SUBNETS_PREFIX, resolve_network
 from components.model.planning.audio import choose_by_size, choose_default
@@ -82,7 +83,7 @@ def read_standing(told: Mapping[str, Any], resources: Iterable[Resource], settin
         for one in found
         if (output := facts.zone_outputs.get(one.type)) and one.outputs.get(output)
     }
-    machines = [one for one in found if one.type == facts.machine_resource]
+    machines = [one for one in found if is_machine(one, facts)]
     types = {key.rpartition("-")[0]: type for key, type in sorted((one.name, type_of(one, facts)) for one in machines)}
     given = told.get(SETTING)
     if told:
@@ -117,7 +118,12 @@ def is_filled(resources: Iterable[Resource], settings: Settings, facts: CloudFac
 
 def key_of(resource: Resource, facts: CloudFacts) -> str:
     """Return the node of a machine or of a data disk, `data-1` of `data-1-database`."""
-    return resource.name if resource.type == facts.machine_resource else resource.name.rpartition("-")[0]
+    return resource.name if is_machine(resource, facts) else resource.name.rpartition("-")[0]
+
+
+def is_machine(resource: Resource, facts: CloudFacts) -> bool:
+    """Return whether a resource is a node's machine: where disks belong to machines, one that keeps a disk has the same type."""
+    return resource.type == facts.machine_resource and is_node_key(resource.name)
 
 
 def type_of(machine: Resource, facts: CloudFacts) -> str:

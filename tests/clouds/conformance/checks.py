@@ -110,7 +110,8 @@ def compare(plan: Plan, node: Node, settings: Settings, machine: Seen) -> Iterat
     yield (
         "firewalls of its role only",
         True,
-        bool(worn_by_role) is plan.facts.firewalls and all(f"{name}-".startswith(f"{plan.stack}-{node.role}-") for name in worn_by_role),
+        bool(worn_by_role) is plan.facts.firewalls
+        and all(f"{name}-".startswith(f"{plan.stack}-{node.role}-") for name in worn_by_role),
     )
     yield (
         "place in the network",
@@ -154,7 +155,7 @@ def find_not_apart(plan: Plan, seen: Mapping[str, Seen]) -> Iterator[str]:
 
 def find_wrong_ways(plan: Plan, world: World, seen: Mapping[str, Seen]) -> Iterator[str]:
     """Configurations that were told another machine, address or disk than the node's."""
-    ids = {thing.urn.rpartition("::")[2]: thing for thing in world.all(TYPES[plan.cloud].machine)}
+    ids = {thing.urn.rpartition("::")[2]: thing for thing in TYPES[plan.cloud].list_machines(world)}
     told = {thing.inputs["node"]: thing.inputs for thing in world.all(CONFIGURATION)}
     for node in plan.nodes:
         inputs, machine = told.get(node.name), seen[node.name]
@@ -182,12 +183,13 @@ def find_option_problems(plan: Plan, registrations: Sequence[Registration]) -> I
         kept = types.is_disk(one.type, one.name) or one.type == SECRETS or (one.type == types.addresses and one.name in serving)
         if kept and not one.protect:
             yield f"{one.name}: {one.type} is not protected"
-        if one.type in types.guarded and not one.given.get("deleteProtection"):
+        guarded = one.type in types.guarded and not types.is_machine(one.type, one.name)
+        if guarded and not one.given.get(types.guard):
             yield f"{one.name}: {one.type} is not protected by the cloud"
-        if one.given.get("deleteProtection") and not kept:
+        if one.given.get(types.guard) and not kept:
             yield f"{one.name}: the cloud refuses its deletion, and nobody lifts that"
         for needed in load_case(plan.cloud).needed:
-            if one.type == needed.type and needed.find_wrong(one.given):
+            if one.type == needed.type and needed.is_of(types, one.name) and needed.find_wrong(one.given):
                 yield f"{one.name}: {needed.path} is not as needed ({needed.value}): {needed.otherwise}"
         for (type, end), inputs in types.parts.items():
             if one.type == type and one.name.endswith(end) and (missing := set(inputs) - set(one.ignore_changes)):
@@ -196,7 +198,7 @@ def find_option_problems(plan: Plan, registrations: Sequence[Registration]) -> I
             yield f"{one.name}: a change of {', '.join(sorted(missing))} makes the disk anew, empty"
         if one.type == types.attachments and not one.delete_before_replace:
             yield f"{one.name}: the end of an attachment may undo its successor"
-        if one.type == types.machine:
+        if types.is_machine(one.type, one.name):
             if missing := set(types.at_creation) - set(one.ignore_changes):
                 yield f"{one.name}: a change of {', '.join(sorted(missing))} replaces or breaks the machine"
             if not one.delete_before_replace:

@@ -112,7 +112,7 @@ class Stand:
 
     def machines(self) -> dict[str, str]:
         """Ids of the machines by node."""
-        return {name_of(thing): identity(thing) for thing in self.live.world.all(TYPES[self.cloud].machine)}
+        return {name_of(thing): identity(thing) for thing in TYPES[self.cloud].list_machines(self.live.world)}
 
     def look(self) -> dict[str, tuple[object, ...]]:
         """What each machine has to have after as before, the last whether it runs; of a public address that only lets its

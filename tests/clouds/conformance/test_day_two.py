@@ -70,7 +70,7 @@ class Story:
 
     def ids(self) -> dict[str, str]:
         """Ids of the machines, likewise."""
-        return {name_of(thing): identity(thing) for thing in self.world.all(TYPES[self.cloud].machine)}
+        return {name_of(thing): identity(thing) for thing in TYPES[self.cloud].list_machines(self.world)}
 
 
 def name_of(thing: Thing) -> str:

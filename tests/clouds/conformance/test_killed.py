@@ -130,7 +130,7 @@ def test_a_machine_that_somebody_deleted_comes_back_by_a_repair(stand: Stand) ->
     """With its disks and addresses; `drift` names it before, and the other machines stay as they are."""
     do_on(["hetzner"], stand.cloud, "takes half a minute")
     look, before = stand.look(), stand.machines()
-    (machine,) = [one for one in stand.live.world.all(TYPES[stand.cloud].machine) if name_of(one) == NODE]
+    (machine,) = [one for one in TYPES[stand.cloud].list_machines(stand.live.world) if name_of(one) == NODE]
     erase(stand, machine.key)
     drift = stand.webitel("drift", stand.stack, "--no-nodes")
     assert drift.exit_code == 2 and f"{NODE}" in drift.output and "is gone" in drift.output, drift.output

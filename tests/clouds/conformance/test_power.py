@@ -40,7 +40,7 @@ def cloud_of(live: Live) -> str:
 
 
 def find_machine(live: Live) -> Thing:
-    (machine,) = live.world.all(load_case(cloud_of(live)).types.machine)
+    (machine,) = load_case(cloud_of(live)).types.list_machines(live.world)
     return machine
 
 

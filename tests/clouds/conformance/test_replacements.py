@@ -74,7 +74,7 @@ def webitel(live: Live) -> Iterator[Command]:
 
 def machines(live: Live) -> dict[str, str]:
     cloud = live.deployment.stack.partition("-")[0]
-    return {name_of(thing): identity(thing) for thing in live.world.all(TYPES[cloud].machine)}
+    return {name_of(thing): identity(thing) for thing in TYPES[cloud].list_machines(live.world)}
 
 
 def look(live: Live) -> dict[str, tuple[object, ...]]:

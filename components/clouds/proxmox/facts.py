@@ -1,0 +1,63 @@
+"""Proxmox VE: what is known before anybody is asked."""
+
+from __future__ import annotations
+
+from components.model.clouds.consoles import Console
+from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.machine import Public
+
+# onprem.md 2 and 7: machines are made to measure, hosts have their owner's names, `ip_configs` fix the address, its firewall is
+# not used (2.6: it follows connections on the host, whose table audio fills).
+FACTS = CloudFacts(
+    name="proxmox",
+    title="Proxmox VE",
+    default_region="cluster",
+    default_network="10.20.0.0/24",
+    login_user="debian",
+    private_node=Public.NO,
+    public_address=PublicAddress.PRIVATE,
+    fixed_addresses=True,
+    firewall_filters_private=False,
+    firewalls=False,
+    real=True,
+    priced=False,
+    made_to_measure=True,
+    region_shape="cluster",
+    zones=("pve", "pve2", "pve3"),
+    zone_shape=r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
+    zone_outputs={"proxmoxve:index/vmLegacy:VmLegacy": "nodeName"},
+    package="proxmoxve",
+    machine_resource="proxmoxve:index/vmLegacy:VmLegacy",
+    disk_type="disk",
+    # The provider counts GB as GiB; a volume of LVM, ZFS or Ceph may be larger than any store.
+    disk_limits={"disk": (1, 65_536)},
+    boot_max_gib=65_536,
+    boot_min_gib=10,
+    # No firewall but the nodes' own, whose files grow with them (`provider/node_inputs.py`).
+    max_networks=400,
+    max_operators=400,
+    refusals={
+        Refusal.CAPACITY: "not enough memory|out of memory|no space left|not enough free space|start failed: QEMU exited",
+        Refusal.QUOTA: "Permission check failed|403 ",
+        Refusal.RATE: "got timeout|can't lock file|VM is locked",
+    },
+    quota_page="https://pve.proxmox.com/wiki/User_Management",
+    credentials=Sources(
+        (("PROXMOX_VE_API_TOKEN",), ("PROXMOX_VE_USERNAME", "PROXMOX_VE_PASSWORD")),
+        "the web interface: Datacenter, Permissions, API Tokens (docs/operate/proxmox.md)",
+        config=("apiToken", "password"),
+        also={
+            "endpoint": (
+                ("PROXMOX_VE_ENDPOINT",),
+                "endpoint",
+                "./webitel pulumi config set proxmoxve:endpoint https://pve.your-company.com:8006/",
+            ),
+        },
+    ),
+    console=Console(
+        way="the machine, Console (a serial one, xterm.js)",
+        before="a password",
+        without="the host's shell: `qm guest` needs an agent; stop the machine and mount its disk",
+        page="https://pve.proxmox.com/wiki/Serial_Terminal",
+    ),
+)
