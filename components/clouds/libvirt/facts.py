@@ -28,9 +28,19 @@ FACTS = CloudFacts(
     network_prefixes=(8, 28),
     # No firewall but the nodes' own, whose files grow with them (`provider/node_inputs.py`).
     max_networks=400,
+    max_operators=400,
+    disk_type="volume",
+    # What a file of ext4, and one of qcow2, may have.
+    disk_limits={"volume": (1, 8_192)},
+    boot_max_gib=8_192,
     machine_resource="libvirt:index/domain:Domain",
     # QEMU's and libvirtd's words.
-    refusals={Refusal.CAPACITY: "Cannot allocate memory|cannot set up guest memory|No space left on device"},
+    refusals={
+        Refusal.CAPACITY: "Cannot allocate memory|cannot set up guest memory|No space left on device",
+        Refusal.QUOTA: "access denied|authentication (failed|unavailable|required)",
+        Refusal.RATE: "has asynchronous jobs running|cannot acquire state change lock",
+    },
+    quota_page="https://libvirt.org/aclpolkit.html",
     credentials=Sources(
         (("LIBVIRT_DEFAULT_URI",),),
         "the host's address as qemu+ssh://root@HOST/system?keyfile=/home/you/.ssh/id_ed25519",

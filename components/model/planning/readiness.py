@@ -51,7 +51,7 @@ def find_documentation_values(settings: Settings, facts: CloudFacts) -> Iterator
         yield setting_problem(
             "network", "", f"nodes stand in a network that you have; set its range, such as {facts.default_network}"
         )
-    if facts.made_to_measure and not (settings.zone or settings.zones):
+    if facts.made_to_measure and facts.zone_shape and not (settings.zone or settings.zones):
         yield setting_problem("zones", "", f"machines stand on hosts that you name; set such as [{facts.zones[0]}]")
     yield from find_unproven_hosts(settings)
     yield from missing_credentials(settings, facts)

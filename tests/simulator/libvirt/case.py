@@ -91,7 +91,9 @@ CASE = Case(
     config={"uri": "qemu+ssh://root@kvm-1/system"},
     account="a host with 64 CPUs and 512 GiB",
     refusals={
-        "capacity": "error creating libvirt domain: internal error: cannot set up guest memory 'pc.ram': Cannot allocate memory"
+        "capacity": "error creating libvirt domain: internal error: cannot set up guest memory 'pc.ram': Cannot allocate memory",
+        "quota": "authentication unavailable: no polkit agent available to authenticate action 'org.libvirt.unix.manage'",
+        "rate": "internal error: pool 'default' has asynchronous jobs running.",
     },
     image="debian-13-genericcloud-amd64.qcow2",
     zone="",

@@ -14,8 +14,8 @@ from tests.simulator.world import Refused, Thing
 ERRORS: Mapping[str, str] = {
     "capacity": "error creating libvirt domain: internal error: process exited while connecting to monitor: "
     "cannot set up guest memory 'pc.ram': Cannot allocate memory",
-    "quota": "error creating libvirt volume: cannot write data to file: No space left on device",
-    "rate": "failed to connect: internal error: client socket is closed",
+    "quota": "authentication unavailable: no polkit agent available to authenticate action 'org.libvirt.unix.manage'",
+    "rate": "error creating libvirt domain: internal error: pool 'default' has asynchronous jobs running.",
     "error": "internal error: client socket is closed",
 }
 VOLUME, DISC = "libvirt:index/volume:Volume", "libvirt:index/cloudInitDisk:CloudInitDisk"
@@ -44,6 +44,11 @@ def key_of(pool: str, name: str) -> str:
     return f"/var/lib/libvirt/{pool}/{name}"
 
 
+def place_of(inputs: Properties) -> str:
+    """The key of the volume that these inputs make."""
+    return key_of(inputs.get("pool", POOLS[0]), inputs.get("name", ""))
+
+
 def token_of(key: str) -> str:
     """What the holder of a file holds."""
     return f"file {key}"
@@ -55,10 +60,11 @@ class Volume(Simulated):
     type = VOLUME
 
     def make_id(self, call: Call) -> str:
-        return key_of(call.inputs["pool"], call.inputs["name"])
+        return place_of(call.inputs)
 
     def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
-        there = self.account.world.find(VOLUME, key_of(inputs["pool"], inputs["name"]))
+        pool, name = inputs.get("pool", POOLS[0]), inputs.get("name", "")
+        there = self.account.world.find(VOLUME, key_of(pool, name)) if pool in POOLS else None
         if there is None:
             return super().create(request, inputs)
         self.account.faults.before(request, "create", inputs, self.account.errors)
@@ -73,7 +79,7 @@ class Volume(Simulated):
             return {"size": 3 * GIB, "format": "qcow2"}
         base = 0
         if name := inputs.get("baseVolumeName"):
-            if inputs.get("baseVolumePool", inputs["pool"]) != POOLS[0] or name not in IMAGES:
+            if inputs.get("baseVolumePool", inputs.get("pool")) != POOLS[0] or name not in IMAGES:
                 raise Refused(f"can't retrieve base volume with name '{name}': Storage volume not found")
             base = IMAGES[name]
         if size is not None and size < base:
@@ -91,7 +97,7 @@ class CloudInitDisk(Simulated):
     type = DISC
 
     def make_id(self, call: Call) -> str:
-        return f"{key_of(call.inputs['pool'], call.inputs['name'])};{uuid.uuid4()}"
+        return f"{place_of(call.inputs)};{uuid.uuid4()}"
 
     def make(self, call: Call) -> Properties:
         key = call.id.partition(";")[0]
