@@ -106,6 +106,9 @@ class Adapter(Cloud):
         domain = libvirt.Domain(
             node.key,
             name=node.name,
+            # Another volume in its disks would be written down and change nothing, while the old one is deleted under the
+            # running machine: what it was made with has to stand where a change makes it anew.
+            description=disc.id,
             vcpu=node.machine_type.vcpus,
             memory=int(node.machine_type.memory_gib * 1024),
             cpu=libvirt.DomainCpuArgs(mode="host-passthrough"),

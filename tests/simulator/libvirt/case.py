@@ -34,6 +34,10 @@ def has_uuid(sheet: object) -> bool:
     return bool(UUID.search(str(sheet)))
 
 
+def is_disc(text: object) -> bool:
+    return ".iso;" in str(text)
+
+
 def is_told_apart(name: object) -> bool:
     """Of a boot volume by its disc's; a data disk has one name for good."""
     return bool(re.search(r"-(database|recordings|[0-9a-f]{8}\.qcow2)$", str(name)))
@@ -61,6 +65,7 @@ BUGS = (
     Bug("size of a boot disk not ignored", ":Volume", unignored("size"), "app-1-boot"),
     Bug("user data not ignored", ":CloudInitDisk", unignored("userData"), "app-1"),
     Bug("network of the disc not ignored", ":CloudInitDisk", unignored("networkConfig"), "app-1"),
+    Bug("a machine that outlives its boot volume", ":Domain", put("description", None), "app-1"),
     Bug("disc for the IDE that the machine has not", ":Domain", put("machine", "q35"), "app-1"),
     Bug("no UUID of ours, so a failed start blocks the next", ":Domain", put("xml", None), "app-1"),
     Bug("a machine that stays off when its host restarts", ":Domain", put("autostart", False), "edge-1"),
@@ -101,6 +106,7 @@ CASE = Case(
     records={},
     rule=("", "", None),
     needed=(
+        Needed(MACHINE, "description", is_disc, "a new disc and boot volume leave the machine as it is, without its own"),
         Needed(MACHINE, "xml.xslt", has_uuid, "what a failed start leaves behind blocks every next one"),
         Needed(VOLUME, "name", is_told_apart, "the volume of the machine before is taken as it is"),
         Needed(MACHINE, "autostart", True, "it stays off when its host restarts"),

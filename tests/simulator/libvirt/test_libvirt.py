@@ -134,7 +134,7 @@ def test_what_replaces_a_machine_and_what_does_not(host: Driver) -> None:
         {"memory": 8192},
         {"name": "other"},
         {"disks": [{"volumeId": first.id}, {"volumeId": second.id}]},
-        {"disks": [{"volumeId": second.id}]},
+        {"disks": [{"volumeId": first.id, "scsi": True}]},
         {"xml": {"xslt": "<b/>"}},
         {"firmware": "/usr/share/OVMF/OVMF_CODE.fd"},
         {"type": "qemu"},
@@ -142,7 +142,13 @@ def test_what_replaces_a_machine_and_what_does_not(host: Driver) -> None:
     ):
         assert host.diff(machine, **change).replaces == [*change], change
     disc = host.create("CloudInitDisk", "a", name="a.iso", userData="1")
-    for change in ({"cloudinit": disc.id}, {"autostart": True}, {"networkInterfaces": [{"networkName": "default"}]}):
+    for change in (
+        {"cloudinit": disc.id},
+        {"autostart": True},
+        {"networkInterfaces": [{"networkName": "default"}]},
+        {"disks": [{"volumeId": second.id}]},  # and nothing happens
+        {"cpu": {"mode": "host-model"}},
+    ):
         found = host.diff(machine, **change)
         assert found.changed == [*change] and found.replaces == []
     assert host.diff(machine).changed == []
