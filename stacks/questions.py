@@ -29,7 +29,7 @@ def ask() -> None:
     deployment = load_program()
     plan = deployment.plan
     questions = importlib.import_module(f"components.clouds.{plan.cloud}.account").make_questions(
-        Asked(plan, frozenset(job["made"]), job["rest"], deployment.settings.image)
+        Asked(plan, frozenset(job["made"]), job["rest"], deployment.settings.image, deployment.settings.site)
     )
     # However long the engine and the provider took to start.
     seconds = max(min(job["seconds"], job["until"] - time.time()), LEAST_SECONDS)

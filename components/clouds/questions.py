@@ -21,6 +21,7 @@ import pulumi
 
 from components.model.clouds.offers import Finding, Offers, Quota
 from components.model.plan import Node, Plan
+from components.model.site import Site
 
 SECONDS = 15.0
 """For one answer."""
@@ -36,13 +37,14 @@ class UnreachableError(OSError):
 @dataclass(frozen=True)
 class Asked:
     """What is asked for: a plan, what is there of it already (`TYPE::NAME` of the program's resources), where the REST
-    interface answers (empty: the cloud's own address), and the image that the settings name (empty: the cloud's own
-    Debian)."""
+    interface answers (empty: the cloud's own address), the image that the settings name (empty: the cloud's own
+    Debian), and the place on a hypervisor."""
 
     plan: Plan
     made: Collection[str] = ()
     rest: str = ""
     image: str = ""
+    site: Site = field(default_factory=Site)
 
     @property
     def missing(self) -> list[Node]:

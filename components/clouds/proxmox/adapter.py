@@ -33,7 +33,7 @@ class Adapter(Cloud):
     """No network and no firewall are made: the bridge is the company's, and the nodes' nftables are all that filters."""
 
     def create_network(self) -> None:
-        self.places = Places(self.plan, self.settings)
+        self.places = Places(self.plan, self.settings.site, self.settings.image)
         self.images: dict[str, proxmoxve.download.File] = {}
         if self.places.template:
             return
