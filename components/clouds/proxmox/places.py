@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
 from components.model.catalogue.tiers import TIERS, is_voice
@@ -28,6 +29,7 @@ class Places:
     plan: Plan
     site: Site
     image: str
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def first_id(self) -> int:
@@ -85,7 +87,8 @@ class Places:
 
     def tags_of(self, node: Node) -> list[str]:
         """Return the tags of everything that belongs to a node, in the order in which Proxmox VE keeps them."""
-        return sorted(("webitel", f"stack-{self.plan.stack}", f"role-{node.role}", f"node-{node.key}"))
+        own = (f"{name}-{value}" if value else name for name, value in self.tags.items())
+        return sorted({"webitel", f"stack-{self.plan.stack}", f"role-{node.role}", f"node-{node.key}", *own})
 
     def image_file(self, host: str) -> str:
         """Return the name of the image on a host: no other deployment's, even where the store is shared."""
