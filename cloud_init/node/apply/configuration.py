@@ -117,7 +117,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
 
         files.write(plan, before_files)
     # Only once the operators' own file is there.
-    reduced = keys.reduce(configuration["login"], configuration["files"])
+    reduced = keys.reduce(configuration["login"], configuration["files"], manifest.get("given", False))
     left = guard.prove(actions, tell)
     corrected = identity.correct(manifest, tell)
     # From here on with addresses in place of placeholders.
