@@ -106,7 +106,7 @@ class GivenHost(Handler):
 
 
 def find_reasons(old: Properties, outputs: Properties, new: Properties) -> list[str]:
-    """Return the inputs by which it is another host: its host key tells one from another, and where none is stated, the address."""
+    """Return the inputs by which it is another host: its host key tells, and where none is stated, the address."""
     if new["host_key"] != ACCEPT:
         same = " ".join(str(new["host_key"]).split()[:2]) == outputs["host_key"]
         return [] if same else ["host_key"]

@@ -19,6 +19,7 @@ from .apply import (
     drift,
     guard,
     host,
+    host_leave,
     units,
     versions,
 )
@@ -63,6 +64,7 @@ def main(arguments: list[str]) -> int:
     command.add_argument("--incoming", type=pathlib.Path, default=pathlib.Path("/run/webitel/incoming"))
     command = commands.add_parser("take-host", help="do on a host that was given what cloud-init does on a machine that was made")
     command.add_argument("--incoming", type=pathlib.Path, required=True)
+    commands.add_parser("leave-host", help="stop everything on a host that was given, and give its owner's files back")
     command = commands.add_parser("status", help="check every service of the node")
     command.add_argument("--json", action="store_true")
     command.add_argument("--brief", action="store_true", help="read the journal of the first failing service only")
@@ -124,6 +126,8 @@ def main(arguments: list[str]) -> int:
         return run_apply(options.incoming, options.update)
     if options.command == "take-host":
         return run_take_host(options.incoming)
+    if options.command == "leave-host":
+        return run_leave_host()
     if options.command == "status":
         report = status.ask(brief=options.brief)
         print(json.dumps(report) if options.json else status.as_text(report))
@@ -216,6 +220,17 @@ def run_take_host(incoming: pathlib.Path) -> int:
         return 1
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
+    return 0
+
+
+def run_leave_host() -> int:
+    """Leave a host that was given, and say what stays."""
+    try:
+        kept = host_leave.leave(lambda _, text: print(text, file=sys.stderr, flush=True))
+    except ApplyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"left; what stays here: {', '.join(kept)}")
     return 0
 
 

@@ -3,13 +3,18 @@ which the host knows whose it is. Host keys, host name and network stay as they 
 """
 
 import json
+import os
 import pathlib
 import pwd
+import shutil
+from collections.abc import Collection, Iterable
 from typing import NotRequired, TypedDict
 
-from ..system import ApplyError, Tell, run, write_private
+from ..system import ApplyError, Tell, run, systemctl, write_private
 
 MARK = pathlib.Path("/var/lib/webitel/host.json")
+FOUND = pathlib.Path("/var/lib/webitel/found")
+"""Files of the host's owner in whose place we have put our own, by their paths."""
 
 OWNERS = frozenset(
     {
@@ -58,13 +63,17 @@ class Given(TypedDict):
 
 
 class Mark(TypedDict):
-    """What the host remembers: whose it is, whether the first step was done to its end, and the files that it wrote."""
+    """What the host remembers: whose it is, whether the first step was done to its end, the files that it wrote, the deployment's
+    account and key, and whether the owner's firewall was on."""
 
     stack: str
     node: str
     claim: str
     done: bool
     files: list[str]
+    user: str
+    key: str
+    firewall: bool
 
 
 def read_mark() -> Mark | None:
@@ -92,7 +101,12 @@ def take(incoming: pathlib.Path, tell: Tell) -> None:
         "claim": given["claim"],
         "done": done,
         "files": mark["files"] if mark else [entry["path"] for entry in files],
+        "user": given["user"],
+        "key": given["key"],
+        "firewall": mark["firewall"] if mark else systemctl("is-enabled", "nftables").stdout.strip() == "enabled",
     }
+    if not mark:
+        keep_found([*fresh["files"], "/etc/hosts"], ())
     write_private(MARK, json.dumps(fresh, indent=1))
     let_in(given["user"], given["key"])
     if done:
@@ -106,6 +120,34 @@ def take(incoming: pathlib.Path, tell: Tell) -> None:
         if ended.returncode:
             raise ApplyError(f"{' '.join(command)}: {(ended.stderr or ended.stdout).strip() or ended.returncode}")
     write_private(MARK, json.dumps({**fresh, "done": True}, indent=1))
+
+
+def keep_found(paths: Iterable[str], ours: Collection[str]) -> None:
+    """Keep those files that are the owner's, each as it was found first: `ours` are those that we have written before."""
+    for name in paths:
+        path, kept, absent = pathlib.Path(name), FOUND / name.lstrip("/"), FOUND / f"{name.lstrip('/')}.absent"
+        if name in ours or absent.exists() or kept.exists() or kept.is_symlink():
+            continue
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() and not path.is_symlink():
+            absent.touch()
+            continue
+        shutil.copy2(path, kept, follow_symlinks=False)
+        found = path.lstat()
+        os.chown(kept, found.st_uid, found.st_gid, follow_symlinks=False)
+
+
+def give_back(path: str) -> None:
+    """Put back the owner's file, or leave none where there was none."""
+    kept = FOUND / path.lstrip("/")
+    if kept.is_file() or kept.is_symlink():
+        fresh = pathlib.Path(f"{path}.webitel-new")
+        shutil.copy2(kept, fresh, follow_symlinks=False)
+        found = kept.lstat()
+        os.chown(fresh, found.st_uid, found.st_gid, follow_symlinks=False)
+        fresh.replace(path)
+    else:
+        pathlib.Path(path).unlink(missing_ok=True)
 
 
 def let_in(user: str, key: str) -> None:
