@@ -44,7 +44,7 @@ class Asked:
     made: Collection[str] = ()
     rest: str = ""
     image: str = ""
-    site: Site = Site()
+    site: Site = field(default_factory=Site)
 
     @property
     def missing(self) -> list[Node]:

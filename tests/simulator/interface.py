@@ -37,6 +37,12 @@ STARTS: tuple[tuple[str, str, Mapping[str, str], Mapping[str, str]], ...] = (
         {"powerState": "running"},
         {},
     ),
+    (
+        r"/api2/json/nodes/[^/]+/qemu/(\d+)/status/start",
+        "proxmoxve:index/vmLegacy:VmLegacy",
+        {"status": "running"},
+        {},
+    ),
 )
 """Path with the machine's id, its type, what it is after the start, and the call's body."""
 GOING_DOWN = {word for name, facts in CLOUDS.items() if facts.real for word in load_case(name).stopping}
@@ -84,7 +90,10 @@ class Interface:
                 except Busy as busy:
                     self.answer(409, {"error": str(busy)})
                     return
-                self.answer(201 if started else 404, {"action": {"status": "running"}} if started else {"id": "not_found"})
+                self.answer(
+                    201 if started else 404,
+                    {"action": {"status": "running"}, "data": "UPID"} if started else {"id": "not_found"},
+                )
 
             def answer_virsh(self, words: list[str]) -> None:
                 try:
@@ -96,7 +105,8 @@ class Interface:
                 self.wfile.write(said.encode())
 
             def answer(self, status: int, document: Mapping[str, Any]) -> None:
-                known = len(self.headers.get("Authorization", "").split()) == 2
+                given = self.headers.get("Authorization", "")
+                known = len(given.split()) == 2 or given.startswith("PVEAPIToken=")
                 body = json.dumps(document if known else {"id": "unauthorized"}).encode()
                 self.send_response(status if known else 401)
                 self.end_headers()
@@ -118,6 +128,8 @@ class Interface:
             "HCLOUD_ENDPOINT": self.url,
             "HCLOUD_TOKEN": "x" * 64,
             "GOOGLE_COMPUTE_CUSTOM_ENDPOINT": self.url,
+            "PROXMOX_VE_ENDPOINT": self.url,
+            "PROXMOX_VE_API_TOKEN": "webitel@pve!deploy=simulated",
         }
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

@@ -70,7 +70,7 @@ class SimulatedConfiguration(Recorded, NodeConfiguration):
         wanted = NodeInputs.model_validate(inputs)
         machines = {wanted.machine_id: wanted.address, **{hop.machine_id: hop.address for hop in wanted.via}}
         for machine, address in machines.items():
-            if not any(machine in (thing.id, *map(str, thing.outputs.values())) for thing in self.world.all()):
+            if not any(machine in thing.list_names() for thing in self.world.all()):
                 raise Refused(f"{wanted.node}: there is no machine {machine}")
             if not address:
                 raise Refused(f"{wanted.node}: no address to reach machine {machine} at")

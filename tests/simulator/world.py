@@ -44,6 +44,11 @@ class Thing:
         """Its place in the world."""
         return make_key(self.type, self.id)
 
+    def list_names(self) -> set[str]:
+        """All that it may be known by: its id, and what it was given, alone or in a list (MAC addresses)."""
+        given = (value if isinstance(value, list) else [value] for value in self.outputs.values())
+        return {self.id, *(str(one) for values in given for one in values)}
+
     def get(self, name: str) -> Any:
         """An output or input of that name, None without one."""
         value = self.outputs.get(name)

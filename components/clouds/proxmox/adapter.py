@@ -33,7 +33,7 @@ class Adapter(Cloud):
     """No network and no firewall are made: the bridge is the company's, and the nodes' nftables are all that filters."""
 
     def create_network(self) -> None:
-        self.places = Places(self.plan, self.settings)
+        self.places = Places(self.plan, self.settings.site, self.settings.image, self.settings.tags)
         self.images: dict[str, proxmoxve.download.File] = {}
         if self.places.template:
             return
@@ -100,6 +100,7 @@ class Adapter(Cloud):
             node_name=node.zone,
             vm_id=places.vm_id(node),
             tags=places.tags_of(node),
+            description=machine.name,  # by which a later run knows what was asked for
             clone=self.find_template(),
             machine="pc",  # the cloud kernel has no driver for the CD of `q35`
             scsi_hardware="virtio-scsi-single",

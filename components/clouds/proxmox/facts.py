@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from components.model.clouds.consoles import Console
 from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.clouds.tags import TagRules
 from components.model.machine import Public
 
 # onprem.md 2 and 7: machines are made to measure, hosts have their owner's names, `ip_configs` fix the address, its firewall is
@@ -12,7 +13,7 @@ FACTS = CloudFacts(
     name="proxmox",
     title="Proxmox VE",
     default_region="cluster",
-    default_network="10.20.0.0/24",
+    default_network="10.20.0.0/16",
     login_user="debian",
     private_node=Public.NO,
     public_address=PublicAddress.PRIVATE,
@@ -28,6 +29,7 @@ FACTS = CloudFacts(
     zone_outputs={"proxmoxve:index/vmLegacy:VmLegacy": "nodeName"},
     package="proxmoxve",
     machine_resource="proxmoxve:index/vmLegacy:VmLegacy",
+    type_output="description",
     disk_type="disk",
     # The provider counts GB as GiB; a volume of LVM, ZFS or Ceph may be larger than any store.
     disk_limits={"disk": (1, 65_536)},
@@ -53,6 +55,13 @@ FACTS = CloudFacts(
                 "./webitel pulumi config set proxmoxve:endpoint https://pve.your-company.com:8006/",
             ),
         },
+    ),
+    # Tags are words; a tag of one's own is name and value with a hyphen between.
+    tags=TagRules(
+        name="[a-z0-9_][a-z0-9_.+-]{0,62}",
+        value="[a-z0-9_.+-]{0,63}",
+        words="lower-case letters, digits and - _ . + between them, up to 63",
+        reserved=("webitel", "stack", "role", "node"),
     ),
     console=Console(
         way="the machine, Console (a serial one, xterm.js)",

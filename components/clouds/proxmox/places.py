@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
 from components.model.catalogue.tiers import TIERS, is_voice
 from components.model.plan import Node, Plan
 from components.model.planning.addresses import address_offset, gateway_of
-from components.model.settings import Settings
+from components.model.site import Site
 
 STORE, FILES_STORE, BRIDGE = "local-lvm", "local", "vmbr0"
 """What a fresh installation has."""
@@ -26,14 +27,16 @@ class Places:
     """A deployment's numbers, stores and files."""
 
     plan: Plan
-    settings: Settings
+    site: Site
+    image: str
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def first_id(self) -> int:
         """The first number of the deployment's machines."""
         start, many = FIRST_IDS
         chosen = int(hashlib.sha256(self.plan.stack.encode()).hexdigest()[:8], 16) % many
-        return self.settings.site.first_id or start + chosen * IDS
+        return self.site.first_id or start + chosen * IDS
 
     def vm_id(self, node: Node, purpose: str = "") -> int:
         """Return the number of a node's machine, or of the one that keeps its data disk; no count moves it."""
@@ -44,38 +47,38 @@ class Places:
     @property
     def store(self) -> str:
         """Where boot disks are."""
-        return self.settings.site.store or STORE
+        return self.site.store or STORE
 
     @property
     def data_store(self) -> str:
         """Where data disks are."""
-        return self.settings.site.data_store or self.store
+        return self.site.data_store or self.store
 
     @property
     def files_store(self) -> str:
         """Where images and snippets are."""
-        return self.settings.site.files_store or FILES_STORE
+        return self.site.files_store or FILES_STORE
 
     @property
     def bridge(self) -> str:
         """The bridge of the nodes."""
-        return self.settings.site.network or BRIDGE
+        return self.site.network or BRIDGE
 
     @property
     def gateway(self) -> str:
         """The router."""
-        return str(self.settings.site.gateway or gateway_of(IPv4Network(self.plan.network)))
+        return str(self.site.gateway or gateway_of(IPv4Network(self.plan.network)))
 
     @property
     def name_servers(self) -> list[str]:
         """The name servers."""
-        return [str(one) for one in self.settings.site.name_servers] or [self.gateway]
+        return [str(one) for one in self.site.name_servers] or [self.gateway]
 
     @property
     def template(self) -> tuple[str, int] | None:
         """The template that `webitel:image` names as `9000` or `pve/9000`: its host, "" = the machine's own, and its number. None
         where the image is a URL."""
-        host, _, number = self.settings.image.rpartition("/")
+        host, _, number = self.image.rpartition("/")
         return (host, int(number)) if number.isdecimal() and "/" not in host else None
 
     def is_voice(self, node: Node) -> bool:
@@ -84,9 +87,10 @@ class Places:
 
     def tags_of(self, node: Node) -> list[str]:
         """Return the tags of everything that belongs to a node, in the order in which Proxmox VE keeps them."""
-        return sorted(("webitel", f"stack-{self.plan.stack}", f"role-{node.role}", f"node-{node.key}"))
+        own = (f"{name}-{value}" if value else name for name, value in self.tags.items())
+        return sorted({"webitel", f"stack-{self.plan.stack}", f"role-{node.role}", f"node-{node.key}", *own})
 
     def image_file(self, host: str) -> str:
         """Return the name of the image on a host: no other deployment's, even where the store is shared."""
-        kept = re.sub(r"[^A-Za-z0-9._-]", "-", self.settings.image.rpartition("/")[2])
+        kept = re.sub(r"[^A-Za-z0-9._-]", "-", self.image.rpartition("/")[2])
         return f"{self.plan.stack}-{host}-{kept}"

@@ -29,6 +29,8 @@ def explain_refusal(plan: Plan, node: Node | None, text: str) -> str:
     if refusal is Refusal.RATE:
         what = f" for {node.key} ({node.machine_type.name})" if node else ""
         return f"{place} got too many requests{what}, perhaps also from others who use your account: wait a few minutes"
+    if facts.made_to_measure:
+        return explain_own(plan, node, refusal)
     if node is None:
         return (
             f"your account's limit in {place} is reached: ask for a higher limit at {facts.quota_page}"
@@ -59,6 +61,17 @@ def explain_refusal(plan: Plan, node: Node | None, text: str) -> str:
             f"{'webitel:zone or ' if node.zone else ''}webitel:region",
         )
     )
+
+
+def explain_own(plan: Plan, node: Node | None, refusal: Refusal) -> str:
+    """Say what the error of a hypervisor of one's own means: nobody sells more there."""
+    place, what = f"{plan.facts.title} {plan.region}", f"{node.key} ({node.machine_type.name})" if node else "this"
+    if refusal is Refusal.QUOTA:
+        return f"{place} does not let these credentials make {what}: give them more rights ({plan.facts.quota_page})"
+    told = f"{place} has no room for {what}"
+    if node is None:
+        return f"{told}: make room, or name further hosts in webitel:zones"
+    return str(setting_problem("zones", node.zone, f"{told} there: make room, or name further hosts, and run `up` again"))
 
 
 def choose_other(facts: CloudFacts, machine: MachineType, region: str) -> MachineType | None:

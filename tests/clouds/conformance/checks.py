@@ -163,7 +163,7 @@ def find_wrong_ways(plan: Plan, world: World, seen: Mapping[str, Seen]) -> Itera
             yield f"{node.key}: has no configuration"
             continue
         thing = ids[node.key]
-        if str(inputs["machine_id"]) not in {thing.id, identity(thing), *map(str, thing.outputs.values())}:
+        if str(inputs["machine_id"]) not in {identity(thing), *thing.list_names()}:
             yield f"{node.key}: its configuration is for machine {inputs['machine_id']}"
         reached = node.public is Public.SERVICE and plan.facts.public_address is not PublicAddress.PRIVATE
         address = machine.public_address if reached else machine.private_address

@@ -77,8 +77,10 @@ CASE = Case(
     bugs=BUGS,
     record_bugs=(),
     settings={"endpoint": "https://pve.example.com:8006/", "apiToken": "webitel@pve!deploy=00000000-0000-0000-0000-000000000000"},
-    config={"endpoint": "https://pve.example.com:8006/"},
-    variables={"PROXMOX_VE_API_TOKEN": "webitel@pve!deploy=00000000-0000-0000-0000-000000000000"},
+    variables={
+        "PROXMOX_VE_API_TOKEN": "webitel@pve!deploy=00000000-0000-0000-0000-000000000000",
+        "PROXMOX_VE_ENDPOINT": "https://pve.example.com:8006/",
+    },
     account="Proxmox VE 9.0.10, 3 hosts",
     refusals={
         "capacity": "start failed: QEMU exited with code 1: cannot set up guest memory: not enough memory",
