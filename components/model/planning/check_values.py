@@ -88,6 +88,8 @@ def check_tags(draft: Draft) -> Iterator[Problem]:
     tags, facts = draft.settings.tags, draft.facts
     if facts.tags:
         yield from facts.tags.find_problems(tags, facts.title)
+    elif tags and facts.in_earnest:
+        yield setting_problem("tags", ", ".join(tags), f"nothing on {facts.title} wears any; remove the setting")
     elif tags:
         yield setting_problem("tags", next(iter(tags)), f"nothing can have tags on {facts.name}; remove the setting")
 

@@ -89,6 +89,7 @@ CASE = Case(
     see=see,
     off=("state", "shut off"),
     stopping=("in shutdown",),
+    resized_anew=True,
     bugs=BUGS,
     record_bugs=(),
     settings={"uri": "qemu+ssh://root@kvm-1/system"},
