@@ -23,6 +23,7 @@ FOUND = {
     "facts/clouds.md": "who read the vendors' pages",
     "facts/schemas/README.md": "who read the SDKs and providers",
     "facts/engine.md": "who ran the engine",
+    "facts/onprem.md": "who read the SDKs, providers and their code",
 }
 """Who found what stands on a page, by page."""
 OWN = ("conditions", "faults", "lookups", "simulators", "webitel", "project", "program")
