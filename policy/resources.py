@@ -124,6 +124,14 @@ def read_hetzner(inputs: Inputs) -> Iterator[Opening]:
             yield make_opening(rule.get("protocol"), rule.get("port") or "any", networks=tuple(texts_of(rule.get("sourceIps"))))
 
 
+def read_proxmox(inputs: Inputs) -> Iterator[Opening]:
+    """Read `firewall.RulesLegacy` of Proxmox VE, whose rules are off unless they say that they are on."""
+    for rule in maps_of(inputs.get("rules")):
+        if rule.get("type") == "in" and rule.get("action") == "ACCEPT" and rule.get("enabled") is not False:
+            source = str(rule.get("source") or ANYWHERE)
+            yield make_opening(rule.get("proto") or "any", str(rule.get("dport") or "all").replace(":", "-"), networks=(source,))
+
+
 def read_nothing(inputs: Inputs) -> Iterator[Opening]:
     """Read what lets nothing in."""
     yield from ()
@@ -140,6 +148,7 @@ READERS: Mapping[str, Callable[[Inputs], Iterator[Opening]]] = {
     "digitalocean:index/firewall:Firewall": read_digitalocean,
     "gcp:compute/firewall:Firewall": read_google,
     "hcloud:index/firewall:Firewall": read_hetzner,
+    "proxmoxve:firewall/rulesLegacy:RulesLegacy": read_proxmox,
 }
 """By type of a resource, what reads its openings."""
 

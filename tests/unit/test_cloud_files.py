@@ -18,17 +18,18 @@ from components.model.catalogue.tiers import TIERS
 from components.model.settings import CloudName
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST = 20
+MOST = 22
 """Files to write for a new cloud."""
 REAL = [name for name, facts in CLOUDS.items() if facts.real]
 
 OWN = (
-    *(f"components/clouds/CLOUD/{part}.py" for part in ("facts", "adapter", "account", "adoption", "prices")),
+    *(f"components/clouds/CLOUD/{part}.py" for part in ("facts", "adapter", "account", "adoption", "power", "prices")),
     *(
         f"tests/simulator/CLOUD/{part}"
         for part in ("schema.json", "resources.py", "machines.py", "functions.py", "view.py", "case.py", "test_CLOUD.py")
     ),
     *(f"stacks/Pulumi.CLOUD-{tier}.yaml" for tier in TIERS),
+    "requirements/CLOUD.lock",
 )
 """Of each cloud alone."""
 SHARED = (

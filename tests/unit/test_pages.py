@@ -14,7 +14,7 @@ from stacks.load import load_deployment, make_deployment
 from tools.pages import PAGES, ROOT, renew
 
 RENEW = "run: PYTHONPATH=. .venv/bin/python -m tools.pages"
-README_WORDS = 900
+README_WORDS = 950
 
 
 @pytest.mark.parametrize("page", PAGES)

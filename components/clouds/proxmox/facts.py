@@ -27,6 +27,11 @@ FACTS = CloudFacts(
     zones=("pve", "pve2", "pve3"),
     zone_shape=r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
     zone_outputs={"proxmoxve:index/vmLegacy:VmLegacy": "nodeName"},
+    image_shape=(
+        r"([A-Za-z0-9-]+/)?[1-9]\d{2,8}|https?://(?!\S*/latest/)\S+\.(qcow2|raw)",
+        "a template by its host and number, such as pve/9000, or a dated image such as "
+        "https://cloud.debian.org/images/cloud/bookworm/DATE/debian-12-genericcloud-amd64-DATE.qcow2",
+    ),
     package="proxmoxve",
     machine_resource="proxmoxve:index/vmLegacy:VmLegacy",
     type_output="description",

@@ -80,9 +80,10 @@ class CloudFacts:
     `trial`: machines are small containers on one host. `priced`: machines are of types with prices, in the price list; else
     nobody is paid for them by the month. `made_to_measure`: a machine has the vCPU and the memory that its role needs, on hosts
     of one's own, which are not promised twice; the nodes' MAC addresses then begin with `mac_prefix`, and
-    `site_ignores` are parts of `webitel:site` that are of no use there. `user_data_gzip`: takes
-    gzip bytes in base64 as user data. `user_data_limit`: bytes as sent, ours for every cloud (the smallest of theirs).
-    `metadata_ports`: ports of the
+    `site_ignores` are parts of `webitel:site` that are of no use there.
+    `image_shape`: a regular expression of `webitel:image`, which has to be given, and what it means; empty = there is a usual.
+    `user_data_gzip`: takes gzip bytes in base64 as user data. `user_data_limit`: bytes as sent, ours everywhere (the smallest
+    of theirs). `metadata_ports`: ports of the
     metadata address that only root may use, empty = all of them. `cloud_init_preinstalled`: the official Debian 12
     image has cloud-init. `package` is the name of the Pulumi package, "" = none but our own; `machine_resource` the Pulumi
     type of a machine, `type_output` which output tells its machine type.
@@ -143,6 +144,7 @@ class CloudFacts:
     mac_prefix: str = ""
     site_ignores: tuple[str, ...] = ()
     firewalls: bool = True
+    image_shape: tuple[str, str] = ("", "")
     given: bool = False
     way_out_by_subnet: bool = False
     user_data_gzip: bool = False

@@ -30,6 +30,9 @@ def check_site(draft: Draft) -> Iterator[Problem]:
             gateway,
             f"not in webitel:network = {draft.network}; use its router, such as {gateway_of(draft.network)}",
         )
+    if "://" in draft.settings.image and not site.image_checksum:
+        why = "needed for webitel:image, whose text is Debian's SHA512SUMS beside it; set it to the one of that file"
+        yield setting_problem("site.image_checksum", "", why)
     reached = {f"{role}-{n}" for role, n in draft.placed if draft.public_of(role) is Public.SERVICE}
     for key, address in site.public_addresses.items():
         if key not in reached:

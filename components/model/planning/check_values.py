@@ -108,6 +108,9 @@ def check_image(draft: Draft) -> Iterator[Problem]:
         yield setting_problem("image", image, "not an image; leave it empty for the newest Debian 12")
     if image and draft.facts.given:
         yield setting_problem("image", image, f"{draft.facts.title} have Debian 12 already; remove the setting")
+    shape, meant = draft.facts.image_shape
+    if image and shape and not re.fullmatch(shape, image):
+        yield setting_problem("image", image, f"not an image on {draft.facts.title}; use {meant}")
     if trial and image not in ("", "base"):
         yield setting_problem("image", image, "on local use base, or leave it empty for the image with the packages in it")
 

@@ -51,6 +51,8 @@ def find_documentation_values(settings: Settings, facts: CloudFacts) -> Iterator
         yield setting_problem(
             "network", "", f"nodes stand in a network that you have; set its range, such as {facts.default_network}"
         )
+    if facts.image_shape[0] and not settings.image:
+        yield setting_problem("image", "", f"machines are made of an image that you have; set {facts.image_shape[1]}")
     if facts.made_to_measure and facts.zone_shape and not (settings.zone or settings.zones):
         yield setting_problem("zones", "", f"machines stand on hosts that you name; set such as [{facts.zones[0]}]")
     yield from find_unproven_hosts(settings)

@@ -57,8 +57,6 @@ class VmLegacy(Simulated):
         if call.id == str(TEMPLATE):
             raise Refused(f"500 unable to create VM {call.id} - VM {call.id} already exists on node 'pve'")
         self._check_root(call)
-        if tags := [tag for tag in inputs.get("tags") or [] if tag != tag.lower()]:
-            raise Refused(f"400 Parameter verification failed: tags: invalid format - {tags[0]}")
         if (clone := inputs.get("clone")) and call.old is None:
             found = (clone.get("vmId"), clone.get("nodeName") or host)
             if found != (TEMPLATE, "pve"):

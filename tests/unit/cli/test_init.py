@@ -81,7 +81,7 @@ def test_a_copy_knows_nothing_of_what_stands_elsewhere(folder: Path) -> None:
 
 def test_the_default_region_of_what_stands_is_another_matter() -> None:
     """Another one would replace every machine of a stack that names none."""
-    assert {name: facts.default_region for name, facts in CLOUDS.items() if facts.real} == {
+    assert {name: facts.default_region for name, facts in CLOUDS.items() if facts.priced} == {
         "aws": "us-east-1",
         "azure": "westeurope",
         "digitalocean": "fra1",

@@ -15,6 +15,7 @@ from cli.__main__ import app
 from cli.show.plan import describe_openings, format_calls
 from components.model.plan import Opening
 from stacks import settings
+from stacks.load import find_facts
 from stacks.settings import list_stacks
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -73,7 +74,9 @@ def test_every_committed_stack(stack: str) -> None:
     for line in document["bill"]:
         assert any(shown.split()[:1] == [line["what"]] and line["as_of"] in shown for shown in text.splitlines()), line
     assert document["monthly_price"]["amount"] is not None, "no tier's price is unknown"
-    assert ("Price list of" in text) == (document["cloud"] != "local")
+    facts = find_facts(document["cloud"])
+    assert ("Price list of" in text) is facts.priced
+    assert ("taken of your hosts" in text) is (facts.in_earnest and not facts.priced)
 
 
 def test_lines_of_nodes_are_aligned() -> None:
