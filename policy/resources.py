@@ -132,6 +132,13 @@ def read_proxmox(inputs: Inputs) -> Iterator[Opening]:
             yield make_opening(rule.get("proto") or "any", str(rule.get("dport") or "all").replace(":", "-"), networks=(source,))
 
 
+def read_screen(inputs: Inputs) -> Iterator[Opening]:
+    """Read a machine of libvirt: its screen has no password, so its host must not offer it to others."""
+    for screen in maps_of([inputs.get("graphics")]):
+        if screen.get("listenType") == "address" and not str(screen.get("listenAddress", "127.0.0.1")).startswith("127."):
+            yield make_opening("tcp", "5900-65535", networks=(ANYWHERE,))
+
+
 def read_nothing(inputs: Inputs) -> Iterator[Opening]:
     """Read what lets nothing in."""
     yield from ()
@@ -148,6 +155,7 @@ READERS: Mapping[str, Callable[[Inputs], Iterator[Opening]]] = {
     "digitalocean:index/firewall:Firewall": read_digitalocean,
     "gcp:compute/firewall:Firewall": read_google,
     "hcloud:index/firewall:Firewall": read_hetzner,
+    "libvirt:index/domain:Domain": read_screen,
     "proxmoxve:firewall/rulesLegacy:RulesLegacy": read_proxmox,
 }
 """By type of a resource, what reads its openings."""
