@@ -194,3 +194,17 @@ def test_aws_holds_no_group_with_all_carriers_against_the_quota() -> None:
     plan = make_plan(Settings.model_validate({"cloud": "aws", "tier": "basic", "carriers": carriers}), "aws-many")
     (rules,) = (limit.needed for limit in list_limits(Asked(plan), 0, 0) if limit.code == "L-0EA8095F")
     assert rules <= plan.facts.rules_per_group
+
+
+def test_libvirt(attach: Attach, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulators, read = attach("libvirt"), read_stack_config
+    for name, value in simulators.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(questions, "read_stack_config", lambda name: {**read(name), "webitel:site": {"data_store": "fast"}})
+    tell(simulators.world, "libvirt", pools=["default"], networks=["office"], memory_gib=20)
+    put(simulators, Thing("libvirt:index/domain:Domain", "u", "", {"name": "libvirt-basic-data-1"}, {"state": "shut off"}))
+    told = list(ask(simulators, "libvirt-basic"))
+    assert "no network default that is started; there are office" in find(told, "MISSING network")
+    assert "virsh pool-define-as fast dir" in find(told, "MISSING stores", "no pool fast")
+    assert "18 GiB free, 56 GiB needed" in find(told, "MISSING memory")
+    assert "virsh undefine libvirt-basic-data-1" in find(told, "note names")

@@ -36,7 +36,7 @@ SHEET = """\
 <xsl:template match="/domain/devices"><xsl:copy><xsl:apply-templates select="@*|node()"/>\
 <memballoon model="none"/></xsl:copy></xsl:template>
 <xsl:template match="/domain/devices/interface"><xsl:copy><xsl:apply-templates select="@*|node()"/>\
-<driver name="vhost" queues="{queues}"/></xsl:copy></xsl:template>
+<driver queues="{queues}"/></xsl:copy></xsl:template>
 {more}</xsl:stylesheet>
 """
 """What the provider has no inputs for: the machine's UUID, no memory taken away from it, a queue a vCPU for its packets."""
