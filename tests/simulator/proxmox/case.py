@@ -89,7 +89,7 @@ CASE = Case(
     zones=(),
     records={},
     rule=("", "", None),
-    unknown=("VmLegacy", {"disks": [{"interface": "virtio0", "speedy": True}]}),
+    unknown=("VmLegacy", {"networkDevices": [{"speed": 1}]}),
     needed=(
         Needed(MACHINE, "stopOnDestroy", False, "the database has no time to stop before a replacement"),
         Needed(MACHINE, "deleteUnreferencedDisksOnDestroy", False, "a disk that somebody took out for a while goes with it"),
