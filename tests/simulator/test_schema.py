@@ -39,6 +39,10 @@ RULES = {
 """The texts of `rule`, and where each is done."""
 
 
+NOTHING_BEFORE = {"libvirt"}
+"""Whose provider compares no value with anything before it asks the host."""
+
+
 def list_specs(schema: Schema) -> Iterator[tuple[str, Any]]:
     for type, resource in schema.resources.items():
         yield from ((f"{type}.{name}", spec) for name, spec in resource["inputs"].items())
@@ -151,7 +155,7 @@ def test_every_enum_name_rule_and_limit_refuses(cloud: str, make_driver: Callabl
                 by_cloud = {one.property for one in schema.check_values(type, inputs, handler.values)}
                 assert {path, f"{path}[]"} & (by_provider | by_cloud), (type, path, word, value)
                 tried += 1
-    assert tried > 15
+    assert tried > 15 or cloud in NOTHING_BEFORE
 
 
 def test_a_nested_input_that_is_none_is_refused(make_driver: Callable[[str], Driver]) -> None:

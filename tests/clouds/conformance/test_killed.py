@@ -37,7 +37,7 @@ CALLS = {"replace": 5, "destroy": 11, "scale": 3}
 def draw_sample() -> Mapping[str, tuple[str, str, int]]:
     """Command, kind and call by cloud; every command and every kind is drawn."""
     drawn = random.Random(17)
-    commands, kinds = ([*words, *drawn.sample(list(words), 5 - len(words))] for words in (list(CALLS), KINDS))
+    commands, kinds = ([*words, *drawn.choices(list(words), k=len(REAL) - len(words))] for words in (list(CALLS), KINDS))
     drawn.shuffle(commands)
     drawn.shuffle(kinds)
     return {
