@@ -14,8 +14,10 @@ from cli.cloud.checks import judge
 from cli.cloud.questions import ask_cloud, read_stack_config
 from components.clouds.aws.account import list_limits
 from components.clouds.azure import account as azure
+from components.clouds.proxmox.places import Places
 from components.clouds.questions import Asked
 from components.model.settings import Settings
+from components.model.site import Site
 from stacks.load import load_deployment
 from tests.clouds.conftest import LONG, Attach
 from tests.plans import make_plan
@@ -126,6 +128,35 @@ def test_hetzner(attach: Attach) -> None:
     limit = find(told, "note server limit", "1 in this project, 7 more needed, and a new account may have 5")
     assert "https://console.hetzner.cloud/limits" in limit
     assert "webitel:region: nbg1 or webitel:region: hel1" in find(told, "note capacity", "refused in fsn1")
+
+
+def test_proxmox(attach: Attach) -> None:
+    """As a fresh installation has it, with a host that is too small and a token that may too little."""
+    simulators = attach("proxmox")
+    tell(
+        simulators.world,
+        "proxmoxve",
+        release="8.4",
+        stores={"local": ("iso", "vztmpl", "backup"), "local-lvm": ("images", "rootdir")},
+        limits={"memory": 40, "disk": 300},
+        withheld=("VM.Clone", "Datastore.AllocateTemplate"),
+    )
+    plan = load_deployment("proxmox-basic").plan
+    number = Places(plan, Site(), "").vm_id(plan.node("data-1"))
+    taken = {"name": "mail", "nodeName": "pve2", "disks": []}
+    put(simulators, Thing("proxmoxve:index/vmLegacy:VmLegacy", str(number), "", taken, {"disks": [], "status": "running"}))
+    told = list(ask(simulators, "proxmox-basic"))
+    assert "the token lacks Datastore.AllocateTemplate, VM.Clone" in find(told, "MISSING rights")
+    assert "pvesm set local --content backup,iso,snippets,vztmpl" in find(told, "MISSING stores", "may not hold snippets")
+    assert "local-lvm on pve has 300 GiB free, 880 are needed" in find(told, "MISSING disk")
+    assert "pve has 40 GiB of memory free, its nodes take 56" in find(told, "MISSING memory")
+    assert f"{number} is mail, which this deployment's state does not know" in find(told, "MISSING numbers")
+    assert "only root@pam with a password may" in find(told, "note affinity") and "--affinity 2-5" in find(told, "note affinity")
+    assert "Proxmox VE 8.4: nothing keeps members of a role" in find(told, "note release")
+
+
+def test_proxmox_with_all_that_it_takes(attach: Attach) -> None:
+    assert [line.partition(":")[0] for line in ask(attach("proxmox"), "proxmox-basic")] == ["note affinity"]
 
 
 def test_aws(attach: Attach) -> None:

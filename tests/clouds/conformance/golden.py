@@ -32,7 +32,13 @@ ZONED = "dns"
 REVIEWED = "basic"
 """The tier that shows every kind of resource; `conformance` compares all of them with their plans."""
 
-STACKS = [f"{cloud}-{tier}" for cloud in CLOUDS if CLOUDS[cloud].real for tier in (REVIEWED, ZONED)]
+STACKS = [
+    f"{cloud}-{tier}"
+    for cloud in CLOUDS
+    if CLOUDS[cloud].real
+    for tier in (REVIEWED, ZONED)
+    if tier != ZONED or CLOUDS[cloud].dns
+]
 
 LONGEST = 200
 """A longer text is told by its length only: user data and files are `node_files.py`'s."""

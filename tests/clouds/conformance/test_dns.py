@@ -19,7 +19,7 @@ from tests.simulator.world import World
 
 pytestmark = [pytest.mark.clouds, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
-REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
+NAMING = [name for name, cloud in CLOUDS.items() if cloud.dns]
 
 
 def build(cloud: str, tier: str, folder: Path, tamper: Tamper | None = None, **changes: Any) -> tuple[World, Properties]:
@@ -49,7 +49,7 @@ def expected(cloud: str, world: World, web: str, sip: str) -> set[Answer]:
     }
 
 
-@pytest.mark.parametrize("cloud", REAL)
+@pytest.mark.parametrize("cloud", NAMING)
 @pytest.mark.parametrize(("tier", "web", "sip"), [("basic", "edge-1", "edge-1"), ("extended", "web-1", "sip-1")])
 def test_records_of_the_domain(cloud: str, tier: str, web: str, sip: str, tmp_path: Path) -> None:
     world, outputs = build(cloud, tier, tmp_path)
@@ -60,21 +60,21 @@ def test_records_of_the_domain(cloud: str, tier: str, web: str, sip: str, tmp_pa
     }
 
 
-@pytest.mark.parametrize("cloud", REAL)
+@pytest.mark.parametrize("cloud", NAMING)
 def test_domain_that_is_the_zone_itself(cloud: str, tmp_path: Path) -> None:
     world, _ = build(cloud, "single", tmp_path, domain=ZONE)
     assert (ZONE, "A") in {answer[:2] for answer in resolve_all(world, cloud)}
     assert (f"_sip._udp.{ZONE}", "SRV", f"10 10 5060 {ZONE}") in resolve_all(world, cloud)
 
 
-@pytest.mark.parametrize("cloud", REAL)
+@pytest.mark.parametrize("cloud", NAMING)
 def test_without_a_zone_the_records_are_told_only(cloud: str, tmp_path: Path) -> None:
     world, outputs = build(cloud, "single", tmp_path, dns_zone=None, reverse_dns=False)
     assert resolve_all(world, cloud) == set()
     assert len(outputs["dns_records"]) == 4
 
 
-BUGS = [(cloud, bug) for cloud in REAL for bug in load_case(cloud).record_bugs]
+BUGS = [(cloud, bug) for cloud in NAMING for bug in load_case(cloud).record_bugs]
 
 
 @pytest.mark.parametrize(("cloud", "bug"), BUGS, ids=[f"{cloud}-{bug.title}" for cloud, bug in BUGS])

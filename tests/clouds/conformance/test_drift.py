@@ -53,7 +53,7 @@ def test_changed_and_deleted_things_are_named_and_brought_back(live: Live) -> No
     assert look(live) == Drift()
 
 
-@pytest.mark.parametrize("cloud", REAL)
+@pytest.mark.parametrize("cloud", [name for name in REAL if CLOUDS[name].firewalls])
 def test_a_firewall_that_somebody_changed_is_brought_back(cloud: str, start: Start, standing: Standing) -> None:
     do_on(OPENED, cloud, "takes ten seconds")
     changed = start(f"{cloud}-single", standing(f"{cloud}-single"))

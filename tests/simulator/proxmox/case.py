@@ -18,7 +18,7 @@ BUGS = (
     Bug("memory that is taken back", ":VmLegacy", put("memory.floating", 2048), "app-1"),
     Bug("a CPU without its extensions", ":VmLegacy", put("cpu.type", "qemu64"), "edge-1"),
     Bug("a CPU that is taken away in steps", ":VmLegacy", put("cpu.limit", 2), "edge-1"),
-    Bug("cores that only root may choose", ":VmLegacy", put("cpu.affinity", lambda _: "2-5"), "edge-1"),
+    Bug("cores that only root may choose", ":VmLegacy", put("cpu.affinity", "2-5"), "edge-1"),
     Bug("other private address", ":VmLegacy", put(ADDRESS, "10.20.0.99/24"), "app-1"),
     Bug("an address without its network", ":VmLegacy", put(ADDRESS, "10.20.0.20"), "app-1"),
     Bug("a router that nobody reaches", ":VmLegacy", put("initialization.ipConfigs.0.ipv4.gateway", "10.99.0.1"), "app-1"),
@@ -77,10 +77,7 @@ CASE = Case(
     bugs=BUGS,
     record_bugs=(),
     settings={"endpoint": "https://pve.example.com:8006/", "apiToken": "webitel@pve!deploy=00000000-0000-0000-0000-000000000000"},
-    variables={
-        "PROXMOX_VE_API_TOKEN": "webitel@pve!deploy=00000000-0000-0000-0000-000000000000",
-        "PROXMOX_VE_ENDPOINT": "https://pve.example.com:8006/",
-    },
+    variables={"PROXMOX_VE_API_TOKEN": "webitel@pve!deploy=00000000-0000-0000-0000-000000000000"},
     account="Proxmox VE 9.0.10, 3 hosts",
     refusals={
         "capacity": "start failed: QEMU exited with code 1: cannot set up guest memory: not enough memory",
@@ -92,7 +89,7 @@ CASE = Case(
     zones=(),
     records={},
     rule=("", "", None),
-    unknown=("VmLegacy", {"disks": [{"interface": "virtio0", "speedy": True}]}),
+    unknown=("VmLegacy", {"networkDevices": [{"speed": 1}]}),
     needed=(
         Needed(MACHINE, "stopOnDestroy", False, "the database has no time to stop before a replacement"),
         Needed(MACHINE, "deleteUnreferencedDisksOnDestroy", False, "a disk that somebody took out for a while goes with it"),

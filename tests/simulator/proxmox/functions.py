@@ -1,4 +1,4 @@
-"""Proxmox VE: functions of its provider that tell who asks, what hosts, stores and machines there are."""
+"""Proxmox VE: functions of its provider that tell who asks, what hosts, stores and machines there are (`facts/onprem.md` 2.5)."""
 
 from __future__ import annotations
 
