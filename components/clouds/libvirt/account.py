@@ -1,5 +1,5 @@
-"""KVM by libvirt: whether the host answers, what it has room for, its pools, network and image, and the programs that the provider
-starts on this machine.
+"""KVM by libvirt: whether the host answers, what it has room for, its pools, network and image, and the programs that the
+provider starts on this machine.
 
 Source: `facts/onprem.md` 6; what the provider's one function does not tell, `virsh` does.
 """
@@ -135,5 +135,3 @@ async def ask_names(asked: Asked) -> list[Finding]:
         for node in asked.missing
         if node.name in taken
     ]
-
-

@@ -116,15 +116,10 @@ class Adapter(Cloud):
             cloudinit=disc.id,
             disks=[
                 libvirt.DomainDiskArgs(volume_id=boot.id),
-                *(
-                    libvirt.DomainDiskArgs(volume_id=disks[purpose].id, scsi=True, wwn=name)
-                    for purpose, name in names.items()
-                ),
+                *(libvirt.DomainDiskArgs(volume_id=disks[purpose].id, scsi=True, wwn=name) for purpose, name in names.items()),
             ],
             network_interfaces=[
-                libvirt.DomainNetworkInterfaceArgs(
-                    network_name=self.site.network or USUAL, mac=mac, wait_for_lease=False
-                )
+                libvirt.DomainNetworkInterfaceArgs(network_name=self.site.network or USUAL, mac=mac, wait_for_lease=False)
             ],
             consoles=[libvirt.DomainConsoleArgs(type="pty", target_type="serial", target_port="0")],
             autostart=True,

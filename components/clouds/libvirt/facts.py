@@ -49,7 +49,8 @@ FACTS = CloudFacts(
     console=Console(
         way="`virsh --connect URI console NODE`, on a machine that reaches the host",
         before="a password",
-        without="`virsh --connect URI shutdown NODE`, then `virt-customize --connect URI --domain NODE --root-password password:...` on the host",
+        without="`virsh --connect URI shutdown NODE`, then on the host `virt-customize --domain NODE --root-password "
+        "password:...`",
         page="https://libvirt.org/manpages/virsh.html#console",
     ),
 )

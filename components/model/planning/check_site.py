@@ -22,7 +22,8 @@ def check_site(draft: Draft) -> Iterator[Problem]:
         return
     for name in facts.site_ignores:
         if getattr(site, name) != getattr(Site(), name):
-            yield setting_problem(f"site.{name}", "given", f"of no use on {facts.title}; remove it (docs/operate/{facts.name}.md)")
+            why = f"of no use on {facts.title}; remove it (docs/operate/{facts.name}.md)"
+            yield setting_problem(f"site.{name}", "given", why)
     gateway = site.gateway or gateway_of(draft.network)
     if gateway not in draft.network:
         yield setting_problem(

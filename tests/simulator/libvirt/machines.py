@@ -72,9 +72,8 @@ class Domain(Simulated):
     def _define(self, call: Call, inputs: Properties) -> None:
         for one in call.world.all(DOMAIN):
             if one.inputs["name"] == inputs["name"] and one.id != call.id:
-                raise Refused(
-                    f"error defining libvirt domain: operation failed: domain '{inputs['name']}' already exists with uuid {one.id}"
-                )
+                said = f"operation failed: domain '{inputs['name']}' already exists with uuid {one.id}"
+                raise Refused(f"error defining libvirt domain: {said}")
         for wish in inputs.get("networkInterfaces") or []:
             if wish.get("networkName") and wish["networkName"] not in NETWORKS:
                 raise Refused(f"can't retrieve network '{wish['networkName']}'")

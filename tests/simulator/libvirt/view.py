@@ -10,7 +10,6 @@ from tests.simulator.libvirt.resources import DISC, DOMAIN, GIB, VOLUME
 from tests.simulator.reach import Machine
 from tests.simulator.world import Thing, World
 
-
 NOWHERE = "0.0.0.0"
 
 
@@ -21,7 +20,9 @@ def read_address(world: World, machine: Thing) -> str:
         return NOWHERE
     macs = {one.get("mac", "").lower() for one in machine.inputs.get("networkInterfaces") or []}
     interfaces = json.loads(disc.inputs.get("networkConfig") or "{}").get("ethernets", {})
-    return next((one["addresses"][0].partition("/")[0] for one in interfaces.values() if one["match"]["macaddress"] in macs), NOWHERE)
+    return next(
+        (one["addresses"][0].partition("/")[0] for one in interfaces.values() if one["match"]["macaddress"] in macs), NOWHERE
+    )
 
 
 def look(world: World) -> list[Machine]:
