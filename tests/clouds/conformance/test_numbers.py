@@ -29,7 +29,9 @@ pytestmark = [pytest.mark.clouds, pytest.mark.filterwarnings("ignore::Deprecatio
 REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
 WRONG = (-7, 10**9)
 
-FREE: Mapping[tuple[str, str, int], str] = {}
+FREE: Mapping[tuple[str, str, int], str] = {
+    ("proxmoxve:index/vmLegacy:VmLegacy", "timeoutShutdownVm", 10**9): "seconds: no more than patience",
+}
 """By type, path and wrong value: numbers that a simulator takes, and why."""
 
 
