@@ -44,7 +44,7 @@ def bring_up(
     refuse_documentation_values(deployment)
     if not as_json:
         show_plan(deployment)
-    if plan.facts.real and not yes and is_terminal():
+    if plan.facts.in_earnest and not yes and is_terminal():
         typer.confirm("Create or change it?", abort=True)
     if plan.facts.trial:
         refuse_taken_network(plan)

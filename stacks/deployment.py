@@ -67,7 +67,7 @@ def deploy() -> None:
         domain=plan.domain,
         certificate=secret_settings()["certificate_pem"] if settings.certificate == "provided" else None,
         web_names=settings.web_names,
-        opts=ResourceOptions(protect=plan.facts.real),
+        opts=ResourceOptions(protect=plan.facts.in_earnest),
     )
     boot_keys = find_boot_keys(plan, running)
     user_data = make_user_data(plan, boot, boot_keys, secrets.values["host_key_seed"])
@@ -232,7 +232,7 @@ def export(
 
 def list_dns_lines(plan: Plan, cloud: Cloud) -> Output[list[str]]:
     """Return the domain's records as lines of a zone file; none where nobody reaches the machines by a domain."""
-    if not cloud.facts.real:
+    if not cloud.facts.in_earnest:
         return Output.from_input([])
 
     def write(addresses: Sequence[Sequence[str]]) -> list[str]:
@@ -245,7 +245,7 @@ def list_dns_lines(plan: Plan, cloud: Cloud) -> Output[list[str]]:
 def make_url(plan: Plan, cloud: Cloud) -> Output[str]:
     """Return where the web applications answer: the domain, or the address of machines that no domain points to."""
     nodes = plan.nodes_with(find_front(Front.WEB).name)
-    if cloud.facts.real or not nodes:
+    if cloud.facts.in_earnest or not nodes:
         return Output.from_input(f"https://{plan.domain}/")
     machine = cloud.machines[nodes[0].key]
     return Output.concat("https://", machine.public_address or machine.private_address, "/")

@@ -69,7 +69,7 @@ def pulumi_config() -> dict[str, Any]:
             continue
         declaration = {"type": kind, "description": value["description"]}
         if kind == "array":
-            declaration["items"] = {"type": "string"}
+            declaration["items"] = {"type": find_kind(kinds[0]["items"])}
         if not Settings.model_fields[name].is_required():
             declaration["default"] = "" if value["default"] is None else value["default"]
         declarations[f"{NAMESPACE}:{name}"] = declaration

@@ -68,7 +68,7 @@ def smoke(
         deployment.settings,
         access,
         seen or find_seen_as(access),
-        deployment.plan.domain if deployment.plan.facts.real else "",
+        deployment.plan.domain if deployment.plan.facts.in_earnest else "",
         access.authority,
         phone,
     )

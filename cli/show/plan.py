@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
@@ -22,13 +22,15 @@ def show_plan(deployment: Deployment, everything: bool = False) -> None:
     """Print the plan as tables."""
     plan, settings = deployment.plan, deployment.settings
     tier, cloud = TIERS[plan.tier], plan.facts
-    place = cloud.title if cloud.trial else f"{cloud.title} {plan.region}"
+    place = cloud.title if not cloud.priced else f"{cloud.title} {plan.region}"
     out.print(
         f"{plan.stack}   {place}   {tier.title}: about {format_calls(tier.calls_per_day)} calls a day   Webitel {plan.release}"
     )
     out.print(nodes_table(plan))
     if plan.bill:
         out.print(bill_table(plan))
+    if cloud.given:
+        out.print(needs_table(plan))
     out.print(facts_table(plan, settings, everything))
 
 
@@ -85,6 +87,22 @@ def bill_table(plan: Plan) -> Table:
         about = "about " if line.derived and line.amount is not None else ""
         table.add_row(line.what, f"{about}{format_price(line.amount)}", line.detail, line.as_of)
     table.add_row("total", format_price(plan.monthly_price.amount), "without tax", "", style="bold")
+    return table
+
+
+def needs_table(plan: Plan) -> Table:
+    """Return what the hosts of each role need together, and all of them: where nothing has a price, this is what is ordered."""
+    table = make_table("needed", "hosts", "vCPU", "memory", "disks", right=("hosts", "vCPU", "memory", "disks"))
+
+    def add(title: str, nodes: Sequence[Node], style: str = "") -> None:
+        vcpus, memory = sum(node.machine_type.vcpus for node in nodes), sum(node.machine_type.memory_gib for node in nodes)
+        disks = sum(disk.size_gib for node in nodes for disk in node.disks)
+        table.add_row(title, str(len(nodes)), str(vcpus), f"{memory:g} GiB", f"{disks:,} GiB", style=style)
+
+    for role in plan.roles:
+        add(role, [node for node in plan.nodes if node.role == role])
+    if len(plan.roles) > 1:
+        add("total", plan.nodes, "bold")
     return table
 
 

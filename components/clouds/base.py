@@ -140,7 +140,7 @@ class Cloud(pulumi.ComponentResource, ABC):
 
     def kept(self, group: NodeGroup) -> ResourceOptions:
         """Options of what outlives its machine (data disks, public addresses): protected where losing it hurts."""
-        return ResourceOptions(parent=group, protect=self.facts.real)
+        return ResourceOptions(parent=group, protect=self.facts.in_earnest)
 
     def kept_disk(self, group: NodeGroup, *only_at_creation: str) -> ResourceOptions:
         """Options of a data disk: the inputs named count when it is made, since it would lose its data with another one."""

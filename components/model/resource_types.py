@@ -8,6 +8,8 @@ CLOUD = "webitel:index:Cloud"
 NODE = "webitel:index:Node"
 """These two only gather others: no provider makes them."""
 
+GIVEN_HOST = "webitel:index:GivenHost"
+
 LOCAL_IMAGE = "webitel:index:LocalImage"
 LOCAL_NETWORK = "webitel:index:LocalNetwork"
 LOCAL_ADDRESS = "webitel:index:LocalAddress"

@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.model.catalogue.service import PackageSource
+from components.model.given_hosts import Host
 
-CloudName = Literal["local", "aws", "gcp", "azure", "digitalocean", "hetzner"]
+CloudName = Literal["local", "aws", "gcp", "azure", "digitalocean", "hetzner", "onprem"]
 """Each has its folder in `components/clouds/`."""
 LocalNetwork = Literal["bridged", "nat", "late_address", "late_network"]
 TierName = Literal["single", "basic", "extended"]
@@ -250,6 +251,33 @@ class Settings(BaseModel):
                 },
             }
         ],
+    )
+    hosts: tuple[Host, ...] = Field(
+        (),
+        description="On onprem, the hosts: see the rows below. None is made and none deleted.",
+        examples=[
+            [
+                {
+                    "address": "203.0.113.10",
+                    "role": "edge",
+                    "private_address": "10.20.0.10",
+                    "host_key": "ssh-ed25519 AAAA...",
+                },
+                {
+                    "address": "10.20.0.11",
+                    "role": "data",
+                    "host_key": "ssh-ed25519 AAAA...",
+                    "devices": {"database": "/dev/disk/by-id/...", "recordings": "/dev/disk/by-id/..."},
+                },
+            ]
+        ],
+    )
+    host_user: str = Field(
+        "debian",
+        pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
+        description="On onprem, the hosts' account by which the deployment logs in: root, or one with sudo that asks for no "
+        "password. At the first contact by your own SSH keys, then by the deployment's.",
+        examples=["root"],
     )
     private_only: bool = Field(
         False,

@@ -16,6 +16,7 @@ FACTS = CloudFacts(
     fixed_addresses=True,
     firewall_filters_private=False,
     real=False,
+    priced=False,
     region_shape="local",
     trial=True,
     boot_min_gib=5,

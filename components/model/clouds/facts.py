@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from components.model.catalogue.tiers import TIERS
 from components.model.clouds.consoles import Console
 from components.model.clouds.disk_keys import DiskKeys
 from components.model.clouds.existing import GivenNetworks
@@ -74,7 +75,8 @@ class CloudFacts:
     `firewall_filters_private`: the cloud's firewall also filters traffic inside the network.
     `way_out_by_subnet`: a subnet has one way out for all its nodes, so those reached from outside stand in the upper
     half of the network and the others in the lower.
-    `real`: costs money and is reached from the internet, so documentation values are refused by `up`.
+    `real`: machines are made by an account and cost money. `given`: hosts are given, none is made.
+    `priced`: machines are of types with prices, in the price list; else nobody is paid for them by the month.
     `trial`: machines are small containers on one host. `user_data_gzip`: takes gzip bytes in base64 as user data.
     `user_data_limit`: bytes as sent, ours for every cloud (the smallest of theirs). `metadata_ports`: ports of the
     metadata address that only root may use, empty = all of them. `cloud_init_preinstalled`: the official Debian 12
@@ -130,6 +132,8 @@ class CloudFacts:
     first_region: str = ""
     egress_reason: str = ""
     trial: bool = False
+    priced: bool = True
+    given: bool = False
     way_out_by_subnet: bool = False
     user_data_gzip: bool = False
     user_data_limit: int = 16384
@@ -186,14 +190,19 @@ class CloudFacts:
     reverse_dns_first: bool = False
 
     @property
+    def in_earnest(self) -> bool:
+        """Whether people rely on it and the internet reaches it: then documentation values are refused by `up`."""
+        return self.real or self.given
+
+    @property
     def best_region(self) -> str:
         """The region that a new stack file names."""
         return self.first_region or self.default_region
 
     @property
     def machine_types(self) -> tuple[MachineType, ...]:
-        """The dedicated-CPU machine types; none where machines are containers."""
-        return () if self.trial else load_machine_types(self.name)
+        """The dedicated-CPU machine types; none where machines are containers or hosts that are given."""
+        return load_machine_types(self.name) if self.priced else ()
 
     def zones_in(self, region: str) -> tuple[str, ...]:
         """Return the zones of a region, the default first; none where it is one place."""
@@ -278,4 +287,15 @@ LOCAL_NETWORKS: Mapping[str, Mapping[str, Any]] = {
 
 def resolve_facts(facts: CloudFacts, settings: Settings) -> CloudFacts:
     """Return the facts as a deployment's machines have them, with the network that they get."""
+    if facts.given:
+        return replace(facts, login_user=settings.host_user, public_address=find_public_address(settings))
     return replace(facts, **LOCAL_NETWORKS[settings.local_network]) if facts.trial else facts
+
+
+def find_public_address(settings: Settings) -> PublicAddress:
+    """Return what given hosts know of the addresses by which they are reached. Hosts that differ are refused elsewhere."""
+    outer = {role.name for role in TIERS[settings.tier].roles if role.public is Public.SERVICE}
+    reached = [host for host in settings.hosts if host.role in outer]
+    if any(host.translated for host in reached):
+        return PublicAddress.TRANSLATED
+    return PublicAddress.OWN if any(host.public != host.private for host in reached) else PublicAddress.PRIVATE

@@ -13,6 +13,9 @@ from components.model.problems import Problem, setting_problem
 CONTAINER = "container"
 """The machine type where machines are containers on one host."""
 
+GIVEN = "given host"
+"""The machine type where hosts are given: what a role needs, whatever they have."""
+
 VCPUS_PER_WHOLE_CORE = 2
 """What a vCPU that is a core of its own is worth to voice, in threads (`facts/machines.md`, Which family)."""
 
@@ -31,8 +34,8 @@ def choose_machine_type(
     twice as much, since no other thread's load jitters its RTP. Where a region has no dated price, the prices of the
     default region decide the order.
     """
-    if facts.trial:
-        return MachineType(CONTAINER, size.vcpus, size.memory_gib, monthly={"any": 0.0})
+    if not facts.priced:
+        return MachineType(GIVEN if facts.given else CONTAINER, size.vcpus, size.memory_gib, monthly={"any": 0.0})
 
     def worth(machine: MachineType) -> tuple[bool, float, str]:
         price = machine.price_in(region)
@@ -67,8 +70,9 @@ def fits(machine: MachineType, size: Size) -> bool:
 def check_machine_type(facts: CloudFacts, role: str, name: str, fit: MachineType, region: str) -> Problem | None:
     """Find what is wrong with the machine type given for a role; `fit` is the one that would be chosen. None = nothing."""
     key = f"machine_types.{role}"
-    if facts.trial:
-        return setting_problem(key, name, f"{facts.name} has containers, not machine types; remove the setting")
+    if not facts.priced:
+        kind = "given hosts" if facts.given else "containers"
+        return setting_problem(key, name, f"{facts.name} has {kind}, not machine types; remove the setting")
     if facts.machine_type(name):
         return None
     use = f"use {describe_machine_type(facts, fit, region)}"

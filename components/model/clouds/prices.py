@@ -45,12 +45,12 @@ class NodePrice:
 
 def currency_of(facts: CloudFacts) -> str:
     """Return the currency of a cloud's prices, `EUR` or `USD`."""
-    return CURRENCY_OF_NOTHING if facts.trial else str(load_prices()["currency"][facts.name])
+    return str(load_prices()["currency"][facts.name]) if facts.priced else CURRENCY_OF_NOTHING
 
 
 def price_date(facts: CloudFacts) -> str:
     """Return the date of a cloud's price list, `2026-07-20`; "" where nothing is paid."""
-    if facts.trial:
+    if not facts.priced:
         return ""
     found = re.search(r"\d{4}-\d{2}-\d{2}", load_prices()["as_of"][facts.name])
     if found is None:
@@ -67,7 +67,7 @@ def price_node(
     nat_nodes: float,
 ) -> NodePrice:
     """Return the price of one node, where so many nodes share a NAT gateway, on average where every zone has one."""
-    if facts.trial:
+    if not facts.priced:
         return NodePrice(0.0, ())
     machine_price = price_machine(facts, region, machine)
     parts = [(f"machine type {machine.name}", machine_price), *price_node_disks(facts, region, machine, disks)]
@@ -83,7 +83,7 @@ def price_node(
 
 def price_disks(facts: CloudFacts, region: str, machine: MachineType, disks: Sequence[Disk]) -> NodePrice:
     """Return the price of data disks of which nothing else is there, of the type that the machine would have."""
-    return NodePrice(0.0, ()) if facts.trial else sum_parts(price_node_disks(facts, region, machine, disks))
+    return sum_parts(price_node_disks(facts, region, machine, disks)) if facts.priced else NodePrice(0.0, ())
 
 
 def sum_parts(parts: Sequence[tuple[str, Figure | None]]) -> NodePrice:

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import CloudFacts, PublicAddress
+from components.model.given_hosts import read_address
 from components.model.machine import Public
 from components.model.settings import Settings
 
@@ -33,11 +34,17 @@ def resolve_network(settings: Settings, facts: CloudFacts) -> IPv4Network:
         return settings.network
     if given := [subnet.range for subnet in settings.existing_network.subnets.values()]:
         return find_cover(given)
+    if hosts := [address for host in settings.hosts if (address := read_address(host.private))]:
+        return find_cover([IPv4Network((address, HOSTS_PREFIX), strict=False) for address in hosts])
     default = IPv4Network(facts.default_network)
     if not facts.trial:
         return default
     first = default.network_address + default.num_addresses * list(TIERS).index(settings.tier)
     return IPv4Network((first, default.prefixlen))
+
+
+HOSTS_PREFIX = 24
+"""The network that hosts of one address are taken to share, where nobody says which."""
 
 
 def find_cover(networks: Sequence[IPv4Network]) -> IPv4Network:

@@ -58,14 +58,14 @@ def choose_default(facts: CloudFacts, tier: Tier, role: str, region: str, catalo
     tier's load. Counts that somebody raised do not count: a further node makes no other machine of one that is up."""
     by_size, found = choose_by_size(facts, tier, role, region), tier.role(role)
     load = load_of(tier, {one.name: one.count for one in tier.roles}, found, catalogue)
-    if facts.trial or cores_of(by_size) >= load.cores:
+    if not facts.priced or cores_of(by_size) >= load.cores:
         return by_size
     return choose_for_audio(facts, found, region, load) or by_size
 
 
 def warn_of_audio(draft: Draft) -> Iterator[str]:
     """Find roles whose machines are too small for the audio of the tier's load."""
-    if draft.facts.trial:
+    if not draft.facts.priced:
         return
     calls = f"{ceil(calls_at_once(draft.tier, draft.counts, draft.catalogue)):,} calls at a time"
     for role in draft.tier.roles:

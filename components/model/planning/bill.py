@@ -44,7 +44,7 @@ def make_bill(
     facts: CloudFacts, region: str, tier: str, nodes: Sequence[Node], kept: Sequence[Node], gateways: int
 ) -> tuple[BillLine, ...]:
     """Return the lines, in the order in which they are shown; `gateways` let nodes without an address out."""
-    if facts.trial:
+    if not facts.priced:
         return ()
     lines = [
         list_machines(facts, region, nodes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from difflib import get_close_matches
 from ipaddress import IPv4Network
@@ -28,8 +29,10 @@ from components.model.settings import Settings
 
 
 def count_nodes(tier: Tier, settings: Settings) -> dict[str, int]:
-    """Return the number of nodes by role, as the tier says or the settings raise it."""
-    return {role.name: settings.counts.get(role.name, role.count) for role in tier.roles}
+    """Return the number of nodes by role, as the tier says or the settings raise it; where hosts are given, as many as there
+    are."""
+    given = Counter(host.role for host in settings.hosts)
+    return {role.name: settings.counts.get(role.name, given[role.name] or role.count) for role in tier.roles}
 
 
 def check_counts(draft: Draft) -> Iterator[Problem]:
@@ -150,7 +153,7 @@ def check_private_only(draft: Draft) -> Iterator[Problem]:
 def check_network(draft: Draft) -> Iterator[Problem]:
     """Find a network that is not private, of a size the cloud does not take, in use, or with too few addresses."""
     facts, counts, network = draft.facts, draft.counts, draft.network
-    if draft.is_given:  # with ranges of its own
+    if draft.is_given or facts.given:  # with ranges of its own
         return
     text, example = network, f"use a network of your own such as {find_free_network(draft)}"
     if not is_private(network):

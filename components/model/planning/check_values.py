@@ -104,6 +104,8 @@ def check_image(draft: Draft) -> Iterator[Problem]:
     image, trial = draft.settings.image, draft.facts.trial
     if re.search(r"\s", image) or (image == "base" and not trial):
         yield setting_problem("image", image, "not an image; leave it empty for the newest Debian 12")
+    if image and draft.facts.given:
+        yield setting_problem("image", image, f"{draft.facts.title} have Debian 12 already; remove the setting")
     if trial and image not in ("", "base"):
         yield setting_problem("image", image, "on local use base, or leave it empty for the image with the packages in it")
 

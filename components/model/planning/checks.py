@@ -51,6 +51,7 @@ from components.model.planning.check_values import (
 from components.model.planning.disks import check_kept
 from components.model.planning.draft import Draft
 from components.model.planning.existing import check_existing_network
+from components.model.planning.hosts import check_hosts
 from components.model.planning.log_target import check_log_target
 from components.model.planning.placement import find_clashes
 from components.model.planning.zones import check_zones
@@ -101,6 +102,7 @@ CHECKS: tuple[Check, ...] = (
     check_number_of_nodes,
     check_disk_sizes,
     check_disk_limits,
+    check_hosts,
     check_network,
     check_public_network,
     check_private_only,

@@ -156,6 +156,7 @@ def _operators_of(
     facts: CloudFacts,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return networks and nodes that may log in: operators where the node is reached from outside, else only through those.
+    Hosts that are given have an address each by which operators reached them before.
 
     On a container host the operators are that host unless set. With a way in of the user's own (`ssh_via`) private
     networks of operators reach every node.
@@ -163,7 +164,7 @@ def _operators_of(
     networks = tuple(map(str, merge_networks(settings.operators)))
     if facts.trial and not networks:
         networks = (f"{host_address(settings, facts)}/32",)
-    if node.public is Public.SERVICE:
+    if node.public is Public.SERVICE or facts.given:
         return networks, ()
     own = [network for network in settings.operators if is_private(network)] if settings.ssh_via else []
     private = tuple(map(str, merge_networks(own)))

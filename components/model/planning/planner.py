@@ -25,6 +25,7 @@ from components.model.planning.crowds import find_crowds
 from components.model.planning.disks import choose_disks, keeps_disk, list_kept, make_kept
 from components.model.planning.draft import Catalogue, Draft
 from components.model.planning.existing import find_subnets, place_in
+from components.model.planning.hosts import find_host, warn_of_hosts
 from components.model.planning.mail import warn_of_closed_mail
 from components.model.planning.placement import find_unknown_calls
 from components.model.planning.readiness import describe_plain_http, documentation_values
@@ -130,7 +131,7 @@ def make_nodes(draft: Draft) -> tuple[tuple[Node, ...], list[NodePrice]]:
             price = price_node(facts, draft.region, machine, disks, publics[role.name], len(inner) / gateways if gateways else 0)
             prices.append(price)
             zone = draft.zone_of(role.name, n)
-            given, address = choose_place(draft, publics[role.name], zone, index, n)
+            given, address = choose_place(draft, role.name, zone, index, n)
             nodes.append(
                 Node(
                     name=node_name(stack, role.name, n),
@@ -150,9 +151,11 @@ def make_nodes(draft: Draft) -> tuple[tuple[Node, ...], list[NodePrice]]:
     return tuple(nodes), prices
 
 
-def choose_place(draft: Draft, public: Public, zone: str, role_index: int, n: int) -> tuple[str, IPv4Address]:
+def choose_place(draft: Draft, role: str, zone: str, role_index: int, n: int) -> tuple[str, IPv4Address]:
     """Return the company's subnet in which a node stands, "" in a network of our own, and the node's address."""
-    facts, given = draft.facts, draft.settings.existing_network
+    facts, given, public = draft.facts, draft.settings.existing_network, draft.public_of(role)
+    if facts.given:
+        return "", IPv4Address(find_host(draft.settings, role, n).private)
     if draft.is_given:
         (found,) = find_subnets(given, facts, public, zone)
         return found, place_in(given.subnets[found], facts, role_index, n)
@@ -165,15 +168,16 @@ def find_warnings(draft: Draft) -> Iterator[str]:
     settings, facts = draft.settings, draft.facts
     if settings.phones == "internet":
         yield "webitel:phones = internet: SIP is open to the world; expect scanners and toll fraud"
-    if facts.real and not settings.carriers and not settings.phones:
+    if facts.in_earnest and not settings.carriers and not settings.phones:
         yield "SIP is closed to everybody: set webitel:carriers or webitel:phones"
-    if facts.real and draft.package_source is PackageSource.SANDBOX:
+    if facts.in_earnest and draft.package_source is PackageSource.SANDBOX:
         yield "webitel:package_source = sandbox: OpenSIPS, FreeSWITCH, Grafana and the Webitel services are stand-ins"
     yield from describe_plain_http(settings, facts)
     if draft.is_given:
         yield f"{settings.existing_network.id} is yours: its NAT, routes and what they cost are not in the bill"
     yield from warn_of_closed_mail(draft)
     yield from warn_of_audio(draft)
+    yield from warn_of_hosts(draft)
     if settings.leaving:
         yield "nodes are leaving (webitel:leaving); finish with ./webitel scale"
     if back := [f"{role}-{n}" for role, n in list_kept(settings, draft.stack, draft.tier, back=True)]:

@@ -9,6 +9,7 @@ from ipaddress import IPv4Network
 from components.model.catalogue.repositories import CREDENTIALS, list_plain_logins, missing_fingerprints
 from components.model.catalogue.service import PackageSource
 from components.model.clouds.facts import CloudFacts
+from components.model.given_hosts import read_address
 from components.model.planning.addresses import networks_given
 from components.model.planning.draft import resolve_package_source
 from components.model.problems import Problem, setting_problem
@@ -27,7 +28,7 @@ def documentation_values(settings: Settings, facts: CloudFacts) -> tuple[Problem
     `plan` and `render` work with them; `up` and `doctor` refuse them. Empty where the cloud is not real, but for
     credentials, which every cloud needs with the vendor's packages.
     """
-    find = find_documentation_values if facts.real else missing_credentials
+    find = find_documentation_values if facts.in_earnest else missing_credentials
     return tuple(find(settings, facts))
 
 
@@ -46,7 +47,26 @@ def find_documentation_values(settings: Settings, facts: CloudFacts) -> Iterator
             "",
             ("the nodes could not be reached to configure them; set your office or VPN network, such as 203.0.113.0/24"),
         )
+    yield from find_unproven_hosts(settings)
     yield from missing_credentials(settings, facts)
+
+
+def find_unproven_hosts(settings: Settings) -> Iterator[Problem]:
+    """Find given hosts that are only an example, or of which nobody says which host key they have."""
+    for number, host in enumerate(settings.hosts, 1):
+        name = f"hosts.{number}"
+        for text in dict.fromkeys([host.host, host.private, host.public]):
+            if (address := read_address(text)) and any(address in example for example in DOCUMENTATION_NETWORKS):
+                yield setting_problem(f"{name}.address", text, "an example; use the address of a host of yours")
+        if not host.host_key:
+            port = host.address.partition(":")[2]
+            shown = f"ssh-keyscan -t ed25519{f' -p {port}' if port else ''} {host.host}"
+            yield setting_problem(
+                f"{name}.host_key",
+                "",
+                f"nothing tells {host.address} from another machine at the first contact; compare `{shown}` with the host's "
+                "/etc/ssh/ssh_host_ed25519_key.pub and write it such as ssh-ed25519 AAAA..., or accept whichever answers: accept",
+            )
 
 
 def missing_credentials(settings: Settings, facts: CloudFacts) -> Iterator[Problem]:

@@ -1,0 +1,30 @@
+"""Hosts that are given: what is known before anybody is asked (`facts/onprem.md` 9)."""
+
+from __future__ import annotations
+
+from components.model import resource_types
+from components.model.clouds.facts import CloudFacts, PublicAddress
+from components.model.machine import Public
+
+FACTS = CloudFacts(
+    name="onprem",
+    title="given hosts",
+    default_region="onprem",
+    default_network="10.20.0.0/24",
+    # As the settings say, both of them.
+    login_user="debian",
+    public_address=PublicAddress.PRIVATE,
+    private_node=Public.NO,
+    fixed_addresses=True,
+    firewall_filters_private=False,
+    real=False,
+    priced=False,
+    given=True,
+    region_shape="onprem",
+    # A host is what its owner has: no smaller boot disk than the tier's is known to be too small.
+    network_prefixes=(8, 30),
+    # Racks, or hypervisors: whatever is lost together.
+    zones=("a", "b", "c", "d", "e", "f"),
+    max_networks=400,
+    machine_resource=resource_types.GIVEN_HOST,
+)
