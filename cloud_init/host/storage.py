@@ -73,9 +73,7 @@ def look_at_block(purpose: str, path: str) -> Device:
     size = run("blockdev", "--getsize64", path).stdout.strip()
     holds = tuple(dict.fromkeys(filter(None, [kind, *signed, *parts])))
     stable = path.startswith(STABLE)
-    return Device(
-        purpose, path, "block", int(size or 0), 0, holds, label, mounted[0] if mounted else "", on_root, stable
-    )
+    return Device(purpose, path, "block", int(size or 0), 0, holds, label, mounted[0] if mounted else "", on_root, stable)
 
 
 def look_at_directory(purpose: str, place: pathlib.Path) -> Device:
