@@ -41,7 +41,9 @@ def judge_offsets(offsets: Mapping[str, Offset]) -> Iterator[tuple[Sequence[str]
         apart = abs(left.ahead - right.ahead)
         sure = max(0.0, apart - left.around - right.around)
         told = f"{apart / 1000:.1f} s" if apart >= 1000 else f"{apart:.0f} ms"
-        worst[CLOCK.judge(sure)].append(((one, other), f"{one} and {other} are {told} apart (give or take {left.around + right.around:.0f})"))
+        worst[CLOCK.judge(sure)].append(
+            ((one, other), f"{one} and {other} are {told} apart (give or take {left.around + right.around:.0f})")
+        )
     grave: tuple[State, ...] = ("fail", "warn")
     for bad in grave:
         for keys, told in worst[bad]:

@@ -74,14 +74,12 @@ def judge_device(wish: Wish, device: Device, *, ours: bool) -> Verdict:
 def judge_sync(wish: Wish, sync: Sync) -> Verdict:
     """Judge how long a write takes. A disk that is still empty is not written to, so this is that of /var/lib then."""
     limit = SYNC if wish.has_database else OTHER_SYNC
-    judged = limit.judge(sync.slowest)
-    state: State = judged
+    state: State = limit.judge(sync.slowest)
     device = wish.host.devices.get("database", "")
     # What is not measured cannot be refused: this disk is another one than the database's.
     other = wish.has_database and device.startswith("/dev/")
     if other and state == "fail":
         state = "warn"
     where = f"{sync.path} ({sync.device})" + (f"; {device} is empty and not written to" if other else "")
-    return Verdict(
-        "disk latency", state, f"{sync.middle:.1f} ms, 1 of 100 beyond {sync.slowest:.1f} ms at {where}", limit.words[0]
-    )
+    found = f"{sync.middle:.1f} ms, 1 of 100 beyond {sync.slowest:.1f} ms at {where}"
+    return Verdict("disk latency", state, found, limit.words[0])

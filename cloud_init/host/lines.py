@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import struct
@@ -28,10 +29,9 @@ def send(address: str, port: int, rate: int, seconds: float) -> int:
         tail = bytes(PACKET_BYTES - STAMP.size)
         while (now := time.perf_counter() - begun) < seconds:
             for _ in range(max(0, int(now * rate) - sent)):
-                try:
+                # An answer to an earlier one: nobody was there yet, so it counts as lost.
+                with contextlib.suppress(ConnectionRefusedError):
                     line.send(STAMP.pack(sent, time.perf_counter()) + tail)
-                except ConnectionRefusedError:
-                    pass  # an answer to an earlier one: nobody was there yet, so it counts as lost
                 sent += 1
             time.sleep(TICK_SECONDS)
     return sent

@@ -83,7 +83,7 @@ def find_owners() -> dict[str, str]:
         with contextlib.suppress(OSError):  # it ended meanwhile
             for entry in folder.iterdir():
                 with contextlib.suppress(OSError):
-                    target = os.readlink(entry)
+                    target = str(entry.readlink())
                     if target.startswith("socket:["):
                         found[target[8:-1]] = read(folder.parent / "comm")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import fnmatch
+import itertools
 import pathlib
 import re
 import socket
@@ -47,7 +48,7 @@ def list_sources() -> list[Source]:
     """List the sources that apt has, as it understands them; without lists of packages those that it would ask."""
     found = []
     lines = run("apt-cache", "policy").stdout.splitlines()
-    for line, below in zip(lines, lines[1:], strict=False):
+    for line, below in itertools.pairwise(lines):
         at = re.match(r"\s*(-?\d+) (\w+://\S+) (\S+)", line)
         if at and "release" in below:
             about = dict(part.split("=", 1) for part in below.strip().removeprefix("release ").split(",") if "=" in part)
