@@ -71,6 +71,10 @@ class SshError(Exception):
     """A node cannot be reached, or must not be spoken to; the message is for a person."""
 
 
+class NotLetInError(SshError):
+    """The node takes none of the keys."""
+
+
 class WrongHostKey(SshError):
     """Another machine answers at the address of a known one."""
 
@@ -112,22 +116,24 @@ async def connect(
     attempt_seconds: float = _ATTEMPT_SECONDS,
     pin_new: bool = False,
     progress: Progress = lambda text: None,
+    own: bool = False,
 ) -> Session:
     """Open a session, trying again for so many seconds (0 = one attempt); with `pin_new` host keys of machines met for the
-    first time are accepted and put into `pins`, where it is not known which one they have.
+    first time are accepted and put into `pins`, where it is not known which one they have. `own`: by the keys of whoever runs
+    this, from agent and files, instead of `keys`.
 
     Raises WrongHostKey, and whatever no later attempt can mend, at once; otherwise SshError with the last reason.
     """
     end = time.monotonic() + seconds
-    way = _Way(keys, pins, attempt_seconds, pin_new)
+    way = _Way(keys, pins, attempt_seconds, pin_new, own)
     while True:
         try:
             return Session(await way.open(target), needs_sudo=target.user != "root")
         except (OSError, asyncssh.Error, TimeoutError) as error:
-            reason = explain(error)
+            reason, kind = explain(error), NotLetInError if isinstance(error, asyncssh.PermissionDenied) else SshError
         if time.monotonic() >= end:
             late = f" did not answer within {seconds:g} s" if seconds else ""
-            raise SshError(f"SSH to {target.user}@{target.address}{late}: {reason}")
+            raise kind(f"SSH to {target.user}@{target.address}{late}: {reason}")
         progress(f"waiting for SSH: {reason}")
         await asyncio.sleep(_RETRY_SECONDS)
 
@@ -139,6 +145,7 @@ class _Way(NamedTuple):
     pins: Pins
     seconds: float
     pin_new: bool
+    own: bool
 
     async def open(self, target: Target) -> list[asyncssh.SSHClientConnection]:
         """Open the connection to the node and the one it goes through."""
@@ -188,22 +195,27 @@ class _Way(NamedTuple):
         if not right and not self.pin_new:
             raise _HopError(f"the host key of {hop.address} is not known yet, so nothing was sent: ./webitel up pins it")
         known: Any = ([asyncssh.import_public_key(key) for key in right], [], []) if right else None
+        ours = {} if self.own else {"config": None, "client_keys": list(self.keys), "agent_path": None}
         try:
             connection = await asyncssh.connect(
                 host,
                 int(port or _PORT),
                 tunnel=tunnel,
-                config=None,
                 username=user,
-                client_keys=list(self.keys),
-                agent_path=None,
                 preferred_auth="publickey",
                 known_hosts=known,
                 connect_timeout=self.seconds,
                 login_timeout=self.seconds,
                 keepalive_interval=_KEEPALIVE_SECONDS,
+                **ours,
             )
         except asyncssh.HostKeyNotVerifiable as error:
+            if pin is None and not hop.boot_key:
+                raise SshError(
+                    f"{hop.address} does not have the host key that webitel:hosts states, so nothing was sent: another machine "
+                    "answers, or somebody is intercepting the connection; compare it with the host's own "
+                    "/etc/ssh/ssh_host_*_key.pub"
+                ) from error
             if pin is None:
                 # It may be about to get it: where cloud-init comes late, the image's own is there first.
                 raise _HopError(

@@ -86,14 +86,14 @@ def judge_sizes(facts: Mapping[str, Facts]) -> Iterator[tuple[Sequence[str], Ver
         yield tuple(sizes), Verdict("packet size", "fail", f"MTU: {told}")
 
 
-def judge_lines(lines: Lines, rate: int) -> list[Finding]:
-    """Judge what arrived of audio's packets, by pair."""
+def judge_lines(lines: Lines, seconds: float) -> list[Finding]:
+    """Judge what arrived of audio's packets, by pair; a sender that is slower than the tier's rate is told by its own."""
     found = []
     for (sender, receiver), (sent, line) in sorted(lines.items()):
         way = f"{sender} to {receiver}"
         lost = 100 * (sent - line.received) / max(1, sent)
         for check, limit, value, told in (
-            ("audio lost", LOST, lost, f"{way}: {sent - line.received} of {sent} packets at {rate} a second"),
+            ("audio lost", LOST, lost, f"{way}: {sent - line.received} of {sent} packets at {sent / seconds:.0f} a second"),
             ("audio jitter", JITTER, line.jitter, f"{way}: {line.jitter:.2f} ms, the latest {line.late:.1f} ms"),
         ):
             found.append(make_finding(Verdict(check, limit.judge(value), told), ACROSS))

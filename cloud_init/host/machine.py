@@ -30,8 +30,7 @@ def look_at_system() -> System:
     kernel = platform.release()
     version = re.search(r"\d+", run("systemctl", "--version").stdout)
     detected = run("systemd-detect-virt").stdout.strip() or "unknown"
-    ours = read("/etc/webitel/node.json")
-    said = json.loads(ours) if ours else {}
+    said = find_owner()
     return System(
         release=f"{names.get('ID', '')} {names.get('VERSION_ID', '')}".replace('"', ""),
         architecture=run("dpkg", "--print-architecture").stdout.strip(),
@@ -48,9 +47,19 @@ def look_at_system() -> System:
         machine_id=read("/etc/machine-id"),
         host_keys=tuple(sorted(" ".join(read(path).split()[:2]) for path in pathlib.Path("/etc/ssh").glob("ssh_host_*_key.pub"))),
         cloud_init=find_cloud_init(),
-        ours=f"{said.get('key', '')}",
-        ours_stack=f"{said.get('stack', '')}",
+        ours=said.get("key", ""),
+        ours_stack=said.get("stack", ""),
     )
+
+
+def find_owner() -> dict[str, str]:
+    """Return key and stack of the node that this host is, or was begun to become; empty = nobody's."""
+    for path in ("/etc/webitel/node.json", "/var/lib/webitel/host.json"):
+        if text := read(path):
+            said = json.loads(text)
+            # The mark of a host that was only begun has the whole name of its node.
+            return {"stack": said["stack"], "key": said.get("key") or said["node"].removeprefix(f"{said['stack']}-")}
+    return {}
 
 
 def find_cloud_init() -> str:

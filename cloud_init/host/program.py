@@ -45,18 +45,20 @@ def look(request: Request) -> Facts:
             problems[name] = f"{type(error).__name__}: {error}"
             return None
 
+    system = part("system", look_at_system)
+    # A node at work is not loaded.
+    measure = request.measure and not (system and system.ours_stack)
     # What only waits for others goes on meanwhile; what measures comes after it, alone.
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
-        reaching = pool.submit(part, "reached", lambda: reach_sources(request.urls) if request.measure else ())
-        system = part("system", look_at_system)
+        reaching = pool.submit(part, "reached", lambda: reach_sources(request.urls) if measure else ())
         memory = part("memory", look_at_memory)
         software = part("software", lambda: look_at_software(request.packages))
         clock = part("clock", look_at_clock)
         names = part("names", look_at_names)
         reached = reaching.result()
     network = part("network", lambda: look_at_network(request.address, request.peers))
-    storage = part("storage", lambda: look_at_storage(request.devices, request.measure))
-    cpu = part("cpu", lambda: look_at_cpu(request.measure))
+    storage = part("storage", lambda: look_at_storage(request.devices, measure))
+    cpu = part("cpu", lambda: look_at_cpu(measure))
     return Facts(system, cpu, memory, storage, network, software, clock, names, reached, problems)
 
 
@@ -97,8 +99,8 @@ def main(arguments: list[str]) -> int:
 
 
 def measure_line(options: argparse.Namespace) -> dict[str, object]:
-    """Send and receive at once, in two processes' worth of threads: the interpreter leaves them while they wait."""
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+    """Send and receive at once, in two processes: in one, sending would hold up receiving."""
+    with concurrent.futures.ProcessPoolExecutor(max_workers=1) as pool:
         taking = pool.submit(receive, options.address, options.port, options.peer, options.seconds)
         sent = send(options.peer, options.port, options.rate, options.seconds)
         return {"sent": sent, "line": dataclasses.asdict(taking.result())}
