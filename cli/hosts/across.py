@@ -11,7 +11,7 @@ from cli.hosts.finding import ACROSS, Finding
 from cli.hosts.judge import Verdict, make_finding
 from cli.hosts.wish import Wish
 from cloud_init.host.facts import Facts, Line
-from components.model.host_checks import CLOCK, JITTER, LOST, State
+from components.model.host_limits import CLOCK, JITTER, LOST, State
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from cloud_init.host.program import TICKS
 from cloud_init.host_program import forget_command, host_command, make_host_program, receive_command
 from components import ssh
 from components.model.given_hosts import ACCEPT
-from components.model.host_checks import PYTHON, WANTED_CONNECTIONS
+from components.model.host_limits import PYTHON, WANTED_CONNECTIONS
 from components.model.settings import Settings
 from components.ssh import NotLetInError, SshError, Target, explain
 from components.ssh_first import list_ways_in, read_host_key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.model.host_checks import State
+from components.model.host_limits import State
 
 ACROSS = "all hosts"
 """In place of a host's key where a finding is about several."""

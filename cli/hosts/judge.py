@@ -8,7 +8,8 @@ from typing import NamedTuple
 from cli.hosts.finding import Finding
 from cli.hosts.wish import Wish
 from cloud_init.host.facts import Facts
-from components.model.host_checks import CHECKS, NEVER_ACCEPTED, State
+from components.model.host_checks import CHECKS, NEVER_ACCEPTED
+from components.model.host_limits import State
 
 
 class Verdict(NamedTuple):

@@ -8,17 +8,7 @@ from collections.abc import Iterator
 from cli.hosts.judge import Verdict
 from cli.hosts.wish import Wish
 from cloud_init.host.facts import Cpu, Facts, Memory, System
-from components.model.host_checks import (
-    ARCHITECTURE,
-    KERNEL,
-    MEMORY_SHARE,
-    MHZ,
-    PYTHON,
-    RELEASE,
-    STEAL,
-    SYSTEMD,
-    State,
-)
+from components.model.host_limits import ARCHITECTURE, KERNEL, MEMORY_SHARE, MHZ, PYTHON, RELEASE, STEAL, SYSTEMD, State
 
 HYPERVISORS = ("none", "kvm", "qemu", "vmware", "xen", "amazon")
 MODERN = ("ssse3", "sse4_1", "sse4_2", "popcnt")

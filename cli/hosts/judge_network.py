@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from cli.hosts.judge import Verdict
 from cli.hosts.wish import Wish
 from cloud_init.host.facts import Facts, Listener, Network, Nic, Peer
-from components.model.host_checks import DROPPED_SHARE, LEAST_MEGABITS, ROUND_TRIP, WANTED_CONNECTIONS, State
+from components.model.host_limits import DROPPED_SHARE, LEAST_MEGABITS, ROUND_TRIP, WANTED_CONNECTIONS, State
 
 POOR_DRIVERS = ("e1000", "8139cp", "8139too", "ne2k-pci", "pcnet32")
 MOST_QUEUES = 4

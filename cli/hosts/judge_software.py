@@ -10,7 +10,7 @@ from cli.hosts.foreign import HARMLESS
 from cli.hosts.judge import Verdict
 from cli.hosts.wish import Wish
 from cloud_init.host.facts import Clock, Facts, Names, Reached, Software, Source
-from components.model.host_checks import CLOCK, State
+from components.model.host_limits import CLOCK, State
 
 DEBIAN = ("Debian", "Debian Backports", "")
 """How Debian's own archive, its backports and one that was never asked call themselves."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cli.hosts.judge import Verdict
 from cli.hosts.wish import Wish
 from cloud_init.host.facts import Device, Facts, Storage, Sync
-from components.model.host_checks import FREE_SHARE, LEAST_FREE_GIB, OTHER_SYNC, SYNC, State
+from components.model.host_limits import FREE_SHARE, LEAST_FREE_GIB, OTHER_SYNC, SYNC, State
 
 OURS = "webitel"
 """How labels of our file systems begin (`cloud_init/node/storage/disks.py`)."""

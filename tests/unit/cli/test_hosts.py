@@ -12,7 +12,8 @@ from cli.hosts.check import list_rounds
 from cli.hosts.finding import Finding
 from cli.hosts.judge import Verdict, judge_host, make_finding
 from cloud_init.host.facts import Facts, FileSystem, Line, Listener, Peer, Reached, Source, Sync
-from components.model.host_checks import CHECKS, MEMORY_SHARE, NEVER_ACCEPTED, Limit
+from components.model.host_checks import CHECKS, NEVER_ACCEPTED
+from components.model.host_limits import MEMORY_SHARE, Limit
 from tests.unit.cli.host_facts import (
     FACTS,
     GIB,
@@ -262,4 +263,3 @@ def test_everybody_meets_everybody_once(count: int) -> None:
 def test_limits_read_from_both_ends() -> None:
     assert [Limit(2, 10, "ms").judge(value) for value in (1.9, 2, 9, 10)] == ["pass", "warn", "warn", "fail"]
     assert [MEMORY_SHARE.judge(value) for value in (92, 90, 85)] == ["pass", "warn", "fail"]
-
