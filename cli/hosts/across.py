@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from cli.hosts.finding import ACROSS, Finding
-from cli.hosts.judge import Verdict, make_finding
+from cli.hosts.finding import ACROSS, Finding, Verdict, make_finding
 from cli.hosts.wish import Wish
 from cloud_init.host.facts import Facts, Line
 from components.model.host_limits import CLOCK, JITTER, LOST, State

@@ -12,7 +12,7 @@ import asyncssh
 from pydantic import TypeAdapter, ValidationError
 
 from cli.hosts.across import Offset
-from cli.hosts.judge import Verdict
+from cli.hosts.finding import Verdict
 from cli.hosts.judge_machine import judge_release
 from cli.hosts.wish import Wish
 from cloud_init.host.facts import Facts, Line

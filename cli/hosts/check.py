@@ -10,8 +10,8 @@ import asyncssh
 
 from cli.hosts.across import judge_across, judge_lines
 from cli.hosts.ask import Answer, Conversation
-from cli.hosts.finding import ACROSS, Finding
-from cli.hosts.judge import Verdict, judge_host, make_finding
+from cli.hosts.finding import ACROSS, Finding, Verdict, make_finding
+from cli.hosts.judge import judge_host
 from cli.hosts.wish import Wish, audio_rate, list_wishes
 from cloud_init.host.facts import Line
 from components.model.plan import Plan

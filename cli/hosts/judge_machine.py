@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cli.hosts.judge import Verdict
+from cli.hosts.finding import Verdict
 from cli.hosts.wish import Wish
 from cloud_init.host.facts import Cpu, Facts, Memory, System
 from components.model.host_limits import ARCHITECTURE, KERNEL, MEMORY_SHARE, MHZ, PYTHON, RELEASE, STEAL, SYSTEMD, State

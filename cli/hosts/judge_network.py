@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from cli.hosts.judge import Verdict
+from cli.hosts.finding import Verdict
 from cli.hosts.wish import Wish
 from cloud_init.host.facts import Facts, Listener, Network, Nic, Peer
 from components.model.host_limits import DROPPED_SHARE, LEAST_MEGABITS, ROUND_TRIP, WANTED_CONNECTIONS, State

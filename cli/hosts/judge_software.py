@@ -6,8 +6,8 @@ import fnmatch
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from cli.hosts.finding import Verdict
 from cli.hosts.foreign import HARMLESS
-from cli.hosts.judge import Verdict
 from cli.hosts.wish import Wish
 from cloud_init.host.facts import Clock, Facts, Names, Reached, Software, Source
 from components.model.host_limits import CLOCK, State

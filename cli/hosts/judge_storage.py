@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli.hosts.judge import Verdict
+from cli.hosts.finding import Verdict
 from cli.hosts.wish import Wish
 from cloud_init.host.facts import Device, Facts, Storage, Sync
 from components.model.host_limits import FREE_SHARE, LEAST_FREE_GIB, OTHER_SYNC, SYNC, State

@@ -65,7 +65,8 @@ class Wish:
 
     def ask(self, *, measure: bool) -> Request:
         """Return what the program on the host is asked."""
-        return Request(self.stack, self.host.private, self.peers, dict(self.host.devices), self.urls, FOREIGN, measure)
+        devices: dict[str, str] = {**self.host.devices}
+        return Request(self.stack, self.host.private, self.peers, devices, self.urls, FOREIGN, measure)
 
 
 def list_wishes(plan: Plan, settings: Settings) -> list[Wish]:

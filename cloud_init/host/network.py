@@ -125,7 +125,8 @@ def ping(line: socket.socket, address: str, number: int, sequence: int, content:
 def sum_up(data: bytes) -> int:
     """Return the internet's checksum (RFC 1071)."""
     data += bytes(len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    words: tuple[int, ...] = struct.unpack(f"!{len(data) // 2}H", data)
+    total = sum(words)
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

@@ -30,8 +30,9 @@ def load_request() -> Request:
     told = pkgutil.get_data("cloud_init.host", "request.json")
     assert told, "sent with the program"
     given = json.loads(told)
-    lists = {name: tuple(given.pop(name)) for name in ("peers", "urls", "packages")}
-    return Request(**given, **lists)
+    for name in ("peers", "urls", "packages"):
+        given[name] = tuple(given[name])
+    return Request(**given)
 
 
 def look(request: Request) -> Facts:

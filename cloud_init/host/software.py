@@ -26,7 +26,8 @@ STATES = {"ii": "installed", "hi": "installed"}
 def look_at_software(patterns: tuple[str, ...]) -> Software:
     """Look at packages of certain names, at apt, and at whatever filters or confines."""
     shown = run("dpkg-query", "-W", "-f", "${db:Status-Abbrev}\t${Package}\n").stdout
-    known = dict(reversed(line.split("\t")) for line in shown.splitlines())
+    rows = [line.partition("\t") for line in shown.splitlines()]
+    known = {name: state for state, _, name in rows}
     packages = {name: state.strip() for name, state in known.items() if any(fnmatch.fnmatch(name, one) for one in patterns)}
     active = [unit for unit in FIREWALLS if run("systemctl", "is-active", unit).stdout.strip() == "active"]
     if "Status: active" not in run("ufw", "status").stdout:
@@ -56,7 +57,7 @@ def list_sources() -> list[Source]:
             found.append(Source(at[2], at[3].partition("/")[0], about.get("o", ""), codename, int(at[1])))
     if not found:
         shown = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)").stdout.splitlines()
-        found = [Source(*line.split(" ", 1), "", "", 500) for line in dict.fromkeys(shown)]
+        found = [Source(*line.partition(" ")[::2], "", "", 500) for line in dict.fromkeys(shown)]
     return list(dict.fromkeys(found))
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from cli.hosts.across import Offset, judge_across, judge_lines
 from cli.hosts.check import list_rounds
-from cli.hosts.finding import Finding
-from cli.hosts.judge import Verdict, judge_host, make_finding
+from cli.hosts.finding import Finding, Verdict, make_finding
+from cli.hosts.judge import judge_host
 from cloud_init.host.facts import Facts, FileSystem, Line, Listener, Peer, Reached, Source, Sync
 from components.model.host_checks import CHECKS, NEVER_ACCEPTED
 from components.model.host_limits import MEMORY_SHARE, Limit
