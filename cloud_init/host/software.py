@@ -35,7 +35,7 @@ def look_at_software(patterns: tuple[str, ...]) -> Software:
     return Software(
         packages={name: STATES.get(state, state) for name, state in packages.items() if state[:1] in "ihuF"},
         sources=tuple(list_sources()),
-        held=tuple(run("apt-mark", "showhold").stdout.split()),
+        held=tuple(name for name, state in known.items() if state.startswith("h")),
         pins=tuple(sorted(str(one) for one in pathlib.Path("/etc/apt").glob("preferences*/*") if one.is_file())),
         broken=tuple(line.split()[0] for line in run("dpkg", "--audit").stdout.splitlines() if line.startswith(" ")),
         firewalls=tuple(active),
