@@ -143,6 +143,8 @@ def make_manifest(
         }
     if context.node.leaving:
         manifest["leaving"] = True
+    if context.cloud.given:
+        manifest["given"] = True
     if users := {service.account.name: service.account.number for service in context.services if service.account}:
         manifest["users"] = users
     if context.plan.facts.largest_packet and not context.plan.existing:  # a company's network may carry larger ones

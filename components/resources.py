@@ -74,6 +74,18 @@ class Health(pulumi.CustomResource):
         super().__init__(resource_types.HEALTH, name, {**inputs, "healthy": None, "services": None}, opts)
 
 
+class GivenHost(pulumi.CustomResource):
+    """A host that was given. Inputs: `provider/given_host.py` HostInputs."""
+
+    machine_id: Output[str]
+    host_key: Output[str]
+    host_name: Output[str]
+
+    def __init__(self, resource_name: str, inputs: Mapping[str, Any], opts: ResourceOptions | None = None) -> None:
+        outputs = dict.fromkeys(("machine_id", "host_name", "claim", "taken"))
+        super().__init__(resource_types.GIVEN_HOST, resource_name, {**inputs, **outputs}, opts)
+
+
 class LocalImage(pulumi.CustomResource):
     """The image of local machines: the user's `alias`, or one on which `user_data` has run, or the base image."""
 

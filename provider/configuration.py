@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import asyncssh
 
+from cloud_init.node.apply import host
 from cloud_init.node.manifest import Configuration
 from cloud_init.node.report import CONFIRM, Applied
 from components.host_keys import own_key
@@ -20,7 +21,8 @@ from provider.log_in import LogIn
 from provider.node_inputs import APPLIED, NodeInputs, find_excess, find_missing
 from provider.values import Properties
 
-_BOOTED = "test -e /var/lib/cloud/instance/boot-finished || cloud-init status --wait"
+_BOOTED = f"test -e {host.MARK} || test -e /var/lib/cloud/instance/boot-finished || cloud-init status --wait"
+"""A host that was given has come up before, and need not have cloud-init."""
 _INSTANCE = "cat /var/lib/cloud/data/instance-id"
 _HOST_KEY = "/etc/ssh/webitel_host_ed25519_key"
 _HOST_KEY_SETTING = "/etc/ssh/sshd_config.d/10-webitel-host-key.conf"

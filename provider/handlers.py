@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from provider.configuration import NodeConfiguration
+from provider.given_host import GivenHost
 from provider.handler import Handler
 from provider.health import Health
 from provider.incus import LocalDisk, LocalNetwork
@@ -15,6 +16,7 @@ HANDLERS: Sequence[Handler] = [
     Secrets(),
     NodeConfiguration(),
     Health(),
+    GivenHost(),
     LocalImage(),
     LocalNetwork(),
     LocalAddress(),

@@ -41,7 +41,7 @@ class Limits(BaseModel):
 class NodeInputs(BaseModel):
     """Inputs. `via` are the jump hosts, tried in turn; `instance_id`, where known, is what cloud-init on the machine
     must say; `devices` maps the purpose of a data disk to its device's path; machines with a `boot_key` have host keys
-    that are made of `host_key_seed`."""
+    that are made of `host_key_seed`, hosts that were given those that are `expected`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     node: str
@@ -52,6 +52,7 @@ class NodeInputs(BaseModel):
     via: tuple[Hop, ...] = ()
     ssh_via: str = ""
     user: str
+    expected: tuple[str, ...] = ()
     private_key: str
     boot_key: str = ""
     host_key_seed: str = ""
@@ -72,6 +73,7 @@ class NodeInputs(BaseModel):
             machine_id=self.machine_id,
             boot_key=self.boot_key,
             user=self.user,
+            expected=self.expected,
             via=tuple(hop.expect(self.host_key_seed) for hop in self.via),
             ssh_via=self.ssh_via,
         )

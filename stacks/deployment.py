@@ -69,9 +69,10 @@ def deploy() -> None:
         web_names=settings.web_names,
         opts=ResourceOptions(protect=plan.facts.in_earnest),
     )
-    boot_keys = find_boot_keys(plan, running)
+    boot_keys = frozenset() if plan.facts.given else find_boot_keys(plan, running)
     user_data = make_user_data(plan, boot, boot_keys, secrets.values["host_key_seed"])
-    cloud = load_adapter(plan.cloud)(plan, settings, boot, user_data, secrets.public["ssh_public_key"])
+    keys = secrets.public["ssh_public_key"], secrets.values["ssh_key"]
+    cloud = load_adapter(plan.cloud)(plan, settings, boot, user_data, *keys)
     configurations = configure_nodes(plan, settings, secrets, cloud, texts, running, boot_keys)
     check_health(plan, settings, secrets, cloud, configurations)
     export(plan, settings, secrets, cloud, configurations, boot_keys)
@@ -155,7 +156,9 @@ def describe_way(node: Node, cloud: Cloud, settings: Settings, boot_keys: Collec
         | ({"boot_key": key} if key in boot_keys else {})
         for key, hop in cloud.ssh_hops(node).items()
     ]
+    given = {"expected": [cloud.machines[node.key].host_key]} if cloud.facts.given else {}
     return {
+        **given,
         "address": cloud.ssh_address(node),
         "machine_id": cloud.machines[node.key].machine_id,
         "user": cloud.facts.login_user,

@@ -4,6 +4,7 @@ import argparse
 import http
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -17,6 +18,8 @@ from .apply import (
     drain,
     drift,
     guard,
+    host,
+    host_leave,
     units,
     versions,
 )
@@ -59,6 +62,9 @@ def main(arguments: list[str]) -> int:
     command = commands.add_parser("apply", help="bring the node to the configuration in a folder")
     command.add_argument("--update", action="store_true", help="return only when the changed services work again")
     command.add_argument("--incoming", type=pathlib.Path, default=pathlib.Path("/run/webitel/incoming"))
+    command = commands.add_parser("take-host", help="do on a host that was given what cloud-init does on a machine that was made")
+    command.add_argument("--incoming", type=pathlib.Path, required=True)
+    commands.add_parser("leave-host", help="stop everything on a host that was given, and give its owner's files back")
     command = commands.add_parser("status", help="check every service of the node")
     command.add_argument("--json", action="store_true")
     command.add_argument("--brief", action="store_true", help="read the journal of the first failing service only")
@@ -118,6 +124,10 @@ def main(arguments: list[str]) -> int:
     who.record_command(options.command, arguments)
     if options.command == "apply":
         return run_apply(options.incoming, options.update)
+    if options.command == "take-host":
+        return run_take_host(options.incoming)
+    if options.command == "leave-host":
+        return run_leave_host()
     if options.command == "status":
         report = status.ask(brief=options.brief)
         print(json.dumps(report) if options.json else status.as_text(report))
@@ -194,6 +204,33 @@ def run_apply(incoming: pathlib.Path, update: bool) -> int:
         print(json.dumps({"error": str(error), "unit": error.unit}), flush=True)
         return 1
     print(json.dumps({"result": result}), flush=True)
+    return 0
+
+
+def run_take_host(incoming: pathlib.Path) -> int:
+    """Take a host that was given, and speak JSON lines: progress, then the error if there is one."""
+
+    def tell(step: str, text: str) -> None:
+        print(json.dumps({"step": step, "text": text}), flush=True)
+
+    try:
+        host.take(incoming, tell)
+    except ApplyError as error:
+        print(json.dumps({"error": str(error), "unit": error.unit}), flush=True)
+        return 1
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+    return 0
+
+
+def run_leave_host() -> int:
+    """Leave a host that was given, and say what stays."""
+    try:
+        kept = host_leave.leave(lambda _, text: print(text, file=sys.stderr, flush=True))
+    except ApplyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"left; what stays here: {', '.join(kept)}")
     return 0
 
 

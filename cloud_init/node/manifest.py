@@ -219,6 +219,7 @@ class Manifest(TypedDict):
     users: NotRequired[dict[str, int]]
     backup: NotRequired[BackupEntry]
     backup_files: NotRequired[FilesEntry]
+    given: NotRequired[bool]
 
 
 class FileEntry(TypedDict):

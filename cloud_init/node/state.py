@@ -12,13 +12,14 @@ STATE = pathlib.Path("/var/lib/webitel/state.json")
 
 class Stock(TypedDict):
     """What a run left behind: files with digest and mode, units with their state, packages with version and hold, time zone
-    and host name, accounts that can log in."""
+    and host name, accounts that can log in; `strangers` are the numbers of keys by file that a given host's owner let in."""
 
     login: NotRequired[Login]
     files: dict[str, tuple[str, str]]
     units: dict[str, str]
     packages: dict[str, tuple[str, bool]]
     identity: NotRequired[dict[str, str]]
+    strangers: NotRequired[dict[str, int]]
     accounts: NotRequired[list[str]]
 
 

@@ -27,7 +27,8 @@ class Machine:
 
     `machine_id` changes with every new machine. `public_address` is None where the machine has none. `devices` maps the
     purpose of a data disk to its stable device path; a disk that arrives mounted is left out. `instance_id`, where the
-    adapter knows it, is what cloud-init on the machine says. `needs` are the machine's own resource and then those without
+    adapter knows it, is what cloud-init on the machine says. `host_key` and `host_name` are those of a host that was given, which
+    keeps them. `needs` are the machine's own resource and then those without
     which it is not reached or not complete: firewall and disk attachments, an address' assignment.
     """
 
@@ -36,6 +37,8 @@ class Machine:
     public_address: Input[str] | None = None
     devices: Mapping[str, Input[str]] = field(default_factory=dict)
     instance_id: Input[str] = ""
+    host_key: Input[str] = ""
+    host_name: Input[str] = ""
     needs: tuple[pulumi.Resource, ...] = ()
 
 
@@ -59,6 +62,7 @@ class Cloud(pulumi.ComponentResource, ABC):
         boot: BootTexts,
         user_data: Mapping[str, Input[str]],
         ssh_public_key: Output[str],
+        ssh_private_key: Output[str],
     ) -> None:
         super().__init__(
             resource_types.CLOUD,
@@ -67,6 +71,7 @@ class Cloud(pulumi.ComponentResource, ABC):
             ResourceOptions(providers=self.create_providers(plan), transformations=list(self.transformations)),
         )
         self.plan, self.settings, self.boot, self.ssh_public_key = plan, settings, boot, ssh_public_key
+        self.ssh_private_key = ssh_private_key
         self.facts = plan.facts
         self.machines: dict[str, Machine] = {}
         self.groups: dict[str, NodeGroup] = {}
@@ -173,6 +178,8 @@ class Cloud(pulumi.ComponentResource, ABC):
             known[key] = machine.private_address
             if machine.public_address is not None:
                 known[f"{key}.public"] = machine.public_address
+            if self.facts.given:
+                known[f"{key}.name"] = machine.host_name
         return known
 
     def ssh_address(self, node: Node) -> Input[str]:

@@ -16,7 +16,7 @@ is_set_up() {
 }
 # The broker of an earlier version runs without the plugin that Prometheus asks, and takes it up without a restart.
 add_figures() {
-  if ask "nodes/rabbit@$(hostname)?columns=enabled_plugins" | grep -q '"rabbitmq_prometheus"'; then return; fi
+  if ask "nodes/rabbit@{{ node.name }}?columns=enabled_plugins" | grep -q '"rabbitmq_prometheus"'; then return; fi
   where='[{ip, "{{ bind("rabbitmq", "metrics") }}"}, {port, {{ port("rabbitmq", "metrics") }}}]'
   rabbitmqctl -q eval "application:set_env(rabbitmq_prometheus, tcp_config, $where, [{persistent, true}]),
     rabbit_plugins:ensure(\"/etc/rabbitmq/enabled_plugins\")."
@@ -28,7 +28,7 @@ rabbitmqctl -q await_startup --timeout 600
 # it is empty, the others wait.
 tries=0
 until rabbitmqctl -q list_vhosts name default_queue_type | grep -q "^/	quorum"; do
-  if [ "$(hostname)" != "{{ nodes_with("rabbitmq")[0].name }}" ] && [ $tries -lt 120 ]; then
+  if [ "{{ node.name }}" != "{{ nodes_with("rabbitmq")[0].name }}" ] && [ $tries -lt 120 ]; then
     tries=$((tries + 1)); sleep 1
   elif [ -z "$(rabbitmqctl -q list_queues -p / --no-table-headers name)" ]; then
     rabbitmqctl -q delete_vhost / || true

@@ -5,7 +5,7 @@ import json
 import pathlib
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from .. import install
 from ..clusters import access, encryption, locks, trust
@@ -16,7 +16,7 @@ from ..report import Applied
 from ..state import load_state, save_state
 from ..storage import disks, owners, shares
 from ..system import ApplyError, Tell, systemctl, write_private
-from . import accounts, drift, files, guard, identity, keys, leave, units, users, versions
+from . import accounts, drift, files, guard, host, identity, keys, leave, units, users, versions
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
@@ -75,7 +75,9 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     # Package sources and their credentials come before all other files, whose owners are created by the packages; and the unit
     # that brings a file back before any file that it may have to.
     early = {path: text for path, text in configuration["files"].items() if path in (*PACKAGE_FILES, *GUARD_FILES)}
-    files.write(files.compare(early, configuration["attributes"], fill, ()))
+    first = files.compare(early, configuration["attributes"], fill, ())
+    keep_found(manifest, first, state["files"])
+    files.write(first)
     wait_for_packages(tell)
     try:
         stale = find_stale(manifest, "stock" in state)
@@ -113,11 +115,12 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
 
         def before_files() -> None:
             place_bundles(others)
+            keep_found(manifest, plan, state["files"])
             guard.arm(plan.changed, configuration["attributes"])
 
         files.write(plan, before_files)
     # Only once the operators' own file is there.
-    reduced = keys.reduce(configuration["login"], configuration["files"])
+    reduced = keys.reduce(configuration["login"], configuration["files"], manifest.get("given", False))
     left = guard.prove(actions, tell)
     corrected = identity.correct(manifest, tell)
     # From here on with addresses in place of placeholders.
@@ -166,6 +169,13 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     if waiting := kept_calls.list_put_off():
         applied["put_off"] = waiting
     return applied
+
+
+def keep_found(manifest: Manifest, plan: files.FilePlan, ours: Collection[str]) -> None:
+    """Keep what a given host's owner has where we write for the first time."""
+    mark = host.read_mark() if manifest.get("given") else None
+    if mark:
+        host.keep_found(plan.changed, {*ours, *mark["files"]})
 
 
 def fill_manifest(manifest: Manifest, fill: files.Placeholders) -> Manifest:

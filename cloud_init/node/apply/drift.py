@@ -20,7 +20,7 @@ MARK = "drift"
 
 def take_stock(manifest: Manifest, paths: Iterable[str], login: Login) -> Stock:
     """Record what is there now, for a later comparison."""
-    return {
+    stock: Stock = {
         "login": login,
         "files": {path: describe_file(pathlib.Path(path)) for path in sorted(paths)},
         "units": {name: state["UnitFileState"] for name, state in unit_states(manifest).items()},
@@ -28,6 +28,9 @@ def take_stock(manifest: Manifest, paths: Iterable[str], login: Login) -> Stock:
         "identity": identity.describe(),
         "accounts": sorted(keys.list_homes()),
     }
+    if manifest.get("given"):
+        stock["strangers"] = keys.find_strangers(login, stock["files"])
+    return stock
 
 
 def find() -> list[Finding]:
@@ -55,7 +58,9 @@ def find() -> list[Finding]:
             ("machine", what, f"{now[what]} instead of {was}" if now[what] != was else "")
             for what, was in stock.get("identity", {}).items()
         ]
+        known = stock.get("strangers", {})
         strangers = keys.find_strangers(stock["login"], stock["files"]) if "login" in stock else {}
+        strangers = {path: count - known.get(path, 0) for path, count in strangers.items() if count > known.get(path, 0)}
         found += [("account", name, what) for name, what in compare_accounts(stock.get("accounts"), keys.list_homes()).items()]
         found += [("sshd", name, what) for name, what in sshd.find_overruled().items()]
         found += [("file", path, f"lets in keys that are not the deployment's: {count}") for path, count in strangers.items()]

@@ -34,8 +34,8 @@ def correct(manifest: Manifest, tell: Tell) -> list[str]:
         systemctl("try-restart", "cron")
         done.append("time zone")
     name = manifest["node"]
-    # The one of now and the one of the next start.
-    if not name == read_host_name() == read_written_name():
+    # The one of now and the one of the next start; a host that was given keeps its owner's.
+    if not manifest.get("given") and not name == read_host_name() == read_written_name():
         tell("files", f"host name {name}")
         write_private(HOST_NAME, f"{name}\n", 0o644)
         if (set_name := run(["hostname", name])).returncode:

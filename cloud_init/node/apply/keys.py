@@ -73,12 +73,15 @@ def find_strangers(login: Login, ours: Collection[str]) -> dict[str, int]:
     return {path: count for path, count in counts.items() if count}
 
 
-def reduce(login: Login, ours: Collection[str]) -> list[str]:
-    """Remove everybody else from every file, and make sure that the deployment is in its own; return what changed."""
+def reduce(login: Login, ours: Collection[str], given: bool = False) -> list[str]:
+    """Remove everybody else from every file, and make sure that the deployment is in its own; return what changed. On a host that
+    was `given`, whom its owner let in stays."""
     changed = []
     for user, path in list_files().items():
         lines = read_lines(path)
-        kept = [line for line in lines if is_ours(line, login)]
+        if given and (path.is_symlink() or user != login["user"]):
+            continue
+        kept = [line for line in lines if given or is_ours(line, login)]
         if user == login["user"] and login["key"] not in map(key_of, kept):
             kept.append(f"{login['key']} webitel")
         if path.is_symlink() and not kept:

@@ -36,7 +36,10 @@ def prepare(manifest: Manifest, devices: dict[str, str], state: State, tell: Tel
             device = devices.get(purpose, "")
             if not device:
                 raise ApplyError(f"disk {purpose} is not mounted at {mount}: attach it, then run `./webitel up` again")
-            mount_device(pathlib.Path(device), purpose, mount, state)
+            if device.startswith("/dev/"):
+                mount_device(pathlib.Path(device), purpose, mount, state)
+            else:
+                mount_directory(pathlib.Path(device), purpose, mount)
         if mark(purpose, mount, manifest["stack"]):
             # A file system's root is closed to others by default; services with different users have directories on it.
             pathlib.Path(mount).chmod(0o755)
@@ -85,11 +88,30 @@ def mount_device(device: pathlib.Path, purpose: str, mount: str, state: State) -
     state["disks"][purpose] = uuid
 
 
+def mount_directory(directory: pathlib.Path, purpose: str, mount: str) -> None:
+    """Have a directory of a given host in a disk's place. One that holds anything else is left alone."""
+    if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
+        raise ApplyError(f"disk {purpose}: {directory} is no directory: it was left alone")
+    if directory.is_dir() and not (directory / SENTINEL).exists() and any(directory.iterdir()):
+        raise ApplyError(f"disk {purpose}: {directory} is not empty, and nothing in it says that it is ours: it was left alone")
+    directory.mkdir(parents=True, exist_ok=True)
+    list_line(mount, f"{directory} {mount} none bind,nofail 0 0")
+    pathlib.Path(mount).mkdir(parents=True, exist_ok=True)
+    systemctl("daemon-reload")
+    mounted = run(["mount", mount], 120)
+    if mounted.returncode != 0 and not is_mounted(mount):
+        raise ApplyError(f"disk {purpose}: mount --bind {directory} {mount}: {mounted.stderr.strip()}")
+
+
 def list_mount(mount: str, uuid: str) -> None:
-    """Have a file system mounted at every boot. Atomically: with half of that file the node may not boot again."""
+    """Have a file system mounted at every boot."""
+    list_line(mount, f"UUID={uuid} {mount} ext4 defaults,noatime,nofail,x-systemd.device-timeout=90s 0 2")
+
+
+def list_line(mount: str, line: str) -> None:
+    """Put the line of a mount point. Atomically: with half of that file the node may not boot again."""
     lines = [line for line in FSTAB.read_text().splitlines() if f" {mount} " not in line] if FSTAB.exists() else []
-    lines.append(f"UUID={uuid} {mount} ext4 defaults,noatime,nofail,x-systemd.device-timeout=90s 0 2")
-    write_private(FSTAB, "\n".join(lines) + "\n", 0o644)
+    write_private(FSTAB, "\n".join([*lines, line]) + "\n", 0o644)
 
 
 def mark(purpose: str, mount: str, stack: str) -> bool:

@@ -1,0 +1,90 @@
+"""Leaving a host that was given: our services stop and are off, our files go and those that were there before come back, and the
+deployment's key lets nobody in. Packages and data stay."""
+
+import fcntl
+import pathlib
+import shutil
+
+from ..manifest import BASE, LOCK, MANIFEST, Manifest, load_manifest
+from ..state import STATE, load_state
+from ..storage import disks
+from ..system import ApplyError, Tell, run, systemctl, write_private
+from . import host
+from .units import WATCH
+
+UNIT_FOLDER = "/etc/systemd/system/"
+STARTED = (".service", ".timer", ".socket", ".mount")
+STOP_SECONDS = 300
+SOURCES = pathlib.Path("/etc/apt/sources.list.d")
+WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
+OWN_FOLDERS = ("/etc/webitel", "/usr/share/webitel", "/usr/lib/webitel", "/run/webitel")
+
+
+def leave(tell: Tell) -> list[str]:
+    """Leave the host; return what stays on it. Safe to run again after it was cut off."""
+    mark = host.read_mark()
+    if mark is None:
+        raise ApplyError("this host is nobody's: nothing was taken here, or it was left already")
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        manifest, state = load_manifest(), load_state()
+        paths = sorted({*state["files"], *mark["files"]})
+        stop(manifest, paths, tell)
+        kept = unmount(manifest)
+        tell("files", f"{len(paths)} files")
+        run(["apt-mark", "unhold", *manifest["packages"]])
+        for path in paths:
+            host.give_back(path)
+        host.give_back("/etc/hosts")
+        for source in SOURCES.glob("webitel-*"):
+            source.unlink()
+        systemctl("daemon-reload")
+        open_firewall(mark)
+        systemctl("try-reload-or-restart", "ssh.service")
+        host.shut_out(mark["user"], mark["key"])
+        for path in (host.MARK, STATE, MANIFEST, WRAPPER):
+            path.unlink(missing_ok=True)
+        shutil.rmtree(host.FOUND, ignore_errors=True)
+        for folder in (*OWN_FOLDERS, "/var/lib/webitel/sandbox"):
+            shutil.rmtree(folder, ignore_errors=True)
+    return [*kept, f"{len(manifest['packages'])} packages"]
+
+
+def stop(manifest: Manifest, paths: list[str], tell: Tell) -> None:
+    """Stop what is ours and keep it from starting; the base services are the owner's too, and go on."""
+    base = {unit["name"] for unit in manifest["units"] if unit["service"] in BASE}
+    ours = [path.removeprefix(UNIT_FOLDER) for path in paths if path.startswith(UNIT_FOLDER) and path.endswith(STARTED)]
+    names = [unit["name"] for unit in reversed(manifest["units"]) if unit["name"] not in base]
+    for name in (WATCH, *names, *ours):
+        if name.removesuffix(".service") in base or "/" in name:
+            continue
+        tell("services", f"stop {name}")
+        systemctl("disable", "--now", name, timeout=STOP_SECONDS)
+        if systemctl("is-active", name).stdout.strip() in ("active", "deactivating"):
+            raise ApplyError(f"{name} does not stop", name)
+
+
+def unmount(manifest: Manifest) -> list[str]:
+    """Take the data disks out of the way; return where the data are."""
+    kept = []
+    for disk in manifest["disks"]:
+        mount = disk["mount"]
+        source = run(["findmnt", "-n", "-o", "SOURCE", "-M", mount]).stdout.strip()
+        if source:
+            done = run(["umount", mount])
+            if done.returncode:
+                raise ApplyError(f"{mount} is in use: {done.stderr.strip()}")
+            kept.append(f"the data of {disk['purpose']} ({source})")
+        lines = disks.FSTAB.read_text().splitlines() if disks.FSTAB.exists() else []
+        write_private(disks.FSTAB, "".join(f"{line}\n" for line in lines if f" {mount} " not in line), 0o644)
+    return kept
+
+
+def open_firewall(mark: host.Mark) -> None:
+    """Have the firewall as it was: as its owner's file says where it was on, else off."""
+    if mark["firewall"]:
+        systemctl("restart", "nftables")
+    else:
+        systemctl("disable", "--now", "nftables")
+        run(["nft", "flush", "ruleset"])
