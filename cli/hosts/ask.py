@@ -158,8 +158,8 @@ class Conversation:
     async def _read_clock(self, session: Session) -> Offset:
         """Compare clocks: the quickest of several answers says it best."""
         process = await session.start(host_command(self._place, "clock"))
-        offsets = []
-        async with asyncio.timeout(LOOK_SECONDS):
+        offsets: list[Offset] = []
+        try:
             for _ in range(TICKS):
                 begun = time.time()
                 process.stdin.write(b"\n")
@@ -167,7 +167,10 @@ class Conversation:
                 ended = time.time()
                 if line:
                     offsets.append(Offset((float(line) - (begun + ended) / 2) * 1000, (ended - begun) / 2 * 1000))
-        process.close()
+            process.stdin.write_eof()
+            await process.wait_closed()
+        finally:
+            process.close()
         if not offsets:
             raise SshError("its clock gives no answer")
         return min(offsets, key=lambda one: one.around)
