@@ -89,7 +89,7 @@ def add_disk(host: OwnHost, device: str) -> None:
     api.call("PATCH", path, {"devices": devices})
 
 
-def check(hosts: Hosts, how: How = How(), **changed: Any) -> list[Finding]:
+def check(hosts: Hosts, how: How | None = None, **changed: Any) -> list[Finding]:
     """Check them; `changed` settings, or by role what the list says of a host."""
     listed = [
         {"role": role, "address": host.address, "host_key": host.host_key, **changed.pop(role, {})}
@@ -109,7 +109,7 @@ def check(hosts: Hosts, how: How = How(), **changed: Any) -> list[Finding]:
             **changed,
         }
     )
-    return check_hosts(make_deployment(settings, STACK).plan, settings, how, print)
+    return check_hosts(make_deployment(settings, STACK).plan, settings, how or How(), print)
 
 
 def of(findings: list[Finding], host: str, name: str) -> Finding:
