@@ -65,7 +65,7 @@ class Wish:
 
     def ask(self, *, measure: bool) -> Request:
         """Return what the program on the host is asked."""
-        devices: dict[str, str] = {**self.host.devices}
+        devices = {str(purpose): path for purpose, path in self.host.devices.items()}
         return Request(self.stack, self.host.private, self.peers, devices, self.urls, FOREIGN, measure)
 
 

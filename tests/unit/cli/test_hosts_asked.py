@@ -185,7 +185,12 @@ def test_a_host_that_takes_none_of_the_keys_is_told_with_what_it_takes(server: S
 
 def test_a_host_whose_key_is_not_stated_is_sent_nothing(server: Server) -> None:
     told: list[str] = []
-    server.change = lambda command: told.append(command) or command
+
+    def change(command: str) -> str:
+        told.append(command)
+        return command
+
+    server.change = change
     check, _, found, remedy = only(ask(server, host_key=""))
     assert check == "way in" and server.host_key in found and "host_key" in remedy
     assert told == []
