@@ -39,7 +39,8 @@ def judge_system(wish: Wish, system: System) -> Iterator[Verdict]:
     yield Verdict("python3", "pass" if python else "fail", system.python)
     yield Verdict("way in", "pass" if system.root else "fail", "root" if system.root else "no root")
     numbers = tuple(map(int, re.findall(r"\d+", system.kernel)[:2]))
-    kernel: State = "fail" if numbers < KERNEL else "pass" if system.headers else "warn"
+    lacks = not system.headers and "rtpengine" in wish.node.services
+    kernel: State = "fail" if numbers < KERNEL else "warn" if lacks else "pass"
     yield Verdict("kernel", kernel, system.kernel + ("" if system.headers else ", no headers"))
     init = system.init == "systemd" and system.systemd >= SYSTEMD and system.unified_cgroups
     cgroups = "unified cgroups" if system.unified_cgroups else "cgroups of version 1"

@@ -12,8 +12,10 @@ from cli.hosts.wish import Wish
 from cloud_init.host.facts import Clock, Facts, Names, Reached, Software, Source
 from components.model.host_limits import CLOCK, State
 
-DEBIAN = ("Debian", "Debian Backports", "")
-"""How Debian's own archive, its backports and one that was never asked call themselves."""
+DEBIAN = ("Debian", "Debian Backports")
+"""How Debian's own archive and its backports call themselves, on whichever mirror."""
+DEBIANS_OWN = ".debian.org"
+"""Where they are even if their lists were never fetched."""
 SHOWN = 4
 
 
@@ -62,9 +64,9 @@ def judge_sources(wish: Wish, sources: tuple[Source, ...]) -> Verdict:
     rest = [one for one in sources if urlsplit(one.uri).hostname not in ours and one.uri.partition(":")[0] != "file"]
     wrong = [
         one for one in rest
-        if one.origin in DEBIAN[:2] and one.codename and not one.codename.startswith("bookworm") and one.priority > 100
+        if one.origin in DEBIAN and one.codename and not one.codename.startswith("bookworm") and one.priority > 100
     ]  # fmt: skip
-    foreign = [one for one in rest if one.origin not in DEBIAN]
+    foreign = [one for one in rest if one.origin not in DEBIAN and not f"{urlsplit(one.uri).hostname}".endswith(DEBIANS_OWN)]
     found = [f"{one.uri} {one.suite}" for one in wrong or foreign]
     return Verdict("sources", "fail" if wrong else "warn" if foreign else "pass", "; ".join(dict.fromkeys(found)) or "Debian's")
 

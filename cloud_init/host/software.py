@@ -46,7 +46,7 @@ def look_at_software(patterns: tuple[str, ...]) -> Software:
 
 
 def list_sources() -> list[Source]:
-    """List the sources that apt has, as it understands them; without lists of packages those that it would ask."""
+    """List the sources that apt has, as it understands them; those whose lists it never got, as it would ask them."""
     found = []
     lines = run("apt-cache", "policy").stdout.splitlines()
     for line, below in itertools.pairwise(lines):
@@ -55,9 +55,11 @@ def list_sources() -> list[Source]:
             about = dict(part.split("=", 1) for part in below.strip().removeprefix("release ").split(",") if "=" in part)
             codename = about.get("n", "")
             found.append(Source(at[2], at[3].partition("/")[0], about.get("o", ""), codename, int(at[1])))
-    if not found:
-        shown = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)").stdout.splitlines()
-        found = [Source(*line.partition(" ")[::2], "", "", 500) for line in dict.fromkeys(shown)]
+    known = {(one.uri.rstrip("/"), one.suite) for one in found}
+    for line in run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)").stdout.splitlines():
+        uri, _, suite = line.partition(" ")
+        if (uri.rstrip("/"), suite) not in known:
+            found.append(Source(uri, suite, "", "", 500))
     return list(dict.fromkeys(found))
 
 

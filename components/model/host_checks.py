@@ -68,8 +68,8 @@ CHECKS: Mapping[str, HostCheck] = {
     "python3": HostCheck("python3 --version", "3.11", "-", "none, or another", DEBIAN, "apt install python3", "installs python3"),
     "kernel": HostCheck(
         "uname -r, its modules",
-        "6.1 or newer, headers there",
-        "no headers: a module of our own cannot be built",
+        "6.1 or newer",
+        "no headers where rtpengine runs: its kernel module cannot be built",
         "older than 6.1",
         DEBIAN,
         "apt install linux-image-amd64 linux-headers-amd64, then restart",

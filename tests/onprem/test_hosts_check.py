@@ -158,6 +158,7 @@ def test_what_owners_have_on_their_hosts_is_found(hosts: Hosts) -> None:
         assert hosts.image.read_bytes() == before, "it is as it was"
         assert "5432/tcp python3 (for postgresql)" in of(found, "data-1", "ports").found
         assert of(found, "data-1", "package sources").state == "fail", "one source that is nowhere"
+        assert "apt.example.com" in of(found, "data-1", "sources").found
         assert of(found, "edge-1", "memory").found == "1.0 GiB"
         assert "7200" in of(found, ACROSS, "clocks").found and of(found, ACROSS, "clocks").state == "fail"
         assert f"{USER}@{app.address} takes none of your keys, only a password" in of(found, "app-1", "way in").found

@@ -32,7 +32,6 @@ PLANTED: dict[str, tuple[str, str, Facts]] = {
     "another python": ("python3", "fail", with_part("system", python="3.9.2")),
     "no root": ("way in", "fail", with_part("system", root=False)),
     "an old kernel": ("kernel", "fail", with_part("system", kernel="5.10.0-30-amd64")),
-    "no headers": ("kernel", "warn", with_part("system", headers=False)),
     "another init": ("init", "fail", with_part("system", init="openrc")),
     "cgroups of version 1": ("init", "fail", with_part("system", unified_cgroups=False)),
     "another hypervisor": ("virtualisation", "warn", with_part("system", virtualisation="oracle")),
@@ -111,6 +110,11 @@ PLANTED: dict[str, tuple[str, str, Facts]] = {
         "warn",
         with_part("software", sources=(Source("https://x.example/apt", "stable", "X", "stable", 500),)),
     ),
+    "a source that was never fetched": (
+        "sources",
+        "warn",
+        with_part("software", sources=(Source("https://x.example/apt", "stable", "", "", 500),)),
+    ),
     "another Debian": (
         "sources",
         "fail",
@@ -157,6 +161,12 @@ CALLS: dict[str, tuple[str, str, Facts]] = {
     "stolen time": ("steal", "fail", with_part("cpu", steal_percent=3.0)),
     "few queues": ("interface", "warn", with_nic(queues=1)),
 }
+
+
+def test_headers_are_asked_for_where_a_module_may_be_built() -> None:
+    facts = replace(with_part("system", headers=False), storage=FACTS.storage)
+    assert bad(judge_host(WISHES["edge-1"], facts)) == [("kernel", "warn")]
+    assert bad(judge_host(WISHES["app-1"], facts)) == []
 
 
 @pytest.mark.parametrize("what", CALLS)

@@ -145,8 +145,14 @@ def test_apts_sources_are_read_as_apt_shows_them(monkeypatch: pytest.MonkeyPatch
         "     release v=12.12,o=Debian,a=oldstable,n=bookworm,l=Debian,c=main,b=amd64\n     origin deb.debian.org\n"
         " 500 https://apt.example.com stable/main amd64 Packages\n     release o=Example,a=stable,n=stable,c=main\n"
     )
-    monkeypatch.setattr(software, "run", lambda *command: subprocess.CompletedProcess(command, 0, shown, ""))
-    first, second = software.list_sources()
+    targets = "http://deb.debian.org/debian/ bookworm\nhttps://apt.example.com stable\nhttps://new.example.com/ stable\n"
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 0, shown if command[0] == "apt-cache" else targets, "")
+
+    monkeypatch.setattr(software, "run", run)
+    first, second, third = software.list_sources()
+    assert (third.uri, third.suite, third.origin) == ("https://new.example.com/", "stable", "")
     assert (first.suite, first.origin, first.codename, first.priority) == ("bookworm", "Debian", "bookworm", 500)
     assert (second.uri, second.origin) == ("https://apt.example.com", "Example")
 
