@@ -27,8 +27,9 @@ from components.ssh_first import list_ways_in, read_host_key
 from components.ssh_session import Session
 
 CONNECT_SECONDS = 10.0
-LOOK_SECONDS = 20.0
-FACTS_SECONDS = 90.0
+LOOK_SECONDS = 30.0
+FACTS_SECONDS = 180.0
+"""Mostly a few; a host under load, with apt that waits for others, takes its time."""
 MEND_SECONDS = 330.0
 LOOK = """
 test -r /etc/os-release && . /etc/os-release

@@ -17,7 +17,7 @@ from cloud_init.host.lines import receive, send
 from cloud_init.host.machine import look_at_cpu, look_at_memory, look_at_system
 from cloud_init.host.mend import mend
 from cloud_init.host.network import look_at_network
-from cloud_init.host.software import look_at_clock, look_at_names, look_at_software, reach_sources
+from cloud_init.host.software import list_targets, look_at_clock, look_at_names, look_at_software, reach_sources
 from cloud_init.host.storage import look_at_storage
 
 Part = TypeVar("Part")
@@ -49,11 +49,12 @@ def look(request: Request) -> Facts:
     system = part("system", look_at_system)
     # A node at work is not loaded.
     measure = request.measure and not (system and system.ours_stack)
+    targets = part("sources", list_targets) or ()
     # What only waits for others goes on meanwhile; what measures comes after it, alone.
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as pool:
-        reaching = pool.submit(part, "reached", lambda: reach_sources(request.urls) if measure else ())
+        reaching = pool.submit(part, "reached", lambda: reach_sources(request.urls, targets) if measure else ())
         memory = part("memory", look_at_memory)
-        software = part("software", lambda: look_at_software(request.packages))
+        software = part("software", lambda: look_at_software(request.packages, targets))
         clock = part("clock", look_at_clock)
         names = part("names", look_at_names)
         reached = reaching.result()

@@ -6,7 +6,8 @@ import os
 import pathlib
 import subprocess
 
-SECONDS = 20
+SECONDS = 60
+"""apt builds its index of all packages anew where it may not keep it."""
 ENDED, NOT_INSTALLED = 124, 127
 """Exit statuses, as timeout(1) and a shell use them, of a program that hung and of one that does not exist."""
 

@@ -23,7 +23,7 @@ REFUSED_LOG_IN = re.compile(r"\b40[13]\b")
 STATES = {"ii": "installed", "hi": "installed"}
 
 
-def look_at_software(patterns: tuple[str, ...]) -> Software:
+def look_at_software(patterns: tuple[str, ...], targets: tuple[tuple[str, str], ...] = ()) -> Software:
     """Look at packages of certain names, at apt, and at whatever filters or confines."""
     shown = run("dpkg-query", "-W", "-f", "${db:Status-Abbrev}\t${Package}\n").stdout
     rows = [line.partition("\t") for line in shown.splitlines()]
@@ -34,7 +34,7 @@ def look_at_software(patterns: tuple[str, ...]) -> Software:
         active = [unit for unit in active if unit != "ufw"]  # its unit is active though it filters nothing
     return Software(
         packages={name: STATES.get(state, state) for name, state in packages.items() if state[:1] in "ihuF"},
-        sources=tuple(list_sources()),
+        sources=tuple(list_sources(targets)),
         held=tuple(name for name, state in known.items() if state.startswith("h")),
         pins=tuple(sorted(str(one) for one in pathlib.Path("/etc/apt").glob("preferences*/*") if one.is_file())),
         broken=tuple(line.split()[0] for line in run("dpkg", "--audit").stdout.splitlines() if line.startswith(" ")),
@@ -45,7 +45,7 @@ def look_at_software(patterns: tuple[str, ...]) -> Software:
     )
 
 
-def list_sources() -> list[Source]:
+def list_sources(targets: tuple[tuple[str, str], ...] = ()) -> list[Source]:
     """List the sources that apt has, as it understands them; those whose lists it never got, as it would ask them."""
     found = []
     lines = run("apt-cache", "policy").stdout.splitlines()
@@ -56,11 +56,17 @@ def list_sources() -> list[Source]:
             codename = about.get("n", "")
             found.append(Source(at[2], at[3].partition("/")[0], about.get("o", ""), codename, int(at[1])))
     known = {(one.uri.rstrip("/"), one.suite) for one in found}
-    for line in run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)").stdout.splitlines():
-        uri, _, suite = line.partition(" ")
-        if (uri.rstrip("/"), suite) not in known:
-            found.append(Source(uri, suite, "", "", 500))
+    found += [Source(uri, suite, "", "", 500) for uri, suite in targets if (uri.rstrip("/"), suite) not in known]
     return list(dict.fromkeys(found))
+
+
+def list_targets() -> tuple[tuple[str, str], ...]:
+    """List what apt would ask, as address and suite."""
+    shown = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)")
+    if shown.returncode:
+        raise OSError(shown.stderr.strip() or f"apt-get indextargets ended with {shown.returncode}")
+    pairs = (line.partition(" ") for line in shown.stdout.splitlines())
+    return tuple(dict.fromkeys((uri, suite) for uri, _, suite in pairs))
 
 
 def look_at_clock() -> Clock:
@@ -94,10 +100,9 @@ def look_at_names() -> Names:
     return Names(socket.gethostname(), run("hostname", "-f").stdout.strip(), tuple(local), tuple(servers))
 
 
-def reach_sources(urls: tuple[str, ...]) -> tuple[Reached, ...]:
+def reach_sources(urls: tuple[str, ...], targets: tuple[tuple[str, str], ...] = ()) -> tuple[Reached, ...]:
     """Ask everything that packages come from, Debian's own sources too, by apt's own way out."""
-    shown = run("apt-get", "indextargets", "--format", "$(REPO_URI)dists/$(RELEASE)/InRelease").stdout.split()
-    wanted = list(dict.fromkeys([*shown, *urls]))
+    wanted = list(dict.fromkeys([*(f"{uri}dists/{suite}/InRelease" for uri, suite in targets), *urls]))
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         return tuple(pool.map(reach, wanted))
 

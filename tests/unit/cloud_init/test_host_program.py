@@ -146,15 +146,19 @@ def test_apts_sources_are_read_as_apt_shows_them(monkeypatch: pytest.MonkeyPatch
         " 500 https://apt.example.com stable/main amd64 Packages\n     release o=Example,a=stable,n=stable,c=main\n"
     )
     targets = "http://deb.debian.org/debian/ bookworm\nhttps://apt.example.com stable\nhttps://new.example.com/ stable\n"
+    status = 0
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(command, 0, shown if command[0] == "apt-cache" else targets, "")
+        return subprocess.CompletedProcess(command, status, shown if command[0] == "apt-cache" else targets, "E: no")
 
     monkeypatch.setattr(software, "run", run)
-    first, second, third = software.list_sources()
+    first, second, third = software.list_sources(software.list_targets())
     assert (third.uri, third.suite, third.origin) == ("https://new.example.com/", "stable", "")
     assert (first.suite, first.origin, first.codename, first.priority) == ("bookworm", "Debian", "bookworm", 500)
     assert (second.uri, second.origin) == ("https://apt.example.com", "Example")
+    status = 100
+    with pytest.raises(OSError, match="E: no"):
+        software.list_targets()
 
 
 def test_what_is_mended_stays_so_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
