@@ -42,7 +42,8 @@ def judge_device(wish: Wish, device: Device, *, ours: bool) -> Verdict:
     size, room = device.size / 2**30, (device.size if device.kind == "block" else device.free) / 2**30
     if device.kind == "missing":
         if not device.path.startswith("/dev/"):
-            return Verdict("data disk", "warn", f"{name} is made on whatever it stands on")
+            stands = f"{name} is made by `up`, on whatever it stands on"
+            return Verdict("data disk", "warn", stands, remedy="mount a disk of its own there first, or name one")
         return Verdict("data disk", "fail", f"{name} is not there", remedy="name a disk of the host: ls -l /dev/disk/by-id/")
     if device.kind == "other":
         return Verdict("data disk", "fail", f"{name} is neither a disk nor a directory")
