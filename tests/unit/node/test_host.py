@@ -9,7 +9,6 @@ import pytest
 from cloud_init.node.apply import host
 from cloud_init.node.system import ApplyError
 
-
 ran: list[list[str]] = []
 
 
