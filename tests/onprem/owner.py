@@ -19,9 +19,8 @@ BOOT_SECONDS = 60
 
 PREPARE = """
 set -eu
-# Its own user reads it.
 chmod 644 /etc/systemd/network/10-owner.network
-systemctl restart systemd-networkd
+networkctl reload
 dpkg --purge cloud-init >/dev/null 2>&1
 rm -rf /etc/cloud /var/lib/cloud
 useradd --create-home --shell /bin/bash {user}

@@ -170,7 +170,8 @@ def test_currencies_and_dates() -> None:
         "azure": "USD",
         "digitalocean": "USD",
         "hetzner": "EUR",
+        "onprem": "EUR",
     }
     assert price_date(CLOUDS["aws"]) == "2026-07-20"
     assert price_date(CLOUDS["hetzner"]) == "2026-08-17"
-    assert price_date(CLOUDS["local"]) == ""
+    assert price_date(CLOUDS["local"]) == price_date(CLOUDS["onprem"]) == ""
