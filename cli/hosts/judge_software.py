@@ -35,7 +35,8 @@ def judge(wish: Wish, facts: Facts) -> Iterator[Verdict]:
 def judge_software(wish: Wish, software: Software, *, ours: bool) -> Iterator[Verdict]:
     """Judge packages, sources, and whoever filters or confines."""
     if not ours:
-        others = {name: state for name, state in software.packages.items() if state == "installed"}
+        installed = {name for name, state in software.packages.items() if state == "installed"}
+        others = sorted(installed - set(software.left))
         serious = [name for name in others if not any(fnmatch.fnmatch(name, one) for one in HARMLESS)]
         state: State = "fail" if serious else "warn" if others else "pass"
         yield Verdict(

@@ -147,9 +147,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Software:
-    """`packages` of the patterns asked for, with their state; `firewalls` that are active, `tables` of nftables there are."""
+    """`packages` of the patterns asked for, with their state; `left` are those of them that a deployment left here; `firewalls`
+    that are active, `tables` of nftables there are."""
 
     packages: dict[str, str]
+    left: tuple[str, ...]
     sources: tuple[Source, ...]
     held: tuple[str, ...]
     pins: tuple[str, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import fnmatch
 import itertools
+import json
 import pathlib
 import re
 import socket
@@ -33,6 +34,7 @@ def look_at_software(patterns: tuple[str, ...], targets: tuple[tuple[str, str], 
     if "Status: active" not in run("ufw", "status").stdout:
         active = [unit for unit in active if unit != "ufw"]  # its unit is active though it filters nothing
     return Software(
+        left=tuple(sorted(packages.keys() & find_left())),
         packages={name: STATES.get(state, state) for name, state in packages.items() if state[:1] in "ihuF"},
         sources=tuple(list_sources(targets)),
         held=tuple(name for name, state in known.items() if state.startswith("h")),
@@ -43,6 +45,12 @@ def look_at_software(patterns: tuple[str, ...], targets: tuple[tuple[str, str], 
         app_armor=read("/sys/module/apparmor/parameters/enabled") == "Y",
         selinux=read("/sys/fs/selinux/enforce") == "1",
     )
+
+
+def find_left() -> set[str]:
+    """Return what was installed when an earlier deployment left this host (`cloud_init/node/apply/host_leave.py`)."""
+    text = read("/var/lib/webitel/left.json")
+    return set(json.loads(text)["packages"]) if text else set()
 
 
 def list_sources(targets: tuple[tuple[str, str], ...] = ()) -> list[Source]:

@@ -85,6 +85,7 @@ RECORDINGS = Device("recordings", "/srv/recordings", "directory", 600 * GIB, 590
 NIC = Nic("eth0", "virtio_net", 1500, 10000, "full", 8, 1_000_000, 0, False)
 SOFTWARE = Software(
     packages={},
+    left=(),
     sources=(Source("http://deb.debian.org/debian", "bookworm", "Debian", "bookworm", 500),),
     held=(),
     pins=(),

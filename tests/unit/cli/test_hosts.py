@@ -255,6 +255,13 @@ def test_a_node_at_work_is_not_a_host_that_serves_something() -> None:
     assert bad(judge_host(WISHES["data-1"], busy)) == []
 
 
+def test_what_an_earlier_deployment_left_is_no_other_program() -> None:
+    packages = {"postgresql-15": "installed", "nginx-common": "installed"}
+    assert bad(judge_host(WISHES["data-1"], with_part("software", packages=packages, left=tuple(packages)))) == []
+    found = judge_host(WISHES["data-1"], with_part("software", packages=packages, left=("nginx-common",)))
+    assert [one.found for one in found if one.state == "fail"] == ["postgresql-15 is installed"]
+
+
 def test_no_log_in_of_a_mirror_is_shown() -> None:
     found = judge_host(WISHES["data-1"], PLANTED["a source that is silent"][2])
     assert "secret" not in repr(found) and "m.example" in repr(found)

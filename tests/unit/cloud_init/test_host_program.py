@@ -20,6 +20,7 @@ from cloud_init.host.lines import receive, send
 from cloud_init.host.machine import find_owner
 from cloud_init.host.network import list_listeners, sum_up
 from cloud_init.host_program import make_host_program
+from cloud_init.node.apply.host_leave import LEFT
 
 HERE = Path(__file__).parents[3]
 
@@ -159,6 +160,14 @@ def test_apts_sources_are_read_as_apt_shows_them(monkeypatch: pytest.MonkeyPatch
     status = 100
     with pytest.raises(OSError, match="E: no"):
         software.list_targets()
+
+
+def test_what_a_deployment_left_is_known_by_its_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: dict[str, str] = {}
+    monkeypatch.setattr(software, "read", lambda path: said.get(path, ""))
+    assert software.find_left() == set()
+    said[str(LEFT)] = json.dumps({"packages": ["nginx", "sed"]})
+    assert software.find_left() == {"nginx", "sed"}
 
 
 def test_what_is_mended_stays_so_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
