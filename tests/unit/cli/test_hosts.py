@@ -14,6 +14,7 @@ from cli.hosts.judge import judge_host
 from cloud_init.host.facts import Facts, FileSystem, Line, Listener, Peer, Reached, Source, Sync
 from components.model.host_checks import CHECKS, NEVER_ACCEPTED
 from components.model.host_limits import MEMORY_SHARE, Limit
+from components.model.problems import PlanError
 from tests.unit.cli.host_facts import (
     FACTS,
     GIB,
@@ -242,6 +243,12 @@ def test_an_owner_takes_upon_himself_what_no_data_hang_on() -> None:
     assert (found.state, found.accepted) == ("warn", True)
     for check in NEVER_ACCEPTED:
         assert make_finding(Verdict(check, "fail", "x"), "data-1", (check,)).state == "fail"
+
+
+@pytest.mark.parametrize(("name", "why"), [("memroy", "no check of"), ("data disk", "nobody can take that upon himself")])
+def test_only_checks_that_there_are_and_that_may_be_accepted_are(name: str, why: str) -> None:
+    with pytest.raises(PlanError, match=why):
+        make_wishes(accepts=[name])
 
 
 def test_a_node_at_work_is_not_a_host_that_serves_something() -> None:
