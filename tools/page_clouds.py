@@ -9,7 +9,7 @@ from components.model.planning.bill import TRAFFIC
 from stacks.load import load_deployment
 from tools.markdown import table
 
-RUN_FOR_REAL = {f"local-{tier}" for tier in TIERS}
+RUN_FOR_REAL = {*(f"local-{tier}" for tier in TIERS), "onprem-single"}
 """Stacks that somebody brought up on the real thing; the others came up on simulated clouds only."""
 
 
@@ -39,7 +39,10 @@ def bill_table() -> str:
 
 def describe_trial(cloud: str) -> str:
     """How far a cloud's stacks were tried."""
-    return "run for real" if {f"{cloud}-{tier}" for tier in TIERS} <= RUN_FOR_REAL else "simulated"
+    tried = [tier for tier in TIERS if f"{cloud}-{tier}" in RUN_FOR_REAL]
+    if len(tried) < len(TIERS) and CLOUDS[cloud].given:
+        return f"{', '.join(tried)}: run for real, in containers" if tried else "no"
+    return "run for real" if len(tried) == len(TIERS) else "simulated"
 
 
 def stacks_table() -> str:

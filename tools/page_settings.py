@@ -30,6 +30,8 @@ def describe_type(schema: Mapping[str, Any]) -> str:
         return "one of " + ", ".join(f"`{value}`" for value in PackageSource)
     if schema.get("type") == "array":
         items = schema["items"]
+        if "$ref" in items:
+            return "list of maps of the rows below"
         if "enum" in items:
             return "list of " + ", ".join(f"`{value}`" for value in items["enum"])
         return f"list of {'networks' if items.get('format') == 'ipv4network' else 'texts'}"
@@ -71,8 +73,9 @@ def settings_table() -> str:
 
 
 def list_inner(name: str, row: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Return the rows of what stands in a setting: in itself, or in each entry of a map."""
-    inner = (row.get("additionalProperties") or {}) if row.get("type") == "object" else row
+    """Return the rows of what stands in a setting: in itself, or in each entry of a map or list."""
+    entry = {"object": "additionalProperties", "array": "items"}.get(row.get("type", ""), "")
+    inner = (row.get(entry) or {}) if entry else row
     if "$ref" not in inner or "properties" not in (definition := find_definition(inner)):
         return []
     prefix = name if inner is row else f"{name}.*"

@@ -21,6 +21,7 @@ from components.model.catalogue.service import Audience, OnChange, Service
 from components.model.catalogue.services import CATALOGUE
 from components.model.catalogue.tiers import TIERS, Role, Tier
 from components.model.clouds.facts import load_prices
+from components.model.host_checks import CHECKS
 from components.model.machine import Size
 from stacks.load import load_deployment
 from tools.markdown import table
@@ -34,6 +35,7 @@ PAGES = (
     "docs/operate/clouds.md",
     "docs/operate/day-two.md",
     "docs/operate/smoke.md",
+    "docs/operate/hosts-check.md",
     "docs/operate/monitoring.md",
     "docs/settings.md",
 )
@@ -130,6 +132,15 @@ def sources_list() -> str:
     return "\n".join(f"- {row['name']}, {row['date'] or row['date_estimate']}: {row['licence']}" for row in rows)
 
 
+def host_checks_table() -> str:
+    """Return what has to be true of given hosts, whose figures that is, and what to do where it is not."""
+    rows = [
+        (name, one.looks_at, one.passes, one.warns, one.fails, one.source, one.remedy, one.mends or "-")
+        for name, one in CHECKS.items()
+    ]
+    return table(("check", "looks at", "pass", "warn", "fail", "whose", "remedy", "`--apply`"), rows)
+
+
 def smoke_table() -> str:
     """Return what the smoke test asks, and what to do where the answer is wrong."""
     return table(("check", "passes when", "where it fails"), [(one.name, one.asks, one.remedy) for one in make_checks()])
@@ -174,6 +185,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "services": services_table,
     "settings": settings_table,
     "smoke": smoke_table,
+    "host checks": host_checks_table,
     "sources": sources_list,
     "alerts": alerts_table,
 }

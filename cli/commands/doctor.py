@@ -84,6 +84,11 @@ def check_stack(stack: str) -> Iterator[Check]:
         yield Check("settings", problem.setting, str(problem))
     if plan.facts.trial:
         yield from check_containers(plan)
+    elif plan.facts.given:
+        from cli.hosts.before import check_given
+
+        if not problems:
+            yield from check_given(plan, deployment.settings)
     else:
         from cli.cloud.checks import check_cloud
 

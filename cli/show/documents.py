@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cli.cloud.check import Check
     from cli.drills.run import Outcome
     from cli.engine.changes import Changes
+    from cli.hosts.finding import Finding as HostFinding
     from cli.smoke.check import Row
     from components.model.report import Reports
 
@@ -82,6 +83,15 @@ def doctor_document(stack: str, checks: Sequence[Check]) -> Document:
         "checks": [
             {"name": check.name, "state": check.state.lower(), "found": check.found, "remedy": check.mend} for check in checks
         ],
+    }
+
+
+def hosts_document(stack: str, findings: Sequence[HostFinding]) -> Document:
+    """Return what was looked at on given hosts; `ready` where none is refused."""
+    return {
+        "stack": stack,
+        "ready": all(one.state != "fail" for one in findings),
+        "findings": [asdict(one) for one in findings],
     }
 
 

@@ -39,6 +39,11 @@ class Host(BaseModel):
         description="Where its data go, by purpose: an empty disk or partition such as /dev/disk/by-id/..., or a directory, "
         "which shares the fate of the disk that it is on.",
     )
+    accepts: tuple[str, ...] = Field(
+        (),
+        description="Checks of `hosts check` that refuse this host and that you take upon yourself, such as memory or "
+        "other programs; never those of data disks and of another deployment's node.",
+    )
 
     @property
     def host(self) -> str:

@@ -19,6 +19,8 @@ BOOT_SECONDS = 60
 
 PREPARE = """
 set -eu
+chmod 644 /etc/systemd/network/10-owner.network
+networkctl reload
 dpkg --purge cloud-init >/dev/null 2>&1
 rm -rf /etc/cloud /var/lib/cloud
 useradd --create-home --shell /bin/bash {user}

@@ -2,6 +2,7 @@
 deployment's key lets nobody in. Packages and data stay."""
 
 import fcntl
+import json
 import pathlib
 import shutil
 
@@ -17,6 +18,8 @@ STARTED = (".service", ".timer", ".socket", ".mount")
 STOP_SECONDS = 300
 SOURCES = pathlib.Path("/etc/apt/sources.list.d")
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
+LEFT = pathlib.Path("/var/lib/webitel/left.json")
+"""Names of all packages at the time: `hosts check` knows by it what was ours, should the host be taken again."""
 OWN_FOLDERS = ("/etc/webitel", "/usr/share/webitel", "/usr/lib/webitel", "/run/webitel")
 
 
@@ -43,6 +46,8 @@ def leave(tell: Tell) -> list[str]:
         open_firewall(mark)
         systemctl("try-reload-or-restart", "ssh.service")
         host.shut_out(mark["user"], mark["key"])
+        installed = run(["dpkg-query", "-W", "-f", "${Package}\n"]).stdout.split()
+        write_private(LEFT, json.dumps({"packages": installed}))
         for path in (host.MARK, STATE, MANIFEST, WRAPPER):
             path.unlink(missing_ok=True)
         shutil.rmtree(host.FOUND, ignore_errors=True)

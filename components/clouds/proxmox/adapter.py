@@ -13,7 +13,7 @@ from pulumi import Input
 
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.first_network import write_metadata
-from components.clouds.proxmox.places import Places
+from components.clouds.proxmox.places import CONTROLLER, KEEPER, MIB_PER_GIB, Places
 from components.model.machine import Public
 from components.model.naming import disk_name
 from components.model.plan import Node
@@ -26,7 +26,6 @@ MOST_QUEUES = 64
 SHUTDOWN_SECONDS = 180
 """After them it is stopped: a machine that hears nothing must not keep its successor from being made."""
 DEVICE = "/dev/disk/by-id/virtio-{serial}"
-MIB = 1024
 
 
 class Adapter(Cloud):
@@ -68,7 +67,7 @@ class Adapter(Cloud):
                 name=disk_name(node.name, disk.purpose),
                 node_name=node.zone,
                 vm_id=self.places.vm_id(node, disk.purpose),
-                description="Keeps a data disk. Never start it.",
+                description=KEEPER,
                 tags=self.places.tags_of(node),
                 started=False,
                 on_boot=False,
@@ -103,7 +102,7 @@ class Adapter(Cloud):
             description=machine.name,  # by which a later run knows what was asked for
             clone=self.find_template(),
             machine="pc",  # the cloud kernel has no driver for the CD of `q35`
-            scsi_hardware="virtio-scsi-single",
+            scsi_hardware=CONTROLLER,
             operating_system=proxmoxve.VmLegacyOperatingSystemArgs(type="l26"),
             cpu=proxmoxve.VmLegacyCpuArgs(
                 cores=machine.vcpus,
@@ -114,7 +113,7 @@ class Adapter(Cloud):
                 limit=0,  # it would take the CPU away in steps, which is heard
             ),
             # Without a balloon: what the plan says is there.
-            memory=proxmoxve.VmLegacyMemoryArgs(dedicated=int(machine.memory_gib * MIB), floating=0),
+            memory=proxmoxve.VmLegacyMemoryArgs(dedicated=int(machine.memory_gib * MIB_PER_GIB), floating=0),
             disks=[
                 proxmoxve.VmLegacyDiskArgs(
                     interface="virtio0",
@@ -197,7 +196,7 @@ class Adapter(Cloud):
             content_type="snippets",
             source_raw=proxmoxve.FileLegacySourceRawArgs(data=text, file_name=f"{node.name}-{kind}.yaml"),
             overwrite=True,
-            opts=pulumi.ResourceOptions(parent=group, delete_before_replace=True, ignore_changes=["sourceRaw.data"]),
+            opts=pulumi.ResourceOptions(parent=group, delete_before_replace=True, ignore_changes=["sourceRaw"]),
         )
 
     def find_template(self) -> proxmoxve.VmLegacyCloneArgs | None:

@@ -15,6 +15,11 @@ from components.model.site import Site
 
 STORE, FILES_STORE, BRIDGE = "local-lvm", "local", "vmbr0"
 """What a fresh installation has."""
+CONTROLLER = "virtio-scsi-single"
+"""With which a disk has a thread of its own."""
+KEEPER = "Keeps a data disk. Never start it."
+"""What is written at a machine that never runs."""
+MIB_PER_GIB = 1024
 IDS = 10_000
 """Numbers that a deployment has: two for each place of a node and four for its disks."""
 FIRST_IDS = (10_000_000, 90_000)

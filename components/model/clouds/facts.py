@@ -136,7 +136,6 @@ class CloudFacts:
     real: bool
     region_shape: str
     first_region: str = ""
-    firewalls: bool = True
     egress_reason: str = ""
     trial: bool = False
     priced: bool = True

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from components.model.catalogue.tiers import Role
 from components.model.given_hosts import ACCEPT, Host, read_address
+from components.model.host_checks import CHECKS, NEVER_ACCEPTED
 from components.model.machine import Public
 from components.model.planning.addresses import PRIVATE
 from components.model.planning.check_shape import explain_count, unknown_role
@@ -91,6 +92,10 @@ def check_host(draft: Draft, name: str, host: Host, role: Role) -> Iterator[Prob
         yield setting_problem(
             f"{name}.public_address", "", f"{host.host} is a name, and phones need an address; write it, such as 203.0.113.10"
         )
+    for check in host.accepts:
+        if check not in CHECKS or check in NEVER_ACCEPTED:
+            why = "nobody can take that upon himself" if check in CHECKS else "no check of `./webitel hosts check`"
+            yield setting_problem(f"{name}.accepts", check, f"{why}; remove it, or use one such as memory")
     if host.host_key not in ("", ACCEPT) and not HOST_KEY.fullmatch(host.host_key):
         yield setting_problem(
             f"{name}.host_key", host.host_key, f"not a host key; use one such as ssh-ed25519 AAAA..., or {ACCEPT}"

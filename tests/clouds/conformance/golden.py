@@ -33,11 +33,7 @@ REVIEWED = "basic"
 """The tier that shows every kind of resource; `conformance` compares all of them with their plans."""
 
 STACKS = [
-    f"{cloud}-{tier}"
-    for cloud in CLOUDS
-    if CLOUDS[cloud].real
-    for tier in (REVIEWED, ZONED)
-    if tier != ZONED or CLOUDS[cloud].dns
+    f"{cloud}-{tier}" for cloud in CLOUDS if CLOUDS[cloud].real for tier in (REVIEWED, *([ZONED] if CLOUDS[cloud].dns else []))
 ]
 
 LONGEST = 200

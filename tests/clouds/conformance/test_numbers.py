@@ -31,6 +31,7 @@ WRONG = (-7, 10**9)
 
 FREE: Mapping[tuple[str, str, int], str] = {
     ("libvirt:index/volume:Volume", "size", 10**9): "bytes: a disk of a gigabyte is one",
+    ("proxmoxve:index/vmLegacy:VmLegacy", "timeoutShutdownVm", 10**9): "seconds: no more than patience",
 }
 """By type, path and wrong value: numbers that a simulator takes, and why."""
 

@@ -70,7 +70,7 @@ CASE = Case(
         AT_CREATION,
         guarded=(MACHINE,),
         guard="protection",
-        parts={(SNIPPET, "-user"): ("sourceRaw.data",), (SNIPPET, "-meta"): ("sourceRaw.data",)},
+        parts={(SNIPPET, "-user"): ("sourceRaw",), (SNIPPET, "-meta"): ("sourceRaw",)},
     ),
     see=see,
     off=("status", "stopped"),

@@ -19,6 +19,8 @@ from tests.simulator.world import Refused, Thing, World
 ROOT = "root@pam"
 ROOT_ONLY = ("cpu.affinity", "cpu.architecture", "memory.hugepages", "kvmArguments", "hookScriptFileId")
 """Inputs that only `root@pam` with a password may set: an API token is refused, whosever it is (the SDK's docstrings)."""
+STORE_GIB = 20_000
+"""Room of each store."""
 VOLUME = re.compile(r"vm-(\d+)-disk-\d+")
 
 
@@ -93,6 +95,8 @@ class VmLegacy(Simulated):
     def _place_disk(self, call: Call, number: int, disk: Properties) -> Properties:
         store, size = disk.get("datastoreId") or "local-lvm", disk.get("size") or 8
         check_store(call.world, store, "images")
+        if size > STORE_GIB:
+            raise Refused(f"500 lvcreate 'pve/vm-{call.id}-disk-{number}' error: insufficient free space")
         if disk["interface"].startswith("virtio") and disk.get("ssd"):
             raise Refused("400 Parameter verification failed: property is not defined in schema: ssd")
         if (path := disk.get("pathInDatastore")) and not path.startswith(f"vm-{call.id}-"):

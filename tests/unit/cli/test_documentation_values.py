@@ -7,12 +7,12 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from components.clouds.registry import CLOUDS
-from stacks.load import find_facts, load_deployment
+from stacks.load import load_deployment
 from stacks.settings import list_stacks
 
 REAL = [stack for stack in list_stacks() if CLOUDS[load_deployment(stack).settings.cloud].real]
 OWN = ("domain", "operators", "carriers")
-"""What only the owner can know."""
+"""What only the owner can know: at most three."""
 VENDOR = ("allow_plain_http", "repository_user", "repository_password", "freeswitch_token", "repository_keys")
 """What the vendor gives, with its packages only."""
 
@@ -24,8 +24,6 @@ def test_up_names_all_that_is_missing(stack: str, monkeypatch: pytest.MonkeyPatc
     text = str(done.exception)
     assert done.exit_code == 1 and "must be set first. Nothing was created." in text
     named = [line.split()[0].rstrip(":").removeprefix("webitel:") for line in text.splitlines()[1:]]
-    # On hosts of one's own nobody else knows their names and their network.
-    own = (*OWN, *(("network", "zones") if find_facts(stack.partition("-")[0]).made_to_measure else ()))
-    assert [name for name in named if name.partition(".")[0] not in VENDOR] == list(own)
-    assert {name.partition(".")[0] for name in named} == {*own, *VENDOR}
+    assert [name for name in named if name.partition(".")[0] not in VENDOR] == list(OWN)
+    assert {name.partition(".")[0] for name in named} == {*OWN, *VENDOR}
     assert all(any(word in line for word in ("such as", "use ", "config set")) for line in text.splitlines()[1:])

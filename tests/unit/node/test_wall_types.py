@@ -40,6 +40,8 @@ WALL = (
     "provider/node_inputs.py",
     "provider/upload.py",
     "components/model/report.py",
+    "cloud_init/host/*.py",
+    "cli/hosts/*.py",
     "cli/nodes/reports.py",
     "cli/drills/run.py",
 )

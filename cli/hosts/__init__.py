@@ -1,0 +1,1 @@
+"""What has to be true of hosts that are given, before anything is changed on them."""

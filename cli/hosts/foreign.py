@@ -1,0 +1,42 @@
+"""Packages of programs that serve somebody, or that we bring ourselves: patterns of their names."""
+
+FOREIGN = (
+    "postgresql-[0-9]*",
+    "mysql-server*",
+    "mariadb-server*",
+    "mongodb*",
+    "redis-server",
+    "rabbitmq-server",
+    "mosquitto",
+    "consul",
+    "patroni",
+    "haproxy",
+    "nginx",
+    "nginx-*",
+    "apache2",
+    "lighttpd",
+    "caddy",
+    "freeswitch",
+    "opensips",
+    "kamailio",
+    "asterisk",
+    "rtpengine*",
+    "webitel-*",
+    "grafana*",
+    "prometheus",
+    "docker.io",
+    "docker-ce",
+    "containerd*",
+    "podman",
+    "k3s",
+    "kubelet",
+    "incus",
+    "lxd",
+    "bind9",
+    "unbound",
+    "exim4-daemon-*",
+    "postfix",
+)
+
+HARMLESS = ("exim4-daemon-*", "postfix", "unbound", "bind9", "containerd*")
+"""Of these: not in the way of `up` by themselves, a listener on a port of ours is."""
