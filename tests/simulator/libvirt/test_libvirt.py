@@ -129,7 +129,7 @@ def test_what_replaces_a_machine_and_what_does_not(host: Driver) -> None:
     machine = make_machine(
         host, disks=[{"volumeId": first.id}], cpu={"mode": "host-passthrough"}, xml={"xslt": "<a/>"}, cloudinit=None
     )
-    for change in (
+    replacing: list[dict[str, Any]] = [
         {"vcpu": 4},
         {"memory": 8192},
         {"name": "other"},
@@ -139,16 +139,18 @@ def test_what_replaces_a_machine_and_what_does_not(host: Driver) -> None:
         {"firmware": "/usr/share/OVMF/OVMF_CODE.fd"},
         {"type": "qemu"},
         {"description": "a"},
-    ):
+    ]
+    for change in replacing:
         assert host.diff(machine, **change).replaces == [*change], change
     disc = host.create("CloudInitDisk", "a", name="a.iso", userData="1")
-    for change in (
+    in_place: list[dict[str, Any]] = [
         {"cloudinit": disc.id},
         {"autostart": True},
         {"networkInterfaces": [{"networkName": "default"}]},
         {"disks": [{"volumeId": second.id}]},  # and nothing happens
         {"cpu": {"mode": "host-model"}},
-    ):
+    ]
+    for change in in_place:
         found = host.diff(machine, **change)
         assert found.changed == [*change] and found.replaces == []
     assert host.diff(machine).changed == []
