@@ -86,12 +86,23 @@ async def ask_stores(asked: Asked) -> list[Finding]:
         free = int(read_fields(await tell("pool-info", "--bytes", pool))["Available"]) // GIB
         needed = wanted.get(pool, 0)
         if needed > free:
-            # Files take their room as they fill, so nothing refuses it now.
-            told = f"{pool} has {free:,} GiB free, {needed:,} GiB are needed once the disks are full"
-            found.append(Finding("stores", told, "make it larger, or webitel:disk_sizes smaller", waits=True))
+            # Data disks have all of it at once (onprem.md 6.1), boot disks as they fill: nothing refuses those now.
+            now = sum_data(asked) if pool == (asked.site.data_store or boot) else 0
+            told = f"{pool} has {free:,} GiB free; {now:,} GiB are taken at once, {needed:,} GiB once boot disks are full"
+            found.append(Finding("stores", told, "make it larger, or webitel:disk_sizes smaller", waits=now <= free))
         else:
             found.append(Finding("stores", f"{pool}: {free:,} GiB free, {needed:,} GiB needed"))
     return found
+
+
+def sum_data(asked: Asked) -> int:
+    """Return the GiB of the data disks that are missing."""
+    return sum(
+        disk.size_gib
+        for node in asked.missing
+        for disk in node.disks
+        if disk.is_data and not asked.has("libvirt:index/volume:Volume", f"{node.key}-{disk.purpose}")
+    )
 
 
 async def ask_network(asked: Asked) -> list[Finding]:

@@ -107,7 +107,14 @@ class CloudInitDisk(Simulated):
         call.hold(token_of(key))
         return {}
 
-    def find_imported(self, id: str) -> str:
+    def read(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> tuple[Properties, Properties] | None:
+        return super().read(request, self.find_real(id), inputs, outputs)
+
+    def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
+        super().delete(request, self.find_real(id), inputs, outputs)
+
+    def find_real(self, id: str) -> str:
+        """The id that it was made with: the part behind the semicolon is the provider's alone, and no more looked at."""
         return next((one.id for one in self._all() if one.id.partition(";")[0] == id.partition(";")[0]), id)
 
     def _all(self) -> list[Thing]:

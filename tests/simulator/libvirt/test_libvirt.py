@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulator.conftest import CheckFailed, Driver, Made
 from tests.simulator.libvirt.functions import VirshError, answer
-from tests.simulator.libvirt.resources import DISC, DOMAIN, GIB, VOLUME
+from tests.simulator.libvirt.resources import DOMAIN, GIB, VOLUME
 from tests.simulator.world import Refused
 
 IMAGE = "debian-12-genericcloud-amd64.qcow2"
@@ -76,7 +76,7 @@ def test_a_disc_that_is_there_is_in_the_way_and_found_by_its_path(host: Driver) 
         host.create("CloudInitDisk", "b", name="a.iso", userData="1")
     path = disc.id.partition(";")[0]
     assert path == "/var/lib/libvirt/default/a.iso"
-    assert host.provider.handlers[DISC].find_imported(f"{path};another") == disc.id
+    assert host.read(Made(disc.type, disc.name, f"{path};another", disc.inputs, disc.outputs, disc.given))
     host.delete(disc)
     again = host.create("CloudInitDisk", "a", name="a.iso", userData="1")
     assert again.id != disc.id and again.id.startswith(f"{path};")
