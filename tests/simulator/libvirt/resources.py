@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 
 from provider.server import Properties, ProviderError, Request
 from tests.simulator.call import Call
@@ -108,7 +109,13 @@ class CloudInitDisk(Simulated):
         return {}
 
     def read(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> tuple[Properties, Properties] | None:
-        return super().read(request, self.find_real(id), inputs, outputs)
+        known = self.find_real(id)
+        if known != id:  # by the new id it goes on
+            with self.account.world.change() as world:
+                if thing := world.find(DISC, known):
+                    world.drop(thing)
+                    world.put(replace(thing, id=id))
+        return super().read(request, id, inputs, outputs)
 
     def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
         super().delete(request, self.find_real(id), inputs, outputs)
