@@ -13,51 +13,53 @@ class Site(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
     network: str = Field(
-        "",
+        default="",
         description="The bridge or virtual network that nodes stand in; empty = the hypervisor's usual one.",
         examples=["vmbr0"],
     )
-    vlan: int = Field(0, ge=0, le=4094, description="VLAN of the nodes on that bridge; 0 = none.", examples=[20])
+    vlan: int = Field(default=0, ge=0, le=4094, description="VLAN of the nodes on that bridge; 0 = none.", examples=[20])
     gateway: IPv4Address | None = Field(
-        None, description="Router of `webitel:network`; empty = its first address.", examples=["10.20.0.1"]
+        default=None, description="Router of `webitel:network`; empty = its first address.", examples=["10.20.0.1"]
     )
     name_servers: tuple[IPv4Address, ...] = Field(
-        (), description="Name servers of the nodes; empty = the gateway.", examples=[["10.20.0.1"]]
+        default=(), description="Name servers of the nodes; empty = the gateway.", examples=[["10.20.0.1"]]
     )
-    store: str = Field("", description="Where boot disks are; empty = the hypervisor's usual store.", examples=["local-lvm"])
-    data_store: str = Field("", description="Where data disks are; empty = as boot disks.", examples=["ceph"])
+    store: str = Field(
+        default="", description="Where boot disks are; empty = the hypervisor's usual store.", examples=["local-lvm"]
+    )
+    data_store: str = Field(default="", description="Where data disks are; empty = as boot disks.", examples=["ceph"])
     files_store: str = Field(
-        "",
+        default="",
         description="Where images and first files of machines are, on proxmox with content types import and snippets; empty = "
         "the hypervisor's usual store.",
         examples=["local"],
     )
     hosts: dict[str, str] = Field(
-        {},
+        default={},
         description="Endpoint by host of `webitel:zones`, where a host has one of its own (libvirt).",
         examples=[{"kvm-1": "qemu+ssh://root@kvm-1/system"}],
     )
     public_addresses: dict[str, IPv4Address] = Field(
-        {},
+        default={},
         description="Public address by node that your router translates to its private one, 1:1; empty = nodes are reached by "
         "their private addresses.",
         examples=[{"edge-1": "203.0.113.5"}],
     )
     image_checksum: str = Field(
-        "",
+        default="",
         pattern=r"^([0-9a-f]{64}|[0-9a-f]{128})?$",
         description="SHA-256 or SHA-512 of `webitel:image` where that is a URL.",
         examples=["0" * 128],
     )
     first_id: int = Field(
-        0,
+        default=0,
         ge=0,
         le=999_990_000,
         description="First number of machines on proxmox, which has to have the next 10,000 free; 0 = made of the stack's name.",
         examples=[20000],
     )
     cpu: str = Field(
-        "",
+        default="",
         description="CPU that machines see; empty = that of their host, with which none moves to a host of another kind.",
         examples=["x86-64-v3"],
     )
