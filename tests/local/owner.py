@@ -79,9 +79,9 @@ class Owner:
         body = {"name": self.bridge, "type": "bridge", "config": self.labels | describe_bridge(self.gateway)}
         api.call("POST", "/networks", body)
 
-    def make(self, name: str, place: int) -> OwnHost:
-        """Make a host: `place` is that of its address in the network."""
-        address, container = str(self.network[place]), f"{self.stack}-{name}"
+    def make(self, key: str, place: int) -> OwnHost:
+        """Make a host for the node of that key: `place` is that of its address in the network. Its own name is another one."""
+        address, container, name = str(self.network[place]), f"{self.stack}-{key}", f"rack-{place}"
         body = {
             "name": container,
             "type": "container",
