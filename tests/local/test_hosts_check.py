@@ -113,7 +113,7 @@ def check(hosts: Hosts, how: How | None = None, **changed: Any) -> list[Finding]
 def of(findings: list[Finding], host: str, name: str) -> Finding:
     """The finding of that check, the worst of several."""
     mine = [one for one in findings if (one.host, one.check) == (host, name)]
-    assert mine, f"{host} was not asked for {name}: {findings}"
+    assert mine, f"{host} was not asked for {name}: {[one.check for one in findings if one.host == host]}"
     return max(mine, key=lambda one: ("pass", "warn", "fail").index(one.state))
 
 
