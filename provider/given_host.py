@@ -249,7 +249,11 @@ async def _leave(request: Request, left: HostInputs, outputs: Properties) -> Non
         if found.get("machine_id") != outputs["machine_id"] or not mark or mark["claim"] != outputs["claim"]:
             return
         request.progress("leaving the host")
-        done = await session.run(node_command("leave-host"), seconds=_TAKE_SECONDS)
+        folder = upload.name_folder()
+        sent = await session.run(upload.receive(folder), seconds=_TAKE_SECONDS, input=upload.pack(["node"], {}))
+        if sent.status:
+            raise ProviderError(sent.last_lines())
+        done = await session.run(node_command("leave-host", program=PurePath(folder, "node")), seconds=_TAKE_SECONDS)
         if done.status:
             raise ProviderError(done.last_lines())
         request.info(done.output.strip())

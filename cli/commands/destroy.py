@@ -27,7 +27,7 @@ def destroy(
     with_data: Annotated[bool, typer.Option("--with-data", help="Delete data disks, addresses and secrets too.")] = False,
 ) -> None:
     """Delete a deployment. On local nothing remains; on a cloud data disks, addresses and secrets are kept
-    unless `--with-data` is given, and the next `up` uses them again."""
+    unless `--with-data` is given, and the next `up` uses them again. Given hosts are left with their data."""
     from cli.engine.backend import state_folder
     from cli.engine.engine import open_engine, require_existing
     from cli.engine.leftovers import clear_leftovers
@@ -41,12 +41,14 @@ def destroy(
     with open_engine(stack) as engine:
         require_existing(engine)
         clear_leftovers(engine)
-        what = f"{format_count(len(plan.nodes), 'node')} of {stack}" + (" with all data" if everything else "")
+        lost = " and forget the secrets without which their data cannot be read" if plan.facts.given else " with all data"
+        what = f"{format_count(len(plan.nodes), 'node')} of {stack}" + (lost if everything else "")
         if not yes:
             if not is_terminal():
                 raise Failure(f"this would delete {what}; confirm with --yes")
             typer.confirm(f"Delete {what}?", abort=True)
-            if with_data and not trial and typer.prompt("No disk and no secret will remain. Type the deployment's name") != stack:
+            remains = "No secret will remain" if plan.facts.given else "No disk and no secret will remain"
+            if with_data and not trial and typer.prompt(f"{remains}. Type the deployment's name") != stack:
                 raise Failure(f"that is not {stack}; nothing was deleted")
         prepare(plan)
         lift_protection(

@@ -14,6 +14,7 @@ import time
 from cloud_init.host.facts import Clock, Names, Reached, Software, Source
 from cloud_init.host.running import read, run
 
+APT = pathlib.Path("/etc/apt")
 FIREWALLS = ("ufw", "firewalld", "netfilter-persistent", "iptables")
 CLOCKS = {"chrony": "chrony", "systemd-timesyncd": "systemd-timesyncd", "ntp": "ntpd", "ntpsec": "ntpsec", "openntpd": "openntpd"}
 """Unit -> what people call it."""
@@ -69,12 +70,19 @@ def list_sources(targets: tuple[tuple[str, str], ...] = ()) -> list[Source]:
 
 
 def list_targets() -> tuple[tuple[str, str], ...]:
-    """List what apt would ask, as address and suite."""
-    shown = run("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)")
-    if shown.returncode:
-        raise OSError(shown.stderr.strip() or f"apt-get indextargets ended with {shown.returncode}")
-    pairs = (line.partition(" ") for line in shown.stdout.splitlines())
-    return tuple(dict.fromkeys((uri, suite) for uri, _, suite in pairs))
+    """List what apt is told to ask, as address and suite. (`apt-get indextargets` leaves out what was never fetched.)"""
+    found = []
+    for file in (APT / "sources.list", *sorted(APT.glob("sources.list.d/*.list"))):
+        found += re.findall(r"^\s*deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)", read(file), re.MULTILINE)
+    for file in sorted(APT.glob("sources.list.d/*.sources")):
+        for stanza in re.split(r"\n\s*\n", read(file)):
+            lines = [line for line in stanza.splitlines() if not line.startswith("#")]
+            # A line that begins with a blank goes on with the one before it.
+            fields = re.findall(r"^([\w-]+):((?:.*)(?:\n[ \t]+.*)*)", "\n".join(lines), re.MULTILINE)
+            told = {name.lower(): value.split() for name, value in fields}
+            if "deb" in told.get("types", ()) and told.get("enabled") != ["no"]:
+                found += [(uri, suite) for uri in told.get("uris", ()) for suite in told.get("suites", ())]
+    return tuple(dict.fromkeys(found))
 
 
 def look_at_clock() -> Clock:
@@ -110,9 +118,16 @@ def look_at_names() -> Names:
 
 def reach_sources(urls: tuple[str, ...], targets: tuple[tuple[str, str], ...] = ()) -> tuple[Reached, ...]:
     """Ask everything that packages come from, Debian's own sources too, by apt's own way out."""
-    wanted = list(dict.fromkeys([*(f"{uri}dists/{suite}/InRelease" for uri, suite in targets), *urls]))
+    debian = [find_list(uri, suite) for uri, suite in targets if uri.startswith("http")]
+    wanted = list(dict.fromkeys([*debian, *urls]))
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         return tuple(pool.map(reach, wanted))
+
+
+def find_list(uri: str, suite: str) -> str:
+    """Return the address of a source's list of lists; a suite that is a folder has it inside."""
+    base = uri.rstrip("/")
+    return f"{base}/{suite.lstrip('/')}InRelease" if suite.endswith("/") else f"{base}/dists/{suite}/InRelease"
 
 
 def reach(url: str) -> Reached:

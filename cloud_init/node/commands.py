@@ -48,7 +48,7 @@ from .health import (
     waiting,
     watch,
 )
-from .manifest import load_manifest
+from .manifest import PROGRAM, load_manifest
 from .records import daemon as records
 from .records import who
 from .storage import owners
@@ -215,6 +215,10 @@ def run_take_host(incoming: pathlib.Path) -> int:
 
     try:
         host.take(incoming, tell)
+        if not PROGRAM.exists():
+            # With it the host can be left by hand too.
+            apply.stage_bundles(incoming, ["node"])
+            apply.place_bundles(["node"])
     except ApplyError as error:
         print(json.dumps({"error": str(error), "unit": error.unit}), flush=True)
         return 1

@@ -27,7 +27,15 @@ ORDER = (
     "test_outages",
 )
 """What breaks more comes later; the search for secrets wants the output of failures. Other files keep their place."""
-SECOND_WORKER = ("test_interruptions", "test_base_image", "test_incus", "test_incus_tools", "test_outages")
+SECOND_WORKER = (
+    "test_interruptions",
+    "test_base_image",
+    "test_incus",
+    "test_incus_tools",
+    "test_outages",
+    "test_given_hosts",
+    "test_hosts_check",
+)
 """Files that leave the first worker's deployment alone."""
 
 FIGURES = pytest.StashKey[list[tuple[str, float, str]]]()

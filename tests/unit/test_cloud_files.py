@@ -32,6 +32,11 @@ OWN = (
     "requirements/CLOUD.lock",
 )
 """Of each cloud alone."""
+GIVEN_OWN = (
+    *(f"components/clouds/CLOUD/{part}.py" for part in ("facts", "adapter")),
+    *(f"stacks/Pulumi.CLOUD-{tier}.yaml" for tier in TIERS),
+)
+"""Of hosts that are given: nobody is asked, nothing is paid, and our own provider does what there is to do."""
 SHARED = (
     "components/model/settings.py",  # its name
     "components/model/clouds/machines.json",  # machine types and prices, renewed together by `prices`
@@ -98,6 +103,12 @@ def test_a_cloud_is_few_files_most_of_them_in_two_folders(cloud: str) -> None:
     assert len(files) <= MOST
     inside = [name for name in files if name.startswith((f"components/clouds/{cloud}/", f"tests/simulator/{cloud}/"))]
     assert len(inside) > len(files) / 2
+
+
+@pytest.mark.parametrize("cloud", [name for name, facts in CLOUDS.items() if facts.given])
+def test_hosts_that_are_given_have_all_their_files(cloud: str) -> None:
+    missing = [name for name in (name.replace("CLOUD", cloud) for name in GIVEN_OWN) if not (ROOT / name).exists()]
+    assert missing == []
 
 
 def test_nothing_else_lists_the_clouds() -> None:

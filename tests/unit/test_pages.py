@@ -79,7 +79,9 @@ def test_every_attack_that_is_told_is_a_test() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    words = len((ROOT / "README.md").read_text().split())
+    # Tables that are made of the model grow with it.
+    text = re.sub(r"<!-- (\w+) -->.*?<!-- /\1 -->", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    words = len(text.split())
     assert words <= README_WORDS, f"{words} words; what is for later goes to docs/"
 
 

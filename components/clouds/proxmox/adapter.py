@@ -126,9 +126,9 @@ class Adapter(Cloud):
                 *(
                     proxmoxve.VmLegacyDiskArgs(
                         interface=f"virtio{number}",
-                        datastore_id=disk.disks[0].datastore_id,  # type: ignore[index]
-                        path_in_datastore=disk.disks[0].path_in_datastore,  # type: ignore[index]
-                        size=disk.disks[0].size,  # type: ignore[index]
+                        datastore_id=disk.disks[0].datastore_id,
+                        path_in_datastore=disk.disks[0].path_in_datastore,
+                        size=disk.disks[0].size,
                         file_format="raw",
                         serial=purpose,
                         iothread=True,

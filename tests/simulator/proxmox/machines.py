@@ -132,7 +132,7 @@ class VmLegacy(Simulated):
         bridges = facts_of(call.world, PACKAGE).get("bridges") or ("vmbr0", "vmbr1")
         if device.get("bridge", "vmbr0") not in bridges:
             raise Refused(f"start failed: bridge '{device.get('bridge')}' does not exist")
-        before = next(iter(call.outputs.get("networkDevices") or []), {})
+        before: Properties = next(iter(call.outputs.get("networkDevices") or []), {})
         mac = device.get("macAddress") or before.get("macAddress") or make_mac(call)
         call.hold(f"MAC address {mac}")
         return {**device, "macAddress": mac}

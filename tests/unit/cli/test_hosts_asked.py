@@ -152,7 +152,7 @@ def test_facts_and_the_clock_come_from_the_host_and_nothing_stays_there(server: 
 
     def note(command: str) -> str:
         said.append(command)
-        return command if command.endswith(" facts") else GOOD(command)
+        return GOOD(command)
 
     server.change = note
     answer = ask(server)

@@ -146,20 +146,39 @@ def test_apts_sources_are_read_as_apt_shows_them(monkeypatch: pytest.MonkeyPatch
         "     release v=12.12,o=Debian,a=oldstable,n=bookworm,l=Debian,c=main,b=amd64\n     origin deb.debian.org\n"
         " 500 https://apt.example.com stable/main amd64 Packages\n     release o=Example,a=stable,n=stable,c=main\n"
     )
-    targets = "http://deb.debian.org/debian/ bookworm\nhttps://apt.example.com stable\nhttps://new.example.com/ stable\n"
-    status = 0
-
-    def run(*command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(command, status, shown if command[0] == "apt-cache" else targets, "E: no")
-
-    monkeypatch.setattr(software, "run", run)
-    first, second, third = software.list_sources(software.list_targets())
-    assert (third.uri, third.suite, third.origin) == ("https://new.example.com/", "stable", "")
+    monkeypatch.setattr(software, "run", lambda *command: subprocess.CompletedProcess(command, 0, shown, ""))
+    told = (
+        ("http://deb.debian.org/debian/", "bookworm"),
+        ("https://apt.example.com", "stable"),
+        ("https://new.example.com/", "s"),
+    )
+    first, second, third = software.list_sources(told)
+    assert (third.uri, third.suite, third.origin) == ("https://new.example.com/", "s", "")
     assert (first.suite, first.origin, first.codename, first.priority) == ("bookworm", "Debian", "bookworm", 500)
     assert (second.uri, second.origin) == ("https://apt.example.com", "Example")
-    status = 100
-    with pytest.raises(OSError, match="E: no"):
-        software.list_targets()
+
+
+def test_sources_are_read_as_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "sources.list.d"
+    folder.mkdir()
+    (tmp_path / "sources.list").write_text(
+        "# deb http://off.example x\ndeb [arch=amd64 trusted=yes] http://one.example/d s main\n"
+    )
+    (folder / "flat.list").write_text("deb-src http://src.example s main\ndeb http://flat.example ./\n")
+    (folder / "debian.sources").write_text(
+        "Types: deb deb-src\nURIs: http://two.example/debian\n http://three.example/debian\nSuites: a b\nComponents: main\n"
+        "# Signed-By: x\n\nEnabled: no\nTypes: deb\nURIs: http://off.example\nSuites: a\n\n"
+        "Types: deb-src\nURIs: http://src.example\nSuites: a\n"
+    )
+    monkeypatch.setattr(software, "APT", tmp_path)
+    two, three = "http://two.example/debian", "http://three.example/debian"
+    assert software.list_targets() == (
+        ("http://one.example/d", "s"),
+        ("http://flat.example", "./"),
+        *((two, "a"), (two, "b"), (three, "a"), (three, "b")),
+    )
+    assert software.find_list("http://flat.example", "./") == "http://flat.example/./InRelease"
+    assert software.find_list("http://one.example/d/", "s") == "http://one.example/d/dists/s/InRelease"
 
 
 def test_what_a_deployment_left_is_known_by_its_note(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,7 +169,6 @@ def test_currencies_and_dates() -> None:
         "azure": "USD",
         "digitalocean": "USD",
         "hetzner": "EUR",
-        "onprem": "EUR",
     }
     assert price_date(CLOUDS["aws"]) == "2026-07-20"
     assert price_date(CLOUDS["hetzner"]) == "2026-08-17"

@@ -16,7 +16,7 @@ from cli.hosts.finding import ACROSS, Finding
 from components.model.settings import Settings
 from stacks.load import make_deployment
 from tests.local import ended
-from tests.onprem.owner import USER, Owner, OwnHost
+from tests.local.owner import OF_CONTAINERS, USER, Owner, OwnHost
 from tools.incus import api
 from tools.incus.network import find_free_network, read_routes
 
@@ -24,8 +24,6 @@ pytestmark = pytest.mark.local
 
 STACK = f"t{os.getpid()}-basic"
 LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
-OF_CONTAINERS = ("virtualisation", "vCPU", "memory", "steal", "disk latency", "room", "processor", "loss", "round trip", "kernel")
-"""What this machine and containers on it are, not what a test has planted."""
 CLOCK_AHEAD = """#!/bin/sh
 test "$1" = -B || exec /usr/bin/python3 "$@"
 exec /usr/bin/python3 -c "
@@ -115,7 +113,7 @@ def check(hosts: Hosts, how: How | None = None, **changed: Any) -> list[Finding]
 def of(findings: list[Finding], host: str, name: str) -> Finding:
     """The finding of that check, the worst of several."""
     mine = [one for one in findings if (one.host, one.check) == (host, name)]
-    assert mine, f"{host} was not asked for {name}: {findings}"
+    assert mine, f"{host} was not asked for {name}: {[one.check for one in findings if one.host == host]}"
     return max(mine, key=lambda one: ("pass", "warn", "fail").index(one.state))
 
 

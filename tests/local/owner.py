@@ -16,6 +16,20 @@ from tools.incus.network import describe_bridge, find_gateway, read_resolvers
 USER = "admin"
 """The account that the owner has on each host, with sudo."""
 BOOT_SECONDS = 60
+OF_CONTAINERS = (
+    "virtualisation",
+    "init",
+    "vCPU",
+    "steal",
+    "processor",
+    "memory",
+    "room",
+    "disk latency",
+    "loss",
+    "round trip",
+    "kernel",
+)
+"""Checks of given hosts that fail for what this machine, busy with tests, and containers on it are."""
 
 PREPARE = """
 set -eu
@@ -79,9 +93,9 @@ class Owner:
         body = {"name": self.bridge, "type": "bridge", "config": self.labels | describe_bridge(self.gateway)}
         api.call("POST", "/networks", body)
 
-    def make(self, name: str, place: int) -> OwnHost:
-        """Make a host: `place` is that of its address in the network."""
-        address, container = str(self.network[place]), f"{self.stack}-{name}"
+    def make(self, key: str, place: int) -> OwnHost:
+        """Make a host for the node of that key: `place` is that of its address in the network. Its own name is another one."""
+        address, container, name = str(self.network[place]), f"{self.stack}-{key}", f"rack-{place}"
         body = {
             "name": container,
             "type": "container",
