@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
-
-from components.clouds.adoption import Setting
+from collections.abc import Callable, Iterator
 
 SECONDS = 30.0
 """For one answer."""
@@ -16,7 +14,7 @@ class VirshError(OSError):
     """What `virsh` said, or why it could not be asked."""
 
 
-def read_uri(setting: Setting) -> str:
+def read_uri(setting: Callable[[str], str]) -> str:
     """Return the address that the provider uses too."""
     return setting("libvirt:uri") or os.environ.get("LIBVIRT_DEFAULT_URI", "")
 
