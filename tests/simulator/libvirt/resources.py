@@ -117,9 +117,6 @@ class CloudInitDisk(Simulated):
                     world.put(replace(thing, id=id))
         return super().read(request, id, inputs, outputs)
 
-    def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
-        super().delete(request, self.find_real(id), inputs, outputs)
-
     def find_real(self, id: str) -> str:
         """The id that it was made with: the part behind the semicolon is the provider's alone, and no more looked at."""
         return next((one.id for one in self._all() if one.id.partition(";")[0] == id.partition(";")[0]), id)
