@@ -76,8 +76,9 @@ def test_a_disc_that_is_there_is_in_the_way_and_found_by_its_path(host: Driver) 
         host.create("CloudInitDisk", "b", name="a.iso", userData="1")
     path = disc.id.partition(";")[0]
     assert path == "/var/lib/libvirt/default/a.iso"
-    assert host.read(Made(disc.type, disc.name, f"{path};another", disc.inputs, disc.outputs, disc.given))
-    host.delete(disc)
+    found = Made(disc.type, disc.name, f"{path};another", disc.inputs, disc.outputs, disc.given)
+    assert host.read(found), "whatever stands behind the semicolon"
+    host.delete(found)
     again = host.create("CloudInitDisk", "a", name="a.iso", userData="1")
     assert again.id != disc.id and again.id.startswith(f"{path};")
 
