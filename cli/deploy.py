@@ -54,13 +54,12 @@ def bring_up(
         begin_images(plan, settings)
 
     from cli.cloud.before import refuse_what_is_refused
-    from cli.cloud.questions import list_made, list_nodes
     from cli.engine.engine import asking_nodes, open_engine, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.power import explain_silence
     from cli.engine.rollout import report_failure, run_engine, with_leave
     from cli.engine.standing import find_unwritten
-    from cli.hosts.before import refuse_unfit_hosts
+    from cli.hosts.before import find_met, refuse_unfit_hosts
     from cli.nodes.access import read_access
     from cli.nodes.reports import ask_settled_status
     from cli.show.end import show_end, show_records
@@ -80,7 +79,7 @@ def bring_up(
         if ask:
             refuse_what_is_refused(engine, plan)
             if plan.facts.given:
-                refuse_unfit_hosts(plan, settings, list_nodes(list_made(engine.resources()), plan))
+                refuse_unfit_hosts(plan, settings, find_met(engine.resources(), plan, settings))
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
         asking = asking_nodes(engine) if repair else engine

@@ -10,7 +10,7 @@ import asyncssh
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from cloud_init.node.apply.host import Given, Mark
+from cloud_init.node.apply.host import WARNING, Given, Mark
 from cloud_init.node_command import node_command
 from components.model import resource_types
 from components.model.given_hosts import ACCEPT
@@ -232,6 +232,8 @@ async def _send(request: Request, session: Session, wanted: HostInputs, claim: s
         said: Any = json.loads(line) if line.startswith("{") else {"error": line}
         if "error" in said:
             errors.append(said["error"])
+        elif said["step"] == WARNING:
+            request.warn(f"going on after: {said['text']}")
         else:
             request.progress(said["text"])
 

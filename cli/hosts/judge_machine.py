@@ -39,7 +39,7 @@ def judge_system(wish: Wish, system: System) -> Iterator[Verdict]:
     yield Verdict("python3", "pass" if python else "fail", system.python)
     yield Verdict("way in", "pass" if system.root else "fail", "root" if system.root else "no root")
     numbers = tuple(map(int, re.findall(r"\d+", system.kernel)[:2]))
-    lacks = not system.headers and "rtpengine" in wish.node.services
+    lacks = not system.headers and wish.relays_audio
     kernel: State = "fail" if numbers < KERNEL else "warn" if lacks else "pass"
     yield Verdict("kernel", kernel, system.kernel + ("" if system.headers else ", no headers"))
     init = system.init == "systemd" and system.systemd >= SYSTEMD and system.unified_cgroups

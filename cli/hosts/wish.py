@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from cli.hosts.foreign import FOREIGN
 from cloud_init.host.facts import Request
+from cloud_init.node.manifest import BASE
 from components.model.catalogue.repositories import Repository, needed_repositories
 from components.model.catalogue.service import Bind, PackageSource
 from components.model.catalogue.tiers import MEDIA, SIP, TIERS
@@ -23,8 +24,6 @@ PACKETS_PER_SECOND = 50
 """Of a call's audio in one direction: 20 ms each."""
 CALLS_AT_ONCE_PER_DAY = 300 / 400_000
 """The vendor's figure for `basic` (`facts/webitel.md` 5)."""
-OPEN_ALREADY = ("ssh", "chrony")
-"""Services whose listeners may be there: they are the host's too."""
 
 
 class WantedPort(NamedTuple):
@@ -47,6 +46,8 @@ class Wish:
     ports: tuple[WantedPort, ...]
     urls: tuple[str, ...]
     peers: tuple[str, ...]
+    relays_audio: bool
+    """Audio leaves the deployment here, packet by packet, which a module of the kernel could do."""
 
     @property
     def key(self) -> str:
@@ -61,7 +62,7 @@ class Wish:
     @property
     def has_database(self) -> bool:
         """Whether PostgreSQL stands here."""
-        return "postgresql" in self.node.services
+        return any(disk.purpose == "database" for disk in self.node.disks)
 
     def ask(self, *, measure: bool) -> Request:
         """Return what the program on the host is asked."""
@@ -81,6 +82,7 @@ def list_wishes(plan: Plan, settings: Settings) -> list[Wish]:
             tuple(list_ports(node, settings)),
             tuple(list_urls(plan, node, settings)),
             tuple(other.private for key, other in hosts.items() if key != node.key),
+            any(resolve_catalogue(settings)[name].sends_audio for name in node.services),
         )
         for node in plan.nodes
     ]
@@ -90,7 +92,7 @@ def list_ports(node: Node, settings: Settings) -> Iterator[WantedPort]:
     """List the ports that a node's services will listen on; on the loopback only theirs."""
     catalogue = resolve_catalogue(settings)
     for name in node.services:
-        if name not in OPEN_ALREADY:
+        if name not in BASE:  # these are the host's too
             for listener in catalogue[name].listeners:
                 if listener.bind is not Bind.LOOPBACK:
                     yield WantedPort(name, listener.protocol, listener.ports.first, listener.ports.last)

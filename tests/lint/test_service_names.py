@@ -19,6 +19,8 @@ EXCEPTIONS: Mapping[str, str] = {
     "cloud_init/context.py": "functions that the templates of single services call",
     "cli/drills/": "a drill breaks one certain program",
     "cli/develop/": "names of Debian's packages and of the parts of the tests",
+    "cloud_init/host/": "programs of Debian's on a host that is nobody's node yet",
+    "cli/hosts/foreign.py": "names of Debian's packages",
     "cli/commands/doctor.py": "the program ssh of this machine",
     "cli/nodes/": "the program ssh of this machine",
     "cli/smoke/inside.py": "kinds of probes",

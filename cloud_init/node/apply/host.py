@@ -33,6 +33,8 @@ OWNERS = frozenset(
 LATER = frozenset({"timezone", "ssh_pwauth"})
 """Keys that the configuration brings about, which comes next."""
 COMMAND_SECONDS = 600
+WARNING = "warning"
+"""The step of a command that failed."""
 
 
 class WrittenFile(TypedDict):
@@ -118,7 +120,8 @@ def take(incoming: pathlib.Path, tell: Tell) -> None:
         tell("host", " ".join(command)[:80])
         ended = run(command, COMMAND_SECONDS)
         if ended.returncode:
-            raise ApplyError(f"{' '.join(command)}: {(ended.stderr or ended.stdout).strip() or ended.returncode}")
+            # As at a first boot: what matters of it shows later, and that is asked then.
+            tell(WARNING, f"{' '.join(command)}: {(ended.stderr or ended.stdout).strip() or ended.returncode}")
     write_private(MARK, json.dumps({**fresh, "done": True}, indent=1))
 
 

@@ -48,8 +48,8 @@ def leave(tell: Tell) -> list[str]:
         host.shut_out(mark["user"], mark["key"])
         installed = run(["dpkg-query", "-W", "-f", "${Package}\n"]).stdout.split()
         write_private(LEFT, json.dumps({"packages": installed}))
-        for path in (host.MARK, STATE, MANIFEST, WRAPPER):
-            path.unlink(missing_ok=True)
+        for record in (host.MARK, STATE, MANIFEST, WRAPPER):
+            record.unlink(missing_ok=True)
         shutil.rmtree(host.FOUND, ignore_errors=True)
         for folder in (*OWN_FOLDERS, "/var/lib/webitel/sandbox"):
             shutil.rmtree(folder, ignore_errors=True)

@@ -15,9 +15,10 @@ from cli.hosts import before, check
 from cli.hosts.check import How
 from cli.hosts.finding import Finding
 from components.model.plan import Plan
+from components.model.resource_types import GIVEN_HOST
 from components.model.settings import Settings
 from stacks.load import make_deployment
-from tests.unit.cli.host_facts import SETTINGS
+from tests.unit.cli.host_facts import HOST_KEY, SETTINGS
 
 GOOD = Finding("data-1", "kernel", "pass", "6.1.0-50-amd64", "6.1 or newer")
 ODD = Finding("data-1", "swap", "warn", "512 MiB in use", "nothing in it", "swapoff -a")
@@ -93,6 +94,23 @@ def test_up_refuses_what_fails_and_asks_only_hosts_that_are_new(hosts: Asked) ->
     assert len(hosts.how) == 1
     hosts.findings = [GOOD, ODD]
     before.refuse_unfit_hosts(plan, settings, [])
+
+
+def test_a_host_that_is_another_one_now_is_new() -> None:
+    deployment = make_deployment(Settings.model_validate(SETTINGS), "given-basic")
+    plan, settings = deployment.plan, deployment.settings
+    resources = [
+        {"urn": f"urn:pulumi:s::p::{GIVEN_HOST}::{key}", "type": GIVEN_HOST, "inputs": {"address": address, "host_key": host_key}}
+        for key, address, host_key in (
+            ("data-1", "10.20.0.99", f"{HOST_KEY} comment"),
+            ("app-1", "10.20.0.11", HOST_KEY.replace("A", "B")),
+        )
+    ]
+    assert before.find_met(resources, plan, settings) == ["data-1"]
+    accepted = settings.model_copy(
+        update={"hosts": tuple(host.model_copy(update={"host_key": "accept"}) for host in settings.hosts)}
+    )
+    assert before.find_met(resources, plan, accepted) == ["app-1"]
 
 
 def test_doctor_names_each_host_and_what_is_wrong_with_it(hosts: Asked) -> None:

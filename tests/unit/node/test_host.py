@@ -23,6 +23,8 @@ def place(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pa
 
     def run(command: list[str], timeout: float = 0) -> subprocess.CompletedProcess[str]:
         ran.append(command)
+        if command == ["cut off"]:
+            raise KeyboardInterrupt
         return subprocess.CompletedProcess(command, 1 if command == ["false"] else 0, "", "")
 
     monkeypatch.setattr(host, "MARK", tmp_path / "lib/host.json")
@@ -62,12 +64,18 @@ def test_it_is_done_once(place: pathlib.Path) -> None:
 
 
 def test_what_was_cut_off_is_done_again(place: pathlib.Path) -> None:
-    with pytest.raises(ApplyError):
-        host.take(give(place, user_data={"runcmd": [["true"], ["false"], ["last"]]}), quiet)
+    with pytest.raises(KeyboardInterrupt):
+        host.take(give(place, user_data={"runcmd": [["true"], ["cut off"], ["last"]]}), quiet)
     mark = host.read_mark()
     assert mark and not mark["done"] and ["last"] not in ran
     host.take(give(place, user_data={"runcmd": [["true"], ["last"]]}), quiet)
     assert ran.count(["true"]) == 2 and ["last"] in ran
+
+
+def test_what_fails_is_told_and_the_rest_done(place: pathlib.Path) -> None:
+    told: list[tuple[str, str]] = []
+    host.take(give(place, user_data={"runcmd": [["false"], ["last"]]}), lambda step, text: told.append((step, text)))
+    assert (host.WARNING, "false: 1") in told and ["last"] in ran
 
 
 def test_the_host_of_another_is_left_alone(place: pathlib.Path) -> None:
