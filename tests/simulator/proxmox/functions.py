@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from provider.server import Properties, ProviderError
 from tests.simulator.account import Function, read_facts
 from tests.simulator.call import Account
-from tests.simulator.proxmox.resources import HOSTS, IMAGE, PACKAGE, SNIPPET, STORES, TEMPLATE, VM
+from tests.simulator.proxmox.resources import HOSTS, IMAGE, PACKAGE, SNIPPET, STORES, TEMPLATES, VM
 
 PLACES = HOSTS
 GIB = 2**30
@@ -76,7 +76,8 @@ def _vms(account: Account, arguments: Properties) -> Properties:
         }
         for one in account.world.all(VM)
     ]
-    found.append({"name": "debian-12", "nodeName": "pve", "vmId": TEMPLATE, "tags": [], "status": "stopped", "template": True})
+    template = {"name": "debian-12", "nodeName": "pve", "tags": [], "status": "stopped", "template": True}
+    found += [{**template, "vmId": number} for number in TEMPLATES]
     for one in arguments.get("filters") or []:
         asked = [str(value) for value in one["values"]]
         found = [

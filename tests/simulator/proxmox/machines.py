@@ -12,7 +12,7 @@ from typing import ClassVar
 from provider.server import UNKNOWN, Failure, Properties, Request
 from tests.simulator.account import facts_of
 from tests.simulator.call import Call
-from tests.simulator.proxmox.resources import IMAGE, PACKAGE, SNIPPET, TEMPLATE, VM, check_host, check_store
+from tests.simulator.proxmox.resources import IMAGE, PACKAGE, SNIPPET, TEMPLATES, VM, check_host, check_store
 from tests.simulator.resource import Simulated
 from tests.simulator.world import Refused, Thing, World
 
@@ -56,12 +56,12 @@ class VmLegacy(Simulated):
         inputs, host = call.inputs, call.inputs["nodeName"]
         check_host(host)
         call.hold(f"VM number {call.id} of the cluster")
-        if call.id == str(TEMPLATE):
+        if int(call.id) in TEMPLATES:
             raise Refused(f"500 unable to create VM {call.id} - VM {call.id} already exists on node 'pve'")
         self._check_root(call)
         if (clone := inputs.get("clone")) and call.old is None:
             found = (clone.get("vmId"), clone.get("nodeName") or host)
-            if found != (TEMPLATE, "pve"):
+            if found[0] not in TEMPLATES or found[1] != "pve":
                 raise Refused(f"500 Configuration file 'nodes/{found[1]}/qemu-server/{found[0]}.conf' does not exist")
         if drive := inputs.get("initialization"):
             check_store(call.world, drive.get("datastoreId") or "local-lvm", "images")

@@ -26,8 +26,8 @@ STORES: Mapping[str, tuple[str, ...]] = {
     "ceph": ("images", "rootdir"),
 }
 """As an owner has them who read our page; `tell(world, "proxmoxve", stores=...)` has others."""
-TEMPLATE = 9000
-"""The number of a template that is there, on `pve`."""
+TEMPLATES = (9000, 9001)
+"""The numbers of templates that are there, on `pve`."""
 
 
 def check_settings(settings: Properties) -> None:

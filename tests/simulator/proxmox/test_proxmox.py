@@ -88,7 +88,7 @@ def test_what_the_provider_refuses(cloud: Driver, wrong: dict[str, Any], words: 
         ({"disks": [{"interface": "virtio0", "pathInDatastore": "vm-999-disk-0"}]}, "no such logical volume"),
         ({"initialization": {"userDataFileId": "local:snippets/none.yaml"}}, "does not exist"),
         ({"networkDevices": [{"bridge": "vmbr7"}]}, "bridge 'vmbr7' does not exist"),
-        ({"clone": {"vmId": 9001}}, "nodes/pve/qemu-server/9001.conf' does not exist"),
+        ({"clone": {"vmId": 9005}}, "nodes/pve/qemu-server/9005.conf' does not exist"),
         ({"nodeName": "pve2", "clone": {"vmId": 9000}}, "nodes/pve2/qemu-server/9000.conf' does not exist"),
     ],
 )
