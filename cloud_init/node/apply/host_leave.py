@@ -43,8 +43,8 @@ def leave(tell: Tell) -> list[str]:
         open_firewall(mark)
         systemctl("try-reload-or-restart", "ssh.service")
         host.shut_out(mark["user"], mark["key"])
-        for path in (host.MARK, STATE, MANIFEST, WRAPPER):
-            path.unlink(missing_ok=True)
+        for record in (host.MARK, STATE, MANIFEST, WRAPPER):
+            record.unlink(missing_ok=True)
         shutil.rmtree(host.FOUND, ignore_errors=True)
         for folder in (*OWN_FOLDERS, "/var/lib/webitel/sandbox"):
             shutil.rmtree(folder, ignore_errors=True)
