@@ -71,7 +71,7 @@ def systemctl(*arguments: str, timeout: float = COMMAND_SECONDS) -> subprocess.C
 
 
 def is_mount_point(path: str, table: pathlib.Path = pathlib.Path("/proc/self/mountinfo")) -> bool:
-    """Tell whether something is mounted there, be it a directory of the same file system, which `os.path.ismount` does not see."""
+    """Tell whether something is mounted there, be it a directory of the same file system, which `os.path.ismount` misses."""
     return os.path.ismount(path) or any(line.split(" ")[4] == path for line in table.read_text().splitlines())
 
 

@@ -48,9 +48,7 @@ def test_a_directory_that_is_mounted_over_another_is_seen(tmp_path: Path) -> Non
     assert not is_mount_point(str(tmp_path / "other"), table)
 
 
-def test_a_directory_with_something_else_in_it_is_left_alone(
-    fstab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_directory_that_is_not_ours_is_left_alone(fstab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[list[str]] = []
     done = subprocess.CompletedProcess([], 0, "", "")
     monkeypatch.setattr(disks, "run", lambda command, *rest: ran.append(command) or done)
