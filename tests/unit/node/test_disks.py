@@ -50,8 +50,13 @@ def test_a_directory_that_is_mounted_over_another_is_seen(tmp_path: Path) -> Non
 
 def test_a_directory_that_is_not_ours_is_left_alone(fstab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[list[str]] = []
-    done = subprocess.CompletedProcess([], 0, "", "")
-    monkeypatch.setattr(disks, "run", lambda command, *rest: ran.append(command) or done)
+    done = subprocess.CompletedProcess[str]([], 0, "", "")
+
+    def run(command: list[str], *rest: object) -> subprocess.CompletedProcess[str]:
+        ran.append(command)
+        return done
+
+    monkeypatch.setattr(disks, "run", run)
     monkeypatch.setattr(disks, "systemctl", lambda *arguments: done)
     theirs, mount = tmp_path / "theirs", str(tmp_path / "mount")
     theirs.mkdir()
