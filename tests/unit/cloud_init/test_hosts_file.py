@@ -1,4 +1,4 @@
-"""A host that was given keeps its name, which leads to its address on every node; questions that know it by its name use that one."""
+"""A host that was given keeps its name: it leads to its address on every node, and is what questions ask by."""
 
 import json
 
