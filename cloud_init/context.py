@@ -64,6 +64,11 @@ class Context:
         """Return the placeholder of a node's address, `private` or `public`; of this node by default."""
         return address_placeholder((node or self.node).key, kind)
 
+    @property
+    def host_name(self) -> str:
+        """Return what the machine is called: as its node, or on a host that was given as its owner did, by a placeholder."""
+        return address_placeholder(self.node.key, "name") if self.cloud.given else self.node.name
+
     def port(self, service: str, listener: str) -> int:
         """Return a listener's (first) port."""
         return self.catalogue[service].listener(listener).port

@@ -210,7 +210,7 @@ def candidates(context: Context, service: Service) -> list[CandidateEntry]:
 def fill_probe(context: Context, service: Service, probe: Probe) -> ProbeEntry:
     """Put the node's addresses, ports and numbers into a probe; a ValueError names an argument that the node does not know."""
     filled: dict[str, str | int] = {
-        key: value.replace("{id}", str(context.identity(service))).replace("{hostname}", context.node.name)
+        key: value.replace("{id}", str(context.identity(service))).replace("{hostname}", context.host_name)
         if isinstance(value, str)
         else value
         for key, value in probe.arguments.items()

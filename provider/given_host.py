@@ -142,15 +142,16 @@ async def _take(request: Request, wanted: HostInputs) -> Properties:
         if why := explain_found(found, wanted, mark):
             raise ProviderError(f"{wanted.node} at {wanted.address}: {why}. Nothing was changed there.")
         host_key = pins.get(wanted.address) or " ".join(wanted.host_key.split()[:2])
+        claim = secrets.token_hex(8)
         outputs = {
             "machine_id": found["machine_id"],
             "host_key": host_key,
             "host_name": found["host_name"].partition(".")[0],
-            "claim": secrets.token_hex(8),
+            "claim": claim,
             "taken": True,
         }
         try:
-            await _send(request, session, wanted, outputs["claim"])
+            await _send(request, session, wanted, claim)
         except (ProviderError, asyncssh.Error, OSError, TimeoutError) as error:
             text = str(error) if isinstance(error, ProviderError) else explain(error)
             raise PartialFailure(

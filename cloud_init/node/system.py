@@ -70,6 +70,11 @@ def systemctl(*arguments: str, timeout: float = COMMAND_SECONDS) -> subprocess.C
     return run(["systemctl", "--no-pager", "--no-ask-password", *arguments], timeout)
 
 
+def is_mount_point(path: str, table: pathlib.Path = pathlib.Path("/proc/self/mountinfo")) -> bool:
+    """Tell whether something is mounted there, be it a directory of the same file system, which `os.path.ismount` misses."""
+    return os.path.ismount(path) or any(line.split(" ")[4] == path for line in table.read_text().splitlines())
+
+
 def is_running(unit: str) -> bool:
     """Tell whether the unit is active or activating."""
     return systemctl("is-active", unit).stdout.strip() in RUNNING

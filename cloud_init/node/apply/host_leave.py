@@ -16,7 +16,9 @@ from .units import WATCH
 UNIT_FOLDER = "/etc/systemd/system/"
 STARTED = (".service", ".timer", ".socket", ".mount")
 STOP_SECONDS = 300
+PREFERENCES = pathlib.Path("/etc/apt/preferences.d")
 SOURCES = pathlib.Path("/etc/apt/sources.list.d")
+GROWTH = pathlib.Path("/var/lib/webitel/growth.json")
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 LEFT = pathlib.Path("/var/lib/webitel/left.json")
 """Names of all packages at the time: `hosts check` knows by it what was ours, should the host be taken again."""
@@ -40,7 +42,7 @@ def leave(tell: Tell) -> list[str]:
         for path in paths:
             host.give_back(path)
         host.give_back("/etc/hosts")
-        for source in SOURCES.glob("webitel-*"):
+        for source in (*SOURCES.glob("webitel-*"), *PREFERENCES.glob("webitel-*")):
             source.unlink()
         systemctl("daemon-reload")
         open_firewall(mark)
@@ -48,10 +50,10 @@ def leave(tell: Tell) -> list[str]:
         host.shut_out(mark["user"], mark["key"])
         installed = run(["dpkg-query", "-W", "-f", "${Package}\n"]).stdout.split()
         write_private(LEFT, json.dumps({"packages": installed}))
-        for record in (host.MARK, STATE, MANIFEST, WRAPPER):
+        for record in (host.MARK, STATE, MANIFEST, WRAPPER, GROWTH):
             record.unlink(missing_ok=True)
         shutil.rmtree(host.FOUND, ignore_errors=True)
-        for folder in (*OWN_FOLDERS, "/var/lib/webitel/sandbox"):
+        for folder in (*OWN_FOLDERS, "/var/lib/webitel/sandbox", "/var/lib/webitel/guard"):
             shutil.rmtree(folder, ignore_errors=True)
     return [*kept, f"{len(manifest['packages'])} packages"]
 
@@ -61,13 +63,15 @@ def stop(manifest: Manifest, paths: list[str], tell: Tell) -> None:
     base = {unit["name"] for unit in manifest["units"] if unit["service"] in BASE}
     ours = [path.removeprefix(UNIT_FOLDER) for path in paths if path.startswith(UNIT_FOLDER) and path.endswith(STARTED)]
     names = [unit["name"] for unit in reversed(manifest["units"]) if unit["name"] not in base]
-    for name in (WATCH, *names, *ours):
+    # What packages had enabled beside them, and is nobody's without them.
+    for name in (WATCH, *names, *ours, *manifest["install_units"]):
         if name.removesuffix(".service") in base or "/" in name:
             continue
         tell("services", f"stop {name}")
         systemctl("disable", "--now", name, timeout=STOP_SECONDS)
         if systemctl("is-active", name).stdout.strip() in ("active", "deactivating"):
             raise ApplyError(f"{name} does not stop", name)
+        systemctl("reset-failed", name)
 
 
 def unmount(manifest: Manifest) -> list[str]:

@@ -15,7 +15,7 @@ from ..ask.consul import call as call_consul
 from ..ask.view import RECENT_SECONDS, TIMEOUT_SECONDS, View, broker, query, request
 from ..clusters import access, broker_cluster
 from ..manifest import ProbeEntry
-from ..system import Unhealthy
+from ..system import Unhealthy, is_mount_point
 from . import kept_calls, machine, opensips, topology
 
 Question = Callable[[ProbeEntry, View], None]
@@ -246,7 +246,7 @@ def schema(probe: ProbeEntry, view: View) -> None:
 
 def disk_space(probe: ProbeEntry, view: View) -> None:
     """Check that less than the allowed percentage is used."""
-    if not os.path.ismount(probe["path"]):
+    if not is_mount_point(probe["path"]):
         raise Unhealthy(f"nothing is mounted at {probe['path']}")
     size, free = machine.measure_disk(next(disk for disk in view.manifest["disks"] if disk["mount"] == probe["path"]))
     percent = 100 * (size - free) // size

@@ -52,7 +52,7 @@ class Adapter(Cloud):
             machine_id=host.machine_id,
             private_address=given.private,
             public_address=public,
-            devices={**given.devices},
+            devices={str(purpose): device for purpose, device in given.devices.items()},
             host_key=host.host_key,
             host_name=host.host_name,
             needs=(host,),

@@ -1,4 +1,4 @@
-"""Hosts that are given: what is known before anybody is asked (`facts/onprem.md` 9)."""
+"""Hosts that are given: what is known before anybody is asked."""
 
 from __future__ import annotations
 

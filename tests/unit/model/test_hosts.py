@@ -56,7 +56,7 @@ def test_nodes_stand_on_the_hosts_of_their_role_in_their_order() -> None:
     ],
 )
 def test_what_a_host_knows_of_its_public_address(changes: Mapping[str, Any], expected: PublicAddress) -> None:
-    assert plan(ALL | changes).facts.public_address is expected
+    assert plan({**ALL, **changes}).facts.public_address is expected
 
 
 def test_the_account_is_the_one_that_is_set() -> None:

@@ -1,11 +1,13 @@
 """Data disks: what a power cut in the middle may not take along."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from cloud_init.node.storage import disks
+from cloud_init.node.system import ApplyError, is_mount_point
 
 ROOT_LINE = "UUID=1 / ext4 defaults 0 1\n"
 
@@ -36,3 +38,35 @@ def test_a_power_cut_while_it_is_written_leaves_the_root_disk_in_it(fstab: Path,
     with pytest.raises(OSError, match="power cut"):
         disks.list_mount("/data", "2")
     assert fstab.read_text() == ROOT_LINE
+
+
+def test_a_directory_that_is_mounted_over_another_is_seen(tmp_path: Path) -> None:
+    """It has the device of the folder around it, by which `os.path.ismount` takes it for none."""
+    table = tmp_path / "mountinfo"
+    table.write_text(f"36 35 0:32 /srv/database {tmp_path} rw - btrfs /dev/loop0 rw\n")
+    assert is_mount_point(str(tmp_path), table)
+    assert not is_mount_point(str(tmp_path / "other"), table)
+
+
+def test_a_directory_that_is_not_ours_is_left_alone(fstab: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+    done = subprocess.CompletedProcess[str]([], 0, "", "")
+
+    def run(command: list[str], *rest: object) -> subprocess.CompletedProcess[str]:
+        ran.append(command)
+        return done
+
+    monkeypatch.setattr(disks, "run", run)
+    monkeypatch.setattr(disks, "systemctl", lambda *arguments: done)
+    theirs, mount = tmp_path / "theirs", str(tmp_path / "mount")
+    theirs.mkdir()
+    (theirs / "file").touch()
+    with pytest.raises(ApplyError, match="is not empty, and nothing in it says that it is ours"):
+        disks.mount_directory(theirs, "database", mount)
+    with pytest.raises(ApplyError, match="is no directory"):
+        disks.mount_directory(theirs / "file", "database", mount)
+    assert ran == [] and fstab.read_text() == ROOT_LINE
+    (theirs / disks.SENTINEL).touch()
+    disks.mount_directory(theirs, "database", mount)
+    assert ran == [["mount", mount]]
+    assert fstab.read_text().splitlines()[1] == f"{theirs} {mount} none bind,nofail 0 0"

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import pwd
 import subprocess
 
 import pytest
@@ -112,7 +113,7 @@ def test_whom_the_owner_let_in_stays(place: pathlib.Path, monkeypatch: pytest.Mo
     monkeypatch.undo()
     monkeypatch.setattr(host, "run", lambda command: None)
     account = type("account", (), {"pw_dir": str(place), "pw_uid": 1, "pw_gid": 1})
-    monkeypatch.setattr(host.pwd, "getpwnam", lambda user: account)
+    monkeypatch.setattr(pwd, "getpwnam", lambda user: account)
     keys = place / ".ssh/authorized_keys"
     keys.parent.mkdir()
     keys.write_text("ssh-rsa AAAAowner owner\n")
