@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping
 
-from .. import install
+from .. import install, owed, turns
 from ..clusters import access, encryption, locks, trust
 from ..health import kept_calls
 from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
@@ -96,15 +96,16 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     done("disks")
     changed_accounts = accounts.prepare(manifest.get("operators", []), tell)
     access.prepare(manifest)
-    with access.held(access.WRITING):
+    with turns.held(turns.WRITING):
         fill.values["secret"] = trust.fill(access.fill(secrets))
         texts = encryption.relax(fill_manifest(manifest, fill), configuration["files"], configuration["attributes"], fill.apply)
         plan = files.compare(texts, configuration["attributes"], fill, state["files"])
         actions = units.order_actions(
-            [*state["pending"], *plan.actions, *units.actions_of_bundles(configuration, state)], manifest
+            [*state["pending"], *owed.list_owed(), *plan.actions, *units.actions_of_bundles(configuration, state)], manifest
         )
         # Saved before the files: if we die between a file and its reload, the next run still does the reload.
         save_state({**state, "pending": actions, "bundles": state.get("bundles", {})})
+        owed.forget(owed.list_owed())
         tell("files", f"files {len(plan.changed)} of {len(configuration['files'])} to write")
         names = {unit["name"] for unit in manifest["units"]}
         units.drop([name for name in reversed(state.get("units", [])) if name not in names], tell)
@@ -143,6 +144,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
             systemctl("restart", units.WATCH)
     # What the node goes on from by itself is no drift.
     kept = [path for path in configuration["files"] if not configuration["attributes"][path].get("seed")]
+    with turns.held(turns.WRITING):
+        stock = drift.take_stock(manifest, kept, configuration["login"])
     save_state(
         {
             **state,
@@ -152,7 +155,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
             "left": leaving,
             "disks": state["disks"],
             "units": [unit["name"] for unit in manifest["units"]],
-            "stock": drift.take_stock(manifest, kept, configuration["login"]),
+            "stock": stock,
         }
     )
     done("services")

@@ -5,6 +5,7 @@ import hashlib
 import pathlib
 from collections.abc import Collection, Iterable
 
+from .. import turns
 from ..clusters import access, encryption, trust
 from ..health import status
 from ..manifest import LOCK, Login, Manifest, load_manifest
@@ -42,7 +43,8 @@ def find() -> list[Finding]:
         except OSError as error:
             raise ApplyError("it is being configured right now") from error
         manifest = load_manifest()
-        found = [("file", path, compare_file(was, describe_file(pathlib.Path(path)))) for path, was in stock["files"].items()]
+        with turns.held(turns.WRITING):  # what this program changes by itself is compared between two such changes
+            found = [("file", path, compare_file(was, describe_file(pathlib.Path(path)))) for path, was in stock["files"].items()]
         states = unit_states(manifest)
         # What runs on a node that leaves is not our concern.
         units = {} if manifest.get("leaving") else stock["units"]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cloud_init.compose import Configuration
-from cloud_init.node import install, manifest, state
+from cloud_init.node import install, manifest, owed, state, turns
 from cloud_init.node.apply import configuration, drain, drift, files, guard, identity, keys, units
 from cloud_init.node.clusters import broker_cluster, database_cluster, locks
 from cloud_init.node.health import kept_calls, machine, status
@@ -68,8 +68,10 @@ class FakeNode:
             "REVERTING": "var/guard/reverting",
             "REVERTED": "var/guard/reverted",
             "PUT_OFF": "run/put-off",
+            "WRITING": "run/writing.lock",
+            "OWED": "var/owed.json",
         }
-        for module in (manifest, state, configuration, drift, status, install, locks, units, guard, kept_calls):
+        for module in (manifest, state, configuration, drift, status, install, locks, units, guard, kept_calls, turns, owed):
             for name, place in places.items():
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, root / place)

@@ -23,10 +23,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A node's files, with what the provider gave it."""
     monkeypatch.setattr(tokens, "IN_USE", tmp_path / "in-use.json")
     monkeypatch.setattr(tokens, "PROBE_SECRETS", tmp_path / "probe.json")
-    for name in ("CONSUL_FILE", "CONSUL_DATA", "WRITING", "PATRONI_FILE"):
+    for name in ("CONSUL_FILE", "CONSUL_DATA", "PATRONI_FILE"):
         monkeypatch.setattr(access, name, tmp_path / name.lower())
     monkeypatch.setattr(access, "CONSUL_OWNER", pwd.getpwuid(tmp_path.stat().st_uid).pw_name)
-    monkeypatch.setattr(os, "chown", lambda *arguments: None)
+    monkeypatch.setattr(os, "fchown", lambda *arguments: None)
     (tmp_path / "probe.json").write_text(json.dumps(GIVEN))
     return tmp_path
 
