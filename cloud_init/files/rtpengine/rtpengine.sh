@@ -15,10 +15,12 @@ fi
 # Of a browser's call ICE and DTLS do not come back, so that it would end half a minute later, and a re-INVITE would mend nothing.
 # One that is not there begins anew with the browser's next re-INVITE (facts/rtpengine-redis.md 5).
 # Callers wait for this, so it takes few programs.
-folder=$(mktemp -d)
-trap 'rm -r "$folder"' EXIT
-printf '%s\n' "$keys" | sed 's/[\\"]/\\&/g; s/.*/GET "&"/' >"$folder/get"
-redis <"$folder/get" | awk -v get="$folder/get" '
-    { getline command <get }
-    /"protocol":"UDP\/TLS/ { sub("GET", "DEL", command); print command }' >"$folder/delete"
-[ ! -s "$folder/delete" ] || redis <"$folder/delete"
+# No file is written: the disk may be full.
+gets=$(printf '%s\n' "$keys" | sed 's/[\\"]/\\&/g; s/.*/GET "&"/')
+deletes=$(printf '%s\n' "$gets" | redis | awk '
+    { getline command <"/dev/fd/3" }
+    /"protocol":"UDP\/TLS/ { sub("GET", "DEL", command); print command }' 3<<GETS
+$gets
+GETS
+)
+[ -z "$deletes" ] || printf '%s\n' "$deletes" | redis

@@ -5,7 +5,7 @@ import json
 import pathlib
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from .. import install, owed, turns
 from ..clusters import access, encryption, locks, trust
@@ -16,10 +16,13 @@ from ..report import Applied
 from ..state import load_state, save_state
 from ..storage import disks, owners, shares
 from ..system import ApplyError, Tell, systemctl, write_private
+from ..system import run as run_program
 from . import accounts, drift, files, guard, identity, keys, leave, units, users, versions
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
+OLD = "-old"
+"""How the name of a bundle ends that was moved out of the way. No dot: Python runs the node program under its folder's name."""
 OWN_BUNDLES = ("node", "sandbox")
 """What the steps themselves need. Every other bundle is read by a service together with its files: they are placed together."""
 PACKAGE_FILES = (str(install.PLAN), "/etc/apt/auth.conf.d/webitel.conf")
@@ -201,7 +204,7 @@ def keep_probe_secrets(fresh: dict[str, str]) -> None:
 
 
 def bundle_place(name: str, suffix: str = "") -> pathlib.Path:
-    """Return where a bundle is, or the one staged (`.new`) or moved out of the way (`.old`) beside it."""
+    """Return where a bundle is, or the one staged (`.new`) or moved out of the way (`OLD`) beside it."""
     target = PROGRAM if name == "node" else SANDBOX if name == "sandbox" else BUNDLES / name
     return target.with_name(target.name + suffix)
 
@@ -209,11 +212,11 @@ def bundle_place(name: str, suffix: str = "") -> pathlib.Path:
 def bring_back(names: Iterable[str]) -> None:
     """Move back what a run that was killed between two renames had moved out of the way."""
     for name in names:
-        if not bundle_place(name).exists() and bundle_place(name, ".old").exists():
-            bundle_place(name, ".old").rename(bundle_place(name))
+        if not bundle_place(name).exists() and bundle_place(name, OLD).exists():
+            bundle_place(name, OLD).rename(bundle_place(name))
 
 
-def stage_bundles(incoming: pathlib.Path, names: Iterable[str]) -> None:
+def stage_bundles(incoming: pathlib.Path, names: Collection[str]) -> None:
     """Put bundles beside those in place, where the checks of files find them (`services/opensips.yaml.j2`)."""
     for name in names:
         fresh = bundle_place(name, ".new")
@@ -221,12 +224,15 @@ def stage_bundles(incoming: pathlib.Path, names: Iterable[str]) -> None:
         shutil.copytree(incoming / name, fresh)
         for path in [fresh, *fresh.rglob("*")]:
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+    # Else a power cut may find the renames done and files that are empty, and no unit starts without the node program.
+    if names and (synced := run_program(["sync", "-f", *(str(bundle_place(name, ".new")) for name in names)])).returncode:
+        raise ApplyError(f"the disk does not take {' and '.join(names)}: {synced.stderr.strip()}")
 
 
 def place_bundles(names: Iterable[str]) -> None:
     """Put staged bundles in place, each replaced as a whole."""
     for name in names:
-        target, former = bundle_place(name), bundle_place(name, ".old")
+        target, former = bundle_place(name), bundle_place(name, OLD)
         # Out of the way first, so that nothing is missing for longer than two renames take: units may start meanwhile.
         shutil.rmtree(former, ignore_errors=True)
         if target.exists():
@@ -234,7 +240,15 @@ def place_bundles(names: Iterable[str]) -> None:
         bundle_place(name, ".new").rename(target)
         shutil.rmtree(former, ignore_errors=True)
     # Every time: a run cut off while writing this would leave half of it.
-    write_private(WRAPPER, f'#!/bin/sh\nexec /usr/bin/python3 {PROGRAM} "$@"\n', 0o755)
+    write_private(WRAPPER, make_wrapper(), 0o755)
+
+
+def make_wrapper() -> str:
+    """Return the script by which units and people call the node program: the former one, where a run was cut off between two
+    renames. What it reads and says is UTF-8, whatever the locale of who calls it."""
+    return (
+        f'#!/bin/sh\nprogram={PROGRAM}\n[ -e $program ] || program={PROGRAM}{OLD}\nexec /usr/bin/python3 -X utf8 $program "$@"\n'
+    )
 
 
 def wait_for_packages(tell: Tell) -> None:

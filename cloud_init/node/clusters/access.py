@@ -63,6 +63,10 @@ def look_alone(manifest: Manifest) -> float:
             return SERVER_SECONDS
     except ConsulError:
         return SOON_SECONDS  # `status` reports Consul itself
+    except OSError as error:
+        # Who waits for Consul asks this too, and is to start on a full disk as well.
+        print(f"access lists: {error}", flush=True)
+        return SETTLED_SECONDS
     return SERVER_SECONDS if access_lists.is_server(manifest) else SETTLED_SECONDS
 
 

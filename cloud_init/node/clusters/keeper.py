@@ -108,7 +108,8 @@ class Keeper:
         self.notify("READY=1")
         while not self.ended.wait(TICK_SECONDS):
             if self.renewed.is_set():
-                os.execve(sys.executable, [sys.executable, str(PROGRAM), "locks"], os.environ | {"NOTIFY_SOCKET": self.socket})
+                again = [sys.executable, "-X", "utf8", str(PROGRAM), "locks"]
+                os.execve(sys.executable, again, os.environ | {"NOTIFY_SOCKET": self.socket})
             self.read_manifest()
             self.act()
             if not all(thread.is_alive() for thread in self.threads):

@@ -107,3 +107,12 @@ def test_an_agents_token_is_a_uuid_of_its_own_node() -> None:
     assert one != other
     assert one == tokens.derive("key", "edge-1") != tokens.derive("another key", "edge-1")
     assert [len(part) for part in one.split("-")] == [8, 4, 4, 4, 12]
+
+
+def test_who_waits_for_consul_is_not_held_up_by_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(access, "TURN", folder / "turn")
+    monkeypatch.setattr(access, "arm", refuse)
+    assert access.look(AGENT) == access.SETTLED_SECONDS

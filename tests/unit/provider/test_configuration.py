@@ -71,7 +71,7 @@ def test_sends_everything_and_pins_the_host_key(call: Call, node: FakeNode, inpu
     assert outputs["configured"]
     assert "files 1 of 1 to write" in call.shown
     folder = re.fullmatch(
-        r"sudo -n -- /usr/bin/python3 (/run/webitel/incoming-\w{8})/node apply --incoming \1", node.commands[-1]
+        r"sudo -n -- /usr/bin/python3 -X utf8 (/run/webitel/incoming-\w{8})/node apply --incoming \1", node.commands[-1]
     )
     assert folder is not None
     assert f"tar -xf - -C {folder[1]}'" in node.commands[-2]
