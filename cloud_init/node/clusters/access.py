@@ -175,11 +175,22 @@ def list_waited_for(manifest: Manifest) -> list[str]:
 
 
 def report(manifest: Manifest) -> MachineRow | None:
-    """Tell that this node's Consul still obeys every program, and what it takes to close it; None where it is closed."""
-    if not tokens.list_given(manifest["node"]) or read_policy() == CLOSED:
+    """Tell that this node's Consul still obeys every program, or still knows tokens that were replaced, and what it takes to end
+    that; None where it does not."""
+    if not tokens.list_given(manifest["node"]):
         return None
-    what, last = "Consul still obeys every program on this node", "this node's agent restarts closed within a minute"
-    return waiting.describe("access", what, lambda: list_waited_for(manifest), last)
+    if read_policy() != CLOSED:
+        what, last = "Consul still obeys every program on this node", "this node's agent restarts closed within a minute"
+        return waiting.describe("access", what, lambda: list_waited_for(manifest), last)
+    try:
+        behind = list_waited_for(manifest) if access_lists.is_server(manifest) else []
+    except ConsulError:
+        return None  # `status` reports Consul itself
+    if not behind:
+        return None
+    return waiting.describe(
+        "access", "Consul's tokens are being rotated, and it obeys the former ones until then", lambda: behind, ""
+    )
 
 
 def runs_closed() -> bool:

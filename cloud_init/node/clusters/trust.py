@@ -10,7 +10,7 @@ is down is waited for (`facts/ha-measured.md` 7).
 import json
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypedDict
 
 from .. import turns
@@ -209,9 +209,22 @@ def report(manifest: Manifest) -> MachineRow | None:
         return None
 
     def list_waited_for() -> list[str]:
-        notes = {name: json.loads(row["Value"]) for name, row in list_keys(NOTES).items()}
-        nodes = sorted(access_lists.list_nodes())
-        missing = [node for node in nodes if notes.get(node, {}).get("key") != digest(given[KEY])]
-        return missing or [node for node in nodes if not notes[node]["ring"] or notes[node]["shows"] != said]
+        notes = dict(zip(sorted(access_lists.list_nodes()), read_notes(), strict=True))
+        return find_waited_for(given, notes, access_lists.list_down())
 
     return waiting.describe("trust", "Consul's key and certificate are being rotated", list_waited_for, "done within a minute")
+
+
+def find_waited_for(given: dict[str, str], notes: Mapping[str, Note | dict[str, Any]], down: Collection[str]) -> list[str]:
+    """List the nodes that hold up the others: who has not done what has to be done everywhere before the next step."""
+    said, key = digest(given[CERTIFICATE]), digest(given[KEY])
+    steps: tuple[Callable[[Note | dict[str, Any]], bool], ...] = (
+        lambda note: note.get("key") == key and said in note.get("trusts", []),
+        lambda note: note.get("shows") == said,
+        lambda note: bool(note.get("ring")),
+    )
+    for has_done in steps:
+        if late := [node for node, note in notes.items() if not has_done(note)]:
+            # Who is there goes on by itself. A ring is changed only while every member is there, whoever has it already.
+            return [node for node in (notes if has_done is steps[-1] else late) if node in down] or late
+    return []

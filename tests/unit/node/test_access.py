@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node.ask import tokens
-from cloud_init.node.clusters import access
+from cloud_init.node.clusters import access, access_lists
 from tests.unit.node.entries import manifest, service
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -116,3 +116,24 @@ def test_who_waits_for_consul_is_not_held_up_by_a_full_disk(folder: Path, monkey
     monkeypatch.setattr(access, "TURN", folder / "turn")
     monkeypatch.setattr(access, "arm", refuse)
     assert access.look(AGENT) == access.SETTLED_SECONDS
+
+
+def test_a_rotation_of_tokens_says_whose_former_ones_are_still_valid(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "probe.json").write_text(json.dumps(GIVEN | {tokens.MANAGEMENT: "first-token"}))
+    monkeypatch.setattr(access, "read_policy", lambda: access.CLOSED)
+    monkeypatch.setattr(access_lists, "list_nodes", lambda token=None: {"data-1", "app-1"})
+    monkeypatch.setattr(access_lists, "list_down", lambda: {"app-1"})
+    own = tokens.list_given("data-1")
+    rows = {"data-1": {"Value": json.dumps({name: access_lists.digest(token) for name, token in own.items()})}}
+    monkeypatch.setattr(access_lists, "list_keys", lambda prefix: rows)
+    row = access.report(SERVER)
+    assert row and row["why"].endswith("it obeys the former ones until then; waiting for app-1 (down)")
+    rows["app-1"] = rows["data-1"] | {
+        "Value": json.dumps(
+            {
+                tokens.PROGRAM: access_lists.digest("program-token"),
+                tokens.AGENT: access_lists.digest(tokens.derive("key", "app-1")),
+            }
+        )
+    }
+    assert access.report(SERVER) is None

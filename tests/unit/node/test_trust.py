@@ -163,3 +163,21 @@ def test_what_the_node_changes_by_itself_is_no_drift(node: Path) -> None:
     assert used()["trusts"] and pem("old") not in (node / "webitel.pem").read_text()
     (node / "webitel.pem").write_text(pem("planted"))
     assert trust.blank((node / "webitel.pem").read_bytes()) != before[1]
+
+
+def test_a_rotation_says_who_holds_it_up() -> None:
+    """And not everybody whom the same node holds up."""
+    given, blind = note("new-key=", ("old", "new"), "old"), note("new-key=", ("old",), "old")
+    shown, done = note("new-key=", ("old", "new"), "new"), note("new-key=", ("new",), "new", ring=True)
+
+    def waited_for(*down: str, **notes: Note | dict[str, str]) -> list[str]:
+        return trust.find_waited_for(NEW, notes, down)
+
+    assert waited_for("app", db=given, app={}) == ["app"]
+    assert waited_for("app", db=given, app=blind, web=blind) == ["app"], "who is there goes on by itself"
+    assert waited_for(db=given, app=blind) == ["app"]
+    assert waited_for("app", db=shown, app=given) == ["app"]
+    assert waited_for(db=shown, app=shown) == ["db", "app"]
+    assert waited_for("app", db=shown, app=shown) == ["app"]
+    assert waited_for("app", db=shown, app=done) == ["app"], "no ring is changed while one is away"
+    assert waited_for(db=done, app=done) == []
