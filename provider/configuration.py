@@ -10,7 +10,15 @@ from cloud_init.node.manifest import Configuration
 from cloud_init.node.report import CONFIRM, Applied
 from components.host_keys import own_key
 from components.model import resource_types
-from components.model.dropped_calls import ANNOUNCED, REFUSED, UNLESS_ALLOWED, find_dropped_calls, find_put_off
+from components.model.dropped_calls import (
+    ANNOUNCED,
+    INTERRUPTED,
+    REFUSED,
+    UNLESS_ALLOWED,
+    find_dropped_calls,
+    find_interrupted,
+    find_put_off,
+)
 from components.ssh import Pins, connect, explain, read_key, show_public
 from components.ssh_session import Session
 from provider import drift, upload
@@ -61,6 +69,8 @@ class NodeConfiguration(Handler):
             return {}
         if dropped := find_dropped_calls(old, new) if outputs["configured"] else "":
             request.warn(f"{ANNOUNCED}{dropped}{'' if new.get('disruptive') else UNLESS_ALLOWED}")
+        if interrupted := find_interrupted(old, new) if outputs["configured"] else "":
+            request.warn(f"{INTERRUPTED}{interrupted}")
         if put_off := find_put_off(old, new) if outputs["configured"] and not new.get("disruptive") else "":
             request.warn(put_off)
         return {key: outputs[key] for key in ("machine_id", "host_key", "host_keys")}

@@ -18,7 +18,7 @@ import pytest
 from cloud_init.compose import Configuration
 from cloud_init.node import install, manifest, owed, state, turns
 from cloud_init.node.apply import configuration, drain, drift, files, guard, identity, keys, units
-from cloud_init.node.clusters import broker_cluster, database_cluster, locks
+from cloud_init.node.clusters import broker_cluster, database_cluster, locks, trust
 from cloud_init.node.health import kept_calls, machine, status
 from cloud_init.node.report import CONFIRM, Applied
 from cloud_init.node.storage import disks
@@ -75,6 +75,7 @@ class FakeNode:
             for name, place in places.items():
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, root / place)
+        monkeypatch.setattr(trust, "IN_USE", root / "etc/webitel/trust.json")
         for folder in ("etc/webitel", "etc/sources", "run", "sbin", "lib"):
             (root / folder).mkdir(parents=True)
         monkeypatch.setattr(configuration, "PACKAGE_FILES", (str(root / "etc/webitel/packages.json"),))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node.ask import certificate as ask_certificate
-from cloud_init.node.health import machine
+from cloud_init.node.health import figures, machine
 from cloud_init.node.manifest import DiskEntry
 
 TRACKING = "Reference ID    : A9FEA97B (169.254.169.123)\nSystem time     : {} seconds {} of NTP time\nLeap status     : {}\n"
@@ -88,6 +88,32 @@ def test_certificate(monkeypatch: pytest.MonkeyPatch, days: float, healthy: bool
     answer(monkeypatch, f"notAfter={end}\n")
     row = machine.certificate("PEM")
     assert (row["healthy"], row["why"]) == (healthy, why)
+
+
+@pytest.mark.parametrize(
+    ("days", "healthy", "warning", "why"),
+    [
+        (3650, True, False, "3650 days left"),
+        (20, True, True, "20 days left: the next ./webitel up renews it"),
+        (-2, False, True, "it ended 2 days ago: the next ./webitel up renews it"),
+    ],
+)
+def test_certificates_among_nodes_say_how_long_they_last(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, days: float, healthy: bool, warning: bool, why: str
+) -> None:
+    (tmp_path / "broker.pem").write_text("PEM")
+    places = {"database": tmp_path / "database.pem", "broker certificate": tmp_path / "broker.pem"}
+    monkeypatch.setattr(
+        machine, "AMONG_NODES", {name: (path, "the next ./webitel up renews it") for name, path in places.items()}
+    )
+    end = time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(time.time() + days * 86400))
+    answer(monkeypatch, f"notAfter={end}\n")
+    (row,) = machine.among_nodes()
+    assert (row["name"], row["healthy"], row.get("warning", False), row["why"]) == ("broker certificate", healthy, warning, why)
+    assert [sample[0] for sample in figures.list_of_machine(row)] == ["webitel_machine_healthy", "webitel_machine_warning"]
+    answer(monkeypatch, "unable to load certificate")
+    (row,) = machine.among_nodes()
+    assert row.get("warning") and "cannot be read" in row["why"]
 
 
 def test_a_disk_is_full_by_its_measured_growth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -351,6 +351,24 @@ def test_another_address_in_a_file_drops_calls_like_a_changed_text(call: Call, i
     assert HANDLER.update(call, "all-1", old, outputs, elsewhere)["digest"], "no file names that one"
 
 
+def test_another_secret_in_a_file_drops_calls_like_a_changed_text(call: Call, inputs: dict[str, Any]) -> None:
+    """A password was rotated: OpenSIPS is restarted for it, and so is Flow Manager."""
+    path, flow = "/etc/opensips/opensips.cfg", "/etc/webitel/flow_manager.env"
+    units = {path: CATALOGUE["opensips"].units[0], flow: CATALOGUE["flow_manager"].units[0]}
+    attributes = {name: {"actions": [f"restart {unit}"]} for name, unit in units.items()}
+    texts = {"files": dict.fromkeys(units, "{{secret:database_password}}\n"), "attributes": attributes, "addresses": {}}
+    old = inputs | texts | {"secrets": {"database_password": "one", "cookie_keys": "one"}}
+    outputs = create(call, old)
+    rotated = old | {"secrets": {"database_password": "two", "cookie_keys": "one"}}
+    with pytest.raises(ProviderError, match=r"OpenSIPS restarts.*\n.*--disruptive"):
+        HANDLER.update(call, "all-1", old, outputs, rotated)
+    HANDLER.preview_update(call, "all-1", old, outputs, old | {"secrets": {"database_password": UNKNOWN, "cookie_keys": "one"}})
+    assert any("OpenSIPS restarts" in text for text in call.kept)
+    assert any("some calls in progress end: Flow Manager restarts: calls that wait in a flow" in text for text in call.kept)
+    elsewhere = old | {"secrets": {"database_password": "one", "cookie_keys": "two"}}
+    assert HANDLER.update(call, "all-1", old, outputs, elsewhere)["digest"], "no file has that one"
+
+
 def test_another_version_drops_calls_like_a_changed_file(call: Call, inputs: dict[str, Any]) -> None:
     actions = [f"restart {CATALOGUE['opensips'].units[0]}"]
 
