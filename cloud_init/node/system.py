@@ -23,6 +23,9 @@ STAGED = ".webitel-new"
 LEFT_SECONDS = 3600.0
 """After which a staged file is nobody's any more."""
 
+LINE_LETTERS = 2000
+"""Of a line of a log that is shown: the journal splits a program's lines only after 48 KiB."""
+
 Tell = Callable[[str, str], None]
 """Report one line of progress: the step and a text."""
 
@@ -130,4 +133,4 @@ def is_running(unit: str) -> bool:
 def last_lines(unit: str, lines: int = 20) -> list[str]:
     """Read a unit's last journal lines since the current boot."""
     shown = run(["journalctl", "-b", "--no-pager", "-q", "-o", "short-iso", "-n", str(lines), "-u", unit], 10)
-    return shown.stdout.splitlines()
+    return [line if len(line) <= LINE_LETTERS else f"{line[:LINE_LETTERS]}..." for line in shown.stdout.splitlines()]

@@ -198,7 +198,8 @@ def sample_disks(mounted: list[DiskEntry]) -> None:
     now = time.time()
     for disk in mounted:
         mount = disk["mount"]
-        own = samples.setdefault(mount, [])
+        # None of a clock that was ahead, as before a machine has asked a time server: nothing would be sampled until then.
+        own = [sample for sample in samples.get(mount, []) if sample[0] <= now]
         if not own or now - own[-1][0] >= SAMPLE_SECONDS:
             size, free = measure_disk(disk)
             own.append([now, size - free])

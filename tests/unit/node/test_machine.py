@@ -159,3 +159,13 @@ def test_a_certificate_is_due_in_the_last_third_of_its_time(
         ask_certificate, "run", lambda *_: subprocess.CompletedProcess([], 0, f"notBefore={begin}\nnotAfter={end}\n", "")
     )
     assert ask_certificate.is_due("PEM") == due
+
+
+def test_samples_of_a_clock_that_was_ahead_are_dropped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine may begin in another year, until it has asked a time server."""
+    monkeypatch.setattr(machine, "GROWTH", tmp_path / "growth.json")
+    monkeypatch.setattr(machine, "measure_disk", lambda disk: (1000, 900))
+    now = time.time()
+    machine.GROWTH.write_text(json.dumps({"/d": [[now - 7200, 90], [now + 10**8, 95]]}))
+    machine.sample_disks([{"purpose": "database", "mount": "/d", "size_gib": 1}])
+    assert [round(at - now) for at, _ in machine.read_growth()["/d"]] == [-7200, 0]

@@ -1,5 +1,10 @@
 """What status says of a program's own last words."""
 
+from subprocess import CompletedProcess
+
+import pytest
+
+from cloud_init.node import system
 from cloud_init.node.health import status
 
 
@@ -9,3 +14,11 @@ def test_the_last_words_hide_the_password_of_an_address() -> None:
         "2026-11-28T17:48:58+0000 node systemd[1]: messages-srv.service: Deactivated successfully.",
     ]
     assert status.last_words(log) == "INF Disconnected from amqp://webitel:***@127.0.0.1:5672?heartbeat=10"
+
+
+def test_a_line_of_a_log_is_shown_as_far_as_a_person_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may write megabytes in one line, and twenty of them are asked for."""
+    said = CompletedProcess([], 0, "short\n" + "x" * 1_000_000 + "\n", "")
+    monkeypatch.setattr(system, "run", lambda *_: said)
+    short, long = system.last_lines("engine")
+    assert short == "short" and len(long) < 2100 and long.endswith("...")

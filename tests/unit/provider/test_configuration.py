@@ -276,6 +276,7 @@ def test_a_rotated_ssh_key_goes_in_by_the_old_one(call: Call, node: FakeNode, in
     assert HANDLER.diff(call, "all-1", inputs, outputs, new).changed == ["private_key"]
     HANDLER.update(call, "all-1", inputs, outputs, new)
     exchange = next(command for command in node.commands if "authorized_keys" in command)
+    assert re.search(r"&& sync (\S+).new && mv \1.new \1", exchange), "a power cut leaves the old keys or the new ones"
     assert public.split()[1] in exchange
     assert node.public_key.split()[1] in exchange
 
