@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 
 from .. import install, owed, turns
+from ..ask import sip
 from ..clusters import access, encryption, locks, trust
 from ..health import kept_calls
 from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
@@ -28,6 +29,8 @@ OWN_BUNDLES = ("node", "sandbox")
 PACKAGE_FILES = (str(install.PLAN), "/etc/apt/auth.conf.d/webitel.conf")
 GUARD_FILES = (f"/etc/systemd/system/{guard.UNIT}",)
 PAUSE_SECONDS = 0.3
+FORMER_PASSWORDS = 5
+"""Of FreeSWITCH's event socket, each of which one that has not been restarted since may have."""
 INSTALL_SECONDS = 1500
 """The limit for packages; a hundred packages from a slow mirror stay far below."""
 
@@ -196,11 +199,12 @@ def complete_manifest(manifest: Manifest) -> None:
 
 
 def keep_probe_secrets(fresh: dict[str, str]) -> None:
-    """Save what the health check logs in with. FreeSWITCH keeps the password of its last start until it is drained: so do we."""
+    """Save what the health check logs in with. FreeSWITCH keeps the password of its last start until it is drained, through more
+    than one rotation if calls do not end: so do we, the latest first."""
     kept: dict[str, str] = json.loads(PROBE_SECRETS.read_text()) if PROBE_SECRETS.exists() else {}
-    is_same = kept.get("esl_password") == fresh.get("esl_password")
-    before = kept.get("esl_password_before" if is_same else "esl_password")
-    write_private(PROBE_SECRETS, json.dumps(fresh | ({"esl_password_before": before} if before else {})))
+    known = [kept.get("esl_password", ""), *kept.get(sip.BEFORE, "").split()]
+    before = [one for one in dict.fromkeys(known) if one and one != fresh.get("esl_password")][:FORMER_PASSWORDS]
+    write_private(PROBE_SECRETS, json.dumps(fresh | ({sip.BEFORE: " ".join(before)} if before else {})))
 
 
 def bundle_place(name: str, suffix: str = "") -> pathlib.Path:
