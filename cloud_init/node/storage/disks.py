@@ -87,7 +87,11 @@ def mount_device(device: pathlib.Path, purpose: str, mount: str, state: State) -
 
 def list_mount(mount: str, uuid: str) -> None:
     """Have a file system mounted at every boot. Atomically: with half of that file the node may not boot again."""
-    lines = [line for line in FSTAB.read_text().splitlines() if f" {mount} " not in line] if FSTAB.exists() else []
+    lines = (
+        [line for line in FSTAB.read_text(errors="surrogateescape").splitlines() if f" {mount} " not in line]
+        if FSTAB.exists()
+        else []
+    )
     lines.append(f"UUID={uuid} {mount} ext4 defaults,noatime,nofail,x-systemd.device-timeout=90s 0 2")
     write_private(FSTAB, "\n".join(lines) + "\n", 0o644)
 

@@ -31,6 +31,12 @@ def test_a_mount_is_listed_once_with_the_disk_that_is_there(fstab: Path) -> None
     assert fstab.stat().st_mode & 0o777 == 0o644
 
 
+def test_letters_of_another_encoding_stay_what_they_are(fstab: Path) -> None:
+    fstab.write_bytes(b"# Datentr\xe4ger\n" + ROOT_LINE.encode())
+    disks.list_mount("/data", "2")
+    assert fstab.read_bytes().startswith(b"# Datentr\xe4ger\n" + ROOT_LINE.encode())
+
+
 def test_a_power_cut_while_it_is_written_leaves_the_root_disk_in_it(fstab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def cut(descriptor: int) -> None:
         raise OSError("power cut")
