@@ -9,6 +9,7 @@ import pytest
 from cloud_init import compose
 from cloud_init.bundles import HERE, bundle_digest
 from cloud_init.compose import Configuration
+from cloud_init.node import owed
 from cloud_init.node.apply import units
 from cloud_init.node.system import ApplyError
 from stacks.load import load_deployment
@@ -217,3 +218,11 @@ def test_every_action_of_a_node_is_one_that_the_node_program_performs(stack: str
         said += [action for entry in made.manifest["versions"].values() for action in entry["actions"]]
         for verb, _, unit in (action.partition(" ") for action in said):
             assert verb not in units.VERBS or unit in names, f"{node.key}: {verb} {unit}"
+
+
+def test_what_the_watcher_was_cut_off_from_is_done_by_up(running: FakeNode) -> None:
+    """It had changed a file, so that nothing differs from what is wanted, and its program has not read it."""
+    owed.owe(["reload nginx"])
+    done = running.apply(given())
+    assert done["changed"] == [] and running.asked == ["reload-or-restart nginx"] and owed.list_owed() == []
+    assert running.apply(given())["actions"] == running.asked == []
