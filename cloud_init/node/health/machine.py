@@ -26,6 +26,8 @@ LEAST_SAMPLED_SECONDS = 86400.0
 """Growth means something only over a day, which has its busy and its quiet hours."""
 SHARED_RATIO = 2.0
 """A file system is shared with others when it is this many times as large as the planned disk."""
+COUNTING_SECONDS = 5.0
+"""How long the files of such a disk may be counted, at each look."""
 LATE_DAYS = 14
 """`up` renews our own long before."""
 ENDS_DAYS = 30
@@ -188,8 +190,10 @@ def measure_disk(disk: DiskEntry) -> tuple[int, int]:
     if usage.total < SHARED_RATIO * limit:
         return usage.total, usage.free
     # A container's disk is part of its host's pool: statvfs shows the pool, and writing stops at the part's own limit.
-    used = int(run(["du", "-sxB1", disk["mount"]]).stdout.split()[0])
-    return limit, max(0, min(limit - used, usage.free))
+    counted = run(["du", "-sxB1", disk["mount"]], COUNTING_SECONDS)
+    if counted.returncode != 0 or not counted.stdout.strip():
+        return usage.total, usage.free  # of years of recordings, which nobody has to wait for
+    return limit, max(0, min(limit - int(counted.stdout.split()[0]), usage.free))
 
 
 def sample_disks(mounted: list[DiskEntry]) -> None:

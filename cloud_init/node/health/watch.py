@@ -63,11 +63,11 @@ class Rounds:
 
 
 def attempt(what: str, step: Callable[[], None]) -> None:
-    """Do one thing of a round, and say why it could not be done."""
+    """Do one thing of a round, and say why it could not be done. Nonsense that a program says is an answer too."""
     try:
         step()
-    except OSError as error:
-        print(f"{what}: {error}", flush=True)
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        print(f"{what}: {type(error).__name__}: {error}", flush=True)
 
 
 def tell(done: str) -> None:

@@ -169,3 +169,16 @@ def test_samples_of_a_clock_that_was_ahead_are_dropped(monkeypatch: pytest.Monke
     machine.GROWTH.write_text(json.dumps({"/d": [[now - 7200, 90], [now + 10**8, 95]]}))
     machine.sample_disks([{"purpose": "database", "mount": "/d", "size_gib": 1}])
     assert [round(at - now) for at, _ in machine.read_growth()["/d"]] == [-7200, 0]
+
+
+def test_a_disk_whose_files_take_too_long_to_count_is_measured_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Years of recordings on a given host's large disk."""
+    disk: DiskEntry = {"purpose": "recordings", "mount": str(tmp_path), "size_gib": 1}
+    usage = shutil.disk_usage(tmp_path)._replace(total=100 << 30, free=50 << 30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(machine, "run", lambda *_: subprocess.CompletedProcess([], 124, "", "du did not end within 5 s"))
+    assert machine.measure_disk(disk) == (100 << 30, 50 << 30)
+    monkeypatch.setattr(machine, "run", lambda *_: subprocess.CompletedProcess([], 0, f"{1 << 29}\t{tmp_path}\n", ""))
+    assert machine.measure_disk(disk) == (1 << 30, 1 << 29)

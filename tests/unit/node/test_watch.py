@@ -235,4 +235,4 @@ def test_a_full_disk_keeps_nothing_else_of_a_round_from_being_done(
     watch.Rounds().look(manifest())
     assert done == ["started", "calls", "services"]
     said = capsys.readouterr().out
-    assert "encryption: [Errno 28] No space left on device" in said and "figures: " in said and "copied" in said
+    assert "encryption: OSError: [Errno 28] No space left on device" in said and "figures: " in said and "copied" in said
