@@ -109,11 +109,20 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         actions = units.order_actions(
             [*state["pending"], *owed.list_owed(), *plan.actions, *units.actions_of_bundles(configuration, state)], manifest
         )
-        # Saved before the files: if we die between a file and its reload, the next run still does the reload.
-        save_state({**state, "pending": actions, "bundles": state.get("bundles", {})})
+        # Saved before the files: if we die between a file and its reload, the next run still does the reload, and knows what it
+        # has to remove of this one.
+        names = [unit["name"] for unit in manifest["units"]]
+        save_state(
+            {
+                **state,
+                "files": sorted({*state["files"], *configuration["files"]}),
+                "units": list(dict.fromkeys([*state.get("units", []), *names])),
+                "pending": actions,
+                "bundles": state.get("bundles", {}),
+            }
+        )
         owed.forget(owed.list_owed())
         tell("files", f"files {len(plan.changed)} of {len(configuration['files'])} to write")
-        names = {unit["name"] for unit in manifest["units"]}
         units.drop([name for name in reversed(state.get("units", [])) if name not in names], tell)
         shares.drop(plan.removed)
         stage_bundles(incoming, others)
