@@ -25,7 +25,7 @@ def list_dropped_calls(resources: Sequence[Mapping[str, Any]], deployment: Deplo
     plan, settings = deployment.plan, deployment.settings
     known = {one["inputs"]["node"]: one for one in resources if one["type"] == resource_types.CONFIGURATION}
     found = {}
-    secrets = next((one for one in resources if one["type"] == resource_types.SECRETS), {})
+    secrets: Mapping[str, Any] = next((one for one in resources if one["type"] == resource_types.SECRETS), {})
     made = secrets.get("outputs", {}).get("generations", {})
     rotated = [name for name, generation in settings.rotate.items() if generation > made.get(name, 1)]
     for node in plan.nodes:

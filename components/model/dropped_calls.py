@@ -79,7 +79,7 @@ def list_actions(old: Mapping[str, Any], new: Mapping[str, Any], rotated: Collec
 def list_moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Find the places in texts where an address or a secret stands that is another one now, or not known yet: a machine was
     replaced where a cloud chooses addresses, a password was rotated. The text stays the same, the file on the node does not."""
-    found = []
+    found: list[str] = []
     for kind, key in (("address", "addresses"), ("secret", "secrets")):
         before, after = ((inputs.get(key) or {}) for inputs in (old, new))
         if isinstance(before, Mapping) and isinstance(after, Mapping):

@@ -12,7 +12,7 @@ from cloud_init.bundles import HERE, bundle_digest
 from cloud_init.compose import Configuration
 from cloud_init.node import owed
 from cloud_init.node.apply import units
-from cloud_init.node.manifest import FileEntry
+from cloud_init.node.manifest import FileEntry, UnitEntry
 from cloud_init.node.system import ApplyError
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
@@ -235,7 +235,8 @@ def test_what_a_killed_run_has_brought_goes_with_a_later_one_that_knows_nothing_
 ) -> None:
     """A file of a folder that a program reads as a whole would else stay for ever, and so would a service."""
     before = given()
-    path, unit = "/etc/nginx/conf.d/new.conf", {**before.units[0], "name": "new"}
+    path = "/etc/nginx/conf.d/new.conf"
+    unit: UnitEntry = {**before.units[0], "name": "new"}
     entry: FileEntry = {"mode": "0644", "owner": "root:root", "actions": []}
     more = replace(
         before,

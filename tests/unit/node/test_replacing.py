@@ -21,7 +21,12 @@ def test_mode_and_owner_are_there_before_the_file_is(tmp_path: Path, monkeypatch
     for name in ("fchmod", "fchown", "fsync"):
         monkeypatch.setattr(os, name, lambda *_, name=name: steps.append(name))
     rename = Path.replace
-    monkeypatch.setattr(Path, "replace", lambda own, target: (steps.append("rename"), rename(own, target))[1])
+
+    def watch(own: Path, target: Path) -> Path:
+        steps.append("rename")
+        return rename(own, target)
+
+    monkeypatch.setattr(Path, "replace", watch)
     system.replace_text(path, "new")
     assert path.read_text() == "new"
     assert steps == ["fchown", "fchmod", "fsync", "rename", "fsync"], "and the folder is on the disk too"
