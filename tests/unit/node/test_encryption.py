@@ -224,10 +224,11 @@ def test_a_program_that_was_not_told_of_its_file_is_told_later(
 
 
 def test_a_start_of_the_machine_pays_what_was_owed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(owed, "BOOT", tmp_path / "boot")
-    owed.BOOT.write_text("one")
+    boot = tmp_path / "boot"
+    monkeypatch.setattr(owed, "BOOT", boot)
+    boot.write_text("one")
     owed.owe(["restart storage"])
-    owed.BOOT.write_text("two")
+    boot.write_text("two")
     assert owed.list_owed() == []
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node import commands, manifest
+from cloud_init.node.apply import configuration
 
 PROGRAM = Path(manifest.__file__).parent
 
@@ -51,7 +52,7 @@ def test_a_full_disk_is_told_in_words(
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device", "/etc/nginx/nginx.conf")
 
-    monkeypatch.setattr(commands.apply, "run", refuse)
+    monkeypatch.setattr(configuration, "run", refuse)
     assert commands.run_apply(tmp_path, update=True) == 1
     said = json.loads(capsys.readouterr().out)
     assert said["error"].endswith("No space left on device: '/etc/nginx/nginx.conf'") and said["unit"] == ""

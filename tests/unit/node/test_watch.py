@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cloud_init.node.ask import view
-from cloud_init.node.clusters import broker_cluster, encryption
-from cloud_init.node.health import figures, machine, probes, status, topology, waiting, watch
+from cloud_init.node.clusters import broker_cluster, database_cluster, encryption
+from cloud_init.node.health import figures, kept_calls, machine, probes, status, topology, waiting, watch
 from cloud_init.node.health.watch import DEAF_SECONDS, MIN_RESTART_INTERVAL_SECONDS, ROUND_SECONDS, Watcher
 from cloud_init.node.manifest import ProbeEntry
 from cloud_init.node.report import ServiceRow
@@ -228,9 +228,9 @@ def test_a_full_disk_keeps_nothing_else_of_a_round_from_being_done(
     for module, name in ((machine, "sample_disks"), (encryption, "look"), (figures.Exporter, "write")):
         monkeypatch.setattr(module, name, refuse)
     monkeypatch.setattr(status, "ask", lambda **_: {"services": [], "disks": []})
-    monkeypatch.setattr(watch.kept_calls.Keeper, "look", lambda *_: done.append("calls"))
+    monkeypatch.setattr(kept_calls.Keeper, "look", lambda *_: done.append("calls"))
     monkeypatch.setattr(broker_cluster, "grow", lambda own: "")
-    monkeypatch.setattr(watch.database_cluster.Follower, "recopy", lambda *_: "copied")
+    monkeypatch.setattr(database_cluster.Follower, "recopy", lambda *_: "copied")
     monkeypatch.setattr(Watcher, "look", lambda *_: done.append("services"))
     watch.Rounds().look(manifest())
     assert done == ["started", "calls", "services"]
