@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from .. import install
-from ..clusters import access, encryption, locks, trust
+from ..clusters import access, cookie, encryption, locks, trust
 from ..health import kept_calls
 from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
 from ..records import who
@@ -97,7 +97,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     changed_accounts = accounts.prepare(manifest.get("operators", []), tell)
     access.prepare(manifest)
     with access.held(access.WRITING):
-        fill.values["secret"] = trust.fill(access.fill(secrets))
+        fill.values["secret"] = cookie.fill(trust.fill(access.fill(secrets)))
         texts = encryption.relax(fill_manifest(manifest, fill), configuration["files"], configuration["attributes"], fill.apply)
         plan = files.compare(texts, configuration["attributes"], fill, state["files"])
         actions = units.order_actions(

@@ -21,7 +21,7 @@ from ..ask.consul import ConsulError, Session, call, find_key
 from ..manifest import LOCK, Manifest, load_manifest
 from ..report import MachineRow
 from ..system import Unhealthy, run, systemctl, write_private
-from . import access_lists, trust, waiting
+from . import access_lists, cookie, trust, waiting
 
 CONSUL_FILE = pathlib.Path("/etc/consul.d/access.json")
 CONSUL_DATA = pathlib.Path("/var/lib/consul")
@@ -63,6 +63,7 @@ def look_alone(manifest: Manifest) -> float:
             return SOON_SECONDS
         note(manifest)
         trust.look(manifest)
+        cookie.look(manifest)
         if not close(manifest):
             return SERVER_SECONDS
     except ConsulError:
