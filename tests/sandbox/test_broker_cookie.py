@@ -20,6 +20,11 @@ pytestmark = pytest.mark.sandbox
 OLD, NEW = "OLD-cookie", "NEW-cookie"
 NAMES = ["one", "two", "three"]
 STARTS_SECONDS = 120
+CONNECTIONS = (
+    "{ok, All} = net_kernel:nodes_info(), "
+    "lists:sort([{N, proplists:get_value(address, I)} || {N, I} <- All, proplists:get_value(type, I) == normal])."
+)
+"""Those of commands are hidden."""
 
 
 class Broker:
@@ -81,8 +86,8 @@ class Broker:
         return self.do("eval", "lists:sort(nodes()).")
 
     def connections(self) -> str:
-        """The sockets to the others: another number is another connection."""
-        return self.do("eval", "lists:sort([{N, proplists:get_value(owner, I)} || {N, I} <- net_kernel:nodes_info()]).")
+        """The sockets to the others: another port is another connection."""
+        return self.do("eval", CONNECTIONS)
 
 
 @pytest.fixture
