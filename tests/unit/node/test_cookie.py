@@ -27,14 +27,15 @@ class Node:
         self.notes: dict[str, str] = {}
         self.asked: list[list[str]] = []
         self.runs, self.takes = True, True
-        (folder / "mnesia/rabbit@t-data-1").mkdir(parents=True)
+        self.data = folder / "mnesia"
+        (self.data / "rabbit@t-data-1").mkdir(parents=True)
         self.file, self.secrets = folder / ".erlang.cookie", folder / "secrets.json"
         self.file.write_text(OLD)
         self.file.chmod(0o400)
         self.give(OLD)
         patch.setattr(cookie, "FILE", self.file)
         patch.setattr(cookie, "FRESH", folder / ".erlang.cookie.fresh")
-        patch.setattr(cookie, "DATA", folder / "mnesia")
+        patch.setattr(cookie, "DATA", self.data)
         patch.setattr(cookie, "PROBE_SECRETS", self.secrets)
         patch.setattr(cookie, "is_running", lambda unit: self.runs)
         patch.setattr(cookie, "run", self.run)
@@ -72,7 +73,7 @@ def test_a_broker_that_has_run_goes_on_with_what_it_has(node: Node) -> None:
 
 
 def test_a_new_one_begins_with_what_it_is_given(node: Node) -> None:
-    (cookie.DATA / "rabbit@t-data-1").rmdir()
+    (node.data / "rabbit@t-data-1").rmdir()
     assert cookie.fill({cookie.SECRET: NEW}) == {cookie.SECRET: NEW}
 
 
