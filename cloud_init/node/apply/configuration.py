@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from .. import install, owed, turns
 from ..ask import sip
-from ..clusters import access, encryption, locks, trust
+from ..clusters import access, cookie, encryption, locks, trust
 from ..health import kept_calls
 from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
 from ..records import who
@@ -103,7 +103,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     changed_accounts = accounts.prepare(manifest.get("operators", []), tell)
     access.prepare(manifest)
     with turns.held(turns.WRITING):
-        fill.values["secret"] = trust.fill(access.fill(secrets))
+        fill.values["secret"] = cookie.fill(trust.fill(access.fill(secrets)))
         texts = encryption.relax(fill_manifest(manifest, fill), configuration["files"], configuration["attributes"], fill.apply)
         plan = files.compare(texts, configuration["attributes"], fill, state["files"])
         actions = units.order_actions(

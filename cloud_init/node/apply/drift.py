@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import TextIO
 
 from .. import turns
-from ..clusters import access, encryption, trust
+from ..clusters import access, cookie, encryption, trust
 from ..health import status
 from ..manifest import LOCK, Login, Manifest, load_manifest
 from ..report import Finding
@@ -93,7 +93,7 @@ def describe_file(path: pathlib.Path) -> tuple[str, str]:
         return "", ""
     found = path.stat()
     return hashlib.sha256(
-        encryption.blank(trust.blank(access.blank(path.read_bytes())))
+        cookie.blank(encryption.blank(trust.blank(access.blank(path.read_bytes()))))
     ).hexdigest(), f"{found.st_mode & 0o7777:04o} {found.st_uid} {found.st_gid}"
 
 

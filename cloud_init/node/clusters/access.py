@@ -19,7 +19,7 @@ from ..manifest import LOCK, Manifest, load_manifest
 from ..report import MachineRow
 from ..system import Unhealthy, replace_file, replace_text, run, systemctl
 from ..turns import held
-from . import access_lists, trust, waiting
+from . import access_lists, cookie, trust, waiting
 
 CONSUL_FILE = pathlib.Path("/etc/consul.d/access.json")
 CONSUL_DATA = pathlib.Path("/var/lib/consul")
@@ -59,6 +59,7 @@ def look_alone(manifest: Manifest) -> float:
             return SOON_SECONDS
         note(manifest)
         trust.look(manifest)
+        cookie.look(manifest)
         if not close(manifest):
             return SERVER_SECONDS
     except ConsulError:

@@ -240,7 +240,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"package_source": "mirror", "mirror": "packages"}, "webitel:mirror = packages"),
     ({"leaving": ["data-2"]}, "webitel:leaving = data-2: no such node in this deployment; its nodes are data-1, app-1, edge-1"),
     ({"rotate": {"database_pasword": 2}}, "no secret of that name; did you mean database_password?"),
-    ({"rotate": {"broker_cookie": 2}}, "webitel:rotate.broker_cookie = 2: all its nodes need the same one at the same moment"),
+    (
+        {"rotate": {"nodes_authority": 2}},
+        "webitel:rotate.nodes_authority = 2: all its nodes need the same one at the same moment",
+    ),
     ({"rotate": {"database_password": 0}}, "webitel:rotate.database_password = 0: counts from 1"),
     ({"stack": "Test"}, "stack name = Test: needs lower case letters"),
     ({"stack": "a" * 50}, "stack name"),
