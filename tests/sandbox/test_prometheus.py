@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cloud_init.alerts import RULES
+from cloud_init.alerts import FOLDER
 from cloud_init.node.health import figures
 from tests.sandbox.platform import free_port
 from tests.sandbox.runner import ADDRESS, node_files
@@ -23,7 +23,7 @@ from tests.unit.node.entries import manifest, service
 pytestmark = pytest.mark.sandbox
 
 WAIT_SECONDS = 30.0
-BUNDLED = "/usr/share/webitel/bundles/alerts/rules.yml"
+BUNDLED = "/usr/share/webitel/bundles/alerts"
 
 
 def arguments(text: str) -> list[str]:
@@ -46,7 +46,7 @@ class Place:
         for there, here in (
             ("/var/lib/prometheus", self.folder / "data"),
             ("/run/webitel-metrics", self.folder),
-            (BUNDLED, RULES),
+            (BUNDLED, FOLDER),
         ):
             text = text.replace(there, str(here))
         return text
