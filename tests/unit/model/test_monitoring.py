@@ -78,8 +78,9 @@ def test_without_monitoring_nothing_of_it_is_there_or_open() -> None:
     for node in plan.nodes:
         configuration = compose_configuration(plan, node, settings)
         assert not any("prometheus" in package for package in configuration.manifest["packages"])
-        texts = {path: text for path, text in configuration.files.items() if path != "/etc/rabbitmq/enabled_plugins"}
+        texts = configuration.files
         assert not any("prometheus-exporter" in text or ":9090" in text for text in texts.values())
+        assert not any("prometheus" in text for path, text in texts.items() if path.startswith("/etc/rabbitmq/"))
 
 
 def test_how_long_and_how_much_is_kept() -> None:
