@@ -17,7 +17,7 @@ LONG_AGO = 4000
 
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Manifest:
-    """A node that was told of its bucket more than an hour ago, leads the database and runs Storage, and has looked for nothing."""
+    """A node that was told of its bucket long ago, leads the database and runs Storage, and has looked for nothing."""
     for module in (repository, recordings):
         path = tmp_path / module.__name__
         path.touch()
@@ -42,11 +42,11 @@ def test_it_is_named(known: Manifest) -> None:
 
 
 def test_a_first_copy_that_takes_hours_is_none_that_never_began(known: Manifest) -> None:
-    for module in (jobs, recordings):
-        with module.BUSY.open("w") as busy:
-            fcntl.flock(busy, fcntl.LOCK_EX)
-            assert module.report(known) == []
-        assert module.report(known)
+    for busy, report in ((jobs.BUSY, jobs.report), (recordings.BUSY, recordings.report)):
+        with busy.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            assert report(known) == []
+        assert report(known)
 
 
 def test_a_node_that_was_just_told_of_its_bucket_has_time_to_look(known: Manifest) -> None:
@@ -62,9 +62,7 @@ def test_a_node_that_has_nothing_to_back_up_says_nothing(known: Manifest, monkey
     assert jobs.report(manifest()) == recordings.report(manifest()) == []
 
 
-def test_a_database_that_does_not_tell_who_leads_is_its_own_probes_matter(
-    known: Manifest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_leads_is_the_databases_own_probes_matter(known: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     def silent(_: Manifest) -> bool:
         raise BackupError("Patroni does not answer")
 
