@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 SOURCE = {"type": "prometheus", "uid": "prometheus"}
@@ -10,8 +10,40 @@ SCHEMA = 36
 """Of the dashboards' JSON as Grafana 9 wrote it; later ones bring it up to their own."""
 COLUMNS = 24
 """Of Grafana's grid."""
+LINKS = {
+    "type": "dashboards",
+    "tags": ["webitel"],
+    "title": "Webitel",
+    "tooltip": "",
+    "icon": "external link",
+    "url": "",
+    "asDropdown": False,
+    "targetBlank": False,
+    "includeVars": False,
+    "keepTime": True,
+}
+"""From each dashboard to the others, over the same time."""
 
 STAT, LINES, TABLE = "stat", "timeseries", "table"
+OPTIONS: Mapping[str, Mapping[str, object]] = {
+    STAT: {
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "colorMode": "background",
+        "graphMode": "none",
+        "justifyMode": "auto",
+        "orientation": "auto",
+        "textMode": "auto",
+        "wideLayout": True,
+        "showPercentChange": False,
+        "percentChangeColorMode": "standard",
+    },
+    LINES: {
+        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    },
+    TABLE: {"frameIndex": 0, "showHeader": True},
+}
+"""By kind, all that Grafana's schema asks for (`docs/facts/monitoring.md` 4)."""
 RED, YELLOW, GREEN = "red", "yellow", "green"
 
 
@@ -77,7 +109,12 @@ def describe(dashboard: Dashboard) -> dict[str, object]:
         "schemaVersion": SCHEMA,
         "refresh": dashboard.refresh,
         "time": {"from": dashboard.since, "to": "now"},
-        "links": [{"type": "dashboards", "tags": ["webitel"], "title": "Webitel", "asDropdown": False, "keepTime": True}],
+        "timezone": "browser",
+        # A moment that is pointed at in one picture is shown in all of them.
+        "graphTooltip": 1,
+        "templating": {"list": []},
+        "annotations": {"list": []},
+        "links": [LINKS],
         "panels": list(lay_out(dashboard.panels)),
     }
 
@@ -108,7 +145,7 @@ def describe_panel(number_of: int, panel: Panel, place: dict[str, int]) -> dict[
         for index, query in enumerate(panel.queries)
     ]
     hidden = {"Time": True, "Value": True, "__name__": True, "instance": True, "job": True, "alertstate": True}
-    found: dict[str, object] = {
+    return {
         "id": number_of,
         "title": panel.title,
         "description": panel.note,
@@ -120,12 +157,12 @@ def describe_panel(number_of: int, panel: Panel, place: dict[str, int]) -> dict[
             "defaults": {"unit": panel.unit, "color": {"mode": color_mode(panel)}, "thresholds": describe_thresholds(panel)},
             "overrides": [],
         },
+        "options": OPTIONS[panel.kind],
+        "transformations": [
+            {"id": "organize", "options": {"excludeByName": hidden, "indexByName": {}, "renameByName": {}}},
+        ]
+        * is_table,
     }
-    if panel.kind == STAT:
-        found["options"] = {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background", "graphMode": "none"}
-    if is_table:
-        found["transformations"] = [{"id": "organize", "options": {"excludeByName": hidden}}]
-    return found
 
 
 def color_mode(panel: Panel) -> str:
