@@ -111,7 +111,7 @@ def received(tmp_path: Path) -> Iterator[Received]:
     }
     text = re.sub(r"\{\{secret:(\w+)\}\}", lambda name: secrets[name[1]], files["/etc/prometheus/alertmanager.yml"])
     text = re.sub(r"(wait|group_interval): \w+", r"\1: 1s", text)
-    (tmp_path / "alertmanager.yml").write_text(text.replace("repeat_interval: 1m", "repeat_interval: 1s"))
+    (tmp_path / "alertmanager.yml").write_text(text.replace("repeat_interval: 30s", "repeat_interval: 500ms"))
     port = free_port()
     words = arguments(files["/etc/default/prometheus-alertmanager"].replace("{{address:all-1}}:9093", f"127.0.0.1:{port}"))
     words = [word.replace("/var/lib/prometheus", str(tmp_path)) for word in words]
