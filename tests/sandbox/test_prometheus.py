@@ -94,6 +94,8 @@ def test_a_probe_that_fails_is_an_alert_and_nothing_of_ours_is_refused(
     figures.write_public(figures.format_samples(list(figures.list_samples(known, report, []))))
     (tmp_path / "prometheus.yml").write_text(place.files["/etc/prometheus/prometheus.yml"])
     place.start("prometheus-node-exporter")
+    (tmp_path / "alertmanager.yml").write_text(place.files["/etc/prometheus/alertmanager.yml"])
+    place.start("prometheus-alertmanager", f"--config.file={tmp_path / 'alertmanager.yml'}")
     place.start("prometheus", f"--config.file={tmp_path / 'prometheus.yml'}")
     (found,) = place.wait_for('webitel_service_healthy{service="engine"}')
     assert found["value"][1] == "0" and found["metric"]["node"] == "all-1" and found["metric"]["role"] == "all"
@@ -107,3 +109,16 @@ def test_a_probe_that_fails_is_an_alert_and_nothing_of_ours_is_refused(
     failing = place.ask(f"query?query={urllib.parse.quote('node_scrape_collector_success == 0')}")["result"]
     assert [one["metric"]["collector"] for one in failing] == []
     assert len(place.ask("rules")["groups"]) > 20
+    # Every figure that rules ask these programs for is one that they give.
+    assert place.wait_for('up{job="alertmanager"} == 1')
+    blind = {row["metric"]["alertname"] for row in place.wait_for("ALERTS")}
+    assert not blind & {f"{name}AnswersUnknown" for name in ("NodeExporter", "Prometheus", "Alertmanager")}
+    assert "RulesRefused" not in blind and "ReportMissing" not in blind
+
+
+def test_a_node_program_that_tells_nothing_is_an_alert(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "prometheus.yml").write_text(place.files["/etc/prometheus/prometheus.yml"])
+    place.start("prometheus-node-exporter")
+    place.start("prometheus", f"--config.file={tmp_path / 'prometheus.yml'}")
+    (found,) = place.wait_for('ALERTS{alertname="ReportMissing"}')
+    assert found["metric"]["node"] == "all-1" and found["metric"]["service"] == "node-exporter"
