@@ -122,6 +122,7 @@ CASES: Mapping[str, Case] = {
     "RecordingsNotBackedUp": gauge("webitel_machine_warning", "0", "1", 10, check="recordings' backup"),
     "BackendGone": gauge("haproxy_backend_active_servers", "1", "0", 1, proxy="sql"),
     "DatabaseLeaderless": Case({'patroni_primary{node="db-1"}': "1x1 0x4 1x9", 'patroni_primary{node="db-2"}': "0x20"}, 4, 8, {}),
+    "DatabaseTwice": Case({'patroni_primary{node="db-1"}': "1x20", 'patroni_primary{node="db-2"}': "0x1 1x4 0x9"}, 5, 8, {}),
     "ReplicaLags": Case(
         {
             'patroni_xlog_location{node="db-1"}': "200000000x20",

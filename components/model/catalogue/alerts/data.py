@@ -14,9 +14,15 @@ ALERTS: Mapping[str, tuple[Alert, ...]] = {
         down("postgresql", C, "This node's database does not serve, or follows nobody; with it gone no call is routed."),
         critical(
             "DatabaseLeaderless",
-            "(sum(patroni_primary) or vector(0)) != 1",
+            "(sum(patroni_primary) or vector(0)) == 0",
             30,
             "No database takes writes: new calls and log-ins fail.",
+        ),
+        critical(
+            "DatabaseTwice",
+            "sum(patroni_primary) > 1",
+            MINUTE,
+            "Two databases take writes: what one of them acknowledges will be lost.",
         ),
         warning(
             "ReplicaLags",
