@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 SOURCE = {"type": "prometheus", "uid": "prometheus"}
+DATABASE = {"type": "postgres", "uid": "webitel"}
 SCHEMA = 36
 """Of the dashboards' JSON as Grafana 9 wrote it; later ones bring it up to their own."""
 COLUMNS = 24
@@ -49,7 +50,7 @@ RED, YELLOW, GREEN = "red", "yellow", "green"
 
 @dataclass(frozen=True)
 class Query:
-    """One PromQL expression, and what a line of it is called, with labels as `{{node}}`."""
+    """One expression in PromQL, and what a line of it is called, with labels as `{{node}}`; or one statement in SQL."""
 
     expression: str
     legend: str = ""
@@ -69,6 +70,7 @@ class Panel:
     alarms: float | None = None
     columns: int = 8
     rows: int = 7
+    source: Mapping[str, str] = field(default_factory=lambda: SOURCE)
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,23 @@ def number(
 def listing(title: str, expression: str, *, note: str = "", columns: int = 24) -> Panel:
     """Return a table of what an expression finds now."""
     return Panel(title, (Query(expression),), TABLE, "short", note, None, None, columns, 7)
+
+
+def lines_sql(title: str, statement: str, *, unit: str = "short", note: str = "") -> Panel:
+    """Return a picture of what a statement finds by time, a line for each further column."""
+    return replace(lines(title, (statement, ""), unit=unit, note=note), source=DATABASE)
+
+
+def number_sql(
+    title: str, statement: str, *, unit: str = "short", note: str = "", warns: float | None = None, alarms: float | None = None
+) -> Panel:
+    """Return the one number that a statement finds."""
+    return replace(number(title, statement, unit=unit, note=note, warns=warns, alarms=alarms), source=DATABASE)
+
+
+def listing_sql(title: str, statement: str, *, note: str = "", columns: int = 24) -> Panel:
+    """Return a table of what a statement finds."""
+    return replace(listing(title, statement, note=note, columns=columns), source=DATABASE)
 
 
 def describe(dashboard: Dashboard) -> dict[str, object]:
@@ -131,28 +150,18 @@ def lay_out(panels: Iterable[Panel]) -> Iterable[dict[str, object]]:
 
 def describe_panel(number_of: int, panel: Panel, place: dict[str, int]) -> dict[str, object]:
     """Return a panel as Grafana reads it."""
-    is_table = panel.kind == TABLE
-    targets = [
-        {
-            "refId": chr(ord("A") + index),
-            "datasource": SOURCE,
-            "expr": query.expression,
-            "legendFormat": query.legend or "__auto",
-            "instant": panel.kind != LINES,
-            "range": panel.kind == LINES,
-            "format": "table" if is_table else "time_series",
-        }
-        for index, query in enumerate(panel.queries)
-    ]
     hidden = {"Time": True, "Value": True, "__name__": True, "instance": True, "job": True, "alertstate": True}
     return {
         "id": number_of,
         "title": panel.title,
         "description": panel.note,
         "type": panel.kind,
-        "datasource": SOURCE,
+        "datasource": panel.source,
         "gridPos": place,
-        "targets": targets,
+        "targets": [
+            {"refId": chr(ord("A") + index), "datasource": panel.source, **describe_query(panel, query)}
+            for index, query in enumerate(panel.queries)
+        ],
         "fieldConfig": {
             "defaults": {"unit": panel.unit, "color": {"mode": color_mode(panel)}, "thresholds": describe_thresholds(panel)},
             "overrides": [],
@@ -161,7 +170,21 @@ def describe_panel(number_of: int, panel: Panel, place: dict[str, int]) -> dict[
         "transformations": [
             {"id": "organize", "options": {"excludeByName": hidden, "indexByName": {}, "renameByName": {}}},
         ]
-        * is_table,
+        * (panel.kind == TABLE and panel.source is SOURCE),
+    }
+
+
+def describe_query(panel: Panel, query: Query) -> dict[str, object]:
+    """Return a query as its source reads it."""
+    if panel.source is DATABASE:
+        shape = "time_series" if panel.kind == LINES else "table"
+        return {"rawSql": query.expression, "rawQuery": True, "editorMode": "code", "format": shape}
+    return {
+        "expr": query.expression,
+        "legendFormat": query.legend or "__auto",
+        "instant": panel.kind != LINES,
+        "range": panel.kind == LINES,
+        "format": "table" if panel.kind == TABLE else "time_series",
     }
 
 

@@ -51,6 +51,7 @@ LEGEND = Part(
     (("displayMode", ("hidden", "list", "table")), ("placement", ("bottom", "right"))),
 )
 TOOLTIP = Part("mode sort", "maxHeight maxWidth", (("mode", ("multi", "none", "single")), ("sort", ("asc", "desc", "none"))))
+STATEMENT = Part("refId rawSql rawQuery format", "datasource editorMode", (("format", ("time_series", "table")),))
 TARGET = Part("refId expr", "datasource legendFormat instant range format editorMode", (("format", ("time_series", "table")),))
 BOARD = Part(
     "schemaVersion editable graphTooltip",
@@ -76,7 +77,7 @@ def list_parts() -> Iterator[tuple[str, Part, dict[str, Any]]]:
                 yield f"{where}: tooltip", TOOLTIP, panel.get("options", {}).get("tooltip", {})
             if panel["type"] == "stat":
                 yield f"{where}: reduceOptions", Part("calcs", "fields limit values"), panel["options"]["reduceOptions"]
-            yield from ((f"{where}: target", TARGET, target) for target in panel["targets"])
+            yield from ((f"{where}: target", STATEMENT if "rawSql" in target else TARGET, target) for target in panel["targets"])
             yield f"{where}: fieldConfig", Part("defaults overrides"), panel["fieldConfig"]
             yield f"{where}: defaults", DEFAULTS, panel["fieldConfig"]["defaults"]
             yield f"{where}: thresholds", THRESHOLDS, panel["fieldConfig"]["defaults"]["thresholds"]
