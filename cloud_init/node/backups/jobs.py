@@ -14,6 +14,7 @@ from ..clusters import database_cluster, database_data
 from ..manifest import BackupEntry, Manifest
 from ..report import MachineRow
 from ..system import Tell, write_private
+from . import repository
 from .repository import LONG_SECONDS, BackupError, BackupRow, Repository, query, reach
 
 MEMORY = pathlib.Path("/var/lib/webitel/backup.json")
@@ -21,6 +22,8 @@ BUSY = pathlib.Path("/run/webitel/backup.lock")
 LATE_SECONDS = 3 * 3600.0
 """After the hour at which a backup is due: that long a large one may take."""
 TAKES_SECONDS = 60.0
+UNLOOKED_SECONDS = 1800.0
+"""It looks every five minutes, as long as one look does not take longer."""
 WAITS_SECONDS = 600.0
 """PostgreSQL hands over its log at least once a minute; beyond this something is wrong."""
 
@@ -170,10 +173,12 @@ def report(manifest: Manifest) -> list[MachineRow]:
     """Say on the node that leads the database how its backups are; nothing on the others."""
     entry = manifest.get("backup")
     memory = remember()
-    if entry is None or not memory["looked"]:
+    if entry is None:
         return []
     now = time.time()
     row: MachineRow = {"name": "backup", "healthy": True, "why": ""}
+    if not memory["looked"]:
+        return [row | {"warning": True, "why": describe_unlooked("webitel-backup")}] if waits_for_look(manifest) else []
     newest = max((row["stop"] for row in memory["backups"]), default=0.0)
     waiting, oldest = find_waiting(database_data.data_folder())
     if waiting and now - oldest > WAITS_SECONDS:
@@ -189,6 +194,33 @@ def report(manifest: Manifest) -> list[MachineRow]:
     if newest < due and now - due > LATE_SECONDS:
         return [row | {"warning": True, "why": f"late: {age}, and one was due {describe_age(now - due)} ago"}]
     return [row | {"why": age}]
+
+
+def waits_for_look(manifest: Manifest) -> bool:
+    """Tell whether this node should have looked for a backup long ago, and never did."""
+    try:
+        return is_overdue(repository.CONFIG, BUSY) and leads(manifest)
+    except BackupError:
+        return False  # the database's probe says that Patroni does not answer
+
+
+def is_overdue(config: pathlib.Path, busy: pathlib.Path) -> bool:
+    """Tell whether the node was told of the bucket so long ago that it must have looked since, and does not do it just now."""
+    if config.exists() and time.time() - config.stat().st_mtime < UNLOOKED_SECONDS:
+        return False
+    try:
+        with busy.open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+    return True
+
+
+def describe_unlooked(unit: str) -> str:
+    """Say that nothing has looked, and where to see why."""
+    return f"nothing has looked for it yet: systemctl status {unit}.timer {unit}.service"
 
 
 def describe_age(seconds: float) -> str:

@@ -12,7 +12,7 @@ from typing import TypedDict
 from ..manifest import FilesEntry, Manifest
 from ..report import MachineRow
 from ..system import Tell, is_running, run, write_private
-from .jobs import LATE_SECONDS, describe_age
+from .jobs import LATE_SECONDS, describe_age, describe_unlooked, is_overdue
 from .repository import LONG_SECONDS, BackupError, reach
 
 CONFIG, CIPHER = pathlib.Path("/etc/webitel/rclone.conf"), pathlib.Path("/etc/webitel/backup-cipher")
@@ -93,9 +93,12 @@ def report(manifest: Manifest) -> list[MachineRow]:
     """Say how old the bucket's newest copy is, on the node that makes it."""
     entry: FilesEntry | None = manifest.get("backup_files")
     memory = remember()
-    if entry is None or not (memory["copied"] or memory["problem"]):
+    if entry is None:
         return []
     row: MachineRow = {"name": "recordings' backup", "healthy": True, "why": ""}
+    if not (memory["copied"] or memory["problem"]):
+        unlooked = is_overdue(CONFIG, BUSY) and is_running(entry["unit"])
+        return [row | {"warning": True, "why": describe_unlooked("webitel-backup-files")}] if unlooked else []
     age = describe_age(time.time() - memory["copied"]) if memory["copied"] else ""
     if memory["problem"]:
         return [row | {"warning": True, "why": f"{memory['problem']}; {f'copied {age} ago' if age else 'nothing is copied yet'}"}]

@@ -54,6 +54,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"alert_webhook": "alerts.acme.io"}, "webitel:alert_webhook = alerts.acme.io: not a URL; use one such as https://alerts."),
     ({"alert_pagerduty_server": "https://x:0/"}, "webitel:alert_pagerduty_server = https://x:0/: not a URL"),
     ({"monitoring": False, "alert_slack": "SET"}, "webitel:alert_slack = set: webitel:monitoring is false, so nothing alerts"),
+    ({"metrics_gib": 60}, "webitel:metrics_gib = 60: more than half of the boot disk of data, 40 GiB; use 20 or less"),
     ({"log_target": "logs.example.com"}, "webitel:log_target = logs.example.com: not a log server; use host:port such as"),
     ({"log_target": "logs.example.com:70000"}, "webitel:log_target = logs.example.com:70000: not a log server"),
     ({"log_target": "tls://x:6514"}, "not a log server; use host:port such as logs.your-company.com:6514"),
