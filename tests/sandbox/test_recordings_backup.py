@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node.backups import recordings
+from cloud_init.node.backups.repository import BackupError
 from cloud_init.node.manifest import Manifest, empty_manifest
 from components.model.settings import Settings
 from stacks.load import load_deployment
@@ -127,3 +128,36 @@ def test_a_bucket_that_is_away_is_named_and_a_late_copy_too(world: Node, monkeyp
 def test_the_node_that_does_not_run_storage_copies_nothing(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world, "runs", False)
     assert world.copy() and recordings.report(world.manifest) == []
+
+
+def test_a_restore_that_is_cut_leaves_nothing_in_place_and_the_next_one_brings_all(
+    world: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(4):
+        world.record(f"recordings/cut/{n}.wav")
+    assert world.copy(), world.said
+    before = world.sums()
+    (world.files / "recordings" / "cut" / "0.wav").write_text("another one of that name")
+    for n in range(1, 4):
+        (world.files / "recordings" / "cut" / f"{n}.wav").unlink()
+    here = world.sums()
+    damaged = max((path for path in world.storage.objects.rglob("*") if path.is_file()), key=lambda path: path.stat().st_mtime)
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[: len(whole) // 2] + bytes(64) + whole[len(whole) // 2 + 64 :])
+    with pytest.raises(BackupError):
+        recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+    assert world.sums() == here, "neither the damaged one nor the others"
+    damaged.write_bytes(whole)
+    recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+    name = "recordings/cut/0.wav"
+    assert world.sums() == before | {name: here[name]}, "what is here is not replaced"
+    assert not recordings.find_beside(world.manifest["backup_files"]).exists()
+
+
+def test_a_restore_for_which_the_disk_has_no_room_is_refused(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.record("recordings/large.wav")
+    assert world.copy(), world.said
+    (world.files / "recordings" / "large.wav").unlink()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 30, 1 << 30, 1 << 20))
+    with pytest.raises(BackupError, match=r"1 files are missing, .* raise webitel:disk_sizes"):
+        recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))

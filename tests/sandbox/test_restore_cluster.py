@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node.ask import consul, tokens
-from cloud_init.node.backups import jobs, repository, restore, steps
+from cloud_init.node.backups import jobs, marks, recovery, repository, restore, steps
 from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.manifest import Manifest, empty_manifest
 from components.model.settings import Settings
@@ -80,7 +80,8 @@ class Member:
         patch.setattr(restore, "systemctl", self.systemctl)
         patch.setattr(restore, "is_running", lambda _: self.running is not None)
         patch.setattr(jobs, "MEMORY", self.folder / "memory.json")
-        patch.setattr(jobs, "BUSY", self.folder / "busy")
+        patch.setattr(marks, "BUSY", self.folder / "busy")
+        patch.setattr(recovery, "systemctl", self.systemctl)
         patch.setattr(repository, "CONFIG", self.folder / "pgbackrest.conf")
         patch.setenv("PGHOST", str(self.folder / "socket"))
         patch.setenv("PGBACKREST_PG1_SOCKET_PATH", str(self.folder / "socket"))
@@ -175,11 +176,11 @@ def test_the_leader_has_the_database_of_that_second_and_the_other_member_follows
 
     assert leader.step(monkeypatch, "prepare", at), leader.said
     assert leader.sql("select count(*) from calls") == "0"
-    assert other.step(monkeypatch, "stop-database") and leader.step(monkeypatch, "stop-database")
+    assert other.step(monkeypatch, "stop-database", at) and leader.step(monkeypatch, "stop-database", at)
     assert leader.step(monkeypatch, "place", at), leader.said
     assert leader.sql("select count(*) from calls") == "1000"
     assert leader.sql("select to_regclass('later')") == ""
-    assert other.step(monkeypatch, "follow"), other.said
+    assert other.step(monkeypatch, "follow", at), other.said
     # The copy ends where the log goes on: something has to be written for it to begin there.
     leader.sql("insert into calls values (0)")
     wait_until(lambda: leader.sql("select sync_state from pg_stat_replication") == "sync", 60, "the standby")
