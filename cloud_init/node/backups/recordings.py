@@ -89,7 +89,7 @@ def bring_back(manifest: Manifest, tell: Tell) -> None:
     entry = manifest.get("backup_files")
     if entry is None:
         return
-    if manifest.get("share") and not is_running(entry["unit"]):
+    if "share" in manifest and not is_running(entry["unit"]):
         tell("recordings", f"another node that has the share runs {entry['unit']}, and brings them back")
         return
     folder, beside = pathlib.Path(entry["folder"]), find_beside(entry)
