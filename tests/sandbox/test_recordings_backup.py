@@ -161,3 +161,24 @@ def test_a_restore_for_which_the_disk_has_no_room_is_refused(world: Node, monkey
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 30, 1 << 30, 1 << 20))
     with pytest.raises(BackupError, match=r"1 files are missing, .* raise webitel:disk_sizes"):
         recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+
+
+def test_with_another_key_nothing_is_said_to_be_back(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.record("recordings/key.wav")
+    assert world.copy(), world.said
+    other = world.folder / "other"
+    other.write_text("another\n")
+    monkeypatch.setattr(recordings, "CIPHER", other)
+    with pytest.raises(BackupError, match="backup_cipher"):
+        recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+
+
+@pytest.mark.parametrize(("given", "told"), [(SECRET, "webitel:backup_key"), (":webitel/", "webitel:backup.url")])
+def test_a_refused_log_in_and_a_bucket_that_is_not_there_are_told_apart(
+    world: Node, monkeypatch: pytest.MonkeyPatch, given: str, told: str
+) -> None:
+    config = world.folder / "wrong.conf"
+    config.write_text(recordings.CONFIG.read_text().replace(given, ":another/" if given.startswith(":") else "wrong"))
+    monkeypatch.setattr(recordings, "CONFIG", config)
+    with pytest.raises(BackupError, match=told):
+        recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))

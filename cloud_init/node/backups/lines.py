@@ -16,6 +16,8 @@ FIRST = 1
 """The line that a new database begins on."""
 RESTORED = re.compile("before |after ")
 """How the reason begins for which recovery ended at a time; a change of the leader says `no recovery target specified`."""
+DATABASE = re.compile(r"\d+-\d+")
+"""The folder of a database in the archive: its version and a number."""
 HISTORY = re.compile(r"([0-9A-F]{8})\.history")
 
 
@@ -59,7 +61,7 @@ def read_kept(repository: Repository) -> dict[int, Line]:
     """Read all lines that the bucket has, also those that were discarded. Raises BackupError."""
     found: dict[int, Line] = {}
     place = f"archive/{repository.stanza}"
-    for folder in list_names(repository, place):
+    for folder in filter(DATABASE.fullmatch, list_names(repository, place)):
         files = list_names(repository, f"{place}/{folder}", r"--filter=\.history$")
         for name, entry in files.items():
             if history := HISTORY.fullmatch(name):

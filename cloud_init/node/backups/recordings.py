@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import time
 from typing import TypedDict
@@ -16,7 +17,7 @@ from ..manifest import FilesEntry, Manifest
 from ..report import MachineRow
 from ..system import Tell, is_running, run, write_private
 from .jobs import LATE_SECONDS, describe_age
-from .repository import LONG_SECONDS, BackupError, reach
+from .repository import LONG_SECONDS, OTHER_KEY, BackupError, find_meaning, reach
 
 CONFIG, CIPHER = pathlib.Path("/etc/webitel/rclone.conf"), pathlib.Path("/etc/webitel/backup-cipher")
 AUTHORITY = pathlib.Path("/etc/webitel/backup-authority.pem")
@@ -47,15 +48,16 @@ def remember() -> Memory:
     return found
 
 
-def rclone(*words: str, target: pathlib.Path | None = None) -> None:
-    """Run rclone with the bucket as `kept:`, what it prints into a file. Raises BackupError with what it complained of."""
+def rclone(*words: str, target: pathlib.Path | None = None) -> str:
+    """Run rclone with the bucket as `kept:`; return what it prints, or put it in a file. Raises BackupError with its words."""
     hidden = run(["rclone", "obscure", "-"], 30, CIPHER.read_text().strip()).stdout.strip()
     more = {"RCLONE_CONFIG_KEPT_PASSWORD": hidden} | ({"RCLONE_CA_CERT": str(AUTHORITY)} if AUTHORITY.exists() else {})
     into = ["sh", "-c", 'exec "$@" > "$0"', str(target)] if target else []
     done = run([*into, "rclone", f"--config={CONFIG}", "--retries=2", "--stats=0", *words], LONG_SECONDS, more=more)
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "ERROR" in line or "Failed" in line]
-        raise BackupError(f"rclone: {' '.join((lines or done.stderr.splitlines())[-2:])[-400:]}")
+        raise BackupError(find_meaning("rclone", " ".join((lines or done.stderr.splitlines())[-2:])[-400:]))
+    return done.stdout
 
 
 def copy(manifest: Manifest, tell: Tell) -> bool:
@@ -97,6 +99,7 @@ def bring_back(manifest: Manifest, tell: Tell) -> None:
     reach(entry)
     BUSY.parent.mkdir(parents=True, exist_ok=True)
     with BUSY.open("w") as busy:
+        check_key(tell)
         tell("recordings", "compare with the bucket")
         fcntl.flock(busy, fcntl.LOCK_EX)
         try:
@@ -113,6 +116,19 @@ def bring_back(manifest: Manifest, tell: Tell) -> None:
             wanted.unlink(missing_ok=True)
         shutil.rmtree(beside, ignore_errors=True)
     tell("recordings", f"{count} files that were missing in {folder} are back")
+
+
+def check_key(tell: Tell) -> None:
+    """Ask whether the deployment's key opens the bucket's names: rclone passes over what it does not. Raises BackupError."""
+    found = re.search(r"^remote *= *(\S+)", CONFIG.read_text(), re.MULTILINE)
+    assert found, f"{CONFIG} names no remote"
+    everything, opened = (len(rclone("lsf", place, "--max-depth=1").splitlines()) for place in (found[1], "kept:"))
+    if not everything:
+        raise BackupError("the bucket has no recordings of this deployment: webitel:backup.url")
+    if not opened:
+        raise BackupError(OTHER_KEY)
+    if opened < everything:
+        tell("recordings", f"{everything - opened} of {everything} folders are left out: {OTHER_KEY}")
 
 
 def find_beside(entry: FilesEntry) -> pathlib.Path:

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import time
 
 from ..clusters import database_data
@@ -45,6 +46,8 @@ def prepare(manifest: Manifest, at: str, tell: Tell) -> None:
         new = marks.beside(data, "restored")
         new.mkdir(mode=0o700, exist_ok=True)
         shutil.chown(new, "postgres", "postgres")
+        if (new / "postmaster.pid").exists():  # of a run that was cut
+            control(new, "-m", "immediate", "stop")
         (new / "postmaster.pid").unlink(missing_ok=True)
         marks.write_mark(data, at, marks.COPIED)
         tell("restore", f"to {at}, from backup {label}")
@@ -103,8 +106,7 @@ def recover(new: pathlib.Path) -> None:
     log.unlink(missing_ok=True)
     # Not hot: it would want as many connections as the old one had. And it must not write into the bucket before it is the one.
     own = f"-k {folder} -p {PORT} -c listen_addresses= -c hot_standby=off -c archive_mode=on -c archive_command=/bin/false"
-    control = ["runuser", "-u", "postgres", "--", str(BIN / "pg_ctl"), "-D", str(new), "-w", "-t", f"{LONG_SECONDS:.0f}"]
-    started = run([*control, "-o", own, "-l", str(log), "start"], LONG_SECONDS + 60)
+    started = control(new, "-o", own, "-l", str(log), "start")
     there = ("-h", str(folder), "-p", PORT)
     until = time.monotonic() + LONG_SECONDS
     try:
@@ -117,7 +119,13 @@ def recover(new: pathlib.Path) -> None:
         for name in ("restore_command", "recovery_target_time", "recovery_target_action", "recovery_target_timeline"):
             query(f"alter system reset {name}", *there)
     finally:
-        run([*control, "-m", "fast", "stop"], 600)
+        control(new, "-m", "fast", "stop")
+
+
+def control(new: pathlib.Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Start or stop the restored database where it stands."""
+    command = ["runuser", "-u", "postgres", "--", str(BIN / "pg_ctl"), "-D", str(new), "-w", "-t", f"{LONG_SECONDS:.0f}"]
+    return run([*command, *words], LONG_SECONDS + 60)
 
 
 def answers(there: tuple[str, ...]) -> bool:

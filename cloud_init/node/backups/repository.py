@@ -14,15 +14,20 @@ CONFIG = pathlib.Path("/etc/webitel/pgbackrest.conf")
 ANSWER_SECONDS = 10.0
 QUICK_SECONDS, LONG_SECONDS = 180.0, 86400.0
 """For a question to the bucket, which pgBackRest itself repeats; for a transfer of all that there is."""
+OTHER_KEY = (
+    "the bucket holds something that this deployment's key (secret backup_cipher) does not open: it was made with another key, "
+    "or changed"
+)
 MEANINGS = {
-    "CryptoError|outside of section|cipher header": "the bucket holds something that this deployment's key (secret "
-    "backup_cipher) does not open: it was made with another key, or changed",
-    r"failed with 40[13]": "the bucket refuses the log-in: webitel:backup_key, webitel:backup_secret, or their rights",
-    r"failed with 404": "there is no such bucket: webitel:backup.url",
+    "CryptoError|outside of section|cipher header|not an encrypted file|bad password": OTHER_KEY,
+    "unable to acquire lock": "another backup is still being made",
+    r"failed with 40[13]|AccessDenied|SignatureDoesNotMatch|InvalidAccessKey|code: 403": "the bucket refuses the log-in: "
+    "webitel:backup_key, webitel:backup_secret, or their rights",
+    r"failed with 404|NoSuchBucket": "there is no such bucket: webitel:backup.url",
     r"unable to (get address|connect)|timeout (connecting|waiting)": "the bucket's host does not answer",
     "certificate": "the bucket's host is not believed: webitel:backup.authority is what signs its certificate",
 }
-"""What some of pgBackRest 2.45's complaints mean (`docs/facts/backups.md` 2)."""
+"""What some of pgBackRest 2.45's and rclone's complaints mean (`docs/facts/backups.md` 2)."""
 
 
 class BackupError(Exception):
@@ -138,7 +143,11 @@ def explain(command: str, said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     first = next((n for n, line in enumerate(lines) if "ERROR:" in line), 0)
     text = " ".join(re.sub(r"^(P\d+ +)?ERROR: (\[\d+\]: )?", "", line) for line in lines[first:])
-    text = "".join(letter for letter in text if letter.isascii() and letter.isprintable())
+    return find_meaning(command, "".join(letter for letter in text if letter.isascii() and letter.isprintable()))
+
+
+def find_meaning(command: str, text: str) -> str:
+    """Say what a complaint means, where it is known, and the complaint."""
     for known, meaning in MEANINGS.items():
         if re.search(known, text, re.IGNORECASE):
             return f"{meaning} ({command}: {text[:200]})"

@@ -47,7 +47,7 @@ def step(name: str, capsys: pytest.CaptureFixture[str], at: str = AT) -> str:
 
 def test_a_node_where_another_run_is_at_work_is_not_held(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert step("hold", capsys) == ""
-    with restore.LOCK.open("w") as lock:
+    with (data.parents[1] / "apply.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "up, reboot or another restore is at work" in step("hold", capsys)
     marks.write_mark(data, AT, marks.PROVED)
