@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -141,17 +142,48 @@ def test_a_restore_that_is_cut_leaves_nothing_in_place_and_the_next_one_brings_a
     for n in range(1, 4):
         (world.files / "recordings" / "cut" / f"{n}.wav").unlink()
     here = world.sums()
-    damaged = max((path for path in world.storage.objects.rglob("*") if path.is_file()), key=lambda path: path.stat().st_mtime)
-    whole = damaged.read_bytes()
-    damaged.write_bytes(whole[: len(whole) // 2] + bytes(64) + whole[len(whole) // 2 + 64 :])
-    with pytest.raises(BackupError):
+
+    def cut(*words: str, **_: object) -> subprocess.CompletedProcess[str]:
+        """The machine restarts when the first file is there and of the second one a half."""
+        beside = Path(words[2])
+        (beside / "recordings" / "cut").mkdir(parents=True)
+        (beside / "recordings" / "cut" / "1.wav").write_bytes(b"half")
+        assert world.sums() == here
+        raise SystemExit
+
+    run_rclone = recordings.run_rclone
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(recordings, "run_rclone", lambda *words, **how: (cut if words[0] == "copy" else run_rclone)(*words, **how))
         recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
-    assert world.sums() == here, "neither the damaged one nor the others"
-    damaged.write_bytes(whole)
+    assert world.sums() == here, "neither the half nor anything else"
     recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
     name = "recordings/cut/0.wav"
     assert world.sums() == before | {name: here[name]}, "what is here is not replaced"
     assert not recordings.find_beside(world.manifest["backup_files"]).exists()
+
+
+def test_files_that_are_damaged_in_the_bucket_are_named_and_the_others_come_back(world: Node) -> None:
+    names = [f"recordings/damaged/{n}.wav" for n in range(4)]
+    there = set(world.storage.objects.rglob("*"))
+    for name in names:
+        world.record(name)
+    assert world.copy(), world.said
+    before = world.sums()
+    for name in names:
+        (world.files / name).unlink()
+    cut, changed, *_ = (path for path in world.storage.objects.rglob("*") if path.is_file() and path not in there)
+    whole = {path: path.read_bytes() for path in (cut, changed)}
+    cut.write_bytes(whole[cut][: len(whole[cut]) // 2])
+    changed.write_bytes(whole[changed][:5000] + bytes(64) + whole[changed][5064:])
+    with pytest.raises(
+        BackupError, match=r"2 are damaged in the bucket and were left out: recordings/damaged/\d.wav, recordings"
+    ):
+        recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+    assert len([name for name in names if (world.files / name).exists()]) == 2 and world.sums().items() <= before.items()
+    for path, content in whole.items():
+        path.write_bytes(content)
+    recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+    assert world.sums() == before
 
 
 def test_a_restore_for_which_the_disk_has_no_room_is_refused(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:

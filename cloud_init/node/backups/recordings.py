@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import time
 from typing import TypedDict
 
@@ -27,6 +28,10 @@ WHOLE_SECONDS = 86400.0
 """Between two comparisons of everything; those between look at young files only, which lists nothing of the bucket."""
 OVERLAP_SECONDS = 900.0
 BEING_WRITTEN = "2m"
+FAILED = re.compile(r"ERROR : (.+): Failed to copy: (.*)$", re.MULTILINE)
+DAMAGED = re.compile("authenticate decrypted block|too short to be encrypted|unexpected EOF|corrupted on transfer")
+"""What rclone 1.60 says of a file that was cut or changed in the bucket (`docs/facts/backups.md` 4)."""
+NAMED = 5
 LEFT_BYTES = 1 << 30
 """Of the disk, for recordings that come meanwhile."""
 
@@ -48,16 +53,39 @@ def remember() -> Memory:
     return found
 
 
-def rclone(*words: str, target: pathlib.Path | None = None) -> str:
-    """Run rclone with the bucket as `kept:`; return what it prints, or put it in a file. Raises BackupError with its words."""
+def run_rclone(*words: str, target: pathlib.Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run rclone with the bucket as `kept:`; what it prints may go into a file."""
     hidden = run(["rclone", "obscure", "-"], 30, CIPHER.read_text().strip()).stdout.strip()
     more = {"RCLONE_CONFIG_KEPT_PASSWORD": hidden} | ({"RCLONE_CA_CERT": str(AUTHORITY)} if AUTHORITY.exists() else {})
     into = ["sh", "-c", 'exec "$@" > "$0"', str(target)] if target else []
-    done = run([*into, "rclone", f"--config={CONFIG}", "--retries=2", "--stats=0", *words], LONG_SECONDS, more=more)
+    return run([*into, "rclone", f"--config={CONFIG}", "--retries=2", "--stats=0", *words], LONG_SECONDS, more=more)
+
+
+def rclone(*words: str, target: pathlib.Path | None = None) -> str:
+    """As `run_rclone`; return what it printed. Raises BackupError with what it complained of."""
+    done = run_rclone(*words, target=target)
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if "ERROR" in line or "Failed" in line]
-        raise BackupError(find_meaning("rclone", " ".join((lines or done.stderr.splitlines())[-2:])[-400:]))
+        raise explain(done.stderr)
     return done.stdout
+
+
+def explain(said: str) -> BackupError:
+    """Say what rclone complained of."""
+    lines = [line for line in said.splitlines() if "ERROR" in line or "Failed" in line]
+    return BackupError(find_meaning("rclone", " ".join((lines or said.splitlines())[-2:])[-400:]))
+
+
+def bring(entry: FilesEntry, beside: pathlib.Path, wanted: pathlib.Path) -> set[str]:
+    """Bring these files beside their place; return the names of those that are damaged in the bucket. Raises BackupError where
+    others are missing too."""
+    done = run_rclone("copy", "kept:", str(beside), f"--files-from-raw={wanted}", "--no-traverse")
+    if done.returncode == 0:
+        return set()
+    failed = {found[1]: found[2] for found in FAILED.finditer(done.stderr)}
+    if not failed or not all(DAMAGED.search(why) for why in failed.values()):
+        raise explain(done.stderr)
+    reach(entry)
+    return set(failed)
 
 
 def copy(manifest: Manifest, tell: Tell) -> bool:
@@ -95,6 +123,7 @@ def bring_back(manifest: Manifest, tell: Tell) -> None:
         tell("recordings", f"another node that has the share runs {entry['unit']}, and brings them back")
         return
     folder, beside = pathlib.Path(entry["folder"]), find_beside(entry)
+    damaged: set[str] = set()
     listed, wanted = MEMORY.with_name("recordings.listed"), MEMORY.with_name("recordings.missing")
     reach(entry)
     BUSY.parent.mkdir(parents=True, exist_ok=True)
@@ -109,13 +138,16 @@ def bring_back(manifest: Manifest, tell: Tell) -> None:
                 beside.mkdir(mode=0o700, exist_ok=True)
                 check_room(folder, beside, count, size)
                 tell("recordings", f"bring {count} files, {size / 2**20:.1f} MiB")
-                rclone("copy", "kept:", str(beside), f"--files-from-raw={wanted}", "--no-traverse")
-                count = move_in(beside, folder, wanted)
+                damaged = bring(entry, beside, wanted)
+                count = move_in(beside, folder, wanted, damaged)
         finally:
             listed.unlink(missing_ok=True)
             wanted.unlink(missing_ok=True)
         shutil.rmtree(beside, ignore_errors=True)
     tell("recordings", f"{count} files that were missing in {folder} are back")
+    if damaged:
+        named = ", ".join(sorted(damaged)[:NAMED]) + (" ..." if len(damaged) > NAMED else "")
+        raise BackupError(f"{len(damaged)} are damaged in the bucket and were left out: {named}")
 
 
 def check_key(tell: Tell) -> None:
@@ -159,12 +191,14 @@ def check_room(folder: pathlib.Path, beside: pathlib.Path, count: int, size: int
         )
 
 
-def move_in(beside: pathlib.Path, folder: pathlib.Path, wanted: pathlib.Path) -> int:
+def move_in(beside: pathlib.Path, folder: pathlib.Path, wanted: pathlib.Path, damaged: set[str]) -> int:
     """Move whole files to their place, each at once and with its owner; return how many. The next run moves what is left."""
     owner, moved = folder.stat(), 0
     with wanted.open(errors="surrogateescape") as source:
         for line in source:
             name = line.rstrip("\n")
+            if name in damaged:
+                continue
             for above in reversed((folder / name).relative_to(folder).parents):
                 if not (folder / above).exists():
                     (folder / above).mkdir()
