@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
 from tests.sandbox.platform import POSTGRES, wait_until
+from tests.unit.node.entries import unit
 
 pytestmark = pytest.mark.sandbox
 
@@ -88,6 +90,12 @@ class Node:
                 (self.stop if running else self.start)()
         return subprocess.CompletedProcess([], 0, "", "")
 
+    def list_members(self, _: Manifest) -> list[database_cluster.Member]:
+        """What Patroni answers while it runs."""
+        if not (self.data / "postmaster.pid").exists():
+            raise ConnectionRefusedError
+        return [{"name": "all-1", "role": self.role}]
+
     def step(self, step: str, at: str = "") -> bool:
         """One step of a restore, as the command line asks for it."""
         return steps.run(step, at, self.manifest, lambda _, text: self.said.append(text)) == 0
@@ -121,7 +129,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         )
         plan = make_plan(settings, "local-single")
         configuration = compose_configuration(plan, plan.nodes[0], settings)
-        manifest: Manifest = empty_manifest() | {"key": "all-1", "backup": configuration.manifest["backup"]}
+        parts: dict[str, Any] = {"key": "all-1", "backup": configuration.manifest["backup"], "units": [unit("patroni")]}
+        manifest: Manifest = empty_manifest() | parts  # type: ignore[assignment]
         node = Node(folder, storage, manifest, configuration.files["/etc/webitel/pgbackrest.conf"])
         node.make_database()
         node.write_config()
@@ -130,7 +139,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         patch.setattr(marks, "BUSY", folder / "busy")
         patch.setattr(database_data, "data_folder", lambda: node.data)
         patch.setenv("PGBACKREST_PG1_SOCKET_PATH", str(folder / "pg"))
-        patch.setattr(database_cluster, "list_members", lambda _: [{"name": "all-1", "role": node.role}])
+        patch.setattr(database_cluster, "list_members", node.list_members)
         parameters: dict[str, object] = {}
 
         def change(_: Manifest, wanted: dict[str, object]) -> str:
@@ -297,7 +306,7 @@ def test_what_an_earlier_restore_discarded_is_restored_too_and_what_came_after_i
     assert restored_to(world, after) == ["0", "10"]
 
 
-@pytest.mark.parametrize("cut", ["before", "between", "after"])
+@pytest.mark.parametrize("cut", ["before", "between", "after"] if LONG else ["between", "after"])
 def test_a_restore_that_was_cut_while_the_databases_changed_places_goes_on(
     world: Node, monkeypatch: pytest.MonkeyPatch, cut: str
 ) -> None:

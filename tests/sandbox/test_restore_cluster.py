@@ -25,6 +25,7 @@ from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
 from tests.sandbox.consul_program import find_consul
 from tests.sandbox.platform import fetch, free_port, wait_until
+from tests.unit.node.entries import unit
 
 pytestmark = [
     pytest.mark.sandbox,
@@ -126,6 +127,7 @@ def make_member(key: str, folder: Path, storage: ObjectStorage, agent: int) -> M
         "address": ADDRESSES[key],
         "ports": configuration.manifest["ports"],
         "backup": configuration.manifest["backup"],
+        "units": [unit("patroni")],
     }
     return Member(key, folder, manifest)
 
