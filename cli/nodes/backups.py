@@ -52,10 +52,11 @@ async def ask_some(
 ) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """Run a command on these nodes; what each printed, and why the others could not do it."""
     from cli.nodes import access as nodes_access
+    from cli.nodes.journal import explain
 
     answers = await nodes_access.ask_nodes(access, [access.nodes[key] for key in keys], command, seconds)
     problems = {
-        key: answer.problem or read_error(answer.output) or answer.errors.strip() or "no answer"
+        key: answer.problem or read_error(answer.output) or explain(answer.errors).strip() or "no answer"
         for key, answer in answers.items()
         if answer.problem or answer.status
     }

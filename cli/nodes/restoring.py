@@ -13,6 +13,7 @@ import asyncssh
 from cli.console import Failure, progress
 from cli.nodes.access import CONNECT_SECONDS, ask_nodes, connect
 from cli.nodes.backups import ask_all, read_error
+from cli.nodes.journal import explain
 from cloud_init.node.backups.marks import LEADS
 from cloud_init.node.backups.restore import HELD
 from cloud_init.node_command import node_command
@@ -87,7 +88,7 @@ async def _hold(access: Access, key: str, command: str, kept: AsyncExitStack) ->
                 if lines[-1] == HELD:
                     return ""
             errors = (await process.stderr.read()).decode(errors="replace")
-            return read_error("\n".join(lines)) or errors.strip()
+            return read_error("\n".join(lines)) or explain(errors).strip() or "it ended"
     except TimeoutError:
         return f"no answer within {HOLD_SECONDS:.0f} s"
     except (OSError, asyncssh.Error, Failure) as error:
