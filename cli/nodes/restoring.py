@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import asyncssh
 
 from cli.console import Failure, progress
-from cli.nodes.access import CONNECT_SECONDS, ask_nodes, connect
+from cli.nodes.access import ask_nodes, connect
 from cli.nodes.backups import ask_all, read_error
 from cli.nodes.journal import explain
 from cloud_init.node.backups.marks import LEADS
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from cli.nodes.access import Access
 
 TRANSFER_SECONDS, STEP_SECONDS = 86400, 900
-HOLD_SECONDS = 60.0
+HOLD_SECONDS, ANSWER_SECONDS = 60.0, 20.0
 
 
 def find_silent(access: Access) -> dict[str, str]:
     """Ask all nodes whether they answer; return those that do not, with the reason."""
-    answers = asyncio.run(ask_nodes(access, list(access.nodes.values()), "true", CONNECT_SECONDS))
+    answers = asyncio.run(ask_nodes(access, list(access.nodes.values()), "true", ANSWER_SECONDS))
     return {key: answer.problem or answer.errors.strip() for key, answer in answers.items() if answer.problem or answer.status}
 
 

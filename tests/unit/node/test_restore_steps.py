@@ -80,6 +80,25 @@ def test_a_member_that_leads_by_now_keeps_what_it_has(
     assert step("follow", capsys) == "" and (data / "copied again").exists(), "once"
 
 
+def test_what_looks_for_due_backups_stands_still_and_begins_again_by_itself(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = {jobs.TIMER, jobs.UNIT, "webitel-watch"}
+
+    def systemctl(verb: str, *names: str, **_: object) -> subprocess.CompletedProcess[str]:
+        if verb == "stop":
+            running.difference_update(names)
+        elif verb == "start":
+            running.update(names)
+        return subprocess.CompletedProcess([], 0, "", "")
+
+    monkeypatch.setattr(restore, "systemctl", systemctl)
+    marks.write_mark(data, AT, marks.LEADS)
+    assert step("stop", capsys) == "" and not running
+    assert step("start", capsys) == "" and {jobs.TIMER, jobs.UNIT, "webitel-watch"} <= running
+    assert jobs.report(node()) == [], "it is over"
+
+
 @pytest.mark.parametrize(
     ("stage", "warns", "told"),
     [
