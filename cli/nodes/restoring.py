@@ -51,6 +51,8 @@ async def _carry_out(access: Access, nodes: Sequence[str], leader: str, keys: Se
         await step("prepare", [leader], TRANSFER_SECONDS)
     # Nothing was stopped so far, and where one node does not answer by now, nothing will be.
     async with hold(access, nodes, at):
+        if stage != LEADS:
+            await step("ready", [leader])
         try:
             if stage != LEADS:
                 await step("stop", nodes)

@@ -152,6 +152,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         patch.setenv("PGPORT", PORT)
         patch.setattr(restore, "systemctl", node.systemctl)
         patch.setattr(recovery, "systemctl", node.systemctl)
+        patch.setattr(recovery, "LOCK", folder / "apply.lock")
         patch.setattr(restore, "is_running", lambda _: (node.data / "postmaster.pid").exists())
         patch.setattr(restore, "call", lambda _, path, **__: node.forgotten.append(path.rpartition("/")[2]))
         patch.setattr(database_cluster, "read_parameters", lambda _: parameters)

@@ -83,6 +83,7 @@ class Member:
         patch.setattr(jobs, "MEMORY", self.folder / "memory.json")
         patch.setattr(marks, "BUSY", self.folder / "busy")
         patch.setattr(recovery, "systemctl", self.systemctl)
+        patch.setattr(recovery, "LOCK", self.folder / "apply.lock")
         patch.setattr(repository, "CONFIG", self.folder / "pgbackrest.conf")
         patch.setenv("PGHOST", str(self.folder / "socket"))
         patch.setenv("PGBACKREST_PG1_SOCKET_PATH", str(self.folder / "socket"))

@@ -52,6 +52,14 @@ def write_mark(data: pathlib.Path, at: str, stage: str) -> None:
     write_private(database_data.restore_mark(data), json.dumps({"at": at, "stage": stage}))
 
 
+def is_ready(data: pathlib.Path, at: str) -> bool:
+    """Tell whether the database of that time is there to take its place, or has taken it."""
+    mark = read_mark(data)
+    if mark["stage"] in (PROVED, STOPPED) and not (beside(data, "restored") / "PG_VERSION").exists():
+        return False  # somebody made room
+    return mark["at"] == at and mark["stage"] in (PROVED, STOPPED, *BEYOND)
+
+
 @contextmanager
 def alone(tell: Tell, seconds: float = LONG_SECONDS) -> Iterator[None]:
     """Keep backups and other restores away meanwhile. Raises BackupError where one is at work for longer than that."""

@@ -10,7 +10,8 @@ import subprocess
 import time
 
 from ..clusters import database_data
-from ..manifest import Manifest
+from ..clusters.access import held
+from ..manifest import LOCK, Manifest
 from ..system import Tell, run, systemctl
 from . import jobs, lines, marks
 from .repository import LONG_SECONDS, BackupError, Repository, query, reach
@@ -29,6 +30,9 @@ def prepare(manifest: Manifest, at: str, tell: Tell) -> None:
     if entry is None:
         raise BackupError("there is no bucket to restore from: set webitel:backup")
     data = database_data.data_folder()
+    with held(LOCK, wait=False) as free:
+        if not free:
+            raise BackupError("up, reboot or another restore is at work on this node: try again when it has ended")
     before = marks.read_mark(data)
     # A backup that is at work now would be waited for; the next look makes it again.
     systemctl("stop", jobs.UNIT)
@@ -36,7 +40,7 @@ def prepare(manifest: Manifest, at: str, tell: Tell) -> None:
         mark = marks.read_mark(data)
         if mark != before and mark["at"] not in ("", at):
             raise BackupError(f"another restore, to {mark['at']}, was made ready meanwhile")
-        if mark["at"] == at and mark["stage"] not in ("", marks.COPIED):
+        if marks.is_ready(data, at):
             tell("restore", "was restored before")
             return
         reach(entry)

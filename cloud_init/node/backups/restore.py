@@ -89,6 +89,12 @@ def hold(manifest: Manifest, at: str, tell: Tell) -> None:
         sys.stdin.read()
 
 
+def ready(at: str) -> None:
+    """Make sure that what is to take the database's place is there. Raises BackupError where another restore came between."""
+    if not marks.is_ready(database_data.data_folder(), at):
+        raise BackupError(f"nothing is restored to {at} here any more: another restore was begun meanwhile; nothing was stopped")
+
+
 def has_database(manifest: Manifest) -> bool:
     """Tell whether this node has a member of the database's cluster."""
     return any(unit["name"] == "patroni" for unit in manifest["units"])
@@ -124,7 +130,7 @@ def place(manifest: Manifest, at: str, tell: Tell) -> None:
     data = database_data.data_folder()
     with marks.alone(tell, LEAD_SECONDS):
         mark = marks.read_mark(data)
-        if mark["at"] != at or mark["stage"] not in (marks.PROVED, marks.STOPPED, *marks.BEYOND):
+        if not marks.is_ready(data, at):
             raise BackupError(f"nothing is restored to {at} here")
         if mark["stage"] == marks.LEADS:
             return

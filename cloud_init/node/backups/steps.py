@@ -8,7 +8,7 @@ from ..system import Tell
 from . import recordings, recovery, restore
 from .repository import BackupError
 
-STEPS = ("check", "prepare", "hold", "stop", "stop-database", "place", "follow", "start", "recordings")
+STEPS = ("check", "prepare", "hold", "ready", "stop", "stop-database", "place", "follow", "start", "recordings")
 
 
 def run(step: str, at: str, manifest: Manifest, tell: Tell) -> int:
@@ -21,6 +21,8 @@ def run(step: str, at: str, manifest: Manifest, tell: Tell) -> int:
             recovery.prepare(manifest, moment, tell)
         elif step == "hold":
             restore.hold(manifest, moment, tell)
+        elif step == "ready":
+            restore.ready(moment)
         elif step == "stop":
             restore.stop_callers(manifest, tell)
         elif step == "stop-database":

@@ -95,6 +95,7 @@ def test_it_is_proved_first_and_followers_stop_before_the_leader(world: World) -
     everybody = "data-1 data-2 edge-1"
     assert world.steps == [
         "prepare: data-2",
+        "ready: data-2",
         f"stop: {everybody}",
         *PLACING,
         "follow: data-1",
@@ -115,6 +116,13 @@ def test_what_another_run_works_on_is_left_alone(world: World) -> None:
     world.refuses = "nothing was stopped: data-1: up is at work"
     result = run("--at", at(-600), "--yes")
     assert world.refuses in str(result.exception) and world.steps == ["prepare: data-2"]
+
+
+def test_another_restore_that_came_between_is_noticed_before_anything_is_stopped(world: World) -> None:
+    world.fails = "ready"
+    result = run("--at", at(-600), "--yes")
+    assert world.steps[:2] == ["prepare: data-2", "ready: data-2"] and not any("stop" in step for step in world.steps)
+    assert "Services stand still" not in result.stderr
 
 
 def test_the_error_of_a_step_is_told_without_the_lines_before_it(world: World) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_init.node.backups import jobs, marks, recordings, restore, steps
+from cloud_init.node.backups import jobs, marks, recordings, recovery, restore, steps
 from cloud_init.node.clusters import database_data
 from cloud_init.node.manifest import Manifest
 from tests.unit.node.entries import manifest, unit
@@ -24,6 +24,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir(parents=True)
     monkeypatch.setattr(database_data, "data_folder", lambda: folder)
     monkeypatch.setattr(restore, "LOCK", tmp_path / "apply.lock")
+    monkeypatch.setattr(recovery, "LOCK", tmp_path / "apply.lock")
     monkeypatch.setattr(marks, "BUSY", tmp_path / "busy")
     monkeypatch.setattr(jobs, "MEMORY", tmp_path / "memory.json")
     monkeypatch.setattr(restore, "BUSY_SECONDS", 0.0)
@@ -50,6 +51,7 @@ def test_a_node_where_another_run_is_at_work_is_not_held(data: Path, capsys: pyt
     with (data.parents[1] / "apply.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "up, reboot or another restore is at work" in step("hold", capsys)
+        assert "up, reboot or another restore is at work" in step("prepare", capsys)
     marks.write_mark(data, AT, marks.PROVED)
     with marks.BUSY.open("w") as busy:
         fcntl.flock(busy, fcntl.LOCK_EX)
@@ -62,7 +64,13 @@ def test_what_is_not_restored_takes_nobodys_place(data: Path, capsys: pytest.Cap
     marks.write_mark(data, AT, marks.COPIED)
     assert step("place", capsys) == f"nothing is restored to {AT} here"
     marks.write_mark(data, AT, marks.PROVED)
+    assert step("place", capsys) == f"nothing is restored to {AT} here", "somebody deleted it"
+    assert "nothing was stopped" in step("ready", capsys)
+    restored = marks.beside(data, "restored")
+    restored.mkdir()
+    (restored / "PG_VERSION").write_text("15")
     assert "nothing is restored to" in step("place", capsys, "2026-11-29 13:46:00+00")
+    assert step("ready", capsys) == ""
     assert (data / "PG_VERSION").exists()
 
 
