@@ -23,6 +23,7 @@ MEANINGS = {
     "unable to acquire lock": "another backup is still being made",
     r"failed with 40[13]|AccessDenied|SignatureDoesNotMatch|InvalidAccessKey|code: 403": "the bucket refuses the log-in: "
     "webitel:backup_key, webitel:backup_secret, or their rights",
+    "directory not found": "the bucket has nothing there, or is none: webitel:backup.url",
     r"failed with 404|NoSuchBucket": "there is no such bucket: webitel:backup.url",
     r"unable to (get address|connect)|timeout (connecting|waiting)": "the bucket's host does not answer",
     "certificate": "the bucket's host is not believed: webitel:backup.authority is what signs its certificate",
