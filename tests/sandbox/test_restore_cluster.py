@@ -18,8 +18,10 @@ import pytest
 from cloud_init.node.ask import consul, tokens
 from cloud_init.node.backups import jobs, marks, recovery, repository, restore, steps
 from cloud_init.node.clusters import database_cluster, database_data
+from cloud_init.node.clusters.encryption import ROOT as NODES_ROOT
 from cloud_init.node.manifest import Manifest, empty_manifest
 from components.model.settings import Settings
+from provider import certificates
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
@@ -89,7 +91,7 @@ class Member:
         patch.setenv("PGBACKREST_PG1_SOCKET_PATH", str(self.folder / "socket"))
 
 
-def make_member(key: str, folder: Path, storage: ObjectStorage, agent: int) -> Member:
+def make_member(key: str, folder: Path, storage: ObjectStorage, agent: int, authority: str) -> Member:
     """A member with its rendered files."""
     settings = Settings.model_validate(
         load_deployment("local-basic").settings.model_dump(exclude_unset=True)
@@ -106,6 +108,10 @@ def make_member(key: str, folder: Path, storage: ObjectStorage, agent: int) -> M
     for name in ("postgresql", "socket"):
         (folder / name).mkdir(parents=True)
         shutil.chown(folder / name, "postgres")
+    root, own = folder.parent / "nodes.pem", folder / "database.pem"
+    own.write_text(certificates.sign_node(authority, "database", loopback=True))
+    own.chmod(0o600)
+    shutil.chown(own, "postgres")
     secrets = {"backup_key": KEY, "backup_secret": SECRET}
 
     def fill(text: str) -> str:
@@ -117,6 +123,7 @@ def make_member(key: str, folder: Path, storage: ObjectStorage, agent: int) -> M
         text = text.replace("/var/lib/postgresql/pgbackrest", str(folder / "postgresql" / "lock"))
         text = text.replace("/var/lib/postgresql/.patroni.pgpass", str(folder / "postgresql" / "pgpass"))
         text = text.replace("/var/run/postgresql", str(folder / "socket")).replace("shared_buffers: ", "shared_buffers: 32MB #")
+        text = text.replace("/etc/webitel/database.pem", str(own)).replace(str(NODES_ROOT), str(root))
         return text.replace("/var/lib/webitel/database/postgresql/15", str(folder / "postgresql" / "15"))
 
     wanted = {"config.yml": "/etc/patroni/config.yml", "pgbackrest.conf": "/etc/webitel/pgbackrest.conf"}
@@ -144,7 +151,9 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Member, 
     ports = [word for name in ("dns", "grpc", "server", "serf-lan", "serf-wan") for word in (f"-{name}-port", str(free_port()))]
     with run_bucket(folder / "storage") as storage, (folder / "consul").open("w") as log, pytest.MonkeyPatch.context() as patch:
         process = subprocess.Popen([*command, *ports], stdout=log, stderr=log)
-        made = tuple(make_member(key, folder / key, storage, agent) for key in ADDRESSES)
+        authority, root = certificates.make_authority()
+        (folder / "nodes.pem").write_text(root)
+        made = tuple(make_member(key, folder / key, storage, agent, authority) for key in ADDRESSES)
         try:
             patch.setattr(consul, "find_agent", lambda: f"http://127.0.0.1:{agent}")
             patch.setattr(tokens, "list_in_use", dict)
