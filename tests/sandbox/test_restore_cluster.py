@@ -58,7 +58,7 @@ class Member:
             with (self.folder / "patroni.log").open("ab") as log:
                 # Not by runuser, which kills it before it has stopped its database.
                 who = pwd.getpwnam("postgres")
-                options = {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
+                options = {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": [], "env": os.environ | {"HOME": who.pw_dir}}
                 command = ["/usr/bin/patroni", str(self.folder / "config.yml")]
                 self.running = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **options)  # type: ignore[call-overload]
         elif "patroni" in names and verb == "stop" and self.running:
