@@ -14,7 +14,7 @@ import shutil
 from ..ask.consul import Session, find_key, list_keys
 from ..ask.view import View
 from ..manifest import Manifest, ProbeEntry
-from ..system import Unhealthy, run
+from ..system import Unhealthy, run, write_private
 
 CONFIG = pathlib.Path("/etc/patroni/config.yml")
 CONTROL, WALDUMP = (f"/usr/lib/postgresql/15/bin/{name}" for name in ("pg_controldata", "pg_waldump"))
@@ -56,7 +56,7 @@ def given_up(data: pathlib.Path) -> pathlib.Path:
 
 def mark_left(manifest: Manifest) -> None:
     """Note beside the data that its member has left, for whoever gets the disk later."""
-    left_mark(data_folder()).write_text(f"{manifest['key']} {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC\n")
+    write_private(left_mark(data_folder()), f"{manifest['key']} {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC\n")
 
 
 def may_start(_: ProbeEntry, view: View) -> None:

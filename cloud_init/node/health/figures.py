@@ -127,7 +127,8 @@ def list_of_machine(row: MachineRow) -> Iterator[Sample]:
     of = {"check": row["name"]}
     yield "webitel_machine_healthy", of, row["healthy"]
     yield "webitel_machine_warning", of, row.get("warning", False)
-    if (days := row.get("days")) is not None:
+    # That of people outside. Who looks after those among nodes sees the warning in time.
+    if row["name"] == "certificate" and (days := row.get("days")) is not None:
         yield "webitel_certificate_days", {}, days
     if (seconds := row.get("seconds")) is not None:
         yield "webitel_clock_offset_seconds", {}, seconds
