@@ -6,6 +6,7 @@ it years old. And it never gets a member further whose leader has thrown away wh
 
 import datetime
 import functools
+import json
 import pathlib
 import re
 import shutil
@@ -25,6 +26,8 @@ NOWHERE = ""
 """What discarded data is worth."""
 SCOPE = "service/webitel/"
 """Where Patroni keeps its cluster in Consul (`namespace` and `scope` in its configuration)."""
+PLACING = "placing"
+"""The stage of a restore at which the database and the restored one change places."""
 _blank = Session("webitel: a database without data")
 _ends = Session("webitel: a database with data")
 
@@ -39,6 +42,11 @@ def data_folder() -> pathlib.Path:
 def left_mark(data: pathlib.Path) -> pathlib.Path:
     """Return the file beside data whose member has left its cluster."""
     return data.with_name(f"{data.name}.left")
+
+
+def restore_mark(data: pathlib.Path) -> pathlib.Path:
+    """Return the file beside data that says how far a restore has come (`backups/marks.py`)."""
+    return data.with_name(f"{data.name}.restore.json")
 
 
 def given_up(data: pathlib.Path) -> pathlib.Path:
@@ -59,6 +67,7 @@ def may_start(_: ProbeEntry, view: View) -> None:
     database to copy from, never before.
     """
     data = data_folder()
+    wait_for_restore(data)
     mark = left_mark(data)
     shutil.rmtree(given_up(data), ignore_errors=True)  # from a run that was cut off
     if not (data / "PG_VERSION").exists():
@@ -69,6 +78,18 @@ def may_start(_: ProbeEntry, view: View) -> None:
         give_up(data, mark)
     else:
         may_go_on(view.manifest, data)
+
+
+def wait_for_restore(data: pathlib.Path) -> None:
+    """Refuse a start while a restored database and the former one change places: none is in the place, or nobody knows which."""
+    try:
+        found = json.loads(restore_mark(data).read_text())
+    except (OSError, ValueError):
+        return
+    if found["stage"] == PLACING:
+        raise Unhealthy(
+            f"a restore was cut off while the databases changed places; it goes on with ./webitel restore --at '{found['at']}'"
+        )
 
 
 def lead_mark(data: pathlib.Path) -> pathlib.Path:

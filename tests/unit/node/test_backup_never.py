@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_init.node.backups import jobs, recordings, repository
+from cloud_init.node.backups import jobs, marks, recordings, repository
 from cloud_init.node.backups.repository import BackupError
 from cloud_init.node.manifest import Manifest
 from tests.unit.node.entries import manifest
@@ -25,6 +25,7 @@ def known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Manifest:
         monkeypatch.setattr(module, "CONFIG", path)
     for module in (jobs, recordings):
         monkeypatch.setattr(module, "MEMORY", tmp_path / "nothing.json")
+    for module in (marks, recordings):
         monkeypatch.setattr(module, "BUSY", tmp_path / f"{module.__name__}.lock")
     monkeypatch.setattr(jobs, "leads", lambda _: True)
     monkeypatch.setattr(recordings, "is_running", lambda _: True)
@@ -42,7 +43,7 @@ def test_it_is_named(known: Manifest) -> None:
 
 
 def test_a_first_copy_that_takes_hours_is_none_that_never_began(known: Manifest) -> None:
-    for busy, report in ((jobs.BUSY, jobs.report), (recordings.BUSY, recordings.report)):
+    for busy, report in ((marks.BUSY, jobs.report), (recordings.BUSY, recordings.report)):
         with busy.open("w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             assert report(known) == []
