@@ -9,6 +9,7 @@ import pytest
 
 from cloud_init.node.backups import jobs, marks, recordings, repository
 from cloud_init.node.backups.repository import BackupError
+from cloud_init.node.clusters import database_data
 from cloud_init.node.manifest import Manifest
 from tests.unit.node.entries import manifest
 
@@ -27,6 +28,7 @@ def known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Manifest:
         monkeypatch.setattr(module, "MEMORY", tmp_path / "nothing.json")
     for module in (marks, recordings):
         monkeypatch.setattr(module, "BUSY", tmp_path / f"{module.__name__}.lock")
+    monkeypatch.setattr(database_data, "data_folder", lambda: tmp_path / "data")
     monkeypatch.setattr(jobs, "leads", lambda _: True)
     monkeypatch.setattr(recordings, "is_running", lambda _: True)
     bucket = {"host": "h", "port": 443}
