@@ -7,12 +7,11 @@ from pathlib import Path
 
 from cloud_init.compose import dump_yaml
 from components.model.catalogue.alert import Alert, Severity
-from components.model.catalogue.alerts import ALERTS
-from components.model.catalogue.services import CATALOGUE
+from components.model.catalogue.alerts import BY_FILE
 
-RULES = Path(__file__).parent / "bundles" / "alerts" / "rules.yml"
+FOLDER = Path(__file__).parent / "bundles" / "alerts"
 
-HEAD = "# Written from components/model/catalogue/alerts.py by `python -m tools.pages`.\n"
+HEAD = "# Written from components/model/catalogue/alerts/ by `python -m tools.pages`.\n"
 
 WHY = (
     '{{ range query (printf "webitel_probe_success{service=%q,node=%q} == 0" $labels.service $labels.node) }}'
@@ -21,18 +20,27 @@ WHY = (
 """What the probe that fails says: a template of Prometheus."""
 
 
-def render_rules(alerts: Mapping[str, tuple[Alert, ...]] = ALERTS) -> str:
-    """Render the file of rules: a group a service, in the catalogue's order."""
-    groups = [
-        {"name": name, "rules": [describe_rule(name, alert) for alert in alerts[name]]} for name in CATALOGUE if name in alerts
-    ]
+def render_files() -> dict[str, str]:
+    """Render the files of rules by name, as the catalogue has its services in files."""
+    return {f"{name}.yml": render_rules(alerts) for name, alerts in BY_FILE.items()}
+
+
+def write_rules() -> None:
+    """Write the files anew."""
+    for name, text in render_files().items():
+        (FOLDER / name).write_text(text)
+
+
+def render_rules(alerts: Mapping[str, tuple[Alert, ...]]) -> str:
+    """Render a file of rules: a group a service."""
+    groups = [{"name": name, "rules": [describe_rule(name, alert) for alert in rules]} for name, rules in alerts.items()]
     return HEAD + dump_yaml({"groups": groups})
 
 
 def describe_rule(service: str, alert: Alert) -> dict[str, object]:
     """Return one rule. `means` is read by who is woken, `look` typed by him."""
     annotations = {"means": alert.means, "look": alert.look}
-    if alert.expression.startswith("webitel_service_healthy"):
+    if alert.name.endswith("Down"):
         annotations["why"] = WHY
     labels = {"severity": alert.severity.value}
     if alert.severity is not Severity.HEARTBEAT:

@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 SOURCE = {"type": "prometheus", "uid": "prometheus"}
+DATABASE = {"type": "postgres", "uid": "webitel"}
 SCHEMA = 36
 """Of the dashboards' JSON as Grafana 9 wrote it; later ones bring it up to their own."""
 COLUMNS = 24
 """Of Grafana's grid."""
+LINKS = {
+    "type": "dashboards",
+    "tags": ["webitel"],
+    "title": "Webitel",
+    "tooltip": "",
+    "icon": "external link",
+    "url": "",
+    "asDropdown": False,
+    "targetBlank": False,
+    "includeVars": False,
+    "keepTime": True,
+}
+"""From each dashboard to the others, over the same time."""
 
 STAT, LINES, TABLE = "stat", "timeseries", "table"
+OPTIONS: Mapping[str, Mapping[str, object]] = {
+    STAT: {
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "colorMode": "background",
+        "graphMode": "none",
+        "justifyMode": "auto",
+        "orientation": "auto",
+        "textMode": "auto",
+        "wideLayout": True,
+        "showPercentChange": False,
+        "percentChangeColorMode": "standard",
+    },
+    LINES: {
+        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    },
+    TABLE: {"frameIndex": 0, "showHeader": True},
+}
+"""By kind, all that Grafana's schema asks for (`docs/facts/monitoring.md` 4)."""
 RED, YELLOW, GREEN = "red", "yellow", "green"
 
 
 @dataclass(frozen=True)
 class Query:
-    """One PromQL expression, and what a line of it is called, with labels as `{{node}}`."""
+    """One expression in PromQL, and what a line of it is called, with labels as `{{node}}`; or one statement in SQL."""
 
     expression: str
     legend: str = ""
@@ -37,6 +70,7 @@ class Panel:
     alarms: float | None = None
     columns: int = 8
     rows: int = 7
+    source: Mapping[str, str] = field(default_factory=lambda: SOURCE)
 
 
 @dataclass(frozen=True)
@@ -67,6 +101,23 @@ def listing(title: str, expression: str, *, note: str = "", columns: int = 24) -
     return Panel(title, (Query(expression),), TABLE, "short", note, None, None, columns, 7)
 
 
+def lines_sql(title: str, statement: str, *, unit: str = "short", note: str = "") -> Panel:
+    """Return a picture of what a statement finds by time, a line for each further column."""
+    return replace(lines(title, (statement, ""), unit=unit, note=note), source=DATABASE)
+
+
+def number_sql(
+    title: str, statement: str, *, unit: str = "short", note: str = "", warns: float | None = None, alarms: float | None = None
+) -> Panel:
+    """Return the one number that a statement finds."""
+    return replace(number(title, statement, unit=unit, note=note, warns=warns, alarms=alarms), source=DATABASE)
+
+
+def listing_sql(title: str, statement: str, *, note: str = "", columns: int = 24) -> Panel:
+    """Return a table of what a statement finds."""
+    return replace(listing(title, statement, note=note, columns=columns), source=DATABASE)
+
+
 def describe(dashboard: Dashboard) -> dict[str, object]:
     """Return a dashboard as Grafana reads it."""
     return {
@@ -77,7 +128,12 @@ def describe(dashboard: Dashboard) -> dict[str, object]:
         "schemaVersion": SCHEMA,
         "refresh": dashboard.refresh,
         "time": {"from": dashboard.since, "to": "now"},
-        "links": [{"type": "dashboards", "tags": ["webitel"], "title": "Webitel", "asDropdown": False, "keepTime": True}],
+        "timezone": "browser",
+        # A moment that is pointed at in one picture is shown in all of them.
+        "graphTooltip": 1,
+        "templating": {"list": []},
+        "annotations": {"list": []},
+        "links": [LINKS],
         "panels": list(lay_out(dashboard.panels)),
     }
 
@@ -94,38 +150,42 @@ def lay_out(panels: Iterable[Panel]) -> Iterable[dict[str, object]]:
 
 def describe_panel(number_of: int, panel: Panel, place: dict[str, int]) -> dict[str, object]:
     """Return a panel as Grafana reads it."""
-    is_table = panel.kind == TABLE
-    targets = [
-        {
-            "refId": chr(ord("A") + index),
-            "datasource": SOURCE,
-            "expr": query.expression,
-            "legendFormat": query.legend or "__auto",
-            "instant": panel.kind != LINES,
-            "range": panel.kind == LINES,
-            "format": "table" if is_table else "time_series",
-        }
-        for index, query in enumerate(panel.queries)
-    ]
     hidden = {"Time": True, "Value": True, "__name__": True, "instance": True, "job": True, "alertstate": True}
-    found: dict[str, object] = {
+    return {
         "id": number_of,
         "title": panel.title,
         "description": panel.note,
         "type": panel.kind,
-        "datasource": SOURCE,
+        "datasource": panel.source,
         "gridPos": place,
-        "targets": targets,
+        "targets": [
+            {"refId": chr(ord("A") + index), "datasource": panel.source, **describe_query(panel, query)}
+            for index, query in enumerate(panel.queries)
+        ],
         "fieldConfig": {
             "defaults": {"unit": panel.unit, "color": {"mode": color_mode(panel)}, "thresholds": describe_thresholds(panel)},
             "overrides": [],
         },
+        "options": OPTIONS[panel.kind],
+        "transformations": [
+            {"id": "organize", "options": {"excludeByName": hidden, "indexByName": {}, "renameByName": {}}},
+        ]
+        * (panel.kind == TABLE and panel.source is SOURCE),
     }
-    if panel.kind == STAT:
-        found["options"] = {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background", "graphMode": "none"}
-    if is_table:
-        found["transformations"] = [{"id": "organize", "options": {"excludeByName": hidden}}]
-    return found
+
+
+def describe_query(panel: Panel, query: Query) -> dict[str, object]:
+    """Return a query as its source reads it."""
+    if panel.source is DATABASE:
+        shape = "time_series" if panel.kind == LINES else "table"
+        return {"rawSql": query.expression, "rawQuery": True, "editorMode": "code", "format": shape}
+    return {
+        "expr": query.expression,
+        "legendFormat": query.legend or "__auto",
+        "instant": panel.kind != LINES,
+        "range": panel.kind == LINES,
+        "format": "table" if panel.kind == TABLE else "time_series",
+    }
 
 
 def color_mode(panel: Panel) -> str:

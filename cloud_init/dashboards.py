@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from cloud_init.dashboard import Dashboard, describe, lines, listing, number
+from cloud_init.dashboard_agents import AGENTS
 
 FOLDER = Path(__file__).parent / "bundles" / "dashboards"
 
@@ -214,7 +215,7 @@ BROKER = Dashboard(
     ),
 )
 
-DASHBOARDS = (TONIGHT, CALLS, NODES, DATABASE, BROKER)
+DASHBOARDS = (TONIGHT, CALLS, AGENTS, NODES, DATABASE, BROKER)
 
 
 def render_dashboards() -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import NotRequired, TypedDict, cast
 
 from cloud_init.bundles import StandIns
 from cloud_init.context import Context
+from cloud_init.node.health.figures import describe
 from cloud_init.node.manifest import (
     CandidateEntry,
     DirectoryEntry,
@@ -168,11 +169,14 @@ def list_ports(context: Context) -> PortsEntry:
 
 def describe_service(context: Context, service: Service) -> ServiceEntry:
     """Describe a service with its units and its probes."""
+    probes = [fill_probe(context, service, probe) for probe in service.probes]
+    if len({tuple(describe(probe).items()) for probe in probes}) < len(probes):
+        raise ValueError(f"{service.name}: two probes make one figure for Prometheus; have `says` or an argument tell them apart")
     entry: ServiceEntry = {
         "name": service.name,
         "title": service.title,
         "units": list(service.units_from(context.source)),
-        "probes": [fill_probe(context, service, probe) for probe in service.probes],
+        "probes": probes,
         "restarts_when_deaf": service.restarts_when_deaf,
     }
     if "freeswitch.grpc" in service.calls:

@@ -8,4 +8,4 @@ from cloud_init.node.manifest import PROGRAM
 
 def node_command(*arguments: str, program: PurePath = PROGRAM) -> str:
     """Return the command that runs a node's program, quoted for its shell; `program` where it is not the installed one."""
-    return f"/usr/bin/python3 {program} {shlex.join(arguments)}"
+    return f"/usr/bin/python3 -X utf8 {program} {shlex.join(arguments)}"

@@ -11,7 +11,15 @@ from cloud_init.node.manifest import Configuration
 from cloud_init.node.report import CONFIRM, Applied
 from components.host_keys import own_key
 from components.model import resource_types
-from components.model.dropped_calls import ANNOUNCED, REFUSED, UNLESS_ALLOWED, find_dropped_calls, find_put_off
+from components.model.dropped_calls import (
+    ANNOUNCED,
+    INTERRUPTED,
+    REFUSED,
+    UNLESS_ALLOWED,
+    find_dropped_calls,
+    find_interrupted,
+    find_put_off,
+)
 from components.ssh import Pins, connect, explain, read_key, show_public
 from components.ssh_session import Session
 from provider import drift, upload
@@ -27,9 +35,11 @@ _INSTANCE = "cat /var/lib/cloud/data/instance-id"
 _HOST_KEY = "/etc/ssh/webitel_host_ed25519_key"
 _HOST_KEY_SETTING = "/etc/ssh/sshd_config.d/10-webitel-host-key.conf"
 # A file of its own, which no cloud-init writes: that one puts the throw-away key back where it takes the machine for a new one.
+# On the disk before it is in place: a power cut would else leave an empty one, and nobody in.
 _TAKE_HOST_KEY = (
-    f"sh -c 'umask 077; cat >{_HOST_KEY}.new && mv {_HOST_KEY}.new {_HOST_KEY} && "
+    f"sh -c 'umask 077; cat >{_HOST_KEY}.new && sync {_HOST_KEY}.new && mv {_HOST_KEY}.new {_HOST_KEY} && "
     f'echo "HostKey {_HOST_KEY}" >{_HOST_KEY_SETTING}.new && chmod 644 {_HOST_KEY_SETTING}.new && '
+    f"sync {_HOST_KEY_SETTING}.new && "
     f"mv {_HOST_KEY_SETTING}.new {_HOST_KEY_SETTING} && "
     f"{{ sshd -t || {{ rm {_HOST_KEY_SETTING}; exit 1; }}; }} && systemctl try-reload-or-restart ssh.service'"
 )
@@ -63,6 +73,8 @@ class NodeConfiguration(Handler):
             return {}
         if dropped := find_dropped_calls(old, new) if outputs["configured"] else "":
             request.warn(f"{ANNOUNCED}{dropped}{'' if new.get('disruptive') else UNLESS_ALLOWED}")
+        if interrupted := find_interrupted(old, new) if outputs["configured"] else "":
+            request.warn(f"{INTERRUPTED}{interrupted}")
         if put_off := find_put_off(old, new) if outputs["configured"] and not new.get("disruptive") else "":
             request.warn(put_off)
         return {key: outputs[key] for key in ("machine_id", "host_key", "host_keys")}
@@ -162,7 +174,7 @@ async def _exchange_key(session: Session, old: asyncssh.SSHKey, new: asyncssh.SS
     file = "~/.ssh/authorized_keys"
     command = (
         f"umask 077; {{ grep -vF -e '{old_line[1]}' -e '{new_line[1]}' {file}; echo '{' '.join(new_line)} webitel'; }}"
-        f" >{file}.new && mv {file}.new {file}"
+        f" >{file}.new && sync {file}.new && mv {file}.new {file}"
     )
     done = await session.run(command, seconds=30, root=False)
     if done.status:

@@ -54,7 +54,7 @@ def deploy() -> None:
             settings, plan = kept, make_deployment(kept, plan.stack).plan
         refuse_lowering(plan, running)
         refuse_moves(plan, standing)
-        refuse_other_network(plan, standing.existing, standing.own_network, standing.subnets)
+        refuse_other_network(plan, standing.existing, standing.own_network, standing.given)
     except (SettingsError, PlanError) as error:
         raise pulumi.RunError(str(error)) from error
     # All texts before the first resource: a template that fails must not leave half a deployment.

@@ -15,6 +15,7 @@ import yaml
 
 from components.model.problems import Problem
 from stacks.problems import SettingsError
+from stacks.text import UnreadableError, decode, explain, find_crowded
 
 MAX_VALUES = 10_000
 """Of a stack file, with every value counted as often as aliases repeat it; a long list of networks has hundreds."""
@@ -64,6 +65,10 @@ def read_config(path: Path) -> tuple[dict[str, Any], list[Problem]]:
     for key, node in root.value:
         if key.value == "config":
             config = node
+        elif str(key.value).lower() == "config":
+            problems.append(
+                Problem(key.value, "", f"nothing reads what stands below it; write it below `config:` (line {line_of(key)})")
+            )
         elif ":" in key.value:
             problems.append(Problem(key.value, "", f"stands beside `config:`; indent it below (line {line_of(key)})"))
     problems += find_twice(root, "")
@@ -71,6 +76,8 @@ def read_config(path: Path) -> tuple[dict[str, Any], list[Problem]]:
         problems.append(Problem("config", "", "is missing: the settings stand below it, each as webitel:NAME: VALUE"))
         return {}, problems
     if not isinstance(config, yaml.MappingNode):
+        if crowded := find_crowded(str(config.value)):
+            raise DocumentError(path, f"is not YAML: line {line_of(config)}, {crowded}")
         raise DocumentError(path, "has no map of settings under `config:`; write webitel:cloud: hetzner, for example, below it")
     values = reader.read(config, "")
     return values, [*problems, *reader.problems]
@@ -79,17 +86,27 @@ def read_config(path: Path) -> tuple[dict[str, Any], list[Problem]]:
 def compose(path: Path) -> yaml.Node | None:
     """Parse a stack file into nodes that know their lines; None where it is empty."""
     try:
-        node: yaml.Node | None = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        text = decode(path.read_bytes())
     except OSError as error:
         raise DocumentError(path, f"cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise DocumentError(path, "is not text in UTF-8; save it as such") from error
+    except UnreadableError as error:
+        raise DocumentError(path, str(error)) from error
+    try:
+        node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise DocumentError(path, f"is not YAML: {line}{error.problem or error.context}") from error
+        raise DocumentError(path, f"is not YAML: {explain_mark(text, error)}") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise DocumentError(path, f"is not YAML: {' '.join(str(error).split())}") from error
     return node
+
+
+def explain_mark(text: str, error: yaml.MarkedYAMLError) -> str:
+    """Say what is wrong with a text that is no YAML, and where."""
+    if error.problem_mark is None:
+        return str(error.problem or error.context)
+    line = int(error.problem_mark.line)
+    begun = int(error.context_mark.line) if error.context_mark else line
+    return explain(text, line, str(error.problem or error.context), str(error.context or ""), begun)
 
 
 class Reader:
@@ -131,6 +148,8 @@ class Reader:
                         )
                     )
                 else:
+                    if key.style is None and (why := explain_text(str(key.value))):
+                        self.problems.append(Problem(name, "", f"the name {why} (line {line_of(key)})"))
                     pairs[key.value] = self.read(value, name)
             return pairs
         if isinstance(node, yaml.SequenceNode):

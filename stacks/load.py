@@ -14,9 +14,9 @@ from components.clouds.registry import CLOUDS
 from components.model.clouds.facts import CloudFacts
 from components.model.plan import Plan
 from components.model.planning.planner import make_plan
-from components.model.problems import PlanError, Problem
+from components.model.problems import PlanError, Problem, setting_problem
 from components.model.settings import Settings
-from stacks.problems import Part, SettingsError, explain, find_part
+from stacks.problems import Part, SettingsError, explain, find_part, give_example
 from stacks.settings import find_stack, read_file, read_program
 
 
@@ -59,7 +59,7 @@ def check(values: Mapping[str, Any], stack: str, problems: Iterable[Problem]) ->
     """
     found = list(problems)
     told_already = {problem.setting for problem in found}
-    rest = {name: parse(name, value) for name, value in values.items() if not is_unset(name, value)}
+    rest = {name: parse(name, value, found) for name, value in values.items() if not is_unset(name, value)}
     settings, wrong = validate(rest)
     found += explain(wrong)
     told = {name for name, part in map(find_part, wrong) if part is None}
@@ -118,13 +118,21 @@ def is_unset(name: str, value: Any) -> bool:
     return value in ("", None) and name in Settings.model_fields
 
 
-def parse(name: str, value: Any) -> Any:
+def parse(name: str, value: Any, problems: list[Problem]) -> Any:
     """Return a list or map written as JSON text, as `pulumi config set` stores it and as the program receives it."""
     field = Settings.model_fields.get(name)
     if field is None or not isinstance(value, str) or value[:1] not in ("[", "{"):
         return value
+
+    def check_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [key for key, _ in pairs]
+        for key in dict.fromkeys(key for key in names if names.count(key) > 1):
+            example = f", for example {given}" if (given := give_example(name)) else ""
+            problems.append(setting_problem(f"{name}.{key}", "", f"stands more than once in its JSON text; keep one{example}"))
+        return dict(pairs)
+
     try:
         # Numbers as they are written: 25.10 is not 25.1, and 112 stands in a list of texts.
-        return json.loads(value, parse_int=str, parse_float=str)
+        return json.loads(value, parse_int=str, parse_float=str, object_pairs_hook=check_names)
     except (ValueError, RecursionError):
         return value

@@ -92,10 +92,17 @@ def explain_network(value: object) -> str:
 
 def describe(name: str) -> str:
     """Return a setting's description and a correct example of it, in the stack file's syntax."""
-    field = Settings.model_fields[name]
-    text = (field.description or "").rstrip(".")
+    text = (Settings.model_fields[name].description or "").rstrip(".")
+    return f"{text}; for example {example}" if (example := give_example(name)) else text
+
+
+def give_example(name: str) -> str:
+    """Return a correct line for a setting, in the stack file's syntax; "" where none is known."""
+    field = Settings.model_fields.get(name)
+    if field is None:
+        return ""
     examples = field.examples or ([] if field.is_required() or not field.default else [field.default])
-    return f"{text}; for example {NAMESPACE}:{name}: {show(examples[0])}" if examples else text
+    return f"{NAMESPACE}:{name}: {show(examples[0])}" if examples else ""
 
 
 def show(value: Any) -> str:

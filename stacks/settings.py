@@ -60,7 +60,8 @@ def read_file(path: Path) -> tuple[dict[str, Any], list[Problem]]:
         if not separator:
             problems.append(Problem(key, "", f"has no namespace: write {NAMESPACE}:{key}"))
         elif namespace == NAMESPACE and name.startswith("config:"):
-            problems.append(Problem(key, "", f"write {NAMESPACE}:{name.removeprefix('config:')}"))
+            right = f"{NAMESPACE}:{name.removeprefix('config:')}"
+            problems.append(Problem(key, "", f"remove it: {right} is there too" if right in config else f"write {right}"))
         elif namespace == NAMESPACE:
             values[name] = value
         elif name in Settings.model_fields and get_close_matches(namespace.lower(), [NAMESPACE], 1, 0.7):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cli.smoke.checks import make_checks
-from cloud_init.alerts import RULES, render_rules
+from cloud_init.alerts import write_rules
 from cloud_init.dashboards import write_dashboards
 from components.clouds.registry import CLOUDS
 from components.model.catalogue.alert import Severity
@@ -169,7 +169,7 @@ def alerts_table() -> str:
 
 def describe_seconds(seconds: int) -> str:
     """Return a time in the largest unit that fits."""
-    size, unit = next((size, unit) for size, unit in ((3600, "h"), (60, "min"), (1, "s")) if seconds % size == 0)
+    size, unit = next((size, unit) for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")) if seconds % size == 0)
     return f"{seconds // size} {unit}" if seconds else "at once"
 
 
@@ -208,7 +208,7 @@ def main() -> int:
     """Write every page anew."""
     for page in PAGES:
         (ROOT / page).write_text(renew((ROOT / page).read_text()))
-    RULES.write_text(render_rules())
+    write_rules()
     write_dashboards()
     return 0
 

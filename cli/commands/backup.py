@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.console import DEFAULT_STACK, AsJson, StackName, make_table, out
+from cli.console import DEFAULT_STACK, AsJson, Failure, StackName, make_table, out
 from cli.help import DAY_TWO, LOOK
 from cli.show.documents import backups_document, print_document
 
@@ -26,14 +26,23 @@ def backup(
     full: Annotated[bool, typer.Option("--full", help="All of the database, not only what changed since the last one.")] = False,
 ) -> None:
     """Back up the database now, beside what the nodes do every day by themselves."""
-    from cli.nodes.backups import ask_each, open_database
+    import asyncio
+
+    from cli.nodes.backups import ask_some, open_database
+    from cloud_init.node.backups.jobs import MADE
     from cloud_init.node_command import node_command
 
     access, keys = open_database(stack)
-    said = ask_each(access, keys, node_command("backup", "--now", "full" if full else "incr"), BACKUP_SECONDS)
+    command = node_command("backup", "--now", "full" if full else "incr")
+    said, problems = asyncio.run(ask_some(access, keys, command, BACKUP_SECONDS))
     for key, output in said.items():
         for line in output.splitlines():
             out.print(f"{key}: {line}")
+    # A member that is down makes none, and another one may lead.
+    if problems and not any(line.endswith(MADE) for output in said.values() for line in output.splitlines()):
+        raise Failure("\n".join(f"{key}: {why}" for key, why in problems.items()))
+    for key, why in problems.items():
+        out.print(f"{key}: {why}")
     out.print("Next: ./webitel backups" + ("" if stack == DEFAULT_STACK else f" {stack}"))
 
 

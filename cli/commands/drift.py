@@ -160,7 +160,7 @@ def show_backups(reports: Reports) -> None:
     """Print what is wrong with backups. That is no drift either."""
     for key, report in reports.items():
         for row in report.machine:
-            if row.warning and row.name in ("backup", "recordings' backup"):
+            if row.warning and row.name in ("backup", "recordings' backup", "restore"):
                 out.print(f"{key}: {row.name}: {row.why}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from cli.nodes.access import Access
 
 TRANSFER_SECONDS, STEP_SECONDS = 86400, 900
+KEPT = "/var/lib/webitel/database/postgresql/15.before"
 ROOM_BYTES, ROOM_RATIO = 512 << 20, 1.1
 """Beside the database's size, for its log while it recovers."""
 
@@ -35,6 +37,7 @@ def restore(
 ) -> None:
     """Bring the database back to a second. What was written after it is discarded, and calls end meanwhile."""
     from cli.nodes.backups import open_database
+    from cli.nodes.restoring import carry_out, find_silent
 
     if recordings:
         bring_recordings(stack)
@@ -42,29 +45,43 @@ def restore(
     moment = read_time(at)
     access, keys = open_database(stack)
     again = "" if stack == DEFAULT_STACK else f" {stack}"
-    leader, found = find_leader(access, keys)
-    if found["begun"] and not found["size"] and found["begun"] != show(moment):
-        raise Failure(
-            f"a restore to {found['begun']} was begun and not finished. Next: ./webitel restore{again} --at '{found['begun']}'"
-        )
-    # What was cut off while the database stood still was asked for then.
-    if not found["begun"] or found["size"]:
+    silent = find_silent(access)
+    leader, found = find_leader(access, keys, silent)
+    nodes = [key for key in access.nodes if key not in silent]
+    if found["begun"]:
+        # What was cut off while the database stood still was asked for then, and everybody waits for its end.
+        if found["begun"] != show(moment):
+            raise Failure(
+                f"a restore to {found['begun']} was begun and not finished.\n"
+                f"Next: ./webitel restore{again} --at '{found['begun']}'"
+            )
+        for key, why in silent.items():
+            progress(f"{key} is left out: {why}. Once it is back: ./webitel status{again}")
+    elif silent:
+        told = "; ".join(f"{key}: {why}" for key, why in silent.items())
+        raise Failure(f"nothing was done, for all nodes are needed: {told}. Next: ./webitel status{again}")
+    else:
         check(found, moment, again)
         ask(stack, moment, len(access.nodes), yes=yes)
-    carry_out(access, leader, keys, show(moment))
-    out.print(f"The database of {stack} is that of {show(moment)}.")
-    out.print(f"Next: ./webitel status{again}   ./webitel backup{again} --full")
+    carry_out(access, nodes, leader, [key for key in keys if key in nodes], show(moment), found["stage"])
+    out.print(f"The database of {stack} is that of {show(moment)}. Its first backup begins by itself.")
+    out.print(f"Next: ./webitel status{again}   ./webitel backups{again}")
 
 
 def bring_recordings(stack: str) -> None:
     """Have the nodes with recordings copy what is missing."""
-    from cli.nodes.backups import ask_each, open_database
+    import asyncio
+
+    from cli.nodes.backups import ask_some, open_database
     from cloud_init.node_command import node_command
 
     access, _ = open_database(stack)
-    for key, said in ask_each(access, list(access.nodes), node_command("restore", "recordings"), TRANSFER_SECONDS).items():
-        for line in said.splitlines():
+    said, problems = asyncio.run(ask_some(access, list(access.nodes), node_command("restore", "recordings"), TRANSFER_SECONDS))
+    for key, output in said.items():
+        for line in output.splitlines():
             out.print(f"{key}: {line}")
+    if problems:
+        raise Failure("\n".join(f"{key}: {why}" for key, why in problems.items()))
 
 
 def read_time(text: str) -> datetime:
@@ -88,23 +105,30 @@ def show(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
 
 
-def find_leader(access: Access, keys: list[str]) -> tuple[str, dict[str, Any]]:
-    """Return the node that leads the database, or that did when a restore was cut off, and what it says of a restore."""
+def find_leader(access: Access, keys: list[str], silent: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    """Return the node that leads the database, or that did when a restore was cut off, and what it says of a restore. Those that
+    are silent are not asked."""
     from cli.nodes.backups import ask_each
     from cloud_init.node_command import node_command
 
     answers: dict[str, Any] = {}
-    for key in keys:
+    problems = [f"{key}: {silent[key]}" for key in keys if key in silent]
+    for key in (key for key in keys if key not in silent):
         # A node whose database stands still cannot tell who leads; the one that was cut off can.
         try:
             answers |= {key: json.loads(ask_each(access, [key], node_command("restore", "check"), STEP_SECONDS)[key])}
         except Failure as error:
-            problem = error
-    leading = [(key, found) for key, found in answers.items() if found["leads"]]
-    begun = [(key, found) for key, found in leading if found["begun"] and not found["size"]]
-    if not leading:
-        raise problem if len(answers) < len(keys) else Failure("no node leads the database. Next: ./webitel status")
-    return (begun or leading)[0]
+            problems.append(str(error))
+    # A restore that was cut off on a node goes on there, unless another one leads by now.
+    order = [(key, found) for key, found in answers.items() if found["leads"]]
+    order += [(key, found) for key, found in answers.items() if found["begun"]]
+    if not order:
+        problems += [f"{key}: {found['problem']}" for key, found in answers.items() if found["problem"]]
+        raise Failure("\n".join([*problems, "no node leads the database. Next: ./webitel status"]))
+    leader, found = order[0]
+    if found["problem"] and not found["begun"]:
+        raise Failure(f"{leader}: {found['problem']}")
+    return leader, found
 
 
 def check(found: dict[str, Any], moment: datetime, again: str) -> None:
@@ -120,9 +144,11 @@ def check(found: dict[str, Any], moment: datetime, again: str) -> None:
         )
     wanted = found["size"] * ROOM_RATIO + ROOM_BYTES
     if found["free"] < wanted:
+        kept = f"; {found['kept'] / 2**30:.1f} GiB are what the former restore replaced" if found["kept"] else ""
         raise Failure(
             f"the database is restored beside the running one, which takes {wanted / 2**30:.1f} GiB; free are "
-            f"{found['free'] / 2**30:.1f} GiB: raise webitel:disk_sizes and run ./webitel up{again}"
+            f"{found['free'] / 2**30:.1f} GiB{kept}: raise webitel:disk_sizes and run ./webitel up{again}"
+            + (f", or delete {KEPT} on the node that leads" if kept else "")
         )
 
 
@@ -139,28 +165,3 @@ def ask(stack: str, moment: datetime, nodes: int, *, yes: bool) -> None:
     typer.confirm(f"Restore the database of {stack}?", abort=True)
     if typer.prompt("Type the deployment's name") != stack:
         raise Failure("That is another name: nothing was changed.")
-
-
-def carry_out(access: Access, leader: str, keys: list[str], at: str) -> None:
-    """Ask the nodes for one step after the other; each may be repeated, so a cut run is repeated as a whole."""
-    from cli.nodes.backups import ask_each
-    from cloud_init.node_command import node_command
-
-    everybody, others = list(access.nodes), [key for key in keys if key != leader]
-
-    def step(name: str, nodes: list[str], seconds: int = STEP_SECONDS) -> None:
-        begun = time.monotonic()
-        for key, said in ask_each(access, nodes, node_command("restore", name, "--at", at), seconds).items():
-            for line in said.splitlines():
-                progress(f"{key}: {line}")
-        if nodes:
-            progress(f"{name}: {time.monotonic() - begun:.0f} s")
-
-    step("prepare", [leader], TRANSFER_SECONDS)
-    step("stop", everybody)
-    # Followers first: nobody is to lead in the leader's place.
-    step("stop-database", others)
-    step("stop-database", [leader])
-    step("place", [leader])
-    step("follow", others)
-    step("start", everybody)

@@ -82,6 +82,9 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "unit": ("fail2ban", "gnupg", "openssl", "openssh-client"),
     "sandbox": (
         "nginx",
+        "haproxy",
+        "nftables",
+        "logrotate",
         "postgresql-15",
         "rabbitmq-server",
         "python3-psycopg2",

@@ -25,13 +25,16 @@ def list_dropped_calls(resources: Sequence[Mapping[str, Any]], deployment: Deplo
     plan, settings = deployment.plan, deployment.settings
     known = {one["inputs"]["node"]: one for one in resources if one["type"] == resource_types.CONFIGURATION}
     found = {}
+    secrets: Mapping[str, Any] = next((one for one in resources if one["type"] == resource_types.SECRETS), {})
+    made = secrets.get("outputs", {}).get("generations", {})
+    rotated = [name for name, generation in settings.rotate.items() if generation > made.get(name, 1)]
     for node in plan.nodes:
         before = known.get(node.name)
         if before is None or not before.get("outputs", {}).get("configured"):
             continue
         new = compose_configuration(plan, node, settings, build)
         wanted = {"files": new.files, "attributes": new.attributes, "manifest": new.manifest, "bundles": new.bundles}
-        if dropped := find_dropped_calls(before["inputs"], wanted):
+        if dropped := find_dropped_calls(before["inputs"], wanted, rotated):
             found[node.name] = dropped
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,35 +34,58 @@ def open_database(stack: str) -> tuple[Access, list[str]]:
     return access, [node.key for node in deployment.plan.nodes_with("postgresql") if node.key in access.nodes]
 
 
-def ask_each(access: Access, keys: list[str], command: str, seconds: float) -> Mapping[str, str]:
+def ask_each(access: Access, keys: Sequence[str], command: str, seconds: float) -> Mapping[str, str]:
     """Run a command on these nodes and return what each printed. A Failure with what the first said that could not do it."""
-    from cli.nodes.access import ask_nodes
+    return asyncio.run(ask_all(access, keys, command, seconds))
 
-    answers = asyncio.run(ask_nodes(access, [access.nodes[key] for key in keys], command, seconds))
-    for key, answer in answers.items():
-        if answer.problem or answer.status:
-            raise Failure(f"{key}: {answer.problem or read_error(answer.output) or answer.errors.strip()}")
-    return {key: answer.output for key, answer in answers.items()}
+
+async def ask_all(access: Access, keys: Sequence[str], command: str, seconds: float) -> Mapping[str, str]:
+    """As `ask_each`, among other calls."""
+    found, problems = await ask_some(access, keys, command, seconds)
+    if problems:
+        raise Failure("\n".join(f"{key}: {why}" for key, why in problems.items()))
+    return found
+
+
+async def ask_some(
+    access: Access, keys: Sequence[str], command: str, seconds: float
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """Run a command on these nodes; what each printed, and why the others could not do it."""
+    from cli.nodes import access as nodes_access
+    from cli.nodes.journal import explain
+
+    answers = await nodes_access.ask_nodes(access, [access.nodes[key] for key in keys], command, seconds)
+    problems = {
+        key: answer.problem or read_error(answer.output) or explain(answer.errors).strip() or "no answer"
+        for key, answer in answers.items()
+        if answer.problem or answer.status
+    }
+    return {key: answer.output for key, answer in answers.items() if key not in problems}, problems
 
 
 def read_error(output: str) -> str:
-    """Return the error in a document, or what was printed."""
+    """Return the error in the last line that was printed, or that line where it is no document."""
+    last = (output.strip().splitlines() or [""])[-1]
     try:
-        found = json.loads(output)
+        found = json.loads(last)
     except ValueError:
-        return output.strip()
+        return last
     return str(found.get("error", "")) if isinstance(found, dict) else ""
 
 
-def ask_kept(access: Access, keys: list[str]) -> tuple[str, Mapping[str, Any]]:
+def ask_kept(access: Access, keys: Sequence[str]) -> tuple[str, Mapping[str, Any]]:
     """Return the key of the node that leads the database and what it says can be restored."""
     from cloud_init.node_command import node_command
 
-    for key, output in ask_each(access, keys, node_command("backups"), ASK_SECONDS).items():
+    said, problems = asyncio.run(ask_some(access, keys, node_command("backups"), ASK_SECONDS))
+    for key, output in said.items():
         found = json.loads(output)
         if found["stanza"]:
             return key, found
-    raise Failure("no node leads the database. Next: ./webitel status")
+    # Another member that is down says nothing of what there is.
+    raise Failure(
+        "\n".join([*(f"{key}: {why}" for key, why in problems.items()), "no node leads the database. Next: ./webitel status"])
+    )
 
 
 def show_time(seconds: float) -> str:

@@ -20,5 +20,5 @@ except ImportError:
     if os.environ.get(RESTARTED):
         raise
     time.sleep(SWAP_SECONDS)
-    os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {RESTARTED: "yes"})
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | {RESTARTED: "yes"})
 sys.exit(commands.main(sys.argv[1:]))

@@ -203,6 +203,9 @@ def run_apply(incoming: pathlib.Path, update: bool) -> int:
     except ApplyError as error:
         print(json.dumps({"error": str(error), "unit": error.unit}), flush=True)
         return 1
+    except OSError as error:  # a full disk, most of all
+        print(json.dumps({"error": f"this node could not be configured: {error}", "unit": ""}), flush=True)
+        return 1
     print(json.dumps({"result": result}), flush=True)
     return 0
 

@@ -21,6 +21,7 @@ from typing import Any
 PLAN = pathlib.Path("/etc/webitel/packages.json")
 PROGRESS = pathlib.Path("/run/webitel/install.json")
 POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
+FORBIDDEN = "#!/bin/sh\nexit 101\n"
 CONFIGURED = pathlib.Path("/etc/webitel/node.json")
 SOURCES = pathlib.Path("/etc/apt/sources.list.d")
 RINGS = pathlib.Path("/usr/share/keyrings")
@@ -289,7 +290,7 @@ def read_lists(source: str) -> None:
 @contextlib.contextmanager
 def starts_forbidden() -> Iterator[None]:
     """No package starts its service meanwhile."""
-    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.write_text(FORBIDDEN)
     POLICY.chmod(0o755)
     try:
         yield
@@ -312,14 +313,20 @@ def mend_unsynced() -> None:
     began = UNSYNCED.stat().st_mtime
     names = sorted(path.name.removesuffix(".list") for path in UNPACKED.glob("*.list") if path.stat().st_mtime >= began)
     with apt_to_itself(), starts_forbidden():
-        # apt refuses to go on from where dpkg was cut off. What cannot be configured yet is unpacked anew by the next call.
-        subprocess.run(["dpkg", "--configure", "-a"], capture_output=True, check=False, stdin=subprocess.DEVNULL)
+        finish_dpkg()  # what cannot be configured yet is unpacked anew by the next call
         if names:
             run_apt(["update"], "package lists", 0)
             remove_emptied(names)
             run_apt([*LOST_TOO, "install", "--reinstall", "--no-install-recommends", *names], "packages once more", len(names))
     os.sync()
     UNSYNCED.unlink()
+
+
+def finish_dpkg() -> None:
+    """Finish what dpkg was cut off from: apt refuses to go on from there."""
+    command = ["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"]
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, env=environment)
 
 
 def remove_emptied(packages: list[str]) -> None:
@@ -348,6 +355,8 @@ def install(
     if first:
         options = (*options, *QUICK)
         mend_unsynced()
+    if POLICY.is_file() and POLICY.read_text() == FORBIDDEN:
+        POLICY.unlink()  # of a run that was killed: no security update would restart what it renews
     missing = list_missing(packages, versions)
     names = [f"{package}={versions[package]}" if package in versions else package for package in missing]
     if not missing:
@@ -356,6 +365,8 @@ def install(
         if first:
             begin_unsynced()
         for attempt in range(1, TRIES + 1):
+            if attempt > 1:
+                finish_dpkg()
             unread = read_all_lists() if fresh_lists or attempt > 1 else ""
             if unread:
                 report(f"no package lists yet: {find_cause(unread)}")

@@ -1,8 +1,12 @@
 """What every part of the node program needs of the system: running programs and units, writing files, errors for the operator."""
 
+import contextlib
+import glob
 import os
 import pathlib
+import secrets
 import subprocess
+import time
 from collections.abc import Callable
 
 from .install import NATIVE
@@ -13,6 +17,14 @@ ENDED, NOT_INSTALLED = 124, 127
 
 RUNNING = ("active", "activating", "reloading")
 """States of a unit that has begun."""
+
+STAGED = ".webitel-new"
+"""How files end that are to take another one's place. Programs that read every file of a folder do not read those."""
+LEFT_SECONDS = 3600.0
+"""After which a staged file is nobody's any more."""
+
+LINE_LETTERS = 2000
+"""Of a line of a log that is shown: the journal splits a program's lines only after 48 KiB."""
 
 Tell = Callable[[str, str], None]
 """Report one line of progress: the step and a text."""
@@ -31,16 +43,59 @@ class Unhealthy(Exception):
 
 
 def write_private(path: pathlib.Path, text: str, mode: int = 0o600) -> None:
-    """Write a file atomically; a crash leaves either the old one or the new one on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".webitel-new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w") as target:
+    """Write a file of this program's own."""
+    replace_file(path, text, mode)
+
+
+def replace_text(path: pathlib.Path, text: str) -> None:
+    """Replace a file's content, with its owner and mode as they are."""
+    found = path.stat()
+    replace_file(path, text, found.st_mode & 0o7777, (found.st_uid, found.st_gid))
+
+
+def replace_file(path: pathlib.Path, text: str, mode: int, owner: tuple[int, int] | None = None) -> None:
+    """Put a text in place of a file's at once: whoever reads it, and a power cut, finds the former one whole or this one whole,
+    with its mode and owner (the program's own where none is given)."""
+    forget_left(path)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}{STAGED}")
+    try:
+        stage(fresh, text, mode, owner)
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def stage(fresh: pathlib.Path, text: str, mode: int, owner: tuple[int, int] | None = None) -> None:
+    """Write a new file that is to take another one's place, all of it on the disk. Nobody else's file is written through."""
+    fresh.parent.mkdir(parents=True, exist_ok=True)
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as target:
+        target.write(text.encode(errors="surrogateescape"))
+        if owner:
+            os.fchown(target.fileno(), *owner)
         os.fchmod(target.fileno(), mode)
-        target.write(text)
         target.flush()
         os.fsync(target.fileno())
-    fresh.replace(path)
+
+
+def forget_left(path: pathlib.Path) -> None:
+    """Remove what was staged for a file by a process that was killed before it put it in place."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????{STAGED}"):
+        with contextlib.suppress(FileNotFoundError):  # another one is writing the same file
+            if abs(time.time() - left.stat().st_mtime) > LEFT_SECONDS:
+                left.unlink()
+
+
+def sync_folder(folder: pathlib.Path) -> None:
+    """Have a power cut find what was put into a folder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def run(
@@ -83,4 +138,4 @@ def is_running(unit: str) -> bool:
 def last_lines(unit: str, lines: int = 20) -> list[str]:
     """Read a unit's last journal lines since the current boot."""
     shown = run(["journalctl", "-b", "--no-pager", "-q", "-o", "short-iso", "-n", str(lines), "-u", unit], 10)
-    return shown.stdout.splitlines()
+    return [line if len(line) <= LINE_LETTERS else f"{line[:LINE_LETTERS]}..." for line in shown.stdout.splitlines()]

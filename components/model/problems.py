@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+UNSEEN = re.compile("[\x00-\x1f\x7f-\xa0\xad\u200b-\u200f\u2028-\u202f\u2060\ufeff]")
+"""What is not seen on a screen, or not told from a space."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +22,13 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        head = f"{self.setting} = {self.value}" if self.value else self.setting
+        head = show_unseen(f"{self.setting} = {self.value}" if self.value else self.setting)
         return f"{head}: {self.message}" if head else self.message
+
+
+def show_unseen(text: str) -> str:
+    """Return a text with its invisible characters named: `voice<U+200B>`."""
+    return UNSEEN.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
 
 
 class PlanError(Exception):

@@ -55,7 +55,7 @@ _all = (
     SecretSpec("grafana_database_password", SecretKind.PASSWORD, "read-only role of Grafana"),
     SecretSpec("grafana_store_password", SecretKind.PASSWORD, "role grafana_store, owner of Grafana's own database"),
     SecretSpec("broker_password", SecretKind.PASSWORD, "RabbitMQ user webitel", probed=True),
-    SecretSpec("broker_cookie", SecretKind.PASSWORD, "Erlang cookie of the RabbitMQ nodes", together=True),
+    SecretSpec("broker_cookie", SecretKind.PASSWORD, "Erlang cookie of the RabbitMQ nodes", probed=True),
     SecretSpec("consul_gossip_key", SecretKind.BASE64_KEY, "Consul gossip encryption", probed=True),
     SecretSpec(
         "consul_certificate",

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from components.model.catalogue.service import Bind
+from components.model.catalogue.service import Bind, Listener
 from components.model.catalogue.services import CATALOGUE
 from tests.local.conftest import Figure
 from tests.local.deployment import Deployment, wait_until
@@ -22,6 +22,8 @@ from tests.local.deployment import Deployment, wait_until
 pytestmark = pytest.mark.local
 
 AT_ONCE = 400
+QUESTION_SECONDS = 30
+"""No program keeps the socket of one question open for longer."""
 METADATA = "169.254.169.254"
 WITHOUT_PEERS = [listener for listener in CATALOGUE["alertmanager"].listeners if listener.name.startswith("gossip")]
 """Alone it has nobody to agree with, and opens none of it."""
@@ -107,11 +109,11 @@ def test_udp_ports_are_those_of_the_plan(single: Deployment) -> None:
     assert count("open") - len(ports & wanted) in range(6)
 
 
-def listen(single: Deployment, protocol: str) -> set[tuple[str, int]]:
-    """Address and port of everything on the node that waits for TCP connections, or UDP datagrams from anybody."""
-    rows = [line.split() for line in single.on_node(f"ss -Hln --{protocol}").splitlines()]
-    found = {tuple(row[3].rsplit(":", 1)) for row in rows}
-    return {(address.partition("%")[0], int(port)) for address, port in found}
+def listen(single: Deployment, protocol: str) -> dict[tuple[str, int], str]:
+    """Address and port of everything on the node that waits for TCP connections, or UDP datagrams from anybody -> whose it is."""
+    rows = [line.split() for line in single.on_node(f"ss -Hlnp --{protocol}").splitlines()]
+    found = {tuple(row[3].rsplit(":", 1)): " ".join(row[5:]) for row in rows}
+    return {(address.partition("%")[0], int(port)): whose for (address, port), whose in found.items()}
 
 
 def test_what_listens_stands_in_the_catalogue(healthy: Deployment) -> None:
@@ -120,19 +122,25 @@ def test_what_listens_stands_in_the_catalogue(healthy: Deployment) -> None:
     (node,) = healthy.plan()["nodes"]
     known = [listener for name in node["services"] for listener in CATALOGUE[name].listeners]
     for protocol in ("tcp", "udp"):
-        # Twice: a socket by which a program asks another one is open for a moment, and nobody listens there.
-        found = listen(healthy, protocol)
-        time.sleep(2)
-        found &= listen(healthy, protocol)
         mine = [listener for listener in known if listener.protocol == protocol]
-        stray = {
-            (address, port)
-            for address, port in found - BESIDE[protocol]
-            if not any(
-                address in places[listener.bind] and listener.ports.first <= port <= listener.ports.last for listener in mine
-            )
-        }
-        assert stray == set(), protocol
+        found: dict[tuple[str, int], str] = {}
+        always: set[tuple[str, int]] | None = None
+
+        def stray(protocol: str = protocol, mine: list[Listener] = mine) -> str:
+            """Say what stood there at every look so far: a socket by which a program asks another one is gone in seconds."""
+            nonlocal found, always
+            found = listen(healthy, protocol)
+            here = {
+                (address, port)
+                for address, port in found.keys() - BESIDE[protocol]
+                if not any(
+                    address in places[listener.bind] and listener.ports.first <= port <= listener.ports.last for listener in mine
+                )
+            }
+            always = here if always is None else always & here
+            return ", ".join(f"{address}:{port}/{protocol} of {found[address, port]}" for address, port in sorted(always))
+
+        wait_until(stray, QUESTION_SECONDS, pause=2)
         silent = [
             listener
             for listener in mine

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
+from cloud_init.node import turns
 from cloud_init.node.ask import consul, tokens
 from cloud_init.node.ask.consul import Session
 from cloud_init.node.clusters import access, trust
@@ -142,6 +143,7 @@ class Node:
         with ExitStack() as stack:
             for module, changes in (
                 (tokens, {"IN_USE": self.folder / "in-use.json", "PROBE_SECRETS": self.folder / "probe.json"}),
+                (turns, {"WRITING": self.folder / "writing.lock"}),
                 (consul, {"load_manifest": lambda: self.manifest}),
                 (
                     trust,
@@ -160,7 +162,6 @@ class Node:
                         "CONSUL_DATA": self.folder / "data",
                         "CONSUL_OWNER": "root",
                         "PATRONI_FILE": self.patroni,
-                        "WRITING": self.folder / "writing.lock",
                         "TURN": self.folder / "turn.lock",
                         "LOCK": self.folder / "apply.lock",
                         "SOON_SECONDS": 0.1,

@@ -1,8 +1,10 @@
 """For each alert rule series with which it fires, and then clears: a sample a minute, in promtool's notation."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from components.model.catalogue.alert import Alert
 from components.model.catalogue.alerts import ALERTS
 
 
@@ -60,10 +62,35 @@ def service_down(name: str) -> Case:
     )
 
 
+def unless_there(given: str, figure: str, minutes: int, value: str = "1", **labels: str) -> Case:
+    """Something that works, and a figure of it that comes late, is there, and is gone at the end; Prometheus looks back for five
+    minutes. `given` is what says that it works, with a `%s` for more labels."""
+    inner = ",".join(f'{name}="{text}"' for name, text in {"node": "edge-1", **labels}.items())
+    late = minutes + 3
+    series = {given % 'node="edge-1"': f"_ 1x{late + 30}", figure % inner: f"_x{late + 2} {value}x9"}
+    return Case(series, late, late + 4, labels_of(given))
+
+
+def labels_of(series: str) -> dict[str, str]:
+    """The labels of a series as it is written, with this node's."""
+    return {**dict(re.findall(r'(\w+)="([^"]*)"', series)), "node": "edge-1"}
+
+
+def figures_unknown(alert: Alert) -> Case:
+    """All figures that a service's rules are made of are there but one, which comes late."""
+    names = next(iter(re.findall(r'__name__=~"([^"]*)"', alert.expression))).split("|")
+    given = next(iter(re.findall(r"^(\w+\{[^}]*)\}", alert.expression)))
+    late = 13
+    shown = {f'{name}{{node="edge-1",x="{number}"}}': f"1x{late + 20}" for name in names[1:] for number in range(2)}
+    series = {f'{given},node="edge-1"}}': f"0x0 1x{late + 20}", f'{names[0]}{{node="edge-1"}}': f"_x{late + 1} 1x20", **shown}
+    return Case(series, late, late + 4, labels_of(given))
+
+
 OPENSIPS_ANSWERS = "webitel_opensips_answers_total"
 
 CASES: Mapping[str, Case] = {
     **{rules[0].name: service_down(name) for name, rules in ALERTS.items() if rules[0].name.endswith("Down")},
+    **{rule.name: figures_unknown(rule) for rules in ALERTS.values() for rule in rules if "__name__" in rule.expression},
     "NodeSilent": gauge("up", "1", "0", 1, job="node-exporter", role="edge"),
     "ReportStale": Case(
         {'node_textfile_mtime_seconds{node="edge-1",file="/run/webitel-metrics/webitel.prom"}': "0+60x3 180x6 660+60x9"},
@@ -71,6 +98,11 @@ CASES: Mapping[str, Case] = {
         13,
         {"node": "edge-1", "file": "/run/webitel-metrics/webitel.prom"},
     ),
+    "ReportMissing": unless_there(
+        'up{job="node-exporter",%s}', 'node_textfile_mtime_seconds{%s,file="/run/webitel-metrics/webitel.prom"}', 5
+    ),
+    "CheckWarns": gauge("webitel_machine_warning", "0", "1", 60, check="emergency calls"),
+    "UpdatesWait": gauge("webitel_machine_warning", "0", "1", 7 * 24 * 60, check="reboot"),
     "CheckFails": gauge("webitel_machine_healthy", "1", "0", 5, check="clock"),
     "ProcessorBusy": Case(
         {'node_cpu_seconds_total{mode="idle",cpu="0",node="edge-1",role="edge"}': "0+54x5 271+1x25 350+54x30"}, 22, 45, NODE
@@ -85,8 +117,12 @@ CASES: Mapping[str, Case] = {
     "DataDiskFillsSoon": gauge("webitel_disk_days_until_full", "10", "2", 60, disk="database"),
     "AudioDropped": counted("node_netstat_Udp_RcvbufErrors"),
     "ClockOff": gauge("webitel_clock_offset_seconds", "0.001", "-0.5", 5),
+    "ClockUnknown": unless_there('webitel_machine_healthy{check="clock",%s}', "webitel_clock_offset_seconds{%s}", 60),
+    "RecordsNotSent": gauge("webitel_machine_warning", "0", "1", 10, check="log server"),
+    "RecordingsNotBackedUp": gauge("webitel_machine_warning", "0", "1", 10, check="recordings' backup"),
     "BackendGone": gauge("haproxy_backend_active_servers", "1", "0", 1, proxy="sql"),
     "DatabaseLeaderless": Case({'patroni_primary{node="db-1"}': "1x1 0x4 1x9", 'patroni_primary{node="db-2"}': "0x20"}, 4, 8, {}),
+    "DatabaseTwice": Case({'patroni_primary{node="db-1"}': "1x20", 'patroni_primary{node="db-2"}': "0x1 1x4 0x9"}, 5, 8, {}),
     "ReplicaLags": Case(
         {
             'patroni_xlog_location{node="db-1"}': "200000000x20",
@@ -151,6 +187,7 @@ CASES: Mapping[str, Case] = {
     "WebSocketUnreachable": gauge("probe_success", "1", "0", 1, look="web_socket"),
     "SipUnreachable": gauge("probe_success", "1", "0", 1, look="sip"),
     "CertificateLate": gauge("webitel_machine_warning", "0", "1", 60, check="certificate"),
+    "CertificateUnseen": unless_there('webitel_machine_healthy{check="certificate",%s}', "webitel_certificate_days{%s}", 10),
     "CertificateEnds": gauge("webitel_certificate_days", "30", "0.5", 60),
     "AlertsNotTold": Case(
         {'alertmanager_notifications_failed_total{node="edge-1",integration="email"}': "0x5 1+1x15 16x20"},

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sandbox import bucket, pebble
 from tests.sandbox.consul_program import find_consul
 from tests.sandbox.network import own_network
 from tests.sandbox.platform import Platform, running_platform
@@ -20,7 +21,10 @@ def network() -> Iterator[None]:
         assert "PYTEST_XDIST_WORKER" not in os.environ, "several workers would meet on the loopback: run as root, or without -n"
         yield
         return
-    find_consul()  # while there is a way to Debian's mirror
+    # While there is a way to Debian's mirror and to Go's modules: the network below has none.
+    find_consul()
+    bucket.build()
+    pebble.build()
     with own_network():
         yield
 

@@ -157,8 +157,8 @@ class Platform:
             )
             wait_until(lambda: self.sql("select 1", "postgres", quiet=True) == "1", 30, "PostgreSQL")
         elif name == "rabbitmq":
-            self._run(name, [str(RABBITMQ / "rabbitmq-server")], self.rabbit_environment())
-            wait_until(lambda: self.rabbit("/exchanges")[0] == 200, 60, "RabbitMQ")
+            self._begin(name)
+            self.wait_for_broker()
         else:
             self._run(
                 name,
@@ -225,7 +225,7 @@ class Platform:
         self._begin("rabbitmq")
         self.set_up_database()
         self.start("consul")
-        wait_until(lambda: self.rabbit("/exchanges")[0] == 200, 60, "RabbitMQ")
+        self.wait_for_broker()
 
     def write_broker_files(self) -> None:
         """What RabbitMQ reads at its start."""
@@ -236,6 +236,16 @@ class Platform:
             "log.console = true\nlog.file = false\n"
         )
         (self.folder / "definitions.json").write_text(rendered_definitions())
+
+    def wait_for_broker(self) -> None:
+        """Waits for the last that our definitions make: before, the user may be there and have no rights yet."""
+        wanted = {(one["vhost"], one["name"]) for one in json.loads(rendered_definitions())["exchanges"]}
+
+        def ready() -> bool:
+            status, text = self.rabbit("/exchanges")
+            return status == 200 and wanted <= {(one["vhost"], one["name"]) for one in json.loads(text)}
+
+        wait_until(ready, 60, "RabbitMQ")
 
     def set_up_broker(self) -> None:
         """RabbitMQ running, with what our definitions make in it."""
@@ -283,7 +293,12 @@ class Platform:
 
     def declare(self, exchange: str) -> None:
         """A durable topic exchange that services expect."""
-        assert self.rabbit(f"/exchanges/%2f/{exchange}", "PUT", {"type": "topic", "durable": True})[0] in (201, 204)
+        self.make(f"/exchanges/%2f/{exchange}", "PUT", {"type": "topic", "durable": True})
+
+    def make(self, path: str, method: str, body: object) -> None:
+        """Makes something of the broker's."""
+        status, text = self.rabbit(path, method, body)
+        assert status in (201, 204), f"{method} {path}: {status} {text}"
 
     def sql(self, text: str, database: str = "webitel", quiet: bool = False) -> str:
         """What psql prints for a text of SQL."""

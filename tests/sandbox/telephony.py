@@ -113,7 +113,7 @@ class Telephony:
         self.platform = Platform(folder)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.closing: list[Callable[[], None]] = []
-        self.folders = {name: folder / name for name in ("opensips", "freeswitch", "mod", "run-freeswitch")}
+        self.folders = {name: folder / name for name in ("opensips", "freeswitch", "mod", "run-freeswitch", "tmp")}
         for path in self.folders.values():
             path.mkdir()
         self.write_files()
@@ -219,7 +219,7 @@ class Telephony:
                 stdin=subprocess.DEVNULL,
                 cwd=ROOT / "sandbox",
                 start_new_session=True,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, "TMPDIR": str(self.folders["tmp"]), **(environment or {})},
             )
         self.running[name] = process
         return process
@@ -350,3 +350,5 @@ def running_telephony(prepare: Callable[[Telephony], None] = lambda made: None) 
             yield made
         finally:
             made.close()
+        # A private key among them would lie on a node for good.
+        assert list(made.folders["tmp"].iterdir()) == [], "a program left temporary files behind"

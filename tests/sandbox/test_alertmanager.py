@@ -35,6 +35,7 @@ class Received:
 
     alertmanager: str = ""
     mails: list[str] = field(default_factory=list)
+    greetings: set[str] = field(default_factory=set)
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
 
     def bodies(self, path: str) -> list[Any]:
@@ -50,6 +51,9 @@ class Mail(socketserver.StreamRequestHandler):
         self.say("220 test")
         while line := self.rfile.readline().decode().strip():
             match line.split(" ")[0].upper():
+                case "EHLO" | "HELO":
+                    self.received.greetings.add(line.split(" ")[1])
+                    self.say("250 test")
                 case "DATA":
                     self.say("354 go on")
                     lines = iter(self.rfile.readline, b".\r\n")
@@ -111,7 +115,7 @@ def received(tmp_path: Path) -> Iterator[Received]:
     }
     text = re.sub(r"\{\{secret:(\w+)\}\}", lambda name: secrets[name[1]], files["/etc/prometheus/alertmanager.yml"])
     text = re.sub(r"(wait|group_interval): \w+", r"\1: 1s", text)
-    (tmp_path / "alertmanager.yml").write_text(text.replace("repeat_interval: 1m", "repeat_interval: 1s"))
+    (tmp_path / "alertmanager.yml").write_text(text.replace("repeat_interval: 30s", "repeat_interval: 500ms"))
     port = free_port()
     words = arguments(files["/etc/default/prometheus-alertmanager"].replace("{{address:all-1}}:9093", f"127.0.0.1:{port}"))
     words = [word.replace("/var/lib/prometheus", str(tmp_path)) for word in words]
@@ -168,6 +172,7 @@ def test_a_critical_alert_reaches_every_target_and_so_does_its_end(received: Rec
     wait(lambda: received.mails and received.bodies("/hook") and received.bodies("/slack"), str(received))
     wait(lambda: received.bodies("/pager"), str(received))
     (mail,) = received.mails
+    assert received.greetings == {"example.com"}, "servers refuse who greets them as localhost"
     assert "Subject: FIRING critical EngineDown (local-single)" in mail and "To: night@your-company.com" in mail
     assert ALERTS["engine"][0].means in mail.replace("=\r\n", "") and "queue x has no consumer" in mail and "on app-1" in mail
     ((_, token, hook),) = [one for one in received.requests if one[0] == "/hook"]

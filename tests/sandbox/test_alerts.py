@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cloud_init.alerts import RULES, WHY, describe_rule, render_rules
+from cloud_init.alerts import FOLDER, WHY, describe_rule, render_files, render_rules
 from components.model.catalogue.alert import Alert
 from components.model.catalogue.alerts import ALERTS
 from components.model.catalogue.services import CATALOGUE
@@ -17,6 +17,7 @@ from tests.sandbox.alert_cases import CASES, Case
 
 pytestmark = pytest.mark.sandbox
 
+OUTSIDE = {"deployment": "aws-basic"}
 RULE_OF = {alert.name: (service, alert) for service, alerts in ALERTS.items() for alert in alerts}
 
 
@@ -25,7 +26,12 @@ def expected(service: str, alert: Alert, case: Case) -> dict[str, Any]:
     rule: Any = describe_rule(service, alert)
     texts = {name: case.why if text == WHY else text for name, text in rule["annotations"].items()}
     filled = {
-        name: re.sub(r"\{\{ \$labels\.(\w+) \}\}", lambda found: case.labels[found[1]], text) for name, text in texts.items()
+        name: re.sub(
+            r"\{\{ \$(labels|externalLabels)\.(\w+) \}\}",
+            lambda found: {"labels": case.labels, "externalLabels": OUTSIDE}[found[1]][found[2]],
+            text,
+        )
+        for name, text in texts.items()
     }
     return {"exp_labels": {**rule["labels"], **case.labels, **rule["labels"]}, "exp_annotations": filled}
 
@@ -37,6 +43,7 @@ def test_of(name: str) -> dict[str, Any]:
     times += [] if case.clears is None else [(0, []), (case.clears, [])]
     return {
         "interval": "1m",
+        "external_labels": OUTSIDE,
         "name": name,
         "input_series": [{"series": series, "values": values} for series, values in case.series.items()],
         "alert_rule_test": [
@@ -65,7 +72,8 @@ def run(folder: Path, names: list[str], replaced: str = "") -> subprocess.Comple
 def test_every_service_has_rules_and_every_rule_its_case() -> None:
     assert set(ALERTS) == set(CATALOGUE)
     assert set(CASES) == set(RULE_OF) and len(RULE_OF) == sum(map(len, ALERTS.values()))
-    assert RULES.read_text() == render_rules(), "run: PYTHONPATH=. .venv/bin/python -m tools.pages"
+    written = {path.name: path.read_text() for path in FOLDER.iterdir()}
+    assert written == render_files(), "run: PYTHONPATH=. .venv/bin/python -m tools.pages"
 
 
 def test_every_rule_fires_and_clears(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cloud_init.node.backups import jobs, repository, restore, steps
+from cloud_init.node.backups import jobs, marks, recovery, repository, restore, steps
 from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.manifest import Manifest, empty_manifest
 from components.model.settings import Settings
@@ -22,6 +23,7 @@ from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
 from tests.sandbox.platform import POSTGRES, wait_until
+from tests.unit.node.entries import unit
 
 pytestmark = pytest.mark.sandbox
 
@@ -88,6 +90,12 @@ class Node:
                 (self.stop if running else self.start)()
         return subprocess.CompletedProcess([], 0, "", "")
 
+    def list_members(self, _: Manifest) -> list[database_cluster.Member]:
+        """What Patroni answers while it runs."""
+        if not (self.data / "postmaster.pid").exists():
+            raise ConnectionRefusedError
+        return [{"name": "all-1", "role": self.role}]
+
     def step(self, step: str, at: str = "") -> bool:
         """One step of a restore, as the command line asks for it."""
         return steps.run(step, at, self.manifest, lambda _, text: self.said.append(text)) == 0
@@ -121,16 +129,17 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         )
         plan = make_plan(settings, "local-single")
         configuration = compose_configuration(plan, plan.nodes[0], settings)
-        manifest: Manifest = empty_manifest() | {"key": "all-1", "backup": configuration.manifest["backup"]}
+        parts: dict[str, Any] = {"key": "all-1", "backup": configuration.manifest["backup"], "units": [unit("patroni")]}
+        manifest: Manifest = empty_manifest() | parts  # type: ignore[assignment]
         node = Node(folder, storage, manifest, configuration.files["/etc/webitel/pgbackrest.conf"])
         node.make_database()
         node.write_config()
         patch.setattr(repository, "CONFIG", folder / "pgbackrest.conf")
         patch.setattr(jobs, "MEMORY", folder / "memory.json")
-        patch.setattr(jobs, "BUSY", folder / "busy")
+        patch.setattr(marks, "BUSY", folder / "busy")
         patch.setattr(database_data, "data_folder", lambda: node.data)
         patch.setenv("PGBACKREST_PG1_SOCKET_PATH", str(folder / "pg"))
-        patch.setattr(database_cluster, "list_members", lambda _: [{"name": "all-1", "role": node.role}])
+        patch.setattr(database_cluster, "list_members", node.list_members)
         parameters: dict[str, object] = {}
 
         def change(_: Manifest, wanted: dict[str, object]) -> str:
@@ -142,6 +151,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         patch.setenv("PGHOST", str(folder / "pg"))
         patch.setenv("PGPORT", PORT)
         patch.setattr(restore, "systemctl", node.systemctl)
+        patch.setattr(recovery, "systemctl", node.systemctl)
+        patch.setattr(recovery, "LOCK", folder / "apply.lock")
         patch.setattr(restore, "is_running", lambda _: (node.data / "postmaster.pid").exists())
         patch.setattr(restore, "call", lambda _, path, **__: node.forgotten.append(path.rpartition("/")[2]))
         patch.setattr(database_cluster, "read_parameters", lambda _: parameters)
@@ -238,7 +249,7 @@ def test_a_second_before_a_delete_without_where_comes_back_with_all_that_was_ack
     assert world.step("prepare", at), world.said
     assert world.sql("select count(*) from calls") == "0", "the running database goes on until the other one is proved"
     assert world.step("prepare", at), "a step may be repeated"
-    assert world.step("stop-database")
+    assert world.step("stop-database", at)
     assert restore.check(world.manifest)["begun"].startswith(at[:22]), "cut off here, it is known where to go on"
     assert world.step("place", at), world.said
     assert int(world.sql("select count(*) from calls")) == before
@@ -251,17 +262,92 @@ def test_a_second_before_a_delete_without_where_comes_back_with_all_that_was_ack
     assert world.sql("select timeline_id from pg_control_checkpoint()") != "1"
 
 
-@pytest.mark.skipif(not LONG, reason="takes a quarter of a minute: WEBITEL_TEST_LONG=1")
-def test_what_was_restored_is_backed_up_and_restored_again(world: Node) -> None:
-    world.sql("insert into calls values (-1)")
-    before = int(world.sql("select count(*) from calls"))
+def test_the_first_backup_after_a_restore_is_made_by_the_next_look_and_status_says_what_protects_until_then(world: Node) -> None:
+    before = jobs.remember()["backups"][-1]["label"]
+    wanted = jobs.remember()["restored"]
+    assert world.look(), world.said
+    memory = jobs.remember()
+    made = memory["backups"][-1]
+    assert made["kind"] == "full" and made["label"] != before and made["timeline"] == memory["restored"] > wanted
+    assert world.look() and jobs.remember()["backups"][-1] == made, "once"
+    # As after the restore, before that look.
+    jobs.MEMORY.write_text(json.dumps(memory | {"backups": memory["backups"][:-1]}))
+    (row,) = jobs.report(world.manifest)
+    assert not row.get("warning") and f"until then {before} and the log protect it" in row["why"], row
+    jobs.MEMORY.write_text(json.dumps(memory))
+
+
+def restored_to(world: Node, at: str) -> list[str]:
+    """The numbers in the table after a restore to that time."""
+    for step, when in (("prepare", at), ("stop-database", at), ("place", at), ("start", "")):
+        assert world.step(step, when), world.said
+    return world.sql("select n from steps order by n").split()
+
+
+@pytest.mark.skipif(not LONG, reason="takes a minute: WEBITEL_TEST_LONG=1")
+def test_what_an_earlier_restore_discarded_is_restored_too_and_what_came_after_it(world: Node) -> None:
+    world.sql("create table steps (n int)")
     assert world.look("incr"), world.said
+    moments = []
+    for n in range(3):
+        world.sql(f"insert into steps values ({n})")
+        time.sleep(0.2)
+        moments.append(world.now())
+        time.sleep(0.2)
+    assert world.look("incr"), "a backup of what will be discarded"
+    assert restored_to(world, moments[0]) == ["0"]
+    world.sql("insert into steps values (10)")
+    time.sleep(1.2)
+    after = world.now()
+    time.sleep(0.2)
+    world.sql("insert into steps values (11)")
+    # Too early: what was discarded then had what is wanted.
+    assert restored_to(world, moments[2]) == ["0", "1", "2"]
+    # And before there is a backup of it, back to what was between the two.
+    assert restored_to(world, after) == ["0", "10"]
+
+
+@pytest.mark.parametrize("cut", ["before", "between", "after"] if LONG else ["between", "after"])
+def test_a_restore_that_was_cut_while_the_databases_changed_places_goes_on(
+    world: Node, monkeypatch: pytest.MonkeyPatch, cut: str
+) -> None:
+    world.sql("drop table if exists cuts; create table cuts (n int); insert into cuts values (1)")
+    time.sleep(0.1)
     at = world.now()
     time.sleep(0.1)
-    world.sql("truncate calls")
-    for step, when in (("prepare", at), ("stop-database", ""), ("place", at), ("start", "")):
-        assert world.step(step, when), world.said
-    assert int(world.sql("select count(*) from calls")) == before
+    world.sql("insert into cuts values (2)")
+    assert world.step("prepare", at) and world.step("stop-database", at), world.said
+    renamed: list[Path] = []
+    rename = Path.rename
+
+    def end(path: Path, target: Path) -> Path:
+        """The power fails at this one."""
+        if len(renamed) == ["before", "between"].index(cut):
+            raise SystemExit
+        renamed.append(path)
+        return rename(path, target)
+
+    write_mark = marks.write_mark
+
+    def write(data: Path, at: str, stage: str) -> None:
+        """The power fails before this one is written."""
+        if stage == marks.PLACED:
+            raise SystemExit
+        write_mark(data, at, stage)
+
+    with monkeypatch.context() as patch:
+        if cut == "after":
+            patch.setattr(marks, "write_mark", write)
+        else:
+            patch.setattr(Path, "rename", end)
+        with pytest.raises(SystemExit):
+            world.step("place", at)
+    assert restore.check(world.manifest)["begun"] == recovery.parse_time(at)
+    assert jobs.report(world.manifest)[0].get("warning")
+    assert world.step("prepare", at) and world.step("stop-database", at) and world.step("place", at), world.said
+    assert world.sql("select n from cuts") == "1"
+    assert (world.data.with_name("15.before") / "PG_VERSION").exists(), "what was discarded is still there"
+    assert world.step("start")
 
 
 def test_what_cannot_be_restored_is_refused_and_named_before_anything_stops(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloud_init.dashboard import COLUMNS
+from cloud_init.dashboard import COLUMNS, DATABASE, SOURCE
 from cloud_init.dashboards import DASHBOARDS, FOLDER, render_dashboards
 from cloud_init.node.health import figures
 
@@ -19,6 +19,7 @@ EXPRESSIONS = {
     for board in DASHBOARDS
     for number, panel in enumerate(board.panels)
     for index, query in enumerate(panel.queries)
+    if panel.source is SOURCE
 }
 
 
@@ -49,4 +50,5 @@ def test_no_panel_covers_another_and_each_asks_our_prometheus() -> None:
             cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
             assert not cells & taken and max(x for x, _ in cells) < COLUMNS, panel["title"]
             taken |= cells
-            assert panel["targets"] and all(target["datasource"]["uid"] == "prometheus" for target in panel["targets"])
+            assert panel["targets"] and panel["datasource"] in (SOURCE, DATABASE)
+            assert all(target["datasource"] == panel["datasource"] for target in panel["targets"])

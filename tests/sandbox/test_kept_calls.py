@@ -204,3 +204,13 @@ def test_a_browsers_call_begins_anew_since_its_keys_do_not_come_back(relay: Rela
     hear(*some)
     again = relay.ask({**browser, "transport-protocol": "RTP/AVP", "sdp": BROWSER_SDP})
     assert "6:result2:ok" in again, again
+
+
+def test_every_call_is_listed(relay: Relay) -> None:
+    """Many more than a socket takes at once."""
+    text = "v=0\r\no=- 1 1 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\nm=audio 40000 RTP/AVP 8\r\n".format("127.0.79.21")
+    names = {f"{number:04d}-{'long' * 12}@10.0.0.1" for number in range(1500)}
+    for name in names:
+        assert "6:result2:ok" in relay.ask({"command": "offer", "call-id": name, "from-tag": "a", "sdp": text})
+    for _ in range(10):
+        assert kept_calls.list_calls(OWN) == names

@@ -24,8 +24,8 @@ def telephony() -> Iterator[Telephony]:
     def prepare(made: Telephony) -> None:
         made.platform.set_up_broker()
         for name in ("opensips", "webitel"):
-            made.platform.rabbit(f"/queues/%2f/{name}", "PUT", {"durable": True})
-            made.platform.rabbit(f"/bindings/%2f/e/{name}/q/{name}", "POST", {"routing_key": "#"})
+            made.platform.make(f"/queues/%2f/{name}", "PUT", {"durable": True})
+            made.platform.make(f"/bindings/%2f/e/{name}/q/{name}", "POST", {"routing_key": "#"})
 
     with running_telephony(prepare) as made:
         made.platform.sql("update sip_subscriber set oid = 1031")
@@ -35,7 +35,8 @@ def telephony() -> Iterator[Telephony]:
 def taken(telephony: Telephony, queue: str) -> list[dict[str, Any]]:
     """What waits in a queue, taken out of it: the routing key and the parameters of each event."""
     body = {"count": 50, "ackmode": "ack_requeue_false", "encoding": "auto"}
-    _, text = telephony.platform.rabbit(f"/queues/%2f/{queue}/get", "POST", body)
+    status, text = telephony.platform.rabbit(f"/queues/%2f/{queue}/get", "POST", body)
+    assert status == 200, text
     return [{"key": one["routing_key"], **json.loads(one["payload"])} for one in json.loads(text)]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cloud_init.alerts import RULES
+from cloud_init.alerts import FOLDER
 from cloud_init.node.health import figures
 from tests.sandbox.platform import free_port
 from tests.sandbox.runner import ADDRESS, node_files
@@ -23,7 +23,7 @@ from tests.unit.node.entries import manifest, service
 pytestmark = pytest.mark.sandbox
 
 WAIT_SECONDS = 30.0
-BUNDLED = "/usr/share/webitel/bundles/alerts/rules.yml"
+BUNDLED = "/usr/share/webitel/bundles/alerts"
 
 
 def arguments(text: str) -> list[str]:
@@ -46,7 +46,7 @@ class Place:
         for there, here in (
             ("/var/lib/prometheus", self.folder / "data"),
             ("/run/webitel-metrics", self.folder),
-            (BUNDLED, RULES),
+            (BUNDLED, FOLDER),
         ):
             text = text.replace(there, str(here))
         return text
@@ -94,6 +94,8 @@ def test_a_probe_that_fails_is_an_alert_and_nothing_of_ours_is_refused(
     figures.write_public(figures.format_samples(list(figures.list_samples(known, report, []))))
     (tmp_path / "prometheus.yml").write_text(place.files["/etc/prometheus/prometheus.yml"])
     place.start("prometheus-node-exporter")
+    (tmp_path / "alertmanager.yml").write_text(place.files["/etc/prometheus/alertmanager.yml"])
+    place.start("prometheus-alertmanager", f"--config.file={tmp_path / 'alertmanager.yml'}")
     place.start("prometheus", f"--config.file={tmp_path / 'prometheus.yml'}")
     (found,) = place.wait_for('webitel_service_healthy{service="engine"}')
     assert found["value"][1] == "0" and found["metric"]["node"] == "all-1" and found["metric"]["role"] == "all"
@@ -107,3 +109,16 @@ def test_a_probe_that_fails_is_an_alert_and_nothing_of_ours_is_refused(
     failing = place.ask(f"query?query={urllib.parse.quote('node_scrape_collector_success == 0')}")["result"]
     assert [one["metric"]["collector"] for one in failing] == []
     assert len(place.ask("rules")["groups"]) > 20
+    # Every figure that rules ask these programs for is one that they give.
+    assert place.wait_for('up{job="alertmanager"} == 1')
+    blind = {row["metric"]["alertname"] for row in place.wait_for("ALERTS")}
+    assert not blind & {f"{name}AnswersUnknown" for name in ("NodeExporter", "Prometheus", "Alertmanager")}
+    assert "RulesRefused" not in blind and "ReportMissing" not in blind
+
+
+def test_a_node_program_that_tells_nothing_is_an_alert(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "prometheus.yml").write_text(place.files["/etc/prometheus/prometheus.yml"])
+    place.start("prometheus-node-exporter")
+    place.start("prometheus", f"--config.file={tmp_path / 'prometheus.yml'}")
+    (found,) = place.wait_for('ALERTS{alertname="ReportMissing"}')
+    assert found["metric"]["node"] == "all-1" and found["metric"]["service"] == "node-exporter"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node.backups import recordings
+from cloud_init.node.backups.repository import BackupError
 from cloud_init.node.manifest import Manifest, empty_manifest
 from components.model.settings import Settings
 from stacks.load import load_deployment
@@ -127,3 +129,88 @@ def test_a_bucket_that_is_away_is_named_and_a_late_copy_too(world: Node, monkeyp
 def test_the_node_that_does_not_run_storage_copies_nothing(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world, "runs", False)
     assert world.copy() and recordings.report(world.manifest) == []
+
+
+def test_a_restore_that_is_cut_leaves_nothing_in_place_and_the_next_one_brings_all(
+    world: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(4):
+        world.record(f"recordings/cut/{n}.wav")
+    assert world.copy(), world.said
+    before = world.sums()
+    (world.files / "recordings" / "cut" / "0.wav").write_text("another one of that name")
+    for n in range(1, 4):
+        (world.files / "recordings" / "cut" / f"{n}.wav").unlink()
+    here = world.sums()
+
+    def cut(*words: str, **_: object) -> subprocess.CompletedProcess[str]:
+        """The machine restarts when the first file is there and of the second one a half."""
+        beside = Path(words[2])
+        (beside / "recordings" / "cut").mkdir(parents=True)
+        (beside / "recordings" / "cut" / "1.wav").write_bytes(b"half")
+        assert world.sums() == here
+        raise SystemExit
+
+    run_rclone = recordings.run_rclone
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(recordings, "run_rclone", lambda *words, **how: (cut if words[0] == "copy" else run_rclone)(*words, **how))
+        recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+    assert world.sums() == here, "neither the half nor anything else"
+    recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+    name = "recordings/cut/0.wav"
+    assert world.sums() == before | {name: here[name]}, "what is here is not replaced"
+    assert not recordings.find_beside(world.manifest["backup_files"]).exists()
+
+
+def test_files_that_are_damaged_in_the_bucket_are_named_and_the_others_come_back(world: Node) -> None:
+    names = [f"recordings/damaged/{n}.wav" for n in range(4)]
+    there = set(world.storage.objects.rglob("*"))
+    for name in names:
+        world.record(name)
+    assert world.copy(), world.said
+    before = world.sums()
+    for name in names:
+        (world.files / name).unlink()
+    cut, changed, *_ = (path for path in world.storage.objects.rglob("*") if path.is_file() and path not in there)
+    whole = {path: path.read_bytes() for path in (cut, changed)}
+    cut.write_bytes(whole[cut][: len(whole[cut]) // 2])
+    changed.write_bytes(whole[changed][:5000] + bytes(64) + whole[changed][5064:])
+    with pytest.raises(
+        BackupError, match=r"2 are damaged in the bucket and were left out: recordings/damaged/\d.wav, recordings"
+    ):
+        recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+    assert len([name for name in names if (world.files / name).exists()]) == 2 and world.sums().items() <= before.items()
+    for path, content in whole.items():
+        path.write_bytes(content)
+    recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+    assert world.sums() == before
+
+
+def test_a_restore_for_which_the_disk_has_no_room_is_refused(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.record("recordings/large.wav")
+    assert world.copy(), world.said
+    (world.files / "recordings" / "large.wav").unlink()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1 << 30, 1 << 30, 1 << 20))
+    with pytest.raises(BackupError, match=r"1 files are missing, .* raise webitel:disk_sizes"):
+        recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+
+
+def test_with_another_key_nothing_is_said_to_be_back(world: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.record("recordings/key.wav")
+    assert world.copy(), world.said
+    other = world.folder / "other"
+    other.write_text("another\n")
+    monkeypatch.setattr(recordings, "CIPHER", other)
+    with pytest.raises(BackupError, match="backup_cipher"):
+        recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))
+
+
+@pytest.mark.parametrize(("given", "told"), [(SECRET, "webitel:backup_key"), (":webitel/", "webitel:backup.url")])
+def test_a_refused_log_in_and_a_bucket_that_is_not_there_are_told_apart(
+    world: Node, monkeypatch: pytest.MonkeyPatch, given: str, told: str
+) -> None:
+    config = world.folder / "wrong.conf"
+    config.write_text(recordings.CONFIG.read_text().replace(given, ":another/" if given.startswith(":") else "wrong"))
+    monkeypatch.setattr(recordings, "CONFIG", config)
+    with pytest.raises(BackupError, match=told):
+        recordings.bring_back(world.manifest, lambda _, text: world.said.append(text))

@@ -16,15 +16,18 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node.ask import consul, tokens
-from cloud_init.node.backups import jobs, repository, restore, steps
+from cloud_init.node.backups import jobs, marks, recovery, repository, restore, steps
 from cloud_init.node.clusters import database_cluster, database_data
+from cloud_init.node.clusters.encryption import ROOT as NODES_ROOT
 from cloud_init.node.manifest import Manifest, empty_manifest
 from components.model.settings import Settings
+from provider import certificates
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
 from tests.sandbox.consul_program import find_consul
 from tests.sandbox.platform import fetch, free_port, wait_until
+from tests.unit.node.entries import unit
 
 pytestmark = [
     pytest.mark.sandbox,
@@ -55,7 +58,7 @@ class Member:
             with (self.folder / "patroni.log").open("ab") as log:
                 # Not by runuser, which kills it before it has stopped its database.
                 who = pwd.getpwnam("postgres")
-                options = {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
+                options = {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": [], "env": os.environ | {"HOME": who.pw_dir}}
                 command = ["/usr/bin/patroni", str(self.folder / "config.yml")]
                 self.running = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **options)  # type: ignore[call-overload]
         elif "patroni" in names and verb == "stop" and self.running:
@@ -80,13 +83,15 @@ class Member:
         patch.setattr(restore, "systemctl", self.systemctl)
         patch.setattr(restore, "is_running", lambda _: self.running is not None)
         patch.setattr(jobs, "MEMORY", self.folder / "memory.json")
-        patch.setattr(jobs, "BUSY", self.folder / "busy")
+        patch.setattr(marks, "BUSY", self.folder / "busy")
+        patch.setattr(recovery, "systemctl", self.systemctl)
+        patch.setattr(recovery, "LOCK", self.folder / "apply.lock")
         patch.setattr(repository, "CONFIG", self.folder / "pgbackrest.conf")
         patch.setenv("PGHOST", str(self.folder / "socket"))
         patch.setenv("PGBACKREST_PG1_SOCKET_PATH", str(self.folder / "socket"))
 
 
-def make_member(key: str, folder: Path, storage: ObjectStorage, agent: int) -> Member:
+def make_member(key: str, folder: Path, storage: ObjectStorage, agent: int, authority: str) -> Member:
     """A member with its rendered files."""
     settings = Settings.model_validate(
         load_deployment("local-basic").settings.model_dump(exclude_unset=True)
@@ -103,6 +108,10 @@ def make_member(key: str, folder: Path, storage: ObjectStorage, agent: int) -> M
     for name in ("postgresql", "socket"):
         (folder / name).mkdir(parents=True)
         shutil.chown(folder / name, "postgres")
+    root, own = folder.parent / "nodes.pem", folder / "database.pem"
+    own.write_text(certificates.sign_node(authority, "database", loopback=True))
+    own.chmod(0o600)
+    shutil.chown(own, "postgres")
     secrets = {"backup_key": KEY, "backup_secret": SECRET}
 
     def fill(text: str) -> str:
@@ -114,6 +123,7 @@ def make_member(key: str, folder: Path, storage: ObjectStorage, agent: int) -> M
         text = text.replace("/var/lib/postgresql/pgbackrest", str(folder / "postgresql" / "lock"))
         text = text.replace("/var/lib/postgresql/.patroni.pgpass", str(folder / "postgresql" / "pgpass"))
         text = text.replace("/var/run/postgresql", str(folder / "socket")).replace("shared_buffers: ", "shared_buffers: 32MB #")
+        text = text.replace("/etc/webitel/database.pem", str(own)).replace(str(NODES_ROOT), str(root))
         return text.replace("/var/lib/webitel/database/postgresql/15", str(folder / "postgresql" / "15"))
 
     wanted = {"config.yml": "/etc/patroni/config.yml", "pgbackrest.conf": "/etc/webitel/pgbackrest.conf"}
@@ -125,6 +135,7 @@ def make_member(key: str, folder: Path, storage: ObjectStorage, agent: int) -> M
         "address": ADDRESSES[key],
         "ports": configuration.manifest["ports"],
         "backup": configuration.manifest["backup"],
+        "units": [unit("patroni")],
     }
     return Member(key, folder, manifest)
 
@@ -140,7 +151,9 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Member, 
     ports = [word for name in ("dns", "grpc", "server", "serf-lan", "serf-wan") for word in (f"-{name}-port", str(free_port()))]
     with run_bucket(folder / "storage") as storage, (folder / "consul").open("w") as log, pytest.MonkeyPatch.context() as patch:
         process = subprocess.Popen([*command, *ports], stdout=log, stderr=log)
-        made = tuple(make_member(key, folder / key, storage, agent) for key in ADDRESSES)
+        authority, root = certificates.make_authority()
+        (folder / "nodes.pem").write_text(root)
+        made = tuple(make_member(key, folder / key, storage, agent, authority) for key in ADDRESSES)
         try:
             patch.setattr(consul, "find_agent", lambda: f"http://127.0.0.1:{agent}")
             patch.setattr(tokens, "list_in_use", dict)
@@ -175,11 +188,11 @@ def test_the_leader_has_the_database_of_that_second_and_the_other_member_follows
 
     assert leader.step(monkeypatch, "prepare", at), leader.said
     assert leader.sql("select count(*) from calls") == "0"
-    assert other.step(monkeypatch, "stop-database") and leader.step(monkeypatch, "stop-database")
+    assert other.step(monkeypatch, "stop-database", at) and leader.step(monkeypatch, "stop-database", at)
     assert leader.step(monkeypatch, "place", at), leader.said
     assert leader.sql("select count(*) from calls") == "1000"
     assert leader.sql("select to_regclass('later')") == ""
-    assert other.step(monkeypatch, "follow"), other.said
+    assert other.step(monkeypatch, "follow", at), other.said
     # The copy ends where the log goes on: something has to be written for it to begin there.
     leader.sql("insert into calls values (0)")
     wait_until(lambda: leader.sql("select sync_state from pg_stat_replication") == "sync", 60, "the standby")

@@ -14,6 +14,7 @@ is_set_up() {
   ask vhosts | grep -q '"metadata":{"default_queue_type":"quorum"[^}]*},"name":"/"' || return 1
   for exchange in {{ exchanges | join(" ") }}; do make_exchange "$exchange" || return 1; done
 }
+{% if nodes_with("prometheus") %}
 # The broker of an earlier version runs without the plugin that Prometheus asks, and takes it up without a restart.
 add_figures() {
   if ask "nodes/rabbit@{{ node.name }}?columns=enabled_plugins" | grep -q '"rabbitmq_prometheus"'; then return; fi
@@ -21,6 +22,14 @@ add_figures() {
   rabbitmqctl -q eval "application:set_env(rabbitmq_prometheus, tcp_config, $where, [{persistent, true}]),
     rabbit_plugins:ensure(\"/etc/rabbitmq/enabled_plugins\")."
 }
+{% else %}
+# Nor does it need one to lay down the plugin when nobody asks it any more.
+add_figures() {
+  if ask "nodes/rabbit@$(hostname)?columns=enabled_plugins" | grep -q '"rabbitmq_prometheus"'; then
+    rabbitmqctl -q eval 'rabbit_plugins:ensure("/etc/rabbitmq/enabled_plugins").'
+  fi
+}
+{% endif %}
 if is_set_up; then add_figures; exit; fi
 
 rabbitmqctl -q await_startup --timeout 600

@@ -1,6 +1,8 @@
 #!/bin/sh
 # forget: before rtpengine starts, has Redis forget the calls that must not come back. A Redis that does not answer gives none back.
 set -eu
+# rtpengine starts whatever comes of this: a call that should not have come back is less than no call at all.
+trap 'exit 0' EXIT
 redis() { timeout "${limit:-5}" redis-cli -h {{ bind("redis", "calls") }} -p {{ port("redis", "calls") }} -n 1 "$@"; }
 
 keys=$(limit=1 redis KEYS '*') || exit 0
@@ -15,10 +17,12 @@ fi
 # Of a browser's call ICE and DTLS do not come back, so that it would end half a minute later, and a re-INVITE would mend nothing.
 # One that is not there begins anew with the browser's next re-INVITE (facts/rtpengine-redis.md 5).
 # Callers wait for this, so it takes few programs.
-folder=$(mktemp -d)
-trap 'rm -r "$folder"' EXIT
-printf '%s\n' "$keys" | sed 's/[\\"]/\\&/g; s/.*/GET "&"/' >"$folder/get"
-redis <"$folder/get" | awk -v get="$folder/get" '
-    { getline command <get }
-    /"protocol":"UDP\/TLS/ { sub("GET", "DEL", command); print command }' >"$folder/delete"
-[ ! -s "$folder/delete" ] || redis <"$folder/delete"
+# No file is written: the disk may be full.
+gets=$(printf '%s\n' "$keys" | sed 's/[\\"]/\\&/g; s/.*/GET "&"/')
+deletes=$(printf '%s\n' "$gets" | redis | awk '
+    { getline command <"/dev/fd/3" }
+    /"protocol":"UDP\/TLS/ { sub("GET", "DEL", command); print command }' 3<<GETS
+$gets
+GETS
+)
+[ -z "$deletes" ] || printf '%s\n' "$deletes" | redis

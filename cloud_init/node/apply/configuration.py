@@ -7,8 +7,9 @@ import shutil
 import time
 from collections.abc import Collection, Iterable, Mapping
 
-from .. import install
-from ..clusters import access, encryption, locks, trust
+from .. import install, owed, turns
+from ..ask import sip
+from ..clusters import access, cookie, encryption, locks, trust
 from ..health import kept_calls
 from ..manifest import BUNDLES, LOCK, MANIFEST, PROBE_SECRETS, PROGRAM, Configuration, Manifest
 from ..records import who
@@ -16,15 +17,20 @@ from ..report import Applied
 from ..state import load_state, save_state
 from ..storage import disks, owners, shares
 from ..system import ApplyError, Tell, systemctl, write_private
+from ..system import run as run_program
 from . import accounts, drift, files, guard, host, identity, keys, leave, units, users, versions
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
+OLD = "-old"
+"""How the name of a bundle ends that was moved out of the way. No dot: Python runs the node program under its folder's name."""
 OWN_BUNDLES = ("node", "sandbox")
 """What the steps themselves need. Every other bundle is read by a service together with its files: they are placed together."""
 PACKAGE_FILES = (str(install.PLAN), "/etc/apt/auth.conf.d/webitel.conf")
 GUARD_FILES = (f"/etc/systemd/system/{guard.UNIT}",)
 PAUSE_SECONDS = 0.3
+FORMER_PASSWORDS = 5
+"""Of FreeSWITCH's event socket, each of which one that has not been restarted since may have."""
 INSTALL_SECONDS = 1500
 """The limit for packages; a hundred packages from a slow mirror stay far below."""
 
@@ -98,17 +104,27 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     done("disks")
     changed_accounts = accounts.prepare(manifest.get("operators", []), tell)
     access.prepare(manifest)
-    with access.held(access.WRITING):
-        fill.values["secret"] = trust.fill(access.fill(secrets))
+    with turns.held(turns.WRITING):
+        fill.values["secret"] = cookie.fill(trust.fill(access.fill(secrets)))
         texts = encryption.relax(fill_manifest(manifest, fill), configuration["files"], configuration["attributes"], fill.apply)
         plan = files.compare(texts, configuration["attributes"], fill, state["files"])
         actions = units.order_actions(
-            [*state["pending"], *plan.actions, *units.actions_of_bundles(configuration, state)], manifest
+            [*state["pending"], *owed.list_owed(), *plan.actions, *units.actions_of_bundles(configuration, state)], manifest
         )
-        # Saved before the files: if we die between a file and its reload, the next run still does the reload.
-        save_state({**state, "pending": actions, "bundles": state.get("bundles", {})})
+        # Saved before the files: if we die between a file and its reload, the next run still does the reload, and knows what it
+        # has to remove of this one.
+        names = [unit["name"] for unit in manifest["units"]]
+        save_state(
+            {
+                **state,
+                "files": sorted({*state["files"], *configuration["files"]}),
+                "units": list(dict.fromkeys([*state.get("units", []), *names])),
+                "pending": actions,
+                "bundles": state.get("bundles", {}),
+            }
+        )
+        owed.forget(owed.list_owed())
         tell("files", f"files {len(plan.changed)} of {len(configuration['files'])} to write")
-        names = {unit["name"] for unit in manifest["units"]}
         units.drop([name for name in reversed(state.get("units", [])) if name not in names], tell)
         shares.drop(plan.removed)
         stage_bundles(incoming, others)
@@ -146,6 +162,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
             systemctl("restart", units.WATCH)
     # What the node goes on from by itself is no drift.
     kept = [path for path in configuration["files"] if not configuration["attributes"][path].get("seed")]
+    with turns.held(turns.WRITING):
+        stock = drift.take_stock(manifest, kept, configuration["login"])
     save_state(
         {
             **state,
@@ -155,7 +173,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
             "left": leaving,
             "disks": state["disks"],
             "units": [unit["name"] for unit in manifest["units"]],
-            "stock": drift.take_stock(manifest, kept, configuration["login"]),
+            "stock": stock,
         }
     )
     done("services")
@@ -200,15 +218,16 @@ def complete_manifest(manifest: Manifest) -> None:
 
 
 def keep_probe_secrets(fresh: dict[str, str]) -> None:
-    """Save what the health check logs in with. FreeSWITCH keeps the password of its last start until it is drained: so do we."""
+    """Save what the health check logs in with. FreeSWITCH keeps the password of its last start until it is drained, through more
+    than one rotation if calls do not end: so do we, the latest first."""
     kept: dict[str, str] = json.loads(PROBE_SECRETS.read_text()) if PROBE_SECRETS.exists() else {}
-    is_same = kept.get("esl_password") == fresh.get("esl_password")
-    before = kept.get("esl_password_before" if is_same else "esl_password")
-    write_private(PROBE_SECRETS, json.dumps(fresh | ({"esl_password_before": before} if before else {})))
+    known = [kept.get("esl_password", ""), *kept.get(sip.BEFORE, "").split()]
+    before = [one for one in dict.fromkeys(known) if one and one != fresh.get("esl_password")][:FORMER_PASSWORDS]
+    write_private(PROBE_SECRETS, json.dumps(fresh | ({sip.BEFORE: " ".join(before)} if before else {})))
 
 
 def bundle_place(name: str, suffix: str = "") -> pathlib.Path:
-    """Return where a bundle is, or the one staged (`.new`) or moved out of the way (`.old`) beside it."""
+    """Return where a bundle is, or the one staged (`.new`) or moved out of the way (`OLD`) beside it."""
     target = PROGRAM if name == "node" else SANDBOX if name == "sandbox" else BUNDLES / name
     return target.with_name(target.name + suffix)
 
@@ -216,11 +235,11 @@ def bundle_place(name: str, suffix: str = "") -> pathlib.Path:
 def bring_back(names: Iterable[str]) -> None:
     """Move back what a run that was killed between two renames had moved out of the way."""
     for name in names:
-        if not bundle_place(name).exists() and bundle_place(name, ".old").exists():
-            bundle_place(name, ".old").rename(bundle_place(name))
+        if not bundle_place(name).exists() and bundle_place(name, OLD).exists():
+            bundle_place(name, OLD).rename(bundle_place(name))
 
 
-def stage_bundles(incoming: pathlib.Path, names: Iterable[str]) -> None:
+def stage_bundles(incoming: pathlib.Path, names: Collection[str]) -> None:
     """Put bundles beside those in place, where the checks of files find them (`services/opensips.yaml.j2`)."""
     for name in names:
         fresh = bundle_place(name, ".new")
@@ -228,12 +247,15 @@ def stage_bundles(incoming: pathlib.Path, names: Iterable[str]) -> None:
         shutil.copytree(incoming / name, fresh)
         for path in [fresh, *fresh.rglob("*")]:
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
+    # Else a power cut may find the renames done and files that are empty, and no unit starts without the node program.
+    if names and (synced := run_program(["sync", "-f", *(str(bundle_place(name, ".new")) for name in names)])).returncode:
+        raise ApplyError(f"the disk does not take {' and '.join(names)}: {synced.stderr.strip()}")
 
 
 def place_bundles(names: Iterable[str]) -> None:
     """Put staged bundles in place, each replaced as a whole."""
     for name in names:
-        target, former = bundle_place(name), bundle_place(name, ".old")
+        target, former = bundle_place(name), bundle_place(name, OLD)
         # Out of the way first, so that nothing is missing for longer than two renames take: units may start meanwhile.
         shutil.rmtree(former, ignore_errors=True)
         if target.exists():
@@ -241,7 +263,15 @@ def place_bundles(names: Iterable[str]) -> None:
         bundle_place(name, ".new").rename(target)
         shutil.rmtree(former, ignore_errors=True)
     # Every time: a run cut off while writing this would leave half of it.
-    write_private(WRAPPER, f'#!/bin/sh\nexec /usr/bin/python3 {PROGRAM} "$@"\n', 0o755)
+    write_private(WRAPPER, make_wrapper(), 0o755)
+
+
+def make_wrapper() -> str:
+    """Return the script by which units and people call the node program: the former one, where a run was cut off between two
+    renames. What it reads and says is UTF-8, whatever the locale of who calls it."""
+    return (
+        f'#!/bin/sh\nprogram={PROGRAM}\n[ -e $program ] || program={PROGRAM}{OLD}\nexec /usr/bin/python3 -X utf8 $program "$@"\n'
+    )
 
 
 def wait_for_packages(tell: Tell) -> None:

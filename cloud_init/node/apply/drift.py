@@ -3,9 +3,12 @@
 import fcntl
 import hashlib
 import pathlib
+import time
 from collections.abc import Collection, Iterable
+from typing import TextIO
 
-from ..clusters import access, encryption, trust
+from .. import turns
+from ..clusters import access, cookie, encryption, trust
 from ..health import status
 from ..manifest import LOCK, Login, Manifest, load_manifest
 from ..report import Finding
@@ -14,6 +17,7 @@ from ..system import ApplyError, run
 from . import identity, keys, sshd
 from .units import WATCH
 
+TRIES, PAUSE_SECONDS = 10, 0.1
 MARK = "drift"
 """The entry of a manifest under which the state keeps what was found, until the node is configured again."""
 
@@ -40,12 +44,11 @@ def find() -> list[Finding]:
         raise ApplyError("this node was last configured by a version that kept no record")
     LOCK.parent.mkdir(parents=True, exist_ok=True)
     with LOCK.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ApplyError("it is being configured right now") from error
+        if not share(lock):
+            raise ApplyError("it is being configured right now")
         manifest = load_manifest()
-        found = [("file", path, compare_file(was, describe_file(pathlib.Path(path)))) for path, was in stock["files"].items()]
+        with turns.held(turns.WRITING):  # what this program changes by itself is compared between two such changes
+            found = [("file", path, compare_file(was, describe_file(pathlib.Path(path)))) for path, was in stock["files"].items()]
         states = unit_states(manifest)
         # What runs on a node that leaves is not our concern.
         units = {} if manifest.get("leaving") else stock["units"]
@@ -67,6 +70,18 @@ def find() -> list[Finding]:
     return [{"kind": kind, "name": name, "what": what} for kind, name, what in found if what]
 
 
+def share(lock: TextIO) -> bool:
+    """Share the lock of the runs; tell whether none is under way. The watcher holds it for a moment, to see the same."""
+    for _ in range(TRIES):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return True
+    return False
+
+
 def hold_again(state: State, renewed: Collection[str]) -> None:
     """Hold packages again that were held at the end of the last run, and let those go that security updates renew."""
     stock = state.get("stock")
@@ -83,7 +98,7 @@ def describe_file(path: pathlib.Path) -> tuple[str, str]:
         return "", ""
     found = path.stat()
     return hashlib.sha256(
-        encryption.blank(trust.blank(access.blank(path.read_bytes())))
+        cookie.blank(encryption.blank(trust.blank(access.blank(path.read_bytes()))))
     ).hexdigest(), f"{found.st_mode & 0o7777:04o} {found.st_uid} {found.st_gid}"
 
 

@@ -1,7 +1,6 @@
 """The files of a configuration: placeholders filled, compared, checked, each written atomically."""
 
 import grp
-import os
 import pathlib
 import pwd
 import re
@@ -9,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..manifest import FileEntry
-from ..system import ApplyError, run
+from ..system import STAGED, ApplyError, run, stage, sync_folder
 
 PLACEHOLDER = re.compile(r"\{\{(address|secret):([a-z0-9_.-]+)\}\}")
 
@@ -34,9 +33,10 @@ class Placeholders:
 
 @dataclass
 class FilePlan:
-    """What differs: path -> (text, mode, uid, gid, check)."""
+    """What differs: path -> (text, mode, uid, gid, check); and what stays the `same`."""
 
     changed: dict[str, tuple[str, int, int, int, str]] = field(default_factory=dict)
+    same: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
     actions: list[str] = field(default_factory=list)
 
@@ -54,12 +54,14 @@ def compare(texts: dict[str, str], attributes: Mapping[str, FileEntry], fill: Pl
             raise ApplyError(f"{path}: owner {wanted['owner']} does not exist on this node ({error})") from error
         mode = int(wanted["mode"], 8)
         if wanted.get("seed") and pathlib.Path(path).is_file():
-            continue
-        if not is_same(pathlib.Path(path), text, mode, uid, gid):
+            plan.same.append(path)
+        elif not is_same(pathlib.Path(path), text, mode, uid, gid):
             plan.changed[path] = (text, mode, uid, gid, wanted.get("check", ""))
             # Who runs has read it: another owner or mode concerns the next start.
             if not has_text(pathlib.Path(path), text):
                 plan.actions += wanted["actions"]
+        else:
+            plan.same.append(path)
     for path in known:
         if path not in texts and pathlib.Path(path).exists():
             plan.removed.append(path)
@@ -78,7 +80,12 @@ def is_same(path: pathlib.Path, text: str, mode: int, uid: int, gid: int) -> boo
 
 def has_text(path: pathlib.Path, text: str) -> bool:
     """Tell whether the file is there with that content, and is not a link."""
-    return not path.is_symlink() and path.is_file() and path.read_text(errors="replace") == text
+    return not path.is_symlink() and path.is_file() and path.read_bytes() == text.encode()
+
+
+def staged_place(path: pathlib.Path) -> pathlib.Path:
+    """Return where a file is staged. Checks of files that belong together look for each other there."""
+    return path.with_name(f".{path.name}{STAGED}")
 
 
 def write(plan: FilePlan, place_bundles: Callable[[], None] = lambda: None) -> None:
@@ -86,33 +93,27 @@ def write(plan: FilePlan, place_bundles: Callable[[], None] = lambda: None) -> N
 
     `place_bundles` puts in place what was staged to go with them.
     """
-    staged: list[tuple[pathlib.Path, pathlib.Path]] = []
+    # Of a run that was killed, and of another version maybe: a check would take it for what goes with this one.
+    for path in map(pathlib.Path, plan.same):
+        staged_place(path).unlink(missing_ok=True)
+    staged = {staged_place(path): path for path in map(pathlib.Path, plan.changed)}
     try:
-        for name, (text, mode, uid, gid, _) in plan.changed.items():
-            path = pathlib.Path(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Many programs read every file of a folder: the staged one must not look like a configuration file.
-            fresh = path.with_name(f".{path.name}.webitel-new")
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as target:
-                target.write(text)
-                os.fchown(target.fileno(), uid, gid)
-                os.fchmod(target.fileno(), mode)
-                target.flush()
-                os.fsync(target.fileno())
-            staged.append((fresh, path))
+        for fresh, (text, mode, uid, gid, _) in zip(staged, plan.changed.values(), strict=True):
+            stage(fresh, text, mode, (uid, gid))
         # Only now that all are staged: a file that includes another is checked with that one as it will be.
-        for (fresh, path), (*_, check) in zip(staged, plan.changed.values(), strict=True):
+        for (fresh, path), (*_, check) in zip(staged.items(), plan.changed.values(), strict=True):
             if "{path}" in check:
                 checked = run(["sh", "-c", check.replace("{path}", str(fresh))], 60)
                 if checked.returncode != 0:
                     said = (checked.stdout + checked.stderr).strip().replace(fresh.name, path.name)
                     raise ApplyError(f"{path} was rejected by its own program ({check.split()[0]}):\n{said[-2000:]}")
         place_bundles()
-        for fresh, path in staged:
+        for fresh, path in staged.items():
             fresh.replace(path)
     finally:
-        for fresh, _ in staged:
+        for fresh in staged:
             fresh.unlink(missing_ok=True)
     for name in plan.removed:
         pathlib.Path(name).unlink(missing_ok=True)
+    for folder in {pathlib.Path(name).parent for name in (*plan.changed, *plan.removed)}:
+        sync_folder(folder)

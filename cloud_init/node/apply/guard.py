@@ -7,7 +7,6 @@ A timer of systemd's brings it back, whether or not the host or this run still l
 
 import fcntl
 import json
-import os
 import pathlib
 import sys
 import time
@@ -16,7 +15,7 @@ from typing import TypedDict
 
 from ..manifest import FileEntry
 from ..report import CONFIRM
-from ..system import ApplyError, Tell, run, systemctl, write_private
+from ..system import ApplyError, Tell, replace_file, run, systemctl, write_private
 from . import units
 
 ARMED = pathlib.Path("/var/lib/webitel/guard/armed")
@@ -139,7 +138,12 @@ def read_file(path: pathlib.Path) -> Kept | None:
     if not path.is_file():
         return None
     found = path.stat()
-    return {"text": path.read_text(), "mode": found.st_mode & 0o7777, "uid": found.st_uid, "gid": found.st_gid}
+    return {
+        "text": path.read_bytes().decode(errors="surrogateescape"),
+        "mode": found.st_mode & 0o7777,
+        "uid": found.st_uid,
+        "gid": found.st_gid,
+    }
 
 
 def put_back(path: pathlib.Path, kept: Kept | None) -> None:
@@ -147,7 +151,4 @@ def put_back(path: pathlib.Path, kept: Kept | None) -> None:
     if kept is None:
         path.unlink(missing_ok=True)
         return
-    fresh = path.with_name(f".{path.name}.webitel-back")
-    write_private(fresh, kept["text"], kept["mode"])
-    os.chown(fresh, kept["uid"], kept["gid"])
-    fresh.replace(path)
+    replace_file(path, kept["text"], kept["mode"], (kept["uid"], kept["gid"]))

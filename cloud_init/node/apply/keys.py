@@ -5,13 +5,13 @@ the second file, in /etc/ssh/authorized_keys.d, which is the configuration's, as
 out of the setting is gone from there. Any other file in that folder would let somebody into the account it is named after.
 """
 
-import os
 import pathlib
 import pwd
 import re
 from collections.abc import Collection
 
 from ..manifest import Login
+from ..system import replace_file
 
 OPERATORS_FOLDER = pathlib.Path("/etc/ssh/authorized_keys.d")
 PRINCIPALS_FOLDER = pathlib.Path("/etc/ssh/authorized_principals.d")
@@ -58,7 +58,7 @@ def is_ours(line: str, login: Login) -> bool:
 
 def read_lines(path: pathlib.Path) -> list[str]:
     """Read the lines of a file, none of a link: its target is not ours to read or write."""
-    return [] if path.is_symlink() else path.read_text(errors="replace").splitlines()
+    return [] if path.is_symlink() else path.read_text(errors="surrogateescape").splitlines()
 
 
 def find_strangers(login: Login, ours: Collection[str]) -> dict[str, int]:
@@ -100,13 +100,6 @@ def reduce(login: Login, ours: Collection[str], given: bool = False) -> list[str
 def replace(path: pathlib.Path, lines: list[str]) -> None:
     """Write another text atomically, with the owner and mode of the file, or of its folder where the file was a link."""
     found = path.parent.stat() if path.is_symlink() else path.stat()
-    fresh = path.with_name(f".{path.name}.webitel-new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as target:
-        target.write("".join(f"{line}\n" for line in lines))
-        os.fchown(target.fileno(), found.st_uid, found.st_gid)
-        os.fchmod(target.fileno(), found.st_mode & 0o666 & ~0o022 or 0o600)
-        target.flush()
-        os.fsync(target.fileno())
-    fresh.replace(path)
+    replace_file(
+        path, "".join(f"{line}\n" for line in lines), found.st_mode & 0o666 & ~0o022 or 0o600, (found.st_uid, found.st_gid)
+    )

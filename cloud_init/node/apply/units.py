@@ -131,7 +131,11 @@ def leave_clusters_to_others(manifest: Manifest, tell: Tell) -> None:
 
 def list_resting(units: list[str]) -> list[str]:
     """List the units that are neither active nor activating, in the given order."""
-    states = systemctl("is-active", *units).stdout.split()
+    said = systemctl("is-active", *units)
+    states = said.stdout.split()
+    if len(states) != len(units):
+        why = said.stderr.strip() or f"{len(states)} answers"
+        raise ApplyError(f"systemd does not say whether {' and '.join(units)} run: {why}")
     return [unit for unit, state in zip(units, states, strict=True) if state not in RUNNING]
 
 

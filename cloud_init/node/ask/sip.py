@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .view import View
 
 TIMEOUT_SECONDS = 2.5
+BEFORE = "esl_password_before"
+"""What the former passwords of the event socket are kept under, the latest first."""
 
 
 def sip_request(probe: ProbeEntry, view: "View") -> None:
@@ -121,9 +123,9 @@ def rtpengine(probe: ProbeEntry, view: "View") -> None:
 def ask_freeswitch(probe: ProbeEntry, view: "View", command: str) -> str:
     """Send FreeSWITCH's event socket a command. Raises PermissionError when it rejects the password.
 
-    It has the password of its last start: where that has changed since, the previous one is tried as well.
+    It has the password of its last start: where that has changed since, the former ones are tried as well.
     """
-    passwords = [view.secrets[name] for name in ("esl_password", "esl_password_before") if name in view.secrets]
+    passwords = [*filter(None, [view.secrets.get("esl_password")]), *view.secrets.get(BEFORE, "").split()]
     for password in passwords[:-1]:
         with contextlib.suppress(PermissionError):
             return ask_with(password, probe, command)

@@ -148,7 +148,8 @@ class View:
         if done.returncode not in (0, 1):
             raise Unhealthy(f"journalctl: {done.stderr.strip()[:200]}")
         found: dict[str, tuple[list[float], str]] = {}
-        for line in done.stdout.splitlines():
+        # Not `splitlines`: it takes letters for the end of a line that stand in what somebody logged.
+        for line in filter(None, done.stdout.split("\n")):
             entry = json.loads(line)
             unit = str(entry.get("_SYSTEMD_UNIT", "")).removesuffix(".service")
             said = re.search(LACKING, str(entry.get("MESSAGE", "")))
@@ -208,6 +209,7 @@ def query(view: View, statement: str, *, own: bool = False) -> str:
             command,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=6,
             check=False,
             stdin=subprocess.DEVNULL,

@@ -14,34 +14,44 @@ from ..clusters import database_cluster, database_data
 from ..manifest import BackupEntry, Manifest
 from ..report import MachineRow
 from ..system import Tell, write_private
+from . import lines, marks, repository
 from .repository import LONG_SECONDS, BackupError, BackupRow, Repository, query, reach
 
 MEMORY = pathlib.Path("/var/lib/webitel/backup.json")
-BUSY = pathlib.Path("/run/webitel/backup.lock")
+UNIT, TIMER = "webitel-backup.service", "webitel-backup.timer"
+"""What looks whether one is due, and what starts that."""
+MADE = "new in the bucket"
+"""How the line ends that says of a backup that it was made."""
 LATE_SECONDS = 3 * 3600.0
 """After the hour at which a backup is due: that long a large one may take."""
 TAKES_SECONDS = 60.0
+UNLOOKED_SECONDS = 1800.0
+"""It looks every five minutes, as long as one look does not take longer."""
 WAITS_SECONDS = 600.0
 """PostgreSQL hands over its log at least once a minute; beyond this something is wrong."""
 
 
 class Memory(TypedDict):
-    """What the last look found: when, the problem if there was one and since when, the database's place and its backups."""
+    """What the last look found: when, the problem if there was one and since when, the database's place and its backups, and the
+    time line that the newest restore began (0: none)."""
 
     looked: float
     problem: str
     since: float
     stanza: str
     backups: list[BackupRow]
+    restored: int
 
 
 def remember() -> Memory:
     """Return what the last look found."""
+    nothing: Memory = {"looked": 0.0, "problem": "", "since": 0.0, "stanza": "", "backups": [], "restored": 0}
     try:
         found: Memory = json.loads(MEMORY.read_text())
     except (OSError, ValueError):
-        return {"looked": 0.0, "problem": "", "since": 0.0, "stanza": "", "backups": []}
-    return found
+        return nothing
+    # What an earlier version of this program left has no time lines: the next look asks again.
+    return found if "restored" in found else nothing
 
 
 def leads(manifest: Manifest) -> bool:
@@ -59,9 +69,7 @@ def look(manifest: Manifest, tell: Tell, kind: str = "") -> bool:
     if entry is None:
         tell("backup", "there is no bucket to back up to: set webitel:backup")
         return not kind
-    BUSY.parent.mkdir(parents=True, exist_ok=True)
-    with BUSY.open("w") as busy:
-        fcntl.flock(busy, fcntl.LOCK_EX)
+    with marks.alone(tell):
         before = remember()
         memory: Memory = {**before, "looked": time.time(), "problem": "", "since": 0.0}
         try:
@@ -74,11 +82,13 @@ def look(manifest: Manifest, tell: Tell, kind: str = "") -> bool:
             memory["stanza"] = repository.stanza
             prepare(manifest, repository, tell)
             rows = repository.list_backups()
-            if wanted := kind or find_due(entry, rows, time.time()):
+            memory["restored"] = lines.find_restored(lines.read_own(repository.data, repository.timeline), repository.timeline)
+            due = find_due(entry, rows, time.time(), memory["restored"])
+            if wanted := "full" if "full" in (due, kind) else kind or due:
                 tell("backup", f"a {'full' if wanted == 'full' or not rows else 'incremental'} one begins")
                 repository.call("backup", f"--type={wanted}", seconds=LONG_SECONDS)
                 rows = repository.list_backups()
-                tell("backup", f"{rows[-1]['label']}: {rows[-1]['size']} bytes, {rows[-1]['stored']} of them new in the bucket")
+                tell("backup", f"{rows[-1]['label']}: {rows[-1]['size']} bytes, {rows[-1]['stored']} of them {MADE}")
             memory["backups"] = rows
         except (BackupError, OSError) as error:
             memory |= {"problem": str(error), "since": before["since"] or time.time()}
@@ -115,9 +125,10 @@ def last_moment(entry: BackupEntry, now: float) -> float:
     return (moment if moment.timestamp() <= now else moment - datetime.timedelta(days=1)).timestamp()
 
 
-def find_due(entry: BackupEntry, rows: list[BackupRow], now: float) -> str:
-    """Return the kind of backup that is due now: full, incr, or "" for none."""
-    sound = [row for row in rows if not row["damaged"]]
+def find_due(entry: BackupEntry, rows: list[BackupRow], now: float, restored: int = 0) -> str:
+    """Return the kind of backup that is due now: full, incr, or "" for none. Those from before the time line that a restore
+    began do not count: what they hold was discarded in part."""
+    sound = [row for row in rows if not row["damaged"] and row["timeline"] >= restored]
     if not any(row["kind"] == "full" for row in sound):
         return "full"
     due = last_moment(entry, now)
@@ -167,28 +178,76 @@ def find_waiting(data: pathlib.Path) -> tuple[int, float]:
 
 
 def report(manifest: Manifest) -> list[MachineRow]:
-    """Say on the node that leads the database how its backups are; nothing on the others."""
+    """Say on the node that leads the database how its backups are, and on any with a restore that is not finished how far it is;
+    nothing on the others."""
     entry = manifest.get("backup")
-    memory = remember()
-    if entry is None or not memory["looked"]:
+    if entry is None:
         return []
-    now = time.time()
+    data, memory, now = database_data.data_folder(), remember(), time.time()
+    rows = [unfinished] if (unfinished := report_restore(data, now)) else []
     row: MachineRow = {"name": "backup", "healthy": True, "why": ""}
-    newest = max((row["stop"] for row in memory["backups"]), default=0.0)
-    waiting, oldest = find_waiting(database_data.data_folder())
+    if not memory["looked"]:
+        return [*rows, row | {"warning": True, "why": describe_unlooked("webitel-backup")}] if waits_for_look(manifest) else rows
+    newest = max((found["stop"] for found in memory["backups"]), default=0.0)
+    waiting, oldest = find_waiting(data)
     if waiting and now - oldest > WAITS_SECONDS:
         since = f"{(now - oldest) / 60:.0f} minutes"
         why = f"the database's log waits on its disk since {since} ({waiting} pieces of 16 MiB)"
-        return [row | {"warning": True, "why": f"{why}: {memory['problem'] or 'PostgreSQL cannot hand it over'}"}]
+        return [*rows, row | {"warning": True, "why": f"{why}: {memory['problem'] or 'PostgreSQL cannot hand it over'}"}]
     if memory["problem"]:
-        return [row | {"warning": True, "why": memory["problem"]}]
+        return [*rows, row | {"warning": True, "why": memory["problem"]}]
     if not newest:
-        return [row | {"warning": True, "why": "there is none yet"}]
+        return [*rows, row | {"warning": True, "why": "there is none yet"}]
     age = f"the newest is {describe_age(now - newest)} old"
+    if not any(found["timeline"] >= memory["restored"] for found in memory["backups"] if not found["damaged"]):
+        # It is due at once, and made by the next look; until then the backup that was restored and the log bring back all of it.
+        why = f"the database was restored, and its first backup since is not done; until then {memory['backups'][-1]['label']}"
+        return [*rows, row | {"warning": now - newest > LATE_SECONDS, "why": f"{why} and the log protect it ({age})"}]
     due = last_moment(entry, now)
     if newest < due and now - due > LATE_SECONDS:
-        return [row | {"warning": True, "why": f"late: {age}, and one was due {describe_age(now - due)} ago"}]
-    return [row | {"why": age}]
+        return [*rows, row | {"warning": True, "why": f"late: {age}, and one was due {describe_age(now - due)} ago"}]
+    return [*rows, row | {"why": age}]
+
+
+def report_restore(data: pathlib.Path, now: float) -> MachineRow | None:
+    """Say how far a restore is that has not ended."""
+    mark = marks.read_mark(data)
+    if not mark["stage"]:
+        return None
+    row: MachineRow = {"name": "restore", "healthy": True, "why": ""}
+    age = describe_age(now - database_data.restore_mark(data).stat().st_mtime)
+    again = f"./webitel restore --at '{mark['at']}' goes on"
+    if mark["stage"] in (marks.COPIED, marks.PROVED):
+        why = f"one to {mark['at']} is made ready in {marks.beside(data, 'restored')} since {age}, and nothing is changed yet"
+        return row | {"warning": now - database_data.restore_mark(data).stat().st_mtime > LATE_SECONDS, "why": f"{why}: {again}"}
+    return row | {"warning": True, "why": f"one to {mark['at']} is not finished since {age}: {again}"}
+
+
+def waits_for_look(manifest: Manifest) -> bool:
+    """Tell whether this node should have looked for a backup long ago, and never did."""
+    try:
+        return is_overdue(repository.CONFIG, marks.BUSY) and leads(manifest)
+    except BackupError:
+        return False  # the database's probe says that Patroni does not answer
+
+
+def is_overdue(config: pathlib.Path, busy: pathlib.Path) -> bool:
+    """Tell whether the node was told of the bucket so long ago that it must have looked since, and does not do it just now."""
+    if config.exists() and time.time() - config.stat().st_mtime < UNLOOKED_SECONDS:
+        return False
+    try:
+        with busy.open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except BlockingIOError:
+        return False
+    return True
+
+
+def describe_unlooked(unit: str) -> str:
+    """Say that nothing has looked, and where to see why."""
+    return f"nothing has looked for it yet: systemctl status {unit}.timer {unit}.service"
 
 
 def describe_age(seconds: float) -> str:

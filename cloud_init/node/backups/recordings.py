@@ -3,17 +3,22 @@
 Files are copied and never deleted there because they are gone here: a disk that was wiped must not wipe the bucket.
 """
 
+import contextlib
 import fcntl
 import json
+import os
 import pathlib
+import re
+import shutil
+import subprocess
 import time
 from typing import TypedDict
 
 from ..manifest import FilesEntry, Manifest
 from ..report import MachineRow
 from ..system import Tell, is_running, run, write_private
-from .jobs import LATE_SECONDS, describe_age
-from .repository import LONG_SECONDS, BackupError, reach
+from .jobs import LATE_SECONDS, describe_age, describe_unlooked, is_overdue
+from .repository import LONG_SECONDS, OTHER_KEY, BackupError, find_meaning, reach
 
 CONFIG, CIPHER = pathlib.Path("/etc/webitel/rclone.conf"), pathlib.Path("/etc/webitel/backup-cipher")
 AUTHORITY = pathlib.Path("/etc/webitel/backup-authority.pem")
@@ -23,6 +28,12 @@ WHOLE_SECONDS = 86400.0
 """Between two comparisons of everything; those between look at young files only, which lists nothing of the bucket."""
 OVERLAP_SECONDS = 900.0
 BEING_WRITTEN = "2m"
+FAILED = re.compile(r"ERROR : (.+): Failed to copy: (.*)$", re.MULTILINE)
+DAMAGED = re.compile("authenticate decrypted block|too short to be encrypted|unexpected EOF|corrupted on transfer")
+"""What rclone 1.60 says of a file that was cut or changed in the bucket (`docs/facts/backups.md` 4)."""
+NAMED = 5
+LEFT_BYTES = 1 << 30
+"""Of the disk, for recordings that come meanwhile."""
 
 
 class Memory(TypedDict):
@@ -42,14 +53,39 @@ def remember() -> Memory:
     return found
 
 
-def rclone(*words: str) -> None:
-    """Run rclone with the bucket as `kept:`. Raises BackupError with what it complained of."""
+def run_rclone(*words: str, target: pathlib.Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run rclone with the bucket as `kept:`; what it prints may go into a file."""
     hidden = run(["rclone", "obscure", "-"], 30, CIPHER.read_text().strip()).stdout.strip()
     more = {"RCLONE_CONFIG_KEPT_PASSWORD": hidden} | ({"RCLONE_CA_CERT": str(AUTHORITY)} if AUTHORITY.exists() else {})
-    done = run(["rclone", f"--config={CONFIG}", "--retries=2", "--stats=0", *words], LONG_SECONDS, more=more)
+    into = ["sh", "-c", 'exec "$@" > "$0"', str(target)] if target else []
+    return run([*into, "rclone", f"--config={CONFIG}", "--retries=2", "--stats=0", *words], LONG_SECONDS, more=more)
+
+
+def rclone(*words: str, target: pathlib.Path | None = None) -> str:
+    """As `run_rclone`; return what it printed. Raises BackupError with what it complained of."""
+    done = run_rclone(*words, target=target)
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if "ERROR" in line or "Failed" in line]
-        raise BackupError(f"rclone: {' '.join((lines or done.stderr.splitlines())[-2:])[-400:]}")
+        raise explain(done.stderr)
+    return done.stdout
+
+
+def explain(said: str) -> BackupError:
+    """Say what rclone complained of."""
+    lines = [line for line in said.splitlines() if "ERROR" in line or "Failed" in line]
+    return BackupError(find_meaning("rclone", " ".join((lines or said.splitlines())[-2:])[-400:]))
+
+
+def bring(entry: FilesEntry, beside: pathlib.Path, wanted: pathlib.Path) -> set[str]:
+    """Bring these files beside their place; return the names of those that are damaged in the bucket. Raises BackupError where
+    others are missing too."""
+    done = run_rclone("copy", "kept:", str(beside), f"--files-from-raw={wanted}", "--no-traverse")
+    if done.returncode == 0:
+        return set()
+    failed = {found[1]: found[2] for found in FAILED.finditer(done.stderr)}
+    if not failed or not all(DAMAGED.search(why) for why in failed.values()):
+        raise explain(done.stderr)
+    reach(entry)
+    return set(failed)
 
 
 def copy(manifest: Manifest, tell: Tell) -> bool:
@@ -78,24 +114,113 @@ def copy(manifest: Manifest, tell: Tell) -> bool:
 
 
 def bring_back(manifest: Manifest, tell: Tell) -> None:
-    """Bring back the files that are in the bucket and not here. Raises BackupError."""
+    """Bring back the files that are in the bucket and not here: beside their place first, and into it when all of them are whole.
+    A file that is here is never replaced. Raises BackupError."""
     entry = manifest.get("backup_files")
     if entry is None:
         return
+    if "share" in manifest and not is_running(entry["unit"]):
+        tell("recordings", f"another node that has the share runs {entry['unit']}, and brings them back")
+        return
+    folder, beside = pathlib.Path(entry["folder"]), find_beside(entry)
+    damaged: set[str] = set()
+    listed, wanted = MEMORY.with_name("recordings.listed"), MEMORY.with_name("recordings.missing")
     reach(entry)
-    rclone("copy", "kept:", entry["folder"], "--ignore-existing")
-    # rclone knows nothing of owners.
-    run(["chown", "-R", f"--reference={entry['folder']}", entry["folder"]], LONG_SECONDS)
-    tell("recordings", f"what was missing in {entry['folder']} is back")
+    BUSY.parent.mkdir(parents=True, exist_ok=True)
+    with BUSY.open("w") as busy:
+        check_key(tell)
+        tell("recordings", "compare with the bucket")
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        try:
+            rclone("lsf", "kept:", "-R", "--files-only", "--format=sp", "--separator=\t", target=listed)
+            count, size = list_missing(folder, listed, wanted)
+            if count:
+                beside.mkdir(mode=0o700, exist_ok=True)
+                check_room(folder, beside, count, size)
+                tell("recordings", f"bring {count} files, {size / 2**20:.1f} MiB")
+                damaged = bring(entry, beside, wanted)
+                count = move_in(beside, folder, wanted, damaged)
+        finally:
+            listed.unlink(missing_ok=True)
+            wanted.unlink(missing_ok=True)
+        shutil.rmtree(beside, ignore_errors=True)
+    tell("recordings", f"{count} files that were missing in {folder} are back")
+    if damaged:
+        named = ", ".join(sorted(damaged)[:NAMED]) + (" ..." if len(damaged) > NAMED else "")
+        raise BackupError(f"{len(damaged)} are damaged in the bucket and were left out: {named}")
+
+
+def check_key(tell: Tell) -> None:
+    """Ask whether the deployment's key opens the bucket's names: rclone passes over what it does not. Raises BackupError."""
+    found = re.search(r"^remote *= *(\S+)", CONFIG.read_text(), re.MULTILINE)
+    assert found, f"{CONFIG} names no remote"
+    everything, opened = (len(rclone("lsf", place, "--max-depth=1").splitlines()) for place in (found[1], "kept:"))
+    if not everything:
+        raise BackupError("the bucket has no recordings of this deployment: webitel:backup.url")
+    if not opened:
+        raise BackupError(OTHER_KEY)
+    if opened < everything:
+        tell("recordings", f"{everything - opened} of {everything} folders are left out: {OTHER_KEY}")
+
+
+def find_beside(entry: FilesEntry) -> pathlib.Path:
+    """Return where files come first: on the same disk, where nobody looks for them and nothing copies them to the bucket."""
+    folder = pathlib.Path(entry["folder"])
+    return folder.with_name(f"{folder.name}.restored")
+
+
+def list_missing(folder: pathlib.Path, listed: pathlib.Path, wanted: pathlib.Path) -> tuple[int, int]:
+    """Write the names of files that are in the bucket and not here into a file; return how many, and their bytes."""
+    count = size = 0
+    with listed.open(errors="surrogateescape") as source, wanted.open("w", errors="surrogateescape") as target:
+        for line in source:
+            length, _, name = line.rstrip("\n").partition("\t")
+            if name and not (folder / name).exists():
+                target.write(f"{name}\n")
+                count, size = count + 1, size + int(length)
+    return count, size
+
+
+def check_room(folder: pathlib.Path, beside: pathlib.Path, count: int, size: int) -> None:
+    """Refuse what would fill the disk that new recordings need. Raises BackupError."""
+    free = shutil.disk_usage(folder).free + sum(path.lstat().st_size for path in beside.rglob("*") if path.is_file())
+    if free < size + LEFT_BYTES:
+        raise BackupError(
+            f"{count} files are missing, {size / 2**30:.1f} GiB, and their disk has {free / 2**30:.1f} GiB free, of which new "
+            f"recordings need {LEFT_BYTES / 2**30:.0f}: raise webitel:disk_sizes and run ./webitel up"
+        )
+
+
+def move_in(beside: pathlib.Path, folder: pathlib.Path, wanted: pathlib.Path, damaged: set[str]) -> int:
+    """Move whole files to their place, each at once and with its owner; return how many. The next run moves what is left."""
+    owner, moved = folder.stat(), 0
+    with wanted.open(errors="surrogateescape") as source:
+        for line in source:
+            name = line.rstrip("\n")
+            if name in damaged:
+                continue
+            for above in reversed((folder / name).relative_to(folder).parents):
+                if not (folder / above).exists():
+                    (folder / above).mkdir()
+                    os.chown(folder / above, owner.st_uid, owner.st_gid)
+            os.chown(beside / name, owner.st_uid, owner.st_gid)
+            with contextlib.suppress(FileExistsError):  # it came meanwhile, and stays
+                os.link(beside / name, folder / name)
+                moved += 1
+            (beside / name).unlink()
+    return moved
 
 
 def report(manifest: Manifest) -> list[MachineRow]:
     """Say how old the bucket's newest copy is, on the node that makes it."""
     entry: FilesEntry | None = manifest.get("backup_files")
     memory = remember()
-    if entry is None or not (memory["copied"] or memory["problem"]):
+    if entry is None:
         return []
     row: MachineRow = {"name": "recordings' backup", "healthy": True, "why": ""}
+    if not (memory["copied"] or memory["problem"]):
+        unlooked = is_overdue(CONFIG, BUSY) and is_running(entry["unit"])
+        return [row | {"warning": True, "why": describe_unlooked("webitel-backup-files")}] if unlooked else []
     age = describe_age(time.time() - memory["copied"]) if memory["copied"] else ""
     if memory["problem"]:
         return [row | {"warning": True, "why": f"{memory['problem']}; {f'copied {age} ago' if age else 'nothing is copied yet'}"}]

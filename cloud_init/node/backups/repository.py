@@ -14,15 +14,21 @@ CONFIG = pathlib.Path("/etc/webitel/pgbackrest.conf")
 ANSWER_SECONDS = 10.0
 QUICK_SECONDS, LONG_SECONDS = 180.0, 86400.0
 """For a question to the bucket, which pgBackRest itself repeats; for a transfer of all that there is."""
+OTHER_KEY = (
+    "the bucket holds something that this deployment's key (secret backup_cipher) does not open: it was made with another key, "
+    "or changed"
+)
 MEANINGS = {
-    "CryptoError|outside of section|cipher header": "the bucket holds something that this deployment's key (secret "
-    "backup_cipher) does not open: it was made with another key, or changed",
-    r"failed with 40[13]": "the bucket refuses the log-in: webitel:backup_key, webitel:backup_secret, or their rights",
-    r"failed with 404": "there is no such bucket: webitel:backup.url",
+    "CryptoError|outside of section|cipher header|not an encrypted file|bad password": OTHER_KEY,
+    "unable to acquire lock": "another backup is still being made",
+    r"failed with 40[13]|AccessDenied|SignatureDoesNotMatch|InvalidAccessKey|code: 403": "the bucket refuses the log-in: "
+    "webitel:backup_key, webitel:backup_secret, or their rights",
+    "directory not found": "the bucket has nothing there, or is none: webitel:backup.url",
+    r"failed with 404|NoSuchBucket": "there is no such bucket: webitel:backup.url",
     r"unable to (get address|connect)|timeout (connecting|waiting)": "the bucket's host does not answer",
     "certificate": "the bucket's host is not believed: webitel:backup.authority is what signs its certificate",
 }
-"""What some of pgBackRest 2.45's complaints mean (`docs/facts/backups.md` 2)."""
+"""What some of pgBackRest 2.45's and rclone's complaints mean (`docs/facts/backups.md` 2)."""
 
 
 class BackupError(Exception):
@@ -46,7 +52,8 @@ def query(statement: str, *options: str) -> str:
 
 
 class BackupRow(TypedDict):
-    """A backup; times in seconds since the epoch, sizes in bytes: the database's, and what the bucket got for this one."""
+    """A backup; times in seconds since the epoch, sizes in bytes: the database's, and what the bucket got for this one. The
+    number of the time line that it was made on, and where in that line's log it ends."""
 
     label: str
     kind: str
@@ -55,6 +62,14 @@ class BackupRow(TypedDict):
     size: int
     stored: int
     damaged: bool
+    timeline: int
+    end: int
+
+
+def read_position(text: str) -> int:
+    """Return a place in PostgreSQL's log, such as 0/3000168, as a number."""
+    high, _, low = text.strip().partition("/")
+    return (int(high, 16) << 32) + int(low, 16)
 
 
 class Repository:
@@ -62,15 +77,13 @@ class Repository:
 
     def __init__(self, entry: BackupEntry) -> None:
         self.data = database_data.data_folder()
-        self.stanza = f"{entry['stack']}-{self.find_number()}"
-
-    def find_number(self) -> str:
-        """Return the number that the database was born with."""
         said = run([database_data.CONTROL, str(self.data)], 30)
-        found = re.search(r"^Database system identifier: *(\d+)", said.stdout, re.MULTILINE)
-        if not found:
+        number = re.search(r"^Database system identifier: *(\d+)", said.stdout, re.MULTILINE)
+        line = re.search(r"^Latest checkpoint's TimeLineID: *(\d+)", said.stdout, re.MULTILINE)
+        if not number or not line:
             raise BackupError(f"{self.data} holds no database: {said.stderr.strip()}")
-        return found[1]
+        self.stanza = f"{entry['stack']}-{number[1]}"
+        self.timeline = int(line[1])
 
     def options(self) -> list[str]:
         """List the words that every call begins with."""
@@ -80,12 +93,13 @@ class Repository:
         """Return what PostgreSQL runs for each piece of its log."""
         return " ".join([*self.options(), f"--pg1-path={self.data}", 'archive-push "%p"'])
 
-    def call(self, command: str, *options: str, seconds: float = QUICK_SECONDS, database: bool = True) -> str:
-        """Run one command as the database's user and return what it printed. Raises BackupError with what it complained of."""
+    def call(self, command: str, *options: str, seconds: float = QUICK_SECONDS, database: bool = True, what: str = "") -> str:
+        """Run one command, about a path in the bucket where there is one, as the database's user and return what it printed.
+        Raises BackupError with what it complained of."""
         about = [f"--pg1-path={self.data}"] if database else []
         # Whoever kills runuser would leave pgBackRest running, with its lock.
         as_user = ["runuser", "-u", "postgres", "--", "timeout", "-k", "5", f"{seconds:.0f}"]
-        done = run([*as_user, *self.options(), *about, *options, command], seconds + 30)
+        done = run([*as_user, *self.options(), *about, *options, command, *filter(None, [what])], seconds + 30)
         if done.returncode == ENDED:
             raise BackupError(f"{command}: not done within {seconds:.0f} s")
         if done.returncode != 0:
@@ -110,8 +124,8 @@ class Repository:
 
 def read_row(backup: dict[str, object]) -> BackupRow:
     """Read one backup as `info` prints it."""
-    times, info = backup["timestamp"], backup["info"]
-    assert isinstance(times, dict) and isinstance(info, dict)
+    times, info, archive, places = (backup[name] for name in ("timestamp", "info", "archive", "lsn"))
+    assert isinstance(times, dict) and isinstance(info, dict) and isinstance(archive, dict) and isinstance(places, dict)
     return {
         "label": str(backup["label"]),
         "kind": str(backup["type"]),
@@ -120,6 +134,8 @@ def read_row(backup: dict[str, object]) -> BackupRow:
         "size": int(info["size"]),
         "stored": int(info["repository"]["delta"]),
         "damaged": bool(backup.get("error")),
+        "timeline": int(str(archive["start"])[:8], 16),
+        "end": read_position(str(places["stop"])),
     }
 
 
@@ -128,7 +144,11 @@ def explain(command: str, said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     first = next((n for n, line in enumerate(lines) if "ERROR:" in line), 0)
     text = " ".join(re.sub(r"^(P\d+ +)?ERROR: (\[\d+\]: )?", "", line) for line in lines[first:])
-    text = "".join(letter for letter in text if letter.isascii() and letter.isprintable())
+    return find_meaning(command, "".join(letter for letter in text if letter.isascii() and letter.isprintable()))
+
+
+def find_meaning(command: str, text: str) -> str:
+    """Say what a complaint means, where it is known, and the complaint."""
     for known, meaning in MEANINGS.items():
         if re.search(known, text, re.IGNORECASE):
             return f"{meaning} ({command}: {text[:200]})"

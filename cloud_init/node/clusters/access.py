@@ -5,31 +5,27 @@ were access lists, goes on open with them turned on; it takes its tokens into us
 noted it, one after the other restarts its agent closed. So no program is ever refused what it could do before and has to do.
 """
 
-import fcntl
 import functools
 import json
-import os
 import pathlib
 import pwd
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
+from .. import turns
 from ..ask import tokens
 from ..ask.consul import ConsulError, Session, call, find_key
 from ..manifest import LOCK, Manifest, load_manifest
 from ..report import MachineRow
-from ..system import Unhealthy, run, systemctl, write_private
-from . import access_lists, trust, waiting
+from ..system import Unhealthy, replace_file, replace_text, run, systemctl
+from ..turns import held
+from . import access_lists, cookie, trust, waiting
 
 CONSUL_FILE = pathlib.Path("/etc/consul.d/access.json")
 CONSUL_DATA = pathlib.Path("/var/lib/consul")
 CONSUL_OWNER = "consul"
 PATRONI_FILE = pathlib.Path("/etc/patroni/config.yml")
 PATRONI_TOKEN = re.compile(r'^(  token: ")[^"]*(")$', re.MULTILINE)
-WRITING = pathlib.Path("/run/webitel/access.lock")
-"""Held by who writes files with tokens in them."""
 TURN = pathlib.Path("/run/webitel/access-turn.lock")
 """Held by who looks after the access lists: the watcher, and whoever waits for Consul before the watcher has started."""
 CLOSING = "webitel/closing-access"
@@ -63,31 +59,23 @@ def look_alone(manifest: Manifest) -> float:
             return SOON_SECONDS
         note(manifest)
         trust.look(manifest)
+        cookie.look(manifest)
         if not close(manifest):
             return SERVER_SECONDS
     except ConsulError:
         return SOON_SECONDS  # `status` reports Consul itself
+    except OSError as error:
+        # Who waits for Consul asks this too, and is to start on a full disk as well.
+        print(f"access lists: {error}", flush=True)
+        return SETTLED_SECONDS
     return SERVER_SECONDS if access_lists.is_server(manifest) else SETTLED_SECONDS
-
-
-@contextmanager
-def held(lock_file: pathlib.Path, wait: bool = True) -> Iterator[bool]:
-    """Hold a lock of this node; yield false where somebody else does, and that was not to be waited for."""
-    lock_file.parent.mkdir(parents=True, exist_ok=True)
-    with lock_file.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except OSError:
-            yield False
-        else:
-            yield True
 
 
 def prepare(manifest: Manifest) -> None:
     """Make Consul's file before its first start with access lists: closed where there was no agent before, else open."""
     if CONSUL_FILE.exists() or not tokens.list_given(manifest["node"]):
         return
-    with held(WRITING):
+    with held(turns.WRITING):
         write_consul(manifest, OPEN if (CONSUL_DATA / "serf").exists() else CLOSED, {})
 
 
@@ -115,12 +103,7 @@ def make_consul_file(manifest: Manifest, policy: str, used: dict[str, str]) -> s
 
 def write_consul(manifest: Manifest, policy: str, used: dict[str, str]) -> None:
     """Write Consul's file, for Consul and root alone."""
-    fresh = CONSUL_FILE.with_name(f"{CONSUL_FILE.name}.fresh")  # Consul reads whatever ends in `.json`
-    write_private(fresh, make_consul_file(manifest, policy, used))
-    owner = pwd.getpwnam(CONSUL_OWNER)
-    os.chown(fresh, 0, owner.pw_gid)
-    fresh.chmod(0o640)
-    fresh.replace(CONSUL_FILE)
+    replace_file(CONSUL_FILE, make_consul_file(manifest, policy, used), 0o640, (0, pwd.getpwnam(CONSUL_OWNER).pw_gid))
 
 
 @functools.cache
@@ -145,7 +128,7 @@ def arm(manifest: Manifest) -> bool:
     given = tokens.list_given(manifest["node"])
     if not given or not CONSUL_FILE.exists() or not all(access_lists.find_token(token) for token in given.values()):
         return False
-    with held(WRITING, wait=False) as mine:
+    with held(turns.WRITING, wait=False) as mine:
         if not mine:
             return False
         write_consul(manifest, read_policy(), given)
@@ -164,16 +147,6 @@ def hand_to_patroni(token: str) -> None:
     # One that does not run yet may wait for this very token, and reads it when it starts.
     if systemctl("is-active", "patroni").stdout.strip() == "active":
         systemctl("reload", "--no-block", "patroni")
-
-
-def replace_text(path: pathlib.Path, text: str) -> None:
-    """Replace a file's content at once, with owner and mode as they are. `WRITING` is held."""
-    found = path.stat()
-    fresh = path.with_name(f".{path.name}")
-    write_private(fresh, text)
-    os.chown(fresh, found.st_uid, found.st_gid)
-    fresh.chmod(found.st_mode & 0o7777)
-    fresh.replace(path)
 
 
 def blank(text: bytes) -> bytes:
@@ -203,11 +176,22 @@ def list_waited_for(manifest: Manifest) -> list[str]:
 
 
 def report(manifest: Manifest) -> MachineRow | None:
-    """Tell that this node's Consul still obeys every program, and what it takes to close it; None where it is closed."""
-    if not tokens.list_given(manifest["node"]) or read_policy() == CLOSED:
+    """Tell that this node's Consul still obeys every program, or still knows tokens that were replaced, and what it takes to end
+    that; None where it does not."""
+    if not tokens.list_given(manifest["node"]):
         return None
-    what, last = "Consul still obeys every program on this node", "this node's agent restarts closed within a minute"
-    return waiting.describe("access", what, lambda: list_waited_for(manifest), last)
+    if read_policy() != CLOSED:
+        what, last = "Consul still obeys every program on this node", "this node's agent restarts closed within a minute"
+        return waiting.describe("access", what, lambda: list_waited_for(manifest), last)
+    try:
+        behind = list_waited_for(manifest) if access_lists.is_server(manifest) else []
+    except ConsulError:
+        return None  # `status` reports Consul itself
+    if not behind:
+        return None
+    return waiting.describe(
+        "access", "Consul's tokens are being rotated, and it obeys the former ones until then", lambda: behind, ""
+    )
 
 
 def runs_closed() -> bool:
@@ -230,7 +214,7 @@ def close(manifest: Manifest) -> bool:
     if not call("GET", "/v1/operator/autopilot/health")["Healthy"] or not _turn.hold(CLOSING, manifest["key"]):
         return False
     print("every node uses its tokens: restarting Consul's agent with its access lists closed", flush=True)
-    with held(WRITING):
+    with held(turns.WRITING):
         write_consul(manifest, CLOSED, tokens.list_in_use())
     restart_consul()
     deadline = time.monotonic() + RESTART_SECONDS

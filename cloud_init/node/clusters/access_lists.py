@@ -18,8 +18,8 @@ OURS = "webitel: "
 """How the description of each of our tokens begins."""
 EVERYTHING = "global-management"
 """Consul's own policy."""
-LEFT = 3
-"""Status of a member that will not come back by itself."""
+ALIVE, LEFT = 1, 3
+"""Status of a member that is there, and of one that will not come back by itself."""
 
 READING = 'agent_prefix "" { policy = "read" }\nnode_prefix "" { policy = "read" }\nservice_prefix "" { policy = "read" }\n'
 DATABASE_RULES = (
@@ -61,6 +61,12 @@ def list_nodes(token: str | None = None) -> set[str]:
     nodes = call("GET", "/v1/catalog/nodes", token=token) or []
     left = {member["Name"] for member in members if member["Status"] == LEFT}
     return ({member["Name"] for member in members} | {node["Node"] for node in nodes}) - left
+
+
+def list_down() -> set[str]:
+    """List the nodes that Consul knows and does not see."""
+    members = call("GET", "/v1/agent/members") or []
+    return list_nodes() - {member["Name"] for member in members if member["Status"] == ALIVE}
 
 
 def find_token(token: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """RabbitMQ as a cluster: who forms it, who joins, who holds a copy of every quorum queue."""
 
-import pathlib
 import shutil
 import socket
 import time
@@ -8,24 +7,14 @@ from typing import Any
 
 from ..ask.consul import Session, list_keys
 from ..ask.view import TIMEOUT_SECONDS, View, broker
-from ..manifest import Manifest, MemberEntry, ProbeEntry
+from ..manifest import Manifest, ProbeEntry
 from ..system import ApplyError, Tell, Unhealthy, run, systemctl
+from .brokers import DATA, broker_name, list_members
 
-DATA = pathlib.Path("/var/lib/rabbitmq/mnesia")
 BLANK = "webitel/rabbitmq/blank/"
 SPARED_SECONDS = 120.0
 """How long the others may take until they can do without a node."""
 _blank = Session("webitel: a broker without data")
-
-
-def list_members(manifest: Manifest) -> list[MemberEntry]:
-    """List the nodes that are to form the broker, the one that may begin first."""
-    return manifest["clusters"].get("rabbitmq", [])
-
-
-def broker_name(node: str) -> str:
-    """Return the Erlang node name of a node's broker."""
-    return f"rabbit@{node}"
 
 
 def may_start(_: ProbeEntry, view: View) -> None:

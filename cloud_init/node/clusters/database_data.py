@@ -6,6 +6,7 @@ it years old. And it never gets a member further whose leader has thrown away wh
 
 import datetime
 import functools
+import json
 import pathlib
 import re
 import shutil
@@ -13,7 +14,7 @@ import shutil
 from ..ask.consul import Session, find_key, list_keys
 from ..ask.view import View
 from ..manifest import Manifest, ProbeEntry
-from ..system import Unhealthy, run
+from ..system import Unhealthy, run, write_private
 
 CONFIG = pathlib.Path("/etc/patroni/config.yml")
 CONTROL, WALDUMP = (f"/usr/lib/postgresql/15/bin/{name}" for name in ("pg_controldata", "pg_waldump"))
@@ -25,6 +26,8 @@ NOWHERE = ""
 """What discarded data is worth."""
 SCOPE = "service/webitel/"
 """Where Patroni keeps its cluster in Consul (`namespace` and `scope` in its configuration)."""
+PLACING = "placing"
+"""The stage of a restore at which the database and the restored one change places."""
 _blank = Session("webitel: a database without data")
 _ends = Session("webitel: a database with data")
 
@@ -41,6 +44,11 @@ def left_mark(data: pathlib.Path) -> pathlib.Path:
     return data.with_name(f"{data.name}.left")
 
 
+def restore_mark(data: pathlib.Path) -> pathlib.Path:
+    """Return the file beside data that says how far a restore has come (`backups/marks.py`)."""
+    return data.with_name(f"{data.name}.restore.json")
+
+
 def given_up(data: pathlib.Path) -> pathlib.Path:
     """Return the folder in which data is deleted."""
     return data.with_name(f"{data.name}.gone")
@@ -48,7 +56,7 @@ def given_up(data: pathlib.Path) -> pathlib.Path:
 
 def mark_left(manifest: Manifest) -> None:
     """Note beside the data that its member has left, for whoever gets the disk later."""
-    left_mark(data_folder()).write_text(f"{manifest['key']} {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC\n")
+    write_private(left_mark(data_folder()), f"{manifest['key']} {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC\n")
 
 
 def may_start(_: ProbeEntry, view: View) -> None:
@@ -59,6 +67,7 @@ def may_start(_: ProbeEntry, view: View) -> None:
     database to copy from, never before.
     """
     data = data_folder()
+    wait_for_restore(data)
     mark = left_mark(data)
     shutil.rmtree(given_up(data), ignore_errors=True)  # from a run that was cut off
     if not (data / "PG_VERSION").exists():
@@ -69,6 +78,18 @@ def may_start(_: ProbeEntry, view: View) -> None:
         give_up(data, mark)
     else:
         may_go_on(view.manifest, data)
+
+
+def wait_for_restore(data: pathlib.Path) -> None:
+    """Refuse a start while a restored database and the former one change places: none is in the place, or nobody knows which."""
+    try:
+        found = json.loads(restore_mark(data).read_text())
+    except (OSError, ValueError):
+        return
+    if found["stage"] == PLACING:
+        raise Unhealthy(
+            f"a restore was cut off while the databases changed places; it goes on with ./webitel restore --at '{found['at']}'"
+        )
 
 
 def lead_mark(data: pathlib.Path) -> pathlib.Path:

@@ -13,12 +13,14 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+from .. import owed, turns
 from ..ask.consul import ConsulError, Session, call, find_key, list_keys
 from ..manifest import FileEntry, Manifest
 from ..report import MachineRow
 from ..state import load_state
-from ..system import systemctl, write_private
+from ..system import replace_text, systemctl, write_private
 from . import access, access_lists, waiting
 
 ROOT = pathlib.Path("/etc/webitel/nodes.pem")
@@ -74,17 +76,39 @@ def offers(address: str, port: int) -> bool | None:
     return {b"S": True, b"N": False}.get(said)
 
 
-def list_plain(manifest: Manifest) -> list[str]:
-    """List the other members of the database's cluster that say they have no TLS."""
+@dataclass(frozen=True)
+class Found:
+    """What other nodes answer: those that say they have no TLS, and those of which nobody knows, since they do not answer."""
+
+    plain: list[str]
+    silent: list[str]
+
+    @classmethod
+    def of(cls, answers: Mapping[str, bool | None]) -> "Found":
+        """Sort answers by who gave them."""
+        said = {answer: [name for name, one in answers.items() if one is answer] for answer in (False, None)}
+        return cls(said[False], said[None])
+
+    def lets_ask(self, asks: bool) -> bool:
+        """Tell whether clients may ask for TLS: who does not answer decides nothing, and they go on as they do."""
+        return not self.plain and (asks or not self.silent)
+
+    def describe(self) -> list[str]:
+        """Name who is waited for, and why it is where that is not what is expected."""
+        return [*self.plain, *(f"{name} (does not answer)" for name in self.silent)]
+
+
+def ask_members(manifest: Manifest) -> Found:
+    """Ask the other members of the database's cluster."""
     members = manifest["clusters"].get("postgresql", [])
     port = manifest["ports"]["postgresql_sql"]
-    return [one["key"] for one in members if one["key"] != manifest["key"] and offers(one["address"], port) is False]
+    return Found.of({one["key"]: offers(one["address"], port) for one in members if one["key"] != manifest["key"]})
 
 
-def list_plain_brokers(manifest: Manifest, proxy: str) -> list[str]:
-    """List the addresses of other nodes' brokers, of those in a text for HAProxy, that answer without TLS only."""
+def ask_brokers(manifest: Manifest, proxy: str) -> Found:
+    """Ask other nodes' brokers, those in a text for HAProxy, by their addresses."""
     places = [place for place in BROKER_PLACE.findall(proxy) if place != manifest["address"]]
-    return [place for place in places if not answers(place, 5671) and answers(place, 5672)]
+    return Found.of({place: answers(place, 5671) or (False if answers(place, 5672) else None) for place in places})
 
 
 def answers(address: str, port: int) -> bool:
@@ -109,11 +133,14 @@ def relax(
     if str(DATABASE_FILE) in texts and DATABASE_FILE.exists() and not is_closed():
         relaxed[str(DATABASE_FILE)] = replace(texts[str(DATABASE_FILE)], MEMBER)
     plain: dict[str, str] = {}
-    if list_plain(manifest):
-        plain |= {path: changed for path, text in texts.items() if (changed := replace(text, CLIENT)) != text}
+    clients = {path: changed for path, text in texts.items() if (changed := replace(text, CLIENT)) != text}
+    if not ask_members(manifest).lets_ask(not any(is_plain(pathlib.Path(path), CLIENT) for path in clients)):
+        plain |= clients
     proxy = str(PROXY_FILE)
-    if proxy in texts and PROXY_FILE.exists() and list_plain_brokers(manifest, fill(texts[proxy], proxy)):
-        plain[proxy] = replace(texts[proxy], BROKER)
+    if proxy in texts and PROXY_FILE.exists():
+        asks = bool(BROKER_PLACE.search(PROXY_FILE.read_text()))
+        if not ask_brokers(manifest, fill(texts[proxy], proxy)).lets_ask(asks):
+            plain[proxy] = replace(texts[proxy], BROKER)
     if plain:
         write_private(WAITING, json.dumps({path: attributes[path]["actions"] for path in plain}))
     else:
@@ -126,6 +153,11 @@ def replace(text: str, pairs: tuple[tuple[str, str], ...], back: bool = False) -
     for strict, plain in pairs:
         text = text.replace(plain, strict) if back else text.replace(strict, plain)
     return text
+
+
+def is_plain(path: pathlib.Path, pairs: tuple[tuple[str, str], ...]) -> bool:
+    """Tell whether a file is there and does without TLS."""
+    return path.is_file() and any(plain in path.read_text(errors="replace") for _, plain in pairs)
 
 
 def blank(text: bytes) -> bytes:
@@ -151,7 +183,10 @@ def await_offer(manifest: Manifest) -> None:
 
 def look(manifest: Manifest) -> None:
     """Do the round that is due on this node, if one is. Nothing while `webitel` is at work here or was cut off at it."""
-    if not ROOT.exists() or access.is_being_configured() or load_state()["pending"]:
+    if access.is_being_configured() or load_state()["pending"]:
+        return
+    pay()
+    if not ROOT.exists():
         return
     try:
         if WAITING.exists() and not ask_now(manifest):
@@ -164,27 +199,46 @@ def look(manifest: Manifest) -> None:
         return  # `status` reports Consul itself
 
 
-def ask_now(manifest: Manifest) -> bool:
-    """Have the clients ask that waited for a member, unless one still has no TLS; tell whether they do."""
-    clients: dict[str, list[str]] = json.loads(WAITING.read_text())
-    proxy = replace(PROXY_FILE.read_text(), BROKER, back=True) if str(PROXY_FILE) in clients else ""
-    if list_plain(manifest) or list_plain_brokers(manifest, proxy):
-        return False
-    for path in map(pathlib.Path, clients):
-        tighten(path, BROKER if path == PROXY_FILE else CLIENT)
-    print(f"every member of the database, and every broker, offers TLS: {len(clients)} files ask for it now", flush=True)
-    for action in dict.fromkeys(action for actions in clients.values() for action in actions):
+def pay() -> None:
+    """Tell programs of files that have changed."""
+    for action in owed.list_owed():
         verb, _, unit = action.partition(" ")
-        systemctl("try-reload-or-restart" if verb == "reload" else "try-restart", unit)
-    WAITING.unlink()
-    return True
+        done = systemctl("try-reload-or-restart" if verb == "reload" else "try-restart", unit)
+        if done.returncode != 0:
+            print(f"{action}: {done.stderr.strip()}; tried again", flush=True)
+            continue
+        with turns.held(turns.WRITING):
+            owed.forget([action])
+
+
+def list_behind(manifest: Manifest) -> list[str]:
+    """List the members, and the brokers, that this node's clients wait for."""
+    proxy = replace(PROXY_FILE.read_text(), BROKER, back=True) if is_plain(PROXY_FILE, BROKER) else ""
+    return [*ask_members(manifest).describe(), *ask_brokers(manifest, proxy).describe()]
+
+
+def ask_now(manifest: Manifest) -> bool:
+    """Have the clients ask that waited for a member, unless one still has no TLS or does not answer; tell whether they do."""
+    if list_behind(manifest):
+        return False
+    with turns.held(turns.WRITING):
+        if not WAITING.exists():
+            return True  # `up` has just done it
+        clients: dict[str, list[str]] = json.loads(WAITING.read_text())
+        owed.owe(action for actions in clients.values() for action in actions)
+        for path in map(pathlib.Path, clients):
+            tighten(path, BROKER if path == PROXY_FILE else CLIENT)
+        WAITING.unlink()
+    print(f"every member of the database, and every broker, offers TLS: {len(clients)} files ask for it now", flush=True)
+    pay()
+    return not owed.list_owed()
 
 
 def list_waited_for(manifest: Manifest) -> list[str]:
-    """List the nodes whose clients may still come without TLS, and the members that do not offer it."""
+    """List the nodes whose clients may still come without TLS, and the members that do not offer it or do not answer."""
     notes = list_keys(NOTES)
     behind = [node for node in access_lists.list_nodes() if notes.get(node, {}).get("Value") != READY]
-    return sorted([*behind, *list_plain(manifest)])
+    return sorted([*behind, *ask_members(manifest).describe()])
 
 
 def close(manifest: Manifest) -> None:
@@ -192,8 +246,10 @@ def close(manifest: Manifest) -> None:
     if not _turn.hold(CLOSING, manifest["key"]):
         return
     try:
-        tighten(DATABASE_FILE, MEMBER)
-        systemctl("reload", "patroni")
+        with turns.held(turns.WRITING):
+            owed.owe(["reload patroni"])
+            tighten(DATABASE_FILE, MEMBER)
+        pay()
         print("every node's clients ask for TLS: PostgreSQL refuses who does not", flush=True)
         time.sleep(SETTLE_SECONDS)
     finally:
@@ -201,13 +257,16 @@ def close(manifest: Manifest) -> None:
 
 
 def tighten(path: pathlib.Path, pairs: tuple[tuple[str, str], ...]) -> None:
-    """Have a file say what holds in the end. Others write into it too: it is read while they cannot."""
-    with access.held(access.WRITING):
-        access.replace_text(path, replace(path.read_text(), pairs, back=True))
+    """Have a file say what holds in the end. Others write into it too: `turns.WRITING` is held."""
+    replace_text(path, replace(path.read_text(), pairs, back=True))
 
 
 def report(manifest: Manifest) -> MachineRow | None:
-    """Tell that PostgreSQL still lets in clients without TLS, and what it waits for; None where it does not."""
+    """Tell what still goes without TLS, clients of this node or its PostgreSQL, and what that waits for; None where nothing
+    does."""
+    if WAITING.exists():
+        what, last = "clients on this node still ask PostgreSQL or the broker without TLS", "they ask for it within a minute"
+        return waiting.describe("encryption", what, lambda: list_behind(manifest), last)
     if not DATABASE_FILE.exists() or is_closed():
         return None
     what, last = "PostgreSQL still lets in clients without TLS", "this member refuses them within a minute"

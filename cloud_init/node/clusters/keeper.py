@@ -13,9 +13,9 @@ import urllib.request
 
 from ..apply.units import is_running
 from ..ask.consul import ConsulError
-from ..manifest import MANIFEST, PROGRAM, CandidateEntry, load_manifest
+from ..manifest import MANIFEST, PROGRAM, CandidateEntry, ServiceEntry, load_manifest
 from ..storage import shares
-from ..system import systemctl
+from ..system import ApplyError, systemctl
 from .locks import Lease, is_yielding, list_moving
 
 ROUND_SECONDS, TICK_SECONDS, PEER_ANSWER_SECONDS = 2.0, 0.5, 1.0
@@ -96,19 +96,28 @@ class Keeper:
             was, at = self.told.get(name, (None, 0.0))
             if may == was and now - at < LOOK_AGAIN_SECONDS:
                 continue
+            try:
+                self.turn(service, may)
+            except ApplyError as error:
+                print(f"{name}: {error}", flush=True)
+                continue
             self.told[name] = may, now
-            for unit in service["units"]:
-                if is_running(unit) != may:
-                    print(f"starting {unit}" if may else f"stopping {unit}: its lock is not this node's", flush=True)
-                    systemctl("reset-failed", unit)
-                    systemctl("start" if may else "stop", "--no-block", unit)
+
+    def turn(self, service: ServiceEntry, may: bool) -> None:
+        """Start or stop the units of a service. Raises ApplyError where systemd does not say whether they run."""
+        for unit in service["units"]:
+            if is_running(unit) != may:
+                print(f"starting {unit}" if may else f"stopping {unit}: its lock is not this node's", flush=True)
+                systemctl("reset-failed", unit)
+                systemctl("start" if may else "stop", "--no-block", unit)
 
     def run(self) -> int:
         """Run until told to end (0), or until a thread is dead (1); systemd's watchdog ends it when it hangs."""
         self.notify("READY=1")
         while not self.ended.wait(TICK_SECONDS):
             if self.renewed.is_set():
-                os.execve(sys.executable, [sys.executable, str(PROGRAM), "locks"], os.environ | {"NOTIFY_SOCKET": self.socket})
+                again = [sys.executable, "-X", "utf8", str(PROGRAM), "locks"]
+                os.execve(sys.executable, again, os.environ | {"NOTIFY_SOCKET": self.socket})
             self.read_manifest()
             self.act()
             if not all(thread.is_alive() for thread in self.threads):

@@ -109,11 +109,16 @@ class Lease:
             return True
 
 
+def give_up() -> None:
+    """Have this node give up what it holds, for a while."""
+    write_private(HELD / YIELD, f"{time.monotonic()}")
+
+
 def is_yielding() -> bool:
-    """Tell whether this node was asked recently to give up what it holds."""
+    """Tell whether this node was asked recently to give up what it holds. The file does not outlive the boot, nor its clock."""
     try:
-        return time.time() - (HELD / YIELD).stat().st_mtime < YIELD_SECONDS
-    except FileNotFoundError:
+        return time.monotonic() - float((HELD / YIELD).read_text()) < YIELD_SECONDS
+    except (FileNotFoundError, ValueError):
         return False
 
 
@@ -126,7 +131,7 @@ def hand_over(manifest: Manifest, tell: Tell) -> None:
     """Have other nodes run what moves; return when they hold the locks. Raises ApplyError when none takes one."""
     left = [service["name"] for service in list_moving(manifest)]
     if left:
-        write_private(HELD / YIELD, "")
+        give_up()
     deadline = time.monotonic() + HAND_OVER_SECONDS
     while left:
         tell("services", f"handing over {left[0]}")

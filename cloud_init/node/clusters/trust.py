@@ -8,17 +8,17 @@ is down is waited for (`facts/ha-measured.md` 7).
 """
 
 import json
-import os
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypedDict
 
+from .. import turns
 from ..ask import tokens
 from ..ask.consul import call, find_key, list_keys
 from ..manifest import PROBE_SECRETS, Manifest
 from ..report import MachineRow
-from ..system import write_private
+from ..system import replace_text, write_private
 from . import access_lists, waiting
 
 KEY, CERTIFICATE = "consul_gossip_key", "consul_certificate"
@@ -104,11 +104,13 @@ def digest(text: str) -> str:
 
 def look(manifest: Manifest) -> None:
     """Do what is to be done now. Raises ConsulError while Consul cannot."""
-    given, used = read_given(), load()
-    if not given or not used:
+    given = read_given()
+    if not given or not load():
         return
     notes = read_notes()
-    step(given, used, notes)
+    # `up` compares the files with what this node uses, and writes them: not while one of both is changed.
+    with turns.held(turns.WRITING):
+        used = step(given, notes)
     note: Note = {
         "key": digest(given[KEY]),
         "ring": read_ring() == [given[KEY]],
@@ -128,14 +130,15 @@ def read_notes() -> Notes:
     return [notes.get(node, {}) for node in sorted(access_lists.list_nodes())]
 
 
-def step(given: dict[str, str], used: Trust, notes: Notes) -> None:
-    """Go one step on with the certificate, and note a key that has become the only one.
+def step(given: dict[str, str], notes: Notes) -> Trust:
+    """Go one step on with the certificate, and note a key that has become the only one; return what this node uses then.
 
-    Consul takes it up before this node remembers it: a step that was cut off is done again.
+    Consul takes it up before this node remembers it: a step that was cut off anywhere is done again, the reload too.
     """
     fresh = "".join(PUBLIC.findall(given[CERTIFICATE]))
     said = digest(fresh)
-    before = json.dumps(used)
+    before, used = load(), load()
+    assert before and used, "the caller has looked"
     if said not in [digest(one) for one in used["trusts"]]:
         used["trusts"] = [*used["trusts"], fresh]
     elif digest(used["shows"]) != said:
@@ -145,13 +148,15 @@ def step(given: dict[str, str], used: Trust, notes: Notes) -> None:
         used["trusts"] = [fresh]
     if used["key"] != given[KEY] and read_ring() == [given[KEY]]:
         used["key"] = given[KEY]
-        rewrite(KEY_FILE, KEY_LINE.sub(rf"\g<1>{given[KEY]}\g<3>", KEY_FILE.read_text()))
-    if CERTIFICATE_FILE.read_text() != make_file(used):
-        rewrite(CERTIFICATE_FILE, make_file(used))
+        replace_text(KEY_FILE, KEY_LINE.sub(rf"\g<1>{given[KEY]}\g<3>", KEY_FILE.read_text()))
+    text = make_file(used)
+    if text != make_file(before) or text != CERTIFICATE_FILE.read_text():
+        replace_text(CERTIFICATE_FILE, text)
         call("PUT", "/v1/agent/reload", "")
         print(f"Consul trusts {len(used['trusts'])} certificates of its members", flush=True)
-    if json.dumps(used) != before:
+    if used != before:
         write_private(IN_USE, json.dumps(used))
+    return used
 
 
 def turn_ring(key: str, notes: Notes) -> None:
@@ -183,16 +188,6 @@ def read_ring() -> list[str]:
     return found
 
 
-def rewrite(path: pathlib.Path, text: str) -> None:
-    """Replace a file of Consul's by one of the same owner and mode."""
-    found = path.stat()
-    fresh = path.with_name(f"{path.name}.fresh")  # Consul reads whatever ends in `.json`
-    write_private(fresh, text)
-    os.chown(fresh, found.st_uid, found.st_gid)
-    fresh.chmod(found.st_mode & 0o7777)
-    fresh.replace(path)
-
-
 def blank(text: bytes) -> bytes:
     """Return a file's content without what this node changes in it by itself."""
     used = load()
@@ -214,9 +209,22 @@ def report(manifest: Manifest) -> MachineRow | None:
         return None
 
     def list_waited_for() -> list[str]:
-        notes = {name: json.loads(row["Value"]) for name, row in list_keys(NOTES).items()}
-        nodes = sorted(access_lists.list_nodes())
-        missing = [node for node in nodes if notes.get(node, {}).get("key") != digest(given[KEY])]
-        return missing or [node for node in nodes if not notes[node]["ring"] or notes[node]["shows"] != said]
+        notes = dict(zip(sorted(access_lists.list_nodes()), read_notes(), strict=True))
+        return find_waited_for(given, notes, access_lists.list_down())
 
     return waiting.describe("trust", "Consul's key and certificate are being rotated", list_waited_for, "done within a minute")
+
+
+def find_waited_for(given: dict[str, str], notes: Mapping[str, Note | dict[str, Any]], down: Collection[str]) -> list[str]:
+    """List the nodes that hold up the others: who has not done what has to be done everywhere before the next step."""
+    said, key = digest(given[CERTIFICATE]), digest(given[KEY])
+    steps: tuple[Callable[[Note | dict[str, Any]], bool], ...] = (
+        lambda note: note.get("key") == key and said in note.get("trusts", []),
+        lambda note: note.get("shows") == said,
+        lambda note: bool(note.get("ring")),
+    )
+    for has_done in steps:
+        if late := [node for node, note in notes.items() if not has_done(note)]:
+            # Who is there goes on by itself. A ring is changed only while every member is there, whoever has it already.
+            return [node for node in (notes if has_done is steps[-1] else late) if node in down] or late
+    return []

@@ -1,9 +1,10 @@
 """What Prometheus gets of the node program, in a file that the node exporter shows: every unit, every probe, disks, the clock,
 the certificate, and what programs without an endpoint of their own say of calls."""
 
+import operator
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from ..ask.view import View
 from ..manifest import Manifest, ProbeEntry, ServiceEntry
@@ -37,6 +38,16 @@ HELP = {
     **database_figures.HELP,
 }
 
+GIVEN_TO = "node-exporter"
+"""The service that shows the file. Without it nobody asks."""
+MERGED: Mapping[str, Callable[[float, float], float]] = {
+    "webitel_machine_healthy": min,
+    "webitel_machine_warning": max,
+    "webitel_rtpengine_ports_free": operator.add,
+    "webitel_rtpengine_ports_total": operator.add,
+}
+"""What two of the same are: a check that says several things is as bad as the worst, an interface with several addresses has the
+ports of all."""
 UNTOLD = ("kind", "says", "restart_cures", "address", "port", "protocol", "status", "credentials", "accept")
 """Arguments of a probe that do not tell it from another one of the same service."""
 
@@ -52,13 +63,16 @@ class Exporter:
     def write(self, manifest: Manifest, report: Report) -> None:
         """Write the figures of a report. Where that fails the watcher goes on: the node exporter shows how old they are."""
         try:
-            self.write_all(manifest, report)
+            if any(service["name"] == GIVEN_TO for service in manifest["services"]):
+                self.write_all(manifest, report)
+            else:
+                FILE.unlink(missing_ok=True)
         except (OSError, ValueError, Unhealthy) as error:
             print(f"figures for Prometheus: {error}", flush=True)
 
     def write_all(self, manifest: Manifest, report: Report) -> None:
         """Ask what is slow to change if it is due, and write everything."""
-        if time.monotonic() - self.asked >= MACHINE_SECONDS and manifest["services"]:
+        if time.monotonic() - self.asked >= MACHINE_SECONDS:
             self.rows, self.asked = machine.ask(manifest), time.monotonic()
             self.database = list(database_figures.ask(manifest, View(manifest)))
         of_calls = call_figures.ask(manifest, View(manifest))
@@ -127,7 +141,8 @@ def list_of_machine(row: MachineRow) -> Iterator[Sample]:
     of = {"check": row["name"]}
     yield "webitel_machine_healthy", of, row["healthy"]
     yield "webitel_machine_warning", of, row.get("warning", False)
-    if (days := row.get("days")) is not None:
+    # That of people outside. Who looks after those among nodes sees the warning in time.
+    if row["name"] == "certificate" and (days := row.get("days")) is not None:
         yield "webitel_certificate_days", {}, days
     if (seconds := row.get("seconds")) is not None:
         yield "webitel_clock_offset_seconds", {}, seconds
@@ -137,13 +152,21 @@ def list_of_machine(row: MachineRow) -> Iterator[Sample]:
 
 def format_samples(samples: list[Sample]) -> str:
     """Format figures as Prometheus reads them: all of one name together, below what it means."""
-    named: dict[str, list[str]] = {}
+    named: dict[str, dict[str, float]] = {}
     for name, labels, value in samples:
         inner = ",".join(f'{key}="{escape(text)}"' for key, text in labels.items())
-        named.setdefault(name, []).append(f"{name}{{{inner}}} {float(value):.15g}" if inner else f"{name} {float(value):.15g}")
+        series, values = f"{name}{{{inner}}}" if inner else name, named.setdefault(name, {})
+        if series not in values:
+            values[series] = float(value)
+        elif name in MERGED:
+            values[series] = MERGED[name](values[series], float(value))
+        else:
+            # The node exporter would take the first one too, and complain each time that it is asked (facts/monitoring.md 1.6).
+            print(f"figures for Prometheus: {series} is there twice", flush=True)
     return "".join(
-        f"# HELP {name} {HELP[name]}\n# TYPE {name} {kind_of(name)}\n" + "".join(f"{line}\n" for line in lines)
-        for name, lines in named.items()
+        f"# HELP {name} {HELP[name]}\n# TYPE {name} {kind_of(name)}\n"
+        + "".join(f"{series} {value:.15g}\n" for series, value in values.items())
+        for name, values in named.items()
     )
 
 

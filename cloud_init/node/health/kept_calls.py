@@ -9,7 +9,7 @@ from ..ask import redis
 from ..ask.view import View
 from ..manifest import Manifest, ProbeEntry
 from ..report import MachineRow
-from ..system import Unhealthy, systemctl
+from ..system import STAGED, Unhealthy, systemctl, write_private
 
 PUT_OFF = pathlib.Path("/run/webitel/put-off")
 """A file for each unit whose restart waits, with the invocation that is to end."""
@@ -21,6 +21,10 @@ REWRITE_SECONDS = 90.0
 """Between two rewrites. Each keeps calls without audio from ending for rtpengine's `timeout`, which must be shorter."""
 LARGEST_MEMORY_SHARE = 0.85
 CALL = re.compile(r"^callid:\s+(.+?) \| deletionmark:\s*no\b", re.MULTILINE)
+ANY_CALL = re.compile(r"^callid:", re.MULTILINE)
+TOTAL = re.compile(r"^Current sessions total:\s*(\d+)$", re.MULTILINE)
+LISTINGS = 3
+"""How often the list is read until it is as long as rtpengine says."""
 BROWSER = '"protocol":"UDP/TLS'
 """What stands in the value of a call whose ICE and DTLS no restart brings back (`facts/rtpengine-redis.md` 5)."""
 PROBE = "probe-"
@@ -44,15 +48,30 @@ def ask_rtpengine(manifest: Manifest, command: str) -> str:
     """Send rtpengine's command line interface one command."""
     with socket.create_connection((LOOPBACK, manifest["ports"]["rtpengine_cli"]), TIMEOUT_SECONDS) as connection:
         connection.settimeout(TIMEOUT_SECONDS)
+        # Without closing our half: then it closes too, with what it has not sent yet lost (`facts/rtpengine-redis.md` 9).
         connection.sendall(f"{command}\n".encode())
-        connection.shutdown(socket.SHUT_WR)
         return connection.makefile("rb").read().decode(errors="replace")
 
 
 def list_calls(manifest: Manifest) -> set[str]:
-    """List the calls in progress."""
-    said = ask_rtpengine(manifest, "list sessions all")
-    return {name for name in CALL.findall(said) if not name.startswith(PROBE)}
+    """List the calls in progress. Raises OSError where rtpengine does not tell all of them."""
+    for _ in range(LISTINGS):
+        total = count_calls(manifest)
+        said = ask_rtpengine(manifest, "list sessions all")
+        listed = len(ANY_CALL.findall(said))
+        # Calls begin and end meanwhile.
+        if listed >= min(total, count_calls(manifest)):
+            return {name for name in CALL.findall(said) if not name.startswith(PROBE)}
+    raise OSError(f"it lists {listed} of {total}")
+
+
+def count_calls(manifest: Manifest) -> int:
+    """Return how many calls rtpengine says it has, ended ones that it still remembers too."""
+    said = ask_rtpengine(manifest, "list numsessions")
+    found = TOTAL.search(said)
+    if not found:
+        raise OSError(f"it does not say how many: {said.strip()[:100]!r}")
+    return int(found[1])
 
 
 def list_kept(manifest: Manifest) -> set[str]:
@@ -106,35 +125,41 @@ def describe(lost: set[str], browsers: set[str]) -> str:
 
 def put_off(unit: str) -> None:
     """Remember that a unit is to be restarted."""
-    PUT_OFF.mkdir(parents=True, exist_ok=True)
-    (PUT_OFF / unit).write_text(find_invocation(unit))
+    write_private(PUT_OFF / unit, find_invocation(unit))
 
 
 def list_put_off() -> list[str]:
     """List the units whose restart waits; what has been restarted since for another reason is no longer one."""
     found = []
     for path in sorted(PUT_OFF.iterdir()) if PUT_OFF.is_dir() else ():
-        if find_invocation(path.name) == path.read_text():
-            found.append(path.name)
-        else:
-            path.unlink()
+        if path.name.endswith(STAGED):
+            continue
+        was, now = path.read_text(), find_invocation(path.name)
+        if was and now and was != now:
+            path.unlink(missing_ok=True)
+            continue
+        if not was:  # systemd did not answer when it was put off
+            write_private(path, now)
+        found.append(path.name)
     return found
 
 
 def find_invocation(unit: str) -> str:
-    """Return what systemd calls the present run of a unit."""
+    """Return what systemd calls the present run of a unit; "" where it does not say."""
     return systemctl("show", "-P", "InvocationID", unit).stdout.strip()
 
 
 def report(manifest: Manifest) -> MachineRow | None:
     """Make a row where calls would end with rtpengine, or its restart waits for their end."""
-    if not has_redis(manifest):
-        return None
     waiting = list_put_off()
+    if not has_redis(manifest) and not waiting:
+        return None
     try:
         why = describe(list_lost(manifest), list_browsers(manifest) if waiting else set())
-    except OSError:
-        return None  # the services' own rows say who is away
+    except OSError as error:
+        if not waiting:
+            return None  # the services' own rows say who is away
+        why = f"it is unknown which calls would end ({error})"
     if waiting:
         why = (
             f"{' and '.join(waiting)} goes on with what it had until none would end; ./webitel up --disruptive does not wait. "
@@ -153,9 +178,9 @@ class Keeper:
 
     def look(self, manifest: Manifest, now: float) -> None:
         """Restart what waited for its calls, and have calls written that a new Redis does not have."""
-        if not has_redis(manifest):
-            return
         waiting = list_put_off()
+        if not has_redis(manifest) and not waiting:
+            return
         try:
             lost = list_lost(manifest)
             if lost and now - self.rewritten >= REWRITE_SECONDS and answers(manifest):

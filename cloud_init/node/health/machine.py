@@ -11,7 +11,7 @@ from ..ask.certificate import SHOWN, is_due, is_taken, remember
 from ..ask.counters import read_counters
 from ..ask.view import View
 from ..backups import jobs, recordings
-from ..clusters import access, encryption, trust
+from ..clusters import access, cookie, encryption, trust
 from ..manifest import DiskEntry, Manifest, OrderEntry
 from ..records import send
 from ..report import MachineRow
@@ -26,8 +26,18 @@ LEAST_SAMPLED_SECONDS = 86400.0
 """Growth means something only over a day, which has its busy and its quiet hours."""
 SHARED_RATIO = 2.0
 """A file system is shared with others when it is this many times as large as the planned disk."""
+COUNTING_SECONDS = 5.0
+"""How long the files of such a disk may be counted, at each look."""
 LATE_DAYS = 14
 """`up` renews our own long before."""
+ENDS_DAYS = 30
+"""Of certificates among nodes: `up` renews those that it signs twice as long before (`provider/certificates.py`)."""
+AMONG_NODES = {
+    "database certificate": (pathlib.Path("/etc/webitel/database.pem"), "the next ./webitel up renews it"),
+    "broker certificate": (pathlib.Path("/etc/webitel/broker.pem"), "the next ./webitel up renews it"),
+    "consul certificate": (trust.CERTIFICATE_FILE, "raise consul_certificate in webitel:rotate, and run ./webitel up"),
+}
+"""By the name of the row: what peers are shown, and who renews it."""
 RECORDS_LATE_SECONDS = 600.0
 """Beyond this somebody should know that the log server takes no records; until then it may be starting again."""
 ALLOWANCE = "_allowance_exceeded"
@@ -38,8 +48,9 @@ CLOCK_OFF_SECONDS = 1.0
 
 def ask(manifest: Manifest) -> list[MachineRow]:
     """Check all of it but the disks."""
-    told = (access.report(manifest), trust.report(manifest), encryption.report(manifest), kept_calls.report(manifest))
-    rows = [clock(), *filter(None, told), *log_server(), *jobs.report(manifest), *recordings.report(manifest)]
+    changes = (access.report(manifest), trust.report(manifest), encryption.report(manifest), cookie.report(manifest))
+    told = (*changes, kept_calls.report(manifest))
+    rows = [clock(), *among_nodes(), *filter(None, told), *log_server(), *jobs.report(manifest), *recordings.report(manifest)]
     if most := manifest.get("largest_packet"):
         rows += packets(manifest["address"], most)
     rows += allowances(manifest["address"])
@@ -114,8 +125,7 @@ def log_server() -> list[MachineRow]:
 def certificate(served: str, order: OrderEntry | None = None) -> MachineRow:
     """Check the certificate that is served; one that nobody renews in time, or that was ordered and is not there, is worth a
     look."""
-    shown = run(["openssl", "x509", "-noout", "-enddate"], 10, served).stdout.strip()
-    days = round((ssl.cert_time_to_seconds(shown.removeprefix("notAfter=")) - time.time()) / 86400, 1)
+    days = count_days(served)
     row: MachineRow = {
         "name": "certificate",
         "healthy": days > 0,
@@ -132,6 +142,31 @@ def certificate(served: str, order: OrderEntry | None = None) -> MachineRow:
     elif memory["problem"] and is_due(served):
         row |= {"warning": True, "why": f"{row['why']}, and it was not renewed: {memory['problem']}"}
     return row
+
+
+def count_days(text: str) -> float:
+    """Return how many days a certificate has left."""
+    shown = run(["openssl", "x509", "-noout", "-enddate"], 10, text).stdout.strip()
+    return round((ssl.cert_time_to_seconds(shown.removeprefix("notAfter=")) - time.time()) / 86400, 1)
+
+
+def among_nodes() -> list[MachineRow]:
+    """Check the certificates that only other nodes look at, as far as this node has them."""
+    rows: list[MachineRow] = []
+    for name, (path, remedy) in AMONG_NODES.items():
+        if not path.is_file():
+            continue
+        try:
+            days = count_days(path.read_text())
+        except (OSError, ValueError) as error:
+            rows.append({"name": name, "healthy": True, "warning": True, "why": f"{path} cannot be read: {error}", "days": None})
+            continue
+        why = f"{days:.0f} days left" if days > 0 else f"it ended {-days:.0f} days ago"
+        row: MachineRow = {"name": name, "healthy": days > 0, "days": days, "why": why}
+        if days < ENDS_DAYS:
+            row |= {"warning": True, "why": f"{why}: {remedy}"}
+        rows.append(row)
+    return rows
 
 
 def clock() -> MachineRow:
@@ -156,8 +191,10 @@ def measure_disk(disk: DiskEntry) -> tuple[int, int]:
     if usage.total < SHARED_RATIO * limit:
         return usage.total, usage.free
     # A container's disk is part of its host's pool: statvfs shows the pool, and writing stops at the part's own limit.
-    used = int(run(["du", "-sxB1", disk["mount"]]).stdout.split()[0])
-    return limit, max(0, min(limit - used, usage.free))
+    counted = run(["du", "-sxB1", disk["mount"]], COUNTING_SECONDS)
+    if counted.returncode != 0 or not counted.stdout.strip():
+        return usage.total, usage.free  # of years of recordings, which nobody has to wait for
+    return limit, max(0, min(limit - int(counted.stdout.split()[0]), usage.free))
 
 
 def sample_disks(mounted: list[DiskEntry]) -> None:
@@ -166,7 +203,8 @@ def sample_disks(mounted: list[DiskEntry]) -> None:
     now = time.time()
     for disk in mounted:
         mount = disk["mount"]
-        own = samples.setdefault(mount, [])
+        # None of a clock that was ahead, as before a machine has asked a time server: nothing would be sampled until then.
+        own = [sample for sample in samples.get(mount, []) if sample[0] <= now]
         if not own or now - own[-1][0] >= SAMPLE_SECONDS:
             size, free = measure_disk(disk)
             own.append([now, size - free])

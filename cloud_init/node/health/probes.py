@@ -13,7 +13,7 @@ from typing import Any
 from ..ask import amqp, sip
 from ..ask.consul import call as call_consul
 from ..ask.view import RECENT_SECONDS, TIMEOUT_SECONDS, View, broker, query, request
-from ..clusters import access, broker_cluster
+from ..clusters import access, broker_cluster, brokers
 from ..manifest import ProbeEntry
 from ..system import Unhealthy, is_mount_point
 from . import kept_calls, machine, opensips, topology
@@ -157,7 +157,7 @@ def rabbitmq(_: ProbeEntry, view: View) -> None:
     lacking = broker_cluster.count_missing_replicas(view) if len(rows) > 1 and not silent else 0
     if lacking:
         raise Unhealthy(f"{lacking} quorum queues have no copy on this node yet")
-    expected = len(broker_cluster.list_members(view.manifest)) or 1
+    expected = len(brokers.list_members(view.manifest)) or 1
     if len(rows) < expected and not silent:
         raise Unhealthy(f"the cluster has {len(rows)} members, expected {expected}")
 

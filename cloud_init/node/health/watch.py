@@ -8,7 +8,7 @@ same reason at most once in five minutes: a restart that did not help is not rep
 import http.client
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..ask import sip
 from ..ask.view import View, fetch_json
@@ -30,28 +30,50 @@ Rows = Mapping[str, ServiceRow]
 
 def run() -> int:
     """Watch for as long as the node runs; return 1 where a part of it has ended."""
-    watcher = Watcher()
-    kept = kept_calls.Keeper()
-    follower = database_cluster.Follower()
-    exporter = figures.Exporter()
+    rounds = Rounds()
     keeper = threading.Thread(target=access.follow, daemon=True)
     keeper.start()
     while keeper.is_alive():
         time.sleep(ROUND_SECONDS)
-        manifest = load_manifest()
-        start_dead(manifest)
-        shares.keep(manifest)
-        machine.sample_disks([disk for disk in manifest["disks"] if disks.is_mounted(disk["mount"])])
-        encryption.look(manifest)
-        report = status.ask(brief=True)
-        exporter.write(manifest, report)
-        wake_rtpengine(manifest, report)
-        kept.look(manifest, time.monotonic())
-        for done in (broker_cluster.grow(View(manifest)), follower.recopy(View(manifest))):
-            if done:
-                print(done, flush=True)
-        watcher.look(manifest, report, time.monotonic())
+        rounds.look(load_manifest())
     return 1
+
+
+class Rounds:
+    """All that is looked after in one round, and what each part remembers until the next."""
+
+    def __init__(self) -> None:
+        self.watcher, self.kept = Watcher(), kept_calls.Keeper()
+        self.follower, self.exporter = database_cluster.Follower(), figures.Exporter()
+
+    def look(self, manifest: Manifest) -> None:
+        """Do a round. What cannot be written on a full disk keeps nothing else from being done."""
+        mounted = [disk for disk in manifest["disks"] if disks.is_mounted(disk["mount"])]
+        attempt("units", lambda: start_dead(manifest))
+        attempt("the share", lambda: shares.keep(manifest))
+        attempt("disks", lambda: machine.sample_disks(mounted))
+        attempt("encryption", lambda: encryption.look(manifest))
+        report = status.ask(brief=True)
+        attempt("figures", lambda: self.exporter.write(manifest, report))
+        attempt("rtpengine", lambda: wake_rtpengine(manifest, report))
+        attempt("calls", lambda: self.kept.look(manifest, time.monotonic()))
+        attempt("the broker's cluster", lambda: tell(broker_cluster.grow(View(manifest))))
+        attempt("the database's cluster", lambda: tell(self.follower.recopy(View(manifest))))
+        attempt("services", lambda: self.watcher.look(manifest, report, time.monotonic()))
+
+
+def attempt(what: str, step: Callable[[], None]) -> None:
+    """Do one thing of a round, and say why it could not be done. Nonsense that a program says is an answer too."""
+    try:
+        step()
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        print(f"{what}: {type(error).__name__}: {error}", flush=True)
+
+
+def tell(done: str) -> None:
+    """Say what was done, if anything was."""
+    if done:
+        print(done, flush=True)
 
 
 class Watcher:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ..manifest import DirectoryEntry, Manifest
 from ..state import State
-from ..system import ApplyError, Tell, run, systemctl, write_private
+from ..system import STAGED, ApplyError, Tell, run, systemctl, write_private
 
 FSTAB = pathlib.Path("/etc/fstab")
 SENTINEL = ".webitel-disk"
@@ -40,22 +40,22 @@ def prepare(manifest: Manifest, devices: dict[str, str], state: State, tell: Tel
                 mount_device(pathlib.Path(device), purpose, mount, state)
             else:
                 mount_directory(pathlib.Path(device), purpose, mount)
-        if mark(purpose, mount, manifest["stack"]):
-            # A file system's root is closed to others by default; services with different users have directories on it.
-            pathlib.Path(mount).chmod(0o755)
+        mark(purpose, mount, manifest["stack"])
     make_directories(directory for directory in manifest["directories"] if directory["disk"] != SHARE)
 
 
 def make_directories(directories: Iterable[DirectoryEntry]) -> None:
-    """Create those that do not exist yet, with their owner and mode."""
+    """Create those that do not exist yet, with their owner and mode, which their services would miss ever after."""
     for directory in directories:
         path = pathlib.Path(directory["path"])
-        fresh = not path.exists()
-        path.mkdir(parents=True, exist_ok=True)
-        if fresh:
-            owner, _, group = directory["owner"].partition(":")
-            shutil.chown(path, owner, group)
-            path.chmod(int(directory["mode"], 8))
+        if path.exists():
+            continue
+        fresh = path.with_name(f".{path.name}{STAGED}")
+        fresh.mkdir(parents=True, exist_ok=True)
+        owner, _, group = directory["owner"].partition(":")
+        shutil.chown(fresh, owner, group)
+        fresh.chmod(int(directory["mode"], 8))
+        fresh.rename(path)
 
 
 def mount_device(device: pathlib.Path, purpose: str, mount: str, state: State) -> None:
@@ -110,17 +110,21 @@ def list_mount(mount: str, uuid: str) -> None:
 
 def list_line(mount: str, line: str) -> None:
     """Put the line of a mount point. Atomically: with half of that file the node may not boot again."""
-    lines = [line for line in FSTAB.read_text().splitlines() if f" {mount} " not in line] if FSTAB.exists() else []
-    write_private(FSTAB, "\n".join([*lines, line]) + "\n", 0o644)
+    lines = FSTAB.read_text(errors="surrogateescape").splitlines() if FSTAB.exists() else []
+    lines = [*(one for one in lines if f" {mount} " not in one), line]
+    write_private(FSTAB, "\n".join(lines) + "\n", 0o644)
 
 
 def mark(purpose: str, mount: str, stack: str) -> bool:
     """Leave the sentinel, and tell whether it is new. A disk of another purpose or deployment is refused."""
     text = f"{stack} {purpose}\n"
-    if sentinel(mount).exists():
-        found = sentinel(mount).read_text()
-        if found != text:
-            raise ApplyError(f"the disk at {mount} belongs to `{found.strip()}`, expected `{text.strip()}`: attach the right one")
+    # An empty one is ours, from when it was not written at once.
+    found = sentinel(mount).read_text() if sentinel(mount).exists() else ""
+    if found == text:
         return False
-    sentinel(mount).write_text(text)
+    if found:
+        raise ApplyError(f"the disk at {mount} belongs to `{found.strip()}`, expected `{text.strip()}`: attach the right one")
+    # A file system's root is closed to others by default; services with different users have directories on it.
+    pathlib.Path(mount).chmod(0o755)
+    write_private(sentinel(mount), text, 0o644)
     return True

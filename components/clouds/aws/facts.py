@@ -97,7 +97,7 @@ FACTS = CloudFacts(
         subnet_shape=r"subnet-([0-9a-f]{8}|[0-9a-f]{17})",
         subnet_example="subnet-0123456789abcdef0",
         resource="aws:ec2/vpc:Vpc",
-        place=("aws:ec2/networkInterface:NetworkInterface", "subnetId"),
+        place=("aws:ec2/networkInterface:NetworkInterface", "subnetId", "privateIp"),
         by_zone=True,
     ),
 )

@@ -124,6 +124,10 @@ FACTS = CloudFacts(
         subnet_shape=rf"(?P<network>{NETWORK_ID})/subnets/[\w.-]{{1,80}}",
         subnet_example="{network}/subnets/telephony",
         resource="azure-native:network:VirtualNetwork",
-        place=("azure-native:network:NetworkInterface", "ipConfigurations.0.subnet.id"),
+        place=(
+            "azure-native:network:NetworkInterface",
+            "ipConfigurations.0.subnet.id",
+            "ipConfigurations.0.privateIPAddress",
+        ),
     ),
 )

@@ -98,6 +98,6 @@ FACTS = CloudFacts(
         subnet_shape=r"projects/[a-z][a-z0-9:.-]*/regions/(?P<region>[a-z0-9-]+)/subnetworks/[a-z]([a-z0-9-]{0,61}[a-z0-9])?",
         subnet_example="projects/your-project/regions/{region}/subnetworks/telephony",
         resource="gcp:compute/network:Network",
-        place=("gcp:compute/instance:Instance", "networkInterfaces.0.subnetwork"),
+        place=("gcp:compute/instance:Instance", "networkInterfaces.0.subnetwork", "networkInterfaces.0.networkIp"),
     ),
 )

@@ -160,6 +160,8 @@ HARDENED: Mapping[str, Hardening] = {
         metadata=True,
         reason="it starts and restarts services, measures disks, asks the broker as its user, hands out tokens",
     ),
+    # What it starts and stops is systemd's to do.
+    "webitel-locks": Hardening(writes=("/run",), lines=(NO_GENERATED_CODE,), metadata=True),
     # Root, so that no other program can rewrite what stands in its files, and without anything else that root may.
     "webitel-records": Hardening(lines=(NO_GENERATED_CODE, "ProtectProc=invisible"), restarts=True, metadata=True),
     "prometheus": Hardening(writes=("/var/lib/prometheus",), lines=(NO_RIGHTS, NO_GENERATED_CODE), restarts=True),
@@ -186,7 +188,6 @@ LEFT_ALONE: Mapping[str, str] = {
     "webitel-backup-files": "not seen under a sandbox yet: it reads every recording, and writes them where they are brought back",
     "webitel-install": "it installs packages at the first boot, whatever their scripts do",
     "webitel-guard": "it puts back files of the firewall and of sshd, whatever they are",
-    "webitel-locks": "not seen under a sandbox yet: it starts and stops what carries calls",
     "ssh": "who logs in works in it: an operator's session would be as shut in as the server",
     "nftables": "it loads the rules and ends",
     "chrony": "its package has shut it in",

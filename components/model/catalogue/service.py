@@ -197,6 +197,8 @@ class Service:
     `reload_renews`: its reload takes up a new version of its program too.
     `front`: what it answers at the deployment's domain. `carries_calls`: more nodes of it carry more calls at once.
     `has_standby`: false where exactly one may run, and nothing takes over when it is gone.
+    `drops_calls`: what its restart does to calls in progress, so that it needs leave; `interrupts`: what it does to some of them,
+    which is only said.
     `kept_by`: the service in which its calls survive its restart.
     `awaited`: units of its callers wait for it before they start (`cloud_init/node/health/waiting.py`).
     `knows_one_address`: it cannot choose among the nodes of what it calls, so that what moves needs a proxy in front of it.
@@ -222,6 +224,7 @@ class Service:
     on_change: OnChange = OnChange.RESTART
     reload_renews: bool = False
     drops_calls: str = ""
+    interrupts: str = ""
     kept_by: str = ""
     placement: Placement = Placement.ROLE
     placement_reason: str = ""

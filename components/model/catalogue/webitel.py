@@ -335,6 +335,8 @@ FLOW_MANAGER = Service(
         bound("call", "workflow-call", "events.#"),
         bound("flow", "workflow-exec", "exec", kind="direct"),
     ),
+    # Killed in mid-call, one that waits for it gets 503 at once (facts/telephony.md).
+    interrupts="calls that wait in a flow (a menu, a queue) end",
 )
 
 LOGGER = Service(

@@ -11,7 +11,7 @@ class GivenNetworks:
     """How the cloud names them. `shape` and `subnet_shape` are regular expressions; groups `network` and `region` of a subnet's
     name are compared with the network's and the deployment's. The examples may hold `{network}` and `{region}`. `by_zone`: a
     subnet belongs to a zone. `resource` is the type of a network that a deployment makes itself, `place` the type of a resource
-    with a node's name and the output that tells its subnet.
+    with a node's name and the outputs that tell its subnet and its private address.
     """
 
     shape: str
@@ -19,7 +19,7 @@ class GivenNetworks:
     subnet_shape: str
     subnet_example: str
     resource: str
-    place: tuple[str, str]
+    place: tuple[str, str, str]
     by_zone: bool = False
 
     def explain_subnet(self, subnet: str, network: str, region: str) -> str:

@@ -18,6 +18,7 @@ from components.model.planning.check_limits import (
     check_stack_name,
 )
 from components.model.planning.check_logins import check_operator_accounts, check_operator_keys, check_ssh_authorities
+from components.model.planning.check_metrics import check_metrics
 from components.model.planning.check_shape import (
     check_counts,
     check_disk_sizes,
@@ -118,6 +119,7 @@ CHECKS: tuple[Check, ...] = (
     check_grafana_reads,
     check_log_target,
     check_alerting,
+    check_metrics,
     check_backup,
     check_zone,
     check_place,

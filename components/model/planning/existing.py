@@ -11,7 +11,7 @@ from typing import Any
 from components.model.clouds.existing import GivenNetworks
 from components.model.clouds.facts import CloudFacts
 from components.model.machine import Public
-from components.model.plan import Plan
+from components.model.plan import Node, Plan
 from components.model.planning.addresses import RESERVED_LAST_ADDRESSES, address_offset, is_private
 from components.model.planning.draft import Draft
 from components.model.problems import PlanError, Problem, setting_problem
@@ -128,9 +128,10 @@ def describe_network(plan: Plan) -> dict[str, Any]:
     return {SETTING: {"id": plan.existing.id, "subnets": subnets}}
 
 
-def refuse_other_network(plan: Plan, told: Mapping[str, Any] | None, own: bool, stands: Mapping[str, str]) -> None:
+def refuse_other_network(plan: Plan, told: Mapping[str, Any] | None, own: bool, stands: Mapping[str, tuple[str, str]]) -> None:
     """Raise a PlanError where what is up stands in another network: `told` is what the last `up` said of the company's, None
-    where it said nothing, and `own` whether the deployment made one itself. `stands` are the subnets by node where none ended."""
+    where it said nothing, and `own` whether the deployment made one itself. `stands` are subnet and address by node where none
+    ended."""
     now = plan.existing.model_dump(mode="json", exclude_none=True) if plan.existing else {}
     way = "what is up cannot move; make a new deployment there (./webitel init NAME) and move to it"
     if own and now:
@@ -140,12 +141,29 @@ def refuse_other_network(plan: Plan, told: Mapping[str, Any] | None, own: bool, 
     elif changed := [id for id, subnet in (told or {}).get("subnets", {}).items() if now["subnets"].get(id) != subnet]:
         text = ", ".join(f"{id}: {json.dumps(told['subnets'][id], sort_keys=True)}" for id in changed) if told else ""
         problem = setting_problem(f"{SETTING}.subnets", ", ".join(changed), f"nodes stand there, and {way}; put back {text}")
-    elif moved := [node for node in plan.nodes if not same_subnet(node.subnet, stands.get(node.key, node.subnet))]:
-        text = f"{moved[0].key} stands in {stands[moved[0].key]}, and {way}"
+    elif moved := [node for node in plan.nodes if node.key in stands and not same_subnet(node.subnet, stands[node.key][0])]:
+        text = f"{moved[0].key} stands in {stands[moved[0].key][0]}, and {way}"
         problem = setting_problem(f"{SETTING}.subnets" if now else SETTING, moved[0].subnet or "none", text)
+    elif shifted := [
+        node for node in plan.nodes if (place := stands.get(node.key)) and place[1] not in ("", node.private_address)
+    ]:
+        problem = explain_shift(plan, shifted[0], stands[shifted[0].key][1], way)
     else:
         return
     raise PlanError([problem])
+
+
+def explain_shift(plan: Plan, node: Node, stands: str, way: str) -> Problem:
+    """Say that a node would have another address than the one it has, and the `first` that leaves it where it is."""
+    assert plan.existing and node.private_address
+    subnet = plan.existing.subnets[node.subnet]
+    first = subnet.first or subnet.range.network_address + plan.facts.first_host
+    right = first + (int(IPv4Address(stands)) - int(IPv4Address(node.private_address)))
+    return setting_problem(
+        f"{SETTING}.subnets.{node.subnet}.first",
+        subnet.first or "none",
+        f"{node.key} has {stands}, and {way}; put back first: {right}",
+    )
 
 
 def same_subnet(written: str, told: str) -> bool:

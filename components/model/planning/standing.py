@@ -50,8 +50,8 @@ class Resource:
 class Standing:
     """What stands where. `zones` by node, of disks that outlived theirs too; `consul_servers` are nodes; `zone_subnets`: the
     subnets are such that every zone has its own. `existing` is what an `up` said of the company's network, None where it said
-    nothing; `own_network`: the deployment made one. `machine_types` are the roles' whose nodes are up. `subnets` are
-    those of the company's by node, where no `up` ended that would have said more."""
+    nothing; `own_network`: the deployment made one. `machine_types` are the roles' whose nodes are up. `given` are subnet
+    of the company's and private address by node, where no `up` ended that would have said more."""
 
     zones: Mapping[str, str]
     consul_servers: tuple[str, ...]
@@ -59,7 +59,7 @@ class Standing:
     existing: Mapping[str, Any] | None = None
     own_network: bool = False
     machine_types: Mapping[str, str] = field(default_factory=dict)
-    subnets: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def describe(plan: Plan, settings: Settings) -> dict[str, Any]:
@@ -94,18 +94,18 @@ def read_standing(told: Mapping[str, Any], resources: Iterable[Resource], settin
     # As they were chosen before there were zones.
     chosen = choose_quorum(tier, {role.name: counts[role.name] for role in tier.roles}, catalogue) if counts else ()
     own = facts.given_networks is not None and any(one.type == facts.given_networks.resource for one in found)
-    subnets = find_given_subnets(found, facts) if not own else {}
+    there = find_given_places(found, facts) if not own else {}
     servers = tuple(f"{role}-{n}" for role, n in chosen)
-    return Standing(zones, servers, not is_filled(found, settings, facts), own_network=own, machine_types=types, subnets=subnets)
+    return Standing(zones, servers, not is_filled(found, settings, facts), own_network=own, machine_types=types, given=there)
 
 
-def find_given_subnets(resources: Iterable[Resource], facts: CloudFacts) -> dict[str, str]:
-    """Return the subnet of each node that is there, where the cloud can be given a network."""
+def find_given_places(resources: Iterable[Resource], facts: CloudFacts) -> dict[str, tuple[str, str]]:
+    """Return subnet and private address of each node that is there, where the cloud can be given a network."""
     if not facts.given_networks:
         return {}
-    type, output = facts.given_networks.place
-    found = {one.name: find_output(one.outputs, output) for one in resources if one.type == type}
-    return {key: subnet for key, subnet in found.items() if subnet}
+    type, *outputs = facts.given_networks.place
+    found = {one.name: [find_output(one.outputs, output) for output in outputs] for one in resources if one.type == type}
+    return {key: (subnet, address) for key, (subnet, address) in found.items() if subnet}
 
 
 def is_filled(resources: Iterable[Resource], settings: Settings, facts: CloudFacts) -> bool:

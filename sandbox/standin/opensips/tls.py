@@ -6,6 +6,7 @@ import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from .tokens import ConfigError
@@ -156,20 +157,19 @@ class Domains:
         if ciphers := row.settings.get("ciphers_list"):
             context.set_ciphers(ciphers)
         if row.is_server or "certificate" in row.settings:
-            certificate, key = (self.file_of(row, name) for name in ("certificate", "private_key"))
-            context.load_cert_chain(certificate, key)
+            with TemporaryDirectory() as private:
+                certificate, key = (self.file_of(row, name, private) for name in ("certificate", "private_key"))
+                context.load_cert_chain(certificate, key)
         return context
 
-    def file_of(self, row: Domain, name: str) -> str:
-        """The path of a certificate or key; a text that is one itself goes into a private file for the moment of reading."""
-        import tempfile
-
+    def file_of(self, row: Domain, name: str, private: str) -> str:
+        """The path of a certificate or key; a text that is one itself becomes a file of a private folder."""
         text = self.value(row, name)
         if not text.lstrip().startswith("-----"):
             return text
-        with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False) as file:
-            file.write(text)
-        return file.name
+        file = Path(private) / f"{name}.pem"
+        file.write_text(text)
+        return str(file)
 
     def choose(self, listener: Listener, client: bool) -> ssl.SSLContext | None:
         """The domain of a socket: its own address, else any."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,12 @@ def test_a_first_up_that_was_cut_resumes_and_still_moves_nowhere(cloud: str, sta
     with command_line(live) as webitel_command:
         moved = webitel_command("up", stack, "--yes")
     assert moved.exit_code and "what is up cannot move" in str(moved.exception), (moved.output, moved.exception)
+    assert first <= {one.key for one in live.world.all(machine)}
+    shifted = {id: {**subnet, "first": str(ip_network(subnet["range"])[100])} for id, subnet in setting["subnets"].items()}
+    live.deployment.configure({**OWN, "existing_network": {**setting, "subnets": shifted}})
+    with command_line(live) as webitel_command:
+        moved = webitel_command("up", stack, "--yes")
+    assert moved.exit_code and "put back first: " in str(moved.exception), (moved.output, moved.exception)
     assert first <= {one.key for one in live.world.all(machine)}
     live.deployment.configure({**OWN, "existing_network": setting})
     with command_line(live) as webitel_command:

@@ -30,6 +30,9 @@ NODE = "data-1"
 """It has two data disks."""
 
 KINDS = ("error", "stuck", "cut", "lost")
+LOST_ON = "azure"
+"""Where lost creations are tried in the short form."""
+MACHINE_OF_SAMPLE = TYPES[LOST_ON].machine
 CALLS = {"replace": 5, "destroy": 11, "scale": 3}
 """Of each command the first calls, among which the one that fails is drawn."""
 
@@ -122,6 +125,24 @@ def test_scaling_down(stand: Stand, kind: str) -> None:
     stand.fail(*failing)
     assert stand.run_on("scale", role, "1", stand.stack, "--yes").runs > 1
     stand.fail()
+    assert stand.machines() == before
+    stand.check_whole(look)
+
+
+def lose_creations() -> Rule:
+    """The answer to the creation of a machine is lost; in the long form that to every creation, the first time."""
+    return {"kind": "lost", "operation": "create", **({"each": True} if LONG else {"type": MACHINE_OF_SAMPLE, "nth": 1})}
+
+
+def test_scaling_down_what_was_never_known_to_be_there(stand: Stand) -> None:
+    """A node that is given up again after the answer to its creation was lost: nothing of it stays."""
+    do_on([LOST_ON], stand.cloud, "takes half a minute")
+    look, before = stand.look(), stand.machines()
+    stand.fail(lose_creations())
+    assert stand.run("scale", "app", "2", stand.stack, "--yes").said
+    stand.fail()
+    assert stand.machines() != before
+    assert stand.run("scale", "app", "1", stand.stack, "--yes").said == ""
     assert stand.machines() == before
     stand.check_whole(look)
 

@@ -14,6 +14,7 @@ from cli.console import Failure
 from cli.nodes import access as nodes_access
 from cli.nodes import backups
 from cli.nodes.access import Answer
+from cloud_init.node.backups.jobs import MADE
 
 NONE = {"stanza": "", "earliest": 0.0, "latest": 0.0, "waiting": 0, "backups": []}
 ROW = {"label": "20261129-0230F", "kind": "full", "start": 1.0, "stop": 1795900000.0, "size": 3 << 20, "stored": 1 << 20}
@@ -57,6 +58,19 @@ def test_what_the_node_could_not_do_is_told(said: dict[str, Answer]) -> None:
     assert isinstance(result.exception, Failure) and "data-1: the bucket refuses the log-in" in str(result.exception)
     said |= {"data-1": Answer(0, json.dumps(NONE))}
     assert "no node leads the database" in str(CliRunner().invoke(app, ["backups", "local-single"]).exception)
+
+
+def test_a_member_that_is_down_hides_nothing_of_the_one_that_leads(said: dict[str, Answer]) -> None:
+    said |= {"data-1": Answer(problem="no answer within 6 s"), "data-2": Answer(0, json.dumps(KEPT))}
+    assert "20261129-0230F" in CliRunner().invoke(app, ["backups", "local-single"]).stdout
+    said["data-2"] = Answer(0, f"20261129F: 3 bytes, 1 of them {MADE}\n")
+    result = CliRunner().invoke(app, ["backup", "local-single"])
+    assert result.exit_code == 0 and "data-1: no answer within 6 s" in result.stdout
+    said["data-2"] = Answer(0, "another node leads the database, and backs it up\n")
+    assert "no answer within 6 s" in str(CliRunner().invoke(app, ["backup", "local-single"]).exception)
+    said["data-2"] = Answer(0, json.dumps(NONE))
+    told = str(CliRunner().invoke(app, ["backups", "local-single"]).exception)
+    assert "data-1: no answer within 6 s" in told and "no node leads the database" in told
 
 
 def test_one_is_made_now(said: dict[str, Answer]) -> None:

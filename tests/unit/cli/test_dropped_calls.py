@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cli.console import Failure
 from cli.deploy import refuse_dropped_calls
+from cli.engine.dropped_calls import list_dropped_calls
 from components.model.dropped_calls import ANNOUNCED, UNLESS_ALLOWED
-from components.model.resource_types import CONFIGURATION
+from components.model.resource_types import CONFIGURATION, SECRETS
 from stacks.load import load_deployment
+from tests.plans import compose_configuration
 from tests.unit.cli.fakes import make_engine
 
 AGAIN = "./webitel up local-basic --repair"
@@ -59,3 +62,25 @@ def test_what_drops_none_is_looked_at_and_nothing_is_changed(look: Look, capsys:
 def test_a_preview_that_fails_ends_it(look: Look) -> None:
     with pytest.raises(Failure, match="incorrect passphrase"):
         look("sys.exit('error: incorrect passphrase')")
+
+
+def test_a_secret_that_is_to_be_rotated_is_a_change_of_what_it_stands_in() -> None:
+    """The state has no secret in the clear, and the new one is not made yet."""
+    deployment = load_deployment("local-single")
+    plan = deployment.plan
+    composed = compose_configuration(plan, plan.nodes[0], deployment.settings)
+    inputs = {"node": plan.nodes[0].name, "secrets": {"ciphertext": "v1"}, "addresses": {}} | {
+        name: getattr(composed, name) for name in ("files", "attributes", "manifest", "bundles")
+    }
+    resources = [
+        {"type": CONFIGURATION, "inputs": inputs, "outputs": {"configured": True}},
+        {"type": SECRETS, "inputs": {}, "outputs": {"generations": {"database_password": 1, "cookie_keys": 1}}},
+    ]
+
+    def look(**rotate: int) -> dict[str, str]:
+        return list_dropped_calls(
+            resources, replace(deployment, settings=deployment.settings.model_copy(update={"rotate": rotate}))
+        )
+
+    assert look() == look(database_password=1) == look(cookie_keys=2) == {}
+    assert "OpenSIPS restarts" in look(database_password=2)[plan.nodes[0].name]

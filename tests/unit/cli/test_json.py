@@ -50,7 +50,8 @@ def sample_changes() -> Changes:
     )
 
 
-BACKUP = {"label": "l", "kind": "full", "start": 1.0, "stop": 2.0, "size": 3, "stored": 4, "damaged": False}
+SIZES = {"size": 3, "stored": 4, "timeline": 1, "end": 5}
+BACKUP = {"label": "l", "kind": "full", "start": 1.0, "stop": 2.0, "damaged": False, **SIZES}
 DOCUMENTS: dict[str, Any] = {
     "preview": preview_document("s", sample_changes()),
     "drift": drift_document("s", ["app-1 /etc/hosts changed"], [], {}, nodes=True),

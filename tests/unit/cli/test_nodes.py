@@ -101,7 +101,7 @@ def ask(deployment: Access, command: str, seconds: float = 10) -> dict[str, Answ
 @pytest.mark.usefixtures("to_server")
 def test_answers_come_with_status_and_user() -> None:
     answers = ask(access(make_node("all-1"), make_node("app-1", user="admin")), node_command("logs", "it's"))
-    assert answers["all-1"] == Answer(3, "root: /usr/bin/python3 /usr/lib/webitel/node logs 'it'\"'\"'s'\n")
+    assert answers["all-1"] == Answer(3, "root: /usr/bin/python3 -X utf8 /usr/lib/webitel/node logs 'it'\"'\"'s'\n")
     assert answers["app-1"].output.startswith("admin: sudo -n -- /usr/bin/python3 ")
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from cloud_init.compose import HERE, Configuration
+from cloud_init.node import owed, turns
 from cloud_init.node.ask import tokens
-from cloud_init.node.clusters import access, trust
-from cloud_init.node.health import machine
+from cloud_init.node.clusters import access, encryption, trust
+from cloud_init.node.health import kept_calls, machine
 from components.model.catalogue.hardening import HARDENED, LEFT_ALONE
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
@@ -80,7 +81,12 @@ def test_the_watcher_may_write_what_it_hands_out() -> None:
         trust.CERTIFICATE_FILE,
         access.CONSUL_FILE,
         access.PATRONI_FILE,
-        access.WRITING,
+        turns.WRITING,
+        owed.OWED,
+        kept_calls.PUT_OFF / "rtpengine-daemon",
+        encryption.DATABASE_FILE,
+        encryption.PROXY_FILE,
+        encryption.WAITING,
         access.TURN,
         tokens.IN_USE,
         machine.GROWTH,

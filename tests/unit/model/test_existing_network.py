@@ -16,6 +16,8 @@ SUBNETS: dict[str, dict[str, Any]] = {
     PUBLIC: {"range": "10.40.0.0/24", "zone": "a", "public": True},
     PRIVATE: {"range": "10.40.1.0/24", "zone": "a"},
 }
+EDGE = "10.40.0.30"
+"""The address of `edge-1`."""
 GIVEN: dict[str, Any] = {"id": "vpc-0123456789abcdef0", "subnets": SUBNETS}
 
 
@@ -125,9 +127,17 @@ def test_what_is_up_stays_in_its_network() -> None:
 @pytest.mark.parametrize(
     ("cloud", "type", "outputs"),
     [
-        ("aws", "aws:ec2/networkInterface:NetworkInterface", {"subnetId": PUBLIC}),
-        ("gcp", "gcp:compute/instance:Instance", {"networkInterfaces": [{"subnetwork": f"https://compute.example/v1/{PUBLIC}"}]}),
-        ("azure", "azure-native:network:NetworkInterface", {"ipConfigurations": [{"subnet": {"id": PUBLIC.upper()}}]}),
+        ("aws", "aws:ec2/networkInterface:NetworkInterface", {"subnetId": PUBLIC, "privateIp": EDGE}),
+        (
+            "gcp",
+            "gcp:compute/instance:Instance",
+            {"networkInterfaces": [{"subnetwork": f"https://compute.example/v1/{PUBLIC}", "networkIp": EDGE}]},
+        ),
+        (
+            "azure",
+            "azure-native:network:NetworkInterface",
+            {"ipConfigurations": [{"subnet": {"id": PUBLIC.upper()}, "privateIPAddress": EDGE}]},
+        ),
     ],
 )
 def test_what_an_up_that_was_cut_left_stays_in_its_network(cloud: str, type: str, outputs: dict[str, Any]) -> None:
@@ -135,12 +145,26 @@ def test_what_an_up_that_was_cut_left_stays_in_its_network(cloud: str, type: str
     facts, given = CLOUDS[cloud], plan_with(GIVEN)
     wish = Settings.model_validate({"cloud": cloud, "tier": "basic"})
     standing = read_standing({}, [Resource(type, "edge-1", outputs)], wish, facts)
-    assert standing.subnets.keys() == {"edge-1"}
-    refuse_other_network(given, standing.existing, standing.own_network, standing.subnets)
+    assert standing.given.keys() == {"edge-1"}
+    refuse_other_network(given, standing.existing, standing.own_network, standing.given)
     others = {f"{PUBLIC[:-1]}f": SUBNETS[PUBLIC], PRIVATE: SUBNETS[PRIVATE]}
     for plan in (make_plan(wish, "test"), plan_with({**GIVEN, "subnets": others})):
         with pytest.raises(PlanError, match=r"edge-1 stands in .*, and what is up cannot move"):
-            refuse_other_network(plan, standing.existing, standing.own_network, standing.subnets)
+            refuse_other_network(plan, standing.existing, standing.own_network, standing.given)
     assert facts.given_networks
     own = [Resource(type, "edge-1", outputs), Resource(facts.given_networks.resource, "network", {})]
-    assert read_standing({}, own, wish, facts).subnets == {}
+    assert read_standing({}, own, wish, facts).given == {}
+
+
+@pytest.mark.parametrize(("first", "right"), [("10.40.0.50", "10.40.0.70"), (None, "10.40.0.30")])
+def test_what_an_up_that_was_cut_left_keeps_its_addresses(first: str | None, right: str) -> None:
+    """Twenty further on than the setting says now; with the `first` that is named it stays."""
+
+    def plan(first: str | None) -> Any:
+        return plan_with(changed(PUBLIC, first=first) if first else GIVEN)
+
+    stands = {node.key: (node.subnet, node.private_address) for node in plan(right).nodes}
+    refuse_other_network(plan(right), None, False, stands)
+    message = rf"\.first = {first or 'none'}: edge-1 has 10\.40\.0\.\d+, and what is up cannot move; .*; put back first: {right}$"
+    with pytest.raises(PlanError, match=message):
+        refuse_other_network(plan(first), None, False, stands)

@@ -1,5 +1,7 @@
 """Prometheus stands wherever Grafana may run, and reaches what has figures, and nobody else does."""
 
+import re
+
 import pytest
 
 from components.model.catalogue.monitoring import OPTIONAL, PROMETHEUS
@@ -78,14 +80,30 @@ def test_without_monitoring_nothing_of_it_is_there_or_open() -> None:
     for node in plan.nodes:
         configuration = compose_configuration(plan, node, settings)
         assert not any("prometheus" in package for package in configuration.manifest["packages"])
-        texts = {path: text for path, text in configuration.files.items() if path != "/etc/rabbitmq/enabled_plugins"}
+        texts = configuration.files
         assert not any("prometheus-exporter" in text or ":9090" in text for text in texts.values())
+        assert not any("prometheus" in text for path, text in texts.items() if path.startswith("/etc/rabbitmq/"))
 
 
 def test_how_long_and_how_much_is_kept() -> None:
-    settings, plan = deployment("local-single", metrics_days=90, metrics_gib=7)
+    settings, plan = deployment("local-single", metrics_days=90, metrics_gib=4)
     text = compose_configuration(plan, plan.nodes[0], settings).files["/etc/default/prometheus"]
-    assert "--storage.tsdb.retention.time=90d" in text and "--storage.tsdb.retention.size=7GB" in text
+    assert "--storage.tsdb.retention.time=90d" in text and "--storage.tsdb.retention.size=4GB" in text
+
+
+def test_a_larger_boot_disk_has_room_for_more_figures_and_none_is_needed_without_monitoring() -> None:
+    assert deployment("aws-basic", metrics_gib=60, disk_sizes={"data.boot": 120})
+    assert deployment("aws-basic", metrics_gib=60, monitoring=False)
+
+
+def test_the_heartbeat_is_sent_at_every_look() -> None:
+    """Alertmanager sends again what it sent longer ago than `repeat_interval`, and looks every `group_interval`: where both are
+    the same, every second beat is left out, and what expects one a minute alarms (seen with 0.25.0)."""
+    settings, plan = deployment("local-single", alert_heartbeat="SET")
+    text = compose_configuration(plan, plan.nodes[0], settings).files["/etc/prometheus/alertmanager.yml"]
+    _, _, route = text.partition("receiver: heartbeat\n")
+    (every,), (again,) = (re.findall(rf"{name}: (\d+)s\n", route) for name in ("group_interval", "repeat_interval"))
+    assert int(every) == 60 and int(again) < int(every)
 
 
 def test_alertmanagers_of_a_cluster_know_one_another() -> None:

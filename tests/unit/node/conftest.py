@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_init.node import install
+from cloud_init.node import install, owed, turns
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +13,12 @@ def daily_lock(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     lock: Path = tmp_path_factory.mktemp("apt") / "daily_lock"
     monkeypatch.setattr(install, "DAILY_LOCK", lock)
     return lock
+
+
+@pytest.fixture(autouse=True)
+def notes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The lock and the note that every process of the node program shares."""
+    folder: Path = tmp_path_factory.mktemp("notes")
+    monkeypatch.setattr(turns, "WRITING", folder / "writing.lock")
+    monkeypatch.setattr(owed, "OWED", folder / "owed.json")
+    return folder

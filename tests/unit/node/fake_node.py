@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from cloud_init.compose import Configuration
-from cloud_init.node import install, manifest, state
+from cloud_init.node import install, manifest, owed, state, turns
 from cloud_init.node.apply import configuration, drain, drift, files, guard, identity, keys, units
-from cloud_init.node.clusters import broker_cluster, database_cluster, locks
+from cloud_init.node.clusters import broker_cluster, database_cluster, locks, trust
 from cloud_init.node.health import kept_calls, machine, status
 from cloud_init.node.report import CONFIRM, Applied
 from cloud_init.node.storage import disks
@@ -68,11 +68,14 @@ class FakeNode:
             "REVERTING": "var/guard/reverting",
             "REVERTED": "var/guard/reverted",
             "PUT_OFF": "run/put-off",
+            "WRITING": "run/writing.lock",
+            "OWED": "var/owed.json",
         }
-        for module in (manifest, state, configuration, drift, status, install, locks, units, guard, kept_calls):
+        for module in (manifest, state, configuration, drift, status, install, locks, units, guard, kept_calls, turns, owed):
             for name, place in places.items():
                 if hasattr(module, name):
                     monkeypatch.setattr(module, name, root / place)
+        monkeypatch.setattr(trust, "IN_USE", root / "etc/webitel/trust.json")
         for folder in ("etc/webitel", "etc/sources", "run", "sbin", "lib"):
             (root / folder).mkdir(parents=True)
         monkeypatch.setattr(configuration, "PACKAGE_FILES", (str(root / "etc/webitel/packages.json"),))

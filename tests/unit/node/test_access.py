@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node.ask import tokens
-from cloud_init.node.clusters import access
+from cloud_init.node.clusters import access, access_lists
 from tests.unit.node.entries import manifest, service
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,10 +23,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A node's files, with what the provider gave it."""
     monkeypatch.setattr(tokens, "IN_USE", tmp_path / "in-use.json")
     monkeypatch.setattr(tokens, "PROBE_SECRETS", tmp_path / "probe.json")
-    for name in ("CONSUL_FILE", "CONSUL_DATA", "WRITING", "PATRONI_FILE"):
+    for name in ("CONSUL_FILE", "CONSUL_DATA", "PATRONI_FILE"):
         monkeypatch.setattr(access, name, tmp_path / name.lower())
     monkeypatch.setattr(access, "CONSUL_OWNER", pwd.getpwuid(tmp_path.stat().st_uid).pw_name)
-    monkeypatch.setattr(os, "chown", lambda *arguments: None)
+    monkeypatch.setattr(os, "fchown", lambda *arguments: None)
     (tmp_path / "probe.json").write_text(json.dumps(GIVEN))
     return tmp_path
 
@@ -107,3 +107,33 @@ def test_an_agents_token_is_a_uuid_of_its_own_node() -> None:
     assert one != other
     assert one == tokens.derive("key", "edge-1") != tokens.derive("another key", "edge-1")
     assert [len(part) for part in one.split("-")] == [8, 4, 4, 4, 12]
+
+
+def test_who_waits_for_consul_is_not_held_up_by_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(access, "TURN", folder / "turn")
+    monkeypatch.setattr(access, "arm", refuse)
+    assert access.look(AGENT) == access.SETTLED_SECONDS
+
+
+def test_a_rotation_of_tokens_says_whose_former_ones_are_still_valid(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "probe.json").write_text(json.dumps(GIVEN | {tokens.MANAGEMENT: "first-token"}))
+    monkeypatch.setattr(access, "read_policy", lambda: access.CLOSED)
+    monkeypatch.setattr(access_lists, "list_nodes", lambda token=None: {"data-1", "app-1"})
+    monkeypatch.setattr(access_lists, "list_down", lambda: {"app-1"})
+    own = tokens.list_given("data-1")
+    rows = {"data-1": {"Value": json.dumps({name: access_lists.digest(token) for name, token in own.items()})}}
+    monkeypatch.setattr(access_lists, "list_keys", lambda prefix: rows)
+    row = access.report(SERVER)
+    assert row and row["why"].endswith("it obeys the former ones until then; waiting for app-1 (down)")
+    rows["app-1"] = rows["data-1"] | {
+        "Value": json.dumps(
+            {
+                tokens.PROGRAM: access_lists.digest("program-token"),
+                tokens.AGENT: access_lists.digest(tokens.derive("key", "app-1")),
+            }
+        )
+    }
+    assert access.report(SERVER) is None

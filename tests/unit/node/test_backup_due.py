@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from cloud_init.node.backups import jobs, repository
+from cloud_init.node.backups import jobs, lines, repository
 from cloud_init.node.manifest import BackupEntry
 
 ENTRY: BackupEntry = {"stack": "s", "host": "h", "port": 443, "at": "02:30", "full_days": 7}
@@ -14,9 +14,13 @@ def at(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def row(kind: str, start: str, damaged: bool = False) -> repository.BackupRow:
+def row(kind: str, start: str, damaged: bool = False, timeline: int = 1, end: int = 0) -> repository.BackupRow:
     moment = at(start)
-    return {"label": start, "kind": kind, "start": moment, "stop": moment, "size": 1, "stored": 1, "damaged": damaged}
+    made: repository.BackupRow = {
+        "label": start, "kind": kind, "start": moment, "stop": moment, "size": 1, "stored": 1, "damaged": damaged,
+        "timeline": timeline, "end": end,
+    }  # fmt: skip
+    return made
 
 
 @pytest.mark.parametrize(
@@ -33,6 +37,44 @@ def row(kind: str, start: str, damaged: bool = False) -> repository.BackupRow:
 )
 def test_what_is_due(rows: list[repository.BackupRow], now: str, due: str) -> None:
     assert jobs.find_due(ENTRY, rows, at(now)) == due
+
+
+def test_a_full_one_is_due_as_soon_as_the_database_was_restored() -> None:
+    rows = [row("full", "2026-11-29 02:31")]
+    assert jobs.find_due(ENTRY, rows, at("2026-11-29 12:00"), restored=2) == "full"
+    rows.append(row("full", "2026-11-29 12:01", timeline=3))
+    assert jobs.find_due(ENTRY, rows, at("2026-11-29 12:05"), restored=2) == ""
+
+
+HISTORY = {
+    2: "1\t0/5000000\tno recovery target specified\n",
+    3: "1\t0/5000000\tno recovery target specified\n\n2\t0/7000000\tbefore 2026-11-29 10:00:00.5+00\n",
+    4: "1\t0/5000000\tno recovery target specified\n\n2\t0/9000000\tbefore 2026-11-29 11:00:00.5+00\n",
+}
+"""A new leader at 9:00; at 12:00 a restore to 10:00; at 13:00 one to 11:00, which the former had discarded."""
+BORN = {2: "2026-11-29 09:00", 3: "2026-11-29 12:00", 4: "2026-11-29 13:00"}
+KNOWN = {number: lines.read_history(text, number, at(BORN[number]))[number] for number, text in HISTORY.items()}
+
+
+@pytest.mark.parametrize(
+    ("moment", "line"),
+    [("08:00", 2), ("08:59", 2), ("10:30", 2), ("11:59", 2), ("12:30", 3), ("13:30", 4)],
+)
+def test_a_time_is_looked_for_on_the_line_that_was_in_use_then(moment: str, line: int) -> None:
+    assert lines.find_line(KNOWN, at(f"2026-11-29 {moment}")) == line
+
+
+def test_a_backup_is_of_use_where_that_line_has_passed_its_end() -> None:
+    early, late, discarded = (row("full", f"2026-11-29 {hour}", timeline=line, end=end) for hour, line, end in (
+        ("07:00", 1, 0x4000000), ("10:30", 2, 0x8000000), ("12:10", 3, 0xA000000)))  # fmt: skip
+    rows = [early, late, discarded]
+    assert lines.choose(KNOWN, rows, at("2026-11-29 11:30")) == (late["label"], 2)
+    assert lines.choose(KNOWN, rows, at("2026-11-29 12:05")) == (early["label"], 3), "the later one is of what was discarded"
+    assert lines.choose(KNOWN, rows, at("2026-11-29 12:30")) == (discarded["label"], 3)
+    assert lines.choose(KNOWN, rows, at("2026-11-29 13:30")) == (late["label"], 4)
+    with pytest.raises(repository.BackupError, match="no sound backup from before that time"):
+        lines.choose(KNOWN, rows, at("2026-11-29 06:00"))
+    assert lines.find_restored(KNOWN, 4) == 4 and lines.find_restored(KNOWN, 2) == 0 and lines.find_restored({}, 1) == 0
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 import json
 import pathlib
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from cloud_init.node import install
+from cloud_init.node.apply import configuration
 from cloud_init.node.system import ApplyError
 from tests.unit.node.fake_node import FakeNode
 from tests.unit.node.test_composed import BUNDLES, change_bundle, change_template, given
@@ -140,3 +142,39 @@ def test_a_command_that_was_written_half_is_whole_after_the_next_run(running: Fa
     command.chmod(mode)
     running.apply(given())
     assert (command.read_text(), command.stat().st_mode & 0o777) == (whole, 0o755)
+
+
+def test_a_bundle_is_on_the_disk_before_it_takes_the_place_of_the_former(
+    running: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut leaves empty files where the node program was, and no unit starts."""
+    steps: list[str] = []
+    run, rename = FakeNode.run, pathlib.Path.rename
+
+    def watch_run(self: FakeNode, command: list[str], **more: object) -> subprocess.CompletedProcess[str]:
+        if command[:2] == ["sync", "-f"]:
+            steps.extend(f"sync {Path(path).name}" for path in command[2:])
+        return run(self, command, **more)
+
+    def watch_rename(self: Path, target: Path) -> Path:
+        if self.name.endswith(".new"):
+            steps.append(f"place {self.name}")
+        return rename(self, target)
+
+    monkeypatch.setattr(subprocess, "run", lambda command, **more: watch_run(running, command, **more))
+    monkeypatch.setattr(pathlib.Path, "rename", watch_rename)
+    change_bundle(monkeypatch, "opensips")
+    running.apply(given())
+    for name in ("node.new", "opensips.new"):
+        assert steps.index(f"sync {name}") < steps.index(f"place {name}")
+
+
+def test_units_find_the_former_program_where_a_run_was_cut_off_between_two_renames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configuration, "PROGRAM", tmp_path / "node")
+    shutil.copytree(Path(install.__file__).parent, configuration.bundle_place("node", configuration.OLD))
+    wrapper = tmp_path / "webitel-node"
+    wrapper.write_text(configuration.make_wrapper())
+    shown = subprocess.run(["sh", str(wrapper), "--help"], capture_output=True, text=True, timeout=60, check=False)
+    assert shown.returncode == 0 and "status" in shown.stdout, shown.stderr

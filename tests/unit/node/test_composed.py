@@ -1,6 +1,7 @@
 """From the composer to the node program, with nothing written by hand in between: what a change does on a node."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from cloud_init import compose
 from cloud_init.bundles import HERE, bundle_digest
 from cloud_init.compose import Configuration
+from cloud_init.node import owed
 from cloud_init.node.apply import units
+from cloud_init.node.manifest import FileEntry, UnitEntry
 from cloud_init.node.system import ApplyError
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
@@ -217,3 +220,39 @@ def test_every_action_of_a_node_is_one_that_the_node_program_performs(stack: str
         said += [action for entry in made.manifest["versions"].values() for action in entry["actions"]]
         for verb, _, unit in (action.partition(" ") for action in said):
             assert verb not in units.VERBS or unit in names, f"{node.key}: {verb} {unit}"
+
+
+def test_what_the_watcher_was_cut_off_from_is_done_by_up(running: FakeNode) -> None:
+    """It had changed a file, so that nothing differs from what is wanted, and its program has not read it."""
+    owed.owe(["reload nginx"])
+    done = running.apply(given())
+    assert done["changed"] == [] and running.asked == ["reload-or-restart nginx"] and owed.list_owed() == []
+    assert running.apply(given())["actions"] == running.asked == []
+
+
+def test_what_a_killed_run_has_brought_goes_with_a_later_one_that_knows_nothing_of_it(
+    running: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of a folder that a program reads as a whole would else stay for ever, and so would a service."""
+    before = given()
+    path = "/etc/nginx/conf.d/new.conf"
+    unit: UnitEntry = {**before.units[0], "name": "new"}
+    entry: FileEntry = {"mode": "0644", "owner": "root:root", "actions": []}
+    more = replace(
+        before,
+        files={**before.files, path: "new\n"},
+        attributes={**before.attributes, path: entry},
+        manifest={**before.manifest, "units": [*before.manifest["units"], unit]},
+    )
+
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as killed:
+        killed.setattr(units, "converge", die)
+        with pytest.raises(SystemExit):
+            running.apply(more)
+    assert Path(f"{running.root}{path}").exists()
+    done = running.apply(given())
+    assert not Path(f"{running.root}{path}").exists() and done["removed"] == [f"{running.root}{path}"]
+    assert "disable --now new" in running.asked

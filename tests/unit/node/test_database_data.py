@@ -1,5 +1,6 @@
 """What a PostgreSQL member may start with: its own data, none, or those of before it left its cluster."""
 
+import json
 import pathlib
 import subprocess
 from typing import Any
@@ -167,3 +168,16 @@ def test_without_consul_it_waits(stand: Stand, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(database_data, "find_key", fail)
     assert stand.ask(1) == "Consul agent: connection refused"
+
+
+def test_nothing_starts_while_a_restored_database_and_the_former_one_change_places(stand: Stand) -> None:
+    stand.keys["service/webitel/initialize"] = OURS
+    stand.data.parent.mkdir(parents=True)
+    mark = database_data.restore_mark(stand.data)
+    at = "2026-11-29 13:45:00.000000+00"
+    mark.write_text(json.dumps({"at": at, "stage": database_data.PLACING}))
+    assert f"goes on with ./webitel restore --at '{at}'" in stand.ask(1)
+    stand.fill()
+    assert "changed places" in stand.ask(1), "it may be the former one"
+    mark.write_text(json.dumps({"at": at, "stage": "placed"}))
+    assert stand.ask(1) == ""

@@ -1,5 +1,6 @@
 """Draining a FreeSWITCH: running calls keep everything they need, what begins meanwhile is sent elsewhere, nothing stays shut."""
 
+import json
 import uuid
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cloud_init.node.ask import consul, sip
 from cloud_init.node.ask import view as view_module
 from cloud_init.node.ask.view import View
 from cloud_init.node.health import probes
+from cloud_init.node.manifest import ProbeEntry
 from cloud_init.node.system import ApplyError
 from tests.unit.node.entries import manifest, probe, service, wrong
 
@@ -199,6 +201,26 @@ def test_a_changed_password_of_the_event_socket_is_no_way_to_stay_undrained(
         apply.keep_probe_secrets({"esl_password": "second"})
     assert sip.ask_freeswitch(SWITCH, View(MANIFEST), "status") == "+OK"
     assert tried == ["first", "second", "first"]
-    apply.keep_probe_secrets({"esl_password": "third"})
-    with pytest.raises(PermissionError):
-        sip.ask_freeswitch(SWITCH, View(MANIFEST), "status")
+
+
+def test_freeswitch_is_asked_with_the_password_of_its_last_start_however_often_it_was_rotated_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drain that calls outlast leaves it with the first one, and could not even be tried again."""
+    monkeypatch.setattr(apply, "PROBE_SECRETS", tmp_path / "probe.json")
+    for password in ("one", "two", "two", "three"):
+        apply.keep_probe_secrets({"esl_password": password})
+    kept = json.loads((tmp_path / "probe.json").read_text())
+    assert kept == {"esl_password": "three", "esl_password_before": "two one"}
+    tried: list[str] = []
+
+    def ask_with(password: str, own: ProbeEntry, command: str) -> str:
+        tried.append(password)
+        if password != "one":
+            raise PermissionError("the event socket rejects the password")
+        return "ready"
+
+    monkeypatch.setattr(sip, "ask_with", ask_with)
+    view = View(manifest())
+    view.secrets = kept
+    assert sip.ask_freeswitch(probe("freeswitch"), view, "status") == "ready" and tried == ["three", "two", "one"]

@@ -1,11 +1,14 @@
 """What counts as drift."""
 
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from cloud_init.node.apply import sshd
+from cloud_init.node import turns
+from cloud_init.node.apply import drift, sshd
 from cloud_init.node.apply.drift import compare_accounts, compare_file, compare_package, compare_unit, describe_file
 
 
@@ -92,3 +95,22 @@ def test_a_file_that_sshd_reads_before_ours_is_told_by_what_it_says(
     assert told.keys() == found.keys() and all(told[name].startswith(found[name]) for name in found)
     monkeypatch.setattr(sshd, "run", lambda command: subprocess.CompletedProcess(command, 255, "", "bad option\n"))
     assert sshd.find_overruled() == {"settings": "cannot be read: bad option"}
+
+
+def test_a_watcher_that_looks_at_the_same_moment_is_no_run(tmp_path: Path) -> None:
+    lock_file = tmp_path / "apply.lock"
+    with lock_file.open("w") as mine:
+        with turns.held(lock_file):
+            assert not drift.share(mine), "a run that goes on"
+        looking = threading.Event()
+
+        def look() -> None:
+            with turns.held(lock_file):
+                looking.set()
+                time.sleep(0.2)
+
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        looking.wait(5)
+        assert drift.share(mine)
+        watcher.join()

@@ -7,9 +7,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
+from cloud_init.node import owed, turns
 from cloud_init.node.clusters import access, access_lists, encryption
 from cloud_init.node.manifest import FileEntry, Manifest
 from stacks.load import load_deployment
@@ -75,7 +77,6 @@ class Consul:
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("ROOT", "DATABASE_FILE", "WAITING"):
         monkeypatch.setattr(encryption, name, tmp_path / name)
-    monkeypatch.setattr(access, "WRITING", tmp_path / "lock")
     (tmp_path / "ROOT").touch()
     return tmp_path
 
@@ -98,7 +99,12 @@ def consul(monkeypatch: pytest.MonkeyPatch) -> Consul:
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     made: list[tuple[str, ...]] = []
-    monkeypatch.setattr(encryption, "systemctl", lambda *words: made.append(words))
+
+    def systemctl(*words: str) -> CompletedProcess[str]:
+        made.append(words)
+        return CompletedProcess([], 0, "", "")
+
+    monkeypatch.setattr(encryption, "systemctl", systemctl)
     return made
 
 
@@ -152,8 +158,78 @@ def test_members_refuse_once_every_node_asks(files: Path, consul: Consul, done: 
     consul.keys["webitel/encryption/stack-app-1"] = "asks"
     encryption.look(node(1))
     assert encryption.DATABASE_FILE.read_text() == MEMBER_TEXT
-    assert done == [("reload", "patroni")]
+    assert done == [("try-reload-or-restart", "patroni")]
     assert encryption.report(node(1)) is None
+
+
+def test_who_does_not_answer_decides_nothing(files: Path, consul: Consul, done: list[tuple[str, ...]], tmp_path: Path) -> None:
+    """A member that is down may come back without TLS, and lead."""
+    client = tmp_path / "storage.env"
+    attributes: dict[str, FileEntry] = {str(client): {"mode": "0600", "owner": "root:root", "actions": ["restart storage"]}}
+
+    def relax() -> str:
+        return encryption.relax(node(1, "db-2"), {str(client): CLIENT_TEXT}, attributes, lambda text, where: text)[str(client)]
+
+    assert relax() == CLIENT_TEXT, "a new node has nothing to go on with"
+    client.write_text(encryption.replace(CLIENT_TEXT, encryption.CLIENT))
+    assert "sslmode=disable" in relax() and encryption.WAITING.exists()
+    encryption.look(node(1, "db-2"))
+    assert "sslmode=disable" in client.read_text() and not done and not consul.keys
+    row = encryption.report(node(1, "db-2"))
+    assert row and row["why"].endswith("without TLS; waiting for db-2 (does not answer)")
+    with member(b"S") as port:
+        encryption.look(node(port, "db-2"))
+    assert client.read_text() == CLIENT_TEXT and done == [("try-restart", "storage")]
+    assert relax() == CLIENT_TEXT, "what asks already goes on asking"
+    encryption.DATABASE_FILE.write_text(encryption.replace(MEMBER_TEXT, encryption.MEMBER))
+    consul.keys["webitel/encryption/stack-app-1"] = "asks"
+    encryption.look(node(1, "db-2"))
+    assert not encryption.is_closed()
+    row = encryption.report(node(1, "db-2"))
+    assert row and row["why"].endswith("waiting for db-2 (does not answer)")
+
+
+@pytest.mark.parametrize("up_first", [False, True])
+def test_a_program_that_was_not_told_of_its_file_is_told_later(
+    files: Path, consul: Consul, done: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, up_first: bool
+) -> None:
+    """Killed, or cut from its power, between the file and the reload."""
+    client = files / "storage.env"
+    client.write_text(encryption.replace(CLIENT_TEXT, encryption.CLIENT))
+    encryption.WAITING.write_text(json.dumps({str(client): ["restart storage"]}))
+    encryption.DATABASE_FILE.write_text(encryption.replace(MEMBER_TEXT, encryption.MEMBER))
+    consul.keys["webitel/encryption/stack-app-1"] = "asks"
+
+    def die(*_: str) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as killed:
+        killed.setattr(encryption, "systemctl", die)
+        with pytest.raises(SystemExit):
+            encryption.look(node(1))
+    assert client.read_text() == CLIENT_TEXT
+    if up_first:
+        relax(1)
+        assert owed.list_owed() == ["restart storage"], "the files are what they should be, and say nothing of it"
+    encryption.look(node(1))
+    assert done == [("try-restart", "storage"), ("try-reload-or-restart", "patroni")]
+    encryption.DATABASE_FILE.write_text(encryption.replace(MEMBER_TEXT, encryption.MEMBER))
+    with monkeypatch.context() as killed:
+        killed.setattr(encryption, "systemctl", die)
+        with pytest.raises(SystemExit):
+            encryption.look(node(1))
+    assert encryption.is_closed()
+    encryption.look(node(1))
+    assert done[2:] == [("try-reload-or-restart", "patroni")] and owed.list_owed() == []
+
+
+def test_a_start_of_the_machine_pays_what_was_owed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    boot = tmp_path / "boot"
+    monkeypatch.setattr(owed, "BOOT", boot)
+    boot.write_text("one")
+    owed.owe(["restart storage"])
+    boot.write_text("two")
+    assert owed.list_owed() == []
 
 
 def test_what_another_process_wrote_meanwhile_stays(
@@ -161,19 +237,18 @@ def test_what_another_process_wrote_meanwhile_stays(
 ) -> None:
     """Consul's token for Patroni comes into the same file, and `webitel` begins whenever it likes."""
     client = files / "storage.env"
-    turns = iter((client, encryption.DATABASE_FILE))
 
     @contextmanager
     def held(lock: Path) -> Iterator[None]:
-        path = next(turns)
-        path.write_text(path.read_text().replace("before", "after"))
+        for path in (client, encryption.DATABASE_FILE):
+            path.write_text(path.read_text().replace("before", "after"))
         yield
 
     client.write_text("PASSWORD=before\n" + encryption.replace(CLIENT_TEXT, encryption.CLIENT))
     encryption.WAITING.write_text(json.dumps({str(client): ["restart storage"]}))
     encryption.DATABASE_FILE.write_text("token: before\n" + encryption.replace(MEMBER_TEXT, encryption.MEMBER))
     consul.keys["webitel/encryption/stack-app-1"] = "asks"
-    monkeypatch.setattr(access, "held", held)
+    monkeypatch.setattr(turns, "held", held)
     encryption.look(node(1))
     assert client.read_text() == "PASSWORD=after\n" + CLIENT_TEXT
     assert encryption.DATABASE_FILE.read_text() == "token: after\n" + MEMBER_TEXT

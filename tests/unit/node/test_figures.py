@@ -87,7 +87,7 @@ def test_the_machine_is_asked_once_a_minute_and_a_failure_ends_nothing(
         return []
 
     monkeypatch.setattr(machine, "ask", ask)
-    known, exporter = manifest(services=[service("engine")]), figures.Exporter()
+    known, exporter = manifest(services=[service("engine"), service(figures.GIVEN_TO)]), figures.Exporter()
     exporter.write(known, report(row("engine")))
     exporter.write(known, report(row("engine")))
     assert len(asked) == 1 and "webitel_node_healthy 1\n" in figures.FILE.read_text()
@@ -206,3 +206,38 @@ def test_the_database_is_asked_where_there_is_one(monkeypatch: pytest.MonkeyPatc
     assert ("webitel_database_connections", {}, 12.0) in list(database_figures.ask(known, View(known))) and asked == [True]
     monkeypatch.setattr(database_figures, "query", lambda *_, **__: "")
     assert list(database_figures.ask(known, View(known))) == []
+
+
+def test_without_monitoring_nothing_is_asked_or_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(figures, "FILE", tmp_path / "shown" / "webitel.prom")
+
+    def ask(*_: object) -> Any:
+        raise AssertionError("asked")
+
+    for module in (machine, call_figures, database_figures):
+        monkeypatch.setattr(module, "ask", ask)
+    exporter = figures.Exporter()
+    exporter.write(manifest(services=[service("engine")]), report(row("engine")))
+    assert not figures.FILE.exists()
+    figures.write_public("webitel_node_healthy 1\n")
+    exporter.write(manifest(services=[service("engine")]), report(row("engine")))
+    assert not figures.FILE.exists(), "what it was when monitoring was on is no figure of today"
+
+
+def test_no_figure_is_there_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    """The node exporter takes the first of two, and complains at every request."""
+    rows: list[MachineRow] = [
+        {"name": "allowance", "healthy": True, "why": ""},
+        {"name": "allowance", "healthy": True, "warning": True, "why": "eth1"},
+    ]
+    text = written(rows, report(row("engine")))
+    assert text.count('webitel_machine_warning{check="allowance"}') == 1
+    assert 'webitel_machine_warning{check="allowance"} 1\n' in text
+    ports = [
+        ("webitel_rtpengine_ports_free", {"interface": "ext"}, 10.0),
+        ("webitel_rtpengine_ports_free", {"interface": "ext"}, 5.0),
+    ]
+    assert 'webitel_rtpengine_ports_free{interface="ext"} 15\n' in figures.format_samples(list(ports))
+    other = [("webitel_disk_size_bytes", {"disk": "x"}, 1.0), ("webitel_disk_size_bytes", {"disk": "x"}, 2.0)]
+    assert figures.format_samples(list(other)).endswith('webitel_disk_size_bytes{disk="x"} 1\n')
+    assert "webitel_disk_size_bytes" in capsys.readouterr().out

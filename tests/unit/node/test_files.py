@@ -48,7 +48,7 @@ def test_what_the_node_goes_on_from_is_written_once(tmp_path: pathlib.Path) -> N
     files.write(files.compare({str(path): "ours\n"}, seed, NOTHING, ()))
     assert path.read_text() == "ours\n"
     path.write_text("the issuer's\n")
-    assert files.compare({str(path): "ours\n"}, seed, NOTHING, [str(path)]) == files.FilePlan()
+    assert files.compare({str(path): "ours\n"}, seed, NOTHING, [str(path)]) == files.FilePlan(same=[str(path)])
     # Taken back by a configuration that has it as a file like any other.
     assert list(files.compare({str(path): "ours\n"}, attributes(path), NOTHING, ()).changed) == [str(path)]
 
@@ -80,3 +80,27 @@ def test_an_owner_that_does_not_exist_is_named(tmp_path: pathlib.Path) -> None:
 def test_a_changed_unit_file_asks_for_a_reload_of_the_manager(tmp_path: pathlib.Path) -> None:
     path = pathlib.Path("/etc/systemd/system/webitel-test-never-written.service")
     assert files.compare({str(path): "x"}, attributes(path), NOTHING, ()).actions == ["daemon-reload", "reload x"]
+
+
+def test_line_ends_and_bytes_that_are_no_text_are_a_change(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "nginx.conf"
+    for found in (b"one\r\ntwo\r\n", b"one\ntwo\n\xff"):
+        path.write_bytes(found)
+        path.chmod(0o640)
+        plan = files.compare({str(path): "one\ntwo\n"}, attributes(path), NOTHING, ())
+        assert plan.actions, found
+        files.write(plan)
+        assert path.read_bytes() == b"one\ntwo\n"
+
+
+def test_a_check_sees_nothing_that_a_killed_run_staged(tmp_path: pathlib.Path) -> None:
+    """A file that includes another looks for that one where it would be staged."""
+    path, other = tmp_path / "opensips.cfg", tmp_path / "routes.cfg"
+    other.write_text("routes\n")
+    other.chmod(0o640)
+    left = tmp_path / ".routes.cfg.webitel-new"
+    left.write_text("of another version\n")
+    entries = {**attributes(path), **attributes(other)}
+    entries[str(path)]["check"] = f"! test -e {left} # {{path}}"
+    files.write(files.compare({str(path): "main\n", str(other): "routes\n"}, entries, NOTHING, ()))
+    assert path.read_text() == "main\n"

@@ -1,7 +1,9 @@
 """rtpengine's calls and Redis: both are made up here, as servers that say what the real ones were seen to say."""
 
+import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -22,6 +24,7 @@ class Media:
 
     def __init__(self) -> None:
         self.calls, self.ended, self.kept = set[str](), set[str](), set[str]()
+        self.cuts = False
         self.knows_redis, self.memory, self.commands = True, 1_000_000, list[str]()
 
     def rtpengine(self, command: str) -> str:
@@ -29,6 +32,8 @@ class Media:
         self.commands.append(command)
         if command == "active" and self.knows_redis:
             self.kept |= self.calls
+        if command == "list numsessions":
+            return f"Current sessions own: {len(self.calls)}\nCurrent sessions total: {len(self.calls) + len(self.ended)}\n"
         marks = [(name, "no") for name in sorted(self.calls)] + [(name, "yes") for name in self.ended]
         return "".join(SESSION.format(*mark) for mark in marks) or "No sessions on this media relay.\n"
 
@@ -51,7 +56,14 @@ def media(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Media]:
 
     class Rtpengine(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            self.wfile.write(made.rtpengine(self.rfile.readline().decode().strip()).encode())
+            said = made.rtpengine(self.rfile.readline().decode().strip()).encode()
+            time.sleep(0.01)
+            try:
+                ended = self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+            except BlockingIOError:
+                ended = False
+            # Who has closed its half is sent what the socket takes at once, and no more.
+            self.wfile.write(said[: len(said) // 2] if ended or (made.cuts and b"callid:" in said) else said)
 
     class Redis(socketserver.StreamRequestHandler):
         def handle(self) -> None:
@@ -93,6 +105,17 @@ def test_only_calls_in_progress_that_redis_lacks_are_lost(media: Media) -> None:
     assert kept_calls.list_lost(OWN) == {"b@10.0.0.1"}
 
 
+def test_the_whole_list_of_calls_is_read(media: Media) -> None:
+    media.calls = media.kept = {f"call-{number}" for number in range(40)}
+    media.calls |= {"late"}
+    media.kept = media.calls - {"late"}
+    assert len(kept_calls.list_calls(OWN)) == 41 and kept_calls.list_lost(OWN) == {"late"}
+    media.cuts = True
+    with pytest.raises(OSError, match="it lists 21 of 41"):
+        kept_calls.list_calls(OWN)
+    assert "it does not say which calls it has (it lists 21 of 41)" in kept_calls.describe_obstacle(OWN)
+
+
 def test_rtpengine_is_made_to_write_what_a_new_redis_lacks(media: Media) -> None:
     media.calls = {"a", "b"}
     assert kept_calls.describe_obstacle(OWN) == "" and media.kept == {"a", "b"}
@@ -121,6 +144,35 @@ def test_the_restart_is_made_once_no_call_would_end(media: Media, monkeypatch: p
     assert f"restart --no-block {UNIT}" in system.asked
     system.runs += 1
     assert kept_calls.report(OWN) is None and kept_calls.list_put_off() == [], "it runs anew"
+
+
+def test_a_restart_that_waits_is_forgotten_by_nobody_who_has_not_seen_it(media: Media, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = System()
+    silent = False
+
+    def systemctl(*words: str) -> CompletedProcess[str]:
+        return CompletedProcess([], 124, "", "") if silent else system.systemctl(*words)
+
+    monkeypatch.setattr(kept_calls, "systemctl", systemctl)
+    media.calls, media.knows_redis = {"a"}, False
+    silent = True
+    kept_calls.put_off(UNIT)
+    assert kept_calls.list_put_off() == [UNIT], "systemd is not answering"
+    silent = False
+    assert kept_calls.list_put_off() == [UNIT]
+    silent = True
+    assert kept_calls.list_put_off() == [UNIT]
+    silent = False
+    later = manifest(ports=OWN["ports"])
+    row = kept_calls.report(later)
+    assert row and UNIT in row["why"], "a later `up` has taken Redis away"
+    cut = manifest(ports={**OWN["ports"], "rtpengine_cli": 1})
+    assert (row := kept_calls.report(cut)) and UNIT in row["why"] and "it is unknown which calls" in row["why"]
+    media.calls.clear()
+    kept_calls.Keeper().look(later, 1000.0)
+    assert f"restart --no-block {UNIT}" in system.asked
+    system.runs += 1
+    assert kept_calls.list_put_off() == []
 
 
 def test_calls_without_audio_are_not_kept_alive_by_rewriting_them(media: Media) -> None:

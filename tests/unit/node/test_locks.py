@@ -7,7 +7,7 @@ import pytest
 
 from cloud_init.node.ask import consul, view
 from cloud_init.node.ask.consul import TTL_SECONDS, ConsulError
-from cloud_init.node.clusters import locks
+from cloud_init.node.clusters import keeper, locks
 from cloud_init.node.health import status
 from cloud_init.node.report import ServiceRow
 from cloud_init.node.system import ApplyError
@@ -147,3 +147,38 @@ def test_what_a_leader_that_has_not_read_its_log_denies_is_not_believed(monkeypa
     assert session.keep() and session.id == "one"
     said["info"] = []
     assert not session.keep() and session.id == ""
+
+
+def test_a_clock_that_jumps_neither_ends_a_hand_over_nor_makes_it_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "HELD", tmp_path)
+    locks.give_up()
+    now = time.time()
+    for then in (now - 86400, now + 86400):
+        with monkeypatch.context() as clock:
+            clock.setattr(time, "time", lambda then=then: then)
+            assert locks.is_yielding()
+    later = time.monotonic() + locks.YIELD_SECONDS + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert not locks.is_yielding()
+
+
+def test_a_systemd_that_does_not_answer_ends_no_service_that_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the program systemd would stop what it looks after."""
+
+    def refuse(unit: str) -> bool:
+        raise ApplyError("systemd does not say")
+
+    asked: list[object] = []
+    made = keeper.Keeper.__new__(keeper.Keeper)
+    made.services = {"logger": service("logger")}
+    made.leases, made.told = {"logger": locks.Lease.__new__(locks.Lease)}, {}
+    made.leases["logger"].until = 0.0
+    monkeypatch.setattr(keeper, "is_running", refuse)
+    monkeypatch.setattr(keeper, "systemctl", lambda *words: asked.append(words))
+    made.act()
+    assert asked == [] and "logger: systemd does not say" in capsys.readouterr().out
+    monkeypatch.setattr(keeper, "is_running", lambda unit: True)
+    made.act()
+    assert asked[-1] == ("stop", "--no-block", "logger"), "at its next look"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node.ask import certificate as ask_certificate
-from cloud_init.node.health import machine
+from cloud_init.node.health import figures, machine
 from cloud_init.node.manifest import DiskEntry
 
 TRACKING = "Reference ID    : A9FEA97B (169.254.169.123)\nSystem time     : {} seconds {} of NTP time\nLeap status     : {}\n"
@@ -90,6 +90,32 @@ def test_certificate(monkeypatch: pytest.MonkeyPatch, days: float, healthy: bool
     assert (row["healthy"], row["why"]) == (healthy, why)
 
 
+@pytest.mark.parametrize(
+    ("days", "healthy", "warning", "why"),
+    [
+        (3650, True, False, "3650 days left"),
+        (20, True, True, "20 days left: the next ./webitel up renews it"),
+        (-2, False, True, "it ended 2 days ago: the next ./webitel up renews it"),
+    ],
+)
+def test_certificates_among_nodes_say_how_long_they_last(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, days: float, healthy: bool, warning: bool, why: str
+) -> None:
+    (tmp_path / "broker.pem").write_text("PEM")
+    places = {"database": tmp_path / "database.pem", "broker certificate": tmp_path / "broker.pem"}
+    monkeypatch.setattr(
+        machine, "AMONG_NODES", {name: (path, "the next ./webitel up renews it") for name, path in places.items()}
+    )
+    end = time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(time.time() + days * 86400))
+    answer(monkeypatch, f"notAfter={end}\n")
+    (row,) = machine.among_nodes()
+    assert (row["name"], row["healthy"], row.get("warning", False), row["why"]) == ("broker certificate", healthy, warning, why)
+    assert [sample[0] for sample in figures.list_of_machine(row)] == ["webitel_machine_healthy", "webitel_machine_warning"]
+    answer(monkeypatch, "unable to load certificate")
+    (row,) = machine.among_nodes()
+    assert row.get("warning") and "cannot be read" in row["why"]
+
+
 def test_a_disk_is_full_by_its_measured_growth(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(machine, "GROWTH", tmp_path / "growth.json")
     assert machine.days_until_full("/d", 1000) is None
@@ -133,3 +159,26 @@ def test_a_certificate_is_due_in_the_last_third_of_its_time(
         ask_certificate, "run", lambda *_: subprocess.CompletedProcess([], 0, f"notBefore={begin}\nnotAfter={end}\n", "")
     )
     assert ask_certificate.is_due("PEM") == due
+
+
+def test_samples_of_a_clock_that_was_ahead_are_dropped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine may begin in another year, until it has asked a time server."""
+    monkeypatch.setattr(machine, "GROWTH", tmp_path / "growth.json")
+    monkeypatch.setattr(machine, "measure_disk", lambda disk: (1000, 900))
+    now = time.time()
+    machine.GROWTH.write_text(json.dumps({"/d": [[now - 7200, 90], [now + 10**8, 95]]}))
+    machine.sample_disks([{"purpose": "database", "mount": "/d", "size_gib": 1}])
+    assert [round(at - now) for at, _ in machine.read_growth()["/d"]] == [-7200, 0]
+
+
+def test_a_disk_whose_files_take_too_long_to_count_is_measured_as_a_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Years of recordings on a given host's large disk."""
+    disk: DiskEntry = {"purpose": "recordings", "mount": str(tmp_path), "size_gib": 1}
+    usage = shutil.disk_usage(tmp_path)._replace(total=100 << 30, free=50 << 30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(machine, "run", lambda *_: subprocess.CompletedProcess([], 124, "", "du did not end within 5 s"))
+    assert machine.measure_disk(disk) == (100 << 30, 50 << 30)
+    monkeypatch.setattr(machine, "run", lambda *_: subprocess.CompletedProcess([], 0, f"{1 << 29}\t{tmp_path}\n", ""))
+    assert machine.measure_disk(disk) == (1 << 30, 1 << 29)

@@ -1,5 +1,6 @@
 """The start of the node program, also in the moment in which an application puts another version in its place."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud_init.node import manifest
+from cloud_init.node import commands, manifest
+from cloud_init.node.apply import configuration
 
 PROGRAM = Path(manifest.__file__).parent
 
@@ -42,3 +44,15 @@ def test_a_program_that_was_read_half_from_another_version_begins_anew_once(
 def test_the_commands_are_those_of_the_program() -> None:
     done = subprocess.run([sys.executable, str(PROGRAM), "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "{apply,status,wait," in done.stdout
+
+
+def test_a_full_disk_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device", "/etc/nginx/nginx.conf")
+
+    monkeypatch.setattr(configuration, "run", refuse)
+    assert commands.run_apply(tmp_path, update=True) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["error"].endswith("No space left on device: '/etc/nginx/nginx.conf'") and said["unit"] == ""

@@ -143,3 +143,10 @@ def test_what_a_node_no_longer_has_stops(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(units, "systemctl", system.systemctl)
     units.drop(["webitel-locks"], lambda step, text: None)
     assert system.asked == ["disable --now webitel-locks"]
+
+
+def test_a_systemd_that_does_not_answer_is_an_error_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = CompletedProcess([], 1, "", "Failed to connect to bus: Connection refused")
+    monkeypatch.setattr(units, "systemctl", lambda *_: said)
+    with pytest.raises(ApplyError, match="systemd does not say whether nginx and consul run: Failed to connect to bus"):
+        units.list_resting(["nginx", "consul"])

@@ -59,6 +59,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 QUICK = " ".join(install.QUICK)
+FINISH = "dpkg --force-confdef --force-confold --configure -a"
 RELOAD = "systemctl daemon-reload"
 READ = "-o APT::Update::Error-Mode=any update"
 
@@ -100,7 +101,7 @@ def test_what_a_cut_boot_unpacked_is_unpacked_anew(machine: Machine, missing: li
     machine.calls.clear()
     install.install(["nginx"], [])
     again = f"{' '.join(install.LOST_TOO)} install --reinstall curl libssl3:amd64"
-    assert machine.calls[:4] == ["dpkg --configure -a", "update", again, "sync"]
+    assert machine.calls[:4] == [FINISH, "update", again, "sync"]
     assert not install.UNSYNCED.exists()
     assert not install.POLICY.exists()
 
@@ -122,3 +123,31 @@ def test_configuration_files_that_were_emptied_are_unpacked_anew_too(machine: Ma
     machine.boot("two")
     install.install(["nginx"], [])
     assert {name for name in texts if (machine.root / name).exists()} == {"edited", "empty"}
+
+
+def test_what_dpkg_was_cut_off_from_is_finished_before_the_next_try(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a configured node too: apt says that dpkg was interrupted, and a person would have to run this."""
+    install.CONFIGURED.touch()
+    tries = iter([True, False])
+
+    def run_apt(arguments: list[str], step: str, total: int) -> None:
+        machine.calls.append(arguments[0])
+        if "install" in arguments and next(tries):
+            raise install.InstallError("E: dpkg was interrupted, you must manually run 'dpkg --configure -a'")
+
+    monkeypatch.setattr(install, "run_apt", run_apt)
+    install.install(["nginx"], [])
+    assert FINISH in machine.calls and machine.calls.index("install") < machine.calls.index(FINISH)
+
+
+@pytest.mark.parametrize("missing", [["nginx"], []])
+def test_services_may_start_again_after_a_run_that_was_killed(machine: Machine, missing: list[str]) -> None:
+    """Else no security update restarts what it renews."""
+    machine.missing = missing
+    install.POLICY.write_text(install.FORBIDDEN)
+    install.install(["nginx"], [])
+    assert not install.POLICY.exists()
+    machine.missing = []
+    install.POLICY.write_text("#!/bin/sh\n# somebody else's\nexit 0\n")
+    install.install(["nginx"], [])
+    assert install.POLICY.exists()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cloud_init.node.ask import view
-from cloud_init.node.health import probes, topology, waiting, watch
+from cloud_init.node.clusters import broker_cluster, database_cluster, encryption
+from cloud_init.node.health import figures, kept_calls, machine, probes, status, topology, waiting, watch
 from cloud_init.node.health.watch import DEAF_SECONDS, MIN_RESTART_INTERVAL_SECONDS, ROUND_SECONDS, Watcher
 from cloud_init.node.manifest import ProbeEntry
 from cloud_init.node.report import ServiceRow
@@ -213,3 +214,25 @@ def test_errors_of_a_database_that_was_away_are_no_wrong_schema(
 def test_the_catalogue_asks_so_of_who_hides_the_cause() -> None:
     asked = [one for one in CATALOGUE["cases"].probes if one.kind == "schema"]
     assert [one.arguments.get("application") for one in asked] == ["cases"]
+
+
+def test_a_full_disk_keeps_nothing_else_of_a_round_from_being_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done: list[str] = []
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(watch, "start_dead", lambda own: done.append("started"))
+    for module, name in ((machine, "sample_disks"), (encryption, "look"), (figures.Exporter, "write")):
+        monkeypatch.setattr(module, name, refuse)
+    monkeypatch.setattr(status, "ask", lambda **_: {"services": [], "disks": []})
+    monkeypatch.setattr(kept_calls.Keeper, "look", lambda *_: done.append("calls"))
+    monkeypatch.setattr(broker_cluster, "grow", lambda own: "")
+    monkeypatch.setattr(database_cluster.Follower, "recopy", lambda *_: "copied")
+    monkeypatch.setattr(Watcher, "look", lambda *_: done.append("services"))
+    watch.Rounds().look(manifest())
+    assert done == ["started", "calls", "services"]
+    said = capsys.readouterr().out
+    assert "encryption: OSError: [Errno 28] No space left on device" in said and "figures: " in said and "copied" in said

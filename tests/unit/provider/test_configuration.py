@@ -71,7 +71,7 @@ def test_sends_everything_and_pins_the_host_key(call: Call, node: FakeNode, inpu
     assert outputs["configured"]
     assert "files 1 of 1 to write" in call.shown
     folder = re.fullmatch(
-        r"sudo -n -- /usr/bin/python3 (/run/webitel/incoming-\w{8})/node apply --incoming \1", node.commands[-1]
+        r"sudo -n -- /usr/bin/python3 -X utf8 (/run/webitel/incoming-\w{8})/node apply --incoming \1", node.commands[-1]
     )
     assert folder is not None
     assert f"tar -xf - -C {folder[1]}'" in node.commands[-2]
@@ -276,6 +276,7 @@ def test_a_rotated_ssh_key_goes_in_by_the_old_one(call: Call, node: FakeNode, in
     assert HANDLER.diff(call, "all-1", inputs, outputs, new).changed == ["private_key"]
     HANDLER.update(call, "all-1", inputs, outputs, new)
     exchange = next(command for command in node.commands if "authorized_keys" in command)
+    assert re.search(r"&& sync (\S+).new && mv \1.new \1", exchange), "a power cut leaves the old keys or the new ones"
     assert public.split()[1] in exchange
     assert node.public_key.split()[1] in exchange
 
@@ -349,6 +350,24 @@ def test_another_address_in_a_file_drops_calls_like_a_changed_text(call: Call, i
     assert any("OpenSIPS restarts" in text for text in call.kept)
     elsewhere = old | {"addresses": {"app-1": "10.0.0.2", "app-2": "10.0.0.9"}}
     assert HANDLER.update(call, "all-1", old, outputs, elsewhere)["digest"], "no file names that one"
+
+
+def test_another_secret_in_a_file_drops_calls_like_a_changed_text(call: Call, inputs: dict[str, Any]) -> None:
+    """A password was rotated: OpenSIPS is restarted for it, and so is Flow Manager."""
+    path, flow = "/etc/opensips/opensips.cfg", "/etc/webitel/flow_manager.env"
+    units = {path: CATALOGUE["opensips"].units[0], flow: CATALOGUE["flow_manager"].units[0]}
+    attributes = {name: {"actions": [f"restart {unit}"]} for name, unit in units.items()}
+    texts = {"files": dict.fromkeys(units, "{{secret:database_password}}\n"), "attributes": attributes, "addresses": {}}
+    old = inputs | texts | {"secrets": {"database_password": "one", "cookie_keys": "one"}}
+    outputs = create(call, old)
+    rotated = old | {"secrets": {"database_password": "two", "cookie_keys": "one"}}
+    with pytest.raises(ProviderError, match=r"OpenSIPS restarts.*\n.*--disruptive"):
+        HANDLER.update(call, "all-1", old, outputs, rotated)
+    HANDLER.preview_update(call, "all-1", old, outputs, old | {"secrets": {"database_password": UNKNOWN, "cookie_keys": "one"}})
+    assert any("OpenSIPS restarts" in text for text in call.kept)
+    assert any("some calls in progress end: Flow Manager restarts: calls that wait in a flow" in text for text in call.kept)
+    elsewhere = old | {"secrets": {"database_password": "one", "cookie_keys": "two"}}
+    assert HANDLER.update(call, "all-1", old, outputs, elsewhere)["digest"], "no file has that one"
 
 
 def test_another_version_drops_calls_like_a_changed_file(call: Call, inputs: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from provider.health import Health
 from tests.unit.provider.conftest import Answer, Call, FakeNode, Servers
 
 HANDLER = Health()
-ASKED = "sudo -n -- /usr/bin/python3 /usr/lib/webitel/node status --json"
+ASKED = "sudo -n -- /usr/bin/python3 -X utf8 /usr/lib/webitel/node status --json"
 
 
 def report(key: str, why: str = "") -> str:

@@ -39,7 +39,7 @@ def test_the_log_in_is_one_connection_of_its_own(call: Call, node: FakeNode, inp
     assert HANDLER.create(call, inputs)[1]["digest"]
     assert node.logins == 2
     said = [command for command in node.commands if command.endswith(" confirm")]
-    assert said == ["sudo -n -- /usr/bin/python3 /usr/lib/webitel/node confirm"], "by the program that stands on the node"
+    assert said == ["sudo -n -- /usr/bin/python3 -X utf8 /usr/lib/webitel/node confirm"], "by the program that stands on the node"
 
 
 def test_without_a_wish_for_it_nobody_logs_in_twice(call: Call, node: FakeNode, inputs: dict[str, Any]) -> None:  # noqa: F811

@@ -164,7 +164,6 @@ def test_two_configs_are_one_too_many(folder: Path) -> None:
         ("config: [\n", "stacks/Pulumi.try.yaml: is not YAML: line 2: "),
         ("config:\n\t- x\n", "stacks/Pulumi.try.yaml: is not YAML: line 2: "),
         ("a: 1\n---\nb: 2\n", "stacks/Pulumi.try.yaml: is not YAML: line 2: "),
-        ("config: \x00\n", "stacks/Pulumi.try.yaml: is not YAML: "),
         ("config: &a [*a]\n", "stacks/Pulumi.try.yaml: line 1: a value contains itself"),
         (f"config: {'[' * 3000}{']' * 3000}\n", "stacks/Pulumi.try.yaml: "),
         (
@@ -185,12 +184,6 @@ def test_a_file_of_another_shape(folder: Path, text: str, told: str) -> None:
     assert all("\n" not in one for one in refusals())
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfec\x00", b"config: \xe9\n"])
-def test_a_file_in_another_encoding(folder: Path, content: bytes) -> None:
-    (folder / "Pulumi.try.yaml").write_bytes(content)
-    assert refusals() == ["stacks/Pulumi.try.yaml: is not text in UTF-8; save it as such"]
-
-
 def test_line_ends_and_byte_order_mark_of_another_system(folder: Path) -> None:
     text = HEAD + "  webitel:region: eu-west-1\n"
     (folder / "Pulumi.try.yaml").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
@@ -198,11 +191,11 @@ def test_line_ends_and_byte_order_mark_of_another_system(folder: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> str:
+    def refuse(*_: object, **__: object) -> bytes:
         raise PermissionError(13, "Permission denied")
 
     write(folder, "")
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     assert refusals() == ["stacks/Pulumi.try.yaml: cannot be read: Permission denied"]
 
 
