@@ -10,9 +10,9 @@ import subprocess
 import time
 
 from ..clusters import database_data
-from ..clusters.access import held
 from ..manifest import LOCK, Manifest
 from ..system import Tell, run, systemctl
+from ..turns import held
 from . import jobs, lines, marks
 from .repository import LONG_SECONDS, BackupError, Repository, query, reach
 

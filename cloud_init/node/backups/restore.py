@@ -15,9 +15,9 @@ from typing import TypedDict
 from ..ask import tokens
 from ..ask.consul import call
 from ..clusters import database_data
-from ..clusters.access import held
 from ..manifest import LOCK, Manifest
 from ..system import Tell, is_running, systemctl
+from ..turns import held
 from . import jobs, marks
 from .repository import BackupError
 

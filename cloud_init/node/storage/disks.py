@@ -10,6 +10,8 @@ from ..state import State
 from ..system import STAGED, ApplyError, Tell, run, systemctl, write_private
 
 FSTAB = pathlib.Path("/etc/fstab")
+DEVICES = "/dev/"
+"""What stands there is a device; anything else that is given is a directory."""
 SENTINEL = ".webitel-disk"
 SHARE = "share"
 """The purpose of a directory that is on none of this node's disks (`shares.py`)."""
@@ -36,7 +38,7 @@ def prepare(manifest: Manifest, devices: dict[str, str], state: State, tell: Tel
             device = devices.get(purpose, "")
             if not device:
                 raise ApplyError(f"disk {purpose} is not mounted at {mount}: attach it, then run `./webitel up` again")
-            if device.startswith("/dev/"):
+            if device.startswith(DEVICES):
                 mount_device(pathlib.Path(device), purpose, mount, state)
             else:
                 mount_directory(pathlib.Path(device), purpose, mount)

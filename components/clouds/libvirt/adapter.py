@@ -24,7 +24,8 @@ IMAGE = "debian-12-genericcloud-amd64.qcow2"
 USUAL = "default"
 """What libvirt itself calls its pool and its network."""
 
-GIB = 1024**3
+GIB = 1 << 30
+MIB_PER_GIB = GIB >> 20
 
 SHEET = """\
 <xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
@@ -110,7 +111,7 @@ class Adapter(Cloud):
             # running machine: what it was made with has to stand where a change makes it anew.
             description=disc.id,
             vcpu=node.machine_type.vcpus,
-            memory=int(node.machine_type.memory_gib * 1024),
+            memory=int(node.machine_type.memory_gib * MIB_PER_GIB),
             cpu=libvirt.DomainCpuArgs(mode="host-passthrough"),
             machine="pc",  # the disc is on IDE, which q35 has not
             cloudinit=disc.id,

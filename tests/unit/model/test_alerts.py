@@ -19,7 +19,7 @@ from components.model.catalogue.services import CATALOGUE
 RULES = [alert for alerts in ALERTS.values() for alert in alerts]
 EXPRESSIONS = " ".join(alert.expression for alert in RULES)
 PROGRAM = Path(figures.__file__).parents[1]
-REST = {"clock", "emergency calls", "packet size", "access", "encryption", "trust"}
+REST = {"clock", "emergency calls", "packet size", "access", "encryption", "trust", "cookie", "restore"}
 """Checks of the machine that `CheckFails` and `CheckWarns` tell of."""
 
 

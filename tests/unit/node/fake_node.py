@@ -99,6 +99,7 @@ class FakeNode:
         monkeypatch.setattr(units, "BEFORE_RESTART", {})
         monkeypatch.setattr(disks, "is_mounted", lambda mount: mount in self.mounted)
         monkeypatch.setattr(disks, "FSTAB", self.root / "fstab")
+        monkeypatch.setattr(disks, "DEVICES", str(self.root))
 
     def apply(self, made: Configuration, key: str = "ssh-ed25519 AAAAfirst", disruptive: bool = False) -> Applied:
         """Bring the node to what was composed; at the first time nothing is waited for, as `provider/configuration.py` has it."""

@@ -96,7 +96,15 @@ def test_nobody_elses_file_is_written_through(tmp_path: Path) -> None:
 
 def test_there_is_one_way_to_replace_a_file() -> None:
     """What is staged together with others, what is a link or a folder, and what stands in memory have theirs."""
-    others = {"system.py", "install.py", "apply/files.py", "apply/identity.py", "health/figures.py", "storage/disks.py"}
+    others = {
+        "system.py",
+        "install.py",
+        "apply/files.py",
+        "apply/host.py",
+        "apply/identity.py",
+        "health/figures.py",
+        "storage/disks.py",
+    }
     renames = re.compile(r"fresh\w*\.(replace|rename)\(")
     found = {str(path.relative_to(NODE)) for path in NODE.rglob("*.py") if renames.search(path.read_text())}
     assert found == others
