@@ -259,4 +259,5 @@ async def _leave(request: Request, left: HostInputs, outputs: Properties) -> Non
         done = await session.run(node_command("leave-host", program=PurePath(folder, "node")), seconds=_TAKE_SECONDS)
         if done.status:
             raise ProviderError(done.last_lines())
-        request.info(done.output.strip())
+        # As a warning, which is shown to the end: the data of a company is on that host.
+        request.warn(f"{left.node} at {left.address}: {done.output.strip()}")

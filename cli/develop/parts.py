@@ -106,6 +106,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "patroni",
         "python3-consul",
     ),
+    # What KVM's provider runs on this side, and `doctor` looks for.
+    "clouds": ("genisoimage", "xsltproc"),
     "local": ("openssh-client",),
     "nodes": ("openssh-client",),
     "drills": ("openssh-client",),

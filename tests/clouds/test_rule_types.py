@@ -16,7 +16,7 @@ from policy.resources import READERS, find_reader
 
 pytestmark = pytest.mark.clouds
 
-SDKS = sorted(f"pulumi_{cloud.package.replace('-', '_')}" for cloud in CLOUDS.values() if cloud.real and cloud.package)
+SDKS = sorted(f"pulumi_{cloud.package.replace('-', '_')}" for cloud in CLOUDS.values() if cloud.firewalls and cloud.package)
 
 SOURCE = re.compile(
     r"cidr|ip_?range|source_?(address|range|ip|network)|src_ip|allowed_?(ip|cidr|address)|prefix_list|(ip|address)_?prefix"

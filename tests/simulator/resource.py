@@ -93,14 +93,20 @@ class Simulated(Handler):
         names = self.account.schema.output_names(self.type)
         return {**dict.fromkeys(names - inputs.keys(), UNKNOWN), **self._show(inputs)}
 
+    def overwrites(self, inputs: Properties) -> bool:
+        """Whether a new one takes the place of what has its name."""
+        return False
+
     def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
         account = self.account
         account.faults.before(request, "create", inputs, account.errors)
         with account.world.change() as world:
             call = Call(account, request, inputs)
             call.id = self.make_id(call)
-            if world.find(self.type, call.id):
-                raise Refused(f"{self.type} {call.id} already exists")
+            if there := world.find(self.type, call.id):
+                if not self.overwrites(inputs):
+                    raise Refused(f"{self.type} {call.id} already exists")
+                world.drop(there)
             self._check_api(call)
             outputs = self.make(call)
             thing = Thing(self.type, call.id, request.urn, inputs, outputs, call.uses, call.holds)

@@ -12,12 +12,14 @@ from ..ask import tokens
 from ..ask.consul import call, find_key, list_keys
 from ..manifest import PROBE_SECRETS, Manifest
 from ..report import MachineRow
-from ..system import is_running, replace_file, replace_text, run
+from ..system import is_running, replace_file, replace_text, run, write_private
 from . import waiting
 from .brokers import DATA, broker_name, list_members
 
 SECRET = "broker_cookie"
 FILE = pathlib.Path("/var/lib/rabbitmq/.erlang.cookie")
+BEFORE = pathlib.Path("/var/lib/webitel/cookie.json")
+"""The digest of the cookie that the node had when it was last configured."""
 FRESH = FILE.with_name(".erlang.cookie.fresh")
 NOTES = "webitel/cookie/"
 """By node, what it was given and uses: digests, as JSON."""
@@ -45,7 +47,10 @@ def read_used() -> str:
 def fill(secrets: dict[str, str]) -> dict[str, str]:
     """Return the secrets for this node's files: the cookie in use, and for a new broker the one it is given."""
     used = read_used()
-    return secrets | {SECRET: used} if SECRET in secrets and used else secrets
+    if SECRET not in secrets or not used:
+        return secrets
+    write_private(BEFORE, json.dumps(digest(used)))
+    return secrets | {SECRET: used}
 
 
 def digest(text: str) -> str:
@@ -89,9 +94,12 @@ def turn(given: str, used: str) -> str:
 
 
 def blank(text: bytes) -> bytes:
-    """Return a file's content without what this node changes in it by itself."""
-    used = read_used()
-    return text.replace(used.encode(), b"") if used else text
+    """Return a file's content without what this node changes in it by itself: the cookie that it was given, or the one that it
+    had when it was last configured. Any other is somebody's."""
+    given = read_given()
+    found = FILE.read_text(errors="surrogateescape").strip() if given and FILE.exists() else ""
+    ours = found == given or (BEFORE.exists() and json.loads(BEFORE.read_text()) == digest(found))
+    return text.replace(found.encode(errors="surrogateescape"), b"") if found and ours else text
 
 
 def report(manifest: Manifest) -> MachineRow | None:

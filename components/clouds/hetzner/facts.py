@@ -70,4 +70,5 @@ FACTS = CloudFacts(
         "which boots a system beside the one on the disk",
         page="https://docs.hetzner.com/cloud/servers/how-to-rescue/reset-password",
     ),
+    deletion_guard="deleteProtection",
 )

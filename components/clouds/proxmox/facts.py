@@ -74,4 +74,5 @@ FACTS = CloudFacts(
         without="the host's shell: `qm guest` needs an agent; stop the machine and mount its disk",
         page="https://pve.proxmox.com/wiki/Serial_Terminal",
     ),
+    deletion_guard="protection",
 )

@@ -121,7 +121,9 @@ class CloudFacts:
     "" = it remembers each flow, or none. `largest_packet`: bytes that get through between nodes where that is less than an
     interface has by itself, 0 elsewhere. `max_packets`: a second, from outside, to one machine; `max_flows`: of one machine, by
     its size where that is less (`flows_per_vcpu`); 0 = not published. `reverse_dns`: names of addresses are resources that come
-    and go by themselves; `reverse_dns_first`: a name has to lead to its address before that leads back.
+    and go by themselves; `reverse_dns_first`: a name has to lead to its address before that leads
+    back. `deletion_guard`: the input by which the cloud refuses to delete a thing, and which its provider leaves alone at a
+    deletion, "" = there is none.
     """
 
     name: str
@@ -200,6 +202,7 @@ class CloudFacts:
     flows_per_vcpu: int = 0
     reverse_dns: bool = False
     reverse_dns_first: bool = False
+    deletion_guard: str = ""
 
     @property
     def in_earnest(self) -> bool:

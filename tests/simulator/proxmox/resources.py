@@ -81,6 +81,9 @@ class FileLegacy(File):
         if inputs.get("fileMode"):
             yield Failure("fileMode", "only root@pam may set the mode of a file")
 
+    def overwrites(self, inputs: Properties) -> bool:
+        return bool(inputs.get("overwrite", True))
+
     def name_of(self, call: Call) -> str:
         return str(call.inputs["sourceRaw"]["fileName"])
 
@@ -97,6 +100,9 @@ class Image(File):
 
     type = IMAGE
     untold: ClassVar = ("checksum", "checksumAlgorithm", "overwriteUnmanaged", "verify")
+
+    def overwrites(self, inputs: Properties) -> bool:
+        return bool(inputs.get("overwriteUnmanaged"))
 
     def name_of(self, call: Call) -> str:
         return str(call.inputs.get("fileName") or call.inputs["url"].rpartition("/")[2])

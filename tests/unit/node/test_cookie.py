@@ -34,6 +34,7 @@ class Node:
         self.file.chmod(0o400)
         self.give(OLD)
         patch.setattr(cookie, "FILE", self.file)
+        patch.setattr(cookie, "BEFORE", folder / "cookie.json")
         patch.setattr(cookie, "FRESH", folder / ".erlang.cookie.fresh")
         patch.setattr(cookie, "DATA", self.data)
         patch.setattr(cookie, "PROBE_SECRETS", self.secrets)
@@ -126,9 +127,20 @@ def test_a_node_without_a_broker_and_one_of_an_earlier_version_do_nothing(node: 
 
 
 def test_a_rotation_is_no_drift(node: Node) -> None:
-    before = cookie.blank(node.file.read_bytes())
     node.give(NEW)
+    cookie.fill({cookie.SECRET: NEW})
+    before = cookie.blank(node.file.read_bytes())
     node.note("t-data-2", "t-data-3")
     cookie.look(MANIFEST)
     assert cookie.blank(node.file.read_bytes()) == before
     assert cookie.blank(b"mine") == b"mine"
+
+
+def test_a_first_start_is_no_drift_and_another_ones_cookie_is(node: Node) -> None:
+    (node.data / "rabbit@t-data-1").rmdir()
+    before = cookie.blank(node.file.read_bytes())
+    (node.data / "rabbit@t-data-1").mkdir()
+    assert cookie.blank(node.file.read_bytes()) == before
+    node.file.chmod(0o600)
+    node.file.write_text("theirs")
+    assert cookie.blank(node.file.read_bytes()) != before
