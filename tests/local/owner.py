@@ -47,6 +47,8 @@ hostname {name}
 echo {name} >/etc/hostname
 printf '127.0.0.1 localhost\\n127.0.1.1 {name}\\n' >/etc/hosts
 ssh-keygen -q -A
+# It has tried without host keys until systemd would start it no more.
+systemctl reset-failed ssh
 systemctl restart ssh
 # What whoever runs this in containers knows: neither sets the clock, nor schedules in real time.
 mkdir -p /etc/systemd/system/freeswitch.service.d
