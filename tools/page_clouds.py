@@ -9,7 +9,7 @@ from components.model.planning.bill import TRAFFIC
 from stacks.load import load_deployment
 from tools.markdown import table
 
-RUN_FOR_REAL = {f"local-{tier}" for tier in TIERS}
+RUN_FOR_REAL = {*(f"local-{tier}" for tier in TIERS), "onprem-single"}
 """Stacks that somebody brought up on the real thing; the others came up on simulated clouds only."""
 
 
