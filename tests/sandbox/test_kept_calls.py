@@ -20,7 +20,7 @@ from tests.unit.node.entries import PORTS, manifest, service
 pytestmark = pytest.mark.sandbox
 
 OWN: Manifest = manifest(services=[service("redis")], ports={**PORTS, "rtpengine_cli": CLI_PORT, "redis_calls": REDIS_PORT})
-SILENCE_SECONDS, SETUP_SECONDS = 1.0, 0.6
+SILENCE_SECONDS, SETUP_SECONDS = 3.0, 2.0
 """What a call bears at most when rtpengine dies, and a new one when Redis hangs."""
 
 
