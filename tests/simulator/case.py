@@ -157,9 +157,9 @@ class Case:
     than their creation told. `off` is the output of a machine that somebody turned off, with its word; `stopping` are the
     words while it goes down, when its own interface refuses a start. `apart`: machines of one zone are on different hosts
     without a group, too. `given` is a network that the company has, None where none can be given.
-    `resized_anew`: another size of a machine makes it anew from the disks that it had. `lost_deletion_stays`: why a deletion whose
-    answer was lost is not found out by the next run, "" = it is. `reverse_names` reads what addresses
-    answer, None where no resource names them.
+    `resized_anew`: another size of a machine makes it anew from the disks that it had. `lost_deletion_stays`: why a deletion
+    whose answer was lost is not found out by the next run, "" = it is. `reverse_names` reads what addresses answer, None where
+    no resource names them.
     """
 
     types: Types
