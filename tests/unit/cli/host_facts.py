@@ -86,7 +86,7 @@ NIC = Nic("eth0", "virtio_net", 1500, 10000, "full", 8, 1_000_000, 0, False)
 SOFTWARE = Software(
     packages={},
     left=(),
-    sources=(Source("http://deb.debian.org/debian", "bookworm", "Debian", "bookworm", 500),),
+    sources=(Source("http://debian.example.org/debian", "bookworm", "Debian", "bookworm", 500),),
     held=(),
     pins=(),
     broken=(),
@@ -109,7 +109,7 @@ FACTS = Facts(
     software=SOFTWARE,
     clock=Clock(("chrony",), True, "10.20.0.1", 0.2, "Etc/UTC"),
     names=Names("data", "data.example.com", ("127.0.0.1",), ("10.20.0.1",)),
-    reached=(Reached("http://deb.debian.org/debian/dists/bookworm/InRelease", 80, ""),),
+    reached=(Reached("http://debian.example.org/debian/dists/bookworm/InRelease", 80, ""),),
 )
 
 

@@ -119,7 +119,7 @@ PLANTED: dict[str, tuple[str, str, Facts]] = {
     "another Debian": (
         "sources",
         "fail",
-        with_part("software", sources=(Source("http://deb.debian.org/debian", "trixie", "Debian", "trixie", 500),)),
+        with_part("software", sources=(Source("http://debian.example.org/debian", "trixie", "Debian", "trixie", 500),)),
     ),
     "an active firewall": ("firewall", "fail", with_part("software", firewalls=("ufw",))),
     "tables of nftables": ("firewall", "warn", with_part("software", tables=("inet filter",))),

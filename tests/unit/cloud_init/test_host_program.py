@@ -142,13 +142,13 @@ def test_who_refuses_a_log_in_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_apts_sources_are_read_as_apt_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = (
         "Package files:\n 100 /var/lib/dpkg/status\n     release a=now\n"
-        " 500 http://deb.debian.org/debian bookworm/main amd64 Packages\n"
-        "     release v=12.12,o=Debian,a=oldstable,n=bookworm,l=Debian,c=main,b=amd64\n     origin deb.debian.org\n"
+        " 500 http://debian.example.org/debian bookworm/main amd64 Packages\n"
+        "     release v=12.12,o=Debian,a=oldstable,n=bookworm,l=Debian,c=main,b=amd64\n     origin debian.example.org\n"
         " 500 https://apt.example.com stable/main amd64 Packages\n     release o=Example,a=stable,n=stable,c=main\n"
     )
     monkeypatch.setattr(software, "run", lambda *command: subprocess.CompletedProcess(command, 0, shown, ""))
     told = (
-        ("http://deb.debian.org/debian/", "bookworm"),
+        ("http://debian.example.org/debian/", "bookworm"),
         ("https://apt.example.com", "stable"),
         ("https://new.example.com/", "s"),
     )
