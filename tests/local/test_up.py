@@ -70,9 +70,10 @@ def test_up_ends_with_every_service_healthy(single: Deployment) -> None:
     assert report["url"] == f"https://{single.address}/"
     assert [service["name"] for service in report["nodes"]["all-1"]["services"]] == node["services"]
     assert {disk["purpose"] for disk in report["nodes"]["all-1"]["disks"]} == {"database", "recordings"}
-    # One line a service, two disks, clock, certificate and emergency calls, and their sum: each of them healthy.
+    # One line a service, two disks, clock, emergency calls, the certificate for the world, those of Consul, the database and the
+    # broker, and their sum: each of them healthy.
     table = single.webitel("status", single.name).output
-    assert table.count(" healthy") == services + 2 + 3 + 1
+    assert table.count(" healthy") == services + 2 + 2 + 4 + 1
 
 
 def test_second_up_changes_nothing(single: Deployment, figure: Figure) -> None:
