@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ class Context:
         """Return the nodes that carry a service and get work: no leaving ones, unless it runs there until it has moved."""
         return self.plan.nodes_with(service) if self.catalogue[service].moves else self.plan.serving(service)
 
-    @property
+    @cached_property
     def proxied(self) -> list[tuple[str, str]]:
         """List the listeners of moving services to which HAProxy leads this node's callers."""
         known = {listener.name for listener in self.catalogue["haproxy"].listeners}
@@ -208,6 +209,10 @@ class Context:
 
     def rules(self) -> tuple[NodeRule, ...]:
         """Return what this node's nftables let in."""
+        return self._rules
+
+    @cached_property
+    def _rules(self) -> tuple[NodeRule, ...]:
         return node_openings(self.plan, self.node, self.settings, self.catalogue)
 
     def untracked(self) -> list[Listener]:
@@ -246,8 +251,9 @@ class Context:
                 kept.append(key)
         return kept
 
+    @cached_property
     def variables(self) -> dict[str, Any]:
-        """Return the names that a template sees."""
+        """The names that a template sees: the same for all of a node's."""
         return {
             "plan": self.plan,
             "node": self.node,
