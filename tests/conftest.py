@@ -11,7 +11,7 @@ WITHOUT = re.compile(r"not \w+( and not \w+)*")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave a file unread whose tests are all of a part that is left out: a third of them, and reading takes a process seconds."""
+    """Leave a file unread whose tests are all of a part that is left out: a third of them, and reading takes seconds."""
     chosen = config.option.markexpr
     named = {Path(word.partition("::")[0]).absolute() for word in config.args}
     if not collection_path.name.startswith("test_") or collection_path in named or not WITHOUT.fullmatch(chosen):

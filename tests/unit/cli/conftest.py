@@ -9,7 +9,7 @@ from typer import main, testing
 
 @pytest.fixture(scope="session", autouse=True)
 def command_made_once() -> Iterator[None]:
-    """Typer's runner would make the command of all modules' functions anew for each test, which takes longer than most commands."""
+    """Typer's runner would make the command anew of all its functions for each test, which takes longer than most commands do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(testing, "_get_command", cache(main.get_command))
         yield

@@ -13,8 +13,7 @@ from cloud_init.node.health.probes import QUERY_GAP_SECONDS
 from components.model.catalogue.service import Audience, Bind
 from components.model.catalogue.services import CATALOGUE
 from components.model.plan import Node
-from stacks.load import load_deployment
-from tests.plans import compose_configuration, make_plan
+from tests.plans import compose_stack, load_stack
 
 FACTS = yaml.safe_load((Path(__file__).parents[2] / "facts" / "webitel-25.08.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = FACTS["services"]
@@ -32,9 +31,7 @@ def flatten(names: list[Any]) -> Iterator[str]:
 
 
 def configurations(stack: str) -> list[tuple[Node, Configuration]]:
-    settings = load_deployment(stack).settings
-    plan = make_plan(settings, stack)
-    return [(node, compose_configuration(plan, node, settings)) for node in plan.nodes]
+    return [(node, compose_stack(stack)[node.key]) for node in load_stack(stack).plan.nodes]
 
 
 @pytest.fixture(scope="module")
@@ -173,10 +170,9 @@ def test_identifiers_are_unique_on_a_node_and_in_a_deployment() -> None:
 
 @pytest.mark.parametrize("stack", ["local-single", "aws-basic", "hetzner-extended"])
 def test_no_secret_outside_private_files(stack: str) -> None:
-    settings = load_deployment(stack).settings
-    plan = make_plan(settings, stack)
+    settings, plan = load_stack(stack).settings, load_stack(stack).plan
     for node in plan.nodes:
-        configuration = compose_configuration(plan, node, settings)
+        configuration = compose_stack(stack)[node.key]
         for path, text in configuration.files.items():
             # A certificate without its key hides nothing.
             if set(SECRET.findall(text)) - {"nodes_root"}:
@@ -229,8 +225,7 @@ def test_media_are_on_the_recordings_disk(local: Configuration) -> None:
 
 
 def test_engine_has_a_unit_before_its_package_is_installed() -> None:
-    settings = load_deployment("aws-basic").settings
-    plan = make_plan(settings, "aws-basic")
+    settings, plan = load_stack("aws-basic").settings, load_stack("aws-basic").plan
     node = next(node for node in plan.nodes if "engine" in node.services)
     written = yaml.safe_load(compose_user_data(plan, node, settings).decoded)["write_files"]
     assert "/etc/systemd/system/engine.service" in [entry["path"] for entry in written]

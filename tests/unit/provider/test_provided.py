@@ -102,7 +102,6 @@ ENCRYPTED = KEY.private_bytes(
 ).decode()
 
 
-
 def leaf_of_rsa(bits: int) -> str:
     key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
     return pem(sign(DOMAIN, key, ROOT, [DOMAIN]), key)
