@@ -215,6 +215,10 @@ class Context:
     def _rules(self) -> tuple[NodeRule, ...]:
         return node_openings(self.plan, self.node, self.settings, self.catalogue)
 
+    @cached_property
+    def _others(self) -> dict[str, tuple[str, ...]]:
+        return list_others(self.plan, self.node)
+
     def untracked(self) -> list[Listener]:
         """Return the listeners of this node's services whose packets its nftables treat one by one."""
         return [one for service in self.services for one in service.listeners if not one.tracked]
@@ -225,11 +229,11 @@ class Context:
 
     def source_roles(self) -> dict[str, tuple[str, ...]]:
         """Return the roles that nftables knows by name, with the keys of their nodes."""
-        return list_roles(self.rules(), list_others(self.plan, self.node))
+        return list_roles(self.rules(), self._others)
 
     def sources(self, rule: NodeRule) -> list[str]:
         """Return whom a rule lets in, in the words of nftables."""
-        roles, keys = split_sources(rule, list_others(self.plan, self.node))
+        roles, keys = split_sources(rule, self._others)
         return [*rule.networks, *(f"${role}_nodes" for role in roles), *map(address_placeholder, keys)]
 
     def private_peers(self) -> list[str]:
