@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from ipaddress import IPv4Network
+from typing import Any
 
 from cloud_init import compose
 from cloud_init.compose import Configuration
@@ -53,6 +54,11 @@ def compose_stack(stack: str) -> Mapping[str, Configuration]:
     """Compose what every node of a committed stack must have, by the node's key; once, likewise."""
     settings, plan = load_stack(stack).settings, load_stack(stack).plan
     return {node.key: compose_configuration(plan, node, settings) for node in plan.nodes}
+
+
+def load_yaml(text: str) -> Any:
+    """Load a YAML document as the composer does; Python's own reader takes half a second for some user data."""
+    return compose.load_yaml(text)
 
 
 def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configuration:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cloud_init.compose import compose_user_data, dump_yaml, load_yaml
+from cloud_init.compose import compose_user_data, dump_yaml
 from cloud_init.merge import merge_documents
 from cloud_init.sent import encode_user_data, measure_sent
 from components.clouds.registry import CLOUDS
@@ -19,7 +19,7 @@ from components.model.catalogue.repositories import CREDENTIALS
 from components.model.plan import Plan
 from components.model.secret_specs import SECRETS
 from components.model.settings import Settings
-from tests.plans import compose_configuration, compose_stack, load_stack, make_plan
+from tests.plans import compose_configuration, compose_stack, load_stack, load_yaml, make_plan
 
 STACKS = sorted(path.name.split(".")[1] for path in Path("stacks").glob("Pulumi.*.yaml"))
 PLACEHOLDER = re.compile(r"\{\{(address|secret):([a-z0-9_.-]+)\}\}")
@@ -51,7 +51,7 @@ def test_operators_keys_stand_where_the_configuration_takes_them_out_again(stack
     settings = settings.model_copy(update={"operator_keys": (key,)})
     path = f"/etc/ssh/authorized_keys.d/{plan.facts.login_user}"
     for node in plan.nodes:
-        document = yaml.safe_load(compose_user_data(plan, node, settings).decoded)
+        document = load_yaml(compose_user_data(plan, node, settings).decoded)
         files = {entry["path"]: entry for entry in document["write_files"]}
         configuration = compose_configuration(plan, node, settings)
         assert files[path]["content"] == configuration.files[path]
@@ -135,7 +135,7 @@ def test_a_missing_template_value_names_the_template(monkeypatch: pytest.MonkeyP
 
 def test_cloud_config_is_valid_yaml_with_the_programs_in_it() -> None:
     settings, plan = plan_of("aws-basic")
-    document = yaml.safe_load(compose_user_data(plan, plan.nodes[0], settings).decoded)
+    document = load_yaml(compose_user_data(plan, plan.nodes[0], settings).decoded)
     files = {entry["path"]: entry["content"] for entry in document["write_files"]}
     compile(files["/usr/lib/webitel/node/install.py"], "install.py", "exec")
     assert json.loads(files["/etc/webitel/packages.json"])["packages"]
