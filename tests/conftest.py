@@ -11,6 +11,8 @@ MARKS = re.compile(r"^pytestmark = (\[[^\]]*\]|.*)$", re.MULTILINE)
 WITHOUT = re.compile(r"not \w+( and not \w+)*")
 """A choice that only leaves parts out, as the default does."""
 
+TESTS = Path(__file__).parent
+
 FIRST = (
     "clouds/upgrade/test_upgrade.py",
     "clouds/conformance/test_day_two.py",
@@ -42,6 +44,7 @@ gc.disable()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave the order of files to this file; xdist would begin with those of most tests."""
+    assert not [name for name in FIRST if not (TESTS / name).exists()], "listed in FIRST, and no such file"
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
 
@@ -50,8 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Hand workers what takes long first: the files listed, then those of most tests."""
     if hasattr(config, "workerinput"):
-        tests = Path(__file__).parent
-        places = {tests / name: place for place, name in enumerate(FIRST)}
+        places = {TESTS / name: place for place, name in enumerate(FIRST)}
         sizes = Counter(item.path for item in items)
         items.sort(key=lambda item: (places.get(item.path, len(FIRST)), -sizes[item.path], item.path))
 

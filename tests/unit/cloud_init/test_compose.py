@@ -115,6 +115,11 @@ def test_other_characters_than_ascii_are_named() -> None:
         encode_user_data("#cloud-config\nhostname: m\u00fcnchen\n", CLOUDS["local"])
 
 
+def test_a_document_is_as_it_was_written_whatever_became_of_it_before() -> None:
+    load_yaml("files: [{path: /etc/a}]")["files"].append("more")
+    assert load_yaml("files: [{path: /etc/a}]") == {"files": [{"path": "/etc/a"}]}
+
+
 def test_the_same_scalar_twice_names_both_documents() -> None:
     joined = merge_documents({"a": {"x": [1], "m": {"k": 1}}, "b": {"x": [2], "m": {"l": 2}}})
     assert joined == {"x": [1, 2], "m": {"k": 1, "l": 2}}
