@@ -59,7 +59,7 @@ def test_the_schema_refuses(wrong: dict[str, Any]) -> None:
 
 
 def test_the_schema_takes_what_else_stands_in_a_stack_file() -> None:
-    config = {
+    config: dict[str, Any] = {
         "webitel:cloud": "aws",
         "webitel:tier": "basic",
         "aws:region": "eu-central-1",
