@@ -129,6 +129,7 @@ class Relay:
             assert count == 1, name
         self.write("rtpengine.conf", text if redis else re.sub(r"(?m)^(no-)?redis.*\n", "", text))
         self.write("redis.conf", files["/etc/redis/redis.conf"].replace("127.0.0.1", LOOPBACK) + f"dir {folder}\n")
+        self.write("rtpengine.sh", files["/usr/lib/webitel/setup/rtpengine.sh"].replace("127.0.0.1", LOOPBACK))
 
     def write(self, name: str, text: str) -> None:
         """A file."""
@@ -144,10 +145,19 @@ class Relay:
         self.launch("redis", "redis-server", str(self.folder / "redis.conf"), "--daemonize", "no")
         wait_until(lambda: can_connect(REDIS_PORT), 10, "Redis")
 
-    def start_rtpengine(self) -> None:
-        """rtpengine, until it answers."""
+    def start_rtpengine(self) -> float:
+        """rtpengine, until it answers, and what its unit does then; the seconds until the answer."""
+        start = time.monotonic()
         self.launch("rtpengine", "rtpengine", "-f", "-E", "--no-log-timestamps", f"--config-file={self.folder}/rtpengine.conf")
         wait_until(self.answers, 10, "rtpengine")
+        seconds = time.monotonic() - start
+        self.run_script("limit")
+        return seconds
+
+    def run_script(self, what: str, before: str = "") -> None:
+        """What rtpengine's unit runs before and after its start; `before` stands in front of it."""
+        script = before + (self.folder / "rtpengine.sh").read_text()
+        subprocess.run(["sh", "-c", script, "rtpengine.sh", what], check=True, capture_output=True, timeout=20)
 
     def answers(self) -> bool:
         """Whether rtpengine answers a ping."""

@@ -2,7 +2,7 @@
 
 import re
 import signal
-import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,15 +14,17 @@ from cloud_init.node.health import kept_calls
 from cloud_init.node.manifest import Manifest
 from tests.sandbox.platform import wait_until
 from tests.sandbox.relay import CLI_PORT, DISABLED_SECONDS, REDIS_PORT, Call, Relay, running_relay
-from tests.sandbox.telephony import LOOPBACK, node_files
+from tests.sandbox.telephony import LOOPBACK
 from tests.unit.node.entries import PORTS, manifest, service
 
 pytestmark = pytest.mark.sandbox
 
 OWN: Manifest = manifest(services=[service("redis")], ports={**PORTS, "rtpengine_cli": CLI_PORT, "redis_calls": REDIS_PORT})
-SILENCE_SECONDS, SETUP_SECONDS = 3.0, 2.0
-"""What a call bears at most when rtpengine dies, and a new one when Redis hangs."""
-
+SILENCE_SECONDS, SETUP_SECONDS = 0.5, 0.6
+"""What a call bears at most when rtpengine dies, beyond the time that its start takes here and now, and a new one when Redis hangs,
+beyond what the slowest takes here and now while it does not."""
+STALL_SECONDS = 0.5
+QUIET_SECONDS = 0.5
 
 BROWSER_SDP = "\r\n".join(
     (
@@ -55,6 +57,30 @@ def relay() -> Iterator[Relay]:
         yield made
 
 
+def longest_gap(some: list[Call]) -> float:
+    """The longest silence that one of them has heard."""
+    return max(gap for call in some for gap in call.gaps.values())
+
+
+def revive(relay: Relay, some: list[Call], number: int = signal.SIGKILL) -> None:
+    """End rtpengine and start it again: all calls go on, after no more than a short silence."""
+    hear(*some)
+    for call in some:
+        call.forget_gaps()
+    time.sleep(QUIET_SECONDS)
+    usual = longest_gap(some)
+    relay.kill("rtpengine", number)
+    seconds = relay.start_rtpengine()
+    hear(*some)
+    assert longest_gap(some) < usual + seconds + SILENCE_SECONDS
+    assert all(call.is_known() for call in some)
+
+
+def slowest_setup(relay: Relay) -> float:
+    """What the slowest of some new calls takes."""
+    return max(relay.call().seconds for _ in range(6))
+
+
 def hear(*some: Call) -> None:
     """Wait until both ends of every call hear each other."""
     wait_until(lambda: all(one.hears() for one in some), 5, "audio")
@@ -66,21 +92,14 @@ def test_without_redis_a_call_ends_with_rtpengine() -> None:
         hear(call)
         relay.kill("rtpengine")
         relay.start_rtpengine()
-        time.sleep(SILENCE_SECONDS)
+        time.sleep(2.0)
         assert not call.hears() and not call.is_known()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_calls_outlive_rtpengine(relay: Relay, number: int) -> None:
     some = [relay.call() for _ in range(20)]
-    hear(*some)
-    for call in some:
-        call.forget_gaps()
-    relay.kill("rtpengine", number)
-    relay.start_rtpengine()
-    hear(*some)
-    assert max(gap for call in some for gap in call.gaps.values()) < SILENCE_SECONDS
-    assert all(call.is_known() for call in some)
+    revive(relay, some, number)
     changed = some[0].say("offer", "127.0.79.21", **{"to-tag": "b"})
     assert str(some[0].targets["127.0.79.22"][1]) in changed, "a re-INVITE keeps its ports"
     for call in some:
@@ -89,31 +108,52 @@ def test_calls_outlive_rtpengine(relay: Relay, number: int) -> None:
 
 
 def test_a_redis_that_hangs_holds_no_call(relay: Relay) -> None:
-    before = relay.call()
-    hear(before)
+    usual = slowest_setup(relay)
+    hear(*relay.calls)
     relay.hold("redis", signal.SIGSTOP)
-    begun = [relay.call() for _ in range(6)]
-    assert max(call.seconds for call in begun) < SETUP_SECONDS
-    hear(before, *begun)
+    assert slowest_setup(relay) < usual + SETUP_SECONDS
+    hear(*relay.calls)
     relay.hold("redis", signal.SIGCONT)
 
 
+def test_a_redis_that_stalls_while_rtpengine_starts_gives_all_calls_back(relay: Relay) -> None:
+    some = [relay.call() for _ in range(5)]
+    hear(*some)
+    relay.kill("rtpengine")
+    relay.hold("redis", signal.SIGSTOP)
+    again = threading.Timer(STALL_SECONDS, relay.hold, ("redis", signal.SIGCONT))
+    again.start()
+    relay.start_rtpengine()
+    again.join()
+    hear(*some)
+    assert all(call.is_known() for call in some)
+
+
+@pytest.mark.parametrize("away", ["hangs", "is gone"])
+def test_rtpengine_starts_without_redis_and_is_limited_like_any(relay: Relay, away: str) -> None:
+    usual = slowest_setup(relay)
+    relay.kill("rtpengine")
+    if away == "hangs":
+        relay.hold("redis", signal.SIGSTOP)
+    else:
+        relay.kill("redis")
+    relay.start_rtpengine()
+    time.sleep(DISABLED_SECONDS + 1)
+    assert slowest_setup(relay) < usual + SETUP_SECONDS
+    hear(*relay.calls[-6:])
+
+
 def test_a_redis_that_was_away_is_given_every_call_again(relay: Relay) -> None:
-    before = relay.call()
+    usual, before = slowest_setup(relay), relay.call()
     hear(before)
     relay.kill("redis")
     during = relay.call()
-    assert during.seconds < SETUP_SECONDS
+    assert during.seconds < usual + SETUP_SECONDS
     hear(before, during)
     relay.start_redis()
-    assert kept_calls.list_lost(OWN) == {before.id, during.id}, "rtpengine does not write them by itself"
+    assert kept_calls.list_lost(OWN) == {call.id for call in relay.calls}, "rtpengine does not write them by itself"
     wait_until(gives_all, 3 * DISABLED_SECONDS, "the rewritten calls")
-    for call in (before, during):
-        call.forget_gaps()
-    relay.kill("rtpengine")
-    relay.start_rtpengine()
-    hear(before, during)
-    assert max(gap for call in (before, during) for gap in call.gaps.values()) < SILENCE_SECONDS
+    revive(relay, relay.calls)
 
 
 def gives_all() -> bool:
@@ -139,7 +179,7 @@ def test_a_call_that_ended_without_redis_does_not_stay(relay: Relay) -> None:
 
 
 def test_a_full_redis_refuses_calls_and_drops_none(relay: Relay) -> None:
-    kept = relay.call()
+    usual, kept = slowest_setup(relay), relay.call()
     hear(kept)
     for size in (1 << 20, 1 << 16, 1 << 10, 1 << 10):
         time.sleep(0.3)  # until it has given back what the last command took
@@ -149,7 +189,7 @@ def test_a_full_redis_refuses_calls_and_drops_none(relay: Relay) -> None:
     begun = [relay.call() for _ in range(40)]
     lost, keys = kept_calls.list_lost(OWN), relay.keys()
     assert lost and lost == {call.id for call in begun} - keys and kept.id in keys
-    assert max(call.seconds for call in begun) < SETUP_SECONDS
+    assert max(call.seconds for call in begun) < usual + SETUP_SECONDS
     hear(kept, *begun)
 
 
@@ -166,29 +206,27 @@ def test_what_rtpengine_does_not_need_redis_refuses(relay: Relay) -> None:
         assert "NOPERM" in relay.redis(*words.split()), words
 
 
-def forget(left_seconds: int) -> None:
+def forget(relay: Relay, left_seconds: int) -> None:
     """What comes before the start of an rtpengine that ended so long ago, 0 = not since the machine started."""
-    script = node_files()["/usr/lib/webitel/setup/rtpengine.sh"].replace("127.0.0.1", LOOPBACK)
     uptime = int(Path("/proc/uptime").read_text().split(".")[0])
-    shown = f"systemctl() {{ echo {(uptime - left_seconds) * 1_000_000 if left_seconds else 0}; }}\n"
-    subprocess.run(["sh", "-c", shown + script, "rtpengine.sh", "forget"], check=True, capture_output=True, timeout=20)
+    relay.run_script("forget", f"systemctl() {{ echo {(uptime - left_seconds) * 1_000_000 if left_seconds else 0}; }}\n")
 
 
 def test_calls_of_hours_ago_are_forgotten(relay: Relay) -> None:
     relay.redis("SET", "old", "x")
     for left in (0, 3, 200):
-        forget(left)
+        forget(relay, left)
         assert relay.keys() == {"old"}, "the machine started, a crash, a restart"
-    forget(400)
+    forget(relay, 400)
     assert relay.keys() == set()
     relay.hold("redis", signal.SIGSTOP)
     start = time.monotonic()
-    forget(3)
+    forget(relay, 3)
     assert time.monotonic() - start < 5, "rtpengine's start does not wait for it"
     relay.hold("redis", signal.SIGCONT)
     relay.kill("redis")
     for left in (3, 400):
-        forget(left)
+        forget(relay, left)
 
 
 def test_a_browsers_call_begins_anew_since_its_keys_do_not_come_back(relay: Relay) -> None:
@@ -198,7 +236,7 @@ def test_a_browsers_call_begins_anew_since_its_keys_do_not_come_back(relay: Rela
     assert "6:result2:ok" in said, said
     assert kept_calls.describe_obstacle(OWN) == "calls in progress would end: 1 of browsers"
     relay.kill("rtpengine")
-    forget(1)
+    forget(relay, 1)
     assert relay.keys() == {call.id for call in some}
     relay.start_rtpengine()
     hear(*some)

@@ -1,8 +1,14 @@
 #!/bin/sh
 # forget: before rtpengine starts, has Redis forget the calls that must not come back. A Redis that does not answer gives none back.
+# limit: once it has started, has it wait less for Redis.
 set -eu
 # rtpengine starts whatever comes of this: a call that should not have come back is less than no call at all.
 trap 'exit 0' EXIT
+if [ "$1" = limit ]; then
+    # A new call waits for three commands at most, and no call while Redis is left alone after that.
+    echo "set rediscmdtimeout 100" | curl -sS -m 5 telnet://{{ bind("rtpengine", "cli") }}:{{ port("rtpengine", "cli") }}
+    exit
+fi
 redis() { timeout "${limit:-5}" redis-cli -h {{ bind("redis", "calls") }} -p {{ port("redis", "calls") }} -n 1 "$@"; }
 
 keys=$(limit=1 redis KEYS '*') || exit 0
