@@ -27,6 +27,9 @@ LISTINGS = 3
 """How often the list is read until it is as long as rtpengine says."""
 BROWSER = '"protocol":"UDP/TLS'
 """What stands in the value of a call whose ICE and DTLS no restart brings back (`facts/rtpengine-redis.md` 5)."""
+SECRET = '"protocol":"RTP/SAVP'
+"""What stands in the value of a call with SRTP. It comes back only with a value of less than ten minutes ago
+(`facts/rtpengine-redis.md` 10)."""
 PROBE = "probe-"
 """How the calls of the health check begin (`ask/sip.py`)."""
 
@@ -100,15 +103,20 @@ def rewrite(manifest: Manifest) -> set[str]:
 
 def list_browsers(manifest: Manifest) -> set[str]:
     """List the calls of browsers, which end with rtpengine although Redis has them."""
+    return list_marked(manifest, BROWSER)
+
+
+def list_marked(manifest: Manifest, mark: str) -> set[str]:
+    """List the calls in progress whose value in Redis has that in it."""
     keys = sorted(list_calls(manifest) & list_kept(manifest))
     values = redis.ask_all(LOOPBACK, manifest["ports"]["redis_calls"], [("GET", key) for key in keys]) if keys else []
-    return {key for key, value in zip(keys, values, strict=True) if BROWSER in str(value)}
+    return {key for key, value in zip(keys, values, strict=True) if mark in str(value)}
 
 
 def describe_obstacle(manifest: Manifest) -> str:
     """Say what keeps rtpengine from being restarted; "" = all its calls would come back."""
     try:
-        lost = list_lost(manifest) and rewrite(manifest)
+        lost = rewrite(manifest)
         browsers = list_browsers(manifest)
     except ConnectionRefusedError:
         return ""  # it does not run
@@ -174,25 +182,35 @@ class Keeper:
     """What the watcher does about calls that would not come back."""
 
     def __init__(self) -> None:
-        self.rewritten = -REWRITE_SECONDS
+        self.rewritten = self.looked = -REWRITE_SECONDS
 
     def look(self, manifest: Manifest, now: float) -> None:
-        """Restart what waited for its calls, and have calls written that a new Redis does not have."""
+        """Restart what waited for its calls, and have calls written that a new Redis does not have, or has an old value of."""
         waiting = list_put_off()
         if not has_redis(manifest) and not waiting:
             return
         try:
-            lost = list_lost(manifest)
-            if lost and now - self.rewritten >= REWRITE_SECONDS and answers(manifest):
-                self.rewritten = now
-                print(f"Redis lacked {len(lost)} calls of rtpengine, and lacks {len(rewrite(manifest))} now", flush=True)
-            restarts = bool(waiting) and not describe(list_lost(manifest), list_browsers(manifest))
+            if now - self.rewritten >= REWRITE_SECONDS and answers(manifest):
+                self.refresh(manifest, now)
+            restarts = bool(waiting) and not describe(list_lost(manifest), list_browsers(manifest)) and not rewrite(manifest)
         except OSError as error:
             print(f"rtpengine's calls: {error}", flush=True)
             return
         if restarts:
             print(f"restarting {' and '.join(waiting)}: that waited for calls, and none would end now", flush=True)
             systemctl("restart", "--no-block", *waiting)
+
+    def refresh(self, manifest: Manifest, now: float) -> None:
+        """Have rtpengine write its calls where it has to."""
+        lost = list_lost(manifest)
+        if not lost and now - self.looked >= REWRITE_SECONDS:
+            self.looked = now
+            if list_marked(manifest, SECRET):
+                self.rewritten = now
+                rewrite(manifest)
+        elif lost:
+            self.rewritten = now
+            print(f"Redis lacked {len(lost)} calls of rtpengine, and lacks {len(rewrite(manifest))} now", flush=True)
 
 
 def answers(manifest: Manifest) -> bool:

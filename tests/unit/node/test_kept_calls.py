@@ -42,7 +42,8 @@ class Media:
         if words[0] == "KEYS":
             return f"*{len(self.kept)}\r\n" + "".join(f"${len(key)}\r\n{key}\r\n" for key in sorted(self.kept))
         if words[0] == "GET":
-            text = '{"media-0":{"protocol":"UDP/TLS/RTP/SAVPF"}}' if words[1].startswith("browser") else "{}"
+            kinds = {"browser": '{"media-0":{"protocol":"UDP/TLS/RTP/SAVPF"}}', "secret": '{"media-0":{"protocol":"RTP/SAVP"}}'}
+            text = kinds.get(words[1].partition("-")[0], "{}")
             return f"${len(text)}\r\n{text}\r\n"
         if words[0] == "INFO":
             text = f"# Memory\r\nused_memory:{self.memory}\r\nmaxmemory:2000000\r\n"
@@ -185,6 +186,24 @@ def test_calls_without_audio_are_not_kept_alive_by_rewriting_them(media: Media) 
     media.knows_redis = True
     keeper.look(OWN, 1000.0 + 2 * kept_calls.REWRITE_SECONDS)
     assert media.kept == {"a"} and kept_calls.report(OWN) is None
+
+
+def test_secret_calls_are_written_again_and_again_and_before_a_restart(media: Media, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_calls, "systemctl", System().systemctl)
+    keeper, media.calls, media.kept = kept_calls.Keeper(), {"a"}, {"a"}
+    for now in range(1000, 1400, 15):
+        keeper.look(OWN, float(now))
+    assert media.commands.count("active") == 0, "other calls are written when they change"
+    media.calls = media.kept = {"a", "secret-1"}
+    for now in range(1400, 1400 + 10 * int(kept_calls.REWRITE_SECONDS), 15):
+        keeper.look(OWN, float(now))
+    assert 8 <= media.commands.count("active") <= 10
+    media.commands.clear()
+    assert kept_calls.describe_obstacle(OWN) == "" and "active" in media.commands
+    media.commands.clear()
+    kept_calls.put_off(UNIT)
+    keeper.look(OWN, 1400.0 + 10 * kept_calls.REWRITE_SECONDS - 60)
+    assert media.commands.count("active") == 1
 
 
 def test_without_redis_nobody_is_asked(media: Media) -> None:
