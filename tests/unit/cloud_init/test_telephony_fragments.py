@@ -80,7 +80,10 @@ def test_rtpengine_gets_only_options_that_it_knows(stack: str) -> None:
         "without a limit no call outlives Redis"
     )
     assert "set rediscmdtimeout 100" in files["/usr/lib/webitel/setup/rtpengine.sh"], "a call does not wait that long"
-    assert "ExecStartPost=-/usr/lib/webitel/setup/rtpengine.sh limit" in files["/etc/systemd/system/rtpengine-daemon.service.d/webitel.conf"]
+    assert (
+        "ExecStartPost=-/usr/lib/webitel/setup/rtpengine.sh limit"
+        in files["/etc/systemd/system/rtpengine-daemon.service.d/webitel.conf"]
+    )
     assert (int(options["port-min"]), int(options["port-max"]), options["table"]) == (10000, 19999, "-1")
 
 
