@@ -1,7 +1,6 @@
 """Calls that are held while a node's rtpengine is killed, changed and given a patch version: none is dropped."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -59,13 +58,18 @@ def find_run(node: Deployment) -> str:
     return node.on_node(f"systemctl show -P InvocationID {RTPENGINE}")
 
 
+def kill(node: Deployment) -> float:
+    """Kill rtpengine; the longest silence of the calls."""
+    before = find_run(node)
+    node.on_node(f"systemctl kill -s KILL {RTPENGINE}")
+    wait_until(lambda: "" if find_run(node) not in ("", before) else "rtpengine is not back", 30)
+    return await_audio(node)
+
+
 def test_calls_outlive_an_rtpengine_that_is_killed(healthy: Deployment, figure: Figure) -> None:
     with held_calls(healthy):
         for _ in range(3):
-            before = find_run(healthy)
-            healthy.on_node(f"systemctl kill -s KILL {RTPENGINE}")
-            wait_until(lambda before=before: "" if find_run(healthy) not in ("", before) else "rtpengine is not back", 30)
-            figure(f"silence of {CALLS} calls whose rtpengine is killed", await_audio(healthy))
+            figure(f"silence of {CALLS} calls whose rtpengine is killed", kill(healthy))
     assert healthy.find_faults() == {}
 
 
@@ -97,9 +101,7 @@ def test_calls_go_on_and_begin_where_redis_is_killed_or_hangs(healthy: Deploymen
             healthy.on_node("systemctl kill -s CONT redis-server")
         # The watcher has it all written anew.
         wait_until(lambda: " ".join(list_warnings(healthy)), 180)
-        time.sleep(1)
-        healthy.on_node(f"systemctl kill -s KILL {RTPENGINE}")
-        figure("silence of calls whose Redis hung before", await_audio(healthy))
+        figure("silence of calls whose Redis hung before", kill(healthy))
 
 
 def list_warnings(node: Deployment) -> list[str]:

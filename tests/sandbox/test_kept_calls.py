@@ -13,7 +13,7 @@ from cloud_init.node.ask import redis
 from cloud_init.node.health import kept_calls
 from cloud_init.node.manifest import Manifest
 from tests.sandbox.platform import wait_until
-from tests.sandbox.relay import CLI_PORT, DISABLED_SECONDS, REDIS_PORT, Relay, running_relay
+from tests.sandbox.relay import CLI_PORT, DELETE_SECONDS, DISABLED_SECONDS, REDIS_PORT, Relay, running_relay
 from tests.sandbox.relay_calls import Call, SecretCall
 from tests.sandbox.telephony import LOOPBACK
 from tests.unit.node.entries import PORTS, manifest, service
@@ -187,6 +187,30 @@ def test_a_call_that_ended_without_redis_does_not_stay(relay: Relay) -> None:
     assert ended.is_known() and stale.is_known(), "Redis had both"
     wait_until(lambda: relay.keys() == set(), 10, "their end without audio")
     assert not ended.is_known() and not stale.is_known()
+
+
+def test_a_call_that_ended_without_redis_takes_no_ports_of_another(relay: Relay) -> None:
+    """There are ports for two calls only, so that one which begins later has those of one that ended."""
+    text = (relay.folder / "rtpengine.conf").read_text()
+    relay.write("rtpengine.conf", re.sub(r"(?m)^port-max = \d+$", "port-max = 10007", text))
+    relay.kill("rtpengine")
+    relay.start_rtpengine()
+    first, second = relay.call(), relay.call()
+    hear(first, second)
+    relay.hold("redis", signal.SIGSTOP)
+    first.hang_up()
+    time.sleep(DELETE_SECONDS + 1)
+    relay.hold("redis", signal.SIGCONT)
+    wait_until(lambda: not first.is_known(), 10, "its end")
+    time.sleep(DISABLED_SECONDS + 1)
+    third = relay.call()
+    hear(second, third)
+    assert third.targets == first.targets and relay.keys() == {call.id for call in (first, second, third)}
+    keeper, now = kept_calls.Keeper(), time.monotonic()
+    for later in (0, kept_calls.STALE_SECONDS):
+        keeper.look(OWN, now + later)
+    assert relay.keys() == {call.id for call in (second, third)}
+    revive(relay, [second, third])
 
 
 def test_a_full_redis_refuses_calls_and_drops_none(relay: Relay) -> None:

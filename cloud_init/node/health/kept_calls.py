@@ -20,8 +20,10 @@ WRITING_SECONDS = 0.3
 REWRITE_SECONDS = 90.0
 """Between two rewrites. Each keeps calls without audio from ending for rtpengine's `timeout`, which must be shorter."""
 LARGEST_MEMORY_SHARE = 0.85
-CALL = re.compile(r"^callid:\s+(.+?) \| deletionmark:\s*no\b", re.MULTILINE)
-ANY_CALL = re.compile(r"^callid:", re.MULTILINE)
+STALE_SECONDS = 300.0
+"""How long Redis keeps a call that rtpengine does not know: FreeSWITCH hangs up after as long without audio, so until then
+rtpengine's next start may still be its rescue."""
+CALL = re.compile(r"^callid:\s+(.+?) \| deletionmark:\s*(yes|no)\b", re.MULTILINE)
 TOTAL = re.compile(r"^Current sessions total:\s*(\d+)$", re.MULTILINE)
 LISTINGS = 3
 """How often the list is read until it is as long as rtpengine says."""
@@ -58,14 +60,18 @@ def ask_rtpengine(manifest: Manifest, command: str) -> str:
 
 def list_calls(manifest: Manifest) -> set[str]:
     """List the calls in progress. Raises OSError where rtpengine does not tell all of them."""
+    return {name for name, ended in list_known(manifest).items() if not ended and not name.startswith(PROBE)}
+
+
+def list_known(manifest: Manifest) -> dict[str, bool]:
+    """List all calls that rtpengine knows, and whether they have ended. Raises OSError where it does not tell all of them."""
     for _ in range(LISTINGS):
         total = count_calls(manifest)
-        said = ask_rtpengine(manifest, "list sessions all")
-        listed = len(ANY_CALL.findall(said))
+        found = CALL.findall(ask_rtpengine(manifest, "list sessions all"))
         # Calls begin and end meanwhile.
-        if listed >= min(total, count_calls(manifest)):
-            return {name for name in CALL.findall(said) if not name.startswith(PROBE)}
-    raise OSError(f"it lists {listed} of {total}")
+        if len(found) >= min(total, count_calls(manifest)):
+            return {name: mark == "yes" for name, mark in found}
+    raise OSError(f"it lists {len(found)} of {total}")
 
 
 def count_calls(manifest: Manifest) -> int:
@@ -183,6 +189,7 @@ class Keeper:
 
     def __init__(self) -> None:
         self.rewritten = self.looked = -REWRITE_SECONDS
+        self.stale: dict[str, float] = {}
 
     def look(self, manifest: Manifest, now: float) -> None:
         """Restart what waited for its calls, and have calls written that a new Redis does not have, or has an old value of."""
@@ -190,8 +197,8 @@ class Keeper:
         if not has_redis(manifest) and not waiting:
             return
         try:
-            if now - self.rewritten >= REWRITE_SECONDS and answers(manifest):
-                self.refresh(manifest, now)
+            if has_redis(manifest) and answers(manifest):
+                self.keep(manifest, now)
             restarts = bool(waiting) and not describe(list_lost(manifest), list_browsers(manifest)) and not rewrite(manifest)
         except OSError as error:
             print(f"rtpengine's calls: {error}", flush=True)
@@ -200,17 +207,28 @@ class Keeper:
             print(f"restarting {' and '.join(waiting)}: that waited for calls, and none would end now", flush=True)
             systemctl("restart", "--no-block", *waiting)
 
-    def refresh(self, manifest: Manifest, now: float) -> None:
-        """Have rtpengine write its calls where it has to."""
-        lost = list_lost(manifest)
-        if not lost and now - self.looked >= REWRITE_SECONDS:
+    def keep(self, manifest: Manifest, now: float) -> None:
+        """Have Redis hold the calls that there are: as they are now, and no others."""
+        lost, secret = list_lost(manifest), set[str]()
+        if now - self.looked >= REWRITE_SECONDS:
             self.looked = now
-            if list_marked(manifest, SECRET):
-                self.rewritten = now
-                rewrite(manifest)
-        elif lost:
-            self.rewritten = now
-            print(f"Redis lacked {len(lost)} calls of rtpengine, and lacks {len(rewrite(manifest))} now", flush=True)
+            self.sweep(manifest, now)
+            secret = list_marked(manifest, SECRET)
+        if not (lost or secret) or now - self.rewritten < REWRITE_SECONDS:
+            return
+        self.rewritten = now
+        left = rewrite(manifest)
+        if lost:
+            print(f"Redis lacked {len(lost)} calls of rtpengine, and lacks {len(left)} now", flush=True)
+
+    def sweep(self, manifest: Manifest, now: float) -> None:
+        """Delete in Redis what ended while Redis was not told: at its next start rtpengine would give it the ports of a call that
+        goes on, which would then be the one that does not come back (`facts/rtpengine-redis.md` 4)."""
+        kept = list_kept(manifest)
+        self.stale = {name: self.stale.get(name, now) for name in kept - list_known(manifest).keys()}
+        if gone := [name for name, since in self.stale.items() if now - since >= STALE_SECONDS]:
+            redis.ask_all(LOOPBACK, manifest["ports"]["redis_calls"], [("DEL", name) for name in gone])
+            print(f"Redis had {len(gone)} calls that are over", flush=True)
 
 
 def answers(manifest: Manifest) -> bool:
