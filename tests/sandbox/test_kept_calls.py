@@ -173,6 +173,13 @@ def gives_all() -> bool:
     return kept_calls.list_lost(OWN) == set()
 
 
+def sweep() -> None:
+    """What the watcher does within some minutes. A loaded machine answers too late now and then, and a key stays."""
+    keeper, now = kept_calls.Keeper(), time.monotonic()
+    for later in (0, kept_calls.STALE_SECONDS):
+        keeper.look(OWN, now + later)
+
+
 def test_a_call_that_ended_without_redis_does_not_stay(relay: Relay) -> None:
     ended, stale = relay.call(), relay.call()
     hear(ended, stale)
@@ -185,8 +192,9 @@ def test_a_call_that_ended_without_redis_does_not_stay(relay: Relay) -> None:
     relay.write("rtpengine.conf", re.sub(r"(?m)^timeout = 60$", "timeout = 3", text))
     relay.start_rtpengine()
     assert ended.is_known() and stale.is_known(), "Redis had both"
-    wait_until(lambda: relay.keys() == set(), 10, "their end without audio")
-    assert not ended.is_known() and not stale.is_known()
+    wait_until(lambda: not ended.is_known() and not stale.is_known(), 10, "their end without audio")
+    sweep()
+    assert relay.keys() == set()
 
 
 def test_a_call_that_ended_without_redis_takes_no_ports_of_another(relay: Relay) -> None:
@@ -206,9 +214,7 @@ def test_a_call_that_ended_without_redis_takes_no_ports_of_another(relay: Relay)
     third = relay.call()
     hear(second, third)
     assert third.targets == first.targets and relay.keys() == {call.id for call in (first, second, third)}
-    keeper, now = kept_calls.Keeper(), time.monotonic()
-    for later in (0, kept_calls.STALE_SECONDS):
-        keeper.look(OWN, now + later)
+    sweep()
     assert relay.keys() == {call.id for call in (second, third)}
     revive(relay, [second, third])
 
