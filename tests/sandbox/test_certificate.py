@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,9 +25,9 @@ from provider.certificates import make_account_key, make_authority, sign_server,
 from provider.secrets import make_password
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
-from tests.sandbox.consul_program import find_consul
+from tests.sandbox.consul_agent import running_agent
 from tests.sandbox.pebble import Pebble, run_pebble
-from tests.sandbox.platform import fetch, free_port, wait_until
+from tests.sandbox.platform import wait_until
 from tests.sandbox.test_nginx import NAME, OTHER_NAME, Site
 
 pytestmark = pytest.mark.sandbox
@@ -116,22 +115,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     site = Site(folder / "site", files)
     order = configuration.manifest["order"]
     assert set(order["actions"]) == {RELOADED, "/usr/lib/webitel/setup/certificate.sh reload"}
-    agent = free_port()
-    command = [str(find_consul()), "agent", "-dev", "-http-port", str(agent), "-bind", "127.0.0.1"]
-    ports = [word for name in ("dns", "grpc", "server", "serf-lan", "serf-wan") for word in (f"-{name}-port", str(free_port()))]
     try:
-        with (folder / "consul").open("w") as log, run_pebble(folder / "pebble", site.http) as pebble:
-            process = subprocess.Popen([*command, *ports], stdout=log, stderr=log)
-            try:
-                with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr(consul, "find_agent", lambda: f"http://127.0.0.1:{agent}")
-                    patch.setenv("LEGO_CA_CERTIFICATES", str(pebble.authority))
-                    leader = f"http://127.0.0.1:{agent}/v1/status/leader"
-                    wait_until(lambda: ":" in fetch(leader)[1], 30, "Consul")
-                    yield World(site, pebble, account, make_password(), {**order, "server": pebble.url, "actions": [RELOADED]})
-            finally:
-                process.kill()
-                process.wait()
+        with (
+            run_pebble(folder / "pebble", site.http) as pebble,
+            running_agent(folder) as agent,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.setattr(consul, "find_agent", lambda: agent)
+            patch.setenv("LEGO_CA_CERTIFICATES", str(pebble.authority))
+            yield World(site, pebble, account, make_password(), {**order, "server": pebble.url, "actions": [RELOADED]})
     finally:
         site.close()
 

@@ -25,8 +25,8 @@ from provider import certificates
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
-from tests.sandbox.consul_program import find_consul
-from tests.sandbox.platform import fetch, free_port, wait_until
+from tests.sandbox.consul_agent import running_agent
+from tests.sandbox.platform import wait_until
 from tests.unit.node.entries import unit
 
 pytestmark = [
@@ -91,7 +91,7 @@ class Member:
         patch.setenv("PGBACKREST_PG1_SOCKET_PATH", str(self.folder / "socket"))
 
 
-def make_member(key: str, folder: Path, storage: ObjectStorage, agent: int, authority: str) -> Member:
+def make_member(key: str, folder: Path, storage: ObjectStorage, agent: str, authority: str) -> Member:
     """A member with its rendered files."""
     settings = Settings.model_validate(
         load_deployment("local-basic").settings.model_dump(exclude_unset=True)
@@ -118,7 +118,7 @@ def make_member(key: str, folder: Path, storage: ObjectStorage, agent: int, auth
         text = re.sub(r"\{\{address:[^}]*\}\}/32", "127.0.0.0/8", text)
         text = re.sub(r"\{\{address:([^}]*)\}\}", lambda found: ADDRESSES.get(found[1], "127.0.61.9"), text)
         text = re.sub(r"\{\{secret:([^}]*)\}\}", lambda found: secrets.get(found[1], f"the-{found[1]}"), text)
-        text = text.replace('token: "the-consul_database_token"', 'token: ""').replace(":8500", f":{agent}")
+        text = text.replace('token: "the-consul_database_token"', 'token: ""').replace(":8500", ":" + agent.rpartition(":")[2])
         text = text.replace("/etc/webitel/backup-authority.pem", str(storage.authority))
         text = text.replace("/var/lib/postgresql/pgbackrest", str(folder / "postgresql" / "lock"))
         text = text.replace("/var/lib/postgresql/.patroni.pgpass", str(folder / "postgresql" / "pgpass"))
@@ -146,18 +146,13 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Member, 
     for above in (folder, *folder.parents[:3]):
         with contextlib.suppress(PermissionError):
             above.chmod(0o755)
-    agent = free_port()
-    command = [str(find_consul()), "agent", "-dev", "-http-port", str(agent), "-bind", "127.0.0.1"]
-    ports = [word for name in ("dns", "grpc", "server", "serf-lan", "serf-wan") for word in (f"-{name}-port", str(free_port()))]
-    with run_bucket(folder / "storage") as storage, (folder / "consul").open("w") as log, pytest.MonkeyPatch.context() as patch:
-        process = subprocess.Popen([*command, *ports], stdout=log, stderr=log)
+    with run_bucket(folder / "storage") as storage, running_agent(folder) as agent, pytest.MonkeyPatch.context() as patch:
         authority, root = certificates.make_authority()
         (folder / "nodes.pem").write_text(root)
         made = tuple(make_member(key, folder / key, storage, agent, authority) for key in ADDRESSES)
         try:
-            patch.setattr(consul, "find_agent", lambda: f"http://127.0.0.1:{agent}")
+            patch.setattr(consul, "find_agent", lambda: agent)
             patch.setattr(tokens, "list_in_use", dict)
-            wait_until(lambda: ":" in fetch(f"http://127.0.0.1:{agent}/v1/status/leader")[1], 30, "Consul")
             made[0].systemctl("start", "patroni")
             wait_until(lambda: made[0].sql("select pg_is_in_recovery()") == "f", 60, "the leader")
             made[1].systemctl("start", "patroni")
@@ -166,8 +161,6 @@ def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Member, 
         finally:
             for member in reversed(made):
                 member.systemctl("stop", "patroni")
-            process.kill()
-            process.wait()
 
 
 def test_the_leader_has_the_database_of_that_second_and_the_other_member_follows_it(
