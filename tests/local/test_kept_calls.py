@@ -43,7 +43,7 @@ def held_calls(node: Deployment) -> Iterator[None]:
     node.on_node(f"cat >{PROGRAM}", text=(ROOT / "tests/tools/held_audio.py").read_text())
     node.on_node(f"systemd-run -q --unit {UNIT} -p SuccessExitStatus=0 python3 {PROGRAM} {node.address} {CALLS}")
     try:
-        wait_until(lambda: "" if node.on_node(f"cat {STATE}", check=False) else "no call stands", 20)
+        wait_until(lambda: node.on_node(f"test -s {STATE} || echo no call stands"), 20)
         await_audio(node)
         yield
         await_audio(node)
