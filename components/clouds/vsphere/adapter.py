@@ -184,5 +184,5 @@ class Adapter(Cloud):
 
 def name_device(disks: Sequence[VirtualMachineDisk], label: str) -> str:
     """Return the path under which a guest finds a disk: its UUID is its world wide name."""
-    uuid = next(disk.uuid for disk in disks if disk.label == label) or ""
+    uuid = next((disk.uuid for disk in disks if disk.label == label), None) or ""
     return f"/dev/disk/by-id/wwn-0x{uuid.replace('-', '').lower()}"

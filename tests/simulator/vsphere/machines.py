@@ -164,7 +164,7 @@ class VirtualMachine(Simulated):
     def _plug(self, device: Properties) -> Properties:
         if device["networkId"] not in NETWORKS.values():
             raise Refused(f'could not find network with ID "{device["networkId"]}"')
-        mac = str(device.get("macAddress") or "00:50:56:80:00:01").upper()
+        mac = str(device.get("macAddress") if device.get("useStaticMac") else "00:50:56:80:00:01").upper()
         if device.get("useStaticMac") and not STATIC_MAC.fullmatch(mac):
             raise Refused(f"Invalid configuration for device '0': the address {mac} is reserved by VMware")
         return {**device, "macAddress": mac, "key": 4000, "deviceAddress": "pci:0:7"}
