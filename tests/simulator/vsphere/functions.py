@@ -1,5 +1,5 @@
-"""vCenter: functions of its provider that find by name what its owner has (vmware/terraform-provider-vsphere@b45b5b4,
-data_source_vsphere_*.go)."""
+"""vCenter: functions of its provider that find by name what its owner has (`facts/onprem.md` 4; data_source_vsphere_*.go of
+vmware/terraform-provider-vsphere@b45b5b4)."""
 
 from __future__ import annotations
 

@@ -182,6 +182,8 @@ class VirtualMachine(Simulated):
 def check_disk(disk: Properties, most: int) -> Iterator[Failure]:
     """What the provider says of one disk: of an attached one nothing may be said that the file knows."""
     name = disk.get("label")
+    if str(name).startswith("orphaned_disk_"):
+        yield Failure("disks", f'disk label "{name}" cannot start with "orphaned_disk_"')
     if disk.get("unitNumber", 0) > most:
         yield Failure("disks", f'unit_number on disk "{name}" too high ({disk["unitNumber"]}) - maximum value is {most}')
     if disk.get("attach"):
