@@ -53,7 +53,7 @@ RIGHTS = (
 )
 """Of the user, on the datacenter and what is in it."""
 GIB, MIB_PER_GIB = 2**30, 1024
-DRS = "configuration.drsConfig.enabled"
+DRS = "configurationEx.drsConfig.enabled"
 HOST = (
     "name",
     "parent",

@@ -15,7 +15,7 @@ from components.clouds.vsphere.places import DATACENTER
 
 MISSING = "was not found"
 """vCenter's words for a file that is not there (FileNotFound)."""
-RULES = "configuration.rule"
+RULES = "configurationEx.rule"
 
 
 def read_datacenter(setting: Setting) -> str:
