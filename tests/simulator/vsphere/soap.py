@@ -180,7 +180,11 @@ def list_things(world: World) -> Iterator[Thing]:
     for name, id in CLUSTERS.items():
         rules = [one.inputs["name"] for one in world.all(RULE) if one.inputs["computeClusterId"] == id]
         drs = name not in told.get("without_drs", ())
-        yield "ClusterComputeResource", id, {"name": name, "configurationEx.drsConfig.enabled": drs, "configurationEx.rule": rules}
+        yield (
+            "ClusterComputeResource",
+            id,
+            {"name": name, "configurationEx.drsConfig.enabled": drs, "configurationEx.rule": rules},
+        )
         for number in range(1, int(told.get("hosts", HOSTS_PER_CLUSTER)) + 1):
             yield "HostSystem", f"host-{id}-{number}", _host(world, told, name, id, number)
     for name, id in stores_of(world).items():
