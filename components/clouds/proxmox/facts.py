@@ -33,6 +33,7 @@ FACTS = CloudFacts(
         "https://cloud.debian.org/images/cloud/bookworm/DATE/debian-12-genericcloud-amd64-DATE.qcow2",
     ),
     package="proxmoxve",
+    site_ignores=("pool",),
     machine_resource="proxmoxve:index/vmLegacy:VmLegacy",
     type_output="description",
     disk_type="disk",
