@@ -26,6 +26,10 @@ BOOTED = ("cloudConfig", "cloudNetworkConfig", "hvmBootFirmware", "template")
 """What a machine has from its creation on, whatever is said later: the drive is written once (onprem.md 5.2)."""
 
 
+class NotStarted(Refused):
+    """A machine that was made and does not start."""
+
+
 class Vm(Simulated):
     """A machine is copied of a template, changed and then started. A start that fails leaves it there, halted, and no state knows
     it: names are not unique, so that the next creation makes another one."""
@@ -45,17 +49,11 @@ class Vm(Simulated):
     def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
         try:
             return super().create(request, inputs)
-        except Refused as refused:
-            if "HOST_NOT_ENOUGH_FREE_MEMORY" in str(refused):
-                self._leave(request, inputs)
+        except NotStarted:
+            with self.account.world.change() as world:
+                call = Call(self.account, request, inputs)
+                world.put(Thing(VM, self.make_id(call), request.urn, inputs, {**self._describe(call), "powerState": OFF}))
             raise
-
-    def _leave(self, request: Request, inputs: Properties) -> None:
-        if inputs["memoryMax"] <= self._free_memory(Call(self.account, request, inputs)):
-            return  # refused before anything was made
-        with self.account.world.change() as world:
-            call = Call(self.account, request, inputs)
-            world.put(Thing(VM, self.make_id(call), request.urn, inputs, {**self._describe(call), "powerState": OFF}))
 
     def make(self, call: Call) -> Properties:
         inputs, pool = call.inputs, read_pool(call.world)
@@ -76,7 +74,7 @@ class Vm(Simulated):
         self._check_disks(call)
         made = self._describe(call)
         if inputs["memoryMax"] > self._free_memory(call):
-            raise Refused(
+            raise NotStarted(
                 f"jsonrpc2: code -32000 message: HOST_NOT_ENOUGH_FREE_MEMORY({inputs['memoryMax']}, {self._free_memory(call)})"
             )
         return made
@@ -102,7 +100,7 @@ class Vm(Simulated):
         for number, disk in enumerate(call.inputs["disks"]):
             if disk["srId"] not in stores:
                 raise Refused(f"jsonrpc2: code 1 message: no such SR {disk['srId']}")
-            if not 1 <= disk["size"] / GIB <= MOST_VDI_GIB:
+            if not 0 <= disk["size"] <= MOST_VDI_GIB * GIB:
                 raise Refused("jsonrpc2: code -32000 message: SR_BACKEND_FAILURE_79(VDI Invalid size)")
             if number == 0 and call.old is None and disk["size"] < TEMPLATE_DISK_GIB * GIB:
                 raise Refused("jsonrpc2: code -32000 message: VDI_SIZE_TOO_SMALL: a disk of a template only grows")
