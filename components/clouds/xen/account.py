@@ -10,17 +10,16 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
-import pulumi
 from pulumi_xenorchestra import (
     get_xoa_host_output,
     get_xoa_network_output,
     get_xoa_pool_output,
     get_xoa_storage_repository_output,
     get_xoa_template_output,
+    get_xoa_vms_output,
 )
 
 from components.clouds.questions import Asked, Questions, known
-from components.clouds.xen.interface import list_machines
 from components.clouds.xen.places import BYTES_PER_GIB, HOST, Places
 from components.model.clouds.offers import Finding
 from components.model.planning.sums import sum_nodes
@@ -136,12 +135,10 @@ async def ask_image(asked: Asked) -> list[Finding]:
 async def ask_names(asked: Asked) -> list[Finding]:
     """Find machines of our names that no state of ours knows: a start that failed leaves one, and a second would have the same
     address."""
-    config = pulumi.Config("xenorchestra")
-
-    def setting(name: str) -> str:
-        return (asked.rest if name.endswith(":url") else "") or config.get(name.partition(":")[2]) or ""
-
-    there = {one["name_label"] for one in (await asyncio.to_thread(list_machines, setting)).values()}
+    hosts = await asyncio.gather(*(find(known(get_xoa_host_output(name_label=name))) for name in list_hosts(asked)))
+    pools = {host.pool_id for host in hosts if host is not None}
+    answers = await asyncio.gather(*(known(get_xoa_vms_output(pool_id=pool)) for pool in pools))
+    there = {vm.name_label for answer in answers for vm in answer.vms}
     return [
         Finding(
             "names",
