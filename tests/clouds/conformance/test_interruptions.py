@@ -279,6 +279,7 @@ def test_two_that_fit_are_not_adopted(undisturbed: Live, stand: Stand) -> None:
     cloud = stand.deployment.stack.partition("-")[0]
     if cloud not in ("aws", "digitalocean", "xen"):
         pytest.skip(f"{cloud} lets no two of these have one name: nothing to tell apart")
+    do_on(("aws", "digitalocean"), cloud, "takes ten seconds")
     machine = TYPES[cloud].machine
     assert stand.interrupt(machine)
     twin = stand.world.all(machine)[-1]
