@@ -51,9 +51,12 @@ def replace(
     instead = "mend the machine as it is, or bring its data to other machines by ./webitel scale or ./webitel restore"
     refuse_losing_data(plan, [target.key] if target.has_data else [], "a replacement", instead)
     if not yes:
+        # Nobody deletes a host that was given.
+        does = "leave the host of {} and take it again" if plan.facts.given else "delete the machine of {} and create a new one"
+        what = does.format(target.key)
         if not is_terminal():
-            raise Failure(f"this would delete and recreate the machine of {target.key}; confirm with --yes")
-        typer.confirm(f"Delete the machine of {target.key} and create a new one?", abort=True)
+            raise Failure(f"this would {what}; confirm with --yes")
+        typer.confirm(f"{what[0].upper()}{what[1:]}?", abort=True)
     prepare(plan)
     with open_engine(stack) as engine:
         require_existing(engine)

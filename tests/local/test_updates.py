@@ -39,7 +39,7 @@ apt-get -qq update -o Dir::Etc::SourceList={source} -o Dir::Etc::SourceParts=- -
 def test_security_updates_leave_alone_what_runs_calls(healthy: Deployment) -> None:
     healthy.on_node(MAKE.format(folder=FOLDER, source=SOURCE, names=" ".join(OFFERED)), seconds=60)
     try:
-        said = healthy.on_node("unattended-upgrade --dry-run --debug 2>&1", seconds=120)
+        said = healthy.on_node("unattended-upgrade --dry-run --debug 2>&1", seconds=300)
         report = json.loads(healthy.on_node("webitel-node status --json", seconds=30))
         timers = healthy.on_node("systemctl list-timers --all --no-pager apt-daily.timer apt-daily-upgrade.timer")
     finally:

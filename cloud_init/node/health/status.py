@@ -15,6 +15,7 @@ from ..state import STATE, load_state
 from ..storage import disks, shares
 from ..system import Unhealthy, last_lines, systemctl
 from . import alerts, machine, probes
+from .waiting import WAITING
 
 JUST_NOW_SECONDS = 30.0
 """Longer than the pause between two starts of a unit."""
@@ -88,7 +89,8 @@ def unit_states(names: list[str]) -> dict[str, dict[str, str]]:
     """Read by unit ActiveState, SubState, Result, NRestarts, StatusText and a running control process (a wait)."""
     if not names:
         return {}
-    wanted = "Id,ActiveState,SubState,Result,NRestarts,ExecMainStatus,UnitFileState,LoadState,ActiveEnterTimestampMonotonic"
+    wanted = "Id,ActiveState,SubState,Result,NRestarts,ExecMainStatus,ExecMainPID,UnitFileState,LoadState,"
+    wanted += "ActiveEnterTimestampMonotonic"
     shown = systemctl("show", "-p", wanted, *(f"{name}.service" for name in names), timeout=10).stdout
     blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.strip().split("\n\n")]
     return {block["Id"].removesuffix(".service"): block for block in blocks if "Id" in block}
@@ -159,8 +161,10 @@ def describe_state(unit: str, state: dict[str, str], log: list[str]) -> str:
     if state.get("LoadState") == "not-found":
         return f"{unit} is not installed"
     active, sub, said = state.get("ActiveState", "unknown"), state.get("SubState", ""), last_words(log)
-    if sub == "start-pre":
+    # One that exits at its start is seen in its preparations every time it is restarted: that is no wait.
+    if sub == "start-pre" and (said.startswith(WAITING) or state.get("NRestarts", "0") in ("", "0")):
         return f"{unit} waits" + (f": {said}" if said else "")
+    said = last_words(log, state.get("ExecMainPID", ""))
     text = f"{unit} is {active}" + (f" ({sub})" if sub and sub != active else "")
     if state.get("Result") not in ("", "success", None):
         text += f", {state['Result']}, exit {state.get('ExecMainStatus', '?')}"
@@ -178,9 +182,11 @@ def describe_restarts(unit: str, state: dict[str, str], log: list[str]) -> str:
     return f"; {unit} restarted {age:.0f} s ago, {state['NRestarts']} times in total" + (f"; it said: {said}" if said else "")
 
 
-def last_words(log: list[str]) -> str:
-    """Return what the program itself said last: closer to the cause than any state of systemd's."""
+def last_words(log: list[str], pid: str = "") -> str:
+    """Return what the program itself said last: closer to the cause than any state of systemd's, or what is run before its
+    start and after its end said; with `pid` what that process said, where it said anything."""
     said = [line for line in log if " systemd[1]: " not in line]
+    said = [line for line in said if f"[{pid}]: " in line] or said
     # `messages` prints the broker's whole address when it disconnects.
     return re.sub(r"://([^:/@\s]+):[^@\s]+@", r"://\1:***@", said[-1].split(": ", 1)[-1])[:300] if said else ""
 

@@ -11,6 +11,8 @@ from ..system import Unhealthy
 from . import probes
 
 PAUSE_SECONDS = 1.0
+WAITING = "waiting for "
+"""What its words begin with: by them `status` knows a wait."""
 SAY_AGAIN_SECONDS = 10.0
 """Between two lines of a continuing wait: enough for a person, little for the journal."""
 ALONE: ProbeEntry = {"kind": "wait", "says": ""}
@@ -45,7 +47,7 @@ def wait_for(names: list[str]) -> int:
             try:
                 ask(name, view)
             except Unhealthy as error:
-                text = f"waiting for {name}: {error}"
+                text = f"{WAITING}{name}: {error}"
                 if text != told or time.monotonic() - last > SAY_AGAIN_SECONDS:
                     print(text, flush=True)
                     told, last = text, time.monotonic()

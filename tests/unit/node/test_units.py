@@ -105,6 +105,28 @@ def test_what_the_program_said_last_is_told_too() -> None:
     assert words == "x is failed, exit-code, exit 255; it said: CRITICAL: Address already in use"
 
 
+PREPARED = "2026-01-01T00:00:00 n x-setup[6]: x-get-table: not found"
+ENDED = "2026-01-01T00:00:01 n x[7]: CRIT: bad homer address"
+
+
+@pytest.mark.parametrize(
+    ("restarts", "log", "words"),
+    [
+        ("0", [PREPARED], "x waits: x-get-table: not found"),
+        ("0", ["2026-01-01T00:00:02 n webitel-node[9]: waiting for disk:/d: none"], "x waits: waiting for disk:/d: none"),
+        ("2", [ENDED, "2026-01-01T00:00:02 n webitel-node[9]: waiting for consul: none"], "x waits: waiting for consul: none"),
+        (
+            "2",
+            [PREPARED, ENDED, PREPARED.replace("[6]", "[8]")],
+            "x is activating (start-pre), exit-code, exit 255, restarted 2 times; it said: CRIT: bad homer address",
+        ),
+    ],
+)
+def test_a_unit_that_is_prepared_again_and_again_does_not_wait(restarts: str, log: list[str], words: str) -> None:
+    state = {"ActiveState": "activating", "SubState": "start-pre", "NRestarts": restarts, "ExecMainPID": "7"}
+    assert status.describe_state("x", state | {"Result": "exit-code", "ExecMainStatus": "255"}, log) == words
+
+
 @pytest.mark.parametrize(("brief", "read"), [(False, ["a", "c"]), (True, ["a"])])
 def test_a_brief_report_reads_the_journal_of_the_first_fault_only(
     brief: bool,
