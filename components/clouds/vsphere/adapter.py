@@ -9,6 +9,7 @@ import base64
 import gzip
 import json
 from collections.abc import Sequence
+from functools import partial
 
 import pulumi
 import pulumi_vsphere as vsphere
@@ -145,7 +146,7 @@ class Adapter(Cloud):
             machine_id=vm.id,
             private_address=node.private_address,
             public_address=self.public_address(node),
-            devices={purpose: vm.disks.apply(lambda found, label=purpose: name_device(found, label)) for purpose in disks},
+            devices={purpose: vm.disks.apply(partial(name_device, purpose)) for purpose in disks},
             instance_id=node.name,
             needs=(vm,),
         )
@@ -182,7 +183,7 @@ class Adapter(Cloud):
         return base64.b64encode(gzip.compress(json.dumps(metadata).encode("ascii"), 9, mtime=0)).decode()
 
 
-def name_device(disks: Sequence[VirtualMachineDisk], label: str) -> str:
+def name_device(label: str, disks: Sequence[VirtualMachineDisk]) -> str:
     """Return the path under which a guest finds a disk: its UUID is its world wide name."""
     uuid = next((disk.uuid for disk in disks if disk.label == label), None) or ""
     return f"/dev/disk/by-id/wwn-0x{uuid.replace('-', '').lower()}"

@@ -63,7 +63,6 @@ CASE = Case(
     off=("powerState", "Halted"),
     bugs=BUGS,
     record_bugs=(),
-    lost_deletion_stays="its provider fails at deleting a machine that is gone: docs/operate/xen.md",
     settings={"url": "wss://xo.example.com", "token": "simulated"},
     variables={"XOA_TOKEN": "simulated", "XOA_URL": "wss://xo.example.com"},
     account="Xen Orchestra, 1 host",
