@@ -32,10 +32,13 @@ HOST_KEY_BYTES = 700
 """Of a host key in user data as sent, at most."""
 
 
-def add_host_key(user_data: UserData, private: str, public: str, cloud: CloudFacts) -> str:
-    """Return the user data as sent, with a host key in it: the machine has that one from its first boot on, and no other."""
+def add_host_key(user_data: UserData, private: str, public: str, cloud: CloudFacts, login_key: str = "") -> str:
+    """Return the user data as sent, with a host key in it: the machine has that one from its first boot on, and no other.
+    `login_key` is our SSH key, where nothing else tells it to the machine."""
     lines = textwrap.indent(private, "    ")
-    return encode(f"{user_data.decoded}ssh_keys:\n  ed25519_private: |\n{lines}  ed25519_public: {public}\n", cloud)
+    keys = f"ssh_keys:\n  ed25519_private: |\n{lines}  ed25519_public: {public}\n"
+    keys += f"ssh_authorized_keys:\n  - {login_key.strip()}\n" if login_key else ""
+    return encode(f"{user_data.decoded}{keys}", cloud)
 
 
 def compress(text: str) -> str:

@@ -158,6 +158,7 @@ READERS: Mapping[str, Callable[[Inputs], Iterator[Opening]]] = {
     "libvirt:index/domain:Domain": read_screen,
     "proxmoxve:firewall/rulesLegacy:RulesLegacy": read_proxmox,
     "vsphere:index/virtualMachine:VirtualMachine": read_nothing,
+    "xenorchestra:index/vm:Vm": read_nothing,
 }
 """By type of a resource, what reads its openings."""
 

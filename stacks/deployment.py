@@ -70,8 +70,8 @@ def deploy() -> None:
         opts=ResourceOptions(protect=plan.facts.in_earnest),
     )
     boot_keys = frozenset() if plan.facts.given else find_boot_keys(plan, running)
-    user_data = make_user_data(plan, boot, boot_keys, secrets.values["host_key_seed"])
     keys = secrets.public["ssh_public_key"], secrets.values["ssh_key"]
+    user_data = make_user_data(plan, boot, boot_keys, secrets.values["host_key_seed"], keys[0])
     cloud = load_adapter(plan.cloud)(plan, settings, boot, user_data, *keys)
     configurations = configure_nodes(plan, settings, secrets, cloud, texts, running, boot_keys)
     check_health(plan, settings, secrets, cloud, configurations)

@@ -25,18 +25,27 @@ def find_boot_keys(plan: Plan, running: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(node.key for node in plan.nodes if node.key not in running or running[node.key].get(OUTPUT))
 
 
-def make_user_data(plan: Plan, boot: BootTexts, keys: Collection[str], seed: Output[str]) -> dict[str, Input[str]]:
+def make_user_data(
+    plan: Plan, boot: BootTexts, keys: Collection[str], seed: Output[str], login_key: Output[str]
+) -> dict[str, Input[str]]:
     """Return what every node boots with, as sent: as it was composed, and where the node has one, with its throw-away key."""
     return {
-        node.key: add_key(plan, boot, node.key, seed) if node.key in keys else boot.nodes[node.key].sent for node in plan.nodes
+        node.key: add_key(plan, boot, node.key, seed, login_key) if node.key in keys else boot.nodes[node.key].sent
+        for node in plan.nodes
     }
 
 
-def add_key(plan: Plan, boot: BootTexts, node: str, seed: Output[str]) -> Output[str]:
-    """Return a node's user data with its throw-away key.
+def add_key(plan: Plan, boot: BootTexts, node: str, seed: Output[str], login_key: Output[str]) -> Output[str]:
+    """Return a node's user data with its throw-away key, and with our SSH key where the cloud tells it to no machine.
 
     No secret for the engine: it would leave the text out of its events, of which a machine whose answer got lost is adopted
     (`cli/engine/lost.py`), and which that machine's replacement boots with. The cloud shows the key to whoever may read the
     machine's user data, and after the first contact it opens nothing.
     """
-    return Output.unsecret(seed.apply(lambda seed: add_host_key(boot.nodes[node], *throw_away_key(seed, node), plan.facts)))
+
+    def add(seed: str, login_key: str = "") -> str:
+        return add_host_key(boot.nodes[node], *throw_away_key(seed, node), plan.facts, login_key)
+
+    if plan.facts.key_in_user_data:
+        return Output.unsecret(Output.all(seed, login_key).apply(lambda known: add(*known)))
+    return Output.unsecret(seed.apply(add))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
+import json
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from cli.cloud.check import Check, RefusedError
 from cli.cloud.checks import judge
@@ -46,6 +49,15 @@ def refuse_what_is_refused(engine: Engine, plan: Plan, anew: Sequence[str] = ())
         )
 
 
+def find_server(package: str) -> str:
+    """Return where the plugin of a provider that is not Pulumi's own comes from, as its SDK says; "" = from Pulumi."""
+    # Looked up and not imported: an SDK takes seconds.
+    found = importlib.util.find_spec(f"pulumi_{package.replace('-', '_')}")
+    folders = [Path(one) for one in (found and found.submodule_search_locations) or ()]
+    files = [folder / "pulumi-plugin.json" for folder in folders]
+    return next((str(json.loads(file.read_text()).get("server") or "") for file in files if file.exists()), "")
+
+
 def judge_account(plan: Plan, found: Found, answers: Answers) -> Iterator[Check]:
     """Check whether the cloud takes the credentials: they may also come from where only the provider looks."""
     if not (said := answers.errors.get("account")):
@@ -66,8 +78,11 @@ def install_plugin(engine: Engine, plan: Plan) -> str:
         return ""
     version = importlib.metadata.version(f"pulumi-{package}")
     progress(f"Installing Pulumi's provider {package} {version}.")
+    server = find_server(package)
+    place = ["--server", server] if server else []
+    install = [str(engine.binary), "plugin", "install", "resource", package, f"v{version}", *place]
     done = subprocess.run(
-        [str(engine.binary), "plugin", "install", "resource", package, f"v{version}", "--non-interactive", "--color", "never"],
+        [*install, "--non-interactive", "--color", "never"],
         cwd=engine.folder,
         env=engine.environment,
         text=True,

@@ -27,9 +27,11 @@ def destroy(
     with_data: Annotated[bool, typer.Option("--with-data", help="Delete data disks, addresses and secrets too.")] = False,
 ) -> None:
     """Delete a deployment. On local nothing remains; on a cloud data disks, addresses and secrets are kept
-    unless `--with-data` is given, and the next `up` uses them again. Given hosts are left with their data."""
+    unless `--with-data` is given, and the next `up` uses them again. Given hosts are left with their data; where data disks
+    are part of their machines (xen), nothing is deleted without `--with-data`."""
     from cli.engine.backend import state_folder
     from cli.engine.engine import open_engine, require_existing
+    from cli.engine.held import refuse_losing_data
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.protection import keep_default_network, lift_protection
     from cli.engine.rollout import report_failure, run_engine
@@ -38,6 +40,9 @@ def destroy(
     settings, plan = deployment.settings, deployment.plan
     trial = plan.facts.trial
     everything = trial or with_data
+    if not everything:
+        instead = f"back up what you need, then ./webitel destroy {stack} --with-data"
+        refuse_losing_data(plan, [node.key for node in plan.nodes if node.has_data], "destroy", instead)
     with open_engine(stack) as engine:
         require_existing(engine)
         clear_leftovers(engine)

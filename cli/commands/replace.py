@@ -34,6 +34,7 @@ def replace(
     """Replace a node's machine, such as one that is lost or broken. Its data disks are kept."""
     from cli.cloud.before import refuse_what_is_refused
     from cli.engine.engine import open_engine, require_existing, set_for_this_run
+    from cli.engine.held import refuse_losing_data
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.protection import lift_protection
     from cli.engine.rollout import report_failure, run_engine
@@ -47,6 +48,8 @@ def replace(
         target = plan.node(node)
     except KeyError as error:
         raise Failure(str(error.args[0])) from error
+    instead = "mend the machine as it is, or bring its data to other machines by ./webitel scale or ./webitel restore"
+    refuse_losing_data(plan, [target.key] if target.has_data else [], "a replacement", instead)
     if not yes:
         # Nobody deletes a host that was given.
         does = "leave the host of {} and take it again" if plan.facts.given else "delete the machine of {} and create a new one"

@@ -55,6 +55,8 @@ def scale(
     ask: Ask = True,
 ) -> None:
     """Change how many nodes a role has, in the stack file and in the deployment. Running it again resumes."""
+    from cli.engine.held import refuse_losing_data
+
     settings = load_deployment(stack).settings
     tier = TIERS[settings.tier]
     counts = count_nodes(tier, settings)
@@ -63,7 +65,7 @@ def scale(
     # What the planner refuses is refused before anything is touched.
     leaving = tuple(key for key in settings.leaving if role_of(key, stack) != role)
     wanted = settings.model_copy(update={"counts": {**settings.counts, role: count}, "leaving": leaving})
-    make_deployment(wanted, stack)
+    made = make_deployment(wanted, stack)
     beyond = find_beyond(stack, role, count)
     again = f"./webitel scale {role} {count} {stack}"
     if not beyond.nodes and not (delete_data and beyond.disks):
@@ -76,6 +78,10 @@ def scale(
             stack_file(stack).write_bytes(before)
             raise
         return
+    if made.plan.facts.disks_in_machine and beyond.protected:
+        again += " --delete-data"
+        holding = [] if delete_data else [key for key in beyond.nodes if key in map(name_of, beyond.protected)]
+        refuse_losing_data(made.plan, holding, "to leave", f"where others have its data too, {again} --yes")
     with_data = ask_what_goes(beyond, yes, delete_data)
     if beyond.nodes and count < counts[role]:
         # First they leave, with everybody else knowing it; a member that cannot leave ends the command here.

@@ -29,6 +29,20 @@ def write_network(plan: Plan, site: Site, node: Node, mac: str) -> str:
     return json.dumps({"version": 2, "ethernets": {INTERFACE: interface}})
 
 
+def write_network_v1(plan: Plan, site: Site, node: Node, mac: str) -> str:
+    """Return the same as its version 1, which ifupdown and netplan both know."""
+    network = IPv4Network(plan.network)
+    gateway = str(site.gateway or gateway_of(network))
+    subnet = {
+        "type": "static",
+        "address": f"{node.private_address}/{network.prefixlen}",
+        "gateway": gateway,
+        "dns_nameservers": [str(address) for address in site.name_servers] or [gateway],
+    }
+    interface = {"type": "physical", "name": INTERFACE, "mac_address": mac.lower(), "subnets": [subnet]}
+    return json.dumps({"version": 1, "config": [interface]})
+
+
 def write_metadata(node: Node, ssh_public_key: str) -> str:
     """Return cloud-init's metadata of a node, with the key that lets us in."""
     return json.dumps({"instance-id": node.name, "local-hostname": node.name, "public-keys": [ssh_public_key.strip()]})

@@ -41,6 +41,11 @@ class Node:
         """`<role>-<n>`: the node's name inside its deployment."""
         return f"{self.role}-{self.n}"
 
+    @property
+    def has_data(self) -> bool:
+        """Whether it has a data disk."""
+        return any(disk.is_data for disk in self.disks)
+
 
 @dataclass(frozen=True)
 class Opening:

@@ -12,6 +12,9 @@ class Site(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
+    pool: str = Field(
+        default="", description="The pool that nodes stand in, on xen; empty = the names below are unique.", examples=["office"]
+    )
     network: str = Field(
         default="",
         description="The bridge or virtual network that nodes stand in; empty = the hypervisor's usual one.",

@@ -292,3 +292,39 @@ def test_vsphere_has_clusters_that_keep_members_apart(
     told = list(ask(simulators, "vsphere-extended"))
     for each in words:
         assert find(told, *each)
+
+
+def test_xen(attach: Attach) -> None:
+    """With two networks and two stores of a name, no such template, and none of the hosts."""
+    simulators = attach("xen")
+    usual = "Pool-wide network associated with eth0"
+    tell(
+        simulators.world,
+        "xenorchestra",
+        hosts=["xcp2"],
+        networks=[usual, usual],
+        stores=["Local storage", "Local storage"],
+        templates=["debian-11"],
+    )
+    told = list(ask(simulators, "xen-basic"))
+    assert find(told, "MISSING hosts", "no host xcp1, or several")
+    assert "webitel:site.pool where several have it" in find(told, "MISSING network", f"no network {usual}, or several")
+    assert "webitel:site with store: local-{host}" in find(told, "MISSING stores", "no store Local storage, or several")
+    assert "docs/operate/xen.md" in find(told, "MISSING image", "no template of that name, or several")
+    assert find(told, "note tools", "nobody tells whether the template has guest tools")
+
+
+def test_xen_with_too_little(attach: Attach) -> None:
+    """And what a start that failed has left."""
+    simulators = attach("xen")
+    tell(simulators.world, "xenorchestra", limits={"memory": 40, "disk": 300})
+    left = {"nameLabel": "xen-basic-data-1", "tags": ["webitel"], "template": "t", "cpus": 4, "memoryMax": 1, "memoryMin": 1}
+    put(simulators, Thing("xenorchestra:index/vm:Vm", "u", "", left, {"powerState": "Halted", "disks": []}))
+    told = list(ask(simulators, "xen-basic"))
+    assert "xcp1 has 40 GiB of memory free, its nodes take 56" in find(told, "MISSING memory")
+    assert "Local storage has 300 GiB free, 880 GiB are needed" in find(told, "MISSING disk")
+    assert "a machine xen-basic-data-1 already" in find(told, "MISSING names")
+
+
+def test_xen_with_all_that_it_takes(attach: Attach) -> None:
+    assert [line.partition(":")[0] for line in ask(attach("xen"), "xen-basic")] == ["note tools"]

@@ -29,10 +29,9 @@ Answer = tuple[str, str, str]
 class Types:
     """A cloud's resource types, and the inputs of a machine that count at its creation only. `keys`, `addresses` and
     `attachments` (of disks) are "" where the cloud has no such resource; `guarded` are those that the cloud itself protects, by
-    the input `guard`. `parts`
-    are other resources that make a machine, by type and the end of their name, with the inputs that count at its creation
-    only; `kept_inputs` are those of a data disk. `none_of` is how the names of things end that have the type of a data disk
-    and are none."""
+    the input `guard`. `parts` are other resources that make a machine, by type and the end of their name, with the inputs that
+    count at its creation only; `kept_inputs` are those of a data disk. `none_of` is how the names of things end that have the
+    type of a data disk and are none. `inner_disks` lists the data disks of a machine where they are no resources."""
 
     machine: str
     disk: str
@@ -45,11 +44,13 @@ class Types:
     parts: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     kept_inputs: tuple[str, ...] = ()
     none_of: str = ""
+    inner_disks: Callable[[Thing], list[Thing]] | None = None
 
     def is_disk(self, type: str, name: str) -> bool:
         """Whether a resource, or the thing that it made, is a data disk."""
         return (
-            type == self.disk
+            self.inner_disks is None
+            and type == self.disk
             and not (self.none_of and name.endswith(self.none_of))
             and not (self.machine == self.disk and self.is_machine(type, name))
         )
@@ -58,12 +59,18 @@ class Types:
         """Whether a resource, or the thing that it made, is a node's machine, and none that keeps a disk."""
         return type == self.machine and is_node_key(name.rpartition("::")[2])
 
+    def resource_of(self, disk: str) -> str:
+        """The name of the resource that a data disk is part of, or is."""
+        return disk.rpartition("-")[0] if self.inner_disks else disk
+
     def list_machines(self, world: World) -> list[Thing]:
         """Every machine of a node."""
         return [one for one in world.all(self.machine) if self.is_machine(one.type, one.urn)]
 
     def list_disks(self, world: World) -> list[Thing]:
         """Every data disk."""
+        if self.inner_disks:
+            return [disk for machine in self.list_machines(world) for disk in self.inner_disks(machine)]
         return [one for one in world.all(self.disk) if self.is_disk(one.type, one.urn)]
 
 

@@ -16,6 +16,8 @@ DELETIONS: Mapping[str, str] = {
     "`resourceVSphereVirtualDiskDelete`)",
     "off first, once": "shut down before, by force after a while, and it stays off when its deletion then fails; refused when it "
     "is gone already (vmware/terraform-provider-vsphere@b45b5b4, `resourceVSphereVirtualMachineDelete`)",
+    "blocked": "a running guest is ended at once; refused while its `blockedOperations` name `destroy`, which only an update "
+    "takes away, and when it is gone already (`facts/onprem.md` 5.6)",
     "lasting": "a network that became its region's default is never deleted (`facts/real-clouds.md` B8)",
 }
 """What each word of the data means, and how it is known."""

@@ -44,6 +44,7 @@ STARTS: tuple[tuple[str, str, Mapping[str, str], Mapping[str, str]], ...] = (
         {"status": "running"},
         {},
     ),
+    (r"/rest/v0/vms/([^/]+)/actions/start", "xenorchestra:index/vm:Vm", {"powerState": "Running"}, {}),
 )
 """Path with the machine's id, its type, what it is after the start, and the call's body."""
 GOING_DOWN = {word for name, facts in CLOUDS.items() if facts.real for word in load_case(name).stopping}
@@ -108,7 +109,8 @@ class Interface:
 
             def answer(self, status: int, document: Mapping[str, Any]) -> None:
                 given = self.headers.get("Authorization", "")
-                known = len(given.split()) == 2 or given.startswith("PVEAPIToken=")
+                by_cookie = self.headers.get("Cookie", "").startswith("authenticationToken=")
+                known = by_cookie or len(given.split()) == 2 or given.startswith("PVEAPIToken=")
                 body = json.dumps(document if known else {"id": "unauthorized"}).encode()
                 self.send(status if known else 401, body)
 
@@ -138,6 +140,8 @@ class Interface:
             "VSPHERE_SERVER": self.url,
             "VSPHERE_USER": "webitel@vsphere.local",
             "VSPHERE_PASSWORD": "simulated",
+            "XOA_TOKEN": "simulated",
+            "XOA_URL": self.url,
         }
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

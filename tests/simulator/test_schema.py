@@ -39,8 +39,8 @@ RULES = {
 """The texts of `rule`, and where each is done."""
 
 
-NOTHING_BEFORE = {"libvirt"}
-"""Whose provider compares no value with anything before it asks the host."""
+NOTHING_BEFORE = {"libvirt", "xen"}
+"""Whose provider compares no value with anything before it asks the host, or a few words only."""
 
 
 def list_specs(schema: Schema) -> Iterator[tuple[str, Any]]:

@@ -82,6 +82,8 @@ class CloudFacts:
     of one's own, which are not promised twice; the nodes' MAC addresses then begin with `mac_prefix`, and
     `site_ignores` are parts of `webitel:site` that are of no use there. `licence_cores`: as many cores at least count for each
     CPU of a host where its software is licensed by the core, 0 = it is not.
+    `disks_in_machine`: a data disk is part of its machine and goes with it, so no machine with data is replaced, and none is
+    deleted unless its data may go; `key_in_user_data`: nothing tells a machine our SSH key but its user data.
     `image_shape`: a regular expression of `webitel:image`, which has to be given, and what it means; empty = there is a usual.
     `user_data_gzip`: takes gzip bytes in base64 as user data. `user_data_limit`: bytes as sent, ours everywhere (the smallest
     of theirs). `metadata_ports`: ports of the
@@ -147,6 +149,8 @@ class CloudFacts:
     site_ignores: tuple[str, ...] = ()
     licence_cores: int = 0
     firewalls: bool = True
+    disks_in_machine: bool = False
+    key_in_user_data: bool = False
     image_shape: tuple[str, str] = ("", "")
     given: bool = False
     way_out_by_subnet: bool = False

@@ -53,6 +53,10 @@ def check_kept(draft: Draft) -> Iterator[Problem]:
         if any(data.disk in draft.disks_of(role) for name in role.services for data in draft.catalogue[name].data)
     ]
     for name in draft.settings.kept_disks:
+        if draft.facts.disks_in_machine:
+            why = f"on {draft.facts.title} a data disk goes with its machine, so that none is kept; remove the setting"
+            yield setting_problem("kept_disks", name, why)
+            continue
         role, _, number = name.removeprefix(f"{draft.stack}-").rpartition("-")
         if role not in keeping or not number.isdecimal() or not 1 <= int(number) <= MAX_NODES_PER_ROLE:
             yield setting_problem(

@@ -26,7 +26,7 @@ def common(cloud: str) -> list[Bug]:
     """Bugs of every adapter."""
     types = load_case(cloud).types
     return [
-        Bug("data disk not protected", types.disk, unprotect, "data-1-database"),
+        Bug("data disk not protected", types.disk, unprotect, types.resource_of("data-1-database")),
         Bug("input of creation not ignored", types.machine, forget_ignoring, "app-1"),
         Bug("machine replaced before it is gone", types.machine, successor_first, "app-1"),
         Bug("secrets not protected", ":Secrets", unprotect),

@@ -179,11 +179,15 @@ def find_option_problems(plan: Plan, registrations: Sequence[Registration]) -> I
     """What a resource is registered with beside its inputs: protection, order, what may replace it; and secrets."""
     types = TYPES[plan.cloud]
     serving = {node.key for node in plan.nodes if node.public is Public.SERVICE}
+    # A machine with data that goes with it is kept like a disk.
+    holding = {node.key for node in plan.nodes if node.has_data} if plan.facts.disks_in_machine else set()
     for one in registrations:
+        holds = types.is_machine(one.type, one.name) and one.name in holding
         kept = types.is_disk(one.type, one.name) or one.type == SECRETS or (one.type == types.addresses and one.name in serving)
+        kept |= holds
         if kept and not one.protect:
             yield f"{one.name}: {one.type} is not protected"
-        guarded = one.type in types.guarded and not types.is_machine(one.type, one.name)
+        guarded = one.type in types.guarded and (holds or not types.is_machine(one.type, one.name))
         if guarded and not one.given.get(types.guard):
             yield f"{one.name}: {one.type} is not protected by the cloud"
         if one.given.get(types.guard) and not kept:

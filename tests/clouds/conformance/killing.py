@@ -141,7 +141,8 @@ class Stand:
     def remember(self) -> None:
         """Takes what is protected now for what has to stay."""
         protected = {one["urn"].rpartition("::")[2] for one in self.live.deployment.state() if one.get("protect")}
-        self.stays = {name: id for name, id in self.kept().items() if name.partition(" ")[2] in protected}
+        made_by = TYPES[self.cloud].resource_of
+        self.stays = {name: id for name, id in self.kept().items() if made_by(name.partition(" ")[2]) in protected}
         assert self.stays
 
     def check_kept(self) -> None:

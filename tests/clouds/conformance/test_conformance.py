@@ -12,6 +12,7 @@ import pytest
 from components.clouds.registry import CLOUDS
 from components.model.catalogue.tiers import TIERS
 from components.model.plan import Plan
+from components.model.problems import PlanError
 from components.model.settings import Settings
 from policy.planned import PlannedOpenings
 from policy.rules import RULES, Rule
@@ -77,6 +78,10 @@ def build(stack: str, folder: Path, changes: Config | None = None, **more: Any) 
 @pytest.mark.parametrize(("tier", "changes"), VARIANTS, ids=[*TIERS, "wide", "many", "kept"])
 def test_program_makes_the_plan(cloud: str, tier: str, changes: Config, tmp_path: Path) -> None:
     stack = f"{cloud}-{tier}"
+    if changes is KEPT and CLOUDS[cloud].disks_in_machine:
+        with pytest.raises(PlanError, match="a data disk goes with its machine"):
+            plan_of(stack, changes)
+        return
     plan, settings = plan_of(stack, changes)
     world, registrations = build(stack, tmp_path, changes)
     assert [*find_world_problems(plan, settings, world), *find_option_problems(plan, registrations)] == []
@@ -116,7 +121,8 @@ def test_engine_makes_the_plan(cloud: str, tier: str, standing: Standing) -> Non
     assert list(find_world_problems(plan, settings, live.world)) == []
     names = {node.key for node in plan.nodes}
     protected = {one["urn"].rpartition("::")[2] for one in live.deployment.state() if one.get("protect")}
-    disks = {f"{node.key}-{disk.purpose}" for node in plan.nodes for disk in node.disks if disk.is_data}
+    resource = load_case(cloud).types.resource_of
+    disks = {resource(f"{node.key}-{disk.purpose}") for node in plan.nodes for disk in node.disks if disk.is_data}
     assert disks | {"secrets"} <= protected <= disks | {"secrets"} | names
     text = json.dumps(live.deployment.state())
     made = next(one for one in live.deployment.decrypted_state() if one["type"] == SECRETS)["outputs"]["values"]

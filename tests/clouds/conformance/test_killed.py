@@ -28,6 +28,8 @@ pytestmark = pytest.mark.clouds
 REAL = [cloud for cloud in CLOUDS if CLOUDS[cloud].real]
 NODE = "data-1"
 """It has two data disks."""
+EMPTY = "app-1"
+"""It has none: replaced where nothing else may be."""
 
 KINDS = ("error", "stuck", "cut", "lost")
 LOST_ON = "azure"
@@ -87,11 +89,12 @@ def stand(base: Live, start: Start) -> Iterator[Stand]:
 def test_replacement(stand: Stand, kind: str) -> None:
     failing = rules(stand.cloud, "replace", kind)
     look, before = stand.look(), stand.machines()
+    node = EMPTY if CLOUDS[stand.cloud].disks_in_machine else NODE
     stand.fail(*failing)
-    assert stand.run_on("replace", NODE, "--stack", stand.stack, "--yes").runs > 1
+    assert stand.run_on("replace", node, "--stack", stand.stack, "--yes").runs > 1
     stand.fail()
     after = stand.machines()
-    assert after.pop(NODE) != before.pop(NODE)
+    assert after.pop(node) != before.pop(node)
     assert after == before
     stand.check_whole(look)
 
@@ -102,6 +105,11 @@ def test_deletion(stand: Stand, kind: str) -> None:
     failing = rules(stand.cloud, "destroy", kind)
     look, secrets = stand.look(), stand.secrets()
     stand.fail(*failing)
+    if CLOUDS[stand.cloud].disks_in_machine:
+        stand.stays = {}
+        assert stand.run_on("destroy", stand.stack, "--yes", "--with-data").runs > 1
+        assert stand.live.world.all() == []
+        return
     assert stand.run_on("destroy", stand.stack, "--yes").runs > 1
     stand.fail()
     assert not stand.machines()
@@ -121,7 +129,7 @@ def test_deletion(stand: Stand, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_scaling_down(stand: Stand, kind: str) -> None:
     failing = rules(stand.cloud, "scale", kind)
-    role, more = ("data", 3) if LONG else ("app", 2)
+    role, more = ("data", 3) if LONG and not CLOUDS[stand.cloud].disks_in_machine else ("app", 2)
     look, before = stand.look(), stand.machines()
     assert stand.run("scale", role, str(more), stand.stack, "--yes").said == ""
     stand.remember()

@@ -34,6 +34,8 @@ FREE: Mapping[tuple[str, str, int], str] = {
     ("proxmoxve:index/vmLegacy:VmLegacy", "timeoutShutdownVm", 10**9): "seconds: no more than patience",
     ("vsphere:index/virtualMachine:VirtualMachine", "waitForGuestNetTimeout", -7): "less than one waits for nothing, as 0 does",
     ("vsphere:index/virtualMachine:VirtualMachine", "waitForGuestNetTimeout", 10**9): "minutes: no more than patience",
+    ("xenorchestra:index/vm:Vm", "disks.*.size", 10**9): "bytes: a disk of a gigabyte is one",
+    ("xenorchestra:index/vm:Vm", "memoryMin", 10**9): "bytes: a machine may have less at times",
 }
 """By type, path and wrong value: numbers that a simulator takes, and why."""
 

@@ -30,7 +30,8 @@ from tests.simulator.case import identity, load_case
 
 pytestmark = pytest.mark.clouds
 
-REAL = [cloud for cloud in CLOUDS if CLOUDS[cloud].real]
+REAL = [cloud for cloud in CLOUDS if CLOUDS[cloud].real and not CLOUDS[cloud].disks_in_machine]
+"""Clouds on which a node with data is replaced; where none is, test_killed.py replaces another."""
 
 NODE = "data-1"
 """It has two data disks."""

@@ -21,6 +21,8 @@ if sys.argv[1:4] == ["plugin", "install", "resource"]:
     if "--stack" in sys.argv:
         sys.exit("error: unknown flag: --stack")
     name, version = sys.argv[4:6]
+    with open("asked", "w") as asked:
+        asked.write(" ".join(sys.argv[6:]))
     if os.path.exists("offline"):
         sys.exit("error: no such host")
     os.makedirs(os.path.join(os.environ["PULUMI_HOME"], "plugins", f"resource-{name}-{version}"))
@@ -49,6 +51,16 @@ def test_a_first_up_gets_the_plugin_before_it_asks(engine: Engine, monkeypatch: 
     assert find_lacking_plugin(PLAN)
     before.refuse_what_is_refused(engine, PLAN)
     assert lacking == [""]
+
+
+@pytest.mark.parametrize(
+    ("stack", "server"),
+    [("hetzner-single", ""), ("proxmox-single", "muhlba91/pulumi-proxmoxve"), ("xen-single", "vatesfr/pulumi-xenorchestra")],
+)
+def test_a_plugin_comes_from_where_its_sdk_says(engine: Engine, stack: str, server: str) -> None:
+    assert before.install_plugin(engine, load_deployment(stack).plan) == ""
+    words = (engine.folder / "asked").read_text()
+    assert words.startswith(f"--server github://api.github.com/{server} " if server else "--non-interactive")
 
 
 def test_without_a_plugin_nobody_is_asked_and_nothing_is_refused(

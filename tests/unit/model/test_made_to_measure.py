@@ -169,7 +169,7 @@ def test_mac_addresses_are_the_hypervisors_and_differ() -> None:
         == mac_address("BC:24:11", "test", "edge-1")
         != mac_address("BC:24:11", "try", "edge-1")
     )
-    stacks = [f"{cloud}-{tier}" for cloud in ("proxmox", "libvirt") for tier in TIERS]
+    stacks = [f"{cloud}-{tier}" for cloud in ("proxmox", "libvirt", "xen") for tier in TIERS]
     keys = [f"{role.name}-{n}" for role in chain(*(tier.roles for tier in TIERS.values())) for n in range(1, 12)]
     found = [mac_address("BC:24:11", stack, key) for stack in stacks for key in dict.fromkeys(keys)]
     assert len(set(found)) == len(found) and all(len(one) == 17 and one.startswith("BC:24:11:") for one in found)
