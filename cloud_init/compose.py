@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from cloud_init.bundles import SANDBOX, StandIns, bundle_digest
 from cloud_init.context import Context, address_placeholder
@@ -75,8 +76,14 @@ class Configuration:
 
 
 def load_yaml(text: str) -> object:
-    """Load a YAML document; with libyaml where PyYAML has it, which is ten times as fast."""
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    """Load a YAML document; each time a new one, although most nodes' fragments are alike and parsed once."""
+    return pickle.loads(_parse_yaml(text))
+
+
+@lru_cache(maxsize=1000)
+def _parse_yaml(text: str) -> bytes:
+    """Parse with libyaml where PyYAML has it, which is ten times as fast; pickled, which is copied sooner than parsed again."""
+    return pickle.dumps(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
 def dump_yaml(document: object) -> str:
@@ -97,15 +104,22 @@ def template_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,
+        auto_reload=False,
     )
     environment.filters["placeholder"] = address_placeholder
     return environment
 
 
+@cache
+def load_template(name: str) -> Template:
+    """Load a template of this folder, once."""
+    return template_environment().get_template(name)
+
+
 def render_template(name: str, context: Context, **more: object) -> str:
     """Render a template; an error names the template and what is missing."""
     try:
-        return template_environment().get_template(name).render(**context.variables(), **more)
+        return load_template(name).render(**context.variables, **more)
     except Exception as error:
         raise ValueError(f"cloud_init template {name} for {context.node.name}: {error}") from error
 

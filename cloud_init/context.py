@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ class Context:
         """Return the nodes that carry a service and get work: no leaving ones, unless it runs there until it has moved."""
         return self.plan.nodes_with(service) if self.catalogue[service].moves else self.plan.serving(service)
 
-    @property
+    @cached_property
     def proxied(self) -> list[tuple[str, str]]:
         """List the listeners of moving services to which HAProxy leads this node's callers."""
         known = {listener.name for listener in self.catalogue["haproxy"].listeners}
@@ -208,7 +209,15 @@ class Context:
 
     def rules(self) -> tuple[NodeRule, ...]:
         """Return what this node's nftables let in."""
+        return self._rules
+
+    @cached_property
+    def _rules(self) -> tuple[NodeRule, ...]:
         return node_openings(self.plan, self.node, self.settings, self.catalogue)
+
+    @cached_property
+    def _others(self) -> dict[str, tuple[str, ...]]:
+        return list_others(self.plan, self.node)
 
     def untracked(self) -> list[Listener]:
         """Return the listeners of this node's services whose packets its nftables treat one by one."""
@@ -220,11 +229,11 @@ class Context:
 
     def source_roles(self) -> dict[str, tuple[str, ...]]:
         """Return the roles that nftables knows by name, with the keys of their nodes."""
-        return list_roles(self.rules(), list_others(self.plan, self.node))
+        return list_roles(self.rules(), self._others)
 
     def sources(self, rule: NodeRule) -> list[str]:
         """Return whom a rule lets in, in the words of nftables."""
-        roles, keys = split_sources(rule, list_others(self.plan, self.node))
+        roles, keys = split_sources(rule, self._others)
         return [*rule.networks, *(f"${role}_nodes" for role in roles), *map(address_placeholder, keys)]
 
     def private_peers(self) -> list[str]:
@@ -246,8 +255,9 @@ class Context:
                 kept.append(key)
         return kept
 
+    @cached_property
     def variables(self) -> dict[str, Any]:
-        """Return the names that a template sees."""
+        """The names that a template sees: the same for all of a node's."""
         return {
             "plan": self.plan,
             "node": self.node,

@@ -11,13 +11,14 @@ from components.model.planning.firewall import NodeRule
 def list_others(plan: Plan, node: Node) -> dict[str, tuple[str, ...]]:
     """List the keys of all other nodes by role."""
     roles = dict.fromkeys(other.role for other in plan.nodes)
-    others = {role: tuple(one.key for one in plan.nodes if one.role == role and one != node) for role in roles}
+    others = {role: tuple(one.key for one in plan.nodes if one.role == role and one.key != node.key) for role in roles}
     return {role: keys for role, keys in others.items() if keys}
 
 
 def split_sources(rule: NodeRule, others: dict[str, tuple[str, ...]]) -> tuple[list[str], list[str]]:
     """Split the nodes that a rule lets in into roles of which it lets in every node, and the keys of the remaining nodes."""
-    whole = [role for role, keys in others.items() if set(keys) <= set(rule.nodes)]
+    let_in = set(rule.nodes)
+    whole = [role for role, keys in others.items() if let_in.issuperset(keys)]
     named = {key for role in whole for key in others[role]}
     return whole, [key for key in rule.nodes if key not in named]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from ipaddress import IPv4Network
+from typing import Any
 
 from cloud_init import compose
 from cloud_init.compose import Configuration
@@ -15,7 +17,7 @@ from components.model.planning import planner
 from components.model.planning.addresses import address_offset
 from components.model.settings import Settings
 from sandbox import build
-from stacks.load import find_facts
+from stacks.load import Deployment, find_facts, load_deployment
 
 
 def make_plan(settings: Settings, stack: str, catalogue: Mapping[str, Service] | None = None) -> Plan:
@@ -39,6 +41,24 @@ def with_hosts(settings: Settings) -> Settings:
             devices = {purpose: f"/dev/disk/by-id/{purpose}" for purpose, gib in disks.items() if gib}
             hosts.append({"address": str(address), "role": role.name, "host_key": ACCEPT, "devices": devices})
     return Settings.model_validate({**settings.model_dump(exclude_unset=True), "hosts": hosts})
+
+
+@cache
+def load_stack(stack: str) -> Deployment:
+    """Load a committed stack once for all tests of a process, which leave it as it is."""
+    return load_deployment(stack)
+
+
+@cache
+def compose_stack(stack: str) -> Mapping[str, Configuration]:
+    """Compose what every node of a committed stack must have, by the node's key; once, likewise."""
+    settings, plan = load_stack(stack).settings, load_stack(stack).plan
+    return {node.key: compose_configuration(plan, node, settings) for node in plan.nodes}
+
+
+def load_yaml(text: str) -> Any:
+    """Load a YAML document as the composer does; Python's own reader takes half a second for some user data."""
+    return compose.load_yaml(text)
 
 
 def compose_configuration(plan: Plan, node: Node, settings: Settings) -> Configuration:

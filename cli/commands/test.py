@@ -69,7 +69,9 @@ def run_tests(
             ensure_extra(cloud.name)
     for part in chosen:
         install_stopped(list(PACKAGES.get(part, ())), err.print)
+    # Hundreds of processes read the project's modules: compiled once, whatever the shell says about that.
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     before = list_changes(ROOT)
     results = [run_step(step, words, ROOT, environment) for step in steps if step not in on_nodes(chosen)]
     if later := [step for step in steps if step in on_nodes(chosen)]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from components.model.clouds.facts import CloudFacts
 from components.model.machine import Disk, MachineType, Public
@@ -35,7 +36,7 @@ class Node:
     zone: str = ""
     subnet: str = ""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """`<role>-<n>`: the node's name inside its deployment."""
         return f"{self.role}-{self.n}"

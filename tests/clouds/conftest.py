@@ -22,6 +22,8 @@ from tests.simulator.simulators import Simulators
 from tests.simulator.world import World
 from tools.engine.find import cache_folder
 
+pytest.register_assert_rewrite("tests.clouds.budgets")
+
 TEXTS = {"address", "allocationId", "instanceId", "ipAddress", "keyName", "publicIp", "selfLink", "vmId"}
 """Outputs that adapters use."""
 

@@ -5,6 +5,7 @@ import gzip
 
 import pytest
 
+from tests.clouds.budgets import check_alarm
 from tests.clouds.conftest import Ask, Asked
 
 AMI = {"aws:ec2/getAmi:getAmi": {"id": "ami-newest"}}
@@ -138,3 +139,7 @@ def test_the_region_is_the_plans(ask: Ask, region: str) -> None:
     asked = ask("aws-single", AMI, region=region, zone="b", machine_types={"all": "c7a.2xlarge"})
     assert asked.one("aws", "aws")["region"] == region
     assert asked.one("Subnet", "public")["availabilityZone"] == f"{region}b"
+
+
+def test_the_alarm_of_a_budget_is_made_where_it_is_asked_for(ask: Ask) -> None:
+    check_alarm(ask, "aws", {"limitAmount": "2000", "limitUnit": "USD"})

@@ -11,6 +11,7 @@ import yaml
 from pulumi import RunError
 
 from components.clouds.azure.machines import refer_to_image
+from tests.clouds.budgets import check_alarm
 from tests.clouds.conftest import Ask, Asked
 
 
@@ -206,3 +207,7 @@ def test_no_version_of_azures_interface_is_an_alias_and_a_moved_type_is_one(ask:
     aliases = [alias for one in asked.registrations for alias in one.aliases]
     assert any("azure-native:network:RecordSet" in alias for alias in aliases)
     assert not [alias for alias in aliases if "/v20" in alias]
+
+
+def test_the_alarm_of_a_budget_is_made_where_it_is_asked_for(ask: Ask) -> None:
+    check_alarm(ask, "azure", {"amount": 2000})

@@ -7,6 +7,7 @@ import pytest
 from pulumi import RunError
 
 from components.model.planning.firewall import ANYWHERE
+from tests.clouds.budgets import FUNCTIONS, MAIL, check_alarm
 from tests.clouds.conftest import Ask, Asked, run_stack
 
 
@@ -142,3 +143,16 @@ def test_an_image_given_is_taken(ask: Ask, basic: Asked) -> None:
 
 def test_the_machine_id_is_a_new_one_for_a_new_machine(basic: Asked) -> None:
     assert basic.one("NodeConfiguration", "app-1")["machine_id"] == "instanceId of app-1"
+
+
+def test_the_alarm_of_a_budget_is_made_where_it_is_asked_for(ask: Ask) -> None:
+    check_alarm(ask, "gcp", {"amount": {"specifiedAmount": {"units": "2000"}}})
+
+
+def test_google_bills_a_persons_question_to_the_project(ask: Ask) -> None:
+    """A person's credentials, which we advise, get 403 of the Billing Budgets API otherwise."""
+    asked = ask("gcp-single", FUNCTIONS, budget=2000, budget_mail=MAIL)
+    (own,) = (one for one in asked.registrations if one.type == "pulumi:providers:gcp" and one.name == "budget")
+    assert own.given["billingProject"] == own.given["project"]
+    assert own.given["userProjectOverride"] in (True, "true")
+    assert asked.all("Budget")["budget"].provider.startswith(own.urn)

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from components.model.catalogue.services import CATALOGUE
@@ -48,11 +49,17 @@ def find_names() -> Iterator[tuple[str, str]]:
                     yield path.relative_to(ROOT).as_posix(), node.value
 
 
+@cache
+def list_names() -> list[tuple[str, str]]:
+    """Those names, looked for once."""
+    return list(find_names())
+
+
 def test_no_name_of_a_service_stands_in_code() -> None:
-    found = [(path, name) for path, name in find_names() if not path.startswith((*OWN, *EXCEPTIONS))]
+    found = [(path, name) for path, name in list_names() if not path.startswith((*OWN, *EXCEPTIONS))]
     assert not found, "ask a trait of the service (components/model/catalogue/service.py)"
 
 
 def test_every_exception_is_still_needed() -> None:
-    found = {path for path, _ in find_names()}
+    found = {path for path, _ in list_names()}
     assert [prefix for prefix in EXCEPTIONS if not any(path.startswith(prefix) for path in found)] == []

@@ -92,7 +92,7 @@ def check_clashes(draft: Draft) -> Iterator[Problem]:
     """Find services of one node that want the same address and port: a mistake in the catalogue."""
     yield from dict.fromkeys(
         Problem("", "", f"the catalogue is broken: {text}")
-        for services in draft.placed.values()
+        for services in dict.fromkeys(draft.placed.values())
         for text in find_clashes(services, draft.catalogue)
     )
 

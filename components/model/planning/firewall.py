@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Network
 
 from components.model.catalogue.service import Audience, Bind, Listener, Ports, Service
 from components.model.catalogue.services import CATALOGUE
@@ -53,8 +55,10 @@ def derive(
     order, by_role = list(catalogue), list(dict.fromkeys(roles.values()))
     for node in nodes:
         for rule in _derive_node(node, nodes, settings, facts, catalogue, callers):
-            sources = (*rule.networks, *dict.fromkeys(f"{ROLE_SOURCE}{roles[key]}" for key in rule.nodes))
+            sources = (*rule.networks, *(f"{ROLE_SOURCE}{role}" for role in dict.fromkeys(map(roles.__getitem__, rule.nodes))))
             known = found.get(key := (node.role, rule.service, rule.listener, rule.audience))
+            if known and known.sources == sources:
+                continue
             merged = tuple(dict.fromkeys((*known.sources, *sources))) if known else sources
             found[key] = Opening(node.role, rule.service, rule.listener, rule.protocol, rule.ports, rule.audience, merged)
     return tuple(sorted(found.values(), key=lambda one: (by_role.index(one.role), order.index(one.service))))
@@ -121,6 +125,8 @@ def _derive_node(
     callers: Mapping[tuple[str, str], tuple[str, ...]],
 ) -> tuple[NodeRule, ...]:
     rules = []
+    own = node.key
+    operators = _operators_of(node, nodes, settings, facts)
     for name in (name for name in catalogue if name in node.services):
         for listener in catalogue[name].listeners:
             if listener.bind is Bind.LOOPBACK:
@@ -129,9 +135,9 @@ def _derive_node(
                 networks: tuple[str, ...] = ()
                 peers: tuple[str, ...] = ()
                 if audience is Audience.CALLERS:
-                    peers = tuple(key for key in callers.get((name, listener.name), ()) if key != node.key)
+                    peers = tuple(key for key in callers.get((name, listener.name), ()) if key != own)
                 elif audience is Audience.OPERATORS:
-                    networks, peers = _operators_of(node, nodes, settings, facts)
+                    networks, peers = operators
                 elif node.public is Public.SERVICE:
                     networks = networks_of(audience, settings)
                 if networks or peers:
@@ -146,7 +152,13 @@ def networks_of(audience: Audience, settings: Settings) -> tuple[str, ...]:
     if audience is Audience.INTERNET or (audience is Audience.PHONES and settings.phones == "internet"):
         return (ANYWHERE,)
     name = {Audience.CARRIERS: "carriers", Audience.PHONES: "phones"}.get(audience)
-    return tuple(map(str, merge_networks(networks_given(settings, name)))) if name else ()
+    return write_networks(networks_given(settings, name)) if name else ()
+
+
+@lru_cache(maxsize=64)
+def write_networks(networks: tuple[IPv4Network, ...]) -> tuple[str, ...]:
+    """Return the texts of networks as firewalls have them: asked for once a node and listener, and there may be hundreds."""
+    return tuple(map(str, merge_networks(networks)))
 
 
 def _operators_of(
@@ -161,14 +173,13 @@ def _operators_of(
     On a container host the operators are that host unless set. With a way in of the user's own (`ssh_via`) private
     networks of operators reach every node.
     """
-    networks = tuple(map(str, merge_networks(settings.operators)))
+    networks = write_networks(settings.operators)
     if facts.trial and not networks:
         networks = (f"{host_address(settings, facts)}/32",)
     if node.public is Public.SERVICE or facts.given:
         return networks, ()
-    own = [network for network in settings.operators if is_private(network)] if settings.ssh_via else []
-    private = tuple(map(str, merge_networks(own)))
-    return private, tuple(other.key for other in nodes if other.public is Public.SERVICE)
+    own = tuple(network for network in settings.operators if is_private(network)) if settings.ssh_via else ()
+    return write_networks(own), tuple(other.key for other in nodes if other.public is Public.SERVICE)
 
 
 def _egress_of(role: str, services: Iterable[Service], settings: Settings, untracked_ports: str = "") -> Iterator[EgressRule]:

@@ -55,7 +55,8 @@ def place_services(
     everywhere = {name for name, service in catalogue.items() if service.placement is Placement.EVERY}
     keepers = {name for name, service in catalogue.items() if service.placement is Placement.BESIDE_MOVING}
     proxies = [service for service in catalogue.values() if service.beside]
-    placed = {}
+    placed: dict[tuple[str, int], tuple[str, ...]] = {}
+    orders: dict[frozenset[str], tuple[str, ...]] = {}
     for role in tier.roles:
         for n in range(1, counts[role.name] + 1):
             chosen = {
@@ -68,13 +69,17 @@ def place_services(
             chosen |= keepers if counts[role.name] > 1 and any(catalogue[name].moves for name in chosen) else set()
             chosen |= everywhere
             chosen |= {proxy.name for proxy in proxies if any(is_beside(proxy, catalogue[name]) for name in chosen)}
-            placed[role.name, n] = start_order(chosen, catalogue)
+            alike = frozenset(chosen)
+            placed[role.name, n] = orders[alike] = orders.get(alike) or start_order(alike, catalogue)
     return placed
 
 
 def is_beside(proxy: Service, service: Service) -> bool:
     """Return whether the proxy stands where this service does: it calls what the proxy leads to, and is not that itself."""
-    return any(called_service(call) in proxy.beside and called_service(call) != service.name for call in service.calls)
+    # Most services lead to no other: asked of all pairs, and soonest answered so.
+    return bool(proxy.beside) and any(
+        called_service(call) in proxy.beside and called_service(call) != service.name for call in service.calls
+    )
 
 
 def local_callees(name: str, services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> set[str]:

@@ -1,11 +1,26 @@
-"""What the short form of these tests has of a check. It names the clouds that it is done on; `WEBITEL_TEST_LONG=1` does all."""
+"""What the short form of these tests has of a check. It names the clouds that it is done on; `WEBITEL_TEST_LONG=1` does all.
+
+Providers that sell machines have every check. Of the hypervisors, which are alike in most of it, what costs much (an `up` on the
+real engine and all that follows, kills, interruptions) has one, drawn by the check's name; what runs in this process has all.
+"""
 
 import os
+import random
 from collections.abc import Collection
 
 import pytest
 
+from components.clouds.registry import CLOUDS
+
 LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
+
+SELLERS = tuple(name for name, facts in CLOUDS.items() if facts.real and facts.priced)
+HYPERVISORS = tuple(name for name, facts in CLOUDS.items() if facts.real and not facts.priced)
+
+
+def draw(check: str) -> tuple[str, ...]:
+    """The clouds that a check which costs much is done on in the short form."""
+    return (*SELLERS, random.Random(check).choice(HYPERVISORS))
 
 
 def do_on(clouds: Collection[str], cloud: str, why: str) -> None:

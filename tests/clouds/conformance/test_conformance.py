@@ -19,6 +19,7 @@ from policy.rules import RULES, Rule
 from tests.clouds.conformance.checks import SECRETS, find_option_problems, find_world_problems
 from tests.clouds.conformance.conftest import Standing
 from tests.clouds.conformance.program import CLOUD_CONFIG, Config, Registration, list_texts, read_config, run_program
+from tests.clouds.conformance.sample import do_on, draw
 from tests.plans import make_plan
 from tests.simulator import webitel
 from tests.simulator.case import load_case
@@ -113,6 +114,7 @@ def test_every_zone_has_its_nodes_disks_and_ways_out(cloud: str, tmp_path: Path)
 @pytest.mark.parametrize("cloud", REAL)
 @pytest.mark.parametrize("tier", [tier for tier in TIERS if tier != "basic"])  # test_day_two.py begins with that one
 def test_engine_makes_the_plan(cloud: str, tier: str, standing: Standing) -> None:
+    do_on(draw(tier), cloud, "takes fifteen seconds")
     stack = f"{cloud}-{tier}"
     plan, settings = plan_of(stack)
     live = standing(stack)

@@ -20,7 +20,7 @@ from tests.clouds.conformance.command import OWN, Command, command_line
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import REPLACING, EngineError, Step, replaced
 from tests.clouds.conformance.program import Config
-from tests.clouds.conformance.sample import LONG, do_on
+from tests.clouds.conformance.sample import LONG, do_on, draw
 from tests.clouds.conformance.test_conformance import plan_of
 from tests.plans import make_plan
 from tests.simulator.case import Seen, identity, load_case
@@ -85,6 +85,7 @@ def name_of(thing: Thing) -> str:
 
 @pytest.fixture(scope="module", params=[cloud for cloud in CLOUDS if CLOUDS[cloud].real])
 def story(request: pytest.FixtureRequest, start: Start, standing: Standing) -> Story:
+    do_on(draw("day two"), request.param, "takes two minutes")
     stack = f"{request.param}-basic"
     return Story(request.param, start(stack, standing(stack)))
 

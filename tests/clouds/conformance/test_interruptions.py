@@ -32,7 +32,7 @@ from provider.server import Request
 from tests.clouds.conformance.checks import TYPES, find_world_problems
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import ROOT, Deployment
-from tests.clouds.conformance.sample import LONG, do_on
+from tests.clouds.conformance.sample import LONG, do_on, draw
 from tests.clouds.conformance.test_conformance import plan_of
 from tests.simulator.world import World
 
@@ -46,11 +46,12 @@ RUNS = 30 if LONG else 3
 
 POINTS = 5 if LONG else 1
 """Places of each kind a cloud."""
-CUT = random.Random(20).sample(REAL, 2)
+DRAWN = draw("interrupted")
+CUT = random.Random(20).sample(DRAWN, 2)
 """Clouds whose `up` is cut inside creations in the short form; that of the others is killed between calls."""
 LOST = ("aws", "hetzner")
 """Clouds where an answer is lost in the short form; one that tells of an error is had in the long form only."""
-REFUSED = random.Random(18).sample(REAL, 2)
+REFUSED = random.Random(18).sample(DRAWN, 2)
 """Clouds that refuse machines in the short form; what each says is in tests/unit/model/test_refusals.py."""
 
 
@@ -117,6 +118,7 @@ def made(world: World) -> Counter[tuple[str, str]]:
 @pytest.fixture(params=REAL)
 def undisturbed(request: pytest.FixtureRequest, standing: Standing) -> Live:
     """A deployment that nobody interrupted."""
+    do_on(DRAWN, request.param, "takes half a minute")
     return standing(f"{request.param}-basic")
 
 
@@ -258,7 +260,7 @@ def test_a_creation_whose_answer_is_lost_is_adopted(undisturbed: Live, stand: St
 
 @pytest.mark.parametrize("number", range(POINTS))
 def test_killed_anywhere(undisturbed: Live, stand: Stand, tell: Told, number: int) -> None:
-    do_on([cloud for cloud in REAL if cloud not in CUT], stand.deployment.stack.partition("-")[0], "takes fifteen seconds")
+    do_on([cloud for cloud in DRAWN if cloud not in CUT], stand.deployment.stack.partition("-")[0], "takes fifteen seconds")
     size = len(undisturbed.world.all())
     things = random.Random(f"{stand.deployment.stack} {number}").randrange(2, size - 4)
     assert stand.interrupt(things=things)

@@ -19,7 +19,7 @@ from tests.clouds.conformance.checks import TYPES
 from tests.clouds.conformance.command import OWN
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.killing import Rule, Stand, stand_on
-from tests.clouds.conformance.sample import LONG, do_on
+from tests.clouds.conformance.sample import LONG, do_on, draw
 from tests.clouds.conformance.test_day_two import name_of
 from tests.simulator.case import load_case
 
@@ -41,13 +41,13 @@ CALLS = {"replace": 5, "destroy": 11, "scale": 3}
 
 def draw_sample() -> Mapping[str, tuple[str, str, int]]:
     """Command, kind and call by cloud; every command and every kind is drawn."""
-    drawn = random.Random(17)
-    commands, kinds = ([*words, *drawn.choices(list(words), k=len(REAL) - len(words))] for words in (list(CALLS), KINDS))
+    drawn, clouds = random.Random(17), draw("killed")
+    commands, kinds = ([*words, *drawn.choices(list(words), k=len(clouds) - len(words))] for words in (list(CALLS), KINDS))
     drawn.shuffle(commands)
     drawn.shuffle(kinds)
     return {
         cloud: (command, kind, drawn.randrange(1, CALLS[command] + 1))
-        for cloud, command, kind in zip(REAL, commands, kinds, strict=True)
+        for cloud, command, kind in zip(clouds, commands, kinds, strict=True)
     }
 
 
@@ -68,6 +68,7 @@ def rules(cloud: str, command: str, kind: str) -> list[Rule]:
 
 @pytest.fixture(scope="module", params=REAL)
 def base(request: pytest.FixtureRequest, start: Start, standing: Standing) -> Live:
+    do_on(draw("killed"), request.param, "takes half a minute")
     stack = f"{request.param}-basic"
     live = start(stack, standing(stack))
     live.deployment.configure(OWN)

@@ -12,7 +12,7 @@ from cli.cloud.check import RefusedError
 from cli.cloud.credentials import Found
 from cli.cloud.questions import Answers, find_lacking_plugin
 from cli.engine.engine import Engine
-from stacks.load import load_deployment
+from tests.plans import load_stack
 from tests.unit.cli.fakes import make_engine
 
 # As the real command line has it: no stack is asked for, and another flag is an error.
@@ -29,7 +29,7 @@ if sys.argv[1:4] == ["plugin", "install", "resource"]:
 elif sys.argv[1:3] == ["stack", "export"]:
     print(json.dumps({"deployment": {}}))
 """
-PLAN = load_deployment("hetzner-single").plan
+PLAN = load_stack("hetzner-single").plan
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from cli.cloud.credentials import find_credentials
 from cli.cloud.questions import Answers, gather, summarize
 from components.clouds.registry import CLOUDS
 from components.model.clouds.offers import Offers, Quota
-from stacks.load import load_deployment, make_deployment
+from stacks.load import make_deployment
+from tests.plans import load_stack
 
 REAL = [name for name, cloud in CLOUDS.items() if cloud.real]
 
@@ -59,13 +60,13 @@ def test_google_needs_a_project_and_the_stack_file_may_hold_a_token(tmp_path: Pa
 
 
 def test_nothing_fits_and_nothing_elsewhere() -> None:
-    plan = load_deployment("aws-single").plan
+    plan = load_stack("aws-single").plan
     (check,) = judge(plan, Answers(offers=Offers("zone", "a", {"b": ["c7a.large"]})))
     assert check.state == "MISSING" and "us-east-1 zone a has no machine type that fits" in check.mend
 
 
 def test_every_zone_needs_the_machine_types_of_its_own_nodes() -> None:
-    settings = load_deployment("aws-basic").settings.model_copy(update={"zones": ("a", "b"), "counts": {"app": 2}})
+    settings = load_stack("aws-basic").settings.model_copy(update={"zones": ("a", "b"), "counts": {"app": 2}})
     plan = make_deployment(settings, "aws-basic").plan
     every = sorted({node.machine_type.name for node in plan.nodes})
     app = plan.node("app-2").machine_type.name
@@ -78,7 +79,7 @@ def test_every_zone_needs_the_machine_types_of_its_own_nodes() -> None:
 
 
 def test_a_quota_that_is_just_enough_and_answers_that_are_missing() -> None:
-    plan = load_deployment("aws-single").plan
+    plan = load_stack("aws-single").plan
     answers = Answers(quotas=[Quota("vCPU", 8, 4, "ask", 4), Quota("vCPU", 8, 5, "ask", 4)], errors={"offers": "AccessDenied"})
     checks = list(judge(plan, answers))
     assert [check.state for check in checks] == ["ok", "MISSING", "note"]

@@ -7,10 +7,10 @@ from typer.testing import CliRunner
 
 from cli.__main__ import app
 from components.clouds.registry import CLOUDS
-from stacks.load import load_deployment
 from stacks.settings import list_stacks
+from tests.plans import load_stack
 
-REAL = [stack for stack in list_stacks() if CLOUDS[load_deployment(stack).settings.cloud].real]
+REAL = [stack for stack in list_stacks() if CLOUDS[load_stack(stack).settings.cloud].real]
 OWN = ("domain", "operators", "carriers")
 """What only the owner can know: at most three."""
 VENDOR = ("allow_plain_http", "repository_user", "repository_password", "freeswitch_token", "repository_keys")

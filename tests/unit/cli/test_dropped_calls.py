@@ -14,8 +14,7 @@ from cli.deploy import refuse_dropped_calls
 from cli.engine.dropped_calls import list_dropped_calls
 from components.model.dropped_calls import ANNOUNCED, UNLESS_ALLOWED
 from components.model.resource_types import CONFIGURATION, SECRETS
-from stacks.load import load_deployment
-from tests.plans import compose_configuration
+from tests.plans import compose_configuration, load_stack
 from tests.unit.cli.fakes import make_engine
 
 AGAIN = "./webitel up local-basic --repair"
@@ -35,7 +34,7 @@ def look(tmp_path: Path) -> Look:
     def run(body: str) -> list[str]:
         ran = tmp_path / "ran"
         engine = make_engine(tmp_path, f"open({str(ran)!r}, 'w').write(json.dumps(sys.argv[1:]))\n{body}")
-        refuse_dropped_calls(engine, load_deployment("local-basic"), ["--refresh"], lambda: AGAIN)
+        refuse_dropped_calls(engine, load_stack("local-basic"), ["--refresh"], lambda: AGAIN)
         words: list[str] = json.loads(ran.read_text())
         return words
 
@@ -66,7 +65,7 @@ def test_a_preview_that_fails_ends_it(look: Look) -> None:
 
 def test_a_secret_that_is_to_be_rotated_is_a_change_of_what_it_stands_in() -> None:
     """The state has no secret in the clear, and the new one is not made yet."""
-    deployment = load_deployment("local-single")
+    deployment = load_stack("local-single")
     plan = deployment.plan
     composed = compose_configuration(plan, plan.nodes[0], deployment.settings)
     inputs = {"node": plan.nodes[0].name, "secrets": {"ciphertext": "v1"}, "addresses": {}} | {

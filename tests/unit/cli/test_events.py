@@ -8,9 +8,9 @@ from typing import Any
 
 from cli.engine.events import EventLog, Rollout, is_same_step, noun
 from cli.show.times import STAGES, measure_stages
-from stacks.load import load_deployment
+from tests.plans import load_stack
 
-NODES = load_deployment("local-basic").plan.nodes
+NODES = load_stack("local-basic").plan.nodes
 
 
 def urn(kind: str, name: str) -> str:

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from cli import console
 from cli.__main__ import app
 from cli.help import PANELS
-from stacks.load import load_deployment
 from stacks.settings import list_stacks
+from tests.plans import load_stack
 
 
 def test_every_command_stands_in_a_panel_with_its_whole_first_sentence() -> None:
@@ -42,7 +42,7 @@ def test_nothing_is_cut_in_80_columns(stack: str, monkeypatch: pytest.MonkeyPatc
     text = CliRunner().invoke(app, ["plan", stack]).stdout
     assert max(map(len, text.splitlines())) <= 80
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
-    assert all(f" {node.key} " in text for node in load_deployment(stack).plan.nodes)
+    assert all(f" {node.key} " in text for node in load_stack(stack).plan.nodes)
 
 
 def test_blanks_between_codes_of_colour_go_too() -> None:

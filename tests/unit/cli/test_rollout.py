@@ -14,10 +14,10 @@ from cli.console import Failure
 from cli.engine import rollout
 from cli.engine.rollout import Run, report_failure, run_engine
 from components.model.dropped_calls import REFUSED
-from stacks.load import load_deployment
+from tests.plans import load_stack
 from tests.unit.cli.fakes import make_engine
 
-PLAN = load_deployment("local-basic").plan
+PLAN = load_stack("local-basic").plan
 NODES = PLAN.nodes
 AGAIN = "./webitel up local-basic"
 

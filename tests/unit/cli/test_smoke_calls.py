@@ -182,7 +182,9 @@ def test_a_load_that_falls_silent_or_cannot_be_sent_any_more_has_ended() -> None
         audio.add(line)
         phone.audio.target = "127.0.0.1", 0  # refused by each Linux, whatever routes it has
         audio.run()
-        assert load.watch([line], Outcome(1), audio, 0.0, 1.0).startswith("this machine cannot send or hear audio: Invalid argument")
+        assert load.watch([line], Outcome(1), audio, 0.0, 1.0).startswith(
+            "this machine cannot send or hear audio: Invalid argument"
+        )
     finally:
         phone.close()
 

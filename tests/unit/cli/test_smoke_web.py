@@ -12,13 +12,12 @@ import pytest
 
 from cli.smoke import certificate, names, web
 from cli.smoke.paths import SITE, make_path, read_site
-from stacks.load import load_deployment
-from tests.plans import compose_configuration
+from tests.plans import compose_configuration, load_stack
 from tests.unit.cli.worlds import make_world
 
 
 def test_every_location_of_the_site_is_asked_for() -> None:
-    deployment = load_deployment("local-extended")
+    deployment = load_stack("local-extended")
     plan = deployment.plan
     text = compose_configuration(plan, plan.nodes_with("nginx")[0], deployment.settings).files[SITE]
     places = {place.path: place for place in read_site(text, web._parts())}

@@ -11,7 +11,7 @@ from cli.console import Failure
 from cli.nodes import trace
 from cli.nodes.access import Access
 from cloud_init.node.ask.trace import RECORD
-from stacks.load import load_deployment
+from tests.plans import load_stack
 from tests.unit.cli.fakes import make_node
 
 
@@ -33,7 +33,7 @@ def test_whole_records_only() -> None:
 def test_the_file_is_its_owners_alone_and_every_node_of_opensips_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = load_deployment("local-basic").plan
+    plan = load_stack("local-basic").plan
     access = Access({node.key: make_node(node.key) for node in plan.nodes}, "", "")
     asked: list[str] = []
 
@@ -95,7 +95,7 @@ def test_why_a_node_gave_less_than_was_asked_is_told(
 
     monkeypatch.setattr(trace, "connect", connect)
     access = Access({"edge-1": make_node("edge-1")}, "", "")
-    count, problems = trace.capture(access, load_deployment("local-basic").plan, tmp_path / "a.pcap", "", "", 5, 1 << 20)
+    count, problems = trace.capture(access, load_stack("local-basic").plan, tmp_path / "a.pcap", "", "", 5, 1 << 20)
     assert count == 1
     assert "".join(problems).startswith(problem) and bool(problems) == bool(problem)
     assert told in capsys.readouterr().err
@@ -104,4 +104,4 @@ def test_why_a_node_gave_less_than_was_asked_is_told(
 def test_a_deployment_whose_edge_was_never_reached_is_told(tmp_path: Path) -> None:
     access = Access({"app-1": make_node("app-1")}, "", "")
     with pytest.raises(Failure, match=r"no node of OpenSIPS was ever reached. Next: ./webitel up local-basic"):
-        trace.capture(access, load_deployment("local-basic").plan, tmp_path / "a.pcap", "", "", 5, 1 << 20)
+        trace.capture(access, load_stack("local-basic").plan, tmp_path / "a.pcap", "", "", 5, 1 << 20)

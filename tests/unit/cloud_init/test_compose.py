@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cloud_init.compose import compose_user_data, dump_yaml, load_yaml
+from cloud_init.compose import compose_user_data, dump_yaml
 from cloud_init.merge import merge_documents
 from cloud_init.sent import encode_user_data, measure_sent
 from components.clouds.registry import CLOUDS
@@ -19,16 +19,15 @@ from components.model.catalogue.repositories import CREDENTIALS
 from components.model.plan import Plan
 from components.model.secret_specs import SECRETS
 from components.model.settings import Settings
-from stacks.load import load_deployment
-from tests.plans import compose_configuration, make_plan
+from tests.plans import compose_configuration, compose_stack, load_stack, load_yaml, make_plan
 
 STACKS = sorted(path.name.split(".")[1] for path in Path("stacks").glob("Pulumi.*.yaml"))
 PLACEHOLDER = re.compile(r"\{\{(address|secret):([a-z0-9_.-]+)\}\}")
 
 
 def plan_of(stack: str) -> tuple[Settings, Plan]:
-    settings = load_deployment(stack).settings
-    return settings, make_plan(settings, stack)
+    deployment = load_stack(stack)
+    return deployment.settings, deployment.plan
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -52,7 +51,7 @@ def test_operators_keys_stand_where_the_configuration_takes_them_out_again(stack
     settings = settings.model_copy(update={"operator_keys": (key,)})
     path = f"/etc/ssh/authorized_keys.d/{plan.facts.login_user}"
     for node in plan.nodes:
-        document = yaml.safe_load(compose_user_data(plan, node, settings).decoded)
+        document = load_yaml(compose_user_data(plan, node, settings).decoded)
         files = {entry["path"]: entry for entry in document["write_files"]}
         configuration = compose_configuration(plan, node, settings)
         assert files[path]["content"] == configuration.files[path]
@@ -63,9 +62,8 @@ def test_operators_keys_stand_where_the_configuration_takes_them_out_again(stack
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_what_looks_at_a_file_is_told_which(stack: str) -> None:
-    settings, plan = plan_of(stack)
-    for node in plan.nodes:
-        entries = compose_configuration(plan, node, settings).attributes
+    for configuration in compose_stack(stack).values():
+        entries = configuration.attributes
         assert [path for path, entry in entries.items() if entry.get("check") and "{path}" not in entry["check"]] == []
 
 
@@ -74,7 +72,7 @@ def test_every_placeholder_has_a_value(stack: str) -> None:
     settings, plan = plan_of(stack)
     keys = {node.key for node in plan.nodes}
     for node in plan.nodes:
-        configuration = compose_configuration(plan, node, settings)
+        configuration = compose_stack(stack)[node.key]
         assert configuration.files == compose_configuration(plan, node, settings).files
         for text in (*configuration.files.values(), json.dumps(configuration.manifest)):
             for kind, name in PLACEHOLDER.findall(text):
@@ -89,9 +87,7 @@ def test_every_placeholder_has_a_value(stack: str) -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_unit_waits_for_what_its_service_calls(stack: str) -> None:
-    settings, plan = plan_of(stack)
-    for node in plan.nodes:
-        configuration = compose_configuration(plan, node, settings)
+    for configuration in compose_stack(stack).values():
         for unit in configuration.units:
             drop_in = configuration.files[f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf"]
             assert "StartLimitIntervalSec=0" in drop_in and ("Restart=always" in drop_in or unit["oneshot"])
@@ -119,6 +115,11 @@ def test_other_characters_than_ascii_are_named() -> None:
         encode_user_data("#cloud-config\nhostname: m\u00fcnchen\n", CLOUDS["local"])
 
 
+def test_a_document_is_as_it_was_written_whatever_became_of_it_before() -> None:
+    load_yaml("files: [{path: /etc/a}]")["files"].append("more")
+    assert load_yaml("files: [{path: /etc/a}]") == {"files": [{"path": "/etc/a"}]}
+
+
 def test_the_same_scalar_twice_names_both_documents() -> None:
     joined = merge_documents({"a": {"x": [1], "m": {"k": 1}}, "b": {"x": [2], "m": {"l": 2}}})
     assert joined == {"x": [1, 2], "m": {"k": 1, "l": 2}}
@@ -131,15 +132,15 @@ def test_a_missing_template_value_names_the_template(monkeypatch: pytest.MonkeyP
     broken = dataclasses.replace(plan.nodes[0], services=("rabbitmq",))
     from cloud_init import context
 
-    original = context.Context.variables
-    monkeypatch.setattr(context.Context, "variables", lambda self: {k: v for k, v in original(self).items() if k != "port"})
+    variables = context.Context(plan, broken, settings).variables
+    monkeypatch.setattr(context.Context, "variables", {name: value for name, value in variables.items() if name != "port"})
     with pytest.raises(ValueError, match=r"rabbitmq\.conf.*'port' is undefined"):
         compose_configuration(plan, broken, settings)
 
 
 def test_cloud_config_is_valid_yaml_with_the_programs_in_it() -> None:
     settings, plan = plan_of("aws-basic")
-    document = yaml.safe_load(compose_user_data(plan, plan.nodes[0], settings).decoded)
+    document = load_yaml(compose_user_data(plan, plan.nodes[0], settings).decoded)
     files = {entry["path"]: entry["content"] for entry in document["write_files"]}
     compile(files["/usr/lib/webitel/node/install.py"], "install.py", "exec")
     assert json.loads(files["/etc/webitel/packages.json"])["packages"]
@@ -178,10 +179,9 @@ def test_what_moves_is_bound_to_its_lock_where_there_are_several_nodes() -> None
 
 
 def test_a_unit_of_two_services_has_what_the_fragments_say_on_every_node() -> None:
-    settings, plan = plan_of("local-basic")
-    for node in plan.nodes:
-        drop_in = compose_configuration(plan, node, settings).files["/etc/systemd/system/consul.service.d/webitel.conf"]
-        assert "LimitNOFILE=65536" in drop_in and "TimeoutStopSec=30" in drop_in, node.key
+    for key, configuration in compose_stack("local-basic").items():
+        drop_in = configuration.files["/etc/systemd/system/consul.service.d/webitel.conf"]
+        assert "LimitNOFILE=65536" in drop_in and "TimeoutStopSec=30" in drop_in, key
 
 
 @pytest.mark.parametrize(

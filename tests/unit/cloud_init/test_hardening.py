@@ -11,16 +11,13 @@ from cloud_init.node.ask import tokens
 from cloud_init.node.clusters import access, encryption, trust
 from cloud_init.node.health import kept_calls, machine
 from components.model.catalogue.hardening import HARDENED, LEFT_ALONE
-from stacks.load import load_deployment
-from tests.plans import compose_configuration, make_plan
+from tests.plans import compose_stack
 
 STACKS = sorted(path.name.split(".")[1] for path in Path("stacks").glob("Pulumi.*.yaml"))
 
 
 def configurations(stack: str) -> list[Configuration]:
-    settings = load_deployment(stack).settings
-    plan = make_plan(settings, stack)
-    return [compose_configuration(plan, node, settings) for node in plan.nodes]
+    return list(compose_stack(stack).values())
 
 
 def drop_in(unit: str) -> str:

@@ -9,14 +9,13 @@ import struct
 from pathlib import Path
 
 import pytest
-import yaml
 
 from cloud_init.compose import compose_user_data
 from components.clouds.registry import CLOUDS
 from components.model.settings import Settings
 from stacks import settings as stack_settings
 from stacks.load import load_deployment
-from tests.plans import compose_configuration, make_plan
+from tests.plans import compose_configuration, load_yaml, make_plan
 
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ8n3cFvqLBD3T6kFm5QH0Yj3VfVtAbJ6bXQ5XqM0d4L"
 
@@ -73,7 +72,7 @@ def test_a_key_arrives_as_it_is(cloud: str, key: str, tmp_path: Path, monkeypatc
     (tmp_path / "Pulumi.try.yaml").write_text(text)
     deployment = load_deployment("try")
     node = deployment.plan.nodes[0]
-    document = yaml.safe_load(compose_user_data(deployment.plan, node, deployment.settings).decoded)
+    document = load_yaml(compose_user_data(deployment.plan, node, deployment.settings).decoded)
     path = f"/etc/ssh/authorized_keys.d/{deployment.plan.facts.login_user}"
     (written,) = [one["content"] for one in document["write_files"] if one["path"] == path]
     configured = compose_configuration(deployment.plan, node, deployment.settings).files[path]
@@ -99,7 +98,7 @@ def test_root_logs_in_only_where_there_is_nobody_else(cloud: str) -> None:
     settings = Settings.model_validate({"cloud": cloud, "tier": "basic"})
     plan = make_plan(settings, "try")
     node, path = plan.nodes[0], "/etc/ssh/sshd_config.d/60-webitel.conf"
-    document = yaml.safe_load(compose_user_data(plan, node, settings).decoded)
+    document = load_yaml(compose_user_data(plan, node, settings).decoded)
     (booted,) = [one["content"] for one in document["write_files"] if one["path"] == path]
     configured = compose_configuration(plan, node, settings).files[path]
     wanted = "PermitRootLogin prohibit-password" if plan.facts.login_user == "root" else "PermitRootLogin no"

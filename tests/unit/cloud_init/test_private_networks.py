@@ -4,15 +4,14 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from stacks.load import load_deployment
-from tests.plans import compose_configuration, make_plan
+from tests.plans import compose_configuration, load_stack, make_plan
 
 DROP = "ip daddr { 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10 } counter drop"
 
 
 def rules(stack: str, key: str, **changes: object) -> str:
     """The nftables of a node."""
-    settings = load_deployment(stack).settings.model_copy(update=changes)
+    settings = load_stack(stack).settings.model_copy(update=changes)
     plan = make_plan(settings, stack)
     return compose_configuration(plan, plan.node(key), settings).files["/etc/nftables.conf"]
 

@@ -8,13 +8,12 @@ from cloud_init.context import Context
 from cloud_init.manifest import describe_service
 from cloud_init.node.health import figures
 from components.model.catalogue.services import CATALOGUE
-from stacks.load import load_deployment
-from tests.plans import compose_configuration
+from tests.plans import compose_configuration, load_stack
 
 
 @pytest.mark.parametrize("stack", ["local-single", "aws-basic", "aws-extended"])
 def test_no_two_probes_make_one_figure(stack: str) -> None:
-    deployment = load_deployment(stack)
+    deployment = load_stack(stack)
     seen = 0
     for node in deployment.plan.nodes:
         for service in compose_configuration(deployment.plan, node, deployment.settings).manifest["services"]:
@@ -25,7 +24,7 @@ def test_no_two_probes_make_one_figure(stack: str) -> None:
 
 
 def test_two_that_would_are_refused() -> None:
-    deployment = load_deployment("local-single")
+    deployment = load_stack("local-single")
     context = Context(deployment.plan, deployment.plan.nodes[0], deployment.settings)
     service = CATALOGUE["nginx"]
     first = service.probes[0]

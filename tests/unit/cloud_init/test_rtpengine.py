@@ -4,8 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from stacks.load import load_deployment
-from tests.plans import compose_configuration
+from tests.plans import compose_configuration, load_stack
 
 REDIS = """[ "$7" = KEYS ] && { printf '%s\\n' 'plain@10.0.0.1' 'browser "1"' 'browser\\2'; exit; }
 tee -a "$TOLD" | sed 's/^GET "browser.*/{"media-0":{"protocol":"UDP\\/TLS\\/RTP\\/SAVPF"}}/; s/^GET .*/{}/; s/^DEL .*/1/'
@@ -14,7 +13,7 @@ tee -a "$TOLD" | sed 's/^GET "browser.*/{"media-0":{"protocol":"UDP\\/TLS\\/RTP\
 
 def run(folder: Path, **programs: str) -> int:
     """Run it with these programs in place of the system's; its exit status."""
-    deployment = load_deployment("local-single")
+    deployment = load_stack("local-single")
     composed = compose_configuration(deployment.plan, deployment.plan.node("all-1"), deployment.settings)
     (folder / "programs").mkdir()
     for name, text in programs.items():

@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -11,9 +12,8 @@ import pytest
 from cloud_init.bundles import bundle_folder
 from sandbox.standin.opensips import checks as opensips
 from sandbox.standin.opensips.tokens import ConfigError
-from stacks.load import load_deployment
 from stacks.settings import list_stacks
-from tests.plans import compose_configuration, make_plan
+from tests.plans import compose_configuration, compose_stack, load_stack, make_plan
 from tests.unit.cloud_init.opensips_files import CONFIGURATION, with_bundle
 
 FILES = Path(__file__).parents[3] / "cloud_init" / "files"
@@ -47,15 +47,24 @@ Files = dict[str, str]
 
 def files_with(stack: str, service: str, **changes: object) -> Files:
     """The filled files of the first node of a stack, with changed settings, that carries a service."""
-    settings = load_deployment(stack).settings.model_copy(update=changes)
-    plan = make_plan(settings, stack)
-    files = compose_configuration(plan, plan.nodes_with(service)[0], settings).files
+    settings = load_stack(stack).settings.model_copy(update=changes)
+    plan = make_plan(settings, stack) if changes else load_stack(stack).plan
+    node = plan.nodes_with(service)[0]
+    if not changes:
+        return dict(filled(stack, node.key))
+    return {path: fill(text) for path, text in compose_configuration(plan, node, settings).files.items()}
 
-    def fill(text: str) -> str:
-        text = re.sub(r"\{\{address:[^}]*\.public\}\}", PUBLIC, text)
-        return re.sub(r"\{\{secret:[^}]*\}\}", "secret", re.sub(r"\{\{address:[^}]*\}\}", PRIVATE, text))
 
-    return {path: fill(text) for path, text in files.items()}
+@cache
+def filled(stack: str, key: str) -> Files:
+    """The filled files of a committed stack's node: most tests look at these."""
+    return {path: fill(text) for path, text in compose_stack(stack)[key].files.items()}
+
+
+def fill(text: str) -> str:
+    """A text with values in place of its placeholders."""
+    text = re.sub(r"\{\{address:[^}]*\.public\}\}", PUBLIC, text)
+    return re.sub(r"\{\{secret:[^}]*\}\}", "secret", re.sub(r"\{\{address:[^}]*\}\}", PRIVATE, text))
 
 
 STACKS = list_stacks()
@@ -70,13 +79,19 @@ def read_options(text: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_rtpengine_gets_only_options_that_it_knows(stack: str) -> None:
-    text = files_with(stack, "rtpengine")["/etc/rtpengine/rtpengine.conf"]
+    files = files_with(stack, "rtpengine")
+    text = files["/etc/rtpengine/rtpengine.conf"]
     assert text.startswith("[rtpengine]\n")
     options = read_options(text)
     assert set(options) == RTPENGINE_OPTIONS
     assert options["listen-ng"] == "127.0.0.1:60000"
-    assert (options["redis"], options["redis-cmd-timeout"]) == ("127.0.0.1:6379/1", "100"), (
+    assert (options["redis"], options["redis-cmd-timeout"]) == ("127.0.0.1:6379/1", "1000"), (
         "without a limit no call outlives Redis"
+    )
+    assert "set rediscmdtimeout 100" in files["/usr/lib/webitel/setup/rtpengine.sh"], "a call does not wait that long"
+    assert (
+        "ExecStartPost=-/usr/lib/webitel/setup/rtpengine.sh limit"
+        in files["/etc/systemd/system/rtpengine-daemon.service.d/webitel.conf"]
     )
     assert (int(options["port-min"]), int(options["port-max"]), options["table"]) == (10000, 19999, "-1")
 
@@ -182,9 +197,7 @@ def test_settings_of_calls_reach_the_routes(changes: dict[str, object], texts: l
 
 
 def test_a_change_of_routes_is_read_while_calls_go_on() -> None:
-    settings = load_deployment(TRIAL).settings
-    plan = make_plan(settings, TRIAL)
-    configuration = compose_configuration(plan, plan.nodes_with("opensips")[0], settings)
+    configuration = compose_stack(TRIAL)[load_stack(TRIAL).plan.nodes_with("opensips")[0].key]
     reload = ["/usr/lib/webitel/setup/opensips.sh reload_routes"]
     assert configuration.attributes["/etc/opensips/routes.cfg"]["actions"] == reload
     assert configuration.manifest["bundle_actions"]["opensips"] == reload
@@ -216,10 +229,9 @@ def test_a_mistake_in_opensips_file_is_named(says: str) -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_freeswitch_is_in_the_dispatcher_with_the_inner_socket(stack: str) -> None:
-    settings = load_deployment(stack).settings
-    plan = make_plan(settings, stack)
+    plan = load_stack(stack).plan
     node = plan.nodes_with("opensips")[0]
-    text = compose_configuration(plan, node, settings).files["/etc/opensips/dispatcher.sql"]
+    text = compose_stack(stack)[node.key].files["/etc/opensips/dispatcher.sql"]
     rows = re.findall(r"^        \('\{\{address:([^}]*)\}\}', '([^']*)'\)", text, re.MULTILINE)
     assert rows == [(media.key, media.key) for media in plan.nodes_with("freeswitch")]
     assert "format('sip:%s:5080', n.address)" in text

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from cloud_init.compose import Configuration
-from stacks.load import load_deployment
-from tests.plans import compose_configuration, make_plan
+from tests.plans import compose_configuration, load_stack, make_plan
 
 APT = "/etc/apt/apt.conf.d/60webitel-updates"
 TIMERS = "/etc/systemd/system/{}.timer.d/webitel.conf"
@@ -18,7 +17,7 @@ PATTERN = re.compile(r'^  "(.*)";$', re.MULTILINE)
 
 def compose(stack: str = "local-single", **changes: Any) -> Configuration:
     """Compose the first node of a stack with these settings."""
-    settings = load_deployment(stack).settings.model_copy(update=changes)
+    settings = load_stack(stack).settings.model_copy(update=changes)
     plan = make_plan(settings, stack)
     return compose_configuration(plan, plan.nodes[0], settings)
 

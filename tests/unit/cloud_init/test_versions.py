@@ -4,13 +4,12 @@ import pytest
 
 from cloud_init.node.manifest import VersionEntry
 from sandbox.build import by_name
-from stacks.load import load_deployment
-from tests.plans import compose_configuration, make_plan
+from tests.plans import compose_configuration, load_stack, make_plan
 
 
 def versions_of(stack: str, **wanted: str) -> dict[str, VersionEntry]:
     """The first node's versions."""
-    settings = load_deployment(stack).settings
+    settings = load_stack(stack).settings
     settings = settings.model_copy(update={"package_versions": {name.replace("_", "-"): one for name, one in wanted.items()}})
     plan = make_plan(settings, stack)
     return compose_configuration(plan, plan.nodes[0], settings).manifest["versions"]
@@ -66,7 +65,7 @@ def test_a_setting_has_the_last_word_and_may_not_fall(stack: str) -> None:
 
 
 def test_nodes_without_the_package_are_told_nothing() -> None:
-    settings = load_deployment("aws-basic").settings.model_copy(update={"package_versions": {"webitel-engine": "25.08.3-1"}})
+    settings = load_stack("aws-basic").settings.model_copy(update={"package_versions": {"webitel-engine": "25.08.3-1"}})
     plan = make_plan(settings, "aws-basic")
     told = {node.key for node in plan.nodes if compose_configuration(plan, node, settings).manifest["versions"]}
     assert told == {"app-1"}

@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from cloud_init.compose import Configuration, compose_user_data
 from cloud_init.node.health.probes import QUERY_GAP_SECONDS
 from components.model.catalogue.service import Audience, Bind
 from components.model.catalogue.services import CATALOGUE
 from components.model.plan import Node
-from stacks.load import load_deployment
-from tests.plans import compose_configuration, make_plan
+from tests.plans import compose_stack, load_stack, load_yaml
 
-FACTS = yaml.safe_load((Path(__file__).parents[2] / "facts" / "webitel-25.08.yaml").read_text())
+FACTS = load_yaml((Path(__file__).parents[2] / "facts" / "webitel-25.08.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = FACTS["services"]
 SECRET = re.compile(r"\{\{secret:([a-z_]+)\}\}")
 PROFILERS = {"storage", "flow_manager", "messages-srv"}
@@ -32,9 +30,7 @@ def flatten(names: list[Any]) -> Iterator[str]:
 
 
 def configurations(stack: str) -> list[tuple[Node, Configuration]]:
-    settings = load_deployment(stack).settings
-    plan = make_plan(settings, stack)
-    return [(node, compose_configuration(plan, node, settings)) for node in plan.nodes]
+    return [(node, compose_stack(stack)[node.key]) for node in load_stack(stack).plan.nodes]
 
 
 @pytest.fixture(scope="module")
@@ -173,10 +169,9 @@ def test_identifiers_are_unique_on_a_node_and_in_a_deployment() -> None:
 
 @pytest.mark.parametrize("stack", ["local-single", "aws-basic", "hetzner-extended"])
 def test_no_secret_outside_private_files(stack: str) -> None:
-    settings = load_deployment(stack).settings
-    plan = make_plan(settings, stack)
+    settings, plan = load_stack(stack).settings, load_stack(stack).plan
     for node in plan.nodes:
-        configuration = compose_configuration(plan, node, settings)
+        configuration = compose_stack(stack)[node.key]
         for path, text in configuration.files.items():
             # A certificate without its key hides nothing.
             if set(SECRET.findall(text)) - {"nodes_root"}:
@@ -220,7 +215,7 @@ def test_media_are_on_the_recordings_disk(local: Configuration) -> None:
     used = settings_of(local, "storage")
     for setting in ("MEDIA_DIRECTORY", "TEMP_DIRECTORY", "FILE_STORE_PROPS"):
         assert "/var/lib/webitel/recordings/storage/" in used[setting]
-    props = yaml.safe_load(used["FILE_STORE_PROPS"].strip("'"))
+    props = load_yaml(used["FILE_STORE_PROPS"].strip("'"))
     assert props["path_pattern"] == "$DOMAIN/$Y/$M/$D/$H"
     drop_in = local.files["/etc/systemd/system/storage.service.d/webitel.conf"]
     assert "RequiresMountsFor=/var/lib/webitel/recordings" in drop_in
@@ -229,10 +224,9 @@ def test_media_are_on_the_recordings_disk(local: Configuration) -> None:
 
 
 def test_engine_has_a_unit_before_its_package_is_installed() -> None:
-    settings = load_deployment("aws-basic").settings
-    plan = make_plan(settings, "aws-basic")
+    settings, plan = load_stack("aws-basic").settings, load_stack("aws-basic").plan
     node = next(node for node in plan.nodes if "engine" in node.services)
-    written = yaml.safe_load(compose_user_data(plan, node, settings).decoded)["write_files"]
+    written = load_yaml(compose_user_data(plan, node, settings).decoded)["write_files"]
     assert "/etc/systemd/system/engine.service" in [entry["path"] for entry in written]
 
 
@@ -244,7 +238,7 @@ def test_the_other_packages_and_grafana() -> None:
     files = configurations("local-single")[0][1].files
     assert "admin_password = {{secret:grafana_password}}\n" in files["/etc/grafana/grafana.ini"]
     assert "password = {{secret:grafana_store_password}}\n" in files["/etc/grafana/grafana.ini"]
-    source = yaml.safe_load(files["/etc/grafana/provisioning/datasources/webitel.yaml"])["datasources"][0]
+    source = load_yaml(files["/etc/grafana/provisioning/datasources/webitel.yaml"])["datasources"][0]
     assert source["user"] == "grafana" and source["url"] == "127.0.0.1:5432"
     assert source["secureJsonData"] == {"password": "{{secret:grafana_database_password}}"}
 

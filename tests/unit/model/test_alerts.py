@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
 
-from cli.__main__ import app
 from cloud_init.node.health import figures
 from components.model.catalogue import data, monitoring, node, telephony, web, webitel
 from components.model.catalogue.alert import NODE, STACK, Severity
 from components.model.catalogue.alerts import ALERTS, BY_FILE
 from components.model.catalogue.alerts.monitoring import TOLD, UNTOLD
 from components.model.catalogue.services import CATALOGUE
+from tests.lint.signs import commands
 
 RULES = [alert for alerts in ALERTS.values() for alert in alerts]
 EXPRESSIONS = " ".join(alert.expression for alert in RULES)
@@ -85,8 +84,7 @@ def test_what_a_rule_asks_for_is_missed_when_it_is_not_there() -> None:
 def test_where_to_look_is_a_command_that_names_the_deployment(look: str) -> None:
     """In a mail nobody knows which deployment it is about, and commands take `local-single` where none is named."""
     program, command, *rest = look.split(" ")
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    assert program == "./webitel" and command in commands
+    assert program == "./webitel" and command in commands()
     assert " ".join(rest).startswith(NODE) or " ".join(rest) == STACK
     if command == "logs":
         assert rest[-1] in CATALOGUE

@@ -9,12 +9,11 @@ import pytest
 from components.model.plan import Plan
 from components.model.planning.lowering import refuse_lowering
 from components.model.problems import PlanError
-from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import load_stack, make_plan
 
 
 def plan(stack: str, **counts: int) -> Plan:
-    return make_plan(load_deployment(stack).settings.model_copy(update={"counts": counts}), stack)
+    return make_plan(load_stack(stack).settings.model_copy(update={"counts": counts}), stack)
 
 
 def running(made: Plan, leaving: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from stacks.load import load_deployment
+from tests.plans import load_stack
 
 
 def said(stack: str) -> list[str]:
-    return [warning for warning in load_deployment(stack).plan.warnings if warning.startswith("outgoing mail")]
+    return [warning for warning in load_stack(stack).plan.warnings if warning.startswith("outgoing mail")]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from components.model.plan import Plan
 from components.model.planning.firewall import NodeRule, node_openings
 from components.model.settings import Settings
 from components.model.share import resolve_catalogue
-from stacks.load import load_deployment
-from tests.plans import compose_configuration, make_plan
+from tests.plans import compose_configuration, load_stack, make_plan
 
 MEASURED = {
     f"{service.name}.{service.metrics.listener}": service.listener(service.metrics.listener)
@@ -24,7 +23,7 @@ OPENED = {"node-exporter.http", "haproxy.metrics", "rabbitmq.metrics"}
 
 
 def deployment(stack: str, **values: object) -> tuple[Settings, Plan]:
-    given = load_deployment(stack).settings
+    given = load_stack(stack).settings
     settings = Settings.model_validate(given.model_dump(exclude_unset=True) | values)
     return settings, make_plan(settings, stack)
 

@@ -9,10 +9,9 @@ from components.model.catalogue.service import OnChange, PackageSource
 from components.model.catalogue.services import CATALOGUE
 from components.model.patches import VERSION, choose_patches, find_reactions, is_patch, known_packages
 from components.model.share import SHARE_TYPES
-from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import load_stack, make_plan
 
-PLAN = make_plan(load_deployment("local-basic").settings.model_copy(update={"counts": {"app": 2}}), "local-basic")
+PLAN = make_plan(load_stack("local-basic").settings.model_copy(update={"counts": {"app": 2}}), "local-basic")
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ from components.model.catalogue import releases
 from components.model.catalogue.releases import MIGRATIONS, RELEASES, explain_release, find_obstacles
 from components.model.plan import Plan
 from components.model.report import NodeReport, ServiceRow, make_silent_report
-from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import load_stack, make_plan
 
 
 @pytest.mark.parametrize(
@@ -40,7 +39,7 @@ def test_every_migration_leads_to_a_known_release() -> None:
 
 def reports(stack: str, counts: dict[str, int], **sick: list[str]) -> tuple[Plan, dict[str, NodeReport]]:
     """A plan and what its nodes say; `sick`: services by role's first node (`data_1`)."""
-    plan = make_plan(load_deployment(stack).settings.model_copy(update={"counts": counts}), stack)
+    plan = make_plan(load_stack(stack).settings.model_copy(update={"counts": counts}), stack)
     found = {}
     for node in plan.nodes:
         names = sick.get(node.key.replace("-", "_"), [])

@@ -13,8 +13,7 @@ from components.model.planning.lowering import refuse_lowering
 from components.model.planning.planner import PlanError
 from components.model.settings import Settings
 from components.model.share import SHARE_TYPES, resolve_catalogue
-from stacks.load import load_deployment
-from tests.plans import make_plan
+from tests.plans import load_stack, make_plan
 
 NFS = {"source": "10.3.0.4:/webitel", "options": "nfsvers=4.1,noresvport"}
 
@@ -40,11 +39,11 @@ def test_with_a_share_storage_is_ready_on_every_node_of_its_role_and_needs_no_di
         assert "recordings" not in {disk.purpose for disk in node.disks}
         assert ("locks" in node.services) is (count > 1)
     assert made.share == NFS["source"] and recordings_days(made) == {}
-    assert not resolve_catalogue(load_deployment(f"aws-{tier}").settings)["storage"].moves
+    assert not resolve_catalogue(load_stack(f"aws-{tier}").settings)["storage"].moves
 
 
 def test_without_one_everything_is_as_the_catalogue_says() -> None:
-    assert resolve_catalogue(load_deployment("aws-basic").settings) is CATALOGUE
+    assert resolve_catalogue(load_stack("aws-basic").settings) is CATALOGUE
     made = plan("basic", {}, counts={"data": 3})
     assert [node.key for node in made.nodes_with("storage")] == ["data-1"] and made.share == ""
 

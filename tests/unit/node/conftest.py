@@ -1,5 +1,6 @@
 """What of this machine no unit test of the node program touches."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ def daily_lock(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 def notes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The lock and the note that every process of the node program shares."""
     folder: Path = tmp_path_factory.mktemp("notes")
+    # No test ends the machine, whose disks would have much to write.
+    monkeypatch.setattr(os, "sync", lambda: None)
     monkeypatch.setattr(turns, "WRITING", folder / "writing.lock")
     monkeypatch.setattr(owed, "OWED", folder / "owed.json")
     return folder

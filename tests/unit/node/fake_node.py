@@ -87,6 +87,8 @@ class FakeNode:
         # Who logs in here is root, and the plan's files are made for another user.
         monkeypatch.setattr(keys, "OPERATORS_FOLDER", root / "etc/ssh/elsewhere.d")
         monkeypatch.setattr(shutil, "chown", lambda *_: None)
+        # No test ends the machine, and a disk takes its time.
+        monkeypatch.setattr(os, "fsync", lambda descriptor: None)
         monkeypatch.setattr(status, "ask", lambda *_, **__: {"services": []})
         monkeypatch.setattr(subprocess, "run", self.run)
         monkeypatch.setattr(units, "drain", lambda own, tell: self.asked.append("let calls end"))

@@ -14,8 +14,7 @@ from cloud_init.node import owed
 from cloud_init.node.apply import units
 from cloud_init.node.manifest import FileEntry, UnitEntry
 from cloud_init.node.system import ApplyError
-from stacks.load import load_deployment
-from tests.plans import compose_configuration, make_plan
+from tests.plans import compose_configuration, load_stack, make_plan
 from tests.unit.node.fake_node import FakeNode
 
 BUNDLES = {
@@ -46,7 +45,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNode:
 
 def given(stack: str = "local-single", key: str = "all-1", **more: Any) -> Configuration:
     """What a node is given."""
-    settings = load_deployment(stack).settings.model_copy(update=more)
+    settings = load_stack(stack).settings.model_copy(update=more)
     plan = make_plan(settings, stack)
     return compose_configuration(plan, plan.node(key), settings)
 
@@ -212,7 +211,7 @@ def test_another_key_of_the_deployment_takes_the_place_of_the_old_one(node: Fake
 
 @pytest.mark.parametrize("stack", ["local-single", "aws-basic"])
 def test_every_action_of_a_node_is_one_that_the_node_program_performs(stack: str) -> None:
-    for node in load_deployment(stack).plan.nodes:
+    for node in load_stack(stack).plan.nodes:
         made = given(stack, node.key)
         names = {unit["name"] for unit in made.units}
         said = [action for attribute in made.attributes.values() for action in attribute["actions"]]

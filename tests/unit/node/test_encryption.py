@@ -14,8 +14,7 @@ import pytest
 from cloud_init.node import owed, turns
 from cloud_init.node.clusters import access, access_lists, encryption
 from cloud_init.node.manifest import FileEntry, Manifest
-from stacks.load import load_deployment
-from tests.plans import compose_configuration
+from tests.plans import compose_configuration, load_stack
 from tests.unit.node.entries import PORTS, manifest
 
 MEMBER_TEXT = (
@@ -265,7 +264,7 @@ def test_nothing_is_noted_before_a_changed_client_was_restarted(
 @pytest.mark.parametrize("stack", ["local-single", "local-basic", "local-extended"])
 def test_the_rounds_know_every_file_that_speaks_of_tls_to_the_database(stack: str) -> None:
     """And what they do to a file can be taken back to the letter."""
-    deployment = load_deployment(stack)
+    deployment = load_stack(stack)
     for one in deployment.plan.nodes:
         for path, text in compose_configuration(deployment.plan, one, deployment.settings).files.items():
             if path == str(encryption.DATABASE_FILE):
@@ -284,7 +283,7 @@ def test_the_rounds_know_every_file_that_speaks_of_tls_to_the_database(stack: st
 def test_haproxy_asks_brokers_for_tls_once_all_of_them_offer_it(
     files: Path, consul: Consul, done: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deployment = load_deployment("local-basic")
+    deployment = load_stack("local-basic")
     composed = compose_configuration(deployment.plan, deployment.plan.node("app-1"), deployment.settings)
     proxy = files / "haproxy.cfg"
     monkeypatch.setattr(encryption, "PROXY_FILE", proxy)

@@ -15,8 +15,7 @@ from cloud_init.node.apply import files
 from cloud_init.node.ask.view import View
 from cloud_init.node.health import probes, waiting
 from components.model.catalogue.services import CATALOGUE
-from stacks.load import load_deployment
-from tests.plans import compose_configuration, make_plan
+from tests.plans import compose_configuration, load_stack, make_plan
 from tests.unit.node.entries import PORTS, manifest, probe, wrong
 
 STACKS = tuple(f"{cloud}-{tier}" for cloud in ("local", "aws", "hetzner") for tier in ("single", "basic", "extended"))
@@ -50,7 +49,7 @@ def find_wrong(value: object, kind: Any, where: str) -> Iterator[str]:
 def test_what_is_composed_is_what_the_types_say(stack: str, more: dict[str, Any]) -> None:
     if more and stack.startswith("local"):
         more = {"recordings_share": {"source": "/srv/recordings", "type": "bind"}}
-    settings = load_deployment(stack).settings.model_copy(update=more)
+    settings = load_stack(stack).settings.model_copy(update=more)
     plan = make_plan(settings, stack)
     for node in plan.nodes:
         made = compose_configuration(plan, node, settings)
@@ -66,7 +65,7 @@ def test_the_types_are_looked_at_to_the_last_value() -> None:
 
 
 def test_the_ports_are_those_of_the_catalogue() -> None:
-    settings = load_deployment("aws-basic").settings
+    settings = load_stack("aws-basic").settings
     plan = make_plan(settings, "aws-basic")
     for node in plan.nodes:
         assert compose_configuration(plan, node, settings).manifest["ports"] == PORTS
@@ -122,7 +121,7 @@ def test_the_program_knows_every_probe_of_the_catalogue_and_no_other() -> None:
 
 
 def test_the_program_can_wait_for_what_units_wait_for_and_nothing_else() -> None:
-    deployments = [load_deployment(stack) for stack in STACKS]
+    deployments = [load_stack(stack) for stack in STACKS]
     composed = [compose_configuration(one.plan, node, one.settings) for one in deployments for node in one.plan.nodes]
     assert {name for made in composed for unit in made.units for name in unit["waits"]} == waiting.QUESTIONS.keys()
     assert {service.name for service in CATALOGUE.values() if service.awaited} <= waiting.QUESTIONS.keys()

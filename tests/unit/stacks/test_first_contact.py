@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import yaml
 
 from cloud_init.compose import compose_user_data
 from cloud_init.sent import HOST_KEY_BYTES, add_host_key, encode, measure_sent
@@ -16,7 +15,7 @@ from components.model.settings import Settings
 from components.model.site import Site
 from stacks.first_contact import find_boot_keys
 from tests.clouds.conformance.checks import read_sent
-from tests.plans import make_plan
+from tests.plans import load_yaml, make_plan
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)
@@ -29,9 +28,9 @@ def test_a_machine_boots_with_that_key_and_else_with_what_was_composed(cloud: st
         sent = add_host_key(composed, *key, plan.facts)
         text, found = read_sent(sent)
         assert text == composed.decoded
-        document = yaml.safe_load(f"{text}ssh_keys:\n  ed25519_private: |\n{found}")
+        document = load_yaml(f"{text}ssh_keys:\n  ed25519_private: |\n{found}")
         assert document["ssh_keys"] == {"ed25519_private": key.private, "ed25519_public": key.public}
-        assert {name: document[name] for name in document if name != "ssh_keys"} == yaml.safe_load(composed.decoded)
+        assert {name: document[name] for name in document if name != "ssh_keys"} == load_yaml(composed.decoded)
         assert measure_sent(sent, plan.facts) - measure_sent(composed.sent, plan.facts) < HOST_KEY_BYTES
         assert sent == add_host_key(composed, *key, plan.facts)
         assert read_sent(composed.sent) == (composed.decoded, "")

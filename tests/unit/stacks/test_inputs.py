@@ -165,7 +165,7 @@ def test_two_configs_are_one_too_many(folder: Path) -> None:
         ("config:\n\t- x\n", "stacks/Pulumi.try.yaml: is not YAML: line 2: "),
         ("a: 1\n---\nb: 2\n", "stacks/Pulumi.try.yaml: is not YAML: line 2: "),
         ("config: &a [*a]\n", "stacks/Pulumi.try.yaml: line 1: a value contains itself"),
-        (f"config: {'[' * 3000}{']' * 3000}\n", "stacks/Pulumi.try.yaml: "),
+        (f"config: {'[' * 1000}{']' * 1000}\n", "stacks/Pulumi.try.yaml: "),
         (
             "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
             + "".join(f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in ("ab", "bc", "cd", "de")),
@@ -180,8 +180,9 @@ def test_two_configs_are_one_too_many(folder: Path) -> None:
 )
 def test_a_file_of_another_shape(folder: Path, text: str, told: str) -> None:
     write(folder, "", text)
-    assert any(one.startswith(told) for one in refusals()), refusals()
-    assert all("\n" not in one for one in refusals())
+    found = refusals()
+    assert any(one.startswith(told) for one in found), found
+    assert all("\n" not in one for one in found)
 
 
 def test_line_ends_and_byte_order_mark_of_another_system(folder: Path) -> None:

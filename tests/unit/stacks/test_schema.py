@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from jsonschema.protocols import Validator
 
 from components.model.settings import Settings
 from stacks.problems import SECRET_SETTINGS
@@ -14,6 +16,14 @@ from stacks.schema import PROJECT_FILE, SCHEMA_FILE, project_text, pulumi_config
 from stacks.settings import list_stacks, stack_file
 
 RENEW = "run: PYTHONPATH=. .venv/bin/python -m stacks.schema"
+
+
+@cache
+def validator() -> Validator:
+    """The schema, itself looked at once."""
+    kind = jsonschema.validators.validator_for(schema())
+    kind.check_schema(schema())
+    return kind(schema())
 
 
 def test_the_committed_files_are_current() -> None:
@@ -28,7 +38,7 @@ def test_stack_files_name_the_schema_and_fit_it(stack: str) -> None:
     first = text.splitlines()[0]
     assert first == "# yaml-language-server: $schema=schema.json"
     assert (stack_file(stack).parent / first.partition("=")[2]) == SCHEMA_FILE
-    jsonschema.validate(yaml.safe_load(text), schema())
+    validator().validate(yaml.safe_load(text))
 
 
 @pytest.mark.parametrize(
@@ -45,18 +55,18 @@ def test_stack_files_name_the_schema_and_fit_it(stack: str) -> None:
 def test_the_schema_refuses(wrong: dict[str, Any]) -> None:
     config = {"webitel:cloud": "aws", "webitel:tier": "basic"} | wrong
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({"config": config}, schema())
+        validator().validate({"config": config})
 
 
 def test_the_schema_takes_what_else_stands_in_a_stack_file() -> None:
-    config = {
+    config: dict[str, Any] = {
         "webitel:cloud": "aws",
         "webitel:tier": "basic",
         "aws:region": "eu-central-1",
         "webitel:repository_password": {"secure": "v1:x"},
         "webitel:phones": "internet",
     }
-    jsonschema.validate({"config": config, "encryptionsalt": "v1:x"}, schema())
+    validator().validate({"config": config, "encryptionsalt": "v1:x"})
 
 
 def test_every_setting_is_described_and_declared_where_the_engine_can() -> None:
