@@ -58,7 +58,7 @@ def test_a_first_up_gets_the_plugin_before_it_asks(engine: Engine, monkeypatch: 
     [("hetzner-single", ""), ("proxmox-single", "muhlba91/pulumi-proxmoxve"), ("xen-single", "vatesfr/pulumi-xenorchestra")],
 )
 def test_a_plugin_comes_from_where_its_sdk_says(engine: Engine, stack: str, server: str) -> None:
-    assert before.install_plugin(engine, load_deployment(stack).plan) == ""
+    assert before.install_plugin(engine, load_stack(stack).plan) == ""
     words = (engine.folder / "asked").read_text()
     assert words.startswith(f"--server github://api.github.com/{server} " if server else "--non-interactive")
 

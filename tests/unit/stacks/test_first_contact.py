@@ -43,10 +43,10 @@ def test_our_key_comes_with_it_where_nothing_else_tells_it() -> None:
     (node,) = plan.nodes
     composed, key = compose_user_data(plan, node, settings), throw_away_key("seed", node.key)
     text, found = read_sent(add_host_key(composed, *key, plan.facts, "ssh-ed25519 AAAA ours\n"))
-    document = yaml.safe_load(f"{text}ssh_keys:\n  ed25519_private: |\n{found}")
+    document = load_yaml(f"{text}ssh_keys:\n  ed25519_private: |\n{found}")
     assert document.pop("ssh_authorized_keys") == ["ssh-ed25519 AAAA ours"]
     assert document.pop("ssh_keys") == {"ed25519_private": key.private, "ed25519_public": key.public}
-    assert document == yaml.safe_load(composed.decoded)
+    assert document == load_yaml(composed.decoded)
 
 
 def test_both_versions_of_a_network_say_the_same() -> None:
