@@ -157,6 +157,7 @@ READERS: Mapping[str, Callable[[Inputs], Iterator[Opening]]] = {
     "hcloud:index/firewall:Firewall": read_hetzner,
     "libvirt:index/domain:Domain": read_screen,
     "proxmoxve:firewall/rulesLegacy:RulesLegacy": read_proxmox,
+    "vsphere:index/virtualMachine:VirtualMachine": read_nothing,
 }
 """By type of a resource, what reads its openings."""
 

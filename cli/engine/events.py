@@ -24,6 +24,7 @@ VERBS = {
 """The engine's operations that do something."""
 
 CREATIONS = ("create", "create-replacement")
+DELETIONS = ("delete", "delete-replaced")
 
 COLOUR = re.compile(r"<\{%.*?%\}>")
 LIST_OF_ONE = re.compile(r"\A1 error occurred:\s*\* ")
@@ -78,6 +79,8 @@ class Rollout:
         self.changes: Mapping[str, int] = {}
         self.failed_creations: dict[str, Mapping[str, Any]] = {}
         """What was to be created, by URN, inputs too: secret ones are masked."""
+        self.failed_deletions: list[str] = []
+        """What was to be deleted, by URN."""
         self.errors_of: dict[str, list[str]] = {}
         """Texts by URN."""
 
@@ -93,6 +96,8 @@ class Rollout:
             self.end(metadata, when, failed=True)
             if metadata.get("op") in CREATIONS:
                 self.failed_creations[metadata["urn"]] = metadata["new"]
+            elif metadata.get("op") in DELETIONS:
+                self.failed_deletions.append(metadata["urn"])
         if "diagnosticEvent" in event:
             return self.note(event["diagnosticEvent"], when)
         if "summaryEvent" in event:

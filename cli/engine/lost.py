@@ -1,4 +1,5 @@
-"""Creations whose answer was lost while the engine went on: it takes them for failed, and what they made is in no state."""
+"""Creations and deletions whose answer was lost while the engine went on: it takes them for failed, and what they made is in no
+state, what they deleted still is."""
 
 from __future__ import annotations
 
@@ -36,6 +37,17 @@ def list_lost(rollout: Rollout) -> list[Mapping[str, Any]]:
     ]
 
 
+def list_unsure(rollout: Rollout) -> list[str]:
+    """Return the deletions that may have happened, by URN. Some providers fail at deleting what is gone, each time anew
+    (`facts/onprem.md` 4.6, 6.5)."""
+    return [
+        urn
+        for urn in dict.fromkeys(rollout.failed_deletions)
+        if not resource_type(urn).startswith(NOT_ASKED)
+        and any(is_lost(resource_type(urn), text) for text in rollout.errors_of.get(urn, ()))
+    ]
+
+
 def is_lost(type: str, text: str) -> bool:
     """Return whether an error leaves open if a thing was made. Some refusals come as an internal error, such as Google's 503
     for no capacity."""
@@ -45,23 +57,25 @@ def is_lost(type: str, text: str) -> bool:
 
 
 def adopt_lost(engine: Engine, rollout: Rollout) -> None:
-    """Look them up at once and adopt what is there: an import of the state drops operations that are left open, so that nothing
-    would tell the next run."""
-    lost = list_lost(rollout)
-    if not lost:
+    """Look them up at once, adopt what is there and forget what is gone: an import of the state drops operations that are left
+    open, so that nothing would tell the next run."""
+    lost, unsure = list_lost(rollout), list_unsure(rollout)
+    if not lost and not unsure:
         return
-    names = ", ".join(describe(one["urn"]) for one in lost)
-    progress(f"Looking whether it was made, as the answer was lost: {names}.")
+    names = ", ".join(map(describe, (*(one["urn"] for one in lost), *unsure)))
+    what = "whether it was made" if not unsure else "whether it is gone" if not lost else "what is there"
+    progress(f"Looking {what}, as the answer was lost: {names}.")
     try:
         state = engine.export()
         pending = state["deployment"].get("pending_operations") or []
         known = {one["resource"]["urn"] for one in pending}
         resources = state["deployment"].get("resources") or []
         begun = [as_begun(one, resources) for one in lost if one["urn"] not in known]
-        settle(engine, state, [*pending, *({"type": "creating", "resource": one} for one in begun)])
+        begun_deleting = [{"type": "deleting", "resource": {"urn": urn, "type": resource_type(urn)}} for urn in unsure]
+        settle(engine, state, [*pending, *({"type": "creating", "resource": one} for one in begun), *begun_deleting])
     except Failure as error:
         # What made the run fail is told all the same.
-        err.print(f"warning: it is unknown whether this was made, look in the cloud's console: {names}\n{error}")
+        err.print(f"warning: it is unknown what is there, look in the cloud's console: {names}\n{error}")
 
 
 def as_begun(made: Mapping[str, Any], resources: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

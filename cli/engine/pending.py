@@ -127,8 +127,10 @@ def find_ids(engine: Engine, begun: Sequence[Resource], resources: Sequence[Reso
             raise Failure(f"the cloud does not say whether {describe(urn)} was created:\n{answer.error}")
         if way.ask:
             answer = Answer(ask_directly(engine, urn, way))
+        given = complete(one, resources)
+        made = look_directly(engine, urn, given, way) if way.look else way.ids(given, answer.values)
         others = {other.get("id") for other in resources if other["type"] == one["type"] and is_another(other, one)}
-        ids = [id for id in way.ids(complete(one, resources), answer.values) if id not in others]
+        ids = [id for id in made if id not in others]
         if len(ids) > 1:
             raise Failure(
                 f"{len(ids)} things may be {describe(urn)}, whose creation was interrupted: {', '.join(sorted(ids))}. "
@@ -195,5 +197,14 @@ def ask_directly(engine: Engine, urn: str, way: Way) -> Mapping[str, Any]:
     assert way.ask
     try:
         return way.ask(engine.setting)
+    except OSError as error:
+        raise Failure(f"the cloud does not say whether {describe(urn)} was created: {error}") from error
+
+
+def look_directly(engine: Engine, urn: str, inputs: Mapping[str, Any], way: Way) -> list[str]:
+    """Return the ids that the cloud's own interface tells for the inputs of a creation."""
+    assert way.look
+    try:
+        return way.look(inputs, engine.setting)
     except OSError as error:
         raise Failure(f"the cloud does not say whether {describe(urn)} was created: {error}") from error

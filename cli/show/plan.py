@@ -11,7 +11,7 @@ from components.model.catalogue.tiers import TIERS
 from components.model.plan import Node, Opening, Plan
 from components.model.planning.capacity import recordings_days, recordings_gib, recordings_gib_per_day
 from components.model.planning.planner import documentation_values
-from components.model.planning.sums import Sum, sum_by_role, sum_by_zone, sum_nodes
+from components.model.planning.sums import Sum, licence_cores, sum_by_role, sum_by_zone, sum_nodes
 from components.model.settings import Settings
 from stacks.load import Deployment
 
@@ -158,6 +158,8 @@ def facts_table(plan: Plan, settings: Settings, everything: bool) -> Table:
     )
     per_day = recordings_gib_per_day(TIERS[plan.tier].calls_per_day)
     add("recordings", [f"on {plan.share}, which you run: {per_day:.0f} GiB a day at {calls} calls a day"] if plan.share else [])
+    if cores := licence_cores(plan):
+        add("licence", [f"at least {cores} cores, {plan.facts.licence_cores} for each CPU of the hosts"])
     if settings.budget:
         whom = ", ".join(settings.budget_mail) or "the billing account's administrators"
         alarm = f"alarm at {plan.monthly_price.currency} {settings.budget:,} a month of {plan.facts.budget_by}, to {whom}"

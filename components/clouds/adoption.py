@@ -19,9 +19,10 @@ Setting = Callable[[str], str]
 class Way:
     """From a creation's inputs to the ids, as the provider takes them for an import, of what it may have made.
 
-    `function` is a function of the provider, asked with `arguments` of the inputs; `nothing` is a regular expression for
-    its error that means no more than that there is none. `ask` is for what no function tells. Without both an id is made
-    of the inputs alone. `imported`: that id is for an import only, at which the provider finds out the one it reads by.
+    `function` is a function of the provider, asked with `arguments` of the inputs; `nothing` is a regular expression for its
+    error that means no more than that there is none. `ask` is for what no function tells. Without both an id is made of the
+    inputs alone. `look` asks for this very thing, by code of the cloud's own. `imported`: that id is for an import only, at
+    which the provider finds out the one it reads by.
     """
 
     ids: Callable[[Values, Values], list[str]]
@@ -30,6 +31,7 @@ class Way:
     nothing: str = ""
     ask: Callable[[Setting], Values] | None = None
     imported: bool = False
+    look: Callable[[Values, Setting], list[str]] | None = None
 
 
 REPEATED = Way(lambda inputs, answer: [])

@@ -39,9 +39,10 @@ def bridge_name(stack: str, prefix: str = "w") -> str:
 
 
 def mac_address(prefix: str, stack: str, key: str) -> str:
-    """Return the MAC address of a node, always the same, behind a hypervisor's own `BC:24:11`."""
-    digest = hashlib.sha256(f"{stack}/{key}".encode()).hexdigest()[:6].upper()
-    return ":".join((prefix, digest[:2], digest[2:4], digest[4:]))
+    """Return the MAC address of a node, always the same, behind a hypervisor's own digits such as `BC:24:11` or `00:50:56:3`."""
+    own = prefix.replace(":", "")
+    digits = own + hashlib.sha256(f"{stack}/{key}".encode()).hexdigest()[: 12 - len(own)].upper()
+    return ":".join(digits[place : place + 2] for place in range(0, 12, 2))
 
 
 def explain_name(name: str) -> str:

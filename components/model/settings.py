@@ -14,7 +14,7 @@ from components.model.catalogue.service import PackageSource
 from components.model.given_hosts import Host
 from components.model.site import Site
 
-CloudName = Literal["local", "aws", "gcp", "azure", "digitalocean", "hetzner", "libvirt", "onprem", "proxmox"]
+CloudName = Literal["local", "aws", "gcp", "azure", "digitalocean", "hetzner", "libvirt", "onprem", "proxmox", "vsphere"]
 """Each has its folder in `components/clouds/`."""
 LocalNetwork = Literal["bridged", "nat", "late_address", "late_network"]
 TierName = Literal["single", "basic", "extended"]

@@ -17,6 +17,24 @@ class Site(BaseModel):
         description="The bridge or virtual network that nodes stand in; empty = the hypervisor's usual one.",
         examples=["vmbr0"],
     )
+    datacenter: str = Field(default="", description="Datacenter of vCenter; empty = `Datacenter`.", examples=["Frankfurt"])
+    folder: str = Field(
+        default="",
+        description="Folder of vCenter for the machines, which has to be there; empty = the datacenter's own.",
+        examples=["telephony/webitel"],
+    )
+    drs: bool = Field(
+        default=True,
+        description="Whether clusters of vCenter have DRS, whose rules keep members of a role on different hosts.",
+    )
+    core_mhz: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="MHz of a core of the hosts (vSphere), with which nodes with SIP or media get all of their CPU reserved, and "
+        "latency sensitivity `high`; 0 = a higher share only.",
+        examples=[2600],
+    )
     vlan: int = Field(default=0, ge=0, le=4094, description="VLAN of the nodes on that bridge; 0 = none.", examples=[20])
     gateway: IPv4Address | None = Field(
         default=None, description="Router of `webitel:network`; empty = its first address.", examples=["10.20.0.1"]

@@ -239,3 +239,56 @@ def test_libvirt(attach: Attach, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "virsh pool-define-as fast dir" in find(told, "MISSING stores", "no pool fast")
     assert "18 GiB free, 56 GiB needed" in find(told, "MISSING memory")
     assert "virsh undefine libvirt-basic-data-1" in find(told, "note names")
+
+
+def test_vsphere(attach: Attach, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulators, read = attach("vsphere"), read_stack_config
+    for name, value in simulators.environment.items():
+        monkeypatch.setenv(name, value)
+    site = {"data_store": "fast", "network": "office", "core_mhz": 3000}
+    changed = {"webitel:site": site, "webitel:image": "templates/debian-11"}
+    monkeypatch.setattr(questions, "read_stack_config", lambda name: {**read(name), **changed})
+    tell(
+        simulators.world,
+        "vsphere",
+        release="7.0.3",
+        withheld=["VirtualMachine.Config.Resource"],
+        without_drs=["cluster"],
+        hosts=1,
+        memory_gib=20,
+        free_gib=100,
+    )
+    put(
+        simulators,
+        Thing("vsphere:index/virtualMachine:VirtualMachine", "u", "", {"name": "vsphere-basic-data-1", "memory": 4096}),
+    )
+    told = list(ask(simulators, "vsphere-basic"))
+    assert "upgrade it to 8 or later" in find(told, "MISSING release", "7.0.3")
+    assert "the user lacks VirtualMachine.Config.Resource" in find(told, "MISSING rights")
+    assert "20 GiB of memory free, its nodes reserve" in find(told, "MISSING memory")
+    assert "set it to 2600" in find(told, "MISSING CPU", "core_mhz = 3000")
+    assert "vCenter has: datastore1, ssd" in find(told, "MISSING stores", "no store fast")
+    assert "datastore1 has 100 GiB free" in find(told, "MISSING stores", "are needed")
+    assert "telephony" in find(told, "MISSING network", "no network office")
+    assert "no template of that name" in find(told, "MISSING image")
+    assert "vCenter has a machine vsphere-basic-data-1 already" in find(told, "note names")
+
+
+@pytest.mark.parametrize(
+    ("zones", "words"),
+    [
+        (["cluster"], [("note DRS", "cluster has no DRS", "drs: false"), ("note hosts", "cluster has 1 hosts, 2 members")]),
+        (["cluster", "berlin"], [("MISSING clusters: no cluster berlin", "vCenter has: cluster, cluster-2, cluster-3")]),
+    ],
+)
+def test_vsphere_has_clusters_that_keep_members_apart(
+    attach: Attach, zones: list[str], words: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulators, read = attach("vsphere"), read_stack_config
+    for name, value in simulators.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(questions, "read_stack_config", lambda name: {**read(name), "webitel:zones": zones})
+    tell(simulators.world, "vsphere", without_drs=["cluster"], hosts=1)
+    told = list(ask(simulators, "vsphere-extended"))
+    for each in words:
+        assert find(told, *each)

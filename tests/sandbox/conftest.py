@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from cloud_init.node.health import kept_calls
 from tests.sandbox import bucket, pebble
 from tests.sandbox.consul_program import find_consul
 from tests.sandbox.network import own_network
 from tests.sandbox.platform import Platform, running_platform
+from tests.sandbox.relay import Relay, running_relay
 from tests.sandbox.runner import Runner
-from tests.sandbox.telephony import Telephony, running_telephony
+from tests.sandbox.telephony import LOOPBACK, Telephony, running_telephony
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,4 +56,12 @@ def runner(platform: Platform, tmp_path: Path) -> Iterator[Runner]:
 def telephony() -> Iterator[Telephony]:
     """OpenSIPS, FreeSWITCH and rtpengine, running, with phones 1001 to 1009."""
     with running_telephony() as made:
+        yield made
+
+
+@pytest.fixture
+def relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
+    """rtpengine and its Redis; the node program's loopback is theirs."""
+    monkeypatch.setattr(kept_calls, "LOOPBACK", LOOPBACK)
+    with running_relay() as made:
         yield made

@@ -1,14 +1,12 @@
-"""rtpengine and Redis with the node's files, as ordinary processes on addresses of the loopback, and calls through them."""
+"""rtpengine and Redis with the node's files, as ordinary processes on addresses of the loopback."""
 
 import os
 import re
-import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,101 +16,12 @@ import pytest
 
 from cloud_init.node.ask import sip
 from tests.sandbox.platform import wait_until
-from tests.sandbox.telephony import LOOPBACK, NODE, node_files
+from tests.sandbox.relay_calls import PACE_SECONDS, Call
+from tests.sandbox.telephony import LOOPBACK, node_files
 
-CALLER, MEDIA = "127.0.79.21", "127.0.79.22"
-"""Where the two ends of a call's audio are."""
 NG_PORT, CLI_PORT, REDIS_PORT = 60000, 2224, 6379
 DELETE_SECONDS, DISABLED_SECONDS = 1, 2
 """Shorter than a node has it: how long an ended call stays, and how long a Redis that failed is left alone."""
-PACKET = bytes([0x80, 8]) + bytes(10) + bytes(160)
-PACE_SECONDS = 0.02
-
-
-class Call:
-    """A call whose two ends send audio all the time; `last` and `gaps` say, by end, when it last heard the other, and its
-    longest silences."""
-
-    def __init__(self, relay: "Relay") -> None:
-        self.relay = relay
-        self.id = f"call-{secrets.token_hex(6)}"
-        self.sockets = {name: self.bind(name) for name in (CALLER, MEDIA)}
-        self.last = dict.fromkeys(self.sockets, 0.0)
-        self.gaps = dict.fromkeys(self.sockets, 0.0)
-        self.ending = threading.Event()
-        start = time.monotonic()
-        offered = self.say("offer", CALLER, direction=["ext", "int"])
-        answered = self.say("answer", MEDIA)
-        self.seconds = time.monotonic() - start
-        self.targets = {MEDIA: read_port(offered), CALLER: read_port(answered)}
-        self.threads = [threading.Thread(target=self.talk, args=(name,), daemon=True) for name in self.sockets]
-        for thread in self.threads:
-            thread.start()
-
-    @staticmethod
-    def bind(address: str) -> socket.socket:
-        """An end's socket."""
-        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        made.bind((address, 0))
-        made.settimeout(PACE_SECONDS)
-        return made
-
-    def say(self, command: str, end: str, **more: object) -> str:
-        """An offer or an answer of one end."""
-        port = self.sockets[end].getsockname()[1]
-        text = f"v=0\r\no=- 1 1 IN IP4 {end}\r\ns=-\r\nc=IN IP4 {end}\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\n"
-        tags = {"from-tag": "a"} | ({"to-tag": "b"} if command == "answer" else {})
-        said = self.relay.ask({"command": command, "call-id": self.id, "sdp": text, **tags, **more})
-        assert "6:result2:ok" in said, said
-        return said
-
-    def talk(self, end: str) -> None:
-        """Send and hear."""
-        own, number, due = self.sockets[end], 0, time.monotonic()
-        while not self.ending.is_set():
-            number += 1
-            own.sendto(PACKET[:2] + number.to_bytes(2, "big") + (160 * number).to_bytes(4, "big") + PACKET[8:], self.targets[end])
-            due += PACE_SECONDS
-            while (left := due - time.monotonic()) > 0:
-                own.settimeout(left)
-                try:
-                    own.recv(2000)
-                except TimeoutError:
-                    break
-                now = time.monotonic()
-                if self.last[end]:
-                    self.gaps[end] = max(self.gaps[end], now - self.last[end])
-                self.last[end] = now
-
-    def hears(self) -> bool:
-        """Whether both ends hear each other right now."""
-        return all(time.monotonic() - heard < 10 * PACE_SECONDS for heard in self.last.values())
-
-    def forget_gaps(self) -> None:
-        """Measure silences from here on."""
-        self.gaps = dict.fromkeys(self.sockets, 0.0)
-
-    def is_known(self) -> bool:
-        """Whether rtpengine knows it."""
-        return "6:result2:ok" in self.relay.ask({"command": "query", "call-id": self.id})
-
-    def hang_up(self) -> str:
-        """End it; what rtpengine says."""
-        self.silence()
-        return self.relay.ask({"command": "delete", "call-id": self.id, "from-tag": "a"})
-
-    def silence(self) -> None:
-        """Send no more."""
-        self.ending.set()
-        for thread in self.threads:
-            thread.join()
-
-
-def read_port(said: str) -> tuple[str, int]:
-    """Where rtpengine wants an end's audio."""
-    found = re.search(r"m=audio (\d+)", said)
-    assert found, said
-    return NODE, int(found[1])
 
 
 class Relay:
@@ -129,6 +38,7 @@ class Relay:
             assert count == 1, name
         self.write("rtpengine.conf", text if redis else re.sub(r"(?m)^(no-)?redis.*\n", "", text))
         self.write("redis.conf", files["/etc/redis/redis.conf"].replace("127.0.0.1", LOOPBACK) + f"dir {folder}\n")
+        self.write("rtpengine.sh", files["/usr/lib/webitel/setup/rtpengine.sh"].replace("127.0.0.1", LOOPBACK))
 
     def write(self, name: str, text: str) -> None:
         """A file."""
@@ -144,10 +54,19 @@ class Relay:
         self.launch("redis", "redis-server", str(self.folder / "redis.conf"), "--daemonize", "no")
         wait_until(lambda: can_connect(REDIS_PORT), 10, "Redis")
 
-    def start_rtpengine(self) -> None:
-        """rtpengine, until it answers."""
+    def start_rtpengine(self) -> float:
+        """rtpengine, until it answers, and what its unit does then; the seconds until the answer."""
+        start = time.monotonic()
         self.launch("rtpengine", "rtpengine", "-f", "-E", "--no-log-timestamps", f"--config-file={self.folder}/rtpengine.conf")
         wait_until(self.answers, 10, "rtpengine")
+        seconds = time.monotonic() - start
+        self.run_script("limit")
+        return seconds
+
+    def run_script(self, what: str, before: str = "") -> None:
+        """What rtpengine's unit runs before and after its start; `before` stands in front of it."""
+        script = before + (self.folder / "rtpengine.sh").read_text()
+        subprocess.run(["sh", "-c", script, "rtpengine.sh", what], check=True, capture_output=True, timeout=20)
 
     def answers(self) -> bool:
         """Whether rtpengine answers a ping."""
@@ -173,9 +92,9 @@ class Relay:
         """Stop or continue a program."""
         self.running[name].send_signal(number)
 
-    def call(self) -> Call:
+    def call(self, kind: type[Call] = Call) -> Call:
         """A new call."""
-        self.calls.append(Call(self))
+        self.calls.append(kind(self.ask))
         return self.calls[-1]
 
     def redis(self, *words: str) -> str:

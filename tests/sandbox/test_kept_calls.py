@@ -1,28 +1,17 @@
-"""rtpengine's calls through its death, and through Redis' own: the real programs with the node's files."""
+"""rtpengine's calls through its death: the real programs with the node's files."""
 
-import re
 import signal
-import subprocess
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from cloud_init.node.ask import redis
 from cloud_init.node.health import kept_calls
-from cloud_init.node.manifest import Manifest
+from tests.sandbox.kept import OWN, forget, hear, revive
 from tests.sandbox.platform import wait_until
-from tests.sandbox.relay import CLI_PORT, DISABLED_SECONDS, REDIS_PORT, Call, Relay, running_relay
-from tests.sandbox.telephony import LOOPBACK, node_files
-from tests.unit.node.entries import PORTS, manifest, service
+from tests.sandbox.relay import Relay, running_relay
+from tests.sandbox.relay_calls import SecretCall
 
 pytestmark = pytest.mark.sandbox
-
-OWN: Manifest = manifest(services=[service("redis")], ports={**PORTS, "rtpengine_cli": CLI_PORT, "redis_calls": REDIS_PORT})
-SILENCE_SECONDS, SETUP_SECONDS = 3.0, 2.0
-"""What a call bears at most when rtpengine dies, and a new one when Redis hangs."""
-
 
 BROWSER_SDP = "\r\n".join(
     (
@@ -43,44 +32,20 @@ BROWSER_SDP = "\r\n".join(
 )
 
 
-@pytest.fixture(autouse=True)
-def addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The node program's loopback is another one here."""
-    monkeypatch.setattr(kept_calls, "LOOPBACK", LOOPBACK)
-
-
-@pytest.fixture
-def relay() -> Iterator[Relay]:
-    with running_relay() as made:
-        yield made
-
-
-def hear(*some: Call) -> None:
-    """Wait until both ends of every call hear each other."""
-    wait_until(lambda: all(one.hears() for one in some), 5, "audio")
-
-
 def test_without_redis_a_call_ends_with_rtpengine() -> None:
     with running_relay(redis=False) as relay:
         call = relay.call()
         hear(call)
         relay.kill("rtpengine")
         relay.start_rtpengine()
-        time.sleep(SILENCE_SECONDS)
+        time.sleep(2.0)
         assert not call.hears() and not call.is_known()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_calls_outlive_rtpengine(relay: Relay, number: int) -> None:
     some = [relay.call() for _ in range(20)]
-    hear(*some)
-    for call in some:
-        call.forget_gaps()
-    relay.kill("rtpengine", number)
-    relay.start_rtpengine()
-    hear(*some)
-    assert max(gap for call in some for gap in call.gaps.values()) < SILENCE_SECONDS
-    assert all(call.is_known() for call in some)
+    revive(relay, some, number)
     changed = some[0].say("offer", "127.0.79.21", **{"to-tag": "b"})
     assert str(some[0].targets["127.0.79.22"][1]) in changed, "a re-INVITE keeps its ports"
     for call in some:
@@ -88,107 +53,29 @@ def test_calls_outlive_rtpengine(relay: Relay, number: int) -> None:
     wait_until(lambda: relay.keys() == set(), 10, "the end of all keys")
 
 
-def test_a_redis_that_hangs_holds_no_call(relay: Relay) -> None:
-    before = relay.call()
-    hear(before)
-    relay.hold("redis", signal.SIGSTOP)
-    begun = [relay.call() for _ in range(6)]
-    assert max(call.seconds for call in begun) < SETUP_SECONDS
-    hear(before, *begun)
-    relay.hold("redis", signal.SIGCONT)
-
-
-def test_a_redis_that_was_away_is_given_every_call_again(relay: Relay) -> None:
-    before = relay.call()
-    hear(before)
-    relay.kill("redis")
-    during = relay.call()
-    assert during.seconds < SETUP_SECONDS
-    hear(before, during)
-    relay.start_redis()
-    assert kept_calls.list_lost(OWN) == {before.id, during.id}, "rtpengine does not write them by itself"
-    wait_until(gives_all, 3 * DISABLED_SECONDS, "the rewritten calls")
-    for call in (before, during):
-        call.forget_gaps()
-    relay.kill("rtpengine")
-    relay.start_rtpengine()
-    hear(before, during)
-    assert max(gap for call in (before, during) for gap in call.gaps.values()) < SILENCE_SECONDS
-
-
-def gives_all() -> bool:
-    """A round of the watcher."""
+def test_a_secret_call_of_an_hour_outlives_rtpengine(relay: Relay) -> None:
+    """Its packets' numbers began anew several times, which is told to nobody and is needed to read them."""
+    some = [relay.call(SecretCall) for _ in range(3)] + [relay.call()]
+    hear(*some)
+    time.sleep(1)
     kept_calls.Keeper().look(OWN, time.monotonic())
-    return kept_calls.list_lost(OWN) == set()
-
-
-def test_a_call_that_ended_without_redis_does_not_stay(relay: Relay) -> None:
-    ended, stale = relay.call(), relay.call()
-    hear(ended, stale)
-    relay.hold("redis", signal.SIGSTOP)
-    ended.hang_up()
-    stale.silence()
-    relay.kill("rtpengine")
-    relay.hold("redis", signal.SIGCONT)
-    text = (relay.folder / "rtpengine.conf").read_text()
-    relay.write("rtpengine.conf", re.sub(r"(?m)^timeout = 60$", "timeout = 3", text))
-    relay.start_rtpengine()
-    assert ended.is_known() and stale.is_known(), "Redis had both"
-    wait_until(lambda: relay.keys() == set(), 10, "their end without audio")
-    assert not ended.is_known() and not stale.is_known()
-
-
-def test_a_full_redis_refuses_calls_and_drops_none(relay: Relay) -> None:
-    kept = relay.call()
-    hear(kept)
-    for size in (1 << 20, 1 << 16, 1 << 10, 1 << 10):
-        time.sleep(0.3)  # until it has given back what the last command took
-        with pytest.raises(redis.RedisError, match="OOM"):
-            for number in range(1000):
-                redis.ask(LOOPBACK, REDIS_PORT, "SET", f"filler-{size}-{number}", "x" * size)
-    begun = [relay.call() for _ in range(40)]
-    lost, keys = kept_calls.list_lost(OWN), relay.keys()
-    assert lost and lost == {call.id for call in begun} - keys and kept.id in keys
-    assert max(call.seconds for call in begun) < SETUP_SECONDS
-    hear(kept, *begun)
-
-
-def test_what_rtpengine_does_not_need_redis_refuses(relay: Relay) -> None:
-    for words in (
-        "CONFIG SET dir /tmp",
-        "REPLICAOF 127.0.0.1 1",
-        "EVAL return(1) 0",
-        "SAVE",
-        "MODULE LIST",
-        "SHUTDOWN",
-        "FLUSHALL",
-    ):
-        assert "NOPERM" in relay.redis(*words.split()), words
-
-
-def forget(left_seconds: int) -> None:
-    """What comes before the start of an rtpengine that ended so long ago, 0 = not since the machine started."""
-    script = node_files()["/usr/lib/webitel/setup/rtpengine.sh"].replace("127.0.0.1", LOOPBACK)
-    uptime = int(Path("/proc/uptime").read_text().split(".")[0])
-    shown = f"systemctl() {{ echo {(uptime - left_seconds) * 1_000_000 if left_seconds else 0}; }}\n"
-    subprocess.run(["sh", "-c", shown + script, "rtpengine.sh", "forget"], check=True, capture_output=True, timeout=20)
+    for _ in range(2):
+        revive(relay, some)
 
 
 def test_calls_of_hours_ago_are_forgotten(relay: Relay) -> None:
     relay.redis("SET", "old", "x")
     for left in (0, 3, 200):
-        forget(left)
+        forget(relay, left)
         assert relay.keys() == {"old"}, "the machine started, a crash, a restart"
-    forget(400)
+    forget(relay, 400)
     assert relay.keys() == set()
     relay.hold("redis", signal.SIGSTOP)
-    start = time.monotonic()
-    forget(3)
-    assert time.monotonic() - start < 5, "rtpengine's start does not wait for it"
+    assert forget(relay, 3) < 5, "rtpengine's start does not wait for it"
     relay.hold("redis", signal.SIGCONT)
     relay.kill("redis")
     for left in (3, 400):
-        forget(left)
+        forget(relay, left)
 
 
 def test_a_browsers_call_begins_anew_since_its_keys_do_not_come_back(relay: Relay) -> None:
@@ -198,7 +85,7 @@ def test_a_browsers_call_begins_anew_since_its_keys_do_not_come_back(relay: Rela
     assert "6:result2:ok" in said, said
     assert kept_calls.describe_obstacle(OWN) == "calls in progress would end: 1 of browsers"
     relay.kill("rtpengine")
-    forget(1)
+    forget(relay, 1)
     assert relay.keys() == {call.id for call in some}
     relay.start_rtpengine()
     hear(*some)

@@ -12,6 +12,10 @@ DELETIONS: Mapping[str, str] = {
     "by its ends": "undoes what ties its two ends, whichever resource tied them (`facts/real-clouds.md` P2)",
     "plug pulled": "a running guest is ended at once, nothing in it is stopped before; refused when it is gone already "
     "(dmacvicar/terraform-provider-libvirt v0.8.3, `resourceLibvirtDomainDelete`)",
+    "once": "likewise, and refused when it is gone already (vmware/terraform-provider-vsphere@b45b5b4, "
+    "`resourceVSphereVirtualDiskDelete`)",
+    "off first, once": "shut down before, by force after a while, and it stays off when its deletion then fails; refused when it "
+    "is gone already (vmware/terraform-provider-vsphere@b45b5b4, `resourceVSphereVirtualMachineDelete`)",
     "lasting": "a network that became its region's default is never deleted (`facts/real-clouds.md` B8)",
 }
 """What each word of the data means, and how it is known."""

@@ -23,6 +23,7 @@ from tests.simulator import rest
 from tests.simulator.case import load_case
 from tests.simulator.libvirt.functions import VirshError
 from tests.simulator.libvirt.functions import answer as virsh
+from tests.simulator.vsphere import soap
 from tests.simulator.world import Thing, World
 
 FIREWALL = "digitalocean:index/firewall:Firewall"
@@ -81,6 +82,9 @@ class Interface:
                 if self.path == "/virsh":
                     self.answer_virsh(self.rfile.read(int(self.headers["Content-Length"])).decode().strip().split("\n"))
                     return
+                if self.path == "/sdk":
+                    self.send(*soap.answer(world, self.rfile.read(int(self.headers["Content-Length"]))))
+                    return
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if self.path.endswith(":getEffectiveOrgPolicy"):
                     self.tell("POST", body)
@@ -100,15 +104,16 @@ class Interface:
                     status, said = 200, virsh(world, words)
                 except VirshError as error:
                     status, said = 400, f"error: {error}"
-                self.send_response(status)
-                self.end_headers()
-                self.wfile.write(said.encode())
+                self.send(status, said.encode())
 
             def answer(self, status: int, document: Mapping[str, Any]) -> None:
                 given = self.headers.get("Authorization", "")
                 known = len(given.split()) == 2 or given.startswith("PVEAPIToken=")
                 body = json.dumps(document if known else {"id": "unauthorized"}).encode()
-                self.send_response(status if known else 401)
+                self.send(status if known else 401, body)
+
+            def send(self, status: int, body: bytes) -> None:
+                self.send_response(status)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -130,6 +135,9 @@ class Interface:
             "GOOGLE_COMPUTE_CUSTOM_ENDPOINT": self.url,
             "PROXMOX_VE_ENDPOINT": self.url,
             "PROXMOX_VE_API_TOKEN": "webitel@pve!deploy=simulated",
+            "VSPHERE_SERVER": self.url,
+            "VSPHERE_USER": "webitel@vsphere.local",
+            "VSPHERE_PASSWORD": "simulated",
         }
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

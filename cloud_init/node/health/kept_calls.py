@@ -20,13 +20,18 @@ WRITING_SECONDS = 0.3
 REWRITE_SECONDS = 90.0
 """Between two rewrites. Each keeps calls without audio from ending for rtpengine's `timeout`, which must be shorter."""
 LARGEST_MEMORY_SHARE = 0.85
-CALL = re.compile(r"^callid:\s+(.+?) \| deletionmark:\s*no\b", re.MULTILINE)
-ANY_CALL = re.compile(r"^callid:", re.MULTILINE)
+STALE_SECONDS = 300.0
+"""How long Redis keeps a call that rtpengine does not know: FreeSWITCH hangs up after as long without audio, so until then
+rtpengine's next start may still be its rescue."""
+CALL = re.compile(r"^callid:\s+(.+?) \| deletionmark:\s*(yes|no)\b", re.MULTILINE)
 TOTAL = re.compile(r"^Current sessions total:\s*(\d+)$", re.MULTILINE)
 LISTINGS = 3
 """How often the list is read until it is as long as rtpengine says."""
 BROWSER = '"protocol":"UDP/TLS'
 """What stands in the value of a call whose ICE and DTLS no restart brings back (`facts/rtpengine-redis.md` 5)."""
+SECRET = '"protocol":"RTP/SAVP'
+"""What stands in the value of a call with SRTP. It comes back only with a value of less than ten minutes ago
+(`facts/rtpengine-redis.md` 10)."""
 PROBE = "probe-"
 """How the calls of the health check begin (`ask/sip.py`)."""
 
@@ -55,14 +60,18 @@ def ask_rtpengine(manifest: Manifest, command: str) -> str:
 
 def list_calls(manifest: Manifest) -> set[str]:
     """List the calls in progress. Raises OSError where rtpengine does not tell all of them."""
+    return {name for name, ended in list_known(manifest).items() if not ended and not name.startswith(PROBE)}
+
+
+def list_known(manifest: Manifest) -> dict[str, bool]:
+    """List all calls that rtpengine knows, and whether they have ended. Raises OSError where it does not tell all of them."""
     for _ in range(LISTINGS):
         total = count_calls(manifest)
-        said = ask_rtpengine(manifest, "list sessions all")
-        listed = len(ANY_CALL.findall(said))
+        found = CALL.findall(ask_rtpengine(manifest, "list sessions all"))
         # Calls begin and end meanwhile.
-        if listed >= min(total, count_calls(manifest)):
-            return {name for name in CALL.findall(said) if not name.startswith(PROBE)}
-    raise OSError(f"it lists {listed} of {total}")
+        if len(found) >= min(total, count_calls(manifest)):
+            return {name: mark == "yes" for name, mark in found}
+    raise OSError(f"it lists {len(found)} of {total}")
 
 
 def count_calls(manifest: Manifest) -> int:
@@ -100,15 +109,20 @@ def rewrite(manifest: Manifest) -> set[str]:
 
 def list_browsers(manifest: Manifest) -> set[str]:
     """List the calls of browsers, which end with rtpengine although Redis has them."""
+    return list_marked(manifest, BROWSER)
+
+
+def list_marked(manifest: Manifest, mark: str) -> set[str]:
+    """List the calls in progress whose value in Redis has that in it."""
     keys = sorted(list_calls(manifest) & list_kept(manifest))
     values = redis.ask_all(LOOPBACK, manifest["ports"]["redis_calls"], [("GET", key) for key in keys]) if keys else []
-    return {key for key, value in zip(keys, values, strict=True) if BROWSER in str(value)}
+    return {key for key, value in zip(keys, values, strict=True) if mark in str(value)}
 
 
 def describe_obstacle(manifest: Manifest) -> str:
     """Say what keeps rtpengine from being restarted; "" = all its calls would come back."""
     try:
-        lost = list_lost(manifest) and rewrite(manifest)
+        lost = rewrite(manifest)
         browsers = list_browsers(manifest)
     except ConnectionRefusedError:
         return ""  # it does not run
@@ -174,25 +188,47 @@ class Keeper:
     """What the watcher does about calls that would not come back."""
 
     def __init__(self) -> None:
-        self.rewritten = -REWRITE_SECONDS
+        self.rewritten = self.looked = -REWRITE_SECONDS
+        self.stale: dict[str, float] = {}
 
     def look(self, manifest: Manifest, now: float) -> None:
-        """Restart what waited for its calls, and have calls written that a new Redis does not have."""
+        """Restart what waited for its calls, and have calls written that a new Redis does not have, or has an old value of."""
         waiting = list_put_off()
         if not has_redis(manifest) and not waiting:
             return
         try:
-            lost = list_lost(manifest)
-            if lost and now - self.rewritten >= REWRITE_SECONDS and answers(manifest):
-                self.rewritten = now
-                print(f"Redis lacked {len(lost)} calls of rtpengine, and lacks {len(rewrite(manifest))} now", flush=True)
-            restarts = bool(waiting) and not describe(list_lost(manifest), list_browsers(manifest))
+            if has_redis(manifest) and answers(manifest):
+                self.keep(manifest, now)
+            restarts = bool(waiting) and not describe(list_lost(manifest), list_browsers(manifest)) and not rewrite(manifest)
         except OSError as error:
             print(f"rtpengine's calls: {error}", flush=True)
             return
         if restarts:
             print(f"restarting {' and '.join(waiting)}: that waited for calls, and none would end now", flush=True)
             systemctl("restart", "--no-block", *waiting)
+
+    def keep(self, manifest: Manifest, now: float) -> None:
+        """Have Redis hold the calls that there are: as they are now, and no others."""
+        lost, secret = list_lost(manifest), set[str]()
+        if now - self.looked >= REWRITE_SECONDS:
+            self.looked = now
+            self.sweep(manifest, now)
+            secret = list_marked(manifest, SECRET)
+        if not (lost or secret) or now - self.rewritten < REWRITE_SECONDS:
+            return
+        self.rewritten = now
+        left = rewrite(manifest)
+        if lost:
+            print(f"Redis lacked {len(lost)} calls of rtpengine, and lacks {len(left)} now", flush=True)
+
+    def sweep(self, manifest: Manifest, now: float) -> None:
+        """Delete in Redis what ended while Redis was not told: at its next start rtpengine would give it the ports of a call that
+        goes on, which would then be the one that does not come back (`facts/rtpengine-redis.md` 4)."""
+        kept = list_kept(manifest)
+        self.stale = {name: self.stale.get(name, now) for name in kept - list_known(manifest).keys()}
+        if gone := [name for name, since in self.stale.items() if now - since >= STALE_SECONDS]:
+            redis.ask_all(LOOPBACK, manifest["ports"]["redis_calls"], [("DEL", name) for name in gone])
+            print(f"Redis had {len(gone)} calls that are over", flush=True)
 
 
 def answers(manifest: Manifest) -> bool:

@@ -23,6 +23,7 @@ FACTS = CloudFacts(
     real=True,
     priced=False,
     made_to_measure=True,
+    site_ignores=("datacenter", "folder", "drs", "core_mhz"),
     region_shape="cluster",
     zones=("pve", "pve2", "pve3"),
     zone_shape=r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?",

@@ -80,7 +80,8 @@ class CloudFacts:
     `trial`: machines are small containers on one host. `priced`: machines are of types with prices, in the price list; else
     nobody is paid for them by the month. `made_to_measure`: a machine has the vCPU and the memory that its role needs, on hosts
     of one's own, which are not promised twice; the nodes' MAC addresses then begin with `mac_prefix`, and
-    `site_ignores` are parts of `webitel:site` that are of no use there.
+    `site_ignores` are parts of `webitel:site` that are of no use there. `licence_cores`: as many cores at least count for each
+    CPU of a host where its software is licensed by the core, 0 = it is not.
     `image_shape`: a regular expression of `webitel:image`, which has to be given, and what it means; empty = there is a usual.
     `user_data_gzip`: takes gzip bytes in base64 as user data. `user_data_limit`: bytes as sent, ours everywhere (the smallest
     of theirs). `metadata_ports`: ports of the
@@ -144,6 +145,7 @@ class CloudFacts:
     made_to_measure: bool = False
     mac_prefix: str = ""
     site_ignores: tuple[str, ...] = ()
+    licence_cores: int = 0
     firewalls: bool = True
     image_shape: tuple[str, str] = ("", "")
     given: bool = False

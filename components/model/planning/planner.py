@@ -29,7 +29,7 @@ from components.model.planning.hosts import find_host, warn_of_hosts
 from components.model.planning.mail import warn_of_closed_mail
 from components.model.planning.placement import find_unknown_calls
 from components.model.planning.readiness import describe_plain_http, documentation_values
-from components.model.planning.sums import sum_by_role, sum_by_zone
+from components.model.planning.sums import licence_cores, sum_by_role, sum_by_zone
 from components.model.planning.zones import warn_of_losses
 from components.model.problems import PlanError, Problem
 from components.model.secret_specs import DEPLOYMENT_SECRETS, SECRETS
@@ -262,6 +262,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "capacity": {
             "roles": [{"role": role, **asdict(found)} for role, found in sum_by_role(plan).items()],
             "zones": [{"zone": zone, **asdict(found)} for zone, found in sum_by_zone(plan).items()],
+            "licence_cores": licence_cores(plan),
         },
         "bill": [asdict(line) for line in plan.bill],
         "monthly_price": asdict(plan.monthly_price),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.model.plan import Node, Plan
+
+VCPUS_PER_CORE = 2
+"""At most, of a physical core (the vendor's, `facts/webitel.md` 5)."""
 
 
 @dataclass(frozen=True)
@@ -38,3 +43,12 @@ def sum_by_zone(plan: Plan) -> dict[str, Sum]:
     """Return what stands in each zone; none where there are no zones."""
     zones = dict.fromkeys(node.zone for node in (*plan.nodes, *plan.kept) if node.zone)
     return {zone: sum_nodes(*([one for one in nodes if one.zone == zone] for nodes in (plan.nodes, plan.kept))) for zone in zones}
+
+
+def licence_cores(plan: Plan) -> int:
+    """Return how many cores of licence the hosts take at least, 0 where none is counted: a host for each member of a role in a
+    zone, with one CPU, which counts for as many cores as its licence says even where it has fewer."""
+    per_cpu = plan.facts.licence_cores
+    zones = [[node for node in plan.nodes if node.zone == zone] for zone in dict.fromkeys(node.zone for node in plan.nodes)]
+    hosts = sum(max(Counter(node.role for node in nodes).values()) for nodes in zones)
+    return max(per_cpu * hosts, math.ceil(sum_nodes(plan.nodes).vcpus / VCPUS_PER_CORE)) if per_cpu else 0

@@ -172,9 +172,10 @@ def finish(stand: Stand, undisturbed: Live, tell: Told, point: str) -> None:
 
 
 def choose_cuts(cloud: str, types: list[str], count: int) -> list[str]:
-    """A machine, a disk and further types."""
-    kept = [TYPES[cloud].machine, TYPES[cloud].disk]
-    return [*kept, *random.Random(cloud).sample(sorted({*types} - {*kept}), count - len(kept))]
+    """A machine, a disk and further types, as far as there are any."""
+    kept = [*dict.fromkeys((TYPES[cloud].machine, TYPES[cloud].disk))]
+    further = sorted({*types} - {*kept})
+    return [*kept, *random.Random(cloud).sample(further, min(count - len(kept), len(further)))]
 
 
 def test_every_creation_is_found_again_as_itself(

@@ -32,6 +32,8 @@ WRONG = (-7, 10**9)
 FREE: Mapping[tuple[str, str, int], str] = {
     ("libvirt:index/volume:Volume", "size", 10**9): "bytes: a disk of a gigabyte is one",
     ("proxmoxve:index/vmLegacy:VmLegacy", "timeoutShutdownVm", 10**9): "seconds: no more than patience",
+    ("vsphere:index/virtualMachine:VirtualMachine", "waitForGuestNetTimeout", -7): "less than one waits for nothing, as 0 does",
+    ("vsphere:index/virtualMachine:VirtualMachine", "waitForGuestNetTimeout", 10**9): "minutes: no more than patience",
 }
 """By type, path and wrong value: numbers that a simulator takes, and why."""
 

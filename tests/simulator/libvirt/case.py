@@ -90,7 +90,6 @@ CASE = Case(
     off=("state", "shut off"),
     stopping=("in shutdown",),
     resized_anew=True,
-    lost_deletion_stays="its provider fails at deleting a machine that is gone: docs/operate/libvirt.md",
     bugs=BUGS,
     record_bugs=(),
     settings={"uri": "qemu+ssh://root@kvm-1/system"},

@@ -7,7 +7,7 @@ import importlib
 import pytest
 
 from cli.engine.events import Rollout
-from cli.engine.lost import as_begun, list_lost
+from cli.engine.lost import as_begun, list_lost, list_unsure
 from components.clouds.registry import CLOUDS
 from tests.simulator.case import load_case
 
@@ -69,6 +69,17 @@ def test_what_another_has_is_never_adopted(text: str) -> None:
 def test_only_creations_of_a_clouds_things_are_looked_up() -> None:
     assert list_lost(failed("EOF", "update")) == []
     assert list_lost(failed("EOF", type="webitel:index:Secrets")) == []
+
+
+@pytest.mark.parametrize("op", ["delete", "delete-replaced"])
+def test_a_deletion_whose_answer_was_lost_may_have_happened(op: str) -> None:
+    machine = URN
+    assert list_unsure(failed("connection reset by peer", op)) == [machine]
+    assert list_lost(failed("connection reset by peer", op)) == []
+    for text in ("DependencyViolation: it is in use", "UnauthorizedOperation: you are not authorized"):
+        assert list_unsure(failed(text, op)) == []
+    assert list_unsure(failed("EOF", op, type="webitel:index:Secrets")) == []
+    assert list_unsure(failed("EOF", "create")) == []
 
 
 def test_it_stands_in_the_state_behind_what_it_refers_to() -> None:

@@ -79,13 +79,19 @@ def read_options(text: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_rtpengine_gets_only_options_that_it_knows(stack: str) -> None:
-    text = files_with(stack, "rtpengine")["/etc/rtpengine/rtpengine.conf"]
+    files = files_with(stack, "rtpengine")
+    text = files["/etc/rtpengine/rtpengine.conf"]
     assert text.startswith("[rtpengine]\n")
     options = read_options(text)
     assert set(options) == RTPENGINE_OPTIONS
     assert options["listen-ng"] == "127.0.0.1:60000"
-    assert (options["redis"], options["redis-cmd-timeout"]) == ("127.0.0.1:6379/1", "100"), (
+    assert (options["redis"], options["redis-cmd-timeout"]) == ("127.0.0.1:6379/1", "1000"), (
         "without a limit no call outlives Redis"
+    )
+    assert "set rediscmdtimeout 100" in files["/usr/lib/webitel/setup/rtpengine.sh"], "a call does not wait that long"
+    assert (
+        "ExecStartPost=-/usr/lib/webitel/setup/rtpengine.sh limit"
+        in files["/etc/systemd/system/rtpengine-daemon.service.d/webitel.conf"]
     )
     assert (int(options["port-min"]), int(options["port-max"]), options["table"]) == (10000, 19999, "-1")
 

@@ -19,7 +19,7 @@ from components.model.naming import mac_address
 from components.model.plan import Plan
 from components.model.planning import planner
 from components.model.planning.readiness import documentation_values
-from components.model.planning.sums import Sum, sum_by_role, sum_by_zone, sum_nodes
+from components.model.planning.sums import Sum, licence_cores, sum_by_role, sum_by_zone, sum_nodes
 from components.model.problems import PlanError
 from components.model.settings import Settings
 from stacks.load import Deployment
@@ -98,6 +98,22 @@ def test_sums_take_the_place_of_a_bill() -> None:
     capacity = planner.plan_to_json(made)["capacity"]
     assert capacity["roles"][1] == {"role": "app", "nodes": 2, "vcpus": 16, "memory_gib": 32, "disk_gib": 160}
     assert [one["zone"] for one in capacity["zones"]] == [*zones]
+
+
+def test_licences_count_a_host_for_each_member_of_a_role() -> None:
+    def count(**more: Any) -> int:
+        return licence_cores(plan(facts=CLOUDS["vsphere"], image="debian-12", **more))
+
+    assert count() == 16  # one host with one CPU bears it: 22 vCPU are 11 cores
+    assert count(counts={"data": 3}) == 48
+    assert count(counts={"data": 3}, zones=["a", "b", "c"]) == 48
+    assert count(counts={"app": 9}) == 9 * 16
+    assert planner.plan_to_json(plan())["capacity"]["licence_cores"] == 0
+
+
+def test_a_mac_address_keeps_to_what_the_hypervisor_leaves() -> None:
+    assert mac_address("00:50:56:3", "test", "edge-1").startswith("00:50:56:3")
+    assert len(mac_address("00:50:56:3", "test", "edge-1")) == 17
 
 
 def test_a_plan_shows_what_it_takes_of_the_hosts() -> None:

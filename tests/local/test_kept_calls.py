@@ -1,0 +1,110 @@
+"""Calls that are held while a node's rtpengine is killed, changed and given a patch version: none is dropped."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.local.conftest import Figure
+from tests.local.deployment import ROOT, Deployment, wait_until
+from tests.tools.held_audio import STATE
+
+pytestmark = pytest.mark.local
+
+CALLS = 20
+PROGRAM, UNIT = "/run/webitel-held-audio.py", "webitel-held-audio"
+RTPENGINE = "rtpengine-daemon"
+
+
+def ask(node: Deployment) -> dict[str, Any]:
+    """What the held calls hear."""
+    heard: dict[str, Any] = json.loads(node.on_node(f"cat {STATE}"))
+    return heard
+
+
+def await_audio(node: Deployment, seconds: float = 30) -> float:
+    """Wait until all calls hear both ends; the longest silence since they last did."""
+
+    def look() -> str:
+        heard = ask(node)
+        return "" if heard["silent"] == 0 else f"{heard['silent']} of {heard['calls']} calls are silent"
+
+    wait_until(look, seconds)
+    gap = float(ask(node)["gap"])
+    node.on_node(f"systemctl kill -s USR1 {UNIT}")
+    return gap
+
+
+@contextmanager
+def held_calls(node: Deployment) -> Iterator[None]:
+    """Calls through the node's rtpengine, which have to be there at the end."""
+    node.on_node(f"cat >{PROGRAM}", text=(ROOT / "tests/tools/held_audio.py").read_text())
+    node.on_node(f"systemd-run -q --unit {UNIT} -p SuccessExitStatus=0 python3 {PROGRAM} {node.address} {CALLS}")
+    try:
+        wait_until(lambda: node.on_node(f"test -s {STATE} || echo no call stands"), 20)
+        await_audio(node)
+        yield
+        await_audio(node)
+        node.on_node(f"systemctl stop {UNIT}")
+        assert node.on_node(f"systemctl is-failed {UNIT} || true") != "failed", "rtpengine knew a call no longer"
+    finally:
+        node.on_node(f"systemctl stop {UNIT}; systemctl reset-failed {UNIT}; rm -f {PROGRAM} {STATE}", check=False)
+
+
+def find_run(node: Deployment) -> str:
+    """Which run of rtpengine it is."""
+    return node.on_node(f"systemctl show -P InvocationID {RTPENGINE}")
+
+
+def kill(node: Deployment) -> float:
+    """Kill rtpengine; the longest silence of the calls."""
+    before = find_run(node)
+    node.on_node(f"systemctl kill -s KILL {RTPENGINE}")
+    wait_until(lambda: "" if find_run(node) not in ("", before) else "rtpengine is not back", 30)
+    return await_audio(node)
+
+
+def test_calls_outlive_an_rtpengine_that_is_killed(healthy: Deployment, figure: Figure) -> None:
+    with held_calls(healthy):
+        for _ in range(3):
+            figure(f"silence of {CALLS} calls whose rtpengine is killed", kill(healthy))
+    assert healthy.find_faults() == {}
+
+
+def test_a_change_of_rtpengine_drops_no_call_and_needs_no_leave(healthy: Deployment, figure: Figure) -> None:
+    before = find_run(healthy)
+    with held_calls(healthy):
+        with healthy.edit("cloud_init/files/rtpengine/rtpengine.conf", "log-level = 4", "log-level = 5"):
+            done = healthy.up()
+        assert "log-level = 5" in healthy.on_node("cat /etc/rtpengine/rtpengine.conf")
+        changed = find_run(healthy)
+        assert changed != before, done.said
+        figure(f"silence of {CALLS} calls whose rtpengine is changed", await_audio(healthy))
+        healthy.up()
+        assert find_run(healthy) != changed
+        await_audio(healthy)
+
+
+def test_calls_go_on_and_begin_where_redis_is_killed_or_hangs(healthy: Deployment, figure: Figure) -> None:
+    with held_calls(healthy):
+        healthy.on_node("systemctl kill -s KILL redis-server")
+        assert await_audio(healthy) < 1
+        wait_until(lambda: healthy.find_faults().get("redis", ""), 30)
+        healthy.on_node("systemctl kill -s STOP redis-server")
+        try:
+            wait_until(lambda: "" if "redis" in healthy.find_faults() else "status does not name Redis", 30)
+            assert set(healthy.find_faults()) == {"redis"}, "rtpengine takes calls"
+            figure("silence of calls while Redis hangs", await_audio(healthy))
+        finally:
+            healthy.on_node("systemctl kill -s CONT redis-server")
+        # The watcher has it all written anew.
+        wait_until(lambda: " ".join(list_warnings(healthy)), 180)
+        figure("silence of calls whose Redis hung before", kill(healthy))
+
+
+def list_warnings(node: Deployment) -> list[str]:
+    """What the node warns of about calls."""
+    report = json.loads(node.on_node("webitel-node status --json || true"))
+    return [row["why"] for row in report["machine"] if row["name"] == "calls"]
