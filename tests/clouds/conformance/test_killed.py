@@ -62,7 +62,7 @@ def rules(cloud: str, command: str, kind: str) -> list[Rule]:
     if kind == "lost" and (why := load_case(cloud).lost_deletion_stays):
         pytest.skip(why)
     operations = ("delete", "update") if kind == "lost" else ("change",)
-    which: Rule = {"each": True} if LONG else {"nth": 1 + SAMPLE[cloud][2] // len(operations)}
+    which: Rule = {"each": True} if LONG else {"nth": -(-SAMPLE[cloud][2] // len(operations))}
     return [{"kind": kind, "operation": operation, **which} for operation in operations]
 
 

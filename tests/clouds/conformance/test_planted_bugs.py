@@ -61,7 +61,7 @@ OF_A_HYPERVISOR = 12
 
 def choose_bugs(cloud: str) -> list[Bug]:
     """A cloud's bugs, or those that the short form has."""
-    own, shared = list(BUGS[cloud]), common(cloud)
+    own, shared = [*BUGS[cloud]], common(cloud)
     if LONG:
         return [*own, *shared]
     if cloud in HYPERVISORS:
