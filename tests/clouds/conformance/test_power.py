@@ -22,7 +22,7 @@ from components.model.resource_types import CONFIGURATION
 from stacks.load import load_deployment
 from tests.clouds.conformance import command
 from tests.clouds.conformance.conftest import Live, Standing, Start
-from tests.clouds.conformance.sample import LONG, do_on, draw
+from tests.clouds.conformance.sample import LONG, do_on, draw_some
 from tests.simulator.case import load_case
 from tests.simulator.world import Thing
 
@@ -56,7 +56,7 @@ def runs(live: Live) -> bool:
 
 @pytest.mark.parametrize("cloud", [name for name, facts in CLOUDS.items() if facts.real])
 def test_a_machine_that_is_off_is_found_and_started(cloud: str, start: Start, standing: Standing) -> None:
-    do_on(draw("power"), cloud, "takes ten seconds")
+    do_on(draw_some("power"), cloud, "takes ten seconds")
     live = start(f"{cloud}-single", standing(f"{cloud}-single"))
     word, before = turn_off(live), live.deployment.state()
     with command.command_line(live), open_engine(live.deployment.stack) as engine:
@@ -76,7 +76,7 @@ def test_a_machine_on_its_way_down_is_started_when_it_has_come_there(
     standing: Standing,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    do_on(draw("power"), cloud, "takes ten seconds")
+    do_on(draw_some("power"), cloud, "takes ten seconds")
     live = start(f"{cloud}-single", standing(f"{cloud}-single"))
     output, _ = load_case(cloud).off
     machine = find_machine(live)
