@@ -6,6 +6,9 @@ from ipaddress import IPv4Address
 
 from pydantic import BaseModel, ConfigDict, Field
 
+EVERYWHERE = ("network", "gateway", "name_servers", "store", "data_store", "public_addresses")
+"""Parts that are of use on every hypervisor; of the others a cloud's facts name those that it has."""
+
 
 class Site(BaseModel):
     """Stores, network and hosts of a hypervisor, by the names that its owner gave them."""

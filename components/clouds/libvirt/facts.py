@@ -24,7 +24,7 @@ FACTS = CloudFacts(
     region_shape="host",
     package="libvirt",
     mac_prefix="52:54:00",
-    site_ignores=("hosts", "pool", "vlan", "image_checksum", "first_id", "datacenter", "folder", "drs", "core_mhz"),
+    site_uses=("files_store", "cpu"),
     network_prefixes=(8, 28),
     # No firewall but the nodes' own, whose files grow with them (`provider/node_inputs.py`).
     max_networks=400,

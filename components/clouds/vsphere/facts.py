@@ -24,7 +24,7 @@ FACTS = CloudFacts(
     licence_cores=16,
     # VMware keeps 00:50:56:00 to 3F for whoever chooses one, and refuses others.
     mac_prefix="00:50:56:3",
-    site_ignores=("pool", "vlan", "files_store", "hosts", "image_checksum", "first_id", "cpu"),
+    site_uses=("datacenter", "folder", "drs", "core_mhz"),
     region_shape="vcenter",
     zones=("cluster", "cluster-2", "cluster-3"),
     zone_shape=r"[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?",

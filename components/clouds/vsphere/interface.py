@@ -4,7 +4,6 @@ asked with the provider's own log-in, and logged out of again, as vCenter has fe
 from __future__ import annotations
 
 import os
-import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,9 +15,8 @@ from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
 
 from components.clouds.adoption import Setting
+from components.clouds.own_interface import SECONDS, make_context
 
-SECONDS = 15.0
-"""For an answer."""
 NAMESPACE = "{urn:vim25}"
 TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 ENVELOPE = (
@@ -62,9 +60,7 @@ class Session:
         if not self.server or not self.user or not self.password:
             raise VcenterError("export VSPHERE_SERVER=... VSPHERE_USER=... VSPHERE_PASSWORD=...")
         insecure = setting("vsphere:allowUnverifiedSsl") or os.environ.get("VSPHERE_ALLOW_UNVERIFIED_SSL", "")
-        context = ssl.create_default_context()
-        if insecure.lower() in ("true", "1"):  # as the provider does it, where its owner says so
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context = make_context(insecure=insecure.lower() in ("true", "1"))
         self.opener = urllib.request.build_opener(
             urllib.request.HTTPSHandler(context=context), urllib.request.HTTPCookieProcessor(CookieJar())
         )

@@ -33,7 +33,7 @@ FACTS = CloudFacts(
     machine_resource="xenorchestra:index/vm:Vm",
     type_output="nameDescription",
     mac_prefix="00:16:3E",
-    site_ignores=("hosts", "vlan", "files_store", "image_checksum", "first_id", "cpu", "datacenter", "folder", "drs", "core_mhz"),
+    site_uses=("pool",),
     network_prefixes=(8, 28),
     # No firewall but the nodes' own, whose files grow with them (`provider/node_inputs.py`).
     max_networks=400,

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
-import urllib.error
-import urllib.request
 from typing import Any
 
+from components.clouds import own_interface
 from components.clouds.adoption import Setting
-
-SECONDS = 15.0
-"""For an answer."""
 
 
 def call(setting: Setting, method: str, path: str) -> Any:
@@ -23,30 +18,9 @@ def call(setting: Setting, method: str, path: str) -> Any:
         raise OSError("an address and a token are needed: export XOA_URL=wss://... XOA_TOKEN=...")
     insecure = (setting("xenorchestra:insecure") or os.environ.get("XOA_INSECURE", "")).lower() in ("true", "1")
     # The provider's is that of its web socket.
-    base = url.rstrip("/").replace("wss://", "https://").replace("ws://", "http://")
-    request = urllib.request.Request(
-        f"{base}/rest/v0{path}",
-        b"{}" if method == "POST" else None,
-        {"Cookie": f"authenticationToken={token}", "Content-Type": "application/json"},
-        method=method,
-    )
-    # As the provider does it, where its owner says so.
-    context = unverified() if insecure else None
-    try:
-        with urllib.request.urlopen(request, timeout=SECONDS, context=context) as answer:
-            text = answer.read()
-            return json.loads(text) if text else {}
-    except urllib.error.HTTPError as error:
-        raise OSError(f"{path}: {error.code} {error.reason} {error.read(500).decode(errors='replace')}".strip()) from error
-    except urllib.error.URLError as error:
-        raise OSError(f"{path}: {error.reason}") from error
-
-
-def unverified() -> ssl.SSLContext:
-    """Return what takes any certificate: a fresh appliance has one that nobody signed."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
+    base = url.rstrip("/").replace("wss://", "https://").replace("ws://", "http://") + "/rest/v0"
+    text = own_interface.send(base, method, path, {"Cookie": f"authenticationToken={token}"}, insecure=insecure)
+    return json.loads(text) if text else {}
 
 
 def list_machines(setting: Setting) -> dict[str, Any]:

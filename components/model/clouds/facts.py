@@ -80,8 +80,8 @@ class CloudFacts:
     `trial`: machines are small containers on one host. `priced`: machines are of types with prices, in the price list; else
     nobody is paid for them by the month. `made_to_measure`: a machine has the vCPU and the memory that its role needs, on hosts
     of one's own, which are not promised twice; the nodes' MAC addresses then begin with `mac_prefix`, and
-    `site_ignores` are parts of `webitel:site` that are of no use there. `licence_cores`: as many cores at least count for each
-    CPU of a host where its software is licensed by the core, 0 = it is not.
+    `site_uses` are parts of `webitel:site` that are of use there, beside those that are everywhere. `licence_cores`: as many
+    cores at least count for each CPU of a host where its software is licensed by the core, 0 = it is not.
     `disks_in_machine`: a data disk is part of its machine and goes with it, so no machine with data is replaced, and none is
     deleted unless its data may go; `key_in_user_data`: nothing tells a machine our SSH key but its user data.
     `image_shape`: a regular expression of `webitel:image`, which has to be given, and what it means; empty = there is a usual.
@@ -146,7 +146,7 @@ class CloudFacts:
     priced: bool = True
     made_to_measure: bool = False
     mac_prefix: str = ""
-    site_ignores: tuple[str, ...] = ()
+    site_uses: tuple[str, ...] = ()
     licence_cores: int = 0
     firewalls: bool = True
     disks_in_machine: bool = False

@@ -10,7 +10,7 @@ from components.model.naming import mac_address
 from components.model.planning.addresses import gateway_of
 from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
-from components.model.site import Site
+from components.model.site import EVERYWHERE, Site
 
 
 def check_site(draft: Draft) -> Iterator[Problem]:
@@ -20,8 +20,8 @@ def check_site(draft: Draft) -> Iterator[Problem]:
         if site != Site():
             yield setting_problem("site", "given", f"{facts.title} is no hypervisor of yours; remove the setting")
         return
-    for name in facts.site_ignores:
-        if getattr(site, name) != getattr(Site(), name):
+    for name in Site.model_fields:
+        if name not in (*EVERYWHERE, *facts.site_uses) and getattr(site, name) != getattr(Site(), name):
             why = f"of no use on {facts.title}; remove it (docs/operate/{facts.name}.md)"
             yield setting_problem(f"site.{name}", "given", why)
     gateway = site.gateway or gateway_of(draft.network)
