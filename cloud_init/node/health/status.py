@@ -161,9 +161,9 @@ def describe_state(unit: str, state: dict[str, str], log: list[str]) -> str:
     if state.get("LoadState") == "not-found":
         return f"{unit} is not installed"
     active, sub, said = state.get("ActiveState", "unknown"), state.get("SubState", ""), last_words(log)
-    # One that exits at its start is seen in its preparations every time it is restarted: that is no wait.
-    if sub == "start-pre" and (said.startswith(WAITING) or state.get("NRestarts", "0") in ("", "0")):
-        return f"{unit} waits" + (f": {said}" if said else "")
+    # What else is done before a start is no wait: one that exits at its start is seen in it every time it is restarted.
+    if sub == "start-pre" and said.startswith(WAITING):
+        return f"{unit} waits: {said}"
     said = last_words(log, state.get("ExecMainPID", ""))
     text = f"{unit} is {active}" + (f" ({sub})" if sub and sub != active else "")
     if state.get("Result") not in ("", "success", None):

@@ -112,7 +112,7 @@ ENDED = "2026-01-01T00:00:01 n x[7]: CRIT: bad homer address"
 @pytest.mark.parametrize(
     ("restarts", "log", "words"),
     [
-        ("0", [PREPARED], "x waits: x-get-table: not found"),
+        ("0", [PREPARED], "x is activating (start-pre), exit-code, exit 255; it said: x-get-table: not found"),
         ("0", ["2026-01-01T00:00:02 n webitel-node[9]: waiting for disk:/d: none"], "x waits: waiting for disk:/d: none"),
         ("2", [ENDED, "2026-01-01T00:00:02 n webitel-node[9]: waiting for consul: none"], "x waits: waiting for consul: none"),
         (
