@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import pytest
 
 from tests.clouds.conformance.engine import Deployment
+from tests.clouds.conformance.program import Config
 from tests.simulator.simulators import Simulators
 from tests.simulator.world import World
 from tools.engine.find import find_engine
@@ -32,13 +35,20 @@ class Live:
 
 
 class Start(Protocol):
-    """Makes a committed stack of its own, with its own simulated cloud: nothing is up, or all that was in `like`."""
+    """Makes a committed stack of its own, with its own simulated cloud: nothing is up, or all that was in `like`, whose settings
+    it has to be given where they are others than the committed ones."""
 
     def __call__(self, stack: str, like: Live | None = None) -> Live: ...
 
 
-Standing = Callable[[str], Live]
-"""A committed stack that is up, one a session: to be looked at and copied, never changed."""
+COMMITTED: Config = MappingProxyType({})
+"""No change of a committed stack."""
+
+
+class Standing(Protocol):
+    """A committed stack that is up, one a session: to be looked at and copied, never changed."""
+
+    def __call__(self, stack: str, changes: Config = COMMITTED) -> Live: ...
 
 
 @pytest.fixture(scope="session")
@@ -53,16 +63,18 @@ def start(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
 
 @pytest.fixture(scope="session")
 def standing(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
-    known: dict[str, Live] = {}
+    known: dict[tuple[str, str], Live] = {}
     starts = make_start(engine, tmp_path_factory)
     start = next(starts)
 
-    def stand(stack: str) -> Live:
-        if stack not in known:
+    def stand(stack: str, changes: Config = COMMITTED) -> Live:
+        key = stack, json.dumps(dict(changes), sort_keys=True)
+        if key not in known:
             live = start(stack)
+            live.deployment.configure(changes)
             live.deployment.up()
-            known[stack] = live
-        return known[stack]
+            known[key] = live
+        return known[key]
 
     yield stand
     for _ in starts:

@@ -1,13 +1,15 @@
 """What the short form of these tests has of a check. It names the clouds that it is done on; `WEBITEL_TEST_LONG=1` does all.
 
-Providers that sell machines have every check but those that cost most, which have some of them, drawn by the check's name. Of the
-hypervisors, which are alike in most of it, what costs much (an `up` on the real engine and all that follows, kills,
-interruptions) has one, drawn likewise; what runs in this process has all.
+Every cloud that sells machines, and of the hypervisors, which are alike in most of it, one that is drawn by the tier's name, has
+each tier on the real engine: made, found unchanged by a second preview, and destroyed. What comes after that (day two, power,
+kills, interruptions) costs most: each check of it is done on one or two of the clouds, which are dealt in turn, so that each has
+its share. What runs in this process has all clouds, but for some that is slow there too.
 """
 
+import itertools
 import os
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 
@@ -20,13 +22,15 @@ HYPERVISORS = tuple(name for name, facts in CLOUDS.items() if facts.real and not
 
 
 def draw(check: str) -> tuple[str, ...]:
-    """The clouds that a check which costs much is done on in the short form."""
+    """Every cloud that sells machines, and a hypervisor."""
     return (*SELLERS, random.Random(check).choice(HYPERVISORS))
 
 
-def draw_some(check: str, sellers: int = 3) -> tuple[str, ...]:
-    """Those for one that costs most: so many that sell machines, with the hypervisor of `draw`."""
-    return (*random.Random(check).sample(SELLERS, sellers), draw(check)[-1])
+def deal(what: str, checks: Mapping[str, int], clouds: Sequence[str] = ()) -> Mapping[str, tuple[str, ...]]:
+    """The clouds of each check, as many as it says, of those given, or drawn for what they are checks of: all in turn."""
+    among = clouds or draw(what)
+    turn = itertools.cycle(random.Random(what).sample(among, len(among)))
+    return {check: tuple(itertools.islice(turn, number)) for check, number in checks.items()}
 
 
 def do_on(clouds: Collection[str], cloud: str, why: str) -> None:

@@ -17,7 +17,7 @@ from components.model.settings import Settings
 from policy.planned import PlannedOpenings
 from policy.rules import RULES, Rule
 from tests.clouds.conformance.checks import SECRETS, find_option_problems, find_world_problems
-from tests.clouds.conformance.conftest import Standing
+from tests.clouds.conformance.conftest import Standing, Start
 from tests.clouds.conformance.program import CLOUD_CONFIG, Config, Registration, list_texts, read_config, run_program
 from tests.clouds.conformance.sample import do_on, draw
 from tests.plans import make_plan
@@ -112,9 +112,9 @@ def test_every_zone_has_its_nodes_disks_and_ways_out(cloud: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("cloud", REAL)
-@pytest.mark.parametrize("tier", [tier for tier in TIERS if tier != "basic"])  # test_day_two.py begins with that one
-def test_engine_makes_the_plan(cloud: str, tier: str, standing: Standing) -> None:
-    do_on(draw(tier), cloud, "takes fifteen seconds")
+@pytest.mark.parametrize("tier", TIERS)
+def test_engine_makes_the_plan_and_ends_it(cloud: str, tier: str, standing: Standing, start: Start) -> None:
+    do_on(draw(tier), cloud, "takes twenty seconds")
     stack = f"{cloud}-{tier}"
     plan, settings = plan_of(stack)
     live = standing(stack)
@@ -128,3 +128,9 @@ def test_engine_makes_the_plan(cloud: str, tier: str, standing: Standing) -> Non
     made = next(one for one in live.deployment.decrypted_state() if one["type"] == SECRETS)["outputs"]["values"]
     values = list(list_texts(json.loads(made["plaintext"])))
     assert len(values) > 10 and not [value for value in values if json.dumps(value)[1:-1] in text]
+    assert live.deployment.preview("--expect-no-changes") == []
+    ended, types = start(stack, live), load_case(cloud).types
+    ended.deployment.destroy("--exclude-protected")  # as `webitel destroy` does it
+    assert {one.urn.rpartition("::")[2] for one in types.list_machines(ended.world)} == protected & names
+    assert types.list_disks(ended.world) == types.list_disks(live.world)
+    assert {one["urn"].rpartition("::")[2] for one in ended.deployment.state() if one.get("protect")} == protected
