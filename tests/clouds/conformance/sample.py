@@ -1,9 +1,9 @@
 """What the short form of these tests has of a check. It names the clouds that it is done on; `WEBITEL_TEST_LONG=1` does all.
 
-Every cloud that sells machines, and of the hypervisors, which are alike in most of it, one that is drawn by the tier's name, has
-each tier on the real engine: made, found unchanged by a second preview, and destroyed. What comes after that (day two, power,
-kills, interruptions) costs most: each check of it is done on one or two of the clouds, which are dealt in turn, so that each has
-its share. What runs in this process has all clouds, but for some that is slow there too.
+Every cloud that sells machines, and of the hypervisors, which are alike in most of it, one a tier, has each tier on the real
+engine: made, found unchanged by a second preview, and destroyed. What comes after that (day two, power, kills, interruptions)
+costs most: each check of it is done on one cloud or a few, which are dealt in turn, so that each has its share. What runs in this
+process has all clouds, but for planted bugs, of which some are drawn, and for what is slow there too.
 """
 
 import itertools

@@ -12,12 +12,15 @@ from cli.cloud import before
 from cli.cloud.questions import Answers, ask_with
 from components.clouds.registry import CLOUDS
 from tests.clouds.conformance.command import OWN, command_line
-from tests.clouds.conformance.conftest import Live, Start
+from tests.clouds.conformance.conftest import Live, Standing, Start
+from tests.clouds.conformance.sample import deal, do_on
 from tests.simulator.account import tell
 from tests.simulator.simulators import PACKAGES, load_places
 
 pytestmark = pytest.mark.clouds
 
+SOLD = sorted(name for name in PACKAGES if CLOUDS[name].priced)
+ASKED = deal("asked first", {"up": 3}, SOLD)["up"]
 LONG = 60.0
 """Seconds, for a machine with much else to do."""
 
@@ -50,8 +53,9 @@ def count(live: Live) -> int:
     return live.world.file.read_text().count("\n")
 
 
-@pytest.mark.parametrize("cloud", sorted(name for name in PACKAGES if CLOUDS[name].priced))
+@pytest.mark.parametrize("cloud", SOLD)
 def test_up_stops_before_the_first_thing_with_every_problem(cloud: str, start: Start) -> None:
+    do_on(ASKED, cloud, "takes six seconds")
     live = prepare(start, f"{cloud}-basic")
     refused = withdraw(live, "app-1")
     made = count(live)
@@ -98,9 +102,8 @@ def test_a_question_without_an_answer_is_said_and_stops_nothing(start: Start, mo
     assert "machine types: unknown: no answer within" in ran.output, ran.output
 
 
-def test_scale_leaves_the_stack_file_as_it_was(start: Start) -> None:
-    live = prepare(start, "hetzner-basic")
-    live.deployment.up()
+def test_scale_leaves_the_stack_file_as_it_was(start: Start, standing: Standing) -> None:
+    live = prepare(start, "hetzner-basic", standing("hetzner-basic", OWN))
     refused = withdraw(live, "app-1")
     made, written = count(live), live.deployment.file.read_bytes()
     with command_line(live) as webitel:
@@ -112,9 +115,8 @@ def test_scale_leaves_the_stack_file_as_it_was(start: Start) -> None:
         assert ran.exit_code == 0, (ran.output, ran.exception)
 
 
-def test_replace_asks_before_the_old_machine_goes(start: Start) -> None:
-    live = prepare(start, "hetzner-basic")
-    live.deployment.up()
+def test_replace_asks_before_the_old_machine_goes(start: Start, standing: Standing) -> None:
+    live = prepare(start, "hetzner-basic", standing("hetzner-basic", OWN))
     refused = withdraw(live, "app-1")
     made = count(live)
     with command_line(live) as webitel:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import Step
+from tests.clouds.conformance.sample import deal, do_on
 
 pytestmark = pytest.mark.clouds
 
@@ -21,6 +22,7 @@ MAIL = ["ops@your-company.com", "boss@your-company.com"]
 
 @pytest.fixture(scope="module", params=BUDGETS)
 def live(request: pytest.FixtureRequest, start: Start, standing: Standing) -> Live:
+    do_on(deal("budget", {"engine": 1}, tuple(BUDGETS))["engine"], request.param, "takes half a minute")
     stack = f"{request.param}-basic"
     return start(stack, standing(stack))
 

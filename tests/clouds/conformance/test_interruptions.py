@@ -2,7 +2,7 @@
 finishes it, and what exists then is what an `up` without interruption makes, nothing twice and nothing left over.
 
 `WEBITEL_TEST_LONG=1` kills each cloud's `up` at ten places, half of them inside a creation, and has every type cut; without
-it two clouds have a few types cut, and the others are killed once. Each kill prints where it hit and what came of it.
+it each check is done on one cloud or two. Each kill prints where it hit and what came of it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from provider.server import Request
 from tests.clouds.conformance.checks import TYPES, find_world_problems
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import ROOT, Deployment
-from tests.clouds.conformance.sample import LONG, do_on, draw, draw_some
+from tests.clouds.conformance.sample import LONG, deal, do_on
 from tests.clouds.conformance.test_conformance import plan_of
 from tests.simulator.world import World
 
@@ -46,14 +46,12 @@ RUNS = 30 if LONG else 3
 
 POINTS = 5 if LONG else 1
 """Places of each kind a cloud."""
-DRAWN = draw("interrupted")
-CUT = random.Random(20).sample(DRAWN, 2)
-"""Clouds whose `up` is cut inside creations in the short form; that of some others is killed between calls."""
-KILLED = [cloud for cloud in draw_some("interrupted") if cloud not in CUT]
-LOST = ("aws", "hetzner")
-"""Clouds where an answer is lost in the short form; one that tells of an error is had in the long form only."""
-REFUSED = random.Random(18).sample(DRAWN, 2)
-"""Clouds that refuse machines in the short form; what each says is in tests/unit/model/test_refusals.py."""
+DEALT = deal("interrupted", {"killed": 2, "cut": 1, "lost": 1, "refused": 1, "found": 1})
+"""The clouds of each check in the short form, which has no error that the cloud tells of; how each refuses machines is in
+tests/unit/model/test_refusals.py."""
+TWINS = ("aws", "digitalocean", "xen")
+"""Clouds where several things can wear the same tags or name."""
+TWINS_OF_SHORT = ("digitalocean",)
 
 
 @dataclass
@@ -119,7 +117,7 @@ def made(world: World) -> Counter[tuple[str, str]]:
 @pytest.fixture(params=REAL)
 def undisturbed(request: pytest.FixtureRequest, standing: Standing) -> Live:
     """A deployment that nobody interrupted."""
-    do_on(DRAWN, request.param, "takes half a minute")
+    do_on({*TWINS_OF_SHORT, *(cloud for clouds in DEALT.values() for cloud in clouds)}, request.param, "takes half a minute")
     return standing(f"{request.param}-basic")
 
 
@@ -184,7 +182,9 @@ def test_every_creation_is_found_again_as_itself(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As if the answer to each creation had been lost: what is looked up and then read by its provider is that very thing."""
+    """As if the answer to each creation had been lost: what is looked up and then read by its provider is that very thing.
+
+    It takes three seconds: each cloud has it whose deployment stands for another check."""
     for name, value in undisturbed.simulators.environment.items():
         monkeypatch.setenv(name, value)
     deployment = undisturbed.deployment
@@ -214,7 +214,7 @@ def test_every_creation_is_found_again_as_itself(
 def test_cut_inside_creations(undisturbed: Live, stand: Stand) -> None:
     """One `up` after the other is cut in creations of types that were not cut before."""
     cloud, types = stand.deployment.stack.partition("-")[0], cloud_types(undisturbed)
-    do_on(CUT, cloud, "takes half a minute")
+    do_on(DEALT["cut"], cloud, "takes half a minute")
     left = set(types if LONG else choose_cuts(cloud, types, 3))
     cuts = 0
     while left:
@@ -237,7 +237,7 @@ def test_a_creation_whose_answer_is_lost_is_adopted(undisturbed: Live, stand: St
     """The engine goes on, and takes it for failed. One type, and in the long form every creation the first time it is made;
     what failed and was not made is made by the next `up`."""
     cloud = stand.deployment.stack.partition("-")[0]
-    do_on(LOST if kind == "lost" else (), cloud, "takes fifteen seconds")
+    do_on(DEALT["lost"] if kind == "lost" else (), cloud, "takes fifteen seconds")
     plan, _ = plan_of(stand.deployment.stack)
     rule = {"kind": kind, **({"each": True} if LONG else {"type": TYPES[cloud].machine, "times": 0})}
     stand.faults.write_text(json.dumps([rule]))
@@ -261,7 +261,7 @@ def test_a_creation_whose_answer_is_lost_is_adopted(undisturbed: Live, stand: St
 
 @pytest.mark.parametrize("number", range(POINTS))
 def test_killed_anywhere(undisturbed: Live, stand: Stand, tell: Told, number: int) -> None:
-    do_on(KILLED, stand.deployment.stack.partition("-")[0], "takes fifteen seconds")
+    do_on(DEALT["killed"], stand.deployment.stack.partition("-")[0], "takes fifteen seconds")
     size = len(undisturbed.world.all())
     things = random.Random(f"{stand.deployment.stack} {number}").randrange(2, size - 4)
     assert stand.interrupt(things=things)
@@ -278,11 +278,11 @@ def test_killed_inside_a_creation(undisturbed: Live, stand: Stand, tell: Told, n
 
 
 def test_two_that_fit_are_not_adopted(undisturbed: Live, stand: Stand) -> None:
-    """Only where several things can wear the same tags or name: AWS, DigitalOcean and Xen Orchestra."""
+    """Only where several things can wear the same tags or name."""
     cloud = stand.deployment.stack.partition("-")[0]
-    if cloud not in ("aws", "digitalocean", "xen"):
+    if cloud not in TWINS:
         pytest.skip(f"{cloud} lets no two of these have one name: nothing to tell apart")
-    do_on(("aws", "digitalocean"), cloud, "takes ten seconds")
+    do_on(TWINS_OF_SHORT, cloud, "takes ten seconds")
     machine = TYPES[cloud].machine
     assert stand.interrupt(machine)
     twin = stand.world.all(machine)[-1]
@@ -297,7 +297,7 @@ def test_refusals_are_explained_and_the_next_up_goes_on(undisturbed: Live, stand
     """One machine finds no capacity, the second no quota, the third is asked for too often."""
     stack = stand.deployment.stack
     plan, _ = plan_of(stack)
-    do_on(REFUSED, plan.cloud, "takes fifteen seconds")
+    do_on(DEALT["refused"], plan.cloud, "takes fifteen seconds")
     machine = TYPES[plan.cloud].machine
     stand.faults.write_text(
         json.dumps(

@@ -11,7 +11,7 @@ from components.clouds.registry import CLOUDS
 from tests.clouds.conformance.conftest import Standing, Start
 from tests.clouds.conformance.engine import replaced
 from tests.clouds.conformance.program import Config, Registration
-from tests.clouds.conformance.sample import LONG, do_on
+from tests.clouds.conformance.sample import LONG, deal, do_on
 from tests.clouds.conformance.test_conformance import REAL, build, plan_of
 from tests.simulator.openings import find_reach_problems
 
@@ -27,12 +27,13 @@ def make_networks(number: int, first: str = "62.0.0.0") -> list[str]:
 MANY: Config = {"carriers": make_networks(200), "operators": ["198.51.100.0/24"]}
 BOTH: Config = {"carriers": make_networks(100), "phones": [*make_networks(110, "81.0.0.0"), "62.0.0.0/29"]}
 
-SPLIT = ("aws", "hetzner")
-"""Clouds where many networks take further firewalls: on the engine in the short form too."""
-
-
 FILTERING = [cloud for cloud in REAL if CLOUDS[cloud].firewalls]
 """Clouds with firewalls of their own."""
+
+SPLIT = ("aws", "hetzner")
+"""Clouds where many networks take further firewalls."""
+ASKED = deal("many networks", {"asked": 1}, [cloud for cloud in FILTERING if cloud not in SPLIT])["asked"]
+BACK = deal("many networks and back", {"engine": 1}, SPLIT)["engine"]
 
 SOME: Config = {"carriers": make_networks(60), "phones": [*make_networks(50, "81.0.0.0"), "62.0.0.0/29"]}
 
@@ -46,6 +47,7 @@ def firewalls(registrations: list[Registration]) -> dict[str, Registration]:
 @pytest.mark.parametrize("cloud", FILTERING)
 def test_each_of_them_is_let_in_and_nobody_else(cloud: str, tmp_path: Path) -> None:
     """On one node: every further one is asked for every network."""
+    do_on((*SPLIT, *ASKED), cloud, "takes fifteen seconds")
     stack = f"{cloud}-single"
     world, _ = build(stack, tmp_path, BOTH)
     plan, _ = plan_of(stack, BOTH)
@@ -89,7 +91,7 @@ def test_few_have_the_rules_that_they_always_had(cloud: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("cloud", FILTERING)
 def test_from_few_to_many_and_back(cloud: str, start: Start, standing: Standing) -> None:
     """On the real engine: nothing is replaced, whichever way the number goes; in the long form by way of a number between."""
-    do_on(SPLIT, cloud, "takes half a minute")
+    do_on(BACK, cloud, "takes half a minute")
     live = start(f"{cloud}-basic", standing(f"{cloud}-basic"))
     for number in (100, 200, 10) if LONG else (200, 10):
         live.deployment.configure({"carriers": make_networks(number)})

@@ -1,7 +1,7 @@
 """Every planted bug is found: by the simulated cloud, which refuses it, or by the comparison with the plan.
 
 `WEBITEL_TEST_LONG=1` plants all of them on each cloud. Without it those of every adapter, which the same checks find everywhere,
-are planted on one cloud each, and of a hypervisor's own a dozen that are drawn.
+are planted on one cloud each, and of a cloud's own some that are drawn.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def remember(compose: Callable[..., Any]) -> Callable[..., Any]:
 
 
 BUGS = {name: load_case(name).bugs for name, cloud in CLOUDS.items() if cloud.real}
-OF_A_HYPERVISOR = 12
+OF_A_SELLER, OF_A_HYPERVISOR = 14, 7
 """Bugs of its own that are drawn."""
 
 
@@ -64,8 +64,8 @@ def choose_bugs(cloud: str) -> list[Bug]:
     own, shared = [*BUGS[cloud]], common(cloud)
     if LONG:
         return [*own, *shared]
-    if cloud in HYPERVISORS:
-        own = random.Random(cloud).sample(own, min(OF_A_HYPERVISOR, len(own)))
+    number = OF_A_HYPERVISOR if cloud in HYPERVISORS else OF_A_SELLER
+    own = random.Random(cloud).sample(own, min(number, len(own)))
     having = {bug.title: [other for other in BUGS if bug.title in {one.title for one in common(other)}] for bug in shared}
     return [*own, *(bug for bug in shared if random.Random(bug.title).choice(having[bug.title]) == cloud)]
 

@@ -22,13 +22,15 @@ from components.model.resource_types import CONFIGURATION
 from stacks.load import load_deployment
 from tests.clouds.conformance import command
 from tests.clouds.conformance.conftest import Live, Standing, Start
-from tests.clouds.conformance.sample import LONG, do_on, draw_some
+from tests.clouds.conformance.sample import LONG, deal, do_on
 from tests.simulator.case import load_case
 from tests.simulator.world import Thing
 
 pytestmark = pytest.mark.clouds
 
 NODE = "all-1"
+DEALT = deal("power", {"off": 3, "on its way down": 3})
+"""The clouds of each check in the short form."""
 STOPPING = [
     (name, word) for name, facts in CLOUDS.items() if facts.real for word in load_case(name).stopping[: None if LONG else 1]
 ]
@@ -56,7 +58,7 @@ def runs(live: Live) -> bool:
 
 @pytest.mark.parametrize("cloud", [name for name, facts in CLOUDS.items() if facts.real])
 def test_a_machine_that_is_off_is_found_and_started(cloud: str, start: Start, standing: Standing) -> None:
-    do_on(draw_some("power"), cloud, "takes ten seconds")
+    do_on(DEALT["off"], cloud, "takes ten seconds")
     live = start(f"{cloud}-single", standing(f"{cloud}-single"))
     word, before = turn_off(live), live.deployment.state()
     with command.command_line(live), open_engine(live.deployment.stack) as engine:
@@ -76,7 +78,7 @@ def test_a_machine_on_its_way_down_is_started_when_it_has_come_there(
     standing: Standing,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    do_on(draw_some("power"), cloud, "takes ten seconds")
+    do_on(DEALT["on its way down"], cloud, "takes ten seconds")
     live = start(f"{cloud}-single", standing(f"{cloud}-single"))
     output, _ = load_case(cloud).off
     machine = find_machine(live)
@@ -169,7 +171,7 @@ def test_drift_and_status_say_it_and_repair_starts_it(
     standing: Standing,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    live = start("hetzner-single", standing("hetzner-single"))
+    live = start("hetzner-single", standing("hetzner-single", command.OWN))
     healthy = command.answer
 
     async def answer(access: Access, nodes: Sequence[NodeAccess], text: str, seconds: float) -> dict[str, NodeAnswer]:
@@ -179,7 +181,6 @@ def test_drift_and_status_say_it_and_repair_starts_it(
 
     monkeypatch.setattr(command, "answer", answer)
     live.deployment.configure(command.OWN)
-    live.deployment.up()
     turn_off(live)
     machine = find_machine(live).id
     with command.command_line(live) as webitel:

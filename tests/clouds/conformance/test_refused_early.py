@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.clouds.conformance.command import OWN, command_line
-from tests.clouds.conformance.conftest import Start
+from tests.clouds.conformance.conftest import Standing, Start
 from tests.clouds.conformance.engine import Deployment
 from tests.simulator.simulators import Simulators
 
@@ -15,10 +15,9 @@ STACK = "hetzner-basic"
 CONFIGURATION = "webitel:index:NodeConfiguration"
 
 
-def test_up_refuses_before_it_changes_anything(start: Start) -> None:
-    live = start(STACK)
+def test_up_refuses_before_it_changes_anything(start: Start, standing: Standing) -> None:
+    live = start(STACK, standing(STACK, OWN))
     live.deployment.configure(OWN)
-    live.deployment.up()
     make_older(live.deployment)
     before = list_given(live.simulators)
     with command_line(live) as webitel:

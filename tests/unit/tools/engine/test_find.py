@@ -119,7 +119,7 @@ def test_cached_one_gets_the_language_host_of_this_checkout(cached: Path) -> Non
     write_program(cached, PULUMI.format(version=VERSION))
     write_program(cached.with_name("language_host.py"), "of another checkout")
     find_engine(print)
-    assert "class _Host" in cached.with_name("language_host.py").read_text()
+    assert "class _Calls" in cached.with_name("language_host.py").read_text()
     assert os.access(cached.with_name("pulumi-language-python"), os.X_OK)
 
 
