@@ -30,7 +30,7 @@ class _Calls(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         self._others: list[grpc.GenericRpcHandler] = []
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
         if handler_call_details.method.rpartition("/")[2] in _EMPTY:
             return grpc.unary_unary_rpc_method_handler(lambda request, context: b"")
         if not self._others:
@@ -56,7 +56,7 @@ def _add_others(calls: _Calls) -> None:
         def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             yield from _run_plugin(request, context)
 
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(Host(_run_program), calls)
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(Host(_run_program), calls)  # type: ignore[arg-type]  # it has of a server what is asked for
 
 
 def _run_plugin(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
