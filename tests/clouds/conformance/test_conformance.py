@@ -22,7 +22,7 @@ from tests.clouds.conformance.program import CLOUD_CONFIG, Config, Registration,
 from tests.clouds.conformance.sample import HYPERVISORS, SELLERS, deal, do_on
 from tests.plans import make_plan
 from tests.simulator import webitel
-from tests.simulator.case import load_case
+from tests.simulator.case import identity, load_case
 from tests.simulator.faults import Faults
 from tests.simulator.simulators import make_provider
 from tests.simulator.world import World
@@ -135,6 +135,7 @@ def test_engine_makes_the_plan_and_ends_it(cloud: str, tier: str, standing: Stan
     assert live.deployment.preview("--expect-no-changes") == []
     ended, types = start(stack, live), load_case(cloud).types
     ended.deployment.destroy("--exclude-protected")  # as `webitel destroy` does it
-    assert {one.urn.rpartition("::")[2] for one in types.list_machines(ended.world)} == protected & names
-    assert types.list_disks(ended.world) == types.list_disks(live.world)
+    held = {node.key for node in plan.nodes if node.has_data} if plan.facts.disks_in_machine else set()
+    assert {one.urn.rpartition("::")[2] for one in types.list_machines(ended.world)} == held
+    assert [identity(disk) for disk in types.list_disks(ended.world)] == [identity(disk) for disk in types.list_disks(live.world)]
     assert {one["urn"].rpartition("::")[2] for one in ended.deployment.state() if one.get("protect")} == protected
