@@ -145,9 +145,9 @@ def test_scaling_down_what_was_never_known_to_be_there(stand: Stand) -> None:
     do_on([LOST_ON], stand.cloud, "takes half a minute")
     look, before = stand.look(), stand.machines()
     stand.fail(lose_creations())
-    assert stand.run("scale", "app", "2", stand.stack, "--yes").said
+    assert (said := stand.run("scale", "app", "2", stand.stack, "--yes").said)
     stand.fail()
-    assert stand.machines() != before
+    assert stand.machines() != before, said
     assert stand.run("scale", "app", "1", stand.stack, "--yes").said == ""
     assert stand.machines() == before
     stand.check_whole(look)
