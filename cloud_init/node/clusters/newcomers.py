@@ -2,7 +2,7 @@
 
 It knows the new ones only, so nobody lets it in before the rotation is over; and that waits for the machine of before, which does
 not come back. So Consul is told to forget that one, and whoever asks what the node has done so far finds what the new machine
-began with.
+began with (`facts/ha-measured.md` 7).
 """
 
 from ..ask import tokens
