@@ -29,7 +29,7 @@ from tests.simulator.world import Thing
 pytestmark = pytest.mark.clouds
 
 NODE = "all-1"
-DEALT = deal("power", {"off": 3, "on its way down": 3})
+DEALT = deal("power", {"off": 2, "on its way down": 2})
 """The clouds of each check in the short form."""
 STOPPING = [
     (name, word) for name, facts in CLOUDS.items() if facts.real for word in load_case(name).stopping[: None if LONG else 1]
