@@ -161,6 +161,7 @@ def test_upgrade_brings_what_drops_no_call_and_a_version_that_runs_changes_nothi
     assert "Nothing to change." in versions.up().output
 
 
+@only_long("a minute more; the node whose disk is missing boots below")
 def test_reboot(healthy: Deployment, row: str, figure: Figure) -> None:
     boot = "cat /proc/1/stat | cut -d ' ' -f 22"
     before = healthy.on_node(boot)
