@@ -1,6 +1,7 @@
 """What all tests have in common."""
 
 import gc
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -56,6 +57,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         places = {TESTS / name: place for place, name in enumerate(FIRST)}
         sizes = Counter(item.path for item in items)
         items.sort(key=lambda item: (places.get(item.path, len(FIRST)), -sizes[item.path], item.path))
+
+
+class Backwards(pytest.Dir):
+    """A folder that is read from its end."""
+
+    def collect(self) -> list[pytest.Item | pytest.Collector]:
+        """List what is in it, the last first."""
+        return list(super().collect())[::-1]
+
+
+def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Have every second worker read the files from the other end: what one has compiled by then, the other one finds compiled."""
+    number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    return Backwards.from_parent(parent, path=path) if int(number) % 2 else None
 
 
 def pytest_collection_finish() -> None:
