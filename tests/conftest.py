@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 MARKS = re.compile(r"^pytestmark = (\[[^\]]*\]|.*)$", re.MULTILINE)
 WITHOUT = re.compile(r"not \w+( and not \w+)*")
@@ -38,6 +39,9 @@ FIRST = (
     "lint/test_service_names.py",
 )
 """Files that take long although their tests are few: begun last, one worker would wait for the other at the end."""
+
+SHOWN_SECONDS = 1
+"""Of what a test is made or ended with, as of tests, those that take longer are shown."""
 
 # What is read stays: a third of the time that reading takes would go into looking for what may be given up.
 gc.disable()
@@ -71,6 +75,17 @@ def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Col
     """Have every second worker read the files from the other end: what one has compiled by then, the other one finds compiled."""
     number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     return Backwards.from_parent(parent, path=path) if int(number) % 2 else None
+
+
+@pytest.hookimpl
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Tell the controller of a test once: of five messages each, it reads those for longer than most tests take."""
+    if not hasattr(item.config, "workerinput"):
+        return None
+    for report in runtestprotocol(item, log=False, nextitem=nextitem):
+        if report.when == "call" or not report.passed or report.duration >= SHOWN_SECONDS:
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 
 
 def pytest_collection_finish() -> None:

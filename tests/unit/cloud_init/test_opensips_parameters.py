@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-
 from sandbox.standin.opensips import words
 from sandbox.standin.opensips.checks import read_config
 from tests.unit.cloud_init.opensips_files import CONFIGURATION, with_bundle
