@@ -86,7 +86,7 @@ def test_every_placeholder_has_a_value(stack: str) -> None:
 
 
 def test_a_unit_waits_for_what_its_service_calls() -> None:
-    for stack, configuration in ((stack, one) for stack in STACKS for one in compose_stack(stack).values()):
+    for stack, configuration in ((name, one) for name in STACKS for one in compose_stack(name).values()):
         for unit in configuration.units:
             where = f"{stack}: {unit['name']}"
             drop_in = configuration.files[f"/etc/systemd/system/{unit['name']}.service.d/webitel.conf"]

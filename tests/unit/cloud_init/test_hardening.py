@@ -23,7 +23,7 @@ def drop_in(unit: str) -> str:
 
 
 def test_a_unit_is_shut_in_or_has_a_reason() -> None:
-    for stack, configuration in ((stack, one) for stack in STACKS for one in configurations(stack)):
+    for stack, configuration in ((name, one) for name in STACKS for one in configurations(name)):
         for name in ("webitel-watch", *(unit["name"] for unit in configuration.units)):
             assert (name in HARDENED) != (name in LEFT_ALONE), name
             assert (drop_in(name) in configuration.files) == (name in HARDENED), f"{stack}: {name}"
@@ -105,7 +105,7 @@ def test_what_runs_as_root_does_not_reach_the_metadata_unless_that_is_the_resolv
 
 
 def test_whoever_runs_as_a_user_of_ours_can_read_what_it_needs() -> None:
-    for stack, configuration in ((stack, one) for stack in STACKS for one in configurations(stack)):
+    for stack, configuration in ((name, one) for name in STACKS for one in configurations(name)):
         users = configuration.manifest.get("users", {})
         for path, text in configuration.files.items():
             if path.endswith("/hardening.conf") and "\nUser=" in text:
