@@ -4,6 +4,7 @@ import gc
 import os
 import re
 from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -69,18 +70,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: (places.get(item.path, len(FIRST)), -sizes[item.path], item.path))
 
 
-class Backwards(pytest.Dir):
-    """A folder that is read from its end."""
-
-    def collect(self) -> list[pytest.Item | pytest.Collector]:
-        """List what is in it, the last first."""
-        return list(super().collect())[::-1]
-
-
-def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Have every second worker read the files from the other end: what one has compiled by then, the other one finds compiled."""
+    report = yield
     number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    return Backwards.from_parent(parent, path=path) if int(number) % 2 else None
+    if int(number) % 2 and isinstance(collector, pytest.Dir):
+        report.result.reverse()
+    return report
 
 
 @pytest.hookimpl

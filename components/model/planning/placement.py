@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import takewhile
 
 from components.model.catalogue.service import Bind, Listener, Placement, Service
 from components.model.catalogue.services import CATALOGUE, called_service
@@ -123,17 +122,19 @@ def find_clashes(services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> l
     by_port = sorted(range(len(listeners)), key=lambda place: listeners[place][1].ports.first)
     clashing: list[tuple[int, int]] = []
     for place, number in enumerate(by_port):
-        last = listeners[number][1].ports.last
-        near = takewhile(lambda other, last=last: listeners[other][1].ports.first <= last, by_port[place + 1 :])
-        clashing += [
-            (min(number, other), max(number, other)) for other in near if clash(listeners[number][1], listeners[other][1])
-        ]
-    pairs = ((*listeners[one], *listeners[other]) for one, other in sorted(clashing))
-    return [
-        f"{one}.{first.name} and {other}.{second.name} both listen on {first.protocol} port "
-        f"{max(first.ports.first, second.ports.first)} of one address"
-        for one, first, other, second in pairs
-    ]
+        first = listeners[number][1]
+        for other in by_port[place + 1 :]:
+            second = listeners[other][1]
+            if second.ports.first > first.ports.last:
+                break
+            if clash(first, second):
+                clashing.append((min(number, other), max(number, other)))
+    found = []
+    for number, other in sorted(clashing):
+        (one, first), (two, second) = listeners[number], listeners[other]
+        port = max(first.ports.first, second.ports.first)
+        found.append(f"{one}.{first.name} and {two}.{second.name} both listen on {first.protocol} port {port} of one address")
+    return found
 
 
 def clash(first: Listener, second: Listener) -> bool:
