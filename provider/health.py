@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 
 import asyncssh
 from pydantic import BaseModel, ConfigDict
@@ -30,6 +31,7 @@ _ROUNDS = 2  # healthy ones in a row
 _ANSWER_SECONDS = 30  # the node program needs at most 10 of its own
 _CONNECT_SECONDS = 5
 _LOG_LINES = 10
+_ADMIT_PAUSE_SECONDS = 10.0  # Consul needs some to see that a machine is gone
 
 
 class NodeToAsk(Target):
@@ -93,7 +95,7 @@ async def _ask_until_healthy(request: Request, wanted: HealthInputs, reports: di
     end = time.monotonic() + wanted.timeout
     key = read_key(wanted.private_key)
     askers = {name: _Asker(name, node, key, wanted.pins) for name, node in wanted.nodes.items()}
-    good = 0
+    good, admitting = 0, -_ADMIT_PAUSE_SECONDS
     try:
         while good < _ROUNDS:
             is_last = time.monotonic() > end
@@ -101,6 +103,10 @@ async def _ask_until_healthy(request: Request, wanted: HealthInputs, reports: di
             reports.update(zip(askers, answers, strict=True))
             good = good + 1 if is_healthy(reports) else 0
             request.progress(describe_progress(reports, wanted.services))
+            outside = [key for key, report in reports.items() if report.shut_out]
+            if outside and time.monotonic() - admitting > _ADMIT_PAUSE_SECONDS:
+                admitting = time.monotonic()
+                await _admit(request, askers, {key: reports[key].node for key in outside})
             if not good and is_last:
                 raise ProviderError(describe_failure(reports, wanted.timeout))
             if good < _ROUNDS:
@@ -108,6 +114,16 @@ async def _ask_until_healthy(request: Request, wanted: HealthInputs, reports: di
     finally:
         for asker in askers.values():
             asker.close()
+
+
+async def _admit(request: Request, askers: Mapping[str, "_Asker"], outside: Mapping[str, str]) -> None:
+    """Have the others let in the new machines of these nodes, names by key: Consul's key and certificate are being rotated, and
+    that waits for the machines of before (`cloud_init/node/clusters/newcomers.py`)."""
+    for node in outside.values():
+        inside = [asker for key, asker in askers.items() if key not in outside]
+        for said in await asyncio.gather(*(asker.run(node_command("admit", node)) for asker in inside)):
+            if said:
+                request.progress(said)
 
 
 class _Asker:
@@ -135,6 +151,16 @@ class _Asker:
             self.close()
             return make_silent_report(self._name, "", f"SSH to {self._node.address}: {explain(error)}")
         return read_report(self._name, "", done.output, done.errors, done.status)
+
+    async def run(self, command: str) -> str:
+        """Run another command where the node was reached; return what it said, "" where it failed."""
+        if self._session is None or not self._session.is_open:
+            return ""
+        try:
+            done = await self._session.run(command, seconds=_ANSWER_SECONDS)
+        except (SshError, OSError, asyncssh.Error, TimeoutError):
+            return ""  # the next round asks again
+        return done.output.strip() if done.status == 0 else ""
 
     def close(self) -> None:
         if self._session:

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ RUN_VARIABLES = {
     "PULUMI_DEBUG_COMMANDS": "true",
 }
 STACK_TYPE = "pulumi:pulumi:Stack"
+EXPORT, LIST = ("stack", "export"), ("stack", "ls")
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 """The key by which the engine marks a secret in the state."""
 
@@ -36,6 +37,8 @@ class Engine:
     binary: Path
     environment: dict[str, str]
     folder: Path
+    answers: dict[tuple[str, ...], str] = field(default_factory=dict, compare=False)
+    """What the engine said to looks since the last command that may have changed something: each costs half a second."""
 
     @property
     def config_file(self) -> Path:
@@ -43,7 +46,10 @@ class Engine:
         return self.folder / "stacks" / f"Pulumi.{self.stack}.yaml"
 
     def command(self, *arguments: str) -> list[str]:
-        """Return the whole command line."""
+        """Return the whole command line, which may be about to change the state."""
+        self.answers.pop(EXPORT, None)
+        if arguments[:2] == ("stack", "rm"):
+            self.answers.clear()
         return [str(self.binary), *arguments, "--non-interactive", "--color", "never", "--stack", self.stack]
 
     def run(self, *arguments: str, stdin: str = "", folder: Path | None = None) -> str:
@@ -77,8 +83,10 @@ class Engine:
 
     def exists(self) -> bool:
         """Return whether the backend has this stack."""
+        if LIST in self.answers:
+            return True
         done = subprocess.run(
-            [str(self.binary), "stack", "ls", "--json", "--non-interactive"],
+            [str(self.binary), *LIST, "--json", "--non-interactive"],
             cwd=self.folder,
             env=self.environment,
             text=True,
@@ -88,7 +96,10 @@ class Engine:
         )
         if done.returncode:
             raise Failure(f"the Pulumi backend cannot be read:\n{done.stderr.strip()}")
-        return any(row["name"].rpartition("/")[2] == self.stack for row in json.loads(done.stdout))
+        found = any(row["name"].rpartition("/")[2] == self.stack for row in json.loads(done.stdout))
+        if found:
+            self.answers[LIST] = done.stdout
+        return found
 
     def create(self) -> None:
         """Make the stack in the backend."""
@@ -96,7 +107,9 @@ class Engine:
 
     def export(self) -> dict[str, Any]:
         """Return the stack's state, secrets encrypted."""
-        state: dict[str, Any] = json.loads(self.run("stack", "export"))
+        text = self.answers.get(EXPORT) or self.run(*EXPORT)
+        self.answers[EXPORT] = text
+        state: dict[str, Any] = json.loads(text)
         return state
 
     def resources(self) -> list[dict[str, Any]]:
@@ -106,7 +119,7 @@ class Engine:
 
     def open_resources(self) -> list[dict[str, Any]]:
         """Return the resources of the state, the stack itself too, with secrets in the clear: they stay in this process."""
-        state = json.loads(self.run("stack", "export", "--show-secrets"))
+        state = json.loads(self.run(*EXPORT, "--show-secrets"))
         return [reveal(resource) for resource in state["deployment"].get("resources", [])]
 
 

@@ -42,6 +42,7 @@ from .clusters import (
     keeper,
     leaders,
     locks,
+    newcomers,
 )
 from .health import (
     status,
@@ -52,7 +53,7 @@ from .manifest import PROGRAM, load_manifest
 from .records import daemon as records
 from .records import who
 from .storage import owners
-from .system import ApplyError
+from .system import ApplyError, Unhealthy
 
 
 def main(arguments: list[str]) -> int:
@@ -94,6 +95,8 @@ def main(arguments: list[str]) -> int:
     command.add_argument(
         "--restart", action="store_true", help="have other nodes lead the clusters too, for the machine restarts"
     )
+    command = commands.add_parser("admit", help="have Consul forget the former machine of a node that has a new one")
+    command.add_argument("node")
     command = commands.add_parser("own", help="give everything in a directory to another user (runs as a unit)")
     command.add_argument("path", type=pathlib.Path)
     command.add_argument("owner")
@@ -154,6 +157,8 @@ def main(arguments: list[str]) -> int:
         return 0
     if options.command == "drain":
         return run_drain(restart=options.restart)
+    if options.command == "admit":
+        return run_admit(options.node)
     if options.command == "own":
         owners.own(options.path, options.owner)
         return 0
@@ -280,6 +285,16 @@ def run_resume() -> int:
     if any(service["name"] == "freeswitch" for service in manifest["services"]):
         drain.admit(manifest)
     locks.take_again()
+    return 0
+
+
+def run_admit(node: str) -> int:
+    """Let a node's new machine into Consul, and say what was done for that."""
+    try:
+        print(newcomers.admit(load_manifest(), node))
+    except Unhealthy as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -66,7 +66,7 @@ class AlertRow(TypedDict):
 
 class Report(TypedDict):
     """A node; `uptime` in seconds, `left` of one that is leaving: whether it has. `alerts` are those of its Prometheus, about all
-    nodes."""
+    nodes. `shut_out`: Consul lets its new machine in only once a rotation is over (`clusters/newcomers.py`)."""
 
     node: str
     key: str
@@ -77,6 +77,7 @@ class Report(TypedDict):
     uptime: float
     left: NotRequired[bool]
     alerts: NotRequired[list[AlertRow]]
+    shut_out: NotRequired[bool]
 
 
 class Applied(TypedDict):

@@ -72,7 +72,7 @@ Row = ServiceRow | DiskRow | MachineRow
 
 class NodeReport(Said):
     """A node. `problem` is why nothing is known of it, `left` of one that is leaving: whether it has. `alerts` are those of its
-    Prometheus, about all nodes."""
+    Prometheus, about all nodes. `shut_out`: Consul lets its new machine in only once a rotation is over."""
 
     node: str
     key: str
@@ -84,6 +84,7 @@ class NodeReport(Said):
     left: bool | None = None
     problem: str = ""
     alerts: tuple[AlertRow, ...] = ()
+    shut_out: bool = False
 
     def as_json(self) -> dict[str, object]:
         """Return what the node said, for `--json`: without what it did not say."""

@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable
 
 from .words import Registration
@@ -54,6 +53,7 @@ class Entry:
         self.address, self.port, self.speed, self.say = address, port, speed, say
         self.check = registration.check.format(ID=identifier) and identifier if registration.check else f"service:{identifier}"
         self.registered = False
+        self.ended, self.renewing = threading.Event(), threading.Lock()
 
     def register(self) -> None:
         """Makes the entry, passing at once; raises ConsulError."""
@@ -88,21 +88,33 @@ class Entry:
         return status < 400
 
     def deregister(self) -> None:
-        """Takes the entry away as far as Consul answers."""
-        try:
-            call_http(self.agent, "PUT", f"/v1/agent/service/deregister/{self.identifier}")
-        except ConsulError as error:
-            self.say(str(error))
+        """Takes the entry away as far as Consul answers; nothing renews it, or makes it anew, any more.
+
+        The vendor's programs stop their ticker first (webitel/engine pkg/discovery/consul.go, Shutdown).
+        """
+        self.ended.set()
+        with self.renewing:
+            try:
+                call_http(self.agent, "PUT", f"/v1/agent/service/deregister/{self.identifier}")
+            except ConsulError as error:
+                self.say(str(error))
 
     def start(self) -> None:
         """Keeps the entry in a thread of its own."""
         threading.Thread(target=self._keep, daemon=True).start()
 
     def _keep(self) -> None:
-        while True:
-            time.sleep((self.registration.passes if self.registered else self.registration.retries or 1e6) / self.speed)
-            try:
-                if not self.registered or (not self.pass_check() and self.registration.recovers):
-                    self.register()
-            except ConsulError as error:
-                self.say(str(error))
+        while not self.ended.wait(
+            (self.registration.passes if self.registered else self.registration.retries or 1e6) / self.speed
+        ):
+            with self.renewing:
+                self._renew()
+
+    def _renew(self) -> None:
+        if self.ended.is_set():
+            return
+        try:
+            if not self.registered or (not self.pass_check() and self.registration.recovers):
+                self.register()
+        except ConsulError as error:
+            self.say(str(error))

@@ -12,10 +12,11 @@ from tests.local.deployment import Running
 from tests.local.power import incus, no_packages, wait_all_healthy
 from tests.local.processes import descendants
 from tests.local.telephony import Telephony
+from tests.long_form import only_long
 
 pytestmark = [
     pytest.mark.drills,
-    pytest.mark.skipif(not os.environ.get("WEBITEL_TEST_LONG"), reason="takes half an hour: WEBITEL_TEST_LONG=1"),
+    only_long("takes half an hour"),
 ]
 
 PATCHED = """

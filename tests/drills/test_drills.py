@@ -1,6 +1,5 @@
 """A deployment with a cluster of three, broken on purpose under load: nothing acknowledged is lost, nobody is called."""
 
-import os
 from statistics import median
 
 import pytest
@@ -10,6 +9,7 @@ from components.model.settings import Settings
 from tests.drills.conftest import NO_GAP, SETTINGS, break_it
 from tests.local.power import HEALTHY_SECONDS, incus, wait_all_healthy, wait_sick
 from tests.local.telephony import Telephony
+from tests.long_form import LONG, only_long
 from tests.plans import make_plan
 
 pytestmark = pytest.mark.drills
@@ -19,7 +19,6 @@ CALLERS = {node.key for service in ("rtpengine", "freeswitch") for node in PLAN.
 END_CALLS = {name for name, drill in ALL.items() if drill.fault.silent and CALLERS & set(drill.targets)}
 """No call outlives the power of what carries it."""
 WITHOUT_CONSUL = "no-consul"
-LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
 BOUNDS = {
     f"{fault}-{what}": bound
     for fault in ("stop", "partition")
@@ -45,7 +44,7 @@ def test_nothing_acknowledged_is_lost_and_nobody_is_called(
         assert outcome["gaps"]["row"] <= ZONE_SECONDS
 
 
-@pytest.mark.skipif(not LONG, reason="three times each: WEBITEL_TEST_LONG=1")
+@only_long("three times each")
 @pytest.mark.parametrize("name", BOUNDS)
 def test_a_lost_node_costs_seconds(cluster: Telephony, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     kind, bound = BOUNDS[name]
@@ -61,7 +60,7 @@ def test_a_lost_node_costs_seconds(cluster: Telephony, name: str, capsys: pytest
     assert back <= BACK
 
 
-@pytest.mark.skipif(not LONG, reason="two minutes more: WEBITEL_TEST_LONG=1")
+@only_long("two minutes more")
 def test_status_names_the_lost_node_and_no_other(cluster: Telephony) -> None:
     lost = next(node for node in cluster.with_service("postgresql") if node.key != cluster.primary().key).key
     incus("stop", "--force", f"{cluster.name}-{lost}")
@@ -73,7 +72,7 @@ def test_status_names_the_lost_node_and_no_other(cluster: Telephony) -> None:
     wait_all_healthy(cluster, HEALTHY_SECONDS)
 
 
-@pytest.mark.skipif(not LONG, reason="two minutes more: WEBITEL_TEST_LONG=1")
+@only_long("two minutes more")
 def test_without_consul_the_leader_goes_on(cluster: Telephony, capsys: pytest.CaptureFixture[str]) -> None:
     """All servers forget what they held until they have read their log again: nobody may believe that they hold nothing."""
 

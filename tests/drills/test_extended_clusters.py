@@ -8,10 +8,11 @@ import pytest
 from tests.drills.conftest import NO_GAP, break_it, make_load
 from tests.local.power import wait_all_healthy
 from tests.local.telephony import Telephony
+from tests.long_form import only_long
 
 pytestmark = [
     pytest.mark.drills,
-    pytest.mark.skipif(not os.environ.get("WEBITEL_TEST_LONG"), reason="twelve nodes: WEBITEL_TEST_LONG=1"),
+    only_long("twelve nodes"),
 ]
 CLUSTERS = {"db": "postgresql", "bus": "rabbitmq"}
 

@@ -1,7 +1,7 @@
 """Deployments that tests share, the order of the tests, their two groups, and the figures they print.
 
-Two workers (`-n 2`) run two groups side by side, about as long as each other: most tests of the shared deployment, in order, and
-those that make machines of their own, with the outages, which wait most of the time, on another shared deployment.
+Two workers (`-n 2`) run two groups side by side, about as long as each other: most tests of one shared deployment, in order, and
+those that make machines of their own, with a second shared deployment: interrupted until it stands, then broken, then deleted.
 """
 
 import os
@@ -23,12 +23,14 @@ ORDER = (
     "test_failures",
     "test_secrets",
     "test_interruptions",
-    "test_base_image",
     "test_outages",
+    "test_destroy",
+    "test_base_image",
 )
 """What breaks more comes later; the search for secrets wants the output of failures. Other files keep their place."""
 SECOND_WORKER = (
     "test_interruptions",
+    "test_destroy",
     "test_base_image",
     "test_incus",
     "test_incus_tools",
@@ -109,12 +111,37 @@ def single(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 
 @pytest.fixture
 def healthy(single: Deployment) -> Deployment:
-    """The shared deployment, found healthy: a test repairs what it breaks, and `up` does what one that failed left broken."""
+    """The shared deployment, found healthy."""
+    return find_healthy(single)
+
+
+@pytest.fixture(scope="session")
+def unlucky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """The second worker's deployment, of which nothing exists yet when the first test gets it."""
+    deployment = Deployment(tmp_path_factory.mktemp("unlucky"), f"t{os.getpid()}-unlucky", {"health_timeout": 20})
+    deployment.make_checkout()
     try:
-        single.wait_healthy(180)
+        yield deployment
+    finally:
+        deployment.end()
+
+
+@pytest.fixture(scope="session")
+def settled(unlucky: Deployment) -> Deployment:
+    """The second worker's deployment, brought up where no test before let it be."""
+    if not unlucky.exists():
+        unlucky.set(health_timeout=None)
+        unlucky.up()
+    return unlucky
+
+
+def find_healthy(deployment: Deployment) -> Deployment:
+    """Return it when it is healthy: a test repairs what it breaks, and `up` does what one that failed left broken."""
+    try:
+        deployment.wait_healthy(180)
     except AssertionError:
-        single.up()
-        single.wait_healthy(60)
+        deployment.up()
+        deployment.wait_healthy(60)
     # The watcher restarts a service once in five minutes: what it did in another test does not count in this one.
-    single.on_node("systemctl restart webitel-watch")
-    return single
+    deployment.on_node("systemctl restart webitel-watch")
+    return deployment

@@ -161,6 +161,10 @@ class Deployment:
         assert done.status == status, f"webitel {' '.join(arguments)}: exit status {done.status}\n{done.said}"
         return done
 
+    def exists(self) -> bool:
+        """Whether the node spoken to has a machine."""
+        return api.find(api.instance_path(self.node)) is not None
+
     def up(self, *arguments: str, status: int = 0, seconds: float = UP_SECONDS) -> Done:
         """`./webitel up`."""
         return self.webitel("up", self.name, *arguments, status=status, seconds=seconds)

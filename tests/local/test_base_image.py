@@ -9,8 +9,12 @@ import pytest
 
 from tests.local.conftest import Figure
 from tests.local.deployment import Deployment
+from tests.long_form import only_long
 
-pytestmark = pytest.mark.local
+pytestmark = [
+    pytest.mark.local,
+    only_long("five minutes, and packages come from the network where an image of them is made, and on given hosts"),
+]
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from tests.local.conftest import FIGURES, Figure
 from tests.local.deployment import wait_until
 from tests.local.outside import read_result
 from tests.local.telephony import Telephony, check_calls, count_calls
+from tests.long_form import LONG
 
 pytestmark = pytest.mark.nodes
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f you@office"
-IS_LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
-TIER, MEDIA, STAY, MORE = ("extended", "media", 2, {"media": 3, "web": 2}) if IS_LONG else ("basic", "app", 1, {"app": 2})
+TIER, MEDIA, STAY, MORE = ("extended", "media", 2, {"media": 3, "web": 2}) if LONG else ("basic", "app", 1, {"app": 2})
 """The role with FreeSWITCH, how many of it stay to the end, and the counts in between. The long form, with web nodes of
 their own, is `WEBITEL_TEST_LONG=1 ./webitel test nodes`."""
 

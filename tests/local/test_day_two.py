@@ -12,6 +12,7 @@ import pytest
 from tests.local.conftest import Figure
 from tests.local.deployment import Deployment, wait_until
 from tests.local.power import no_packages
+from tests.long_form import only_long
 
 pytestmark = pytest.mark.local
 
@@ -75,6 +76,7 @@ def test_a_changed_bundle_reaches_freeswitch_and_nothing_else(healthy: Deploymen
     healthy.up()
 
 
+@only_long("two more times `up`, and only those who change a stand-in are concerned")
 def test_changed_stand_in_reaches_the_node(healthy: Deployment) -> None:
     before = healthy.units()
     page = f"curl -ksSf https://{healthy.address}/app/auth/"
@@ -114,6 +116,7 @@ def wanted(versions: Deployment, package: str, version: str) -> Iterator[str]:
         versions.set(package_versions=before)
 
 
+@only_long("five commands; `upgrade` below brings the same versions by the same way")
 def test_a_patch_version_restarts_its_service_only(versions: Deployment, figure: Figure) -> None:
     versions.wait_healthy(180)
     before, was = versions.units(), versions.versions("webitel-engine", "webitel-logger", "grafana", "webitel-crm")
@@ -184,6 +187,7 @@ def test_every_process_killed_at_once(healthy: Deployment, row: str, figure: Fig
     assert read_row(healthy) == row
 
 
+@only_long("two minutes, and the test before it kills all of them at once")
 def test_every_process_killed_in_turn(healthy: Deployment, row: str, figure: Figure) -> None:
     # In start order: what goes deaf by the death of one is killed itself later, so nothing waits for the watcher.
     started = time.monotonic()

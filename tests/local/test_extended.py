@@ -10,10 +10,11 @@ from tests.local.deployment import Deployment
 from tests.local.ports import check_tcp_ports, check_udp_ports, nodes_of
 from tests.local.power import switch_off_and_on
 from tests.local.test_running import MEMORY
+from tests.long_form import only_long
 
 pytestmark = [
     pytest.mark.nodes,
-    pytest.mark.skipif(not os.environ.get("WEBITEL_TEST_LONG"), reason="thirteen nodes: WEBITEL_TEST_LONG=1"),
+    only_long("thirteen nodes"),
 ]
 
 COUNTS = {7: None, 13: {"db": 3, "bus": 3, "media": 3, "web": 2}}

@@ -9,10 +9,10 @@ import pytest
 from tests.local.conftest import Figure
 from tests.local.deployment import Deployment
 from tests.local.owner import OF_CONTAINERS, USER, Owner, OwnHost
+from tests.long_form import only_long
 
 pytestmark = pytest.mark.local
 
-IS_LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
 DATA = "/srv/webitel"
 LISTED = "find /etc /home /usr/local -xdev -type f -not -path '/etc/ssl/certs/*' | sort | xargs -d '\\n' md5sum"
 OF_USERS = {f"/etc/{name}{old}" for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid") for old in ("", "-")}
@@ -158,7 +158,7 @@ def racks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rack]:
         yield made
 
 
-@pytest.mark.skipif(not IS_LONG, reason="five hosts: WEBITEL_TEST_LONG=1")
+@only_long("five hosts")
 def test_a_host_more_another_one_and_one_fewer(racks: Rack) -> None:
     deployment = racks.deployment
     deployment.up("--yes")

@@ -17,13 +17,13 @@ from components.model.settings import Settings
 from stacks.load import make_deployment
 from tests.local import ended
 from tests.local.owner import OF_CONTAINERS, USER, Owner, OwnHost
+from tests.long_form import only_long
 from tools.incus import api
 from tools.incus.network import find_free_network, read_routes
 
 pytestmark = pytest.mark.local
 
 STACK = f"t{os.getpid()}-basic"
-LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
 CLOCK_AHEAD = """#!/bin/sh
 test "$1" = -B || exec /usr/bin/python3 "$@"
 exec /usr/bin/python3 -c "
@@ -179,7 +179,7 @@ def test_the_network_between_hosts_is_measured_in_both_directions(hosts: Hosts) 
     assert sum(one.check == "audio jitter" for one in found) == 6
 
 
-@pytest.mark.skipif(not LONG, reason="installs packages: WEBITEL_TEST_LONG=1")
+@only_long("installs packages")
 def test_another_postgresql_is_refused_and_time_is_mended(hosts: Hosts) -> None:
     edge, app = hosts.by_role["edge"], hosts.by_role["app"]
     edge.run("apt-get -qq update; DEBIAN_FRONTEND=noninteractive apt-get -qqy install --no-install-recommends postgresql-15")

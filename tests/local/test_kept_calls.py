@@ -9,6 +9,7 @@ import pytest
 
 from tests.local.conftest import Figure
 from tests.local.deployment import ROOT, Deployment, wait_until
+from tests.long_form import only_long
 from tests.tools.held_audio import STATE
 
 pytestmark = pytest.mark.local
@@ -87,6 +88,7 @@ def test_a_change_of_rtpengine_drops_no_call_and_needs_no_leave(healthy: Deploym
         await_audio(healthy)
 
 
+@only_long("waits for the watcher; tests/sandbox/test_kept_calls.py has it with the same programs")
 def test_calls_go_on_and_begin_where_redis_is_killed_or_hangs(healthy: Deployment, figure: Figure) -> None:
     with held_calls(healthy):
         healthy.on_node("systemctl kill -s KILL redis-server")

@@ -12,10 +12,11 @@ import pytest
 from tests.local.conftest import Figure
 from tests.local.deployment import Deployment, wait_until
 from tests.local.processes import descendants
+from tests.long_form import only_long
 
 pytestmark = [
     pytest.mark.local,
-    pytest.mark.skipif(not os.environ.get("WEBITEL_TEST_LONG"), reason="takes a minute each: WEBITEL_TEST_LONG=1"),
+    only_long("takes a minute each"),
 ]
 
 FIREWALL = ("cloud_init/files/nftables/nftables.conf", "    iif lo accept\n", "    iif lo accept\n    tcp dport 22 drop\n")

@@ -7,11 +7,12 @@ import pytest
 
 from tests.local.conftest import Figure
 from tests.local.telephony import Telephony, check_calls
+from tests.long_form import LONG
 from tools.incus.network import read_routes
 
 pytestmark = pytest.mark.nodes
 
-TIER = "basic" if os.environ.get("WEBITEL_TEST_LONG") else "single"
+TIER = "basic" if LONG else "single"
 """The long form is `WEBITEL_TEST_LONG=1 ./webitel test nodes`. Translated addresses: test_calls.py."""
 
 

@@ -3,17 +3,17 @@
 `WEBITEL_TEST_LONG=1` only: three times `up`.
 """
 
-import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.local.deployment import Deployment
+from tests.long_form import only_long
 
 pytestmark = [
     pytest.mark.local,
-    pytest.mark.skipif(not os.environ.get("WEBITEL_TEST_LONG"), reason="three times `up`: WEBITEL_TEST_LONG=1"),
+    only_long("three times `up`"),
 ]
 
 

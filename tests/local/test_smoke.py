@@ -5,7 +5,6 @@ rtpengine in every run.
 """
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,10 +13,11 @@ import pytest
 
 from tests.local.conftest import Figure
 from tests.local.deployment import Deployment
+from tests.long_form import only_long
 
 pytestmark = [
     pytest.mark.local,
-    pytest.mark.skipif(not os.environ.get("WEBITEL_TEST_LONG"), reason="takes minutes: WEBITEL_TEST_LONG=1"),
+    only_long("takes minutes"),
 ]
 
 LIMIT_SECONDS = 60

@@ -8,8 +8,9 @@ import re
 import pytest
 
 from tests.local.deployment import Deployment
+from tests.long_form import only_long
 
-pytestmark = pytest.mark.local
+pytestmark = [pytest.mark.local, only_long("its dry run takes minutes")]
 
 FOLDER = "/run/webitel-test-security"
 SOURCE = "/etc/apt/sources.list.d/webitel-test-security.list"

@@ -92,7 +92,9 @@ class Node:
                     "client_addr": "127.0.0.1",
                     "server": self.is_server,
                     **({"bootstrap_expect": self.servers} if self.is_server else {}),
-                    "retry_join": [f"127.0.0.{number + 1}" for number in range(1, self.servers + 1)],
+                    "retry_join": [
+                        one for one in (f"127.0.0.{number + 1}" for number in range(1, self.servers + 1)) if one != self.address
+                    ],
                     "retry_interval": "1s",
                     "ports": {"http": self.http, "serf_wan": -1, "grpc": -1, "dns": -1},
                     "performance": {"raft_multiplier": 1},

@@ -20,6 +20,7 @@ from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.manifest import Manifest, empty_manifest
 from components.model.settings import Settings
 from stacks.load import load_deployment
+from tests.long_form import LONG, only_long
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
 from tests.sandbox.platform import POSTGRES, wait_until
@@ -27,7 +28,6 @@ from tests.unit.node.entries import unit
 
 pytestmark = pytest.mark.sandbox
 
-LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
 CIPHER = "cipher-of-the-deployment"
 PORT = "5432"
 
@@ -284,7 +284,7 @@ def restored_to(world: Node, at: str) -> list[str]:
     return world.sql("select n from steps order by n").split()
 
 
-@pytest.mark.skipif(not LONG, reason="takes a minute: WEBITEL_TEST_LONG=1")
+@only_long("takes a minute")
 def test_what_an_earlier_restore_discarded_is_restored_too_and_what_came_after_it(world: Node) -> None:
     world.sql("create table steps (n int)")
     assert world.look("incr"), world.said

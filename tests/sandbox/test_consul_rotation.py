@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node.ask import tokens
-from cloud_init.node.clusters import trust
+from cloud_init.node.clusters import newcomers, trust
 from provider.certificates import make_base64_key, make_member
 from tests.sandbox.access_nodes import Node, Patroni, go_on
 
@@ -58,6 +58,11 @@ def uses_alone(node: Node, secrets: dict[str, str]) -> bool:
 def list_alive(node: Node) -> set[str]:
     """The members that a node sees alive."""
     return {one["Name"] for one in json.loads(node.send("GET", "/v1/agent/members")[1]) if one["Status"] == 1}
+
+
+def list_down(node: Node) -> set[str]:
+    """The members that a node has given up seeing."""
+    return {one["Name"] for one in json.loads(node.send("GET", "/v1/agent/members")[1]) if one["Status"] == 4}
 
 
 def list_refusals(nodes: list[Node]) -> list[str]:
@@ -126,3 +131,61 @@ def test_a_node_that_is_down_is_waited_for(group: tuple[dict[str, str], list[Nod
     away.start()
     go_on(nodes, lambda: all(uses_alone(node, fresh) for node in nodes), 90)
     assert list_refusals(there) == []
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_a_new_machine_in_the_place_of_one_that_is_waited_for_ends_the_wait(
+    group: tuple[dict[str, str], list[Node]], tmp_path: Path, number: int
+) -> None:
+    """A server and an agent. The new machine knows the new key and certificate only."""
+    secrets, nodes = group
+    former = nodes[number - 1]
+    there = [node for node in nodes if node is not former]
+    former.stop()
+    fresh = rotate(secrets)
+    for node in there:
+        node.give(fresh)
+        node.fill()
+    new = Node(tmp_path / "new", number, 3)
+    new.of_members = True
+    new.give(fresh)
+    new.start()
+    try:
+        go_on(there, lambda: former.name in list_down(there[0]), 30)
+        for _ in range(5):
+            for node in (*there, new):
+                node.look()
+        assert not new.is_ready() and not any(uses_alone(node, fresh) for node in there)
+        with new.acting():
+            assert newcomers.is_shut_out(new.manifest)
+        told = []
+        for node in there:
+            with node.acting():
+                assert not newcomers.is_shut_out(node.manifest)
+                told.append(newcomers.admit(node.manifest, new.name))
+        assert any(told)
+        every = [*there, new]
+        go_on(every, lambda: all(node.is_ready() and uses_alone(node, fresh) for node in every), 90)
+        assert list_alive(there[0]) == {node.name for node in every}
+        go_on(every, lambda: all(node.is_armed() and node.is_closed() for node in every), 60)
+        with there[0].acting():
+            assert newcomers.admit(there[0].manifest, new.name) == ""
+    finally:
+        new.stop()
+
+
+def test_a_node_that_is_there_is_not_given_up(group: tuple[dict[str, str], list[Node]]) -> None:
+    secrets, nodes = group
+    *there, away = nodes
+    fresh = rotate(secrets)
+    for node in there:
+        node.give(fresh)
+        node.fill()
+        node.look()
+    for node in there:
+        with node.acting():
+            assert newcomers.admit(node.manifest, away.name) == ""
+    away.give(fresh)
+    away.fill()
+    go_on(nodes, lambda: all(uses_alone(node, fresh) for node in nodes), 90)
+    assert list_refusals(nodes) == []

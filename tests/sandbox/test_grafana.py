@@ -44,30 +44,71 @@ def test_it_needs_its_own_database(runner: Runner, platform: Platform, tmp_path:
     assert ask(tmp_path, "/api/health").returncode != 0
 
 
+EARLIER = r"""
+select 'create role grafana login' where not exists (select from pg_roles where rolname = 'grafana') \gexec
+grant pg_read_all_data to grafana;
+"""
+"""The role as it was first made."""
 SETTINGS_OF_OTHERS = """
 create table call_center.cc_email_profile (id int, name text, password text, token jsonb, params jsonb);
 create view call_center.cc_email_profile_list as
   select id, name, password as login_passwd, params from call_center.cc_email_profile;
 create schema somewhere; create table somewhere.log (id int, api_key text); create table somewhere.other (id int);
 """
+LENT = """
+create function call_center.find_digest(name text, "Second" int default 1) returns text
+  language sql security definer as 'select max(digest_ha1) from public.sip_subscriber';
+create procedure call_center.forget() language sql security definer as 'delete from public.sip_subscriber';
+create schema elsewhere; grant usage on schema elsewhere to public;
+create function elsewhere."Find Digest"() returns text
+  language sql security definer as 'select max(digest_ha1) from public.sip_subscriber';
+create function call_center.add(a int, b int) returns int language sql as 'select a + b';
+create function call_center.read_digest() returns text language sql as 'select max(digest_ha1) from public.sip_subscriber';
+"""
+LENT_CALLS = ("select call_center.find_digest('a')", "call call_center.forget()", 'select elsewhere."Find Digest"()')
+
+
+def may(platform: Platform, role: str, what: str) -> bool:
+    """Whether a role may do that."""
+    try:
+        platform.sql(f"set role {role}; {what}")
+    except AssertionError:
+        return False
+    return True
+
+
+def settle_roles(platform: Platform, **settings: object) -> None:
+    """What `up` runs on the leader."""
+    for name in ("roles.sql", "grafana.sql"):
+        platform.sql(node_files(**settings)[f"/etc/webitel/{name}"])
+
+
+def test_no_function_reads_for_grafanas_role_with_its_owners_rights(runner: Runner, platform: Platform) -> None:
+    platform.start("postgresql")
+    platform.sql(EARLIER)
+    platform.sql(LENT)
+    settle_roles(platform, grafana_reads=("call_center",))
+    for call in LENT_CALLS:
+        for role in ("grafana", "grafana_store"):
+            assert not may(platform, role, f"begin; {call}; rollback"), (role, call)
+    assert may(platform, "grafana", "select call_center.add(1, 2)")
+    assert not may(platform, "grafana", "select call_center.read_digest()"), "with its own rights"
+    platform.sql("grant usage on schema call_center, elsewhere to opensips")
+    for _ in range(2):
+        for call in LENT_CALLS:
+            assert may(platform, "opensips", f"begin; {call}; rollback"), call
+        settle_roles(platform)
 
 
 def test_grafanas_role_reads_reports_and_no_credentials(runner: Runner, platform: Platform, tmp_path: Path) -> None:
     def read(what: str) -> bool:
-        """Whether the role may."""
-        try:
-            platform.sql(f"set role grafana; {what}")
-        except AssertionError:
-            return False
-        return True
+        return may(platform, "grafana", what)
 
     def settle(**settings: object) -> None:
-        """What `up` runs on the leader."""
-        for name in ("roles.sql", "grafana.sql"):
-            platform.sql(node_files(**settings)[f"/etc/webitel/{name}"])
+        settle_roles(platform, **settings)
 
     platform.start("postgresql")
-    platform.sql("create role grafana login; grant pg_read_all_data to grafana")
+    platform.sql(EARLIER)
     platform.sql(SETTINGS_OF_OTHERS)
     secret = "select digest_ha1 from sip_subscriber"
     assert read(secret), "as it was"

@@ -23,6 +23,7 @@ from cloud_init.node.manifest import Manifest, empty_manifest
 from components.model.settings import Settings
 from provider import certificates
 from stacks.load import load_deployment
+from tests.long_form import only_long
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
 from tests.sandbox.consul_agent import running_agent
@@ -31,7 +32,7 @@ from tests.unit.node.entries import unit
 
 pytestmark = [
     pytest.mark.sandbox,
-    pytest.mark.skipif(not os.environ.get("WEBITEL_TEST_LONG"), reason="takes a minute: WEBITEL_TEST_LONG=1"),
+    only_long("takes a minute"),
 ]
 
 ADDRESSES = {"data-1": "127.0.61.1", "data-2": "127.0.61.2"}

@@ -41,4 +41,21 @@ BEGIN
   END LOOP;
 END
 $grant$;
+-- PostgreSQL lets everybody call a function, and one with its owner's rights reads for whoever calls it what that role may not.
+-- Only the services' role calls those; an extension keeps its own.
+DO $lend$
+DECLARE
+  lent record;
+BEGIN
+  FOR lent IN
+    SELECT p.oid::regprocedure AS name FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE p.prosecdef AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
+      AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+  LOOP
+    EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO opensips', lent.name);
+    EXECUTE format('REVOKE EXECUTE ON ROUTINE %s FROM PUBLIC', lent.name);
+  END LOOP;
+END
+$lend$;
 COMMIT;

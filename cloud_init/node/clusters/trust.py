@@ -82,13 +82,23 @@ def fill(secrets: dict[str, str]) -> dict[str, str]:
 
 def begin(secrets: dict[str, str]) -> Trust:
     """Remember what the node uses at first: what its files say, where its agent has run with them."""
-    key, shows = secrets[KEY], secrets[CERTIFICATE]
+    used = make_new(secrets)
     if SERF.exists() and KEY_FILE.exists() and CERTIFICATE_FILE.exists():
         found = KEY_LINE.search(KEY_FILE.read_text())
-        key, shows = found[2] if found else key, CERTIFICATE_FILE.read_text()
-    used: Trust = {"key": key, "shows": shows, "trusts": PUBLIC.findall(shows)}
+        shows = CERTIFICATE_FILE.read_text()
+        used = {"key": found[2] if found else used["key"], "shows": shows, "trusts": PUBLIC.findall(shows)}
     write_private(IN_USE, json.dumps(used))
     return used
+
+
+def make_new(given: Mapping[str, str]) -> Trust:
+    """Return what a new machine uses, and every node once a rotation is over."""
+    return {"key": given[KEY], "shows": given[CERTIFICATE], "trusts": PUBLIC.findall(given[CERTIFICATE])}
+
+
+def is_done(given: Mapping[str, str], used: Trust) -> bool:
+    """Tell whether a node uses what it was given, and nothing of before."""
+    return used["key"] == given[KEY] and [digest(one) for one in used["trusts"]] == [digest(given[CERTIFICATE])]
 
 
 def make_file(used: Trust) -> str:
@@ -111,17 +121,22 @@ def look(manifest: Manifest) -> None:
     # `up` compares the files with what this node uses, and writes them: not while one of both is changed.
     with turns.held(turns.WRITING):
         used = step(given, notes)
-    note: Note = {
-        "key": digest(given[KEY]),
-        "ring": read_ring() == [given[KEY]],
-        "trusts": sorted(digest(one) for one in used["trusts"]),
-        "shows": digest(used["shows"]),
-    }
-    text = json.dumps(note, sort_keys=True)
+    text = make_note(given, used, read_ring())
     if find_key(NOTES + manifest["node"])["holder"] != text:
         call("PUT", f"/v1/kv/{NOTES}{manifest['node']}", text)
     if access_lists.is_server(manifest) and access_lists.leads(manifest):
         turn_ring(given[KEY], read_notes())
+
+
+def make_note(given: Mapping[str, str], used: Trust, ring: Sequence[str]) -> str:
+    """Return what a node with these keys in its ring notes for the others."""
+    note: Note = {
+        "key": digest(given[KEY]),
+        "ring": ring == [given[KEY]],
+        "trusts": sorted(digest(one) for one in used["trusts"]),
+        "shows": digest(used["shows"]),
+    }
+    return json.dumps(note, sort_keys=True)
 
 
 def read_notes() -> Notes:
@@ -202,10 +217,7 @@ def blank(text: bytes) -> bytes:
 def report(manifest: Manifest) -> MachineRow | None:
     """Tell that a rotation is under way, and what it waits for; None where there is none."""
     given, used = read_given(), load()
-    if not given or not used:
-        return None
-    said = digest(given[CERTIFICATE])
-    if used["key"] == given[KEY] and [digest(one) for one in used["trusts"]] == [said]:
+    if not given or not used or is_done(given, used):
         return None
 
     def list_waited_for() -> list[str]:

@@ -11,7 +11,7 @@ from ..ask.certificate import SHOWN, is_due, is_taken, remember
 from ..ask.counters import read_counters
 from ..ask.view import View
 from ..backups import jobs, recordings
-from ..clusters import access, cookie, encryption, trust
+from ..clusters import access, cookie, encryption, newcomers, trust
 from ..manifest import DiskEntry, Manifest, OrderEntry
 from ..records import send
 from ..report import MachineRow
@@ -48,8 +48,8 @@ CLOCK_OFF_SECONDS = 1.0
 
 def ask(manifest: Manifest) -> list[MachineRow]:
     """Check all of it but the disks."""
-    changes = (access.report(manifest), trust.report(manifest), encryption.report(manifest), cookie.report(manifest))
-    told = (*changes, kept_calls.report(manifest))
+    changes = (access, trust, newcomers, encryption, cookie, kept_calls)
+    told = [change.report(manifest) for change in changes]
     rows = [clock(), *among_nodes(), *filter(None, told), *log_server(), *jobs.report(manifest), *recordings.report(manifest)]
     if most := manifest.get("largest_packet"):
         rows += packets(manifest["address"], most)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ..ask.view import View
-from ..clusters import locks
+from ..clusters import locks, newcomers
 from ..manifest import DiskEntry, Manifest, ProbeEntry, ServiceEntry, load_manifest
 from ..report import DiskRow, Report, ServiceRow
 from ..state import STATE, load_state
@@ -62,6 +62,8 @@ def ask(only: Collection[str] | None = None, *, brief: bool = False) -> Report:
         "healthy": configured and all(row["healthy"] for row in (*reports, *disk_reports, *machine_rows)),
         "uptime": read_uptime(),
     }
+    if only is None and not report["healthy"] and newcomers.is_shut_out(manifest):
+        report["shut_out"] = True
     return report if firing is None else {**report, "alerts": firing}
 
 

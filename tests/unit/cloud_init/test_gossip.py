@@ -69,3 +69,16 @@ def test_who_is_left_when_a_zone_is_lost_is_enough_to_call_its_nodes_failed() ->
     gossip = rendered()
     suspected = suspicion_seconds(gossip["suspicion_mult"], seconds(gossip["probe_interval"]), len(plan.nodes), len(left) - 1)
     assert suspected <= ZONE_SECONDS
+
+
+@pytest.mark.parametrize("tier", ["single", "basic", "extended"])
+def test_a_server_looks_for_others_than_itself(tier: str) -> None:
+    """One that finds itself looks no further: a new machine that is not let in at once would stay alone."""
+    settings = Settings.model_validate({"cloud": "local", "tier": tier})
+    plan = make_plan(settings, "test")
+    servers = {node.key for node in plan.nodes_with("consul-server")}
+    for node in plan.nodes:
+        text = compose_configuration(plan, node, settings).files["/etc/consul.d/peers.json"]
+        found = set(re.findall(r"\{\{address:([\w-]+)\}\}", text))
+        assert found == servers - {node.key}
+        assert len(json.loads(text)["retry_join"]) == len(found)

@@ -184,3 +184,51 @@ def test_a_replaced_node_in_between_is_known_by_its_own_configuration(
     wrong = inputs["nodes"]["data-1"] | {"via": [forged]}
     with pytest.raises(ProviderError, match="another host key than machine machine-app-1"):
         HANDLER.create(call, inputs | {"nodes": inputs["nodes"] | {"data-1": wrong}})
+
+
+class Rotates:
+    """A node in the middle of a rotation of Consul's. `waits`: until Consul was told to forget what another's machine was."""
+
+    def __init__(self, key: str, waits: threading.Event, *, outside: bool = False) -> None:
+        self.key, self.waits, self.outside = key, waits, outside
+        self.admitted: list[str] = []
+
+    def __call__(self, command: str) -> Answer:
+        if " admit " in command:
+            self.admitted.append(command.rpartition(" ")[2])
+            self.waits.set()
+            return Answer(["Consul waits no more for the machine that test-app-1 had before"])
+        shut_out = self.outside and not self.waits.is_set()
+        said = json.loads(report(self.key, "No known Consul servers" if shut_out else ""))
+        return Answer([json.dumps(said | ({"shut_out": True} if shut_out else {}))], status=int(shut_out))
+
+
+def test_a_new_machine_that_consul_keeps_out_is_let_in_by_the_others(
+    call: Call, nodes: dict[str, FakeNode], inputs: dict[str, Any]
+) -> None:
+    waits = threading.Event()
+    inside, outside = Rotates("data-1", waits), Rotates("app-1", waits, outside=True)
+    nodes["data-1"].answer, nodes["app-1"].answer = inside, outside
+    assert HANDLER.create(call, inputs)[1]["healthy"]
+    assert (inside.admitted, outside.admitted) == (["test-app-1"], [])
+    assert "Consul waits no more for the machine that test-app-1 had before" in call.shown
+
+
+def test_who_cannot_let_it_in_is_asked_again_later(
+    call: Call, nodes: dict[str, FakeNode], inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provider.health._ADMIT_PAUSE_SECONDS", 0.1)
+    waits = threading.Event()
+    inside, outside = Rotates("data-1", waits), Rotates("app-1", waits, outside=True)
+    asked: list[str] = []
+
+    def refuse_first(command: str) -> Answer:
+        if " admit " in command:
+            asked.append(command)
+            if len(asked) == 1:
+                return Answer([], status=1)
+        return inside(command)
+
+    nodes["data-1"].answer, nodes["app-1"].answer = refuse_first, outside
+    assert HANDLER.create(call, inputs | {"timeout": 10})[1]["healthy"]
+    assert len(asked) == 2
