@@ -9,6 +9,8 @@ import re
 from functools import lru_cache
 from typing import Any
 
+import pytest
+
 from components.model.settings import Settings
 from tests.plans import compose_configuration, make_plan
 
