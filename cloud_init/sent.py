@@ -28,6 +28,9 @@ cloud-init init --local && cloud-init init && cloud-init modules --mode=config &
 """
 
 
+LINE = 76
+"""Characters of base64 in a line of an e-mail's part (RFC 2045)."""
+
 HOST_KEY_BYTES = 700
 """Of a host key in user data as sent, at most."""
 
@@ -62,11 +65,12 @@ def encode(decoded: str, cloud: CloudFacts) -> str:
         # cloud-init 22.4.2 garbles other characters in gzip parts (`facts/clouds.md` 0.3).
         wrong = sorted({character for character in decoded if not character.isascii()})
         raise ValueError(f"user data must be ASCII, found {' '.join(wrong)}")
-    packed = "\n".join(textwrap.wrap(compress(decoded), 76))
+    compressed = compress(decoded)
+    packed = "\n".join(compressed[at : at + LINE] for at in range(0, len(compressed), LINE))
     if not cloud.cloud_init_preinstalled:
         sent = STARTUP_SCRIPT.replace("@DATA@", packed)
     elif cloud.user_data_gzip:
-        sent = compress(decoded)
+        sent = compressed
     else:
         sent = (
             f'Content-Type: multipart/mixed; boundary="{BOUNDARY}"\nMIME-Version: 1.0\n\n--{BOUNDARY}\n'

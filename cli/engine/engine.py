@@ -12,10 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cli.console import Failure, progress
-from cli.engine.backend import ROOT, mend_sidecars
+from cli.engine.backend import ROOT, mend_sidecars, read_project
 from stacks.problems import NAMESPACE
 from stacks.settings import find_stack
 
@@ -75,7 +73,7 @@ class Engine:
 
     def project(self) -> str:
         """Return the project's name."""
-        name: str = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["name"]
+        name: str = read_project()["name"]
         return name
 
     def setting(self, name: str) -> str:

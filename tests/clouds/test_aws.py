@@ -10,6 +10,8 @@ from tests.clouds.conftest import Ask, Asked
 
 AMI = {"aws:ec2/getAmi:getAmi": {"id": "ami-newest"}}
 
+pytestmark = pytest.mark.clouds  # the SDK alone takes seconds to read, and that part reads it anyway
+
 
 @pytest.fixture
 def basic(ask: Ask) -> Asked:

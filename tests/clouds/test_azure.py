@@ -14,6 +14,8 @@ from components.clouds.azure.machines import refer_to_image
 from tests.clouds.budgets import check_alarm
 from tests.clouds.conftest import Ask, Asked
 
+pytestmark = pytest.mark.clouds  # the SDK alone takes seconds to read, and that part reads it anyway
+
 
 @pytest.fixture
 def basic(ask: Ask) -> Asked:

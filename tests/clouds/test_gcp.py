@@ -10,6 +10,8 @@ from components.model.planning.firewall import ANYWHERE
 from tests.clouds.budgets import FUNCTIONS, MAIL, check_alarm
 from tests.clouds.conftest import Ask, Asked, run_stack
 
+pytestmark = pytest.mark.clouds  # the SDK alone takes seconds to read, and that part reads it anyway
+
 
 @pytest.fixture
 def basic(ask: Ask) -> Asked:

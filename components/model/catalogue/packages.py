@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def is_part(name: str, packages: Collection[str]) -> bool:
     return name not in packages and any(name.startswith(find_package(package).parts) for package in packages)
 
 
+@cache
 def find_package(name: str) -> Package:
     """Return what is known of a package."""
     return PECULIAR.get(name) or Package(name)

@@ -39,7 +39,7 @@ class Draft:
         """The cloud's region."""
         return self.settings.region or self.facts.default_region
 
-    @property
+    @cached_property
     def network(self) -> IPv4Network:
         """The deployment's private network."""
         return resolve_network(self.settings, self.facts)
@@ -87,7 +87,7 @@ class Draft:
         public = self.tier.role(role).public
         return public if public is Public.SERVICE else self.facts.private_node
 
-    @property
+    @cached_property
     def has_zone_subnets(self) -> bool:
         """Whether every zone has subnets of its own."""
         roomy = self.network.prefixlen <= ZONE_SUBNETS_PREFIX

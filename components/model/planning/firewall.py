@@ -7,7 +7,7 @@ the deployment is not listed either, since the openings at its end decide.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network
@@ -89,13 +89,15 @@ def node_egress(plan: Plan, node: Node, settings: Settings, catalogue: Catalogue
     return tuple(_egress_of(node.role, (catalogue[name] for name in catalogue if name in node.services), settings))
 
 
-def called_listeners(service: Service, catalogue: Catalogue = CATALOGUE) -> Iterator[tuple[str, Listener]]:
+def called_listeners(
+    service: Service, catalogue: Catalogue = CATALOGUE, proxied: Collection[str] | None = None
+) -> Iterator[tuple[str, Listener]]:
     """Return the listeners of other nodes that a service connects to itself.
 
     A service that has a proxy on every node of its callers (`BESIDE_CALLERS`) is called through that proxy: the bare
-    name opens nothing for the caller, `service.listener` does.
+    name opens nothing for the caller, `service.listener` does. `proxied` are those of the catalogue, where they are known.
     """
-    proxied = {name for proxy in catalogue.values() for name in proxy.beside}
+    proxied = list_proxied(catalogue) if proxied is None else proxied
     for call in service.calls:
         name, _, wanted = call.partition(".")
         if not wanted and name in proxied and name not in (service.name, *service.beside):
@@ -105,14 +107,30 @@ def called_listeners(service: Service, catalogue: Catalogue = CATALOGUE) -> Iter
                 yield name, listener
 
 
+def list_proxied(catalogue: Catalogue) -> set[str]:
+    """List the services that have a proxy."""
+    return {name for proxy in catalogue.values() for name in proxy.beside}
+
+
 def find_callers(nodes: Sequence[Node], catalogue: Catalogue = CATALOGUE) -> dict[tuple[str, str], tuple[str, ...]]:
     """Find by service and listener the keys of all nodes with a service that calls it."""
     calling: dict[tuple[str, str], set[str]] = {}
+    proxied = list_proxied(catalogue)
     for service in catalogue.values():
-        for name, listener in called_listeners(service, catalogue):
+        for name, listener in called_listeners(service, catalogue, proxied):
             calling.setdefault((name, listener.name), set()).add(service.name)
+    # Nodes of a role are mostly alike: each set of services is looked at once.
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for place, node in enumerate(nodes):
+        alike.setdefault(node.services, []).append(place)
     return {
-        target: tuple(node.key for node in nodes if services.intersection(node.services)) for target, services in calling.items()
+        target: tuple(
+            nodes[place].key
+            for place in sorted(
+                place for services, places in alike.items() if not callers.isdisjoint(services) for place in places
+            )
+        )
+        for target, callers in calling.items()
     }
 
 

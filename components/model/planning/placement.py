@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import combinations
 
 from components.model.catalogue.service import Bind, Listener, Placement, Service
 from components.model.catalogue.services import CATALOGUE, called_service
@@ -82,19 +81,18 @@ def is_beside(proxy: Service, service: Service) -> bool:
     )
 
 
-def local_callees(name: str, services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> set[str]:
+def local_callees(name: str, present: set[str], proxies: Iterable[str], catalogue: Catalogue) -> set[str]:
     """Return what a service calls among the services of its node, the proxy in front of a callee too."""
-    present = set(services)
     callees = {called_service(call) for call in catalogue[name].calls}
-    proxies = {other for other in present if is_beside(catalogue[other], catalogue[name])}
-    return (callees & present | proxies) - {name}
+    return (callees & present | {other for other in proxies if is_beside(catalogue[other], catalogue[name])}) - {name}
 
 
 def start_order(services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> tuple[str, ...]:
     """Return the services of a node, callees before callers; where calls go round in a circle, as the catalogue lists them."""
     wanted = set(services)
     left = [name for name in catalogue if name in wanted]
-    callees = {name: local_callees(name, left, catalogue) for name in left}
+    proxies = [name for name in left if catalogue[name].beside]
+    callees = {name: local_callees(name, wanted, proxies, catalogue) for name in left}
     reached = {name: reachable(name, callees) for name in left}
     ordered: list[str] = []
     while left:
@@ -120,12 +118,23 @@ def reachable(name: str, callees: Mapping[str, set[str]]) -> set[str]:
 def find_clashes(services: Iterable[str], catalogue: Catalogue = CATALOGUE) -> list[str]:
     """Find pairs of listeners of one node on the same address and port, each as a sentence that names both."""
     listeners = [(name, listener) for name in services for listener in catalogue[name].listeners]
-    return [
-        f"{one}.{first.name} and {other}.{second.name} both listen on {first.protocol} port "
-        f"{max(first.ports.first, second.ports.first)} of one address"
-        for (one, first), (other, second) in combinations(listeners, 2)
-        if clash(first, second)
-    ]
+    # By port: each is compared with those alone that begin within its own ports, not with hundreds.
+    by_port = sorted(range(len(listeners)), key=lambda place: listeners[place][1].ports.first)
+    clashing: list[tuple[int, int]] = []
+    for place, number in enumerate(by_port):
+        first = listeners[number][1]
+        for other in by_port[place + 1 :]:
+            second = listeners[other][1]
+            if second.ports.first > first.ports.last:
+                break
+            if clash(first, second):
+                clashing.append((min(number, other), max(number, other)))
+    found = []
+    for number, other in sorted(clashing):
+        (one, first), (two, second) = listeners[number], listeners[other]
+        port = max(first.ports.first, second.ports.first)
+        found.append(f"{one}.{first.name} and {two}.{second.name} both listen on {first.protocol} port {port} of one address")
+    return found
 
 
 def clash(first: Listener, second: Listener) -> bool:

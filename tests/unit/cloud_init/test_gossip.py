@@ -57,11 +57,11 @@ def test_a_probe_leaves_others_time_to_ask_too() -> None:
     assert 2 * seconds(gossip["probe_timeout"]) <= seconds(gossip["probe_interval"])
 
 
-@pytest.mark.parametrize("nodes", range(2, 101))
-def test_a_pause_of_seconds_fails_nobody(nodes: int) -> None:
+def test_a_pause_of_seconds_fails_nobody() -> None:
     gossip = rendered()
-    shortest = suspicion_seconds(gossip["suspicion_mult"], seconds(gossip["probe_interval"]), nodes, nodes)
-    assert BORNE_SECONDS <= shortest <= 2.5 * BORNE_SECONDS
+    for nodes in range(2, 101):
+        shortest = suspicion_seconds(gossip["suspicion_mult"], seconds(gossip["probe_interval"]), nodes, nodes)
+        assert BORNE_SECONDS <= shortest <= 2.5 * BORNE_SECONDS, nodes
 
 
 def test_who_is_left_when_a_zone_is_lost_is_enough_to_call_its_nodes_failed() -> None:

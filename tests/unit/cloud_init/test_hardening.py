@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from cloud_init.compose import HERE, Configuration
 from cloud_init.node import owed, turns
 from cloud_init.node.ask import tokens
@@ -24,12 +22,11 @@ def drop_in(unit: str) -> str:
     return f"/etc/systemd/system/{unit}.service.d/hardening.conf"
 
 
-@pytest.mark.parametrize("stack", STACKS)
-def test_a_unit_is_shut_in_or_has_a_reason(stack: str) -> None:
-    for configuration in configurations(stack):
+def test_a_unit_is_shut_in_or_has_a_reason() -> None:
+    for stack, configuration in ((name, one) for name in STACKS for one in configurations(name)):
         for name in ("webitel-watch", *(unit["name"] for unit in configuration.units)):
             assert (name in HARDENED) != (name in LEFT_ALONE), name
-            assert (drop_in(name) in configuration.files) == (name in HARDENED), name
+            assert (drop_in(name) in configuration.files) == (name in HARDENED), f"{stack}: {name}"
 
 
 def test_so_is_a_unit_of_ours_that_is_started_by_another() -> None:
@@ -107,13 +104,12 @@ def test_what_runs_as_root_does_not_reach_the_metadata_unless_that_is_the_resolv
     assert "IPAddressDeny" not in configurations("gcp-single")[0].files[drop_in("fail2ban")]
 
 
-@pytest.mark.parametrize("stack", STACKS)
-def test_whoever_runs_as_a_user_of_ours_can_read_what_it_needs(stack: str) -> None:
-    for configuration in configurations(stack):
+def test_whoever_runs_as_a_user_of_ours_can_read_what_it_needs() -> None:
+    for stack, configuration in ((name, one) for name in STACKS for one in configurations(name)):
         users = configuration.manifest.get("users", {})
         for path, text in configuration.files.items():
             if path.endswith("/hardening.conf") and "\nUser=" in text:
-                assert "\nUser=webitel\nGroup=webitel\n" in text and users == {"webitel": 640}, path
+                assert "\nUser=webitel\nGroup=webitel\n" in text and users == {"webitel": 640}, f"{stack}: {path}"
 
 
 def test_go_micro_has_a_home_to_write_to() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.standin.opensips.checks import read_config
 from sandbox.standin.opensips.queries import missing_columns
-from tests.unit.cloud_init.opensips_files import CONFIGURATION, with_bundle
+from tests.unit.cloud_init.opensips_files import CONFIGURATION, read_once, with_bundle
 from tests.unit.cloud_init.test_telephony_fragments import STACKS, TRIAL, files_with
 
 SCHEMA = Path(__file__).parents[3] / "sandbox" / "webitel" / "schema" / "webitel-db-schema.sql"
@@ -32,7 +32,7 @@ def opensips_files(stack: str) -> dict[str, str]:
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_column_asked_for_is_there(stack: str) -> None:
     files = opensips_files(stack)
-    assert missing_columns(read_config(files[CONFIGURATION], files), SCHEMA.read_text()) == []
+    assert missing_columns(read_once(files), SCHEMA.read_text()) == []
 
 
 @pytest.mark.parametrize("says", MISTAKES)

@@ -14,7 +14,7 @@ from sandbox.standin.opensips import checks as opensips
 from sandbox.standin.opensips.tokens import ConfigError
 from stacks.settings import list_stacks
 from tests.plans import compose_configuration, compose_stack, load_stack, make_plan
-from tests.unit.cloud_init.opensips_files import CONFIGURATION, with_bundle
+from tests.unit.cloud_init.opensips_files import CONFIGURATION, read_once, with_bundle
 
 FILES = Path(__file__).parents[3] / "cloud_init" / "files"
 PRIVATE, PUBLIC = "10.20.0.10", "203.0.113.9"
@@ -126,7 +126,7 @@ def test_the_outer_side_says_the_public_address_and_the_inner_one_never(stack: s
 @pytest.mark.parametrize("stack", STACKS)
 def test_opensips_file_is_accepted(stack: str) -> None:
     files = with_bundle(files_with(stack, "opensips"))
-    config = opensips.read_config(files[CONFIGURATION], files)
+    config = read_once(files)
     assert all(socket.address != "*" for socket in config.sockets)
     assert {socket.protocol for socket in config.sockets} == {"udp", "tcp", "tls", "ws"}
     assert config.parameter("tm", "fr_timeout") == 5

@@ -62,7 +62,8 @@ def test_every_stack_has_a_plan(cloud: str, tier: str) -> None:
 def test_raising_a_count_moves_no_other_node(cloud: str, tier: str) -> None:
     before = plan(cloud, tier, network="10.20.0.0/16")
     for role in TIERS[tier].roles:
-        for count in (2, 3, 5, 9, 10, 11, 12, 94):
+        # Each number on every second cloud, all of them with every tier: a plan for each pair would be a thousand plans.
+        for count in (2, 3, 5, 9, 10, 11, 12, 94)[list(CLOUDS).index(cloud) % 2 :: 2]:
             if count <= role.count or explain_count(role, count, CATALOGUE):
                 continue
             after = plan(cloud, tier, network="10.20.0.0/16", counts={role.name: count})

@@ -1,5 +1,6 @@
 """From the composer to the node program, with nothing written by hand in between: what a change does on a node."""
 
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +38,10 @@ FILES = {
 
 WATCH = ["restart webitel-watch"]
 
+RENDER = compose.render_template
+COMPOSED: dict[tuple[str, str, str], bytes] = {}
+"""Each test has one of its own."""
+
 
 @pytest.fixture
 def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNode:
@@ -44,7 +49,18 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNode:
 
 
 def given(stack: str = "local-single", key: str = "all-1", **more: Any) -> Configuration:
-    """What a node is given."""
+    """What a node is given: composed once as long as the project is what it is."""
+    if compose.render_template is not RENDER or compose.bundle_digest is not bundle_digest:
+        return compose_changed(stack, key, more)
+    asked = stack, key, repr(more)
+    if asked not in COMPOSED:
+        COMPOSED[asked] = pickle.dumps(compose_changed(stack, key, more))
+    made: Configuration = pickle.loads(COMPOSED[asked])
+    return made
+
+
+def compose_changed(stack: str, key: str, more: dict[str, Any]) -> Configuration:
+    """Compose it with changed settings."""
     settings = load_stack(stack).settings.model_copy(update=more)
     plan = make_plan(settings, stack)
     return compose_configuration(plan, plan.node(key), settings)

@@ -102,8 +102,11 @@ ENCRYPTED = KEY.private_bytes(
 ).decode()
 
 
-def leaf_of_rsa(bits: int) -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+def leaf_of_rsa(p: int, q: int) -> str:
+    """A certificate of the key of two primes: to look for such large ones takes seconds."""
+    e, d = 65537, pow(65537, -1, (p - 1) * (q - 1))
+    parts = rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q)
+    key = rsa.RSAPrivateNumbers(p, q, d, *parts, rsa.RSAPublicNumbers(e, p * q)).private_key(unsafe_skip_rsa_key_validation=True)
     return pem(sign(DOMAIN, key, ROOT, [DOMAIN]), key)
 
 
@@ -119,8 +122,8 @@ REFUSED: dict[str, tuple[str | Callable[[], str], str]] = {
     "other key": (pem(LEAF, MIDDLE.certificate, ROOT_KEY), "no certificate in it is that of its key"),
     "kind": (pem(sign(DOMAIN, ED25519, ROOT, [DOMAIN]), ED25519), "of a kind that browsers do not take"),
     # Made when they are tried: such keys take seconds.
-    "short": (lambda: leaf_of_rsa(1024), "its RSA key has 1024 bits; use 2048 to 4096"),
-    "long": (lambda: leaf_of_rsa(4104), "its RSA key has 4104 bits; use 2048 to 4096"),
+    "short": (lambda: leaf_of_rsa(3 * 2**510 + 761, 3 * 2**510 + 1505), "its RSA key has 1024 bits; use 2048 to 4096"),
+    "long": (lambda: leaf_of_rsa(3 * 2**2050 + 521, 3 * 2**2050 + 1675), "its RSA key has 4104 bits; use 2048 to 4096"),
     "chain": (pem(LEAF, KEY), "the certificate of its issuer CN=Middle is missing"),
     "stranger": (pem(LEAF, MIDDLE.certificate, sign("Stranger", make_key(), None), KEY), "did not sign another one: CN=Stranger"),
     "name": (leaf(["pbx.acme.io", "*.voice.acme.io"]), f"it is not for {DOMAIN} but for pbx.acme.io, *.voice.acme.io"),
