@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,9 @@ def living(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     program = tmp_path / "pulumi-alive"
     shutil.copy(str(shutil.which("sleep")), program)
     with subprocess.Popen([str(program), "60"]) as process:
+        # The kernel closes the pipe that Popen waits for before it gives the process its new name.
+        while Path(f"/proc/{process.pid}/comm").read_text() != "pulumi-alive\n":
+            time.sleep(0.01)
         yield process
         process.kill()
 

@@ -50,7 +50,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNode:
 
 def given(stack: str = "local-single", key: str = "all-1", **more: Any) -> Configuration:
     """What a node is given: composed once as long as the project is what it is."""
-    if compose.render_template is not RENDER or compose.bundle_digest is not bundle_digest:
+    if compose.render_template is not RENDER or vars(compose)["bundle_digest"] is not bundle_digest:
         return compose_changed(stack, key, more)
     asked = stack, key, repr(more)
     if asked not in COMPOSED:
