@@ -105,7 +105,8 @@ class Stand:
         return alive
 
     def pending(self) -> list[str]:
-        state = self.engine.export()["deployment"]
+        # Asked anew: between two looks the engine ran without our Engine, which remembers what it was told.
+        state = json.loads(self.engine.run("stack", "export"))["deployment"]
         return [one["resource"]["type"] for one in state.get("pending_operations", [])]
 
 
