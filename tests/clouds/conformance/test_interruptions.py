@@ -102,10 +102,11 @@ class Stand:
         process.wait()
         self.faults.unlink()
         self.live.simulators.settle()
+        self.engine.answers.clear()
         return alive
 
     def pending(self) -> list[str]:
-        # Asked anew: between two looks the engine ran without our Engine, which remembers what it was told.
+        # Asked anew: in between the deployment ran without our Engine, which remembers what it was told.
         state = json.loads(self.engine.run("stack", "export"))["deployment"]
         return [one["resource"]["type"] for one in state.get("pending_operations", [])]
 
