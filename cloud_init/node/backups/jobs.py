@@ -125,6 +125,13 @@ def last_moment(entry: BackupEntry, now: float) -> float:
     return (moment if moment.timestamp() <= now else moment - datetime.timedelta(days=1)).timestamp()
 
 
+def find_missed(entry: BackupEntry, newest: float, now: float) -> float:
+    """Return when the last backup was due that has had its time and is not there; 0 where the newest one is it, or later."""
+    # Not the last that was due at all: each day its own hours to be made would hide all those that were missed before.
+    due = last_moment(entry, now - LATE_SECONDS)
+    return due if newest < due else 0.0
+
+
 def find_due(entry: BackupEntry, rows: list[BackupRow], now: float, restored: int = 0) -> str:
     """Return the kind of backup that is due now: full, incr, or "" for none. Those from before the time line that a restore
     began do not count: what they hold was discarded in part."""
@@ -203,9 +210,8 @@ def report(manifest: Manifest) -> list[MachineRow]:
         # It is due at once, and made by the next look; until then the backup that was restored and the log bring back all of it.
         why = f"the database was restored, and its first backup since is not done; until then {memory['backups'][-1]['label']}"
         return [*rows, row | {"warning": now - newest > LATE_SECONDS, "why": f"{why} and the log protect it ({age})"}]
-    due = last_moment(entry, now)
-    if newest < due and now - due > LATE_SECONDS:
-        return [*rows, row | {"warning": True, "why": f"late: {age}, and one was due {describe_age(now - due)} ago"}]
+    if missed := find_missed(entry, newest, now):
+        return [*rows, row | {"warning": True, "why": f"late: {age}, and one was due {describe_age(now - missed)} ago"}]
     return [*rows, row | {"why": age}]
 
 

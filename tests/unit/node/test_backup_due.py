@@ -39,6 +39,22 @@ def test_what_is_due(rows: list[repository.BackupRow], now: str, due: str) -> No
     assert jobs.find_due(ENTRY, rows, at(now)) == due
 
 
+@pytest.mark.parametrize(
+    ("newest", "now", "missed"),
+    [
+        ("2026-11-29 02:40", "2026-11-29 12:00", ""),
+        ("2026-11-28 02:40", "2026-11-29 02:35", ""),
+        ("2026-11-28 02:40", "2026-11-29 05:29", ""),
+        ("2026-11-28 02:40", "2026-11-29 05:31", "2026-11-29 02:30"),
+        # While today's may still be under way, yesterday's is missed all the same.
+        ("2026-11-27 02:40", "2026-11-29 02:35", "2026-11-28 02:30"),
+        ("2026-11-27 02:40", "2026-11-29 05:31", "2026-11-29 02:30"),
+    ],
+)
+def test_a_missed_one_is_told_at_any_hour(newest: str, now: str, missed: str) -> None:
+    assert jobs.find_missed(ENTRY, at(newest), at(now)) == (at(missed) if missed else 0.0)
+
+
 def test_a_full_one_is_due_as_soon_as_the_database_was_restored() -> None:
     rows = [row("full", "2026-11-29 02:31")]
     assert jobs.find_due(ENTRY, rows, at("2026-11-29 12:00"), restored=2) == "full"
