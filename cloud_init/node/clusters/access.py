@@ -229,7 +229,7 @@ def is_back(manifest: Manifest) -> bool:
     try:
         _turn.keep()
         check()
-        return bool(call("GET", "/v1/operator/autopilot/health")["Healthy"])
+        return access_lists.has_caught_up() and bool(call("GET", "/v1/operator/autopilot/health")["Healthy"])
     except Unhealthy:
         return False
 

@@ -18,6 +18,8 @@ OURS = "webitel: "
 """How the description of each of our tokens begins."""
 EVERYTHING = "global-management"
 """Consul's own policy."""
+IN_FORCE = "1"
+"""What an agent tells the others of access lists (`acls`) that are not those of before Consul 1.4; newer ones tell nothing."""
 ALIVE, LEFT = 1, 3
 """Status of a member that is there, and of one that will not come back by itself."""
 
@@ -53,6 +55,19 @@ def is_server(manifest: Manifest) -> bool:
 def leads(manifest: Manifest) -> bool:
     """Tell whether this node's server is the leader."""
     return str(call("GET", "/v1/status/leader") or "").rpartition(":")[0] == manifest["address"]
+
+
+def has_caught_up() -> bool:
+    """Tell whether this node's agent, restarted, has its access lists in force and a server has taken in all that was agreed on.
+
+    A server begins with the access lists of before 1.4 and with what it had written down itself. One that becomes the leader so,
+    because the next one restarts, knows no token and refuses everybody for a moment. Autopilot, which looks every two seconds,
+    may not have noticed a restart at all.
+    """
+    told = call("GET", "/v1/agent/self")
+    raft = (told.get("Stats") or {}).get("raft")
+    in_force = told["Member"]["Tags"].get("acls", IN_FORCE) == IN_FORCE
+    return in_force and (not raft or int(raft["applied_index"]) >= int(raft["commit_index"]) > 0)
 
 
 def list_nodes(token: str | None = None) -> set[str]:
