@@ -19,10 +19,11 @@ ORDER = (
     "test_closed",
     "test_running",
     "test_day_two",
-    "test_drift",
     "test_failures",
     "test_secrets",
     "test_interruptions",
+    "test_drift",
+    "test_kept_calls",
     "test_outages",
     "test_destroy",
     "test_base_image",
@@ -30,6 +31,8 @@ ORDER = (
 """What breaks more comes later; the search for secrets wants the output of failures. Other files keep their place."""
 SECOND_WORKER = (
     "test_interruptions",
+    "test_drift",
+    "test_kept_calls",
     "test_destroy",
     "test_base_image",
     "test_incus",
@@ -110,9 +113,9 @@ def single(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 
 
 @pytest.fixture
-def healthy(single: Deployment) -> Deployment:
-    """The shared deployment, found healthy."""
-    return find_healthy(single)
+def healthy(request: pytest.FixtureRequest) -> Deployment:
+    """The deployment that this file shares with others, found healthy."""
+    return find_healthy(request.getfixturevalue("settled" if request.path.stem in SECOND_WORKER else "single"))
 
 
 @pytest.fixture(scope="session")

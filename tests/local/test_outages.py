@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.conftest import Figure, find_healthy
+from tests.local.conftest import Figure
 from tests.local.deployment import Deployment, wait_until
 from tests.local.test_running import check_bindings, check_consul_entries
 from tests.long_form import LONG, only_long
@@ -45,12 +45,6 @@ taken.bind((sys.argv[1], int(sys.argv[2])))
 taken.listen()
 time.sleep(600)
 """
-
-
-@pytest.fixture
-def healthy(settled: Deployment) -> Deployment:
-    """The second worker's deployment, so that others go on beside these tests."""
-    return find_healthy(settled)
 
 
 def read_report(single: Deployment) -> dict[str, dict[str, Any]]:
