@@ -56,6 +56,7 @@ class Deployment:
         self.environment = mine | {"XDG_DATA_HOME": str(folder / "data"), "PULUMI_HOME": str(folder / "pulumi")}
         self.key = "all-1"
         self._started: list[subprocess.Popen[str]] = []
+        self._salt: dict[str, str] = {}
         self._held = ended.hold(name)
 
     @property
@@ -116,7 +117,16 @@ class Deployment:
     def set(self, **settings: Any) -> None:
         """Change settings in the stack file; None takes one out."""
         self.settings = {name: value for name, value in (self.settings | settings).items() if value is not None}
-        self.stack_file.write_text(yaml.safe_dump({"config": {f"webitel:{key}": self.settings[key] for key in self.settings}}))
+        config = {f"webitel:{key}": self.settings[key] for key in self.settings}
+        self.stack_file.write_text(yaml.safe_dump({**self._salt, "config": config}))
+
+    def set_secret(self, name: str, value: str) -> None:
+        """Set one that may not stand there in plain text, as a user does."""
+        done = self.webitel("pulumi", "config", "set", "--secret", f"webitel:{name}", value, "--stack", self.name)
+        assert value not in done.said
+        written = yaml.safe_load(self.stack_file.read_text())
+        self._salt = {"encryptionsalt": written["encryptionsalt"]}
+        self.settings[name] = written["config"][f"webitel:{name}"]
 
     @contextmanager
     def edit(self, path: str, old: str, new: str) -> Iterator[None]:

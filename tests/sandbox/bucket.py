@@ -42,11 +42,13 @@ class ObjectStorage:
     folder: Path
     port: int
     running: subprocess.Popen[bytes] | None = None
+    host: str = HOST
+    address: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
         """What `webitel:backup.url` says."""
-        return f"https://{HOST}:{self.port}/{NAME}/kept"
+        return f"https://{self.host}:{self.port}/{NAME}/kept"
 
     @property
     def authority(self) -> Path:
@@ -58,7 +60,7 @@ class ObjectStorage:
 
     def start(self) -> None:
         own, log = str(self.folder / "own.pem"), self.folder / "log"
-        options = ["--port", f"127.0.0.1:{self.port}", "--cert", own, "--key", own, "--access", KEY, "--secret", SECRET]
+        options = ["--port", f"{self.address}:{self.port}", "--cert", own, "--key", own, "--access", KEY, "--secret", SECRET]
         with log.open("ab") as target:
             command = [str(build()), *options, "posix", "--sidecar", str(self.folder / "sidecar"), str(self.folder / "objects")]
             self.running = subprocess.Popen(command, stdout=target, stderr=target)
@@ -76,15 +78,15 @@ def listens(port: int) -> bool:
 
 
 @contextmanager
-def run_bucket(folder: Path) -> Iterator[ObjectStorage]:
-    """An object storage on the loopback, with a certificate of its own authority."""
+def run_bucket(folder: Path, host: str = HOST, address: str = "127.0.0.1") -> Iterator[ObjectStorage]:
+    """An object storage, on the loopback unless told another address, with a certificate of its own authority for `host`."""
     folder.mkdir()
-    made = ObjectStorage(folder, free_port())
+    made = ObjectStorage(folder, free_port(), host=host, address=address)
     (folder / "sidecar").mkdir()
     made.objects.mkdir(parents=True)
     authority, shown = make_authority()
     made.authority.write_text(shown)
-    (folder / "own.pem").write_text(sign_server(authority, HOST))
+    (folder / "own.pem").write_text(sign_server(authority, host))
     made.start()
     try:
         yield made

@@ -361,18 +361,33 @@ def test_what_cannot_be_restored_is_refused_and_named_before_anything_stops(
     assert world.sql("select 1") == "1"
 
 
-def test_a_backup_that_was_cut_or_changed_is_refused_and_named(world: Node, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_backup_that_was_changed_is_refused_and_named(world: Node, capsys: pytest.CaptureFixture[str]) -> None:
     assert world.look("full"), world.said
     label = jobs.remember()["backups"][-1]["label"]
     (largest,) = sorted(world.storage.objects.rglob(f"{label}/**/bundle/*"), key=lambda path: path.stat().st_size)[-1:]
     whole = largest.read_bytes()
     time.sleep(1.1)  # the backup that ended before that second is taken
     at = world.now()
-    changed = whole[: len(whole) // 2] + bytes(64) + whole[len(whole) // 2 + 64 :]
-    for damaged in (whole[: len(whole) // 2], changed) if LONG else (changed,):
-        largest.write_bytes(damaged)
-        assert not world.step("prepare", at)
-        said = json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
-        assert said.startswith("what the bucket has is damaged, and nothing was changed"), said
-        assert world.sql("select 1") == "1"
+    largest.write_bytes(whole[: len(whole) // 2] + bytes(64) + whole[len(whole) // 2 + 64 :])
+    assert not world.step("prepare", at)
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
+    assert said.startswith("what the bucket has is damaged, and nothing was changed"), said
+    assert world.sql("select 1") == "1"
     largest.write_bytes(whole)
+
+
+def test_a_backup_that_was_cut_or_deleted_is_named_by_the_next_look_and_another_takes_its_place(world: Node) -> None:
+    assert world.look("full") and world.look("incr"), world.said
+    full, built = (found["label"] for found in jobs.remember()["backups"][-2:])
+    (folder,) = world.storage.objects.rglob(full)
+    (cut, *_) = sorted(folder.rglob("bundle/*"), key=lambda path: path.stat().st_size)
+    gone, whole = folder / "backup.manifest", {path: path.read_bytes() for path in (cut, folder / "backup.manifest")}
+    for spoil in (lambda: cut.write_bytes(whole[cut][:-16]), cut.unlink, gone.unlink):
+        spoil()
+        assert world.look(), world.said
+        (row,) = jobs.report(world.manifest)
+        assert row["warning"] and row["why"].startswith(f"{full}, {built}: damaged or not in the bucket any more; the newest is")
+        assert not {full, built} & {found["label"] for found in jobs.remember()["backups"] if not found["damaged"]}
+        for path, text in whole.items():
+            path.write_bytes(text)
+    assert world.look() and not jobs.report(world.manifest)[0].get("warning"), world.said

@@ -85,7 +85,7 @@ def look(manifest: Manifest, tell: Tell, kind: str = "") -> bool:
             memory["restored"] = lines.find_restored(lines.read_own(repository.data, repository.timeline), repository.timeline)
             due = find_due(entry, rows, time.time(), memory["restored"])
             if wanted := "full" if "full" in (due, kind) else kind or due:
-                tell("backup", f"a {'full' if wanted == 'full' or not rows else 'incremental'} one begins")
+                tell("backup", f"{'a full' if wanted == 'full' or not rows else 'an incremental'} one begins")
                 repository.call("backup", f"--type={wanted}", seconds=LONG_SECONDS)
                 rows = repository.list_backups()
                 tell("backup", f"{rows[-1]['label']}: {rows[-1]['size']} bytes, {rows[-1]['stored']} of them {MADE}")
@@ -195,7 +195,9 @@ def report(manifest: Manifest) -> list[MachineRow]:
     row: MachineRow = {"name": "backup", "healthy": True, "why": ""}
     if not memory["looked"]:
         return [*rows, row | {"warning": True, "why": describe_unlooked("webitel-backup")}] if waits_for_look(manifest) else rows
-    newest = max((found["stop"] for found in memory["backups"]), default=0.0)
+    damaged = [found["label"] for found in memory["backups"] if found["damaged"]]
+    sound = [found for found in memory["backups"] if not found["damaged"]]
+    newest = max((found["stop"] for found in sound), default=0.0)
     waiting, oldest = find_waiting(data)
     if waiting and now - oldest > WAITS_SECONDS:
         since = f"{(now - oldest) / 60:.0f} minutes"
@@ -203,15 +205,18 @@ def report(manifest: Manifest) -> list[MachineRow]:
         return [*rows, row | {"warning": True, "why": f"{why}: {memory['problem'] or 'PostgreSQL cannot hand it over'}"}]
     if memory["problem"]:
         return [*rows, row | {"warning": True, "why": memory["problem"]}]
+    lacks = f"{', '.join(damaged)}: damaged or not in the bucket any more" if damaged else ""
     if not newest:
-        return [*rows, row | {"warning": True, "why": "there is none yet"}]
+        return [*rows, row | {"warning": True, "why": lacks or "there is none yet"}]
     age = f"the newest is {describe_age(now - newest)} old"
-    if not any(found["timeline"] >= memory["restored"] for found in memory["backups"] if not found["damaged"]):
+    if not any(found["timeline"] >= memory["restored"] for found in sound):
         # It is due at once, and made by the next look; until then the backup that was restored and the log bring back all of it.
-        why = f"the database was restored, and its first backup since is not done; until then {memory['backups'][-1]['label']}"
+        why = f"the database was restored, and its first backup since is not done; until then {sound[-1]['label']}"
         return [*rows, row | {"warning": now - newest > LATE_SECONDS, "why": f"{why} and the log protect it ({age})"}]
     if missed := find_missed(entry, newest, now):
         return [*rows, row | {"warning": True, "why": f"late: {age}, and one was due {describe_age(now - missed)} ago"}]
+    if lacks:
+        return [*rows, row | {"warning": True, "why": f"{lacks}; {age}"}]
     return [*rows, row | {"why": age}]
 
 

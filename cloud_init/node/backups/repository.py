@@ -4,6 +4,7 @@ import json
 import pathlib
 import re
 import socket
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from ..clusters import database_data
@@ -30,6 +31,11 @@ MEANINGS = {
 }
 """What some of pgBackRest 2.45's and rclone's complaints mean (`docs/facts/backups.md` 2)."""
 
+MANIFEST = "backup.manifest"
+"""What a backup consists of, which counts for nothing in its size; there is a copy beside it."""
+Sizes = Mapping[str, tuple[bool, int]]
+"""By label of a backup, whether the bucket has its manifest, and the bytes of all else."""
+
 
 class BackupError(Exception):
     """Something that has to do with backups did not work; the text is for the operator."""
@@ -53,7 +59,7 @@ def query(statement: str, *options: str) -> str:
 
 class BackupRow(TypedDict):
     """A backup; times in seconds since the epoch, sizes in bytes: the database's, and what the bucket got for this one. The
-    number of the time line that it was made on, and where in that line's log it ends."""
+    number of the time line that it was made on, where in that line's log it ends, and the backups that it is built on."""
 
     label: str
     kind: str
@@ -64,6 +70,7 @@ class BackupRow(TypedDict):
     damaged: bool
     timeline: int
     end: int
+    needs: list[str]
 
 
 def read_position(text: str) -> int:
@@ -108,6 +115,14 @@ class Repository:
 
     def list_backups(self) -> list[BackupRow]:
         """List the backups that the bucket has of this database, oldest first. Raises BackupError."""
+        rows = self._list_made()
+        if damaged := find_damaged(rows, self._list_sizes() if rows else {}):
+            # One that expired meanwhile is not damaged but gone from both.
+            rows = self._list_made()
+        return [row | {"damaged": row["damaged"] or row["label"] in damaged} for row in rows]
+
+    def _list_made(self) -> list[BackupRow]:
+        """List those that were made, by the bucket's own record of them."""
         try:
             found = json.loads(self.call("info", "--output=json", database=False))
         except ValueError as error:
@@ -120,6 +135,35 @@ class Repository:
                 raise BackupError(explain("info", stanza["repo"][0]["status"]["message"]))
             rows += [read_row(backup) for backup in stanza.get("backup", [])]
         return sorted(rows, key=lambda row: row["stop"])
+
+    def _list_sizes(self) -> Sizes:
+        """Return what the bucket really has of each backup."""
+        said = self.call("repo-ls", "--recurse", "--output=json", database=False, what=f"backup/{self.stanza}")
+        try:
+            found = json.loads(said)
+        except ValueError as error:
+            raise BackupError(f"pgBackRest's list of files is not readable: {error}") from error
+        sizes: dict[str, tuple[bool, int]] = {}
+        for path, about in found.items():
+            label, _, name = path.partition("/")
+            described, size = sizes.get(label, (False, 0))
+            if name.startswith(MANIFEST):
+                described |= name == MANIFEST
+            else:
+                size += int(about.get("size", 0))
+            sizes[label] = described, size
+        return sizes
+
+
+def find_damaged(rows: Sequence[BackupRow], sizes: Sizes) -> set[str]:
+    """Return the labels of those of which the bucket has not all, and of those that are built on them."""
+    damaged: set[str] = set()
+    for row in rows:
+        described, size = sizes.get(row["label"], (False, 0))
+        # What was changed and is as long as before shows when it is restored.
+        if not described or size < row["stored"] or not damaged.isdisjoint(row["needs"]):
+            damaged.add(row["label"])
+    return damaged
 
 
 def read_row(backup: dict[str, object]) -> BackupRow:
@@ -136,6 +180,7 @@ def read_row(backup: dict[str, object]) -> BackupRow:
         "damaged": bool(backup.get("error")),
         "timeline": int(str(archive["start"])[:8], 16),
         "end": read_position(str(places["stop"])),
+        "needs": [str(label) for label in needs] if isinstance(needs := backup.get("reference"), list) else [],
     }
 
 

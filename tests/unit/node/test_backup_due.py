@@ -18,7 +18,7 @@ def row(kind: str, start: str, damaged: bool = False, timeline: int = 1, end: in
     moment = at(start)
     made: repository.BackupRow = {
         "label": start, "kind": kind, "start": moment, "stop": moment, "size": 1, "stored": 1, "damaged": damaged,
-        "timeline": timeline, "end": end,
+        "timeline": timeline, "end": end, "needs": [],
     }  # fmt: skip
     return made
 
