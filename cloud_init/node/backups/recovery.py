@@ -19,7 +19,7 @@ from .repository import LONG_SECONDS, BackupError, Repository, query, reach
 BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 PORT = "5999"
 """On a socket of its own: nobody else is to find it."""
-DAMAGED = re.compile("CryptoError|unable to flush|checksum|FormatError|file size|unexpected eof|missing", re.IGNORECASE)
+DAMAGED = re.compile("CryptoError|unable to flush|zst error|checksum|FormatError|file size|unexpected eof|missing", re.IGNORECASE)
 """What pgBackRest says of a backup that was cut or changed (`docs/facts/backups.md` 2.3)."""
 ARCHIVE_SECONDS = 120.0
 
