@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,7 @@ class Core:
         self.local = threading.local()
         self.shared: dict[str, Value] = {}
         self.statistics: dict[str, int] = {}
+        self.counters: Counter[str] = Counter()
         self.self_checks: list[Callable[[str], bool]] = []
         self.before_sending: list[Callable[[Transaction, Branch], None]] = []
         self.commands: dict[str, Command] = {}
@@ -248,6 +250,7 @@ class Core:
 
     def take_request(self, message: Message) -> None:
         """The main route."""
+        self.counters["core:rcv_requests"] += 1
         sending.fix_via(message)
         context = Context(self, message, "request")
         run_route(context, "route", "")

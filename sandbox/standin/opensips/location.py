@@ -87,6 +87,11 @@ class Location:
         with self.lock:
             return sorted((one for one in self.records.get(aor, []) if one.expires > time.time()), key=lambda one: -one.quality)
 
+    def count_users(self) -> int:
+        """Addresses of record with a contact."""
+        with self.lock:
+            return len(self.records)
+
     def everything(self) -> list[Contact]:
         """Every contact."""
         with self.lock:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,16 +30,41 @@ LOCATION_VERSION = 1013
 DOMAIN_VERSION = 4
 
 
+MEMORY_MIB = 64
+"""Shared memory without `-m`."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of shared memory, and what the process had when it started."""
+
+    size: int
+    at_start: int
+
+
 class StartError(Exception):
     """The real program would not start either; the text says why."""
 
 
-def read_statistics(core: Core, names: Sequence[str]) -> dict[str, Value]:
+def read_memory() -> int:
+    """Bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def read_statistics(core: Core, names: Sequence[str], memory: Memory) -> dict[str, Value]:
     """Counters by `module:name`; asked for by name, by `module:` or with `all`."""
     declared = core.config.parameters.get(("statistics", "variable"), [])
     found: dict[str, Value] = {f"script:{name}": core.statistics.get(str(name), 0) for name in declared}
     if core.has("dialog"):
         found["dialog:active_dialogs"] = len(core.dialogs.by_id)
+    if core.has("usrloc"):
+        found["usrloc:registered_users"] = core.location.count_users()
+    if core.has("tm"):
+        found |= {name: core.counters[name] for name in (f"tm:{digit}xx_transactions" for digit in range(2, 7))}
+    found["core:rcv_requests"] = core.counters["core:rcv_requests"]
+    found["shmem:total_size"] = memory.size
+    # The real one's holds what it knows of calls and phones; ours is in its process, beside Python itself.
+    found["shmem:real_used_size"] = max(0, read_memory() - memory.at_start)
     return {
         key: value
         for key, value in found.items()
@@ -84,7 +110,8 @@ def run(config: Config, arguments: argparse.Namespace, tell: Callable[[int], obj
         core = Core(config)
         core.commands["version"] = lambda: {"Server": f"OpenSIPS ({VERSION}, stand-in of the sandbox)"}
         core.commands["reload_routes"] = lambda: reload_routes(core, arguments.file)
-        core.commands["get_statistics"] = lambda statistics=("all",): read_statistics(core, statistics)
+        memory = Memory(int(arguments.m or MEMORY_MIB) * 2**20, read_memory())
+        core.commands["get_statistics"] = lambda statistics=("all",): read_statistics(core, statistics, memory)
         core.commands["uptime"] = lambda: {"Up time": f"{int(time.time() - core.started)} [sec]"}
         core.start()
         if "mi_http" in config.modules:

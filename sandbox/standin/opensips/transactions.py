@@ -93,6 +93,7 @@ class Transaction:
             self.status, self.last_answer = status, data
         sending.send_reply(self.core, self.request, data)
         if status >= 200 and not again:
+            self.core.counters[f"tm:{status // 100}xx_transactions"] += 1
             if self.is_invite and status >= 300 and status not in (401, 407):
                 self.repeat_answer(self.core.config.number("tm", "T1_timer") / 1000, 0.0)
             self.core.transactions.forget_later(self, self.timeout("fr_timeout") if self.is_invite else 0.0)
