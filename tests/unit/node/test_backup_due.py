@@ -104,3 +104,21 @@ def test_a_backup_is_of_use_where_that_line_has_passed_its_end() -> None:
 )
 def test_complaints_say_what_they_mean(said: str, words: str) -> None:
     assert words in repository.explain("backup", said)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "damaged"),
+    [
+        ({"f": (True, 9), "i": (True, 4)}, set()),
+        ({"f": (True, 8), "i": (True, 3)}, set()),
+        ({"f": (True, 7), "i": (True, 3)}, {"f", "i"}),
+        ({"f": (False, 8), "i": (True, 3)}, {"f", "i"}),
+        ({"i": (True, 3)}, {"f", "i"}),
+        ({"f": (True, 8)}, {"i"}),
+    ],
+)
+def test_what_the_bucket_has_lost_is_damaged_and_what_is_built_on_it(sizes: repository.Sizes, damaged: set[str]) -> None:
+    rows = [row("full", "2026-11-29 02:30"), row("incr", "2026-11-30 02:30")]
+    rows[0] |= {"label": "f", "stored": 8}
+    rows[1] |= {"label": "i", "stored": 3, "needs": ["f"]}
+    assert repository.find_damaged(rows, sizes) == damaged
