@@ -170,6 +170,9 @@ def make_project(folder: Path) -> None:
     (folder / "state").mkdir()
     (folder / "Pulumi.yaml").write_text(PROJECT)
     (folder / ".venv").symlink_to(sys.prefix)
+    # A file in place of the folder: the engine goes on without the log for its makers, which takes a tenth of its time.
+    (folder / "home").mkdir()
+    (folder / "home" / "logs").touch()
 
 
 def make_environment(folder: Path) -> dict[str, str]:
