@@ -15,9 +15,10 @@ is_set_up() {
   for exchange in {{ exchanges | join(" ") }}; do make_exchange "$exchange" || return 1; done
 }
 {% if nodes_with("prometheus") %}
-# The broker of an earlier version runs without the plugin that Prometheus asks, and takes it up without a restart.
+# The broker of an earlier version runs without the plugin that Prometheus asks, and takes it up without a restart. Its own list of
+# enabled plugins says what stands in the file.
 add_figures() {
-  if ask "nodes/rabbit@{{ node.name }}?columns=enabled_plugins" | grep -q '"rabbitmq_prometheus"'; then return; fi
+  if curl -s -o /dev/null -m 10 "http://{{ bind("rabbitmq", "metrics") }}:{{ port("rabbitmq", "metrics") }}/"; then return; fi
   where='[{ip, "{{ bind("rabbitmq", "metrics") }}"}, {port, {{ port("rabbitmq", "metrics") }}}]'
   rabbitmqctl -q eval "application:set_env(rabbitmq_prometheus, tcp_config, $where, [{persistent, true}]),
     rabbit_plugins:ensure(\"/etc/rabbitmq/enabled_plugins\")."
@@ -25,7 +26,8 @@ add_figures() {
 {% else %}
 # Nor does it need one to lay down the plugin when nobody asks it any more.
 add_figures() {
-  if ask "nodes/rabbit@$(hostname)?columns=enabled_plugins" | grep -q '"rabbitmq_prometheus"'; then
+  # The list of enabled plugins says what stands in the file.
+  if ask "nodes/rabbit@$(hostname)?columns=applications" | grep -q '"rabbitmq_prometheus"'; then
     rabbitmqctl -q eval 'rabbit_plugins:ensure("/etc/rabbitmq/enabled_plugins").'
   fi
 }
