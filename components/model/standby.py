@@ -57,7 +57,9 @@ def check_standby(draft: Draft) -> Iterator[Problem]:
     role = find_role(draft.tier)
     assert role
     if not draft.facts.address_moves or "nginx" not in role.services:
-        where = draft.facts.title if "nginx" in role.services else f"tier {draft.tier.name}"
+        where = f"tier {draft.tier.name}"
+        if "nginx" in role.services:
+            where = f"{draft.facts.title} with its network" if draft.facts.trial else draft.facts.title
         yield setting_problem(
             f"counts.{role.name}",
             PAIR,
