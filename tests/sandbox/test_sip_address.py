@@ -1,4 +1,4 @@
-"""Two nodes for SIP, real Redis and rtpengine with their files: calls that are held while the address goes from one to the other."""
+"""Two nodes for SIP, real Redis and rtpengine with their files: calls are held while the address goes from one to the other."""
 
 import os
 import shutil
@@ -109,7 +109,7 @@ def test_who_is_cut_off_gives_the_address_up_before_its_programs_and_takes_no_ca
 def test_an_address_that_somebody_takes_away_is_put_back_and_a_redis_that_died_takes_calls_again(
     edges: tuple[Edge, Edge],
 ) -> None:
-    first, second = edges
+    first, _ = edges
     calls = hold(first, 2)
     first.inside(f"ip addr del {ADDRESS}/32 dev eth0")
     wait_until(lambda: f" {ADDRESS}/32" in first.inside("ip -o -4 addr"), 5, "the address")

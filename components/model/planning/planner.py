@@ -226,6 +226,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "cloud": plan.cloud,
         "tier": plan.tier,
         "region": plan.region,
+        "sip_address": plan.sip_address,
         "nodes": [
             {
                 "name": node.name,

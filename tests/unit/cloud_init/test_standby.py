@@ -26,7 +26,9 @@ def lines(key: str, path: str) -> list[str]:
 def test_both_nodes_say_the_same_of_the_calls_they_may_have() -> None:
     """What one has promised a phone or FreeSWITCH holds for the other."""
     for path in (RTPENGINE, "/etc/opensips/routes.cfg", "/etc/webitel/webitel-uac.env"):
-        first, second = (configure(key).files[path].replace(f"address:{key}", "own").replace(f"s-{key}", "own") for key in ("edge-1", "edge-2"))
+        first, second = (
+            configure(key).files[path].replace(f"address:{key}", "own").replace(f"s-{key}", "own") for key in ("edge-1", "edge-2")
+        )
         assert first == second
     assert f"interface = ext/{ADDRESS};int/{ADDRESS}" in lines("edge-1", RTPENGINE)
     for socket in (f"udp:{ADDRESS}:5060", f"tcp:{ADDRESS}:5060", f"udp:{ADDRESS}:5062", f"tls:{ADDRESS}:5061"):
