@@ -18,8 +18,8 @@ from tests.sandbox.platform import wait_until
 pytestmark = pytest.mark.sandbox
 
 CALLS = 20
-SILENCE_SECONDS = 1.0
-"""What calls bear at most beyond what the programs take to start here and now."""
+SILENCE_SECONDS = 3.0
+"""What calls bear at most on a busy machine; half a second is usual."""
 MISSING = [name for name in ("rtpengine", "redis-server", "redis-cli", "nft") if shutil.which(name) is None]
 
 
@@ -64,7 +64,7 @@ def move(calls: list[PairCall], source: Edge, target: Edge, how: str) -> None:
     seconds = target.take_over()
     hear(*calls)
     print(f"\n{how}: {longest_gap(calls):.2f} s of silence of {len(calls)} calls, {seconds:.2f} s of it the take-over")
-    assert longest_gap(calls) < seconds + SILENCE_SECONDS
+    assert longest_gap(calls) < SILENCE_SECONDS
     for call in calls:
         call.ask = target.ask
         assert call.is_known()
