@@ -43,7 +43,6 @@ from .clusters import (
     leaders,
     locks,
     newcomers,
-    sip_address,
 )
 from .health import (
     status,
@@ -104,8 +103,6 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("resume", help="take calls again after a drain")
     commands.add_parser("drift", help="print files, units and packages that were changed outside `webitel`, as JSON")
     commands.add_parser("locks", help="start services whose lock this node holds, stop the others (runs as a unit)")
-    command = commands.add_parser("sip-address", help="have the address of SIP and the calls of the node before (runs as a unit)")
-    command.add_argument("--give-up", action="store_true", help="have neither, and copy the calls of the node that has them")
     commands.add_parser("certificate", help="order the public certificate where it is due (runs as a unit, by a timer)")
     command = commands.add_parser("backup", help="back up what is due (runs as a unit, by a timer)")
     command.add_argument("--now", choices=("incr", "full"), default="", help="make a backup although none is due")
@@ -169,8 +166,6 @@ def main(arguments: list[str]) -> int:
         return run_resume()
     if options.command == "drift":
         return tell_drift()
-    if options.command == "sip-address":
-        return sip_address.give_up() if options.give_up else sip_address.run()
     if options.command == "locks":
         return keeper.run()
     if options.command == "certificate":

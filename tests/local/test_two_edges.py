@@ -83,7 +83,9 @@ class Pair(Deployment):
             time.sleep(2)
             for call in calls:
                 result = read_result(call)
-                assert (result["problem"], result["hung_up"]) == ("", "caller"), result
+                # What is lost is measured; all else went as it should.
+                assert result["problem"].endswith("packets lost" if result["lost"] else ""), result
+                assert (result["status"], result["changed"], result["hung_up"]) == (200, 200, "caller"), result
                 lost.append(result["lost"] / PACKETS_A_SECOND)
         finally:
             for call in calls:

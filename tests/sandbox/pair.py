@@ -28,12 +28,20 @@ KEYS = ("edge-1", "edge-2")
 CALLER, MEDIA = "10.77.1.200", "10.77.1.20"
 """A phone, and the node with FreeSWITCH."""
 PROGRAM = """
-import pathlib, sys
+import pathlib, signal, sys, threading
 from cloud_init.node import manifest
 from cloud_init.node.clusters import sip_address
 manifest.MANIFEST, sip_address.PROMOTED = pathlib.Path(sys.argv[1], "node.json"), pathlib.Path(sys.argv[1], "promoted")
-sys.exit(sip_address.run() if sys.argv[2] == "run" else sip_address.give_up())
+may, ended = [False], threading.Event()
+signal.signal(signal.SIGUSR1, lambda *_: may.__setitem__(0, True))
+signal.signal(signal.SIGUSR2, lambda *_: may.__setitem__(0, False))
+calls = sip_address.Calls(lambda: may[0])
+threading.Thread(target=calls.follow, args=(ended,), daemon=True).start()
+while True:
+    calls.turn(manifest.load_manifest(), may[0])
+    ended.wait(0.1)
 """
+"""The keeper's part; two signals stand for the lock that comes and goes."""
 Value = TypeVar("Value")
 
 
@@ -54,7 +62,7 @@ class Edge:
         made = configure(key)
         manifest = json.loads(fill(json.dumps(made.manifest)))
         self.write("node.json", json.dumps(manifest))
-        self.write("redis.conf", fill(made.files["/etc/redis/redis.conf"]) + f"dir {self.folder}\n")
+        self.write("redis.conf", fill(made.files["/etc/redis/redis.conf"]) + "dir /proc\n")  # its unit may write nowhere
         self.write("rtpengine.conf", fill(made.files["/etc/rtpengine/rtpengine.conf"]))
         script = fill(made.files["/usr/lib/webitel/setup/rtpengine.sh"])
         self.write("rtpengine.sh", script.replace("/run/webitel/sip-address", f"{self.folder}/promoted"))
@@ -69,6 +77,7 @@ class Edge:
             self.inside(command)
         self.inside(f"nft -f {self.folder}/nftables.conf")
         self.start_redis()
+        self.start_keeper()
 
     def write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(text)
@@ -111,7 +120,7 @@ class Edge:
     def take_over(self) -> float:
         """What its units do when the lock is this node's, in their order; the seconds until rtpengine answers."""
         start = time.monotonic()
-        self.launch("address", sys.executable, "-P", "-c", PROGRAM, str(self.folder), "run")
+        self.running["address"].send_signal(signal.SIGUSR1)
         wait_until(lambda: f" {ADDRESS}/32" in self.inside("ip -o -4 addr"), 10, "the address")
         self.inside(f"systemctl() {{ echo {self.left}; }}; set -- forget; . {self.folder}/rtpengine.sh")
         self.launch("rtpengine", "rtpengine", "-f", "-E", "--no-log-timestamps", f"--config-file={self.folder}/rtpengine.conf")
@@ -166,9 +175,20 @@ class Edge:
             process.send_signal(number)
             process.wait(20)
 
+    def start_keeper(self) -> None:
+        """It leaves what it finds alone until it has the lock."""
+        self.launch("address", sys.executable, "-u", "-P", "-c", PROGRAM, str(self.folder))
+        wait_until(lambda: self.is_copy() or "role:slave" in self.ask_redis("INFO replication"), 10, "the program")
+        time.sleep(1)
+
+    def lose_lock(self) -> None:
+        """The address is given up before all else."""
+        self.running["address"].send_signal(signal.SIGUSR2)
+        wait_until(lambda: f" {ADDRESS}/32" not in self.inside("ip -o -4 addr"), 5, "the address")
+
     def give_up(self) -> None:
         """What its units do when the lock is lost: the address first."""
-        self.kill("address", number=signal.SIGTERM)
+        self.lose_lock()
         self.kill("rtpengine", number=signal.SIGTERM)
         self.left = int(float(Path("/proc/uptime").read_text().split()[0]) * 1e6)
 

@@ -155,8 +155,6 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         locks.take_again()
         if renewed := state.get("bundles", {}).get("node") != configuration["bundles"]["node"]:
             systemctl("try-reload-or-restart", units.LOCKS)
-            if "sip_address" in manifest:
-                systemctl("try-reload-or-restart", units.SIP_ADDRESS)
             systemctl("try-restart", units.RECORDS)
         performed = [one for one in actions if one not in left] + units.converge(manifest, left, update, tell, disruptive)
         changed = any(units.WATCH in path for path in plan.changed)

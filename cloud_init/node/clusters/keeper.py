@@ -16,8 +16,8 @@ from ..ask.consul import ConsulError
 from ..manifest import MANIFEST, PROGRAM, CandidateEntry, ServiceEntry, load_manifest
 from ..storage import shares
 from ..system import ApplyError, systemctl
+from . import sip_address
 from .locks import Lease, find_lock, is_yielding, list_moving
-from .sip_address import SERVICE as SIP_ADDRESS
 
 ROUND_SECONDS, TICK_SECONDS, PEER_ANSWER_SECONDS = 2.0, 0.5, 1.0
 LOOK_AGAIN_SECONDS = 5.0
@@ -34,6 +34,7 @@ class Keeper:
         # What this program starts must not talk to systemd in its name.
         self.socket = os.environ.pop("NOTIFY_SOCKET", "")
         self.leases: dict[str, Lease] = {}
+        self.calls = sip_address.Calls(lambda: self.may(sip_address.SERVICE))
         self.threads: list[threading.Thread] = []
         self.told: dict[str, tuple[bool, float]] = {}
         self.missed: dict[str, float] = {}
@@ -54,9 +55,12 @@ class Keeper:
             if name not in self.leases:
                 keys = [candidate["key"] for candidate in self.candidates(name)]
                 position = keys.index(self.manifest["key"])
-                self.leases[name] = Lease(name, self.manifest["key"], position, noticed=name == SIP_ADDRESS)
+                self.leases[name] = Lease(name, self.manifest["key"], position, noticed=name == sip_address.SERVICE)
                 self.threads.append(threading.Thread(target=self.follow, args=(self.leases[name],), daemon=True))
                 self.threads[-1].start()
+                if name == sip_address.SERVICE:
+                    self.threads.append(threading.Thread(target=self.calls.follow, args=(self.ended,), daemon=True))
+                    self.threads[-1].start()
 
     def candidates(self, name: str) -> list[CandidateEntry]:
         """List the nodes that may hold a lock, this one too."""
@@ -99,17 +103,25 @@ class Keeper:
     def is_stopped(self, name: str) -> bool:
         """Tell whether no unit of a lock is running any more."""
         states = [systemctl("is-active", unit).stdout.strip() for unit in self.units(name)]
+        if name == sip_address.SERVICE and sip_address.is_here(self.manifest["sip_address"]):
+            return False
         return all(state in ("inactive", "failed") for state in states)
+
+    def may(self, name: str) -> bool:
+        """Tell whether this node may run what a lock is for."""
+        return time.monotonic() < self.leases[name].until
 
     def act(self) -> None:
         """Start what this node may run, stop what it may not, whoever started or stopped it."""
         for name in self.services:
             now = time.monotonic()
-            may = now < self.leases[name].until
+            may = self.may(name)
             was, at = self.told.get(name, (None, 0.0))
-            if may == was and now - at < LOOK_AGAIN_SECONDS:
-                continue
             try:
+                if name == sip_address.SERVICE and not self.calls.turn(self.manifest, may):
+                    continue
+                if may == was and now - at < LOOK_AGAIN_SECONDS:
+                    continue
                 self.turn(name, may)
             except ApplyError as error:
                 print(f"{name}: {error}", flush=True)
@@ -136,6 +148,8 @@ class Keeper:
             if not all(thread.is_alive() for thread in self.threads):
                 return 1
             self.notify("WATCHDOG=1")
+        if sip_address.SERVICE in self.services:
+            self.calls.turn(self.manifest, may=False)
         # systemd has stopped the units already: they are bound to this one and ordered after it.
         for name in self.services:
             if self.leases[name].session.id and self.is_stopped(name):

@@ -1,30 +1,27 @@
 """The address of SIP, which two nodes have in turn, and the calls that come with it.
 
-The holder of the lock runs this as a unit. It takes over in this order: the copy of rtpengine's calls becomes what calls are
-written to, then the address is this node's, then the neighbours are told. rtpengine, OpenSIPS and UAC wait for that before they
-start. Each step is looked at again and again, so one that fails or is undone is done anew. Who stops gives the address up first,
-whatever its programs still do: without it nobody hears them.
+Who has the lock takes over in this order: its Redis, until then a copy of the other node's, takes calls; the address is this
+node's; the neighbours are told; then the keeper starts rtpengine, OpenSIPS and UAC. All of it is looked at again and again, so
+that what fails or is undone is done anew. Who loses the lock gives the address up first, whatever its programs still do: without
+it nobody hears them.
 """
 
-import os
 import pathlib
 import re
-import signal
 import socket
 import struct
-import sys
 import threading
 import time
+from collections.abc import Callable
 
 from ..ask import redis
 from ..ask.view import View
-from ..manifest import PROGRAM, Manifest, ProbeEntry, load_manifest
-from ..system import ApplyError, Unhealthy, write_private
-from ..system import run as run_program
+from ..manifest import Manifest, ProbeEntry, load_manifest
+from ..system import ApplyError, Unhealthy, run, write_private
 
 SERVICE = "sip-address"
 LOOPBACK = "127.0.0.1"
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.2
 ANNOUNCEMENTS, ANNOUNCE_SECONDS = 6, 1.0
 """How often neighbours are told at first, and how long between two times: one may be lost."""
 OLD_SECONDS = 300
@@ -38,34 +35,25 @@ BROADCAST, NOBODY = b"\xff" * 6, b"\0" * 6
 def probe(_: ProbeEntry, view: View) -> None:
     """Check that this node has the address, and its Redis takes calls."""
     address = view.manifest["sip_address"]
-    if not find_link(address):
+    if not is_here(address):
         raise Unhealthy(f"{address} is not this node's")
-    try:
-        role = ask_copy(view.manifest)["role"]
-    except OSError as error:
-        raise Unhealthy(f"Redis: {error}") from error
-    if role != "master":
+    if ask_copy(view.manifest)["role"] != "master":
         raise Unhealthy("Redis still copies another node's calls")
 
 
-def may_start(_: ProbeEntry, view: View) -> None:
-    """Tell who waits for the address whether they may begin; a Redis that does not answer holds nobody."""
-    try:
-        probe(_, view)
-    except Unhealthy:
-        if not find_link(view.manifest["sip_address"]):
-            raise
+def is_here(address: str) -> bool:
+    """Tell whether an address is this node's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tried:
         try:
-            role = ask_copy(view.manifest)["role"]
+            tried.bind((address, 0))
         except OSError:
-            return
-        if role != "master":
-            raise
+            return False
+    return True
 
 
 def find_link(address: str) -> str:
     """Return the interface that has an address; "" where none has."""
-    found = re.search(r"^\d+: (\S+)", run_program(["ip", "-o", "-4", "addr", "show", "to", address]).stdout)
+    found = re.search(r"^\d+: (\S+)", run(["ip", "-o", "-4", "addr", "show", "to", address]).stdout)
     return found[1] if found else ""
 
 
@@ -88,23 +76,21 @@ def promote(manifest: Manifest) -> None:
     print("Redis takes calls" + (", and forgot those of a node that was lost long ago" if old else ""), flush=True)
 
 
-def take(manifest: Manifest) -> bool:
-    """Put the address on the interface of this node's own; tell whether it was not there."""
-    address = manifest["sip_address"]
-    if find_link(address):
-        return False
-    link = find_link(manifest["address"])
-    done = run_program(["ip", "addr", "add", f"{address}/32", "dev", link, "noprefixroute"])
-    if done.returncode != 0:
-        raise ApplyError(f"{address} on {link or 'no interface'}: {done.stderr.strip()}")
-    print(f"{address} is this node's", flush=True)
-    return True
+def demote(manifest: Manifest) -> None:
+    """Have Redis copy the other node's calls."""
+    if ask_copy(manifest)["role"] != "master":
+        return
+    service = next(service for service in manifest["services"] if service["name"] == SERVICE)
+    other = next(one["address"] for one in service["candidates"] if one["key"] != manifest["key"])
+    port = manifest["ports"]["redis_calls"]
+    PROMOTED.unlink(missing_ok=True)
+    redis.ask(LOOPBACK, port, "REPLICAOF", other, str(port))
+    print(f"Redis copies the calls of {other}", flush=True)
 
 
-def announce(manifest: Manifest) -> None:
+def announce(manifest: Manifest, link: str) -> None:
     """Tell all neighbours where the address is now (gratuitous ARP, RFC 5227 section 3)."""
     address = socket.inet_aton(manifest["sip_address"])
-    link = find_link(manifest["address"])
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
         sender.bind((link, ETHERNET_ARP))
         own: bytes = sender.getsockname()[4]
@@ -112,57 +98,58 @@ def announce(manifest: Manifest) -> None:
         sender.send(BROADCAST + own + struct.pack("!H", ETHERNET_ARP) + body)
 
 
-def give_up() -> int:
-    """Give the address up, and copy the calls of the node that has them."""
-    manifest = load_manifest()
-    if link := find_link(manifest["sip_address"]):
-        run_program(["ip", "addr", "del", f"{manifest['sip_address']}/32", "dev", link])
-    PROMOTED.unlink(missing_ok=True)
-    try:
-        follow(manifest)
-    except OSError as error:
-        # Its next start makes it a copy: its file says so.
-        print(f"Redis: {error}", flush=True)
-    return 0
+class Calls:
+    """What the keeper does by the lock, beside starting and stopping units; `may` tells whether the lock is this node's."""
 
+    def __init__(self, may: Callable[[], bool]) -> None:
+        self.may, self.ready, self.told = may, False, ""
+        self.left, self.announced = 0, 0.0
 
-def follow(manifest: Manifest) -> None:
-    """Have Redis copy the other node's calls."""
-    service = next(service for service in manifest["services"] if service["name"] == SERVICE)
-    other = next(one["address"] for one in service["candidates"] if one["key"] != manifest["key"])
-    port = manifest["ports"]["redis_calls"]
-    redis.ask(LOOPBACK, port, "REPLICAOF", other, str(port))
+    def follow(self, ended: threading.Event) -> None:
+        """Have Redis take calls while the lock is this node's, else copy them; a thread, for a Redis that hangs holds it."""
+        while not ended.is_set():
+            may = self.may()
+            try:
+                (promote if may else demote)(load_manifest())
+                self.told = ""
+            except (OSError, KeyError, ValueError) as error:
+                # Calls whose Redis is dead or hangs go on with the address, and new ones are not kept.
+                self.say(f"Redis: {error or type(error).__name__}")
+            self.ready = may
+            ended.wait(LOOK_SECONDS)
 
+    def turn(self, manifest: Manifest, may: bool) -> bool:
+        """Have the address where the lock is; tell whether units may follow. Raises ApplyError where it cannot be had."""
+        address = manifest["sip_address"]
+        if not may:
+            self.ready = False
+            if is_here(address):
+                self.change("del", address, find_link(address))
+                print(f"{address} is given up", flush=True)
+            return True
+        if not self.ready:
+            return False
+        if not is_here(address):
+            self.change("add", address, find_link(manifest["address"]))
+            print(f"{address} is this node's", flush=True)
+            self.left, self.announced = ANNOUNCEMENTS, 0.0
+        if self.left and time.monotonic() - self.announced >= ANNOUNCE_SECONDS:
+            self.left, self.announced = self.left - 1, time.monotonic()
+            try:
+                announce(manifest, find_link(manifest["address"]))
+            except OSError as error:
+                self.say(f"{address} is not announced: {error}")
+        return True
 
-def run() -> int:
-    """Take over, and keep what was taken until told to end."""
-    ended, renewed = threading.Event(), threading.Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: ended.set())
-    signal.signal(signal.SIGHUP, lambda number, frame: renewed.set())
-    left, told, last = ANNOUNCEMENTS, 0.0, ""
-    while not ended.is_set():
-        if renewed.is_set():
-            os.execv(sys.executable, [sys.executable, "-X", "utf8", str(PROGRAM), SERVICE])
-        manifest = load_manifest()
-        try:
-            promote(manifest)
-        except OSError as error:
-            # Calls whose Redis is dead or hangs go on with the address, and new ones are not kept.
-            last = say(f"Redis: {error}", last)
-        try:
-            if take(manifest):
-                left, told = ANNOUNCEMENTS, 0.0
-            if left and time.monotonic() - told >= ANNOUNCE_SECONDS:
-                announce(manifest)
-                left, told = left - 1, time.monotonic()
-        except (ApplyError, OSError) as error:
-            last = say(str(error), last)
-        ended.wait(LOOK_SECONDS)
-    return give_up()
+    def change(self, verb: str, address: str, link: str) -> None:
+        """Put the address on an interface, or take it off."""
+        lasting = ["noprefixroute"] if verb == "add" else []
+        done = run(["ip", "addr", verb, f"{address}/32", "dev", link, *lasting])
+        if done.returncode != 0:
+            raise ApplyError(f"{address} on {link or 'no interface'}: {done.stderr.strip()}")
 
-
-def say(text: str, last: str) -> str:
-    """Print what was not printed last; return it."""
-    if text != last:
-        print(text, flush=True)
-    return text
+    def say(self, text: str) -> None:
+        """Print what was not printed last."""
+        if text != self.told:
+            print(text, flush=True)
+        self.told = text

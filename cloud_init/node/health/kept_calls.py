@@ -201,7 +201,7 @@ class Keeper:
         waiting = list_put_off()
         if not has_redis(manifest) and not waiting:
             return
-        if "sip_address" in manifest and not sip_address.find_link(manifest["sip_address"]):
+        if "sip_address" in manifest and not sip_address.is_here(manifest["sip_address"]):
             # The other node's calls, which only that one knows.
             self.stale = {}
             return

@@ -4,13 +4,13 @@ import pathlib
 import time
 
 from ..ask.view import View
-from ..clusters import access, broker_cluster, database_data, sip_address
+from ..clusters import access, broker_cluster, database_data
 from ..manifest import ProbeEntry, load_manifest
 from ..storage import disks, owners
 from ..system import Unhealthy
 from . import probes
 
-PAUSE_SECONDS, SHORT_PAUSE_SECONDS = 1.0, 0.1
+PAUSE_SECONDS = 1.0
 WAITING = "waiting for "
 """What its words begin with: by them `status` knows a wait."""
 SAY_AGAIN_SECONDS = 10.0
@@ -34,13 +34,8 @@ QUESTIONS: dict[str, probes.Question] = {
     "rabbitmq": probes.broker_ready,
     "broker-cluster": broker_cluster.may_start,
     "database-cluster": database_data.may_start,
-    "sip-address": sip_address.may_start,
 }
 """What a unit can wait for: an `awaited` service of the catalogue, or what a service's fragment names."""
-
-
-SHORT = (sip_address.SERVICE,)
-"""What calls in progress wait for."""
 
 
 def wait_for(names: list[str]) -> int:
@@ -60,7 +55,7 @@ def wait_for(names: list[str]) -> int:
             missing.remove(name)
         if not missing:
             return 0
-        time.sleep(SHORT_PAUSE_SECONDS if missing[0] in SHORT else PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
 
 
 def ask(name: str, view: View) -> None:

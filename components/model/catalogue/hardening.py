@@ -128,13 +128,6 @@ HARDENED: Mapping[str, Hardening] = {
             "IPAddressAllow=localhost",
         ),
     ),
-    "webitel-sip-address": Hardening(
-        ("CAP_NET_ADMIN", "CAP_NET_RAW"),
-        ("/run/webitel",),
-        (NO_GENERATED_CODE, "RestrictAddressFamilies=AF_PACKET"),
-        metadata=True,
-        reason="it puts an address on the interface and tells the neighbours",
-    ),
     "freeswitch": Hardening(
         (*CHANGES_USER, *KEEPS_FILES, "CAP_SYS_NICE", "CAP_SYS_RESOURCE"),
         tuple(

@@ -19,7 +19,6 @@ from components.model.catalogue.service import (
 SIP_ADDRESS = Service(
     "sip-address",
     "SIP address",
-    units=("webitel-sip-address",),
     placement=Placement.NOWHERE,
     on_change=OnChange.RELOAD,
     probes=(Probe("sip_address", "this node does not have the address of SIP, or its Redis takes no calls"),),

@@ -1,5 +1,6 @@
 """The address of SIP: whose lock decides, what a take-over does and in which order, and what it leaves alone."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ MANIFEST = manifest(
     address="10.0.0.2",
     sip_address="10.0.0.9",
     services=[
-        service("sip-address", units=["webitel-sip-address"], candidates=CANDIDATES),
+        service("sip-address", units=[], candidates=CANDIDATES),
         service("redis"),
         *(service(name, candidates=CANDIDATES, lock="sip-address") for name in FOLLOWING),
     ],
@@ -57,6 +58,7 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Node:
     monkeypatch.setattr(redis, "ask", made.ask)
     monkeypatch.setattr(redis, "ask_all", made.ask_all)
     monkeypatch.setattr(sip_address, "find_link", made.find_link)
+    monkeypatch.setattr(sip_address, "is_here", made.find_link)
     monkeypatch.setattr(sip_address, "PROMOTED", tmp_path / "promoted")
     return made
 
@@ -66,7 +68,7 @@ def test_one_lock_is_that_of_all_that_moves_with_the_address() -> None:
     made.manifest, made.services = MANIFEST, {}
     for one in locks.list_moving(MANIFEST):
         made.services.setdefault(locks.find_lock(one), []).append(one)
-    assert made.units("sip-address") == ["webitel-sip-address", *FOLLOWING], "the address is stopped first"
+    assert made.units("sip-address") == list(FOLLOWING)
     assert [one["key"] for one in made.others("sip-address")] == ["edge-1"]
 
 
@@ -92,29 +94,55 @@ def test_a_copy_takes_calls_and_one_that_is_old_forgets_them(node: Node) -> None
         assert node.done[0] == "REPLICAOF NO ONE", "a copy takes no writes"
 
 
-def test_programs_begin_with_the_address_and_a_redis_that_takes_calls(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_is_taken_once_redis_takes_calls_and_given_up_before_anything_stops(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may, changes = [True], list[str]()
+    calls = sip_address.Calls(lambda: may[0])
+
+    def change(self: sip_address.Calls, verb: str, address: str, link: str) -> None:
+        changes.append(f"{verb} {address} {link} {node.role}")
+        node.has = verb == "add"
+
+    monkeypatch.setattr(sip_address.Calls, "change", change)
+    monkeypatch.setattr(sip_address, "announce", lambda *_: changes.append("announce"))
+    assert not calls.turn(MANIFEST, may=True) and not changes, "units wait for it"
+    look(calls, monkeypatch)
+    assert calls.turn(MANIFEST, may=True) and changes == ["add 10.0.0.9 eth0 master", "announce"]
+    assert calls.turn(MANIFEST, may=True) and len(changes) == 2, "the next time is later"
+    node.has = False
+    assert calls.turn(MANIFEST, may=True) and changes[2:] == ["add 10.0.0.9 eth0 master", "announce"]
+    may[0] = False
+    assert calls.turn(MANIFEST, may=False) and changes[-1].startswith("del 10.0.0.9")
+    look(calls, monkeypatch)
+    assert node.done[-1] == "REPLICAOF 10.0.0.1 6379" and not calls.ready
+
+
+def look(calls: sip_address.Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One round of the thread."""
+    ended = threading.Event()
+    monkeypatch.setattr(sip_address, "load_manifest", lambda: MANIFEST)
+    monkeypatch.setattr(ended, "wait", lambda _: ended.set())
+    calls.follow(ended)
+
+
+def test_a_redis_that_hangs_holds_nobody_and_is_told(
+    node: Node, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     class View:
         manifest = MANIFEST
-
-    def begins() -> str:
-        try:
-            sip_address.may_start({"kind": "wait", "says": ""}, View())  # type: ignore[arg-type]
-        except Unhealthy as error:
-            return str(error)
-        return ""
-
-    assert begins() == "10.0.0.9 is not this node's"
-    node.has = True
-    assert "copies" in begins(), "rtpengine would not write there"
-    node.role = "master"
-    assert begins() == ""
 
     def hang(*_: object) -> Answer:
         raise TimeoutError
 
     monkeypatch.setattr(redis, "ask", hang)
-    assert begins() == "", "a Redis that hangs holds nobody"
-    with pytest.raises(Unhealthy, match="Redis"):
+    calls = sip_address.Calls(lambda: True)
+    look(calls, monkeypatch)
+    assert calls.ready and "Redis: TimeoutError" in capsys.readouterr().out
+    look(calls, monkeypatch)
+    assert capsys.readouterr().out == "", "once"
+    node.has = True
+    with pytest.raises(TimeoutError):
         sip_address.probe({"kind": "sip_address", "says": ""}, View())  # type: ignore[arg-type]
 
 

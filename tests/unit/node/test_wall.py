@@ -15,7 +15,6 @@ from cloud_init.node.apply import files
 from cloud_init.node.ask.view import View
 from cloud_init.node.health import probes, waiting
 from components.model.catalogue.services import CATALOGUE
-from components.model.settings import Settings
 from tests.plans import compose_configuration, load_stack, make_plan
 from tests.unit.node.entries import PORTS, manifest, probe, wrong
 
@@ -124,8 +123,5 @@ def test_the_program_knows_every_probe_of_the_catalogue_and_no_other() -> None:
 def test_the_program_can_wait_for_what_units_wait_for_and_nothing_else() -> None:
     deployments = [load_stack(stack) for stack in STACKS]
     composed = [compose_configuration(one.plan, node, one.settings) for one in deployments for node in one.plan.nodes]
-    pair = Settings.model_validate({"cloud": "local", "tier": "basic", "counts": {"edge": 2}})
-    plan = make_plan(pair, "pair")
-    composed.append(compose_configuration(plan, plan.node("edge-1"), pair))
     assert {name for made in composed for unit in made.units for name in unit["waits"]} == waiting.QUESTIONS.keys()
     assert {service.name for service in CATALOGUE.values() if service.awaited} <= waiting.QUESTIONS.keys()
