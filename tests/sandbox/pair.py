@@ -73,7 +73,14 @@ class Edge:
         self.port = f"e{key[-1]}"
         run(f"ip link add {self.port} type veth peer name eth0 netns {self.holder.pid}")
         run(f"ip link set {self.port} master br0 up")
-        for command in ("ip link set lo up", f"ip addr add {self.address}/{NETWORK} dev eth0", "ip link set eth0 up"):
+        # As every node has it: a bind says nothing of whose an address is.
+        nonlocal_bind = "sysctl -q net.ipv4.ip_nonlocal_bind=1"
+        for command in (
+            nonlocal_bind,
+            "ip link set lo up",
+            f"ip addr add {self.address}/{NETWORK} dev eth0",
+            "ip link set eth0 up",
+        ):
             self.inside(command)
         self.inside(f"nft -f {self.folder}/nftables.conf")
         self.start_redis()

@@ -28,6 +28,8 @@ OLD_SECONDS = 300
 """How long a copy may have had nobody to copy from: FreeSWITCH has hung up by then, after as long without audio."""
 PROMOTED = pathlib.Path("/run/webitel/sip-address")
 """When this node took over, in seconds since its boot."""
+DISCARD = 9
+"""A port, to which nothing is sent."""
 ETHERNET_ARP, REQUEST = 0x0806, 1
 BROADCAST, NOBODY = b"\xff" * 6, b"\0" * 6
 
@@ -42,13 +44,14 @@ def probe(_: ProbeEntry, view: View) -> None:
 
 
 def is_here(address: str) -> bool:
-    """Tell whether an address is this node's."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tried:
+    """Tell whether an address is this node's: then the way there begins at the address itself."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
         try:
-            tried.bind((address, 0))
+            asked.connect((address, DISCARD))
         except OSError:
             return False
-    return True
+        found: str = asked.getsockname()[0]
+        return found == address
 
 
 def find_link(address: str) -> str:
@@ -114,7 +117,7 @@ class Calls:
                 self.told = ""
             except (OSError, KeyError, ValueError) as error:
                 # Calls whose Redis is dead or hangs go on with the address, and new ones are not kept.
-                self.say(f"Redis: {error or type(error).__name__}")
+                self.say(f"Redis: {str(error) or type(error).__name__}")
             self.ready = may
             ended.wait(LOOK_SECONDS)
 
