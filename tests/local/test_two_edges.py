@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ EDGES = ("edge-1", "edge-2")
 class Pair(Deployment):
     """The deployment, called from this host, which is a trunk."""
 
-    @property
+    @cached_property
     def server(self) -> str:
         """The address that both have in turn."""
         return str(self.plan()["sip_address"])
