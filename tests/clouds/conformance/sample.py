@@ -7,15 +7,13 @@ process has all clouds, but for planted bugs, of which some are drawn, and for w
 """
 
 import itertools
-import os
 import random
 from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 
 from components.clouds.registry import CLOUDS
-
-LONG = bool(os.environ.get("WEBITEL_TEST_LONG"))
+from tests.long_form import LONG
 
 SELLERS = tuple(name for name, facts in CLOUDS.items() if facts.real and facts.priced)
 HYPERVISORS = tuple(name for name, facts in CLOUDS.items() if facts.real and not facts.priced)

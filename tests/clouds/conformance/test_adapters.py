@@ -177,6 +177,7 @@ def list_loaded() -> dict[str, list[str]]:
     return {name: loaded for name, *loaded in map(str.split, shown.splitlines())}
 
 
+@pytest.mark.clouds
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_loads_its_own_sdk_only(name: str) -> None:
     assert list_loaded()[name] == [f"pulumi_{CLOUDS[name].package.replace('-', '_')}"]

@@ -25,7 +25,8 @@ from tests.clouds.conformance.command import OWN, Command, command_line
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import REPLACING, EngineError, Step, replaced
 from tests.clouds.conformance.program import Config
-from tests.clouds.conformance.sample import LONG, SELLERS, deal, do_on
+from tests.clouds.conformance.sample import SELLERS, deal, do_on
+from tests.long_form import LONG
 from tests.plans import make_plan
 from tests.simulator.case import Seen, identity, load_case
 from tests.simulator.world import Thing

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 import yaml
@@ -14,11 +13,12 @@ import yaml
 from components.model.planning.standing import OUTPUT, TYPES
 from tests.clouds.conformance.command import OWN, command_line
 from tests.clouds.conformance.conftest import Start
+from tests.long_form import only_long
 from tests.unit.model.test_standing_machines import EARLIER
 
 pytestmark = [
     pytest.mark.clouds,
-    pytest.mark.skipif(not os.environ.get("WEBITEL_TEST_LONG"), reason="takes a minute a cloud: WEBITEL_TEST_LONG=1"),
+    only_long("takes a minute a cloud"),
 ]
 
 

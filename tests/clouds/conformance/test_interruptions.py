@@ -32,8 +32,9 @@ from provider.server import Request
 from tests.clouds.conformance.checks import TYPES, find_world_problems
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import ROOT, Deployment
-from tests.clouds.conformance.sample import LONG, deal, do_on
+from tests.clouds.conformance.sample import deal, do_on
 from tests.clouds.conformance.test_conformance import plan_of
+from tests.long_form import LONG, only_long
 from tests.simulator.world import World
 
 pytestmark = pytest.mark.clouds
@@ -270,7 +271,7 @@ def test_killed_anywhere(undisturbed: Live, stand: Stand, tell: Told, number: in
     finish(stand, undisturbed, tell, "between calls")
 
 
-@pytest.mark.skipif(not LONG, reason="takes minutes a cloud: WEBITEL_TEST_LONG=1")
+@only_long("takes minutes a cloud")
 @pytest.mark.parametrize("number", range(POINTS))
 def test_killed_inside_a_creation(undisturbed: Live, stand: Stand, tell: Told, number: int) -> None:
     types = choose_cuts(stand.deployment.stack.partition("-")[0], cloud_types(undisturbed), POINTS)

@@ -19,8 +19,9 @@ from tests.clouds.conformance.checks import TYPES
 from tests.clouds.conformance.command import OWN
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.killing import Rule, Stand, stand_on
-from tests.clouds.conformance.sample import LONG, deal, do_on
+from tests.clouds.conformance.sample import deal, do_on
 from tests.clouds.conformance.test_day_two import name_of
+from tests.long_form import LONG
 from tests.simulator.case import load_case
 
 pytestmark = pytest.mark.clouds

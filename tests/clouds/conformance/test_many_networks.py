@@ -11,8 +11,9 @@ from components.clouds.registry import CLOUDS
 from tests.clouds.conformance.conftest import Standing, Start
 from tests.clouds.conformance.engine import replaced
 from tests.clouds.conformance.program import Config, Registration
-from tests.clouds.conformance.sample import LONG, deal, do_on
+from tests.clouds.conformance.sample import deal, do_on
 from tests.clouds.conformance.test_conformance import REAL, build, plan_of
+from tests.long_form import LONG
 from tests.simulator.openings import find_reach_problems
 
 pytestmark = [pytest.mark.clouds, pytest.mark.filterwarnings("ignore::DeprecationWarning")]

@@ -17,8 +17,8 @@ from provider.handler import ProviderError, Request
 from provider.server import Provider
 from provider.values import Properties
 from tests.clouds.conformance.program import CLOUD_CONFIG, ProgramError
-from tests.clouds.conformance.sample import LONG
 from tests.clouds.conformance.test_conformance import APART, MANY, WIDE, build
+from tests.long_form import LONG
 from tests.simulator.bugs import Draft, put
 from tests.simulator.faults import Faults
 from tests.simulator.simulators import make_provider

@@ -23,8 +23,9 @@ from tests.clouds.conformance.bugs import common
 from tests.clouds.conformance.checks import find_option_problems, find_world_problems
 from tests.clouds.conformance.given import prepare
 from tests.clouds.conformance.program import ProgramError
-from tests.clouds.conformance.sample import HYPERVISORS, LONG
+from tests.clouds.conformance.sample import HYPERVISORS
 from tests.clouds.conformance.test_conformance import APART, WIDE, build, plan_of
+from tests.long_form import LONG
 from tests.simulator.bugs import Bug, Draft
 from tests.simulator.case import load_case
 from tests.simulator.world import World

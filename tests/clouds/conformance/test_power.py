@@ -22,7 +22,8 @@ from components.model.resource_types import CONFIGURATION
 from stacks.load import load_deployment
 from tests.clouds.conformance import command
 from tests.clouds.conformance.conftest import Live, Standing, Start
-from tests.clouds.conformance.sample import LONG, deal, do_on
+from tests.clouds.conformance.sample import deal, do_on
+from tests.long_form import LONG
 from tests.simulator.case import load_case
 from tests.simulator.world import Thing
 

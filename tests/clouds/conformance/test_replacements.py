@@ -23,8 +23,9 @@ from tests.clouds.conformance.checks import TYPES, find_wrong_ways
 from tests.clouds.conformance.command import OWN, Command, command_line
 from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.engine import EngineError
-from tests.clouds.conformance.sample import LONG, do_on
+from tests.clouds.conformance.sample import do_on
 from tests.clouds.conformance.test_day_two import name_of, touched
+from tests.long_form import LONG
 from tests.simulator.case import identity, load_case
 
 pytestmark = pytest.mark.clouds

@@ -14,8 +14,8 @@ import pytest
 from components.model.settings import Settings
 from tests.clouds.conformance.conftest import Start
 from tests.clouds.conformance.program import Config, read_config
-from tests.clouds.conformance.sample import LONG
 from tests.clouds.conformance.test_conformance import REAL
+from tests.long_form import LONG
 from tests.plans import make_plan
 
 pytestmark = pytest.mark.clouds

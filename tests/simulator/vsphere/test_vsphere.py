@@ -257,6 +257,7 @@ def test_an_import_is_by_the_place_in_the_inventory(vcenter: Driver) -> None:
             vcenter.read(Made(type, "x", id, {}, {}, {}))
 
 
+@pytest.mark.clouds
 def test_what_vcenters_own_interface_tells_and_does(vcenter: Driver) -> None:
     machine, disk = make_machine(vcenter, folder="telephony"), make_disk(vcenter)
     other = make_machine(vcenter, "edge-2")
