@@ -25,10 +25,11 @@ from components.model.machine import Public
 from components.model.naming import MOUNT_ROOT
 from components.model.plan import Node, Plan
 from components.model.planning.addresses import is_private, networks_given
-from components.model.planning.firewall import NodeRule, node_egress, node_openings
+from components.model.planning.firewall import NodeRule, called_listeners, node_egress, node_openings
 from components.model.secret_specs import BROKER_HOST, DEPLOYMENT_SECRETS, SECRETS
 from components.model.settings import Settings
 from components.model.share import SHARE, Share, proxy_name, read_share, resolve_catalogue
+from components.model.standby import WITH_ADDRESS
 from components.model.update_window import read_window
 
 FILES = Path(__file__).parent / "files"
@@ -100,6 +101,8 @@ class Context:
             return f"{self.bind('haproxy', proxy_name(service, listener))}:{self.port('haproxy', proxy_name(service, listener))}"
         if target.bind == Bind.LOOPBACK or (service in self.node.services and target.bind == Bind.ANY):
             return f"127.0.0.1:{target.port}"
+        if self.plan.sip_address and listener in WITH_ADDRESS.get(service, ()):
+            return f"{self.plan.sip_address}:{target.port}"
         nodes = self.plan.nodes_with(service)
         node = self.node if self.node in nodes else nodes[0]
         return f"{self.address(node)}:{target.port}"
@@ -114,6 +117,9 @@ class Context:
         for service in self.catalogue.values():
             for look in service.looks:
                 port = service.listener(look.listener).port
+                if self.plan.sip_address and look.listener in WITH_ADDRESS.get(service.name, ()):
+                    found.append((service, look, self.plan.serving(service.name)[0], f"{self.plan.sip_address}:{port}"))
+                    continue
                 for node in self.plan.serving(service.name):
                     where = f"{self.address(node)}:{port}"
                     found.append((service, look, node, f"https://{where}{look.url}" if look.url else where))
@@ -219,6 +225,12 @@ class Context:
     def _others(self) -> dict[str, tuple[str, ...]]:
         return list_others(self.plan, self.node)
 
+    @cached_property
+    def _called_by_sip(self) -> set[tuple[str, str]]:
+        """What is called from the address that two nodes have in turn."""
+        callers = [self.catalogue[name] for name in WITH_ADDRESS if self.plan.sip_address]
+        return {(name, one.name) for caller in callers for name, one in called_listeners(caller, self.catalogue)}
+
     def untracked(self) -> list[Listener]:
         """Return the listeners of this node's services whose packets its nftables treat one by one."""
         return [one for service in self.services for one in service.listeners if not one.tracked]
@@ -234,7 +246,9 @@ class Context:
     def sources(self, rule: NodeRule) -> list[str]:
         """Return whom a rule lets in, in the words of nftables."""
         roles, keys = split_sources(rule, self._others)
-        return [*rule.networks, *(f"${role}_nodes" for role in roles), *map(address_placeholder, keys)]
+        # Who has the address of SIP sends from it.
+        shared = [self.plan.sip_address] if (rule.service, rule.listener) in self._called_by_sip else []
+        return [*rule.networks, *(f"${role}_nodes" for role in roles), *map(address_placeholder, keys), *shared]
 
     def private_peers(self) -> list[str]:
         """Return the private networks that the settings name: the only ones that may be behind a public address."""

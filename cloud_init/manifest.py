@@ -25,6 +25,7 @@ from components.model.catalogue.service import DataDirectory, OnChange, Probe, S
 from components.model.catalogue.services import called_service
 from components.model.secret_specs import SECRETS
 from components.model.share import SHARE, Share
+from components.model.standby import ADDRESS
 
 
 def at_next_start(service: Service) -> str:
@@ -118,6 +119,8 @@ def make_manifest(
         "parts": context.packages.list_parts(),
         "renewed": context.packages.list_renewed(),
     }
+    if context.here(ADDRESS):
+        manifest["sip_address"] = context.plan.sip_address
     if context.share:
         manifest["share"] = describe_share(context, context.share)
     if context.here("opensips"):
@@ -183,6 +186,8 @@ def describe_service(context: Context, service: Service) -> ServiceEntry:
         entry["calls_freeswitch"] = True
     if moves(context, service):
         entry["candidates"] = candidates(context, service)
+        if service.moves_with:
+            entry["lock"] = service.moves_with
     return entry
 
 

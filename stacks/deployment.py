@@ -250,5 +250,7 @@ def make_url(plan: Plan, cloud: Cloud) -> Output[str]:
     nodes = plan.nodes_with(find_front(Front.WEB).name)
     if cloud.facts.in_earnest or not nodes:
         return Output.from_input(f"https://{plan.domain}/")
+    if plan.sip_address:
+        return Output.from_input(f"https://{plan.sip_address}/")
     machine = cloud.machines[nodes[0].key]
     return Output.concat("https://", machine.public_address or machine.private_address, "/")

@@ -19,7 +19,7 @@ PACKAGES = [str(way.ports) for way in CATALOGUE["nftables"].egress if way.purpos
 PARTITION_LIMIT_SECONDS = 600
 """After which a partition ends by itself, whatever became of who made it."""
 
-_CUT = f"""
+CUT = f"""
 systemd-run -q --collect --on-active={PARTITION_LIMIT_SECONDS} --unit=webitel-drill-heal nft delete table inet webitel_drill
 nft -f - <<'END'
 table inet webitel_drill {{
@@ -28,7 +28,7 @@ table inet webitel_drill {{
 }}
 END
 """
-_MEND = """
+MEND = """
 nft delete table inet webitel_drill
 systemctl stop -q webitel-drill-heal.timer 2>/dev/null || true
 """
@@ -108,8 +108,8 @@ def fill(purpose: str, percent: int) -> Fault:
     )
 
 
-PARTITION = script(_CUT, _MEND)
-OFFLINE = script(_OFFLINE, _MEND)
+PARTITION = script(CUT, MEND)
+OFFLINE = script(_OFFLINE, MEND)
 BROKER_FULL = script(_ALARM, _ALARM_OFF)
 """The broker's alarm for its disk, by a limit that no disk meets: the disk that it is on is the whole machine's."""
 

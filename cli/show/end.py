@@ -34,11 +34,9 @@ def show_records(access: Access, zone: str) -> None:
 
 def show_end(plan: Plan, access: Access) -> None:
     """Print where it answers, what it is made of, what comes next."""
-    sip = [
-        f"{access.nodes[node.key].address}:{CATALOGUE['opensips'].listener('sip').port}"
-        for node in plan.nodes_with("opensips")
-        if node.key in access.nodes
-    ]
+    addresses = [access.nodes[node.key].address for node in plan.nodes_with("opensips") if node.key in access.nodes]
+    port = CATALOGUE["opensips"].listener("sip").port
+    sip = [f"{address}:{port}" for address in ([plan.sip_address] if plan.sip_address else addresses)]
     out.print("   ".join([access.url, *(["SIP " + ", ".join(sip)] if sip else [])]))
     if plan.package_source == PackageSource.SANDBOX:
         out.print(

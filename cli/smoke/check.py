@@ -18,6 +18,7 @@ from components.model.machine import Public
 from components.model.plan import Node, Plan
 from components.model.planning.firewall import ANYWHERE
 from components.model.settings import Settings
+from components.model.standby import WITH_ADDRESS
 
 Target = TypeVar("Target")
 Told = TypeVar("Told")
@@ -88,7 +89,10 @@ class World:
         return self.ports.get(f"{service}.{listener}", CATALOGUE[service].listener(listener).port)
 
     def outside(self, service: str) -> list[tuple[Node, str]]:
-        """Return the nodes with a service that are reached from outside, with their addresses."""
+        """Return the nodes with a service that are reached from outside, with their addresses; of two that take turns the first,
+        with the address that whichever has."""
+        if self.plan.sip_address and service in WITH_ADDRESS:
+            return [(self.plan.serving(service)[0], self.plan.sip_address)]
         return [
             (node, self.access.nodes[node.key].address)
             for node in self.plan.serving(service)

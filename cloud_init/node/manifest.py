@@ -118,7 +118,7 @@ class ProbeEntry(TypedDict):
 
 
 class ServiceEntry(TypedDict):
-    """A service with its units and its questions; `candidates` where it moves."""
+    """A service with its units and its questions; `candidates` where it moves, `lock` where by another service's."""
 
     name: str
     title: str
@@ -127,6 +127,7 @@ class ServiceEntry(TypedDict):
     restarts_when_deaf: bool
     calls_freeswitch: NotRequired[bool]
     candidates: NotRequired[list[CandidateEntry]]
+    lock: NotRequired[str]
 
 
 class VersionEntry(TypedDict):
@@ -208,6 +209,7 @@ class Manifest(TypedDict):
     probe_secrets: list[str]
     drain_timeout: int
     share: NotRequired[ShareEntry]
+    sip_address: NotRequired[str]
     emergency_numbers: NotRequired[list[str]]
     time_zone: NotRequired[str]
     parts: NotRequired[list[str]]

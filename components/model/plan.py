@@ -108,8 +108,9 @@ class Price:
 class Plan:
     """A deployment, decided. `nodes` in rollout order (roles as the tier lists them); `zone` is that of what a deployment has
     once, "" where none is; `slots` say by zone which part of the network its subnets have, None where they are the region's.
-    `share` is the source of the network file system with Storage's files, "" where they are on a disk. `facts` are the cloud's,
-    as this deployment's machines have them.
+    `share` is the source of the network file system with Storage's files, "" where they are on a disk. `sip_address` is the one
+    that two nodes for SIP have in turn, "" where one has its own. `facts` are the cloud's, as this deployment's machines have
+    them.
 
     `kept` are nodes that are gone: of each only its data disks are there, for a later node of its name. `bill` are the lines of
     `monthly_price`, none where nothing is paid. `existing` is the company's network in which all this stands, None where the
@@ -134,6 +135,7 @@ class Plan:
     zone: str = ""
     slots: Mapping[str, int | None] = field(default_factory=dict)
     share: str = ""
+    sip_address: str = ""
     kept: tuple[Node, ...] = ()
     bill: tuple[BillLine, ...] = ()
     existing: ExistingNetwork | None = None

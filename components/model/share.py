@@ -20,6 +20,7 @@ from components.model.catalogue.services import CATALOGUE
 from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
+from components.model.standby import add_standby
 
 RECORDINGS, SHARE = "recordings", "share"
 """Purposes of a place for data: the disk of one node, and what all candidates have mounted instead."""
@@ -134,7 +135,8 @@ def check_share(draft: Draft) -> Iterator[Problem]:
 def resolve_catalogue(settings: Settings, catalogue: Mapping[str, Service] = CATALOGUE) -> Mapping[str, Service]:
     """Return the catalogue as these settings have it: with a share, what kept data on the recordings disk has it there and
     moves, and the proxy leads to where it runs; with a public certificate, what orders it; with backups, what makes them;
-    with targets of alerts, the ways to them; without monitoring, nothing of it."""
+    with targets of alerts, the ways to them; with a second node for SIP, what moves to it; without monitoring, nothing of it."""
+    catalogue = add_standby(settings, catalogue)
     catalogue = leave_out(settings, add_targets(settings, add_backup(settings, add_account(settings, catalogue))))
     share = read_share(settings)
     if share is None:

@@ -183,7 +183,7 @@ def test_a_replaced_machine_keeps_its_data_and_no_other_is_touched(basic: Deploy
 
 def test_scaled_down_it_leaves_first(basic: Deployment, figure: Figure) -> None:
     untouched = basic.at("app-1").units()
-    refused = basic.webitel("scale", "edge", "2", basic.name, "--yes", status=1)
+    refused = basic.webitel("scale", "edge", "3", basic.name, "--yes", status=1)
     assert "OpenSIPS cannot run twice yet" in refused.said
     done = basic.webitel("scale", "app", "1", basic.name, "--yes")
     figure("an app node taken out", done.seconds)

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from cloud_init.node.health import kept_calls
@@ -19,7 +20,7 @@ STALL_SECONDS = 0.5
 QUIET_SECONDS = 0.5
 
 
-def longest_gap(some: list[Call]) -> float:
+def longest_gap(some: Sequence[Call]) -> float:
     """The longest silence that one of them has heard."""
     return max(gap for call in some for gap in call.gaps.values())
 

@@ -29,20 +29,21 @@ class Call:
     longest silences."""
 
     leaps_to = 0
+    caller, media, node = CALLER, MEDIA, NODE
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
         self.id = f"call-{secrets.token_hex(6)}"
-        self.sockets = {name: self.bind(name) for name in (CALLER, MEDIA)}
+        self.sockets = {name: self.bind(name) for name in (self.caller, self.media)}
         self.last = dict.fromkeys(self.sockets, 0.0)
         self.gaps = dict.fromkeys(self.sockets, 0.0)
         self.ending = threading.Event()
         start = time.monotonic()
-        offered = self.say("offer", CALLER, **{"direction": ["ext", "int"], "transport-protocol": "RTP/AVP"})
-        answered = self.say("answer", MEDIA)
+        offered = self.say("offer", self.caller, **{"direction": ["ext", "int"], "transport-protocol": "RTP/AVP"})
+        answered = self.say("answer", self.media)
         self.seconds = time.monotonic() - start
         self.agree(answered)
-        self.targets = {MEDIA: read_port(offered), CALLER: read_port(answered)}
+        self.targets = {self.media: (self.node, read_port(offered)), self.caller: (self.node, read_port(answered))}
         self.threads = [threading.Thread(target=self.talk, args=(name,), daemon=True) for name in self.sockets]
         for thread in self.threads:
             thread.start()
@@ -164,8 +165,8 @@ class SecretCall(Call):
         return True
 
 
-def read_port(said: str) -> tuple[str, int]:
+def read_port(said: str) -> int:
     """Where rtpengine wants an end's audio."""
     found = re.search(r"m=audio (\d+)", said)
     assert found, said
-    return NODE, int(found[1])
+    return int(found[1])

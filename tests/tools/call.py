@@ -17,7 +17,7 @@ import socket
 import sys
 from dataclasses import asdict
 
-from tests.tools.caller import Caller
+from tests.tools.caller import CHANGES_EVERY, Caller
 from tests.tools.dialog import Result
 
 
@@ -28,13 +28,13 @@ def local_address(server: tuple[str, int]) -> str:
         return str(probe.getsockname()[0])
 
 
-def carry_out(caller: Caller, receive: int, hold: bool, seconds: float) -> Result:
+def carry_out(caller: Caller, receive: int, hold: bool, seconds: float, changes: float) -> Result:
     """The call as it was asked for."""
     if receive:
         return caller.receive(seconds)
     if hold:
         # Nothing is ever written there: it becomes readable when it is closed.
-        return caller.hold(lambda: bool(select.select([sys.stdin], [], [], 0)[0]), lambda: print("stands", flush=True))
+        return caller.hold(lambda: bool(select.select([sys.stdin], [], [], 0)[0]), lambda: print("stands", flush=True), changes)
     return caller.place(seconds)
 
 
@@ -50,13 +50,14 @@ def main() -> int:
     parser.add_argument("--password", default="", help="of the phone; a trunk has none")
     parser.add_argument("--receive", type=int, default=0, metavar="PORT", help="wait for a call at this port instead")
     parser.add_argument("--hold", action="store_true", help="talk until standard input ends")
+    parser.add_argument("--changes", type=float, default=CHANGES_EVERY, help="seconds between two changes of a call that is held")
     given = parser.parse_args()
     host, _, port = given.server.partition(":")
     server = host, int(port or 5060)
     local = given.local or local_address(server)
     caller = Caller(server, local, given.number, given.caller, given.domain or local, given.password, given.receive)
     try:
-        result = carry_out(caller, given.receive, given.hold, given.seconds)
+        result = carry_out(caller, given.receive, given.hold, given.seconds, given.changes)
     finally:
         caller.close()
     print(json.dumps(asdict(result)))

@@ -33,8 +33,8 @@ class Caller(Dialog):
 
         return self.carry_out(speak)
 
-    def hold(self, ends: Callable[[], bool], stands: Callable[[], None]) -> Result:
-        """A call that lasts until `ends` says so, changed now and then; `stands` is told when it stands."""
+    def hold(self, ends: Callable[[], bool], stands: Callable[[], None], every: float = CHANGES_EVERY) -> Result:
+        """A call that lasts until `ends` says so, changed every so many seconds; `stands` is told when it stands."""
 
         def speak() -> None:
             self.set_up()
@@ -43,7 +43,7 @@ class Caller(Dialog):
             changes = time.monotonic()
             while not ends() and not self.ended:
                 self.talk(0.1)
-                if time.monotonic() - changes > CHANGES_EVERY:
+                if time.monotonic() - changes > every:
                     self.change()
                     changes = time.monotonic()
             if self.ended:

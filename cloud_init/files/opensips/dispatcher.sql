@@ -1,9 +1,10 @@
+{% from "telephony.j2" import inner_address with context %}
 -- The FreeSWITCH nodes of the plan are set 1: calls go to them, and who sends from such an address and port is trusted.
 -- The socket is the inner one: from any other, pings and calls would go out under the public address.
 begin;
 create temporary table wanted on commit drop as
     select format('sip:%s:{{ port("freeswitch", "sip") }}', n.address) as destination,
-        'udp:{{ address() }}:{{ port("opensips", "inner") }}'::text as socket, n.key as description
+        'udp:{{ inner_address() }}:{{ port("opensips", "inner") }}'::text as socket, n.key as description
     from (values
 {% for media in serving("freeswitch") %}
         ('{{ address(media) }}', '{{ media.key }}'){{ "" if loop.last else "," }}

@@ -14,6 +14,12 @@ redis() { timeout "${limit:-5}" redis-cli -h {{ bind("redis", "calls") }} -p {{ 
 keys=$(limit=1 redis KEYS '*') || exit 0
 [ -n "$keys" ] || exit 0
 left=$(systemctl show -P ActiveExitTimestampMonotonic rtpengine-daemon)
+{% if plan.sip_address %}
+# Calls that were taken over from another node: how old they are was asked then.
+if [ -r /run/webitel/sip-address ] && read -r taken </run/webitel/sip-address && [ "$taken" -ge $((${left:-0} / 1000000)) ]; then
+    left=0
+fi
+{% endif %}
 read -r now _ </proc/uptime
 if [ "${left:-0}" -gt 0 ] && [ $((${now%.*} - left / 1000000)) -gt 300 ]; then
     # FreeSWITCH has hung up by now, after 300 s without audio.

@@ -17,6 +17,8 @@ TTL_SECONDS = 13.0
 """Consul ends a session between once and twice that after its last renewal (`facts/ha-measured.md` 5)."""
 
 
+ALIVE = "serfHealth"
+"""Consul's own check of a node: whether the others reach its agent."""
 CERTAIN = "consistent"
 """Makes a leader answer only once it has read its whole log: after a restart of all servers it would deny what it holds."""
 
@@ -71,10 +73,14 @@ def find_key(key: str, timeout: float = TIMEOUT_SECONDS) -> dict[str, str]:
 class Session:
     """A session that its holder renews: what it holds is free again at most half a minute after the holder is gone."""
 
-    def __init__(self, name: str, ttl: float = 0.0) -> None:
+    def __init__(self, name: str, ttl: float = 0.0, delay: float | None = None) -> None:
+        """Make one that ends by time alone; with a `delay` also once the others no longer see its node, and what it held is then
+        nobody's for so long."""
         self.name, self.id = name, ""
         # Without checks (by default that Consul considers the node alive): it ends by time alone.
         self.wanted = {"Name": name, "TTL": f"{ttl or TTL_SECONDS:g}s", "Behavior": "delete", "LockDelay": "0s", "Checks": []}
+        if delay is not None:
+            self.wanted |= {"LockDelay": f"{delay:g}s", "Checks": [ALIVE]}
 
     def renew(self) -> str:
         """Return the session's id; a new one where Consul has lost it."""

@@ -16,7 +16,8 @@ from ..ask.consul import ConsulError
 from ..manifest import MANIFEST, PROGRAM, CandidateEntry, ServiceEntry, load_manifest
 from ..storage import shares
 from ..system import ApplyError, systemctl
-from .locks import Lease, is_yielding, list_moving
+from . import sip_address
+from .locks import Lease, find_lock, is_yielding, list_moving
 
 ROUND_SECONDS, TICK_SECONDS, PEER_ANSWER_SECONDS = 2.0, 0.5, 1.0
 LOOK_AGAIN_SECONDS = 5.0
@@ -33,6 +34,7 @@ class Keeper:
         # What this program starts must not talk to systemd in its name.
         self.socket = os.environ.pop("NOTIFY_SOCKET", "")
         self.leases: dict[str, Lease] = {}
+        self.calls = sip_address.Calls(lambda: self.may(sip_address.SERVICE))
         self.threads: list[threading.Thread] = []
         self.told: dict[str, tuple[bool, float]] = {}
         self.missed: dict[str, float] = {}
@@ -45,17 +47,32 @@ class Keeper:
         if stamp == self.stamp:
             return
         self.manifest, self.stamp = load_manifest(), stamp
-        self.services = {service["name"]: service for service in list_moving(self.manifest)}
-        for name, service in self.services.items():
+        services: dict[str, list[ServiceEntry]] = {}
+        for service in list_moving(self.manifest):
+            services.setdefault(find_lock(service), []).append(service)
+        self.services = services
+        for name in self.services:
             if name not in self.leases:
-                keys = [candidate["key"] for candidate in service["candidates"]]
-                self.leases[name] = Lease(name, self.manifest["key"], keys.index(self.manifest["key"]))
+                keys = [candidate["key"] for candidate in self.candidates(name)]
+                position = keys.index(self.manifest["key"])
+                self.leases[name] = Lease(name, self.manifest["key"], position, noticed=name == sip_address.SERVICE)
                 self.threads.append(threading.Thread(target=self.follow, args=(self.leases[name],), daemon=True))
                 self.threads[-1].start()
+                if name == sip_address.SERVICE:
+                    self.threads.append(threading.Thread(target=self.calls.follow, args=(self.ended,), daemon=True))
+                    self.threads[-1].start()
+
+    def candidates(self, name: str) -> list[CandidateEntry]:
+        """List the nodes that may hold a lock, this one too."""
+        return self.services[name][0]["candidates"]
+
+    def units(self, name: str) -> list[str]:
+        """List the units that run by a lock, callees before callers."""
+        return [unit for service in self.services[name] for unit in service["units"]]
 
     def others(self, name: str) -> list[CandidateEntry]:
-        """List the other candidates of a service."""
-        return [one for one in self.services[name]["candidates"] if one["key"] != self.manifest["key"]]
+        """List the other candidates for a lock."""
+        return [one for one in self.candidates(name) if one["key"] != self.manifest["key"]]
 
     def follow(self, lease: Lease) -> None:
         """Look after one lock until the end."""
@@ -73,7 +90,7 @@ class Keeper:
     def lacks_share(self, name: str) -> bool:
         """Tell whether the share with a service's files has been missing here for a while."""
         share = self.manifest.get("share")
-        mounts = [mount for unit in self.manifest["units"] if unit["service"] == name for mount in unit["mounts"]]
+        mounts = [mount for unit in self.manifest["units"] if unit["name"] in self.units(name) for mount in unit["mounts"]]
         if not share or share["mount"] not in mounts or shares.is_mounted(share):
             self.missed.pop(name, None)
             return False
@@ -84,28 +101,36 @@ class Keeper:
         return all(ask_peer(one["address"], self.port, name) is True for one in self.others(name))
 
     def is_stopped(self, name: str) -> bool:
-        """Tell whether no unit of a service is running any more."""
-        states = [systemctl("is-active", unit).stdout.strip() for unit in self.services[name]["units"]]
+        """Tell whether no unit of a lock is running any more."""
+        states = [systemctl("is-active", unit).stdout.strip() for unit in self.units(name)]
+        if name == sip_address.SERVICE and sip_address.is_here(self.manifest["sip_address"]):
+            return False
         return all(state in ("inactive", "failed") for state in states)
+
+    def may(self, name: str) -> bool:
+        """Tell whether this node may run what a lock is for."""
+        return time.monotonic() < self.leases[name].until
 
     def act(self) -> None:
         """Start what this node may run, stop what it may not, whoever started or stopped it."""
-        for name, service in self.services.items():
+        for name in self.services:
             now = time.monotonic()
-            may = now < self.leases[name].until
+            may = self.may(name)
             was, at = self.told.get(name, (None, 0.0))
-            if may == was and now - at < LOOK_AGAIN_SECONDS:
-                continue
             try:
-                self.turn(service, may)
+                if name == sip_address.SERVICE and not self.calls.turn(self.manifest, may):
+                    continue
+                if may == was and now - at < LOOK_AGAIN_SECONDS:
+                    continue
+                self.turn(name, may)
             except ApplyError as error:
                 print(f"{name}: {error}", flush=True)
                 continue
             self.told[name] = may, now
 
-    def turn(self, service: ServiceEntry, may: bool) -> None:
-        """Start or stop the units of a service. Raises ApplyError where systemd does not say whether they run."""
-        for unit in service["units"]:
+    def turn(self, name: str, may: bool) -> None:
+        """Start or stop the units of a lock. Raises ApplyError where systemd does not say whether they run."""
+        for unit in self.units(name):
             if is_running(unit) != may:
                 print(f"starting {unit}" if may else f"stopping {unit}: its lock is not this node's", flush=True)
                 systemctl("reset-failed", unit)
@@ -123,6 +148,8 @@ class Keeper:
             if not all(thread.is_alive() for thread in self.threads):
                 return 1
             self.notify("WATCHDOG=1")
+        if sip_address.SERVICE in self.services:
+            self.calls.turn(self.manifest, may=False)
         # systemd has stopped the units already: they are bound to this one and ordered after it.
         for name in self.services:
             if self.leases[name].session.id and self.is_stopped(name):

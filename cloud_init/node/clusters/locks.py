@@ -33,11 +33,19 @@ STOP_SECONDS = 4
 HEAD_START_SECONDS = 10.0
 """How long each candidate after the first leaves a free lock alone after its program has started."""
 HAND_OVER_SECONDS = 60.0
+LOCK_DELAY_SECONDS = 5.0
+"""How long a lock that is noticed to be lost stays nobody's. A node that others no longer see is out of Consul after 4.5 s at the
+earliest (its `gossip_lan`): both are more than LEASE_SECONDS and a tick, in which it stops by itself."""
 
 
 def list_moving(manifest: Manifest) -> list[ServiceEntry]:
     """List the node's services that may run on another one, each with `candidates`."""
     return [service for service in manifest["services"] if service.get("candidates")]
+
+
+def find_lock(service: ServiceEntry) -> str:
+    """Return the name of the lock by which a service moves."""
+    return service.get("lock", service["name"])
 
 
 def judge(running: bool, holder: str, own: str) -> str:
@@ -50,9 +58,10 @@ def judge(running: bool, holder: str, own: str) -> str:
 class Lease:
     """How long this node may run one service."""
 
-    def __init__(self, name: str, key: str, position: int) -> None:
+    def __init__(self, name: str, key: str, position: int, noticed: bool = False) -> None:
+        """`noticed`: the lock is lost as soon as the others miss this node, not only when its session has run out."""
         self.name, self.key, self.file = name, key, HELD / name
-        self.session = Session(f"webitel: {name} on {key}")
+        self.session = Session(f"webitel: {name} on {key}", delay=LOCK_DELAY_SECONDS if noticed else None)
         self.until, self.promised, self.deaf = 0.0, 0.0, False
         if self.file.exists():
             # This program was restarted: what it held it still holds.
@@ -129,7 +138,7 @@ def take_again() -> None:
 
 def hand_over(manifest: Manifest, tell: Tell) -> None:
     """Have other nodes run what moves; return when they hold the locks. Raises ApplyError when none takes one."""
-    left = [service["name"] for service in list_moving(manifest)]
+    left = list(dict.fromkeys(map(find_lock, list_moving(manifest))))
     if left:
         give_up()
     deadline = time.monotonic() + HAND_OVER_SECONDS

@@ -7,6 +7,7 @@ import time
 
 from ..ask import redis
 from ..ask.view import View
+from ..clusters import sip_address
 from ..manifest import Manifest, ProbeEntry
 from ..report import MachineRow
 from ..system import STAGED, Unhealthy, systemctl, write_private
@@ -36,12 +37,16 @@ PROBE = "probe-"
 """How the calls of the health check begin (`ask/sip.py`)."""
 
 
-def probe_redis(probe: ProbeEntry, _: View) -> None:
-    """Check that Redis answers, and has room."""
+def probe_redis(probe: ProbeEntry, view: View) -> None:
+    """Check that Redis answers, has room, and has the other node's calls where that has the address of SIP."""
     said = str(redis.ask(probe["address"], probe["port"], "INFO", "memory"))
     used, most = (int(found[1]) if (found := re.search(rf"{name}:(\d+)", said)) else 0 for name in ("used_memory", "maxmemory"))
     if used > LARGEST_MEMORY_SHARE * most:
         raise Unhealthy(f"it uses {used / 1e6:.0f} MB of {most / 1e6:.0f} MB")
+    if "sip_address" in view.manifest:
+        copy = sip_address.ask_copy(view.manifest)
+        if copy["role"] != "master" and copy["master_link_status"] != "up":
+            raise Unhealthy(f"it does not reach the Redis of {copy['master_host']}, so calls there would be lost with that node")
 
 
 def has_redis(manifest: Manifest) -> bool:
@@ -195,6 +200,10 @@ class Keeper:
         """Restart what waited for its calls, and have calls written that a new Redis does not have, or has an old value of."""
         waiting = list_put_off()
         if not has_redis(manifest) and not waiting:
+            return
+        if "sip_address" in manifest and not sip_address.is_here(manifest["sip_address"]):
+            # The other node's calls, which only that one knows.
+            self.stale = {}
             return
         try:
             if has_redis(manifest) and answers(manifest):

@@ -104,7 +104,7 @@ def find_fault(service: ServiceEntry, states: dict[str, dict[str, str]], view: V
         stopped = all(states.get(unit, {}).get("ActiveState") in ("inactive", "failed") for unit in service["units"])
         unit = "" if stopped else service["units"][0]
         try:
-            holder = view.lock_holders.get(service["name"], "")
+            holder = view.lock_holders.get(locks.find_lock(service), "")
         except Unhealthy as error:
             return Fault(unit, str(error))
         if said := locks.judge(not stopped, holder, view.manifest["key"]):
@@ -153,7 +153,7 @@ def report_service(
 def find_holder(service: ServiceEntry, view: View) -> str:
     """Return the key of the node that runs what moves; "" where none does, or it is unknown."""
     try:
-        return view.lock_holders.get(service["name"], "") if service.get("candidates") else ""
+        return view.lock_holders.get(locks.find_lock(service), "") if service.get("candidates") else ""
     except Unhealthy:
         return ""  # the service's fault reports that
 

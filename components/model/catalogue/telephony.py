@@ -1,4 +1,5 @@
-"""SIP and media. None of these has a standby yet: `docs/operate/availability.md` says what their loss stops."""
+"""SIP and media. What their loss stops: `docs/operate/availability.md`; how one of two nodes stands by:
+`components/model/standby.py`."""
 
 from components.model.catalogue.service import (
     Audience,
@@ -7,11 +8,20 @@ from components.model.catalogue.service import (
     Front,
     Look,
     OnChange,
+    Placement,
     Ports,
     Probe,
     Service,
     tcp,
     udp,
+)
+
+SIP_ADDRESS = Service(
+    "sip-address",
+    "SIP address",
+    placement=Placement.NOWHERE,
+    on_change=OnChange.RELOAD,
+    probes=(Probe("sip_address", "this node does not have the address of SIP, or its Redis takes no calls"),),
 )
 
 REDIS = Service(
@@ -188,4 +198,4 @@ FAIL2BAN = Service(
     on_change=OnChange.RELOAD,
 )
 
-SERVICES = (REDIS, RTPENGINE, OPENSIPS, SIP_WEBSOCKET, FAIL2BAN, FREESWITCH)
+SERVICES = (SIP_ADDRESS, REDIS, RTPENGINE, OPENSIPS, SIP_WEBSOCKET, FAIL2BAN, FREESWITCH)

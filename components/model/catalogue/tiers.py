@@ -20,7 +20,7 @@ WEBITEL_SERVICES = (
 """The Webitel services without a place of their own (uac, Storage and Flow Manager have one)."""
 
 MEDIA = ("freeswitch", "flow_manager")
-SIP = ("opensips", "rtpengine", "redis", "webitel-uac", "sip-websocket")
+SIP = ("sip-address", "opensips", "rtpengine", "redis", "webitel-uac", "sip-websocket")
 WEB = ("nginx", "webitel-web")
 REPORTS = ("grafana", "blackbox-exporter", "alertmanager", "prometheus")
 GUARD = ("fail2ban",)

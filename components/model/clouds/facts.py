@@ -126,7 +126,7 @@ class CloudFacts:
     its size where that is less (`flows_per_vcpu`); 0 = not published. `reverse_dns`: names of addresses are resources that come
     and go by themselves; `reverse_dns_first`: a name has to lead to its address before that leads
     back. `deletion_guard`: the input by which the cloud refuses to delete a thing, and which its provider leaves alone at a
-    deletion, "" = there is none.
+    deletion, "" = there is none. `address_moves`: a node may take an address of the network by itself, and its neighbours follow.
     """
 
     name: str
@@ -209,6 +209,7 @@ class CloudFacts:
     reverse_dns: bool = False
     reverse_dns_first: bool = False
     deletion_guard: str = ""
+    address_moves: bool = False
 
     @property
     def in_earnest(self) -> bool:
@@ -304,7 +305,12 @@ def load_machine_types(cloud: str) -> tuple[MachineType, ...]:
 
 
 LOCAL_NETWORKS: Mapping[str, Mapping[str, Any]] = {
-    "bridged": {"public_address": PublicAddress.PRIVATE, "private_node": Public.NO, "fixed_addresses": True},
+    "bridged": {
+        "public_address": PublicAddress.PRIVATE,
+        "private_node": Public.NO,
+        "fixed_addresses": True,
+        "address_moves": True,
+    },
     # As on AWS, Google and Azure; as on DigitalOcean; as on Hetzner.
     "nat": {"public_address": PublicAddress.TRANSLATED, "private_node": Public.NO, "fixed_addresses": True},
     "late_address": {"public_address": PublicAddress.OWN, "private_node": Public.EGRESS, "fixed_addresses": False},

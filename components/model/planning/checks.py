@@ -59,6 +59,7 @@ from components.model.planning.placement import find_clashes
 from components.model.planning.zones import check_zones
 from components.model.problems import Problem, setting_problem
 from components.model.share import check_share
+from components.model.standby import check_standby
 
 Check = Callable[[Draft], Iterator[Problem]]
 
@@ -101,6 +102,7 @@ CHECKS: tuple[Check, ...] = (
     check_machine_types,
     check_name,
     check_counts,
+    check_standby,
     check_number_of_nodes,
     check_disk_sizes,
     check_disk_limits,

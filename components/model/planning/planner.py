@@ -35,6 +35,7 @@ from components.model.problems import PlanError, Problem
 from components.model.secret_specs import DEPLOYMENT_SECRETS, SECRETS
 from components.model.settings import Settings
 from components.model.share import RECORDINGS, read_share, resolve_catalogue
+from components.model.standby import choose_address
 
 __all__ = ["PlanError", "Problem", "describe_plain_http", "documentation_values", "make_plan", "plan_to_json"]
 
@@ -71,6 +72,7 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
         egress=egress,
         secrets=tuple(name for name in SECRETS if name in used or name in DEPLOYMENT_SECRETS),
         consul_servers=tuple(node_name(stack, role, n) for role, n in draft.quorum),
+        sip_address=choose_address(draft),
         share=share.source if (share := read_share(settings)) else "",
         monthly_price=total,
         warnings=(
@@ -224,6 +226,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "cloud": plan.cloud,
         "tier": plan.tier,
         "region": plan.region,
+        "sip_address": plan.sip_address,
         "nodes": [
             {
                 "name": node.name,

@@ -56,6 +56,7 @@ def test_every_committed_stack(stack: str) -> None:
         "cloud",
         "tier",
         "region",
+        "sip_address",
         "nodes",
         "kept_disks",
         "openings",

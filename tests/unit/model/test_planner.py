@@ -198,6 +198,7 @@ def test_json_has_the_documented_shape() -> None:
         "cloud",
         "tier",
         "region",
+        "sip_address",
         "nodes",
         "kept_disks",
         "openings",

@@ -119,7 +119,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tier": "extended", "counts": {"db": 4}}, "a cluster needs an odd number of members to keep a majority; use 1 or 3 or 5"),
     ({"tier": "extended", "counts": {"db": 7}}, "slower, not safer; use 1 or 3 or 5"),
     ({"tier": "extended", "counts": {"bus": 5}}, "webitel:counts.bus = 5"),
-    ({"counts": {"edge": 2}}, "webitel:counts.edge = 2: OpenSIPS cannot run twice yet; use 1"),
+    (
+        {"counts": {"edge": 2}},
+        "webitel:counts.edge = 2: a second node that takes calls over is not built for AWS yet, only for webitel:cloud = local "
+        "with webitel:local_network = bridged and webitel:tier = basic; use 1",
+    ),
+    ({"cloud": "local", "local_network": "nat", "counts": {"edge": 2}}, "is not built for this machine with its network yet"),
+    ({"cloud": "local", "tier": "extended", "counts": {"sip": 2}}, "webitel:counts.sip = 2: a second node that takes calls over"),
+    ({"cloud": "local", "counts": {"edge": 3}}, "webitel:counts.edge = 3: OpenSIPS cannot run twice yet; use 1"),
     ({"tier": "single", "counts": {"all": 3}}, "webitel:counts.all = 3: OpenSIPS cannot run twice yet; use 1"),
     ({"tier": "extended", "counts": {"storage": 2}}, "webitel:counts.storage = 2: Storage runs on the first node only"),
     ({"tier": "extended", "counts": {"storage": 0}}, "webitel:counts.storage = 0: fewer than the tier's; use 1 or more"),

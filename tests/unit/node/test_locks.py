@@ -172,7 +172,7 @@ def test_a_systemd_that_does_not_answer_ends_no_service_that_moves(
 
     asked: list[object] = []
     made = keeper.Keeper.__new__(keeper.Keeper)
-    made.services = {"logger": service("logger")}
+    made.services = {"logger": [service("logger")]}
     made.leases, made.told = {"logger": locks.Lease.__new__(locks.Lease)}, {}
     made.leases["logger"].until = 0.0
     monkeypatch.setattr(keeper, "is_running", refuse)

@@ -137,10 +137,10 @@ def test_without_its_share_for_a_while_a_node_leaves_storage_to_another_one(
     made.manifest = {
         **node.manifest,
         "key": "storage-1",
-        "units": [entries.unit("storage", mounts=[node.share["mount"]]), entries.unit("webitel-logger", "logger")],
+        "units": [entries.unit("storage", mounts=[node.share["mount"]]), entries.unit("logger")],
     }
     candidates = [{"key": f"storage-{n}", "address": f"10.0.0.{n}"} for n in (1, 2)]
-    made.services = {name: entries.service(name, candidates=candidates) for name in ("storage", "logger")}
+    made.services = {name: [entries.service(name, candidates=candidates)] for name in ("storage", "logger")}
     leases = {name: Lease(name, "storage-1", 0) for name in made.services}
     for lease in leases.values():
         lease.until = float("inf")

@@ -1,0 +1,158 @@
+"""The address of SIP, which two nodes have in turn, and the calls that come with it.
+
+Who has the lock takes over in this order: its Redis, until then a copy of the other node's, takes calls; the address is this
+node's; the neighbours are told; then the keeper starts rtpengine, OpenSIPS and UAC. All of it is looked at again and again, so
+that what fails or is undone is done anew. Who loses the lock gives the address up first, whatever its programs still do: without
+it nobody hears them.
+"""
+
+import pathlib
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+
+from ..ask import redis
+from ..ask.view import View
+from ..manifest import Manifest, ProbeEntry, load_manifest
+from ..system import ApplyError, Unhealthy, run, write_private
+
+SERVICE = "sip-address"
+LOOPBACK = "127.0.0.1"
+LOOK_SECONDS = 0.2
+ANNOUNCEMENTS, ANNOUNCE_SECONDS = 6, 1.0
+"""How often neighbours are told at first, and how long between two times: one may be lost."""
+OLD_SECONDS = 300
+"""How long a copy may have had nobody to copy from: FreeSWITCH has hung up by then, after as long without audio."""
+PROMOTED = pathlib.Path("/run/webitel/sip-address")
+"""When this node took over, in seconds since its boot."""
+DISCARD = 9
+"""A port, to which nothing is sent."""
+ETHERNET_ARP, REQUEST = 0x0806, 1
+BROADCAST, NOBODY = b"\xff" * 6, b"\0" * 6
+
+
+def probe(_: ProbeEntry, view: View) -> None:
+    """Check that this node has the address, and its Redis takes calls."""
+    address = view.manifest["sip_address"]
+    if not is_here(address):
+        raise Unhealthy(f"{address} is not this node's")
+    if ask_copy(view.manifest)["role"] != "master":
+        raise Unhealthy("Redis still copies another node's calls")
+
+
+def is_here(address: str) -> bool:
+    """Tell whether an address is this node's: then the way there begins at the address itself."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            asked.connect((address, DISCARD))
+        except OSError:
+            return False
+        found: str = asked.getsockname()[0]
+        return found == address
+
+
+def find_link(address: str) -> str:
+    """Return the interface that has an address; "" where none has."""
+    found = re.search(r"^\d+: (\S+)", run(["ip", "-o", "-4", "addr", "show", "to", address]).stdout)
+    return found[1] if found else ""
+
+
+def ask_copy(manifest: Manifest) -> dict[str, str]:
+    """Ask Redis whose calls it has: `role`, and where that is `slave` how its link is."""
+    said = str(redis.ask(LOOPBACK, manifest["ports"]["redis_calls"], "INFO", "replication"))
+    return dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
+
+
+def promote(manifest: Manifest) -> None:
+    """Have Redis take calls; what it copied from nobody for too long is over."""
+    found = ask_copy(manifest)
+    if found["role"] == "master":
+        return
+    # -1: it has copied from nobody since its start, and is empty.
+    old = int(found.get("master_link_down_since_seconds", "0")) > OLD_SECONDS
+    port = manifest["ports"]["redis_calls"]
+    redis.ask_all(LOOPBACK, port, [("REPLICAOF", "NO", "ONE"), *([("FLUSHDB",)] if old else [])])
+    write_private(PROMOTED, f"{time.monotonic():.0f}\n", 0o644)
+    print("Redis takes calls" + (", and forgot those of a node that was lost long ago" if old else ""), flush=True)
+
+
+def demote(manifest: Manifest) -> None:
+    """Have Redis copy the other node's calls."""
+    if ask_copy(manifest)["role"] != "master":
+        return
+    service = next(service for service in manifest["services"] if service["name"] == SERVICE)
+    other = next(one["address"] for one in service["candidates"] if one["key"] != manifest["key"])
+    port = manifest["ports"]["redis_calls"]
+    PROMOTED.unlink(missing_ok=True)
+    redis.ask(LOOPBACK, port, "REPLICAOF", other, str(port))
+    print(f"Redis copies the calls of {other}", flush=True)
+
+
+def announce(manifest: Manifest, link: str) -> None:
+    """Tell all neighbours where the address is now (gratuitous ARP, RFC 5227 section 3)."""
+    address = socket.inet_aton(manifest["sip_address"])
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
+        sender.bind((link, ETHERNET_ARP))
+        own: bytes = sender.getsockname()[4]
+        body = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, REQUEST, own, address, NOBODY, address)
+        sender.send(BROADCAST + own + struct.pack("!H", ETHERNET_ARP) + body)
+
+
+class Calls:
+    """What the keeper does by the lock, beside starting and stopping units; `may` tells whether the lock is this node's."""
+
+    def __init__(self, may: Callable[[], bool]) -> None:
+        self.may, self.ready, self.told = may, False, ""
+        self.left, self.announced = 0, 0.0
+
+    def follow(self, ended: threading.Event) -> None:
+        """Have Redis take calls while the lock is this node's, else copy them; a thread, for a Redis that hangs holds it."""
+        while not ended.is_set():
+            may = self.may()
+            try:
+                (promote if may else demote)(load_manifest())
+                self.told = ""
+            except (OSError, KeyError, ValueError) as error:
+                # Calls whose Redis is dead or hangs go on with the address, and new ones are not kept.
+                self.say(f"Redis: {str(error) or type(error).__name__}")
+            self.ready = may
+            ended.wait(LOOK_SECONDS)
+
+    def turn(self, manifest: Manifest, may: bool) -> bool:
+        """Have the address where the lock is; tell whether units may follow. Raises ApplyError where it cannot be had."""
+        address = manifest["sip_address"]
+        if not may:
+            self.ready = False
+            if is_here(address):
+                self.change("del", address, find_link(address))
+                print(f"{address} is given up", flush=True)
+            return True
+        if not self.ready:
+            return False
+        if not is_here(address):
+            self.change("add", address, find_link(manifest["address"]))
+            print(f"{address} is this node's", flush=True)
+            self.left, self.announced = ANNOUNCEMENTS, 0.0
+        if self.left and time.monotonic() - self.announced >= ANNOUNCE_SECONDS:
+            self.left, self.announced = self.left - 1, time.monotonic()
+            try:
+                announce(manifest, find_link(manifest["address"]))
+            except OSError as error:
+                self.say(f"{address} is not announced: {error}")
+        return True
+
+    def change(self, verb: str, address: str, link: str) -> None:
+        """Put the address on an interface, or take it off."""
+        lasting = ["noprefixroute"] if verb == "add" else []
+        done = run(["ip", "addr", verb, f"{address}/32", "dev", link, *lasting])
+        if done.returncode != 0:
+            raise ApplyError(f"{address} on {link or 'no interface'}: {done.stderr.strip()}")
+
+    def say(self, text: str) -> None:
+        """Print what was not printed last."""
+        if text != self.told:
+            print(text, flush=True)
+        self.told = text

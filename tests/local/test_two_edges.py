@@ -1,0 +1,192 @@
+"""Two nodes for SIP on this machine: calls are held while the one that has them hands over, is lost, is cut off, and its programs
+die. Each call is changed and hung up by its caller at the end, through whichever node has the address then."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import pytest
+
+from cli.drills.faults import CUT, MEND
+from tests.local.conftest import Figure
+from tests.local.deployment import ROOT, Deployment, wait_until
+from tests.local.outside import read_result
+from tests.local.power import incus, wait_all_healthy
+from tests.local.telephony import ADMIN_SQL
+
+pytestmark = pytest.mark.nodes
+
+CALLS = 20
+PACKETS_A_SECOND = 50
+PAUSE_SECONDS = 0.4
+"""Between two calls' beginnings: OpenSIPS takes more for a scanner."""
+LOSS_SECONDS, HAND_OVER_SECONDS = 25.0, 10.0
+"""Bounds for a busy machine; the figures are printed."""
+EDGES = ("edge-1", "edge-2")
+
+
+class Pair(Deployment):
+    """The deployment, called from this host, which is a trunk."""
+
+    @cached_property
+    def server(self) -> str:
+        """The address that both have in turn."""
+        return str(self.plan()["sip_address"])
+
+    def active(self) -> str:
+        """The key of the node that has the address, and has it alone."""
+        have = [key for key in EDGES if self.has_address(key)]
+        assert len(have) <= 1, have
+        return have[0] if have else ""
+
+    def has_address(self, key: str) -> bool:
+        """Whether a node that runs has it."""
+        done = subprocess.run(
+            ["incus", "exec", f"{self.name}-{key}", "--", "ip", "-o", "-4", "address"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        return f" {self.server}/32 " in done.stdout
+
+    def start_call(self, *arguments: str) -> "subprocess.Popen[str]":
+        """A call from this host."""
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "tests.tools.call", f"{self.server}:5060", "--local", self.gateway, *arguments],
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        )
+
+    @contextmanager
+    def held_calls(self, lost: list[float]) -> Iterator[None]:
+        """Calls that stand all the time; none may end before its caller ends it. `lost` gets each one's silence."""
+        calls = []
+        try:
+            for _ in range(CALLS):
+                calls.append(self.start_call("--hold", "--number", "echo", "--changes", "3600"))
+                time.sleep(PAUSE_SECONDS)
+            for call in calls:
+                assert call.stdout and call.stdout.readline() == "stands\n", call.communicate(timeout=30)
+            time.sleep(1)
+            yield
+            time.sleep(2)
+            for call in calls:
+                result = read_result(call)
+                # What is lost is measured; all else went as it should.
+                assert result["problem"].endswith("packets lost" if result["lost"] else ""), result
+                assert (result["status"], result["changed"], result["hung_up"]) == (200, 200, "caller"), result
+                lost.append(result["lost"] / PACKETS_A_SECOND)
+        finally:
+            for call in calls:
+                if call.poll() is None:
+                    call.kill()
+                    call.wait()
+
+    def call(self, number: str = "echo") -> dict[str, Any]:
+        """A new call as a whole."""
+        return read_result(self.start_call("--number", number))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    deployment = Pair(tmp_path_factory.mktemp("pair"), f"t{os.getpid()}-pair", {"tier": "basic", "counts": {"edge": 2}})
+    deployment.settings["carriers"] = [f"{deployment.gateway}/32"]
+    try:
+        deployment.make_checkout()
+        deployment.up()
+        edge = deployment.at(deployment.active())
+        deployment.at("data-1").on_node(f"""cd / && {ADMIN_SQL} -c "insert into sip_address_allow (dc, name, host, ip) values (
+            (select min(dc) from directory.wbt_domain), 'outside', '{deployment.server}:5060', '{deployment.gateway}')" """)
+        edge.on_node("/usr/lib/webitel/setup/opensips.sh address_reload")
+        yield deployment
+    finally:
+        deployment.end()
+
+
+def other(key: str) -> str:
+    return EDGES[1 - EDGES.index(key)]
+
+
+def await_active(pair: Pair, key: str, seconds: float = 60) -> None:
+    wait_until(lambda: "" if pair.has_address(key) else f"{key} has no address", seconds, pause=0.2)
+
+
+def check_after(pair: Pair, key: str) -> None:
+    """New calls go, by both ways of ending, and nobody fights."""
+    for number, ends in (("echo", "caller"), ("hangup", "freeswitch")):
+        result = pair.call(number)
+        assert (result["problem"], result["status"], result["hung_up"]) == ("", 200, ends), result
+    wait_all_healthy(pair, 240)
+    assert pair.active() == key
+
+
+def test_a_hand_over_drops_no_call_both_ways(pair: Pair, figure: Figure) -> None:
+    for _ in range(2):
+        key = pair.active()
+        lost: list[float] = []
+        with pair.held_calls(lost):
+            pair.at(key).on_node("webitel-node drain", seconds=120)
+            await_active(pair, other(key))
+            pair.at(key).on_node("webitel-node resume")
+            time.sleep(3)
+        figure(f"longest silence of {CALLS} calls handed over from {key}", max(lost))
+        assert max(lost) < HAND_OVER_SECONDS
+        check_after(pair, other(key))
+
+
+def test_a_lost_node_drops_no_call_both_ways(pair: Pair, figure: Figure) -> None:
+    for _ in range(2):
+        key = pair.active()
+        lost: list[float] = []
+        with pair.held_calls(lost):
+            incus("stop", "--force", f"{pair.name}-{key}")
+            await_active(pair, other(key))
+            time.sleep(3)
+        figure(f"longest silence of {CALLS} calls whose node {key} is lost", max(lost))
+        assert max(lost) < LOSS_SECONDS
+        incus("start", f"{pair.name}-{key}")
+        check_after(pair, other(key))
+
+
+def test_a_node_that_is_cut_off_gives_the_address_up_and_does_not_fight_when_it_is_back(pair: Pair, figure: Figure) -> None:
+    key = pair.active()
+    lost: list[float] = []
+    with pair.held_calls(lost):
+        subprocess.run(["incus", "exec", f"{pair.name}-{key}", "--", "sh", "-c", CUT], check=True, stdin=subprocess.DEVNULL)
+        await_active(pair, other(key))
+        assert not pair.has_address(key), "given up before the other has it"
+        time.sleep(3)
+        subprocess.run(["incus", "exec", f"{pair.name}-{key}", "--", "sh", "-c", MEND], check=True, stdin=subprocess.DEVNULL)
+        time.sleep(5)
+    figure(f"longest silence of {CALLS} calls whose node is cut off", max(lost))
+    assert max(lost) < LOSS_SECONDS
+    check_after(pair, other(key))
+
+
+def test_programs_that_die_are_started_where_they_were(pair: Pair, figure: Figure) -> None:
+    key = pair.active()
+    lost: list[float] = []
+    with pair.held_calls(lost):
+        pair.at(key).on_node("systemctl kill -s KILL rtpengine-daemon opensips")
+        time.sleep(8)
+    figure(f"longest silence of {CALLS} calls whose rtpengine and OpenSIPS are killed", max(lost))
+    check_after(pair, key)
+
+
+def test_a_change_of_nothing_changes_nothing(pair: Pair) -> None:
+    key = pair.active()
+    assert "Nothing to change." in pair.up().output
+    assert pair.active() == key
+    assert json.dumps(pair.plan()["sip_address"]) == json.dumps(pair.server)

@@ -1,0 +1,77 @@
+"""Two nodes for SIP: what stands in their files, and in those of nodes that speak with them."""
+
+from functools import cache
+
+from cloud_init.compose import Configuration
+from cloud_init.node.clusters import sip_address
+from components.model.settings import Settings
+from components.model.standby import FOLLOWING
+from tests.plans import compose_configuration, make_plan
+
+ADDRESS = "10.77.1.39"
+NFTABLES, RTPENGINE, OPENSIPS = "/etc/nftables.conf", "/etc/rtpengine/rtpengine.conf", "/etc/opensips/opensips.cfg"
+
+
+@cache
+def configure(key: str) -> Configuration:
+    settings = Settings.model_validate({"cloud": "local", "tier": "basic", "counts": {"edge": 2}})
+    plan = make_plan(settings, "s")
+    return compose_configuration(plan, plan.node(key), settings)
+
+
+def lines(key: str, path: str) -> list[str]:
+    return [line.strip() for line in configure(key).files[path].splitlines()]
+
+
+def test_both_nodes_say_the_same_of_the_calls_they_may_have() -> None:
+    """What one has promised a phone or FreeSWITCH holds for the other."""
+    for path in (RTPENGINE, "/etc/opensips/routes.cfg", "/etc/webitel/webitel-uac.env"):
+        first, second = (
+            configure(key).files[path].replace(f"address:{key}", "own").replace(f"s-{key}", "own") for key in ("edge-1", "edge-2")
+        )
+        assert first == second
+    assert f"interface = ext/{ADDRESS};int/{ADDRESS}" in lines("edge-1", RTPENGINE)
+    for socket in (f"udp:{ADDRESS}:5060", f"tcp:{ADDRESS}:5060", f"udp:{ADDRESS}:5062", f"tls:{ADDRESS}:5061"):
+        assert f"socket = {socket}" in lines("edge-2", OPENSIPS)
+    assert 'modparam("dispatcher", "persistent_state", 0)' in lines("edge-1", OPENSIPS)
+    assert f"'udp:{ADDRESS}:5062'::text as socket" in configure("edge-1").files["/etc/opensips/dispatcher.sql"]
+    assert f"OPENSIPS_SIP_ADDRESS={ADDRESS}" in lines("edge-1", "/etc/webitel/webitel-uac.env")
+
+
+def test_freeswitch_knows_one_address_and_lets_it_in() -> None:
+    assert f'data="outbound_sip_proxy={ADDRESS}:5062"' in configure("app-1").files["/etc/freeswitch/vars.xml"]
+    let_in = {line.rpartition("comment ")[2]: line for line in lines("app-1", NFTABLES) if ADDRESS in line}
+    assert set(let_in) == {'"freeswitch sip"', '"freeswitch rtp"'}
+    assert not [line for line in lines("data-1", NFTABLES) if ADDRESS in line]
+    assert f'targets: ["{ADDRESS}:5060"]' in configure("data-1").files["/etc/prometheus/prometheus.yml"]
+
+
+def test_redis_begins_as_a_copy_of_the_other_node_and_only_that_one_gets_to_it() -> None:
+    redis = lines("edge-1", "/etc/redis/redis.conf")
+    assert "replicaof {{address:edge-2}} 6379" in redis and "bind 127.0.0.1 {{address:edge-1}}" in redis
+    opened = [line for line in lines("edge-1", NFTABLES) if "redis copy" in line]
+    assert opened == ['ip saddr { $edge_nodes } tcp dport 6379 counter accept comment "redis copy"']
+    assert "define edge_nodes = { {{address:edge-2}} }" in lines("edge-1", NFTABLES)
+
+
+def test_what_moves_with_the_address_goes_with_the_keeper() -> None:
+    manifest = configure("edge-1").manifest
+    assert manifest["sip_address"] == ADDRESS
+    moving = {
+        service["name"]: service.get("lock", service["name"]) for service in manifest["services"] if "candidates" in service
+    }
+    assert moving == dict.fromkeys((sip_address.SERVICE, *FOLLOWING), sip_address.SERVICE)
+    units = {unit["name"]: unit["waits"] for unit in manifest["units"] if unit.get("moves")}
+    assert units.keys() == {"rtpengine-daemon", "opensips", "webitel-uac", "sip-websocket"}
+    assert units["rtpengine-daemon"] == units["opensips"] == [], "a program that waits takes seconds to begin"
+    for name in units:
+        assert "BindsTo=webitel-locks.service" in lines("edge-1", f"/etc/systemd/system/{name}.service.d/webitel.conf")
+    keeper = lines("edge-1", "/etc/systemd/system/webitel-locks.service.d/sip-address.conf")
+    assert "CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_RAW" in keeper
+    assert any(line.startswith("ExecStopPost=") and f"ip addr del {ADDRESS}/32 dev $$link" in line for line in keeper)
+
+
+def test_web_is_ready_on_both() -> None:
+    assert f"ip daddr {ADDRESS} tcp dport {{ 80, 443 }} redirect" in lines("edge-2", NFTABLES)
+    upstream = configure("edge-2").files["/etc/nginx/sites-enabled/default"]
+    assert upstream.count(":5071 max_fails=2") == 2, "to the node where OpenSIPS is"

@@ -1,0 +1,173 @@
+"""The address of SIP: whose lock decides, what a take-over does and in which order, and what it leaves alone."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from cloud_init.node.ask import redis
+from cloud_init.node.ask.consul import TTL_SECONDS
+from cloud_init.node.ask.redis import Answer
+from cloud_init.node.clusters import keeper, locks, sip_address
+from cloud_init.node.health import kept_calls
+from cloud_init.node.system import Unhealthy
+from tests.unit.node.entries import manifest, service
+
+CANDIDATES = [{"key": f"edge-{n}", "address": f"10.0.0.{n}"} for n in (1, 2)]
+FOLLOWING = ("rtpengine", "opensips")
+MANIFEST = manifest(
+    key="edge-2",
+    address="10.0.0.2",
+    sip_address="10.0.0.9",
+    services=[
+        service("sip-address", units=[], candidates=CANDIDATES),
+        service("redis"),
+        *(service(name, candidates=CANDIDATES, lock="sip-address") for name in FOLLOWING),
+    ],
+)
+
+
+class Node:
+    """Its Redis and its interface, and all that was done to them."""
+
+    def __init__(self) -> None:
+        self.role, self.link, self.down, self.has, self.done = "slave", "up", 0, False, list[str]()
+
+    def ask_all(self, address: str, port: int, commands: list[tuple[str, ...]]) -> list[Answer]:
+        return [self.answer(*command) for command in commands]
+
+    def ask(self, address: str, port: int, *command: str) -> Answer:
+        return self.answer(*command)
+
+    def answer(self, *command: str) -> Answer:
+        if command[0] == "INFO":
+            extra = f"master_link_down_since_seconds:{self.down}\r\n" if self.link == "down" else ""
+            return f"# Replication\r\nrole:{self.role}\r\nmaster_link_status:{self.link}\r\nmaster_host:10.0.0.1\r\n{extra}"
+        self.done.append(" ".join(command))
+        if command[0] == "REPLICAOF":
+            self.role = "master" if command[1] == "NO" else "slave"
+        return "OK"
+
+    def find_link(self, address: str) -> str:
+        return "eth0" if address == MANIFEST["address"] or self.has else ""
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Node:
+    made = Node()
+    monkeypatch.setattr(redis, "ask", made.ask)
+    monkeypatch.setattr(redis, "ask_all", made.ask_all)
+    monkeypatch.setattr(sip_address, "find_link", made.find_link)
+    monkeypatch.setattr(sip_address, "is_here", made.find_link)
+    monkeypatch.setattr(sip_address, "PROMOTED", tmp_path / "promoted")
+    return made
+
+
+def test_one_lock_is_that_of_all_that_moves_with_the_address() -> None:
+    made = keeper.Keeper.__new__(keeper.Keeper)
+    made.manifest, made.services = MANIFEST, {}
+    for one in locks.list_moving(MANIFEST):
+        made.services.setdefault(locks.find_lock(one), []).append(one)
+    assert made.units("sip-address") == list(FOLLOWING)
+    assert [one["key"] for one in made.others("sip-address")] == ["edge-1"]
+
+
+def test_a_lost_node_is_noticed_sooner_and_never_before_it_has_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(locks, "HELD", tmp_path)
+    wanted = locks.Lease("sip-address", "edge-2", 1, noticed=True).session.wanted
+    assert wanted["Checks"] == ["serfHealth"]
+    soonest = 4.5 + locks.LOCK_DELAY_SECONDS
+    assert wanted["LockDelay"] == "5s" and soonest > locks.LEASE_SECONDS + 2 * keeper.TICK_SECONDS
+    assert soonest < TTL_SECONDS
+    assert locks.Lease("logger", "edge-2", 1).session.wanted["Checks"] == []
+
+
+def test_a_copy_takes_calls_and_one_that_is_old_forgets_them(node: Node) -> None:
+    sip_address.promote(MANIFEST)
+    assert node.done == ["REPLICAOF NO ONE"] and sip_address.PROMOTED.exists()
+    sip_address.promote(MANIFEST)
+    assert node.done == ["REPLICAOF NO ONE"], "once"
+    for down, forgets in ((-1, False), (20, False), (sip_address.OLD_SECONDS + 1, True)):
+        node.role, node.link, node.down, node.done = "slave", "down", down, []
+        sip_address.promote(MANIFEST)
+        assert ("FLUSHDB" in node.done) is forgets
+        assert node.done[0] == "REPLICAOF NO ONE", "a copy takes no writes"
+
+
+def test_the_address_is_taken_once_redis_takes_calls_and_given_up_before_anything_stops(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may, changes = [True], list[str]()
+    calls = sip_address.Calls(lambda: may[0])
+
+    def change(self: sip_address.Calls, verb: str, address: str, link: str) -> None:
+        changes.append(f"{verb} {address} {link} {node.role}")
+        node.has = verb == "add"
+
+    monkeypatch.setattr(sip_address.Calls, "change", change)
+    monkeypatch.setattr(sip_address, "announce", lambda *_: changes.append("announce"))
+    assert not calls.turn(MANIFEST, may=True) and not changes, "units wait for it"
+    look(calls, monkeypatch)
+    assert calls.turn(MANIFEST, may=True) and changes == ["add 10.0.0.9 eth0 master", "announce"]
+    assert calls.turn(MANIFEST, may=True) and len(changes) == 2, "the next time is later"
+    node.has = False
+    assert calls.turn(MANIFEST, may=True) and changes[2:] == ["add 10.0.0.9 eth0 master", "announce"]
+    may[0] = False
+    assert calls.turn(MANIFEST, may=False) and changes[-1].startswith("del 10.0.0.9")
+    look(calls, monkeypatch)
+    assert node.done[-1] == "REPLICAOF 10.0.0.1 6379" and not calls.ready
+
+
+def look(calls: sip_address.Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One round of the thread."""
+    ended = threading.Event()
+    monkeypatch.setattr(sip_address, "load_manifest", lambda: MANIFEST)
+    monkeypatch.setattr(ended, "wait", lambda _: ended.set())
+    calls.follow(ended)
+
+
+def test_a_redis_that_hangs_holds_nobody_and_is_told(
+    node: Node, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class View:
+        manifest = MANIFEST
+
+    def hang(*_: object) -> Answer:
+        raise TimeoutError
+
+    monkeypatch.setattr(redis, "ask", hang)
+    calls = sip_address.Calls(lambda: True)
+    look(calls, monkeypatch)
+    assert calls.ready and "Redis: TimeoutError" in capsys.readouterr().out
+    look(calls, monkeypatch)
+    assert capsys.readouterr().out == "", "once"
+    node.has = True
+    with pytest.raises(TimeoutError):
+        sip_address.probe({"kind": "sip_address", "says": ""}, View())  # type: ignore[arg-type]
+
+
+def test_the_watcher_leaves_the_other_nodes_calls_alone(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(kept_calls, "ask_rtpengine", lambda *words: asked.append(words))
+    monkeypatch.setattr(kept_calls, "list_put_off", list)
+    watcher = kept_calls.Keeper()
+    watcher.stale = {"old": 0.0}
+    watcher.look(MANIFEST, 1000.0)
+    assert not asked and not node.done and watcher.stale == {}, "what was stale in its own time is not stale in the other's"
+
+
+def test_a_copy_that_does_not_reach_the_other_is_told(node: Node) -> None:
+    class View:
+        manifest = MANIFEST
+
+    said = node.answer
+
+    def answer(*command: str) -> Answer:
+        return "used_memory:1\r\nmaxmemory:100\r\n" if command == ("INFO", "memory") else said(*command)
+
+    node.answer = answer  # type: ignore[method-assign]
+    question = {"kind": "redis", "says": "", "address": "127.0.0.1", "port": 6379}
+    kept_calls.probe_redis(question, View())  # type: ignore[arg-type]
+    node.link = "down"
+    with pytest.raises(Unhealthy, match=r"does not reach the Redis of 10\.0\.0\.1"):
+        kept_calls.probe_redis(question, View())  # type: ignore[arg-type]
