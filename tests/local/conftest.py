@@ -37,6 +37,7 @@ SECOND_WORKER = (
     "test_incus",
     "test_incus_tools",
     "test_outages",
+    "test_data_sources",
     "test_given_hosts",
     "test_hosts_check",
 )

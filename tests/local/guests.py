@@ -71,7 +71,12 @@ apt-get -qq update
 apt-get -qqy install --no-install-recommends netplan.io >/dev/null
 rm /etc/cloud/cloud.cfg.d/90_webitel.cfg /etc/systemd/network/10-owner.network /etc/cloud/cloud-init.disabled
 rm -rf /var/lib/cloud /etc/ssh/ssh_host_*
-mkdir -p {SEED}
+mkdir -p {SEED} /etc/systemd/system/systemd-networkd.service.d
+# netplan looks for a card by the address that it was made with, which a container's has none of.
+cat >/etc/systemd/system/systemd-networkd.service.d/veth.conf <<'END'
+[Service]
+ExecStartPre=+/bin/sh -c "sed -i s/PermanentMACAddress/MACAddress/ /run/systemd/network/*.network"
+END
 : >/etc/machine-id
 """
 
