@@ -39,6 +39,7 @@ SECOND_WORKER = (
     "test_outages",
     "test_data_sources",
     "test_given_hosts",
+    "test_given_root",
     "test_hosts_check",
 )
 """Files that leave the first worker's deployment alone."""

@@ -1,4 +1,4 @@
-"""Guests of a hypervisor: plain Debian 12 containers whose cloud-init finds what the hypervisor hands over, by its own data sources.
+"""Guests of a hypervisor: plain Debian 12 containers whose cloud-init finds, by its own data sources, what the hypervisor tells.
 
 The kernel of this machine reads neither ISO 9660 nor FAT: what stands in a drive labelled `cidata` stands in the other place in
 which the same data source, NoCloud, looks for the same files.

@@ -153,9 +153,7 @@ def guests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Boote
                 for number, (cloud, hand) in enumerate(HANDED.items())
             }
             made = {cloud: hypervisor.boot(cloud, one.mac, one.files) for cloud, (one, _) in started.items()}
-            yield {
-                cloud: Booted(made[cloud], one, made[cloud].wait(), *told) for cloud, (one, told) in started.items()
-            }
+            yield {cloud: Booted(made[cloud], one, made[cloud].wait(), *told) for cloud, (one, told) in started.items()}
     finally:
         ended.release(held)
 
@@ -221,7 +219,8 @@ def test_we_and_nobody_else_get_in(guests: Mapping[str, Booted], cloud: str) -> 
 @pytest.mark.parametrize("cloud", HANDED)
 def test_it_boots_again_as_it_was(guests: Mapping[str, Booted], cloud: str) -> None:
     one, run = guests[cloud], guests[cloud].guest.run
-    ask = "cat /var/lib/cloud/data/instance-id /etc/ssh/ssh_host_ed25519_key.pub /etc/machine-id; networkctl status eth0 | grep Address:"
+    kept = "/var/lib/cloud/data/instance-id /etc/ssh/ssh_host_ed25519_key.pub /etc/machine-id"
+    ask = f"cat {kept}; networkctl status eth0 | grep Address:"
     before = run(ask)
     one.guest.restart()
     assert "status: done" in one.guest.wait()

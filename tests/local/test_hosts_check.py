@@ -18,7 +18,6 @@ from stacks.load import make_deployment
 from tests.local import ended
 from tests.local.owner import OF_CONTAINERS, USER, Owner, OwnHost
 from tests.long_form import only_long
-from tools.incus import api
 from tools.incus.network import find_free_network, read_routes
 
 pytestmark = pytest.mark.local
@@ -67,7 +66,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
             places = {"data": 10, "app": 11, "edge": 12}
             made = dict(zip(places, pool.map(owner.make, places, places.values()), strict=True))
         loop = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True, check=True).stdout.strip()
-        add_disk(made["data"], loop)
+        owner.add_disk(made["data"], loop, "/dev/owners-disk")
         with owner.agent() as agent, pytest.MonkeyPatch.context() as environment:
             for name, value in agent.items():
                 environment.setenv(name, value)
@@ -77,14 +76,6 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
         if loop:
             subprocess.run(["losetup", "--detach", loop], check=True)
         ended.release(held)
-
-
-def add_disk(host: OwnHost, device: str) -> None:
-    """Give a host a disk."""
-    path = api.instance_path(host.container)
-    devices = api.call("GET", path)["devices"]
-    devices["disk"] = {"type": "unix-block", "source": device, "path": "/dev/owners-disk"}
-    api.call("PATCH", path, {"devices": devices})
 
 
 def check(hosts: Hosts, how: How | None = None, **changed: Any) -> list[Finding]:
