@@ -184,3 +184,54 @@ def test_another_postgresql_is_refused_and_time_is_mended(hosts: Hosts) -> None:
     mended = check(hosts, How(only=["app-1"], apply=True))
     assert "chrony" in of(mended, "app-1", "time").found
     assert app.run("systemctl is-active chrony") == "active"
+
+
+PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+LATE = "late"
+"""A host of its own, whose root may set what is the kernel's."""
+NEGLECTED = """
+cp -r --no-preserve=all /sys/devices/system/cpu /root/cpu 2>/dev/null
+for cpu in /root/cpu/cpu[0-9]*; do mkdir -p $cpu/cpufreq; echo powersave >$cpu/cpufreq/scaling_governor; done
+mount --bind /root/cpu /sys/devices/system/cpu
+echo 65536 >/root/connections
+mount --bind /root/connections /proc/sys/net/netfilter/nf_conntrack_max
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qqy purge chrony systemd-timesyncd python3-minimal python3.11-minimal libpython3.11-minimal >/dev/null
+rm -rf /var/lib/apt/lists/*
+! command -v python3
+"""
+"""No kernel lets a container set its governor, or how many connections it tracks: files stand in their place."""
+
+
+@pytest.fixture
+def greedy_pages() -> Iterator[None]:
+    """This machine, and so every host on it, with huge pages for everybody."""
+    before = PAGES.read_text().partition("[")[2].partition("]")[0]
+    PAGES.write_text("always")
+    try:
+        yield
+    finally:
+        PAGES.write_text(before)
+
+
+@only_long("installs packages")
+def test_all_that_is_harmless_is_mended_at_once(hosts: Hosts, greedy_pages: None) -> None:
+    late = hosts.owner.make(LATE, 13, security_privileged="true")
+    late.run(NEGLECTED)
+    only = hosts._replace(by_role={**hosts.by_role, "data": late})
+
+    def look(**how: Any) -> list[Finding]:
+        return check(only, How(only=["data-1"], **how), data={"devices": {"database": "/srv/database", "recordings": "/srv/r"}})
+
+    assert of(look(), "data-1", "python3").state == "fail"
+    mended = look(apply=True)
+    checks = ("python3", "time", "huge pages", "governor", "connections")
+    assert {name: of(mended, "data-1", name).state for name in checks} == dict.fromkeys(checks, "pass")
+    assert {name: of(look(), "data-1", name).state for name in checks} == dict.fromkeys(checks, "pass")
+    assert PAGES.read_text().strip() == "always [madvise] never"
+    assert late.run("systemctl is-active chrony") == "active"
+    # What lasts beyond a restart says so in files of its own.
+    kept = late.run(
+        "cat /etc/tmpfiles.d/webitel-host.conf /etc/tmpfiles.d/webitel-governor.conf /etc/sysctl.d/59-webitel-host.conf"
+    )
+    assert "madvise" in kept and "performance" in kept and "262144" in kept
