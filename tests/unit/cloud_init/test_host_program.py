@@ -223,7 +223,7 @@ esac
         file.chmod(0o755)
     real = mend.run
 
-    def run(*command: str, seconds: float = 60) -> "subprocess.CompletedProcess[str]":
+    def run(*command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         return real("env", f"PATH={tmp_path}:/usr/bin:/bin", *command, seconds=seconds)
 
     monkeypatch.setattr(mend, "run", run)
