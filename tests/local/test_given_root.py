@@ -29,6 +29,7 @@ echo root:secret | chpasswd
 printf 'PermitRootLogin yes\\nPasswordAuthentication yes\\n' >/etc/ssh/sshd_config.d/owner.conf
 systemctl restart ssh
 """
+SQL = "cd / && runuser -u postgres -- psql -XAtq webitel -c"
 LET_ROOT_IN = f"install -D -m 600 /home/{USER}/.ssh/authorized_keys /root/.ssh/authorized_keys"
 
 
@@ -115,7 +116,7 @@ def test_root_takes_it_by_the_jump_host(racked: Racked, figure: Figure) -> None:
     done = deployment.up("--yes")
     figure("up on a given host by a jump host", done.seconds)
     assert deployment.status()["healthy"]
-    assert host.run("findmnt -n -o SOURCE,FSTYPE /var/lib/postgresql").split() == [racked.device, "ext4"]
+    assert host.run("findmnt -n -o SOURCE,FSTYPE /var/lib/webitel/database").split() == [racked.device, "ext4"]
     assert host.run("blkid -p -o value -s LABEL " + racked.device).startswith("webitel-")
     assert "permitrootlogin without-password" in host.run("sshd -T")
     before = deployment.units()
@@ -125,7 +126,7 @@ def test_root_takes_it_by_the_jump_host(racked: Racked, figure: Figure) -> None:
 
 def test_it_is_left_with_its_data_and_taken_again(racked: Racked) -> None:
     deployment, host = racked.rack.deployment, racked.host
-    host.run("su postgres -c \"psql -qc 'create table kept as select 20 as number'\"")
+    host.run(f"{SQL} 'create table kept as select 20 as number'")
     uuid = host.run(f"blkid -p -o value -s UUID {racked.device}")
     said = " ".join(deployment.webitel("destroy", deployment.name, "--yes").said.split())
     assert "what stays here: the data of database" in said, said
@@ -138,4 +139,4 @@ def test_it_is_left_with_its_data_and_taken_again(racked: Racked) -> None:
     deployment.up("--yes")
     assert deployment.status()["healthy"]
     assert host.run(f"blkid -p -o value -s UUID {racked.device}") == uuid
-    assert host.run("su postgres -c \"psql -Atqc 'select number from kept'\"") == "20"
+    assert host.run(f"{SQL} 'select number from kept'") == "20"
