@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from cloud_init.host import mend, software, storage
+from cloud_init.host import mend, running, software, storage
 from cloud_init.host.facts import Facts, Line, Request
 from cloud_init.host.lines import receive, send
 from cloud_init.host.machine import find_owner
@@ -221,10 +221,9 @@ esac
     systemctl.write_text("#!/bin/sh\n")
     for file in (apt, systemctl):
         file.chmod(0o755)
-    real = mend.run
 
     def run(*command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-        return real("env", f"PATH={tmp_path}:/usr/bin:/bin", *command, seconds=seconds)
+        return running.run("env", f"PATH={tmp_path}:/usr/bin:/bin", *command, seconds=seconds)
 
     monkeypatch.setattr(mend, "run", run)
     assert mend.mend("time") == ""
