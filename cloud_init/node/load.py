@@ -16,7 +16,7 @@ from .ask import amqp
 from .ask.view import View, query, reach_database
 from .clusters import encryption
 from .manifest import load_manifest
-from .system import Unhealthy
+from .system import POSTGRESQL_BIN, Unhealthy
 
 TABLE = "webitel_drill.rows"
 QUEUE = "webitel-drill"
@@ -64,7 +64,13 @@ def run(writer: str, direct: bool) -> int:
 def write_rows(view: View, writer: str, direct: bool, ended: threading.Event, tell: Say) -> None:
     """Insert rows one after the other."""
     place = f"{reach_database(view, own=direct)} connect_timeout=2"
-    command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", f"{place} dbname=webitel user=opensips application_name=webitel-drill"]
+    command = [
+        str(POSTGRESQL_BIN / "psql"),
+        "-XAtq",
+        "-v",
+        "ON_ERROR_STOP=1",
+        f"{place} dbname=webitel user=opensips application_name=webitel-drill",
+    ]
     number = 0
     while not ended.is_set():
         session = subprocess.Popen(

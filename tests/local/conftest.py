@@ -30,6 +30,7 @@ ORDER = (
 )
 """What breaks more comes later; the search for secrets wants the output of failures. Other files keep their place."""
 SECOND_WORKER = (
+    "test_drift",
     "test_interruptions",
     "test_kept_calls",
     "test_destroy",

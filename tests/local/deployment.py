@@ -247,9 +247,9 @@ class Deployment:
         """Run a Python program on the node as root; its standard input is `text`."""
         return self.on_node(f"python3 -c {quote(program)}", seconds=seconds, text=text)
 
-    def find_faults(self) -> dict[str, str]:
-        """What the node itself finds not healthy: service or disk, and why."""
-        shown = self.on_node("webitel-node status --json || true", check=False)
+    def find_faults(self, *, brief: bool = False) -> dict[str, str]:
+        """What the node itself finds not healthy: service or disk, and why. `brief` for who asks again and again."""
+        shown = self.on_node(f"webitel-node status --json {'--brief' if brief else ''} || true", check=False)
         try:
             report = json.loads(shown)
         except ValueError:
@@ -260,7 +260,7 @@ class Deployment:
 
     def wait_healthy(self, seconds: float) -> float:
         """Wait until the node finds everything healthy; returns the seconds that it took."""
-        return wait_until(lambda: "" if not (faults := self.find_faults()) else str(faults), seconds)
+        return wait_until(lambda: str(self.find_faults(brief=True) or self.find_faults() or ""), seconds)
 
     def units(self) -> dict[str, dict[str, str]]:
         """What systemd says about the node's units, by name."""

@@ -130,6 +130,7 @@ def test_exchanges_and_bindings_lost(healthy: Deployment, figure: Figure) -> Non
     check_bindings(healthy)
 
 
+@only_long("waits two minutes for what tests/sandbox/test_running.py has with the same programs")
 def test_stopped_without_the_broker(healthy: Deployment, figure: Figure) -> None:
     """Engine and CallCenter wait for the broker to tell it good-bye: their units do not."""
     with held_down(healthy, "rabbitmq-server"):

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar, cast
 from ..clusters import encryption
 from ..clusters.locks import PREFIX
 from ..manifest import PROBE_SECRETS, Manifest
-from ..system import Unhealthy, run
+from ..system import POSTGRESQL_BIN, Unhealthy, run
 from .consul import list_keys
 
 T = TypeVar("T")
@@ -196,7 +196,7 @@ def query(view: View, statement: str, *, own: bool = False) -> str:
     """Query the database for one value with the services' own role: through HAProxy, or this node's `own` by its socket."""
     password = view.secrets.get("database_password", "")
     command = [
-        "psql",
+        str(POSTGRESQL_BIN / "psql"),
         "-XAtq",
         "-v",
         "ON_ERROR_STOP=1",

@@ -11,12 +11,11 @@ import time
 
 from ..clusters import database_data
 from ..manifest import LOCK, Manifest
-from ..system import Tell, run, systemctl
+from ..system import POSTGRESQL_BIN, Tell, run, systemctl
 from ..turns import held
 from . import jobs, lines, marks
 from .repository import LONG_SECONDS, BackupError, Repository, query, reach
 
-BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
 PORT = "5999"
 """On a socket of its own: nobody else is to find it."""
 DAMAGED = re.compile("CryptoError|unable to flush|checksum|FormatError|file size|unexpected eof|missing", re.IGNORECASE)
@@ -128,7 +127,18 @@ def recover(new: pathlib.Path) -> None:
 
 def control(new: pathlib.Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Start or stop the restored database where it stands."""
-    command = ["runuser", "-u", "postgres", "--", str(BIN / "pg_ctl"), "-D", str(new), "-w", "-t", f"{LONG_SECONDS:.0f}"]
+    command = [
+        "runuser",
+        "-u",
+        "postgres",
+        "--",
+        str(POSTGRESQL_BIN / "pg_ctl"),
+        "-D",
+        str(new),
+        "-w",
+        "-t",
+        f"{LONG_SECONDS:.0f}",
+    ]
     return run([*command, *words], LONG_SECONDS + 60)
 
 

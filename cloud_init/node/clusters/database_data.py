@@ -14,10 +14,10 @@ import shutil
 from ..ask.consul import Session, find_key, list_keys
 from ..ask.view import View
 from ..manifest import Manifest, ProbeEntry
-from ..system import Unhealthy, run, write_private
+from ..system import POSTGRESQL_BIN, Unhealthy, run, write_private
 
 CONFIG = pathlib.Path("/etc/patroni/config.yml")
-CONTROL, WALDUMP = (f"/usr/lib/postgresql/15/bin/{name}" for name in ("pg_controldata", "pg_waldump"))
+CONTROL, WALDUMP = (str(POSTGRESQL_BIN / name) for name in ("pg_controldata", "pg_waldump"))
 SEGMENT = re.compile("[0-9A-F]{24}")
 """A file of the log: eight digits of its timeline, sixteen of its number."""
 BLANK = "webitel/postgresql/blank/"

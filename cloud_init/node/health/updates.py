@@ -1,6 +1,8 @@
 """What waits on this machine: security updates of packages that only a roll-out renews, and a restart for its kernel."""
 
+import contextlib
 import functools
+import json
 import pathlib
 import re
 import subprocess
@@ -8,11 +10,14 @@ from collections.abc import Iterable
 
 from ..manifest import Manifest
 from ..report import MachineRow
-from ..system import run
+from ..system import run, write_private
 
 REBOOT_REQUIRED = pathlib.Path("/run/reboot-required")
 """Written by packages that count only after a restart, with their names in the file beside it (`facts/updates.md` 3)."""
 LISTS = pathlib.Path("/var/lib/apt/lists")
+INSTALLED = pathlib.Path("/var/lib/dpkg/status")
+FOUND = pathlib.Path("/run/webitel/updates.json")
+"""What was found, and of which packages and lists: looking takes half a second of a processor, and is done every minute."""
 KERNEL = pathlib.Path("/proc/version")
 MODULES = pathlib.Path("/lib/modules")
 CONTAINER = pathlib.Path("/run/systemd/container")
@@ -29,7 +34,7 @@ def ask(manifest: Manifest) -> list[MachineRow]:
 
 def updates(manifest: Manifest) -> MachineRow | None:
     """Tell the security updates of packages that do not renew themselves, by the package lists as this machine has them."""
-    waiting = find_security(list_kept(manifest))
+    waiting = recall_security(manifest)
     if not waiting:
         return None
     names = [f"{name} {version}" for name, version in waiting.items()]
@@ -41,6 +46,21 @@ def updates(manifest: Manifest) -> MachineRow | None:
         "why": f"{len(waiting)} waiting: {', '.join([*names[:NAMED], *more])}; ./webitel upgrade --security",
         "packages": waiting,
     }
+
+
+def recall_security(manifest: Manifest) -> dict[str, str]:
+    """Find what waits, anew only if packages or their lists have changed: both are replaced as files, never written in place."""
+    seen = [path.stat().st_mtime_ns if path.exists() else 0 for path in (LISTS, INSTALLED)]
+    of = json.loads(json.dumps([*seen, manifest.get("parts", ())]))
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        known = json.loads(FOUND.read_text())
+        if known["of"] == of:
+            waiting: dict[str, str] = known["waiting"]
+            return waiting
+    waiting = find_security(list_kept(manifest))
+    FOUND.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    write_private(FOUND, json.dumps({"of": of, "waiting": waiting}))
+    return waiting
 
 
 def list_kept(manifest: Manifest) -> dict[str, str]:

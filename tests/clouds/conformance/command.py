@@ -15,6 +15,7 @@ from cli.nodes.access import Access, Answer, NodeAccess
 from components.model.catalogue.repositories import missing_fingerprints
 from components.model.catalogue.service import PackageSource
 from tests.clouds.conformance.conftest import Live
+from tests.clouds.conformance.engine import UNINTERRUPTED
 from tests.clouds.conformance.program import ACCEPTED, Config
 
 OWN: Config = {
@@ -34,11 +35,13 @@ class Command(Protocol):
 
 
 @contextmanager
-def command_line(live: Live) -> Iterator[Command]:
-    """The command line, for which the deployment's settings are the only stack file there is."""
+def command_line(live: Live, *, interrupted: bool = False) -> Iterator[Command]:
+    """The command line, for which the deployment's settings are the only stack file there is; `interrupted` where its engine is
+    killed."""
     deployment = live.deployment
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**deployment.environment, **live.simulators.environment}.items():
+        own = {} if interrupted else UNINTERRUPTED
+        for name, value in {**deployment.environment, **live.simulators.environment, **own}.items():
             patch.setenv(name, value)
         patch.setattr("stacks.settings.STACKS", deployment.file.parent)
         for module in ("cli.nodes.access", "cli.nodes.reports", "cli.show.end"):

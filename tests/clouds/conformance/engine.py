@@ -25,6 +25,10 @@ SECRET_NAMES = [f"webitel:{name}" for name in SECRET_CONFIG]
 
 REPLACING = ("replace", "create-replacement", "delete-replaced")
 
+UNINTERRUPTED = {"PULUMI_SKIP_CHECKPOINTS": "true"}
+"""Has the engine save its state once, at the end (`env.SkipCheckpoints` of its source), and not twice a resource: a third of its
+time. Only for runs that nobody kills: those that fail end the same."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -87,7 +91,7 @@ class Deployment:
         process = subprocess.run(
             [str(self.engine), *arguments, "--stack", self.stack, "--non-interactive", "--color", "never"],
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment | UNINTERRUPTED,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -166,6 +170,9 @@ def make_project(folder: Path) -> None:
     (folder / "state").mkdir()
     (folder / "Pulumi.yaml").write_text(PROJECT)
     (folder / ".venv").symlink_to(sys.prefix)
+    # A file in place of the folder: the engine goes on without the log for its makers, which takes a tenth of its time.
+    (folder / "home").mkdir()
+    (folder / "home" / "logs").touch()
 
 
 def make_environment(folder: Path) -> dict[str, str]:

@@ -186,7 +186,7 @@ def stand_on(live: Live) -> Iterator[Stand]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "answer", answer)
-        with command_line(live) as webitel:
+        with command_line(live, interrupted=True) as webitel:
             stand = Stand(live, webitel)
 
             class Engine(subprocess.Popen[bytes]):

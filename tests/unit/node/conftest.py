@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node import install, owed, turns
+from cloud_init.node.health import updates
 
 
 @pytest.fixture(autouse=True)
@@ -24,4 +25,5 @@ def notes(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "sync", lambda: None)
     monkeypatch.setattr(turns, "WRITING", folder / "writing.lock")
     monkeypatch.setattr(owed, "OWED", folder / "owed.json")
+    monkeypatch.setattr(updates, "FOUND", folder / "updates.json")
     return folder

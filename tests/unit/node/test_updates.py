@@ -51,6 +51,9 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(updates, "REBOOT_REQUIRED", tmp_path / "reboot-required")
     monkeypatch.setattr(updates, "CONTAINER", tmp_path / "container")
     monkeypatch.setattr(updates, "KERNEL", tmp_path / "version")
+    monkeypatch.setattr(updates, "FOUND", tmp_path / "run/updates.json")
+    monkeypatch.setattr(updates, "LISTS", tmp_path / "lists")
+    monkeypatch.setattr(updates, "INSTALLED", tmp_path / "status")
     set_kernel(tmp_path, "6.1.153-1")
     return tmp_path
 
@@ -77,6 +80,23 @@ def test_waiting_security_updates_are_counted_and_nothing_is_broken(machine: Pat
 def test_nothing_is_said_where_nothing_waits(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(updates, "list_kept", lambda _: {"nginx": "1.22.1-9+deb12u11", "opensips": "3.4.5"})
     assert ask() == {}
+
+
+@pytest.mark.parametrize("changed", ["lists", "status"])
+def test_what_waits_is_looked_up_again_only_after_a_change(machine: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
+    first = ask("nginx")["security updates"]
+    monkeypatch.setattr(updates, "run", lambda *_: pytest.fail("nothing has changed"))
+    monkeypatch.setattr(updates, "find_newer_kernel", lambda: "")
+    assert ask("nginx")["security updates"] == first
+    monkeypatch.setattr(updates, "run", lambda command, *_: CompletedProcess(command, 0, "", ""))
+    (machine / changed).touch()
+    assert ask("nginx") == {}
+
+
+def test_a_damaged_note_of_what_waits_is_written_anew(machine: Path) -> None:
+    first = ask()
+    (machine / "run/updates.json").write_text('{"of')
+    assert ask() == first
 
 
 def test_a_reboot_that_a_kernel_wants_is_named(machine: Path) -> None:
