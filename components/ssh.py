@@ -138,6 +138,21 @@ async def connect(
         await asyncio.sleep(_RETRY_SECONDS)
 
 
+async def open_bastion(ssh_via: str, seconds: float) -> asyncssh.SSHClientConnection:
+    """Connect in the user's own way: their SSH configuration, agent and known_hosts decide."""
+    bastion = Bastion.parse(ssh_via)
+    options: dict[str, Any] = {"username": bastion.user} if bastion.user else {}
+    options |= {"port": bastion.port} if bastion.port else {}
+    try:
+        return await asyncssh.connect(bastion.host, connect_timeout=seconds, **options)
+    except asyncssh.HostKeyNotVerifiable as error:
+        raise SshError(
+            f"the host key of {ssh_via} is not in your known_hosts ({error.reason}): connect once with ssh, then again"
+        ) from error
+    except asyncssh.PermissionDenied as error:
+        raise SshError(f"{ssh_via} does not accept your SSH keys: {error.reason}") from error
+
+
 class _Way(NamedTuple):
     """One attempt after the other to reach a node."""
 
@@ -150,7 +165,7 @@ class _Way(NamedTuple):
     async def open(self, target: Target) -> list[asyncssh.SSHClientConnection]:
         """Open the connection to the node and the one it goes through."""
         if target.ssh_via:
-            return await self._go_through(target.ssh_via, self._open_bastion(target.ssh_via), target)
+            return await self._go_through(target.ssh_via, open_bastion(target.ssh_via, self.seconds), target)
         if not target.via:
             return [await self._open_hop(target, target.user, None)]
         reasons = []
@@ -173,20 +188,6 @@ class _Way(NamedTuple):
         except BaseException:
             tunnel.close()
             raise
-
-    async def _open_bastion(self, ssh_via: str) -> asyncssh.SSHClientConnection:
-        """Connect in the user's own way: their SSH configuration, agent and known_hosts decide."""
-        bastion = Bastion.parse(ssh_via)
-        options: dict[str, Any] = {"username": bastion.user} if bastion.user else {}
-        options |= {"port": bastion.port} if bastion.port else {}
-        try:
-            return await asyncssh.connect(bastion.host, connect_timeout=self.seconds, **options)
-        except asyncssh.HostKeyNotVerifiable as error:
-            raise SshError(
-                f"the host key of {ssh_via} is not in your known_hosts ({error.reason}): connect once with ssh, then again"
-            ) from error
-        except asyncssh.PermissionDenied as error:
-            raise SshError(f"{ssh_via} does not accept your SSH keys: {error.reason}") from error
 
     async def _open_hop(self, hop: Hop, user: str, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
         host, _, port = hop.address.partition(":")

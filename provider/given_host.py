@@ -15,6 +15,7 @@ from cloud_init.node_command import node_command
 from components.model import resource_types
 from components.model.given_hosts import ACCEPT
 from components.ssh import NotLetInError, Pins, SshError, Target, connect, explain, read_key, show_public
+from components.ssh_first import copy_key
 from components.ssh_session import Session
 from provider import upload
 from provider.cancel import run_cancellable
@@ -125,10 +126,9 @@ async def _open(wanted: HostInputs, pins: Pins, machine_id: str = "", host_key: 
     try:
         return await connect(target, [], pins, pin_new=accepts, own=True)
     except NotLetInError as error:
-        host, _, port = wanted.address.partition(":")
         raise SshError(
-            f"{wanted.user}@{host} takes none of your SSH keys (those of the agent and of ~/.ssh); let one in: "
-            f"ssh-copy-id {f'-p {port} ' if port else ''}{wanted.user}@{host}"
+            f"{wanted.user}@{wanted.address.partition(':')[0]} takes none of your SSH keys (those of the agent and of ~/.ssh); "
+            f"let one in: {copy_key(target)}"
         ) from error
 
 

@@ -23,7 +23,7 @@ from components.model.given_hosts import ACCEPT
 from components.model.host_limits import PYTHON, WANTED_CONNECTIONS
 from components.model.settings import Settings
 from components.ssh import NotLetInError, SshError, Target, explain
-from components.ssh_first import list_ways_in, read_host_key
+from components.ssh_first import copy_key, list_ways_in, read_host_key
 from components.ssh_session import Session
 
 CONNECT_SECONDS = 10.0
@@ -203,11 +203,10 @@ class Conversation:
     async def _explain_refusal(self, error: NotLetInError) -> Verdict:
         """Say which ways in the host offers, where it took no key."""
         user, host = self.target.user, self.wish.host
-        port = f" -p {host.address.partition(':')[2]}" if ":" in host.address else ""
-        ways = () if self._settings.ssh_via else await list_ways_in(self.target, user)
+        ways = await list_ways_in(self.target)
         passwords = "password" in ways or "keyboard-interactive" in ways
         found = f"{user}@{host.host} takes none of your keys" + (", only a password" if passwords else "")
-        by_whom = f"ssh-copy-id{port} {user}@{host.host}, with its password once" if passwords else f"put your key there: {error}"
+        by_whom = f"{copy_key(self.target)}, with its password once" if passwords else f"put your key there: {error}"
         if user == "root" and "publickey" not in ways and ways:
             by_whom = "allow keys: PubkeyAuthentication yes in /etc/ssh/sshd_config; then " + by_whom
         return Verdict("way in", "fail", found, remedy=f"{by_whom}; nothing is ever asked for a password")
@@ -215,11 +214,12 @@ class Conversation:
     async def _explain_silence(self, error: SshError) -> Verdict:
         """Say what answers instead, where that is known."""
         host = self.wish.host
-        if host.host_key or self._settings.ssh_via:
+        if host.host_key:
             return Verdict("way in", "fail", str(error), remedy="see that SSH answers there, and who")
         shown = await read_host_key(self.target)
         if not shown:
-            return Verdict("way in", "fail", f"nobody answers at {host.address}", remedy="see that SSH answers there")
+            found = str(error) if self._settings.ssh_via else f"nobody answers at {host.address}"
+            return Verdict("way in", "fail", found, remedy="see that SSH answers there")
         return Verdict(
             "way in",
             "fail",

@@ -13,31 +13,42 @@ from components.model.site import Site
 INTERFACE = "eth0"
 
 
+def find_gateway(plan: Plan, site: Site) -> str:
+    """Return the nodes' router: the one that the site names, else the first address of their network."""
+    return str(site.gateway or gateway_of(IPv4Network(plan.network)))
+
+
+def find_name_servers(plan: Plan, site: Site) -> list[str]:
+    """Return the nodes' name servers: those that the site names, else the router."""
+    return [str(address) for address in site.name_servers] or [find_gateway(plan, site)]
+
+
+def write_address(plan: Plan, node: Node) -> str:
+    """Return a node's private address with the length of its network's prefix."""
+    return f"{node.private_address}/{IPv4Network(plan.network).prefixlen}"
+
+
 def write_network(plan: Plan, site: Site, node: Node, mac: str) -> str:
     """Return cloud-init's network configuration (version 2) of a node."""
-    network = IPv4Network(plan.network)
-    gateway = str(site.gateway or gateway_of(network))
     interface = {
         "match": {"macaddress": mac.lower()},
         "set-name": INTERFACE,
         "dhcp4": False,
-        "addresses": [f"{node.private_address}/{network.prefixlen}"],
+        "addresses": [write_address(plan, node)],
         # What ifupdown and netplan both know.
-        "gateway4": gateway,
-        "nameservers": {"addresses": [str(address) for address in site.name_servers] or [gateway]},
+        "gateway4": find_gateway(plan, site),
+        "nameservers": {"addresses": find_name_servers(plan, site)},
     }
     return json.dumps({"version": 2, "ethernets": {INTERFACE: interface}})
 
 
 def write_network_v1(plan: Plan, site: Site, node: Node, mac: str) -> str:
     """Return the same as its version 1, which ifupdown and netplan both know."""
-    network = IPv4Network(plan.network)
-    gateway = str(site.gateway or gateway_of(network))
     subnet = {
         "type": "static",
-        "address": f"{node.private_address}/{network.prefixlen}",
-        "gateway": gateway,
-        "dns_nameservers": [str(address) for address in site.name_servers] or [gateway],
+        "address": write_address(plan, node),
+        "gateway": find_gateway(plan, site),
+        "dns_nameservers": find_name_servers(plan, site),
     }
     interface = {"type": "physical", "name": INTERFACE, "mac_address": mac.lower(), "subnets": [subnet]}
     return json.dumps({"version": 1, "config": [interface]})

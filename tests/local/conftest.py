@@ -38,7 +38,9 @@ SECOND_WORKER = (
     "test_incus",
     "test_incus_tools",
     "test_outages",
+    "test_data_sources",
     "test_given_hosts",
+    "test_given_root",
     "test_hosts_check",
 )
 """Files that leave the first worker's deployment alone."""

@@ -95,15 +95,17 @@ class Owner:
         body = {"name": self.bridge, "type": "bridge", "config": self.labels | describe_bridge(self.gateway)}
         api.call("POST", "/networks", body)
 
-    def make(self, key: str, place: int) -> OwnHost:
-        """Make a host for the node of that key: `place` is that of its address in the network. Its own name is another one."""
+    def make(self, key: str, place: int, **config: str) -> OwnHost:
+        """Make a host for the node of that key: `place` is that of its address in the network, `config` more of its container's.
+        Its own name is another one."""
         address, container, name = str(self.network[place]), f"{self.stack}-{key}", f"rack-{place}"
+        more = {name.replace("_", "."): value for name, value in config.items()}
         body = {
             "name": container,
             "type": "container",
             "source": {"type": "image", "alias": self.image},
             "profiles": [],
-            "config": self.labels | {"security.nesting": "true"},
+            "config": self.labels | {"security.nesting": "true", **more},
             "devices": {
                 "root": {"type": "disk", "pool": api.POOL, "path": "/"},
                 "eth0": {"type": "nic", "network": self.bridge, "name": "eth0"},
@@ -131,6 +133,12 @@ class Owner:
                 return
             assert time.monotonic() < end, f"{container} did not come up: {done.stdout}{done.stderr}"
             time.sleep(0.3)
+
+    def add_disk(self, host: OwnHost, device: str, path: str) -> None:
+        """Give a host a disk of this machine's, at a path."""
+        where = api.instance_path(host.container)
+        devices = api.call("GET", where)["devices"] | {"disk": {"type": "unix-block", "source": device, "path": path}}
+        api.call("PATCH", where, {"devices": devices})
 
     @contextmanager
     def agent(self) -> Iterator[dict[str, str]]:

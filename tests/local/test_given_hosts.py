@@ -1,84 +1,21 @@
 """`onprem` for real: hosts that somebody else made, outside Pulumi and as plain Debian, taken, changed and left as they were."""
 
 import json
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.local.conftest import Figure
-from tests.local.deployment import Deployment
-from tests.local.owner import OF_CONTAINERS, USER, Owner, OwnHost
+from tests.local.owner import USER
+from tests.local.rack import DATA, Rack, list_files, make_rack
 from tests.long_form import only_long
 
 pytestmark = pytest.mark.local
 
-DATA = "/srv/webitel"
-LISTED = "find /etc /home /usr/local -xdev -type f -not -path '/etc/ssl/certs/*' | sort | xargs -d '\\n' md5sum"
 OF_USERS = {f"/etc/{name}{old}" for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid") for old in ("", "-")}
 """Packages stay, and with them their users."""
 PACKAGES_CHANGE = {"/etc/ld.so.cache", "/etc/mailcap", "/etc/ca-certificates.conf", "/etc/shells"}
 """What packages add themselves to."""
-
-
-class Rack:
-    """The hosts, their owner, and the deployment that is put on them."""
-
-    def __init__(self, owner: Owner, deployment: Deployment) -> None:
-        self.owner, self.deployment = owner, deployment
-        self.hosts: dict[str, OwnHost] = {}
-        self.before: dict[str, dict[str, str]] = {}
-
-    def add(self, key: str, place: int) -> OwnHost:
-        """Make a host for a node."""
-        host = self.hosts[key] = self.owner.make(key, place)
-        self.before[key] = list_files(host)
-        return host
-
-    def describe(self, key: str) -> dict[str, object]:
-        """A host as the stack file says it."""
-        host, role = self.hosts[key], key.rpartition("-")[0]
-        devices = {purpose: f"{DATA}/{purpose}" for purpose in ("database", "recordings")}
-        more = {"devices": devices} if role in ("all", "data") else {}
-        return {"address": host.address, "role": role, "host_key": host.host_key, "accepts": list(OF_CONTAINERS), **more}
-
-    def choose(self, *keys: str) -> None:
-        """Have the hosts of these nodes in the stack file."""
-        hosts = {"hosts": [self.describe(key) for key in keys]}
-        if self.deployment.checkout.exists():
-            self.deployment.set(**hosts)
-        else:
-            self.deployment.settings |= hosts
-            self.deployment.make_checkout()
-
-
-def list_files(host: OwnHost) -> dict[str, str]:
-    """Digest by path of the files that an owner cares for."""
-    return {path: digest for digest, _, path in (line.partition("  ") for line in host.run(LISTED).splitlines())}
-
-
-def make_rack(folder: pytest.TempPathFactory, tier: str) -> Iterator[Rack]:
-    """A rack with a deployment of that tier that is not up yet."""
-    deployment = Deployment(folder.mktemp(tier), f"t{os.getpid()}-rack", {})
-    owner = Owner(deployment.name, f"wr{os.getpid()}", deployment.network, deployment.folder)
-    settings = {
-        "cloud": "onprem",
-        "tier": tier,
-        "network": None,
-        "domain": "voice.rack.lan",
-        "operators": [str(deployment.network)],
-        "package_source": "sandbox",
-        "host_user": USER,
-    }
-    try:
-        owner.prepare()
-        deployment.settings = {key: value for key, value in (deployment.settings | settings).items() if value is not None}
-        with owner.agent() as variables:
-            deployment.environment |= variables
-            yield Rack(owner, deployment)
-    finally:
-        deployment.end()
-        owner.end()
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,6 @@ from stacks.load import make_deployment
 from tests.local import ended
 from tests.local.owner import OF_CONTAINERS, USER, Owner, OwnHost
 from tests.long_form import only_long
-from tools.incus import api
 from tools.incus.network import find_free_network, read_routes
 
 pytestmark = pytest.mark.local
@@ -67,7 +66,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
             places = {"data": 10, "app": 11, "edge": 12}
             made = dict(zip(places, pool.map(owner.make, places, places.values()), strict=True))
         loop = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True, check=True).stdout.strip()
-        add_disk(made["data"], loop)
+        owner.add_disk(made["data"], loop, "/dev/owners-disk")
         with owner.agent() as agent, pytest.MonkeyPatch.context() as environment:
             for name, value in agent.items():
                 environment.setenv(name, value)
@@ -77,14 +76,6 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
         if loop:
             subprocess.run(["losetup", "--detach", loop], check=True)
         ended.release(held)
-
-
-def add_disk(host: OwnHost, device: str) -> None:
-    """Give a host a disk."""
-    path = api.instance_path(host.container)
-    devices = api.call("GET", path)["devices"]
-    devices["disk"] = {"type": "unix-block", "source": device, "path": "/dev/owners-disk"}
-    api.call("PATCH", path, {"devices": devices})
 
 
 def check(hosts: Hosts, how: How | None = None, **changed: Any) -> list[Finding]:
@@ -193,3 +184,38 @@ def test_another_postgresql_is_refused_and_time_is_mended(hosts: Hosts) -> None:
     mended = check(hosts, How(only=["app-1"], apply=True))
     assert "chrony" in of(mended, "app-1", "time").found
     assert app.run("systemctl is-active chrony") == "active"
+
+
+LATE = "late"
+"""A host of its own, whose root may set what is the kernel's."""
+NEGLECTED = """
+cp -r --no-preserve=all /sys/devices/system/cpu /root/cpu 2>/dev/null
+for cpu in /root/cpu/cpu[0-9]*; do mkdir -p $cpu/cpufreq; echo powersave >$cpu/cpufreq/scaling_governor; done
+mount --bind /root/cpu /sys/devices/system/cpu
+echo 65536 >/root/connections
+mount --bind /root/connections /proc/sys/net/netfilter/nf_conntrack_max
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qqy purge python3-minimal python3.11-minimal libpython3.11-minimal >/dev/null
+rm -rf /var/lib/apt/lists/*
+! command -v python3
+"""
+"""No kernel lets a container set its governor, or how many connections it tracks: files stand in their place."""
+
+
+@only_long("installs packages")
+def test_python_governor_and_connections_are_mended_at_once(hosts: Hosts) -> None:
+    late = hosts.owner.make(LATE, 13, security_privileged="true")
+    late.run(NEGLECTED)
+    only = hosts._replace(by_role={**hosts.by_role, "data": late})
+
+    def look(**how: Any) -> list[Finding]:
+        return check(only, How(only=["data-1"], **how), data={"devices": {"database": "/srv/database", "recordings": "/srv/r"}})
+
+    assert of(look(), "data-1", "python3").state == "fail"
+    mended = look(apply=True)
+    checks = ("python3", "governor", "connections")
+    assert {name: of(mended, "data-1", name).state for name in checks} == dict.fromkeys(checks, "pass")
+    assert {name: of(look(), "data-1", name).state for name in checks} == dict.fromkeys(checks, "pass")
+    # What lasts beyond a restart says so in files of its own.
+    kept = late.run("cat /etc/tmpfiles.d/webitel-governor.conf /etc/sysctl.d/59-webitel-host.conf")
+    assert "performance" in kept and "262144" in kept

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Collection, Iterable
 from typing import NotRequired, TypedDict
 
-from ..system import ApplyError, Tell, run, systemctl, write_private
+from ..system import ApplyError, Tell, replace_text, run, systemctl, write_private
 
 MARK = pathlib.Path("/var/lib/webitel/host.json")
 FOUND = pathlib.Path("/var/lib/webitel/found")
@@ -153,20 +153,29 @@ def give_back(path: str) -> None:
         pathlib.Path(path).unlink(missing_ok=True)
 
 
+def find_keys(account: pwd.struct_passwd) -> pathlib.Path:
+    """Return the file of keys of an account; where that is a link, what it leads to: the link is the owner's."""
+    return pathlib.Path(account.pw_dir, ".ssh", "authorized_keys").resolve()
+
+
 def let_in(user: str, key: str) -> None:
     """Let the deployment in by its key; whom the owner let in stays."""
     try:
         account = pwd.getpwnam(user)
     except KeyError as error:
         raise ApplyError(f"this host has no account {user}") from error
-    path = pathlib.Path(account.pw_dir, ".ssh", "authorized_keys")
-    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    path = find_keys(account)
+    lines = path.read_text(errors="surrogateescape").splitlines() if path.exists() else []
     if any(key in line for line in lines):
+        return
+    text = "\n".join([*lines, f"{key} webitel"]) + "\n"
+    if path.exists():
+        replace_text(path, text)
         return
     if not path.parent.is_dir():
         path.parent.mkdir(mode=0o700)
         chown(path.parent, account)
-    write_private(path, "\n".join([*lines, f"{key} webitel"]) + "\n")
+    write_private(path, text)
     chown(path, account)
 
 
@@ -177,9 +186,11 @@ def chown(path: pathlib.Path, account: pwd.struct_passwd) -> None:
 
 def shut_out(user: str, key: str) -> None:
     """Let the deployment in no more."""
-    path = pathlib.Path(pwd.getpwnam(user).pw_dir, ".ssh", "authorized_keys")
-    if path.exists():
-        found = path.stat()
-        kept = [line for line in path.read_text(errors="replace").splitlines() if key not in line]
-        write_private(path, "".join(f"{line}\n" for line in kept))
-        run(["chown", f"{found.st_uid}:{found.st_gid}", str(path)])
+    path = find_keys(pwd.getpwnam(user))
+    if not path.exists():
+        return
+    kept = [line for line in path.read_text(errors="surrogateescape").splitlines() if key not in line]
+    if kept:
+        replace_text(path, "".join(f"{line}\n" for line in kept))
+    else:
+        path.unlink()

@@ -85,8 +85,7 @@ def unmount(manifest: Manifest) -> list[str]:
             if done.returncode:
                 raise ApplyError(f"{mount} is in use: {done.stderr.strip()}")
             kept.append(f"the data of {disk['purpose']} ({source})")
-        lines = disks.FSTAB.read_text().splitlines() if disks.FSTAB.exists() else []
-        write_private(disks.FSTAB, "".join(f"{line}\n" for line in lines if f" {mount} " not in line), 0o644)
+        disks.list_line(mount)
     return kept
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ..manifest import DirectoryEntry, Manifest
 from ..state import State
-from ..system import STAGED, ApplyError, Tell, run, systemctl, write_private
+from ..system import STAGED, ApplyError, Tell, replace_text, run, systemctl, write_private
 
 FSTAB = pathlib.Path("/etc/fstab")
 DEVICES = "/dev/"
@@ -110,11 +110,15 @@ def list_mount(mount: str, uuid: str) -> None:
     list_line(mount, f"UUID={uuid} {mount} ext4 defaults,noatime,nofail,x-systemd.device-timeout=90s 0 2")
 
 
-def list_line(mount: str, line: str) -> None:
-    """Put the line of a mount point. Atomically: with half of that file the node may not boot again."""
+def list_line(mount: str, line: str = "") -> None:
+    """Put the line of a mount point, "" = take it out. Atomically: with half of that file the node may not boot again."""
     lines = FSTAB.read_text(errors="surrogateescape").splitlines() if FSTAB.exists() else []
-    lines = [*(one for one in lines if f" {mount} " not in one), line]
-    write_private(FSTAB, "\n".join(lines) + "\n", 0o644)
+    kept = [one for one in lines if f" {mount} " not in one]
+    text = "".join(f"{one}\n" for one in ([*kept, line] if line else kept))
+    if FSTAB.exists():
+        replace_text(FSTAB, text)
+    elif text:
+        write_private(FSTAB, text, 0o644)
 
 
 def mark(purpose: str, mount: str, stack: str) -> bool:

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from components.model.clouds.consoles import Console
-from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
-from components.model.machine import Public
+from components.model.clouds.facts import Refusal, Sources
+from components.model.clouds.hypervisors import HYPERVISOR
 
 # onprem.md 6 (provider, what replaces, client's programs), 7 (static addresses by MAC).
-FACTS = CloudFacts(
+FACTS = replace(
+    HYPERVISOR,
     name="libvirt",
     title="KVM",
     default_region="host",
-    default_network="10.20.0.0/16",
-    login_user="debian",
-    private_node=Public.NO,
-    public_address=PublicAddress.PRIVATE,
-    fixed_addresses=True,
-    firewall_filters_private=False,
-    firewalls=False,
-    real=True,
-    priced=False,
-    made_to_measure=True,
     region_shape="host",
     package="libvirt",
     mac_prefix="52:54:00",
     site_uses=("files_store", "cpu"),
     network_prefixes=(8, 28),
-    # No firewall but the nodes' own, whose files grow with them (`provider/node_inputs.py`).
-    max_networks=400,
-    max_operators=400,
     disk_type="volume",
     # What a file of ext4, and one of qcow2, may have.
     disk_limits={"volume": (1, 8_192)},

@@ -5,14 +5,12 @@ Sources: `facts/onprem.md` 2 and 7, pulumi_proxmoxve 8.6.0, the provider's sourc
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
-
 import pulumi
 import pulumi_proxmoxve as proxmoxve
 from pulumi import Input
 
 from components.clouds.base import Cloud, Machine, NodeGroup
-from components.clouds.first_network import write_metadata
+from components.clouds.first_network import find_gateway, find_name_servers, write_address, write_metadata
 from components.clouds.proxmox.places import CONTROLLER, KEEPER, MIB_PER_GIB, Places
 from components.model.machine import Public
 from components.model.naming import disk_name
@@ -153,11 +151,11 @@ class Adapter(Cloud):
                 ip_configs=[
                     proxmoxve.VmLegacyInitializationIpConfigArgs(
                         ipv4=proxmoxve.VmLegacyInitializationIpConfigIpv4Args(
-                            address=f"{node.private_address}/{IPv4Network(self.plan.network).prefixlen}", gateway=places.gateway
+                            address=write_address(self.plan, node), gateway=find_gateway(self.plan, self.settings.site)
                         )
                     )
                 ],
-                dns=proxmoxve.VmLegacyInitializationDnsArgs(servers=places.name_servers),
+                dns=proxmoxve.VmLegacyInitializationDnsArgs(servers=find_name_servers(self.plan, self.settings.site)),
                 user_data_file_id=snippets["user"].id,
                 meta_data_file_id=snippets["meta"].id,
             ),

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from components.model.clouds.consoles import Console
-from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.clouds.facts import Refusal, Sources
+from components.model.clouds.hypervisors import HYPERVISOR
 from components.model.clouds.tags import TagRules
-from components.model.machine import Public
 
 # onprem.md 2 and 7: machines are made to measure, hosts have their owner's names, `ip_configs` fix the address, its firewall is
 # not used (2.6: it follows connections on the host, whose table audio fills).
-FACTS = CloudFacts(
+FACTS = replace(
+    HYPERVISOR,
     name="proxmox",
     title="Proxmox VE",
     default_region="cluster",
-    default_network="10.20.0.0/16",
-    login_user="debian",
-    private_node=Public.NO,
-    public_address=PublicAddress.PRIVATE,
-    fixed_addresses=True,
-    firewall_filters_private=False,
-    firewalls=False,
-    real=True,
-    priced=False,
-    made_to_measure=True,
     site_uses=("vlan", "files_store", "hosts", "image_checksum", "first_id", "cpu"),
     region_shape="cluster",
     zones=("pve", "pve2", "pve3"),
@@ -41,9 +34,6 @@ FACTS = CloudFacts(
     disk_limits={"disk": (1, 65_536)},
     boot_max_gib=65_536,
     boot_min_gib=10,
-    # No firewall but the nodes' own, whose files grow with them (`provider/node_inputs.py`).
-    max_networks=400,
-    max_operators=400,
     refusals={
         Refusal.CAPACITY: "not enough memory|out of memory|no space left|not enough free space|start failed: QEMU exited",
         Refusal.QUOTA: "Permission check failed|403 ",

@@ -6,11 +6,11 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
 
 from components.model.catalogue.tiers import TIERS, is_voice
+from components.model.clouds.tags import write_words
 from components.model.plan import Node, Plan
-from components.model.planning.addresses import address_offset, gateway_of
+from components.model.planning.addresses import address_offset
 from components.model.site import Site
 
 STORE, FILES_STORE, BRIDGE = "local-lvm", "local", "vmbr0"
@@ -70,16 +70,6 @@ class Places:
         return self.site.network or BRIDGE
 
     @property
-    def gateway(self) -> str:
-        """The router."""
-        return str(self.site.gateway or gateway_of(IPv4Network(self.plan.network)))
-
-    @property
-    def name_servers(self) -> list[str]:
-        """The name servers."""
-        return [str(one) for one in self.site.name_servers] or [self.gateway]
-
-    @property
     def template(self) -> tuple[str, int] | None:
         """The template that `webitel:image` names as `9000` or `pve/9000`: its host, "" = the machine's own, and its number. None
         where the image is a URL."""
@@ -92,8 +82,7 @@ class Places:
 
     def tags_of(self, node: Node) -> list[str]:
         """Return the tags of everything that belongs to a node, in the order in which Proxmox VE keeps them."""
-        own = (f"{name}-{value}" if value else name for name, value in self.tags.items())
-        return sorted({"webitel", f"stack-{self.plan.stack}", f"role-{node.role}", f"node-{node.key}", *own})
+        return write_words(self.plan.stack, node.role, node.key, self.tags, "-")
 
     def image_file(self, host: str) -> str:
         """Return the name of the image on a host: no other deployment's, even where the store is shared."""

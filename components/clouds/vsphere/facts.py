@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from components.model.clouds.consoles import Console
-from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
-from components.model.machine import Public
+from components.model.clouds.facts import Refusal, Sources
+from components.model.clouds.hypervisors import HYPERVISOR
 
 # onprem.md 4 (provider, guestinfo, disks, rules, licences), 7 (static addresses by MAC, VMware's own range of them).
-FACTS = CloudFacts(
+FACTS = replace(
+    HYPERVISOR,
     name="vsphere",
     title="VMware vSphere",
     default_region="vcenter",
-    default_network="10.20.0.0/16",
-    login_user="debian",
-    private_node=Public.NO,
-    public_address=PublicAddress.PRIVATE,
-    fixed_addresses=True,
-    firewall_filters_private=False,
-    firewalls=False,
-    real=True,
-    priced=False,
-    made_to_measure=True,
     licence_cores=16,
     # VMware keeps 00:50:56:00 to 3F for whoever chooses one, and refuses others.
     mac_prefix="00:50:56:3",
@@ -35,9 +28,6 @@ FACTS = CloudFacts(
     ),
     user_data_gzip=True,
     network_prefixes=(8, 28),
-    # No firewall but the nodes' own, whose files grow with them (`provider/node_inputs.py`).
-    max_networks=400,
-    max_operators=400,
     package="vsphere",
     machine_resource="vsphere:index/virtualMachine:VirtualMachine",
     type_output="annotation",

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from components.model.clouds.consoles import Console
-from components.model.clouds.facts import CloudFacts, PublicAddress, Refusal, Sources
+from components.model.clouds.facts import Refusal, Sources
+from components.model.clouds.hypervisors import HYPERVISOR
 from components.model.clouds.tags import TagRules
-from components.model.machine import Public
 
 # onprem.md 5 (provider, what replaces, what is ignored in the guest, disks), 7 (static addresses by MAC).
-FACTS = CloudFacts(
+FACTS = replace(
+    HYPERVISOR,
     name="xen",
     title="XCP-ng",
     default_region="pool",
-    default_network="10.20.0.0/16",
-    login_user="debian",
-    private_node=Public.NO,
-    public_address=PublicAddress.PRIVATE,
-    fixed_addresses=True,
-    firewall_filters_private=False,
-    firewalls=False,
     disks_in_machine=True,
     key_in_user_data=True,
-    real=True,
-    priced=False,
-    made_to_measure=True,
     region_shape="pool",
     # Hosts are preferred ones: a machine in a shared store starts elsewhere where its own is gone.
     zones=("xcp1", "xcp2", "xcp3"),
@@ -35,9 +28,6 @@ FACTS = CloudFacts(
     mac_prefix="00:16:3E",
     site_uses=("pool",),
     network_prefixes=(8, 28),
-    # No firewall but the nodes' own, whose files grow with them (`provider/node_inputs.py`).
-    max_networks=400,
-    max_operators=400,
     disk_type="vdi",
     # What a VHD may have.
     disk_limits={"vdi": (1, 2_040)},

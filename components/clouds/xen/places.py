@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from components.model.clouds.tags import write_words
 from components.model.plan import Node, Plan
 from components.model.site import Site
 
@@ -35,5 +36,4 @@ class Places:
 
     def tags_of(self, node: Node) -> list[str]:
         """Return the tags of a node's machine."""
-        own = (f"{name}={value}" if value else name for name, value in self.tags.items())
-        return sorted({"webitel", f"stack={self.plan.stack}", f"role={node.role}", f"node={node.key}", *own})
+        return write_words(self.plan.stack, node.role, node.key, self.tags, "=")

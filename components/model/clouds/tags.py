@@ -30,3 +30,9 @@ class TagRules:
                 yield setting_problem(f"tags.{name}", value, "the name is taken; use one of your own, such as cost-center")
         if len(tags) > OWN_TAGS:
             yield setting_problem("tags", f"{len(tags)} tags", f"at most {OWN_TAGS}, such as cost-center: telephony")
+
+
+def write_words(stack: str, role: str, node: str, own: Mapping[str, str], between: str) -> list[str]:
+    """Return the tags of a node's things where a tag is a word: ours and the deployment's own, sorted."""
+    named = {"stack": stack, "role": role, "node": node, **own}
+    return sorted({"webitel", *(f"{name}{between}{value}" if value else name for name, value in named.items())})

@@ -33,6 +33,7 @@ class Server:
     host_key: str = ""
     change: Callable[[str], str] = lambda command: command
     passwords: bool = False
+    refused: tuple[str, ...] = ()
 
     async def handle(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
         command = self.change(process.command or "")
@@ -66,8 +67,11 @@ class Door(asyncssh.SSHServer):
     def public_key_auth_supported(self) -> bool:
         return bool(self._server.lets_in)
 
+    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
+        return dest_port == self._server.port
+
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return key == asyncssh.import_public_key(self._server.lets_in)
+        return username not in self._server.refused and key == asyncssh.import_public_key(self._server.lets_in)
 
 
 @pytest.fixture
@@ -110,8 +114,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     thread.join()
 
 
-def ask(server: Server, *, host_key: str | None = None, mend: bool = False) -> Answer:
-    settings = Settings.model_validate(SETTINGS | {"host_user": "root"})
+def ask(server: Server, *, host_key: str | None = None, mend: bool = False, **more: str) -> Answer:
+    settings = Settings.model_validate(SETTINGS | {"host_user": "root"} | more)
     wish: Wish = make_wishes()["app-1"]
     stated = server.host_key if host_key is None else host_key
     changed: dict[str, Any] = {"address": f"127.0.0.1:{server.port}", "host_key": stated, "private_address": None}
@@ -181,6 +185,25 @@ def test_a_host_that_takes_none_of_the_keys_is_told_with_what_it_takes(server: S
     assert (check, state) == ("way in", "fail")
     assert found == "root@127.0.0.1 takes none of your keys, only a password"
     assert f"ssh-copy-id -p {server.port} root@127.0.0.1" in remedy and "PubkeyAuthentication yes" in remedy
+
+
+def go_through(server: Server) -> str:
+    """The same program as a jump host, known to the owner, who is let in there."""
+    known = Path.home() / ".ssh/known_hosts"
+    known.write_text(f"[127.0.0.1]:{server.port} {server.host_key}\n")
+    return f"owner@127.0.0.1:{server.port}"
+
+
+def test_behind_a_jump_host_it_is_told_all_the_same(server: Server) -> None:
+    server.refused, server.passwords, via = ("root",), True, go_through(server)
+    check, state, found, remedy = only(ask(server, ssh_via=via))
+    assert (check, state) == ("way in", "fail")
+    assert found == "root@127.0.0.1 takes none of your keys, only a password"
+    assert f"ssh-copy-id -o ProxyJump={via} -p {server.port} root@127.0.0.1" in remedy
+    server.refused = ()
+    assert ask(server, ssh_via=via).facts
+    found = only(ask(server, ssh_via=via, host_key=""))[2]
+    assert "its host key is not stated" in found and server.host_key in found
 
 
 def test_a_host_whose_key_is_not_stated_is_sent_nothing(server: Server) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from cloud_init.host import mend, software, storage
+from cloud_init.host import mend, running, software, storage
 from cloud_init.host.facts import Facts, Line, Request
 from cloud_init.host.lines import receive, send
 from cloud_init.host.machine import find_owner
@@ -204,3 +204,27 @@ def test_what_is_mended_stays_so_after_a_restart(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(mend, "GOVERNORS_FILE", tmp_path / "governor.conf")
     assert mend.mend("governor") == ""
     assert (governors / "scaling_governor").read_text() == "performance\n"
+
+
+def test_time_is_mended_where_no_package_was_ever_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh host has no lists of packages: apt finds none until it has fetched them."""
+    lists, asked = tmp_path / "lists", tmp_path / "asked"
+    script = f"""#!/bin/sh
+echo "$1 $DEBIAN_FRONTEND" >>{asked}
+case $1 in
+update) touch {lists} ;;
+install) test -e {lists} || {{ echo "E: Unable to locate package chrony" >&2; exit 100; }} ;;
+esac
+"""
+    apt, systemctl = tmp_path / "apt-get", tmp_path / "systemctl"
+    apt.write_text(script)
+    systemctl.write_text("#!/bin/sh\n")
+    for file in (apt, systemctl):
+        file.chmod(0o755)
+
+    def run(*command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        return running.run("env", f"PATH={tmp_path}:/usr/bin:/bin", *command, seconds=seconds)
+
+    monkeypatch.setattr(mend, "run", run)
+    assert mend.mend("time") == ""
+    assert asked.read_text().split() == ["install", "noninteractive", "update", "noninteractive", "install", "noninteractive"]

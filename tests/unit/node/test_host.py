@@ -1,13 +1,16 @@
 """What is done once on a host that was given, and that its owner gets everything back."""
 
 import json
+import os
 import pathlib
 import pwd
 import subprocess
+from typing import Any
 
 import pytest
 
-from cloud_init.node.apply import host
+from cloud_init.node.apply import host, host_leave
+from cloud_init.node.storage import disks
 from cloud_init.node.system import ApplyError
 
 ran: list[list[str]] = []
@@ -122,3 +125,41 @@ def test_whom_the_owner_let_in_stays(place: pathlib.Path, monkeypatch: pytest.Mo
     assert keys.read_text().splitlines() == ["ssh-rsa AAAAowner owner", "ssh-ed25519 AAAA webitel"]
     host.shut_out("admin", "ssh-ed25519 AAAA")
     assert keys.read_text() == "ssh-rsa AAAAowner owner\n"
+
+
+def test_the_owners_file_of_keys_stays_the_owners(place: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another encoding, another mode and another place for it are no mistakes of the owner's."""
+    monkeypatch.undo()
+    monkeypatch.setattr(host, "run", lambda command: None)
+    account = type("account", (), {"pw_dir": str(place), "pw_uid": os.getuid(), "pw_gid": os.getgid()})
+    monkeypatch.setattr(pwd, "getpwnam", lambda user: account)
+    keys, real = place / ".ssh/authorized_keys", place / "shared/keys"
+    for folder in (keys.parent, real.parent):
+        folder.mkdir()
+    before = "ssh-rsa AAAAowner M\xfcller\n".encode("latin-1")
+    real.write_bytes(before)
+    real.chmod(0o640)
+    keys.symlink_to(real)
+    host.let_in("admin", "ssh-ed25519 AAAA")
+    assert real.read_bytes() == before + b"ssh-ed25519 AAAA webitel\n"
+    host.shut_out("admin", "ssh-ed25519 AAAA")
+    assert keys.is_symlink() and real.read_bytes() == before and real.stat().st_mode & 0o777 == 0o640
+    keys.unlink()
+    host.let_in("admin", "ssh-ed25519 AAAA")
+    assert keys.stat().st_mode & 0o777 == 0o600
+    host.shut_out("admin", "ssh-ed25519 AAAA")
+    assert not keys.exists(), "there was none"
+
+
+def test_lines_of_the_owners_table_of_file_systems_stay(place: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = place / "fstab"
+    before = "# M\xfcller\nUUID=1 / ext4 defaults 0 1\n".encode("latin-1")
+    table.write_bytes(before)
+    table.chmod(0o600)
+    monkeypatch.setattr(disks, "FSTAB", table)
+    monkeypatch.setattr(host_leave, "run", lambda command: subprocess.CompletedProcess(command, 1, "", ""))
+    disks.list_line("/var/lib/webitel/database", "UUID=2 /var/lib/webitel/database ext4 defaults 0 2")
+    assert b"UUID=2" in table.read_bytes()
+    manifest: Any = {"disks": [{"purpose": "database", "mount": "/var/lib/webitel/database"}]}
+    assert host_leave.unmount(manifest) == []
+    assert table.read_bytes() == before and table.stat().st_mode & 0o777 == 0o600
