@@ -115,8 +115,10 @@ def run_step(
 @contextmanager
 def nodes_alone(root: Path, environment: Mapping[str, str]) -> Iterator[None]:
     """One run at a time on this machine's nodes: another one waits. What a run left behind that was interrupted, this one or one
-    before it, is deleted, and Incus is stopped afterwards where it was not running."""
+    before it, is deleted, and Incus is stopped afterwards where it was not running and nobody has brought up a deployment
+    since."""
     from tools.incus import stop_incus
+    from tools.incus.clean import is_in_use
     from tools.incus.daemon import is_answering
     from tools.incus.images import cache_directory
 
@@ -134,7 +136,7 @@ def nodes_alone(root: Path, environment: Mapping[str, str]) -> Iterator[None]:
             yield
         finally:
             subprocess.run(SWEEP, cwd=root, env=environment, check=True)
-            if not had_incus:
+            if not had_incus and not is_in_use():
                 stop_incus(err.print)
 
 
