@@ -34,12 +34,11 @@ LET_ROOT_IN = f"install -D -m 600 /home/{USER}/.ssh/authorized_keys /root/.ssh/a
 
 
 class Racked(NamedTuple):
-    """The rack, its only host, and the disk in it: a device, and the file that it is."""
+    """The rack, its only host, and the disk in it."""
 
     rack: Rack
     host: OwnHost
     device: str
-    image: Path
 
 
 @contextmanager
@@ -75,14 +74,14 @@ def racked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Racked]:
             rack.deployment.settings |= {"ssh_via": f"{USER}@{jump.address}"}
             rack.choose("all-1")
             with only_by(jump, host):
-                yield Racked(rack, host, loop, image)
+                yield Racked(rack, host, loop)
     finally:
         subprocess.run(["losetup", "--detach", loop], check=True)
 
 
-def digest(image: Path) -> str:
-    """What is on the disk: of its first GiB, which has all that a small file system has."""
-    with image.open("rb") as file:
+def digest(device: str) -> str:
+    """What is on the disk, as whoever writes there sees it: of its first GiB, which has all that a small file system has."""
+    with Path(device).open("rb") as file:
         return hashlib.sha256(file.read(1 << 30)).hexdigest()
 
 
@@ -104,11 +103,11 @@ def test_a_root_with_a_password_only_is_refused(racked: Racked) -> None:
 def test_a_disk_that_holds_something_is_left_alone(racked: Racked) -> None:
     racked.host.run(LET_ROOT_IN)
     racked.rack.before["all-1"] = list_files(racked.host)
-    subprocess.run(["mkfs.ext4", "-q", "-F", racked.image], check=True)
-    before = digest(racked.image)
+    subprocess.run(["mkfs.ext4", "-q", "-F", racked.device], check=True)
+    before = digest(racked.device)
     assert f"{racked.device} holds ext4" in refuse(racked)
-    assert digest(racked.image) == before
-    subprocess.run(["wipefs", "-q", "--all", racked.image], check=True)
+    assert digest(racked.device) == before
+    subprocess.run(["wipefs", "-q", "--all", racked.device], check=True)
 
 
 def test_root_takes_it_by_the_jump_host(racked: Racked, figure: Figure) -> None:
