@@ -88,7 +88,7 @@ def digest(device: str) -> str:
 def refuse(racked: Racked) -> str:
     """What `up` says that refuses the host, and leaves it as it was."""
     said = racked.rack.deployment.up("--yes", status=1).said
-    assert racked.host.run("ls -d /var/lib/webitel /usr/lib/webitel 2>/dev/null || true") == ""
+    assert racked.host.run("ls -d /var/lib/webitel /usr/lib/webitel 2>/dev/null || true") == "", said
     return " ".join(said.split())
 
 
