@@ -47,6 +47,8 @@ def judge_device(wish: Wish, device: Device, *, ours: bool) -> Verdict:
         return Verdict("data disk", "fail", f"{name} is not there", remedy="name a disk of the host: ls -l /dev/disk/by-id/")
     if device.kind == "other":
         return Verdict("data disk", "fail", f"{name} is neither a disk nor a directory")
+    if device.kind == "unreadable":
+        return Verdict("data disk", "fail", f"{name} cannot be read", remedy="see journalctl -k on the host; name another disk")
     if ours:
         return Verdict("data disk", "pass", f"{name}: {size:.0f} GiB, of this node")
     if device.label.startswith(OURS):

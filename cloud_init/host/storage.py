@@ -19,6 +19,8 @@ ORDINARY = ("lost+found", SENTINEL)
 BLOCK_BYTES = 8192
 """A page of PostgreSQL's."""
 FILE_BLOCKS = 1024
+SIGNATURE_BYTES = 1 << 20
+"""At the beginning of a disk, where most file systems have theirs."""
 WRITES, WRITE_SECONDS = 400, 2.0
 STABLE = ("/dev/disk/by-id/", "/dev/disk/by-uuid/", "/dev/disk/by-path/", "/dev/mapper/", "/dev/md/")
 """Names that mean the same disk after a restart."""
@@ -63,7 +65,7 @@ def look_at_device(purpose: str, path: str) -> Device:
 def look_at_block(purpose: str, path: str) -> Device:
     """List all that is on a disk: signatures, partitions, and whoever holds it (LVM, RAID, encryption)."""
     real = str(pathlib.Path(path).resolve())
-    kind = run("blkid", "-p", "-o", "value", "-s", "TYPE", path).stdout.strip()
+    system = run("blkid", "-p", "-o", "value", "-s", "TYPE", path).stdout.strip()
     label = run("blkid", "-p", "-o", "value", "-s", "LABEL", path).stdout.strip()
     signed = [line.split(",")[-1] for line in run("wipefs", "--no-act", "--parsable", path).stdout.splitlines() if line[0] != "#"]
     inside = run("lsblk", "-n", "-r", "-o", "NAME,TYPE,MOUNTPOINT", real).stdout.splitlines()
@@ -71,9 +73,20 @@ def look_at_block(purpose: str, path: str) -> Device:
     mounted = [fields[2] for line in inside if len(fields := line.split()) > 2]
     on_root = find_mount("/")[0] in (real, *(f"/dev/{line.split()[0]}" for line in inside))
     size = run("blockdev", "--getsize64", path).stdout.strip()
-    holds = tuple(dict.fromkeys(filter(None, [kind, *signed, *parts])))
+    holds = tuple(dict.fromkeys(filter(None, [system, *signed, *parts])))
     stable = path.startswith(STABLE)
-    return Device(purpose, path, "block", int(size or 0), 0, holds, label, mounted[0] if mounted else "", on_root, stable)
+    kind = "block" if is_readable(real) else "unreadable"
+    return Device(purpose, path, kind, int(size or 0), 0, holds, label, mounted[0] if mounted else "", on_root, stable)
+
+
+def is_readable(path: str) -> bool:
+    """Tell whether a disk can be read at all: of one that cannot, blkid and wipefs say what they say of an empty one."""
+    try:
+        with pathlib.Path(path).open("rb") as file:
+            file.read(SIGNATURE_BYTES)
+    except OSError:
+        return False
+    return True
 
 
 def look_at_directory(purpose: str, place: pathlib.Path) -> Device:

@@ -1,5 +1,6 @@
 """Data disks: waited for, formatted once in their life, mounted by UUID, marked with a sentinel."""
 
+import os
 import pathlib
 import shutil
 import time
@@ -15,6 +16,8 @@ DEVICES = "/dev/"
 SENTINEL = ".webitel-disk"
 SHARE = "share"
 """The purpose of a directory that is on none of this node's disks (`shares.py`)."""
+LOOKED_AT_BYTES = 1 << 20
+"""At both ends of a disk, where file systems and partition tables have their signatures."""
 APPEAR_SECONDS = 180
 """How long a disk may take to appear: clouds attach it while the machine boots."""
 
@@ -70,6 +73,7 @@ def mount_device(device: pathlib.Path, purpose: str, mount: str, state: State) -
     found = run(["blkid", "-p", "-o", "value", "-s", "TYPE", str(device)], 30)
     signatures = run(["wipefs", "--no-act", "--parsable", str(device)], 30).stdout.strip()
     if found.returncode == 2 and not signatures:
+        check_readable(device, purpose)
         if purpose in state["disks"]:
             raise ApplyError(
                 f"disk {purpose}: {device} is empty, but this node once had one with UUID {state['disks'][purpose]}: "
@@ -88,6 +92,20 @@ def mount_device(device: pathlib.Path, purpose: str, mount: str, state: State) -
     if mounted.returncode != 0 and not is_mounted(mount):
         raise ApplyError(f"disk {purpose}: mount {mount}: {mounted.stderr.strip()}")
     state["disks"][purpose] = uuid
+
+
+def check_readable(device: pathlib.Path, purpose: str) -> None:
+    """Raise ApplyError where a disk cannot be read: blkid says of it what it says of an empty one (blkid(8), exit status 2)."""
+    try:
+        with device.open("rb") as file:
+            file.read(LOOKED_AT_BYTES)
+            file.seek(max(file.seek(0, os.SEEK_END) - LOOKED_AT_BYTES, 0))
+            file.read(LOOKED_AT_BYTES)
+    except OSError as error:
+        raise ApplyError(
+            f"disk {purpose}: {device} cannot be read: {error.strerror}; it is not formatted, since it may hold data; "
+            "see `journalctl -k`, attach a disk that works, then run `./webitel up` again"
+        ) from error
 
 
 def mount_directory(directory: pathlib.Path, purpose: str, mount: str) -> None:

@@ -61,6 +61,7 @@ PLANTED: dict[str, tuple[str, str, Facts]] = {
         with_part("storage", systems=(ROOT, FileSystem("/tmp", "tmpfs", "tmpfs", GIB, GIB, True))),
     ),
     "no disk": ("data disk", "fail", with_device(kind="missing", size=0)),
+    "a disk that cannot be read": ("data disk", "fail", with_device(kind="unreadable")),
     "a file": ("data disk", "fail", with_device(kind="other")),
     "a file system": ("data disk", "fail", with_device(holds=("ext4",))),
     "a disk in use": ("data disk", "fail", with_device(holds=("ext4",), mounted="/srv")),

@@ -71,6 +71,12 @@ def test_what_is_on_a_disk_is_told(tmp_path: Path) -> None:
     assert found.holds == ("ext4",) and found.label == "webitel-database"
 
 
+def test_a_disk_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    """Nobody reads a directory as a disk, as nobody does one that is broken."""
+    found = storage.look_at_block("database", str(tmp_path))
+    assert (found.kind, found.holds) == ("unreadable", ())
+
+
 def test_what_is_in_a_directory_is_told(tmp_path: Path) -> None:
     assert storage.look_at_device("database", str(tmp_path)).holds == ()
     (tmp_path / "base").mkdir()
