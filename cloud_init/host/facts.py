@@ -83,8 +83,8 @@ class FileSystem:
 
 @dataclass(frozen=True)
 class Device:
-    """A disk or directory that the settings name. `kind` is `block`, `unreadable`, `directory`, `other` or
-    `missing`; `holds` is everything that was found on it, `label` that of its file system; `on_root`: it shares the disk, or the file system, of /."""
+    """A disk or directory that the settings name. `kind` is `block`, `unreadable`, `directory`, `other` or `missing`; `holds` is
+    everything that was found on it, `label` that of its file system; `on_root`: it shares the disk, or the file system, of /."""
 
     purpose: str
     path: str
