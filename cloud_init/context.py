@@ -19,6 +19,7 @@ from components.model.calls import carrier_hosts, carrier_networks, resolve_call
 from components.model.catalogue.hardening import HARDENED
 from components.model.catalogue.repositories import CREDENTIALS
 from components.model.catalogue.service import Bind, Listener, Look, PackageSource, Service
+from components.model.catalogue.standby import WITH_ADDRESS
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import METADATA, CloudFacts, PublicAddress
 from components.model.machine import Public
@@ -29,7 +30,6 @@ from components.model.planning.firewall import NodeRule, called_listeners, node_
 from components.model.secret_specs import BROKER_HOST, DEPLOYMENT_SECRETS, SECRETS
 from components.model.settings import Settings
 from components.model.share import SHARE, Share, proxy_name, read_share, resolve_catalogue
-from components.model.standby import WITH_ADDRESS
 from components.model.update_window import read_window
 
 FILES = Path(__file__).parent / "files"

@@ -23,9 +23,9 @@ from cloud_init.versions import main_units, wanted_versions
 from components.model.backup import RCLONE, read_bucket
 from components.model.catalogue.service import DataDirectory, OnChange, Probe, Service
 from components.model.catalogue.services import called_service
+from components.model.catalogue.standby import ADDRESS
 from components.model.secret_specs import SECRETS
 from components.model.share import SHARE, Share
-from components.model.standby import ADDRESS
 
 
 def at_next_start(service: Service) -> str:

@@ -14,11 +14,11 @@ from cli.console import Failure
 from cli.nodes.access import Access
 from components.model.catalogue.service import Listener
 from components.model.catalogue.services import CATALOGUE
+from components.model.catalogue.standby import WITH_ADDRESS
 from components.model.machine import Public
 from components.model.plan import Node, Plan
 from components.model.planning.firewall import ANYWHERE
 from components.model.settings import Settings
-from components.model.standby import WITH_ADDRESS
 
 Target = TypeVar("Target")
 Told = TypeVar("Told")

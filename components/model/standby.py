@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
-from components.model.catalogue.service import Placement, Service, tcp
+from components.model.catalogue.service import Service
+from components.model.catalogue.standby import ADDRESS, WEB, take_turns
 from components.model.catalogue.tiers import TIERS, Role, Tier
 from components.model.planning.addresses import NEAR_NODES, address_offset, subnet_of
 from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
 
-ADDRESS = "sip-address"
-"""The service that has the address, and by whose lock all others of these move."""
-
-FOLLOWING = ("rtpengine", "opensips", "webitel-uac", "sip-websocket")
-"""What runs where the address is."""
-
 PAIR = 2
-
-WITH_ADDRESS = {"rtpengine": ("rtp",), "opensips": ("sip", "sip-tcp", "sip-tls", "inner")}
-"""Listeners that are on the address, not on the node's own."""
 
 
 def find_role(tier: Tier) -> Role | None:
@@ -37,17 +28,7 @@ def is_pair(settings: Settings) -> bool:
 
 def add_standby(settings: Settings, catalogue: Mapping[str, Service]) -> Mapping[str, Service]:
     """Return the catalogue as two nodes for SIP have it: what speaks SIP moves by one lock, and calls are copied."""
-    if not is_pair(settings):
-        return catalogue
-    address = replace(catalogue[ADDRESS], placement=Placement.ROLE, moves=True)
-    following = {name: replace(catalogue[name], moves=True, moves_with=ADDRESS, has_standby=True) for name in FOLLOWING}
-    redis = catalogue["redis"]
-    copied = replace(
-        redis,
-        listeners=(*redis.listeners, tcp("copy", redis.listener("calls").port, authenticated=False)),
-        calls=(*redis.calls, "redis.copy"),
-    )
-    return {**catalogue, ADDRESS: address, **following, "redis": copied}
+    return take_turns(catalogue) if is_pair(settings) else catalogue
 
 
 def check_standby(draft: Draft) -> Iterator[Problem]:
@@ -56,9 +37,9 @@ def check_standby(draft: Draft) -> Iterator[Problem]:
         return
     role = find_role(draft.tier)
     assert role
-    if not draft.facts.address_moves or "nginx" not in role.services:
+    if not draft.facts.address_moves or WEB not in role.services:
         where = f"tier {draft.tier.name}"
-        if "nginx" in role.services:
+        if WEB in role.services:
             where = f"{draft.facts.title} with its network" if draft.facts.trial else draft.facts.title
         yield setting_problem(
             f"counts.{role.name}",

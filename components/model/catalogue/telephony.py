@@ -1,5 +1,5 @@
 """SIP and media. What their loss stops: `docs/operate/availability.md`; how one of two nodes stands by:
-`components/model/standby.py`."""
+`components/model/catalogue/standby.py`."""
 
 from components.model.catalogue.service import (
     Audience,

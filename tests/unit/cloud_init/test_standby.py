@@ -4,8 +4,8 @@ from functools import cache
 
 from cloud_init.compose import Configuration
 from cloud_init.node.clusters import sip_address
+from components.model.catalogue.standby import FOLLOWING
 from components.model.settings import Settings
-from components.model.standby import FOLLOWING
 from tests.plans import compose_configuration, make_plan
 
 ADDRESS = "10.77.1.39"

@@ -1,12 +1,12 @@
 """Two nodes for SIP: what is placed, who has the address, what is open between them."""
 
+from components.model.catalogue.standby import ADDRESS, FOLLOWING
 from components.model.catalogue.tiers import TIERS
 from components.model.machine import Public
 from components.model.plan import Plan
 from components.model.planning.placement import place_services
 from components.model.settings import Settings
 from components.model.share import resolve_catalogue
-from components.model.standby import ADDRESS, FOLLOWING
 from tests.plans import make_plan
 
 

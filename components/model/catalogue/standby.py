@@ -1,0 +1,33 @@
+"""What runs on two nodes for SIP in turn, and how the catalogue has it then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from components.model.catalogue.service import Placement, Service, tcp
+
+ADDRESS = "sip-address"
+"""The service that has the address, and by whose lock all others of these move."""
+
+FOLLOWING = ("rtpengine", "opensips", "webitel-uac", "sip-websocket")
+"""What runs where the address is."""
+
+WITH_ADDRESS = {"rtpengine": ("rtp",), "opensips": ("sip", "sip-tcp", "sip-tls", "inner")}
+"""Listeners that are on the address, not on the node's own."""
+
+WEB = "nginx"
+"""On the same node as SIP where a second one may stand by."""
+
+
+def take_turns(catalogue: Mapping[str, Service]) -> Mapping[str, Service]:
+    """Return the catalogue with all of these moving by one lock, and calls copied from Redis to Redis."""
+    address = replace(catalogue[ADDRESS], placement=Placement.ROLE, moves=True)
+    following = {name: replace(catalogue[name], moves=True, moves_with=ADDRESS, has_standby=True) for name in FOLLOWING}
+    redis = catalogue["redis"]
+    copied = replace(
+        redis,
+        listeners=(*redis.listeners, tcp("copy", redis.listener("calls").port, authenticated=False)),
+        calls=(*redis.calls, "redis.copy"),
+    )
+    return {**catalogue, ADDRESS: address, **following, "redis": copied}
