@@ -24,6 +24,12 @@ DISK_BYTES = 100 << 30
 """Of which nothing is written that nobody needs."""
 WHOLE_ROOT = {"security_privileged": "true"}
 """Containers mount no disk otherwise."""
+WITHOUT_CLOCK = """
+mkdir -p /etc/systemd/system/chrony.service.d
+printf '[Unit]\nConditionCapability=\n' >/etc/systemd/system/chrony.service.d/owner.conf
+systemctl daemon-reload
+"""
+"""A privileged container may not set the clock, without which Debian's chrony does not start; here it only looks (`-x`)."""
 WITH_PASSWORD = """
 echo root:secret | chpasswd
 printf 'PermitRootLogin yes\\nPasswordAuthentication yes\\n' >/etc/ssh/sshd_config.d/owner.conf
@@ -65,6 +71,7 @@ def racked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Racked]:
         for rack in make_rack(tmp_path_factory, "single", "root"):
             jump, host = rack.owner.make("jump", 30), rack.add("all-1", 20, **WHOLE_ROOT)
             rack.owner.add_disk(host, loop, loop)
+            host.run(WITHOUT_CLOCK)
             rack.devices = {"database": loop, "recordings": f"{DATA}/recordings"}
             home = rack.deployment.folder / "home"
             (home / ".ssh").mkdir(parents=True)
