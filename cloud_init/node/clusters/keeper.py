@@ -118,7 +118,7 @@ class Keeper:
             may = self.may(name)
             was, at = self.told.get(name, (None, 0.0))
             try:
-                if name == sip_address.SERVICE and not self.calls.turn(self.manifest, may):
+                if name == sip_address.SERVICE and not self.has_turned(may):
                     continue
                 if may == was and now - at < LOOK_AGAIN_SECONDS:
                     continue
@@ -127,6 +127,14 @@ class Keeper:
                 print(f"{name}: {error}", flush=True)
                 continue
             self.told[name] = may, now
+
+    def has_turned(self, may: bool) -> bool:
+        """Tell whether the units may follow the address: start with it, and stop even where it cannot be given up."""
+        try:
+            return self.calls.turn(self.manifest, may)
+        except ApplyError as error:
+            print(f"{sip_address.SERVICE}: {error}", flush=True)
+            return not may
 
     def turn(self, name: str, may: bool) -> None:
         """Start or stop the units of a lock. Raises ApplyError where systemd does not say whether they run."""
@@ -149,7 +157,7 @@ class Keeper:
                 return 1
             self.notify("WATCHDOG=1")
         if sip_address.SERVICE in self.services:
-            self.calls.turn(self.manifest, may=False)
+            self.has_turned(may=False)
         # systemd has stopped the units already: they are bound to this one and ordered after it.
         for name in self.services:
             if self.leases[name].session.id and self.is_stopped(name):

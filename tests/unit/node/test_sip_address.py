@@ -10,7 +10,7 @@ from cloud_init.node.ask.consul import TTL_SECONDS
 from cloud_init.node.ask.redis import Answer
 from cloud_init.node.clusters import keeper, locks, sip_address
 from cloud_init.node.health import kept_calls
-from cloud_init.node.system import Unhealthy
+from cloud_init.node.system import ApplyError, Unhealthy
 from tests.unit.node.entries import manifest, service
 
 CANDIDATES = [{"key": f"edge-{n}", "address": f"10.0.0.{n}"} for n in (1, 2)]
@@ -171,3 +171,56 @@ def test_a_copy_that_does_not_reach_the_other_is_told(node: Node) -> None:
     node.link = "down"
     with pytest.raises(Unhealthy, match=r"does not reach the Redis of 10\.0\.0\.1"):
         kept_calls.probe_redis(question, View())  # type: ignore[arg-type]
+
+
+def make_keeper(monkeypatch: pytest.MonkeyPatch, may: bool | None) -> tuple[keeper.Keeper, list[str]]:
+    """One whose lock is as told, and what it has done to units and the lock; the address stays on its interface."""
+    made, done = keeper.Keeper.__new__(keeper.Keeper), list[str]()
+    moving = [one for one in MANIFEST["services"] if locks.find_lock(one) == sip_address.SERVICE]
+    made.manifest, made.services, made.told = MANIFEST, {sip_address.SERVICE: moving}, {}
+    made.calls = sip_address.Calls(lambda: may)
+    made.socket, made.threads, made.ended, made.renewed = "", [], threading.Event(), threading.Event()
+    monkeypatch.setattr(made, "may", lambda name: may)
+    monkeypatch.setattr(keeper, "is_running", lambda unit: True)
+    monkeypatch.setattr(keeper, "systemctl", lambda *words: done.append(" ".join(words)))
+    return made, done
+
+
+def stick(*_: object) -> None:
+    raise ApplyError("10.0.0.9 on eth0: RTNETLINK answers: Operation not permitted")
+
+
+def test_an_address_that_cannot_be_given_up_keeps_no_program_running(
+    node: Node, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node.has = True
+    monkeypatch.setattr(sip_address.Calls, "change", stick)
+    made, done = make_keeper(monkeypatch, may=False)
+    made.act()
+    assert [f"stop --no-block {unit}" for unit in FOLLOWING] == [one for one in done if one.startswith("stop")]
+    assert "Operation not permitted" in capsys.readouterr().out
+    done.clear()
+    made.act()
+    assert not done and "Operation not permitted" in capsys.readouterr().out, "it is tried again, and systemd left alone"
+
+
+def test_a_program_that_ends_gives_its_locks_back_although_the_address_stays(
+    node: Node, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node.has = True
+    monkeypatch.setattr(sip_address.Calls, "change", stick)
+    made, done = make_keeper(monkeypatch, may=False)
+    made.services["logger"] = [service("logger")]
+
+    class Held:
+        class session:
+            id = "a session"
+
+        def give_back(self) -> None:
+            done.append("given back")
+
+    made.leases = {"sip-address": Held(), "logger": Held()}  # type: ignore[dict-item]
+    monkeypatch.setattr(made, "is_stopped", lambda name: name == "logger")
+    made.ended.set()
+    assert made.run() == 0 and done == ["given back"], "the others'; that of the address only once nobody hears this node"
+    assert "Operation not permitted" in capsys.readouterr().out
