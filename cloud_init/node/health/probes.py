@@ -275,6 +275,7 @@ PROBES: dict[str, Question] = {
     "disk_space": disk_space,
     "rtpengine": sip.rtpengine,
     "redis": kept_calls.probe_redis,
+    "redis_copy": kept_calls.probe_copy,
     "sip_address": sip_address.probe,
     "sip": sip.sip_request,
     "opensips_rtpengine": opensips.check_rtpengines,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from components.model.catalogue.service import Placement, Service, tcp
+from components.model.catalogue.service import Placement, Probe, Service, tcp
 
 ADDRESS = "sip-address"
 """The service that has the address, and by whose lock all others of these move."""
@@ -15,6 +15,9 @@ FOLLOWING = ("rtpengine", "opensips", "webitel-uac", "sip-websocket")
 
 WITH_ADDRESS = {"rtpengine": ("rtp",), "opensips": ("sip", "sip-tcp", "sip-tls", "inner")}
 """Listeners that are on the address, not on the node's own."""
+
+COPIED = Probe("redis_copy", "Redis does not copy the other node's calls: they would end with that node", restart_cures=False)
+"""It may be the other node's Redis that is down. Then this one has the only copy, in memory, and a restart would empty it."""
 
 WEB = "nginx"
 """On the same node as SIP where a second one may stand by."""
@@ -29,5 +32,6 @@ def take_turns(catalogue: Mapping[str, Service]) -> Mapping[str, Service]:
         redis,
         listeners=(*redis.listeners, tcp("copy", redis.listener("calls").port, authenticated=False)),
         calls=(*redis.calls, "redis.copy"),
+        probes=(*redis.probes, COPIED),
     )
     return {**catalogue, ADDRESS: address, **following, "redis": copied}

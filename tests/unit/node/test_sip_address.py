@@ -9,10 +9,15 @@ from cloud_init.node.ask import redis
 from cloud_init.node.ask.consul import TTL_SECONDS
 from cloud_init.node.ask.redis import Answer
 from cloud_init.node.clusters import keeper, locks, sip_address
-from cloud_init.node.health import kept_calls
+from cloud_init.node.health import kept_calls, probes
 from cloud_init.node.system import ApplyError, Unhealthy
+from components.model.catalogue.telephony import REDIS
+from components.model.settings import Settings
+from components.model.share import resolve_catalogue
 from tests.unit.node.entries import manifest, service
 
+PAIR = Settings.model_validate({"cloud": "local", "tier": "basic", "counts": {"edge": 2}})
+ONE_NODE = {one.kind for one in REDIS.probes}
 CANDIDATES = [{"key": f"edge-{n}", "address": f"10.0.0.{n}"} for n in (1, 2)]
 FOLLOWING = ("rtpengine", "opensips")
 MANIFEST = manifest(
@@ -156,7 +161,8 @@ def test_the_watcher_leaves_the_other_nodes_calls_alone(node: Node, monkeypatch:
     assert not asked and not node.done and watcher.stale == {}, "what was stale in its own time is not stale in the other's"
 
 
-def test_a_copy_that_does_not_reach_the_other_is_told(node: Node) -> None:
+def test_a_copy_that_does_not_reach_the_other_is_told_and_not_restarted(node: Node) -> None:
+    """It may be the last copy, and a restart empties it."""
     class View:
         manifest = MANIFEST
 
@@ -167,10 +173,14 @@ def test_a_copy_that_does_not_reach_the_other_is_told(node: Node) -> None:
 
     node.answer = answer  # type: ignore[method-assign]
     question = {"kind": "redis", "says": "", "address": "127.0.0.1", "port": 6379}
-    kept_calls.probe_redis(question, View())  # type: ignore[arg-type]
     node.link = "down"
+    kept_calls.probe_redis(question, View())  # type: ignore[arg-type]
+    (asked,) = [one for one in resolve_catalogue(PAIR)["redis"].probes if one.kind not in ONE_NODE]
+    assert not asked.restart_cures
     with pytest.raises(Unhealthy, match=r"does not reach the Redis of 10\.0\.0\.1"):
-        kept_calls.probe_redis(question, View())  # type: ignore[arg-type]
+        probes.PROBES[asked.kind]({"kind": asked.kind, "says": ""}, View())  # type: ignore[arg-type]
+    for node.role, node.link in (("slave", "up"), ("master", "")):
+        probes.PROBES[asked.kind]({"kind": asked.kind, "says": ""}, View())  # type: ignore[arg-type]
 
 
 def make_keeper(monkeypatch: pytest.MonkeyPatch, may: bool | None) -> tuple[keeper.Keeper, list[str]]:
