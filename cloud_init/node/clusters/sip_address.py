@@ -6,6 +6,7 @@ that what fails or is undone is done anew. Who loses the lock gives the address 
 it nobody hears them.
 """
 
+import math
 import pathlib
 import re
 import socket
@@ -22,12 +23,15 @@ from ..system import ApplyError, Unhealthy, run, write_private
 SERVICE = "sip-address"
 LOOPBACK = "127.0.0.1"
 LOOK_SECONDS = 0.2
-ANNOUNCEMENTS, ANNOUNCE_SECONDS = 6, 1.0
-"""How often neighbours are told at first, and how long between two times: one may be lost."""
+ANNOUNCEMENTS, ANNOUNCE_SECONDS, ANNOUNCE_AGAIN_SECONDS = 6, 1.0, 10.0
+"""How often neighbours are told at first, how long between two of these, for one may be lost, and between two later on: whoever
+comes into the network, or back, may remember the other node."""
 OLD_SECONDS = 300
 """How long a copy may have had nobody to copy from: FreeSWITCH has hung up by then, after as long without audio."""
 PROMOTED = pathlib.Path("/run/webitel/sip-address")
 """When this node took over, in seconds since its boot."""
+LEFT = pathlib.Path("/run/webitel/sip-address-left")
+"""When this node's Redis was told to copy the other's instead, likewise."""
 DISCARD = 9
 """A port, to which nothing is sent."""
 ETHERNET_ARP, REQUEST = 0x0806, 1
@@ -71,12 +75,20 @@ def promote(manifest: Manifest) -> None:
     found = ask_copy(manifest)
     if found["role"] == "master":
         return
-    # -1: it has copied from nobody since its start, and is empty.
-    old = int(found.get("master_link_down_since_seconds", "0")) > OLD_SECONDS
+    old = measure_age(manifest, found) > OLD_SECONDS
     port = manifest["ports"]["redis_calls"]
     redis.ask_all(LOOPBACK, port, [("REPLICAOF", "NO", "ONE"), *([("FLUSHDB",)] if old else [])])
     write_private(PROMOTED, f"{time.monotonic():.0f}\n", 0o644)
     print("Redis takes calls" + (", and forgot those of a node that was lost long ago" if old else ""), flush=True)
+
+
+def measure_age(manifest: Manifest, copy: dict[str, str]) -> float:
+    """Return for how many seconds nobody has told this copy of calls; beyond measure where that is not known."""
+    down = int(copy.get("master_link_down_since_seconds", "0"))
+    # -1: it has copied from nobody since it was told to: either it is empty, or it has the calls that were this node's own.
+    if down >= 0 or not redis.ask(LOOPBACK, manifest["ports"]["redis_calls"], "DBSIZE"):
+        return max(down, 0)
+    return time.monotonic() - float(LEFT.read_text()) if LEFT.exists() else math.inf
 
 
 def demote(manifest: Manifest) -> None:
@@ -87,6 +99,7 @@ def demote(manifest: Manifest) -> None:
     other = next(one["address"] for one in service["candidates"] if one["key"] != manifest["key"])
     port = manifest["ports"]["redis_calls"]
     PROMOTED.unlink(missing_ok=True)
+    write_private(LEFT, f"{time.monotonic():.0f}\n")
     redis.ask(LOOPBACK, port, "REPLICAOF", other, str(port))
     print(f"Redis copies the calls of {other}", flush=True)
 
@@ -136,8 +149,8 @@ class Calls:
             self.change("add", address, find_link(manifest["address"]))
             print(f"{address} is this node's", flush=True)
             self.left, self.announced = ANNOUNCEMENTS, 0.0
-        if self.left and time.monotonic() - self.announced >= ANNOUNCE_SECONDS:
-            self.left, self.announced = self.left - 1, time.monotonic()
+        if time.monotonic() - self.announced >= (ANNOUNCE_SECONDS if self.left else ANNOUNCE_AGAIN_SECONDS):
+            self.left, self.announced = max(self.left - 1, 0), time.monotonic()
             try:
                 announce(manifest, find_link(manifest["address"]))
             except OSError as error:

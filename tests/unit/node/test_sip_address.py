@@ -1,6 +1,7 @@
 """The address of SIP: whose lock decides, what a take-over does and in which order, and what it leaves alone."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ class Node:
 
     def __init__(self) -> None:
         self.role, self.link, self.down, self.has, self.done = "slave", "up", 0, False, list[str]()
+        self.kept = 0
 
     def ask_all(self, address: str, port: int, commands: list[tuple[str, ...]]) -> list[Answer]:
         return [self.answer(*command) for command in commands]
@@ -48,6 +50,8 @@ class Node:
         if command[0] == "INFO":
             extra = f"master_link_down_since_seconds:{self.down}\r\n" if self.link == "down" else ""
             return f"# Replication\r\nrole:{self.role}\r\nmaster_link_status:{self.link}\r\nmaster_host:10.0.0.1\r\n{extra}"
+        if command[0] == "DBSIZE":
+            return self.kept
         self.done.append(" ".join(command))
         if command[0] == "REPLICAOF":
             self.role = "master" if command[1] == "NO" else "slave"
@@ -65,6 +69,7 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Node:
     monkeypatch.setattr(sip_address, "find_link", made.find_link)
     monkeypatch.setattr(sip_address, "is_here", made.find_link)
     monkeypatch.setattr(sip_address, "PROMOTED", tmp_path / "promoted")
+    monkeypatch.setattr(sip_address, "LEFT", tmp_path / "left")
     return made
 
 
@@ -97,6 +102,43 @@ def test_a_copy_takes_calls_and_one_that_is_old_forgets_them(node: Node) -> None
         sip_address.promote(MANIFEST)
         assert ("FLUSHDB" in node.done) is forgets
         assert node.done[0] == "REPLICAOF NO ONE", "a copy takes no writes"
+
+
+@pytest.mark.parametrize(
+    ("kept", "ago", "forgets"),
+    [
+        (0, None, False),
+        (3, None, True),
+        (3, 20, False),
+        (3, sip_address.OLD_SECONDS + 1, True),
+    ],
+)
+def test_what_a_node_had_before_it_lost_the_lock_is_as_old_as_that(
+    kept: int, ago: int | None, forgets: bool, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis says -1 of one that has copied from nobody since it was told to, also where it has what it had as a master."""
+    if ago is not None:
+        node.role = "master"
+        sip_address.demote(MANIFEST)
+        now = time.monotonic()
+        monkeypatch.setattr(sip_address.time, "monotonic", lambda: now + ago)
+    node.link, node.down, node.kept, node.done = "down", -1, kept, []
+    sip_address.promote(MANIFEST)
+    assert ("FLUSHDB" in node.done) is forgets
+
+
+def test_neighbours_are_told_for_as_long_as_the_address_is_here(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All at first may have been lost, at a switch that came up later."""
+    told, clock = list[float](), [1000.0]
+    monkeypatch.setattr(sip_address.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(sip_address, "announce", lambda *_: told.append(clock[0] - 1000.0))
+    monkeypatch.setattr(sip_address.Calls, "change", lambda *_: setattr(node, "has", True))
+    calls = sip_address.Calls(lambda: True)
+    calls.ready = True
+    while clock[0] < 1030.0:
+        calls.turn(MANIFEST, may=True)
+        clock[0] += 0.5
+    assert told == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 15.0, 25.0]
 
 
 def test_the_address_is_taken_once_redis_takes_calls_and_given_up_before_anything_stops(
