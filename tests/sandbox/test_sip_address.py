@@ -131,3 +131,21 @@ def test_old_calls_are_not_given_back(edges: tuple[Edge, Edge], monkeypatch: pyt
     for call in calls:
         call.silence()
     assert sip_address.OLD_SECONDS == 300
+
+
+@pytest.mark.parametrize(("ago", "kept"), [(0, 2), (sip_address.OLD_SECONDS + 10, 0)])
+def test_calls_of_its_own_are_given_back_to_a_node_unless_that_was_long_ago(
+    edges: tuple[Edge, Edge], ago: int, kept: int
+) -> None:
+    first, second = edges
+    calls = hold(first, 2)
+    second.kill("address", "redis")
+    first.give_up()
+    wait_until(lambda: "role:slave" in first.ask_redis("INFO replication"), 5, "the demotion")
+    assert "master_link_down_since_seconds:-1" in first.ask_redis("INFO replication") and len(first.calls()) == 2
+    left = first.folder / "left"
+    left.write_text(str(float(left.read_text()) - ago))
+    first.take_over()
+    assert len(first.calls()) == kept
+    for call in calls:
+        call.silence()
