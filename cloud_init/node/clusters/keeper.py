@@ -55,12 +55,18 @@ class Keeper:
             if name not in self.leases:
                 keys = [candidate["key"] for candidate in self.candidates(name)]
                 position = keys.index(self.manifest["key"])
-                self.leases[name] = Lease(name, self.manifest["key"], position, noticed=name == sip_address.SERVICE)
+                self.leases[name] = self.make_lease(name, position)
                 self.threads.append(threading.Thread(target=self.follow, args=(self.leases[name],), daemon=True))
                 self.threads[-1].start()
                 if name == sip_address.SERVICE:
                     self.threads.append(threading.Thread(target=self.calls.follow, args=(self.ended,), daemon=True))
                     self.threads[-1].start()
+
+    def make_lease(self, name: str, position: int) -> Lease:
+        """Return what looks after a lock; that of the address of SIP is to change hands sooner, and to the node that has the calls."""
+        if name != sip_address.SERVICE:
+            return Lease(name, self.manifest["key"], position)
+        return Lease(name, self.manifest["key"], position, True, lambda: sip_address.lacks_calls(self.manifest))
 
     def candidates(self, name: str) -> list[CandidateEntry]:
         """List the nodes that may hold a lock, this one too."""

@@ -11,6 +11,7 @@ node has a head start when all begin at once.
 """
 
 import json
+import math
 import pathlib
 import threading
 import time
@@ -32,6 +33,9 @@ STOP_SECONDS = 4
 """Until a stopping unit is killed: LEASE_SECONDS, these and a tick together stay below the session's `TTL_SECONDS`."""
 HEAD_START_SECONDS = 10.0
 """How long each candidate after the first leaves a free lock alone after its program has started."""
+LEFT_ALONE_SECONDS = 10.0
+"""How long a free lock is left alone by a node that lacks what the others may have: longer than `LOCK_DELAY_SECONDS`, in which nobody
+can take it, and their next look at it."""
 HAND_OVER_SECONDS = 60.0
 LOCK_DELAY_SECONDS = 5.0
 """How long a lock that is noticed to be lost stays nobody's. A node that others no longer see is out of Consul after 4.5 s at the
@@ -58,8 +62,11 @@ def judge(running: bool, holder: str, own: str) -> str:
 class Lease:
     """How long this node may run one service."""
 
-    def __init__(self, name: str, key: str, position: int, noticed: bool = False) -> None:
-        """`noticed`: the lock is lost as soon as the others miss this node, not only when its session has run out."""
+    def __init__(
+        self, name: str, key: str, position: int, noticed: bool = False, lacks: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`noticed`: the lock is lost as soon as the others miss this node, not only when its session has run out. `lacks` tells
+        whether this node would run the service without what another candidate may have."""
         self.name, self.key, self.file = name, key, HELD / name
         self.session = Session(f"webitel: {name} on {key}", delay=LOCK_DELAY_SECONDS if noticed else None)
         self.until, self.promised, self.deaf = 0.0, 0.0, False
@@ -67,6 +74,7 @@ class Lease:
             # This program was restarted: what it held it still holds.
             self.session.id, self.until = json.loads(self.file.read_text())
         self.begins = time.monotonic() + HEAD_START_SECONDS * position
+        self.lacks, self.free_since = lacks, math.inf
         self.mutex = threading.Lock()
 
     def look(self, gives_up: bool, is_stopped: Callable[[], bool], others_stand_by: Callable[[], bool]) -> None:
@@ -96,11 +104,14 @@ class Lease:
     def ask(self, now: float, gives_up: bool, is_stopped: Callable[[], bool]) -> bool:
         """Tell whether the lock is this node's, which takes it if it is free."""
         session = find_key(PREFIX + self.name, ANSWER_SECONDS)["session"]
+        self.free_since = math.inf if session else min(self.free_since, now)
         if session and session == self.session.id:
             if gives_up and is_stopped():
                 self.give_back()
             return self.session.keep(ANSWER_SECONDS) and not gives_up
-        return not session and not gives_up and now >= self.begins and self.session.hold(PREFIX + self.name, self.key)
+        if session or gives_up or now < self.begins or (now - self.free_since < LEFT_ALONE_SECONDS and self.lacks()):
+            return False
+        return self.session.hold(PREFIX + self.name, self.key)
 
     def give_back(self) -> None:
         """Release the lock: the next one may have it at once, which the end of a session would not allow."""

@@ -91,6 +91,16 @@ def measure_age(manifest: Manifest, copy: dict[str, str]) -> float:
     return time.monotonic() - float(LEFT.read_text()) if LEFT.exists() else math.inf
 
 
+def lacks_calls(manifest: Manifest) -> bool:
+    """Tell whether this node's Redis has copied nothing since its start, or does not answer: another node's may have the calls."""
+    try:
+        found = ask_copy(manifest)
+        copies = found["role"] != "master" and found.get("master_link_down_since_seconds") == "-1"
+        return copies and not redis.ask(LOOPBACK, manifest["ports"]["redis_calls"], "DBSIZE")
+    except (OSError, KeyError):
+        return True
+
+
 def demote(manifest: Manifest) -> None:
     """Have Redis copy the other node's calls."""
     if ask_copy(manifest)["role"] != "master":

@@ -83,6 +83,36 @@ def test_a_program_started_anew_goes_on_with_what_it_held(lease: locks.Lease, mo
     assert locks.Lease("logger", "app-2", 1).session.id == ""
 
 
+def test_a_node_without_what_it_would_run_with_leaves_a_free_lock_to_the_others_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(locks, "HELD", tmp_path)
+    held, lacks, asked = {"session": "another's", "holder": "edge-1"}, [True], list[str]()
+    monkeypatch.setattr(locks, "find_key", lambda *_: held)
+
+    def ask() -> bool:
+        asked.append("asked")
+        return lacks[0]
+
+    made = locks.Lease("sip-address", "edge-2", 0, lacks=ask)
+    monkeypatch.setattr(made.session, "hold", lambda *_: True)
+    now = made.begins + 1000.0
+    takes = lambda later: made.ask(now + later, False, lambda: True)  # noqa: E731
+    assert not takes(0) and not asked
+    held |= {"session": "", "holder": ""}
+    assert not takes(2) and not takes(2 + locks.LEFT_ALONE_SECONDS - 1)
+    assert takes(2 + locks.LEFT_ALONE_SECONDS), "nobody else did"
+    held |= {"session": "another's"}
+    assert not takes(100)
+    held |= {"session": ""}
+    assert not takes(102), "it begins anew"
+    lacks[0] = False
+    assert takes(103)
+    other = locks.Lease("logger", "edge-2", 0)
+    monkeypatch.setattr(other.session, "hold", lambda *_: True)
+    assert other.ask(now, False, lambda: True), "no other service waits"
+
+
 def report(monkeypatch: pytest.MonkeyPatch, active: str, holder: str | ConsulError) -> ServiceRow:
     """The Logger's row of the second node."""
 

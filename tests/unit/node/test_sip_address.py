@@ -127,6 +127,30 @@ def test_what_a_node_had_before_it_lost_the_lock_is_as_old_as_that(
     assert ("FLUSHDB" in node.done) is forgets
 
 
+@pytest.mark.parametrize(
+    ("role", "link", "down", "kept", "lacks"),
+    [
+        ("slave", "down", -1, 0, True),
+        ("slave", "down", -1, 3, False),
+        ("slave", "down", 4, 0, False),
+        ("slave", "up", 0, 0, False),
+        ("master", "", 0, 0, False),
+    ],
+)
+def test_a_redis_that_has_copied_nothing_since_its_start_lacks_calls(
+    role: str, link: str, down: int, kept: int, lacks: bool, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty one that was told so by the other lacks none."""
+    node.role, node.link, node.down, node.kept = role, link, down, kept
+    assert sip_address.lacks_calls(MANIFEST) is lacks
+
+    def refuse(*_: object) -> Answer:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(redis, "ask", refuse)
+    assert sip_address.lacks_calls(MANIFEST), "it has not started yet, or is dead: the other one's may have them"
+
+
 def test_neighbours_are_told_for_as_long_as_the_address_is_here(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """All at first may have been lost, at a switch that came up later."""
     told, clock = list[float](), [1000.0]
