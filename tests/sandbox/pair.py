@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cloud_init.node.ask import sip
+from cloud_init.node.clusters import sip_address
 from components.model.settings import Settings
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.network import CLONE_NEWNET
@@ -121,6 +122,9 @@ class Edge:
         """Whether its Redis follows the other one, and has all that had."""
         said = self.ask_redis("INFO replication")
         return "role:slave" in said and "master_link_status:up" in said
+
+    def lacks_calls(self) -> bool:
+        return sip_address.lacks_calls(json.loads((self.folder / "node.json").read_text()))
 
     def calls(self) -> set[str]:
         return set(self.ask_redis("KEYS '*'").split())

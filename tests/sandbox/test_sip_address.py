@@ -149,3 +149,20 @@ def test_calls_of_its_own_are_given_back_to_a_node_unless_that_was_long_ago(
     assert len(first.calls()) == kept
     for call in calls:
         call.silence()
+
+
+def test_who_comes_back_empty_lacks_calls_and_leaves_the_others_copy_alone(edges: tuple[Edge, Edge]) -> None:
+    first, second = edges
+    calls = hold(first, 2)
+    wait_until(lambda: len(second.calls()) == 2, 5, "the copy")
+    first.kill("address", "rtpengine", "redis")
+    first.inside(f"ip addr del {ADDRESS}/32 dev eth0")
+    first.start_redis()
+    first.start_keeper()
+    time.sleep(3)
+    assert first.within(first.lacks_calls) and not second.within(second.lacks_calls)
+    second.take_over()
+    wait_until(lambda: len(first.calls()) == len(second.calls()) == 2, 20, "the copy of what was left")
+    assert not first.within(first.lacks_calls)
+    for call in calls:
+        call.silence()
