@@ -17,9 +17,12 @@ from ..manifest import MANIFEST, PROGRAM, CandidateEntry, ServiceEntry, load_man
 from ..storage import shares
 from ..system import ApplyError, systemctl
 from . import sip_address
-from .locks import Lease, find_lock, is_yielding, list_moving
+from .locks import LEASE_SECONDS, Lease, find_lock, is_yielding, list_moving
 
 ROUND_SECONDS, TICK_SECONDS, PEER_ANSWER_SECONDS = 2.0, 0.5, 1.0
+RENEWAL_SECONDS = 15.0
+"""What systemd's watchdog leaves this program to begin anew and go its first round, instead of LEASE_SECONDS: Python alone takes
+up to 8 s on a busy machine. One that hangs there, and nowhere else, is ended later than a session is sure to last."""
 LOOK_AGAIN_SECONDS = 5.0
 """Between two checks of a unit whose lock has not changed."""
 SHARE_GONE_SECONDS = 20.0
@@ -63,7 +66,7 @@ class Keeper:
                     self.threads[-1].start()
 
     def make_lease(self, name: str, position: int) -> Lease:
-        """Return what looks after a lock; that of the address of SIP is to change hands sooner, and to the node that has the calls."""
+        """Return what looks after a lock; that of the address of SIP changes hands sooner, and goes to the node that has calls."""
         if name != sip_address.SERVICE:
             return Lease(name, self.manifest["key"], position)
         return Lease(name, self.manifest["key"], position, True, lambda: sip_address.lacks_calls(self.manifest))
@@ -84,6 +87,7 @@ class Keeper:
         """Look after one lock until the end."""
         while not self.ended.is_set() and lease.name in self.services:
             lease.look(self.gives_up(lease), lambda: self.is_stopped(lease.name), lambda: self.others_stand_by(lease.name))
+            lease.unsure_until = 0.0
             self.ended.wait(TICK_SECONDS if lease.deaf else ROUND_SECONDS)
 
     def gives_up(self, lease: Lease) -> bool:
@@ -113,15 +117,22 @@ class Keeper:
             return False
         return all(state in ("inactive", "failed") for state in states)
 
-    def may(self, name: str) -> bool:
-        """Tell whether this node may run what a lock is for."""
-        return time.monotonic() < self.leases[name].until
+    def may(self, name: str) -> bool | None:
+        """Tell whether this node may run what a lock is for; None where this program has just started and cannot know yet: what
+        it held before it may still hold."""
+        now, lease = time.monotonic(), self.leases[name]
+        # Asked first: its thread writes it last.
+        is_unsure = now < lease.unsure_until
+        if now < lease.until:
+            return True
+        return None if is_unsure else False
 
     def act(self) -> None:
         """Start what this node may run, stop what it may not, whoever started or stopped it."""
         for name in self.services:
             now = time.monotonic()
-            may = self.may(name)
+            if (may := self.may(name)) is None:
+                continue
             was, at = self.told.get(name, (None, 0.0))
             try:
                 if name == sip_address.SERVICE and not self.has_turned(may):
@@ -153,8 +164,10 @@ class Keeper:
     def run(self) -> int:
         """Run until told to end (0), or until a thread is dead (1); systemd's watchdog ends it when it hangs."""
         self.notify("READY=1")
+        is_first = True
         while not self.ended.wait(TICK_SECONDS):
             if self.renewed.is_set():
+                self.notify(f"WATCHDOG_USEC={RENEWAL_SECONDS * 1e6:.0f}")
                 again = [sys.executable, "-X", "utf8", str(PROGRAM), "locks"]
                 os.execve(sys.executable, again, os.environ | {"NOTIFY_SOCKET": self.socket})
             self.read_manifest()
@@ -162,6 +175,9 @@ class Keeper:
             if not all(thread.is_alive() for thread in self.threads):
                 return 1
             self.notify("WATCHDOG=1")
+            if is_first:
+                self.notify(f"WATCHDOG_USEC={LEASE_SECONDS * 1e6:.0f}")
+                is_first = False
         if sip_address.SERVICE in self.services:
             self.has_turned(may=False)
         # systemd has stopped the units already: they are bound to this one and ordered after it.

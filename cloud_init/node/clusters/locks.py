@@ -4,7 +4,8 @@ A node runs the unit only until `LEASE_SECONDS` after it last saw that the lock 
 longer than that and the stop together, so it has stopped before another one can begin, cut off or not. With no Consul server
 anywhere nobody can take the lock either: then the holder goes on as long as every other candidate says, asked directly, that it
 reaches no server and does not run it; who says so begins nothing for the time of a session. So an outage of all servers stops
-nothing, and a node that cannot know (cut off, or another candidate is down too) stops.
+nothing, and a node that cannot know (cut off, or another candidate is down too) stops. A program that has just begun anew may
+hold what it held: it looks before it stops anything, for `LEASE_SECONDS` at most.
 
 Who holds the lock keeps it: all nodes of a role are alike, so moving back would only be one more interruption. The role's first
 node has a head start when all begin at once.
@@ -34,8 +35,8 @@ STOP_SECONDS = 4
 HEAD_START_SECONDS = 10.0
 """How long each candidate after the first leaves a free lock alone after its program has started."""
 LEFT_ALONE_SECONDS = 10.0
-"""How long a free lock is left alone by a node that lacks what the others may have: longer than `LOCK_DELAY_SECONDS`, in which nobody
-can take it, and their next look at it."""
+"""How long a free lock is left alone by a node that lacks what the others may have: longer than `LOCK_DELAY_SECONDS`, in which
+nobody can take it, and their next look at it."""
 HAND_OVER_SECONDS = 60.0
 LOCK_DELAY_SECONDS = 5.0
 """How long a lock that is noticed to be lost stays nobody's. A node that others no longer see is out of Consul after 4.5 s at the
@@ -74,6 +75,8 @@ class Lease:
             # This program was restarted: what it held it still holds.
             self.session.id, self.until = json.loads(self.file.read_text())
         self.begins = time.monotonic() + HEAD_START_SECONDS * position
+        # Until then, or until it has looked once, nothing is known but what is remembered; see `Keeper.may`.
+        self.unsure_until = time.monotonic() + LEASE_SECONDS
         self.lacks, self.free_since = lacks, math.inf
         self.mutex = threading.Lock()
 

@@ -92,7 +92,7 @@ def measure_age(manifest: Manifest, copy: dict[str, str]) -> float:
 
 
 def lacks_calls(manifest: Manifest) -> bool:
-    """Tell whether this node's Redis has copied nothing since its start, or does not answer: another node's may have the calls."""
+    """Tell whether this node's Redis has copied nothing since its start, or does not answer: the other one's may have calls."""
     try:
         found = ask_copy(manifest)
         copies = found["role"] != "master" and found.get("master_link_down_since_seconds") == "-1"
@@ -125,16 +125,19 @@ def announce(manifest: Manifest, link: str) -> None:
 
 
 class Calls:
-    """What the keeper does by the lock, beside starting and stopping units; `may` tells whether the lock is this node's."""
+    """What the keeper does by the lock, beside starting and stopping units; `may` tells whether the lock is this node's, None
+    while that is not known yet."""
 
-    def __init__(self, may: Callable[[], bool]) -> None:
+    def __init__(self, may: Callable[[], bool | None]) -> None:
         self.may, self.ready, self.told = may, False, ""
         self.left, self.announced = 0, 0.0
 
     def follow(self, ended: threading.Event) -> None:
         """Have Redis take calls while the lock is this node's, else copy them; a thread, for a Redis that hangs holds it."""
         while not ended.is_set():
-            may = self.may()
+            if (may := self.may()) is None:
+                ended.wait(LOOK_SECONDS)
+                continue
             try:
                 (promote if may else demote)(load_manifest())
                 self.told = ""

@@ -1,5 +1,7 @@
 """What moves: who may run it, and how `status` tells a unit that is ready from one that is missing."""
 
+import json
+import threading
 import time
 from pathlib import Path
 
@@ -113,6 +115,53 @@ def test_a_node_without_what_it_would_run_with_leaves_a_free_lock_to_the_others_
     assert other.ask(now, False, lambda: True), "no other service waits"
 
 
+def test_what_a_program_started_anew_does_not_know_yet_it_does_not_act_on(
+    lease: locks.Lease, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = keeper.Keeper.__new__(keeper.Keeper)
+    made.services, made.ended = {"logger": MANIFEST["services"]}, threading.Event()
+    monkeypatch.setattr(made, "gives_up", lambda lease: False)
+    monkeypatch.setattr(made, "others_stand_by", lambda name: False)
+
+    def start(left: float) -> locks.Lease:
+        """As it was found in /run."""
+        (tmp_path / "logger").write_text(json.dumps(["a session", time.monotonic() + left]))
+        made.leases = {"logger": locks.Lease("logger", "app-2", 1)}
+        return made.leases["logger"]
+
+    start(5.0)
+    assert made.may("logger") is True, "a lease that has not ended counts"
+    again = start(-1.0)
+    assert made.may("logger") is None
+    monkeypatch.setattr(again, "ask", lambda *_: False)
+    monkeypatch.setattr(made.ended, "wait", lambda _: made.ended.set())
+    made.follow(again)
+    assert made.may("logger") is False
+    start(-1.0)
+    later = time.monotonic() + locks.LEASE_SECONDS
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert made.may("logger") is False, "a look that hangs is waited for no longer than a lease lasts"
+
+
+def test_the_watchdog_waits_longer_for_a_program_that_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, made = list[str](), keeper.Keeper.__new__(keeper.Keeper)
+    made.services, made.threads, made.socket = {}, [], ""
+    made.ended, made.renewed = threading.Event(), threading.Event()
+    monkeypatch.setattr(made, "notify", told.append)
+    monkeypatch.setattr(made, "read_manifest", lambda: None)
+    monkeypatch.setattr(keeper, "TICK_SECONDS", 0.0)
+    monkeypatch.setattr(made, "act", lambda: made.renewed.set() if len(told) > 2 else None)
+
+    def become(*_: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(keeper.os, "execve", become)
+    with pytest.raises(InterruptedError):
+        made.run()
+    usual, longer = (f"WATCHDOG_USEC={seconds * 1e6:.0f}" for seconds in (locks.LEASE_SECONDS, keeper.RENEWAL_SECONDS))
+    assert told == ["READY=1", "WATCHDOG=1", usual, "WATCHDOG=1", longer]
+
+
 def report(monkeypatch: pytest.MonkeyPatch, active: str, holder: str | ConsulError) -> ServiceRow:
     """The Logger's row of the second node."""
 
@@ -204,7 +253,7 @@ def test_a_systemd_that_does_not_answer_ends_no_service_that_moves(
     made = keeper.Keeper.__new__(keeper.Keeper)
     made.services = {"logger": [service("logger")]}
     made.leases, made.told = {"logger": locks.Lease.__new__(locks.Lease)}, {}
-    made.leases["logger"].until = 0.0
+    made.leases["logger"].until = made.leases["logger"].unsure_until = 0.0
     monkeypatch.setattr(keeper, "is_running", refuse)
     monkeypatch.setattr(keeper, "systemctl", lambda *words: asked.append(words))
     made.act()

@@ -229,6 +229,7 @@ def test_the_watcher_leaves_the_other_nodes_calls_alone(node: Node, monkeypatch:
 
 def test_a_copy_that_does_not_reach_the_other_is_told_and_not_restarted(node: Node) -> None:
     """It may be the last copy, and a restart empties it."""
+
     class View:
         manifest = MANIFEST
 
@@ -278,6 +279,16 @@ def test_an_address_that_cannot_be_given_up_keeps_no_program_running(
     done.clear()
     made.act()
     assert not done and "Operation not permitted" in capsys.readouterr().out, "it is tried again, and systemd left alone"
+
+
+def test_nothing_is_done_by_a_lock_of_which_nothing_is_known_yet(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its own renewal the program would take the address from a node that has calls, only to put it back."""
+    node.has, node.role = True, "master"
+    monkeypatch.setattr(sip_address.Calls, "change", stick)
+    made, done = make_keeper(monkeypatch, may=None)
+    made.act()
+    look(made.calls, monkeypatch)
+    assert not done and not node.done and node.role == "master" and not made.calls.ready
 
 
 def test_a_program_that_ends_gives_its_locks_back_although_the_address_stays(
