@@ -66,7 +66,7 @@ class Keeper:
                     self.threads[-1].start()
 
     def make_lease(self, name: str, position: int) -> Lease:
-        """Return what looks after a lock; that of the address of SIP changes hands sooner, and goes to the node that has calls."""
+        """Return what looks after a lock; that of the address of SIP changes hands sooner, and goes to who has calls."""
         if name != sip_address.SERVICE:
             return Lease(name, self.manifest["key"], position)
         return Lease(name, self.manifest["key"], position, True, lambda: sip_address.lacks_calls(self.manifest))

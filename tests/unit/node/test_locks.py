@@ -99,7 +99,10 @@ def test_a_node_without_what_it_would_run_with_leaves_a_free_lock_to_the_others_
     made = locks.Lease("sip-address", "edge-2", 0, lacks=ask)
     monkeypatch.setattr(made.session, "hold", lambda *_: True)
     now = made.begins + 1000.0
-    takes = lambda later: made.ask(now + later, False, lambda: True)  # noqa: E731
+
+    def takes(later: float) -> bool:
+        return made.ask(now + later, False, lambda: True)
+
     assert not takes(0) and not asked
     held |= {"session": "", "holder": ""}
     assert not takes(2) and not takes(2 + locks.LEFT_ALONE_SECONDS - 1)
