@@ -1,6 +1,7 @@
 """What moves: who may run it, and how `status` tells a unit that is ready from one that is missing."""
 
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -158,7 +159,7 @@ def test_the_watchdog_waits_longer_for_a_program_that_starts_anew(monkeypatch: p
     def become(*_: object) -> None:
         raise InterruptedError
 
-    monkeypatch.setattr(keeper.os, "execve", become)
+    monkeypatch.setattr(os, "execve", become)
     with pytest.raises(InterruptedError):
         made.run()
     usual, longer = (f"WATCHDOG_USEC={seconds * 1e6:.0f}" for seconds in (locks.LEASE_SECONDS, keeper.RENEWAL_SECONDS))

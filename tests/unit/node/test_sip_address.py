@@ -121,7 +121,7 @@ def test_what_a_node_had_before_it_lost_the_lock_is_as_old_as_that(
         node.role = "master"
         sip_address.demote(MANIFEST)
         now = time.monotonic()
-        monkeypatch.setattr(sip_address.time, "monotonic", lambda: now + ago)
+        monkeypatch.setattr(time, "monotonic", lambda: now + ago)
     node.link, node.down, node.kept, node.done = "down", -1, kept, []
     sip_address.promote(MANIFEST)
     assert ("FLUSHDB" in node.done) is forgets
@@ -154,7 +154,7 @@ def test_a_redis_that_has_copied_nothing_since_its_start_lacks_calls(
 def test_neighbours_are_told_for_as_long_as_the_address_is_here(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """All at first may have been lost, at a switch that came up later."""
     told, clock = list[float](), [1000.0]
-    monkeypatch.setattr(sip_address.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(sip_address, "announce", lambda *_: told.append(clock[0] - 1000.0))
     monkeypatch.setattr(sip_address.Calls, "change", lambda *_: setattr(node, "has", True))
     calls = sip_address.Calls(lambda: True)
