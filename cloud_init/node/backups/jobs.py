@@ -82,6 +82,8 @@ def look(manifest: Manifest, tell: Tell, kind: str = "") -> bool:
             memory["stanza"] = repository.stanza
             prepare(manifest, repository, tell)
             rows = repository.list_backups()
+            if repository.unknown:
+                tell("backup", f"what the bucket has of each is not known: {repository.unknown}")
             memory["restored"] = lines.find_restored(lines.read_own(repository.data, repository.timeline), repository.timeline)
             due = find_due(entry, rows, time.time(), memory["restored"])
             if wanted := "full" if "full" in (due, kind) else kind or due:
@@ -135,15 +137,27 @@ def find_missed(entry: BackupEntry, newest: float, now: float) -> float:
 def find_due(entry: BackupEntry, rows: list[BackupRow], now: float, restored: int = 0) -> str:
     """Return the kind of backup that is due now: full, incr, or "" for none. Those from before the time line that a restore
     began do not count: what they hold was discarded in part."""
+    if has_failed_again(rows, now):
+        return ""
     sound = [row for row in rows if not row["damaged"] and row["timeline"] >= restored]
     if not any(row["kind"] == "full" for row in sound):
         return "full"
     due = last_moment(entry, now)
     if sound[-1]["start"] >= due:
         return ""
+    if rows[-1]["damaged"]:
+        return "full"  # pgBackRest builds on the newest one of all, whatever is wrong with that
     # An hour's grace: a full one that took longer last week does not move the next one by a day.
     newest = max(row["start"] for row in sound if row["kind"] == "full")
     return "full" if now - newest > entry["full_days"] * 86400 - 3600 else "incr"
+
+
+def has_failed_again(rows: list[BackupRow], now: float) -> bool:
+    """Tell whether a full one that was made because the one before was damaged is damaged too, just now: a bucket that has
+    something against all of them is not to be filled with more every five minutes."""
+    two = rows[-2:]
+    full = len(two) > 1 and two[-1]["kind"] == "full"
+    return full and all(row["damaged"] for row in two) and now - two[-1]["start"] < LATE_SECONDS
 
 
 class Kept(TypedDict):

@@ -91,6 +91,7 @@ class Repository:
             raise BackupError(f"{self.data} holds no database: {said.stderr.strip()}")
         self.stanza = f"{entry['stack']}-{number[1]}"
         self.timeline = int(line[1])
+        self.unknown = ""
 
     def options(self) -> list[str]:
         """List the words that every call begins with."""
@@ -114,9 +115,14 @@ class Repository:
         return done.stdout
 
     def list_backups(self) -> list[BackupRow]:
-        """List the backups that the bucket has of this database, oldest first. Raises BackupError."""
-        rows = self._list_made()
-        if damaged := find_damaged(rows, self._list_sizes() if rows else {}):
+        """List the backups that the bucket has of this database, oldest first. Raises BackupError. Where the bucket does not tell
+        the sizes of files, which takes a question for each of its folders, `unknown` says why, and its record is believed."""
+        rows, self.unknown = self._list_made(), ""
+        try:
+            damaged = find_damaged(rows, self._list_sizes()) if rows else set()
+        except BackupError as error:
+            damaged, self.unknown = set(), str(error)
+        if damaged:
             # One that expired meanwhile is not damaged but gone from both.
             rows = self._list_made()
         return [row | {"damaged": row["damaged"] or row["label"] in damaged} for row in rows]

@@ -57,9 +57,12 @@ def recall_security(manifest: Manifest) -> dict[str, str]:
         if known["of"] == of:
             waiting: dict[str, str] = known["waiting"]
             return waiting
-    waiting = find_security(list_kept(manifest))
-    FOUND.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    write_private(FOUND, json.dumps({"of": of, "waiting": waiting}))
+    kept = list_kept(manifest)
+    offers = list_offers(kept)
+    waiting = find_security(kept, offers)
+    if offers:  # else dpkg or apt may have failed, which is no answer to keep
+        FOUND.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        write_private(FOUND, json.dumps({"of": of, "waiting": waiting}))
     return waiting
 
 
@@ -72,10 +75,10 @@ def list_kept(manifest: Manifest) -> dict[str, str]:
     return {name: version for name, (version, want) in found.items() if want == "hold" or name.startswith(parts)}
 
 
-def find_security(installed: dict[str, str]) -> dict[str, str]:
+def find_security(installed: dict[str, str], offers: Iterable[tuple[str, str, str]]) -> dict[str, str]:
     """Return the newest version among Debian's security updates of those packages, where that is newer."""
     found: dict[str, str] = {}
-    for name, version, suite in list_offers(installed):
+    for name, version, suite in offers:
         if suite.endswith(SECURITY_SUITE) and is_lower(found.get(name, installed[name]), version):
             found[name] = version
     return dict(sorted(found.items()))

@@ -32,7 +32,19 @@ def row(kind: str, start: str, damaged: bool = False, timeline: int = 1, end: in
         ([row("full", "2026-11-28 02:31")], "2026-11-29 02:30", "incr"),
         ([row("full", "2026-11-22 02:50"), row("incr", "2026-11-28 02:30")], "2026-11-29 02:30", "full"),
         ([row("full", "2026-11-28 02:31", damaged=True)], "2026-11-28 12:00", "full"),
-        ([row("full", "2026-11-23 02:31"), row("incr", "2026-11-29 02:30", damaged=True)], "2026-11-29 02:35", "incr"),
+        ([row("full", "2026-11-23 02:31"), row("incr", "2026-11-29 02:30", damaged=True)], "2026-11-29 02:35", "full"),
+        # A full one made for a damaged one, and damaged: not at once again.
+        ([row("full", "2026-11-28 02:31", damaged=True), row("full", "2026-11-28 11:50", damaged=True)], "2026-11-28 12:00", ""),
+        (
+            [row("full", "2026-11-28 02:31", damaged=True), row("full", "2026-11-28 11:50", damaged=True)],
+            "2026-11-28 15:00",
+            "full",
+        ),
+        (
+            [row("full", "2026-11-28 02:31", damaged=True), row("incr", "2026-11-28 11:50", damaged=True)],
+            "2026-11-28 12:00",
+            "full",
+        ),
     ],
 )
 def test_what_is_due(rows: list[repository.BackupRow], now: str, due: str) -> None:
@@ -122,3 +134,16 @@ def test_what_the_bucket_has_lost_is_damaged_and_what_is_built_on_it(sizes: repo
     rows[0] |= {"label": "f", "stored": 8}
     rows[1] |= {"label": "i", "stored": 3, "needs": ["f"]}
     assert repository.find_damaged(rows, sizes) == damaged
+
+
+def test_without_the_sizes_of_files_the_record_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No backup, and no restore, is to wait for a bucket that lists its files too slowly."""
+
+    def refuse(_: repository.Repository) -> repository.Sizes:
+        raise repository.BackupError("repo-ls: not done within 180 s")
+
+    made = object.__new__(repository.Repository)
+    monkeypatch.setattr(repository.Repository, "_list_made", lambda _: [row("full", "2026-11-29 02:30")])
+    monkeypatch.setattr(repository.Repository, "_list_sizes", refuse)
+    assert [found["damaged"] for found in made.list_backups()] == [False]
+    assert made.unknown == "repo-ls: not done within 180 s"

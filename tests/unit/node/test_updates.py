@@ -93,6 +93,13 @@ def test_what_waits_is_looked_up_again_only_after_a_change(machine: Path, monkey
     assert ask("nginx") == {}
 
 
+def test_no_answer_is_not_kept(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as deaf:
+        deaf.setattr(updates, "list_offers", lambda _: [])
+        assert ask() == {}
+    assert ask()["security updates"].packages == {"nginx": "1.22.1-9+deb12u11"}
+
+
 def test_a_damaged_note_of_what_waits_is_written_anew(machine: Path) -> None:
     first = ask()
     (machine / "run/updates.json").write_text('{"of')
