@@ -19,10 +19,10 @@ ORDER = (
     "test_closed",
     "test_running",
     "test_day_two",
-    "test_drift",
     "test_failures",
     "test_secrets",
     "test_interruptions",
+    "test_drift",
     "test_kept_calls",
     "test_outages",
     "test_destroy",
@@ -30,8 +30,8 @@ ORDER = (
 )
 """What breaks more comes later; the search for secrets wants the output of failures. Other files keep their place."""
 SECOND_WORKER = (
-    "test_drift",
     "test_interruptions",
+    "test_drift",
     "test_kept_calls",
     "test_destroy",
     "test_base_image",
