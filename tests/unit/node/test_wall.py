@@ -15,6 +15,7 @@ from cloud_init.node.apply import files
 from cloud_init.node.ask.view import View
 from cloud_init.node.health import probes, waiting
 from components.model.catalogue.services import CATALOGUE
+from components.model.catalogue.standby import take_turns
 from tests.plans import compose_configuration, load_stack, make_plan
 from tests.unit.node.entries import PORTS, manifest, probe, wrong
 
@@ -114,7 +115,8 @@ def test_a_manifest_of_before_is_completed_before_the_new_program_is_there(
 
 
 def test_the_program_knows_every_probe_of_the_catalogue_and_no_other() -> None:
-    kinds = {probe.kind for service in CATALOGUE.values() for probe in service.probes}
+    services = (*CATALOGUE.values(), *take_turns(CATALOGUE).values())
+    kinds = {probe.kind for service in services for probe in service.probes}
     assert kinds == probes.PROBES.keys()
     said = wrong(probes.answer, probe("astrology"), View(manifest()))
     assert said == "this node's program has no probe `astrology`"
