@@ -26,7 +26,8 @@ from provider.handler import Changes, Handler, PartialFailure, ProviderError, Re
 from provider.values import Properties
 
 _STATUS = node_command("status", "--json")
-_PAUSE_SECONDS = 1.0  # between two rounds
+_PAUSE_SECONDS = 1.0  # between two rounds, at least
+_MAX_PAUSE_SECONDS = 4.0
 _ROUNDS = 2  # healthy ones in a row
 _ANSWER_SECONDS = 30  # the node program needs at most 10 of its own
 _CONNECT_SECONDS = 5
@@ -98,7 +99,8 @@ async def _ask_until_healthy(request: Request, wanted: HealthInputs, reports: di
     good, admitting = 0, -_ADMIT_PAUSE_SECONDS
     try:
         while good < _ROUNDS:
-            is_last = time.monotonic() > end
+            asked = time.monotonic()
+            is_last = asked > end
             answers = await asyncio.gather(*(asker.ask(brief=not is_last) for asker in askers.values()))
             reports.update(zip(askers, answers, strict=True))
             good = good + 1 if is_healthy(reports) else 0
@@ -110,7 +112,8 @@ async def _ask_until_healthy(request: Request, wanted: HealthInputs, reports: di
             if not good and is_last:
                 raise ProviderError(describe_failure(reports, wanted.timeout))
             if good < _ROUNDS:
-                await asyncio.sleep(_PAUSE_SECONDS)
+                # A node takes long to answer while it starts, and would start later for being asked all the time.
+                await asyncio.sleep(min(max(_PAUSE_SECONDS, time.monotonic() - asked), _MAX_PAUSE_SECONDS))
     finally:
         for asker in askers.values():
             asker.close()

@@ -11,6 +11,8 @@ from sandbox.webitel.units import vendor_unit
 HERE = Path(__file__).parent
 LIBRARY = "/usr/lib/webitel-sandbox"
 
+COMPILE = "python3 -m compileall -q -f --invalidation-mode checked-hash"
+
 LAUNCHER = """#!/usr/bin/python3 -I
 import sys
 
@@ -32,6 +34,11 @@ PROGRAM = Package(
     "What every stand-in runs on",
     depends=("python3", "python3-psycopg2", "python3-pika", "python3-yaml"),
     files={f"{LIBRARY}/standin": HERE.parent / "standin"},
+    # As Debian's packages do: their users may write nothing there, and each start would compile all of it.
+    scripts={
+        "postinst": f"#!/bin/sh\nset -e\n{COMPILE} {LIBRARY}\n",
+        "prerm": f"#!/bin/sh\nset -e\nfind {LIBRARY} -name __pycache__ -prune -exec rm -r {{}} +\n",
+    },
 )
 
 COMMON = Package(

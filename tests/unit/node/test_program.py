@@ -1,6 +1,7 @@
 """The start of the node program, also in the moment in which an application puts another version in its place."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -40,6 +41,30 @@ def test_a_program_that_was_read_half_from_another_version_begins_anew_once(
     done = subprocess.run([sys.executable, str(place), "wait", "consul"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (status, said)
     assert ("ImportError" in done.stderr) == (times == 2)
+
+
+def test_what_stands_on_a_node_is_compiled_once_and_never_taken_for_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configuration, "PROGRAM", tmp_path / "node")
+    monkeypatch.setattr(configuration, "WRAPPER", tmp_path / "wrapper")
+    shutil.copytree(PROGRAM, tmp_path / "incoming/node", ignore=shutil.ignore_patterns("__pycache__"))
+    configuration.stage_bundles(tmp_path / "incoming", ["node"])
+    configuration.place_bundles(["node"])
+
+    def list_compiled() -> set[str]:
+        command = [sys.executable, "-v", str(tmp_path / "node"), "--help"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+        return set(re.findall(rf"# code object from '?{re.escape(str(tmp_path))}/node/([\w/]+\.py)'?$", said, re.MULTILINE))
+
+    assert list_compiled() <= {"__main__.py"}
+    for cached in tmp_path.glob("node/**/*.pyc"):
+        assert cached.stat().st_mode & 0o444 == cached.parent.stat().st_mode & 0o444 == 0o444, "units run as others than root"
+    report = tmp_path / "node/report.py"
+    written = report.stat()
+    report.write_text(report.read_text().replace("node", "NODE", 1))
+    os.utime(report, ns=(written.st_atime_ns, written.st_mtime_ns))
+    assert report.stat().st_size == written.st_size and "report.py" in list_compiled()
 
 
 def test_the_commands_are_those_of_the_program() -> None:
