@@ -49,6 +49,9 @@ def marked(part: str, *folders: str) -> tuple[str, ...]:
     return (*PYTEST, "-m", part, *folders)
 
 
+UNIT_FOLDERS = ("tests/lint", "tests/sandbox", "tests/simulator", "tests/unit")
+"""Where tests without a mark are. Of the other folders what their tests have in common would be read."""
+
 PARTS: dict[str, tuple[Step, ...]] = {
     "lint": (
         Step("ruff", (*PYTHON, "ruff", "check", "--quiet", ".")),
@@ -58,7 +61,7 @@ PARTS: dict[str, tuple[Step, ...]] = {
         Step("files that changed since a real program read them", (*PYTHON, "tests.lint.real_programs")),
     ),
     # A quarter of the time is spent waiting: for sockets, processes, the clock.
-    "unit": (Step("unit tests", PYTEST, WAITING),),
+    "unit": (Step("unit tests", (*PYTEST, *UNIT_FOLDERS), WAITING),),
     "engine": (Step("engine tests", marked("engine", "tests/engine", "tests/simulator"), BUSY),),
     "clouds": (
         Step(

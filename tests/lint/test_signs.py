@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from tests.lint import signs
 
-TEXTS = signs.texts()
-PAGES = {name: text for name, text in TEXTS.items() if name.endswith(".md")}
-FOR_USERS = tuple(name for name in PAGES if name == "README.md" or name.startswith("docs/operate/"))
+
+@cache
+def read_texts() -> dict[str, str]:
+    """All texts by name, read once, and by the worker that has these tests."""
+    return signs.texts()
+
+
+def pages() -> dict[str, str]:
+    """Those that are documentation."""
+    return {name: text for name, text in read_texts().items() if name.endswith(".md")}
+
+
+def is_for_users(name: str) -> bool:
+    """Whether a text is one that users read."""
+    return name == "README.md" or name.startswith("docs/operate/")
 
 
 def all_of(finder: object) -> list[str]:
     """What a finder of wrong signs says of every text."""
     assert callable(finder)
-    return [f"{name}: {wrong}" for name, text in TEXTS.items() for wrong in finder(text)]
+    return [f"{name}: {wrong}" for name, text in read_texts().items() for wrong in finder(text)]
 
 
 def test_there_are_texts() -> None:
     some = {"README.md", "docs/facts/webitel.md", "cli/commands/plan.py", "cloud_init/files/opensips/opensips.cfg"}
-    assert some <= TEXTS.keys()
+    assert some <= read_texts().keys()
 
 
 def test_cited_facts_exist() -> None:
@@ -27,12 +41,12 @@ def test_cited_facts_exist() -> None:
 
 
 def test_every_page_of_facts_is_listed() -> None:
-    pages = {name.removeprefix("docs/facts/") for name in PAGES if name.startswith("docs/facts/")} - {"README.md"}
-    assert {link for link in signs.LINK.findall(PAGES["docs/facts/README.md"]) if "../" not in link} == pages
+    facts = {name.removeprefix("docs/facts/") for name in pages() if name.startswith("docs/facts/")} - {"README.md"}
+    assert {link for link in signs.LINK.findall(pages()["docs/facts/README.md"]) if "../" not in link} == facts
 
 
 def test_links_lead_somewhere() -> None:
-    assert [f"{name}: {wrong}" for name, text in PAGES.items() for wrong in signs.wrong_links(name, text)] == []
+    assert [f"{name}: {wrong}" for name, text in pages().items() for wrong in signs.wrong_links(name, text)] == []
 
 
 def test_named_files_exist() -> None:
@@ -50,9 +64,9 @@ def test_named_commands_exist() -> None:
 def test_named_settings_exist() -> None:
     assert [
         f"{name}: {wrong}"
-        for name, text in TEXTS.items()
+        for name, text in read_texts().items()
         if name.startswith(signs.SETTINGS_IN)
-        for wrong in signs.wrong_settings(text, name in FOR_USERS)
+        for wrong in signs.wrong_settings(text, is_for_users(name))
     ] == []
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from cli.commands import test as command
 from cli.console import Failure
-from cli.develop.parts import ONLY_BY_NAME, PARTS, PYTEST, SWEEP
+from cli.develop.parts import ONLY_BY_NAME, PARTS, PYTEST, SWEEP, UNIT_FOLDERS
 from tools.host import apt
 from tools.incus import daemon, images
 
@@ -88,6 +88,14 @@ def test_every_file_with_a_parts_mark_stands_in_its_folders(part: str) -> None:
     folders = [word for step in PARTS[part] for word in step.command if word.startswith("tests/")]
     marked = [file for file in (ROOT / "tests").rglob("test_*.py") if re.search(rf"pytest\.mark\.{part}\b", file.read_text())]
     assert marked and not [file for file in marked if not any(file.is_relative_to(ROOT / folder) for folder in folders)]
+
+
+def test_every_file_outside_of_the_unit_tests_folders_has_a_parts_mark() -> None:
+    others = [
+        file for file in (ROOT / "tests").rglob("test_*.py") if not any(file.is_relative_to(ROOT / name) for name in UNIT_FOLDERS)
+    ]
+    mark = re.compile(rf"^pytestmark = [^=]*?pytest\.mark\.({'|'.join(PARTS)})\b", re.MULTILINE)
+    assert others and not [file for file in others if not mark.search(file.read_text())]
 
 
 def test_words_go_to_pytest(ran: Ran) -> None:
