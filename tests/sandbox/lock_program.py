@@ -14,7 +14,7 @@ from types import ModuleType
 from cloud_init.node import manifest
 from cloud_init.node.apply import units
 from cloud_init.node.ask import consul
-from cloud_init.node.clusters import keeper, locks
+from cloud_init.node.clusters import keeper, locks, peers
 
 FOLDER = Path(os.environ.get("FOLDER", "."))
 UNIT = """
@@ -63,12 +63,12 @@ if __name__ == "__main__":
         keeper: {
             "ROUND_SECONDS": 0.7,
             "TICK_SECONDS": 0.2,
-            "PEER_ANSWER_SECONDS": 0.3,
             "LOOK_AGAIN_SECONDS": 1.5,
             "MANIFEST": FOLDER / "node.json",
             "PROGRAM": Path(__file__),
             "systemctl": systemctl,
         },
+        peers: {"ANSWER_SECONDS": 0.3},
         manifest: {"MANIFEST": FOLDER / "node.json"},
         units: {"systemctl": systemctl},
     }

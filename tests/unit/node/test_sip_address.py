@@ -87,7 +87,7 @@ def test_a_lost_node_is_noticed_sooner_and_never_before_it_has_given_up(monkeypa
     wanted = locks.Lease("sip-address", "edge-2", 1, noticed=True).session.wanted
     assert wanted["Checks"] == ["serfHealth"]
     soonest = 4.5 + locks.LOCK_DELAY_SECONDS
-    assert wanted["LockDelay"] == "5s" and soonest > locks.LEASE_SECONDS + 2 * keeper.TICK_SECONDS
+    assert wanted["LockDelay"] == "3s" and soonest > locks.NOTICED_LEASE_SECONDS + 2 * keeper.TICK_SECONDS
     assert soonest < TTL_SECONDS
     assert locks.Lease("logger", "edge-2", 1).session.wanted["Checks"] == []
 
@@ -157,7 +157,7 @@ def test_neighbours_are_told_for_as_long_as_the_address_is_here(node: Node, monk
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(sip_address, "announce", lambda *_: told.append(clock[0] - 1000.0))
     monkeypatch.setattr(sip_address.Calls, "change", lambda *_: setattr(node, "has", True))
-    calls = sip_address.Calls(lambda: True)
+    calls = sip_address.Calls(lambda: True, threading.Event())
     calls.ready = True
     while clock[0] < 1030.0:
         calls.turn(MANIFEST, may=True)
@@ -169,7 +169,7 @@ def test_the_address_is_taken_once_redis_takes_calls_and_given_up_before_anythin
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may, changes = [True], list[str]()
-    calls = sip_address.Calls(lambda: may[0])
+    calls = sip_address.Calls(lambda: may[0], threading.Event())
 
     def change(self: sip_address.Calls, verb: str, address: str, link: str) -> None:
         changes.append(f"{verb} {address} {link} {node.role}")
@@ -193,7 +193,7 @@ def look(calls: sip_address.Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     """One round of the thread."""
     ended = threading.Event()
     monkeypatch.setattr(sip_address, "load_manifest", lambda: MANIFEST)
-    monkeypatch.setattr(ended, "wait", lambda _: ended.set())
+    monkeypatch.setattr(calls, "rest", ended.set)
     calls.follow(ended)
 
 
@@ -207,7 +207,7 @@ def test_a_redis_that_hangs_holds_nobody_and_is_told(
         raise TimeoutError
 
     monkeypatch.setattr(redis, "ask", hang)
-    calls = sip_address.Calls(lambda: True)
+    calls = sip_address.Calls(lambda: True, threading.Event())
     look(calls, monkeypatch)
     assert calls.ready and "Redis: TimeoutError" in capsys.readouterr().out
     look(calls, monkeypatch)
@@ -255,10 +255,11 @@ def make_keeper(monkeypatch: pytest.MonkeyPatch, may: bool | None) -> tuple[keep
     made, done = keeper.Keeper.__new__(keeper.Keeper), list[str]()
     moving = [one for one in MANIFEST["services"] if locks.find_lock(one) == sip_address.SERVICE]
     made.manifest, made.services, made.told = MANIFEST, {sip_address.SERVICE: moving}, {}
-    made.calls = sip_address.Calls(lambda: may)
+    made.calls = sip_address.Calls(lambda: may, threading.Event())
     made.socket, made.threads, made.ended, made.renewed = "", [], threading.Event(), threading.Event()
+    made.leases, made.woken = {}, threading.Event()
     monkeypatch.setattr(made, "may", lambda name: may)
-    monkeypatch.setattr(keeper, "is_running", lambda unit: True)
+    monkeypatch.setattr(keeper, "list_resting", lambda units: [])
     monkeypatch.setattr(keeper, "systemctl", lambda *words: done.append(" ".join(words)))
     return made, done
 
@@ -274,7 +275,7 @@ def test_an_address_that_cannot_be_given_up_keeps_no_program_running(
     monkeypatch.setattr(sip_address.Calls, "change", stick)
     made, done = make_keeper(monkeypatch, may=False)
     made.act()
-    assert [f"stop --no-block {unit}" for unit in FOLLOWING] == [one for one in done if one.startswith("stop")]
+    assert done == [f"stop --no-block {' '.join(FOLLOWING)}"]
     assert "Operation not permitted" in capsys.readouterr().out
     done.clear()
     made.act()
@@ -300,6 +301,8 @@ def test_a_program_that_ends_gives_its_locks_back_although_the_address_stays(
     made.services["logger"] = [service("logger")]
 
     class Held:
+        until = 0.0
+
         class session:
             id = "a session"
 
