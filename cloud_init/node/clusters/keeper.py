@@ -111,9 +111,9 @@ class Keeper:
                 lambda: self.wants_away(lease.name), TICK_SECONDS, ROUND_SECONDS / 2 if lease.noticed else ROUND_SECONDS
             )
         else:
-            self.wait_until(lambda: lease.is_leaving and self.is_stopped(lease.name), STOPPED_SECONDS)
+            self.wait_until(lambda: lease.is_leaving and self.is_stopped(lease.name), STOPPED_SECONDS, ROUND_SECONDS)
 
-    def wait_until(self, happened: Callable[[], bool], pause: float, seconds: float = ROUND_SECONDS) -> None:
+    def wait_until(self, happened: Callable[[], bool], pause: float, seconds: float) -> None:
         """Wait until something has happened, so long at most."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self.ended.wait(pause) and not happened():

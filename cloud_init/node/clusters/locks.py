@@ -118,11 +118,13 @@ class Lease:
             if gives_up and is_stopped():
                 self.give_back()
             return self.session.keep(ANSWER_SECONDS) and not gives_up
-        if session or gives_up or now < self.begins or (now - self.free_since < LEFT_ALONE_SECONDS and self.lacks()):
+        if session or gives_up:
             return False
-        held = self.session.hold(PREFIX + self.name, self.key)
-        self.is_refused = not held
-        return held
+        self.is_refused = True
+        if now < self.begins or (now - self.free_since < LEFT_ALONE_SECONDS and self.lacks()):
+            return False
+        self.is_refused = not self.session.hold(PREFIX + self.name, self.key)
+        return not self.is_refused
 
     def await_change(self, seconds: float) -> None:
         """Wait until the lock is no longer the one's that was seen to have it."""
