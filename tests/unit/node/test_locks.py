@@ -267,3 +267,47 @@ def test_a_systemd_that_does_not_answer_ends_no_service_that_moves(
     monkeypatch.setattr(keeper, "list_resting", lambda units: [])
     made.act()
     assert asked[-1] == ("stop", "--no-block", "logger"), "at its next look"
+
+
+def make_keeper(monkeypatch: pytest.MonkeyPatch, lease: locks.Lease) -> keeper.Keeper:
+    """One with a lock, that looks once."""
+    made = keeper.Keeper.__new__(keeper.Keeper)
+    made.services, made.ended, made.woken = {lease.name: MANIFEST["services"]}, threading.Event(), threading.Event()
+    made.leases, made.calls = {lease.name: lease}, sip_address.Calls(lambda: None, threading.Event())
+    monkeypatch.setattr(made, "gives_up", lambda lease: False)
+    monkeypatch.setattr(made, "rest", lambda lease: made.ended.set())
+    return made
+
+
+def test_a_lock_that_comes_or_goes_is_acted_upon_at_once(lease: locks.Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make_keeper(monkeypatch, lease)
+    for held, woken in ((False, False), (True, True), (True, False), (False, True)):
+        made.ended.clear()
+        made.woken.clear()
+        made.calls.woken.clear()
+        monkeypatch.setattr(lease, "ask", lambda *_, held=held: held)
+        made.follow(lease)
+        assert (made.woken.is_set(), made.calls.woken.is_set()) == (woken, woken)
+
+
+def test_nobody_sleeps_past_the_end_of_a_lease(lease: locks.Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, waits = make_keeper(monkeypatch, lease), list[float]()
+    monkeypatch.setattr(made.woken, "wait", waits.append)
+    for left in (0.1, 5.0, -1.0):
+        lease.until = time.monotonic() + left
+        assert not made.pause()
+    assert 0 < waits[0] <= 0.1 and waits[1:] == [keeper.TICK_SECONDS, keeper.TICK_SECONDS]
+
+
+def test_who_waits_for_a_change_and_reaches_no_server_is_known_to_be_deaf(
+    lease: locks.Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the other one, deaf too, would not be let go on."""
+    asked: list[tuple[str, str, float]] = []
+    monkeypatch.setattr(locks, "await_key", lambda *words: asked.append(words))
+    lease.seen = "7"
+    lease.await_change(2.0)
+    assert asked == [("webitel/locks/logger", "7", 2.0)] and not lease.stands_by()
+    monkeypatch.setattr(locks, "await_key", refuse)
+    lease.await_change(2.0)
+    assert lease.stands_by()

@@ -282,6 +282,18 @@ def test_an_address_that_cannot_be_given_up_keeps_no_program_running(
     assert not done and "Operation not permitted" in capsys.readouterr().out, "it is tried again, and systemd left alone"
 
 
+def test_what_nobody_hears_stops_before_the_address_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """UAC may take its time, in which audio goes on."""
+    made, done = make_keeper(monkeypatch, may=True)
+    following = [service(name, candidates=CANDIDATES, lock="sip-address") for name in (*FOLLOWING, "webitel-uac")]
+    made.services[sip_address.SERVICE] = following
+    monkeypatch.setattr(keeper, "systemctl", lambda *words, timeout: done.append(" ".join(words)))
+    made.services["logger"] = [service("logger", candidates=CANDIDATES)]
+    made.stop_first(sip_address.SERVICE)
+    made.stop_first("logger")
+    assert done == ["stop webitel-uac"]
+
+
 def test_nothing_is_done_by_a_lock_of_which_nothing_is_known_yet(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """After its own renewal the program would take the address from a node that has calls, only to put it back."""
     node.has, node.role = True, "master"
