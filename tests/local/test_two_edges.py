@@ -162,6 +162,17 @@ def test_an_edge_that_is_broken_on_purpose_drops_no_call(fault: str, pair: Pair,
     check_after(pair, key if fault == "kill" else other(key))
 
 
+def test_an_edge_gets_a_new_machine_while_calls_go_on(pair: Pair, figure: Figure) -> None:
+    key = pair.active()
+    lost: list[float] = []
+    with pair.held_calls(lost):
+        pair.webitel("replace", key, "--stack", pair.name, "--yes")
+        assert pair.active() == other(key)
+    figure(f"longest silence of {CALLS} calls whose node {key} gets a new machine", max(lost))
+    assert max(lost) < HAND_OVER_SECONDS
+    check_after(pair, other(key))
+
+
 def test_a_change_of_nothing_changes_nothing(pair: Pair) -> None:
     key = pair.active()
     assert "Nothing to change." in pair.up().output

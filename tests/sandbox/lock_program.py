@@ -47,7 +47,8 @@ def systemctl(*arguments: str, timeout: float = 120) -> subprocess.CompletedProc
         file.write_text(str(unit.pid))
     if arguments[0] == "stop" and alive:
         os.kill(pid, signal.SIGKILL)
-    return subprocess.CompletedProcess(arguments, 0, "active" if alive else "inactive", "")
+    states = ("running", "dead") if arguments[0] == "show" else ("active", "inactive")
+    return subprocess.CompletedProcess(arguments, 0, states[not alive], "")
 
 
 if __name__ == "__main__":

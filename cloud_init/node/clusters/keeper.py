@@ -21,6 +21,8 @@ ROUND_SECONDS, TICK_SECONDS = 2.0, 0.5
 TRY_SECONDS, STOPPED_SECONDS = 0.2, 0.05
 """Between two tries for a lock that is free and cannot be had yet, and between two looks at units that stop: nobody runs them
 then, and callers wait."""
+STOPPED = ("dead", "failed", "stop-post")
+"""States of a unit of which no process is left, but for what clears up after them."""
 RENEWAL_SECONDS = 15.0
 """What systemd's watchdog leaves this program to begin anew and go its first round, instead of LEASE_SECONDS: Python alone takes
 up to 8 s on a busy machine. One that hangs there, and nowhere else, is ended later than a session is sure to last."""
@@ -153,8 +155,8 @@ class Keeper:
         if name == sip_address.SERVICE and sip_address.is_here(self.manifest["sip_address"]):
             return False
         units = self.units(name)
-        states = systemctl("is-active", *units).stdout.split()
-        return len(states) == len(units) and all(state in ("inactive", "failed") for state in states)
+        states = systemctl("show", "-P", "SubState", *units).stdout.split()
+        return len(states) == len(units) and all(state in STOPPED for state in states)
 
     def may(self, name: str) -> bool | None:
         """Tell whether this node may run what a lock is for; None where this program has just started and cannot know yet: what
@@ -178,7 +180,7 @@ class Keeper:
                     continue
                 if may == was and now - at < LOOK_AGAIN_SECONDS:
                     continue
-                self.turn(name, may)
+                self.turn(name, may, was not in (None, may))
             except ApplyError as error:
                 print(f"{name}: {error}", flush=True)
                 continue
@@ -192,11 +194,13 @@ class Keeper:
             print(f"{sip_address.SERVICE}: {error}", flush=True)
             return not may
 
-    def turn(self, name: str, may: bool) -> None:
-        """Start or stop the units of a lock. Raises ApplyError where systemd does not say whether they run."""
-        units = self.units(name)
-        resting = list_resting(units) if units else []
-        wrong = resting if may else [unit for unit in units if unit not in resting]
+    def turn(self, name: str, may: bool, has_changed: bool) -> None:
+        """Start or stop the units of a lock: all where that has just come or gone, else those of which systemd says that they are
+        wrong. Raises ApplyError where it does not say."""
+        wrong = self.units(name)
+        if wrong and not has_changed:
+            resting = list_resting(wrong)
+            wrong = resting if may else [unit for unit in wrong if unit not in resting]
         for unit in wrong:
             print(f"starting {unit}" if may else f"stopping {unit}: its lock is not this node's", flush=True)
         if wrong:

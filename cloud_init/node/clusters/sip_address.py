@@ -11,6 +11,7 @@ import pathlib
 import re
 import socket
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from ..system import ApplyError, Unhealthy, run, write_private
 SERVICE = "sip-address"
 HEARD = ("rtpengine", "opensips")
 """What speaks by the address. The rest of what moves with it may stop before."""
+READ, READ_AGAIN_SECONDS = ("nice", "-n", "19", "rtpengine", "--version"), 300.0
+"""What has the programs of calls read, where nobody runs them; they are 180 MB (facts/rtpengine-redis.md 11)."""
 LOOPBACK = "127.0.0.1"
 LOOK_SECONDS = 0.2
 ANNOUNCEMENTS, ANNOUNCE_SECONDS, ANNOUNCE_AGAIN_SECONDS = 6, 1.0, 10.0
@@ -140,6 +143,8 @@ class Calls:
         self.may, self.ready, self.told = may, False, ""
         self.turned, self.woken = told, threading.Event()
         self.left, self.announced = 0, 0.0
+        self.read = -math.inf
+        self.reading: subprocess.Popen[bytes] | None = None
 
     def follow(self, ended: threading.Event) -> None:
         """Have Redis take calls while the lock is this node's, else copy them; a thread, for a Redis that hangs holds it."""
@@ -153,10 +158,19 @@ class Calls:
             except (OSError, KeyError, ValueError) as error:
                 # Calls whose Redis is dead or hangs go on with the address, and new ones are not kept.
                 self.say(f"Redis: {str(error) or type(error).__name__}")
+            if not may:
+                self.keep_ready()
             was, self.ready = self.ready, may
             if may and not was:
                 self.turned.set()
             self.rest()
+
+    def keep_ready(self) -> None:
+        """Have in memory what rtpengine is loaded from: from the disk that takes a second and more, in which calls are silent."""
+        if time.monotonic() - self.read < READ_AGAIN_SECONDS or (self.reading and self.reading.poll() is None):
+            return
+        self.read = time.monotonic()
+        self.reading = subprocess.Popen(READ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def rest(self) -> None:
         """Wait until the next look."""

@@ -1,5 +1,6 @@
 """The address of SIP: whose lock decides, what a take-over does and in which order, and what it leaves alone."""
 
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -70,6 +71,7 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Node:
     monkeypatch.setattr(sip_address, "is_here", made.find_link)
     monkeypatch.setattr(sip_address, "PROMOTED", tmp_path / "promoted")
     monkeypatch.setattr(sip_address, "LEFT", tmp_path / "left")
+    monkeypatch.setattr(sip_address, "READ", ("true",))
     return made
 
 
@@ -189,6 +191,29 @@ def test_the_address_is_taken_once_redis_takes_calls_and_given_up_before_anythin
     assert node.done[-1] == "REPLICAOF 10.0.0.1 6379" and not calls.ready
 
 
+def test_who_stands_by_has_the_program_of_calls_in_memory(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[tuple[str, ...]] = []
+
+    class Reading:
+        def __init__(self, words: tuple[str, ...], **_: object) -> None:
+            begun.append(words)
+
+        def poll(self) -> int | None:
+            return None if len(begun) == 2 else 0
+
+    may, clock = [True], [1000.0]
+    calls = sip_address.Calls(lambda: may[0], threading.Event())
+    monkeypatch.setattr(sip_address.subprocess, "Popen", Reading)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    look(calls, monkeypatch)
+    assert not begun, "who has calls runs it"
+    may[0] = False
+    for passed, times in ((0.0, 1), (1.0, 1), (sip_address.READ_AGAIN_SECONDS, 2), (sip_address.READ_AGAIN_SECONDS, 2)):
+        clock[0] += passed
+        look(calls, monkeypatch)
+        assert begun == [("true",)] * times, "not again before it has ended"
+
+
 def look(calls: sip_address.Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     """One round of the thread."""
     ended = threading.Event()
@@ -280,6 +305,30 @@ def test_an_address_that_cannot_be_given_up_keeps_no_program_running(
     done.clear()
     made.act()
     assert not done and "Operation not permitted" in capsys.readouterr().out, "it is tried again, and systemd left alone"
+
+
+def test_a_lock_that_has_just_come_or_gone_needs_no_look(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callers wait for it."""
+    made, done = make_keeper(monkeypatch, may=True)
+    monkeypatch.setattr(made, "has_turned", lambda may: True)
+    made.told[sip_address.SERVICE] = False, 0.0
+    monkeypatch.setattr(keeper, "list_resting", lambda units: done.append("look") or [])
+    made.act()
+    assert done == [f"start --no-block {' '.join(FOLLOWING)}"]
+    made.told[sip_address.SERVICE] = True, -100.0
+    made.act()
+    assert done[1:] == ["look"]
+
+
+@pytest.mark.parametrize(
+    ("states", "stopped"), [("dead\n\nstop-post\n", True), ("dead\n\nstop-sigterm\n", False), ("dead\n", False)]
+)
+def test_a_unit_without_a_process_has_stopped(states: str, stopped: bool, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = make_keeper(monkeypatch, may=False)
+    monkeypatch.setattr(keeper, "systemctl", lambda *words: subprocess.CompletedProcess(words, 0, states, ""))
+    assert made.is_stopped(sip_address.SERVICE) is stopped
+    node.has = True
+    assert not made.is_stopped(sip_address.SERVICE)
 
 
 def test_what_nobody_hears_stops_before_the_address_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
