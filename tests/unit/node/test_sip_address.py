@@ -203,7 +203,7 @@ def test_who_stands_by_has_the_program_of_calls_in_memory(node: Node, monkeypatc
 
     may, clock = [True], [1000.0]
     calls = sip_address.Calls(lambda: may[0], threading.Event())
-    monkeypatch.setattr(sip_address.subprocess, "Popen", Reading)
+    monkeypatch.setattr(subprocess, "Popen", Reading)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     look(calls, monkeypatch)
     assert not begun, "who has calls runs it"
@@ -312,7 +312,12 @@ def test_a_lock_that_has_just_come_or_gone_needs_no_look(node: Node, monkeypatch
     made, done = make_keeper(monkeypatch, may=True)
     monkeypatch.setattr(made, "has_turned", lambda may: True)
     made.told[sip_address.SERVICE] = False, 0.0
-    monkeypatch.setattr(keeper, "list_resting", lambda units: done.append("look") or [])
+
+    def list_resting(units: list[str]) -> list[str]:
+        done.append("look")
+        return []
+
+    monkeypatch.setattr(keeper, "list_resting", list_resting)
     made.act()
     assert done == [f"start --no-block {' '.join(FOLLOWING)}"]
     made.told[sip_address.SERVICE] = True, -100.0
