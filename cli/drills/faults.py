@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cli.drills.load import run_script
 from cli.nodes.access import Access, NodeAccess
 from cloud_init.node.manifest import PROGRAM
+from cloud_init.node_command import node_command
 from components.model.catalogue.services import CATALOGUE
 from components.model.naming import MOUNT_ROOT
 
@@ -16,6 +17,7 @@ SSH = CATALOGUE["ssh"].listeners[0].port
 """What a partition leaves open: the drill itself comes that way."""
 PACKAGES = [str(way.ports) for way in CATALOGUE["nftables"].egress if way.purpose.startswith("packages")]
 """The ports of package repositories."""
+SCRIPT_SECONDS = 90
 PARTITION_LIMIT_SECONDS = 600
 """After which a partition ends by itself, whatever became of who made it."""
 
@@ -79,7 +81,7 @@ def script(begin: str, end: str = "") -> Fault:
 
     def act(text: str) -> Act:
         async def run(access: Access, nodes: Sequence[NodeAccess]) -> None:
-            await asyncio.gather(*(run_script(access, node, text) for node in nodes))
+            await asyncio.gather(*(run_script(access, node, text, SCRIPT_SECONDS) for node in nodes))
 
         return run
 
@@ -109,6 +111,7 @@ def fill(purpose: str, percent: int) -> Fault:
 
 
 PARTITION = script(CUT, MEND)
+HAND_OVER = script(node_command("hand-over"))
 OFFLINE = script(_OFFLINE, MEND)
 BROKER_FULL = script(_ALARM, _ALARM_OFF)
 """The broker's alarm for its disk, by a limit that no disk meets: the disk that it is on is the whole machine's."""

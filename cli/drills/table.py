@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cli.drills.faults import (
     BROKER_FULL,
+    HAND_OVER,
     OFFLINE,
     PARTITION,
     Fault,
@@ -19,6 +20,7 @@ from cli.drills.faults import (
     stop_units,
 )
 from components.model.catalogue.services import CATALOGUE
+from components.model.catalogue.standby import ADDRESS, FOLLOWING
 from components.model.plan import Node, Plan
 
 
@@ -81,12 +83,13 @@ def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, 
         ]
     servers = tuple(node.key for node in plan.nodes_with("consul-server"))
     drills.append(Drill("no-consul", "every Consul server down for a minute", servers, stop_units("consul"), CONSUL_GONE_SECONDS))
-    runners = {leaders.get(name) for name, service in CATALOGUE.items() if service.moves}
+    runners = {leaders.get(name) for name, service in CATALOGUE.items() if service.moves or name == ADDRESS}
     for role in ("app", "web", "media", "edge", "sip"):
         if nodes := [node for node in plan.nodes if node.role == role]:
             # The one whose loss has more to move.
             target = next((node.key for node in nodes if node.key in runners), nodes[0].key)
             drills.append(Drill(f"stop-{role}", f"power off at {target}", (target,), off, STOPPED_SECONDS))
+    drills += list_standby_drills(plan, leaders)
     for zone in plan.zones if len(plan.zones) > 1 else ():
         there = tuple(node.key for node in plan.nodes if node.zone == zone)
         drills.append(Drill(f"stop-zone-{zone}", f"power off at every node of zone {zone}", there, off, STOPPED_SECONDS))
@@ -120,6 +123,21 @@ def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, 
     everywhere = tuple(node.key for node in plan.nodes)
     drills.append(Drill("no-packages", "package repositories out of reach", everywhere, OFFLINE, FULL_SECONDS))
     return {drill.name: drill for drill in drills}
+
+
+def list_standby_drills(plan: Plan, leaders: Leaders) -> list[Drill]:
+    """Return what is done to the node that has the address of two for SIP, beside the loss of it, which every role has."""
+    if not plan.sip_address:
+        return []
+    pair = plan.nodes_with(ADDRESS)
+    target = leaders.get(ADDRESS) or pair[0].key
+    role = plan.node(target).role
+    units = [unit for name in FOLLOWING for unit in CATALOGUE[name].units]
+    return [
+        Drill(f"partition-{role}", f"{target}, which has the calls, cut off", (target,), PARTITION, CUT_SECONDS),
+        Drill(f"kill-{role}", f"kill -9 of what carries calls at {target}", (target,), kill(*units), 0),
+        Drill(f"hand-over-{role}", f"calls handed over by {target}", (target,), HAND_OVER, 0),
+    ]
 
 
 def make_change(command: str) -> Drill:

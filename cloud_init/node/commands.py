@@ -95,6 +95,7 @@ def main(arguments: list[str]) -> int:
     command.add_argument(
         "--restart", action="store_true", help="have other nodes lead the clusters too, for the machine restarts"
     )
+    commands.add_parser("hand-over", help="hand over services that move, which this node may have again later")
     command = commands.add_parser("admit", help="have Consul forget the former machine of a node that has a new one")
     command.add_argument("node")
     command = commands.add_parser("own", help="give everything in a directory to another user (runs as a unit)")
@@ -157,6 +158,8 @@ def main(arguments: list[str]) -> int:
         return 0
     if options.command == "drain":
         return run_drain(restart=options.restart)
+    if options.command == "hand-over":
+        return run_hand_over()
     if options.command == "admit":
         return run_admit(options.node)
     if options.command == "own":
@@ -276,6 +279,18 @@ def run_drain(restart: bool) -> int:
         run_resume()
         print(error, file=sys.stderr)
         return 1
+    return 0
+
+
+def run_hand_over() -> int:
+    """Have other nodes run what moves; whoever has it keeps it, and this node stands by."""
+    try:
+        locks.hand_over(load_manifest(), lambda _, text: print(text, flush=True))
+    except ApplyError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        locks.take_again()
     return 0
 
 

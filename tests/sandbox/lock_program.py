@@ -14,7 +14,7 @@ from types import ModuleType
 from cloud_init.node import manifest
 from cloud_init.node.apply import units
 from cloud_init.node.ask import consul
-from cloud_init.node.clusters import keeper, locks
+from cloud_init.node.clusters import keeper, locks, peers
 
 FOLDER = Path(os.environ.get("FOLDER", "."))
 UNIT = """
@@ -47,7 +47,8 @@ def systemctl(*arguments: str, timeout: float = 120) -> subprocess.CompletedProc
         file.write_text(str(unit.pid))
     if arguments[0] == "stop" and alive:
         os.kill(pid, signal.SIGKILL)
-    return subprocess.CompletedProcess(arguments, 0, "active" if alive else "inactive", "")
+    states = ("running", "dead") if arguments[0] == "show" else ("active", "inactive")
+    return subprocess.CompletedProcess(arguments, 0, states[not alive], "")
 
 
 if __name__ == "__main__":
@@ -63,12 +64,12 @@ if __name__ == "__main__":
         keeper: {
             "ROUND_SECONDS": 0.7,
             "TICK_SECONDS": 0.2,
-            "PEER_ANSWER_SECONDS": 0.3,
             "LOOK_AGAIN_SECONDS": 1.5,
             "MANIFEST": FOLDER / "node.json",
             "PROGRAM": Path(__file__),
             "systemctl": systemctl,
         },
+        peers: {"ANSWER_SECONDS": 0.3},
         manifest: {"MANIFEST": FOLDER / "node.json"},
         units: {"systemctl": systemctl},
     }

@@ -37,7 +37,7 @@ manifest.MANIFEST, sip_address.PROMOTED, sip_address.LEFT = folder / "node.json"
 may, ended = [False], threading.Event()
 signal.signal(signal.SIGUSR1, lambda *_: may.__setitem__(0, True))
 signal.signal(signal.SIGUSR2, lambda *_: may.__setitem__(0, False))
-calls = sip_address.Calls(lambda: may[0])
+calls = sip_address.Calls(lambda: may[0], threading.Event())
 threading.Thread(target=calls.follow, args=(ended,), daemon=True).start()
 while True:
     calls.turn(manifest.load_manifest(), may[0])

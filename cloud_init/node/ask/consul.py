@@ -13,6 +13,8 @@ from ..system import Unhealthy
 from . import tokens
 
 TIMEOUT_SECONDS = 3.0
+AWAIT_SECONDS = 1.0
+"""Beyond its time, after which an agent that was to tell of a change is taken for one that reaches no server."""
 TTL_SECONDS = 13.0
 """Consul ends a session between once and twice that after its last renewal (`facts/ha-measured.md` 5)."""
 
@@ -65,9 +67,17 @@ def list_keys(prefix: str) -> dict[str, dict[str, Any]]:
 
 
 def find_key(key: str, timeout: float = TIMEOUT_SECONDS) -> dict[str, str]:
-    """Return {"holder", "session"} of a key: its text and the session that holds it, "" where none does."""
+    """Return {"holder", "session", "index"} of a key: its text, the session that holds it ("" = none), and when it changed."""
     row = (call("GET", f"/v1/kv/{quote(key)}?{CERTAIN}", timeout=timeout) or [{}])[0]
-    return {"holder": base64.b64decode(row.get("Value") or "").decode(), "session": row.get("Session") or ""}
+    holder = base64.b64decode(row.get("Value") or "").decode()
+    return {"holder": holder, "session": row.get("Session") or "", "index": str(row.get("ModifyIndex", 0))}
+
+
+def await_key(key: str, index: str, seconds: float) -> None:
+    """Wait until a key that exists changes after an index that `find_key` gave, about so many seconds at most."""
+    # Consul waits up to a sixteenth longer.
+    limit = seconds * 17 / 16 + AWAIT_SECONDS
+    call("GET", f"/v1/kv/{quote(key)}?{CERTAIN}&index={index}&wait={seconds * 1000:.0f}ms", timeout=limit)
 
 
 class Session:

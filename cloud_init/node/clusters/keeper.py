@@ -1,25 +1,28 @@
 """The program beside services that move: it starts a unit when this node gets its lock, and stops it before that can be lost."""
 
-import http.client
-import http.server
-import json
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-import urllib.request
+from collections.abc import Callable
 
-from ..apply.units import is_running
+from ..apply.units import list_resting
 from ..ask.consul import ConsulError
 from ..manifest import MANIFEST, PROGRAM, CandidateEntry, ServiceEntry, load_manifest
 from ..storage import shares
 from ..system import ApplyError, systemctl
 from . import sip_address
-from .locks import LEASE_SECONDS, Lease, find_lock, is_yielding, list_moving
+from .locks import LEASE_SECONDS, STOP_SECONDS, Lease, find_lock, is_yielding, list_moving
+from .peers import ask_peer, serve
 
-ROUND_SECONDS, TICK_SECONDS, PEER_ANSWER_SECONDS = 2.0, 0.5, 1.0
+ROUND_SECONDS, TICK_SECONDS = 2.0, 0.5
+TRY_SECONDS, STOPPED_SECONDS = 0.2, 0.05
+"""Between two tries for a lock that is free and cannot be had yet, and between two looks at units that stop: nobody runs them
+then, and callers wait."""
+STOPPED = ("dead", "failed", "stop-post")
+"""States of a unit of which no process is left, but for what clears up after them."""
 RENEWAL_SECONDS = 15.0
 """What systemd's watchdog leaves this program to begin anew and go its first round, instead of LEASE_SECONDS: Python alone takes
 up to 8 s on a busy machine. One that hangs there, and nowhere else, is ended later than a session is sure to last."""
@@ -37,7 +40,8 @@ class Keeper:
         # What this program starts must not talk to systemd in its name.
         self.socket = os.environ.pop("NOTIFY_SOCKET", "")
         self.leases: dict[str, Lease] = {}
-        self.calls = sip_address.Calls(lambda: self.may(sip_address.SERVICE))
+        self.woken = threading.Event()
+        self.calls = sip_address.Calls(lambda: self.may(sip_address.SERVICE), self.woken)
         self.threads: list[threading.Thread] = []
         self.told: dict[str, tuple[bool, float]] = {}
         self.missed: dict[str, float] = {}
@@ -86,13 +90,49 @@ class Keeper:
     def follow(self, lease: Lease) -> None:
         """Look after one lock until the end."""
         while not self.ended.is_set() and lease.name in self.services:
-            lease.look(self.gives_up(lease), lambda: self.is_stopped(lease.name), lambda: self.others_stand_by(lease.name))
+            had, gives_up = lease.until > 0, self.gives_up(lease)
+            if had and gives_up:
+                self.stop_first(lease.name)
+            lease.look(gives_up, lambda: self.is_stopped(lease.name), lambda: self.others_stand_by(lease.name))
             lease.unsure_until = 0.0
-            self.ended.wait(TICK_SECONDS if lease.deaf else ROUND_SECONDS)
+            if had != (lease.until > 0):
+                self.calls.woken.set()
+                self.woken.set()
+            self.rest(lease)
+
+    def rest(self, lease: Lease) -> None:
+        """Wait for as long as there is nothing to do for a lock, a round at most."""
+        if lease.deaf:
+            self.ended.wait(TICK_SECONDS)
+        elif lease.is_refused:
+            self.ended.wait(TRY_SECONDS)
+        elif lease.seen:
+            lease.await_change(ROUND_SECONDS)
+        elif lease.until > 0:
+            self.wait_until(
+                lambda: self.wants_away(lease.name), TICK_SECONDS, ROUND_SECONDS / 2 if lease.noticed else ROUND_SECONDS
+            )
+        else:
+            self.wait_until(lambda: lease.is_leaving and self.is_stopped(lease.name), STOPPED_SECONDS, ROUND_SECONDS)
+
+    def wait_until(self, happened: Callable[[], bool], pause: float, seconds: float) -> None:
+        """Wait until something has happened, so long at most."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.ended.wait(pause) and not happened():
+            pass
+
+    def stop_first(self, name: str) -> None:
+        """Stop what may take its time before a lock is handed over, while the rest goes on."""
+        if first := [unit for service in self.services[name] for unit in service["units"] if sip_address.stops_first(service)]:
+            systemctl("stop", *reversed(first), timeout=STOP_SECONDS + 1)
+
+    def wants_away(self, name: str) -> bool:
+        """Tell whether this node wants to hand over a service."""
+        return bool(self.manifest.get("leaving")) or is_yielding() or self.lacks_share(name)
 
     def gives_up(self, lease: Lease) -> bool:
         """Tell whether this node wants to hand over a service, and another one is ready for it."""
-        if not (self.manifest.get("leaving") or is_yielding() or self.lacks_share(lease.name)):
+        if not self.wants_away(lease.name):
             return False
         staying = [one for one in self.others(lease.name) if not one.get("leaving")]
         return lease.until == 0 or any(ask_peer(one["address"], self.port, "") is not None for one in staying)
@@ -112,10 +152,11 @@ class Keeper:
 
     def is_stopped(self, name: str) -> bool:
         """Tell whether no unit of a lock is running any more."""
-        states = [systemctl("is-active", unit).stdout.strip() for unit in self.units(name)]
         if name == sip_address.SERVICE and sip_address.is_here(self.manifest["sip_address"]):
             return False
-        return all(state in ("inactive", "failed") for state in states)
+        units = self.units(name)
+        states = systemctl("show", "-P", "SubState", *units).stdout.split()
+        return len(states) == len(units) and all(state in STOPPED for state in states)
 
     def may(self, name: str) -> bool | None:
         """Tell whether this node may run what a lock is for; None where this program has just started and cannot know yet: what
@@ -139,7 +180,7 @@ class Keeper:
                     continue
                 if may == was and now - at < LOOK_AGAIN_SECONDS:
                     continue
-                self.turn(name, may)
+                self.turn(name, may, was not in (None, may))
             except ApplyError as error:
                 print(f"{name}: {error}", flush=True)
                 continue
@@ -153,19 +194,24 @@ class Keeper:
             print(f"{sip_address.SERVICE}: {error}", flush=True)
             return not may
 
-    def turn(self, name: str, may: bool) -> None:
-        """Start or stop the units of a lock. Raises ApplyError where systemd does not say whether they run."""
-        for unit in self.units(name):
-            if is_running(unit) != may:
-                print(f"starting {unit}" if may else f"stopping {unit}: its lock is not this node's", flush=True)
-                systemctl("reset-failed", unit)
-                systemctl("start" if may else "stop", "--no-block", unit)
+    def turn(self, name: str, may: bool, has_changed: bool) -> None:
+        """Start or stop the units of a lock: all where that has just come or gone, else those of which systemd says that they are
+        wrong. Raises ApplyError where it does not say."""
+        wrong = self.units(name)
+        if wrong and not has_changed:
+            resting = list_resting(wrong)
+            wrong = resting if may else [unit for unit in wrong if unit not in resting]
+        for unit in wrong:
+            print(f"starting {unit}" if may else f"stopping {unit}: its lock is not this node's", flush=True)
+        if wrong:
+            # All at once: callers wait for each call of it. systemd keeps their order.
+            systemctl("start" if may else "stop", "--no-block", *wrong)
 
     def run(self) -> int:
         """Run until told to end (0), or until a thread is dead (1); systemd's watchdog ends it when it hangs."""
         self.notify("READY=1")
         is_first = True
-        while not self.ended.wait(TICK_SECONDS):
+        while not self.pause():
             if self.renewed.is_set():
                 self.notify(f"WATCHDOG_USEC={RENEWAL_SECONDS * 1e6:.0f}")
                 again = [sys.executable, "-X", "utf8", str(PROGRAM), "locks"]
@@ -189,6 +235,14 @@ class Keeper:
                     print(f"{name}: {error}", flush=True)
         return 0
 
+    def pause(self) -> bool:
+        """Wait until there may be something to do; tell whether this program is to end. No lease outlives it unnoticed."""
+        now = time.monotonic()
+        ends = [lease.until - now for lease in self.leases.values() if lease.until > now]
+        self.woken.wait(min([TICK_SECONDS, *ends]))
+        self.woken.clear()
+        return self.ended.is_set()
+
     def notify(self, text: str) -> None:
         """Notify systemd where it asked for it."""
         if self.socket:
@@ -208,34 +262,3 @@ def run() -> int:
         return keeper.run()
     finally:
         server.shutdown()
-
-
-def serve(address: str, port: int, leases: dict[str, Lease]) -> http.server.ThreadingHTTPServer:
-    """Answer the other candidates in a thread: `/` that this program runs, `/<service>` whether this node stands by."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            name = self.path[1:]
-            found = True if not name else leases[name].stands_by() if name in leases else None
-            body = json.dumps(found).encode()
-            self.send_response(http.HTTPStatus.NOT_FOUND if found is None else http.HTTPStatus.OK)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            """Log nothing: candidates ask each other every other second."""
-
-    server = http.server.ThreadingHTTPServer((address, port), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
-
-
-def ask_peer(address: str, port: int, name: str) -> bool | None:
-    """Return what another candidate's program says; None where it does not answer."""
-    try:
-        with urllib.request.urlopen(f"http://{address}:{port}/{name}", timeout=PEER_ANSWER_SECONDS) as answer:
-            return bool(json.loads(answer.read()))
-    except (OSError, http.client.HTTPException, ValueError):
-        return None

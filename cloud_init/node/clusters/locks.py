@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from ..ask.consul import TTL_SECONDS, ConsulError, Session, find_key
+from ..ask.consul import TTL_SECONDS, ConsulError, Session, await_key, find_key
 from ..manifest import Manifest, ServiceEntry
 from ..system import ApplyError, Tell, write_private
 
@@ -38,9 +38,10 @@ LEFT_ALONE_SECONDS = 10.0
 """How long a free lock is left alone by a node that lacks what the others may have: longer than `LOCK_DELAY_SECONDS`, in which
 nobody can take it, and their next look at it."""
 HAND_OVER_SECONDS = 60.0
-LOCK_DELAY_SECONDS = 5.0
-"""How long a lock that is noticed to be lost stays nobody's. A node that others no longer see is out of Consul after 4.5 s at the
-earliest (its `gossip_lan`): both are more than LEASE_SECONDS and a tick, in which it stops by itself."""
+LOCK_DELAY_SECONDS, NOTICED_LEASE_SECONDS = 3.0, 6.0
+"""How long a lock that is noticed to be lost stays nobody's, and how long a node knows such a lock for its own. A node that
+others no longer see is out of Consul after 4.5 s at the earliest (its `gossip_lan`): with the delay that is more than the lease
+and a second, in which it stops by itself."""
 
 
 def list_moving(manifest: Manifest) -> list[ServiceEntry]:
@@ -68,7 +69,8 @@ class Lease:
     ) -> None:
         """`noticed`: the lock is lost as soon as the others miss this node, not only when its session has run out. `lacks` tells
         whether this node would run the service without what another candidate may have."""
-        self.name, self.key, self.file = name, key, HELD / name
+        self.name, self.key, self.file, self.noticed = name, key, HELD / name, noticed
+        self.lasts = NOTICED_LEASE_SECONDS if noticed else LEASE_SECONDS
         self.session = Session(f"webitel: {name} on {key}", delay=LOCK_DELAY_SECONDS if noticed else None)
         self.until, self.promised, self.deaf = 0.0, 0.0, False
         if self.file.exists():
@@ -76,8 +78,9 @@ class Lease:
             self.session.id, self.until = json.loads(self.file.read_text())
         self.begins = time.monotonic() + HEAD_START_SECONDS * position
         # Until then, or until it has looked once, nothing is known but what is remembered; see `Keeper.may`.
-        self.unsure_until = time.monotonic() + LEASE_SECONDS
+        self.unsure_until = time.monotonic() + self.lasts
         self.lacks, self.free_since = lacks, math.inf
+        self.seen, self.is_leaving, self.is_refused = "", False, False
         self.mutex = threading.Lock()
 
     def look(self, gives_up: bool, is_stopped: Callable[[], bool], others_stand_by: Callable[[], bool]) -> None:
@@ -98,7 +101,7 @@ class Lease:
         with self.mutex:
             # What a candidate has told another one binds it, whatever it has found out since.
             held = held and (sent < self.until or sent >= self.promised)
-            self.until = sent + LEASE_SECONDS if held else 0.0
+            self.until = sent + self.lasts if held else 0.0
             if held:
                 write_private(self.file, json.dumps([self.session.id, self.until]))
             else:
@@ -106,15 +109,30 @@ class Lease:
 
     def ask(self, now: float, gives_up: bool, is_stopped: Callable[[], bool]) -> bool:
         """Tell whether the lock is this node's, which takes it if it is free."""
-        session = find_key(PREFIX + self.name, ANSWER_SECONDS)["session"]
+        found = find_key(PREFIX + self.name, ANSWER_SECONDS)
+        session = found["session"]
+        self.seen = found["index"] if session not in ("", self.session.id) else ""
+        self.is_leaving, self.is_refused = gives_up and bool(session) and not self.seen, False
         self.free_since = math.inf if session else min(self.free_since, now)
         if session and session == self.session.id:
             if gives_up and is_stopped():
                 self.give_back()
             return self.session.keep(ANSWER_SECONDS) and not gives_up
-        if session or gives_up or now < self.begins or (now - self.free_since < LEFT_ALONE_SECONDS and self.lacks()):
+        if session or gives_up:
             return False
-        return self.session.hold(PREFIX + self.name, self.key)
+        self.is_refused = True
+        if now < self.begins or (now - self.free_since < LEFT_ALONE_SECONDS and self.lacks()):
+            return False
+        self.is_refused = not self.session.hold(PREFIX + self.name, self.key)
+        return not self.is_refused
+
+    def await_change(self, seconds: float) -> None:
+        """Wait until the lock is no longer the one's that was seen to have it."""
+        try:
+            await_key(PREFIX + self.name, self.seen, seconds)
+        except ConsulError:
+            with self.mutex:
+                self.deaf = True
 
     def give_back(self) -> None:
         """Release the lock: the next one may have it at once, which the end of a session would not allow."""

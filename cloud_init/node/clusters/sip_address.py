@@ -11,16 +11,21 @@ import pathlib
 import re
 import socket
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import Callable
 
 from ..ask import redis
 from ..ask.view import View
-from ..manifest import Manifest, ProbeEntry, load_manifest
+from ..manifest import Manifest, ProbeEntry, ServiceEntry, load_manifest
 from ..system import ApplyError, Unhealthy, run, write_private
 
 SERVICE = "sip-address"
+HEARD = ("rtpengine", "opensips")
+"""What speaks by the address. The rest of what moves with it may stop before."""
+READ, READ_AGAIN_SECONDS = ("nice", "-n", "19", "rtpengine", "--version"), 300.0
+"""What has the programs of calls read, where nobody runs them; they are 180 MB (facts/rtpengine-redis.md 11)."""
 LOOPBACK = "127.0.0.1"
 LOOK_SECONDS = 0.2
 ANNOUNCEMENTS, ANNOUNCE_SECONDS, ANNOUNCE_AGAIN_SECONDS = 6, 1.0, 10.0
@@ -45,6 +50,11 @@ def probe(_: ProbeEntry, view: View) -> None:
         raise Unhealthy(f"{address} is not this node's")
     if ask_copy(view.manifest)["role"] != "master":
         raise Unhealthy("Redis still copies another node's calls")
+
+
+def stops_first(service: ServiceEntry) -> bool:
+    """Tell whether a service moves with the address and nobody hears that it has stopped already."""
+    return service.get("lock") == SERVICE and service["name"] not in HEARD
 
 
 def is_here(address: str) -> bool:
@@ -128,15 +138,19 @@ class Calls:
     """What the keeper does by the lock, beside starting and stopping units; `may` tells whether the lock is this node's, None
     while that is not known yet."""
 
-    def __init__(self, may: Callable[[], bool | None]) -> None:
+    def __init__(self, may: Callable[[], bool | None], told: threading.Event) -> None:
+        """Take an event to be set when units may follow; `woken` is one of its own, to be set when the lock came or went."""
         self.may, self.ready, self.told = may, False, ""
+        self.turned, self.woken = told, threading.Event()
         self.left, self.announced = 0, 0.0
+        self.read = -math.inf
+        self.reading: subprocess.Popen[bytes] | None = None
 
     def follow(self, ended: threading.Event) -> None:
         """Have Redis take calls while the lock is this node's, else copy them; a thread, for a Redis that hangs holds it."""
         while not ended.is_set():
             if (may := self.may()) is None:
-                ended.wait(LOOK_SECONDS)
+                self.rest()
                 continue
             try:
                 (promote if may else demote)(load_manifest())
@@ -144,8 +158,24 @@ class Calls:
             except (OSError, KeyError, ValueError) as error:
                 # Calls whose Redis is dead or hangs go on with the address, and new ones are not kept.
                 self.say(f"Redis: {str(error) or type(error).__name__}")
-            self.ready = may
-            ended.wait(LOOK_SECONDS)
+            if not may:
+                self.keep_ready()
+            was, self.ready = self.ready, may
+            if may and not was:
+                self.turned.set()
+            self.rest()
+
+    def keep_ready(self) -> None:
+        """Have in memory what rtpengine is loaded from: from the disk that takes a second and more, in which calls are silent."""
+        if time.monotonic() - self.read < READ_AGAIN_SECONDS or (self.reading and self.reading.poll() is None):
+            return
+        self.read = time.monotonic()
+        self.reading = subprocess.Popen(READ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def rest(self) -> None:
+        """Wait until the next look."""
+        self.woken.wait(LOOK_SECONDS)
+        self.woken.clear()
 
     def turn(self, manifest: Manifest, may: bool) -> bool:
         """Have the address where the lock is; tell whether units may follow. Raises ApplyError where it cannot be had."""

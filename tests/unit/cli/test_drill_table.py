@@ -18,6 +18,17 @@ def test_of_a_role_the_node_that_runs_what_moves_is_switched_off() -> None:
     assert drills["stop-edge"].targets == ("edge-1",)
 
 
+def test_of_two_edges_the_one_with_the_calls_is_broken() -> None:
+    one = make_plan(Settings.model_validate({"cloud": "local", "tier": "basic"}), "s")
+    assert {name for name in list_drills(one, {}, None) if name.endswith("-edge")} == {"stop-edge"}
+    two = make_plan(Settings.model_validate({"cloud": "local", "tier": "basic", "counts": {"edge": 2}}), "s")
+    drills = {name: drill for name, drill in list_drills(two, {"sip-address": "edge-2"}, None).items() if name.endswith("-edge")}
+    assert {name: drill.targets for name, drill in drills.items()} == {
+        f"{fault}-edge": ("edge-2",) for fault in ("stop", "partition", "kill", "hand-over")
+    }
+    assert list_drills(two, {}, None)["hand-over-edge"].targets == ("edge-1",)
+
+
 def test_every_zone_can_be_lost_where_there_are_several() -> None:
     values = {"cloud": "local", "tier": "basic", "counts": {"data": 3}}
     plan = make_plan(Settings.model_validate({**values, "zones": ["a", "b", "c"]}), "s")

@@ -10,6 +10,7 @@ from stacks.settings import UnknownStackError
 ARGUMENTS = {
     "drill": ["kill-leader", "nosuch"],
     "dump": ["nosuch", "/nowhere.tar.gz"],
+    "handover": ["edge", "nosuch"],
     "hosts": ["check", "nosuch"],
     "export-secrets": ["/nowhere", "nosuch"],
     "logs": ["edge-1", "--stack", "nosuch"],

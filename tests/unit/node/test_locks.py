@@ -10,7 +10,7 @@ import pytest
 
 from cloud_init.node.ask import consul, view
 from cloud_init.node.ask.consul import TTL_SECONDS, ConsulError
-from cloud_init.node.clusters import keeper, locks
+from cloud_init.node.clusters import keeper, locks, sip_address
 from cloud_init.node.health import status
 from cloud_init.node.report import ServiceRow
 from cloud_init.node.system import ApplyError
@@ -90,7 +90,7 @@ def test_a_node_without_what_it_would_run_with_leaves_a_free_lock_to_the_others_
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(locks, "HELD", tmp_path)
-    held, lacks, asked = {"session": "another's", "holder": "edge-1"}, [True], list[str]()
+    held, lacks, asked = {"session": "another's", "holder": "edge-1", "index": "7"}, [True], list[str]()
     monkeypatch.setattr(locks, "find_key", lambda *_: held)
 
     def ask() -> bool:
@@ -124,6 +124,8 @@ def test_what_a_program_started_anew_does_not_know_yet_it_does_not_act_on(
 ) -> None:
     made = keeper.Keeper.__new__(keeper.Keeper)
     made.services, made.ended = {"logger": MANIFEST["services"]}, threading.Event()
+    made.woken, made.calls = threading.Event(), sip_address.Calls(lambda: None, threading.Event())
+    monkeypatch.setattr(made, "rest", lambda lease: made.ended.set())
     monkeypatch.setattr(made, "gives_up", lambda lease: False)
     monkeypatch.setattr(made, "others_stand_by", lambda name: False)
 
@@ -138,7 +140,6 @@ def test_what_a_program_started_anew_does_not_know_yet_it_does_not_act_on(
     again = start(-1.0)
     assert made.may("logger") is None
     monkeypatch.setattr(again, "ask", lambda *_: False)
-    monkeypatch.setattr(made.ended, "wait", lambda _: made.ended.set())
     made.follow(again)
     assert made.may("logger") is False
     start(-1.0)
@@ -149,7 +150,8 @@ def test_what_a_program_started_anew_does_not_know_yet_it_does_not_act_on(
 
 def test_the_watchdog_waits_longer_for_a_program_that_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     told, made = list[str](), keeper.Keeper.__new__(keeper.Keeper)
-    made.services, made.threads, made.socket = {}, [], ""
+    made.services, made.threads, made.leases, made.socket = {}, [], {}, ""
+    made.woken = threading.Event()
     made.ended, made.renewed = threading.Event(), threading.Event()
     monkeypatch.setattr(made, "notify", told.append)
     monkeypatch.setattr(made, "read_manifest", lambda: None)
@@ -250,7 +252,7 @@ def test_a_systemd_that_does_not_answer_ends_no_service_that_moves(
 ) -> None:
     """With the program systemd would stop what it looks after."""
 
-    def refuse(unit: str) -> bool:
+    def refuse(units: list[str]) -> list[str]:
         raise ApplyError("systemd does not say")
 
     asked: list[object] = []
@@ -258,10 +260,54 @@ def test_a_systemd_that_does_not_answer_ends_no_service_that_moves(
     made.services = {"logger": [service("logger")]}
     made.leases, made.told = {"logger": locks.Lease.__new__(locks.Lease)}, {}
     made.leases["logger"].until = made.leases["logger"].unsure_until = 0.0
-    monkeypatch.setattr(keeper, "is_running", refuse)
+    monkeypatch.setattr(keeper, "list_resting", refuse)
     monkeypatch.setattr(keeper, "systemctl", lambda *words: asked.append(words))
     made.act()
     assert asked == [] and "logger: systemd does not say" in capsys.readouterr().out
-    monkeypatch.setattr(keeper, "is_running", lambda unit: True)
+    monkeypatch.setattr(keeper, "list_resting", lambda units: [])
     made.act()
     assert asked[-1] == ("stop", "--no-block", "logger"), "at its next look"
+
+
+def make_keeper(monkeypatch: pytest.MonkeyPatch, lease: locks.Lease) -> keeper.Keeper:
+    """One with a lock, that looks once."""
+    made = keeper.Keeper.__new__(keeper.Keeper)
+    made.services, made.ended, made.woken = {lease.name: MANIFEST["services"]}, threading.Event(), threading.Event()
+    made.leases, made.calls = {lease.name: lease}, sip_address.Calls(lambda: None, threading.Event())
+    monkeypatch.setattr(made, "gives_up", lambda lease: False)
+    monkeypatch.setattr(made, "rest", lambda lease: made.ended.set())
+    return made
+
+
+def test_a_lock_that_comes_or_goes_is_acted_upon_at_once(lease: locks.Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make_keeper(monkeypatch, lease)
+    for held, woken in ((False, False), (True, True), (True, False), (False, True)):
+        made.ended.clear()
+        made.woken.clear()
+        made.calls.woken.clear()
+        monkeypatch.setattr(lease, "ask", lambda *_, held=held: held)
+        made.follow(lease)
+        assert (made.woken.is_set(), made.calls.woken.is_set()) == (woken, woken)
+
+
+def test_nobody_sleeps_past_the_end_of_a_lease(lease: locks.Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, waits = make_keeper(monkeypatch, lease), list[float]()
+    monkeypatch.setattr(made.woken, "wait", waits.append)
+    for left in (0.1, 5.0, -1.0):
+        lease.until = time.monotonic() + left
+        assert not made.pause()
+    assert 0 < waits[0] <= 0.1 and waits[1:] == [keeper.TICK_SECONDS, keeper.TICK_SECONDS]
+
+
+def test_who_waits_for_a_change_and_reaches_no_server_is_known_to_be_deaf(
+    lease: locks.Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the other one, deaf too, would not be let go on."""
+    asked: list[tuple[str, str, float]] = []
+    monkeypatch.setattr(locks, "await_key", lambda *words: asked.append(words))
+    lease.seen = "7"
+    lease.await_change(2.0)
+    assert asked == [("webitel/locks/logger", "7", 2.0)] and not lease.stands_by()
+    monkeypatch.setattr(locks, "await_key", refuse)
+    lease.await_change(2.0)
+    assert lease.stands_by()

@@ -1,5 +1,6 @@
 """The address of SIP: whose lock decides, what a take-over does and in which order, and what it leaves alone."""
 
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -70,6 +71,7 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Node:
     monkeypatch.setattr(sip_address, "is_here", made.find_link)
     monkeypatch.setattr(sip_address, "PROMOTED", tmp_path / "promoted")
     monkeypatch.setattr(sip_address, "LEFT", tmp_path / "left")
+    monkeypatch.setattr(sip_address, "READ", ("true",))
     return made
 
 
@@ -87,7 +89,7 @@ def test_a_lost_node_is_noticed_sooner_and_never_before_it_has_given_up(monkeypa
     wanted = locks.Lease("sip-address", "edge-2", 1, noticed=True).session.wanted
     assert wanted["Checks"] == ["serfHealth"]
     soonest = 4.5 + locks.LOCK_DELAY_SECONDS
-    assert wanted["LockDelay"] == "5s" and soonest > locks.LEASE_SECONDS + 2 * keeper.TICK_SECONDS
+    assert wanted["LockDelay"] == "3s" and soonest > locks.NOTICED_LEASE_SECONDS + 2 * keeper.TICK_SECONDS
     assert soonest < TTL_SECONDS
     assert locks.Lease("logger", "edge-2", 1).session.wanted["Checks"] == []
 
@@ -157,7 +159,7 @@ def test_neighbours_are_told_for_as_long_as_the_address_is_here(node: Node, monk
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(sip_address, "announce", lambda *_: told.append(clock[0] - 1000.0))
     monkeypatch.setattr(sip_address.Calls, "change", lambda *_: setattr(node, "has", True))
-    calls = sip_address.Calls(lambda: True)
+    calls = sip_address.Calls(lambda: True, threading.Event())
     calls.ready = True
     while clock[0] < 1030.0:
         calls.turn(MANIFEST, may=True)
@@ -169,7 +171,7 @@ def test_the_address_is_taken_once_redis_takes_calls_and_given_up_before_anythin
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may, changes = [True], list[str]()
-    calls = sip_address.Calls(lambda: may[0])
+    calls = sip_address.Calls(lambda: may[0], threading.Event())
 
     def change(self: sip_address.Calls, verb: str, address: str, link: str) -> None:
         changes.append(f"{verb} {address} {link} {node.role}")
@@ -189,11 +191,34 @@ def test_the_address_is_taken_once_redis_takes_calls_and_given_up_before_anythin
     assert node.done[-1] == "REPLICAOF 10.0.0.1 6379" and not calls.ready
 
 
+def test_who_stands_by_has_the_program_of_calls_in_memory(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[tuple[str, ...]] = []
+
+    class Reading:
+        def __init__(self, words: tuple[str, ...], **_: object) -> None:
+            begun.append(words)
+
+        def poll(self) -> int | None:
+            return None if len(begun) == 2 else 0
+
+    may, clock = [True], [1000.0]
+    calls = sip_address.Calls(lambda: may[0], threading.Event())
+    monkeypatch.setattr(subprocess, "Popen", Reading)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    look(calls, monkeypatch)
+    assert not begun, "who has calls runs it"
+    may[0] = False
+    for passed, times in ((0.0, 1), (1.0, 1), (sip_address.READ_AGAIN_SECONDS, 2), (sip_address.READ_AGAIN_SECONDS, 2)):
+        clock[0] += passed
+        look(calls, monkeypatch)
+        assert begun == [("true",)] * times, "not again before it has ended"
+
+
 def look(calls: sip_address.Calls, monkeypatch: pytest.MonkeyPatch) -> None:
     """One round of the thread."""
     ended = threading.Event()
     monkeypatch.setattr(sip_address, "load_manifest", lambda: MANIFEST)
-    monkeypatch.setattr(ended, "wait", lambda _: ended.set())
+    monkeypatch.setattr(calls, "rest", ended.set)
     calls.follow(ended)
 
 
@@ -207,7 +232,7 @@ def test_a_redis_that_hangs_holds_nobody_and_is_told(
         raise TimeoutError
 
     monkeypatch.setattr(redis, "ask", hang)
-    calls = sip_address.Calls(lambda: True)
+    calls = sip_address.Calls(lambda: True, threading.Event())
     look(calls, monkeypatch)
     assert calls.ready and "Redis: TimeoutError" in capsys.readouterr().out
     look(calls, monkeypatch)
@@ -255,10 +280,11 @@ def make_keeper(monkeypatch: pytest.MonkeyPatch, may: bool | None) -> tuple[keep
     made, done = keeper.Keeper.__new__(keeper.Keeper), list[str]()
     moving = [one for one in MANIFEST["services"] if locks.find_lock(one) == sip_address.SERVICE]
     made.manifest, made.services, made.told = MANIFEST, {sip_address.SERVICE: moving}, {}
-    made.calls = sip_address.Calls(lambda: may)
+    made.calls = sip_address.Calls(lambda: may, threading.Event())
     made.socket, made.threads, made.ended, made.renewed = "", [], threading.Event(), threading.Event()
+    made.leases, made.woken = {}, threading.Event()
     monkeypatch.setattr(made, "may", lambda name: may)
-    monkeypatch.setattr(keeper, "is_running", lambda unit: True)
+    monkeypatch.setattr(keeper, "list_resting", lambda units: [])
     monkeypatch.setattr(keeper, "systemctl", lambda *words: done.append(" ".join(words)))
     return made, done
 
@@ -274,11 +300,52 @@ def test_an_address_that_cannot_be_given_up_keeps_no_program_running(
     monkeypatch.setattr(sip_address.Calls, "change", stick)
     made, done = make_keeper(monkeypatch, may=False)
     made.act()
-    assert [f"stop --no-block {unit}" for unit in FOLLOWING] == [one for one in done if one.startswith("stop")]
+    assert done == [f"stop --no-block {' '.join(FOLLOWING)}"]
     assert "Operation not permitted" in capsys.readouterr().out
     done.clear()
     made.act()
     assert not done and "Operation not permitted" in capsys.readouterr().out, "it is tried again, and systemd left alone"
+
+
+def test_a_lock_that_has_just_come_or_gone_needs_no_look(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callers wait for it."""
+    made, done = make_keeper(monkeypatch, may=True)
+    monkeypatch.setattr(made, "has_turned", lambda may: True)
+    made.told[sip_address.SERVICE] = False, 0.0
+
+    def list_resting(units: list[str]) -> list[str]:
+        done.append("look")
+        return []
+
+    monkeypatch.setattr(keeper, "list_resting", list_resting)
+    made.act()
+    assert done == [f"start --no-block {' '.join(FOLLOWING)}"]
+    made.told[sip_address.SERVICE] = True, -100.0
+    made.act()
+    assert done[1:] == ["look"]
+
+
+@pytest.mark.parametrize(
+    ("states", "stopped"), [("dead\n\nstop-post\n", True), ("dead\n\nstop-sigterm\n", False), ("dead\n", False)]
+)
+def test_a_unit_without_a_process_has_stopped(states: str, stopped: bool, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = make_keeper(monkeypatch, may=False)
+    monkeypatch.setattr(keeper, "systemctl", lambda *words: subprocess.CompletedProcess(words, 0, states, ""))
+    assert made.is_stopped(sip_address.SERVICE) is stopped
+    node.has = True
+    assert not made.is_stopped(sip_address.SERVICE)
+
+
+def test_what_nobody_hears_stops_before_the_address_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """UAC may take its time, in which audio goes on."""
+    made, done = make_keeper(monkeypatch, may=True)
+    following = [service(name, candidates=CANDIDATES, lock="sip-address") for name in (*FOLLOWING, "webitel-uac")]
+    made.services[sip_address.SERVICE] = following
+    monkeypatch.setattr(keeper, "systemctl", lambda *words, timeout: done.append(" ".join(words)))
+    made.services["logger"] = [service("logger", candidates=CANDIDATES)]
+    made.stop_first(sip_address.SERVICE)
+    made.stop_first("logger")
+    assert done == ["stop webitel-uac"]
 
 
 def test_nothing_is_done_by_a_lock_of_which_nothing_is_known_yet(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,6 +367,8 @@ def test_a_program_that_ends_gives_its_locks_back_although_the_address_stays(
     made.services["logger"] = [service("logger")]
 
     class Held:
+        until = 0.0
+
         class session:
             id = "a session"
 
