@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.request
 
+from .. import quiet
 from ..apply.units import is_running
 from ..ask.consul import ConsulError
 from ..manifest import MANIFEST, PROGRAM, CandidateEntry, ServiceEntry, load_manifest
@@ -155,7 +156,8 @@ class Keeper:
 
     def turn(self, name: str, may: bool) -> None:
         """Start or stop the units of a lock. Raises ApplyError where systemd does not say whether they run."""
-        for unit in self.units(name):
+        off = quiet.list_units(self.manifest)
+        for unit in (one for one in self.units(name) if not (may and one in off)):
             if is_running(unit) != may:
                 print(f"starting {unit}" if may else f"stopping {unit}: its lock is not this node's", flush=True)
                 systemctl("reset-failed", unit)
