@@ -18,8 +18,8 @@ from components.model.backup import CREDENTIALS as BUCKET_LOGIN
 from components.model.calls import carrier_hosts, carrier_networks, resolve_call_limits
 from components.model.catalogue.hardening import HARDENED
 from components.model.catalogue.repositories import CREDENTIALS
-from components.model.catalogue.services import find_speaking
 from components.model.catalogue.service import Bind, Listener, Look, PackageSource, Service
+from components.model.catalogue.services import find_speaking
 from components.model.catalogue.standby import WITH_ADDRESS
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import METADATA, CloudFacts, PublicAddress

@@ -1,6 +1,6 @@
 """A deployment that is quiet: what speaks to the outside by itself does not run, whoever tells it to start.
 
-A deployment that was restored from another one has the trunks, queues, bots and mailboxes of that one, which may still be at work.
+A deployment that was restored from another one has the trunks, queues, bots and mailboxes of that one, which may be at work.
 So these units get a condition that systemd asks at every start, until a person says that this one is in earnest.
 """
 

@@ -156,8 +156,8 @@ class Keeper:
 
     def turn(self, name: str, may: bool) -> None:
         """Start or stop the units of a lock. Raises ApplyError where systemd does not say whether they run."""
-        off = quiet.list_units(self.manifest)
-        for unit in (one for one in self.units(name) if not (may and one in off)):
+        off = quiet.list_units(self.manifest) if may else []
+        for unit in (one for one in self.units(name) if one not in off):
             if is_running(unit) != may:
                 print(f"starting {unit}" if may else f"stopping {unit}: its lock is not this node's", flush=True)
                 systemctl("reset-failed", unit)

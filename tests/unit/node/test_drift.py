@@ -49,7 +49,7 @@ def test_a_unit_that_moves_may_be_stopped() -> None:
     now = {"LoadState": "loaded", "UnitFileState": "disabled", "ActiveState": "inactive"}
     assert compare_unit("disabled", now) == "stopped"
     assert compare_unit("disabled", now, may_rest=True) == ""
-    assert compare_unit("disabled", {**now, "UnitFileState": "masked"}, moves=True) == "masked"
+    assert compare_unit("disabled", {**now, "UnitFileState": "masked"}, may_rest=True) == "masked"
 
 
 def test_packages() -> None:
