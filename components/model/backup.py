@@ -40,7 +40,12 @@ class Bucket:
 
 def read_bucket(settings: Settings) -> Bucket | None:
     """Return the bucket of these settings; None where there is none, or where what is given is none."""
-    found = URL.fullmatch(settings.backup.url)
+    return read_url(settings.backup.url)
+
+
+def read_url(url: str) -> Bucket | None:
+    """Return the bucket that a URL names; None where it is none."""
+    found = URL.fullmatch(url)
     if not found:
         return None
     return Bucket(found["host"], int(found["port"] or 443), found["bucket"], found["prefix"])

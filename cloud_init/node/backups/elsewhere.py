@@ -12,7 +12,7 @@ from typing import TypedDict
 from .. import quiet
 from ..clusters import database_data
 from ..manifest import Manifest
-from ..system import write_private
+from ..system import is_running, write_private
 from . import jobs, lines, marks, recordings
 from .marks import measure
 from .repository import QUICK_SECONDS, BackupError, BackupRow, Place, Repository, query, reach
@@ -46,7 +46,7 @@ class Source(Place):
 class Looked(TypedDict):
     """What there is and what is here, as far as this node knows of it. Of the database, on the node that leads: its place in the
     bucket, its version and ours, between which seconds it can be restored, its size; the room here. Of recordings, on a node that
-    has them: how many and their bytes. Here: calls, the database's size, files. `begun`: a restore that is to go on."""
+    has them: how many, their bytes and the room. Here: calls, the database's size, files. `begun`: a restore that is to go on."""
 
     problem: str
     leads: bool
@@ -63,6 +63,7 @@ class Looked(TypedDict):
     own_calls: int
     own_size: int
     own_files: int
+    files_free: int
     begun: marks.Mark
     quiet: quiet.Quiet | None
 
@@ -134,7 +135,7 @@ def look(manifest: Manifest) -> Looked:
     source = read()
     found: Looked = {
         "problem": "", "leads": False, "stanza": "", "version": "", "own_version": "", "earliest": 0.0, "latest": 0.0, "size": 0,
-        "free": 0, "kept": 0, "files": 0, "files_size": 0, "own_calls": 0, "own_size": 0, "own_files": 0,
+        "free": 0, "kept": 0, "files": 0, "files_size": 0, "own_calls": 0, "own_size": 0, "own_files": 0, "files_free": 0,
         "begun": {"at": "", "stage": "", "source": ""}, "quiet": quiet.read(),
     }  # fmt: skip
     try:
@@ -153,8 +154,9 @@ def look_at_database(manifest: Manifest, source: Source, found: Looked) -> None:
     """Add what there is of the database, on the node that leads, or where a restore was cut off. Raises BackupError."""
     data = database_data.data_folder()
     found["begun"] = marks.read_mark(data)
-    if found["begun"]["stage"] in (marks.STOPPED, *marks.BEYOND):
-        return
+    stage = found["begun"]["stage"]
+    if stage in marks.BEYOND or (stage == marks.STOPPED and not is_running("patroni")):
+        return  # it goes on here
     found["leads"] = jobs.leads(manifest)
     if not found["leads"]:
         return
@@ -185,6 +187,7 @@ def look_at_files(manifest: Manifest, found: Looked) -> None:
     """Add how many recordings there are, and how many here. Raises BackupError."""
     found["files"], found["files_size"] = recordings.count_kept(where())
     folder = pathlib.Path(manifest["backup_files"]["folder"])
+    found["files_free"] = shutil.disk_usage(folder).free
     own = (path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] != "cache")
     found["own_files"] = sum(1 for _, _ in zip(range(COUNTED), own, strict=False))
 

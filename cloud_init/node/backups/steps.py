@@ -11,7 +11,7 @@ from . import elsewhere, recordings, recovery, restore
 from .repository import BackupError
 
 STEPS = ("check", "prepare", "hold", "ready", "stop", "stop-database", "place", "follow", "start", "recordings")
-FROM_ELSEWHERE = ("source", "look", "prepare-source", "quiet", "recordings-source", "settle", "forget", "go-live")
+FROM_ELSEWHERE = ("source", "look", "prepare-source", "quiet", "recordings-source", "settle", "forget", "tell-quiet", "go-live")
 """Of a restore from another deployment's bucket."""
 
 
@@ -62,7 +62,9 @@ def run_from_elsewhere(step: str, moment: str, manifest: Manifest, tell: Tell) -
         recordings.bring_back(manifest, tell, elsewhere.where(), elsewhere.read())
     elif step == "settle":
         quiet.advance(quiet.WHOLE)
+    elif step == "tell-quiet":
+        print(json.dumps(quiet.read()))
     elif step == "go-live":
         quiet.end(manifest, tell)
-    if step in ("settle", "forget"):
+    if step in ("settle", "forget", "go-live"):
         elsewhere.forget()
