@@ -266,7 +266,7 @@ class Restore:
             f"log-ins and settings. Its {own_files} files stay beside those that come."
         )
         out.print(
-            "It comes up quiet: no trunk, dialler, bot, mail or file store of others is spoken to, and no call is possible,"
+            "It comes up quiet: no trunk, dialler, bot, mailbox or store of other companies is spoken to, and nobody can call,"
         )
         out.print(f"  until {self.describe_live()}")
         holds = bool(one["own_calls"] or own_files)

@@ -22,7 +22,7 @@ import pytest
 from cloud_init.elsewhere import OtherBucket, compose_other_bucket
 from cloud_init.node import quiet
 from cloud_init.node.backups import elsewhere, jobs, marks, recordings, recovery, repository, restore
-from cloud_init.node.backups.repository import BackupError
+from cloud_init.node.backups.repository import BackupError, Repository
 from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.manifest import Manifest, empty_manifest
 from components.model.backup import read_bucket
@@ -309,7 +309,7 @@ def test_a_fresh_deployment_gets_rows_recordings_and_a_place_of_its_own_and_is_q
     restore_to(world, at)
     world.become(SECOND)
     assert node.sql("select count(*), max(n) from calls") == "200|199", "all of that second, and nothing after it"
-    assert world.put["initialize"] in jobs.Repository(node.manifest["backup"]).stanza, "Patroni knows the new number"
+    assert world.put["initialize"] in Repository(node.manifest["backup"]).stanza, "Patroni knows the new number"
     shown = json.loads(quiet.MARK.read_text())
     assert shown["stage"] == quiet.WHOLE and shown["source"].endswith(f" of {FIRST}") and quiet.list_units(node.manifest)
     assert sums(world.files[SECOND]).items() >= sums(world.files[FIRST]).items() and len(sums(world.files[SECOND])) == 4
@@ -339,16 +339,16 @@ def check_scram(verifier: str, password: str) -> bool:
 
 def test_once_more_to_the_end_while_it_has_data_and_its_places_do_not_meet(world: World, moments: list[str]) -> None:
     node = world.become(SECOND)
-    former = jobs.Repository(node.manifest["backup"]).stanza
+    former = Repository(node.manifest["backup"]).stanza
     before = sums(world.nodes[FIRST].storage.objects)
     time.sleep(1.1)
-    restore_to(world, recovery.END)
+    restore_to(world, database_data.END)
     world.become(SECOND)
     assert node.sql("select count(*) from calls") == "300"
     assert node.look(), node.said
     node.sql("insert into calls values (-1)")
     node.wait_for_archive()
-    assert jobs.Repository(node.manifest["backup"]).stanza != former
+    assert Repository(node.manifest["backup"]).stanza != former
     assert sums(world.nodes[FIRST].storage.objects) == before
     # It can be brought back to a second itself, from its own.
     at = node.now()

@@ -48,6 +48,7 @@ def prepare(manifest: Manifest, at: str, tell: Tell, source: elsewhere.Source | 
             tell("restore", "was restored before")
             return
         reach(source or entry)
+        repository: Repository
         if source:
             repository, label, number = elsewhere.choose(source, parse_moment(at))
         else:

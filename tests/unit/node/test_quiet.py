@@ -11,7 +11,7 @@ from cloud_init.node import quiet
 from cloud_init.node.apply import drift, units
 from cloud_init.node.ask.view import View
 from cloud_init.node.clusters import keeper
-from cloud_init.node.health import figures, status, watch
+from cloud_init.node.health import figures, probes, status, watch
 from components.model.catalogue.services import CATALOGUE, find_speaking
 from tests.unit.node.entries import manifest, probe, service, unit
 
@@ -89,7 +89,7 @@ def test_a_unit_that_a_new_configuration_brings_is_kept_off_too(systemd: Systemd
 def test_one_that_is_off_is_healthy_one_that_runs_is_not_and_the_node_says_how_it_ends(
     systemd: Systemd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status.probes, "answer", lambda *_: pytest.fail("what is off is not asked"))
+    monkeypatch.setattr(probes, "answer", lambda *_: pytest.fail("what is off is not asked"))
     assert quiet.report(NODE) is None
     quiet.begin(NODE, "u", "end", tell)
     off, states, view = quiet.list_units(NODE), systemd.show(list(systemd.states)), View(NODE)
