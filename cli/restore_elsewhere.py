@@ -262,8 +262,8 @@ class Restore:
         out.print(f"From {self.other.name}: the database to {until}, {one['size'] / 2**20:.0f} MiB;")
         out.print(f"  {files} recordings and other files, {size / 2**30:.1f} GiB; the newest of it is {age:.1f} hours old.")
         out.print(
-            f"What {self.stack} has is replaced: its database of {one['own_size'] / 2**20:.0f} MiB with {one['own_calls']} calls, "
-            f"log-ins and settings. Its {own_files} files stay beside those that come."
+            f"What {self.stack} has is replaced: its database of {one['own_size'] / 2**20:.0f} MiB with {one['own_calls']} calls,"
+            f" log-ins and settings. Its {own_files} files stay beside those that come."
         )
         out.print(
             "It comes up quiet: no trunk, dialler, bot, mailbox or store of other companies is spoken to, and nobody can call,"
