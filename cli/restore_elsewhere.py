@@ -16,7 +16,8 @@ from cli.console import DEFAULT_STACK, Failure, is_terminal, out, progress
 from cli.deploy import bring_up
 from cli.recovery_file import Recovery
 from cli.recovery_file import read as read_recovery
-from components.model.backup import CIPHER, EXAMPLE, LAST_PORT, Bucket, is_address, read_bucket, read_url
+from components.model.backup import CIPHER, EXAMPLE, LAST_PORT, RECORDINGS, Bucket, is_address, read_bucket, read_url
+from components.model.catalogue.services import CATALOGUE
 from components.model.secret_specs import SECRETS
 from stacks.load import load_deployment
 
@@ -97,8 +98,8 @@ def refuse_own(deployment: Deployment, bucket: Bucket, there: str, url: str) -> 
     if own == bucket and stack == there:
         raise Failure(
             f"--from {url} is where {stack} itself backs up to (webitel:backup.url = {deployment.settings.backup.url}): its own "
-            f"log would meet the other's. Use another folder, such as webitel:backup.url = {url.rstrip('/')}/second, and "
-            f"./webitel up {stack}. To bring this deployment back to a second: ./webitel restore {stack} --at TIME"
+            "log would meet the other's. This deployment is brought back to a second by --at TIME alone. For the other one's data "
+            f"use another folder, such as webitel:backup.url = {url.rstrip('/')}/second, and run ./webitel up {stack}"
         )
 
 
@@ -145,11 +146,10 @@ class Restore:
         from cloud_init.node import quiet
 
         begun = time.monotonic()
-        access = self.open()
+        access, databases = self.open()
         if silent := find_silent(access):
             told = "; ".join(f"{key}: {why}" for key, why in silent.items())
             raise Failure(f"nothing was done, for all nodes are needed: {told}. Next: ./webitel status{self.given}")
-        databases = [node.key for node in self.plan.nodes_with("postgresql")]
         stores = self.list_stores()
         keys = list(dict.fromkeys([*databases, *stores]))
         found = elsewhere.look(access, keys, compose_other_bucket(self.other))
@@ -166,7 +166,7 @@ class Restore:
                     raise
                 progress(f"Secrets that belong to the data are taken over: {', '.join(self.secrets)}")
                 bring_up(self.stack, True, again=self.describe_again(), recovered=self.secrets)
-                access = self.open()
+                access, _ = self.open()
             carry_out(access, list(access.nodes), leader, databases, self.at, stage, self.other.name)
         problems = elsewhere.bring_recordings(access, stores)
         if problems:
@@ -175,19 +175,21 @@ class Restore:
         out.print(f"{self.stack} has the data of {self.other.name}: {time.monotonic() - begun:.0f} s. It is quiet.")
         out.print(f"Next: ./webitel status{self.given}   When nothing else is at work with this data: {self.describe_live()}")
 
-    def open(self) -> Access:
-        """Return the way to the nodes, whose answers are shown without the other deployment's secrets."""
+    def open(self) -> tuple[Access, list[str]]:
+        """Return the way to the nodes, whose answers are shown without the other deployment's secrets, and the keys of those that
+        have the database."""
         from cli.nodes.backups import open_database
 
-        access, _ = open_database(self.stack)
+        access, databases = open_database(self.stack)
         access.hide.add([self.other.key, self.other.secret, self.other.cipher, dict(self.secrets)])
-        return access
+        return access, databases
 
     def list_stores(self) -> list[str]:
         """List the nodes that bring recordings: all that have them, of those with a share one."""
         from components.model.share import read_share
 
-        nodes = [node.key for node in self.plan.nodes_with("storage")]
+        services = [one.name for one in CATALOGUE.values() if any(data.disk == RECORDINGS for data in one.data)]
+        nodes = [node.key for name in services for node in self.plan.nodes_with(name)]
         return nodes[:1] if read_share(self.deployment.settings) else nodes
 
     def describe_again(self) -> str:

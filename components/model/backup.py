@@ -24,7 +24,9 @@ CREDENTIALS = ("backup_key", "backup_secret")
 CIPHER = "backup_cipher"
 """The secret that everything in the bucket is enciphered with."""
 RCLONE = "rclone"
-PROGRAMS: Mapping[str, str] = {"database": "pgbackrest", "recordings": RCLONE}
+RECORDINGS = "recordings"
+"""The purpose of the disk that they stand on."""
+PROGRAMS: Mapping[str, str] = {"database": "pgbackrest", RECORDINGS: RCLONE}
 """Debian's package that backs up what stands on the disk of that purpose."""
 
 
