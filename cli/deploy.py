@@ -63,6 +63,7 @@ def bring_up(
     from cli.engine.standing import find_unwritten
     from cli.hosts.before import find_met, refuse_unfit_hosts
     from cli.nodes.access import read_access
+    from cli.nodes.elsewhere import refuse_new_machines
     from cli.nodes.reports import ask_settled_status
     from cli.show.end import show_end, show_records
     from cli.show.status import show_status
@@ -82,6 +83,7 @@ def bring_up(
             refuse_what_is_refused(engine, plan)
             if plan.facts.given:
                 refuse_unfit_hosts(plan, settings, find_met(engine.resources(), plan, settings))
+        refuse_new_machines(engine, plan, replaces=bool(arguments))
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
         if recovered:

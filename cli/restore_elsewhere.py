@@ -98,7 +98,7 @@ def refuse_own(deployment: Deployment, bucket: Bucket, there: str, url: str) -> 
     if own == bucket and stack == there:
         raise Failure(
             f"--from {url} is where {stack} itself backs up to (webitel:backup.url = {deployment.settings.backup.url}): its own "
-            "log would meet the other's. This deployment is brought back to a second by --at TIME alone. For the data of the other "
+            "log would meet the other's. This deployment is brought back to a second by --at TIME alone. For the other's data "
             f"use another folder, such as webitel:backup.url = {url.rstrip('/')}/second, and run ./webitel up {stack}"
         )
 

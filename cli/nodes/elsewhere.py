@@ -12,9 +12,12 @@ from cli.nodes.backups import ask_some
 from cloud_init.node_command import node_command
 
 if TYPE_CHECKING:
+    from cli.engine.engine import Engine
     from cli.nodes.access import Access
+    from components.model.plan import Plan
 
 LOOK_SECONDS, STEP_SECONDS, TRANSFER_SECONDS = 900, 900, 86400
+ASK_SECONDS = 15
 
 
 def look(access: Access, keys: Sequence[str], source: str) -> dict[str, Any]:
@@ -55,6 +58,25 @@ def run(
     if problems:
         raise Failure("\n".join(f"{key}: {why}" for key, why in problems.items()))
     return dict(said)
+
+
+def refuse_new_machines(engine: Engine, plan: Plan, *, replaces: bool) -> None:
+    """Refuse machines that would not know that the deployment is quiet, and call people."""
+    from cli.nodes.access import list_met, read_access
+
+    met = {resource["inputs"]["key"] for resource in list_met(engine.resources())}
+    new = [node.key for node in plan.nodes if node.key not in met]
+    if not met or not (new or replaces):
+        return
+    access = read_access(engine)
+    # Who does not answer, or knows nothing of it, is not asked to be quiet.
+    said, _ = asyncio.run(ask_some(access, list(access.nodes), node_command("restore", "tell-quiet"), ASK_SECONDS))
+    if any(json.loads(output) for output in said.values()):
+        which = f" ({', '.join(new)})" if new else ""
+        raise Failure(
+            f"{engine.stack} is quiet, and a new machine{which} would not be. Nothing was changed.\n"
+            f"Next: ./webitel restore {engine.stack} --go-live"
+        )
 
 
 def ask_quiet(access: Access) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from cli import recovery_file, restore_elsewhere
 from cli.__main__ import app
 from cli.console import Failure
-from cli.nodes import access, backups, restoring
+from cli.nodes import access, backups, elsewhere, restoring
 from cli.nodes.access import Answer
 from components.model.redact import SecretFilter
 from components.model.settings import Settings
@@ -251,3 +251,30 @@ def test_it_goes_live_only_when_somebody_says_so(world: World) -> None:
     assert "has not ended" in world.refused("--go-live", "--yes")
     world.quiet = world.quiet | {"stage": "placed"}
     assert "Not all recordings have come" in world.run("--go-live", "--yes").stdout
+
+
+@pytest.mark.parametrize(
+    ("met", "replaces", "quiet", "told"),
+    [
+        (("all-1",), False, True, ""),
+        ((), False, True, ""),
+        (("edge-1",), False, True, "a new machine (all-1) would not be"),
+        (("all-1",), True, True, "a new machine would not be"),
+        (("edge-1",), True, False, ""),
+    ],
+)
+def test_a_machine_that_would_not_know_that_it_is_quiet_is_refused(
+    world: World, monkeypatch: pytest.MonkeyPatch, met: tuple[str, ...], replaces: bool, quiet: bool, told: str
+) -> None:
+    world.quiet = {"since": 1.0, "source": NAME, "at": "end", "stage": "whole"} if quiet else None
+    node = SimpleNamespace(nodes={key: SimpleNamespace(key=key) for key in met})
+    monkeypatch.setattr(access, "list_met", lambda _: [{"inputs": {"key": key}} for key in met])
+    monkeypatch.setattr(access, "read_access", lambda _: node)
+    engine: Any = SimpleNamespace(stack="local-single", resources=list)
+    plan = load_deployment("local-single").plan
+    try:
+        elsewhere.refuse_new_machines(engine, plan, replaces=replaces)
+        said = ""
+    except Failure as error:
+        said = str(error)
+    assert told in said and bool(told) == bool(said)
