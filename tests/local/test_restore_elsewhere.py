@@ -47,9 +47,10 @@ class Before:
 
 def back_up_to(node: Deployment, storage: ObjectStorage, folder: str) -> None:
     """Give a deployment a folder of the bucket."""
-    node.set(backup={"url": storage.url + folder, "authority": storage.authority.read_text()})
+    node.webitel("pulumi", "stack", "init", node.name)
     node.set_secret("backup_key", KEY)
     node.set_secret("backup_secret", SECRET)
+    node.set(backup={"url": storage.url + folder, "authority": storage.authority.read_text()})
 
 
 @pytest.fixture(scope="module")
