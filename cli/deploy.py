@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from components.model.planning.planner import documentation_values, plan_to_json
 from components.model.report import is_healthy
 from stacks.edit import EditError, set_setting
 from stacks.load import Deployment, load_deployment
-from stacks.settings import stack_file
+from stacks.settings import RECOVERED, RECOVERED_NAMESPACE, stack_file
 
 if TYPE_CHECKING:
     from cli.engine.engine import Engine
@@ -35,10 +36,11 @@ def bring_up(
     repair: bool = False,
     ask: bool = True,
     before: Callable[[], None] = lambda: None,
+    recovered: Mapping[str, str] | None = None,
 ) -> None:
     """Do all of `up`, with further arguments for the engine; `again` is the command that resumes, where it is another one, or
     says so by what the engine has come to. `ask`: the cloud, before the first machine is made. `before` is called when nothing
-    is left to be refused and nothing changed yet."""
+    is left to be refused and nothing changed yet. `recovered`: secrets of another deployment that this one takes over."""
     deployment = load_deployment(stack)
     settings, plan = deployment.settings, deployment.plan
     refuse_documentation_values(deployment)
@@ -54,13 +56,14 @@ def bring_up(
         begin_images(plan, settings)
 
     from cli.cloud.before import refuse_what_is_refused
-    from cli.engine.engine import asking_nodes, open_engine, set_for_this_run
+    from cli.engine.engine import asking_nodes, hand_over, open_engine, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.power import explain_silence
     from cli.engine.rollout import report_failure, run_engine, with_leave
     from cli.engine.standing import find_unwritten
     from cli.hosts.before import find_met, refuse_unfit_hosts
     from cli.nodes.access import read_access
+    from cli.nodes.elsewhere import refuse_new_machines
     from cli.nodes.reports import ask_settled_status
     from cli.show.end import show_end, show_records
     from cli.show.status import show_status
@@ -80,8 +83,11 @@ def bring_up(
             refuse_what_is_refused(engine, plan)
             if plan.facts.given:
                 refuse_unfit_hosts(plan, settings, find_met(engine.resources(), plan, settings))
+        refuse_new_machines(engine, plan, replaces=bool(arguments))
         if disruptive:
             set_for_this_run(engine, "disruptive", "true")
+        if recovered:
+            hand_over(engine, f"{RECOVERED_NAMESPACE}:{RECOVERED}", json.dumps(dict(recovered)))
         asking = asking_nodes(engine) if repair else engine
         if repair:
             wake(engine, plan)

@@ -19,6 +19,7 @@ from components.model.calls import carrier_hosts, carrier_networks, resolve_call
 from components.model.catalogue.hardening import HARDENED
 from components.model.catalogue.repositories import CREDENTIALS
 from components.model.catalogue.service import Bind, Listener, Look, PackageSource, Service
+from components.model.catalogue.services import find_speaking
 from components.model.catalogue.standby import WITH_ADDRESS
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import METADATA, CloudFacts, PublicAddress
@@ -216,6 +217,11 @@ class Context:
     def rules(self) -> tuple[NodeRule, ...]:
         """Return what this node's nftables let in."""
         return self._rules
+
+    @cached_property
+    def speaking(self) -> frozenset[str]:
+        """The services that do not run while the deployment is quiet."""
+        return find_speaking(self.catalogue)
 
     @cached_property
     def _rules(self) -> tuple[NodeRule, ...]:

@@ -81,6 +81,8 @@ def list_units(context: Context, service: Service, settings: Mapping[str, UnitSe
         }
         if moves(context, service):
             unit["moves"] = True
+        if service.name in context.speaking:
+            unit["speaks_outside"] = True
         units.append(unit)
     return units
 

@@ -33,11 +33,14 @@ class Secrets(pulumi.CustomResource):
         domain: str,
         certificate: Input[str] | None = None,
         web_names: Sequence[str] = (),
+        recovered: Input[Mapping[str, str]] | None = None,
         opts: ResourceOptions | None = None,
     ) -> None:
         inputs: dict[str, Any] = {"names": list(names), "generations": dict(generations), "domain": domain}
         if certificate is not None:
             inputs |= {"certificate": Output.secret(certificate), "web_names": list(web_names)}
+        if recovered is not None:
+            inputs["recovered"] = Output.secret(recovered)
         super().__init__(resource_types.SECRETS, name, {**inputs, "values": None, "public": None}, _secret("values", opts=opts))
 
 

@@ -16,11 +16,14 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 _LENGTH = 32
 
 Values = dict[str, Any]
+OF_DATA = tuple(name for name, spec in SECRETS.items() if spec.of_data)
+"""What is taken over with another deployment's data."""
 
 
 class Secrets(Handler):
     """Inputs: `names` of components/model/secret_specs.py, `generations` (name -> number, 1 where absent) and `domain` of
-    the web certificate; where its owner provides that, `certificate` (PEM, secret) and `web_names` too. Outputs: `values`
+    the web certificate; where its owner provides that, `certificate` (PEM, secret) and `web_names` too. `recovered` (name ->
+    value, secret): another deployment's, with its data, which replace those made here and stay. Outputs: `values`
     (secret) and `public`, maps by name; `generations` and `domain` as made.
 
     A secret stays once it is made, even when no longer named: without the storage key a database is worthless.
@@ -45,6 +48,11 @@ class Secrets(Handler):
                 problem = f"it was {was[name]}; raise it to rotate"
             if problem:
                 failures.append(Failure("generations", f"webitel:rotate.{name} = {generation}: {problem}"))
+        failures += [
+            Failure("recovered", f"{name} does not belong to data; what does is {', '.join(OF_DATA)}")
+            for name in read_recovered(new)
+            if name not in OF_DATA
+        ]
         failures += [Failure("certificate", f"webitel:certificate_pem: {problem}") for problem in find_wrong(old or {}, new)]
         return new, failures
 
@@ -55,6 +63,7 @@ class Secrets(Handler):
         missing = [name for name in stale if name not in outputs["values"]]
         rotated = [name for name in stale if name in new["generations"]]
         changed = {"names"} if missing else set()
+        changed |= {"recovered"} if set(stale) & set(read_recovered(new)) else set()
         changed |= {"generations"} if rotated else set()
         changed |= {"domain"} if new["domain"] != outputs["domain"] else set()
         changed |= {"certificate"} if new.get("certificate") and new["certificate"] != old.get("certificate") else set()
@@ -92,6 +101,12 @@ def find_wrong(old: Properties, new: Properties) -> list[str]:
     return list(provided.check(found, names, datetime.datetime.now(datetime.UTC)))
 
 
+def read_recovered(inputs: Properties) -> Mapping[str, str]:
+    """Return the secrets that are another deployment's, with its data; none while they are unknown."""
+    given = inputs.get("recovered") or {}
+    return {} if given is UNKNOWN else given
+
+
 def find_stale(inputs: Properties, outputs: Properties) -> list[str]:
     """Return the names of the secrets to make: missing, rotated, or a certificate that is due."""
     values, made = outputs.get("values", {}), outputs.get("generations", {})
@@ -99,6 +114,7 @@ def find_stale(inputs: Properties, outputs: Properties) -> list[str]:
     stale = [name for name in inputs["names"] if name not in values or wanted.get(name, 1) > made.get(name, 1)]
     if "acme_account_key" in stale and "acme_thumbprint" in inputs["names"] and "acme_thumbprint" not in stale:
         stale.append("acme_thumbprint")
+    stale += [name for name, value in read_recovered(inputs).items() if name not in stale and values.get(name) != value]
     for name, spec in SECRETS.items():
         if spec.kind == SecretKind.CERTIFICATE and name in values and name in inputs["names"] and name not in stale:
             due = (
@@ -120,10 +136,13 @@ def find_stale(inputs: Properties, outputs: Properties) -> list[str]:
 def _make_outputs(inputs: Properties, outputs: Properties) -> Properties:
     values: Values = dict(outputs.get("values", {}))
     public = dict(outputs.get("public", {}))
-    stale = find_stale(inputs, outputs)
+    stale, recovered = find_stale(inputs, outputs), read_recovered(inputs)
     # The authority before what it signs, a key before its thumbprint: the order of SECRETS.
     for name in (name for name in SECRETS if name in stale):
         spec = SECRETS[name]
+        if name in recovered:
+            values[name] = recovered[name]
+            continue
         if spec.kind == SecretKind.CERTIFICATE:
             own = inputs.get("certificate")
             values[name] = provided.read(own).text() if own else certificates.sign_server(values["authority"], inputs["domain"])

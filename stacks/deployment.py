@@ -31,7 +31,7 @@ from stacks.first_contact import OUTPUT as BOOT_KEY
 from stacks.first_contact import find_boot_keys, make_user_data
 from stacks.load import load_program, make_deployment
 from stacks.problems import SettingsError
-from stacks.settings import secret_settings
+from stacks.settings import recovered_secrets, secret_settings
 from stacks.standing import find_standing, read_outputs
 
 APPLY_SECONDS = 3600
@@ -67,6 +67,7 @@ def deploy() -> None:
         domain=plan.domain,
         certificate=secret_settings()["certificate_pem"] if settings.certificate == "provided" else None,
         web_names=settings.web_names,
+        recovered=recovered_secrets(),
         opts=ResourceOptions(protect=plan.facts.in_earnest),
     )
     boot_keys = frozenset() if plan.facts.given else find_boot_keys(plan, running)

@@ -4,6 +4,7 @@ program. `stacks/load.py` makes `Settings` and a plan of them.
 
 from __future__ import annotations
 
+import json
 import os
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +18,8 @@ from stacks.problems import NAMESPACE, SECRET_SETTINGS, SET, describe
 if TYPE_CHECKING:
     import pulumi
 
+RECOVERED_NAMESPACE, RECOVERED = "webitel-restore", "secrets"
+"""Where `restore --from` hands over secrets to its run of the engine; no stack file has it."""
 STACKS = Path(__file__).resolve().parent
 
 
@@ -117,6 +120,14 @@ def read_program() -> tuple[dict[str, Any], list[Problem]]:
     given = {name: SET if name in SECRET_SETTINGS else value for name, value in values.items() if value}
     plain = [name for name in SECRET_SETTINGS if values[name] and not is_config_secret(config.full_key(name))]
     return given, [plain_text(name) for name in plain]
+
+
+def recovered_secrets() -> pulumi.Output[dict[str, str]] | None:
+    """Return the secrets of the deployment whose data is restored into this one, in the run that `restore --from` makes."""
+    import pulumi
+
+    given = pulumi.Config(RECOVERED_NAMESPACE).get_secret(RECOVERED)
+    return given.apply(json.loads) if given is not None else None
 
 
 def secret_settings() -> dict[str, pulumi.Output[str]]:

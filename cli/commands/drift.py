@@ -157,10 +157,10 @@ def show_drift(seen: Drift, stack: str, nodes: bool) -> None:
 
 
 def show_backups(reports: Reports) -> None:
-    """Print what is wrong with backups. That is no drift either."""
+    """Print what is wrong with backups, and that the deployment is quiet. That is no drift either."""
     for key, report in reports.items():
         for row in report.machine:
-            if row.warning and row.name in ("backup", "recordings' backup", "restore"):
+            if row.warning and row.name in ("backup", "recordings' backup", "restore", "quiet"):
                 out.print(f"{key}: {row.name}: {row.why}")
 
 

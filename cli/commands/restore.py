@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,14 +34,46 @@ def restore(
     recordings: Annotated[
         bool, typer.Option("--recordings", help="Instead: bring back recordings that are in the bucket and not here.")
     ] = False,
+    source: Annotated[
+        str, typer.Option("--from", metavar="URL", help="Instead: the data of another deployment, from its bucket.")
+    ] = "",
+    recovery: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --from: what export-secrets wrote of the other one.")
+    ] = None,
+    region: Annotated[str, typer.Option(help="With --from: the region of that bucket, where the file does not have it.")] = "",
+    authority: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --from: what signs its certificate, likewise.")
+    ] = None,
+    discard: Annotated[bool, typer.Option("--discard", help="With --from and --yes: also where there is data here.")] = False,
+    live: Annotated[
+        bool, typer.Option("--go-live", help="Instead: end the quiet that --from begins, so that people are called.")
+    ] = False,
     yes: Yes = False,
 ) -> None:
-    """Bring the database back to a second. What was written after it is discarded, and calls end meanwhile."""
+    """Bring the database back to a second. What was written after it is discarded, and calls end meanwhile.
+
+    With --from all data of another deployment comes into this one, which then keeps quiet until --go-live.
+    """
     from cli.nodes.backups import open_database
     from cli.nodes.restoring import carry_out, find_silent
 
+    refuse_together(
+        {"--recordings": recordings, "--from": bool(source), "--go-live": live},
+        {"--recovery": bool(recovery), "--region": bool(region), "--authority": bool(authority), "--discard": discard},
+        bool(at),
+    )
     if recordings:
         bring_recordings(stack)
+        return
+    if live:
+        from cli.restore_elsewhere import go_live
+
+        go_live(stack, yes=yes)
+        return
+    if source:
+        from cli.restore_elsewhere import Wanted, restore_from
+
+        restore_from(stack, Wanted(source, read_time(at) if at else None, recovery, region, authority, yes, discard))
         return
     moment = read_time(at)
     access, keys = open_database(stack)
@@ -48,6 +81,11 @@ def restore(
     silent = find_silent(access)
     leader, found = find_leader(access, keys, silent)
     nodes = [key for key in access.nodes if key not in silent]
+    if found["begun"] and found.get("source"):  # a node of before does not tell
+        raise Failure(
+            f"a restore from {found['source']} to {found['begun']} was begun and not finished: give its command again\n"
+            f"Next: ./webitel restore{again} --from {found['source'].partition(' ')[0]}"
+        )
     if found["begun"]:
         # What was cut off while the database stood still was asked for then, and everybody waits for its end.
         if found["begun"] != show(moment):
@@ -66,6 +104,18 @@ def restore(
     carry_out(access, nodes, leader, [key for key in keys if key in nodes], show(moment), found["stage"])
     out.print(f"The database of {stack} is that of {show(moment)}. Its first backup begins by itself.")
     out.print(f"Next: ./webitel status{again}   ./webitel backups{again}")
+
+
+def refuse_together(instead: Mapping[str, bool], of_source: Mapping[str, bool], timed: bool) -> None:
+    """Refuse options that do not go together."""
+    chosen = [name for name, given in instead.items() if given]
+    if len(chosen) > 1:
+        raise Failure(f"{' and '.join(chosen)} do not go together: give one of them")
+    if timed and chosen and chosen != ["--from"]:
+        raise Failure(f"--at does not go with {chosen[0]}")
+    lonely = [name for name, given in of_source.items() if given]
+    if lonely and chosen != ["--from"]:
+        raise Failure(f"{' and '.join(lonely)} go with --from only")
 
 
 def bring_recordings(stack: str) -> None:

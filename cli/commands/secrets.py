@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +10,10 @@ import typer
 
 from cli.console import DEFAULT_STACK, Failure, StackName, Yes, format_count, is_terminal, make_table, out
 from cli.help import DAY_TWO
+from cli.recovery_file import DECRYPT, PASSPHRASE, compose
 from components.model import resource_types
 from components.model.secret_specs import SECRETS
 from stacks.load import load_deployment
-
-ROUNDS = 600_000
-"""Of PBKDF2 with SHA-256, what OWASP recommends since 2023."""
-DECRYPT = f"openssl enc -d -aes-256-cbc -md sha256 -pbkdf2 -iter {ROUNDS} -a -in"
 
 
 def register(app: typer.Typer) -> None:
@@ -56,18 +51,19 @@ def export_secrets(
 ) -> None:
     """Write all secrets into an encrypted recovery file. Keep it where the deployment is not."""
     values = read_secrets(stack)
-    passphrase = os.environ.get("WEBITEL_RECOVERY_PASSPHRASE") or typer.prompt(
+    passphrase = os.environ.get(PASSPHRASE) or typer.prompt(
         "Passphrase of the recovery file", hide_input=True, confirmation_prompt=True
     )
     if len(passphrase) < 12:
         raise Failure("the passphrase must have at least 12 characters")
-    text = json.dumps({"stack": stack, "secrets": values}, indent=1)
+    backup = load_deployment(stack).settings.backup
+    known = {name: getattr(backup, name) for name in ("url", "region", "authority")} if backup.url else {}
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise Failure(f"{file} already exists; use another name") from error
     with os.fdopen(descriptor, "wb") as target:
-        target.write(encrypt(text.encode(), passphrase))
+        target.write(compose(stack, values, known, passphrase))
     out.print(f"{format_count(len(values), 'secret')} of {stack} in {file}. Without the passphrase nobody can read it:")
     out.print(f"  {DECRYPT} {file}")
 
@@ -85,17 +81,3 @@ def read_secrets(stack: str) -> dict[str, str]:
             values: dict[str, str] = resource["outputs"]["values"]
             return values
     raise Failure(f"{stack} has no secrets yet. Next: ./webitel up {stack}")
-
-
-def encrypt(data: bytes, passphrase: str) -> bytes:
-    """Encrypt with AES-256-CBC as `openssl enc -a` does, so that the file opens without this project."""
-    from cryptography.hazmat.primitives import hashes, padding
-    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-    from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
-
-    salt = os.urandom(8)
-    derived = PBKDF2HMAC(hashes.SHA256(), 48, salt, ROUNDS).derive(passphrase.encode())
-    padder = padding.PKCS7(128).padder()
-    encryptor = Cipher(algorithms.AES256(derived[:32]), modes.CBC(derived[32:])).encryptor()
-    padded = padder.update(data) + padder.finalize()
-    return base64.encodebytes(b"Salted__" + salt + encryptor.update(padded) + encryptor.finalize())

@@ -165,6 +165,11 @@ def set_for_this_run(engine: Engine, name: str, value: str) -> None:
     engine.run("config", "set", f"{NAMESPACE}:{name}", value)
 
 
+def hand_over(engine: Engine, key: str, value: str) -> None:
+    """Give a secret to this run's copy of the stack file, encrypted, and by no argument that others could read."""
+    engine.run("config", "set", "--secret", key, stdin=value)
+
+
 def asking_nodes(engine: Engine) -> Engine:
     """Return the engine with the leave to open SSH when it refreshes (`provider/drift.py`)."""
     return replace(engine, environment={**engine.environment, "WEBITEL_ASK_NODES": "yes"})

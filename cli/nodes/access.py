@@ -112,14 +112,15 @@ async def ask_nodes(
     nodes: Sequence[NodeAccess],
     command: str,
     seconds: float,
+    text: str = "",
 ) -> dict[str, Answer]:
-    """Run a command as root on the nodes at the same time; answers by key, none later than `seconds`."""
+    """Run a command, which reads `text`, as root on the nodes at the same time; answers by key, none later than `seconds`."""
 
     async def ask(node: NodeAccess) -> Answer:
         begun = time.monotonic()
         try:
             async with asyncio.timeout(seconds), await connect(access, node) as session:
-                done = await session.run(command, seconds=seconds)
+                done = await session.run(command, seconds=seconds, input=text.encode())
                 return Answer(done.status, access.hide(done.output), access.hide(done.errors))
         except TimeoutError:
             # A connection is given up earlier than a command.

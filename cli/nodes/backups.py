@@ -39,22 +39,22 @@ def ask_each(access: Access, keys: Sequence[str], command: str, seconds: float) 
     return asyncio.run(ask_all(access, keys, command, seconds))
 
 
-async def ask_all(access: Access, keys: Sequence[str], command: str, seconds: float) -> Mapping[str, str]:
-    """As `ask_each`, among other calls."""
-    found, problems = await ask_some(access, keys, command, seconds)
+async def ask_all(access: Access, keys: Sequence[str], command: str, seconds: float, text: str = "") -> Mapping[str, str]:
+    """As `ask_each`, among other calls; the command reads `text`."""
+    found, problems = await ask_some(access, keys, command, seconds, text)
     if problems:
         raise Failure("\n".join(f"{key}: {why}" for key, why in problems.items()))
     return found
 
 
 async def ask_some(
-    access: Access, keys: Sequence[str], command: str, seconds: float
+    access: Access, keys: Sequence[str], command: str, seconds: float, text: str = ""
 ) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Run a command on these nodes; what each printed, and why the others could not do it."""
+    """Run a command, which reads `text`, on these nodes; what each printed, and why the others could not do it."""
     from cli.nodes import access as nodes_access
     from cli.nodes.journal import explain
 
-    answers = await nodes_access.ask_nodes(access, [access.nodes[key] for key in keys], command, seconds)
+    answers = await nodes_access.ask_nodes(access, [access.nodes[key] for key in keys], command, seconds, text)
     problems = {
         key: answer.problem or read_error(answer.output) or explain(answer.errors).strip() or "no answer"
         for key, answer in answers.items()

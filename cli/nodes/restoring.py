@@ -31,29 +31,38 @@ def find_silent(access: Access) -> dict[str, str]:
     return {key: answer.problem or answer.errors.strip() for key, answer in answers.items() if answer.problem or answer.status}
 
 
-def carry_out(access: Access, nodes: Sequence[str], leader: str, keys: Sequence[str], at: str, stage: str) -> None:
-    """Ask the nodes for one step after the other; each may be repeated, so a cut run goes on from where it was."""
-    asyncio.run(_carry_out(access, nodes, leader, keys, at, stage))
+def carry_out(
+    access: Access, nodes: Sequence[str], leader: str, keys: Sequence[str], at: str, stage: str, source: str = ""
+) -> None:
+    """Ask the nodes for one step after the other; each may be repeated, so a cut run goes on from where it was. `source`: another
+    deployment's bucket, from which nodes come up quiet."""
+    asyncio.run(_carry_out(access, nodes, leader, keys, at, stage, source))
 
 
-async def _carry_out(access: Access, nodes: Sequence[str], leader: str, keys: Sequence[str], at: str, stage: str) -> None:
+async def _carry_out(
+    access: Access, nodes: Sequence[str], leader: str, keys: Sequence[str], at: str, stage: str, source: str
+) -> None:
     others = [key for key in keys if key != leader]
 
     async def step(name: str, asked: Sequence[str], seconds: int = STEP_SECONDS) -> None:
         begun = time.monotonic()
-        for key, said in (await ask_all(access, asked, node_command("restore", name, "--at", at), seconds)).items():
+        command, text = node_command("restore", name, "--at", at), source if name == "quiet" else ""
+        for key, said in (await ask_all(access, asked, command, seconds, text)).items():
             for line in said.splitlines():
                 progress(f"{key}: {line}")
         if asked:
             progress(f"{name}: {time.monotonic() - begun:.0f} s")
 
     if stage != LEADS:
-        await step("prepare", [leader], TRANSFER_SECONDS)
+        await step("prepare-source" if source else "prepare", [leader], TRANSFER_SECONDS)
     # Nothing was stopped so far, and where one node does not answer by now, nothing will be.
     async with hold(access, nodes, at):
         if stage != LEADS:
             await step("ready", [leader])
         try:
+            if source:
+                # Before anything has the other's trunks and queues.
+                await step("quiet", nodes)
             if stage != LEADS:
                 await step("stop", nodes)
                 # Followers first: nobody is to lead in the leader's place.

@@ -35,6 +35,8 @@ def describe_state(row: Row) -> tuple[str, str | None]:
         return "not healthy", "red"
     if isinstance(row, MachineRow) and row.warning:
         return "warning", "yellow"
+    if isinstance(row, ServiceRow) and row.quiet:
+        return "quiet", None
     return ("standby" if isinstance(row, ServiceRow) and row.standby else "healthy"), None
 
 

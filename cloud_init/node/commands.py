@@ -110,7 +110,7 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("backup-files", help="copy new recordings to the bucket (runs as a unit, by a timer)")
     commands.add_parser("backups", help="print the database's backups as JSON, on the node that leads it")
     command = commands.add_parser("restore", help="one step of bringing the database back to a second")
-    command.add_argument("step", choices=steps.STEPS)
+    command.add_argument("step", choices=(*steps.STEPS, *steps.FROM_ELSEWHERE))
     command.add_argument("--at", default="", help="the time, with its offset from UTC")
     commands.add_parser("versions", help="print versions of held packages, and newer ones that are available, as JSON")
     command = commands.add_parser("media", help="join two ends of audio in rtpengine until standard input ends (for smoke)")

@@ -65,7 +65,8 @@ class CandidateEntry(TypedDict):
 
 
 class UnitEntry(TypedDict):
-    """A unit, without `.service`: what it waits for, the mounts it needs, and what stands in its drop-in."""
+    """A unit, without `.service`: what it waits for, the mounts it needs, and what stands in its drop-in.
+    `speaks_outside`: it does not run while the deployment is quiet (`quiet.py`)."""
 
     name: str
     service: str
@@ -75,6 +76,7 @@ class UnitEntry(TypedDict):
     service_lines: list[str]
     oneshot: bool
     moves: NotRequired[bool]
+    speaks_outside: NotRequired[bool]
 
 
 class ProbeEntry(TypedDict):

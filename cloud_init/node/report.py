@@ -14,7 +14,8 @@ CONFIRM = "confirm"
 class ServiceRow(TypedDict):
     """A service: `why` names the cause nearest to its fault, `log` the last lines of the unit at fault.
 
-    `probe` is the question that failed, `standby` the key of the other node that runs what moves.
+    `probe` is the question that failed, `standby` the key of the other node that runs what moves, `quiet` that it is
+    meant to be off because the deployment is quiet.
     """
 
     name: str
@@ -25,6 +26,7 @@ class ServiceRow(TypedDict):
     log: list[str]
     probe: NotRequired[ProbeEntry]
     standby: NotRequired[str]
+    quiet: NotRequired[bool]
 
 
 class DiskRow(TypedDict):

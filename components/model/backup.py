@@ -24,7 +24,9 @@ CREDENTIALS = ("backup_key", "backup_secret")
 CIPHER = "backup_cipher"
 """The secret that everything in the bucket is enciphered with."""
 RCLONE = "rclone"
-PROGRAMS: Mapping[str, str] = {"database": "pgbackrest", "recordings": RCLONE}
+RECORDINGS = "recordings"
+"""The purpose of the disk that they stand on."""
+PROGRAMS: Mapping[str, str] = {"database": "pgbackrest", RECORDINGS: RCLONE}
 """Debian's package that backs up what stands on the disk of that purpose."""
 
 
@@ -40,7 +42,12 @@ class Bucket:
 
 def read_bucket(settings: Settings) -> Bucket | None:
     """Return the bucket of these settings; None where there is none, or where what is given is none."""
-    found = URL.fullmatch(settings.backup.url)
+    return read_url(settings.backup.url)
+
+
+def read_url(url: str) -> Bucket | None:
+    """Return the bucket that a URL names; None where it is none."""
+    found = URL.fullmatch(url)
     if not found:
         return None
     return Bucket(found["host"], int(found["port"] or 443), found["bucket"], found["prefix"])

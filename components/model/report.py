@@ -19,7 +19,7 @@ class Said(BaseModel):
 
 class ServiceRow(Said):
     """A service. `log` has the last lines of the unit at fault, `probe` is the question that failed, `standby` the key of the
-    other node that runs what moves."""
+    other node that runs what moves, `quiet` that it is meant to be off because the deployment is quiet."""
 
     name: str
     title: str = ""
@@ -29,6 +29,7 @@ class ServiceRow(Said):
     log: tuple[str, ...] = ()
     probe: dict[str, str | int | bool] = {}
     standby: str = ""
+    quiet: bool = False
 
 
 class DiskRow(Said):

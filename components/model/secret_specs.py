@@ -31,7 +31,8 @@ class SecretSpec:
     """One secret. `public` is the name of the output with its public half, where it has one; `host` the name that a
     certificate among nodes is for, with `loopback` the address that clients reach it by too. What is `together` must be the same
     on all its nodes at the same moment: no rotation, which goes from node to node, leads there. `probed`: the node program logs
-    in with it, so that each node with it keeps it in a file that only root can read."""
+    in with it, so that each node with it keeps it in a file that only root can read. `of_data`: it goes wherever the
+    database and recordings are restored, which hold what is worth nothing without it."""
 
     name: str
     kind: SecretKind
@@ -41,6 +42,7 @@ class SecretSpec:
     loopback: bool = False
     together: bool = False
     probed: bool = False
+    of_data: bool = False
 
 
 BROKER_HOST = "broker.webitel.nodes"
@@ -69,9 +71,9 @@ _all = (
     SecretSpec("consul_program_token", SecretKind.UUID, "the node program's keys in Consul", probed=True),
     SecretSpec("consul_agent_key", SecretKind.PASSWORD, "tokens of Consul's agents, one a node, are made with it", probed=True),
     SecretSpec("esl_password", SecretKind.PASSWORD, "FreeSWITCH event socket", probed=True),
-    SecretSpec("grafana_password", SecretKind.PASSWORD, "Grafana user admin"),
-    SecretSpec("cookie_keys", SecretKind.COOKIE_KEYS, "session cookies of the API gateway"),
-    SecretSpec("storage_key", SecretKind.RSA_PKCS1, "signed URLs and stored encrypted values"),
+    SecretSpec("grafana_password", SecretKind.PASSWORD, "Grafana user admin", of_data=True),
+    SecretSpec("cookie_keys", SecretKind.COOKIE_KEYS, "session cookies of the API gateway", of_data=True),
+    SecretSpec("storage_key", SecretKind.RSA_PKCS1, "signed URLs and stored encrypted values", of_data=True),
     SecretSpec("ssh_key", SecretKind.SSH_KEY, "configuration of the nodes over SSH", public="ssh_public_key"),
     SecretSpec("host_key_seed", SecretKind.BASE64_KEY, "host keys of new machines", together=True),
     SecretSpec("authority", SecretKind.AUTHORITY, "signs the deployment's own certificates", public="authority_certificate"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,7 +75,9 @@ class ObjectStorage:
 
 
 def listens(port: int) -> bool:
-    return f":{port:04X} 00000000:0000 0A" in Path("/proc/net/tcp").read_text()
+    # On every address it is one of IPv6, which takes IPv4 too.
+    tables = (Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6"))
+    return any(re.search(rf":{port:04X} 0+:0000 0A", table) for table in tables)
 
 
 @contextmanager

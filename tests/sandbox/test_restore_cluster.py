@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pwd
 import re
@@ -15,11 +16,14 @@ from pathlib import Path
 
 import pytest
 
+from cloud_init.elsewhere import OtherBucket, compose_other_bucket
+from cloud_init.node import quiet
 from cloud_init.node.ask import consul, tokens
-from cloud_init.node.backups import jobs, marks, recovery, repository, restore, steps
+from cloud_init.node.backups import elsewhere, jobs, marks, recovery, repository, restore, steps
 from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.clusters.encryption import ROOT as NODES_ROOT
 from cloud_init.node.manifest import Manifest, empty_manifest
+from components.model.backup import read_bucket
 from components.model.settings import Settings
 from provider import certificates
 from stacks.load import load_deployment
@@ -28,6 +32,7 @@ from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
 from tests.sandbox.consul_agent import running_agent
 from tests.sandbox.platform import wait_until
+from tests.sandbox.test_restore_elsewhere import FIRST, SQL, make_node
 from tests.unit.node.entries import unit
 
 pytestmark = [
@@ -46,6 +51,7 @@ class Member:
     key: str
     folder: Path
     manifest: Manifest
+    storage: ObjectStorage
     running: subprocess.Popen[bytes] | None = None
     said: list[str] = field(default_factory=list)
 
@@ -88,6 +94,11 @@ class Member:
         patch.setattr(recovery, "systemctl", self.systemctl)
         patch.setattr(recovery, "LOCK", self.folder / "apply.lock")
         patch.setattr(repository, "CONFIG", self.folder / "pgbackrest.conf")
+        patch.setattr(database_data, "CONFIG", self.folder / "config.yml")
+        patch.setattr(elsewhere, "FOLDER", self.folder / "source")
+        patch.setattr(quiet, "MARK", self.folder / "quiet.json")
+        patch.setattr(quiet, "UNIT_FILES", self.folder / "units")
+        patch.setattr(quiet, "systemctl", self.systemctl)
         patch.setenv("PGHOST", str(self.folder / "socket"))
         patch.setenv("PGBACKREST_PG1_SOCKET_PATH", str(self.folder / "socket"))
 
@@ -138,7 +149,7 @@ def make_member(key: str, folder: Path, storage: ObjectStorage, agent: str, auth
         "backup": configuration.manifest["backup"],
         "units": [unit("patroni")],
     }
-    return Member(key, folder, manifest)
+    return Member(key, folder, manifest, storage)
 
 
 @pytest.fixture
@@ -195,3 +206,68 @@ def test_the_leader_has_the_database_of_that_second_and_the_other_member_follows
     wait_until(lambda: leader.sql("select last_archived_wal from pg_stat_archiver")[8:] >= last[8:], 60, "the archive")
     leader.become(monkeypatch)
     assert jobs.look(leader.manifest, lambda _, text: leader.said.append(text), "incr"), leader.said
+
+
+def back_up_another(folder: Path, storage: ObjectStorage) -> str:
+    """Another deployment's database with rows, backed up and gone; return what nodes read of its bucket."""
+    node, settings = make_node(folder, FIRST, storage, "cipher-of-the-first")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repository, "CONFIG", node.folder / "pgbackrest.conf")
+        patch.setattr(jobs, "MEMORY", node.folder / "memory.json")
+        patch.setattr(marks, "BUSY", node.folder / "busy")
+        patch.setattr(database_data, "data_folder", lambda: node.data)
+        patch.setattr(database_cluster, "list_members", node.list_members)
+        patch.setattr(database_cluster, "read_parameters", lambda _: {})
+        patch.setattr(database_cluster, "change_parameters", lambda _, wanted: archive(wanted["archive_command"]))
+        for name in ("PGHOST", "PGBACKREST_PG1_SOCKET_PATH"):
+            patch.setenv(name, str(node.folder / "pg"))
+        patch.setenv("PGPORT", "5432")
+
+        def archive(command: str) -> str:
+            node.sql(f"alter system set archive_command = '{command}'")
+            node.sql("select pg_reload_conf()")
+            return ""
+
+        node.start()
+        try:
+            for statement in SQL.strip().split(";\n"):
+                node.sql(statement)
+            assert node.look(), node.said
+            node.sql("insert into calls select generate_series(1, 500)")
+            node.sql("select pg_current_xact_id()")
+            node.wait_for_archive()
+        finally:
+            node.stop()
+    bucket = read_bucket(settings)
+    assert bucket
+    other = OtherBucket(storage.url, FIRST, bucket, "us-east-1", storage.authority.read_text(), KEY, SECRET, node.cipher)
+    return compose_other_bucket(other)
+
+
+def test_another_deployments_database_leads_the_cluster_with_its_number_and_this_ones_passwords(
+    members: tuple[Member, Member], monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    leader, other = members
+    folder = leader.folder.parent / FIRST
+    text = back_up_another(folder, leader.storage)
+    text = text.replace("/var/lib/webitel/source", str(leader.folder / "source"))
+    text = text.replace("/var/lib/postgresql/pgbackrest", str(leader.folder / "postgresql" / "lock"))
+    leader.sql("create table of_the_fresh_one (n int)")
+    before = leader.sql("select system_identifier from pg_control_system()")
+    for step, typed in (("source", text), ("prepare-source", ""), ("quiet", "the other")):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        assert leader.step(monkeypatch, step, database_data.END), leader.said
+    assert other.step(monkeypatch, "stop-database", database_data.END)
+    assert leader.step(monkeypatch, "stop-database", database_data.END)
+    assert leader.step(monkeypatch, "place", database_data.END), leader.said
+    assert leader.sql("select count(*) from calls") == "500"
+    assert leader.sql("select to_regclass('of_the_fresh_one')") == ""
+    assert (number := leader.sql("select system_identifier from pg_control_system()")) != before
+    assert consul.find_key(f"{database_data.SCOPE}initialize")["holder"] == number
+    assert other.step(monkeypatch, "follow", database_data.END), other.said
+    leader.sql("insert into calls values (0)")
+    wait_until(lambda: leader.sql("select sync_state from pg_stat_replication") == "sync", 60, "the standby")
+    wait_until(lambda: other.sql("select count(*) from calls") == "501", 10, "what the leader has")
+    assert leader.step(monkeypatch, "start")
+    shown = quiet.read()
+    assert shown and shown["stage"] == quiet.PLACED

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Collection, Iterable, Mapping
 
-from .. import install, owed, turns
+from .. import install, owed, quiet, turns
 from ..ask import sip
 from ..clusters import access, cookie, encryption, locks, trust
 from ..health import kept_calls
@@ -88,6 +88,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     keep_found(manifest, first, state["files"])
     files.write(first)
     wait_for_packages(tell)
+    # A package may start what it brings.
+    quiet.keep(manifest)
     try:
         stale = find_stale(manifest, "stock" in state)
         # Saved first: if we die between a package and the restart of what it changed, the next run still does that.

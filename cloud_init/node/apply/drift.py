@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Iterable
 from typing import TextIO
 
-from .. import turns
+from .. import quiet, turns
 from ..clusters import access, cookie, encryption, trust
 from ..health import status
 from ..manifest import LOCK, Login, Manifest, load_manifest
@@ -52,8 +52,8 @@ def find() -> list[Finding]:
         states = unit_states(manifest)
         # What runs on a node that leaves is not our concern.
         units = {} if manifest.get("leaving") else stock["units"]
-        moving = {unit["name"] for unit in manifest["units"] if unit.get("moves")}
-        found += [("unit", name, compare_unit(was, states.get(name, {}), name in moving)) for name, was in units.items()]
+        idle = {unit["name"] for unit in manifest["units"] if unit.get("moves")} | set(quiet.list_units(manifest))
+        found += [("unit", name, compare_unit(was, states.get(name, {}), name in idle)) for name, was in units.items()]
         packages = list_packages(stock["packages"])
         found += [("package", name, compare_package(was, packages.get(name))) for name, was in stock["packages"].items()]
         now = identity.describe()
@@ -123,12 +123,13 @@ def compare_accounts(was: Iterable[str] | None, now: Iterable[str]) -> dict[str,
     return came | dict.fromkeys(sorted(before - after), "cannot log in any more")
 
 
-def compare_unit(was: str, now: dict[str, str], moves: bool = False) -> str:
-    """Say what happened to a unit; "" for nothing. One that moves is stopped wherever its lock is not: `status` checks that."""
+def compare_unit(was: str, now: dict[str, str], may_rest: bool = False) -> str:
+    """Say what happened to a unit; "" for nothing. One that moves is stopped wherever its lock is not, which `status` checks, and
+    one that speaks to the outside while the deployment is quiet."""
     if now.get("LoadState") == "not-found":
         return "is gone"
     changed = [now.get("UnitFileState", "")] if now.get("UnitFileState") != was else []
-    if not moves and now.get("ActiveState") in ("inactive", "failed", "deactivating"):
+    if not may_rest and now.get("ActiveState") in ("inactive", "failed", "deactivating"):
         changed.append("stopped" if now["ActiveState"] != "failed" else "failed")
     return " and ".join(filter(None, changed))
 

@@ -4,6 +4,7 @@ import pathlib
 import time
 from collections.abc import Callable
 
+from .. import quiet
 from ..clusters import broker_cluster, database_cluster, encryption
 from ..health import kept_calls, status
 from ..manifest import Configuration, Manifest
@@ -70,6 +71,7 @@ def converge(manifest: Manifest, actions: list[str], update: bool, tell: Tell, d
     """Bring units to what the manifest says; return what was done. At creation everything is told to start and nothing is
     waited for. With `disruptive` nothing is put off for calls."""
     done = list(actions)
+    off = set(quiet.list_units(manifest))
     names = [unit["name"] for unit in manifest["units"]]
     moving = {unit["name"] for unit in manifest["units"] if unit.get("moves")}
     if "daemon-reload" in actions:
@@ -110,7 +112,7 @@ def converge(manifest: Manifest, actions: list[str], update: bool, tell: Tell, d
             admit(manifest)
         if verb != "refresh":
             touched.append(unit)
-    if resting := list_resting([name for name in names if name not in moving]):
+    if resting := list_resting([name for name in names if name not in moving | off]):
         tell("services", f"start {resting[0]}" + (f" and {len(resting) - 1} more" if resting[1:] else ""))
         systemctl("reset-failed", *resting)
         systemctl("start", "--no-block", *resting)

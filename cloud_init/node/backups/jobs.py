@@ -241,11 +241,12 @@ def report_restore(data: pathlib.Path, now: float) -> MachineRow | None:
         return None
     row: MachineRow = {"name": "restore", "healthy": True, "why": ""}
     age = describe_age(now - database_data.restore_mark(data).stat().st_mtime)
-    again = f"./webitel restore --at '{mark['at']}' goes on"
+    to = "the end of what there is" if mark["at"] == database_data.END else mark["at"]
+    again = f"{marks.describe_again(mark)} goes on"
     if mark["stage"] in (marks.COPIED, marks.PROVED):
-        why = f"one to {mark['at']} is made ready in {marks.beside(data, 'restored')} since {age}, and nothing is changed yet"
+        why = f"one to {to} is made ready in {marks.beside(data, 'restored')} since {age}, and nothing is changed yet"
         return row | {"warning": now - database_data.restore_mark(data).stat().st_mtime > LATE_SECONDS, "why": f"{why}: {again}"}
-    return row | {"warning": True, "why": f"one to {mark['at']} is not finished since {age}: {again}"}
+    return row | {"warning": True, "why": f"one to {to} is not finished since {age}: {again}"}
 
 
 def waits_for_look(manifest: Manifest) -> bool:

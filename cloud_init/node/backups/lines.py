@@ -4,13 +4,12 @@ A restore leaves what it discarded in the bucket, on the line that was in use un
 was in use at that time, and a backup is of use only where that line has passed it.
 """
 
-import json
 import pathlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
-from .repository import BackupError, BackupRow, Repository, read_position
+from .repository import BackupError, BackupRow, Repository, read_list, read_position
 
 FIRST = 1
 """The line that a new database begins on."""
@@ -74,7 +73,7 @@ def read_kept(repository: Repository) -> dict[int, Line]:
 def list_names(repository: Repository, place: str, *options: str) -> dict[str, dict[str, float]]:
     """List what stands in a folder of the bucket, by name. Raises BackupError."""
     try:
-        listed = json.loads(repository.call("repo-ls", "--output=json", *options, database=False, what=place))
+        listed = read_list(repository.call("repo-ls", "--output=json", *options, database=False, what=place))
     except ValueError as error:
         raise BackupError(f"pgBackRest's list of {place} is not readable: {error}") from error
     names: dict[str, dict[str, float]] = {name: entry for name, entry in listed.items() if name != "."}

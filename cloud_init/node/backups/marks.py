@@ -27,10 +27,11 @@ AGAIN_SECONDS = 1.0
 
 
 class Mark(TypedDict):
-    """How far a restore has come: to which time, and its stage."""
+    """How far a restore has come: to which time, its stage, and from where, "" from this deployment's own bucket."""
 
     at: str
     stage: str
+    source: str
 
 
 def beside(data: pathlib.Path, ending: str) -> pathlib.Path:
@@ -38,23 +39,43 @@ def beside(data: pathlib.Path, ending: str) -> pathlib.Path:
     return data.with_name(f"{data.name}.{ending}")
 
 
+def measure(folder: pathlib.Path) -> int:
+    """Return the bytes that a folder takes on its disk."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.lstat().st_blocks * 512
+    return total
+
+
 def read_mark(data: pathlib.Path) -> Mark:
     """Return how far a restore has come."""
+    nothing: Mark = {"at": "", "stage": "", "source": ""}
     try:
         found: Mark = json.loads(database_data.restore_mark(data).read_text())
     except (OSError, ValueError):
-        return {"at": "", "stage": ""}
-    return found
+        return nothing
+    return nothing | found
 
 
-def write_mark(data: pathlib.Path, at: str, stage: str) -> None:
-    """Remember how far it has come."""
-    write_private(database_data.restore_mark(data), json.dumps({"at": at, "stage": stage}))
+def write_mark(data: pathlib.Path, at: str, stage: str, source: str | None = None) -> None:
+    """Remember how far it has come; from where is what it was unless told."""
+    mark: Mark = {"at": at, "stage": stage, "source": read_mark(data)["source"] if source is None else source}
+    write_private(database_data.restore_mark(data), json.dumps(mark))
 
 
-def is_ready(data: pathlib.Path, at: str) -> bool:
-    """Tell whether the database of that time is there to take its place, or has taken it."""
+def describe_again(mark: Mark) -> str:
+    """Return the command that goes on with a restore."""
+    asked = "" if mark["at"] == database_data.END else f" --at '{mark['at']}'"
+    url = mark["source"].partition(" ")[0]
+    return f"./webitel restore --from {url}{asked}" if url else f"./webitel restore --at '{mark['at']}'"
+
+
+def is_ready(data: pathlib.Path, at: str, source: str | None = None) -> bool:
+    """Tell whether the database of that time, and from there where that is told, is there to take its place, or has taken it."""
     mark = read_mark(data)
+    if source not in (None, mark["source"]):
+        return False
     if mark["stage"] in (PROVED, STOPPED) and not (beside(data, "restored") / "PG_VERSION").exists():
         return False  # somebody made room
     return mark["at"] == at and mark["stage"] in (PROVED, STOPPED, *BEYOND)

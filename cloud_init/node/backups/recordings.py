@@ -12,13 +12,13 @@ import re
 import shutil
 import subprocess
 import time
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from ..manifest import FilesEntry, Manifest
 from ..report import MachineRow
 from ..system import Tell, is_running, run, write_private
 from .jobs import LATE_SECONDS, describe_age, describe_unlooked, is_overdue
-from .repository import LONG_SECONDS, OTHER_KEY, BackupError, find_meaning, reach
+from .repository import LONG_SECONDS, OTHER_KEY, BackupError, Place, find_meaning, reach
 
 CONFIG, CIPHER = pathlib.Path("/etc/webitel/rclone.conf"), pathlib.Path("/etc/webitel/backup-cipher")
 AUTHORITY = pathlib.Path("/etc/webitel/backup-authority.pem")
@@ -34,6 +34,19 @@ DAMAGED = re.compile("authenticate decrypted block|too short to be encrypted|une
 NAMED = 5
 LEFT_BYTES = 1 << 30
 """Of the disk, for recordings that come meanwhile."""
+
+
+class Where(NamedTuple):
+    """rclone's configuration of a bucket, the file with its key, and what signs its certificate."""
+
+    config: pathlib.Path
+    cipher: pathlib.Path
+    authority: pathlib.Path
+
+
+def own() -> Where:
+    """Return those of this deployment's bucket."""
+    return Where(CONFIG, CIPHER, AUTHORITY)
 
 
 class Memory(TypedDict):
@@ -53,17 +66,18 @@ def remember() -> Memory:
     return found
 
 
-def run_rclone(*words: str, target: pathlib.Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run rclone with the bucket as `kept:`; what it prints may go into a file."""
-    hidden = run(["rclone", "obscure", "-"], 30, CIPHER.read_text().strip()).stdout.strip()
-    more = {"RCLONE_CONFIG_KEPT_PASSWORD": hidden} | ({"RCLONE_CA_CERT": str(AUTHORITY)} if AUTHORITY.exists() else {})
+def run_rclone(*words: str, target: pathlib.Path | None = None, where: Where | None = None) -> subprocess.CompletedProcess[str]:
+    """Run rclone with the bucket, this deployment's unless told, as `kept:`; what it prints may go into a file."""
+    config, cipher, authority = where or own()
+    hidden = run(["rclone", "obscure", "-"], 30, cipher.read_text().strip()).stdout.strip()
+    more = {"RCLONE_CONFIG_KEPT_PASSWORD": hidden} | ({"RCLONE_CA_CERT": str(authority)} if authority.exists() else {})
     into = ["sh", "-c", 'exec "$@" > "$0"', str(target)] if target else []
-    return run([*into, "rclone", f"--config={CONFIG}", "--retries=2", "--stats=0", *words], LONG_SECONDS, more=more)
+    return run([*into, "rclone", f"--config={config}", "--retries=2", "--stats=0", *words], LONG_SECONDS, more=more)
 
 
-def rclone(*words: str, target: pathlib.Path | None = None) -> str:
+def rclone(*words: str, target: pathlib.Path | None = None, where: Where | None = None) -> str:
     """As `run_rclone`; return what it printed. Raises BackupError with what it complained of."""
-    done = run_rclone(*words, target=target)
+    done = run_rclone(*words, target=target, where=where)
     if done.returncode != 0:
         raise explain(done.stderr)
     return done.stdout
@@ -75,10 +89,10 @@ def explain(said: str) -> BackupError:
     return BackupError(find_meaning("rclone", " ".join((lines or said.splitlines())[-2:])[-400:]))
 
 
-def bring(entry: FilesEntry, beside: pathlib.Path, wanted: pathlib.Path) -> set[str]:
+def bring(entry: FilesEntry | Place, beside: pathlib.Path, wanted: pathlib.Path, where: Where | None) -> set[str]:
     """Bring these files beside their place; return the names of those that are damaged in the bucket. Raises BackupError where
     others are missing too."""
-    done = run_rclone("copy", "kept:", str(beside), f"--files-from-raw={wanted}", "--no-traverse")
+    done = run_rclone("copy", "kept:", str(beside), f"--files-from-raw={wanted}", "--no-traverse", where=where)
     if done.returncode == 0:
         return set()
     failed = {found[1]: found[2] for found in FAILED.finditer(done.stderr)}
@@ -113,32 +127,32 @@ def copy(manifest: Manifest, tell: Tell) -> bool:
     return not memory["problem"]
 
 
-def bring_back(manifest: Manifest, tell: Tell) -> None:
-    """Bring back the files that are in the bucket and not here: beside their place first, and into it when all of them are whole.
-    A file that is here is never replaced. Raises BackupError."""
+def bring_back(manifest: Manifest, tell: Tell, where: Where | None = None, place: Place | None = None) -> None:
+    """Bring back the files that are in the bucket, this deployment's unless told, and not here: beside their place first, and
+    into it when all of them are whole. A file that is here is never replaced. Raises BackupError."""
     entry = manifest.get("backup_files")
     if entry is None:
         return
-    if "share" in manifest and not is_running(entry["unit"]):
+    if where is None and "share" in manifest and not is_running(entry["unit"]):
         tell("recordings", f"another node that has the share runs {entry['unit']}, and brings them back")
         return
     folder, beside = pathlib.Path(entry["folder"]), find_beside(entry)
     damaged: set[str] = set()
     listed, wanted = MEMORY.with_name("recordings.listed"), MEMORY.with_name("recordings.missing")
-    reach(entry)
+    reach(place or entry)
     BUSY.parent.mkdir(parents=True, exist_ok=True)
     with BUSY.open("w") as busy:
-        check_key(tell)
+        check_key(tell, where)
         tell("recordings", "compare with the bucket")
         fcntl.flock(busy, fcntl.LOCK_EX)
         try:
-            rclone("lsf", "kept:", "-R", "--files-only", "--format=sp", "--separator=\t", target=listed)
+            rclone("lsf", "kept:", "-R", "--files-only", "--format=sp", "--separator=\t", target=listed, where=where)
             count, size = list_missing(folder, listed, wanted)
             if count:
                 beside.mkdir(mode=0o700, exist_ok=True)
                 check_room(folder, beside, count, size)
                 tell("recordings", f"bring {count} files, {size / 2**20:.1f} MiB")
-                damaged = bring(entry, beside, wanted)
+                damaged = bring(place or entry, beside, wanted, where)
                 count = move_in(beside, folder, wanted, damaged)
         finally:
             listed.unlink(missing_ok=True)
@@ -150,13 +164,29 @@ def bring_back(manifest: Manifest, tell: Tell) -> None:
         raise BackupError(f"{len(damaged)} are damaged in the bucket and were left out: {named}")
 
 
-def check_key(tell: Tell) -> None:
+def count_kept(where: Where) -> tuple[int, int]:
+    """Return how many files the bucket has and their bytes; none where there never were any. Raises BackupError."""
+    told: list[str] = []
+    try:
+        check_key(lambda _, text: told.append(text), where)
+    except NothingThere:
+        return 0, 0
+    found = json.loads(rclone("size", "kept:", "--json", where=where))
+    return int(found["count"]), int(found["bytes"])
+
+
+class NothingThere(BackupError):
+    """The bucket has no recordings."""
+
+
+def check_key(tell: Tell, where: Where | None) -> None:
     """Ask whether the deployment's key opens the bucket's names: rclone passes over what it does not. Raises BackupError."""
-    found = re.search(r"^remote *= *(\S+)", CONFIG.read_text(), re.MULTILINE)
-    assert found, f"{CONFIG} names no remote"
-    everything, opened = (len(rclone("lsf", place, "--max-depth=1").splitlines()) for place in (found[1], "kept:"))
+    config = (where or own()).config
+    found = re.search(r"^remote *= *(\S+)", config.read_text(), re.MULTILINE)
+    assert found, f"{config} names no remote"
+    everything, opened = (len(rclone("lsf", place, "--max-depth=1", where=where).splitlines()) for place in (found[1], "kept:"))
     if not everything:
-        raise BackupError("the bucket has no recordings of this deployment: webitel:backup.url")
+        raise NothingThere("the bucket has no recordings of this deployment: webitel:backup.url")
     if not opened:
         raise BackupError(OTHER_KEY)
     if opened < everything:

@@ -8,24 +8,29 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 
 from ..clusters import database_data
+from ..clusters.database_data import END
 from ..manifest import LOCK, Manifest
 from ..system import POSTGRESQL_BIN, Tell, run, systemctl
 from ..turns import held
-from . import jobs, lines, marks
-from .repository import LONG_SECONDS, BackupError, Repository, query, reach
+from . import elsewhere, jobs, lines, marks
+from .repository import LONG_SECONDS, PLACE, BackupError, Repository, query, reach
 
 PORT = "5999"
 """On a socket of its own: nobody else is to find it."""
 DAMAGED = re.compile("CryptoError|unable to flush|zst error|checksum|FormatError|file size|unexpected eof|missing", re.IGNORECASE)
 """What pgBackRest says of a backup that was cut or changed (`docs/facts/backups.md` 2.3)."""
 ARCHIVE_SECONDS = 120.0
+AS_HERE = ("-c shared_buffers=128MB", "-c ssl=off")
+"""For a database whose own settings are those of another machine."""
 
 
-def prepare(manifest: Manifest, at: str, tell: Tell) -> None:
-    """Restore to that time beside the running database and prove that it starts. Raises BackupError."""
-    entry = manifest.get("backup")
+def prepare(manifest: Manifest, at: str, tell: Tell, source: elsewhere.Source | None = None) -> None:
+    """Restore to that time, from this deployment's bucket or from another's, beside the running database and prove that it
+    starts. Raises BackupError."""
+    entry, name = manifest.get("backup"), source["name"] if source else ""
     if entry is None:
         raise BackupError("there is no bucket to restore from: set webitel:backup")
     data = database_data.data_folder()
@@ -39,35 +44,42 @@ def prepare(manifest: Manifest, at: str, tell: Tell) -> None:
         mark = marks.read_mark(data)
         if mark != before and mark["at"] not in ("", at):
             raise BackupError(f"another restore, to {mark['at']}, was made ready meanwhile")
-        if marks.is_ready(data, at):
+        if marks.is_ready(data, at, name):
             tell("restore", "was restored before")
             return
-        reach(entry)
-        repository = Repository(entry)
-        flush(data, tell)
-        label, number = lines.choose(lines.read_kept(repository), repository.list_backups(), parse_moment(at))
+        reach(source or entry)
+        repository: Repository
+        if source:
+            repository, label, number = elsewhere.choose(source, parse_moment(at))
+        else:
+            repository = Repository(entry)
+            flush(data, tell)
+            label, number = lines.choose(lines.read_kept(repository), repository.list_backups(), parse_moment(at))
         new = marks.beside(data, "restored")
         new.mkdir(mode=0o700, exist_ok=True)
         shutil.chown(new, "postgres", "postgres")
         if (new / "postmaster.pid").exists():  # of a run that was cut
             control(new, "-m", "immediate", "stop")
         (new / "postmaster.pid").unlink(missing_ok=True)
-        marks.write_mark(data, at, marks.COPIED)
+        marks.write_mark(data, at, marks.COPIED, name)
         tell("restore", f"to {at}, from backup {label}")
         repository.data = new
-        options = [f"--set={label}", "--delta", "--type=time", f"--target={at}", f"--target-timeline={number}"]
+        target = ["--type=default"] if at == END else ["--type=time", f"--target={at}", "--target-action=promote"]
+        options = [f"--set={label}", "--delta", *target, f"--target-timeline={number}"]
         try:
-            repository.call("restore", *options, "--target-action=promote", "--job-retry=0", seconds=LONG_SECONDS)
+            repository.call("restore", *options, "--job-retry=0", seconds=LONG_SECONDS)
         except BackupError as error:
             raise explain_restore(data, error) from error
         tell("restore", "follow the log to that time")
         try:
-            recover(new)
+            last = recover(new, AS_HERE if source else (), take_over if source else None)
         except BackupError:
             clear(data)
             raise
+        if source:
+            name_place(new)
         marks.write_mark(data, at, marks.PROVED)
-        tell("restore", "the restored database works")
+        tell("restore", f"the restored database works; its last transaction is of {last}")
 
 
 def explain_restore(data: pathlib.Path, error: BackupError) -> BackupError:
@@ -101,14 +113,30 @@ def flush(data: pathlib.Path, tell: Tell) -> None:
         time.sleep(1)
 
 
-def recover(new: pathlib.Path) -> None:
-    """Start the restored database where nobody sees it, let it follow the log to its end, and stop it again."""
+def name_place(new: pathlib.Path) -> None:
+    """Have a database from elsewhere write its own log to a place of its own: it has that one's number, and what was restored
+    before from there may have written to the same bucket."""
+    path = new / PLACE
+    path.write_text(datetime.datetime.now(datetime.UTC).strftime("%Y%m%d%H%M%S"))
+    shutil.chown(path, "postgres", "postgres")
+
+
+def take_over(there: tuple[str, ...]) -> None:
+    """Give the roles that Patroni logs in as the passwords of this deployment, in a database that has another one's."""
+    for role, password in database_data.list_logins().items():
+        query(f"alter role {role} password '{password}'", *there)
+
+
+def recover(new: pathlib.Path, more: tuple[str, ...] = (), last: Callable[[tuple[str, ...]], None] | None = None) -> str:
+    """Start the restored database where nobody sees it, let it follow the log to its end, do what is to be done `last`, and stop
+    it again. Return the time of its last transaction, as PostgreSQL tells it."""
     folder, log = new.with_name("restore"), new.with_name("restore.log")
     folder.mkdir(exist_ok=True)
     shutil.chown(folder, "postgres", "postgres")
     log.unlink(missing_ok=True)
     # Not hot: it would want as many connections as the old one had. And it must not write into the bucket before it is the one.
     own = f"-k {folder} -p {PORT} -c listen_addresses= -c hot_standby=off -c archive_mode=on -c archive_command=/bin/false"
+    own = " ".join([own, *more])
     started = control(new, "-o", own, "-l", str(log), "start")
     there = ("-h", str(folder), "-p", PORT)
     until = time.monotonic() + LONG_SECONDS
@@ -121,8 +149,11 @@ def recover(new: pathlib.Path) -> None:
         # Else the next start would recover to that time once more.
         for name in ("restore_command", "recovery_target_time", "recovery_target_action", "recovery_target_timeline"):
             query(f"alter system reset {name}", *there)
+        if last:
+            last(there)
     finally:
         control(new, "-m", "fast", "stop")
+    return read_last(log.read_text(errors="replace")) or "an unknown time"
 
 
 def control(new: pathlib.Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -154,14 +185,22 @@ def answers(there: tuple[str, ...]) -> bool:
 def explain_recovery(said: str) -> str:
     """Say why the restored database does not start."""
     if "before configured recovery target was reached" in said:
-        found = re.findall(r"last completed transaction was at log time (\S+ \S+)", said)
-        return f"the bucket's log ends before that time{f': the last transaction in it is of {found[-1]}' if found else ''}"
+        found = read_last(said)
+        return f"the bucket's log ends before that time{f': the last transaction in it is of {found}' if found else ''}"
     fatal = [line for line in said.splitlines() if "FATAL" in line or "PANIC" in line or "ERROR" in line]
     return f"the restored database does not start: {' '.join(fatal[-3:])[-500:] or said[-300:]}"
 
 
+def read_last(said: str) -> str:
+    """Return the time of the last transaction that recovery has seen, "" where it does not say."""
+    found: list[str] = re.findall(r"last completed transaction was at log time (\S+ \S+)", said)
+    return found[-1] if found else ""
+
+
 def parse_time(text: str) -> str:
     """Return a time as PostgreSQL takes it. Raises BackupError where it says no offset: nobody would know which is meant."""
+    if text == END:
+        return text
     try:
         moment = datetime.datetime.fromisoformat(text)
     except ValueError as error:
@@ -173,4 +212,4 @@ def parse_time(text: str) -> str:
 
 def parse_moment(at: str) -> float:
     """Return a time of that form as seconds since the epoch."""
-    return datetime.datetime.fromisoformat(at).timestamp()
+    return time.time() if at == END else datetime.datetime.fromisoformat(at).timestamp()

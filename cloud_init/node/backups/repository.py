@@ -5,7 +5,7 @@ import pathlib
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from ..clusters import database_data
 from ..manifest import BackupEntry, FilesEntry
@@ -31,6 +31,8 @@ MEANINGS = {
 }
 """What some of pgBackRest 2.45's and rclone's complaints mean (`docs/facts/backups.md` 2)."""
 
+PLACE = "webitel.place"
+"""A file among the data, so that it goes wherever those go: to other members, into backups and back."""
 MANIFEST = "backup.manifest"
 """What a backup consists of, which counts for nothing in its size; there is a copy beside it."""
 Sizes = Mapping[str, tuple[bool, int]]
@@ -41,7 +43,14 @@ class BackupError(Exception):
     """Something that has to do with backups did not work; the text is for the operator."""
 
 
-def reach(entry: BackupEntry | FilesEntry) -> None:
+class Place(TypedDict):
+    """Where a bucket answers."""
+
+    host: str
+    port: int
+
+
+def reach(entry: BackupEntry | FilesEntry | Place) -> None:
     """Ask whether the bucket's host answers at all, which pgBackRest would try for minutes. Raises BackupError."""
     try:
         socket.create_connection((entry["host"], entry["port"]), timeout=ANSWER_SECONDS).close()
@@ -49,9 +58,11 @@ def reach(entry: BackupEntry | FilesEntry) -> None:
         raise BackupError(f"the bucket's host does not answer: {entry['host']}:{entry['port']}: {error}") from error
 
 
-def query(statement: str, *options: str) -> str:
+def query(statement: str, *options: str, database: str = "postgres") -> str:
     """Ask a database on this node as its superuser. Raises BackupError."""
-    done = run(["runuser", "-u", "postgres", "--", "psql", "-XAtq", *options, "-c", statement, "postgres"], 60)
+    # Not as an argument, which everybody on the node may read: it may hold a password.
+    words = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *options, "-f", "-", database]
+    done = run(["runuser", "-u", "postgres", "--", *words], 60, f"{statement};")
     if done.returncode != 0:
         raise BackupError(f"the database does not answer: {done.stderr.strip()}")
     return done.stdout.strip()
@@ -79,8 +90,22 @@ def read_position(text: str) -> int:
     return (int(high, 16) << 32) + int(low, 16)
 
 
+def read_list(said: str) -> Any:
+    """Read a list that pgBackRest prints, in which complaints hold the bytes that it could not decipher. Raises ValueError."""
+    return json.loads(said, strict=False)
+
+
+def read_place(data: pathlib.Path) -> str:
+    """Return the end of the name of a database's place: nothing, unless it was restored from another deployment's bucket."""
+    try:
+        return f"-{(data / PLACE).read_text().strip()}"
+    except FileNotFoundError:
+        return ""
+
+
 class Repository:
-    """One database's place in the bucket. A database that begins anew has another number, and so another place."""
+    """One database's place in the bucket. A database that begins anew has another number, and so another place; one that was
+    restored from another deployment's bucket has that one's number, and a file with what tells the two apart."""
 
     def __init__(self, entry: BackupEntry) -> None:
         self.data = database_data.data_folder()
@@ -89,13 +114,13 @@ class Repository:
         line = re.search(r"^Latest checkpoint's TimeLineID: *(\d+)", said.stdout, re.MULTILINE)
         if not number or not line:
             raise BackupError(f"{self.data} holds no database: {said.stderr.strip()}")
-        self.stanza = f"{entry['stack']}-{number[1]}"
+        self.stanza = f"{entry['stack']}-{number[1]}{read_place(self.data)}"
         self.timeline = int(line[1])
-        self.unknown = ""
+        self.unknown, self.config = "", CONFIG
 
     def options(self) -> list[str]:
         """List the words that every call begins with."""
-        return ["pgbackrest", f"--config={CONFIG}", f"--stanza={self.stanza}"]
+        return ["pgbackrest", f"--config={self.config}", *([f"--stanza={self.stanza}"] if self.stanza else [])]
 
     def archive_command(self) -> str:
         """Return what PostgreSQL runs for each piece of its log."""
@@ -127,10 +152,15 @@ class Repository:
             rows = self._list_made()
         return [row | {"damaged": row["damaged"] or row["label"] in damaged} for row in rows]
 
+    def read_version(self) -> str:
+        """Return the version of PostgreSQL that the newest backup was made with. Raises BackupError."""
+        found = read_list(self.call("info", "--output=json", database=False))
+        return str(found[0]["db"][-1]["version"]) if found and found[0].get("db") else ""
+
     def _list_made(self) -> list[BackupRow]:
         """List those that were made, by the bucket's own record of them."""
         try:
-            found = json.loads(self.call("info", "--output=json", database=False))
+            found = read_list(self.call("info", "--output=json", database=False))
         except ValueError as error:
             raise BackupError(f"pgBackRest's list is not readable: {error}") from error
         rows: list[BackupRow] = []
@@ -146,7 +176,7 @@ class Repository:
         """Return what the bucket really has of each backup."""
         said = self.call("repo-ls", "--recurse", "--output=json", database=False, what=f"backup/{self.stanza}")
         try:
-            found = json.loads(said)
+            found = read_list(said)
         except ValueError as error:
             raise BackupError(f"pgBackRest's list of files is not readable: {error}") from error
         sizes: dict[str, tuple[bool, int]] = {}

@@ -4,7 +4,6 @@ It is restored and proved beside the running database (`recovery.py`); then the 
 does not reach that second, costs nobody anything, and what was discarded is still there afterwards.
 """
 
-import contextlib
 import os
 import pathlib
 import shutil
@@ -12,6 +11,7 @@ import sys
 import time
 from typing import TypedDict
 
+from .. import quiet
 from ..ask import tokens
 from ..ask.consul import call
 from ..clusters import database_data
@@ -19,6 +19,7 @@ from ..manifest import LOCK, Manifest
 from ..system import Tell, is_running, systemctl
 from ..turns import held
 from . import jobs, marks
+from .marks import measure
 from .repository import BackupError
 
 LEAD_SECONDS, BUSY_SECONDS = 180.0, 30.0
@@ -32,10 +33,12 @@ HELD = "held"
 
 class Checked(TypedDict):
     """Whether this node leads the database, to which time a restore was begun here that is to go on, and its stage; what a
-    restore would do (sizes in bytes): empty on a node that does not lead. `kept`: what the former restore left behind."""
+    restore would do (sizes in bytes): empty on a node that does not lead. `kept`: what the former restore left behind; `source`:
+    from which other deployment's bucket, "" from its own."""
 
     leads: bool
     begun: str
+    source: str
     stage: str
     problem: str
     earliest: float
@@ -47,13 +50,13 @@ class Checked(TypedDict):
 def check(manifest: Manifest) -> Checked:
     """Say what there is to restore from, and whether there is room."""
     found: Checked = {
-        "leads": False, "begun": "", "stage": "", "problem": "", "earliest": 0.0, "size": 0, "free": 0, "kept": 0,
+        "leads": False, "begun": "", "source": "", "stage": "", "problem": "", "earliest": 0.0, "size": 0, "free": 0, "kept": 0,
     }  # fmt: skip
     data = database_data.data_folder()
     mark = marks.read_mark(data)
     if mark["stage"] in marks.BEYOND or (mark["stage"] == marks.STOPPED and not is_running("patroni")):
         # Cut off while the database stood still: here it goes on, unless another one leads by now.
-        found |= {"begun": mark["at"], "stage": mark["stage"]}
+        found |= {"begun": mark["at"], "stage": mark["stage"], "source": mark["source"]}
     try:
         found["leads"] = jobs.leads(manifest)
         if found["leads"] and not found["begun"] and (kept := jobs.list_kept(manifest))["backups"]:
@@ -64,15 +67,6 @@ def check(manifest: Manifest) -> Checked:
     found["free"] = shutil.disk_usage(data.parent).free + measure(marks.beside(data, "restored"))
     found["kept"] = measure(marks.beside(data, "before"))
     return found
-
-
-def measure(folder: pathlib.Path) -> int:
-    """Return the bytes that a folder takes on its disk."""
-    total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            total += path.lstat().st_blocks * 512
-    return total
 
 
 def hold(manifest: Manifest, at: str, tell: Tell) -> None:
@@ -117,7 +111,7 @@ def stop_database(at: str, tell: Tell) -> None:
     """Stop the database on this node, under Patroni."""
     data = database_data.data_folder()
     with marks.alone(tell, LEAD_SECONDS):
-        if marks.read_mark(data) == {"at": at, "stage": marks.PROVED}:
+        if (mark := marks.read_mark(data))["at"] == at and mark["stage"] == marks.PROVED:
             marks.write_mark(data, at, marks.STOPPED)
         tell("restore", "stop the database")
         done = systemctl("stop", "patroni", timeout=300)
@@ -140,7 +134,7 @@ def place(manifest: Manifest, at: str, tell: Tell) -> None:
             change_places(data)
             marks.write_mark(data, at, marks.PLACED)
         tell("restore", f"what it was before is kept in {marks.beside(data, 'before')}")
-        lead(manifest)
+        lead(manifest, foreign=bool(mark["source"]))
         # Passwords are those of that time: they are set again.
         done = systemctl("restart", "webitel-setup-postgresql", timeout=600)
         if done.returncode != 0:
@@ -168,13 +162,19 @@ def change_places(data: pathlib.Path) -> None:
         os.close(descriptor)
 
 
-def lead(manifest: Manifest) -> None:
-    """Have the database in its place lead the cluster, which knew another one. Raises BackupError."""
+def lead(manifest: Manifest, foreign: bool) -> None:
+    """Have the database in its place lead the cluster, which knew another one, with another number where it is `foreign`. Raises
+    BackupError."""
     if leads_now(manifest):
         return
     token = tokens.list_in_use().get(tokens.DATABASE, "")
     for key in FORGOTTEN:
         call("DELETE", f"/v1/kv/{database_data.SCOPE}{key}", token=token)
+    if foreign:
+        # Who begins the cluster anew with it is settled: this one.
+        call("DELETE", f"/v1/kv/{database_data.SCOPE}history", token=token)
+        number = database_data.read_number(database_data.data_folder())
+        call("PUT", f"/v1/kv/{database_data.SCOPE}initialize", number, token=token)
     systemctl("start", "--no-block", "patroni")
     until = time.monotonic() + LEAD_SECONDS
     while not leads_now(manifest):
@@ -194,7 +194,7 @@ def leads_now(manifest: Manifest) -> bool:
 def follow(manifest: Manifest, at: str, tell: Tell) -> None:
     """Have a member that does not lead copied from the restored one; what it had went further than that."""
     data = database_data.data_folder()
-    if marks.read_mark(data) == {"at": at, "stage": marks.FOLLOWS}:
+    if (mark := marks.read_mark(data))["at"] == at and mark["stage"] == marks.FOLLOWS:
         systemctl("start", "--no-block", "patroni")
         return
     if leads_now(manifest):
@@ -215,11 +215,13 @@ def follow(manifest: Manifest, at: str, tell: Tell) -> None:
 def start(manifest: Manifest, tell: Tell) -> None:
     """Start all that this node has; on the node with the restored database the restore is over with that."""
     moving = {unit["name"] for unit in manifest["units"] if unit.get("moves")}
-    names = [unit["name"] for unit in manifest["units"] if unit["name"] not in moving]
+    names = [unit["name"] for unit in manifest["units"] if unit["name"] not in moving | set(quiet.list_units(manifest))]
     systemctl("start", "--no-block", *names)
     systemctl("start", "--no-block", *(name for name in KEEPERS if systemctl("is-enabled", name).returncode == 0))
     if has_database(manifest):
         data = database_data.data_folder()
+        if marks.read_mark(data)["source"]:
+            quiet.advance(quiet.PLACED)
         database_data.restore_mark(data).unlink(missing_ok=True)
         shutil.rmtree(data.with_name("restore"), ignore_errors=True)
         if systemctl("cat", jobs.UNIT).returncode == 0:

@@ -26,10 +26,19 @@ NOWHERE = ""
 """What discarded data is worth."""
 SCOPE = "service/webitel/"
 """Where Patroni keeps its cluster in Consul (`namespace` and `scope` in its configuration)."""
+END = "end"
+"""Instead of a time to which a database is restored: all that the bucket has of it."""
 PLACING = "placing"
 """The stage of a restore at which the database and the restored one change places."""
 _blank = Session("webitel: a database without data")
 _ends = Session("webitel: a database with data")
+
+
+def list_logins() -> dict[str, str]:
+    """Return the passwords of the roles that Patroni itself logs in as, by role: it makes them once, when a database begins."""
+    found = re.findall(r'^ *\w+: \{username: (\w+), password: "([^"]*)"', CONFIG.read_text(), re.MULTILINE)
+    assert found, f"{CONFIG} names no roles"
+    return dict(found)
 
 
 def data_folder() -> pathlib.Path:
@@ -87,9 +96,8 @@ def wait_for_restore(data: pathlib.Path) -> None:
     except (OSError, ValueError):
         return
     if found["stage"] == PLACING:
-        raise Unhealthy(
-            f"a restore was cut off while the databases changed places; it goes on with ./webitel restore --at '{found['at']}'"
-        )
+        how = f"--from {url}" if (url := found.get("source", "").partition(" ")[0]) else f"--at '{found['at']}'"
+        raise Unhealthy(f"a restore was cut off while the databases changed places; it goes on with ./webitel restore {how}")
 
 
 def lead_mark(data: pathlib.Path) -> pathlib.Path:
@@ -147,6 +155,13 @@ def find_end(data: pathlib.Path) -> str:
     return f"{line}/{int(place[1], 16):08X}{int(place[2], 16):08X}"
 
 
+def read_number(data: pathlib.Path) -> str:
+    """Return the number of a database, which is another one for each that begins; what is wrong where it has none."""
+    said = run([CONTROL, str(data)], 30)
+    own = re.search(r"^Database system identifier: *(\d+)", said.stdout, re.MULTILINE)
+    return own[1] if own else said.stderr.strip()
+
+
 def give_up(data: pathlib.Path, mark: pathlib.Path) -> None:
     """Delete data from before its member left, if a leader has the same database. Raises Unhealthy where none has."""
     leader = find_key(f"{SCOPE}leader")["holder"]
@@ -155,13 +170,8 @@ def give_up(data: pathlib.Path, mark: pathlib.Path) -> None:
             f"{data} is from before this member left its cluster, and there is no leader to copy from; to use it, delete {mark}"
         )
     database = find_key(f"{SCOPE}initialize")["holder"]
-    said = run([CONTROL, str(data)], 30)
-    own = re.search(r"^Database system identifier: *(\d+)", said.stdout, re.MULTILINE)
-    if not own or own[1] != database:
-        raise Unhealthy(
-            f"{data} belongs to another database ({own[1] if own else said.stderr.strip()}) than the one that {leader} "
-            f"leads ({database}): move it away"
-        )
+    if (own := read_number(data)) != database:
+        raise Unhealthy(f"{data} belongs to another database ({own}) than the one that {leader} leads ({database}): move it away")
     print(f"{leader} leads the database: its copy replaces {data}, left {mark.read_text().strip()}", flush=True)
     # Atomically: half of a data folder would be neither data nor none.
     data.rename(given_up(data))

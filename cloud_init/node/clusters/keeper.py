@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from .. import quiet
 from ..apply.units import list_resting
 from ..ask.consul import ConsulError
 from ..manifest import MANIFEST, PROGRAM, CandidateEntry, ServiceEntry, load_manifest
@@ -197,7 +198,8 @@ class Keeper:
     def turn(self, name: str, may: bool, has_changed: bool) -> None:
         """Start or stop the units of a lock: all where that has just come or gone, else those of which systemd says that they are
         wrong. Raises ApplyError where it does not say."""
-        wrong = self.units(name)
+        off = quiet.list_units(self.manifest) if may else []
+        wrong = [unit for unit in self.units(name) if unit not in off]
         if wrong and not has_changed:
             resting = list_resting(wrong)
             wrong = resting if may else [unit for unit in wrong if unit not in resting]

@@ -110,7 +110,7 @@ def list_of_service(service: ServiceEntry, row: ServiceRow) -> Iterator[Sample]:
     for unit, state in row["units"].items():
         yield "webitel_unit_active", {**of, "unit": unit}, state == "active"
     failed = row.get("probe")
-    if "standby" in row or (failed is None and not row["healthy"]):
+    if "standby" in row or row.get("quiet") or (failed is None and not row["healthy"]):
         return
     for probe in service["probes"]:
         yield "webitel_probe_success", {**of, **describe(probe)}, probe != failed

@@ -7,6 +7,7 @@ import shutil
 import ssl
 import time
 
+from .. import quiet
 from ..ask.certificate import SHOWN, is_due, is_taken, remember
 from ..ask.counters import read_counters
 from ..ask.view import View
@@ -48,7 +49,7 @@ CLOCK_OFF_SECONDS = 1.0
 
 def ask(manifest: Manifest) -> list[MachineRow]:
     """Check all of it but the disks."""
-    changes = (access, trust, newcomers, encryption, cookie, kept_calls)
+    changes = (access, trust, newcomers, encryption, cookie, kept_calls, quiet)
     told = [change.report(manifest) for change in changes]
     rows = [clock(), *among_nodes(), *filter(None, told), *log_server(), *jobs.report(manifest), *recordings.report(manifest)]
     if most := manifest.get("largest_packet"):

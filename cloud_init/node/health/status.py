@@ -7,13 +7,14 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from .. import quiet
 from ..ask.view import View
 from ..clusters import locks, newcomers
 from ..manifest import DiskEntry, Manifest, ProbeEntry, ServiceEntry, load_manifest
 from ..report import DiskRow, Report, ServiceRow
 from ..state import STATE, load_state
 from ..storage import disks, shares
-from ..system import Unhealthy, last_lines, systemctl
+from ..system import RUNNING, Unhealthy, last_lines, systemctl
 from . import alerts, machine, probes
 from .waiting import WAITING
 
@@ -42,13 +43,13 @@ def ask(only: Collection[str] | None = None, *, brief: bool = False) -> Report:
         return report_leaving(manifest)
     states = unit_states([unit["name"] for unit in manifest["units"]])
     chosen = [service for service in manifest["services"] if only is None or service["name"] in only]
-    view = View(manifest)
+    view, off = View(manifest), frozenset(quiet.list_units(manifest))
     with ThreadPoolExecutor(24) as pool:
         shared = pool.submit(shares.report, manifest["share"]) if "share" in manifest else None
-        faults = list(pool.map(lambda service: find_fault(service, states, view), chosen))
+        faults = list(pool.map(lambda service: find_fault(service, states, view, off), chosen))
         guilty = list(dict.fromkeys(fault.unit for fault in faults if fault and fault.unit))[: 1 if brief else None]
         logs = dict(zip(guilty, pool.map(last_lines, guilty), strict=True))
-    reports = [report_service(service, fault, states, logs, view) for service, fault in zip(chosen, faults, strict=True)]
+    reports = [report_service(service, fault, states, logs, view, off) for service, fault in zip(chosen, faults, strict=True)]
     disk_reports = [*(report_disk(disk) for disk in manifest["disks"]), *([shared.result()] if shared else [])]
     machine_rows = machine.ask(manifest) if only is None and not brief and manifest["services"] else []
     firing = alerts.list_firing(manifest) if only is None and not brief else None
@@ -98,8 +99,12 @@ def unit_states(names: list[str]) -> dict[str, dict[str, str]]:
     return {block["Id"].removesuffix(".service"): block for block in blocks if "Id" in block}
 
 
-def find_fault(service: ServiceEntry, states: dict[str, dict[str, str]], view: View) -> Fault | None:
-    """Find what is wrong with its lock, else the first unit that is not active, else the first probe that fails."""
+def find_fault(service: ServiceEntry, states: dict[str, dict[str, str]], view: View, off: Collection[str] = ()) -> Fault | None:
+    """Find what is wrong with its lock, else the first unit that is not active, else the first probe that fails. With units that
+    are meant to be `off` only that they run counts."""
+    if is_off(service, off):
+        speaking = [unit for unit in service["units"] if states.get(unit, {}).get("ActiveState") in RUNNING]
+        return Fault(speaking[0], "it runs, and the deployment is quiet") if speaking else None
     if service.get("candidates"):
         stopped = all(states.get(unit, {}).get("ActiveState") in ("inactive", "failed") for unit in service["units"])
         unit = "" if stopped else service["units"][0]
@@ -128,6 +133,7 @@ def report_service(
     states: dict[str, dict[str, str]],
     logs: Mapping[str, list[str]],
     view: View,
+    off: Collection[str] = (),
 ) -> ServiceRow:
     """Make one service's row."""
     why, log = "", logs.get(fault.unit, []) if fault else []
@@ -145,9 +151,16 @@ def report_service(
     }
     if fault and fault.probe:
         row["probe"] = fault.probe
-    if (holder := find_holder(service, view)) not in ("", view.manifest["key"]):
+    if is_off(service, off):
+        row["quiet"] = True
+    elif (holder := find_holder(service, view)) not in ("", view.manifest["key"]):
         row["standby"] = holder
     return row
+
+
+def is_off(service: ServiceEntry, off: Collection[str]) -> bool:
+    """Tell whether a service is meant to be off because the deployment is quiet."""
+    return bool(service["units"]) and set(service["units"]) <= set(off)
 
 
 def find_holder(service: ServiceEntry, view: View) -> str:
@@ -213,6 +226,8 @@ def report_disk(disk: DiskEntry) -> DiskRow:
 
 def describe(entry: ServiceRow) -> str:
     """Describe a service's row."""
+    if entry.get("quiet") and not entry["why"]:
+        return "off, the deployment is quiet"
     return entry["why"] or (f"standby, {entry['standby']} runs it" if "standby" in entry else "ok")
 
 

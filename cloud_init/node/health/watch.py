@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from .. import quiet
 from ..ask import sip
 from ..ask.view import View, fetch_json
 from ..clusters import access, broker_cluster, database_cluster, encryption
@@ -198,8 +199,9 @@ def find_hung_freeswitch(manifest: Manifest) -> str:
 def start_dead(manifest: Manifest) -> None:
     """Start enabled units that nothing else will start: systemd does not retry after a failed dependency."""
     states = status.unit_states([unit["name"] for unit in manifest["units"]])
+    off = quiet.list_units(manifest)
     for name, state in states.items():
-        if state.get("ActiveState") in ("inactive", "failed") and state.get("UnitFileState") == "enabled":
+        if name not in off and state.get("ActiveState") in ("inactive", "failed") and state.get("UnitFileState") == "enabled":
             print(f"starting {name}: it is {state.get('ActiveState')} ({state.get('Result')})", flush=True)
             systemctl("reset-failed", name)
             systemctl("start", "--no-block", name)

@@ -205,6 +205,7 @@ class Service:
     `metrics`: where Prometheus asks it for its figures, None where the node program asks it for them (`node/health/figures.py`).
     `account`: the user that it runs as, where no package makes it.
     `looks`: how Prometheus' nodes look at it.
+    `speaks_outside`: what it does by itself towards people and other companies, for which it is off while a deployment is quiet.
     `sends_audio`: a call's audio leaves the deployment by it. `boot_iops`: what its data on the boot disk asks of that disk,
     0 = nothing to speak of.
     """
@@ -239,6 +240,7 @@ class Service:
     awaited: bool = False
     knows_one_address: bool = False
     sends_audio: bool = False
+    speaks_outside: str = ""
     boot_iops: int = 0
     repositories: tuple[str, ...] = ()
     restarts_when_deaf: bool = False

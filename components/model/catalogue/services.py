@@ -18,6 +18,19 @@ def find_front(front: Front, catalogue: Mapping[str, Service] = CATALOGUE) -> Se
     return next(service for service in catalogue.values() if service.front is front)
 
 
+def find_speaking(catalogue: Mapping[str, Service]) -> frozenset[str]:
+    """Find the services that do not run while a deployment is quiet: those that speak to the outside by themselves, and those
+    that only lead to them."""
+    speaking = {name for name, service in catalogue.items() if service.speaks_outside}
+    while more := {
+        name
+        for name, service in catalogue.items()
+        if name not in speaking and service.calls and {called_service(call) for call in service.calls} <= speaking
+    }:
+        speaking |= more
+    return frozenset(speaking)
+
+
 def called_service(call: str) -> str:
     """Return the service's name in `service` or `service.listener`."""
     return call.partition(".")[0]

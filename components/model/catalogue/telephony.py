@@ -100,6 +100,7 @@ OPENSIPS = Service(
         Probe("opensips_rtpengine", "OpenSIPS considers rtpengine disabled", {"listener": "mi"}),
     ),
     drops_calls="calls being set up fail; calls in progress continue",
+    speaks_outside="registers with carriers, and every call goes through it",
 )
 
 SIP_WEBSOCKET = Service(

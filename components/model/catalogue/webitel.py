@@ -131,6 +131,7 @@ WEBITEL_UAC = Service(
     restarts_when_deaf=True,
     # No public source says under which name it registers: its address and port are its own.
     probes=(registered("*", "prefix"),),
+    speaks_outside="has OpenSIPS register with carriers",
 )
 
 MESSAGES_SRV = Service(
@@ -147,6 +148,7 @@ MESSAGES_SRV = Service(
     secrets=("database_password", "broker_password"),
     restarts_when_deaf=True,
     probes=(registered("webitel.chat.server", "prefix"), own_queues(2, 99)),
+    speaks_outside="answers chats and sends messages",
 )
 
 MESSAGES_BOT = Service(
@@ -172,6 +174,7 @@ MESSAGES_BOT = Service(
         Probe("http", "it does not answer or cannot query the database", {"listener": "http", "path": "/", "not_status": 502}),
         own_queues(1, 1),
     ),
+    speaks_outside="takes and sends messages at Telegram, WhatsApp and others",
 )
 
 ENGINE = Service(
@@ -265,6 +268,8 @@ STORAGE = Service(
             restart_cures=False,
         ),
     ),
+    # Of its own accord, every second (`synchronizer/` and `uploader/` of webitel/storage).
+    speaks_outside="uploads files to other companies' stores, deletes there what is old, has speech turned into text",
 )
 
 CALL_CENTER = Service(
@@ -288,6 +293,7 @@ CALL_CENTER = Service(
         bound("chat", "callcenter.call_center-{id}", "#"),
         bound("call", "callcenter.call_center-{id}", "events.*.call_center-{id}.*.*"),
     ),
+    speaks_outside="dials the members of queues",
 )
 
 FLOW_MANAGER = Service(
@@ -337,6 +343,7 @@ FLOW_MANAGER = Service(
     ),
     # Killed in mid-call, one that waits for it gets 503 at once (facts/telephony.md).
     interrupts="calls that wait in a flow (a menu, a queue) end",
+    speaks_outside="fetches and sends mail, calls web hooks, runs what is due",
 )
 
 LOGGER = Service(

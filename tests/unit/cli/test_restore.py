@@ -42,7 +42,7 @@ class World:
     refuses: str = ""
     fails: str = ""
 
-    async def ask(self, _: object, nodes: list[Any], command: str, __: float) -> dict[str, Answer]:
+    async def ask(self, _: object, nodes: list[Any], command: str, __: float, text: str = "") -> dict[str, Answer]:
         words = command.replace("'", "").partition(" restore ")[2].split() or ["true"]
         keys = [node.key for node in nodes]
         if keys and words[0] not in ("true", "check"):

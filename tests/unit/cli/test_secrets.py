@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 
 import cli.engine.engine
 from cli.__main__ import app
-from cli.commands.secrets import DECRYPT
 from cli.engine.engine import Engine
+from cli.recovery_file import DECRYPT
 from tests.unit.cli.fakes import make_engine
 
 VALUES = {"grafana_password": "a-generated-one", "storage_key": "-----BEGIN\nkey-----"}
@@ -90,4 +90,4 @@ def test_the_recovery_file_opens_with_openssl(tmp_path: Path) -> None:
     opened = subprocess.run(
         [*DECRYPT.split(), str(file), "-pass", "stdin"], input=passphrase, text=True, capture_output=True, check=True
     )
-    assert json.loads(opened.stdout) == {"stack": "local-single", "secrets": VALUES}
+    assert json.loads(opened.stdout) == {"stack": "local-single", "secrets": VALUES, "backup": {}}

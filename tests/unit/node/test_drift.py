@@ -48,8 +48,8 @@ def test_units(now: dict[str, str], what: str) -> None:
 def test_a_unit_that_moves_may_be_stopped() -> None:
     now = {"LoadState": "loaded", "UnitFileState": "disabled", "ActiveState": "inactive"}
     assert compare_unit("disabled", now) == "stopped"
-    assert compare_unit("disabled", now, moves=True) == ""
-    assert compare_unit("disabled", {**now, "UnitFileState": "masked"}, moves=True) == "masked"
+    assert compare_unit("disabled", now, may_rest=True) == ""
+    assert compare_unit("disabled", {**now, "UnitFileState": "masked"}, may_rest=True) == "masked"
 
 
 def test_packages() -> None:

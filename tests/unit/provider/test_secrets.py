@@ -210,3 +210,21 @@ def test_check_names_what_is_wrong(more: dict[str, Any], told: str) -> None:
 
 def test_a_password_never_looks_like_an_option() -> None:
     assert not any(make_password().startswith("-") for _ in range(2000))
+
+
+def test_secrets_that_belong_to_restored_data_are_taken_over_and_stay(made: Properties) -> None:
+    other = {"storage_key": "key of the other", "cookie_keys": "a,b"}
+    given = inputs(recovered=other)
+    assert not HANDLER.check(REQUEST, None, given)[1]
+    assert HANDLER.diff(REQUEST, "secrets", inputs(), made, given).changed == ["recovered"]
+    taken = update(made, recovered=other)
+    assert differing(made, taken) == set(other) and other.items() <= taken["values"].items()
+    assert not HANDLER.diff(REQUEST, "secrets", given, taken, given).changed, "a second run changes nothing"
+    assert not HANDLER.diff(REQUEST, "secrets", given, taken, inputs()).changed, "nor does the next `up`, without them"
+    rotated = update(taken, generations={"cookie_keys": 2})
+    assert differing(taken, rotated) == {"cookie_keys"}, "they rotate as others do"
+
+
+def test_a_secret_that_is_this_deployments_own_is_not_taken_over() -> None:
+    (failure,) = HANDLER.check(REQUEST, None, inputs(recovered={"database_password": "x"}))[1]
+    assert "database_password does not belong to data; what does is grafana_password, cookie_keys, storage_key" in failure.reason
