@@ -19,11 +19,11 @@ from tests.plans import compose_configuration, make_plan
 
 RECORD = Path(__file__).resolve().parents[2] / "docs" / "real-programs.md"
 LAYOUTS: dict[str, tuple[str, dict[str, int]]] = {"one node": ("local-single", {}), "two edges": ("local-basic", {"edge": 2})}
-"""Name in the record -> stack and its counts; the files are those of the node that callers reach. The one node has every file, two
-edges have some in another way; what other layouts render comes from the same templates."""
+"""Name in the record -> stack and its counts. The one node has every file, two edges have some in another way; what other layouts
+render comes from the same templates."""
 
 CALLED = "opensips"
-"""The service by which the node that callers reach is known."""
+"""The service of the node that callers reach: of a file that several nodes have its own counts."""
 
 BUNDLES = "/usr/share/webitel/bundles"
 """Where a node keeps what is the same on every node."""
@@ -53,15 +53,16 @@ def rendered(layout: str) -> dict[str, str]:
     settings = load_deployment(stack).settings
     settings = type(settings).model_validate({**settings.model_dump(exclude_unset=True), "counts": counts})
     plan = make_plan(settings, stack)
-    node = next(node for node in plan.nodes if CALLED in node.services)
-    configuration = compose_configuration(plan, node, settings)
-    texts = {path: text.encode() for path, text in configuration.files.items()}
-    for name in configuration.bundles:
-        if name not in NOT_BUNDLES:
-            texts |= {
-                f"{BUNDLES}/{name}/{path.relative_to(bundle_folder(name))}": path.read_bytes()
-                for path in list_files(bundle_folder(name))
-            }
+    texts: dict[str, bytes] = {}
+    for node in sorted(plan.nodes, key=lambda one: CALLED not in one.services):
+        configuration = compose_configuration(plan, node, settings)
+        texts = {path: text.encode() for path, text in configuration.files.items()} | texts
+        for name in configuration.bundles:
+            if name not in NOT_BUNDLES:
+                texts |= {
+                    f"{BUNDLES}/{name}/{path.relative_to(bundle_folder(name))}": path.read_bytes()
+                    for path in list_files(bundle_folder(name))
+                }
     return {path: hashlib.sha256(content).hexdigest()[:16] for path, content in texts.items()}
 
 
@@ -102,9 +103,7 @@ def main() -> None:
         write_down(sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5:])
         return
     for run in changed_since():
-        print(
-            f"changed since {run.program} read it on {run.date}: {run.path} of {run.layout} (docs/real-programs.md says what to do)"
-        )
+        print(f"changed since {run.program} read it on {run.date}: {run.path}, {run.layout} (docs/real-programs.md says why)")
 
 
 if __name__ == "__main__":
