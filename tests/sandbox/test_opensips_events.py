@@ -15,6 +15,7 @@ pytestmark = pytest.mark.sandbox
 
 PHONE = "127.0.79.11"
 HEARTBEAT = 'modparam("event_rabbitmq", "heartbeat", 0)'
+USE_DOMAIN = 'modparam("usrloc", "use_domain", 1)'
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +41,9 @@ def taken(telephony: Telephony, queue: str) -> list[dict[str, Any]]:
     return [{"key": one["routing_key"], **json.loads(one["payload"])} for one in json.loads(text)]
 
 
-def phone() -> Caller:
+def phone(number: str = "1001") -> Caller:
     """A phone of ours."""
-    return Caller((NODE, 5060), PHONE, "echo", "1001", "webitel", PASSWORD)
+    return Caller((NODE, 5060), PHONE, "echo", number, "webitel", PASSWORD)
 
 
 def register(user: Caller, expires: int) -> int:
@@ -64,6 +65,27 @@ def test_the_first_registration_and_the_last_end_are_told(telephony: Telephony) 
     assert (came["key"], came["method"], came["params"]["aor"]) == ("sip.register", "E_UL_AOR_REGISTER", "1001@webitel")
     assert (went["method"], went["params"]["aor"]) == ("E_UL_AOR_UNREGISTER", "1001@webitel")
     assert abs(int(came["params"]["tsec"]) - time.time()) < 30
+
+
+def test_who_was_registered_is_told_again_by_every_start_and_whose_time_is_over_taken_back(telephony: Telephony) -> None:
+    # Seen with the real program (facts/two-edges.md 5): a phone is announced by each OpenSIPS that takes over.
+    users = [phone(), phone("1002")]
+    try:
+        assert [register(user, 60) for user in users] == [200, 200]
+        time.sleep(0.5)
+        taken(telephony, "opensips")
+        telephony.platform.sql("update location set expires = extract(epoch from now())::int - 5 where username = '1002'")
+        with telephony.changed((USE_DOMAIN, f'{USE_DOMAIN}\nmodparam("usrloc", "timer_interval", 1)')):
+            time.sleep(2.5)
+            told = [(one["method"], one["params"]["aor"]) for one in taken(telephony, "opensips")]
+    finally:
+        for user in users:
+            register(user, 0)
+            user.close()
+        time.sleep(0.5)
+        taken(telephony, "opensips")
+    came = [("E_UL_AOR_REGISTER", "1001@webitel"), ("E_UL_AOR_REGISTER", "1002@webitel")]
+    assert (sorted(told[:2]), told[2:]) == (came, [("E_UL_AOR_UNREGISTER", "1002@webitel")])
 
 
 def test_a_shared_desk_is_told_with_the_number_behind_it(telephony: Telephony) -> None:

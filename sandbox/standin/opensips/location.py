@@ -105,9 +105,18 @@ class Location:
             rows.append(contact)
         if self.mode in WRITES:
             self.write(self.insertion(contact))
+        self.announce(contact, is_first)
+
+    def announce(self, contact: Contact, is_first: bool) -> None:
+        """The events of a new contact."""
         if is_first:
             raise_local(self.core, "E_UL_AOR_INSERT", {"domain": "location", "aor": contact.aor})
         raise_local(self.core, "E_UL_CONTACT_INSERT", self.event(contact))
+
+    def announce_all(self) -> None:
+        """Once the script is ready for them, the events of what was registered before the last stop."""
+        for contact in self.everything():
+            self.announce(contact, self.records[contact.aor][0] is contact)
 
     def update(self, contact: Contact) -> None:
         """The same contact again."""
@@ -195,7 +204,7 @@ class Location:
             self.core.say(f"ERROR:usrloc:db_insert_ucontact: {error}")
 
     def restore(self) -> None:
-        """What was registered before the last stop."""
+        """What was registered before the last stop, also what has ended since: that is noticed later."""
         columns = (
             "user",
             "domain",
@@ -218,9 +227,6 @@ class Location:
         for row in rows:
             user, host, uri, expires, quality, call_id, sequence, flags, *rest = row
             agent, received, path, socket, methods, attribute, key = rest
-            if expires and int(expires) < time.time():
-                self.write(f"delete from location where {self.text('contact_id_column')}={key}")
-                continue
             mask = None if methods is None else frozenset(name for place, name in enumerate(METHODS) if int(methods) >> place & 1)
             weight = float(-1 if quality is None else quality)
             contact = Contact(

@@ -23,6 +23,7 @@ def start(core: Core) -> None:
         return
     if core.location.mode in READS:
         core.location.restore()
+        core.timers.after(0, core.location.announce_all)
     core.timers.every(core.config.number("usrloc", "timer_interval"), core.location.sweep)
 
     def remove(table_name: str, aor: str) -> str:
