@@ -71,7 +71,8 @@ def restore(
         go_live(stack, yes=yes)
         return
     if source:
-        from cli.restore_elsewhere import Wanted, restore_from
+        from cli.other_bucket import Wanted
+        from cli.restore_elsewhere import restore_from
 
         restore_from(stack, Wanted(source, read_time(at) if at else None, recovery, region, authority, yes, discard))
         return
