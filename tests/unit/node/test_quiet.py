@@ -50,8 +50,8 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemd:
     for module in (quiet, units, watch, keeper):
         monkeypatch.setattr(module, "systemctl", made)
     monkeypatch.setattr(status, "unit_states", made.show)
-    monkeypatch.setattr(keeper, "is_running", lambda name: made.states[name] == "active")
-    monkeypatch.setattr(units, "list_resting", lambda names: [name for name in names if made.states[name] != "active"])
+    for module in (units, keeper):
+        monkeypatch.setattr(module, "list_resting", lambda names: [name for name in names if made.states[name] != "active"])
     return made
 
 
@@ -70,7 +70,7 @@ def test_what_speaks_stops_and_nobody_starts_it_again(systemd: Systemd, monkeypa
     units.converge(NODE, ["restart call_center"], False, tell)
     made: Any = object.__new__(keeper.Keeper)
     made.manifest, made.services = NODE, {"bot": [NODE["services"][2]]}
-    made.turn("bot", True)
+    made.turn("bot", True, has_changed=False)
     assert not [asked for asked in systemd.asked if asked.startswith(("start", "restart"))], "nobody tries"
     systemd("start", "call_center")
     assert systemd.states == off, "and a person's attempt ends at the condition"
