@@ -178,10 +178,12 @@ def stand_on(live: Live) -> Iterator[Stand]:
     """Our command line on a deployment; a node whose machine is off, or gone, answers nothing."""
     healthy = command.answer
 
-    async def answer(access: Access, nodes: Sequence[NodeAccess], text: str, seconds: float) -> dict[str, Answer]:
+    async def answer(
+        access: Access, nodes: Sequence[NodeAccess], asked: str, seconds: float, text: str = ""
+    ) -> dict[str, Answer]:
         cloud = live.deployment.stack.partition("-")[0]
         up = {one.name for one in load_case(cloud).see(live.world) if one.runs}
-        told = await healthy(access, nodes, text, seconds)
+        told = await healthy(access, nodes, asked, seconds, text)
         return {node.key: told[node.key] if node.name in up else Answer(problem="no route to host") for node in nodes}
 
     with pytest.MonkeyPatch.context() as patch:

@@ -175,9 +175,11 @@ def test_drift_and_status_say_it_and_repair_starts_it(
     live = start("hetzner-single", standing("hetzner-single", command.OWN))
     healthy = command.answer
 
-    async def answer(access: Access, nodes: Sequence[NodeAccess], text: str, seconds: float) -> dict[str, NodeAnswer]:
+    async def answer(
+        access: Access, nodes: Sequence[NodeAccess], asked: str, seconds: float, text: str = ""
+    ) -> dict[str, NodeAnswer]:
         if runs(live):
-            return await healthy(access, nodes, text, seconds)
+            return await healthy(access, nodes, asked, seconds, text)
         return {node.key: NodeAnswer(problem="no route to host") for node in nodes}
 
     monkeypatch.setattr(command, "answer", answer)
