@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.model.settings import Settings
 from provider.certificates import make_authority, sign_server
+from stacks.load import load_deployment
 from tests.sandbox.platform import free_port, wait_until
 from tools.engine.go import get_go
 
@@ -20,6 +22,18 @@ VERSION = "v1.8.0"
 PROGRAM = "versitygw"
 HOST, NAME = "localhost", "webitel"
 KEY, SECRET = "test-access", "test-secret-key"
+
+
+def settings_with(storage: ObjectStorage) -> Settings:
+    """The settings of `local-single`, backed up there."""
+    return Settings.model_validate(
+        load_deployment("local-single").settings.model_dump(exclude_unset=True)
+        | {
+            "backup": {"url": storage.url, "authority": storage.authority.read_text()},
+            "backup_key": "[secret]",
+            "backup_secret": "[secret]",
+        }
+    )
 
 
 def build() -> Path:

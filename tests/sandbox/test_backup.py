@@ -18,11 +18,9 @@ import pytest
 from cloud_init.node.backups import jobs, marks, recovery, repository, restore, steps
 from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.manifest import Manifest, empty_manifest
-from components.model.settings import Settings
-from stacks.load import load_deployment
 from tests.long_form import LONG, only_long
 from tests.plans import compose_configuration, make_plan
-from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
+from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket, settings_with
 from tests.sandbox.platform import POSTGRES, wait_until
 from tests.unit.node.entries import unit
 
@@ -119,14 +117,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         with contextlib.suppress(PermissionError):
             above.chmod(0o755)
     with run_bucket(folder / "storage") as storage, pytest.MonkeyPatch.context() as patch:
-        settings = Settings.model_validate(
-            load_deployment("local-single").settings.model_dump(exclude_unset=True)
-            | {
-                "backup": {"url": storage.url, "authority": storage.authority.read_text()},
-                "backup_key": "[secret]",
-                "backup_secret": "[secret]",
-            }
-        )
+        settings = settings_with(storage)
         plan = make_plan(settings, "local-single")
         configuration = compose_configuration(plan, plan.nodes[0], settings)
         parts: dict[str, Any] = {"key": "all-1", "backup": configuration.manifest["backup"], "units": [unit("patroni")]}

@@ -16,10 +16,8 @@ import pytest
 from cloud_init.node.backups import recordings
 from cloud_init.node.backups.repository import BackupError
 from cloud_init.node.manifest import Manifest, empty_manifest
-from components.model.settings import Settings
-from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
-from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
+from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket, settings_with
 
 pytestmark = pytest.mark.sandbox
 
@@ -57,14 +55,7 @@ class Node:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     folder = tmp_path_factory.mktemp("recordings")
     with run_bucket(folder / "storage") as storage, pytest.MonkeyPatch.context() as patch:
-        settings = Settings.model_validate(
-            load_deployment("local-single").settings.model_dump(exclude_unset=True)
-            | {
-                "backup": {"url": storage.url, "authority": storage.authority.read_text()},
-                "backup_key": "[secret]",
-                "backup_secret": "[secret]",
-            }
-        )
+        settings = settings_with(storage)
         plan = make_plan(settings, "local-single")
         configuration = compose_configuration(plan, plan.nodes[0], settings)
         entry = configuration.manifest["backup_files"]

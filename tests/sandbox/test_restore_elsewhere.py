@@ -27,9 +27,8 @@ from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.manifest import Manifest, empty_manifest
 from components.model.backup import read_bucket
 from components.model.settings import Settings
-from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
-from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
+from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket, settings_with
 from tests.sandbox.test_backup import Node
 from tests.unit.node.entries import unit
 
@@ -118,14 +117,7 @@ class World:
 def make_node(folder: Path, stack: str, storage: ObjectStorage, cipher: str) -> tuple[Node, Settings]:
     """A node of a deployment with a bucket, its database and its folder of recordings."""
     folder.mkdir()
-    settings = Settings.model_validate(
-        load_deployment("local-single").settings.model_dump(exclude_unset=True)
-        | {
-            "backup": {"url": storage.url, "authority": storage.authority.read_text()},
-            "backup_key": "[secret]",
-            "backup_secret": "[secret]",
-        }
-    )
+    settings = settings_with(storage)
     plan = make_plan(settings, stack)
     configuration = compose_configuration(plan, plan.nodes[0], settings)
     (folder / "files").mkdir()
