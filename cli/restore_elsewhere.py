@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from cloud_init.elsewhere import OtherBucket
     from stacks.load import Deployment
 
-ROOM_BYTES, ROOM_RATIO = 512 << 20, 1.1
 FILES_LEFT_BYTES = 1 << 30
 """Of the recordings' disk, for those that come."""
 
@@ -40,25 +38,24 @@ class Restore:
     """One restore, as far as it has come."""
 
     def __init__(self, deployment: Deployment, wanted: Wanted, other: OtherBucket, secrets: Mapping[str, str]) -> None:
+        from cli.nodes.restoring import show_moment
         from cloud_init.node.clusters.database_data import END
 
         self.stack, self.plan, self.wanted, self.other = deployment.plan.stack, deployment.plan, wanted, other
         self.secrets, self.deployment = secrets, deployment
-        self.at = show(wanted.moment) if wanted.moment else END
+        self.at = show_moment(wanted.moment) if wanted.moment else END
         self.given = "" if self.stack == DEFAULT_STACK else f" {self.stack}"
 
     def run(self) -> None:
         """Do what is left to do."""
         from cli.nodes import elsewhere
-        from cli.nodes.restoring import carry_out, find_silent
+        from cli.nodes.restoring import carry_out, find_silent, refuse_silent
         from cloud_init.elsewhere import compose_other_bucket
         from cloud_init.node import quiet
 
         begun = time.monotonic()
         access, databases = self.open()
-        if silent := find_silent(access):
-            told = "; ".join(f"{key}: {why}" for key, why in silent.items())
-            raise Failure(f"nothing was done, for all nodes are needed: {told}. Next: ./webitel status{self.given}")
+        refuse_silent(find_silent(access), self.given)
         stores = self.list_stores()
         keys = list(dict.fromkeys([*databases, *stores]))
         found = elsewhere.look(access, keys, compose_other_bucket(self.other))
@@ -133,6 +130,7 @@ class Restore:
     def check(self, found: Mapping[str, Any], leader: str) -> None:
         """Refuse what cannot be, before anything changes."""
         from cli.nodes.backups import show_time
+        from cli.nodes.restoring import measure_room
 
         one = found[leader]
         if one["version"] != one["own_version"]:
@@ -147,7 +145,7 @@ class Restore:
                     f"--at {show_time(seconds)}: {self.other.name} has nothing of that time; it can be from "
                     f"{show_time(one['earliest'])} to {show_time(one['latest'])}; without --at it is all that there is"
                 )
-        wanted = one["size"] * ROOM_RATIO + ROOM_BYTES
+        wanted = measure_room(one["size"])
         if one["free"] < wanted:
             raise Failure(
                 f"the database takes {wanted / 2**30:.1f} GiB beside the one that is here, and {leader} has "
@@ -194,25 +192,16 @@ class Restore:
             raise Failure("Nothing was changed.")
 
 
-def show(moment: datetime) -> str:
-    """Return a time as the nodes say it."""
-    from datetime import UTC
-
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
-
-
 def go_live(stack: str, *, yes: bool) -> None:
     """End the quiet: start what speaks to the outside. Safe to give again."""
     from cli.nodes import elsewhere
     from cli.nodes.backups import open_database
-    from cli.nodes.restoring import find_silent
+    from cli.nodes.restoring import find_silent, refuse_silent
     from cloud_init.node import quiet
 
     access, _ = open_database(stack)
     given = "" if stack == DEFAULT_STACK else f" {stack}"
-    if silent := find_silent(access):
-        told = "; ".join(f"{key}: {why}" for key, why in silent.items())
-        raise Failure(f"nothing was done, for all nodes are needed: {told}. Next: ./webitel status{given}")
+    refuse_silent(find_silent(access), given)
     found = {key: one for key, one in elsewhere.ask_quiet(access).items() if one}
     if not found:
         out.print(f"{stack} is not quiet: nothing to do. Next: ./webitel status{given}")

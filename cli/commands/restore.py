@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 TRANSFER_SECONDS, STEP_SECONDS = 86400, 900
 KEPT = "/var/lib/webitel/database/postgresql/15.before"
-ROOM_BYTES, ROOM_RATIO = 512 << 20, 1.1
-"""Beside the database's size, for its log while it recovers."""
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +53,7 @@ def restore(
     With --from all data of another deployment comes into this one, which then keeps quiet until --go-live.
     """
     from cli.nodes.backups import open_database
-    from cli.nodes.restoring import carry_out, find_silent
+    from cli.nodes.restoring import carry_out, find_silent, refuse_silent, show_moment
 
     refuse_together(
         {"--recordings": recordings, "--from": bool(source), "--go-live": live},
@@ -89,21 +87,19 @@ def restore(
         )
     if found["begun"]:
         # What was cut off while the database stood still was asked for then, and everybody waits for its end.
-        if found["begun"] != show(moment):
+        if found["begun"] != show_moment(moment):
             raise Failure(
                 f"a restore to {found['begun']} was begun and not finished.\n"
                 f"Next: ./webitel restore{again} --at '{found['begun']}'"
             )
         for key, why in silent.items():
             progress(f"{key} is left out: {why}. Once it is back: ./webitel status{again}")
-    elif silent:
-        told = "; ".join(f"{key}: {why}" for key, why in silent.items())
-        raise Failure(f"nothing was done, for all nodes are needed: {told}. Next: ./webitel status{again}")
     else:
+        refuse_silent(silent, again)
         check(found, moment, again)
         ask(stack, moment, len(access.nodes), yes=yes)
-    carry_out(access, nodes, leader, [key for key in keys if key in nodes], show(moment), found["stage"])
-    out.print(f"The database of {stack} is that of {show(moment)}. Its first backup begins by itself.")
+    carry_out(access, nodes, leader, [key for key in keys if key in nodes], show_moment(moment), found["stage"])
+    out.print(f"The database of {stack} is that of {show_moment(moment)}. Its first backup begins by itself.")
     out.print(f"Next: ./webitel status{again}   ./webitel backups{again}")
 
 
@@ -149,13 +145,6 @@ def read_time(text: str) -> datetime:
     return moment
 
 
-def show(moment: datetime) -> str:
-    """Return a time as the nodes say it."""
-    from datetime import UTC
-
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
-
-
 def find_leader(access: Access, keys: list[str], silent: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
     """Return the node that leads the database, or that did when a restore was cut off, and what it says of a restore. Those that
     are silent are not asked."""
@@ -185,6 +174,7 @@ def find_leader(access: Access, keys: list[str], silent: Mapping[str, str]) -> t
 def check(found: dict[str, Any], moment: datetime, again: str) -> None:
     """Refuse a time outside what there is, and a disk without room."""
     from cli.nodes.backups import show_time
+    from cli.nodes.restoring import measure_room
 
     seconds, now = moment.timestamp(), time.time()
     if not found["earliest"]:
@@ -193,7 +183,7 @@ def check(found: dict[str, Any], moment: datetime, again: str) -> None:
         raise Failure(
             f"--at {show_time(seconds)}: there is nothing of that time; it can be from {show_time(found['earliest'])} until now"
         )
-    wanted = found["size"] * ROOM_RATIO + ROOM_BYTES
+    wanted = measure_room(found["size"])
     if found["free"] < wanted:
         kept = f"; {found['kept'] / 2**30:.1f} GiB are what the former restore replaced" if found["kept"] else ""
         raise Failure(
@@ -205,9 +195,11 @@ def check(found: dict[str, Any], moment: datetime, again: str) -> None:
 
 def ask(stack: str, moment: datetime, nodes: int, *, yes: bool) -> None:
     """Say what will be lost and ask twice."""
+    from cli.nodes.restoring import show_moment
+
     minutes = (time.time() - moment.timestamp()) / 60
     lost = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
-    out.print(f"What was written to the database after {show(moment)} is discarded: {lost} until now.")
+    out.print(f"What was written to the database after {show_moment(moment)} is discarded: {lost} until now.")
     out.print(f"Once it is restored beside the running one, services on {nodes} nodes stop and start, and calls end.")
     if yes:
         return

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import asyncssh
@@ -23,6 +24,25 @@ if TYPE_CHECKING:
 
 TRANSFER_SECONDS, STEP_SECONDS = 86400, 900
 HOLD_SECONDS, ANSWER_SECONDS = 60.0, 20.0
+ROOM_BYTES, ROOM_RATIO = 512 << 20, 1.1
+"""Beside the database's size, for its log while it recovers."""
+
+
+def measure_room(size: int) -> float:
+    """Return the bytes that a database of this size takes beside the one that is there."""
+    return size * ROOM_RATIO + ROOM_BYTES
+
+
+def show_moment(moment: datetime) -> str:
+    """Return a time as the nodes say it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
+
+
+def refuse_silent(silent: Mapping[str, str], given: str) -> None:
+    """Refuse to begin while a node does not answer; `given` is the stack as a command takes it."""
+    if silent:
+        told = "; ".join(f"{key}: {why}" for key, why in silent.items())
+        raise Failure(f"nothing was done, for all nodes are needed: {told}. Next: ./webitel status{given}")
 
 
 def find_silent(access: Access) -> dict[str, str]:
