@@ -9,6 +9,7 @@ from typing import Any
 from cloud_init.node.clusters.encryption import ROOT
 from cloud_init.node.clusters.locks import LEASE_SECONDS, STOP_SECONDS
 from cloud_init.node.health.topology import EXPECTED
+from cloud_init.node.system import POSTGRESQL_BIN
 from cloud_init.packages import Packages
 from cloud_init.sources import list_others, list_roles, split_sources
 from components.model.acme import read_order
@@ -294,6 +295,7 @@ class Context:
             "bucket": read_bucket(self.settings),
             "metadata": METADATA,
             "exchanges": EXPECTED,
+            "postgresql_bin": POSTGRESQL_BIN,
             "broker_tls": f"ssl verify required ca-file {ROOT} verifyhost {BROKER_HOST}",
             "stop_seconds": STOP_SECONDS,
             "lease_seconds": f"{LEASE_SECONDS:g}",

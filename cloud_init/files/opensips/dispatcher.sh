@@ -5,5 +5,5 @@ export PGPASSFILE=/etc/opensips/pgpass PGCONNECT_TIMEOUT=3 PGAPPNAME=webitel-set
 
 # At the first configuration OpenSIPS does not run yet: its own start does it.
 [ "$1" = start ] || systemctl is-active -q opensips || exit 0
-psql -X -q -v ON_ERROR_STOP=1 -f /etc/opensips/dispatcher.sql "host=127.0.0.1 port={{ port("haproxy", "sql") }} dbname=webitel user=opensips"
+{{ postgresql_bin }}/psql -X -q -v ON_ERROR_STOP=1 -f /etc/opensips/dispatcher.sql "host=127.0.0.1 port={{ port("haproxy", "sql") }} dbname=webitel user=opensips"
 [ "$1" = start ] || /usr/lib/webitel/setup/opensips.sh ds_reload

@@ -2,14 +2,15 @@
 # Roles, database and schema, on the leader only. Safe at any time; the schema is loaded exactly once, whole or not at all.
 set -eu
 SCHEMA=/usr/share/postgresql/15/webitel
-psql() { command psql -X -q -v ON_ERROR_STOP=1 "$@"; }
+# Not Debian's wrapper: its Perl takes five times as long as psql itself, and here it is asked every second.
+psql() { {{ postgresql_bin }}/psql -X -q -v ON_ERROR_STOP=1 "$@"; }
 
 REST=http://{{ bind("postgresql", "rest") }}:{{ port("postgresql", "rest") }}
 
 tries=0
-until [ "$(psql -Atc 'select pg_is_in_recovery()' postgres 2>/dev/null || true)" = f ]; do
+until recovers=$(psql -Atc 'select pg_is_in_recovery()' postgres 2>/dev/null || true); [ "$recovers" = f ]; do
   # A replica has nothing to make: what the leader made arrives by replication.
-  [ "$(psql -Atc 'select pg_is_in_recovery()' postgres 2>/dev/null || true)" = t ] && exit
+  [ "$recovers" = t ] && exit
   tries=$((tries + 1))
   [ $tries -lt 600 ] || { echo "PostgreSQL did not answer on its socket for 10 minutes" >&2; exit 1; }
   sleep 1

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from ..clusters import database_data
 from ..manifest import BackupEntry, FilesEntry
-from ..system import ENDED, run
+from ..system import ENDED, POSTGRESQL_BIN, run
 
 CONFIG = pathlib.Path("/etc/webitel/pgbackrest.conf")
 ANSWER_SECONDS = 10.0
@@ -61,7 +61,7 @@ def reach(entry: BackupEntry | FilesEntry | Place) -> None:
 def query(statement: str, *options: str, database: str = "postgres") -> str:
     """Ask a database on this node as its superuser. Raises BackupError."""
     # Not as an argument, which everybody on the node may read: it may hold a password.
-    words = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *options, "-f", "-", database]
+    words = [str(POSTGRESQL_BIN / "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", *options, "-f", "-", database]
     done = run(["runuser", "-u", "postgres", "--", *words], 60, f"{statement};")
     if done.returncode != 0:
         raise BackupError(f"the database does not answer: {done.stderr.strip()}")
