@@ -14,6 +14,7 @@ import pytest
 
 from tests.clouds.conformance.engine import Deployment
 from tests.clouds.conformance.program import Config
+from tests.clouds.conformance.quick_hosts import quick_engine
 from tests.simulator.simulators import Simulators
 from tests.simulator.world import World
 from tools.engine.find import find_engine
@@ -52,8 +53,13 @@ class Standing(Protocol):
 
 
 @pytest.fixture(scope="session")
-def engine() -> Path:
-    return find_engine(print)
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The engine, whose language hosts have imported everything already."""
+    folder = tmp_path_factory.mktemp("engine") / "bin"
+    with quick_engine(find_engine(print), folder) as quick, pytest.MonkeyPatch.context() as patch:
+        # The command line finds it by itself.
+        patch.setattr("tools.engine.find.find_engine", lambda progress: quick)
+        yield quick
 
 
 @pytest.fixture(scope="module")
