@@ -4,7 +4,7 @@ from statistics import median
 
 import pytest
 
-from cli.drills.table import SHORT, list_drills
+from cli.drills.table import list_drills
 from components.model.settings import Settings
 from tests.drills.conftest import NO_GAP, SETTINGS, break_it
 from tests.local.power import HEALTHY_SECONDS, incus, wait_all_healthy, wait_sick
@@ -30,7 +30,7 @@ ZONE_SECONDS = 17
 """In which rows are written again where a whole zone is lost, whether or not the leader was in it."""
 BACK = 90
 """Seconds in which a lost node is one of the cluster again, as a median of three."""
-ONCE = set(ALL) - {WITHOUT_CONSUL} - set(BOUNDS) if LONG else SHORT[:2]
+ONCE = set(ALL) - {WITHOUT_CONSUL} - set(BOUNDS) if LONG else {"stop-leader"}
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name in ONCE])
