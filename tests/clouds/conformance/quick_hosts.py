@@ -24,6 +24,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[3]
 HOST = "pulumi-language-python"
@@ -84,12 +85,20 @@ def quick_engine(engine: Path, folder: Path) -> Iterator[Path]:
 
 
 def serve(address: str, program: str) -> None:
-    """Import what every program of ours does, then fork a host for each that connects, until the standard input ends."""
+    """Load what every program of ours does, then fork a host for each that connects, until the standard input ends."""
+    from cloud_init.compose import load_template, template_environment
+    from cloud_init.context import FILES
     from components.clouds.registry import CLOUDS
 
     clouds = [f"components.clouds.{name}.adapter" for name, cloud in CLOUDS.items() if cloud.real]
     for name in ("stacks.deployment", "pulumi.automation._server", "pulumi.runtime.proto.language_pb2_grpc", *clouds):
         importlib.import_module(name)
+    for module in [module for name, module in sys.modules.items() if name.startswith("components.clouds.")]:
+        for value in vars(module).values():
+            if isinstance(value, ModuleType):
+                getattr(value, "anything", None)  # the SDKs' modules load when they are first used
+    for name in template_environment().list_templates(filter_func=lambda name: (FILES / name).is_file() or name.endswith(".j2")):
+        load_template(name)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(64)
