@@ -15,7 +15,12 @@ class Toy(pulumi.CustomResource):
     def __init__(self, type: str, name: str, inputs: dict[str, Any], after: list[pulumi.Resource]) -> None:
         if "password" in inputs:
             inputs["password"] = pulumi.Output.secret(inputs["password"])
-        super().__init__(f"toy:index:{type}", name, {"token": None, "length": None, "password": None, **inputs}, pulumi.ResourceOptions(depends_on=after))
+        super().__init__(
+            f"toy:index:{type}",
+            name,
+            {"token": None, "length": None, "password": None, **inputs},
+            pulumi.ResourceOptions(depends_on=after),
+        )
 
 
 made: dict[str, pulumi.Resource] = {}
