@@ -1,5 +1,5 @@
-"""A change of what has calls, where two nodes take turns: the one that stands by is changed first, then it gets the calls, and the
-other one is changed. Nothing is remembered: run again, it goes on from who has the calls and what each node was given."""
+"""Two nodes that take turns, and a change of what has calls: who stands by is changed first, then it gets the calls, and the other
+one is changed. Nothing is remembered: run again, it goes on from who has the calls and what each node was given."""
 
 from __future__ import annotations
 
