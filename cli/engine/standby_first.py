@@ -1,5 +1,5 @@
-"""Two nodes that take turns, and a change of what has calls: who stands by is changed first, then it gets the calls, and the other
-one is changed. Nothing is remembered: run again, it goes on from who has the calls and what each node was given."""
+"""Two nodes that take turns, and a change of what has calls: who stands by is changed first, then it gets the calls, and
+the other one is changed. Nothing is remembered: run again, it goes on from who has the calls and what each node was given."""
 
 from __future__ import annotations
 
