@@ -11,7 +11,7 @@ from cli.console import Failure, progress
 from cli.engine.engine import Engine
 from cli.engine.rollout import report_failure, run_engine, with_leave
 from cli.nodes.access import Access, read_access
-from cli.nodes.handing_over import PAUSE_SECONDS, find_holders, hand_over, tell, wait_until_healthy
+from cli.nodes.handing_over import PAUSE_SECONDS, UNKNOWN, find_holders, hand_over, tell, wait_until_healthy
 from cli.nodes.reports import ask_status
 from components.model import resource_types
 from components.model.catalogue.services import CATALOGUE
@@ -57,7 +57,8 @@ def change_standby_first(
     run = run_engine(engine, plan.nodes, "up", *arguments, *leave_out(engine, plan.node(holder).name))
     report_failure(run, with_leave(again()) if disruptive else again(), plan)
     if why := await_standby(access, keys, holder) or try_hand_over(access, holder, others, only_spared=not disruptive):
-        if disruptive:
+        if disruptive or UNKNOWN in why:
+            # It is asked to again as it is changed, by the new program (`cloud_init/node/apply/spare.py`).
             progress(f"Not handed over: {why}")
             return True
         raise Failure(

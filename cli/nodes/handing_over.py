@@ -16,6 +16,8 @@ ANSWER_SECONDS = 90.0
 """Longer than the node's own limit for a hand-over."""
 HEALTHY_SECONDS = 300.0
 PAUSE_SECONDS = 2.0
+UNKNOWN = "unrecognized arguments"
+"""What a node program of an earlier version says of what it does not know yet."""
 
 
 def find_holders(reports: Mapping[str, NodeReport]) -> dict[str, str]:

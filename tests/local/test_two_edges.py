@@ -1,5 +1,5 @@
-"""Two nodes for SIP on this machine: calls are held while the one that has them hands over, is changed, is lost, is cut off, and its
-programs die. Each call is changed and hung up by its caller at the end, through whichever node has the address then."""
+"""Two nodes for SIP on this machine: calls are held while the one that has them hands over, is changed, is lost, is cut off, and
+its programs die. Each call is changed and hung up by its caller at the end, through whichever node has the address then."""
 
 import json
 import os
@@ -214,7 +214,6 @@ def test_a_change_of_both_programs_that_is_killed_on_the_way_drops_no_call(pair:
 
 def test_a_patch_version_and_a_change_drop_no_call_whichever_node_has_them(pair: Pair, figure: Figure) -> None:
     key, lost = pair.active(), list[float]()
-    assert read_levels(pair) == {"2 5"}, "it goes back now"
     with pair.held_calls(lost):
         done = pair.upgrade("--only", "opensips")
     assert read_levels(pair) == {"3 4"}

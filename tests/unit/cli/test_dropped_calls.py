@@ -12,7 +12,7 @@ import pytest
 from cli.console import Failure
 from cli.deploy import find_effects, refuse_dropped_calls
 from cli.engine.dropped_calls import look_at_calls
-from components.model.dropped_calls import ANNOUNCED, UNLESS_ALLOWED
+from components.model.dropped_calls import ANNOUNCED, HANDED_OVER, ONCE_HANDED_OVER, UNLESS_ALLOWED
 from components.model.resource_types import CONFIGURATION, SECRETS
 from tests.plans import compose_configuration, load_stack
 from tests.unit.cli.fakes import make_engine
@@ -50,6 +50,12 @@ def test_what_drops_calls_is_named_with_the_command_that_does_it(look: Look) -> 
         "  local-basic-edge-1: OpenSIPS restarts: calls fail",
         f"When few calls are in progress, run: {AGAIN} --disruptive",
     ]
+
+
+def test_what_goes_on_elsewhere_is_told_apart(tmp_path: Path) -> None:
+    text = f"{HANDED_OVER}OpenSIPS{ONCE_HANDED_OVER}"
+    effects = find_effects(make_engine(tmp_path, warn(text)), load_stack("local-basic"), ["--refresh"], lambda: AGAIN)
+    assert (effects.dropped, effects.handed) == ({}, {"local-basic-edge-1": "OpenSIPS"})
 
 
 def test_what_drops_none_is_looked_at_and_nothing_is_changed(look: Look, capsys: pytest.CaptureFixture[str]) -> None:

@@ -154,6 +154,11 @@ def test_calls_that_would_not_go_on_keep_it_where_it_is(world: World) -> None:
     assert world.has == "edge-1"
 
 
+def test_a_program_of_an_earlier_version_hands_over_once_it_is_a_new_one(world: World) -> None:
+    world.refuses = "usage: webitel-node\nwebitel-node: error: unrecognized arguments: --spare"
+    assert world.change(), "the run that changes it goes on"
+
+
 def test_a_standby_that_cannot_be_changed_ends_it(world: World) -> None:
     world.fails = True
     assert "edge: no package" in world.refused() and len(world.log) == 1 and world.has == "edge-1"
