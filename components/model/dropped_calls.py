@@ -48,7 +48,7 @@ def is_spared(service: Service, old: Mapping[str, Any], new: Mapping[str, Any]) 
 
 def can_hand_over(manifest: Mapping[str, Any], service: str) -> bool:
     """Tell whether a node's manifest has another node for a service that moves by another one's lock."""
-    entry = next((one for one in manifest.get("services", ()) if one["name"] == service), {})
+    entry: Mapping[str, Any] = next((one for one in manifest.get("services", ()) if one["name"] == service), {})
     return "lock" in entry and sum(not one.get("leaving") for one in entry.get("candidates", ())) > 1
 
 

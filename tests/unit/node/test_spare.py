@@ -15,6 +15,7 @@ from cloud_init.node import commands
 from cloud_init.node.apply import spare
 from cloud_init.node.ask import redis
 from cloud_init.node.clusters import locks, sip_address
+from cloud_init.node.health import kept_calls
 from cloud_init.node.manifest import Manifest
 from cloud_init.node.system import ApplyError, Tell
 from components.model.settings import Settings
@@ -27,7 +28,7 @@ RENDER: Callable[..., str] = compose.render_template
 
 
 class Edge(FakeNode):
-    """One of two nodes for SIP; the other one takes over what this one hands over, unless it `refuses`."""
+    """One of two nodes for SIP; the other one takes over what this one hands over, unless it `takes` nothing."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__(root, monkeypatch)
@@ -46,6 +47,11 @@ class Edge(FakeNode):
         """Another node has the calls."""
         self.has = False
         self.units |= dict.fromkeys(("opensips", "rtpengine-daemon", "webitel-uac", "sip-websocket"), False)
+
+
+def has_calls(edge: Edge) -> bool:
+    """Asked anew: what was known before may have changed."""
+    return edge.has
 
 
 def given(version: str = "") -> Configuration:
@@ -122,24 +128,29 @@ def alone(edge: Edge) -> None:
     edge.copied = "wait_bgsave"
 
 
-REFUSALS = {sick: "no other node takes over", browsers: BROWSERS, alone: "no other node has a copy of its calls"}
+Fault = Callable[[Edge], None]
+REFUSALS: dict[Fault, str] = {
+    sick: "no other node takes over",
+    browsers: BROWSERS,
+    alone: "no other node has a copy of its calls",
+}
 
 
 @pytest.mark.parametrize("fault", REFUSALS)
 @pytest.mark.parametrize("version", ["", "3.4.9"])
 def test_where_calls_would_suffer_nothing_is_changed_and_what_helps_is_said(
-    fault: Callable[[Edge], None], version: str, edge: Edge, change: Callable[..., None]
+    fault: Fault, version: str, edge: Edge, change: Callable[..., None]
 ) -> None:
     fault(edge)
     change(OPENSIPS)
     before = (edge.root / "etc/opensips/opensips.cfg").read_text()
     with pytest.raises(ApplyError, match=f"opensips was left as it is: .*{REFUSALS[fault]}.*run the same command again"):
         edge.apply(given(version))
-    assert edge.has and set(edge.asked) <= {"hand over"}, "it has what it had"
+    assert has_calls(edge) and set(edge.asked) <= {"hand over"}, "it has what it had"
     assert (edge.root / "etc/opensips/opensips.cfg").read_text() == before
     edge.takes, edge.obstacle, edge.copied = True, "", "online"
     edge.apply(given(version))
-    assert edge.asked[0] == "hand over" and not edge.has, "the same command goes on"
+    assert edge.asked[0] == "hand over" and not has_calls(edge), "the same command goes on"
     assert (edge.root / "etc/opensips/opensips.cfg").read_text() != before
 
 
@@ -163,8 +174,8 @@ def test_who_is_asked_to_hand_over_only_what_goes_on_says_what_would_not(
     monkeypatch.setattr(commands, "load_manifest", lambda: own)
     edge.obstacle = BROWSERS
     assert commands.main(["hand-over", "--spare"]) == 1 and BROWSERS in capsys.readouterr().err
-    assert edge.has and edge.asked == []
-    assert commands.main(["hand-over"]) == 0 and not edge.has, "a person said so"
+    assert has_calls(edge) and edge.asked == []
+    assert commands.main(["hand-over"]) == 0 and not has_calls(edge), "a person said so"
     assert commands.main(["hand-over", "--spare"]) == 0, "who has no calls has none to lose"
 
 
@@ -174,6 +185,6 @@ def test_a_redis_that_does_not_say_who_copies_it_is_no_copy(monkeypatch: pytest.
 
     monkeypatch.setattr(sip_address, "is_here", lambda address: True)
     monkeypatch.setattr(redis, "ask", refuse)
-    monkeypatch.setattr(spare.kept_calls, "describe_obstacle", lambda own: "")
+    monkeypatch.setattr(kept_calls, "describe_obstacle", lambda own: "")
     own = given().manifest
     assert "it is unknown who has a copy of its calls: Redis: " in spare.describe_obstacle(own)
