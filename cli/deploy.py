@@ -62,12 +62,12 @@ def bring_up(
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.power import explain_silence
     from cli.engine.rollout import report_failure, run_engine, with_leave
-    from cli.engine.standby_first import change_standby_first
     from cli.engine.standing import find_unwritten
     from cli.hosts.before import find_met, refuse_unfit_hosts
     from cli.nodes.access import read_access
     from cli.nodes.elsewhere import refuse_new_machines
     from cli.nodes.reports import ask_settled_status
+    from cli.nodes.standby_first import change_standby_first
     from cli.show.end import show_end, show_records
     from cli.show.status import show_status
     from cli.show.times import measure_nodes, show_times

@@ -147,7 +147,7 @@ def killed(made: Engine) -> Run:
 
 
 def test_what_is_left_out_stays_as_it_is_and_holds_up_nothing_behind_it(toy: Toy, opened: Engine) -> None:
-    """As the node that has the calls is (`cli/engine/standby_first.py`)."""
+    """As the node that has the calls is (`cli/nodes/standby_first.py`)."""
     opened.create()
     toy.want({"a": {"text": "one"}, "b": {"text": "one", "after": ["a"]}})
     up(opened)

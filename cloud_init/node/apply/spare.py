@@ -1,6 +1,6 @@
 """Another node has the calls before something restarts here for a change.
 
-`up` changes the node that stands by first and then has this one hand over (`cli/engine/standby_first.py`). Whoever else brings a
+`up` changes the node that stands by first and then has this one hand over (`cli/nodes/standby_first.py`). Whoever else brings a
 change here, such as the engine by itself, or a run that goes on after one that was cut off, comes to this.
 """
 

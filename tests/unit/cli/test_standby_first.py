@@ -11,11 +11,10 @@ from typing import Any, cast
 import pytest
 
 from cli.console import Failure
-from cli.engine import standby_first
 from cli.engine.engine import Engine
 from cli.engine.events import Rollout
 from cli.engine.rollout import Run
-from cli.nodes import handing_over
+from cli.nodes import handing_over, standby_first
 from cli.nodes.access import Access, Answer, NodeAccess
 from components.model.plan import Node
 from components.model.report import NodeReport, ServiceRow
