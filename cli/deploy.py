@@ -23,6 +23,7 @@ from stacks.load import Deployment, load_deployment
 from stacks.settings import RECOVERED, RECOVERED_NAMESPACE, stack_file
 
 if TYPE_CHECKING:
+    from cli.engine.dropped_calls import Effects
     from cli.engine.engine import Engine
 
 
@@ -56,6 +57,7 @@ def bring_up(
         begin_images(plan, settings)
 
     from cli.cloud.before import refuse_what_is_refused
+    from cli.engine.dropped_calls import Effects
     from cli.engine.engine import asking_nodes, hand_over, open_engine, set_for_this_run
     from cli.engine.leftovers import clear_leftovers
     from cli.engine.power import explain_silence
@@ -65,6 +67,7 @@ def bring_up(
     from cli.nodes.access import read_access
     from cli.nodes.elsewhere import refuse_new_machines
     from cli.nodes.reports import ask_settled_status
+    from cli.nodes.standby_first import change_standby_first
     from cli.show.end import show_end, show_records
     from cli.show.status import show_status
     from cli.show.times import measure_nodes, show_times
@@ -92,9 +95,14 @@ def bring_up(
         if repair:
             wake(engine, plan)
         words = [*(["--refresh"] if repair else []), *arguments]
-        if not disruptive and not settings.disruptive:
-            refuse_dropped_calls(asking, deployment, words, resumes)
+        allowed = disruptive or settings.disruptive
+        effects = find_effects(asking, deployment, words, resumes) if plan.sip_address or not allowed else Effects()
+        if not allowed:
+            refuse_dropped_calls(effects.dropped, resumes)
         before()
+        if effects.handed and change_standby_first(asking, plan, effects.handed, words, resumes, disruptive=allowed):
+            # What else the arguments ask for has been done.
+            words = ["--refresh"] * repair
         run = run_engine(asking, plan.nodes, "up", *words)
         report_failure(run, with_leave(resumes()) if disruptive else resumes(), plan)
         access = read_access(engine)
@@ -130,28 +138,22 @@ def write_standing(deployment: Deployment, unwritten: Mapping[str, Any]) -> Depl
     return load_deployment(stack)
 
 
-def refuse_dropped_calls(
-    engine: Engine,
-    deployment: Deployment,
-    arguments: Sequence[str],
-    again: Callable[[], str],
-    replaced: str = "",
-) -> None:
-    """Raise a Failure where calls in progress would suffer: before the first change, or others would count on what is refused.
-
-    With arguments machines may be new ones, without calls, and nodes may have lost files: only a preview knows. Of a node
-    whose machine is `replaced` the calls have ended before.
-    """
-    from cli.engine.dropped_calls import list_dropped_calls, preview_dropped_calls
-    from cli.engine.rollout import with_leave
+def find_effects(engine: Engine, deployment: Deployment, arguments: Sequence[str], again: Callable[[], str]) -> Effects:
+    """Find what a run does to calls in progress. With arguments machines may be new ones, without calls, and nodes may have lost
+    files: only a preview knows."""
+    from cli.engine.dropped_calls import look_at_calls, preview_calls
 
     if arguments:
-        found = preview_dropped_calls(engine, deployment.plan, arguments, again)
-    else:
-        found = list_dropped_calls(engine.resources(), deployment)
-    found.pop(replaced, None)
-    if found:
-        lines = "\n".join(f"  {name}: {dropped}" for name, dropped in found.items())
+        return preview_calls(engine, deployment.plan, arguments, again)
+    return look_at_calls(engine.resources(), deployment)
+
+
+def refuse_dropped_calls(dropped: Mapping[str, str], again: Callable[[], str]) -> None:
+    """Raise a Failure where calls in progress would suffer: before the first change, or others would count on what is refused."""
+    from cli.engine.rollout import with_leave
+
+    if dropped:
+        lines = "\n".join(f"  {name}: {what}" for name, what in dropped.items())
         raise Failure(
             f"Calls in progress would suffer. Nothing was changed.\n{lines}\n"
             f"When few calls are in progress, run: {with_leave(again())}"

@@ -23,7 +23,7 @@ from cloud_init.versions import main_units, wanted_versions
 from components.model.backup import RCLONE, read_bucket
 from components.model.catalogue.service import DataDirectory, OnChange, Probe, Service
 from components.model.catalogue.services import called_service
-from components.model.catalogue.standby import ADDRESS
+from components.model.catalogue.standby import ADDRESS, hands_over_first
 from components.model.secret_specs import SECRETS
 from components.model.share import SHARE, Share
 
@@ -190,6 +190,8 @@ def describe_service(context: Context, service: Service) -> ServiceEntry:
         entry["candidates"] = candidates(context, service)
         if service.moves_with:
             entry["lock"] = service.moves_with
+        if hands_over_first(service):
+            entry["hands_over_first"] = True
     return entry
 
 

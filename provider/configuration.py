@@ -13,10 +13,13 @@ from components.host_keys import own_key
 from components.model import resource_types
 from components.model.dropped_calls import (
     ANNOUNCED,
+    HANDED_OVER,
     INTERRUPTED,
+    ONCE_HANDED_OVER,
     REFUSED,
     UNLESS_ALLOWED,
     find_dropped_calls,
+    find_handed_over,
     find_interrupted,
     find_put_off,
 )
@@ -73,6 +76,8 @@ class NodeConfiguration(Handler):
             return {}
         if dropped := find_dropped_calls(old, new) if outputs["configured"] else "":
             request.warn(f"{ANNOUNCED}{dropped}{'' if new.get('disruptive') else UNLESS_ALLOWED}")
+        if handed := find_handed_over(old, new) if outputs["configured"] else "":
+            request.warn(f"{HANDED_OVER}{handed}{ONCE_HANDED_OVER}")
         if interrupted := find_interrupted(old, new) if outputs["configured"] else "":
             request.warn(f"{INTERRUPTED}{interrupted}")
         if put_off := find_put_off(old, new) if outputs["configured"] and not new.get("disruptive") else "":

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cli.console import DEFAULT_STACK, Failure, StackName, out, progress
 from cli.help import DAY_TWO
-from components.model.report import NodeReport, describe_first
+from components.model.report import describe_first
 from stacks.load import load_deployment
-
-if TYPE_CHECKING:
-    from cli.nodes.access import Access
-
-ANSWER_SECONDS = 90.0
-"""Longer than the node's own limit for a hand-over."""
-HEALTHY_SECONDS = 300.0
-PAUSE_SECONDS = 2.0
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +26,7 @@ def handover(
     progress go on."""
     from cli.engine.engine import open_engine
     from cli.nodes.access import read_access
+    from cli.nodes.handing_over import find_holders, hand_over, tell, wait_until_healthy
     from cli.nodes.reports import ask_status
 
     plan = load_deployment(stack).plan
@@ -67,48 +57,7 @@ def handover(
             f"Next: ./webitel status {stack}"
         )
     progress(f"{holder}: handing over {', '.join(moving)}")
-    hand_over(access, holder, stack)
+    if refused := hand_over(access, holder):
+        raise Failure(f"{refused}\nWho has it now says: ./webitel status {stack}")
     taken = wait_until_healthy(access, keys, moving, stack)
     out.print(f"Handed over: {tell({title: key for title, key in taken.items() if title in moving})}. {holder} stands by.")
-
-
-def find_holders(reports: Mapping[str, NodeReport]) -> dict[str, str]:
-    """Return who runs what moves, as those that stand by say it: by title of the service, the key of the node."""
-    rows = [row for report in reports.values() for row in report.services]
-    return {row.title or row.name: row.standby for row in rows if row.standby}
-
-
-def tell(holders: Mapping[str, str]) -> str:
-    """Tell who has what."""
-    nodes = dict.fromkeys(holders.values())
-    return "; ".join(f"{key} has {', '.join(title for title, one in holders.items() if one == key)}" for key in nodes)
-
-
-def hand_over(access: Access, key: str, stack: str) -> None:
-    """Have a node hand over what it runs; a Failure with its words."""
-    from cli.nodes.access import ask_nodes
-    from cloud_init.node_command import node_command
-
-    answer = asyncio.run(ask_nodes(access, [access.nodes[key]], node_command("hand-over"), ANSWER_SECONDS))[key]
-    if answer.problem or answer.status:
-        why = answer.problem or (answer.errors or answer.output).strip()
-        raise Failure(f"{key}: {why}\nWho has it now says: ./webitel status {stack}")
-
-
-def wait_until_healthy(access: Access, keys: list[str], moving: list[str], stack: str) -> dict[str, str]:
-    """Wait until the role's nodes work with what was moved; return who has what. A Failure after a while."""
-    from cli.nodes.reports import ask_status
-
-    until, told = time.monotonic() + HEALTHY_SECONDS, ""
-    while True:
-        reports = {key: report for key, report in ask_status(access).items() if key in keys}
-        holders = find_holders(reports)
-        fault = describe_first(reports)
-        if not fault and set(moving) <= set(holders):
-            return holders
-        if fault and fault != told:
-            progress(f"waiting: {fault}")
-        told = fault
-        if time.monotonic() > until:
-            raise Failure(f"It was handed over, and not everything works: {fault}\nNext: ./webitel status {stack}")
-        time.sleep(PAUSE_SECONDS)

@@ -13,9 +13,9 @@ from cli.console import DEFAULT_STACK, Failure, StackName, Yes, is_terminal, out
 from cli.help import DAY_TWO
 from components.model.catalogue.service import OnChange
 from components.model.catalogue.services import CATALOGUE
-from components.model.catalogue.standby import FOLLOWING
 from components.model.plan import Node, Plan
 from components.model.report import NodeReport, Reports, describe_first, is_healthy
+from components.model.standby import goes_on_elsewhere
 from stacks.load import load_deployment
 
 if TYPE_CHECKING:
@@ -111,9 +111,8 @@ def list_dropped(plan: Plan, chosen: Sequence[Node]) -> list[str]:
         # With all that is drained on the same machine every call ends before.
         alone = all(plan.nodes_with(name) in ((), (node,)) for name in drained)
         for service in (CATALOGUE[name] for name in node.services):
-            moves = service.moves or (bool(plan.sip_address) and service.name in FOLLOWING)
-            handed = moves and len(plan.candidates(service.name, node)) > 1
-            if service.drops_calls and service.name not in drained and not (alone or handed):
+            spared = alone or goes_on_elsewhere(plan, service, node)
+            if service.drops_calls and service.name not in drained and not spared:
                 lines.append(f"{node.key}: {service.title} has no standby: {service.drops_calls}")
     return lines
 

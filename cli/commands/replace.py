@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.console import Ask, Failure, Yes, is_terminal
-from cli.deploy import bring_up, prepare, refuse_dropped_calls
+from cli.deploy import bring_up, find_effects, prepare, refuse_dropped_calls
 from cli.engine.events import name_of
 from cli.help import DAY_TWO
 from cli.nodes.names import NodeName, StackOption, stack_of
@@ -92,7 +92,10 @@ def replace(
     # further back in the order, for the change.
     with open_engine(stack) as engine:
         if not disruptive and not settings.disruptive:
-            refuse_dropped_calls(engine, deployment, (), lambda: again(engine), replaced=target.name)
+            # Those of the machine that goes have ended before.
+            dropped = find_effects(engine, deployment, (), lambda: again(engine)).dropped
+            dropped.pop(target.name, None)
+            refuse_dropped_calls(dropped, lambda: again(engine))
         empty()
         lift_protection(engine, plan, f"./webitel replace {target.key} --stack {stack}", [machine])
         if disruptive:

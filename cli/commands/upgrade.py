@@ -15,6 +15,7 @@ from cli.deploy import bring_up, edit_setting
 from cli.help import DAY_TWO
 from components.model.catalogue.releases import explain_release, find_obstacles
 from components.model.catalogue.services import CATALOGUE
+from components.model.dropped_calls import COST
 from components.model.patches import Patch, choose_patches
 from components.model.settings import Settings
 from stacks.load import load_deployment
@@ -136,6 +137,8 @@ def describe_reactions(patch: Patch) -> str:
         service = CATALOGUE[name]
         drops = f", {service.drops_calls}" if patch.drops_calls and service.drops_calls else ""
         parts.append(f"{reaction.value} {service.title}{drops}")
+    if patch.hands_over:
+        parts.append(f"the other node has the calls first: {COST}")
     return "; ".join(parts) or "-"
 
 

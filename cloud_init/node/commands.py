@@ -20,6 +20,7 @@ from .apply import (
     guard,
     host,
     host_leave,
+    spare,
     units,
     versions,
 )
@@ -95,7 +96,8 @@ def main(arguments: list[str]) -> int:
     command.add_argument(
         "--restart", action="store_true", help="have other nodes lead the clusters too, for the machine restarts"
     )
-    commands.add_parser("hand-over", help="hand over services that move, which this node may have again later")
+    command = commands.add_parser("hand-over", help="hand over services that move, which this node may have again later")
+    command.add_argument("--spare", action="store_true", help="only if all calls in progress go on elsewhere")
     command = commands.add_parser("admit", help="have Consul forget the former machine of a node that has a new one")
     command.add_argument("node")
     command = commands.add_parser("own", help="give everything in a directory to another user (runs as a unit)")
@@ -159,7 +161,7 @@ def main(arguments: list[str]) -> int:
     if options.command == "drain":
         return run_drain(restart=options.restart)
     if options.command == "hand-over":
-        return run_hand_over()
+        return run_hand_over(only_spared=options.spare)
     if options.command == "admit":
         return run_admit(options.node)
     if options.command == "own":
@@ -282,15 +284,13 @@ def run_drain(restart: bool) -> int:
     return 0
 
 
-def run_hand_over() -> int:
-    """Have other nodes run what moves; whoever has it keeps it, and this node stands by."""
+def run_hand_over(*, only_spared: bool) -> int:
+    """Have other nodes run what moves."""
     try:
-        locks.hand_over(load_manifest(), lambda _, text: print(text, flush=True))
+        spare.hand_over(load_manifest(), lambda _, text: print(text, flush=True), only_spared=only_spared)
     except ApplyError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        locks.take_again()
     return 0
 
 

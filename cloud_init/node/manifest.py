@@ -120,7 +120,8 @@ class ProbeEntry(TypedDict):
 
 
 class ServiceEntry(TypedDict):
-    """A service with its units and its questions; `candidates` where it moves, `lock` where by another service's."""
+    """A service with its units and its questions; `candidates` where it moves, `lock` where by another service's,
+    `hands_over_first` where another node has it before it restarts for a change."""
 
     name: str
     title: str
@@ -130,6 +131,7 @@ class ServiceEntry(TypedDict):
     calls_freeswitch: NotRequired[bool]
     candidates: NotRequired[list[CandidateEntry]]
     lock: NotRequired[str]
+    hands_over_first: NotRequired[bool]
 
 
 class VersionEntry(TypedDict):

@@ -10,6 +10,10 @@ ANNOUNCED, UNLESS_ALLOWED = "calls in progress suffer: ", "; up does it only wit
 """What a preview's warning stands between; the end is left out where it is allowed."""
 INTERRUPTED = "some calls in progress end: "
 """Begins a preview's warning of what needs no leave."""
+COST = "about 3 s of silence; calls that ring are lost, and TCP, TLS and web sockets connect anew"
+"""What callers notice of that (docs/operate/availability.md, two edges)."""
+HANDED_OVER, ONCE_HANDED_OVER = "calls in progress go on: ", f" restarts once another node has them ({COST})"
+"""What a preview's warning of that stands between."""
 REFUSED = "calls in progress would suffer, so nothing was changed: "
 """Stands in the provider's refusal, by which the command line knows that only `--disruptive` goes on."""
 
@@ -18,14 +22,34 @@ def find_dropped_calls(old: Mapping[str, Any], new: Mapping[str, Any], rotated: 
     """Say what the changed files, bundles and versions of packages do to calls in progress, by service; "" for nothing. A file
     changes by its text, or by an address or a secret in it; `rotated` are secrets that are to be others where the values are not
     at hand."""
+    found = list_dropping(old, new, rotated)
+    return "; ".join(f"{one.title} restarts: {one.drops_calls}" for one in found if not is_spared(one, old, new))
+
+
+def find_handed_over(old: Mapping[str, Any], new: Mapping[str, Any], rotated: Collection[str] = ()) -> str:
+    """Say which services are changed only once another node has their calls, if this node has them; "" for none."""
+    return " and ".join(one.title for one in list_dropping(old, new, rotated) if is_spared(one, old, new))
+
+
+def list_dropping(old: Mapping[str, Any], new: Mapping[str, Any], rotated: Collection[str]) -> list[Service]:
+    """List the services whose restart for this change would cost calls."""
     actions = list_actions(old, new, rotated)
-    dropped = [
-        f"{service.title} restarts: {service.drops_calls}"
-        for service in CATALOGUE.values()
-        # A drain waits for the end of calls.
-        if service.drops_calls and actions & {f"restart {unit}" for unit in list_units(service)}
-    ]
-    return "; ".join(dropped)
+    # A drain waits for the end of calls.
+    return [one for one in CATALOGUE.values() if one.drops_calls and actions & {f"restart {unit}" for unit in list_units(one)}]
+
+
+def is_spared(service: Service, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Tell whether another node can have a service's calls meanwhile: it was ready to before, is afterwards, and by the same
+    address."""
+    manifests = [inputs.get("manifest") for inputs in (old, new)]
+    known = [one for one in manifests if isinstance(one, Mapping) and can_hand_over(one, service.name)]
+    return len(known) == len(manifests) and known[0].get("sip_address") == known[1].get("sip_address")
+
+
+def can_hand_over(manifest: Mapping[str, Any], service: str) -> bool:
+    """Tell whether a node's manifest has another node for a service that moves by another one's lock."""
+    entry: Mapping[str, Any] = next((one for one in manifest.get("services", ()) if one["name"] == service), {})
+    return "lock" in entry and sum(not one.get("leaving") for one in entry.get("candidates", ())) > 1
 
 
 def find_put_off(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from components.model.catalogue.packages import find_package, is_part
 from components.model.catalogue.service import OnChange, PackageSource, Service
 from components.model.catalogue.services import CATALOGUE
 from components.model.plan import Plan
+from components.model.standby import goes_on_elsewhere
 
 VERSION = re.compile(r"(\d+:)?\d[A-Za-z0-9.+~-]*")
 """A version as Debian's policy has it (5.6.12)."""
@@ -50,18 +51,29 @@ def is_of(package: str, service: Service, source: PackageSource) -> bool:
 
 @dataclass(frozen=True)
 class Patch:
-    """A package of a node with a newer version; `reactions`: by name of a service, what it does to it."""
+    """A package of a node with a newer version; `reactions`: by name of a service, what it does to it; `spared`: the services
+    whose calls another node has meanwhile."""
 
     node: str
     package: str
     now: str
     new: str
     reactions: Mapping[str, OnChange]
+    spared: frozenset[str] = frozenset()
 
     @property
     def drops_calls(self) -> bool:
         """Whether calls in progress would suffer; a drain waits for their end."""
-        return any(CATALOGUE[name].drops_calls and reaction is OnChange.RESTART for name, reaction in self.reactions.items())
+        return any(self.costs_calls(name) and name not in self.spared for name in self.reactions)
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether another node has the calls first."""
+        return any(self.costs_calls(name) and name in self.spared for name in self.reactions)
+
+    def costs_calls(self, name: str) -> bool:
+        """Tell whether what it does to a service would cost calls that run there."""
+        return bool(CATALOGUE[name].drops_calls) and self.reactions[name] is OnChange.RESTART
 
 
 Offers = Mapping[str, Mapping[str, Mapping[str, Any]]]
@@ -103,5 +115,6 @@ def choose_patches(plan: Plan, offers: Offers, only: Iterable[str] = (), securit
             wanted = not names or any(one.name in names and is_of(package, one, source) for one in services)
             if wanted and chosen.get(package, entry["now"]) != entry["now"]:
                 reactions = find_reactions(package, services, source)
-                patches.append(Patch(node.key, package, entry["now"], chosen[package], reactions))
+                spared = frozenset(one.name for one in services if goes_on_elsewhere(plan, one, node))
+                patches.append(Patch(node.key, package, entry["now"], chosen[package], reactions, spared))
     return patches

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from components.model.catalogue.service import Service
-from components.model.catalogue.standby import ADDRESS, WEB, take_turns
+from components.model.catalogue.standby import ADDRESS, FOLLOWING, WEB, take_turns
 from components.model.catalogue.tiers import TIERS, Role, Tier
+from components.model.plan import Node, Plan
 from components.model.planning.addresses import NEAR_NODES, address_offset, subnet_of
 from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
@@ -24,6 +25,12 @@ def is_pair(settings: Settings) -> bool:
     """Tell whether two nodes take turns for SIP."""
     role = find_role(TIERS[settings.tier])
     return role is not None and settings.counts.get(role.name) == PAIR
+
+
+def goes_on_elsewhere(plan: Plan, service: Service, node: Node) -> bool:
+    """Tell whether another node of the role goes on with what a service does on a node."""
+    moves = service.moves or (bool(plan.sip_address) and service.name in FOLLOWING)
+    return moves and len(plan.candidates(service.name, node)) > 1
 
 
 def add_standby(settings: Settings, catalogue: Mapping[str, Service]) -> Mapping[str, Service]:

@@ -144,3 +144,16 @@ def killed(made: Engine) -> Run:
     """A run in a thread of its own, where no signal handler can be set."""
     with patch.object(signal, "signal"):
         return run_engine(made, (), "up")
+
+
+def test_what_is_left_out_stays_as_it_is_and_holds_up_nothing_behind_it(toy: Toy, opened: Engine) -> None:
+    """As the node that has the calls is (`cli/nodes/standby_first.py`)."""
+    opened.create()
+    toy.want({"a": {"text": "one"}, "b": {"text": "one", "after": ["a"]}})
+    up(opened)
+    (urn,) = [one["urn"] for one in opened.resources() if one["urn"].endswith("::a")]
+    toy.want({"a": {"text": "two"}, "b": {"text": "two", "after": ["a"]}})
+    report_failure(run_engine(opened, (), "up", "--exclude", urn), "webitel up", PLAN)
+    assert [(toy.world / f"note-{name}").read_text() for name in "ab"] == ["one", "two"]
+    assert up(opened).rollout.changes["update"] == 1
+    assert (toy.world / "note-a").read_text() == "two"

@@ -1,20 +1,21 @@
-"""Two nodes for SIP on this machine: calls are held while the one that has them hands over, is lost, is cut off, and its programs
-die. Each call is changed and hung up by its caller at the end, through whichever node has the address then."""
+"""Two nodes for SIP on this machine: calls are held while the one that has them hands over, is changed, is lost, is cut off, and
+its programs die. Each call is changed and hung up by its caller at the end, through whichever node has the address then."""
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
 
 import pytest
 
 from tests.local.conftest import Figure
-from tests.local.deployment import ROOT, Deployment
+from tests.local.deployment import ROOT, UP_SECONDS, Deployment
 from tests.local.outside import read_result
 from tests.local.power import wait_all_healthy
 from tests.local.telephony import ADMIN_SQL
@@ -171,6 +172,57 @@ def test_an_edge_gets_a_new_machine_while_calls_go_on(pair: Pair, figure: Figure
     figure(f"longest silence of {CALLS} calls whose node {key} gets a new machine", max(lost))
     assert max(lost) < HAND_OVER_SECONDS
     check_after(pair, other(key))
+
+
+CHANGED = {
+    "cloud_init/files/opensips/opensips.cfg": ("log_level = 3\nxlog_level", "log_level = 2\nxlog_level"),
+    "cloud_init/files/rtpengine/rtpengine.conf": ("log-level = 4", "log-level = 5"),
+}
+
+
+def read_levels(pair: Pair) -> set[str]:
+    """What the two programs' files on both nodes say of it."""
+    asked = "sed -n 's/^log[_-]level = //p' /etc/opensips/opensips.cfg /etc/rtpengine/rtpengine.conf"
+    return {" ".join(pair.at(key).on_node(asked).split()) for key in EDGES}
+
+
+def check_rolled(pair: Pair, said: str, key: str, lost: list[float]) -> None:
+    """The node that stood by came first, and has the calls."""
+    assert f"{other(key)} first: {key} has the calls, and OpenSIPS changes" in said
+    assert f"{key} hands over to {other(key)}" in said and "--disruptive" not in said
+    assert max(lost) < HAND_OVER_SECONDS
+    check_after(pair, other(key))
+
+
+def test_a_change_of_both_programs_that_is_killed_on_the_way_drops_no_call(pair: Pair, figure: Figure) -> None:
+    key, lost = pair.active(), list[float]()
+    assert read_levels(pair) == {"3 4"}
+    with ExitStack() as changed:
+        for path, (old, new) in CHANGED.items():
+            changed.enter_context(pair.edit(path, old, new))
+        with pair.held_calls(lost):
+            running = pair.start("up", pair.name)
+            running.wait_for("hands over to", UP_SECONDS)
+            os.killpg(running.process.pid, signal.SIGKILL)
+            running.process.wait()
+            done = pair.up()
+        assert read_levels(pair) == {"2 5"}
+    figure(f"up with OpenSIPS and rtpengine changed, killed as {key} handed over, run again", done.seconds)
+    figure(f"longest silence of {CALLS} calls meanwhile", max(lost))
+    check_rolled(pair, running.said() + done.said, key, lost)
+
+
+def test_a_patch_version_and_a_change_drop_no_call_whichever_node_has_them(pair: Pair, figure: Figure) -> None:
+    key, lost = pair.active(), list[float]()
+    with pair.held_calls(lost):
+        done = pair.upgrade("--only", "opensips")
+    assert read_levels(pair) == {"3 4"}
+    for edge in map(pair.at, EDGES):
+        found = edge.versions("opensips", "opensips-postgres-module")
+        assert len(found) == 2 and all(version.endswith("+1") and held for version, held in found.values()), found
+    figure("upgrade of OpenSIPS, its file and rtpengine's changed", done.seconds)
+    figure(f"longest silence of {CALLS} calls meanwhile, {key} changed last", max(lost))
+    check_rolled(pair, done.said, key, lost)
 
 
 def test_a_change_of_nothing_changes_nothing(pair: Pair) -> None:

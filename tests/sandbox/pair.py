@@ -126,6 +126,9 @@ class Edge:
     def lacks_calls(self) -> bool:
         return sip_address.lacks_calls(json.loads((self.folder / "node.json").read_text()))
 
+    def missing_copy(self) -> str:
+        return sip_address.describe_missing_copy(json.loads((self.folder / "node.json").read_text()))
+
     def calls(self) -> set[str]:
         return set(self.ask_redis("KEYS '*'").split())
 

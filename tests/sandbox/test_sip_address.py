@@ -166,3 +166,14 @@ def test_who_comes_back_empty_lacks_calls_and_leaves_the_others_copy_alone(edges
     assert not first.within(first.lacks_calls)
     for call in calls:
         call.silence()
+
+
+def test_who_has_calls_knows_whether_the_other_one_has_a_copy(edges: tuple[Edge, Edge]) -> None:
+    first, second = edges
+    wait_until(lambda: not first.within(first.missing_copy), 20, "the copy")
+    second.kill("redis")
+    wait_until(lambda: first.within(first.missing_copy) == "no other node has a copy of its calls", 5, "the end of the copy")
+    second.start_redis()
+    wait_until(lambda: not first.within(first.missing_copy), 20, "the copy")
+    first.kill("redis")
+    assert first.within(first.missing_copy).startswith("it is unknown who has a copy of its calls: Redis: ")

@@ -20,7 +20,7 @@ from ..state import load_state, save_state
 from ..storage import disks, owners, shares
 from ..system import ApplyError, Tell, systemctl, write_private
 from ..system import run as run_program
-from . import accounts, drift, files, guard, host, identity, keys, leave, units, users, versions
+from . import accounts, drift, files, guard, host, identity, keys, leave, spare, units, users, versions
 
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 SANDBOX = pathlib.Path("/var/lib/webitel/sandbox")
@@ -60,6 +60,7 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     secrets: dict[str, str] = json.loads((incoming / "secrets.json").read_text())
     manifest = configuration["manifest"]
     manifest["versions"] = dict(versions.leave_out_absent(manifest["versions"]))
+    disruptive = configuration.get("disruptive", False)
     seconds: dict[str, float] = {}
     state = load_state()
     clock = time.monotonic()
@@ -95,6 +96,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
         # Saved first: if we die between a package and the restart of what it changed, the next run still does that.
         state["pending"] = [*state["pending"], *versions.actions_of(stale, manifest["versions"])]
         save_state(state)
+        if update:
+            spare.hand_over_first(manifest, state["pending"], disruptive, tell)
         install_packages(manifest, stale, tell)
     except install.InstallError as error:
         raise ApplyError(str(error), "webitel-install.service") from error
@@ -129,6 +132,8 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
             }
         )
         owed.forget(owed.list_owed())
+        if update:
+            spare.hand_over_first(manifest, actions, disruptive, tell)
         tell("files", f"files {len(plan.changed)} of {len(configuration['files'])} to write")
         units.drop([name for name in reversed(state.get("units", [])) if name not in names], tell)
         shares.drop(plan.removed)
@@ -147,7 +152,6 @@ def apply(incoming: pathlib.Path, update: bool, tell: Tell) -> Applied:
     # From here on with addresses in place of placeholders.
     manifest = fill_manifest(manifest, fill)
     save_manifest(manifest)
-    disruptive = configuration.get("disruptive", False)
     if disruptive:
         left = units.order_actions([*left, *(f"revive {unit}" for unit in kept_calls.list_put_off())], manifest)
     done("files")

@@ -24,6 +24,7 @@ from ..system import ApplyError, Tell, write_private
 
 PREFIX = "webitel/locks/"
 HELD = pathlib.Path("/run/webitel/locks")
+UNIT = "webitel-locks"
 YIELD = "yield"
 """The file beside the sessions that makes this node give up what it holds; it is valid for `YIELD_SECONDS`."""
 YIELD_SECONDS = 300.0
@@ -179,11 +180,11 @@ def hand_over(manifest: Manifest, tell: Tell) -> None:
         try:
             found = find_key(PREFIX + left[0])
         except ConsulError as error:
-            raise ApplyError(f"it is unknown which node runs {left[0]}: {error}", "webitel-locks") from error
+            raise ApplyError(f"it is unknown which node runs {left[0]}: {error}", UNIT) from error
         if found["session"] and found["holder"] != manifest["key"]:
             left.pop(0)
         elif time.monotonic() > deadline:
             take_again()
-            raise ApplyError(f"no other node takes over {left[0]}; check whether one is down: ./webitel status", "webitel-locks")
+            raise ApplyError(f"no other node takes over {left[0]}; check whether one is down: ./webitel status", UNIT)
         else:
             time.sleep(1)

@@ -111,6 +111,16 @@ def lacks_calls(manifest: Manifest) -> bool:
         return True
 
 
+def describe_missing_copy(manifest: Manifest) -> str:
+    """Say that no other node has a copy of the calls that this one has; "" = one has."""
+    try:
+        found = ask_copy(manifest)
+    except (OSError, KeyError) as error:
+        return f"it is unknown who has a copy of its calls: Redis: {str(error) or type(error).__name__}"
+    copied = any(name.startswith("slave") and "state=online" in said for name, said in found.items())
+    return "" if copied else "no other node has a copy of its calls"
+
+
 def demote(manifest: Manifest) -> None:
     """Have Redis copy the other node's calls."""
     if ask_copy(manifest)["role"] != "master":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from components.model.catalogue.service import Placement, Probe, Service, tcp
+from components.model.catalogue.service import OnChange, Placement, Probe, Service, tcp
 
 ADDRESS = "sip-address"
 """The service that has the address, and by whose lock all others of these move."""
@@ -35,3 +35,9 @@ def take_turns(catalogue: Mapping[str, Service]) -> Mapping[str, Service]:
         probes=(*redis.probes, COPIED),
     )
     return {**catalogue, ADDRESS: address, **following, "redis": copied}
+
+
+def hands_over_first(service: Service) -> bool:
+    """Tell whether the other node gets the calls before this service restarts for a change: not where no call is lost by its
+    restart, which is silent for less than a hand-over."""
+    return bool(service.moves_with and service.drops_calls) and service.on_new_version is OnChange.RESTART

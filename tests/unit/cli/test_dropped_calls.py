@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from cli.console import Failure
-from cli.deploy import refuse_dropped_calls
-from cli.engine.dropped_calls import list_dropped_calls
-from components.model.dropped_calls import ANNOUNCED, UNLESS_ALLOWED
+from cli.deploy import find_effects, refuse_dropped_calls
+from cli.engine.dropped_calls import look_at_calls
+from components.model.dropped_calls import ANNOUNCED, HANDED_OVER, ONCE_HANDED_OVER, UNLESS_ALLOWED
 from components.model.resource_types import CONFIGURATION, SECRETS
 from tests.plans import compose_configuration, load_stack
 from tests.unit.cli.fakes import make_engine
@@ -34,7 +34,8 @@ def look(tmp_path: Path) -> Look:
     def run(body: str) -> list[str]:
         ran = tmp_path / "ran"
         engine = make_engine(tmp_path, f"open({str(ran)!r}, 'w').write(json.dumps(sys.argv[1:]))\n{body}")
-        refuse_dropped_calls(engine, load_stack("local-basic"), ["--refresh"], lambda: AGAIN)
+        effects = find_effects(engine, load_stack("local-basic"), ["--refresh"], lambda: AGAIN)
+        refuse_dropped_calls(effects.dropped, lambda: AGAIN)
         words: list[str] = json.loads(ran.read_text())
         return words
 
@@ -49,6 +50,12 @@ def test_what_drops_calls_is_named_with_the_command_that_does_it(look: Look) -> 
         "  local-basic-edge-1: OpenSIPS restarts: calls fail",
         f"When few calls are in progress, run: {AGAIN} --disruptive",
     ]
+
+
+def test_what_goes_on_elsewhere_is_told_apart(tmp_path: Path) -> None:
+    text = f"{HANDED_OVER}OpenSIPS{ONCE_HANDED_OVER}"
+    effects = find_effects(make_engine(tmp_path, warn(text)), load_stack("local-basic"), ["--refresh"], lambda: AGAIN)
+    assert (effects.dropped, effects.handed) == ({}, {"local-basic-edge-1": "OpenSIPS"})
 
 
 def test_what_drops_none_is_looked_at_and_nothing_is_changed(look: Look, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,9 +84,9 @@ def test_a_secret_that_is_to_be_rotated_is_a_change_of_what_it_stands_in() -> No
     ]
 
     def look(**rotate: int) -> dict[str, str]:
-        return list_dropped_calls(
+        return look_at_calls(
             resources, replace(deployment, settings=deployment.settings.model_copy(update={"rotate": rotate}))
-        )
+        ).dropped
 
     assert look() == look(database_password=1) == look(cookie_keys=2) == {}
     assert "OpenSIPS restarts" in look(database_password=2)[plan.nodes[0].name]

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.__main__ import app
-from cli.commands import handover
+from cli.nodes import handing_over
 from cli.nodes.access import Access, Answer, NodeAccess
 from components.model.report import NodeReport, ServiceRow
 from stacks import settings as stack_settings
@@ -80,11 +80,12 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
     monkeypatch.setattr("cli.engine.engine.open_engine", lambda _: Engine())
     monkeypatch.setattr("cli.nodes.access.read_access", read_access)
-    monkeypatch.setattr("cli.nodes.access.ask_nodes", ask_nodes)
-    monkeypatch.setattr("cli.nodes.reports.ask_status", made.status)
+    monkeypatch.setattr(handing_over, "ask_nodes", ask_nodes)
+    for place in ("reports", "handing_over"):
+        monkeypatch.setattr(f"cli.nodes.{place}.ask_status", made.status)
     now = [0.0]
     clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
-    monkeypatch.setattr(handover, "time", clock)
+    monkeypatch.setattr(handing_over, "time", clock)
     return made
 
 

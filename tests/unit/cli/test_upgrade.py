@@ -119,6 +119,14 @@ def test_what_drops_calls_comes_with_disruptive(deployment: Fake) -> None:
     assert (disruptive, again, versions["opensips"]) == (True, "./webitel up s --disruptive", "3.4.2")
 
 
+def test_what_another_node_has_first_needs_no_leave(deployment: Fake) -> None:
+    deployment.file.write_text(f"{FILE}  webitel:counts: {{edge: 2}}\n  webitel:local_network: bridged\n")
+    done = run("--yes", "--only", "opensips")
+    assert deployment.ran == [(False, "./webitel up s", {"opensips": "3.4.2"})], done.output
+    words = " ".join(done.output.split())
+    assert "restart OpenSIPS; the other node has the calls first: about 3 s of silence; calls that ring are lost" in words
+
+
 def test_one_service_beside_the_versions_there_are(deployment: Fake) -> None:
     deployment.file.write_text(f"{FILE}  webitel:package_versions: {{rabbitmq-server: 3.10.8-1.1}} # Debian's\n")
     run("--yes", "--only", "engine")

@@ -64,6 +64,9 @@ def test_what_moves_with_the_address_goes_with_the_keeper() -> None:
     units = {unit["name"]: unit["waits"] for unit in manifest["units"] if unit.get("moves")}
     assert units.keys() == {"rtpengine-daemon", "opensips", "webitel-uac", "sip-websocket"}
     assert units["rtpengine-daemon"] == units["opensips"] == [], "a program that waits takes seconds to begin"
+    media = lines("edge-1", "/etc/systemd/system/rtpengine-daemon.service.d/webitel.conf")
+    begins = [line for line in media if line.startswith(("ExecStartPre=", "ExecStopPost="))]
+    assert begins[:2] == ["ExecStartPre=", "ExecStopPost="] and len(begins) == 3, "Debian's own are left out, ours stay"
     for name in units:
         assert "BindsTo=webitel-locks.service" in lines("edge-1", f"/etc/systemd/system/{name}.service.d/webitel.conf")
     keeper = lines("edge-1", "/etc/systemd/system/webitel-locks.service.d/sip-address.conf")

@@ -314,6 +314,26 @@ def test_dropped_calls_are_announced_and_need_leave(call: Call, node: FakeNode, 
     assert HANDLER.update(call, "all-1", old, outputs | {"configured": False}, new)["digest"], "nothing of it runs yet"
 
 
+def test_what_another_node_has_first_is_said_and_needs_no_leave(call: Call, inputs: dict[str, Any]) -> None:
+    path = "/etc/opensips/opensips.cfg"
+    attributes = {path: {"mode": "0644", "owner": "root:root", "actions": ["restart opensips"]}}
+    pair = [{"key": key, "address": "10.0.0.1"} for key in ("edge-1", "edge-2")]
+    services = [{"name": "opensips", "candidates": pair, "lock": "sip-address"}]
+    given = inputs | {"attributes": attributes, "secrets": {}, "addresses": {}}
+    given |= {"manifest": {"key": "edge-1", "services": services, "sip_address": "10.0.0.9"}}
+    old, new = (given | {"files": {path: text}} for text in "ab")
+    outputs = create(call, old)
+    HANDLER.preview_update(call, "edge-1", old, outputs, new)
+    (said,) = call.kept
+    assert said.startswith(
+        "calls in progress go on: OpenSIPS restarts once another node has them (about 3 s of silence; calls that"
+    )
+    assert HANDLER.update(call, "edge-1", old, outputs, new)["digest"]
+    moved = new | {"manifest": given["manifest"] | {"sip_address": "10.0.0.8"}}
+    with pytest.raises(ProviderError, match="webitel up --disruptive"):
+        HANDLER.update(call, "edge-1", old, outputs, moved)
+
+
 def test_what_waits_for_calls_is_said_and_done_with_leave(call: Call, node: FakeNode, inputs: dict[str, Any]) -> None:
     attributes = {"/etc/media": {"mode": "0644", "owner": "root:root", "actions": ["revive rtpengine-daemon"]}}
     given = inputs | {"attributes": attributes, "secrets": {}, "addresses": {}, "manifest": {"key": "all-1", "services": []}}
