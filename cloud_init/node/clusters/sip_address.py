@@ -112,11 +112,13 @@ def lacks_calls(manifest: Manifest) -> bool:
 
 
 def demote(manifest: Manifest) -> None:
-    """Have Redis copy the other node's calls."""
+    """Have Redis copy the other node's calls, where there is another node."""
     if ask_copy(manifest)["role"] != "master":
         return
     service = next(service for service in manifest["services"] if service["name"] == SERVICE)
-    other = next(one["address"] for one in service["candidates"] if one["key"] != manifest["key"])
+    other = next((one["address"] for one in service["candidates"] if one["key"] != manifest["key"]), "")
+    if not other:
+        return
     port = manifest["ports"]["redis_calls"]
     PROMOTED.unlink(missing_ok=True)
     write_private(LEFT, f"{time.monotonic():.0f}\n")

@@ -57,6 +57,7 @@ def test_every_committed_stack(stack: str) -> None:
         "tier",
         "region",
         "sip_address",
+        "sip_outside",
         "nodes",
         "kept_disks",
         "openings",

@@ -380,3 +380,12 @@ def test_a_program_that_ends_gives_its_locks_back_although_the_address_stays(
     made.ended.set()
     assert made.run() == 0 and done == ["given back"], "the others'; that of the address only once nobody hears this node"
     assert "Operation not permitted" in capsys.readouterr().out
+
+
+def test_a_node_alone_has_nobody_to_copy_from(node: Node) -> None:
+    alone = manifest(
+        key="edge-1", address="10.0.0.1", sip_address="10.0.0.9", services=[service("sip-address", candidates=CANDIDATES[:1])]
+    )
+    node.role = "master"
+    sip_address.demote(alone)
+    assert node.done == [] and node.role == "master"
