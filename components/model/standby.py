@@ -87,8 +87,8 @@ def explain_immovable(draft: Draft) -> str:
         where = f"{facts.title} with its network" if facts.trial else facts.title
     if where:
         return (
-            f"a second node that takes calls over is not built for {where} yet, only for webitel:cloud = onprem, and = local "
-            "with webitel:local_network = bridged, with webitel:tier = basic or extended"
+            f"a second node that takes calls over is not built for {where} yet, only for given hosts, hypervisors and "
+            "webitel:cloud = local with webitel:local_network = bridged, with webitel:tier = basic or extended"
         )
     if facts.public_address is PublicAddress.OWN:
         return (

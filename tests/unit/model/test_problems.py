@@ -121,8 +121,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tier": "extended", "counts": {"bus": 5}}, "webitel:counts.bus = 5"),
     (
         {"counts": {"edge": 2}},
-        "webitel:counts.edge = 2: a second node that takes calls over is not built for AWS yet, only for webitel:cloud = onprem, "
-        "and = local with webitel:local_network = bridged, with webitel:tier = basic or extended; use 1",
+        "webitel:counts.edge = 2: a second node that takes calls over is not built for AWS yet, only for given hosts, "
+        "hypervisors and webitel:cloud = local with webitel:local_network = bridged, with webitel:tier = basic or extended; "
+        "use 1",
     ),
     ({"cloud": "local", "local_network": "nat", "counts": {"edge": 2}}, "is not built for this machine with its network yet"),
     (

@@ -108,6 +108,30 @@ def test_hosts_with_a_public_address_beside_the_private_one_are_refused() -> Non
     assert "only one address moves" in problems(hosts=hosts, sip_address="10.1.0.20")
 
 
+HYPERVISORS = ("libvirt", "proxmox", "vsphere", "xen")
+
+
+def test_on_hypervisors_two_nodes_have_the_address_that_a_tenth_would_get() -> None:
+    for cloud in HYPERVISORS:
+        pair = plan(cloud, counts={"edge": 2}, network="10.30.0.0/24")
+        assert pair.sip_address == pair.sip_outside == "10.30.0.39", cloud
+        chosen = plan(cloud, counts={"edge": 2}, network="10.30.0.0/24", sip_address="10.30.0.200")
+        assert chosen.sip_address == "10.30.0.200", cloud
+        assert plan(cloud, network="10.30.0.0/24").sip_address == "", cloud
+    gateway = problems(cloud="proxmox", network="10.30.0.0/24", site={"gateway": "10.30.0.254"}, sip_address="10.30.0.254")
+    assert "it is the router's" in gateway
+
+
+def test_the_router_before_a_hypervisor_translates_one_address_to_both() -> None:
+    def behind(*addresses: str) -> dict[str, Any]:
+        given = {f"edge-{n}": address for n, address in enumerate(addresses, 1)}
+        return {"cloud": "libvirt", "counts": {"edge": 2}, "site": {"public_addresses": given}}
+
+    assert plan(**behind("203.0.113.5", "203.0.113.5")).sip_outside == "203.0.113.5"
+    said = problems(**behind("203.0.113.5", "203.0.113.6"))
+    assert "webitel:site.public_addresses = 203.0.113.5, 203.0.113.6: two nodes take turns" in said
+
+
 @pytest.mark.parametrize("cloud", ["aws", "hetzner"])
 def test_clouds_refuse_both_clearly(cloud: str) -> None:
     assert "webitel:counts.edge = 2: " in problems(cloud=cloud, counts={"edge": 2})
