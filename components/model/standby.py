@@ -10,7 +10,14 @@ from components.model.catalogue.standby import ADDRESS, take_turns
 from components.model.catalogue.tiers import TIERS, Role, Tier
 from components.model.clouds.facts import PublicAddress
 from components.model.given_hosts import read_address
-from components.model.planning.addresses import MAX_NODES_PER_ROLE, NEAR_NODES, address_offset, gateway_of, subnet_of
+from components.model.planning.addresses import (
+    MAX_NODES_PER_ROLE,
+    NEAR_NODES,
+    address_offset,
+    gateway_of,
+    resolve_public_network,
+    subnet_of,
+)
 from components.model.planning.check_shape import count_nodes
 from components.model.planning.draft import Draft
 from components.model.planning.hosts import list_hosts
@@ -88,7 +95,7 @@ def explain_immovable(draft: Draft) -> str:
     if where:
         return (
             f"a second node that takes calls over is not built for {where} yet, only for given hosts, hypervisors and "
-            "webitel:cloud = local with webitel:local_network = bridged, with webitel:tier = basic or extended"
+            "webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or extended"
         )
     if facts.public_address is PublicAddress.OWN:
         return (
@@ -178,4 +185,7 @@ def choose_outside(draft: Draft) -> str:
     role, address = find_role(draft.tier), choose_address(draft)
     if role is None or not address or draft.facts.public_address is not PublicAddress.TRANSLATED:
         return address
+    if draft.facts.trial:
+        index = draft.tier.roles.index(role)
+        return str(resolve_public_network(draft.settings)[address_offset(draft.facts.first_host, index, NEAR_NODES)])
     return next(iter(list_outside(draft, role)), address)

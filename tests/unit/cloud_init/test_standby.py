@@ -130,3 +130,15 @@ def test_where_the_web_is_on_other_nodes_the_address_leads_to_sip_alone() -> Non
     assert [address in files[key][NFTABLES] for key in ("media-1", "web-1", "db-1")] == [True, False, False]
     first, second = (files[key]["/etc/opensips/routes.cfg"] for key in ("sip-1", "sip-2"))
     assert first.replace("sip-1", "own") == second.replace("sip-2", "own")
+
+
+def test_outside_a_router_both_say_the_address_that_is_translated_to_theirs() -> None:
+    settings = Settings.model_validate({"cloud": "local", "tier": "basic", "counts": {"edge": 2}, "local_network": "nat"})
+    plan = make_plan(settings, "s")
+    files = compose_configuration(plan, plan.node("edge-2"), settings).files
+    outside = plan.sip_outside
+    assert f"socket = udp:{ADDRESS}:5060 as {outside}" in files[OPENSIPS]
+    assert f"interface = ext/{ADDRESS}!{outside};int/{ADDRESS}" in files[RTPENGINE]
+    assert f"OPENSIPS_SIP_ADDRESS={outside}" in files["/etc/webitel/webitel-uac.env"]
+    assert f"@{outside}:5060;media=" in files["/etc/opensips/routes.cfg"]
+    assert outside in files["/etc/nginx/sites-enabled/default"]

@@ -122,10 +122,13 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"counts": {"edge": 2}},
         "webitel:counts.edge = 2: a second node that takes calls over is not built for AWS yet, only for given hosts, "
-        "hypervisors and webitel:cloud = local with webitel:local_network = bridged, with webitel:tier = basic or extended; "
-        "use 1",
+        "hypervisors and webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or "
+        "extended; use 1",
     ),
-    ({"cloud": "local", "local_network": "nat", "counts": {"edge": 2}}, "is not built for this machine with its network yet"),
+    (
+        {"cloud": "local", "local_network": "late_network", "counts": {"edge": 2}},
+        "is not built for this machine with its network yet",
+    ),
     (
         {"tier": "extended", "counts": {"sip": 2}},
         "webitel:counts.sip = 2: a second node that takes calls over is not built for AWS",

@@ -138,6 +138,11 @@ def test_clouds_refuse_both_clearly(cloud: str) -> None:
     assert "webitel:sip_address = 10.0.0.5: " in problems(cloud=cloud, sip_address="10.0.0.5")
 
 
+def test_where_this_machine_translates_one_public_address_leads_to_both() -> None:
+    pair = plan("local", counts={"edge": 2}, local_network="nat")
+    assert (pair.sip_address, pair.sip_outside) == ("10.77.1.39", "198.18.1.39")
+
+
 def test_a_single_server_has_its_own() -> None:
     assert "webitel:sip_address" in problems(cloud="local", tier="single", sip_address="10.77.0.240")
 
