@@ -6,7 +6,10 @@ import pytest
 
 from components.clouds.registry import CLOUDS
 from components.model.naming import node_name
-from provider.server import Properties
+from components.model.resource_types import LOCAL_ADDRESS
+from provider.handlers import HANDLERS
+from provider.server import Provider
+from provider.values import Properties
 from tests.clouds.conformance.program import CLOUD_CONFIG, run_program
 from tests.plans import load_stack
 from tests.simulator import webitel
@@ -43,3 +46,20 @@ def test_two_machines_have_one_address_for_the_world(cloud: str, tier: str, role
     name = DOMAIN if role == "edge" else f"sip.{DOMAIN}"
     led = [line for line in outputs["dns_records"] if line.startswith(f"{name}. ") and " A " in line]
     assert led == [f"{name}. 300 IN A {address}"]
+
+
+def test_this_machine_translates_one_address_more_than_it_has_edges() -> None:
+    made, outputs = run_program(
+        "local-basic",
+        [Provider("webitel", "0.0.1", HANDLERS)],
+        {"counts": {"edge": 2}, "local_network": "nat"},
+        cloud_config=CLOUD_CONFIG,
+        preview=True,
+    )
+    translated = {one.name: (one.inputs["public"], one.inputs["private"]) for one in made if one.type == LOCAL_ADDRESS}
+    assert translated == {
+        "edge-1": ("198.18.1.30", "10.77.1.30"),
+        "edge-2": ("198.18.1.31", "10.77.1.31"),
+        "sip-address": ("198.18.1.39", "10.77.1.39"),
+    }
+    assert outputs["url"] == "https://198.18.1.39/"
