@@ -206,8 +206,8 @@ def members(context: Context, service: Service) -> list[MemberEntry]:
 
 
 def moves(context: Context, service: Service) -> bool:
-    """Tell whether another node of this role may run the service instead."""
-    return service.moves and len(context.plan.candidates(service.name, context.node)) > 1
+    """Tell whether a lock decides where the service runs: another node of this role may run it instead, or soon will."""
+    return service.moves and (service.locked_alone or len(context.plan.candidates(service.name, context.node)) > 1)
 
 
 def candidates(context: Context, service: Service) -> list[CandidateEntry]:

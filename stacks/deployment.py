@@ -16,6 +16,7 @@ from cloud_init.node.apply.files import PLACEHOLDER
 from components.clouds.base import Cloud
 from components.model.catalogue.service import Front
 from components.model.catalogue.services import find_front
+from components.model.catalogue.standby import ADDRESS
 from components.model.plan import Node, Plan
 from components.model.planning.dns import list_records
 from components.model.planning.existing import refuse_other_network
@@ -251,7 +252,7 @@ def make_url(plan: Plan, cloud: Cloud) -> Output[str]:
     nodes = plan.nodes_with(find_front(Front.WEB).name)
     if cloud.facts.in_earnest or not nodes:
         return Output.from_input(f"https://{plan.domain}/")
-    if plan.sip_address:
-        return Output.from_input(f"https://{plan.sip_address}/")
+    if ADDRESS in nodes[0].services:
+        return Output.from_input(f"https://{plan.sip_outside}/")
     machine = cloud.machines[nodes[0].key]
     return Output.concat("https://", machine.public_address or machine.private_address, "/")

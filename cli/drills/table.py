@@ -127,9 +127,9 @@ def list_drills(plan: Plan, leaders: Leaders, power: Power | None) -> dict[str, 
 
 def list_standby_drills(plan: Plan, leaders: Leaders) -> list[Drill]:
     """Return what is done to the node that has the address of two for SIP, beside the loss of it, which every role has."""
-    if not plan.sip_address:
-        return []
     pair = plan.nodes_with(ADDRESS)
+    if len(pair) < 2:
+        return []
     target = leaders.get(ADDRESS) or pair[0].key
     role = plan.node(target).role
     units = [unit for name in FOLLOWING for unit in CATALOGUE[name].units]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from cli.hosts.finding import Verdict
 from cli.hosts.wish import Wish
-from cloud_init.host.facts import Facts, Listener, Network, Nic, Peer
+from cloud_init.host.facts import Facts, Listener, Network, Nic, Peer, SharedAddress
 from components.model.host_limits import DROPPED_SHARE, LEAST_MEGABITS, ROUND_TRIP, WANTED_CONNECTIONS, State
 
 POOR_DRIVERS = ("e1000", "8139cp", "8139too", "ne2k-pci", "pcnet32")
@@ -28,6 +28,8 @@ def judge(wish: Wish, facts: Facts) -> Iterator[Verdict]:
         yield from judge_listeners(wish, network)
     for peer in network.peers:
         yield from judge_peer(peer)
+    if network.shared:
+        yield judge_shared(network.shared, is_ours=bool(facts.system and facts.system.ours_stack == wish.stack))
 
 
 def judge_nic(wish: Wish, nic: Nic | None, cores: int) -> Verdict:
@@ -77,3 +79,18 @@ def judge_peer(peer: Peer) -> Iterator[Verdict]:
     yield Verdict("round trip", ROUND_TRIP.judge(peer.middle), f"{peer.middle:.2f} ms to {peer.address}")
     whole = "arrives at" if peer.whole_packets else "vanishes on the way to"
     yield Verdict("packet size", "pass" if peer.whole_packets else "fail", f"the largest packet {whole} {peer.address}")
+
+
+def judge_shared(shared: SharedAddress, *, is_ours: bool) -> Verdict:
+    """Judge the address that two nodes have in turn: nobody but them may have it."""
+    told = ""
+    if ip_address(shared.address) not in ip_network(shared.network):
+        told = f"{shared.address} is not in {shared.network}, the network of the private address"
+    elif shared.is_here and not is_ours:
+        told = f"{shared.address} is fixed on this host"
+    elif shared.owner and not shared.node:
+        told = f"{shared.owner} answers for {shared.address}"
+    if told:
+        return Verdict("SIP address", "fail", told)
+    has = "has it" if shared.is_here else f"{shared.node} has it" if shared.node else "free"
+    return Verdict("SIP address", "pass", f"{shared.address}: {has}")

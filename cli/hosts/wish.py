@@ -11,6 +11,7 @@ from cloud_init.host.facts import Request
 from cloud_init.node.manifest import BASE
 from components.model.catalogue.repositories import Repository, needed_repositories
 from components.model.catalogue.service import Bind, PackageSource
+from components.model.catalogue.standby import ADDRESS
 from components.model.catalogue.tiers import MEDIA, SIP, TIERS
 from components.model.given_hosts import Host
 from components.model.machine import Size
@@ -48,6 +49,9 @@ class Wish:
     peers: tuple[str, ...]
     relays_audio: bool
     """Audio leaves the deployment here, packet by packet, which a module of the kernel could do."""
+    shared: str = ""
+    turns: tuple[str, ...] = ()
+    """The address that it has in turn with the hosts of these, "" = none."""
 
     @property
     def key(self) -> str:
@@ -67,7 +71,7 @@ class Wish:
     def ask(self, *, measure: bool) -> Request:
         """Return what the program on the host is asked."""
         devices = {str(purpose): path for purpose, path in self.host.devices.items()}
-        return Request(self.stack, self.host.private, self.peers, devices, self.urls, FOREIGN, measure)
+        return Request(self.stack, self.host.private, self.peers, devices, self.urls, FOREIGN, measure, self.shared, self.turns)
 
 
 def list_wishes(plan: Plan, settings: Settings) -> list[Wish]:
@@ -83,6 +87,8 @@ def list_wishes(plan: Plan, settings: Settings) -> list[Wish]:
             tuple(list_urls(plan, node, settings)),
             tuple(other.private for key, other in hosts.items() if key != node.key),
             any(resolve_catalogue(settings)[name].sends_audio for name in node.services),
+            plan.sip_address if ADDRESS in node.services else "",
+            tuple(hosts[other.key].private for other in plan.nodes_with(ADDRESS) if other.key != node.key),
         )
         for node in plan.nodes
     ]

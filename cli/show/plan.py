@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from rich.table import Table
 
 from cli.console import format_count, make_table, measure_width, out
+from components.model.catalogue.standby import ADDRESS
 from components.model.catalogue.tiers import TIERS
 from components.model.plan import Node, Opening, Plan
 from components.model.planning.capacity import recordings_days, recordings_gib, recordings_gib_per_day
@@ -147,6 +148,7 @@ def facts_table(plan: Plan, settings: Settings, everything: bool) -> Table:
                 for rule in plan.egress
             ],
         )
+    add("SIP address", describe_address(plan))
     calls = format_calls(TIERS[plan.tier].calls_per_day)
     add(
         "recordings",
@@ -167,6 +169,15 @@ def facts_table(plan: Plan, settings: Settings, everything: bool) -> Table:
     add("note", plan.warnings)
     add("to be set before up", map(str, documentation_values(settings, plan.facts)))
     return table
+
+
+def describe_address(plan: Plan) -> Iterator[str]:
+    """Say which address nodes for SIP have beside their own, and what a router makes of it."""
+    if plan.sip_address:
+        keys = [node.key for node in plan.nodes_with(ADDRESS)]
+        who = f"{' and '.join(keys)} in turn" if len(keys) > 1 else f"{keys[0]}, as a second node would have it in turn"
+        outside = "" if plan.sip_outside == plan.sip_address else f"; outside it is {plan.sip_outside}, which is translated to it"
+        yield f"{plan.sip_address}: {who}{outside}"
 
 
 def describe_openings(openings: Iterable[Opening]) -> list[str]:

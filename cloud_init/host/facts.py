@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True)
 class Request:
     """What to look at. `address` is the host's private one, `peers` those of the others, `devices` disks or directories by
-    purpose, `urls` what it installs from, `packages` patterns of names. `measure`: load it for a few seconds."""
+    purpose, `urls` what it installs from, `packages` patterns of names. `measure`: load it for a few seconds. `shared` is the
+    address that it has in turn with the hosts `turns`, "" = none."""
 
     stack: str
     address: str
@@ -20,6 +21,8 @@ class Request:
     urls: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     measure: bool = False
+    shared: str = ""
+    turns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -204,13 +207,26 @@ class Peer:
 
 
 @dataclass(frozen=True)
+class SharedAddress:
+    """An address that nodes have in turn: `network` is that of the host's own, `is_here` whether this host has it, `owner` the
+    hardware address of another one that says to have it, "" = nobody, and `node` that one's address if it is one of them."""
+
+    address: str
+    network: str
+    is_here: bool
+    owner: str
+    node: str
+
+
+@dataclass(frozen=True)
 class Network:
-    """`connections` that the kernel may track, None where it tracks none."""
+    """`connections` that the kernel may track, None where it tracks none. `shared` is None where it has none in turn."""
 
     nic: Nic | None
     listeners: tuple[Listener, ...]
     connections: int | None
     peers: tuple[Peer, ...]
+    shared: SharedAddress | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import socket
 import struct
 import time
 
-from cloud_init.host.facts import Listener, Network, Nic, Peer
+from cloud_init.host.facts import Listener, Network, Nic, Peer, Request
+from cloud_init.host.neighbours import look_at_shared
 from cloud_init.host.running import read, run, whole
 
 TABLES = {"tcp": ("tcp", "0A"), "tcp6": ("tcp", "0A"), "udp": ("udp", "07"), "udp6": ("udp", "07")}
@@ -25,14 +26,16 @@ IP_MTU_DISCOVER, NEVER_IN_PARTS = 10, 2
 """Linux' own numbers: with these a packet that does not fit is an error, not two packets."""
 
 
-def look_at_network(address: str, peers: tuple[str, ...]) -> Network:
+def look_at_network(request: Request) -> Network:
     """Look at the interface with the private address, at listeners, and at the other hosts."""
+    address, peers = request.address, request.peers
     nic = look_at_nic(address)
     return Network(
         nic=nic,
         listeners=tuple(list_listeners()),
         connections=whole(text) if (text := read("/proc/sys/net/netfilter/nf_conntrack_max")) else None,
         peers=tuple(look_at_peer(peer, nic.mtu if nic else 1500) for peer in peers),
+        shared=look_at_shared(nic.name, address, request.shared, request.turns) if nic and request.shared else None,
     )
 
 

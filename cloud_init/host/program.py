@@ -30,7 +30,7 @@ def load_request() -> Request:
     told = pkgutil.get_data("cloud_init.host", "request.json")
     assert told, "sent with the program"
     given = json.loads(told)
-    for name in ("peers", "urls", "packages"):
+    for name in ("peers", "urls", "packages", "turns"):
         given[name] = tuple(given[name])
     return Request(**given)
 
@@ -58,7 +58,7 @@ def look(request: Request) -> Facts:
         clock = part("clock", look_at_clock)
         names = part("names", look_at_names)
         reached = reaching.result()
-    network = part("network", lambda: look_at_network(request.address, request.peers))
+    network = part("network", lambda: look_at_network(request))
     storage = part("storage", lambda: look_at_storage(request.devices, measure))
     cpu = part("cpu", lambda: look_at_cpu(measure))
     return Facts(system, cpu, memory, storage, network, software, clock, names, reached, problems)

@@ -14,6 +14,7 @@ import pulumi
 from pulumi import Input, Output, ResourceOptions, RunError
 
 from components.model import resource_types
+from components.model.catalogue.standby import ADDRESS
 from components.model.machine import Public
 from components.model.plan import Node, Plan
 from components.model.planning.dns import Record, Zone, list_names, list_records, read_zone
@@ -135,7 +136,9 @@ class Cloud(pulumi.ComponentResource, ABC):
         raise RunError(f"webitel:reverse_dns: {self.facts.title} has no resource for it; leave it out")
 
     def public_addresses(self, record: Record) -> list[Input[str]]:
-        """Return the addresses of a record of type A."""
+        """Return the addresses of a record of type A: nodes that take turns have one."""
+        if any(ADDRESS in self.plan.node(key).services for key in record.nodes):
+            return [self.plan.sip_outside]
         found = [self.machines[key].public_address for key in record.nodes]
         return [address for address in found if address is not None]
 

@@ -298,6 +298,14 @@ CHECKS: Mapping[str, HostCheck] = {
         OURS,
         "one VLAN, no firewall between the hosts: each node has its own",
     ),
+    "SIP address": HostCheck(
+        "ARP for webitel:sip_address, where SIP is to be; the addresses of the host",
+        "nobody answers but a node of the deployment that has it",
+        "-",
+        "somebody else answers, the host has it fixed, or the private address is of another network",
+        OURS,
+        "set webitel:sip_address to a free address of the network of the private addresses, which nobody else gets (DHCP)",
+    ),
     "audio lost": of(
         "--network: UDP of audio's size at the tier's rate between each two hosts, both ways",
         LOST,

@@ -293,6 +293,13 @@ class Settings(BaseModel):
         description="No node has a public address but those that are reached from outside: refused where the cloud has no way "
         "out without one.",
     )
+    sip_address: IPv4Address | None = Field(
+        None,
+        description="The address by which phones, carriers and browsers reach the nodes with SIP, whichever has it: a free one "
+        "of the same layer-2 network, on onprem, local (bridged, nat) and hypervisors. Two such nodes on onprem need it; with "
+        "one it makes a second one no change of address.",
+        examples=["10.20.0.5"],
+    )
     local_network: LocalNetwork = Field(
         "bridged",
         description="On local, how nodes have addresses: bridged = one each; nat = public ones translated on this "

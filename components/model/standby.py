@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address
 
 from components.model.catalogue.service import Service
-from components.model.catalogue.standby import ADDRESS, FOLLOWING, WEB, take_turns
+from components.model.catalogue.standby import ADDRESS, FOLLOWING, take_turns
 from components.model.catalogue.tiers import TIERS, Role, Tier
+from components.model.clouds.facts import PublicAddress
+from components.model.given_hosts import read_address
 from components.model.plan import Node, Plan
-from components.model.planning.addresses import NEAR_NODES, address_offset, subnet_of
+from components.model.planning.addresses import (
+    MAX_NODES_PER_ROLE,
+    NEAR_NODES,
+    address_offset,
+    gateway_of,
+    resolve_public_network,
+    subnet_of,
+)
+from components.model.planning.check_shape import count_nodes
 from components.model.planning.draft import Draft
+from components.model.planning.hosts import list_hosts
 from components.model.problems import Problem, setting_problem
 from components.model.settings import Settings
 
 PAIR = 2
+EXAMPLE_PLACE = 20
+"""Of an address that is likely to be free, in its network."""
 
 
 def find_role(tier: Tier) -> Role | None:
@@ -21,10 +35,21 @@ def find_role(tier: Tier) -> Role | None:
     return next((role for role in tier.roles if ADDRESS in role.services), None)
 
 
+def count(settings: Settings) -> int:
+    """Return how many nodes are for SIP."""
+    tier = TIERS[settings.tier]
+    role = find_role(tier)
+    return count_nodes(tier, settings)[role.name] if role else 0
+
+
 def is_pair(settings: Settings) -> bool:
     """Tell whether two nodes take turns for SIP."""
-    role = find_role(TIERS[settings.tier])
-    return role is not None and settings.counts.get(role.name) == PAIR
+    return count(settings) == PAIR
+
+
+def has_address(settings: Settings) -> bool:
+    """Tell whether SIP has an address beside those of its nodes, be it one node."""
+    return is_pair(settings) or (settings.sip_address is not None and count(settings) == 1)
 
 
 def goes_on_elsewhere(plan: Plan, service: Service, node: Node) -> bool:
@@ -34,33 +59,140 @@ def goes_on_elsewhere(plan: Plan, service: Service, node: Node) -> bool:
 
 
 def add_standby(settings: Settings, catalogue: Mapping[str, Service]) -> Mapping[str, Service]:
-    """Return the catalogue as two nodes for SIP have it: what speaks SIP moves by one lock, and calls are copied."""
-    return take_turns(catalogue) if is_pair(settings) else catalogue
+    """Return the catalogue as nodes have it that take turns for SIP: what speaks it moves by one lock, and calls are copied."""
+    return take_turns(catalogue, alone=not is_pair(settings)) if has_address(settings) else catalogue
 
 
 def check_standby(draft: Draft) -> Iterator[Problem]:
-    """Find a second node for SIP where its address cannot move with it."""
-    if not is_pair(draft.settings):
+    """Find a second node for SIP, or an address for it, where that cannot move, and an address that is none."""
+    settings = draft.settings
+    if not has_address(settings):
         return
     role = find_role(draft.tier)
     assert role
-    if not draft.facts.address_moves or WEB not in role.services:
-        where = f"tier {draft.tier.name}"
-        if WEB in role.services:
-            where = f"{draft.facts.title} with its network" if draft.facts.trial else draft.facts.title
+    if why := explain_immovable(draft):
+        if is_pair(settings):
+            yield setting_problem(f"counts.{role.name}", PAIR, f"{why}; use 1")
+        if settings.sip_address:
+            yield setting_problem("sip_address", settings.sip_address, f"{why}; remove the setting")
+        return
+    yield from check_outside(draft, role)
+    if settings.sip_address:
+        if why := explain_taken(draft, role, settings.sip_address):
+            yield setting_problem(
+                "sip_address", settings.sip_address, f"{why}; use a free one, such as {find_example(draft, role)}"
+            )
+    elif draft.facts.given:
         yield setting_problem(
-            f"counts.{role.name}",
-            PAIR,
-            f"a second node that takes calls over is not built for {where} yet, only for webitel:cloud = local with "
-            "webitel:local_network = bridged and webitel:tier = basic; use 1",
+            "sip_address",
+            "",
+            f"needed with two nodes of role {role.name}; use a free address of their network, such as "
+            f"{find_example(draft, role)}",
         )
 
 
-def choose_address(draft: Draft) -> str:
-    """Return the address that the two nodes have in turn, the last of their role's near places; "" where one node has its own."""
-    role = find_role(draft.tier)
-    if role is None or not is_pair(draft.settings):
+def explain_immovable(draft: Draft) -> str:
+    """Say why an address cannot move between nodes for SIP; "" = it can."""
+    facts = draft.facts
+    where = ""
+    if len(draft.tier.roles) == 1:
+        where = f"tier {draft.tier.name}"
+    elif not facts.address_moves:
+        where = f"{facts.title} with its network" if facts.trial else facts.title
+    if where:
+        return (
+            f"a second node that takes calls over is not built for {where} yet, only for given hosts, hypervisors and "
+            "webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or extended"
+        )
+    if facts.public_address is PublicAddress.OWN:
+        return (
+            "only one address moves, and these hosts have a public one beside the private one; give each one address, or have a "
+            "router translate (translated: true)"
+        )
+    return ""
+
+
+def check_outside(draft: Draft, role: Role) -> Iterator[Problem]:
+    """Find nodes that a router would have to reach by several public addresses, where only one address moves."""
+    told = list_outside(draft, role)
+    if draft.facts.public_address is PublicAddress.TRANSLATED and len(set(told)) > 1:
+        yield setting_problem(
+            "hosts" if draft.facts.given else "site.public_addresses",
+            ", ".join(told),
+            "two nodes take turns, and your router translates one public address to webitel:sip_address; use the same for both",
+        )
+
+
+def list_outside(draft: Draft, role: Role) -> list[str]:
+    """List by which address outside a router reaches each node of a role, as far as that is said."""
+    settings, numbers = draft.settings, range(1, draft.counts[role.name] + 1)
+    if draft.facts.given:
+        return [host.public for host in list_hosts(settings, role.name)[: len(numbers)]]
+    given = (settings.site.public_addresses.get(f"{role.name}-{n}") for n in numbers)
+    return [str(address) for address in given if address]
+
+
+def explain_taken(draft: Draft, role: Role, address: IPv4Address) -> str:
+    """Say why an address is no free one of the nodes' network; "" = nothing speaks against it."""
+    network = draft.network
+    if address not in network:
+        return f"not in the nodes' network {network}"
+    if network.prefixlen < 31 and address in (network.network_address, network.broadcast_address):
+        return "no address for a node"
+    for host in draft.settings.hosts if draft.facts.given else ():
+        if address in (read_address(host.private), read_address(host.public), read_address(host.host)):
+            same = [other for other in draft.settings.hosts if other.role == host.role]
+            return f"it is the address of {host.role}-{same.index(host) + 1}"
+    return "" if draft.facts.given else explain_place(draft, role, address)
+
+
+def explain_place(draft: Draft, role: Role, address: IPv4Address) -> str:
+    """Say why an address of a network in which nodes get theirs from us is not free; "" = it is."""
+    site, first = draft.settings.site, draft.facts.first_host
+    if address == (site.gateway or gateway_of(draft.network)):
+        return "it is the router's"
+    if address in (*site.name_servers, *site.public_addresses.values()):
+        return "it stands in webitel:site"
+    if str(address) == choose_place(draft, role):
         return ""
+    offset = int(address) - int(draft.network.network_address)
+    for index, other in enumerate(draft.tier.roles):
+        if offset in {address_offset(first, index, n) for n in range(1, MAX_NODES_PER_ROLE + 1)}:
+            return f"a node of role {other.name} would get it"
+    return ""
+
+
+def find_example(draft: Draft, role: Role) -> IPv4Address:
+    """Return an address that could be set."""
+    network = draft.network
+    places = (
+        network.network_address + place for place in range(min(EXAMPLE_PLACE, network.num_addresses - 1), network.num_addresses)
+    )
+    return next((one for one in places if not explain_taken(draft, role, one)), network.network_address)
+
+
+def choose_address(draft: Draft) -> str:
+    """Return the address that nodes for SIP have in turn: the one set, else the last of their role's near places; "" where one
+    node has its own."""
+    role = find_role(draft.tier)
+    if role is None or not has_address(draft.settings):
+        return ""
+    return str(draft.settings.sip_address or choose_place(draft, role))
+
+
+def choose_place(draft: Draft, role: Role) -> str:
+    """Return the last of a role's near places."""
     index = draft.tier.roles.index(role)
     subnet = subnet_of(draft.network, draft.facts, draft.public_of(role.name))
     return str(subnet.network_address + address_offset(draft.facts.first_host, index, NEAR_NODES))
+
+
+def choose_outside(draft: Draft) -> str:
+    """Return the address by which that one is reached from outside: itself, unless a router translates."""
+    role, address = find_role(draft.tier), choose_address(draft)
+    if role is None or not address or draft.facts.public_address is not PublicAddress.TRANSLATED:
+        return address
+    if draft.facts.trial:
+        index = draft.tier.roles.index(role)
+        return str(resolve_public_network(draft.settings)[address_offset(draft.facts.first_host, index, NEAR_NODES)])
+    return next(iter(list_outside(draft, role)), address)

@@ -48,9 +48,9 @@ def list_files(host: OwnHost) -> dict[str, str]:
     return {path: digest for digest, _, path in (line.partition("  ") for line in host.run(LISTED).splitlines())}
 
 
-def make_rack(folder: pytest.TempPathFactory, tier: str, user: str = USER) -> Iterator[Rack]:
+def make_rack(folder: pytest.TempPathFactory, tier: str, user: str = USER, kind: type[Deployment] = Deployment) -> Iterator[Rack]:
     """A rack with a deployment of that tier that is not up yet."""
-    deployment = Deployment(folder.mktemp(tier), f"t{os.getpid()}-rack{tier[0]}{user[0]}", {})
+    deployment = kind(folder.mktemp(tier), f"t{os.getpid()}-rack{tier[0]}{user[0]}", {})
     owner = Owner(deployment.name, f"w{tier[0]}{user[0]}{os.getpid()}", deployment.network, deployment.folder)
     settings = {
         "cloud": "onprem",

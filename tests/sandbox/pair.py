@@ -33,7 +33,8 @@ import pathlib, signal, sys, threading
 from cloud_init.node import manifest
 from cloud_init.node.clusters import sip_address
 folder = pathlib.Path(sys.argv[1])
-manifest.MANIFEST, sip_address.PROMOTED, sip_address.LEFT = folder / "node.json", folder / "promoted", folder / "left"
+manifest.MANIFEST, sip_address.TAKEN = folder / "node.json", folder / "taken"
+sip_address.PROMOTED, sip_address.LEFT = folder / "promoted", folder / "left"
 may, ended = [False], threading.Event()
 signal.signal(signal.SIGUSR1, lambda *_: may.__setitem__(0, True))
 signal.signal(signal.SIGUSR2, lambda *_: may.__setitem__(0, False))

@@ -74,7 +74,8 @@ class Keeper:
         """Return what looks after a lock; that of the address of SIP changes hands sooner, and goes to who has calls."""
         if name != sip_address.SERVICE:
             return Lease(name, self.manifest["key"], position)
-        return Lease(name, self.manifest["key"], position, True, lambda: sip_address.lacks_calls(self.manifest))
+        lacks, alone = (lambda: sip_address.lacks_calls(self.manifest)), (lambda: not self.others(name))
+        return Lease(name, self.manifest["key"], position, True, lacks, alone)
 
     def candidates(self, name: str) -> list[CandidateEntry]:
         """List the nodes that may hold a lock, this one too."""

@@ -66,10 +66,17 @@ class Lease:
     """How long this node may run one service."""
 
     def __init__(
-        self, name: str, key: str, position: int, noticed: bool = False, lacks: Callable[[], bool] = lambda: False
+        self,
+        name: str,
+        key: str,
+        position: int,
+        noticed: bool = False,
+        lacks: Callable[[], bool] = lambda: False,
+        alone: Callable[[], bool] = lambda: False,
     ) -> None:
         """`noticed`: the lock is lost as soon as the others miss this node, not only when its session has run out. `lacks` tells
-        whether this node would run the service without what another candidate may have."""
+        whether this node would run the service without what another candidate may have, `alone` whether there is no other one."""
+        self.alone = alone
         self.name, self.key, self.file, self.noticed = name, key, HELD / name, noticed
         self.lasts = NOTICED_LEASE_SECONDS if noticed else LEASE_SECONDS
         self.session = Session(f"webitel: {name} on {key}", delay=LOCK_DELAY_SECONDS if noticed else None)
@@ -118,14 +125,18 @@ class Lease:
         if session and session == self.session.id:
             if gives_up and is_stopped():
                 self.give_back()
-            return self.session.keep(ANSWER_SECONDS) and not gives_up
+            return (self.session.keep(ANSWER_SECONDS) or self.goes_on(now)) and not gives_up
         if session or gives_up:
             return False
         self.is_refused = True
         if now < self.begins or (now - self.free_since < LEFT_ALONE_SECONDS and self.lacks()):
             return False
         self.is_refused = not self.session.hold(PREFIX + self.name, self.key)
-        return not self.is_refused
+        return not self.is_refused or self.goes_on(now)
+
+    def goes_on(self, now: float) -> bool:
+        """Tell whether this node runs on while its lock is nobody's for a moment: where no other one could take it."""
+        return now < self.until and self.alone()
 
     def await_change(self, seconds: float) -> None:
         """Wait until the lock is no longer the one's that was seen to have it."""

@@ -37,6 +37,8 @@ PROMOTED = pathlib.Path("/run/webitel/sip-address")
 """When this node took over, in seconds since its boot."""
 LEFT = pathlib.Path("/run/webitel/sip-address-left")
 """When this node's Redis was told to copy the other's instead, likewise."""
+TAKEN = pathlib.Path("/run/webitel/sip-address-taken")
+"""The address that this node took last: another one by now, where its owner has chosen so."""
 DISCARD = 9
 """A port, to which nothing is sent."""
 ETHERNET_ARP, REQUEST = 0x0806, 1
@@ -122,11 +124,13 @@ def describe_missing_copy(manifest: Manifest) -> str:
 
 
 def demote(manifest: Manifest) -> None:
-    """Have Redis copy the other node's calls."""
+    """Have Redis copy the other node's calls, where there is another node."""
     if ask_copy(manifest)["role"] != "master":
         return
     service = next(service for service in manifest["services"] if service["name"] == SERVICE)
-    other = next(one["address"] for one in service["candidates"] if one["key"] != manifest["key"])
+    other = next((one["address"] for one in service["candidates"] if one["key"] != manifest["key"]), "")
+    if not other:
+        return
     port = manifest["ports"]["redis_calls"]
     PROMOTED.unlink(missing_ok=True)
     write_private(LEFT, f"{time.monotonic():.0f}\n")
@@ -154,6 +158,7 @@ class Calls:
         self.turned, self.woken = told, threading.Event()
         self.left, self.announced = 0, 0.0
         self.read = -math.inf
+        self.former: str | None = None
         self.reading: subprocess.Popen[bytes] | None = None
 
     def follow(self, ended: threading.Event) -> None:
@@ -190,6 +195,7 @@ class Calls:
     def turn(self, manifest: Manifest, may: bool) -> bool:
         """Have the address where the lock is; tell whether units may follow. Raises ApplyError where it cannot be had."""
         address = manifest["sip_address"]
+        self.leave_former(address)
         if not may:
             self.ready = False
             if is_here(address):
@@ -199,6 +205,7 @@ class Calls:
         if not self.ready:
             return False
         if not is_here(address):
+            write_private(TAKEN, address)
             self.change("add", address, find_link(manifest["address"]))
             print(f"{address} is this node's", flush=True)
             self.left, self.announced = ANNOUNCEMENTS, 0.0
@@ -209,6 +216,15 @@ class Calls:
             except OSError as error:
                 self.say(f"{address} is not announced: {error}")
         return True
+
+    def leave_former(self, address: str) -> None:
+        """Take an address off that was the one of SIP before."""
+        if self.former is None:
+            self.former = TAKEN.read_text() if TAKEN.exists() else ""
+        if self.former not in ("", address) and is_here(self.former):
+            self.change("del", self.former, find_link(self.former))
+            print(f"{self.former} is given up: the address of SIP is {address} now", flush=True)
+        self.former = address
 
     def change(self, verb: str, address: str, link: str) -> None:
         """Put the address on an interface, or take it off."""

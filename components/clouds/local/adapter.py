@@ -49,6 +49,16 @@ class Adapter(Cloud):
                 nat=own,
                 opts=options,
             )
+        if self.plan.sip_outside != self.plan.sip_address:
+            # Whichever node has it answers: to this host it is a neighbour like any other.
+            LocalAddress(
+                "sip-address",
+                bridge=self.network.name,
+                public=self.plan.sip_outside,
+                private=self.plan.sip_address,
+                network=str(resolve_public_network(self.settings)),
+                opts=self.child(),
+            )
 
     def create_firewalls(self) -> None:
         """None: a bridge has none."""

@@ -26,5 +26,6 @@ FACTS = CloudFacts(
     # Racks, or hypervisors: whatever is lost together.
     zones=("a", "b", "c", "d", "e", "f"),
     max_networks=400,
+    address_moves=True,
     machine_resource=resource_types.GIVEN_HOST,
 )

@@ -193,7 +193,8 @@ class Service:
     `secrets` are names of `secrets.py`.
     `web_socket`: the path where it takes web sockets before any log-in.
     `moves`: one node of several runs it, whichever holds its lock in Consul (`cloud_init/node/clusters/locks.py`); the others of
-    the role have it ready. `moves_with`: the service whose lock decides, "" = its own.
+    the role have it ready. `moves_with`: the service whose lock decides, "" = its own; `locked_alone`: the only node of the role
+    runs it by its lock too.
     `reload_renews`: its reload takes up a new version of its program too.
     `front`: what it answers at the deployment's domain. `carries_calls`: more nodes of it carry more calls at once.
     `has_standby`: false where exactly one may run, and nothing takes over when it is gone.
@@ -231,6 +232,7 @@ class Service:
     placement_reason: str = ""
     moves: bool = False
     moves_with: str = ""
+    locked_alone: bool = False
     beside: tuple[str, ...] = ()
     cluster_sizes: tuple[int, ...] = ()
     stand_in: bool = False

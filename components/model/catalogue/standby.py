@@ -19,14 +19,16 @@ WITH_ADDRESS = {"rtpengine": ("rtp",), "opensips": ("sip", "sip-tcp", "sip-tls",
 COPIED = Probe("redis_copy", "Redis does not copy the other node's calls: they would end with that node", restart_cures=False)
 """It may be the other node's Redis that is down. Then this one has the only copy, in memory, and a restart would empty it."""
 
-WEB = "nginx"
-"""On the same node as SIP where a second one may stand by."""
 
-
-def take_turns(catalogue: Mapping[str, Service]) -> Mapping[str, Service]:
-    """Return the catalogue with all of these moving by one lock, and calls copied from Redis to Redis."""
-    address = replace(catalogue[ADDRESS], placement=Placement.ROLE, moves=True)
-    following = {name: replace(catalogue[name], moves=True, moves_with=ADDRESS, has_standby=True) for name in FOLLOWING}
+def take_turns(catalogue: Mapping[str, Service], *, alone: bool = False) -> Mapping[str, Service]:
+    """Return the catalogue with all of these moving by one lock, and calls copied from Redis to Redis; `alone`: there is one node
+    for them so far."""
+    address = replace(catalogue[ADDRESS], placement=Placement.ROLE, moves=True, locked_alone=True)
+    following = {
+        name: replace(catalogue[name], moves=True, moves_with=ADDRESS, has_standby=True, locked_alone=True) for name in FOLLOWING
+    }
+    if alone:
+        return {**catalogue, ADDRESS: address, **following}
     redis = catalogue["redis"]
     copied = replace(
         redis,

@@ -312,7 +312,12 @@ LOCAL_NETWORKS: Mapping[str, Mapping[str, Any]] = {
         "address_moves": True,
     },
     # As on AWS, Google and Azure; as on DigitalOcean; as on Hetzner.
-    "nat": {"public_address": PublicAddress.TRANSLATED, "private_node": Public.NO, "fixed_addresses": True},
+    "nat": {
+        "public_address": PublicAddress.TRANSLATED,
+        "private_node": Public.NO,
+        "fixed_addresses": True,
+        "address_moves": True,
+    },
     "late_address": {"public_address": PublicAddress.OWN, "private_node": Public.EGRESS, "fixed_addresses": False},
     "late_network": {"public_address": PublicAddress.OWN, "private_node": Public.EGRESS, "fixed_addresses": True},
 }

@@ -20,6 +20,8 @@ HYPERVISOR = CloudFacts(
     real=True,
     priced=False,
     made_to_measure=True,
+    # Where its owner filters no addresses of machines (docs/operate/availability.md, two edges).
+    address_moves=True,
     # No firewall but the nodes' own, whose files grow with them (`provider/node_inputs.py`).
     max_networks=400,
     max_operators=400,

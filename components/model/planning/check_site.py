@@ -11,6 +11,7 @@ from components.model.planning.addresses import gateway_of
 from components.model.planning.draft import Draft
 from components.model.problems import Problem, setting_problem
 from components.model.site import EVERYWHERE, Site
+from components.model.standby import find_role, has_address
 
 
 def check_site(draft: Draft) -> Iterator[Problem]:
@@ -48,7 +49,12 @@ def check_site(draft: Draft) -> Iterator[Problem]:
                 "",
                 "every node reached from outside needs one, or none has; use 203.0.113.5 or the like",
             )
-    for address, times in Counter(site.public_addresses.values()).items():
+    # Nodes that take turns have one together.
+    turns = find_role(draft.tier) if has_address(draft.settings) else None
+    owners = {
+        (turns.name if turns and key.rpartition("-")[0] == turns.name else key, one) for key, one in site.public_addresses.items()
+    }
+    for address, times in Counter(one for _, one in owners).items():
         if times > 1:
             yield setting_problem("site.public_addresses", address, f"stands there for {times} nodes; each needs one of its own")
     if facts.mac_prefix:

@@ -65,7 +65,8 @@ def place_services(
                 and (catalogue[name].placement is not Placement.QUORUM or (role.name, n) in quorum)
                 and (n == 1 or catalogue[name].placement is not Placement.FIRST or catalogue[name].moves)
             }
-            chosen |= keepers if counts[role.name] > 1 and any(catalogue[name].moves for name in chosen) else set()
+            moving = [catalogue[name] for name in chosen if catalogue[name].moves]
+            chosen |= keepers if any(one.locked_alone or counts[role.name] > 1 for one in moving) else set()
             chosen |= everywhere
             chosen |= {proxy.name for proxy in proxies if any(is_beside(proxy, catalogue[name]) for name in chosen)}
             alike = frozenset(chosen)

@@ -35,7 +35,7 @@ from components.model.problems import PlanError, Problem
 from components.model.secret_specs import DEPLOYMENT_SECRETS, SECRETS
 from components.model.settings import Settings
 from components.model.share import RECORDINGS, read_share, resolve_catalogue
-from components.model.standby import choose_address
+from components.model.standby import choose_address, choose_outside
 
 __all__ = ["PlanError", "Problem", "describe_plain_http", "documentation_values", "make_plan", "plan_to_json"]
 
@@ -73,6 +73,7 @@ def make_plan(settings: Settings, stack: str, facts: CloudFacts, catalogue: Cata
         secrets=tuple(name for name in SECRETS if name in used or name in DEPLOYMENT_SECRETS),
         consul_servers=tuple(node_name(stack, role, n) for role, n in draft.quorum),
         sip_address=choose_address(draft),
+        sip_outside=choose_outside(draft),
         share=share.source if (share := read_share(settings)) else "",
         monthly_price=total,
         warnings=(
@@ -227,6 +228,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "tier": plan.tier,
         "region": plan.region,
         "sip_address": plan.sip_address,
+        "sip_outside": plan.sip_outside,
         "nodes": [
             {
                 "name": node.name,

@@ -55,6 +55,8 @@ def find_documentation_values(settings: Settings, facts: CloudFacts) -> Iterator
         yield setting_problem("image", "", f"machines are made of an image that you have; set {facts.image_shape[1]}")
     if facts.made_to_measure and facts.zone_shape and not (settings.zone or settings.zones):
         yield setting_problem("zones", "", f"machines stand on hosts that you name; set such as [{facts.zones[0]}]")
+    if settings.sip_address and any(settings.sip_address in example for example in DOCUMENTATION_NETWORKS):
+        yield setting_problem("sip_address", settings.sip_address, "an example; use a free address of the nodes' network")
     yield from find_unproven_hosts(settings)
     yield from missing_credentials(settings, facts)
 

@@ -11,7 +11,7 @@ from cli.hosts.across import Offset, judge_across, judge_lines
 from cli.hosts.check import list_rounds
 from cli.hosts.finding import Finding, Verdict, make_finding
 from cli.hosts.judge import judge_host
-from cloud_init.host.facts import Facts, FileSystem, Line, Listener, Peer, Reached, Source, Sync
+from cloud_init.host.facts import Facts, FileSystem, Line, Listener, Peer, Reached, SharedAddress, Source, Sync
 from components.model.host_checks import CHECKS, NEVER_ACCEPTED
 from components.model.host_limits import MEMORY_SHARE, Limit
 from components.model.problems import PlanError
@@ -171,6 +171,33 @@ def test_headers_are_asked_for_where_a_module_may_be_built() -> None:
     assert bad(judge_host(WISHES["app-1"], facts)) == []
 
 
+SHARED = SharedAddress("10.20.0.200", "10.20.0.0/24", False, "", "")
+TURNS: dict[str, tuple[str, SharedAddress]] = {
+    "nobody has it": ("pass", SHARED),
+    "the other node has it": ("pass", replace(SHARED, owner="02:00:00:00:00:01", node="10.20.0.13")),
+    "a printer has it": ("fail", replace(SHARED, owner="02:00:00:00:00:02")),
+    "the host has it fixed": ("fail", replace(SHARED, is_here=True)),
+    "another network": ("fail", replace(SHARED, network="10.20.1.0/24")),
+}
+
+
+@pytest.mark.parametrize("what", TURNS)
+def test_nobody_else_has_the_address_of_two_nodes(what: str) -> None:
+    state, shared = TURNS[what]
+    facts = replace(with_part("network", shared=shared), storage=FACTS.storage)
+    wish = make_wishes(sip_address="10.20.0.200")["edge-1"]
+    assert wish.ask(measure=False).shared == "10.20.0.200" and not make_wishes()["edge-1"].shared
+    assert bad(judge_host(wish, facts)) == ([("SIP address", "fail")] if state == "fail" else [])
+
+
+def test_a_node_of_ours_may_have_it() -> None:
+    facts = with_part("network", shared=replace(SHARED, is_here=True))
+    assert facts.system
+    ours = replace(facts, system=replace(facts.system, ours="edge-1", ours_stack="given-basic"))
+    wish = make_wishes(sip_address="10.20.0.200")["edge-1"]
+    assert [one.state for one in judge_host(wish, ours) if one.check == "SIP address"] == ["pass"]
+
+
 @pytest.mark.parametrize("what", CALLS)
 def test_where_calls_pass_more_is_asked(what: str) -> None:
     check, state, facts = CALLS[what]
@@ -234,6 +261,7 @@ def test_the_way_to_a_host_is_no_fault_of_its_clock() -> None:
 
 def test_every_check_was_planted() -> None:
     planted = {check for check, _, _ in (*PLANTED.values(), *CALLS.values())} | {check for check, _, _ in TOGETHER.values()}
+    planted |= {"SIP address"} if any(state == "fail" for state, _ in TURNS.values()) else set()
     assert planted == set(CHECKS)
 
 

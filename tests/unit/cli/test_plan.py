@@ -12,11 +12,13 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from cli.show.plan import describe_openings, format_calls
+from cli.show.plan import describe_address, describe_openings, format_calls
 from components.model.plan import Opening
+from components.model.settings import Settings
 from stacks import settings
 from stacks.load import find_facts
 from stacks.settings import list_stacks
+from tests.plans import make_plan
 
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = ("pulumi", "grpc", "asyncssh", "cryptography", "jinja2", "incus")
@@ -57,6 +59,7 @@ def test_every_committed_stack(stack: str) -> None:
         "tier",
         "region",
         "sip_address",
+        "sip_outside",
         "nodes",
         "kept_disks",
         "openings",
@@ -119,3 +122,15 @@ def test_openings_of_a_role_share_a_line() -> None:
 
 def test_calls_in_words() -> None:
     assert [format_calls(number) for number in (50_000, 400_000, 1_000_000)] == ["50 thousand", "400 thousand", "1 million"]
+
+
+def test_the_address_of_sip_is_told_with_who_has_it() -> None:
+    def said(**values: object) -> list[str]:
+        made = make_plan(Settings.model_validate({"cloud": "local", "tier": "basic", **values}), "s")
+        return list(describe_address(made))
+
+    assert said() == []
+    assert said(counts={"edge": 2}) == ["10.77.1.39: edge-1 and edge-2 in turn"]
+    assert said(sip_address="10.77.1.200") == ["10.77.1.200: edge-1, as a second node would have it in turn"]
+    (line,) = said(counts={"edge": 2}, local_network="nat")
+    assert line.endswith("; outside it is 198.18.1.39, which is translated to it")

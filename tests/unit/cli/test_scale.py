@@ -83,7 +83,7 @@ def run(*arguments: str) -> Result:
 @pytest.mark.parametrize(
     ("role", "count", "words"),
     [
-        ("sip", "2", "a second node that takes calls over is not built for tier extended yet"),
+        ("sip", "3", "OpenSIPS cannot run twice yet"),
         ("storage", "2", "Storage runs on the first node only"),
         ("db", "2", "a cluster of 2 cannot lose a node"),
         ("media", "1", "fewer than the tier's; use 2 or more"),

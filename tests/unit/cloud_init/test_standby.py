@@ -6,7 +6,7 @@ from cloud_init.compose import Configuration
 from cloud_init.node.clusters import sip_address
 from components.model.catalogue.standby import FOLLOWING
 from components.model.settings import Settings
-from tests.plans import compose_configuration, make_plan
+from tests.plans import compose_configuration, make_plan, with_hosts
 
 ADDRESS = "10.77.1.39"
 NFTABLES, RTPENGINE, OPENSIPS = "/etc/nftables.conf", "/etc/rtpengine/rtpengine.conf", "/etc/opensips/opensips.cfg"
@@ -78,3 +78,70 @@ def test_web_is_ready_on_both() -> None:
     assert f"ip daddr {ADDRESS} tcp dport {{ 80, 443 }} redirect" in lines("edge-2", NFTABLES)
     upstream = configure("edge-2").files["/etc/nginx/sites-enabled/default"]
     assert upstream.count(":5071 max_fails=2") == 2, "to the node where OpenSIPS is"
+
+
+def configure_given(key: str, edges: int) -> Configuration:
+    """One of the nodes for SIP, or two, on given hosts: the address is the one that their owner gave."""
+    values = {"cloud": "onprem", "tier": "basic", "counts": {"edge": edges}, "sip_address": "10.20.0.200"}
+    settings = with_hosts(Settings.model_validate(values))
+    plan = make_plan(settings, "s")
+    return compose_configuration(plan, plan.node(key), settings)
+
+
+def test_a_second_node_changes_nothing_that_carries_calls() -> None:
+    alone, pair = configure_given("edge-1", 1), configure_given("edge-1", 2)
+    assert alone.files.keys() == pair.files.keys()
+    changed = {path for path in pair.files if alone.files[path] != pair.files[path]}
+    assert changed == {
+        "/etc/hosts",
+        NFTABLES,
+        "/etc/nginx/sip-websocket.conf",
+        "/etc/nginx/sites-enabled/default",
+        "/etc/redis/redis.conf",
+        "/etc/systemd/system/redis-server.service.d/webitel.conf",
+    }
+    app = configure_given("app-1", 1).files, configure_given("app-1", 2).files
+    assert {path for path in app[1] if app[0][path] != app[1][path]} == {"/etc/hosts", NFTABLES}
+    assert alone.units == pair.units or [one["name"] for one in alone.units] == [one["name"] for one in pair.units]
+
+
+def test_one_node_alone_has_the_address_by_its_lock_and_copies_from_nobody() -> None:
+    alone = configure_given("edge-1", 1)
+    assert alone.manifest["sip_address"] == "10.20.0.200"
+    candidates = {one["name"]: one["candidates"] for one in alone.manifest["services"] if "candidates" in one}
+    assert candidates.keys() == {sip_address.SERVICE, *FOLLOWING}
+    assert all([one["key"] for one in found] == ["edge-1"] for found in candidates.values())
+    assert "replicaof" not in alone.files["/etc/redis/redis.conf"].replace("+replicaof", "")
+    assert "ip saddr {  }" not in alone.files[NFTABLES]
+
+
+def test_a_browser_that_comes_by_the_address_is_no_stranger() -> None:
+    names = [line for line in lines("edge-2", "/etc/nginx/sites-enabled/default") if line.startswith("server_name")]
+    assert names and all(line.rstrip(";").split()[-1] == ADDRESS for line in names)
+
+
+def test_where_the_web_is_on_other_nodes_the_address_leads_to_sip_alone() -> None:
+    settings = Settings.model_validate({"cloud": "local", "tier": "extended", "counts": {"sip": 2}})
+    plan = make_plan(settings, "s")
+    files = {node.key: compose_configuration(plan, node, settings).files for node in plan.nodes}
+    address = plan.sip_address
+    assert f"socket = udp:{address}:5060" in files["sip-2"][OPENSIPS]
+    assert "redirect" not in files["sip-1"][NFTABLES] and "/etc/nginx/sites-enabled/default" not in files["sip-1"]
+    web = files["web-1"]["/etc/nginx/sites-enabled/default"]
+    assert web.count(":5071 max_fails=2") == 2 and address not in web
+    assert f'data="outbound_sip_proxy={address}:5062"' in files["media-2"]["/etc/freeswitch/vars.xml"]
+    assert [address in files[key][NFTABLES] for key in ("media-1", "web-1", "db-1")] == [True, False, False]
+    first, second = (files[key]["/etc/opensips/routes.cfg"] for key in ("sip-1", "sip-2"))
+    assert first.replace("sip-1", "own") == second.replace("sip-2", "own")
+
+
+def test_outside_a_router_both_say_the_address_that_is_translated_to_theirs() -> None:
+    settings = Settings.model_validate({"cloud": "local", "tier": "basic", "counts": {"edge": 2}, "local_network": "nat"})
+    plan = make_plan(settings, "s")
+    files = compose_configuration(plan, plan.node("edge-2"), settings).files
+    outside = plan.sip_outside
+    assert f"socket = udp:{ADDRESS}:5060 as {outside}" in files[OPENSIPS]
+    assert f"interface = ext/{ADDRESS}!{outside};int/{ADDRESS}" in files[RTPENGINE]
+    assert f"OPENSIPS_SIP_ADDRESS={outside}" in files["/etc/webitel/webitel-uac.env"]
+    assert f"@{outside}:5060;media=" in files["/etc/opensips/routes.cfg"]
+    assert outside in files["/etc/nginx/sites-enabled/default"]

@@ -199,6 +199,7 @@ def test_json_has_the_documented_shape() -> None:
         "tier",
         "region",
         "sip_address",
+        "sip_outside",
         "nodes",
         "kept_disks",
         "openings",

@@ -121,12 +121,23 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"tier": "extended", "counts": {"bus": 5}}, "webitel:counts.bus = 5"),
     (
         {"counts": {"edge": 2}},
-        "webitel:counts.edge = 2: a second node that takes calls over is not built for AWS yet, only for webitel:cloud = local "
-        "with webitel:local_network = bridged and webitel:tier = basic; use 1",
+        "webitel:counts.edge = 2: a second node that takes calls over is not built for AWS yet, only for given hosts, "
+        "hypervisors and webitel:cloud = local with webitel:local_network = bridged or nat, with webitel:tier = basic or "
+        "extended; use 1",
     ),
-    ({"cloud": "local", "local_network": "nat", "counts": {"edge": 2}}, "is not built for this machine with its network yet"),
-    ({"cloud": "local", "tier": "extended", "counts": {"sip": 2}}, "webitel:counts.sip = 2: a second node that takes calls over"),
+    (
+        {"cloud": "local", "local_network": "late_network", "counts": {"edge": 2}},
+        "is not built for this machine with its network yet",
+    ),
+    (
+        {"tier": "extended", "counts": {"sip": 2}},
+        "webitel:counts.sip = 2: a second node that takes calls over is not built for AWS",
+    ),
     ({"cloud": "local", "counts": {"edge": 3}}, "webitel:counts.edge = 3: OpenSIPS cannot run twice yet; use 1"),
+    (
+        {"cloud": "local", "counts": {"edge": 3}, "sip_address": "10.77.1.99"},
+        "webitel:counts.edge = 3: OpenSIPS cannot run twice",
+    ),
     ({"tier": "single", "counts": {"all": 3}}, "webitel:counts.all = 3: OpenSIPS cannot run twice yet; use 1"),
     ({"tier": "extended", "counts": {"storage": 2}}, "webitel:counts.storage = 2: Storage runs on the first node only"),
     ({"tier": "extended", "counts": {"storage": 0}}, "webitel:counts.storage = 0: fewer than the tier's; use 1 or more"),

@@ -311,3 +311,20 @@ def test_who_waits_for_a_change_and_reaches_no_server_is_known_to_be_deaf(
     monkeypatch.setattr(locks, "await_key", refuse)
     lease.await_change(2.0)
     assert lease.stands_by()
+
+
+def test_the_only_candidate_goes_on_while_its_lock_is_nobodys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Consul may take a busy node for lost; where no other one could take over, that would only be silence."""
+    monkeypatch.setattr(locks, "HELD", tmp_path)
+    found, alone = {"session": "", "holder": "", "index": "7"}, [True]
+    monkeypatch.setattr(locks, "find_key", lambda *_: found)
+    made = locks.Lease("sip-address", "edge-1", 0, True, alone=lambda: alone[0])
+    monkeypatch.setattr(made.session, "hold", lambda *_: False)
+    assert not look(made), "it does not begin without its lock"
+    made.until = time.monotonic() + 5
+    assert look(made) and made.is_refused, "and tries again soon"
+    alone[0] = False
+    assert not look(made)
+    alone[0], made.until = True, time.monotonic() + 5
+    found["session"] = "another's"
+    assert not look(made), "a second node is there by now"

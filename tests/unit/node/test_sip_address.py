@@ -71,6 +71,7 @@ def node(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Node:
     monkeypatch.setattr(sip_address, "is_here", made.find_link)
     monkeypatch.setattr(sip_address, "PROMOTED", tmp_path / "promoted")
     monkeypatch.setattr(sip_address, "LEFT", tmp_path / "left")
+    monkeypatch.setattr(sip_address, "TAKEN", tmp_path / "taken")
     monkeypatch.setattr(sip_address, "READ", ("true",))
     return made
 
@@ -380,3 +381,35 @@ def test_a_program_that_ends_gives_its_locks_back_although_the_address_stays(
     made.ended.set()
     assert made.run() == 0 and done == ["given back"], "the others'; that of the address only once nobody hears this node"
     assert "Operation not permitted" in capsys.readouterr().out
+
+
+def test_a_node_alone_has_nobody_to_copy_from(node: Node) -> None:
+    alone = manifest(
+        key="edge-1", address="10.0.0.1", sip_address="10.0.0.9", services=[service("sip-address", candidates=CANDIDATES[:1])]
+    )
+    node.role = "master"
+    sip_address.demote(alone)
+    assert node.done == [] and node.role == "master"
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_another_address_leaves_none_behind(anew: bool, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the program has begun anew meanwhile."""
+    here, done = set[str](), list[tuple[str, str]]()
+
+    def change(_: sip_address.Calls, verb: str, address: str, link: str) -> None:
+        (here.add if verb == "add" else here.discard)(address)
+        done.append((verb, address))
+
+    monkeypatch.setattr(sip_address.Calls, "change", change)
+    monkeypatch.setattr(sip_address, "is_here", lambda address: address in here)
+    monkeypatch.setattr(sip_address, "announce", lambda *_: None)
+    calls = sip_address.Calls(lambda: True, threading.Event())
+    calls.ready = True
+    assert calls.turn(MANIFEST, True) and here == {"10.0.0.9"}
+    other = manifest(**{**MANIFEST, "sip_address": "10.0.0.8"})
+    if anew:
+        calls = sip_address.Calls(lambda: True, threading.Event())
+        calls.ready = True
+    assert calls.turn(other, True) and here == {"10.0.0.8"}
+    assert done == [("add", "10.0.0.9"), ("del", "10.0.0.9"), ("add", "10.0.0.8")]
