@@ -13,9 +13,9 @@ from cli.console import DEFAULT_STACK, Failure, StackName, Yes, is_terminal, out
 from cli.help import DAY_TWO
 from components.model.catalogue.service import OnChange
 from components.model.catalogue.services import CATALOGUE
+from components.model.dropped_calls import goes_on_elsewhere
 from components.model.plan import Node, Plan
 from components.model.report import NodeReport, Reports, describe_first, is_healthy
-from components.model.standby import goes_on_elsewhere
 from stacks.load import load_deployment
 
 if TYPE_CHECKING:

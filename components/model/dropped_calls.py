@@ -5,6 +5,8 @@ from typing import Any
 
 from components.model.catalogue.service import Service
 from components.model.catalogue.services import CATALOGUE
+from components.model.catalogue.standby import FOLLOWING
+from components.model.plan import Node, Plan
 
 ANNOUNCED, UNLESS_ALLOWED = "calls in progress suffer: ", "; up does it only with --disruptive"
 """What a preview's warning stands between; the end is left out where it is allowed."""
@@ -114,3 +116,9 @@ def list_moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 def list_units(service: Service) -> set[str]:
     """List the units of a service with any package source."""
     return {*service.units, *(unit for units in service.units_by_source.values() for unit in units)}
+
+
+def goes_on_elsewhere(plan: Plan, service: Service, node: Node) -> bool:
+    """Tell whether another node of the role goes on with what a service does on a node."""
+    moves = service.moves or (bool(plan.sip_address) and service.name in FOLLOWING)
+    return moves and len(plan.candidates(service.name, node)) > 1

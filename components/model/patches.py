@@ -10,8 +10,8 @@ from typing import Any
 from components.model.catalogue.packages import find_package, is_part
 from components.model.catalogue.service import OnChange, PackageSource, Service
 from components.model.catalogue.services import CATALOGUE
+from components.model.dropped_calls import goes_on_elsewhere
 from components.model.plan import Plan
-from components.model.standby import goes_on_elsewhere
 
 VERSION = re.compile(r"(\d+:)?\d[A-Za-z0-9.+~-]*")
 """A version as Debian's policy has it (5.6.12)."""

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
 
 from components.model.catalogue.service import Service
-from components.model.catalogue.standby import ADDRESS, FOLLOWING, take_turns
+from components.model.catalogue.standby import ADDRESS, take_turns
 from components.model.catalogue.tiers import TIERS, Role, Tier
 from components.model.clouds.facts import PublicAddress
 from components.model.given_hosts import read_address
-from components.model.plan import Node, Plan
 from components.model.planning.addresses import (
     MAX_NODES_PER_ROLE,
     NEAR_NODES,
@@ -50,12 +49,6 @@ def is_pair(settings: Settings) -> bool:
 def has_address(settings: Settings) -> bool:
     """Tell whether SIP has an address beside those of its nodes, be it one node."""
     return is_pair(settings) or (settings.sip_address is not None and count(settings) == 1)
-
-
-def goes_on_elsewhere(plan: Plan, service: Service, node: Node) -> bool:
-    """Tell whether another node of the role goes on with what a service does on a node."""
-    moves = service.moves or (bool(plan.sip_address) and service.name in FOLLOWING)
-    return moves and len(plan.candidates(service.name, node)) > 1
 
 
 def add_standby(settings: Settings, catalogue: Mapping[str, Service]) -> Mapping[str, Service]:
