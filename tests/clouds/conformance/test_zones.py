@@ -42,7 +42,7 @@ def forget_places(state: Path) -> None:
 def test_every_node_stands_in_its_zone_and_stays_there(cloud: str, start: Start) -> None:
     do_on(FULLEST, cloud, "takes a minute")
     zones = list(APART[cloud]["zones"])
-    first = {**OWN, "zones": zones, "counts": {"data": 3, "app": 2}}
+    first = {**OWN, **APART[cloud], "counts": {"data": 3, "app": 2}}
     live = start(f"{cloud}-basic")
     live.deployment.configure(first)
     live.deployment.up()
