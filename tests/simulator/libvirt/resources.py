@@ -63,8 +63,8 @@ def host_of(settings: Properties) -> str:
 
 
 class OnHost(Simulated):
-    """What one host has is nobody else's: through the provider of another it is not there (`provider.go`: one client for each
-    `uri`)."""
+    """What one host has is nobody else's: through the provider of another it is not there, as each has one connection, that of
+    its `uri`."""
 
     def make(self, call: Call) -> Properties:
         return {"host": host_of(call.request.settings)}
