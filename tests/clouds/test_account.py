@@ -17,6 +17,7 @@ from components.clouds.azure import account as azure
 from components.clouds.libvirt import account as libvirt
 from components.clouds.proxmox.places import Places
 from components.clouds.questions import Asked
+from components.model.clouds.offers import Finding
 from components.model.settings import Settings
 from components.model.site import Site
 from stacks.load import load_deployment
@@ -347,8 +348,10 @@ def test_libvirt_on_several_hosts(attach: Attach, monkeypatch: pytest.MonkeyPatc
     tell(simulators.world, "libvirt", memory_gib=100)
 
     def say(question: str) -> list[str]:
-        findings = asyncio.run(libvirt.make_questions(asked).others[question]())
-        return [one.found for one in findings]
+        async def ask_it() -> list[Finding]:
+            return await libvirt.make_questions(asked).others[question]()
+
+        return [one.found for one in asyncio.run(ask_it())]
 
     assert asyncio.run(libvirt.ask_account(asked)) == (
         "a host with 64 CPUs and 512 GiB (kvm-2), a host with 64 CPUs and 512 GiB (kvm-3)"
