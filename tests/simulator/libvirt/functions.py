@@ -8,7 +8,7 @@ from provider.server import Properties
 from tests.simulator.account import Function, facts_of, read_facts
 from tests.simulator.call import Account
 from tests.simulator.libvirt.machines import HOST_MEMORY_MIB, NETWORKS, RUNNING, start
-from tests.simulator.libvirt.resources import DISC, DOMAIN, GIB, HOSTS, IMAGES, POOLS, VOLUME
+from tests.simulator.libvirt.resources import DISC, DOMAIN, GIB, HOSTS, IMAGES, POOLS, VOLUME, endpoint_of
 from tests.simulator.world import Thing, World
 
 PLACES = tuple(HOSTS)
@@ -58,11 +58,11 @@ def answer(world: World, words: Sequence[str], uri: str = "") -> str:
     if command == "freecell":
         return f"Total: {told.get('memory_gib', 400) * 1024 * 1024} KiB\n"
     if command == "list":
-        return "".join(f"{one.inputs['name']}\n" for one in world.all(DOMAIN) if _is_of(one, host))
+        return "".join(f"{one.inputs['name']}\n" for one in world.all(DOMAIN) if endpoint_of(one) == host)
     if command == "nodeinfo":
         return f"CPU model: x86_64\nCPU(s): 64\nMemory size: {HOST_MEMORY_MIB * 1024} KiB\n"
     machine = world.find(DOMAIN, rest[0])
-    if machine is None or not _is_of(machine, host):
+    if machine is None or endpoint_of(machine) != host:
         raise VirshError(f"failed to get domain '{rest[0]}'")
     if command == "domstate":
         return f"{machine.outputs['state']}\n"
@@ -74,15 +74,11 @@ def answer(world: World, words: Sequence[str], uri: str = "") -> str:
     return f"Domain '{machine.inputs['name']}' started\n"
 
 
-def _is_of(thing: Thing, host: str) -> bool:
-    return bool(thing.outputs.get("host", HOSTS["kvm-1"]) == host)
-
-
 def _list_files(world: World, pool: str, host: str) -> Iterator[tuple[str, str]]:
     if pool == POOLS[0]:
         yield from ((name, f"/var/lib/libvirt/{pool}/{name}") for name in IMAGES)
     for thing in (*world.all(VOLUME), *world.all(DISC)):
-        if thing.inputs["pool"] == pool and _is_of(thing, host):
+        if thing.inputs["pool"] == pool and endpoint_of(thing) == host:
             yield thing.inputs["name"], _path(thing)
 
 

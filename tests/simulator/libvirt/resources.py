@@ -93,7 +93,12 @@ class OnHost(Simulated):
 
 def is_on(thing: Thing, request: Request) -> bool:
     """Whether a thing is of the host that a call is made to."""
-    return bool(thing.outputs["host"] == host_of(request.settings))
+    return endpoint_of(thing) == host_of(request.settings)
+
+
+def endpoint_of(thing: Thing) -> str:
+    """The endpoint of the host that a thing is of: of the first one where nobody says."""
+    return str(thing.outputs.get("host") or HOSTS["kvm-1"])
 
 
 class Volume(OnHost):
