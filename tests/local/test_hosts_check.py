@@ -240,7 +240,7 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
 apt-get -qqy -o DPkg::Options::=--force-confold install --no-install-recommends chrony >/dev/null
 echo 'DAEMON_OPTS="-F 1 -x"' >/etc/default/chrony
-sed -i '/^pool/d' /etc/chrony/chrony.conf
+sed -i '/^pool/d; /^makestep/d' /etc/chrony/chrony.conf
 echo 'server {server} iburst minpoll 0 maxpoll 1' >/etc/chrony/sources.d/owner.sources
 systemctl restart chrony
 chronyc waitsync 30 0 0 1 >/dev/null
