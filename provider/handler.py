@@ -49,7 +49,15 @@ class PartialFailure(ProviderError):
 class Request:
     """One call of the engine."""
 
-    def __init__(self, urn: str, *, preview: bool = False, timeout: float | None = None, log: Log | None = None) -> None:
+    def __init__(
+        self,
+        urn: str,
+        *,
+        preview: bool = False,
+        timeout: float | None = None,
+        log: Log | None = None,
+        settings: Properties | None = None,
+    ) -> None:
         self.urn = urn
         # urn:pulumi:<stack>::<project>::<parent types>$<type>::<name>
         parts = urn.split("::", 3)
@@ -58,6 +66,8 @@ class Request:
         self.preview = preview
         self.timeout = timeout
         """Seconds the user allows (`customTimeouts`); None where they set no limit."""
+        self.settings: Properties = settings or {}
+        """What the provider that is called was configured with: several of one kind have one process to attach to."""
         self.cancelled = threading.Event()
         """Set when the user interrupts or the engine is gone: every wait looks at it."""
         self._log = log or (lambda severity, text, urn, ephemeral: None)

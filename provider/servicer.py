@@ -44,6 +44,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def __init__(self, provider: Calls) -> None:
         self._provider = provider
+        self._settings: dict[str, Properties] = {}
+        """By connection: the engine has one for each provider that a program makes."""
 
     # About the provider itself
 
@@ -75,7 +77,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:
         def work(call: _Call) -> Any:
-            settings = call.read(request.args)
+            settings = self._settings[context.peer()] = call.read(request.args)
             if self._provider.configure:
                 self._provider.configure(settings)
             return pb.ConfigureResponse(acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=True)
@@ -95,7 +97,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             getattr(response, "return").CopyFrom(call.write(answer))  # a keyword of Python
             return response
 
-        return self._run(context, Request("", preview=request.preview, log=self._provider.log), work, slow=True)
+        asked = Request("", preview=request.preview, log=self._provider.log, settings=self._settings.get(context.peer()))
+        return self._run(context, asked, work, slow=True)
 
     # About resources
 
@@ -158,7 +161,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self, message: Any, context: grpc.ServicerContext, work: Callable[[_Call, Handler], T], *, slow: bool = False
     ) -> T:
         preview, timeout = getattr(message, "preview", False), getattr(message, "timeout", 0)
-        request = Request(message.urn, preview=preview, timeout=timeout or None, log=self._provider.log)
+        settings = self._settings.get(context.peer())
+        request = Request(message.urn, preview=preview, timeout=timeout or None, log=self._provider.log, settings=settings)
 
         def work_with_handler(call: _Call) -> T:
             handler = self._provider.handlers.get(request.type)

@@ -15,7 +15,7 @@ from cli.engine.ask import Answer, Question, ask
 from cli.engine.backend import ROOT
 from cli.engine.engine import Engine
 from cli.engine.events import noun
-from components.clouds.adoption import Way
+from components.clouds.adoption import Setting, Way
 from components.clouds.registry import load_ways
 
 Resource = dict[str, Any]
@@ -125,10 +125,10 @@ def find_ids(engine: Engine, begun: Sequence[Resource], resources: Sequence[Reso
             continue
         if answer.error:
             raise Failure(f"the cloud does not say whether {describe(urn)} was created:\n{answer.error}")
+        given, setting = complete(one, resources), setting_of(engine, one, resources)
         if way.ask:
-            answer = Answer(ask_directly(engine, urn, way))
-        given = complete(one, resources)
-        made = look_directly(engine, urn, given, way) if way.look else way.ids(given, answer.values)
+            answer = Answer(ask_directly(setting, urn, way))
+        made = look_directly(setting, urn, given, way) if way.look else way.ids(given, answer.values)
         others = {other.get("id") for other in resources if other["type"] == one["type"] and is_another(other, one)}
         ids = [id for id in made if id not in others]
         if len(ids) > 1:
@@ -176,8 +176,7 @@ def make_question(
     """Return the question to the provider that was told to make it."""
     settings = {name: value for name, value in settings_of(resource, resources).items() if not name.startswith("__")}
     version = str(settings.pop("version", ""))
-    given = not resource.get("provider", "").rpartition("::")[0].rpartition("::")[2].startswith("default")
-    return Question(function, dict(arguments), version, settings if given else None)
+    return Question(function, dict(arguments), version, settings if is_made_by_program(resource) else None)
 
 
 def settings_of(resource: Resource, resources: Sequence[Resource]) -> Mapping[str, Any]:
@@ -186,25 +185,44 @@ def settings_of(resource: Resource, resources: Sequence[Resource]) -> Mapping[st
     return next((one.get("inputs") or {} for one in resources if one["urn"] == urn), {})
 
 
+def setting_of(engine: Engine, resource: Resource, resources: Sequence[Resource]) -> Setting:
+    """Return what reads a setting of the provider that made a resource: of one that the program made itself, its own."""
+    own = is_made_by_program(resource)
+    given = settings_of(resource, resources) if own else {}
+    package = resource["type"].partition(":")[0]
+
+    def read(name: str) -> str:
+        value = given.get(name.removeprefix(f"{package}:")) if name.startswith(f"{package}:") else None
+        return value if isinstance(value, str) else engine.setting(name)
+
+    return read
+
+
+def is_made_by_program(resource: Resource) -> bool:
+    """Return whether the program made the provider of a resource, in place of the engine, which makes the default one."""
+    provider = str(resource.get("provider", "")).rpartition("::")[0].rpartition("::")[2]
+    return bool(provider) and not provider.startswith("default")
+
+
 def complete(resource: Resource, resources: Sequence[Resource]) -> dict[str, Any]:
     """Return a resource's inputs, and its provider's where it says nothing itself: Google's project."""
     given: dict[str, Any] = resource["inputs"]
     return {**settings_of(resource, resources), **given}
 
 
-def ask_directly(engine: Engine, urn: str, way: Way) -> Mapping[str, Any]:
+def ask_directly(setting: Setting, urn: str, way: Way) -> Mapping[str, Any]:
     """Return what only the cloud's own interface tells."""
     assert way.ask
     try:
-        return way.ask(engine.setting)
+        return way.ask(setting)
     except OSError as error:
         raise Failure(f"the cloud does not say whether {describe(urn)} was created: {error}") from error
 
 
-def look_directly(engine: Engine, urn: str, inputs: Mapping[str, Any], way: Way) -> list[str]:
+def look_directly(setting: Setting, urn: str, inputs: Mapping[str, Any], way: Way) -> list[str]:
     """Return the ids that the cloud's own interface tells for the inputs of a creation."""
     assert way.look
     try:
-        return way.look(inputs, engine.setting)
+        return way.look(inputs, setting)
     except OSError as error:
         raise Failure(f"the cloud does not say whether {describe(urn)} was created: {error}") from error

@@ -16,7 +16,7 @@ from cli.engine.ask import Question, ask, make
 from cli.engine.backend import ROOT
 from cli.engine.engine import Engine
 from cli.engine.events import EventLog, name_of
-from cli.engine.pending import make_question
+from cli.engine.pending import make_question, setting_of
 from components.clouds.power import Direct, Request, Switch
 from components.clouds.registry import load_power
 from components.model.naming import is_node_key
@@ -73,7 +73,7 @@ def ask_power(engine: Engine, plan: Plan, keys: Collection[str] = ()) -> Machine
     if power.tell:
         for key, one in found.items():
             try:
-                words[key] = power.tell(str(one["id"]), engine.setting)
+                words[key] = power.tell(str(one["id"]), setting_of(engine, one, resources))
             except OSError as error:
                 told.unknown[key] = str(error)
     else:
@@ -114,7 +114,7 @@ def start_machines(engine: Engine, plan: Plan) -> list[str]:
     switches = []
     for key, one in found.items():
         progress(f"Starting {key}: its machine is {told.off[key]}.")
-        start = power.start(str(one["id"]), told.off[key], engine.setting)
+        start = power.start(str(one["id"]), told.off[key], setting_of(engine, one, resources))
         if isinstance(start, Switch):
             switches.append(make_question(one, start.type, start.inputs, resources))
         elif isinstance(start, Direct):

@@ -15,7 +15,7 @@ def find_unwritten(engine: Engine, deployment: Deployment) -> Mapping[str, Any]:
     """Return the settings that the stack file lacks for everything to stay where it is, each with its value, None where it is to
     be taken out."""
     settings, facts = deployment.settings, deployment.plan.facts
-    if not facts.type_output:
+    if not (facts.type_output or facts.zones):
         return {}
     found = engine.export()["deployment"].get("resources", [])
     told = next((one.get("outputs") or {} for one in found if one["type"] == STACK_TYPE), {}).get(OUTPUT) or {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import asyncssh
 
-from cli.hosts.across import judge_across, judge_lines
+from cli.hosts.across import judge_across, judge_lines, judge_offsets
 from cli.hosts.ask import Answer, Conversation
 from cli.hosts.finding import ACROSS, Finding, Verdict, make_finding
 from cli.hosts.judge import judge_host
@@ -54,7 +54,8 @@ async def check_all(wishes: Sequence[Wish], plan: Plan, settings: Settings, how:
                 conversations[place] = Conversation(wishes[place], settings, keys)
                 answers[place] = await conversations[place].ask(measure=True, mend=how.apply)
         if how.apply:
-            await asyncio.gather(*(mend(conversations[place], answers, place, tell) for place in range(len(wishes))))
+            apart = find_apart(wishes, answers)
+            await asyncio.gather(*(mend(conversations[place], answers, place, apart, tell) for place in range(len(wishes))))
         findings = judge_answers(wishes, answers)
         if how.network:
             findings += await measure_lines(conversations, answers, audio_rate(plan), how.seconds, tell)
@@ -75,12 +76,20 @@ def judge_answers(wishes: Sequence[Wish], answers: Sequence[Answer]) -> list[Fin
     return [*found, *judge_across(wishes, facts, offsets)]
 
 
-async def mend(conversation: Conversation, answers: list[Answer], place: int, tell: Tell) -> None:
-    """Mend what may be mended on one host, and ask it again."""
+def find_apart(wishes: Sequence[Wish], answers: Sequence[Answer]) -> set[str]:
+    """Return the hosts whose clocks are not together: which of two is wrong only a time server knows."""
+    offsets = {wish.key: answer.offset for wish, answer in zip(wishes, answers, strict=True) if answer.offset}
+    return {key for keys, verdict in judge_offsets(offsets) if verdict.state != "pass" for key in keys}
+
+
+async def mend(conversation: Conversation, answers: list[Answer], place: int, apart: Collection[str], tell: Tell) -> None:
+    """Mend what may be mended on one host, one of those whose clocks are `apart` perhaps, and ask it again."""
     wish, facts = conversation.wish, answers[place].facts
     if not facts:
         return
     wanted = dict.fromkeys(one.check for one in judge_host(wish, facts) if one.mends)
+    if wish.key in apart:
+        wanted["time"] = None
     for check in wanted:
         problem = await conversation.mend(check)
         tell(f"  {wish.key}: {check}: {f'not mended: {problem}' if problem else 'mended'}")

@@ -5,15 +5,20 @@ from __future__ import annotations
 import pathlib
 import subprocess
 
+from cloud_init.host.machine import find_owner
 from cloud_init.host.running import run
+from cloud_init.host.software import CLOCKS
 
 PAGES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
 PAGES_FILE = pathlib.Path("/etc/tmpfiles.d/webitel-host.conf")
 GOVERNORS = pathlib.Path("/sys/devices/system/cpu")
 GOVERNORS_FILE = pathlib.Path("/etc/tmpfiles.d/webitel-governor.conf")
 CONNECTIONS_FILE = pathlib.Path("/etc/sysctl.d/59-webitel-host.conf")
-INSTALL_SECONDS = 100.0
-"""Three of them are less than what SSH waits for (`cli/hosts/ask.py`)."""
+CHRONY = "chrony"
+SYNC_SECONDS = 20
+"""Until a time server was chosen: a burst of four questions takes eight."""
+INSTALL_SECONDS = 80.0
+"""Three of them and the clock are less than what SSH waits for (`cli/hosts/ask.py`)."""
 
 
 def mend_huge_pages() -> str:
@@ -38,7 +43,33 @@ def apt_get(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def mend_time() -> str:
-    """Install the daemon that keeps the time, which takes the place of systemd's own."""
+    """Have chrony keep the time, it alone, and step the clock to what its servers say. A node at work is left alone: a step
+    is heard in its calls, and it has a chrony that steps what is off by more than a second by itself."""
+    if owner := find_owner():
+        return f"it is a node at work, {owner['key']} of {owner['stack']}: its chrony brings the clock in step by itself"
+    if not is_active(CHRONY) and (problem := install_chrony()):
+        return problem
+    for unit in CLOCKS:
+        # One that chrony's unit ends when it starts would end chrony at the next start of the host.
+        if unit != CHRONY and (is_active(unit) or is_enabled(unit)):
+            stopped = run("systemctl", "disable", "--now", unit)
+            if stopped.returncode != 0:
+                return stopped.stderr.strip()
+    return step_clock()
+
+
+def is_active(unit: str) -> bool:
+    """Return whether a unit runs."""
+    return run("systemctl", "is-active", unit).stdout.strip() == "active"
+
+
+def is_enabled(unit: str) -> bool:
+    """Return whether a unit starts with the host."""
+    return run("systemctl", "is-enabled", unit).stdout.strip() == "enabled"
+
+
+def install_chrony() -> str:
+    """Install the daemon that keeps the time, which takes the place of systemd's own, and start it, now and at every start."""
     install = ("install", "--yes", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=60", "chrony")
     done = apt_get(*install)
     # A fresh host has fetched no lists of packages yet, one that was left alone for long has old ones.
@@ -46,8 +77,20 @@ def mend_time() -> str:
         done = apt_get(*install)
     if done.returncode != 0:
         return (done.stderr.strip() or done.stdout.strip()).splitlines()[-1]
-    started = run("systemctl", "enable", "--now", "chrony")
+    started = run("systemctl", "enable", "--now", CHRONY)
     return started.stderr.strip() if started.returncode != 0 else ""
+
+
+def step_clock() -> str:
+    """Have chrony ask its servers now, and step the clock: what it slews instead takes hours."""
+    run("chronyc", "online")
+    run("chronyc", "burst", "4/4")
+    # Any correction and any skew, asked every second: it ends as soon as a server was chosen.
+    if run("chronyc", "waitsync", str(SYNC_SECONDS), "0", "0", "1", seconds=2 * SYNC_SECONDS).returncode != 0:
+        return "chrony reaches no time server: let it out by UDP 123, or name yours in /etc/chrony/sources.d"
+    done = run("chronyc", "makestep")
+    said = done.stderr.strip() or done.stdout.strip()
+    return f"chronyd does not step the clock: {said}" if done.returncode != 0 else ""
 
 
 def mend_connections(most: int) -> str:

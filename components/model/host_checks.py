@@ -41,10 +41,10 @@ class HostCheck:
     mends: str = ""
 
 
-def of(looks_at: str, limit: Limit, source: str, remedy: str, more: str = "") -> HostCheck:
+def of(looks_at: str, limit: Limit, source: str, remedy: str, more: str = "", mends: str = "") -> HostCheck:
     """Return the check of a figure; `more` says of which hosts."""
     passes, warns, fails = limit.words
-    return HostCheck(looks_at, passes, warns, fails + more, source, remedy)
+    return HostCheck(looks_at, passes, warns, fails + more, source, remedy, mends)
 
 
 CHECKS: Mapping[str, HostCheck] = {
@@ -242,8 +242,8 @@ CHECKS: Mapping[str, HostCheck] = {
         "none, several, or not in step",
         "chrony says 100 ms or more",
         OURS,
-        "apt install chrony",
-        "installs chrony",
+        "apt install chrony; chronyc makestep",
+        "has chrony keep it, alone, and steps the clock to what its servers say",
     ),
     "names": HostCheck(
         "localhost, the host's own name, name servers",
@@ -266,7 +266,11 @@ CHECKS: Mapping[str, HostCheck] = {
     ),
     "facts": HostCheck("whatever else could not be looked at", "-", "-", "something", OURS, "run ./webitel hosts check again"),
     "clocks": of(
-        "each host's clock at the same moment, less the way there", CLOCK, OURS, "apt install chrony, with the same source on all"
+        "each host's clock at the same moment, less the way there",
+        CLOCK,
+        OURS,
+        "apt install chrony, with the same source on all",
+        mends="as for time, on the hosts that it names",
     ),
     "identities": HostCheck(
         "machine id, SSH host keys, host names",

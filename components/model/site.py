@@ -60,7 +60,7 @@ class Site(BaseModel):
     )
     hosts: dict[str, str] = Field(
         default={},
-        description="Endpoint by host of `webitel:zones`, where a host has one of its own (libvirt).",
+        description="Endpoint by host of `webitel:zones`, on libvirt; one host may be without, the one at `libvirt:uri`.",
         examples=[{"kvm-1": "qemu+ssh://root@kvm-1/system"}],
     )
     public_addresses: dict[str, IPv4Address] = Field(

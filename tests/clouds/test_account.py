@@ -14,14 +14,17 @@ from cli.cloud.checks import judge
 from cli.cloud.questions import ask_cloud, read_stack_config
 from components.clouds.aws.account import list_limits
 from components.clouds.azure import account as azure
+from components.clouds.libvirt import account as libvirt
 from components.clouds.proxmox.places import Places
 from components.clouds.questions import Asked
+from components.model.clouds.offers import Finding
 from components.model.settings import Settings
 from components.model.site import Site
 from stacks.load import load_deployment
 from tests.clouds.conftest import LONG, Attach
 from tests.plans import make_plan
 from tests.simulator.account import tell
+from tests.simulator.libvirt.resources import HOSTS
 from tests.simulator.simulators import Simulators
 from tests.simulator.world import Thing
 
@@ -328,3 +331,33 @@ def test_xen_with_too_little(attach: Attach) -> None:
 
 def test_xen_with_all_that_it_takes(attach: Attach) -> None:
     assert [line.partition(":")[0] for line in ask(attach("xen"), "xen-basic")] == ["note tools"]
+
+
+def test_libvirt_on_several_hosts(attach: Attach, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is asked by its own endpoint, for its own nodes."""
+    simulators = attach("libvirt")
+    for name, value in simulators.environment.items():
+        monkeypatch.setenv(name, value)
+    hosts = {name: HOSTS[name] for name in ("kvm-2", "kvm-3")}
+    settings = Settings.model_validate(
+        {"cloud": "libvirt", "tier": "basic", "zones": [*hosts], "counts": {"data": 3}, "site": {"hosts": hosts}}
+    )
+    asked = Asked(make_plan(settings, "libvirt-hosts"), site=settings.site)
+    state = {"state": "shut off", "host": HOSTS["kvm-3"]}
+    put(simulators, Thing("libvirt:index/domain:Domain", "u", "", {"name": "libvirt-hosts-data-2"}, state))
+    tell(simulators.world, "libvirt", memory_gib=100)
+
+    def say(question: str) -> list[str]:
+        async def ask_it() -> list[Finding]:
+            return await libvirt.make_questions(asked).others[question]()
+
+        return [one.found for one in asyncio.run(ask_it())]
+
+    assert asyncio.run(libvirt.ask_account(asked)) == (
+        "a host with 64 CPUs and 512 GiB (kvm-2), a host with 64 CPUs and 512 GiB (kvm-3)"
+    )
+    assert say("memory") == ["kvm-2: 98 GiB free, 88 GiB needed", "kvm-3: 98 GiB free, 32 GiB needed"]
+    assert say("names") == [
+        "kvm-3: the host has a machine libvirt-hosts-data-2 already, which this deployment's state does not know"
+    ]
+    assert [line.partition(":")[0] for line in say("stores")] == ["kvm-2", "kvm-3"]

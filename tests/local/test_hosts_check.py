@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from cli.hosts.check import How, check_hosts
+from cli.hosts.check import How, Tell, check_hosts
 from cli.hosts.finding import ACROSS, Finding
 from components.model.settings import Settings
 from stacks.load import make_deployment
@@ -78,7 +78,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
         ended.release(held)
 
 
-def check(hosts: Hosts, how: How | None = None, **changed: Any) -> list[Finding]:
+def check(hosts: Hosts, how: How | None = None, tell: Tell = print, **changed: Any) -> list[Finding]:
     """Check them; `changed` settings, or by role what the list says of a host."""
     listed = [
         {"role": role, "address": host.address, "host_key": host.host_key, **changed.pop(role, {})}
@@ -98,7 +98,7 @@ def check(hosts: Hosts, how: How | None = None, **changed: Any) -> list[Finding]
             **changed,
         }
     )
-    return check_hosts(make_deployment(settings, STACK).plan, settings, how or How(), print)
+    return check_hosts(make_deployment(settings, STACK).plan, settings, how or How(), tell)
 
 
 def of(findings: list[Finding], host: str, name: str) -> Finding:
@@ -190,6 +190,8 @@ LATE = "late"
 """A host of its own, whose root may set what is the kernel's."""
 NEGLECTED = """
 cp -r --no-preserve=all /sys/devices/system/cpu /root/cpu 2>/dev/null
+echo 'always madvise never' | sed 's/always/[always]/' >/root/pages
+mount --bind /root/pages /sys/kernel/mm/transparent_hugepage/enabled
 for cpu in /root/cpu/cpu[0-9]*; do mkdir -p $cpu/cpufreq; echo powersave >$cpu/cpufreq/scaling_governor; done
 mount --bind /root/cpu /sys/devices/system/cpu
 echo 65536 >/root/connections
@@ -203,7 +205,7 @@ rm -rf /var/lib/apt/lists/*
 
 
 @only_long("installs packages")
-def test_python_governor_and_connections_are_mended_at_once(hosts: Hosts) -> None:
+def test_python_huge_pages_governor_and_connections_are_mended_at_once(hosts: Hosts) -> None:
     late = hosts.owner.make(LATE, 13, security_privileged="true")
     late.run(NEGLECTED)
     only = hosts._replace(by_role={**hosts.by_role, "data": late})
@@ -213,9 +215,74 @@ def test_python_governor_and_connections_are_mended_at_once(hosts: Hosts) -> Non
 
     assert of(look(), "data-1", "python3").state == "fail"
     mended = look(apply=True)
-    checks = ("python3", "governor", "connections")
+    checks = ("python3", "governor", "connections", "huge pages")
     assert {name: of(mended, "data-1", name).state for name in checks} == dict.fromkeys(checks, "pass")
     assert {name: of(look(), "data-1", name).state for name in checks} == dict.fromkeys(checks, "pass")
     # What lasts beyond a restart says so in files of its own.
     kept = late.run("cat /etc/tmpfiles.d/webitel-governor.conf /etc/sysctl.d/59-webitel-host.conf")
     assert "performance" in kept and "262144" in kept
+    late.run("echo '[always] madvise never' >/root/pages; systemd-tmpfiles --create /etc/tmpfiles.d/webitel-host.conf")
+    # Into a file in the kernel's place it is written over what stood there.
+    assert late.run("cat /sys/kernel/mm/transparent_hugepage/enabled").startswith("madvise")
+
+
+WRONG_SECONDS = 5
+TELLS_WRONG_TIME = f"""
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+apt-get -qqy -o DPkg::Options::=--force-confold install --no-install-recommends chrony libfaketime >/dev/null
+printf 'local stratum 3\\nallow\\ncmdport 0\\nbindcmdaddress /\\npidfile /run/owner.pid\\nuser root\\n' >/root/wrong.conf
+systemd-run --quiet --unit owners-clock env LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 \\
+  FAKETIME=-{WRONG_SECONDS}s FAKETIME_DONT_FAKE_MONOTONIC=1 /usr/sbin/chronyd -x -d -f /root/wrong.conf
+"""
+"""A time server that is wrong: for whoever believes it the own clock is."""
+BELIEVES = """
+export DEBIAN_FRONTEND=noninteractive
+apt-get -qq update
+apt-get -qqy -o DPkg::Options::=--force-confold install --no-install-recommends chrony >/dev/null
+echo 'DAEMON_OPTS="-F 1 -x"' >/etc/default/chrony
+sed -i '/^pool/d; /^makestep/d' /etc/chrony/chrony.conf
+echo 'server {server} iburst minpoll 0 maxpoll 1' >/etc/chrony/sources.d/owner.sources
+systemctl restart chrony
+chronyc waitsync 30 0 0 1 >/dev/null
+"""
+OTHERS = """
+cat >/etc/systemd/system/ntpsec.service <<END
+[Service]
+ExecStart=/usr/bin/sleep infinity
+[Install]
+WantedBy=multi-user.target
+END
+cp /etc/systemd/system/ntpsec.service /etc/systemd/system/systemd-timesyncd.service
+rm /etc/chrony/sources.d/owner.sources
+systemctl daemon-reload
+systemctl restart chrony
+systemctl enable ntpsec
+systemctl enable --now systemd-timesyncd
+"""
+"""Two more who keep the time, one beside chrony now and one in its place at the next start; and no server for chrony."""
+
+
+@only_long("installs packages")
+def test_a_wrong_clock_is_stepped_by_its_chrony_or_said_to_stay_wrong(hosts: Hosts) -> None:
+    """chronyd itself, and a server of the owner's. A container's may not set the clock (`-x`): that alone is left undone."""
+    edge, app = hosts.by_role["edge"], hosts.by_role["app"]
+    edge.run(TELLS_WRONG_TIME)
+    app.run(BELIEVES.format(server=edge.address))
+    found = of(check(hosts, How(only=["app-1"])), "app-1", "time")
+    assert found.state == "fail" and f"chrony from {edge.address}" in found.found and found.mends, found
+    assert 1000 * WRONG_SECONDS - 500 < float(found.found.split(", ")[-1].split()[0]) < 1000 * WRONG_SECONDS + 500
+    told: list[str] = []
+    check(hosts, How(only=["app-1"], apply=True), told.append)
+    assert "  app-1: time: not mended: chronyd does not step the clock: 500 Failure" in told, told
+    assert "Could not step system clock" in app.run("journalctl --unit chrony --output cat")
+    app.run(OTHERS)
+    both = of(check(hosts, How(only=["app-1"])), "app-1", "time")
+    assert both.state == "warn" and "chrony and systemd-timesyncd" in both.found, both
+    told.clear()
+    left = of(check(hosts, How(only=["app-1"], apply=True), told.append), "app-1", "time")
+    assert any("time: not mended: chrony reaches no time server" in line for line in told), told
+    assert left.found.startswith("chrony") and "timesyncd" not in left.found, left
+    assert app.run("systemctl is-active chrony; systemctl is-enabled chrony") == "active\nenabled"
+    for other in ("ntpsec", "systemd-timesyncd"):
+        assert app.run(f"systemctl is-enabled {other}; systemctl is-active {other}", check=False) == "disabled\ninactive"

@@ -166,7 +166,7 @@ class Case:
     without a group, too. `given` is a network that the company has, None where none can be given.
     `resized_anew`: another size of a machine makes it anew from the disks that it had. `lost_deletion_stays`: why a deletion
     whose answer was lost is not found out by the next run, "" = it is. `reverse_names` reads what addresses answer, None where
-    no resource names them.
+    no resource names them. `several` are settings that several zones ask for.
     """
 
     types: Types
@@ -194,6 +194,7 @@ class Case:
     lost_deletion_stays: str = ""
     given: Given | None = None
     reverse_names: Callable[[World], Iterator[Answer]] | None = None
+    several: Mapping[str, Any] = field(default_factory=dict)
 
 
 @cache

@@ -10,6 +10,8 @@ DELETIONS: Mapping[str, str] = {
     "off first": "likewise; shut down before, and it stays off when its deletion then fails (`facts/real-clouds.md` P2)",
     "with all in it": "whatever lies in it goes too, asked for or not (`facts/clouds.md` 3)",
     "by its ends": "undoes what ties its two ends, whichever resource tied them (`facts/real-clouds.md` P2)",
+    "where it is": "gone at once; through the provider of another host, where it is not, nothing happens "
+    "(dmacvicar/terraform-provider-libvirt v0.8.3: a provider has one connection, that of its `uri`)",
     "plug pulled": "a running guest is ended at once, nothing in it is stopped before; refused when it is gone already "
     "(dmacvicar/terraform-provider-libvirt v0.8.3, `resourceLibvirtDomainDelete`)",
     "once": "likewise, and refused when it is gone already (vmware/terraform-provider-vsphere@b45b5b4, "

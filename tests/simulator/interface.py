@@ -55,7 +55,7 @@ VIRSH = """#!{python} -I
 # virsh --quiet --connect URI COMMAND ...: what the simulated host answers.
 import sys, urllib.error, urllib.request
 try:
-    with urllib.request.urlopen("{url}/virsh", "\\n".join(sys.argv[4:]).encode()) as answer:
+    with urllib.request.urlopen("{url}/virsh", "\\n".join(sys.argv[3:]).encode()) as answer:
         sys.stdout.write(answer.read().decode())
 except urllib.error.HTTPError as error:
     sys.exit(error.read().decode().strip())
@@ -81,7 +81,7 @@ class Interface:
 
             def do_POST(self) -> None:
                 if self.path == "/virsh":
-                    self.answer_virsh(self.rfile.read(int(self.headers["Content-Length"])).decode().strip().split("\n"))
+                    self.answer_virsh(self.rfile.read(int(self.headers["Content-Length"])).decode().split("\n"))
                     return
                 if self.path == "/sdk":
                     self.send(*soap.answer(world, self.rfile.read(int(self.headers["Content-Length"]))))
@@ -102,7 +102,7 @@ class Interface:
 
             def answer_virsh(self, words: list[str]) -> None:
                 try:
-                    status, said = 200, virsh(world, words)
+                    status, said = 200, virsh(world, words[1:], words[0])
                 except VirshError as error:
                     status, said = 400, f"error: {error}"
                 self.send(status, said.encode())

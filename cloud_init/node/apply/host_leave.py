@@ -22,6 +22,12 @@ GROWTH = pathlib.Path("/var/lib/webitel/growth.json")
 WRAPPER = pathlib.Path("/usr/local/sbin/webitel-node")
 LEFT = pathlib.Path("/var/lib/webitel/left.json")
 """Names of all packages at the time: `hosts check` knows by it what was ours, should the host be taken again."""
+MENDED = (
+    pathlib.Path("/etc/tmpfiles.d/webitel-host.conf"),
+    pathlib.Path("/etc/tmpfiles.d/webitel-governor.conf"),
+    pathlib.Path("/etc/sysctl.d/59-webitel-host.conf"),
+)
+"""What `hosts check --apply` has brought about at every start; at the next one the host is as its owner had it."""
 OWN_FOLDERS = ("/etc/webitel", "/usr/share/webitel", "/usr/lib/webitel", "/run/webitel")
 
 
@@ -50,7 +56,7 @@ def leave(tell: Tell) -> list[str]:
         host.shut_out(mark["user"], mark["key"])
         installed = run(["dpkg-query", "-W", "-f", "${Package}\n"]).stdout.split()
         write_private(LEFT, json.dumps({"packages": installed}))
-        for record in (host.MARK, STATE, MANIFEST, WRAPPER, GROWTH):
+        for record in (host.MARK, STATE, MANIFEST, WRAPPER, GROWTH, *MENDED):
             record.unlink(missing_ok=True)
         shutil.rmtree(host.FOUND, ignore_errors=True)
         for folder in (*OWN_FOLDERS, "/var/lib/webitel/sandbox", "/var/lib/webitel/guard"):

@@ -1,4 +1,4 @@
-"""KVM by libvirt: whether the host answers, what it has room for, its pools, network and image, and the programs that the
+"""KVM by libvirt: whether each host answers, what it has room for, its pools, network and image, and the programs that the
 provider starts on this machine.
 
 Source: `facts/onprem.md` 6; what the provider's one function does not tell, `virsh` does.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 
 import pulumi
@@ -18,6 +20,7 @@ from components.clouds.libvirt.adapter import GIB, IMAGE, USUAL
 from components.clouds.libvirt.virsh import ask, list_volumes, read_fields
 from components.clouds.questions import Asked, Questions, known
 from components.model.clouds.offers import Finding
+from components.model.plan import Node
 from components.model.planning.sums import sum_nodes
 
 KIB_PER_GIB = 1024**2
@@ -32,33 +35,78 @@ RESERVE_GIB = 2
 
 
 def make_questions(asked: Asked) -> Questions:
-    """List what a host is asked."""
+    """List what the hosts are asked."""
     return Questions(
-        ask_account,
+        partial(ask_account, asked),
         others={
             "programs": ask_programs,
-            "stores": partial(ask_stores, asked),
-            "network": partial(ask_network, asked),
-            "image": partial(ask_image, asked),
-            "memory": partial(ask_memory, asked),
-            "names": partial(ask_names, asked),
+            "stores": on_each(ask_stores, asked),
+            "network": on_each(ask_network, asked),
+            "image": on_each(ask_image, asked),
+            "memory": on_each(ask_memory, asked),
+            "names": on_each(ask_names, asked),
         },
     )
 
 
+@dataclass(frozen=True)
+class Place:
+    """A host of the deployment: its name, "" where there is one only, the address that the provider uses too, and the nodes that
+    are to come to it."""
+
+    name: str
+    uri: str
+    missing: tuple[Node, ...]
+
+    async def tell(self, *words: str) -> str:
+        """Return what `virsh` prints."""
+        return await asyncio.to_thread(ask, self.uri, *words)
+
+    def find(self, check: str, told: str, remedy: str = "", *, waits: bool = False) -> Finding:
+        """Make a finding that says on which host."""
+        return Finding(check, f"{self.name}: {told}" if self.name else told, remedy, waits=waits)
+
+
 def read_uri() -> str:
-    """Return the address that the provider uses too."""
+    """Return the address of the host that has none of its own in `webitel:site`."""
     return pulumi.Config("libvirt").get("uri") or os.environ.get("LIBVIRT_DEFAULT_URI", "")
 
 
-async def tell(*words: str) -> str:
-    """Return what `virsh` prints."""
-    return await asyncio.to_thread(ask, read_uri(), *words)
+def list_places(asked: Asked) -> list[Place]:
+    """List the hosts on which nodes of the plan stand."""
+    zones = asked.plan.zones
+    return [
+        Place(
+            zone if len(zones) > 1 else "",
+            asked.site.hosts.get(zone) or read_uri(),
+            tuple(node for node in asked.missing if node.zone == zone),
+        )
+        for zone in zones
+    ]
 
 
-async def ask_account() -> str:
-    info = await known(get_node_info_output())
-    return f"a host with {info.cpu_cores_total} CPUs and {info.memory_total_kb // KIB_PER_GIB} GiB"
+def on_each(question: Callable[[Asked, Place], Awaitable[list[Finding]]], asked: Asked) -> Callable[[], Awaitable[list[Finding]]]:
+    """Return a question to every host, all at the same time."""
+
+    async def ask_each() -> list[Finding]:
+        told = await asyncio.gather(*(question(asked, place) for place in list_places(asked)))
+        return [one for findings in told for one in findings]
+
+    return ask_each
+
+
+async def ask_account(asked: Asked) -> str:
+    """Say what the hosts are: by the provider's own function where the default one is used, else by `virsh`."""
+    told = []
+    for place in list_places(asked):
+        if place.uri == read_uri():
+            info = await known(get_node_info_output())
+            cpus, kib = info.cpu_cores_total, info.memory_total_kb
+        else:
+            fields = read_fields(await place.tell("nodeinfo"))
+            cpus, kib = int(fields["CPU(s)"]), int(fields["Memory size"].split()[0])
+        told.append(f"a host with {cpus} CPUs and {kib // KIB_PER_GIB} GiB" + (f" ({place.name})" if place.name else ""))
+    return ", ".join(told)
 
 
 async def ask_programs() -> list[Finding]:
@@ -67,12 +115,12 @@ async def ask_programs() -> list[Finding]:
     ] or [Finding("programs", ", ".join(PROGRAMS))]
 
 
-async def ask_stores(asked: Asked) -> list[Finding]:
+async def ask_stores(asked: Asked, place: Place) -> list[Finding]:
     """Find pools that are missing or off, and those with less room than the disks would take once they are full."""
-    there = (await tell("pool-list", "--name")).split()
+    there = (await place.tell("pool-list", "--name")).split()
     boot = asked.site.store or USUAL
     wanted: dict[str, int] = {}
-    for node in asked.missing:
+    for node in place.missing:
         for disk in node.disks:
             if not disk.is_data or not asked.has("libvirt:index/volume:Volume", f"{node.key}-{disk.purpose}"):
                 pool = asked.site.data_store or boot if disk.is_data else boot
@@ -81,63 +129,63 @@ async def ask_stores(asked: Asked) -> list[Finding]:
     for pool in dict.fromkeys((boot, asked.site.data_store or boot, asked.site.files_store or boot)):
         if pool not in there:
             remedy = f"on the host: virsh pool-define-as {pool} dir --target /var/lib/libvirt/{pool}, then pool-build, pool-start"
-            found.append(Finding("stores", f"no pool {pool} that is started; there are {', '.join(there) or 'none'}", remedy))
+            found.append(place.find("stores", f"no pool {pool} that is started; there are {', '.join(there) or 'none'}", remedy))
             continue
-        free = int(read_fields(await tell("pool-info", "--bytes", pool))["Available"]) // GIB
+        free = int(read_fields(await place.tell("pool-info", "--bytes", pool))["Available"]) // GIB
         needed = wanted.get(pool, 0)
         if needed > free:
             # Data disks have all of it at once (onprem.md 6.1), boot disks as they fill: nothing refuses those now.
-            now = sum_data(asked) if pool == (asked.site.data_store or boot) else 0
+            now = sum_data(asked, place) if pool == (asked.site.data_store or boot) else 0
             told = f"{pool} has {free:,} GiB free; {now:,} GiB are taken at once, {needed:,} GiB once boot disks are full"
-            found.append(Finding("stores", told, "make it larger, or webitel:disk_sizes smaller", waits=now <= free))
+            found.append(place.find("stores", told, "make it larger, or webitel:disk_sizes smaller", waits=now <= free))
         else:
-            found.append(Finding("stores", f"{pool}: {free:,} GiB free, {needed:,} GiB needed"))
+            found.append(place.find("stores", f"{pool}: {free:,} GiB free, {needed:,} GiB needed"))
     return found
 
 
-def sum_data(asked: Asked) -> int:
-    """Return the GiB of the data disks that are missing."""
+def sum_data(asked: Asked, place: Place) -> int:
+    """Return the GiB of a host's data disks that are missing."""
     return sum(
         disk.size_gib
-        for node in asked.missing
+        for node in place.missing
         for disk in node.disks
         if disk.is_data and not asked.has("libvirt:index/volume:Volume", f"{node.key}-{disk.purpose}")
     )
 
 
-async def ask_network(asked: Asked) -> list[Finding]:
-    there = (await tell("net-list", "--name")).split()
+async def ask_network(asked: Asked, place: Place) -> list[Finding]:
+    there = (await place.tell("net-list", "--name")).split()
     network = asked.site.network or USUAL
     if network in there:
-        return [Finding("network", network)]
+        return [place.find("network", network)]
     remedy = "define one on the host's bridge (docs/operate/libvirt.md), and name it in webitel:site.network"
-    return [Finding("network", f"no network {network} that is started; there are {', '.join(there) or 'none'}", remedy)]
+    return [place.find("network", f"no network {network} that is started; there are {', '.join(there) or 'none'}", remedy)]
 
 
-async def ask_image(asked: Asked) -> list[Finding]:
+async def ask_image(asked: Asked, place: Place) -> list[Finding]:
     image = asked.image or IMAGE
     pool = asked.site.files_store or asked.site.store or USUAL
-    if (pool, image) in await asyncio.to_thread(list_volumes, read_uri()):
-        return [Finding("image", f"{image} in {pool}")]
+    if (pool, image) in await asyncio.to_thread(list_volumes, place.uri):
+        return [place.find("image", f"{image} in {pool}")]
     remedy = "fetch it, compare its checksum and put it there as docs/operate/libvirt.md says"
-    return [Finding("image", f"webitel:image = {image}: no such volume in the pool {pool}", remedy)]
+    return [place.find("image", f"webitel:image = {image}: no such volume in the pool {pool}", remedy)]
 
 
-async def ask_memory(asked: Asked) -> list[Finding]:
+async def ask_memory(asked: Asked, place: Place) -> list[Finding]:
     """Compare what the machines that are missing get with what is free: a host that swaps makes audio stutter."""
-    free = int(read_fields(await tell("freecell"))["Total"].split()[0]) / KIB_PER_GIB - RESERVE_GIB
-    needed = sum_nodes(asked.missing).memory_gib
+    free = int(read_fields(await place.tell("freecell"))["Total"].split()[0]) / KIB_PER_GIB - RESERVE_GIB
+    needed = sum_nodes(place.missing).memory_gib
     if needed > free:
-        remedy = "free some, or take smaller ones: webitel:machine_types"
-        return [Finding("memory", f"{max(free, 0):,.0f} GiB free, {needed:g} GiB needed", remedy)]
-    return [Finding("memory", f"{free:,.0f} GiB free, {needed:g} GiB needed")]
+        remedy = "free some, name further hosts in webitel:zones, or take smaller machines: webitel:machine_types"
+        return [place.find("memory", f"{max(free, 0):,.0f} GiB free, {needed:g} GiB needed", remedy)]
+    return [place.find("memory", f"{free:,.0f} GiB free, {needed:g} GiB needed")]
 
 
-async def ask_names(asked: Asked) -> list[Finding]:
+async def ask_names(asked: Asked, place: Place) -> list[Finding]:
     """Find machines of our names that no state of ours knows: those of another deployment, or of an `up` that was cut."""
-    taken = set((await tell("list", "--all", "--name")).split())
+    taken = set((await place.tell("list", "--all", "--name")).split())
     return [
-        Finding(
+        place.find(
             "names",
             f"the host has a machine {node.name} already, which this deployment's state does not know",
             f"virsh undefine {node.name} where nobody needs it, or use another name for the deployment: ./webitel init NAME",

@@ -1,4 +1,4 @@
-"""KVM by libvirt: domains on one host, in a network and pools that are there.
+"""KVM by libvirt: domains on hosts, each in a network and pools that are there and have the same names on all.
 
 Sources: `facts/onprem.md` 3, 6 and 7; dmacvicar/terraform-provider-libvirt v0.8.3.
 """
@@ -9,7 +9,7 @@ import hashlib
 from xml.sax.saxutils import escape
 
 import pulumi_libvirt as libvirt
-from pulumi import Input
+from pulumi import Input, ResourceOptions
 
 from components.clouds.base import Cloud, Machine, NodeGroup
 from components.clouds.first_network import write_metadata, write_network
@@ -54,9 +54,15 @@ class Adapter(Cloud):
     disc makes all of them anew, and another size of the machine the domain alone, which starts from the volume that it had."""
 
     def create_network(self) -> None:
-        """None: the network and the pools are the host's."""
+        """None: the network and the pools are the hosts'."""
         self.site = self.settings.site
         self.store = self.site.store or USUAL
+        zones = dict.fromkeys(node.zone for node in (*self.plan.nodes, *self.plan.kept))
+        self.hosts = {
+            zone: libvirt.Provider(zone, uri=self.site.hosts[zone], opts=self.child())
+            for zone in zones
+            if zone in self.site.hosts
+        }
 
     def create_firewalls(self) -> None:
         """None: the nodes' own nftables."""
@@ -73,7 +79,7 @@ class Adapter(Cloud):
                 pool=self.site.data_store or self.store,
                 size=disk.size_gib * GIB,
                 format="raw",
-                opts=self.kept_disk(group, "size", "pool", "format"),
+                opts=self.on_host(node, self.kept_disk(group, "size", "pool", "format")),
             )
             for disk in node.disks
             if disk.is_data
@@ -90,7 +96,7 @@ class Adapter(Cloud):
             user_data=user_data,
             meta_data=self.ssh_public_key.apply(lambda key: write_metadata(node, key)),
             network_config=write_network(self.plan, self.site, node, mac),
-            opts=self.replaceable(group, "userData", "metaData", "networkConfig", "pool"),
+            opts=self.on_host(node, self.replaceable(group, "userData", "metaData", "networkConfig", "pool")),
         )
         boot = libvirt.Volume(
             f"{node.key}-boot",
@@ -101,7 +107,7 @@ class Adapter(Cloud):
             format="qcow2",
             base_volume_name=self.settings.image or IMAGE,
             base_volume_pool=self.site.files_store or self.store,
-            opts=self.replaceable(group, "pool", "size", "format", "baseVolumeName", "baseVolumePool"),
+            opts=self.on_host(node, self.replaceable(group, "pool", "size", "format", "baseVolumeName", "baseVolumePool")),
         )
         names = {purpose: wide_name(disk_name(node.name, purpose)) for purpose in disks}
         domain = libvirt.Domain(
@@ -125,7 +131,7 @@ class Adapter(Cloud):
             consoles=[libvirt.DomainConsoleArgs(type="pty", target_type="serial", target_port="0")],
             autostart=True,
             xml=libvirt.DomainXmlArgs(xslt=self.write_sheet(node)),
-            opts=self.replaceable(group, "xml", "cpu", "machine", "networkInterfaces", "consoles"),
+            opts=self.on_host(node, self.replaceable(group, "xml", "cpu", "machine", "networkInterfaces", "consoles")),
         )
         return Machine(
             machine_id=disc.id,
@@ -134,6 +140,11 @@ class Adapter(Cloud):
             devices={purpose: f"/dev/disk/by-id/wwn-0x{name}" for purpose, name in names.items()},
             needs=(disc, domain, boot),
         )
+
+    def on_host(self, node: Node, options: ResourceOptions) -> ResourceOptions:
+        """Have a resource made on its node's host; without an endpoint of its own that is the one at `libvirt:uri`."""
+        options.provider = self.hosts.get(node.zone)
+        return options
 
     def public_address(self, node: Node) -> str | None:
         """Return where a node is reached: what the owner's router translates to it, or its own address."""

@@ -15,9 +15,12 @@ FACTS = replace(
     title="KVM",
     default_region="host",
     region_shape="host",
+    # Hosts with an endpoint each (`site.hosts`); the first one, unless it has one, is that at `libvirt:uri`.
+    zones=("kvm-1", "kvm-2", "kvm-3"),
+    zone_shape=r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?",
     package="libvirt",
     mac_prefix="52:54:00",
-    site_uses=("files_store", "cpu"),
+    site_uses=("files_store", "cpu", "hosts"),
     network_prefixes=(8, 28),
     disk_type="volume",
     # What a file of ext4, and one of qcow2, may have.

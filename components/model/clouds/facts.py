@@ -236,6 +236,11 @@ class CloudFacts:
         return self.region_zones.get(region, self.zones)
 
     @property
+    def has_endpoints(self) -> bool:
+        """Whether a zone is a host that is spoken to itself, by an endpoint of its own."""
+        return "hosts" in self.site_uses
+
+    @property
     def has_zone_subnets(self) -> bool:
         """Whether a subnet belongs to a zone."""
         return bool(self.subnet_output[0])

@@ -35,6 +35,8 @@ def check_site(draft: Draft) -> Iterator[Problem]:
     if "://" in draft.settings.image and not site.image_checksum:
         why = "needed for webitel:image, whose text is Debian's SHA512SUMS beside it; set it to the one of that file"
         yield setting_problem("site.image_checksum", "", why)
+    if facts.has_endpoints:
+        yield from check_endpoints(draft)
     reached = {f"{role}-{n}" for role, n in draft.placed if draft.public_of(role) is Public.SERVICE}
     for key, address in site.public_addresses.items():
         if key not in reached:
@@ -61,3 +63,15 @@ def check_site(draft: Draft) -> Iterator[Problem]:
         macs = Counter(mac_address(facts.mac_prefix, draft.stack, f"{role}-{n}") for role, n in draft.placed)
         if twice := [one for one, times in macs.items() if times > 1]:
             yield Problem("stack name", draft.stack, f"two of its nodes would have the MAC address {twice[0]}; use another name")
+
+
+def check_endpoints(draft: Draft) -> Iterator[Problem]:
+    """Find hosts that nobody says how to reach, and two that are the same one."""
+    hosts, package = draft.settings.site.hosts, draft.facts.package
+    bare = [zone for zone in dict.fromkeys(draft.zone_of(role, n) for role, n in draft.placed) if zone not in hosts]
+    for zone in bare[1:]:
+        why = f"without an endpoint, as is {bare[0]}, and only one host is at {package}:uri; use qemu+ssh://root@{zone}/system"
+        yield setting_problem(f"site.hosts.{zone}", "", why)
+    for endpoint, times in Counter(hosts.values()).items():
+        if times > 1:
+            yield setting_problem("site.hosts", endpoint, f"stands there for {times} hosts; each has one of its own")

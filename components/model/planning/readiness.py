@@ -53,7 +53,7 @@ def find_documentation_values(settings: Settings, facts: CloudFacts) -> Iterator
         )
     if facts.image_shape[0] and not settings.image:
         yield setting_problem("image", "", f"machines are made of an image that you have; set {facts.image_shape[1]}")
-    if facts.made_to_measure and facts.zone_shape and not (settings.zone or settings.zones):
+    if facts.made_to_measure and facts.zone_shape and not facts.has_endpoints and not (settings.zone or settings.zones):
         yield setting_problem("zones", "", f"machines stand on hosts that you name; set such as [{facts.zones[0]}]")
     if settings.sip_address and any(settings.sip_address in example for example in DOCUMENTATION_NETWORKS):
         yield setting_problem("sip_address", settings.sip_address, "an example; use a free address of the nodes' network")

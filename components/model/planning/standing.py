@@ -88,7 +88,10 @@ def read_standing(told: Mapping[str, Any], resources: Iterable[Resource], settin
     given = told.get(SETTING)
     if told:
         places = tuple(told["consul_servers"]), bool(told["zone_subnets"])
-        return Standing({**zones, **told["zones"]}, *places, given, not given, told.get(TYPES, types))
+        # What came before there were zones on this cloud stands in the first.
+        first = next(iter(facts.zones_in(region)), "")
+        zones |= {key: zone or first for key, zone in told["zones"].items()}
+        return Standing(zones, *places, given, not given, told.get(TYPES, types))
     counts = Counter(one.name.rpartition("-")[0] for one in machines)
     tier, catalogue = TIERS[settings.tier], resolve_catalogue(settings)
     # As they were chosen before there were zones.

@@ -80,6 +80,8 @@ class DirectMonitor(MockMonitor):
         self.stack, self.tamper, self.preview = stack, tamper, preview
         self.providers = {provider.name: provider for provider in providers}
         self.registrations: dict[str, Registration] = {}
+        self.settings: dict[str, Properties] = {}
+        """What the providers of the program's own were told, by their names."""
         self.outputs: Properties = {}
 
     def RegisterResource(self, request: Any) -> Any:
@@ -99,11 +101,11 @@ class DirectMonitor(MockMonitor):
             id = "forgotten"
         elif request.type.startswith("pulumi:providers:"):
             configure = self.providers[request.type.rpartition(":")[2]].configure
-            id = "configured"
+            id, self.settings[urn] = "configured", inputs
             if configure:
                 configure(inputs)
         elif request.custom:
-            call = Request(urn, preview=self.preview)
+            call = Request(urn, preview=self.preview, settings=self.settings.get(request.provider.rpartition("::")[0]))
             handler = self._provider(request.type).handlers[request.type]
             inputs, failures = handler.check(call, None, inputs)
             if failures:

@@ -54,7 +54,9 @@ KEPT: Config = {"kept_disks": ["data-3"]}
 """A `basic` stack with the disk of a node that is gone."""
 
 APART: Mapping[str, Config] = {
-    cloud: {"zones": list(CLOUDS[cloud].zones[:3]), "counts": {"data": 3, "app": 4}} for cloud in REAL if CLOUDS[cloud].zones
+    cloud: {"zones": list(CLOUDS[cloud].zones[:3]), "counts": {"data": 3, "app": 4}, **load_case(cloud).several}
+    for cloud in REAL
+    if CLOUDS[cloud].zones
 }
 """A `basic` stack over three zones."""
 

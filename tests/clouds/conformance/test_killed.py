@@ -21,7 +21,7 @@ from tests.clouds.conformance.conftest import Live, Standing, Start
 from tests.clouds.conformance.killing import Rule, Stand, stand_on
 from tests.clouds.conformance.sample import deal, do_on
 from tests.clouds.conformance.test_day_two import name_of
-from tests.long_form import LONG
+from tests.long_form import LONG, only_long
 from tests.simulator.case import load_case
 
 pytestmark = pytest.mark.clouds
@@ -132,6 +132,24 @@ def test_scaling_down(stand: Stand, kind: str) -> None:
     stand.fail(*failing)
     assert stand.run_on("scale", role, "1", stand.stack, "--yes").runs > 1
     stand.fail()
+    assert stand.machines() == before
+    stand.check_whole(look)
+
+
+@only_long("takes a minute a cloud and kind")
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "lost"])
+def test_scaling_up(stand: Stand, kind: str) -> None:
+    """One more comes once and whole, however often that was begun, and goes again without a trace."""
+    role, more = ("data", 3) if not CLOUDS[stand.cloud].disks_in_machine else ("app", 2)
+    look, before = stand.look(), stand.machines()
+    stand.fail({"kind": kind, "operation": "change", "each": True})
+    assert stand.run_on("scale", role, str(more), stand.stack, "--yes").runs > 1
+    stand.fail()
+    assert {name: id for name, id in stand.machines().items() if name in before} == before
+    assert len(stand.machines()) == len(before) + more - 1
+    assert stand.unknown_to_state() == []
+    stand.remember()
+    assert stand.run("scale", role, "1", stand.stack, "--yes").said == ""
     assert stand.machines() == before
     stand.check_whole(look)
 

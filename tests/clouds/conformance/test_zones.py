@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from components.clouds.registry import CLOUDS
 from components.model.planning.standing import OUTPUT
 from tests.clouds.conformance.checks import find_world_problems
 from tests.clouds.conformance.command import OWN, command_line
@@ -42,7 +43,7 @@ def forget_places(state: Path) -> None:
 def test_every_node_stands_in_its_zone_and_stays_there(cloud: str, start: Start) -> None:
     do_on(FULLEST, cloud, "takes a minute")
     zones = list(APART[cloud]["zones"])
-    first = {**OWN, "zones": zones, "counts": {"data": 3, "app": 2}}
+    first = {**OWN, **APART[cloud], "counts": {"data": 3, "app": 2}}
     live = start(f"{cloud}-basic")
     live.deployment.configure(first)
     live.deployment.up()
@@ -68,6 +69,8 @@ def test_every_node_stands_in_its_zone_and_stays_there(cloud: str, start: Start)
     # Of those that stand where it would be their turn, too, nothing has to be said.
     assert written["webitel:node_zones"] == dict.fromkeys(("app-1", "data-1", "edge-1"), zones[0])
     # A state that says it by its resources only, and a stack file that does not.
+    if CLOUDS[cloud].has_endpoints:
+        return  # there were no several hosts before there were zones
     live.deployment.configure(second)
     forget_places(live.deployment.state_file)
     assert [step for step in live.deployment.preview() if not step.type.startswith("pulumi:")] == []

@@ -10,7 +10,7 @@ from components.clouds.libvirt.facts import FACTS
 from tests.simulator.bugs import NEIGHBOUR, Bug, Draft, forget, put, update
 from tests.simulator.case import Case, Needed, Types
 from tests.simulator.libvirt.machines import UUID
-from tests.simulator.libvirt.resources import DISC, VOLUME
+from tests.simulator.libvirt.resources import DISC, HOSTS, VOLUME
 from tests.simulator.libvirt.view import see
 
 MACHINE = FACTS.machine_resource
@@ -92,9 +92,10 @@ CASE = Case(
     resized_anew=True,
     bugs=BUGS,
     record_bugs=(),
-    settings={"uri": "qemu+ssh://root@kvm-1/system"},
-    variables={"LIBVIRT_DEFAULT_URI": "qemu+ssh://root@kvm-1/system"},
-    config={"uri": "qemu+ssh://root@kvm-1/system"},
+    settings={"uri": HOSTS["kvm-1"]},
+    variables={"LIBVIRT_DEFAULT_URI": HOSTS["kvm-1"]},
+    config={"uri": HOSTS["kvm-1"]},
+    several={"site": {"network": "webitel", "hosts": {name: HOSTS[name] for name in ("kvm-2", "kvm-3")}}},
     account="a host with 64 CPUs and 512 GiB",
     refusals={
         "capacity": "error creating libvirt domain: internal error: cannot set up guest memory 'pc.ram': Cannot allocate memory",

@@ -8,10 +8,10 @@ from provider.server import Properties
 from tests.simulator.account import Function, facts_of, read_facts
 from tests.simulator.call import Account
 from tests.simulator.libvirt.machines import HOST_MEMORY_MIB, NETWORKS, RUNNING, start
-from tests.simulator.libvirt.resources import DISC, DOMAIN, GIB, IMAGES, POOLS, VOLUME
+from tests.simulator.libvirt.resources import DISC, DOMAIN, GIB, HOSTS, IMAGES, POOLS, VOLUME, endpoint_of
 from tests.simulator.world import Thing, World
 
-PLACES = ("host",)
+PLACES = tuple(HOSTS)
 
 
 def _node_info(account: Account, arguments: Properties) -> Properties:
@@ -36,8 +36,11 @@ class VirshError(Exception):
     """What `virsh` says behind `error: `."""
 
 
-def answer(world: World, words: Sequence[str]) -> str:
-    """What `virsh --quiet` prints for a command (virsh 9.0, seen in Debian 12; its columns and words)."""
+def answer(world: World, words: Sequence[str], uri: str = "") -> str:
+    """What `virsh --quiet --connect URI` prints for a command (virsh 9.0, seen in Debian 12; its columns and words)."""
+    host = uri or HOSTS["kvm-1"]
+    if host not in HOSTS.values():
+        raise VirshError(f"failed to connect to the hypervisor\nerror: Cannot recv data: Could not resolve hostname: {host}")
     command, *rest = words
     told = facts_of(world, "libvirt")
     if told["refused"]:
@@ -48,16 +51,18 @@ def answer(world: World, words: Sequence[str]) -> str:
     if command == "net-list":
         return "".join(f"{network}\n" for network in networks)
     if command == "vol-list":
-        return "".join(f" {name:<40} {path}\n" for name, path in _list_files(world, rest[0]))
+        return "".join(f" {name:<40} {path}\n" for name, path in _list_files(world, rest[0], host))
     if command == "pool-info":
         free = told.get("free_gib", 4000)
         return f"Name: {rest[0]}\nState: running\nCapacity: {8000 * GIB}\nAvailable: {free * GIB}\n"
     if command == "freecell":
         return f"Total: {told.get('memory_gib', 400) * 1024 * 1024} KiB\n"
     if command == "list":
-        return "".join(f"{one.inputs['name']}\n" for one in world.all(DOMAIN))
+        return "".join(f"{one.inputs['name']}\n" for one in world.all(DOMAIN) if endpoint_of(one) == host)
+    if command == "nodeinfo":
+        return f"CPU model: x86_64\nCPU(s): 64\nMemory size: {HOST_MEMORY_MIB * 1024} KiB\n"
     machine = world.find(DOMAIN, rest[0])
-    if machine is None:
+    if machine is None or endpoint_of(machine) != host:
         raise VirshError(f"failed to get domain '{rest[0]}'")
     if command == "domstate":
         return f"{machine.outputs['state']}\n"
@@ -69,11 +74,11 @@ def answer(world: World, words: Sequence[str]) -> str:
     return f"Domain '{machine.inputs['name']}' started\n"
 
 
-def _list_files(world: World, pool: str) -> Iterator[tuple[str, str]]:
+def _list_files(world: World, pool: str, host: str) -> Iterator[tuple[str, str]]:
     if pool == POOLS[0]:
         yield from ((name, f"/var/lib/libvirt/{pool}/{name}") for name in IMAGES)
     for thing in (*world.all(VOLUME), *world.all(DISC)):
-        if thing.inputs["pool"] == pool:
+        if thing.inputs["pool"] == pool and endpoint_of(thing) == host:
             yield thing.inputs["name"], _path(thing)
 
 

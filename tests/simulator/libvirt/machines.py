@@ -11,8 +11,7 @@ from xml.etree import ElementTree
 
 from provider.server import Failure, Properties, Request
 from tests.simulator.call import Call
-from tests.simulator.libvirt.resources import DISC, DOMAIN, VOLUME
-from tests.simulator.resource import Simulated
+from tests.simulator.libvirt.resources import DISC, DOMAIN, VOLUME, OnHost, host_of, is_on
 from tests.simulator.world import Refused, Thing
 
 NETWORKS = ("default", "webitel")
@@ -26,7 +25,7 @@ UUID = re.compile(r"<uuid>([-0-9a-f]{36})</uuid>")
 WIDE_NAME = re.compile(r"[0-9a-fA-F]{16}")
 
 
-class Domain(Simulated):
+class Domain(OnHost):
     """Defined first and started then, so a start that fails leaves it there, off. One of the same name is refused, and replaced
     where it has the same UUID and does not run."""
 
@@ -61,19 +60,22 @@ class Domain(Simulated):
     def _leave(self, request: Request, inputs: Properties) -> None:
         with self.account.world.change() as world:
             id = self.make_id(Call(self.account, request, inputs))
-            world.put(Thing(DOMAIN, id, request.urn, inputs, {"state": OFF}))
+            world.put(Thing(DOMAIN, id, request.urn, inputs, {"state": OFF, "host": host_of(request.settings)}))
 
     def make(self, call: Call) -> Properties:
         inputs = call.inputs
         self._define(call, inputs)
         self._start(call, inputs)
-        return {"state": RUNNING}
+        return {**super().make(call), "state": RUNNING}
 
     def _define(self, call: Call, inputs: Properties) -> None:
         for one in call.world.all(DOMAIN):
             if one.inputs["name"] == inputs["name"] and one.id != call.id:
                 said = f"operation failed: domain '{inputs['name']}' already exists with uuid {one.id}"
                 raise Refused(f"error defining libvirt domain: {said}")
+        for type, id in (*((VOLUME, volume) for volume in volumes_of(inputs)), (DISC, inputs.get("cloudinit"))):
+            if id and not is_on(call.find(type, id), call.request):
+                raise Refused(f"can't retrieve volume {id}: Storage volume not found")
         for wish in inputs.get("networkInterfaces") or []:
             if wish.get("networkName") and wish["networkName"] not in NETWORKS:
                 raise Refused(f"can't retrieve network '{wish['networkName']}'")
@@ -109,7 +111,7 @@ class Domain(Simulated):
     def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
         there = self.account.world.find(DOMAIN, id)
         super().delete(request, id, inputs, outputs)
-        if there is None:
+        if there is None or not is_on(there, request):
             raise Refused("error retrieving libvirt domain by delete: Domain not found: no domain with matching uuid")
 
 

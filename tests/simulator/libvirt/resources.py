@@ -22,11 +22,13 @@ ERRORS: Mapping[str, str] = {
 VOLUME, DISC = "libvirt:index/volume:Volume", "libvirt:index/cloudInitDisk:CloudInitDisk"
 DOMAIN = "libvirt:index/domain:Domain"
 
+HOSTS = {f"kvm-{n}": f"qemu+ssh://root@kvm-{n}/system" for n in (1, 2, 3)}
+"""Endpoint by host. The first is the one at `libvirt:uri`, or in the environment."""
 POOLS = ("default", "fast")
-"""Of the host, each a folder."""
+"""Of each host, folders."""
 GIB = 1024**3
 IMAGES = {"debian-12-genericcloud-amd64.qcow2": 3 * GIB, "debian-13-genericcloud-amd64.qcow2": 3 * GIB}
-"""Volumes of the first pool that the host's owner made, and their bytes."""
+"""Volumes of the first pool that each host's owner made, and their bytes."""
 MOST_BYTES = 8 * 1024**4
 """A file of more is none on the host's file system."""
 
@@ -55,7 +57,51 @@ def token_of(key: str) -> str:
     return f"file {key}"
 
 
-class Volume(Simulated):
+def host_of(settings: Properties) -> str:
+    """The endpoint to which a provider was told to speak."""
+    return str(settings.get("uri") or HOSTS["kvm-1"])
+
+
+class OnHost(Simulated):
+    """What one host has is nobody else's: through the provider of another it is not there, as each has one connection, that of
+    its `uri`."""
+
+    def make(self, call: Call) -> Properties:
+        return {"host": host_of(call.request.settings)}
+
+    def show(self, thing: Thing) -> Properties:
+        return {name: value for name, value in super().show(thing).items() if name != "host"}
+
+    def read(
+        self,
+        request: Request,
+        id: str,
+        inputs: Properties,
+        outputs: Properties,
+    ) -> tuple[Properties, Properties] | None:
+        there = self.account.world.find(self.type, id)
+        if there and not is_on(there, request):
+            return None
+        return super().read(request, id, inputs, outputs)
+
+    def delete(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> None:
+        there = self.account.world.find(self.type, id)
+        if there and not is_on(there, request):
+            return  # as of one that is gone already
+        super().delete(request, id, inputs, outputs)
+
+
+def is_on(thing: Thing, request: Request) -> bool:
+    """Whether a thing is of the host that a call is made to."""
+    return endpoint_of(thing) == host_of(request.settings)
+
+
+def endpoint_of(thing: Thing) -> str:
+    """The endpoint of the host that a thing is of: of the first one where nobody says."""
+    return str(thing.outputs.get("host") or HOSTS["kvm-1"])
+
+
+class Volume(OnHost):
     """One that is there by that name is taken as it is, whatever is in it and however large."""
 
     type = VOLUME
@@ -66,7 +112,7 @@ class Volume(Simulated):
     def create(self, request: Request, inputs: Properties) -> tuple[str, Properties]:
         pool, name = inputs.get("pool", POOLS[0]), inputs.get("name", "")
         there = self.account.world.find(VOLUME, key_of(pool, name)) if pool in POOLS else None
-        if there is None:
+        if there is None or not is_on(there, request):
             return super().create(request, inputs)
         self.account.faults.before(request, "create", inputs, self.account.errors)
         return there.id, self.show(there)
@@ -77,7 +123,7 @@ class Volume(Simulated):
         if inputs.get("source"):
             if size is not None:
                 raise Refused("'size' can't be specified when also 'source' is given")
-            return {"size": 3 * GIB, "format": "qcow2"}
+            return {**super().make(call), "size": 3 * GIB, "format": "qcow2"}
         base = 0
         if name := inputs.get("baseVolumeName"):
             if inputs.get("baseVolumePool", inputs.get("pool")) != POOLS[0] or name not in IMAGES:
@@ -89,10 +135,10 @@ class Volume(Simulated):
             raise Refused(f"error creating libvirt volume: cannot extend file '{call.id}': File too large")
         if inputs.get("format", "qcow2") not in ("raw", "qcow2"):
             raise Refused(f"error creating libvirt volume: unknown volume format type {inputs['format']}")
-        return {"size": size or base, "format": inputs.get("format") or "qcow2"}
+        return {**super().make(call), "size": size or base, "format": inputs.get("format") or "qcow2"}
 
 
-class CloudInitDisk(Simulated):
+class CloudInitDisk(OnHost):
     """Made on the client and sent; its id has something of its own behind the path, and any such is read."""
 
     type = DISC
@@ -106,7 +152,7 @@ class CloudInitDisk(Simulated):
             name = call.inputs["name"]
             raise Refused(f"error creating libvirt volume for cloudinit device {name}: storage volume '{name}' exists already")
         call.hold(token_of(key))
-        return {}
+        return super().make(call)
 
     def read(self, request: Request, id: str, inputs: Properties, outputs: Properties) -> tuple[Properties, Properties] | None:
         known = self.find_real(id)

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from provider.server import Request
 from tests.simulator.conftest import CheckFailed, Driver, Made
 from tests.simulator.libvirt.functions import VirshError, answer
-from tests.simulator.libvirt.resources import DOMAIN, GIB, VOLUME
+from tests.simulator.libvirt.resources import DOMAIN, GIB, HOSTS, VOLUME
 from tests.simulator.world import Refused
 
 IMAGE = "debian-12-genericcloud-amd64.qcow2"
@@ -215,3 +216,40 @@ def test_what_virsh_tells_and_does(host: Driver) -> None:
     assert answer(host.world, ["domstate", machine.id]) == "running\n"
     with pytest.raises(VirshError, match="failed to get domain"):
         answer(host.world, ["domstate", "nobody"])
+
+
+def through_another(host: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on calls go to the provider of another host."""
+    usual = host.request
+
+    def request(type: str, name: str, preview: bool = False) -> Request:
+        made = usual(type, name, preview)
+        made.settings = {"uri": HOSTS["kvm-2"]}
+        return made
+
+    monkeypatch.setattr(host, "request", request)
+
+
+def test_what_one_host_has_another_does_not_know(host: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = make_volume(host)
+    disc = host.create("CloudInitDisk", "a", name="a.iso", userData="1")
+    machine = make_machine(host, disks=[{"volumeId": volume.id}], cloudinit=disc.id)
+    assert "host" not in machine.outputs
+    through_another(host, monkeypatch)
+    for parts in ({"disks": [{"volumeId": volume.id}]}, {"cloudinit": disc.id}):
+        with pytest.raises(Refused, match=r"can't retrieve volume /var/lib/libvirt/default/\S+: Storage volume not found"):
+            make_machine(host, "edge-2", **parts)
+    assert host.read(machine) is host.read(volume) is host.read(disc) is None
+    with pytest.raises(Refused, match="Domain not found"):
+        host.delete(machine)
+    host.delete(volume)
+    host.delete(disc)
+    assert len(host.world.all()) == 3, "it went on as if they were gone"
+    other = make_machine(host, "edge-3")
+    assert answer(host.world, ["list", "--all", "--name"], HOSTS["kvm-2"]) == "edge-3\n"
+    assert answer(host.world, ["list", "--all", "--name"]) == "edge-1\n"
+    assert answer(host.world, ["domstate", other.id], HOSTS["kvm-2"]) == "running\n"
+    with pytest.raises(VirshError, match="failed to get domain"):
+        answer(host.world, ["domstate", other.id], HOSTS["kvm-1"])
+    with pytest.raises(VirshError, match="Could not resolve hostname"):
+        answer(host.world, ["pool-list"], "qemu+ssh://root@kvm-9/system")

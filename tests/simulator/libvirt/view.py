@@ -6,7 +6,7 @@ import json
 
 from tests.simulator.case import Seen
 from tests.simulator.libvirt.machines import RUNNING
-from tests.simulator.libvirt.resources import DISC, DOMAIN, GIB, VOLUME
+from tests.simulator.libvirt.resources import DISC, DOMAIN, GIB, HOSTS, VOLUME, endpoint_of
 from tests.simulator.reach import Machine
 from tests.simulator.world import Thing, World
 
@@ -60,7 +60,7 @@ def _see(world: World, machine: Thing) -> Seen:
         machine_type=f"{machine.inputs['vcpu']:g}x{machine.inputs['memory'] / 1024:g}",
         image=base.inputs.get("baseVolumeName", "") if base else "",
         user_data=disc.inputs.get("userData", "") if disc else "",
-        place="host",
+        place=next(f"host-{name}" for name, endpoint in HOSTS.items() if endpoint == endpoint_of(machine)),
         private_address=address,
         public_address=None,
         firewalls=(),

@@ -10,7 +10,7 @@ import pytest
 
 from cli.console import Failure
 from cli.engine.engine import Engine
-from cli.engine.pending import adopt, find_ids, settle_pending_operations
+from cli.engine.pending import adopt, find_ids, setting_of, settle_pending_operations
 from tests.unit.cli.fakes import make_engine
 
 URN = "urn:pulumi:s::webitel::{}::{}"
@@ -55,6 +55,22 @@ def test_our_own_are_forgotten_and_nothing_is_asked(tmp_path: Path) -> None:
     resources, left, told = read(tmp_path)
     assert (resources, left) == ([], [])
     assert "refresh" not in told
+
+
+def test_a_setting_is_that_of_the_provider_that_made_a_thing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one of several hosts; the default provider has the deployment's, and what it was told may be older than that."""
+    engine = make_state(tmp_path, [], [])
+    monkeypatch.setattr(Engine, "setting", lambda engine, name: f"the deployment's {name}")
+    named = {name: URN.format("pulumi:providers:libvirt", name) for name in ("kvm-2", "default_0_5_4")}
+    providers = [
+        {"urn": urn, "type": "pulumi:providers:libvirt", "inputs": {"uri": f"that of {name}"}} for name, urn in named.items()
+    ]
+    type = "libvirt:index/domain:Domain"
+    away, usual = ({"urn": URN.format(type, "a"), "type": type, "provider": f"{urn}::id"} for urn in named.values())
+    assert setting_of(engine, away, providers)("libvirt:uri") == "that of kvm-2"
+    assert setting_of(engine, usual, providers)("libvirt:uri") == "the deployment's libvirt:uri"
+    for name in ("libvirt:other", "webitel:site"):
+        assert setting_of(engine, away, providers)(name) == f"the deployment's {name}"
 
 
 def test_what_was_made_is_adopted_and_read(tmp_path: Path) -> None:

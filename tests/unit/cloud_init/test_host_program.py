@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from cloud_init.host.lines import receive, send
 from cloud_init.host.machine import find_owner
 from cloud_init.host.network import list_listeners, sum_up
 from cloud_init.host_program import make_host_program
+from cloud_init.node.apply import host_leave
 from cloud_init.node.apply.host_leave import LEFT
 
 HERE = Path(__file__).parents[3]
@@ -212,25 +214,109 @@ def test_what_is_mended_stays_so_after_a_restart(tmp_path: Path, monkeypatch: py
     assert (governors / "scaling_governor").read_text() == "performance\n"
 
 
-def test_time_is_mended_where_no_package_was_ever_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fresh host has no lists of packages: apt finds none until it has fetched them."""
-    lists, asked = tmp_path / "lists", tmp_path / "asked"
-    script = f"""#!/bin/sh
-echo "$1 $DEBIAN_FRONTEND" >>{asked}
+@dataclass
+class Timekeepers:
+    """A host whose programs are scripts in a folder: which daemons run, which time server chrony reaches, what was asked."""
+
+    folder: Path
+
+    @property
+    def asked(self) -> list[str]:
+        file = self.folder / "asked"
+        return file.read_text().splitlines() if file.exists() else []
+
+    def have(self, *names: str) -> None:
+        for name in names:
+            (self.folder / name).touch()
+
+    def run(self, *command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        path = f"PATH={self.folder}/bin:/usr/bin:/bin"
+        return running.run("env", path, f"AT={self.folder}", *command, seconds=seconds)
+
+
+PROGRAMS = {
+    "apt-get": """
 case $1 in
-update) touch {lists} ;;
-install) test -e {lists} || {{ echo "E: Unable to locate package chrony" >&2; exit 100; }} ;;
+update) touch $AT/lists ;;
+install) test -e $AT/lists || { echo "E: Unable to locate package chrony" >&2; exit 100; } ;;
 esac
-"""
-    apt, systemctl = tmp_path / "apt-get", tmp_path / "systemctl"
-    apt.write_text(script)
-    systemctl.write_text("#!/bin/sh\n")
-    for file in (apt, systemctl):
+""",
+    "systemctl": """
+case "$1 $2" in
+"is-active "*) test -e $AT/active-$2 && echo active ;;
+"is-enabled "*) test -e $AT/enabled-$2 && echo enabled ;;
+"enable --now") touch $AT/active-$3 ;;
+"disable --now") rm -f $AT/active-$3 $AT/enabled-$3 ;;
+esac
+""",
+    # As chronyc 4.3 answered a daemon that reaches its server, one that has none, and one that may not set the clock (-x).
+    "chronyc": """
+case $1 in
+waitsync) test -e $AT/reached && echo "try: 1, refid: 7F000001, correction: 4.999981403, skew: 20.614" ||
+  { echo "try: 1, refid: 00000000, correction: 0.000000000, skew: 0.000"; exit 1; } ;;
+makestep) test ! -e $AT/may-not && echo "200 OK" || { echo "500 Failure"; exit 1; } ;;
+esac
+""",
+}
+
+
+@pytest.fixture
+def keepers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Timekeepers:
+    made = Timekeepers(tmp_path)
+    (tmp_path / "bin").mkdir()
+    for name, script in PROGRAMS.items():
+        file = tmp_path / "bin" / name
+        file.write_text(f'#!/bin/sh\necho "{name} $*" >>$AT/asked\n{script}')
         file.chmod(0o755)
+    monkeypatch.setattr(mend, "run", made.run)
+    monkeypatch.setattr(mend, "find_owner", dict)
+    return made
 
-    def run(*command: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-        return running.run("env", f"PATH={tmp_path}:/usr/bin:/bin", *command, seconds=seconds)
 
-    monkeypatch.setattr(mend, "run", run)
+def test_time_is_mended_where_no_package_was_ever_looked_for(keepers: Timekeepers) -> None:
+    """A fresh host has no lists of packages: apt finds none until it has fetched them."""
+    keepers.have("reached")
     assert mend.mend("time") == ""
-    assert asked.read_text().split() == ["install", "noninteractive", "update", "noninteractive", "install", "noninteractive"]
+    assert [line.split()[1] for line in keepers.asked if line.startswith("apt-get")] == ["install", "update", "install"]
+    assert "systemctl enable --now chrony" in keepers.asked and "chronyc makestep" in keepers.asked
+
+
+def test_a_clock_that_is_wrong_is_stepped_to_what_the_servers_say(keepers: Timekeepers) -> None:
+    """Whoever keeps it runs already: nothing is installed, and chrony is told to ask now and not to slew for hours."""
+    keepers.have("active-chrony", "reached")
+    assert mend.mend("time") == ""
+    assert not any(line.startswith("apt-get") for line in keepers.asked)
+    assert [line.split()[1] for line in keepers.asked if line.startswith("chronyc")] == [
+        "online",
+        "burst",
+        "waitsync",
+        "makestep",
+    ]
+    keepers.have("may-not")
+    assert mend.mend("time") == "chronyd does not step the clock: 500 Failure"
+
+
+def test_time_that_no_server_tells_is_not_called_mended(keepers: Timekeepers) -> None:
+    keepers.have("active-chrony")
+    assert "no time server" in mend.mend("time")
+    assert "chronyc makestep" not in keepers.asked
+
+
+def test_one_daemon_keeps_the_time_where_there_were_several(keepers: Timekeepers) -> None:
+    keepers.have("active-chrony", "enabled-chrony", "active-systemd-timesyncd", "enabled-ntp", "reached")
+    assert mend.mend("time") == ""
+    assert sorted(one.name for one in keepers.folder.glob("*-*")) == ["active-chrony", "enabled-chrony"]
+
+
+def test_the_clock_of_a_node_at_work_is_not_stepped(keepers: Timekeepers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step is heard in calls and read in a database's records; its own chrony steps it when it is off by more than a second."""
+    keepers.have("active-chrony", "reached")
+    monkeypatch.setattr(mend, "find_owner", lambda: {"stack": "a-single", "key": "all-1"})
+    assert "node at work" in mend.mend("time")
+    assert keepers.asked == []
+
+
+def test_what_was_mended_is_what_leaving_takes_back() -> None:
+    assert {str(one) for one in host_leave.MENDED} == {
+        str(one) for one in (mend.PAGES_FILE, mend.GOVERNORS_FILE, mend.CONNECTIONS_FILE)
+    }

@@ -19,6 +19,7 @@ from components.model.naming import mac_address
 from components.model.plan import Plan
 from components.model.planning import planner
 from components.model.planning.readiness import documentation_values
+from components.model.planning.standing import keep_standing, read_standing, refuse_moves
 from components.model.planning.sums import Sum, licence_cores, sum_by_role, sum_by_zone, sum_nodes
 from components.model.problems import PlanError
 from components.model.settings import Settings
@@ -131,6 +132,31 @@ def test_hosts_are_named_by_their_owner() -> None:
     assert [node.zone for node in made.nodes if node.role == "app"] == ["pve-1", "rack-b-7"]
     (told,) = problems(zones=["pve 1"])
     assert "webitel:zones = pve 1: not the name of a host of a hypervisor; use one such as pve" in told
+
+
+def test_each_host_that_is_spoken_to_itself_has_its_endpoint_but_for_one() -> None:
+    facts, second = CLOUDS["libvirt"], {"kvm-2": "qemu+ssh://root@kvm-2/system"}
+    assert {node.zone for node in plan(facts=facts).nodes} == {"kvm-1"}
+    made = plan(facts=facts, zones=["kvm-1", "kvm-2"], site={"hosts": second}, counts={"app": 2})
+    assert made.node("app-2").zone == "kvm-2"
+    (told,) = problems(facts=facts, zones=["a", "b", "kvm-2"], site={"hosts": second}, counts={"data": 3})
+    assert told.startswith("webitel:site.hosts.b") and "as is a, and only one host is at libvirt:uri" in told
+    (told,) = problems(facts=facts, zones=["kvm-1", "kvm-2"], site={"hosts": second | {"kvm-1": second["kvm-2"]}})
+    assert "stands there for 2 hosts" in told
+    (told,) = problems(facts=CLOUDS["proxmox"], image="pve/9000", site={"hosts": second})
+    assert told.startswith("webitel:site.hosts") and "of no use on Proxmox VE" in told
+    assert not [one for one in documentation_values(settings(network="10.20.0.0/24"), facts) if one.setting == "webitel:zones"]
+
+
+def test_what_stood_before_a_cloud_had_zones_stands_in_the_first() -> None:
+    facts = CLOUDS["libvirt"]
+    told = {"zones": {"data-1": "", "app-1": ""}, "consul_servers": ["data-1"], "zone_subnets": True}
+    wish = settings(zones=["new", "kvm-1"], site={"hosts": {"new": "qemu+ssh://root@new/system"}})
+    standing = read_standing(told, [], wish, facts)
+    assert standing.zones == {"data-1": "kvm-1", "app-1": "kvm-1"}
+    kept = keep_standing(wish, facts, standing)
+    assert kept.node_zones == {"data-1": "kvm-1", "app-1": "kvm-1"}
+    refuse_moves(planner.make_plan(kept, "test", facts), standing)
 
 
 def test_what_only_the_owner_knows_is_asked_for() -> None:
