@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 from zlib import crc32
 
 import yaml
@@ -98,7 +98,20 @@ def dump_yaml(document: object) -> str:
     return text
 
 
-OPTIONS: dict[str, Any] = {
+class Options(TypedDict):
+    """Jinja2's options."""
+
+    undefined: type[StrictUndefined]
+    keep_trailing_newline: bool
+    trim_blocks: bool
+    lstrip_blocks: bool
+    autoescape: bool
+    auto_reload: bool
+    optimized: bool
+
+
+OPTIONS: Options = {
+    # A missing value fails the composer and names the variable.
     "undefined": StrictUndefined,
     "keep_trailing_newline": True,
     "trim_blocks": True,
@@ -108,7 +121,6 @@ OPTIONS: dict[str, Any] = {
     # Else what our filter makes of a constant would be compiled in, and stay when the filter changes.
     "optimized": False,
 }
-"""Jinja2's. A missing value fails the composer and names the variable."""
 
 
 class Compiled(FileSystemBytecodeCache):

@@ -52,7 +52,7 @@ class Adapter(Cloud):
         if self.plan.sip_outside != self.plan.sip_address:
             # Whichever node has it answers: to this host it is a neighbour like any other.
             LocalAddress(
-                "sip-address",
+                "sip",
                 bridge=self.network.name,
                 public=self.plan.sip_outside,
                 private=self.plan.sip_address,

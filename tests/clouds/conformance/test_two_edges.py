@@ -60,6 +60,6 @@ def test_this_machine_translates_one_address_more_than_it_has_edges() -> None:
     assert translated == {
         "edge-1": ("198.18.1.30", "10.77.1.30"),
         "edge-2": ("198.18.1.31", "10.77.1.31"),
-        "sip-address": ("198.18.1.39", "10.77.1.39"),
+        "sip": ("198.18.1.39", "10.77.1.39"),
     }
     assert outputs["url"] == "https://198.18.1.39/"
