@@ -86,7 +86,8 @@ def _start_in_background() -> subprocess.Popen[bytes]:
     log_file().parent.mkdir(parents=True, exist_ok=True)
     with log_file().open("ab") as log:
         process = subprocess.Popen(
-            [program, "--group", "root"],
+            # Its machines would be as nice as who started it: FreeSWITCH, which wants to be a real-time process, may not then.
+            ["nice", "-n", str(-os.getpriority(os.PRIO_PROCESS, 0)), program, "--group", "root"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -1,6 +1,8 @@
 """What brings Incus and its images to a machine, without doing it: room, mirrors, what apt and the installation say."""
 
+import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -145,3 +147,17 @@ def test_two_runs_make_the_pool_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
 )
 def test_installation_is_told_with_its_count(shown: str, line: tuple[str, str]) -> None:
     assert builder.describe_progress(shown) == line
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may be less nice than it is; Incus is started by root only")
+def test_who_starts_incus_does_not_hand_on_how_nice_it_is(tmp_path: Path) -> None:
+    program = tmp_path / "incusd"
+    program.write_text("#!/bin/sh\nnice\n")
+    program.chmod(0o755)
+    code = (
+        "import os, sys; from tools.incus import daemon; os.nice(5); "
+        "daemon.find_program = lambda: sys.argv[1]; daemon._start_in_background().wait()"
+    )
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[3])}
+    subprocess.run([sys.executable, "-P", "-c", code, program], env=environment, check=True, timeout=60)
+    assert (tmp_path / "webitel/incusd.log").read_text() == "0\n"
