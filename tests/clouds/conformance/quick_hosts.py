@@ -107,7 +107,7 @@ def serve(address: str, program: str) -> None:
         while True:
             ready, _, _ = select.select([listener, sys.stdin], [], [])
             if sys.stdin in ready:
-                return
+                os._exit(0)  # at once: to give up all that was loaded takes seconds
             host, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()
