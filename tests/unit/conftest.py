@@ -17,4 +17,4 @@ def make_once(app: typer.Typer) -> Any:
     return _made[key]
 
 
-testing._get_command = make_once  # type: ignore[attr-defined]  # there is no other way in
+testing._get_command = make_once  # type: ignore[assignment, attr-defined]  # there is no other way in
