@@ -37,12 +37,14 @@ START_SECONDS = 120.0
 # Stands for the host towards the engine: hands over what it was started with and ends with the fork, or the fork with it. A
 # checkout of another commit has modules of its own and gets a host of its own.
 STAND_IN = f"""\
-import array, json, os, select, socket, sys
+import array, json, os, select, signal, socket, sys
 real, address, root = sys.argv[1:4]
 other = os.path.realpath(os.environ.get("PYTHONPATH") or root)
 if other != root and os.path.isdir(os.path.join(other, "components")):
     os.execv(real, [real, *sys.argv[4:]])
 parent = os.getppid()
+# The engine interrupts its hosts, and waits five seconds for those that do not end; who runs the tests may have that ignored.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 host = socket.socket(socket.AF_UNIX)
 host.connect(address)
 started = json.dumps({{"folder": os.getcwd(), "environment": dict(os.environ)}}).encode()
@@ -145,6 +147,9 @@ def become(host: socket.socket, program: str) -> None:
 def end_with(host: socket.socket) -> None:
     """End this process as soon as the one that it stands for has ended."""
     host.recv(1)
+    # First of all what the engine waits for: to give up the memory of a fork takes longer.
+    for stream in (0, 1, 2):
+        os.close(stream)
     os._exit(0)
 
 
