@@ -8,6 +8,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.clouds.conformance.program import Config, read_config
 from tests.clouds.conformance.test_conformance import REAL
 from tests.long_form import LONG
 from tests.plans import make_plan
+from tools.engine.find import find_engine
 
 pytestmark = pytest.mark.clouds
 
@@ -28,6 +30,13 @@ COUNTS: Mapping[int, Config] = {
     100: {"counts": {"db": 5, "bus": 3, "media": 60, "web": 30}},
 }
 """An `extended` stack by its number of nodes."""
+
+
+@pytest.fixture(scope="module")
+def engine() -> Path:
+    """The engine as users have it: each run loads everything itself."""
+    return find_engine(print)
+
 
 GENEROUS = 20.0
 """Times the budget of 15 s to 30 nodes and 30 s to 100: machines that run these tests have other work too."""
