@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-from cloud_init.compose import load_template
 from cloud_init.node.backups.elsewhere import AUTHORITY, CIPHER, CONFIG, FOLDER, RCLONE, Source
+from cloud_init.templates import load_template
 from components.model.backup import CIPHER as CIPHER_SECRET
 from components.model.backup import CREDENTIALS, Bucket
 

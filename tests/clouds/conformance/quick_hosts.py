@@ -88,8 +88,8 @@ def quick_engine(engine: Path, folder: Path) -> Iterator[Path]:
 
 def serve(address: str, program: str) -> None:
     """Load what every program of ours does, then fork a host for each that connects, until the standard input ends."""
-    from cloud_init.compose import load_template, template_environment
     from cloud_init.context import FILES
+    from cloud_init.templates import load_template, template_environment
     from components.clouds.registry import CLOUDS
 
     clouds = [f"components.clouds.{name}.adapter" for name, cloud in CLOUDS.items() if cloud.real]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment
 
-from cloud_init.compose import OPTIONS, template_environment
+from cloud_init.templates import OPTIONS, template_environment
 
 NAME = "base.yaml.j2"
 make = template_environment.__wrapped__
