@@ -1,6 +1,8 @@
 """What exists: kept in a file, changed as a whole or not at all."""
 
 import json
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +63,29 @@ def test_what_is_used_stays(world: World) -> None:
     with pytest.raises(Refused, match="t a is still in use by t b"), world.change():
         world.remove(used)
     assert world.users_of(used) == [user]
+
+
+def test_a_look_at_what_uses_a_thing_bears_another_thread_that_makes_things(world: World) -> None:
+    with world.change():
+        used = Thing("t", "used", "urn", {})
+        for thing in (used, *(Thing("t", f"first-{number}", "urn", {}) for number in range(500))):
+            world.put(thing)
+
+    def make() -> None:
+        for number in range(100):
+            with world.change():
+                world.put(Thing("t", f"more-{number}", "urn", {}))
+
+    maker = threading.Thread(target=make)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        maker.start()
+        while maker.is_alive():
+            assert world.users_of(used) == []
+    finally:
+        sys.setswitchinterval(before)
+        maker.join()
 
 
 def test_addresses_are_given_out_once(world: World) -> None:

@@ -131,7 +131,9 @@ class World:
 
     def users_of(self, thing: Thing) -> list[Thing]:
         """What uses a thing."""
-        return [other for other in self._things.values() if thing.key in other.uses]
+        with self._lock:
+            self._catch_up()
+            return [other for other in self._things.values() if thing.key in other.uses]
 
     def next_number(self) -> int:
         """A number that no thing had before."""
