@@ -66,7 +66,7 @@ PARTS: dict[str, tuple[Step, ...]] = {
     # A quarter of the time is spent waiting: for sockets, processes, the clock.
     "unit": (Step("unit tests", (*PYTEST, *UNIT_FOLDERS), WAITING),),
     "engine": (Step("engine tests", marked("engine", "tests/engine", "tests/simulator"), BUSY),),
-    # Half of the time of two workers is spent waiting: for the engine, which waits for its plugins to end.
+    # Each waits for a chain of programs that seldom fill a processor: three leave next to nothing of two processors idle.
     "clouds": (
         Step(
             "deployments on simulated clouds",

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -16,6 +16,19 @@ from tools.incus.network import TEST_BLOCKS, find_free_network, read_routes
 def find_public_network() -> IPv4Network:
     """A network for `webitel:public_network` that this host does not have yet."""
     return find_free_network(read_routes(), blocks=TEST_BLOCKS)
+
+
+def start_module(module: str, *arguments: str, inside: Sequence[str] = ()) -> "subprocess.Popen[str]":
+    """A program of ours on this host, or `inside` a name space."""
+    return subprocess.Popen(
+        [*inside, sys.executable, "-P", "-m", module, *arguments],
+        cwd=ROOT,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+    )
 
 
 @dataclass(frozen=True)
@@ -62,16 +75,7 @@ class Outside:
 
     def start(self, module: str, *arguments: str) -> "subprocess.Popen[str]":
         """A program of ours from there."""
-        command = ["ip", "netns", "exec", self.name, sys.executable, "-P", "-m", module, *arguments]
-        return subprocess.Popen(
-            command,
-            cwd=ROOT,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        )
+        return start_module(module, *arguments, inside=("ip", "netns", "exec", self.name))
 
     def call(self, server: str, *arguments: str) -> dict[str, Any]:
         """A call from beginning to end, and what it says."""

@@ -1,15 +1,14 @@
 """A deployment with two nodes for SIP that take turns, called from this host, which is a trunk."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
-from tests.local.deployment import ROOT, Deployment
-from tests.local.outside import read_result
+from tests.local.deployment import Deployment
+from tests.local.outside import read_result, start_module
 from tests.local.power import wait_all_healthy
 from tests.local.telephony import ADMIN_SQL
 
@@ -48,15 +47,7 @@ class Pair(Deployment):
 
     def start_call(self, *arguments: str) -> "subprocess.Popen[str]":
         """A call from this host."""
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "tests.tools.call", f"{self.server}:5060", "--local", self.gateway, *arguments],
-            cwd=ROOT,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={"PYTHONPATH": str(ROOT), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        )
+        return start_module("tests.tools.call", f"{self.server}:5060", "--local", self.gateway, *arguments)
 
     @contextmanager
     def held_calls(self, lost: list[float]) -> Iterator[None]:

@@ -16,12 +16,13 @@ from typing import Any
 
 import yaml
 
+from cloud_init.node.system import POSTGRESQL_BIN
 from provider.handler import Request
 from provider.secrets import Secrets
 from provider.values import reveal
 from stacks.load import load_deployment
 from tests.plans import compose_configuration
-from tests.sandbox.platform import POSTGRES, wait_until
+from tests.sandbox.platform import wait_until
 
 ADDRESSES = {"edge-1": "10.77.0.10", "data-1": "10.77.0.20", "app-1": "10.77.0.30"}
 DATABASE = ADDRESSES["data-1"]
@@ -129,17 +130,27 @@ class Nodes:
 
     def reload(self, text: str) -> None:
         self.set_member(text)
-        self.run(str(POSTGRES / "pg_ctl"), "-D", str(self.data), "reload")
+        self.run(str(POSTGRESQL_BIN / "pg_ctl"), "-D", str(self.data), "reload")
         time.sleep(0.5)
 
     @contextmanager
     def database(self, text: str) -> Iterator[None]:
         """PostgreSQL with Patroni's file."""
-        made = self.run(str(POSTGRES / "initdb"), "-D", str(self.data), "-A", "peer", "--no-sync", "-U", "postgres")
+        made = self.run(str(POSTGRESQL_BIN / "initdb"), "-D", str(self.data), "-A", "peer", "--no-sync", "-U", "postgres")
         assert made.returncode == 0, made.stderr
         self.set_member(text)
         server = subprocess.Popen(
-            [str(POSTGRES / "postgres"), "-D", str(self.data), "-k", str(self.folder / "pg"), "-h", DATABASE, "-c", "fsync=off"],
+            [
+                str(POSTGRESQL_BIN / "postgres"),
+                "-D",
+                str(self.data),
+                "-k",
+                str(self.folder / "pg"),
+                "-h",
+                DATABASE,
+                "-c",
+                "fsync=off",
+            ],
             cwd="/",
             user=self.account.pw_uid,
             group=self.account.pw_gid,

@@ -21,13 +21,13 @@ from typing import Any
 import pytest
 
 from cloud_init.node.clusters.encryption import ROOT as NODES_ROOT
+from cloud_init.node.system import POSTGRESQL_BIN
 from provider import certificates
 from stacks.load import load_deployment
 from tests.plans import compose_configuration
 from tests.sandbox.consul_program import find_consul
 
 ROOT = Path(__file__).resolve().parents[2]
-POSTGRES = Path("/usr/lib/postgresql/15/bin")
 RABBITMQ = Path("/usr/lib/rabbitmq/bin")
 PYTHON = "/usr/bin/python3"
 SCHEMA = ROOT / "sandbox" / "webitel" / "schema"
@@ -36,7 +36,7 @@ SCHEMA = ROOT / "sandbox" / "webitel" / "schema"
 def missing_programs() -> list[str]:
     """What this machine lacks for these tests."""
     found = {
-        "postgresql-15": (POSTGRES / "initdb").exists(),
+        "postgresql-15": (POSTGRESQL_BIN / "initdb").exists(),
         "rabbitmq-server": (RABBITMQ / "rabbitmq-server").exists(),
         "consul": find_consul() is not None,
         "python3-psycopg2 python3-pika": subprocess.run(
@@ -134,7 +134,7 @@ class Platform:
             self._run(
                 name,
                 [
-                    str(POSTGRES / "postgres"),
+                    str(POSTGRESQL_BIN / "postgres"),
                     "-D",
                     str(self.folder / "pg" / "data"),
                     "-k",
@@ -259,7 +259,7 @@ class Platform:
         password.chmod(0o644)
         subprocess.run(
             [
-                str(POSTGRES / "initdb"),
+                str(POSTGRESQL_BIN / "initdb"),
                 "-D",
                 str(self.folder / "pg" / "data"),
                 "-A",

@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from cloud_init.bundles import bundle_folder
+from cloud_init.node.system import POSTGRESQL_BIN
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.flow import Flow
-from tests.sandbox.platform import POSTGRES, PYTHON, ROOT, Platform, fetch, wait_until
+from tests.sandbox.platform import PYTHON, ROOT, Platform, fetch, wait_until
 from tests.unit.cloud_init.opensips_files import BUNDLES, CONFIGURATION, with_bundle
 
 NODE = "127.0.79.1"
@@ -52,7 +53,7 @@ PROGRAMS = {"opensips": "opensips.program", "freeswitch": "freeswitch.program", 
 def missing_programs() -> list[str]:
     """What this machine lacks for these tests."""
     found = {
-        "postgresql-15": (POSTGRES / "initdb").exists(),
+        "postgresql-15": (POSTGRESQL_BIN / "initdb").exists(),
         "rtpengine-daemon": shutil.which("rtpengine") is not None,
         "python3-psycopg2 python3-pika": subprocess.run(
             [PYTHON, "-c", "import psycopg2, pika"], capture_output=True, check=False

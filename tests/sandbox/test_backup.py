@@ -18,10 +18,11 @@ import pytest
 from cloud_init.node.backups import jobs, marks, recovery, repository, restore, steps
 from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.manifest import Manifest, empty_manifest
+from cloud_init.node.system import POSTGRESQL_BIN
 from tests.long_form import LONG, only_long
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket, settings_with
-from tests.sandbox.platform import POSTGRES, wait_until
+from tests.sandbox.platform import wait_until
 from tests.unit.node.entries import unit
 
 pytestmark = pytest.mark.sandbox
@@ -56,15 +57,15 @@ class Node:
         (self.folder / "pg").mkdir()
         shutil.chown(self.folder / "pg", "postgres")
         options = ["-A", "peer", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--data-checksums"]
-        self.as_postgres(str(POSTGRES / "initdb"), "-D", str(self.data), *options)
+        self.as_postgres(str(POSTGRESQL_BIN / "initdb"), "-D", str(self.data), *options)
 
     def start(self) -> None:
         options = f"-k {self.folder}/pg -p {PORT} -c listen_addresses= -c archive_mode=on -c archive_timeout=60s"
         command = ["-D", str(self.data), "-o", options, "-l", str(self.folder / "pg" / "log"), "-w", "start"]
-        self.as_postgres(str(POSTGRES / "pg_ctl"), *command)
+        self.as_postgres(str(POSTGRESQL_BIN / "pg_ctl"), *command)
 
     def stop(self, mode: str = "fast") -> None:
-        self.as_postgres(str(POSTGRES / "pg_ctl"), "-D", str(self.data), "-m", mode, "-w", "stop")
+        self.as_postgres(str(POSTGRESQL_BIN / "pg_ctl"), "-D", str(self.data), "-m", mode, "-w", "stop")
 
     def sql(self, text: str) -> str:
         return self.as_postgres("psql", "-XAtq", "-h", str(self.folder / "pg"), "-p", PORT, "-c", text, "postgres")
