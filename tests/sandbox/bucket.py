@@ -14,7 +14,8 @@ from pathlib import Path
 from components.model.settings import Settings
 from provider.certificates import make_authority, sign_server
 from stacks.load import load_deployment
-from tests.sandbox.platform import free_port, wait_until
+from tests.sandbox.platform import free_port
+from tests.waiting import wait_until
 from tools.engine.go import get_go
 
 MODULE = "github.com/versity/versitygw"

@@ -22,7 +22,7 @@ from provider.secrets import Secrets
 from provider.values import reveal
 from stacks.load import load_deployment
 from tests.plans import compose_configuration
-from tests.sandbox.platform import wait_until
+from tests.waiting import wait_until
 
 ADDRESSES = {"edge-1": "10.77.0.10", "data-1": "10.77.0.20", "app-1": "10.77.0.30"}
 DATABASE = ADDRESSES["data-1"]

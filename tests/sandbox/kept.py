@@ -7,10 +7,10 @@ from pathlib import Path
 
 from cloud_init.node.health import kept_calls
 from cloud_init.node.manifest import Manifest
-from tests.sandbox.platform import wait_until
 from tests.sandbox.relay import CLI_PORT, REDIS_PORT, Relay
 from tests.sandbox.relay_calls import Call
 from tests.unit.node.entries import PORTS, manifest, service
+from tests.waiting import wait_until
 
 OWN: Manifest = manifest(services=[service("redis")], ports={**PORTS, "rtpengine_cli": CLI_PORT, "redis_calls": REDIS_PORT})
 SILENCE_SECONDS, SETUP_SECONDS = 0.5, 0.6

@@ -13,8 +13,9 @@ from cloud_init.bundles import bundle_folder
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.flow import Flow
-from tests.sandbox.platform import PYTHON, ROOT, wait_until
+from tests.sandbox.platform import PYTHON, ROOT
 from tests.sandbox.telephony import Consul
+from tests.waiting import wait_until
 
 CALLER = "127.0.78.9"
 """Where calls come from."""

@@ -20,9 +20,10 @@ from cloud_init.node.clusters import sip_address
 from components.model.settings import Settings
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.network import CLONE_NEWNET
-from tests.sandbox.platform import ROOT, wait_until
+from tests.sandbox.platform import ROOT
 from tests.sandbox.relay import NG_PORT
 from tests.sandbox.relay_calls import Call
+from tests.waiting import wait_until
 
 ADDRESS, ROUTER, NETWORK = "10.77.1.39", "10.77.1.1", 24
 KEYS = ("edge-1", "edge-2")

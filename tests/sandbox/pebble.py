@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provider.certificates import make_authority, sign_server
-from tests.sandbox.platform import free_port, wait_until
+from tests.sandbox.platform import free_port
+from tests.waiting import wait_until
 from tools.engine.go import get_go
 
 MODULE = "github.com/letsencrypt/pebble/v2"

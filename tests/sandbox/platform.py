@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
@@ -26,6 +25,7 @@ from provider import certificates
 from stacks.load import load_deployment
 from tests.plans import compose_configuration
 from tests.sandbox.consul_program import find_consul
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 RABBITMQ = Path("/usr/lib/rabbitmq/bin")
@@ -65,16 +65,6 @@ def free_port() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-
-
-def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """The first true result of `condition`; AssertionError naming `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        if result := condition():
-            return result
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
-        time.sleep(0.1)
 
 
 def fetch(url: str, user: str = "", method: str = "GET", body: object = None) -> tuple[int, str]:

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from cloud_init.node.ask import sip
-from tests.sandbox.platform import wait_until
 from tests.sandbox.relay_calls import PACE_SECONDS, Call
 from tests.sandbox.telephony import LOOPBACK, node_files
+from tests.waiting import wait_until
 
 NG_PORT, CLI_PORT, REDIS_PORT = 60000, 2224, 6379
 DELETE_SECONDS, DISABLED_SECONDS = 1, 2

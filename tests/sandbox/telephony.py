@@ -21,8 +21,9 @@ from cloud_init.node.system import POSTGRESQL_BIN
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.flow import Flow
-from tests.sandbox.platform import PYTHON, ROOT, Platform, fetch, wait_until
+from tests.sandbox.platform import PYTHON, ROOT, Platform, fetch
 from tests.unit.cloud_init.opensips_files import BUNDLES, CONFIGURATION, with_bundle
+from tests.waiting import wait_until
 
 NODE = "127.0.79.1"
 """Stands for the node's private address."""

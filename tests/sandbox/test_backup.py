@@ -22,8 +22,8 @@ from cloud_init.node.system import POSTGRESQL_BIN
 from tests.long_form import LONG, only_long
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket, settings_with
-from tests.sandbox.platform import wait_until
 from tests.unit.node.entries import unit
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

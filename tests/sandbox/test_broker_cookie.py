@@ -13,7 +13,8 @@ import pytest
 from cloud_init.node.clusters import cookie
 from cloud_init.node.clusters.brokers import broker_name
 from cloud_init.node.manifest import Manifest
-from tests.sandbox.platform import RABBITMQ, free_port, wait_until
+from tests.sandbox.platform import RABBITMQ, free_port
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -8,8 +8,9 @@ import subprocess
 
 import pytest
 
-from tests.sandbox.platform import RABBITMQ, Platform, free_port, wait_until
+from tests.sandbox.platform import RABBITMQ, Platform, free_port
 from tests.sandbox.runner import node_files
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

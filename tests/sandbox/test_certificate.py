@@ -27,8 +27,8 @@ from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.consul_agent import running_agent
 from tests.sandbox.pebble import Pebble, run_pebble
-from tests.sandbox.platform import wait_until
 from tests.sandbox.test_nginx import NAME, OTHER_NAME, Site
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

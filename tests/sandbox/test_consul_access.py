@@ -10,7 +10,7 @@ import pytest
 
 from cloud_init.node.ask import tokens
 from tests.sandbox.access_nodes import Node, Patroni, go_on
-from tests.sandbox.platform import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -12,7 +12,8 @@ import pytest
 from components.model.secret_specs import SECRETS
 from provider.certificates import make_member
 from tests.sandbox.consul_program import find_consul
-from tests.sandbox.platform import fetch, wait_until
+from tests.sandbox.platform import fetch
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -12,7 +12,8 @@ import pytest
 from cloud_init.node.ask import amqp
 from cloud_init.node.clusters import encryption
 from tests.sandbox.encrypted_nodes import DATABASE, SECRET, Nodes, Wire, made_nodes
-from tests.sandbox.platform import RABBITMQ, fetch, wait_until
+from tests.sandbox.platform import RABBITMQ, fetch
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -14,9 +14,9 @@ from cloud_init.node.ask import sip as node_sip
 from cloud_init.node.system import Unhealthy
 from sandbox.standin.freeswitch import rpc, sip
 from tests.sandbox.media import CALLER, Media
-from tests.sandbox.platform import wait_until
 from tests.tools.caller import Caller
 from tests.tools.dialog import Result
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 COMMON, OTHER = "127.0.78", "127.0.77"

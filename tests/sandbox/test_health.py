@@ -15,9 +15,10 @@ import pytest
 
 from sandbox.standin.behaviour import BEHAVIOURS, SQL_LIFETIME
 from tests.sandbox.health import Health
-from tests.sandbox.platform import Platform, fetch, wait_until
+from tests.sandbox.platform import Platform, fetch
 from tests.sandbox.runner import ADDRESS, Runner
 from tests.unit.node.entries import wrong
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

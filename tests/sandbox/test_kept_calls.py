@@ -7,9 +7,9 @@ import pytest
 
 from cloud_init.node.health import kept_calls
 from tests.sandbox.kept import OWN, forget, hear, revive
-from tests.sandbox.platform import wait_until
 from tests.sandbox.relay import Relay, running_relay
 from tests.sandbox.relay_calls import SecretCall
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

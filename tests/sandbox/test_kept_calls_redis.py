@@ -10,9 +10,9 @@ import pytest
 from cloud_init.node.ask import redis
 from cloud_init.node.health import kept_calls
 from tests.sandbox.kept import OWN, SETUP_SECONDS, STALL_SECONDS, gives_all, hear, revive, slowest_setup, sweep
-from tests.sandbox.platform import wait_until
 from tests.sandbox.relay import DELETE_SECONDS, DISABLED_SECONDS, REDIS_PORT, Relay
 from tests.sandbox.telephony import LOOPBACK
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

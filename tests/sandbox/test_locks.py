@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox.lock_program import is_alive
-from tests.sandbox.platform import ROOT, Platform, free_port, wait_until
+from tests.sandbox.platform import ROOT, Platform, free_port
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

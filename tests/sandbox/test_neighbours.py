@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from cloud_init.host.neighbours import look_at_shared
-from tests.sandbox.platform import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

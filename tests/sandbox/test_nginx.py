@@ -27,8 +27,9 @@ from components.model.catalogue.services import CATALOGUE
 from components.model.settings import Settings
 from stacks.load import load_deployment
 from tests.plans import compose_configuration, make_plan
-from tests.sandbox.platform import free_port, wait_until
+from tests.sandbox.platform import free_port
 from tests.sandbox.runner import node_files
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

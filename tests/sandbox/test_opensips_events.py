@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.platform import wait_until
 from tests.sandbox.telephony import NODE, PASSWORD, Telephony, running_telephony
 from tests.tools.caller import Caller
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

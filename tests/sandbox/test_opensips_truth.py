@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from sandbox.standin.freeswitch import sip
-from tests.sandbox.platform import wait_until
 from tests.sandbox.telephony import NODE, PASSWORD, TRUNK, Telephony
 from tests.tools.caller import Caller
 from tests.tools.dialog import Result
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -31,9 +31,9 @@ from tests.long_form import only_long
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
 from tests.sandbox.consul_agent import running_agent
-from tests.sandbox.platform import wait_until
 from tests.sandbox.test_restore_elsewhere import FIRST, SQL, make_node
 from tests.unit.node.entries import unit
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.sandbox,

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from sandbox.standin.behaviour import BEHAVIOURS
-from tests.sandbox.platform import Platform, fetch, wait_until
+from tests.sandbox.platform import Platform, fetch
 from tests.sandbox.runner import ADDRESS, Runner
 from tests.unit.cloud_init.test_webitel_fragments import SERVICES
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -12,7 +12,7 @@ from cloud_init.node.clusters import sip_address
 from tests.sandbox import pair
 from tests.sandbox.kept import hear, longest_gap
 from tests.sandbox.pair import ADDRESS, KEYS, Edge, PairCall
-from tests.sandbox.platform import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 
@@ -51,7 +51,7 @@ def hold(edge: Edge, count: int = CALLS) -> list[PairCall]:
 def move(calls: list[PairCall], source: Edge, target: Edge, how: str) -> None:
     """The address goes over, and the calls with it."""
     ids = {call.id for call in calls}
-    wait_until(lambda: target.calls() >= ids, 5, "the calls in the copy")
+    wait_until(lambda: target.calls() >= ids, 20, "the calls in the copy")
     for call in calls:
         call.forget_gaps()
     if how == "lost":
@@ -111,11 +111,11 @@ def test_an_address_that_somebody_takes_away_is_put_back_and_a_redis_that_died_t
     first, _ = edges
     calls = hold(first, 2)
     first.inside(f"ip addr del {ADDRESS}/32 dev eth0")
-    wait_until(lambda: f" {ADDRESS}/32" in first.inside("ip -o -4 addr"), 5, "the address")
+    wait_until(lambda: f" {ADDRESS}/32" in first.inside("ip -o -4 addr"), 20, "the address")
     hear(*calls)
     first.kill("redis")
     first.start_redis()
-    wait_until(lambda: "role:master" in first.ask_redis("INFO replication"), 5, "the promotion")
+    wait_until(lambda: "role:master" in first.ask_redis("INFO replication"), 20, "the promotion")
     hear(*calls)
     for call in calls:
         call.silence()
@@ -124,7 +124,7 @@ def test_an_address_that_somebody_takes_away_is_put_back_and_a_redis_that_died_t
 def test_old_calls_are_not_given_back(edges: tuple[Edge, Edge], monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = edges
     calls = hold(first, 2)
-    wait_until(lambda: len(second.calls()) == 2, 5, "the copy")
+    wait_until(lambda: len(second.calls()) == 2, 20, "the copy")
     # It was active long ago: what counts is how old the copy is.
     second.left = 1
     move(calls, first, second, "handed over")
@@ -141,7 +141,7 @@ def test_calls_of_its_own_are_given_back_to_a_node_unless_that_was_long_ago(
     calls = hold(first, 2)
     second.kill("address", "redis")
     first.give_up()
-    wait_until(lambda: "role:slave" in first.ask_redis("INFO replication"), 5, "the demotion")
+    wait_until(lambda: "role:slave" in first.ask_redis("INFO replication"), 20, "the demotion")
     assert "master_link_down_since_seconds:-1" in first.ask_redis("INFO replication") and len(first.calls()) == 2
     left = first.folder / "left"
     left.write_text(str(float(left.read_text()) - ago))
@@ -154,7 +154,7 @@ def test_calls_of_its_own_are_given_back_to_a_node_unless_that_was_long_ago(
 def test_who_comes_back_empty_lacks_calls_and_leaves_the_others_copy_alone(edges: tuple[Edge, Edge]) -> None:
     first, second = edges
     calls = hold(first, 2)
-    wait_until(lambda: len(second.calls()) == 2, 5, "the copy")
+    wait_until(lambda: len(second.calls()) == 2, 20, "the copy")
     first.kill("address", "rtpengine", "redis")
     first.inside(f"ip addr del {ADDRESS}/32 dev eth0")
     first.start_redis()
@@ -172,7 +172,7 @@ def test_who_has_calls_knows_whether_the_other_one_has_a_copy(edges: tuple[Edge,
     first, second = edges
     wait_until(lambda: not first.within(first.missing_copy), 20, "the copy")
     second.kill("redis")
-    wait_until(lambda: first.within(first.missing_copy) == "no other node has a copy of its calls", 5, "the end of the copy")
+    wait_until(lambda: first.within(first.missing_copy) == "no other node has a copy of its calls", 20, "the end of the copy")
     second.start_redis()
     wait_until(lambda: not first.within(first.missing_copy), 20, "the copy")
     first.kill("redis")

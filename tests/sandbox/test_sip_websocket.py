@@ -11,7 +11,8 @@ import pytest
 
 from stacks.load import load_deployment
 from tests.plans import compose_configuration
-from tests.sandbox.platform import PYTHON, wait_until
+from tests.sandbox.platform import PYTHON
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

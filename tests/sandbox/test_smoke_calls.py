@@ -22,9 +22,10 @@ from cli.smoke.audio import End
 from cli.smoke.check import Account, Finding
 from cli.smoke.phone import Phone
 from cloud_init.node.ask.trace import COOKED, RECORD, read_packet
-from tests.sandbox.platform import ROOT, wait_until
+from tests.sandbox.platform import ROOT
 from tests.sandbox.telephony import LOOPBACK, NODE, PASSWORD, TRUNK, Telephony
 from tests.sandbox.test_smoke import failures, make_world
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -12,11 +12,11 @@ from cloud_init.node.ask import sip as probes
 from cloud_init.node.ask.view import View
 from cloud_init.node.health.opensips import enable_rtpengines
 from sandbox.standin.freeswitch import sip
-from tests.sandbox.platform import wait_until
 from tests.sandbox.telephony import LOOPBACK, NODE, PASSWORD, SECRETS, TRUNK, Telephony
 from tests.tools.caller import Caller
 from tests.tools.dialog import Result
 from tests.unit.node import entries
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

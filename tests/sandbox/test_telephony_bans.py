@@ -9,8 +9,8 @@ import pytest
 
 from sandbox.standin.freeswitch import sip
 from tests.sandbox.attacker import Line, credentials, register, status
-from tests.sandbox.platform import wait_until
 from tests.sandbox.telephony import NODE, PASSWORD, Telephony, node_files
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

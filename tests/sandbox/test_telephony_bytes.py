@@ -7,8 +7,8 @@ import pytest
 
 from sandbox.standin.freeswitch import sip
 from tests.sandbox.attacker import Line, credentials, register, status
-from tests.sandbox.platform import wait_until
 from tests.sandbox.telephony import NODE, PASSWORD, TRUNK, Telephony
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -12,9 +12,9 @@ import pytest
 
 from sandbox.standin.freeswitch import sip
 from tests.sandbox.attacker import Line, status
-from tests.sandbox.platform import wait_until
 from tests.sandbox.telephony import NODE, TRUNK, Telephony
 from tests.tools.caller import Caller
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

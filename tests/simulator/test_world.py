@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulator.conftest import Driver
-from tests.simulator.world import Refused, Thing, World, address_token
+from tests.simulator.world import Refused, Thing, World, address_token, copy_world
 
 
 @pytest.fixture
@@ -101,6 +101,21 @@ def test_addresses_are_given_out_once(world: World) -> None:
     for wrong in ("10.0.0.1", "10.0.0.7", "10.0.0.8", "10.0.0.4"):
         with pytest.raises(Refused, match=wrong):
             take(wrong)
+
+
+def test_a_line_that_is_being_written_is_read_once_it_is_whole(world: World, tmp_path: Path) -> None:
+    add(world, "a")
+    add(world, "b")
+    first, second = world.file.read_bytes().splitlines(keepends=True)
+    for cut in range(len(second)):
+        world.file.write_bytes(first + second[:cut])
+        other = World(world.file)
+        assert [thing.id for thing in other.all()] == ["a"]
+        copy = copy_world(world.file, tmp_path / "copy")
+        add(copy, "c")
+        assert [thing.id for thing in World(copy.file).all()] == ["a", "c"]
+        world.file.write_bytes(first + second)
+        assert [thing.id for thing in other.all()] == ["a", "b"]
 
 
 def test_journal_tells_what_happened(make_driver: Callable[[str], Driver]) -> None:

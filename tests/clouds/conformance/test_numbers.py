@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -22,7 +21,7 @@ from tests.long_form import LONG
 from tests.simulator.bugs import Draft, put
 from tests.simulator.faults import Faults
 from tests.simulator.simulators import make_provider
-from tests.simulator.world import World
+from tests.simulator.world import copy_world
 
 pytestmark = [pytest.mark.clouds, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
@@ -87,8 +86,8 @@ class Numbers:
             self.taken.append((draft.type, draft.name, path, number))
 
     def _copy(self) -> Provider:
-        folder = make_folder(self.folder)
-        provider = make_provider(self.cloud, World(Path(shutil.copy(self.world, folder))), Faults(None))
+        world = copy_world(self.world, make_folder(self.folder) / self.world.name)
+        provider = make_provider(self.cloud, world, Faults(None))
         assert provider.configure
         provider.configure(self.settings)
         return provider

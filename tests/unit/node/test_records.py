@@ -17,6 +17,7 @@ import pytest
 
 from cloud_init.node.health import machine
 from cloud_init.node.records import keep, send, who
+from tests.waiting import wait_until
 
 
 def entry(message: object, **more: object) -> dict[str, object]:
@@ -160,14 +161,6 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def wait_until(what: str, seen: Iterator[bool]) -> None:
-    for _ in range(500):
-        if next(seen):
-            return
-        time.sleep(0.02)
-    raise AssertionError(what)
-
-
 class Started:
     def __init__(self, target: str, authority: Path, places: Path) -> None:
         self.written = threading.Event()
@@ -199,11 +192,11 @@ def test_records_reach_a_log_server_and_nothing_is_left_out_when_it_goes_away(pl
     (places / "audit-2026-11-28.log").write_text("a1\na2\na3\n")
     (places / "audit-2026-11-29.log").write_text("b1\nhalf")
     started = start(server, server.authority)
-    wait_until("everything arrives", iter(lambda: {b"a1", b"a2", b"a3", b"b1"} <= {*server.got}, None))
+    wait_until(lambda: {b"a1", b"a2", b"a3", b"b1"} <= {*server.got}, 20, "everything")
     with (places / "audit-2026-11-29.log").open("a") as file:
         file.write(" whole\n")
     started.written.set()
-    wait_until("the rest of the line arrives", iter(lambda: b"half whole" in server.got, None))
+    wait_until(lambda: b"half whole" in server.got, 20, "the rest of the line")
     assert b"half" not in server.got
     order = list(dict.fromkeys(server.got))
     assert order == [b"a1", b"a2", b"a3", b"b1", b"half whole"]
@@ -215,7 +208,7 @@ def test_what_was_sent_long_enough_ago_is_not_sent_again(places: Path, start: St
     server = LogServer(places)
     (places / "audit-2026-11-28.log").write_text("a1\n")
     start(server, server.authority)
-    wait_until("its place is known", iter((places / "sent.json").exists, None))
+    wait_until((places / "sent.json").exists, 20, "its place")
     assert send.load_place() == send.Place("audit-2026-11-28.log", 3)
     assert list(send.read_from(places, send.load_place())) == []
 
@@ -227,7 +220,7 @@ def test_a_server_with_another_certificate_gets_nothing(
     server, other = LogServer(places), LogServer(elsewhere)
     (places / "audit-2026-11-28.log").write_text("secret\n")
     start(server, other.authority)
-    wait_until("it says so", iter((places / "target.json").exists, None))
+    wait_until((places / "target.json").exists, 20, "what it says")
     assert "certificate verify failed" in json.loads((places / "target.json").read_text())["why"]
     assert server.got == []
     assert not (places / "sent.json").exists()

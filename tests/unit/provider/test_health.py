@@ -50,7 +50,6 @@ class Says:
 @pytest.fixture(autouse=True)
 def short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provider.health._PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr("provider.health._CONNECT_SECONDS", 0.2)
 
 
 def describe(node: FakeNode, machine_id: str) -> dict[str, Any]:
@@ -74,7 +73,7 @@ def inputs(nodes: dict[str, FakeNode]) -> dict[str, Any]:
         "nodes": {key: describe(node, f"machine-{key}") for key, node in nodes.items()},
         "private_key": next(iter(nodes.values())).private_key,
         "digests": dict.fromkeys(nodes, "0"),
-        "timeout": 1,
+        "timeout": 30,
     }
 
 
@@ -110,8 +109,9 @@ def test_a_failure_names_node_unit_reason_and_last_lines(call: Call, nodes: dict
 
 
 def test_a_node_that_is_not_reached_is_named(
-    call: Call, servers: Servers, nodes: dict[str, FakeNode], inputs: dict[str, Any]
+    call: Call, servers: Servers, nodes: dict[str, FakeNode], inputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("provider.health._CONNECT_SECONDS", 0.2)
     nodes["data-1"].answer = Says(report("data-1"))
     servers.stop_last()
     with pytest.raises(PartialFailure, match=r"app-1: SSH to debian@127.0.0.1:\d+ did not answer .* connection refused"):
@@ -135,7 +135,7 @@ def test_a_connection_is_made_anew(call: Call, servers: Servers, nodes: dict[str
     timer = threading.Timer(0.5, reboot)
     timer.start()
     renewed = {"nodes": {key: describe(node, f"machine-{key}") for key, node in nodes.items()}}
-    assert HANDLER.create(call, inputs | renewed | {"timeout": 10})[1]["healthy"]
+    assert HANDLER.create(call, inputs | renewed)[1]["healthy"]
     timer.join()
 
 
@@ -230,5 +230,5 @@ def test_who_cannot_let_it_in_is_asked_again_later(
         return inside(command)
 
     nodes["data-1"].answer, nodes["app-1"].answer = refuse_first, outside
-    assert HANDLER.create(call, inputs | {"timeout": 10})[1]["healthy"]
+    assert HANDLER.create(call, inputs)[1]["healthy"]
     assert len(asked) == 2

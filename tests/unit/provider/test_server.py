@@ -25,6 +25,7 @@ from provider.server import (
     secret,
 )
 from provider.values import Marks, decode, encode
+from tests.waiting import wait_until
 
 URN = "urn:pulumi:dev::shop::webitel:Cloud$toy:index:Thing::db::1"
 PASSWORD = "correct-horse"
@@ -106,13 +107,6 @@ def fail(call: Callable[[], Any]) -> Any:
     with pytest.raises(grpc.RpcError) as caught:
         call()
     return caught.value
-
-
-def wait_until(is_true: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 5
-    while not is_true():
-        assert time.monotonic() < limit
-        time.sleep(0.01)
 
 
 def test_values_arrive_plain_and_return_as_they_were(engine: Any, thing: Thing) -> None:
@@ -270,7 +264,7 @@ def test_cancel_ends_what_runs_what_waits_and_what_still_comes(engine: Any, thin
     thing.on_create = wait
     # More than the provider's two workers: Cancel must not queue up behind them.
     calls = [engine.Create.future(pb.CreateRequest(urn=f"{URN}{i}", properties=wire())) for i in range(6)]
-    wait_until(lambda: len(thing.requests) == 2)
+    wait_until(lambda: len(thing.requests) == 2, 20, "two calls")
     started = time.monotonic()
     engine.Cancel(empty_pb2.Empty())
     assert all("cancelled" in call.exception(5).details() for call in calls)
@@ -292,7 +286,7 @@ def test_request_is_cancelled_when_its_engine_is_gone(engine: Any, thing: Thing)
 
     thing.on_create = wait
     call = engine.Create.future(pb.CreateRequest(urn=URN, properties=wire()))
-    wait_until(lambda: bool(thing.requests))
+    wait_until(lambda: thing.requests, 20, "the call")
     call.cancel()
     assert done.wait(5)
 
