@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from cloud_init.node.system import POSTGRESQL_BIN
 from tests.long_form import LONG, only_long
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket, settings_with
+from tests.sandbox.folders import let_others_in
 from tests.unit.node.entries import unit
 from tests.waiting import wait_until
 
@@ -114,9 +114,7 @@ class Node:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     folder = tmp_path_factory.mktemp("backup")
-    for above in (folder, *folder.parents[:3]):
-        with contextlib.suppress(PermissionError):
-            above.chmod(0o755)
+    let_others_in(folder)
     with run_bucket(folder / "storage") as storage, pytest.MonkeyPatch.context() as patch:
         settings = settings_with(storage)
         plan = make_plan(settings, "local-single")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import pwd
@@ -31,6 +30,7 @@ from tests.long_form import only_long
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket
 from tests.sandbox.consul_agent import running_agent
+from tests.sandbox.folders import let_others_in
 from tests.sandbox.test_restore_elsewhere import FIRST, SQL, make_node
 from tests.unit.node.entries import unit
 from tests.waiting import wait_until
@@ -155,9 +155,7 @@ def make_member(key: str, folder: Path, storage: ObjectStorage, agent: str, auth
 @pytest.fixture
 def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Member, Member]]:
     folder = tmp_path_factory.mktemp("cluster")
-    for above in (folder, *folder.parents[:3]):
-        with contextlib.suppress(PermissionError):
-            above.chmod(0o755)
+    let_others_in(folder)
     with run_bucket(folder / "storage") as storage, running_agent(folder) as agent, pytest.MonkeyPatch.context() as patch:
         authority, root = certificates.make_authority()
         (folder / "nodes.pem").write_text(root)

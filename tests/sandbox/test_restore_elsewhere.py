@@ -4,7 +4,6 @@ S3-compatible server, which shows whether the other's bucket stays as it was."""
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import hmac
 import io
@@ -29,6 +28,7 @@ from components.model.backup import read_bucket
 from components.model.settings import Settings
 from tests.plans import compose_configuration, make_plan
 from tests.sandbox.bucket import KEY, SECRET, ObjectStorage, run_bucket, settings_with
+from tests.sandbox.folders import let_others_in
 from tests.sandbox.test_backup import Node
 from tests.unit.node.entries import unit
 
@@ -143,9 +143,7 @@ def make_node(folder: Path, stack: str, storage: ObjectStorage, cipher: str) -> 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("elsewhere")
-    for above in (folder, *folder.parents[:3]):
-        with contextlib.suppress(PermissionError):
-            above.chmod(0o755)
+    let_others_in(folder)
     with (
         run_bucket(folder / "storage-1") as one,
         run_bucket(folder / "storage-2") as other,
