@@ -23,3 +23,14 @@ def test_incus_is_stopped_where_it_was_not_running_and_nobody_uses_it(
     with command.nodes_alone(tmp_path, {}):
         assert told == []
     assert bool(told) is stopped
+
+
+def test_two_runs_at_once_write_into_folders_of_their_own(tmp_path: Path) -> None:
+    """pytest closes its folder of all runs of a user to other accounts, whose programs another run needs there."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "webitel1").symlink_to(tmp_path / "elsewhere")
+    with command.files_apart(tmp_path) as first, command.files_apart(tmp_path) as second:
+        assert (first.name, second.name) == ("webitel0", "webitel2"), "never through a link, which may be another one's"
+        assert first.stat().st_mode & 0o777 == 0o755
+    with command.files_apart(tmp_path) as again:
+        assert again == first, "what ended runs wrote does not pile up"
