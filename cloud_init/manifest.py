@@ -138,6 +138,7 @@ def make_manifest(
             "port": bucket.port,
             "at": given.at,
             "full_days": given.full_days,
+            "verify_days": given.verify_days,
         }
     if bucket and (service := next((one for one in context.services if RCLONE in one.packages), None)):
         manifest["backup_files"] = {

@@ -24,22 +24,28 @@ def register(app: typer.Typer) -> None:
 def backup(
     stack: StackName = DEFAULT_STACK,
     full: Annotated[bool, typer.Option("--full", help="All of the database, not only what changed since the last one.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Make none: read all that the bucket has and compare it with its checksums.")
+    ] = False,
 ) -> None:
     """Back up the database now, beside what the nodes do every day by themselves."""
     import asyncio
 
     from cli.nodes.backups import ask_some, open_database
     from cloud_init.node.backups.jobs import MADE
+    from cloud_init.node.backups.verify import WHOLE
     from cloud_init.node_command import node_command
 
+    if full and verify:
+        raise Failure("--full makes a backup and --verify reads those that are there: one of them at a time")
     access, keys = open_database(stack)
-    command = node_command("backup", "--now", "full" if full else "incr")
+    command = node_command("verify-backups", "--now") if verify else node_command("backup", "--now", "full" if full else "incr")
     said, problems = asyncio.run(ask_some(access, keys, command, BACKUP_SECONDS))
     for key, output in said.items():
         for line in output.splitlines():
             out.print(f"{key}: {line}")
     # A member that is down makes none, and another one may lead.
-    if problems and not any(line.endswith(MADE) for output in said.values() for line in output.splitlines()):
+    if problems and not any(line.endswith(WHOLE if verify else MADE) for output in said.values() for line in output.splitlines()):
         raise Failure("\n".join(f"{key}: {why}" for key, why in problems.items()))
     for key, why in problems.items():
         out.print(f"{key}: {why}")
@@ -78,5 +84,7 @@ def show(stack: str, key: str, kept: dict[str, Any] | Any) -> None:
             "damaged" if row["damaged"] else "",
         )
     out.print(table)
+    if verified := kept.get("verified"):
+        out.print(f"All of it was read and compared at {show_time(verified)}")
     waiting = f"; {kept['waiting']} pieces of the log wait on {key}" if kept["waiting"] else ""
     out.print(f"Can be restored: any second from {show_time(kept['earliest'])} to {show_time(kept['latest'])}{waiting}")

@@ -71,6 +71,7 @@ def backups_document(stack: str, node: str, kept: Mapping[str, Any]) -> Document
         "earliest": kept["earliest"],
         "latest": kept["latest"],
         "waiting": kept["waiting"],
+        "verified": kept.get("verified", 0.0),  # a node of before knows nothing of it
         "backups": [dict(row) for row in kept["backups"]],
     }
 

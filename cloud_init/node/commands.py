@@ -36,6 +36,7 @@ from .backups import (
     jobs,
     recordings,
     steps,
+    verify,
 )
 from .backups.repository import BackupError
 from .clusters import (
@@ -109,6 +110,8 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("certificate", help="order the public certificate where it is due (runs as a unit, by a timer)")
     command = commands.add_parser("backup", help="back up what is due (runs as a unit, by a timer)")
     command.add_argument("--now", choices=("incr", "full"), default="", help="make a backup although none is due")
+    command = commands.add_parser("verify-backups", help="read and compare all backups, where due (runs as a unit, by a timer)")
+    command.add_argument("--now", action="store_true", help="although it is not due")
     commands.add_parser("backup-files", help="copy new recordings to the bucket (runs as a unit, by a timer)")
     commands.add_parser("backups", help="print the database's backups as JSON, on the node that leads it")
     command = commands.add_parser("restore", help="one step of bringing the database back to a second")
@@ -177,6 +180,8 @@ def main(arguments: list[str]) -> int:
         return 0 if certificate.renew(load_manifest(), lambda _, text: print(text, flush=True)) else 1
     if options.command == "backup":
         return 0 if jobs.look(load_manifest(), lambda _, text: print(text, flush=True), options.now) else 1
+    if options.command == "verify-backups":
+        return 0 if verify.run(load_manifest(), lambda _, text: print(text, flush=True), options.now) else 1
     if options.command == "backup-files":
         return 0 if recordings.copy(load_manifest(), lambda _, text: print(text, flush=True)) else 1
     if options.command == "backups":

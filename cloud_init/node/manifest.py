@@ -171,14 +171,15 @@ class OrderEntry(TypedDict):
 
 
 class BackupEntry(TypedDict):
-    """How the database is backed up: the deployment, where the bucket answers, when by the clock, and after how many days a
-    full one is due."""
+    """How the database is backed up: the deployment, where the bucket answers, when by the clock, after how many days a full one
+    is due, and after how many all that is there is read and compared (0 = never)."""
 
     stack: str
     host: str
     port: int
     at: str
     full_days: int
+    verify_days: NotRequired[int]
 
 
 class FilesEntry(TypedDict):

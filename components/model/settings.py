@@ -88,6 +88,12 @@ class Backup(BaseModel):
         default=7, ge=1, le=90, description="Days after which one is a full one; the others hold what changed."
     )
     keep_days: int = Field(default=14, ge=1, le=3650, description="Days back to which the database can be restored.")
+    verify_days: int = Field(
+        default=7,
+        ge=0,
+        le=365,
+        description="Days after which all backups of the database are read and compared with their checksums; 0 = never.",
+    )
     recordings_days: int = Field(
         default=0, ge=0, le=3650, description="Days for which recordings stay in the bucket, by their age; 0 = for ever."
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cloud_init.node.backups import jobs, marks, recovery, repository, restore, steps
+from cloud_init.node.backups import jobs, marks, recovery, repository, restore, steps, verified, verify
 from cloud_init.node.clusters import database_cluster, database_data
 from cloud_init.node.manifest import Manifest, empty_manifest
 from cloud_init.node.system import POSTGRESQL_BIN
@@ -105,6 +105,9 @@ class Node:
     def look(self, kind: str = "") -> bool:
         return jobs.look(self.manifest, lambda _, text: self.said.append(text), kind)
 
+    def verify(self, now: bool = True) -> bool:
+        return verify.run(self.manifest, lambda _, text: self.said.append(text), now)
+
     def wait_for_archive(self) -> None:
         """Until all that was written is in the bucket."""
         last = self.sql("select pg_walfile_name(pg_switch_wal())")
@@ -126,7 +129,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         node.write_config()
         patch.setattr(repository, "CONFIG", folder / "pgbackrest.conf")
         patch.setattr(jobs, "MEMORY", folder / "memory.json")
+        patch.setattr(verified, "MEMORY", folder / "verified.json")
         patch.setattr(marks, "BUSY", folder / "busy")
+        patch.setattr(verify, "BUSY", folder / "verify.lock")
         patch.setattr(database_data, "data_folder", lambda: node.data)
         patch.setenv("PGBACKREST_PG1_SOCKET_PATH", str(folder / "pg"))
         patch.setattr(database_cluster, "list_members", node.list_members)
@@ -381,3 +386,55 @@ def test_a_backup_that_was_cut_or_deleted_is_named_by_the_next_look_and_another_
         for path, text in whole.items():
             path.write_bytes(text)
     assert world.look() and not jobs.report(world.manifest)[-1].get("warning"), world.said
+
+
+def test_what_was_changed_and_has_its_old_length_is_found_by_reading_all_of_it(world: Node) -> None:
+    assert world.look("full") and world.look("incr"), world.said
+    full, built = (found["label"] for found in jobs.remember()["backups"][-2:])
+    assert world.verify(now=False) and world.said[-1] == verify.WHOLE, world.said
+    assert (
+        world.verify(now=False)
+        and jobs.list_kept(world.manifest)["verified"] == verified.read(jobs.remember()["stanza"])["ended"]
+    )
+    (largest,) = sorted(world.storage.objects.rglob(f"{full}/**/bundle/*"), key=lambda path: path.stat().st_size)[-1:]
+    whole = largest.read_bytes()
+    largest.write_bytes(whole[: len(whole) // 2] + bytes([whole[len(whole) // 2] ^ 1]) + whole[len(whole) // 2 + 1 :])
+    assert world.look() and not jobs.report(world.manifest)[-1].get("warning"), "it has its old length"
+    assert not world.verify() and {f"{full}: damaged", f"{built}: damaged"} <= {*world.said[-1].split("; ")}
+    assert world.look(), world.said
+    row = jobs.report(world.manifest)[-1]
+    assert row["warning"] and row["why"].startswith(f"{full}, {built}: damaged"), row
+    assert {found["label"] for found in jobs.list_kept(world.manifest)["backups"] if found["damaged"]} == {full, built}
+    largest.write_bytes(whole)
+    assert world.verify() and world.look() and not jobs.report(world.manifest)[-1].get("warning"), world.said
+
+
+def test_a_log_that_is_broken_is_named_and_a_full_backup_begins_another(world: Node) -> None:
+    """What is gone from between two others pgBackRest itself does not miss."""
+    before = jobs.remember()["backups"][-1]["label"]
+    names = []
+    for _ in range(3):
+        world.sql("create table pieces (); drop table pieces")
+        names.append(world.sql("select pg_walfile_name(pg_current_wal_lsn())"))
+        world.wait_for_archive()
+    assert world.verify(), world.said
+    (gone,) = world.storage.objects.rglob(f"{names[1]}-*")
+    kept = {path: path.read_bytes() for path in gone.rglob("*") if path.is_file()} if gone.is_dir() else {gone: gone.read_bytes()}
+    for path in kept:
+        path.unlink()
+    assert not world.verify() and f"the log: missing after {names[0]}" in world.said[-1]
+    assert jobs.report(world.manifest)[-1]["why"].endswith("a full backup is due")
+    assert world.look(), world.said
+    assert jobs.remember()["backups"][-1]["kind"] == "full" and jobs.remember()["backups"][-1]["label"] != before
+    row = jobs.report(world.manifest)[-1]
+    assert row["warning"] and row["why"].endswith(f"missing after {names[0]}; from the newest full backup on it is whole"), row
+    for path, text in kept.items():
+        path.write_bytes(text)
+
+
+def test_a_bucket_that_does_not_answer_leaves_what_is_known(world: Node) -> None:
+    known = verified.read(jobs.remember()["stanza"])
+    world.storage.stop()
+    assert not world.verify() and "does not answer" in world.said[-1]
+    assert verified.read(jobs.remember()["stanza"]) == known
+    world.storage.start()

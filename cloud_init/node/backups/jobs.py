@@ -14,7 +14,7 @@ from ..clusters import database_cluster, database_data
 from ..manifest import BackupEntry, Manifest
 from ..report import MachineRow
 from ..system import Tell, write_private
-from . import lines, marks, repository
+from . import lines, marks, repository, verified
 from .repository import LONG_SECONDS, BackupError, BackupRow, Repository, query, reach
 
 MEMORY = pathlib.Path("/var/lib/webitel/backup.json")
@@ -86,7 +86,8 @@ def look(manifest: Manifest, tell: Tell, kind: str = "") -> bool:
                 tell("backup", f"what the bucket has of each is not known: {repository.unknown}")
             memory["restored"] = lines.find_restored(lines.read_own(repository.data, repository.timeline), repository.timeline)
             due = find_due(entry, rows, time.time(), memory["restored"])
-            if wanted := "full" if "full" in (due, kind) else kind or due:
+            broken = verified.wants_full(verified.read(repository.stanza), find_newest_full(rows))
+            if wanted := "full" if broken or "full" in (due, kind) else kind or due:
                 tell("backup", f"{'a full' if wanted == 'full' or not rows else 'an incremental'} one begins")
                 repository.call("backup", f"--type={wanted}", seconds=LONG_SECONDS)
                 rows = repository.list_backups()
@@ -148,8 +149,12 @@ def find_due(entry: BackupEntry, rows: list[BackupRow], now: float, restored: in
     if rows[-1]["damaged"]:
         return "full"  # pgBackRest builds on the newest one of all, whatever is wrong with that
     # An hour's grace: a full one that took longer last week does not move the next one by a day.
-    newest = max(row["start"] for row in sound if row["kind"] == "full")
-    return "full" if now - newest > entry["full_days"] * 86400 - 3600 else "incr"
+    return "full" if now - find_newest_full(sound) > entry["full_days"] * 86400 - 3600 else "incr"
+
+
+def find_newest_full(rows: list[BackupRow]) -> float:
+    """Return when the newest full one was begun; 0 without one."""
+    return max((row["start"] for row in rows if row["kind"] == "full"), default=0.0)
 
 
 def has_failed_again(rows: list[BackupRow], now: float) -> bool:
@@ -161,13 +166,14 @@ def has_failed_again(rows: list[BackupRow], now: float) -> bool:
 
 
 class Kept(TypedDict):
-    """What can be restored: to any second between two times, from these backups; the database's place in the bucket. All of it
-    empty on a node that does not lead the database."""
+    """What can be restored: to any second between two times, from these backups; the database's place in the bucket, and when all
+    that is there was read and compared last (0: never). All of it empty on a node that does not lead the database."""
 
     stanza: str
     earliest: float
     latest: float
     waiting: int
+    verified: float
     backups: list[BackupRow]
 
 
@@ -175,7 +181,7 @@ def list_kept(manifest: Manifest) -> Kept:
     """Ask the bucket what can be restored. Raises BackupError."""
     entry = manifest.get("backup")
     if entry is None or not leads(manifest):
-        return {"stanza": "", "earliest": 0.0, "latest": 0.0, "waiting": 0, "backups": []}
+        return {"stanza": "", "earliest": 0.0, "latest": 0.0, "waiting": 0, "verified": 0.0, "backups": []}
     reach(entry)
     repository = Repository(entry)
     rows = repository.list_backups()
@@ -188,6 +194,7 @@ def list_kept(manifest: Manifest) -> Kept:
         # What was archived holds all that was written until it was closed.
         "latest": max([*done, *sound], default=0.0) if sound else 0.0,
         "waiting": find_waiting(data)[0],
+        "verified": verified.read(repository.stanza)["ended"],
         "backups": rows,
     }
 
@@ -229,9 +236,13 @@ def report(manifest: Manifest) -> list[MachineRow]:
         return [*rows, row | {"warning": now - newest > LATE_SECONDS, "why": f"{why} and the log protect it ({age})"}]
     if missed := find_missed(entry, newest, now):
         return [*rows, row | {"warning": True, "why": f"late: {age}, and one was due {describe_age(now - missed)} ago"}]
+    oldest, full = min(found["stop"] for found in sound), find_newest_full(sound)
+    wrong, compared = verified.describe(entry, verified.read(memory["stanza"]), oldest, full, now)
     if lacks:
-        return [*rows, row | {"warning": True, "why": f"{lacks}; {age}"}]
-    return [*rows, row | {"why": age}]
+        return [*rows, row | {"warning": True, "why": f"{lacks}; {age}{compared}"}]
+    if wrong:
+        row |= {"warning": True}
+    return [*rows, row | {"why": f"{age}{compared}"}]
 
 
 def report_restore(data: pathlib.Path, now: float) -> MachineRow | None:

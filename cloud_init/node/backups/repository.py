@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 from ..clusters import database_data
 from ..manifest import BackupEntry, FilesEntry
 from ..system import ENDED, POSTGRESQL_BIN, run
+from . import verified
 
 CONFIG = pathlib.Path("/etc/webitel/pgbackrest.conf")
 ANSWER_SECONDS = 10.0
@@ -150,6 +151,7 @@ class Repository:
         if damaged:
             # One that expired meanwhile is not damaged but gone from both.
             rows = self._list_made()
+        damaged |= {*verified.read(self.stanza)["damaged"]}
         return [row | {"damaged": row["damaged"] or row["label"] in damaged} for row in rows]
 
     def read_version(self) -> str:

@@ -185,6 +185,7 @@ LEFT_ALONE: Mapping[str, str] = {
     "grafana-server": "its package has shut it in",
     "webitel-certificate": "not seen under a sandbox yet: it orders certificates and has others take them up",
     "webitel-backup": "not seen under a sandbox yet: it runs pgBackRest as the database's user",
+    "webitel-backup-verify": "not seen under a sandbox yet: it runs pgBackRest as the database's user",
     "webitel-backup-files": "not seen under a sandbox yet: it reads every recording, and writes them where they are brought back",
     "webitel-install": "it installs packages at the first boot, whatever their scripts do",
     "webitel-guard": "it puts back files of the firewall and of sshd, whatever they are",

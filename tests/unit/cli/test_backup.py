@@ -16,7 +16,7 @@ from cli.nodes import backups
 from cli.nodes.access import Answer
 from cloud_init.node.backups.jobs import MADE
 
-NONE = {"stanza": "", "earliest": 0.0, "latest": 0.0, "waiting": 0, "backups": []}
+NONE = {"stanza": "", "earliest": 0.0, "latest": 0.0, "waiting": 0, "verified": 0.0, "backups": []}
 ROW = {"label": "20261129-0230F", "kind": "full", "start": 1.0, "stop": 1795900000.0, "size": 3 << 20, "stored": 1 << 20}
 KEPT = NONE | {
     "stanza": "s-7",

@@ -84,7 +84,7 @@ PROMISED = {
         "lines",
     },
     "drift": {"stack", "drift", "changed", "unknown", "nodes_asked", "security_updates"},
-    "backups": {"stack", "node", "earliest", "latest", "waiting", "backups", *BACKUP},
+    "backups": {"stack", "node", "earliest", "latest", "waiting", "verified", "backups", *BACKUP},
     "doctor": {"stack", "ready", "checks", "name", "state", "found", "remedy"},
     "drill": {field.name for field in fields(Outcome)},
     "hosts check": {"stack", "ready", "findings", *(field.name for field in fields(Finding))},

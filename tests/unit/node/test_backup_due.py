@@ -143,6 +143,7 @@ def test_without_the_sizes_of_files_the_record_is_believed(monkeypatch: pytest.M
         raise repository.BackupError("repo-ls: not done within 180 s")
 
     made = object.__new__(repository.Repository)
+    made.stanza = "s-1"
     monkeypatch.setattr(repository.Repository, "_list_made", lambda _: [row("full", "2026-11-29 02:30")])
     monkeypatch.setattr(repository.Repository, "_list_sizes", refuse)
     assert [found["damaged"] for found in made.list_backups()] == [False]
