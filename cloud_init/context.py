@@ -25,7 +25,7 @@ from components.model.catalogue.standby import WITH_ADDRESS
 from components.model.catalogue.tiers import TIERS
 from components.model.clouds.facts import METADATA, CloudFacts, PublicAddress
 from components.model.machine import Public
-from components.model.naming import MOUNT_ROOT
+from components.model.naming import MOUNT_ROOT, SIP
 from components.model.plan import Node, Plan
 from components.model.planning.addresses import is_private, networks_given
 from components.model.planning.firewall import NodeRule, called_listeners, node_egress, node_openings
@@ -67,6 +67,14 @@ class Context:
     def address(self, node: Node | None = None, kind: str = "private") -> str:
         """Return the placeholder of a node's address, `private` or `public`; of this node by default."""
         return address_placeholder((node or self.node).key, kind)
+
+    @property
+    def sip_outside(self) -> str:
+        """Return the address by which the one is reached from outside that nodes for SIP have in turn: a placeholder where the
+        cloud chooses it, "" where each node has its own only."""
+        if self.plan.sip_address and self.cloud.moved_by_cloud:
+            return address_placeholder(SIP, "public")
+        return self.plan.sip_outside
 
     @property
     def host_name(self) -> str:
