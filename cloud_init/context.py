@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cloud_init.node.clusters import sip_address
 from cloud_init.node.clusters.encryption import ROOT
 from cloud_init.node.clusters.locks import LEASE_SECONDS, STOP_SECONDS
 from cloud_init.node.health.topology import EXPECTED
@@ -302,6 +303,7 @@ class Context:
             "acme": read_order(self.settings),
             "bucket": read_bucket(self.settings),
             "metadata": METADATA,
+            "sip_address_held": sip_address.HELD,
             "exchanges": EXPECTED,
             "postgresql_bin": POSTGRESQL_BIN,
             "broker_tls": f"ssl verify required ca-file {ROOT} verifyhost {BROKER_HOST}",

@@ -1,7 +1,7 @@
 """The program beside the keeper where the cloud has to be asked to move the address of SIP: it moves it to the node that has it.
 
-The keeper puts the address on this node's interface while the lock is this node's, and takes it off when that ends; nothing else
-tells this program what to do. So it needs no right but the cloud's, and the keeper none of the cloud's.
+The keeper puts the address on this node's interface while the lock is this node's, says so in a file, and takes both away when
+that ends; nothing else tells this program what to do. So it needs no right but the cloud's, and the keeper none of the cloud's.
 """
 
 import json
@@ -17,7 +17,7 @@ from ..manifest import MANIFEST, Manifest, ProbeEntry, load_manifest
 from ..system import Unhealthy, write_private
 from . import ec2, sip_address
 from .ec2 import MoveError
-from .sip_address import is_here
+from .sip_address import HELD, is_here
 
 LOOK_SECONDS, AGAIN_SECONDS = 0.1, 1.0
 """Between two looks whether the address is here, and between two tries."""
@@ -88,7 +88,7 @@ class Mover:
 
     def look(self) -> None:
         """Do what is due now."""
-        now, here = time.monotonic(), is_here(self.address)
+        now, here = time.monotonic(), HELD.exists() and is_here(self.address)
         if here != self.had:
             self.had, self.moved, self.whole, self.due = here, False, False, now
         if here and now >= self.due:

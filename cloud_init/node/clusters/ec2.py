@@ -21,7 +21,7 @@ METADATA_SECONDS, CALL_SECONDS = 2.0, 5.0
 """For one answer, until its end."""
 TOKEN_SECONDS = 300
 ANSWER_BYTES = 65_536
-API_VERSION, ALGORITHM = "2016-11-15", "AWS4-HMAC-SHA256"
+SERVICE, API_VERSION, ALGORITHM = "ec2", "2016-11-15", "AWS4-HMAC-SHA256"
 CONTENT_TYPE = "application/x-www-form-urlencoded; charset=utf-8"
 
 
@@ -159,28 +159,29 @@ def exchange(
         connection.close()
 
 
-def sign(keys: Keys, region: str, host: str, body: str, now: datetime.datetime, service: str = "ec2") -> dict[str, str]:
+def sign(keys: Keys, region: str, host: str, body: str, now: datetime.datetime) -> dict[str, str]:
     """Return the headers of a POST to `/` that is signed by Signature Version 4."""
     stamp = now.strftime("%Y%m%dT%H%M%SZ")
     headers = {"content-type": CONTENT_TYPE, "host": host, "x-amz-date": stamp}
     if keys.token:
         headers["x-amz-security-token"] = keys.token
-    signature, signed = make_signature(keys.secret, region, service, stamp, ("POST", "/", ""), headers, body)
-    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
+    signature, signed = make_signature(keys.secret, region, SERVICE, stamp, ("POST", "/", ""), headers, body)
+    scope = f"{stamp[:8]}/{region}/{SERVICE}/aws4_request"
     headers["authorization"] = f"{ALGORITHM} Credential={keys.id}/{scope}, SignedHeaders={signed}, Signature={signature}"
     return headers
 
 
 def make_signature(
-    secret: str, region: str, service: str, stamp: str, what: tuple[str, str, str], headers: Mapping[str, str], body: str
+    secret: str, region: str, name: str, stamp: str, what: tuple[str, str, str], headers: Mapping[str, str], body: str
 ) -> tuple[str, str]:
-    """Return the signature of a request (method, path and query as they are sent), and which headers it covers."""
-    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
+    """Return the signature of a request to a service of that name (method, path and query as they are sent), and which headers it
+    covers."""
+    scope = f"{stamp[:8]}/{region}/{name}/aws4_request"
     names = ";".join(sorted(headers))
     lines = "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in sorted(headers))
     whole = "\n".join([*what, lines, names, hashlib.sha256(body.encode()).hexdigest()])
     text = "\n".join([ALGORITHM, stamp, scope, hashlib.sha256(whole.encode()).hexdigest()])
     key = f"AWS4{secret}".encode()
-    for part in (stamp[:8], region, service, "aws4_request"):
+    for part in (stamp[:8], region, name, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest(), names

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from policy.rules import RULES
 from tests.clouds.conformance.checks import find_world_problems
-from tests.clouds.conformance.conftest import Live, Start
-from tests.clouds.conformance.engine import EngineError
+from tests.clouds.conformance.conftest import Live, Standing, Start
+from tests.clouds.conformance.engine import EngineError, replaced
 from tests.plans import load_stack, make_plan
 from tests.simulator.aws.iam import POLICY, PROFILE, ROLE, Node
 from tests.simulator.aws.resources import EIP, INSTANCE, INTERFACE
@@ -19,10 +20,11 @@ PAIR = {"counts": {"edge": 2}}
 
 
 @pytest.fixture(scope="module")
-def pair(start: Start) -> Live:
-    live = start("aws-basic")
+def pair(start: Start, standing: Standing) -> Live:
+    """A deployment with one node for SIP that got a second one: nothing is made anew for it."""
+    live = start("aws-basic", standing("aws-basic"))
     live.deployment.configure(PAIR)
-    live.deployment.up()
+    assert replaced(live.deployment.up()) == []
     return live
 
 
@@ -99,6 +101,7 @@ def test_with_one_right_less_it_does_not_move(number: int, pair: Live) -> None:
 def test_all_else_is_as_the_plan_says(pair: Live) -> None:
     settings = load_stack("aws-basic").settings.model_copy(update=PAIR)
     assert list(find_world_problems(make_plan(settings, "aws-basic"), settings, pair.world)) == []
+    assert [text for one in pair.world.all() for rule in RULES for text in rule.check(one.type, one.inputs)] == []
 
 
 def test_the_end_is_clean_wherever_the_address_is(pair: Live) -> None:

@@ -42,6 +42,7 @@ class Pair:
 
     def stand_on(self, number: int) -> None:
         HERE[0] = number == self.holder
+        HELD[0] = HERE[0]
         self.monkeypatch.setattr(address_move, "TOLD", self.folder / f"told-{number}")
 
     def told(self) -> str:
@@ -49,13 +50,16 @@ class Pair:
         return str(json.loads(address_move.TOLD.read_text())["wrong"])
 
 
-CLOCK, HERE = [1000.0], [False]
+CLOCK, HERE, HELD = [1000.0], [False], [False]
 
 
 @pytest.fixture
 def pair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Pair]:
     cloud, movers = Cloud(), []
+    HERE[0] = HELD[0] = False
+    monkeypatch.setattr(address_move, "TOLD", tmp_path / "told")
     monkeypatch.setattr(address_move, "is_here", lambda _: HERE[0])
+    monkeypatch.setattr(address_move, "HELD", SimpleNamespace(exists=lambda: HELD[0]))
     monkeypatch.setattr(address_move, "time", SimpleNamespace(monotonic=lambda: CLOCK[0]))
     with ExitStack() as stack:
         for interface in INTERFACES:
@@ -75,7 +79,7 @@ def test_the_address_goes_where_the_keeper_has_it_and_its_public_one_is_associat
     assert not pair.cloud.calls, "nobody has it"
     pair.holder = 0
     pair.look()
-    assert ADDRESS in pair.cloud.addresses["eni-1"] and not pair.cloud.associated
+    assert ADDRESS in pair.cloud.addresses["eni-1"] and pair.cloud.calls == [f"{ASSIGN} eni-1"]
     assert "does not say yet" in pair.told()
     pair.look(address_move.ALONG_SECONDS + 1)
     pair.look()
@@ -97,6 +101,13 @@ def test_what_comes_twice_harms_nothing(pair: Pair) -> None:
     pair.movers[0].had = False  # the program was started anew
     pair.look()
     assert pair.cloud.calls == [f"{ASSIGN} eni-1"] * 2 and (pair.cloud.addresses, pair.cloud.associated) == before
+
+
+def test_an_address_that_the_image_put_there_is_not_moved(pair: Pair) -> None:
+    """What sets the interface up by the metadata puts it back on a node that has given it up, for a moment."""
+    HERE[0] = True
+    pair.movers[0].look()
+    assert not pair.cloud.calls
 
 
 def test_metadata_that_are_late_hide_no_move(pair: Pair) -> None:
